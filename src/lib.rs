@@ -1,0 +1,35 @@
+//! chat-tui: private group chat that lives in the terminal.
+//!
+//! # The map, in reading order
+//!
+//! | module | what it owns | what it must not know |
+//! |---|---|---|
+//! | [`text`] | what a text from people may hold; its width; where it breaks | who sent it |
+//! | [`protocol`] | names, frames, limits, the codec | sockets, rooms' state |
+//! | [`server`] | `engine` (pure: hub, log cursors, presence), `store`, `net` | the client's half |
+//! | [`client`] | `session` (pure: join, resume, outbox), `link` (socket, clock) | terminals, servers |
+//! | [`tui`] | `app` (pure: model, update), `view`, `shell`, the line mode | SQL, sockets |
+//!
+//! # Invariants
+//!
+//! 1. `protocol`, `text`, `server::engine`, `client::session` and `tui::app` do no I/O and read
+//!    no clock or randomness: inputs, `now` and ids come in; effects come out as data. Clippy
+//!    keeps this promise (`.clippy.toml`).
+//! 2. `server` and `client`/`tui` meet only in `protocol` and `text`: each builds without the
+//!    other.
+//! 3. `tui::view` is a function of the model and an area; only `tui::shell` names crossterm.
+//! 4. One task owns the hub; there are no locks around chat state. A message is acknowledged,
+//!    and shown to others, after its commit, never before.
+//! 5. Every queue, frame, name and page has a limit in [`protocol::limits`] or the module that
+//!    owns it, a defined behaviour when full, and tests at the limit and one past it. A slow
+//!    reader costs only itself.
+//! 6. Bytes from a peer may produce an error, never a panic. Our own broken invariants may assert.
+
+#[cfg(feature = "client")]
+pub mod client;
+pub mod protocol;
+#[cfg(feature = "server")]
+pub mod server;
+pub mod text;
+#[cfg(feature = "tui")]
+pub mod tui;

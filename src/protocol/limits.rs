@@ -1,0 +1,55 @@
+//! Every limit of the protocol, in one place, with its unit in its name.
+//!
+//! The server tells a client those that concern it in `welcome.limits`; a client believes the
+//! server's figures over these.
+
+use std::time::Duration;
+
+/// The one version of the protocol that this build speaks.
+pub const PROTOCOL_VERSION: u64 = 1;
+
+/// Bytes of one frame, from its opening to its closing brace.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Levels of `{` and `[` inside each other, the frame's own brace included.
+pub const FRAME_DEPTH_MAX: usize = 8;
+/// Numbers are unsigned and below 2⁵³, so that every JSON reader keeps them exactly.
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// Bytes of a message's text, as UTF-8.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Combining marks in a row that a text may hold; a ninth is refused.
+pub const COMBINING_MARKS_MAX: usize = 8;
+/// Bytes of a nickname, as UTF-8.
+pub const NICKNAME_BYTES_MAX: usize = 128;
+/// Grapheme clusters of a nickname.
+pub const NICKNAME_GRAPHEMES_MAX: usize = 32;
+/// Bytes of a room's name.
+pub const ROOM_BYTES_MAX: usize = 64;
+/// Bytes of a client ID.
+pub const CLIENT_ID_BYTES_MAX: usize = 32;
+/// Bytes of any other short text: a reason, an error's message, a program's name and version.
+pub const LINE_BYTES_MAX: usize = 1024;
+
+/// Rooms that one `join` may name.
+pub const JOIN_ROOMS_MAX: usize = 64;
+/// The most messages that "the last n" gives; a larger n is lowered to this.
+pub const LAST_MESSAGES_MAX: u64 = 1_000;
+/// Members in one `members` page.
+pub const MEMBERS_PAGE_MAX: usize = 200;
+/// Messages that a client may have sent without yet knowing their outcome. The server remembers
+/// the outcome of at least this many for every device, and so can always answer a repetition.
+pub const UNANSWERED_MESSAGES_MAX: usize = 1_000;
+
+/// A side that has sent nothing for so long sends a `ping`.
+pub const PING_AFTER: Duration = Duration::from_secs(20);
+/// A side that has heard nothing for so long takes the other for gone.
+pub const GONE_AFTER: Duration = Duration::from_secs(45);
+/// How long the server waits for a `join` after a connection opens.
+pub const JOIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Bytes of one object sent to, or by, a basic peer: it reads with `recv(1024)`.
+pub const BASIC_FRAME_BYTES_MAX: usize = 1024;
+/// The shortest time between two objects sent to a basic peer, so that each arrives alone.
+pub const BASIC_PAUSE: Duration = Duration::from_millis(10);
+/// A server that answers a `join` with nothing for so long is taken for a basic one.
+pub const BASIC_SERVER_AFTER: Duration = Duration::from_secs(3);

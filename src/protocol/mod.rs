@@ -1,0 +1,25 @@
+//! What client and server say to each other: names, frames, limits and the codec.
+//!
+//! Pure: bytes and values come in, bytes and values go out. `docs/PROTOCOL.md` is the
+//! specification for people; this module is the one that the programs obey.
+//!
+//! In reading order:
+//!
+//! - [`limits`]: how large, how many, how long.
+//! - [`name`]: the small types that an untrusted string becomes ([`Nickname`], [`RoomName`], …).
+//! - [`frame`]: every frame, typed, as both sides see it.
+//! - [`codec`]: finds the frames in a stream of bytes.
+//! - [`wire`]: one frame's JSON to a typed frame and back.
+//! - [`basic`]: the older format of basic peers.
+
+#![deny(clippy::disallowed_methods)]
+
+pub mod basic;
+pub mod codec;
+pub mod frame;
+pub mod limits;
+pub mod name;
+pub mod wire;
+
+pub use frame::{ClientFrame, ServerFrame};
+pub use name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId};

@@ -1,0 +1,359 @@
+//! The small types that untrusted strings become. Each can only be made by a check, so that
+//! whoever holds one need not check again.
+
+use std::{fmt, str::FromStr};
+
+use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::limits;
+use crate::text;
+
+/// What somebody is called: NFC, one line, nothing invisible, 1 to
+/// [`limits::NICKNAME_GRAPHEMES_MAX`] grapheme clusters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Nickname(Box<str>);
+
+/// Why a string is not a nickname. Its text is one plain sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NicknameError {
+    /// Nothing, or only spaces.
+    Empty,
+    /// Over [`limits::NICKNAME_GRAPHEMES_MAX`] graphemes or [`limits::NICKNAME_BYTES_MAX`] bytes.
+    TooLong,
+    /// Holds a character that is invisible, deceives, or steers a terminal.
+    Character(char),
+}
+
+impl fmt::Display for NicknameError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => out.write_str("A nickname can't be empty"),
+            Self::TooLong => write!(
+                out,
+                "A nickname has at most {} characters",
+                limits::NICKNAME_GRAPHEMES_MAX
+            ),
+            Self::Character(c) => {
+                write!(
+                    out,
+                    "A nickname can't hold the character U+{:04X}",
+                    u32::from(*c)
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for NicknameError {}
+
+impl Nickname {
+    /// The nickname that the server speaks under to basic clients; nobody can take it.
+    pub const SERVER: &'static str = "server";
+
+    /// Spaces at both ends are dropped; the rest is normalised to NFC and checked.
+    pub fn parse(text: &str) -> Result<Self, NicknameError> {
+        let text = text.trim_matches(' ');
+        if text.is_empty() {
+            return Err(NicknameError::Empty);
+        }
+        // Checked before normalising, which is the dearer step; NFC never makes a text more than
+        // three times as long.
+        if text.len() > 3 * limits::NICKNAME_BYTES_MAX {
+            return Err(NicknameError::TooLong);
+        }
+        let text: String = text.nfc().collect();
+        if text.len() > limits::NICKNAME_BYTES_MAX
+            || text.graphemes(true).count() > limits::NICKNAME_GRAPHEMES_MAX
+        {
+            return Err(NicknameError::TooLong);
+        }
+        if let Some(c) = text::first_unfit_for_line(&text) {
+            return Err(NicknameError::Character(c));
+        }
+        if let Some(c) = text.chars().find(|&c| c != ' ' && c.is_whitespace()) {
+            return Err(NicknameError::Character(c));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The nickname as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form that is unique among those present: two nicknames that differ only in case have
+    /// the same.
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase().nfc().collect()
+    }
+
+    /// Whether this is the server's own.
+    pub fn is_reserved(&self) -> bool {
+        self.folded() == Self::SERVER
+    }
+}
+
+impl fmt::Display for Nickname {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(&self.0)
+    }
+}
+
+impl FromStr for Nickname {
+    type Err = NicknameError;
+
+    fn from_str(text: &str) -> Result<Self, NicknameError> {
+        Self::parse(text)
+    }
+}
+
+/// A string is not what it should be; the text says what that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameError(&'static str);
+
+impl fmt::Display for NameError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.0)
+    }
+}
+
+impl std::error::Error for NameError {}
+
+fn is_word(text: &str, bytes_max: usize) -> bool {
+    !text.is_empty()
+        && text.len() <= bytes_max
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// A room's name: lower-case ASCII letters, digits, `-`, `_` and `.`; shown with a `#` before it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomName(Box<str>);
+
+impl RoomName {
+    /// The room that everybody enters.
+    pub const LOBBY: &'static str = "lobby";
+
+    /// Takes 1 to [`limits::ROOM_BYTES_MAX`] bytes of the characters named above.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if is_word(text, limits::ROOM_BYTES_MAX) && !text.bytes().any(|b| b.is_ascii_uppercase()) {
+            Ok(Self(text.into()))
+        } else {
+            Err(NameError(
+                "A room's name has 1 to 64 lower-case letters, digits, '-', '_' or '.'",
+            ))
+        }
+    }
+
+    /// The room that everybody enters.
+    pub fn lobby() -> Self {
+        Self(Self::LOBBY.into())
+    }
+
+    /// The name, without `#`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(&self.0)
+    }
+}
+
+/// The client ID of the command line: which of a user's devices or sessions this is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(Box<str>);
+
+impl ClientId {
+    /// Takes 1 to [`limits::CLIENT_ID_BYTES_MAX`] ASCII letters, digits, `-`, `_` or `.`.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if is_word(text, limits::CLIENT_ID_BYTES_MAX) {
+            Ok(Self(text.into()))
+        } else {
+            Err(NameError(
+                "A client ID has 1 to 32 letters, digits, '-', '_' or '.'",
+            ))
+        }
+    }
+
+    /// The ID as given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(&self.0)
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::parse(text)
+    }
+}
+
+/// Bytes as lower-case hexadecimal digits, the form that every id has on the wire.
+fn write_hex(bytes: &[u8], out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+}
+
+fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Some(bytes)
+}
+
+macro_rules! hex_id {
+    ($(#[$docs:meta])* $name:ident, $bytes:literal, $wrong:literal) => {
+        $(#[$docs])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; $bytes]);
+
+        impl $name {
+            /// Takes exactly the lower-case hexadecimal digits that [`fmt::Display`] writes.
+            pub fn parse(text: &str) -> Result<Self, NameError> {
+                read_hex(text).map(Self).ok_or(NameError($wrong))
+            }
+
+            /// From its bytes.
+            pub const fn from_bytes(bytes: [u8; $bytes]) -> Self {
+                Self(bytes)
+            }
+        }
+    };
+}
+
+macro_rules! shown_hex_id {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(&self.0, out)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(&self.0, out)
+            }
+        }
+    };
+}
+
+hex_id!(
+    /// Who somebody is, whatever he is called: 24 hexadecimal digits.
+    UserId, 12, "A user id has 24 hexadecimal digits"
+);
+shown_hex_id!(UserId);
+
+hex_id!(
+    /// One of a user's devices: 24 hexadecimal digits.
+    DeviceId, 12, "A device id has 24 hexadecimal digits"
+);
+shown_hex_id!(DeviceId);
+
+hex_id!(
+    /// Which log a number belongs to: new whenever numbers could come to mean something else.
+    Epoch, 8, "An epoch has 16 hexadecimal digits"
+);
+shown_hex_id!(Epoch);
+
+hex_id!(
+    /// The secret by which a user is known again: 64 hexadecimal digits, never logged.
+    Token, 32, "A token has 64 hexadecimal digits"
+);
+
+impl Token {
+    /// The 64 digits. Only the wire and the client's own files may see them.
+    pub fn expose(&self) -> String {
+        struct Digits<'a>(&'a [u8]);
+        impl fmt::Display for Digits<'_> {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(self.0, out)
+            }
+        }
+        Digits(&self.0).to_string()
+    }
+
+    /// The user whose token this is. A function of the token alone, so that a user stays the same
+    /// over servers and restarts; one-way, so that ids can be shown to all.
+    pub fn user(&self) -> UserId {
+        UserId(self.derive("chat-tui user", ""))
+    }
+
+    /// The device that this token and a client ID name.
+    pub fn device(&self, client_id: &ClientId) -> DeviceId {
+        DeviceId(self.derive("chat-tui device", client_id.as_str()))
+    }
+
+    fn derive(&self, domain: &str, what: &str) -> [u8; 12] {
+        let mut hash = Sha256::new();
+        hash.update(domain.as_bytes());
+        hash.update([0]);
+        hash.update(self.0);
+        hash.update(what.as_bytes());
+        let digest = hash.finalize();
+        std::array::from_fn(|i| digest[i])
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Token(secret)")
+    }
+}
+
+/// What makes sending a message again safe: the device, and the device's own count of its
+/// messages, consecutive from 1. Written `DEVICE-COUNTER`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId {
+    /// The sending device.
+    pub device: DeviceId,
+    /// Its count of messages, this one included.
+    pub counter: u64,
+}
+
+impl MessageId {
+    /// Takes what [`fmt::Display`] writes; the counter from 1 to [`limits::NUMBER_MAX`].
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        const WRONG: NameError = NameError("A message id is a device id, '-' and a number from 1");
+        let (device, counter) = text.split_once('-').ok_or(WRONG)?;
+        let device = DeviceId::parse(device).map_err(|_| WRONG)?;
+        let plain = !counter.starts_with(['0', '+']);
+        match counter.parse() {
+            Ok(counter @ 1..=limits::NUMBER_MAX) if plain => Ok(Self { device, counter }),
+            _ => Err(WRONG),
+        }
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}-{}", self.device, self.counter)
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
