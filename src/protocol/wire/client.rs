@@ -1,0 +1,263 @@
+//! What clients send: read by the server, written by the client.
+
+use std::fmt;
+
+use super::flat::{Flat, List, Number, RoomFlat, Str, number, read_flat, shown, write};
+use crate::{
+    protocol::{
+        frame::{ClientFrame, ErrorCode, ErrorFrame, Join, Position, Submission},
+        name::{ClientId, Epoch, MessageId, NameError, Nickname, NicknameError, RoomName, Token},
+    },
+    text::{Body, Line},
+};
+
+/// A client's frame that the server can't take as it stands, and what to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of error.
+    pub code: ErrorCode,
+    /// One plain sentence.
+    pub message: String,
+    /// The message that the frame was about.
+    pub id: Option<MessageId>,
+    /// What the frame carried as `ref`.
+    pub reference: Option<u64>,
+    /// Whether the connection closes behind the answer.
+    fatal: bool,
+}
+
+impl Refusal {
+    /// A frame that breaks the protocol: answered, and the connection closes.
+    pub fn malformed(message: impl fmt::Display) -> Self {
+        Self {
+            code: ErrorCode::Malformed,
+            message: message.to_string(),
+            id: None,
+            reference: None,
+            fatal: true,
+        }
+    }
+
+    fn field(name: &str, wrong: impl fmt::Display, fatal: bool) -> Self {
+        Self {
+            code: ErrorCode::BadField,
+            message: format!("{name}: {wrong}"),
+            id: None,
+            reference: None,
+            fatal,
+        }
+    }
+
+    /// Whether the connection closes behind the answer.
+    pub fn fatal(&self) -> bool {
+        self.fatal
+    }
+
+    /// The answer.
+    pub fn frame(&self) -> ErrorFrame {
+        ErrorFrame {
+            code: self.code,
+            message: Line::inert(&self.message),
+            id: self.id,
+            reference: self.reference,
+            retry_after_ms: None,
+        }
+    }
+}
+
+/// Reads what a client sent: one whole object, as [`super::codec::Decoder`] gives it.
+pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
+    let flat = read_flat(frame).map_err(Refusal::malformed)?;
+    let reference = flat.reference.map(|Number(number)| number);
+    let kind = flat
+        .kind
+        .as_ref()
+        .ok_or_else(|| Refusal::malformed("A frame has a type"))?;
+    match kind.as_str() {
+        "join" => join(&flat).map(ClientFrame::Join),
+        "message" => submission(&flat).map(ClientFrame::Message),
+        "withdraw" => {
+            let id = flat.id.as_ref().map_or("", Str::as_str);
+            let id = MessageId::parse(id).map_err(|wrong| Refusal::field("id", wrong, true))?;
+            Ok(ClientFrame::Withdraw { id })
+        }
+        "nick" => {
+            let nickname = Nickname::parse(flat.nickname.as_ref().map_or("", Str::as_str))
+                .map_err(|wrong| Refusal {
+                    reference,
+                    ..bad_nickname(wrong, false)
+                })?;
+            Ok(ClientFrame::Nick {
+                nickname,
+                reference,
+            })
+        }
+        "ping" => Ok(ClientFrame::Ping { reference }),
+        "pong" => Ok(ClientFrame::Pong { reference }),
+        "disconnect" => Ok(ClientFrame::Disconnect),
+        _ => Err(Refusal {
+            code: ErrorCode::UnknownType,
+            message: "The server does not know this type of frame".to_owned(),
+            // Whoever sent an id waits for its answer, whatever the frame was.
+            id: flat
+                .id
+                .as_ref()
+                .and_then(|id| MessageId::parse(id.as_str()).ok()),
+            reference,
+            fatal: false,
+        }),
+    }
+}
+
+fn bad_nickname(wrong: NicknameError, fatal: bool) -> Refusal {
+    Refusal {
+        code: ErrorCode::BadNickname,
+        message: wrong.to_string(),
+        id: None,
+        reference: None,
+        fatal,
+    }
+}
+
+fn join(flat: &Flat<'_>) -> Result<Join, Refusal> {
+    fn optional<T>(
+        name: &str,
+        text: Option<&Str<'_>>,
+        parse: impl FnOnce(&str) -> Result<T, NameError>,
+    ) -> Result<Option<T>, Refusal> {
+        text.map(|text| parse(text.as_str()))
+            .transpose()
+            .map_err(|wrong| Refusal::field(name, wrong, true))
+    }
+    let positions = flat.rooms.as_ref().map_or(&[][..], |rooms| &rooms.0);
+    Ok(Join {
+        protocol: flat.protocol.map(|Number(number)| number),
+        nickname: Nickname::parse(flat.nickname.as_ref().map_or("", Str::as_str))
+            .map_err(|wrong| bad_nickname(wrong, true))?,
+        client_id: ClientId::parse(flat.client_id.as_ref().map_or("", Str::as_str))
+            .map_err(|wrong| Refusal::field("clientID", wrong, true))?,
+        token: optional("token", flat.token.as_ref(), Token::parse)?,
+        next: flat.next.map(|Number(number)| number),
+        epoch: optional("epoch", flat.epoch.as_ref(), Epoch::parse)?,
+        rooms: positions
+            .iter()
+            .map(|position| {
+                Ok(Position {
+                    room: RoomName::parse(position.room.as_str())
+                        .map_err(|wrong| Refusal::field("rooms.room", wrong, true))?,
+                    seq: position.seq.map_or(0, |Number(number)| number),
+                    id: optional("rooms.id", position.id.as_ref(), MessageId::parse)?,
+                })
+            })
+            .collect::<Result<_, Refusal>>()?,
+        last: flat.last.map(|Number(number)| number),
+        agent: flat.agent.as_ref().map(|agent| Line::inert(agent.as_str())),
+    })
+}
+
+fn submission(flat: &Flat<'_>) -> Result<Submission, Refusal> {
+    let id = flat
+        .id
+        .as_ref()
+        .map(|id| MessageId::parse(id.as_str()))
+        .transpose()
+        .map_err(|wrong| Refusal::field("id", wrong, true))?;
+    let room = match &flat.room {
+        None => RoomName::lobby(),
+        Some(room) => RoomName::parse(room.as_str()).map_err(|wrong| Refusal {
+            code: ErrorCode::NoSuchRoom,
+            id,
+            ..Refusal::field("room", wrong, false)
+        })?,
+    };
+    let text = flat.message.as_ref().map_or("", Str::as_str);
+    // A basic client knows nothing of what a text may hold: the server does for it what other
+    // clients do before they send.
+    let body = if id.is_some() {
+        Body::parse(text)
+    } else {
+        Body::visible(text)
+    };
+    Ok(Submission { room, id, body })
+}
+
+/// Appends a client's frame to `out`, newline-ended.
+///
+/// What a basic server wants besides is written by [`encode_join`] and [`super::basic`].
+pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
+    let flat = match frame {
+        ClientFrame::Join(join) => join_flat(join),
+        ClientFrame::Message(submission) => Flat {
+            room: Some(submission.room.as_str().into()),
+            id: submission.id.and_then(shown),
+            message: submission
+                .body
+                .as_ref()
+                .ok()
+                .map(|body| body.as_str().into()),
+            ..Flat::of("message")
+        },
+        ClientFrame::Withdraw { id } => Flat {
+            id: shown(id),
+            ..Flat::of("withdraw")
+        },
+        ClientFrame::Nick {
+            nickname,
+            reference,
+        } => Flat {
+            nickname: Some(nickname.as_str().into()),
+            reference: reference.map(Number),
+            ..Flat::of("nick")
+        },
+        ClientFrame::Ping { reference } => Flat {
+            reference: reference.map(Number),
+            ..Flat::of("ping")
+        },
+        ClientFrame::Pong { reference } => Flat {
+            reference: reference.map(Number),
+            ..Flat::of("pong")
+        },
+        ClientFrame::Disconnect => Flat::of("disconnect"),
+    };
+    write(&flat, out);
+}
+
+fn join_flat(join: &Join) -> Flat<'_> {
+    Flat {
+        protocol: join.protocol.map(Number),
+        nickname: Some(join.nickname.as_str().into()),
+        client_id: Some(join.client_id.as_str().into()),
+        token: join.token.as_ref().map(|token| token.expose().into()),
+        next: join.next.map(Number),
+        epoch: join.epoch.and_then(shown),
+        rooms: (!join.rooms.is_empty())
+            .then(|| List(join.rooms.iter().map(position_flat).collect())),
+        last: join.last.map(Number),
+        agent: join.agent.as_ref().map(|agent| agent.as_str().into()),
+        ..Flat::of("join")
+    }
+}
+
+/// Appends a `join` that a basic server takes as well: `timestamp` is the one in its format.
+pub fn encode_join(join: &Join, timestamp: &str, out: &mut Vec<u8>) {
+    write(
+        &Flat {
+            timestamp: Some(timestamp.into()),
+            ..join_flat(join)
+        },
+        out,
+    );
+}
+
+fn position_flat(position: &Position) -> RoomFlat<'_> {
+    RoomFlat {
+        room: position.room.as_str().into(),
+        topic: None,
+        seq: number(position.seq),
+        id: position.id.and_then(shown),
+        first: None,
+        head: None,
+        next: None,
+        reset: None,
+    }
+}

@@ -1,0 +1,248 @@
+//! The struct that every frame is read into and written from.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::protocol::{
+    frame::Limits,
+    limits::{JOIN_ROOMS_MAX, MEMBERS_PAGE_MAX, NUMBER_MAX},
+};
+
+/// A string as it stands in the frame: borrowed unless it held an escape.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(in crate::protocol) struct Str<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Str<'_> {
+    pub(in crate::protocol) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a> From<&'a str> for Str<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Str<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
+/// A number as the protocol has them: unsigned, at most [`NUMBER_MAX`].
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(transparent)]
+pub(in crate::protocol) struct Number(pub(in crate::protocol) u64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        if number > NUMBER_MAX {
+            return Err(de::Error::custom("a number is below 2^53"));
+        }
+        Ok(Self(number))
+    }
+}
+
+/// An array of at most `N` elements; one more is an error before it is kept.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(in crate::protocol) struct List<T, const N: usize>(pub(in crate::protocol) Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for List<T, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T, const N: usize>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const N: usize> de::Visitor<'de> for Visitor<T, N> {
+            type Value = List<T, N>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(out, "an array of at most {N} elements")
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut list = Vec::new();
+                while let Some(element) = seq.next_element()? {
+                    if list.len() == N {
+                        return Err(de::Error::invalid_length(N + 1, &self));
+                    }
+                    list.push(element);
+                }
+                Ok(List(list))
+            }
+        }
+        deserializer.deserialize_seq(Visitor(std::marker::PhantomData))
+    }
+}
+
+/// Declares [`Flat`]: every field optional, absent or `null` meaning the same. (Serde wants to be
+/// told which fields borrow.)
+macro_rules! flat {
+    (
+        borrowed { $($(#[$of_text:meta])* $text:ident: $text_kind:ty,)* }
+        owned { $($(#[$of_value:meta])* $value:ident: $value_kind:ty,)* }
+    ) => {
+        /// Every field of every frame; `kind` (`type` on the wire) says which are meant.
+        #[derive(Debug, Default, Deserialize, Serialize)]
+        #[serde(default)]
+        pub(in crate::protocol) struct Flat<'a> {
+            $(
+                #[serde(borrow, skip_serializing_if = "Option::is_none")]
+                $(#[$of_text])*
+                pub(in crate::protocol) $text: Option<$text_kind>,
+            )*
+            $(
+                #[serde(skip_serializing_if = "Option::is_none")]
+                $(#[$of_value])*
+                pub(in crate::protocol) $value: Option<$value_kind>,
+            )*
+        }
+    };
+}
+
+flat! {
+    borrowed {
+        #[serde(rename = "type")]
+        kind: Str<'a>,
+        code: Str<'a>,
+        server: Str<'a>,
+        agent: Str<'a>,
+        room: Str<'a>,
+        id: Str<'a>,
+        user: Str<'a>,
+        device: Str<'a>,
+        token: Str<'a>,
+        nickname: Str<'a>,
+        was: Str<'a>,
+        #[serde(rename = "clientID")]
+        client_id: Str<'a>,
+        message: Str<'a>,
+        reason: Str<'a>,
+        outcome: Str<'a>,
+        timestamp: Str<'a>,
+        epoch: Str<'a>,
+        rooms: List<RoomFlat<'a>, JOIN_ROOMS_MAX>,
+        members: List<MemberFlat<'a>, MEMBERS_PAGE_MAX>,
+    }
+    owned {
+        protocol: Number,
+        seq: Number,
+        version: Number,
+        start: bool,
+        more: bool,
+        next: Number,
+        counter: Number,
+        last: Number,
+        limits: LimitsFlat,
+        #[serde(rename = "ref")]
+        reference: Number,
+        retry_after_ms: Number,
+    }
+}
+
+/// An element of `rooms`: a position in `join`, a start in `welcome`.
+#[derive(Debug, Deserialize, Serialize)]
+pub(in crate::protocol) struct RoomFlat<'a> {
+    #[serde(borrow)]
+    pub(in crate::protocol) room: Str<'a>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) topic: Option<Str<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) seq: Option<Number>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) id: Option<Str<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) first: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) head: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) next: Option<Number>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) reset: Option<Str<'a>>,
+}
+
+/// An element of `members`.
+#[derive(Debug, Deserialize, Serialize)]
+pub(in crate::protocol) struct MemberFlat<'a> {
+    #[serde(borrow)]
+    pub(in crate::protocol) user: Str<'a>,
+    #[serde(borrow)]
+    pub(in crate::protocol) nickname: Str<'a>,
+    #[serde(borrow)]
+    pub(in crate::protocol) since: Str<'a>,
+}
+
+/// `limits` in `welcome`.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(in crate::protocol) struct LimitsFlat {
+    frame_bytes: Number,
+    text_bytes: Number,
+    nickname_graphemes: Number,
+    unanswered_messages: Number,
+    ping_after_ms: Number,
+    gone_after_ms: Number,
+}
+
+impl From<LimitsFlat> for Limits {
+    fn from(flat: LimitsFlat) -> Self {
+        Self {
+            frame_bytes: flat.frame_bytes.0,
+            text_bytes: flat.text_bytes.0,
+            nickname_graphemes: flat.nickname_graphemes.0,
+            unanswered_messages: flat.unanswered_messages.0,
+            ping_after_ms: flat.ping_after_ms.0,
+            gone_after_ms: flat.gone_after_ms.0,
+        }
+    }
+}
+
+impl From<Limits> for LimitsFlat {
+    fn from(limits: Limits) -> Self {
+        Self {
+            frame_bytes: Number(limits.frame_bytes),
+            text_bytes: Number(limits.text_bytes),
+            nickname_graphemes: Number(limits.nickname_graphemes),
+            unanswered_messages: Number(limits.unanswered_messages),
+            ping_after_ms: Number(limits.ping_after_ms),
+            gone_after_ms: Number(limits.gone_after_ms),
+        }
+    }
+}
+
+/// Reads one object; the error is one plain sentence.
+pub(in crate::protocol) fn read_flat(frame: &[u8]) -> Result<Flat<'_>, String> {
+    // Checked as a whole, once: serde_json then need not look at each string.
+    let text = std::str::from_utf8(frame).map_err(|_| "A frame is UTF-8".to_owned())?;
+    serde_json::from_str(text).map_err(|error| format!("Not a frame: {error}"))
+}
+
+/// Appends a frame as one line.
+pub(in crate::protocol) fn write(flat: &Flat<'_>, out: &mut Vec<u8>) {
+    // Writing strings and numbers to memory has no way to fail.
+    serde_json::to_writer(&mut *out, flat).expect("a flat struct becomes JSON");
+    out.push(b'\n');
+}
+
+/// A field that is written as its value shows itself.
+#[expect(clippy::unnecessary_wraps, reason = "every field is optional")]
+pub(in crate::protocol) fn shown<'a>(value: impl fmt::Display) -> Option<Str<'a>> {
+    Some(value.to_string().into())
+}
+
+/// A field that is a number.
+#[expect(clippy::unnecessary_wraps, reason = "every field is optional")]
+pub(in crate::protocol) fn number(value: u64) -> Option<Number> {
+    Some(Number(value))
+}
+
+impl<'a> Flat<'a> {
+    /// A frame of a type, with nothing else set.
+    pub(in crate::protocol) fn of(kind: &'a str) -> Self {
+        Self {
+            kind: Some(kind.into()),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! What servers send: read by the client, written by the server.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::{
+    DEPARTURES, ERROR_CODES, departure, error_code,
+    flat::{Flat, List, MemberFlat, Number, RoomFlat, Str, number, read_flat, shown, write},
+    name_of,
+};
+use crate::{
+    protocol::{
+        frame::ErrorCode,
+        frame::{
+            Ack, Bye, Change, ErrorFrame, Member, MembersPage, Message, Outcome, Presence, Reset,
+            RoomStart, ServerFrame, Welcome,
+        },
+        name::{
+            DeviceId, Epoch, MessageId, NameError, Nickname, NicknameError, RoomName, Token, UserId,
+        },
+    },
+    text::{Body, Line},
+};
+
+/// A server's frame that makes no sense: the server, or what lies between, is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireError(String);
+
+impl fmt::Display for WireError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WireError {}
+
+impl From<NameError> for WireError {
+    fn from(error: NameError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<NicknameError> for WireError {
+    fn from(error: NicknameError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Reads what a server sent: one whole object, as [`super::codec::Decoder`] gives it.
+pub fn parse_server(frame: &[u8]) -> Result<ServerFrame, WireError> {
+    Fields(read_flat(frame).map_err(WireError)?).frame()
+}
+
+/// A server's fields, each asked for by what it must be.
+struct Fields<'a>(Flat<'a>);
+
+fn need<T>(name: &str, value: Option<T>) -> Result<T, WireError> {
+    value.ok_or_else(|| WireError(format!("The server left out {name}")))
+}
+
+fn time(text: &str) -> Result<Timestamp, WireError> {
+    text.parse()
+        .map_err(|_| WireError("The server sent a time that is not RFC 3339".to_owned()))
+}
+
+impl Fields<'_> {
+    fn frame(&self) -> Result<ServerFrame, WireError> {
+        let flat = &self.0;
+        let reference = flat.reference.map(|Number(number)| number);
+        Ok(match need("type", flat.kind.as_ref())?.as_str() {
+            "welcome" => ServerFrame::Welcome(self.welcome()?),
+            "members" => ServerFrame::Members(self.members()?),
+            "joined" => ServerFrame::Presence(self.presence(Change::Joined)?),
+            "left" => {
+                let reason = departure(flat.reason.as_ref().map_or("", Str::as_str));
+                ServerFrame::Presence(self.presence(Change::Left(reason))?)
+            }
+            "renamed" => {
+                let was = Nickname::parse(need("was", flat.was.as_ref())?.as_str())?;
+                ServerFrame::Presence(self.presence(Change::Renamed { was })?)
+            }
+            "message" => ServerFrame::Message(self.message()?),
+            "ack" => ServerFrame::Ack(Ack {
+                id: self.id()?,
+                outcome: self.outcome()?,
+            }),
+            "nick" => ServerFrame::Nick {
+                nickname: self.nickname()?,
+                reference,
+            },
+            "ping" => ServerFrame::Ping { reference },
+            "pong" => ServerFrame::Pong { reference },
+            "error" => ServerFrame::Error(ErrorFrame {
+                // A basic server's errors have no code.
+                code: flat
+                    .code
+                    .as_ref()
+                    .map_or(ErrorCode::Other, |code| error_code(code.as_str())),
+                message: self.line(),
+                id: flat
+                    .id
+                    .as_ref()
+                    .map(|id| MessageId::parse(id.as_str()))
+                    .transpose()?,
+                reference,
+                retry_after_ms: flat.retry_after_ms.map(|Number(number)| number),
+            }),
+            "bye" => ServerFrame::Bye(Bye {
+                reason: departure(flat.reason.as_ref().map_or("", Str::as_str)),
+                message: self.line(),
+                retry_after_ms: flat.retry_after_ms.map(|Number(number)| number),
+            }),
+            _ => ServerFrame::Unknown,
+        })
+    }
+
+    fn room(&self) -> Result<RoomName, WireError> {
+        Ok(RoomName::parse(
+            need("room", self.0.room.as_ref())?.as_str(),
+        )?)
+    }
+
+    fn id(&self) -> Result<MessageId, WireError> {
+        Ok(MessageId::parse(need("id", self.0.id.as_ref())?.as_str())?)
+    }
+
+    fn user(&self) -> Result<UserId, WireError> {
+        Ok(UserId::parse(need("user", self.0.user.as_ref())?.as_str())?)
+    }
+
+    fn nickname(&self) -> Result<Nickname, WireError> {
+        Ok(Nickname::parse(
+            need("nickname", self.0.nickname.as_ref())?.as_str(),
+        )?)
+    }
+
+    fn time(&self) -> Result<Timestamp, WireError> {
+        time(need("timestamp", self.0.timestamp.as_ref())?.as_str())
+    }
+
+    fn epoch(&self) -> Result<Epoch, WireError> {
+        Ok(Epoch::parse(
+            need("epoch", self.0.epoch.as_ref())?.as_str(),
+        )?)
+    }
+
+    fn line(&self) -> Line {
+        Line::inert(self.0.message.as_ref().map_or("", Str::as_str))
+    }
+
+    fn seq(&self) -> Result<u64, WireError> {
+        Ok(need("seq", self.0.seq)?.0)
+    }
+
+    fn version(&self) -> Result<u64, WireError> {
+        Ok(need("version", self.0.version)?.0)
+    }
+
+    fn message(&self) -> Result<Message, WireError> {
+        Ok(Message {
+            room: self.room()?,
+            seq: self.seq()?,
+            id: self.id()?,
+            user: self.user()?,
+            nickname: self.nickname()?,
+            time: self.time()?,
+            body: Body::inert(need("message", self.0.message.as_ref())?.as_str()),
+        })
+    }
+
+    fn outcome(&self) -> Result<Outcome, WireError> {
+        match need("outcome", self.0.outcome.as_ref())?.as_str() {
+            "stored" => Ok(Outcome::Stored {
+                room: self.room()?,
+                seq: self.seq()?,
+                time: self.time()?,
+            }),
+            "withdrawn" => Ok(Outcome::Withdrawn),
+            // Whatever a newer server calls it: an `ack` means that it is settled.
+            _ => Ok(Outcome::Settled),
+        }
+    }
+
+    fn presence(&self, change: Change) -> Result<Presence, WireError> {
+        Ok(Presence {
+            room: self.room()?,
+            version: self.version()?,
+            user: self.user()?,
+            nickname: self.nickname()?,
+            time: self.time()?,
+            change,
+        })
+    }
+
+    fn members(&self) -> Result<MembersPage, WireError> {
+        let members = need("members", self.0.members.as_ref())?;
+        Ok(MembersPage {
+            room: self.room()?,
+            version: self.version()?,
+            start: self.0.start.unwrap_or(false),
+            more: self.0.more.unwrap_or(false),
+            members: members
+                .0
+                .iter()
+                .map(|member| {
+                    Ok(Member {
+                        user: UserId::parse(member.user.as_str())?,
+                        nickname: Nickname::parse(member.nickname.as_str())?,
+                        since: time(member.since.as_str())?,
+                    })
+                })
+                .collect::<Result<_, WireError>>()?,
+        })
+    }
+
+    fn welcome(&self) -> Result<Welcome, WireError> {
+        let flat = &self.0;
+        Ok(Welcome {
+            protocol: need("protocol", flat.protocol)?.0,
+            server: Line::inert(flat.server.as_ref().map_or("", Str::as_str)),
+            user: self.user()?,
+            device: DeviceId::parse(need("device", flat.device.as_ref())?.as_str())?,
+            token: Token::parse(need("token", flat.token.as_ref())?.as_str())?,
+            nickname: self.nickname()?,
+            counter: need("counter", flat.counter)?.0,
+            epoch: self.epoch()?,
+            time: self.time()?,
+            rooms: need("rooms", flat.rooms.as_ref())?
+                .0
+                .iter()
+                .map(room_start)
+                .collect::<Result<_, _>>()?,
+            limits: need("limits", flat.limits)?.into(),
+        })
+    }
+}
+
+fn room_start(flat: &RoomFlat<'_>) -> Result<RoomStart, WireError> {
+    Ok(RoomStart {
+        room: RoomName::parse(flat.room.as_str())?,
+        topic: flat.topic.as_ref().map(|topic| Line::inert(topic.as_str())),
+        first: need("rooms.first", flat.first)?.0,
+        head: need("rooms.head", flat.head)?.0,
+        next: need("rooms.next", flat.next)?.0,
+        reset: flat.reset.as_ref().map(|reset| match reset.as_str() {
+            "seq" => Reset::Seq,
+            "id" => Reset::Id,
+            // Whatever else the reason: what was held is void.
+            _ => Reset::Epoch,
+        }),
+    })
+}
+
+/// Appends a server's frame to `out`, newline-ended.
+pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
+    let flat = match frame {
+        ServerFrame::Welcome(welcome) => welcome_flat(welcome),
+        ServerFrame::Members(page) => Flat {
+            room: Some(page.room.as_str().into()),
+            version: number(page.version),
+            start: Some(page.start),
+            more: Some(page.more),
+            members: Some(List(page.members.iter().map(member_flat).collect())),
+            ..Flat::of("members")
+        },
+        ServerFrame::Presence(presence) => presence_flat(presence),
+        ServerFrame::Message(message) => Flat {
+            room: Some(message.room.as_str().into()),
+            seq: number(message.seq),
+            id: shown(message.id),
+            user: shown(message.user),
+            nickname: Some(message.nickname.as_str().into()),
+            message: Some(message.body.as_str().into()),
+            timestamp: shown(message.time),
+            ..Flat::of("message")
+        },
+        ServerFrame::Ack(ack) => ack_flat(ack),
+        ServerFrame::Nick {
+            nickname,
+            reference,
+        } => Flat {
+            nickname: Some(nickname.as_str().into()),
+            reference: reference.map(Number),
+            ..Flat::of("nick")
+        },
+        ServerFrame::Ping { reference } => Flat {
+            reference: reference.map(Number),
+            ..Flat::of("ping")
+        },
+        ServerFrame::Pong { reference } => Flat {
+            reference: reference.map(Number),
+            ..Flat::of("pong")
+        },
+        ServerFrame::Error(error) => Flat {
+            code: Some(name_of(ERROR_CODES, &error.code).into()),
+            message: Some(error.message.as_str().into()),
+            id: error.id.and_then(shown),
+            reference: error.reference.map(Number),
+            retry_after_ms: error.retry_after_ms.map(Number),
+            ..Flat::of("error")
+        },
+        ServerFrame::Bye(bye) => Flat {
+            reason: Some(name_of(DEPARTURES, &bye.reason).into()),
+            message: Some(bye.message.as_str().into()),
+            retry_after_ms: bye.retry_after_ms.map(Number),
+            ..Flat::of("bye")
+        },
+        // Nothing that we would ever say.
+        ServerFrame::Unknown => return,
+    };
+    write(&flat, out);
+}
+
+fn welcome_flat(welcome: &Welcome) -> Flat<'_> {
+    Flat {
+        protocol: number(welcome.protocol),
+        server: Some(welcome.server.as_str().into()),
+        user: shown(welcome.user),
+        device: shown(welcome.device),
+        token: Some(welcome.token.expose().into()),
+        nickname: Some(welcome.nickname.as_str().into()),
+        counter: number(welcome.counter),
+        epoch: shown(welcome.epoch),
+        timestamp: shown(welcome.time),
+        rooms: Some(List(
+            welcome
+                .rooms
+                .iter()
+                .map(|start| RoomFlat {
+                    room: start.room.as_str().into(),
+                    topic: start.topic.as_ref().map(|topic| topic.as_str().into()),
+                    seq: None,
+                    id: None,
+                    first: number(start.first),
+                    head: number(start.head),
+                    next: number(start.next),
+                    reset: start.reset.map(|reset| {
+                        match reset {
+                            Reset::Epoch => "epoch",
+                            Reset::Seq => "seq",
+                            Reset::Id => "id",
+                        }
+                        .into()
+                    }),
+                })
+                .collect(),
+        )),
+        limits: Some(welcome.limits.into()),
+        ..Flat::of("welcome")
+    }
+}
+
+fn member_flat(member: &Member) -> MemberFlat<'_> {
+    MemberFlat {
+        user: member.user.to_string().into(),
+        nickname: member.nickname.as_str().into(),
+        since: member.since.to_string().into(),
+    }
+}
+
+fn presence_flat(presence: &Presence) -> Flat<'_> {
+    let flat = match &presence.change {
+        Change::Joined => Flat::of("joined"),
+        Change::Left(reason) => Flat {
+            reason: Some(name_of(DEPARTURES, reason).into()),
+            ..Flat::of("left")
+        },
+        Change::Renamed { was } => Flat {
+            was: Some(was.as_str().into()),
+            ..Flat::of("renamed")
+        },
+    };
+    Flat {
+        room: Some(presence.room.as_str().into()),
+        version: number(presence.version),
+        user: shown(presence.user),
+        nickname: Some(presence.nickname.as_str().into()),
+        timestamp: shown(presence.time),
+        ..flat
+    }
+}
+
+fn ack_flat(ack: &Ack) -> Flat<'_> {
+    let flat = match &ack.outcome {
+        Outcome::Stored { room, seq, time } => Flat {
+            outcome: Some("stored".into()),
+            room: Some(room.as_str().into()),
+            seq: number(*seq),
+            timestamp: shown(time),
+            ..Flat::of("ack")
+        },
+        Outcome::Withdrawn => Flat {
+            outcome: Some("withdrawn".into()),
+            ..Flat::of("ack")
+        },
+        Outcome::Settled => Flat {
+            outcome: Some("settled".into()),
+            ..Flat::of("ack")
+        },
+    };
+    Flat {
+        id: shown(ack.id),
+        ..flat
+    }
+}
