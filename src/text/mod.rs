@@ -4,21 +4,38 @@
 //! server refuses it before the commit, the receiver draws it inert ("No text may harm a
 //! terminal" in `docs/PROTOCOL.md`).
 
+//!
+//! [`Body`] and [`Line`] are proofs: whoever holds one may draw it. What they may hold is decided
+//! in `clean`; [`width()`] counts columns as the screen does.
+
 #![deny(clippy::disallowed_methods)]
+
+mod clean;
+mod width;
 
 use std::fmt;
 
-/// A message's text, safe to hand to a terminal: may hold newlines and tabs, no other control,
-/// no bidirectional control, nothing invisible out of place.
+use unicode_segmentation::UnicodeSegmentation;
+
+use self::clean::Kind;
+pub use self::{
+    clean::EMOJI_JOINERS_MAX,
+    width::{grapheme_width, width},
+};
+use crate::protocol::limits::{LINE_BYTES_MAX, TEXT_BYTES_MAX};
+
+/// A message's text, safe to hand to a terminal: may hold newlines and tabs, no other control, no
+/// bidirectional control, nothing invisible out of place. One from [`Body::parse`] or
+/// [`Body::visible`] is not empty and has at most [`TEXT_BYTES_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Body(Box<str>);
 
 /// Why a text is not a message's text. Its text is one plain sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// Nothing.
+    /// Nothing that could be seen.
     Empty,
-    /// Over [`crate::protocol::limits::TEXT_BYTES_MAX`].
+    /// Over [`TEXT_BYTES_MAX`].
     TooLong,
     /// Holds a character that a receiver could be harmed or deceived by.
     Character(char),
@@ -45,24 +62,27 @@ impl std::error::Error for BodyError {}
 impl Body {
     /// The server's check: refuses what could harm, changes nothing.
     pub fn parse(text: &str) -> Result<Self, BodyError> {
-        Self::visible(text).and_then(|body| {
-            if body.as_str() == text {
-                Ok(body)
-            } else {
-                Err(BodyError::Character('?'))
-            }
-        })
+        check_length(text)?;
+        match clean::first_unfit(text, Kind::Body) {
+            Some((_, c)) => Err(BodyError::Character(c)),
+            None => Ok(Self(text.into())),
+        }
     }
 
     /// The sender's help: what could harm is replaced by something that can be seen, so that
-    /// [`Body::parse`] takes the result. Line ends become `\n`.
+    /// [`Body::parse`] takes the result. Line ends of all kinds become `\n`. Refuses only what is
+    /// empty, or too long before or after.
     pub fn visible(text: &str) -> Result<Self, BodyError> {
+        check_length(text)?;
+        let text = clean::clean(text, Kind::Body);
+        check_length(&text)?;
         Ok(Self(text.into()))
     }
 
-    /// The receiver's guard: whatever a log holds can be drawn. Never refuses, never panics.
+    /// The receiver's guard: whatever a log holds can be drawn. Never refuses, never panics; the
+    /// result may be empty or long.
     pub fn inert(text: &str) -> Self {
-        Self(text.into())
+        Self(clean::clean(text, Kind::Body).into())
     }
 
     /// The text.
@@ -71,20 +91,55 @@ impl Body {
     }
 }
 
+fn check_length(text: &str) -> Result<(), BodyError> {
+    if text.len() > TEXT_BYTES_MAX {
+        Err(BodyError::TooLong)
+    } else if clean::is_blank(text) {
+        Err(BodyError::Empty)
+    } else {
+        Ok(())
+    }
+}
+
 /// One line of text made inert: no newline, no tab, nothing that [`Body`] can't hold; cut at
-/// [`crate::protocol::limits::LINE_BYTES_MAX`].
+/// [`LINE_BYTES_MAX`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Line(Box<str>);
 
 impl Line {
-    /// Never refuses: replaces what can't be shown and cuts what is too long.
+    /// Never refuses: replaces what can't be shown (newlines and tabs by a space), and cuts what
+    /// is too long between two grapheme clusters.
     pub fn inert(text: &str) -> Self {
-        Self(text.into())
+        // Cleaning makes a text longer save where it leaves marks out; a text of little else may
+        // be cut early.
+        let text = &text[..text.floor_char_boundary(4 * LINE_BYTES_MAX)];
+        Self(cut(&clean::clean(text, Kind::Line)).into())
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The longest beginning of a clean line that has at most [`LINE_BYTES_MAX`] bytes.
+fn cut(line: &str) -> &str {
+    if line.len() <= LINE_BYTES_MAX {
+        return line;
+    }
+    let end = line
+        .grapheme_indices(true)
+        .map(|(at, _)| at)
+        .take_while(|&at| at <= LINE_BYTES_MAX)
+        .last()
+        // A line of one endless cluster is cut within it.
+        .filter(|&at| at > 0)
+        .unwrap_or_else(|| line.floor_char_boundary(LINE_BYTES_MAX));
+    let line = &line[..end];
+    // A joiner at the end may have lost the letter that it was there for.
+    match clean::first_unfit(line, Kind::Line) {
+        Some((unfit, _)) => &line[..unfit],
+        None => line,
     }
 }
 
@@ -96,5 +151,13 @@ impl fmt::Display for Line {
 
 /// The first character that a single line (a nickname, say) can't hold as it stands.
 pub fn first_unfit_for_line(text: &str) -> Option<char> {
-    text.chars().find(|c| c.is_control())
+    clean::first_unfit(text, Kind::Line).map(|(_, c)| c)
 }
+
+/// Whether nothing would be seen of a text: empty, white space, blank Braille cells.
+pub fn is_blank(text: &str) -> bool {
+    clean::is_blank(text)
+}
+
+#[cfg(test)]
+mod tests;
