@@ -40,7 +40,7 @@ pub const MEMBERS_PAGE_MAX: usize = 200;
 /// the outcome of at least this many for every device, and so can always answer a repetition.
 pub const UNANSWERED_MESSAGES_MAX: usize = 1_000;
 
-/// A side that has sent nothing for so long sends a `ping`.
+/// A side that has heard nothing for so long sends a `ping`.
 pub const PING_AFTER: Duration = Duration::from_secs(20);
 /// A side that has heard nothing for so long takes the other for gone.
 pub const GONE_AFTER: Duration = Duration::from_secs(45);

@@ -1,0 +1,180 @@
+//! `docs/PROTOCOL.md` is what the programs say: its examples are read and written again, and its
+//! tables name every code, reason and limit.
+
+use chat_tui::protocol::{
+    basic, limits,
+    wire::{DEPARTURES, ERROR_CODES, encode_client, encode_server, parse_client, parse_server},
+};
+use serde_json::Value;
+
+const PAGE: &str = include_str!("../docs/PROTOCOL.md");
+
+/// The lines of all blocks fenced as `json WHO`.
+fn examples(who: &str) -> Vec<&'static str> {
+    let fence = format!("```json {who}\n");
+    let blocks = PAGE.split(fence.as_str()).skip(1);
+    let lines: Vec<_> = blocks
+        .flat_map(|block| block.split("```").next().unwrap_or_default().lines())
+        .collect();
+    assert!(!lines.is_empty(), "no example is fenced as {who}");
+    lines
+}
+
+fn same(example: &str, written: &[u8]) {
+    let example_value: Value = serde_json::from_str(example).expect(example);
+    let written_value: Value = serde_json::from_slice(written).expect(example);
+    assert_eq!(example_value, written_value, "{example}");
+}
+
+#[test]
+fn client_examples_are_what_a_client_writes() {
+    for example in examples("client") {
+        let frame = parse_client(example.as_bytes()).expect(example);
+        let mut written = Vec::new();
+        encode_client(&frame, &mut written);
+        same(example, &written);
+    }
+}
+
+#[test]
+fn server_examples_are_what_a_server_writes() {
+    for example in examples("server") {
+        let frame = parse_server(example.as_bytes()).expect(example);
+        let mut written = Vec::new();
+        encode_server(&frame, &mut written);
+        same(example, &written);
+    }
+}
+
+#[test]
+fn every_type_has_an_example() {
+    let all: String = examples("client").join("") + &examples("server").join("");
+    for kind in [
+        "join",
+        "message",
+        "withdraw",
+        "nick",
+        "ping",
+        "pong",
+        "disconnect",
+        "welcome",
+        "members",
+        "joined",
+        "left",
+        "renamed",
+        "ack",
+        "error",
+        "bye",
+    ] {
+        assert!(
+            all.contains(&format!(r#"{{"type":"{kind}""#)),
+            "{kind} has no example"
+        );
+    }
+}
+
+#[test]
+fn basic_examples_are_read() {
+    for example in examples("basic-client") {
+        parse_client(example.as_bytes()).expect(example);
+    }
+    for example in examples("basic-server") {
+        let object = basic::parse_from_server(example.as_bytes()).expect(example);
+        let value: Value = serde_json::from_str(example).expect(example);
+        let field = |name: &str| value[name].as_str().expect(example);
+        let written = match object {
+            basic::FromServer::Message { .. } => {
+                basic::to_client(field("nickname"), field("message"), field("timestamp")).remove(0)
+            }
+            basic::FromServer::Error { message } => basic::error_to_client(message.as_str()),
+        };
+        same(example, &written);
+    }
+}
+
+#[test]
+fn tables_name_every_code_and_reason() {
+    for (_, name) in ERROR_CODES {
+        assert!(
+            PAGE.contains(&format!("\n| `{name}` |")),
+            "the table of errors lacks {name}"
+        );
+    }
+    for (_, name) in DEPARTURES {
+        assert!(
+            PAGE.contains(&format!("\n| `{name}` |")),
+            "the table of reasons lacks {name}"
+        );
+    }
+}
+
+#[test]
+fn tables_give_the_limits_in_force() {
+    let check = |row: &str, limit: String| {
+        assert!(
+            PAGE.contains(&format!("\n| {row} | {limit} |")),
+            "{row}: {limit}"
+        );
+    };
+    let number = |n: usize| {
+        let digits = n.to_string();
+        let split = digits.len().saturating_sub(3);
+        if split == 0 {
+            digits
+        } else {
+            format!("{},{}", &digits[..split], &digits[split..])
+        }
+    };
+    check("bytes of a frame", number(limits::FRAME_BYTES_MAX));
+    check("levels of a frame", number(limits::FRAME_DEPTH_MAX));
+    check("bytes of a message's text", number(limits::TEXT_BYTES_MAX));
+    check(
+        "combining marks in a row",
+        number(limits::COMBINING_MARKS_MAX),
+    );
+    check(
+        "grapheme clusters of a nickname",
+        number(limits::NICKNAME_GRAPHEMES_MAX),
+    );
+    check("bytes of a nickname", number(limits::NICKNAME_BYTES_MAX));
+    check("bytes of a room's name", number(limits::ROOM_BYTES_MAX));
+    check("bytes of a client ID", number(limits::CLIENT_ID_BYTES_MAX));
+    check(
+        "bytes of any other string for people",
+        number(limits::LINE_BYTES_MAX),
+    );
+    check("rooms named in a `join`", number(limits::JOIN_ROOMS_MAX));
+    check(
+        "messages given by `last`",
+        number(limits::LAST_MESSAGES_MAX.try_into().expect("small")),
+    );
+    check("members in a page", number(limits::MEMBERS_PAGE_MAX));
+    check(
+        "messages of a device without an outcome",
+        number(limits::UNANSWERED_MESSAGES_MAX),
+    );
+    check(
+        "silence before a `ping`",
+        format!("{} s", limits::PING_AFTER.as_secs()),
+    );
+    check(
+        "silence before the other is taken for gone",
+        format!("{} s", limits::GONE_AFTER.as_secs()),
+    );
+    check(
+        "from connecting to `join`",
+        format!("{} s", limits::JOIN_WITHIN.as_secs()),
+    );
+    check(
+        "bytes of an object to or from a basic peer",
+        number(limits::BASIC_FRAME_BYTES_MAX),
+    );
+    check(
+        "pause between two objects to a basic peer",
+        format!("{} ms", limits::BASIC_PAUSE.as_millis()),
+    );
+    check(
+        "waiting for `welcome` before taking a server for a basic one",
+        format!("{} s", limits::BASIC_SERVER_AFTER.as_secs()),
+    );
+}
