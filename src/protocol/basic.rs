@@ -58,16 +58,22 @@ pub fn error_to_client(message: &str) -> Vec<u8> {
 }
 
 /// A message for a basic server. It hands the object on as it is, so it holds all that a basic
-/// client reads; the id is there for a server that turns out to know ids after all.
+/// client reads; the id is there for a server that turns out to know ids after all, and `None`
+/// where the text is not the whole message: such a server must not take a part for it.
 ///
 /// The text must be one of the parts that [`split_for_server`] gives.
-pub fn submission(id: MessageId, nickname: &Nickname, text: &str, timestamp: &str) -> Vec<u8> {
-    let id = id.to_string();
+pub fn submission(
+    id: Option<MessageId>,
+    nickname: &Nickname,
+    text: &str,
+    timestamp: &str,
+) -> Vec<u8> {
+    let id = id.map(|id| id.to_string());
     encoded(&Flat {
         nickname: Some(nickname.as_str().into()),
         message: Some(text.into()),
         timestamp: Some(timestamp.into()),
-        id: Some(id.as_str().into()),
+        id: id.as_deref().map(Into::into),
         ..Flat::of("message")
     })
 }
@@ -299,7 +305,7 @@ mod tests {
             let id = MessageId { device, counter: super::super::limits::NUMBER_MAX };
             let nickname = Nickname::parse(&"\"".repeat(32)).unwrap();
             for part in split_for_server(&text) {
-                let frame = submission(id, &nickname, part, "2026-11-22 09:22:23");
+                let frame = submission(Some(id), &nickname, part, "2026-11-22 09:22:23");
                 prop_assert!(frame.len() <= BASIC_FRAME_BYTES_MAX);
             }
             prop_assert_eq!(split_for_server(&text).collect::<String>(), text);
