@@ -1,9 +1,10 @@
 //! The client without a screen: how one gets in, stays in, and loses nothing.
 //!
 //! - [`event`]: what a user of this module hears and says.
-//! - `session` (pure): join, resume, outbox, backoff, basic servers.
+//! - [`session`] (pure): join, resume, outbox, backoff, basic servers.
 //! - `link` (async, thin): sockets, names, clocks, chance.
 
 pub mod event;
+pub mod session;
 
 pub use event::{Command, Event};

@@ -1,0 +1,363 @@
+//! What arrives: one frame after another, each taken for what the state allows it to be.
+
+use std::time::Duration;
+
+use super::{
+    Delivery, Event, Now, Session,
+    members::News,
+    phase::{Kind, Mode, Phase},
+    rooms::Taken,
+    words::{self, Fault},
+};
+use crate::{
+    client::event::{Entered, Link, Received},
+    protocol::{
+        ClientFrame, RoomName, ServerFrame,
+        basic::{self, FromServer},
+        frame::{
+            Ack, Bye, Departure, ErrorCode, ErrorFrame, MembersPage, Message, Outcome, Presence,
+            Welcome,
+        },
+        limits::PROTOCOL_VERSION,
+        wire::parse_server,
+    },
+    text::Line,
+};
+
+/// How long to wait at least before asking a full server again.
+const FULL_WAIT: Duration = Duration::from_secs(5);
+
+/// One frame, read.
+enum Incoming {
+    Modern(Box<ServerFrame>),
+    Basic(FromServer),
+    /// Something that a basic server passes on and nobody can read.
+    Noise,
+    Fault(Fault),
+}
+
+impl Session {
+    pub(super) fn take_frames(&mut self, now: Now) {
+        while let Some(frame) = self.next_frame() {
+            let taken = match frame {
+                Incoming::Modern(frame) => self.take_frame(now, *frame),
+                Incoming::Basic(frame) => self.take_basic(now, frame),
+                Incoming::Noise => Ok(()),
+                Incoming::Fault(fault) => Err(fault),
+            };
+            if let Err(fault) = taken {
+                self.fault(now, &fault);
+            }
+        }
+    }
+
+    fn next_frame(&mut self) -> Option<Incoming> {
+        let Phase::Live(live) = &mut self.phase else {
+            return None;
+        };
+        let mode = live.mode;
+        let bytes = match live.decoder.next_frame() {
+            Ok(bytes) => bytes?,
+            Err(error) => return Some(Incoming::Fault(Fault::new(error.to_string()))),
+        };
+        if mode != Mode::Online
+            && let Some(frame) = basic::parse_from_server(bytes)
+        {
+            return Some(Incoming::Basic(frame));
+        }
+        Some(match parse_server(bytes) {
+            Ok(frame) => Incoming::Modern(Box::new(frame)),
+            Err(_) if mode == Mode::Basic => Incoming::Noise,
+            Err(error) => Incoming::Fault(Fault::new(error.to_string())),
+        })
+    }
+
+    fn take_basic(&mut self, now: Now, frame: FromServer) -> Result<(), Fault> {
+        match frame {
+            FromServer::Error { message } if message.as_str() == basic::NICKNAME_IN_USE => {
+                self.nickname_refused(now, message);
+            }
+            FromServer::Error { message } => self.events.push_back(Event::Notice(message)),
+            FromServer::Message { .. } if self.kind == Kind::Modern => {
+                return Err(Fault::new("a message without a number"));
+            }
+            FromServer::Message { nickname, body } => {
+                if self.kind != Kind::Basic {
+                    // Only a basic server says this. What was written to it is out, and must not
+                    // be said again to whatever server may be there one day.
+                    self.kind = Kind::Basic;
+                    self.outbox.forget_unconfirmed(0);
+                }
+                if matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Joining) {
+                    self.enter_basic(now);
+                }
+                self.tally.received(&body);
+                self.events.push_back(Event::Message(Received {
+                    room: RoomName::lobby(),
+                    seq: None,
+                    id: None,
+                    user: None,
+                    nickname,
+                    time: now.wall,
+                    body,
+                    local: None,
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_frame(&mut self, now: Now, frame: ServerFrame) -> Result<(), Fault> {
+        let Phase::Live(live) = &mut self.phase else {
+            return Ok(());
+        };
+        let online = live.mode == Mode::Online;
+        match frame {
+            ServerFrame::Unknown | ServerFrame::Pong { .. } => {}
+            ServerFrame::Ping { reference } => {
+                live.pong_due = Some(ClientFrame::Pong { reference });
+            }
+            ServerFrame::Bye(bye) => self.bye(now, bye),
+            ServerFrame::Welcome(welcome) if !online => self.welcome(now, welcome)?,
+            ServerFrame::Error(error) if !online => self.join_refused(now, error),
+            ServerFrame::Message(message) if online => self.message(message)?,
+            ServerFrame::Members(page) if online => self.members_page(page)?,
+            ServerFrame::Presence(presence) if online => self.presence(presence)?,
+            ServerFrame::Ack(ack) if online => self.ack(&ack),
+            ServerFrame::Error(error) if online => self.error(now, error),
+            ServerFrame::Nick {
+                nickname,
+                reference,
+            } if online => {
+                if live.nick_asked.as_ref().map(|(r, _)| *r) == reference {
+                    live.nick_asked = None;
+                }
+                self.nickname = nickname;
+            }
+            _ => return Err(Fault::new("a frame that has no place here")),
+        }
+        Ok(())
+    }
+
+    fn welcome(&mut self, now: Now, welcome: Welcome) -> Result<(), Fault> {
+        let device = self.config.token.device(&self.config.client_id);
+        if welcome.protocol != PROTOCOL_VERSION {
+            self.stop(now, Line::inert(words::OTHER_GENERATION), false);
+            return Ok(());
+        }
+        if welcome.user != self.config.token.user() || welcome.device != device {
+            return Err(Fault::new("it takes us for somebody else"));
+        }
+        let limits = welcome.limits;
+        self.outbox
+            .welcome(welcome.counter, limits.unanswered_messages)?;
+        let opened = self.rooms.open(welcome.epoch, welcome.rooms)?;
+        if opened.iter().any(|room| room.reset.is_some()) {
+            self.outbox.forget_echoes();
+        }
+        self.kind = Kind::Modern;
+        if let Phase::Live(live) = &mut self.phase {
+            live.enter(now.elapsed, Mode::Online);
+            live.keep_to(&limits);
+        }
+        self.nickname = welcome.nickname.clone();
+        self.events.push_back(Event::Link(Link::Online));
+        self.events.push_back(Event::Entered(Entered {
+            user: Some(welcome.user),
+            nickname: welcome.nickname,
+            server: Some(welcome.server),
+            limits: Some(limits),
+        }));
+        self.events.extend(opened.into_iter().map(Event::Room));
+        Ok(())
+    }
+
+    fn nickname_refused(&mut self, now: Now, why: Line) {
+        let nickname = self.nickname.clone();
+        let leaving = self.is_leaving();
+        self.stop(now, why.clone(), true);
+        if !leaving {
+            self.events.push_back(Event::NicknameRefused {
+                nickname,
+                why,
+                waiting: true,
+            });
+        }
+    }
+
+    fn join_refused(&mut self, now: Now, error: ErrorFrame) {
+        let wait = error.retry_after_ms.map(Duration::from_millis);
+        match (error.code, wait) {
+            (ErrorCode::NicknameInUse | ErrorCode::BadNickname, _) => {
+                self.nickname_refused(now, error.message);
+            }
+            (ErrorCode::UnsupportedProtocol, _) => {
+                self.stop(now, Line::inert(words::OTHER_GENERATION), false);
+            }
+            (ErrorCode::ServerFull, wait) => {
+                let why = format!("{} is full", self.server);
+                self.drop_link(now, Line::inert(&why), Some(wait.unwrap_or(FULL_WAIT)));
+            }
+            (ErrorCode::ShuttingDown | ErrorCode::RateLimited | ErrorCode::NotDurable, None) => {
+                self.drop_link(now, error.message, None);
+            }
+            (_, Some(wait)) => {
+                self.drop_link(now, error.message, Some(wait.max(Duration::from_millis(1))));
+            }
+            (_, None) => {
+                let why = format!("The server did not let us in: {}", error.message);
+                self.stop(now, Line::inert(&why), false);
+            }
+        }
+    }
+
+    fn bye(&mut self, now: Now, bye: Bye) {
+        let why = if bye.message.as_str().is_empty() {
+            Line::inert(words::bye(bye.reason))
+        } else {
+            bye.message
+        };
+        if bye.reason == Departure::Replaced {
+            self.stop(now, Line::inert(words::bye(bye.reason)), false);
+        } else {
+            let wait = bye
+                .retry_after_ms
+                .map(|ms| Duration::from_millis(ms.max(1)));
+            self.drop_link(now, why, wait);
+        }
+    }
+
+    fn message(&mut self, message: Message) -> Result<(), Fault> {
+        let taken = self.rooms.take(&message)?;
+        // The echo is the acknowledgement, even of a message that was shown before.
+        let entry = self.outbox.settle(message.id);
+        let local = match &entry {
+            Some(entry) => Some(entry.local),
+            None => self.outbox.take_echo(message.id),
+        };
+        let seq = message.seq;
+        if let Taken::New { counts } = taken {
+            if counts && message.user != self.config.token.user() {
+                self.tally.received(&message.body);
+            }
+            self.events.push_back(Event::Message(Received {
+                room: message.room,
+                seq: Some(seq),
+                id: Some(message.id),
+                user: Some(message.user),
+                nickname: message.nickname,
+                time: message.time,
+                body: message.body,
+                local,
+            }));
+        }
+        if let Some(entry) = entry {
+            self.sent(entry, Some(seq));
+        }
+        Ok(())
+    }
+
+    fn sent(&mut self, entry: super::outbox::Entry, seq: Option<u64>) {
+        self.settled();
+        if !entry.counted {
+            self.tally.sent(&entry.body);
+        }
+        self.tell(entry.local, entry.room, entry.body, Delivery::Sent { seq });
+    }
+
+    /// Something of ours went through: another hold is worth another word.
+    fn settled(&mut self) {
+        if let Phase::Live(live) = &mut self.phase {
+            live.told_of_hold = false;
+        }
+    }
+
+    fn ack(&mut self, ack: &Ack) {
+        let entry = match ack.outcome {
+            Outcome::Stored { .. } => self.outbox.settle_before_echo(ack.id),
+            Outcome::Withdrawn | Outcome::Settled => self.outbox.settle(ack.id),
+        };
+        let Some(entry) = entry else { return };
+        match ack.outcome {
+            Outcome::Stored { seq, .. } => self.sent(entry, Some(seq)),
+            Outcome::Settled => self.sent(entry, None),
+            Outcome::Withdrawn => {
+                self.settled();
+                self.tell(entry.local, entry.room, entry.body, Delivery::Withdrawn);
+            }
+        }
+    }
+
+    fn error(&mut self, now: Now, error: ErrorFrame) {
+        let Phase::Live(live) = &mut self.phase else {
+            return;
+        };
+        if let Some(id) = error.id {
+            if let Some(wait) = error.retry_after_ms {
+                self.outbox
+                    .hold(now.elapsed, id, Duration::from_millis(wait));
+                let told = std::mem::replace(&mut live.told_of_hold, true);
+                if !told && error.code != ErrorCode::HeldBack {
+                    self.events.push_back(Event::Notice(error.message));
+                }
+            } else if let Some(entry) = self.outbox.refuse(id) {
+                let delivery = if entry.withdrawn {
+                    Delivery::Withdrawn
+                } else {
+                    Delivery::Failed { why: error.message }
+                };
+                self.settled();
+                self.tell(entry.local, entry.room, entry.body, delivery);
+            }
+            return;
+        }
+        let asked = live
+            .nick_asked
+            .take_if(|(r, _)| Some(*r) == error.reference);
+        self.events.push_back(match asked {
+            Some((_, nickname)) => Event::NicknameRefused {
+                nickname,
+                why: error.message,
+                waiting: false,
+            },
+            None => Event::Notice(error.message),
+        });
+    }
+
+    fn members_page(&mut self, page: MembersPage) -> Result<(), Fault> {
+        let room = page.room.clone();
+        if let Some(members) = self.rooms.members(&room)?.page(page)? {
+            self.events.push_back(Event::Members { room, members });
+        }
+        Ok(())
+    }
+
+    fn presence(&mut self, presence: Presence) -> Result<(), Fault> {
+        let (room, user, time) = (presence.room.clone(), presence.user, presence.time);
+        let nickname = presence.nickname.clone();
+        let news = self.rooms.members(&room)?.change(presence)?;
+        self.events.extend(news.map(|news| match news {
+            News::Joined(member) => Event::Joined { room, member },
+            News::Left { nickname, reason } => Event::Left {
+                room,
+                user,
+                nickname,
+                time,
+                reason,
+            },
+            News::Renamed { was } => {
+                if user == self.config.token.user() {
+                    self.nickname = nickname.clone();
+                }
+                Event::Renamed {
+                    room,
+                    user,
+                    was,
+                    nickname,
+                    time,
+                }
+            }
+        }));
+        Ok(())
+    }
+}

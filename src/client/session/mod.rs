@@ -1,0 +1,312 @@
+//! The connection's brain: joins, resumes, keeps order, loses nothing.
+//!
+//! Pure: it owns no socket, is handed the time, and does nothing until it is called. Whoever
+//! drives it (the [link](crate::client::link), a test, the simulation)
+//!
+//! 1. hands in what happened with one of the `handle_*` methods, and then, each time,
+//! 2. carries out [`poll_action`](Session::poll_action) until `None`,
+//! 3. passes on [`poll_event`](Session::poll_event) until `None`,
+//! 4. writes what [`poll_write`](Session::poll_write) gives, and calls it again once that is
+//!    written,
+//! 5. and calls [`handle_time`](Session::handle_time) when [`deadline`](Session::deadline) has
+//!    come: it may be another one after every call.
+//!
+//! A new session wants to connect: poll it first. It is over with [`Event::Ended`].
+//!
+//! Split by what must be right on its own: `outbox` (ids, order, what is sent again), `rooms`
+//! (positions, numbers, breaks), `members`, `backoff`; `phase` holds every change of state,
+//! `incoming` and `outgoing` the frames. None of it knows a terminal.
+
+#![deny(clippy::disallowed_methods)]
+
+mod backoff;
+mod incoming;
+mod members;
+mod outbox;
+mod outgoing;
+mod phase;
+mod rooms;
+mod tally;
+mod words;
+
+use std::{collections::VecDeque, time::Duration};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use self::{
+    backoff::Backoff,
+    outbox::{Outbox, Withdrawal},
+    phase::{Kind, Mode, Phase, Then},
+    rooms::Rooms,
+    tally::Tally,
+};
+use super::event::{Command, Delivery, Event, LocalId};
+use crate::{
+    protocol::{ClientId, Nickname, RoomName, Token},
+    text::{Body, Line},
+};
+
+pub use self::{
+    outbox::{OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX},
+    words::Closed,
+};
+
+/// What a session needs to know from the start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The server's name or address as the user gave it; for words only.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The nickname wanted.
+    pub nickname: Nickname,
+    /// Which of the user's devices or sessions this is.
+    pub client_id: ClientId,
+    /// The secret by which the server knows this user again: made by chance, once a run, and the
+    /// same for every join of it.
+    pub token: Token,
+    /// How many of the latest messages to ask for on first entering a room; `None` leaves it to
+    /// the server.
+    pub last: Option<u64>,
+    /// The zone of the times that basic servers are told.
+    pub zone: TimeZone,
+    /// Where the chance in waiting times comes from.
+    pub seed: u64,
+}
+
+impl Config {
+    /// Host and port as people write them: `localhost:10500`, `[::1]:10500`.
+    pub fn server(&self) -> String {
+        let host = self.host.trim_matches(['[', ']']);
+        if host.contains(':') {
+            format!("[{host}]:{}", self.port)
+        } else {
+            format!("{host}:{}", self.port)
+        }
+    }
+}
+
+/// The time, on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Since the session began; never goes back.
+    pub elapsed: Duration,
+    /// What the clock on the wall says; used only where basic servers need a time.
+    pub wall: Timestamp,
+}
+
+/// What the driver must do with its socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a connection; answered by [`Session::handle_opened`] or [`Session::handle_closed`].
+    Connect,
+    /// Drop the connection, or the attempt, if there is one. Not answered.
+    Close,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    /// The nickname of the next join.
+    nickname: Nickname,
+    /// Host and port, for words.
+    server: String,
+    kind: Kind,
+    phase: Phase,
+    outbox: Outbox,
+    rooms: Rooms,
+    backoff: Backoff,
+    tally: Tally,
+    references: u64,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+}
+
+impl Session {
+    /// A session that wants to connect at `now`.
+    pub fn new(config: Config, now: Now) -> Self {
+        let mut session = Self {
+            nickname: config.nickname.clone(),
+            server: config.server(),
+            kind: Kind::Unknown,
+            phase: Phase::Stopped {
+                for_nickname: false,
+            },
+            outbox: Outbox::new(config.token.device(&config.client_id)),
+            rooms: Rooms::default(),
+            backoff: Backoff::new(config.seed),
+            tally: Tally::default(),
+            references: 0,
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            config,
+        };
+        session.connect(now);
+        session
+    }
+
+    /// The user wants something.
+    pub fn handle_command(&mut self, now: Now, command: Command) {
+        if matches!(self.phase, Phase::Ended) {
+            return;
+        }
+        match command {
+            Command::Send { room, body } => self.send(room, body),
+            Command::SendAgain(local) => self.send_again(local),
+            Command::Withdraw(local) => self.withdraw(local),
+            Command::Nick(nickname) => self.change_nickname(now, nickname),
+            Command::RetryNow => {
+                if matches!(self.phase, Phase::Waiting { .. } | Phase::Stopped { .. }) {
+                    self.connect(now);
+                }
+            }
+            Command::Leave => self.leave(now, Then::End),
+        }
+    }
+
+    /// The connection asked for is open.
+    pub fn handle_opened(&mut self, now: Now) {
+        self.opened(now);
+    }
+
+    /// The connection could not be opened, or is gone.
+    pub fn handle_closed(&mut self, now: Now, why: &Closed) {
+        if matches!(self.phase, Phase::Dialling { .. } | Phase::Live(_)) {
+            let host = self.config.host.trim_matches(['[', ']']);
+            let why = why.sentence(host, &self.server);
+            self.drop_link(now, why, None);
+        }
+    }
+
+    /// Where to read to, so that nothing is copied; then tell by
+    /// [`handle_filled`](Self::handle_filled) how much came. Empty without a connection.
+    pub fn space(&mut self) -> &mut [u8] {
+        match &mut self.phase {
+            Phase::Live(live) => live.decoder.space(),
+            _ => &mut [],
+        }
+    }
+
+    /// The first `count` bytes of [`space`](Self::space) were read.
+    pub fn handle_filled(&mut self, now: Now, count: usize) {
+        if let Phase::Live(live) = &mut self.phase {
+            live.decoder.filled(count);
+            live.heard = now.elapsed;
+            live.answer_by = None;
+            self.take_frames(now);
+        }
+    }
+
+    /// Bytes that were read elsewhere.
+    pub fn handle_bytes(&mut self, now: Now, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let space = self.space();
+            let count = space.len().min(bytes.len());
+            if count == 0 {
+                return;
+            }
+            space[..count].copy_from_slice(&bytes[..count]);
+            bytes = &bytes[count..];
+            self.handle_filled(now, count);
+        }
+    }
+
+    /// The driver holds back from reading, because events are not taken: the silence is ours and
+    /// not the server's.
+    pub fn handle_unread(&mut self, now: Now) {
+        if let Phase::Live(live) = &mut self.phase {
+            live.heard = now.elapsed;
+            live.answer_by = None;
+        }
+    }
+
+    /// The [`deadline`](Self::deadline) has come. Harmless at any other time.
+    pub fn handle_time(&mut self, now: Now) {
+        self.phase_time(now);
+    }
+
+    /// The machine was asleep, or its clock was set.
+    pub fn handle_woke(&mut self, now: Now) {
+        self.woke(now);
+    }
+
+    /// When [`handle_time`](Self::handle_time) is due, in time since the start; also a time to
+    /// call [`poll_write`](Self::poll_write) again.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.phase_deadline()
+    }
+
+    /// What to do with the socket next.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// What to tell the user next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn send(&mut self, room: RoomName, body: Body) {
+        let taken = self.outbox.push(room.clone(), body.clone());
+        let (local, delivery) = match taken {
+            Ok(local) => (local, Delivery::Pending),
+            Err(local) => (local, outbox_full()),
+        };
+        self.tell(local, room, body, delivery);
+    }
+
+    fn send_again(&mut self, local: LocalId) {
+        match self.outbox.push_again(local) {
+            None => {}
+            Some(Ok(entry)) => self.tell(local, entry.room, entry.body, Delivery::Pending),
+            Some(Err(entry)) => self.tell(local, entry.room, entry.body, outbox_full()),
+        }
+    }
+
+    fn withdraw(&mut self, local: LocalId) {
+        match self.outbox.withdraw(local) {
+            Withdrawal::Done(entry) => {
+                self.tell(local, entry.room, entry.body, Delivery::Withdrawn);
+            }
+            Withdrawal::TooLate => {
+                self.notice("That message is out already: this server can't take it back");
+            }
+            Withdrawal::Asked | Withdrawal::Unknown => {}
+        }
+    }
+
+    fn change_nickname(&mut self, now: Now, nickname: Nickname) {
+        match &mut self.phase {
+            Phase::Live(live) if live.mode == Mode::Basic => {
+                self.nickname = nickname;
+                self.leave(now, Then::Rejoin);
+            }
+            Phase::Live(live) if !live.join_due => live.nick_due = Some(nickname),
+            Phase::Stopped { for_nickname: true } => {
+                self.nickname = nickname;
+                self.connect(now);
+            }
+            _ => self.nickname = nickname,
+        }
+    }
+
+    fn tell(&mut self, local: LocalId, room: RoomName, body: Body, delivery: Delivery) {
+        self.events.push_back(Event::Outbox {
+            local,
+            room,
+            body,
+            delivery,
+        });
+    }
+
+    fn notice(&mut self, sentence: &str) {
+        self.events.push_back(Event::Notice(Line::inert(sentence)));
+    }
+}
+
+fn outbox_full() -> Delivery {
+    Delivery::Failed {
+        why: Line::inert("Too much is waiting to be sent: try again when the server has caught up"),
+    }
+}

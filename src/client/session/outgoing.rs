@@ -1,0 +1,181 @@
+//! What leaves: frames for a modern server, spaced objects for a basic one.
+
+use std::time::Duration;
+
+use super::{
+    Delivery, Now, Session,
+    outbox::ToSend,
+    phase::{Kind, Live, Mode, Phase},
+};
+use crate::{
+    protocol::{
+        ClientFrame, basic,
+        frame::{Join, Submission},
+        limits::{BASIC_PAUSE, PROTOCOL_VERSION},
+        wire::{encode_client, encode_join},
+    },
+    text::Line,
+};
+
+/// Bytes handed out at once: frames are made as the socket takes them, so that a long outbox is
+/// not held twice.
+const WRITE_BYTES: usize = 64 * 1024;
+/// Before the end of a goodbye: time kept for the goodbye itself.
+const GOODBYE_TIME: Duration = Duration::from_millis(100);
+/// What we are, for the server's log.
+const AGENT: &str = concat!("chat-tui ", env!("CARGO_PKG_VERSION"));
+
+impl Session {
+    /// Appends what is to be written now, if anything; some 64 KiB at most. Towards a basic server
+    /// that is one object, and must be handed to the socket alone.
+    pub fn poll_write(&mut self, now: Now, out: &mut Vec<u8>) {
+        let before = out.len();
+        match &self.phase {
+            Phase::Live(live) if live.join_due => self.write_join(now, out),
+            Phase::Live(live) if live.mode == Mode::Online => self.write_frames(now, out),
+            Phase::Live(live) if now.elapsed >= live.next_object => self.write_object(now, out),
+            _ => {}
+        }
+        if out.len() > before
+            && let Phase::Live(live) = &mut self.phase
+        {
+            live.spoke = now.elapsed;
+            live.next_object = now.elapsed + BASIC_PAUSE;
+        }
+    }
+
+    fn write_join(&mut self, now: Now, out: &mut Vec<u8>) {
+        let Phase::Live(live) = &mut self.phase else {
+            return;
+        };
+        live.join_due = false;
+        let join = Join {
+            protocol: Some(PROTOCOL_VERSION),
+            nickname: self.nickname.clone(),
+            client_id: self.config.client_id.clone(),
+            token: Some(self.config.token),
+            next: Some(self.outbox.join()),
+            epoch: self.rooms.epoch(),
+            rooms: self.rooms.positions(),
+            last: self.config.last,
+            agent: Some(Line::inert(AGENT)),
+        };
+        encode_join(&join, &basic::timestamp(now.wall, &self.config.zone), out);
+    }
+
+    fn write_frames(&mut self, now: Now, out: &mut Vec<u8>) {
+        let Phase::Live(live) = &mut self.phase else {
+            return;
+        };
+        if live.leaving.as_ref().is_some_and(|leaving| leaving.said) {
+            return;
+        }
+        if let Some(pong) = live.pong_due.take() {
+            encode_client(&pong, out);
+        }
+        if std::mem::take(&mut live.ping_due) {
+            encode_client(&ClientFrame::Ping { reference: None }, out);
+        }
+        if let Some(nickname) = live.nick_due.take() {
+            self.references += 1;
+            live.nick_asked = Some((self.references, nickname.clone()));
+            let reference = Some(self.references);
+            let nick = ClientFrame::Nick {
+                nickname,
+                reference,
+            };
+            encode_client(&nick, out);
+        }
+        while out.len() < WRITE_BYTES {
+            match self.outbox.next_to_send(now.elapsed) {
+                Some(ToSend::Message { id, room, body }) => {
+                    let submission = Submission {
+                        room,
+                        id: Some(id),
+                        body: Ok(body),
+                    };
+                    encode_client(&ClientFrame::Message(submission), out);
+                }
+                Some(ToSend::Withdraw(id)) => encode_client(&ClientFrame::Withdraw { id }, out),
+                None => {
+                    if let Some(leaving) = &mut live.leaving {
+                        leaving.said = true;
+                        encode_client(&ClientFrame::Disconnect, out);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether there is an object for a basic server, or for one that has not answered yet.
+    pub(super) fn object_due(&self, live: &Live) -> bool {
+        let leaving = live.leaving.as_ref().is_some_and(|leaving| !leaving.said);
+        let more = live.mode == Mode::Basic
+            && live.leaving.as_ref().is_none_or(|leaving| !leaving.said)
+            && (!live.parts.is_empty() || self.outbox.due_for_basic());
+        live.mode != Mode::Online && !live.join_due && (leaving || more)
+    }
+
+    fn write_object(&mut self, now: Now, out: &mut Vec<u8>) {
+        let Phase::Live(live) = &self.phase else {
+            return;
+        };
+        if !self.object_due(live) {
+            return;
+        }
+        let leaving = live.leaving.as_ref();
+        let hurry = leaving.is_some_and(|leaving| now.elapsed + GOODBYE_TIME >= leaving.until);
+        if live.mode == Mode::Basic && !hurry && self.write_part(now, out) {
+            return;
+        }
+        if let Phase::Live(live) = &mut self.phase
+            && let Some(leaving) = &mut live.leaving
+        {
+            leaving.said = true;
+            out.extend(basic::disconnect(&self.nickname, &self.config.client_id));
+        }
+    }
+
+    /// Writes the next part of a message; `false` when there is none.
+    fn write_part(&mut self, now: Now, out: &mut Vec<u8>) -> bool {
+        let Phase::Live(live) = &mut self.phase else {
+            return false;
+        };
+        if live.parts.is_empty() {
+            let Some((id, entry)) = self.outbox.next_for_basic() else {
+                return false;
+            };
+            let time = basic::timestamp(now.wall, &self.config.zone);
+            let texts: Vec<_> = basic::split_for_server(entry.body.as_str()).collect();
+            // A part of a message is not the message: under its id, a server that knows ids would
+            // take the first part for the whole.
+            let id_shown = (texts.len() == 1).then_some(id);
+            live.parts = texts
+                .into_iter()
+                .map(|text| basic::submission(id_shown, &self.nickname, text, &time))
+                .collect();
+            live.parts_of = Some(id);
+        }
+        let Some(part) = live.parts.pop_front() else {
+            return false;
+        };
+        out.extend(part);
+        if live.parts.is_empty()
+            && let Some(id) = live.parts_of.take()
+        {
+            self.written_to_basic(id);
+        }
+        true
+    }
+
+    fn written_to_basic(&mut self, id: crate::protocol::MessageId) {
+        let certain = self.kind == Kind::Basic;
+        if let Some(entry) = self.outbox.written_to_basic(id, certain) {
+            if !entry.counted {
+                self.tally.sent(&entry.body);
+            }
+            self.tell(entry.local, entry.room, entry.body, Delivery::Unconfirmed);
+        }
+    }
+}

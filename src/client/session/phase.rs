@@ -1,0 +1,398 @@
+//! Which state the session is in, and every way from one to another.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{Action, Event, Now, Session, words::Fault};
+use crate::{
+    client::event::{Entered, Link},
+    protocol::{
+        ClientFrame, MessageId, Nickname,
+        codec::Decoder,
+        frame::Limits,
+        limits::{BASIC_SERVER_AFTER, GONE_AFTER, PING_AFTER},
+    },
+    text::Line,
+};
+
+/// How long opening a connection may take, name look-up and all addresses included.
+const DIAL_WITHIN: Duration = Duration::from_secs(20);
+/// How long a server that is known to be a modern one may take over a `join`.
+const JOIN_ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// A connection that held for so long was a good one: the next wait is a short one again.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+/// How long the server has to answer after the machine slept.
+const AWAKE_ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// How long a goodbye may take.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Where the session stands.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Not connected; the next attempt is due then.
+    Waiting { until: Duration },
+    /// The link was asked for a connection.
+    Dialling { give_up: Duration },
+    /// There is a connection.
+    Live(Box<Live>),
+    /// Not connected, and nothing happens by itself. With `for_nickname`, a nickname ends it.
+    Stopped { for_nickname: bool },
+    /// Over.
+    Ended,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// `join` is on its way; no answer yet.
+    Joining,
+    /// The server said welcome.
+    Online,
+    /// The server seems to be one that never does.
+    Basic,
+}
+
+/// What follows on a goodbye.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// The session's end.
+    End,
+    /// Another join: the only way to another nickname on a basic server.
+    Rejoin,
+}
+
+/// A goodbye under way.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    pub(super) until: Duration,
+    pub(super) then: Then,
+    /// Whether it was said; nothing is written after it.
+    pub(super) said: bool,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) decoder: Decoder,
+    pub(super) mode: Mode,
+    /// Since when it has been in this mode.
+    pub(super) since: Duration,
+    /// When bytes last came.
+    pub(super) heard: Duration,
+    /// When bytes last went.
+    pub(super) spoke: Duration,
+    pub(super) ping_after: Duration,
+    pub(super) gone_after: Duration,
+    /// After a sleep: when the server must have answered.
+    pub(super) answer_by: Option<Duration>,
+    pub(super) join_due: bool,
+    pub(super) ping_due: bool,
+    /// The answer to the last `ping`. A server has one out at a time; of a flood, only the last
+    /// is answered.
+    pub(super) pong_due: Option<ClientFrame>,
+    pub(super) nick_due: Option<Nickname>,
+    /// The `nick` that is not answered yet.
+    pub(super) nick_asked: Option<(u64, Nickname)>,
+    /// The objects of one message for a basic server that are still to be written.
+    pub(super) parts: VecDeque<Vec<u8>>,
+    pub(super) parts_of: Option<MessageId>,
+    /// When the next object may be written to a basic server.
+    pub(super) next_object: Duration,
+    pub(super) leaving: Option<Leaving>,
+    /// Whether the user was told why messages are held.
+    pub(super) told_of_hold: bool,
+}
+
+impl Live {
+    fn new(now: Duration) -> Self {
+        Self {
+            decoder: Decoder::new(),
+            mode: Mode::Joining,
+            since: now,
+            heard: now,
+            spoke: now,
+            ping_after: PING_AFTER,
+            gone_after: GONE_AFTER,
+            answer_by: None,
+            join_due: true,
+            ping_due: false,
+            pong_due: None,
+            nick_due: None,
+            nick_asked: None,
+            parts: VecDeque::new(),
+            parts_of: None,
+            next_object: now,
+            leaving: None,
+            told_of_hold: false,
+        }
+    }
+
+    /// The server's own figures, within reason.
+    pub(super) fn keep_to(&mut self, limits: &Limits) {
+        let within = |ms, min, max| {
+            Duration::from_millis(ms).clamp(Duration::from_secs(min), Duration::from_secs(max))
+        };
+        self.ping_after = within(limits.ping_after_ms, 1, 60);
+        self.gone_after = within(limits.gone_after_ms, 5, 600);
+    }
+
+    pub(super) fn enter(&mut self, now: Duration, mode: Mode) {
+        self.mode = mode;
+        self.since = now;
+        self.parts.clear();
+        self.parts_of = None;
+    }
+}
+
+/// Which kind of server this is, as far as this run has found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Unknown,
+    /// It said welcome once: silence then means trouble, not an older program.
+    Modern,
+    /// It sent what only a basic server sends.
+    Basic,
+}
+
+impl Session {
+    /// When the current state's own time is up.
+    pub(super) fn phase_deadline(&self) -> Option<Duration> {
+        let live = match &self.phase {
+            Phase::Waiting { until } => return Some(*until),
+            Phase::Dialling { give_up } => return Some(*give_up),
+            Phase::Live(live) => live,
+            Phase::Stopped { .. } | Phase::Ended => return None,
+        };
+        let leave = live.leaving.as_ref().map(|leaving| leaving.until);
+        let own = match live.mode {
+            Mode::Joining => Some(self.join_deadline(live)),
+            Mode::Online => {
+                let ping = (!live.ping_due).then_some(live.spoke + live.ping_after);
+                let gone = live.heard + live.gone_after;
+                [ping, live.answer_by, self.outbox.held_until(), Some(gone)]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
+            Mode::Basic => None,
+        };
+        let object = self.object_due(live).then_some(live.next_object);
+        [leave, own, object].into_iter().flatten().min()
+    }
+
+    fn join_deadline(&self, live: &Live) -> Duration {
+        // A server that has begun to speak only has to finish.
+        if self.kind == Kind::Modern || !live.decoder.is_empty() {
+            live.since + JOIN_ANSWER_WITHIN
+        } else {
+            live.since + BASIC_SERVER_AFTER
+        }
+    }
+
+    pub(super) fn phase_time(&mut self, now: Now) {
+        match &self.phase {
+            Phase::Waiting { until } if now.elapsed >= *until => self.connect(now),
+            Phase::Dialling { give_up } if now.elapsed >= *give_up => {
+                let why = Line::inert(&format!("{} does not answer", self.server));
+                self.drop_link(now, why, None);
+            }
+            Phase::Live(_) => self.live_time(now),
+            _ => {}
+        }
+    }
+
+    fn live_time(&mut self, now: Now) {
+        let Phase::Live(live) = &self.phase else {
+            return;
+        };
+        let elapsed = now.elapsed;
+        if live.leaving.as_ref().is_some_and(|l| elapsed >= l.until) {
+            self.finish_leaving(now);
+            return;
+        }
+        match live.mode {
+            Mode::Joining if elapsed >= self.join_deadline(live) => {
+                if self.kind == Kind::Modern || !live.decoder.is_empty() {
+                    let why = format!("{} took the connection but does not answer", self.server);
+                    self.drop_link(now, Line::inert(&why), None);
+                } else {
+                    self.enter_basic(now);
+                }
+            }
+            Mode::Online if live.answer_by.is_some_and(|by| elapsed >= by) => {
+                let why = format!(
+                    "The connection to {} did not outlive the sleep",
+                    self.server
+                );
+                self.drop_link(now, Line::inert(&why), Some(Duration::ZERO));
+            }
+            Mode::Online if elapsed >= live.heard + live.gone_after => {
+                let silence = live.gone_after.as_secs();
+                let why = format!("Nothing was heard from {} for {silence} s", self.server);
+                self.drop_link(now, Line::inert(&why), None);
+            }
+            Mode::Online if elapsed >= live.spoke + live.ping_after => {
+                if let Phase::Live(live) = &mut self.phase {
+                    live.ping_due = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks the link for a connection.
+    pub(super) fn connect(&mut self, now: Now) {
+        self.phase = Phase::Dialling {
+            give_up: now.elapsed + DIAL_WITHIN,
+        };
+        self.actions.push_back(Action::Connect);
+        self.events.push_back(Event::Link(Link::Connecting));
+    }
+
+    pub(super) fn opened(&mut self, now: Now) {
+        if matches!(self.phase, Phase::Dialling { .. }) {
+            self.phase = Phase::Live(Box::new(Live::new(now.elapsed)));
+        }
+    }
+
+    /// Goes on as with a basic server: no answer to `join` came in time, or one that only such a
+    /// server gives.
+    pub(super) fn enter_basic(&mut self, now: Now) {
+        let Phase::Live(live) = &mut self.phase else {
+            return;
+        };
+        live.enter(now.elapsed, Mode::Basic);
+        self.events.push_back(Event::Link(Link::Basic));
+        self.events.push_back(Event::Entered(Entered {
+            user: None,
+            nickname: self.nickname.clone(),
+            server: None,
+            limits: None,
+        }));
+    }
+
+    /// The machine slept: what was connected probably is no more, and what waits need not.
+    pub(super) fn woke(&mut self, now: Now) {
+        match &mut self.phase {
+            Phase::Waiting { .. } => self.connect(now),
+            Phase::Live(live) if live.mode == Mode::Online => {
+                live.ping_due = true;
+                live.answer_by = Some(now.elapsed + AWAKE_ANSWER_WITHIN);
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives the connection up and waits for the next attempt: as long as the server asked for,
+    /// or as the backoff says.
+    pub(super) fn drop_link(&mut self, now: Now, why: Line, wait: Option<Duration>) {
+        if self.is_leaving() {
+            self.finish_leaving(now);
+            return;
+        }
+        if let Phase::Live(live) = &self.phase
+            && live.mode != Mode::Joining
+            && now.elapsed >= live.since + STABLE_AFTER
+        {
+            self.backoff.reset();
+        }
+        let retry_in = match wait {
+            Some(Duration::ZERO) => Duration::ZERO,
+            Some(wait) => self.backoff.asked(wait),
+            None => self.backoff.next(),
+        };
+        self.hang_up();
+        if retry_in.is_zero() {
+            self.connect(now);
+            return;
+        }
+        self.phase = Phase::Waiting {
+            until: now.elapsed + retry_in,
+        };
+        self.events
+            .push_back(Event::Link(Link::Waiting { why, retry_in }));
+    }
+
+    /// Gives the connection up for good, until the user wants otherwise.
+    pub(super) fn stop(&mut self, now: Now, why: Line, for_nickname: bool) {
+        if self.is_leaving() {
+            self.finish_leaving(now);
+            return;
+        }
+        self.hang_up();
+        self.phase = Phase::Stopped { for_nickname };
+        self.events.push_back(Event::Link(Link::Stopped { why }));
+    }
+
+    /// The server broke the protocol: a new connection may do better.
+    pub(super) fn fault(&mut self, now: Now, fault: &Fault) {
+        let why = if self.kind == Kind::Unknown {
+            let what = format!("What listens on {} is no chat server", self.server);
+            Line::inert(&what)
+        } else {
+            fault.sentence()
+        };
+        self.drop_link(now, why, None);
+    }
+
+    /// Says goodbye, if there is somebody to say it to, and goes on with `then`.
+    pub(super) fn leave(&mut self, now: Now, then: Then) {
+        match &mut self.phase {
+            // A second wish to leave is an urgent one.
+            Phase::Live(live) if live.leaving.is_none() && !live.join_due => {
+                live.leaving = Some(Leaving {
+                    until: now.elapsed + LEAVE_WITHIN,
+                    then,
+                    said: false,
+                });
+            }
+            Phase::Live(live) if then == Then::End => {
+                if let Some(leaving) = &mut live.leaving {
+                    leaving.then = Then::End;
+                }
+                self.hang_up();
+                self.end();
+            }
+            Phase::Ended => {}
+            _ if then == Then::End => {
+                self.hang_up();
+                self.end();
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(&self.phase, Phase::Live(live) if live.leaving.is_some())
+    }
+
+    pub(super) fn finish_leaving(&mut self, now: Now) {
+        let then = match &self.phase {
+            Phase::Live(live) => live.leaving.as_ref().map(|leaving| leaving.then),
+            _ => None,
+        };
+        self.hang_up();
+        match then {
+            Some(Then::Rejoin) => self.connect(now),
+            _ => self.end(),
+        }
+    }
+
+    fn end(&mut self) {
+        self.phase = Phase::Ended;
+        let summary = self.tally.summary(self.outbox.unsettled());
+        self.events.push_back(Event::Ended(summary));
+    }
+
+    fn hang_up(&mut self) {
+        if let Phase::Live(live) = &mut self.phase {
+            // Whether it took effect is not known; it is what the user wanted last.
+            let asked = live.nick_asked.take().map(|(_, nickname)| nickname);
+            if let Some(nickname) = live.nick_due.take().or(asked) {
+                self.nickname = nickname;
+            }
+        }
+        self.outbox.close();
+        self.rooms.close();
+        self.actions.push_back(Action::Close);
+    }
+}

@@ -1,0 +1,170 @@
+//! Where we stand in each room's log: what comes next, what was seen, what starts anew.
+
+use std::collections::BTreeMap;
+
+use super::{members::Members, words::Fault};
+use crate::{
+    client::event::RoomOpened,
+    protocol::{
+        Epoch, MessageId, RoomName,
+        frame::{Message, Position, Reset, RoomStart},
+        limits::JOIN_ROOMS_MAX,
+    },
+};
+
+/// Every room that we are or were in, at most [`JOIN_ROOMS_MAX`].
+#[derive(Debug, Default)]
+pub(super) struct Rooms {
+    epoch: Option<Epoch>,
+    rooms: BTreeMap<RoomName, Room>,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    /// The number up to which the user has been given what there was to give.
+    held: u64,
+    /// The id of that message, where it was given on its own and not jumped over.
+    id: Option<MessageId>,
+    /// The number that must come next on this connection; `None` while the room is not open.
+    due: Option<u64>,
+    /// Messages up to here are history from before our first coming: not counted as received.
+    history: u64,
+    members: Members,
+}
+
+/// Whether a message is to be shown.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The user has it already.
+    Known,
+    /// It is new; whether it counts as received (history that was there before us does not).
+    New { counts: bool },
+}
+
+impl Rooms {
+    /// The log that our positions are in.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
+    /// What `join` says about where we stand.
+    pub(super) fn positions(&self) -> Vec<Position> {
+        self.rooms
+            .iter()
+            .map(|(name, room)| Position {
+                room: name.clone(),
+                seq: room.held,
+                id: room.id,
+            })
+            .collect()
+    }
+
+    /// The connection is gone; the positions stay.
+    pub(super) fn close(&mut self) {
+        for room in self.rooms.values_mut() {
+            room.due = None;
+            room.members.close();
+        }
+    }
+
+    /// Takes the rooms of a welcome. Nothing is changed if one of them can't be.
+    pub(super) fn open(
+        &mut self,
+        epoch: Epoch,
+        starts: Vec<RoomStart>,
+    ) -> Result<Vec<RoomOpened>, Fault> {
+        starts.iter().try_for_each(check)?;
+        if self.epoch.is_some_and(|ours| ours != epoch) {
+            // What is not opened now is of a log that is no more.
+            self.rooms
+                .retain(|name, _| starts.iter().any(|start| start.room == *name));
+        }
+        let known = |start: &&RoomStart| self.rooms.contains_key(&start.room);
+        let unknown = starts.len() - starts.iter().filter(known).count();
+        if self.rooms.len() + unknown > JOIN_ROOMS_MAX {
+            return Err(Fault::new("more rooms than a client can be in"));
+        }
+        let another = self.epoch.is_some_and(|ours| ours != epoch);
+        self.epoch = Some(epoch);
+        Ok(starts
+            .into_iter()
+            .map(|start| self.open_room(start, another))
+            .collect())
+    }
+
+    fn open_room(&mut self, start: RoomStart, another_log: bool) -> RoomOpened {
+        let known = self.rooms.contains_key(&start.room);
+        let room = self.rooms.entry(start.room.clone()).or_default();
+        let reset = match start.reset {
+            // A server that forgot to say so: numbers of another log can't be ours.
+            None if known && another_log => Some(Reset::Epoch),
+            reset => reset.filter(|_| known),
+        };
+        if !known || reset.is_some() {
+            room.history = start.head;
+            room.held = 0;
+            room.id = None;
+        }
+        if start.next > room.held + 1 {
+            room.held = start.next - 1;
+            room.id = None;
+        }
+        room.due = Some(start.next);
+        RoomOpened {
+            room: start.room,
+            topic: start.topic,
+            first: start.first,
+            head: start.head,
+            next: room.held + 1,
+            reset,
+        }
+    }
+
+    /// Takes a message. On one connection each room's numbers come one after the other; anything
+    /// else is a fault, and nothing of it is shown.
+    pub(super) fn take(&mut self, message: &Message) -> Result<Taken, Fault> {
+        let room = self
+            .rooms
+            .get_mut(&message.room)
+            .filter(|room| room.due == Some(message.seq));
+        let Some(room) = room else {
+            let due = self.rooms.get(&message.room).and_then(|room| room.due);
+            return Err(Fault::new(match due {
+                Some(due) => format!("message {} came where {due} was due", message.seq),
+                None => format!("a message for #{}, which is not open", message.room),
+            }));
+        };
+        room.due = Some(message.seq + 1);
+        if message.seq <= room.held {
+            return Ok(Taken::Known);
+        }
+        room.held = message.seq;
+        room.id = Some(message.id);
+        Ok(Taken::New {
+            counts: message.seq > room.history,
+        })
+    }
+
+    /// The member list of a room that is open.
+    pub(super) fn members(&mut self, room: &RoomName) -> Result<&mut Members, Fault> {
+        self.rooms
+            .get_mut(room)
+            .filter(|room| room.due.is_some())
+            .map(|room| &mut room.members)
+            .ok_or_else(|| Fault::new(format!("members of #{room}, which is not open")))
+    }
+}
+
+fn check(start: &RoomStart) -> Result<(), Fault> {
+    let RoomStart {
+        first, head, next, ..
+    } = *start;
+    if first >= 1 && first <= next && first <= head + 1 && next <= head + 1 {
+        Ok(())
+    } else {
+        Err(Fault::new(format!(
+            "#{} goes from {first} to {head} but starts at {next}",
+            start.room
+        )))
+    }
+}

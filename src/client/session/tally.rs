@@ -1,0 +1,35 @@
+//! Counts for the farewell.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::{client::event::Summary, text::Body};
+
+/// What was sent and received so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Summary);
+
+impl Tally {
+    /// A message of ours is out: in the log, or written to a basic server.
+    pub(super) fn sent(&mut self, body: &Body) {
+        self.0.messages_sent += 1;
+        self.0.characters_sent += characters(body);
+    }
+
+    /// Somebody else's message arrived.
+    pub(super) fn received(&mut self, body: &Body) {
+        self.0.messages_received += 1;
+        self.0.characters_received += characters(body);
+    }
+
+    /// The figures, with what is still without an outcome.
+    pub(super) fn summary(&self, unsent: usize) -> Summary {
+        Summary {
+            unsent: unsent as u64,
+            ..self.0
+        }
+    }
+}
+
+fn characters(body: &Body) -> u64 {
+    body.as_str().graphemes(true).count() as u64
+}

@@ -1,0 +1,69 @@
+//! What goes wrong with a link, in words that somebody who only wants to chat understands.
+
+use crate::{protocol::frame::Departure, text::Line};
+
+/// Why there is no connection (any more), as the link found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The name could not be looked up: no such host, or no name server to ask.
+    UnknownHost,
+    /// The machine is there, but nothing listens on the port.
+    Refused,
+    /// Nothing answered in time.
+    TimedOut,
+    /// No way to that machine.
+    Unreachable,
+    /// The other side closed the connection in order.
+    Eof,
+    /// The connection broke.
+    Lost,
+    /// Anything else, in the system's words.
+    Other(String),
+}
+
+impl Closed {
+    /// One plain sentence; `server` is the address as the user gave it, port included, and
+    /// `host` the same without the port.
+    pub(super) fn sentence(&self, host: &str, server: &str) -> Line {
+        Line::inert(&match self {
+            Self::UnknownHost => format!("No machine called {host} could be found"),
+            Self::Refused => format!("Nothing is listening on {server}"),
+            Self::TimedOut => format!("{server} does not answer"),
+            Self::Unreachable => format!("There is no way to {host} from here"),
+            Self::Eof => format!("{server} closed the connection"),
+            Self::Lost => format!("The connection to {server} was lost"),
+            Self::Other(what) => format!("The connection to {server} failed: {what}"),
+        })
+    }
+}
+
+/// Why the server ended the connection, where it gave no words of its own.
+pub(super) fn bye(reason: Departure) -> &'static str {
+    match reason {
+        Departure::Disconnect => "The server ended the connection",
+        Departure::Lost => "The server lost the connection",
+        Departure::Timeout => "The server heard nothing from here for too long",
+        Departure::Replaced => "The same user came in elsewhere with the same client ID",
+        Departure::Protocol => "The server did not understand this client",
+        Departure::Shutdown => "The server is shutting down",
+    }
+}
+
+/// No version of the protocol in common.
+pub(super) const OTHER_GENERATION: &str =
+    "This server speaks another version of the protocol: one of the two programs needs an update";
+
+/// What the other side did that the protocol does not allow. The connection can't go on; a new
+/// one may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault(pub(super) String);
+
+impl Fault {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+
+    pub(super) fn sentence(&self) -> Line {
+        Line::inert(&format!("The server broke the protocol: {}", self.0))
+    }
+}
