@@ -6,12 +6,15 @@
 
 //!
 //! [`Body`] and [`Line`] are proofs: whoever holds one may draw it. What they may hold is decided
-//! in `clean`; [`width()`] counts columns as the screen does.
+//! in `clean`; [`width()`] counts columns as the screen does; `wrap` (for the half that has a
+//! screen) finds the rows.
 
 #![deny(clippy::disallowed_methods)]
 
 mod clean;
 mod width;
+#[cfg(feature = "tui")]
+pub mod wrap;
 
 use std::fmt;
 
