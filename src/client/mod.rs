@@ -2,9 +2,10 @@
 //!
 //! - [`event`]: what a user of this module hears and says.
 //! - [`session`] (pure): join, resume, outbox, backoff, basic servers.
-//! - `link` (async, thin): sockets, names, clocks, chance.
+//! - [`link`] (async, thin): sockets, names, clocks, chance.
 
 pub mod event;
+pub mod link;
 pub mod session;
 
 pub use event::{Command, Event};

@@ -247,6 +247,11 @@ impl Session {
         self.events.pop_front()
     }
 
+    /// How many events wait to be polled. A driver takes no more commands while they are many.
+    pub fn events_waiting(&self) -> usize {
+        self.events.len()
+    }
+
     fn send(&mut self, room: RoomName, body: Body) {
         let taken = self.outbox.push(room.clone(), body.clone());
         let (local, delivery) = match taken {

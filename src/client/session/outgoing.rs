@@ -42,6 +42,16 @@ impl Session {
             live.spoke = now.elapsed;
             live.next_object = now.elapsed + BASIC_PAUSE;
         }
+        let Phase::Live(live) = &self.phase else {
+            return;
+        };
+        let write_at = match live.mode {
+            Mode::Online => self.outbox.held_until(),
+            _ => self.object_due(live).then_some(live.next_object),
+        };
+        if let Phase::Live(live) = &mut self.phase {
+            live.write_at = write_at.filter(|at| *at > now.elapsed);
+        }
     }
 
     fn write_join(&mut self, now: Now, out: &mut Vec<u8>) {

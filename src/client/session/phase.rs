@@ -97,6 +97,8 @@ pub(super) struct Live {
     pub(super) parts_of: Option<MessageId>,
     /// When the next object may be written to a basic server.
     pub(super) next_object: Duration,
+    /// When to ask again for something to write: set where there was something that had to wait.
+    pub(super) write_at: Option<Duration>,
     pub(super) leaving: Option<Leaving>,
     /// Whether the user was told why messages are held.
     pub(super) told_of_hold: bool,
@@ -121,6 +123,7 @@ impl Live {
             parts: VecDeque::new(),
             parts_of: None,
             next_object: now,
+            write_at: None,
             leaving: None,
             told_of_hold: false,
         }
@@ -168,15 +171,14 @@ impl Session {
             Mode::Online => {
                 let ping = (!live.ping_due).then_some(live.spoke + live.ping_after);
                 let gone = live.heard + live.gone_after;
-                [ping, live.answer_by, self.outbox.held_until(), Some(gone)]
+                [ping, live.answer_by, Some(gone)]
                     .into_iter()
                     .flatten()
                     .min()
             }
             Mode::Basic => None,
         };
-        let object = self.object_due(live).then_some(live.next_object);
-        [leave, own, object].into_iter().flatten().min()
+        [leave, own, live.write_at].into_iter().flatten().min()
     }
 
     fn join_deadline(&self, live: &Live) -> Duration {
@@ -201,10 +203,13 @@ impl Session {
     }
 
     fn live_time(&mut self, now: Now) {
+        let elapsed = now.elapsed;
+        if let Phase::Live(live) = &mut self.phase {
+            live.write_at = live.write_at.filter(|at| *at > elapsed);
+        }
         let Phase::Live(live) = &self.phase else {
             return;
         };
-        let elapsed = now.elapsed;
         if live.leaving.as_ref().is_some_and(|l| elapsed >= l.until) {
             self.finish_leaving(now);
             return;

@@ -1,0 +1,182 @@
+//! From a name to an open connection: all addresses are tried, the next one as soon as the one
+//! before fails or takes its time.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    task::JoinSet,
+    time::timeout,
+};
+
+use crate::{client::session::Closed, protocol::limits::GONE_AFTER};
+
+/// How long a look-up may take.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(10);
+/// How long one address may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(8);
+/// How long an address is alone before the next one is tried beside it.
+const HEAD_START: Duration = Duration::from_millis(250);
+/// Addresses tried for one name.
+const ADDRESSES_MAX: usize = 16;
+/// When TCP begins to ask an idle peer whether it is there, how often, how many times: for basic
+/// servers, which answer no `ping`.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(20), Duration::from_secs(8), 3);
+
+pub(super) async fn dial(host: String, port: u16) -> Result<TcpStream, Closed> {
+    let name = host.trim_matches(['[', ']']);
+    let found = match timeout(LOOK_UP_WITHIN, lookup_host((name, port))).await {
+        Ok(Ok(found)) => found.collect::<Vec<_>>(),
+        Ok(Err(_)) | Err(_) => return Err(Closed::UnknownHost),
+    };
+    if found.is_empty() {
+        return Err(Closed::UnknownHost);
+    }
+    let mut addresses = in_turn(found).into_iter().take(ADDRESSES_MAX);
+    let mut attempts = JoinSet::new();
+    let mut failure = None;
+    loop {
+        let next = addresses.next();
+        let more = next.is_some();
+        if let Some(address) = next {
+            attempts.spawn(connect(address));
+        }
+        let wait = if more { HEAD_START } else { CONNECT_WITHIN };
+        match timeout(wait, attempts.join_next()).await {
+            Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
+            Ok(Some(Ok(Err(why)))) => failure = Some(likelier(failure, why)),
+            Ok(None) if !more => return Err(failure.unwrap_or(Closed::TimedOut)),
+            // An attempt's task can't fail; one that takes its time is left to run.
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// Both families by turns, the one that the system prefers first, each in the system's order.
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    std::iter::from_fn(|| {
+        std::mem::swap(&mut first, &mut second);
+        second.next().or_else(|| first.next())
+    })
+    .collect()
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream, Closed> {
+    let stream = match timeout(CONNECT_WITHIN, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(not_opened(&error)),
+        Err(_) => return Err(Closed::TimedOut),
+    };
+    // With nobody listening, a port that the system also gives out to clients can be connected to
+    // itself.
+    if stream.local_addr().ok() == stream.peer_addr().ok() {
+        return Err(Closed::Refused);
+    }
+    prepare(&stream);
+    Ok(stream)
+}
+
+/// What can't be set is done without: the connection is good all the same.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let (idle, every, times) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new()
+        .with_time(idle)
+        .with_interval(every)
+        .with_retries(times);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(GONE_AFTER));
+}
+
+fn not_opened(error: &io::Error) -> Closed {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Closed::Refused,
+        io::ErrorKind::TimedOut => Closed::TimedOut,
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::AddrNotAvailable => Closed::Unreachable,
+        _ => Closed::Other(words(error)),
+    }
+}
+
+/// Why a connection that was open is no more.
+pub(super) fn lost(error: &io::Error) -> Closed {
+    match error.kind() {
+        io::ErrorKind::TimedOut => Closed::TimedOut,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => Closed::Lost,
+        _ => Closed::Other(words(error)),
+    }
+}
+
+/// The system's sentence without its number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// Of two failures the one that says more about the server.
+fn likelier(before: Option<Closed>, now: Closed) -> Closed {
+    let weight = |closed: &Closed| match closed {
+        Closed::Refused => 3,
+        Closed::TimedOut => 2,
+        Closed::Other(_) => 1,
+        _ => 0,
+    };
+    match before {
+        Some(before) if weight(&before) >= weight(&now) => before,
+        _ => now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_are_tried_by_turns() {
+        let check = |given: &[&str], tried: &[&str]| {
+            let parse = |list: &[&str]| -> Vec<SocketAddr> {
+                list.iter().map(|a| a.parse().unwrap()).collect()
+            };
+            assert_eq!(in_turn(parse(given)), parse(tried));
+        };
+        check(&["[::1]:1", "127.0.0.1:1"], &["[::1]:1", "127.0.0.1:1"]);
+        check(
+            &["1.1.1.1:1", "1.1.1.2:1", "1.1.1.3:1", "[::1]:1"],
+            &["1.1.1.1:1", "[::1]:1", "1.1.1.2:1", "1.1.1.3:1"],
+        );
+    }
+
+    #[test]
+    fn the_failure_that_says_more_is_told() {
+        assert_eq!(
+            likelier(Some(Closed::Unreachable), Closed::Refused),
+            Closed::Refused
+        );
+        assert_eq!(
+            likelier(Some(Closed::Refused), Closed::TimedOut),
+            Closed::Refused
+        );
+    }
+
+    #[test]
+    fn a_systems_sentence_is_shown_without_its_number() {
+        assert_eq!(
+            words(&io::Error::from_raw_os_error(13)),
+            "Permission denied"
+        );
+    }
+}

@@ -1,0 +1,336 @@
+//! The session's driver: one task that owns the socket, reads the clocks, draws the chance, and
+//! knows nothing of what is said.
+//!
+//! Everything that waits, waits here, in one place: for a command, for the socket, for the one
+//! timer, for room in the channel of events. A user who does not take events stops the reading,
+//! so that the server's own bounds apply; the connection itself is kept up meanwhile.
+
+mod dial;
+
+use std::{future::Future, io, pin::Pin, time::Duration};
+
+use jiff::{Timestamp, tz::TimeZone};
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use super::{
+    event::{Command, Event},
+    session::{Action, Closed, Config, Now, Session},
+};
+use crate::protocol::{ClientId, Nickname, Token};
+
+/// Events that may wait for the user before the link stops reading.
+const EVENTS_MAX: usize = 1024;
+/// Commands that may wait for the link.
+const COMMANDS_MAX: usize = 256;
+/// How often the two clocks are compared. A machine that wakes from sleep is noticed within this.
+const CLOCKS_EVERY: Duration = Duration::from_secs(3);
+/// How far the clock on the wall must have run ahead for that to have been a sleep.
+const SLEEP_MIN: Duration = Duration::from_secs(5);
+
+/// Where to go, and as whom.
+#[derive(Clone, Debug)]
+pub struct LinkConfig {
+    /// A host name or address; IPv6 with or without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The nickname wanted.
+    pub nickname: Nickname,
+    /// Which of the user's devices or sessions this is.
+    pub client_id: ClientId,
+    /// How many of the latest messages to ask for; `None` leaves it to the server.
+    pub last: Option<u64>,
+}
+
+/// A running session.
+#[derive(Debug)]
+pub struct Handle {
+    /// What the user wants. Dropping it is the wish to leave.
+    pub commands: mpsc::Sender<Command>,
+    /// What happened; [`Event::Ended`] is the last. Dropping it ends the session at once.
+    pub events: mpsc::Receiver<Event>,
+}
+
+/// Starts a session in a task of its own on the current runtime.
+///
+/// # Errors
+/// If the system gives no randomness.
+pub fn spawn(config: LinkConfig) -> io::Result<Handle> {
+    let mut secret = [0; 32];
+    let mut seed = [0; 8];
+    getrandom::fill(&mut secret)?;
+    getrandom::fill(&mut seed)?;
+    let config = Config {
+        host: config.host,
+        port: config.port,
+        nickname: config.nickname,
+        client_id: config.client_id,
+        token: Token::from_bytes(secret),
+        last: config.last,
+        zone: TimeZone::system(),
+        seed: u64::from_le_bytes(seed),
+    };
+    let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
+    let (event_queue, events) = mpsc::channel(EVENTS_MAX);
+    tokio::spawn(Link::new(config, event_queue).run(command_queue));
+    Ok(Handle { commands, events })
+}
+
+type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, Closed>> + Send>>;
+
+struct Link {
+    host: String,
+    port: u16,
+    clocks: Clocks,
+    session: Session,
+    events: mpsc::Sender<Event>,
+    /// An event that found no room.
+    held: Option<Event>,
+    ended: bool,
+    dialling: Option<Dialling>,
+    stream: Option<TcpStream>,
+    /// What is being written; `out[..written]` is.
+    out: Vec<u8>,
+    written: usize,
+}
+
+/// What the link woke up for.
+enum Woke {
+    Command(Option<Command>),
+    Room,
+    Dialled(Result<TcpStream, Closed>),
+    Socket,
+    Time,
+}
+
+impl Link {
+    fn new(config: Config, events: mpsc::Sender<Event>) -> Self {
+        let clocks = Clocks::new();
+        Self {
+            host: config.host.clone(),
+            port: config.port,
+            session: Session::new(config, clocks.now()),
+            clocks,
+            events,
+            held: None,
+            ended: false,
+            dialling: None,
+            stream: None,
+            out: Vec::new(),
+            written: 0,
+        }
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut tick = interval(CLOCKS_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut commanded = true;
+        loop {
+            self.act();
+            if self.pass_on().is_err() || (self.ended && self.held.is_none()) {
+                return;
+            }
+            let deadline = self.session.deadline().map(|at| self.clocks.start + at);
+            let room = self.held.is_none();
+            let patient = room || self.session.events_waiting() < EVENTS_MAX;
+            let woke = tokio::select! {
+                command = commands.recv(), if commanded && patient => Woke::Command(command),
+                permit = self.events.reserve(), if !room => match permit {
+                    Ok(_) => Woke::Room,
+                    Err(_) => return,
+                },
+                dialled = dialled(self.dialling.as_mut()) => Woke::Dialled(dialled),
+                () = ready(self.stream.as_ref(), room, self.written < self.out.len()) => Woke::Socket,
+                () = until(deadline) => Woke::Time,
+                _ = tick.tick() => Woke::Time,
+            };
+            if self.clocks.slept() {
+                self.session.handle_woke(self.clocks.now());
+            }
+            match woke {
+                Woke::Command(Some(command)) => {
+                    self.session.handle_command(self.clocks.now(), command);
+                }
+                Woke::Command(None) => {
+                    commanded = false;
+                    self.session
+                        .handle_command(self.clocks.now(), Command::Leave);
+                }
+                Woke::Dialled(dialled) => self.dialled(dialled),
+                Woke::Socket => self.move_bytes(),
+                Woke::Time => self.time(),
+                Woke::Room => {}
+            }
+        }
+    }
+
+    /// Does what the session wants done.
+    fn act(&mut self) {
+        while let Some(action) = self.session.poll_action() {
+            self.dialling = None;
+            self.stream = None;
+            self.out.clear();
+            self.written = 0;
+            if action == Action::Connect {
+                self.dialling = Some(Box::pin(dial::dial(self.host.clone(), self.port)));
+            }
+        }
+        if self.written == self.out.len() {
+            self.out.clear();
+            self.written = 0;
+            self.session.poll_write(self.clocks.now(), &mut self.out);
+        }
+    }
+
+    /// Passes events on while there is room. `Err`: nobody takes them any more.
+    fn pass_on(&mut self) -> Result<(), ()> {
+        while let Some(event) = self.held.take().or_else(|| self.session.poll_event()) {
+            let last = matches!(event, Event::Ended(_));
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(event)) => {
+                    self.held = Some(event);
+                    self.ended |= last;
+                    return Ok(());
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(()),
+            }
+            self.ended |= last;
+        }
+        Ok(())
+    }
+
+    fn dialled(&mut self, dialled: Result<TcpStream, Closed>) {
+        self.dialling = None;
+        let now = self.clocks.now();
+        match dialled {
+            Ok(stream) => {
+                self.stream = Some(stream);
+                self.session.handle_opened(now);
+            }
+            Err(why) => self.session.handle_closed(now, &why),
+        }
+    }
+
+    fn time(&mut self) {
+        let now = self.clocks.now();
+        if self.held.is_some() {
+            self.session.handle_unread(now);
+        } else {
+            // What has come while the process stood still was heard, not missed.
+            self.read(now);
+        }
+        self.session.handle_time(now);
+    }
+
+    fn move_bytes(&mut self) {
+        let now = self.clocks.now();
+        self.write(now);
+        if self.held.is_none() {
+            self.read(now);
+        }
+    }
+
+    fn write(&mut self, now: Now) {
+        let Some(stream) = &self.stream else { return };
+        if self.written == self.out.len() {
+            return;
+        }
+        match stream.try_write(&self.out[self.written..]) {
+            Ok(count) => self.written += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // What the server said last may still lie here to be read: why it hung up, say.
+            Err(_) => {
+                self.read(now);
+                self.closed(now, &Closed::Lost);
+            }
+        }
+    }
+
+    fn read(&mut self, now: Now) {
+        let Some(stream) = &self.stream else { return };
+        let space = self.session.space();
+        if space.is_empty() {
+            return;
+        }
+        match stream.try_read(space) {
+            Ok(0) => self.closed(now, &Closed::Eof),
+            Ok(count) => self.session.handle_filled(now, count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => self.closed(now, &dial::lost(&error)),
+        }
+    }
+
+    fn closed(&mut self, now: Now, why: &Closed) {
+        if self.stream.take().is_some() {
+            self.session.handle_closed(now, why);
+        }
+    }
+}
+
+async fn dialled(dialling: Option<&mut Dialling>) -> Result<TcpStream, Closed> {
+    match dialling {
+        Some(dialling) => dialling.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ready(stream: Option<&TcpStream>, read: bool, write: bool) {
+    let interest = match (read, write) {
+        (true, true) => Interest::READABLE | Interest::WRITABLE,
+        (true, false) => Interest::READABLE,
+        (false, true) => Interest::WRITABLE,
+        (false, false) => return std::future::pending().await,
+    };
+    match stream {
+        // An error is found again, and dealt with, by the read or write that follows.
+        Some(stream) => drop(stream.ready(interest).await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The clock that only goes forward, and the one on the wall. The first stands still while the
+/// machine sleeps; the difference tells.
+struct Clocks {
+    start: Instant,
+    compared: (Instant, Timestamp),
+}
+
+impl Clocks {
+    fn new() -> Self {
+        let start = Instant::now();
+        Self {
+            start,
+            compared: (start, Timestamp::now()),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            elapsed: self.start.elapsed(),
+            wall: Timestamp::now(),
+        }
+    }
+
+    /// Whether the machine slept since the last call. A clock that was set forward looks the same
+    /// and costs one `ping`.
+    fn slept(&mut self) -> bool {
+        let (instant, wall) = (Instant::now(), Timestamp::now());
+        let forward = instant.saturating_duration_since(self.compared.0);
+        let on_the_wall = wall.duration_since(self.compared.1);
+        self.compared = (instant, wall);
+        Duration::try_from(on_the_wall).is_ok_and(|wall| wall > forward + SLEEP_MIN)
+    }
+}
