@@ -1,0 +1,290 @@
+//! `--serve`: a server for this chat, started by the client that wants one and finds none.
+//!
+//! The server is a process of its own, out of reach of the terminal's Ctrl-C, so that it can go on
+//! when its host leaves. It tells that it listens by a line on its standard output; what it logs
+//! goes to `server-PORT.log` in the state directory (`$XDG_STATE_HOME/chat-tui`, or
+//! `~/.local/state/chat-tui`).
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
+    net::IpAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    net::{TcpStream, lookup_host},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
+
+/// The first argument by which this program knows that it is to be the server. Only
+/// [`start`] gives it.
+pub const SERVER_ARGUMENT: &str = "__server";
+
+/// How long somebody who listens may take to accept a connection.
+const PROBE_WITHIN: Duration = Duration::from_secs(2);
+/// How long the server may take until it listens.
+const START_WITHIN: Duration = Duration::from_secs(15);
+/// How long the server may take to end: it gives its clients five seconds.
+const STOP_WITHIN: Duration = Duration::from_secs(7);
+/// Bytes of its first line that are read; the rest of a longer one is not looked at.
+const LINE_BYTES: u64 = 4096;
+/// A log over this size is begun anew at the next start.
+const LOG_BYTES_MAX: u64 = 4 << 20;
+
+/// The server that this run started. To drop it is to let the server go on.
+#[derive(Debug)]
+pub struct HostControl {
+    child: Child,
+    pid: u32,
+    log: Option<PathBuf>,
+}
+
+impl HostControl {
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// How to stop a server that goes on, as a command to type: `kill 4711`.
+    pub fn stop_command(&self) -> String {
+        if cfg!(windows) {
+            format!("taskkill /PID {}", self.pid)
+        } else {
+            format!("kill {}", self.pid)
+        }
+    }
+
+    /// Where the server logs, if it does.
+    pub fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
+    }
+
+    /// Leaves the server to itself: it goes on after this program.
+    pub fn go_on(self) {
+        drop(self);
+    }
+
+    /// Ends the server: it says goodbye to whoever is in. Returns when it is gone, after seven
+    /// seconds at the most; it is then killed.
+    pub async fn stop(mut self) {
+        if self.ask_to_end().is_err() || timeout(STOP_WITHIN, self.child.wait()).await.is_err() {
+            // An error here means that it is gone already.
+            let _ = self.child.kill().await;
+        }
+    }
+
+    #[cfg(unix)]
+    fn ask_to_end(&mut self) -> io::Result<()> {
+        use rustix::process::{Pid, Signal, kill_process};
+        if self.child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        // Not waited for yet, so the number is still its own.
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or(io::ErrorKind::NotFound)?;
+        Ok(kill_process(pid, Signal::TERM)?)
+    }
+
+    #[cfg(not(unix))]
+    fn ask_to_end(&mut self) -> io::Result<()> {
+        self.child.start_kill()
+    }
+}
+
+/// Starts a server for `host` and `port`, unless one listens there: then `None`, and there is
+/// nothing to do but join.
+///
+/// # Errors
+/// If `host` is not this machine, or the server could not be started; in one plain sentence.
+pub async fn start(host: &str, port: u16) -> anyhow::Result<Option<HostControl>> {
+    if !is_this_machine(host, port).await {
+        bail!("--serve hosts on this machine, so HOST must be localhost, not {host}");
+    }
+    if somebody_listens(host, port).await {
+        return Ok(None);
+    }
+    let log = open_log(port);
+    let began = log.as_ref().map_or(0, |(_, file)| length(file));
+    let mut child = command(port, log.as_ref().map(|(_, file)| file))?
+        .spawn()
+        .context("The server could not be started")?;
+    let (Some(pid), Some(output)) = (child.id(), child.stdout.take()) else {
+        bail!("The server could not be started");
+    };
+    match timeout(START_WITHIN, first_line(output)).await {
+        Ok(Ok(true)) => Ok(Some(HostControl {
+            child,
+            pid,
+            log: log.map(|(path, _)| path),
+        })),
+        Ok(_) => {
+            let _ = child.wait().await;
+            // Somebody else may have been quicker.
+            if somebody_listens(host, port).await {
+                return Ok(None);
+            }
+            let said = log.and_then(|(_, file)| last_line(file, began));
+            bail!(said.unwrap_or_else(|| "The server ended as soon as it was started".to_owned()));
+        }
+        Err(_) => {
+            let _ = child.kill().await;
+            bail!("The server did not begin to listen in time");
+        }
+    }
+}
+
+/// Whether a name or address can only mean this machine.
+async fn is_this_machine(host: &str, port: u16) -> bool {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return address.is_loopback();
+    }
+    let Ok(Ok(addresses)) = timeout(PROBE_WITHIN, lookup_host((host, port))).await else {
+        return false;
+    };
+    let mut some = false;
+    for address in addresses {
+        some = true;
+        if !address.ip().is_loopback() {
+            return false;
+        }
+    }
+    some
+}
+
+async fn somebody_listens(host: &str, port: u16) -> bool {
+    let connected = timeout(PROBE_WITHIN, TcpStream::connect((host, port))).await;
+    // A free port among those that the system gives to clients can be connected to itself.
+    matches!(connected, Ok(Ok(stream)) if stream.local_addr().ok() != stream.peer_addr().ok())
+}
+
+/// The server as a process: this very program where it has the server in it, otherwise the
+/// `chat-server` that lies beside it.
+fn command(port: u16, log: Option<&File>) -> anyhow::Result<Command> {
+    let own = std::env::current_exe().context("This program can't find itself")?;
+    let mut command = if cfg!(feature = "server") {
+        let mut command = Command::new(own);
+        command.arg(SERVER_ARGUMENT);
+        command
+    } else {
+        let beside = own.with_file_name(format!("chat-server{}", std::env::consts::EXE_SUFFIX));
+        if !beside.is_file() {
+            bail!("--serve needs the server: there is no {}", beside.display());
+        }
+        Command::new(beside)
+    };
+    command.arg(port.to_string());
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stderr(match log {
+        Some(file) => Stdio::from(file.try_clone()?),
+        None => Stdio::null(),
+    });
+    // A group of its own: the terminal's Ctrl-C and hang-up are for the client.
+    #[cfg(unix)]
+    command.process_group(0);
+    Ok(command)
+}
+
+/// Whether the server said a line; `false` if it ended without one.
+async fn first_line(output: ChildStdout) -> io::Result<bool> {
+    let mut line = Vec::new();
+    BufReader::new(output.take(LINE_BYTES))
+        .read_until(b'\n', &mut line)
+        .await?;
+    Ok(line.ends_with(b"\n"))
+}
+
+/// Opens the log to append to it; `None` where there is no place for one, which is no reason not
+/// to chat.
+fn open_log(port: u16) -> Option<(PathBuf, File)> {
+    let directory = state_directory()?;
+    create_private(&directory).ok()?;
+    let path = directory.join(format!("server-{port}.log"));
+    let too_long = fs::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES_MAX);
+    if too_long {
+        fs::remove_file(&path).ok()?;
+    }
+    let mut options = File::options();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).ok()?;
+    Some((path, file))
+}
+
+fn state_directory() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).map(PathBuf::from);
+    set("XDG_STATE_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| set("HOME").map(|home| home.join(".local/state")))
+        .or_else(|| set("LOCALAPPDATA"))
+        .map(|state| state.join("chat-tui"))
+}
+
+fn create_private(directory: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
+}
+
+fn length(file: &File) -> u64 {
+    file.metadata().map_or(0, |file| file.len())
+}
+
+/// The last thing that the server logged since `began`: why it ended.
+fn last_line(mut file: File, began: u64) -> Option<String> {
+    file.seek(SeekFrom::Start(began)).ok()?;
+    let mut said = Vec::new();
+    file.take(LINE_BYTES).read_to_end(&mut said).ok()?;
+    let said = String::from_utf8_lossy(&said);
+    let line = said.lines().rev().find(|line| !line.trim().is_empty())?;
+    let line = line.trim();
+    Some(
+        line.strip_prefix("chat-server: ")
+            .unwrap_or(line)
+            .to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_this_machine_can_host() {
+        for (host, ours) in [
+            ("127.0.0.1", true),
+            ("127.8.8.8", true),
+            ("::1", true),
+            ("localhost", true),
+            ("0.0.0.0", false),
+            ("192.168.1.20", false),
+            ("::", false),
+        ] {
+            assert_eq!(is_this_machine(host, 10500).await, ours, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_machine_is_refused_in_words() {
+        let error = start("192.168.1.20", 10500).await.unwrap_err();
+        assert!(
+            error.to_string().contains("HOST must be localhost"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn where_somebody_listens_nothing_is_started() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(start("127.0.0.1", port).await.unwrap().is_none());
+    }
+}

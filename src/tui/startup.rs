@@ -1,0 +1,28 @@
+//! What the full screen is started with.
+
+use tokio::sync::mpsc;
+
+use super::{args::Theme, serve::HostControl};
+use crate::{
+    client::{Command, Event},
+    protocol::Nickname,
+};
+
+/// Everything that [`super::shell`] needs to run, and nothing that it would have to look up.
+#[derive(Debug)]
+pub struct Startup {
+    /// The server as the user named it: `localhost:10500`.
+    pub host_label: String,
+    /// The nickname wanted.
+    pub nickname: Nickname,
+    /// What the user said about the background.
+    pub theme: Theme,
+    /// Whether colours are off, by option or by `NO_COLOR`.
+    pub no_color: bool,
+    /// Set when this run hosts the chat: the server ends with it, or goes on.
+    pub host: Option<HostControl>,
+    /// To the session.
+    pub commands: mpsc::Sender<Command>,
+    /// From the session; `Event::Ended` is the last.
+    pub events: mpsc::Receiver<Event>,
+}
