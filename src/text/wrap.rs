@@ -238,7 +238,7 @@ fn link(line: &str, offset: usize, columns: usize) -> usize {
         return 0;
     }
     let ends = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'<' | b'>' | b'"');
-    let within = &rest[..rest.len().min(columns + 1)];
+    let within = &rest[..rest.len().min(columns.saturating_add(1))];
     within.iter().position(ends).unwrap_or(within.len())
 }
 
@@ -326,6 +326,7 @@ mod tests {
             ("hello world", 5, &["hello", "world"]),
             ("hello world", 6, &["hello", "world"]),
             ("hello world", 11, &["hello world"]),
+            ("see x://y now", usize::MAX, &["see x://y now"]),
             ("hello      world   ", 5, &["hello", "world"]),
             ("hello   ", 5, &["hello"]),
             ("one two three", 7, &["one two", "three"]),

@@ -2,8 +2,10 @@
 //!
 //! - [`startup`]: what the screen is started with.
 //! - [`serve`]: a server, for the host.
+//! - [`input`]: the editor of the input box (pure).
 
 pub mod args;
+pub mod input;
 pub mod serve;
 pub mod startup;
 
