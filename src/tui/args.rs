@@ -199,8 +199,8 @@ mod tests {
         };
         check("chat-tui", "CLIENTID");
         check("chat-tui localhost", "PORT");
-        check("chat-tui localhost 0 carol 3", "1..65535");
-        check("chat-tui localhost 65536 carol 3", "1..65535");
+        check("chat-tui localhost 0 carol 3", "1..=65535");
+        check("chat-tui localhost 65536 carol 3", "1..=65535");
         check("chat-tui localhost -5 carol 3", "-5");
         check("chat-tui localhost ten carol 3", "ten");
         check(

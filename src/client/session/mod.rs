@@ -5,9 +5,9 @@
 //!
 //! 1. hands in what happened with one of the `handle_*` methods, and then, each time,
 //! 2. carries out [`poll_action`](Session::poll_action) until `None`,
-//! 3. passes on [`poll_event`](Session::poll_event) until `None`,
-//! 4. writes what [`poll_write`](Session::poll_write) gives, and calls it again once that is
+//! 3. writes what [`poll_write`](Session::poll_write) gives, and calls it again once that is
 //!    written,
+//! 4. passes on [`poll_event`](Session::poll_event) until `None`,
 //! 5. and calls [`handle_time`](Session::handle_time) when [`deadline`](Session::deadline) has
 //!    come: it may be another one after every call.
 //!
@@ -27,6 +27,8 @@ mod outgoing;
 mod phase;
 mod rooms;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::{collections::VecDeque, time::Duration};

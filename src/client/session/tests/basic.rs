@@ -1,0 +1,242 @@
+use super::*;
+
+impl Run {
+    /// On a server that has not answered in time.
+    fn basic() -> Self {
+        let mut run = Self::new();
+        run.open();
+        run.written.clear();
+        run.time();
+        run.told(&["connecting", "basic", "entered as carol"]);
+        run
+    }
+
+    /// The objects written since the last look.
+    fn objects(&mut self) -> Vec<serde_json::Value> {
+        let bytes = std::mem::take(&mut self.written);
+        serde_json::Deserializer::from_slice(&bytes)
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .unwrap()
+    }
+
+    fn texts(&mut self) -> Vec<String> {
+        self.objects()
+            .iter()
+            .map(|object| object["message"].as_str().unwrap_or("-").to_owned())
+            .collect()
+    }
+}
+
+const HELLO: &[u8] =
+    br#"{"type":"message","nickname":"alice","message":"hello","timestamp":"2026-11-22 09:22:23"}"#;
+
+#[test]
+fn a_server_that_does_not_answer_is_taken_for_a_basic_one() {
+    let mut run = Run::basic();
+    assert_eq!(run.elapsed, Duration::from_secs(3));
+    run.say_bytes(HELLO);
+    run.told(&["- alice: hello"]);
+}
+
+#[test]
+fn what_only_a_basic_server_says_tells_at_once() {
+    let mut run = Run::new();
+    run.open();
+    run.events.clear();
+    run.say_bytes(HELLO);
+    run.told(&["basic", "entered as carol", "- alice: hello"]);
+}
+
+#[test]
+fn messages_go_out_one_by_one_and_are_never_confirmed() {
+    let mut run = Run::basic();
+    run.send("one");
+    run.send("two");
+    let object = &run.objects()[0];
+    assert_eq!(object["type"], "message");
+    assert_eq!(object["nickname"], "carol");
+    assert_eq!(object["message"], "one");
+    assert_eq!(object["timestamp"], "2027-01-15 08:00:03");
+    run.told(&["local 1 pending", "local 1 unconfirmed", "local 2 pending"]);
+    let before = run.elapsed;
+    run.time();
+    assert_eq!(run.since(before), Duration::from_millis(10));
+    assert_eq!(run.texts(), ["two"]);
+    run.told(&["local 2 unconfirmed"]);
+    assert_eq!(run.session.deadline(), None);
+}
+
+#[test]
+fn a_long_text_goes_in_objects_that_a_basic_peer_can_read() {
+    let mut run = Run::basic();
+    let text = "\"é\" ".repeat(1000);
+    let text = text.trim_end();
+    run.send(text);
+    let mut all = String::new();
+    loop {
+        assert!(run.written.len() <= 1024);
+        let [object] = run.objects().try_into().unwrap();
+        assert!(object.get("id").is_none(), "a part is not the message");
+        all += object["message"].as_str().unwrap();
+        if run.session.deadline().is_none() {
+            break;
+        }
+        run.time();
+    }
+    assert_eq!(all, text);
+    run.told(&["local 1 pending", "local 1 unconfirmed"]);
+}
+
+#[test]
+fn a_late_welcome_ends_the_mode_and_all_goes_again_under_the_same_ids() {
+    let mut run = Run::basic();
+    run.send("one");
+    run.pass(Duration::from_secs(1));
+    run.events.clear();
+    run.written.clear();
+    run.say(ServerFrame::Welcome(welcome()));
+    run.told(&["online", "entered as carol", "#lobby from 1"]);
+    run.wrote(&["1 one"]);
+    run.say(echo(1, 1, "one"));
+    run.told(&["1 carol: one =local 1", "local 1 is 1"]);
+    run.command(Command::Leave);
+    run.say(bye(Departure::Disconnect, None));
+    run.told(&["ended: sent 1/3, received 0/0, unsent 0"]);
+}
+
+#[test]
+fn another_connection_to_a_basic_server_repeats_nothing() {
+    let mut run = Run::basic();
+    run.send("one");
+    run.pass(Duration::from_secs(1));
+    run.lose();
+    run.send("two");
+    run.open();
+    run.written.clear();
+    run.time();
+    assert_eq!(run.texts(), ["two"]);
+}
+
+#[test]
+fn what_a_server_certainly_basic_was_told_is_not_said_to_a_later_one() {
+    let mut run = Run::basic();
+    run.send("one");
+    run.say_bytes(HELLO);
+    run.send("two");
+    run.pass(Duration::from_secs(1));
+    run.lose();
+    run.send("three");
+    let join = run.enter(Welcome {
+        counter: 2,
+        ..welcome()
+    });
+    assert_eq!(join.next, Some(3));
+    run.wrote(&["3 three"]);
+}
+
+#[test]
+fn a_long_talk_with_a_basic_server_does_not_fill_the_outbox() {
+    let mut run = Run::basic();
+    for _ in 0..OUTBOX_MESSAGES_MAX + 10 {
+        run.send("x");
+        run.pass(Duration::from_millis(10));
+    }
+    assert!(!run.events.iter().any(|event| matches!(
+        event,
+        Event::Outbox {
+            delivery: Delivery::Failed { .. },
+            ..
+        }
+    )));
+}
+
+#[test]
+fn a_server_that_was_modern_once_is_never_basic() {
+    let mut run = Run::online();
+    run.lose();
+    run.open();
+    run.pass(Duration::from_secs(14));
+    assert!(run.connected);
+    run.events.clear();
+    run.pass(Duration::from_secs(1));
+    run.told(&["waiting: chat.lan:10500 took the connection but does not answer"]);
+}
+
+#[test]
+fn a_welcome_that_has_begun_is_waited_for() {
+    let mut run = Run::new();
+    run.open();
+    run.events.clear();
+    let mut bytes = Vec::new();
+    encode_server(&ServerFrame::Welcome(welcome()), &mut bytes);
+    run.say_bytes(&bytes[..50]);
+    run.pass(Duration::from_secs(5));
+    run.told(&[]);
+    run.say_bytes(&bytes[50..]);
+    run.told(&["online", "entered as carol", "#lobby from 1"]);
+}
+
+#[test]
+fn a_basic_server_refuses_a_nickname_in_its_own_words() {
+    for wait in [0, 5] {
+        let mut run = Run::new();
+        run.open();
+        run.pass(Duration::from_secs(wait));
+        run.events.clear();
+        run.say_bytes(br#"{"type": "error", "message": "Nickname already in use"}"#);
+        run.close(&Closed::Eof);
+        run.told(&[
+            "stopped: Nickname already in use",
+            "carol refused (Nickname already in use), waiting: true",
+        ]);
+    }
+}
+
+#[test]
+fn leaving_a_basic_server_says_so_in_its_own_words() {
+    let mut run = Run::basic();
+    run.command(Command::Leave);
+    let object = &run.objects()[0];
+    assert_eq!(object["type"], "disconnect");
+    assert_eq!(object["nickname"], "carol");
+    assert_eq!(object["clientID"], "3");
+    run.time();
+    run.told(&["ended: sent 0/0, received 0/0, unsent 0"]);
+}
+
+#[test]
+fn what_is_left_goes_before_the_goodbye_as_far_as_time_allows() {
+    let mut run = Run::basic();
+    for _ in 0..200 {
+        run.send("x");
+    }
+    run.command(Command::Leave);
+    run.pass(Duration::from_secs(2));
+    let objects = run.objects();
+    assert!(
+        objects.len() > 50 && objects.len() < 110,
+        "{}",
+        objects.len()
+    );
+    assert_eq!(objects.last().unwrap()["type"], "disconnect");
+    assert!(matches!(run.events.last(), Some(Event::Ended(summary)) if summary.unsent > 90));
+}
+
+#[test]
+fn a_new_nickname_on_a_basic_server_is_a_new_join() {
+    let mut run = Run::basic();
+    run.command(Command::Nick(name("dave")));
+    assert_eq!(run.objects()[0]["type"], "disconnect");
+    run.close(&Closed::Eof);
+    run.open();
+    assert_eq!(run.join().nickname.as_str(), "dave");
+}
+
+#[test]
+fn a_ping_would_only_confuse_a_basic_server() {
+    let mut run = Run::basic();
+    run.pass(Duration::from_mins(10));
+    assert!(run.connected);
+    assert!(run.written.is_empty());
+}

@@ -1,0 +1,103 @@
+use super::*;
+use crate::protocol::frame::{Change, Member, MembersPage, Presence};
+
+fn member(byte: u8, nickname: &str) -> Member {
+    Member {
+        user: UserId::from_bytes([byte; 12]),
+        nickname: name(nickname),
+        since: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn page(version: u64, start: bool, more: bool, members: Vec<Member>) -> ServerFrame {
+    ServerFrame::Members(MembersPage {
+        room: RoomName::lobby(),
+        version,
+        start,
+        more,
+        members,
+    })
+}
+
+fn change(version: u64, byte: u8, nickname: &str, change: Change) -> ServerFrame {
+    ServerFrame::Presence(Presence {
+        room: RoomName::lobby(),
+        version,
+        user: UserId::from_bytes([byte; 12]),
+        nickname: name(nickname),
+        time: Timestamp::UNIX_EPOCH,
+        change,
+    })
+}
+
+#[test]
+fn pages_become_one_list() {
+    let mut run = Run::online();
+    run.say(page(4, true, true, vec![member(1, "alice")]));
+    run.told(&[]);
+    run.say(page(5, false, false, vec![member(2, "bob")]));
+    run.told(&["members alice bob"]);
+}
+
+#[test]
+fn changes_are_told() {
+    let mut run = Run::online();
+    run.say(page(4, true, false, vec![member(1, "alice")]));
+    run.events.clear();
+    run.say(change(5, 2, "bob", Change::Joined));
+    let was = name("alice");
+    run.say(change(6, 1, "alicia", Change::Renamed { was }));
+    run.say(change(7, 1, "alicia", Change::Left(Departure::Timeout)));
+    run.told(&["bob joined", "alice is alicia", "alicia left (Timeout)"]);
+}
+
+#[test]
+fn what_a_page_knew_already_is_no_news() {
+    let mut run = Run::online();
+    let both = vec![member(1, "alice"), member(2, "bob")];
+    run.say(page(4, true, false, both));
+    run.events.clear();
+    run.say(change(3, 2, "bob", Change::Joined));
+    run.say(change(4, 9, "zoe", Change::Left(Departure::Lost)));
+    run.told(&[]);
+}
+
+#[test]
+fn a_list_begun_anew_replaces_the_old_one() {
+    let mut run = Run::online();
+    run.say(page(4, true, false, vec![member(1, "alice")]));
+    run.say(page(9, true, false, vec![member(2, "bob")]));
+    run.told(&["members alice", "members bob"]);
+}
+
+#[test]
+fn a_change_that_is_missing_is_a_fault() {
+    let mut run = Run::online();
+    run.say(page(4, true, false, vec![]));
+    run.say(change(5, 2, "bob", Change::Joined));
+    run.say(change(7, 3, "dave", Change::Joined));
+    assert!(!run.connected);
+}
+
+#[test]
+fn our_own_new_name_is_kept_for_the_next_join() {
+    let mut run = Run::online();
+    let own = Member {
+        user: us(),
+        ..member(0, "carol")
+    };
+    run.say(page(4, true, false, vec![own]));
+    run.events.clear();
+    run.say(ServerFrame::Presence(Presence {
+        room: RoomName::lobby(),
+        version: 5,
+        user: us(),
+        nickname: name("caro"),
+        time: Timestamp::UNIX_EPOCH,
+        change: Change::Renamed { was: name("carol") },
+    }));
+    run.told(&["carol is caro"]);
+    run.lose();
+    run.open();
+    assert_eq!(run.join().nickname.as_str(), "caro");
+}

@@ -1,0 +1,425 @@
+//! The session against a server that says exactly what a test wants, in virtual time.
+
+mod basic;
+mod entering;
+mod hostile;
+mod leaving;
+mod members;
+mod outbox;
+mod resume;
+mod staying;
+
+use super::*;
+use crate::client::event::Link;
+use crate::protocol::{
+    ClientFrame, DeviceId, Epoch, MessageId, ServerFrame, UserId,
+    codec::Decoder,
+    frame::{
+        Ack, Bye, Departure, ErrorCode, ErrorFrame, Join, Limits, Message, Outcome, RoomStart,
+        Welcome,
+    },
+    wire::{encode_server, parse_client},
+};
+
+/// A session, its clock, and the far end of its connection.
+struct Run {
+    session: Session,
+    elapsed: Duration,
+    connected: bool,
+    /// What was written and not looked at yet.
+    written: Vec<u8>,
+    events: Vec<Event>,
+}
+
+fn token() -> Token {
+    Token::from_bytes([7; 32])
+}
+
+fn us() -> UserId {
+    token().user()
+}
+
+fn device() -> DeviceId {
+    token().device(&ClientId::parse("3").unwrap())
+}
+
+fn id(counter: u64) -> MessageId {
+    MessageId {
+        device: device(),
+        counter,
+    }
+}
+
+fn name(text: &str) -> Nickname {
+    Nickname::parse(text).unwrap()
+}
+
+fn alice() -> UserId {
+    UserId::from_bytes([1; 12])
+}
+
+fn message(seq: u64, text: &str) -> ServerFrame {
+    ServerFrame::Message(Message {
+        room: RoomName::lobby(),
+        seq,
+        id: MessageId {
+            device: DeviceId::from_bytes([1; 12]),
+            counter: seq,
+        },
+        user: alice(),
+        nickname: name("alice"),
+        time: Timestamp::UNIX_EPOCH,
+        body: Body::inert(text),
+    })
+}
+
+fn echo(seq: u64, counter: u64, text: &str) -> ServerFrame {
+    ServerFrame::Message(Message {
+        room: RoomName::lobby(),
+        seq,
+        id: id(counter),
+        user: us(),
+        nickname: name("carol"),
+        time: Timestamp::UNIX_EPOCH,
+        body: Body::inert(text),
+    })
+}
+
+fn stored(counter: u64, seq: u64) -> ServerFrame {
+    ServerFrame::Ack(Ack {
+        id: id(counter),
+        outcome: Outcome::Stored {
+            room: RoomName::lobby(),
+            seq,
+            time: Timestamp::UNIX_EPOCH,
+        },
+    })
+}
+
+fn ack(counter: u64, outcome: Outcome) -> ServerFrame {
+    ServerFrame::Ack(Ack {
+        id: id(counter),
+        outcome,
+    })
+}
+
+fn error(code: ErrorCode, message: &str) -> ErrorFrame {
+    ErrorFrame {
+        code,
+        message: Line::inert(message),
+        id: None,
+        reference: None,
+        retry_after_ms: None,
+    }
+}
+
+fn refusal(counter: u64, code: ErrorCode, retry_after_ms: Option<u64>) -> ServerFrame {
+    ServerFrame::Error(ErrorFrame {
+        id: Some(id(counter)),
+        retry_after_ms,
+        ..error(code, "No")
+    })
+}
+
+fn bye(reason: Departure, retry_after_ms: Option<u64>) -> ServerFrame {
+    ServerFrame::Bye(Bye {
+        reason,
+        message: Line::inert("Bye"),
+        retry_after_ms,
+    })
+}
+
+fn lobby(first: u64, head: u64, next: u64) -> RoomStart {
+    RoomStart {
+        room: RoomName::lobby(),
+        topic: None,
+        first,
+        head,
+        next,
+        reset: None,
+    }
+}
+
+fn welcome() -> Welcome {
+    Welcome {
+        protocol: 1,
+        server: Line::inert("chat-server test"),
+        user: us(),
+        device: device(),
+        token: token(),
+        nickname: name("carol"),
+        counter: 0,
+        epoch: Epoch::from_bytes([5; 8]),
+        time: Timestamp::UNIX_EPOCH,
+        rooms: vec![lobby(1, 0, 1)],
+        limits: Limits {
+            frame_bytes: 65_536,
+            text_bytes: 16_384,
+            nickname_graphemes: 32,
+            unanswered_messages: 4,
+            ping_after_ms: 20_000,
+            gone_after_ms: 45_000,
+        },
+    }
+}
+
+impl Run {
+    /// A session that was just started.
+    fn new() -> Self {
+        let config = Config {
+            host: "chat.lan".to_owned(),
+            port: 10500,
+            nickname: name("carol"),
+            client_id: ClientId::parse("3").unwrap(),
+            token: token(),
+            last: None,
+            zone: TimeZone::UTC,
+            seed: 1,
+        };
+        let now = Now {
+            elapsed: Duration::ZERO,
+            wall: Timestamp::UNIX_EPOCH,
+        };
+        let mut run = Self {
+            session: Session::new(config, now),
+            elapsed: Duration::ZERO,
+            connected: false,
+            written: Vec::new(),
+            events: Vec::new(),
+        };
+        run.settle();
+        run
+    }
+
+    /// A session that is in, in an empty lobby; nothing to look at yet.
+    fn online() -> Self {
+        let mut run = Self::new();
+        run.open();
+        run.say(ServerFrame::Welcome(welcome()));
+        run.frames();
+        run.events.clear();
+        run
+    }
+
+    fn now(&self) -> Now {
+        let wall = Timestamp::from_second(1_800_000_000).unwrap() + self.elapsed;
+        Now {
+            elapsed: self.elapsed,
+            wall,
+        }
+    }
+
+    fn since(&self, before: Duration) -> Duration {
+        self.elapsed.saturating_sub(before)
+    }
+
+    /// What a driver does after every call.
+    fn settle(&mut self) {
+        while let Some(action) = self.session.poll_action() {
+            self.connected = action == Action::Connect;
+        }
+        loop {
+            let before = self.written.len();
+            let now = self.now();
+            self.session.poll_write(now, &mut self.written);
+            if self.written.len() == before {
+                break;
+            }
+        }
+        while let Some(event) = self.session.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    fn open(&mut self) {
+        assert!(self.connected, "the session asked for no connection");
+        let now = self.now();
+        self.session.handle_opened(now);
+        self.settle();
+    }
+
+    /// Opens a connection and has the server say its welcome.
+    fn enter(&mut self, welcome: Welcome) -> Join {
+        self.open();
+        let join = self.join();
+        self.say(ServerFrame::Welcome(welcome));
+        join
+    }
+
+    fn close(&mut self, why: &Closed) {
+        let now = self.now();
+        self.session.handle_closed(now, why);
+        self.settle();
+    }
+
+    /// Loses the connection and waits until the session asks for another one.
+    fn lose(&mut self) {
+        self.close(&Closed::Lost);
+        self.written.clear();
+        self.wait_for_connect();
+        self.events.clear();
+    }
+
+    fn wait_for_connect(&mut self) {
+        assert!(!self.connected);
+        self.time();
+        assert!(self.connected, "no attempt when the deadline came");
+    }
+
+    /// Goes on to the deadline.
+    fn time(&mut self) {
+        let deadline = self.session.deadline().expect("a deadline");
+        assert!(deadline >= self.elapsed, "a deadline in the past");
+        self.elapsed = deadline;
+        let now = self.now();
+        self.session.handle_time(now);
+        self.settle();
+    }
+
+    /// Lets time pass, deadline by deadline.
+    fn pass(&mut self, time: Duration) {
+        let end = self.elapsed + time;
+        while self.session.deadline().is_some_and(|at| at <= end) {
+            self.time();
+        }
+        self.elapsed = end;
+    }
+
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "frames are made where they are said"
+    )]
+    fn say(&mut self, frame: ServerFrame) {
+        let mut bytes = Vec::new();
+        encode_server(&frame, &mut bytes);
+        self.say_bytes(&bytes);
+    }
+
+    fn say_bytes(&mut self, bytes: &[u8]) {
+        let now = self.now();
+        self.session.handle_bytes(now, bytes);
+        self.settle();
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = self.now();
+        self.session.handle_command(now, command);
+        self.settle();
+    }
+
+    fn send(&mut self, text: &str) {
+        self.command(Command::Send {
+            room: RoomName::lobby(),
+            body: Body::parse(text).unwrap(),
+        });
+    }
+
+    /// The frames written since the last look.
+    fn frames(&mut self) -> Vec<ClientFrame> {
+        let mut decoder = Decoder::new();
+        let bytes = std::mem::take(&mut self.written);
+        let mut frames = Vec::new();
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            rest = &rest[decoder.feed(rest)..];
+            while let Some(frame) = decoder.next_frame().unwrap() {
+                frames.push(parse_client(frame).unwrap());
+            }
+        }
+        frames
+    }
+
+    fn join(&mut self) -> Join {
+        let frames = self.frames();
+        match frames.as_slice() {
+            [ClientFrame::Join(join)] => join.clone(),
+            other => panic!("not a join: {other:?}"),
+        }
+    }
+
+    /// The frames written since the last look, in short.
+    #[track_caller]
+    fn wrote(&mut self, expected: &[&str]) {
+        let frames: Vec<_> = self.frames().iter().map(frame_in_short).collect();
+        assert_eq!(frames, expected);
+    }
+
+    /// The events since the last look, in short.
+    #[track_caller]
+    fn told(&mut self, expected: &[&str]) {
+        let events: Vec<_> = self.events.drain(..).map(|e| event_in_short(&e)).collect();
+        assert_eq!(events, expected);
+    }
+}
+
+fn frame_in_short(frame: &ClientFrame) -> String {
+    match frame {
+        ClientFrame::Join(join) => format!("join {}", join.nickname),
+        ClientFrame::Message(submission) => match (&submission.id, &submission.body) {
+            (Some(id), Ok(body)) => format!("{} {}", id.counter, body.as_str()),
+            other => panic!("{other:?}"),
+        },
+        ClientFrame::Withdraw { id } => format!("withdraw {}", id.counter),
+        ClientFrame::Nick { nickname, .. } => format!("nick {nickname}"),
+        ClientFrame::Ping { .. } => "ping".to_owned(),
+        ClientFrame::Pong { reference } => format!("pong {}", reference.unwrap_or(0)),
+        ClientFrame::Disconnect => "disconnect".to_owned(),
+    }
+}
+
+fn event_in_short(event: &Event) -> String {
+    match event {
+        Event::Link(Link::Connecting) => "connecting".to_owned(),
+        Event::Link(Link::Online) => "online".to_owned(),
+        Event::Link(Link::Basic) => "basic".to_owned(),
+        Event::Link(Link::Waiting { why, .. }) => format!("waiting: {why}"),
+        Event::Link(Link::Stopped { why }) => format!("stopped: {why}"),
+        Event::Entered(entered) => format!("entered as {}", entered.nickname),
+        Event::Room(room) => match room.reset {
+            None => format!("#{} from {}", room.room, room.next),
+            Some(reset) => format!("#{} anew from {} ({reset:?})", room.room, room.next),
+        },
+        Event::Message(message) => {
+            let seq = message.seq.map_or("-".to_owned(), |seq| seq.to_string());
+            let local = message
+                .local
+                .map_or(String::new(), |l| format!(" =local {}", l.0));
+            let text = message.body.as_str();
+            format!("{seq} {}: {text}{local}", message.nickname)
+        }
+        Event::Outbox {
+            local, delivery, ..
+        } => match delivery {
+            Delivery::Pending => format!("local {} pending", local.0),
+            Delivery::Sent { seq: Some(seq) } => format!("local {} is {seq}", local.0),
+            Delivery::Sent { seq: None } => format!("local {} sent", local.0),
+            Delivery::Unconfirmed => format!("local {} unconfirmed", local.0),
+            Delivery::Failed { why } => format!("local {} failed: {why}", local.0),
+            Delivery::Withdrawn => format!("local {} withdrawn", local.0),
+        },
+        Event::Members { members, .. } => {
+            let mut names: Vec<_> = members.iter().map(|m| m.nickname.to_string()).collect();
+            names.sort();
+            format!("members {}", names.join(" "))
+        }
+        Event::Joined { member, .. } => format!("{} joined", member.nickname),
+        Event::Left {
+            nickname, reason, ..
+        } => format!("{nickname} left ({reason:?})"),
+        Event::Renamed { was, nickname, .. } => format!("{was} is {nickname}"),
+        Event::NicknameRefused {
+            nickname,
+            why,
+            waiting,
+        } => format!("{nickname} refused ({why}), waiting: {waiting}"),
+        Event::Notice(line) => format!("notice: {line}"),
+        Event::Ended(summary) => format!(
+            "ended: sent {}/{}, received {}/{}, unsent {}",
+            summary.messages_sent,
+            summary.characters_sent,
+            summary.messages_received,
+            summary.characters_received,
+            summary.unsent
+        ),
+    }
+}

@@ -1,0 +1,143 @@
+use super::*;
+
+#[test]
+fn silence_of_ours_is_broken_by_a_ping() {
+    let mut run = Run::online();
+    run.pass(Duration::from_secs(19));
+    run.wrote(&[]);
+    run.pass(Duration::from_secs(1));
+    run.wrote(&["ping"]);
+}
+
+#[test]
+fn a_ping_is_answered() {
+    let mut run = Run::online();
+    run.say(ServerFrame::Ping { reference: Some(9) });
+    run.wrote(&["pong 9"]);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_gone_after_a_while() {
+    let mut run = Run::online();
+    run.pass(Duration::from_secs(44));
+    assert!(run.connected);
+    run.events.clear();
+    run.pass(Duration::from_millis(1001));
+    run.told(&["waiting: Nothing was heard from chat.lan:10500 for 45 s"]);
+}
+
+#[test]
+fn a_server_that_answers_is_not_gone() {
+    let mut run = Run::online();
+    for _ in 0..10 {
+        run.pass(Duration::from_secs(20));
+        run.say(ServerFrame::Pong { reference: None });
+    }
+    assert!(run.connected);
+}
+
+#[test]
+fn silence_that_we_did_not_listen_to_is_nobodys_fault() {
+    let mut run = Run::online();
+    for _ in 0..10 {
+        run.elapsed += Duration::from_secs(40);
+        let now = run.now();
+        run.session.handle_unread(now);
+        run.session.handle_time(now);
+        run.settle();
+    }
+    assert!(run.connected);
+}
+
+#[test]
+fn after_a_sleep_the_server_has_to_answer_soon() {
+    let mut run = Run::online();
+    let now = run.now();
+    run.session.handle_woke(now);
+    run.settle();
+    run.wrote(&["ping"]);
+    run.events.clear();
+    run.time();
+    assert_eq!(run.elapsed, Duration::from_secs(3));
+    run.told(&["connecting"]);
+
+    let mut run = Run::online();
+    let now = run.now();
+    run.session.handle_woke(now);
+    run.settle();
+    run.say(ServerFrame::Pong { reference: None });
+    run.pass(Duration::from_secs(10));
+    assert!(run.connected);
+    run.told(&[]);
+}
+
+#[test]
+fn after_a_sleep_nobody_waits_for_an_attempt() {
+    let mut run = Run::new();
+    run.close(&Closed::Refused);
+    assert!(!run.connected);
+    let now = run.now();
+    run.session.handle_woke(now);
+    run.settle();
+    assert!(run.connected);
+}
+
+#[test]
+fn waits_grow_and_a_connection_that_held_makes_them_short_again() {
+    let mut run = Run::new();
+    let mut longest = Duration::ZERO;
+    for _ in 0..30 {
+        run.close(&Closed::Refused);
+        let before = run.elapsed;
+        run.wait_for_connect();
+        longest = longest.max(run.since(before));
+    }
+    assert!(longest > Duration::from_secs(8), "{longest:?}");
+    run.enter(welcome());
+    run.elapsed += Duration::from_secs(10);
+    run.close(&Closed::Lost);
+    let before = run.elapsed;
+    run.wait_for_connect();
+    assert!(run.since(before) <= Duration::from_millis(500));
+}
+
+#[test]
+fn a_server_that_lets_in_and_drops_is_not_hammered() {
+    let mut run = Run::new();
+    let start = run.elapsed;
+    for _ in 0..20 {
+        run.enter(welcome());
+        run.close(&Closed::Eof);
+        run.wait_for_connect();
+    }
+    assert!(run.since(start) > Duration::from_secs(30));
+}
+
+#[test]
+fn the_user_can_cut_a_wait_short() {
+    let mut run = Run::new();
+    run.close(&Closed::Refused);
+    run.command(Command::RetryNow);
+    assert!(run.connected);
+}
+
+#[test]
+fn a_server_that_goes_says_when_to_come_back() {
+    let mut run = Run::online();
+    run.say(bye(Departure::Shutdown, Some(4000)));
+    run.told(&["waiting: Bye"]);
+    let before = run.elapsed;
+    run.wait_for_connect();
+    let waited = run.since(before);
+    assert!(waited >= Duration::from_secs(4) && waited <= Duration::from_millis(4500));
+}
+
+#[test]
+fn who_came_in_elsewhere_is_not_fought_over() {
+    let mut run = Run::online();
+    run.say(bye(Departure::Replaced, None));
+    run.told(&["stopped: The same user came in elsewhere with the same client ID"]);
+    assert_eq!(run.session.deadline(), None);
+    run.command(Command::RetryNow);
+    assert!(run.connected);
+}
