@@ -55,7 +55,7 @@ impl Nickname {
     /// Spaces at both ends are dropped; the rest is normalised to NFC and checked.
     pub fn parse(text: &str) -> Result<Self, NicknameError> {
         let text = text.trim_matches(' ');
-        if text.is_empty() {
+        if text::is_blank(text) {
             return Err(NicknameError::Empty);
         }
         // Checked before normalising, which is the dearer step; NFC never makes a text more than
@@ -73,6 +73,13 @@ impl Nickname {
             return Err(NicknameError::Character(c));
         }
         if let Some(c) = text.chars().find(|&c| c != ' ' && c.is_whitespace()) {
+            return Err(NicknameError::Character(c));
+        }
+        // A mark without a letter would be drawn on what stands before the nickname, or not at all.
+        let unseen = text
+            .graphemes(true)
+            .find(|cluster| text::width(cluster) == 0);
+        if let Some(c) = unseen.and_then(|cluster| cluster.chars().next()) {
             return Err(NicknameError::Character(c));
         }
         Ok(Self(text.into()))
@@ -355,5 +362,69 @@ impl fmt::Display for MessageId {
 impl fmt::Debug for MessageId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nickname(text: &str) -> Result<String, NicknameError> {
+        Nickname::parse(text).map(|nickname| nickname.as_str().to_owned())
+    }
+
+    #[test]
+    fn a_nickname_is_one_line_that_is_seen() {
+        for (text, expected) in [
+            ("carol", Ok("carol")),
+            (" carol the 3rd ", Ok("carol the 3rd")),
+            ("Zoe\u{308}", Ok("Zoë")),
+            ("نگار\u{200C}ها", Ok("نگار\u{200C}ها")),
+            ("👩\u{200D}🚀", Ok("👩\u{200D}🚀")),
+            ("", Err(NicknameError::Empty)),
+            ("  ", Err(NicknameError::Empty)),
+            ("\u{2800}\u{3000}", Err(NicknameError::Empty)),
+            ("a\tb", Err(NicknameError::Character('\t'))),
+            ("a\nb", Err(NicknameError::Character('\n'))),
+            ("\u{1b}[31m", Err(NicknameError::Character('\u{1b}'))),
+            ("a\u{a0}b", Err(NicknameError::Character('\u{a0}'))),
+            ("ca\u{200B}rol", Err(NicknameError::Character('\u{200B}'))),
+            ("ca\u{200C}rol", Err(NicknameError::Character('\u{200C}'))),
+            ("\u{202E}lorac", Err(NicknameError::Character('\u{202E}'))),
+            ("\u{301}", Err(NicknameError::Character('\u{301}'))),
+        ] {
+            assert_eq!(nickname(text), expected.map(str::to_owned), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_nickname_has_at_most_32_characters_and_128_bytes() {
+        let family = "👨\u{200D}👩\u{200D}👧";
+        for (text, fits) in [
+            ("é".repeat(32), true),
+            ("é".repeat(33), false),
+            ("👍".repeat(32), true),
+            (family.repeat(7), true),
+            (family.repeat(8), false),
+            ("e\u{301}".repeat(32), true),
+            ("x".repeat(100_000), false),
+        ] {
+            let expected = if fits {
+                Ok(())
+            } else {
+                Err(NicknameError::TooLong)
+            };
+            assert_eq!(nickname(&text).map(drop), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn case_does_not_tell_nicknames_apart() {
+        for (one, other) in [("Carol", "cAROL"), ("ÉMILE", "e\u{301}mile")] {
+            let folded = |text| Nickname::parse(text).map(|nickname| nickname.folded());
+            assert_eq!(folded(one), folded(other));
+        }
+        assert!(Nickname::parse("Server").is_ok_and(|nickname| nickname.is_reserved()));
+        assert!(Nickname::parse("servers").is_ok_and(|nickname| !nickname.is_reserved()));
     }
 }
