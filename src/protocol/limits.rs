@@ -19,6 +19,9 @@ pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Combining marks in a row that a text may hold; a ninth is refused.
 pub const COMBINING_MARKS_MAX: usize = 8;
+/// Joiners in one emoji sequence; the longest that Unicode recommends have three. A terminal that
+/// doesn't know a sequence draws its parts side by side.
+pub const EMOJI_JOINERS_MAX: usize = 4;
 /// Bytes of a nickname, as UTF-8.
 pub const NICKNAME_BYTES_MAX: usize = 128;
 /// Grapheme clusters of a nickname.

@@ -14,7 +14,7 @@
 //! - **Noncharacters**, which are for a program's own use.
 //! - **Joiners** (U+200C, U+200D) that have no letter of a joining script on either side, or that
 //!   follow another joiner. Between emoji, U+200D fits, at most [`EMOJI_JOINERS_MAX`] times in
-//!   one sequence: a terminal that doesn't know a sequence draws its parts side by side.
+//!   one sequence.
 //! - **Variation selectors** after anything but a character that they can select a form of.
 //! - **Tags**, save in a subdivision's flag (U+1F3F4, three to six letters or digits, U+E007F).
 //! - **A ninth character on top of another** ([`COMBINING_MARKS_MAX`]): marks, and whatever else
@@ -31,10 +31,7 @@ use unicode_properties::{
 };
 use unicode_width::UnicodeWidthChar;
 
-use crate::protocol::limits::COMBINING_MARKS_MAX;
-
-/// Joiners in one emoji sequence; the longest that Unicode recommends have three.
-pub const EMOJI_JOINERS_MAX: usize = 4;
+use crate::protocol::limits::{COMBINING_MARKS_MAX, EMOJI_JOINERS_MAX};
 
 const NON_JOINER: char = '\u{200C}';
 const JOINER: char = '\u{200D}';

@@ -21,10 +21,7 @@ use std::fmt;
 use unicode_segmentation::UnicodeSegmentation;
 
 use self::clean::Kind;
-pub use self::{
-    clean::EMOJI_JOINERS_MAX,
-    width::{grapheme_width, width},
-};
+pub use self::width::{grapheme_width, width};
 use crate::protocol::limits::{LINE_BYTES_MAX, TEXT_BYTES_MAX};
 
 /// A message's text, safe to hand to a terminal: may hold newlines and tabs, no other control, no
