@@ -2,10 +2,14 @@
 //!
 //! - [`startup`]: what the screen is started with.
 //! - [`serve`]: a server, for the host.
-//! - [`input`]: the editor of the input box (pure).
+//! - [`key`], [`keymap`], [`commands`] (pure): what a user can do, each in one table.
+//! - [`input`] (pure): the editor of the input box.
 
 pub mod args;
+pub mod commands;
 pub mod input;
+pub mod key;
+pub mod keymap;
 pub mod serve;
 pub mod startup;
 

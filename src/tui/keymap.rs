@@ -1,0 +1,262 @@
+//! Every key and what it does, in one table: the update looks keys up here, and the hint line,
+//! the help screen and the README's list are written from it.
+
+use super::{
+    input::Edit,
+    key::{Code, Key},
+};
+
+/// What a key asks for. What it comes to depends on what is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table below says what each does")]
+pub enum Action {
+    Send,
+    NewLine,
+    Complete,
+    CompleteBack,
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    RowUp,
+    RowDown,
+    Start,
+    End,
+    Home,
+    EndOfLine,
+    Help,
+    RetryNow,
+    SendAgain,
+    TakeBack,
+    Interrupt,
+    Escape,
+    Suspend,
+    Redraw,
+    Edit(Edit),
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    /// Any of these keys.
+    pub keys: &'static [Key],
+    /// What they ask for.
+    pub action: Action,
+    /// What they do, for people.
+    pub help: &'static str,
+}
+
+/// Rows that belong together, under a heading.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// The heading.
+    pub title: &'static str,
+    /// The rows.
+    pub bindings: &'static [Binding],
+}
+
+const fn row(keys: &'static [Key], action: Action, help: &'static str) -> Binding {
+    Binding { keys, action, help }
+}
+
+const fn edit(keys: &'static [Key], edit: Edit, help: &'static str) -> Binding {
+    Binding {
+        keys,
+        action: Action::Edit(edit),
+        help,
+    }
+}
+
+const fn plain(code: Code) -> Key {
+    Key::plain(code)
+}
+
+const fn ctrl(c: char) -> Key {
+    Key::ctrl(Code::Char(c))
+}
+
+const fn alt(c: char) -> Key {
+    Key::alt(Code::Char(c))
+}
+
+/// The table.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        title: "Talk",
+        bindings: &[
+            row(&[plain(Code::Enter)], Action::Send, "send"),
+            row(
+                &[Key::alt(Code::Enter), Key::shift(Code::Enter), ctrl('j')],
+                Action::NewLine,
+                "new line",
+            ),
+            row(
+                &[plain(Code::Tab)],
+                Action::Complete,
+                "complete a nickname or /command",
+            ),
+            row(
+                &[Key::shift(Code::Tab)],
+                Action::CompleteBack,
+                "the completion before",
+            ),
+            row(
+                &[plain(Code::Up)],
+                Action::Up,
+                "row up, or what you sent before",
+            ),
+            row(
+                &[plain(Code::Down)],
+                Action::Down,
+                "row down, or what you sent after",
+            ),
+            row(&[alt('s')], Action::SendAgain, "send again what failed"),
+            row(&[alt('x')], Action::TakeBack, "take back what is not sent"),
+        ],
+    },
+    Section {
+        title: "Read",
+        bindings: &[
+            row(&[plain(Code::PageUp)], Action::PageUp, "page up"),
+            row(&[plain(Code::PageDown)], Action::PageDown, "page down"),
+            row(
+                &[Key::ctrl(Code::Up), Key::alt(Code::Up)],
+                Action::RowUp,
+                "row up",
+            ),
+            row(
+                &[Key::ctrl(Code::Down), Key::alt(Code::Down)],
+                Action::RowDown,
+                "row down",
+            ),
+            row(
+                &[Key::ctrl(Code::Home), Key::alt(Code::Home)],
+                Action::Start,
+                "first message",
+            ),
+            row(
+                &[Key::ctrl(Code::End), Key::alt(Code::End)],
+                Action::End,
+                "last message",
+            ),
+        ],
+    },
+    Section {
+        title: "Write",
+        bindings: &[
+            edit(&[plain(Code::Left), ctrl('b')], Edit::Left, "left"),
+            edit(&[plain(Code::Right), ctrl('f')], Edit::Right, "right"),
+            edit(
+                &[alt('b'), Key::ctrl(Code::Left), Key::alt(Code::Left)],
+                Edit::WordLeft,
+                "word left",
+            ),
+            edit(
+                &[alt('f'), Key::ctrl(Code::Right), Key::alt(Code::Right)],
+                Edit::WordRight,
+                "word right",
+            ),
+            row(
+                &[plain(Code::Home)],
+                Action::Home,
+                "start of the line; with nothing typed, first message",
+            ),
+            row(
+                &[plain(Code::End)],
+                Action::EndOfLine,
+                "end of the line; with nothing typed, last message",
+            ),
+            edit(&[ctrl('a')], Edit::Home, "start of the line"),
+            edit(&[ctrl('e')], Edit::End, "end of the line"),
+            edit(
+                &[plain(Code::Backspace), ctrl('h')],
+                Edit::Backspace,
+                "delete left",
+            ),
+            edit(
+                &[plain(Code::Delete), ctrl('d')],
+                Edit::Delete,
+                "delete right",
+            ),
+            edit(
+                &[Key::alt(Code::Backspace), Key::ctrl(Code::Backspace)],
+                Edit::KillWordLeft,
+                "delete the word before",
+            ),
+            edit(&[ctrl('w')], Edit::KillToBlank, "delete back to a space"),
+            edit(&[alt('d')], Edit::KillWordRight, "delete the word after"),
+            edit(&[ctrl('u')], Edit::KillToStart, "delete to the start"),
+            edit(&[ctrl('k')], Edit::KillToEnd, "delete to the end"),
+            edit(&[ctrl('y')], Edit::Yank, "put back what was deleted"),
+            edit(
+                &[alt('y')],
+                Edit::YankOlder,
+                "then: what was deleted before",
+            ),
+            edit(&[ctrl('t')], Edit::Transpose, "exchange two characters"),
+            edit(&[ctrl('_')], Edit::Undo, "undo"),
+            edit(&[alt('_')], Edit::Redo, "redo"),
+            edit(&[alt('<')], Edit::TextStart, "start of the text"),
+            edit(&[alt('>')], Edit::TextEnd, "end of the text"),
+        ],
+    },
+    Section {
+        title: "Everything else",
+        bindings: &[
+            row(&[plain(Code::F(1))], Action::Help, "this help"),
+            row(&[ctrl('r')], Action::RetryNow, "connect now"),
+            row(
+                &[plain(Code::Esc)],
+                Action::Escape,
+                "close what is open; else disconnect",
+            ),
+            row(
+                &[ctrl('c')],
+                Action::Interrupt,
+                "clear the input; twice: disconnect",
+            ),
+            row(&[ctrl('l')], Action::Redraw, "draw the screen again"),
+            row(&[ctrl('z')], Action::Suspend, "suspend (fg comes back)"),
+        ],
+    },
+];
+
+/// What a key asks for.
+pub fn action(key: Key) -> Option<Action> {
+    bindings()
+        .find(|binding| binding.keys.contains(&key))
+        .map(|binding| binding.action)
+}
+
+/// The first key of an action, as people write it.
+pub fn label(action: Action) -> String {
+    bindings()
+        .find(|binding| binding.action == action)
+        .and_then(|binding| binding.keys.first())
+        .map(Key::to_string)
+        .unwrap_or_default()
+}
+
+fn bindings() -> impl Iterator<Item = &'static Binding> {
+    SECTIONS.iter().flat_map(|section| section.bindings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_has_two_meanings() {
+        let mut seen = std::collections::HashSet::new();
+        for key in bindings().flat_map(|binding| binding.keys) {
+            assert!(seen.insert(key), "{key} stands twice in the table");
+        }
+    }
+
+    #[test]
+    fn every_row_has_a_key_and_a_help() {
+        for binding in bindings() {
+            assert!(!binding.keys.is_empty() && !binding.help.is_empty());
+        }
+    }
+}
