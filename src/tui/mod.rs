@@ -4,7 +4,9 @@
 //! - [`serve`]: a server, for the host.
 //! - [`key`], [`keymap`], [`commands`] (pure): what a user can do, each in one table.
 //! - [`input`] (pure): the editor of the input box.
+//! - [`app`] (pure): the screen's state and how it changes.
 
+pub mod app;
 pub mod args;
 pub mod commands;
 pub mod input;

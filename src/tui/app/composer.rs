@@ -1,0 +1,139 @@
+//! The text being written: the editor, and completions.
+
+use std::ops::Range;
+
+use crate::tui::input::{Edit, Editor, Outcome};
+
+/// Completions that are offered at once.
+const OPTIONS_MAX: usize = 64;
+
+/// The text being written.
+#[derive(Debug, Default)]
+pub struct Composer {
+    /// The editor.
+    pub editor: Editor,
+    /// Completions that are offered.
+    pub completion: Option<Completion>,
+}
+
+/// Completions that are offered for a word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The words.
+    pub options: Vec<String>,
+    /// The one that stands in the text.
+    pub chosen: usize,
+    /// Where it stands.
+    range: Range<usize>,
+}
+
+impl Composer {
+    /// The text.
+    pub fn text(&self) -> &str {
+        self.editor.text()
+    }
+
+    /// Whether nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.editor.is_empty()
+    }
+
+    /// Rows of the text at a width, at least one.
+    pub fn rows(&self, columns: u16) -> u16 {
+        let rows = self.editor.layout(usize::from(columns)).rows.len();
+        u16::try_from(rows).unwrap_or(u16::MAX).max(1)
+    }
+
+    /// Edits.
+    pub fn edit(&mut self, edit: Edit) -> Outcome {
+        self.completion = None;
+        self.editor.apply(edit)
+    }
+
+    /// Inserts at the cursor.
+    pub fn insert(&mut self, text: &str) -> Outcome {
+        self.completion = None;
+        self.editor.insert(text)
+    }
+
+    /// Replaces the text.
+    pub fn set(&mut self, text: &str) -> Outcome {
+        self.completion = None;
+        self.editor.set_text(text)
+    }
+
+    /// Empties the text and keeps it in the history.
+    pub fn put_aside(&mut self) {
+        self.completion = None;
+        self.editor.take();
+    }
+
+    /// A message was taken back: it may be written anew, unless something else is being written.
+    pub fn take_back(&mut self, text: &str) {
+        if self.is_empty() {
+            let _fits_as_it_was_sent = self.set(text);
+        } else {
+            self.editor.remember(text);
+        }
+    }
+
+    /// Completes the word before the cursor, or goes on to the next completion.
+    pub fn complete<'a>(&mut self, forward: bool, nicknames: impl Iterator<Item = &'a str>) {
+        let Some(mut completion) = self.completion.take() else {
+            return self.begin_completion(nicknames);
+        };
+        let count = completion.options.len();
+        completion.chosen = (completion.chosen + if forward { 1 } else { count - 1 }) % count;
+        let option = &completion.options[completion.chosen];
+        if self.editor.replace(completion.range.clone(), option) == Outcome::TooLong {
+            return;
+        }
+        completion.range.end = completion.range.start + option.len();
+        self.completion = Some(completion);
+    }
+
+    fn begin_completion<'a>(&mut self, nicknames: impl Iterator<Item = &'a str>) {
+        let before = &self.text()[..self.editor.cursor()];
+        let start = before
+            .char_indices()
+            .rev()
+            .find(|(_, c)| c.is_whitespace())
+            .map_or(0, |(at, c)| at + c.len_utf8());
+        let word = &before[start..];
+        let options: Vec<String> = if start == 0 && word.starts_with('/') {
+            crate::tui::commands::COMMANDS
+                .iter()
+                .map(|command| format!("/{} ", command.name))
+                .filter(|name| name.starts_with(word))
+                .collect()
+        } else {
+            let wanted = word.trim_start_matches('@').to_lowercase();
+            let at = if word.starts_with('@') { "@" } else { "" };
+            let after = if start == 0 && at.is_empty() {
+                ": "
+            } else {
+                " "
+            };
+            nicknames
+                .filter(|name| name.to_lowercase().starts_with(&wanted))
+                .map(|name| format!("{at}{name}{after}"))
+                .take(OPTIONS_MAX)
+                .collect()
+        };
+        let Some(first) = options.first() else {
+            return;
+        };
+        if word.is_empty() {
+            return;
+        }
+        let range = start..start + first.len();
+        let word = start..start + word.len();
+        if self.editor.replace(word, first) != Outcome::TooLong && options.len() > 1 {
+            self.completion = Some(Completion {
+                options,
+                chosen: 0,
+                range,
+            });
+        }
+    }
+}

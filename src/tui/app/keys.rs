@@ -1,0 +1,353 @@
+//! What the user does: keys, pastes, the wheel.
+
+use super::{
+    Effect, HostChoice, Model, Popup,
+    room::{OutgoingState, Scroll},
+};
+use crate::{
+    client::event::Command,
+    protocol::Nickname,
+    text::{Body, BodyError},
+    tui::{
+        commands::{self, Run, Typed},
+        input::{Edit, Outcome},
+        key::{Code, Key},
+        keymap::{self, Action},
+    },
+};
+
+/// A pasted text of more rows than this is asked about first.
+const PASTE_ROWS_MAX: usize = 10;
+/// A pasted text of more bytes than this is asked about first.
+const PASTE_BYTES_MAX: usize = 2 * 1024;
+
+/// Takes a key.
+pub fn pressed(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
+    let action = keymap::action(key);
+    let again = std::mem::take(&mut model.interrupted);
+    match action {
+        Some(Action::Redraw) => return effects.push(Effect::Redraw),
+        Some(Action::Suspend) => return effects.push(Effect::Suspend),
+        Some(Action::Interrupt) => return interrupt(model, again, effects),
+        _ => {}
+    }
+    if model.popup.is_some() {
+        return in_popup(model, key, action, effects);
+    }
+    match action {
+        Some(action) => act(model, action, effects),
+        None => {
+            if let Some(c) = key.typed() {
+                insert(model, c.encode_utf8(&mut [0; 4]));
+            }
+        }
+    }
+}
+
+/// Takes a pasted text. A newline in it never sends.
+pub fn pasted(model: &mut Model, text: &str) {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    if model.popup.is_some() || text.is_empty() {
+        return;
+    }
+    if text.len() > PASTE_BYTES_MAX || text.lines().count() > PASTE_ROWS_MAX {
+        model.popup = Some(Popup::Paste { text });
+    } else {
+        insert(model, &text);
+    }
+}
+
+fn insert(model: &mut Model, text: &str) {
+    let outcome = if let Some(question) = &mut model.nickname_question {
+        question.composer.insert(&text.replace('\n', " "))
+    } else {
+        model.composer.insert(text)
+    };
+    edited(model, outcome);
+}
+
+/// Says so when a text did not fit.
+fn edited(model: &mut Model, outcome: Outcome) {
+    if outcome == Outcome::TooLong {
+        model.say(BodyError::TooLong.to_string());
+    }
+}
+
+/// Scrolls the conversation by rows; down is positive.
+pub fn scroll(model: &mut Model, rows: i64) {
+    let layout = model.layout();
+    let at = model.current;
+    model.rooms[at].scroll_by(rows, &layout.columns, layout.messages.height);
+}
+
+fn page(model: &Model) -> i64 {
+    // A row stays, so that the eye finds its place.
+    i64::from(model.layout().messages.height.saturating_sub(1).max(1))
+}
+
+fn to_start(model: &mut Model) {
+    let layout = model.layout();
+    let at = model.current;
+    model.rooms[at].scroll_to_start(&layout.columns, layout.messages.height);
+}
+
+fn to_end(model: &mut Model) {
+    let at = model.current;
+    model.rooms[at].scroll = Scroll::Follow;
+}
+
+fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
+    match action {
+        Action::Send => send(model, effects),
+        Action::NewLine => {
+            if model.nickname_question.is_none() {
+                edit(model, Edit::NewLine);
+            }
+        }
+        Action::Complete => complete(model, true),
+        Action::CompleteBack => complete(model, false),
+        Action::Up => edit(model, Edit::Up),
+        Action::Down => edit(model, Edit::Down),
+        Action::PageUp => scroll(model, -page(model)),
+        Action::PageDown => scroll(model, page(model)),
+        Action::RowUp => scroll(model, -1),
+        Action::RowDown => scroll(model, 1),
+        Action::Start => to_start(model),
+        Action::End => to_end(model),
+        Action::Home if model.writing().is_empty() => to_start(model),
+        Action::EndOfLine if model.writing().is_empty() => to_end(model),
+        Action::Home => edit(model, Edit::Home),
+        Action::EndOfLine => edit(model, Edit::End),
+        Action::Help => model.popup = Some(Popup::Help { top: 0 }),
+        Action::RetryNow => {
+            if !model.online() {
+                effects.push(Effect::Command(Command::RetryNow));
+            }
+        }
+        Action::SendAgain => send_again(model, effects),
+        Action::TakeBack => take_back(model, effects),
+        Action::Escape => escape(model, effects),
+        Action::Edit(what) => edit(model, what),
+        Action::Interrupt | Action::Suspend | Action::Redraw => {}
+    }
+}
+
+fn edit(model: &mut Model, edit: Edit) {
+    let outcome = model.writing_mut().edit(edit);
+    edited(model, outcome);
+}
+
+fn complete(model: &mut Model, forward: bool) {
+    if model.nickname_question.is_some() {
+        return;
+    }
+    let members = &model.rooms[model.current].members;
+    let own = model.user;
+    let names = members
+        .iter()
+        .filter(|member| Some(member.user) != own)
+        .map(|member| member.nickname.as_str());
+    model.composer.complete(forward, names);
+}
+
+fn send(model: &mut Model, effects: &mut Vec<Effect>) {
+    model.writing_mut().completion = None;
+    let typed = model.writing().text().to_owned();
+    if typed == "q!" {
+        model.writing_mut().put_aside();
+        return leave(model, effects);
+    }
+    if model.nickname_question.is_some() {
+        return answer_nickname(model, &typed, effects);
+    }
+    match commands::read(&typed) {
+        Typed::Nothing | Typed::Quit => model.composer.put_aside(),
+        Typed::Unknown(name) => {
+            let name: String = name.chars().take(20).collect();
+            model.say(format!(
+                "There is no command /{name}; // sends a text that begins with /"
+            ));
+        }
+        Typed::Command(run, argument) => self::run(model, run, argument, effects),
+        Typed::Text(text) => match Body::visible(text) {
+            Ok(body) => {
+                let room = model.room().name.clone();
+                effects.push(Effect::Command(Command::Send { room, body }));
+                model.composer.put_aside();
+                let at = model.current;
+                model.rooms[at].scroll = Scroll::Follow;
+                model.rooms[at].unread_from = None;
+            }
+            Err(error) => model.say(error.to_string()),
+        },
+    }
+}
+
+fn run(model: &mut Model, run: Run, argument: &str, effects: &mut Vec<Effect>) {
+    match run {
+        Run::Help => model.popup = Some(Popup::Help { top: 0 }),
+        Run::Quit => leave(model, effects),
+        Run::Nick => match Nickname::parse(argument) {
+            Ok(nickname) => effects.push(Effect::Command(Command::Nick(nickname))),
+            Err(error) => return model.say(error.to_string()),
+        },
+    }
+    model.composer.put_aside();
+}
+
+fn answer_nickname(model: &mut Model, typed: &str, effects: &mut Vec<Effect>) {
+    match Nickname::parse(typed) {
+        Ok(nickname) => {
+            model.nickname = nickname.clone();
+            model.nickname_question = None;
+            effects.push(Effect::Command(Command::Nick(nickname)));
+        }
+        Err(error) => {
+            if let Some(question) = &mut model.nickname_question {
+                question.why = error.to_string();
+            }
+        }
+    }
+}
+
+/// Sends the first message again that failed.
+fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
+    let at = model.current;
+    let outbox = &mut model.rooms[at].outbox;
+    let failed = outbox
+        .iter_mut()
+        .find(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
+    match failed {
+        Some(outgoing) => {
+            outgoing.state = OutgoingState::Pending;
+            effects.push(Effect::Command(Command::SendAgain(outgoing.local)));
+        }
+        None => model.say("Nothing has failed"),
+    }
+}
+
+/// Takes back the first message that failed, else the last one that is on its way.
+fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
+    let at = model.current;
+    let outbox = &mut model.rooms[at].outbox;
+    let failed = outbox
+        .iter()
+        .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
+    if let Some(position) = failed {
+        let outgoing = outbox.remove(position);
+        model.composer.take_back(outgoing.body.as_str());
+        return;
+    }
+    let pending = outbox
+        .iter_mut()
+        .rev()
+        .find(|outgoing| outgoing.state == OutgoingState::Pending);
+    match pending {
+        Some(outgoing) => {
+            outgoing.state = OutgoingState::TakingBack;
+            effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
+        }
+        None => model.say("Everything has been sent"),
+    }
+}
+
+/// Closes what is open; puts a draft aside; disconnects.
+fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
+    let at = model.current;
+    if model.writing().completion.is_some() {
+        model.writing_mut().completion = None;
+    } else if matches!(model.rooms[at].scroll, Scroll::At { .. }) {
+        to_end(model);
+    } else if !model.composer.is_empty() && model.nickname_question.is_none() {
+        model.composer.put_aside();
+        model.say(format!(
+            "Put aside; {} brings it back",
+            keymap::label(Action::Up)
+        ));
+    } else {
+        leave(model, effects);
+    }
+}
+
+fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
+    if again || model.leaving_since.is_some() {
+        return leave_now(model, effects);
+    }
+    model.interrupted = true;
+    model.popup = None;
+    if !model.writing().is_empty() {
+        model.writing_mut().put_aside();
+    }
+    model.say(format!(
+        "{} again to disconnect",
+        keymap::label(Action::Interrupt)
+    ));
+}
+
+/// Leaves, after asking what becomes of a server that others use.
+fn leave(model: &mut Model, effects: &mut Vec<Effect>) {
+    let own = model.user;
+    let others = model
+        .room()
+        .members
+        .iter()
+        .filter(|member| Some(member.user) != own)
+        .count();
+    if model.hosting && others > 0 && model.leaving_since.is_none() {
+        model.popup = Some(Popup::Host { others });
+        return;
+    }
+    if model.hosting && model.leaving_since.is_none() {
+        effects.push(Effect::Host(HostChoice::Stop));
+    }
+    leave_now(model, effects);
+}
+
+/// Leaves without a question; the second time at once.
+pub fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
+    model.popup = None;
+    if model.leaving_since.is_some() {
+        effects.push(Effect::Quit);
+        return;
+    }
+    model.leaving_since = Some(model.now.elapsed);
+    effects.push(Effect::Command(Command::Leave));
+}
+
+fn in_popup(model: &mut Model, key: Key, action: Option<Action>, effects: &mut Vec<Effect>) {
+    let page = u16::try_from(page(model)).unwrap_or(u16::MAX);
+    match &mut model.popup {
+        Some(Popup::Help { top }) => match action {
+            Some(Action::Up | Action::RowUp) => *top = top.saturating_sub(1),
+            Some(Action::Down | Action::RowDown) => *top = top.saturating_add(1),
+            Some(Action::PageUp) => *top = top.saturating_sub(page),
+            Some(Action::PageDown) => *top = top.saturating_add(page),
+            Some(Action::Home | Action::Start) => *top = 0,
+            Some(Action::Escape | Action::Help | Action::Send) => model.popup = None,
+            _ if key.typed() == Some('q') => model.popup = None,
+            _ => {}
+        },
+        Some(Popup::Paste { text }) => match action {
+            Some(Action::Send) => {
+                let text = std::mem::take(text);
+                model.popup = None;
+                insert(model, &text);
+            }
+            Some(Action::Escape) => model.popup = None,
+            _ => {}
+        },
+        Some(Popup::Host { .. }) => match (key.code, action) {
+            (Code::Char('k' | 'K'), _) => {
+                effects.push(Effect::Host(HostChoice::KeepRunning));
+                leave_now(model, effects);
+            }
+            (Code::Char('e' | 'E'), _) => {
+                effects.push(Effect::Host(HostChoice::Stop));
+                leave_now(model, effects);
+            }
+            (_, Some(Action::Escape)) => model.popup = None,
+            _ => {}
+        },
+        None => {}
+    }
+}

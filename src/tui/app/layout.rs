@@ -1,0 +1,211 @@
+//! Where everything stands on a screen of a given size. Pure arithmetic, shared by the update
+//! (which must know how far a page scrolls) and by the view.
+//!
+//! A narrow screen gives up the members first, then the times, then the column of nicknames; a
+//! low one the hints, then the rule above the input, then the title. The last row that is left is
+//! always the input's.
+
+use ratatui::layout::Rect;
+
+/// Columns of the member list, its rule included.
+const MEMBERS: u16 = 20;
+/// From this width on the members are shown.
+const MEMBERS_FROM: u16 = 72;
+/// From this width of the messages on, their times are shown.
+const TIME_FROM: u16 = 48;
+/// From this width of the messages on, nicknames have a column of their own.
+const NICKNAMES_FROM: u16 = 32;
+/// Rows of the input at most, where the screen is high enough.
+const INPUT_ROWS_MAX: u16 = 10;
+
+/// The areas of a screen. One that is not shown is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The title bar.
+    pub title: Rect,
+    /// The scrollback.
+    pub messages: Rect,
+    /// The member list.
+    pub members: Rect,
+    /// What stands in the way of the conversation, in words.
+    pub status: Rect,
+    /// The rule between conversation and input.
+    pub rule: Rect,
+    /// The input box, its prompt included.
+    pub input: Rect,
+    /// The line of hints.
+    pub hint: Rect,
+    /// The columns of the scrollback.
+    pub columns: Columns,
+}
+
+/// What the parts of a screen would like to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wishes {
+    /// Rows of the input.
+    pub input_rows: u16,
+    /// Rows of the status.
+    pub status_rows: u16,
+    /// Whether there are members to show.
+    pub members: bool,
+}
+
+/// The columns of the scrollback, counted from its left edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// Width of the time, 0 if it is not shown.
+    pub time: u16,
+    /// Width of the nicknames; 0 if they stand on a row of their own.
+    pub nickname: u16,
+    /// Where the vertical rule stands, if there is one.
+    pub rule: Option<u16>,
+    /// Where texts begin.
+    pub body: u16,
+    /// Width of the texts.
+    pub body_width: u16,
+    /// Where the state of our own messages stands.
+    pub state: Option<u16>,
+}
+
+impl Columns {
+    /// Columns for a scrollback of this width.
+    pub fn new(width: u16) -> Self {
+        let margin = u16::from(width >= NICKNAMES_FROM);
+        let time = if width >= TIME_FROM { 5 } else { 0 };
+        let nickname = match width {
+            0..NICKNAMES_FROM => 0,
+            NICKNAMES_FROM..TIME_FROM => 8,
+            TIME_FROM..64 => 9,
+            64..100 => 11,
+            _ => 14,
+        };
+        let mut at = margin;
+        if time > 0 {
+            at += time + 1;
+        }
+        let mut rule = None;
+        if nickname > 0 {
+            at += nickname + 1;
+            rule = Some(at);
+            at += 2;
+        } else if width >= 8 {
+            // The text hangs a little under the nickname above it.
+            at += 1;
+        }
+        // The state has a column of its own, so that a text never touches it.
+        let state = (width >= 12).then(|| width - 1 - margin);
+        let end = state.map_or(width, |state| state - u16::from(width >= NICKNAMES_FROM));
+        Self {
+            time,
+            nickname,
+            rule,
+            body: at,
+            body_width: end.saturating_sub(at).max(1),
+            state,
+        }
+    }
+
+    /// Whether the nickname stands on a row of its own above the first text of a run.
+    pub fn stacked(&self) -> bool {
+        self.nickname == 0
+    }
+}
+
+/// The most rows that the input may take on a screen of this height.
+pub fn input_rows_max(height: u16) -> u16 {
+    (height / 3).clamp(1, INPUT_ROWS_MAX)
+}
+
+/// Columns of the input's text on a screen of this width.
+pub fn input_columns(width: u16) -> u16 {
+    let (left, right) = input_margins(width);
+    width.saturating_sub(left + right).max(1)
+}
+
+/// Columns left of the input's text (its prompt) and right of it.
+pub fn input_margins(width: u16) -> (u16, u16) {
+    match width {
+        0..4 => (0, 0),
+        4..NICKNAMES_FROM => (2, 0),
+        _ => (3, 1),
+    }
+}
+
+impl Layout {
+    /// Divides a screen.
+    pub fn new(width: u16, height: u16, wishes: Wishes) -> Self {
+        let mut top = 0;
+        let mut bottom = height;
+        let mut from_bottom = |rows: u16| {
+            let rows = rows.min(bottom);
+            bottom -= rows;
+            Rect::new(0, bottom, width, rows)
+        };
+        let hint = from_bottom(u16::from(height >= 8));
+        let input = from_bottom(wishes.input_rows.clamp(1, input_rows_max(height)));
+        let rule = from_bottom(u16::from(height >= 10));
+        let status = from_bottom(match height {
+            0..2 => 0,
+            2..4 => wishes.status_rows.min(1),
+            4..12 => wishes.status_rows.min(2),
+            _ => wishes.status_rows.min(height / 4),
+        });
+        let title = Rect::new(0, 0, width, u16::from(height >= 5).min(bottom));
+        top += title.height;
+        let rows = bottom - top;
+        let members_width = if wishes.members && width >= MEMBERS_FROM {
+            MEMBERS
+        } else {
+            0
+        };
+        let messages = Rect::new(0, top, width - members_width, rows);
+        Self {
+            title,
+            messages,
+            members: Rect::new(messages.width, top, members_width, rows),
+            status,
+            rule,
+            input,
+            hint,
+            columns: Columns::new(messages.width),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_overlaps_and_nothing_is_outside() {
+        for width in 0..=250 {
+            for height in 0..=80 {
+                for (input_rows, status_rows) in [(1, 0), (40, 2), (3, 9)] {
+                    let wishes = Wishes {
+                        input_rows,
+                        status_rows,
+                        members: height % 2 == 0,
+                    };
+                    let layout = Layout::new(width, height, wishes);
+                    let full = [
+                        layout.title,
+                        layout.status,
+                        layout.rule,
+                        layout.input,
+                        layout.hint,
+                    ];
+                    let rows: u16 = full.iter().map(|area| area.height).sum();
+                    assert_eq!(rows + layout.messages.height, height, "{width}x{height}");
+                    assert_eq!(layout.messages.width + layout.members.width, width);
+                    if height > 0 {
+                        assert!(layout.input.height > 0);
+                    }
+                    let columns = layout.columns;
+                    if layout.messages.width > 8 {
+                        assert!(columns.body + columns.body_width <= layout.messages.width);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Finds the parts of a text that stand out: our own nickname, and addresses on the web.
+
+use super::timeline::{Mark, MarkKind};
+use crate::protocol::Nickname;
+
+/// The marks of a text, in order and not overlapping.
+pub fn find(text: &str, own: Option<&Nickname>) -> Vec<Mark> {
+    let mut marks = links(text);
+    if let Some(own) = own {
+        let inside = |at: usize, marks: &[Mark]| marks.iter().any(|mark| mark.range.contains(&at));
+        for range in mentions(text, own.as_str()) {
+            if !inside(range.start, &marks) {
+                marks.push(Mark {
+                    range,
+                    kind: MarkKind::Mention,
+                });
+            }
+        }
+        marks.sort_by_key(|mark| mark.range.start);
+    }
+    marks
+}
+
+fn links(text: &str) -> Vec<Mark> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = ["https://", "http://"]
+        .iter()
+        .filter_map(|scheme| text[from..].find(scheme))
+        .min()
+    {
+        let start = from + at;
+        let rest = &text[start..];
+        let end = rest
+            .find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`'))
+            .unwrap_or(rest.len());
+        let address = rest[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', '\'']);
+        // A bracket that was opened before the address is not part of it.
+        let address = match address.strip_suffix([')', ']']) {
+            Some(shorter) if !address.contains(['(', '[']) => shorter,
+            _ => address,
+        };
+        if address.len() > "https://".len() {
+            found.push(Mark {
+                range: start..start + address.len(),
+                kind: MarkKind::Link,
+            });
+        }
+        from = start + end;
+    }
+    found
+}
+
+/// Where the nickname stands as a word of its own, in any case, with or without `@`.
+fn mentions(text: &str, own: &str) -> Vec<std::ops::Range<usize>> {
+    let wanted: Vec<char> = own.chars().flat_map(char::to_lowercase).collect();
+    let mut found = Vec::new();
+    let mut before = None;
+    let mut skip_to = 0;
+    for (at, c) in text.char_indices() {
+        if at >= skip_to
+            && !before.is_some_and(joins)
+            && let Some(end) = matches_at(&text[at..], &wanted)
+            && !text[at + end..].chars().next().is_some_and(joins)
+        {
+            let start = if before == Some('@') { at - 1 } else { at };
+            found.push(start..at + end);
+            skip_to = at + end;
+        }
+        before = Some(c);
+    }
+    found
+}
+
+/// Whether a character beside a nickname makes both one word. Scripts that write without spaces
+/// do not: a nickname stands out there too.
+fn joins(c: char) -> bool {
+    c.is_alphanumeric() && c < '\u{2E80}'
+}
+
+/// How many bytes of the text's beginning are the wanted characters in any case.
+fn matches_at(text: &str, wanted: &[char]) -> Option<usize> {
+    let mut left = wanted;
+    for (at, c) in text.char_indices() {
+        if left.is_empty() {
+            return Some(at);
+        }
+        for lower in c.to_lowercase() {
+            let (first, rest) = left.split_first()?;
+            if *first != lower {
+                return None;
+            }
+            left = rest;
+        }
+    }
+    left.is_empty().then_some(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_out_is_found() {
+        for (text, expected) in [
+            ("nothing here", vec![]),
+            ("Carol: ping", vec!["Carol"]),
+            ("ask @carol, please", vec!["@carol"]),
+            ("carolina and @carols are others", vec![]),
+            ("see https://ci.lan/run/88.", vec!["https://ci.lan/run/88"]),
+            ("(http://a.b/c) carol", vec!["http://a.b/c", "carol"]),
+            ("http://a.b/(x) https://", vec!["http://a.b/(x)"]),
+            ("http://carol.lan/", vec!["http://carol.lan/"]),
+            ("日本carolさん", vec!["carol"]),
+        ] {
+            let own = Nickname::parse("carol").unwrap();
+            let found: Vec<&str> = find(text, Some(&own))
+                .into_iter()
+                .map(|mark| &text[mark.range])
+                .collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}

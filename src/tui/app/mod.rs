@@ -1,0 +1,435 @@
+//! The screen's state and how it changes: [`update`] takes what happened and answers what is to
+//! be done. Pure: no I/O, no clock, no chance; the time comes in as [`Msg::Now`].
+//!
+//! In reading order:
+//!
+//! - [`timeline`], [`room`]: what was said, who is in, what is on its way.
+//! - [`layout`], [`scroll`]: where things stand on the screen, and moving through them.
+//! - [`composer`]: the text being written, its history and completions.
+//! - [`session`]: what the session tells.
+//! - [`keys`]: what the user does.
+//!
+//! It must not know sockets, terminals or palettes.
+
+#![deny(clippy::disallowed_methods)]
+
+pub mod composer;
+pub mod keys;
+pub mod layout;
+pub mod marks;
+pub mod room;
+pub mod scroll;
+pub mod session;
+pub mod timeline;
+
+use std::time::Duration;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use self::{
+    composer::Composer,
+    layout::{Layout, Wishes},
+    room::{Context, Room},
+};
+use super::key::Key;
+use crate::{
+    client::event::{Command, Event, Link, Summary},
+    protocol::{Nickname, UserId},
+    text::{Line, wrap::wrap},
+};
+
+/// How long a remark stands in the hint line.
+const FLASH: Duration = Duration::from_secs(5);
+/// How long leaving may take; then the screen goes whatever the server says.
+pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Everything that the screen shows.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Model {
+    /// The time.
+    pub now: Now,
+    /// The reader's time zone.
+    pub zone: TimeZone,
+    /// Columns of the screen.
+    pub width: u16,
+    /// Rows of the screen.
+    pub height: u16,
+    /// Whether the terminal is looked at, as far as it tells.
+    pub focused: bool,
+    /// Where the server is, for people: `localhost:10500`.
+    pub host: String,
+    /// The server's program and version.
+    pub server: Option<Line>,
+    /// Our nickname: in force, or wished for before we are in.
+    pub nickname: Nickname,
+    /// Our id on the server.
+    pub user: Option<UserId>,
+    /// How the link stands.
+    pub link: Link,
+    /// When it came to stand so.
+    pub link_since: Duration,
+    /// Whether we were ever let in.
+    pub entered: bool,
+    /// The rooms, the one shown among them. Never empty.
+    pub rooms: Vec<Room>,
+    /// The position of the room that is shown.
+    pub current: usize,
+    /// The text being written.
+    pub composer: Composer,
+    /// Set while the server waits for another nickname.
+    pub nickname_question: Option<NicknameQuestion>,
+    /// What is open over the conversation.
+    pub popup: Option<Popup>,
+    /// A remark that goes by itself, and when.
+    pub flash: Option<(String, Duration)>,
+    /// Whether this process hosts the server that we are on.
+    pub hosting: bool,
+    /// When we began to leave.
+    pub leaving_since: Option<Duration>,
+    /// The session's figures, once it has ended.
+    pub summary: Option<Summary>,
+    /// Whether the key before was Ctrl-C, on an empty input.
+    interrupted: bool,
+}
+
+/// The two times that matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// What a clock on the wall shows.
+    pub wall: Timestamp,
+    /// Time since the start, which never goes back.
+    pub elapsed: Duration,
+}
+
+/// The input line asks for another nickname.
+#[derive(Debug)]
+pub struct NicknameQuestion {
+    /// Why, in one plain sentence.
+    pub why: String,
+    /// What is being written.
+    pub composer: Composer,
+}
+
+/// Something open over the conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Popup {
+    /// All keys and commands, from this row on.
+    Help {
+        /// The first row shown.
+        top: u16,
+    },
+    /// Asks whether a large text is to be inserted.
+    Paste {
+        /// The text.
+        text: String,
+    },
+    /// Asks what becomes of the server that we host.
+    Host {
+        /// Members besides us.
+        others: usize,
+    },
+}
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Msg {
+    /// Time went on; comes before whatever else happened then.
+    Now(Now),
+    /// The screen has another size.
+    Resized {
+        /// Columns.
+        width: u16,
+        /// Rows.
+        height: u16,
+    },
+    /// A key was pressed.
+    Key(Key),
+    /// A text was pasted.
+    Pasted(String),
+    /// The terminal came to be looked at, or no longer is.
+    Focus(bool),
+    /// The wheel was turned by so many notches; down is positive.
+    Wheel(i16),
+    /// The session tells something.
+    Session(Event),
+    /// The program is to end without another question.
+    Terminate,
+}
+
+/// Something is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// To be told to the session.
+    Command(Command),
+    /// What becomes of the server that we host.
+    Host(HostChoice),
+    /// The end.
+    Quit,
+    /// Ctrl-Z.
+    Suspend,
+    /// The screen is to be drawn from nothing.
+    Redraw,
+}
+
+/// What becomes of the server that we host when we leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostChoice {
+    /// It goes on without us.
+    KeepRunning,
+    /// It ends.
+    Stop,
+}
+
+/// What a screen starts with.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The time.
+    pub now: Now,
+    /// The reader's time zone.
+    pub zone: TimeZone,
+    /// Columns of the screen.
+    pub width: u16,
+    /// Rows of the screen.
+    pub height: u16,
+    /// Where the server is, for people.
+    pub host: String,
+    /// The nickname wished for.
+    pub nickname: Nickname,
+    /// Whether this process hosts the server.
+    pub hosting: bool,
+}
+
+impl Model {
+    /// The screen before anything has happened.
+    pub fn new(start: Start) -> Self {
+        let mut model = Self {
+            now: start.now,
+            zone: start.zone,
+            width: start.width,
+            height: start.height,
+            focused: true,
+            host: start.host,
+            server: None,
+            nickname: start.nickname,
+            user: None,
+            link: Link::Connecting,
+            link_since: start.now.elapsed,
+            entered: false,
+            rooms: vec![Room::new(crate::protocol::RoomName::lobby())],
+            current: 0,
+            composer: Composer::default(),
+            nickname_question: None,
+            popup: None,
+            flash: None,
+            hosting: start.hosting,
+            leaving_since: None,
+            summary: None,
+            interrupted: false,
+        };
+        model.tell_columns();
+        model
+    }
+
+    /// The editors move by rows, and so must know how wide those are.
+    fn tell_columns(&mut self) {
+        let columns = usize::from(layout::input_columns(self.width));
+        self.composer.editor.set_columns(columns);
+        if let Some(question) = &mut self.nickname_question {
+            question.composer.editor.set_columns(columns);
+        }
+    }
+
+    /// The room that is shown.
+    pub fn room(&self) -> &Room {
+        &self.rooms[self.current]
+    }
+
+    /// Where everything stands at the present size.
+    pub fn layout(&self) -> Layout {
+        let columns = layout::input_columns(self.width);
+        let wishes = Wishes {
+            input_rows: self.writing().rows(columns),
+            status_rows: self.status_rows(),
+            members: !self.room().members.is_empty(),
+        };
+        Layout::new(self.width, self.height, wishes)
+    }
+
+    /// The text being written: the message, or the nickname that is asked for.
+    pub fn writing(&self) -> &Composer {
+        self.nickname_question
+            .as_ref()
+            .map_or(&self.composer, |question| &question.composer)
+    }
+
+    fn writing_mut(&mut self) -> &mut Composer {
+        self.nickname_question
+            .as_mut()
+            .map_or(&mut self.composer, |question| &mut question.composer)
+    }
+
+    /// Whether the conversation is on a working link.
+    pub fn online(&self) -> bool {
+        matches!(self.link, Link::Online | Link::Basic)
+    }
+
+    /// What stands in the way of the conversation, in words; `None` when nothing does.
+    pub fn status(&self) -> Option<String> {
+        if self.leaving_since.is_some() {
+            return Some("Leaving …".to_owned());
+        }
+        match &self.popup {
+            Some(Popup::Paste { text }) => {
+                let rows = text.lines().count();
+                let size = text.len().div_ceil(1024);
+                return Some(format!("Insert a text of {rows} lines, {size}\u{a0}KB?"));
+            }
+            Some(Popup::Host { others }) => {
+                let who = match others {
+                    1 => "One other is".to_owned(),
+                    n => format!("{n} others are"),
+                };
+                return Some(format!(
+                    "{who} still here, and you host the server. Keep it running (K) or end it (E)?"
+                ));
+            }
+            Some(Popup::Help { .. }) | None => {}
+        }
+        if let Some(question) = &self.nickname_question {
+            return Some(format!(
+                "{}. Which other one?",
+                question.why.trim_end_matches('.')
+            ));
+        }
+        match &self.link {
+            Link::Online | Link::Basic => None,
+            Link::Connecting if self.entered => {
+                Some(format!("Connecting again to {} …", self.host))
+            }
+            Link::Connecting => Some(format!("Connecting to {} …", self.host)),
+            Link::Waiting { why, .. } => Some(format!(
+                "{}. Trying again in {}\u{a0}s; {} tries now.",
+                why.as_str().trim_end_matches('.'),
+                self.retry_in().as_secs(),
+                super::keymap::label(super::keymap::Action::RetryNow),
+            )),
+            Link::Stopped { why } => Some(format!(
+                "{}. {} connects again.",
+                why.as_str().trim_end_matches('.'),
+                super::keymap::label(super::keymap::Action::RetryNow),
+            )),
+        }
+    }
+
+    /// Rows of the status; it has room for its words, within reason.
+    fn status_rows(&self) -> u16 {
+        let columns = layout::input_columns(self.width);
+        self.status().map_or(0, |status| {
+            u16::try_from(wrap(&status, usize::from(columns)).len()).unwrap_or(u16::MAX)
+        })
+    }
+
+    /// Time to the next attempt, rounded up to whole seconds.
+    pub fn retry_in(&self) -> Duration {
+        let Link::Waiting { retry_in, .. } = &self.link else {
+            return Duration::ZERO;
+        };
+        let left = (self.link_since + *retry_in).saturating_sub(self.now.elapsed);
+        Duration::from_secs(
+            left.as_millis()
+                .div_ceil(1000)
+                .try_into()
+                .unwrap_or(u64::MAX),
+        )
+    }
+
+    /// After how long something changes on the screen by time alone.
+    pub fn wakes_in(&self) -> Option<Duration> {
+        let flash = self
+            .flash
+            .as_ref()
+            .map(|(_, until)| until.saturating_sub(self.now.elapsed));
+        let leaving = self
+            .leaving_since
+            .map(|since| (since + LEAVE_WITHIN).saturating_sub(self.now.elapsed));
+        let countdown = match &self.link {
+            Link::Waiting { retry_in, .. } => {
+                let left = (self.link_since + *retry_in).saturating_sub(self.now.elapsed);
+                let part = left.subsec_nanos();
+                (!left.is_zero()).then(|| match part {
+                    0 => Duration::from_secs(1),
+                    part => Duration::from_nanos(u64::from(part)),
+                })
+            }
+            _ => None,
+        };
+        [flash, leaving, countdown].into_iter().flatten().min()
+    }
+
+    /// The terminal's window title.
+    pub fn window_title(&self) -> String {
+        format!("#{} {}", self.room().name, self.host)
+    }
+
+    /// Says something in the hint line for a while.
+    fn say(&mut self, text: impl Into<String>) {
+        self.flash = Some((text.into(), self.now.elapsed + FLASH));
+    }
+
+    /// The shown room together with what a message means to the reader.
+    fn with_room<T>(
+        &mut self,
+        at: usize,
+        change: impl FnOnce(&mut Room, Context<'_>) -> T,
+    ) -> Option<T> {
+        let context = Context {
+            user: self.user,
+            nickname: &self.nickname,
+            focused: self.focused,
+            zone: &self.zone,
+        };
+        self.rooms.get_mut(at).map(|room| change(room, context))
+    }
+}
+
+/// Takes what happened; answers what is to be done.
+pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match msg {
+        Msg::Now(now) => passed(model, now, &mut effects),
+        Msg::Resized { width, height } => {
+            model.width = width;
+            model.height = height;
+            model.tell_columns();
+        }
+        Msg::Key(key) => keys::pressed(model, key, &mut effects),
+        Msg::Pasted(text) => keys::pasted(model, &text),
+        Msg::Focus(focused) => focus(model, focused),
+        Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches)),
+        Msg::Session(event) => session::heard(model, event, &mut effects),
+        Msg::Terminate => keys::leave_now(model, &mut effects),
+    }
+    effects
+}
+
+fn passed(model: &mut Model, now: Now, effects: &mut Vec<Effect>) {
+    model.now = now;
+    if matches!(&model.flash, Some((_, until)) if *until <= now.elapsed) {
+        model.flash = None;
+    }
+    if matches!(model.leaving_since, Some(since) if since + LEAVE_WITHIN <= now.elapsed) {
+        effects.push(Effect::Quit);
+    }
+}
+
+fn focus(model: &mut Model, focused: bool) {
+    model.focused = focused;
+    if !focused {
+        // What was seen until now is read; the line will stand above what comes from here on.
+        let at = model.current;
+        if model.rooms[at].scroll == room::Scroll::Follow {
+            model.rooms[at].unread_from = None;
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the session tells, and what it changes on the screen.
+
+use super::{Effect, Model, NicknameQuestion, composer::Composer, room::Room, timeline::Entry};
+use crate::{
+    client::event::{Delivery, Entered, Event, Link},
+    protocol::{Nickname, RoomName},
+    text::Line,
+};
+
+/// Takes an event of the session.
+pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
+    match event {
+        Event::Link(link) => linked(model, link),
+        Event::Entered(entered) => self::entered(model, entered),
+        Event::Room(opened) => {
+            let at = place(model, &opened.room);
+            model.with_room(at, |room, context| room.opened(opened, context.zone));
+        }
+        Event::Message(received) => {
+            let at = place(model, &received.room);
+            model.with_room(at, |room, context| room.received(received, context));
+        }
+        Event::Outbox {
+            local,
+            room,
+            body,
+            delivery,
+        } => {
+            let (at, now) = (place(model, &room), model.now.wall);
+            if delivery == Delivery::Withdrawn {
+                model.composer.take_back(body.as_str());
+            }
+            model.with_room(at, |room, context| {
+                room.outgoing(local, body, delivery, now, context);
+            });
+        }
+        Event::Members { room, members } => {
+            let at = place(model, &room);
+            model.with_room(at, |room, _| room.set_members(members));
+        }
+        Event::Joined { room, member } => {
+            let at = place(model, &room);
+            model.with_room(at, |room, context| room.joined(member, context));
+        }
+        Event::Left {
+            room,
+            user,
+            nickname,
+            time,
+            reason,
+        } => {
+            let at = place(model, &room);
+            model.with_room(at, |room, context| {
+                room.left(user, nickname, time, reason, context);
+            });
+        }
+        Event::Renamed {
+            room,
+            user,
+            was,
+            nickname,
+            time,
+        } => {
+            if Some(user) == model.user {
+                model.nickname = nickname.clone();
+            }
+            let at = place(model, &room);
+            model.with_room(at, |room, context| {
+                room.renamed(user, was, nickname, time, context);
+            });
+        }
+        Event::NicknameRefused {
+            nickname,
+            why,
+            waiting,
+        } => refused(model, &nickname, &why, waiting),
+        Event::Notice(line) => {
+            let (at, time) = (model.current, model.now.wall);
+            model.with_room(at, |room, context| {
+                let text = line.as_str().to_owned();
+                room.timeline
+                    .push(Entry::Notice { time, text }, context.zone);
+            });
+        }
+        Event::Ended(summary) => {
+            model.summary = Some(summary);
+            effects.push(Effect::Quit);
+        }
+    }
+}
+
+/// The position of a room; one that was not known is added.
+fn place(model: &mut Model, name: &RoomName) -> usize {
+    if let Some(at) = model.rooms.iter().position(|room| room.name == *name) {
+        return at;
+    }
+    model.rooms.push(Room::new(name.clone()));
+    model.rooms.len() - 1
+}
+
+fn linked(model: &mut Model, link: Link) {
+    if model.link == Link::Basic && link == Link::Online {
+        model.flash = None;
+    }
+    model.link = link;
+    model.link_since = model.now.elapsed;
+}
+
+fn entered(model: &mut Model, entered: Entered) {
+    model.entered = true;
+    model.user = entered.user;
+    model.nickname = entered.nickname;
+    model.server = entered.server;
+    model.nickname_question = None;
+}
+
+fn refused(model: &mut Model, nickname: &Nickname, why: &Line, waiting: bool) {
+    let why = format!("{}: {nickname}", why.as_str().trim_end_matches('.'));
+    if !waiting {
+        model.say(why);
+        return;
+    }
+    let mut composer = Composer::default();
+    let _fits_as_a_nickname_does = composer.set(nickname.as_str());
+    model.nickname_question = Some(NicknameQuestion { why, composer });
+    model.tell_columns();
+}
