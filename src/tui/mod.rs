@@ -5,6 +5,7 @@
 //! - [`key`], [`keymap`], [`commands`] (pure): what a user can do, each in one table.
 //! - [`input`] (pure): the editor of the input box.
 //! - [`app`] (pure): the screen's state and how it changes.
+//! - [`view`] (pure): how it looks.
 
 pub mod app;
 pub mod args;
@@ -14,5 +15,6 @@ pub mod key;
 pub mod keymap;
 pub mod serve;
 pub mod startup;
+pub mod view;
 
 pub use self::startup::Startup;

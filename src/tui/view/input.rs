@@ -1,0 +1,150 @@
+//! The input box, the rule above it, and above that what stands in the way, in words.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+    style::Style,
+};
+
+use super::{
+    paint::{Span, columns, put, put_row},
+    palette::Palette,
+};
+use crate::{
+    client::event::Link,
+    text::wrap::wrap,
+    tui::{
+        app::{Model, layout, layout::Layout, room::Scroll},
+        keymap::{Action, label},
+    },
+};
+
+/// Draws what stands in the way of the conversation.
+pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
+    let Some(words) = model.status() else {
+        return;
+    };
+    let (left, right) = layout::input_margins(area.width);
+    let (glyph, style) = match &model.link {
+        _ if model.leaving_since.is_some() => ("○", palette.quiet),
+        _ if model.popup.is_some() || model.nickname_question.is_some() => ("?", palette.warn),
+        Link::Waiting { .. } | Link::Stopped { .. } => ("✗", palette.bad),
+        _ => ("◌", palette.warn),
+    };
+    let rows = wrap(&words, usize::from(layout::input_columns(area.width)));
+    for (row, found) in (0..area.height).zip(&rows) {
+        let span = Span::row(area, row);
+        if row == 0 && left > 0 {
+            put(buffer, span.after(left - 2), glyph, style);
+        }
+        put_row(
+            buffer,
+            span.after(left).before(right),
+            &words,
+            found,
+            |_| style,
+        );
+    }
+}
+
+/// Draws the rule above the input, and in it what is below the part of the conversation that is
+/// shown.
+pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buffer) {
+    let words = below(model);
+    let area = if layout.rule.is_empty() {
+        // Without a rule the words stand in the last row of the conversation.
+        let Some(row) = layout.messages.height.checked_sub(1) else {
+            return;
+        };
+        Rect {
+            y: layout.messages.y + row,
+            height: 1,
+            ..layout.messages
+        }
+    } else {
+        for x in 0..layout.rule.width {
+            let meets = layout.members.width > 0 && layout.members.bottom() == layout.rule.y;
+            let glyph = if meets && x == layout.members.x {
+                "┴"
+            } else {
+                "─"
+            };
+            put(buffer, Span::of(layout.rule, 0, x, 1), glyph, palette.line);
+        }
+        Rect {
+            width: layout.messages.width,
+            ..layout.rule
+        }
+    };
+    if let Some(words) = words {
+        let words = format!(" {words} ");
+        let margin = layout::input_margins(area.width).1;
+        let span = Span::row(area, 0).before(margin);
+        let indent = span.width.saturating_sub(columns(&words));
+        put(buffer, span.after(indent), &words, palette.warn);
+    }
+}
+
+fn below(model: &Model) -> Option<String> {
+    let room = model.room();
+    let Scroll::At { .. } = room.scroll else {
+        return None;
+    };
+    // The plain key where it does that, as it does while nothing is typed.
+    let key = if model.writing().is_empty() {
+        label(Action::EndOfLine)
+    } else {
+        label(Action::End)
+    };
+    Some(match room.new_below() {
+        0 => format!("more below · {key}"),
+        n => format!("{n} new below · {key}"),
+    })
+}
+
+/// Draws the input box; answers where the cursor stands.
+pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -> Option<Position> {
+    if area.is_empty() {
+        return None;
+    }
+    let (left, right) = layout::input_margins(area.width);
+    let asks = model.nickname_question.is_some();
+    if left > 0 {
+        let span = Span::row(area, 0).after(left - 2);
+        put(buffer, span, "›", palette.accent);
+    }
+    let writing = model.writing();
+    let layout = writing
+        .editor
+        .layout(usize::from(layout::input_columns(area.width)));
+    let text_area = |row: u16| Span::row(area, row).after(left).before(right);
+    if writing.is_empty() {
+        let words = if asks {
+            "type a nickname"
+        } else if model.online() {
+            "type a message"
+        } else {
+            "type a message; it goes out when connected"
+        };
+        put(
+            buffer,
+            text_area(0),
+            &super::paint::fit(words, text_area(0).width),
+            palette.quiet,
+        );
+    }
+    let window = layout.window(usize::from(area.height));
+    for (row, found) in (0..area.height).zip(&layout.rows[window.clone()]) {
+        put_row(buffer, text_area(row), writing.text(), found, |_| {
+            Style::new()
+        });
+    }
+    let row = layout.cursor_row.saturating_sub(window.start);
+    let row = u16::try_from(row).unwrap_or(0).min(area.height - 1);
+    let column = u16::try_from(layout.cursor_column).unwrap_or(0);
+    let column = (left + column).min(area.width - 1);
+    model
+        .popup
+        .is_none()
+        .then(|| Position::new(area.x + column, area.y + row))
+}

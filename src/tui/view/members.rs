@@ -1,0 +1,60 @@
+//! Who is in the room.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::{
+    paint::{Span, columns, fit, put},
+    palette::Palette,
+};
+use crate::tui::app::Model;
+
+/// Draws the member list with the rule on its left.
+pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    for row in 0..area.height {
+        put(buffer, Span::of(area, row, 0, 1), "│", palette.line);
+    }
+    let members = &model.room().members;
+    let row = |row: u16| Span::row(area, row).after(2).before(1);
+    let heading = format!("Members {}", members.len());
+    put(buffer, row(0), &heading, palette.quiet);
+    let rows = usize::from(area.height.saturating_sub(1));
+    let all = members.len() <= rows;
+    let shown = if all {
+        members.len()
+    } else {
+        rows.saturating_sub(1)
+    };
+    for (at, member) in members.iter().take(shown).enumerate() {
+        let Ok(at) = u16::try_from(at + 1) else { break };
+        let span = row(at);
+        let online = model.online();
+        let (glyph, style) = if online {
+            ("●", palette.good)
+        } else {
+            // What is known of the others is as old as the link.
+            ("○", palette.quiet)
+        };
+        put(buffer, span, glyph, style);
+        let ours = Some(member.user) == model.user;
+        let note = if ours { " you" } else { "" };
+        let names = span.after(2);
+        let name = fit(
+            member.nickname.as_str(),
+            names.width.saturating_sub(columns(note)),
+        );
+        let style = if online {
+            palette.nickname(&member.nickname.folded())
+        } else {
+            palette.quiet
+        };
+        let used = put(buffer, names, &name, style);
+        put(buffer, names.after(used), note, palette.quiet);
+    }
+    if !all && rows > 0 {
+        let more = format!("… {} more", members.len() - shown);
+        put(buffer, row(area.height - 1), &more, palette.quiet);
+    }
+}

@@ -1,0 +1,325 @@
+//! The scrollback: when, who, what.
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use super::{
+    paint::{Span, fit, put, put_right, put_row, ruled},
+    palette::Palette,
+};
+use crate::text::wrap::wrap;
+use crate::tui::app::{
+    Model,
+    layout::Columns,
+    room::{Outgoing, OutgoingState, Room},
+    scroll::{Item, failure},
+    timeline::{Entry, Mark, MarkKind, Message, Own},
+};
+
+/// What every row needs.
+struct Pane<'a> {
+    area: Rect,
+    columns: Columns,
+    palette: &'a Palette,
+    model: &'a Model,
+    room: &'a Room,
+}
+
+/// How a message's text is drawn.
+struct Text<'a> {
+    words: &'a str,
+    marks: &'a [Mark],
+    style: Style,
+    /// The rule beside it.
+    rule: (&'a str, Style),
+}
+
+/// What an item's first row says of it.
+#[derive(Clone, Copy)]
+struct Head {
+    /// Its sender, on a row of his own.
+    own_row: bool,
+    /// Its sender.
+    name: bool,
+    /// Its time.
+    time: bool,
+}
+
+/// Draws the scrollback.
+pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buffer: &mut Buffer) {
+    let room = model.room();
+    if room.items() == 0 && model.online() && area.height > 2 {
+        let words = "Nobody has said anything yet.";
+        let row = Span::row(area, area.height / 2);
+        let indent = row.width.saturating_sub(super::paint::columns(words)) / 2;
+        put(buffer, row.after(indent), words, palette.quiet);
+        return;
+    }
+    let pane = Pane {
+        area,
+        columns,
+        palette,
+        model,
+        room,
+    };
+    let (top, _) = room.top_place(&columns, area.height);
+    let mut y = i64::from(pane.first_row(top.index)) - i64::from(top.row);
+    for index in top.index..room.items() {
+        if y >= i64::from(area.height) {
+            break;
+        }
+        y += pane.item(buffer, index, y, index == top.index);
+    }
+}
+
+impl Pane<'_> {
+    /// The row on which the first item stands: what is short stands at the bottom.
+    fn first_row(&self, index: usize) -> u16 {
+        if index > 0 {
+            return 0;
+        }
+        let mut rows: u32 = 0;
+        for index in 0..self.room.items() {
+            rows += self.room.item_rows(index, &self.columns);
+            if rows >= u32::from(self.area.height) {
+                return 0;
+            }
+        }
+        self.area.height - u16::try_from(rows).unwrap_or(self.area.height)
+    }
+
+    /// Draws an item whose first row would be at `y`; answers its rows. The first message on the
+    /// screen says when and who, even where its run began above.
+    fn item(&self, buffer: &mut Buffer, index: usize, y: i64, on_top: bool) -> i64 {
+        let mut rows = 0;
+        if self.room.has_dropped_line(index) {
+            let words = "older messages are no longer held here";
+            self.line(buffer, y, words, "─", self.palette.quiet);
+            rows += 1;
+        }
+        if self.room.has_unread_line(index) {
+            self.line(buffer, y + rows, "new", "─", self.palette.warn);
+            rows += 1;
+        }
+        let head = Head {
+            own_row: self.columns.stacked() && self.room.has_head(index),
+            name: self.room.has_head(index) || on_top,
+            time: self.shows_time(index) || on_top,
+        };
+        rows += match self.room.item(index) {
+            Some(Item::Entry(entry)) => self.entry(buffer, entry, y + rows, head),
+            Some(Item::Outgoing(outgoing)) => self.outgoing(buffer, outgoing, y + rows, head),
+            None => 0,
+        };
+        rows
+    }
+
+    fn entry(&self, buffer: &mut Buffer, entry: &Entry, y: i64, head: Head) -> i64 {
+        let palette = self.palette;
+        if let Some(time) = entry.time()
+            && head.time
+        {
+            self.time(buffer, y.max(0), time);
+        }
+        match entry {
+            Entry::Message(message) => self.message(buffer, message, y, head),
+            Entry::Day(day) => {
+                let words = self.day(*day);
+                self.line(buffer, y, &words, "─", palette.quiet);
+                1
+            }
+            Entry::Presence { text, .. } | Entry::Notice { text, .. } => {
+                let text = Text {
+                    words: text,
+                    marks: &[],
+                    style: palette.quiet,
+                    rule: ("│", palette.line),
+                };
+                self.text(buffer, y, &text)
+            }
+            Entry::Gap { text, .. } | Entry::Break { text } => {
+                let text = Text {
+                    words: text,
+                    marks: &[],
+                    style: palette.warn,
+                    rule: ("┊", palette.warn),
+                };
+                self.text(buffer, y, &text)
+            }
+        }
+    }
+
+    fn message(&self, buffer: &mut Buffer, message: &Message, y: i64, head: Head) -> i64 {
+        let palette = self.palette;
+        let name = message.nickname.as_str();
+        let style = palette.nickname(&message.nickname.folded());
+        let above = self.head(buffer, y, name, style, head);
+        let mentioned = message
+            .marks
+            .iter()
+            .any(|mark| mark.kind == MarkKind::Mention);
+        let rule = if mentioned {
+            ("┃", palette.warn)
+        } else {
+            ("│", palette.line)
+        };
+        let text = Text {
+            words: message.body.as_str(),
+            marks: &message.marks,
+            style: Style::new(),
+            rule,
+        };
+        let rows = above + self.text(buffer, y + above, &text);
+        match message.own {
+            Some(Own::Sent) => self.state(buffer, y + rows - 1, "✓", palette.quiet),
+            Some(Own::Unconfirmed) => self.state(buffer, y + rows - 1, "~", palette.quiet),
+            None => {}
+        }
+        rows
+    }
+
+    fn outgoing(&self, buffer: &mut Buffer, outgoing: &Outgoing, y: i64, head: Head) -> i64 {
+        let palette = self.palette;
+        let nickname = &self.model.nickname;
+        let style = palette.nickname(&nickname.folded());
+        let above = self.head(buffer, y, nickname.as_str(), style, head);
+        let waits = outgoing.state != OutgoingState::Sent;
+        let text = Text {
+            words: outgoing.body.as_str(),
+            marks: &outgoing.marks,
+            style: if waits { palette.quiet } else { Style::new() },
+            rule: ("│", palette.line),
+        };
+        let mut rows = above + self.text(buffer, y + above, &text);
+        let (glyph, style) = match &outgoing.state {
+            OutgoingState::Pending | OutgoingState::TakingBack => ("…", palette.quiet),
+            OutgoingState::Sent => ("✓", palette.quiet),
+            OutgoingState::Failed(_) => ("✗", palette.bad),
+        };
+        self.state(buffer, y + rows - 1, glyph, style);
+        if let OutgoingState::Failed(why) = &outgoing.state {
+            let text = Text {
+                words: &failure(why.as_str()),
+                marks: &[],
+                style: palette.bad,
+                rule: ("│", palette.line),
+            };
+            rows += self.text(buffer, y + rows, &text);
+        }
+        rows
+    }
+
+    /// Draws the nickname; answers the rows that it takes for itself.
+    fn head(&self, buffer: &mut Buffer, y: i64, name: &str, style: Style, head: Head) -> i64 {
+        if head.own_row {
+            if let Some(span) = self.span(y, 0, self.area.width) {
+                put(buffer, span, &fit(name, span.width), style);
+            }
+        } else if head.name
+            && !self.columns.stacked()
+            && let Some(span) = self.span(y.max(0), self.name_column(), self.columns.nickname)
+        {
+            put_right(buffer, span, name, style);
+        }
+        i64::from(head.own_row)
+    }
+
+    fn name_column(&self) -> u16 {
+        self.columns
+            .rule
+            .map_or(0, |rule| rule - 1 - self.columns.nickname)
+    }
+
+    /// Draws a wrapped text with the rule beside it; answers its rows.
+    fn text(&self, buffer: &mut Buffer, y: i64, text: &Text<'_>) -> i64 {
+        let rows = wrap(text.words, usize::from(self.columns.body_width));
+        let mut at = y;
+        for row in &rows {
+            if let Some(span) = self.span(at, self.columns.body, self.columns.body_width) {
+                put_row(buffer, span, text.words, row, |byte| {
+                    self.style_at(text, byte)
+                });
+            }
+            if let Some(rule) = self.columns.rule
+                && let Some(span) = self.span(at, rule, 1)
+            {
+                put(buffer, span, text.rule.0, text.rule.1);
+            }
+            at += 1;
+        }
+        at - y
+    }
+
+    fn style_at(&self, text: &Text<'_>, byte: usize) -> Style {
+        let mark = text.marks.iter().find(|mark| mark.range.contains(&byte));
+        match mark.map(|mark| mark.kind) {
+            None => text.style,
+            Some(MarkKind::Mention) => text.style.patch(self.palette.mention),
+            Some(MarkKind::Link) => text.style.patch(self.palette.link),
+        }
+    }
+
+    fn state(&self, buffer: &mut Buffer, y: i64, glyph: &str, style: Style) {
+        if let Some(state) = self.columns.state
+            && let Some(span) = self.span(y, state, 1)
+        {
+            put(buffer, span, glyph, style);
+        }
+    }
+
+    fn line(&self, buffer: &mut Buffer, y: i64, words: &str, glyph: &str, style: Style) {
+        let margin = self.name_column().min(1);
+        let width = self.area.width.saturating_sub(2 * margin);
+        if let Some(span) = self.span(y, margin, width) {
+            let line = if style == self.palette.warn {
+                style
+            } else {
+                self.palette.line
+            };
+            ruled(buffer, span, words, glyph, line, style);
+        }
+    }
+
+    fn time(&self, buffer: &mut Buffer, y: i64, time: Timestamp) {
+        if self.columns.time == 0 {
+            return;
+        }
+        let margin = self.name_column() - self.columns.time - 1;
+        if let Some(span) = self.span(y, margin, self.columns.time) {
+            let (hour, minute) = clock(time, &self.model.zone);
+            let text = format!("{hour:02}:{minute:02}");
+            put(buffer, span, &text, self.palette.quiet);
+        }
+    }
+
+    /// Whether the time has changed by a minute since the item before, or something parts them.
+    fn shows_time(&self, index: usize) -> bool {
+        let time = |index: usize| match self.room.item(index) {
+            Some(Item::Entry(entry)) => entry.time().map(|time| clock(time, &self.model.zone)),
+            _ => None,
+        };
+        let before = index.checked_sub(1).and_then(time);
+        self.room.has_unread_line(index) || time(index) != before
+    }
+
+    fn day(&self, day: Date) -> String {
+        let today = self.model.now.wall.to_zoned(self.model.zone.clone()).date();
+        let format = if day.year() == today.year() {
+            "%A %-d %B"
+        } else {
+            "%A %-d %B %Y"
+        };
+        day.strftime(format).to_string()
+    }
+
+    /// A part of a row, if it is on the screen.
+    fn span(&self, y: i64, from: u16, width: u16) -> Option<Span> {
+        let row = u16::try_from(y).ok()?;
+        (row < self.area.height).then(|| Span::of(self.area, row, from, width))
+    }
+}
+
+fn clock(time: Timestamp, zone: &TimeZone) -> (i8, i8) {
+    let local = time.to_zoned(zone.clone());
+    (local.hour(), local.minute())
+}

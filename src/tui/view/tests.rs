@@ -1,0 +1,237 @@
+//! Screens as text: what a reader sees, at the sizes that people have.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, tz::TimeZone};
+use proptest::prelude::*;
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::{
+    draw,
+    palette::{Depth, Ground, Palette},
+};
+use crate::{
+    client::event::{Delivery, Entered, Event, Link, LocalId, Received, RoomOpened},
+    protocol::{
+        Nickname, RoomName, UserId,
+        frame::{Departure, Member},
+    },
+    text::{Body, Line},
+    tui::{
+        app::{Model, Msg, Now, Start, update},
+        key::{Code, Key},
+    },
+};
+
+fn time(text: &str) -> Timestamp {
+    format!("2026-11-{text}Z").parse().unwrap()
+}
+
+fn nickname(name: &str) -> Nickname {
+    Nickname::parse(name).unwrap()
+}
+
+fn user(name: &str) -> UserId {
+    let mut bytes = [0; 12];
+    bytes
+        .iter_mut()
+        .zip(name.bytes())
+        .for_each(|(to, from)| *to = from);
+    UserId::from_bytes(bytes)
+}
+
+fn member(name: &str) -> Member {
+    Member {
+        user: user(name),
+        nickname: nickname(name),
+        since: time("22T09:00:00"),
+    }
+}
+
+/// A screen on which things happen.
+struct Screen {
+    model: Model,
+}
+
+impl Screen {
+    fn new(width: u16, height: u16) -> Self {
+        let model = Model::new(Start {
+            now: Now {
+                wall: time("22T09:45:00"),
+                elapsed: Duration::ZERO,
+            },
+            zone: TimeZone::UTC,
+            width,
+            height,
+            host: "localhost:10500".to_owned(),
+            nickname: nickname("carol"),
+            hosting: false,
+        });
+        Self { model }
+    }
+
+    fn heard(&mut self, event: Event) -> &mut Self {
+        update(&mut self.model, Msg::Session(event));
+        self
+    }
+
+    fn key(&mut self, key: Key) -> &mut Self {
+        update(&mut self.model, Msg::Key(key));
+        self
+    }
+
+    fn typed(&mut self, text: &str) -> &mut Self {
+        update(&mut self.model, Msg::Pasted(text.to_owned()));
+        self
+    }
+
+    fn entered(width: u16, height: u16) -> Self {
+        let mut screen = Self::new(width, height);
+        screen
+            .heard(Event::Link(Link::Online))
+            .heard(Event::Entered(Entered {
+                user: Some(user("carol")),
+                nickname: nickname("carol"),
+                server: None,
+                limits: None,
+            }))
+            .heard(Event::Room(RoomOpened {
+                room: RoomName::lobby(),
+                topic: Some(Line::inert("welcome to the lab")),
+                first: 1,
+                head: 0,
+                next: 1,
+                reset: None,
+            }))
+            .heard(Event::Members {
+                room: RoomName::lobby(),
+                members: ["carol", "alice", "bob"].map(member).to_vec(),
+            });
+        screen
+    }
+
+    fn message(&mut self, at: &str, who: &str, text: &str) -> &mut Self {
+        self.heard(Event::Message(Received {
+            room: RoomName::lobby(),
+            seq: None,
+            id: None,
+            user: Some(user(who)),
+            nickname: nickname(who),
+            time: time(at),
+            body: Body::inert(text),
+            local: None,
+        }))
+    }
+
+    fn sending(&mut self, local: u64, text: &str, delivery: Delivery) -> &mut Self {
+        self.heard(Event::Outbox {
+            local: LocalId(local),
+            room: RoomName::lobby(),
+            body: Body::inert(text),
+            delivery,
+        })
+    }
+
+    /// A morning in the lab.
+    fn conversation(width: u16, height: u16) -> Self {
+        let mut screen = Self::entered(width, height);
+        screen
+            .message("21T18:30:12", "bob", "see you tomorrow")
+            .message(
+                "22T09:41:03",
+                "alice",
+                "morning! did the release build pass?",
+            )
+            .message("22T09:41:40", "bob", "yes: 214 tests, 0 failures")
+            .message("22T09:42:08", "bob", "log: https://ci.lan/run/88")
+            .heard(Event::Left {
+                room: RoomName::lobby(),
+                user: user("dave"),
+                nickname: nickname("dave"),
+                time: time("22T09:42:30"),
+                reason: Departure::Lost,
+            })
+            .heard(Event::Joined {
+                room: RoomName::lobby(),
+                member: Member {
+                    since: time("22T09:43:00"),
+                    ..member("春子")
+                },
+            })
+            .message("22T09:43:30", "春子", "おはよう 👩‍👩‍👧‍👦 e\u{301}")
+            .message("22T09:44:00", "alice", "@carol can you tag it?")
+            .message("22T09:44:20", "carol", "on it")
+            .sending(1, "tagged", Delivery::Pending);
+        screen
+    }
+
+    fn buffer(&self) -> (Buffer, Option<(u16, u16)>) {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, self.model.width, self.model.height));
+        let palette = Palette::new(Depth::Many, Ground::Dark);
+        let cursor = draw(&self.model, &palette, &mut buffer);
+        (buffer, cursor.map(|at| (at.x, at.y)))
+    }
+
+    /// The screen as text; rows without what is blank at their end.
+    fn text(&self) -> String {
+        let (buffer, _) = self.buffer();
+        let mut text = String::new();
+        for y in 0..self.model.height {
+            let mut row = String::new();
+            let mut x = 0;
+            while x < self.model.width {
+                let symbol = buffer[(x, y)].symbol();
+                row.push_str(symbol);
+                x += u16::try_from(crate::text::width(symbol).max(1)).unwrap();
+            }
+            text.push_str(row.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Fails with both screens where they differ.
+    #[track_caller]
+    fn check(&self, expected: &str) {
+        let found = self.text();
+        let expected = expected.strip_prefix('\n').unwrap_or(expected);
+        assert!(found == expected, "expected:\n{expected}\nfound:\n{found}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_size_can_be_drawn(
+        width in 0..=250_u16,
+        height in 0..=250_u16,
+        scrolled in 0..4_usize,
+        typed in "[a-z \n世]{0,200}",
+        help: bool,
+    ) {
+        let mut screen = Screen::conversation(width, height);
+        screen.typed(&typed);
+        for _ in 0..scrolled {
+            screen.key(Key::plain(Code::PageUp));
+        }
+        if help {
+            screen.key(Key::plain(Code::F(1)));
+        }
+        let (_, cursor) = screen.buffer();
+        if let Some((x, y)) = cursor {
+            prop_assert!(x < width && y < height);
+        }
+    }
+}
+
+#[test]
+fn the_smallest_sizes_can_be_drawn() {
+    for width in 0..24 {
+        for height in 0..12 {
+            let mut screen = Screen::conversation(width, height);
+            screen
+                .typed("one\ntwo")
+                .key(Key::plain(Code::PageUp))
+                .buffer();
+        }
+    }
+}
