@@ -6,6 +6,7 @@
 //! - [`input`] (pure): the editor of the input box.
 //! - [`app`] (pure): the screen's state and how it changes.
 //! - [`view`] (pure): how it looks.
+//! - [`shell`]: the only part that knows a terminal.
 
 pub mod app;
 pub mod args;
@@ -14,6 +15,7 @@ pub mod input;
 pub mod key;
 pub mod keymap;
 pub mod serve;
+pub mod shell;
 pub mod startup;
 pub mod view;
 

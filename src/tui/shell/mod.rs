@@ -1,0 +1,333 @@
+//! The only part that knows a terminal: takes it over, reads its bytes, runs the loop.
+//!
+//! - [`decode`] (pure): bytes to keys.
+//! - [`terminal`]: taken over and given back.
+//! - [`environment`]: what the variables say about it.
+
+pub mod decode;
+pub mod environment;
+pub mod terminal;
+
+use std::{
+    io::{Read, Write},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use jiff::{Timestamp, tz::TimeZone};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    time::Instant as Deadline,
+};
+
+use self::{
+    decode::{Decoder, Input},
+    terminal::Screen,
+};
+use super::serve::HostControl;
+use super::{
+    Startup,
+    app::{Effect, HostChoice, Model, Msg, Now, Start, update},
+    view::{
+        self,
+        palette::{Depth, Ground, Palette},
+    },
+};
+use crate::client::event::{Command, Event, Summary};
+
+/// A lone Esc is believed after so long without another byte.
+const ESC_AFTER: Duration = Duration::from_millis(150);
+/// The shortest time between two drawings.
+const DRAW_EVERY: Duration = Duration::from_millis(10);
+/// Messages that are taken before the screen is drawn again, however many wait.
+const TAKEN_MAX: usize = 1_000;
+/// Pieces of input that wait at most; the reading waits then.
+const INPUT_QUEUE: usize = 64;
+
+/// Shows the conversation until the user leaves or the session ends.
+pub async fn run(startup: Startup) -> anyhow::Result<Summary> {
+    let mut startup = startup;
+    let host = startup.host.take();
+    let mut signals = Signals::new()?;
+    let screen = Screen::take().context("The terminal can't be used")?;
+    let mut shell = Shell::new(startup, host.is_some(), screen);
+    // The first painting waits for nothing: no network, no answer of the terminal's.
+    shell.draw()?;
+    if environment::answers_queries() {
+        shell.screen.ask()?;
+    }
+    let mut input = read_input();
+    let ended = shell.run(&mut input, &mut signals).await;
+    drop(shell.screen);
+    if let Some(host) = host {
+        leave_host(host, shell.host_choice).await?;
+    }
+    ended?;
+    Ok(shell.model.summary.unwrap_or_default())
+}
+
+/// Does with the server that we host what was chosen. It goes on where nothing was: others may
+/// need it.
+async fn leave_host(host: HostControl, choice: Option<HostChoice>) -> anyhow::Result<()> {
+    if choice == Some(HostChoice::Stop) {
+        host.stop().await;
+        return Ok(());
+    }
+    let how = host.stop_command();
+    host.go_on();
+    writeln!(std::io::stdout(), "The server goes on; `{how}` stops it.")?;
+    Ok(())
+}
+
+struct Shell {
+    model: Model,
+    palette: Palette,
+    depth: Depth,
+    asks_ground: bool,
+    screen: Screen,
+    decoder: Decoder,
+    /// When what has begun is believed to be all.
+    esc_at: Option<Deadline>,
+    started: Instant,
+    commands: mpsc::Sender<Command>,
+    events: mpsc::Receiver<Event>,
+    host_choice: Option<HostChoice>,
+    drawn: Instant,
+    stale: bool,
+}
+
+/// Signals that end, stop or resize.
+struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+    interrupt: Signal,
+    resized: Signal,
+    stop: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let on = |kind| signal(kind).context("Signals can't be listened to");
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+            interrupt: on(SignalKind::interrupt())?,
+            resized: on(SignalKind::window_change())?,
+            stop: on(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
+        })
+    }
+}
+
+impl Shell {
+    fn new(startup: Startup, hosting: bool, screen: Screen) -> Self {
+        let started = Instant::now();
+        let (width, height) = screen.size();
+        let depth = environment::depth(startup.no_color);
+        let ground = environment::ground(startup.theme);
+        let model = Model::new(Start {
+            now: Now {
+                wall: Timestamp::now(),
+                elapsed: Duration::ZERO,
+            },
+            zone: TimeZone::system(),
+            width,
+            height,
+            host: startup.host_label,
+            nickname: startup.nickname,
+            hosting,
+        });
+        Self {
+            model,
+            palette: Palette::new(depth, ground),
+            depth,
+            asks_ground: ground == Ground::Unknown,
+            screen,
+            decoder: Decoder::default(),
+            esc_at: None,
+            started,
+            commands: startup.commands,
+            events: startup.events,
+            host_choice: None,
+            drawn: started,
+            stale: true,
+        }
+    }
+
+    /// Waits for something, takes all that waits, then draws; until it is over.
+    async fn run(
+        &mut self,
+        input: &mut mpsc::Receiver<Vec<u8>>,
+        signals: &mut Signals,
+    ) -> anyhow::Result<()> {
+        let mut input_open = true;
+        loop {
+            let wake = self.next_wake();
+            let mut messages = Vec::new();
+            let mut suspend = false;
+            tokio::select! {
+                biased;
+                () = terminal::panicked() => {
+                    anyhow::bail!("A part of the program has failed; its message is above");
+                }
+                _ = signals.terminate.recv() => messages.push(Msg::Terminate),
+                _ = signals.hangup.recv() => messages.push(Msg::Terminate),
+                _ = signals.interrupt.recv() => messages.push(Msg::Terminate),
+                _ = signals.stop.recv() => suspend = true,
+                _ = signals.resized.recv() => {}
+                bytes = input.recv(), if input_open => {
+                    if let Some(bytes) = bytes {
+                        self.decode(&bytes, &mut messages)?;
+                    } else {
+                        // Nobody can type any more: the terminal is gone.
+                        input_open = false;
+                        messages.push(Msg::Terminate);
+                    }
+                }
+                event = self.events.recv() => {
+                    let event = event.context("The session has ended unexpectedly")?;
+                    messages.push(Msg::Session(event));
+                }
+                () = tokio::time::sleep_until(wake) => {
+                    if self.esc_at.is_some_and(|at| at <= Deadline::now()) {
+                        self.esc_at = None;
+                        let found = self.decoder.flush();
+                        self.take(found, &mut messages)?;
+                    }
+                }
+            }
+            while let Ok(bytes) = input.try_recv() {
+                self.decode(&bytes, &mut messages)?;
+            }
+            while messages.len() < TAKEN_MAX
+                && let Ok(event) = self.events.try_recv()
+            {
+                messages.push(Msg::Session(event));
+            }
+            if suspend {
+                self.screen.suspend()?;
+            }
+            if self.update_all(messages).await? {
+                return Ok(());
+            }
+            if self.stale && self.drawn.elapsed() >= DRAW_EVERY {
+                self.draw()?;
+            }
+        }
+    }
+
+    /// When to go on though nothing has happened.
+    fn next_wake(&self) -> Deadline {
+        let now = Deadline::now();
+        let draw = self
+            .stale
+            .then(|| now + DRAW_EVERY.saturating_sub(self.drawn.elapsed()));
+        let change = self.model.wakes_in().map(|after| now + after);
+        let an_hour = now + Duration::from_hours(1);
+        [draw, change, self.esc_at]
+            .into_iter()
+            .flatten()
+            .fold(an_hour, Deadline::min)
+    }
+
+    fn decode(&mut self, bytes: &[u8], messages: &mut Vec<Msg>) -> anyhow::Result<()> {
+        let found = self.decoder.feed(bytes);
+        self.esc_at = self.decoder.waits().then(|| Deadline::now() + ESC_AFTER);
+        self.take(found, messages)
+    }
+
+    /// Turns input into messages; what is for the shell alone is done at once.
+    fn take(&mut self, found: Vec<Input>, messages: &mut Vec<Msg>) -> anyhow::Result<()> {
+        for input in found {
+            messages.push(match input {
+                Input::Key(key) => Msg::Key(key),
+                Input::Paste(text) => Msg::Pasted(text),
+                Input::Focus(focused) => Msg::Focus(focused),
+                Input::Wheel(notches) => Msg::Wheel(notches),
+                Input::Background { light } => {
+                    if self.asks_ground {
+                        let ground = if light { Ground::Light } else { Ground::Dark };
+                        self.palette = Palette::new(self.depth, ground);
+                        self.stale = true;
+                    }
+                    continue;
+                }
+                Input::KeyboardProtocol => {
+                    self.screen.report_keys()?;
+                    continue;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Updates with all messages; answers whether it is over.
+    async fn update_all(&mut self, messages: Vec<Msg>) -> anyhow::Result<bool> {
+        let now = Now {
+            wall: Timestamp::now(),
+            elapsed: self.started.elapsed(),
+        };
+        let (width, height) = self.screen.size();
+        let resized = (width, height) != (self.model.width, self.model.height);
+        let resized = resized.then_some(Msg::Resized { width, height });
+        let messages = [Msg::Now(now)].into_iter().chain(resized).chain(messages);
+        for message in messages {
+            for effect in update(&mut self.model, message) {
+                if self.perform(effect).await? {
+                    return Ok(true);
+                }
+            }
+        }
+        self.stale = true;
+        Ok(false)
+    }
+
+    /// Does what is to be done; answers whether that is the end.
+    async fn perform(&mut self, effect: Effect) -> anyhow::Result<bool> {
+        match effect {
+            Effect::Command(command) => {
+                // The session takes commands in every state, so that this does not wait long; it
+                // is gone only after it has told its end, which comes as an event.
+                let _ = self.commands.send(command).await;
+            }
+            Effect::Host(choice) => self.host_choice = Some(choice),
+            Effect::Quit => return Ok(true),
+            Effect::Suspend => self.screen.suspend()?,
+            Effect::Redraw => self.screen.redraw()?,
+        }
+        Ok(false)
+    }
+
+    fn draw(&mut self) -> anyhow::Result<()> {
+        self.screen.set_title(&self.model.window_title())?;
+        let (model, palette) = (&self.model, &self.palette);
+        self.screen
+            .draw(|buffer| view::draw(model, palette, buffer))?;
+        self.drawn = Instant::now();
+        self.stale = false;
+        Ok(())
+    }
+}
+
+/// Reads the terminal's bytes in a thread of its own: reading a terminal cannot be done without
+/// blocking on every system. It ends with the process, or with the terminal.
+fn read_input() -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel(INPUT_QUEUE);
+    std::thread::spawn(move || {
+        let mut stdin = std::io::stdin().lock();
+        let mut bytes = [0; 4096];
+        loop {
+            match stdin.read(&mut bytes) {
+                Ok(0) => return,
+                Ok(count) => {
+                    if sender.blocking_send(bytes[..count].to_vec()).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+    });
+    receiver
+}

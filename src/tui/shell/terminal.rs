@@ -1,0 +1,193 @@
+//! The terminal: taken over, and given back whatever happens.
+
+use std::{
+    io::{self, BufWriter, Stdout, Write},
+    panic,
+    sync::{
+        Once,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crossterm::{
+    Command, cursor,
+    event::{
+        DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
+        KeyboardEnhancementFlags, PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
+    },
+    execute, queue,
+    style::Print,
+    terminal::{
+        self, BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen,
+        LeaveAlternateScreen, SetTitle,
+    },
+};
+use ratatui::{Terminal, backend::CrosstermBackend, buffer::Buffer, layout::Position};
+use tokio::sync::Notify;
+
+/// Bytes that are collected before they are written: a whole frame goes out in one piece.
+const FRAME_BYTES: usize = 64 * 1024;
+
+/// Whether the terminal is ours now.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the unambiguous reporting of keys is on.
+static KEYBOARD: AtomicBool = AtomicBool::new(false);
+/// Whether something has panicked, in whatever thread.
+static PANICKED: AtomicBool = AtomicBool::new(false);
+/// Wakes the loop after a panic.
+static PANIC: Notify = Notify::const_new();
+
+/// Keeps the window's title, to be put back at the end.
+const PUSH_TITLE: &str = "\x1b[22;2t";
+const POP_TITLE: &str = "\x1b[23;2t";
+/// Asks for the background's colour, and whether keys can be reported unambiguously.
+const QUERIES: &str = "\x1b]11;?\x1b\\\x1b[?u";
+
+/// The terminal while it is ours. Dropping it gives it back.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    title: String,
+}
+
+impl Screen {
+    /// Takes the terminal over.
+    pub fn take() -> io::Result<Self> {
+        install_hook();
+        enter()?;
+        let out = BufWriter::with_capacity(FRAME_BYTES, io::stdout());
+        let terminal = Terminal::new(CrosstermBackend::new(out)).inspect_err(|_| restore())?;
+        Ok(Self {
+            terminal,
+            title: String::new(),
+        })
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> (u16, u16) {
+        terminal::size().unwrap_or((80, 24))
+    }
+
+    /// Asks the terminal what it can do and looks like; the answers come as input.
+    pub fn ask(&mut self) -> io::Result<()> {
+        self.write(Print(QUERIES))
+    }
+
+    /// Has keys reported unambiguously, once the terminal has said that it can.
+    pub fn report_keys(&mut self) -> io::Result<()> {
+        if KEYBOARD.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.write(PushKeyboardEnhancementFlags(
+            KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES,
+        ))
+    }
+
+    /// Sets the window's title, if it is another. The text must be inert.
+    pub fn set_title(&mut self, title: &str) -> io::Result<()> {
+        if self.title == title {
+            return Ok(());
+        }
+        title.clone_into(&mut self.title);
+        self.write(SetTitle(title))
+    }
+
+    fn write(&mut self, command: impl Command) -> io::Result<()> {
+        execute!(self.terminal.backend_mut(), command)
+    }
+
+    /// Draws a screen, in one piece.
+    pub fn draw(&mut self, view: impl FnOnce(&mut Buffer) -> Option<Position>) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(|frame| {
+            if let Some(cursor) = view(frame.buffer_mut()) {
+                frame.set_cursor_position(cursor);
+            }
+        })?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// The next drawing draws every cell.
+    pub fn redraw(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Gives the terminal back, stops this process until it is continued, takes it over again.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        let unambiguous = KEYBOARD.load(Ordering::SeqCst);
+        restore();
+        #[cfg(unix)]
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+        enter()?;
+        if unambiguous {
+            self.report_keys()?;
+        }
+        self.title.clear();
+        self.redraw()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.terminal.backend_mut().flush();
+        restore();
+    }
+}
+
+/// Comes back when something has panicked, in whatever thread or task: the terminal has been
+/// given back then, and must not be drawn on any more.
+pub async fn panicked() {
+    while !PANICKED.load(Ordering::SeqCst) {
+        PANIC.notified().await;
+    }
+}
+
+fn enter() -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    terminal::enable_raw_mode().inspect_err(|_| restore())?;
+    execute!(
+        io::stdout(),
+        Print(PUSH_TITLE),
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        EnableFocusChange,
+        cursor::Hide,
+    )
+    .inspect_err(|_| restore())
+}
+
+/// Gives the terminal back as it was. Can be called at any time, from any thread, and again.
+pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    if KEYBOARD.swap(false, Ordering::SeqCst) {
+        let _ = queue!(out, PopKeyboardEnhancementFlags);
+    }
+    let _ = execute!(
+        out,
+        EndSynchronizedUpdate,
+        DisableFocusChange,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show,
+        Print(POP_TITLE),
+    );
+    let _ = terminal::disable_raw_mode();
+}
+
+/// Before a panic's message is written, the terminal is given back, so that it can be read. The
+/// hook is called in whatever thread panics; nobody else's hook is lost.
+fn install_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            PANICKED.store(true, Ordering::SeqCst);
+            restore();
+            before(info);
+            PANIC.notify_one();
+        }));
+    });
+}
