@@ -1,0 +1,200 @@
+//! `join`: a connection wants to come in. First the store is asked where its device and its
+//! positions stand; all else is decided when the answer is there, in one step, so that two who
+//! want the same nickname are told apart.
+
+use std::collections::HashMap;
+
+use crate::{
+    protocol::{
+        MessageId, Nickname,
+        basic::NICKNAME_IN_USE,
+        frame::{Departure, ErrorCode, ErrorFrame, Join, Limits, Position, RoomStart, Welcome},
+        limits,
+    },
+    server::{
+        engine::{
+            ConnectionId, RoomIndex,
+            event::{Admission, Entry, Order, Record},
+            hub::{Hub, Session, What, error},
+            resume,
+        },
+        store::Operation,
+    },
+};
+
+/// How many of the latest messages a client gets that does not say.
+const LAST_MESSAGES_DEFAULT: u64 = 200;
+
+pub(in crate::server::engine) fn run(hub: &mut Hub, connection: ConnectionId, entry: Box<Entry>) {
+    if hub.stopping() {
+        let error = error(ErrorCode::ShuttingDown, "The server is stopping");
+        return refuse(hub, connection, &entry, error);
+    }
+    if entry.join.protocol == Some(0) {
+        let error = error(ErrorCode::UnsupportedProtocol, "There is no protocol 0");
+        return refuse(hub, connection, &entry, error);
+    }
+    let operation = Operation::Open {
+        device: entry.token.device(&entry.join.client_id),
+        next: entry.join.next,
+        look: positions(hub, &entry.join)
+            .map(|(room, position)| (room, position.seq))
+            .collect(),
+    };
+    hub.begin_joining(connection, entry);
+    hub.stage(connection, operation, What::Open);
+}
+
+/// The rooms with a position, in the order in which the join names them.
+fn positions<'a>(hub: &Hub, join: &'a Join) -> impl Iterator<Item = (RoomIndex, &'a Position)> {
+    let known = |position: &'a Position| Some((hub.room_index(&position.room)?, position));
+    join.rooms.iter().filter_map(known)
+}
+
+/// The store could not say where the device stands.
+pub(in crate::server::engine) fn failed(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    error: ErrorFrame,
+) {
+    if let Some((entry, _)) = hub.end_joining(connection) {
+        refuse(hub, connection, &entry, error);
+    }
+}
+
+/// The store said where the device stands: the connection is let in or refused.
+pub(in crate::server::engine) fn opened(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    counter: u64,
+    ids: &[Option<MessageId>],
+) {
+    // It may have closed meanwhile.
+    let Some((entry, waiting)) = hub.end_joining(connection) else {
+        return;
+    };
+    if let Err(error) = may_enter(hub, &entry) {
+        return refuse(hub, connection, &entry, error);
+    }
+    admit(hub, connection, &entry, counter, ids);
+    for request in waiting {
+        hub.request(connection, request);
+    }
+}
+
+fn may_enter(hub: &Hub, entry: &Entry) -> Result<(), ErrorFrame> {
+    let user = entry.token.user();
+    let takes_over = hub
+        .devices
+        .contains_key(&entry.token.device(&entry.join.client_id));
+    if hub.sessions.len() >= hub.settings.clients_max && !takes_over {
+        let message = "The server is full: as many are in as it takes. Try again later";
+        return Err(error(ErrorCode::ServerFull, message));
+    }
+    if !hub.nickname_is_free(&entry.join.nickname, user) {
+        return Err(error(ErrorCode::NicknameInUse, NICKNAME_IN_USE));
+    }
+    Ok(())
+}
+
+fn refuse(hub: &mut Hub, connection: ConnectionId, entry: &Entry, error: ErrorFrame) {
+    hub.record(Record::Refused {
+        nickname: Nickname::clone(&entry.join.nickname),
+        address: entry.address,
+        message: error.message.clone(),
+    });
+    if entry.join.protocol.is_none() {
+        hub.order(connection, Order::Basic(entry.token.user()));
+    }
+    hub.break_off(connection, error, Departure::Protocol);
+}
+
+fn admit(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    entry: &Entry,
+    counter: u64,
+    ids: &[Option<MessageId>],
+) {
+    let Entry {
+        join,
+        token,
+        address,
+    } = entry;
+    let basic = join.protocol.is_none();
+    let starts = starts(hub, join, ids);
+    let session = Session::new(entry, counter);
+    let (user, device) = (session.user, session.device);
+    let rooms = (0..).map(RoomIndex);
+    let rooms = rooms.zip(&starts).map(|(room, start)| (room, start.next));
+    let admission = Admission {
+        user,
+        rooms: rooms.collect(),
+        welcome: join.protocol.map(|protocol| Welcome {
+            protocol: protocol.min(limits::PROTOCOL_VERSION),
+            server: hub.settings.server.clone(),
+            user,
+            device,
+            token: *token,
+            nickname: join.nickname.clone(),
+            counter,
+            epoch: hub.epoch,
+            time: hub.now.wall,
+            rooms: starts,
+            limits: told_limits(),
+        }),
+    };
+    hub.order(connection, Order::Admit(Box::new(admission)));
+    hub.begin_session(connection, session, &join.nickname);
+    hub.record(Record::Joined {
+        nickname: join.nickname.clone(),
+        user,
+        client_id: join.client_id.clone(),
+        address: *address,
+        agent: join.agent.clone(),
+        basic,
+        present: hub.sessions.len(),
+    });
+}
+
+/// Where reading begins in each room. A basic client hears only what is said from now on.
+fn starts(hub: &Hub, join: &Join, ids: &[Option<MessageId>]) -> Vec<RoomStart> {
+    let last = match join.protocol {
+        None => 0,
+        Some(_) => join.last.unwrap_or(LAST_MESSAGES_DEFAULT),
+    };
+    let last = last.min(limits::LAST_MESSAGES_MAX);
+    // A room that is named twice: the last position counts.
+    let positions: HashMap<_, _> = positions(hub, join)
+        .zip(ids)
+        .map(|((room, position), id)| (room, (position, *id)))
+        .collect();
+    let same_log = join.epoch == Some(hub.epoch);
+    let rooms = (0..).map(RoomIndex).zip(&hub.rooms);
+    rooms
+        .map(|(index, room)| {
+            let (position, id) = positions.get(&index).copied().unzip();
+            let (next, reset) = resume::start(room.extent, same_log, position, id.flatten(), last);
+            RoomStart {
+                room: room.name.clone(),
+                topic: room.topic.clone(),
+                first: room.extent.first,
+                head: room.extent.head,
+                next,
+                reset,
+            }
+        })
+        .collect()
+}
+
+fn told_limits() -> Limits {
+    let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Limits {
+        frame_bytes: limits::FRAME_BYTES_MAX as u64,
+        text_bytes: limits::TEXT_BYTES_MAX as u64,
+        nickname_graphemes: limits::NICKNAME_GRAPHEMES_MAX as u64,
+        unanswered_messages: limits::UNANSWERED_MESSAGES_MAX as u64,
+        ping_after_ms: ms(limits::PING_AFTER),
+        gone_after_ms: ms(limits::GONE_AFTER),
+    }
+}

@@ -1,0 +1,119 @@
+//! `message`: a text for a room.
+
+use std::sync::Arc;
+
+use crate::{
+    protocol::{
+        MessageId, ServerFrame,
+        frame::{ErrorCode, ErrorFrame, Submission},
+    },
+    server::{
+        engine::{
+            ConnectionId,
+            hub::{Hub, What, error},
+        },
+        store::Operation,
+    },
+    text::Body,
+};
+
+/// When to send again what came while the server was stopping: it will be back by then, or gone.
+const STOPPING_RETRY_MS: u64 = 1_000;
+
+pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submission) {
+    let Some(session) = hub.sessions.get_mut(&connection) else {
+        return;
+    };
+    let id = if session.basic {
+        session.counter += 1;
+        MessageId {
+            device: session.device,
+            counter: session.counter,
+        }
+    } else if let Some(id) = submission.id {
+        id
+    } else {
+        let error = error(ErrorCode::BadField, "id: A message has an id");
+        return hub.answer(connection, ServerFrame::Error(error));
+    };
+    if hub.stopping() {
+        let refusal = ErrorFrame {
+            id: Some(id),
+            retry_after_ms: Some(STOPPING_RETRY_MS),
+            ..error(ErrorCode::ShuttingDown, "The server is stopping")
+        };
+        hub.hold(connection, id);
+        return hub.answer(connection, ServerFrame::Error(refusal));
+    }
+    let body = match submission.body {
+        Ok(body) => body,
+        Err(wrong) => {
+            let error = error(ErrorCode::BadText, &wrong.to_string());
+            return refuse_for_good(hub, connection, id, error);
+        }
+    };
+    let Some(room) = hub.room_index(&submission.room) else {
+        let error = error(ErrorCode::NoSuchRoom, "There is no such room");
+        return refuse_for_good(hub, connection, id, error);
+    };
+    let Some(settled) = own_device(hub, connection, id) else {
+        return;
+    };
+    let user = hub.sessions.get(&connection).map(|session| session.user);
+    let Some(user) = user.and_then(|user| hub.users.get(&user)) else {
+        return;
+    };
+    let sender = Arc::clone(&user.member);
+    let what = What::Message {
+        id,
+        sender: Arc::clone(&sender),
+        bytes: body.as_str().len(),
+        text: hub.settings.record_texts.then(|| Body::clone(&body)),
+    };
+    let operation = Operation::Message {
+        id,
+        settled,
+        room,
+        sender,
+        body,
+    };
+    hub.stage(connection, operation, what);
+}
+
+/// Refuses a message in a way that lasts: the error, and the counter is used up.
+pub(super) fn refuse_for_good(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    id: MessageId,
+    error: ErrorFrame,
+) {
+    let Some(settled) = own_device(hub, connection, id) else {
+        return;
+    };
+    let operation = Operation::Spend {
+        id,
+        settled,
+        refused: Some(error.code),
+    };
+    let error = Box::new(ErrorFrame {
+        id: Some(id),
+        ..error
+    });
+    hub.stage(connection, operation, What::Refuse { id, error });
+}
+
+/// Up to which counter the client's device is settled, as far as is known here; answers and gives
+/// nothing if the id is another device's.
+pub(super) fn own_device(hub: &mut Hub, connection: ConnectionId, id: MessageId) -> Option<u64> {
+    let session = hub.sessions.get(&connection)?;
+    if session.device == id.device {
+        let given = u64::from(session.basic);
+        return Some(session.counter.saturating_sub(given));
+    }
+    let refusal = ErrorFrame {
+        id: Some(id),
+        ..error(ErrorCode::BadId, "This id belongs to another device")
+    };
+    hub.answer(connection, ServerFrame::Error(refusal));
+    None
+}

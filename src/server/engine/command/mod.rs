@@ -1,0 +1,28 @@
+//! What a client that is in can ask for: one file each, and the one place that chooses among
+//! them. The compiler checks that none is forgotten; that the client is in was checked before.
+
+use super::{ConnectionId, hub::Hub};
+use crate::protocol::{ClientFrame, frame::Departure};
+
+pub(super) mod join;
+mod message;
+mod nick;
+mod ping;
+pub(super) mod refused;
+mod withdraw;
+
+pub(super) fn run(hub: &mut Hub, connection: ConnectionId, frame: ClientFrame) {
+    match frame {
+        ClientFrame::Message(submission) => message::run(hub, connection, submission),
+        ClientFrame::Withdraw { id } => withdraw::run(hub, connection, id),
+        ClientFrame::Nick {
+            nickname,
+            reference,
+        } => nick::run(hub, connection, &nickname, reference),
+        ClientFrame::Ping { reference } => ping::run(hub, connection, reference),
+        ClientFrame::Pong { .. } => ping::answered(hub, connection),
+        ClientFrame::Disconnect => hub.leave(connection, Departure::Disconnect),
+        // The hub takes joins before it comes here.
+        ClientFrame::Join(_) => {}
+    }
+}

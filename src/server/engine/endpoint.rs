@@ -1,0 +1,320 @@
+//! The server's end of one connection: bytes in, requests out; orders in, bytes out.
+//!
+//! It owns the decoder, the heartbeat, the count of requests under way and the reader
+//! ([`Peer`] or [`BasicPeer`]). It knows no socket and no other connection.
+
+use std::{mem, net::SocketAddr, time::Duration};
+
+use jiff::tz::TimeZone;
+
+use super::{
+    Moment, RoomIndex,
+    basic::BasicPeer,
+    event::{Admission, Entry, Order, Request},
+    peer::{Peer, Turn},
+    tail::Segment,
+    view::Views,
+};
+use crate::protocol::{
+    ClientFrame, ServerFrame, Token,
+    codec::Decoder,
+    frame::Departure,
+    limits::{GONE_AFTER, JOIN_WITHIN, PING_AFTER},
+    wire::{Refusal, parse_client},
+};
+
+/// Requests of one connection that may be under way; then it is read no further.
+pub const REQUESTS_MAX: u32 = 128;
+
+/// How long a connection that is to close may take to write what it still has to.
+pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+enum Reader {
+    Modern(Peer),
+    Basic(Box<BasicPeer>),
+}
+
+#[derive(Debug)]
+enum State {
+    /// No join was answered yet.
+    New,
+    /// Let in.
+    Joined,
+    /// To be closed; these are the last words, until they are on their way.
+    Closing {
+        last: Option<Box<ServerFrame>>,
+        deadline: Duration,
+    },
+}
+
+/// See the module's docs.
+#[derive(Debug)]
+pub struct Endpoint {
+    address: SocketAddr,
+    decoder: Decoder,
+    reader: Reader,
+    state: State,
+    /// Requests that are not answered yet.
+    under_way: u32,
+    /// A frame could not be read, so that nothing after it can be.
+    deaf: bool,
+    /// The other end sends no more.
+    ended: bool,
+    /// When the other end last gave a sign of life; at first, when the connection was made.
+    heard: Duration,
+    /// Whether it was pinged since then.
+    pinged: bool,
+}
+
+impl Endpoint {
+    /// A fresh connection.
+    pub fn new(address: SocketAddr, now: Moment) -> Self {
+        Self {
+            address,
+            decoder: Decoder::new(),
+            reader: Reader::Modern(Peer::new()),
+            state: State::New,
+            under_way: 0,
+            deaf: false,
+            ended: false,
+            heard: now.mono,
+            pinged: false,
+        }
+    }
+
+    // Reading.
+
+    /// Whether more may be read: not too much is under way, and answers get written.
+    pub fn may_read(&self) -> bool {
+        let answering = match &self.reader {
+            Reader::Modern(peer) => peer.is_answering(),
+            Reader::Basic(peer) => peer.is_answering(),
+        };
+        !self.deaf
+            && !self.ended
+            && !self.is_closing()
+            && !answering
+            && self.under_way < REQUESTS_MAX
+    }
+
+    /// Where to read to; then call [`received`](Self::received).
+    pub fn space(&mut self) -> &mut [u8] {
+        self.decoder.space()
+    }
+
+    /// So many bytes were read into [`space`](Self::space).
+    pub fn received(&mut self, now: Moment, count: usize) {
+        self.decoder.filled(count);
+        // The time to join is not stretched by sending a byte now and then.
+        if !matches!(self.state, State::New) {
+            self.alive(now);
+        }
+    }
+
+    /// The other end gave a sign of life: bytes came, or bytes could be written that could not
+    /// be before. (What lies in the buffers before a slow reader may keep a `ping` waiting for
+    /// longer than anybody waits for the `pong`.)
+    pub fn alive(&mut self, now: Moment) {
+        self.heard = now.mono;
+        self.pinged = false;
+    }
+
+    /// The other end will send no more. What it asked for is still answered.
+    pub fn end_of_input(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether the other end sends no more and waits for nothing.
+    pub fn is_over(&self) -> bool {
+        self.ended && self.under_way == 0 && !self.is_closing()
+    }
+
+    /// The next request among what was received, as long as it [may read](Self::may_read).
+    /// `fresh` makes a token for a client that has none.
+    pub fn request(&mut self, fresh: impl FnOnce() -> Token) -> Option<Request> {
+        if !self.may_read() {
+            return None;
+        }
+        let request = match self.decoder.next_frame() {
+            Ok(None) => return None,
+            Ok(Some(frame)) => match parse_client(frame) {
+                Ok(ClientFrame::Join(join)) => Request::Join(Box::new(Entry {
+                    token: join.token.unwrap_or_else(fresh),
+                    join,
+                    address: self.address,
+                })),
+                Ok(frame) => Request::Frame(frame),
+                Err(refusal) => {
+                    self.deaf = refusal.fatal();
+                    Request::Refused(refusal)
+                }
+            },
+            Err(error) => {
+                self.deaf = true;
+                Request::Refused(Refusal::malformed(error))
+            }
+        };
+        self.under_way += 1;
+        Some(request)
+    }
+
+    // Writing.
+
+    /// Carries out an order. `zone` is the server's own.
+    pub fn apply(&mut self, now: Moment, views: &Views, order: Order, zone: &TimeZone) {
+        if self.is_closing() {
+            return;
+        }
+        if !matches!(order, Order::Basic(_) | Order::Close { .. }) {
+            self.under_way = self.under_way.saturating_sub(1);
+        }
+        match order {
+            Order::Admit(admission) => {
+                self.alive(now);
+                self.admit(&admission, views, zone);
+            }
+            Order::Basic(user) => {
+                self.reader = Reader::Basic(Box::new(BasicPeer::new(user, zone.clone())));
+            }
+            Order::Answer(None) => {}
+            Order::Answer(Some(frame)) => self.say(now, &frame),
+            Order::Stored(ack) => {
+                if let Reader::Modern(peer) = &mut self.reader
+                    && peer.is_far_behind(views)
+                {
+                    peer.answer(&ServerFrame::Ack(*ack));
+                }
+            }
+            Order::Close { last, drain } => self.close(now, last, drain),
+        }
+    }
+
+    fn admit(&mut self, admission: &Admission, views: &Views, zone: &TimeZone) {
+        self.state = State::Joined;
+        self.reader = if let Some(welcome) = &admission.welcome {
+            let mut peer = Peer::new();
+            peer.answer(&ServerFrame::Welcome(welcome.clone()));
+            peer.attach(&admission.rooms);
+            Reader::Modern(peer)
+        } else {
+            let mut peer = BasicPeer::new(admission.user, zone.clone());
+            if let Some(&(room, message)) = admission.rooms.first() {
+                peer.attach(room, message, views);
+            }
+            Reader::Basic(Box::new(peer))
+        };
+    }
+
+    fn say(&mut self, now: Moment, frame: &ServerFrame) {
+        match &mut self.reader {
+            Reader::Modern(peer) => peer.answer(frame),
+            Reader::Basic(peer) => peer.answer(now, frame),
+        }
+    }
+
+    /// Ends the connection: behind what its rooms still hold for it (`drain`), or at once.
+    pub fn close(&mut self, now: Moment, last: Option<Box<ServerFrame>>, drain: bool) {
+        if !drain {
+            match &mut self.reader {
+                Reader::Modern(peer) => peer.detach(),
+                Reader::Basic(peer) => peer.detach(),
+            }
+        }
+        let deadline = now.mono + CLOSE_WITHIN;
+        self.state = State::Closing { last, deadline };
+    }
+
+    /// Until when everything must be written, if it is to close.
+    pub fn deadline(&self) -> Option<Duration> {
+        match self.state {
+            State::Closing { deadline, .. } => Some(deadline),
+            State::New | State::Joined => None,
+        }
+    }
+
+    /// Whether it was told to close.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing { .. })
+    }
+
+    /// What to do next.
+    pub fn turn<'a>(&'a mut self, now: Moment, views: &'a mut Views) -> Turn<'a> {
+        if self.is_closing() && self.is_caught_up(now, views) {
+            match mem::replace(&mut self.state, State::New) {
+                State::Closing { last, deadline } => {
+                    self.state = State::Closing {
+                        last: None,
+                        deadline,
+                    };
+                    match last {
+                        Some(last) => self.say(now, &last),
+                        None => return Turn::Done,
+                    }
+                }
+                state @ (State::New | State::Joined) => self.state = state,
+            }
+        }
+        match &mut self.reader {
+            Reader::Modern(peer) => peer.turn(views),
+            Reader::Basic(peer) => peer.turn(now, views),
+        }
+    }
+
+    fn is_caught_up(&mut self, now: Moment, views: &mut Views) -> bool {
+        let turn = match &mut self.reader {
+            Reader::Modern(peer) => peer.turn(views),
+            Reader::Basic(peer) => peer.turn(now, views),
+        };
+        matches!(turn, Turn::Idle)
+    }
+
+    /// So many bytes of the last turn's offer were written. The views must be as they were.
+    pub fn wrote(&mut self, now: Moment, views: &Views, count: usize) {
+        match &mut self.reader {
+            Reader::Modern(peer) => peer.wrote(views, count),
+            Reader::Basic(peer) => peer.wrote(now, count),
+        }
+    }
+
+    /// The page that [`Turn::Fetch`] asked for.
+    pub fn take_page(&mut self, room: RoomIndex, page: Segment) {
+        if let Reader::Modern(peer) = &mut self.reader {
+            peer.take_page(room, page);
+        }
+    }
+
+    /// Gives up the page: the other end does not read at the moment.
+    pub fn drop_page(&mut self) {
+        if let Reader::Modern(peer) = &mut self.reader {
+            peer.drop_page();
+        }
+    }
+
+    /// Whether it holds a page.
+    pub fn has_page(&self) -> bool {
+        matches!(&self.reader, Reader::Modern(peer) if peer.has_page())
+    }
+
+    // Time.
+
+    /// To be called about once a second. Pings the other end when it has been silent, and says
+    /// why to give the connection up when it has been so too long.
+    pub fn tick(&mut self, now: Moment) -> Option<Departure> {
+        let silent = now.mono.saturating_sub(self.heard);
+        match (&self.state, &mut self.reader) {
+            (State::New, _) if silent >= JOIN_WITHIN => Some(Departure::Timeout),
+            // While requests are under way it is we who are late: nothing is read.
+            (State::Joined, Reader::Modern(_)) if silent >= GONE_AFTER && self.under_way == 0 => {
+                Some(Departure::Timeout)
+            }
+            (State::Joined, Reader::Modern(peer)) if silent >= PING_AFTER && !self.pinged => {
+                peer.answer(&ServerFrame::Ping { reference: None });
+                self.pinged = true;
+                None
+            }
+            // A basic client can't answer; TCP finds out whether it is gone.
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What the hub is told, and what it wants done: plain values.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::{ConnectionId, RoomIndex, tail::Segment};
+use crate::{
+    protocol::{
+        ClientFrame, ClientId, MessageId, Nickname, RoomName, ServerFrame, Token, UserId,
+        frame::{Ack, Departure, Join, Member, Welcome},
+        wire::Refusal,
+    },
+    server::store::{Batch, Committed, Run, StoreError},
+    text::{Body, Line},
+};
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A connection asks for something; in the order of its sending.
+    Requests {
+        /// Which.
+        connection: ConnectionId,
+        /// What.
+        requests: Vec<Request>,
+    },
+    /// A connection is gone, whoever ended it: the last thing told of it.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        reason: Departure,
+    },
+    /// The append under way has ended.
+    Committed(Result<Committed, StoreError>),
+    /// The server is to stop: what was accepted is delivered first.
+    Stop,
+}
+
+/// One frame from a client, or what was wrong with it.
+#[derive(Debug)]
+pub enum Request {
+    /// A wish to enter.
+    Join(Box<Entry>),
+    /// Any other frame.
+    Frame(ClientFrame),
+    /// A frame that can't be taken.
+    Refused(Refusal),
+}
+
+/// A wish to enter, with what the shell adds to it.
+#[derive(Debug)]
+pub struct Entry {
+    /// What the client sent.
+    pub join: Join,
+    /// The token in force: the client's own, or a fresh one from the shell.
+    pub token: Token,
+    /// Where the client is, for the log.
+    pub address: SocketAddr,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Something for one connection.
+    Order {
+        /// Which.
+        connection: ConnectionId,
+        /// What.
+        order: Order,
+    },
+    /// Something for every replica of the rooms.
+    Publish(Arc<Publication>),
+    /// To be committed; the outcome comes back as [`Event::Committed`].
+    Append(Batch),
+    /// Something for the log of the server.
+    Record(Box<Record>),
+    /// After [`Event::Stop`], or a store that failed: all was delivered and everybody told.
+    Finished {
+        /// Whether the store failed.
+        failed: bool,
+    },
+}
+
+/// What one connection is to do. All but `Basic` and `Close` answer one request.
+#[derive(Debug)]
+pub enum Order {
+    /// It is let in.
+    Admit(Box<Admission>),
+    /// A request is answered; by nothing, where there is nothing to say.
+    Answer(Option<Box<ServerFrame>>),
+    /// Its message was stored just now. The echo tells it, unless its reader is far behind.
+    Stored(Box<Ack>),
+    /// It is a basic client, and is spoken to like one though it was not let in.
+    Basic(UserId),
+    /// It ends.
+    Close {
+        /// The last words.
+        last: Option<Box<ServerFrame>>,
+        /// Whether it is first to be sent what its rooms still hold for it.
+        drain: bool,
+    },
+}
+
+/// How a connection begins to read.
+#[derive(Debug)]
+pub struct Admission {
+    /// Who.
+    pub user: UserId,
+    /// The first words; `None` for a basic client, which gets none.
+    pub welcome: Option<Welcome>,
+    /// The rooms, and the number of the message that comes first in each.
+    pub rooms: Vec<(RoomIndex, u64)>,
+}
+
+/// News for all who read a room.
+#[derive(Debug, Default)]
+pub struct Publication {
+    /// New messages.
+    pub runs: Vec<Run>,
+    /// Changes of member lists.
+    pub presence: Vec<PresenceRun>,
+}
+
+/// Changes of one member list.
+#[derive(Debug)]
+pub struct PresenceRun {
+    /// The room.
+    pub room: RoomIndex,
+    /// The frames that tell them, numbered by version.
+    pub segment: Segment,
+    /// The changes themselves, in the same order.
+    pub changes: Vec<MemberChange>,
+}
+
+/// One change of a member list.
+#[derive(Clone, Debug)]
+pub enum MemberChange {
+    /// Came in, or is called otherwise now.
+    Put(Arc<Member>),
+    /// Went.
+    Remove(UserId),
+}
+
+/// Something for the log of the server. What it says, and in which words, is the log's affair.
+#[derive(Debug)]
+pub enum Record {
+    /// Somebody came in.
+    Joined {
+        /// As what.
+        nickname: Nickname,
+        /// Who.
+        user: UserId,
+        /// With which client ID.
+        client_id: ClientId,
+        /// From where.
+        address: SocketAddr,
+        /// With which program; `None` for a basic client that does not say.
+        agent: Option<Line>,
+        /// Whether it is a basic client.
+        basic: bool,
+        /// How many sessions are in now.
+        present: usize,
+    },
+    /// A message was stored.
+    Message {
+        /// The sender.
+        sender: Arc<Member>,
+        /// Where the sender is; `None` if he has left.
+        address: Option<SocketAddr>,
+        /// Its id.
+        id: MessageId,
+        /// The room.
+        room: RoomName,
+        /// Its number.
+        seq: u64,
+        /// Bytes of its text.
+        bytes: usize,
+        /// When.
+        time: Timestamp,
+        /// How many sessions it goes to.
+        receivers: usize,
+        /// The text, if texts are wanted.
+        text: Option<Body>,
+    },
+    /// Somebody took another nickname.
+    Renamed {
+        /// The one before.
+        was: Nickname,
+        /// The one now.
+        nickname: Nickname,
+        /// Who.
+        user: UserId,
+    },
+    /// A session ended.
+    Left {
+        /// As what.
+        nickname: Nickname,
+        /// Who.
+        user: UserId,
+        /// With which client ID.
+        client_id: ClientId,
+        /// From where.
+        address: SocketAddr,
+        /// Why.
+        reason: Departure,
+        /// How many sessions are in now.
+        present: usize,
+    },
+    /// Somebody was not let in.
+    Refused {
+        /// As what.
+        nickname: Nickname,
+        /// From where.
+        address: SocketAddr,
+        /// Why.
+        message: Line,
+    },
+    /// The store refused a batch.
+    StoreRefused {
+        /// How many operations were in it.
+        operations: usize,
+    },
+    /// The store failed: the server stops.
+    StoreFailed,
+}

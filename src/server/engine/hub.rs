@@ -1,0 +1,551 @@
+//! Who is present, in which rooms, under which nicknames, and what is allowed.
+//!
+//! The hub decides; it delivers nothing itself. What clients ask is either answered at once or
+//! staged for the store; while one batch is being committed the next one fills up (group commit).
+//! Only what was committed is published or acknowledged.
+//!
+//! One file for each thing that a client can ask is in `command/`; the store's answers come in
+//! by [`commit`](self::commit).
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    mem,
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use super::{
+    ConnectionId, Moment, RoomIndex, command,
+    event::{Effect, Entry, Event, MemberChange, Order, PresenceRun, Publication, Record, Request},
+    tail::SegmentBuilder,
+};
+use crate::{
+    protocol::{
+        ClientId, DeviceId, Epoch, Nickname, RoomName, ServerFrame, UserId,
+        frame::{Bye, Change, Departure, ErrorCode, ErrorFrame, Member, Presence},
+        wire::encode_server,
+    },
+    server::store::{Batch, Extent},
+    text::Line,
+};
+
+mod commit;
+
+use commit::Staged;
+pub(super) use commit::What;
+
+/// Operations of one batch at most.
+const BATCH_OPERATIONS_MAX: usize = 4_096;
+/// Text of one batch at most, one message more.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Operations that may wait for the next batch; then no requests are taken.
+const STAGED_OPERATIONS_MAX: usize = 16_384;
+/// Text that may wait for the next batch; then no requests are taken.
+const STAGED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// When to come back after the server stopped.
+const SHUTDOWN_RETRY_MS: u64 = 1_000;
+
+/// What the operator decides.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Sessions at one time.
+    pub clients_max: usize,
+    /// The rooms, in the order of their [`RoomIndex`]. The first is the lobby. Everybody enters
+    /// all of them.
+    pub rooms: Vec<RoomSettings>,
+    /// Our own program and version.
+    pub server: Line,
+    /// Whether records of messages carry their texts.
+    pub record_texts: bool,
+}
+
+/// What the operator says of one room.
+#[derive(Clone, Debug)]
+pub struct RoomSettings {
+    /// Its name.
+    pub name: RoomName,
+    /// What it is about.
+    pub topic: Option<Line>,
+}
+
+pub(super) struct Room {
+    pub(super) name: RoomName,
+    pub(super) topic: Option<Line>,
+    pub(super) extent: Extent,
+    /// Changes of the member list that are not published yet.
+    diffs: SegmentBuilder,
+    changes: Vec<MemberChange>,
+}
+
+pub(super) struct User {
+    pub(super) member: Arc<Member>,
+    /// Sessions of his that are in.
+    sessions: u32,
+}
+
+/// One connection that was let in.
+pub(super) struct Session {
+    pub(super) user: UserId,
+    pub(super) device: DeviceId,
+    pub(super) client_id: ClientId,
+    pub(super) address: SocketAddr,
+    pub(super) basic: bool,
+    /// The highest counter of the device that is known to be settled; for a basic client, which
+    /// knows no ids, the highest that was given to a message of its.
+    pub(super) counter: u64,
+    /// The lowest counter that was refused for the time being and has not come again.
+    pub(super) held: Option<u64>,
+    /// Operations of its that are staged or being committed.
+    pub(super) pending: u32,
+    /// It is going, as soon as nothing of it is pending: what somebody said comes before the
+    /// news that he left.
+    leaving: Option<Departure>,
+}
+
+impl Session {
+    pub(super) fn new(entry: &Entry, counter: u64) -> Self {
+        Self {
+            user: entry.token.user(),
+            device: entry.token.device(&entry.join.client_id),
+            client_id: entry.join.client_id.clone(),
+            address: entry.address,
+            basic: entry.join.protocol.is_none(),
+            counter,
+            held: None,
+            pending: 0,
+            leaving: None,
+        }
+    }
+}
+
+/// A connection whose join waits for the store.
+struct Joining {
+    entry: Box<Entry>,
+    /// What it asked meanwhile.
+    waiting: Vec<Request>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    /// To end as soon as nothing is staged.
+    Stopping,
+    /// The store failed: to end now.
+    Failed,
+    Finished,
+}
+
+/// See the module's docs; [`super`] says how to drive it.
+pub struct Hub {
+    pub(super) settings: Settings,
+    pub(super) epoch: Epoch,
+    /// The time of the turn.
+    pub(super) now: Moment,
+    pub(super) rooms: Vec<Room>,
+    room_by_name: HashMap<RoomName, RoomIndex>,
+    pub(super) users: HashMap<UserId, User>,
+    /// Whose each nickname is, by its folded form.
+    nicknames: HashMap<String, UserId>,
+    pub(super) sessions: HashMap<ConnectionId, Session>,
+    /// The session of each device.
+    pub(super) devices: HashMap<DeviceId, ConnectionId>,
+    joining: HashMap<ConnectionId, Joining>,
+    /// Those told to close that are not gone yet: nothing more is taken from them.
+    closing: HashSet<ConnectionId>,
+    staged: VecDeque<Staged>,
+    staged_bytes: usize,
+    /// What is being committed.
+    committing: Option<Vec<commit::Pending>>,
+    state: State,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Hub {
+    /// Nobody is present. `extents` tells what the store holds of each room.
+    ///
+    /// # Panics
+    /// If there is no room, or not one extent for each.
+    pub fn new(settings: Settings, epoch: Epoch, extents: &[Extent], now: Moment) -> Self {
+        assert!(!settings.rooms.is_empty(), "there is a lobby");
+        assert_eq!(settings.rooms.len(), extents.len(), "one extent a room");
+        let room = |(settings, extent): (&RoomSettings, &Extent)| Room {
+            name: settings.name.clone(),
+            topic: settings.topic.clone(),
+            extent: *extent,
+            diffs: SegmentBuilder::new(1),
+            changes: Vec::new(),
+        };
+        let names = settings.rooms.iter().map(|room| room.name.clone());
+        Self {
+            epoch,
+            now,
+            rooms: settings.rooms.iter().zip(extents).map(room).collect(),
+            room_by_name: names.zip((0..).map(RoomIndex)).collect(),
+            users: HashMap::new(),
+            nicknames: HashMap::new(),
+            sessions: HashMap::new(),
+            devices: HashMap::new(),
+            joining: HashMap::new(),
+            closing: HashSet::new(),
+            staged: VecDeque::new(),
+            staged_bytes: 0,
+            committing: None,
+            state: State::Running,
+            effects: Vec::new(),
+            settings,
+        }
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Moment, event: Event) {
+        self.now = now;
+        match event {
+            Event::Requests {
+                connection,
+                requests,
+            } => {
+                for request in requests {
+                    self.request(connection, request);
+                }
+            }
+            Event::Closed { connection, reason } => {
+                self.closing.remove(&connection);
+                self.joining.remove(&connection);
+                self.leave(connection, reason);
+            }
+            Event::Committed(outcome) => self.committed(outcome),
+            Event::Stop => {
+                if self.state == State::Running {
+                    self.state = State::Stopping;
+                }
+            }
+        }
+    }
+
+    /// Ends a turn: what came together in it is published together, and goes to the store if that
+    /// is idle. Gives everything that is to be done since the last call.
+    pub fn finish_turn(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        self.now = now;
+        self.publish_presence();
+        self.append_staged();
+        let idle = self.staged.is_empty() && self.committing.is_none();
+        if self.state == State::Failed || self.state == State::Stopping && idle {
+            self.finish();
+        }
+        effects.append(&mut self.effects);
+    }
+
+    /// Whether it takes requests now. When it does not, a commit under way will change that.
+    pub fn has_room(&self) -> bool {
+        self.staged.len() < STAGED_OPERATIONS_MAX && self.staged_bytes < STAGED_BYTES_MAX
+    }
+
+    /// How many sessions are in.
+    pub fn present(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(super) fn request(&mut self, connection: ConnectionId, request: Request) {
+        if let Some(joining) = self.joining.get_mut(&connection) {
+            joining.waiting.push(request);
+            return;
+        }
+        let joined = self.sessions.get(&connection);
+        let leaving = joined.is_some_and(|session| session.leaving.is_some());
+        if leaving || self.closing.contains(&connection) {
+            return;
+        }
+        match (request, joined.is_some()) {
+            (Request::Join(entry), false) => command::join::run(self, connection, entry),
+            (Request::Frame(frame), true) => command::run(self, connection, frame),
+            (Request::Refused(refusal), true) if !refusal.fatal() => {
+                command::refused::run(self, connection, &refusal);
+            }
+            (Request::Refused(refusal), _) => {
+                self.break_off(connection, refusal.frame(), Departure::Protocol);
+            }
+            (Request::Join(_) | Request::Frame(_), _) => {
+                let message = "The first frame, and only the first, is a join";
+                let error = error(ErrorCode::JoinExpected, message);
+                self.break_off(connection, error, Departure::Protocol);
+            }
+        }
+    }
+
+    pub(super) fn room_index(&self, name: &RoomName) -> Option<RoomIndex> {
+        self.room_by_name.get(name).copied()
+    }
+
+    pub(super) fn stopping(&self) -> bool {
+        self.state != State::Running
+    }
+
+    pub(super) fn begin_joining(&mut self, connection: ConnectionId, entry: Box<Entry>) {
+        let waiting = Vec::new();
+        self.joining.insert(connection, Joining { entry, waiting });
+    }
+
+    pub(super) fn end_joining(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Option<(Box<Entry>, Vec<Request>)> {
+        let joining = self.joining.remove(&connection)?;
+        Some((joining.entry, joining.waiting))
+    }
+
+    // What is to be done.
+
+    pub(super) fn order(&mut self, connection: ConnectionId, order: Order) {
+        self.effects.push(Effect::Order { connection, order });
+    }
+
+    pub(super) fn answer(&mut self, connection: ConnectionId, frame: ServerFrame) {
+        self.order(connection, Order::Answer(Some(Box::new(frame))));
+    }
+
+    pub(super) fn record(&mut self, record: Record) {
+        self.effects.push(Effect::Record(Box::new(record)));
+    }
+
+    /// Tells a connection what is wrong and ends it.
+    pub(super) fn break_off(
+        &mut self,
+        connection: ConnectionId,
+        error: ErrorFrame,
+        reason: Departure,
+    ) {
+        self.close(connection, ServerFrame::Error(error), false);
+        self.end_session(connection, reason);
+    }
+
+    fn close(&mut self, connection: ConnectionId, last: ServerFrame, drain: bool) {
+        self.closing.insert(connection);
+        let last = Some(Box::new(last));
+        self.order(connection, Order::Close { last, drain });
+    }
+
+    // Who is present.
+
+    /// Whether a user may be called so now: it is nobody's, or his own.
+    pub(super) fn nickname_is_free(&self, nickname: &Nickname, user: UserId) -> bool {
+        !nickname.is_reserved()
+            && self
+                .nicknames
+                .get(&nickname.folded())
+                .is_none_or(|owner| *owner == user)
+    }
+
+    /// Adds a session; the first one of a user makes him present, and another nickname renames
+    /// him. A session of the same device gives way.
+    pub(super) fn begin_session(
+        &mut self,
+        connection: ConnectionId,
+        session: Session,
+        nickname: &Nickname,
+    ) {
+        let (user, device) = (session.user, session.device);
+        if let Some(present) = self.users.get_mut(&user) {
+            present.sessions += 1;
+            self.rename(user, nickname);
+        } else {
+            let member = Arc::new(Member {
+                user,
+                nickname: nickname.clone(),
+                since: self.now.wall,
+            });
+            self.nicknames.insert(nickname.folded(), user);
+            self.users.insert(
+                user,
+                User {
+                    member: Arc::clone(&member),
+                    sessions: 1,
+                },
+            );
+            self.tell(&member, &Change::Joined);
+        }
+        let before = self.devices.insert(device, connection);
+        self.sessions.insert(connection, session);
+        if let Some(before) = before {
+            let message = "You joined from elsewhere with the same client ID";
+            self.close(before, bye(Departure::Replaced, message), false);
+            self.end_session(before, Departure::Replaced);
+        }
+    }
+
+    /// Gives a user another nickname, which must be free; the same one changes nothing.
+    pub(super) fn rename(&mut self, user: UserId, nickname: &Nickname) {
+        let Some(present) = self.users.get_mut(&user) else {
+            return;
+        };
+        let was = present.member.nickname.clone();
+        if was == *nickname {
+            return;
+        }
+        let member = Arc::new(Member {
+            nickname: nickname.clone(),
+            ..Member::clone(&present.member)
+        });
+        present.member = Arc::clone(&member);
+        self.nicknames.remove(&was.folded());
+        self.nicknames.insert(nickname.folded(), user);
+        self.tell(&member, &Change::Renamed { was: was.clone() });
+        self.record(Record::Renamed {
+            was,
+            nickname: nickname.clone(),
+            user,
+        });
+    }
+
+    /// Lets a session go, once nothing of it is pending.
+    pub(super) fn leave(&mut self, connection: ConnectionId, reason: Departure) {
+        let Some(session) = self.sessions.get_mut(&connection) else {
+            return;
+        };
+        if session.pending > 0 {
+            session.leaving.get_or_insert(reason);
+        } else {
+            self.part(connection, reason);
+        }
+    }
+
+    fn part(&mut self, connection: ConnectionId, reason: Departure) {
+        if reason == Departure::Disconnect {
+            self.close(connection, bye(reason, "Goodbye"), true);
+        }
+        self.end_session(connection, reason);
+    }
+
+    fn end_session(&mut self, connection: ConnectionId, reason: Departure) {
+        let Some(session) = self.sessions.remove(&connection) else {
+            return;
+        };
+        if self.devices.get(&session.device) == Some(&connection) {
+            self.devices.remove(&session.device);
+        }
+        let Some(present) = self.users.get_mut(&session.user) else {
+            return;
+        };
+        present.sessions -= 1;
+        let member = Arc::clone(&present.member);
+        if present.sessions == 0 {
+            self.users.remove(&session.user);
+            self.nicknames.remove(&member.nickname.folded());
+            self.tell(&member, &Change::Left(reason));
+        }
+        self.record(Record::Left {
+            nickname: member.nickname.clone(),
+            user: session.user,
+            client_id: session.client_id,
+            address: session.address,
+            reason,
+            present: self.sessions.len(),
+        });
+    }
+
+    // What all are told of who is present.
+
+    fn tell(&mut self, member: &Arc<Member>, change: &Change) {
+        for room in &mut self.rooms {
+            let frame = ServerFrame::Presence(Presence {
+                room: room.name.clone(),
+                version: room.diffs.next(),
+                user: member.user,
+                nickname: member.nickname.clone(),
+                time: self.now.wall,
+                change: change.clone(),
+            });
+            room.diffs.push(|out| encode_server(&frame, out));
+            room.changes.push(match change {
+                Change::Left(_) => MemberChange::Remove(member.user),
+                Change::Joined | Change::Renamed { .. } => MemberChange::Put(Arc::clone(member)),
+            });
+        }
+    }
+
+    fn publish_presence(&mut self) {
+        let mut presence = Vec::new();
+        for (room, index) in self.rooms.iter_mut().zip((0..).map(RoomIndex)) {
+            if !room.changes.is_empty() {
+                let next = SegmentBuilder::new(room.diffs.next());
+                presence.push(PresenceRun {
+                    room: index,
+                    segment: mem::replace(&mut room.diffs, next).finish(),
+                    changes: mem::take(&mut room.changes),
+                });
+            }
+        }
+        if !presence.is_empty() {
+            self.effects.push(Effect::Publish(Arc::new(Publication {
+                presence,
+                ..Publication::default()
+            })));
+        }
+    }
+
+    fn append_staged(&mut self) {
+        if self.committing.is_some() || self.staged.is_empty() || self.state == State::Finished {
+            return;
+        }
+        let mut bytes = 0;
+        let fits = |staged: &&Staged| {
+            let fits = bytes < BATCH_BYTES_MAX;
+            bytes += staged.bytes;
+            fits
+        };
+        let count = self
+            .staged
+            .iter()
+            .take(BATCH_OPERATIONS_MAX)
+            .take_while(fits)
+            .count();
+        let mut operations = Vec::with_capacity(count);
+        let mut pending = Vec::with_capacity(count);
+        for staged in self.staged.drain(..count) {
+            self.staged_bytes -= staged.bytes;
+            operations.push(staged.operation);
+            pending.push(staged.pending);
+        }
+        self.committing = Some(pending);
+        self.effects.push(Effect::Append(Batch {
+            now: self.now.wall,
+            operations,
+        }));
+    }
+
+    fn finish(&mut self) {
+        let failed = self.state == State::Failed;
+        self.state = State::Finished;
+        let message = if failed {
+            "The server can't store messages any more and stops"
+        } else {
+            "The server is stopping"
+        };
+        let sessions = mem::take(&mut self.sessions);
+        for connection in sessions
+            .into_keys()
+            .chain(mem::take(&mut self.joining).into_keys())
+        {
+            self.close(connection, bye(Departure::Shutdown, message), true);
+        }
+        self.effects.push(Effect::Finished { failed });
+    }
+}
+
+/// A plain error, not about any one request and not to be tried again.
+pub(super) fn error(code: ErrorCode, message: &str) -> ErrorFrame {
+    ErrorFrame {
+        code,
+        message: Line::inert(message),
+        id: None,
+        reference: None,
+        retry_after_ms: None,
+    }
+}
+
+fn bye(reason: Departure, message: &str) -> ServerFrame {
+    ServerFrame::Bye(Bye {
+        reason,
+        message: Line::inert(message),
+        retry_after_ms: (reason == Departure::Shutdown).then_some(SHUTDOWN_RETRY_MS),
+    })
+}

@@ -1,0 +1,294 @@
+//! What waits for the store, and what the store's verdicts mean for those who asked.
+
+use std::sync::Arc;
+
+use super::{Hub, State, error};
+use crate::{
+    protocol::{
+        MessageId, ServerFrame,
+        frame::{Ack, ErrorCode, ErrorFrame, Member, Outcome},
+    },
+    server::{
+        engine::{
+            ConnectionId, RoomIndex, command,
+            event::{Effect, Order, Publication, Record},
+        },
+        store::{Committed, Operation, Settled, StoreError, Verdict},
+    },
+    text::Body,
+};
+
+/// When to send again what could not be stored.
+const NOT_DURABLE_RETRY_MS: u64 = 1_000;
+/// When to send again what was held back.
+const HELD_BACK_RETRY_MS: u64 = 250;
+
+/// An operation with all that is needed to answer for it.
+pub(super) struct Staged {
+    pub(super) operation: Operation,
+    pub(super) pending: Pending,
+    /// What it counts against the limits.
+    pub(super) bytes: usize,
+}
+
+/// Who waits for what.
+pub(super) struct Pending {
+    connection: ConnectionId,
+    what: What,
+}
+
+/// What was asked.
+pub(in crate::server::engine) enum What {
+    /// To come in.
+    Open,
+    /// To store a message.
+    Message {
+        /// Its id.
+        id: MessageId,
+        /// Who sent it.
+        sender: Arc<Member>,
+        /// Bytes of its text.
+        bytes: usize,
+        /// Its text, if texts are recorded.
+        text: Option<Body>,
+    },
+    /// To take a message back.
+    Withdraw {
+        /// Its id.
+        id: MessageId,
+    },
+    /// A message that is refused for good, with this.
+    Refuse {
+        /// Its id.
+        id: MessageId,
+        /// The answer.
+        error: Box<ErrorFrame>,
+    },
+}
+
+impl Hub {
+    /// Puts an operation into the next batch.
+    pub(in crate::server::engine) fn stage(
+        &mut self,
+        connection: ConnectionId,
+        operation: Operation,
+        what: What,
+    ) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.pending += 1;
+        }
+        let bytes = match &what {
+            What::Message { bytes, .. } => *bytes,
+            What::Open | What::Withdraw { .. } | What::Refuse { .. } => 0,
+        };
+        self.staged_bytes += bytes;
+        self.staged.push_back(Staged {
+            operation,
+            pending: Pending { connection, what },
+            bytes,
+        });
+    }
+
+    pub(super) fn committed(&mut self, outcome: Result<Committed, StoreError>) {
+        let pending = self.committing.take().unwrap_or_default();
+        match outcome {
+            Ok(committed) => self.take_up(pending, committed),
+            Err(StoreError::Refused) => {
+                self.record(Record::StoreRefused {
+                    operations: pending.len(),
+                });
+                for pending in pending {
+                    self.not_durable(pending);
+                }
+            }
+            Err(StoreError::Unknown) => {
+                self.record(Record::StoreFailed);
+                if self.state != State::Finished {
+                    self.state = State::Failed;
+                }
+            }
+        }
+    }
+
+    fn take_up(&mut self, pending: Vec<Pending>, committed: Committed) {
+        debug_assert_eq!(pending.len(), committed.verdicts.len());
+        for run in &committed.runs {
+            self.rooms[run.room.at()].extent.head = run.segment.next() - 1;
+        }
+        for (room, first) in committed.firsts {
+            self.rooms[room.at()].extent.first = first;
+        }
+        if !committed.runs.is_empty() {
+            self.effects.push(Effect::Publish(Arc::new(Publication {
+                runs: committed.runs,
+                ..Publication::default()
+            })));
+        }
+        for (pending, verdict) in pending.into_iter().zip(committed.verdicts) {
+            self.conclude(pending, &verdict);
+        }
+    }
+
+    fn conclude(&mut self, pending: Pending, verdict: &Verdict) {
+        let Pending { connection, what } = pending;
+        let id = match (&what, verdict) {
+            (What::Open, Verdict::Opened { counter, ids }) => {
+                return command::join::opened(self, connection, *counter, ids);
+            }
+            (What::Open, _) => unreachable!("opening a device is answered by its state"),
+            (What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. }, _) => *id,
+        };
+        match verdict {
+            Verdict::Done(settled) => {
+                self.settled(connection, id);
+                self.done(connection, what, *settled);
+            }
+            Verdict::Repeated(settled) => {
+                self.settled(connection, id);
+                let answer = self.outcome(id, *settled);
+                self.answer(connection, answer);
+            }
+            Verdict::Hole { .. } | Verdict::Opened { .. } => {
+                let answer = self.hole(connection, id);
+                self.answer(connection, answer);
+            }
+        }
+        self.one_pending_less(connection);
+    }
+
+    /// Carried out just now.
+    fn done(&mut self, connection: ConnectionId, what: What, settled: Settled) {
+        let (id, room, seq, time) = match (&what, settled) {
+            (What::Message { id, .. }, Settled::Stored { room, seq, time }) => {
+                (*id, room, seq, time)
+            }
+            (What::Refuse { error, .. }, _) => {
+                return self.answer(connection, ServerFrame::Error(ErrorFrame::clone(error)));
+            }
+            (What::Message { id, .. } | What::Withdraw { id }, _) => {
+                let answer = self.outcome(*id, settled);
+                return self.answer(connection, answer);
+            }
+            (What::Open, _) => return,
+        };
+        let basic = self.sessions.get(&connection).map(|session| session.basic);
+        let order = match basic {
+            Some(true) => Order::Answer(None),
+            Some(false) | None => Order::Stored(Box::new(Ack {
+                id,
+                outcome: self.stored(room, seq, time),
+            })),
+        };
+        self.order(connection, order);
+        let What::Message {
+            sender,
+            bytes,
+            text,
+            ..
+        } = what
+        else {
+            return;
+        };
+        let session = self.sessions.get(&connection);
+        self.record(Record::Message {
+            sender,
+            address: session.map(|session| session.address),
+            id,
+            room: self.rooms[room.at()].name.clone(),
+            seq,
+            bytes,
+            time,
+            receivers: self.sessions.len() - usize::from(basic == Some(true)),
+            text,
+        });
+    }
+
+    fn stored(&self, room: RoomIndex, seq: u64, time: jiff::Timestamp) -> Outcome {
+        Outcome::Stored {
+            room: self.rooms[room.at()].name.clone(),
+            seq,
+            time,
+        }
+    }
+
+    /// The answer for an id that is settled.
+    fn outcome(&self, id: MessageId, settled: Settled) -> ServerFrame {
+        let outcome = match settled {
+            Settled::Stored { room, seq, time } => self.stored(room, seq, time),
+            Settled::Withdrawn => Outcome::Withdrawn,
+            Settled::Forgotten => Outcome::Settled,
+            Settled::Refused(code) => {
+                return ServerFrame::Error(ErrorFrame {
+                    id: Some(id),
+                    ..error(code, "This message was refused before")
+                });
+            }
+        };
+        ServerFrame::Ack(Ack { id, outcome })
+    }
+
+    /// The answer for an id before which another one has to come.
+    fn hole(&self, connection: ConnectionId, id: MessageId) -> ServerFrame {
+        let session = self.sessions.get(&connection);
+        let held = session.is_some_and(|session| session.held.is_some());
+        let (code, message) = if held {
+            let message = "An earlier message has to be stored first";
+            (ErrorCode::HeldBack, message)
+        } else {
+            let message = "The message before this one is missing";
+            (ErrorCode::BadId, message)
+        };
+        ServerFrame::Error(ErrorFrame {
+            id: Some(id),
+            retry_after_ms: Some(HELD_BACK_RETRY_MS),
+            ..error(code, message)
+        })
+    }
+
+    fn not_durable(&mut self, pending: Pending) {
+        let Pending { connection, what } = pending;
+        let mut refusal = ErrorFrame {
+            retry_after_ms: Some(NOT_DURABLE_RETRY_MS),
+            ..error(
+                ErrorCode::NotDurable,
+                "The server can't store messages at the moment",
+            )
+        };
+        match what {
+            What::Open => command::join::failed(self, connection, refusal),
+            What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. } => {
+                refusal.id = Some(id);
+                self.hold(connection, id);
+                self.answer(connection, ServerFrame::Error(refusal));
+                self.one_pending_less(connection);
+            }
+        }
+    }
+
+    /// Remembers that an id was refused for the time being.
+    pub(in crate::server::engine) fn hold(&mut self, connection: ConnectionId, id: MessageId) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            let held = session.held.get_or_insert(id.counter);
+            *held = id.counter.min(*held);
+        }
+    }
+
+    fn settled(&mut self, connection: ConnectionId, id: MessageId) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.counter = session.counter.max(id.counter);
+            session.held = session.held.filter(|held| *held > id.counter);
+        }
+    }
+
+    fn one_pending_less(&mut self, connection: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(&connection) else {
+            return;
+        };
+        session.pending = session.pending.saturating_sub(1);
+        if session.pending == 0
+            && let Some(reason) = session.leaving
+        {
+            self.part(connection, reason);
+        }
+    }
+}

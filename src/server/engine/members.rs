@@ -1,0 +1,117 @@
+//! Who is in a room: the table, and its pages for those who need the whole list.
+//!
+//! A page is encoded once and given to all who ask within the next few changes: in a storm of
+//! joins everybody needs the list. A page may therefore be older than the table. That does no
+//! harm: whoever reads pages goes on with the changes since the oldest of them, and applying a
+//! change twice is the same as once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use crate::protocol::{
+    RoomName, ServerFrame, UserId,
+    frame::{Member, MembersPage},
+    limits::MEMBERS_PAGE_MAX,
+    wire::encode_server,
+};
+
+/// How many changes a page may be behind and still be given out.
+const STALE_CHANGES_MAX: u64 = 256;
+
+/// One encoded page.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The frame.
+    pub bytes: Bytes,
+    /// The table's version when the page was made.
+    pub version: u64,
+    /// Where the next page starts: behind this user. `None`: this was the last.
+    pub next: Option<UserId>,
+}
+
+/// A room's members, ordered by user.
+#[derive(Debug, Default)]
+pub struct Members {
+    table: BTreeMap<UserId, Arc<Member>>,
+    /// By the user that they start behind.
+    pages: HashMap<Option<UserId>, Page>,
+}
+
+impl Members {
+    /// Adds a member, or replaces what was known of him.
+    pub fn put(&mut self, member: Arc<Member>) {
+        self.table.insert(member.user, member);
+    }
+
+    /// Takes a member out.
+    pub fn remove(&mut self, user: UserId) {
+        self.table.remove(&user);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether nobody is there.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The page behind a user (`None`: the first), at most a few changes old and never from
+    /// before `oldest`, the version from which all changes are still at hand.
+    pub fn page(
+        &mut self,
+        room: &RoomName,
+        after: Option<UserId>,
+        version: u64,
+        oldest: u64,
+    ) -> Page {
+        if let Some(page) = self.pages.get(&after)
+            && page.version >= oldest
+            && version - page.version <= STALE_CHANGES_MAX
+        {
+            return page.clone();
+        }
+        // Pages that start behind users of the past would pile up: a first page starts anew.
+        if after.is_none() || self.pages.len() > 8 + self.table.len() / (MEMBERS_PAGE_MAX / 4) {
+            self.pages.clear();
+        }
+        let page = self.encode(room, after, version);
+        self.pages.insert(after, page.clone());
+        page
+    }
+
+    fn encode(&self, room: &RoomName, after: Option<UserId>, version: u64) -> Page {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.table.range((from, Bound::Unbounded));
+        let members: Vec<Member> = rest
+            .by_ref()
+            .take(MEMBERS_PAGE_MAX)
+            .map(|(_, member)| Member::clone(member))
+            .collect();
+        let last = members.last().map(|member| member.user);
+        let more = rest.next().is_some();
+        let mut bytes = Vec::new();
+        encode_server(
+            &ServerFrame::Members(MembersPage {
+                room: room.clone(),
+                version,
+                start: after.is_none(),
+                more,
+                members,
+            }),
+            &mut bytes,
+        );
+        Page {
+            bytes: bytes.into(),
+            version,
+            next: last.filter(|_| more),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The server's brain: who is present, what is allowed, what each connection is sent next.
+//!
+//! Pure: no socket, no clock, no randomness. Time comes in as a [`Moment`], secrets come in with
+//! the requests, and what is to be done goes out as data. The shell around it is
+//! [`super::net`]; a simulation can be another.
+//!
+//! # The parts, and how to drive them
+//!
+//! ```text
+//!  bytes -> Endpoint::receive -> requests ---------> Hub::handle -> effects
+//!             (one a connection)                     Hub::finish_turn   |
+//!                                                                       |
+//!    Effect::Append(batch) -> Store::append -> Event::Committed --------+--> Hub
+//!    Effect::Publish(publication) -> Views::publish  (every replica)    |
+//!    Effect::Order { connection, order } -> Endpoint::apply <-----------+
+//!
+//!  Endpoint::turn(views) -> bytes to write; Endpoint::wrote(n)
+//!                        -> a page to fetch: Store::read -> Endpoint::take_page
+//! ```
+//!
+//! - [`hub`] knows users, sessions, nicknames, rooms. One for the server.
+//! - [`view`] is a replica of what the readers of the rooms need. One for each worker.
+//! - [`endpoint`] is one connection: its decoder, its heartbeat, and its reader ([`peer`], or
+//!   [`basic`] for the older programs), which is a cursor into the views and nothing more.
+//! - [`tail`] is what the views are made of: numbered frames in contiguous runs of bytes.
+//!
+//! The driver keeps these rules:
+//!
+//! 1. Any number of [`Hub::handle`](hub::Hub::handle) calls, then one
+//!    [`Hub::finish_turn`](hub::Hub::finish_turn), make a turn. While
+//!    [`Hub::has_room`](hub::Hub::has_room) is false no requests are handed in.
+//! 2. Effects are carried out in their order; those for one replica (its publications and the
+//!    orders for its connections) reach it in that order. Nothing else is ordered.
+//! 3. One [`Effect::Append`](event::Effect::Append) is under way at a time; its outcome comes
+//!    back as [`Event::Committed`](event::Event::Committed), however much later.
+//! 4. Each batch of requests of a connection is answered in full (as many are counted by
+//!    [`Order::Answer`](event::Order) and its kin), or the connection is closed.
+
+#![deny(clippy::disallowed_methods)]
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub mod basic;
+mod command;
+pub mod endpoint;
+pub mod event;
+pub mod hub;
+pub mod members;
+pub mod peer;
+mod resume;
+pub mod tail;
+pub mod view;
+
+/// The time, as the shell reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// What the clock on the wall says. May jump.
+    pub wall: Timestamp,
+    /// The time since some start. Never goes back; all waiting is measured by it.
+    pub mono: Duration,
+}
+
+/// A room's place in the server's list of rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomIndex(pub u32);
+
+impl RoomIndex {
+    /// For looking into a list of rooms.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One connection, for as long as the server runs: numbers are not used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    const WORKER_SHIFT: u32 = 56;
+
+    /// The `number`th connection (below 2⁵⁶), which this worker serves.
+    pub fn new(worker: u8, number: u64) -> Self {
+        debug_assert!(number < 1 << Self::WORKER_SHIFT);
+        Self(u64::from(worker) << Self::WORKER_SHIFT | number)
+    }
+
+    /// Who serves it.
+    pub fn worker(self) -> usize {
+        usize::from((self.0 >> Self::WORKER_SHIFT) as u8)
+    }
+}

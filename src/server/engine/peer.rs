@@ -1,0 +1,322 @@
+//! One reader of the rooms: cursors, and what is in progress.
+//!
+//! A peer has no queue. In each room it holds the number of the next message and the version of
+//! the next member change; what lies between that and the end of the log *is* its backlog,
+//! shared by all. Besides, it holds what it owes an answer to (bounded by the requests that one
+//! connection may have under way) and what is left of a frame that was written in part: at most a
+//! page or [`limits::FRAME_BYTES_MAX`](crate::protocol::limits::FRAME_BYTES_MAX), however far it is behind.
+//!
+//! Two cases leave the views: a message that their tails no longer hold comes from the store, by
+//! pages that the driver fetches ([`Turn::Fetch`]); a member change that they no longer hold makes
+//! the peer read the member list anew.
+
+use bytes::{Buf, Bytes};
+
+use super::{
+    RoomIndex,
+    tail::{Gather, Segment},
+    view::{RoomView, Views},
+};
+use crate::protocol::{ServerFrame, UserId, wire::encode_server};
+
+/// What a peer wants to do next.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for the length of one write"
+)]
+pub enum Turn<'a> {
+    /// To write these; say how much was with `wrote`.
+    Write(Gather<'a>),
+    /// To be given a page of a room's log from this number on, with `take_page`.
+    Fetch {
+        /// The room.
+        room: RoomIndex,
+        /// The number.
+        from: u64,
+    },
+    /// Nothing until this time.
+    Wait(std::time::Duration),
+    /// Nothing, until something is published or asked.
+    Idle,
+    /// Everything is written, the last words too: to close the connection.
+    Done,
+}
+
+/// What the offer of the last turn was taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Rest,
+    Messages(usize),
+    Presence(usize),
+}
+
+#[derive(Debug)]
+struct Cursor {
+    room: RoomIndex,
+    /// The number of the next message.
+    message: u64,
+    presence: Presence,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    /// Reading the member list: the next page starts behind this user.
+    Page {
+        after: Option<UserId>,
+        /// The oldest version among the pages so far.
+        version: u64,
+    },
+    /// The version of the next change.
+    Change(u64),
+}
+
+impl Presence {
+    const ANEW: Self = Self::Page {
+        after: None,
+        version: u64::MAX,
+    };
+}
+
+/// See the module's docs.
+#[derive(Debug)]
+pub struct Peer {
+    cursors: Box<[Cursor]>,
+    /// The cursor that is looked at first next time: rooms take turns.
+    first: usize,
+    /// What is being written, from where it stands.
+    rest: Bytes,
+    /// Answers that come after `rest`.
+    answers: Vec<u8>,
+    /// Whether an answer is in `rest` or `answers`.
+    answering: bool,
+    /// A page from the store, for this cursor.
+    page: Option<(usize, Segment)>,
+    source: Source,
+}
+
+impl Default for Peer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Peer {
+    /// Reads no room yet.
+    pub fn new() -> Self {
+        Self {
+            cursors: Box::default(),
+            first: 0,
+            rest: Bytes::new(),
+            answers: Vec::new(),
+            answering: false,
+            page: None,
+            source: Source::Rest,
+        }
+    }
+
+    /// Begins to read: in each room the member list, and the messages from a number on.
+    pub fn attach(&mut self, rooms: &[(RoomIndex, u64)]) {
+        let cursor = |&(room, message)| Cursor {
+            room,
+            message,
+            presence: Presence::ANEW,
+        };
+        self.cursors = rooms.iter().map(cursor).collect();
+        self.first = 0;
+    }
+
+    /// Reads no room any more; what was begun is finished.
+    pub fn detach(&mut self) {
+        self.cursors = Box::default();
+        self.page = None;
+    }
+
+    /// Adds an answer.
+    pub fn answer(&mut self, frame: &ServerFrame) {
+        encode_server(frame, &mut self.answers);
+        self.answering = true;
+    }
+
+    /// Whether an answer is not written yet: then no more is to be asked for.
+    pub fn is_answering(&self) -> bool {
+        self.answering
+    }
+
+    /// Whether nothing at all is on its way.
+    pub fn is_quiet(&self) -> bool {
+        self.rest.is_empty() && self.answers.is_empty()
+    }
+
+    /// Whether a message's echo is far off: it is no longer in the tail that the peer reads.
+    pub fn is_far_behind(&self, views: &Views) -> bool {
+        self.cursors
+            .iter()
+            .any(|cursor| cursor.message < views.room(cursor.room).messages.first())
+    }
+
+    /// What to do next.
+    pub fn turn<'a>(&'a mut self, views: &'a mut Views) -> Turn<'a> {
+        if self.is_quiet() {
+            for step in 0..self.cursors.len() {
+                let index = (self.first + step) % self.cursors.len();
+                self.look_at_members(index, views);
+                if !self.rest.is_empty() {
+                    break;
+                }
+                match self.offer(index, views) {
+                    Offer::Nothing => {}
+                    Offer::From(source) => {
+                        self.source = source;
+                        return self.gather(index, views);
+                    }
+                    Offer::Fetch => {
+                        let Cursor { room, message, .. } = self.cursors[index];
+                        return Turn::Fetch {
+                            room,
+                            from: message,
+                        };
+                    }
+                }
+            }
+        }
+        if self.rest.is_empty() {
+            self.rest = Bytes::from(std::mem::take(&mut self.answers));
+        }
+        if self.rest.is_empty() {
+            return Turn::Idle;
+        }
+        self.source = Source::Rest;
+        Turn::Write(Gather::one(&self.rest))
+    }
+
+    /// If the member list is to be read: takes its next page as what is being written.
+    fn look_at_members(&mut self, index: usize, views: &mut Views) {
+        let cursor = &mut self.cursors[index];
+        let view = views.room_mut(cursor.room);
+        if let Presence::Change(version) = cursor.presence
+            && version < view.presence.first()
+        {
+            cursor.presence = Presence::ANEW;
+        }
+        if let Presence::Page { after, version } = cursor.presence {
+            let page = view.page(after);
+            let version = version.min(page.version);
+            self.rest = page.bytes;
+            cursor.presence = match page.next {
+                Some(last) => Presence::Page {
+                    after: Some(last),
+                    version,
+                },
+                None => Presence::Change(version + 1),
+            };
+        }
+    }
+
+    fn offer(&mut self, index: usize, views: &Views) -> Offer {
+        let cursor = &mut self.cursors[index];
+        let view = views.room(cursor.room);
+        if matches!(cursor.presence, Presence::Change(version) if version < view.presence.next()) {
+            return Offer::From(Source::Presence(index));
+        }
+        if cursor.message >= view.messages.next() {
+            return Offer::Nothing;
+        }
+        if let Some((of, page)) = &self.page
+            && *of == index
+        {
+            if cursor.message < page.next() {
+                return Offer::From(Source::Messages(index));
+            }
+            self.page = None;
+        }
+        if cursor.message < view.messages.first() {
+            return Offer::Fetch;
+        }
+        Offer::From(Source::Messages(index))
+    }
+
+    fn gather<'a>(&'a self, index: usize, views: &'a Views) -> Turn<'a> {
+        let cursor = &self.cursors[index];
+        let view = views.room(cursor.room);
+        Turn::Write(match (self.source, cursor.presence, &self.page) {
+            (Source::Presence(_), Presence::Change(version), _) => view.presence.gather(version),
+            (Source::Messages(_), _, Some((of, page))) if *of == index => {
+                Gather::one(page.since(cursor.message))
+            }
+            _ => view.messages.gather(cursor.message),
+        })
+    }
+
+    /// So many bytes of the last turn's offer were written. The views must be as they were.
+    pub fn wrote(&mut self, views: &Views, count: usize) {
+        let (index, rest) = match self.source {
+            Source::Rest => {
+                self.rest.advance(count);
+                if self.is_quiet() {
+                    self.answering = false;
+                    // Gives the memory back: most peers are idle most of the time.
+                    self.rest = Bytes::new();
+                }
+                return;
+            }
+            Source::Messages(index) => (index, self.advance_messages(index, views, count)),
+            Source::Presence(index) => (index, self.advance_presence(index, views, count)),
+        };
+        self.rest = rest;
+        self.first = (index + 1) % self.cursors.len();
+    }
+
+    fn advance_messages(&mut self, index: usize, views: &Views, count: usize) -> Bytes {
+        let cursor = &mut self.cursors[index];
+        let (number, rest) = match &self.page {
+            Some((of, page)) if *of == index => page.advance(cursor.message, count),
+            _ => view_of(cursor, views)
+                .messages
+                .advance(cursor.message, count),
+        };
+        cursor.message = number;
+        Bytes::copy_from_slice(rest)
+    }
+
+    fn advance_presence(&mut self, index: usize, views: &Views, count: usize) -> Bytes {
+        let cursor = &mut self.cursors[index];
+        let Presence::Change(version) = cursor.presence else {
+            return Bytes::new();
+        };
+        let (version, rest) = view_of(cursor, views).presence.advance(version, count);
+        cursor.presence = Presence::Change(version);
+        Bytes::copy_from_slice(rest)
+    }
+
+    /// The page that [`Turn::Fetch`] asked for. Where it starts later than asked, the entries
+    /// between are no longer held: the reader sees the gap in the numbers.
+    pub fn take_page(&mut self, room: RoomIndex, page: Segment) {
+        let Some(index) = self.cursors.iter().position(|cursor| cursor.room == room) else {
+            return;
+        };
+        let cursor = &mut self.cursors[index];
+        cursor.message = cursor.message.max(page.first());
+        self.page = Some((index, page));
+    }
+
+    /// Gives up the page: while the other end does not read, nothing is kept for it.
+    pub fn drop_page(&mut self) {
+        self.page = None;
+    }
+
+    /// Whether it holds a page.
+    pub fn has_page(&self) -> bool {
+        self.page.is_some()
+    }
+}
+
+enum Offer {
+    Nothing,
+    From(Source),
+    Fetch,
+}
+
+fn view_of<'a>(cursor: &Cursor, views: &'a Views) -> &'a RoomView {
+    views.room(cursor.room)
+}

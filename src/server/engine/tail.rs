@@ -1,0 +1,393 @@
+//! Numbered frames in contiguous runs of bytes: the end of a log, held in memory.
+//!
+//! A room's messages and its member changes are both such logs: numbers without holes, each with
+//! one encoded frame. A commit adds one [`Segment`]; readers hold a number and nothing else.
+
+use std::{collections::VecDeque, io::IoSlice, sync::Arc};
+
+use bytes::Bytes;
+
+/// Slices that one write call takes at most.
+const SLICES_MAX: usize = 8;
+/// What a segment costs besides its frames, for the accounting of memory.
+const SEGMENT_OVERHEAD_BYTES: usize = 128;
+
+/// Frames with consecutive numbers, in one run of bytes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    first: u64,
+    bytes: Bytes,
+    /// Where each frame ends.
+    ends: Arc<[u32]>,
+}
+
+impl Segment {
+    /// Nothing, at this number.
+    pub fn empty(first: u64) -> Self {
+        SegmentBuilder::new(first).finish()
+    }
+
+    /// The first frame's number.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// One past the last frame's number.
+    pub fn next(&self) -> u64 {
+        self.first + self.ends.len() as u64
+    }
+
+    /// Whether it holds no frame.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The memory that it takes.
+    pub fn cost_bytes(&self) -> usize {
+        self.bytes.len() + 4 * self.ends.len() + SEGMENT_OVERHEAD_BYTES
+    }
+
+    /// All frames.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// One frame, if it is here.
+    pub fn frame(&self, number: u64) -> Option<&[u8]> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let end = *self.ends.get(index)? as usize;
+        Some(&self.bytes[self.start(index)..end])
+    }
+
+    /// The frames from this number on.
+    pub(super) fn since(&self, number: u64) -> &[u8] {
+        &self.bytes[self.start(self.index(number))..]
+    }
+
+    fn index(&self, number: u64) -> usize {
+        let index = number.saturating_sub(self.first);
+        usize::try_from(index).map_or(self.ends.len(), |index| index.min(self.ends.len()))
+    }
+
+    fn start(&self, index: usize) -> usize {
+        match index.checked_sub(1) {
+            None => 0,
+            Some(before) => self.ends[before] as usize,
+        }
+    }
+
+    /// Where a reader stands that stood before `number` and has written `count` bytes since:
+    /// behind the frame that it is in, with what is left of that frame.
+    pub fn advance(&self, number: u64, count: usize) -> (u64, &[u8]) {
+        let index = self.index(number);
+        let reached = self.start(index) + count;
+        let passed = self.ends[index..].partition_point(|&end| end as usize <= reached);
+        let number = number + passed as u64;
+        if reached == self.start(index + passed) {
+            (number, &[])
+        } else {
+            let end = self.ends[index + passed] as usize;
+            (number + 1, &self.bytes[reached..end])
+        }
+    }
+}
+
+/// Makes a [`Segment`].
+#[derive(Debug)]
+pub struct SegmentBuilder {
+    first: u64,
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl SegmentBuilder {
+    /// The first frame will have this number.
+    pub fn new(first: u64) -> Self {
+        Self {
+            first,
+            bytes: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Adds the next frame: `encode` appends it.
+    ///
+    /// # Panics
+    /// If a run grows to 4 GiB; batches are far smaller.
+    pub fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut self.bytes);
+        let end = u32::try_from(self.bytes.len());
+        self.ends
+            .push(end.unwrap_or_else(|_| unreachable!("a run is below 4 GiB")));
+    }
+
+    /// The number that the next frame will have.
+    pub fn next(&self) -> u64 {
+        self.first + self.ends.len() as u64
+    }
+
+    /// Whether it holds no frame yet.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The run, complete.
+    pub fn finish(mut self) -> Segment {
+        self.bytes.shrink_to_fit();
+        Segment {
+            first: self.first,
+            bytes: self.bytes.into(),
+            ends: self.ends.into(),
+        }
+    }
+}
+
+/// What one write call is given.
+#[derive(Debug)]
+pub struct Gather<'a> {
+    slices: [IoSlice<'a>; SLICES_MAX],
+    count: usize,
+}
+
+impl<'a> Gather<'a> {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self {
+            slices: [IoSlice::new(&[]); SLICES_MAX],
+            count: 0,
+        }
+    }
+
+    /// One slice.
+    pub fn one(slice: &'a [u8]) -> Self {
+        let mut gather = Self::new();
+        gather.push(slice);
+        gather
+    }
+
+    /// Adds a slice; false when there is no more room for one.
+    fn push(&mut self, slice: &'a [u8]) -> bool {
+        if let Some(free) = self.slices.get_mut(self.count) {
+            *free = IoSlice::new(slice);
+            self.count += 1;
+        }
+        self.count < SLICES_MAX
+    }
+
+    /// The slices, in order.
+    pub fn slices(&self) -> &[IoSlice<'a>] {
+        &self.slices[..self.count]
+    }
+}
+
+impl Default for Gather<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The latest frames of a log, as many as its owner lets it keep.
+#[derive(Clone, Debug)]
+pub struct Tail {
+    segments: VecDeque<Segment>,
+    next: u64,
+    cost_bytes: usize,
+}
+
+impl Tail {
+    /// Holds nothing; the next frame will have this number.
+    pub fn new(next: u64) -> Self {
+        Self {
+            segments: VecDeque::new(),
+            next,
+            cost_bytes: 0,
+        }
+    }
+
+    /// The lowest number held; [`next`](Self::next) if none is.
+    pub fn first(&self) -> u64 {
+        self.segments.front().map_or(self.next, Segment::first)
+    }
+
+    /// One past the highest number given.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The memory that it takes.
+    pub fn cost_bytes(&self) -> usize {
+        self.cost_bytes
+    }
+
+    /// Adds what follows.
+    ///
+    /// # Panics
+    /// If it does not follow: numbers have no holes.
+    pub fn push(&mut self, segment: Segment) {
+        assert_eq!(segment.first(), self.next, "a log has no holes");
+        if segment.is_empty() {
+            return;
+        }
+        self.next = segment.next();
+        self.cost_bytes += segment.cost_bytes();
+        self.segments.push_back(segment);
+    }
+
+    /// Gives up the oldest segment and says how many bytes that freed; `None` if there is none.
+    pub fn drop_oldest(&mut self) -> Option<usize> {
+        let segment = self.segments.pop_front()?;
+        self.cost_bytes -= segment.cost_bytes();
+        Some(segment.cost_bytes())
+    }
+
+    fn position(&self, number: u64) -> usize {
+        self.segments
+            .partition_point(|segment| segment.next() <= number)
+    }
+
+    /// One frame, if it is held.
+    pub fn frame(&self, number: u64) -> Option<&[u8]> {
+        self.segments.get(self.position(number))?.frame(number)
+    }
+
+    /// What is held from a number on, as much as one write takes.
+    pub fn gather(&self, number: u64) -> Gather<'_> {
+        let mut gather = Gather::new();
+        for segment in self.segments.range(self.position(number)..) {
+            if !gather.push(segment.since(number)) {
+                break;
+            }
+        }
+        gather
+    }
+
+    /// See [`Segment::advance`]; over all segments held.
+    pub fn advance(&self, mut number: u64, mut count: usize) -> (u64, &[u8]) {
+        for segment in self.segments.range(self.position(number)..) {
+            let here = segment.since(number).len();
+            if count < here {
+                return segment.advance(number, count);
+            }
+            count -= here;
+            number = segment.next();
+        }
+        (number, &[])
+    }
+
+    /// The frames from a number on in one run: at least one if there is one, and then as many as
+    /// fit. Starts later than asked where less is held.
+    pub fn copy(&self, number: u64, bytes_max: usize) -> Segment {
+        let number = number.clamp(self.first(), self.next);
+        let mut run = SegmentBuilder::new(number);
+        for segment in self.segments.range(self.position(number)..) {
+            for number in number.max(segment.first())..segment.next() {
+                let frame = segment.frame(number).unwrap_or_default();
+                if !run.is_empty() && run.len() + frame.len() > bytes_max {
+                    return run.finish();
+                }
+                run.push(|out| out.extend_from_slice(frame));
+            }
+        }
+        run.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(first: u64, frames: &[&str]) -> Segment {
+        let mut run = SegmentBuilder::new(first);
+        for frame in frames {
+            run.push(|out| out.extend_from_slice(frame.as_bytes()));
+        }
+        run.finish()
+    }
+
+    fn tail() -> Tail {
+        let mut tail = Tail::new(5);
+        tail.push(segment(5, &["aa", "bbb"]));
+        tail.push(segment(7, &["c"]));
+        tail.push(segment(8, &["dddd", "ee"]));
+        tail
+    }
+
+    fn text(gather: &Gather<'_>) -> String {
+        gather
+            .slices()
+            .iter()
+            .map(|slice| String::from_utf8_lossy(slice).into_owned())
+            .collect::<Vec<_>>()
+            .join("|")
+    }
+
+    #[test]
+    fn a_reader_gets_what_follows_its_number() {
+        let check = |number, expected: &str| {
+            assert_eq!(text(&tail().gather(number)), expected, "from {number}");
+        };
+        check(5, "aabbb|c|ddddee");
+        check(6, "bbb|c|ddddee");
+        check(7, "c|ddddee");
+        check(9, "ee");
+        check(10, "");
+    }
+
+    #[test]
+    fn every_count_of_written_bytes_leads_to_the_right_place() {
+        let all = "aabbbcddddee";
+        let ends = [(2, 6), (5, 7), (6, 8), (10, 9), (12, 10)];
+        for count in 0..=all.len() {
+            let tail = tail();
+            let (number, rest) = tail.advance(5, count);
+            let expected = ends.iter().find(|(end, _)| count <= *end);
+            let &(end, next) = expected.unwrap_or(&(12, 10));
+            if count == 0 {
+                assert_eq!((number, rest), (5, &b""[..]));
+            } else {
+                assert_eq!(number, next, "after {count} bytes");
+                assert_eq!(rest, &all.as_bytes()[count..end], "after {count} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_given_up_is_gone_from_the_front() {
+        let mut tail = tail();
+        let before = tail.cost_bytes();
+        let freed = tail.drop_oldest().unwrap();
+        assert_eq!(tail.cost_bytes() + freed, before);
+        assert_eq!((tail.first(), tail.next()), (7, 10));
+        assert_eq!(tail.frame(6), None);
+        assert_eq!(tail.frame(8), Some(&b"dddd"[..]));
+        while tail.drop_oldest().is_some() {}
+        assert_eq!((tail.first(), tail.next(), tail.cost_bytes()), (10, 10, 0));
+    }
+
+    #[test]
+    fn a_copy_has_at_least_one_frame_and_keeps_to_the_size() {
+        let check = |number, bytes_max, first, expected: &str| {
+            let copy = tail().copy(number, bytes_max);
+            assert_eq!(copy.first(), first);
+            assert_eq!(copy.bytes(), expected.as_bytes());
+        };
+        check(5, 0, 5, "aa");
+        check(5, 4, 5, "aa");
+        check(5, 5, 5, "aabbb");
+        check(6, 100, 6, "bbbcddddee");
+        check(1, 2, 5, "aa");
+        check(10, 100, 10, "");
+        check(99, 100, 10, "");
+    }
+
+    #[test]
+    #[should_panic(expected = "no holes")]
+    fn a_hole_is_a_broken_invariant() {
+        tail().push(segment(11, &["x"]));
+    }
+}

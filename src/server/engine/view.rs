@@ -1,0 +1,145 @@
+//! A replica of what the readers of the rooms need: the end of each log, the latest changes of
+//! each member list, and the list itself.
+//!
+//! Each worker has its own, so that nothing is locked; the bytes are shared between them. What a
+//! replica keeps is bounded in bytes for each room and in all. Whoever reads so slowly that his
+//! place is no longer held gets messages from the store and member lists by pages.
+
+use std::sync::Arc;
+
+use super::{
+    RoomIndex,
+    event::{MemberChange, Publication},
+    members::{Members, Page},
+    tail::Tail,
+};
+use crate::protocol::{RoomName, UserId};
+
+/// How much a replica keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ViewLimits {
+    /// Bytes of the latest messages of one room.
+    pub messages_bytes_max: usize,
+    /// Bytes of the latest member changes of one room.
+    pub presence_bytes_max: usize,
+    /// Bytes of both together over all rooms.
+    pub total_bytes_max: usize,
+}
+
+impl Default for ViewLimits {
+    fn default() -> Self {
+        Self {
+            messages_bytes_max: 1024 * 1024,
+            presence_bytes_max: 512 * 1024,
+            total_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// One room, as its readers see it.
+#[derive(Debug)]
+pub struct RoomView {
+    name: RoomName,
+    /// Numbered by `seq`.
+    pub messages: Tail,
+    /// Numbered by the member list's version.
+    pub presence: Tail,
+    /// Who is there.
+    pub members: Members,
+}
+
+impl RoomView {
+    /// The page of the member list behind a user.
+    pub fn page(&mut self, after: Option<UserId>) -> Page {
+        // The changes from `first` on are held: a page from just before them is good.
+        let oldest = self.presence.first() - 1;
+        let version = self.presence.next() - 1;
+        self.members.page(&self.name, after, version, oldest)
+    }
+
+    fn cost_bytes(&self) -> usize {
+        self.messages.cost_bytes() + self.presence.cost_bytes()
+    }
+}
+
+/// All rooms.
+#[derive(Debug)]
+pub struct Views {
+    rooms: Vec<RoomView>,
+    limits: ViewLimits,
+    cost_bytes: usize,
+    /// The room that gives up bytes next when all together have too many: taken in turn.
+    hand: usize,
+}
+
+impl Views {
+    /// Empty rooms; each with the highest number given in it so far.
+    pub fn new(rooms: impl IntoIterator<Item = (RoomName, u64)>, limits: ViewLimits) -> Self {
+        let view = |(name, head)| RoomView {
+            name,
+            messages: Tail::new(head + 1),
+            presence: Tail::new(1),
+            members: Members::default(),
+        };
+        Self {
+            rooms: rooms.into_iter().map(view).collect(),
+            limits,
+            cost_bytes: 0,
+            hand: 0,
+        }
+    }
+
+    /// One room.
+    pub fn room(&self, room: RoomIndex) -> &RoomView {
+        &self.rooms[room.at()]
+    }
+
+    /// One room, for reading a page of its member list.
+    pub fn room_mut(&mut self, room: RoomIndex) -> &mut RoomView {
+        &mut self.rooms[room.at()]
+    }
+
+    /// Takes in what the hub made known.
+    pub fn publish(&mut self, publication: &Publication) {
+        for run in &publication.runs {
+            let room = &mut self.rooms[run.room.at()];
+            self.cost_bytes += run.segment.cost_bytes();
+            room.messages.push(run.segment.clone());
+            while room.messages.cost_bytes() > self.limits.messages_bytes_max {
+                self.cost_bytes -= room.messages.drop_oldest().unwrap_or(0);
+            }
+        }
+        for run in &publication.presence {
+            let room = &mut self.rooms[run.room.at()];
+            for change in &run.changes {
+                match change {
+                    MemberChange::Put(member) => room.members.put(Arc::clone(member)),
+                    MemberChange::Remove(user) => room.members.remove(*user),
+                }
+            }
+            self.cost_bytes += run.segment.cost_bytes();
+            room.presence.push(run.segment.clone());
+            while room.presence.cost_bytes() > self.limits.presence_bytes_max {
+                self.cost_bytes -= room.presence.drop_oldest().unwrap_or(0);
+            }
+        }
+        self.keep_within_total();
+    }
+
+    fn keep_within_total(&mut self) {
+        while self.cost_bytes > self.limits.total_bytes_max {
+            let room = &mut self.rooms[self.hand];
+            let tail = if room.messages.cost_bytes() >= room.presence.cost_bytes() {
+                &mut room.messages
+            } else {
+                &mut room.presence
+            };
+            self.cost_bytes -= tail.drop_oldest().unwrap_or(0);
+            self.hand = (self.hand + 1) % self.rooms.len();
+        }
+        debug_assert_eq!(
+            self.cost_bytes,
+            self.rooms.iter().map(RoomView::cost_bytes).sum::<usize>()
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! The log: every room's messages, and what became of every message id.
+//!
+//! Owns the numbers (`seq`), the times of entries, each device's counter, and the encoded frames.
+//! Knows nothing of connections, nicknames in use or who is present.
+//!
+//! A [`Store`] is a plain state machine: a batch in, verdicts out. Whoever runs it decides where
+//! (a thread of its own, see [`super::net`]; a simulation, at a moment of its choosing). All that
+//! must be in order goes through [`Store::append`], in one order: messages, withdrawals, refusals
+//! that use up a counter, and the opening of a device at a join. So the rule for counters is kept
+//! in one place, and whoever commits decides it:
+//!
+//! - the counter expected next: the operation is carried out;
+//! - a lower one: it was settled before, and the answer is what became of it then;
+//! - a higher one: [`Verdict::Hole`]; the one before must come first. That is also how a refusal
+//!   for the time being holds back the messages behind it: it uses up no counter.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::engine::{RoomIndex, tail::Segment};
+use crate::{
+    protocol::{
+        DeviceId, Epoch, MessageId, RoomName,
+        frame::{ErrorCode, Member},
+    },
+    text::Body,
+};
+
+mod memory;
+
+pub use memory::{MemoryLimits, MemoryStore};
+
+/// What a room's log holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The lowest number still held; `head` + 1 where nothing is.
+    pub first: u64,
+    /// The highest number given; 0 in an empty room.
+    pub head: u64,
+}
+
+/// Operations that are committed together, in this order.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The time; entries get it unless the log's last one is later.
+    pub now: Timestamp,
+    /// What to do.
+    pub operations: Vec<Operation>,
+}
+
+/// One thing to be done to the log.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// A device is about to come in: says where it stands.
+    Open {
+        /// The device.
+        device: DeviceId,
+        /// The lowest counter that it will still send, by its own account: whatever is lower is
+        /// settled from now on.
+        next: Option<u64>,
+        /// Entries whose ids are wanted.
+        look: Vec<(RoomIndex, u64)>,
+    },
+    /// An entry for a room's log.
+    Message {
+        /// Its id.
+        id: MessageId,
+        /// The highest counter that is known to be settled for the device: a store that forgets
+        /// devices is reminded by it.
+        settled: u64,
+        /// The room.
+        room: RoomIndex,
+        /// Who sends it, as he is called now.
+        sender: Arc<Member>,
+        /// The text.
+        body: Body,
+    },
+    /// Uses up a counter for nothing: the message was taken back, or refused for good.
+    Spend {
+        /// The id used up.
+        id: MessageId,
+        /// As with a message.
+        settled: u64,
+        /// `None`: taken back. Otherwise why it was refused.
+        refused: Option<ErrorCode>,
+    },
+}
+
+/// What became of one operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The device is open.
+    Opened {
+        /// The highest counter settled for it.
+        counter: u64,
+        /// The ids asked for; `None` where the log holds no such entry (any more).
+        ids: Vec<Option<MessageId>>,
+    },
+    /// The message is in the log, or the counter is used up: done now.
+    Done(Settled),
+    /// The id was settled before.
+    Repeated(Settled),
+    /// The counter is too high: the next after this one has to come first.
+    Hole {
+        /// The highest counter settled.
+        counter: u64,
+    },
+}
+
+/// The lasting outcome of a message id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// In the log.
+    Stored {
+        /// The room.
+        room: RoomIndex,
+        /// The number.
+        seq: u64,
+        /// The time.
+        time: Timestamp,
+    },
+    /// Taken back in time.
+    Withdrawn,
+    /// Refused for good.
+    Refused(ErrorCode),
+    /// So long ago that it is no longer known how.
+    Forgotten,
+}
+
+/// New entries of one room: a contiguous run of its log.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The room.
+    pub room: RoomIndex,
+    /// The encoded frames.
+    pub segment: Segment,
+}
+
+/// What a commit did.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// One for each operation, in order.
+    pub verdicts: Vec<Verdict>,
+    /// The new entries, at most one run for each room.
+    pub runs: Vec<Run>,
+    /// Rooms whose lowest held number has changed, and to what.
+    pub firsts: Vec<(RoomIndex, u64)>,
+}
+
+/// Why a batch was not committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// Nothing of it was done, no number was used; a later batch may fare better.
+    Refused,
+    /// It is not known what of it was done. Nothing more may be acknowledged: the server stops.
+    Unknown,
+}
+
+/// A room that the store keeps, in the order of [`RoomIndex`].
+pub type Rooms<'a> = &'a [RoomName];
+
+/// The log. See the module's docs for the rules.
+pub trait Store: Send {
+    /// Which log this is.
+    fn epoch(&self) -> Epoch;
+
+    /// What each room's log holds, in the order of [`RoomIndex`].
+    fn extents(&self) -> Vec<Extent>;
+
+    /// Carries out all of a batch or nothing. Once it returns `Ok`, it lasts.
+    fn append(&mut self, batch: Batch) -> Result<Committed, StoreError>;
+
+    /// Encoded entries from a number on: at least one if there is one, and then as many as fit
+    /// into `bytes_max`. Starts later than asked where the log no longer reaches back so far; is
+    /// empty, at `head` + 1, where nothing follows.
+    fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
+    -> Result<Segment, StoreError>;
+}
