@@ -2,8 +2,149 @@
 //!
 //! - [`engine`] decides (pure).
 //! - [`store`] keeps the log.
+//! - [`net`] has the sockets and threads and drives both.
+//! - [`config`] and [`log`] are the operator's side.
 //!
-//! Nothing here knows the client's half.
+//! Other programs start one in a process with [`bind`] and [`Bound::run`], or become one with
+//! [`main_with`]. Nothing here knows the client's half.
 
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Parser;
+use tracing::{error, info, warn};
+
+pub mod config;
 pub mod engine;
+pub mod log;
+pub mod net;
 pub mod store;
+
+pub use config::Config;
+pub use net::{BindError, Bound, RunError, bind};
+
+use config::Args;
+
+/// The operator asked for what can't be: the arguments or the address.
+const EXIT_USAGE: u8 = 2;
+/// How long the last lines of the log may take.
+const LOG_WITHIN: Duration = Duration::from_millis(150);
+
+/// The whole program `chat-server`: arguments (the program's name first) to exit code. Returns
+/// after Ctrl-C or SIGTERM, when everyone was told.
+///
+/// Prints one line to stdout, `listening on ADDRESS`, as soon as clients can connect.
+pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(answer) => {
+            // Help and version are no error; what can't be printed has nobody to read it.
+            let _ = answer.print();
+            return answer
+                .exit_code()
+                .try_into()
+                .map_or(ExitCode::FAILURE, |code: u8| code.into());
+        }
+    };
+    log::show(&args);
+    raise_descriptor_limit(args.max_clients);
+    let (recorder, written) = match log::Recorder::start() {
+        Ok(started) => started,
+        Err(error) => return fail(&RunError::from(error), ExitCode::FAILURE),
+    };
+    let config = Config {
+        recorder,
+        ..Config::from(&args)
+    };
+    let bound = match bind(config) {
+        Ok(bound) => bound,
+        Err(error) => return fail(&error, EXIT_USAGE.into()),
+    };
+    let address = bound.local_addr();
+    info!("listening on {address}; Ctrl-C stops");
+    // Whoever started us may not care to read it.
+    let _ = writeln!(io::stdout(), "listening on {address}");
+    let _ = io::stdout().flush();
+    let outcome = bound.run(told_to_stop());
+    written.wait(LOG_WITHIN);
+    match outcome {
+        Ok(()) => {
+            info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error, ExitCode::FAILURE),
+    }
+}
+
+fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
+    let _ = writeln!(io::stderr(), "chat-server: {error}");
+    code
+}
+
+/// Every connection takes a descriptor, and systems allow a process few unless it asks for more.
+fn raise_descriptor_limit(clients_max: u32) {
+    #[cfg(unix)]
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < u64::from(clients_max) + 64 => warn!(
+            "this system allows {limit} open connections: too few for --max-clients {clients_max}"
+        ),
+        Ok(_) => {}
+        Err(error) => error!("can't raise the limit of open connections: {error}"),
+    }
+}
+
+/// Ready at Ctrl-C or SIGTERM. A second one ends the process at once.
+async fn told_to_stop() {
+    let Ok(mut signals) = Signals::new() else {
+        // Then it ends as a process without handlers ends.
+        return std::future::pending().await;
+    };
+    signals.next().await;
+    info!("stopping: telling everyone");
+    tokio::spawn(async move {
+        signals.next().await;
+        std::process::exit(130);
+    });
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

@@ -1,0 +1,122 @@
+//! What the operator can say, and what it comes to.
+
+use std::{net::IpAddr, num::NonZeroUsize, thread::available_parallelism};
+
+use clap::{ArgAction, Parser};
+
+use super::{
+    engine::{hub::RoomSettings, view::ViewLimits},
+    log::Recorder,
+    store::MemoryLimits,
+};
+use crate::{protocol::RoomName, text::Line};
+
+/// The port of a server that names none.
+pub const PORT_DEFAULT: u16 = 10_500;
+/// Sessions at one time, unless told otherwise.
+pub const CLIENTS_MAX_DEFAULT: usize = 10_000;
+/// More workers than this do not help: the system's network code is the limit.
+const WORKERS_MAX: usize = 4;
+
+const EXAMPLES: &str = "\
+Examples:
+  chat-server                      host on port 10500, for everybody who can reach this machine
+  chat-server 10600                on another port
+  chat-server --bind 127.0.0.1     for this machine only
+  chat-server --topic 'tea at 4'   with a topic for the lobby
+
+People join with:  chat-tui HOST PORT NICKNAME CLIENTID
+Ctrl-C tells everyone and stops; a second Ctrl-C stops at once.";
+
+/// Hosts a chat. Messages are kept in memory, for as long as the server runs.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "chat-server", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Args {
+    /// The port to listen on; 0 takes a free one and prints it
+    #[arg(default_value_t = PORT_DEFAULT)]
+    pub port: u16,
+    /// The address to listen on; all of this machine unless given
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<IpAddr>,
+    /// Clients that may be in at one time; one more is refused
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = CLIENTS_MAX_DEFAULT as u32,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub max_clients: u32,
+    /// The lobby's topic, shown to all who come in
+    #[arg(long, value_name = "TEXT")]
+    pub topic: Option<String>,
+    /// Write the texts of messages to the log too; without it, never
+    #[arg(long)]
+    pub log_text: bool,
+    /// Log only what goes wrong; twice: nothing
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "verbose")]
+    pub quiet: u8,
+    /// Log more; twice: everything
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// A server's settings. [`Config::default`] serves any tests and tools; [`Args`] makes one from
+/// a command line.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address; `None`: all of this machine.
+    pub bind: Option<IpAddr>,
+    /// The port; 0: any that is free.
+    pub port: u16,
+    /// Sessions at one time.
+    pub clients_max: usize,
+    /// The rooms; the first is the lobby.
+    pub rooms: Vec<RoomSettings>,
+    /// Whether texts of messages are logged.
+    pub log_text: bool,
+    /// Threads that serve connections; at most 256.
+    pub workers: NonZeroUsize,
+    /// What each of them keeps of the rooms for its readers.
+    pub views: ViewLimits,
+    /// What the log in memory holds.
+    pub memory: MemoryLimits,
+    /// Where records go.
+    pub recorder: Recorder,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let most = NonZeroUsize::new(WORKERS_MAX).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            bind: None,
+            port: PORT_DEFAULT,
+            clients_max: CLIENTS_MAX_DEFAULT,
+            rooms: vec![RoomSettings {
+                name: RoomName::lobby(),
+                topic: None,
+            }],
+            log_text: false,
+            workers: available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(most)),
+            views: ViewLimits::default(),
+            memory: MemoryLimits::default(),
+            recorder: Recorder::none(),
+        }
+    }
+}
+
+impl From<&Args> for Config {
+    fn from(args: &Args) -> Self {
+        let topic = args.topic.as_deref().map(Line::inert);
+        Self {
+            bind: args.bind,
+            port: args.port,
+            clients_max: args.max_clients as usize,
+            rooms: vec![RoomSettings {
+                name: RoomName::lobby(),
+                topic,
+            }],
+            log_text: args.log_text,
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The server's log: one line for people each, on stderr.
+//!
+//! The hub hands typed records over and goes on; a thread of its own puts them into words. When
+//! that can't keep up (somebody paused the terminal that it writes to), records are left out and
+//! counted rather than waited for.
+//!
+//! Every string from a peer is a [`Line`], a [`Nickname`](crate::protocol::Nickname) or an id, all
+//! of which are harmless to a terminal; a message's text becomes one line here.
+
+use std::{
+    fmt,
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use jiff::Zoned;
+use tracing::{Level, info, warn};
+use tracing_subscriber::{
+    filter::LevelFilter,
+    fmt::{format::Writer, time::FormatTime},
+};
+
+use super::{config::Args, engine::event::Record};
+use crate::{protocol::frame::Departure, protocol::wire::DEPARTURES, text::Line};
+
+/// Records that may wait to be written.
+const RECORDS_MAX: usize = 8 * 1024;
+
+/// Where the hub's records go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    records: Option<SyncSender<Record>>,
+    left_out: Arc<AtomicU64>,
+}
+
+impl Recorder {
+    /// To nowhere.
+    pub fn none() -> Self {
+        Self {
+            records: None,
+            left_out: Arc::default(),
+        }
+    }
+
+    /// To the log. Gives also what tells when all is written, once the last recorder is gone.
+    pub fn start() -> io::Result<(Self, Written)> {
+        let (records, waiting) = sync_channel(RECORDS_MAX);
+        let left_out = Arc::default();
+        let counted = Arc::clone(&left_out);
+        let (end, ended) = sync_channel(0);
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || {
+                write_all(&waiting, &counted);
+                drop(end);
+            })?;
+        let recorder = Self {
+            records: Some(records),
+            left_out,
+        };
+        Ok((recorder, Written(ended)))
+    }
+
+    /// Never waits.
+    pub(super) fn record(&self, record: Record) {
+        if let Some(records) = &self.records
+            && let Err(TrySendError::Full(_)) = records.try_send(record)
+        {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Tells when a log is complete.
+#[derive(Debug)]
+pub struct Written(Receiver<()>);
+
+impl Written {
+    /// Waits until everything is written, but not for ever: somebody may have paused whatever it
+    /// is written to.
+    pub fn wait(&self, at_most: Duration) {
+        // The other end only ever goes away.
+        let _ = self.0.recv_timeout(at_most);
+    }
+}
+
+fn write_all(waiting: &Receiver<Record>, left_out: &AtomicU64) {
+    for record in waiting {
+        match record {
+            Record::Refused { .. } | Record::StoreRefused { .. } | Record::StoreFailed => {
+                warn!("{}", Words(&record));
+            }
+            _ => info!("{}", Words(&record)),
+        }
+        let missing = left_out.swap(0, Ordering::Relaxed);
+        if missing > 0 {
+            warn!("{missing} lines were left out of the log: it could not be written fast enough");
+        }
+    }
+}
+
+/// A record in words.
+struct Words<'a>(&'a Record);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Record::Joined {
+                nickname,
+                user,
+                client_id,
+                address,
+                agent,
+                basic,
+                present,
+            } => {
+                write!(
+                    out,
+                    "{nickname} joined: user {user}, client ID {client_id}, from {address}"
+                )?;
+                match (agent, basic) {
+                    (Some(agent), _) => write!(out, ", with {agent}")?,
+                    (None, true) => out.write_str(", with a basic client")?,
+                    (None, false) => {}
+                }
+                write!(out, "; {present} in now")
+            }
+            Record::Message { .. } => self.message(out),
+            Record::Renamed {
+                was,
+                nickname,
+                user,
+            } => write!(out, "{was} is now {nickname}: user {user}"),
+            Record::Left {
+                nickname,
+                user,
+                client_id,
+                address,
+                reason,
+                present,
+            } => write!(
+                out,
+                "{nickname} left ({}): user {user}, client ID {client_id}, from {address}; \
+                 {present} in now",
+                name(*reason)
+            ),
+            Record::Refused {
+                nickname,
+                address,
+                message,
+            } => write!(out, "{nickname} refused, from {address}: {message}"),
+            Record::StoreRefused { operations } => write!(
+                out,
+                "the store refused {operations} operations; clients will try again"
+            ),
+            Record::StoreFailed => out.write_str("the store failed: the server stops"),
+        }
+    }
+}
+
+impl Words<'_> {
+    fn message(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Record::Message {
+            sender,
+            address,
+            id,
+            room,
+            seq,
+            bytes,
+            time,
+            receivers,
+            text,
+        } = self.0
+        else {
+            return Ok(());
+        };
+        write!(
+            out,
+            "message from {} to #{room}: number {seq}, id {id}, {bytes} bytes, from {}, at {time}, \
+             to {receivers} clients",
+            sender.nickname,
+            Address(*address),
+        )?;
+        match text {
+            Some(text) => write!(out, ": {}", Line::inert(text.as_str())),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Address(Option<SocketAddr>);
+
+impl fmt::Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => write!(out, "{address}"),
+            None => out.write_str("somebody who has left"),
+        }
+    }
+}
+
+fn name(reason: Departure) -> &'static str {
+    let named = DEPARTURES.iter().find(|(of, _)| *of == reason);
+    named.map_or("unknown", |(_, name)| name)
+}
+
+/// Local time, as people read it.
+struct LocalTime;
+
+impl FormatTime for LocalTime {
+    fn format_time(&self, out: &mut Writer<'_>) -> fmt::Result {
+        write!(out, "{}", Zoned::now().strftime("%Y-%m-%d %H:%M:%S"))
+    }
+}
+
+/// Sends what is logged to stderr. Only the first call in a process counts.
+pub(super) fn show(args: &Args) {
+    let level = match (args.quiet, args.verbose) {
+        (2.., _) => LevelFilter::OFF,
+        (1, _) => Level::WARN.into(),
+        (0, 0) => Level::INFO.into(),
+        (0, 1) => Level::DEBUG.into(),
+        (0, 2..) => Level::TRACE.into(),
+    };
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .with_target(false)
+        .with_timer(LocalTime)
+        .try_init();
+}

@@ -1,0 +1,343 @@
+//! One connection's task: reads, waits for a socket that takes no more, fetches pages, ends.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::Shutdown,
+    pin::Pin,
+    rc::Rc,
+    time::Duration,
+};
+
+use socket2::SockRef;
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    sync::Notify,
+    time::{Sleep, sleep_until, timeout},
+};
+
+use super::{
+    accept::{Accepted, Place},
+    listener,
+    worker::Worker,
+};
+use crate::{
+    protocol::{Token, frame::Departure},
+    server::engine::{
+        ConnectionId, Moment, RoomIndex,
+        endpoint::{CLOSE_WITHIN, Endpoint},
+        event::{Event, Request},
+        peer::Turn,
+    },
+};
+
+/// Bytes of one page from the store.
+const PAGE_BYTES_MAX: usize = 64 * 1024;
+/// Writes to one connection before others have their turn.
+const WRITES_MAX: usize = 16;
+/// Reads from one connection before others have their turn.
+const READS_MAX: usize = 4;
+/// What one goodbye reads at a time of what nobody wants any more.
+const DISCARD_BYTES: usize = 4 * 1024;
+
+/// See the module's docs.
+pub(super) struct Connection {
+    id: ConnectionId,
+    stream: TcpStream,
+    pub(super) endpoint: RefCell<Endpoint>,
+    /// Tells the task that there is something to do.
+    wake: Notify,
+    /// The socket took no more; the task waits until it does.
+    blocked: Cell<bool>,
+    /// The task does not read at the moment.
+    deaf: Cell<bool>,
+    /// Why it is to end, if it is.
+    end: Cell<Option<Departure>>,
+    _place: Place,
+}
+
+/// Where writing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flushed {
+    /// All is written, for now.
+    Idle,
+    /// More could be, after others had their turn.
+    More,
+    Blocked,
+    Fetch {
+        room: RoomIndex,
+        from: u64,
+    },
+    Wait(Duration),
+    /// All is written, for good.
+    Done,
+    Broken,
+}
+
+impl Connection {
+    pub(super) fn new(accepted: Accepted, now: Moment) -> io::Result<Self> {
+        let stream = TcpStream::from_std(accepted.stream)?;
+        listener::prepare(&stream);
+        Ok(Self {
+            id: accepted.id,
+            stream,
+            endpoint: RefCell::new(Endpoint::new(accepted.address, now)),
+            wake: Notify::new(),
+            blocked: Cell::new(false),
+            deaf: Cell::new(false),
+            end: Cell::new(None),
+            _place: accepted.place,
+        })
+    }
+
+    // What the worker does with it.
+
+    /// Writes what there is to write; what can't be done at once is left to the task.
+    pub(super) fn flush_or_wake(&self, worker: &Worker, now: Moment) {
+        if self.blocked.get() {
+            return;
+        }
+        let idle = self.flush(worker, now) == Flushed::Idle;
+        let endpoint = self.endpoint.borrow();
+        let may_read_again = self.deaf.get() && (endpoint.may_read() || endpoint.is_over());
+        drop(endpoint);
+        if !idle || may_read_again || worker.is_stopping() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// See [`Endpoint::tick`].
+    pub(super) fn tick(&self, now: Moment) {
+        if let Some(reason) = self.endpoint.borrow_mut().tick(now) {
+            self.end.set(Some(reason));
+            self.wake.notify_one();
+        }
+    }
+
+    fn flush(&self, worker: &Worker, now: Moment) -> Flushed {
+        let mut endpoint = self.endpoint.borrow_mut();
+        let mut views = worker.views.borrow_mut();
+        for _ in 0..WRITES_MAX {
+            let written = match endpoint.turn(now, &mut views) {
+                Turn::Write(gather) => match gather.slices() {
+                    [one] => self.stream.try_write(one),
+                    several => self.stream.try_write_vectored(several),
+                },
+                Turn::Fetch { room, from } => return Flushed::Fetch { room, from },
+                Turn::Wait(until) => return Flushed::Wait(until),
+                Turn::Idle => return Flushed::Idle,
+                Turn::Done => return Flushed::Done,
+            };
+            match written {
+                Ok(0) => return Flushed::Broken,
+                Ok(count) => endpoint.wrote(now, &views, count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked.set(true);
+                    endpoint.drop_page();
+                    return Flushed::Blocked;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Flushed::Broken,
+            }
+        }
+        Flushed::More
+    }
+
+    // The task.
+
+    pub(super) async fn run(self: Rc<Self>, worker: Rc<Worker>) {
+        let reason = self.serve(&worker).await;
+        let closed = Event::Closed {
+            connection: self.id,
+            reason,
+        };
+        // Nobody is there to be told once the hub has ended.
+        let _ = worker.events.send(closed).await;
+        worker.forget(self.id);
+    }
+
+    /// Until the connection has ended; says why.
+    async fn serve(&self, worker: &Worker) -> Departure {
+        loop {
+            if let Some(reason) = self.end.get() {
+                return reason;
+            }
+            let flushed = if self.blocked.get() {
+                Flushed::Blocked
+            } else {
+                self.flush(worker, worker.clock.now())
+            };
+            let mut alarm = self.endpoint.borrow().deadline();
+            if alarm.is_some_and(|deadline| worker.clock.now().mono >= deadline) {
+                return Departure::Lost;
+            }
+            match flushed {
+                Flushed::Broken => return Departure::Lost,
+                Flushed::Done => {
+                    self.say_goodbye().await;
+                    return Departure::Disconnect;
+                }
+                Flushed::Fetch { room, from } => {
+                    if !self.fetch(worker, room, from).await {
+                        return Departure::Lost;
+                    }
+                    continue;
+                }
+                Flushed::More => tokio::task::yield_now().await,
+                Flushed::Wait(until) => alarm = Some(alarm.map_or(until, |at| at.min(until))),
+                Flushed::Idle | Flushed::Blocked => {}
+            }
+            // Nobody who has not joined by now will.
+            if worker.is_stopping() && !self.endpoint.borrow().is_closing() {
+                return Departure::Shutdown;
+            }
+            if self.endpoint.borrow().is_over() {
+                return Departure::Lost;
+            }
+            if let Err(reason) = self.hand_over(worker).await {
+                return reason;
+            }
+            let more = flushed == Flushed::More;
+            if !more && let Err(reason) = self.wait(worker, alarm).await {
+                return reason;
+            }
+        }
+    }
+
+    /// Until there is something to do: to read (which it does), to write, or what the worker says.
+    async fn wait(&self, worker: &Worker, alarm: Option<Duration>) -> Result<(), Departure> {
+        let may_read = self.endpoint.borrow().may_read();
+        self.deaf.set(!may_read);
+        let interest = match (may_read, self.blocked.get()) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, false) => Some(Interest::READABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
+        };
+        // Few connections need an alarm; the task of the others stays small.
+        let mut alarm = alarm.map(|at| Box::pin(sleep_until(worker.clock.instant(at))));
+        let ready = tokio::select! {
+            ready = self.stream.ready(interest.unwrap_or(Interest::ERROR)), if interest.is_some() => {
+                ready.map_err(|_| Departure::Lost)?
+            }
+            () = self.wake.notified() => return Ok(()),
+            () = ring(&mut alarm), if alarm.is_some() => return Ok(()),
+        };
+        if ready.is_writable() && self.blocked.replace(false) {
+            self.endpoint.borrow_mut().alive(worker.clock.now());
+        }
+        if ready.is_readable() && may_read {
+            self.read(worker).await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, worker: &Worker) -> Result<(), Departure> {
+        for _ in 0..READS_MAX {
+            let read = {
+                let mut endpoint = self.endpoint.borrow_mut();
+                if !endpoint.may_read() {
+                    return Ok(());
+                }
+                let read = self.stream.try_read(endpoint.space());
+                if let Ok(count @ 1..) = read {
+                    endpoint.received(worker.clock.now(), count);
+                }
+                read
+            };
+            match read {
+                Ok(0) => {
+                    self.endpoint.borrow_mut().end_of_input();
+                    return Ok(());
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Also lets the decoder give its empty buffer back.
+                    return self.hand_over(worker).await;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Departure::Lost),
+            }
+            self.hand_over(worker).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the hub all requests that have arrived, as far as that many may be under way.
+    async fn hand_over(&self, worker: &Worker) -> Result<(), Departure> {
+        let requests: Vec<Request> = {
+            let mut endpoint = self.endpoint.borrow_mut();
+            std::iter::from_fn(|| endpoint.request(fresh_token)).collect()
+        };
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let event = Event::Requests {
+            connection: self.id,
+            requests,
+        };
+        // The hub has ended: so do we.
+        let sent = worker.events.send(event).await;
+        sent.map_err(|_| Departure::Shutdown)
+    }
+
+    /// Fetches a page and writes what the socket takes of it; false if there is none to be had.
+    /// Few do so at one time, and nobody keeps a page while his socket is full.
+    async fn fetch(&self, worker: &Worker, room: RoomIndex, from: u64) -> bool {
+        let Ok(_permit) = worker.pages_at_once.acquire().await else {
+            return false;
+        };
+        let Ok(page) = worker.pages.read(room, from, PAGE_BYTES_MAX).await else {
+            return false;
+        };
+        self.endpoint.borrow_mut().take_page(room, page);
+        while self.endpoint.borrow().has_page() && !self.blocked.get() {
+            match self.flush(worker, worker.clock.now()) {
+                Flushed::More => {}
+                Flushed::Broken => return false,
+                _ => break,
+            }
+        }
+        self.endpoint.borrow_mut().drop_page();
+        true
+    }
+
+    /// Everything is written. If the connection were closed with something unread in it, what was
+    /// written last might never be read: so the other end is left to close first, for a while.
+    async fn say_goodbye(&self) {
+        if SockRef::from(&self.stream)
+            .shutdown(Shutdown::Write)
+            .is_err()
+        {
+            return;
+        }
+        let until_closed = async {
+            while self.stream.readable().await.is_ok() {
+                match self.stream.try_read(&mut [0; DISCARD_BYTES]) {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
+            }
+        };
+        let _ = timeout(CLOSE_WITHIN, until_closed).await;
+    }
+}
+
+async fn ring(alarm: &mut Option<Pin<Box<Sleep>>>) {
+    if let Some(alarm) = alarm {
+        alarm.as_mut().await;
+    }
+}
+
+/// A secret for a client that brings none. Without randomness there are no secrets: the process
+/// ends rather than hand out one that can be guessed.
+fn fresh_token() -> Token {
+    let mut bytes = [0; 32];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        panic!("the system gives no random bytes: {error}");
+    }
+    Token::from_bytes(bytes)
+}

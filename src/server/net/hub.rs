@@ -1,0 +1,279 @@
+//! Starts the threads, runs the hub, and ends it all.
+
+use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use jiff::tz::TimeZone;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{
+    Clock, accept,
+    listener::{self, BindError},
+    storage::{self, Appender, Pages},
+    worker::{self, Delivery},
+};
+use crate::{
+    protocol::{Epoch, RoomName},
+    server::{
+        config::Config,
+        engine::{
+            event::{Effect, Event},
+            hub::{Hub, Settings},
+            view::Views,
+        },
+        log::Recorder,
+        store::{Extent, MemoryStore, Store},
+    },
+    text::Line,
+};
+
+/// Requests (of one connection each) that may wait for the hub; then connections wait.
+const EVENTS_MAX: usize = 1024;
+/// Requests that the hub takes in one turn.
+const EVENTS_A_TURN_MAX: usize = 512;
+/// How long the store may take to finish when the server stops.
+const DRAIN_WITHIN: Duration = Duration::from_millis(1_500);
+/// How long stopping may take in all.
+const STOP_WITHIN: Duration = Duration::from_millis(4_800);
+
+/// A server that listens, but serves nobody yet.
+#[derive(Debug)]
+pub struct Bound {
+    config: Config,
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+/// Why a server could not start, or ended other than by being told to.
+#[derive(Debug)]
+pub enum RunError {
+    /// The system refused what every server needs: a thread, a poll, random bytes.
+    System(io::Error),
+    /// The store failed: what was in flight may or may not have been stored.
+    Store,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(error) => write!(out, "The system refused what a server needs: {error}"),
+            Self::Store => out.write_str(
+                "Messages can't be stored any more; the server stopped rather than lose them",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// Takes the port, so that clients can connect from now on; they are served by [`Bound::run`].
+pub fn bind(config: Config) -> Result<Bound, BindError> {
+    let (listener, address) = listener::listen(config.bind, config.port)?;
+    Ok(Bound {
+        config,
+        listener,
+        address,
+    })
+}
+
+impl Bound {
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves, on this thread and others of its own, until `shutdown` is ready; then tells
+    /// everyone, delivers what was accepted, and returns within 5 seconds whatever clients do.
+    pub fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let outcome = runtime.block_on(serve(self, shutdown));
+        // The tasks left (the accept loop) have nothing to finish.
+        runtime.shutdown_background();
+        outcome
+    }
+}
+
+async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    let Bound {
+        config, listener, ..
+    } = bound;
+    let clock = Clock::start();
+    let names: Vec<RoomName> = config.rooms.iter().map(|room| room.name.clone()).collect();
+    let store = MemoryStore::new(fresh_epoch()?, &names, config.memory);
+    let (epoch, extents) = (store.epoch(), store.extents());
+    let (appender, pages) = storage::start(Box::new(store))?;
+    let (events, requests) = mpsc::channel(EVENTS_MAX);
+    let fleet = Fleet::start(&config, clock, &extents, &events, &pages)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let accepting = tokio::spawn(accept::run(listener, fleet.accepting, config.clients_max));
+    let settings = Settings {
+        clients_max: config.clients_max,
+        rooms: config.rooms,
+        server: Line::inert(concat!("chat-tui ", env!("CARGO_PKG_VERSION"))),
+        record_texts: config.log_text,
+    };
+    let driver = Driver {
+        hub: Hub::new(settings, epoch, &extents, clock.now()),
+        clock,
+        appender,
+        workers: fleet.deliveries,
+        recorder: config.recorder,
+    };
+    let (outcome, deadline) = driver.run(requests, shutdown).await;
+    accepting.abort();
+    for ended in fleet.ended {
+        // Told by the sender being dropped. One that takes too long is left behind.
+        let _ = timeout_at(deadline, ended).await;
+    }
+    outcome
+}
+
+fn fresh_epoch() -> Result<Epoch, RunError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(Epoch::from_bytes(bytes))
+}
+
+/// The ways to the workers.
+struct Fleet {
+    deliveries: Vec<mpsc::Sender<Vec<Delivery>>>,
+    accepting: Vec<mpsc::Sender<accept::Accepted>>,
+    ended: Vec<oneshot::Receiver<()>>,
+}
+
+impl Fleet {
+    fn start(
+        config: &Config,
+        clock: Clock,
+        extents: &[Extent],
+        events: &mpsc::Sender<Event>,
+        pages: &Pages,
+    ) -> io::Result<Self> {
+        let mut fleet = Self {
+            deliveries: Vec::new(),
+            accepting: Vec::new(),
+            ended: Vec::new(),
+        };
+        for number in 0..config.workers.get() {
+            let (delivery, deliveries) = mpsc::channel(worker::DELIVERIES_MAX);
+            let (accept, accepted) = mpsc::channel(worker::ACCEPTED_MAX);
+            let (ended, end) = oneshot::channel();
+            let rooms = config.rooms.iter().zip(extents);
+            let rooms = rooms.map(|(room, extent)| (room.name.clone(), extent.head));
+            worker::start(
+                number,
+                worker::Start {
+                    views: Views::new(rooms, config.views),
+                    clock,
+                    zone: TimeZone::system(),
+                    events: events.clone(),
+                    pages: pages.clone(),
+                    deliveries,
+                    accepted,
+                    ended,
+                },
+            )?;
+            fleet.deliveries.push(delivery);
+            fleet.accepting.push(accept);
+            fleet.ended.push(end);
+        }
+        Ok(fleet)
+    }
+}
+
+/// Runs the hub: events in, effects carried out.
+struct Driver {
+    hub: Hub,
+    clock: Clock,
+    appender: Appender,
+    workers: Vec<mpsc::Sender<Vec<Delivery>>>,
+    recorder: Recorder,
+}
+
+impl Driver {
+    /// Until it has stopped; says also until when the workers may take to end.
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Event>,
+        shutdown: impl Future<Output = ()>,
+    ) -> (Result<(), RunError>, Instant) {
+        let mut shutdown = pin!(shutdown);
+        let mut stopping = None;
+        let mut events = Vec::with_capacity(EVENTS_A_TURN_MAX);
+        let mut effects = Vec::new();
+        let finished = loop {
+            let drained = stopping.map_or_else(Instant::now, |since: Instant| since + DRAIN_WITHIN);
+            tokio::select! {
+                outcome = self.appender.outcome() => {
+                    self.hub.handle(self.clock.now(), Event::Committed(outcome));
+                }
+                _ = requests.recv_many(&mut events, EVENTS_A_TURN_MAX), if self.hub.has_room() => {
+                    let now = self.clock.now();
+                    for event in events.drain(..) {
+                        self.hub.handle(now, event);
+                    }
+                }
+                () = &mut shutdown, if stopping.is_none() => {
+                    stopping = Some(Instant::now());
+                    self.hub.handle(self.clock.now(), Event::Stop);
+                }
+                () = sleep_until(drained), if stopping.is_some() => break Some(false),
+            }
+            self.hub.finish_turn(self.clock.now(), &mut effects);
+            let finished = self.carry_out(&mut effects).await;
+            if finished.is_some() {
+                break finished;
+            }
+        };
+        let since = stopping.unwrap_or_else(Instant::now);
+        for worker in &self.workers {
+            let _ = timeout_at(since + STOP_WITHIN, worker.send(vec![Delivery::Stop])).await;
+        }
+        let outcome = match finished {
+            Some(true) => Err(RunError::Store),
+            Some(false) | None => Ok(()),
+        };
+        (outcome, since + STOP_WITHIN)
+    }
+
+    /// Says whether the hub has finished, and then whether because the store failed.
+    async fn carry_out(&mut self, effects: &mut Vec<Effect>) -> Option<bool> {
+        let mut finished = None;
+        let mut deliveries: Vec<Vec<Delivery>> = self.workers.iter().map(|_| Vec::new()).collect();
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Order { connection, order } => {
+                    deliveries[connection.worker()].push(Delivery::Order { connection, order });
+                }
+                Effect::Publish(publication) => {
+                    for delivery in &mut deliveries {
+                        delivery.push(Delivery::Publish(Arc::clone(&publication)));
+                    }
+                }
+                // If the store is gone, its outcome says so.
+                Effect::Append(batch) => {
+                    self.appender.append(batch).await;
+                }
+                Effect::Record(record) => self.recorder.record(*record),
+                Effect::Finished { failed } => finished = Some(failed),
+            }
+        }
+        for (worker, delivery) in self.workers.iter().zip(deliveries) {
+            if !delivery.is_empty() {
+                // Only a worker that broke down takes no more; its clients come back elsewhere.
+                let _ = worker.send(delivery).await;
+            }
+        }
+        finished
+    }
+}

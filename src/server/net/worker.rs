@@ -1,0 +1,208 @@
+//! One thread that serves its share of the connections.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use jiff::tz::TimeZone;
+use tokio::{
+    sync::{Notify, Semaphore, mpsc, oneshot},
+    task::{LocalSet, yield_now},
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+use super::{Clock, accept::Accepted, connection::Connection, storage::Pages};
+use crate::server::engine::{
+    ConnectionId,
+    endpoint::CLOSE_WITHIN,
+    event::{Event, Order, Publication},
+    view::Views,
+};
+
+/// Turns of the hub that may wait for a worker; then the hub waits.
+pub(super) const DELIVERIES_MAX: usize = 64;
+/// Connections that may wait for a worker; then no more are accepted.
+pub(super) const ACCEPTED_MAX: usize = 256;
+/// Pages from the store that the slow readers of one worker hold at one time.
+const PAGES_AT_ONCE: usize = 8;
+/// So many connections are written to before others get to read.
+const WRITES_IN_A_ROW: usize = 128;
+/// How often the heartbeats are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How long the connections may take to end when the server stops.
+const STOP_WITHIN: Duration = CLOSE_WITHIN.saturating_add(Duration::from_millis(500));
+
+/// What a turn of the hub means for a worker: to be carried out in order.
+#[derive(Debug)]
+pub(super) enum Delivery {
+    Publish(Arc<Publication>),
+    Order {
+        connection: ConnectionId,
+        order: Order,
+    },
+    /// Nothing follows.
+    Stop,
+}
+
+/// What a worker is given at its start.
+pub(super) struct Start {
+    pub(super) views: Views,
+    pub(super) clock: Clock,
+    pub(super) zone: TimeZone,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) pages: Pages,
+    pub(super) deliveries: mpsc::Receiver<Vec<Delivery>>,
+    pub(super) accepted: mpsc::Receiver<Accepted>,
+    /// Told by being dropped: the worker has ended.
+    pub(super) ended: oneshot::Sender<()>,
+}
+
+/// What the tasks of one worker share.
+pub(super) struct Worker {
+    pub(super) clock: Clock,
+    pub(super) views: RefCell<Views>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) pages: Pages,
+    pub(super) pages_at_once: Semaphore,
+    zone: TimeZone,
+    connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
+    stopping: Cell<bool>,
+    /// Told when the last connection is gone.
+    empty: Notify,
+}
+
+/// Starts a worker's thread.
+pub(super) fn start(number: usize, start: Start) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(move || LocalSet::new().block_on(&runtime, run(start)))?;
+    Ok(())
+}
+
+async fn run(start: Start) {
+    let worker = Rc::new(Worker {
+        clock: start.clock,
+        views: RefCell::new(start.views),
+        events: start.events,
+        pages: start.pages,
+        pages_at_once: Semaphore::new(PAGES_AT_ONCE),
+        zone: start.zone,
+        connections: RefCell::default(),
+        stopping: Cell::new(false),
+        empty: Notify::new(),
+    });
+    let accepting = tokio::task::spawn_local(Rc::clone(&worker).accept(start.accepted));
+    let ticking = tokio::task::spawn_local(Rc::clone(&worker).tick());
+    worker.deliver(start.deliveries).await;
+    accepting.abort();
+    ticking.abort();
+    let _ = timeout(STOP_WITHIN, worker.until_empty()).await;
+    drop(start.ended);
+}
+
+impl Worker {
+    async fn accept(self: Rc<Self>, mut accepted: mpsc::Receiver<Accepted>) {
+        while let Some(accepted) = accepted.recv().await {
+            let id = accepted.id;
+            // A stream that the runtime won't take is dropped: its client sees it close.
+            if let Ok(connection) = Connection::new(accepted, self.clock.now()) {
+                let connection = Rc::new(connection);
+                let known = Rc::clone(&connection);
+                self.connections.borrow_mut().insert(id, known);
+                tokio::task::spawn_local(connection.run(Rc::clone(&self)));
+            }
+        }
+    }
+
+    /// A connection has ended.
+    pub(super) fn forget(&self, id: ConnectionId) {
+        let mut connections = self.connections.borrow_mut();
+        connections.remove(&id);
+        if connections.is_empty() {
+            self.empty.notify_one();
+        }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Carries out what the hub says, until it says no more.
+    async fn deliver(&self, mut deliveries: mpsc::Receiver<Vec<Delivery>>) {
+        let mut turns = Vec::new();
+        let mut touched = Vec::new();
+        while deliveries.recv_many(&mut turns, DELIVERIES_MAX).await > 0 {
+            let mut all = false;
+            for delivery in turns.drain(..).flatten() {
+                match delivery {
+                    Delivery::Publish(publication) => {
+                        self.views.borrow_mut().publish(&publication);
+                        all = true;
+                    }
+                    Delivery::Order { connection, order } => {
+                        touched.extend(self.apply(connection, order));
+                    }
+                    Delivery::Stop => self.stopping.set(true),
+                }
+            }
+            if all || self.is_stopping() {
+                // Everybody is in every room. (With rooms for some, this becomes the readers of
+                // the rooms that have news.)
+                touched.clear();
+                touched.extend(self.connections.borrow().values().cloned());
+            }
+            self.write_to(&touched).await;
+            touched.clear();
+            if self.is_stopping() {
+                return;
+            }
+        }
+    }
+
+    fn apply(&self, id: ConnectionId, order: Order) -> Option<Rc<Connection>> {
+        let connection = self.connections.borrow().get(&id).cloned()?;
+        let mut endpoint = connection.endpoint.borrow_mut();
+        endpoint.apply(self.clock.now(), &self.views.borrow(), order, &self.zone);
+        drop(endpoint);
+        Some(connection)
+    }
+
+    async fn write_to(&self, connections: &[Rc<Connection>]) {
+        for some in connections.chunks(WRITES_IN_A_ROW) {
+            let now = self.clock.now();
+            for connection in some {
+                connection.flush_or_wake(self, now);
+            }
+            yield_now().await;
+        }
+    }
+
+    async fn tick(self: Rc<Self>) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
+            let now = self.clock.now();
+            for connection in &connections {
+                connection.tick(now);
+            }
+            self.write_to(&connections).await;
+        }
+    }
+
+    async fn until_empty(&self) {
+        while !self.connections.borrow().is_empty() {
+            self.empty.notified().await;
+        }
+    }
+}
