@@ -104,7 +104,7 @@ pub enum Event {
         time: Timestamp,
     },
     /// The nickname was refused: taken, or not a possible one. On a join the session waits for
-    /// [`Command::Nick`]; when online the old one stays in force.
+    /// [`Command::Nick`], and [`Link::Stopped`] follows; when online the old one stays in force.
     NicknameRefused {
         /// The one refused.
         nickname: Nickname,

@@ -173,16 +173,14 @@ impl Session {
     }
 
     fn nickname_refused(&mut self, now: Now, why: Line) {
-        let nickname = self.nickname.clone();
-        let leaving = self.is_leaving();
-        self.stop(now, why.clone(), true);
-        if !leaving {
+        if !self.is_leaving() {
             self.events.push_back(Event::NicknameRefused {
-                nickname,
-                why,
+                nickname: self.nickname.clone(),
+                why: why.clone(),
                 waiting: true,
             });
         }
+        self.stop(now, why, true);
     }
 
     fn join_refused(&mut self, now: Now, error: ErrorFrame) {

@@ -76,15 +76,13 @@ pub struct Config {
     pub seed: u64,
 }
 
-impl Config {
-    /// Host and port as people write them: `localhost:10500`, `[::1]:10500`.
-    pub fn server(&self) -> String {
-        let host = self.host.trim_matches(['[', ']']);
-        if host.contains(':') {
-            format!("[{host}]:{}", self.port)
-        } else {
-            format!("{host}:{}", self.port)
-        }
+/// Host and port as people write them: `localhost:10500`, `[::1]:10500`.
+pub fn server_label(host: &str, port: u16) -> String {
+    let host = host.trim_matches(['[', ']']);
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
     }
 }
 
@@ -130,7 +128,7 @@ impl Session {
     pub fn new(config: Config, now: Now) -> Self {
         let mut session = Self {
             nickname: config.nickname.clone(),
-            server: config.server(),
+            server: server_label(&config.host, config.port),
             kind: Kind::Unknown,
             phase: Phase::Stopped {
                 for_nickname: false,

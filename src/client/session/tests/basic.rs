@@ -187,8 +187,8 @@ fn a_basic_server_refuses_a_nickname_in_its_own_words() {
         run.say_bytes(br#"{"type": "error", "message": "Nickname already in use"}"#);
         run.close(&Closed::Eof);
         run.told(&[
-            "stopped: Nickname already in use",
             "carol refused (Nickname already in use), waiting: true",
+            "stopped: Nickname already in use",
         ]);
     }
 }

@@ -53,13 +53,13 @@ fn what_keeps_us_out_is_said_in_words() {
     check(
         error(ErrorCode::NicknameInUse, "Nickname already in use"),
         &[
-            "stopped: Nickname already in use",
             "carol refused (Nickname already in use), waiting: true",
+            "stopped: Nickname already in use",
         ],
     );
     check(
         error(ErrorCode::BadNickname, "Too odd"),
-        &["stopped: Too odd", "carol refused (Too odd), waiting: true"],
+        &["carol refused (Too odd), waiting: true", "stopped: Too odd"],
     );
     check(
         error(ErrorCode::UnsupportedProtocol, "No"),
@@ -194,13 +194,7 @@ fn a_connection_that_fails_is_explained() {
 
 #[test]
 fn addresses_are_written_as_people_do() {
-    let check = |host: &str, server: &str| {
-        let config = Config {
-            host: host.to_owned(),
-            ..Run::new().session.config
-        };
-        assert_eq!(config.server(), server);
-    };
+    let check = |host, label: &str| assert_eq!(server_label(host, 10500), label);
     check("localhost", "localhost:10500");
     check("::1", "[::1]:10500");
     check("[::1]", "[::1]:10500");
