@@ -6,6 +6,8 @@
 //! so that the server's own bounds apply; the connection itself is kept up meanwhile.
 
 mod dial;
+#[cfg(test)]
+mod tests;
 
 use std::{future::Future, io, pin::Pin, time::Duration};
 

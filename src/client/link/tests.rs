@@ -1,0 +1,272 @@
+//! The link against real sockets and a server that says what a test wants.
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    net::{
+        TcpListener,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+use super::*;
+use crate::{
+    client::event::{Delivery, Link as State},
+    protocol::{
+        ClientFrame, Epoch, RoomName, ServerFrame,
+        frame::{Join, Limits, Message, RoomStart, Welcome},
+        wire::{encode_server, parse_client},
+    },
+    text::{Body, Line},
+};
+
+/// The far end of one connection.
+struct Far {
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    out: OwnedWriteHalf,
+}
+
+impl Far {
+    async fn accept(listener: &TcpListener) -> Self {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (read, out) = stream.into_split();
+        Self {
+            lines: BufReader::new(read).lines(),
+            out,
+        }
+    }
+
+    async fn hear(&mut self) -> Option<ClientFrame> {
+        let line = self.lines.next_line().await.unwrap()?;
+        Some(parse_client(line.as_bytes()).unwrap())
+    }
+
+    async fn say(&mut self, frame: ServerFrame) {
+        let mut bytes = Vec::new();
+        encode_server(&frame, &mut bytes);
+        self.out.write_all(&bytes).await.unwrap();
+    }
+
+    /// Hears the join and lets in.
+    async fn let_in(&mut self, counter: u64, head: u64) -> Join {
+        let Some(ClientFrame::Join(join)) = self.hear().await else {
+            panic!("not a join");
+        };
+        let token = join.token.unwrap();
+        let last = join.rooms.first().map_or(0, |position| position.seq);
+        let welcome = Welcome {
+            protocol: 1,
+            server: Line::inert("test"),
+            user: token.user(),
+            device: token.device(&join.client_id),
+            token,
+            nickname: join.nickname.clone(),
+            counter,
+            epoch: Epoch::from_bytes([1; 8]),
+            time: Timestamp::UNIX_EPOCH,
+            rooms: vec![RoomStart {
+                room: RoomName::lobby(),
+                topic: None,
+                first: 1,
+                head,
+                next: last + 1,
+                reset: None,
+            }],
+            limits: Limits {
+                frame_bytes: 65_536,
+                text_bytes: 16_384,
+                nickname_graphemes: 32,
+                unanswered_messages: 1000,
+                ping_after_ms: 20_000,
+                gone_after_ms: 45_000,
+            },
+        };
+        self.say(ServerFrame::Welcome(welcome)).await;
+        join
+    }
+
+    /// Hears a message and echoes it as number `seq`.
+    async fn echo(&mut self, join: &Join, seq: u64) -> String {
+        let Some(ClientFrame::Message(submission)) = self.hear().await else {
+            panic!("not a message");
+        };
+        let body = submission.body.unwrap();
+        let text = body.as_str().to_owned();
+        self.say(ServerFrame::Message(Message {
+            room: submission.room,
+            seq,
+            id: submission.id.unwrap(),
+            user: join.token.unwrap().user(),
+            nickname: join.nickname.clone(),
+            time: Timestamp::UNIX_EPOCH,
+            body,
+        }))
+        .await;
+        text
+    }
+}
+
+fn start(host: &str, port: u16) -> Handle {
+    spawn(LinkConfig {
+        host: host.to_owned(),
+        port,
+        nickname: Nickname::parse("carol").unwrap(),
+        client_id: ClientId::parse("3").unwrap(),
+        last: None,
+    })
+    .unwrap()
+}
+
+impl Handle {
+    /// Waits for an event that is meant.
+    async fn until(&mut self, meant: impl Fn(&Event) -> bool) -> Event {
+        loop {
+            let event = self.events.recv().await.expect("the session goes on");
+            if meant(&event) {
+                return event;
+            }
+        }
+    }
+
+    async fn send(&self, text: &str) {
+        let command = Command::Send {
+            room: RoomName::lobby(),
+            body: Body::parse(text).unwrap(),
+        };
+        self.commands.send(command).await.unwrap();
+    }
+}
+
+fn sent(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Outbox {
+            delivery: Delivery::Sent { .. },
+            ..
+        }
+    )
+}
+
+#[tokio::test]
+async fn a_conversation_survives_its_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut session = start("127.0.0.1", port);
+
+    let mut far = Far::accept(&listener).await;
+    let join = far.let_in(0, 0).await;
+    session.send("one").await;
+    assert_eq!(far.echo(&join, 1).await, "one");
+    session.until(sent).await;
+
+    session.send("two").await;
+    assert!(matches!(far.hear().await, Some(ClientFrame::Message(_))));
+    drop(far);
+    let waiting = |event: &Event| matches!(event, Event::Link(State::Waiting { .. }));
+    session.until(waiting).await;
+    session.commands.send(Command::RetryNow).await.unwrap();
+
+    let mut far = Far::accept(&listener).await;
+    let again = far.let_in(1, 1).await;
+    assert_eq!(again.token, join.token);
+    assert_eq!(again.next, Some(2));
+    assert_eq!(again.rooms[0].seq, 1);
+    assert_eq!(far.echo(&again, 2).await, "two");
+    session.until(sent).await;
+
+    session.commands.send(Command::Leave).await.unwrap();
+    assert_eq!(far.hear().await, Some(ClientFrame::Disconnect));
+    drop(far);
+    let Event::Ended(summary) = session.until(|e| matches!(e, Event::Ended(_))).await else {
+        unreachable!()
+    };
+    assert_eq!((summary.messages_sent, summary.unsent), (2, 0));
+    assert!(session.events.recv().await.is_none(), "nothing follows");
+}
+
+#[tokio::test]
+async fn a_name_with_two_addresses_reaches_whoever_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut session = start("localhost", port);
+    let mut far = Far::accept(&listener).await;
+    far.let_in(0, 0).await;
+    session
+        .until(|event| matches!(event, Event::Link(State::Online)))
+        .await;
+}
+
+#[tokio::test]
+async fn nobody_listening_is_said_in_words() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let mut session = start("127.0.0.1", port);
+    let event = session
+        .until(|event| matches!(event, Event::Link(State::Waiting { .. })))
+        .await;
+    let Event::Link(State::Waiting { why, .. }) = event else {
+        unreachable!()
+    };
+    assert_eq!(
+        why.as_str(),
+        format!("Nothing is listening on 127.0.0.1:{port}")
+    );
+}
+
+#[tokio::test]
+async fn messages_that_nobody_takes_wait_in_the_socket_and_the_user_can_still_leave() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut session = start("127.0.0.1", port);
+    let mut far = Far::accept(&listener).await;
+    let join = far.let_in(0, 0).await;
+    let token = Token::from_bytes([9; 32]);
+    let count = 20 * EVENTS_MAX as u64;
+    let talker = tokio::spawn(async move {
+        let mut bytes = Vec::new();
+        for seq in 1..=count {
+            let message = ServerFrame::Message(Message {
+                room: RoomName::lobby(),
+                seq,
+                id: crate::protocol::MessageId {
+                    device: token.device(&join.client_id),
+                    counter: seq,
+                },
+                user: token.user(),
+                nickname: Nickname::parse("alice").unwrap(),
+                time: Timestamp::UNIX_EPOCH,
+                body: Body::inert("x"),
+            });
+            encode_server(&message, &mut bytes);
+        }
+        far.out.write_all(&bytes).await.unwrap();
+        far
+    });
+    // Every one of them arrives, in order, however far the channel is behind.
+    for due in 1..=count {
+        let event = session.until(|e| matches!(e, Event::Message(_))).await;
+        let Event::Message(message) = event else {
+            unreachable!()
+        };
+        assert_eq!(message.seq, Some(due));
+    }
+    let far = talker.await.unwrap();
+    drop(session.commands);
+    while let Some(event) = session.events.recv().await {
+        if let Event::Ended(summary) = event {
+            assert_eq!(summary.messages_received, count);
+            drop(far);
+            return;
+        }
+    }
+    panic!("no farewell");
+}
+
+#[test]
+fn a_sleep_is_seen_by_the_clock_on_the_wall() {
+    let mut clocks = Clocks::new();
+    assert!(!clocks.slept());
+    clocks.compared.1 -= jiff::SignedDuration::from_secs(60);
+    assert!(clocks.slept());
+    assert!(!clocks.slept(), "told once");
+}
