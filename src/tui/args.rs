@@ -4,9 +4,12 @@ use std::io::Write;
 
 use clap::{Parser, ValueEnum};
 
-use crate::protocol::{
-    ClientId, Nickname,
-    limits::{LAST_MESSAGES_MAX, NICKNAME_GRAPHEMES_MAX},
+use crate::{
+    client::session::server_label,
+    protocol::{
+        ClientId, Nickname,
+        limits::{LAST_MESSAGES_MAX, NICKNAME_GRAPHEMES_MAX},
+    },
 };
 
 const EXAMPLES: &str = "\
@@ -78,8 +81,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LAST_MESSAGES_MAX))]
     pub history: u64,
 
-    /// In line mode: seconds that sending may take, from the start to the end, before giving up.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// In line mode: how long to try to get in, and how long to wait at the end of the input until
+    /// something more of what was sent arrives.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
 
     /// The terminal's background; auto asks the terminal.
@@ -95,6 +99,11 @@ pub struct Args {
 const EXAMPLE: &str = "chat-tui localhost 10500 carol 3";
 
 impl Args {
+    /// The server as people write it: `localhost:10500`, `[::1]:10500`.
+    pub fn server(&self) -> String {
+        server_label(&self.host, self.port)
+    }
+
     /// Reads this process's arguments. Prints help or version, or what is wrong and an example of
     /// what is right, and ends the process (status 2) if there is nothing to go on with.
     pub fn from_command_line() -> Self {

@@ -1,1 +1,100 @@
-fn main() {}
+//! `chat-tui`: joins a chat, and hosts one if asked to.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+    time::Instant,
+};
+
+use chat_tui::{
+    client::link::{self, Handle, LinkConfig},
+    tui::{
+        Startup,
+        args::Args,
+        farewell, line_mode,
+        serve::{self, HostControl},
+        shell,
+    },
+};
+
+/// Something failed that no other number tells.
+const EXIT_FAILURE: u8 = 1;
+/// Wrong arguments, or nothing to be hosted with them.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    #[cfg(feature = "server")]
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == serve::SERVER_ARGUMENT)
+    {
+        let name = std::iter::once("chat-server".into());
+        return chat_tui::server::main_with(name.chain(std::env::args_os().skip(2)));
+    }
+    let args = Args::from_command_line();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
+    };
+    let code = runtime.block_on(run(args));
+    // A name being looked up, or a line being waited for, must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(args: Args) -> ExitCode {
+    let host = if args.serve {
+        match serve::start(&args.host, args.port).await {
+            Ok(host) => host,
+            Err(error) => return fail(&error.to_string(), EXIT_USAGE),
+        }
+    } else {
+        None
+    };
+    let lines = args.plain || !io::stdout().is_terminal() || !io::stdin().is_terminal();
+    let session = link::spawn(LinkConfig {
+        host: args.host.clone(),
+        port: args.port,
+        nickname: args.nickname.clone(),
+        client_id: args.client_id.clone(),
+        last: lines.then_some(args.history),
+    });
+    let session = match session {
+        Ok(session) => session,
+        Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
+    };
+    if lines {
+        return line_mode::run(&args, session, host).await;
+    }
+    full_screen(args, session, host).await
+}
+
+async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> ExitCode {
+    let began = Instant::now();
+    let startup = Startup {
+        host_label: args.server(),
+        nickname: args.nickname,
+        theme: args.theme,
+        no_color: args.no_color || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()),
+        host,
+        commands: session.commands,
+        events: session.events,
+    };
+    match shell::run(startup).await {
+        Ok(summary) => {
+            // Somebody who closed the terminal reads no farewell.
+            let _ = io::stdout().write_all(farewell::text(&summary, began.elapsed()).as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&format!("{error:#}"), EXIT_FAILURE),
+    }
+}
+
+fn fail(why: &str, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "chat-tui: {why}");
+    ExitCode::from(code)
+}

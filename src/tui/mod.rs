@@ -1,7 +1,8 @@
-//! The program that people start: [`args`], and then the full screen or the line mode.
+//! The program that people start: [`args`], and then the full screen or [`line_mode`].
 //!
 //! - [`startup`]: what the screen is started with.
 //! - [`serve`]: a server, for the host.
+//! - [`farewell`]: what is said at the end.
 //! - [`key`], [`keymap`], [`commands`] (pure): what a user can do, each in one table.
 //! - [`input`] (pure): the editor of the input box.
 //! - [`app`] (pure): the screen's state and how it changes.
@@ -11,9 +12,11 @@
 pub mod app;
 pub mod args;
 pub mod commands;
+pub mod farewell;
 pub mod input;
 pub mod key;
 pub mod keymap;
+pub mod line_mode;
 pub mod serve;
 pub mod shell;
 pub mod startup;

@@ -1,0 +1,96 @@
+//! What is said on the normal screen when all is over.
+
+use std::time::Duration;
+
+use crate::client::event::Summary;
+
+/// The summary of a run, each line ended.
+pub fn text(summary: &Summary, duration: Duration) -> String {
+    let count = |messages, characters| {
+        format!(
+            "{} ({})",
+            plural(messages, "message"),
+            plural(characters, "character")
+        )
+    };
+    let mut text = format!(
+        "Chatted for {}: sent {}, received {}.\n",
+        span(duration),
+        count(summary.messages_sent, summary.characters_sent),
+        count(summary.messages_received, summary.characters_received)
+    );
+    if summary.unsent > 0 {
+        text += &undelivered(summary.unsent);
+    }
+    text
+}
+
+/// That messages are lost to the others, as a line.
+pub fn undelivered(count: u64) -> String {
+    let verb = if count == 1 { "was" } else { "were" };
+    format!("{} {verb} not delivered.\n", plural(count, "message"))
+}
+
+fn plural(count: u64, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+/// The two largest units that matter.
+fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    let seconds = seconds % 60;
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {seconds} s"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        (_, _, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_one_and_two_are_two() {
+        let check = |figures: [u64; 5], seconds, expected: &str| {
+            let summary = Summary {
+                messages_sent: figures[0],
+                characters_sent: figures[1],
+                messages_received: figures[2],
+                characters_received: figures[3],
+                unsent: figures[4],
+            };
+            assert_eq!(text(&summary, Duration::from_secs(seconds)), expected);
+        };
+        check(
+            [0, 0, 0, 0, 0],
+            0,
+            "Chatted for 0 s: sent no messages (no characters), received no messages (no \
+             characters).\n",
+        );
+        check(
+            [1, 1, 2, 10, 0],
+            75,
+            "Chatted for 1 min 15 s: sent 1 message (1 character), received 2 messages (10 \
+             characters).\n",
+        );
+        check(
+            [2, 9, 1, 5, 1],
+            2 * 3600 + 61,
+            "Chatted for 2 h 1 min: sent 2 messages (9 characters), received 1 message (5 \
+             characters).\n1 message was not delivered.\n",
+        );
+        check(
+            [2, 9, 0, 0, 2],
+            90_000,
+            "Chatted for 1 d 1 h: sent 2 messages (9 characters), received no messages (no \
+             characters).\n2 messages were not delivered.\n",
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! The client without a screen: each line of the input is sent, each message that arrives becomes
+//! a line of the output. For pipes, scripts and screen readers; no escape sequence is written.
+//!
+//! - Output: `09:42 alice: text`, further lines of a message indented by six spaces, a line
+//!   `-- 2026-11-22 --` where the day changes. One's own messages are not repeated; what was said
+//!   before one came is printed only as far as `--history` asks for.
+//! - Status goes to standard error. In a script only trouble is worth a word there.
+//! - Input from a terminal knows the commands (`/help`) and `q!`. Any other is literal text, unless
+//!   `--commands` is given. Empty lines are skipped; a line longer than a message can be is
+//!   refused, and counts as not delivered.
+//! - At the end of the input it waits until the server has acknowledged everything, and leaves; or,
+//!   with `--follow`, stays to read. Closing the output ends it, quietly.
+//! - It gives up when it is not let in within `--timeout` seconds, or when for so long nothing more
+//!   of what it sent arrives; never while somebody sits at a terminal.
+//! - A server that `--serve` started ends with it when nobody else is in, and goes on otherwise.
+
+mod cutter;
+mod model;
+mod signals;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::{self, IsTerminal, Read, Write},
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
+
+use jiff::tz::TimeZone;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use self::{
+    cutter::Cutter,
+    model::{Manner, Model},
+    signals::Signals,
+};
+use super::{args::Args, farewell, serve::HostControl};
+use crate::client::link::Handle;
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 8 * 1024;
+/// Chunks and lines that may wait between a thread and the loop.
+const QUEUE_MAX: usize = 16;
+
+/// Runs until the input is delivered, the user leaves, or there is no hope. The session must have
+/// been started with `args.history` messages to ask for.
+pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> ExitCode {
+    let interactive = io::stdin().is_terminal();
+    let manner = Manner {
+        interactive,
+        commands: interactive || args.commands,
+        follow: args.follow,
+    };
+    let mut model = Model::new(manner, TimeZone::system());
+    let began = Instant::now();
+    let limit = Duration::from_secs(args.timeout);
+    let end = converse(&mut model, session, limit).await;
+
+    if let Some(summary) = model.ended.filter(|_| model.is_chatty()) {
+        complain(&farewell::text(&summary, began.elapsed()));
+    } else if model.undelivered() > 0 {
+        complain(&farewell::undelivered(model.undelivered()));
+    }
+    if let Some(host) = host {
+        if model.others() > 0 {
+            let how = host.stop_command();
+            host.go_on();
+            complain(&format!("The server goes on; stop it with: {how}\n"));
+        } else {
+            host.stop().await;
+        }
+    }
+    match end {
+        Ok(End::Left) => ExitCode::from(model.outcome() as u8),
+        // As shells count it: 128 and the number of the signal.
+        Ok(End::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            complain(&format!("{error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum End {
+    /// In order.
+    Left,
+    /// By a second signal: somebody could not wait.
+    Interrupted,
+}
+
+async fn converse(model: &mut Model, mut session: Handle, limit: Duration) -> io::Result<End> {
+    let mut signals = Signals::new()?;
+    let mut signalled = false;
+    let mut cutter = Cutter::default();
+    let mut input = Some(read_input());
+    let (output, writer) = write_output();
+    let mut progress = model.progress();
+    let mut give_up = Instant::now() + limit;
+    while model.ended.is_none() {
+        for line in model.status.drain(..) {
+            complain(&line);
+        }
+        if model.progress() != progress {
+            progress = model.progress();
+            give_up = Instant::now() + limit;
+        }
+        let takes_input = model.takes_input();
+        tokio::select! {
+            event = session.events.recv(), if model.output.is_empty() => match event {
+                Some(event) => model.event(event),
+                // Only a session that died says no farewell.
+                None => break,
+            },
+            permit = session.commands.reserve(), if !model.commands.is_empty() => {
+                if let (Ok(permit), Some(command)) = (permit, model.commands.pop_front()) {
+                    permit.send(command);
+                } else {
+                    break;
+                }
+            },
+            permit = output.reserve(), if !model.output.is_empty() => {
+                match (permit, model.output.pop_front()) {
+                    (Ok(permit), Some(text)) => permit.send(text),
+                    _ => model.output_closed(),
+                }
+            },
+            () = output.closed(), if !model.is_output_closed() => model.output_closed(),
+            chunk = next_chunk(input.as_mut()), if takes_input => match chunk {
+                Some(Ok(chunk)) => {
+                    for line in cutter.feed(&chunk) {
+                        model.line(line);
+                    }
+                }
+                end => {
+                    input = None;
+                    if let Some(line) = cutter.end() {
+                        model.line(line);
+                    }
+                    let error = end.and_then(Result::err).map(|error| error.to_string());
+                    model.input_ended(error.as_deref());
+                }
+            },
+            () = signals.next() => {
+                if std::mem::replace(&mut signalled, true) {
+                    return Ok(End::Interrupted);
+                }
+                model.leave();
+            },
+            () = sleep_until(give_up), if progress.is_some() => model.out_of_time(),
+        }
+    }
+    for line in model.status.drain(..) {
+        complain(&line);
+    }
+    for text in model.output.drain(..) {
+        // Closed: nobody wants the rest.
+        if output.send(text).await.is_err() {
+            break;
+        }
+    }
+    drop(output);
+    // The thread ends when it has written what it was given.
+    let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+    Ok(End::Left)
+}
+
+async fn next_chunk(
+    input: Option<&mut mpsc::Receiver<io::Result<Vec<u8>>>>,
+) -> Option<io::Result<Vec<u8>>> {
+    match input {
+        Some(input) => input.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Standard input, read by a thread of its own: a read that waits for ever must hold up nothing.
+fn read_input() -> mpsc::Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+    thread::spawn(move || {
+        let mut input = io::stdin().lock();
+        loop {
+            let mut chunk = vec![0; CHUNK_BYTES];
+            let read = match input.read(&mut chunk) {
+                Ok(0) => return,
+                Ok(count) => {
+                    chunk.truncate(count);
+                    Ok(chunk)
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => Err(error),
+            };
+            let over = read.is_err();
+            if sender.blocking_send(read).is_err() || over {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Standard output, written by a thread of its own, flushed whenever nothing more waits. The
+/// thread ends, and with it the channel, when the output is closed from the other side.
+fn write_output() -> (mpsc::Sender<String>, thread::JoinHandle<()>) {
+    let (sender, mut receiver) = mpsc::channel::<String>(QUEUE_MAX);
+    let writer = thread::spawn(move || {
+        let mut output = io::BufWriter::new(io::stdout().lock());
+        while let Some(text) = receiver.blocking_recv() {
+            let mut written = output.write_all(text.as_bytes());
+            if written.is_ok() && receiver.is_empty() {
+                written = output.flush();
+            }
+            if written.is_err() {
+                // What is left in the buffer could only fail again.
+                let _ = output.into_parts();
+                return;
+            }
+        }
+    });
+    (sender, writer)
+}
+
+/// To standard error; if that is closed, nobody wants to know.
+fn complain(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,131 @@
+//! Bytes of the input to lines, however they come.
+
+use crate::protocol::limits::TEXT_BYTES_MAX;
+
+/// One line of the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum InputLine {
+    /// Its text, without the line end.
+    Text {
+        /// The text; what was no UTF-8 is replaced by U+FFFD.
+        text: String,
+        /// Whether something was.
+        damaged: bool,
+    },
+    /// Longer than a message can be: it was not kept.
+    TooLong,
+}
+
+/// Cuts a stream at its line ends. Holds one unfinished line of at most [`TEXT_BYTES_MAX`] bytes.
+#[derive(Debug, Default)]
+pub(super) struct Cutter {
+    line: Vec<u8>,
+    too_long: bool,
+}
+
+impl Cutter {
+    /// Takes bytes; gives the lines that end in them.
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Vec<InputLine> {
+        let mut lines = Vec::new();
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            self.keep(&bytes[..end]);
+            lines.push(self.cut());
+            bytes = &bytes[end + 1..];
+        }
+        self.keep(bytes);
+        lines
+    }
+
+    /// The input ended: its last line, if no line end closed it.
+    pub(super) fn end(&mut self) -> Option<InputLine> {
+        (self.too_long || !self.line.is_empty()).then(|| self.cut())
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        // One byte more than a message, for the `\r` of a `\r\n`.
+        if self.line.len() + bytes.len() > TEXT_BYTES_MAX + 1 {
+            self.too_long = true;
+            self.line = Vec::new();
+        }
+        if !self.too_long {
+            self.line.extend_from_slice(bytes);
+        }
+    }
+
+    fn cut(&mut self) -> InputLine {
+        let mut line = std::mem::take(&mut self.line);
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        if std::mem::take(&mut self.too_long) || line.len() > TEXT_BYTES_MAX {
+            return InputLine::TooLong;
+        }
+        match String::from_utf8(line) {
+            Ok(text) => InputLine::Text {
+                text,
+                damaged: false,
+            },
+            Err(error) => InputLine::Text {
+                text: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                damaged: true,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> InputLine {
+        InputLine::Text {
+            text: text.to_owned(),
+            damaged: false,
+        }
+    }
+
+    /// The same lines come out however the bytes are cut.
+    fn check(bytes: &[u8], expected: &[InputLine]) {
+        for size in [1, 2, 3, 7, bytes.len().max(1)] {
+            let mut cutter = Cutter::default();
+            let mut lines: Vec<_> = bytes
+                .chunks(size)
+                .flat_map(|part| cutter.feed(part))
+                .collect();
+            lines.extend(cutter.end());
+            assert_eq!(lines, expected, "{size} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn lines_are_cut_at_their_ends() {
+        check(b"", &[]);
+        check(b"one\ntwo\n", &[text("one"), text("two")]);
+        check(b"one\r\ntwo", &[text("one"), text("two")]);
+        check(b"\n\nx", &[text(""), text(""), text("x")]);
+        check("gr\u{fc}\u{df}e\n".as_bytes(), &[text("gr\u{fc}\u{df}e")]);
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_marked() {
+        let damaged = InputLine::Text {
+            text: "a\u{fffd}b".to_owned(),
+            damaged: true,
+        };
+        check(b"a\xffb\nc\n", &[damaged, text("c")]);
+    }
+
+    #[test]
+    fn a_line_at_the_limit_is_kept_and_one_past_it_is_not() {
+        let longest = "x".repeat(TEXT_BYTES_MAX);
+        check(
+            format!("{longest}\r\ny\n").as_bytes(),
+            &[text(&longest), text("y")],
+        );
+        check(
+            format!("{longest}x\ny\n").as_bytes(),
+            &[InputLine::TooLong, text("y")],
+        );
+        check(format!("{longest}xxxx").as_bytes(), &[InputLine::TooLong]);
+    }
+}

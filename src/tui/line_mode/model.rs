@@ -1,0 +1,455 @@
+//! What line mode knows and decides. Pure: events and lines in; lines and commands out.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use jiff::{civil::Date, tz::TimeZone};
+
+use super::cutter::InputLine;
+use crate::{
+    client::{
+        Command, Event,
+        event::{Delivery, Entered, Link, LocalId, Received, RoomOpened, Summary},
+    },
+    protocol::{Nickname, RoomName, UserId, limits::TEXT_BYTES_MAX},
+    text::{Body, BodyError, Line},
+    tui::commands::{self, COMMANDS, Run, Typed},
+};
+
+/// Messages on their way at once: no more input is read while there are so many.
+const ON_THE_WAY_MAX: usize = 256;
+
+/// How line mode is to behave.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// Whether somebody types: he is told more, asked for another nickname, and waited for.
+    pub(super) interactive: bool,
+    /// Whether `/` and `q!` mean something.
+    pub(super) commands: bool,
+    /// Whether to stay when the input ends.
+    pub(super) follow: bool,
+}
+
+/// How a run ended; its number is the process's exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Everything that was to be sent was.
+    Good = 0,
+    /// The input could not be read.
+    Broken = 1,
+    /// Something was not delivered.
+    NotDelivered = 3,
+    /// The nickname can't be had.
+    NicknameRefused = 4,
+    /// No server, or none that lets us in.
+    NoServer = 5,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, true or not whatever the others are"
+)]
+pub(super) struct Model {
+    manner: Manner,
+    zone: TimeZone,
+    user: Option<UserId>,
+    /// Who else is in.
+    others: BTreeSet<UserId>,
+    /// Whether we were ever let in.
+    entered: bool,
+    /// Whether a room is open now: from then on its head says what is to be read.
+    open: bool,
+    /// Whether the last word on the link was a complaint.
+    troubled: bool,
+    /// The number up to which there was something to read when we came in, and the last read.
+    head: u64,
+    last: u64,
+    /// Sent, but the session has not named them yet.
+    unnamed: usize,
+    /// Sent, outcome open.
+    on_the_way: BTreeSet<LocalId>,
+    /// Counts what was settled: progress.
+    settled: u64,
+    /// Lines and messages that will never arrive.
+    undelivered: u64,
+    lines_read: u64,
+    input_ended: bool,
+    output_closed: bool,
+    told_of_damage: bool,
+    asked_for_nickname: bool,
+    day: Option<Date>,
+    leaving: bool,
+    failure: Option<Outcome>,
+    /// For standard output.
+    pub(super) output: VecDeque<String>,
+    /// For standard error.
+    pub(super) status: VecDeque<String>,
+    /// For the session.
+    pub(super) commands: VecDeque<Command>,
+    /// Set when the session is over.
+    pub(super) ended: Option<Summary>,
+}
+
+impl Model {
+    pub(super) fn new(manner: Manner, zone: TimeZone) -> Self {
+        Self {
+            manner,
+            zone,
+            user: None,
+            others: BTreeSet::new(),
+            entered: false,
+            open: false,
+            troubled: false,
+            head: 0,
+            last: 0,
+            unnamed: 0,
+            on_the_way: BTreeSet::new(),
+            settled: 0,
+            undelivered: 0,
+            lines_read: 0,
+            input_ended: false,
+            output_closed: false,
+            told_of_damage: false,
+            asked_for_nickname: false,
+            day: None,
+            leaving: false,
+            failure: None,
+            output: VecDeque::new(),
+            status: VecDeque::new(),
+            commands: VecDeque::new(),
+            ended: None,
+        }
+    }
+
+    /// Whether more input can be taken.
+    pub(super) fn takes_input(&self) -> bool {
+        !self.input_ended && !self.leaving && self.waiting_for() < ON_THE_WAY_MAX
+    }
+
+    /// What must change for the time limit to begin anew; `None` while nothing has to happen.
+    pub(super) fn progress(&self) -> Option<(bool, u64)> {
+        let arriving = self.input_ended && (self.waiting_for() > 0 || self.last < self.head);
+        let due = !self.manner.interactive && (!self.entered || arriving);
+        (due && !self.leaving).then_some((self.entered, self.settled))
+    }
+
+    /// Who else is in the room, to decide whether a server goes on.
+    pub(super) fn others(&self) -> usize {
+        self.others.len()
+    }
+
+    /// How it ended.
+    pub(super) fn outcome(&self) -> Outcome {
+        let unsent = self.ended.map_or(0, |summary| summary.unsent);
+        match self.failure {
+            Some(Outcome::NicknameRefused) => Outcome::NicknameRefused,
+            Some(failure) if !self.entered => failure,
+            _ if unsent + self.undelivered > 0 => Outcome::NotDelivered,
+            Some(failure) => failure,
+            None => Outcome::Good,
+        }
+    }
+
+    /// What of this run was not delivered.
+    pub(super) fn undelivered(&self) -> u64 {
+        self.undelivered + self.ended.map_or(0, |summary| summary.unsent)
+    }
+
+    /// Whether somebody wants to hear how things stand.
+    pub(super) fn is_chatty(&self) -> bool {
+        self.manner.interactive || self.manner.follow
+    }
+
+    /// A line of the input.
+    pub(super) fn line(&mut self, line: InputLine) {
+        self.lines_read += 1;
+        let (text, damaged) = match line {
+            InputLine::Text { text, damaged } => (text, damaged),
+            InputLine::TooLong => return self.too_long(),
+        };
+        if damaged && !std::mem::replace(&mut self.told_of_damage, true) {
+            let line = self.lines_read;
+            self.say(&format!(
+                "Line {line} is not UTF-8: what can't be read is replaced"
+            ));
+        }
+        if !self.manner.commands {
+            return self.send(&text);
+        }
+        match commands::read(&text) {
+            Typed::Text(text) => self.send(text),
+            Typed::Nothing => {}
+            Typed::Quit | Typed::Command(Run::Quit, _) => self.leave(),
+            Typed::Command(Run::Help, _) => self.help(),
+            Typed::Command(Run::Nick, name) => self.nick(name),
+            Typed::Unknown(name) => {
+                let name = Line::inert(name);
+                self.say(&format!(
+                    "There is no command /{name}: /help lists them, // begins a text with a slash"
+                ));
+                // A script's line that did nothing is a line that did not arrive.
+                self.undelivered += u64::from(!self.manner.interactive);
+            }
+        }
+    }
+
+    /// The input ended, in order or not.
+    pub(super) fn input_ended(&mut self, error: Option<&str>) {
+        self.input_ended = true;
+        if let Some(error) = error {
+            self.say(&format!("The input can't be read: {error}"));
+            self.failure = Some(Outcome::Broken);
+        }
+        self.leave_if_done();
+    }
+
+    /// Nobody reads the output any more: finish what was begun, and go.
+    pub(super) fn output_closed(&mut self) {
+        self.output_closed = true;
+        self.output.clear();
+        self.input_ended = true;
+        self.leave_if_done();
+    }
+
+    /// Whether nobody reads the output any more.
+    pub(super) fn is_output_closed(&self) -> bool {
+        self.output_closed
+    }
+
+    /// The time limit passed without progress.
+    pub(super) fn out_of_time(&mut self) {
+        if self.entered {
+            self.say("Gave up waiting for what was sent to arrive");
+        } else {
+            self.failure = Some(Outcome::NoServer);
+            self.say("Gave up: no server let us in");
+        }
+        self.leave();
+    }
+
+    /// Says goodbye.
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+        self.commands.push_back(Command::Leave);
+    }
+
+    /// What the session tells.
+    pub(super) fn event(&mut self, event: Event) {
+        match event {
+            Event::Link(link) => self.link(link),
+            Event::Entered(entered) => self.entered(&entered),
+            Event::Room(room) => self.room(&room),
+            Event::Message(message) => self.message(&message),
+            Event::Outbox {
+                local, delivery, ..
+            } => self.delivery(local, delivery),
+            Event::Members { members, .. } => {
+                let users = members.into_iter().map(|member| member.user);
+                self.others = users.filter(|user| Some(*user) != self.user).collect();
+            }
+            Event::Joined { member, .. } => {
+                self.mention(&format!("{} joined", member.nickname));
+                if Some(member.user) != self.user {
+                    self.others.insert(member.user);
+                }
+            }
+            Event::Left { user, nickname, .. } => {
+                self.mention(&format!("{nickname} left"));
+                self.others.remove(&user);
+            }
+            Event::Renamed { was, nickname, .. } => {
+                self.mention(&format!("{was} is now {nickname}"));
+            }
+            Event::NicknameRefused {
+                nickname,
+                why,
+                waiting,
+            } => {
+                self.nickname_refused(&nickname, &why, waiting);
+            }
+            Event::Notice(line) => self.say(line.as_str()),
+            Event::Ended(summary) => self.ended = Some(summary),
+        }
+        self.leave_if_done();
+    }
+
+    fn link(&mut self, link: Link) {
+        // A basic server has nothing to be read before what comes.
+        self.open = matches!(link, Link::Basic);
+        match link {
+            Link::Connecting => {}
+            Link::Online => self.back("Connected"),
+            Link::Basic => self.back(
+                "Connected to an older server: it keeps no history, has no member list, and \
+                 confirms nothing",
+            ),
+            Link::Waiting { why, .. } => {
+                // Said once, however many attempts fail.
+                if !std::mem::replace(&mut self.troubled, true) {
+                    self.say(&format!("{why}; trying again"));
+                }
+            }
+            Link::Stopped { .. } if self.asked_for_nickname => {}
+            Link::Stopped { why } => {
+                self.say(why.as_str());
+                self.failure = Some(Outcome::NoServer);
+                self.leave();
+            }
+        }
+    }
+
+    fn back(&mut self, sentence: &str) {
+        if std::mem::take(&mut self.troubled) || self.is_chatty() {
+            self.say(sentence);
+        }
+    }
+
+    fn entered(&mut self, entered: &Entered) {
+        self.entered = true;
+        self.asked_for_nickname = false;
+        self.user = entered.user;
+    }
+
+    fn room(&mut self, room: &RoomOpened) {
+        if room.reset.is_some() {
+            self.say("The server's log is another one: what was said before is not in it");
+        } else if self.last > 0 && room.next > self.last + 1 {
+            let count = room.next - self.last - 1;
+            self.say(&format!(
+                "{count} messages are missing here: the server holds them no more"
+            ));
+        }
+        self.last = room.next.saturating_sub(1);
+        self.head = room.head;
+        self.open = true;
+    }
+
+    fn message(&mut self, message: &Received) {
+        if let Some(seq) = message.seq {
+            self.last = seq;
+        }
+        // Who sent it has it on his screen, or in his script.
+        if message.local.is_some() || self.output_closed {
+            return;
+        }
+        let time = message.time.to_zoned(self.zone.clone());
+        let day = time.date();
+        if self.day.replace(day).is_some_and(|before| before != day) {
+            self.output.push_back(format!("-- {day} --\n"));
+        }
+        let clock = time.strftime("%H:%M");
+        let text = message.body.as_str().replace('\n', "\n      ");
+        self.output
+            .push_back(format!("{clock} {}: {text}\n", message.nickname));
+    }
+
+    fn delivery(&mut self, local: LocalId, delivery: Delivery) {
+        match delivery {
+            Delivery::Pending => {
+                self.unnamed = self.unnamed.saturating_sub(1);
+                self.on_the_way.insert(local);
+            }
+            Delivery::Failed { why } => {
+                if !self.on_the_way.remove(&local) {
+                    self.unnamed = self.unnamed.saturating_sub(1);
+                }
+                self.settled += 1;
+                self.undelivered += 1;
+                self.say(&format!("Message {} was not delivered: {why}", local.0));
+            }
+            Delivery::Sent { .. } | Delivery::Unconfirmed | Delivery::Withdrawn => {
+                self.on_the_way.remove(&local);
+                self.settled += 1;
+            }
+        }
+    }
+
+    fn nickname_refused(&mut self, nickname: &Nickname, why: &Line, waiting: bool) {
+        self.asked_for_nickname |= waiting;
+        if !waiting || self.manner.interactive {
+            let hint = if waiting {
+                ". Type /nick and another one"
+            } else {
+                ""
+            };
+            self.say(&format!("{nickname}: {why}{hint}"));
+        } else {
+            self.say(&format!("{nickname}: {why}"));
+            self.failure = Some(Outcome::NicknameRefused);
+            self.leave();
+        }
+    }
+
+    fn too_long(&mut self) {
+        let line = self.lines_read;
+        let limit = TEXT_BYTES_MAX / 1024;
+        self.undelivered += 1;
+        self.say(&format!(
+            "Line {line} was not sent: a message has at most {limit} KiB"
+        ));
+    }
+
+    fn send(&mut self, text: &str) {
+        match Body::visible(text) {
+            Ok(body) => {
+                self.unnamed += 1;
+                self.commands.push_back(Command::Send {
+                    room: RoomName::lobby(),
+                    body,
+                });
+            }
+            Err(BodyError::TooLong) => self.too_long(),
+            // A line with nothing to see on it.
+            Err(BodyError::Empty) => {}
+            Err(wrong @ BodyError::Character(_)) => {
+                let line = self.lines_read;
+                self.undelivered += 1;
+                self.say(&format!("Line {line} was not sent: {wrong}"));
+            }
+        }
+    }
+
+    fn nick(&mut self, name: &str) {
+        match Nickname::parse(name) {
+            Ok(nickname) => self.commands.push_back(Command::Nick(nickname)),
+            Err(wrong) => self.say(&format!("{wrong}: /nick NAME")),
+        }
+    }
+
+    fn help(&mut self) {
+        for command in COMMANDS {
+            let usage = format!("/{} {}", command.name, command.argument);
+            self.say(&format!("{usage:<12} {}", command.help));
+        }
+        self.say(&format!("{:<12} disconnect", "q!"));
+    }
+
+    fn waiting_for(&self) -> usize {
+        self.unnamed + self.on_the_way.len()
+    }
+
+    fn leave_if_done(&mut self) {
+        let read = self.open && self.last >= self.head;
+        let stays = self.manner.follow && !self.output_closed;
+        if self.input_ended
+            && !stays
+            && !self.leaving
+            && self.waiting_for() == 0
+            && (read || self.output_closed)
+        {
+            self.leave();
+        }
+    }
+
+    /// For those who want to hear it only.
+    fn mention(&mut self, sentence: &str) {
+        if self.is_chatty() {
+            self.say(sentence);
+        }
+    }
+
+    fn say(&mut self, sentence: &str) {
+        self.status.push_back(format!("{sentence}\n"));
+    }
+}

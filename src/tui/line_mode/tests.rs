@@ -1,0 +1,359 @@
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{
+    cutter::InputLine,
+    model::{Manner, Model, Outcome},
+};
+use crate::{
+    client::{
+        Command, Event,
+        event::{Delivery, Entered, Link, LocalId, Received, RoomOpened, Summary},
+    },
+    protocol::{Nickname, RoomName, UserId, frame::Reset},
+    text::{Body, Line},
+};
+
+const SCRIPT: Manner = Manner {
+    interactive: false,
+    commands: false,
+    follow: false,
+};
+const PERSON: Manner = Manner {
+    interactive: true,
+    commands: true,
+    follow: false,
+};
+const FOLLOWER: Manner = Manner {
+    follow: true,
+    ..SCRIPT
+};
+
+fn name(text: &str) -> Nickname {
+    Nickname::parse(text).unwrap()
+}
+
+fn enter(model: &mut Model, head: u64, next: u64) {
+    model.event(Event::Link(Link::Connecting));
+    model.event(Event::Link(Link::Online));
+    model.event(Event::Entered(Entered {
+        user: Some(UserId::from_bytes([7; 12])),
+        nickname: name("bot"),
+        server: None,
+        limits: None,
+    }));
+    model.event(Event::Room(RoomOpened {
+        room: RoomName::lobby(),
+        topic: None,
+        first: 1,
+        head,
+        next,
+        reset: None,
+    }));
+}
+
+/// In, in an empty lobby.
+fn model(manner: Manner) -> Model {
+    let mut model = Model::new(manner, TimeZone::UTC);
+    enter(&mut model, 0, 1);
+    model.status.clear();
+    model
+}
+
+fn line(model: &mut Model, text: &str) {
+    model.line(InputLine::Text {
+        text: text.to_owned(),
+        damaged: false,
+    });
+}
+
+fn message(seq: u64, second: i64, text: &str) -> Event {
+    Event::Message(Received {
+        room: RoomName::lobby(),
+        seq: Some(seq),
+        id: None,
+        user: Some(UserId::from_bytes([1; 12])),
+        nickname: name("alice"),
+        time: Timestamp::from_second(second).unwrap(),
+        body: Body::inert(text),
+        local: None,
+    })
+}
+
+fn outbox(local: u64, delivery: Delivery) -> Event {
+    Event::Outbox {
+        local: LocalId(local),
+        room: RoomName::lobby(),
+        body: Body::inert("x"),
+        delivery,
+    }
+}
+
+fn failed() -> Delivery {
+    Delivery::Failed {
+        why: Line::inert("No"),
+    }
+}
+
+fn ended(unsent: u64) -> Event {
+    Event::Ended(Summary {
+        unsent,
+        ..Summary::default()
+    })
+}
+
+/// The texts sent and the other commands, since the last look.
+fn commands(model: &mut Model) -> Vec<String> {
+    let commands = model.commands.drain(..).map(|command| match command {
+        Command::Send { body, .. } => format!("send {}", body.as_str()),
+        other => format!("{other:?}"),
+    });
+    commands.collect()
+}
+
+#[test]
+fn a_message_is_a_line_and_its_further_lines_are_indented() {
+    let mut model = model(FOLLOWER);
+    let morning = 1_763_804_520; // 2025-11-22 09:42 UTC
+    model.event(message(1, morning, "hi\nthere"));
+    model.event(message(2, morning + 86_400, "\u{1b}[31mred"));
+    let output: Vec<_> = model.output.drain(..).collect();
+    assert_eq!(output[0], "09:42 alice: hi\n      there\n");
+    assert_eq!(output[1], "-- 2025-11-23 --\n");
+    assert!(output[2].starts_with("09:42 alice: "), "{output:?}");
+    assert!(!output[2].contains('\u{1b}'), "{output:?}");
+}
+
+#[test]
+fn literal_input_is_sent_as_it_is() {
+    let mut model = model(SCRIPT);
+    for text in ["/nick x", "q!", "//", "", "   ", " indented"] {
+        line(&mut model, text);
+    }
+    assert_eq!(
+        commands(&mut model),
+        ["send /nick x", "send q!", "send //", "send  indented"]
+    );
+}
+
+#[test]
+fn input_with_commands_knows_them() {
+    let mut model = model(PERSON);
+    for text in ["/nick dave", "//etc", "/help", "hello", "q!"] {
+        line(&mut model, text);
+    }
+    let commands = commands(&mut model);
+    assert!(commands[0].starts_with("Nick("), "{commands:?}");
+    assert_eq!(commands[1..], ["send /etc", "send hello", "Leave"]);
+    assert!(model.status.iter().any(|line| line.contains("/nick NAME")));
+}
+
+#[test]
+fn an_unknown_command_in_a_script_is_a_failure() {
+    let mut model = model(Manner {
+        commands: true,
+        ..SCRIPT
+    });
+    line(&mut model, "/nonsense");
+    assert!(commands(&mut model).is_empty());
+    assert!(model.status[0].contains("no command /nonsense"));
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::NotDelivered);
+}
+
+#[test]
+fn it_leaves_when_the_input_ended_and_all_was_acknowledged() {
+    let mut model = model(SCRIPT);
+    line(&mut model, "a");
+    line(&mut model, "b");
+    model.input_ended(None);
+    assert_eq!(commands(&mut model), ["send a", "send b"]);
+    model.event(outbox(1, Delivery::Pending));
+    model.event(outbox(2, Delivery::Pending));
+    model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
+    assert!(commands(&mut model).is_empty(), "one is on its way");
+    model.event(outbox(2, Delivery::Sent { seq: Some(2) }));
+    assert_eq!(commands(&mut model), ["Leave"]);
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::Good);
+}
+
+#[test]
+fn an_older_server_confirms_nothing_and_that_is_enough() {
+    let mut model = model(SCRIPT);
+    line(&mut model, "a");
+    model.input_ended(None);
+    commands(&mut model);
+    model.event(outbox(1, Delivery::Pending));
+    model.event(outbox(1, Delivery::Unconfirmed));
+    assert_eq!(commands(&mut model), ["Leave"]);
+}
+
+#[test]
+fn it_does_not_leave_before_it_is_in() {
+    let mut model = Model::new(SCRIPT, TimeZone::UTC);
+    model.input_ended(None);
+    model.event(Event::Link(Link::Connecting));
+    assert!(commands(&mut model).is_empty());
+    enter(&mut model, 0, 1);
+    assert_eq!(commands(&mut model), ["Leave"]);
+}
+
+#[test]
+fn history_that_was_asked_for_is_read_before_leaving() {
+    let mut model = Model::new(SCRIPT, TimeZone::UTC);
+    model.input_ended(None);
+    enter(&mut model, 9, 8);
+    assert!(commands(&mut model).is_empty());
+    model.event(message(8, 0, "x"));
+    model.event(message(9, 0, "x"));
+    assert_eq!(commands(&mut model), ["Leave"]);
+    assert_eq!(model.output.len(), 2);
+}
+
+#[test]
+fn a_follower_stays_when_the_input_ends_but_not_when_the_output_does() {
+    let mut model = model(FOLLOWER);
+    model.input_ended(None);
+    assert!(commands(&mut model).is_empty());
+    model.event(message(1, 0, "x"));
+    model.output_closed();
+    assert_eq!(commands(&mut model), ["Leave"]);
+    assert!(model.output.is_empty());
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::Good);
+}
+
+#[test]
+fn what_was_not_delivered_is_the_outcome() {
+    let mut model = model(SCRIPT);
+    model.line(InputLine::TooLong);
+    assert!(model.status[0].contains("Line 1 was not sent"));
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::NotDelivered);
+
+    let mut model = self::model(SCRIPT);
+    line(&mut model, "a");
+    model.event(outbox(1, Delivery::Pending));
+    model.event(outbox(1, failed()));
+    model.input_ended(None);
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::NotDelivered);
+
+    let mut model = self::model(SCRIPT);
+    line(&mut model, "a");
+    model.input_ended(None);
+    model.out_of_time();
+    model.event(ended(1));
+    assert_eq!(model.outcome(), Outcome::NotDelivered);
+}
+
+#[test]
+fn a_refused_nickname_ends_a_script_and_asks_a_person() {
+    let refused = |waiting| Event::NicknameRefused {
+        nickname: name("bot"),
+        why: Line::inert("Nickname already in use"),
+        waiting,
+    };
+    let stopped = Event::Link(Link::Stopped {
+        why: Line::inert("Nickname already in use"),
+    });
+    let mut model = Model::new(SCRIPT, TimeZone::UTC);
+    model.event(refused(true));
+    model.event(stopped.clone());
+    model.event(ended(1));
+    assert_eq!(model.outcome(), Outcome::NicknameRefused);
+
+    let mut model = Model::new(PERSON, TimeZone::UTC);
+    model.event(refused(true));
+    model.event(stopped);
+    assert!(model.status[0].contains("/nick"), "{:?}", model.status);
+    assert!(commands(&mut model).is_empty());
+    line(&mut model, "/nick carol");
+    assert!(commands(&mut model)[0].starts_with("Nick("));
+}
+
+#[test]
+fn no_server_in_time_is_the_outcome_and_said_once() {
+    let mut model = Model::new(SCRIPT, TimeZone::UTC);
+    let waiting = || {
+        Event::Link(Link::Waiting {
+            why: Line::inert("Nothing is listening on localhost:1"),
+            retry_in: std::time::Duration::from_secs(1),
+        })
+    };
+    model.event(waiting());
+    model.event(waiting());
+    assert_eq!(
+        model.status,
+        ["Nothing is listening on localhost:1; trying again\n"]
+    );
+    assert!(model.progress().is_some());
+    model.out_of_time();
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::NoServer);
+}
+
+#[test]
+fn time_counts_only_while_something_has_to_happen() {
+    let mut model = model(SCRIPT);
+    assert_eq!(model.progress(), None, "the input may take its time");
+    line(&mut model, "a");
+    assert_eq!(model.progress(), None);
+    model.input_ended(None);
+    let waiting = model.progress();
+    assert!(waiting.is_some());
+    model.event(outbox(1, Delivery::Pending));
+    assert_eq!(model.progress(), waiting);
+    assert_eq!(Model::new(PERSON, TimeZone::UTC).progress(), None);
+}
+
+#[test]
+fn no_more_input_is_read_than_can_be_sent() {
+    let mut model = model(SCRIPT);
+    let mut lines = 0;
+    while model.takes_input() {
+        line(&mut model, "x");
+        lines += 1;
+    }
+    assert_eq!(lines, 256);
+    model.event(outbox(1, Delivery::Pending));
+    assert!(!model.takes_input());
+    model.event(outbox(1, Delivery::Sent { seq: None }));
+    assert!(model.takes_input());
+}
+
+#[test]
+fn missing_messages_and_another_log_are_told() {
+    let mut model = model(FOLLOWER);
+    model.event(message(1, 0, "x"));
+    enter(&mut model, 9, 5);
+    assert!(
+        model
+            .status
+            .iter()
+            .any(|line| line.starts_with("3 messages"))
+    );
+    model.event(Event::Room(RoomOpened {
+        room: RoomName::lobby(),
+        topic: None,
+        first: 1,
+        head: 0,
+        next: 1,
+        reset: Some(Reset::Epoch),
+    }));
+    assert!(model.status.iter().any(|line| line.contains("another one")));
+}
+
+#[test]
+fn a_script_hears_only_of_trouble() {
+    let mut model = model(SCRIPT);
+    model.event(Event::Link(Link::Connecting));
+    model.event(Event::Link(Link::Online));
+    assert!(model.status.is_empty());
+    model.event(Event::Link(Link::Stopped {
+        why: Line::inert("Elsewhere"),
+    }));
+    assert_eq!(model.status, ["Elsewhere\n"]);
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::NoServer);
+}
