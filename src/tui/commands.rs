@@ -8,6 +8,8 @@ pub enum Run {
     Nick,
     /// Show the help.
     Help,
+    /// Have the wheel scroll, or not.
+    Mouse,
     /// Disconnect.
     Quit,
 }
@@ -38,6 +40,12 @@ pub const COMMANDS: &[Slash] = &[
         argument: "",
         run: Run::Help,
         help: "all keys and commands",
+    },
+    Slash {
+        name: "mouse",
+        argument: "",
+        run: Run::Mouse,
+        help: "let the wheel scroll, or leave the mouse to the terminal",
     },
     Slash {
         name: "quit",

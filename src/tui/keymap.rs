@@ -22,6 +22,7 @@ pub enum Action {
     RowDown,
     Start,
     End,
+    Unread,
     Home,
     EndOfLine,
     Help,
@@ -139,6 +140,7 @@ pub const SECTIONS: &[Section] = &[
                 Action::End,
                 "last message",
             ),
+            row(&[alt('u')], Action::Unread, "first unread message"),
         ],
     },
     Section {

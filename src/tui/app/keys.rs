@@ -91,6 +91,12 @@ fn to_start(model: &mut Model) {
     model.rooms[at].scroll_to_start(&layout.columns, layout.messages.height);
 }
 
+fn to_unread(model: &mut Model) {
+    let layout = model.layout();
+    let at = model.current;
+    model.rooms[at].scroll_to_unread(&layout.columns, layout.messages.height);
+}
+
 fn to_end(model: &mut Model) {
     let at = model.current;
     model.rooms[at].scroll = Scroll::Follow;
@@ -114,6 +120,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         Action::RowDown => scroll(model, 1),
         Action::Start => to_start(model),
         Action::End => to_end(model),
+        Action::Unread => to_unread(model),
         Action::Home if model.writing().is_empty() => to_start(model),
         Action::EndOfLine if model.writing().is_empty() => to_end(model),
         Action::Home => edit(model, Edit::Home),
@@ -187,6 +194,15 @@ fn run(model: &mut Model, run: Run, argument: &str, effects: &mut Vec<Effect>) {
     match run {
         Run::Help => model.popup = Some(Popup::Help { top: 0 }),
         Run::Quit => leave(model, effects),
+        Run::Mouse => {
+            model.wheel = !model.wheel;
+            effects.push(Effect::Wheel(model.wheel));
+            model.say(if model.wheel {
+                "The wheel scrolls; to select text, hold Shift"
+            } else {
+                "The mouse is the terminal's again"
+            });
+        }
         Run::Nick => match Nickname::parse(argument) {
             Ok(nickname) => effects.push(Effect::Command(Command::Nick(nickname))),
             Err(error) => return model.say(error.to_string()),

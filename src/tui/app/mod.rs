@@ -83,6 +83,8 @@ pub struct Model {
     pub popup: Option<Popup>,
     /// A remark that goes by itself, and when.
     pub flash: Option<(String, Duration)>,
+    /// Whether the wheel scrolls the conversation.
+    pub wheel: bool,
     /// Whether this process hosts the server that we are on.
     pub hosting: bool,
     /// When we began to leave.
@@ -170,6 +172,8 @@ pub enum Effect {
     Suspend,
     /// The screen is to be drawn from nothing.
     Redraw,
+    /// The wheel is to be told to us, or left to the terminal.
+    Wheel(bool),
 }
 
 /// What becomes of the server that we host when we leave.
@@ -222,6 +226,7 @@ impl Model {
             nickname_question: None,
             popup: None,
             flash: None,
+            wheel: false,
             hosting: start.hosting,
             leaving_since: None,
             summary: None,
@@ -367,9 +372,10 @@ impl Model {
         [flash, leaving, countdown].into_iter().flatten().min()
     }
 
-    /// The terminal's window title.
+    /// The terminal's window title: inert.
     pub fn window_title(&self) -> String {
-        format!("#{} {}", self.room().name, self.host)
+        let title = format!("#{} {}", self.room().name, self.host);
+        Line::inert(&title).as_str().to_owned()
     }
 
     /// Says something in the hint line for a while.
@@ -386,7 +392,7 @@ impl Model {
         let context = Context {
             user: self.user,
             nickname: &self.nickname,
-            focused: self.focused,
+            looking: self.focused && at == self.current,
             zone: &self.zone,
         };
         self.rooms.get_mut(at).map(|room| change(room, context))
@@ -409,6 +415,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches)),
         Msg::Session(event) => session::heard(model, event, &mut effects),
         Msg::Terminate => keys::leave_now(model, &mut effects),
+    }
+    let at = model.current;
+    if model.focused && model.rooms[at].scroll == room::Scroll::Follow {
+        model.rooms[at].saw_end();
     }
     effects
 }

@@ -33,6 +33,8 @@ pub struct Room {
     pub scroll: Scroll,
     /// The key of the first entry that was not read.
     pub unread_from: Option<u64>,
+    /// The key up to which the reader has seen everything.
+    seen_to: u64,
     /// The number of the last message held.
     last_seq: Option<u64>,
 }
@@ -96,8 +98,8 @@ pub struct Context<'a> {
     pub user: Option<UserId>,
     /// Our own nickname.
     pub nickname: &'a Nickname,
-    /// Whether the terminal is looked at.
-    pub focused: bool,
+    /// Whether the room is shown and the terminal looked at.
+    pub looking: bool,
     /// The reader's time zone.
     pub zone: &'a TimeZone,
 }
@@ -113,6 +115,7 @@ impl Room {
             outbox: Vec::new(),
             scroll: Scroll::Follow,
             unread_from: None,
+            seen_to: 0,
             last_seq: None,
         }
     }
@@ -122,7 +125,11 @@ impl Room {
         let Scroll::At { read_to, .. } = self.scroll else {
             return 0;
         };
-        let from = self.timeline.index(read_to);
+        self.messages_from(read_to)
+    }
+
+    fn messages_from(&self, key: u64) -> usize {
+        let from = self.timeline.index(key);
         self.timeline
             .iter()
             .rev()
@@ -197,12 +204,22 @@ impl Room {
             }),
             context.zone,
         );
-        let looking = context.focused && self.scroll == Scroll::Follow;
-        if own || looking {
-            return;
-        }
+        let looking = context.looking && self.scroll == Scroll::Follow;
         let key = self.timeline.key(self.timeline.len() - 1);
-        self.unread_from.get_or_insert(key);
+        // A line whose messages have been seen moves on to the first that has not.
+        if !own && !looking && self.unread_from.is_none_or(|from| from < self.seen_to) {
+            self.unread_from = Some(key);
+        }
+    }
+
+    /// The reader sees the end of the room.
+    pub fn saw_end(&mut self) {
+        self.seen_to = self.timeline.key(self.timeline.len());
+    }
+
+    /// Messages of others from the line of the unread on.
+    pub fn unread(&self) -> usize {
+        self.unread_from.map_or(0, |from| self.messages_from(from))
     }
 
     /// A message of ours changed its state.

@@ -186,6 +186,25 @@ impl Room {
         self.scroll_to(Place { index: 0, row: 0 }, columns, height);
     }
 
+    /// Goes to the line of the unread, if there is one.
+    pub fn scroll_to_unread(&mut self, columns: &Columns, height: u16) {
+        if let Some(from) = self.unread_from {
+            let index = self.timeline.index(from);
+            self.scroll_to(Place { index, row: 0 }, columns, height);
+        }
+    }
+
+    /// Messages from the line of the unread on, if that is above what is shown.
+    pub fn unread_above(&self, columns: &Columns, height: u16) -> usize {
+        let Some(from) = self.unread_from else {
+            return 0;
+        };
+        let index = self.timeline.index(from);
+        let line = Place { index, row: 0 };
+        let (top, _) = self.top_place(columns, height);
+        if line < top { self.unread() } else { 0 }
+    }
+
     fn scroll_to(&mut self, place: Place, columns: &Columns, height: u16) {
         if place >= self.end_place(columns, height) {
             self.scroll = Scroll::Follow;

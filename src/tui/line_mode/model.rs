@@ -183,6 +183,7 @@ impl Model {
             Typed::Quit | Typed::Command(Run::Quit, _) => self.leave(),
             Typed::Command(Run::Help, _) => self.help(),
             Typed::Command(Run::Nick, name) => self.nick(name),
+            Typed::Command(Run::Mouse, _) => self.say("The mouse is for the full screen"),
             Typed::Unknown(name) => {
                 let name = Line::inert(name);
                 self.say(&format!(

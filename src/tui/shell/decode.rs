@@ -5,8 +5,14 @@
 //! slow link the bytes of an arrow or of Alt-a arrive apart, and it takes the first for Esc, on
 //! which we disconnect; and it types a terminal's answer about its background into the input.
 
+use std::time::Duration;
+
 use crate::tui::key::{Code, Key};
 
+/// A lone Esc is believed after so long without another byte.
+const ESC_PATIENCE: Duration = Duration::from_millis(150);
+/// A pasted text is taken as it is after so long without another byte.
+const PASTE_PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of one pasted text that are kept; more than a message can hold, so that one which is
 /// too long is seen to be.
 const PASTE_BYTES_MAX: usize = 64 * 1024;
@@ -59,13 +65,22 @@ impl Decoder {
         self.run(false)
     }
 
-    /// Whether something has begun that may go on, or may be a key that stands alone.
-    pub fn waits(&self) -> bool {
-        !self.buffer.is_empty() && self.paste.is_none()
+    /// How long to wait for more before [`Self::flush`]; `None` if nothing has begun.
+    pub fn patience(&self) -> Option<Duration> {
+        if self.paste.is_some() {
+            Some(PASTE_PATIENCE)
+        } else {
+            (!self.buffer.is_empty()).then_some(ESC_PATIENCE)
+        }
     }
 
     /// Time has passed without a byte: what has begun does not go on.
     pub fn flush(&mut self) -> Vec<Input> {
+        if let Some(mut pasted) = self.paste.take() {
+            // Its end was lost on the way. Without this nothing could be typed any more.
+            pasted.append(&mut self.buffer);
+            return vec![Input::Paste(text_of(&pasted))];
+        }
         self.run(true)
     }
 
@@ -112,8 +127,12 @@ impl Decoder {
             .drain(..upto + if end.is_some() { PASTE_END.len() } else { 0 });
         end?;
         let pasted = self.paste.take()?;
-        Some(Input::Paste(String::from_utf8_lossy(&pasted).into_owned()))
+        Some(Input::Paste(text_of(&pasted)))
     }
+}
+
+fn text_of(pasted: &[u8]) -> String {
+    String::from_utf8_lossy(pasted).into_owned()
 }
 
 fn key(used: usize, key: Key) -> Found {
@@ -392,4 +411,175 @@ fn background(answer: &[u8]) -> Option<Input> {
     Some(Input::Background {
         light: brightness > 0.5,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pressed(key: Key) -> Vec<Input> {
+        vec![Input::Key(key)]
+    }
+
+    fn decode(bytes: &[u8]) -> Vec<Input> {
+        let mut decoder = Decoder::default();
+        let mut found = decoder.feed(bytes);
+        if decoder.patience().is_some() {
+            found.extend(decoder.flush());
+        }
+        found
+    }
+
+    #[test]
+    fn bytes_are_the_keys_that_were_pressed() {
+        let plain = |code| pressed(Key::plain(code));
+        for (bytes, expected) in [
+            ("a", plain(Code::Char('a'))),
+            ("é", plain(Code::Char('é'))),
+            ("世", plain(Code::Char('世'))),
+            ("\r", plain(Code::Enter)),
+            ("\n", pressed(Key::ctrl(Code::Char('j')))),
+            ("\x7f", plain(Code::Backspace)),
+            ("\x03", pressed(Key::ctrl(Code::Char('c')))),
+            ("\x1f", pressed(Key::ctrl(Code::Char('_')))),
+            ("\x1b", plain(Code::Esc)),
+            ("\x1ba", pressed(Key::alt(Code::Char('a')))),
+            ("\x1bé", pressed(Key::alt(Code::Char('é')))),
+            ("\x1b\r", pressed(Key::alt(Code::Enter))),
+            ("\x1b[", pressed(Key::alt(Code::Char('[')))),
+            ("\x1bO", pressed(Key::alt(Code::Char('O')))),
+            ("\x1b]", pressed(Key::alt(Code::Char(']')))),
+            ("\x1b[A", plain(Code::Up)),
+            ("\x1bOA", plain(Code::Up)),
+            ("\x1b[1;5A", pressed(Key::ctrl(Code::Up))),
+            ("\x1b[1;3D", pressed(Key::alt(Code::Left))),
+            ("\x1b\x1b[A", pressed(Key::alt(Code::Up))),
+            ("\x1b[3~", plain(Code::Delete)),
+            ("\x1b[5;5~", pressed(Key::ctrl(Code::PageUp))),
+            ("\x1bOP", plain(Code::F(1))),
+            ("\x1b[11~", plain(Code::F(1))),
+            ("\x1b[[A", plain(Code::F(1))),
+            ("\x1b[24~", plain(Code::F(12))),
+            ("\x1b[Z", pressed(Key::shift(Code::Tab))),
+            ("\x1b[27u", plain(Code::Esc)),
+            ("\x1b[13;2u", pressed(Key::shift(Code::Enter))),
+            ("\x1b[27;2;13~", pressed(Key::shift(Code::Enter))),
+            ("\x1b[99;5u", pressed(Key::ctrl(Code::Char('c')))),
+            ("\x1b[120;3u", pressed(Key::alt(Code::Char('x')))),
+            ("\x1b[97;1:3u", vec![]),
+            ("\x1b[57358u", vec![]),
+            ("\x1b[I", vec![Input::Focus(true)]),
+            ("\x1b[O", vec![Input::Focus(false)]),
+            ("\x1b[<64;10;5M", vec![Input::Wheel(-1)]),
+            ("\x1b[<65;10;5M", vec![Input::Wheel(1)]),
+            ("\x1b[<0;10;5M", vec![]),
+            ("\x1b[M !!", vec![]),
+            ("\x1b[?1u", vec![Input::KeyboardProtocol]),
+            (
+                "\x1b]11;rgb:ffff/ffff/ffff\x1b\\",
+                vec![Input::Background { light: true }],
+            ),
+            (
+                "\x1b]11;rgb:18/18/1b\x07",
+                vec![Input::Background { light: false }],
+            ),
+            ("\x1b]11;rgb:nonsense\x07", vec![]),
+            ("\x1b]0;title\x07", vec![]),
+            ("\x1bPanything\x1b\\", vec![]),
+            ("\u{9b}", vec![]),
+        ] {
+            assert_eq!(decode(bytes.as_bytes()), expected, "{bytes:?}");
+        }
+        assert_eq!(decode(b"\xff\xc3("), pressed(Key::plain(Code::Char('('))));
+    }
+
+    #[test]
+    fn an_escape_is_alone_only_when_nothing_follows_in_time() {
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.feed(b"\x1b"), vec![]);
+        assert_eq!(decoder.patience(), Some(ESC_PATIENCE));
+        assert_eq!(decoder.feed(b"[A"), pressed(Key::plain(Code::Up)));
+        assert_eq!(decoder.patience(), None);
+        assert_eq!(decoder.feed(b"\x1b"), vec![]);
+        assert_eq!(decoder.flush(), pressed(Key::plain(Code::Esc)));
+    }
+
+    #[test]
+    fn a_pasted_text_is_one_input_whatever_it_holds() {
+        let text = "one\ntwo \x1b[A \x03 é";
+        let bytes = format!("a\x1b[200~{text}\x1b[201~b");
+        let expected = [
+            pressed(Key::plain(Code::Char('a'))),
+            vec![Input::Paste(text.to_owned())],
+            pressed(Key::plain(Code::Char('b'))),
+        ]
+        .concat();
+        assert_eq!(decode(bytes.as_bytes()), expected);
+    }
+
+    #[test]
+    fn a_paste_is_bounded_and_ends_though_its_end_is_lost() {
+        let mut decoder = Decoder::default();
+        decoder.feed(b"\x1b[200~");
+        for _ in 0..100 {
+            assert_eq!(decoder.feed(&[b'x'; 4096]), vec![]);
+            assert!(decoder.buffer.len() < 8192);
+        }
+        assert_eq!(decoder.patience(), Some(PASTE_PATIENCE));
+        let found = decoder.flush();
+        let [Input::Paste(text)] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert!(text.len() <= PASTE_BYTES_MAX + PASTE_END.len());
+        assert_eq!(decoder.feed(b"a"), pressed(Key::plain(Code::Char('a'))));
+    }
+
+    #[test]
+    fn a_sequence_without_an_end_is_given_up() {
+        let mut decoder = Decoder::default();
+        decoder.feed(b"\x1b]11;");
+        for _ in 0..100 {
+            decoder.feed(b"aaaaaaaaaaaaaaaa");
+        }
+        assert!(decoder.buffer.len() <= SEQUENCE_BYTES_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_split_anywhere_are_the_same_keys(
+            pieces in prop::collection::vec(
+                prop::sample::select(vec![
+                    "a", "世", "\x1b[A", "\x1b[1;5C", "\x1bOP", "\x1bx", "\r", "\x1b\x1b[B",
+                    "\x1b[200~pasted\ntext\x1b[201~", "\x1b]11;rgb:1/2/3\x07", "\x1b[<65;1;1M",
+                ]),
+                0..8,
+            ),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let bytes = pieces.concat().into_bytes();
+            let whole = Decoder::default().feed(&bytes);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let mut decoder = Decoder::default();
+            let parts: Vec<Input> = cuts
+                .windows(2)
+                .flat_map(|cut| decoder.feed(&bytes[cut[0]..cut[1]]))
+                .collect();
+            prop_assert_eq!(parts, whole);
+        }
+
+        #[test]
+        fn any_bytes_are_taken(chunks in prop::collection::vec(any::<Vec<u8>>(), 0..8)) {
+            let mut decoder = Decoder::default();
+            for chunk in chunks {
+                decoder.feed(&chunk);
+            }
+            decoder.flush();
+            decoder.flush();
+            prop_assert!(decoder.patience().is_none() || decoder.buffer.len() <= SEQUENCE_BYTES_MAX);
+        }
+    }
 }

@@ -36,8 +36,6 @@ use super::{
 };
 use crate::client::event::{Command, Event, Summary};
 
-/// A lone Esc is believed after so long without another byte.
-const ESC_AFTER: Duration = Duration::from_millis(150);
 /// The shortest time between two drawings.
 const DRAW_EVERY: Duration = Duration::from_millis(10);
 /// Messages that are taken before the screen is drawn again, however many wait.
@@ -59,7 +57,7 @@ pub async fn run(startup: Startup) -> anyhow::Result<Summary> {
     }
     let mut input = read_input();
     let ended = shell.run(&mut input, &mut signals).await;
-    drop(shell.screen);
+    shell.screen.give_back();
     if let Some(host) = host {
         leave_host(host, shell.host_choice).await?;
     }
@@ -88,7 +86,7 @@ struct Shell {
     screen: Screen,
     decoder: Decoder,
     /// When what has begun is believed to be all.
-    esc_at: Option<Deadline>,
+    flush_at: Option<Deadline>,
     started: Instant,
     commands: mpsc::Sender<Command>,
     events: mpsc::Receiver<Event>,
@@ -144,7 +142,7 @@ impl Shell {
             asks_ground: ground == Ground::Unknown,
             screen,
             decoder: Decoder::default(),
-            esc_at: None,
+            flush_at: None,
             started,
             commands: startup.commands,
             events: startup.events,
@@ -189,8 +187,8 @@ impl Shell {
                     messages.push(Msg::Session(event));
                 }
                 () = tokio::time::sleep_until(wake) => {
-                    if self.esc_at.is_some_and(|at| at <= Deadline::now()) {
-                        self.esc_at = None;
+                    if self.flush_at.is_some_and(|at| at <= Deadline::now()) {
+                        self.flush_at = None;
                         let found = self.decoder.flush();
                         self.take(found, &mut messages)?;
                     }
@@ -224,7 +222,7 @@ impl Shell {
             .then(|| now + DRAW_EVERY.saturating_sub(self.drawn.elapsed()));
         let change = self.model.wakes_in().map(|after| now + after);
         let an_hour = now + Duration::from_hours(1);
-        [draw, change, self.esc_at]
+        [draw, change, self.flush_at]
             .into_iter()
             .flatten()
             .fold(an_hour, Deadline::min)
@@ -232,7 +230,7 @@ impl Shell {
 
     fn decode(&mut self, bytes: &[u8], messages: &mut Vec<Msg>) -> anyhow::Result<()> {
         let found = self.decoder.feed(bytes);
-        self.esc_at = self.decoder.waits().then(|| Deadline::now() + ESC_AFTER);
+        self.flush_at = self.decoder.patience().map(|wait| Deadline::now() + wait);
         self.take(found, messages)
     }
 
@@ -245,6 +243,7 @@ impl Shell {
                 Input::Focus(focused) => Msg::Focus(focused),
                 Input::Wheel(notches) => Msg::Wheel(notches),
                 Input::Background { light } => {
+                    self.screen.answered();
                     if self.asks_ground {
                         let ground = if light { Ground::Light } else { Ground::Dark };
                         self.palette = Palette::new(self.depth, ground);
@@ -294,6 +293,7 @@ impl Shell {
             Effect::Quit => return Ok(true),
             Effect::Suspend => self.screen.suspend()?,
             Effect::Redraw => self.screen.redraw()?,
+            Effect::Wheel(on) => self.screen.report_wheel(on)?,
         }
         Ok(false)
     }

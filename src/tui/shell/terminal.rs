@@ -1,7 +1,7 @@
 //! The terminal: taken over, and given back whatever happens.
 
 use std::{
-    io::{self, BufWriter, Stdout, Write},
+    io::{self, Write},
     panic,
     sync::{
         Once,
@@ -32,6 +32,8 @@ const FRAME_BYTES: usize = 64 * 1024;
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether the unambiguous reporting of keys is on.
 static KEYBOARD: AtomicBool = AtomicBool::new(false);
+/// Whether the wheel is told to us.
+static WHEEL: AtomicBool = AtomicBool::new(false);
 /// Whether something has panicked, in whatever thread.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 /// Wakes the loop after a panic.
@@ -40,13 +42,43 @@ static PANIC: Notify = Notify::const_new();
 /// Keeps the window's title, to be put back at the end.
 const PUSH_TITLE: &str = "\x1b[22;2t";
 const POP_TITLE: &str = "\x1b[23;2t";
+/// The wheel's notches are told, in the newer form.
+const WHEEL_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const WHEEL_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+/// Many terminals make arrow keys of the wheel on a full screen; here those would leaf through
+/// what was sent before.
+const NO_ARROWS_BY_WHEEL: &str = "\x1b[?1007l";
+const ARROWS_BY_WHEEL: &str = "\x1b[?1007h";
 /// Asks for the background's colour, and whether keys can be reported unambiguously.
 const QUERIES: &str = "\x1b]11;?\x1b\\\x1b[?u";
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Terminal<CrosstermBackend<Frames>>,
     title: String,
+    /// Whether an answer of the terminal's may still come.
+    asked: bool,
+}
+
+/// Collects what is to be written until it is flushed: a frame goes out in one piece, and what a
+/// panic has left half written never does, for by then the terminal is no longer ours.
+struct Frames(Vec<u8>);
+
+impl Write for Frames {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let bytes = std::mem::replace(&mut self.0, Vec::with_capacity(FRAME_BYTES));
+        if !TAKEN.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(&bytes)?;
+        out.flush()
+    }
 }
 
 impl Screen {
@@ -54,11 +86,12 @@ impl Screen {
     pub fn take() -> io::Result<Self> {
         install_hook();
         enter()?;
-        let out = BufWriter::with_capacity(FRAME_BYTES, io::stdout());
-        let terminal = Terminal::new(CrosstermBackend::new(out)).inspect_err(|_| restore())?;
+        let frames = Frames(Vec::with_capacity(FRAME_BYTES));
+        let terminal = Terminal::new(CrosstermBackend::new(frames)).inspect_err(|_| restore())?;
         Ok(Self {
             terminal,
             title: String::new(),
+            asked: false,
         })
     }
 
@@ -69,7 +102,19 @@ impl Screen {
 
     /// Asks the terminal what it can do and looks like; the answers come as input.
     pub fn ask(&mut self) -> io::Result<()> {
+        self.asked = true;
         self.write(Print(QUERIES))
+    }
+
+    /// The terminal has answered.
+    pub fn answered(&mut self) {
+        self.asked = false;
+    }
+
+    /// Has the wheel told to us; selecting text then takes Shift. Or leaves it to the terminal.
+    pub fn report_wheel(&mut self, on: bool) -> io::Result<()> {
+        WHEEL.store(on, Ordering::SeqCst);
+        self.write(Print(if on { WHEEL_ON } else { WHEEL_OFF }))
     }
 
     /// Has keys reported unambiguously, once the terminal has said that it can.
@@ -114,6 +159,7 @@ impl Screen {
     /// Gives the terminal back, stops this process until it is continued, takes it over again.
     pub fn suspend(&mut self) -> io::Result<()> {
         let unambiguous = KEYBOARD.load(Ordering::SeqCst);
+        let wheel = WHEEL.load(Ordering::SeqCst);
         restore();
         #[cfg(unix)]
         let _ =
@@ -122,14 +168,29 @@ impl Screen {
         if unambiguous {
             self.report_keys()?;
         }
+        if wheel {
+            self.report_wheel(true)?;
+        }
         self.title.clear();
         self.redraw()
     }
 }
 
+impl Screen {
+    /// Gives the terminal back.
+    pub fn give_back(&mut self) {
+        // An answer that is still on its way would be typed into the shell that comes next. What
+        // the user has typed ahead goes with it, but only on a terminal that never answers.
+        #[cfg(unix)]
+        if self.asked {
+            let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+        }
+        restore();
+    }
+}
+
 impl Drop for Screen {
     fn drop(&mut self) {
-        let _ = self.terminal.backend_mut().flush();
         restore();
     }
 }
@@ -149,6 +210,7 @@ fn enter() -> io::Result<()> {
         io::stdout(),
         Print(PUSH_TITLE),
         EnterAlternateScreen,
+        Print(NO_ARROWS_BY_WHEEL),
         EnableBracketedPaste,
         EnableFocusChange,
         cursor::Hide,
@@ -165,9 +227,13 @@ pub fn restore() {
     if KEYBOARD.swap(false, Ordering::SeqCst) {
         let _ = queue!(out, PopKeyboardEnhancementFlags);
     }
+    if WHEEL.swap(false, Ordering::SeqCst) {
+        let _ = queue!(out, Print(WHEEL_OFF));
+    }
     let _ = execute!(
         out,
         EndSynchronizedUpdate,
+        Print(ARROWS_BY_WHEEL),
         DisableFocusChange,
         DisableBracketedPaste,
         LeaveAlternateScreen,

@@ -47,10 +47,9 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
     }
 }
 
-/// Draws the rule above the input, and in it what is below the part of the conversation that is
-/// shown.
+/// Draws the rule above the input, and in it what is out of sight.
 pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buffer) {
-    let words = below(model);
+    let words = out_of_sight(model, layout);
     let area = if layout.rule.is_empty() {
         // Without a rule the words stand in the last row of the conversation.
         let Some(row) = layout.messages.height.checked_sub(1) else {
@@ -85,21 +84,25 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
     }
 }
 
-fn below(model: &Model) -> Option<String> {
+/// What is out of sight: new messages below what is shown, or unread ones above it.
+fn out_of_sight(model: &Model, layout: &Layout) -> Option<String> {
     let room = model.room();
-    let Scroll::At { .. } = room.scroll else {
-        return None;
-    };
-    // The plain key where it does that, as it does while nothing is typed.
-    let key = if model.writing().is_empty() {
-        label(Action::EndOfLine)
-    } else {
-        label(Action::End)
-    };
-    Some(match room.new_below() {
-        0 => format!("more below · {key}"),
-        n => format!("{n} new below · {key}"),
-    })
+    if let Scroll::At { .. } = room.scroll {
+        // The plain key where it does that, as it does while nothing is typed.
+        let key = if model.writing().is_empty() {
+            label(Action::EndOfLine)
+        } else {
+            label(Action::End)
+        };
+        return Some(match room.new_below() {
+            0 => format!("more below · {key}"),
+            n => format!("{n} new below · {key}"),
+        });
+    }
+    match room.unread_above(&layout.columns, layout.messages.height) {
+        0 => None,
+        n => Some(format!("{n} new, from above · {}", label(Action::Unread))),
+    }
 }
 
 /// Draws the input box; answers where the cursor stands.

@@ -251,7 +251,11 @@ impl Pane<'_> {
     }
 
     fn style_at(&self, text: &Text<'_>, byte: usize) -> Style {
-        let mark = text.marks.iter().find(|mark| mark.range.contains(&byte));
+        let next = text.marks.partition_point(|mark| mark.range.end <= byte);
+        let mark = text
+            .marks
+            .get(next)
+            .filter(|mark| mark.range.contains(&byte));
         match mark.map(|mark| mark.kind) {
             None => text.style,
             Some(MarkKind::Mention) => text.style.patch(self.palette.mention),

@@ -18,7 +18,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     let span = Span::row(area, 0).after(margin).before(margin);
     let room = fit(&format!("#{}", model.room().name), span.width);
     let left = put(buffer, span, &room, palette.strong);
-    let free = span.after(left + 2);
+    let mut free = span.after(left + 2);
 
     let (glyph, words, style) = state(model, palette);
     let security = match model.link {
@@ -26,6 +26,12 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
         _ => "not encrypted",
     };
     let state = format!("{glyph} {words}");
+    // Where the list has no place, at least its length.
+    let members = match model.room().members.len() {
+        0 => String::new(),
+        _ if !model.layout().members.is_empty() => String::new(),
+        n => format!("{n} in"),
+    };
     let mut parts: Vec<(&str, Style)> = vec![
         (&model.host, palette.quiet),
         (&state, style),
@@ -44,6 +50,10 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
         parts = vec![(glyph, style)];
     }
     let taken = width(&parts);
+    if !members.is_empty() && columns(&members) + 2 + taken <= free.width {
+        let used = put(buffer, free, &members, palette.quiet);
+        free = free.after(used + 2);
+    }
     let mut right = free.after(free.width.saturating_sub(taken));
     for (text, style) in &parts {
         let used = put(buffer, right, text, *style);
