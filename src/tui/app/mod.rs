@@ -22,6 +22,9 @@ pub mod scroll;
 pub mod session;
 pub mod timeline;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
