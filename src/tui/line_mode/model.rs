@@ -163,6 +163,9 @@ impl Model {
 
     /// A line of the input.
     pub(super) fn line(&mut self, line: InputLine) {
+        if self.input_ended || self.leaving {
+            return;
+        }
         self.lines_read += 1;
         let (text, damaged) = match line {
             InputLine::Text { text, damaged } => (text, damaged),
@@ -180,7 +183,7 @@ impl Model {
         match commands::read(&text) {
             Typed::Text(text) => self.send(text),
             Typed::Nothing => {}
-            Typed::Quit | Typed::Command(Run::Quit, _) => self.leave(),
+            Typed::Quit | Typed::Command(Run::Quit, _) => self.quit(),
             Typed::Command(Run::Help, _) => self.help(),
             Typed::Command(Run::Nick, name) => self.nick(name),
             Typed::Command(Run::Mouse, _) => self.say("The mouse is for the full screen"),
@@ -415,6 +418,17 @@ impl Model {
         match Nickname::parse(name) {
             Ok(nickname) => self.commands.push_back(Command::Nick(nickname)),
             Err(wrong) => self.say(&format!("{wrong}: /nick NAME")),
+        }
+    }
+
+    /// A person goes at once; in a script, what was written before is delivered first.
+    fn quit(&mut self) {
+        self.input_ended = true;
+        self.manner.follow = false;
+        if self.manner.interactive {
+            self.leave();
+        } else {
+            self.leave_if_done();
         }
     }
 

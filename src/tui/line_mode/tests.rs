@@ -148,6 +148,22 @@ fn input_with_commands_knows_them() {
 }
 
 #[test]
+fn q_in_a_script_is_the_end_of_its_input() {
+    let mut model = model(Manner {
+        commands: true,
+        follow: true,
+        ..SCRIPT
+    });
+    for text in ["a", "q!", "never sent"] {
+        line(&mut model, text);
+    }
+    assert_eq!(commands(&mut model), ["send a"]);
+    model.event(outbox(1, Delivery::Pending));
+    model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
+    assert_eq!(commands(&mut model), ["Leave"]);
+}
+
+#[test]
 fn an_unknown_command_in_a_script_is_a_failure() {
     let mut model = model(Manner {
         commands: true,

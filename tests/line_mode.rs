@@ -1,0 +1,463 @@
+//! Line mode over real binaries: what a script, a pipe and a screen reader meet.
+
+#![cfg(all(unix, feature = "tui", feature = "server"))]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed, and says where"
+)]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+
+/// Longer than anything here takes; whoever waits so long waits in vain.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A server on a port of its own; gone with the value.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(port: u16) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
+            .arg(port.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let line = lines(child.stdout.take().unwrap());
+        let line = line.recv_timeout(PATIENCE).expect("the server listens");
+        let port = line.rsplit(':').next().unwrap().parse().unwrap();
+        Self { child, port }
+    }
+
+    fn new() -> Self {
+        Self::start(0)
+    }
+
+    /// Runs a client with this input, to its end.
+    fn feed(&self, nickname: &str, options: &[&str], input: &[u8]) -> Ended {
+        run(self.port, nickname, options, input)
+    }
+
+    /// A client that reads; it is in when this returns.
+    fn follow(&self, nickname: &str) -> Client {
+        let client = Client::start(self.port, nickname, &["--follow"]);
+        client.status_with("Connected");
+        client
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client that runs; gone with the value.
+struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Receiver<String>,
+    status: Receiver<String>,
+}
+
+impl Client {
+    fn start(port: u16, nickname: &str, options: &[&str]) -> Self {
+        let mut child = command(port, nickname, options).spawn().unwrap();
+        Self {
+            input: child.stdin.take(),
+            output: lines(child.stdout.take().unwrap()),
+            status: lines(child.stderr.take().unwrap()),
+            child,
+        }
+    }
+
+    fn type_line(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        writeln!(input, "{line}").unwrap();
+    }
+
+    /// The next line of output.
+    fn line(&self) -> String {
+        self.output.recv_timeout(PATIENCE).expect("a line")
+    }
+
+    /// Waits for a line on standard error that holds this.
+    fn status_with(&self, part: &str) -> String {
+        loop {
+            let line = self.status.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("never said: {part}"));
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Ends the input, and waits for the end.
+    fn finish(mut self) -> ExitStatus {
+        drop(self.input.take());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How a client ended, and what it said.
+struct Ended {
+    status: i32,
+    output: String,
+    errors: String,
+}
+
+fn command(port: u16, nickname: &str, options: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-tui"));
+    command
+        .args(["localhost", &port.to_string(), nickname, "1"])
+        .args(options)
+        .env("TZ", "UTC")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(port: u16, nickname: &str, options: &[&str], input: &[u8]) -> Ended {
+    let mut child = command(port, nickname, options).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = thread::spawn(move || {
+        // A client that gave up reads no further.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    Ended {
+        status: output.status.code().expect("an exit status"),
+        output: String::from_utf8(output.stdout).unwrap(),
+        errors: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The lines of a stream, as they come.
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            if sender.send(line.unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Without the time.
+fn said(line: &str) -> &str {
+    let (time, rest) = line.split_once(' ').unwrap();
+    let clock = time.len() == 5 && time.as_bytes()[2] == b':';
+    assert!(clock, "a time before {line:?}");
+    rest
+}
+
+#[test]
+fn a_line_is_delivered_and_acknowledged() {
+    let server = Server::new();
+    let reader = server.follow("alice");
+    let sender = server.feed("bot", &[], b"deploy done\n");
+    assert_eq!(sender.status, 0, "{}", sender.errors);
+    assert_eq!(sender.output, "");
+    assert_eq!(sender.errors, "", "all went well: nothing to say");
+    assert_eq!(said(&reader.line()), "bot: deploy done");
+}
+
+#[test]
+fn many_lines_arrive_once_and_in_order() {
+    let server = Server::new();
+    let reader = server.follow("alice");
+    let input: String = (0..1500).map(|n| format!("line {n}\n")).collect();
+    let sender = server.feed("bot", &["--timeout", "60"], input.as_bytes());
+    assert_eq!(sender.status, 0, "{}", sender.errors);
+    for n in 0..1500 {
+        assert_eq!(said(&reader.line()), format!("bot: line {n}"));
+    }
+}
+
+#[test]
+fn input_is_literal_unless_commands_are_asked_for() {
+    let server = Server::new();
+    let reader = server.follow("alice");
+    let literal = server.feed("bot", &[], b"/nick other\nq!\n\n   \n//\nlast");
+    assert_eq!(literal.status, 0, "{}", literal.errors);
+    for text in ["/nick other", "q!", "//", "last"] {
+        assert_eq!(said(&reader.line()), format!("bot: {text}"));
+    }
+    let commanded = server.feed("bot", &["--commands"], b"//a\nq!\nnever sent\n");
+    assert_eq!(commanded.status, 0, "{}", commanded.errors);
+    assert_eq!(said(&reader.line()), "bot: /a");
+    let after = server.feed("bot", &[], b"after\n");
+    assert_eq!(after.status, 0);
+    assert_eq!(said(&reader.line()), "bot: after");
+}
+
+#[test]
+fn what_could_harm_a_terminal_comes_out_inert() {
+    let server = Server::new();
+    let reader = server.follow("alice");
+    let input = "\u{1b}[31mred\u{7}\u{202e}\u{9b}2J\r\nbad \u{fffd}".as_bytes();
+    let sender = server.feed("bot", &[], &[input, b"\xff\n"].concat());
+    assert_eq!(sender.status, 0, "{}", sender.errors);
+    assert!(sender.errors.contains("Line 2 is not UTF-8"));
+    for expected in ["[31mred", "bad"] {
+        let line = reader.line();
+        assert!(line.contains(expected), "{line:?}");
+        let harmful = |c: char| c.is_control() || c == '\u{202e}';
+        assert!(!line.contains(harmful), "{line:?}");
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_is_refused_and_the_others_go() {
+    let server = Server::new();
+    let reader = server.follow("alice");
+    let long = "x".repeat(100_000);
+    let sender = server.feed("bot", &[], format!("a\n{long}\nb\n").as_bytes());
+    assert_eq!(sender.status, 3);
+    assert!(
+        sender.errors.contains("Line 2 was not sent"),
+        "{}",
+        sender.errors
+    );
+    assert_eq!(said(&reader.line()), "bot: a");
+    assert_eq!(said(&reader.line()), "bot: b");
+}
+
+#[test]
+fn a_nickname_in_use_is_an_exit_status_of_its_own() {
+    let server = Server::new();
+    let _holder = server.follow("alice");
+    let sender = server.feed("Alice", &[], b"hello\n");
+    assert_eq!(sender.status, 4);
+    assert!(
+        sender.errors.contains("Nickname already in use"),
+        "{}",
+        sender.errors
+    );
+}
+
+#[test]
+fn no_server_is_an_exit_status_of_its_own() {
+    let port = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let sender = run(port, "bot", &["--timeout", "1"], b"hello\n");
+    assert_eq!(sender.status, 5);
+    let words = format!("Nothing is listening on localhost:{port}");
+    assert!(sender.errors.contains(&words), "{}", sender.errors);
+    assert!(sender.errors.contains("not delivered"), "{}", sender.errors);
+}
+
+#[test]
+fn wrong_arguments_get_an_example() {
+    let ended = run(0, "bot", &[], b"");
+    assert_eq!(ended.status, 2);
+    assert!(ended.errors.contains("1..=65535"), "{}", ended.errors);
+    let example = "Example: chat-tui localhost 10500 carol 3";
+    assert!(ended.errors.contains(example), "{}", ended.errors);
+}
+
+#[test]
+fn history_is_printed_only_as_far_as_asked_for() {
+    let server = Server::new();
+    assert_eq!(server.feed("bot", &[], b"a\nb\nc\n").status, 0);
+    let none = server.feed("late", &[], b"");
+    assert_eq!((none.status, none.output.as_str()), (0, ""));
+    let two = server.feed("late", &["--history", "2"], b"");
+    let texts: Vec<_> = two.output.lines().map(said).collect();
+    assert_eq!(texts, ["bot: b", "bot: c"]);
+}
+
+#[test]
+fn a_closed_output_ends_it_quietly() {
+    let server = Server::new();
+    let mut reader = command(server.port, "alice", &["--follow"])
+        .spawn()
+        .unwrap();
+    let status = lines(reader.stderr.take().unwrap());
+    assert_eq!(status.recv_timeout(PATIENCE).unwrap(), "Connected");
+    drop(reader.stdout.take());
+    assert_eq!(server.feed("bot", &[], b"into the void\n").status, 0);
+    assert_eq!(reader.wait().unwrap().code(), Some(0));
+    let rest: Vec<_> = status.iter().collect();
+    assert!(
+        !rest.iter().any(|line| line.contains("panicked")),
+        "{rest:?}"
+    );
+}
+
+#[test]
+fn messages_typed_while_the_server_is_away_arrive_when_it_is_back() {
+    let server = Server::new();
+    let port = server.port;
+    let mut sender = Client::start(port, "bot", &["--follow"]);
+    sender.status_with("Connected");
+    drop(server);
+    sender.status_with("trying again");
+    sender.type_line("still here");
+    let server = Server::start(port);
+    sender.status_with("Connected");
+    let mut reader = server.follow("alice");
+    // Either it came before alice did, or after: her history has it.
+    reader.type_line("thanks");
+    assert_eq!(said(&sender.line()), "alice: thanks");
+    let history = server.feed("late", &["--history", "10"], b"");
+    let texts: Vec<_> = history.output.lines().map(said).collect();
+    assert_eq!(texts, ["bot: still here", "alice: thanks"]);
+}
+
+#[test]
+fn an_older_server_gets_its_line_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let older = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut objects = Vec::new();
+        let mut buffer = [0; 1024];
+        loop {
+            let count = stream.read(&mut buffer).unwrap();
+            if count == 0 {
+                return objects;
+            }
+            let object: serde_json::Value =
+                serde_json::from_slice(&buffer[..count]).expect("one object a read");
+            if object["type"] == "join" {
+                let hello = br#"{"type": "message", "nickname": "alice", "message": "hi", "timestamp": "2026-11-22 09:22:23"}"#;
+                stream.write_all(hello).unwrap();
+            }
+            let over = object["type"] == "disconnect";
+            objects.push(object);
+            if over {
+                return objects;
+            }
+        }
+    });
+    let ended = run(port, "bot", &[], b"one\ntwo\n");
+    assert_eq!(ended.status, 0, "{}", ended.errors);
+    assert_eq!(said(ended.output.trim_end()), "alice: hi");
+    let kinds: Vec<_> = older
+        .join()
+        .unwrap()
+        .iter()
+        .map(|object| format!("{} {}", object["type"], object["message"]))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            r#""join" null"#,
+            r#""message" "one""#,
+            r#""message" "two""#,
+            r#""disconnect" null"#
+        ]
+    );
+}
+
+/// A free port on this machine.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn host(port: u16, state: &std::path::Path) -> Client {
+    let mut command = command(port, "host", &["--serve", "--follow"]);
+    let mut child = command.env("XDG_STATE_HOME", state).spawn().unwrap();
+    let client = Client {
+        input: child.stdin.take(),
+        output: lines(child.stdout.take().unwrap()),
+        status: lines(child.stderr.take().unwrap()),
+        child,
+    };
+    client.status_with("Connected");
+    client
+}
+
+/// As Ctrl-C in a terminal.
+fn interrupt(client: &Client) {
+    let pid = client.child.id().to_string();
+    let done = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(done.success());
+}
+
+#[test]
+fn a_host_who_is_alone_takes_his_server_with_him() {
+    let state = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut client = host(port, state.path());
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+    assert!(
+        state
+            .path()
+            .join(format!("chat-tui/server-{port}.log"))
+            .is_file()
+    );
+    interrupt(&client);
+    assert_eq!(client.child.wait().unwrap().code(), Some(0));
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+#[test]
+fn a_host_who_leaves_others_leaves_them_the_server() {
+    let state = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut client = host(port, state.path());
+    let mut guest = Client::start(port, "guest", &["--follow"]);
+    guest.status_with("Connected");
+    client.status_with("guest joined");
+    interrupt(&client);
+    assert_eq!(client.child.wait().unwrap().code(), Some(0));
+    let how = client.status_with("The server goes on; stop it with: kill ");
+    let pid = how.rsplit(' ').next().unwrap().to_owned();
+    let late = Client::start(port, "late", &["--follow"]);
+    late.status_with("Connected");
+    guest.type_line("we go on");
+    assert_eq!(said(&late.line()), "guest: we go on");
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    late.status_with("trying again");
+}
+
+#[test]
+fn serving_where_somebody_listens_is_joining() {
+    let server = Server::new();
+    let state = tempfile::tempdir().unwrap();
+    let mut reader = server.follow("alice");
+    let client = host(server.port, state.path());
+    reader.type_line("one server is enough");
+    assert_eq!(said(&client.line()), "alice: one server is enough");
+    interrupt(&client);
+    assert!(client.finish().success());
+    assert_eq!(server.feed("bot", &[], b"still up\n").status, 0);
+}
+
+#[test]
+fn nobody_hosts_for_another_machine() {
+    let ended = Command::new(env!("CARGO_BIN_EXE_chat-tui"))
+        .args(["192.0.2.1", "10500", "carol", "3", "--serve"])
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let errors = String::from_utf8(ended.stderr).unwrap();
+    assert!(errors.contains("HOST must be localhost"), "{errors}");
+}
