@@ -193,3 +193,6 @@ fn in_words(nickname: &Nickname, change: &Change) -> String {
         Change::Renamed { was } => format!("{was} is now {nickname}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -213,13 +213,14 @@ impl Endpoint {
         }
     }
 
-    /// Ends the connection: behind what its rooms still hold for it (`drain`), or at once.
+    /// Ends the connection: behind the messages that its rooms still hold for it (`drain`), or at
+    /// once.
     pub fn close(&mut self, now: Moment, last: Option<Box<ServerFrame>>, drain: bool) {
-        if !drain {
-            match &mut self.reader {
-                Reader::Modern(peer) => peer.detach(),
-                Reader::Basic(peer) => peer.detach(),
-            }
+        match (&mut self.reader, drain) {
+            (Reader::Modern(peer), true) => peer.leave_members(),
+            (Reader::Modern(peer), false) => peer.detach(),
+            (Reader::Basic(_), true) => {}
+            (Reader::Basic(peer), false) => peer.detach(),
         }
         let deadline = now.mono + CLOSE_WITHIN;
         self.state = State::Closing { last, deadline };

@@ -1,6 +1,6 @@
 //! What the hub is told, and what it wants done: plain values.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -132,6 +132,8 @@ pub struct PresenceRun {
     pub segment: Segment,
     /// The changes themselves, in the same order.
     pub changes: Vec<MemberChange>,
+    /// When they happened, as [`Moment::mono`](super::Moment::mono).
+    pub at: Duration,
 }
 
 /// One change of a member list.

@@ -471,6 +471,7 @@ impl Hub {
                     room: index,
                     segment: mem::replace(&mut room.diffs, next).finish(),
                     changes: mem::take(&mut room.changes),
+                    at: self.now.mono,
                 });
             }
         }
@@ -549,3 +550,6 @@ fn bye(reason: Departure, message: &str) -> ServerFrame {
         retry_after_ms: (reason == Departure::Shutdown).then_some(SHUTDOWN_RETRY_MS),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Who is in a room: the table, and its pages for those who need the whole list.
 //!
-//! A page is encoded once and given to all who ask within the next few changes: in a storm of
-//! joins everybody needs the list. A page may therefore be older than the table. That does no
+//! A page is encoded once and given to all who ask for it within a moment: in a storm of joins
+//! everybody needs the list. A page may therefore be a little older than the table. That does no
 //! harm: whoever reads pages goes on with the changes since the oldest of them, and applying a
 //! change twice is the same as once.
 
@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     ops::Bound,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,8 +21,9 @@ use crate::protocol::{
     wire::encode_server,
 };
 
-/// How many changes a page may be behind and still be given out.
-const STALE_CHANGES_MAX: u64 = 256;
+/// How much older than the last change a page may be and still be given out. Short: whoever gets
+/// it is told of the changes since as if they happened now.
+const STALE_MAX: Duration = Duration::from_millis(100);
 
 /// One encoded page.
 #[derive(Clone, Debug)]
@@ -38,11 +40,18 @@ pub struct Page {
 #[derive(Debug, Default)]
 pub struct Members {
     table: BTreeMap<UserId, Arc<Member>>,
-    /// By the user that they start behind.
-    pages: HashMap<Option<UserId>, Page>,
+    /// When it changed last.
+    changed: Duration,
+    /// By the user that they start behind, with the time of the last change in them.
+    pages: HashMap<Option<UserId>, (Duration, Page)>,
 }
 
 impl Members {
+    /// What follows changes it at this time.
+    pub fn change_at(&mut self, at: Duration) {
+        self.changed = at;
+    }
+
     /// Adds a member, or replaces what was known of him.
     pub fn put(&mut self, member: Arc<Member>) {
         self.table.insert(member.user, member);
@@ -63,8 +72,8 @@ impl Members {
         self.table.is_empty()
     }
 
-    /// The page behind a user (`None`: the first), at most a few changes old and never from
-    /// before `oldest`, the version from which all changes are still at hand.
+    /// The page behind a user (`None`: the first), as the table stands or stood a moment ago, but
+    /// never from before `oldest`, the version since which all changes are still at hand.
     pub fn page(
         &mut self,
         room: &RoomName,
@@ -72,9 +81,9 @@ impl Members {
         version: u64,
         oldest: u64,
     ) -> Page {
-        if let Some(page) = self.pages.get(&after)
+        if let Some((at, page)) = self.pages.get(&after)
             && page.version >= oldest
-            && version - page.version <= STALE_CHANGES_MAX
+            && (page.version == version || self.changed.saturating_sub(*at) <= STALE_MAX)
         {
             return page.clone();
         }
@@ -83,7 +92,7 @@ impl Members {
             self.pages.clear();
         }
         let page = self.encode(room, after, version);
-        self.pages.insert(after, page.clone());
+        self.pages.insert(after, (self.changed, page.clone()));
         page
     }
 

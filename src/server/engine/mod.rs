@@ -53,6 +53,9 @@ mod resume;
 pub mod tail;
 pub mod view;
 
+#[cfg(test)]
+mod testing;
+
 /// The time, as the shell reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {

@@ -132,6 +132,13 @@ impl Peer {
         self.page = None;
     }
 
+    /// Reads no member changes any more.
+    pub fn leave_members(&mut self) {
+        for cursor in &mut self.cursors {
+            cursor.presence = Presence::Change(u64::MAX);
+        }
+    }
+
     /// Adds an answer.
     pub fn answer(&mut self, frame: &ServerFrame) {
         encode_server(frame, &mut self.answers);
@@ -216,10 +223,14 @@ impl Peer {
     fn offer(&mut self, index: usize, views: &Views) -> Offer {
         let cursor = &mut self.cursors[index];
         let view = views.room(cursor.room);
-        if matches!(cursor.presence, Presence::Change(version) if version < view.presence.next()) {
+        let caught_up = cursor.message >= view.messages.next();
+        if let Presence::Change(version) = cursor.presence
+            && version < view.presence.next()
+            && (caught_up || view.message_behind(version) <= cursor.message)
+        {
             return Offer::From(Source::Presence(index));
         }
-        if cursor.message >= view.messages.next() {
+        if caught_up {
             return Offer::Nothing;
         }
         if let Some((of, page)) = &self.page
@@ -320,3 +331,6 @@ enum Offer {
 fn view_of<'a>(cursor: &Cursor, views: &'a Views) -> &'a RoomView {
     views.room(cursor.room)
 }
+
+#[cfg(test)]
+mod tests;

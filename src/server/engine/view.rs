@@ -5,11 +5,11 @@
 //! replica keeps is bounded in bytes for each room and in all. Whoever reads so slowly that his
 //! place is no longer held gets messages from the store and member lists by pages.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     RoomIndex,
-    event::{MemberChange, Publication},
+    event::{MemberChange, PresenceRun, Publication},
     members::{Members, Page},
     tail::Tail,
 };
@@ -44,6 +44,9 @@ pub struct RoomView {
     pub messages: Tail,
     /// Numbered by the member list's version.
     pub presence: Tail,
+    /// For each segment of `presence`, its first version and the number of the message that came
+    /// next when it was published.
+    marks: VecDeque<(u64, u64)>,
     /// Who is there.
     pub members: Members,
 }
@@ -55,6 +58,36 @@ impl RoomView {
         let oldest = self.presence.first() - 1;
         let version = self.presence.next() - 1;
         self.members.page(&self.name, after, version, oldest)
+    }
+
+    /// The number of the message before which a member change happened: who reads both gets them
+    /// in this order.
+    pub fn message_behind(&self, version: u64) -> u64 {
+        let behind = self.marks.partition_point(|(first, _)| *first <= version);
+        let mark = behind.checked_sub(1).and_then(|at| self.marks.get(at));
+        mark.map_or(0, |(_, message)| *message)
+    }
+
+    fn publish(&mut self, run: &PresenceRun) {
+        self.members.change_at(run.at);
+        for change in &run.changes {
+            match change {
+                MemberChange::Put(member) => self.members.put(Arc::clone(member)),
+                MemberChange::Remove(user) => self.members.remove(*user),
+            }
+        }
+        let mark = (run.segment.first(), self.messages.next());
+        self.marks.push_back(mark);
+        self.presence.push(run.segment.clone());
+    }
+
+    fn drop_oldest_message(&mut self) -> usize {
+        self.messages.drop_oldest().unwrap_or(0)
+    }
+
+    fn drop_oldest_presence(&mut self) -> usize {
+        self.marks.pop_front();
+        self.presence.drop_oldest().unwrap_or(0)
     }
 
     fn cost_bytes(&self) -> usize {
@@ -79,6 +112,7 @@ impl Views {
             name,
             messages: Tail::new(head + 1),
             presence: Tail::new(1),
+            marks: VecDeque::new(),
             members: Members::default(),
         };
         Self {
@@ -106,21 +140,15 @@ impl Views {
             self.cost_bytes += run.segment.cost_bytes();
             room.messages.push(run.segment.clone());
             while room.messages.cost_bytes() > self.limits.messages_bytes_max {
-                self.cost_bytes -= room.messages.drop_oldest().unwrap_or(0);
+                self.cost_bytes -= room.drop_oldest_message();
             }
         }
         for run in &publication.presence {
             let room = &mut self.rooms[run.room.at()];
-            for change in &run.changes {
-                match change {
-                    MemberChange::Put(member) => room.members.put(Arc::clone(member)),
-                    MemberChange::Remove(user) => room.members.remove(*user),
-                }
-            }
             self.cost_bytes += run.segment.cost_bytes();
-            room.presence.push(run.segment.clone());
+            room.publish(run);
             while room.presence.cost_bytes() > self.limits.presence_bytes_max {
-                self.cost_bytes -= room.presence.drop_oldest().unwrap_or(0);
+                self.cost_bytes -= room.drop_oldest_presence();
             }
         }
         self.keep_within_total();
@@ -129,12 +157,11 @@ impl Views {
     fn keep_within_total(&mut self) {
         while self.cost_bytes > self.limits.total_bytes_max {
             let room = &mut self.rooms[self.hand];
-            let tail = if room.messages.cost_bytes() >= room.presence.cost_bytes() {
-                &mut room.messages
+            self.cost_bytes -= if room.messages.cost_bytes() >= room.presence.cost_bytes() {
+                room.drop_oldest_message()
             } else {
-                &mut room.presence
+                room.drop_oldest_presence()
             };
-            self.cost_bytes -= tail.drop_oldest().unwrap_or(0);
             self.hand = (self.hand + 1) % self.rooms.len();
         }
         debug_assert_eq!(

@@ -310,3 +310,158 @@ impl Store for MemoryStore {
         Ok(self.rooms[room.at()].log.copy(from, bytes_max))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::protocol::{Nickname, UserId, frame::ErrorCode};
+
+    fn device(name: u8) -> DeviceId {
+        DeviceId::from_bytes([name; 12])
+    }
+
+    fn id(name: u8, counter: u64) -> MessageId {
+        MessageId {
+            device: device(name),
+            counter,
+        }
+    }
+
+    fn message(name: u8, counter: u64) -> Operation {
+        Operation::Message {
+            id: id(name, counter),
+            settled: 0,
+            room: RoomIndex(0),
+            sender: Arc::new(Member {
+                user: UserId::from_bytes([name; 12]),
+                nickname: Nickname::parse("somebody").unwrap(),
+                since: Timestamp::UNIX_EPOCH,
+            }),
+            body: Body::inert("text"),
+        }
+    }
+
+    fn store(limits: MemoryLimits) -> MemoryStore {
+        MemoryStore::new(Epoch::from_bytes([1; 8]), &[RoomName::lobby()], limits)
+    }
+
+    fn append(store: &mut MemoryStore, second: i64, operations: Vec<Operation>) -> Committed {
+        let now = Timestamp::from_second(second).unwrap();
+        store.append(Batch { now, operations }).unwrap()
+    }
+
+    fn stored(seq: u64, second: i64) -> Settled {
+        Settled::Stored {
+            room: RoomIndex(0),
+            seq,
+            time: Timestamp::from_second(second).unwrap(),
+        }
+    }
+
+    #[test]
+    fn numbers_have_no_holes_and_times_never_go_back() {
+        let mut store = store(MemoryLimits::default());
+        let first = append(&mut store, 10, vec![message(1, 1), message(2, 1)]);
+        let second = append(
+            &mut store,
+            5,
+            vec![message(1, 1), message(1, 3), message(1, 2)],
+        );
+        assert_eq!(
+            first.verdicts,
+            [Verdict::Done(stored(1, 10)), Verdict::Done(stored(2, 10))]
+        );
+        assert_eq!(
+            second.verdicts,
+            [
+                Verdict::Repeated(stored(1, 10)),
+                Verdict::Hole { counter: 1 },
+                Verdict::Done(stored(3, 10)),
+            ]
+        );
+        assert_eq!(second.runs[0].segment.first(), 3);
+        assert_eq!(store.extents(), [Extent { first: 1, head: 3 }]);
+    }
+
+    #[test]
+    fn a_counter_can_be_used_up_for_nothing() {
+        let mut store = store(MemoryLimits::default());
+        let refused = Operation::Spend {
+            id: id(1, 1),
+            settled: 0,
+            refused: Some(ErrorCode::BadText),
+        };
+        let withdrawn = Operation::Spend {
+            id: id(1, 2),
+            settled: 0,
+            refused: None,
+        };
+        let committed = append(&mut store, 1, vec![refused, withdrawn, message(1, 1)]);
+        assert_eq!(
+            committed.verdicts,
+            [
+                Verdict::Done(Settled::Refused(ErrorCode::BadText)),
+                Verdict::Done(Settled::Withdrawn),
+                Verdict::Repeated(Settled::Refused(ErrorCode::BadText)),
+            ]
+        );
+        assert!(committed.runs.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_entries_go_when_there_are_too_many_and_first_moves_up() {
+        let mut store = store(MemoryLimits {
+            room_bytes_max: 2_000,
+            ..MemoryLimits::default()
+        });
+        let mut first = 1;
+        for counter in 1..=50 {
+            let committed = append(&mut store, 1, vec![message(1, counter)]);
+            if let [(_, moved)] = committed.firsts[..] {
+                assert!(moved > first);
+                first = moved;
+            }
+        }
+        assert_eq!(store.extents(), [Extent { first, head: 50 }]);
+        assert!(first > 30, "{first}");
+        let page = store.read(RoomIndex(0), 1, 10_000).unwrap();
+        assert_eq!((page.first(), page.next()), (first, 51));
+        let look = vec![(RoomIndex(0), first - 1), (RoomIndex(0), first)];
+        let opened = append(
+            &mut store,
+            1,
+            vec![Operation::Open {
+                device: device(9),
+                next: None,
+                look,
+            }],
+        );
+        assert_eq!(
+            opened.verdicts,
+            [Verdict::Opened {
+                counter: 0,
+                ids: vec![None, Some(id(1, first))],
+            }]
+        );
+    }
+
+    #[test]
+    fn the_device_silent_longest_is_forgotten_first() {
+        let mut store = store(MemoryLimits {
+            devices_max: 2,
+            ..MemoryLimits::default()
+        });
+        append(&mut store, 1, vec![message(1, 1), message(2, 1)]);
+        append(&mut store, 1, vec![message(1, 2), message(3, 1)]);
+        let again = append(&mut store, 1, vec![message(1, 2), message(2, 2)]);
+        assert_eq!(
+            again.verdicts,
+            [
+                Verdict::Repeated(stored(3, 1)),
+                Verdict::Hole { counter: 0 }
+            ]
+        );
+    }
+}

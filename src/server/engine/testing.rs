@@ -1,0 +1,413 @@
+//! The engine with everything around it made of values: for the tests of its parts.
+//!
+//! Clients are called by one-word names, which are also their nicknames unless a join says
+//! otherwise. What they get is told in short words, one string a frame.
+
+use std::{collections::BTreeMap, mem, time::Duration};
+
+use jiff::tz::TimeZone;
+
+use super::{
+    ConnectionId, Moment,
+    endpoint::Endpoint,
+    event::{Effect, Event, Record},
+    hub::{Hub, RoomSettings, Settings},
+    peer::Turn,
+    view::{ViewLimits, Views},
+};
+use crate::{
+    protocol::{
+        ClientFrame, ClientId, Epoch, MessageId, Nickname, RoomName, ServerFrame, Token,
+        codec::Decoder,
+        frame::{Change, Join, Outcome, Submission},
+        wire::{ERROR_CODES, encode_client, parse_server},
+    },
+    server::store::{Batch, MemoryLimits, MemoryStore, Store, StoreError},
+    text::{Body, Line},
+};
+
+/// How large a store's page is here: a few messages.
+const PAGE_BYTES_MAX: usize = 600;
+
+pub(super) struct Client {
+    id: ConnectionId,
+    pub(super) endpoint: Endpoint,
+    decoder: Decoder,
+    /// Bytes that its end of the socket takes; `usize::MAX`: any number.
+    pub(super) window: usize,
+    pub(super) heard: Vec<ServerFrame>,
+    /// What arrived as it came, for those who do not speak frames.
+    pub(super) raw: Vec<Vec<u8>>,
+    pub(super) closed: bool,
+}
+
+pub(super) struct World {
+    pub(super) now: Moment,
+    pub(super) hub: Hub,
+    pub(super) store: MemoryStore,
+    pub(super) views: Views,
+    pub(super) clients: BTreeMap<&'static str, Client>,
+    pub(super) records: Vec<Record>,
+    /// Whether commits wait for [`World::commit`].
+    pub(super) hold_commits: bool,
+    held: Option<Batch>,
+    /// What the next commit comes to.
+    pub(super) fail: Option<StoreError>,
+    pub(super) finished: Option<bool>,
+    connections: u64,
+}
+
+pub(super) fn token(name: &str) -> Token {
+    let mut bytes = [0; 32];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    Token::from_bytes(bytes)
+}
+
+pub(super) fn client_id() -> ClientId {
+    ClientId::parse("1").unwrap()
+}
+
+pub(super) fn id(name: &str, counter: u64) -> MessageId {
+    MessageId {
+        device: token(name).device(&client_id()),
+        counter,
+    }
+}
+
+pub(super) fn join(name: &str) -> Join {
+    Join {
+        protocol: Some(1),
+        nickname: Nickname::parse(name).unwrap(),
+        client_id: client_id(),
+        token: Some(token(name)),
+        next: None,
+        epoch: None,
+        rooms: Vec::new(),
+        last: None,
+        agent: None,
+    }
+}
+
+pub(super) fn message(name: &str, counter: u64, text: &str) -> ClientFrame {
+    ClientFrame::Message(Submission {
+        room: RoomName::lobby(),
+        id: Some(id(name, counter)),
+        body: Ok(Body::inert(text)),
+    })
+}
+
+pub(super) fn start() -> Moment {
+    Moment {
+        wall: "2026-11-22T09:00:00Z".parse().unwrap(),
+        mono: Duration::from_secs(100),
+    }
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with(10, ViewLimits::default(), MemoryLimits::default())
+    }
+
+    pub(super) fn with(clients_max: usize, views: ViewLimits, memory: MemoryLimits) -> Self {
+        let rooms = [RoomName::lobby()];
+        let store = MemoryStore::new(Epoch::from_bytes([1; 8]), &rooms, memory);
+        let settings = Settings {
+            clients_max,
+            rooms: vec![RoomSettings {
+                name: RoomName::lobby(),
+                topic: None,
+            }],
+            server: Line::inert("test"),
+            record_texts: false,
+        };
+        Self {
+            now: start(),
+            hub: Hub::new(settings, store.epoch(), &store.extents(), start()),
+            store,
+            views: Views::new([(RoomName::lobby(), 0)], views),
+            clients: BTreeMap::new(),
+            records: Vec::new(),
+            hold_commits: false,
+            held: None,
+            fail: None,
+            finished: None,
+            connections: 0,
+        }
+    }
+
+    /// A fresh connection under this name; one that was there before goes on without its name.
+    pub(super) fn connect(&mut self, name: &'static str) -> &mut Client {
+        self.connections += 1;
+        self.now.mono += Duration::from_secs(1);
+        self.now.wall += Duration::from_secs(1);
+        let address = "192.0.2.1:7".parse().unwrap();
+        let client = Client {
+            id: ConnectionId::new(0, self.connections),
+            endpoint: Endpoint::new(address, self.now),
+            decoder: Decoder::new(),
+            window: usize::MAX,
+            heard: Vec::new(),
+            raw: Vec::new(),
+            closed: false,
+        };
+        self.clients.insert(name, client);
+        self.client(name)
+    }
+
+    pub(super) fn client(&mut self, name: &str) -> &mut Client {
+        self.clients.get_mut(name).unwrap()
+    }
+
+    pub(super) fn join(&mut self, name: &'static str) -> Vec<String> {
+        self.join_as(name, join(name))
+    }
+
+    pub(super) fn join_as(&mut self, name: &'static str, join: Join) -> Vec<String> {
+        self.connect(name);
+        self.say(name, &ClientFrame::Join(join))
+    }
+
+    /// Sends a frame; gives what the sender hears.
+    pub(super) fn say(&mut self, name: &str, frame: &ClientFrame) -> Vec<String> {
+        let mut bytes = Vec::new();
+        encode_client(frame, &mut bytes);
+        self.send(name, &bytes)
+    }
+
+    pub(super) fn send(&mut self, name: &str, bytes: &[u8]) -> Vec<String> {
+        self.post(name, bytes);
+        self.hears(name)
+    }
+
+    /// Sends, and leaves what is heard for later.
+    pub(super) fn post(&mut self, name: &str, mut bytes: &[u8]) {
+        let now = self.now;
+        while !bytes.is_empty() {
+            let client = self.clients.get_mut(name).unwrap();
+            let space = client.endpoint.space();
+            let count = space.len().min(bytes.len());
+            space[..count].copy_from_slice(&bytes[..count]);
+            client.endpoint.received(now, count);
+            bytes = &bytes[count..];
+            self.run();
+        }
+    }
+
+    /// What a client heard since it was last asked.
+    pub(super) fn hears(&mut self, name: &str) -> Vec<String> {
+        let client = self.client(name);
+        let mut heard: Vec<_> = mem::take(&mut client.heard).iter().map(in_short).collect();
+        if client.closed {
+            heard.push("closed".to_owned());
+        }
+        heard
+    }
+
+    /// The connection breaks.
+    pub(super) fn cut(&mut self, name: &str) {
+        let client = self.clients.remove(name).unwrap();
+        self.close(client.id, crate::protocol::frame::Departure::Lost);
+        self.run();
+    }
+
+    fn close(&mut self, connection: ConnectionId, reason: crate::protocol::frame::Departure) {
+        self.hub
+            .handle(self.now, Event::Closed { connection, reason });
+    }
+
+    pub(super) fn advance(&mut self, time: Duration) {
+        self.now.mono += time;
+        self.now.wall += time;
+        let mut gone = Vec::new();
+        for client in self.clients.values_mut() {
+            if let Some(reason) = client.endpoint.tick(self.now) {
+                gone.push((client.id, reason));
+                client.closed = true;
+            }
+        }
+        for (id, reason) in gone {
+            self.close(id, reason);
+        }
+        self.run();
+    }
+
+    /// Lets the commit that was held happen.
+    pub(super) fn commit(&mut self) {
+        let batch = self.held.take().expect("a commit is held");
+        let outcome = match self.fail.take() {
+            Some(error) => Err(error),
+            None => self.store.append(batch),
+        };
+        self.hub.handle(self.now, Event::Committed(outcome));
+        self.run();
+    }
+
+    pub(super) fn store_head(&self) -> u64 {
+        self.store.extents()[0].head
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.hub.handle(self.now, Event::Stop);
+        self.run();
+    }
+
+    /// Until nothing moves any more.
+    pub(super) fn run(&mut self) {
+        loop {
+            let mut moved = false;
+            for client in self.clients.values_mut() {
+                let requests: Vec<_> =
+                    std::iter::from_fn(|| client.endpoint.request(|| token("fresh"))).collect();
+                if !requests.is_empty() {
+                    let connection = client.id;
+                    let event = Event::Requests {
+                        connection,
+                        requests,
+                    };
+                    self.hub.handle(self.now, event);
+                    moved = true;
+                }
+            }
+            moved |= self.turn();
+            let (now, views, store) = (self.now, &mut self.views, &mut self.store);
+            let mut closed = Vec::new();
+            for client in self.clients.values_mut().filter(|client| !client.closed) {
+                moved |= write(client, now, views, store);
+                if client.closed {
+                    closed.push(client.id);
+                }
+            }
+            for id in closed {
+                self.close(id, crate::protocol::frame::Departure::Lost);
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn turn(&mut self) -> bool {
+        let mut effects = Vec::new();
+        self.hub.finish_turn(self.now, &mut effects);
+        let moved = !effects.is_empty();
+        for effect in effects {
+            match effect {
+                Effect::Order { connection, order } => {
+                    let mut clients = self.clients.values_mut();
+                    if let Some(client) = clients.find(|client| client.id == connection) {
+                        let zone = TimeZone::UTC;
+                        client.endpoint.apply(self.now, &self.views, order, &zone);
+                    }
+                }
+                Effect::Publish(publication) => self.views.publish(&publication),
+                Effect::Append(batch) => {
+                    assert!(self.held.is_none(), "one append at a time");
+                    self.held = Some(batch);
+                    if !self.hold_commits {
+                        self.commit();
+                    }
+                }
+                Effect::Record(record) => self.records.push(*record),
+                Effect::Finished { failed } => self.finished = Some(failed),
+            }
+        }
+        moved
+    }
+}
+
+/// Writes what the client's window takes.
+fn write(client: &mut Client, now: Moment, views: &mut Views, store: &mut MemoryStore) -> bool {
+    let mut moved = false;
+    loop {
+        let written = match client.endpoint.turn(now, views) {
+            Turn::Write(gather) => {
+                let bytes: Vec<u8> = gather.slices().iter().flat_map(|s| s.to_vec()).collect();
+                let count = bytes.len().min(client.window);
+                bytes[..count].to_vec()
+            }
+            Turn::Fetch { room, from } => {
+                if client.window == 0 {
+                    return moved;
+                }
+                let page = store.read(room, from, PAGE_BYTES_MAX).unwrap();
+                client.endpoint.take_page(room, page);
+                continue;
+            }
+            Turn::Done => {
+                client.closed = true;
+                return true;
+            }
+            Turn::Idle | Turn::Wait(_) => return moved,
+        };
+        if written.is_empty() {
+            client.endpoint.drop_page();
+            return moved;
+        }
+        moved = true;
+        client.endpoint.wrote(now, views, written.len());
+        if client.window != usize::MAX {
+            client.window -= written.len();
+        }
+        let mut bytes = &written[..];
+        while !bytes.is_empty() {
+            let count = client.decoder.feed(bytes);
+            bytes = &bytes[count..];
+            while let Some(frame) = client.decoder.next_frame().unwrap() {
+                client.raw.push(frame.to_vec());
+                client
+                    .heard
+                    .push(parse_server(frame).unwrap_or(ServerFrame::Unknown));
+            }
+        }
+    }
+}
+
+fn in_short(frame: &ServerFrame) -> String {
+    let code = |code| ERROR_CODES.iter().find(|(of, _)| *of == code).unwrap().1;
+    match frame {
+        ServerFrame::Welcome(welcome) => {
+            let room = &welcome.rooms[0];
+            let reset = room
+                .reset
+                .map_or(String::new(), |reset| format!(" reset {reset:?}"));
+            format!(
+                "welcome {}, counter {}, {}..={}, next {}{reset}",
+                welcome.nickname, welcome.counter, room.first, room.head, room.next
+            )
+        }
+        ServerFrame::Members(page) => {
+            let mut names: Vec<_> = page.members.iter().map(|m| m.nickname.as_str()).collect();
+            names.sort_unstable();
+            let start = if page.start { "members" } else { "and" };
+            let more = if page.more { " …" } else { "" };
+            format!("{start} {}{more}", names.join(" "))
+        }
+        ServerFrame::Presence(presence) => match &presence.change {
+            Change::Joined => format!("{} joined", presence.nickname),
+            Change::Left(reason) => format!("{} left {reason:?}", presence.nickname),
+            Change::Renamed { was } => format!("{was} is {}", presence.nickname),
+        },
+        ServerFrame::Message(message) => format!(
+            "{} {}: {}",
+            message.seq,
+            message.nickname,
+            message.body.as_str()
+        ),
+        ServerFrame::Ack(ack) => match &ack.outcome {
+            Outcome::Stored { seq, .. } => format!("ack {} stored {seq}", ack.id.counter),
+            outcome => format!("ack {} {outcome:?}", ack.id.counter),
+        },
+        ServerFrame::Nick { nickname, .. } => format!("nick {nickname}"),
+        ServerFrame::Ping { .. } => "ping".to_owned(),
+        ServerFrame::Pong { reference } => format!("pong {reference:?}"),
+        ServerFrame::Error(error) => {
+            let id = error
+                .id
+                .map_or(String::new(), |id| format!(" {}", id.counter));
+            let retry = error.retry_after_ms.map_or("", |_| ", try again");
+            format!("error {}{id}{retry}", code(error.code))
+        }
+        ServerFrame::Bye(bye) => format!("bye {:?}", bye.reason),
+        ServerFrame::Unknown => "not a frame".to_owned(),
+    }
+}
