@@ -1,9 +1,9 @@
 //! Who is in a room: the table, and its pages for those who need the whole list.
 //!
-//! A page is encoded once and given to all who ask for it within a moment: in a storm of joins
-//! everybody needs the list. A page may therefore be a little older than the table. That does no
-//! harm: whoever reads pages goes on with the changes since the oldest of them, and applying a
-//! change twice is the same as once.
+//! A page of a long list is encoded once and given to all who ask for it within a moment: in a
+//! storm of joins everybody needs the list. Such a page may be a little older than the table. That
+//! does no harm: whoever reads pages goes on with the changes since the oldest of them, and
+//! applying a change twice is the same as once.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -83,7 +83,7 @@ impl Members {
     ) -> Page {
         if let Some((at, page)) = self.pages.get(&after)
             && page.version >= oldest
-            && (page.version == version || self.changed.saturating_sub(*at) <= STALE_MAX)
+            && (page.version == version || self.may_be_stale(*at))
         {
             return page.clone();
         }
@@ -94,6 +94,11 @@ impl Members {
         let page = self.encode(room, after, version);
         self.pages.insert(after, (self.changed, page.clone()));
         page
+    }
+
+    /// Whether a page of this time is still good. A short list is not worth it.
+    fn may_be_stale(&self, at: Duration) -> bool {
+        self.table.len() > MEMBERS_PAGE_MAX && self.changed.saturating_sub(at) <= STALE_MAX
     }
 
     fn encode(&self, room: &RoomName, after: Option<UserId>, version: u64) -> Page {
