@@ -58,7 +58,7 @@ pub(super) fn is_blank(text: &str) -> bool {
 pub(super) fn first_unfit(text: &str, kind: Kind) -> Option<(usize, char)> {
     // Most messages are plain ASCII. Looking at every byte, rather than stopping at the first that
     // isn't, lets the compiler look at many at once.
-    let plain = |byte: u8| matches!(byte, b' '..=b'~') | (kind == Kind::Body && byte == b'\n');
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') || (kind == Kind::Body && byte == b'\n');
     if text.bytes().fold(true, |all, byte| all & plain(byte)) {
         return None;
     }

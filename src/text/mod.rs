@@ -1,9 +1,8 @@
 //! Text from people: what it may hold, how wide it is, where it breaks.
 //!
 //! Pure, and shared by both halves: the sending client makes what would do harm visible, the
-//! server refuses it before the commit, the receiver draws it inert ("No text may harm a
-//! terminal" in `docs/PROTOCOL.md`).
-
+//! server refuses it before the commit, the receiver draws it inert ("Text" in
+//! `docs/PROTOCOL.md`).
 //!
 //! [`Body`] and [`Line`] are proofs: whoever holds one may draw it. What they may hold is decided
 //! in `clean`; [`width()`] counts columns as the screen does; `wrap` (for the half that has a
