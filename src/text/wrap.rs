@@ -334,6 +334,8 @@ mod tests {
             ("\n", 5, &["", ""]),
             ("abcdefgh", 3, &["abc", "def", "gh"]),
             ("an abcdefgh", 4, &["an", "abcd", "efgh"]),
+            // UAX #14 would break between a space and the mark on it.
+            ("a \u{301}b cd ef", 7, &["a \u{301}b cd", "ef"]),
             ("well-known words", 5, &["well-", "known", "words"]),
             ("  indented", 6, &["  inde", "nted"]),
             ("a ( b ) !", 3, &["a", "( b", ") !"]),

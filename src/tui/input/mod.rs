@@ -396,13 +396,14 @@ impl Editor {
 
     /// Shows a text of the history, or the draft behind it. Undo brings back what was edited.
     fn show(&mut self, text: &str, cursor: usize) -> Outcome {
+        let cursor_before = self.cursor;
         let outcome = self.splice(0..self.text.len(), text, Group::Whole);
         self.cursor = self.boundary(cursor);
         if self.history.draft().is_some() {
             self.last = Last::History;
         }
         match outcome {
-            Outcome::Nothing => Outcome::Moved,
+            Outcome::Nothing if self.cursor != cursor_before => Outcome::Moved,
             outcome => outcome,
         }
     }

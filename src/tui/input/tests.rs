@@ -357,6 +357,34 @@ fn a_text_from_the_history_that_was_touched_is_walked_by_rows_first() {
 }
 
 #[test]
+fn going_back_to_a_draft_like_what_is_shown_is_nothing() {
+    let mut editor = with_history(&["sent"]);
+    assert_eq!(editor.apply(Up), Outcome::Changed);
+    assert_eq!(editor.apply(KillToStart), Outcome::Changed);
+    assert_eq!(editor.apply(Down), Outcome::Nothing);
+    assert_eq!(editor.insert("sent"), Outcome::Changed);
+    let _ = editor.apply(Home);
+    assert_eq!(editor.apply(Up), Outcome::Moved);
+    assert_eq!(editor.apply(Down), Outcome::Moved);
+}
+
+#[test]
+fn the_kill_ring_is_bounded() {
+    let mut editor = Editor::new();
+    for number in 0..40 {
+        assert_eq!(editor.insert(&format!("{number:02}")), Outcome::Changed);
+        assert_eq!(editor.apply(KillToStart), Outcome::Changed);
+    }
+    let _ = editor.apply(Yank);
+    assert_eq!(editor.text(), "39");
+    let mut oldest = String::new();
+    while editor.apply(YankOlder) == Outcome::Changed && editor.text() != "39" {
+        oldest = editor.text().to_owned();
+    }
+    assert_eq!(oldest, "08");
+}
+
+#[test]
 fn the_history_is_bounded_and_keeps_no_blanks() {
     let mut editor = Editor::new();
     for number in 0..300 {
