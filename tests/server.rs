@@ -1,6 +1,7 @@
 //! The real server on a free port, spoken to over real sockets, byte by byte.
 
 #![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},

@@ -65,7 +65,10 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         Err(error) => return fail(&error, EXIT_USAGE.into()),
     };
     let address = bound.local_addr();
-    info!("listening on {address}; Ctrl-C stops");
+    let port = address.port();
+    info!(
+        "listening on {address}; join with: chat-tui HOST {port} NICKNAME CLIENTID; stop: Ctrl-C"
+    );
     // Whoever started us may not care to read it.
     let _ = writeln!(io::stdout(), "listening on {address}");
     let _ = io::stdout().flush();

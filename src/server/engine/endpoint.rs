@@ -18,7 +18,6 @@ use super::{
 use crate::protocol::{
     ClientFrame, ServerFrame, Token,
     codec::Decoder,
-    frame::Departure,
     limits::{GONE_AFTER, JOIN_WITHIN, PING_AFTER},
     wire::{Refusal, parse_client},
 };
@@ -299,23 +298,33 @@ impl Endpoint {
 
     // Time.
 
-    /// To be called about once a second. Pings the other end when it has been silent, and says
-    /// why to give the connection up when it has been so too long.
-    pub fn tick(&mut self, now: Moment) -> Option<Departure> {
+    /// To be called about once a second: looks whether the other end still gives signs of life.
+    pub fn tick(&mut self, now: Moment) -> Pulse {
         let silent = now.mono.saturating_sub(self.heard);
         match (&self.state, &mut self.reader) {
-            (State::New, _) if silent >= JOIN_WITHIN => Some(Departure::Timeout),
+            (State::New, _) if silent >= JOIN_WITHIN => Pulse::Gone,
             // While requests are under way it is we who are late: nothing is read.
             (State::Joined, Reader::Modern(_)) if silent >= GONE_AFTER && self.under_way == 0 => {
-                Some(Departure::Timeout)
+                Pulse::Gone
             }
             (State::Joined, Reader::Modern(peer)) if silent >= PING_AFTER && !self.pinged => {
                 peer.answer(&ServerFrame::Ping { reference: None });
                 self.pinged = true;
-                None
+                Pulse::Ping
             }
             // A basic client can't answer; TCP finds out whether it is gone.
-            _ => None,
+            _ => Pulse::Fine,
         }
     }
+}
+
+/// How the other end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pulse {
+    /// Alive, as far as is known.
+    Fine,
+    /// Silent: there is a `ping` to be written.
+    Ping,
+    /// Silent for too long: to be given up, for [`Departure::Timeout`](crate::protocol::frame::Departure::Timeout).
+    Gone,
 }

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     ConnectionId, Moment,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Pulse},
     event::{Effect, Event, Record},
     hub::{Hub, RoomSettings, Settings},
     peer::Turn,
@@ -19,7 +19,7 @@ use crate::{
     protocol::{
         ClientFrame, ClientId, Epoch, MessageId, Nickname, RoomName, ServerFrame, Token,
         codec::Decoder,
-        frame::{Change, Join, Outcome, Submission},
+        frame::{Change, Departure, Join, Outcome, Submission},
         wire::{ERROR_CODES, encode_client, parse_server},
     },
     server::store::{Batch, MemoryLimits, MemoryStore, Store, StoreError},
@@ -206,11 +206,11 @@ impl World {
     /// The connection breaks.
     pub(super) fn cut(&mut self, name: &str) {
         let client = self.clients.remove(name).unwrap();
-        self.close(client.id, crate::protocol::frame::Departure::Lost);
+        self.close(client.id, Departure::Lost);
         self.run();
     }
 
-    fn close(&mut self, connection: ConnectionId, reason: crate::protocol::frame::Departure) {
+    fn close(&mut self, connection: ConnectionId, reason: Departure) {
         self.hub
             .handle(self.now, Event::Closed { connection, reason });
     }
@@ -220,13 +220,13 @@ impl World {
         self.now.wall += time;
         let mut gone = Vec::new();
         for client in self.clients.values_mut() {
-            if let Some(reason) = client.endpoint.tick(self.now) {
-                gone.push((client.id, reason));
+            if client.endpoint.tick(self.now) == Pulse::Gone {
+                gone.push(client.id);
                 client.closed = true;
             }
         }
-        for (id, reason) in gone {
-            self.close(id, reason);
+        for id in gone {
+            self.close(id, Departure::Timeout);
         }
         self.run();
     }
@@ -278,7 +278,7 @@ impl World {
                 }
             }
             for id in closed {
-                self.close(id, crate::protocol::frame::Departure::Lost);
+                self.close(id, Departure::Lost);
             }
             if !moved {
                 return;

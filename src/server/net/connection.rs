@@ -2,10 +2,13 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     io,
     net::Shutdown,
-    pin::Pin,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
     rc::Rc,
+    task::Poll,
     time::Duration,
 };
 
@@ -26,7 +29,7 @@ use crate::{
     protocol::{Token, frame::Departure},
     server::engine::{
         ConnectionId, Moment, RoomIndex,
-        endpoint::{CLOSE_WITHIN, Endpoint},
+        endpoint::{CLOSE_WITHIN, Endpoint, Pulse},
         event::{Event, Request},
         peer::Turn,
     },
@@ -98,7 +101,8 @@ impl Connection {
         if self.blocked.get() {
             return;
         }
-        let idle = self.flush(worker, now) == Flushed::Idle;
+        let flushed = catch_unwind(AssertUnwindSafe(|| self.flush(worker, now)));
+        let idle = flushed.is_ok_and(|flushed| flushed == Flushed::Idle);
         let endpoint = self.endpoint.borrow();
         let may_read_again = self.deaf.get() && (endpoint.may_read() || endpoint.is_over());
         drop(endpoint);
@@ -108,10 +112,15 @@ impl Connection {
     }
 
     /// See [`Endpoint::tick`].
-    pub(super) fn tick(&self, now: Moment) {
-        if let Some(reason) = self.endpoint.borrow_mut().tick(now) {
-            self.end.set(Some(reason));
-            self.wake.notify_one();
+    pub(super) fn tick(&self, worker: &Worker, now: Moment) {
+        let pulse = self.endpoint.borrow_mut().tick(now);
+        match pulse {
+            Pulse::Fine => {}
+            Pulse::Ping => self.flush_or_wake(worker, now),
+            Pulse::Gone => {
+                self.end.set(Some(Departure::Timeout));
+                self.wake.notify_one();
+            }
         }
     }
 
@@ -147,7 +156,9 @@ impl Connection {
     // The task.
 
     pub(super) async fn run(self: Rc<Self>, worker: Rc<Worker>) {
-        let reason = self.serve(&worker).await;
+        // One broken connection is one connection lost, not all of its worker's.
+        let reason = unwinding(self.serve(&worker)).await;
+        let reason = reason.unwrap_or(Departure::Lost);
         let closed = Event::Closed {
             connection: self.id,
             reason,
@@ -324,6 +335,19 @@ impl Connection {
         };
         let _ = timeout(CLOSE_WITHIN, until_closed).await;
     }
+}
+
+/// A future that gives nothing instead of panicking. (The panic itself was reported.)
+async fn unwinding<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match polled {
+            Ok(polled) => polled.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
 }
 
 async fn ring(alarm: &mut Option<Pin<Box<Sleep>>>) {

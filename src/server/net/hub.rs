@@ -24,7 +24,7 @@ use crate::{
             view::Views,
         },
         log::Recorder,
-        store::{Extent, MemoryStore, Store},
+        store::{Extent, MemoryStore, Store, StoreError},
     },
     text::Line,
 };
@@ -53,6 +53,8 @@ pub enum RunError {
     System(io::Error),
     /// The store failed: what was in flight may or may not have been stored.
     Store,
+    /// A thread that serves connections broke down.
+    Worker,
 }
 
 impl fmt::Display for RunError {
@@ -61,6 +63,9 @@ impl fmt::Display for RunError {
             Self::System(error) => write!(out, "The system refused what a server needs: {error}"),
             Self::Store => out.write_str(
                 "Messages can't be stored any more; the server stopped rather than lose them",
+            ),
+            Self::Worker => out.write_str(
+                "A part of the server broke down (a defect, please report it); the server stopped",
             ),
         }
     }
@@ -211,7 +216,7 @@ impl Driver {
         let mut stopping = None;
         let mut events = Vec::with_capacity(EVENTS_A_TURN_MAX);
         let mut effects = Vec::new();
-        let finished = loop {
+        let outcome = loop {
             let drained = stopping.map_or_else(Instant::now, |since: Instant| since + DRAIN_WITHIN);
             tokio::select! {
                 outcome = self.appender.outcome() => {
@@ -227,27 +232,26 @@ impl Driver {
                     stopping = Some(Instant::now());
                     self.hub.handle(self.clock.now(), Event::Stop);
                 }
-                () = sleep_until(drained), if stopping.is_some() => break Some(false),
+                // The store does not answer: what became of the last batch stays unknown.
+                () = sleep_until(drained), if stopping.is_some() => {
+                    let unknown = Event::Committed(Err(StoreError::Unknown));
+                    self.hub.handle(self.clock.now(), unknown);
+                }
             }
             self.hub.finish_turn(self.clock.now(), &mut effects);
-            let finished = self.carry_out(&mut effects).await;
-            if finished.is_some() {
-                break finished;
+            if let Some(outcome) = self.carry_out(&mut effects).await {
+                break outcome;
             }
         };
-        let since = stopping.unwrap_or_else(Instant::now);
+        let deadline = stopping.unwrap_or_else(Instant::now) + STOP_WITHIN;
         for worker in &self.workers {
-            let _ = timeout_at(since + STOP_WITHIN, worker.send(vec![Delivery::Stop])).await;
+            let _ = timeout_at(deadline, worker.send(vec![Delivery::Stop])).await;
         }
-        let outcome = match finished {
-            Some(true) => Err(RunError::Store),
-            Some(false) | None => Ok(()),
-        };
-        (outcome, since + STOP_WITHIN)
+        (outcome, deadline)
     }
 
-    /// Says whether the hub has finished, and then whether because the store failed.
-    async fn carry_out(&mut self, effects: &mut Vec<Effect>) -> Option<bool> {
+    /// Says how it ended, if it did.
+    async fn carry_out(&mut self, effects: &mut Vec<Effect>) -> Option<Result<(), RunError>> {
         let mut finished = None;
         let mut deliveries: Vec<Vec<Delivery>> = self.workers.iter().map(|_| Vec::new()).collect();
         for effect in effects.drain(..) {
@@ -265,13 +269,13 @@ impl Driver {
                     self.appender.append(batch).await;
                 }
                 Effect::Record(record) => self.recorder.record(*record),
-                Effect::Finished { failed } => finished = Some(failed),
+                Effect::Finished { failed: false } => finished = Some(Ok(())),
+                Effect::Finished { failed: true } => finished = Some(Err(RunError::Store)),
             }
         }
         for (worker, delivery) in self.workers.iter().zip(deliveries) {
-            if !delivery.is_empty() {
-                // Only a worker that broke down takes no more; its clients come back elsewhere.
-                let _ = worker.send(delivery).await;
+            if !delivery.is_empty() && worker.send(delivery).await.is_err() {
+                return Some(Err(RunError::Worker));
             }
         }
         finished

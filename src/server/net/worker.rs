@@ -194,9 +194,8 @@ impl Worker {
             let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
             let now = self.clock.now();
             for connection in &connections {
-                connection.tick(now);
+                connection.tick(&self, now);
             }
-            self.write_to(&connections).await;
         }
     }
 
