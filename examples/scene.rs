@@ -1,6 +1,6 @@
 //! Shows the screen with a made-up conversation and no server: for working on its looks.
 //!
-//!     cargo run --example scene [online|connecting|waiting|nickname|failed] [dark|light]
+//!     cargo run --example scene [online|connecting|refused|waiting|nickname|failed|panic] [dark|light]
 
 use std::time::Duration;
 
@@ -106,6 +106,10 @@ async fn main() -> anyhow::Result<()> {
 async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::SendError<Event>> {
     if scene == "connecting" {
         return Ok(());
+    }
+    if scene == "panic" {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        panic!("to see that the terminal is given back");
     }
     if scene == "refused" {
         return tell

@@ -18,8 +18,8 @@ use crossterm::{
     execute, queue,
     style::Print,
     terminal::{
-        self, BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen,
-        LeaveAlternateScreen, SetTitle,
+        self, BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate,
+        EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
     },
 };
 use ratatui::{Terminal, backend::CrosstermBackend, buffer::Buffer, layout::Position};
@@ -86,8 +86,7 @@ impl Screen {
     pub fn take() -> io::Result<Self> {
         install_hook();
         enter()?;
-        let frames = Frames(Vec::with_capacity(FRAME_BYTES));
-        let terminal = Terminal::new(CrosstermBackend::new(frames)).inspect_err(|_| restore())?;
+        let terminal = on_frames().inspect_err(|_| restore())?;
         Ok(Self {
             terminal,
             title: String::new(),
@@ -151,9 +150,11 @@ impl Screen {
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 
-    /// The next drawing draws every cell.
+    /// The next drawing draws every cell. Not by ratatui's `clear`: that one asks the terminal
+    /// where its cursor is, and our own reading of the input would take the answer.
     pub fn redraw(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        self.terminal = on_frames()?;
+        self.write(Clear(ClearType::All))
     }
 
     /// Gives the terminal back, stops this process until it is continued, takes it over again.
@@ -193,6 +194,11 @@ impl Drop for Screen {
     fn drop(&mut self) {
         restore();
     }
+}
+
+fn on_frames() -> io::Result<Terminal<CrosstermBackend<Frames>>> {
+    let frames = Frames(Vec::with_capacity(FRAME_BYTES));
+    Terminal::new(CrosstermBackend::new(frames))
 }
 
 /// Comes back when something has panicked, in whatever thread or task: the terminal has been
