@@ -45,7 +45,7 @@ pub const COMMANDS: &[Slash] = &[
         name: "mouse",
         argument: "",
         run: Run::Mouse,
-        help: "let the wheel scroll, or leave the mouse to the terminal",
+        help: "let the wheel scroll, or not",
     },
     Slash {
         name: "quit",

@@ -94,22 +94,18 @@ pub const SECTIONS: &[Section] = &[
             row(
                 &[plain(Code::Tab)],
                 Action::Complete,
-                "complete a nickname or /command",
+                "complete a name or /command",
             ),
             row(
                 &[Key::shift(Code::Tab)],
                 Action::CompleteBack,
                 "the completion before",
             ),
-            row(
-                &[plain(Code::Up)],
-                Action::Up,
-                "row up, or what you sent before",
-            ),
+            row(&[plain(Code::Up)], Action::Up, "row up, or sent before"),
             row(
                 &[plain(Code::Down)],
                 Action::Down,
-                "row down, or what you sent after",
+                "row down, or sent after",
             ),
             row(&[alt('s')], Action::SendAgain, "send again what failed"),
             row(&[alt('x')], Action::TakeBack, "take back what is not sent"),
@@ -144,6 +140,21 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        title: "Everything else",
+        bindings: &[
+            row(&[plain(Code::F(1))], Action::Help, "this help"),
+            row(&[ctrl('r')], Action::RetryNow, "connect now"),
+            row(
+                &[plain(Code::Esc)],
+                Action::Escape,
+                "close; else disconnect",
+            ),
+            row(&[ctrl('c')], Action::Interrupt, "clear; twice: disconnect"),
+            row(&[ctrl('l')], Action::Redraw, "draw the screen again"),
+            row(&[ctrl('z')], Action::Suspend, "suspend (fg comes back)"),
+        ],
+    },
+    Section {
         title: "Write",
         bindings: &[
             edit(&[plain(Code::Left), ctrl('b')], Edit::Left, "left"),
@@ -161,12 +172,12 @@ pub const SECTIONS: &[Section] = &[
             row(
                 &[plain(Code::Home)],
                 Action::Home,
-                "start of the line; with nothing typed, first message",
+                "start of the line, or of all",
             ),
             row(
                 &[plain(Code::End)],
                 Action::EndOfLine,
-                "end of the line; with nothing typed, last message",
+                "end of the line, or of all",
             ),
             edit(&[ctrl('a')], Edit::Home, "start of the line"),
             edit(&[ctrl('e')], Edit::End, "end of the line"),
@@ -200,25 +211,6 @@ pub const SECTIONS: &[Section] = &[
             edit(&[alt('_')], Edit::Redo, "redo"),
             edit(&[alt('<')], Edit::TextStart, "start of the text"),
             edit(&[alt('>')], Edit::TextEnd, "end of the text"),
-        ],
-    },
-    Section {
-        title: "Everything else",
-        bindings: &[
-            row(&[plain(Code::F(1))], Action::Help, "this help"),
-            row(&[ctrl('r')], Action::RetryNow, "connect now"),
-            row(
-                &[plain(Code::Esc)],
-                Action::Escape,
-                "close what is open; else disconnect",
-            ),
-            row(
-                &[ctrl('c')],
-                Action::Interrupt,
-                "clear the input; twice: disconnect",
-            ),
-            row(&[ctrl('l')], Action::Redraw, "draw the screen again"),
-            row(&[ctrl('z')], Action::Suspend, "suspend (fg comes back)"),
         ],
     },
 ];

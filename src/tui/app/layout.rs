@@ -9,6 +9,8 @@ use ratatui::layout::Rect;
 
 /// Columns of the member list, its rule included.
 const MEMBERS: u16 = 20;
+/// Columns of the scrollback at most: the eye loses its row in a longer one.
+const MESSAGES_MAX: u16 = 140;
 /// From this width on the members are shown.
 const MEMBERS_FROM: u16 = 72;
 /// From this width of the messages on, their times are shown.
@@ -116,6 +118,16 @@ pub fn input_rows_max(height: u16) -> u16 {
     (height / 3).clamp(1, INPUT_ROWS_MAX)
 }
 
+/// The most rows that the status may take on a screen of this height.
+pub fn status_rows_max(height: u16) -> u16 {
+    match height {
+        0..2 => 0,
+        2..6 => 1,
+        6..12 => 2,
+        _ => height / 4,
+    }
+}
+
 /// Columns of the input's text on a screen of this width.
 pub fn input_columns(width: u16) -> u16 {
     let (left, right) = input_margins(width);
@@ -144,12 +156,7 @@ impl Layout {
         let hint = from_bottom(u16::from(height >= 8));
         let input = from_bottom(wishes.input_rows.clamp(1, input_rows_max(height)));
         let rule = from_bottom(u16::from(height >= 10));
-        let status = from_bottom(match height {
-            0..2 => 0,
-            2..4 => wishes.status_rows.min(1),
-            4..12 => wishes.status_rows.min(2),
-            _ => wishes.status_rows.min(height / 4),
-        });
+        let status = from_bottom(wishes.status_rows.min(status_rows_max(height)));
         let title = Rect::new(0, 0, width, u16::from(height >= 5).min(bottom));
         top += title.height;
         let rows = bottom - top;
@@ -158,7 +165,13 @@ impl Layout {
         } else {
             0
         };
-        let messages = Rect::new(0, top, width - members_width, rows);
+        let messages_width = (width - members_width).min(MESSAGES_MAX);
+        let messages = Rect::new(0, top, messages_width, rows);
+        let members_width = if members_width > 0 {
+            width - messages_width
+        } else {
+            0
+        };
         Self {
             title,
             messages,
@@ -196,7 +209,11 @@ mod tests {
                     ];
                     let rows: u16 = full.iter().map(|area| area.height).sum();
                     assert_eq!(rows + layout.messages.height, height, "{width}x{height}");
-                    assert_eq!(layout.messages.width + layout.members.width, width);
+                    assert!(layout.messages.width + layout.members.width <= width);
+                    assert!(
+                        width > MESSAGES_MAX
+                            || layout.messages.width + layout.members.width == width
+                    );
                     if height > 0 {
                         assert!(layout.input.height > 0);
                     }

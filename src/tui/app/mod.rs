@@ -7,6 +7,7 @@
 //! - [`layout`], [`scroll`]: where things stand on the screen, and moving through them.
 //! - [`composer`]: the text being written, its history and completions.
 //! - [`session`]: what the session tells.
+//! - [`status`]: what stands in the way of the conversation, in words.
 //! - [`keys`]: what the user does.
 //!
 //! It must not know sockets, terminals or palettes.
@@ -20,6 +21,7 @@ pub mod marks;
 pub mod room;
 pub mod scroll;
 pub mod session;
+pub mod status;
 pub mod timeline;
 
 #[cfg(test)]
@@ -38,7 +40,7 @@ use super::key::Key;
 use crate::{
     client::event::{Command, Event, Link, Summary},
     protocol::{Nickname, UserId},
-    text::{Line, wrap::wrap},
+    text::Line,
 };
 
 /// How long a remark stands in the hint line.
@@ -280,62 +282,6 @@ impl Model {
     /// Whether the conversation is on a working link.
     pub fn online(&self) -> bool {
         matches!(self.link, Link::Online | Link::Basic)
-    }
-
-    /// What stands in the way of the conversation, in words; `None` when nothing does.
-    pub fn status(&self) -> Option<String> {
-        if self.leaving_since.is_some() {
-            return Some("Leaving …".to_owned());
-        }
-        match &self.popup {
-            Some(Popup::Paste { text }) => {
-                let rows = text.lines().count();
-                let size = text.len().div_ceil(1024);
-                return Some(format!("Insert a text of {rows} lines, {size}\u{a0}KB?"));
-            }
-            Some(Popup::Host { others }) => {
-                let who = match others {
-                    1 => "One other is".to_owned(),
-                    n => format!("{n} others are"),
-                };
-                return Some(format!(
-                    "{who} still here, and you host the server. Keep it running (K) or end it (E)?"
-                ));
-            }
-            Some(Popup::Help { .. }) | None => {}
-        }
-        if let Some(question) = &self.nickname_question {
-            return Some(format!(
-                "{}. Which other one?",
-                question.why.trim_end_matches('.')
-            ));
-        }
-        match &self.link {
-            Link::Online | Link::Basic => None,
-            Link::Connecting if self.entered => {
-                Some(format!("Connecting again to {} …", self.host))
-            }
-            Link::Connecting => Some(format!("Connecting to {} …", self.host)),
-            Link::Waiting { why, .. } => Some(format!(
-                "{}. Trying again in {}\u{a0}s; {} tries now.",
-                why.as_str().trim_end_matches('.'),
-                self.retry_in().as_secs(),
-                super::keymap::label(super::keymap::Action::RetryNow),
-            )),
-            Link::Stopped { why } => Some(format!(
-                "{}. {} connects again.",
-                why.as_str().trim_end_matches('.'),
-                super::keymap::label(super::keymap::Action::RetryNow),
-            )),
-        }
-    }
-
-    /// Rows of the status; it has room for its words, within reason.
-    fn status_rows(&self) -> u16 {
-        let columns = layout::input_columns(self.width);
-        self.status().map_or(0, |status| {
-            u16::try_from(wrap(&status, usize::from(columns)).len()).unwrap_or(u16::MAX)
-        })
     }
 
     /// Time to the next attempt, rounded up to whole seconds.

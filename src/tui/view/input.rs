@@ -14,7 +14,7 @@ use crate::{
     client::event::Link,
     text::wrap::wrap,
     tui::{
-        app::{Model, layout, layout::Layout, room::Scroll},
+        app::{Model, Popup, layout, layout::Layout, room::Scroll},
         keymap::{Action, label},
     },
 };
@@ -62,7 +62,9 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
         }
     } else {
         for x in 0..layout.rule.width {
-            let meets = layout.members.width > 0 && layout.members.bottom() == layout.rule.y;
+            let shown =
+                layout.members.width > 0 && !matches!(model.popup, Some(Popup::Help { .. }));
+            let meets = shown && layout.members.bottom() == layout.rule.y;
             let glyph = if meets && x == layout.members.x {
                 "┴"
             } else {
@@ -122,19 +124,18 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
         .layout(usize::from(layout::input_columns(area.width)));
     let text_area = |row: u16| Span::row(area, row).after(left).before(right);
     if writing.is_empty() {
-        let words = if asks {
-            "type a nickname"
-        } else if model.online() {
-            "type a message"
-        } else {
-            "type a message; it goes out when connected"
+        let words: &[&str] = match (asks, model.online()) {
+            (true, _) => &["type a nickname"],
+            (false, true) => &["type a message"],
+            (false, false) => &[
+                "type a message; it goes out when connected",
+                "type a message",
+            ],
         };
-        put(
-            buffer,
-            text_area(0),
-            &super::paint::fit(words, text_area(0).width),
-            palette.quiet,
-        );
+        let span = text_area(0);
+        let fits = |words: &&&str| columns(words) <= span.width;
+        let words = words.iter().find(fits).unwrap_or(&"");
+        put(buffer, span, words, palette.quiet);
     }
     let window = layout.window(usize::from(area.height));
     for (row, found) in (0..area.height).zip(&layout.rows[window.clone()]) {

@@ -50,7 +50,8 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
         parts = vec![(glyph, style)];
     }
     let taken = width(&parts);
-    if !members.is_empty() && columns(&members) + 2 + taken <= free.width {
+    let words_fit = parts.len() > 1 || taken > columns(glyph);
+    if words_fit && !members.is_empty() && columns(&members) + 2 + taken <= free.width {
         let used = put(buffer, free, &members, palette.quiet);
         free = free.after(used + 2);
     }
@@ -84,6 +85,6 @@ fn state(model: &Model, palette: &Palette) -> (&'static str, &'static str, Style
         Link::Online => ("●", "connected", palette.good),
         Link::Basic => ("●", "basic server", palette.warn),
         Link::Connecting => ("◌", "connecting", palette.warn),
-        Link::Waiting { .. } | Link::Stopped { .. } => ("○", "not connected", palette.bad),
+        Link::Waiting { .. } | Link::Stopped { .. } => ("○", "offline", palette.bad),
     }
 }

@@ -1,4 +1,6 @@
-//! Screens as text: what a reader sees, at the sizes that people have.
+//! Draws screens on which things have happened, for the tests to look at.
+
+mod screens;
 
 use std::time::Duration;
 
@@ -118,6 +120,19 @@ impl Screen {
             user: Some(user(who)),
             nickname: nickname(who),
             time: time(at),
+            body: Body::inert(text),
+            local: None,
+        }))
+    }
+
+    fn numbered(&mut self, seq: u64, text: &str) -> &mut Self {
+        self.heard(Event::Message(Received {
+            room: RoomName::lobby(),
+            seq: Some(seq),
+            id: None,
+            user: Some(user("bob")),
+            nickname: nickname("bob"),
+            time: time("22T09:45:00"),
             body: Body::inert(text),
             local: None,
         }))
