@@ -187,7 +187,7 @@ impl Scan {
                 return Ok(whole + tags(rest));
             }
             _ if is_selector(c) => {
-                if self.stacked > 0 || !selects(self.before, c) {
+                if !selects(self.before, c) {
                     return Err(Unfit::Other);
                 }
                 self.stack(c)?;

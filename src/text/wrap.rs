@@ -335,7 +335,7 @@ mod tests {
             ("abcdefgh", 3, &["abc", "def", "gh"]),
             ("an abcdefgh", 4, &["an", "abcd", "efgh"]),
             // UAX #14 would break between a space and the mark on it.
-            ("a \u{301}b cd ef", 7, &["a \u{301}b cd", "ef"]),
+            ("a \u{301}b cd ef", 8, &["a \u{301}b cd", "ef"]),
             ("well-known words", 5, &["well-", "known", "words"]),
             ("  indented", 6, &["  inde", "nted"]),
             ("a ( b ) !", 3, &["a", "( b", ") !"]),
@@ -413,6 +413,12 @@ mod tests {
             ("a\u{202e}b", 9, &["a\u{FFFD}b"]),
             ("\u{9b}m", 9, &["\u{FFFD}m"]),
             ("\u{301}a", 9, &["\u{FFFD}a"]),
+            ("xa\u{fe0f}b\u{e0067}", 9, &["x\u{FFFD}\u{FFFD}"]),
+            (
+                "a\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}",
+                9,
+                &["\u{FFFD}"],
+            ),
             ("\u{1100}\u{1100}\u{1100}", 5, &["\u{FFFD}"]),
             ("\u{1100}\u{1100}\u{1100}", 6, &["\u{1100}\u{1100}\u{1100}"]),
         ] {
