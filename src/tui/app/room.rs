@@ -35,6 +35,8 @@ pub struct Room {
     pub unread_from: Option<u64>,
     /// The key up to which the reader has seen everything.
     seen_to: u64,
+    /// The number up to which all was said before we first came: not news.
+    history_to: u64,
     /// The number of the last message held.
     last_seq: Option<u64>,
 }
@@ -116,6 +118,7 @@ impl Room {
             scroll: Scroll::Follow,
             unread_from: None,
             seen_to: 0,
+            history_to: 0,
             last_seq: None,
         }
     }
@@ -141,6 +144,9 @@ impl Room {
     /// The server opened the room; a gap or a break since what is held is marked.
     pub fn opened(&mut self, opened: RoomOpened, zone: &TimeZone) {
         self.topic = opened.topic;
+        if self.timeline.is_empty() {
+            self.history_to = opened.head;
+        }
         if let Some(reset) = opened.reset {
             if !self.timeline.is_empty() {
                 let text = match reset {
@@ -157,6 +163,7 @@ impl Room {
                 );
             }
             self.last_seq = None;
+            self.history_to = 0;
         }
         self.mark_gap(opened.next, zone);
         if opened.next > 0 {
@@ -186,6 +193,7 @@ impl Room {
         if let Some(local) = received.local {
             self.outbox.retain(|outgoing| outgoing.local != local);
         }
+        let news = received.seq.is_none_or(|seq| seq > self.history_to);
         if let Some(seq) = received.seq {
             self.mark_gap(seq, context.zone);
             self.last_seq = Some(seq);
@@ -207,7 +215,7 @@ impl Room {
         let looking = context.looking && self.scroll == Scroll::Follow;
         let key = self.timeline.key(self.timeline.len() - 1);
         // A line whose messages have been seen moves on to the first that has not.
-        if !own && !looking && self.unread_from.is_none_or(|from| from < self.seen_to) {
+        if news && !own && !looking && self.unread_from.is_none_or(|from| from < self.seen_to) {
             self.unread_from = Some(key);
         }
     }

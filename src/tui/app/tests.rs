@@ -588,12 +588,58 @@ fn comings_and_goings_are_folded() {
         nickname: nickname("caroline"),
         time: Timestamp::UNIX_EPOCH,
     });
-    let expected = "dave and erin joined · dave left (connection lost) · carol is now caroline";
+    let expected = "dave came and left · erin joined · carol is now caroline";
     assert_eq!(desk.entries(), [expected], "who was in has not come");
     assert_eq!(desk.model.nickname, nickname("caroline"));
     let members = desk.model.room().members.iter();
     let names: Vec<&str> = members.map(|member| member.nickname.as_str()).collect();
     assert_eq!(names, ["bert", "bob", "caroline", "erin"]);
+}
+
+#[test]
+fn somebody_on_a_bad_line_is_told_of_once() {
+    let mut desk = Desk::online();
+    for (coming, expected) in [
+        (false, "bob left (connection lost)"),
+        (true, "bob left and came back"),
+        (false, "bob left (connection lost)"),
+        (true, "bob left and came back"),
+    ] {
+        let room = RoomName::lobby();
+        desk.heard(if coming {
+            Event::Joined {
+                room,
+                member: member("bob"),
+            }
+        } else {
+            Event::Left {
+                room,
+                user: user("bob"),
+                nickname: nickname("bob"),
+                time: Timestamp::UNIX_EPOCH,
+                reason: Departure::Lost,
+            }
+        });
+        assert_eq!(desk.entries(), [expected]);
+    }
+}
+
+#[test]
+fn what_was_said_before_we_came_is_not_new() {
+    let mut desk = Desk::new();
+    desk.msg(Msg::Focus(false));
+    desk.heard(Event::Room(RoomOpened {
+        room: RoomName::lobby(),
+        topic: None,
+        first: 1,
+        head: 2,
+        next: 1,
+        reset: None,
+    }));
+    desk.message(1, "bob", "old").message(2, "bob", "old");
+    assert_eq!(desk.model.room().unread(), 0);
+    desk.message(3, "bob", "new");
+    assert_eq!(desk.model.room().unread(), 1);
 }
 
 #[test]

@@ -111,6 +111,10 @@ pub enum Change {
     Left(Nickname, &'static str),
     /// Took another nickname: before, now.
     Renamed(Nickname, Nickname),
+    /// Went and came again, within what is folded.
+    Returned(Nickname),
+    /// Came and went again, within what is folded.
+    Visited(Nickname),
 }
 
 impl Entry {
@@ -243,7 +247,7 @@ impl Timeline {
             && same_day
         {
             let before = text.len();
-            changes.push(change);
+            fold(changes, change);
             *text = sentence(changes);
             self.bytes = self.bytes - before + text.len();
             slot.rows.set((0, 0));
@@ -284,6 +288,29 @@ impl Timeline {
     }
 }
 
+/// Adds a change. Somebody who comes and goes, as on a bad line, is told of once.
+fn fold(changes: &mut Vec<Change>, change: Change) {
+    let (Change::Joined(name) | Change::Left(name, _)) = &change else {
+        return changes.push(change);
+    };
+    let last = changes.iter_mut().rev().find(|other| match other {
+        Change::Renamed(was, now) => was == name || now == name,
+        Change::Joined(other)
+        | Change::Left(other, _)
+        | Change::Returned(other)
+        | Change::Visited(other) => other == name,
+    });
+    let Some(last) = last else {
+        return changes.push(change);
+    };
+    *last = match (&*last, &change) {
+        (Change::Joined(_), Change::Left(..)) => Change::Visited(name.clone()),
+        (Change::Left(..), Change::Joined(_)) => Change::Returned(name.clone()),
+        (Change::Visited(_), Change::Joined(_)) | (Change::Returned(_), Change::Left(..)) => change,
+        _ => return changes.push(change),
+    };
+}
+
 /// "alice and bob joined · carol left (connection lost)".
 fn sentence(changes: &[Change]) -> String {
     let mut parts: Vec<String> = Vec::new();
@@ -312,6 +339,8 @@ fn verb(change: &Change) -> Option<&'static str> {
     match change {
         Change::Joined(_) => Some("joined"),
         Change::Left(_, how) => Some(how),
+        Change::Returned(_) => Some("left and came back"),
+        Change::Visited(_) => Some("came and left"),
         Change::Renamed(..) => None,
     }
 }
@@ -321,9 +350,11 @@ fn names(changes: &[Change]) -> String {
     let all: Vec<&str> = changes
         .iter()
         .map(|change| match change {
-            Change::Joined(name) | Change::Left(name, _) | Change::Renamed(name, _) => {
-                name.as_str()
-            }
+            Change::Joined(name)
+            | Change::Left(name, _)
+            | Change::Renamed(name, _)
+            | Change::Returned(name)
+            | Change::Visited(name) => name.as_str(),
         })
         .collect();
     match all.as_slice() {
