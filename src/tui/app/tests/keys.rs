@@ -1,0 +1,228 @@
+//! What the user does.
+
+use super::*;
+
+#[test]
+fn escape_closes_what_is_open_before_it_disconnects() {
+    let mut desk = Desk::full();
+    desk.typed("@b").key(Key::plain(Code::Tab));
+    assert!(desk.model.composer.completion.is_some());
+    desk.key(PAGE_UP).key(Key::plain(Code::F(1)));
+
+    desk.key(ESC);
+    assert_eq!(desk.model.popup, None, "the help closes first");
+    desk.key(ESC);
+    assert_eq!(desk.model.composer.completion, None, "then the completion");
+    assert!(!desk.follows());
+    desk.key(ESC);
+    assert!(desk.follows(), "then the view scrolled back");
+    assert_eq!(desk.text(), "@bert ");
+    desk.key(ESC);
+    assert_eq!(desk.text(), "", "then the draft is put aside");
+    assert_eq!(desk.done(), []);
+    desk.key(ESC);
+    assert_eq!(desk.done(), leaves(), "and then it disconnects");
+    desk.key(ESC);
+    assert_eq!(desk.done(), [Effect::Quit], "at once, if asked again");
+}
+
+#[test]
+fn a_draft_put_aside_comes_back() {
+    let mut desk = Desk::online();
+    desk.typed("half a thought")
+        .key(ESC)
+        .key(Key::plain(Code::Up));
+    assert_eq!(desk.text(), "half a thought");
+}
+
+#[test]
+fn q_and_exclamation_mark_disconnects_and_nothing_else_does() {
+    for (typed, expected) in [
+        ("q!", leaves()),
+        ("/quit", leaves()),
+        ("q", vec![]),
+        ("q! ", vec![]),
+    ] {
+        let mut desk = Desk::online();
+        desk.typed(typed).key(ENTER);
+        let mut done = desk.done();
+        done.retain(|effect| !matches!(effect, Effect::Command(Command::Send { .. })));
+        assert_eq!(done, expected, "{typed:?}");
+    }
+    let mut desk = Desk::new();
+    refuse_nickname(&mut desk);
+    desk.key(Key::ctrl(Code::Char('u'))).typed("q!").key(ENTER);
+    assert_eq!(desk.done(), leaves(), "from anywhere");
+}
+
+#[test]
+fn ctrl_c_clears_the_input_and_twice_leaves() {
+    let mut desk = Desk::online();
+    desk.typed("text").key(CTRL_C);
+    assert_eq!((desk.done(), desk.text()), (vec![], ""));
+    desk.typed("x").key(CTRL_C);
+    assert_eq!(
+        (desk.done(), desk.text()),
+        (vec![], ""),
+        "another key between"
+    );
+    desk.key(CTRL_C);
+    assert_eq!(desk.done(), leaves());
+}
+
+#[test]
+fn leaving_takes_a_second_at_most() {
+    let mut desk = Desk::online();
+    desk.passes(Duration::from_secs(10)).key(ESC);
+    desk.done();
+    desk.passes(Duration::from_millis(10_900));
+    assert_eq!(desk.done(), []);
+    assert_eq!(desk.model.wakes_in(), Some(Duration::from_millis(100)));
+    desk.passes(Duration::from_secs(11));
+    assert_eq!(desk.done(), [Effect::Quit]);
+
+    let mut desk = Desk::online();
+    desk.key(ESC).done();
+    desk.heard(Event::Ended(Summary::default()));
+    assert_eq!(desk.done(), [Effect::Quit]);
+}
+
+#[test]
+fn a_host_is_asked_what_becomes_of_the_server() {
+    for (key, expected) in [
+        ('k', vec![Effect::Host(HostChoice::KeepRunning)]),
+        ('e', vec![Effect::Host(HostChoice::Stop)]),
+    ] {
+        let mut desk = Desk::online();
+        desk.model.hosting = true;
+        desk.key(ESC);
+        assert_eq!(desk.model.popup, Some(Popup::Host { others: 2 }));
+        desk.key(ESC);
+        assert_eq!((desk.done(), &desk.model.popup), (vec![], &None), "stays");
+        desk.key(ESC).key(Key::plain(Code::Char(key)));
+        assert_eq!(desk.done(), [expected, leaves()].concat());
+    }
+    let mut alone = Desk::new();
+    alone.model.hosting = true;
+    alone.key(ESC);
+    let stop = vec![Effect::Host(HostChoice::Stop)];
+    assert_eq!(alone.done(), [stop, leaves()].concat());
+}
+
+#[test]
+fn what_is_typed_is_sent_as_it_was_typed() {
+    let mut desk = Desk::online();
+    desk.typed("hello ").key(ENTER);
+    desk.typed("  two")
+        .key(Key::alt(Code::Enter))
+        .typed("lines")
+        .key(ENTER);
+    desk.typed("//nick").key(ENTER).typed("   ").key(ENTER);
+    assert_eq!(desk.sent(), ["hello", "  two\nlines", "/nick"]);
+    assert_eq!(desk.text(), "");
+}
+
+#[test]
+fn an_unknown_command_is_kept_and_not_sent() {
+    let mut desk = Desk::online();
+    desk.typed("/etc/hosts is missing").key(ENTER);
+    assert_eq!(desk.sent(), Vec::<String>::new());
+    assert_eq!(desk.text(), "/etc/hosts is missing");
+    assert!(desk.model.flash.is_some());
+}
+
+#[test]
+fn a_pasted_newline_never_sends_and_a_large_paste_asks() {
+    let mut desk = Desk::online();
+    desk.pasted("one\r\ntwo\r");
+    assert_eq!(desk.text(), "one\ntwo\n");
+    assert_eq!(desk.done(), []);
+
+    let large = "line\n".repeat(11);
+    for (key, expected) in [(ENTER, large.as_str()), (ESC, "")] {
+        let mut desk = Desk::online();
+        desk.pasted(&large);
+        assert_eq!(desk.text(), "", "asks first");
+        desk.typed("x").key(key);
+        assert_eq!(desk.text(), expected);
+        assert_eq!(desk.done(), []);
+    }
+    let mut desk = Desk::online();
+    desk.pasted(&"x".repeat(3000));
+    assert!(matches!(desk.model.popup, Some(Popup::Paste { .. })));
+    let mut desk = Desk::online();
+    desk.pasted(&"x".repeat(20_000)).key(ENTER);
+    assert_eq!(desk.text(), "", "more than a message can hold");
+    assert!(desk.model.flash.is_some());
+}
+
+#[test]
+fn a_view_scrolled_back_keeps_its_place() {
+    let mut desk = Desk::full();
+    desk.key(PAGE_UP).key(PAGE_UP);
+    let place = desk.on_top();
+    desk.message(101, "bob", "new")
+        .message(102, "bert", "newer");
+    desk.echo(103, "carol", "ours from elsewhere", None);
+    assert_eq!(desk.on_top(), place, "whatever arrives");
+    assert_eq!(desk.model.room().new_below(), 2);
+    desk.msg(Msg::Resized {
+        width: 35,
+        height: 12,
+    });
+    assert_eq!(desk.on_top(), place, "whatever the size");
+    desk.key(Key::plain(Code::End));
+    assert!(desk.follows());
+    assert_eq!(desk.model.room().new_below(), 0);
+}
+
+#[test]
+fn pages_and_rows_go_there_and_back() {
+    for (back, forth) in [
+        (PAGE_UP, Key::plain(Code::PageDown)),
+        (Key::ctrl(Code::Up), Key::ctrl(Code::Down)),
+        (Key::ctrl(Code::Home), Key::ctrl(Code::End)),
+        (Key::plain(Code::Home), Key::plain(Code::End)),
+    ] {
+        let mut desk = Desk::full();
+        desk.key(back);
+        assert!(!desk.follows(), "{back}");
+        desk.key(forth);
+        assert!(desk.follows(), "{forth}");
+    }
+    let mut desk = Desk::full();
+    desk.typed("text").key(Key::plain(Code::Home));
+    assert!(desk.follows(), "Home moves in the text, if there is one");
+    desk.key(Key::ctrl(Code::Home));
+    assert_eq!(desk.on_top(), "", "the first day's line");
+}
+
+#[test]
+fn sending_goes_back_to_the_end() {
+    let mut desk = Desk::full();
+    desk.key(PAGE_UP).typed("here").key(ENTER);
+    assert!(desk.follows());
+}
+
+#[test]
+fn nicknames_and_commands_are_completed() {
+    let tab = Key::plain(Code::Tab);
+    for (typed, tabs, expected) in [
+        ("be", 1, "bert: "),
+        ("hi @be", 1, "hi @bert "),
+        ("b", 1, "bert: "),
+        ("b", 2, "bob: "),
+        ("b", 3, "bert: "),
+        ("ca", 1, "ca"),
+        ("/n", 1, "/nick "),
+        ("hi /n", 1, "hi /n"),
+        ("", 1, ""),
+    ] {
+        let mut desk = Desk::online();
+        desk.typed(typed);
+        for _ in 0..tabs {
+            desk.key(tab);
+        }
+        assert_eq!(desk.text(), expected, "{typed:?} with {tabs}");
+    }
+}

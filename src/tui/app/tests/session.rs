@@ -1,0 +1,238 @@
+//! What the session tells.
+
+use super::*;
+
+#[test]
+fn the_oldest_go_when_the_scrollback_is_full() {
+    let mut desk = Desk::full();
+    desk.key(Key::ctrl(Code::Home));
+    for seq in 101..=(ENTRIES_MAX as u64 + 50) {
+        desk.message(seq, "bob", "more");
+    }
+    assert_eq!(desk.model.room().timeline.len(), ENTRIES_MAX);
+    assert!(desk.model.room().timeline.dropped());
+    assert_eq!(desk.on_top(), "message 51", "what was looked at is gone");
+}
+
+#[test]
+fn the_unread_line_stands_above_what_was_not_seen() {
+    let mut desk = Desk::full();
+    desk.msg(Msg::Focus(false)).message(101, "bob", "first");
+    desk.message(102, "bob", "second");
+    assert_eq!(desk.model.room().unread(), 2);
+    desk.msg(Msg::Focus(true)).message(103, "bob", "seen");
+    desk.msg(Msg::Focus(false)).msg(Msg::Focus(true));
+    assert_eq!(desk.model.room().unread(), 0, "gone once it was looked at");
+    desk.key(PAGE_UP).message(104, "bob", "below");
+    assert_eq!(
+        desk.model.room().unread(),
+        1,
+        "scrolled back is not looking"
+    );
+}
+
+#[test]
+fn a_message_of_ours_is_shown_from_typing_to_its_echo() {
+    let mut desk = Desk::online();
+    desk.outbox(1, "one", Delivery::Pending);
+    desk.outbox(2, "two", Delivery::Pending);
+    assert_eq!(desk.entries(), ["one Pending", "two Pending"]);
+    desk.message(1, "bob", "hi")
+        .echo(2, "carol", "one", Some(1));
+    assert_eq!(desk.entries(), ["hi", "one Sent", "two Pending"]);
+    desk.outbox(1, "one", Delivery::Sent { seq: Some(2) });
+    assert_eq!(
+        desk.entries(),
+        ["hi", "one Sent", "two Pending"],
+        "echo first"
+    );
+    desk.outbox(2, "two", Delivery::Sent { seq: Some(3) });
+    assert_eq!(desk.entries(), ["hi", "one Sent", "two Sent"], "ack first");
+    desk.echo(3, "carol", "two", Some(2));
+    assert_eq!(desk.entries(), ["hi", "one Sent", "two Sent"]);
+    assert!(desk.model.room().outbox.is_empty());
+    desk.outbox(3, "three", Delivery::Pending);
+    desk.outbox(3, "three", Delivery::Unconfirmed);
+    assert_eq!(desk.entries()[3..], ["three Unconfirmed"]);
+}
+
+#[test]
+fn what_failed_can_be_sent_again_or_taken_back() {
+    let failed = || Delivery::Failed {
+        why: Line::inert("too long"),
+    };
+    let mut desk = Desk::online();
+    desk.outbox(1, "one", Delivery::Pending)
+        .outbox(1, "one", failed());
+    assert_eq!(desk.entries(), ["one Failed(too long)"]);
+    desk.key(Key::alt(Code::Char('s')));
+    let again = Effect::Command(Command::SendAgain(LocalId(1)));
+    assert_eq!(desk.done(), [again]);
+    assert_eq!(desk.entries(), ["one Pending"]);
+
+    desk.key(Key::alt(Code::Char('x')));
+    let withdraw = Effect::Command(Command::Withdraw(LocalId(1)));
+    assert_eq!(desk.done(), [withdraw]);
+    assert_eq!(desk.text(), "", "not before it is known to be in time");
+    desk.outbox(1, "one", Delivery::Withdrawn);
+    assert_eq!((desk.entries(), desk.text()), (vec![], "one"));
+
+    let mut desk = Desk::online();
+    desk.outbox(1, "one", failed())
+        .key(Key::alt(Code::Char('x')));
+    assert_eq!((desk.entries(), desk.text()), (vec![], "one"));
+    assert_eq!(desk.done(), []);
+}
+
+#[test]
+fn another_nickname_is_asked_for_in_place() {
+    let mut desk = Desk::new();
+    desk.typed("a draft");
+    refuse_nickname(&mut desk);
+    assert_eq!(desk.text(), "carol", "the one refused, to be changed");
+    let status = desk.model.status().unwrap();
+    assert!(status.contains("Nickname already in use"), "{status}");
+    desk.typed("2").key(ENTER);
+    assert_eq!(
+        desk.done(),
+        [Effect::Command(Command::Nick(nickname("carol2")))]
+    );
+    assert_eq!(desk.text(), "a draft");
+
+    let mut desk = Desk::new();
+    refuse_nickname(&mut desk);
+    desk.key(Key::ctrl(Code::Char('u'))).key(ENTER);
+    assert_eq!(desk.done(), []);
+    let status = desk.model.status().unwrap();
+    assert!(status.contains("can't be empty"), "{status}");
+    desk.key(ESC);
+    assert_eq!(desk.done(), leaves());
+}
+
+#[test]
+fn breaks_and_gaps_are_shown() {
+    let mut desk = Desk::online();
+    desk.message(1, "bob", "one").message(2, "bob", "two");
+    desk.opened(3, None).message(3, "bob", "three");
+    desk.opened(8, None).message(8, "bob", "eight");
+    desk.opened(1, Some(Reset::Epoch)).message(1, "bob", "anew");
+    let expected = [
+        "one",
+        "two",
+        "three",
+        "4 messages are missing here",
+        "eight",
+        "the server has started anew: its history begins here",
+        "anew",
+    ];
+    assert_eq!(desk.entries(), expected);
+}
+
+#[test]
+fn comings_and_goings_are_folded() {
+    let mut desk = Desk::online();
+    let room = RoomName::lobby;
+    for name in ["dave", "erin"] {
+        desk.heard(Event::Joined {
+            room: room(),
+            member: member(name),
+        });
+    }
+    desk.heard(Event::Joined {
+        room: room(),
+        member: member("bob"),
+    });
+    desk.heard(Event::Left {
+        room: room(),
+        user: user("dave"),
+        nickname: nickname("dave"),
+        time: Timestamp::UNIX_EPOCH,
+        reason: Departure::Lost,
+    });
+    desk.heard(Event::Renamed {
+        room: room(),
+        user: user("carol"),
+        was: nickname("carol"),
+        nickname: nickname("caroline"),
+        time: Timestamp::UNIX_EPOCH,
+    });
+    let expected = "dave came and left · erin joined · carol is now caroline";
+    assert_eq!(desk.entries(), [expected], "who was in has not come");
+    assert_eq!(desk.model.nickname, nickname("caroline"));
+    let members = desk.model.room().members.iter();
+    let names: Vec<&str> = members.map(|member| member.nickname.as_str()).collect();
+    assert_eq!(names, ["bert", "bob", "caroline", "erin"]);
+}
+
+#[test]
+fn somebody_on_a_bad_line_is_told_of_once() {
+    let mut desk = Desk::online();
+    for (coming, expected) in [
+        (false, "bob left (connection lost)"),
+        (true, "bob left and came back"),
+        (false, "bob left (connection lost)"),
+        (true, "bob left and came back"),
+    ] {
+        let room = RoomName::lobby();
+        desk.heard(if coming {
+            Event::Joined {
+                room,
+                member: member("bob"),
+            }
+        } else {
+            Event::Left {
+                room,
+                user: user("bob"),
+                nickname: nickname("bob"),
+                time: Timestamp::UNIX_EPOCH,
+                reason: Departure::Lost,
+            }
+        });
+        assert_eq!(desk.entries(), [expected]);
+    }
+}
+
+#[test]
+fn what_was_said_before_we_came_is_not_new() {
+    let mut desk = Desk::new();
+    desk.msg(Msg::Focus(false));
+    desk.heard(Event::Room(RoomOpened {
+        room: RoomName::lobby(),
+        topic: None,
+        first: 1,
+        head: 2,
+        next: 1,
+        reset: None,
+    }));
+    desk.message(1, "bob", "old").message(2, "bob", "old");
+    assert_eq!(desk.model.room().unread(), 0);
+    desk.message(3, "bob", "new");
+    assert_eq!(desk.model.room().unread(), 1);
+}
+
+#[test]
+fn the_way_to_the_next_attempt_is_counted_down() {
+    let mut desk = Desk::new();
+    desk.passes(Duration::from_secs(5));
+    desk.heard(Event::Link(Link::Waiting {
+        why: Line::inert("Connection refused"),
+        retry_in: Duration::from_millis(3500),
+    }));
+    for (millis, shown, wakes) in [(5000, 4, 500), (5600, 3, 900), (8000, 1, 500)] {
+        desk.passes(Duration::from_millis(millis));
+        assert_eq!(
+            desk.model.retry_in(),
+            Duration::from_secs(shown),
+            "{millis}"
+        );
+        assert_eq!(
+            desk.model.wakes_in(),
+            Some(Duration::from_millis(wakes)),
+            "{millis}"
+        );
+    }
+    desk.passes(Duration::from_secs(9));
+    assert_eq!(desk.model.wakes_in(), None);
+    desk.key(Key::ctrl(Code::Char('r')));
+    assert_eq!(desk.done(), [Effect::Command(Command::RetryNow)]);
+}
