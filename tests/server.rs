@@ -261,6 +261,23 @@ fn a_reader_that_never_reads_hurts_nobody_and_misses_nothing() {
 }
 
 #[test]
+fn a_ghost_that_takes_no_more_bytes_is_closed_all_the_same() {
+    let server = Server::start();
+    let mut ghost = server.join("ghost");
+    let mut alice = server.join("alice");
+    let text = "x".repeat(limits::TEXT_BYTES_MAX);
+    for counter in 1..=600 {
+        alice.send(&message("alice", counter, &text));
+        alice.next("message");
+    }
+    let _back = server.join("ghost");
+    // It reads nothing to the end; only writing can show that nobody is there any more.
+    let error = ghost.stream.write_all(&vec![b' '; 64 << 20]).unwrap_err();
+    let gone = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+    assert!(gone.contains(&error.kind()), "{error}");
+}
+
+#[test]
 fn one_client_more_than_the_limit_is_refused_in_words() {
     let server = Server::with(Config {
         clients_max: 1,

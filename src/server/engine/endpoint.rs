@@ -3,7 +3,7 @@
 //! It owns the decoder, the heartbeat, the count of requests under way and the reader
 //! ([`Peer`] or [`BasicPeer`]). It knows no socket and no other connection.
 
-use std::{mem, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use jiff::tz::TimeZone;
 
@@ -240,24 +240,22 @@ impl Endpoint {
 
     /// What to do next.
     pub fn turn<'a>(&'a mut self, now: Moment, views: &'a mut Views) -> Turn<'a> {
-        if self.is_closing() && self.is_caught_up(now, views) {
-            match mem::replace(&mut self.state, State::New) {
-                State::Closing { last, deadline } => {
-                    self.state = State::Closing {
-                        last: None,
-                        deadline,
-                    };
-                    match last {
-                        Some(last) => self.say(now, &last),
-                        None => return Turn::Done,
-                    }
-                }
-                state @ (State::New | State::Joined) => self.state = state,
+        while self.is_closing() && self.is_caught_up(now, views) {
+            match self.last_words() {
+                Some(last) => self.say(now, &last),
+                None => return Turn::Done,
             }
         }
         match &mut self.reader {
             Reader::Modern(peer) => peer.turn(views),
             Reader::Basic(peer) => peer.turn(now, views),
+        }
+    }
+
+    fn last_words(&mut self) -> Option<Box<ServerFrame>> {
+        match &mut self.state {
+            State::Closing { last, .. } => last.take(),
+            State::New | State::Joined => None,
         }
     }
 
@@ -327,4 +325,34 @@ pub enum Pulse {
     Ping,
     /// Silent for too long: to be given up, for [`Departure::Timeout`](crate::protocol::frame::Departure::Timeout).
     Gone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        protocol::{
+            RoomName, UserId,
+            frame::{Bye, Departure},
+        },
+        server::engine::{testing::start, view::ViewLimits},
+        text::Line,
+    };
+
+    #[test]
+    fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
+        let mut views = Views::new([(RoomName::lobby(), 0)], ViewLimits::default());
+        let mut endpoint = Endpoint::new("192.0.2.1:7".parse().unwrap(), start());
+        // A basic client has no last words for its own goodbye: nothing would come after them.
+        let user = UserId::from_bytes([1; 12]);
+        let last = Some(Box::new(ServerFrame::Bye(Bye {
+            reason: Departure::Disconnect,
+            message: Line::inert("Goodbye"),
+            retry_after_ms: None,
+        })));
+        for order in [Order::Basic(user), Order::Close { last, drain: true }] {
+            endpoint.apply(start(), &views, order, &TimeZone::UTC);
+        }
+        assert!(matches!(endpoint.turn(start(), &mut views), Turn::Done));
+    }
 }

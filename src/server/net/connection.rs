@@ -98,15 +98,13 @@ impl Connection {
 
     /// Writes what there is to write; what can't be done at once is left to the task.
     pub(super) fn flush_or_wake(&self, worker: &Worker, now: Moment) {
-        if self.blocked.get() {
-            return;
-        }
-        let flushed = catch_unwind(AssertUnwindSafe(|| self.flush(worker, now)));
-        let idle = flushed.is_ok_and(|flushed| flushed == Flushed::Idle);
+        let done = self.blocked.get()
+            || catch_unwind(AssertUnwindSafe(|| self.flush(worker, now)))
+                .is_ok_and(|flushed| flushed == Flushed::Idle);
         let endpoint = self.endpoint.borrow();
         let may_read_again = self.deaf.get() && (endpoint.may_read() || endpoint.is_over());
-        drop(endpoint);
-        if !idle || may_read_again || worker.is_stopping() {
+        // One that is to close has a deadline that its task does not know of yet.
+        if !done || may_read_again || endpoint.is_closing() || worker.is_stopping() {
             self.wake.notify_one();
         }
     }
