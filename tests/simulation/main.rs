@@ -1,0 +1,97 @@
+//! The seeded simulation: see `docs/TESTING.md`.
+
+#![allow(clippy::print_stdout, reason = "a replay tells its steps")]
+
+mod check;
+mod mutant;
+mod net;
+mod server;
+mod world;
+
+use std::{
+    env,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
+
+use mutant::Mutant;
+
+/// Seeds of the normal run.
+const SEEDS: u64 = 1_000;
+/// Seeds that a mutant may survive before it counts as not caught.
+const MUTANT_SEEDS: u64 = 300;
+
+fn number(name: &str) -> Option<u64> {
+    let value = env::var(name).ok()?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is a number")),
+    )
+}
+
+/// The first seed below `count` that finds a fault, and the fault.
+fn search(count: u64, mutant: Option<Mutant>) -> Option<(u64, String)> {
+    let next = AtomicU64::new(0);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let work = || {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= count {
+                    return None;
+                }
+                if let Err(fault) = world::run(seed, mutant, false) {
+                    next.store(count, Ordering::Relaxed);
+                    return Some((seed, fault));
+                }
+            }
+        };
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .filter_map(|worker| worker.join().expect("no panic"))
+            .min()
+    })
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_out_of_order() {
+    let count = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    if let Some((seed, fault)) = search(count, None) {
+        panic!(
+            "seed {seed}: {fault}\nTo replay it:\n    \
+             SIMULATION_SEED={seed} cargo test --test simulation replay -- --nocapture"
+        );
+    }
+}
+
+/// Replays the seed named in `SIMULATION_SEED`, telling each step; seed 0 when none is named.
+#[test]
+fn replay() {
+    let seed = number("SIMULATION_SEED");
+    if let Err(fault) = world::run(seed.unwrap_or(0), None, seed.is_some()) {
+        panic!("seed {}: {fault}", seed.unwrap_or(0));
+    }
+}
+
+fn is_caught(mutant: Mutant) {
+    let found = search(MUTANT_SEEDS, Some(mutant));
+    let (seed, fault) = found.unwrap_or_else(|| panic!("{mutant:?} was not noticed"));
+    println!("{mutant:?} is noticed with seed {seed}: {fault}");
+}
+
+#[test]
+fn a_server_without_deduplication_is_caught() {
+    is_caught(Mutant::NoDeduplication);
+}
+
+#[test]
+fn a_cursor_off_by_one_is_caught() {
+    is_caught(Mutant::CursorOffByOne);
+}
+
+#[test]
+fn forwarding_out_of_order_is_caught() {
+    is_caught(Mutant::OutOfOrder);
+}

@@ -1,0 +1,105 @@
+//! Servers with one thing broken. The checker must notice each; otherwise it proves nothing.
+
+use std::{collections::HashMap, sync::Arc};
+
+use chat_tui::{
+    protocol::{DeviceId, MessageId},
+    server::{
+        engine::{
+            event::{Admission, Publication},
+            tail::{Segment, SegmentBuilder},
+        },
+        store::{Batch, Operation, Run},
+    },
+};
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// A message that comes again is stored again.
+    NoDeduplication,
+    /// Whoever comes back is sent what follows from one message too late.
+    CursorOffByOne,
+    /// Two messages of a commit are forwarded in each other's place.
+    OutOfOrder,
+}
+
+/// Gives a message that was seen before an id that was not.
+#[derive(Debug, Default)]
+pub(crate) struct Forgetting {
+    highest: HashMap<DeviceId, u64>,
+    made: u64,
+}
+
+impl Forgetting {
+    /// Breaks the batch.
+    pub(crate) fn spoil(&mut self, batch: &mut Batch) {
+        for operation in &mut batch.operations {
+            if let Operation::Message { id, settled, .. } = operation {
+                let highest = self.highest.entry(id.device).or_default();
+                if id.counter > *highest {
+                    *highest = id.counter;
+                    continue;
+                }
+                self.made += 1;
+                let mut device = [0xee; 12];
+                device[..8].copy_from_slice(&self.made.to_le_bytes());
+                *id = MessageId {
+                    device: DeviceId::from_bytes(device),
+                    counter: 1,
+                };
+                *settled = 0;
+            }
+        }
+    }
+}
+
+/// Moves every start that something follows on by one.
+pub(crate) fn off_by_one(admission: &mut Admission) {
+    let Some(welcome) = &mut admission.welcome else {
+        return;
+    };
+    for (start, (_, next)) in welcome.rooms.iter_mut().zip(&mut admission.rooms) {
+        if start.next <= start.head {
+            start.next += 1;
+            *next += 1;
+        }
+    }
+}
+
+/// Swaps the first two messages of each run, numbers and all.
+pub(crate) fn out_of_order(publication: &Arc<Publication>) -> Arc<Publication> {
+    let runs = publication.runs.iter().map(|run| Run {
+        room: run.room,
+        segment: swap(run),
+    });
+    let presence =
+        publication
+            .presence
+            .iter()
+            .map(|run| chat_tui::server::engine::event::PresenceRun {
+                room: run.room,
+                segment: run.segment.clone(),
+                changes: run.changes.clone(),
+                at: run.at,
+            });
+    Arc::new(Publication {
+        runs: runs.collect(),
+        presence: presence.collect(),
+    })
+}
+
+fn swap(run: &Run) -> Segment {
+    let numbers: Vec<u64> = (run.segment.first()..run.segment.next()).collect();
+    if numbers.len() < 2 {
+        return run.segment.clone();
+    }
+    let mut order = numbers.clone();
+    order.swap(0, 1);
+    let mut built = SegmentBuilder::new(run.segment.first());
+    for number in order {
+        let frame = run.segment.frame(number).unwrap_or_default();
+        built.push(|out| out.extend_from_slice(frame));
+    }
+    built.finish()
+}

@@ -1,0 +1,365 @@
+//! The server's half of the world: the hub, one replica, a store that outlives the process or
+//! does not, and the endpoints of its connections.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use chat_tui::{
+    protocol::{Epoch, RoomName, Token, frame::Departure},
+    server::{
+        engine::{
+            ConnectionId, Moment,
+            endpoint::{Endpoint, Pulse},
+            event::{Effect, Event, Order},
+            hub::{Hub, RoomSettings, Settings},
+            peer::Turn,
+            view::{ViewLimits, Views},
+        },
+        store::{Batch, MemoryLimits, MemoryStore, Store, StoreError},
+    },
+    text::Line,
+};
+use fastrand::Rng;
+use jiff::tz::TimeZone;
+
+use crate::{
+    check::{Fault, Truth},
+    mutant::{self, Forgetting, Mutant},
+    net::Pipe,
+};
+
+/// Bytes fetched from the store at once: few, so that pages have seams.
+const PAGE_BYTES: usize = 1500;
+
+/// A server process, and the disk that it leaves behind.
+pub(crate) struct Server {
+    store: MemoryStore,
+    running: Option<Running>,
+    epochs: u8,
+    mutant: Option<Mutant>,
+    forgetting: Forgetting,
+    /// Commits that fail from now on.
+    pub(crate) failing: u32,
+}
+
+struct Running {
+    hub: Hub,
+    views: Views,
+    endpoints: BTreeMap<ConnectionId, Endpoint>,
+    committing: Option<(Duration, Batch)>,
+}
+
+/// What a connection did while the server worked on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Open,
+    /// The server closed it: what is in the pipe still arrives, then the end.
+    Closed,
+}
+
+impl Server {
+    /// Not running yet.
+    pub(crate) fn new(mutant: Option<Mutant>) -> Self {
+        Self {
+            store: store(0),
+            running: None,
+            epochs: 0,
+            mutant,
+            forgetting: Forgetting::default(),
+            failing: 0,
+        }
+    }
+
+    /// Starts the process; `forgetful` over an empty disk.
+    pub(crate) fn start(&mut self, now: Moment, forgetful: bool) {
+        if forgetful {
+            self.epochs += 1;
+            self.store = store(self.epochs);
+        }
+        let settings = Settings {
+            clients_max: 100,
+            rooms: vec![RoomSettings {
+                name: RoomName::lobby(),
+                topic: None,
+            }],
+            server: Line::inert("simulated"),
+            record_texts: false,
+        };
+        let extents = self.store.extents();
+        let heads = extents
+            .iter()
+            .map(|extent| (RoomName::lobby(), extent.head));
+        // Small enough that slow readers fall out of both tails.
+        let limits = ViewLimits {
+            messages_bytes_max: 4000,
+            presence_bytes_max: 1200,
+            total_bytes_max: 5000,
+        };
+        self.running = Some(Running {
+            views: Views::new(heads, limits),
+            hub: Hub::new(settings, self.store.epoch(), &extents, now),
+            endpoints: BTreeMap::new(),
+            committing: None,
+        });
+    }
+
+    /// Kills the process. A commit under way may or may not have reached the disk.
+    pub(crate) fn kill(&mut self, truth: &mut Truth, rng: &mut Rng) -> Result<(), Fault> {
+        if let Some(running) = self.running.take()
+            && let Some((_, batch)) = running.committing
+            && rng.bool()
+        {
+            let committed = self.append(batch);
+            if let Ok(committed) = committed {
+                truth.commit(self.store.epoch(), &committed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the process runs.
+    pub(crate) fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Which log.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.store.epoch()
+    }
+
+    /// Takes a connection.
+    pub(crate) fn accept(&mut self, now: Moment, id: ConnectionId) {
+        if let Some(running) = &mut self.running {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+            running.endpoints.insert(id, Endpoint::new(address, now));
+        }
+    }
+
+    /// A connection broke or was closed at the other end.
+    pub(crate) fn lost(&mut self, now: Moment, id: ConnectionId) {
+        if let Some(running) = &mut self.running
+            && running.endpoints.remove(&id).is_some()
+        {
+            running.hub.handle(
+                now,
+                Event::Closed {
+                    connection: id,
+                    reason: Departure::Lost,
+                },
+            );
+        }
+    }
+
+    /// Once a second.
+    pub(crate) fn tick(&mut self, now: Moment) -> Vec<ConnectionId> {
+        let Some(running) = &mut self.running else {
+            return Vec::new();
+        };
+        let mut gone = Vec::new();
+        for (id, endpoint) in &mut running.endpoints {
+            let late = endpoint
+                .deadline()
+                .is_some_and(|deadline| deadline <= now.mono);
+            if endpoint.tick(now) == Pulse::Gone {
+                let closed = Event::Closed {
+                    connection: *id,
+                    reason: Departure::Timeout,
+                };
+                running.hub.handle(now, closed);
+                gone.push(*id);
+            } else if late {
+                gone.push(*id);
+            }
+        }
+        for id in &gone {
+            running.endpoints.remove(id);
+        }
+        gone
+    }
+
+    /// When the commit under way ends.
+    pub(crate) fn commit_due(&self) -> Option<Duration> {
+        self.running
+            .as_ref()?
+            .committing
+            .as_ref()
+            .map(|(due, _)| *due)
+    }
+
+    /// Ends the commit under way if it is due.
+    pub(crate) fn commit(&mut self, now: Moment, truth: &mut Truth) -> Result<(), Fault> {
+        let Some(running) = &mut self.running else {
+            return Ok(());
+        };
+        let Some((_, batch)) = running.committing.take_if(|(due, _)| *due <= now.mono) else {
+            return Ok(());
+        };
+        let outcome = if self.failing > 0 {
+            self.failing -= 1;
+            Err(StoreError::Refused)
+        } else {
+            self.append(batch)
+        };
+        if let Ok(committed) = &outcome {
+            truth.commit(self.store.epoch(), committed)?;
+        }
+        if let Some(running) = &mut self.running {
+            running.hub.handle(now, Event::Committed(outcome));
+        }
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        mut batch: Batch,
+    ) -> Result<chat_tui::server::store::Committed, StoreError> {
+        if self.mutant == Some(Mutant::NoDeduplication) {
+            self.forgetting.spoil(&mut batch);
+        }
+        self.store.append(batch)
+    }
+
+    /// Reads what has arrived from a connection, as far as the server wants to.
+    pub(crate) fn read(&mut self, now: Moment, id: ConnectionId, up: &mut Pipe) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let Some(endpoint) = running.endpoints.get_mut(&id) else {
+            return;
+        };
+        let mut requests = Vec::new();
+        loop {
+            let fresh = || Token::from_bytes([0; 32]);
+            while running.hub.has_room()
+                && let Some(request) = endpoint.request(fresh)
+            {
+                requests.push(request);
+            }
+            if !endpoint.may_read() || !running.hub.has_room() {
+                break;
+            }
+            let Some(bytes) = up.read(now.mono) else {
+                break;
+            };
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let space = endpoint.space();
+                let count = space.len().min(rest.len());
+                space[..count].copy_from_slice(&rest[..count]);
+                endpoint.received(now, count);
+                rest = &rest[count..];
+            }
+        }
+        if !requests.is_empty() {
+            running.hub.handle(
+                now,
+                Event::Requests {
+                    connection: id,
+                    requests,
+                },
+            );
+        }
+    }
+
+    /// Ends the hub's turn and carries out what it wants.
+    pub(crate) fn finish_turn(&mut self, now: Moment, rng: &mut Rng) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let mut effects = Vec::new();
+        running.hub.finish_turn(now, &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Append(batch) => {
+                    let latency = match rng.u8(..10) {
+                        0 => rng.u64(0..2000),
+                        _ => rng.u64(0..20),
+                    };
+                    let due = now.mono + Duration::from_millis(latency);
+                    assert!(running.committing.is_none(), "one append at a time");
+                    running.committing = Some((due, batch));
+                }
+                Effect::Publish(publication) => {
+                    let publication = if self.mutant == Some(Mutant::OutOfOrder) {
+                        mutant::out_of_order(&publication)
+                    } else {
+                        Arc::clone(&publication)
+                    };
+                    running.views.publish(&publication);
+                }
+                Effect::Order {
+                    connection,
+                    mut order,
+                } => {
+                    if let Order::Admit(admission) = &mut order
+                        && self.mutant == Some(Mutant::CursorOffByOne)
+                    {
+                        mutant::off_by_one(admission);
+                    }
+                    if let Some(endpoint) = running.endpoints.get_mut(&connection) {
+                        endpoint.apply(now, &running.views, order, &TimeZone::UTC);
+                    }
+                }
+                Effect::Record(_) | Effect::Finished { .. } => {}
+            }
+        }
+    }
+
+    /// Writes what a connection is due, as far as the pipe takes it.
+    pub(crate) fn write(
+        &mut self,
+        now: Moment,
+        id: ConnectionId,
+        down: &mut Pipe,
+        rng: &mut Rng,
+    ) -> State {
+        let Some(running) = &mut self.running else {
+            return State::Closed;
+        };
+        let Some(endpoint) = running.endpoints.get_mut(&id) else {
+            return State::Closed;
+        };
+        loop {
+            let offer: Vec<u8> = match endpoint.turn(now, &mut running.views) {
+                Turn::Write(gather) => gather
+                    .slices()
+                    .iter()
+                    .flat_map(|slice| slice.iter().copied())
+                    .collect(),
+                Turn::Fetch { room, from } => {
+                    let page = self
+                        .store
+                        .read(room, from, PAGE_BYTES)
+                        .expect("it can be read");
+                    endpoint.take_page(room, page);
+                    continue;
+                }
+                Turn::Wait(_) | Turn::Idle => return State::Open,
+                Turn::Done => {
+                    running.endpoints.remove(&id);
+                    return State::Closed;
+                }
+            };
+            let count = down.write(now.mono, &offer, rng);
+            endpoint.wrote(now, &running.views, count);
+            if count < offer.len() {
+                if endpoint.has_page() && rng.bool() {
+                    endpoint.drop_page();
+                }
+                return State::Open;
+            }
+        }
+    }
+}
+
+fn store(epoch: u8) -> MemoryStore {
+    MemoryStore::new(
+        Epoch::from_bytes([epoch; 8]),
+        &[RoomName::lobby()],
+        MemoryLimits::default(),
+    )
+}
