@@ -188,7 +188,10 @@ fn a_line_is_delivered_and_acknowledged() {
 fn many_lines_arrive_once_and_in_order() {
     let server = Server::new();
     let reader = server.follow("alice");
-    let input: String = (0..1500).map(|n| format!("line {n}\n")).collect();
+    let input = (0..1500)
+        .map(|n| format!("line {n}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let sender = server.feed("bot", &["--timeout", "60"], input.as_bytes());
     assert_eq!(sender.status, 0, "{}", sender.errors);
     for n in 0..1500 {

@@ -124,7 +124,7 @@ impl Session {
             ServerFrame::Members(page) if online => self.members_page(page)?,
             ServerFrame::Presence(presence) if online => self.presence(presence)?,
             ServerFrame::Ack(ack) if online => self.ack(&ack),
-            ServerFrame::Error(error) if online => self.error(now, error),
+            ServerFrame::Error(error) if online => self.error(now, error)?,
             ServerFrame::Nick {
                 nickname,
                 reference,
@@ -215,13 +215,14 @@ impl Session {
         } else {
             bye.message
         };
-        if bye.reason == Departure::Replaced {
-            self.stop(now, Line::inert(words::bye(bye.reason)), false);
-        } else {
-            let wait = bye
-                .retry_after_ms
-                .map(|ms| Duration::from_millis(ms.max(1)));
-            self.drop_link(now, why, wait);
+        match bye.reason {
+            // Somebody meant it: to come back by ourselves would be to fight him.
+            Departure::Replaced => self.stop(now, Line::inert(words::bye(bye.reason)), false),
+            Departure::Disconnect => self.stop(now, why, false),
+            _ => {
+                let wait = bye.retry_after_ms.map(|ms| ms.max(1));
+                self.drop_link(now, why, wait.map(Duration::from_millis));
+            }
         }
     }
 
@@ -286,11 +287,16 @@ impl Session {
         }
     }
 
-    fn error(&mut self, now: Now, error: ErrorFrame) {
+    fn error(&mut self, now: Now, error: ErrorFrame) -> Result<(), Fault> {
         let Phase::Live(live) = &mut self.phase else {
-            return;
+            return Ok(());
         };
         if let Some(id) = error.id {
+            if error.code == ErrorCode::BadId && error.retry_after_ms.is_none() {
+                // The counters of both sides disagree. To give the message up would leave a hole
+                // before all later ones; a new connection compares them again.
+                return Err(Fault::new(format!("it does not take the id {id}")));
+            }
             if let Some(wait) = error.retry_after_ms {
                 self.outbox
                     .hold(now.elapsed, id, Duration::from_millis(wait));
@@ -307,7 +313,7 @@ impl Session {
                 self.settled();
                 self.tell(entry.local, entry.room, entry.body, delivery);
             }
-            return;
+            return Ok(());
         }
         let asked = live
             .nick_asked
@@ -320,6 +326,7 @@ impl Session {
             },
             None => Event::Notice(error.message),
         });
+        Ok(())
     }
 
     fn members_page(&mut self, page: MembersPage) -> Result<(), Fault> {

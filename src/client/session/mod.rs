@@ -67,8 +67,8 @@ pub struct Config {
     /// The secret by which the server knows this user again: made by chance, once a run, and the
     /// same for every join of it.
     pub token: Token,
-    /// How many of the latest messages to ask for on first entering a room; `None` leaves it to
-    /// the server.
+    /// How many of the latest messages to ask for on first coming in; `None` leaves it to the
+    /// server. (After a break in the log, as many as there may be are asked for.)
     pub last: Option<u64>,
     /// The zone of the times that basic servers are told.
     pub zone: TimeZone,

@@ -284,6 +284,8 @@ impl Outbox {
             return;
         }
         self.sent = at;
+        // Those behind it are withdrawn in their turn: until then, their place does not exist.
+        self.withdrawals.retain(|counter| *counter < id.counter);
         self.held_until = Some(now + wait.clamp(HOLD_MIN, HOLD_MAX));
     }
 

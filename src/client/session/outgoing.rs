@@ -11,7 +11,7 @@ use crate::{
     protocol::{
         ClientFrame, basic,
         frame::{Join, Submission},
-        limits::{BASIC_PAUSE, PROTOCOL_VERSION},
+        limits::{BASIC_PAUSE, LAST_MESSAGES_MAX, PROTOCOL_VERSION},
         wire::{encode_client, encode_join},
     },
     text::Line,
@@ -39,7 +39,6 @@ impl Session {
         if out.len() > before
             && let Phase::Live(live) = &mut self.phase
         {
-            live.spoke = now.elapsed;
             live.next_object = now.elapsed + BASIC_PAUSE;
         }
         let Phase::Live(live) = &self.phase else {
@@ -59,6 +58,13 @@ impl Session {
             return;
         };
         live.join_due = false;
+        let rooms = self.rooms.positions();
+        // Where a position does not hold, the log is another one, and all of it is new to us.
+        let last = if rooms.is_empty() {
+            self.config.last
+        } else {
+            Some(LAST_MESSAGES_MAX)
+        };
         let join = Join {
             protocol: Some(PROTOCOL_VERSION),
             nickname: self.nickname.clone(),
@@ -66,8 +72,8 @@ impl Session {
             token: Some(self.config.token),
             next: Some(self.outbox.join()),
             epoch: self.rooms.epoch(),
-            rooms: self.rooms.positions(),
-            last: self.config.last,
+            rooms,
+            last,
             agent: Some(Line::inert(AGENT)),
         };
         encode_join(&join, &basic::timestamp(now.wall, &self.config.zone), out);

@@ -78,8 +78,8 @@ pub(super) struct Live {
     pub(super) since: Duration,
     /// When bytes last came.
     pub(super) heard: Duration,
-    /// When bytes last went.
-    pub(super) spoke: Duration,
+    /// When we last asked for a sign of life.
+    pub(super) asked: Duration,
     pub(super) ping_after: Duration,
     pub(super) gone_after: Duration,
     /// After a sleep: when the server must have answered.
@@ -111,7 +111,7 @@ impl Live {
             mode: Mode::Joining,
             since: now,
             heard: now,
-            spoke: now,
+            asked: now,
             ping_after: PING_AFTER,
             gone_after: GONE_AFTER,
             answer_by: None,
@@ -136,6 +136,11 @@ impl Live {
         };
         self.ping_after = within(limits.ping_after_ms, 1, 60);
         self.gone_after = within(limits.gone_after_ms, 5, 600);
+    }
+
+    /// After so much silence of the server's, and again after as much, it is asked.
+    fn next_ping(&self) -> Duration {
+        self.heard.max(self.asked) + self.ping_after
     }
 
     pub(super) fn enter(&mut self, now: Duration, mode: Mode) {
@@ -169,7 +174,7 @@ impl Session {
         let own = match live.mode {
             Mode::Joining => Some(self.join_deadline(live)),
             Mode::Online => {
-                let ping = (!live.ping_due).then_some(live.spoke + live.ping_after);
+                let ping = (!live.ping_due).then_some(live.next_ping());
                 let gone = live.heard + live.gone_after;
                 [ping, live.answer_by, Some(gone)]
                     .into_iter()
@@ -235,9 +240,10 @@ impl Session {
                 let why = format!("Nothing was heard from {} for {silence} s", self.server);
                 self.drop_link(now, Line::inert(&why), None);
             }
-            Mode::Online if elapsed >= live.spoke + live.ping_after => {
+            Mode::Online if elapsed >= live.next_ping() => {
                 if let Phase::Live(live) = &mut self.phase {
                     live.ping_due = true;
+                    live.asked = elapsed;
                 }
             }
             _ => {}
@@ -281,6 +287,7 @@ impl Session {
             Phase::Waiting { .. } => self.connect(now),
             Phase::Live(live) if live.mode == Mode::Online => {
                 live.ping_due = true;
+                live.asked = now.elapsed;
                 live.answer_by = Some(now.elapsed + AWAKE_ANSWER_WITHIN);
             }
             _ => {}

@@ -200,6 +200,19 @@ fn withdrawing_what_is_held_frees_what_waits_behind_it() {
 }
 
 #[test]
+fn an_id_that_the_server_does_not_take_is_never_given_up() {
+    let mut run = Run::online();
+    run.send("a");
+    run.send("b");
+    run.say(refusal(2, ErrorCode::BadId, None));
+    assert!(!run.connected);
+    run.written.clear();
+    run.wait_for_connect();
+    run.enter(welcome());
+    run.wrote(&["1 a", "2 b"]);
+}
+
+#[test]
 fn what_never_left_us_moves_behind_what_the_server_has() {
     let mut run = Run::new();
     run.send("a");

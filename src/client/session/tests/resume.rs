@@ -26,6 +26,7 @@ fn a_resume_names_what_is_held() {
         unreachable!()
     };
     assert_eq!(position.id, Some(last.id));
+    assert_eq!(join.last, Some(1000), "if this is another log, all of it");
 }
 
 #[test]

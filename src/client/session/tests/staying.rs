@@ -1,12 +1,24 @@
 use super::*;
 
 #[test]
-fn silence_of_ours_is_broken_by_a_ping() {
+fn silence_is_broken_by_a_ping_and_then_by_another() {
     let mut run = Run::online();
     run.pass(Duration::from_secs(19));
     run.wrote(&[]);
     run.pass(Duration::from_secs(1));
     run.wrote(&["ping"]);
+    run.pass(Duration::from_secs(20));
+    run.wrote(&["ping"]);
+}
+
+#[test]
+fn a_server_that_speaks_is_not_asked() {
+    let mut run = Run::online();
+    for seq in 1..=10 {
+        run.pass(Duration::from_secs(19));
+        run.say(message(seq, "x"));
+    }
+    run.wrote(&[]);
 }
 
 #[test]
@@ -130,6 +142,14 @@ fn a_server_that_goes_says_when_to_come_back() {
     run.wait_for_connect();
     let waited = run.since(before);
     assert!(waited >= Duration::from_secs(4) && waited <= Duration::from_millis(4500));
+}
+
+#[test]
+fn a_server_that_sends_us_away_is_not_pestered() {
+    let mut run = Run::online();
+    run.say(bye(Departure::Disconnect, None));
+    run.told(&["stopped: Bye"]);
+    assert_eq!(run.session.deadline(), None);
 }
 
 #[test]
