@@ -55,6 +55,18 @@ pub const COMMANDS: &[Slash] = &[
     },
 ];
 
+/// The table as Markdown, for the README.
+pub fn markdown() -> String {
+    let rows = COMMANDS.iter().map(|command| {
+        let usage = format!("/{} {}", command.name, command.argument);
+        format!("| `{}` | {} |\n", usage.trim_end(), command.help)
+    });
+    format!(
+        "| command | does |\n|---|---|\n{}",
+        rows.collect::<String>()
+    )
+}
+
 /// What was typed, as the program understands it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Typed<'a> {

@@ -231,6 +231,19 @@ pub fn label(action: Action) -> String {
         .unwrap_or_default()
 }
 
+/// The table as Markdown, for the README.
+pub fn markdown() -> String {
+    let section = |section: &Section| {
+        let rows = section.bindings.iter().map(|binding| {
+            let keys: Vec<String> = binding.keys.iter().map(|key| format!("`{key}`")).collect();
+            format!("| {} | {} |\n", keys.join(" "), binding.help)
+        });
+        format!("| **{}** | |\n", section.title) + &rows.collect::<String>()
+    };
+    let rows: String = SECTIONS.iter().map(section).collect();
+    format!("| key | does |\n|---|---|\n{rows}")
+}
+
 fn bindings() -> impl Iterator<Item = &'static Binding> {
     SECTIONS.iter().flat_map(|section| section.bindings)
 }

@@ -162,7 +162,7 @@ impl Palette {
 
     fn many(ground: Ground) -> Self {
         let (quiet, line, accent, good, warn, bad, nicknames) = match ground {
-            Ground::Unknown => (244, 244, 32, 64, 136, 160, ON_BOTH),
+            Ground::Unknown => (244, 244, 32, 28, 136, 160, ON_BOTH),
             Ground::Dark => (246, 239, 75, 114, 221, 210, ON_DARK),
             Ground::Light => (242, 251, 25, 22, 94, 160, ON_LIGHT),
         };
