@@ -102,9 +102,15 @@ impl Client {
         }
     }
 
-    /// Ends the input, and waits for the end.
-    fn finish(mut self) -> ExitStatus {
-        drop(self.input.take());
+    /// Waits for the end, which must come in time: standard error closes with it.
+    fn end(&mut self) -> ExitStatus {
+        while let Ok(line) = self.status.recv_timeout(PATIENCE) {
+            assert!(!line.contains("panicked"), "{line}");
+        }
+        assert!(
+            self.status.recv_timeout(Duration::ZERO) == Err(mpsc::RecvTimeoutError::Disconnected),
+            "it does not end"
+        );
         self.child.wait().unwrap()
     }
 }
@@ -295,21 +301,19 @@ fn history_is_printed_only_as_far_as_asked_for() {
 }
 
 #[test]
-fn a_closed_output_ends_it_quietly() {
+fn a_closed_output_ends_it_quietly_and_at_once() {
     let server = Server::new();
-    let mut reader = command(server.port, "alice", &["--follow"])
+    let mut child = command(server.port, "alice", &["--follow"])
         .spawn()
         .unwrap();
-    let status = lines(reader.stderr.take().unwrap());
-    assert_eq!(status.recv_timeout(PATIENCE).unwrap(), "Connected");
-    drop(reader.stdout.take());
-    assert_eq!(server.feed("bot", &[], b"into the void\n").status, 0);
-    assert_eq!(reader.wait().unwrap().code(), Some(0));
-    let rest: Vec<_> = status.iter().collect();
-    assert!(
-        !rest.iter().any(|line| line.contains("panicked")),
-        "{rest:?}"
-    );
+    drop(child.stdout.take());
+    let mut reader = Client {
+        input: child.stdin.take(),
+        output: mpsc::channel().1,
+        status: lines(child.stderr.take().unwrap()),
+        child,
+    };
+    assert_eq!(reader.end().code(), Some(0));
 }
 
 #[test]
@@ -417,7 +421,7 @@ fn a_host_who_is_alone_takes_his_server_with_him() {
             .is_file()
     );
     interrupt(&client);
-    assert_eq!(client.child.wait().unwrap().code(), Some(0));
+    assert_eq!(client.end().code(), Some(0));
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
 }
 
@@ -430,9 +434,9 @@ fn a_host_who_leaves_others_leaves_them_the_server() {
     guest.status_with("Connected");
     client.status_with("guest joined");
     interrupt(&client);
-    assert_eq!(client.child.wait().unwrap().code(), Some(0));
     let how = client.status_with("The server goes on; stop it with: kill ");
     let pid = how.rsplit(' ').next().unwrap().to_owned();
+    assert_eq!(client.end().code(), Some(0));
     let late = Client::start(port, "late", &["--follow"]);
     late.status_with("Connected");
     guest.type_line("we go on");
@@ -446,11 +450,11 @@ fn serving_where_somebody_listens_is_joining() {
     let server = Server::new();
     let state = tempfile::tempdir().unwrap();
     let mut reader = server.follow("alice");
-    let client = host(server.port, state.path());
+    let mut client = host(server.port, state.path());
     reader.type_line("one server is enough");
     assert_eq!(said(&client.line()), "alice: one server is enough");
     interrupt(&client);
-    assert!(client.finish().success());
+    assert!(client.end().success());
     assert_eq!(server.feed("bot", &[], b"still up\n").status, 0);
 }
 

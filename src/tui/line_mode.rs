@@ -98,6 +98,7 @@ async fn converse(model: &mut Model, mut session: Handle, limit: Duration) -> io
     let mut cutter = Cutter::default();
     let mut input = Some(read_input());
     let (output, writer) = write_output();
+    let mut deserted = watch_output();
     let mut progress = model.progress();
     let mut give_up = Instant::now() + limit;
     while model.ended.is_none() {
@@ -129,6 +130,7 @@ async fn converse(model: &mut Model, mut session: Handle, limit: Duration) -> io
                 }
             },
             () = output.closed(), if !model.is_output_closed() => model.output_closed(),
+            Some(()) = deserted.recv() => model.output_closed(),
             chunk = next_chunk(input.as_mut()), if takes_input => match chunk {
                 Some(Ok(chunk)) => {
                     for line in cutter.feed(&chunk) {
@@ -221,6 +223,31 @@ fn write_output() -> (mpsc::Sender<String>, thread::JoinHandle<()>) {
         }
     });
     (sender, writer)
+}
+
+/// Tells when whoever read the output is gone, even while there is nothing to write: a pipe's end
+/// says so. (A file's, or a terminal's, never does.)
+fn watch_output() -> mpsc::Receiver<()> {
+    let (sender, receiver) = mpsc::channel(1);
+    #[cfg(unix)]
+    thread::spawn(move || {
+        use rustix::{
+            event::{PollFd, PollFlags, poll},
+            io::Errno,
+        };
+        let output = io::stdout();
+        // What tells of the end is reported without being asked for.
+        let mut watched = [PollFd::new(&output, PollFlags::empty())];
+        loop {
+            match poll(&mut watched, None) {
+                Err(Errno::INTR) => {}
+                Err(_) => return,
+                Ok(_) => break,
+            }
+        }
+        let _ = sender.blocking_send(());
+    });
+    receiver
 }
 
 /// To standard error; if that is closed, nobody wants to know.

@@ -208,11 +208,12 @@ impl Model {
         self.leave_if_done();
     }
 
-    /// Nobody reads the output any more: finish what was begun, and go.
+    /// Nobody reads the output any more. Who came to read finishes what was begun, and goes; who
+    /// came to send goes on.
     pub(super) fn output_closed(&mut self) {
         self.output_closed = true;
         self.output.clear();
-        self.input_ended = true;
+        self.input_ended |= self.is_chatty();
         self.leave_if_done();
     }
 

@@ -240,6 +240,20 @@ fn a_follower_stays_when_the_input_ends_but_not_when_the_output_does() {
 }
 
 #[test]
+fn a_sender_does_not_mind_that_nobody_reads() {
+    let mut model = Model::new(SCRIPT, TimeZone::UTC);
+    model.output_closed();
+    line(&mut model, "a");
+    model.input_ended(None);
+    assert_eq!(commands(&mut model), ["send a"]);
+    enter(&mut model, 0, 1);
+    model.event(outbox(1, Delivery::Pending));
+    assert!(commands(&mut model).is_empty());
+    model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
+    assert_eq!(commands(&mut model), ["Leave"]);
+}
+
+#[test]
 fn what_was_not_delivered_is_the_outcome() {
     let mut model = model(SCRIPT);
     model.line(InputLine::TooLong);
