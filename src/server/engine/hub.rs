@@ -4,8 +4,8 @@
 //! staged for the store; while one batch is being committed the next one fills up (group commit).
 //! Only what was committed is published or acknowledged.
 //!
-//! One file for each thing that a client can ask is in `command/`; the store's answers come in
-//! by [`commit`](self::commit).
+//! One file for each thing that a client can ask is in `command/`; what goes to the store and
+//! comes back is in `commit`, who comes and goes in `present`.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -16,28 +16,24 @@ use std::{
 
 use super::{
     ConnectionId, Moment, RoomIndex, command,
-    event::{Effect, Entry, Event, MemberChange, Order, PresenceRun, Publication, Record, Request},
+    event::{Effect, Entry, Event, MemberChange, Order, Record, Request},
     tail::SegmentBuilder,
 };
 use crate::{
     protocol::{
-        ClientId, DeviceId, Epoch, Nickname, RoomName, ServerFrame, UserId,
-        frame::{Bye, Change, Departure, ErrorCode, ErrorFrame, Member, Presence},
-        wire::encode_server,
+        ClientId, DeviceId, Epoch, RoomName, ServerFrame, UserId,
+        frame::{Bye, Departure, ErrorCode, ErrorFrame, Member},
     },
-    server::store::{Batch, Extent},
+    server::store::Extent,
     text::Line,
 };
 
 mod commit;
+mod present;
 
 use commit::Staged;
 pub(super) use commit::What;
 
-/// Operations of one batch at most.
-const BATCH_OPERATIONS_MAX: usize = 4_096;
-/// Text of one batch at most, one message more.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Operations that may wait for the next batch; then no requests are taken.
 const STAGED_OPERATIONS_MAX: usize = 16_384;
 /// Text that may wait for the next batch; then no requests are taken.
@@ -322,195 +318,6 @@ impl Hub {
         self.closing.insert(connection);
         let last = Some(Box::new(last));
         self.order(connection, Order::Close { last, drain });
-    }
-
-    // Who is present.
-
-    /// Whether a user may be called so now: it is nobody's, or his own.
-    pub(super) fn nickname_is_free(&self, nickname: &Nickname, user: UserId) -> bool {
-        !nickname.is_reserved()
-            && self
-                .nicknames
-                .get(&nickname.folded())
-                .is_none_or(|owner| *owner == user)
-    }
-
-    /// Adds a session; the first one of a user makes him present, and another nickname renames
-    /// him. A session of the same device gives way.
-    pub(super) fn begin_session(
-        &mut self,
-        connection: ConnectionId,
-        session: Session,
-        nickname: &Nickname,
-    ) {
-        let (user, device) = (session.user, session.device);
-        if let Some(present) = self.users.get_mut(&user) {
-            present.sessions += 1;
-            self.rename(user, nickname);
-        } else {
-            let member = Arc::new(Member {
-                user,
-                nickname: nickname.clone(),
-                since: self.now.wall,
-            });
-            self.nicknames.insert(nickname.folded(), user);
-            self.users.insert(
-                user,
-                User {
-                    member: Arc::clone(&member),
-                    sessions: 1,
-                },
-            );
-            self.tell(&member, &Change::Joined);
-        }
-        let before = self.devices.insert(device, connection);
-        self.sessions.insert(connection, session);
-        if let Some(before) = before {
-            let message = "You joined from elsewhere with the same client ID";
-            self.close(before, bye(Departure::Replaced, message), false);
-            self.end_session(before, Departure::Replaced);
-        }
-    }
-
-    /// Gives a user another nickname, which must be free; the same one changes nothing.
-    pub(super) fn rename(&mut self, user: UserId, nickname: &Nickname) {
-        let Some(present) = self.users.get_mut(&user) else {
-            return;
-        };
-        let was = present.member.nickname.clone();
-        if was == *nickname {
-            return;
-        }
-        let member = Arc::new(Member {
-            nickname: nickname.clone(),
-            ..Member::clone(&present.member)
-        });
-        present.member = Arc::clone(&member);
-        self.nicknames.remove(&was.folded());
-        self.nicknames.insert(nickname.folded(), user);
-        self.tell(&member, &Change::Renamed { was: was.clone() });
-        self.record(Record::Renamed {
-            was,
-            nickname: nickname.clone(),
-            user,
-        });
-    }
-
-    /// Lets a session go, once nothing of it is pending.
-    pub(super) fn leave(&mut self, connection: ConnectionId, reason: Departure) {
-        let Some(session) = self.sessions.get_mut(&connection) else {
-            return;
-        };
-        if session.pending > 0 {
-            session.leaving.get_or_insert(reason);
-        } else {
-            self.part(connection, reason);
-        }
-    }
-
-    fn part(&mut self, connection: ConnectionId, reason: Departure) {
-        if reason == Departure::Disconnect {
-            self.close(connection, bye(reason, "Goodbye"), true);
-        }
-        self.end_session(connection, reason);
-    }
-
-    fn end_session(&mut self, connection: ConnectionId, reason: Departure) {
-        let Some(session) = self.sessions.remove(&connection) else {
-            return;
-        };
-        if self.devices.get(&session.device) == Some(&connection) {
-            self.devices.remove(&session.device);
-        }
-        let Some(present) = self.users.get_mut(&session.user) else {
-            return;
-        };
-        present.sessions -= 1;
-        let member = Arc::clone(&present.member);
-        if present.sessions == 0 {
-            self.users.remove(&session.user);
-            self.nicknames.remove(&member.nickname.folded());
-            self.tell(&member, &Change::Left(reason));
-        }
-        self.record(Record::Left {
-            nickname: member.nickname.clone(),
-            user: session.user,
-            client_id: session.client_id,
-            address: session.address,
-            reason,
-            present: self.sessions.len(),
-        });
-    }
-
-    // What all are told of who is present.
-
-    fn tell(&mut self, member: &Arc<Member>, change: &Change) {
-        for room in &mut self.rooms {
-            let frame = ServerFrame::Presence(Presence {
-                room: room.name.clone(),
-                version: room.diffs.next(),
-                user: member.user,
-                nickname: member.nickname.clone(),
-                time: self.now.wall,
-                change: change.clone(),
-            });
-            room.diffs.push(|out| encode_server(&frame, out));
-            room.changes.push(match change {
-                Change::Left(_) => MemberChange::Remove(member.user),
-                Change::Joined | Change::Renamed { .. } => MemberChange::Put(Arc::clone(member)),
-            });
-        }
-    }
-
-    fn publish_presence(&mut self) {
-        let mut presence = Vec::new();
-        for (room, index) in self.rooms.iter_mut().zip((0..).map(RoomIndex)) {
-            if !room.changes.is_empty() {
-                let next = SegmentBuilder::new(room.diffs.next());
-                presence.push(PresenceRun {
-                    room: index,
-                    segment: mem::replace(&mut room.diffs, next).finish(),
-                    changes: mem::take(&mut room.changes),
-                    at: self.now.mono,
-                });
-            }
-        }
-        if !presence.is_empty() {
-            self.effects.push(Effect::Publish(Arc::new(Publication {
-                presence,
-                ..Publication::default()
-            })));
-        }
-    }
-
-    fn append_staged(&mut self) {
-        if self.committing.is_some() || self.staged.is_empty() || self.state == State::Finished {
-            return;
-        }
-        let mut bytes = 0;
-        let fits = |staged: &&Staged| {
-            let fits = bytes < BATCH_BYTES_MAX;
-            bytes += staged.bytes;
-            fits
-        };
-        let count = self
-            .staged
-            .iter()
-            .take(BATCH_OPERATIONS_MAX)
-            .take_while(fits)
-            .count();
-        let mut operations = Vec::with_capacity(count);
-        let mut pending = Vec::with_capacity(count);
-        for staged in self.staged.drain(..count) {
-            self.staged_bytes -= staged.bytes;
-            operations.push(staged.operation);
-            pending.push(staged.pending);
-        }
-        self.committing = Some(pending);
-        self.effects.push(Effect::Append(Batch {
-            now: self.now.wall,
-            operations,
-        }));
     }
 
     fn finish(&mut self) {

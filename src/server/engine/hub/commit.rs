@@ -13,11 +13,15 @@ use crate::{
             ConnectionId, RoomIndex, command,
             event::{Effect, Order, Publication, Record},
         },
-        store::{Committed, Operation, Settled, StoreError, Verdict},
+        store::{Batch, Committed, Operation, Settled, StoreError, Verdict},
     },
     text::Body,
 };
 
+/// Operations of one batch at most.
+const BATCH_OPERATIONS_MAX: usize = 4_096;
+/// Text of one batch at most, one message more.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// When to send again what could not be stored.
 const NOT_DURABLE_RETRY_MS: u64 = 1_000;
 /// When to send again what was held back.
@@ -87,6 +91,37 @@ impl Hub {
             pending: Pending { connection, what },
             bytes,
         });
+    }
+
+    /// Gives the store what is staged, if it is idle.
+    pub(super) fn append_staged(&mut self) {
+        if self.committing.is_some() || self.staged.is_empty() || self.state == State::Finished {
+            return;
+        }
+        let mut bytes = 0;
+        let fits = |staged: &&Staged| {
+            let fits = bytes < BATCH_BYTES_MAX;
+            bytes += staged.bytes;
+            fits
+        };
+        let count = self
+            .staged
+            .iter()
+            .take(BATCH_OPERATIONS_MAX)
+            .take_while(fits)
+            .count();
+        let mut operations = Vec::with_capacity(count);
+        let mut pending = Vec::with_capacity(count);
+        for staged in self.staged.drain(..count) {
+            self.staged_bytes -= staged.bytes;
+            operations.push(staged.operation);
+            pending.push(staged.pending);
+        }
+        self.committing = Some(pending);
+        self.effects.push(Effect::Append(Batch {
+            now: self.now.wall,
+            operations,
+        }));
     }
 
     pub(super) fn committed(&mut self, outcome: Result<Committed, StoreError>) {

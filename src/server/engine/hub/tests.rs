@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     protocol::{
-        ClientFrame, MessageId,
+        ClientFrame, MessageId, Nickname,
         frame::{Join, Position, Submission},
         limits,
     },
