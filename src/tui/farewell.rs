@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use crate::client::event::Summary;
 
-/// The summary of a run, each line ended.
+/// The summary of a run, in lines that fit a narrow terminal, each ended.
 pub fn text(summary: &Summary, duration: Duration) -> String {
-    let count = |messages, characters| {
-        format!(
-            "{} ({})",
+    let count = |messages: u64, characters| match messages {
+        0 => "nothing".to_owned(),
+        _ => format!(
+            "{}, {}",
             plural(messages, "message"),
             plural(characters, "character")
-        )
+        ),
     };
     let mut text = format!(
-        "Chatted for {}: sent {}, received {}.\n",
+        "Chatted for {}\n  sent      {}\n  received  {}\n",
         span(duration),
         count(summary.messages_sent, summary.characters_sent),
         count(summary.messages_received, summary.characters_received)
@@ -33,7 +34,6 @@ pub fn undelivered(count: u64) -> String {
 
 fn plural(count: u64, what: &str) -> String {
     match count {
-        0 => format!("no {what}s"),
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
     }
@@ -71,26 +71,25 @@ mod tests {
         check(
             [0, 0, 0, 0, 0],
             0,
-            "Chatted for 0 s: sent no messages (no characters), received no messages (no \
-             characters).\n",
+            "Chatted for 0 s\n  sent      nothing\n  received  nothing\n",
         );
         check(
             [1, 1, 2, 10, 0],
             75,
-            "Chatted for 1 min 15 s: sent 1 message (1 character), received 2 messages (10 \
-             characters).\n",
+            "Chatted for 1 min 15 s\n  sent      1 message, 1 character\n  \
+             received  2 messages, 10 characters\n",
         );
         check(
             [2, 9, 1, 5, 1],
             2 * 3600 + 61,
-            "Chatted for 2 h 1 min: sent 2 messages (9 characters), received 1 message (5 \
-             characters).\n1 message was not delivered.\n",
+            "Chatted for 2 h 1 min\n  sent      2 messages, 9 characters\n  \
+             received  1 message, 5 characters\n1 message was not delivered.\n",
         );
         check(
             [2, 9, 0, 0, 2],
             90_000,
-            "Chatted for 1 d 1 h: sent 2 messages (9 characters), received no messages (no \
-             characters).\n2 messages were not delivered.\n",
+            "Chatted for 1 d 1 h\n  sent      2 messages, 9 characters\n  \
+             received  nothing\n2 messages were not delivered.\n",
         );
     }
 }
