@@ -21,10 +21,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     let mut free = span.after(left + 2);
 
     let (glyph, words, style) = state(model, palette);
-    let security = match model.link {
-        Link::Basic => "no history or receipts",
-        _ => "not encrypted",
-    };
+    let security = "not encrypted";
     let state = format!("{glyph} {words}");
     // Where the list has no place, at least its length.
     let members = match model.room().members.len() {
