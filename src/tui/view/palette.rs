@@ -189,7 +189,7 @@ impl Palette {
         // The start is FNV's with a salt under which the names of our examples all differ.
         let hash = folded
             .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64 ^ 41, |hash, byte| {
+            .fold(0xcbf2_9ce4_8422_2325_u64 ^ 0x29, |hash, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             });
         let spread = (hash >> 32) ^ (hash & 0xffff_ffff);
