@@ -1,0 +1,98 @@
+//! `--serve`: one command hosts and joins.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+
+use crate::{process::CHAT_TUI, terminal::Terminal};
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok()
+}
+
+fn host(port: u16, home: &std::path::Path) -> Terminal {
+    let home = home.to_str().expect("a path");
+    let arguments = ["localhost", &port.to_string(), "carol", "3", "--serve"];
+    Terminal::start_in(
+        CHAT_TUI,
+        &arguments,
+        80,
+        24,
+        &[("HOME", home), ("XDG_STATE_HOME", home)],
+    )
+}
+
+fn guest(port: u16) -> Terminal {
+    Terminal::start(
+        CHAT_TUI,
+        &["localhost", &port.to_string(), "bob", "4"],
+        80,
+        24,
+    )
+}
+
+#[test]
+fn a_host_alone_takes_the_server_along() {
+    let home = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let mut carol = host(port, home.path());
+    carol.wait_for("connected");
+    assert!(listens(port));
+    carol.line("q!");
+    assert!(carol.ended().success());
+    assert!(!listens(port), "the server goes on");
+}
+
+#[test]
+fn a_host_with_guests_is_asked_whether_the_server_goes_on() {
+    let home = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let mut carol = host(port, home.path());
+    carol.wait_for("connected");
+    let mut bob = guest(port);
+    bob.wait_for("connected");
+    carol.wait_for("Members 2");
+    carol.line("q!");
+    carol.wait_for("Keep it running");
+    carol.keys("k");
+    assert!(carol.ended().success());
+    let said = carol.text();
+    let Some((_, after)) = said.split_once("kill ") else {
+        panic!("how to stop it is not said:\n{said}");
+    };
+    let pid: String = after.chars().take_while(char::is_ascii_digit).collect();
+    bob.wait_for("carol left");
+    bob.line("still here");
+    bob.wait_for("✓");
+    let status = std::process::Command::new("kill").arg(&pid).status();
+    assert!(status.expect("there is a kill").success());
+    bob.wait_for("stopp");
+}
+
+#[test]
+fn nothing_is_hosted_by_accident() {
+    let port = free_port();
+    let carol = Terminal::start(
+        CHAT_TUI,
+        &["localhost", &port.to_string(), "carol", "3"],
+        80,
+        24,
+    );
+    carol.wait_for("Nothing is listening");
+    assert!(!listens(port));
+}
+
+#[test]
+fn a_host_elsewhere_is_refused_in_words() {
+    let arguments = ["192.0.2.1", "10500", "carol", "3", "--serve"];
+    let output = std::process::Command::new(CHAT_TUI)
+        .args(arguments)
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("localhost"), "{said}");
+}

@@ -1,0 +1,10 @@
+//! The real programs in a real terminal: what somebody who sits before it sees.
+
+#![cfg(all(unix, feature = "tui", feature = "server"))]
+
+mod basic_peers;
+mod conversation;
+mod hosting;
+mod process;
+mod seed;
+mod terminal;

@@ -1,0 +1,114 @@
+//! The programs under test, on ports of their own.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::{Ipv4Addr, SocketAddr},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+};
+
+use crate::terminal::{PATIENCE, Terminal};
+
+/// The client's program.
+pub(crate) const CHAT_TUI: &str = env!("CARGO_BIN_EXE_chat-tui");
+
+/// A `chat-server` process; killed with the value.
+pub(crate) struct Server {
+    child: Child,
+    port: u16,
+    log: Receiver<String>,
+}
+
+impl Server {
+    /// On a free port.
+    pub(crate) fn start() -> Self {
+        Self::start_on(0)
+    }
+
+    /// On this port; 0 for a free one.
+    pub(crate) fn start_on(port: u16) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
+            .args([&port.to_string(), "--bind", "127.0.0.1"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let said = lines(child.stdout.take().expect("its output"));
+        let log = lines(child.stderr.take().expect("its log"));
+        let line = said
+            .recv_timeout(PATIENCE)
+            .expect("it says where it listens");
+        let port = line
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok())
+            .expect("a port");
+        Self { child, port, log }
+    }
+
+    /// The port as an argument.
+    pub(crate) fn port(&self) -> String {
+        self.port.to_string()
+    }
+
+    /// Its process ID.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// Waits for a line of its log.
+    pub(crate) fn logs(&self, part: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("the log never says {part:?}"));
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Kills it without a word, and says which port is free now.
+    pub(crate) fn kill(mut self) -> u16 {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ran");
+        self.port
+    }
+
+    /// Opens a client's screen.
+    pub(crate) fn client(
+        &self,
+        nickname: &str,
+        client_id: &str,
+        columns: u16,
+        rows: u16,
+    ) -> Terminal {
+        let arguments = ["localhost", &self.port(), nickname, client_id];
+        Terminal::start(CHAT_TUI, &arguments, columns, rows)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines() {
+            let Ok(line) = line else { break };
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
