@@ -65,7 +65,7 @@ impl Refusal {
     }
 }
 
-/// Reads what a client sent: one whole object, as [`super::codec::Decoder`] gives it.
+/// Reads what a client sent: one whole object, as [`Decoder`](crate::protocol::codec::Decoder) gives it.
 pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
     let flat = read_flat(frame).map_err(Refusal::malformed)?;
     let reference = flat.reference.map(|Number(number)| number);
@@ -183,7 +183,7 @@ fn submission(flat: &Flat<'_>) -> Result<Submission, Refusal> {
 
 /// Appends a client's frame to `out`, newline-ended.
 ///
-/// What a basic server wants besides is written by [`encode_join`] and [`super::basic`].
+/// What a basic server wants besides is written by [`encode_join`] and [`basic`](crate::protocol::basic).
 pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
     let flat = match frame {
         ClientFrame::Join(join) => join_flat(join),

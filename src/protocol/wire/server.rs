@@ -47,7 +47,7 @@ impl From<NicknameError> for WireError {
     }
 }
 
-/// Reads what a server sent: one whole object, as [`super::codec::Decoder`] gives it.
+/// Reads what a server sent: one whole object, as [`Decoder`](crate::protocol::codec::Decoder) gives it.
 pub fn parse_server(frame: &[u8]) -> Result<ServerFrame, WireError> {
     Fields(read_flat(frame).map_err(WireError)?).frame()
 }
