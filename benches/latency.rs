@@ -157,7 +157,10 @@ impl Bare {
         ));
         let welcome = bare.until("welcome");
         let value: serde_json::Value = serde_json::from_str(&welcome).unwrap();
-        bare.device = value["device"].as_str().unwrap().to_owned();
+        value["device"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut bare.device);
         bare
     }
 
