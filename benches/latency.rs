@@ -19,6 +19,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -108,6 +109,8 @@ fn keys(server: &Server) {
             typed.clear();
         }
         typed.push(letter);
+        // A fast typist's pause: more than a hundred drawings a second nobody sees.
+        thread::sleep(Duration::from_millis(30));
         let start = Instant::now();
         screen.keys(&letter.to_string());
         screen.wait_for(&typed);

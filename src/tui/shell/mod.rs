@@ -2,10 +2,12 @@
 //!
 //! - [`decode`] (pure): bytes to keys.
 //! - [`terminal`]: taken over and given back.
+//! - [`pace`] (pure): how often it is drawn.
 //! - [`environment`]: what the variables say about it.
 
 pub mod decode;
 pub mod environment;
+mod pace;
 pub mod terminal;
 
 use std::{
@@ -23,6 +25,7 @@ use tokio::{
 
 use self::{
     decode::{Decoder, Input},
+    pace::Pace,
     terminal::Screen,
 };
 use super::serve::HostControl;
@@ -36,8 +39,6 @@ use super::{
 };
 use crate::client::event::{Command, Event, Summary};
 
-/// The shortest time between two drawings.
-const DRAW_EVERY: Duration = Duration::from_millis(10);
 /// Messages that are taken before the screen is drawn again, however many wait.
 const TAKEN_MAX: usize = 1_000;
 /// Pieces of input that wait at most; the reading waits then.
@@ -91,7 +92,7 @@ struct Shell {
     commands: mpsc::Sender<Command>,
     events: mpsc::Receiver<Event>,
     host_choice: Option<HostChoice>,
-    drawn: Instant,
+    pace: Pace,
     stale: bool,
 }
 
@@ -147,7 +148,7 @@ impl Shell {
             commands: startup.commands,
             events: startup.events,
             host_choice: None,
-            drawn: started,
+            pace: Pace::default(),
             stale: true,
         }
     }
@@ -208,7 +209,7 @@ impl Shell {
             if self.update_all(messages).await? {
                 return Ok(());
             }
-            if self.stale && self.drawn.elapsed() >= DRAW_EVERY {
+            if self.stale && self.pace.wait(self.started.elapsed()).is_zero() {
                 self.draw()?;
             }
         }
@@ -219,7 +220,7 @@ impl Shell {
         let now = Deadline::now();
         let draw = self
             .stale
-            .then(|| now + DRAW_EVERY.saturating_sub(self.drawn.elapsed()));
+            .then(|| now + self.pace.wait(self.started.elapsed()));
         let change = self.model.wakes_in().map(|after| now + after);
         let an_hour = now + Duration::from_hours(1);
         [draw, change, self.flush_at]
@@ -303,7 +304,7 @@ impl Shell {
         let (model, palette) = (&self.model, &self.palette);
         self.screen
             .draw(|buffer| view::draw(model, palette, buffer))?;
-        self.drawn = Instant::now();
+        self.pace.drawn(self.started.elapsed());
         self.stale = false;
         Ok(())
     }
