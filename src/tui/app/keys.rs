@@ -159,6 +159,8 @@ fn complete(model: &mut Model, forward: bool) {
 
 fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     model.writing_mut().completion = None;
+    // What it remarked on is past.
+    model.flash = None;
     let typed = model.writing().text().to_owned();
     if typed == "q!" {
         model.writing_mut().put_aside();
@@ -172,7 +174,8 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         Typed::Unknown(name) => {
             let name: String = name.chars().take(20).collect();
             model.say(format!(
-                "There is no command /{name}; // sends a text that begins with /"
+                "There is no command /{name}: {} lists them, // begins a text with a slash",
+                keymap::label(Action::Help)
             ));
         }
         Typed::Command(run, argument) => self::run(model, run, argument, effects),
@@ -267,21 +270,44 @@ fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Closes what is open; puts a draft aside; disconnects.
-fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
-    let at = model.current;
+/// What Esc does now, while no popup is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escape {
+    /// Takes the offered completions away.
+    CloseCompletion,
+    /// Goes back to the end of the conversation.
+    ToEnd,
+    /// Puts the draft aside.
+    PutAside,
+    /// Disconnects.
+    Leave,
+}
+
+/// What Esc does now: it closes what is open before it disconnects.
+pub fn escape_means(model: &Model) -> Escape {
     if model.writing().completion.is_some() {
-        model.writing_mut().completion = None;
-    } else if matches!(model.rooms[at].scroll, Scroll::At { .. }) {
-        to_end(model);
+        Escape::CloseCompletion
+    } else if matches!(model.room().scroll, Scroll::At { .. }) {
+        Escape::ToEnd
     } else if !model.composer.is_empty() && model.nickname_question.is_none() {
-        model.composer.put_aside();
-        model.say(format!(
-            "Put aside; {} brings it back",
-            keymap::label(Action::Up)
-        ));
+        Escape::PutAside
     } else {
-        leave(model, effects);
+        Escape::Leave
+    }
+}
+
+fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
+    match escape_means(model) {
+        Escape::CloseCompletion => model.writing_mut().completion = None,
+        Escape::ToEnd => to_end(model),
+        Escape::PutAside => {
+            model.composer.put_aside();
+            model.say(format!(
+                "Put aside; {} brings it back",
+                keymap::label(Action::Up)
+            ));
+        }
+        Escape::Leave => leave(model, effects),
     }
 }
 
@@ -291,13 +317,17 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
     }
     model.interrupted = true;
     model.popup = None;
-    if !model.writing().is_empty() {
+    let cleared = !model.writing().is_empty();
+    if cleared {
         model.writing_mut().put_aside();
     }
-    model.say(format!(
-        "{} again to disconnect",
-        keymap::label(Action::Interrupt)
-    ));
+    let interrupt = keymap::label(Action::Interrupt);
+    model.say(if cleared {
+        let up = keymap::label(Action::Up);
+        format!("{interrupt} again disconnects; {up} brings the text back")
+    } else {
+        format!("{interrupt} again disconnects")
+    });
 }
 
 /// Leaves, after asking what becomes of a server that others use.

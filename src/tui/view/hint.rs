@@ -7,7 +7,12 @@ use super::{
     palette::Palette,
 };
 use crate::tui::{
-    app::{Model, Popup, room::OutgoingState},
+    app::{
+        Model, Popup,
+        keys::{self, Escape},
+        room::OutgoingState,
+    },
+    input::Edit,
     keymap::{Action, label},
 };
 
@@ -18,7 +23,8 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     }
     let margin = u16::from(area.width >= 32);
     let span = Span::row(area, 0).after(margin).before(margin);
-    if let Some((words, _)) = &model.flash {
+    // A question that is open must tell its keys whatever was remarked before.
+    if let Some((words, _)) = model.flash.as_ref().filter(|_| model.popup.is_none()) {
         put(
             buffer,
             span,
@@ -67,7 +73,11 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
         None => {}
     }
     if model.nickname_question.is_some() {
-        return vec![of(Action::Send, "try it"), of(Action::Escape, "disconnect")];
+        return vec![
+            of(Action::Send, "try it"),
+            of(Action::Edit(Edit::KillToStart), "clear it"),
+            of(Action::Escape, "disconnect"),
+        ];
     }
     let mut hints = Vec::new();
     let outbox = &model.room().outbox;
@@ -80,12 +90,25 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
     }
     if !model.online() {
         hints.push(of(Action::RetryNow, "connect now"));
+        if outbox
+            .iter()
+            .all(|outgoing| outgoing.state == OutgoingState::Pending)
+            && !outbox.is_empty()
+        {
+            hints.push(of(Action::TakeBack, "take back"));
+        }
     }
     hints.push(of(Action::Help, "help"));
+    let escape = match keys::escape_means(model) {
+        Escape::CloseCompletion => "close",
+        Escape::ToEnd => "back to the end",
+        Escape::PutAside => "put aside",
+        Escape::Leave => "disconnect",
+    };
+    hints.push(of(Action::Escape, escape));
     hints.push(of(Action::Complete, "complete"));
     hints.push(of(Action::NewLine, "new line"));
     hints.push(of(Action::PageUp, "scroll"));
-    hints.push(of(Action::Escape, "disconnect"));
     hints
 }
 

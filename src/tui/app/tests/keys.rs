@@ -60,6 +60,8 @@ fn ctrl_c_clears_the_input_and_twice_leaves() {
     let mut desk = Desk::online();
     desk.typed("text").key(CTRL_C);
     assert_eq!((desk.done(), desk.text()), (vec![], ""));
+    let (words, _) = desk.model.flash.clone().unwrap();
+    assert!(words.contains("Up brings the text back"), "{words}");
     desk.typed("x").key(CTRL_C);
     assert_eq!(
         (desk.done(), desk.text()),
@@ -120,6 +122,15 @@ fn what_is_typed_is_sent_as_it_was_typed() {
     desk.typed("//nick").key(ENTER).typed("   ").key(ENTER);
     assert_eq!(desk.sent(), ["hello", "  two\nlines", "/nick"]);
     assert_eq!(desk.text(), "");
+}
+
+#[test]
+fn a_remark_goes_with_the_next_thing_sent() {
+    let mut desk = Desk::online();
+    desk.typed("/nick").key(ENTER);
+    assert!(desk.model.flash.is_some());
+    desk.typed(" dave").key(ENTER);
+    assert_eq!(desk.model.flash, None);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_small_screen_has_who_and_what() {
           │ tagged                    …
 ────────────────────────────────────────
  › type a message
- F1 help   Tab complete
+ F1 help   Esc disconnect
 ",
     );
 }
@@ -81,7 +81,7 @@ fn a_usual_screen_has_when_and_the_members_too() {
                  │ tagged                                 … │
 ────────────────────────────────────────────────────────────┴───────────────────
  › type a message
- F1 help   Tab complete   Alt-Enter new line   PgUp scroll   Esc disconnect
+ F1 help   Esc disconnect   Tab complete   Alt-Enter new line   PgUp scroll
 ",
     );
 }
@@ -120,7 +120,7 @@ fn a_large_screen_has_more_of_it() {
                    │ tagged                                                   … │
 ────────────────────────────────────────────────────────────────────────────────┴───────────────────
  › type a message
- F1 help   Tab complete   Alt-Enter new line   PgUp scroll   Esc disconnect
+ F1 help   Esc disconnect   Tab complete   Alt-Enter new line   PgUp scroll
 ",
     );
 }
@@ -189,7 +189,7 @@ fn a_huge_screen_is_not_torn_apart() {
                       │ tagged                                                                                                            … │
 ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┴───────────────────────────────────────────────────────────
  › type a message
- F1 help   Tab complete   Alt-Enter new line   PgUp scroll   Esc disconnect
+ F1 help   Esc disconnect   Tab complete   Alt-Enter new line   PgUp scroll
 ",
     );
 }
@@ -208,7 +208,7 @@ fn the_first_screen_says_what_is_going_on() {
  ◌ Connecting to localhost:10500 …
 ────────────────────────────────────────────────────────────
  › type a message; it goes out when connected
- Ctrl-R connect now   F1 help   Tab complete
+ Ctrl-R connect now   F1 help   Esc disconnect
 ",
     );
 }
@@ -234,7 +234,7 @@ fn a_failed_attempt_is_told_with_the_time_to_the_next() {
    4 s; Ctrl-R tries now.
 ────────────────────────────────────────────────────────────
  › type a message; it goes out when connected
- Ctrl-R connect now   F1 help   Tab complete
+ Ctrl-R connect now   F1 help   Esc disconnect
 ",
     );
 }
@@ -280,7 +280,7 @@ fn a_nickname_in_use_is_asked_about_in_place() {
 
  ? Nickname already in use: carol. Which other nickname?
  › carol
- Enter try it   Esc disconnect
+ Enter try it   Ctrl-U clear it   Esc disconnect
 ",
     );
 }
@@ -312,7 +312,7 @@ fn a_lost_link_keeps_the_conversation_and_dims_the_members() {
  ✗ The connection was lost. Trying again in 2 s; Ctrl-R tries now.
 ────────────────────────────────────────────────────────────────────────────────
  › type a message; it goes out when connected
- Ctrl-R connect now   F1 help   Tab complete   Alt-Enter new line   PgUp scroll
+ Ctrl-R connect now   Alt-X take back   F1 help   Esc disconnect   Tab complete
 ",
     );
 }
@@ -365,7 +365,7 @@ fn a_view_scrolled_back_tells_what_is_new_below() {
                  │ dave left (connection lost) · 春子
 ──────────────────────────────────────── 2 new below · End ─
  › type a message
- F1 help   Tab complete   Alt-Enter new line   PgUp scroll
+ F1 help   Esc back to the end   Tab complete
 ",
     );
 }
@@ -393,7 +393,7 @@ fn the_unread_stand_below_a_line() {
            carol │ tagged                                 …
 ────────────────────────────────────────────────────────────
  › type a message
- F1 help   Tab complete   Alt-Enter new line   PgUp scroll
+ F1 help   Esc disconnect   Tab complete
 ",
     );
 }
@@ -427,7 +427,7 @@ fn missing_messages_and_another_log_are_marked() {
  09:45       bob │ anew
 ────────────────────────────────────────────────────────────
  › type a message
- F1 help   Tab complete   Alt-Enter new line   PgUp scroll
+ F1 help   Esc disconnect   Tab complete
 ",
     );
 }
@@ -436,6 +436,7 @@ fn missing_messages_and_another_log_are_marked() {
 fn a_large_paste_is_asked_about() {
     let screen = {
         let mut screen = Screen::entered(60, 10);
+        screen.key(Key::ctrl(Code::Char('c')));
         screen.typed(&"a line of a log\n".repeat(30));
         screen
     };
@@ -501,7 +502,7 @@ fn a_draft_grows_and_the_conversation_gives_way() {
    third
    fourth
    fifth
- F1 help   Tab complete   Alt-Enter new line   PgUp scroll
+ F1 help   Esc put aside   Tab complete
 ",
     );
 }
