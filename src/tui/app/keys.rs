@@ -186,7 +186,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
                 model.composer.put_aside();
                 let at = model.current;
                 model.rooms[at].scroll = Scroll::Follow;
-                model.rooms[at].unread_from = None;
+                model.rooms[at].read_all();
             }
             Err(error) => model.say(error.to_string()),
         },

@@ -368,6 +368,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let at = model.current;
     if model.focused && model.rooms[at].scroll == room::Scroll::Follow {
         model.rooms[at].saw_end();
+        if model.room().unread_line_waits() {
+            let layout = model.layout();
+            model.rooms[at].look_for_unread_line(&layout.columns, layout.messages.height);
+        }
     }
     effects
 }
@@ -388,7 +392,7 @@ fn focus(model: &mut Model, focused: bool) {
         // What was seen until now is read; the line will stand above what comes from here on.
         let at = model.current;
         if model.rooms[at].scroll == room::Scroll::Follow {
-            model.rooms[at].unread_from = None;
+            model.rooms[at].read_all();
         }
     }
 }

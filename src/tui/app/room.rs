@@ -31,14 +31,25 @@ pub struct Room {
     pub outbox: Vec<Outgoing>,
     /// What the reader looks at.
     pub scroll: Scroll,
-    /// The key of the first entry that was not read.
-    pub unread_from: Option<u64>,
+    /// What came while the reader was away.
+    unread: Option<Unread>,
     /// The key up to which the reader has seen everything.
     seen_to: u64,
     /// The number up to which all was said before we first came: not news.
     history_to: u64,
     /// The number of the last message held.
     last_seq: Option<u64>,
+}
+
+/// What came while the reader was away: a line stands above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unread {
+    /// The key of the first of it.
+    from: u64,
+    /// The key after the last of it, once the reader is back: what comes then is read as it comes.
+    to: Option<u64>,
+    /// Whether the reader has seen the line: then nobody need be led to it.
+    line_seen: bool,
 }
 
 /// A message of ours that is not in the scrollback yet.
@@ -116,7 +127,7 @@ impl Room {
             timeline: Timeline::default(),
             outbox: Vec::new(),
             scroll: Scroll::Follow,
-            unread_from: None,
+            unread: None,
             seen_to: 0,
             history_to: 0,
             last_seq: None,
@@ -128,15 +139,13 @@ impl Room {
         let Scroll::At { read_to, .. } = self.scroll else {
             return 0;
         };
-        self.messages_from(read_to)
+        self.messages_between(read_to, self.timeline.key(self.timeline.len()))
     }
 
-    fn messages_from(&self, key: u64) -> usize {
-        let from = self.timeline.index(key);
-        self.timeline
-            .iter()
-            .rev()
-            .take(self.timeline.len() - from)
+    fn messages_between(&self, from: u64, to: u64) -> usize {
+        let (from, to) = (self.timeline.index(from), self.timeline.index(to));
+        (from..to)
+            .filter_map(|index| self.timeline.get(index))
             .filter(|entry| matches!(entry, Entry::Message(message) if message.own.is_none()))
             .count()
     }
@@ -215,19 +224,52 @@ impl Room {
         let looking = context.looking && self.scroll == Scroll::Follow;
         let key = self.timeline.key(self.timeline.len() - 1);
         // A line whose messages have been seen moves on to the first that has not.
-        if news && !own && !looking && self.unread_from.is_none_or(|from| from < self.seen_to) {
-            self.unread_from = Some(key);
+        let moves = self.unread.is_none_or(|unread| unread.from < self.seen_to);
+        if news && !own && !looking && moves {
+            self.unread = Some(Unread {
+                from: key,
+                to: None,
+                line_seen: false,
+            });
         }
     }
 
     /// The reader sees the end of the room.
     pub fn saw_end(&mut self) {
         self.seen_to = self.timeline.key(self.timeline.len());
+        if let Some(unread) = &mut self.unread {
+            unread.to.get_or_insert(self.seen_to);
+        }
     }
 
-    /// Messages of others from the line of the unread on.
+    /// The reader has seen the line of the unread.
+    pub(super) fn saw_unread_line(&mut self) {
+        if let Some(unread) = &mut self.unread {
+            unread.line_seen = true;
+        }
+    }
+
+    /// The key below the line of the unread, if there is one.
+    pub(super) fn unread_from(&self) -> Option<u64> {
+        self.unread.map(|unread| unread.from)
+    }
+
+    /// Whether there are unread messages below a line that the reader has not seen yet.
+    pub(super) fn unread_line_waits(&self) -> bool {
+        self.unread.is_some_and(|unread| !unread.line_seen)
+    }
+
+    /// All that came has been read.
+    pub(super) fn read_all(&mut self) {
+        self.unread = None;
+    }
+
+    /// Messages of others that came while the reader was away.
     pub fn unread(&self) -> usize {
-        self.unread_from.map_or(0, |from| self.messages_from(from))
+        let end = self.timeline.key(self.timeline.len());
+        self.unread.map_or(0, |unread| {
+            self.messages_between(unread.from, unread.to.unwrap_or(end))
+        })
     }
 
     /// A message of ours changed its state.

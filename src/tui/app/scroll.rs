@@ -63,7 +63,7 @@ impl Room {
 
     /// Whether the line of the unread stands above the item.
     pub fn has_unread_line(&self, index: usize) -> bool {
-        index < self.timeline.len() && self.unread_from == Some(self.timeline.key(index))
+        index < self.timeline.len() && self.unread_from() == Some(self.timeline.key(index))
     }
 
     /// Whether a remark stands above the item that older ones were dropped.
@@ -188,21 +188,43 @@ impl Room {
 
     /// Goes to the line of the unread, if there is one.
     pub fn scroll_to_unread(&mut self, columns: &Columns, height: u16) {
-        if let Some(from) = self.unread_from {
+        if let Some(from) = self.unread_from() {
             let index = self.timeline.index(from);
             self.scroll_to(Place { index, row: 0 }, columns, height);
         }
     }
 
-    /// Messages from the line of the unread on, if that is above what is shown.
+    /// Messages below the line of the unread, if that is above what is shown and has not been seen.
     pub fn unread_above(&self, columns: &Columns, height: u16) -> usize {
-        let Some(from) = self.unread_from else {
+        let Some(from) = self.unread_from().filter(|_| self.unread_line_waits()) else {
             return 0;
         };
         let index = self.timeline.index(from);
-        let line = Place { index, row: 0 };
         let (top, _) = self.top_place(columns, height);
-        if line < top { self.unread() } else { 0 }
+        if (Place { index, row: 0 }) < top {
+            self.unread()
+        } else {
+            0
+        }
+    }
+
+    /// Remembers that the line of the unread has been seen, if it is among what is shown.
+    pub fn look_for_unread_line(&mut self, columns: &Columns, height: u16) {
+        let Some(from) = self.unread_from().filter(|_| self.unread_line_waits()) else {
+            return;
+        };
+        let index = self.timeline.index(from);
+        let (top, _) = self.top_place(columns, height);
+        // No item is without a row, so that those further down need not be counted.
+        if (Place { index, row: 0 }) < top || index - top.index > usize::from(height) {
+            return;
+        }
+        let above: u64 = (top.index..index)
+            .map(|index| u64::from(self.item_rows(index, columns)))
+            .sum();
+        if above < u64::from(top.row) + u64::from(height) {
+            self.saw_unread_line();
+        }
     }
 
     fn scroll_to(&mut self, place: Place, columns: &Columns, height: u16) {
@@ -219,5 +241,6 @@ impl Room {
             row: place.row,
             read_to,
         };
+        self.look_for_unread_line(columns, height);
     }
 }

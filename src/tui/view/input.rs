@@ -52,14 +52,19 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
     let words = out_of_sight(model, layout);
     let area = if layout.rule.is_empty() {
         // Without a rule the words stand in the last row of the conversation.
-        let Some(row) = layout.messages.height.checked_sub(1) else {
+        let row = layout.messages.height.saturating_sub(1);
+        if row == 0 || words.is_none() {
             return;
-        };
-        Rect {
+        }
+        let area = Rect {
             y: layout.messages.y + row,
             height: 1,
             ..layout.messages
+        };
+        for x in 0..area.width {
+            put(buffer, Span::of(area, 0, x, 1), "─", palette.line);
         }
+        area
     } else {
         for x in 0..layout.rule.width {
             let shown =
@@ -103,7 +108,7 @@ fn out_of_sight(model: &Model, layout: &Layout) -> Option<String> {
     }
     match room.unread_above(&layout.columns, layout.messages.height) {
         0 => None,
-        n => Some(format!("{n} new, from above · {}", label(Action::Unread))),
+        n => Some(format!("{n} new above · {}", label(Action::Unread))),
     }
 }
 

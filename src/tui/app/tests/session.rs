@@ -32,6 +32,32 @@ fn the_unread_line_stands_above_what_was_not_seen() {
 }
 
 #[test]
+fn who_comes_back_to_the_end_is_led_to_the_unread_once() {
+    let above = |desk: &Desk| {
+        let layout = desk.model.layout();
+        let room = desk.model.room();
+        room.unread_above(&layout.columns, layout.messages.height)
+    };
+    let mut desk = Desk::full();
+    desk.key(PAGE_UP);
+    for seq in 101..=150 {
+        desk.message(seq, "bert", "while away");
+    }
+    desk.key(PAGE_UP).key(Key::ctrl(Code::End));
+    assert_eq!(above(&desk), 50);
+    desk.message(151, "bert", "read as it comes");
+    assert_eq!(above(&desk), 50, "what is read as it comes is not unread");
+    desk.key(Key::alt(Code::Char('u'))).key(ESC);
+    assert_eq!(above(&desk), 0, "the reader has been there");
+    desk.key(PAGE_UP).message(152, "bert", "away again");
+    desk.key(ESC);
+    for seq in 153..=190 {
+        desk.message(seq, "bert", "read as it comes");
+    }
+    assert_eq!(above(&desk), 0, "the line was on the screen");
+}
+
+#[test]
 fn a_message_of_ours_is_shown_from_typing_to_its_echo() {
     let mut desk = Desk::online();
     desk.outbox(1, "one", Delivery::Pending);

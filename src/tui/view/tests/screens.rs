@@ -371,6 +371,27 @@ fn a_view_scrolled_back_tells_what_is_new_below() {
 }
 
 #[test]
+fn a_tiny_screen_scrolled_back_says_so_on_a_row_of_its_own() {
+    let screen = {
+        let mut screen = Screen::conversation(20, 6);
+        screen
+            .key(Key::plain(Code::PageUp))
+            .message("22T09:45:00", "bob", "one");
+        screen
+    };
+    screen.check(
+        r"
+#lobby   ● connected
+ おはよう 👩‍👩‍👧‍👦 é
+alice
+ @carol can you tag
+─ 1 new below · End
+› type a message
+",
+    );
+}
+
+#[test]
 fn the_unread_stand_below_a_line() {
     let screen = {
         let mut screen = Screen::conversation(60, 12);
