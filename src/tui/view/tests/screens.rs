@@ -382,7 +382,7 @@ fn a_tiny_screen_scrolled_back_says_so_on_a_row_of_its_own() {
     screen.check(
         r"
 #lobby   ● connected
- おはよう 👩‍👩‍👧‍👦 é
+ おはよう 👩‍👩‍👧‍👦 é
 alice
  @carol can you tag
 ─ 1 new below · End
