@@ -114,7 +114,10 @@ impl Decoder {
         if self.buffer.len() - self.end < READ_BYTES {
             self.compact();
             let wanted = self.end + READ_BYTES;
-            if self.buffer.len() < wanted {
+            if self.buffer.is_empty() {
+                // The system hands out memory that is zero already.
+                self.buffer = vec![0; wanted];
+            } else if self.buffer.len() < wanted {
                 self.buffer.resize(wanted, 0);
             }
         }
