@@ -275,10 +275,13 @@ impl Endpoint {
         }
     }
 
-    /// The page that [`Turn::Fetch`] asked for.
-    pub fn take_page(&mut self, room: RoomIndex, page: Segment) {
-        if let Reader::Modern(peer) = &mut self.reader {
-            peer.take_page(room, page);
+    /// The page that [`Turn::Fetch`] asked for. False if the connection has to be closed: the log
+    /// no longer holds what comes next here.
+    #[must_use]
+    pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+        match &mut self.reader {
+            Reader::Modern(peer) => peer.take_page(room, page),
+            Reader::Basic(_) => true,
         }
     }
 

@@ -302,13 +302,20 @@ impl Peer {
 
     /// The page that [`Turn::Fetch`] asked for. Where it starts later than asked, the entries
     /// between are no longer held: the reader sees the gap in the numbers.
-    pub fn take_page(&mut self, room: RoomIndex, page: Segment) {
+    ///
+    /// False if it does not follow on what the other end has: the log lost what comes between,
+    /// while it was waiting for it. A gap is told in a welcome and nowhere else, so the connection
+    /// has to be closed; the other end resumes.
+    #[must_use]
+    pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
         let Some(index) = self.cursors.iter().position(|cursor| cursor.room == room) else {
-            return;
+            return true;
         };
-        let cursor = &mut self.cursors[index];
-        cursor.message = cursor.message.max(page.first());
+        if page.first() > self.cursors[index].message {
+            return false;
+        }
         self.page = Some((index, page));
+        true
     }
 
     /// Gives up the page: while the other end does not read, nothing is kept for it.

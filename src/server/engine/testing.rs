@@ -330,8 +330,11 @@ fn write(client: &mut Client, now: Moment, views: &mut Views, store: &mut Memory
                     return moved;
                 }
                 let page = store.read(room, from, PAGE_BYTES_MAX).unwrap();
-                client.endpoint.take_page(room, page);
-                continue;
+                if client.endpoint.take_page(room, page) {
+                    continue;
+                }
+                client.closed = true;
+                return true;
             }
             Turn::Done => {
                 client.closed = true;

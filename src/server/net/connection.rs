@@ -291,7 +291,8 @@ impl Connection {
         sent.map_err(|_| Departure::Shutdown)
     }
 
-    /// Fetches a page and writes what the socket takes of it; false if there is none to be had.
+    /// Fetches a page and writes what the socket takes of it; false if there is none to be had, or
+    /// the log has lost what came next.
     /// Few do so at one time, and nobody keeps a page while his socket is full.
     async fn fetch(&self, worker: &Worker, room: RoomIndex, from: u64) -> bool {
         let Ok(_permit) = worker.pages_at_once.acquire().await else {
@@ -300,7 +301,9 @@ impl Connection {
         let Ok(page) = worker.pages.read(room, from, PAGE_BYTES_MAX).await else {
             return false;
         };
-        self.endpoint.borrow_mut().take_page(room, page);
+        if !self.endpoint.borrow_mut().take_page(room, page) {
+            return false;
+        }
         while self.endpoint.borrow().has_page() && !self.blocked.get() {
             match self.flush(worker, worker.clock.now()) {
                 Flushed::More => {}
