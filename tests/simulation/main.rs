@@ -2,10 +2,12 @@
 
 #![allow(clippy::print_stdout, reason = "a replay tells its steps")]
 
-mod check;
 mod mutant;
 mod net;
+mod older;
 mod server;
+mod truth;
+mod witness;
 mod world;
 
 use std::{
@@ -94,4 +96,14 @@ fn a_cursor_off_by_one_is_caught() {
 #[test]
 fn forwarding_out_of_order_is_caught() {
     is_caught(Mutant::OutOfOrder);
+}
+
+#[test]
+fn acknowledging_before_the_commit_is_caught() {
+    is_caught(Mutant::AcknowledgesEarly);
+}
+
+#[test]
+fn holding_nothing_back_is_caught() {
+    is_caught(Mutant::HoldsNothingBack);
 }

@@ -22,6 +22,10 @@ pub(crate) enum Mutant {
     CursorOffByOne,
     /// Two messages of a commit are forwarded in each other's place.
     OutOfOrder,
+    /// Messages are acknowledged and shown while their commit is still under way.
+    AcknowledgesEarly,
+    /// After a refusal that may pass, the messages behind it are taken all the same.
+    HoldsNothingBack,
 }
 
 /// Gives a message that was seen before an id that was not.
@@ -50,6 +54,15 @@ impl Forgetting {
                 };
                 *settled = 0;
             }
+        }
+    }
+}
+
+/// Says of every message that the one before it was settled.
+pub(crate) fn fill_holes(batch: &mut Batch) {
+    for operation in &mut batch.operations {
+        if let Operation::Message { id, settled, .. } = operation {
+            *settled = id.counter - 1;
         }
     }
 }

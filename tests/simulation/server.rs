@@ -9,7 +9,7 @@ use std::{
 };
 
 use chat_tui::{
-    protocol::{Epoch, RoomName, Token, frame::Departure},
+    protocol::{Epoch, Token, frame::Departure},
     server::{
         engine::{
             ConnectionId, Moment,
@@ -19,7 +19,7 @@ use chat_tui::{
             peer::Turn,
             view::{ViewLimits, Views},
         },
-        store::{Batch, MemoryLimits, MemoryStore, Store, StoreError},
+        store::{Batch, Committed, MemoryLimits, MemoryStore, Store, StoreError},
     },
     text::Line,
 };
@@ -27,9 +27,9 @@ use fastrand::Rng;
 use jiff::tz::TimeZone;
 
 use crate::{
-    check::{Fault, Truth},
     mutant::{self, Forgetting, Mutant},
     net::Pipe,
+    truth::{Fault, Truth, rooms},
 };
 
 /// Bytes fetched from the store at once: few, so that pages have seams.
@@ -38,10 +38,15 @@ const PAGE_BYTES: usize = 1500;
 /// A server process, and the disk that it leaves behind.
 pub(crate) struct Server {
     store: MemoryStore,
+    limits: MemoryLimits,
     running: Option<Running>,
     epochs: u8,
+    /// Tokens made for clients that brought none.
+    tokens: u64,
     mutant: Option<Mutant>,
     forgetting: Forgetting,
+    /// What [`Mutant::AcknowledgesEarly`] has told of, and the disk has not yet.
+    early: Option<(Duration, Committed)>,
     /// Commits that fail from now on.
     pub(crate) failing: u32,
 }
@@ -57,19 +62,24 @@ struct Running {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Open,
+    /// As before, and something is to be written then.
+    Waits(Duration),
     /// The server closed it: what is in the pipe still arrives, then the end.
     Closed,
 }
 
 impl Server {
-    /// Not running yet.
-    pub(crate) fn new(mutant: Option<Mutant>) -> Self {
+    /// Not running yet. `limits` say when its log loses its oldest entries.
+    pub(crate) fn new(limits: MemoryLimits, mutant: Option<Mutant>) -> Self {
         Self {
-            store: store(0),
+            store: store(0, limits),
+            limits,
             running: None,
             epochs: 0,
+            tokens: 0,
             mutant,
             forgetting: Forgetting::default(),
+            early: None,
             failing: 0,
         }
     }
@@ -78,21 +88,18 @@ impl Server {
     pub(crate) fn start(&mut self, now: Moment, forgetful: bool) {
         if forgetful {
             self.epochs += 1;
-            self.store = store(self.epochs);
+            self.store = store(self.epochs, self.limits);
         }
         let settings = Settings {
             clients_max: 100,
-            rooms: vec![RoomSettings {
-                name: RoomName::lobby(),
-                topic: None,
-            }],
+            rooms: rooms()
+                .map(|name| RoomSettings { name, topic: None })
+                .into(),
             server: Line::inert("simulated"),
             record_texts: false,
         };
         let extents = self.store.extents();
-        let heads = extents
-            .iter()
-            .map(|extent| (RoomName::lobby(), extent.head));
+        let heads = extents.iter().map(|extent| extent.head);
         // Small enough that slow readers fall out of both tails.
         let limits = ViewLimits {
             messages_bytes_max: 4000,
@@ -100,7 +107,7 @@ impl Server {
             total_bytes_max: 5000,
         };
         self.running = Some(Running {
-            views: Views::new(heads, limits),
+            views: Views::new(rooms().into_iter().zip(heads), limits),
             hub: Hub::new(settings, self.store.epoch(), &extents, now),
             endpoints: BTreeMap::new(),
             committing: None,
@@ -109,6 +116,7 @@ impl Server {
 
     /// Kills the process. A commit under way may or may not have reached the disk.
     pub(crate) fn kill(&mut self, truth: &mut Truth, rng: &mut Rng) -> Result<(), Fault> {
+        self.early = None;
         if let Some(running) = self.running.take()
             && let Some((_, batch)) = running.committing
             && rng.bool()
@@ -183,15 +191,16 @@ impl Server {
 
     /// When the commit under way ends.
     pub(crate) fn commit_due(&self) -> Option<Duration> {
-        self.running
-            .as_ref()?
-            .committing
-            .as_ref()
-            .map(|(due, _)| *due)
+        let running = self.running.as_ref()?;
+        let under_way = running.committing.as_ref().map(|(due, _)| *due);
+        under_way.or(self.early.as_ref().map(|(due, _)| *due))
     }
 
     /// Ends the commit under way if it is due.
     pub(crate) fn commit(&mut self, now: Moment, truth: &mut Truth) -> Result<(), Fault> {
+        if let Some((_, committed)) = self.early.take_if(|(due, _)| *due <= now.mono) {
+            return truth.commit(self.store.epoch(), &committed);
+        }
         let Some(running) = &mut self.running else {
             return Ok(());
         };
@@ -213,12 +222,11 @@ impl Server {
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        mut batch: Batch,
-    ) -> Result<chat_tui::server::store::Committed, StoreError> {
-        if self.mutant == Some(Mutant::NoDeduplication) {
-            self.forgetting.spoil(&mut batch);
+    fn append(&mut self, mut batch: Batch) -> Result<Committed, StoreError> {
+        match self.mutant {
+            Some(Mutant::NoDeduplication) => self.forgetting.spoil(&mut batch),
+            Some(Mutant::HoldsNothingBack) => mutant::fill_holes(&mut batch),
+            _ => {}
         }
         self.store.append(batch)
     }
@@ -233,9 +241,14 @@ impl Server {
         };
         let mut requests = Vec::new();
         loop {
-            let fresh = || Token::from_bytes([0; 32]);
+            let mut fresh = || {
+                self.tokens += 1;
+                let mut token = [0xaa; 32];
+                token[..8].copy_from_slice(&self.tokens.to_le_bytes());
+                Token::from_bytes(token)
+            };
             while running.hub.has_room()
-                && let Some(request) = endpoint.request(fresh)
+                && let Some(request) = endpoint.request(&mut fresh)
             {
                 requests.push(request);
             }
@@ -270,6 +283,7 @@ impl Server {
         let Some(running) = &mut self.running else {
             return;
         };
+        let mut acknowledge = false;
         let mut effects = Vec::new();
         running.hub.finish_turn(now, &mut effects);
         for effect in effects {
@@ -282,6 +296,7 @@ impl Server {
                     let due = now.mono + Duration::from_millis(latency);
                     assert!(running.committing.is_none(), "one append at a time");
                     running.committing = Some((due, batch));
+                    acknowledge |= self.mutant == Some(Mutant::AcknowledgesEarly);
                 }
                 Effect::Publish(publication) => {
                     let publication = if self.mutant == Some(Mutant::OutOfOrder) {
@@ -307,6 +322,20 @@ impl Server {
                 Effect::Record(_) | Effect::Finished { .. } => {}
             }
         }
+        if acknowledge && self.early.is_none() {
+            self.acknowledge_early(now);
+        }
+    }
+
+    fn acknowledge_early(&mut self, now: Moment) {
+        let Some((due, batch)) = self.running.as_mut().and_then(|r| r.committing.take()) else {
+            return;
+        };
+        let outcome = self.append(batch);
+        self.early = outcome.clone().ok().map(|committed| (due, committed));
+        if let Some(running) = &mut self.running {
+            running.hub.handle(now, Event::Committed(outcome));
+        }
     }
 
     /// Writes what a connection is due, as far as the pipe takes it.
@@ -324,21 +353,24 @@ impl Server {
             return State::Closed;
         };
         loop {
-            let offer: Vec<u8> = match endpoint.turn(now, &mut running.views) {
-                Turn::Write(gather) => gather
-                    .slices()
-                    .iter()
-                    .flat_map(|slice| slice.iter().copied())
-                    .collect(),
+            let offer = match endpoint.turn(now, &mut running.views) {
+                Turn::Write(gather) => {
+                    let slices: Vec<&[u8]> = gather.slices().iter().map(|s| &s[..]).collect();
+                    slices.concat()
+                }
                 Turn::Fetch { room, from } => {
                     let page = self
                         .store
                         .read(room, from, PAGE_BYTES)
                         .expect("it can be read");
-                    endpoint.take_page(room, page);
+                    if !endpoint.take_page(room, page) {
+                        self.lost(now, id);
+                        return State::Closed;
+                    }
                     continue;
                 }
-                Turn::Wait(_) | Turn::Idle => return State::Open,
+                Turn::Wait(until) => return State::Waits(until),
+                Turn::Idle => return State::Open,
                 Turn::Done => {
                     running.endpoints.remove(&id);
                     return State::Closed;
@@ -356,10 +388,6 @@ impl Server {
     }
 }
 
-fn store(epoch: u8) -> MemoryStore {
-    MemoryStore::new(
-        Epoch::from_bytes([epoch; 8]),
-        &[RoomName::lobby()],
-        MemoryLimits::default(),
-    )
+fn store(epoch: u8, limits: MemoryLimits) -> MemoryStore {
+    MemoryStore::new(Epoch::from_bytes([epoch; 8]), &rooms(), limits)
 }

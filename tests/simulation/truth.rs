@@ -1,0 +1,153 @@
+//! The truth: what the store committed. Everything that a client is shown is compared with it.
+
+use std::collections::HashMap;
+
+use chat_tui::{
+    protocol::{Epoch, MessageId, RoomName, ServerFrame, wire::parse_server},
+    server::store::Committed,
+};
+
+/// A rule that was broken, in words.
+pub(crate) type Fault = String;
+
+/// The server's rooms, in its order.
+pub(crate) fn rooms() -> [RoomName; 2] {
+    [
+        RoomName::lobby(),
+        RoomName::parse("build").expect("a room's name"),
+    ]
+}
+
+/// One committed entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) id: MessageId,
+    pub(crate) text: String,
+}
+
+/// One log. What was evicted is still known here.
+#[derive(Debug, Default)]
+struct Log {
+    rooms: HashMap<RoomName, Room>,
+    texts: HashMap<String, (RoomName, u64)>,
+    ids: HashMap<MessageId, u64>,
+    /// The texts of the lobby by their first words.
+    starts: HashMap<String, u64>,
+}
+
+/// One room: entry `seq` lies at `seq` - 1.
+#[derive(Debug, Default)]
+struct Room {
+    entries: Vec<Entry>,
+    /// The numbers below were evicted.
+    evicted_below: u64,
+}
+
+/// Everything that was ever committed.
+#[derive(Debug, Default)]
+pub(crate) struct Truth {
+    logs: HashMap<Epoch, Log>,
+}
+
+impl Truth {
+    /// Takes in what a commit gave out, and checks the numbers and ids of it.
+    pub(crate) fn commit(&mut self, epoch: Epoch, committed: &Committed) -> Result<(), Fault> {
+        let names = rooms();
+        let log = self.logs.entry(epoch).or_default();
+        for run in &committed.runs {
+            let name = &names[run.room.at()];
+            for seq in run.segment.first()..run.segment.next() {
+                let frame = run.segment.frame(seq).ok_or("a run has a hole")?;
+                log.take(name, seq, frame)?;
+            }
+        }
+        for (room, first) in &committed.firsts {
+            let room = log.rooms.entry(names[room.at()].clone()).or_default();
+            if *first <= room.evicted_below || *first > room.entries.len() as u64 + 1 {
+                return Err(format!("history begins at {first} all at once"));
+            }
+            room.evicted_below = *first;
+        }
+        Ok(())
+    }
+
+    fn room(&self, epoch: Epoch, room: &RoomName) -> Option<&Room> {
+        self.logs.get(&epoch)?.rooms.get(room)
+    }
+
+    /// What stands in a room under a number.
+    pub(crate) fn entry(&self, epoch: Epoch, room: &RoomName, seq: u64) -> Option<&Entry> {
+        let at = usize::try_from(seq).ok()?.checked_sub(1)?;
+        self.room(epoch, room)?.entries.get(at)
+    }
+
+    /// Where a text stands: no text is typed twice.
+    pub(crate) fn find(&self, epoch: Epoch, text: &str) -> Option<u64> {
+        let (_, seq) = self.logs.get(&epoch)?.texts.get(text)?;
+        Some(*seq)
+    }
+
+    /// The number of the message in the lobby whose text begins with the same word: for parts.
+    pub(crate) fn find_start(&self, epoch: Epoch, text: &str) -> Option<u64> {
+        let start = text.split(' ').next()?;
+        self.logs.get(&epoch)?.starts.get(start).copied()
+    }
+
+    /// The highest number.
+    pub(crate) fn head(&self, epoch: Epoch, room: &RoomName) -> u64 {
+        self.room(epoch, room)
+            .map_or(0, |room| room.entries.len() as u64)
+    }
+
+    /// The lowest number still held.
+    pub(crate) fn first(&self, epoch: Epoch, room: &RoomName) -> u64 {
+        self.room(epoch, room)
+            .map_or(1, |room| room.evicted_below.max(1))
+    }
+
+    /// One device's messages keep the order of their typing.
+    pub(crate) fn check_order(&self) -> Result<(), Fault> {
+        for room in self.logs.values().flat_map(|log| log.rooms.values()) {
+            let mut latest: HashMap<_, u64> = HashMap::new();
+            for (seq, entry) in (1..).zip(&room.entries) {
+                let MessageId { device, counter } = entry.id;
+                let before = latest.insert(device, counter).unwrap_or(0);
+                if counter <= before {
+                    return Err(format!(
+                        "number {seq} has the counter {counter} after {before}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    fn take(&mut self, name: &RoomName, seq: u64, frame: &[u8]) -> Result<(), Fault> {
+        let Ok(ServerFrame::Message(message)) = parse_server(frame) else {
+            return Err(format!("number {seq} of the log is no message"));
+        };
+        let room = self.rooms.entry(name.clone()).or_default();
+        let head = room.entries.len() as u64;
+        if message.seq != seq || seq != head + 1 || message.room != *name {
+            return Err(format!("number {seq} of #{name} follows {head} in the log"));
+        }
+        let text = message.body.as_str().to_owned();
+        let same_text = self.texts.insert(text.clone(), (name.clone(), seq));
+        let same_id = self.ids.insert(message.id, seq);
+        if let Some(before) = same_text.map(|(_, seq)| seq).or(same_id) {
+            return Err(format!("{text:?} is in the log as {before} and as {seq}"));
+        }
+        if *name == RoomName::lobby()
+            && let Some(start) = text.split(' ').next()
+        {
+            self.starts.insert(start.to_owned(), seq);
+        }
+        room.entries.push(Entry {
+            id: message.id,
+            text,
+        });
+        Ok(())
+    }
+}

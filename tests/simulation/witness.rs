@@ -1,0 +1,302 @@
+//! What must hold for one client's screen, event by event, and once more at the end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chat_tui::{
+    client::event::{Delivery, Event, Link, LocalId, Received, RoomOpened},
+    protocol::{Epoch, Nickname, RoomName, UserId},
+};
+
+use crate::truth::{Fault, Truth, rooms};
+
+/// What one client typed and was shown.
+#[derive(Debug)]
+pub(crate) struct Witness {
+    name: String,
+    /// The log that its open connection leads to; the last one while it has none.
+    epoch: Option<Epoch>,
+    rooms: HashMap<RoomName, Room>,
+    typed: BTreeMap<LocalId, Typed>,
+    texts: HashMap<String, LocalId>,
+    ended: bool,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    /// The log of what it holds, and the last number that it holds or cannot have any more.
+    held: Option<(Epoch, u64)>,
+    /// The number that must come next on this connection.
+    due: Option<u64>,
+    /// Who the member list says are there.
+    members: BTreeMap<UserId, Nickname>,
+}
+
+#[derive(Debug)]
+struct Typed {
+    text: String,
+    delivery: Delivery,
+    /// The log that the message was acknowledged in.
+    settled_in: Option<Epoch>,
+    echoed: BTreeSet<Epoch>,
+}
+
+impl Witness {
+    /// Of a client that has seen nothing.
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            name,
+            epoch: None,
+            rooms: HashMap::new(),
+            typed: BTreeMap::new(),
+            texts: HashMap::new(),
+            ended: false,
+        }
+    }
+
+    /// A connection to a server with this log is open.
+    pub(crate) fn opened(&mut self, epoch: Epoch) {
+        self.epoch = Some(epoch);
+        for room in self.rooms.values_mut() {
+            room.due = None;
+        }
+    }
+
+    /// The numbers of messages whose outcome the client does not know.
+    pub(crate) fn pending(&self) -> Vec<LocalId> {
+        self.that_are(|delivery| *delivery == Delivery::Pending)
+    }
+
+    /// The numbers of messages that were refused.
+    pub(crate) fn failed(&self) -> Vec<LocalId> {
+        self.that_are(|delivery| matches!(delivery, Delivery::Failed { .. }))
+    }
+
+    fn that_are(&self, so: impl Fn(&Delivery) -> bool) -> Vec<LocalId> {
+        let typed = self.typed.iter().filter(|(_, typed)| so(&typed.delivery));
+        typed.map(|(local, _)| *local).collect()
+    }
+
+    /// Whether the session is over.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Who is in the lobby, by what this client was told.
+    pub(crate) fn members(&self) -> BTreeMap<UserId, Nickname> {
+        self.rooms
+            .get(&RoomName::lobby())
+            .map(|room| room.members.clone())
+            .unwrap_or_default()
+    }
+
+    /// Takes in what the client's screen is told.
+    pub(crate) fn see(&mut self, truth: &Truth, event: &Event) -> Result<(), Fault> {
+        self.check(truth, event)
+            .map_err(|fault| format!("{}: {fault}", self.name))
+    }
+
+    fn check(&mut self, truth: &Truth, event: &Event) -> Result<(), Fault> {
+        if self.ended {
+            return Err(format!("{event:?} after the end"));
+        }
+        match event {
+            Event::Room(opened) => self.room(truth, opened),
+            Event::Message(received) => self.message(truth, received),
+            Event::Outbox {
+                local,
+                body,
+                delivery,
+                ..
+            } => self.outbox(truth, *local, body.as_str(), delivery),
+            Event::Members { .. }
+            | Event::Joined { .. }
+            | Event::Left { .. }
+            | Event::Renamed { .. } => self.presence(event),
+            Event::Notice(line) | Event::Link(Link::Waiting { why: line, .. })
+                if line.as_str().contains("broke the protocol") =>
+            {
+                Err(line.to_string())
+            }
+            Event::Ended(_) => {
+                self.ended = true;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn presence(&mut self, event: &Event) -> Result<(), Fault> {
+        let (Event::Members { room, .. }
+        | Event::Joined { room, .. }
+        | Event::Left { room, .. }
+        | Event::Renamed { room, .. }) = event
+        else {
+            return Ok(());
+        };
+        let room = self.rooms.get_mut(room);
+        let members = &mut room.ok_or("members of a room that is not open")?.members;
+        let (known, expected) = match event {
+            Event::Joined { member, .. } => {
+                let nickname = member.nickname.clone();
+                (members.insert(member.user, nickname), None)
+            }
+            Event::Left { user, nickname, .. } => (members.remove(user), Some(nickname)),
+            Event::Renamed {
+                user,
+                was,
+                nickname,
+                ..
+            } => (members.insert(*user, nickname.clone()), Some(was)),
+            Event::Members { members: all, .. } => {
+                let all = all.iter().map(|m| (m.user, m.nickname.clone()));
+                *members = all.collect();
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        if known.as_ref() != expected {
+            return Err(format!("{event:?}, who was listed as {known:?}"));
+        }
+        Ok(())
+    }
+
+    fn room(&mut self, truth: &Truth, opened: &RoomOpened) -> Result<(), Fault> {
+        let epoch = self.epoch.ok_or("a room without a connection")?;
+        let name = &opened.room;
+        let room = self.rooms.entry(name.clone()).or_default();
+        let RoomOpened {
+            first, head, next, ..
+        } = *opened;
+        if first > truth.first(epoch, name) || head > truth.head(epoch, name) {
+            return Err(format!("#{name} is said to hold {first} to {head}"));
+        }
+        // A gap is there where the server holds the numbers no more, and nowhere else.
+        let due = match room.held {
+            Some((held, _)) if held != epoch && opened.reset.is_none() => {
+                return Err("the log is another one, and nobody said so".into());
+            }
+            Some((held, seq)) if held == epoch => {
+                if opened.reset.is_some() {
+                    return Err(format!("a reset without need: {:?}", opened.reset));
+                }
+                first.max(seq + 1)
+            }
+            _ => first,
+        };
+        if next != due {
+            return Err(format!("#{name} goes on with {next} where {due} is due"));
+        }
+        room.held = Some((epoch, next - 1));
+        room.due = Some(next);
+        Ok(())
+    }
+
+    fn message(&mut self, truth: &Truth, received: &Received) -> Result<(), Fault> {
+        let epoch = self.epoch.ok_or("a message without a connection")?;
+        let seq = received.seq.ok_or("a message without a number")?;
+        let text = received.body.as_str();
+        let room = self.rooms.entry(received.room.clone()).or_default();
+        if room.due != Some(seq) || room.held != Some((epoch, seq - 1)) {
+            let (due, held) = (room.due, room.held);
+            return Err(format!("{seq} came where {due:?} was due after {held:?}"));
+        }
+        let entry = truth
+            .entry(epoch, &received.room, seq)
+            .ok_or(format!("{seq} was shown before its commit"))?;
+        if Some(entry.id) != received.id || entry.text != text {
+            let kept = &entry.text;
+            return Err(format!("{seq} is {kept:?} in the log, shown as {text:?}"));
+        }
+        room.due = Some(seq + 1);
+        room.held = Some((epoch, seq));
+        let ours = self.texts.get(text).copied();
+        if ours != received.local {
+            let shown = received.local;
+            return Err(format!("{text:?} is {ours:?} of ours, shown as {shown:?}"));
+        }
+        if let Some(local) = ours
+            && let Some(typed) = self.typed.get_mut(&local)
+            && !typed.echoed.insert(epoch)
+        {
+            return Err(format!("{text:?} was shown twice"));
+        }
+        Ok(())
+    }
+
+    fn outbox(
+        &mut self,
+        truth: &Truth,
+        local: LocalId,
+        text: &str,
+        delivery: &Delivery,
+    ) -> Result<(), Fault> {
+        let epoch = self.epoch;
+        let typed = self.typed.entry(local).or_insert_with(|| Typed {
+            text: text.to_owned(),
+            delivery: Delivery::Pending,
+            settled_in: None,
+            echoed: BTreeSet::new(),
+        });
+        self.texts.insert(text.to_owned(), local);
+        let sent_again =
+            matches!(typed.delivery, Delivery::Failed { .. }) && *delivery == Delivery::Pending;
+        if !is_open(&typed.delivery) && typed.delivery != *delivery && !sent_again {
+            let was = &typed.delivery;
+            return Err(format!("{text:?} was {was:?} and becomes {delivery:?}"));
+        }
+        typed.delivery = delivery.clone();
+        if is_open(delivery) {
+            return Ok(());
+        }
+        typed.settled_in = epoch;
+        let stored = epoch.and_then(|epoch| truth.find(epoch, text));
+        let true_to_the_log = match delivery {
+            Delivery::Sent { seq } => stored.is_some() && (seq.is_none() || *seq == stored),
+            _ => stored.is_none(),
+        };
+        if !true_to_the_log {
+            return Err(format!(
+                "{text:?} is {delivery:?}, in the log as {stored:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// What must hold once all faults are over and all is quiet.
+    pub(crate) fn settled(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
+        let fault = |fault: String| Err(format!("{}: {fault}", self.name));
+        for Typed {
+            text,
+            delivery,
+            settled_in,
+            ..
+        } in self.typed.values()
+        {
+            if is_open(delivery) {
+                return fault(format!("{text:?} is still {delivery:?}"));
+            }
+            let there = settled_in.is_some_and(|epoch| truth.find(epoch, text).is_some());
+            if matches!(delivery, Delivery::Sent { .. }) != there {
+                return fault(format!("{text:?} is {delivery:?}, in the log: {there}"));
+            }
+        }
+        for name in rooms() {
+            let all = Some((epoch, truth.head(epoch, &name)));
+            let holds = self.rooms.get(&name).and_then(|room| room.held);
+            if holds != all {
+                return fault(format!("holds {holds:?} of #{name}, not {all:?}"));
+            }
+            let members = self.rooms.get(&name).map(|room| &room.members);
+            if members != Some(&self.members()) {
+                return fault(format!("lists others in #{name} than in the lobby"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the outcome is not known yet. (A slow server may be taken for a basic one, which never
+/// confirms; the truth comes out later.)
+fn is_open(delivery: &Delivery) -> bool {
+    matches!(delivery, Delivery::Pending | Delivery::Unconfirmed)
+}

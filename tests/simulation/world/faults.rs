@@ -1,0 +1,90 @@
+//! What goes wrong, and how it is mended.
+
+use chat_tui::server::engine::ConnectionId;
+use jiff::SignedDuration;
+
+use super::{Task, World};
+use crate::truth::Fault;
+
+impl World {
+    pub(super) fn break_something(&mut self) -> Result<(), Fault> {
+        let ids: Vec<_> = self.connections.keys().copied().collect();
+        let any = self.rng.choice(&ids).copied();
+        match self.rng.u8(..10) {
+            0..=3 => {
+                if let Some(id) = any {
+                    self.cut(id);
+                }
+            }
+            4..=5 => {
+                if let Some(id) = any {
+                    self.silence(id);
+                }
+            }
+            6 => {
+                self.server.kill(&mut self.truth, &mut self.rng)?;
+                for id in ids {
+                    self.server_closed(id);
+                }
+                self.after_any(15_000, Task::Restart);
+            }
+            7 => self.server.failing = self.rng.u32(1..5),
+            8 => {
+                let index = self.rng.usize(..self.clients.len());
+                self.fall_asleep(index);
+                self.after_any(60_000, Task::Wake(index));
+            }
+            _ => {
+                let seconds = self.rng.i64(-100..100);
+                self.wall = self
+                    .wall
+                    .saturating_add(SignedDuration::from_secs(seconds))
+                    .expect("far from the end of time");
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes vanish from now on, one way or both, and nobody is told.
+    fn silence(&mut self, id: ConnectionId) {
+        let which = self.rng.u8(..3);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.up.black_hole |= which != 1;
+            connection.down.black_hole |= which != 0;
+        }
+    }
+
+    pub(super) fn mend(&mut self) -> Result<(), Fault> {
+        self.mended = true;
+        self.server.failing = 0;
+        if !self.server.is_up() {
+            self.server.start(self.moment(), false);
+        }
+        for id in self.connections.keys().copied().collect::<Vec<_>>() {
+            let connection = &self.connections[&id];
+            if connection.up.black_hole || connection.down.black_hole {
+                self.cut(id);
+            }
+        }
+        for index in 0..self.clients.len() {
+            if self.clients[index].asleep {
+                self.after_any(0, Task::Wake(index));
+            }
+        }
+        if let Some(older) = &mut self.older {
+            older.is_to_speak();
+        }
+        self.twins_leave()
+    }
+
+    /// Breaks a connection; both ends learn of it, each in its time.
+    fn cut(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        connection.up.black_hole = true;
+        connection.down.black_hole = true;
+        self.after_any(3000, Task::ServerHears(id));
+        self.after_any(3000, Task::ClientHears(id));
+    }
+}

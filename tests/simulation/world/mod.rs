@@ -1,0 +1,312 @@
+//! One server, some clients, a bad network, and a clock that jumps from event to event.
+//!
+//! A run has three parts: faults and chatter for [`CHATTER`]; then everything is mended, and the
+//! world must come to rest within [`REST`]; then everybody leaves.
+
+mod clients;
+mod faults;
+mod wires;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chat_tui::{
+    client::session::Now,
+    server::{
+        engine::{ConnectionId, Moment},
+        store::MemoryLimits,
+    },
+};
+use fastrand::Rng;
+use jiff::Timestamp;
+
+use self::{clients::Client, wires::Connection};
+use crate::{
+    mutant::Mutant,
+    older::Older,
+    server::Server,
+    truth::{Fault, Truth},
+};
+
+/// How long things go wrong.
+const CHATTER: Duration = Duration::from_mins(1);
+/// How long the world may take to come to rest afterwards.
+const REST: Duration = Duration::from_mins(5);
+/// Events in one run; more means that something turns in circles.
+const STEPS_MAX: u32 = 60_000;
+
+/// What happens by itself.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    /// A client does something.
+    Act(usize),
+    /// The basic client does something.
+    OlderActs,
+    /// A client's user wants the connection back that somebody took over.
+    Retry(usize),
+    /// A client's user thinks of another nickname.
+    Rename(usize),
+    /// Somebody else sits down where a client left for good.
+    Anew(usize),
+    /// A client's attempt to connect comes to an end.
+    Dialled(usize, u64),
+    /// The other end of a connection learns that it is gone.
+    ServerHears(ConnectionId),
+    ClientHears(ConnectionId),
+    /// Something breaks.
+    Break,
+    /// The server process is there again.
+    Restart,
+    /// The server's clock strikes a second.
+    Tick,
+    /// A client's machine wakes up.
+    Wake(usize),
+}
+
+/// Everything.
+pub(crate) struct World {
+    rng: Rng,
+    now: Duration,
+    /// What the wall's clock adds to it.
+    wall: Timestamp,
+    server: Server,
+    truth: Truth,
+    clients: Vec<Client>,
+    older: Option<Older>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    tasks: BTreeMap<(Duration, u64), Task>,
+    made: u64,
+    mended: bool,
+    /// Whether a restart may lose the log.
+    forgetful: bool,
+    loud: bool,
+}
+
+/// One run; the fault found, if any.
+pub(crate) fn run(seed: u64, mutant: Option<Mutant>, loud: bool) -> Result<(), Fault> {
+    let mut world = World::new(seed, mutant, loud);
+    world.live()
+}
+
+impl World {
+    fn new(seed: u64, mutant: Option<Mutant>, loud: bool) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let wall = Timestamp::from_second(1_795_000_000).expect("a time");
+        let limits = match rng.u8(..3) {
+            0 => MemoryLimits {
+                room_bytes_max: rng.usize(1000..6000),
+                ..MemoryLimits::default()
+            },
+            _ => MemoryLimits::default(),
+        };
+        let mut world = Self {
+            now: Duration::ZERO,
+            wall,
+            server: Server::new(limits, mutant),
+            truth: Truth::default(),
+            clients: Vec::new(),
+            older: (rng.u8(..3) == 0).then(Older::new),
+            connections: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            made: 0,
+            mended: false,
+            forgetful: rng.u8(..3) == 0,
+            loud,
+            rng,
+        };
+        world.people();
+        world.server.start(world.moment(), false);
+        world.after(Duration::from_secs(1), Task::Tick);
+        world.after_any(5000, Task::Break);
+        for index in 0..world.clients.len() {
+            world.after_any(3000, Task::Act(index));
+        }
+        if world.older.is_some() {
+            world.after_any(3000, Task::OlderActs);
+        }
+        world
+    }
+
+    fn live(&mut self) -> Result<(), Fault> {
+        let mut steps = 0;
+        self.pump()?;
+        while self.now < CHATTER {
+            self.step(&mut steps)?;
+        }
+        self.mend()?;
+        let end = self.now + REST;
+        while let Err(unsettled) = self.settled() {
+            if self.now > end {
+                return Err(format!("does not come to rest: {unsettled}"));
+            }
+            let next_look = self.now + Duration::from_secs(1);
+            while self.now < next_look {
+                self.step(&mut steps)?;
+            }
+        }
+        self.all_leave(&mut steps)
+    }
+
+    fn settled(&self) -> Result<(), Fault> {
+        if self.server.commit_due().is_some() {
+            return Err("a commit is under way".into());
+        }
+        let epoch = self.server.epoch();
+        let staying = || self.clients.iter().filter(|client| !client.is_gone());
+        for client in staying() {
+            client.witness.settled(&self.truth, epoch)?;
+        }
+        if let Some(older) = &self.older {
+            older.settled(&self.truth, epoch)?;
+        }
+        let mut lists = staying().map(|client| client.witness.members());
+        let list = lists.next().unwrap_or_default();
+        if let Some(other) = lists.find(|other| *other != list) {
+            return Err(format!("the member lists {list:?} and {other:?}"));
+        }
+        let mut expected: Vec<_> = staying().map(|client| client.user).collect();
+        expected.sort();
+        expected.dedup();
+        let present = expected.len() + usize::from(self.older.is_some());
+        if list.len() != present || expected.iter().any(|user| !list.contains_key(user)) {
+            return Err(format!("{list:?} are listed, present are {expected:?}"));
+        }
+        let mut names: Vec<_> = list.values().map(|n| n.as_str().to_lowercase()).collect();
+        names.sort();
+        names.dedup();
+        if names.len() != present {
+            return Err(format!("two are called the same: {list:?}"));
+        }
+        self.truth.check_order()
+    }
+
+    fn all_leave(&mut self, steps: &mut u32) -> Result<(), Fault> {
+        for index in 0..self.clients.len() {
+            self.leave(index)?;
+        }
+        self.pump()?;
+        while !self.clients.iter().all(Client::is_gone) {
+            self.step(steps)?;
+        }
+        Ok(())
+    }
+
+    /// Goes to the next thing that happens, and does it.
+    fn step(&mut self, steps: &mut u32) -> Result<(), Fault> {
+        *steps += 1;
+        if *steps > STEPS_MAX {
+            return Err("turns in circles".into());
+        }
+        self.now = self
+            .next_event()
+            .unwrap_or(self.now + Duration::from_millis(1));
+        while let Some(entry) = self.tasks.first_entry()
+            && entry.key().0 <= self.now
+        {
+            let task = entry.remove();
+            self.perform(task)?;
+        }
+        self.server.commit(self.moment(), &mut self.truth)?;
+        self.clients
+            .iter()
+            .try_for_each(|c| c.check_leaving(self.now))?;
+        self.pump()
+    }
+
+    /// When something happens next. (What has arrived but is not wanted yet waits for something
+    /// else to happen.)
+    fn next_event(&self) -> Option<Duration> {
+        let mut next: Option<Duration> = None;
+        let mut at = |time: Option<Duration>| {
+            if let Some(time) = time.filter(|time| *time > self.now) {
+                next = Some(next.map_or(time, |next| next.min(time)));
+            }
+        };
+        at(self.tasks.first_key_value().map(|((time, _), _)| *time));
+        at(self.server.commit_due());
+        for client in self.clients.iter().filter(|client| !client.asleep) {
+            at(client.session.deadline());
+        }
+        for connection in self.connections.values() {
+            if connection.server_open {
+                at(connection.up.next_arrival());
+                at(connection.server_waits);
+            }
+            if connection.client_open && !self.is_asleep(connection.whose) {
+                at(connection.down.next_arrival());
+            }
+        }
+        next
+    }
+
+    fn perform(&mut self, task: Task) -> Result<(), Fault> {
+        if self.loud && !matches!(task, Task::Tick) {
+            println!("{:?} {task:?}", self.now);
+        }
+        match task {
+            Task::Act(index) => self.act(index)?,
+            Task::OlderActs => self.older_acts(),
+            Task::Retry(index) => self.retry(index)?,
+            Task::Rename(index) => self.rename(index)?,
+            Task::Anew(index) => self.anew(index),
+            Task::Dialled(index, attempt) => self.dialled(index, attempt)?,
+            Task::ServerHears(id) => self.server_hears(id),
+            Task::ClientHears(id) => self.client_hears(id)?,
+            Task::Break => {
+                if !self.mended {
+                    self.break_something()?;
+                    self.after_any(12_000, Task::Break);
+                }
+            }
+            Task::Restart => {
+                if !self.server.is_up() {
+                    let forgetful = self.forgetful && self.rng.bool();
+                    self.server.start(self.moment(), forgetful);
+                }
+            }
+            Task::Tick => {
+                for id in self.server.tick(self.moment()) {
+                    self.server_closed(id);
+                }
+                self.after(Duration::from_secs(1), Task::Tick);
+            }
+            Task::Wake(index) => {
+                self.clients[index].asleep = false;
+                let now = self.session_now();
+                self.clients[index].session.handle_woke(now);
+                self.clients[index].session.handle_time(now);
+            }
+        }
+        Ok(())
+    }
+
+    fn after(&mut self, wait: Duration, task: Task) {
+        self.made += 1;
+        self.tasks.insert((self.now + wait, self.made), task);
+    }
+
+    /// At any time within so many milliseconds.
+    fn after_any(&mut self, wait_ms_max: u64, task: Task) {
+        let wait = Duration::from_millis(self.rng.u64(0..=wait_ms_max));
+        self.after(wait, task);
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.wall
+            .saturating_add(self.now)
+            .expect("far from the end of time")
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            wall: self.wall(),
+            mono: self.now,
+        }
+    }
+
+    fn session_now(&self) -> Now {
+        Now {
+            elapsed: self.now,
+            wall: self.wall(),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Connections: how they come to be, what moves on them, and who learns of their end when.
+
+use std::time::Duration;
+
+use chat_tui::{
+    client::session::{Action, Closed, Now},
+    server::engine::ConnectionId,
+};
+
+use super::{Task, World};
+use crate::{
+    net::{Pipe, Quality},
+    server::State,
+    truth::Fault,
+};
+
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Client(usize),
+    Older,
+}
+
+pub(super) struct Connection {
+    pub(super) whose: Whose,
+    pub(super) up: Pipe,
+    pub(super) down: Pipe,
+    pub(super) client_open: bool,
+    pub(super) server_open: bool,
+    /// When the server wants to write again, if it has something that must wait.
+    pub(super) server_waits: Option<Duration>,
+}
+
+impl World {
+    pub(super) fn is_asleep(&self, whose: Whose) -> bool {
+        match whose {
+            Whose::Client(index) => self.clients[index].asleep,
+            Whose::Older => false,
+        }
+    }
+
+    fn connect(&mut self, whose: Whose) -> ConnectionId {
+        self.made += 1;
+        let id = ConnectionId::new(0, self.made);
+        let quality = Quality::any(&mut self.rng);
+        self.connections.insert(
+            id,
+            Connection {
+                whose,
+                up: Pipe::new(quality),
+                down: Pipe::new(quality),
+                client_open: true,
+                server_open: true,
+                server_waits: None,
+            },
+        );
+        self.server.accept(self.moment(), id);
+        id
+    }
+
+    pub(super) fn dialled(&mut self, index: usize, attempt: u64) -> Result<(), Fault> {
+        let client = &mut self.clients[index];
+        if client.dialling != Some(attempt) {
+            return Ok(());
+        }
+        if client.asleep {
+            self.after(Duration::from_millis(100), Task::Dialled(index, attempt));
+            return Ok(());
+        }
+        client.dialling = None;
+        let now = self.session_now();
+        if self.server.is_up() {
+            let id = self.connect(Whose::Client(index));
+            let client = &mut self.clients[index];
+            client.connection = Some(id);
+            client.witness.opened(self.server.epoch());
+            client.session.handle_opened(now);
+        } else {
+            self.clients[index]
+                .session
+                .handle_closed(now, &Closed::Refused);
+        }
+        self.listen(index)
+    }
+
+    /// The basic client joins, or says something.
+    pub(super) fn older_acts(&mut self) {
+        self.after_any(4000, Task::OlderActs);
+        let Some(mut older) = self.older.take() else {
+            return;
+        };
+        let says = match older.connection {
+            None if self.server.is_up() => {
+                let id = self.connect(Whose::Older);
+                Some(older.joins(id, self.server.epoch()))
+            }
+            Some(_) if !self.mended || !older.has_spoken() => Some(older.says()),
+            _ => None,
+        };
+        if let Some(says) = says
+            && let Some(id) = older.connection
+            && let Some(connection) = self.connections.get_mut(&id)
+        {
+            connection.up.write_all(self.now, &says, &mut self.rng);
+        }
+        self.older = Some(older);
+    }
+
+    pub(super) fn server_hears(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && connection.server_open
+        {
+            connection.server_open = false;
+            self.server.lost(self.moment(), id);
+        }
+    }
+
+    /// The server's end is closed: the other one learns it behind the last bytes.
+    pub(super) fn server_closed(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && connection.server_open
+        {
+            connection.server_open = false;
+            self.after_any(200, Task::ClientHears(id));
+        }
+    }
+
+    pub(super) fn client_hears(&mut self, id: ConnectionId) -> Result<(), Fault> {
+        let Some(connection) = self.connections.get(&id) else {
+            return Ok(());
+        };
+        let whose = connection.whose;
+        let unread = !connection.down.is_empty() && !connection.down.black_hole;
+        if self.is_asleep(whose) || unread && connection.client_open {
+            self.after(Duration::from_millis(10), Task::ClientHears(id));
+            return Ok(());
+        }
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.client_open = false;
+        }
+        match whose {
+            Whose::Client(index) if self.clients[index].connection == Some(id) => {
+                self.clients[index].connection = None;
+                let now = self.session_now();
+                self.clients[index]
+                    .session
+                    .handle_closed(now, &Closed::Lost);
+                self.listen(index)
+            }
+            Whose::Older => {
+                if let Some(older) = &mut self.older
+                    && older.connection == Some(id)
+                {
+                    older.connection = None;
+                }
+                Ok(())
+            }
+            Whose::Client(_) => Ok(()),
+        }
+    }
+
+    /// Moves bytes both ways until nobody has anything to do at this moment.
+    pub(super) fn pump(&mut self) -> Result<(), Fault> {
+        let moment = self.moment();
+        let now = self.session_now();
+        for index in 0..self.clients.len() {
+            let client = &mut self.clients[index];
+            if !client.asleep && client.session.deadline().is_some_and(|at| at <= self.now) {
+                client.session.handle_time(now);
+            }
+            self.listen(index)?;
+        }
+        for (&id, connection) in &mut self.connections {
+            self.server.read(moment, id, &mut connection.up);
+        }
+        self.server.finish_turn(moment, &mut self.rng);
+        let ids: Vec<_> = self.connections.keys().copied().collect();
+        for &id in &ids {
+            self.server_writes(id);
+        }
+        for &id in &ids {
+            self.client_reads(id)?;
+        }
+        self.connections
+            .retain(|_, connection| connection.client_open || connection.server_open);
+        Ok(())
+    }
+
+    fn server_writes(&mut self, id: ConnectionId) {
+        let moment = self.moment();
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if !connection.server_open {
+            return;
+        }
+        connection.server_waits = None;
+        match self
+            .server
+            .write(moment, id, &mut connection.down, &mut self.rng)
+        {
+            State::Open => {}
+            State::Waits(until) => connection.server_waits = Some(until),
+            State::Closed => self.server_closed(id),
+        }
+    }
+
+    fn client_reads(&mut self, id: ConnectionId) -> Result<(), Fault> {
+        loop {
+            let Some(connection) = self.connections.get_mut(&id) else {
+                return Ok(());
+            };
+            let whose = connection.whose;
+            if !connection.client_open {
+                return Ok(());
+            }
+            if let Whose::Client(index) = whose
+                && self.clients[index].asleep
+            {
+                return Ok(());
+            }
+            let Some(bytes) = connection.down.read(self.now) else {
+                return Ok(());
+            };
+            match whose {
+                Whose::Client(index) => {
+                    let now = self.session_now();
+                    self.clients[index].session.handle_bytes(now, &bytes);
+                    self.listen(index)?;
+                }
+                Whose::Older => {
+                    if let Some(older) = &mut self.older {
+                        older.hears(&self.truth, &bytes)?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what a session wants, writes what it has, and passes on what it tells.
+    pub(super) fn listen(&mut self, index: usize) -> Result<(), Fault> {
+        let now = self.session_now();
+        while let Some(action) = self.clients[index].session.poll_action() {
+            self.hang_up(index);
+            if action == Action::Connect {
+                self.made += 1;
+                self.clients[index].dialling = Some(self.made);
+                self.after_any(100, Task::Dialled(index, self.made));
+            }
+        }
+        while let Some(event) = self.clients[index].session.poll_event() {
+            self.told(index, &event)?;
+        }
+        self.client_writes(index, now);
+        Ok(())
+    }
+
+    fn hang_up(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        client.dialling = None;
+        if let Some(id) = client.connection.take()
+            && let Some(connection) = self.connections.get_mut(&id)
+        {
+            connection.client_open = false;
+            if !connection.up.black_hole {
+                self.after_any(200, Task::ServerHears(id));
+            }
+        }
+    }
+
+    fn client_writes(&mut self, index: usize, now: Now) {
+        let client = &mut self.clients[index];
+        let Some(id) = client.connection.filter(|_| !client.asleep) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        // The kernel's buffer for sending: what does not fit into the pipe stays there.
+        while connection.up.has_room() {
+            let mut out = Vec::new();
+            client.session.poll_write(now, &mut out);
+            if out.is_empty() {
+                break;
+            }
+            connection.up.write_all(self.now, &out, &mut self.rng);
+        }
+    }
+}
