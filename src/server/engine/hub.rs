@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     protocol::{
-        ClientId, DeviceId, Epoch, RoomName, ServerFrame, UserId,
+        ClientId, DeviceId, Epoch, MessageId, RoomName, ServerFrame, UserId,
         frame::{Bye, Departure, ErrorCode, ErrorFrame, Member},
     },
     server::store::Extent,
@@ -86,9 +86,11 @@ pub(super) struct Session {
     pub(super) client_id: ClientId,
     pub(super) address: SocketAddr,
     pub(super) basic: bool,
-    /// The highest counter of the device that is known to be settled; for a basic client, which
-    /// knows no ids, the highest that was given to a message of its.
+    /// The highest counter of the device that is known to be settled; where the server numbers
+    /// the messages, the highest that was given to one.
     pub(super) counter: u64,
+    /// Who gives this session's messages their ids; `None` until the first one.
+    numbering: Option<Numbering>,
     /// The lowest counter that was refused for the time being and has not come again.
     pub(super) held: Option<u64>,
     /// Operations of its that are staged or being committed.
@@ -98,19 +100,50 @@ pub(super) struct Session {
     leaving: Option<Departure>,
 }
 
+/// Who gives messages their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbering {
+    /// The client: it may send them again.
+    Client,
+    /// The server: for basic clients, and for those that do without sending again.
+    Server,
+}
+
 impl Session {
     pub(super) fn new(entry: &Entry, counter: u64) -> Self {
+        let basic = entry.join.protocol.is_none();
         Self {
+            numbering: basic.then_some(Numbering::Server),
             user: entry.token.user(),
             device: entry.token.device(&entry.join.client_id),
             client_id: entry.join.client_id.clone(),
             address: entry.address,
-            basic: entry.join.protocol.is_none(),
+            basic,
             counter,
             held: None,
             pending: 0,
             leaving: None,
         }
+    }
+
+    /// Settles who numbers this session's messages; false if it was the other one so far.
+    pub(super) fn numbers(&mut self, by: Numbering) -> bool {
+        *self.numbering.get_or_insert(by) == by
+    }
+
+    /// The next id that the server gives.
+    pub(super) fn next_id(&mut self) -> MessageId {
+        self.counter += 1;
+        MessageId {
+            device: self.device,
+            counter: self.counter,
+        }
+    }
+
+    /// Up to which counter the device is settled, as far as is known here.
+    pub(super) fn settled(&self) -> u64 {
+        let given = u64::from(self.numbering == Some(Numbering::Server));
+        self.counter.saturating_sub(given)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     server::{
         engine::{
             ConnectionId,
-            hub::{Hub, What, error},
+            hub::{Hub, Numbering, What, error},
         },
         store::Operation,
     },
@@ -24,17 +24,23 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     let Some(session) = hub.sessions.get_mut(&connection) else {
         return;
     };
-    let id = if session.basic {
-        session.counter += 1;
-        MessageId {
-            device: session.device,
-            counter: session.counter,
-        }
-    } else if let Some(id) = submission.id {
-        id
-    } else {
-        let error = error(ErrorCode::BadField, "id: A message has an id");
-        return hub.answer(connection, ServerFrame::Error(error));
+    let by = match submission.id {
+        Some(_) if !session.basic => Numbering::Client,
+        _ => Numbering::Server,
+    };
+    if !session.numbers(by) {
+        let refusal = ErrorFrame {
+            id: submission.id,
+            ..error(
+                ErrorCode::BadId,
+                "Either all messages of a connection have an id, or none",
+            )
+        };
+        return hub.answer(connection, ServerFrame::Error(refusal));
+    }
+    let id = match (by, submission.id) {
+        (Numbering::Client, Some(id)) => id,
+        _ => session.next_id(),
     };
     if hub.stopping() {
         let refusal = ErrorFrame {
@@ -107,8 +113,7 @@ pub(super) fn refuse_for_good(
 pub(super) fn own_device(hub: &mut Hub, connection: ConnectionId, id: MessageId) -> Option<u64> {
     let session = hub.sessions.get(&connection)?;
     if session.device == id.device {
-        let given = u64::from(session.basic);
-        return Some(session.counter.saturating_sub(given));
+        return Some(session.settled());
     }
     let refusal = ErrorFrame {
         id: Some(id),

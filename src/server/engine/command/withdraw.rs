@@ -3,17 +3,31 @@
 
 use super::message::own_device;
 use crate::{
-    protocol::MessageId,
+    protocol::{
+        MessageId, ServerFrame,
+        frame::{ErrorCode, ErrorFrame},
+    },
     server::{
         engine::{
             ConnectionId,
-            hub::{Hub, What},
+            hub::{Hub, Numbering, What, error},
         },
         store::Operation,
     },
 };
 
 pub(super) fn run(hub: &mut Hub, connection: ConnectionId, id: MessageId) {
+    let session = hub.sessions.get_mut(&connection);
+    if !session.is_some_and(|session| session.numbers(Numbering::Client)) {
+        let refusal = ErrorFrame {
+            id: Some(id),
+            ..error(
+                ErrorCode::BadId,
+                "This client's messages have no ids of its own",
+            )
+        };
+        return hub.answer(connection, ServerFrame::Error(refusal));
+    }
     let Some(settled) = own_device(hub, connection, id) else {
         return;
     };

@@ -235,6 +235,42 @@ fn the_same_id_again_gets_the_same_answer() {
 }
 
 #[test]
+fn messages_without_ids_are_numbered_by_the_server() {
+    let mut world = World::new();
+    world.join("bob");
+    let plain = |text: &str| {
+        ClientFrame::Message(Submission {
+            room: RoomName::lobby(),
+            id: None,
+            body: Ok(Body::inert(text)),
+        })
+    };
+    assert_eq!(world.say("bob", &plain("x")), ["1 bob: x"]);
+    assert_eq!(world.say("bob", &plain("x")), ["2 bob: x"]);
+    // Nothing was lost in between: it is said that this one was not stored, and the next one is.
+    world.fail = Some(StoreError::Refused);
+    assert_eq!(
+        world.say("bob", &plain("y")),
+        ["error not_durable 3, try again"]
+    );
+    assert_eq!(world.say("bob", &plain("z")), ["3 bob: z"]);
+    // Half and half would mix up the counters.
+    assert_eq!(
+        world.say("bob", &message("bob", 5, "w")),
+        ["error bad_id 5"]
+    );
+    let withdraw = ClientFrame::Withdraw { id: id("bob", 5) };
+    assert_eq!(world.say("bob", &withdraw), ["error bad_id 5"]);
+    world.join("carol");
+    world.hears("bob");
+    assert_eq!(
+        world.say("carol", &message("carol", 1, "v")),
+        ["4 carol: v"]
+    );
+    assert_eq!(world.say("carol", &plain("u")), ["error bad_id"]);
+}
+
+#[test]
 fn a_text_that_cannot_be_taken_uses_up_its_counter() {
     let mut world = World::new();
     world.join("bob");
