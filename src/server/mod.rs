@@ -10,7 +10,7 @@
 
 use std::{
     ffi::OsString,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
     time::Duration,
 };
@@ -37,7 +37,8 @@ const LOG_WITHIN: Duration = Duration::from_millis(150);
 /// The whole program `chat-server`: arguments (the program's name first) to exit code. Returns
 /// after Ctrl-C or SIGTERM, when everyone was told.
 ///
-/// Prints one line to stdout, `listening on ADDRESS`, as soon as clients can connect.
+/// Prints one line to stdout, `listening on ADDRESS`, as soon as clients can connect; not to a
+/// terminal, whose user has read it in the log just now.
 pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
@@ -69,9 +70,11 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     info!(
         "listening on {address}; join with: chat-tui HOST {port} NICKNAME CLIENTID; stop: Ctrl-C"
     );
-    // Whoever started us may not care to read it.
-    let _ = writeln!(io::stdout(), "listening on {address}");
-    let _ = io::stdout().flush();
+    if args.quiet > 0 || !io::stdout().is_terminal() {
+        // Whoever started us may not care to read it.
+        let _ = writeln!(io::stdout(), "listening on {address}");
+        let _ = io::stdout().flush();
+    }
     let outcome = bound.run(told_to_stop());
     written.wait(LOG_WITHIN);
     match outcome {

@@ -2,7 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
-use crate::{process::CHAT_TUI, terminal::Terminal};
+use crate::{
+    process::{CHAT_SERVER, CHAT_TUI},
+    terminal::Terminal,
+};
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -95,4 +98,14 @@ fn a_host_elsewhere_is_refused_in_words() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("localhost"), "{said}");
+}
+
+#[test]
+fn a_server_on_a_terminal_says_once_where_it_listens() {
+    let mut server = Terminal::start(CHAT_SERVER, &["--bind", "127.0.0.1", "0"], 100, 24);
+    server.wait_for("join with: chat-tui HOST");
+    server.keys("\x03");
+    server.wait_for("stopped");
+    let text = server.text();
+    assert_eq!(text.matches("listening on").count(), 1, "{text}");
 }

@@ -13,6 +13,9 @@ use crate::terminal::{PATIENCE, Terminal};
 /// The client's program.
 pub(crate) const CHAT_TUI: &str = env!("CARGO_BIN_EXE_chat-tui");
 
+/// The server's program.
+pub(crate) const CHAT_SERVER: &str = env!("CARGO_BIN_EXE_chat-server");
+
 /// A `chat-server` process; killed with the value.
 pub(crate) struct Server {
     child: Child,
@@ -28,7 +31,7 @@ impl Server {
 
     /// On this port; 0 for a free one.
     pub(crate) fn start_on(port: u16) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
+        let mut child = Command::new(CHAT_SERVER)
             .args([&port.to_string(), "--bind", "127.0.0.1"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
