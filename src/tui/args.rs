@@ -48,7 +48,7 @@ pub struct Args {
     pub host: String,
 
     /// Its port, 1 to 65535; servers use 10500 unless told otherwise.
-    #[arg(value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
+    #[arg(value_parser = port, allow_negative_numbers = true)]
     pub port: u16,
 
     /// What you are called; nobody else present may have the same name.
@@ -149,6 +149,13 @@ fn host(text: &str) -> Result<String, String> {
     Ok(bare.to_owned())
 }
 
+fn port(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a port is a number from 1 to 65535, such as 10500".to_owned()),
+        Ok(port) => Ok(port),
+    }
+}
+
 fn nickname(text: &str) -> Result<Nickname, String> {
     let nickname = Nickname::parse(text).map_err(|wrong| wrong.to_string())?;
     if nickname.is_reserved() {
@@ -208,10 +215,10 @@ mod tests {
         };
         check("chat-tui", "CLIENTID");
         check("chat-tui localhost", "PORT");
-        check("chat-tui localhost 0 carol 3", "1..=65535");
-        check("chat-tui localhost 65536 carol 3", "1..=65535");
-        check("chat-tui localhost -5 carol 3", "-5");
-        check("chat-tui localhost ten carol 3", "ten");
+        check("chat-tui localhost 0 carol 3", "from 1 to 65535");
+        check("chat-tui localhost 65536 carol 3", "from 1 to 65535");
+        check("chat-tui localhost -5 carol 3", "from 1 to 65535");
+        check("chat-tui localhost ten carol 3", "from 1 to 65535");
         check(
             "chat-tui http://localhost 10500 carol 3",
             "such as localhost",
