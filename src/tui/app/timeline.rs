@@ -288,8 +288,16 @@ impl Timeline {
     }
 }
 
-/// Adds a change. Somebody who comes and goes, as on a bad line, is told of once.
+/// Adds a change. Somebody who comes and goes, as on a bad line, is told of once; so is somebody
+/// who tries one name after another.
 fn fold(changes: &mut Vec<Change>, change: Change) {
+    if let Change::Renamed(was, now) = &change
+        && let Some(Change::Renamed(_, last)) = changes.last_mut()
+        && last == was
+    {
+        last.clone_from(now);
+        return;
+    }
     let (Change::Joined(name) | Change::Left(name, _)) = &change else {
         return changes.push(change);
     };

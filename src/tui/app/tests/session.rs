@@ -191,6 +191,26 @@ fn comings_and_goings_are_folded() {
 }
 
 #[test]
+fn somebody_who_tries_names_is_told_of_once() {
+    let mut desk = Desk::online();
+    for (who, was, now) in [
+        ("bob", "bob", "rob"),
+        ("bob", "rob", "robert"),
+        ("bert", "bert", "berta"),
+    ] {
+        desk.heard(Event::Renamed {
+            room: RoomName::lobby(),
+            user: user(who),
+            was: nickname(was),
+            nickname: nickname(now),
+            time: Timestamp::UNIX_EPOCH,
+        });
+    }
+    let expected = "bob is now robert · bert is now berta";
+    assert_eq!(desk.entries(), [expected]);
+}
+
+#[test]
 fn somebody_on_a_bad_line_is_told_of_once() {
     let mut desk = Desk::online();
     for (coming, expected) in [
