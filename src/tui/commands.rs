@@ -100,7 +100,7 @@ pub fn read(typed: &str) -> Typed<'_> {
     let (name, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     COMMANDS
         .iter()
-        .find(|command| command.name == name)
+        .find(|command| command.name.eq_ignore_ascii_case(name))
         .map_or(Typed::Unknown(name), |command| {
             Typed::Command(command.run, argument.trim())
         })
@@ -121,6 +121,7 @@ mod tests {
             (" \n", Typed::Nothing),
             ("/nick  dave ", Typed::Command(Run::Nick, "dave")),
             ("/help", Typed::Command(Run::Help, "")),
+            ("/Nick Dave", Typed::Command(Run::Nick, "Dave")),
             ("/etc/hosts", Typed::Unknown("etc/hosts")),
             ("//etc/hosts", Typed::Text("/etc/hosts")),
         ] {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     client::event::Command,
-    protocol::Nickname,
+    protocol::{Nickname, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError},
     tui::{
         commands::{self, Run, Typed},
@@ -50,7 +50,12 @@ pub fn pasted(model: &mut Model, text: &str) {
     if model.popup.is_some() || text.is_empty() {
         return;
     }
-    if text.len() > PASTE_BYTES_MAX || text.lines().count() > PASTE_ROWS_MAX {
+    if text.len() > TEXT_BYTES_MAX {
+        let (size, max) = (text.len().div_ceil(1024), TEXT_BYTES_MAX / 1024);
+        model.say(format!(
+            "Too much to paste: {size}\u{a0}KiB, and a message has at most {max}\u{a0}KiB"
+        ));
+    } else if text.len() > PASTE_BYTES_MAX || text.lines().count() > PASTE_ROWS_MAX {
         model.popup = Some(Popup::Paste { text });
     } else {
         insert(model, &text);

@@ -88,7 +88,7 @@ fn question(popup: &Popup) -> Option<(String, String)> {
                 n => format!("{n} lines"),
             };
             Some((
-                format!("Insert what was pasted, {rows} of {size}\u{a0}KB in all?"),
+                format!("Insert what was pasted, {rows} of {size}\u{a0}KiB in all?"),
                 format!("Insert {rows}?"),
             ))
         }

@@ -469,7 +469,7 @@ fn a_large_paste_is_asked_about() {
                Nobody has said anything yet.
 
 
- ? Insert what was pasted, 30 lines of 1 KB in all?
+ ? Insert what was pasted, 30 lines of 1 KiB in all?
 ────────────────────────────────────────────────────────────
  › type a message
  Enter insert it   Esc drop it
