@@ -222,8 +222,11 @@ impl World {
         twin.map_or(Ok(()), |index| self.leave(index))
     }
 
-    /// Somebody else sits down.
+    /// Somebody else sits down, unless all is coming to rest.
     pub(super) fn anew(&mut self, index: usize) {
+        if self.mended {
+            return;
+        }
         let generation = self.clients[index].generation + 1;
         self.clients[index] = self.person(index, Role::Single, generation);
     }
