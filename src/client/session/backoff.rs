@@ -38,9 +38,11 @@ impl Backoff {
     }
 
     /// The wait that a server asked for, and a little more by chance, so that those whom it told
-    /// the same do not all come at once.
+    /// the same do not all come at once. It is one more failure: a server that asks for next to
+    /// nothing, time and again, is waited for as long as one that asks for nothing.
     pub(super) fn asked(&mut self, wait: Duration) -> Duration {
-        wait.min(ASKED_WAIT_MAX) + self.random.below(2 * WAIT_MIN)
+        let asked = wait.min(ASKED_WAIT_MAX) + self.random.below(2 * WAIT_MIN);
+        asked.max(self.next())
     }
 }
 

@@ -86,7 +86,7 @@ impl Session {
                     // Only a basic server says this. What was written to it is out, and must not
                     // be said again to whatever server may be there one day.
                     self.kind = Kind::Basic;
-                    self.outbox.forget_unconfirmed(0);
+                    self.forget_unconfirmed();
                 }
                 if matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Joining) {
                     self.enter_basic(now);
@@ -173,6 +173,12 @@ impl Session {
     }
 
     fn nickname_refused(&mut self, now: Now, why: Line) {
+        if matches!(&self.phase, Phase::Live(live) if live.nick_due.is_some()) && !self.is_leaving()
+        {
+            // The user wants another one by now.
+            self.hang_up();
+            return self.connect(now);
+        }
         if !self.is_leaving() {
             self.events.push_back(Event::NicknameRefused {
                 nickname: self.nickname.clone(),

@@ -277,6 +277,9 @@ impl Session {
             Withdrawal::TooLate => {
                 self.notice("That message is out already: this server can't take it back");
             }
+            Withdrawal::Asked if self.kind == Kind::Basic && !self.is_writing_parts() => {
+                self.forget_unconfirmed();
+            }
             Withdrawal::Asked | Withdrawal::Unknown => {}
         }
     }

@@ -101,6 +101,9 @@ pub(super) struct Outbox {
     window: usize,
     /// A refusal that may pass: nothing is sent before then.
     held_until: Option<Duration>,
+    /// The message so refused. Until its outcome is known nothing behind it is sent: it would be
+    /// refused as well, all of it, each time.
+    held: Option<u64>,
     /// Entries that were already sent when they were withdrawn.
     withdrawals: VecDeque<u64>,
     /// `join.next` of this connection.
@@ -121,6 +124,7 @@ impl Outbox {
             sent: 0,
             window: 1,
             held_until: None,
+            held: None,
             withdrawals: VecDeque::new(),
             joined_next: 1,
             refused: VecDeque::new(),
@@ -200,6 +204,7 @@ impl Outbox {
     pub(super) fn close(&mut self) {
         self.sent = 0;
         self.held_until = None;
+        self.held = None;
         self.withdrawals.clear();
     }
 
@@ -259,6 +264,9 @@ impl Outbox {
         }
         let device = self.device;
         let entry = self.entries.get_mut(self.sent)?;
+        if self.held.is_some_and(|held| entry.counter > held) {
+            return None;
+        }
         self.sent += 1;
         entry.reach = Reach::Wire;
         let id = MessageId {
@@ -284,6 +292,7 @@ impl Outbox {
             return;
         }
         self.sent = at;
+        self.held = Some(id.counter);
         // Those behind it are withdrawn in their turn: until then, their place does not exist.
         self.withdrawals.retain(|counter| *counter < id.counter);
         self.held_until = Some(now + wait.clamp(HOLD_MIN, HOLD_MAX));
@@ -351,7 +360,9 @@ impl Outbox {
             if at < self.sent {
                 self.withdrawals.push_back(entry.counter);
             } else if at == self.sent {
+                // To take it back needs no waiting.
                 self.held_until = None;
+                self.held = None;
             }
         }
         Withdrawal::Asked
@@ -376,26 +387,24 @@ impl Outbox {
     }
 
     /// An entry was written to a basic server in full. It stays, in case a welcome comes late,
-    /// unless the server is known to be no other (`certain`); and no longer than
-    /// [`UNANSWERED_MESSAGES_MAX`] others after it.
-    ///
-    /// Gives the entry as it was before.
-    pub(super) fn written_to_basic(&mut self, id: MessageId, certain: bool) -> Option<Entry> {
+    /// until [`Self::forget_unconfirmed`]. Gives the entry as it was before.
+    pub(super) fn written_to_basic(&mut self, id: MessageId) -> Option<Entry> {
         let at = self.find(id)?;
         let before = self.entries[at].clone();
         self.entries[at].reach = Reach::Basic;
         self.entries[at].counted = true;
-        self.forget_unconfirmed(if certain { 0 } else { UNANSWERED_MESSAGES_MAX });
         Some(before)
     }
 
-    /// Lets go of all but the last `keep` messages written to a basic server.
-    pub(super) fn forget_unconfirmed(&mut self, keep: usize) {
-        let written = |entry: &&Entry| entry.reach == Reach::Basic;
-        let written = self.entries.iter().take_while(written).count();
-        for _ in keep..written {
-            self.remove(0);
-        }
+    /// Lets go of all but the last `keep` messages that a basic server need not be told any more;
+    /// gives those of them that it was not told in full, because the user took them back.
+    pub(super) fn forget_unconfirmed(&mut self, keep: usize) -> Vec<Entry> {
+        let over = |entry: &&Entry| !entry.is_due();
+        let over = self.entries.iter().take_while(over).count();
+        (keep..over)
+            .filter_map(|_| self.remove(0))
+            .filter(|entry| entry.reach != Reach::Basic)
+            .collect()
     }
 
     fn id(&self, counter: u64) -> MessageId {
@@ -417,6 +426,7 @@ impl Outbox {
     fn remove(&mut self, at: usize) -> Option<Entry> {
         let entry = self.entries.remove(at)?;
         self.bytes -= entry.body.as_str().len();
+        self.held = self.held.filter(|held| *held != entry.counter);
         if at < self.sent {
             self.sent -= 1;
         }

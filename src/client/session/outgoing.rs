@@ -11,7 +11,7 @@ use crate::{
     protocol::{
         ClientFrame, basic,
         frame::{Join, Submission},
-        limits::{BASIC_PAUSE, LAST_MESSAGES_MAX, PROTOCOL_VERSION},
+        limits::{BASIC_PAUSE, LAST_MESSAGES_MAX, PROTOCOL_VERSION, UNANSWERED_MESSAGES_MAX},
         wire::{encode_client, encode_join},
     },
     text::Line,
@@ -186,12 +186,23 @@ impl Session {
     }
 
     fn written_to_basic(&mut self, id: crate::protocol::MessageId) {
-        let certain = self.kind == Kind::Basic;
-        if let Some(entry) = self.outbox.written_to_basic(id, certain) {
+        if let Some(entry) = self.outbox.written_to_basic(id) {
             if !entry.counted {
                 self.tally.sent(&entry.body);
             }
             self.tell(entry.local, entry.room, entry.body, Delivery::Unconfirmed);
+        }
+        self.forget_unconfirmed();
+    }
+
+    /// Lets go of what was written to a basic server: of all, if it certainly is one; otherwise of
+    /// what is so far back that no welcome can come any more. What the user took back before all
+    /// of it was out goes as well.
+    pub(super) fn forget_unconfirmed(&mut self) {
+        let certain = self.kind == Kind::Basic;
+        let keep = if certain { 0 } else { UNANSWERED_MESSAGES_MAX };
+        for entry in self.outbox.forget_unconfirmed(keep) {
+            self.tell(entry.local, entry.room, entry.body, Delivery::Withdrawn);
         }
     }
 }

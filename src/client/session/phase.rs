@@ -134,8 +134,9 @@ impl Live {
         let within = |ms, min, max| {
             Duration::from_millis(ms).clamp(Duration::from_secs(min), Duration::from_secs(max))
         };
-        self.ping_after = within(limits.ping_after_ms, 1, 60);
         self.gone_after = within(limits.gone_after_ms, 5, 600);
+        // Who is to be missed has to be asked in time.
+        self.ping_after = within(limits.ping_after_ms, 1, 60).min(self.gone_after / 2);
     }
 
     /// After so much silence of the server's, and again after as much, it is asked.
@@ -272,6 +273,8 @@ impl Session {
             return;
         };
         live.enter(now.elapsed, Mode::Basic);
+        let wished = live.nick_due.take();
+        self.forget_unconfirmed();
         self.events.push_back(Event::Link(Link::Basic));
         self.events.push_back(Event::Entered(Entered {
             user: None,
@@ -279,12 +282,20 @@ impl Session {
             server: None,
             limits: None,
         }));
+        if let Some(nickname) = wished {
+            self.change_nickname(now, nickname);
+        }
     }
 
     /// The machine slept: what was connected probably is no more, and what waits need not.
     pub(super) fn woke(&mut self, now: Now) {
         match &mut self.phase {
-            Phase::Waiting { .. } => self.connect(now),
+            Phase::Waiting { .. } | Phase::Dialling { .. } => self.connect(now),
+            // That no answer comes now says nothing about what kind of server it is.
+            Phase::Live(live) if live.mode == Mode::Joining && live.leaving.is_none() => {
+                self.hang_up();
+                self.connect(now);
+            }
             Phase::Live(live) if live.mode == Mode::Online => {
                 live.ping_due = true;
                 live.asked = now.elapsed;
@@ -373,6 +384,11 @@ impl Session {
         }
     }
 
+    /// Whether a message to a basic server is out in part.
+    pub(super) fn is_writing_parts(&self) -> bool {
+        matches!(&self.phase, Phase::Live(live) if live.parts_of.is_some())
+    }
+
     pub(super) fn is_leaving(&self) -> bool {
         matches!(&self.phase, Phase::Live(live) if live.leaving.is_some())
     }
@@ -395,7 +411,7 @@ impl Session {
         self.events.push_back(Event::Ended(summary));
     }
 
-    fn hang_up(&mut self) {
+    pub(super) fn hang_up(&mut self) {
         if let Phase::Live(live) = &mut self.phase {
             // Whether it took effect is not known; it is what the user wanted last.
             let asked = live.nick_asked.take().map(|(_, nickname)| nickname);

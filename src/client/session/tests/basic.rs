@@ -240,3 +240,28 @@ fn a_ping_would_only_confuse_a_basic_server() {
     assert!(run.connected);
     assert!(run.written.is_empty());
 }
+
+#[test]
+fn a_nickname_wished_for_before_the_server_turned_out_to_be_basic_is_a_new_join() {
+    let mut run = Run::new();
+    run.open();
+    run.command(Command::Nick(name("dave")));
+    run.written.clear();
+    run.time();
+    assert_eq!(run.objects()[0]["type"], "disconnect");
+    run.close(&Closed::Eof);
+    run.open();
+    assert_eq!(run.join().nickname.as_str(), "dave");
+}
+
+#[test]
+fn what_was_taken_back_when_half_of_it_was_out_does_not_stay_for_ever() {
+    let mut run = Run::basic();
+    run.say_bytes(HELLO);
+    run.send(&"long ".repeat(1000));
+    run.lose();
+    run.command(Command::Withdraw(LocalId(1)));
+    run.told(&["local 1 withdrawn"]);
+    run.command(Command::Leave);
+    run.told(&["ended: sent 0/0, received 1/5, unsent 0"]);
+}

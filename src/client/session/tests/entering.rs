@@ -208,3 +208,19 @@ fn an_attempt_that_takes_for_ever_is_given_up() {
     run.told(&["waiting: chat.lan:10500 does not answer"]);
     assert!(!run.connected);
 }
+
+#[test]
+fn a_nickname_wished_for_during_a_join_that_is_refused_is_tried_at_once() {
+    let mut run = Run::new();
+    run.open();
+    run.command(Command::Nick(name("dave")));
+    run.written.clear();
+    run.events.clear();
+    run.say(ServerFrame::Error(error(
+        ErrorCode::NicknameInUse,
+        "Nickname already in use",
+    )));
+    run.told(&["connecting"]);
+    run.open();
+    run.wrote(&["join dave"]);
+}

@@ -141,7 +141,13 @@ fn a_refusal_that_may_pass_holds_all_and_goes_on_by_itself() {
     ]);
     run.time();
     assert_eq!(run.elapsed, Duration::from_secs(3));
-    run.wrote(&["2 b", "3 c", "4 d"]);
+    // One by one, until it is known that the refusal has passed.
+    run.wrote(&["2 b"]);
+    run.say(refusal(2, ErrorCode::RateLimited, Some(1000)));
+    run.time();
+    run.wrote(&["2 b"]);
+    run.say(echo(2, 2, "b"));
+    run.wrote(&["3 c", "4 d"]);
 }
 
 #[test]

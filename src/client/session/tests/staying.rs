@@ -126,6 +126,50 @@ fn a_server_that_lets_in_and_drops_is_not_hammered() {
 }
 
 #[test]
+fn a_server_that_asks_for_next_to_nothing_is_not_hammered() {
+    let check = |goes: fn(&mut Run)| {
+        let mut run = Run::new();
+        let start = run.elapsed;
+        for _ in 0..20 {
+            goes(&mut run);
+            run.wait_for_connect();
+        }
+        assert!(run.since(start) > Duration::from_secs(30));
+    };
+    check(|run| {
+        run.enter(welcome());
+        run.say(bye(Departure::Shutdown, Some(1)));
+    });
+    check(|run| {
+        run.open();
+        run.say(ServerFrame::Error(ErrorFrame {
+            retry_after_ms: Some(1),
+            ..error(ErrorCode::RateLimited, "No")
+        }));
+    });
+}
+
+#[test]
+fn an_attempt_from_before_a_sleep_is_made_again() {
+    let check = |opened: bool| {
+        let mut run = Run::new();
+        if opened {
+            run.open();
+        }
+        run.events.clear();
+        let now = run.now();
+        run.session.handle_woke(now);
+        run.settle();
+        run.told(&["connecting"]);
+        run.written.clear();
+        run.open();
+        run.wrote(&["join carol"]);
+    };
+    check(false);
+    check(true);
+}
+
+#[test]
 fn the_user_can_cut_a_wait_short() {
     let mut run = Run::new();
     run.close(&Closed::Refused);
