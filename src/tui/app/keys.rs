@@ -2,6 +2,7 @@
 
 use super::{
     Effect, HostChoice, Model, Popup,
+    help::Help,
     room::{OutgoingState, Scroll},
 };
 use crate::{
@@ -366,18 +367,10 @@ pub fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
 }
 
 fn in_popup(model: &mut Model, key: Key, action: Option<Action>, effects: &mut Vec<Effect>) {
-    let page = u16::try_from(page(model)).unwrap_or(u16::MAX);
+    if let Some(Popup::Help { top }) = model.popup {
+        return in_help(model, top, key, action);
+    }
     match &mut model.popup {
-        Some(Popup::Help { top }) => match action {
-            Some(Action::Up | Action::RowUp) => *top = top.saturating_sub(1),
-            Some(Action::Down | Action::RowDown) => *top = top.saturating_add(1),
-            Some(Action::PageUp) => *top = top.saturating_sub(page),
-            Some(Action::PageDown) => *top = top.saturating_add(page),
-            Some(Action::Home | Action::Start) => *top = 0,
-            Some(Action::Escape | Action::Help | Action::Send) => model.popup = None,
-            _ if key.typed() == Some('q') => model.popup = None,
-            _ => {}
-        },
         Some(Popup::Paste { text }) => match action {
             Some(Action::Send) => {
                 let text = std::mem::take(text);
@@ -399,6 +392,29 @@ fn in_popup(model: &mut Model, key: Key, action: Option<Action>, effects: &mut V
             (_, Some(Action::Escape)) => model.popup = None,
             _ => {}
         },
-        None => {}
+        Some(Popup::Help { .. }) | None => {}
     }
+}
+
+fn in_help(model: &mut Model, top: u16, key: Key, action: Option<Action>) {
+    let layout = model.layout();
+    let height = layout.messages.height;
+    let top_max = Help::new(&layout).top_max(height);
+    // The screen may have grown since.
+    let top = top.min(top_max);
+    let page = height.saturating_sub(1).max(1);
+    let top = match action {
+        Some(Action::Up | Action::RowUp) => top.saturating_sub(1),
+        Some(Action::Down | Action::RowDown) => top + 1,
+        Some(Action::PageUp) => top.saturating_sub(page),
+        Some(Action::PageDown) => top.saturating_add(page),
+        Some(Action::Home | Action::Start) => 0,
+        Some(Action::EndOfLine | Action::End) => top_max,
+        Some(Action::Escape | Action::Help | Action::Send) => return model.popup = None,
+        _ if key.typed() == Some('q') => return model.popup = None,
+        _ => top,
+    };
+    model.popup = Some(Popup::Help {
+        top: top.min(top_max),
+    });
 }

@@ -6,6 +6,7 @@
 //! - [`timeline`], [`room`]: what was said, who is in, what is on its way.
 //! - [`layout`], [`scroll`]: where things stand on the screen, and moving through them.
 //! - [`composer`]: the text being written, its history and completions.
+//! - [`help`]: all keys and commands, for a width.
 //! - [`session`]: what the session tells.
 //! - [`status`]: what stands in the way of the conversation, in words.
 //! - [`keys`]: what the user does.
@@ -15,6 +16,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod composer;
+pub mod help;
 pub mod keys;
 pub mod layout;
 pub mod marks;

@@ -94,6 +94,9 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
 /// What is out of sight: new messages below what is shown, or unread ones above it.
 fn out_of_sight(model: &Model, layout: &Layout) -> Option<String> {
     let room = model.room();
+    if matches!(model.popup, Some(Popup::Help { .. })) {
+        return None;
+    }
     if let Scroll::At { .. } = room.scroll {
         // The plain key where it does that, as it does while nothing is typed.
         let key = if model.writing().is_empty() {

@@ -26,7 +26,7 @@ use ratatui::{
 };
 
 use self::palette::Palette;
-use super::app::{Model, Popup};
+use super::app::{Model, Popup, help::Help};
 
 /// Draws the screen into a buffer of the model's size; answers where the cursor stands.
 pub fn draw(model: &Model, palette: &Palette, buffer: &mut Buffer) -> Option<Position> {
@@ -39,7 +39,7 @@ pub fn draw(model: &Model, palette: &Palette, buffer: &mut Buffer) -> Option<Pos
     title::draw(model, palette, layout.title, buffer);
     if let Some(Popup::Help { top }) = &model.popup {
         let area = layout.messages.union(layout.members);
-        help::draw(*top, palette, area, buffer);
+        help::draw(&Help::new(&layout), *top, palette, area, buffer);
     } else {
         messages::draw(model, palette, layout.messages, layout.columns, buffer);
         members::draw(model, palette, layout.members, buffer);

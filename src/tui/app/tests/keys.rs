@@ -217,6 +217,22 @@ fn sending_goes_back_to_the_end() {
 }
 
 #[test]
+fn help_scrolls_no_further_than_it_goes() {
+    let mut desk = Desk::online();
+    desk.key(Key::plain(Code::F(1)));
+    for _ in 0..20 {
+        desk.key(Key::plain(Code::PageDown));
+    }
+    let end = desk.model.popup.clone();
+    desk.key(PAGE_UP);
+    assert_ne!(desk.model.popup, end, "the first page back is seen");
+    desk.key(Key::plain(Code::End));
+    assert_eq!(desk.model.popup, end);
+    desk.key(Key::plain(Code::Home));
+    assert_eq!(desk.model.popup, Some(Popup::Help { top: 0 }));
+}
+
+#[test]
 fn nicknames_and_commands_are_completed() {
     let tab = Key::plain(Code::Tab);
     for (typed, tabs, expected) in [

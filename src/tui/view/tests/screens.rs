@@ -556,6 +556,48 @@ fn completions_are_offered_in_the_last_line() {
 }
 
 #[test]
+fn help_is_whole_on_a_small_screen_too() {
+    let screen = {
+        let mut screen = Screen::entered(40, 12);
+        screen.key(Key::plain(Code::F(1)));
+        screen
+    };
+    screen.check(
+        r"
+ #lobby    localhost:10500  ● connected
+ Talk
+ Enter          send
+ Alt-Enter      new line
+ Tab            complete a name or /
+                command
+ Shift-Tab      the completion before
+ Up             row up, or sent before
+ Down           row down, or sent after
+────────────────────────────────────────
+ › type a message
+ Esc close   PgDn more
+",
+    );
+    let screen = {
+        let mut screen = Screen::entered(20, 8);
+        screen.key(Key::plain(Code::F(1)));
+        screen
+    };
+    screen.check(
+        r"
+#lobby   ● connected
+Talk
+Enter
+  send
+Alt-Enter
+  new line
+› type a message
+Esc close
+",
+    );
+}
+
+#[test]
 fn help_comes_from_the_tables() {
     let screen = {
         let mut screen = Screen::entered(60, 14);
@@ -566,14 +608,14 @@ fn help_comes_from_the_tables() {
         r"
  #lobby  3 in   localhost:10500  ● connected  not encrypted
  Talk
- Enter                           send
- Alt-Enter  Shift-Enter  Ctrl-J  new line
- Tab                             complete a name or /comma…
- Shift-Tab                       the completion before
- Up                              row up, or sent before
- Down                            row down, or sent after
- Alt-S                           send again what failed
- Alt-X                           take back what is not sent
+ Enter          send
+ Alt-Enter      new line
+ Tab            complete a name or /command
+ Shift-Tab      the completion before
+ Up             row up, or sent before
+ Down           row down, or sent after
+ Alt-S          send again what failed
+ Alt-X          take back what is not sent
 
 ────────────────────────────────────────────────────────────
  › type a message

@@ -1,0 +1,225 @@
+//! The help: all keys and commands from their tables, laid out for a width. The update must know
+//! how many rows that makes, the view draws them.
+
+use super::layout::Layout;
+use crate::{
+    text::{self, wrap::wrap},
+    tui::{commands, keymap},
+};
+
+/// From this width on there are two columns.
+const TWO_FROM: u16 = 124;
+/// Where explanations would have less than this beside the keys, they stand below them.
+const BESIDE_FROM: u16 = 16;
+/// Between keys and explanations.
+const GAP: u16 = 2;
+
+/// The help as it stands on a screen.
+#[derive(Debug)]
+pub struct Help {
+    /// Left of every column.
+    pub margin: u16,
+    /// Width of a column, its margin included.
+    pub width: u16,
+    /// From left to right.
+    pub columns: Vec<Column>,
+}
+
+/// One column of the help.
+#[derive(Debug)]
+pub struct Column {
+    /// From top to bottom.
+    pub rows: Vec<Row>,
+    /// Where explanations begin.
+    pub help_at: u16,
+}
+
+/// A row of the help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// What the rows below it are about.
+    Heading(&'static str),
+    /// Keys, and as much of the explanation as stands beside them.
+    Keys(String, String),
+    /// Parts two headings.
+    Nothing,
+}
+
+/// An entry of the help: its keys and what they do.
+struct Line {
+    keys: Vec<String>,
+    help: &'static str,
+}
+
+/// A heading and its entries, which stay together.
+struct Part {
+    title: &'static str,
+    lines: Vec<Line>,
+}
+
+impl Help {
+    /// The help on a screen.
+    pub fn new(layout: &Layout) -> Self {
+        let width = layout.messages.union(layout.members).width;
+        let margin = u16::from(width >= 32);
+        let count = if width >= TWO_FROM { 2 } else { 1 };
+        let width = width.saturating_sub(margin) / count;
+        let columns = flow(parts(), usize::from(count))
+            .iter()
+            .map(|parts| Column::new(parts, width.saturating_sub(margin)))
+            .collect();
+        Self {
+            margin,
+            width,
+            columns,
+        }
+    }
+
+    /// The last row that can be on top: below it there is nothing out of sight.
+    pub fn top_max(&self, height: u16) -> u16 {
+        let longest = self.columns.iter().map(|column| column.rows.len()).max();
+        u16::try_from(longest.unwrap_or(0))
+            .unwrap_or(u16::MAX)
+            .saturating_sub(height)
+    }
+}
+
+impl Column {
+    fn new(parts: &[Part], width: u16) -> Self {
+        let lines = || parts.iter().flat_map(|part| &part.lines);
+        let helps = lines().map(|line| columns(line.help)).max().unwrap_or(0);
+        let keys = |all: bool| lines().map(|line| columns(&line.keys(all))).max();
+        // Where there is no room for all keys of an entry, the first must do.
+        let all = keys(true).unwrap_or(0) + GAP + helps <= width;
+        let beside = keys(all).unwrap_or(0) + GAP;
+        let below = beside + BESIDE_FROM > width;
+        let help_at = if below { GAP.min(width) } else { beside };
+        let mut rows = Vec::new();
+        for part in parts {
+            if !rows.is_empty() {
+                rows.push(Row::Nothing);
+            }
+            rows.push(Row::Heading(part.title));
+            for line in &part.lines {
+                let mut keys = line.keys(all);
+                if below {
+                    rows.push(Row::Keys(std::mem::take(&mut keys), String::new()));
+                }
+                for row in wrap(line.help, usize::from(width.saturating_sub(help_at).max(1))) {
+                    let help = row.to_text(line.help);
+                    rows.push(Row::Keys(std::mem::take(&mut keys), help));
+                }
+            }
+        }
+        Self { rows, help_at }
+    }
+}
+
+impl Line {
+    fn keys(&self, all: bool) -> String {
+        match self.keys.first() {
+            Some(first) if !all => first.clone(),
+            _ => self.keys.join("  "),
+        }
+    }
+}
+
+fn columns(text: &str) -> u16 {
+    u16::try_from(text::width(text)).unwrap_or(u16::MAX)
+}
+
+fn parts() -> Vec<Part> {
+    let mut parts: Vec<Part> = keymap::SECTIONS
+        .iter()
+        .map(|section| Part {
+            title: section.title,
+            lines: section
+                .bindings
+                .iter()
+                .map(|binding| Line {
+                    keys: binding.keys.iter().map(ToString::to_string).collect(),
+                    help: binding.help,
+                })
+                .collect(),
+        })
+        .collect();
+    let commands = commands::COMMANDS.iter().map(|command| {
+        let usage = format!("/{} {}", command.name, command.argument);
+        Line {
+            keys: vec![usage.trim_end().to_owned()],
+            help: command.help,
+        }
+    });
+    let quit = Line {
+        keys: vec!["q!".to_owned()],
+        help: "disconnect, from anywhere",
+    };
+    let commands = Part {
+        title: "Commands",
+        lines: commands.chain([quit]).collect(),
+    };
+    // Editing is what most know already: it comes last.
+    parts.insert(parts.len().saturating_sub(1), commands);
+    parts
+}
+
+/// The parts in so many columns of about the same height.
+fn flow(parts: Vec<Part>, columns: usize) -> Vec<Vec<Part>> {
+    let height = |part: &Part| part.lines.len() + 2;
+    let all: usize = parts.iter().map(height).sum();
+    let mut flowed: Vec<Vec<Part>> = vec![Vec::new()];
+    for part in parts {
+        let done: usize = flowed
+            .last()
+            .map_or(0, |parts| parts.iter().map(height).sum());
+        if flowed.len() < columns && done > 0 && done + height(&part) / 2 > all / columns {
+            flowed.push(Vec::new());
+        }
+        if let Some(column) = flowed.last_mut() {
+            column.push(part);
+        }
+    }
+    flowed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::app::layout::Wishes;
+
+    #[test]
+    fn every_explanation_is_whole_at_any_width() {
+        let wishes = Wishes {
+            input_rows: 1,
+            status_rows: 0,
+            members: true,
+        };
+        for width in 12..=200 {
+            let help = Help::new(&Layout::new(width, 24, wishes));
+            for column in &help.columns {
+                let mut text = String::new();
+                for row in &column.rows {
+                    if let Row::Keys(keys, help_text) = row {
+                        assert!(columns(help_text) + column.help_at <= help.width, "{width}");
+                        let end = if help_text.is_empty() {
+                            help.width
+                        } else {
+                            column.help_at
+                        };
+                        let cut = width >= 20 && columns(keys) > end;
+                        assert!(!cut, "{width}: {keys}");
+                        // Rows part words at blanks and slashes.
+                        text += &help_text.replace(' ', "");
+                    }
+                }
+                for part in keymap::SECTIONS {
+                    let here = column.rows.contains(&Row::Heading(part.title));
+                    for binding in part.bindings.iter().filter(|_| here && width >= 20) {
+                        let words = binding.help.replace(' ', "");
+                        assert!(text.contains(&words), "{width}: {words}");
+                    }
+                }
+            }
+        }
+    }
+}
