@@ -49,11 +49,7 @@ struct Head {
 pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buffer: &mut Buffer) {
     let room = model.room();
     if room.items() == 0 && model.online() && area.height > 2 {
-        let words = "Nobody has said anything yet.";
-        let row = Span::row(area, area.height / 2);
-        let indent = row.width.saturating_sub(super::paint::columns(words)) / 2;
-        put(buffer, row.after(indent), words, palette.quiet);
-        return;
+        return nothing_said(model, palette, area, buffer);
     }
     let pane = Pane {
         area,
@@ -69,6 +65,24 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buff
             break;
         }
         y += pane.item(buffer, index, y, index == top.index);
+    }
+}
+
+/// What stands where nothing has been said yet. A host is told how others come in.
+fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
+    let mut words = vec!["Nobody has said anything yet.".to_owned()];
+    let port = model.host.rsplit(':').next().filter(|_| model.hosting);
+    if let Some(port) = port {
+        let command = format!("chat-tui THIS-MACHINE {port} NICKNAME 1");
+        if area.height >= 8 && super::paint::columns(&command) <= area.width {
+            words.extend([String::new(), "Others come in with".to_owned(), command]);
+        }
+    }
+    let rows = u16::try_from(words.len()).unwrap_or(1);
+    for (row, words) in ((area.height - rows).div_ceil(2)..).zip(&words) {
+        let span = Span::row(area, row);
+        let indent = span.width.saturating_sub(super::paint::columns(words)) / 2;
+        put(buffer, span.after(indent), words, palette.quiet);
     }
 }
 
