@@ -56,6 +56,8 @@ pub struct Endpoint {
     state: State,
     /// Requests that are not answered yet.
     under_way: u32,
+    /// All whole frames that were received have been requested.
+    dry: bool,
     /// A frame could not be read, so that nothing after it can be.
     deaf: bool,
     /// The other end sends no more.
@@ -75,6 +77,7 @@ impl Endpoint {
             reader: Reader::Modern(Peer::new()),
             state: State::New,
             under_way: 0,
+            dry: true,
             deaf: false,
             ended: false,
             heard: now.mono,
@@ -84,17 +87,30 @@ impl Endpoint {
 
     // Reading.
 
-    /// Whether more may be read: not too much is under way, and answers get written.
+    /// Whether more may be read: what was read before is under way, and that is not too much.
     pub fn may_read(&self) -> bool {
+        self.dry && !self.ended && self.may_ask()
+    }
+
+    /// Whether another request may be under way: there are not too many, answers get written, and
+    /// a join is answered before anything else is asked.
+    fn may_ask(&self) -> bool {
         let answering = match &self.reader {
             Reader::Modern(peer) => peer.is_answering(),
             Reader::Basic(peer) => peer.is_answering(),
         };
-        !self.deaf
-            && !self.ended
-            && !self.is_closing()
-            && !answering
-            && self.under_way < REQUESTS_MAX
+        let requests_max = match self.state {
+            State::New => 1,
+            State::Joined => REQUESTS_MAX,
+            State::Closing { .. } => 0,
+        };
+        !self.deaf && !answering && self.under_way < requests_max
+    }
+
+    /// Whether there is something to be done with what the other end sends: to read, to ask, or
+    /// to end with it.
+    pub fn may_go_on(&self) -> bool {
+        self.may_read() || self.may_ask() && !self.dry || self.is_over()
     }
 
     /// Where to read to; then call [`received`](Self::received).
@@ -105,6 +121,7 @@ impl Endpoint {
     /// So many bytes were read into [`space`](Self::space).
     pub fn received(&mut self, now: Moment, count: usize) {
         self.decoder.filled(count);
+        self.dry = false;
         // The time to join is not stretched by sending a byte now and then.
         if !matches!(self.state, State::New) {
             self.alive(now);
@@ -124,19 +141,23 @@ impl Endpoint {
         self.ended = true;
     }
 
-    /// Whether the other end sends no more and waits for nothing.
+    /// Whether the other end sends no more, and all that it asked for is answered (though the
+    /// answers may not be written).
     pub fn is_over(&self) -> bool {
-        self.ended && self.under_way == 0 && !self.is_closing()
+        self.ended && self.dry && self.under_way == 0 && !self.is_closing()
     }
 
-    /// The next request among what was received, as long as it [may read](Self::may_read).
-    /// `fresh` makes a token for a client that has none.
+    /// The next request among what was received, if one more may be under way. `fresh` makes a
+    /// token for a client that has none.
     pub fn request(&mut self, fresh: impl FnOnce() -> Token) -> Option<Request> {
-        if !self.may_read() {
+        if !self.may_ask() {
             return None;
         }
         let request = match self.decoder.next_frame() {
-            Ok(None) => return None,
+            Ok(None) => {
+                self.dry = true;
+                return None;
+            }
             Ok(Some(frame)) => match parse_client(frame) {
                 Ok(ClientFrame::Join(join)) => Request::Join(Box::new(Entry {
                     token: join.token.unwrap_or_else(fresh),

@@ -147,13 +147,6 @@ impl Session {
     }
 }
 
-/// A connection whose join waits for the store.
-struct Joining {
-    entry: Box<Entry>,
-    /// What it asked meanwhile.
-    waiting: Vec<Request>,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Running,
@@ -178,7 +171,8 @@ pub struct Hub {
     pub(super) sessions: HashMap<ConnectionId, Session>,
     /// The session of each device.
     pub(super) devices: HashMap<DeviceId, ConnectionId>,
-    joining: HashMap<ConnectionId, Joining>,
+    /// The connections whose joins wait for the store.
+    joining: HashMap<ConnectionId, Box<Entry>>,
     /// Those told to close that are not gone yet: nothing more is taken from them.
     closing: HashSet<ConnectionId>,
     staged: VecDeque<Staged>,
@@ -274,11 +268,11 @@ impl Hub {
         self.sessions.len()
     }
 
-    pub(super) fn request(&mut self, connection: ConnectionId, request: Request) {
-        if let Some(joining) = self.joining.get_mut(&connection) {
-            joining.waiting.push(request);
-            return;
-        }
+    fn request(&mut self, connection: ConnectionId, request: Request) {
+        debug_assert!(
+            !self.joining.contains_key(&connection),
+            "a join is answered before anything else is asked"
+        );
         let joined = self.sessions.get(&connection);
         let leaving = joined.is_some_and(|session| session.leaving.is_some());
         if leaving || self.closing.contains(&connection) {
@@ -310,16 +304,11 @@ impl Hub {
     }
 
     pub(super) fn begin_joining(&mut self, connection: ConnectionId, entry: Box<Entry>) {
-        let waiting = Vec::new();
-        self.joining.insert(connection, Joining { entry, waiting });
+        self.joining.insert(connection, entry);
     }
 
-    pub(super) fn end_joining(
-        &mut self,
-        connection: ConnectionId,
-    ) -> Option<(Box<Entry>, Vec<Request>)> {
-        let joining = self.joining.remove(&connection)?;
-        Some((joining.entry, joining.waiting))
+    pub(super) fn end_joining(&mut self, connection: ConnectionId) -> Option<Box<Entry>> {
+        self.joining.remove(&connection)
     }
 
     // What is to be done.

@@ -7,7 +7,7 @@
 //! # The parts, and how to drive them
 //!
 //! ```text
-//!  bytes -> Endpoint::receive -> requests ---------> Hub::handle -> effects
+//!  bytes -> Endpoint::request -> requests ---------> Hub::handle -> effects
 //!             (one a connection)                     Hub::finish_turn   |
 //!                                                                       |
 //!    Effect::Append(batch) -> Store::append -> Event::Committed --------+--> Hub
@@ -34,7 +34,8 @@
 //! 3. One [`Effect::Append`](event::Effect::Append) is under way at a time; its outcome comes
 //!    back as [`Event::Committed`](event::Event::Committed), however much later.
 //! 4. Each batch of requests of a connection is answered in full (as many are counted by
-//!    [`Order::Answer`](event::Order) and its kin), or the connection is closed.
+//!    [`Order::Answer`](event::Order) and its kin), or the connection is closed. Nothing is handed
+//!    in behind a join that is not answered ([`Endpoint`](endpoint::Endpoint) sees to both).
 
 #![deny(clippy::disallowed_methods)]
 

@@ -102,9 +102,9 @@ impl Connection {
             || catch_unwind(AssertUnwindSafe(|| self.flush(worker, now)))
                 .is_ok_and(|flushed| flushed == Flushed::Idle);
         let endpoint = self.endpoint.borrow();
-        let may_read_again = self.deaf.get() && (endpoint.may_read() || endpoint.is_over());
+        let may_go_on = self.deaf.get() && endpoint.may_go_on();
         // One that is to close has a deadline that its task does not know of yet.
-        if !done || may_read_again || endpoint.is_closing() || worker.is_stopping() {
+        if !done || may_go_on || endpoint.is_closing() || worker.is_stopping() {
             self.wake.notify_one();
         }
     }
@@ -201,7 +201,9 @@ impl Connection {
             if worker.is_stopping() && !self.endpoint.borrow().is_closing() {
                 return Departure::Shutdown;
             }
-            if self.endpoint.borrow().is_over() {
+            // Who sends no more may still want to read what could not be written yet.
+            let unwritten = matches!(flushed, Flushed::More | Flushed::Blocked);
+            if !unwritten && self.endpoint.borrow().is_over() {
                 return Departure::Lost;
             }
             if let Err(reason) = self.hand_over(worker).await {
@@ -216,8 +218,14 @@ impl Connection {
 
     /// Until there is something to do: to read (which it does), to write, or what the worker says.
     async fn wait(&self, worker: &Worker, alarm: Option<Duration>) -> Result<(), Departure> {
-        let may_read = self.endpoint.borrow().may_read();
+        let (may_read, is_over) = {
+            let endpoint = self.endpoint.borrow();
+            (endpoint.may_read(), endpoint.is_over())
+        };
         self.deaf.set(!may_read);
+        if is_over && !self.blocked.get() {
+            return Ok(());
+        }
         let interest = match (may_read, self.blocked.get()) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (true, false) => Some(Interest::READABLE),
@@ -273,22 +281,26 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives the hub all requests that have arrived, as far as that many may be under way.
+    /// Gives the hub all requests that have arrived, as far as that many may be under way. When
+    /// this returns, there is nothing to hand over: what was answered while it waited for the hub
+    /// has let others through, and nobody would wake the task for those.
     async fn hand_over(&self, worker: &Worker) -> Result<(), Departure> {
-        let requests: Vec<Request> = {
-            let mut endpoint = self.endpoint.borrow_mut();
-            std::iter::from_fn(|| endpoint.request(fresh_token)).collect()
-        };
-        if requests.is_empty() {
-            return Ok(());
+        loop {
+            let requests: Vec<Request> = {
+                let mut endpoint = self.endpoint.borrow_mut();
+                std::iter::from_fn(|| endpoint.request(fresh_token)).collect()
+            };
+            if requests.is_empty() {
+                return Ok(());
+            }
+            let event = Event::Requests {
+                connection: self.id,
+                requests,
+            };
+            // The hub has ended: so do we.
+            let sent = worker.events.send(event).await;
+            sent.map_err(|_| Departure::Shutdown)?;
         }
-        let event = Event::Requests {
-            connection: self.id,
-            requests,
-        };
-        // The hub has ended: so do we.
-        let sent = worker.events.send(event).await;
-        sent.map_err(|_| Departure::Shutdown)
     }
 
     /// Fetches a page and writes what the socket takes of it; false if there is none to be had, or
@@ -357,8 +369,8 @@ async fn ring(alarm: &mut Option<Pin<Box<Sleep>>>) {
     }
 }
 
-/// A secret for a client that brings none. Without randomness there are no secrets: the process
-/// ends rather than hand out one that can be guessed.
+/// A secret for a client that brings none. Without randomness there are no secrets: the connection
+/// ends rather than be given one that can be guessed.
 fn fresh_token() -> Token {
     let mut bytes = [0; 32];
     if let Err(error) = getrandom::fill(&mut bytes) {

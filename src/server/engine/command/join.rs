@@ -57,7 +57,7 @@ pub(in crate::server::engine) fn failed(
     connection: ConnectionId,
     error: ErrorFrame,
 ) {
-    if let Some((entry, _)) = hub.end_joining(connection) {
+    if let Some(entry) = hub.end_joining(connection) {
         refuse(hub, connection, &entry, error);
     }
 }
@@ -70,16 +70,13 @@ pub(in crate::server::engine) fn opened(
     ids: &[Option<MessageId>],
 ) {
     // It may have closed meanwhile.
-    let Some((entry, waiting)) = hub.end_joining(connection) else {
+    let Some(entry) = hub.end_joining(connection) else {
         return;
     };
     if let Err(error) = may_enter(hub, &entry) {
         return refuse(hub, connection, &entry, error);
     }
     admit(hub, connection, &entry, counter, ids);
-    for request in waiting {
-        hub.request(connection, request);
-    }
 }
 
 fn may_enter(hub: &Hub, entry: &Entry) -> Result<(), ErrorFrame> {

@@ -1,13 +1,17 @@
 use std::collections::BTreeSet;
 
+use jiff::tz::TimeZone;
+
 use crate::{
     protocol::{
-        ClientFrame, ServerFrame, Token, UserId, frame::Change, limits, wire::encode_client,
+        ClientFrame, RoomName, ServerFrame, Token, UserId, frame::Change, limits,
+        wire::encode_client,
     },
     server::{
         engine::{
-            testing::{World, join, message, token},
-            view::ViewLimits,
+            event::Order,
+            testing::{World, join, message, start, token},
+            view::{ViewLimits, Views},
         },
         store::MemoryLimits,
     },
@@ -174,6 +178,54 @@ fn so_many_requests_are_under_way_and_no_more() {
     world.commit();
     assert!(world.client("bob").endpoint.may_read());
     assert_eq!(world.store_head(), most);
+}
+
+#[test]
+fn what_was_received_is_asked_before_more_is_read_and_after_the_input_ended() {
+    let mut world = World::new();
+    world.join("bob");
+    world.hold_commits = true;
+    let most = u64::from(crate::server::engine::endpoint::REQUESTS_MAX);
+    let mut bytes = Vec::new();
+    for counter in 1..=most + 2 {
+        encode_client(&message("bob", counter, "x"), &mut bytes);
+    }
+    world.post("bob", &bytes);
+    world.run();
+    let endpoint = &mut world.client("bob").endpoint;
+    endpoint.end_of_input();
+    let now = start();
+    let views = &Views::new([(RoomName::lobby(), 0)], ViewLimits::default());
+    // Two are answered: the two that lie there may be asked now, but not more read.
+    for _ in 0..2 {
+        endpoint.apply(now, views, Order::Answer(None), &TimeZone::UTC);
+    }
+    assert!(!endpoint.may_read() && endpoint.may_go_on() && !endpoint.is_over());
+    for _ in 0..2 {
+        assert!(endpoint.request(|| unreachable!("no join")).is_some());
+    }
+    for _ in 0..most {
+        endpoint.apply(now, views, Order::Answer(None), &TimeZone::UTC);
+    }
+    assert!(endpoint.request(|| unreachable!("no join")).is_none());
+    assert!(endpoint.is_over());
+}
+
+#[test]
+fn nothing_is_asked_behind_a_join_that_is_not_answered() {
+    let mut world = World::new();
+    world.connect("bob");
+    world.hold_commits = true;
+    let mut bytes = Vec::new();
+    encode_client(&ClientFrame::Join(join("bob")), &mut bytes);
+    encode_client(&message("bob", 1, "at once"), &mut bytes);
+    world.post("bob", &bytes);
+    world.run();
+    let endpoint = &world.client("bob").endpoint;
+    assert!(!endpoint.may_read() && !endpoint.may_go_on());
+    world.hold_commits = false;
+    world.commit();
+    assert_eq!(world.hears("bob").last().unwrap(), "1 bob: at once");
 }
 
 /// What a client that follows the protocol makes of the frames.
