@@ -49,6 +49,10 @@ enum State {
 
 /// See the module's docs.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; all combinations of them happen"
+)]
 pub struct Endpoint {
     address: SocketAddr,
     decoder: Decoder,

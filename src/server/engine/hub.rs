@@ -98,6 +98,8 @@ pub(super) struct Session {
     /// It is going, as soon as nothing of it is pending: what somebody said comes before the
     /// news that he left.
     leaving: Option<Departure>,
+    /// Its connection is gone already: there is nothing to close any more.
+    gone: bool,
 }
 
 /// Who gives messages their ids.
@@ -123,6 +125,7 @@ impl Session {
             held: None,
             pending: 0,
             leaving: None,
+            gone: false,
         }
     }
 
@@ -161,7 +164,7 @@ enum State {
 pub struct Hub {
     pub(super) settings: Settings,
     pub(super) epoch: Epoch,
-    /// The time of the turn.
+    /// The time of the turn. What is told never goes back, whatever the clock on the wall does.
     pub(super) now: Moment,
     pub(super) rooms: Vec<Room>,
     room_by_name: HashMap<RoomName, RoomIndex>,
@@ -221,7 +224,7 @@ impl Hub {
 
     /// Takes in what happened.
     pub fn handle(&mut self, now: Moment, event: Event) {
-        self.now = now;
+        self.set_time(now);
         match event {
             Event::Requests {
                 connection,
@@ -234,6 +237,9 @@ impl Hub {
             Event::Closed { connection, reason } => {
                 self.closing.remove(&connection);
                 self.joining.remove(&connection);
+                if let Some(session) = self.sessions.get_mut(&connection) {
+                    session.gone = true;
+                }
                 self.leave(connection, reason);
             }
             Event::Committed(outcome) => self.committed(outcome),
@@ -248,7 +254,7 @@ impl Hub {
     /// Ends a turn: what came together in it is published together, and goes to the store if that
     /// is idle. Gives everything that is to be done since the last call.
     pub fn finish_turn(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        self.now = now;
+        self.set_time(now);
         self.publish_presence();
         self.append_staged();
         let idle = self.staged.is_empty() && self.committing.is_none();
@@ -266,6 +272,11 @@ impl Hub {
     /// How many sessions are in.
     pub fn present(&self) -> usize {
         self.sessions.len()
+    }
+
+    fn set_time(&mut self, now: Moment) {
+        let wall = now.wall.max(self.now.wall);
+        self.now = Moment { wall, ..now };
     }
 
     fn request(&mut self, connection: ConnectionId, request: Request) {
@@ -337,6 +348,13 @@ impl Hub {
     }
 
     fn close(&mut self, connection: ConnectionId, last: ServerFrame, drain: bool) {
+        if self
+            .sessions
+            .get(&connection)
+            .is_some_and(|session| session.gone)
+        {
+            return;
+        }
         self.closing.insert(connection);
         let last = Some(Box::new(last));
         self.order(connection, Order::Close { last, drain });

@@ -42,15 +42,6 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         (Numbering::Client, Some(id)) => id,
         _ => session.next_id(),
     };
-    if hub.stopping() {
-        let refusal = ErrorFrame {
-            id: Some(id),
-            retry_after_ms: Some(STOPPING_RETRY_MS),
-            ..error(ErrorCode::ShuttingDown, "The server is stopping")
-        };
-        hub.hold(connection, id);
-        return hub.answer(connection, ServerFrame::Error(refusal));
-    }
     let body = match submission.body {
         Ok(body) => body,
         Err(wrong) => {
@@ -62,7 +53,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         let error = error(ErrorCode::NoSuchRoom, "There is no such room");
         return refuse_for_good(hub, connection, id, error);
     };
-    let Some(settled) = own_device(hub, connection, id) else {
+    let Some(settled) = settled(hub, connection, id) else {
         return;
     };
     let user = hub.sessions.get(&connection).map(|session| session.user);
@@ -93,7 +84,7 @@ pub(super) fn refuse_for_good(
     id: MessageId,
     error: ErrorFrame,
 ) {
-    let Some(settled) = own_device(hub, connection, id) else {
+    let Some(settled) = settled(hub, connection, id) else {
         return;
     };
     let operation = Operation::Spend {
@@ -109,15 +100,23 @@ pub(super) fn refuse_for_good(
 }
 
 /// Up to which counter the client's device is settled, as far as is known here; answers and gives
-/// nothing if the id is another device's.
-pub(super) fn own_device(hub: &mut Hub, connection: ConnectionId, id: MessageId) -> Option<u64> {
+/// nothing if an id can't be settled now: it is another device's, or the server is stopping.
+pub(super) fn settled(hub: &mut Hub, connection: ConnectionId, id: MessageId) -> Option<u64> {
     let session = hub.sessions.get(&connection)?;
-    if session.device == id.device {
+    let refusal = if session.device != id.device {
+        error(ErrorCode::BadId, "This id belongs to another device")
+    } else if hub.stopping() {
+        hub.hold(connection, id);
+        ErrorFrame {
+            retry_after_ms: Some(STOPPING_RETRY_MS),
+            ..error(ErrorCode::ShuttingDown, "The server is stopping")
+        }
+    } else {
         return Some(session.settled());
-    }
+    };
     let refusal = ErrorFrame {
         id: Some(id),
-        ..error(ErrorCode::BadId, "This id belongs to another device")
+        ..refusal
     };
     hub.answer(connection, ServerFrame::Error(refusal));
     None

@@ -1,7 +1,7 @@
 //! `withdraw`: a message whose outcome its sender does not know is taken back; its counter is
 //! used up, so that the messages behind it can come.
 
-use super::message::own_device;
+use super::message::settled;
 use crate::{
     protocol::{
         MessageId, ServerFrame,
@@ -28,7 +28,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, id: MessageId) {
         };
         return hub.answer(connection, ServerFrame::Error(refusal));
     }
-    let Some(settled) = own_device(hub, connection, id) else {
+    let Some(settled) = settled(hub, connection, id) else {
         return;
     };
     let operation = Operation::Spend {

@@ -17,6 +17,8 @@ use crate::{
     text::{Body, BodyError},
 };
 
+mod ending;
+
 fn nickname(name: &str) -> Nickname {
     Nickname::parse(name).unwrap()
 }
@@ -562,6 +564,16 @@ fn requests_wait_while_too_much_is_staged() {
     world.hold_commits = false;
     world.commit();
     assert_eq!(world.store_head(), requests as u64);
+}
+
+#[test]
+fn what_is_told_never_goes_back_in_time() {
+    let mut world = World::new();
+    world.join("alice");
+    world.now.wall -= Duration::from_hours(1);
+    world.join("bob");
+    let since = |name: &str| world.hub.users[&token(name).user()].member.since;
+    assert!(since("bob") >= since("alice"));
 }
 
 #[test]
