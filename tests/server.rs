@@ -3,6 +3,8 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -544,7 +546,11 @@ struct Running(Child, SocketAddr);
 
 impl Running {
     fn start(arguments: &[&str]) -> Self {
-        let mut child = program(arguments).spawn().unwrap();
+        Self::spawn(&mut program(arguments))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
@@ -575,6 +581,14 @@ impl Running {
         }
         let code = self.0.wait().unwrap().code();
         (code, log.expect("it ends in time"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Nothing to do where it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -662,6 +676,56 @@ fn texts_are_logged_only_when_asked_for_and_quiet_is_quiet() {
         let one_line = |line: &str| line.contains("said") == line.contains("aloud");
         assert!(log.lines().all(one_line), "{log}");
     }
+}
+
+/// The program, with this for its stderr.
+#[cfg(unix)]
+fn with_stderr(stderr: UnixStream) -> Running {
+    let mut command = program(&["--bind", "127.0.0.1", "0"]);
+    Running::spawn(command.stderr(std::os::fd::OwnedFd::from(stderr)))
+}
+
+/// It serves, and stops as it should, whatever became of its stderr.
+#[cfg(unix)]
+fn serves_and_stops(mut server: Running) {
+    let mut bob = Client::connect(server.1);
+    bob.send(&join("bob"));
+    bob.send(&message("bob", 1, "hi"));
+    assert_eq!(bob.next("message")["seq"], 1);
+    let mut alice = Client::connect(server.1);
+    alice.send(&join("alice"));
+    assert_eq!(bob.next("joined")["nickname"], "alice");
+    server.signal("-TERM");
+    assert_eq!(bob.next("bye")["reason"], "shutdown");
+    assert_eq!(alice.next("bye")["reason"], "shutdown");
+    drop((alice, bob));
+    let since = Instant::now();
+    while since.elapsed() < PATIENCE {
+        if let Some(status) = server.0.try_wait().unwrap() {
+            assert_eq!(status.code(), Some(0));
+            return;
+        }
+        thread::yield_now();
+    }
+    panic!("it did not end");
+}
+
+#[cfg(unix)]
+#[test]
+fn it_serves_and_stops_though_nobody_holds_the_other_end_of_its_log() {
+    let (reader, writer) = UnixStream::pair().unwrap();
+    drop(reader);
+    serves_and_stops(with_stderr(writer));
+}
+
+#[cfg(unix)]
+#[test]
+fn it_serves_and_stops_though_its_log_takes_no_more() {
+    let (_reader, mut writer) = UnixStream::pair().unwrap();
+    writer.set_nonblocking(true).unwrap();
+    while writer.write(b"x").is_ok() {}
+    writer.set_nonblocking(false).unwrap();
+    serves_and_stops(with_stderr(writer));
 }
 
 #[cfg(unix)]

@@ -14,7 +14,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::Duration,
@@ -33,10 +33,19 @@ use crate::{protocol::frame::Departure, protocol::wire::DEPARTURES, text::Line};
 /// Records that may wait to be written.
 const RECORDS_MAX: usize = 8 * 1024;
 
-/// Where the hub's records go. Cheap to clone.
+/// One line of the log.
+#[derive(Debug)]
+enum Entry {
+    Record(Record),
+    /// In words already: of the program itself, not of what clients do.
+    Said(Level, String),
+}
+
+/// Where the hub's records go, and all that is said while the server runs: the thread that says
+/// it never waits for stderr. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    records: Option<SyncSender<Record>>,
+    records: Option<SyncSender<Entry>>,
     left_out: Arc<AtomicU64>,
 }
 
@@ -68,10 +77,22 @@ impl Recorder {
         Ok((recorder, Written(ended)))
     }
 
-    /// Never waits.
     pub(super) fn record(&self, record: Record) {
+        self.write(Entry::Record(record));
+    }
+
+    pub(super) fn info(&self, words: String) {
+        self.write(Entry::Said(Level::INFO, words));
+    }
+
+    pub(super) fn warn(&self, words: String) {
+        self.write(Entry::Said(Level::WARN, words));
+    }
+
+    /// Never waits.
+    fn write(&self, entry: Entry) {
         if let Some(records) = &self.records
-            && let Err(TrySendError::Full(_)) = records.try_send(record)
+            && let Err(TrySendError::Full(_)) = records.try_send(entry)
         {
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
@@ -84,20 +105,24 @@ pub struct Written(Receiver<()>);
 
 impl Written {
     /// Waits until everything is written, but not for ever: somebody may have paused whatever it
-    /// is written to.
-    pub fn wait(&self, at_most: Duration) {
+    /// is written to. False when it took too long: then nothing more should be written there.
+    pub fn wait(&self, at_most: Duration) -> bool {
         // The other end only ever goes away.
-        let _ = self.0.recv_timeout(at_most);
+        self.0.recv_timeout(at_most) == Err(RecvTimeoutError::Disconnected)
     }
 }
 
-fn write_all(waiting: &Receiver<Record>, left_out: &AtomicU64) {
-    for record in waiting {
-        match record {
-            Record::Refused { .. } | Record::StoreRefused { .. } | Record::StoreFailed => {
-                warn!("{}", Words(&record));
-            }
-            _ => info!("{}", Words(&record)),
+fn write_all(waiting: &Receiver<Entry>, left_out: &AtomicU64) {
+    for entry in waiting {
+        match entry {
+            Entry::Record(
+                record @ (Record::Refused { .. }
+                | Record::StoreRefused { .. }
+                | Record::StoreFailed),
+            ) => warn!("{}", Words(&record)),
+            Entry::Record(record) => info!("{}", Words(&record)),
+            Entry::Said(Level::WARN, words) => warn!("{words}"),
+            Entry::Said(_, words) => info!("{words}"),
         }
         let missing = left_out.swap(0, Ordering::Relaxed);
         if missing > 0 {
@@ -229,6 +254,8 @@ pub(super) fn show(args: &Args) {
         (0, 1) => Level::DEBUG.into(),
         (0, 2..) => Level::TRACE.into(),
     };
+    // `RUST_LOG` is not heeded: what is logged is for the operator to say, not for whatever the
+    // environment happens to hold.
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let _ = tracing_subscriber::fmt()
         .with_max_level(level)
@@ -236,5 +263,7 @@ pub(super) fn show(args: &Args) {
         .with_ansi(colours)
         .with_target(false)
         .with_timer(LocalTime)
+        // Where stderr is gone, telling so on stderr would end the thread that tries.
+        .log_internal_errors(false)
         .try_init();
 }

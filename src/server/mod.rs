@@ -11,6 +11,7 @@
 use std::{
     ffi::OsString,
     io::{self, IsTerminal, Write},
+    net::SocketAddr,
     process::ExitCode,
     time::Duration,
 };
@@ -28,9 +29,12 @@ pub use config::Config;
 pub use net::{BindError, Bound, RunError, bind};
 
 use config::Args;
+use log::Recorder;
 
 /// The operator asked for what can't be: the arguments or the address.
 const EXIT_USAGE: u8 = 2;
+/// What shells report of a program that Ctrl-C ended.
+const EXIT_INTERRUPTED: i32 = 130;
 /// How long the last lines of the log may take.
 const LOG_WITHIN: Duration = Duration::from_millis(150);
 
@@ -53,12 +57,12 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     };
     log::show(&args);
     raise_descriptor_limit(args.max_clients);
-    let (recorder, written) = match log::Recorder::start() {
+    let (recorder, written) = match Recorder::start() {
         Ok(started) => started,
         Err(error) => return fail(&RunError::from(error), ExitCode::FAILURE),
     };
     let config = Config {
-        recorder,
+        recorder: recorder.clone(),
         ..Config::from(&args)
     };
     let bound = match bind(config) {
@@ -66,29 +70,43 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         Err(error) => return fail(&error, EXIT_USAGE.into()),
     };
     let address = bound.local_addr();
-    let port = address.port();
-    info!(
-        "listening on {address}; join with: chat-tui HOST {port} NICKNAME CLIENTID; stop: Ctrl-C"
-    );
-    if args.quiet > 0 || !io::stdout().is_terminal() {
-        // Whoever started us may not care to read it.
-        let _ = writeln!(io::stdout(), "listening on {address}");
-        let _ = io::stdout().flush();
-    }
-    let outcome = bound.run(told_to_stop());
-    written.wait(LOG_WITHIN);
+    let quiet = args.quiet > 0;
+    let outcome = bound.run(async move {
+        let signals = Signals::new();
+        announce(address, quiet, &recorder);
+        told_to_stop(signals, recorder).await;
+    });
+    // A stderr that takes no more must not keep the process from ending.
+    let can_say = written.wait(LOG_WITHIN);
     match outcome {
         Ok(()) => {
-            info!("stopped");
+            if can_say {
+                info!("stopped");
+            }
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error, ExitCode::FAILURE),
+        Err(error) if can_say => fail(&error, ExitCode::FAILURE),
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
 fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
     let _ = writeln!(io::stderr(), "chat-server: {error}");
     code
+}
+
+/// Says where the server listens. What is said holds from then on: that clients can connect, and
+/// that a signal stops it in good order.
+fn announce(address: SocketAddr, quiet: bool, recorder: &Recorder) {
+    let port = address.port();
+    recorder.info(format!(
+        "listening on {address}; join with: chat-tui HOST {port} NICKNAME CLIENTID; stop: Ctrl-C"
+    ));
+    if quiet || !io::stdout().is_terminal() {
+        // Whoever started us may not care to read it.
+        let _ = writeln!(io::stdout(), "listening on {address}");
+        let _ = io::stdout().flush();
+    }
 }
 
 /// Every connection takes a descriptor, and systems allow a process few unless it asks for more.
@@ -104,16 +122,16 @@ fn raise_descriptor_limit(clients_max: u32) {
 }
 
 /// Ready at Ctrl-C or SIGTERM. A second one ends the process at once.
-async fn told_to_stop() {
-    let Ok(mut signals) = Signals::new() else {
+async fn told_to_stop(signals: io::Result<Signals>, recorder: Recorder) {
+    let Ok(mut signals) = signals else {
         // Then it ends as a process without handlers ends.
         return std::future::pending().await;
     };
     signals.next().await;
-    info!("stopping: telling everyone");
+    recorder.info("stopping: telling everyone".to_owned());
     tokio::spawn(async move {
         signals.next().await;
-        std::process::exit(130);
+        std::process::exit(EXIT_INTERRUPTED);
     });
 }
 

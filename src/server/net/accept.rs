@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    mem::replace,
     net::SocketAddr,
     sync::{
         Arc,
@@ -21,7 +22,7 @@ use crate::{
         frame::{ErrorCode, ErrorFrame},
         wire::encode_server,
     },
-    server::engine::ConnectionId,
+    server::{engine::ConnectionId, log::Recorder},
     text::Line,
 };
 
@@ -62,6 +63,7 @@ pub(super) async fn run(
     listener: TcpListener,
     workers: Vec<mpsc::Sender<Accepted>>,
     clients_max: usize,
+    recorder: Recorder,
 ) {
     let open: Vec<_> = workers
         .iter()
@@ -69,14 +71,21 @@ pub(super) async fn run(
         .collect();
     let count = |open: &Arc<AtomicUsize>| open.load(Ordering::Relaxed);
     let mut number = 0;
+    let mut failing = false;
     loop {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
+            Err(error) if is_of_the_connection(&error) => continue,
             Err(error) => {
-                pause_after(&error).await;
+                // Said once, not five times a second.
+                if !replace(&mut failing, true) {
+                    recorder.warn(format!("can't take new connections for now: {error}"));
+                }
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
+        failing = false;
         if open.iter().map(count).sum::<usize>() >= clients_max.saturating_add(SPARE_CONNECTIONS) {
             turn_away(&stream);
             continue;
@@ -105,20 +114,16 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// The loop goes on whatever happens. Where the system is out of something (descriptors, memory),
-/// trying again at once would only burn time.
-async fn pause_after(error: &io::Error) {
-    let of_the_connection = matches!(
+/// Whether only this one connection failed. Otherwise the system is out of something (descriptors,
+/// memory), and trying again at once would only burn time.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
-    );
-    if !of_the_connection {
-        tracing::warn!("can't accept connections at the moment: {error}");
-        tokio::time::sleep(PAUSE).await;
-    }
+    )
 }
 
 /// So many connections are open that this one is not even asked what it wants.

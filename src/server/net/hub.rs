@@ -120,7 +120,12 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let (events, requests) = mpsc::channel(EVENTS_MAX);
     let fleet = Fleet::start(&config, clock, &extents, &events, &pages)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let accepting = tokio::spawn(accept::run(listener, fleet.accepting, config.clients_max));
+    let accepting = tokio::spawn(accept::run(
+        listener,
+        fleet.accepting,
+        config.clients_max,
+        config.recorder.clone(),
+    ));
     let settings = Settings {
         clients_max: config.clients_max,
         rooms: config.rooms,
