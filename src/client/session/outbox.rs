@@ -97,6 +97,8 @@ pub(super) struct Outbox {
     next_local: u64,
     /// `entries[..sent]` were written on this connection and are not answered yet.
     sent: usize,
+    /// The highest counter that was written on this connection, or that the server has settled.
+    reached: u64,
     /// How many may be so at once.
     window: usize,
     /// A refusal that may pass: nothing is sent before then.
@@ -122,6 +124,7 @@ impl Outbox {
             next_counter: 1,
             next_local: 1,
             sent: 0,
+            reached: 0,
             window: 1,
             held_until: None,
             held: None,
@@ -219,6 +222,7 @@ impl Outbox {
             )));
         }
         self.close();
+        self.reached = highest;
         let window = usize::try_from(window).unwrap_or(usize::MAX);
         self.window = window.clamp(1, UNANSWERED_MESSAGES_MAX);
         for entry in &mut self.entries {
@@ -264,10 +268,17 @@ impl Outbox {
         }
         let device = self.device;
         let entry = self.entries.get_mut(self.sent)?;
+        if entry.counter > self.reached + 1 {
+            // What stood there was settled before the one in front of it, by a server that may
+            // have forgotten both since: its place has to be used up again.
+            self.reached += 1;
+            return Some(ToSend::Withdraw(self.id(self.reached)));
+        }
         if self.held.is_some_and(|held| entry.counter > held) {
             return None;
         }
         self.sent += 1;
+        self.reached = self.reached.max(entry.counter);
         entry.reach = Reach::Wire;
         let id = MessageId {
             device,
@@ -286,13 +297,15 @@ impl Outbox {
 
     /// The server wants a message again later: it and all after it wait, in order.
     pub(super) fn hold(&mut self, now: Duration, id: MessageId, wait: Duration) {
-        let Some(at) = self.find(id) else { return };
-        if at >= self.sent {
+        if id.device != self.device || id.counter > self.reached {
             // An answer to what is to be sent again anyway.
             return;
         }
-        self.sent = at;
-        self.held = Some(id.counter);
+        let known = self.find(id).is_some();
+        let at = |entry: &Entry| entry.counter < id.counter;
+        self.sent = self.sent.min(self.entries.partition_point(at));
+        self.reached = id.counter.saturating_sub(1);
+        self.held = known.then_some(id.counter);
         // Those behind it are withdrawn in their turn: until then, their place does not exist.
         self.withdrawals.retain(|counter| *counter < id.counter);
         self.held_until = Some(now + wait.clamp(HOLD_MIN, HOLD_MAX));

@@ -287,3 +287,23 @@ fn the_outbox_is_bounded_in_bytes_too() {
         }]
     ));
 }
+
+#[test]
+fn a_place_settled_before_the_one_in_front_of_it_is_used_up_again() {
+    let mut run = Run::online();
+    for text in ["a", "bad", "c"] {
+        run.send(text);
+    }
+    // The refusal comes at once, the echo of the first never; then the server loses its log.
+    run.say(refusal(2, ErrorCode::BadText, None));
+    run.lose();
+    let join = run.enter(welcome());
+    assert_eq!(join.next, Some(1));
+    run.wrote(&["1 a", "withdraw 2", "3 c"]);
+    // It may have to come again like any other.
+    run.say(echo(1, 1, "a"));
+    run.say(refusal(2, ErrorCode::NotDurable, Some(1000)));
+    run.say(refusal(3, ErrorCode::HeldBack, Some(1000)));
+    run.time();
+    run.wrote(&["withdraw 2", "3 c"]);
+}
