@@ -361,8 +361,15 @@ impl Room {
         let (nickname, time) = (member.nickname.clone(), member.since);
         let known = self.members.iter().any(|other| other.user == member.user);
         let ourselves = Some(member.user) == context.user;
+        // The list that we were given on coming in may be a moment old: who came before us is no
+        // news, though he comes to be known after.
+        let own = self
+            .members
+            .iter()
+            .find(|other| Some(other.user) == context.user);
+        let before_us = own.is_none_or(|own| member.since < own.since);
         self.upsert(member);
-        if !known && !ourselves {
+        if !known && !ourselves && !before_us {
             self.timeline
                 .push_change(Change::Joined(nickname), time, context.zone);
         }

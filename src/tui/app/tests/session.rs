@@ -191,6 +191,31 @@ fn comings_and_goings_are_folded() {
 }
 
 #[test]
+fn who_came_before_us_has_not_just_come() {
+    let since = |name: &str, seconds| Member {
+        since: Timestamp::from_second(seconds).unwrap(),
+        ..member(name)
+    };
+    let mut desk = Desk::online();
+    desk.heard(Event::Members {
+        room: RoomName::lobby(),
+        members: vec![member("bob")],
+    });
+    for member in [since("bert", 1), since("carol", 3), since("erin", 2)] {
+        desk.heard(Event::Joined {
+            room: RoomName::lobby(),
+            member,
+        });
+    }
+    assert_eq!(desk.entries(), Vec::<String>::new());
+    desk.heard(Event::Joined {
+        room: RoomName::lobby(),
+        member: since("dave", 4),
+    });
+    assert_eq!(desk.entries(), ["dave joined"]);
+}
+
+#[test]
 fn somebody_who_tries_names_is_told_of_once() {
     let mut desk = Desk::online();
     for (who, was, now) in [
