@@ -89,7 +89,8 @@ pub(super) struct Session {
     /// The highest counter of the device that is known to be settled; where the server numbers
     /// the messages, the highest that was given to one.
     pub(super) counter: u64,
-    /// Who gives this session's messages their ids; `None` until the first one.
+    /// Who gives this session's messages their ids: told by the join, where it names the counter
+    /// that comes next, and otherwise by the first message.
     numbering: Option<Numbering>,
     /// The lowest counter that was refused for the time being and has not come again.
     pub(super) held: Option<u64>,
@@ -115,7 +116,11 @@ impl Session {
     pub(super) fn new(entry: &Entry, counter: u64) -> Self {
         let basic = entry.join.protocol.is_none();
         Self {
-            numbering: basic.then_some(Numbering::Server),
+            numbering: match entry.join.next {
+                _ if basic => Some(Numbering::Server),
+                Some(_) => Some(Numbering::Client),
+                None => None,
+            },
             user: entry.token.user(),
             device: entry.token.device(&entry.join.client_id),
             client_id: entry.join.client_id.clone(),

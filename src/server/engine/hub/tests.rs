@@ -270,6 +270,14 @@ fn messages_without_ids_are_numbered_by_the_server() {
         ["4 carol: v"]
     );
     assert_eq!(world.say("carol", &plain("u")), ["error bad_id"]);
+    // Whoever says at the join where its count stands will send ids: what has none is a mistake,
+    // or the part of a text that will come whole.
+    let counting = Join {
+        next: Some(1),
+        ..join("dave")
+    };
+    world.join_as("dave", counting);
+    assert_eq!(world.say("dave", &plain("t")), ["error bad_id"]);
 }
 
 #[test]
