@@ -284,7 +284,7 @@ fn no_server_is_an_exit_status_of_its_own() {
 fn wrong_arguments_get_an_example() {
     let ended = run(0, "bot", &[], b"");
     assert_eq!(ended.status, 2);
-    assert!(ended.errors.contains("1..=65535"), "{}", ended.errors);
+    assert!(ended.errors.contains("from 1 to 65535"), "{}", ended.errors);
     let example = "Example: chat-tui localhost 10500 carol 3";
     assert!(ended.errors.contains(example), "{}", ended.errors);
 }
