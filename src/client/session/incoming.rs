@@ -225,7 +225,12 @@ impl Session {
             // Somebody meant it: to come back by ourselves would be to fight him.
             Departure::Replaced => self.stop(now, Line::inert(words::bye(bye.reason)), false),
             Departure::Disconnect => self.stop(now, why, false),
-            _ => {
+            reason => {
+                if reason == Departure::Shutdown {
+                    // Said where it stays: what the link says of the next attempt takes its place
+                    // a moment later.
+                    self.notice(why.as_str());
+                }
                 let wait = bye.retry_after_ms.map(|ms| ms.max(1));
                 self.drop_link(now, why, wait.map(Duration::from_millis));
             }

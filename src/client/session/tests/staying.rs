@@ -181,7 +181,7 @@ fn the_user_can_cut_a_wait_short() {
 fn a_server_that_goes_says_when_to_come_back() {
     let mut run = Run::online();
     run.say(bye(Departure::Shutdown, Some(4000)));
-    run.told(&["waiting: Bye"]);
+    run.told(&["notice: Bye", "waiting: Bye"]);
     let before = run.elapsed;
     run.wait_for_connect();
     let waited = run.since(before);
