@@ -30,6 +30,13 @@ impl Session {
     /// that is one object, and must be handed to the socket alone.
     pub fn poll_write(&mut self, now: Now, out: &mut Vec<u8>) {
         let before = out.len();
+        // The pause counts from when the last object is known to have left, not from when it was
+        // meant to: on a busy machine those can be far apart.
+        if let Phase::Live(live) = &mut self.phase
+            && std::mem::take(&mut live.object_out)
+        {
+            live.next_object = now.elapsed + BASIC_PAUSE;
+        }
         match &self.phase {
             Phase::Live(live) if live.join_due => self.write_join(now, out),
             Phase::Live(live) if live.mode == Mode::Online => self.write_frames(now, out),
@@ -40,6 +47,7 @@ impl Session {
             && let Phase::Live(live) = &mut self.phase
         {
             live.next_object = now.elapsed + BASIC_PAUSE;
+            live.object_out = true;
         }
         let Phase::Live(live) = &self.phase else {
             return;

@@ -71,6 +71,10 @@ pub(super) struct Leaving {
 
 /// A connection.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, no states of one machine"
+)]
 pub(super) struct Live {
     pub(super) decoder: Decoder,
     pub(super) mode: Mode,
@@ -97,6 +101,8 @@ pub(super) struct Live {
     pub(super) parts_of: Option<MessageId>,
     /// When the next object may be written to a basic server.
     pub(super) next_object: Duration,
+    /// Whether something was handed out and is not known to be written yet.
+    pub(super) object_out: bool,
     /// When to ask again for something to write: set where there was something that had to wait.
     pub(super) write_at: Option<Duration>,
     pub(super) leaving: Option<Leaving>,
@@ -123,6 +129,7 @@ impl Live {
             parts: VecDeque::new(),
             parts_of: None,
             next_object: now,
+            object_out: false,
             write_at: None,
             leaving: None,
             told_of_hold: false,

@@ -138,7 +138,8 @@ impl Connection {
             };
             match written {
                 Ok(0) => return Flushed::Broken,
-                Ok(count) => endpoint.wrote(now, &views, count),
+                // Read anew: a basic client's pause counts from when the object has left.
+                Ok(count) => endpoint.wrote(worker.clock.now(), &views, count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.blocked.set(true);
                     endpoint.drop_page();

@@ -24,8 +24,10 @@ fn shown(object: &[u8]) -> String {
     }
 }
 
-fn pause(world: &mut World, ms: u64) -> Vec<String> {
-    world.now.mono += Duration::from_millis(ms);
+const MS: Duration = Duration::from_millis(1);
+
+fn pause(world: &mut World, time: Duration) -> Vec<String> {
+    world.now.mono += time;
     world.run();
     let raw = std::mem::take(&mut world.client("bob").raw);
     raw.iter().map(|object| shown(object)).collect()
@@ -37,7 +39,7 @@ fn basic() -> World {
     world.connect("bob");
     world.send("bob", JOIN);
     assert_eq!(
-        pause(&mut world, 10),
+        pause(&mut world, BASIC_PAUSE),
         [""; 0],
         "a good join is not answered"
     );
@@ -53,10 +55,10 @@ fn a_basic_client_talks_and_never_hears_itself() {
     world.send("bob", text);
     assert_eq!(world.hears("alice"), ["1 bob: hi", "2 bob: hi"]);
     world.say("alice", &message("alice", 1, "hello"));
-    assert_eq!(pause(&mut world, 10), ["alice: hello"]);
+    assert_eq!(pause(&mut world, BASIC_PAUSE), ["alice: hello"]);
     let bye = br#"{"type": "disconnect", "nickname": "bob", "clientID": "4"}"#;
     assert_eq!(world.send("bob", bye).last().unwrap(), "closed");
-    assert_eq!(pause(&mut world, 10), [""; 0]);
+    assert_eq!(pause(&mut world, BASIC_PAUSE), [""; 0]);
     assert_eq!(world.hears("alice"), ["bob left Disconnect"]);
 }
 
@@ -66,10 +68,10 @@ fn it_gets_one_object_at_a_time() {
     for counter in 1..=3 {
         world.say("alice", &message("alice", counter, &counter.to_string()));
     }
-    assert_eq!(pause(&mut world, 0), ["alice: 1"]);
-    assert_eq!(pause(&mut world, 9), [""; 0]);
-    assert_eq!(pause(&mut world, 1), ["alice: 2"]);
-    assert_eq!(pause(&mut world, 100), ["alice: 3"]);
+    assert_eq!(pause(&mut world, Duration::ZERO), ["alice: 1"]);
+    assert_eq!(pause(&mut world, BASIC_PAUSE.saturating_sub(MS)), [""; 0]);
+    assert_eq!(pause(&mut world, 1 * MS), ["alice: 2"]);
+    assert_eq!(pause(&mut world, 100 * MS), ["alice: 3"]);
 }
 
 #[test]
@@ -79,7 +81,7 @@ fn a_long_text_comes_in_parts() {
     world.say("alice", &message("alice", 1, &text));
     let mut got = String::new();
     for _ in 0..10 {
-        for part in pause(&mut world, 10) {
+        for part in pause(&mut world, BASIC_PAUSE) {
             got += part.strip_prefix("alice: ").unwrap();
         }
     }
@@ -90,17 +92,23 @@ fn a_long_text_comes_in_parts() {
 fn comings_and_goings_are_told_in_the_servers_name() {
     let mut world = basic();
     world.join("carol");
-    assert_eq!(pause(&mut world, 10), ["server: carol joined"]);
+    assert_eq!(pause(&mut world, BASIC_PAUSE), ["server: carol joined"]);
     let nick = ClientFrame::Nick {
         nickname: "cc".parse().unwrap(),
         reference: None,
     };
     world.say("carol", &nick);
-    assert_eq!(pause(&mut world, 10), ["server: carol is now cc"]);
+    assert_eq!(pause(&mut world, BASIC_PAUSE), ["server: carol is now cc"]);
     world.cut("carol");
-    assert_eq!(pause(&mut world, 10), ["server: cc left: connection lost"]);
+    assert_eq!(
+        pause(&mut world, BASIC_PAUSE),
+        ["server: cc left: connection lost"]
+    );
     world.stop();
-    assert_eq!(pause(&mut world, 10), ["server: The server is stopping"]);
+    assert_eq!(
+        pause(&mut world, BASIC_PAUSE),
+        ["server: The server is stopping"]
+    );
     assert!(world.client("bob").closed);
 }
 
@@ -110,13 +118,13 @@ fn one_line_says_how_many_were_left_out() {
         let mut world = basic();
         // Nothing is begun while it still pauses.
         world.join("carol");
-        pause(&mut world, 0);
+        pause(&mut world, Duration::ZERO);
         for counter in 1..=count {
             world.say("alice", &message("alice", counter, &counter.to_string()));
         }
         let mut got = Vec::new();
         for _ in 0..2 * BEHIND_MAX {
-            got.extend(pause(&mut world, 10));
+            got.extend(pause(&mut world, BASIC_PAUSE));
         }
         assert_eq!(got[..2], *expected, "{count} behind");
         assert_eq!(got.last().unwrap(), &format!("alice: {count}"));
@@ -135,6 +143,9 @@ fn a_refused_nickname_is_said_in_the_one_way_that_it_understands() {
     world.join("Bob");
     world.connect("bob");
     world.send("bob", JOIN);
-    assert_eq!(pause(&mut world, 10), ["error Nickname already in use"]);
+    assert_eq!(
+        pause(&mut world, BASIC_PAUSE),
+        ["error Nickname already in use"]
+    );
     assert!(world.client("bob").closed);
 }
