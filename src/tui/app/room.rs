@@ -207,6 +207,12 @@ impl Room {
             self.mark_gap(seq, context.zone);
             self.last_seq = Some(seq);
         }
+        if received
+            .local
+            .is_some_and(|local| self.timeline.confirm(local))
+        {
+            return;
+        }
         let mention = (!own).then_some(context.nickname);
         let marks = marks::find(received.body.as_str(), mention);
         self.timeline.push(
@@ -282,6 +288,15 @@ impl Room {
         context: Context<'_>,
     ) {
         let state = match delivery {
+            // Written to a server that was taken for a basic one and now turns out to confirm: it
+            // stands in its place already.
+            Delivery::Pending if self.timeline.is_unconfirmed(local) => return,
+            Delivery::Sent { seq: Some(seq) }
+                if self.last_seq.is_some_and(|last| seq <= last)
+                    && self.timeline.confirm(local) =>
+            {
+                return;
+            }
             Delivery::Pending => OutgoingState::Pending,
             Delivery::Failed { why } => OutgoingState::Failed(why),
             Delivery::Withdrawn => {
@@ -304,7 +319,7 @@ impl Room {
                 return self.settle(local, Own::Sent, now, context);
             }
             Delivery::Unconfirmed => {
-                return self.settle(local, Own::Unconfirmed, now, context);
+                return self.settle(local, Own::Unconfirmed(local), now, context);
             }
         };
         if let Some(outgoing) = self.find(local) {

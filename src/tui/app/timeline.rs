@@ -6,6 +6,7 @@ use std::{cell::Cell, collections::VecDeque, ops::Range};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
+    client::event::LocalId,
     protocol::{Nickname, UserId},
     text::Body,
 };
@@ -80,8 +81,8 @@ pub struct Message {
 pub enum Own {
     /// It is in the log.
     Sent,
-    /// It was written to a server that never confirms.
-    Unconfirmed,
+    /// It was written to a server that never confirms; or that was only slow to say that it does.
+    Unconfirmed(LocalId),
 }
 
 /// A part of a text that stands out.
@@ -227,6 +228,22 @@ impl Timeline {
         rows
     }
 
+    /// Whether a message of ours stands here that no server has confirmed.
+    pub fn is_unconfirmed(&self, local: LocalId) -> bool {
+        self.iter().any(|entry| unconfirmed(entry, local))
+    }
+
+    /// A message of ours that stands here unconfirmed is in the log; false if there is none.
+    pub fn confirm(&mut self, local: LocalId) -> bool {
+        let mut slots = self.slots.iter_mut().rev();
+        let slot = slots.find(|slot| unconfirmed(&slot.entry, local));
+        if let Some(Entry::Message(message)) = slot.map(|slot| &mut slot.entry) {
+            message.own = Some(Own::Sent);
+            return true;
+        }
+        false
+    }
+
     /// Adds an entry at the end, after a line for its day if it is the first of one.
     pub fn push(&mut self, entry: Entry, zone: &TimeZone) {
         if let Some(time) = entry.time() {
@@ -317,6 +334,10 @@ fn fold(changes: &mut Vec<Change>, change: Change) {
         (Change::Visited(_), Change::Joined(_)) | (Change::Returned(_), Change::Left(..)) => change,
         _ => return changes.push(change),
     };
+}
+
+fn unconfirmed(entry: &Entry, local: LocalId) -> bool {
+    matches!(entry, Entry::Message(message) if message.own == Some(Own::Unconfirmed(local)))
 }
 
 /// "alice and bob joined · carol left (connection lost)".

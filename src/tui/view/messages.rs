@@ -186,7 +186,7 @@ impl Pane<'_> {
         let rows = above + self.text(buffer, y + above, &text);
         match message.own {
             Some(Own::Sent) => self.state(buffer, y + rows - 1, "✓", palette.quiet),
-            Some(Own::Unconfirmed) => self.state(buffer, y + rows - 1, "~", palette.quiet),
+            Some(Own::Unconfirmed(_)) => self.state(buffer, y + rows - 1, "~", palette.quiet),
             None => {}
         }
         rows

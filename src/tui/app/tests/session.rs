@@ -79,7 +79,20 @@ fn a_message_of_ours_is_shown_from_typing_to_its_echo() {
     assert!(desk.model.room().outbox.is_empty());
     desk.outbox(3, "three", Delivery::Pending);
     desk.outbox(3, "three", Delivery::Unconfirmed);
-    assert_eq!(desk.entries()[3..], ["three Unconfirmed"]);
+    assert_eq!(desk.entries()[3..], ["three Unconfirmed(LocalId(3))"]);
+}
+
+#[test]
+fn a_message_written_to_a_slow_server_is_shown_once() {
+    // The server was taken for a basic one; then its welcome came, and all is sent again.
+    let mut desk = Desk::online();
+    desk.outbox(1, "one", Delivery::Pending)
+        .outbox(1, "one", Delivery::Unconfirmed)
+        .outbox(1, "one", Delivery::Pending);
+    assert_eq!(desk.entries(), ["one Unconfirmed(LocalId(1))"]);
+    desk.outbox(1, "one", Delivery::Sent { seq: Some(1) })
+        .echo(1, "carol", "one", Some(1));
+    assert_eq!(desk.entries(), ["one Sent"]);
 }
 
 #[test]
