@@ -20,8 +20,9 @@ use crate::{
 
 /// Operations of one batch at most.
 const BATCH_OPERATIONS_MAX: usize = 4_096;
-/// Text of one batch at most, one message more.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Text of one batch at most, one message more: a quarter of what a view holds of a room, so that
+/// whoever keeps up finds a commit there and need not ask the store.
+const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// When to send again what could not be stored.
 const NOT_DURABLE_RETRY_MS: u64 = 1_000;
 /// When to send again what was held back.
