@@ -62,6 +62,12 @@ impl Drop for Server {
     }
 }
 
+/// The shell's own `kill`: not every machine has the program.
+fn kill(signal: &str, pid: &str) -> ExitStatus {
+    let kill = format!("kill {signal} {pid}");
+    Command::new("sh").args(["-c", &kill]).status().unwrap()
+}
+
 /// A client that runs; gone with the value.
 struct Client {
     child: Child,
@@ -404,7 +410,7 @@ fn host(port: u16, state: &std::path::Path) -> Client {
 /// As Ctrl-C in a terminal.
 fn interrupt(client: &Client) {
     let pid = client.child.id().to_string();
-    let done = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    let done = kill("-INT", &pid);
     assert!(done.success());
 }
 
@@ -441,7 +447,7 @@ fn a_host_who_leaves_others_leaves_them_the_server() {
     late.status_with("Connected");
     guest.type_line("we go on");
     assert_eq!(said(&late.line()), "guest: we go on");
-    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    assert!(kill("-TERM", &pid).success());
     late.status_with("trying again");
 }
 

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use crate::{
+    conversation::signal,
     process::{CHAT_SERVER, CHAT_TUI},
     terminal::Terminal,
 };
@@ -70,8 +71,7 @@ fn a_host_with_guests_is_asked_whether_the_server_goes_on() {
     bob.wait_for("carol left");
     bob.line("still here");
     bob.wait_for("✓");
-    let status = std::process::Command::new("kill").arg(&pid).status();
-    assert!(status.expect("there is a kill").success());
+    signal(pid.parse().expect("a process ID"), "TERM");
     bob.wait_for("stopp");
 }
 
