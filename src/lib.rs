@@ -5,6 +5,7 @@
 //! | module | what it owns | what it must not know |
 //! |---|---|---|
 //! | [`text`] | what a text from people may hold; its width; where it breaks | who sent it |
+//! | [`search`] | what a search asks for, and which texts it finds | where texts are kept |
 //! | [`protocol`] | names, frames, limits, the codec | sockets, rooms' state |
 //! | [`server`] | `engine` (pure: hub, log cursors, presence), `store`, `net` | the client's half |
 //! | [`client`] | `session` (pure: join, resume, outbox), `link` (socket, clock) | terminals, servers |
@@ -12,10 +13,10 @@
 //!
 //! # Invariants
 //!
-//! 1. `protocol`, `text`, `server::engine`, `client::session` and `tui::app` do no I/O and read
+//! 1. `protocol`, `text`, `search`, `server::engine`, `client::session` and `tui::app` do no I/O and read
 //!    no clock or randomness: inputs, `now` and ids come in; effects come out as data. Clippy
 //!    keeps this promise (`.clippy.toml`).
-//! 2. `server` and `client`/`tui` meet only in `protocol` and `text`: each builds without the
+//! 2. `server` and `client`/`tui` meet only in `protocol`, `search` and `text`: each builds without the
 //!    other.
 //! 3. `tui::view` is a function of the model and an area; only `tui::shell` names crossterm.
 //! 4. One task owns the hub; there are no locks around chat state. A message is acknowledged,
@@ -28,6 +29,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub mod protocol;
+pub mod search;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod text;

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use crate::{
     protocol::{
         MessageId, Nickname, RoomName, UserId,
-        frame::{Departure, Limits, Member, Reset},
+        frame::{Departure, Limits, Member, Part, Reset},
     },
+    search::Query,
     text::{Body, Line},
 };
 
@@ -34,6 +35,40 @@ pub enum Command {
     SendAgain(LocalId),
     /// Take another nickname: at once when online, with the next join otherwise.
     Nick(Nickname),
+    /// A page of a room's log is wanted; answered by [`Event::Page`].
+    Page {
+        /// The room.
+        room: RoomName,
+        /// Which part of it.
+        part: Part,
+    },
+    /// Messages are looked for; answered by [`Event::Found`].
+    Search {
+        /// Which search, chosen by whoever asks and echoed in the answer.
+        search: u64,
+        /// The room.
+        room: RoomName,
+        /// What for.
+        query: Query,
+        /// The highest number to be looked at; `None`: the log's end.
+        to: Option<u64>,
+    },
+    /// The user has read a room up to this number.
+    Read {
+        /// The room.
+        room: RoomName,
+        /// The number.
+        seq: u64,
+    },
+    /// The text being written in a room, to be kept for the next start; empty: none.
+    Draft {
+        /// The room.
+        room: RoomName,
+        /// The text.
+        text: String,
+    },
+    /// A text was sent: to be offered again by the input's history, in later runs too.
+    Typed(String),
     /// Do not wait for the next attempt to connect.
     RetryNow,
     /// Say goodbye and end.
@@ -62,6 +97,24 @@ pub enum Event {
         body: Body,
         /// The new state.
         delivery: Delivery,
+    },
+    /// A page of a room's log, asked for with [`Command::Page`].
+    Page {
+        /// The room.
+        room: RoomName,
+        /// What was asked for.
+        part: Part,
+        /// The page, or why there is none, in one plain sentence.
+        page: Result<Page, Line>,
+    },
+    /// What a search found, asked for with [`Command::Search`].
+    Found {
+        /// Which search.
+        search: u64,
+        /// The room.
+        room: RoomName,
+        /// What was found, or why nothing could be looked for, in one plain sentence.
+        found: Result<Found, Line>,
     },
     /// A room's whole member list, in place of what was known.
     Members {
@@ -192,6 +245,88 @@ pub struct Received {
     pub body: Body,
     /// Set when this is the echo of a message typed in this run.
     pub local: Option<LocalId>,
+}
+
+/// A gap-free part of a room's log: all messages with the numbers `from` to `to`, both included.
+/// Where there is nothing, `to` is one less than `from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The lowest number that can be had: history begins here. From the client's own store, the
+    /// last that the server said.
+    pub first: u64,
+    /// The highest number given, as far as is known.
+    pub head: u64,
+    /// The lowest number of the page.
+    pub from: u64,
+    /// The highest number of the page.
+    pub to: u64,
+    /// The messages, oldest first.
+    pub messages: Vec<Received>,
+    /// Whether this is from the client's own store, which may have gaps, because the server can't
+    /// be asked at the moment.
+    pub offline: bool,
+}
+
+/// What a search found among the messages with the numbers `from` to `to`, both included. It goes
+/// on with `to` one less than `from`, until that is below `first`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The lowest number that can be had.
+    pub first: u64,
+    /// The lowest number that was looked at.
+    pub from: u64,
+    /// The highest number that was looked at.
+    pub to: u64,
+    /// The messages, newest first.
+    pub messages: Vec<Received>,
+    /// Set when the server's index is behind: the number that it reaches to.
+    pub indexed: Option<u64>,
+    /// Whether only the client's own store was searched, because the server can't be asked at the
+    /// moment.
+    pub offline: bool,
+}
+
+/// What the client's own store holds from earlier runs: enough to show the conversation before
+/// the network answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Our id on this server.
+    pub user: Option<UserId>,
+    /// The rooms.
+    pub rooms: Vec<RestoredRoom>,
+    /// Messages whose outcome is not known, in order of typing. Their states come as
+    /// [`Event::Outbox`].
+    pub outbox: Vec<RestoredMessage>,
+    /// Texts sent earlier, oldest first.
+    pub typed: Vec<String>,
+}
+
+/// A room, as the client's own store holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredRoom {
+    /// The room.
+    pub room: RoomName,
+    /// What it was about.
+    pub topic: Option<Line>,
+    /// The latest messages held.
+    pub page: Page,
+    /// The number up to which the user has read.
+    pub read: u64,
+    /// The text that was being written; empty: none.
+    pub draft: String,
+}
+
+/// A message of ours from an earlier run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredMessage {
+    /// Which, in this run.
+    pub local: LocalId,
+    /// Where to.
+    pub room: RoomName,
+    /// The text.
+    pub body: Body,
+    /// How it stands: pending, or failed.
+    pub delivery: Delivery,
 }
 
 /// What is known about a message of ours.

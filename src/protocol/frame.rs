@@ -4,7 +4,10 @@
 use jiff::Timestamp;
 
 use super::name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId};
-use crate::text::{Body, BodyError, Line};
+use crate::{
+    search::Query,
+    text::{Body, BodyError, Line},
+};
 
 /// What a client sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,10 @@ pub enum ClientFrame {
         /// The message taken back.
         id: MessageId,
     },
+    /// Asks for a page of a room's log; answered by [`ServerFrame::History`].
+    History(HistoryRequest),
+    /// Looks for messages in a room's log; answered by [`ServerFrame::Found`].
+    Search(SearchRequest),
     /// Asks for another nickname.
     Nick {
         /// The nickname wanted.
@@ -60,8 +67,57 @@ pub struct Join {
     pub rooms: Vec<Position>,
     /// How many of the latest messages to give for a room where no position is known or holds.
     pub last: Option<u64>,
+    /// How many of the messages missed since a position are wanted at most; where there are
+    /// more, only the latest so many are delivered, and the rest can be asked for as history.
+    /// `None`: all of them.
+    pub most: Option<u64>,
     /// Program and version, for the log.
     pub agent: Option<Line>,
+}
+
+/// A wish for a page of a room's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryRequest {
+    /// The room; `lobby` where the frame named none.
+    pub room: RoomName,
+    /// Which part of it.
+    pub part: Part,
+    /// Echoed in the answer.
+    pub reference: Option<u64>,
+}
+
+/// A part of a room's log. A page gives as much of it as fits; numbers include both ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Beginning with the number `from`.
+    Forward {
+        /// The lowest number.
+        from: u64,
+        /// The highest number.
+        to: u64,
+    },
+    /// Ending with the number `to`.
+    Backward {
+        /// The lowest number.
+        from: u64,
+        /// The highest number.
+        to: u64,
+    },
+    /// Beginning with the first message of this time or later.
+    Since(Timestamp),
+}
+
+/// A search in a room's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchRequest {
+    /// The room; `lobby` where the frame named none.
+    pub room: RoomName,
+    /// What for.
+    pub query: Query,
+    /// The highest number to be looked at; `None`: the log's end.
+    pub to: Option<u64>,
+    /// Echoed in the answer.
+    pub reference: Option<u64>,
 }
 
 /// Where a client stands in one room: the last message that it holds.
@@ -97,6 +153,10 @@ pub enum ServerFrame {
     Presence(Presence),
     /// One entry of a room's log.
     Message(Message),
+    /// A page of a room's log, asked for.
+    History(HistoryPage),
+    /// What a search found.
+    Found(FoundPage),
     /// Answers a message whose echo the sender will not see soon, or a `withdraw`.
     Ack(Ack),
     /// Confirms a `nick`.
@@ -286,6 +346,46 @@ pub struct Message {
     pub time: Timestamp,
     /// The text. What a log holds is never refused: a receiver makes it inert.
     pub body: Body,
+}
+
+/// A page of a room's log: all messages with the numbers `from` to `to`, both included, that
+/// were asked for and are still held. Where there is nothing, `to` is one less than `from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// Which part it is.
+    pub head: PageHead,
+    /// The messages, oldest first.
+    pub messages: Vec<Message>,
+}
+
+/// What a search found among the messages with the numbers `from` to `to`, both included. What
+/// is older than `from` was not looked at yet: to search further is to ask with `to` one less.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundPage {
+    /// Where was looked.
+    pub head: PageHead,
+    /// The number up to which the server's index reaches. Of what is newer, only the latest
+    /// messages were looked at.
+    pub indexed: u64,
+    /// The messages, newest first.
+    pub messages: Vec<Message>,
+}
+
+/// What the pages of a log have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageHead {
+    /// The room.
+    pub room: RoomName,
+    /// The lowest number still held; 1 + `head` where nothing is.
+    pub first: u64,
+    /// The highest number given; 0 in an empty room.
+    pub head: u64,
+    /// The lowest number that the page covers.
+    pub from: u64,
+    /// The highest number that the page covers.
+    pub to: u64,
+    /// What the request carried.
+    pub reference: Option<u64>,
 }
 
 /// What became of a message.

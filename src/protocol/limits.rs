@@ -37,6 +37,10 @@ pub const LINE_BYTES_MAX: usize = 1024;
 pub const JOIN_ROOMS_MAX: usize = 64;
 /// The most messages that "the last n" gives; a larger n is lowered to this.
 pub const LAST_MESSAGES_MAX: u64 = 1_000;
+/// Messages in one `history` or `found` page.
+pub const HISTORY_PAGE_MAX: usize = 200;
+/// Bytes of the messages in one such page: what a frame holds, without its other fields.
+pub const HISTORY_BYTES_MAX: usize = FRAME_BYTES_MAX - 1024;
 /// Members in one `members` page.
 pub const MEMBERS_PAGE_MAX: usize = 200;
 /// Messages that a client may have sent without yet knowing their outcome. The server remembers

@@ -19,7 +19,7 @@ use chat_tui::{
             peer::Turn,
             view::{ViewLimits, Views},
         },
-        store::{Batch, Committed, MemoryLimits, MemoryStore, Store, StoreError},
+        store::{Batch, Committed, MemoryLimits, MemoryStore, Reader, Store, StoreError},
     },
     text::Line,
 };

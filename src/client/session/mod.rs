@@ -155,6 +155,19 @@ impl Session {
             Command::Send { room, body } => self.send(room, body),
             Command::SendAgain(local) => self.send_again(local),
             Command::Withdraw(local) => self.withdraw(local),
+            Command::Page { room, part } => {
+                let page = Err(Line::inert("There is no history to be had"));
+                self.events.push_back(Event::Page { room, part, page });
+            }
+            Command::Search { search, room, .. } => {
+                let found = Err(Line::inert("There is nothing to be searched"));
+                self.events.push_back(Event::Found {
+                    search,
+                    room,
+                    found,
+                });
+            }
+            Command::Read { .. } | Command::Draft { .. } | Command::Typed(_) => {}
             Command::Nick(nickname) => self.change_nickname(now, nickname),
             Command::RetryNow => {
                 if matches!(self.phase, Phase::Waiting { .. } | Phase::Stopped { .. }) {

@@ -82,6 +82,7 @@ impl Session {
             epoch: self.rooms.epoch(),
             rooms,
             last,
+            most: None,
             agent: Some(Line::inert(AGENT)),
         };
         encode_join(&join, &basic::timestamp(now.wall, &self.config.zone), out);

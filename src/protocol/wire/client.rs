@@ -2,12 +2,19 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::flat::{Flat, List, Number, RoomFlat, Str, number, read_flat, shown, write};
 use crate::{
     protocol::{
-        frame::{ClientFrame, ErrorCode, ErrorFrame, Join, Position, Submission},
+        frame::{
+            ClientFrame, ErrorCode, ErrorFrame, HistoryRequest, Join, Part, Position,
+            SearchRequest, Submission,
+        },
+        limits::NUMBER_MAX,
         name::{ClientId, Epoch, MessageId, NameError, Nickname, NicknameError, RoomName, Token},
     },
+    search::{Query, Words},
     text::{Body, Line},
 };
 
@@ -81,6 +88,8 @@ pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
             let id = MessageId::parse(id).map_err(|wrong| Refusal::field("id", wrong, true))?;
             Ok(ClientFrame::Withdraw { id })
         }
+        "history" => history(&flat, reference).map(ClientFrame::History),
+        "search" => search(&flat, reference).map(ClientFrame::Search),
         "nick" => {
             let nickname = Nickname::parse(flat.nickname.as_ref().map_or("", Str::as_str))
                 .map_err(|wrong| Refusal {
@@ -151,7 +160,80 @@ fn join(flat: &Flat<'_>) -> Result<Join, Refusal> {
             })
             .collect::<Result<_, Refusal>>()?,
         last: flat.last.map(|Number(number)| number),
+        most: flat.most.map(|Number(number)| number),
         agent: flat.agent.as_ref().map(|agent| Line::inert(agent.as_str())),
+    })
+}
+
+/// The room that a request names; `lobby` where it names none.
+fn room(flat: &Flat<'_>) -> Result<RoomName, Refusal> {
+    match &flat.room {
+        None => Ok(RoomName::lobby()),
+        Some(room) => RoomName::parse(room.as_str()).map_err(|wrong| Refusal {
+            code: ErrorCode::NoSuchRoom,
+            ..Refusal::field("room", wrong, false)
+        }),
+    }
+}
+
+fn time(name: &str, text: Option<&Str<'_>>) -> Result<Option<Timestamp>, Refusal> {
+    text.map(|text| text.as_str().parse())
+        .transpose()
+        .map_err(|_| Refusal::field(name, "a time is written as RFC 3339 says", false))
+}
+
+fn history(flat: &Flat<'_>, reference: Option<u64>) -> Result<HistoryRequest, Refusal> {
+    let part = || {
+        let since = time("since", flat.since.as_ref())?;
+        let from = flat.from.map_or(1, |Number(number)| number);
+        let to = flat.to.map_or(NUMBER_MAX, |Number(number)| number);
+        Ok(match (since, flat.back) {
+            (Some(since), _) => Part::Since(since),
+            (None, Some(true)) => Part::Backward { from, to },
+            (None, _) => Part::Forward { from, to },
+        })
+    };
+    about(reference, || {
+        Ok(HistoryRequest {
+            room: room(flat)?,
+            part: part()?,
+            reference,
+        })
+    })
+}
+
+fn search(flat: &Flat<'_>, reference: Option<u64>) -> Result<SearchRequest, Refusal> {
+    about(reference, || {
+        let words = Words::parse(flat.query.as_ref().map_or("", Str::as_str))
+            .map_err(|wrong| Refusal::field("query", wrong, false))?;
+        let sender = flat
+            .sender
+            .as_ref()
+            .map(|name| Nickname::parse(name.as_str()));
+        Ok(SearchRequest {
+            room: room(flat)?,
+            query: Query {
+                words,
+                sender: sender
+                    .transpose()
+                    .map_err(|wrong| bad_nickname(wrong, false))?,
+                after: time("after", flat.after.as_ref())?,
+                before: time("before", flat.before.as_ref())?,
+            },
+            to: flat.to.map(|Number(number)| number),
+            reference,
+        })
+    })
+}
+
+/// A request whose refusal carries its `ref`.
+fn about<T>(
+    reference: Option<u64>,
+    read: impl FnOnce() -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    read().map_err(|refusal| Refusal {
+        reference,
+        ..refusal
     })
 }
 
@@ -162,14 +244,7 @@ fn submission(flat: &Flat<'_>) -> Result<Submission, Refusal> {
         .map(|id| MessageId::parse(id.as_str()))
         .transpose()
         .map_err(|wrong| Refusal::field("id", wrong, true))?;
-    let room = match &flat.room {
-        None => RoomName::lobby(),
-        Some(room) => RoomName::parse(room.as_str()).map_err(|wrong| Refusal {
-            code: ErrorCode::NoSuchRoom,
-            id,
-            ..Refusal::field("room", wrong, false)
-        })?,
-    };
+    let room = room(flat).map_err(|refusal| Refusal { id, ..refusal })?;
     let text = flat.message.as_ref().map_or("", Str::as_str);
     // A basic client knows nothing of what a text may hold: the server does for it what other
     // clients do before they send.
@@ -201,6 +276,8 @@ pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
             id: shown(id),
             ..Flat::of("withdraw")
         },
+        ClientFrame::History(request) => history_flat(request),
+        ClientFrame::Search(request) => search_flat(request),
         ClientFrame::Nick {
             nickname,
             reference,
@@ -222,6 +299,45 @@ pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
     write(&flat, out);
 }
 
+fn history_flat(request: &HistoryRequest) -> Flat<'_> {
+    let flat = Flat {
+        room: Some(request.room.as_str().into()),
+        reference: request.reference.map(Number),
+        ..Flat::of("history")
+    };
+    match request.part {
+        Part::Since(time) => Flat {
+            since: shown(time),
+            ..flat
+        },
+        Part::Forward { from, to } => Flat {
+            from: number(from),
+            to: number(to),
+            ..flat
+        },
+        Part::Backward { from, to } => Flat {
+            from: number(from),
+            to: number(to),
+            back: Some(true),
+            ..flat
+        },
+    }
+}
+
+fn search_flat(request: &SearchRequest) -> Flat<'_> {
+    let query = &request.query;
+    Flat {
+        room: Some(request.room.as_str().into()),
+        query: shown(&query.words),
+        sender: query.sender.as_ref().map(|name| name.as_str().into()),
+        after: query.after.and_then(shown),
+        before: query.before.and_then(shown),
+        to: request.to.map(Number),
+        reference: request.reference.map(Number),
+        ..Flat::of("search")
+    }
+}
+
 fn join_flat(join: &Join) -> Flat<'_> {
     Flat {
         protocol: join.protocol.map(Number),
@@ -233,6 +349,7 @@ fn join_flat(join: &Join) -> Flat<'_> {
         rooms: (!join.rooms.is_empty())
             .then(|| List(join.rooms.iter().map(position_flat).collect())),
         last: join.last.map(Number),
+        most: join.most.map(Number),
         agent: join.agent.as_ref().map(|agent| agent.as_str().into()),
         ..Flat::of("join")
     }

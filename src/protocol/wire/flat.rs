@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::protocol::{
     frame::Limits,
-    limits::{JOIN_ROOMS_MAX, MEMBERS_PAGE_MAX, NUMBER_MAX},
+    limits::{HISTORY_PAGE_MAX, JOIN_ROOMS_MAX, MEMBERS_PAGE_MAX, NUMBER_MAX},
 };
 
 /// A string as it stands in the frame: borrowed unless it held an escape.
@@ -125,6 +125,12 @@ flat! {
         epoch: Str<'a>,
         rooms: List<RoomFlat<'a>, JOIN_ROOMS_MAX>,
         members: List<MemberFlat<'a>, MEMBERS_PAGE_MAX>,
+        query: Str<'a>,
+        sender: Str<'a>,
+        since: Str<'a>,
+        after: Str<'a>,
+        before: Str<'a>,
+        messages: List<MessageFlat<'a>, HISTORY_PAGE_MAX>,
     }
     owned {
         protocol: Number,
@@ -135,6 +141,13 @@ flat! {
         next: Number,
         counter: Number,
         last: Number,
+        most: Number,
+        first: Number,
+        head: Number,
+        from: Number,
+        to: Number,
+        back: bool,
+        indexed: Number,
         limits: LimitsFlat,
         #[serde(rename = "ref")]
         reference: Number,
@@ -172,6 +185,27 @@ pub(in crate::protocol) struct MemberFlat<'a> {
     pub(in crate::protocol) nickname: Str<'a>,
     #[serde(borrow)]
     pub(in crate::protocol) since: Str<'a>,
+}
+
+/// An element of `messages`: a message as it is delivered. (Its other fields are those of its
+/// page.)
+#[derive(Debug, Deserialize, Serialize)]
+pub(in crate::protocol) struct MessageFlat<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(in crate::protocol) kind: Str<'a>,
+    #[serde(borrow)]
+    pub(in crate::protocol) room: Str<'a>,
+    #[serde(borrow)]
+    pub(in crate::protocol) id: Str<'a>,
+    #[serde(borrow)]
+    pub(in crate::protocol) user: Str<'a>,
+    #[serde(borrow)]
+    pub(in crate::protocol) nickname: Str<'a>,
+    #[serde(borrow)]
+    pub(in crate::protocol) message: Str<'a>,
+    #[serde(borrow)]
+    pub(in crate::protocol) timestamp: Str<'a>,
+    pub(in crate::protocol) seq: Number,
 }
 
 /// `limits` in `welcome`.

@@ -15,7 +15,7 @@ use std::fmt;
 
 pub use client::{Refusal, encode_client, encode_join, parse_client};
 pub(super) use flat::{Flat, Str, read_flat, write};
-pub use server::{WireError, encode_server, parse_server};
+pub use server::{WireError, encode_found, encode_history, encode_server, parse_server};
 
 use super::frame::{Departure, ErrorCode};
 

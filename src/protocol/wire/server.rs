@@ -6,15 +6,17 @@ use jiff::Timestamp;
 
 use super::{
     DEPARTURES, ERROR_CODES, departure, error_code,
-    flat::{Flat, List, MemberFlat, Number, RoomFlat, Str, number, read_flat, shown, write},
+    flat::{
+        Flat, List, MemberFlat, MessageFlat, Number, RoomFlat, Str, number, read_flat, shown, write,
+    },
     name_of,
 };
 use crate::{
     protocol::{
         frame::ErrorCode,
         frame::{
-            Ack, Bye, Change, ErrorFrame, Member, MembersPage, Message, Outcome, Presence, Reset,
-            RoomStart, ServerFrame, Welcome,
+            Ack, Bye, Change, ErrorFrame, FoundPage, HistoryPage, Member, MembersPage, Message,
+            Outcome, PageHead, Presence, Reset, RoomStart, ServerFrame, Welcome,
         },
         name::{
             DeviceId, Epoch, MessageId, NameError, Nickname, NicknameError, RoomName, Token, UserId,
@@ -81,6 +83,15 @@ impl Fields<'_> {
                 ServerFrame::Presence(self.presence(Change::Renamed { was })?)
             }
             "message" => ServerFrame::Message(self.message()?),
+            "history" => ServerFrame::History(HistoryPage {
+                head: self.page_head()?,
+                messages: self.messages()?,
+            }),
+            "found" => ServerFrame::Found(FoundPage {
+                head: self.page_head()?,
+                indexed: need("indexed", flat.indexed)?.0,
+                messages: self.messages()?,
+            }),
             "ack" => ServerFrame::Ack(Ack {
                 id: self.id()?,
                 outcome: self.outcome()?,
@@ -169,6 +180,23 @@ impl Fields<'_> {
         })
     }
 
+    fn page_head(&self) -> Result<PageHead, WireError> {
+        let flat = &self.0;
+        Ok(PageHead {
+            room: self.room()?,
+            first: need("first", flat.first)?.0,
+            head: need("head", flat.head)?.0,
+            from: need("from", flat.from)?.0,
+            to: need("to", flat.to)?.0,
+            reference: flat.reference.map(|Number(number)| number),
+        })
+    }
+
+    fn messages(&self) -> Result<Vec<Message>, WireError> {
+        let messages = need("messages", self.0.messages.as_ref())?;
+        messages.0.iter().map(message).collect()
+    }
+
     fn outcome(&self) -> Result<Outcome, WireError> {
         match need("outcome", self.0.outcome.as_ref())?.as_str() {
             "stored" => Ok(Outcome::Stored {
@@ -236,6 +264,19 @@ impl Fields<'_> {
     }
 }
 
+/// A message on a page.
+fn message(flat: &MessageFlat<'_>) -> Result<Message, WireError> {
+    Ok(Message {
+        room: RoomName::parse(flat.room.as_str())?,
+        seq: flat.seq.0,
+        id: MessageId::parse(flat.id.as_str())?,
+        user: UserId::parse(flat.user.as_str())?,
+        nickname: Nickname::parse(flat.nickname.as_str())?,
+        time: time(flat.timestamp.as_str())?,
+        body: Body::inert(flat.message.as_str()),
+    })
+}
+
 fn room_start(flat: &RoomFlat<'_>) -> Result<RoomStart, WireError> {
     Ok(RoomStart {
         room: RoomName::parse(flat.room.as_str())?,
@@ -275,6 +316,15 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
             timestamp: shown(message.time),
             ..Flat::of("message")
         },
+        ServerFrame::History(page) => Flat {
+            messages: Some(List(page.messages.iter().map(message_flat).collect())),
+            ..page_flat("history", &page.head)
+        },
+        ServerFrame::Found(page) => Flat {
+            indexed: number(page.indexed),
+            messages: Some(List(page.messages.iter().map(message_flat).collect())),
+            ..page_flat("found", &page.head)
+        },
         ServerFrame::Ack(ack) => ack_flat(ack),
         ServerFrame::Nick {
             nickname,
@@ -310,6 +360,69 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
         ServerFrame::Unknown => return,
     };
     write(&flat, out);
+}
+
+/// Appends a `history` frame whose messages are encoded already, as a log keeps them.
+pub fn encode_history<'a>(
+    head: &PageHead,
+    messages: impl IntoIterator<Item = &'a [u8]>,
+    out: &mut Vec<u8>,
+) {
+    write(&page_flat("history", head), out);
+    splice_messages(messages, out);
+}
+
+/// As [`encode_history`], for `found`.
+pub fn encode_found<'a>(
+    head: &PageHead,
+    indexed: u64,
+    messages: impl IntoIterator<Item = &'a [u8]>,
+    out: &mut Vec<u8>,
+) {
+    let flat = Flat {
+        indexed: number(indexed),
+        ..page_flat("found", head)
+    };
+    write(&flat, out);
+    splice_messages(messages, out);
+}
+
+/// Puts `messages` into the frame that ends `out`.
+fn splice_messages<'a>(messages: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
+    out.truncate(out.len() - "}\n".len());
+    out.extend_from_slice(br#","messages":["#);
+    for (index, message) in messages.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(message.trim_ascii_end());
+    }
+    out.extend_from_slice(b"]}\n");
+}
+
+fn page_flat<'a>(kind: &'a str, head: &'a PageHead) -> Flat<'a> {
+    Flat {
+        room: Some(head.room.as_str().into()),
+        first: number(head.first),
+        head: number(head.head),
+        from: number(head.from),
+        to: number(head.to),
+        reference: head.reference.map(Number),
+        ..Flat::of(kind)
+    }
+}
+
+fn message_flat(message: &Message) -> MessageFlat<'_> {
+    MessageFlat {
+        kind: "message".into(),
+        room: message.room.as_str().into(),
+        id: message.id.to_string().into(),
+        user: message.user.to_string().into(),
+        nickname: message.nickname.as_str().into(),
+        message: message.body.as_str().into(),
+        timestamp: message.time.to_string().into(),
+        seq: Number(message.seq),
+    }
 }
 
 fn welcome_flat(welcome: &Welcome) -> Flat<'_> {

@@ -39,6 +39,7 @@ fn every_field_of_a_join_arrives() {
             id: Some(MessageId::parse(ID).unwrap()),
         }],
         last: Some(200),
+        most: Some(500),
         agent: Some(Line::inert("test 1")),
     });
     assert_eq!(through_client(&join), join);

@@ -22,7 +22,7 @@ use crate::{
         frame::{Change, Departure, Join, Outcome, Submission},
         wire::{ERROR_CODES, encode_client, parse_server},
     },
-    server::store::{Batch, MemoryLimits, MemoryStore, Store, StoreError},
+    server::store::{Batch, MemoryLimits, MemoryStore, Reader, Store, StoreError},
     text::{Body, Line},
 };
 
@@ -84,6 +84,7 @@ pub(super) fn join(name: &str) -> Join {
         epoch: None,
         rooms: Vec::new(),
         last: None,
+        most: None,
         agent: None,
     }
 }
@@ -395,6 +396,16 @@ fn in_short(frame: &ServerFrame) -> String {
             message.seq,
             message.nickname,
             message.body.as_str()
+        ),
+        ServerFrame::History(page) => format!(
+            "history {}..={} of {}..={}",
+            page.head.from, page.head.to, page.head.first, page.head.head
+        ),
+        ServerFrame::Found(page) => format!(
+            "found {:?} in {}..={}",
+            page.messages.iter().map(|m| m.seq).collect::<Vec<_>>(),
+            page.head.from,
+            page.head.to
         ),
         ServerFrame::Ack(ack) => match &ack.outcome {
             Outcome::Stored { seq, .. } => format!("ack {} stored {seq}", ack.id.counter),

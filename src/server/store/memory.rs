@@ -6,22 +6,32 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{Batch, Committed, Extent, Operation, Run, Settled, Store, StoreError, Verdict};
+use super::{
+    Batch, Committed, Extent, Found, Operation, Page, Reader, Retention, Run, Settled, Store,
+    StoreError, Verdict,
+};
 use crate::{
     protocol::{
         DeviceId, Epoch, MessageId, RoomName, ServerFrame,
-        frame::{Member, Message},
-        limits::UNANSWERED_MESSAGES_MAX,
-        wire::encode_server,
+        frame::{Member, Message, Part},
+        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, UNANSWERED_MESSAGES_MAX},
+        wire::{encode_server, parse_server},
     },
+    search::Query,
     server::engine::{
         RoomIndex,
         tail::{Segment, SegmentBuilder, Tail},
     },
     text::Body,
 };
+
+/// Segments that one step of retention drops.
+const RETAIN_STEPS_MAX: usize = 1_000;
+/// Entries that one search looks at.
+const SEARCHED_MAX: u64 = 5_000;
 
 /// How much the store holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +143,7 @@ impl MemoryStore {
     fn take(&mut self, now: Timestamp, operation: Operation) -> Verdict {
         let (id, settled) = match &operation {
             Operation::Open { device, next, look } => return self.open(*device, *next, look),
+            Operation::Retain(retention) => return self.retain(*retention),
             Operation::Message { id, settled, .. } | Operation::Spend { id, settled, .. } => {
                 (*id, *settled)
             }
@@ -154,15 +165,34 @@ impl MemoryStore {
                 refused: Some(code),
                 ..
             } => Settled::Refused(code),
-            Operation::Spend { .. } | Operation::Open { .. } => Settled::Withdrawn,
+            Operation::Spend { .. } | Operation::Open { .. } | Operation::Retain(_) => {
+                Settled::Withdrawn
+            }
         };
         self.device(id.device, 0).settle(outcome);
         Verdict::Done(outcome)
     }
 
-    /// Drops the oldest entries of what is over its limit, and says which rooms that changed.
-    fn evict(&mut self) -> Vec<(RoomIndex, u64)> {
-        let before: Vec<u64> = self.rooms.iter().map(|room| room.log.first()).collect();
+    fn retain(&mut self, retention: Retention) -> Verdict {
+        let mut steps = 0;
+        for room in &mut self.rooms {
+            while steps < RETAIN_STEPS_MAX && room.is_over(retention) {
+                room.drop_oldest();
+                steps += 1;
+            }
+        }
+        Verdict::Retained {
+            more: self.rooms.iter().any(|room| room.is_over(retention)),
+        }
+    }
+
+    fn firsts(&self) -> Vec<u64> {
+        self.rooms.iter().map(|room| room.log.first()).collect()
+    }
+
+    /// Drops the oldest entries of what is over its limit, and says which rooms have lost some
+    /// since they began with `before`.
+    fn evict(&mut self, before: &[u64]) -> Vec<(RoomIndex, u64)> {
         for room in &mut self.rooms {
             while room.log.cost_bytes() > self.limits.room_bytes_max {
                 room.drop_oldest();
@@ -261,6 +291,48 @@ impl Room {
         }
     }
 
+    fn extent(&self) -> Extent {
+        Extent {
+            first: self.log.first(),
+            head: self.log.next() - 1,
+        }
+    }
+
+    fn is_over(&self, retention: Retention) -> bool {
+        let Extent { first, head } = self.extent();
+        let old = |time| {
+            self.message(first)
+                .is_some_and(|message| message.time < time)
+        };
+        first <= head
+            && (retention
+                .messages_max
+                .is_some_and(|max| head - first >= max)
+                || retention.keep_since.is_some_and(old))
+    }
+
+    fn message(&self, seq: u64) -> Option<Message> {
+        match parse_server(self.log.frame(seq)?.trim_ascii_end()) {
+            Ok(ServerFrame::Message(message)) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The number of the first entry of this time or later: times never go back.
+    fn first_since(&self, time: Timestamp) -> u64 {
+        let Extent { mut first, head } = self.extent();
+        let mut end = head + 1;
+        while first < end {
+            let middle = first + (end - first) / 2;
+            if self.message(middle).is_some_and(|m| m.time < time) {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        first
+    }
+
     fn id_at(&self, seq: u64) -> Option<MessageId> {
         let index = usize::try_from(seq.checked_sub(self.log.first())?).ok()?;
         self.ids.get(index).copied()
@@ -273,14 +345,11 @@ impl Store for MemoryStore {
     }
 
     fn extents(&self) -> Vec<Extent> {
-        let extent = |room: &Room| Extent {
-            first: room.log.first(),
-            head: room.log.next() - 1,
-        };
-        self.rooms.iter().map(extent).collect()
+        self.rooms.iter().map(Room::extent).collect()
     }
 
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
+        let firsts = self.firsts();
         let verdicts = batch
             .operations
             .into_iter()
@@ -297,10 +366,16 @@ impl Store for MemoryStore {
         Ok(Committed {
             verdicts,
             runs,
-            firsts: self.evict(),
+            firsts: self.evict(&firsts),
         })
     }
 
+    fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
+        Ok(None)
+    }
+}
+
+impl Reader for MemoryStore {
     fn read(
         &mut self,
         room: RoomIndex,
@@ -309,6 +384,75 @@ impl Store for MemoryStore {
     ) -> Result<Segment, StoreError> {
         Ok(self.rooms[room.at()].log.copy(from, bytes_max))
     }
+
+    fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
+        let room = &self.rooms[room.at()];
+        let extent = room.extent();
+        let within = |from: u64, to: u64| (from.max(extent.first), to.min(extent.head));
+        let (frames, from, to) = match part {
+            Part::Backward { from, to } => {
+                let (from, to) = within(from, to);
+                let mut frames = take(room, (from..=to).rev());
+                frames.reverse();
+                (frames, None, Some(to))
+            }
+            Part::Forward { from, to } => {
+                let (from, to) = within(from, to);
+                (take(room, from..=to), Some(from), None)
+            }
+            Part::Since(time) => {
+                let from = room.first_since(time);
+                (take(room, from..=extent.head), Some(from), None)
+            }
+        };
+        let count = frames.len() as u64;
+        let from = from.unwrap_or_else(|| (to.unwrap_or(extent.head) + 1).saturating_sub(count));
+        Ok(Page {
+            extent,
+            from,
+            to: (from + count).saturating_sub(1),
+            frames,
+        })
+    }
+
+    fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
+        let room = &self.rooms[room.at()];
+        let extent = room.extent();
+        let to = to.min(extent.head);
+        let from = extent.first.max((to + 1).saturating_sub(SEARCHED_MAX));
+        let hits = (from..=to).rev().filter(|&seq| {
+            room.message(seq)
+                .is_some_and(|m| query.matches(&m.nickname, m.time, m.body.as_str()))
+        });
+        let mut last = from;
+        let frames = take(room, hits.inspect(|&seq| last = seq));
+        Ok(Found {
+            extent,
+            from: if frames.len() < HISTORY_PAGE_MAX {
+                from
+            } else {
+                last
+            },
+            to,
+            indexed: extent.head,
+            frames,
+        })
+    }
+}
+
+/// As many frames as a page takes.
+fn take(room: &Room, numbers: impl Iterator<Item = u64>) -> Vec<Bytes> {
+    let mut bytes = 0;
+    numbers
+        .map_while(|seq| room.log.frame(seq))
+        .take_while(|frame| {
+            let first = bytes == 0;
+            bytes += frame.len() + 1;
+            first || bytes <= HISTORY_BYTES_MAX
+        })
+        .take(HISTORY_PAGE_MAX)
+        .map(Bytes::copy_from_slice)
+        .collect()
 }
 
 #[cfg(test)]

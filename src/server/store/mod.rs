@@ -16,14 +16,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::engine::{RoomIndex, tail::Segment};
 use crate::{
     protocol::{
         DeviceId, Epoch, MessageId, RoomName,
-        frame::{ErrorCode, Member},
+        frame::{ErrorCode, Member, Part},
     },
+    search::Query,
     text::Body,
 };
 
@@ -76,6 +78,8 @@ pub enum Operation {
         /// The text.
         body: Body,
     },
+    /// Drops the oldest entries that are no longer to be kept: a bounded step.
+    Retain(Retention),
     /// Uses up a counter for nothing: the message was taken back, or refused for good.
     Spend {
         /// The id used up.
@@ -85,6 +89,15 @@ pub enum Operation {
         /// `None`: taken back. Otherwise why it was refused.
         refused: Option<ErrorCode>,
     },
+}
+
+/// How much of each room's log is kept. What goes is erased; its numbers stay used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Entries older than this go.
+    pub keep_since: Option<Timestamp>,
+    /// Of entries beyond so many the oldest go.
+    pub messages_max: Option<u64>,
 }
 
 /// What became of one operation.
@@ -99,6 +112,11 @@ pub enum Verdict {
     },
     /// The message is in the log, or the counter is used up: done now.
     Done(Settled),
+    /// Old entries were dropped; `more` if a further step would drop some.
+    Retained {
+        /// See above.
+        more: bool,
+    },
     /// The id was settled before.
     Repeated(Settled),
     /// The counter is too high: the next after this one has to come first.
@@ -160,8 +178,54 @@ pub enum StoreError {
 /// A room that the store keeps, in the order of [`RoomIndex`].
 pub type Rooms<'a> = &'a [RoomName];
 
+/// A page of a room's log, as it was asked for with a [`Part`].
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// What the log holds.
+    pub extent: Extent,
+    /// The lowest number that the page covers.
+    pub from: u64,
+    /// The highest number that the page covers; `from` - 1 where there is nothing.
+    pub to: u64,
+    /// The encoded frames, oldest first: at most [`HISTORY_PAGE_MAX`](crate::protocol::limits::HISTORY_PAGE_MAX)
+    /// and, but for the first, at most
+    /// [`HISTORY_BYTES_MAX`](crate::protocol::limits::HISTORY_BYTES_MAX) bytes.
+    pub frames: Vec<Bytes>,
+}
+
+/// What a search found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What the log holds.
+    pub extent: Extent,
+    /// The lowest number that was looked at; `first` once the search is at its end.
+    pub from: u64,
+    /// The highest number that was looked at; `from` - 1 where there is nothing.
+    pub to: u64,
+    /// The number up to which the index reaches.
+    pub indexed: u64,
+    /// The encoded frames, newest first; limited as those of a [`Page`].
+    pub frames: Vec<Bytes>,
+}
+
+/// Reads the log. A reader sees everything that was committed before it was asked.
+pub trait Reader: Send {
+    /// Encoded entries from a number on: at least one if there is one, and then as many as fit
+    /// into `bytes_max`. Starts later than asked where the log no longer reaches back so far; is
+    /// empty, at `head` + 1, where nothing follows.
+    fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
+    -> Result<Segment, StoreError>;
+
+    /// A page of a room's log. Only what is still held is in it.
+    fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError>;
+
+    /// Looks for messages with numbers up to `to`, newest first, and stops after a bounded amount
+    /// of work: [`Found::from`] says how far it came.
+    fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError>;
+}
+
 /// The log. See the module's docs for the rules.
-pub trait Store: Send {
+pub trait Store: Reader {
     /// Which log this is.
     fn epoch(&self) -> Epoch;
 
@@ -171,9 +235,7 @@ pub trait Store: Send {
     /// Carries out all of a batch or nothing. Once it returns `Ok`, it lasts.
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError>;
 
-    /// Encoded entries from a number on: at least one if there is one, and then as many as fit
-    /// into `bytes_max`. Starts later than asked where the log no longer reaches back so far; is
-    /// empty, at `head` + 1, where nothing follows.
-    fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
-    -> Result<Segment, StoreError>;
+    /// A reader that works beside the store, on another thread; `None` if only the store itself
+    /// can read.
+    fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError>;
 }

@@ -34,6 +34,7 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
                 room.outgoing(local, body, delivery, now, context);
             });
         }
+        Event::Page { .. } | Event::Found { .. } => {}
         Event::Members { room, members } => {
             let at = place(model, &room);
             model.with_room(at, |room, _| room.set_members(members));

@@ -273,6 +273,8 @@ impl Model {
             } => {
                 self.nickname_refused(&nickname, &why, waiting);
             }
+            // Asked for by the full screen only.
+            Event::Page { .. } | Event::Found { .. } => {}
             Event::Notice(line) => self.say(line.as_str()),
             Event::Ended(summary) => self.ended = Some(summary),
         }

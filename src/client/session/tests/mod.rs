@@ -360,6 +360,8 @@ fn frame_in_short(frame: &ClientFrame) -> String {
             other => panic!("{other:?}"),
         },
         ClientFrame::Withdraw { id } => format!("withdraw {}", id.counter),
+        ClientFrame::History(request) => format!("history {:?}", request.part),
+        ClientFrame::Search(request) => format!("search {}", request.query.words),
         ClientFrame::Nick { nickname, .. } => format!("nick {nickname}"),
         ClientFrame::Ping { .. } => "ping".to_owned(),
         ClientFrame::Pong { reference } => format!("pong {}", reference.unwrap_or(0)),
@@ -412,6 +414,19 @@ fn event_in_short(event: &Event) -> String {
             why,
             waiting,
         } => format!("{nickname} refused ({why}), waiting: {waiting}"),
+        Event::Page { page, .. } => match page {
+            Ok(page) => format!("page {}..={}", page.from, page.to),
+            Err(why) => format!("no page: {why}"),
+        },
+        Event::Found { found, .. } => match found {
+            Ok(found) => format!(
+                "found {} in {}..={}",
+                found.messages.len(),
+                found.from,
+                found.to
+            ),
+            Err(why) => format!("not searched: {why}"),
+        },
         Event::Notice(line) => format!("notice: {line}"),
         Event::Ended(summary) => format!(
             "ended: sent {}/{}, received {}/{}, unsent {}",

@@ -15,6 +15,8 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, frame: ClientFrame) {
     match frame {
         ClientFrame::Message(submission) => message::run(hub, connection, submission),
         ClientFrame::Withdraw { id } => withdraw::run(hub, connection, id),
+        ClientFrame::History(request) => refused::unserved(hub, connection, request.reference),
+        ClientFrame::Search(request) => refused::unserved(hub, connection, request.reference),
         ClientFrame::Nick {
             nickname,
             reference,

@@ -184,7 +184,7 @@ impl Hub {
                 let answer = self.outcome(id, *settled);
                 self.answer(connection, answer);
             }
-            Verdict::Hole { .. } | Verdict::Opened { .. } => {
+            Verdict::Hole { .. } | Verdict::Opened { .. } | Verdict::Retained { .. } => {
                 let answer = self.hole(connection, id);
                 self.answer(connection, answer);
             }
