@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chat_tui::{
     client::event::{
-        Command, Delivery, Entered, Event, Link, LocalId, Received, RoomOpened, Summary,
+        Command, Delivery, Entered, Event, Link, LocalId, Received, Restored, RoomOpened, Summary,
     },
     protocol::{
         DeviceId, MessageId, Nickname, RoomName, UserId,
@@ -96,6 +96,7 @@ async fn main() -> anyhow::Result<()> {
         theme,
         no_color: false,
         host: None,
+        restored: Restored::default(),
         commands,
         events,
     })

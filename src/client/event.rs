@@ -29,7 +29,8 @@ pub enum Command {
         /// The text.
         body: Body,
     },
-    /// Take back a message whose outcome is not known yet.
+    /// Take back a message whose outcome is not known yet; or let go of one that was refused, so
+    /// that it is not kept for the next start either.
     Withdraw(LocalId),
     /// Send a message again that was refused, under a new id.
     SendAgain(LocalId),

@@ -7,7 +7,10 @@ use std::{
 };
 
 use chat_tui::{
-    client::link::{self, Handle, LinkConfig},
+    client::{
+        event::Restored,
+        link::{self, Handle, LinkConfig},
+    },
     tui::{
         Startup,
         args::Args,
@@ -81,6 +84,7 @@ async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> 
         theme: args.theme,
         no_color: args.no_color || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()),
         host,
+        restored: Restored::default(),
         commands: session.commands,
         events: session.events,
     };

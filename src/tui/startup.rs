@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::{args::Theme, serve::HostControl};
 use crate::{
-    client::{Command, Event},
+    client::{Command, Event, event::Restored},
     protocol::Nickname,
 };
 
@@ -21,6 +21,8 @@ pub struct Startup {
     pub no_color: bool,
     /// Set when this run hosts the chat: the server ends with it, or goes on.
     pub host: Option<HostControl>,
+    /// What the client's own store holds: painted before the network answers.
+    pub restored: Restored,
     /// To the session.
     pub commands: mpsc::Sender<Command>,
     /// From the session; `Event::Ended` is the last.

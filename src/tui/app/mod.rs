@@ -40,7 +40,7 @@ use self::{
 };
 use super::key::Key;
 use crate::{
-    client::event::{Command, Event, Link, Summary},
+    client::event::{Command, Event, Link, Restored, Summary},
     protocol::{Nickname, UserId},
     text::Line,
 };
@@ -209,6 +209,8 @@ pub struct Start {
     pub nickname: Nickname,
     /// Whether this process hosts the server.
     pub hosting: bool,
+    /// What the client's own store holds.
+    pub restored: Restored,
 }
 
 impl Model {

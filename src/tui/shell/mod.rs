@@ -135,6 +135,7 @@ impl Shell {
             host: startup.host_label,
             nickname: startup.nickname,
             hosting,
+            restored: startup.restored,
         });
         Self {
             model,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     client::event::{
-        Command, Delivery, Entered, Event, Link, LocalId, Received, RoomOpened, Summary,
+        Command, Delivery, Entered, Event, Link, LocalId, Received, Restored, RoomOpened, Summary,
     },
     protocol::{
         Nickname, RoomName, UserId,
@@ -71,6 +71,7 @@ impl Desk {
             host: "localhost:10500".to_owned(),
             nickname: nickname("carol"),
             hosting: false,
+            restored: Restored::default(),
         };
         Self {
             model: Model::new(start),

@@ -13,7 +13,7 @@ use super::{
     palette::{Depth, Ground, Palette},
 };
 use crate::{
-    client::event::{Delivery, Entered, Event, Link, LocalId, Received, RoomOpened},
+    client::event::{Delivery, Entered, Event, Link, LocalId, Received, Restored, RoomOpened},
     protocol::{
         Nickname, RoomName, UserId,
         frame::{Departure, Member},
@@ -68,6 +68,7 @@ impl Screen {
             host: "localhost:10500".to_owned(),
             nickname: nickname("carol"),
             hosting: false,
+            restored: Restored::default(),
         });
         Self { model }
     }
