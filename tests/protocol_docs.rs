@@ -1,9 +1,12 @@
 //! `docs/PROTOCOL.md` is what the programs say: its examples are read and written again, and its
 //! tables name every code, reason and limit.
 
-use chat_tui::protocol::{
-    basic, limits,
-    wire::{DEPARTURES, ERROR_CODES, encode_client, encode_server, parse_client, parse_server},
+use chat_tui::{
+    protocol::{
+        basic, limits,
+        wire::{DEPARTURES, ERROR_CODES, encode_client, encode_server, parse_client, parse_server},
+    },
+    search,
 };
 use serde_json::Value;
 
@@ -58,6 +61,9 @@ fn every_type_has_an_example() {
         "pong",
         "disconnect",
         "welcome",
+        "history",
+        "search",
+        "found",
         "members",
         "joined",
         "left",
@@ -148,6 +154,16 @@ fn tables_give_the_limits_in_force() {
         "messages given by `last`",
         number(limits::LAST_MESSAGES_MAX.try_into().expect("small")),
     );
+    check(
+        "messages in a page of `history` or `found`",
+        number(limits::HISTORY_PAGE_MAX),
+    );
+    check(
+        "bytes of the messages in such a page",
+        number(limits::HISTORY_BYTES_MAX),
+    );
+    check("words of a `query`", number(search::TERMS_MAX));
+    check("bytes of a `query`", number(search::QUERY_BYTES_MAX));
     check("members in a page", number(limits::MEMBERS_PAGE_MAX));
     check(
         "messages of a device without an outcome",

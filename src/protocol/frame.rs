@@ -461,6 +461,8 @@ pub enum ErrorCode {
     HeldBack,
     /// Could not be stored.
     NotDurable,
+    /// What was asked for could not be read.
+    Unavailable,
     /// The server is stopping.
     ShuttingDown,
     /// A code from a newer server.

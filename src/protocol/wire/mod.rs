@@ -35,6 +35,7 @@ pub const ERROR_CODES: &[(ErrorCode, &str)] = &[
     (ErrorCode::RateLimited, "rate_limited"),
     (ErrorCode::HeldBack, "held_back"),
     (ErrorCode::NotDurable, "not_durable"),
+    (ErrorCode::Unavailable, "unavailable"),
     (ErrorCode::ShuttingDown, "shutting_down"),
     (ErrorCode::Other, "other"),
 ];

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     protocol::{frame::*, limits::*, name::*},
+    search::{QUERY_BYTES_MAX, Query, TERMS_MAX, Words},
     text::{Body, Line},
 };
 use jiff::Timestamp;
@@ -201,8 +202,229 @@ fn every_code_and_reason_has_its_own_name() {
 }
 
 #[test]
+fn a_wish_for_history_arrives() {
+    let check = |words: &str, part: Part| {
+        let frame = format!(r#"{{"type":"history",{words}"ref":7}}"#);
+        let wish = ClientFrame::History(HistoryRequest {
+            room: RoomName::lobby(),
+            part,
+            reference: Some(7),
+        });
+        assert_eq!(parse_client(frame.as_bytes()), Ok(wish.clone()), "{words}");
+        assert_eq!(through_client(&wish), wish);
+    };
+    let (from, to) = (3, 9);
+    check(r#""from":3,"to":9,"#, Part::Forward { from, to });
+    check(
+        r#""from":3,"to":9,"back":false,"#,
+        Part::Forward { from, to },
+    );
+    check(
+        r#""from":3,"to":9,"back":true,"#,
+        Part::Backward { from, to },
+    );
+    let end = NUMBER_MAX;
+    check("", Part::Forward { from: 1, to: end });
+    check(r#""back":true,"#, Part::Backward { from: 1, to: end });
+    check(r#""from":9,"to":3,"#, Part::Forward { from: 9, to: 3 });
+    let most = r#""from":9007199254740991,"to":0,"back":true,"#;
+    check(most, Part::Backward { from: end, to: 0 });
+    let since = Part::Since("2026-11-22T09:00:00Z".parse().unwrap());
+    check(r#""since":"2026-11-22T09:00:00Z","#, since);
+    check(
+        r#""since":"2026-11-22T10:00:00+01:00","from":3,"back":true,"#,
+        since,
+    );
+}
+
+#[test]
+fn a_search_arrives() {
+    let query = |words: &str| Query {
+        words: Words::parse(words).unwrap(),
+        sender: None,
+        after: None,
+        before: None,
+    };
+    let check = |fields: &str, query: Query, to: Option<u64>| {
+        let frame = format!(r#"{{"type":"search",{fields}"ref":7}}"#);
+        let wish = ClientFrame::Search(SearchRequest {
+            room: RoomName::lobby(),
+            query,
+            to,
+            reference: Some(7),
+        });
+        assert_eq!(parse_client(frame.as_bytes()), Ok(wish.clone()), "{fields}");
+        assert_eq!(through_client(&wish), wish);
+    };
+    check("", query(""), None);
+    check(r#""query":"Build  gre*","#, query("build gre*"), None);
+    check(r#""query":"x","to":0,"#, query("x"), Some(0));
+    check(
+        r#""sender":"Carol","after":"2026-11-01T00:00:00Z","before":"2026-11-22T00:00:00.5Z","to":9,"#,
+        Query {
+            sender: Some(Nickname::parse("Carol").unwrap()),
+            after: Some("2026-11-01T00:00:00Z".parse().unwrap()),
+            before: Some("2026-11-22T00:00:00.5Z".parse().unwrap()),
+            ..query("")
+        },
+        Some(9),
+    );
+}
+
+#[test]
+fn a_wish_that_makes_no_sense_is_refused_by_its_ref_and_the_connection_goes_on() {
+    let check = |frame: &str, code: ErrorCode| {
+        let refusal = parse_client(frame.as_bytes()).unwrap_err();
+        let found = (refusal.code, refusal.reference, refusal.fatal());
+        assert_eq!(found, (code, Some(7), false), "{frame}");
+    };
+    for time in [
+        "",
+        "yesterday",
+        "2026-11-22",
+        "2026-13-22T09:00:00Z",
+        "99999999-01-01T00:00:00Z",
+    ] {
+        let history = format!(r#"{{"type":"history","since":"{time}","ref":7}}"#);
+        check(&history, ErrorCode::BadField);
+        let search = format!(r#"{{"type":"search","before":"{time}","ref":7}}"#);
+        check(&search, ErrorCode::BadField);
+        let search = format!(r#"{{"type":"search","after":"{time}","ref":7}}"#);
+        check(&search, ErrorCode::BadField);
+    }
+    check(
+        r#"{"type":"history","room":"No Room","ref":7}"#,
+        ErrorCode::NoSuchRoom,
+    );
+    check(
+        r#"{"type":"search","room":"","ref":7}"#,
+        ErrorCode::NoSuchRoom,
+    );
+    check(
+        r#"{"type":"search","sender":"a\u001bb","ref":7}"#,
+        ErrorCode::BadNickname,
+    );
+    let search = |query: &str| format!(r#"{{"type":"search","query":"{query}","ref":7}}"#);
+    let words = |count: usize| search(&vec!["x"; count].join(" "));
+    assert!(parse_client(words(TERMS_MAX).as_bytes()).is_ok());
+    check(&words(TERMS_MAX + 1), ErrorCode::BadField);
+    assert!(parse_client(search(&"x".repeat(QUERY_BYTES_MAX)).as_bytes()).is_ok());
+    check(
+        &search(&"x".repeat(QUERY_BYTES_MAX + 1)),
+        ErrorCode::BadField,
+    );
+    // What is no number, or too large a one, is no frame.
+    for from in ["-1", "1.5", "\"1\"", "9007199254740992", "[]"] {
+        let frame = format!(r#"{{"type":"history","from":{from}}}"#);
+        assert!(
+            parse_client(frame.as_bytes()).unwrap_err().fatal(),
+            "{from}"
+        );
+    }
+    let back = parse_client(br#"{"type":"history","back":1}"#);
+    assert!(back.unwrap_err().fatal());
+}
+
+fn stored(seq: u64, text: &str) -> Message {
+    Message {
+        room: RoomName::lobby(),
+        seq,
+        id: MessageId::parse(ID).unwrap(),
+        user: UserId::from_bytes([9; 12]),
+        nickname: Nickname::parse("Zoë \"z\"").unwrap(),
+        time: "2026-11-22T09:00:00.123Z".parse().unwrap(),
+        body: Body::inert(text),
+    }
+}
+
+#[test]
+fn pages_are_spliced_as_they_would_be_encoded() {
+    for count in [0, 1, 3] {
+        let messages: Vec<_> = (1..=count)
+            .map(|seq| stored(seq, "a \"b\"\n\\ ✓"))
+            .collect();
+        let frames: Vec<Vec<u8>> = messages
+            .iter()
+            .map(|message| {
+                let mut frame = Vec::new();
+                encode_server(&ServerFrame::Message(message.clone()), &mut frame);
+                frame
+            })
+            .collect();
+        let frames = || frames.iter().map(Vec::as_slice);
+        for reference in [None, Some(7)] {
+            let head = PageHead {
+                room: RoomName::lobby(),
+                first: 1,
+                head: 99,
+                from: 1,
+                to: count,
+                reference,
+            };
+            let mut spliced = b"before".to_vec();
+            encode_history(&head, frames(), &mut spliced);
+            let page = ServerFrame::History(HistoryPage {
+                head: head.clone(),
+                messages: messages.clone(),
+            });
+            same_value(&page, &spliced["before".len()..]);
+            let mut spliced = Vec::new();
+            encode_found(&head, 42, frames(), &mut spliced);
+            let page = ServerFrame::Found(FoundPage {
+                head,
+                indexed: 42,
+                messages: messages.clone(),
+            });
+            same_value(&page, &spliced);
+        }
+    }
+}
+
+/// The spliced frame says what the encoded one would, and is one line.
+fn same_value(frame: &ServerFrame, spliced: &[u8]) {
+    let mut encoded = Vec::new();
+    encode_server(frame, &mut encoded);
+    let value = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+    assert_eq!(value(spliced), value(&encoded));
+    assert_eq!(
+        spliced.iter().position(|&byte| byte == b'\n'),
+        Some(spliced.len() - 1)
+    );
+    assert_eq!(
+        parse_server(&spliced[..spliced.len() - 1]).as_ref(),
+        Ok(frame)
+    );
+    assert_eq!(through_server(frame), *frame);
+}
+
+#[test]
+fn a_page_with_one_message_too_many_or_without_its_numbers_is_no_page() {
+    let message = {
+        let mut frame = Vec::new();
+        encode_server(&ServerFrame::Message(stored(1, "x")), &mut frame);
+        String::from_utf8(frame).unwrap()
+    };
+    let page = |count: usize, numbers: &str| {
+        let messages = vec![message.trim_end(); count].join(",");
+        parse_server(
+            format!(r#"{{"type":"history","room":"lobby",{numbers}"messages":[{messages}]}}"#)
+                .as_bytes(),
+        )
+    };
+    let numbers = r#""first":1,"head":9,"from":1,"to":9,"#;
+    assert!(page(HISTORY_PAGE_MAX, numbers).is_ok());
+    assert!(page(HISTORY_PAGE_MAX + 1, numbers).is_err());
+    assert!(page(1, r#""first":1,"head":9,"from":1,"#).is_err());
+    assert!(page(1, r#""first":1,"head":9,"to":1,"#).is_err());
+    assert!(
+        parse_server(br#"{"type":"history","room":"lobby","first":1,"head":9,"from":1,"to":9}"#)
+            .is_err()
+    );
+}
+
+#[test]
 fn our_own_frames_nest_less_than_the_limit() {
-    // The deepest are `welcome`, `members` and `join`: frame, array, element.
+    // The deepest are `welcome`, `members`, `history` and `join`: frame, array, element.
     const { assert!(FRAME_DEPTH_MAX > 3) };
 }
 

@@ -96,6 +96,12 @@ impl BasicPeer {
         !self.answers.is_empty()
     }
 
+    /// Bytes held for the other end alone.
+    pub fn held_bytes(&self) -> usize {
+        let waiting = self.answers.iter().chain(&self.objects);
+        self.current.len() + waiting.map(Vec::len).sum::<usize>()
+    }
+
     /// What to do next.
     pub fn turn<'a>(&'a mut self, now: Moment, views: &Views) -> Turn<'a> {
         while self.current.is_empty() {

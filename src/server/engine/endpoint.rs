@@ -1,7 +1,8 @@
 //! The server's end of one connection: bytes in, requests out; orders in, bytes out.
 //!
-//! It owns the decoder, the heartbeat, the count of requests under way and the reader
-//! ([`Peer`] or [`BasicPeer`]). It knows no socket and no other connection.
+//! It owns the decoder, the heartbeat, the count of requests under way, the one look into a log
+//! that may be among them, and the reader ([`Peer`] or [`BasicPeer`]). It knows no socket and no
+//! other connection.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,15 +12,19 @@ use super::{
     Moment, RoomIndex,
     basic::BasicPeer,
     event::{Admission, Entry, Order, Request},
+    look::{Look, Looked},
     peer::{Peer, Turn},
     tail::Segment,
     view::Views,
 };
-use crate::protocol::{
-    ClientFrame, ServerFrame, Token,
-    codec::Decoder,
-    limits::{GONE_AFTER, JOIN_WITHIN, PING_AFTER},
-    wire::{Refusal, parse_client},
+use crate::{
+    protocol::{
+        ClientFrame, ServerFrame, Token,
+        codec::Decoder,
+        limits::{GONE_AFTER, JOIN_WITHIN, PING_AFTER},
+        wire::{Refusal, parse_client},
+    },
+    server::store::StoreError,
 };
 
 /// Requests of one connection that may be under way; then it is read no further.
@@ -47,6 +52,19 @@ enum State {
     },
 }
 
+/// Where a look into a log stands. While there is one, nothing more is asked.
+#[derive(Debug)]
+enum Looking {
+    /// There is none.
+    None,
+    /// Whether it is allowed is not answered yet.
+    Asked,
+    /// It is allowed, and begins when everything before it is written.
+    Allowed(Box<Look>),
+    /// The log is being read.
+    Reading(Box<Look>),
+}
+
 /// See the module's docs.
 #[derive(Debug)]
 #[allow(
@@ -60,6 +78,8 @@ pub struct Endpoint {
     state: State,
     /// Requests that are not answered yet.
     under_way: u32,
+    /// The one among them that looks into a log.
+    looking: Looking,
     /// All whole frames that were received have been requested.
     dry: bool,
     /// A frame could not be read, so that nothing after it can be.
@@ -81,6 +101,7 @@ impl Endpoint {
             reader: Reader::Modern(Peer::new()),
             state: State::New,
             under_way: 0,
+            looking: Looking::None,
             dry: true,
             deaf: false,
             ended: false,
@@ -97,7 +118,7 @@ impl Endpoint {
     }
 
     /// Whether another request may be under way: there are not too many, answers get written, and
-    /// a join is answered before anything else is asked.
+    /// a join, and a look into a log, are answered before anything else is asked.
     fn may_ask(&self) -> bool {
         let answering = match &self.reader {
             Reader::Modern(peer) => peer.is_answering(),
@@ -108,7 +129,8 @@ impl Endpoint {
             State::Joined => REQUESTS_MAX,
             State::Closing { .. } => 0,
         };
-        !self.deaf && !answering && self.under_way < requests_max
+        let looking = !matches!(self.looking, Looking::None);
+        !self.deaf && !answering && !looking && self.under_way < requests_max
     }
 
     /// Whether there is something to be done with what the other end sends: to read, to ask, or
@@ -168,7 +190,13 @@ impl Endpoint {
                     join,
                     address: self.address,
                 })),
-                Ok(frame) => Request::Frame(frame),
+                Ok(frame) => {
+                    let looks = matches!(frame, ClientFrame::History(_) | ClientFrame::Search(_));
+                    if looks && matches!(self.state, State::Joined) {
+                        self.looking = Looking::Asked;
+                    }
+                    Request::Frame(frame)
+                }
                 Err(refusal) => {
                     self.deaf = refusal.fatal();
                     Request::Refused(refusal)
@@ -190,7 +218,11 @@ impl Endpoint {
         if self.is_closing() {
             return;
         }
-        if !matches!(order, Order::Basic(_) | Order::Close { .. }) {
+        let answers = !matches!(
+            order,
+            Order::Basic(_) | Order::Close { .. } | Order::Look(Ok(_))
+        );
+        if answers {
             self.under_way = self.under_way.saturating_sub(1);
         }
         match order {
@@ -210,7 +242,53 @@ impl Endpoint {
                     peer.answer(&ServerFrame::Ack(*ack));
                 }
             }
+            Order::Look(Ok(look)) => self.looking = Looking::Allowed(look),
+            Order::Look(Err(refusal)) => {
+                self.looking = Looking::None;
+                self.say(now, &ServerFrame::Error(*refusal));
+            }
             Order::Close { last, drain } => self.close(now, last, drain),
+        }
+    }
+
+    /// Whether a look into a log is to begin now: everything before it is answered and written, so
+    /// that what it finds is all that is held for the other end.
+    pub fn may_look(&self) -> bool {
+        matches!(
+            (&self.looking, &self.reader),
+            (Looking::Allowed(_), Reader::Modern(peer)) if peer.is_quiet()
+        )
+    }
+
+    /// The look that is to begin now; then call [`looked`](Self::looked).
+    pub fn look(&mut self) -> Option<Look> {
+        if !self.may_look() {
+            return None;
+        }
+        match std::mem::replace(&mut self.looking, Looking::None) {
+            Looking::Allowed(look) => {
+                let begun = Look::clone(&look);
+                self.looking = Looking::Reading(look);
+                Some(begun)
+            }
+            other => {
+                self.looking = other;
+                None
+            }
+        }
+    }
+
+    /// What the look found: its answer. Nobody wants it any more if the connection is to close.
+    pub fn looked(&mut self, looked: &Result<Looked, StoreError>) {
+        match (
+            std::mem::replace(&mut self.looking, Looking::None),
+            &mut self.reader,
+        ) {
+            (Looking::Reading(look), Reader::Modern(peer)) => {
+                self.under_way = self.under_way.saturating_sub(1);
+                peer.answer_with(|out| look.answer(looked, out));
+            }
+            (other, _) => self.looking = other,
         }
     }
 
@@ -246,6 +324,7 @@ impl Endpoint {
             (Reader::Basic(_), true) => {}
             (Reader::Basic(peer), false) => peer.detach(),
         }
+        self.looking = Looking::None;
         let deadline = now.mono + CLOSE_WITHIN;
         self.state = State::Closing { last, deadline };
     }
@@ -320,6 +399,14 @@ impl Endpoint {
     /// Whether it holds a page.
     pub fn has_page(&self) -> bool {
         matches!(&self.reader, Reader::Modern(peer) if peer.has_page())
+    }
+
+    /// Bytes held for the other end alone, that it has not read.
+    pub fn held_bytes(&self) -> usize {
+        match &self.reader {
+            Reader::Modern(peer) => peer.held_bytes(),
+            Reader::Basic(peer) => peer.held_bytes(),
+        }
     }
 
     // Time.

@@ -4,11 +4,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{ConnectionId, RoomIndex, tail::Segment};
+use super::{ConnectionId, RoomIndex, look::Look, tail::Segment};
 use crate::{
     protocol::{
         ClientFrame, ClientId, MessageId, Nickname, RoomName, ServerFrame, Token, UserId,
-        frame::{Ack, Departure, Join, Member, Welcome},
+        frame::{Ack, Departure, ErrorFrame, Join, Member, Welcome},
         wire::Refusal,
     },
     server::store::{Batch, Committed, Run, StoreError},
@@ -92,6 +92,9 @@ pub enum Order {
     Answer(Option<Box<ServerFrame>>),
     /// Its message was stored just now. The echo tells it, unless its reader is far behind.
     Stored(Box<Ack>),
+    /// It may look into a room's log, and answers its request itself with what it finds; or it
+    /// may not.
+    Look(Result<Box<Look>, Box<ErrorFrame>>),
     /// It is a basic client, and is spoken to like one though it was not let in.
     Basic(UserId),
     /// It ends.

@@ -15,13 +15,15 @@
 //!    Effect::Order { connection, order } -> Endpoint::apply <-----------+
 //!
 //!  Endpoint::turn(views) -> bytes to write; Endpoint::wrote(n)
-//!                        -> a page to fetch: Store::read -> Endpoint::take_page
+//!                        -> a page to fetch: Reader::read -> Endpoint::take_page
+//!  Endpoint::look -> Look::read(reader) -> Endpoint::looked
 //! ```
 //!
 //! - [`hub`] knows users, sessions, nicknames, rooms. One for the server.
 //! - [`view`] is a replica of what the readers of the rooms need. One for each worker.
 //! - [`endpoint`] is one connection: its decoder, its heartbeat, and its reader ([`peer`], or
 //!   [`basic`] for the older programs), which is a cursor into the views and nothing more.
+//! - [`look`] is what a connection reads of a log because it was asked to: history, searches.
 //! - [`tail`] is what the views are made of: numbered frames in contiguous runs of bytes.
 //!
 //! The driver keeps these rules:
@@ -48,6 +50,7 @@ mod command;
 pub mod endpoint;
 pub mod event;
 pub mod hub;
+pub mod look;
 pub mod members;
 pub mod peer;
 mod resume;

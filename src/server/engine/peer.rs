@@ -141,7 +141,12 @@ impl Peer {
 
     /// Adds an answer.
     pub fn answer(&mut self, frame: &ServerFrame) {
-        encode_server(frame, &mut self.answers);
+        self.answer_with(|out| encode_server(frame, out));
+    }
+
+    /// Adds an answer that `encode` appends.
+    pub fn answer_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut self.answers);
         self.answering = true;
     }
 
@@ -153,6 +158,12 @@ impl Peer {
     /// Whether nothing at all is on its way.
     pub fn is_quiet(&self) -> bool {
         self.rest.is_empty() && self.answers.is_empty()
+    }
+
+    /// Bytes held for the other end alone.
+    pub fn held_bytes(&self) -> usize {
+        let page = self.page.as_ref().map_or(0, |(_, page)| page.cost_bytes());
+        self.rest.len() + self.answers.capacity() + page
     }
 
     /// Whether a message's echo is far off: it is no longer in the tail that the peer reads.

@@ -12,15 +12,18 @@ use crate::{
 /// up, if it was not.
 ///
 /// `same_log`: whether the client's positions are in this log's epoch. `id_at`: the id that the
-/// log holds at the position. `last`: how many of the latest messages to give instead.
+/// log holds at the position. `last`: how many of the latest messages to give instead. `most`: how
+/// many to give at most behind a position that holds.
 pub(super) fn start(
     extent: Extent,
     same_log: bool,
     position: Option<&Position>,
     id_at: Option<MessageId>,
     last: u64,
+    most: Option<u64>,
 ) -> (u64, Option<Reset>) {
-    let afresh = (extent.head + 1).saturating_sub(last).max(extent.first);
+    let latest = |count| (extent.head + 1).saturating_sub(count).max(extent.first);
+    let afresh = latest(last);
     let Some(position) = position else {
         return (afresh, None);
     };
@@ -32,8 +35,10 @@ pub(super) fn start(
     } else if position.id.zip(id_at).is_some_and(differs) {
         Reset::Id
     } else {
-        // Evicted entries leave a gap that the client sees in the numbers.
-        return ((position.seq + 1).max(extent.first), None);
+        // Evicted entries, and those that are more than the client wants to be given now, leave a
+        // gap that it sees in the numbers.
+        let follows = (position.seq + 1).max(extent.first);
+        return (follows.max(most.map_or(0, latest)), None);
     };
     (afresh, Some(reset))
 }
@@ -60,7 +65,7 @@ mod tests {
                 seq,
                 id: held,
             });
-            let found = start(extent, same_log, position.as_ref(), here, last);
+            let found = start(extent, same_log, position.as_ref(), here, last, None);
             assert_eq!(found, expected, "{seq:?} in {extent:?}, last {last}");
         };
         // No position: the last n, as far as they are held.
@@ -105,5 +110,39 @@ mod tests {
             2,
             (8, Some(Reset::Id)),
         );
+    }
+
+    #[test]
+    fn more_than_is_wanted_is_left_to_history() {
+        let log = Extent { first: 5, head: 9 };
+        let empty = Extent { first: 1, head: 0 };
+        let check = |extent, same_log, seq: Option<u64>, most, expected| {
+            let position = seq.map(|seq| Position {
+                room: RoomName::lobby(),
+                seq,
+                id: None,
+            });
+            let found = start(extent, same_log, position.as_ref(), None, 2, Some(most));
+            assert_eq!(found, expected, "{seq:?} in {extent:?}, most {most}");
+        };
+        // As many were missed as are wanted, and one more.
+        check(log, true, Some(6), 3, (7, None));
+        check(log, true, Some(5), 3, (7, None));
+        check(log, true, Some(6), 99, (7, None));
+        check(log, true, Some(6), u64::MAX, (7, None));
+        // None are wanted, or none were missed.
+        check(log, true, Some(6), 0, (10, None));
+        check(log, true, Some(9), 0, (10, None));
+        check(log, true, Some(9), 3, (10, None));
+        check(empty, true, Some(0), 0, (1, None));
+        check(empty, true, Some(0), 3, (1, None));
+        // What is no longer held does not count.
+        check(log, true, Some(1), 5, (5, None));
+        check(log, true, Some(1), 6, (5, None));
+        check(log, true, Some(1), 4, (6, None));
+        // Without a position that holds it is the last n that are given.
+        check(log, true, None, 1, (8, None));
+        check(log, false, Some(6), 1, (8, Some(Reset::Epoch)));
+        check(log, true, Some(10), 1, (8, Some(Reset::Seq)));
     }
 }

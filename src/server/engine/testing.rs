@@ -53,6 +53,12 @@ pub(super) struct World {
     held: Option<Batch>,
     /// What the next commit comes to.
     pub(super) fail: Option<StoreError>,
+    /// Whether looks into the log wait.
+    pub(super) hold_looks: bool,
+    /// Whether the log can't be looked into.
+    pub(super) unreadable: bool,
+    /// How many looks there were.
+    pub(super) looks: usize,
     pub(super) finished: Option<bool>,
     connections: u64,
 }
@@ -131,6 +137,9 @@ impl World {
             hold_commits: false,
             held: None,
             fail: None,
+            hold_looks: false,
+            unreadable: false,
+            looks: 0,
             finished: None,
             connections: 0,
         }
@@ -247,6 +256,10 @@ impl World {
         self.store.extents()[0].head
     }
 
+    pub(super) fn store_first(&self) -> u64 {
+        self.store.extents()[0].first
+    }
+
     pub(super) fn stop(&mut self) {
         self.hub.handle(self.now, Event::Stop);
         self.run();
@@ -270,6 +283,7 @@ impl World {
                 }
             }
             moved |= self.turn();
+            moved |= self.look();
             let (now, views, store) = (self.now, &mut self.views, &mut self.store);
             let mut closed = Vec::new();
             for client in self.clients.values_mut().filter(|client| !client.closed) {
@@ -285,6 +299,23 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// Lets those who want to look into the log.
+    fn look(&mut self) -> bool {
+        let mut moved = false;
+        for client in self.clients.values_mut().filter(|_| !self.hold_looks) {
+            if let Some(look) = client.endpoint.look() {
+                let looked = match self.unreadable {
+                    false => look.read(&mut self.store),
+                    true => Err(StoreError::Refused),
+                };
+                client.endpoint.looked(&looked);
+                self.looks += 1;
+                moved = true;
+            }
+        }
+        moved
     }
 
     fn turn(&mut self) -> bool {

@@ -1,4 +1,5 @@
-//! One connection's task: reads, waits for a socket that takes no more, fetches pages, ends.
+//! One connection's task: reads, waits for a socket that takes no more, fetches pages, ends. What
+//! its client looks up in a log has a task of its own, so that nothing else waits for it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -43,6 +44,9 @@ const WRITES_MAX: usize = 16;
 const READS_MAX: usize = 4;
 /// What one goodbye reads at a time of what nobody wants any more.
 const DISCARD_BYTES: usize = 4 * 1024;
+/// A look into a log is followed by a pause as long as it took, and this at most, before the same
+/// connection's next one begins: nobody has a reader for himself.
+const LOOK_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// See the module's docs.
 pub(super) struct Connection {
@@ -55,6 +59,8 @@ pub(super) struct Connection {
     blocked: Cell<bool>,
     /// The task does not read at the moment.
     deaf: Cell<bool>,
+    /// The next look into a log does not begin before this time.
+    next_look: Cell<Duration>,
     /// Why it is to end, if it is.
     end: Cell<Option<Departure>>,
     _place: Place,
@@ -89,6 +95,7 @@ impl Connection {
             wake: Notify::new(),
             blocked: Cell::new(false),
             deaf: Cell::new(false),
+            next_look: Cell::new(Duration::ZERO),
             end: Cell::new(None),
             _place: accepted.place,
         })
@@ -102,9 +109,10 @@ impl Connection {
             || catch_unwind(AssertUnwindSafe(|| self.flush(worker, now)))
                 .is_ok_and(|flushed| flushed == Flushed::Idle);
         let endpoint = self.endpoint.borrow();
-        let may_go_on = self.deaf.get() && endpoint.may_go_on();
+        let may_go_on = self.deaf.get() && endpoint.may_go_on() || endpoint.may_look();
         // One that is to close has a deadline that its task does not know of yet.
-        if !done || may_go_on || endpoint.is_closing() || worker.is_stopping() {
+        let ends = endpoint.is_closing() || worker.is_stopping() || self.end.get().is_some();
+        if !done || may_go_on || ends {
             self.wake.notify_one();
         }
     }
@@ -168,7 +176,7 @@ impl Connection {
     }
 
     /// Until the connection has ended; says why.
-    async fn serve(&self, worker: &Worker) -> Departure {
+    async fn serve(self: &Rc<Self>, worker: &Rc<Worker>) -> Departure {
         loop {
             if let Some(reason) = self.end.get() {
                 return reason;
@@ -178,6 +186,7 @@ impl Connection {
             } else {
                 self.flush(worker, worker.clock.now())
             };
+            self.look(worker);
             let mut alarm = self.endpoint.borrow().deadline();
             if alarm.is_some_and(|deadline| worker.clock.now().mono >= deadline) {
                 return Departure::Lost;
@@ -326,6 +335,37 @@ impl Connection {
         }
         self.endpoint.borrow_mut().drop_page();
         true
+    }
+
+    /// Begins the look into a log that its client asked for, if it is time for it.
+    fn look(self: &Rc<Self>, worker: &Rc<Worker>) {
+        let Some(look) = self.endpoint.borrow_mut().look() else {
+            return;
+        };
+        let due = worker.clock.instant(self.next_look.get());
+        let (this, worker) = (Rc::downgrade(self), Rc::clone(worker));
+        tokio::task::spawn_local(async move {
+            sleep_until(due).await;
+            let Ok(_permit) = worker.looks_at_once.acquire().await else {
+                return;
+            };
+            // It may have ended while others had their turn.
+            if this.strong_count() == 0 {
+                return;
+            }
+            let begun = worker.clock.now();
+            let looked = worker.pages.look(look).await;
+            if let Some(connection) = this.upgrade() {
+                let now = worker.clock.now();
+                let took = now.mono.saturating_sub(begun.mono).min(LOOK_PAUSE_MAX);
+                connection.next_look.set(now.mono + took);
+                let answer = || connection.endpoint.borrow_mut().looked(&looked);
+                if catch_unwind(AssertUnwindSafe(answer)).is_err() {
+                    connection.end.set(Some(Departure::Lost));
+                }
+                connection.flush_or_wake(&worker, now);
+            }
+        });
     }
 
     /// Everything is written. If the connection were closed with something unread in it, what was

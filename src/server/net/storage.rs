@@ -5,7 +5,11 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::server::{
-    engine::{RoomIndex, tail::Segment},
+    engine::{
+        RoomIndex,
+        look::{Look, Looked},
+        tail::Segment,
+    },
     store::{Batch, Committed, Store, StoreError},
 };
 
@@ -20,6 +24,10 @@ enum Command {
         from: u64,
         bytes_max: usize,
         answer: oneshot::Sender<Result<Segment, StoreError>>,
+    },
+    Look {
+        look: Look,
+        answer: oneshot::Sender<Result<Looked, StoreError>>,
     },
 }
 
@@ -59,6 +67,9 @@ pub(super) fn start(mut store: Box<dyn Store>) -> std::io::Result<(Appender, Pag
                         // Whoever asked may be gone by now.
                         let _ = answer.send(store.read(room, from, bytes_max));
                     }
+                    Command::Look { look, answer } => {
+                        let _ = answer.send(look.read(&mut *store));
+                    }
                 }
             }
         })?;
@@ -85,7 +96,7 @@ impl Appender {
 }
 
 impl Pages {
-    /// See [`Store::read`].
+    /// See [`Reader::read`](crate::server::store::Reader::read).
     pub(super) async fn read(
         &self,
         room: RoomIndex,
@@ -102,5 +113,13 @@ impl Pages {
         let sent = self.commands.send(command).await;
         sent.map_err(|_| StoreError::Unknown)?;
         page.await.unwrap_or(Err(StoreError::Unknown))
+    }
+
+    /// See [`Look::read`].
+    pub(super) async fn look(&self, look: Look) -> Result<Looked, StoreError> {
+        let (answer, looked) = oneshot::channel();
+        let sent = self.commands.send(Command::Look { look, answer }).await;
+        sent.map_err(|_| StoreError::Unknown)?;
+        looked.await.unwrap_or(Err(StoreError::Unknown))
     }
 }

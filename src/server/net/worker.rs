@@ -30,6 +30,9 @@ pub(super) const DELIVERIES_MAX: usize = 64;
 pub(super) const ACCEPTED_MAX: usize = 256;
 /// Pages from the store that the slow readers of one worker hold at one time.
 const PAGES_AT_ONCE: usize = 8;
+/// Looks into a log (history, searches) that the clients of one worker have at one time; the others
+/// wait for their turn, in the order of their asking.
+const LOOKS_AT_ONCE: usize = 4;
 /// So many connections are written to before others get to read.
 const WRITES_IN_A_ROW: usize = 128;
 /// How often the heartbeats are looked at.
@@ -69,6 +72,7 @@ pub(super) struct Worker {
     pub(super) events: mpsc::Sender<Event>,
     pub(super) pages: Pages,
     pub(super) pages_at_once: Semaphore,
+    pub(super) looks_at_once: Semaphore,
     zone: TimeZone,
     connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
     stopping: Cell<bool>,
@@ -95,6 +99,7 @@ async fn run(start: Start) {
         events: start.events,
         pages: start.pages,
         pages_at_once: Semaphore::new(PAGES_AT_ONCE),
+        looks_at_once: Semaphore::new(LOOKS_AT_ONCE),
         zone: start.zone,
         connections: RefCell::default(),
         stopping: Cell::new(false),

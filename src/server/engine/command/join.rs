@@ -171,7 +171,14 @@ fn starts(hub: &Hub, join: &Join, ids: &[Option<MessageId>]) -> Vec<RoomStart> {
     rooms
         .map(|(index, room)| {
             let (position, id) = positions.get(&index).copied().unzip();
-            let (next, reset) = resume::start(room.extent, same_log, position, id.flatten(), last);
+            let (next, reset) = resume::start(
+                room.extent,
+                same_log,
+                position,
+                id.flatten(),
+                last,
+                join.most,
+            );
             RoomStart {
                 room: room.name.clone(),
                 topic: room.topic.clone(),

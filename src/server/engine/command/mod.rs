@@ -5,6 +5,7 @@ use super::{ConnectionId, hub::Hub};
 use crate::protocol::{ClientFrame, frame::Departure};
 
 pub(super) mod join;
+mod look;
 mod message;
 mod nick;
 mod ping;
@@ -15,8 +16,8 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, frame: ClientFrame) {
     match frame {
         ClientFrame::Message(submission) => message::run(hub, connection, submission),
         ClientFrame::Withdraw { id } => withdraw::run(hub, connection, id),
-        ClientFrame::History(request) => refused::unserved(hub, connection, request.reference),
-        ClientFrame::Search(request) => refused::unserved(hub, connection, request.reference),
+        ClientFrame::History(request) => look::history(hub, connection, request),
+        ClientFrame::Search(request) => look::search(hub, connection, request),
         ClientFrame::Nick {
             nickname,
             reference,

@@ -3,15 +3,8 @@
 
 use super::message::refuse_for_good;
 use crate::{
-    protocol::{
-        ServerFrame,
-        frame::{ErrorCode, ErrorFrame},
-        wire::Refusal,
-    },
-    server::engine::{
-        ConnectionId,
-        hub::{Hub, error},
-    },
+    protocol::{ServerFrame, wire::Refusal},
+    server::engine::{ConnectionId, hub::Hub},
 };
 
 pub(in crate::server::engine) fn run(hub: &mut Hub, connection: ConnectionId, refusal: &Refusal) {
@@ -19,13 +12,4 @@ pub(in crate::server::engine) fn run(hub: &mut Hub, connection: ConnectionId, re
         Some(id) => refuse_for_good(hub, connection, id, refusal.frame()),
         None => hub.answer(connection, ServerFrame::Error(refusal.frame())),
     }
-}
-
-/// A request that this server does not serve.
-pub(super) fn unserved(hub: &mut Hub, connection: ConnectionId, reference: Option<u64>) {
-    let refusal = ErrorFrame {
-        reference,
-        ..error(ErrorCode::UnknownType, "This server keeps no history")
-    };
-    hub.answer(connection, ServerFrame::Error(refusal));
 }

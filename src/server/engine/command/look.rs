@@ -1,0 +1,63 @@
+//! `history` and `search`: a look into a room's log. Whether it is allowed is decided here, each
+//! time anew; the connection carries it out (see [`crate::server::engine::look`]).
+
+use crate::{
+    protocol::{
+        RoomName,
+        frame::{ErrorCode, ErrorFrame, HistoryRequest, SearchRequest},
+        limits::NUMBER_MAX,
+    },
+    server::engine::{
+        ConnectionId,
+        event::Order,
+        hub::{Hub, error},
+        look::{Look, LookFor},
+    },
+};
+
+pub(super) fn history(hub: &mut Hub, connection: ConnectionId, request: HistoryRequest) {
+    let what = LookFor::Page(request.part);
+    look(hub, connection, request.room, what, request.reference);
+}
+
+pub(super) fn search(hub: &mut Hub, connection: ConnectionId, request: SearchRequest) {
+    let what = LookFor::Messages {
+        query: request.query,
+        to: request.to.unwrap_or(NUMBER_MAX),
+    };
+    look(hub, connection, request.room, what, request.reference);
+}
+
+fn look(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    name: RoomName,
+    what: LookFor,
+    reference: Option<u64>,
+) {
+    let basic = hub.sessions.get(&connection).map(|session| session.basic);
+    // Whoever is in is in every room.
+    let look = match (basic, hub.room_index(&name)) {
+        (None, _) => return,
+        // Its objects have no place for an answer.
+        (Some(true), _) => Err(error(
+            ErrorCode::UnknownType,
+            "A basic client can't be given history",
+        )),
+        (Some(false), None) => Err(error(ErrorCode::NoSuchRoom, "There is no such room")),
+        (Some(false), Some(room)) => Ok(Look {
+            room,
+            name,
+            what,
+            reference,
+        }),
+    };
+    let order = match look {
+        Ok(look) => Order::Look(Ok(Box::new(look))),
+        Err(refusal) => Order::Look(Err(Box::new(ErrorFrame {
+            reference,
+            ..refusal
+        }))),
+    };
+    hub.order(connection, order);
+}
