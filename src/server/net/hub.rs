@@ -116,9 +116,11 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let names: Vec<RoomName> = config.rooms.iter().map(|room| room.name.clone()).collect();
     let store = MemoryStore::new(fresh_epoch()?, &names, config.memory);
     let (epoch, extents) = (store.epoch(), store.extents());
-    let (appender, pages) = storage::start(Box::new(store))?;
+    let (appender, pages, closed) = storage::start(Box::new(store))?;
     let (events, requests) = mpsc::channel(EVENTS_MAX);
     let fleet = Fleet::start(&config, clock, &extents, &events, &pages)?;
+    // The workers have theirs: the store is closed when the last of them is gone.
+    drop(pages);
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let accepting = tokio::spawn(accept::run(
         listener,
@@ -145,6 +147,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         // Told by the sender being dropped. One that takes too long is left behind.
         let _ = timeout_at(deadline, ended).await;
     }
+    let _ = timeout_at(deadline, closed.wait()).await;
     outcome
 }
 

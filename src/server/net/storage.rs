@@ -1,6 +1,17 @@
-//! The store on a thread of its own: nothing else ever waits for a disk.
+//! The store on threads of its own: nothing else ever waits for a disk.
+//!
+//! One thread appends. Reads have a few threads beside it, each with a reader of the store, so
+//! that no commit waits for a page and no page for a commit; a store that has no readers (the one
+//! in memory) is read on its one thread, between commits.
+//!
+//! All threads take from bounded queues: whoever finds one full waits. Nobody has more than one
+//! read under way, so the order among reads means nothing.
 
-use std::thread;
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -10,25 +21,51 @@ use crate::server::{
         look::{Look, Looked},
         tail::Segment,
     },
-    store::{Batch, Committed, Store, StoreError},
+    store::{Batch, Committed, Reader, Store, StoreError},
 };
 
 /// Commands that may wait. The hub has one append under way at most, each worker a few reads.
 const COMMANDS_MAX: usize = 64;
+/// Reads that may wait for a reader.
+const READS_MAX: usize = 64;
+/// Threads that read. Two, so that a search does not hold up a page.
+const READERS: usize = 2;
 
 #[derive(Debug)]
 enum Command {
     Append(Batch),
-    Read {
+    Read(Read),
+}
+
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+#[derive(Debug)]
+enum Read {
+    Segment {
         room: RoomIndex,
         from: u64,
         bytes_max: usize,
-        answer: oneshot::Sender<Result<Segment, StoreError>>,
+        answer: Answer<Segment>,
     },
     Look {
         look: Look,
-        answer: oneshot::Sender<Result<Looked, StoreError>>,
+        answer: Answer<Looked>,
     },
+}
+
+impl Read {
+    fn serve(self, reader: &mut dyn Reader) {
+        // Whoever asked may be gone by now.
+        match self {
+            Self::Segment {
+                room,
+                from,
+                bytes_max,
+                answer,
+            } => drop(answer.send(reader.read(room, from, bytes_max))),
+            Self::Look { look, answer } => drop(answer.send(look.read(reader))),
+        }
+    }
 }
 
 /// The hub's way to the store.
@@ -40,14 +77,43 @@ pub(super) struct Appender {
 
 /// A worker's way to the store.
 #[derive(Clone, Debug)]
-pub(super) struct Pages {
-    commands: mpsc::Sender<Command>,
+pub(super) struct Pages(Way);
+
+#[derive(Clone, Debug)]
+enum Way {
+    /// There are readers.
+    Readers(mpsc::Sender<Read>),
+    /// Between the appends.
+    Store(mpsc::Sender<Command>),
 }
 
-/// Starts the thread. It ends when nobody can reach it any more.
-pub(super) fn start(mut store: Box<dyn Store>) -> std::io::Result<(Appender, Pages)> {
+/// Tells when the store is closed: what it had to bring to an end is done.
+#[derive(Debug)]
+pub(super) struct Closed(oneshot::Receiver<()>);
+
+impl Closed {
+    /// Ready when it is.
+    pub(super) async fn wait(self) {
+        // Told by the other end being dropped.
+        let _ = self.0.await;
+    }
+}
+
+/// Starts the threads. The store is closed when the [`Appender`] is gone, and, if the store itself
+/// has to read, every [`Pages`].
+pub(super) fn start(mut store: Box<dyn Store>) -> io::Result<(Appender, Pages, Closed)> {
     let (commands, mut waiting) = mpsc::channel(COMMANDS_MAX);
     let (outcome, outcomes) = mpsc::channel(1);
+    let (closing, closed) = oneshot::channel::<()>();
+    let readers: Vec<_> = (0..READERS)
+        .map_while(|_| store.reader().transpose())
+        .collect::<Result<_, _>>()
+        .map_err(|_| io::Error::other("the store can't be read"))?;
+    let way = if readers.is_empty() {
+        Way::Store(commands.clone())
+    } else {
+        Way::Readers(start_readers(readers)?)
+    };
     thread::Builder::new()
         .name("store".to_owned())
         .spawn(move || {
@@ -55,28 +121,39 @@ pub(super) fn start(mut store: Box<dyn Store>) -> std::io::Result<(Appender, Pag
                 match command {
                     Command::Append(batch) => {
                         if outcome.blocking_send(store.append(batch)).is_err() {
-                            return;
+                            break;
                         }
                     }
-                    Command::Read {
-                        room,
-                        from,
-                        bytes_max,
-                        answer,
-                    } => {
-                        // Whoever asked may be gone by now.
-                        let _ = answer.send(store.read(room, from, bytes_max));
-                    }
-                    Command::Look { look, answer } => {
-                        let _ = answer.send(look.read(&mut *store));
-                    }
+                    Command::Read(read) => read.serve(&mut *store),
                 }
             }
+            drop(store);
+            drop(closing);
         })?;
-    let pages = Pages {
-        commands: commands.clone(),
-    };
-    Ok((Appender { commands, outcomes }, pages))
+    Ok((Appender { commands, outcomes }, Pages(way), Closed(closed)))
+}
+
+/// They end when nobody can ask them any more.
+fn start_readers(readers: Vec<Box<dyn Reader>>) -> io::Result<mpsc::Sender<Read>> {
+    let (reads, waiting) = mpsc::channel::<Read>(READS_MAX);
+    let waiting = Arc::new(Mutex::new(waiting));
+    for (number, mut reader) in readers.into_iter().enumerate() {
+        let waiting = Arc::clone(&waiting);
+        thread::Builder::new()
+            .name(format!("reader-{number}"))
+            .spawn(move || {
+                loop {
+                    // Held while waiting: the others wait for the lock instead.
+                    let read = waiting
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .blocking_recv();
+                    let Some(read) = read else { return };
+                    read.serve(&mut *reader);
+                }
+            })?;
+    }
+    Ok(reads)
 }
 
 impl Appender {
@@ -96,30 +173,37 @@ impl Appender {
 }
 
 impl Pages {
-    /// See [`Reader::read`](crate::server::store::Reader::read).
+    /// See [`Reader::read`].
     pub(super) async fn read(
         &self,
         room: RoomIndex,
         from: u64,
         bytes_max: usize,
     ) -> Result<Segment, StoreError> {
-        let (answer, page) = oneshot::channel();
-        let command = Command::Read {
+        let read = |answer| Read::Segment {
             room,
             from,
             bytes_max,
             answer,
         };
-        let sent = self.commands.send(command).await;
-        sent.map_err(|_| StoreError::Unknown)?;
-        page.await.unwrap_or(Err(StoreError::Unknown))
+        self.ask(read).await
     }
 
     /// See [`Look::read`].
     pub(super) async fn look(&self, look: Look) -> Result<Looked, StoreError> {
-        let (answer, looked) = oneshot::channel();
-        let sent = self.commands.send(Command::Look { look, answer }).await;
-        sent.map_err(|_| StoreError::Unknown)?;
-        looked.await.unwrap_or(Err(StoreError::Unknown))
+        self.ask(|answer| Read::Look { look, answer }).await
+    }
+
+    async fn ask<T>(&self, read: impl FnOnce(Answer<T>) -> Read) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let read = read(answer);
+        let sent = match &self.0 {
+            Way::Readers(reads) => reads.send(read).await.is_ok(),
+            Way::Store(commands) => commands.send(Command::Read(read)).await.is_ok(),
+        };
+        if !sent {
+            return Err(StoreError::Unknown);
+        }
+        answered.await.unwrap_or(Err(StoreError::Unknown))
     }
 }
