@@ -5,7 +5,10 @@ use std::{net::IpAddr, num::NonZeroUsize, thread::available_parallelism};
 use clap::{ArgAction, Parser};
 
 use super::{
-    engine::{hub::RoomSettings, view::ViewLimits},
+    engine::{
+        hub::{Keep, RoomSettings},
+        view::ViewLimits,
+    },
     log::Recorder,
     store::MemoryLimits,
 };
@@ -78,6 +81,8 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// What each of them keeps of the rooms for its readers.
     pub views: ViewLimits,
+    /// How much of each room's log is kept.
+    pub keep: Keep,
     /// What the log in memory holds.
     pub memory: MemoryLimits,
     /// Where records go.
@@ -98,6 +103,7 @@ impl Default for Config {
             log_text: false,
             workers: available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(most)),
             views: ViewLimits::default(),
+            keep: Keep::default(),
             memory: MemoryLimits::default(),
             recorder: Recorder::none(),
         }

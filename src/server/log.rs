@@ -117,6 +117,7 @@ fn write_all(waiting: &Receiver<Entry>, left_out: &AtomicU64) {
         match entry {
             Entry::Record(
                 record @ (Record::Refused { .. }
+                | Record::ClockJumped { .. }
                 | Record::StoreRefused { .. }
                 | Record::StoreFailed),
             ) => warn!("{}", Words(&record)),
@@ -181,6 +182,15 @@ impl fmt::Display for Words<'_> {
                 address,
                 message,
             } => write!(out, "{nickname} refused, from {address}: {message}"),
+            Record::Erased { room, from, to } => {
+                write!(out, "erased the messages {from} to {to} of {room}")
+            }
+            Record::ClockJumped { by } => write!(
+                out,
+                "the clock jumped by {} s: no messages are erased by age for an hour; \
+                 see that the clock is right",
+                by.as_secs()
+            ),
             Record::StoreRefused { operations } => write!(
                 out,
                 "the store refused {operations} operations; clients will try again"

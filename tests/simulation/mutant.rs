@@ -98,6 +98,7 @@ pub(crate) fn out_of_order(publication: &Arc<Publication>) -> Arc<Publication> {
             });
     Arc::new(Publication {
         runs: runs.collect(),
+        firsts: publication.firsts.clone(),
         presence: presence.collect(),
     })
 }

@@ -15,7 +15,7 @@ use chat_tui::{
             ConnectionId, Moment,
             endpoint::{Endpoint, Pulse},
             event::{Effect, Event, Order},
-            hub::{Hub, RoomSettings, Settings},
+            hub::{Hub, Keep, RoomSettings, Settings},
             peer::Turn,
             view::{ViewLimits, Views},
         },
@@ -97,6 +97,7 @@ impl Server {
                 .into(),
             server: Line::inert("simulated"),
             record_texts: false,
+            keep: Keep::default(),
         };
         let extents = self.store.extents();
         let heads = extents.iter().map(|extent| extent.head);

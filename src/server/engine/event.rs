@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{ConnectionId, RoomIndex, look::Look, tail::Segment};
 use crate::{
@@ -122,6 +122,8 @@ pub struct Admission {
 pub struct Publication {
     /// New messages.
     pub runs: Vec<Run>,
+    /// Where logs begin now that began earlier.
+    pub firsts: Vec<(RoomIndex, u64)>,
     /// Changes of member lists.
     pub presence: Vec<PresenceRun>,
 }
@@ -221,6 +223,20 @@ pub enum Record {
         address: SocketAddr,
         /// Why.
         message: Line,
+    },
+    /// Old messages were erased, as the operator wants it.
+    Erased {
+        /// The room.
+        room: RoomName,
+        /// The lowest number erased.
+        from: u64,
+        /// The highest number erased.
+        to: u64,
+    },
+    /// The clock on the wall jumped: nothing is erased by age for a while.
+    ClockJumped {
+        /// By how much.
+        by: SignedDuration,
     },
     /// The store refused a batch.
     StoreRefused {

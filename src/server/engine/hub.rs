@@ -5,13 +5,14 @@
 //! Only what was committed is published or acknowledged.
 //!
 //! One file for each thing that a client can ask is in `command/`; what goes to the store and
-//! comes back is in `commit`, who comes and goes in `present`.
+//! comes back is in `commit`, who comes and goes in `present`, when old entries go in `retention`.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     mem,
     net::SocketAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -30,9 +31,12 @@ use crate::{
 
 mod commit;
 mod present;
+mod retention;
 
 use commit::Staged;
 pub(super) use commit::What;
+pub use retention::Keep;
+use retention::Retainer;
 
 /// Operations that may wait for the next batch; then no requests are taken.
 const STAGED_OPERATIONS_MAX: usize = 16_384;
@@ -53,6 +57,8 @@ pub struct Settings {
     pub server: Line,
     /// Whether records of messages carry their texts.
     pub record_texts: bool,
+    /// How much of each room's log is kept.
+    pub keep: Keep,
 }
 
 /// What the operator says of one room.
@@ -186,7 +192,8 @@ pub struct Hub {
     staged: VecDeque<Staged>,
     staged_bytes: usize,
     /// What is being committed.
-    committing: Option<Vec<commit::Pending>>,
+    committing: Option<commit::Committing>,
+    retainer: Retainer,
     state: State,
     pub(super) effects: Vec<Effect>,
 }
@@ -221,6 +228,7 @@ impl Hub {
             staged: VecDeque::new(),
             staged_bytes: 0,
             committing: None,
+            retainer: Retainer::new(settings.keep, now),
             state: State::Running,
             effects: Vec::new(),
             settings,
@@ -261,12 +269,19 @@ impl Hub {
     pub fn finish_turn(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.set_time(now);
         self.publish_presence();
-        self.append_staged();
+        self.append_staged(now);
         let idle = self.staged.is_empty() && self.committing.is_none();
         if self.state == State::Failed || self.state == State::Stopping && idle {
             self.finish();
         }
         effects.append(&mut self.effects);
+    }
+
+    /// When a turn is to be ended even if nothing happens; a time that is past means at once.
+    /// `None`: only when something happens.
+    pub fn wakes_at(&self) -> Option<Duration> {
+        let idle = self.committing.is_none() && self.state == State::Running;
+        self.retainer.wakes_at().filter(|_| idle)
     }
 
     /// Whether it takes requests now. When it does not, a commit under way will change that.

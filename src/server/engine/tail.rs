@@ -238,6 +238,11 @@ impl Tail {
         self.segments.push_back(segment);
     }
 
+    /// One past the highest number of the oldest segment; `None` if there is none.
+    pub fn first_segment_next(&self) -> Option<u64> {
+        self.segments.front().map(Segment::next)
+    }
+
     /// Gives up the oldest segment and says how many bytes that freed; `None` if there is none.
     pub fn drop_oldest(&mut self) -> Option<usize> {
         let segment = self.segments.pop_front()?;

@@ -11,7 +11,7 @@ use super::{
     ConnectionId, Moment,
     endpoint::{Endpoint, Pulse},
     event::{Effect, Event, Record},
-    hub::{Hub, RoomSettings, Settings},
+    hub::{Hub, Keep, RoomSettings, Settings},
     peer::Turn,
     view::{ViewLimits, Views},
 };
@@ -116,6 +116,15 @@ impl World {
     }
 
     pub(super) fn with(clients_max: usize, views: ViewLimits, memory: MemoryLimits) -> Self {
+        Self::keeping(Keep::default(), clients_max, views, memory)
+    }
+
+    pub(super) fn keeping(
+        keep: Keep,
+        clients_max: usize,
+        views: ViewLimits,
+        memory: MemoryLimits,
+    ) -> Self {
         let rooms = [RoomName::lobby()];
         let store = MemoryStore::new(Epoch::from_bytes([1; 8]), &rooms, memory);
         let settings = Settings {
@@ -126,6 +135,7 @@ impl World {
             }],
             server: Line::inert("test"),
             record_texts: false,
+            keep,
         };
         Self {
             now: start(),
@@ -306,9 +316,10 @@ impl World {
         let mut moved = false;
         for client in self.clients.values_mut().filter(|_| !self.hold_looks) {
             if let Some(look) = client.endpoint.look() {
-                let looked = match self.unreadable {
-                    false => look.read(&mut self.store),
-                    true => Err(StoreError::Refused),
+                let looked = if self.unreadable {
+                    Err(StoreError::Refused)
+                } else {
+                    look.read(&mut self.store)
                 };
                 client.endpoint.looked(&looked);
                 self.looks += 1;

@@ -81,6 +81,20 @@ impl RoomView {
         self.presence.push(run.segment.clone());
     }
 
+    /// What is erased from the log is not kept here either, as soon as the rest of its segment is
+    /// erased too. Says how many bytes that freed.
+    fn begin_at(&mut self, first: u64) -> usize {
+        let mut freed = 0;
+        while self
+            .messages
+            .first_segment_next()
+            .is_some_and(|next| next <= first)
+        {
+            freed += self.drop_oldest_message();
+        }
+        freed
+    }
+
     fn drop_oldest_message(&mut self) -> usize {
         self.messages.drop_oldest().unwrap_or(0)
     }
@@ -142,6 +156,9 @@ impl Views {
             while room.messages.cost_bytes() > self.limits.messages_bytes_max {
                 self.cost_bytes -= room.drop_oldest_message();
             }
+        }
+        for &(room, first) in &publication.firsts {
+            self.cost_bytes -= self.rooms[room.at()].begin_at(first);
         }
         for run in &publication.presence {
             let room = &mut self.rooms[run.room.at()];

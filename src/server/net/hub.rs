@@ -133,6 +133,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         rooms: config.rooms,
         server: Line::inert(concat!("chat-tui ", env!("CARGO_PKG_VERSION"))),
         record_texts: config.log_text,
+        keep: config.keep,
     };
     let driver = Driver {
         hub: Hub::new(settings, epoch, &extents, clock.now()),
@@ -225,6 +226,7 @@ impl Driver {
         let mut events = Vec::with_capacity(EVENTS_A_TURN_MAX);
         let mut effects = Vec::new();
         let outcome = loop {
+            let wake = self.hub.wakes_at().map(|at| self.clock.instant(at));
             let drained = stopping.map_or_else(Instant::now, |since: Instant| since + DRAIN_WITHIN);
             tokio::select! {
                 outcome = self.appender.outcome() => {
@@ -240,6 +242,8 @@ impl Driver {
                     stopping = Some(Instant::now());
                     self.hub.handle(self.clock.now(), Event::Stop);
                 }
+                // Nothing happened; the turn may have something to do all the same.
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 // The store does not answer: what became of the last batch stays unknown.
                 () = sleep_until(drained), if stopping.is_some() => {
                     let unknown = Event::Committed(Err(StoreError::Unknown));

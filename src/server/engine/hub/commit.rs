@@ -10,10 +10,10 @@ use crate::{
     },
     server::{
         engine::{
-            ConnectionId, RoomIndex, command,
+            ConnectionId, Moment, RoomIndex, command,
             event::{Effect, Order, Publication, Record},
         },
-        store::{Batch, Committed, Operation, Settled, StoreError, Verdict},
+        store::{Batch, Committed, Operation, Retention, Settled, StoreError, Verdict},
     },
     text::Body,
 };
@@ -34,6 +34,14 @@ pub(super) struct Staged {
     pub(super) pending: Pending,
     /// What it counts against the limits.
     pub(super) bytes: usize,
+}
+
+/// What is with the store.
+#[derive(Default)]
+pub(super) struct Committing {
+    pending: Vec<Pending>,
+    /// Whether a step of retention follows the others.
+    retains: bool,
 }
 
 /// Who waits for what.
@@ -94,9 +102,14 @@ impl Hub {
         });
     }
 
-    /// Gives the store what is staged, if it is idle.
-    pub(super) fn append_staged(&mut self) {
-        if self.committing.is_some() || self.staged.is_empty() || self.state == State::Finished {
+    /// Gives the store what is staged, if it is idle, and a step of retention if one is due.
+    /// `clock`: the time as it was read.
+    pub(super) fn append_staged(&mut self, clock: Moment) {
+        if self.committing.is_some() || self.state == State::Finished {
+            return;
+        }
+        let retention = self.retention(clock);
+        if self.staged.is_empty() && retention.is_none() {
             return;
         }
         let mut bytes = 0;
@@ -118,20 +131,39 @@ impl Hub {
             operations.push(staged.operation);
             pending.push(staged.pending);
         }
-        self.committing = Some(pending);
+        operations.extend(retention.map(Operation::Retain));
+        self.committing = Some(Committing {
+            pending,
+            retains: retention.is_some(),
+        });
         self.effects.push(Effect::Append(Batch {
             now: self.now.wall,
             operations,
         }));
     }
 
+    fn retention(&mut self, clock: Moment) -> Option<Retention> {
+        if self.state != State::Running {
+            return None;
+        }
+        let rooms = self.rooms.iter().map(|room| room.extent);
+        let due = self.retainer.look(clock, rooms);
+        if let Some(by) = due.jumped {
+            self.record(Record::ClockJumped { by });
+        }
+        due.step
+    }
+
     pub(super) fn committed(&mut self, outcome: Result<Committed, StoreError>) {
-        let pending = self.committing.take().unwrap_or_default();
+        let Committing { pending, retains } = self.committing.take().unwrap_or_default();
         match outcome {
-            Ok(committed) => self.take_up(pending, committed),
+            Ok(committed) => self.take_up(pending, retains, committed),
             Err(StoreError::Refused) => {
+                if retains {
+                    self.retainer.failed();
+                }
                 self.record(Record::StoreRefused {
-                    operations: pending.len(),
+                    operations: pending.len() + usize::from(retains),
                 });
                 for pending in pending {
                     self.not_durable(pending);
@@ -146,17 +178,28 @@ impl Hub {
         }
     }
 
-    fn take_up(&mut self, pending: Vec<Pending>, committed: Committed) {
-        debug_assert_eq!(pending.len(), committed.verdicts.len());
+    fn take_up(&mut self, pending: Vec<Pending>, retains: bool, committed: Committed) {
+        let operations = pending.len() + usize::from(retains);
+        debug_assert_eq!(operations, committed.verdicts.len());
         for run in &committed.runs {
             self.rooms[run.room.at()].extent.head = run.segment.next() - 1;
         }
-        for (room, first) in committed.firsts {
-            self.rooms[room.at()].extent.first = first;
+        for &(room, first) in &committed.firsts {
+            let room = &mut self.rooms[room.at()];
+            let from = std::mem::replace(&mut room.extent.first, first);
+            if retains {
+                let (room, to) = (room.name.clone(), first - 1);
+                self.record(Record::Erased { room, from, to });
+            }
         }
-        if !committed.runs.is_empty() {
+        if retains {
+            let more = committed.verdicts.last() == Some(&Verdict::Retained { more: true });
+            self.retainer.done(more);
+        }
+        if !committed.runs.is_empty() || !committed.firsts.is_empty() {
             self.effects.push(Effect::Publish(Arc::new(Publication {
                 runs: committed.runs,
+                firsts: committed.firsts,
                 ..Publication::default()
             })));
         }

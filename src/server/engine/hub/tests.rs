@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod ending;
+mod keeping;
 
 fn nickname(name: &str) -> Nickname {
     Nickname::parse(name).unwrap()

@@ -1,0 +1,147 @@
+//! When old entries go: how much is kept, and whether the clock may be believed.
+//!
+//! The store takes what is too old out of the log by steps, each of them part of a commit like all
+//! else, at most one in each, so that no message waits long behind it. Here it is decided when.
+//!
+//! **What is erased does not come back, so age is trusted to a steady clock only.** The clock on the
+//! wall may jump: a battery is empty, a time server is wrong, somebody sets the date, a machine
+//! sleeps. Once a minute, and before each step, it is compared with the clock that only ever runs
+//! forward. After a jump of more than [`JUMP_MIN`], in either direction, nothing goes by age for
+//! [`STEADY_AFTER_JUMP`], and the log of the server says so: time to put the clock right. After a
+//! start nothing goes by age for [`STEADY_AFTER_START`]. Numbers need no clock, and go on counting.
+
+use std::{num::NonZeroU64, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::server::{
+    engine::Moment,
+    store::{Extent, Retention},
+};
+
+/// How often it is looked whether something is to go.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// How often entries go by age.
+const AGE_EVERY: Duration = Duration::from_hours(1);
+/// The clock on the wall jumped if it differs by more than this from what it should say.
+pub(super) const JUMP_MIN: Duration = Duration::from_mins(1);
+/// For so long it must have kept step after a jump before it is believed.
+pub(super) const STEADY_AFTER_JUMP: Duration = Duration::from_hours(1);
+/// For so long it must have kept step after a start before it is believed.
+pub(super) const STEADY_AFTER_START: Duration = Duration::from_mins(5);
+
+/// How much of each room's log is kept, as the operator decides. Everything, unless he says
+/// otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Messages older than so many days go.
+    pub days: Option<NonZeroU64>,
+    /// Of more than so many messages the oldest go.
+    pub messages: Option<NonZeroU64>,
+}
+
+/// See the module's docs.
+#[derive(Debug)]
+pub(super) struct Retainer {
+    keep: Keep,
+    /// When the clock was last looked at.
+    looked: Moment,
+    /// From when on it is believed.
+    steady_from: Duration,
+    /// When something is to be looked at next.
+    due: Duration,
+    /// When entries go by age next.
+    age_due: Duration,
+    /// The last step left more to do.
+    more: bool,
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Due {
+    /// A step for the store.
+    pub(super) step: Option<Retention>,
+    /// The clock was seen to have jumped by so much: to be told.
+    pub(super) jumped: Option<SignedDuration>,
+}
+
+impl Retainer {
+    pub(super) fn new(keep: Keep, now: Moment) -> Self {
+        Self {
+            keep,
+            looked: now,
+            steady_from: now.mono + STEADY_AFTER_START,
+            due: now.mono,
+            age_due: now.mono,
+            more: false,
+        }
+    }
+
+    /// When it wants to be asked next; `None`: never.
+    pub(super) fn wakes_at(&self) -> Option<Duration> {
+        (self.keep != Keep::default()).then_some(self.due)
+    }
+
+    /// What is to be done now. After a step, [`done`](Self::done) or [`failed`](Self::failed) is
+    /// called before this is called again.
+    pub(super) fn look(&mut self, now: Moment, rooms: impl Iterator<Item = Extent>) -> Due {
+        if self.wakes_at().is_none_or(|at| now.mono < at) {
+            return Due::default();
+        }
+        self.due = now.mono + LOOK_EVERY;
+        let jumped = self.watch_clock(now);
+        let keep_since = self.keep_since(now);
+        let messages_max = self.keep.messages.map(NonZeroU64::get);
+        let held = |extent: Extent| (extent.head + 1).saturating_sub(extent.first);
+        let too_many = messages_max.is_some_and(|max| rooms.into_iter().any(|r| held(r) > max));
+        let too_old = keep_since.is_some() && now.mono >= self.age_due;
+        let possible = keep_since.is_some() || messages_max.is_some();
+        let step = (too_many || too_old || self.more && possible).then_some(Retention {
+            keep_since,
+            messages_max,
+        });
+        if too_old {
+            self.age_due = now.mono + AGE_EVERY;
+        }
+        Due { step, jumped }
+    }
+
+    /// The step was taken.
+    pub(super) fn done(&mut self, more: bool) {
+        self.more = more;
+        if more {
+            self.due = Duration::ZERO;
+        }
+    }
+
+    /// The step could not be taken: it comes again when something is looked at next.
+    pub(super) fn failed(&mut self) {
+        self.more = true;
+    }
+
+    /// By how much the clock on the wall jumped since it was last looked at, if it did.
+    fn watch_clock(&mut self, now: Moment) -> Option<SignedDuration> {
+        let before = std::mem::replace(&mut self.looked, now);
+        self.keep.days?;
+        let passed = now.mono.saturating_sub(before.mono);
+        let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+        let shown = now.wall.duration_since(before.wall);
+        let jumped = shown.saturating_sub(passed);
+        if jumped.unsigned_abs() <= JUMP_MIN {
+            return None;
+        }
+        self.steady_from = self.steady_from.max(now.mono + STEADY_AFTER_JUMP);
+        Some(jumped)
+    }
+
+    /// What is older goes; `None` while the clock is not believed, or if age does not count.
+    fn keep_since(&self, now: Moment) -> Option<Timestamp> {
+        let days = self.keep.days.filter(|_| now.mono >= self.steady_from)?;
+        let hours = days.get().checked_mul(24)?;
+        let age = SignedDuration::try_from_hours(i64::try_from(hours).ok()?)?;
+        now.wall.checked_sub(age).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+use super::*;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A retainer and the two clocks, which run together unless told otherwise.
+struct Run {
+    retainer: Retainer,
+    now: Moment,
+    extent: Extent,
+}
+
+impl Run {
+    fn new(days: u64, messages: u64) -> Self {
+        let now = Moment {
+            wall: "2026-11-22T09:00:00Z".parse().unwrap(),
+            mono: Duration::from_secs(1_000),
+        };
+        let keep = Keep {
+            days: NonZeroU64::new(days),
+            messages: NonZeroU64::new(messages),
+        };
+        Self {
+            retainer: Retainer::new(keep, now),
+            now,
+            extent: Extent {
+                first: 1,
+                head: 100,
+            },
+        }
+    }
+
+    /// What is due now: the steps taken are told as done, with nothing more to do.
+    fn look(&mut self) -> Due {
+        let due = self.retainer.look(self.now, std::iter::once(self.extent));
+        if due.step.is_some() {
+            self.retainer.done(false);
+        }
+        due
+    }
+
+    /// Time passes; how many steps by age were taken, and which jumps were seen.
+    fn pass(&mut self, time: Duration) -> (usize, Vec<i64>) {
+        let (mut steps, mut jumps) = (0, Vec::new());
+        let end = self.now.mono + time;
+        while self.now.mono < end {
+            self.now.mono += Duration::from_secs(10);
+            self.now.wall += Duration::from_secs(10);
+            let due = self.look();
+            steps += usize::from(due.step.is_some_and(|step| step.keep_since.is_some()));
+            jumps.extend(due.jumped.map(|by| by.as_secs()));
+        }
+        (steps, jumps)
+    }
+
+    fn jump(&mut self, seconds: i64) {
+        self.now.wall += SignedDuration::from_secs(seconds);
+    }
+}
+
+#[test]
+fn everything_is_kept_unless_the_operator_says_otherwise() {
+    let mut run = Run::new(0, 0);
+    assert_eq!(run.retainer.wakes_at(), None);
+    assert_eq!(run.look(), Due::default());
+    run.jump(1_000_000);
+    assert_eq!(run.pass(24 * HOUR), (0, vec![]));
+}
+
+#[test]
+fn by_age_every_hour_once_the_clock_was_seen_to_be_steady() {
+    let mut run = Run::new(30, 0);
+    assert_eq!(run.pass(Duration::from_mins(4)), (0, vec![]));
+    assert_eq!(run.pass(2 * MINUTE), (1, vec![]));
+    assert_eq!(run.pass(Duration::from_mins(58)), (0, vec![]));
+    assert_eq!(run.pass(3 * MINUTE), (1, vec![]));
+    assert_eq!(run.pass(24 * HOUR).0, 24);
+}
+
+#[test]
+fn what_is_as_old_as_the_operator_wants_to_keep_it_is_kept() {
+    let mut run = Run::new(2, 0);
+    run.pass(Duration::from_secs(290));
+    run.now.mono += MINUTE;
+    run.now.wall += MINUTE;
+    let since = run.look().step.unwrap().keep_since.unwrap();
+    assert_eq!(
+        run.now.wall.duration_since(since),
+        SignedDuration::from_hours(48)
+    );
+    // More days than there are.
+    let mut run = Run::new(u64::MAX, 0);
+    assert_eq!(run.pass(24 * HOUR), (0, vec![]));
+    let mut run = Run::new(100_000_000, 0);
+    assert_eq!(run.pass(24 * HOUR), (0, vec![]));
+}
+
+#[test]
+fn by_number_at_once_whatever_the_clock_says() {
+    let mut run = Run::new(0, 100);
+    assert_eq!(run.look(), Due::default());
+    run.extent.head = 101;
+    assert_eq!(
+        run.look(),
+        Due::default(),
+        "not looked at before a minute is over"
+    );
+    run.jump(1_000_000);
+    run.now.mono += MINUTE;
+    let step = Retention {
+        keep_since: None,
+        messages_max: Some(100),
+    };
+    assert_eq!(
+        run.look(),
+        Due {
+            step: Some(step),
+            jumped: None
+        }
+    );
+    run.extent.first = 2;
+    run.now.mono += MINUTE;
+    assert_eq!(run.look(), Due::default());
+}
+
+#[test]
+fn while_there_is_more_to_go_a_step_follows_on_the_other() {
+    let mut run = Run::new(0, 50);
+    let step = |run: &mut Run, more| {
+        let due = run.retainer.look(run.now, std::iter::once(run.extent));
+        if due.step.is_some() {
+            run.retainer.done(more);
+        }
+        due.step.is_some()
+    };
+    for _ in 0..5 {
+        assert!(step(&mut run, true));
+        assert_eq!(run.retainer.wakes_at(), Some(Duration::ZERO));
+    }
+    assert!(step(&mut run, false));
+    assert!(!step(&mut run, false));
+}
+
+#[test]
+fn a_step_that_failed_comes_again() {
+    let mut run = Run::new(0, 50);
+    let due = run.retainer.look(run.now, std::iter::once(run.extent));
+    assert!(due.step.is_some());
+    run.retainer.failed();
+    assert_eq!(run.look().step, None, "not before a minute is over");
+    run.now.mono += MINUTE;
+    assert!(run.look().step.is_some());
+}
+
+#[test]
+fn after_a_jump_nothing_goes_by_age_until_the_clock_was_steady_for_an_hour() {
+    let minute = i64::try_from(JUMP_MIN.as_secs()).unwrap();
+    for by in [minute + 1, -minute - 1, 1_000_000_000, -1_000_000_000] {
+        let mut run = Run::new(30, 0);
+        run.pass(2 * HOUR);
+        run.jump(by);
+        let (steps, jumps) = run.pass(Duration::from_mins(59));
+        assert_eq!((steps, &jumps[..]), (0, &[by][..]));
+        assert_eq!(run.pass(3 * MINUTE), (1, vec![]));
+    }
+    for by in [minute, -minute, 1] {
+        let mut run = Run::new(30, 0);
+        run.pass(2 * HOUR);
+        run.jump(by);
+        assert_eq!(run.pass(HOUR), (1, vec![]), "by {by}");
+    }
+}
+
+#[test]
+fn each_jump_counts_anew_and_a_jump_back_is_one_too() {
+    let mut run = Run::new(30, 0);
+    run.pass(2 * HOUR);
+    run.jump(100_000);
+    assert_eq!(run.pass(HOUR / 2), (0, vec![100_000]));
+    run.jump(-100_000);
+    assert_eq!(run.pass(Duration::from_mins(59)), (0, vec![-100_000]));
+    assert_eq!(run.pass(3 * MINUTE), (1, vec![]));
+}
+
+#[test]
+fn a_jump_between_two_steps_ends_them() {
+    let mut run = Run::new(30, 0);
+    run.pass(2 * HOUR);
+    run.now.mono += HOUR;
+    run.now.wall += HOUR;
+    let due = run.retainer.look(run.now, std::iter::once(run.extent));
+    assert!(due.step.is_some());
+    run.retainer.done(true);
+    run.jump(1_000_000);
+    assert_eq!(run.look().step, None);
+    assert_eq!(run.pass(Duration::from_mins(59)).0, 0);
+}
+
+#[test]
+fn a_machine_that_slept_waits_an_hour_too() {
+    let mut run = Run::new(30, 0);
+    run.pass(2 * HOUR);
+    // The clock that measures waiting stood still.
+    run.now.wall += 8 * HOUR;
+    let (steps, jumps) = run.pass(Duration::from_mins(59));
+    assert_eq!((steps, jumps.len()), (0, 1));
+}
