@@ -6,6 +6,12 @@
 pub enum Run {
     /// Take another nickname.
     Nick,
+    /// Go to a day.
+    Date,
+    /// Look for messages.
+    Search,
+    /// Let go of a message that was refused.
+    Discard,
     /// Show the help.
     Help,
     /// Have the wheel scroll, or not.
@@ -34,6 +40,18 @@ pub const COMMANDS: &[Slash] = &[
         argument: "NAME",
         run: Run::Nick,
         help: "take another nickname",
+    },
+    Slash {
+        name: "date",
+        argument: "DAY",
+        run: Run::Date,
+        help: "go to 2026-11-20, yesterday or monday",
+    },
+    Slash {
+        name: "discard",
+        argument: "",
+        run: Run::Discard,
+        help: "let go of what was refused",
     },
     Slash {
         name: "help",

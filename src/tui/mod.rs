@@ -20,6 +20,8 @@ pub mod line_mode;
 pub mod serve;
 pub mod shell;
 pub mod startup;
+#[cfg(test)]
+mod testing;
 pub mod view;
 
 pub use self::startup::Startup;

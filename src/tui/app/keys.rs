@@ -1,13 +1,15 @@
 //! What the user does: keys, pastes, the wheel.
 
 use super::{
-    Effect, HostChoice, Model, Popup,
+    Effect, HostChoice, Model, Popup, date,
     help::Help,
+    keeping,
+    paging::{self, Goal},
     room::{OutgoingState, Scroll},
 };
 use crate::{
     client::event::Command,
-    protocol::{Nickname, limits::TEXT_BYTES_MAX},
+    protocol::{Nickname, frame::Part, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError},
     tui::{
         commands::{self, Run, Typed},
@@ -26,6 +28,8 @@ const PASTE_BYTES_MAX: usize = 2 * 1024;
 pub fn pressed(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     let action = keymap::action(key);
     let again = std::mem::take(&mut model.interrupted);
+    let at = model.current;
+    model.rooms[at].found = None;
     match action {
         Some(Action::Redraw) => return effects.push(Effect::Redraw),
         Some(Action::Suspend) => return effects.push(Effect::Suspend),
@@ -79,11 +83,16 @@ fn edited(model: &mut Model, outcome: Outcome) {
     }
 }
 
-/// Scrolls the conversation by rows; down is positive.
+/// Scrolls the conversation by rows; down is positive. What could not be loaded is asked for again.
 pub fn scroll(model: &mut Model, rows: i64) {
     let layout = model.layout();
-    let at = model.current;
-    model.rooms[at].scroll_by(rows, &layout.columns, layout.messages.height);
+    let (columns, height) = (layout.columns, layout.messages.height);
+    let room = &mut model.rooms[model.current];
+    room.paging.goal = None;
+    room.scroll_by(rows, &columns, height);
+    if room.shows_failure(&columns, height) {
+        paging::try_again(model);
+    }
 }
 
 fn page(model: &Model) -> i64 {
@@ -91,21 +100,48 @@ fn page(model: &Model) -> i64 {
     i64::from(model.layout().messages.height.saturating_sub(1).max(1))
 }
 
+/// Goes to the first message of all; on a server without a log, to the first that is held.
 fn to_start(model: &mut Model) {
     let layout = model.layout();
-    let at = model.current;
-    model.rooms[at].scroll_to_start(&layout.columns, layout.messages.height);
+    let room = &mut model.rooms[model.current];
+    match room.timeline.first() {
+        0 => room.scroll_to_start(&layout.columns, layout.messages.height),
+        first => paging::lead(model, Goal::Top(first)),
+    }
 }
 
 fn to_unread(model: &mut Model) {
     let layout = model.layout();
-    let at = model.current;
-    model.rooms[at].scroll_to_unread(&layout.columns, layout.messages.height);
+    let room = &mut model.rooms[model.current];
+    let Some(from) = room.unread_from() else {
+        return;
+    };
+    let number = room.timeline.first_number_from(from);
+    match number {
+        Some(number) => paging::lead(model, Goal::Top(number)),
+        None => room.scroll_to_key(from, false, &layout.columns, layout.messages.height),
+    }
 }
 
 fn to_end(model: &mut Model) {
-    let at = model.current;
-    model.rooms[at].scroll = Scroll::Follow;
+    let room = &mut model.rooms[model.current];
+    room.paging.goal = None;
+    room.scroll = Scroll::Follow;
+}
+
+fn to_date(model: &mut Model, argument: &str, effects: &mut Vec<Effect>) {
+    let midnight = date::parse(argument, model.today())
+        .ok()
+        .and_then(|day| Some((day, day.to_zoned(model.zone.clone()).ok()?)));
+    let Some((day, midnight)) = midnight else {
+        return model.say(date::NoDay.to_string());
+    };
+    if model.room().timeline.first() == 0 {
+        return model.say("This server keeps no history");
+    }
+    let part = Part::Since(midnight.timestamp());
+    paging::lead(model, Goal::Day(day, part));
+    done_with(model, effects);
 }
 
 fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
@@ -176,7 +212,10 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         return answer_nickname(model, &typed, effects);
     }
     match commands::read(&typed) {
-        Typed::Nothing | Typed::Quit => model.composer.put_aside(),
+        Typed::Nothing | Typed::Quit => {
+            model.composer.put_aside();
+            paging::try_again(model);
+        }
         Typed::Unknown(name) => {
             let name: String = name.chars().take(20).collect();
             model.say(format!(
@@ -189,7 +228,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
             Ok(body) => {
                 let room = model.room().name.clone();
                 effects.push(Effect::Command(Command::Send { room, body }));
-                model.composer.put_aside();
+                done_with(model, effects);
                 let at = model.current;
                 model.rooms[at].scroll = Scroll::Follow;
                 model.rooms[at].read_all();
@@ -202,7 +241,10 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
 fn run(model: &mut Model, run: Run, argument: &str, effects: &mut Vec<Effect>) {
     match run {
         Run::Help => model.popup = Some(Popup::Help { top: 0 }),
-        Run::Quit => leave(model, effects),
+        Run::Quit => {
+            model.composer.put_aside();
+            return leave(model, effects);
+        }
         Run::Mouse => {
             model.wheel = !model.wheel;
             effects.push(Effect::Wheel(model.wheel));
@@ -212,12 +254,23 @@ fn run(model: &mut Model, run: Run, argument: &str, effects: &mut Vec<Effect>) {
                 "The mouse is the terminal's again"
             });
         }
+        Run::Date => return to_date(model, argument, effects),
+        Run::Search => {}
+        Run::Discard => discard(model, effects),
         Run::Nick => match Nickname::parse(argument) {
             Ok(nickname) => effects.push(Effect::Command(Command::Nick(nickname))),
             Err(error) => return model.say(error.to_string()),
         },
     }
+    done_with(model, effects);
+}
+
+/// What was typed has been done: it is offered again by the input's history, now and later.
+fn done_with(model: &mut Model, effects: &mut Vec<Effect>) {
+    let typed = model.composer.text().to_owned();
+    effects.push(Effect::Command(Command::Typed(typed)));
     model.composer.put_aside();
+    model.keeping.is_done();
 }
 
 fn answer_nickname(model: &mut Model, typed: &str, effects: &mut Vec<Effect>) {
@@ -261,6 +314,7 @@ fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
     if let Some(position) = failed {
         let outgoing = outbox.remove(position);
         model.composer.take_back(outgoing.body.as_str());
+        effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
         return;
     }
     let pending = outbox
@@ -273,6 +327,21 @@ fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
             effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
         }
         None => model.say("Everything has been sent"),
+    }
+}
+
+/// Lets go of the first message that failed.
+fn discard(model: &mut Model, effects: &mut Vec<Effect>) {
+    let outbox = &mut model.rooms[model.current].outbox;
+    let failed = outbox
+        .iter()
+        .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
+    match failed {
+        Some(at) => {
+            let local = outbox.remove(at).local;
+            effects.push(Effect::Command(Command::Withdraw(local)));
+        }
+        None => model.say("Nothing has failed"),
     }
 }
 
@@ -293,7 +362,8 @@ pub enum Escape {
 pub fn escape_means(model: &Model) -> Escape {
     if model.writing().completion.is_some() {
         Escape::CloseCompletion
-    } else if matches!(model.room().scroll, Scroll::At { .. }) {
+    } else if matches!(model.room().scroll, Scroll::At { .. }) || model.room().paging.goal.is_some()
+    {
         Escape::ToEnd
     } else if !model.composer.is_empty() && model.nickname_question.is_none() {
         Escape::PutAside
@@ -307,7 +377,10 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
         Escape::CloseCompletion => model.writing_mut().completion = None,
         Escape::ToEnd => to_end(model),
         Escape::PutAside => {
+            let text = model.composer.text().to_owned();
+            effects.push(Effect::Command(Command::Typed(text.clone())));
             model.composer.put_aside();
+            model.keeping.put_aside(text);
             model.say(format!(
                 "Put aside; {} brings it back",
                 keymap::label(Action::Up)
@@ -362,6 +435,7 @@ pub fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
         effects.push(Effect::Quit);
         return;
     }
+    keeping::tell(model, effects);
     model.leaving_since = Some(model.now.elapsed);
     effects.push(Effect::Command(Command::Leave));
 }

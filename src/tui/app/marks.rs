@@ -1,6 +1,6 @@
 //! Finds the parts of a text that stand out: our own nickname, and addresses on the web.
 
-use super::timeline::{Mark, MarkKind};
+use super::entry::{Mark, MarkKind};
 use crate::protocol::Nickname;
 
 /// The marks of a text, in order and not overlapping.

@@ -3,10 +3,14 @@
 //!
 //! In reading order:
 //!
-//! - [`timeline`], [`room`]: what was said, who is in, what is on its way.
+//! - [`entry`], [`presence`], [`timeline`]: what was said and what happened, in order, as far as it
+//!   is loaded.
+//! - [`room`]: a timeline, who is in, what is on its way.
 //! - [`layout`], [`scroll`]: where things stand on the screen, and moving through them.
+//! - [`paging`], [`date`]: what is loaded, when; going to a message or a day.
 //! - [`composer`]: the text being written, its history and completions.
 //! - [`help`]: all keys and commands, for a width.
+//! - [`keeping`]: what is told to be kept for the next start.
 //! - [`session`]: what the session tells.
 //! - [`status`]: what stands in the way of the conversation, in words.
 //! - [`keys`]: what the user does.
@@ -16,10 +20,15 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod composer;
+pub mod date;
+pub mod entry;
 pub mod help;
+pub mod keeping;
 pub mod keys;
 pub mod layout;
 pub mod marks;
+pub mod paging;
+pub mod presence;
 pub mod room;
 pub mod scroll;
 pub mod session;
@@ -31,10 +40,11 @@ mod tests;
 
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use self::{
     composer::Composer,
+    keeping::Keeping,
     layout::{Layout, Wishes},
     room::{Context, Room},
 };
@@ -98,6 +108,8 @@ pub struct Model {
     pub leaving_since: Option<Duration>,
     /// The session's figures, once it has ended.
     pub summary: Option<Summary>,
+    /// What was told to be kept.
+    keeping: Keeping,
     /// Whether the key before was Ctrl-C, on an empty input.
     interrupted: bool,
 }
@@ -239,10 +251,49 @@ impl Model {
             hosting: start.hosting,
             leaving_since: None,
             summary: None,
+            keeping: Keeping::default(),
             interrupted: false,
         };
+        model.restore(start.restored);
         model.tell_columns();
         model
+    }
+
+    /// Takes up what the client's own store holds.
+    fn restore(&mut self, restored: Restored) {
+        self.user = restored.user;
+        for text in &restored.typed {
+            self.composer.editor.remember(text);
+        }
+        let zone = self.zone.clone();
+        let nickname = self.nickname.clone();
+        let context = Context {
+            user: self.user,
+            nickname: &nickname,
+            looking: false,
+            zone: &zone,
+        };
+        for room in restored.rooms {
+            let current = room.room == self.rooms[self.current].name;
+            let draft = room.draft.clone();
+            let room = Room::restored(room, context);
+            if current {
+                self.keeping = Keeping::new(&draft, room.read);
+                let _fits_as_it_was_written_here = self.composer.set(&draft);
+                self.rooms[self.current] = room;
+            } else {
+                self.rooms.push(room);
+            }
+        }
+        let now = self.now.wall;
+        for message in restored.outbox {
+            let at = self.rooms.iter().position(|room| room.name == message.room);
+            let at = at.unwrap_or_else(|| {
+                self.rooms.push(Room::new(message.room.clone()));
+                self.rooms.len() - 1
+            });
+            self.rooms[at].restored_outgoing(message, now, context);
+        }
     }
 
     /// The editors move by rows, and so must know how wide those are.
@@ -322,13 +373,35 @@ impl Model {
             }
             _ => None,
         };
-        [flash, leaving, countdown].into_iter().flatten().min()
+        let keeping = self
+            .keeping
+            .due()
+            .map(|due| due.saturating_sub(self.now.elapsed));
+        [flash, leaving, countdown, keeping]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The terminal's window title: inert.
     pub fn window_title(&self) -> String {
         let title = format!("#{} {}", self.room().name, self.host);
         Line::inert(&title).as_str().to_owned()
+    }
+
+    /// A day, with its year where that is another.
+    pub fn day_in_words(&self, day: Date) -> String {
+        let format = if day.year() == self.today().year() {
+            "%A %-d %B"
+        } else {
+            "%A %-d %B %Y"
+        };
+        day.strftime(format).to_string()
+    }
+
+    /// The reader's day.
+    fn today(&self) -> Date {
+        self.now.wall.to_zoned(self.zone.clone()).date()
     }
 
     /// Says something in the hint line for a while.
@@ -352,6 +425,19 @@ impl Model {
     }
 }
 
+/// A figure for people: `1,204`.
+pub fn in_groups(figure: u64) -> String {
+    let digits = figure.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Takes what happened; answers what is to be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
@@ -364,7 +450,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Key(key) => keys::pressed(model, key, &mut effects),
         Msg::Pasted(text) => keys::pasted(model, &text),
-        Msg::Focus(focused) => focus(model, focused),
+        Msg::Focus(focused) => focus(model, focused, &mut effects),
         Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches)),
         Msg::Session(event) => session::heard(model, event, &mut effects),
         Msg::Terminate => keys::leave_now(model, &mut effects),
@@ -376,6 +462,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             let layout = model.layout();
             model.rooms[at].look_for_unread_line(&layout.columns, layout.messages.height);
         }
+    }
+    paging::go_on(model, &mut effects);
+    if model.leaving_since.is_none() {
+        keeping::look(model, &mut effects);
     }
     effects
 }
@@ -390,12 +480,16 @@ fn passed(model: &mut Model, now: Now, effects: &mut Vec<Effect>) {
     }
 }
 
-fn focus(model: &mut Model, focused: bool) {
+fn focus(model: &mut Model, focused: bool, effects: &mut Vec<Effect>) {
+    if !focused {
+        keeping::tell(model, effects);
+    }
     model.focused = focused;
     if !focused {
-        // What was seen until now is read; the line will stand above what comes from here on.
+        // What was seen until now is read; the line will stand above what comes from here on. A
+        // line that nobody has been led to yet stays.
         let at = model.current;
-        if model.rooms[at].scroll == room::Scroll::Follow {
+        if model.rooms[at].scroll == room::Scroll::Follow && !model.rooms[at].unread_line_waits() {
             model.rooms[at].read_all();
         }
     }

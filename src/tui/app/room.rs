@@ -4,11 +4,14 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
+    entry::{Entry, Mark, Message, Own},
     marks,
-    timeline::{Change, Entry, Mark, Message, Own, Timeline},
+    paging::Paging,
+    presence::Change,
+    timeline::{Key, Timeline},
 };
 use crate::{
-    client::event::{Delivery, LocalId, Received, RoomOpened},
+    client::event::{Delivery, LocalId, Received, RestoredMessage, RestoredRoom, RoomOpened},
     protocol::{
         Nickname, RoomName, UserId,
         frame::{Departure, Member, Reset},
@@ -31,23 +34,29 @@ pub struct Room {
     pub outbox: Vec<Outgoing>,
     /// What the reader looks at.
     pub scroll: Scroll,
+    /// What is asked of the room's log.
+    pub paging: Paging,
+    /// A message that the reader was led to.
+    pub found: Option<Key>,
+    /// The number up to which the reader has read.
+    pub read: u64,
+    /// The highest number when we entered: what is below it and has not come yet is on its way.
+    pub head: u64,
     /// What came while the reader was away.
     unread: Option<Unread>,
     /// The key up to which the reader has seen everything.
-    seen_to: u64,
+    seen_to: Key,
     /// The number up to which all was said before we first came: not news.
     history_to: u64,
-    /// The number of the last message held.
-    last_seq: Option<u64>,
 }
 
 /// What came while the reader was away: a line stands above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Unread {
-    /// The key of the first of it.
-    from: u64,
+    /// The key of the first of it, which need not be held.
+    from: Key,
     /// The key after the last of it, once the reader is back: what comes then is read as it comes.
-    to: Option<u64>,
+    to: Option<Key>,
     /// Whether the reader has seen the line: then nobody need be led to it.
     line_seen: bool,
 }
@@ -70,8 +79,8 @@ pub struct Outgoing {
 pub enum OutgoingState {
     /// Not sent, or not answered.
     Pending,
-    /// In the log; its echo has not come by yet.
-    Sent,
+    /// In the log under this number; its echo has not come by yet.
+    Sent(u64),
     /// Refused for good, with the reason.
     Failed(Line),
     /// The user has asked to take it back.
@@ -83,15 +92,14 @@ pub enum OutgoingState {
 pub enum Scroll {
     /// The end, whatever arrives.
     Follow,
-    /// A place: the item in the top row, the row of it that is there, and how many entries there
-    /// had been when the reader left the end.
+    /// A place.
     At {
-        /// The item in the top row.
-        top: ItemKey,
-        /// The first of its rows that is shown.
-        row: u32,
-        /// Entries from this key on have come since.
-        read_to: u64,
+        /// The item that stays where it is, whatever comes above or below it.
+        item: ItemKey,
+        /// The row of the screen on which its text begins; negative above the top.
+        row: i64,
+        /// Entries from this key on have come since the reader left the end.
+        read_to: Key,
     },
 }
 
@@ -99,7 +107,7 @@ pub enum Scroll {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemKey {
     /// An entry of the timeline.
-    Entry(u64),
+    Entry(Key),
     /// A message on its way.
     Outgoing(LocalId),
 }
@@ -127,122 +135,194 @@ impl Room {
             timeline: Timeline::default(),
             outbox: Vec::new(),
             scroll: Scroll::Follow,
+            paging: Paging::default(),
+            found: None,
+            read: 0,
+            head: 0,
             unread: None,
-            seen_to: 0,
+            seen_to: Key::default(),
             history_to: 0,
-            last_seq: None,
         }
+    }
+
+    /// A room as it was when the client last ran.
+    pub fn restored(restored: RestoredRoom, context: Context<'_>) -> Self {
+        let page = restored.page;
+        let mut room = Self {
+            topic: restored.topic,
+            read: restored.read,
+            ..Self::new(restored.room)
+        };
+        room.timeline.begins_at(page.first);
+        room.timeline.passes(page.to);
+        room.insert(page.messages, context);
+        if room.read < page.to && !room.timeline.is_empty() {
+            room.unread = Some(Unread {
+                from: room.timeline.key_of(room.read + 1),
+                to: Some(room.timeline.key_of(page.to + 1)),
+                line_seen: false,
+            });
+        }
+        room
     }
 
     /// Messages of others that have come since the reader left the end.
-    pub fn new_below(&self) -> usize {
+    pub fn new_below(&self) -> u64 {
         let Scroll::At { read_to, .. } = self.scroll else {
             return 0;
         };
-        self.messages_between(read_to, self.timeline.key(self.timeline.len()))
+        self.messages_between(read_to, self.end())
     }
 
-    fn messages_between(&self, from: u64, to: u64) -> usize {
-        let (from, to) = (self.timeline.index(from), self.timeline.index(to));
-        (from..to)
-            .filter_map(|index| self.timeline.get(index))
-            .filter(|entry| matches!(entry, Entry::Message(message) if message.own.is_none()))
-            .count()
+    /// The key of what comes next.
+    fn end(&self) -> Key {
+        self.timeline.key(self.timeline.len())
     }
 
-    /// The server opened the room; a gap or a break since what is held is marked.
-    pub fn opened(&mut self, opened: RoomOpened, zone: &TimeZone) {
-        self.topic = opened.topic;
-        if self.timeline.is_empty() {
+    /// Messages of others, whether they are held or not.
+    fn messages_between(&self, from: Key, to: Key) -> u64 {
+        let range = self.timeline.index(from)..self.timeline.index(to);
+        let held = || range.clone().filter_map(|index| self.timeline.get(index));
+        let unnumbered =
+            |entry: &&Entry| matches!(entry, Entry::Message(message) if message.seq.is_none());
+        let ours =
+            |entry: &&Entry| matches!(entry, Entry::Message(message) if message.own.is_some());
+        if self.timeline.first() == 0 || !from.same_log(to) {
+            let others = held().filter(|entry| entry.is_of_others()).count();
+            return others as u64;
+        }
+        let others = held()
+            .filter(unnumbered)
+            .filter(|entry| entry.is_of_others());
+        let ours = held().filter(ours).filter(|entry| !unnumbered(entry));
+        let numbers = to.number().saturating_sub(from.number());
+        (numbers + others.count() as u64).saturating_sub(ours.count() as u64)
+    }
+
+    /// The server opened the room; a break since what is held is marked.
+    pub fn opened(&mut self, opened: &RoomOpened, zone: &TimeZone) {
+        self.topic.clone_from(&opened.topic);
+        let nothing_held = self.timeline.is_empty();
+        if nothing_held {
             self.history_to = opened.head;
         }
         if let Some(reset) = opened.reset {
-            if !self.timeline.is_empty() {
+            self.timeline.begin_log();
+            self.read = 0;
+            self.history_to = 0;
+            if !nothing_held {
                 let text = match reset {
                     Reset::Epoch => "the server has started anew: its history begins here",
                     Reset::Seq | Reset::Id => {
                         "the server's history was replaced: what it holds now begins here"
                     }
                 };
-                self.timeline.push(
-                    Entry::Break {
-                        text: text.to_owned(),
-                    },
-                    zone,
-                );
+                let text = text.to_owned();
+                self.timeline.push(Entry::Break { text }, zone);
             }
-            self.last_seq = None;
-            self.history_to = 0;
         }
-        self.mark_gap(opened.next, zone);
-        if opened.next > 0 {
-            self.last_seq = Some(self.last_seq.unwrap_or(0).max(opened.next - 1));
+        let held_to = self.timeline.last();
+        let passed = opened.next.saturating_sub(1);
+        self.timeline.opens(opened.first, passed, opened.head);
+        self.head = opened.head;
+        if opened.reset.is_none() && !nothing_held && opened.head > held_to {
+            self.missed(held_to, opened.head);
         }
+        self.echoed_to(passed);
     }
 
-    fn mark_gap(&mut self, next: u64, zone: &TimeZone) {
-        let Some(missing) = self
-            .last_seq
-            .and_then(|last| next.checked_sub(last + 1))
-            .filter(|&missing| missing > 0)
-        else {
-            return;
+    /// Messages were said while we were away, up to `head`.
+    fn missed(&mut self, held_to: u64, head: u64) {
+        let from = match self.unread {
+            Some(unread) if !unread.line_seen => unread.from,
+            _ => self.timeline.key_of(held_to + 1),
         };
-        let text = match missing {
-            1 => "1 message is missing here".to_owned(),
-            n => format!("{n} messages are missing here"),
-        };
-        self.timeline.push(Entry::Gap { missing, text }, zone);
+        self.unread = Some(Unread {
+            from,
+            to: Some(self.timeline.key_of(head + 1)),
+            line_seen: false,
+        });
+    }
+
+    /// The echoes up to a number have come, or never will.
+    fn echoed_to(&mut self, seq: u64) {
+        self.outbox
+            .retain(|outgoing| !matches!(outgoing.state, OutgoingState::Sent(at) if at <= seq));
+    }
+
+    /// Messages that were loaded. Answers how many of them were not held.
+    pub fn insert(&mut self, messages: Vec<Received>, context: Context<'_>) -> usize {
+        let messages = messages
+            .into_iter()
+            .map(|received| {
+                self.forget_outgoing(&received);
+                message(received, context)
+            })
+            .collect();
+        self.timeline.insert(messages, context.zone)
+    }
+
+    fn forget_outgoing(&mut self, received: &Received) {
+        if let Some(local) = received.local {
+            self.outbox.retain(|outgoing| outgoing.local != local);
+        }
     }
 
     /// A message came.
     pub fn received(&mut self, received: Received, context: Context<'_>) {
-        let own =
-            received.local.is_some() || (received.user.is_some() && received.user == context.user);
-        if let Some(local) = received.local {
-            self.outbox.retain(|outgoing| outgoing.local != local);
+        self.forget_outgoing(&received);
+        let (seq, local) = (received.seq, received.local);
+        let news = seq.is_none_or(|seq| seq > self.history_to.max(self.read));
+        if let Some(seq) = seq {
+            self.timeline.passes(seq);
+            self.echoed_to(seq);
         }
-        let news = received.seq.is_none_or(|seq| seq > self.history_to);
-        if let Some(seq) = received.seq {
-            self.mark_gap(seq, context.zone);
-            self.last_seq = Some(seq);
-        }
-        if received
-            .local
-            .is_some_and(|local| self.timeline.confirm(local))
-        {
+        if local.is_some_and(|local| self.timeline.confirm(local, seq)) {
             return;
         }
-        let mention = (!own).then_some(context.nickname);
-        let marks = marks::find(received.body.as_str(), mention);
-        self.timeline.push(
-            Entry::Message(Message {
-                seq: received.seq,
-                user: received.user,
-                nickname: received.nickname,
-                time: received.time,
-                marks,
-                body: received.body,
-                own: own.then_some(Own::Sent),
-            }),
-            context.zone,
-        );
+        let message = message(received, context);
+        let own = message.own.is_some();
+        self.timeline.push(Entry::Message(message), context.zone);
         let looking = context.looking && self.scroll == Scroll::Follow;
-        let key = self.timeline.key(self.timeline.len() - 1);
+        let key = match seq {
+            Some(seq) => self.timeline.key_of(seq),
+            None => self.timeline.key(self.timeline.len() - 1),
+        };
         // A line whose messages have been seen moves on to the first that has not.
-        let moves = self.unread.is_none_or(|unread| unread.from < self.seen_to);
-        if news && !own && !looking && moves {
+        let moves = self.unread.is_none_or(|unread| {
+            unread.from < self.seen_to && unread.to.is_none_or(|to| to <= key)
+        });
+        if !news || own || looking {
+            return;
+        }
+        if moves {
             self.unread = Some(Unread {
                 from: key,
                 to: None,
                 line_seen: false,
             });
+        } else if let Some(unread) = &mut self.unread
+            && unread.from >= self.seen_to
+        {
+            unread.to = None;
         }
+    }
+
+    /// Drops what is too much for the memory.
+    pub fn limit(&mut self) {
+        let near = match self.scroll {
+            Scroll::At {
+                item: ItemKey::Entry(key),
+                ..
+            } => key,
+            _ => self.end(),
+        };
+        self.timeline.limit(near);
     }
 
     /// The reader sees the end of the room.
     pub fn saw_end(&mut self) {
-        self.seen_to = self.timeline.key(self.timeline.len());
+        self.seen_to = self.end();
         if let Some(unread) = &mut self.unread {
             unread.to.get_or_insert(self.seen_to);
         }
@@ -256,7 +336,7 @@ impl Room {
     }
 
     /// The key below the line of the unread, if there is one.
-    pub(super) fn unread_from(&self) -> Option<u64> {
+    pub(super) fn unread_from(&self) -> Option<Key> {
         self.unread.map(|unread| unread.from)
     }
 
@@ -271,11 +351,20 @@ impl Room {
     }
 
     /// Messages of others that came while the reader was away.
-    pub fn unread(&self) -> usize {
-        let end = self.timeline.key(self.timeline.len());
+    pub fn unread(&self) -> u64 {
         self.unread.map_or(0, |unread| {
-            self.messages_between(unread.from, unread.to.unwrap_or(end))
+            self.messages_between(unread.from, unread.to.unwrap_or(self.end()))
         })
+    }
+
+    /// A message of ours from an earlier run.
+    pub fn restored_outgoing(
+        &mut self,
+        message: RestoredMessage,
+        now: Timestamp,
+        context: Context<'_>,
+    ) {
+        self.outgoing(message.local, message.body, message.delivery, now, context);
     }
 
     /// A message of ours changed its state.
@@ -292,8 +381,7 @@ impl Room {
             // stands in its place already.
             Delivery::Pending if self.timeline.is_unconfirmed(local) => return,
             Delivery::Sent { seq: Some(seq) }
-                if self.last_seq.is_some_and(|last| seq <= last)
-                    && self.timeline.confirm(local) =>
+                if seq <= self.timeline.last() && self.timeline.confirm(local, Some(seq)) =>
             {
                 return;
             }
@@ -303,11 +391,11 @@ impl Room {
                 self.outbox.retain(|outgoing| outgoing.local != local);
                 return;
             }
-            Delivery::Sent { seq: Some(seq) } if self.last_seq.is_none_or(|last| last < seq) => {
+            Delivery::Sent { seq: Some(seq) } if seq > self.timeline.last() => {
                 // Its echo is still to come and brings it to its place. If the echo has been
                 // here already, there is nothing to change.
                 if let Some(outgoing) = self.find(local) {
-                    outgoing.state = OutgoingState::Sent;
+                    outgoing.state = OutgoingState::Sent(seq);
                 }
                 return;
             }
@@ -436,5 +524,20 @@ impl Room {
             .members
             .partition_point(|other| other.nickname.folded() < folded);
         self.members.insert(at, member);
+    }
+}
+
+fn message(received: Received, context: Context<'_>) -> Message {
+    let own =
+        received.local.is_some() || (received.user.is_some() && received.user == context.user);
+    let mention = (!own).then_some(context.nickname);
+    Message {
+        seq: received.seq,
+        user: received.user,
+        marks: marks::find(received.body.as_str(), mention),
+        nickname: received.nickname,
+        time: received.time,
+        body: received.body,
+        own: own.then_some(Own::Sent),
     }
 }

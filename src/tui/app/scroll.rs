@@ -1,10 +1,15 @@
-//! Moving through a room's scrollback by rows. The place is kept as an item and a row of it, so
-//! that it stays whatever arrives below, is dropped above, or becomes of the width.
+//! Moving through a room's scrollback by rows. The place is kept as an item and the row on which
+//! its text stands, so that it stays whatever arrives below, is loaded above, is dropped, or
+//! becomes of the width.
+
+use jiff::civil::Date;
 
 use super::{
+    entry::Entry,
     layout::Columns,
+    paging::Loading,
     room::{ItemKey, Outgoing, OutgoingState, Room, Scroll},
-    timeline::Entry,
+    timeline::{Edge, Key},
 };
 use crate::text::wrap::wrap;
 
@@ -24,6 +29,19 @@ pub struct Place {
     pub index: usize,
     /// The row of it.
     pub row: u32,
+}
+
+/// A line that parts an item from what is above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineAbove {
+    /// Older entries were dropped, for good.
+    Dropped,
+    /// What is below has not been read.
+    Unread,
+    /// Messages are not held, or there are no older ones.
+    Edge(Edge),
+    /// Another day begins.
+    Day(Date),
 }
 
 /// The reason below a message that failed.
@@ -62,13 +80,13 @@ impl Room {
     }
 
     /// Whether the line of the unread stands above the item.
-    pub fn has_unread_line(&self, index: usize) -> bool {
-        index < self.timeline.len() && self.unread_from() == Some(self.timeline.key(index))
-    }
-
-    /// Whether a remark stands above the item that older ones were dropped.
-    pub fn has_dropped_line(&self, index: usize) -> bool {
-        index == 0 && self.timeline.dropped()
+    fn has_unread_line(&self, index: usize) -> bool {
+        let Some(from) = self.unread_from() else {
+            return false;
+        };
+        index < self.timeline.len()
+            && self.timeline.key(index) >= from
+            && (index == 0 || self.timeline.key(index - 1) < from)
     }
 
     /// Whether the item names its sender: not, if it goes on with the one before.
@@ -76,7 +94,7 @@ impl Room {
         let before = index.checked_sub(1).and_then(|before| self.item(before));
         match (self.item(index), before) {
             (Some(Item::Entry(entry)), Some(Item::Entry(before))) => {
-                self.has_unread_line(index) || !entry.continues(Some(before))
+                self.has_line_above(index) || !entry.continues(Some(before))
             }
             (Some(Item::Outgoing(_)), Some(Item::Outgoing(_))) => false,
             (Some(Item::Outgoing(_)), Some(Item::Entry(Entry::Message(message)))) => {
@@ -86,21 +104,50 @@ impl Room {
         }
     }
 
+    /// Whether a line parts the item from the one before.
+    pub fn has_line_above(&self, index: usize) -> bool {
+        !self.lines_above(index).is_empty()
+    }
+
+    fn line_count(&self, index: usize) -> u32 {
+        u32::try_from(self.lines_above(index).len()).unwrap_or(0)
+    }
+
+    /// The lines above an item, from the top. Each is one row, whatever it says.
+    pub fn lines_above(&self, index: usize) -> Vec<LineAbove> {
+        let mut lines = Vec::new();
+        if index == 0 && self.timeline.dropped() {
+            lines.push(LineAbove::Dropped);
+        }
+        let edge = self.timeline.edge(index);
+        let unread = self.unread_from().filter(|_| self.has_unread_line(index));
+        // Where the first unread is not loaded, the line stands above what is not loaded.
+        let unread_first =
+            matches!((edge, unread), (Some(Edge::Gap(gap)), Some(from)) if from.number() <= gap.to);
+        if unread_first {
+            lines.push(LineAbove::Unread);
+        }
+        lines.extend(edge.map(LineAbove::Edge));
+        if unread.is_some() && !unread_first {
+            lines.push(LineAbove::Unread);
+        }
+        lines.extend(self.timeline.day_above(index).map(LineAbove::Day));
+        lines
+    }
+
     /// Rows above an item's text that belong to it.
     pub fn rows_above(&self, index: usize, columns: &Columns) -> u32 {
         let says_something = matches!(
             self.item(index),
             Some(Item::Outgoing(_) | Item::Entry(Entry::Message(_)))
         );
-        u32::from(self.has_dropped_line(index))
-            + u32::from(self.has_unread_line(index))
+        self.line_count(index)
             + u32::from(columns.stacked() && says_something && self.has_head(index))
     }
 
-    /// All rows of an item.
-    pub fn item_rows(&self, index: usize, columns: &Columns) -> u32 {
+    fn text_rows(&self, index: usize, columns: &Columns) -> u32 {
         let count = |text: &str| wrap(text, usize::from(columns.body_width)).len();
-        let text = match self.item(index) {
+        match self.item(index) {
             Some(Item::Entry(_)) => self.timeline.text_rows(index, columns.body_width, count),
             Some(Item::Outgoing(outgoing)) => {
                 let mut rows = count(outgoing.body.as_str());
@@ -110,8 +157,13 @@ impl Room {
                 u32::try_from(rows).unwrap_or(u32::MAX)
             }
             None => 0,
-        };
-        text.saturating_add(self.rows_above(index, columns))
+        }
+    }
+
+    /// All rows of an item.
+    pub fn item_rows(&self, index: usize, columns: &Columns) -> u32 {
+        self.text_rows(index, columns)
+            .saturating_add(self.rows_above(index, columns))
     }
 
     /// The row that is on top when the end is at the bottom.
@@ -135,12 +187,12 @@ impl Room {
     /// The row that is on top now, and whether that is because the end is at the bottom.
     pub fn top_place(&self, columns: &Columns, height: u16) -> (Place, bool) {
         let end = self.end_place(columns, height);
-        let Scroll::At { top, row, .. } = self.scroll else {
+        let Scroll::At { item, row, .. } = self.scroll else {
             return (end, true);
         };
-        let index = self.item_index(top);
-        let row = row.min(self.item_rows(index, columns).saturating_sub(1));
-        let place = Place { index, row };
+        let index = self.item_index(item);
+        let above = i64::from(self.rows_above(index, columns));
+        let place = self.step(Place { index, row: 0 }, above - row, columns);
         if place < end {
             (place, false)
         } else {
@@ -148,9 +200,9 @@ impl Room {
         }
     }
 
-    /// Moves by rows; down is positive. At the end it follows again.
-    pub fn scroll_by(&mut self, rows: i64, columns: &Columns, height: u16) {
-        let (mut place, _) = self.top_place(columns, height);
+    /// The row so many rows further down, or up: at most the first, or the one after the last.
+    fn step(&self, from: Place, rows: i64, columns: &Columns) -> Place {
+        let mut place = from;
         let mut left = rows.unsigned_abs();
         if rows < 0 {
             while left > 0 {
@@ -178,7 +230,43 @@ impl Room {
                 place.row = 0;
             }
         }
+        place
+    }
+
+    /// Moves by rows; down is positive. At the end it follows again.
+    pub fn scroll_by(&mut self, rows: i64, columns: &Columns, height: u16) {
+        let (place, _) = self.top_place(columns, height);
+        let place = if rows > 0 {
+            let last = i64::from(height) - 1;
+            let bottom = self.step(place, last, columns);
+            let to = self.step(bottom, rows, columns);
+            match self.gap_between(bottom, to) {
+                Some(gap) => self.step(gap, -last, columns),
+                None => self.step(place, rows, columns),
+            }
+        } else {
+            let to = self.step(place, rows, columns);
+            self.gap_between(to, place).unwrap_or(to)
+        };
+        self.paging.down = rows > 0;
         self.scroll_to(place, columns, height);
+    }
+
+    /// The line of a gap that is going to be loaded, where it stands between two places: nobody
+    /// passes it unawares.
+    fn gap_between(&self, above: Place, below: Place) -> Option<Place> {
+        (above.index..=below.index).find_map(|index| {
+            let lines = self.lines_above(index);
+            let line = lines.iter().position(|line| match line {
+                LineAbove::Edge(Edge::Gap(gap)) if gap.loadable => {
+                    !matches!(self.loading(gap), Loading::Failed(_))
+                }
+                _ => false,
+            })?;
+            let row = u32::try_from(line).ok()?;
+            let place = Place { index, row };
+            (above <= place && place <= below).then_some(place)
+        })
     }
 
     /// Goes to the first row that is held.
@@ -186,16 +274,23 @@ impl Room {
         self.scroll_to(Place { index: 0, row: 0 }, columns, height);
     }
 
-    /// Goes to the line of the unread, if there is one.
-    pub fn scroll_to_unread(&mut self, columns: &Columns, height: u16) {
-        if let Some(from) = self.unread_from() {
-            let index = self.timeline.index(from);
-            self.scroll_to(Place { index, row: 0 }, columns, height);
+    /// Goes to an entry: what stands above its text is on top, or it stands a third down where
+    /// what was said before it is to be seen too.
+    pub fn scroll_to_key(&mut self, key: Key, in_context: bool, columns: &Columns, height: u16) {
+        let index = self.timeline.index(key);
+        let mut place = Place { index, row: 0 };
+        if in_context {
+            place = self.step(place, -i64::from(height / 3), columns);
+        } else if let Some(LineAbove::Edge(Edge::Gap(_))) = self.lines_above(index).first() {
+            // It goes once what is above is loaded.
+            place.row = 1;
         }
+        self.paging.down = false;
+        self.scroll_to(place, columns, height);
     }
 
     /// Messages below the line of the unread, if that is above what is shown and has not been seen.
-    pub fn unread_above(&self, columns: &Columns, height: u16) -> usize {
+    pub fn unread_above(&self, columns: &Columns, height: u16) -> u64 {
         let Some(from) = self.unread_from().filter(|_| self.unread_line_waits()) else {
             return 0;
         };
@@ -219,12 +314,15 @@ impl Room {
         if (Place { index, row: 0 }) < top || index - top.index > usize::from(height) {
             return;
         }
-        let above: u64 = (top.index..index)
-            .map(|index| u64::from(self.item_rows(index, columns)))
-            .sum();
-        if above < u64::from(top.row) + u64::from(height) {
+        if self.screen_row(index, top, columns) < i64::from(height) {
             self.saw_unread_line();
         }
+    }
+
+    /// The row of the screen on which an item at or below the top begins.
+    fn screen_row(&self, index: usize, top: Place, columns: &Columns) -> i64 {
+        let above = |index| i64::from(self.item_rows(index, columns));
+        (top.index..index).map(above).sum::<i64>() - i64::from(top.row)
     }
 
     fn scroll_to(&mut self, place: Place, columns: &Columns, height: u16) {
@@ -232,15 +330,61 @@ impl Room {
             self.scroll = Scroll::Follow;
             return;
         }
+        let above = i64::from(self.rows_above(place.index, columns));
+        self.hold(place.index, above - i64::from(place.row));
+        self.look_for_unread_line(columns, height);
+    }
+
+    /// From now on this item's text stands on this row.
+    fn hold(&mut self, index: usize, row: i64) {
         let read_to = match self.scroll {
             Scroll::At { read_to, .. } => read_to,
             Scroll::Follow => self.timeline.key(self.timeline.len()),
         };
         self.scroll = Scroll::At {
-            top: self.item_key(place.index),
-            row: place.row,
+            item: self.item_key(index),
+            row,
             read_to,
         };
-        self.look_for_unread_line(columns, height);
+    }
+
+    /// Before messages from `from` to `to` are inserted: decides what stays where it is. Where the
+    /// gap that they belong to is on the screen, it is what the reader comes from: below the gap
+    /// when they were loaded for somebody who goes up, above it for one who goes down.
+    pub fn hold_around(&mut self, to: u64, down: bool, columns: &Columns, height: u16) {
+        let (top, follows) = self.top_place(columns, height);
+        let below = self.timeline.index(self.timeline.key_of(to + 1));
+        if follows || below < top.index || below - top.index > usize::from(height) {
+            return;
+        }
+        let row = self.screen_row(below, top, columns);
+        let seen = row < i64::from(height) && row + i64::from(self.line_count(below)) > 0;
+        if !seen || self.timeline.gap(below).is_none() {
+            return;
+        }
+        match below.checked_sub(1).filter(|_| down) {
+            Some(above) => self.hold(above, row - i64::from(self.text_rows(above, columns))),
+            None => self.hold(below, row + i64::from(self.rows_above(below, columns))),
+        }
+    }
+
+    /// The numbers of the first and the last message on the screen, where there are any.
+    pub fn numbers_shown(&self, columns: &Columns, height: u16) -> Option<(u64, u64)> {
+        let (top, _) = self.top_place(columns, height);
+        let mut row = -i64::from(top.row);
+        let mut shown: Option<(u64, u64)> = None;
+        for index in top.index..self.timeline.len() {
+            row += i64::from(self.item_rows(index, columns));
+            // A message counts once it was there to its end.
+            if row > i64::from(height) {
+                break;
+            }
+            if let Some(Entry::Message(message)) = self.timeline.get(index)
+                && let Some(seq) = message.seq
+            {
+                shown = Some((shown.map_or(seq, |(first, _)| first), seq));
+            }
+        }
+        shown
     }
 }

@@ -1,6 +1,12 @@
 //! What the session tells, and what it changes on the screen.
 
-use super::{Effect, Model, NicknameQuestion, composer::Composer, room::Room, timeline::Entry};
+use super::{
+    Effect, Model, NicknameQuestion,
+    composer::Composer,
+    entry::Entry,
+    paging,
+    room::{OutgoingState, Room},
+};
 use crate::{
     client::event::{Delivery, Entered, Event, Link},
     protocol::{Nickname, RoomName},
@@ -14,11 +20,15 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
         Event::Entered(entered) => self::entered(model, entered),
         Event::Room(opened) => {
             let at = place(model, &opened.room);
-            model.with_room(at, |room, context| room.opened(opened, context.zone));
+            model.with_room(at, |room, context| room.opened(&opened, context.zone));
+            if opened.reset.is_some() && at == model.current {
+                model.keeping.forget_read();
+            }
         }
         Event::Message(received) => {
             let at = place(model, &received.room);
             model.with_room(at, |room, context| room.received(received, context));
+            model.rooms[at].limit();
         }
         Event::Outbox {
             local,
@@ -27,14 +37,24 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
             delivery,
         } => {
             let (at, now) = (place(model, &room), model.now.wall);
-            if delivery == Delivery::Withdrawn {
+            let taken_back = |room: &Room| {
+                let mut outbox = room.outbox.iter();
+                outbox.any(|outgoing| {
+                    outgoing.local == local && outgoing.state == OutgoingState::TakingBack
+                })
+            };
+            if delivery == Delivery::Withdrawn && taken_back(&model.rooms[at]) {
                 model.composer.take_back(body.as_str());
             }
             model.with_room(at, |room, context| {
                 room.outgoing(local, body, delivery, now, context);
             });
         }
-        Event::Page { .. } | Event::Found { .. } => {}
+        Event::Page { room, part, page } => {
+            let at = place(model, &room);
+            paging::paged(model, at, part, page);
+        }
+        Event::Found { .. } => {}
         Event::Members { room, members } => {
             let at = place(model, &room);
             model.with_room(at, |room, _| room.set_members(members));
@@ -113,6 +133,7 @@ fn entered(model: &mut Model, entered: Entered) {
     model.nickname = entered.nickname;
     model.server = entered.server;
     model.nickname_question = None;
+    paging::forget_asked(model);
 }
 
 fn refused(model: &mut Model, nickname: &Nickname, why: &Line, waiting: bool) {

@@ -1,172 +1,113 @@
-//! What a room's scrollback holds: a bounded list of entries, each with a key that never changes,
-//! so that a place in it survives whatever arrives or is dropped.
+//! What a room's scrollback holds: parts of a log, wherever they were loaded from, and between its
+//! messages what else happened.
+//!
+//! A message of a log has a number, and its place follows from that alone: the [`Key`]. So pages
+//! may come in any order, twice, or overlapping, and each message stands once and in order; what
+//! is missing between two numbers is a [`Gap`], which is computed and never stored. A key never
+//! changes: a place in the scrollback survives whatever is loaded, arrives or is dropped.
 
-use std::{cell::Cell, collections::VecDeque, ops::Range};
+use std::{cell::Cell, collections::VecDeque};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use crate::{
-    client::event::LocalId,
-    protocol::{Nickname, UserId},
-    text::Body,
+use super::{
+    entry::{Entry, Message, Own},
+    presence::{Change, FOLDED_MAX, fold, sentence},
 };
+use crate::client::event::LocalId;
 
-/// Entries that a room keeps in memory; the oldest go first.
+/// Entries that a room keeps in memory; those farthest from what is read go first.
 pub const ENTRIES_MAX: usize = 10_000;
-/// Bytes of text that a room keeps in memory, counted over its entries; the oldest go first.
+/// Bytes of text that a room keeps in memory, counted over its entries; those farthest from what
+/// is read go first.
 pub const BYTES_MAX: usize = 16 << 20;
-/// Changes of presence that one folded entry holds before another is begun.
-const FOLDED_MAX: usize = 64;
-/// A sender who goes on within so many seconds is not named again.
-const RUN_SECONDS_MAX: i64 = 5 * 60;
+/// The latest entries, which stay wherever the reader is: the way back to the end is short.
+pub const LATEST_KEPT: usize = 256;
 
-/// One thing in the scrollback.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// A message that is in the room's log (or that a basic server was handed).
-    Message(Message),
-    /// The local day on which everything below it happened.
-    Day(Date),
-    /// People came, went, or changed their names, one after another.
-    Presence {
-        /// When the first of it happened.
-        time: Timestamp,
-        /// What happened, in order.
-        changes: Vec<Change>,
-        /// The same as a sentence.
-        text: String,
-    },
-    /// A remark of the program or the server.
-    Notice {
-        /// When.
-        time: Timestamp,
-        /// One plain sentence.
-        text: String,
-    },
-    /// Messages are missing here.
-    Gap {
-        /// How many.
-        missing: u64,
-        /// The same as a sentence.
-        text: String,
-    },
-    /// What is below belongs to another log than what is above.
-    Break {
-        /// Why, in a few words.
-        text: String,
-    },
+/// Where an entry belongs. The order of keys is the order on the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// Which log: the server's may be replaced while we look.
+    log: u32,
+    /// The message's number; for what has none, the highest that had come before it.
+    seq: u64,
+    /// Zero for a message with a number; else counted up.
+    after: u64,
 }
 
-/// A message as the scrollback holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its number in the room; `None` on a basic server.
-    pub seq: Option<u64>,
-    /// Who; `None` on a basic server.
-    pub user: Option<UserId>,
-    /// What the sender was called.
-    pub nickname: Nickname,
-    /// When.
-    pub time: Timestamp,
-    /// The text.
-    pub body: Body,
-    /// The parts of the text that are not plain.
-    pub marks: Vec<Mark>,
-    /// What is known about it, where it is one of ours.
-    pub own: Option<Own>,
-}
-
-/// What is known about one of our own messages in the scrollback.
+/// Messages that are not held, above an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Own {
-    /// It is in the log.
-    Sent,
-    /// It was written to a server that never confirms; or that was only slow to say that it does.
-    Unconfirmed(LocalId),
+pub struct Gap {
+    /// The lowest number.
+    pub from: u64,
+    /// The highest number.
+    pub to: u64,
+    /// Whether nothing of the log stands above.
+    pub leading: bool,
+    /// Whether they can be asked for. Those of a log that was replaced are gone for good, and so
+    /// is what the server no longer keeps.
+    pub loadable: bool,
 }
 
-/// A part of a text that stands out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Which bytes of the text.
-    pub range: Range<usize>,
-    /// What it is.
-    pub kind: MarkKind,
-}
-
-/// Why a part of a text stands out.
+/// What stands above an entry because of where it is in its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MarkKind {
-    /// Our own nickname.
-    Mention,
-    /// An address on the web.
-    Link,
-}
-
-/// One change of presence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Came in.
-    Joined(Nickname),
-    /// Went.
-    Left(Nickname, &'static str),
-    /// Took another nickname: before, now.
-    Renamed(Nickname, Nickname),
-    /// Went and came again, within what is folded.
-    Returned(Nickname),
-    /// Came and went again, within what is folded.
-    Visited(Nickname),
-}
-
-impl Entry {
-    /// The text that is wrapped to the width; nothing for a line of its own kind.
-    pub fn text(&self) -> &str {
-        match self {
-            Self::Message(message) => message.body.as_str(),
-            Self::Presence { text, .. }
-            | Self::Notice { text, .. }
-            | Self::Gap { text, .. }
-            | Self::Break { text } => text,
-            Self::Day(_) => "",
-        }
-    }
-
-    /// When it happened, where that is told.
-    pub fn time(&self) -> Option<Timestamp> {
-        match self {
-            Self::Message(message) => Some(message.time),
-            Self::Presence { time, .. } | Self::Notice { time, .. } => Some(*time),
-            Self::Day(_) | Self::Gap { .. } | Self::Break { .. } => None,
-        }
-    }
-
-    /// Whether this message goes on with the sender of `before`, so that he need not be named
-    /// again.
-    pub fn continues(&self, before: Option<&Self>) -> bool {
-        let (Self::Message(this), Some(Self::Message(before))) = (self, before) else {
-            return false;
-        };
-        this.nickname == before.nickname
-            && this.user == before.user
-            && this.time.as_second() - before.time.as_second() <= RUN_SECONDS_MAX
-    }
+pub enum Edge {
+    /// Messages are not held.
+    Gap(Gap),
+    /// The log begins with this entry.
+    Begins {
+        /// Whether there were older messages once, which the server no longer keeps.
+        removed: bool,
+    },
 }
 
 /// The scrollback of one room.
 #[derive(Debug, Default)]
 pub struct Timeline {
+    /// In the order of their keys.
     slots: VecDeque<Slot>,
-    /// The key of the first slot; keys are consecutive.
-    first_key: u64,
+    /// The log that messages arrive from.
+    log: u32,
+    /// The lowest number that can be had of it; 0 where there is no log.
+    first: u64,
+    /// The highest number that has come, or was passed over, in the order of arrival.
+    last: u64,
+    /// What the next entry without a number is counted as.
+    after: u64,
     bytes: usize,
+    /// Whether entries that can't be loaded again were dropped.
     dropped: bool,
 }
 
 #[derive(Debug)]
 struct Slot {
+    key: Key,
     entry: Entry,
+    /// The local day on which it happened.
+    day: Option<Date>,
     /// Rows of the text at a width, so that scrolling does not wrap again what it passes.
     rows: Cell<(u16, u32)>,
+}
+
+impl Key {
+    /// The number up to which messages stand above the entry.
+    fn passed(self) -> u64 {
+        if self.after == 0 {
+            self.seq.saturating_sub(1)
+        } else {
+            self.seq
+        }
+    }
+
+    /// Whether both belong to the same log.
+    pub fn same_log(self, other: Self) -> bool {
+        self.log == other.log
+    }
+
+    /// The number of the message that has the key, or of the next one below.
+    pub fn number(self) -> u64 {
+        self.passed() + 1
+    }
 }
 
 impl Timeline {
@@ -180,9 +121,19 @@ impl Timeline {
         self.slots.is_empty()
     }
 
-    /// Whether older entries were dropped to keep within the limits.
+    /// Whether older entries were dropped that can't be had again.
     pub fn dropped(&self) -> bool {
         self.dropped
+    }
+
+    /// The lowest number that can be had; 0 on a basic server.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The highest number that has come or was passed over.
+    pub fn last(&self) -> u64 {
+        self.last
     }
 
     /// The entry at a position.
@@ -190,26 +141,107 @@ impl Timeline {
         self.slots.get(index).map(|slot| &slot.entry)
     }
 
-    /// The last entry.
-    pub fn last(&self) -> Option<&Entry> {
-        self.slots.back().map(|slot| &slot.entry)
-    }
-
     /// All entries, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.slots.iter().map(|slot| &slot.entry)
     }
 
-    /// The key of the entry at a position, also of the one that comes next.
-    pub fn key(&self, index: usize) -> u64 {
-        self.first_key + index as u64
+    /// The key of the entry at a position; past the end, one that is above all that will come.
+    pub fn key(&self, index: usize) -> Key {
+        self.slots.get(index).map_or_else(
+            || Key {
+                log: self.log,
+                seq: self.last,
+                after: self.after + 1,
+            },
+            |slot| slot.key,
+        )
     }
 
-    /// The position of a key; of the first entry that is left, if it was dropped.
-    pub fn index(&self, key: u64) -> usize {
-        usize::try_from(key.saturating_sub(self.first_key))
-            .unwrap_or(usize::MAX)
-            .min(self.slots.len())
+    /// The key of a number in the present log, whether it is held or not.
+    pub fn key_of(&self, seq: u64) -> Key {
+        Key {
+            log: self.log,
+            seq,
+            after: 0,
+        }
+    }
+
+    /// The position of a key; of the next entry below, if it is not held.
+    pub fn index(&self, key: Key) -> usize {
+        self.slots.partition_point(|slot| slot.key < key)
+    }
+
+    /// The position of a message of the present log, if it is held.
+    pub fn position(&self, seq: u64) -> Option<usize> {
+        let key = self.key_of(seq);
+        self.slots.binary_search_by(|slot| slot.key.cmp(&key)).ok()
+    }
+
+    /// The lowest number of the present log that a key stands above or for, if the key is one of it
+    /// and there is a log.
+    pub fn first_number_from(&self, key: Key) -> Option<u64> {
+        (self.first > 0 && key.log == self.log).then(|| key.number().max(self.first))
+    }
+
+    /// Whether nothing of the present log is held.
+    pub fn holds_no_message(&self) -> bool {
+        let log = self.slots.partition_point(|slot| slot.key.log < self.log);
+        let mut slots = self.slots.range(log..);
+        !slots.any(|slot| matches!(slot.entry, Entry::Message(_)))
+    }
+
+    /// What stands above the entry at a position because of where it is in its log.
+    pub fn edge(&self, index: usize) -> Option<Edge> {
+        let slot = self.slots.get(index)?;
+        if self.first == 0 || matches!(slot.entry, Entry::Break { .. }) {
+            return None;
+        }
+        let before = index
+            .checked_sub(1)
+            .map(|before| self.slots[before].key)
+            .filter(|before| before.log == slot.key.log);
+        let (from, to) = (before.map_or(0, |key| key.seq) + 1, slot.key.passed());
+        let leading = from == 1;
+        let gap = |from, to, loadable| {
+            Edge::Gap(Gap {
+                from,
+                to,
+                leading,
+                loadable,
+            })
+        };
+        if slot.key.log != self.log {
+            return (from <= to && from > 1).then(|| gap(from, to, false));
+        }
+        if from <= to && self.first <= to {
+            return Some(gap(from.max(self.first), to, true));
+        }
+        if from <= to && from > 1 {
+            return Some(gap(from, to, false));
+        }
+        // What is not a message may stand above the first of a log.
+        let top = before.is_none_or(|before| before.seq == 0 && before.after == 0);
+        let mut numbers = self.slots.range(index..).map(|slot| slot.key);
+        let message = numbers.find(|key| key.after == 0).map(|key| key.seq);
+        (top && message == Some(self.first)).then_some(Edge::Begins {
+            removed: self.first > 1,
+        })
+    }
+
+    /// The messages missing above the entry at a position.
+    pub fn gap(&self, index: usize) -> Option<Gap> {
+        match self.edge(index) {
+            Some(Edge::Gap(gap)) => Some(gap),
+            _ => None,
+        }
+    }
+
+    /// The day for which a line stands above the entry at a position.
+    pub fn day_above(&self, index: usize) -> Option<Date> {
+        let day = self.slots.get(index)?.day?;
+        let mut before = self.slots.range(..index).rev();
+        (before.find_map(|slot| slot.day) != Some(day)).then_some(day)
     }
 
     /// The rows that an entry's text takes at a width, remembered for the last width asked.
@@ -228,40 +260,142 @@ impl Timeline {
         rows
     }
 
+    /// Another log begins, of which nothing is held.
+    pub fn begin_log(&mut self) {
+        self.log += 1;
+        self.first = 0;
+        self.last = 0;
+    }
+
+    /// What the server says of the log: the lowest number that can be had.
+    pub fn begins_at(&mut self, first: u64) {
+        self.first = self.first.max(first);
+    }
+
+    /// The server opened the log: messages up to `passed` have come or are passed over, and there
+    /// are messages up to `head`. What we were told before anything was known of the log stands
+    /// below all that was said before we came.
+    pub fn opens(&mut self, first: u64, passed: u64, head: u64) {
+        if self.first == 0 {
+            let log = self.log;
+            for slot in &mut self.slots {
+                let ours = slot.key.log == log && slot.key.seq == 0;
+                if ours && !matches!(slot.entry, Entry::Break { .. }) {
+                    slot.key.seq = head;
+                }
+            }
+        }
+        self.begins_at(first);
+        self.passes(passed);
+    }
+
+    /// Messages up to this number have come, or are passed over.
+    pub fn passes(&mut self, seq: u64) {
+        self.last = self.last.max(seq);
+    }
+
     /// Whether a message of ours stands here that no server has confirmed.
     pub fn is_unconfirmed(&self, local: LocalId) -> bool {
         self.iter().any(|entry| unconfirmed(entry, local))
     }
 
-    /// A message of ours that stands here unconfirmed is in the log; false if there is none.
-    pub fn confirm(&mut self, local: LocalId) -> bool {
-        let mut slots = self.slots.iter_mut().rev();
-        let slot = slots.find(|slot| unconfirmed(&slot.entry, local));
-        if let Some(Entry::Message(message)) = slot.map(|slot| &mut slot.entry) {
+    /// A message of ours that stands here unconfirmed is in the log, under a number: it moves to
+    /// its place. False if there is none.
+    pub fn confirm(&mut self, local: LocalId, seq: Option<u64>) -> bool {
+        let mut slots = self.slots.iter();
+        let Some(at) = slots.rposition(|slot| unconfirmed(&slot.entry, local)) else {
+            return false;
+        };
+        let Some(mut slot) = self.slots.remove(at) else {
+            return false;
+        };
+        if let Entry::Message(message) = &mut slot.entry {
             message.own = Some(Own::Sent);
-            return true;
+            message.seq = seq;
         }
-        false
+        if let Some(seq) = seq {
+            slot.key = self.key_of(seq);
+        }
+        self.bytes -= slot.entry.text().len();
+        self.place(slot);
+        true
     }
 
-    /// Adds an entry at the end, after a line for its day if it is the first of one.
+    /// Adds an entry where it belongs: a message with a number by that, all else at the end. A
+    /// message whose number is held changes nothing.
     pub fn push(&mut self, entry: Entry, zone: &TimeZone) {
-        if let Some(time) = entry.time() {
-            let day = time.to_zoned(zone.clone()).date();
-            if self.last_day(zone) != Some(day) {
-                self.append(Entry::Day(day));
+        let seq = match &entry {
+            Entry::Message(message) => message.seq,
+            _ => None,
+        };
+        let key = if let Some(seq) = seq {
+            self.last = self.last.max(seq);
+            self.key_of(seq)
+        } else {
+            self.after += 1;
+            Key {
+                log: self.log,
+                seq: self.last,
+                after: self.after,
             }
+        };
+        self.place(Slot::new(key, entry, zone));
+    }
+
+    /// Adds messages that were loaded, each where its number belongs. Answers how many of them
+    /// were not held.
+    pub fn insert(&mut self, messages: Vec<Message>, zone: &TimeZone) -> usize {
+        let mut new: Vec<Slot> = messages
+            .into_iter()
+            .filter_map(|message| {
+                let key = self.key_of(message.seq?);
+                Some(Slot::new(key, Entry::Message(message), zone))
+            })
+            .collect();
+        new.sort_by_key(|slot| slot.key);
+        new.dedup_by_key(|slot| slot.key);
+        let Some(first) = new.first() else {
+            return 0;
+        };
+        let held = self.slots.len();
+        // Nothing above the first of them moves.
+        let below = self.slots.split_off(self.index(first.key));
+        let mut new = new.into_iter().peekable();
+        for slot in below {
+            while let Some(slot) = new.next_if(|new| new.key < slot.key) {
+                self.append(slot);
+            }
+            let _held_already = new.next_if(|new| new.key == slot.key);
+            self.slots.push_back(slot);
         }
-        self.append(entry);
+        for slot in new {
+            self.append(slot);
+        }
+        self.slots.len() - held
+    }
+
+    fn append(&mut self, slot: Slot) {
+        self.bytes += slot.entry.text().len();
+        self.slots.push_back(slot);
+    }
+
+    fn place(&mut self, slot: Slot) {
+        let at = self.index(slot.key);
+        if self.slots.get(at).is_some_and(|held| held.key == slot.key) {
+            return;
+        }
+        self.bytes += slot.entry.text().len();
+        self.slots.insert(at, slot);
     }
 
     /// Adds a change of presence: to the last entry, if that is one too.
     pub fn push_change(&mut self, change: Change, time: Timestamp, zone: &TimeZone) {
-        let same_day = self.last_day(zone) == Some(time.to_zoned(zone.clone()).date());
+        let day = Some(time.to_zoned(zone.clone()).date());
         if let Some(slot) = self.slots.back_mut()
+            && slot.day == day
+            && slot.key.seq == self.last
             && let Entry::Presence { changes, text, .. } = &mut slot.entry
             && changes.len() < FOLDED_MAX
-            && same_day
         {
             let before = text.len();
             fold(changes, change);
@@ -282,118 +416,40 @@ impl Timeline {
         );
     }
 
-    fn last_day(&self, zone: &TimeZone) -> Option<Date> {
-        self.iter().rev().find_map(|entry| match entry {
-            Entry::Day(day) => Some(*day),
-            other => other.time().map(|time| time.to_zoned(zone.clone()).date()),
-        })
-    }
-
-    fn append(&mut self, entry: Entry) {
-        self.bytes += entry.text().len();
-        self.slots.push_back(Slot {
-            entry,
-            rows: Cell::new((0, 0)),
-        });
-        while self.slots.len() > ENTRIES_MAX || (self.bytes > BYTES_MAX && self.slots.len() > 1) {
-            if let Some(slot) = self.slots.pop_front() {
-                self.bytes -= slot.entry.text().len();
-                self.first_key += 1;
-                self.dropped = true;
-            }
+    /// Drops what is too much for the memory, farthest from `near` first, but not the latest. What
+    /// is dropped from between leaves a gap, which can be loaded again.
+    pub fn limit(&mut self, near: Key) {
+        while self.slots.len() > ENTRIES_MAX
+            || (self.bytes > BYTES_MAX && self.slots.len() > LATEST_KEPT)
+        {
+            let near = self.index(near);
+            let last = self.slots.len().saturating_sub(LATEST_KEPT + 1);
+            let at = if near >= last.saturating_sub(near) {
+                0
+            } else {
+                last
+            };
+            let Some(slot) = self.slots.remove(at) else {
+                return;
+            };
+            self.bytes -= slot.entry.text().len();
+            self.dropped |= self.first == 0;
         }
     }
 }
 
-/// Adds a change. Somebody who comes and goes, as on a bad line, is told of once; so is somebody
-/// who tries one name after another.
-fn fold(changes: &mut Vec<Change>, change: Change) {
-    if let Change::Renamed(was, now) = &change
-        && let Some(Change::Renamed(_, last)) = changes.last_mut()
-        && last == was
-    {
-        last.clone_from(now);
-        return;
+impl Slot {
+    fn new(key: Key, entry: Entry, zone: &TimeZone) -> Self {
+        let day = entry.time().map(|time| time.to_zoned(zone.clone()).date());
+        Self {
+            key,
+            entry,
+            day,
+            rows: Cell::new((0, 0)),
+        }
     }
-    let (Change::Joined(name) | Change::Left(name, _)) = &change else {
-        return changes.push(change);
-    };
-    let last = changes.iter_mut().rev().find(|other| match other {
-        Change::Renamed(was, now) => was == name || now == name,
-        Change::Joined(other)
-        | Change::Left(other, _)
-        | Change::Returned(other)
-        | Change::Visited(other) => other == name,
-    });
-    let Some(last) = last else {
-        return changes.push(change);
-    };
-    *last = match (&*last, &change) {
-        (Change::Joined(_), Change::Left(..)) => Change::Visited(name.clone()),
-        (Change::Left(..), Change::Joined(_)) => Change::Returned(name.clone()),
-        (Change::Visited(_), Change::Joined(_)) | (Change::Returned(_), Change::Left(..)) => change,
-        _ => return changes.push(change),
-    };
 }
 
 fn unconfirmed(entry: &Entry, local: LocalId) -> bool {
     matches!(entry, Entry::Message(message) if message.own == Some(Own::Unconfirmed(local)))
-}
-
-/// "alice and bob joined · carol left (connection lost)".
-fn sentence(changes: &[Change]) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut rest = changes;
-    while let Some(first) = rest.first() {
-        let run = rest
-            .iter()
-            .take_while(|change| verb(change) == verb(first))
-            .count();
-        let (same, after) = rest.split_at(run);
-        parts.push(match first {
-            Change::Renamed(was, now) => format!("{was} is now {now}"),
-            _ => format!("{} {}", names(same), verb(first).unwrap_or_default()),
-        });
-        rest = if verb(first).is_some() {
-            after
-        } else {
-            &rest[1..]
-        };
-    }
-    parts.join(" · ")
-}
-
-/// What changes of a kind have in common; `None` for those that stand alone.
-fn verb(change: &Change) -> Option<&'static str> {
-    match change {
-        Change::Joined(_) => Some("joined"),
-        Change::Left(_, how) => Some(how),
-        Change::Returned(_) => Some("left and came back"),
-        Change::Visited(_) => Some("came and left"),
-        Change::Renamed(..) => None,
-    }
-}
-
-fn names(changes: &[Change]) -> String {
-    const NAMED_MAX: usize = 6;
-    let all: Vec<&str> = changes
-        .iter()
-        .map(|change| match change {
-            Change::Joined(name)
-            | Change::Left(name, _)
-            | Change::Renamed(name, _)
-            | Change::Returned(name)
-            | Change::Visited(name) => name.as_str(),
-        })
-        .collect();
-    match all.as_slice() {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [most @ .., last] if all.len() <= NAMED_MAX => format!("{} and {last}", most.join(", ")),
-        _ => format!(
-            "{} and {} others",
-            all[..NAMED_MAX - 1].join(", "),
-            all.len() - (NAMED_MAX - 1)
-        ),
-    }
 }

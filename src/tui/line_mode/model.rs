@@ -186,7 +186,9 @@ impl Model {
             Typed::Quit | Typed::Command(Run::Quit, _) => self.quit(),
             Typed::Command(Run::Help, _) => self.help(),
             Typed::Command(Run::Nick, name) => self.nick(name),
-            Typed::Command(Run::Mouse, _) => self.say("The mouse is for the full screen"),
+            Typed::Command(Run::Mouse | Run::Date | Run::Search | Run::Discard, _) => {
+                self.say("That is for the full screen");
+            }
             Typed::Unknown(name) => {
                 let name = Line::inert(name);
                 self.say(&format!(

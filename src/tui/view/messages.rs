@@ -1,19 +1,27 @@
 //! The scrollback: when, who, what.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{
     paint::{Span, fit, put, put_right, put_row, ruled},
     palette::Palette,
 };
-use crate::text::wrap::wrap;
-use crate::tui::app::{
-    Model,
-    layout::Columns,
-    room::{Outgoing, OutgoingState, Room},
-    scroll::{Item, failure},
-    timeline::{Entry, Mark, MarkKind, Message, Own},
+use crate::{
+    text::wrap::wrap,
+    tui::{
+        app::{
+            Model,
+            entry::{Entry, Mark, MarkKind, Message, Own},
+            in_groups,
+            layout::Columns,
+            paging::Loading,
+            room::{Outgoing, OutgoingState, Room},
+            scroll::{Item, LineAbove, failure},
+            timeline::{Edge, Gap},
+        },
+        keymap::{Action, label},
+    },
 };
 
 /// What every row needs.
@@ -106,13 +114,21 @@ impl Pane<'_> {
     /// screen says when and who, even where its run began above.
     fn item(&self, buffer: &mut Buffer, index: usize, y: i64, on_top: bool) -> i64 {
         let mut rows = 0;
-        if self.room.has_dropped_line(index) {
-            let words = "older messages are no longer held here";
-            self.line(buffer, y, words, "─", self.palette.quiet);
-            rows += 1;
-        }
-        if self.room.has_unread_line(index) {
-            self.line(buffer, y + rows, "new", "─", self.palette.warn);
+        for line in self.room.lines_above(index) {
+            let palette = self.palette;
+            let (words, glyph, style) = match line {
+                LineAbove::Dropped => {
+                    let words = "older messages are no longer held here".to_owned();
+                    (words, "─", palette.quiet)
+                }
+                LineAbove::Unread => (new_messages(self.room.unread()), "─", palette.warn),
+                LineAbove::Day(day) => (self.model.day_in_words(day), "─", palette.quiet),
+                LineAbove::Edge(edge) => {
+                    let (words, style) = self.edge(&edge);
+                    (words, "┄", style)
+                }
+            };
+            self.line(buffer, y + rows, &words, glyph, style);
             rows += 1;
         }
         let head = Head {
@@ -137,11 +153,6 @@ impl Pane<'_> {
         }
         match entry {
             Entry::Message(message) => self.message(buffer, message, y, head),
-            Entry::Day(day) => {
-                let words = self.day(*day);
-                self.line(buffer, y, &words, "─", palette.quiet);
-                1
-            }
             Entry::Presence { text, .. } | Entry::Notice { text, .. } => {
                 let text = Text {
                     words: text,
@@ -151,7 +162,7 @@ impl Pane<'_> {
                 };
                 self.text(buffer, y, &text)
             }
-            Entry::Gap { text, .. } | Entry::Break { text } => {
+            Entry::Break { text } => {
                 let text = Text {
                     words: text,
                     marks: &[],
@@ -197,7 +208,7 @@ impl Pane<'_> {
         let nickname = &self.model.nickname;
         let style = palette.nickname(&nickname.folded());
         let above = self.head(buffer, y, nickname.as_str(), style, head);
-        let waits = outgoing.state != OutgoingState::Sent;
+        let waits = !matches!(outgoing.state, OutgoingState::Sent(_));
         let text = Text {
             words: outgoing.body.as_str(),
             marks: &outgoing.marks,
@@ -207,7 +218,7 @@ impl Pane<'_> {
         let mut rows = above + self.text(buffer, y + above, &text);
         let (glyph, style) = match &outgoing.state {
             OutgoingState::Pending | OutgoingState::TakingBack => ("…", palette.quiet),
-            OutgoingState::Sent => ("✓", palette.quiet),
+            OutgoingState::Sent(_) => ("✓", palette.quiet),
             OutgoingState::Failed(_) => ("✗", palette.bad),
         };
         self.state(buffer, y + rows - 1, glyph, style);
@@ -317,23 +328,60 @@ impl Pane<'_> {
             _ => None,
         };
         let before = index.checked_sub(1).and_then(time);
-        self.room.has_unread_line(index) || time(index) != before
+        self.room.has_line_above(index) || time(index) != before
     }
 
-    fn day(&self, day: Date) -> String {
-        let today = self.model.now.wall.to_zoned(self.model.zone.clone()).date();
-        let format = if day.year() == today.year() {
-            "%A %-d %B"
-        } else {
-            "%A %-d %B %Y"
+    /// What is said of a place in the log where something is missing, or nothing more comes.
+    fn edge(&self, edge: &Edge) -> (String, Style) {
+        let quiet = self.palette.quiet;
+        let gap = match edge {
+            Edge::Begins { removed: false } => return ("history begins here".to_owned(), quiet),
+            Edge::Begins { removed: true } => {
+                return ("older messages are no longer kept".to_owned(), quiet);
+            }
+            Edge::Gap(gap) => gap,
         };
-        day.strftime(format).to_string()
+        let count = gap.to - gap.from + 1;
+        let messages = if count == 1 { "message" } else { "messages" };
+        let count = in_groups(count);
+        match (gap, self.room.loading(gap)) {
+            (
+                Gap {
+                    loadable: false, ..
+                },
+                _,
+            ) => {
+                let words = format!("{count} {messages} no longer kept");
+                (words, self.palette.warn)
+            }
+            (Gap { leading: true, .. }, Loading::Asked) => {
+                ("loading older messages …".to_owned(), quiet)
+            }
+            (_, Loading::Asked) => (format!("loading {count} {messages} …"), quiet),
+            (_, Loading::Failed(why)) => {
+                let key = label(Action::Send);
+                let words = format!("{count} {messages} not loaded: {why} · {key} tries again");
+                (words, self.palette.warn)
+            }
+            (Gap { leading: true, .. }, Loading::Not) => {
+                (format!("{count} older {messages}"), quiet)
+            }
+            (_, Loading::Not) => (format!("{count} {messages} not loaded"), quiet),
+        }
     }
 
     /// A part of a row, if it is on the screen.
     fn span(&self, y: i64, from: u16, width: u16) -> Option<Span> {
         let row = u16::try_from(y).ok()?;
         (row < self.area.height).then(|| Span::of(self.area, row, from, width))
+    }
+}
+
+fn new_messages(count: u64) -> String {
+    match count {
+        0 => "new".to_owned(),
+        1 => "1 new message".to_owned(),
+        _ => format!("{} new messages", in_groups(count)),
     }
 }
 

@@ -1,28 +1,30 @@
-//! A screen that is used, for the tests: what the user does and hears, and what comes of it.
+//! A screen that is used: what comes of what the user does and hears.
 
+mod history;
 mod keys;
 mod session;
 
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 
 use super::{
-    Effect, HostChoice, Model, Msg, Now, Popup, Start,
+    Effect, HostChoice, Msg, Popup,
+    entry::Entry,
     room::{OutgoingState, Scroll},
-    timeline::{ENTRIES_MAX, Entry},
-    update,
+    timeline::ENTRIES_MAX,
 };
 use crate::{
-    client::event::{
-        Command, Delivery, Entered, Event, Link, LocalId, Received, Restored, RoomOpened, Summary,
-    },
+    client::event::{Command, Delivery, Event, Link, LocalId, Received, RoomOpened, Summary},
     protocol::{
-        Nickname, RoomName, UserId,
+        RoomName,
         frame::{Departure, Member, Reset},
     },
-    text::{Body, Line},
-    tui::key::{Code, Key},
+    text::Line,
+    tui::{
+        key::{Code, Key},
+        testing::{Desk, member, nickname, opened, received, start, user},
+    },
 };
 
 const ESC: Key = Key::plain(Code::Esc);
@@ -30,84 +32,18 @@ const ENTER: Key = Key::plain(Code::Enter);
 const PAGE_UP: Key = Key::plain(Code::PageUp);
 const CTRL_C: Key = Key::ctrl(Code::Char('c'));
 
-fn nickname(name: &str) -> Nickname {
-    Nickname::parse(name).unwrap()
-}
-
-fn user(name: &str) -> UserId {
-    let mut bytes = [0; 12];
-    bytes
-        .iter_mut()
-        .zip(name.bytes())
-        .for_each(|(to, from)| *to = from);
-    UserId::from_bytes(bytes)
-}
-
-fn member(name: &str) -> Member {
-    Member {
-        user: user(name),
-        nickname: nickname(name),
-        since: Timestamp::UNIX_EPOCH,
-    }
-}
-
-/// A screen that is used.
-struct Desk {
-    model: Model,
-    /// What was to be done since it was last looked at.
-    effects: Vec<Effect>,
-}
-
 impl Desk {
     fn new() -> Self {
-        let start = Start {
-            now: Now {
-                wall: Timestamp::UNIX_EPOCH,
-                elapsed: Duration::ZERO,
-            },
-            zone: TimeZone::UTC,
-            width: 60,
-            height: 20,
-            host: "localhost:10500".to_owned(),
-            nickname: nickname("carol"),
-            hosting: false,
-            restored: Restored::default(),
-        };
-        Self {
-            model: Model::new(start),
-            effects: Vec::new(),
-        }
+        Self::start(start(60, 20, Timestamp::UNIX_EPOCH))
     }
 
     /// In, with others.
     fn online() -> Self {
         let mut desk = Self::new();
-        desk.heard(Event::Link(Link::Online))
-            .heard(Event::Entered(Entered {
-                user: Some(user("carol")),
-                nickname: nickname("carol"),
-                server: None,
-                limits: None,
-            }))
-            .opened(1, None)
-            .heard(Event::Members {
-                room: RoomName::lobby(),
-                members: ["carol", "bob", "bert"].map(member).to_vec(),
-            });
+        desk.enters()
+            .opens(1, 0, 1)
+            .members(&["carol", "bob", "bert"].map(member));
         desk
-    }
-
-    fn msg(&mut self, msg: Msg) -> &mut Self {
-        self.effects.extend(update(&mut self.model, msg));
-        self
-    }
-
-    fn heard(&mut self, event: Event) -> &mut Self {
-        self.msg(Msg::Session(event))
-    }
-
-    fn key(&mut self, key: Key) -> &mut Self {
-        self.msg(Msg::Key(key))
     }
 
     fn typed(&mut self, text: &str) -> &mut Self {
@@ -117,50 +53,15 @@ impl Desk {
         self
     }
 
-    fn pasted(&mut self, text: &str) -> &mut Self {
-        self.msg(Msg::Pasted(text.to_owned()))
-    }
-
-    fn passes(&mut self, elapsed: Duration) -> &mut Self {
-        let wall = Timestamp::UNIX_EPOCH;
-        self.msg(Msg::Now(Now { wall, elapsed }))
-    }
-
-    fn opened(&mut self, next: u64, reset: Option<Reset>) -> &mut Self {
-        self.heard(Event::Room(RoomOpened {
-            room: RoomName::lobby(),
-            topic: None,
-            first: 1,
-            head: 0,
-            next,
-            reset,
-        }))
-    }
-
     fn message(&mut self, seq: u64, who: &str, text: &str) -> &mut Self {
         self.echo(seq, who, text, None)
     }
 
     fn echo(&mut self, seq: u64, who: &str, text: &str, local: Option<u64>) -> &mut Self {
         self.heard(Event::Message(Received {
-            room: RoomName::lobby(),
-            seq: Some(seq),
-            id: None,
-            user: Some(user(who)),
-            nickname: nickname(who),
-            time: Timestamp::UNIX_EPOCH,
-            body: Body::inert(text),
             local: local.map(LocalId),
+            ..received(Some(seq), Timestamp::UNIX_EPOCH, who, text)
         }))
-    }
-
-    fn outbox(&mut self, local: u64, text: &str, delivery: Delivery) -> &mut Self {
-        self.heard(Event::Outbox {
-            local: LocalId(local),
-            room: RoomName::lobby(),
-            body: Body::inert(text),
-            delivery,
-        })
     }
 
     /// Many messages, so that there is something to scroll through.
@@ -172,8 +73,16 @@ impl Desk {
         desk
     }
 
-    fn done(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+    /// What was to be done, without what is to be kept.
+    fn did(&mut self) -> Vec<Effect> {
+        let mut done = self.done();
+        done.retain(|effect| {
+            !matches!(
+                effect,
+                Effect::Command(Command::Draft { .. } | Command::Read { .. } | Command::Typed(_))
+            )
+        });
+        done
     }
 
     fn sent(&mut self) -> Vec<String> {
@@ -206,7 +115,6 @@ impl Desk {
     fn entries(&self) -> Vec<String> {
         let room = self.model.room();
         let log = room.timeline.iter().map(|entry| match entry {
-            Entry::Day(_) => "day".to_owned(),
             Entry::Message(message) => match message.own {
                 None => message.body.as_str().to_owned(),
                 Some(own) => format!("{} {own:?}", message.body.as_str()),
@@ -220,7 +128,7 @@ impl Desk {
             };
             format!("{} {state}", outgoing.body.as_str())
         });
-        log.chain(outbox).filter(|text| text != "day").collect()
+        log.chain(outbox).collect()
     }
 }
 

@@ -3,18 +3,6 @@
 use super::*;
 
 #[test]
-fn the_oldest_go_when_the_scrollback_is_full() {
-    let mut desk = Desk::full();
-    desk.key(Key::ctrl(Code::Home));
-    for seq in 101..=(ENTRIES_MAX as u64 + 50) {
-        desk.message(seq, "bob", "more");
-    }
-    assert_eq!(desk.model.room().timeline.len(), ENTRIES_MAX);
-    assert!(desk.model.room().timeline.dropped());
-    assert_eq!(desk.on_top(), "message 51", "what was looked at is gone");
-}
-
-#[test]
 fn the_unread_line_stands_above_what_was_not_seen() {
     let mut desk = Desk::full();
     desk.msg(Msg::Focus(false)).message(101, "bob", "first");
@@ -73,7 +61,11 @@ fn a_message_of_ours_is_shown_from_typing_to_its_echo() {
         "echo first"
     );
     desk.outbox(2, "two", Delivery::Sent { seq: Some(3) });
-    assert_eq!(desk.entries(), ["hi", "one Sent", "two Sent"], "ack first");
+    assert_eq!(
+        desk.entries(),
+        ["hi", "one Sent", "two Sent(3)"],
+        "ack first"
+    );
     desk.echo(3, "carol", "two", Some(2));
     assert_eq!(desk.entries(), ["hi", "one Sent", "two Sent"]);
     assert!(desk.model.room().outbox.is_empty());
@@ -111,7 +103,7 @@ fn what_failed_can_be_sent_again_or_taken_back() {
 
     desk.key(Key::alt(Code::Char('x')));
     let withdraw = Effect::Command(Command::Withdraw(LocalId(1)));
-    assert_eq!(desk.done(), [withdraw]);
+    assert_eq!(desk.done(), std::slice::from_ref(&withdraw));
     assert_eq!(desk.text(), "", "not before it is known to be in time");
     desk.outbox(1, "one", Delivery::Withdrawn);
     assert_eq!((desk.entries(), desk.text()), (vec![], "one"));
@@ -120,7 +112,18 @@ fn what_failed_can_be_sent_again_or_taken_back() {
     desk.outbox(1, "one", failed())
         .key(Key::alt(Code::Char('x')));
     assert_eq!((desk.entries(), desk.text()), (vec![], "one"));
-    assert_eq!(desk.done(), []);
+    assert_eq!(
+        desk.done(),
+        std::slice::from_ref(&withdraw),
+        "it is not kept either"
+    );
+    desk.outbox(1, "one", Delivery::Withdrawn);
+    assert_eq!(desk.text(), "one", "taken back once");
+
+    let mut desk = Desk::online();
+    desk.outbox(1, "one", failed()).typed("/discard").key(ENTER);
+    assert_eq!((desk.entries(), desk.text()), (vec![], ""));
+    assert_eq!(desk.done()[0], withdraw);
 }
 
 #[test]
@@ -145,22 +148,20 @@ fn another_nickname_is_asked_for_in_place() {
     let status = desk.model.status().unwrap();
     assert!(status.contains("can't be empty"), "{status}");
     desk.key(ESC);
-    assert_eq!(desk.done(), leaves());
+    assert_eq!(desk.did(), leaves());
 }
 
 #[test]
-fn breaks_and_gaps_are_shown() {
+fn another_log_is_marked() {
     let mut desk = Desk::online();
     desk.message(1, "bob", "one").message(2, "bob", "two");
-    desk.opened(3, None).message(3, "bob", "three");
-    desk.opened(8, None).message(8, "bob", "eight");
-    desk.opened(1, Some(Reset::Epoch)).message(1, "bob", "anew");
+    desk.opens(1, 2, 3).message(3, "bob", "three");
+    desk.heard(opened(1, 1, 1, Some(Reset::Epoch)));
+    desk.message(1, "bob", "anew");
     let expected = [
         "one",
         "two",
         "three",
-        "4 messages are missing here",
-        "eight",
         "the server has started anew: its history begins here",
         "anew",
     ];

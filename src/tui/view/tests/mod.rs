@@ -2,9 +2,7 @@
 
 mod screens;
 
-use std::time::Duration;
-
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use proptest::prelude::*;
 use ratatui::{buffer::Buffer, layout::Rect};
 
@@ -13,15 +11,15 @@ use super::{
     palette::{Depth, Ground, Palette},
 };
 use crate::{
-    client::event::{Delivery, Entered, Event, Link, LocalId, Received, Restored, RoomOpened},
+    client::event::{Delivery, Event, RoomOpened},
     protocol::{
-        Nickname, RoomName, UserId,
+        RoomName,
         frame::{Departure, Member},
     },
-    text::{Body, Line},
+    text::Line,
     tui::{
-        app::{Model, Msg, Now, Start, update},
         key::{Code, Key},
+        testing::{self, Desk, nickname, received, start, user},
     },
 };
 
@@ -29,75 +27,44 @@ fn time(text: &str) -> Timestamp {
     format!("2026-11-{text}Z").parse().unwrap()
 }
 
-fn nickname(name: &str) -> Nickname {
-    Nickname::parse(name).unwrap()
-}
-
-fn user(name: &str) -> UserId {
-    let mut bytes = [0; 12];
-    bytes
-        .iter_mut()
-        .zip(name.bytes())
-        .for_each(|(to, from)| *to = from);
-    UserId::from_bytes(bytes)
-}
-
 fn member(name: &str) -> Member {
     Member {
-        user: user(name),
-        nickname: nickname(name),
         since: time("22T09:00:00"),
+        ..testing::member(name)
     }
 }
 
 /// A screen on which things happen.
 struct Screen {
-    model: Model,
+    desk: Desk,
 }
 
 impl Screen {
     fn new(width: u16, height: u16) -> Self {
-        let model = Model::new(Start {
-            now: Now {
-                wall: time("22T09:45:00"),
-                elapsed: Duration::ZERO,
-            },
-            zone: TimeZone::UTC,
-            width,
-            height,
-            host: "localhost:10500".to_owned(),
-            nickname: nickname("carol"),
-            hosting: false,
-            restored: Restored::default(),
-        });
-        Self { model }
+        Self {
+            desk: Desk::start(start(width, height, time("22T09:45:00"))),
+        }
     }
 
     fn heard(&mut self, event: Event) -> &mut Self {
-        update(&mut self.model, Msg::Session(event));
+        self.desk.heard(event);
         self
     }
 
     fn key(&mut self, key: Key) -> &mut Self {
-        update(&mut self.model, Msg::Key(key));
+        self.desk.key(key);
         self
     }
 
     fn typed(&mut self, text: &str) -> &mut Self {
-        update(&mut self.model, Msg::Pasted(text.to_owned()));
+        self.desk.pasted(text);
         self
     }
 
     fn entered(width: u16, height: u16) -> Self {
         let mut screen = Self::new(width, height);
+        screen.desk.enters();
         screen
-            .heard(Event::Link(Link::Online))
-            .heard(Event::Entered(Entered {
-                user: Some(user("carol")),
-                nickname: nickname("carol"),
-                server: None,
-                limits: None,
-            }))
             .heard(Event::Room(RoomOpened {
                 room: RoomName::lobby(),
                 topic: Some(Line::inert("welcome to the lab")),
@@ -106,46 +73,23 @@ impl Screen {
                 next: 1,
                 reset: None,
             }))
-            .heard(Event::Members {
-                room: RoomName::lobby(),
-                members: ["carol", "alice", "bob"].map(member).to_vec(),
-            });
+            .desk
+            .members(&["carol", "alice", "bob"].map(member));
         screen
     }
 
     fn message(&mut self, at: &str, who: &str, text: &str) -> &mut Self {
-        self.heard(Event::Message(Received {
-            room: RoomName::lobby(),
-            seq: None,
-            id: None,
-            user: Some(user(who)),
-            nickname: nickname(who),
-            time: time(at),
-            body: Body::inert(text),
-            local: None,
-        }))
+        self.heard(Event::Message(received(None, time(at), who, text)))
     }
 
     fn numbered(&mut self, seq: u64, text: &str) -> &mut Self {
-        self.heard(Event::Message(Received {
-            room: RoomName::lobby(),
-            seq: Some(seq),
-            id: None,
-            user: Some(user("bob")),
-            nickname: nickname("bob"),
-            time: time("22T09:45:00"),
-            body: Body::inert(text),
-            local: None,
-        }))
+        let at = time("22T09:45:00");
+        self.heard(Event::Message(received(Some(seq), at, "bob", text)))
     }
 
     fn sending(&mut self, local: u64, text: &str, delivery: Delivery) -> &mut Self {
-        self.heard(Event::Outbox {
-            local: LocalId(local),
-            room: RoomName::lobby(),
-            body: Body::inert(text),
-            delivery,
-        })
+        self.desk.outbox(local, text, delivery);
+        self
     }
 
     /// A morning in the lab.
@@ -182,9 +126,14 @@ impl Screen {
     }
 
     fn buffer(&self) -> (Buffer, Option<(u16, u16)>) {
-        let mut buffer = Buffer::empty(Rect::new(0, 0, self.model.width, self.model.height));
+        let mut buffer = Buffer::empty(Rect::new(
+            0,
+            0,
+            self.desk.model.width,
+            self.desk.model.height,
+        ));
         let palette = Palette::new(Depth::Many, Ground::Dark);
-        let cursor = draw(&self.model, &palette, &mut buffer);
+        let cursor = draw(&self.desk.model, &palette, &mut buffer);
         (buffer, cursor.map(|at| (at.x, at.y)))
     }
 
@@ -192,10 +141,10 @@ impl Screen {
     fn text(&self) -> String {
         let (buffer, _) = self.buffer();
         let mut text = String::new();
-        for y in 0..self.model.height {
+        for y in 0..self.desk.model.height {
             let mut row = String::new();
             let mut x = 0;
-            while x < self.model.width {
+            while x < self.desk.model.width {
                 let symbol = buffer[(x, y)].symbol();
                 row.push_str(symbol);
                 x += u16::try_from(crate::text::width(symbol).max(1)).unwrap();

@@ -13,7 +13,7 @@ use crate::{
     protocol::{RoomName, frame::Reset},
     text::Line,
     tui::{
-        app::{Msg, update},
+        app::Msg,
         key::{Code, Key},
     },
 };
@@ -395,7 +395,7 @@ alice
 fn the_unread_stand_below_a_line() {
     let screen = {
         let mut screen = Screen::conversation(60, 12);
-        update(&mut screen.model, Msg::Focus(false));
+        screen.desk.msg(Msg::Focus(false));
         screen
             .message("22T09:44:50", "bob", "one")
             .message("22T09:45:10", "bob", "two");
@@ -408,7 +408,7 @@ fn the_unread_stand_below_a_line() {
  09:43      春子 │ おはよう 👩‍👩‍👧‍👦 é
  09:44     alice ┃ @carol can you tag it?
            carol │ on it                                  ✓
- ────────────────────────── new ───────────────────────────
+ ───────────────────── 2 new messages ─────────────────────
  09:44       bob │ one
  09:45           │ two
            carol │ tagged                                 …
@@ -423,9 +423,14 @@ fn the_unread_stand_below_a_line() {
 fn missing_messages_and_another_log_are_marked() {
     let screen = {
         let mut screen = Screen::entered(60, 10);
+        screen.numbered(1, "one").numbered(5, "five");
+        let part = screen.desk.asked().unwrap();
         screen
-            .numbered(1, "one")
-            .numbered(5, "five")
+            .heard(Event::Page {
+                room: RoomName::lobby(),
+                part,
+                page: Err(Line::inert("the server is busy")),
+            })
             .heard(Event::Room(RoomOpened {
                 room: RoomName::lobby(),
                 topic: None,
@@ -441,7 +446,7 @@ fn missing_messages_and_another_log_are_marked() {
         r"
  #lobby  3 in   localhost:10500  ● connected  not encrypted
  09:45       bob │ one
-                 ┊ 3 messages are missing here
+ ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ 3 messages no longer kept ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
  09:45       bob │ five
                  ┊ the server has started anew: its
                  ┊ history begins here
@@ -481,7 +486,7 @@ fn a_large_paste_is_asked_about() {
 fn a_host_is_told_how_others_come_in() {
     let screen = {
         let mut screen = Screen::entered(60, 14);
-        screen.model.hosting = true;
+        screen.desk.model.hosting = true;
         screen
     };
     screen.check(
@@ -508,7 +513,7 @@ fn a_host_is_told_how_others_come_in() {
 fn a_host_is_asked_about_the_server() {
     let screen = {
         let mut screen = Screen::entered(60, 12);
-        screen.model.hosting = true;
+        screen.desk.model.hosting = true;
         screen.key(Key::plain(Code::Esc));
         screen
     };

@@ -1,0 +1,125 @@
+//! What stands in the scrollback: messages, and what happened between them.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+
+use super::presence::Change;
+use crate::{
+    client::event::LocalId,
+    protocol::{Nickname, UserId},
+    text::Body,
+};
+
+/// A sender who goes on within so many seconds is not named again.
+const RUN_SECONDS_MAX: i64 = 5 * 60;
+
+/// One thing in the scrollback. Lines for days, for what is not loaded and for what is new are no
+/// entries: they follow from what stands beside each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A message that is in the room's log (or that a basic server was handed).
+    Message(Message),
+    /// People came, went, or changed their names, one after another.
+    Presence {
+        /// When the first of it happened.
+        time: Timestamp,
+        /// What happened, in order.
+        changes: Vec<Change>,
+        /// The same as a sentence.
+        text: String,
+    },
+    /// A remark of the program or the server.
+    Notice {
+        /// When.
+        time: Timestamp,
+        /// One plain sentence.
+        text: String,
+    },
+    /// What is below belongs to another log than what is above.
+    Break {
+        /// Why, in a few words.
+        text: String,
+    },
+}
+
+/// A message as the scrollback holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its number in the room; `None` on a basic server.
+    pub seq: Option<u64>,
+    /// Who; `None` on a basic server.
+    pub user: Option<UserId>,
+    /// What the sender was called.
+    pub nickname: Nickname,
+    /// When.
+    pub time: Timestamp,
+    /// The text.
+    pub body: Body,
+    /// The parts of the text that are not plain.
+    pub marks: Vec<Mark>,
+    /// What is known about it, where it is one of ours.
+    pub own: Option<Own>,
+}
+
+/// What is known about one of our own messages in the scrollback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// It is in the log.
+    Sent,
+    /// It was written to a server that never confirms; or that was only slow to say that it does.
+    Unconfirmed(LocalId),
+}
+
+/// A part of a text that stands out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which bytes of the text.
+    pub range: Range<usize>,
+    /// What it is.
+    pub kind: MarkKind,
+}
+
+/// Why a part of a text stands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkKind {
+    /// Our own nickname.
+    Mention,
+    /// An address on the web.
+    Link,
+}
+
+impl Entry {
+    /// The text that is wrapped to the width.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Message(message) => message.body.as_str(),
+            Self::Presence { text, .. } | Self::Notice { text, .. } | Self::Break { text } => text,
+        }
+    }
+
+    /// When it happened, where that is told.
+    pub fn time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Message(message) => Some(message.time),
+            Self::Presence { time, .. } | Self::Notice { time, .. } => Some(*time),
+            Self::Break { .. } => None,
+        }
+    }
+
+    /// Whether this message goes on with the sender of `before`, so that he need not be named
+    /// again.
+    pub fn continues(&self, before: Option<&Self>) -> bool {
+        let (Self::Message(this), Some(Self::Message(before))) = (self, before) else {
+            return false;
+        };
+        this.nickname == before.nickname
+            && this.user == before.user
+            && this.time.as_second() - before.time.as_second() <= RUN_SECONDS_MAX
+    }
+
+    /// Whether it is a message of somebody else's.
+    pub fn is_of_others(&self) -> bool {
+        matches!(self, Self::Message(message) if message.own.is_none())
+    }
+}

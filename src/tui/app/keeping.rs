@@ -1,0 +1,117 @@
+//! What is told to be kept for the next start: how far the reader has read, and what he was
+//! writing. Told a moment after it has changed, so that a word typed is not a write to a disk for
+//! each letter; at once when he looks away or leaves.
+
+use std::time::Duration;
+
+use super::{Effect, Model, room::Scroll};
+use crate::client::event::Command;
+
+/// How long a change waits for the next.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// What was told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// The draft.
+    draft: String,
+    /// A draft that was put aside and not taken up again: it comes back with the next start.
+    aside: String,
+    /// How far the room shown was read.
+    read: u64,
+    /// When what has changed is told.
+    due: Option<Duration>,
+}
+
+impl Keeping {
+    /// What was kept of an earlier run.
+    pub fn new(draft: &str, read: u64) -> Self {
+        Self {
+            draft: draft.to_owned(),
+            read,
+            ..Self::default()
+        }
+    }
+
+    /// When something is to be told, if it is.
+    pub fn due(&self) -> Option<Duration> {
+        self.due
+    }
+
+    /// A draft was put aside.
+    pub fn put_aside(&mut self, text: String) {
+        self.aside = text;
+    }
+
+    /// What was written is done with.
+    pub fn is_done(&mut self) {
+        self.aside.clear();
+    }
+
+    /// The log is another: numbers begin anew.
+    pub fn forget_read(&mut self) {
+        self.read = 0;
+    }
+}
+
+/// Looks for what has changed, and tells it when its time has come. To be called whenever
+/// something has happened.
+pub fn look(model: &mut Model, effects: &mut Vec<Effect>) {
+    see(model);
+    if !model.composer.is_empty() {
+        model.keeping.is_done();
+    }
+    let changed = draft(model) != model.keeping.draft || model.room().read > model.keeping.read;
+    match model.keeping.due {
+        _ if !changed => model.keeping.due = None,
+        None => model.keeping.due = Some(model.now.elapsed + WAIT),
+        Some(due) if due <= model.now.elapsed => tell(model, effects),
+        Some(_) => {}
+    }
+}
+
+/// Tells all that has changed.
+pub fn tell(model: &mut Model, effects: &mut Vec<Effect>) {
+    see(model);
+    let text = draft(model);
+    let (room, seq) = (model.room().name.clone(), model.room().read);
+    let keeping = &mut model.keeping;
+    keeping.due = None;
+    if seq > keeping.read {
+        keeping.read = seq;
+        let room = room.clone();
+        effects.push(Effect::Command(Command::Read { room, seq }));
+    }
+    if text != keeping.draft {
+        keeping.draft.clone_from(&text);
+        effects.push(Effect::Command(Command::Draft { room, text }));
+    }
+}
+
+fn draft(model: &Model) -> String {
+    let draft = model.composer.editor.draft().text;
+    if draft.is_empty() {
+        model.keeping.aside.clone()
+    } else {
+        draft
+    }
+}
+
+/// Remembers how far the reader has read: to the end, when that is what is shown; or, on the way
+/// there, as far as he has come without leaving anything out.
+fn see(model: &mut Model) {
+    if !model.focused || model.popup.is_some() {
+        return;
+    }
+    let layout = model.layout();
+    let room = &mut model.rooms[model.current];
+    let seen = match room.scroll {
+        Scroll::Follow if room.timeline.first() > 0 => room.timeline.last(),
+        Scroll::Follow => 0,
+        Scroll::At { .. } => room
+            .numbers_shown(&layout.columns, layout.messages.height)
+            .filter(|(first, _)| *first <= room.read + 1)
+            .map_or(0, |(_, last)| last),
+    };
+    room.read = room.read.max(seen);
+}

@@ -1,0 +1,344 @@
+//! What is loaded of a room's log, and when: what comes near to the view and is not held is asked
+//! for, one page at a time; so is what the reader wants to be led to.
+//!
+//! A gap is filled from the side that the reader comes from: upwards from what is below it, or,
+//! when he scrolls down into it, downwards from what is above. Where filling it has failed, it is
+//! left alone until it is looked at anew, is scrolled at, or the link is back.
+
+use jiff::civil::Date;
+
+use super::{
+    Effect, Model,
+    entry::Entry,
+    layout::Columns,
+    room::{Room, Scroll},
+    timeline::Gap,
+};
+use crate::{
+    client::event::{Command, Page},
+    protocol::frame::Part,
+    text::Line,
+};
+
+/// Screenfuls above and below the view within which nothing should be missing.
+const AHEAD_SCREENS: i64 = 2;
+
+/// What is asked of a room's log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paging {
+    /// The page that is on its way.
+    pub asked: Option<Part>,
+    /// The gap whose filling has failed.
+    pub failed: Option<Failed>,
+    /// Where the reader wants to be led.
+    pub goal: Option<Goal>,
+    /// Whether the reader came to where he is from above.
+    pub down: bool,
+}
+
+/// Why messages are not here that were asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    from: u64,
+    to: u64,
+    /// In one plain sentence.
+    pub why: String,
+}
+
+/// Where a reader wants to be led.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// To a message, with what was said before it.
+    Message(u64),
+    /// To a message, with the lines that stand above it on top.
+    Top(u64),
+    /// To what was said on a day and later.
+    Day(Date, Part),
+}
+
+/// The state of a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loading<'a> {
+    /// It is left alone.
+    Not,
+    /// It is being loaded.
+    Asked,
+    /// It could not be loaded, in one plain sentence.
+    Failed(&'a str),
+}
+
+impl Failed {
+    fn is_about(&self, gap: &Gap) -> bool {
+        gap.loadable && gap.from <= self.to && self.from <= gap.to
+    }
+}
+
+impl Goal {
+    fn number(&self) -> Option<u64> {
+        match self {
+            Self::Message(seq) | Self::Top(seq) => Some(*seq),
+            Self::Day(..) => None,
+        }
+    }
+}
+
+/// Both ends of a part that has them.
+fn ends(part: Part) -> Option<(u64, u64)> {
+    match part {
+        Part::Forward { from, to } | Part::Backward { from, to } => Some((from, to)),
+        Part::Since(_) => None,
+    }
+}
+
+impl Room {
+    /// How the loading of a gap stands.
+    pub fn loading(&self, gap: &Gap) -> Loading<'_> {
+        let asked = self.paging.asked.and_then(ends);
+        if asked.is_some_and(|(from, to)| gap.from <= to && from <= gap.to) && gap.loadable {
+            return Loading::Asked;
+        }
+        match &self.paging.failed {
+            Some(failed) if failed.is_about(gap) => Loading::Failed(&failed.why),
+            _ => Loading::Not,
+        }
+    }
+
+    /// Whether a gap that could not be loaded is on the screen.
+    pub fn shows_failure(&self, columns: &Columns, height: u16) -> bool {
+        let gaps = self.gaps(columns, height, 0);
+        let failed = self.paging.failed.as_ref();
+        failed.is_some_and(|failed| gaps.iter().any(|(_, gap, _)| failed.is_about(gap)))
+    }
+
+    /// The gaps in the view and so many screens around it: how far off, which, and whether they
+    /// are to be filled downwards.
+    fn gaps(&self, columns: &Columns, height: u16, screens: i64) -> Vec<(i64, Gap, bool)> {
+        let height_rows = i64::from(height.max(1));
+        let reach = screens * height_rows;
+        let (top, _) = self.top_place(columns, height);
+        let mut found = Vec::new();
+        let mut row = -i64::from(top.row);
+        for index in top.index..self.timeline.len() {
+            if row >= height_rows + reach {
+                break;
+            }
+            if let Some(gap) = self.timeline.gap(index).filter(|gap| gap.loadable) {
+                let off = (-row).max(row - height_rows + 1).max(0);
+                let down = !gap.leading && row >= 0 && (row >= height_rows || self.paging.down);
+                found.push((off, gap, down));
+            }
+            row += i64::from(self.item_rows(index, columns));
+        }
+        let mut row = -i64::from(top.row);
+        for index in (0..top.index.min(self.timeline.len())).rev() {
+            row -= i64::from(self.item_rows(index, columns));
+            if row < -reach {
+                break;
+            }
+            if let Some(gap) = self.timeline.gap(index).filter(|gap| gap.loadable) {
+                found.push((-row, gap, false));
+            }
+        }
+        found.sort_by_key(|(off, ..)| *off);
+        found
+    }
+
+    /// What to ask for next, if anything.
+    fn wanted(&mut self, columns: &Columns, height: u16) -> Option<Part> {
+        if let Some(goal) = &self.paging.goal {
+            return Some(self.part_of(goal));
+        }
+        if self.timeline.first() == 0 {
+            return None;
+        }
+        // What was said while we were away is arriving from its first on.
+        let arriving = self.scroll == Scroll::Follow && self.timeline.last() < self.head;
+        if arriving {
+            return None;
+        }
+        if self.timeline.holds_no_message() {
+            let (from, to) = (self.timeline.first(), self.timeline.last());
+            let tried = self.paging.failed.is_some();
+            return (from <= to && !tried).then_some(Part::Backward { from, to });
+        }
+        let gaps = self.gaps(columns, height, AHEAD_SCREENS);
+        let is_near = |failed: &Failed| gaps.iter().any(|(_, gap, _)| failed.is_about(gap));
+        self.paging.failed.take_if(|failed| !is_near(failed));
+        let failed = &self.paging.failed;
+        let mut gaps = gaps
+            .iter()
+            .filter(|(_, gap, _)| failed.as_ref().is_none_or(|failed| !failed.is_about(gap)));
+        gaps.next().map(|&(_, Gap { from, to, .. }, down)| {
+            if down {
+                Part::Forward { from, to }
+            } else {
+                Part::Backward { from, to }
+            }
+        })
+    }
+
+    fn part_of(&self, goal: &Goal) -> Part {
+        let from = match goal {
+            Goal::Day(_, part) => return *part,
+            Goal::Message(seq) | Goal::Top(seq) => *seq,
+        };
+        let below = self.timeline.index(self.timeline.key_of(from));
+        let gap = self.timeline.gap(below).map(|gap| gap.to);
+        let to = gap.unwrap_or(self.timeline.last()).max(from);
+        Part::Forward { from, to }
+    }
+
+    /// Leads the reader to where he wants to be, if that is held.
+    fn arrive(&mut self, columns: &Columns, height: u16) {
+        let Some(goal) = &self.paging.goal else {
+            return;
+        };
+        let Some(seq) = goal.number() else {
+            return;
+        };
+        if self.timeline.position(seq).is_none() {
+            return;
+        }
+        let key = self.timeline.key_of(seq);
+        let in_context = matches!(goal, Goal::Message(_));
+        if in_context {
+            self.found = Some(key);
+        }
+        self.scroll_to_key(key, in_context, columns, height);
+        self.paging.goal = None;
+    }
+}
+
+/// Leads the reader to where he wants to be, and asks for what comes near and is not held. To be
+/// called whenever something has changed.
+pub fn go_on(model: &mut Model, effects: &mut Vec<Effect>) {
+    let layout = model.layout();
+    let (columns, height) = (layout.columns, layout.messages.height);
+    let room = &mut model.rooms[model.current];
+    room.arrive(&columns, height);
+    if room.paging.asked.is_some() || height == 0 {
+        return;
+    }
+    if let Some(part) = room.wanted(&columns, height) {
+        room.paging.asked = Some(part);
+        let room = room.name.clone();
+        effects.push(Effect::Command(Command::Page { room, part }));
+    }
+}
+
+/// Wants to be led somewhere; whatever was wanted before is forgotten.
+pub fn lead(model: &mut Model, goal: Goal) {
+    let paging = &mut model.rooms[model.current].paging;
+    paging.goal = Some(goal);
+    paging.failed = None;
+}
+
+/// A page came, or the reason why there is none.
+pub fn paged(model: &mut Model, at: usize, part: Part, page: Result<Page, Line>) {
+    let layout = model.layout();
+    let (columns, height) = (layout.columns, layout.messages.height);
+    let room = &mut model.rooms[at];
+    room.paging.asked.take_if(|asked| *asked == part);
+    let goal = room.paging.goal.clone();
+    let goal = goal.filter(|goal| room.part_of(goal) == part);
+    let page = match page {
+        Ok(page) => page,
+        Err(why) if goal.is_some() => {
+            room.paging.goal = None;
+            return model.say(why.as_str());
+        }
+        Err(why) => {
+            room.paging.failed = failed(part, why.as_str());
+            return;
+        }
+    };
+    let offline = page.offline;
+    let first = page.messages.first().and_then(|message| message.seq);
+    room.timeline.begins_at(page.first);
+    let down = matches!(part, Part::Forward { .. }) && goal.is_none();
+    if at == model.current {
+        room.hold_around(page.to, down, &columns, height);
+    }
+    let begins = page.first;
+    let added = model.with_room(at, |room, context| room.insert(page.messages, context));
+    match goal {
+        Some(Goal::Day(day, _)) => reached(model, at, day, first, begins),
+        Some(goal) => {
+            let room = &mut model.rooms[at];
+            let missing = goal
+                .number()
+                .filter(|&seq| room.timeline.position(seq).is_none());
+            if missing.is_some() {
+                room.paging.goal = None;
+                model.say(if offline {
+                    "That is not on this computer: it can be shown once connected"
+                } else {
+                    "That message is no longer kept"
+                });
+            }
+        }
+        None if added == Some(0) => {
+            let why = if offline { OFFLINE } else { NOT_KEPT };
+            model.rooms[at].paging.failed = failed(part, why);
+        }
+        None => {}
+    }
+    // Only then is it known what is far from the reader.
+    let room = &mut model.rooms[at];
+    room.arrive(&columns, height);
+    room.limit();
+}
+
+/// Why a gap stays, offline.
+const OFFLINE: &str = "not on this computer";
+/// Why a gap stays where the server gives nothing.
+const NOT_KEPT: &str = "the server does not have them";
+
+fn failed(part: Part, why: &str) -> Option<Failed> {
+    let (from, to) = ends(part)?;
+    let why = why.trim_end_matches('.').to_owned();
+    Some(Failed { from, to, why })
+}
+
+/// The messages since a day have come; `first` is the number of the first of them.
+fn reached(model: &mut Model, at: usize, day: Date, first: Option<u64>, begins: u64) {
+    let Some(first) = first else {
+        let room = &mut model.rooms[at];
+        room.paging.goal = None;
+        room.scroll = Scroll::Follow;
+        return model.say("Nothing was said since: this is the end");
+    };
+    let room = &mut model.rooms[at];
+    room.paging.goal = Some(Goal::Top(first));
+    let Some(index) = room.timeline.position(first) else {
+        return;
+    };
+    let key = room.timeline.key_of(first);
+    room.found = Some(key);
+    let said = match room.timeline.get(index) {
+        Some(Entry::Message(message)) => message.time.to_zoned(model.zone.clone()).date(),
+        _ => return,
+    };
+    if said > day {
+        let said = model.day_in_words(said);
+        model.say(if first == begins {
+            format!("History begins on {said}")
+        } else {
+            format!("Nothing was said on that day; this is {said}")
+        });
+    }
+}
+
+/// What failed may be tried again: the link is back, or the reader asks for it.
+pub fn try_again(model: &mut Model) {
+    model.rooms[model.current].paging.failed = None;
+}
+
+/// The link is another: what was asked for on the old one may be asked for again, and what could
+/// not be had may be there now.
+pub fn forget_asked(model: &mut Model) {
+    for room in &mut model.rooms {
+        room.paging.asked = None;
+        room.paging.failed = None;
+    }
+}

@@ -1,0 +1,253 @@
+//! A screen that is used, for the tests of its state and of its looks: what the user does and
+//! hears, and what comes of it.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{
+    app::{Effect, Model, Msg, Now, Start, update},
+    key::Key,
+};
+use crate::{
+    client::event::{
+        Command, Delivery, Entered, Event, Link, LocalId, Page, Received, Restored, RoomOpened,
+    },
+    protocol::{
+        Nickname, RoomName, UserId,
+        frame::{Member, Part, Reset},
+    },
+    text::Body,
+};
+
+/// A nickname.
+pub(super) fn nickname(name: &str) -> Nickname {
+    Nickname::parse(name).unwrap()
+}
+
+/// The id of whoever is called so.
+pub(super) fn user(name: &str) -> UserId {
+    let mut bytes = [0; 12];
+    bytes
+        .iter_mut()
+        .zip(name.bytes())
+        .for_each(|(to, from)| *to = from);
+    UserId::from_bytes(bytes)
+}
+
+/// Somebody who has been in since the first moment.
+pub(super) fn member(name: &str) -> Member {
+    Member {
+        user: user(name),
+        nickname: nickname(name),
+        since: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// A message of the lobby's log.
+pub(super) fn received(seq: Option<u64>, time: Timestamp, who: &str, text: &str) -> Received {
+    Received {
+        room: RoomName::lobby(),
+        seq,
+        id: None,
+        user: Some(user(who)),
+        nickname: nickname(who),
+        time,
+        body: Body::inert(text),
+        local: None,
+    }
+}
+
+/// What a screen of this size starts with, at `wall`.
+pub(super) fn start(width: u16, height: u16, wall: Timestamp) -> Start {
+    Start {
+        now: Now {
+            wall,
+            elapsed: Duration::ZERO,
+        },
+        zone: TimeZone::UTC,
+        width,
+        height,
+        host: "localhost:10500".to_owned(),
+        nickname: nickname("carol"),
+        hosting: false,
+        restored: Restored::default(),
+    }
+}
+
+/// A screen that is used.
+pub(super) struct Desk {
+    /// What it shows.
+    pub(super) model: Model,
+    /// What was to be done since it was last looked at.
+    effects: Vec<Effect>,
+}
+
+impl Desk {
+    /// Before anything has happened.
+    pub(super) fn start(start: Start) -> Self {
+        Self {
+            model: Model::new(start),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Something happens.
+    pub(super) fn msg(&mut self, msg: Msg) -> &mut Self {
+        self.effects.extend(update(&mut self.model, msg));
+        self
+    }
+
+    /// The session tells something.
+    pub(super) fn heard(&mut self, event: Event) -> &mut Self {
+        self.msg(Msg::Session(event))
+    }
+
+    /// A key is pressed.
+    pub(super) fn key(&mut self, key: Key) -> &mut Self {
+        self.msg(Msg::Key(key))
+    }
+
+    /// A text is pasted.
+    pub(super) fn pasted(&mut self, text: &str) -> &mut Self {
+        self.msg(Msg::Pasted(text.to_owned()))
+    }
+
+    /// So much time has passed since the start.
+    pub(super) fn passes(&mut self, elapsed: Duration) -> &mut Self {
+        let wall = self.model.now.wall;
+        self.msg(Msg::Now(Now { wall, elapsed }))
+    }
+
+    /// The server lets us in.
+    pub(super) fn enters(&mut self) -> &mut Self {
+        self.heard(Event::Link(Link::Online))
+            .heard(Event::Entered(Entered {
+                user: Some(user("carol")),
+                nickname: nickname("carol"),
+                server: None,
+                limits: None,
+            }))
+    }
+
+    /// The server opens the lobby, whose log has the numbers from `first` to `head`; messages come
+    /// from `next` on.
+    pub(super) fn opens(&mut self, first: u64, head: u64, next: u64) -> &mut Self {
+        self.heard(opened(first, head, next, None))
+    }
+
+    /// The lobby's members are told.
+    pub(super) fn members(&mut self, members: &[Member]) -> &mut Self {
+        self.heard(Event::Members {
+            room: RoomName::lobby(),
+            members: members.to_vec(),
+        })
+    }
+
+    /// A message of ours changes its state.
+    pub(super) fn outbox(&mut self, local: u64, text: &str, delivery: Delivery) -> &mut Self {
+        self.heard(Event::Outbox {
+            local: LocalId(local),
+            room: RoomName::lobby(),
+            body: Body::inert(text),
+            delivery,
+        })
+    }
+
+    /// What was to be done since this was last asked.
+    pub(super) fn done(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The page that was asked for since this or [`Self::done`] was last asked.
+    pub(super) fn asked(&mut self) -> Option<Part> {
+        self.done().into_iter().find_map(|effect| match effect {
+            Effect::Command(Command::Page { part, .. }) => Some(part),
+            _ => None,
+        })
+    }
+
+    /// Answers all that is asked for from a log, until nothing more is.
+    pub(super) fn loads(&mut self, log: &Log) -> &mut Self {
+        while let Some(part) = self.asked() {
+            self.paged(part, log.page(part));
+        }
+        self
+    }
+
+    /// A page comes.
+    pub(super) fn paged(&mut self, part: Part, page: Page) -> &mut Self {
+        self.heard(Event::Page {
+            room: RoomName::lobby(),
+            part,
+            page: Ok(page),
+        })
+    }
+}
+
+/// The server's word on the lobby.
+pub(super) fn opened(first: u64, head: u64, next: u64, reset: Option<Reset>) -> Event {
+    Event::Room(RoomOpened {
+        room: RoomName::lobby(),
+        topic: None,
+        first,
+        head,
+        next,
+        reset,
+    })
+}
+
+/// A log as a server holds it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Log {
+    /// The lowest number.
+    pub(super) first: u64,
+    /// The highest number.
+    pub(super) head: u64,
+    /// Messages in a page.
+    pub(super) page: u64,
+}
+
+impl Log {
+    /// A message of it: a few of one sender, some of them long, some days.
+    pub(super) fn message(seq: u64) -> Received {
+        let who = ["alice", "bob", "dave"][usize::try_from(seq / 3 % 3).unwrap()];
+        let minutes = i64::try_from(seq).unwrap() * 20;
+        let time = Timestamp::from_second(minutes * 60).unwrap();
+        let more = "and so on ".repeat(usize::try_from(seq % 13).unwrap());
+        let text = format!("message {seq} {more}");
+        received(Some(seq), time, who, text.trim_end())
+    }
+
+    /// What is given for a part.
+    pub(super) fn page(&self, part: Part) -> Page {
+        let (from, to) = match part {
+            Part::Forward { from, to } => {
+                let from = from.max(self.first);
+                (from, to.min(self.head).min(from + self.page - 1))
+            }
+            Part::Backward { from, to } => {
+                let to = to.min(self.head);
+                (
+                    from.max(self.first).max((to + 1).saturating_sub(self.page)),
+                    to,
+                )
+            }
+            Part::Since(time) => {
+                let mut numbers = self.first..=self.head;
+                let from = numbers
+                    .find(|&seq| Self::message(seq).time >= time)
+                    .unwrap_or(self.head + 1);
+                (from, self.head.min(from + self.page - 1))
+            }
+        };
+        Page {
+            first: self.first,
+            head: self.head,
+            from,
+            to,
+            messages: (from..=to).map(Self::message).collect(),
+            offline: false,
+        }
+    }
+}
