@@ -2,10 +2,12 @@
 //!
 //! - [`event`]: what a user of this module hears and says.
 //! - [`session`] (pure): join, resume, outbox, backoff, basic servers.
+//! - [`store`]: what is kept on this machine, and the only SQL.
 //! - [`link`] (async, thin): sockets, names, clocks, chance.
 
 pub mod event;
 pub mod link;
 pub mod session;
+pub mod store;
 
 pub use event::{Command, Event};

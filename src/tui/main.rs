@@ -7,10 +7,7 @@ use std::{
 };
 
 use chat_tui::{
-    client::{
-        event::Restored,
-        link::{self, Handle, LinkConfig},
-    },
+    client::link::{self, Entry, Handle, LinkConfig},
     tui::{
         Startup,
         args::Args,
@@ -59,13 +56,18 @@ async fn run(args: Args) -> ExitCode {
         None
     };
     let lines = args.plain || !io::stdout().is_terminal() || !io::stdin().is_terminal();
-    let session = link::spawn(LinkConfig {
+    let config = LinkConfig {
         host: args.host.clone(),
         port: args.port,
         nickname: args.nickname.clone(),
         client_id: args.client_id.clone(),
-        last: lines.then_some(args.history),
-    });
+        entry: if lines {
+            Entry::Last(args.history)
+        } else {
+            Entry::GoOn
+        },
+    };
+    let session = link::spawn(config, None);
     let session = match session {
         Ok(session) => session,
         Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
@@ -84,7 +86,7 @@ async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> 
         theme: args.theme,
         no_color: args.no_color || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()),
         host,
-        restored: Restored::default(),
+        restored: session.restored,
         commands: session.commands,
         events: session.events,
     };

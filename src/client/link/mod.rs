@@ -6,6 +6,7 @@
 //! so that the server's own bounds apply; the connection itself is kept up meanwhile.
 
 mod dial;
+mod keeper;
 #[cfg(test)]
 mod tests;
 
@@ -19,11 +20,16 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
+use self::keeper::{Done, Keeper};
 use super::{
-    event::{Command, Event},
-    session::{Action, Closed, Config, Now, Session},
+    event::{Command, Event, Restored},
+    session::{Action, Closed, Config, Now, Session, kept::Kept},
+    store,
 };
-use crate::protocol::{ClientId, Nickname, Token};
+use crate::{
+    protocol::{ClientId, Nickname, Token},
+    text::Line,
+};
 
 /// Events that may wait for the user before the link stops reading.
 const EVENTS_MAX: usize = 1024;
@@ -45,9 +51,22 @@ pub struct LinkConfig {
     pub nickname: Nickname,
     /// Which of the user's devices or sessions this is.
     pub client_id: ClientId,
-    /// How many of the latest messages to ask for; `None` leaves it to the server.
-    pub last: Option<u64>,
+    /// How it comes in.
+    pub entry: Entry,
 }
+
+/// Which messages are wanted on coming in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Those missed since the last run, or, of many, the latest [`MISSED_MAX`]: the rest can be
+    /// asked for. What was kept is shown before the network answers.
+    GoOn,
+    /// So many of the latest, whatever earlier runs have seen; and then all, without a gap.
+    Last(u64),
+}
+
+/// Messages missed that are delivered by themselves on coming in.
+pub const MISSED_MAX: u64 = 500;
 
 /// A running session.
 #[derive(Debug)]
@@ -56,31 +75,79 @@ pub struct Handle {
     pub commands: mpsc::Sender<Command>,
     /// What happened; [`Event::Ended`] is the last. Dropping it ends the session at once.
     pub events: mpsc::Receiver<Event>,
+    /// What earlier runs have left.
+    pub restored: Restored,
 }
 
-/// Starts a session in a task of its own on the current runtime.
+/// Starts a session in a task of its own on the current runtime, with a store or with nothing
+/// kept.
 ///
 /// # Errors
 /// If the system gives no randomness.
-pub fn spawn(config: LinkConfig) -> io::Result<Handle> {
+pub fn spawn(config: LinkConfig, store: Option<store::Opened>) -> io::Result<Handle> {
     let mut secret = [0; 32];
     let mut seed = [0; 8];
-    getrandom::fill(&mut secret)?;
     getrandom::fill(&mut seed)?;
+    let mut kept = Kept::default();
+    let mut restored = Restored::default();
+    let mut notices = Vec::new();
+    let (token, store) = if let Some(opened) = store {
+        kept = opened.kept;
+        restored.user = Some(opened.token.user());
+        restored.rooms = opened.rooms;
+        restored.typed = opened.typed;
+        notices = opened.notices;
+        (opened.token, Some(opened.store))
+    } else {
+        getrandom::fill(&mut secret)?;
+        (Token::from_bytes(secret), None)
+    };
+    let (last, most) = match config.entry {
+        Entry::GoOn => (None, Some(MISSED_MAX)),
+        Entry::Last(last) => {
+            kept.rooms.clear();
+            (Some(last), None)
+        }
+    };
     let config = Config {
         host: config.host,
         port: config.port,
         nickname: config.nickname,
         client_id: config.client_id,
-        token: Token::from_bytes(secret),
-        last: config.last,
+        token,
+        last,
+        most,
         zone: TimeZone::system(),
         seed: u64::from_le_bytes(seed),
     };
+    let clocks = Clocks::new();
+    let host = config.host.clone();
+    let port = config.port;
+    let (session, outbox) = Session::resume(config, kept, clocks.now());
+    restored.outbox = outbox;
     let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
     let (event_queue, events) = mpsc::channel(EVENTS_MAX);
-    tokio::spawn(Link::new(config, event_queue).run(command_queue));
-    Ok(Handle { commands, events })
+    let link = Link {
+        host,
+        port,
+        clocks,
+        session,
+        keeper: Keeper::start(store),
+        events: event_queue,
+        notices,
+        held: None,
+        ended: false,
+        dialling: None,
+        stream: None,
+        out: Vec::new(),
+        written: 0,
+    };
+    tokio::spawn(link.run(command_queue));
+    Ok(Handle {
+        commands,
+        events,
+        restored,
+    })
 }
 
 type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, Closed>> + Send>>;
@@ -90,7 +157,10 @@ struct Link {
     port: u16,
     clocks: Clocks,
     session: Session,
+    keeper: Keeper,
     events: mpsc::Sender<Event>,
+    /// What is to be told before anything else.
+    notices: Vec<Line>,
     /// An event that found no room.
     held: Option<Event>,
     ended: bool,
@@ -108,26 +178,10 @@ enum Woke {
     Dialled(Result<TcpStream, Closed>),
     Socket,
     Time,
+    Done(Done),
 }
 
 impl Link {
-    fn new(config: Config, events: mpsc::Sender<Event>) -> Self {
-        let clocks = Clocks::new();
-        Self {
-            host: config.host.clone(),
-            port: config.port,
-            session: Session::new(config, clocks.now()),
-            clocks,
-            events,
-            held: None,
-            ended: false,
-            dialling: None,
-            stream: None,
-            out: Vec::new(),
-            written: 0,
-        }
-    }
-
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut tick = interval(CLOCKS_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -150,6 +204,7 @@ impl Link {
                 () = ready(self.stream.as_ref(), room, self.written < self.out.len()) => Woke::Socket,
                 () = until(deadline) => Woke::Time,
                 _ = tick.tick() => Woke::Time,
+                done = self.keeper.done() => Woke::Done(done),
             };
             if self.clocks.slept() {
                 self.session.handle_woke(self.clocks.now());
@@ -166,13 +221,39 @@ impl Link {
                 Woke::Dialled(dialled) => self.dialled(dialled),
                 Woke::Socket => self.move_bytes(),
                 Woke::Time => self.time(),
+                Woke::Done(done) => self.done(done),
                 Woke::Room => {}
+            }
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        let now = self.clocks.now();
+        match done {
+            Done::Saved(saved) => self.session.handle_saved(now, saved),
+            Done::Looked(looked) => self.session.handle_looked(now, looked),
+            Done::Notice(notice) => self.notices.push(notice),
+        }
+    }
+
+    /// Has saved and looked up what the session wants.
+    fn keep(&mut self) {
+        let now = self.clocks.now();
+        while let Some(save) = self.session.poll_save(now) {
+            if let Some(saved) = self.keeper.save(save) {
+                self.session.handle_saved(now, saved);
+            }
+        }
+        while let Some(look) = self.session.poll_look() {
+            if let Some(looked) = self.keeper.look(look) {
+                self.session.handle_looked(now, looked);
             }
         }
     }
 
     /// Does what the session wants done.
     fn act(&mut self) {
+        self.keep();
         while let Some(action) = self.session.poll_action() {
             self.dialling = None;
             self.stream = None;
@@ -191,7 +272,7 @@ impl Link {
 
     /// Passes events on while there is room. `Err`: nobody takes them any more.
     fn pass_on(&mut self) -> Result<(), ()> {
-        while let Some(event) = self.held.take().or_else(|| self.session.poll_event()) {
+        while let Some(event) = self.held.take().or_else(|| self.next_event()) {
             let last = matches!(event, Event::Ended(_));
             match self.events.try_send(event) {
                 Ok(()) => {}
@@ -205,6 +286,13 @@ impl Link {
             self.ended |= last;
         }
         Ok(())
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
+        if self.notices.is_empty() {
+            return self.session.poll_event();
+        }
+        Some(Event::Notice(self.notices.remove(0)))
     }
 
     fn dialled(&mut self, dialled: Result<TcpStream, Closed>) {

@@ -106,14 +106,14 @@ impl Far {
 }
 
 fn start(host: &str, port: u16) -> Handle {
-    spawn(LinkConfig {
+    let config = LinkConfig {
         host: host.to_owned(),
         port,
         nickname: Nickname::parse("carol").unwrap(),
         client_id: ClientId::parse("3").unwrap(),
-        last: None,
-    })
-    .unwrap()
+        entry: Entry::GoOn,
+    };
+    spawn(config, None).unwrap()
 }
 
 impl Handle {

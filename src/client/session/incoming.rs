@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     Delivery, Event, Now, Session,
+    kept::Opened,
     members::News,
     phase::{Kind, Mode, Phase},
     rooms::Taken,
@@ -148,7 +149,7 @@ impl Session {
         if welcome.user != self.config.token.user() || welcome.device != device {
             return Err(Fault::new("it takes us for somebody else"));
         }
-        let limits = welcome.limits;
+        let (epoch, limits) = (welcome.epoch, welcome.limits);
         self.outbox
             .welcome(welcome.counter, limits.unanswered_messages)?;
         let opened = self.rooms.open(welcome.epoch, welcome.rooms)?;
@@ -168,7 +169,17 @@ impl Session {
             server: Some(welcome.server),
             limits: Some(limits),
         }));
-        self.events.extend(opened.into_iter().map(Event::Room));
+        for opened in opened {
+            self.saver.opened(Opened {
+                room: opened.room.clone(),
+                epoch,
+                topic: opened.topic.clone(),
+                first: opened.first,
+                head: opened.head,
+                reset: opened.reset,
+            });
+            self.events.push_back(Event::Room(opened));
+        }
         Ok(())
     }
 
@@ -223,7 +234,7 @@ impl Session {
         };
         match bye.reason {
             // Somebody meant it: to come back by ourselves would be to fight him.
-            Departure::Replaced => self.stop(now, Line::inert(words::bye(bye.reason)), false),
+            Departure::Replaced => self.taken_over(now),
             Departure::Disconnect => self.stop(now, why, false),
             reason => {
                 if reason == Departure::Shutdown {
@@ -247,6 +258,9 @@ impl Session {
         };
         let seq = message.seq;
         if let Taken::New { counts } = taken {
+            if let Some(epoch) = self.rooms.epoch() {
+                self.saver.message(epoch, &message);
+            }
             if counts && message.user != self.config.token.user() {
                 self.tally.received(&message.body);
             }
@@ -315,14 +329,9 @@ impl Session {
                 if !told && error.code != ErrorCode::HeldBack {
                     self.events.push_back(Event::Notice(error.message));
                 }
-            } else if let Some(entry) = self.outbox.refuse(id) {
-                let delivery = if entry.withdrawn {
-                    Delivery::Withdrawn
-                } else {
-                    Delivery::Failed { why: error.message }
-                };
+            } else if let Some(news) = self.outbox.refuse(id, error.message) {
                 self.settled();
-                self.tell(entry.local, entry.room, entry.body, delivery);
+                self.tell_of([news]);
             }
             return Ok(());
         }

@@ -4,28 +4,36 @@
 //! drives it (the [link](crate::client::link), a test, the simulation)
 //!
 //! 1. hands in what happened with one of the `handle_*` methods, and then, each time,
-//! 2. carries out [`poll_action`](Session::poll_action) until `None`,
-//! 3. writes what [`poll_write`](Session::poll_write) gives, and calls it again once that is
+//! 2. has carried out what [`poll_save`](Session::poll_save) and
+//!    [`poll_look`](Session::poll_look) give, and says so by
+//!    [`handle_saved`](Session::handle_saved) and [`handle_looked`](Session::handle_looked),
+//!    at once or later: [`kept`] says what a disk must promise,
+//! 3. carries out [`poll_action`](Session::poll_action) until `None`,
+//! 4. writes what [`poll_write`](Session::poll_write) gives, and calls it again once that is
 //!    written,
-//! 4. passes on [`poll_event`](Session::poll_event) until `None`,
-//! 5. and calls [`handle_time`](Session::handle_time) when [`deadline`](Session::deadline) has
+//! 5. passes on [`poll_event`](Session::poll_event) until `None`,
+//! 6. and calls [`handle_time`](Session::handle_time) when [`deadline`](Session::deadline) has
 //!    come: it may be another one after every call.
 //!
 //! A new session wants to connect: poll it first. It is over with [`Event::Ended`].
 //!
 //! Split by what must be right on its own: `outbox` (ids, order, what is sent again), `rooms`
-//! (positions, numbers, breaks), `members`, `backoff`; `phase` holds every change of state,
-//! `incoming` and `outgoing` the frames. None of it knows a terminal.
+//! (positions, numbers, breaks), `members`, `backoff`, `saver` (what waits for the disk); `phase`
+//! holds every change of state, `incoming` and `outgoing` the frames, `keeping` what the disk
+//! says. None of it knows a terminal, or how the disk is kept.
 
 #![deny(clippy::disallowed_methods)]
 
 mod backoff;
 mod incoming;
+mod keeping;
+pub mod kept;
 mod members;
 mod outbox;
 mod outgoing;
 mod phase;
 mod rooms;
+mod saver;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -37,12 +45,15 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use self::{
     backoff::Backoff,
+    keeping::Lease,
+    kept::{Change, Kept},
     outbox::{Outbox, Withdrawal},
     phase::{Kind, Mode, Phase, Then},
     rooms::Rooms,
+    saver::Saver,
     tally::Tally,
 };
-use super::event::{Command, Delivery, Event, LocalId};
+use super::event::{Command, Delivery, Event, LocalId, RestoredMessage};
 use crate::{
     protocol::{ClientId, Nickname, RoomName, Token},
     text::{Body, Line},
@@ -64,12 +75,15 @@ pub struct Config {
     pub nickname: Nickname,
     /// Which of the user's devices or sessions this is.
     pub client_id: ClientId,
-    /// The secret by which the server knows this user again: made by chance, once a run, and the
-    /// same for every join of it.
+    /// The secret by which the server knows this user again: made by chance at the first start
+    /// and kept.
     pub token: Token,
     /// How many of the latest messages to ask for on first coming in; `None` leaves it to the
     /// server. (After a break in the log, as many as there may be are asked for.)
     pub last: Option<u64>,
+    /// How many of the messages missed are wanted at most on coming in again; the rest can be
+    /// asked for. `None`: all of them.
+    pub most: Option<u64>,
     /// The zone of the times that basic servers are told.
     pub zone: TimeZone,
     /// Where the chance in waiting times comes from.
@@ -118,14 +132,22 @@ pub struct Session {
     rooms: Rooms,
     backoff: Backoff,
     tally: Tally,
+    saver: Saver,
+    lease: Lease,
     references: u64,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
 }
 
 impl Session {
-    /// A session that wants to connect at `now`.
+    /// A session that wants to connect at `now` and has nothing from earlier runs.
     pub fn new(config: Config, now: Now) -> Self {
+        Self::resume(config, Kept::default(), now).0
+    }
+
+    /// A session that goes on where earlier runs were, and the messages of theirs that are pending
+    /// or were refused.
+    pub fn resume(config: Config, kept: Kept, now: Now) -> (Self, Vec<RestoredMessage>) {
         let mut session = Self {
             nickname: config.nickname.clone(),
             server: server_label(&config.host, config.port),
@@ -137,13 +159,17 @@ impl Session {
             rooms: Rooms::default(),
             backoff: Backoff::new(config.seed),
             tally: Tally::default(),
+            saver: Saver::default(),
+            lease: Lease::Held,
             references: 0,
             actions: VecDeque::new(),
             events: VecDeque::new(),
             config,
         };
+        session.rooms.restore(kept.rooms);
+        let outbox = session.outbox.load(kept.outbox);
         session.connect(now);
-        session
+        (session, outbox)
     }
 
     /// The user wants something.
@@ -153,7 +179,10 @@ impl Session {
         }
         match command {
             Command::Send { room, body } => self.send(room, body),
-            Command::SendAgain(local) => self.send_again(local),
+            Command::SendAgain(local) => {
+                let full = self.outbox.push_again(local);
+                self.tell_of(full);
+            }
             Command::Withdraw(local) => self.withdraw(local),
             Command::Page { room, part } => {
                 let page = Err(Line::inert("There is no history to be had"));
@@ -167,10 +196,14 @@ impl Session {
                     found,
                 });
             }
-            Command::Read { .. } | Command::Draft { .. } | Command::Typed(_) => {}
+            Command::Read { room, seq } => self.saver.put(Change::Read { room, seq }),
+            Command::Draft { room, text } => self.saver.put(Change::Draft { room, text }),
+            Command::Typed(text) => self.saver.put(Change::Typed(text)),
             Command::Nick(nickname) => self.change_nickname(now, nickname),
             Command::RetryNow => {
-                if matches!(self.phase, Phase::Waiting { .. } | Phase::Stopped { .. }) {
+                if matches!(self.phase, Phase::Waiting { .. } | Phase::Stopped { .. })
+                    && self.holds_lease()
+                {
                     self.connect(now);
                 }
             }
@@ -266,20 +299,8 @@ impl Session {
     }
 
     fn send(&mut self, room: RoomName, body: Body) {
-        let taken = self.outbox.push(room.clone(), body.clone());
-        let (local, delivery) = match taken {
-            Ok(local) => (local, Delivery::Pending),
-            Err(local) => (local, outbox_full()),
-        };
-        self.tell(local, room, body, delivery);
-    }
-
-    fn send_again(&mut self, local: LocalId) {
-        match self.outbox.push_again(local) {
-            None => {}
-            Some(Ok(entry)) => self.tell(local, entry.room, entry.body, Delivery::Pending),
-            Some(Err(entry)) => self.tell(local, entry.room, entry.body, outbox_full()),
-        }
+        let full = self.outbox.push(room, body);
+        self.tell_of(full);
     }
 
     fn withdraw(&mut self, local: LocalId) {
@@ -293,7 +314,10 @@ impl Session {
             Withdrawal::Asked if self.kind == Kind::Basic && !self.is_writing_parts() => {
                 self.forget_unconfirmed();
             }
-            Withdrawal::Asked | Withdrawal::Unknown => {}
+            Withdrawal::Asked => {}
+            Withdrawal::Unknown => {
+                self.outbox.take_refused(local);
+            }
         }
     }
 
@@ -321,13 +345,13 @@ impl Session {
         });
     }
 
+    fn tell_of(&mut self, news: impl IntoIterator<Item = RestoredMessage>) {
+        for news in news {
+            self.tell(news.local, news.room, news.body, news.delivery);
+        }
+    }
+
     fn notice(&mut self, sentence: &str) {
         self.events.push_back(Event::Notice(Line::inert(sentence)));
-    }
-}
-
-fn outbox_full() -> Delivery {
-    Delivery::Failed {
-        why: Line::inert("Too much is waiting to be sent: try again when the server has caught up"),
     }
 }

@@ -2,21 +2,29 @@
 //! it has left this machine, sent again until the server has said what became of it.
 //!
 //! An entry leaves by echo, by acknowledgement, by a refusal for good, or by withdrawal; never
-//! because a connection broke. [`Outbox::push`] is the one place where an entry comes to be: a
-//! store that must hold it before it is shown as pending goes between that and its event.
+//! because a connection broke. What the disk has of it decides what may be done with it: only a
+//! saved entry is pending, and only one that was saved with its counter may leave. Counters are
+//! given when a save is made up while there is a server to send to, so that what is taken back
+//! before that leaves no hole, and what could not be saved has used none up.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
 
 use crate::{
-    client::event::LocalId,
+    client::event::{Delivery, LocalId, RestoredMessage},
     protocol::{
         DeviceId, MessageId, RoomName,
         limits::{NUMBER_MAX, TEXT_BYTES_MAX, UNANSWERED_MESSAGES_MAX},
     },
-    text::Body,
+    text::{Body, Line},
 };
 
-use super::words::Fault;
+use super::{
+    kept::{Change, KeptEntry, KeptOutbox},
+    words::{self, Fault},
+};
 
 /// Messages that the outbox takes; one more is refused, and can be sent again later.
 pub const OUTBOX_MESSAGES_MAX: usize = 10_000;
@@ -32,33 +40,82 @@ const HOLD_MAX: Duration = Duration::from_mins(1);
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, no states of one machine"
+)]
 pub(super) struct Entry {
     pub(super) local: LocalId,
+    /// What the disk knows it by.
+    key: u64,
     pub(super) room: RoomName,
     pub(super) body: Body,
-    counter: u64,
-    reach: Reach,
+    /// Its counter; entries without one stand behind all that have one.
+    counter: Option<u64>,
+    /// Whether the disk has it at all: it is pending then.
+    known: bool,
+    /// Whether the disk has its counter: it may leave then.
+    reserved: bool,
+    /// Whether it was written in full to what looked like a basic server, which never answers.
+    basic: bool,
     /// Whether the user took it back: its place is then used up by a `withdraw`.
     pub(super) withdrawn: bool,
     /// Whether the farewell's figures have it already.
     pub(super) counted: bool,
-}
-
-/// How far an entry has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
-    /// Its id was never on a wire: nobody else knows it, and it may change.
-    Here,
-    /// Its id was on a wire: it is kept.
-    Wire,
-    /// It was also written in full to what looked like a basic server, which never answers.
-    Basic,
+    /// Why it was refused for good.
+    failed: Option<Line>,
 }
 
 impl Entry {
     /// Whether a basic server has yet to be told.
     fn is_due(&self) -> bool {
-        self.reach != Reach::Basic && !self.withdrawn
+        !self.basic && !self.withdrawn
+    }
+
+    fn to_keep(&self) -> KeptEntry {
+        KeptEntry {
+            key: self.key,
+            room: self.room.clone(),
+            body: self.body.clone(),
+            counter: self.counter,
+            withdrawn: self.withdrawn,
+            unconfirmed: self.basic,
+            failed: self.failed.clone(),
+        }
+    }
+
+    fn kept(local: LocalId, kept: KeptEntry) -> Self {
+        Self {
+            local,
+            key: kept.key,
+            room: kept.room,
+            body: kept.body,
+            counter: kept.counter,
+            known: true,
+            reserved: kept.counter.is_some(),
+            basic: kept.unconfirmed,
+            withdrawn: kept.withdrawn,
+            counted: kept.unconfirmed,
+            failed: kept.failed,
+        }
+    }
+
+    fn delivery(&self) -> Delivery {
+        match &self.failed {
+            Some(why) => Delivery::Failed { why: why.clone() },
+            None if self.basic => Delivery::Unconfirmed,
+            None => Delivery::Pending,
+        }
+    }
+
+    /// What the user is told of it.
+    fn news(&self, delivery: Delivery) -> RestoredMessage {
+        RestoredMessage {
+            local: self.local,
+            room: self.room.clone(),
+            body: self.body.clone(),
+            delivery,
+        }
     }
 }
 
@@ -86,15 +143,29 @@ pub(super) enum Withdrawal {
     Unknown,
 }
 
+/// What the save under way holds of the outbox.
+#[derive(Debug)]
+struct Flight {
+    /// The entries in it, in order.
+    keys: Vec<u64>,
+    /// The entries that it removes.
+    gone: Vec<u64>,
+    /// The next counter before it.
+    next_counter: u64,
+}
+
 /// The entries and how far this connection has come with them.
 #[derive(Debug)]
 pub(super) struct Outbox {
     device: DeviceId,
     entries: VecDeque<Entry>,
     bytes: usize,
-    /// The counter of the next message that is typed.
+    /// The counter of the next message that gets one.
     next_counter: u64,
+    next_key: u64,
     next_local: u64,
+    /// The highest counter that a welcome said to be settled.
+    settled: u64,
     /// `entries[..sent]` were written on this connection and are not answered yet.
     sent: usize,
     /// The highest counter that was written on this connection, or that the server has settled.
@@ -113,6 +184,11 @@ pub(super) struct Outbox {
     refused: VecDeque<Entry>,
     /// Counters whose acknowledgement came before their echo.
     echoes: VecDeque<(u64, LocalId)>,
+    /// Entries, pending or refused, that are not on disk as they are, by their keys.
+    dirty: BTreeSet<u64>,
+    /// Keys of entries that the disk may still have and that are done with.
+    gone: BTreeSet<u64>,
+    flight: Option<Flight>,
 }
 
 impl Outbox {
@@ -122,7 +198,9 @@ impl Outbox {
             entries: VecDeque::new(),
             bytes: 0,
             next_counter: 1,
+            next_key: 1,
             next_local: 1,
+            settled: 0,
             sent: 0,
             reached: 0,
             window: 1,
@@ -132,68 +210,267 @@ impl Outbox {
             joined_next: 1,
             refused: VecDeque::new(),
             echoes: VecDeque::new(),
+            dirty: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            flight: None,
         }
     }
 
-    /// Takes a message. `Err` holds the entry when there is no room: it counts as refused.
-    pub(super) fn push(&mut self, room: RoomName, body: Body) -> Result<LocalId, LocalId> {
+    /// Takes over what the disk has, in place of all that was known of it. Gives what is news to
+    /// the user: at first, everything.
+    pub(super) fn load(&mut self, kept: KeptOutbox) -> Vec<RestoredMessage> {
+        self.close();
+        self.dirty.clear();
+        self.gone.clear();
+        self.flight = None;
+        self.bytes = 0;
+        self.next_counter = kept.next_counter.max(self.settled + 1);
+        self.next_key = kept.next_key.max(self.next_key);
+        let all = self.entries.drain(..).chain(self.refused.drain(..));
+        let (known, unsaved): (Vec<_>, Vec<_>) = all.partition(|entry| entry.known);
+        let mut ours: HashMap<u64, Entry> = known.into_iter().map(|e| (e.key, e)).collect();
+        let mut news = Vec::new();
+        for kept in kept.entries {
+            let was = ours.remove(&kept.key);
+            let local = match &was {
+                Some(was) => was.local,
+                None => self.new_local(),
+            };
+            let mut entry = Entry::kept(local, kept);
+            entry.counted |= was.as_ref().is_some_and(|was| was.counted);
+            let delivery = entry.delivery();
+            if was.is_none_or(|was| was.delivery() != delivery) {
+                news.push(entry.news(delivery));
+            }
+            self.next_key = self.next_key.max(entry.key + 1);
+            let counter = entry.counter.unwrap_or(0);
+            self.next_counter = self.next_counter.max(counter + 1);
+            self.put_back(entry);
+        }
+        for mut entry in unsaved {
+            entry.key = self.new_key();
+            entry.counter = None;
+            self.dirty.insert(entry.key);
+            self.put_back(entry);
+        }
+        // What another process has settled meanwhile.
+        let mut settled: Vec<Entry> = ours.into_values().filter(|e| e.failed.is_none()).collect();
+        settled.sort_by_key(|entry| entry.key);
+        let sent = |entry: Entry| entry.news(Delivery::Sent { seq: None });
+        news.extend(settled.into_iter().map(sent));
+        news
+    }
+
+    fn put_back(&mut self, entry: Entry) {
+        if entry.failed.is_some() {
+            self.refused.push_back(entry);
+        } else {
+            self.bytes += entry.body.as_str().len();
+            self.entries.push_back(entry);
+        }
+    }
+
+    fn new_local(&mut self) -> LocalId {
         let local = LocalId(self.next_local);
         self.next_local += 1;
-        self.enter(local, room, body)
+        local
     }
 
-    /// Takes a refused message again, under a new id and at the end. `None`: not known (any more).
-    pub(super) fn push_again(&mut self, local: LocalId) -> Option<Result<Entry, Entry>> {
+    fn new_key(&mut self) -> u64 {
+        let key = self.next_key;
+        self.next_key += 1;
+        key
+    }
+
+    /// Takes a message. It is pending once it is saved. Gives what to say where there is no room:
+    /// it counts as refused.
+    pub(super) fn push(&mut self, room: RoomName, body: Body) -> Option<RestoredMessage> {
+        let local = self.new_local();
+        self.enter(local, false, room, body)
+    }
+
+    /// Takes a refused message again, under a new id and at the end; as [`Self::push`].
+    pub(super) fn push_again(&mut self, local: LocalId) -> Option<RestoredMessage> {
+        let entry = self.take_refused(local)?;
+        self.enter(local, entry.counted, entry.room, entry.body)
+    }
+
+    /// Lets go of a refused message.
+    pub(super) fn take_refused(&mut self, local: LocalId) -> Option<Entry> {
         let at = self.refused.iter().position(|entry| entry.local == local)?;
         let entry = self.refused.remove(at)?;
-        Some(
-            match self.enter(local, entry.room.clone(), entry.body.clone()) {
-                Ok(_) => Ok(entry),
-                Err(_) => Err(entry),
-            },
-        )
+        self.forget(&entry);
+        Some(entry)
     }
 
-    fn enter(&mut self, local: LocalId, room: RoomName, body: Body) -> Result<LocalId, LocalId> {
+    fn enter(
+        &mut self,
+        local: LocalId,
+        counted: bool,
+        room: RoomName,
+        body: Body,
+    ) -> Option<RestoredMessage> {
         let entry = Entry {
             local,
+            key: self.new_key(),
             room,
             body,
-            counter: self.next_counter,
-            reach: Reach::Here,
+            counter: None,
+            known: false,
+            reserved: false,
+            basic: false,
             withdrawn: false,
-            counted: false,
+            counted,
+            failed: None,
         };
+        self.dirty.insert(entry.key);
         let bytes = self.bytes + entry.body.as_str().len();
         if self.entries.len() >= OUTBOX_MESSAGES_MAX || bytes > OUTBOX_BYTES_MAX {
-            self.keep_refused(entry);
-            return Err(local);
+            return Some(self.keep_refused(entry, Line::inert(words::OUTBOX_FULL)));
         }
-        self.next_counter += 1;
         self.bytes = bytes;
         self.entries.push_back(entry);
-        Ok(local)
+        None
     }
 
-    fn keep_refused(&mut self, entry: Entry) {
-        if self.refused.len() >= REFUSED_MAX {
-            self.refused.pop_front();
+    fn keep_refused(&mut self, mut entry: Entry, why: Line) -> RestoredMessage {
+        if self.refused.len() >= REFUSED_MAX
+            && let Some(oldest) = self.refused.pop_front()
+        {
+            self.forget(&oldest);
         }
+        entry.failed = Some(why.clone());
+        self.dirty.insert(entry.key);
+        let news = entry.news(Delivery::Failed { why });
         self.refused.push_back(entry);
+        news
+    }
+
+    /// The disk need not have it any more.
+    fn forget(&mut self, entry: &Entry) {
+        self.dirty.remove(&entry.key);
+        let flies = |flight: &Flight| flight.keys.binary_search(&entry.key).is_ok();
+        if entry.known || self.flight.as_ref().is_some_and(flies) {
+            self.gone.insert(entry.key);
+        }
+    }
+
+    /// Whether something waits to be saved that the user is to be told of.
+    pub(super) fn is_urgent(&self) -> bool {
+        // Who is not on disk at all stands behind those who are.
+        self.entries.back().is_some_and(|entry| !entry.known)
+    }
+
+    /// Whether something could leave once it is saved.
+    pub(super) fn has_unsaved(&self) -> bool {
+        self.entries.back().is_some_and(|entry| !entry.reserved)
+    }
+
+    /// Whether there is anything to be saved; `number`: whether there is a server to send to.
+    pub(super) fn wants_saving(&self, number: bool) -> bool {
+        !self.dirty.is_empty() || !self.gone.is_empty() || number && self.has_unnumbered()
+    }
+
+    fn has_unnumbered(&self) -> bool {
+        self.entries
+            .back()
+            .is_some_and(|entry| entry.counter.is_none())
+    }
+
+    /// What is to be saved now. Nothing else may be asked for until it is
+    /// [saved](Self::saved) or [not](Self::not_saved).
+    pub(super) fn changes(&mut self, number: bool) -> Vec<Change> {
+        let next_counter = self.next_counter;
+        if number {
+            let from = self.entries.partition_point(|e| e.counter.is_some());
+            for entry in self.entries.range_mut(from..) {
+                entry.counter = Some(self.next_counter);
+                self.next_counter += 1;
+                self.dirty.insert(entry.key);
+            }
+        }
+        let keys: Vec<u64> = std::mem::take(&mut self.dirty).into_iter().collect();
+        let gone: Vec<u64> = std::mem::take(&mut self.gone).into_iter().collect();
+        let mut changes: Vec<Change> = gone.iter().copied().map(Change::Remove).collect();
+        let entries = keys.iter().filter_map(|key| self.at_key(*key));
+        changes.extend(entries.map(|entry| Change::Entry(entry.to_keep())));
+        if self.next_counter != next_counter {
+            changes.push(Change::NextCounter(self.next_counter));
+        }
+        self.flight = Some(Flight {
+            keys,
+            gone,
+            next_counter,
+        });
+        changes
+    }
+
+    fn at_key(&self, key: u64) -> Option<&Entry> {
+        match self.entries.binary_search_by_key(&key, |entry| entry.key) {
+            Ok(at) => self.entries.get(at),
+            Err(_) => self.refused.iter().find(|entry| entry.key == key),
+        }
+    }
+
+    /// What was to be saved is; gives what is pending from now on.
+    pub(super) fn saved(&mut self) -> Vec<RestoredMessage> {
+        let flight = self.flight.take();
+        let mut news = Vec::new();
+        for key in flight.into_iter().flat_map(|flight| flight.keys) {
+            if let Ok(at) = self.entries.binary_search_by_key(&key, |entry| entry.key) {
+                let entry = &mut self.entries[at];
+                entry.reserved = entry.counter.is_some();
+                if !std::mem::replace(&mut entry.known, true) {
+                    news.push(entry.news(Delivery::Pending));
+                }
+            } else if let Some(entry) = self.refused.iter_mut().find(|entry| entry.key == key) {
+                entry.known = true;
+            }
+        }
+        news
+    }
+
+    /// What was to be saved is not. What the disk has in some form stays; the rest is refused,
+    /// and this tells so.
+    pub(super) fn not_saved(&mut self, why: &Line) -> Vec<RestoredMessage> {
+        let Some(flight) = self.flight.take() else {
+            return Vec::new();
+        };
+        self.next_counter = flight.next_counter.max(self.settled + 1);
+        self.gone.extend(flight.gone);
+        let mut news = Vec::new();
+        for key in flight.keys {
+            let Ok(at) = self.entries.binary_search_by_key(&key, |entry| entry.key) else {
+                if self.at_key(key).is_some() {
+                    self.dirty.insert(key);
+                }
+                continue;
+            };
+            let entry = &mut self.entries[at];
+            if !entry.reserved {
+                entry.counter = None;
+            }
+            if entry.known {
+                self.dirty.insert(key);
+            } else if let Some(entry) = self.remove(at) {
+                news.push(if entry.withdrawn {
+                    entry.news(Delivery::Withdrawn)
+                } else {
+                    self.keep_refused(entry, why.clone())
+                });
+            }
+        }
+        news
     }
 
     /// How many have no outcome and were not written to a basic server either.
     pub(super) fn unsettled(&self) -> usize {
-        self.entries
-            .iter()
-            .filter(|entry| entry.reach != Reach::Basic)
-            .count()
+        self.entries.iter().filter(|entry| !entry.basic).count()
     }
 
     fn lowest(&self) -> u64 {
-        self.entries
-            .front()
-            .map_or(self.next_counter, |entry| entry.counter)
+        let front = self.entries.front().and_then(|entry| entry.counter);
+        front.unwrap_or(self.next_counter)
     }
 
     /// A new connection: `join.next`, the lowest counter that we will still send.
@@ -212,8 +489,8 @@ impl Outbox {
     }
 
     /// A welcome came: `highest` is the highest counter that the server has settled for us. Our
-    /// own log of counters may be behind it (another run used this device); ids that never left
-    /// us then move up.
+    /// own log of counters may be behind it (the disk was restored, say); ids that never left us
+    /// then move up.
     pub(super) fn welcome(&mut self, highest: u64, window: u64) -> Result<(), Fault> {
         if highest + 1 < self.joined_next || highest >= NUMBER_MAX / 2 {
             return Err(Fault::new(format!(
@@ -225,26 +502,17 @@ impl Outbox {
         self.reached = highest;
         let window = usize::try_from(window).unwrap_or(usize::MAX);
         self.window = window.clamp(1, UNANSWERED_MESSAGES_MAX);
-        for entry in &mut self.entries {
-            if entry.reach == Reach::Basic {
-                entry.reach = Reach::Wire;
+        if self.next_counter <= highest {
+            self.next_counter = highest + 1;
+            for entry in self.entries.iter_mut().filter(|entry| !entry.reserved) {
+                if entry.counter.take().is_some() {
+                    self.dirty.insert(entry.key);
+                }
             }
         }
-        let fresh = self
-            .entries
-            .iter()
-            .position(|entry| entry.reach == Reach::Here);
-        let fresh = fresh.unwrap_or(self.entries.len());
-        let lowest = self
-            .entries
-            .get(fresh)
-            .map_or(self.next_counter, |entry| entry.counter);
-        if lowest <= highest {
-            let up = highest + 1 - lowest;
-            for entry in self.entries.range_mut(fresh..) {
-                entry.counter += up;
-            }
-            self.next_counter += up;
+        self.settled = highest;
+        for entry in &mut self.entries {
+            entry.basic = false;
         }
         Ok(())
     }
@@ -266,25 +534,19 @@ impl Outbox {
         if self.sent >= self.window {
             return None;
         }
-        let device = self.device;
-        let entry = self.entries.get_mut(self.sent)?;
-        if entry.counter > self.reached + 1 {
+        let entry = self.entries.get(self.sent).filter(|entry| entry.reserved)?;
+        let counter = entry.counter?;
+        if counter > self.reached + 1 {
             // What stood there was settled before the one in front of it, by a server that may
             // have forgotten both since: its place has to be used up again.
             self.reached += 1;
             return Some(ToSend::Withdraw(self.id(self.reached)));
         }
-        if self.held.is_some_and(|held| entry.counter > held) {
+        if self.held.is_some_and(|held| counter > held) {
             return None;
         }
-        self.sent += 1;
-        self.reached = self.reached.max(entry.counter);
-        entry.reach = Reach::Wire;
-        let id = MessageId {
-            device,
-            counter: entry.counter,
-        };
-        Some(if entry.withdrawn {
+        let id = self.id(counter);
+        let to_send = if entry.withdrawn {
             ToSend::Withdraw(id)
         } else {
             ToSend::Message {
@@ -292,7 +554,10 @@ impl Outbox {
                 room: entry.room.clone(),
                 body: entry.body.clone(),
             }
-        })
+        };
+        self.sent += 1;
+        self.reached = self.reached.max(counter);
+        Some(to_send)
     }
 
     /// The server wants a message again later: it and all after it wait, in order.
@@ -302,8 +567,7 @@ impl Outbox {
             return;
         }
         let known = self.find(id).is_some();
-        let at = |entry: &Entry| entry.counter < id.counter;
-        self.sent = self.sent.min(self.entries.partition_point(at));
+        self.sent = self.sent.min(self.place(id.counter));
         self.reached = id.counter.saturating_sub(1);
         self.held = known.then_some(id.counter);
         // Those behind it are withdrawn in their turn: until then, their place does not exist.
@@ -314,7 +578,9 @@ impl Outbox {
     /// The server said what became of a message: it leaves. `None`: it had left before.
     pub(super) fn settle(&mut self, id: MessageId) -> Option<Entry> {
         let at = self.find(id)?;
-        self.remove(at)
+        let entry = self.remove(at)?;
+        self.forget(&entry);
+        Some(entry)
     }
 
     /// As [`Self::settle`], for an acknowledgement whose echo is still to come.
@@ -323,7 +589,7 @@ impl Outbox {
         if self.echoes.len() >= ECHOES_MAX {
             self.echoes.pop_front();
         }
-        self.echoes.push_back((entry.counter, entry.local));
+        self.echoes.push_back((id.counter, entry.local));
         Some(entry)
     }
 
@@ -342,12 +608,14 @@ impl Outbox {
     }
 
     /// As [`Self::settle`], for a refusal for good: the text is kept to be sent again.
-    pub(super) fn refuse(&mut self, id: MessageId) -> Option<Entry> {
-        let entry = self.settle(id)?;
-        if !entry.withdrawn {
-            self.keep_refused(entry.clone());
+    pub(super) fn refuse(&mut self, id: MessageId, why: Line) -> Option<RestoredMessage> {
+        let at = self.find(id)?;
+        let entry = self.remove(at)?;
+        if entry.withdrawn {
+            self.forget(&entry);
+            return Some(entry.news(Delivery::Withdrawn));
         }
-        Some(entry)
+        Some(self.keep_refused(entry, why))
     }
 
     /// The user takes a message back.
@@ -356,22 +624,21 @@ impl Outbox {
             return Withdrawal::Unknown;
         };
         let entry = &mut self.entries[at];
-        if entry.reach == Reach::Basic {
+        if entry.basic {
             return Withdrawal::TooLate;
         }
-        if entry.reach == Reach::Here {
-            // Nobody knows its id, nor those of the entries behind it: they close up.
-            for later in self.entries.range_mut(at + 1..) {
-                later.counter -= 1;
+        let Some(counter) = entry.counter else {
+            // It has used up nothing.
+            let entry = self.remove(at);
+            if let Some(entry) = &entry {
+                self.forget(entry);
             }
-            self.next_counter -= 1;
-            return self
-                .remove(at)
-                .map_or(Withdrawal::Unknown, Withdrawal::Done);
-        }
+            return entry.map_or(Withdrawal::Unknown, Withdrawal::Done);
+        };
         if !std::mem::replace(&mut entry.withdrawn, true) {
+            self.dirty.insert(entry.key);
             if at < self.sent {
-                self.withdrawals.push_back(entry.counter);
+                self.withdrawals.push_back(counter);
             } else if at == self.sent {
                 // To take it back needs no waiting.
                 self.held_until = None;
@@ -381,31 +648,33 @@ impl Outbox {
         Withdrawal::Asked
     }
 
-    /// The next entry for a basic server, which is told each message once in a run.
+    /// The next entry for a basic server, which is told each message once.
     pub(super) fn next_for_basic(&mut self) -> Option<(MessageId, Entry)> {
-        let device = self.device;
-        let entry = self.entries.iter_mut().find(|entry| entry.is_due())?;
-        entry.reach = Reach::Wire;
-        let id = MessageId {
-            device,
-            counter: entry.counter,
-        };
-        Some((id, entry.clone()))
+        let entry = self.entries.iter().find(|entry| entry.is_due())?;
+        let counter = entry.counter.filter(|_| entry.reserved)?;
+        Some((self.id(counter), entry.clone()))
     }
 
     /// Whether [`Self::next_for_basic`] has one.
     pub(super) fn due_for_basic(&self) -> bool {
-        // What was written comes first, so the last one tells.
-        self.entries.iter().rev().any(Entry::is_due)
+        // What was written comes first, and what may not leave yet last.
+        let may_leave = |entry: &&Entry| entry.reserved;
+        self.entries
+            .iter()
+            .rev()
+            .skip_while(|e| !may_leave(e))
+            .any(Entry::is_due)
     }
 
     /// An entry was written to a basic server in full. It stays, in case a welcome comes late,
     /// until [`Self::forget_unconfirmed`]. Gives the entry as it was before.
     pub(super) fn written_to_basic(&mut self, id: MessageId) -> Option<Entry> {
         let at = self.find(id)?;
-        let before = self.entries[at].clone();
-        self.entries[at].reach = Reach::Basic;
-        self.entries[at].counted = true;
+        let entry = &mut self.entries[at];
+        let before = entry.clone();
+        entry.basic = true;
+        entry.counted = true;
+        self.dirty.insert(entry.key);
         Some(before)
     }
 
@@ -414,10 +683,15 @@ impl Outbox {
     pub(super) fn forget_unconfirmed(&mut self, keep: usize) -> Vec<Entry> {
         let over = |entry: &&Entry| !entry.is_due();
         let over = self.entries.iter().take_while(over).count();
-        (keep..over)
-            .filter_map(|_| self.remove(0))
-            .filter(|entry| entry.reach != Reach::Basic)
-            .collect()
+        let mut withdrawn = Vec::new();
+        for _ in keep..over {
+            let Some(entry) = self.remove(0) else { break };
+            self.forget(&entry);
+            if !entry.basic {
+                withdrawn.push(entry);
+            }
+        }
+        withdrawn
     }
 
     fn id(&self, counter: u64) -> MessageId {
@@ -427,19 +701,22 @@ impl Outbox {
         }
     }
 
+    /// Where an entry with this counter stands, or would.
+    fn place(&self, counter: u64) -> usize {
+        let before = |entry: &Entry| entry.counter.is_some_and(|own| own < counter);
+        self.entries.partition_point(before)
+    }
+
     fn find(&self, id: MessageId) -> Option<usize> {
-        if id.device != self.device {
-            return None;
-        }
-        self.entries
-            .binary_search_by_key(&id.counter, |entry| entry.counter)
-            .ok()
+        let at = self.place(id.counter);
+        let there = self.entries.get(at)?.counter == Some(id.counter);
+        (there && id.device == self.device).then_some(at)
     }
 
     fn remove(&mut self, at: usize) -> Option<Entry> {
         let entry = self.entries.remove(at)?;
         self.bytes -= entry.body.as_str().len();
-        self.held = self.held.filter(|held| *held != entry.counter);
+        self.held = self.held.filter(|held| Some(*held) != entry.counter);
         if at < self.sent {
             self.sent -= 1;
         }

@@ -82,7 +82,7 @@ impl Session {
             epoch: self.rooms.epoch(),
             rooms,
             last,
-            most: None,
+            most: self.config.most,
             agent: Some(Line::inert(AGENT)),
         };
         encode_join(&join, &basic::timestamp(now.wall, &self.config.zone), out);
@@ -123,7 +123,8 @@ impl Session {
                 }
                 Some(ToSend::Withdraw(id)) => encode_client(&ClientFrame::Withdraw { id }, out),
                 None => {
-                    if let Some(leaving) = &mut live.leaving {
+                    let saving = self.saver.is_busy() && self.outbox.has_unsaved();
+                    if let Some(leaving) = live.leaving.as_mut().filter(|_| !saving) {
                         leaving.said = true;
                         encode_client(&ClientFrame::Disconnect, out);
                     }

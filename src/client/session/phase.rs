@@ -36,6 +36,8 @@ pub(super) enum Phase {
     Live(Box<Live>),
     /// Not connected, and nothing happens by itself. With `for_nickname`, a nickname ends it.
     Stopped { for_nickname: bool },
+    /// Over, but for what has yet to be saved.
+    Ending { until: Duration },
     /// Over.
     Ended,
 }
@@ -173,7 +175,7 @@ impl Session {
     /// When the current state's own time is up.
     pub(super) fn phase_deadline(&self) -> Option<Duration> {
         let live = match &self.phase {
-            Phase::Waiting { until } => return Some(*until),
+            Phase::Waiting { until } | Phase::Ending { until } => return Some(*until),
             Phase::Dialling { give_up } => return Some(*give_up),
             Phase::Live(live) => live,
             Phase::Stopped { .. } | Phase::Ended => return None,
@@ -211,6 +213,7 @@ impl Session {
                 self.drop_link(now, why, None);
             }
             Phase::Live(_) => self.live_time(now),
+            Phase::Ending { until } if now.elapsed >= *until => self.end_now(),
             _ => {}
         }
     }
@@ -380,12 +383,13 @@ impl Session {
                     leaving.then = Then::End;
                 }
                 self.hang_up();
-                self.end();
+                self.end_now();
             }
+            Phase::Ending { .. } => self.end_now(),
             Phase::Ended => {}
             _ if then == Then::End => {
                 self.hang_up();
-                self.end();
+                self.end(now.elapsed + LEAVE_WITHIN);
             }
             _ => {}
         }
@@ -401,18 +405,33 @@ impl Session {
     }
 
     pub(super) fn finish_leaving(&mut self, now: Now) {
-        let then = match &self.phase {
-            Phase::Live(live) => live.leaving.as_ref().map(|leaving| leaving.then),
+        let leaving = match &self.phase {
+            Phase::Live(live) => live.leaving.as_ref(),
             _ => None,
         };
+        let leaving = leaving.map(|leaving| (leaving.then, leaving.until));
         self.hang_up();
-        match then {
-            Some(Then::Rejoin) => self.connect(now),
-            _ => self.end(),
+        match leaving {
+            Some((Then::Rejoin, _)) => self.connect(now),
+            Some((Then::End, until)) if now.elapsed < until => self.end(until),
+            _ => self.end_now(),
         }
     }
 
-    fn end(&mut self) {
+    /// Ends as soon as all is saved, or at a time.
+    fn end(&mut self, until: Duration) {
+        self.phase = Phase::Ending { until };
+        self.end_if_saved();
+    }
+
+    /// If the session only waits for the disk, and need not any more, it is over.
+    pub(super) fn end_if_saved(&mut self) {
+        if matches!(self.phase, Phase::Ending { .. }) && !self.has_to_save() {
+            self.end_now();
+        }
+    }
+
+    fn end_now(&mut self) {
         self.phase = Phase::Ended;
         let summary = self.tally.summary(self.outbox.unsettled());
         self.events.push_back(Event::Ended(summary));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{members::Members, words::Fault};
+use super::{kept::KeptRoom, members::Members, words::Fault};
 use crate::{
     client::event::RoomOpened,
     protocol::{
@@ -45,6 +45,23 @@ impl Rooms {
     /// The log that our positions are in.
     pub(super) fn epoch(&self) -> Option<Epoch> {
         self.epoch
+    }
+
+    /// Takes over where earlier runs were. Positions in another log than the others' are not:
+    /// `join` names one.
+    pub(super) fn restore(&mut self, rooms: Vec<KeptRoom>) {
+        for room in rooms.into_iter().filter(|room| room.seq > 0) {
+            if *self.epoch.get_or_insert(room.epoch) == room.epoch
+                && self.rooms.len() < JOIN_ROOMS_MAX
+            {
+                let held = Room {
+                    held: room.seq,
+                    id: room.id,
+                    ..Room::default()
+                };
+                self.rooms.insert(room.room, held);
+            }
+        }
     }
 
     /// What `join` says about where we stand.

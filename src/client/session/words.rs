@@ -43,11 +43,19 @@ pub(super) fn bye(reason: Departure) -> &'static str {
         Departure::Disconnect => "The server ended the connection",
         Departure::Lost => "The server lost the connection",
         Departure::Timeout => "The server heard nothing from here for too long",
-        Departure::Replaced => "The same user came in elsewhere with the same client ID",
+        Departure::Replaced => TAKEN_OVER,
         Departure::Protocol => "The server did not understand this client",
         Departure::Shutdown => "The server is shutting down",
     }
 }
+
+/// Another process has this device's place, on the server or on the disk.
+pub(super) const TAKEN_OVER: &str =
+    "Another terminal took over: it came in with the same client ID";
+
+/// The outbox takes no more.
+pub(super) const OUTBOX_FULL: &str =
+    "Too much is waiting to be sent: try again when the server has caught up";
 
 /// No version of the protocol in common.
 pub(super) const OTHER_GENERATION: &str =

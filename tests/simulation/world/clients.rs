@@ -111,6 +111,7 @@ impl World {
             client_id: ClientId::parse(&client_id.to_string()).expect("an ID"),
             token,
             last: Some(1000),
+            most: None,
             zone: TimeZone::UTC,
             seed: self.rng.u64(..),
         };

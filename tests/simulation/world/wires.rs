@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_tui::{
-    client::session::{Action, Closed, Now},
+    client::session::{Action, Closed, Now, kept::Looked},
     server::engine::ConnectionId,
 };
 
@@ -240,6 +240,13 @@ impl World {
     /// Does what a session wants, writes what it has, and passes on what it tells.
     pub(super) fn listen(&mut self, index: usize) -> Result<(), Fault> {
         let now = self.session_now();
+        let session = &mut self.clients[index].session;
+        while session.poll_save(now).is_some() {
+            session.handle_saved(now, Ok(()));
+        }
+        while session.poll_look().is_some() {
+            session.handle_looked(now, Looked::Lease(Ok(None)));
+        }
         while let Some(action) = self.clients[index].session.poll_action() {
             self.hang_up(index);
             if action == Action::Connect {

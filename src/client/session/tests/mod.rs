@@ -10,7 +10,10 @@ mod resume;
 mod staying;
 
 use super::*;
-use crate::client::event::Link;
+use crate::client::{
+    event::Link,
+    session::kept::{Look, Looked},
+};
 use crate::protocol::{
     ClientFrame, DeviceId, Epoch, MessageId, ServerFrame, UserId,
     codec::Decoder,
@@ -173,6 +176,7 @@ impl Run {
             client_id: ClientId::parse("3").unwrap(),
             token: token(),
             last: None,
+            most: None,
             zone: TimeZone::UTC,
             seed: 1,
         };
@@ -215,6 +219,7 @@ impl Run {
 
     /// What a driver does after every call.
     fn settle(&mut self) {
+        self.save();
         while let Some(action) = self.session.poll_action() {
             self.connected = action == Action::Connect;
         }
@@ -228,6 +233,22 @@ impl Run {
         }
         while let Some(event) = self.session.poll_event() {
             self.events.push(event);
+        }
+    }
+
+    /// A disk that saves at once.
+    fn save(&mut self) {
+        let now = self.now();
+        while self.session.poll_save(now).is_some() {
+            self.session.handle_saved(now, Ok(()));
+        }
+        while let Some(look) = self.session.poll_look() {
+            let looked = match look {
+                Look::Page { .. } => Looked::Page(Ok(None)),
+                Look::Search { .. } => Looked::Found(Err(Line::inert("Nothing is kept"))),
+                Look::Lease => Looked::Lease(Ok(None)),
+            };
+            self.session.handle_looked(now, looked);
         }
     }
 

@@ -200,7 +200,7 @@ fn a_server_that_sends_us_away_is_not_pestered() {
 fn who_came_in_elsewhere_is_not_fought_over() {
     let mut run = Run::online();
     run.say(bye(Departure::Replaced, None));
-    run.told(&["stopped: The same user came in elsewhere with the same client ID"]);
+    run.told(&["stopped: Another terminal took over: it came in with the same client ID"]);
     assert_eq!(run.session.deadline(), None);
     run.command(Command::RetryNow);
     assert!(run.connected);

@@ -1,0 +1,133 @@
+//! Carries out what the session wants saved and looked up: on a thread of its own, in order, so
+//! that a slow disk holds up nothing but what waits for it.
+
+use std::{sync::mpsc as std_mpsc, thread};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    client::{
+        session::kept::{Look, Looked, Save, SaveError},
+        store::Store,
+    },
+    text::Line,
+};
+
+/// Jobs and answers that may wait: the session has one save and one look under way at most.
+const JOBS_MAX: usize = 4;
+
+pub(super) enum Job {
+    Save(Save),
+    Look(Look),
+}
+
+/// What a job came to.
+pub(super) enum Done {
+    Saved(Result<(), SaveError>),
+    Looked(Looked),
+    /// Something that the user should know.
+    Notice(Line),
+}
+
+/// The store's thread, or what stands in for it where nothing is kept.
+pub(super) enum Keeper {
+    Store {
+        jobs: std_mpsc::SyncSender<Job>,
+        done: mpsc::Receiver<Done>,
+    },
+    /// Everything succeeds, and nothing is there.
+    Nothing,
+}
+
+impl Keeper {
+    /// Starts the thread. Without a store, or where the system has no thread to give, nothing is
+    /// kept.
+    pub(super) fn start(store: Option<Store>) -> Self {
+        let Some(mut store) = store else {
+            return Self::Nothing;
+        };
+        let (jobs, queue) = std_mpsc::sync_channel::<Job>(JOBS_MAX);
+        let (answers, done) = mpsc::channel(JOBS_MAX);
+        let work = move || {
+            for job in queue {
+                let answer = match job {
+                    Job::Save(save) => Done::Saved(store.save(&save)),
+                    Job::Look(look) => Done::Looked(store.look(look)),
+                };
+                let notices = store.take_notices().into_iter().map(Done::Notice);
+                for answer in notices.chain([answer]) {
+                    if answers.blocking_send(answer).is_err() {
+                        return;
+                    }
+                }
+            }
+        };
+        match thread::Builder::new().name("store".to_owned()).spawn(work) {
+            Ok(_) => Self::Store { jobs, done },
+            Err(_) => Self::Nothing,
+        }
+    }
+
+    /// Has something saved; the answer, if it is there at once.
+    pub(super) fn save(&mut self, save: Save) -> Option<Result<(), SaveError>> {
+        match self {
+            Self::Nothing => Some(Ok(())),
+            Self::Store { jobs, .. } => match jobs.try_send(Job::Save(save)) {
+                Ok(()) => None,
+                Err(_) => Some(Err(SaveError::Failed(gone()))),
+            },
+        }
+    }
+
+    /// Has something looked up; the answer, if it is there at once.
+    pub(super) fn look(&mut self, look: Look) -> Option<Looked> {
+        match self {
+            Self::Nothing => Some(nothing(&look)),
+            Self::Store { jobs, .. } => match jobs.try_send(Job::Look(look)) {
+                Ok(()) => None,
+                Err(
+                    std_mpsc::TrySendError::Full(job) | std_mpsc::TrySendError::Disconnected(job),
+                ) => match job {
+                    Job::Look(look) => Some(unanswered(&look)),
+                    Job::Save(_) => None,
+                },
+            },
+        }
+    }
+
+    /// The next answer. A store that died answers once that it is gone.
+    pub(super) async fn done(&mut self) -> Done {
+        let Self::Store { done, .. } = self else {
+            return std::future::pending().await;
+        };
+        match done.recv().await {
+            Some(done) => done,
+            None => {
+                *self = Self::Nothing;
+                Done::Saved(Err(SaveError::Failed(gone())))
+            }
+        }
+    }
+}
+
+fn gone() -> Line {
+    Line::inert("what keeps things on this machine has failed")
+}
+
+fn nothing(look: &Look) -> Looked {
+    match look {
+        Look::Page { .. } => Looked::Page(Ok(None)),
+        Look::Search { .. } => Looked::Found(Err(Line::inert(
+            "Nothing is kept on this machine that could be searched",
+        ))),
+        Look::Lease => Looked::Lease(Ok(None)),
+    }
+}
+
+fn unanswered(look: &Look) -> Looked {
+    match look {
+        Look::Page { .. } => Looked::Page(Err(gone())),
+        Look::Search { .. } => Looked::Found(Err(gone())),
+        Look::Lease => Looked::Lease(Err(gone())),
+    }
+}

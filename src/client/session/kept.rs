@@ -1,0 +1,250 @@
+//! What a client keeps on disk, as plain values: what a session starts from ([`Kept`]), what it
+//! wants kept ([`Save`]), and what it wants looked up ([`Look`]).
+//!
+//! The session never waits for a disk. It hands out one [`Save`] at a time, by
+//! [`Session::poll_save`](super::Session::poll_save), and gathers what comes meanwhile into the
+//! next one; [`Session::handle_saved`](super::Session::handle_saved) says what became of it. What
+//! it relies on:
+//!
+//! - A save is carried out as a whole or not at all, and saves take effect in the order in which
+//!   they were handed out.
+//! - Once a [durable](Save::is_durable) save was reported as done, it outlives the machine's losing
+//!   power. Any other may be lost then, but only together with all later ones, up to the next
+//!   durable one.
+//! - A save that touches the device's outbox or counters is carried out only while this process
+//!   holds the device's lease: see [`SaveError::Lost`].
+//!
+//! What it promises in return:
+//!
+//! - A message is told as pending, and may be written to a socket, only after an [`Change::Entry`]
+//!   with it (and, for the socket, with its counter) was reported as saved.
+//! - An entry is removed only when its outcome is known, or when the user took it back before its
+//!   counter left.
+//! - The position from which the next start resumes is the end of the highest range of messages
+//!   saved, and so can't be ahead of them.
+
+use jiff::Timestamp;
+
+use crate::{
+    client::event::{Found, Page},
+    protocol::{
+        Epoch, MessageId, RoomName,
+        frame::{Message, Part, Reset},
+    },
+    search::Query,
+    text::{Body, Line},
+};
+
+/// What was kept by earlier runs: what a session starts from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// This device's outbox.
+    pub outbox: KeptOutbox,
+    /// The rooms.
+    pub rooms: Vec<KeptRoom>,
+}
+
+/// A device's outbox and its counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptOutbox {
+    /// The lowest counter that no message has; from 1.
+    pub next_counter: u64,
+    /// The lowest key that no entry ever had; from 1.
+    pub next_key: u64,
+    /// The entries, in the order of their keys, which is that of typing.
+    pub entries: Vec<KeptEntry>,
+}
+
+impl Default for KeptOutbox {
+    fn default() -> Self {
+        Self {
+            next_counter: 1,
+            next_key: 1,
+            entries: Vec::new(),
+        }
+    }
+}
+
+/// A message of ours whose outcome is not known, or that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptEntry {
+    /// Which: no two entries of a device ever have the same.
+    pub key: u64,
+    /// Where to.
+    pub room: RoomName,
+    /// The text.
+    pub body: Body,
+    /// Its counter, once it may have left this machine under it.
+    pub counter: Option<u64>,
+    /// Whether the user took it back.
+    pub withdrawn: bool,
+    /// Whether it was written in full to a basic server, which never answers.
+    pub unconfirmed: bool,
+    /// Why it was refused for good, if it was; it is kept until the user decides.
+    pub failed: Option<Line>,
+}
+
+/// Where a client stands in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRoom {
+    /// The room.
+    pub room: RoomName,
+    /// The log that the numbers belong to.
+    pub epoch: Epoch,
+    /// The lowest number that the server held, when last heard of.
+    pub first: u64,
+    /// The highest number given, as far as is known.
+    pub head: u64,
+    /// The number of the last message that is kept; 0: none is.
+    pub seq: u64,
+    /// That message's id.
+    pub id: Option<MessageId>,
+}
+
+/// What is to be kept: all of it or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Save {
+    /// The changes, in order.
+    pub changes: Vec<Change>,
+}
+
+impl Save {
+    /// Whether it must have reached the disk itself before it counts as saved.
+    pub fn is_durable(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| matches!(change, Change::Entry(_) | Change::NextCounter(_)))
+    }
+
+    /// Whether it needs the device's lease.
+    pub fn is_fenced(&self) -> bool {
+        self.changes.iter().any(Change::is_fenced)
+    }
+}
+
+/// One thing to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// An entry of the outbox, new or in place of the one with its key.
+    Entry(KeptEntry),
+    /// The entry with this key is done with. There may be none.
+    Remove(u64),
+    /// All lower counters are used up.
+    NextCounter(u64),
+    /// A room was opened.
+    Opened(Opened),
+    /// Messages of a room's log, all from one number to another: a range that is joined with
+    /// those that it touches.
+    Messages(Run),
+    /// The user has read a room up to this number.
+    Read {
+        /// The room.
+        room: RoomName,
+        /// The number.
+        seq: u64,
+    },
+    /// The text being written in a room; empty: none.
+    Draft {
+        /// The room.
+        room: RoomName,
+        /// The text.
+        text: String,
+    },
+    /// A text was sent.
+    Typed(String),
+}
+
+impl Change {
+    /// Whether only the holder of the device's lease may make it.
+    pub fn is_fenced(&self) -> bool {
+        matches!(
+            self,
+            Self::Entry(_) | Self::Remove(_) | Self::NextCounter(_)
+        )
+    }
+}
+
+/// What a server said about a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The room.
+    pub room: RoomName,
+    /// The log. What is kept of another one is let go of.
+    pub epoch: Epoch,
+    /// What it is about.
+    pub topic: Option<Line>,
+    /// The lowest number that it holds. What is kept below is let go of: it was erased.
+    pub first: u64,
+    /// The highest number given.
+    pub head: u64,
+    /// Set when what is kept is not part of this log: it is let go of.
+    pub reset: Option<Reset>,
+}
+
+/// Messages of one log, each number one more than the last; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The room.
+    pub room: RoomName,
+    /// The log. If another is kept by now (another process was there), nothing is changed.
+    pub epoch: Epoch,
+    /// The messages.
+    pub messages: Vec<Message>,
+}
+
+/// Why nothing was saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SaveError {
+    /// Another process holds the device's lease. Only what [needs it](Change::is_fenced) was not
+    /// saved; everything else was.
+    Lost,
+    /// It failed, for a reason that may pass: one plain sentence.
+    Failed(Line),
+}
+
+/// What is to be looked up; each is answered by a [`Looked`] of the same kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The part of a room's log, as far as it is kept: a gap-free piece that begins or ends where
+    /// the part does.
+    Page {
+        /// The room.
+        room: RoomName,
+        /// Which part.
+        part: Part,
+        /// Whether there is nobody else to be asked: then the nearest kept piece will do.
+        offline: bool,
+    },
+    /// A search among the messages kept.
+    Search {
+        /// The room.
+        room: RoomName,
+        /// What for.
+        query: Query,
+        /// The highest number to be looked at; `None`: the end.
+        to: Option<u64>,
+    },
+    /// Take the device's lease, and say what its outbox holds.
+    Lease,
+}
+
+/// What was looked up. `Err` says in one plain sentence why it could not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// The page, or `None` where nothing of it is kept.
+    Page(Result<Option<Page>, Line>),
+    /// What was found.
+    Found(Result<Found, Line>),
+    /// The lease is ours. `None`: nobody else can have changed what we know, because nothing is
+    /// kept.
+    Lease(Result<Option<KeptOutbox>, Line>),
+}
+
+/// When a message was taken; for those who keep times as numbers.
+pub fn nanoseconds(time: Timestamp) -> i64 {
+    i64::try_from(time.as_nanosecond()).unwrap_or(if time < Timestamp::UNIX_EPOCH {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
+}

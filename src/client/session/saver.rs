@@ -1,0 +1,185 @@
+//! What waits to be saved, other than the outbox, and how the last attempt went.
+
+use std::time::Duration;
+
+use super::kept::{Change, Opened, Run, Save};
+use crate::protocol::{Epoch, frame::Message, limits::TEXT_BYTES_MAX};
+
+/// Bytes of text that wait to be saved: of more, the oldest are not kept, and are asked for again
+/// when somebody looks there.
+pub(super) const UNSAVED_BYTES_MAX: usize = 512 * TEXT_BYTES_MAX;
+/// The wait after a save that failed, doubled each time it does again, up to the longest.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+/// Texts for the input's history that wait to be saved; of more, the oldest go.
+const TYPED_WAITING_MAX: usize = 64;
+
+/// See the module's page.
+#[derive(Debug, Default)]
+pub(super) struct Saver {
+    waiting: Vec<Change>,
+    /// Bytes of the messages in it.
+    bytes: usize,
+    /// What the save under way holds besides the outbox, less its messages: these come again,
+    /// should it fail.
+    under_way: Option<Vec<Change>>,
+    failures: u32,
+    retry_at: Option<Duration>,
+}
+
+impl Saver {
+    /// Whether a save is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Whether something waits.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// When to try again, after a failure.
+    pub(super) fn retry_at(&self) -> Option<Duration> {
+        self.retry_at
+    }
+
+    /// A room was opened.
+    pub(super) fn opened(&mut self, mut opened: Opened) {
+        let ours = |change: &Change| match change {
+            Change::Messages(run) => run.room == opened.room,
+            Change::Opened(other) => other.room == opened.room,
+            _ => false,
+        };
+        let last = self.waiting.iter().rposition(ours);
+        // Where nothing came in between, one word on the room is enough.
+        if let Some(at) = last
+            && let Change::Opened(before) = &self.waiting[at]
+        {
+            opened.reset = opened.reset.or(before.reset);
+            self.waiting.remove(at);
+        }
+        self.waiting.push(Change::Opened(opened));
+    }
+
+    /// A message arrived.
+    pub(super) fn message(&mut self, epoch: Epoch, message: &Message) {
+        self.bytes += message.body.as_str().len();
+        let ours = |change: &Change| match change {
+            Change::Messages(run) => run.room == message.room,
+            Change::Opened(opened) => opened.room == message.room,
+            _ => false,
+        };
+        let at = self.waiting.iter().rposition(ours);
+        let follows = |run: &&mut Run| {
+            run.epoch == epoch && run.messages.last().map(|last| last.seq + 1) == Some(message.seq)
+        };
+        let run = at.and_then(|at| match &mut self.waiting[at] {
+            Change::Messages(run) => Some(run).filter(follows),
+            _ => None,
+        });
+        match run {
+            Some(run) => run.messages.push(message.clone()),
+            None => self.waiting.push(Change::Messages(Run {
+                room: message.room.clone(),
+                epoch,
+                messages: vec![message.clone()],
+            })),
+        }
+        self.keep_within();
+    }
+
+    /// A page of a room's log arrived.
+    pub(super) fn page(&mut self, run: Run) {
+        if !run.messages.is_empty() {
+            self.bytes += bytes(&run.messages);
+            self.waiting.push(Change::Messages(run));
+            self.keep_within();
+        }
+    }
+
+    fn keep_within(&mut self) {
+        while self.bytes > UNSAVED_BYTES_MAX {
+            let run = |change: &Change| matches!(change, Change::Messages(_));
+            let Some(at) = self.waiting.iter().position(run) else {
+                return;
+            };
+            let Change::Messages(run) = &mut self.waiting[at] else {
+                return;
+            };
+            let half = run.messages.len().div_ceil(2);
+            let dropped: Vec<_> = run.messages.drain(..half).collect();
+            self.bytes -= bytes(&dropped);
+            if run.messages.is_empty() {
+                self.waiting.remove(at);
+            }
+        }
+    }
+
+    /// Something of which only the latest counts, or, of texts, the latest few.
+    pub(super) fn put(&mut self, change: Change) {
+        let typed = |change: &Change| matches!(change, Change::Typed(_));
+        let old = if typed(&change) {
+            let count = self.waiting.iter().filter(|change| typed(change)).count();
+            let first = self.waiting.iter().position(typed);
+            first.filter(|_| count >= TYPED_WAITING_MAX)
+        } else {
+            self.waiting.iter().position(|old| replaces(&change, old))
+        };
+        if let Some(old) = old {
+            self.waiting.remove(old);
+        }
+        self.waiting.push(change);
+    }
+
+    /// Makes a save of what waits and these changes, unless there are none.
+    pub(super) fn start(&mut self, mut changes: Vec<Change>) -> Option<Save> {
+        self.bytes = 0;
+        let waiting = std::mem::take(&mut self.waiting);
+        let again = waiting.iter().filter(|c| !matches!(c, Change::Messages(_)));
+        let again = again.cloned().collect();
+        changes.extend(waiting);
+        if changes.is_empty() {
+            return None;
+        }
+        self.under_way = Some(again);
+        Some(Save { changes })
+    }
+
+    /// The save is done.
+    pub(super) fn saved(&mut self) {
+        self.under_way = None;
+        self.failures = 0;
+        self.retry_at = None;
+    }
+
+    /// The save failed; whether that is news.
+    pub(super) fn failed(&mut self, now: Duration) -> bool {
+        let again = self.under_way.take().unwrap_or_default();
+        let later = std::mem::replace(&mut self.waiting, again);
+        for change in later {
+            match change {
+                change @ (Change::Read { .. } | Change::Draft { .. } | Change::Typed(_)) => {
+                    self.put(change);
+                }
+                Change::Opened(opened) => self.opened(opened),
+                change => self.waiting.push(change),
+            }
+        }
+        let wait = RETRY_AFTER.saturating_mul(1 << self.failures.min(16));
+        self.retry_at = Some(now + wait.min(RETRY_AFTER_MAX));
+        self.failures += 1;
+        self.failures == 1
+    }
+}
+
+fn replaces(new: &Change, old: &Change) -> bool {
+    match (new, old) {
+        (Change::Read { room, .. }, Change::Read { room: old, .. })
+        | (Change::Draft { room, .. }, Change::Draft { room: old, .. }) => room == old,
+        _ => false,
+    }
+}
+
+fn bytes(messages: &[Message]) -> usize {
+    messages.iter().map(|m| m.body.as_str().len()).sum()
+}

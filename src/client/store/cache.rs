@@ -1,0 +1,444 @@
+//! Rooms and messages: gap-free ranges of logs.
+//!
+//! A range says that all messages from one number to another are there; whatever changes messages
+//! changes the ranges in the same transaction.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    Fault, RESTORED_MESSAGES_MAX, Restored,
+    device::{draft_of, number, signed},
+    empty_page,
+};
+use crate::{
+    client::{
+        event::{Found, Page, Received, RestoredRoom},
+        session::kept::{KeptRoom, Opened, Run, nanoseconds},
+    },
+    protocol::{
+        ClientId, Epoch, MessageId, Nickname, RoomName, UserId, frame::Part,
+        limits::HISTORY_PAGE_MAX,
+    },
+    search::Query,
+    text::{Body, Line},
+};
+
+/// Messages kept of one room; of more, the oldest go.
+pub const CACHE_MESSAGES_MAX: u64 = 1_000_000;
+/// Messages that one search looks at.
+pub const SEARCH_MESSAGES_MAX: u64 = 20_000;
+/// Messages that one save lets go of at most.
+const DROP_STEP: u64 = 2_000;
+
+/// A room's row.
+struct Room {
+    log: i64,
+    epoch: String,
+    topic: Option<String>,
+    first: u64,
+    head: u64,
+    read: u64,
+}
+
+fn room(database: &Connection, name: &RoomName) -> Result<Option<Room>, Fault> {
+    Ok(database
+        .prepare_cached("SELECT log, epoch, topic, first, head, read FROM room WHERE name = ?")?
+        .query_row([name.as_str()], |row| {
+            Ok(Room {
+                log: row.get(0)?,
+                epoch: row.get(1)?,
+                topic: row.get(2)?,
+                first: number(row, 3)?,
+                head: number(row, 4)?,
+                read: number(row, 5)?,
+            })
+        })
+        .optional()?)
+}
+
+/// Takes what a server said about a room; if its log is another one, begins anew.
+pub(super) fn open_room(database: &Connection, opened: &Opened) -> Result<(), Fault> {
+    let known = room(database, &opened.room)?;
+    let epoch = opened.epoch.to_string();
+    let same = |room: &&Room| room.epoch == epoch && opened.reset.is_none();
+    // Another device of ours may have seen the reset before us.
+    let log = match known.as_ref().filter(same) {
+        Some(room) => room.log,
+        None => database
+            .prepare_cached(
+                "SELECT 1 + max((SELECT coalesce(max(log), 0) FROM room),
+                                (SELECT coalesce(max(log), 0) FROM range))",
+            )?
+            .query_row((), |row| row.get(0))?,
+    };
+    let read = known
+        .filter(|room| room.log == log)
+        .map_or(0, |room| room.read);
+    database
+        .prepare_cached(
+            "INSERT OR REPLACE INTO room (name, log, epoch, topic, first, head, read)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            opened.room.as_str(),
+            log,
+            epoch,
+            opened.topic.as_ref().map(Line::as_str),
+            signed(opened.first),
+            signed(opened.head),
+            signed(read),
+        ])?;
+    tidy(database, log, opened.first)
+}
+
+/// Keeps messages.
+pub(super) fn put(database: &Connection, run: &Run) -> Result<(), Fault> {
+    let (Some(from), Some(to)) = (run.messages.first(), run.messages.last()) else {
+        return Ok(());
+    };
+    let (from, to) = (from.seq, to.seq);
+    let Some(room) = room(database, &run.room)?.filter(|r| r.epoch == run.epoch.to_string()) else {
+        return Ok(());
+    };
+    let mut insert = database.prepare_cached(
+        "INSERT OR IGNORE INTO message (log, seq, id, user, nickname, time, body)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    for message in &run.messages {
+        insert.execute(params![
+            room.log,
+            signed(message.seq),
+            message.id.to_string(),
+            message.user.to_string(),
+            message.nickname.as_str(),
+            nanoseconds(message.time),
+            message.body.as_str(),
+        ])?;
+    }
+    join_range(database, room.log, from, to)?;
+    if to > room.head {
+        database
+            .prepare_cached("UPDATE room SET head = ? WHERE name = ?")?
+            .execute(params![signed(to), run.room.as_str()])?;
+    }
+    tidy(database, room.log, room.first)
+}
+
+/// Adds a range, made one with those that it overlaps or touches.
+fn join_range(database: &Connection, log: i64, from: u64, to: u64) -> Result<(), Fault> {
+    let touching = "log = ?1 AND first <= ?3 + 1 AND last >= ?2 - 1";
+    let key = params![log, signed(from), signed(to)];
+    let (first, last): (i64, i64) = database
+        .prepare_cached(&format!(
+            "SELECT min(?2, coalesce(min(first), ?2)), max(?3, coalesce(max(last), ?3))
+             FROM range WHERE {touching}"
+        ))?
+        .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    database
+        .prepare_cached(&format!("DELETE FROM range WHERE {touching}"))?
+        .execute(key)?;
+    database
+        .prepare_cached("INSERT INTO range (log, first, last) VALUES (?, ?, ?)")?
+        .execute(params![log, first, last])?;
+    Ok(())
+}
+
+/// Lets go of a bounded number of messages that are not to be kept any more: below the log's
+/// first, too many, or of a log that is no more.
+fn tidy(database: &Connection, log: i64, log_first: u64) -> Result<(), Fault> {
+    let stale: Option<i64> = database
+        .prepare_cached("SELECT log FROM range WHERE log NOT IN (SELECT log FROM room) LIMIT 1")?
+        .query_row((), |row| row.get(0))
+        .optional()?;
+    if let Some(stale) = stale {
+        drop_oldest(database, stale, DROP_STEP, u64::MAX)?;
+    }
+    let lowest = lowest_range(database, log)?;
+    if lowest.is_some_and(|(first, _)| first < log_first) {
+        drop_oldest(database, log, DROP_STEP, log_first - 1)?;
+    }
+    let kept: i64 = database
+        .prepare_cached("SELECT coalesce(sum(last - first + 1), 0) FROM range WHERE log = ?")?
+        .query_row([log], |row| row.get(0))?;
+    let over = u64::try_from(kept)
+        .unwrap_or(0)
+        .saturating_sub(CACHE_MESSAGES_MAX);
+    if over > 0 {
+        drop_oldest(database, log, over.min(DROP_STEP), u64::MAX)?;
+    }
+    Ok(())
+}
+
+fn lowest_range(database: &Connection, log: i64) -> Result<Option<(u64, u64)>, Fault> {
+    Ok(database
+        .prepare_cached("SELECT first, last FROM range WHERE log = ? ORDER BY first LIMIT 1")?
+        .query_row([log], |row| Ok((number(row, 0)?, number(row, 1)?)))
+        .optional()?)
+}
+
+/// Drops so many of a log's oldest messages, none above `up_to`.
+fn drop_oldest(database: &Connection, log: i64, mut count: u64, up_to: u64) -> Result<(), Fault> {
+    while count > 0
+        && let Some((first, last)) = lowest_range(database, log)?
+        && first <= up_to
+    {
+        let end = last.min(up_to).min(first + count - 1);
+        count -= end - first + 1;
+        database
+            .prepare_cached("DELETE FROM message WHERE log = ? AND seq <= ?")?
+            .execute(params![log, signed(end)])?;
+        if end == last {
+            database
+                .prepare_cached("DELETE FROM range WHERE log = ? AND first = ?")?
+                .execute(params![log, signed(first)])?;
+        } else {
+            database
+                .prepare_cached("UPDATE range SET first = ?3 WHERE log = ?1 AND first = ?2")?
+                .execute(params![log, signed(first), signed(end + 1)])?;
+        }
+    }
+    Ok(())
+}
+
+/// The user has read a room so far.
+pub(super) fn read(database: &Connection, name: &RoomName, seq: u64) -> Result<(), Fault> {
+    database
+        .prepare_cached("UPDATE room SET read = max(read, ?2) WHERE name = ?1")?
+        .execute(params![name.as_str(), signed(seq)])?;
+    Ok(())
+}
+
+/// All rooms, each with its latest messages.
+pub(super) fn restore(database: &Connection, client: &ClientId) -> Result<Vec<Restored>, Fault> {
+    let mut select = database.prepare_cached("SELECT name FROM room ORDER BY name")?;
+    let names = select.query_map((), |row| row.get::<_, String>(0))?;
+    let mut rooms = Vec::new();
+    for name in names {
+        let name = RoomName::parse(&name?).map_err(|_| Fault::Damaged)?;
+        let row = room(database, &name)?.ok_or(Fault::Damaged)?;
+        let page = latest(database, &name, &row)?;
+        let last = page.messages.last();
+        let kept = KeptRoom {
+            room: name.clone(),
+            epoch: Epoch::parse(&row.epoch).map_err(|_| Fault::Damaged)?,
+            first: row.first,
+            head: row.head,
+            seq: last.and_then(|message| message.seq).unwrap_or(0),
+            id: last.and_then(|message| message.id),
+        };
+        let restored = RestoredRoom {
+            draft: draft_of(database, client, name.as_str())?,
+            topic: row.topic.map(|topic| Line::inert(&topic)),
+            read: row.read,
+            room: name,
+            page,
+        };
+        rooms.push((kept, restored));
+    }
+    Ok(rooms)
+}
+
+fn latest(database: &Connection, name: &RoomName, room: &Room) -> Result<Page, Fault> {
+    let to = u64::MAX >> 1;
+    let Some((first, last)) = range_up_to(database, room.log, to)? else {
+        return Ok(empty_page(room.first, room.head));
+    };
+    let from = first.max((last + 1).saturating_sub(RESTORED_MESSAGES_MAX));
+    piece(database, name, room, from, last)
+}
+
+/// The range that begins at a number or below it, the highest of those.
+fn range_up_to(database: &Connection, log: i64, at: u64) -> Result<Option<(u64, u64)>, Fault> {
+    Ok(database
+        .prepare_cached(
+            "SELECT first, last FROM range WHERE log = ? AND first <= ? ORDER BY first DESC LIMIT 1",
+        )?
+        .query_row(params![log, signed(at)], |row| {
+            Ok((number(row, 0)?, number(row, 1)?))
+        })
+        .optional()?)
+}
+
+/// The messages with the numbers `from` to `to`, which a range says are there.
+fn piece(
+    database: &Connection,
+    name: &RoomName,
+    room: &Room,
+    from: u64,
+    to: u64,
+) -> Result<Page, Fault> {
+    let mut select = database.prepare_cached(
+        "SELECT seq, id, user, nickname, time, body FROM message
+         WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+    )?;
+    let mut rows = select.query(params![room.log, signed(from), signed(to)])?;
+    let mut messages = Vec::new();
+    while let Some(row) = rows.next()? {
+        messages.push(message(name, row)?);
+    }
+    if messages.len() as u64 != to + 1 - from {
+        return Err(Fault::Damaged);
+    }
+    Ok(Page {
+        first: room.first,
+        head: room.head.max(to),
+        from,
+        to,
+        messages,
+        offline: true,
+    })
+}
+
+fn message(name: &RoomName, row: &Row<'_>) -> Result<Received, Fault> {
+    let text = |column| row.get_ref(column)?.as_str().map_err(|_| Fault::Damaged);
+    let time: i64 = row.get(4)?;
+    Ok(Received {
+        room: name.clone(),
+        seq: Some(number(row, 0)?),
+        id: Some(MessageId::parse(text(1)?).map_err(|_| Fault::Damaged)?),
+        user: Some(UserId::parse(text(2)?).map_err(|_| Fault::Damaged)?),
+        nickname: Nickname::parse(text(3)?).map_err(|_| Fault::Damaged)?,
+        time: Timestamp::from_nanosecond(time.into()).map_err(|_| Fault::Damaged)?,
+        body: Body::inert(text(5)?),
+        local: None,
+    })
+}
+
+/// A part of a room's log, as far as one range has it from the end that counts; with `offline`,
+/// the nearest there is.
+pub(super) fn page(
+    database: &Connection,
+    name: &RoomName,
+    part: Part,
+    offline: bool,
+) -> Result<Option<Page>, Fault> {
+    let Some(room) = room(database, name)? else {
+        return Ok(None);
+    };
+    let most = HISTORY_PAGE_MAX as u64;
+    let found = match part {
+        Part::Backward { from, to } => {
+            let to = if offline { to } else { to.min(room.head) };
+            let range = range_up_to(database, room.log, to)?;
+            range
+                .filter(|(_, last)| offline || *last >= to)
+                .map(|(first, last)| (first.max(from), last.min(to)))
+                .map(|(first, last)| (first.max((last + 1).saturating_sub(most)), last))
+        }
+        Part::Forward { from, to } => {
+            range_from(database, room.log, from.max(room.first), offline)?
+                .map(|(first, last)| (first, last.min(to).min(first + most - 1)))
+        }
+        Part::Since(time) => since(database, room.log, room.first, time)?
+            .map(|(first, last)| (first, last.min(first + most - 1))),
+    };
+    match found.filter(|(from, to)| from <= to) {
+        Some((from, to)) => piece(database, name, &room, from, to).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The range that holds a number, from that number on; with `nearest`, else the next one above.
+fn range_from(
+    database: &Connection,
+    log: i64,
+    from: u64,
+    nearest: bool,
+) -> Result<Option<(u64, u64)>, Fault> {
+    if let Some((_, last)) = range_up_to(database, log, from)?
+        && last >= from
+    {
+        return Ok(Some((from, last)));
+    }
+    if !nearest {
+        return Ok(None);
+    }
+    Ok(database
+        .prepare_cached(
+            "SELECT first, last FROM range WHERE log = ? AND first > ? ORDER BY first LIMIT 1",
+        )?
+        .query_row(params![log, signed(from)], |row| {
+            Ok((number(row, 0)?, number(row, 1)?))
+        })
+        .optional()?)
+}
+
+/// From the first kept message of this time or later. (Within a log times never go back.)
+fn since(
+    database: &Connection,
+    log: i64,
+    log_first: u64,
+    time: Timestamp,
+) -> Result<Option<(u64, u64)>, Fault> {
+    let time = nanoseconds(time);
+    let mut next = database.prepare_cached(
+        "SELECT seq, time FROM message WHERE log = ? AND seq >= ? ORDER BY seq LIMIT 1",
+    )?;
+    let mut low = log_first;
+    let mut high = match range_up_to(database, log, u64::MAX >> 1)? {
+        Some((_, last)) => last + 1,
+        None => return Ok(None),
+    };
+    // What is sought is at `low` or above, and not above `high`.
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let (seq, at): (u64, i64) = next.query_row(params![log, signed(middle)], |row| {
+            Ok((number(row, 0)?, row.get(1)?))
+        })?;
+        if at < time {
+            low = seq + 1;
+        } else {
+            high = middle;
+        }
+    }
+    range_from(database, log, low, true)
+}
+
+/// Looks for messages up to a number, newest first.
+pub(super) fn search(
+    database: &Connection,
+    name: &RoomName,
+    query: &Query,
+    to: Option<u64>,
+) -> Result<Found, Fault> {
+    let Some(room) = room(database, name)? else {
+        return Ok(Found {
+            first: 1,
+            from: 1,
+            to: 0,
+            messages: Vec::new(),
+            indexed: None,
+            offline: true,
+        });
+    };
+    let to = to.unwrap_or(u64::MAX >> 1).min(room.head);
+    let mut select = database.prepare_cached(
+        "SELECT seq, id, user, nickname, time, body FROM message
+         WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC",
+    )?;
+    let mut rows = select.query(params![room.log, signed(room.first), signed(to)])?;
+    let mut messages = Vec::new();
+    let mut from = to + 1;
+    let mut looked_at = 0;
+    while looked_at < SEARCH_MESSAGES_MAX && messages.len() < HISTORY_PAGE_MAX {
+        let Some(row) = rows.next()? else {
+            from = room.first;
+            break;
+        };
+        let message = message(name, row)?;
+        looked_at += 1;
+        from = message.seq.unwrap_or(from);
+        if query.matches(&message.nickname, message.time, message.body.as_str()) {
+            messages.push(message);
+        }
+    }
+    Ok(Found {
+        first: room.first,
+        from: from.min(to + 1),
+        to,
+        messages,
+        indexed: None,
+        offline: true,
+    })
+}

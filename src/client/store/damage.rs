@@ -1,0 +1,156 @@
+//! A database that can't be read: set aside, and what matters most taken over.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::{Fault, Profile, device, place, schema};
+use crate::{
+    client::session::kept::KeptEntry,
+    protocol::{ClientId, Token},
+    text::Line,
+};
+
+/// What could be read of a damaged database. Messages are not tried: the server has them.
+#[derive(Default)]
+pub(super) struct Rescued {
+    pub(super) token: Option<Token>,
+    devices: Vec<(ClientId, Vec<u8>, i64, i64)>,
+    outbox: Vec<(ClientId, KeptEntry)>,
+    drafts: Vec<(String, String, String)>,
+    typed: Vec<String>,
+}
+
+/// Renames the file, and reads it once more under its new name. `Err` says why it can't be.
+pub(super) fn set_aside(path: &Path) -> Result<(Rescued, Line), String> {
+    let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let aside = (0..100)
+        .map(|n| match n {
+            0 => path.with_extension(format!("damaged-{time}.db")),
+            n => path.with_extension(format!("damaged-{time}-{n}.db")),
+        })
+        .find(|aside| !aside.exists())
+        .ok_or("too many damaged files are there")?;
+    fs::rename(path, &aside).map_err(|error| error.to_string())?;
+    for end in ["-wal", "-shm"] {
+        // There may be none.
+        let _ = fs::rename(beside(path, end), beside(&aside, end));
+    }
+    let rescued = rescue(&aside);
+    let notice = format!(
+        "What was kept on this machine was damaged, and is set aside as {}; {}",
+        aside.display(),
+        if rescued.token.is_some() {
+            "messages come again from the server"
+        } else {
+            "nothing of it could be read, so you are a new member"
+        }
+    );
+    Ok((rescued, Line::inert(&notice)))
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+fn rescue(path: &Path) -> Rescued {
+    let mut rescued = Rescued::default();
+    let Ok(database) = schema::connect(path, super::BUSY_WITHIN) else {
+        return rescued;
+    };
+    each(&database, "SELECT token FROM profile", |row| {
+        let token: String = row.get(0)?;
+        rescued.token = Token::parse(&token).ok();
+        Ok(())
+    });
+    let devices = "SELECT client, lease, next_counter, next_key FROM device";
+    each(&database, devices, |row| {
+        let (lease, counter, key) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        rescued.devices.push((client(row, 0)?, lease, counter, key));
+        Ok(())
+    });
+    let outbox = "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, client
+                  FROM outbox ORDER BY client, key";
+    each(&database, outbox, |row| {
+        rescued.outbox.push((client(row, 7)?, device::entry(row)?));
+        Ok(())
+    });
+    each(&database, "SELECT client, room, body FROM draft", |row| {
+        let draft = (row.get(0)?, row.get(1)?, row.get(2)?);
+        rescued.drafts.push(draft);
+        Ok(())
+    });
+    each(&database, "SELECT body FROM typed ORDER BY id", |row| {
+        rescued.typed.push(row.get(0)?);
+        Ok(())
+    });
+    rescued
+}
+
+fn client(row: &Row<'_>, column: usize) -> Result<ClientId, Fault> {
+    let client: String = row.get(column)?;
+    ClientId::parse(&client).map_err(|_| Fault::Damaged)
+}
+
+/// Takes the rows of a query, as far as they can be read; a row that makes no sense is left out.
+fn each(database: &Connection, query: &str, mut take: impl FnMut(&Row<'_>) -> Result<(), Fault>) {
+    let Ok(mut select) = database.prepare(query) else {
+        return;
+    };
+    let Ok(mut rows) = select.query(()) else {
+        return;
+    };
+    while let Ok(Some(row)) = rows.next() {
+        let _ = take(row);
+    }
+}
+
+/// Makes a new file with what was rescued.
+pub(super) fn start_anew(profile: &Profile, path: &Path, rescued: &Rescued) -> Result<(), Fault> {
+    // If it can't be made, the next line fails with the same words.
+    let _ = place::create(path);
+    let mut database = schema::open(path)?;
+    database.pragma_update(None, "synchronous", "FULL")?;
+    let transaction = database.transaction()?;
+    if let Some(token) = rescued.token {
+        device::set_token(&transaction, profile, token)?;
+    }
+    for (client, lease, next_counter, next_key) in &rescued.devices {
+        transaction.execute(
+            "INSERT OR REPLACE INTO device (client, lease, next_counter, next_key)
+             VALUES (?, ?, ?, ?)",
+            params![
+                client.as_str(),
+                lease,
+                next_counter.max(&1),
+                next_key.max(&1)
+            ],
+        )?;
+    }
+    // Without the token the ids of the entries are nobody's.
+    for (client, entry) in &rescued.outbox {
+        let counter = entry.counter.filter(|_| rescued.token.is_some());
+        let entry = KeptEntry {
+            counter,
+            ..entry.clone()
+        };
+        device::put(&transaction, client, &entry)?;
+    }
+    for (client, room, body) in &rescued.drafts {
+        transaction.execute(
+            "INSERT OR REPLACE INTO draft (client, room, body) VALUES (?, ?, ?)",
+            params![client, room, body],
+        )?;
+    }
+    for text in &rescued.typed {
+        device::add_typed(&transaction, text)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! What is a device's own: outbox, counters, lease, drafts; and the profile's token and typed
+//! texts.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Fault, Owner, Profile};
+use crate::{
+    client::session::kept::{KeptEntry, KeptOutbox},
+    protocol::{ClientId, RoomName, Token},
+    text::{Body, Line},
+};
+
+/// Texts kept for the input's history.
+pub const TYPED_MAX: usize = 500;
+/// Bytes of a draft that are kept; the rest of a longer one is not.
+pub const DRAFT_BYTES_MAX: usize = 64 * 1024;
+
+/// The profile's token; `fresh` becomes it if there is none, and then `true` comes with it.
+pub(super) fn token(
+    database: &Connection,
+    profile: &Profile,
+    fresh: Token,
+) -> Result<(Token, bool), Fault> {
+    let kept: Option<String> = database
+        .query_row("SELECT token FROM profile", (), |row| row.get(0))
+        .optional()?;
+    if let Some(kept) = kept {
+        return Token::parse(&kept)
+            .map(|token| (token, false))
+            .map_err(|_| Fault::Damaged);
+    }
+    set_token(database, profile, fresh)?;
+    Ok((fresh, true))
+}
+
+pub(super) fn set_token(
+    database: &Connection,
+    profile: &Profile,
+    token: Token,
+) -> Result<(), Fault> {
+    database.execute(
+        "INSERT OR REPLACE INTO profile (id, server, nickname, token) VALUES (1, ?, ?, ?)",
+        params![profile.server, profile.nickname.folded(), token.expose()],
+    )?;
+    Ok(())
+}
+
+/// Takes the lease, whoever has it, and reads what it is for.
+pub(super) fn take_lease(
+    database: &Connection,
+    client: &ClientId,
+    owner: Owner,
+) -> Result<KeptOutbox, Fault> {
+    database
+        .prepare_cached(
+            "INSERT INTO device (client, lease, next_counter, next_key) VALUES (?1, ?2, 1, 1)
+             ON CONFLICT DO UPDATE SET lease = ?2",
+        )?
+        .execute(params![client.as_str(), owner])?;
+    let (next_counter, next_key) = database
+        .prepare_cached("SELECT next_counter, next_key FROM device WHERE client = ?")?
+        .query_row([client.as_str()], |row| {
+            Ok((number(row, 0)?, number(row, 1)?))
+        })?;
+    Ok(KeptOutbox {
+        next_counter,
+        next_key,
+        entries: outbox(database, client)?,
+    })
+}
+
+/// Whether the lease is still that of `owner`.
+pub(super) fn holds_lease(
+    database: &Connection,
+    client: &ClientId,
+    owner: Owner,
+) -> Result<bool, Fault> {
+    let holder: Option<Vec<u8>> = database
+        .prepare_cached("SELECT lease FROM device WHERE client = ?")?
+        .query_row([client.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(holder.is_some_and(|holder| holder == owner))
+}
+
+fn outbox(database: &Connection, client: &ClientId) -> Result<Vec<KeptEntry>, Fault> {
+    let mut select = database.prepare_cached(
+        "SELECT key, room, body, counter, withdrawn, unconfirmed, failed
+         FROM outbox WHERE client = ? ORDER BY key",
+    )?;
+    let mut rows = select.query([client.as_str()])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        entries.push(entry(row)?);
+    }
+    Ok(entries)
+}
+
+/// Reads an entry from the columns that [`outbox`] selects.
+pub(super) fn entry(row: &Row<'_>) -> Result<KeptEntry, Fault> {
+    let (room, body): (String, String) = (row.get(1)?, row.get(2)?);
+    let counter: Option<i64> = row.get(3)?;
+    let counter = counter.map(|counter| u64::try_from(counter).map_err(|_| Fault::Damaged));
+    let failed: Option<String> = row.get(6)?;
+    Ok(KeptEntry {
+        key: number(row, 0)?,
+        room: RoomName::parse(&room).map_err(|_| Fault::Damaged)?,
+        body: Body::inert(&body),
+        counter: counter.transpose()?,
+        withdrawn: row.get(4)?,
+        unconfirmed: row.get(5)?,
+        failed: failed.map(|why| Line::inert(&why)),
+    })
+}
+
+pub(super) fn put(
+    database: &Connection,
+    client: &ClientId,
+    entry: &KeptEntry,
+) -> Result<(), Fault> {
+    let counter = entry.counter.map(signed);
+    database
+        .prepare_cached(
+            "INSERT OR REPLACE INTO outbox
+             (client, key, room, body, counter, withdrawn, unconfirmed, failed)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            client.as_str(),
+            signed(entry.key),
+            entry.room.as_str(),
+            entry.body.as_str(),
+            counter,
+            entry.withdrawn,
+            entry.unconfirmed,
+            entry.failed.as_ref().map(Line::as_str),
+        ])?;
+    database
+        .prepare_cached("UPDATE device SET next_key = max(next_key, ?2) WHERE client = ?1")?
+        .execute(params![client.as_str(), signed(entry.key + 1)])?;
+    Ok(())
+}
+
+pub(super) fn remove(database: &Connection, client: &ClientId, key: u64) -> Result<(), Fault> {
+    database
+        .prepare_cached("DELETE FROM outbox WHERE client = ? AND key = ?")?
+        .execute(params![client.as_str(), signed(key)])?;
+    Ok(())
+}
+
+pub(super) fn next_counter(
+    database: &Connection,
+    client: &ClientId,
+    next: u64,
+) -> Result<(), Fault> {
+    database
+        .prepare_cached("UPDATE device SET next_counter = max(next_counter, ?2) WHERE client = ?1")?
+        .execute(params![client.as_str(), signed(next)])?;
+    Ok(())
+}
+
+pub(super) fn draft(
+    database: &Connection,
+    client: &ClientId,
+    room: &RoomName,
+    text: &str,
+) -> Result<(), Fault> {
+    if text.is_empty() {
+        database
+            .prepare_cached("DELETE FROM draft WHERE client = ? AND room = ?")?
+            .execute([client.as_str(), room.as_str()])?;
+    } else {
+        let text = &text[..text.floor_char_boundary(DRAFT_BYTES_MAX)];
+        database
+            .prepare_cached("INSERT OR REPLACE INTO draft (client, room, body) VALUES (?, ?, ?)")?
+            .execute([client.as_str(), room.as_str(), text])?;
+    }
+    Ok(())
+}
+
+/// The text that was being written in a room.
+pub(super) fn draft_of(
+    database: &Connection,
+    client: &ClientId,
+    room: &str,
+) -> Result<String, Fault> {
+    let draft = database
+        .prepare_cached("SELECT body FROM draft WHERE client = ? AND room = ?")?
+        .query_row([client.as_str(), room], |row| row.get(0))
+        .optional()?;
+    Ok(draft.unwrap_or_default())
+}
+
+pub(super) fn add_typed(database: &Connection, text: &str) -> Result<(), Fault> {
+    database
+        .prepare_cached("INSERT INTO typed (body) VALUES (?)")?
+        .execute([text])?;
+    database
+        .prepare_cached("DELETE FROM typed WHERE id <= (SELECT max(id) FROM typed) - ?")?
+        .execute([signed(TYPED_MAX as u64)])?;
+    Ok(())
+}
+
+/// The texts typed earlier, oldest first.
+pub(super) fn typed(database: &Connection) -> Result<Vec<String>, Fault> {
+    let mut select = database.prepare_cached("SELECT body FROM typed ORDER BY id")?;
+    let texts = select.query_map((), |row| row.get(0))?;
+    Ok(texts.collect::<Result<_, _>>()?)
+}
+
+/// A column that holds a number without a sign.
+pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+/// As SQLite keeps it: the protocol's numbers are below 2⁵³, and ours smaller.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

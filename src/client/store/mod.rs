@@ -1,0 +1,399 @@
+//! The client's own store: what outlives a run, in one SQLite database for each *profile*, which
+//! is a server and the nickname given at the start. The only part of the client that knows SQL.
+//!
+//! | what | whose | |
+//! |---|---|---|
+//! | token | the profile's | made at the first start: who we are |
+//! | rooms, messages | the profile's | gap-free ranges of a log; all devices write, twice does no harm |
+//! | typed texts, read cursors | the profile's | |
+//! | outbox, counters, lease | a device's (a client ID's) | only the holder of the lease changes them |
+//! | drafts | a device's | |
+//!
+//! **The lease** makes two processes with one client ID safe. Opening takes it, by writing a value
+//! drawn by chance; every transaction that touches the outbox or the counters looks, inside itself,
+//! whether that value still stands. So whoever came last has it, and the one before finds out with
+//! its next save at the latest.
+//!
+//! **What lasts.** The database is in WAL mode. A transaction with an outbox entry or a counter is
+//! committed with `synchronous=FULL`: it is on the disk when it counts as saved. Messages and
+//! cursors are not worth an `fsync` each (`NORMAL`): after a power failure they may be missing, in
+//! the order in which they came, and then they come again from the server.
+//!
+//! **Bounds.** [`CACHE_MESSAGES_MAX`] messages of a room and [`TYPED_MAX`] texts; the oldest go.
+//! What the server has erased, and what belongs to a log that is no more, goes too: a few at a
+//! time, within the saves that come anyway.
+//!
+//! **Damage.** A file that SQLite can't read is set aside under a name with the time in it, and a
+//! new one made; the token, the outboxes and the drafts are taken over as far as they can be read,
+//! messages come again from the server. A schema newer than this program is left alone.
+
+mod cache;
+mod damage;
+mod device;
+mod place;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, time::Duration};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use super::{
+    event::{Page, RestoredRoom},
+    session::kept::{Change, Kept, KeptRoom, Look, Looked, Save, SaveError},
+};
+use crate::{
+    protocol::{ClientId, Nickname, Token},
+    text::Line,
+};
+
+pub use self::{
+    cache::{CACHE_MESSAGES_MAX, SEARCH_MESSAGES_MAX},
+    device::{DRAFT_BYTES_MAX, TYPED_MAX},
+    place::default_directory,
+};
+
+/// Messages of each room that are given on opening.
+pub const RESTORED_MESSAGES_MAX: u64 = 200;
+/// How long another process may keep the database locked.
+const BUSY_WITHIN: Duration = Duration::from_secs(5);
+
+/// Whose store it is, and where.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// The directory of all stores; made if it is not there.
+    pub directory: PathBuf,
+    /// The server, as the user named it: `localhost:10500`.
+    pub server: String,
+    /// The nickname given at the start.
+    pub nickname: Nickname,
+    /// Which of the user's devices this is.
+    pub client_id: ClientId,
+}
+
+/// An open store, and what was in it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// Who we are.
+    pub token: Token,
+    /// What the session goes on from.
+    pub kept: Kept,
+    /// The rooms, with their latest messages.
+    pub rooms: Vec<RestoredRoom>,
+    /// Texts sent earlier, oldest first.
+    pub typed: Vec<String>,
+    /// What the user should know, each one plain sentence.
+    pub notices: Vec<Line>,
+}
+
+/// Why there is no store. Its text is one plain sentence.
+#[derive(Debug)]
+pub enum OpenError {
+    /// There is no place for it.
+    NoPlace,
+    /// A newer program made it.
+    Newer(PathBuf),
+    /// It can't be read or written at the moment.
+    Unusable {
+        /// Which file or directory.
+        path: PathBuf,
+        /// Why, in the system's words.
+        why: String,
+    },
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoPlace => out.write_str("there is no home directory: name one with --state-dir"),
+            Self::Newer(path) => write!(out, "{} was made by a newer chat-tui", path.display()),
+            Self::Unusable { path, why } => {
+                write!(out, "{} can't be used: {why}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// What went wrong with a database that was open.
+#[derive(Debug)]
+enum Fault {
+    /// It can't be made sense of.
+    Damaged,
+    /// Anything else; it may pass.
+    Failed(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error;
+        let damaged = match &error {
+            Error::SqliteFailure(..) | Error::SqlInputError { .. } => matches!(
+                error.sqlite_error_code(),
+                // `Unknown` is what a missing table is reported as.
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+            ),
+            Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..)
+            | Error::QueryReturnedNoRows => true,
+            _ => false,
+        };
+        if damaged {
+            Self::Damaged
+        } else {
+            Self::Failed(error)
+        }
+    }
+}
+
+impl Fault {
+    /// In words that fit behind "because".
+    fn words(&self) -> String {
+        let Self::Failed(error) = self else {
+            return "the file is damaged".to_owned();
+        };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => "there is no room left on the disk".to_owned(),
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                "it can't be written".to_owned()
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                "another program keeps it locked".to_owned()
+            }
+            Some(ErrorCode::SystemIoFailure) => "the disk does not work".to_owned(),
+            _ => error.to_string(),
+        }
+    }
+}
+
+/// Sixteen bytes by chance: who holds the lease.
+type Owner = [u8; 16];
+
+/// An open store. Everything in it waits for the disk: it belongs on a thread of its own.
+#[derive(Debug)]
+pub struct Store {
+    database: Connection,
+    path: PathBuf,
+    profile: Profile,
+    token: Token,
+    owner: Owner,
+    /// Whether transactions now wait for the disk.
+    durable: bool,
+    notices: Vec<Line>,
+}
+
+/// Opens a profile's store, made anew if there is none or what is there is damaged, and takes the
+/// device's lease.
+///
+/// # Errors
+/// If there is no store to be had, why; the session can do without.
+pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
+    let path = place::file(profile);
+    let unusable = |why: String| OpenError::Unusable {
+        path: path.clone(),
+        why,
+    };
+    place::prepare(&profile.directory, &path).map_err(|(path, error)| OpenError::Unusable {
+        path,
+        why: error.to_string(),
+    })?;
+    let attempt = || -> Result<Opened, Fault> { Store::open_file(profile, path.clone()) };
+    let first = attempt();
+    let first = match first {
+        Err(Fault::Damaged) => {
+            let _lock = place::lock(&path);
+            // Another process may have been quicker.
+            match attempt() {
+                Err(Fault::Damaged) => {
+                    if schema::is_newer(&path) {
+                        return Err(OpenError::Newer(path));
+                    }
+                    let (rescued, notice) = damage::set_aside(&path).map_err(&unusable)?;
+                    damage::start_anew(profile, &path, &rescued)
+                        .and_then(|()| attempt())
+                        .map(|mut opened| {
+                            opened.notices.push(notice);
+                            opened
+                        })
+                }
+                other => other,
+            }
+        }
+        other => other,
+    };
+    first.map_err(|fault| match fault {
+        Fault::Failed(_) if schema::is_newer(&path) => OpenError::Newer(path.clone()),
+        fault => unusable(fault.words()),
+    })
+}
+
+impl Store {
+    fn open_file(profile: &Profile, path: PathBuf) -> Result<Opened, Fault> {
+        let mut database = schema::open(&path)?;
+        let mut owner = Owner::default();
+        let mut fresh = [0; 32];
+        if getrandom::fill(&mut owner).is_err() || getrandom::fill(&mut fresh).is_err() {
+            let none = std::io::Error::other("the system gives no randomness");
+            return Err(Fault::Failed(rusqlite::Error::ToSqlConversionFailure(
+                Box::new(none),
+            )));
+        }
+        // The lease need not outlive a power failure: nobody is left to fight over it.
+        let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (token, made) = device::token(&transaction, profile, Token::from_bytes(fresh))?;
+        let outbox = device::take_lease(&transaction, &profile.client_id, owner)?;
+        transaction.commit()?;
+        if made {
+            // Whoever we are from now on has to be found again whatever happens.
+            schema::sync(&database)?;
+        }
+        let rooms = cache::restore(&database, &profile.client_id)?;
+        let typed = device::typed(&database)?;
+        let kept = Kept {
+            outbox,
+            rooms: rooms.iter().map(|(kept, _)| kept.clone()).collect(),
+        };
+        let store = Self {
+            database,
+            path,
+            profile: profile.clone(),
+            token,
+            owner,
+            durable: false,
+            notices: Vec::new(),
+        };
+        Ok(Opened {
+            store,
+            token,
+            kept,
+            rooms: rooms.into_iter().map(|(_, room)| room).collect(),
+            typed,
+            notices: Vec::new(),
+        })
+    }
+
+    /// Saves all of it or nothing; but see [`SaveError::Lost`].
+    pub fn save(&mut self, save: &Save) -> Result<(), SaveError> {
+        let failed = |fault: &Fault| SaveError::Failed(Line::inert(&fault.words()));
+        match self.try_save(save) {
+            Err(Fault::Damaged) => {
+                self.rebuild()
+                    .map_err(|why| SaveError::Failed(Line::inert(&why)))?;
+                self.try_save(save).map_err(|fault| failed(&fault))?
+            }
+            other => other.map_err(|fault| failed(&fault))?,
+        }
+    }
+
+    fn try_save(&mut self, save: &Save) -> Result<Result<(), SaveError>, Fault> {
+        if self.durable != save.is_durable() {
+            self.durable = save.is_durable();
+            let level = if self.durable { "FULL" } else { "NORMAL" };
+            self.database.pragma_update(None, "synchronous", level)?;
+        }
+        let client = &self.profile.client_id;
+        let transaction = self
+            .database
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let lost = save.is_fenced() && !device::holds_lease(&transaction, client, self.owner)?;
+        for change in &save.changes {
+            match change {
+                change if lost && change.is_fenced() => {}
+                Change::Entry(entry) => device::put(&transaction, client, entry)?,
+                Change::Remove(key) => device::remove(&transaction, client, *key)?,
+                Change::NextCounter(next) => device::next_counter(&transaction, client, *next)?,
+                Change::Draft { room, text } => device::draft(&transaction, client, room, text)?,
+                Change::Typed(text) => device::add_typed(&transaction, text)?,
+                Change::Opened(opened) => cache::open_room(&transaction, opened)?,
+                Change::Messages(run) => cache::put(&transaction, run)?,
+                Change::Read { room, seq } => cache::read(&transaction, room, *seq)?,
+            }
+        }
+        transaction.commit()?;
+        Ok(if lost { Err(SaveError::Lost) } else { Ok(()) })
+    }
+
+    /// Looks something up.
+    pub fn look(&mut self, look: Look) -> Looked {
+        let looked = self.try_look(&look);
+        let looked = match looked {
+            Err(Fault::Damaged) => match self.rebuild() {
+                Ok(()) => self.try_look(&look),
+                Err(_) => Err(Fault::Damaged),
+            },
+            other => other,
+        };
+        looked.unwrap_or_else(|fault| {
+            let why = format!(
+                "What is kept on this machine can't be read: {}",
+                fault.words()
+            );
+            let why = Line::inert(&why);
+            match look {
+                Look::Page { .. } => Looked::Page(Err(why)),
+                Look::Search { .. } => Looked::Found(Err(why)),
+                Look::Lease => Looked::Lease(Err(why)),
+            }
+        })
+    }
+
+    fn try_look(&mut self, look: &Look) -> Result<Looked, Fault> {
+        Ok(match look {
+            Look::Page {
+                room,
+                part,
+                offline,
+            } => Looked::Page(Ok(cache::page(&self.database, room, *part, *offline)?)),
+            Look::Search { room, query, to } => {
+                Looked::Found(Ok(cache::search(&self.database, room, query, *to)?))
+            }
+            Look::Lease => {
+                let transaction = self
+                    .database
+                    .transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let client = &self.profile.client_id;
+                let outbox = device::take_lease(&transaction, client, self.owner)?;
+                transaction.commit()?;
+                Looked::Lease(Ok(Some(outbox)))
+            }
+        })
+    }
+
+    /// What the user should know since the last call, each one plain sentence.
+    pub fn take_notices(&mut self) -> Vec<Line> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Puts a new file in the place of a damaged one.
+    fn rebuild(&mut self) -> Result<(), String> {
+        let _lock = place::lock(&self.path);
+        let (mut rescued, notice) = damage::set_aside(&self.path)?;
+        rescued.token = Some(self.token);
+        damage::start_anew(&self.profile, &self.path, &rescued).map_err(|fault| fault.words())?;
+        self.database = schema::open(&self.path).map_err(|fault| fault.words())?;
+        self.durable = false;
+        self.notices.push(notice);
+        Ok(())
+    }
+}
+
+/// A room as it is kept, and as it is shown before the network answers.
+type Restored = (KeptRoom, RestoredRoom);
+
+/// A page without a message.
+fn empty_page(first: u64, head: u64) -> Page {
+    Page {
+        first,
+        head,
+        from: head + 1,
+        to: head,
+        messages: Vec::new(),
+        offline: true,
+    }
+}

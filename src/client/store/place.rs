@@ -1,0 +1,78 @@
+//! Where stores are, and who may read them.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use etcetera::{BaseStrategy, choose_base_strategy};
+use sha2::{Digest, Sha256};
+
+use super::Profile;
+
+/// Characters of a file's name that say whose it is.
+const READABLE_MAX: usize = 48;
+
+/// The directory of all stores: `chat-tui` in the system's directory for state
+/// (`$XDG_STATE_HOME`, or `~/.local/state`). `None` where there is no home.
+pub fn default_directory() -> Option<PathBuf> {
+    let base = choose_base_strategy().ok()?;
+    let state = base.state_dir().unwrap_or_else(|| base.data_dir());
+    Some(state.join("chat-tui"))
+}
+
+/// A profile's file. Its name can be read, as far as a file's name may hold what the profile is
+/// called; what tells profiles apart is the digest behind it.
+pub(super) fn file(profile: &Profile) -> PathBuf {
+    let nickname = profile.nickname.folded();
+    let mut hash = Sha256::new();
+    hash.update(profile.server.to_lowercase());
+    hash.update([0]);
+    hash.update(&nickname);
+    let digest = hash.finalize();
+    let digest: String = digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let readable: String = format!("{}-{nickname}", profile.server)
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(READABLE_MAX)
+        .collect();
+    profile.directory.join(format!("{readable}-{digest}.db"))
+}
+
+/// Makes the directory and the file, for nobody else to read, if they are not there.
+pub(super) fn prepare(directory: &Path, file: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(directory)
+        .map_err(|error| (directory.to_owned(), error))?;
+    create(file).map_err(|error| (file.to_owned(), error))
+}
+
+/// Makes an empty file, unless there is one. SQLite gives its other files the same mode.
+pub(super) fn create(file: &Path) -> io::Result<()> {
+    if file.exists() {
+        return Ok(());
+    }
+    let mut options = File::options();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
+}
+
+/// Keeps other processes from setting the same file aside; given back when the value goes. Without
+/// it (a file system that knows no locks) all goes on as well, if nobody else is there.
+pub(super) fn lock(file: &Path) -> Option<File> {
+    let path = file.with_extension("lock");
+    create(&path).ok()?;
+    let lock = File::options().append(true).open(path).ok()?;
+    lock.lock().ok()?;
+    Some(lock)
+}

@@ -1,0 +1,118 @@
+//! The tables, and how a database is opened.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
+
+use super::{BUSY_WITHIN, Fault};
+
+/// How every version came from the one before. What is released is never changed again.
+const STEPS: &[M<'static>] = &[M::up(
+    "
+    CREATE TABLE profile (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        server TEXT NOT NULL,
+        nickname TEXT NOT NULL,
+        token TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE device (
+        client TEXT PRIMARY KEY,
+        lease BLOB NOT NULL,
+        next_counter INTEGER NOT NULL,
+        next_key INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE outbox (
+        client TEXT NOT NULL,
+        key INTEGER NOT NULL,
+        room TEXT NOT NULL,
+        body TEXT NOT NULL,
+        counter INTEGER,
+        withdrawn INTEGER NOT NULL,
+        unconfirmed INTEGER NOT NULL,
+        failed TEXT,
+        PRIMARY KEY (client, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE draft (
+        client TEXT NOT NULL,
+        room TEXT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (client, room)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE typed (
+        id INTEGER PRIMARY KEY,
+        body TEXT NOT NULL
+    ) STRICT;
+    -- `log` is another number whenever the room's numbers begin to mean something else.
+    CREATE TABLE room (
+        name TEXT PRIMARY KEY,
+        log INTEGER NOT NULL UNIQUE,
+        epoch TEXT NOT NULL,
+        topic TEXT,
+        first INTEGER NOT NULL,
+        head INTEGER NOT NULL,
+        read INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE range (
+        log INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        PRIMARY KEY (log, first)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE message (
+        log INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        user TEXT NOT NULL,
+        nickname TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (log, seq)
+    ) STRICT, WITHOUT ROWID;
+    ",
+)];
+
+/// Opens a database that exists, if only as an empty file, and brings it up to date.
+pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
+    let mut database = connect(path, BUSY_WITHIN)?;
+    database.pragma_update(None, "journal_mode", "WAL")?;
+    database.pragma_update(None, "synchronous", "NORMAL")?;
+    match Migrations::from_slice(STEPS).to_latest(&mut database) {
+        Ok(()) => Ok(database),
+        Err(Error::RusqliteError { err, .. }) => Err(err.into()),
+        Err(other) => Err(Fault::Failed(rusqlite::Error::ToSqlConversionFailure(
+            Box::new(other),
+        ))),
+    }
+}
+
+pub(super) fn connect(path: &Path, busy_within: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(path, flags)?;
+    database.busy_timeout(busy_within)?;
+    database.set_prepared_statement_cache_capacity(32);
+    Ok(database)
+}
+
+/// Whether a newer program made this database.
+pub(super) fn is_newer(path: &Path) -> bool {
+    let Ok(database) = connect(path, BUSY_WITHIN) else {
+        return false;
+    };
+    matches!(
+        Migrations::from_slice(STEPS).current_version(&database),
+        Ok(rusqlite_migration::SchemaVersion::Outside(_))
+    ) || matches!(
+        Migrations::from_slice(STEPS).pending_migrations(&database),
+        Err(Error::MigrationDefinition(
+            MigrationDefinitionError::DatabaseTooFarAhead
+        ))
+    )
+}
+
+/// Waits until all that was committed is on the disk.
+pub(super) fn sync(database: &Connection) -> rusqlite::Result<()> {
+    database.pragma_update(None, "synchronous", "FULL")?;
+    database.execute("UPDATE profile SET id = id", ())?;
+    database.pragma_update(None, "synchronous", "NORMAL")
+}
