@@ -133,8 +133,10 @@ fn is_unspaced(c: char) -> bool {
                     GeneralCategory::NonspacingMark | GeneralCategory::SpacingMark
                 )
         }
-        '\u{1100}'..='\u{115F}' | '\u{A960}'..='\u{A97F}' | '\u{AC00}'..='\u{D7A3}' => true,
-        '\u{3005}'..='\u{3007}'
+        '\u{1100}'..='\u{115F}'
+        | '\u{A960}'..='\u{A97F}'
+        | '\u{AC00}'..='\u{D7A3}'
+        | '\u{3005}'..='\u{3007}'
         | '\u{3021}'..='\u{3029}'
         | '\u{3031}'..='\u{3035}'
         | '\u{3038}'..='\u{303C}'

@@ -29,6 +29,7 @@ use crate::{
     text::Body,
 };
 
+pub mod index;
 mod memory;
 
 pub use memory::{MemoryLimits, MemoryStore};

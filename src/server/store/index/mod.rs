@@ -1,0 +1,249 @@
+//! The full-text index: which entries of the log hold which words.
+//!
+//! It follows the log at a distance, on a thread and in a file of its own, so that no
+//! acknowledgement ever waits for it. It holds nothing that the log doesn't: where its file is
+//! missing, damaged, of another epoch or of another version of the program, it is made anew behind
+//! the running server, and until then a search looks through the log's end and says how far the
+//! index reaches.
+//!
+//! # What is kept
+//!
+//! One FTS5 table without content of its own. (`content=` names a table of the same database file;
+//! in the log's file the index would share its writer, its WAL and its fsync.) An entry's row is
+//! `room << 40 | seq`: a room is a range of rows, and newest first is FTS5's own order backwards,
+//! so a search reads only as much as it shows. Nothing is ranked.
+//!
+//! The text is cut into words by [`fold`](crate::search::fold), as when [`Query::matches`] looks
+//! for them; FTS5 gets them parted by spaces and passes them through (its `ascii` tokenizer parts
+//! at spaces and leaves all else alone, being handed lower case). The first word of each entry
+//! stands for its sender.
+//!
+//! FTS5 finds the beginnings of three letters by a table of their own. For longer ones it would
+//! merge all rows of all words that begin so, however many; here a table of the words that occur
+//! names them instead, and the search is for any of these. Beginnings that very many words have,
+//! and those of one or two letters, are common: candidates are read from the log and judged by
+//! [`Query::matches`]. So is whatever FTS5 finds.
+//!
+//! # Erasing
+//!
+//! FTS5 removes an entry when it is told the entry's old text, so it must happen while the log
+//! still has it. Who drops the beginning of a room asks for it with [`Index::erase`], goes on with
+//! other things, and drops from the log only what [`Index::erased`] says is gone here: from the
+//! table (`secure-delete`), from free pages (`secure_delete`) and from the WAL, which is emptied.
+//! Dropping more than stays is done by making the index anew.
+//!
+//! # Limits
+//!
+//! Batches have [`BATCH_BYTES_MAX`] bytes of frames; the levels of FTS5's segments are merged a
+//! little with each batch, so none of them takes long and few segments stay. A search stops after
+//! a time, and after a number of entries read: [`Bounds`].
+
+mod erase;
+mod expression;
+mod schema;
+mod search;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+pub use self::search::{Bounds, IndexReader};
+use super::{Extent, StoreError};
+use crate::{
+    protocol::{Epoch, RoomName, ServerFrame, frame::Message, wire::parse_server},
+    server::engine::{RoomIndex, tail::Segment},
+};
+
+#[cfg(doc)]
+use crate::search::Query;
+#[cfg(doc)]
+use writer::BATCH_BYTES_MAX;
+
+/// What the index needs of the log. It sees whatever is committed.
+pub trait Log {
+    /// What a room's log holds.
+    fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError>;
+
+    /// As [`Reader::read`](super::Reader::read).
+    fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
+    -> Result<Segment, StoreError>;
+}
+
+/// The index, and the thread that keeps it. Dropping it stops the thread, and waits for that: the
+/// length of one batch.
+#[derive(Debug)]
+pub struct Index {
+    shared: Arc<Shared>,
+    path: PathBuf,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Index {
+    /// Begins to keep the index of a log in a file. Returns at once; whatever must be done before
+    /// searches find anything is done behind. `rooms` in the order of [`RoomIndex`].
+    ///
+    /// # Errors
+    /// If there can be no further thread.
+    pub fn start(
+        path: &Path,
+        epoch: Epoch,
+        rooms: &[RoomName],
+        log: Box<dyn Log + Send>,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::new(rooms.len()));
+        let writer = writer::Writer::new(path, epoch, rooms, log, Arc::clone(&shared));
+        let thread = std::thread::Builder::new()
+            .name("index".to_owned())
+            .spawn(move || writer.run())?;
+        Ok(Self {
+            shared,
+            path: path.to_owned(),
+            thread: Some(thread),
+        })
+    }
+
+    /// To be called after a commit: there is something new in the log. Never waits.
+    pub fn poke(&self) {
+        self.shared.change(|state| state.poked = true);
+    }
+
+    /// Asks for all entries of a room below a number to be removed. Returns at once;
+    /// [`erased`](Self::erased) tells when it is done. The log keeps their texts until then.
+    pub fn erase(&self, room: RoomIndex, below: u64) {
+        self.shared.change(|state| {
+            let room = &mut state.rooms[room.at()];
+            room.erase_below = room.erase_below.max(below);
+            state.poked = true;
+        });
+    }
+
+    /// The lowest number of a room that the index may hold: nothing of what is below is left in
+    /// its files, or ever will be. 0 while that is not known.
+    pub fn erased(&self, room: RoomIndex) -> u64 {
+        self.shared.lock().rooms[room.at()].first
+    }
+
+    /// The number up to which a room is indexed.
+    pub fn indexed(&self, room: RoomIndex) -> u64 {
+        self.shared.lock().rooms[room.at()].indexed
+    }
+
+    /// Waits until a room is indexed up to a number and erased below another; false if it takes
+    /// longer than `patience`. For tests and measurements.
+    pub fn wait(&self, room: RoomIndex, indexed: u64, erased: u64, patience: Duration) -> bool {
+        let done = |state: &mut State| {
+            let room = state.rooms[room.at()];
+            room.indexed >= indexed && room.first >= erased
+        };
+        let waited = self
+            .shared
+            .moved
+            .wait_timeout_while(self.shared.lock(), patience, |state| !done(state));
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// A reader for another thread.
+    pub fn reader(&self) -> IndexReader {
+        IndexReader::new(&self.path, Arc::clone(&self.shared))
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.shared.change(|state| state.stopped = true);
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, that was said.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread, its owner and the readers tell each other.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Something is to be done.
+    woken: Condvar,
+    /// Something was done.
+    moved: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    poked: bool,
+    stopped: bool,
+    /// A reader found the file damaged.
+    damaged: bool,
+    /// How often the file was made or opened: a reader with an older one opens it again.
+    generation: u64,
+    rooms: Vec<RoomState>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct RoomState {
+    /// The room's place in row numbers; 0 while the file is not open.
+    id: i64,
+    indexed: u64,
+    first: u64,
+    /// Entries below this are to go.
+    erase_below: u64,
+}
+
+impl Shared {
+    fn new(rooms: usize) -> Self {
+        Self {
+            state: Mutex::new(State {
+                poked: true,
+                stopped: false,
+                damaged: false,
+                generation: 0,
+                rooms: vec![RoomState::default(); rooms],
+            }),
+            woken: Condvar::new(),
+            moved: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No state is left half changed by a panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.woken.notify_all();
+        self.moved.notify_all();
+    }
+
+    /// Waits so long, or less if the thread is to stop. False then.
+    fn pause(&self, time: Duration) -> bool {
+        let waited = self
+            .woken
+            .wait_timeout_while(self.lock(), time, |state| !state.stopped);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.stopped
+    }
+
+    /// Waits until somebody pokes. False if the thread is to stop.
+    fn wait(&self) -> bool {
+        let waited = self
+            .woken
+            .wait_while(self.lock(), |state| !state.stopped && !state.poked);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.poked = false;
+        !state.stopped
+    }
+}
+
+/// The message in a frame of the log; `None` where a frame is something else, or nothing.
+fn message(frame: &[u8]) -> Option<Message> {
+    match parse_server(frame.trim_ascii_end()) {
+        Ok(ServerFrame::Message(message)) => Some(message),
+        _ => None,
+    }
+}

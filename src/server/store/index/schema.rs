@@ -1,0 +1,247 @@
+//! The index's file: its tables, and whether it is one that can be used.
+
+use std::{fs, io, path::Path};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+
+use crate::protocol::{Epoch, Nickname, RoomName};
+use crate::search::fold;
+
+/// Which tables these are, and how texts are cut into words; a file with another number is made
+/// anew. To be raised whenever [`fold::words`] comes to give other words.
+const VERSION: i64 = 1;
+
+/// Bits of a row's number that hold the entry's; the room's are above them.
+const SEQ_BITS: u32 = 40;
+const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+
+/// Memory for pages, in KiB.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
+const READER_CACHE_KIB: i64 = 8 * 1024;
+/// What a WAL is cut to when it is begun again, in bytes.
+const WAL_BYTES_MAX: i64 = 16 * 1024 * 1024;
+
+/// A word of which no more than these letters were asked for is found by FTS5's own table of
+/// beginnings (`prefix` below).
+pub(super) const PREFIX_CHARS: usize = 3;
+
+const TABLES: &str = "
+    CREATE VIRTUAL TABLE entries USING fts5(
+        words, content='', columnsize=0, prefix='3', tokenize='ascii');
+    INSERT INTO entries(entries, rank) VALUES ('automerge', 4);
+    INSERT INTO entries(entries, rank) VALUES ('crisismerge', 16);
+    CREATE VIRTUAL TABLE occurrences USING fts5vocab(entries, instance);
+    -- The words that occur, as far as they have more letters than FTS5's table of beginnings.
+    CREATE TABLE vocabulary(word TEXT PRIMARY KEY) WITHOUT ROWID;
+    -- Of each room all entries from first to indexed are in.
+    CREATE TABLE rooms(
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+        first INTEGER NOT NULL, indexed INTEGER NOT NULL);
+    CREATE TABLE log(epoch TEXT NOT NULL);
+";
+
+/// What of a room's log is in the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// The room's place in row numbers.
+    pub(super) id: i64,
+    /// The lowest number that is in.
+    pub(super) first: u64,
+    /// The highest; below `first` where nothing is.
+    pub(super) indexed: u64,
+}
+
+impl Kept {
+    /// How many entries are in.
+    pub(super) fn count(self) -> u64 {
+        (self.indexed + 1).saturating_sub(self.first)
+    }
+}
+
+/// The row of an entry.
+pub(super) fn row(id: i64, seq: u64) -> i64 {
+    id << SEQ_BITS | seq.min(SEQ_MAX).cast_signed()
+}
+
+/// The entry of a row.
+pub(super) fn seq(row: i64) -> u64 {
+    row.cast_unsigned() & SEQ_MAX
+}
+
+/// The word that stands for a sender. No text has it: a control character is no part of a word.
+pub(super) fn sender_word(nickname: &Nickname) -> String {
+    use sha2::{Digest, Sha256};
+    use std::fmt::Write as _;
+
+    let digest = Sha256::digest(nickname.folded());
+    let mut word = String::from('\u{80}');
+    for byte in &digest[..8] {
+        // Writing to a string can't fail.
+        let _ = write!(word, "{byte:02x}");
+    }
+    word
+}
+
+/// What FTS5 is given of an entry, in `out`; each word of the text is told to `word` too.
+pub(super) fn entry(nickname: &Nickname, text: &str, out: &mut String, mut each: impl FnMut(&str)) {
+    out.clear();
+    out.push_str(&sender_word(nickname));
+    fold::words(text, |word, _| {
+        out.push(' ');
+        out.push_str(word);
+        each(word);
+    });
+}
+
+/// Whether the table of words has such a word.
+pub(super) fn is_in_vocabulary(word: &str) -> bool {
+    word.chars().nth(PREFIX_CHARS).is_some()
+}
+
+/// Why something could not be done.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The file is of no use: damaged, or of another log or version.
+    Useless(String),
+    /// It may do later: no room, no right, somebody else is at it.
+    Later(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OutOfMemory
+                | ErrorCode::OperationInterrupted,
+            ) => Self::Later(error),
+            _ => Self::Useless(error.to_string()),
+        }
+    }
+}
+
+/// A failure of the file system's.
+pub(super) fn cannot_open(error: &io::Error) -> Trouble {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+    Trouble::Later(rusqlite::Error::SqliteFailure(
+        code,
+        Some(error.to_string()),
+    ))
+}
+
+/// Opens the file for writing, or makes it. Says what of each room is in it.
+pub(super) fn open(
+    path: &Path,
+    epoch: Epoch,
+    rooms: &[RoomName],
+) -> Result<(Connection, Vec<Kept>), Trouble> {
+    create(path).map_err(|error| cannot_open(&error))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    // Nothing that is lost with the power matters, as long as the file stays whole.
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "secure_delete", "on")?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+    connection.set_prepared_statement_cache_capacity(32);
+
+    let transaction = connection.transaction()?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        transaction.execute_batch(TABLES)?;
+        transaction.execute("INSERT INTO log(epoch) VALUES (?1)", [epoch.to_string()])?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    } else if version != VERSION {
+        return Err(Trouble::Useless(format!("it has version {version}")));
+    }
+    let found: String = transaction.query_row("SELECT epoch FROM log", [], |row| row.get(0))?;
+    if found != epoch.to_string() {
+        return Err(Trouble::Useless("it is of another log".to_owned()));
+    }
+    let kept = rooms
+        .iter()
+        .map(|name| room(&transaction, name))
+        .collect::<Result<_, _>>()?;
+    transaction.commit()?;
+    Ok((connection, kept))
+}
+
+/// Sees to it that there is a file that only its owner can read.
+fn create(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+fn room(connection: &Connection, name: &RoomName) -> rusqlite::Result<Kept> {
+    connection.execute(
+        "INSERT OR IGNORE INTO rooms(name, first, indexed) VALUES (?1, 1, 0)",
+        [name.as_str()],
+    )?;
+    connection.query_row(
+        "SELECT id, first, indexed FROM rooms WHERE name = ?1",
+        [name.as_str()],
+        kept,
+    )
+}
+
+fn kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<Kept> {
+    Ok(Kept {
+        id: row.get(0)?,
+        first: row.get::<_, i64>(1)?.cast_unsigned(),
+        indexed: row.get::<_, i64>(2)?.cast_unsigned(),
+    })
+}
+
+/// Writes down what of a room is in.
+pub(super) fn keep(connection: &Connection, room: Kept) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE rooms SET first = ?2, indexed = ?3 WHERE id = ?1")?
+        .execute(params![
+            room.id,
+            room.first.cast_signed(),
+            room.indexed.cast_signed()
+        ])
+        .map(drop)
+}
+
+/// Opens the file for reading.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    Ok(connection)
+}
+
+/// What of the room of this place is in, as a reader sees it.
+pub(super) fn read_room(connection: &Connection, id: i64) -> rusqlite::Result<Option<Kept>> {
+    connection
+        .prepare_cached("SELECT id, first, indexed FROM rooms WHERE id = ?1")?
+        .query_row([id], kept)
+        .optional()
+}
+
+/// Removes the file and what belongs to it.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match fs::remove_file(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}

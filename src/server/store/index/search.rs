@@ -1,0 +1,419 @@
+//! Looking for messages: newest first, and no further than the bounds allow.
+
+use std::{
+    ops::{ControlFlow, RangeInclusive},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{
+    Log, Shared,
+    expression::{Expression, expression},
+    message,
+    schema::{self, Kept, Trouble},
+};
+use crate::{
+    protocol::limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX},
+    search::Query,
+    server::{
+        engine::RoomIndex,
+        store::{Extent, Found, StoreError},
+    },
+};
+
+/// Bytes of frames read at a time when entries are looked through one after the other.
+const BLOCK_BYTES: usize = 128 * 1024;
+/// Numbers looked through at a time.
+const BLOCK: u64 = 512;
+
+/// What one search may cost. It stops at whichever is reached first, and says how far it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Messages found.
+    pub found_max: usize,
+    /// The time that it takes, save for the last step.
+    pub time_max: Duration,
+    /// Entries at the log's end, not indexed yet, that are looked through.
+    pub tail_max: u64,
+    /// Entries looked through in all where no index helps.
+    pub scanned_max: u64,
+    /// Numbers that FTS5 is asked about at a time to begin with: it can't be stopped in between.
+    pub window: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            found_max: 50.min(HISTORY_PAGE_MAX),
+            time_max: Duration::from_millis(40),
+            tail_max: 2_000,
+            scanned_max: 20_000,
+            window: 1 << 16,
+        }
+    }
+}
+
+/// A window is doubled while it takes less than this.
+const WINDOW_TIME: Duration = Duration::from_millis(5);
+
+/// Searches the index. Has a connection of its own to the file, and may be used on any thread.
+#[derive(Debug)]
+pub struct IndexReader {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    /// The connection, and which generation of the file it is to.
+    connection: Option<(u64, Connection)>,
+    bounds: Bounds,
+}
+
+impl IndexReader {
+    pub(super) fn new(path: &Path, shared: Arc<Shared>) -> Self {
+        Self {
+            path: path.to_owned(),
+            shared,
+            connection: None,
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// With other bounds than usual.
+    #[must_use]
+    pub fn with_bounds(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// Looks for messages of a room with numbers up to `to`, newest first. See [`Found`]; to search
+    /// further is to ask with `to` one less than its `from`.
+    ///
+    /// Of entries that are not indexed yet, the newest are looked through. Where more are between
+    /// those and the index, these are left out ([`Found::indexed`] tells), unless the index has
+    /// nothing of what is asked for.
+    pub fn search(
+        &mut self,
+        log: &mut dyn Log,
+        room: RoomIndex,
+        query: &Query,
+        to: u64,
+    ) -> Result<Found, StoreError> {
+        let extent = log.extent(room)?;
+        let to = to.min(extent.head);
+        let mut search = Search::new(log, room, query, self.bounds);
+        let low = match query.after {
+            Some(after) => search.first_since(extent, after)?,
+            None => extent.first,
+        };
+        let high = match query.before {
+            Some(before) => to.min(search.first_since(extent, before)?.saturating_sub(1)),
+            None => to,
+        };
+        let (ended, kept) = {
+            let opened = self.open(room);
+            let index = opened.as_ref().map(|(view, kept)| (view.0, *kept));
+            (search.run(index, low, high)?, index.map(|(_, kept)| kept))
+        };
+        let from = match ended {
+            // Nothing that is older matches.
+            Ended::Through => extent.first,
+            Ended::At(reached) => reached,
+        };
+        let found = Found {
+            extent,
+            from: from.min(to + 1),
+            to,
+            indexed: kept.map_or(0, |kept| kept.indexed.min(extent.head)),
+            frames: search.frames,
+        };
+        if search.damaged {
+            self.connection = None;
+            self.shared.change(|state| {
+                state.damaged = true;
+                state.poked = true;
+            });
+        }
+        Ok(found)
+    }
+
+    /// A view of the file that stays as it is, and what it has of the room. `None` where there is
+    /// none (yet).
+    fn open(&mut self, room: RoomIndex) -> Option<(View<'_>, Kept)> {
+        let (generation, id) = {
+            let state = self.shared.lock();
+            (state.generation, state.rooms[room.at()].id)
+        };
+        if id == 0 {
+            return None;
+        }
+        if self
+            .connection
+            .as_ref()
+            .is_none_or(|(of, _)| *of != generation)
+        {
+            let connection = schema::open_reader(&self.path).ok()?;
+            self.connection = Some((generation, connection));
+        }
+        let (_, connection) = self.connection.as_ref()?;
+        let view = View::new(connection).ok()?;
+        let kept = schema::read_room(connection, id).ok()??;
+        Some((view, kept))
+    }
+}
+
+/// A read transaction: ended when dropped.
+struct View<'a>(&'a Connection);
+
+impl<'a> View<'a> {
+    fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
+        connection.execute_batch("BEGIN")?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for View<'_> {
+    fn drop(&mut self) {
+        // Nothing was written.
+        let _ = self.0.execute_batch("ROLLBACK");
+    }
+}
+
+/// One search under way.
+struct Search<'a> {
+    log: &'a mut dyn Log,
+    room: RoomIndex,
+    query: &'a Query,
+    bounds: Bounds,
+    started: Instant,
+    frames: Vec<Bytes>,
+    bytes: usize,
+    /// Whether the page takes no more.
+    full: bool,
+    damaged: bool,
+}
+
+/// Why an index gave no answer.
+enum Failure {
+    Index(Trouble),
+    Log(StoreError),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Index(error.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Log(error)
+    }
+}
+
+/// How a part of a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// All numbers of the part were looked at.
+    Through,
+    /// A bound was reached, with all numbers from this on looked at.
+    At(u64),
+}
+
+impl<'a> Search<'a> {
+    fn new(log: &'a mut dyn Log, room: RoomIndex, query: &'a Query, bounds: Bounds) -> Self {
+        Self {
+            log,
+            room,
+            query,
+            bounds,
+            started: Instant::now(),
+            frames: Vec::new(),
+            bytes: 0,
+            full: false,
+            damaged: false,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.started.elapsed() >= self.bounds.time_max
+    }
+
+    /// The number of the first entry of this time or later: times never go back.
+    fn first_since(&mut self, extent: Extent, time: Timestamp) -> Result<u64, StoreError> {
+        let (mut first, mut end) = (extent.first, extent.head + 1);
+        while first < end {
+            let middle = first + (end - first) / 2;
+            if self.time_from(middle)?.is_some_and(|found| found < time) {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        Ok(first)
+    }
+
+    /// The time of an entry or, where it holds no message, of the next that does.
+    fn time_from(&mut self, mut seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        loop {
+            let segment = self.log.read(self.room, seq, 0)?;
+            let Some(frame) = segment.frame(segment.first()) else {
+                return Ok(None);
+            };
+            if let Some(message) = message(frame) {
+                return Ok(Some(message.time));
+            }
+            seq = segment.next();
+        }
+    }
+
+    /// Looks through the log's end, and then in the index.
+    fn run(
+        &mut self,
+        index: Option<(&Connection, Kept)>,
+        low: u64,
+        high: u64,
+    ) -> Result<Ended, StoreError> {
+        let Some((connection, kept)) = index else {
+            return self.scan(low, high, self.bounds.scanned_max);
+        };
+        let (bottom, top) = (low.max(kept.first), high.min(kept.indexed));
+        let helps = bottom <= top;
+        if high > kept.indexed {
+            let ended = self.scan(low.max(kept.indexed + 1), high, self.bounds.tail_max)?;
+            if self.full || ended != Ended::Through && !helps {
+                return Ok(ended);
+            }
+        }
+        if !helps {
+            return Ok(Ended::Through);
+        }
+        match self.look_up(connection, kept.id, bottom, top) {
+            Ok(ended) => Ok(ended),
+            Err(Failure::Log(error)) => Err(error),
+            Err(Failure::Index(trouble)) => {
+                self.damaged = matches!(trouble, Trouble::Useless(_));
+                // What was found so far may be found once more, and the page not be in order.
+                self.frames.clear();
+                self.bytes = 0;
+                self.full = false;
+                self.scan(low, high, self.bounds.scanned_max)
+            }
+        }
+    }
+
+    /// Looks through entries one after the other, in blocks: at least one block.
+    fn scan(&mut self, low: u64, high: u64, max: u64) -> Result<Ended, StoreError> {
+        let mut top = high;
+        while top >= low.max(1) {
+            let bottom = low.max((top + 1).saturating_sub(BLOCK)).max(1);
+            let mut segments = Vec::new();
+            let mut next = bottom;
+            while next <= top {
+                let segment = self.log.read(self.room, next, BLOCK_BYTES)?;
+                if segment.is_empty() {
+                    break;
+                }
+                next = segment.next();
+                segments.push(segment);
+            }
+            for segment in segments.iter().rev() {
+                for seq in (segment.first()..segment.next().min(top + 1)).rev() {
+                    let frame = segment.frame(seq).unwrap_or_default();
+                    if let ControlFlow::Break(reached) = self.judge(seq, frame) {
+                        return Ok(Ended::At(reached));
+                    }
+                }
+            }
+            top = bottom - 1;
+            if top >= low && (high - top >= max || self.is_over()) {
+                return Ok(Ended::At(bottom));
+            }
+        }
+        Ok(Ended::Through)
+    }
+
+    /// Takes an entry if it matches; breaks with the number reached once the page is full.
+    fn judge(&mut self, seq: u64, frame: &[u8]) -> ControlFlow<u64> {
+        let matches = message(frame).is_some_and(|message| {
+            self.query
+                .matches(&message.nickname, message.time, message.body.as_str())
+        });
+        if !matches {
+            return ControlFlow::Continue(());
+        }
+        if !self.frames.is_empty() && self.bytes + frame.len() + 1 > HISTORY_BYTES_MAX {
+            self.full = true;
+            return ControlFlow::Break(seq + 1);
+        }
+        self.bytes += frame.len() + 1;
+        self.frames.push(Bytes::copy_from_slice(frame));
+        self.full = self.frames.len() >= self.bounds.found_max;
+        if self.full {
+            return ControlFlow::Break(seq);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Asks the index, a window of numbers after the other: at least one.
+    fn look_up(
+        &mut self,
+        connection: &Connection,
+        room: i64,
+        low: u64,
+        high: u64,
+    ) -> Result<Ended, Failure> {
+        let text = match expression(connection, self.query)? {
+            Expression::Match(text) => text,
+            Expression::Nothing => return Ok(Ended::Through),
+            Expression::All => return Ok(self.scan(low, high, self.bounds.scanned_max)?),
+        };
+        let mut top = high;
+        let mut window = self.bounds.window.max(1);
+        loop {
+            let began = Instant::now();
+            let bottom = low.max((top + 1).saturating_sub(window));
+            let rows = schema::row(room, bottom)..=schema::row(room, top);
+            if let ControlFlow::Break(reached) = self.look_into(connection, &text, &rows)? {
+                return Ok(Ended::At(reached));
+            }
+            if bottom <= low {
+                return Ok(Ended::Through);
+            }
+            if self.is_over() {
+                return Ok(Ended::At(bottom));
+            }
+            if began.elapsed() < WINDOW_TIME {
+                window *= 2;
+            }
+            top = bottom - 1;
+        }
+    }
+
+    fn look_into(
+        &mut self,
+        connection: &Connection,
+        text: &str,
+        rows: &RangeInclusive<i64>,
+    ) -> Result<ControlFlow<u64>, Failure> {
+        let mut found = connection.prepare_cached(
+            "SELECT rowid FROM entries
+             WHERE entries MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC",
+        )?;
+        let mut found = found.query(params![text, rows.start(), rows.end()])?;
+        while let Some(row) = found.next()? {
+            let seq = schema::seq(row.get(0)?);
+            let segment = self.log.read(self.room, seq, 0)?;
+            if let Some(frame) = segment.frame(seq)
+                && let ControlFlow::Break(reached) = self.judge(seq, frame)
+            {
+                return Ok(ControlFlow::Break(reached));
+            }
+            if self.is_over() {
+                return Ok(ControlFlow::Break(seq));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}

@@ -1,0 +1,406 @@
+//! The thread that keeps the index: reads the log's new entries, and removes what is to go.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rusqlite::{Connection, params};
+use tracing::{info, warn};
+
+use super::{
+    Log, Shared, erase, message,
+    schema::{self, Kept, Trouble},
+};
+use crate::{
+    protocol::{Epoch, RoomName},
+    server::{engine::RoomIndex, store::StoreError},
+};
+
+/// Bytes of frames that are indexed in one transaction: some 1,000 messages, some 20 ms.
+pub(super) const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// Entries that are erased in one transaction.
+const ERASE_MAX: u64 = 100;
+/// Where more entries than this are to go, and more than stay, the index is made anew.
+const ERASE_SINGLY_MAX: u64 = 10_000;
+/// After a commit of the log, how long to wait for more: many small transactions would make many
+/// small segments to merge.
+const GATHER: Duration = Duration::from_millis(50);
+/// Words remembered as being in the vocabulary.
+const KNOWN_MAX: usize = 200_000;
+/// The pause after a failure, doubled with each further one.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_mins(1);
+/// Failures in a row after which a file that can't be written is given up for a new one.
+const FAILURES_MAX: u32 = 5;
+
+/// See the module's docs.
+pub(super) struct Writer {
+    path: PathBuf,
+    epoch: Epoch,
+    names: Vec<RoomName>,
+    log: Box<dyn Log + Send>,
+    shared: Arc<Shared>,
+    database: Option<Database>,
+    failures: u32,
+}
+
+struct Database {
+    connection: Connection,
+    rooms: Vec<Kept>,
+    /// Words that are in the vocabulary for certain.
+    known: HashSet<Box<str>>,
+    /// Which room comes first in the next batch.
+    turn: usize,
+    /// Whether `secure-delete` is on.
+    secure: bool,
+    /// Whether the WAL may hold texts that were erased.
+    unsettled: bool,
+}
+
+/// Whether there is more to do at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    More,
+    Drained,
+}
+
+/// Why a step failed.
+enum Failure {
+    Index(Trouble),
+    Log,
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Index(trouble)
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Index(error.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(_: StoreError) -> Self {
+        Self::Log
+    }
+}
+
+impl Writer {
+    pub(super) fn new(
+        path: &Path,
+        epoch: Epoch,
+        rooms: &[RoomName],
+        log: Box<dyn Log + Send>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            path: path.to_owned(),
+            epoch,
+            names: rooms.to_vec(),
+            log,
+            shared,
+            database: None,
+            failures: 0,
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self) {
+        loop {
+            let go_on = match self.step() {
+                Ok(step) => {
+                    self.failures = 0;
+                    match step {
+                        Step::More => {
+                            // Whoever writes the log comes first.
+                            std::thread::yield_now();
+                            self.shared.pause(Duration::ZERO)
+                        }
+                        Step::Drained => self.shared.wait() && self.shared.pause(GATHER),
+                    }
+                }
+                Err(failure) => self.fail(failure),
+            };
+            if !go_on {
+                return;
+            }
+        }
+    }
+
+    /// After a failure: a file of no use is removed; all else is tried again later.
+    fn fail(&mut self, failure: Failure) -> bool {
+        self.failures += 1;
+        let useless = match failure {
+            Failure::Log => None,
+            Failure::Index(Trouble::Useless(why)) => Some(why),
+            Failure::Index(Trouble::Later(error)) => {
+                if self.failures == 1 {
+                    warn!("the search index can't be written at the moment: {error}");
+                }
+                (self.failures > FAILURES_MAX).then(|| error.to_string())
+            }
+        };
+        if let Some(why) = useless
+            && let Err(error) = self.renew(&why, &[])
+        {
+            warn!("the search index can't be removed: {error}");
+        }
+        if self.failures <= 1 {
+            return self.shared.pause(Duration::ZERO);
+        }
+        let doublings = (self.failures - 2).min(16);
+        self.shared
+            .pause((RETRY_MIN * (1 << doublings)).min(RETRY_MAX))
+    }
+
+    /// Removes the file, so that it is made anew: with rooms that begin where `firsts` says.
+    fn renew(&mut self, why: &str, firsts: &[u64]) -> std::io::Result<()> {
+        info!("the search index is made anew: {why}");
+        self.database = None;
+        schema::remove(&self.path)?;
+        if firsts.is_empty() {
+            return Ok(());
+        }
+        // If this fails, the rooms begin where the log does, and are erased again.
+        if let Ok((connection, rooms)) = schema::open(&self.path, self.epoch, &self.names) {
+            for (room, &first) in rooms.iter().zip(firsts) {
+                let indexed = first.saturating_sub(1);
+                let id = room.id;
+                let room = Kept { id, first, indexed };
+                if let Err(error) = schema::keep(&connection, room) {
+                    warn!("the search index begins anew with what is to be erased: {error}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<Step, Failure> {
+        let damaged = std::mem::take(&mut self.shared.lock().damaged);
+        if damaged {
+            return Err(Trouble::Useless("it is damaged".to_owned()).into());
+        }
+        let database = match &mut self.database {
+            Some(database) => database,
+            none => {
+                let (connection, rooms) = schema::open(&self.path, self.epoch, &self.names)?;
+                self.shared.lock().generation += 1;
+                none.insert(Database::new(connection, rooms))
+            }
+        };
+        database.check(&mut *self.log)?;
+        let firsts = database.wanted_firsts(&self.shared);
+        if database.is_cheaper_made_anew(&firsts) {
+            let renewed = self.renew("most of it is to be erased", &firsts);
+            renewed.map_err(|error| schema::cannot_open(&error))?;
+            return Ok(Step::More);
+        }
+        let step = if let Some(room) = database.first_to_erase(&firsts) {
+            database.erase(&mut *self.log, room, firsts[room])?;
+            Step::More
+        } else if database.unsettled {
+            database.settle()?;
+            Step::More
+        } else {
+            database.follow(&mut *self.log)?
+        };
+        database.publish(&self.shared);
+        Ok(step)
+    }
+}
+
+impl Database {
+    fn new(connection: Connection, rooms: Vec<Kept>) -> Self {
+        Self {
+            connection,
+            rooms,
+            known: HashSet::new(),
+            turn: 0,
+            // Whatever the last run left behind.
+            secure: true,
+            unsettled: true,
+        }
+    }
+
+    /// Tells how far the rooms are indexed and, once nothing is left of it, erased.
+    fn publish(&self, shared: &Shared) {
+        let mut state = shared.lock();
+        for (state, kept) in state.rooms.iter_mut().zip(&self.rooms) {
+            state.id = kept.id;
+            state.indexed = kept.indexed;
+            if !self.unsettled {
+                state.first = kept.first;
+            }
+        }
+        drop(state);
+        shared.moved.notify_all();
+    }
+
+    /// A log that lost what is in the index can't say any more what is to be removed from it.
+    fn check(&self, log: &mut dyn Log) -> Result<(), Failure> {
+        for (index, room) in (0..).map(RoomIndex).zip(&self.rooms) {
+            if room.count() > 0 && log.extent(index)?.first > room.first {
+                let why = "the log no longer has what is in it".to_owned();
+                return Err(Trouble::Useless(why).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Where each room is to begin.
+    fn wanted_firsts(&self, shared: &Shared) -> Vec<u64> {
+        let state = shared.lock();
+        let rooms = state.rooms.iter().zip(&self.rooms);
+        rooms
+            .map(|(room, kept)| room.erase_below.max(kept.first))
+            .collect()
+    }
+
+    fn first_to_erase(&self, firsts: &[u64]) -> Option<usize> {
+        let mut rooms = firsts.iter().zip(&self.rooms);
+        rooms.position(|(&first, room)| first > room.first)
+    }
+
+    /// Indexes the next entries of the log: one transaction. Rooms take turns, so that none waits
+    /// for another's long history; within a transaction they come in the order of their rows,
+    /// which is the order that FTS5 takes without a flush between.
+    fn follow(&mut self, log: &mut dyn Log) -> Result<Step, Failure> {
+        let followed = self.index_batch(log);
+        if followed.is_err() || self.known.len() > KNOWN_MAX {
+            // After a rollback some of them are not in.
+            self.known.clear();
+        }
+        followed
+    }
+
+    fn index_batch(&mut self, log: &mut dyn Log) -> Result<Step, Failure> {
+        let transaction = self.connection.transaction()?;
+        let mut kept = self.rooms.clone();
+        let mut fresh = Vec::new();
+        let mut left = BATCH_BYTES_MAX;
+        let mut turn = self.turn;
+        {
+            let mut insert =
+                transaction.prepare_cached("INSERT INTO entries(rowid, words) VALUES (?1, ?2)")?;
+            let mut text = String::new();
+            while turn < kept.len() && left > 0 {
+                let room = &mut kept[turn];
+                let index = RoomIndex(u32::try_from(turn).unwrap_or(u32::MAX));
+                let segment = log.read(index, room.indexed + 1, left)?;
+                if !segment.is_empty() {
+                    if room.count() == 0 {
+                        room.first = room.first.max(segment.first());
+                    }
+                    for seq in segment.first()..segment.next() {
+                        let Some(message) = segment.frame(seq).and_then(message) else {
+                            continue;
+                        };
+                        let body = message.body.as_str();
+                        schema::entry(&message.nickname, body, &mut text, |word| {
+                            if schema::is_in_vocabulary(word) && !self.known.contains(word) {
+                                self.known.insert(word.into());
+                                fresh.push(Box::<str>::from(word));
+                            }
+                        });
+                        insert.execute(params![schema::row(room.id, seq), text])?;
+                    }
+                    room.indexed = segment.next() - 1;
+                    schema::keep(&transaction, *room)?;
+                    left = left.saturating_sub(segment.bytes().len());
+                }
+                turn += 1;
+            }
+            let mut insert =
+                transaction.prepare_cached("INSERT OR IGNORE INTO vocabulary(word) VALUES (?1)")?;
+            for word in &fresh {
+                insert.execute([word])?;
+            }
+        }
+        transaction.commit()?;
+        let whole_round = self.turn == 0 && turn == kept.len();
+        self.turn = if turn == kept.len() { 0 } else { turn };
+        self.rooms = kept;
+        Ok(if whole_round && left > BATCH_BYTES_MAX / 2 {
+            Step::Drained
+        } else {
+            Step::More
+        })
+    }
+
+    /// Whether so much is to go that making the index anew is less work.
+    fn is_cheaper_made_anew(&self, firsts: &[u64]) -> bool {
+        let all: u64 = self.rooms.iter().map(|room| room.count()).sum();
+        let gone = firsts
+            .iter()
+            .zip(&self.rooms)
+            .map(|(&first, room)| first.saturating_sub(room.first).min(room.count()));
+        let gone: u64 = gone.sum();
+        gone > ERASE_SINGLY_MAX && gone > all / 2
+    }
+
+    /// Removes a room's lowest entries below a number: one transaction.
+    fn erase(&mut self, log: &mut dyn Log, room: usize, below: u64) -> Result<(), Failure> {
+        if !self.secure {
+            self.configure_secure(true)?;
+        }
+        let mut kept = self.rooms[room];
+        let transaction = self.connection.transaction()?;
+        let last = kept.indexed.min(below - 1);
+        let mut next = kept.first;
+        let end = last.saturating_add(1).min(next.saturating_add(ERASE_MAX));
+        let mut words = HashSet::new();
+        while next < end {
+            let index = RoomIndex(u32::try_from(room).unwrap_or(u32::MAX));
+            let segment = log.read(index, next, BATCH_BYTES_MAX)?;
+            if segment.first() > next || segment.is_empty() {
+                let why = "the log no longer has what is to be erased".to_owned();
+                return Err(Trouble::Useless(why).into());
+            }
+            erase::entries(&transaction, kept.id, &segment, next..end, &mut words)?;
+            next = segment.next().min(end);
+        }
+        if next > last {
+            // What is not in will not come in.
+            next = below;
+            kept.indexed = kept.indexed.max(below - 1);
+        }
+        kept.first = next;
+        erase::words(&transaction, &words)?;
+        schema::keep(&transaction, kept)?;
+        transaction.commit()?;
+        self.known.clear();
+        self.unsettled = true;
+        self.rooms[room] = kept;
+        Ok(())
+    }
+
+    fn configure_secure(&mut self, on: bool) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("INSERT INTO entries(entries, rank) VALUES ('secure-delete', ?1)")?
+            .execute([i64::from(on)])?;
+        self.secure = on;
+        Ok(())
+    }
+
+    /// Empties the WAL, and sees to it that all is on disk.
+    fn settle(&mut self) -> Result<(), Failure> {
+        if self.secure {
+            self.configure_secure(false)?;
+        }
+        let busy: bool =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+            return Err(rusqlite::Error::SqliteFailure(code, None).into());
+        }
+        self.unsettled = false;
+        Ok(())
+    }
+}
