@@ -28,8 +28,9 @@ pub struct Words {
     ends: u64,
 }
 
-/// One word, the beginning of one, or a phrase.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One word, the beginning of one, or a phrase. Two are equal if they find the same, however they
+/// were written.
+#[derive(Clone, Debug)]
 pub struct Term {
     /// As it was written.
     written: String,
@@ -38,6 +39,14 @@ pub struct Term {
     /// Whether the last word may go on.
     prefix: bool,
 }
+
+impl PartialEq for Term {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.words, self.prefix) == (&other.words, other.prefix)
+    }
+}
+
+impl Eq for Term {}
 
 impl Term {
     /// The words, one directly after the other; at least one.

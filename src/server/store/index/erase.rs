@@ -45,20 +45,16 @@ pub(super) fn entries(
     Ok(())
 }
 
-/// Removes what is still known of those words that no entry has any more.
+/// Removes what FTS5 still shows of those words that no entry has any more.
 pub(super) fn words(connection: &Connection, words: &HashSet<Box<str>>) -> rusqlite::Result<()> {
     // What follows looks at FTS5's tables.
     connection
         .prepare_cached("INSERT INTO entries(entries) VALUES ('flush')")?
         .execute([])?;
     let segments = segments(connection)?;
-    let mut forget = connection.prepare_cached("DELETE FROM vocabulary WHERE word = ?1")?;
     for word in words {
         if occurs(connection, word, false)? {
             continue;
-        }
-        if schema::is_in_vocabulary(word) {
-            forget.execute([word])?;
         }
         for &segment in &segments {
             move_signpost(connection, segment, WHOLE, word)?;
@@ -73,10 +69,7 @@ pub(super) fn words(connection: &Connection, words: &HashSet<Box<str>>) -> rusql
 
 /// Whether there is this word, or one that begins so.
 fn occurs(connection: &Connection, word: &str, beginning: bool) -> rusqlite::Result<bool> {
-    let next: Option<String> = connection
-        .prepare_cached("SELECT term FROM occurrences WHERE term >= ?1 LIMIT 1")?
-        .query_row([word], |row| row.get(0))
-        .optional()?;
+    let next = schema::next_word(connection, word)?;
     Ok(next.is_some_and(|next| next == word || beginning && next.starts_with(word)))
 }
 

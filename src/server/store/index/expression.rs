@@ -1,8 +1,8 @@
 //! A query in FTS5's language, made of folded words only.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
-use super::schema::{PREFIX_CHARS, is_in_vocabulary, sender_word};
+use super::schema::{self, PREFIX_CHARS, sender_word};
 use crate::search::{Query, Term};
 
 /// Words that the beginning of one may stand for; each is looked up in every segment. Where there
@@ -49,7 +49,7 @@ fn part(connection: &Connection, term: &Term) -> rusqlite::Result<Expression> {
     if !term.is_prefix() {
         return Ok(Expression::Match(phrase(term.words(), "")));
     }
-    if words.is_empty() && is_in_vocabulary(last) {
+    if words.is_empty() && last.chars().nth(PREFIX_CHARS).is_some() {
         let mut found = words_from(connection, last)?;
         if found.is_empty() {
             return Ok(Expression::Nothing);
@@ -80,13 +80,16 @@ fn phrase(words: &[String], star: &str) -> String {
 
 /// The words that begin so: all, or one more than [`WORDS_MAX`].
 fn words_from(connection: &Connection, beginning: &str) -> rusqlite::Result<Vec<String>> {
-    connection
-        .prepare_cached(
-            "SELECT word FROM vocabulary
-             WHERE word >= ?1 AND word < ?1 || char(0x10FFFF) LIMIT ?2",
-        )?
-        .query_map(params![beginning, (WORDS_MAX + 1).cast_signed()], |row| {
-            row.get(0)
-        })?
-        .collect()
+    let mut found = Vec::new();
+    let mut from = beginning.to_owned();
+    while let Some(word) = schema::next_word(connection, &from)? {
+        if !word.starts_with(beginning) || found.len() > WORDS_MAX {
+            break;
+        }
+        from.clone_from(&word);
+        // No word lies between one and the same with the lowest of characters.
+        from.push('\0');
+        found.push(word);
+    }
+    Ok(found)
 }

@@ -19,9 +19,9 @@
 //! stands for its sender.
 //!
 //! FTS5 finds the beginnings of three letters by a table of their own. For longer ones it would
-//! merge all rows of all words that begin so, however many; here a table of the words that occur
-//! names them instead, and the search is for any of these. Beginnings that very many words have,
-//! and those of one or two letters, are common: candidates are read from the log and judged by
+//! merge all rows of all words that begin so, however many; here the words themselves are looked
+//! up first, and the search is for any of these. Beginnings that very many words have, and those
+//! of one or two letters, are common: candidates are read from the log and judged by
 //! [`Query::matches`]. So is whatever FTS5 finds.
 //!
 //! # Erasing
@@ -29,8 +29,13 @@
 //! FTS5 removes an entry when it is told the entry's old text, so it must happen while the log
 //! still has it. Who drops the beginning of a room asks for it with [`Index::erase`], goes on with
 //! other things, and drops from the log only what [`Index::erased`] says is gone here: from the
-//! table (`secure-delete`), from free pages (`secure_delete`) and from the WAL, which is emptied.
-//! Dropping more than stays is done by making the index anew.
+//! table (`secure-delete`), from signposts (`erase`), from free space (`secure_delete`) and from
+//! the WAL, which is emptied. Dropping more than stays is done by making the index anew.
+//!
+//! SQLite's `secure_delete` has a gap: where rows move from one page to another, their old bytes
+//! stay in the first page's free space until something else is written there. A small file is
+//! written anew after each erasing; in a large one such bytes, words without any order or number,
+//! may outlive their message until the page is used again.
 //!
 //! # Limits
 //!

@@ -21,8 +21,7 @@ const READER_CACHE_KIB: i64 = 8 * 1024;
 /// What a WAL is cut to when it is begun again, in bytes.
 const WAL_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
-/// A word of which no more than these letters were asked for is found by FTS5's own table of
-/// beginnings (`prefix` below).
+/// Letters of the beginnings that FTS5 has a table of (`prefix` below).
 pub(super) const PREFIX_CHARS: usize = 3;
 
 const TABLES: &str = "
@@ -31,8 +30,6 @@ const TABLES: &str = "
     INSERT INTO entries(entries, rank) VALUES ('automerge', 4);
     INSERT INTO entries(entries, rank) VALUES ('crisismerge', 16);
     CREATE VIRTUAL TABLE occurrences USING fts5vocab(entries, instance);
-    -- The words that occur, as far as they have more letters than FTS5's table of beginnings.
-    CREATE TABLE vocabulary(word TEXT PRIMARY KEY) WITHOUT ROWID;
     -- Of each room all entries from first to indexed are in.
     CREATE TABLE rooms(
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
@@ -82,7 +79,7 @@ pub(super) fn sender_word(nickname: &Nickname) -> String {
     word
 }
 
-/// What FTS5 is given of an entry, in `out`; each word of the text is told to `word` too.
+/// What FTS5 is given of an entry, in `out`; each word of the text is told to `each` too.
 pub(super) fn entry(nickname: &Nickname, text: &str, out: &mut String, mut each: impl FnMut(&str)) {
     out.clear();
     out.push_str(&sender_word(nickname));
@@ -93,9 +90,13 @@ pub(super) fn entry(nickname: &Nickname, text: &str, out: &mut String, mut each:
     });
 }
 
-/// Whether the table of words has such a word.
-pub(super) fn is_in_vocabulary(word: &str) -> bool {
-    word.chars().nth(PREFIX_CHARS).is_some()
+/// The first word of the index, in the order of its bytes, from this one on: a look at one page of
+/// each segment.
+pub(super) fn next_word(connection: &Connection, from: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT term FROM occurrences WHERE term >= ?1 LIMIT 1")?
+        .query_row([from], |row| row.get(0))
+        .optional()
 }
 
 /// Why something could not be done.
@@ -150,6 +151,8 @@ pub(super) fn open(
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "secure_delete", "on")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    // What VACUUM copies goes to no other file.
+    connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
     connection.set_prepared_statement_cache_capacity(32);
 

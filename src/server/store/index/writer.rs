@@ -25,11 +25,11 @@ pub(super) const BATCH_BYTES_MAX: usize = 256 * 1024;
 const ERASE_MAX: u64 = 100;
 /// Where more entries than this are to go, and more than stay, the index is made anew.
 const ERASE_SINGLY_MAX: u64 = 10_000;
+/// The largest file that is written anew after something was erased: some 100 ms.
+const VACUUM_BYTES_MAX: i64 = 16 * 1024 * 1024;
 /// After a commit of the log, how long to wait for more: many small transactions would make many
 /// small segments to merge.
 const GATHER: Duration = Duration::from_millis(50);
-/// Words remembered as being in the vocabulary.
-const KNOWN_MAX: usize = 200_000;
 /// The pause after a failure, doubled with each further one.
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_mins(1);
@@ -50,14 +50,14 @@ pub(super) struct Writer {
 struct Database {
     connection: Connection,
     rooms: Vec<Kept>,
-    /// Words that are in the vocabulary for certain.
-    known: HashSet<Box<str>>,
     /// Which room comes first in the next batch.
     turn: usize,
     /// Whether `secure-delete` is on.
     secure: bool,
     /// Whether the WAL may hold texts that were erased.
     unsettled: bool,
+    /// Whether something was erased since it was opened or settled.
+    erased: bool,
 }
 
 /// Whether there is more to do at once.
@@ -220,11 +220,11 @@ impl Database {
         Self {
             connection,
             rooms,
-            known: HashSet::new(),
             turn: 0,
             // Whatever the last run left behind.
             secure: true,
             unsettled: true,
+            erased: false,
         }
     }
 
@@ -271,18 +271,8 @@ impl Database {
     /// for another's long history; within a transaction they come in the order of their rows,
     /// which is the order that FTS5 takes without a flush between.
     fn follow(&mut self, log: &mut dyn Log) -> Result<Step, Failure> {
-        let followed = self.index_batch(log);
-        if followed.is_err() || self.known.len() > KNOWN_MAX {
-            // After a rollback some of them are not in.
-            self.known.clear();
-        }
-        followed
-    }
-
-    fn index_batch(&mut self, log: &mut dyn Log) -> Result<Step, Failure> {
         let transaction = self.connection.transaction()?;
         let mut kept = self.rooms.clone();
-        let mut fresh = Vec::new();
         let mut left = BATCH_BYTES_MAX;
         let mut turn = self.turn;
         {
@@ -302,12 +292,7 @@ impl Database {
                             continue;
                         };
                         let body = message.body.as_str();
-                        schema::entry(&message.nickname, body, &mut text, |word| {
-                            if schema::is_in_vocabulary(word) && !self.known.contains(word) {
-                                self.known.insert(word.into());
-                                fresh.push(Box::<str>::from(word));
-                            }
-                        });
+                        schema::entry(&message.nickname, body, &mut text, |_| {});
                         insert.execute(params![schema::row(room.id, seq), text])?;
                     }
                     room.indexed = segment.next() - 1;
@@ -315,11 +300,6 @@ impl Database {
                     left = left.saturating_sub(segment.bytes().len());
                 }
                 turn += 1;
-            }
-            let mut insert =
-                transaction.prepare_cached("INSERT OR IGNORE INTO vocabulary(word) VALUES (?1)")?;
-            for word in &fresh {
-                insert.execute([word])?;
             }
         }
         transaction.commit()?;
@@ -374,8 +354,8 @@ impl Database {
         erase::words(&transaction, &words)?;
         schema::keep(&transaction, kept)?;
         transaction.commit()?;
-        self.known.clear();
         self.unsettled = true;
+        self.erased = true;
         self.rooms[room] = kept;
         Ok(())
     }
@@ -388,10 +368,19 @@ impl Database {
         Ok(())
     }
 
-    /// Empties the WAL, and sees to it that all is on disk.
+    /// Empties the WAL, and sees to it that all is on disk. Where that takes no time, all pages are
+    /// written anew too: where SQLite moves rows between pages, it leaves their bytes in the gap.
     fn settle(&mut self) -> Result<(), Failure> {
         if self.secure {
             self.configure_secure(false)?;
+        }
+        let bytes: i64 = self.connection.query_row(
+            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+            [],
+            |row| row.get(0),
+        )?;
+        if self.erased && bytes <= VACUUM_BYTES_MAX {
+            self.connection.execute_batch("VACUUM")?;
         }
         let busy: bool =
             self.connection
@@ -401,6 +390,7 @@ impl Database {
             return Err(rusqlite::Error::SqliteFailure(code, None).into());
         }
         self.unsettled = false;
+        self.erased = false;
         Ok(())
     }
 }
