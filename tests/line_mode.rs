@@ -18,6 +18,11 @@ use std::{
 /// Longer than anything here takes; whoever waits so long waits in vain.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+thread_local! {
+    /// What the clients of one test keep.
+    static STATE: tempfile::TempDir = tempfile::tempdir().unwrap();
+}
+
 /// A server on a port of its own; gone with the value.
 struct Server {
     child: Child,
@@ -141,6 +146,10 @@ fn command(port: u16, nickname: &str, options: &[&str]) -> Command {
         .args(["localhost", &port.to_string(), nickname, "1"])
         .args(options)
         .env("TZ", "UTC")
+        .env(
+            "XDG_STATE_HOME",
+            STATE.with(|state| state.path().to_owned()),
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -264,7 +273,8 @@ fn a_line_that_is_too_long_is_refused_and_the_others_go() {
 fn a_nickname_in_use_is_an_exit_status_of_its_own() {
     let server = Server::new();
     let _holder = server.follow("alice");
-    let sender = server.feed("Alice", &[], b"hello\n");
+    // Somebody else, who has none of what she keeps.
+    let sender = server.feed("Alice", &["--no-state"], b"hello\n");
     assert_eq!(sender.status, 4);
     assert!(
         sender.errors.contains("Nickname already in use"),

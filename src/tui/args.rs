@@ -1,6 +1,6 @@
 //! The command line of `chat-tui`.
 
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
 
@@ -21,6 +21,9 @@ Examples:
 
 In a pipe, chat-tui works line by line: each line of its input is sent as a message, each message
 that arrives becomes a line of its output. See --plain.
+
+What is not sent when it ends is sent by the next start with the same server, nickname and client
+ID, so a script need not send it again; with --no-state it is lost.
 
 Exit status:
   0  everything was sent, or you left
@@ -85,6 +88,16 @@ pub struct Args {
     /// something more of what was sent arrives.
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
+
+    /// Where to keep messages, drafts and what is not sent yet, instead of the system's directory
+    /// for state: $XDG_STATE_HOME/chat-tui, or ~/.local/state/chat-tui.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Keep nothing on this machine: what is not sent when this ends is lost, and the next start
+    /// is a new member.
+    #[arg(long, conflicts_with = "state_dir")]
+    pub no_state: bool,
 
     /// The terminal's background; auto asks the terminal.
     #[arg(long, value_enum, default_value_t = Theme::Auto)]

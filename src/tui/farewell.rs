@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::client::event::Summary;
 
-/// The summary of a run, in lines that fit a narrow terminal, each ended.
-pub fn text(summary: &Summary, duration: Duration) -> String {
+/// The summary of a run, in lines that fit a narrow terminal, each ended. `kept`: whether what was
+/// not sent is kept for the next start.
+pub fn text(summary: &Summary, duration: Duration, kept: bool) -> String {
     let count = |messages: u64, characters| match messages {
         0 => "nothing".to_owned(),
         _ => format!(
@@ -21,9 +22,23 @@ pub fn text(summary: &Summary, duration: Duration) -> String {
         count(summary.messages_received, summary.characters_received)
     );
     if summary.unsent > 0 {
-        text += &undelivered(summary.unsent);
+        text += &unsent(summary.unsent, kept);
     }
     text
+}
+
+/// That messages have not arrived (yet), as a line.
+pub fn unsent(count: u64, kept: bool) -> String {
+    if !kept {
+        return undelivered(count);
+    }
+    let (verb, them) = if count == 1 {
+        ("was", "it")
+    } else {
+        ("were", "them")
+    };
+    let messages = plural(count, "message");
+    format!("{messages} {verb} not delivered yet: the next start sends {them}.\n")
 }
 
 /// That messages are lost to the others, as a line.
@@ -66,7 +81,8 @@ mod tests {
                 characters_received: figures[3],
                 unsent: figures[4],
             };
-            assert_eq!(text(&summary, Duration::from_secs(seconds)), expected);
+            let duration = Duration::from_secs(seconds);
+            assert_eq!(text(&summary, duration, false), expected);
         };
         check(
             [0, 0, 0, 0, 0],
@@ -90,6 +106,14 @@ mod tests {
             90_000,
             "Chatted for 1 d 1 h\n  sent      2 messages, 9 characters\n  \
              received  nothing\n2 messages were not delivered.\n",
+        );
+        assert_eq!(
+            unsent(2, true),
+            "2 messages were not delivered yet: the next start sends them.\n"
+        );
+        assert_eq!(
+            unsent(1, true),
+            "1 message was not delivered yet: the next start sends it.\n"
         );
     }
 }

@@ -12,6 +12,9 @@
 //!   with `--follow`, stays to read. Closing the output ends it, quietly.
 //! - It gives up when it is not let in within `--timeout` seconds, or when for so long nothing more
 //!   of what it sent arrives; never while somebody sits at a terminal.
+//! - What an earlier run with the same server, nickname and client ID could not send any more goes
+//!   out first, and is waited for like the rest. What is refused is said and not kept: nobody is
+//!   there to change it.
 //! - A server that `--serve` started ends with it when nobody else is in, and goes on otherwise.
 
 mod cutter;
@@ -56,14 +59,21 @@ pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> Exi
         follow: args.follow,
     };
     let mut model = Model::new(manner, TimeZone::system());
+    model.restored(&session.restored);
+    let kept = session.kept;
     let began = Instant::now();
     let limit = Duration::from_secs(args.timeout);
     let end = converse(&mut model, session, limit).await;
 
     if let Some(summary) = model.ended.filter(|_| model.is_chatty()) {
-        complain(&farewell::text(&summary, began.elapsed()));
-    } else if model.undelivered() > 0 {
-        complain(&farewell::undelivered(model.undelivered()));
+        complain(&farewell::text(&summary, began.elapsed(), kept));
+    } else {
+        if model.undelivered() > 0 {
+            complain(&farewell::undelivered(model.undelivered()));
+        }
+        if model.unsent() > 0 {
+            complain(&farewell::unsent(model.unsent(), kept));
+        }
     }
     if let Some(host) = host {
         if model.others() > 0 {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use chat_tui::{
-    client::link::{self, Entry, Handle, LinkConfig},
+    client::{
+        link::{self, Entry, Handle, Keep, LinkConfig},
+        store::{self, OpenError, Profile},
+    },
     tui::{
         Startup,
         args::Args,
@@ -67,7 +70,7 @@ async fn run(args: Args) -> ExitCode {
             Entry::GoOn
         },
     };
-    let session = link::spawn(config, None);
+    let session = link::spawn(config, open_store(&args));
     let session = match session {
         Ok(session) => session,
         Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
@@ -78,8 +81,29 @@ async fn run(args: Args) -> ExitCode {
     full_screen(args, session, host).await
 }
 
+fn open_store(args: &Args) -> Keep {
+    if args.no_state {
+        return Keep::Nothing;
+    }
+    let directory = args.state_dir.clone().or_else(store::default_directory);
+    let Some(directory) = directory else {
+        return Keep::Impossible(OpenError::NoPlace);
+    };
+    let profile = Profile {
+        directory,
+        server: args.server(),
+        nickname: args.nickname.clone(),
+        client_id: args.client_id.clone(),
+    };
+    match store::open(&profile) {
+        Ok(opened) => Keep::In(Box::new(opened)),
+        Err(why) => Keep::Impossible(why),
+    }
+}
+
 async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> ExitCode {
     let began = Instant::now();
+    let kept = session.kept;
     let startup = Startup {
         host_label: args.server(),
         nickname: args.nickname,
@@ -93,7 +117,8 @@ async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> 
     match shell::run(startup).await {
         Ok(summary) => {
             // Somebody who closed the terminal reads no farewell.
-            let _ = io::stdout().write_all(farewell::text(&summary, began.elapsed()).as_bytes());
+            let _ =
+                io::stdout().write_all(farewell::text(&summary, began.elapsed(), kept).as_bytes());
             ExitCode::SUCCESS
         }
         Err(error) => fail(&format!("{error:#}"), EXIT_FAILURE),

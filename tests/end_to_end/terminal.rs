@@ -12,6 +12,11 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 /// How long anything that must happen may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+thread_local! {
+    /// What the clients of one test keep.
+    static STATE: tempfile::TempDir = tempfile::tempdir().expect("a folder");
+}
+
 struct Output {
     parser: vt100::Parser,
     raw: Vec<u8>,
@@ -47,6 +52,10 @@ impl Terminal {
         command.args(arguments);
         command.env("TERM", "xterm-256color");
         command.env("TZ", "UTC");
+        command.env(
+            "XDG_STATE_HOME",
+            STATE.with(|state| state.path().to_owned()),
+        );
         for name in ["NO_COLOR", "COLORFGBG", "COLORTERM"] {
             command.env_remove(name);
         }

@@ -77,21 +77,37 @@ pub struct Handle {
     pub events: mpsc::Receiver<Event>,
     /// What earlier runs have left.
     pub restored: Restored,
+    /// Whether there is a store: what is not sent when the session ends is sent by the next one.
+    pub kept: bool,
 }
 
-/// Starts a session in a task of its own on the current runtime, with a store or with nothing
-/// kept.
+/// The store of a session.
+#[derive(Debug)]
+pub enum Keep {
+    /// This one.
+    In(Box<store::Opened>),
+    /// None, because the user wants none.
+    Nothing,
+    /// None, because it can't be had.
+    Impossible(store::OpenError),
+}
+
+/// Starts a session in a task of its own on the current runtime.
 ///
 /// # Errors
 /// If the system gives no randomness.
-pub fn spawn(config: LinkConfig, store: Option<store::Opened>) -> io::Result<Handle> {
+pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     let mut secret = [0; 32];
     let mut seed = [0; 8];
     getrandom::fill(&mut seed)?;
     let mut kept = Kept::default();
     let mut restored = Restored::default();
     let mut notices = Vec::new();
-    let (token, store) = if let Some(opened) = store {
+    if let Keep::Impossible(why) = &keep {
+        let notice = format!("Nothing is kept on this machine in this run: {why}");
+        notices.push(Line::inert(&notice));
+    }
+    let (token, store) = if let Keep::In(opened) = keep {
         kept = opened.kept;
         restored.user = Some(opened.token.user());
         restored.rooms = opened.rooms;
@@ -102,6 +118,7 @@ pub fn spawn(config: LinkConfig, store: Option<store::Opened>) -> io::Result<Han
         getrandom::fill(&mut secret)?;
         (Token::from_bytes(secret), None)
     };
+    let is_kept = store.is_some();
     let (last, most) = match config.entry {
         Entry::GoOn => (None, Some(MISSED_MAX)),
         Entry::Last(last) => {
@@ -147,6 +164,7 @@ pub fn spawn(config: LinkConfig, store: Option<store::Opened>) -> io::Result<Han
         commands,
         events,
         restored,
+        kept: is_kept,
     })
 }
 

@@ -113,7 +113,7 @@ fn start(host: &str, port: u16) -> Handle {
         client_id: ClientId::parse("3").unwrap(),
         entry: Entry::GoOn,
     };
-    spawn(config, None).unwrap()
+    spawn(config, Keep::Nothing).unwrap()
 }
 
 impl Handle {

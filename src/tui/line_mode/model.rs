@@ -8,7 +8,10 @@ use super::cutter::InputLine;
 use crate::{
     client::{
         Command, Event,
-        event::{Delivery, Entered, Link, LocalId, Received, RoomOpened, Summary},
+        event::{
+            Delivery, Entered, Link, LocalId, Received, Restored, RestoredMessage, RoomOpened,
+            Summary,
+        },
     },
     protocol::{Nickname, RoomName, UserId, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError, Line},
@@ -67,6 +70,8 @@ pub(super) struct Model {
     last: u64,
     /// Sent, but the session has not named them yet.
     unnamed: usize,
+    /// Messages that earlier runs have left; ours are numbered behind them.
+    earlier: u64,
     /// Sent, outcome open.
     on_the_way: BTreeSet<LocalId>,
     /// Counts what was settled: progress.
@@ -104,6 +109,7 @@ impl Model {
             head: 0,
             last: 0,
             unnamed: 0,
+            earlier: 0,
             on_the_way: BTreeSet::new(),
             settled: 0,
             undelivered: 0,
@@ -151,9 +157,27 @@ impl Model {
         }
     }
 
-    /// What of this run was not delivered.
+    /// What will never be delivered.
     pub(super) fn undelivered(&self) -> u64 {
-        self.undelivered + self.ended.map_or(0, |summary| summary.unsent)
+        self.undelivered
+    }
+
+    /// What was not delivered yet when the session ended.
+    pub(super) fn unsent(&self) -> u64 {
+        self.ended.map_or(0, |summary| summary.unsent)
+    }
+
+    /// What earlier runs have left.
+    pub(super) fn restored(&mut self, restored: &Restored) {
+        let pending = |message: &&RestoredMessage| message.delivery == Delivery::Pending;
+        let pending = restored.outbox.iter().filter(pending);
+        self.on_the_way.extend(pending.map(|message| message.local));
+        self.earlier = restored.outbox.len() as u64;
+        let count = self.on_the_way.len();
+        if count > 0 {
+            let messages = if count == 1 { "message" } else { "messages" };
+            self.say(&format!("Sending {count} {messages} of an earlier run"));
+        }
     }
 
     /// Whether somebody wants to hear how things stand.
@@ -365,7 +389,13 @@ impl Model {
                 }
                 self.settled += 1;
                 self.undelivered += 1;
-                self.say(&format!("Message {} was not delivered: {why}", local.0));
+                let which = match local.0.checked_sub(self.earlier) {
+                    None | Some(0) => "A message of an earlier run".to_owned(),
+                    Some(number) => format!("Message {number}"),
+                };
+                self.say(&format!("{which} was not delivered: {why}"));
+                // Nobody is there to change it.
+                self.commands.push_back(Command::Withdraw(local));
             }
             Delivery::Sent { .. } | Delivery::Unconfirmed | Delivery::Withdrawn => {
                 self.on_the_way.remove(&local);

@@ -1,0 +1,391 @@
+//! What the client keeps on its disk, over real binaries: killed at any moment, two at once, and
+//! with the server away.
+
+#![cfg(all(unix, feature = "tui", feature = "server"))]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed, and says where"
+)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+
+use chat_tui::{
+    client::{
+        session::kept::Kept,
+        store::{self, Profile},
+    },
+    protocol::{ClientId, Nickname},
+};
+
+/// Longer than anything here takes; whoever waits so long waits in vain.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How often a client is killed.
+const ROUNDS: usize = 25;
+/// Lines that each round sends at the least before it is killed.
+const LINES_A_ROUND: usize = 40;
+
+/// A server on a port of its own, that keeps nothing; gone with the value.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(port: u16, state: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
+            .arg(port.to_string())
+            .env("XDG_DATA_HOME", state)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let line = lines(child.stdout.take().unwrap());
+        let line = line.recv_timeout(PATIENCE).expect("the server listens");
+        let port = line.rsplit(':').next().unwrap().parse().unwrap();
+        Self { child, port }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines of a stream, as they come.
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            if line.is_err() || sender.send(line.unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn command(port: u16, nickname: &str, options: &[&str], state: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-tui"));
+    command
+        .args(["localhost", &port.to_string(), nickname, "1"])
+        .args(options)
+        .env("TZ", "UTC")
+        .env("XDG_STATE_HOME", state)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs a client with this input, to its end.
+fn feed(port: u16, nickname: &str, options: &[&str], input: &str, state: &Path) -> Output {
+    let mut child = command(port, nickname, options, state).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writer = thread::spawn(move || {
+        let _ = stdin.write_all(input.as_bytes());
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What is said in the room, without times and names.
+fn said(port: u16, state: &Path) -> Vec<String> {
+    let options = ["--history", "1000", "--no-state"];
+    let mut command = command(port, "reader", &options, state);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.split_once(": ").map(|(_, text)| text.to_owned()))
+        .collect()
+}
+
+fn profile(port: u16, nickname: &str, state: &Path) -> Profile {
+    Profile {
+        directory: state.join("chat-tui"),
+        server: format!("localhost:{port}"),
+        nickname: Nickname::parse(nickname).unwrap(),
+        client_id: ClientId::parse("1").unwrap(),
+    }
+}
+
+/// What a client that is gone has kept.
+fn kept(port: u16, nickname: &str, state: &Path) -> Kept {
+    store::open(&profile(port, nickname, state)).unwrap().kept
+}
+
+/// A client that runs; gone with the value.
+struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Receiver<String>,
+    status: Receiver<String>,
+}
+
+impl Client {
+    fn start(port: u16, nickname: &str, options: &[&str], state: &Path) -> Self {
+        let mut child = command(port, nickname, options, state).spawn().unwrap();
+        Self {
+            input: child.stdin.take(),
+            output: lines(child.stdout.take().unwrap()),
+            status: lines(child.stderr.take().unwrap()),
+            child,
+        }
+    }
+
+    fn type_line(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        writeln!(input, "{line}").unwrap();
+    }
+
+    fn line_with(&self, part: &str) -> String {
+        wait_for(&self.output, part)
+    }
+
+    fn status_with(&self, part: &str) -> String {
+        wait_for(&self.status, part)
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn wait_for(lines: &Receiver<String>, part: &str) -> String {
+    loop {
+        let line = lines.recv_timeout(PATIENCE);
+        let line = line.unwrap_or_else(|_| panic!("never said: {part}"));
+        if line.contains(part) {
+            return line;
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// The number at the end of a line.
+fn number(text: &str) -> usize {
+    text.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_client_that_is_killed_while_it_sends_has_sent_each_line_once_and_in_order() {
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::start(0, state.path());
+    let reader = Client::start(
+        server.port,
+        "alice",
+        &["--follow", "--no-state"],
+        state.path(),
+    );
+    reader.status_with("Connected");
+    let mut random = fastrand::Rng::with_seed(20_261_122);
+    let mut next = 1;
+    let mut read = Vec::new();
+    let mut caught_sending = 0;
+    for round in 0..ROUNDS {
+        let mut client = Client::start(server.port, "bot", &[], state.path());
+        // Until so many were seen, and a little more, which is where the kill finds it.
+        let meet = next + random.usize(0..LINES_A_ROUND);
+        let (from, end) = (next, next + 10 * LINES_A_ROUND);
+        let mut input = client.input.take().unwrap();
+        let writer = thread::spawn(move || {
+            for line in from..end {
+                if writeln!(input, "line {line}").is_err() {
+                    return;
+                }
+            }
+            // Held open: the end of the input is no reason to go.
+            let _ = input.flush();
+            thread::park_timeout(PATIENCE);
+        });
+        while read.last().is_none_or(|last| *last < meet) {
+            let line = reader.line_with("line ");
+            read.push(number(&line));
+        }
+        for _ in 0..random.u32(0..200_000) {
+            std::hint::spin_loop();
+        }
+        client.kill();
+        writer.thread().unpark();
+        writer.join().unwrap();
+        // What it took and keeps comes again by itself; what it had not taken yet, we say again.
+        let kept = kept(server.port, "bot", state.path());
+        let pending = kept.outbox.entries.last();
+        caught_sending += usize::from(pending.is_some());
+        let there = || {
+            said(server.port, state.path())
+                .last()
+                .map_or(0, |l| number(l))
+        };
+        let taken = pending.map_or_else(there, |entry| number(entry.body.as_str()));
+        assert!(taken >= meet, "round {round}: {taken} taken, {meet} seen");
+        next = taken + 1;
+    }
+    assert!(caught_sending > ROUNDS / 4, "{caught_sending} of {ROUNDS}");
+    println!("{caught_sending} of {ROUNDS} were killed with messages pending");
+    let last = feed(
+        server.port,
+        "bot",
+        &[],
+        &format!("line {next}\n"),
+        state.path(),
+    );
+    assert!(last.status.success(), "{}", errors(&last));
+    while read.last().is_none_or(|last| *last < next) {
+        read.push(number(&reader.line_with("line ")));
+    }
+    assert_eq!(read, (1..=next).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_was_typed_while_the_server_was_away_is_sent_by_the_next_start() {
+    let state = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let away = feed(port, "bot", &["--timeout", "1"], "one\ntwo\n", state.path());
+    assert_eq!(away.status.code(), Some(5));
+    let words = "2 messages were not delivered yet: the next start sends them.";
+    assert!(errors(&away).contains(words), "{}", errors(&away));
+
+    let server = Server::start(port, state.path());
+    let back = feed(port, "bot", &[], "three\n", state.path());
+    assert!(back.status.success(), "{}", errors(&back));
+    assert_eq!(errors(&back), "Sending 2 messages of an earlier run\n");
+    assert_eq!(back.stdout, b"", "one's own messages are not repeated");
+    assert_eq!(said(port, state.path()), ["one", "two", "three"]);
+
+    let quiet = feed(port, "bot", &[], "four\n", state.path());
+    assert_eq!(
+        (errors(&quiet).as_str(), quiet.status.code()),
+        ("", Some(0))
+    );
+    assert_eq!(said(port, state.path()).len(), 4);
+    drop(server);
+}
+
+#[test]
+fn with_no_state_nothing_is_kept() {
+    let state = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let options = ["--timeout", "1", "--no-state"];
+    let away = feed(port, "bot", &options, "one\n", state.path());
+    assert!(errors(&away).contains("1 message was not delivered.\n"));
+    assert!(!state.path().join("chat-tui").exists());
+    let server = Server::start(port, state.path());
+    let back = feed(port, "bot", &[], "two\n", state.path());
+    assert_eq!(errors(&back), "");
+    assert_eq!(said(port, state.path()), ["two"]);
+    drop(server);
+}
+
+#[test]
+fn of_two_with_one_client_id_the_later_sends_and_the_other_says_so() {
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::start(0, state.path());
+    let mut first = Client::start(server.port, "bot", &["--follow"], state.path());
+    first.status_with("Connected");
+    first.type_line("from the first");
+    let mut second = Client::start(server.port, "bot", &["--follow"], state.path());
+    second.status_with("Connected");
+    first.status_with("same client ID");
+    second.type_line("from the second");
+    let reader = Client::start(server.port, "alice", &["--follow"], state.path());
+    reader.status_with("Connected");
+    second.type_line("the end");
+    reader.line_with("the end");
+    let said = said(server.port, state.path());
+    assert_eq!(said, ["from the first", "from the second", "the end"]);
+}
+
+#[test]
+fn two_devices_of_one_member_share_what_is_kept() {
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::start(0, state.path());
+    let one = Client::start(server.port, "carol", &["--follow"], state.path());
+    one.status_with("Connected");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-tui"));
+    let mut other = command
+        .args(["localhost", &server.port.to_string(), "carol", "2"])
+        .env("XDG_STATE_HOME", state.path())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(other.stdin.take().unwrap(), "as the same member").unwrap();
+    assert!(other.wait().unwrap().success(), "not refused as a stranger");
+    one.line_with("carol: as the same member");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_set_aside_and_said_once() {
+    let state = tempfile::tempdir().unwrap();
+    let port = free_port();
+    feed(port, "bot", &["--timeout", "1"], "one\n", state.path());
+    // Only the messages' part: what matters most can still be read.
+    let file = fs::read_dir(state.path().join("chat-tui")).unwrap();
+    let file = file
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "db"))
+        .unwrap();
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    fs::write(
+        &file,
+        b"this is no database, but it is long enough to look at\n",
+    )
+    .unwrap();
+    let server = Server::start(port, state.path());
+    let back = feed(port, "bot", &[], "two\n", state.path());
+    assert!(back.status.success(), "{}", errors(&back));
+    assert!(errors(&back).contains("set aside as"), "{}", errors(&back));
+    assert_eq!(said(port, state.path()).last().unwrap(), "two");
+    let again = feed(port, "bot", &[], "three\n", state.path());
+    assert_eq!(errors(&again), "", "said once");
+    drop(server);
+}
+
+#[test]
+fn where_nothing_can_be_kept_one_can_chat_all_the_same() {
+    let state = tempfile::tempdir().unwrap();
+    // A file where the directory should be.
+    fs::write(state.path().join("chat-tui"), b"").unwrap();
+    let server = Server::start(0, state.path());
+    let bot = feed(server.port, "bot", &[], "one\n", state.path());
+    assert!(bot.status.success(), "{}", errors(&bot));
+    assert!(
+        errors(&bot).contains("Nothing is kept on this machine in this run"),
+        "{}",
+        errors(&bot)
+    );
+    assert_eq!(said(server.port, state.path()), ["one"]);
+}
