@@ -42,6 +42,12 @@ pub const COMMANDS: &[Slash] = &[
         help: "take another nickname",
     },
     Slash {
+        name: "search",
+        argument: "WORDS",
+        run: Run::Search,
+        help: "search; without words, how to",
+    },
+    Slash {
         name: "date",
         argument: "DAY",
         run: Run::Date,

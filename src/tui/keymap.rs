@@ -23,6 +23,7 @@ pub enum Action {
     Start,
     End,
     Unread,
+    Search,
     Home,
     EndOfLine,
     Help,
@@ -137,6 +138,7 @@ pub const SECTIONS: &[Section] = &[
                 "last message",
             ),
             row(&[alt('u')], Action::Unread, "first unread message"),
+            row(&[ctrl('f')], Action::Search, "search"),
         ],
     },
     Section {
@@ -158,7 +160,7 @@ pub const SECTIONS: &[Section] = &[
         title: "Write",
         bindings: &[
             edit(&[plain(Code::Left), ctrl('b')], Edit::Left, "left"),
-            edit(&[plain(Code::Right), ctrl('f')], Edit::Right, "right"),
+            edit(&[plain(Code::Right)], Edit::Right, "right"),
             edit(
                 &[alt('b'), Key::ctrl(Code::Left), Key::alt(Code::Left)],
                 Edit::WordLeft,

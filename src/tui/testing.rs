@@ -197,6 +197,17 @@ pub(super) fn opened(first: u64, head: u64, next: u64, reset: Option<Reset>) -> 
     })
 }
 
+/// In, with the latest `shown` messages of a log.
+pub(super) fn joined(log: &Log, shown: u64) -> Desk {
+    let mut desk = Desk::start(start(60, 20, Timestamp::UNIX_EPOCH));
+    desk.enters()
+        .opens(log.first, log.head, log.head + 1 - shown);
+    for seq in log.head + 1 - shown..=log.head {
+        desk.heard(Event::Message(Log::message(seq)));
+    }
+    desk
+}
+
 /// A log as a server holds it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Log {

@@ -100,7 +100,7 @@ fn draft(model: &Model) -> String {
 /// Remembers how far the reader has read: to the end, when that is what is shown; or, on the way
 /// there, as far as he has come without leaving anything out.
 fn see(model: &mut Model) {
-    if !model.focused || model.popup.is_some() {
+    if !model.focused || model.popup.is_some() || model.listing().is_some() {
         return;
     }
     let layout = model.layout();

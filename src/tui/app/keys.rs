@@ -6,6 +6,7 @@ use super::{
     keeping,
     paging::{self, Goal},
     room::{OutgoingState, Scroll},
+    search,
 };
 use crate::{
     client::event::Command,
@@ -29,7 +30,9 @@ pub fn pressed(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     let action = keymap::action(key);
     let again = std::mem::take(&mut model.interrupted);
     let at = model.current;
-    model.rooms[at].found = None;
+    if model.search.is_none() {
+        model.rooms[at].found = None;
+    }
     match action {
         Some(Action::Redraw) => return effects.push(Effect::Redraw),
         Some(Action::Suspend) => return effects.push(Effect::Suspend),
@@ -68,10 +71,10 @@ pub fn pasted(model: &mut Model, text: &str) {
 }
 
 fn insert(model: &mut Model, text: &str) {
-    let outcome = if let Some(question) = &mut model.nickname_question {
-        question.composer.insert(&text.replace('\n', " "))
-    } else {
-        model.composer.insert(text)
+    let outcome = match (&mut model.nickname_question, &mut model.search) {
+        (Some(question), _) => question.composer.insert(&text.replace('\n', " ")),
+        (None, Some(search)) if search.listed => search::insert(search, text),
+        _ => model.composer.insert(text),
     };
     edited(model, outcome);
 }
@@ -84,7 +87,12 @@ fn edited(model: &mut Model, outcome: Outcome) {
 }
 
 /// Scrolls the conversation by rows; down is positive. What could not be loaded is asked for again.
-pub fn scroll(model: &mut Model, rows: i64) {
+pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
+    if model.listing().is_some() {
+        let action = if rows < 0 { Action::Up } else { Action::Down };
+        search::act(model, action, effects);
+        return;
+    }
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
     let room = &mut model.rooms[model.current];
@@ -127,6 +135,7 @@ fn to_end(model: &mut Model) {
     let room = &mut model.rooms[model.current];
     room.paging.goal = None;
     room.scroll = Scroll::Follow;
+    search::end(model);
 }
 
 fn to_date(model: &mut Model, argument: &str, effects: &mut Vec<Effect>) {
@@ -145,6 +154,9 @@ fn to_date(model: &mut Model, argument: &str, effects: &mut Vec<Effect>) {
 }
 
 fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
+    if model.listing().is_some() && search::act(model, action, effects) {
+        return;
+    }
     match action {
         Action::Send => send(model, effects),
         Action::NewLine => {
@@ -156,10 +168,10 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         Action::CompleteBack => complete(model, false),
         Action::Up => edit(model, Edit::Up),
         Action::Down => edit(model, Edit::Down),
-        Action::PageUp => scroll(model, -page(model)),
-        Action::PageDown => scroll(model, page(model)),
-        Action::RowUp => scroll(model, -1),
-        Action::RowDown => scroll(model, 1),
+        Action::PageUp => scroll(model, -page(model), effects),
+        Action::PageDown => scroll(model, page(model), effects),
+        Action::RowUp => scroll(model, -1, effects),
+        Action::RowDown => scroll(model, 1, effects),
         Action::Start => to_start(model),
         Action::End => to_end(model),
         Action::Unread => to_unread(model),
@@ -167,6 +179,11 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         Action::EndOfLine if model.writing().is_empty() => to_end(model),
         Action::Home => edit(model, Edit::Home),
         Action::EndOfLine => edit(model, Edit::End),
+        Action::Search => {
+            if model.nickname_question.is_none() {
+                search::open(model, "", effects);
+            }
+        }
         Action::Help => model.popup = Some(Popup::Help { top: 0 }),
         Action::RetryNow => {
             if !model.online() {
@@ -229,8 +246,8 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
                 let room = model.room().name.clone();
                 effects.push(Effect::Command(Command::Send { room, body }));
                 done_with(model, effects);
+                to_end(model);
                 let at = model.current;
-                model.rooms[at].scroll = Scroll::Follow;
                 model.rooms[at].read_all();
             }
             Err(error) => model.say(error.to_string()),
@@ -255,7 +272,10 @@ fn run(model: &mut Model, run: Run, argument: &str, effects: &mut Vec<Effect>) {
             });
         }
         Run::Date => return to_date(model, argument, effects),
-        Run::Search => {}
+        Run::Search => {
+            done_with(model, effects);
+            return search::open(model, argument, effects);
+        }
         Run::Discard => discard(model, effects),
         Run::Nick => match Nickname::parse(argument) {
             Ok(nickname) => effects.push(Effect::Command(Command::Nick(nickname))),
@@ -350,6 +370,10 @@ fn discard(model: &mut Model, effects: &mut Vec<Effect>) {
 pub enum Escape {
     /// Takes the offered completions away.
     CloseCompletion,
+    /// Goes back to the list of what was found.
+    ToResults,
+    /// Closes the search.
+    CloseSearch,
     /// Goes back to the end of the conversation.
     ToEnd,
     /// Puts the draft aside.
@@ -362,6 +386,10 @@ pub enum Escape {
 pub fn escape_means(model: &Model) -> Escape {
     if model.writing().completion.is_some() {
         Escape::CloseCompletion
+    } else if model.listing().is_some() {
+        Escape::CloseSearch
+    } else if model.search.is_some() && model.nickname_question.is_none() {
+        Escape::ToResults
     } else if matches!(model.room().scroll, Scroll::At { .. }) || model.room().paging.goal.is_some()
     {
         Escape::ToEnd
@@ -375,6 +403,8 @@ pub fn escape_means(model: &Model) -> Escape {
 fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
     match escape_means(model) {
         Escape::CloseCompletion => model.writing_mut().completion = None,
+        Escape::ToResults => search::back(model),
+        Escape::CloseSearch => search::close(model),
         Escape::ToEnd => to_end(model),
         Escape::PutAside => {
             let text = model.composer.text().to_owned();

@@ -10,6 +10,7 @@
 //! - [`paging`], [`date`]: what is loaded, when; going to a message or a day.
 //! - [`composer`]: the text being written, its history and completions.
 //! - [`help`]: all keys and commands, for a width.
+//! - [`search`]: looking for messages.
 //! - [`keeping`]: what is told to be kept for the next start.
 //! - [`session`]: what the session tells.
 //! - [`status`]: what stands in the way of the conversation, in words.
@@ -31,6 +32,7 @@ pub mod paging;
 pub mod presence;
 pub mod room;
 pub mod scroll;
+pub mod search;
 pub mod session;
 pub mod status;
 pub mod timeline;
@@ -47,6 +49,7 @@ use self::{
     keeping::Keeping,
     layout::{Layout, Wishes},
     room::{Context, Room},
+    search::Search,
 };
 use super::key::Key;
 use crate::{
@@ -96,6 +99,10 @@ pub struct Model {
     pub composer: Composer,
     /// Set while the server waits for another nickname.
     pub nickname_question: Option<NicknameQuestion>,
+    /// The search that is open.
+    pub search: Option<Search>,
+    /// Searches that were asked for.
+    searches: u64,
     /// What is open over the conversation.
     pub popup: Option<Popup>,
     /// A remark that goes by itself, and when.
@@ -245,6 +252,8 @@ impl Model {
             current: 0,
             composer: Composer::default(),
             nickname_question: None,
+            search: None,
+            searches: 0,
             popup: None,
             flash: None,
             wheel: false,
@@ -303,6 +312,9 @@ impl Model {
         if let Some(question) = &mut self.nickname_question {
             question.composer.editor.set_columns(columns);
         }
+        if let Some(search) = &mut self.search {
+            search.writing.editor.set_columns(columns);
+        }
     }
 
     /// The room that is shown.
@@ -321,17 +333,29 @@ impl Model {
         Layout::new(self.width, self.height, wishes)
     }
 
-    /// The text being written: the message, or the nickname that is asked for.
-    pub fn writing(&self) -> &Composer {
-        self.nickname_question
+    /// The search whose list is shown.
+    pub fn listing(&self) -> Option<&Search> {
+        let asked = self.nickname_question.is_some();
+        self.search
             .as_ref()
-            .map_or(&self.composer, |question| &question.composer)
+            .filter(|search| search.listed && !asked)
+    }
+
+    /// The text being written: the message, what is looked for, or the nickname that is asked for.
+    pub fn writing(&self) -> &Composer {
+        if let Some(question) = &self.nickname_question {
+            return &question.composer;
+        }
+        self.listing()
+            .map_or(&self.composer, |search| &search.writing)
     }
 
     fn writing_mut(&mut self) -> &mut Composer {
-        self.nickname_question
-            .as_mut()
-            .map_or(&mut self.composer, |question| &mut question.composer)
+        match (&mut self.nickname_question, &mut self.search) {
+            (Some(question), _) => &mut question.composer,
+            (None, Some(search)) if search.listed => &mut search.writing,
+            _ => &mut self.composer,
+        }
     }
 
     /// Whether the conversation is on a working link.
@@ -451,7 +475,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Key(key) => keys::pressed(model, key, &mut effects),
         Msg::Pasted(text) => keys::pasted(model, &text),
         Msg::Focus(focused) => focus(model, focused, &mut effects),
-        Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches)),
+        Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches), &mut effects),
         Msg::Session(event) => session::heard(model, event, &mut effects),
         Msg::Terminate => keys::leave_now(model, &mut effects),
     }
@@ -464,6 +488,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
     }
     paging::go_on(model, &mut effects);
+    search::keep_in_view(model);
     if model.leaving_since.is_none() {
         keeping::look(model, &mut effects);
     }

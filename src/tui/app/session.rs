@@ -6,6 +6,7 @@ use super::{
     entry::Entry,
     paging,
     room::{OutgoingState, Room},
+    search,
 };
 use crate::{
     client::event::{Delivery, Entered, Event, Link},
@@ -54,7 +55,11 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
             let at = place(model, &room);
             paging::paged(model, at, part, page);
         }
-        Event::Found { .. } => {}
+        Event::Found {
+            search,
+            room,
+            found,
+        } => search::found(model, search, &room, found, effects),
         Event::Members { room, members } => {
             let at = place(model, &room);
             model.with_room(at, |room, _| room.set_members(members));

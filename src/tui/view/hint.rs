@@ -79,6 +79,19 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
             of(Action::Escape, "disconnect"),
         ];
     }
+    if let Some(search) = model.listing() {
+        let enter = if search.answers() && !search.hits.is_empty() {
+            "go there"
+        } else {
+            "search"
+        };
+        return vec![
+            of(Action::Send, enter),
+            of(Action::Escape, "back"),
+            of(Action::Down, "older"),
+            of(Action::Up, "newer"),
+        ];
+    }
     let mut hints = Vec::new();
     let outbox = &model.room().outbox;
     if outbox
@@ -100,7 +113,8 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
     }
     hints.push(of(Action::Help, "help"));
     let escape = match keys::escape_means(model) {
-        Escape::CloseCompletion => "close",
+        Escape::CloseCompletion | Escape::CloseSearch => "close",
+        Escape::ToResults => "back to the results",
         Escape::ToEnd => "back to the end",
         Escape::PutAside => "put aside",
         Escape::Leave => "disconnect",
@@ -108,6 +122,7 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
     hints.push(of(Action::Escape, escape));
     hints.push(of(Action::Complete, "complete"));
     hints.push(of(Action::NewLine, "new line"));
+    hints.push(of(Action::Search, "search"));
     hints.push(of(Action::PageUp, "scroll"));
     hints
 }

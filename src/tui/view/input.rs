@@ -97,6 +97,12 @@ fn out_of_sight(model: &Model, layout: &Layout) -> Option<String> {
     if matches!(model.popup, Some(Popup::Help { .. })) {
         return None;
     }
+    if let Some(search) = model.listing() {
+        return search.in_brief();
+    }
+    if room.paging.goal.is_some() {
+        return Some("on the way …".to_owned());
+    }
     if let Scroll::At { .. } = room.scroll {
         // The plain key where it does that, as it does while nothing is typed.
         let key = if model.writing().is_empty() {
@@ -122,9 +128,11 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
     }
     let (left, right) = layout::input_margins(area.width);
     let asks = model.nickname_question.is_some();
+    let lists = model.listing().is_some();
     if left > 0 {
         let span = Span::row(area, 0).after(left - 2);
-        put(buffer, span, "›", palette.accent);
+        let prompt = if lists { "/" } else { "›" };
+        put(buffer, span, prompt, palette.accent);
     }
     let writing = model.writing();
     let layout = writing
@@ -134,6 +142,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
     if writing.is_empty() {
         let words: &[&str] = match (asks, model.online()) {
             (true, _) => &["type a nickname"],
+            _ if lists => &["what to look for"],
             (false, true) => &["type a message"],
             (false, false) => &[
                 "type a message; it goes out when connected",

@@ -1,5 +1,7 @@
 //! The scrollback: when, who, what.
 
+use std::ops::Range;
+
 use jiff::{Timestamp, tz::TimeZone};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -37,6 +39,8 @@ struct Pane<'a> {
 struct Text<'a> {
     words: &'a str,
     marks: &'a [Mark],
+    /// The parts of it that were looked for.
+    found: Vec<Range<usize>>,
     style: Style,
     /// The rule beside it.
     rule: (&'a str, Style),
@@ -137,14 +141,17 @@ impl Pane<'_> {
             time: self.shows_time(index) || on_top,
         };
         rows += match self.room.item(index) {
-            Some(Item::Entry(entry)) => self.entry(buffer, entry, y + rows, head),
+            Some(Item::Entry(entry)) => {
+                let found = self.room.found == Some(self.room.timeline.key(index));
+                self.entry(buffer, entry, y + rows, head, found)
+            }
             Some(Item::Outgoing(outgoing)) => self.outgoing(buffer, outgoing, y + rows, head),
             None => 0,
         };
         rows
     }
 
-    fn entry(&self, buffer: &mut Buffer, entry: &Entry, y: i64, head: Head) -> i64 {
+    fn entry(&self, buffer: &mut Buffer, entry: &Entry, y: i64, head: Head, found: bool) -> i64 {
         let palette = self.palette;
         if let Some(time) = entry.time()
             && head.time
@@ -152,11 +159,12 @@ impl Pane<'_> {
             self.time(buffer, y.max(0), time);
         }
         match entry {
-            Entry::Message(message) => self.message(buffer, message, y, head),
+            Entry::Message(message) => self.message(buffer, message, y, head, found),
             Entry::Presence { text, .. } | Entry::Notice { text, .. } => {
                 let text = Text {
                     words: text,
                     marks: &[],
+                    found: Vec::new(),
                     style: palette.quiet,
                     rule: ("│", palette.line),
                 };
@@ -166,6 +174,7 @@ impl Pane<'_> {
                 let text = Text {
                     words: text,
                     marks: &[],
+                    found: Vec::new(),
                     style: palette.warn,
                     rule: ("┊", palette.warn),
                 };
@@ -174,7 +183,14 @@ impl Pane<'_> {
         }
     }
 
-    fn message(&self, buffer: &mut Buffer, message: &Message, y: i64, head: Head) -> i64 {
+    fn message(
+        &self,
+        buffer: &mut Buffer,
+        message: &Message,
+        y: i64,
+        head: Head,
+        found: bool,
+    ) -> i64 {
         let palette = self.palette;
         let name = message.nickname.as_str();
         let style = palette.nickname(&message.nickname.folded());
@@ -183,7 +199,9 @@ impl Pane<'_> {
             .marks
             .iter()
             .any(|mark| mark.kind == MarkKind::Mention);
-        let rule = if mentioned {
+        let rule = if found {
+            ("┃", palette.accent)
+        } else if mentioned {
             ("┃", palette.warn)
         } else {
             ("│", palette.line)
@@ -191,10 +209,20 @@ impl Pane<'_> {
         let text = Text {
             words: message.body.as_str(),
             marks: &message.marks,
+            found: self.found_in(message),
             style: Style::new(),
             rule,
         };
-        let rows = above + self.text(buffer, y + above, &text);
+        // Where there is no rule, one stands beside what the reader was led to.
+        let text_rows = self.text(buffer, y + above, &text);
+        if found && self.columns.rule.is_none() && self.columns.body > 0 {
+            for row in 0..text_rows {
+                if let Some(span) = self.span(y + above + row, 0, 1) {
+                    put(buffer, span, rule.0, rule.1);
+                }
+            }
+        }
+        let rows = above + text_rows;
         match message.own {
             Some(Own::Sent) => self.state(buffer, y + rows - 1, "✓", palette.quiet),
             Some(Own::Unconfirmed(_)) => self.state(buffer, y + rows - 1, "~", palette.quiet),
@@ -212,6 +240,7 @@ impl Pane<'_> {
         let text = Text {
             words: outgoing.body.as_str(),
             marks: &outgoing.marks,
+            found: Vec::new(),
             style: if waits { palette.quiet } else { Style::new() },
             rule: ("│", palette.line),
         };
@@ -226,6 +255,7 @@ impl Pane<'_> {
             let text = Text {
                 words: &failure(why.as_str()),
                 marks: &[],
+                found: Vec::new(),
                 style: palette.bad,
                 rule: ("│", palette.line),
             };
@@ -275,7 +305,17 @@ impl Pane<'_> {
         at - y
     }
 
+    /// The parts of a message that were looked for, while a search is open.
+    fn found_in(&self, message: &Message) -> Vec<Range<usize>> {
+        let asked = self.model.search.as_ref();
+        let asked = asked.and_then(|search| search.asked.as_ref());
+        asked.map_or_else(Vec::new, |asked| asked.query.find(message.body.as_str()))
+    }
+
     fn style_at(&self, text: &Text<'_>, byte: usize) -> Style {
+        if text.found.iter().any(|found| found.contains(&byte)) {
+            return text.style.patch(self.palette.found);
+        }
         let next = text.marks.partition_point(|mark| mark.range.end <= byte);
         let mark = text
             .marks
@@ -315,8 +355,7 @@ impl Pane<'_> {
         }
         let margin = self.name_column() - self.columns.time - 1;
         if let Some(span) = self.span(y, margin, self.columns.time) {
-            let (hour, minute) = clock(time, &self.model.zone);
-            let text = format!("{hour:02}:{minute:02}");
+            let text = clock_text(time, &self.model.zone);
             put(buffer, span, &text, self.palette.quiet);
         }
     }
@@ -383,6 +422,12 @@ fn new_messages(count: u64) -> String {
         1 => "1 new message".to_owned(),
         _ => format!("{} new messages", in_groups(count)),
     }
+}
+
+/// A time of day, as it stands before a message.
+pub fn clock_text(time: Timestamp, zone: &TimeZone) -> String {
+    let (hour, minute) = clock(time, zone);
+    format!("{hour:02}:{minute:02}")
 }
 
 fn clock(time: Timestamp, zone: &TimeZone) -> (i8, i8) {

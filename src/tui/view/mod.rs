@@ -1,7 +1,8 @@
 //! How the screen looks: a function of the model, a palette and an area. One file per pane.
 //!
 //! - [`palette`]: the colours, by what they mean.
-//! - [`title`], [`messages`], [`members`], [`input`], [`hint`], [`help`]: the panes.
+//! - [`title`], [`messages`], [`members`], [`input`], [`hint`], [`help`],
+//!   [`search`]: the panes.
 //! - [`paint`]: writing inert text into cells.
 //!
 //! It must not change anything, nor know a terminal.
@@ -15,6 +16,7 @@ pub mod members;
 pub mod messages;
 pub mod paint;
 pub mod palette;
+pub mod search;
 pub mod title;
 
 #[cfg(test)]
@@ -40,6 +42,9 @@ pub fn draw(model: &Model, palette: &Palette, buffer: &mut Buffer) -> Option<Pos
     if let Some(Popup::Help { top }) = &model.popup {
         let area = layout.messages.union(layout.members);
         help::draw(&Help::new(&layout), *top, palette, area, buffer);
+    } else if let Some(found) = model.listing() {
+        search::draw(model, found, palette, &layout, buffer);
+        members::draw(model, palette, layout.members, buffer);
     } else {
         messages::draw(model, palette, layout.messages, layout.columns, buffer);
         members::draw(model, palette, layout.members, buffer);

@@ -70,6 +70,15 @@ pub fn put(buffer: &mut Buffer, span: Span, text: &str, style: Style) -> u16 {
     used
 }
 
+/// Writes a text of one line, each cluster in the style that its place in the text has.
+pub fn put_styled(buffer: &mut Buffer, span: Span, text: &str, style: impl Fn(usize) -> Style) {
+    let mut used = 0;
+    for (at, grapheme) in text.grapheme_indices(true) {
+        let width = u16::try_from(grapheme_width(grapheme)).unwrap_or(0);
+        used += put_cluster(buffer, span.after(used), grapheme, width, style(at));
+    }
+}
+
 /// Writes one cluster of a known width where it fits; answers the columns it took.
 pub fn put_cluster(buffer: &mut Buffer, span: Span, text: &str, width: u16, style: Style) -> u16 {
     if width == 0 || width > span.width {

@@ -44,6 +44,8 @@ pub struct Palette {
     pub mention: Style,
     /// An address.
     pub link: Style,
+    /// What was looked for.
+    pub found: Style,
     /// A heading.
     pub strong: Style,
     nicknames: &'static [Color],
@@ -131,6 +133,7 @@ impl Palette {
             bad: bold,
             mention: bold.add_modifier(Modifier::REVERSED),
             link: plain.add_modifier(Modifier::UNDERLINED),
+            found: bold.add_modifier(Modifier::UNDERLINED),
             strong: bold,
             nicknames: &[],
         }
@@ -155,6 +158,7 @@ impl Palette {
             warn: style(warn),
             bad: style(Color::Red),
             mention: style(warn).add_modifier(Modifier::BOLD),
+            found: style(accent).add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
             nicknames,
             ..Self::mono()
         }
@@ -175,6 +179,7 @@ impl Palette {
             warn: style(warn),
             bad: style(bad),
             mention: style(warn).add_modifier(Modifier::BOLD),
+            found: style(accent).add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
             nicknames,
             ..Self::mono()
         }

@@ -8,7 +8,7 @@ use crate::{
     protocol::frame::Part,
     tui::{
         app::timeline::{BYTES_MAX, LATEST_KEPT},
-        testing::Log,
+        testing::{Log, joined},
     },
 };
 
@@ -17,17 +17,6 @@ const LOG: Log = Log {
     head: 1_000,
     page: 50,
 };
-
-/// In, with the latest `shown` messages of a log.
-fn joined(log: &Log, shown: u64) -> Desk {
-    let mut desk = Desk::new();
-    desk.enters()
-        .opens(log.first, log.head, log.head + 1 - shown);
-    for seq in log.head + 1 - shown..=log.head {
-        desk.heard(Event::Message(Log::message(seq)));
-    }
-    desk
-}
 
 /// The texts on the screen, from the top.
 fn shown(desk: &Desk) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 mod history;
 mod keys;
+mod search;
 mod session;
 
 use std::time::Duration;

@@ -81,7 +81,7 @@ fn a_usual_screen_has_when_and_the_members_too() {
                  │ tagged                                 … │
 ────────────────────────────────────────────────────────────┴───────────────────
  › type a message
- F1 help   Esc disconnect   Tab complete   Alt-Enter new line   PgUp scroll
+ F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search
 ",
     );
 }
@@ -120,7 +120,7 @@ fn a_large_screen_has_more_of_it() {
                    │ tagged                                                   … │
 ────────────────────────────────────────────────────────────────────────────────┴───────────────────
  › type a message
- F1 help   Esc disconnect   Tab complete   Alt-Enter new line   PgUp scroll
+ F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search   PgUp scroll
 ",
     );
 }
@@ -189,7 +189,7 @@ fn a_huge_screen_is_not_torn_apart() {
                       │ tagged                                                                                                            … │
 ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┴───────────────────────────────────────────────────────────
  › type a message
- F1 help   Esc disconnect   Tab complete   Alt-Enter new line   PgUp scroll
+ F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search   PgUp scroll
 ",
     );
 }

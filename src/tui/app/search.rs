@@ -1,0 +1,567 @@
+//! Looking for messages: what is asked for, what was found, and going there and back.
+//!
+//! The list stands in the place of the conversation, newest first, and the query in that of the
+//! message being written. A hit is shown in its place in the conversation; Esc leads from there
+//! back to the list, and from the list back to where the reader was.
+
+use jiff::{Timestamp, civil::Date};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::{
+    Effect, Model,
+    composer::Composer,
+    in_groups,
+    layout::Columns,
+    paging::{self, Goal},
+    room::Scroll,
+};
+use crate::{
+    client::event::{Command, Found, Received},
+    protocol::{Nickname, RoomName},
+    search::Query,
+    text::{self, Line, wrap::wrap},
+    tui::{
+        input::Outcome,
+        keymap::{Action, label},
+    },
+};
+use std::ops::Range;
+
+/// Hits that are listed; whoever needs more can say more exactly what he looks for.
+pub const HITS_MAX: usize = 500;
+/// Steps of a search that follow each other without being asked for, as long as little is found.
+const STEPS_MAX: usize = 8;
+/// Hits that are wanted before a search pauses.
+const HITS_WANTED: usize = 40;
+/// Bytes of a message that are kept around the first thing found in it.
+const EXCERPT_BYTES_MAX: usize = 600;
+/// Rows of a hit's text; one on a low screen.
+const HIT_ROWS_MAX: usize = 2;
+/// From this height of the list on a hit has all its rows.
+const HIT_ROWS_FROM: u16 = 8;
+
+/// A search that is open.
+#[derive(Debug)]
+pub struct Search {
+    /// The query being written.
+    pub writing: Composer,
+    /// What was searched for.
+    pub asked: Option<Asked>,
+    /// What was found, newest first.
+    pub hits: Vec<Hit>,
+    /// The hit that is chosen.
+    pub selected: usize,
+    /// The first row of the list that is shown.
+    pub top: usize,
+    /// Whether the list is shown; if not, a hit is, in its place.
+    pub listed: bool,
+    /// Why nothing can be searched for, in one plain sentence.
+    trouble: Option<String>,
+    /// Where the reader was before.
+    origin: Scroll,
+}
+
+/// A search that was begun.
+#[derive(Debug)]
+pub struct Asked {
+    /// The query, as it was written and as it was understood.
+    text: String,
+    /// The same, understood.
+    pub query: Query,
+    /// Which search.
+    id: u64,
+    /// How it stands.
+    state: State,
+    /// The log's numbers when it was begun.
+    first: u64,
+    head: u64,
+    /// The lowest number that was looked at.
+    from: u64,
+    /// How far the server's index reached, where that was not to the end.
+    indexed: Option<u64>,
+    /// Whether only what this computer holds was searched.
+    offline: bool,
+    /// Steps since the reader asked for more.
+    steps: usize,
+}
+
+/// How a search stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// An answer is awaited.
+    Searching,
+    /// There is more to be looked at.
+    Paused,
+    /// All was looked at.
+    Complete,
+    /// As many were found as are listed.
+    Full,
+}
+
+/// A message that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// Its number.
+    pub seq: u64,
+    /// Who.
+    pub nickname: Nickname,
+    /// When.
+    pub time: Timestamp,
+    /// Its text around the first thing found, as one line.
+    text: String,
+    /// What was found in it.
+    marks: Vec<Range<usize>>,
+    /// Whether there is more of it before, and after.
+    cut: (bool, bool),
+}
+
+/// A row of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListRow {
+    /// The day of the hits below.
+    Day(Date),
+    /// Who said it and when, where that has a row of its own.
+    Head(usize),
+    /// A row of a hit's text.
+    Text {
+        /// Which hit.
+        hit: usize,
+        /// The text, and what was found in it.
+        text: String,
+        /// What was found.
+        marks: Vec<Range<usize>>,
+        /// Whether it is the first row of the hit.
+        first: bool,
+        /// Whether there is more after it.
+        more: bool,
+    },
+    /// How the search stands.
+    Note(String),
+}
+
+impl Hit {
+    fn new(received: &Received, query: &Query) -> Option<Self> {
+        let whole = received.body.as_str();
+        let marks = query.find(whole);
+        let first = marks.first().map_or(0, |mark| mark.start);
+        let from = boundary(whole, first.saturating_sub(EXCERPT_BYTES_MAX / 3));
+        let to = boundary(whole, from + EXCERPT_BYTES_MAX);
+        let inside = |mark: &Range<usize>| mark.start >= from && mark.end <= to;
+        Some(Self {
+            seq: received.seq?,
+            nickname: received.nickname.clone(),
+            time: received.time,
+            text: whole[from..to].replace(['\n', '\t'], " "),
+            marks: marks
+                .iter()
+                .filter(|mark| inside(mark))
+                .map(|mark| mark.start - from..mark.end - from)
+                .collect(),
+            cut: (from > 0, to < whole.len()),
+        })
+    }
+
+    /// The text for rows of a width, beginning a little before the first thing found.
+    fn excerpt(&self, columns: usize) -> (String, Vec<Range<usize>>) {
+        let first = self.marks.first().map_or(0, |mark| mark.start);
+        let mut from = first;
+        let mut wide = 0;
+        for (at, grapheme) in self.text[..first].grapheme_indices(true).rev() {
+            wide += text::width(grapheme);
+            if wide > columns / 3 {
+                // No word is cut where one begins near.
+                let blank = self.text[from..first].find(' ');
+                from += blank.map_or(0, |blank| blank + 1);
+                break;
+            }
+            from = at;
+        }
+        let before = if from > 0 || self.cut.0 { "…" } else { "" };
+        let after = if self.cut.1 { "…" } else { "" };
+        let text = format!("{before}{}{after}", &self.text[from..]);
+        let move_to = |at: usize| at - from + before.len();
+        let marks = self
+            .marks
+            .iter()
+            .map(|mark| move_to(mark.start)..move_to(mark.end));
+        (text, marks.collect())
+    }
+}
+
+/// The grapheme boundary at a byte of a text, or the first one after it.
+fn boundary(text: &str, at: usize) -> usize {
+    let mut boundaries = text.grapheme_indices(true).map(|(at, _)| at);
+    boundaries.find(|&found| found >= at).unwrap_or(text.len())
+}
+
+impl Search {
+    /// Whether a hit is shown in its place.
+    pub fn in_place(&self) -> bool {
+        !self.listed
+    }
+
+    /// What was searched for, if that is what is written now too.
+    pub fn answers(&self) -> bool {
+        self.asked
+            .as_ref()
+            .is_some_and(|asked| asked.text == self.writing.text())
+    }
+
+    /// In a few words how much was found.
+    pub fn in_brief(&self) -> Option<String> {
+        let asked = self.asked.as_ref()?;
+        let count = match self.hits.len() {
+            0 if asked.state == State::Searching => return Some("searching …".to_owned()),
+            0 => "nothing found".to_owned(),
+            count => format!("{} found", in_groups(count as u64)),
+        };
+        let offline = if asked.offline { "offline: " } else { "" };
+        Some(format!("{offline}{count}"))
+    }
+
+    /// What there is to say below the hits, in plain sentences.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(trouble) = &self.trouble {
+            notes.push(format!("{}.", trouble.trim_end_matches('.')));
+        }
+        let Some(asked) = &self.asked else {
+            return notes;
+        };
+        let looked = in_groups((asked.head + 1).saturating_sub(asked.from));
+        let all = in_groups((asked.head + 1).saturating_sub(asked.first));
+        notes.push(match asked.state {
+            State::Searching => "searching …".to_owned(),
+            State::Complete if asked.offline => {
+                "Offline: only what this computer holds was searched.".to_owned()
+            }
+            State::Complete if self.hits.is_empty() => {
+                format!("Nothing found in {all} messages.")
+            }
+            State::Complete => format!("All {all} messages were searched."),
+            State::Paused => format!(
+                "{looked} of {all} messages searched; {} searches further.",
+                label(Action::Down)
+            ),
+            State::Full => {
+                format!("These are the newest {HITS_MAX}; more words find fewer.")
+            }
+        });
+        if asked.indexed.is_some() && !asked.offline {
+            notes.push("The server has not indexed all that is new yet.".to_owned());
+        }
+        notes
+    }
+
+    /// The rows of the list at a size, from the top, and which of them belong to the chosen hit.
+    pub fn rows(
+        &self,
+        model: &Model,
+        columns: &Columns,
+        height: u16,
+    ) -> (Vec<ListRow>, Range<usize>) {
+        let rows_max = if height < HIT_ROWS_FROM {
+            1
+        } else {
+            HIT_ROWS_MAX
+        };
+        let width = usize::from(columns.body_width);
+        let mut rows = Vec::new();
+        let mut chosen = 0..0;
+        let mut last_day = None;
+        for (at, hit) in self.hits.iter().enumerate() {
+            let day = hit.time.to_zoned(model.zone.clone()).date();
+            let from = rows.len();
+            if last_day.replace(day) != Some(day) {
+                rows.push(ListRow::Day(day));
+            }
+            if columns.stacked() {
+                rows.push(ListRow::Head(at));
+            }
+            let (text, marks) = hit.excerpt(width);
+            let wrapped = wrap(&text, width);
+            for (row, found) in wrapped.iter().take(rows_max).enumerate() {
+                let range = found.range();
+                let marks = marks
+                    .iter()
+                    .filter(|mark| mark.start < range.end && mark.end > range.start)
+                    .map(|mark| {
+                        let start = mark.start.max(range.start) - range.start;
+                        start..mark.end.min(range.end) - range.start
+                    });
+                rows.push(ListRow::Text {
+                    hit: at,
+                    marks: marks.collect(),
+                    text: text[range].to_owned(),
+                    first: row == 0,
+                    more: row + 1 == rows_max && wrapped.len() > rows_max,
+                });
+            }
+            if at == self.selected {
+                chosen = from..rows.len();
+            }
+        }
+        for note in self.notes() {
+            let indent = usize::from(columns.body);
+            let width = (indent + width).saturating_sub(2).max(1);
+            let wrapped = wrap(&note, width);
+            rows.extend(wrapped.iter().map(|row| ListRow::Note(row.to_text(&note))));
+        }
+        (rows, chosen)
+    }
+
+    /// Whether the chosen hit is the last, or near it.
+    fn at_end(&self) -> bool {
+        self.selected + HITS_WANTED / 2 >= self.hits.len()
+    }
+}
+
+/// Opens the search, or the list that was left for a hit; searches at once where words are given.
+pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
+    if model.room().timeline.first() == 0 && model.online() {
+        return model.say("This server keeps no history that could be searched");
+    }
+    let origin = model.room().scroll;
+    let search = model.search.get_or_insert_with(|| Search {
+        writing: Composer::default(),
+        asked: None,
+        hits: Vec::new(),
+        selected: 0,
+        top: 0,
+        listed: true,
+        trouble: None,
+        origin,
+    });
+    search.listed = true;
+    if !words.is_empty() {
+        let _fits_as_it_was_typed_here = search.writing.set(words);
+        begin(model, effects);
+    }
+    model.tell_columns();
+}
+
+/// Searches for what is written.
+fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
+    let (first, head) = (model.room().timeline.first(), model.room().timeline.last());
+    let Some(search) = &mut model.search else {
+        return;
+    };
+    search.hits.clear();
+    (search.selected, search.top) = (0, 0);
+    search.asked = None;
+    search.trouble = None;
+    let text = search.writing.text().to_owned();
+    match Query::parse(&text, &model.zone) {
+        Err(error) => search.trouble = Some(error.to_string()),
+        Ok(query) => {
+            search.writing.editor.remember(&text);
+            search.asked = Some(Asked {
+                text,
+                query,
+                id: 0,
+                state: State::Paused,
+                first,
+                head,
+                from: head + 1,
+                indexed: None,
+                offline: false,
+                steps: 0,
+            });
+            ask(model, None, effects);
+        }
+    }
+}
+
+/// Asks for the next step.
+fn ask(model: &mut Model, to: Option<u64>, effects: &mut Vec<Effect>) {
+    let room = model.room().name.clone();
+    let Some(asked) = model
+        .search
+        .as_mut()
+        .and_then(|search| search.asked.as_mut())
+    else {
+        return;
+    };
+    model.searches += 1;
+    asked.id = model.searches;
+    asked.state = State::Searching;
+    asked.steps += 1;
+    effects.push(Effect::Command(Command::Search {
+        search: asked.id,
+        room,
+        query: asked.query.clone(),
+        to,
+    }));
+}
+
+/// Searches further, if there is further to go and the reader has come near to the end.
+fn further(model: &mut Model, effects: &mut Vec<Effect>) {
+    let Some(search) = &mut model.search else {
+        return;
+    };
+    let at_end = search.at_end();
+    if let Some(asked) = &mut search.asked
+        && asked.state == State::Paused
+        && at_end
+    {
+        asked.steps = 0;
+        let to = asked.from.saturating_sub(1);
+        ask(model, Some(to), effects);
+    }
+}
+
+/// Something was found, or the reason why nothing could be looked for.
+pub fn found(
+    model: &mut Model,
+    id: u64,
+    room: &RoomName,
+    found: Result<Found, Line>,
+    effects: &mut Vec<Effect>,
+) {
+    let shown = model.room().name == *room;
+    let Some(search) = model.search.as_mut().filter(|_| shown) else {
+        return;
+    };
+    let Some(asked) = search.asked.as_mut().filter(|asked| asked.id == id) else {
+        return;
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(why) => {
+            asked.state = State::Paused;
+            search.trouble = Some(why.as_str().to_owned());
+            return;
+        }
+    };
+    search.trouble = None;
+    asked.first = found.first;
+    asked.head = asked.head.max(found.to);
+    asked.from = found.from.min(asked.from);
+    asked.indexed = asked.indexed.or(found.indexed);
+    asked.offline |= found.offline;
+    let hits = found.messages.iter();
+    let oldest = search.hits.last().map(|hit| hit.seq);
+    search.hits.extend(
+        hits.filter_map(|message| Hit::new(message, &asked.query))
+            .filter(|hit| oldest.is_none_or(|oldest| hit.seq < oldest))
+            .take(HITS_MAX.saturating_sub(search.hits.len())),
+    );
+    asked.state = if found.from <= found.first {
+        State::Complete
+    } else if search.hits.len() >= HITS_MAX {
+        State::Full
+    } else {
+        State::Paused
+    };
+    let wanted = search.hits.len() < search.selected + HITS_WANTED;
+    if asked.state == State::Paused && wanted && asked.steps < STEPS_MAX {
+        let to = asked.from - 1;
+        ask(model, Some(to), effects);
+    }
+}
+
+/// Takes a key while the list is shown; answers whether it meant something there.
+pub fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> bool {
+    let layout = model.layout();
+    let page = usize::from(layout.messages.height / 3).max(1);
+    let Some(search) = &mut model.search else {
+        return false;
+    };
+    let last = search.hits.len().saturating_sub(1);
+    let go = |search: &mut Search, to: usize| search.selected = to.min(last);
+    match action {
+        Action::Send => enter(model, effects),
+        Action::Up | Action::RowUp => go(search, search.selected.saturating_sub(1)),
+        Action::PageUp => go(search, search.selected.saturating_sub(page)),
+        Action::Start => go(search, 0),
+        Action::Down | Action::RowDown => {
+            go(search, search.selected + 1);
+            further(model, effects);
+        }
+        Action::PageDown => {
+            go(search, search.selected + page);
+            further(model, effects);
+        }
+        Action::End => {
+            go(search, last);
+            further(model, effects);
+        }
+        Action::Home if search.writing.is_empty() => go(search, 0),
+        Action::EndOfLine if search.writing.is_empty() => go(search, last),
+        Action::NewLine
+        | Action::Complete
+        | Action::CompleteBack
+        | Action::Unread
+        | Action::SendAgain
+        | Action::TakeBack
+        | Action::Search => {}
+        _ => return false,
+    }
+    true
+}
+
+/// Searches for what is written, or goes to the chosen hit if that has been done.
+fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
+    let Some(search) = &mut model.search else {
+        return;
+    };
+    match search
+        .hits
+        .get(search.selected)
+        .filter(|_| search.answers())
+    {
+        Some(hit) => {
+            let seq = hit.seq;
+            search.listed = false;
+            paging::lead(model, Goal::Message(seq));
+            model.tell_columns();
+        }
+        None => begin(model, effects),
+    }
+}
+
+/// Writes into the query.
+pub fn insert(search: &mut Search, text: &str) -> Outcome {
+    search.writing.insert(&text.replace('\n', " "))
+}
+
+/// Goes back from a hit to the list.
+pub fn back(model: &mut Model) {
+    let at = model.current;
+    model.rooms[at].paging.goal = None;
+    if let Some(search) = &mut model.search {
+        search.listed = true;
+    }
+}
+
+/// Closes the search: the reader is where he was before.
+pub fn close(model: &mut Model) {
+    if let Some(search) = model.search.take() {
+        let room = &mut model.rooms[model.current];
+        room.scroll = search.origin;
+        room.found = None;
+        room.paging.goal = None;
+    }
+}
+
+/// Ends the search, and leaves the reader where he is.
+pub fn end(model: &mut Model) {
+    model.search = None;
+}
+
+/// Keeps the chosen hit among what is shown. To be called whenever something has changed.
+pub fn keep_in_view(model: &mut Model) {
+    let Some(search) = &model.search else {
+        return;
+    };
+    let layout = model.layout();
+    let height = usize::from(layout.messages.height);
+    let (rows, chosen) = search.rows(model, &layout.columns, layout.messages.height);
+    let last = search.selected + 1 >= search.hits.len();
+    // What is said below the hits is seen with the last of them.
+    let end = if last { rows.len() } else { chosen.end };
+    let top = search.top.max(end.saturating_sub(height)).min(chosen.start);
+    if let Some(search) = &mut model.search {
+        search.top = top;
+    }
+}

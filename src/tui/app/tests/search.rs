@@ -1,0 +1,177 @@
+//! Looking for messages, going there and back.
+
+use super::*;
+use crate::{
+    client::event::Found,
+    tui::testing::{Log, joined},
+};
+
+const LOG: Log = Log {
+    first: 1,
+    head: 1_000,
+    page: 50,
+};
+const CTRL_F: Key = Key::ctrl(Code::Char('f'));
+const DOWN: Key = Key::plain(Code::Down);
+
+/// What was to be searched for: which search, and up to which number.
+fn searches(desk: &mut Desk) -> Vec<(u64, Option<u64>)> {
+    desk.done()
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Command(Command::Search { search, to, .. }) => Some((search, to)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn finds(desk: &mut Desk, search: u64, from: u64, to: u64, found: &[u64]) {
+    desk.heard(Event::Found {
+        search,
+        room: RoomName::lobby(),
+        found: Ok(Found {
+            first: LOG.first,
+            from,
+            to,
+            messages: found.iter().map(|&seq| Log::message(seq)).collect(),
+            indexed: None,
+            offline: false,
+        }),
+    });
+}
+
+fn said(desk: &Desk) -> String {
+    let search = desk.model.search.as_ref().unwrap();
+    let layout = desk.model.layout();
+    let (rows, _) = search.rows(&desk.model, &layout.columns, layout.messages.height);
+    let notes = rows.iter().filter_map(|row| match row {
+        super::super::search::ListRow::Note(text) => Some(text.as_str()),
+        _ => None,
+    });
+    notes.collect::<Vec<_>>().join(" ")
+}
+
+fn hits(desk: &Desk) -> Vec<u64> {
+    let search = desk.model.search.as_ref().unwrap();
+    search.hits.iter().map(|hit| hit.seq).collect()
+}
+
+#[test]
+fn a_hit_is_shown_in_its_place_and_escape_leads_all_the_way_back() {
+    let mut desk = joined(&LOG, 60);
+    desk.loads(&LOG).key(PAGE_UP).key(PAGE_UP);
+    let before = (desk.on_top(), desk.model.room().scroll);
+    desk.key(CTRL_F).typed("message").key(ENTER);
+    let asked = searches(&mut desk);
+    assert_eq!(asked, [(1, None)]);
+    finds(&mut desk, 1, 1, 1_000, &[990, 500, 20]);
+    assert_eq!(hits(&desk), [990, 500, 20]);
+    desk.key(DOWN).key(ENTER).loads(&LOG);
+    let room = desk.model.room();
+    assert_eq!(room.found, Some(room.timeline.key_of(500)));
+    assert_eq!(desk.model.search.as_ref().unwrap().selected, 1);
+    assert!(desk.model.listing().is_none());
+    let layout = desk.model.layout();
+    let (from, to) = room
+        .numbers_shown(&layout.columns, layout.messages.height)
+        .unwrap();
+    assert!(from <= 500 && 500 <= to, "{from} to {to}");
+
+    desk.key(ESC);
+    assert!(desk.model.listing().is_some(), "first to the results");
+    assert_eq!(desk.text(), "message");
+    desk.key(ESC);
+    assert!(desk.model.search.is_none());
+    assert_eq!((desk.on_top(), desk.model.room().scroll), before);
+    assert_eq!(desk.did(), []);
+}
+
+#[test]
+fn a_search_goes_on_by_itself_for_a_while_and_then_when_asked() {
+    let mut desk = joined(&LOG, 60);
+    desk.loads(&LOG).typed("/search rare").key(ENTER);
+    let mut to = 1_000;
+    let mut steps = 0;
+    while let [(search, asked)] = searches(&mut desk)[..] {
+        assert_eq!(asked.unwrap_or(1_000), to);
+        steps += 1;
+        finds(&mut desk, search, to - 49, to, &[]);
+        to -= 50;
+        assert!(steps < 20, "for ever");
+    }
+    assert_eq!((steps, to), (8, 600));
+    assert_eq!(
+        said(&desk),
+        "400 of 1,000 messages searched; Down searches further."
+    );
+    desk.key(DOWN);
+    let asked = searches(&mut desk);
+    assert_eq!(asked, [(9, Some(600))]);
+    finds(&mut desk, 8, 1, 600, &[3]);
+    assert!(hits(&desk).is_empty(), "an answer to another search");
+    finds(&mut desk, 9, 1, 600, &[400, 3]);
+    assert_eq!(hits(&desk), [400, 3]);
+    assert_eq!(said(&desk), "All 1,000 messages were searched.");
+    assert_eq!(searches(&mut desk), []);
+}
+
+#[test]
+fn what_a_search_can_not_do_is_said() {
+    let mut desk = joined(&LOG, 60);
+    desk.loads(&LOG).key(CTRL_F).key(ENTER);
+    assert!(said(&desk).contains("what to look for"), "{}", said(&desk));
+    desk.typed("after:tomorrow").key(ENTER);
+    assert_eq!(said(&desk), "Write the day like after:2026-11-20.");
+    assert_eq!(searches(&mut desk), []);
+
+    desk.key(Key::ctrl(Code::Char('u')))
+        .typed("word")
+        .key(ENTER);
+    let [(search, _)] = searches(&mut desk)[..] else {
+        panic!("no search");
+    };
+    desk.heard(Event::Found {
+        search,
+        room: RoomName::lobby(),
+        found: Ok(Found {
+            first: 1,
+            from: 1,
+            to: 1_000,
+            messages: Vec::new(),
+            indexed: Some(950),
+            offline: true,
+        }),
+    });
+    assert!(said(&desk).starts_with("Offline: only what this computer"));
+    desk.key(ENTER);
+    let [(search, _)] = searches(&mut desk)[..] else {
+        panic!("no search");
+    };
+    desk.heard(Event::Found {
+        search,
+        room: RoomName::lobby(),
+        found: Err(Line::inert("The server is busy.")),
+    });
+    assert!(
+        said(&desk).contains("The server is busy."),
+        "{}",
+        said(&desk)
+    );
+
+    let mut basic = Desk::new();
+    basic.heard(Event::Link(Link::Basic)).key(CTRL_F);
+    assert!(basic.model.search.is_none());
+}
+
+#[test]
+fn sending_and_going_to_the_end_leave_the_search() {
+    for leave in [Key::ctrl(Code::End), ENTER] {
+        let mut desk = joined(&LOG, 60);
+        desk.loads(&LOG).typed("/search message").key(ENTER);
+        finds(&mut desk, 1, 1, 1_000, &[500]);
+        desk.key(ENTER).loads(&LOG);
+        assert!(!desk.follows());
+        desk.typed("answer").key(leave);
+        assert!(desk.follows() && desk.model.search.is_none(), "{leave}");
+    }
+}

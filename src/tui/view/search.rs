@@ -1,0 +1,165 @@
+//! What was found, in the place of the conversation; or, before anything is searched for, how to
+//! write what is looked for.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use super::{
+    messages::clock_text,
+    paint::{Span, columns, fit, put, put_right, ruled},
+    palette::Palette,
+};
+use crate::tui::app::{
+    Model,
+    layout::{Columns, Layout},
+    search::{Hit, ListRow, Search},
+};
+
+/// How to write what is looked for.
+const SYNTAX: &[(&str, &str)] = &[
+    ("two words", "both, in any order"),
+    ("gre*", "a word that begins so"),
+    ("\"no failures\"", "these words together"),
+    ("from:alice", "what alice said"),
+    ("after:2026-11-20", "that day or later"),
+    ("before:2026-11-20", "earlier than that day"),
+];
+
+/// Draws the list of a search.
+pub fn draw(
+    model: &Model,
+    search: &Search,
+    palette: &Palette,
+    layout: &Layout,
+    buffer: &mut Buffer,
+) {
+    let area = layout.messages;
+    let (rows, chosen) = search.rows(model, &layout.columns, area.height);
+    if rows.is_empty() {
+        return syntax(model, palette, area, buffer);
+    }
+    let pane = Pane {
+        area,
+        columns: layout.columns,
+        palette,
+        model,
+        search,
+    };
+    for (y, (at, row)) in (0..area.height).zip(rows.iter().enumerate().skip(search.top)) {
+        pane.row(buffer, y, row, chosen.contains(&at));
+    }
+}
+
+fn syntax(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
+    let margin = u16::from(area.width >= 32);
+    let row = |y: u16| Span::row(area, y).after(margin).before(margin);
+    let title = format!("Search #{}", model.room().name);
+    let mut y = 0;
+    if area.height > 3 {
+        put(buffer, row(0), &fit(&title, area.width), palette.strong);
+        y = 1;
+    }
+    let widest = SYNTAX.iter().map(|(words, _)| columns(words)).max();
+    let beside = widest.unwrap_or(0) + 2;
+    for (words, meaning) in SYNTAX {
+        if y >= area.height {
+            break;
+        }
+        put(buffer, row(y), &fit(words, row(y).width), Style::new());
+        let span = row(y).after(beside);
+        if columns(meaning) <= span.width {
+            put(buffer, span, meaning, palette.quiet);
+        }
+        y += 1;
+    }
+}
+
+struct Pane<'a> {
+    area: Rect,
+    columns: Columns,
+    palette: &'a Palette,
+    model: &'a Model,
+    search: &'a Search,
+}
+
+impl Pane<'_> {
+    fn row(&self, buffer: &mut Buffer, y: u16, row: &ListRow, chosen: bool) {
+        let palette = self.palette;
+        let margin = u16::from(self.columns.nickname > 0);
+        let whole = Span::row(self.area, y).after(margin).before(margin);
+        match row {
+            ListRow::Day(day) => {
+                let words = self.model.day_in_words(*day);
+                ruled(buffer, whole, &words, "─", palette.line, palette.quiet);
+            }
+            ListRow::Note(words) => {
+                put(buffer, whole, words, palette.quiet);
+            }
+            ListRow::Head(hit) => {
+                let Some(hit) = self.search.hits.get(*hit) else {
+                    return;
+                };
+                if chosen {
+                    put(buffer, whole, "›", palette.accent);
+                }
+                let mut span = whole.after(2);
+                let time = clock_text(hit.time, &self.model.zone);
+                span = span.after(put(buffer, span, &time, palette.quiet) + 1);
+                let style = palette.nickname(&hit.nickname.folded());
+                let name = fit(hit.nickname.as_str(), span.width);
+                put(buffer, span, &name, style);
+            }
+            ListRow::Text {
+                hit,
+                text,
+                marks,
+                first,
+                more,
+            } => {
+                if let Some(hit) = self.search.hits.get(*hit).filter(|_| *first) {
+                    self.who(buffer, y, hit);
+                }
+                if let Some(rule) = self.columns.rule {
+                    let (glyph, style) = if chosen {
+                        ("┃", palette.accent)
+                    } else {
+                        ("│", palette.line)
+                    };
+                    put(buffer, Span::of(self.area, y, rule, 1), glyph, style);
+                }
+                let style = |at: usize| {
+                    if marks.iter().any(|mark| mark.contains(&at)) {
+                        palette.found
+                    } else {
+                        Style::new()
+                    }
+                };
+                let span = Span::of(self.area, y, self.columns.body, self.columns.body_width);
+                super::paint::put_styled(buffer, span, text, style);
+                if let Some(state) = self.columns.state.filter(|_| *more) {
+                    put(buffer, Span::of(self.area, y, state, 1), "…", palette.quiet);
+                }
+            }
+        }
+    }
+
+    /// When and who, beside the first row of the text.
+    fn who(&self, buffer: &mut Buffer, y: u16, hit: &Hit) {
+        let Some(rule) = self.columns.rule else {
+            return;
+        };
+        let names = rule - 1 - self.columns.nickname;
+        if self.columns.time > 0 {
+            let span = Span::of(
+                self.area,
+                y,
+                names - self.columns.time - 1,
+                self.columns.time,
+            );
+            let time = clock_text(hit.time, &self.model.zone);
+            put(buffer, span, &time, self.palette.quiet);
+        }
+        let span = Span::of(self.area, y, names, self.columns.nickname);
+        let style = self.palette.nickname(&hit.nickname.folded());
+        put_right(buffer, span, hit.nickname.as_str(), style);
+    }
+}
