@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stdout, reason = "a replay tells its steps")]
 
+mod disk;
+mod historian;
 mod mutant;
 mod net;
 mod older;
@@ -14,14 +16,21 @@ use std::{
     env,
     sync::atomic::{AtomicU64, Ordering},
     thread,
+    time::Duration,
 };
 
+use chat_tui::server::store::StoreError;
 use mutant::Mutant;
+use world::Plan;
 
 /// Seeds of the normal run.
 const SEEDS: u64 = 1_000;
 /// Seeds that a mutant may survive before it counts as not caught.
 const MUTANT_SEEDS: u64 = 300;
+/// Seeds in which each commit fails once.
+const SWEPT_SEEDS: u64 = 4;
+/// How long there is talk in those.
+const SWEPT: Duration = Duration::from_secs(6);
 
 fn number(name: &str) -> Option<u64> {
     let value = env::var(name).ok()?;
@@ -43,7 +52,11 @@ fn search(count: u64, mutant: Option<Mutant>) -> Option<(u64, String)> {
                 if seed >= count {
                     return None;
                 }
-                if let Err(fault) = world::run(seed, mutant, false) {
+                let plan = Plan {
+                    mutant,
+                    ..Plan::of(seed)
+                };
+                if let Err(fault) = world::run(plan) {
                     next.store(count, Ordering::Relaxed);
                     return Some((seed, fault));
                 }
@@ -72,7 +85,11 @@ fn nothing_is_lost_doubled_or_out_of_order() {
 #[test]
 fn replay() {
     let seed = number("SIMULATION_SEED");
-    if let Err(fault) = world::run(seed.unwrap_or(0), None, seed.is_some()) {
+    let plan = Plan {
+        loud: seed.is_some(),
+        ..Plan::of(seed.unwrap_or(0))
+    };
+    if let Err(fault) = world::run(plan) {
         panic!("seed {}: {fault}", seed.unwrap_or(0));
     }
 }
@@ -106,4 +123,44 @@ fn acknowledging_before_the_commit_is_caught() {
 #[test]
 fn holding_nothing_back_is_caught() {
     is_caught(Mutant::HoldsNothingBack);
+}
+
+#[test]
+fn acknowledging_before_the_sync_is_caught() {
+    is_caught(Mutant::SyncsLater);
+}
+
+#[test]
+fn a_page_with_a_hole_is_caught() {
+    is_caught(Mutant::PageWithAHole);
+}
+
+/// The first commit of a run fails, then, in another run, the second one, and so on, until a run
+/// has none left to fail.
+fn every_commit_fails_once(error: StoreError) {
+    for seed in 0..SWEPT_SEEDS {
+        for number in 0.. {
+            let plan = Plan {
+                chatter: SWEPT,
+                fails: Some((number, error)),
+                ..Plan::of(seed)
+            };
+            let commits = world::run(plan)
+                .unwrap_or_else(|fault| panic!("seed {seed}, commit {number} {error:?}: {fault}"));
+            if commits <= number {
+                assert!(number > 10, "seed {seed} has few commits");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn whichever_commit_is_refused_nothing_is_lost() {
+    every_commit_fails_once(StoreError::Refused);
+}
+
+#[test]
+fn whichever_commit_ends_in_doubt_nothing_is_lost() {
+    every_commit_fails_once(StoreError::Unknown);
 }

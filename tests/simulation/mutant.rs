@@ -26,6 +26,10 @@ pub(crate) enum Mutant {
     AcknowledgesEarly,
     /// After a refusal that may pass, the messages behind it are taken all the same.
     HoldsNothingBack,
+    /// Messages are acknowledged when they are written, before they would survive a power cut.
+    SyncsLater,
+    /// A page of history leaves a message out.
+    PageWithAHole,
 }
 
 /// Gives a message that was seen before an id that was not.

@@ -98,7 +98,10 @@ impl Older {
             let (nickname, text) = match parse_from_server(frame) {
                 Some(FromServer::Message { nickname, body }) => (nickname, body),
                 // A message that could not be stored.
-                Some(FromServer::Error { .. }) => continue,
+                Some(FromServer::Error { .. }) => {
+                    self.waits_for = None;
+                    continue;
+                }
                 None => {
                     let frame = String::from_utf8_lossy(frame);
                     return Err(format!("the older client is not told, but sent {frame}"));

@@ -1,9 +1,10 @@
-//! The server's half of the world: the hub, one replica, a store that outlives the process or
-//! does not, and the endpoints of its connections.
+//! The server's half of the world: the hub, one replica, the endpoints of its connections, and a
+//! disk that outlives the process.
 
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU64,
     sync::Arc,
     time::Duration,
 };
@@ -16,10 +17,11 @@ use chat_tui::{
             endpoint::{Endpoint, Pulse},
             event::{Effect, Event, Order},
             hub::{Hub, Keep, RoomSettings, Settings},
+            look::{Look, Looked},
             peer::Turn,
             view::{ViewLimits, Views},
         },
-        store::{Batch, Committed, MemoryLimits, MemoryStore, Reader, Store, StoreError},
+        store::{Batch, Committed, MemoryLimits, Reader, Store, StoreError},
     },
     text::Line,
 };
@@ -27,6 +29,7 @@ use fastrand::Rng;
 use jiff::tz::TimeZone;
 
 use crate::{
+    disk::{Disk, Durability},
     mutant::{self, Forgetting, Mutant},
     net::Pipe,
     truth::{Fault, Truth, rooms},
@@ -35,12 +38,24 @@ use crate::{
 /// Bytes fetched from the store at once: few, so that pages have seams.
 const PAGE_BYTES: usize = 1500;
 
+/// What distinguishes one server from another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    /// When its log loses its oldest entries for want of room.
+    pub(crate) limits: MemoryLimits,
+    /// When a commit counts as done.
+    pub(crate) durability: Durability,
+    /// How many messages of a room are kept; `None`: all.
+    pub(crate) keep: Option<u64>,
+    /// A commit that fails, counted from 0, and how.
+    pub(crate) fails: Option<(u32, StoreError)>,
+}
+
 /// A server process, and the disk that it leaves behind.
 pub(crate) struct Server {
-    store: MemoryStore,
-    limits: MemoryLimits,
+    setup: Setup,
+    pub(crate) disk: Disk,
     running: Option<Running>,
-    epochs: u8,
     /// Tokens made for clients that brought none.
     tokens: u64,
     mutant: Option<Mutant>,
@@ -49,6 +64,8 @@ pub(crate) struct Server {
     early: Option<(Duration, Committed)>,
     /// Commits that fail from now on.
     pub(crate) failing: u32,
+    /// Commits so far.
+    pub(crate) commits: u32,
 }
 
 struct Running {
@@ -56,6 +73,12 @@ struct Running {
     views: Views,
     endpoints: BTreeMap<ConnectionId, Endpoint>,
     committing: Option<(Duration, Batch)>,
+    /// Looks into the log that are under way, and when they end.
+    looking: BTreeMap<ConnectionId, (Duration, Look)>,
+    /// It has told everybody that it ends, for want of a store or because it was told to.
+    finished: bool,
+    /// The store did not fail.
+    in_order: bool,
 }
 
 /// What a connection did while the server worked on it.
@@ -69,27 +92,27 @@ pub(crate) enum State {
 }
 
 impl Server {
-    /// Not running yet. `limits` say when its log loses its oldest entries.
-    pub(crate) fn new(limits: MemoryLimits, mutant: Option<Mutant>) -> Self {
+    /// Not running yet.
+    pub(crate) fn new(mut setup: Setup, mutant: Option<Mutant>) -> Self {
+        if mutant == Some(Mutant::SyncsLater) {
+            setup.durability = Durability::Pretended;
+        }
         Self {
-            store: store(0, limits),
-            limits,
+            setup,
+            disk: Disk::new(setup.limits, setup.durability),
             running: None,
-            epochs: 0,
             tokens: 0,
             mutant,
             forgetting: Forgetting::default(),
             early: None,
             failing: 0,
+            commits: 0,
         }
     }
 
-    /// Starts the process; `forgetful` over an empty disk.
-    pub(crate) fn start(&mut self, now: Moment, forgetful: bool) {
-        if forgetful {
-            self.epochs += 1;
-            self.store = store(self.epochs, self.limits);
-        }
+    /// Starts the process.
+    pub(crate) fn start(&mut self, now: Moment, truth: &mut Truth) -> Result<(), Fault> {
+        self.disk.open(truth)?;
         let settings = Settings {
             clients_max: 100,
             rooms: rooms()
@@ -97,9 +120,12 @@ impl Server {
                 .into(),
             server: Line::inert("simulated"),
             record_texts: false,
-            keep: Keep::default(),
+            keep: Keep {
+                days: None,
+                messages: self.setup.keep.and_then(NonZeroU64::new),
+            },
         };
-        let extents = self.store.extents();
+        let extents = self.disk.log.extents();
         let heads = extents.iter().map(|extent| extent.head);
         // Small enough that slow readers fall out of both tails.
         let limits = ViewLimits {
@@ -109,25 +135,48 @@ impl Server {
         };
         self.running = Some(Running {
             views: Views::new(rooms().into_iter().zip(heads), limits),
-            hub: Hub::new(settings, self.store.epoch(), &extents, now),
+            hub: Hub::new(settings, self.disk.epoch(), &extents, now),
             endpoints: BTreeMap::new(),
             committing: None,
+            looking: BTreeMap::new(),
+            finished: false,
+            in_order: true,
         });
+        Ok(())
     }
 
-    /// Kills the process. A commit under way may or may not have reached the disk.
-    pub(crate) fn kill(&mut self, truth: &mut Truth, rng: &mut Rng) -> Result<(), Fault> {
+    /// Kills the process. A commit under way may or may not have been written.
+    pub(crate) fn kill(&mut self, rng: &mut Rng) {
         self.early = None;
         if let Some(running) = self.running.take()
             && let Some((_, batch)) = running.committing
             && rng.bool()
         {
-            let committed = self.append(batch);
-            if let Ok(committed) = committed {
-                truth.commit(self.store.epoch(), &committed)?;
-            }
+            let batch = self.spoiled(batch);
+            self.disk.write_untold(batch);
         }
-        Ok(())
+    }
+
+    /// The process, which has said so, ends.
+    pub(crate) fn end(&mut self) {
+        if self.running.take().is_some_and(|running| running.in_order) {
+            self.disk.close();
+        }
+        self.early = None;
+    }
+
+    /// Tells the process to end.
+    pub(crate) fn stop(&mut self, now: Moment) {
+        if let Some(running) = &mut self.running {
+            running.hub.handle(now, Event::Stop);
+        }
+    }
+
+    /// Whether the process is about to end by itself.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.finished)
     }
 
     /// Whether the process runs.
@@ -137,7 +186,7 @@ impl Server {
 
     /// Which log.
     pub(crate) fn epoch(&self) -> Epoch {
-        self.store.epoch()
+        self.disk.epoch()
     }
 
     /// Takes a connection.
@@ -197,10 +246,26 @@ impl Server {
         under_way.or(self.early.as_ref().map(|(due, _)| *due))
     }
 
+    /// When the process has something to do by itself.
+    pub(crate) fn wakes_at(&self) -> Option<Duration> {
+        let running = self.running.as_ref()?;
+        let looks = running.looking.values().map(|(due, _)| *due).min();
+        looks
+            .into_iter()
+            .chain(self.commit_due())
+            .chain(running.hub.wakes_at())
+            .min()
+    }
+
     /// Ends the commit under way if it is due.
-    pub(crate) fn commit(&mut self, now: Moment, truth: &mut Truth) -> Result<(), Fault> {
+    pub(crate) fn commit(
+        &mut self,
+        now: Moment,
+        truth: &mut Truth,
+        rng: &mut Rng,
+    ) -> Result<(), Fault> {
         if let Some((_, committed)) = self.early.take_if(|(due, _)| *due <= now.mono) {
-            return truth.commit(self.store.epoch(), &committed);
+            return truth.commit(self.disk.epoch(), &committed);
         }
         let Some(running) = &mut self.running else {
             return Ok(());
@@ -208,14 +273,26 @@ impl Server {
         let Some((_, batch)) = running.committing.take_if(|(due, _)| *due <= now.mono) else {
             return Ok(());
         };
-        let outcome = if self.failing > 0 {
-            self.failing -= 1;
-            Err(StoreError::Refused)
-        } else {
-            self.append(batch)
+        let number = self.commits;
+        self.commits += 1;
+        let fails = self.setup.fails.filter(|(at, _)| *at == number);
+        let outcome = match fails.map(|(_, error)| error) {
+            Some(StoreError::Unknown) => {
+                if rng.bool() {
+                    let batch = self.spoiled(batch);
+                    self.disk.write_untold(batch);
+                }
+                Err(StoreError::Unknown)
+            }
+            Some(StoreError::Refused) => Err(StoreError::Refused),
+            None if self.failing > 0 => {
+                self.failing -= 1;
+                Err(StoreError::Refused)
+            }
+            None => self.append(batch, rng),
         };
         if let Ok(committed) = &outcome {
-            truth.commit(self.store.epoch(), committed)?;
+            truth.commit(self.disk.epoch(), committed)?;
         }
         if let Some(running) = &mut self.running {
             running.hub.handle(now, Event::Committed(outcome));
@@ -223,13 +300,53 @@ impl Server {
         Ok(())
     }
 
-    fn append(&mut self, mut batch: Batch) -> Result<Committed, StoreError> {
+    fn append(&mut self, batch: Batch, rng: &mut Rng) -> Result<Committed, StoreError> {
+        let batch = self.spoiled(batch);
+        self.disk.append(batch, rng)
+    }
+
+    fn spoiled(&mut self, mut batch: Batch) -> Batch {
         match self.mutant {
             Some(Mutant::NoDeduplication) => self.forgetting.spoil(&mut batch),
             Some(Mutant::HoldsNothingBack) => mutant::fill_holes(&mut batch),
             _ => {}
         }
-        self.store.append(batch)
+        batch
+    }
+
+    /// Ends the looks into the log that are due.
+    pub(crate) fn look(&mut self, now: Moment, rng: &mut Rng) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        for (&id, endpoint) in &mut running.endpoints {
+            if let Some(look) = endpoint.look() {
+                let latency = Duration::from_millis(rng.u64(0..20));
+                running.looking.insert(id, (now.mono + latency, look));
+            }
+        }
+        while let Some((&id, _)) = running
+            .looking
+            .iter()
+            .find(|(_, (due, _))| *due <= now.mono)
+        {
+            let Some((_, look)) = running.looking.remove(&id) else {
+                return;
+            };
+            let mut looked = match rng.u8(..20) {
+                0 => Err(StoreError::Refused),
+                _ => look.read(&mut self.disk.log),
+            };
+            if let (Ok(Looked::Page(page)), Some(Mutant::PageWithAHole)) =
+                (&mut looked, self.mutant)
+                && page.frames.len() > 2
+            {
+                page.frames.remove(1);
+            }
+            if let Some(endpoint) = running.endpoints.get_mut(&id) {
+                endpoint.looked(&looked);
+            }
+        }
     }
 
     /// Reads what has arrived from a connection, as far as the server wants to.
@@ -320,19 +437,23 @@ impl Server {
                         endpoint.apply(now, &running.views, order, &TimeZone::UTC);
                     }
                 }
-                Effect::Record(_) | Effect::Finished { .. } => {}
+                Effect::Finished { failed } => {
+                    running.finished = true;
+                    running.in_order = !failed;
+                }
+                Effect::Record(_) => {}
             }
         }
         if acknowledge && self.early.is_none() {
-            self.acknowledge_early(now);
+            self.acknowledge_early(now, rng);
         }
     }
 
-    fn acknowledge_early(&mut self, now: Moment) {
+    fn acknowledge_early(&mut self, now: Moment, rng: &mut Rng) {
         let Some((due, batch)) = self.running.as_mut().and_then(|r| r.committing.take()) else {
             return;
         };
-        let outcome = self.append(batch);
+        let outcome = self.append(batch, rng);
         self.early = outcome.clone().ok().map(|committed| (due, committed));
         if let Some(running) = &mut self.running {
             running.hub.handle(now, Event::Committed(outcome));
@@ -361,7 +482,8 @@ impl Server {
                 }
                 Turn::Fetch { room, from } => {
                     let page = self
-                        .store
+                        .disk
+                        .log
                         .read(room, from, PAGE_BYTES)
                         .expect("it can be read");
                     if !endpoint.take_page(room, page) {
@@ -387,8 +509,4 @@ impl Server {
             }
         }
     }
-}
-
-fn store(epoch: u8, limits: MemoryLimits) -> MemoryStore {
-    MemoryStore::new(Epoch::from_bytes([epoch; 8]), &rooms(), limits)
 }

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 
 use chat_tui::{
-    protocol::{Epoch, MessageId, RoomName, ServerFrame, wire::parse_server},
-    server::store::Committed,
+    protocol::{
+        Epoch, MessageId, Nickname, RoomName, ServerFrame, frame::Message, wire::parse_server,
+    },
+    server::store::{Committed, Extent},
 };
+use jiff::Timestamp;
 
 /// A rule that was broken, in words.
 pub(crate) type Fault = String;
@@ -22,6 +25,8 @@ pub(crate) fn rooms() -> [RoomName; 2] {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) id: MessageId,
+    pub(crate) nickname: Nickname,
+    pub(crate) time: Timestamp,
     pub(crate) text: String,
 }
 
@@ -69,6 +74,20 @@ impl Truth {
             room.evicted_below = *first;
         }
         Ok(())
+    }
+
+    /// Another log begins with the first entries of this one, as far as `extents` go.
+    pub(crate) fn begin(&mut self, epoch: Epoch, of: Epoch, extents: &[Extent]) {
+        let mut log = Log::default();
+        for (name, extent) in rooms().into_iter().zip(extents) {
+            for seq in 1..=extent.head {
+                if let Some(entry) = self.entry(of, &name, seq) {
+                    log.add(&name, seq, entry.clone());
+                }
+            }
+            log.rooms.entry(name).or_default().evicted_below = extent.first;
+        }
+        self.logs.insert(epoch, log);
     }
 
     fn room(&self, epoch: Epoch, room: &RoomName) -> Option<&Room> {
@@ -133,21 +152,44 @@ impl Log {
         if message.seq != seq || seq != head + 1 || message.room != *name {
             return Err(format!("number {seq} of #{name} follows {head} in the log"));
         }
-        let text = message.body.as_str().to_owned();
-        let same_text = self.texts.insert(text.clone(), (name.clone(), seq));
-        let same_id = self.ids.insert(message.id, seq);
-        if let Some(before) = same_text.map(|(_, seq)| seq).or(same_id) {
-            return Err(format!("{text:?} is in the log as {before} and as {seq}"));
+        let Message {
+            id,
+            nickname,
+            time,
+            body,
+            ..
+        } = message;
+        if room.entries.last().is_some_and(|last| last.time > time) {
+            return Err(format!("the time of {seq} is before that of {head}"));
         }
+        let text = body.as_str().to_owned();
+        let entry = Entry {
+            id,
+            nickname,
+            time,
+            text,
+        };
+        self.add(name, seq, entry).map_or(Ok(()), |(text, before)| {
+            Err(format!("{text:?} is in the log as {before} and as {seq}"))
+        })
+    }
+
+    /// Adds an entry; gives its text and the number under which it, or its id, was there before.
+    fn add(&mut self, name: &RoomName, seq: u64, entry: Entry) -> Option<(String, u64)> {
+        let text = entry.text.clone();
+        let same_text = self.texts.insert(text.clone(), (name.clone(), seq));
+        let same_id = self.ids.insert(entry.id, seq);
         if *name == RoomName::lobby()
             && let Some(start) = text.split(' ').next()
         {
             self.starts.insert(start.to_owned(), seq);
         }
-        room.entries.push(Entry {
-            id: message.id,
-            text,
-        });
-        Ok(())
+        self.rooms
+            .entry(name.clone())
+            .or_default()
+            .entries
+            .push(entry);
+        let before = same_text.map(|(_, seq)| seq).or(same_id);
+        before.map(|before| (text, before))
     }
 }

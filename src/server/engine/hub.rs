@@ -388,11 +388,13 @@ impl Hub {
         } else {
             "The server is stopping"
         };
-        let sessions = mem::take(&mut self.sessions);
-        for connection in sessions
-            .into_keys()
-            .chain(mem::take(&mut self.joining).into_keys())
-        {
+        for connection in mem::take(&mut self.sessions).into_keys() {
+            self.close(connection, bye(Departure::Shutdown, message), true);
+        }
+        for (connection, entry) in mem::take(&mut self.joining) {
+            if entry.join.protocol.is_none() {
+                self.order(connection, Order::Basic(entry.token.user()));
+            }
             self.close(connection, bye(Departure::Shutdown, message), true);
         }
         self.effects.push(Effect::Finished { failed });

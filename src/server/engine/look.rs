@@ -95,7 +95,14 @@ impl Look {
         }
     }
 
+    /// Where there is nothing, the page is told as an empty one within the log.
     fn head(&self, extent: Extent, from: u64, to: u64) -> PageHead {
+        let nowhere = from.min(extent.head + 1).max(extent.first);
+        let (from, to) = if from > to {
+            (nowhere, nowhere - 1)
+        } else {
+            (from, to)
+        };
         PageHead {
             room: self.name.clone(),
             first: extent.first,

@@ -262,6 +262,11 @@ impl World {
         self.run();
     }
 
+    /// Whether a commit is held.
+    pub(super) fn commits(&self) -> bool {
+        self.held.is_some()
+    }
+
     pub(super) fn store_head(&self) -> u64 {
         self.store.extents()[0].head
     }

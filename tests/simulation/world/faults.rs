@@ -7,10 +7,10 @@ use super::{Task, World};
 use crate::truth::Fault;
 
 impl World {
-    pub(super) fn break_something(&mut self) -> Result<(), Fault> {
+    pub(super) fn break_something(&mut self) {
         let ids: Vec<_> = self.connections.keys().copied().collect();
         let any = self.rng.choice(&ids).copied();
-        match self.rng.u8(..10) {
+        match self.rng.u8(..13) {
             0..=3 => {
                 if let Some(id) = any {
                     self.cut(id);
@@ -21,13 +21,13 @@ impl World {
                     self.silence(id);
                 }
             }
-            6 => {
-                self.server.kill(&mut self.truth, &mut self.rng)?;
-                for id in ids {
-                    self.server_closed(id);
-                }
-                self.after_any(15_000, Task::Restart);
+            6 => self.server_dies(),
+            9 => {
+                self.server_dies();
+                self.server.disk.power_cut(&mut self.rng);
             }
+            10 => self.server.stop(self.moment()),
+            11 => self.server.disk.back_up(),
             7 => self.server.failing = self.rng.u32(1..5),
             8 => {
                 let index = self.rng.usize(..self.clients.len());
@@ -42,7 +42,38 @@ impl World {
                     .expect("far from the end of time");
             }
         }
-        Ok(())
+    }
+
+    /// The server's process is killed.
+    pub(super) fn server_dies(&mut self) {
+        if self.server.is_up() {
+            self.server.kill(&mut self.rng);
+            self.server_is_gone();
+        }
+    }
+
+    /// The server's process, which has said goodbye, ends: in order, or for want of a store.
+    pub(super) fn server_ends(&mut self) {
+        self.server.end();
+        self.server_is_gone();
+    }
+
+    fn server_is_gone(&mut self) {
+        for id in self.connections.keys().copied().collect::<Vec<_>>() {
+            self.server_closed(id);
+        }
+        self.after_any(15_000, Task::Restart);
+    }
+
+    /// While the server was away its disk may have been lost, or replaced by a backup.
+    pub(super) fn another_log(&mut self) {
+        if self.forgetful && !self.mended {
+            match self.rng.u8(..4) {
+                0 => self.server.disk.lose(),
+                1..=2 => self.server.disk.restore(&mut self.truth),
+                _ => {}
+            }
+        }
     }
 
     /// Bytes vanish from now on, one way or both, and nobody is told.
@@ -58,7 +89,7 @@ impl World {
         self.mended = true;
         self.server.failing = 0;
         if !self.server.is_up() {
-            self.server.start(self.moment(), false);
+            self.start()?;
         }
         for id in self.connections.keys().copied().collect::<Vec<_>>() {
             let connection = &self.connections[&id];

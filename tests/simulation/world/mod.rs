@@ -13,7 +13,7 @@ use chat_tui::{
     client::session::Now,
     server::{
         engine::{ConnectionId, Moment},
-        store::MemoryLimits,
+        store::{MemoryLimits, StoreError},
     },
 };
 use fastrand::Rng;
@@ -21,9 +21,11 @@ use jiff::Timestamp;
 
 use self::{clients::Client, wires::Connection};
 use crate::{
+    disk::Durability,
+    historian::Historian,
     mutant::Mutant,
     older::Older,
-    server::Server,
+    server::{Server, Setup},
     truth::{Fault, Truth},
 };
 
@@ -41,6 +43,8 @@ enum Task {
     Act(usize),
     /// The basic client does something.
     OlderActs,
+    /// The one who looks back does so.
+    HistorianActs,
     /// A client's user wants the connection back that somebody took over.
     Retry(usize),
     /// A client's user thinks of another nickname.
@@ -72,24 +76,53 @@ pub(crate) struct World {
     truth: Truth,
     clients: Vec<Client>,
     older: Option<Older>,
+    historian: Option<Historian>,
     connections: BTreeMap<ConnectionId, Connection>,
     tasks: BTreeMap<(Duration, u64), Task>,
     made: u64,
     mended: bool,
-    /// Whether a restart may lose the log.
+    /// Whether a restart may find another log: none, or an older backup.
     forgetful: bool,
+    chatter: Duration,
     loud: bool,
 }
 
-/// One run; the fault found, if any.
-pub(crate) fn run(seed: u64, mutant: Option<Mutant>, loud: bool) -> Result<(), Fault> {
-    let mut world = World::new(seed, mutant, loud);
-    world.live()
+/// What a run is to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) mutant: Option<Mutant>,
+    /// How long there is talk, and things go wrong.
+    pub(crate) chatter: Duration,
+    /// A commit that fails, counted from 0, and how.
+    pub(crate) fails: Option<(u32, StoreError)>,
+    /// Tells each step.
+    pub(crate) loud: bool,
+}
+
+impl Plan {
+    /// The normal run of a seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        Self {
+            seed,
+            mutant: None,
+            chatter: CHATTER,
+            fails: None,
+            loud: false,
+        }
+    }
+}
+
+/// One run; how many commits there were, or the fault found.
+pub(crate) fn run(plan: Plan) -> Result<u32, Fault> {
+    let mut world = World::new(plan)?;
+    world.live()?;
+    Ok(world.server.commits)
 }
 
 impl World {
-    fn new(seed: u64, mutant: Option<Mutant>, loud: bool) -> Self {
-        let mut rng = Rng::with_seed(seed);
+    fn new(plan: Plan) -> Result<Self, Fault> {
+        let mut rng = Rng::with_seed(plan.seed);
         let wall = Timestamp::from_second(1_795_000_000).expect("a time");
         let limits = match rng.u8(..3) {
             0 => MemoryLimits {
@@ -98,23 +131,36 @@ impl World {
             },
             _ => MemoryLimits::default(),
         };
+        let relaxed = rng.u8(..5) == 0;
+        let setup = Setup {
+            limits,
+            durability: if relaxed {
+                Durability::Relaxed
+            } else {
+                Durability::Full
+            },
+            keep: (rng.u8(..4) == 0).then(|| rng.u64(5..60)),
+            fails: plan.fails,
+        };
         let mut world = Self {
             now: Duration::ZERO,
             wall,
-            server: Server::new(limits, mutant),
+            server: Server::new(setup, plan.mutant),
             truth: Truth::default(),
             clients: Vec::new(),
             older: (rng.u8(..3) == 0).then(Older::new),
+            historian: (rng.u8(..2) == 0).then(Historian::new),
             connections: BTreeMap::new(),
             tasks: BTreeMap::new(),
             made: 0,
             mended: false,
             forgetful: rng.u8(..3) == 0,
-            loud,
+            chatter: plan.chatter,
+            loud: plan.loud,
             rng,
         };
         world.people();
-        world.server.start(world.moment(), false);
+        world.start()?;
         world.after(Duration::from_secs(1), Task::Tick);
         world.after_any(5000, Task::Break);
         for index in 0..world.clients.len() {
@@ -123,13 +169,21 @@ impl World {
         if world.older.is_some() {
             world.after_any(3000, Task::OlderActs);
         }
-        world
+        if world.historian.is_some() {
+            world.after_any(3000, Task::HistorianActs);
+        }
+        Ok(world)
+    }
+
+    fn start(&mut self) -> Result<(), Fault> {
+        let moment = self.moment();
+        self.server.start(moment, &mut self.truth)
     }
 
     fn live(&mut self) -> Result<(), Fault> {
         let mut steps = 0;
         self.pump()?;
-        while self.now < CHATTER {
+        while self.now < self.chatter {
             self.step(&mut steps)?;
         }
         self.mend()?;
@@ -150,6 +204,9 @@ impl World {
         if self.server.commit_due().is_some() {
             return Err("a commit is under way".into());
         }
+        if self.server.is_finished() || !self.server.is_up() {
+            return Err("the server is not there".into());
+        }
         let epoch = self.server.epoch();
         let staying = || self.clients.iter().filter(|client| !client.is_gone());
         for client in staying() {
@@ -157,6 +214,9 @@ impl World {
         }
         if let Some(older) = &self.older {
             older.settled(&self.truth, epoch)?;
+        }
+        if let Some(historian) = &self.historian {
+            historian.settled(&self.truth, epoch)?;
         }
         let mut lists = staying().map(|client| client.witness.members());
         // Where all have left for good, nobody is there to be shown a list.
@@ -167,6 +227,7 @@ impl World {
             return Err(format!("the member lists {list:?} and {other:?}"));
         }
         let mut expected: Vec<_> = staying().map(|client| client.user).collect();
+        expected.extend(self.historian.as_ref().map(|_| Historian::user()));
         expected.sort();
         expected.dedup();
         let present = expected.len() + usize::from(self.older.is_some());
@@ -208,7 +269,8 @@ impl World {
             let task = entry.remove();
             self.perform(task)?;
         }
-        self.server.commit(self.moment(), &mut self.truth)?;
+        let moment = self.moment();
+        self.server.commit(moment, &mut self.truth, &mut self.rng)?;
         self.clients
             .iter()
             .try_for_each(|c| c.check_leaving(self.now))?;
@@ -225,7 +287,7 @@ impl World {
             }
         };
         at(self.tasks.first_key_value().map(|((time, _), _)| *time));
-        at(self.server.commit_due());
+        at(self.server.wakes_at());
         for client in self.clients.iter().filter(|client| !client.asleep) {
             at(client.session.deadline());
         }
@@ -248,6 +310,7 @@ impl World {
         match task {
             Task::Act(index) => self.act(index)?,
             Task::OlderActs => self.older_acts(),
+            Task::HistorianActs => self.historian_acts(),
             Task::Retry(index) => self.retry(index)?,
             Task::Rename(index) => self.rename(index)?,
             Task::Anew(index) => self.anew(index),
@@ -256,19 +319,22 @@ impl World {
             Task::ClientHears(id) => self.client_hears(id)?,
             Task::Break => {
                 if !self.mended {
-                    self.break_something()?;
+                    self.break_something();
                     self.after_any(12_000, Task::Break);
                 }
             }
             Task::Restart => {
                 if !self.server.is_up() {
-                    let forgetful = self.forgetful && self.rng.bool();
-                    self.server.start(self.moment(), forgetful);
+                    self.another_log();
+                    self.start()?;
                 }
             }
             Task::Tick => {
                 for id in self.server.tick(self.moment()) {
                     self.server_closed(id);
+                }
+                if self.server.is_finished() {
+                    self.server_ends();
                 }
                 self.after(Duration::from_secs(1), Task::Tick);
             }

@@ -19,6 +19,7 @@ use crate::{
 pub(super) enum Whose {
     Client(usize),
     Older,
+    Historian,
 }
 
 pub(super) struct Connection {
@@ -35,7 +36,7 @@ impl World {
     pub(super) fn is_asleep(&self, whose: Whose) -> bool {
         match whose {
             Whose::Client(index) => self.clients[index].asleep,
-            Whose::Older => false,
+            Whose::Older | Whose::Historian => false,
         }
     }
 
@@ -106,6 +107,29 @@ impl World {
         self.older = Some(older);
     }
 
+    /// The one who looks back joins, or asks for something.
+    pub(super) fn historian_acts(&mut self) {
+        self.after_any(1500, Task::HistorianActs);
+        let Some(mut historian) = self.historian.take() else {
+            return;
+        };
+        let says = match historian.connection {
+            None if self.server.is_up() => {
+                let id = self.connect(Whose::Historian);
+                Some(historian.joins(id, self.server.epoch(), &mut self.rng))
+            }
+            Some(_) if !self.mended => historian.asks(&self.truth, self.wall(), &mut self.rng),
+            _ => None,
+        };
+        if let Some(says) = says
+            && let Some(id) = historian.connection
+            && let Some(connection) = self.connections.get_mut(&id)
+        {
+            connection.up.write_all(self.now, &says, &mut self.rng);
+        }
+        self.historian = Some(historian);
+    }
+
     pub(super) fn server_hears(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id)
             && connection.server_open
@@ -155,6 +179,12 @@ impl World {
                 }
                 Ok(())
             }
+            Whose::Historian => {
+                if let Some(historian) = &mut self.historian {
+                    historian.closed(id);
+                }
+                Ok(())
+            }
             Whose::Client(_) => Ok(()),
         }
     }
@@ -174,6 +204,7 @@ impl World {
             self.server.read(moment, id, &mut connection.up);
         }
         self.server.finish_turn(moment, &mut self.rng);
+        self.server.look(moment, &mut self.rng);
         let ids: Vec<_> = self.connections.keys().copied().collect();
         for &id in &ids {
             self.server_writes(id);
@@ -231,6 +262,12 @@ impl World {
                 Whose::Older => {
                     if let Some(older) = &mut self.older {
                         older.hears(&self.truth, &bytes)?;
+                    }
+                }
+                Whose::Historian => {
+                    if let Some(historian) = &mut self.historian {
+                        let answer = historian.hears(&self.truth, &bytes)?;
+                        connection.up.write_all(self.now, &answer, &mut self.rng);
                     }
                 }
             }

@@ -105,7 +105,9 @@ impl Hub {
     /// Gives the store what is staged, if it is idle, and a step of retention if one is due.
     /// `clock`: the time as it was read.
     pub(super) fn append_staged(&mut self, clock: Moment) {
-        if self.committing.is_some() || self.state == State::Finished {
+        // Nothing is added to a log of which nobody knows how it ends.
+        let over = matches!(self.state, State::Failed | State::Finished);
+        if self.committing.is_some() || over {
             return;
         }
         let retention = self.retention(clock);

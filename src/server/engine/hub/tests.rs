@@ -545,6 +545,35 @@ fn after_a_failure_of_the_store_nothing_is_acknowledged() {
 }
 
 #[test]
+fn after_a_failure_of_the_store_nothing_more_is_given_to_it() {
+    let mut world = World::new();
+    world.join("bob");
+    world.hold_commits = true;
+    world.say("bob", &message("bob", 1, "in doubt"));
+    world.say("bob", &message("bob", 2, "waits"));
+    world.fail = Some(StoreError::Unknown);
+    world.commit();
+    assert!(!world.commits(), "what waits for the next batch stays out");
+    assert_eq!(world.hears("bob"), ["bye Shutdown", "closed"]);
+}
+
+#[test]
+fn a_basic_client_that_is_not_in_yet_is_told_of_the_end_like_one() {
+    let mut world = World::new();
+    world.hold_commits = true;
+    let basic = Join {
+        protocol: None,
+        ..join("bob")
+    };
+    world.join_as("bob", basic);
+    world.fail = Some(StoreError::Unknown);
+    world.commit();
+    let raw = String::from_utf8(world.client("bob").raw.concat()).unwrap();
+    assert!(raw.contains(r#""nickname":"server""#), "{raw}");
+    assert!(!raw.contains("bye"), "{raw}");
+}
+
+#[test]
 fn requests_wait_while_too_much_is_staged() {
     let mut world = World::new();
     world.join("bob");

@@ -77,6 +77,8 @@ fn a_page_is_what_of_the_part_is_held_and_fits() {
     check(&backward(6, 5), "history 6..=5 of 1..=9");
     check(&forward(6, 5), "history 6..=5 of 1..=9");
     check(&backward(0, 0), "history 1..=0 of 1..=9");
+    check(&forward(NUMBER_MAX, NUMBER_MAX), "history 10..=9 of 1..=9");
+    check(&search("6", Some(0)), "found [] in 1..=0");
     // The first message came when the clock stood a second after the world's beginning.
     let since = |time: &str| history(Part::Since(time.parse().unwrap()));
     check(&since("2026-11-22T08:00:00Z"), "history 1..=9 of 1..=9");
@@ -320,7 +322,7 @@ fn history_begins_where_the_log_does() {
     );
     assert_eq!(
         world.say("alice", &backward(1, 2)),
-        [format!("history 3..=2 of {first}..=9")]
+        [format!("history {first}..={} of {first}..=9", first - 1)]
     );
     let nobody = Nickname::parse("nobody").unwrap();
     let frame = ClientFrame::Search(SearchRequest {

@@ -1,0 +1,461 @@
+//! A client that looks back: it asks for pages of history and searches at random, many at a time,
+//! and compares what it gets with the truth. It resumes with a limit on what it missed.
+
+use std::collections::{HashMap, VecDeque};
+
+use chat_tui::{
+    protocol::{
+        ClientFrame, ClientId, Epoch, MessageId, Nickname, RoomName, ServerFrame, Token, UserId,
+        codec::Decoder,
+        frame::{
+            ErrorCode, ErrorFrame, HistoryRequest, Join, Message, PageHead, Part, Position,
+            SearchRequest, Welcome,
+        },
+        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
+        wire::{encode_client, parse_server},
+    },
+    search::{Query, Words},
+    server::engine::ConnectionId,
+};
+use fastrand::Rng;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::truth::{Fault, Truth, rooms};
+
+/// Answers that it may wait for; then it asks for no more.
+const ASKED_MAX: usize = 20;
+
+/// See the module's docs.
+#[derive(Debug)]
+pub(crate) struct Historian {
+    pub(crate) connection: Option<ConnectionId>,
+    decoder: Decoder,
+    epoch: Epoch,
+    most: u64,
+    /// What it asked for, in order, and is not answered.
+    asked: VecDeque<(u64, Asked)>,
+    references: u64,
+    rooms: HashMap<RoomName, Room>,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    /// The last message that it holds, and in which log.
+    held: Option<(Epoch, u64, Option<MessageId>)>,
+    /// The number that must come next on this connection.
+    due: Option<u64>,
+    /// The lowest number that it was last told is held.
+    first: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Asked {
+    Page(RoomName, Part),
+    Search(RoomName, Query, u64),
+    /// Something that can't be.
+    Nonsense,
+}
+
+impl Historian {
+    /// Not connected.
+    pub(crate) fn new() -> Self {
+        Self {
+            connection: None,
+            decoder: Decoder::new(),
+            epoch: Epoch::from_bytes([0xff; 8]),
+            most: 0,
+            asked: VecDeque::new(),
+            references: 0,
+            rooms: HashMap::new(),
+        }
+    }
+
+    fn token() -> Token {
+        Token::from_bytes([0x0d; 32])
+    }
+
+    /// Who it is.
+    pub(crate) fn user() -> UserId {
+        Self::token().user()
+    }
+
+    /// A connection is open: its first frame.
+    pub(crate) fn joins(&mut self, id: ConnectionId, epoch: Epoch, rng: &mut Rng) -> Vec<u8> {
+        self.connection = Some(id);
+        self.decoder = Decoder::new();
+        self.asked.clear();
+        self.most = rng.u64(0..30);
+        self.epoch = epoch;
+        // A connection may have ended before it was let in.
+        let before = self.rooms.values().find_map(|room| room.held);
+        let before = before.map_or(epoch, |(of, ..)| of);
+        let position = |(name, room): (&RoomName, &Room)| {
+            let (of, seq, id) = room.held?;
+            (of == before).then(|| Position {
+                room: name.clone(),
+                seq,
+                id,
+            })
+        };
+        let positions = self.rooms.iter().filter_map(position).collect();
+        for room in self.rooms.values_mut() {
+            room.due = None;
+            room.first = 0;
+        }
+        written(&ClientFrame::Join(Join {
+            protocol: Some(1),
+            nickname: Nickname::parse("historian").expect("a nickname"),
+            client_id: ClientId::parse("1").expect("an ID"),
+            token: Some(Self::token()),
+            next: None,
+            epoch: Some(before),
+            rooms: positions,
+            last: Some(rng.u64(0..50)),
+            most: Some(self.most),
+            agent: None,
+        }))
+    }
+
+    /// Its connection is gone.
+    pub(crate) fn closed(&mut self, id: ConnectionId) {
+        if self.connection == Some(id) {
+            self.connection = None;
+            self.asked.clear();
+        }
+    }
+
+    /// The next things that it asks for.
+    pub(crate) fn asks(&mut self, truth: &Truth, now: Timestamp, rng: &mut Rng) -> Option<Vec<u8>> {
+        // It has not been let in yet.
+        self.rooms.values().find(|room| room.due.is_some())?;
+        let mut out = Vec::new();
+        for _ in 0..rng.usize(1..=5).min(ASKED_MAX - self.asked.len()) {
+            self.references += 1;
+            let reference = Some(self.references);
+            let (frame, asked) = self.anything(truth, now, reference, rng);
+            self.asked.push_back((self.references, asked));
+            out.extend(written(&frame));
+        }
+        Some(out)
+    }
+
+    fn anything(
+        &self,
+        truth: &Truth,
+        now: Timestamp,
+        reference: Option<u64>,
+        rng: &mut Rng,
+    ) -> (ClientFrame, Asked) {
+        let [lobby, build] = rooms();
+        let room = if rng.u8(..3) == 0 { build } else { lobby };
+        let head = truth.head(self.epoch, &room);
+        let mut number = || match rng.u8(..12) {
+            0 => 0,
+            1 => NUMBER_MAX,
+            _ => rng.u64(0..=head + 3),
+        };
+        let (from, to) = (number(), number());
+        let back = SignedDuration::from_secs(rng.i64(-5..120));
+        let part = match rng.u8(..8) {
+            0 => Some(Part::Since(now.saturating_sub(back).unwrap_or(now))),
+            1..=2 => Some(Part::Forward { from, to }),
+            3..=5 => Some(Part::Backward { from, to }),
+            _ => None,
+        };
+        if rng.u8(..20) == 0 {
+            let room = RoomName::parse("nowhere").expect("a room's name");
+            let part = Part::Forward { from, to };
+            let request = HistoryRequest {
+                room,
+                part,
+                reference,
+            };
+            return (ClientFrame::History(request), Asked::Nonsense);
+        }
+        if let Some(part) = part {
+            let asked = Asked::Page(room.clone(), part);
+            let request = HistoryRequest {
+                room,
+                part,
+                reference,
+            };
+            return (ClientFrame::History(request), asked);
+        }
+        let words = ["long", "two", "1", "lo*", "lines two", "0 lon*", "nothing"];
+        let words = rng.choice(words).unwrap_or_default();
+        let sender = ["c0g0", "both", "twin"];
+        let query = Query {
+            words: Words::parse(words).expect("words"),
+            sender: (rng.u8(..4) == 0)
+                .then(|| Nickname::parse(sender[rng.usize(..3)]).expect("a nickname")),
+            after: (rng.u8(..6) == 0).then(|| now.saturating_sub(back).unwrap_or(now)),
+            before: None,
+        };
+        let asked = Asked::Search(room.clone(), query.clone(), to);
+        let to = Some(to);
+        let request = SearchRequest {
+            room,
+            query,
+            to,
+            reference,
+        };
+        (ClientFrame::Search(request), asked)
+    }
+
+    /// Takes what the server wrote; gives what it answers.
+    pub(crate) fn hears(&mut self, truth: &Truth, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
+        let mut out = Vec::new();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let count = self.decoder.feed(rest);
+            rest = &rest[count..];
+            let mut frames = Vec::new();
+            while let Some(frame) = self.decoder.next_frame().map_err(|e| e.to_string())? {
+                frames.push(parse_server(frame).map_err(|e| e.to_string())?);
+            }
+            for frame in frames {
+                self.hear(truth, frame, &mut out)
+                    .map_err(|fault| format!("historian: {fault}"))?;
+            }
+        }
+        Ok(out)
+    }
+
+    fn hear(&mut self, truth: &Truth, frame: ServerFrame, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match frame {
+            ServerFrame::Welcome(welcome) => self.welcome(truth, &welcome),
+            ServerFrame::Message(message) => self.live(truth, &message),
+            ServerFrame::History(page) => {
+                let (_, asked) = self.answered(page.head.reference)?;
+                self.head(truth, &page.head, &page.messages)?;
+                match asked {
+                    Asked::Page(room, part) if room == page.head.room => {
+                        check_page(truth, self.epoch, part, &page.head, &page.messages)
+                    }
+                    other => Err(format!("{other:?} is answered by a page")),
+                }
+                .map_err(|fault| format!("{fault} in {:?}", page.head))
+            }
+            ServerFrame::Found(page) => {
+                let (_, asked) = self.answered(page.head.reference)?;
+                self.head(truth, &page.head, &page.messages)?;
+                match asked {
+                    Asked::Search(room, query, to) if room == page.head.room => {
+                        check_found(truth, self.epoch, &query, to, &page.head, &page.messages)
+                    }
+                    other => Err(format!("{other:?} is answered by what was found")),
+                }
+                .map_err(|fault| format!("{fault} in {:?}", page.head))
+            }
+            ServerFrame::Error(ErrorFrame {
+                code,
+                reference: Some(reference),
+                ..
+            }) => {
+                let (_, asked) = self.answered(Some(reference))?;
+                let nonsense = matches!(asked, Asked::Nonsense);
+                match code {
+                    ErrorCode::Unavailable if !nonsense => Ok(()),
+                    ErrorCode::NoSuchRoom if nonsense => Ok(()),
+                    _ => Err(format!("{asked:?} is refused as {code}")),
+                }
+            }
+            ServerFrame::Ping { reference } => {
+                out.extend(written(&ClientFrame::Pong { reference }));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Answers come in the order of the questions.
+    fn answered(&mut self, reference: Option<u64>) -> Result<(u64, Asked), Fault> {
+        let asked = self.asked.pop_front().ok_or("an answer to nothing")?;
+        if reference == Some(asked.0) {
+            Ok(asked)
+        } else {
+            Err(format!("{reference:?} was answered before {}", asked.0))
+        }
+    }
+
+    fn welcome(&mut self, truth: &Truth, welcome: &Welcome) -> Result<(), Fault> {
+        for start in &welcome.rooms {
+            let room = self.rooms.entry(start.room.clone()).or_default();
+            if start.first > truth.first(self.epoch, &start.room) {
+                return Err(format!("history of #{} begins too late", start.room));
+            }
+            if let Some((of, seq, _)) = room.held
+                && of == self.epoch
+            {
+                let latest = (start.head + 1).saturating_sub(self.most);
+                let due = (seq + 1).max(latest).max(start.first);
+                if start.next != due || start.reset.is_some() {
+                    let next = start.next;
+                    return Err(format!(
+                        "goes on with {next} after {seq}, where {due} is due"
+                    ));
+                }
+            } else if room.held.is_some() && start.reset.is_none() {
+                return Err("the log is another one, and nobody said so".into());
+            }
+            room.due = Some(start.next);
+            room.first = start.first;
+            if start.next > 1 {
+                let before = start.next - 1;
+                let entry = truth.entry(self.epoch, &start.room, before);
+                room.held = Some((self.epoch, before, entry.map(|entry| entry.id)));
+            } else {
+                room.held = Some((self.epoch, 0, None));
+            }
+        }
+        Ok(())
+    }
+
+    fn live(&mut self, truth: &Truth, message: &Message) -> Result<(), Fault> {
+        is_true(truth, self.epoch, message)?;
+        let room = self.rooms.entry(message.room.clone()).or_default();
+        if room.due != Some(message.seq) {
+            return Err(format!("{} came where {:?} was due", message.seq, room.due));
+        }
+        room.due = Some(message.seq + 1);
+        room.held = Some((self.epoch, message.seq, Some(message.id)));
+        Ok(())
+    }
+
+    /// What every page must be.
+    fn head(&mut self, truth: &Truth, head: &PageHead, page: &[Message]) -> Result<(), Fault> {
+        let room = self.rooms.entry(head.room.clone()).or_default();
+        if head.first < room.first || head.first > truth.first(self.epoch, &head.room) {
+            return Err(format!("history is said to begin at {}", head.first));
+        }
+        room.first = head.first;
+        if head.head > truth.head(self.epoch, &head.room) {
+            return Err(format!("{} was told before its commit", head.head));
+        }
+        if head.from > head.to + 1 {
+            return Err("its ends are the wrong way round".into());
+        }
+        if page.iter().any(|message| message.room != head.room) {
+            return Err("a message of another room".into());
+        }
+        page.iter()
+            .try_for_each(|message| is_true(truth, self.epoch, message))
+    }
+
+    /// What must hold once all is quiet.
+    pub(crate) fn settled(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
+        if self.connection.is_none() || self.epoch != epoch {
+            return Err("the historian is not in".into());
+        }
+        if let Some((reference, asked)) = self.asked.front() {
+            return Err(format!(
+                "{reference} ({asked:?}) of the historian is not answered"
+            ));
+        }
+        for name in rooms() {
+            let due = self.rooms.get(&name).and_then(|room| room.due);
+            let head = truth.head(epoch, &name);
+            if due != Some(head + 1) {
+                return Err(format!(
+                    "the historian waits for {due:?} of #{name}, not {head}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn written(frame: &ClientFrame) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_client(frame, &mut bytes);
+    bytes
+}
+
+fn is_true(truth: &Truth, epoch: Epoch, message: &Message) -> Result<(), Fault> {
+    let seq = message.seq;
+    let entry = truth
+        .entry(epoch, &message.room, seq)
+        .ok_or(format!("{seq} was shown before its commit"))?;
+    let same = entry.id == message.id
+        && entry.time == message.time
+        && entry.nickname == message.nickname
+        && entry.text == message.body.as_str();
+    if same {
+        Ok(())
+    } else {
+        Err(format!("{message:?} is {entry:?} in the log"))
+    }
+}
+
+fn is_full(page: &[Message]) -> bool {
+    let bytes: usize = page.iter().map(|m| m.body.as_str().len() + 300).sum();
+    // The longest message has about 2,000 bytes.
+    page.len() == HISTORY_PAGE_MAX || bytes + 4_000 > HISTORY_BYTES_MAX
+}
+
+fn check_page(
+    truth: &Truth,
+    epoch: Epoch,
+    part: Part,
+    head: &PageHead,
+    page: &[Message],
+) -> Result<(), Fault> {
+    let numbers: Vec<u64> = page.iter().map(|message| message.seq).collect();
+    if numbers != (head.from..=head.to).collect::<Vec<_>>() {
+        return Err(format!("it holds {numbers:?}"));
+    }
+    let clamp = |from: u64, to: u64| (from.max(head.first), to.min(head.head));
+    let (from, to) = match part {
+        Part::Forward { from, to } | Part::Backward { from, to } => clamp(from, to),
+        Part::Since(time) => {
+            let late = |seq: &u64| {
+                let entry = truth.entry(epoch, &head.room, *seq);
+                entry.is_some_and(|entry| entry.time >= time)
+            };
+            let first = (head.first..=head.head).find(late);
+            (first.unwrap_or(head.head + 1), head.head)
+        }
+    };
+    let complete = match part {
+        _ if from > to => page.is_empty(),
+        _ if is_full(page) => match part {
+            Part::Backward { .. } => head.to == to && head.from >= from,
+            Part::Forward { .. } | Part::Since(_) => head.from == from && head.to <= to,
+        },
+        _ => (head.from, head.to) == (from, to),
+    };
+    if complete {
+        Ok(())
+    } else {
+        Err(format!("{part:?} should be {from} to {to}"))
+    }
+}
+
+fn check_found(
+    truth: &Truth,
+    epoch: Epoch,
+    query: &Query,
+    to: u64,
+    head: &PageHead,
+    page: &[Message],
+) -> Result<(), Fault> {
+    let to = to.min(head.head);
+    let nothing = to < head.first;
+    if head.to != to && !nothing || head.from > head.first && !is_full(page) && !nothing {
+        return Err(format!(
+            "the search does not go from {to} to {}",
+            head.first
+        ));
+    }
+    let matches = |seq: &u64| {
+        let entry = truth.entry(epoch, &head.room, *seq);
+        entry.is_some_and(|entry| query.matches(&entry.nickname, entry.time, &entry.text))
+    };
+    let expected: Vec<u64> = (head.from..=head.to).rev().filter(matches).collect();
+    let found: Vec<u64> = page.iter().map(|message| message.seq).collect();
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{query:?} found {found:?}, not {expected:?}"))
+    }
+}
