@@ -37,12 +37,15 @@ const MESSAGES: usize = 200;
 struct Server {
     child: Child,
     port: String,
+    _data: tempfile::TempDir,
 }
 
 impl Server {
     fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
-            .args(["0", "--bind", "127.0.0.1", "-qq"])
+            .args(["0", "--bind", "127.0.0.1", "-qq", "--data-dir"])
+            .arg(data.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -51,7 +54,11 @@ impl Server {
             .read_line(&mut line)
             .unwrap();
         let port = line.trim().rsplit(':').next().unwrap().to_owned();
-        Self { child, port }
+        Self {
+            child,
+            port,
+            _data: data,
+        }
     }
 
     fn screen(&self, nickname: &str) -> Terminal {

@@ -32,7 +32,7 @@ struct Server {
 impl Server {
     fn start(port: u16) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
-            .arg(port.to_string())
+            .args([&port.to_string(), "--ephemeral"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

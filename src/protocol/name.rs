@@ -278,6 +278,13 @@ hex_id!(
 );
 shown_hex_id!(DeviceId);
 
+impl DeviceId {
+    /// Its bytes.
+    pub const fn to_bytes(self) -> [u8; 12] {
+        self.0
+    }
+}
+
 hex_id!(
     /// Which log a number belongs to: new whenever numbers could come to mean something else.
     Epoch, 8, "An epoch has 16 hexadecimal digits"

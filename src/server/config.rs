@@ -1,8 +1,14 @@
 //! What the operator can say, and what it comes to.
 
-use std::{net::IpAddr, num::NonZeroUsize, thread::available_parallelism};
+use std::{
+    net::IpAddr,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    thread::available_parallelism,
+};
 
 use clap::{ArgAction, Parser};
+use etcetera::BaseStrategy;
 
 use super::{
     engine::{
@@ -10,7 +16,10 @@ use super::{
         view::ViewLimits,
     },
     log::Recorder,
-    store::MemoryLimits,
+    store::{
+        MemoryLimits,
+        sqlite::{Durability, OpenError},
+    },
 };
 use crate::{protocol::RoomName, text::Line};
 
@@ -27,11 +36,12 @@ Examples:
   chat-server 10600                on another port
   chat-server --bind 127.0.0.1     for this machine only
   chat-server --topic 'tea at 4'   with a topic for the lobby
+  chat-server --retain-days 90     without what is older than that
 
 People join with:  chat-tui HOST PORT NICKNAME CLIENTID
 Ctrl-C tells everyone and stops; a second Ctrl-C stops at once.";
 
-/// Hosts a chat. Messages are kept in memory, for as long as the server runs.
+/// Hosts a chat. A message is on disk before anybody hears of it.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "chat-server", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
@@ -52,6 +62,30 @@ pub struct Args {
     /// The lobby's topic, shown to all who come in
     #[arg(long, value_name = "TEXT")]
     pub topic: Option<String>,
+    /// Where messages are kept; the directory is made if it is not there
+    ///
+    /// Unless given: chat-server in $XDG_DATA_HOME, or in ~/.local/share.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// Keep messages in memory only: they are gone when the server stops
+    #[arg(long, conflicts_with_all = ["data_dir", "durability"])]
+    pub ephemeral: bool,
+    /// When a message counts as sent: full: when it is on the medium; relaxed: when the system has
+    /// it, so that the last ones may be lost if the machine loses power
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub durability: Durability,
+    /// Erase messages that are older than this
+    #[arg(long, value_name = "DAYS")]
+    pub retain_days: Option<NonZeroU64>,
+    /// Erase the oldest messages of a room that has more than this
+    #[arg(long, value_name = "N")]
+    pub retain_messages: Option<NonZeroU64>,
     /// Write the texts of messages to the log too; without it, never
     #[arg(long)]
     pub log_text: bool,
@@ -63,8 +97,31 @@ pub struct Args {
     pub verbose: u8,
 }
 
-/// A server's settings. [`Config::default`] serves any tests and tools; [`Args`] makes one from
-/// a command line.
+/// Where the log is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// In memory: gone with the server.
+    #[default]
+    Ephemeral,
+    /// On disk.
+    Disk {
+        /// The data directory; `None`: [`data_directory`].
+        directory: Option<PathBuf>,
+        /// When a message may be acknowledged.
+        durability: Durability,
+        /// Whether an index is kept for searches.
+        index: bool,
+    },
+}
+
+/// Where messages are kept unless it is said: `chat-server` in the XDG data directory.
+pub fn data_directory() -> Result<PathBuf, OpenError> {
+    let strategy = etcetera::choose_base_strategy().map_err(|_| OpenError::NoHome)?;
+    Ok(strategy.data_dir().join("chat-server"))
+}
+
+/// A server's settings. [`Config::default`] serves tests and tools: it keeps nothing on disk.
+/// [`Args`] makes one from a command line.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The address; `None`: all of this machine.
@@ -83,7 +140,9 @@ pub struct Config {
     pub views: ViewLimits,
     /// How much of each room's log is kept.
     pub keep: Keep,
-    /// What the log in memory holds.
+    /// Where the log is kept.
+    pub storage: Storage,
+    /// What the log holds if it is in memory.
     pub memory: MemoryLimits,
     /// Where records go.
     pub recorder: Recorder,
@@ -104,6 +163,7 @@ impl Default for Config {
             workers: available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(most)),
             views: ViewLimits::default(),
             keep: Keep::default(),
+            storage: Storage::default(),
             memory: MemoryLimits::default(),
             recorder: Recorder::none(),
         }
@@ -122,6 +182,19 @@ impl From<&Args> for Config {
                 topic,
             }],
             log_text: args.log_text,
+            storage: if args.ephemeral {
+                Storage::Ephemeral
+            } else {
+                Storage::Disk {
+                    directory: args.data_dir.clone(),
+                    durability: args.durability,
+                    index: true,
+                }
+            },
+            keep: Keep {
+                days: args.retain_days,
+                messages: args.retain_messages,
+            },
             ..Self::default()
         }
     }

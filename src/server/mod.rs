@@ -25,13 +25,13 @@ pub mod log;
 pub mod net;
 pub mod store;
 
-pub use config::Config;
-pub use net::{BindError, Bound, RunError, bind};
+pub use config::{Config, Storage};
+pub use net::{BindError, Bound, RunError, StartError, bind};
 
 use config::Args;
 use log::Recorder;
 
-/// The operator asked for what can't be: the arguments or the address.
+/// The operator asked for what can't be: the arguments, the address, or the data directory.
 const EXIT_USAGE: u8 = 2;
 /// What shells report of a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -67,6 +67,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     };
     let bound = match bind(config) {
         Ok(bound) => bound,
+        Err(error) if error.may_pass() => return fail(&error, ExitCode::FAILURE),
         Err(error) => return fail(&error, EXIT_USAGE.into()),
     };
     let address = bound.local_addr();

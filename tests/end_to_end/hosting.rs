@@ -25,7 +25,11 @@ fn host(port: u16, home: &std::path::Path) -> Terminal {
         &arguments,
         80,
         24,
-        &[("HOME", home), ("XDG_STATE_HOME", home)],
+        &[
+            ("HOME", home),
+            ("XDG_STATE_HOME", home),
+            ("XDG_DATA_HOME", home),
+        ],
     )
 }
 
@@ -102,7 +106,12 @@ fn a_host_elsewhere_is_refused_in_words() {
 
 #[test]
 fn a_server_on_a_terminal_says_once_where_it_listens() {
-    let server = Terminal::start(CHAT_SERVER, &["--bind", "127.0.0.1", "0"], 160, 24);
+    let server = Terminal::start(
+        CHAT_SERVER,
+        &["--bind", "127.0.0.1", "--ephemeral", "0"],
+        160,
+        24,
+    );
     server.wait_for("join with: chat-tui HOST");
     let text = server.text();
     let after = text.split("chat-tui HOST ").nth(1).expect("how to join");

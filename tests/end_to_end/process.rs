@@ -32,7 +32,7 @@ impl Server {
     /// On this port; 0 for a free one.
     pub(crate) fn start_on(port: u16) -> Self {
         let mut child = Command::new(CHAT_SERVER)
-            .args([&port.to_string(), "--bind", "127.0.0.1"])
+            .args([&port.to_string(), "--bind", "127.0.0.1", "--ephemeral"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -15,16 +15,19 @@ use super::{
     worker::{self, Delivery},
 };
 use crate::{
-    protocol::{Epoch, RoomName},
+    protocol::RoomName,
     server::{
-        config::Config,
+        config::{Config, Storage, data_directory},
         engine::{
             event::{Effect, Event},
             hub::{Hub, Settings},
             view::Views,
         },
         log::Recorder,
-        store::{Extent, MemoryStore, Store, StoreError},
+        store::{
+            Extent, MemoryStore, SqliteStore, Store, StoreError, fresh_epoch,
+            sqlite::{self, Durability, OpenError},
+        },
     },
     text::Line,
 };
@@ -39,12 +42,55 @@ const DRAIN_WITHIN: Duration = Duration::from_millis(1_500);
 const STOP_WITHIN: Duration = Duration::from_millis(4_800);
 
 /// A server that listens, but serves nobody yet.
-#[derive(Debug)]
 pub struct Bound {
     config: Config,
     listener: std::net::TcpListener,
     address: SocketAddr,
+    store: Box<dyn Store>,
 }
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Bound")
+            .field("config", &self.config)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a server could not start. Its text says what to do, in plain sentences.
+#[derive(Debug)]
+pub enum StartError {
+    /// It can't listen.
+    Bind(BindError),
+    /// It can't keep messages.
+    Open(OpenError),
+    /// The system gave no random bytes.
+    System(io::Error),
+}
+
+impl StartError {
+    /// Whether the same may go well later, without anything being done about it.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Bind(_) => false,
+            Self::Open(error) => error.may_pass(),
+            Self::System(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(out),
+            Self::Open(error) => error.fmt(out),
+            Self::System(error) => RunError::fmt_system(error, out),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
 
 /// Why a server could not start, or ended other than by being told to.
 #[derive(Debug)]
@@ -57,10 +103,16 @@ pub enum RunError {
     Worker,
 }
 
+impl RunError {
+    fn fmt_system(error: &io::Error, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "The system refused what a server needs: {error}")
+    }
+}
+
 impl fmt::Display for RunError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::System(error) => write!(out, "The system refused what a server needs: {error}"),
+            Self::System(error) => Self::fmt_system(error, out),
             Self::Store => out.write_str(
                 "Messages can't be stored any more; the server stopped rather than lose them",
             ),
@@ -79,14 +131,55 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// Takes the port, so that clients can connect from now on; they are served by [`Bound::run`].
-pub fn bind(config: Config) -> Result<Bound, BindError> {
-    let (listener, address) = listener::listen(config.bind, config.port)?;
+/// Takes the port, so that clients can connect from now on, and opens the log; they are served by
+/// [`Bound::run`].
+pub fn bind(config: Config) -> Result<Bound, StartError> {
+    let listening = listener::listen(config.bind, config.port);
+    let (listener, address) = listening.map_err(StartError::Bind)?;
+    let store = open_store(&config)?;
     Ok(Bound {
         config,
         listener,
         address,
+        store,
     })
+}
+
+fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
+    let names: Vec<RoomName> = config.rooms.iter().map(|room| room.name.clone()).collect();
+    let Storage::Disk {
+        directory,
+        durability,
+        index,
+    } = &config.storage
+    else {
+        let epoch = fresh_epoch().map_err(StartError::System)?;
+        config
+            .recorder
+            .info("messages are kept in memory, and gone when the server stops".to_owned());
+        return Ok(Box::new(MemoryStore::new(epoch, &names, config.memory)));
+    };
+    let directory = match directory {
+        Some(directory) => directory.clone(),
+        None => data_directory().map_err(StartError::Open)?,
+    };
+    let settings = sqlite::Settings {
+        directory,
+        durability: *durability,
+        index: *index,
+        recorder: config.recorder.clone(),
+    };
+    let store = SqliteStore::open(&settings, &names).map_err(StartError::Open)?;
+    config.recorder.info(format!(
+        "messages are kept in {}{}",
+        settings.directory.display(),
+        match durability {
+            Durability::Full => "",
+            Durability::Relaxed =>
+                "; with --durability relaxed, the last ones may be lost if the machine loses power",
+        }
+    ));
+    Ok(Box::new(store))
 }
 
 impl Bound {
@@ -110,13 +203,14 @@ impl Bound {
 
 async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
     let Bound {
-        config, listener, ..
+        config,
+        listener,
+        store,
+        ..
     } = bound;
     let clock = Clock::start();
-    let names: Vec<RoomName> = config.rooms.iter().map(|room| room.name.clone()).collect();
-    let store = MemoryStore::new(fresh_epoch()?, &names, config.memory);
     let (epoch, extents) = (store.epoch(), store.extents());
-    let (appender, pages, closed) = storage::start(Box::new(store))?;
+    let (appender, pages, closed) = storage::start(store)?;
     let (events, requests) = mpsc::channel(EVENTS_MAX);
     let fleet = Fleet::start(&config, clock, &extents, &events, &pages)?;
     // The workers have theirs: the store is closed when the last of them is gone.
@@ -150,12 +244,6 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     }
     let _ = timeout_at(deadline, closed.wait()).await;
     outcome
-}
-
-fn fresh_epoch() -> Result<Epoch, RunError> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(Epoch::from_bytes(bytes))
 }
 
 /// The ways to the workers.

@@ -35,7 +35,7 @@ mod listener;
 mod storage;
 mod worker;
 
-pub use hub::{Bound, RunError, bind};
+pub use hub::{Bound, RunError, StartError, bind};
 pub use listener::BindError;
 
 /// Reads the time for the engine.

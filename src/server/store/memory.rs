@@ -4,21 +4,23 @@
 //! moves up. Of each device the counter and the outcomes of its latest messages are kept; beyond
 //! [`MemoryLimits::devices_max`] devices the one that was silent longest is forgotten.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    convert::Infallible,
+};
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{
     Batch, Committed, Extent, Found, Operation, Page, Reader, Retention, Run, Settled, Store,
     StoreError, Verdict,
+    rules::{Frames, Place, Scan, decode_entry, encode_entry, entry_time, first_not, place, span},
 };
 use crate::{
     protocol::{
-        DeviceId, Epoch, MessageId, RoomName, ServerFrame,
+        DeviceId, Epoch, MessageId, RoomName,
         frame::{Member, Message, Part},
-        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, UNANSWERED_MESSAGES_MAX},
-        wire::{encode_server, parse_server},
+        limits::UNANSWERED_MESSAGES_MAX,
     },
     search::Query,
     server::engine::{
@@ -30,8 +32,6 @@ use crate::{
 
 /// Segments that one step of retention drops.
 const RETAIN_STEPS_MAX: usize = 1_000;
-/// Entries that one search looks at.
-const SEARCHED_MAX: u64 = 5_000;
 
 /// How much the store holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,13 +149,11 @@ impl MemoryStore {
             }
         };
         let device = self.device(id.device, settled);
-        if id.counter <= device.counter {
-            return Verdict::Repeated(device.outcome(id.counter));
-        }
-        if id.counter > device.counter + 1 {
-            return Verdict::Hole {
-                counter: device.counter,
-            };
+        let counter = device.counter;
+        match place(counter, id.counter) {
+            Place::Settled => return Verdict::Repeated(device.outcome(id.counter)),
+            Place::Ahead => return Verdict::Hole { counter },
+            Place::Next => {}
         }
         let outcome = match operation {
             Operation::Message {
@@ -257,19 +255,12 @@ impl Room {
         body: Body,
     ) -> Settled {
         let seq = self.run.next();
-        let time = now.max(self.last_time);
+        let time = entry_time(now, self.last_time);
         self.last_time = time;
         self.ids.push_back(id);
-        let frame = ServerFrame::Message(Message {
-            room: self.name.clone(),
-            seq,
-            id,
-            user: sender.user,
-            nickname: sender.nickname.clone(),
-            time,
-            body,
-        });
-        self.run.push(|out| encode_server(&frame, out));
+        let name = &self.name;
+        self.run
+            .push(|out| encode_entry(name, seq, id, sender, time, body, out));
         Settled::Stored { room, seq, time }
     }
 
@@ -312,25 +303,17 @@ impl Room {
     }
 
     fn message(&self, seq: u64) -> Option<Message> {
-        match parse_server(self.log.frame(seq)?.trim_ascii_end()) {
-            Ok(ServerFrame::Message(message)) => Some(message),
-            _ => None,
-        }
+        decode_entry(self.log.frame(seq)?)
     }
 
     /// The number of the first entry of this time or later: times never go back.
     fn first_since(&self, time: Timestamp) -> u64 {
-        let Extent { mut first, head } = self.extent();
-        let mut end = head + 1;
-        while first < end {
-            let middle = first + (end - first) / 2;
-            if self.message(middle).is_some_and(|m| m.time < time) {
-                first = middle + 1;
-            } else {
-                end = middle;
-            }
+        let Extent { first, head } = self.extent();
+        let before = |seq| Ok(self.message(seq).is_some_and(|m| m.time < time));
+        let found: Result<u64, Infallible> = first_not(first, head + 1, before);
+        match found {
+            Ok(seq) => seq,
         }
-        first
     }
 
     fn id_at(&self, seq: u64) -> Option<MessageId> {
@@ -388,71 +371,42 @@ impl Reader for MemoryStore {
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
         let room = &self.rooms[room.at()];
         let extent = room.extent();
-        let within = |from: u64, to: u64| (from.max(extent.first), to.min(extent.head));
-        let (frames, from, to) = match part {
-            Part::Backward { from, to } => {
-                let (from, to) = within(from, to);
-                let mut frames = take(room, (from..=to).rev());
-                frames.reverse();
-                (frames, None, Some(to))
+        let (from, to, ends) = span(extent, part, |time| Ok(room.first_since(time)))?;
+        let mut frames = Frames::default();
+        let mut add = |seq| room.log.frame(seq).is_some_and(|frame| frames.add(frame));
+        if ends {
+            let _ = (from..=to).rev().all(&mut add);
+        } else {
+            let _ = (from..=to).all(&mut add);
+        }
+        let count = frames.count();
+        Ok(if ends {
+            Page {
+                extent,
+                from: to + 1 - count,
+                to,
+                frames: frames.finish_reversed(),
             }
-            Part::Forward { from, to } => {
-                let (from, to) = within(from, to);
-                (take(room, from..=to), Some(from), None)
+        } else {
+            Page {
+                extent,
+                from,
+                to: from + count - 1,
+                frames: frames.finish(),
             }
-            Part::Since(time) => {
-                let from = room.first_since(time);
-                (take(room, from..=extent.head), Some(from), None)
-            }
-        };
-        let count = frames.len() as u64;
-        let from = from.unwrap_or_else(|| (to.unwrap_or(extent.head) + 1).saturating_sub(count));
-        Ok(Page {
-            extent,
-            from,
-            to: (from + count).saturating_sub(1),
-            frames,
         })
     }
 
     fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
         let room = &self.rooms[room.at()];
-        let extent = room.extent();
-        let to = to.min(extent.head);
-        let from = extent.first.max((to + 1).saturating_sub(SEARCHED_MAX));
-        let hits = (from..=to).rev().filter(|&seq| {
-            room.message(seq)
-                .is_some_and(|m| query.matches(&m.nickname, m.time, m.body.as_str()))
+        let mut scan = Scan::new(query, room.extent(), to);
+        let _ = (scan.until()..=scan.to()).rev().all(|seq| {
+            room.log
+                .frame(seq)
+                .is_some_and(|frame| scan.look(seq, frame))
         });
-        let mut last = from;
-        let frames = take(room, hits.inspect(|&seq| last = seq));
-        Ok(Found {
-            extent,
-            from: if frames.len() < HISTORY_PAGE_MAX {
-                from
-            } else {
-                last
-            },
-            to,
-            indexed: extent.head,
-            frames,
-        })
+        Ok(scan.finish())
     }
-}
-
-/// As many frames as a page takes.
-fn take(room: &Room, numbers: impl Iterator<Item = u64>) -> Vec<Bytes> {
-    let mut bytes = 0;
-    numbers
-        .map_while(|seq| room.log.frame(seq))
-        .take_while(|frame| {
-            let first = bytes == 0;
-            bytes += frame.len() + 1;
-            first || bytes <= HISTORY_BYTES_MAX
-        })
-        .take(HISTORY_PAGE_MAX)
-        .map(Bytes::copy_from_slice)
-        .collect()
 }
 
 #[cfg(test)]
@@ -460,7 +414,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::protocol::{Nickname, UserId, frame::ErrorCode};
+    use crate::protocol::{Nickname, UserId};
 
     fn device(name: u8) -> DeviceId {
         DeviceId::from_bytes([name; 12])
@@ -502,56 +456,6 @@ mod tests {
             seq,
             time: Timestamp::from_second(second).unwrap(),
         }
-    }
-
-    #[test]
-    fn numbers_have_no_holes_and_times_never_go_back() {
-        let mut store = store(MemoryLimits::default());
-        let first = append(&mut store, 10, vec![message(1, 1), message(2, 1)]);
-        let second = append(
-            &mut store,
-            5,
-            vec![message(1, 1), message(1, 3), message(1, 2)],
-        );
-        assert_eq!(
-            first.verdicts,
-            [Verdict::Done(stored(1, 10)), Verdict::Done(stored(2, 10))]
-        );
-        assert_eq!(
-            second.verdicts,
-            [
-                Verdict::Repeated(stored(1, 10)),
-                Verdict::Hole { counter: 1 },
-                Verdict::Done(stored(3, 10)),
-            ]
-        );
-        assert_eq!(second.runs[0].segment.first(), 3);
-        assert_eq!(store.extents(), [Extent { first: 1, head: 3 }]);
-    }
-
-    #[test]
-    fn a_counter_can_be_used_up_for_nothing() {
-        let mut store = store(MemoryLimits::default());
-        let refused = Operation::Spend {
-            id: id(1, 1),
-            settled: 0,
-            refused: Some(ErrorCode::BadText),
-        };
-        let withdrawn = Operation::Spend {
-            id: id(1, 2),
-            settled: 0,
-            refused: None,
-        };
-        let committed = append(&mut store, 1, vec![refused, withdrawn, message(1, 1)]);
-        assert_eq!(
-            committed.verdicts,
-            [
-                Verdict::Done(Settled::Refused(ErrorCode::BadText)),
-                Verdict::Done(Settled::Withdrawn),
-                Verdict::Repeated(Settled::Refused(ErrorCode::BadText)),
-            ]
-        );
-        assert!(committed.runs.is_empty());
     }
 
     #[test]

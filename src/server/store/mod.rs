@@ -29,10 +29,25 @@ use crate::{
     text::Body,
 };
 
+#[cfg(test)]
+mod conformance;
 pub mod index;
 mod memory;
+mod rules;
+pub mod sqlite;
 
 pub use memory::{MemoryLimits, MemoryStore};
+pub use sqlite::SqliteStore;
+
+/// A new epoch, by chance.
+///
+/// # Errors
+/// If the system gives no random bytes.
+pub fn fresh_epoch() -> std::io::Result<Epoch> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(Epoch::from_bytes(bytes))
+}
 
 /// What a room's log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

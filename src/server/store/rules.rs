@@ -1,0 +1,210 @@
+//! What every store does alike: where a counter stands, what an entry is, what a page holds.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::{Extent, Found};
+use crate::{
+    protocol::{
+        MessageId, RoomName, ServerFrame,
+        frame::{Member, Message, Part},
+        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX},
+        wire::{encode_server, parse_server},
+    },
+    search::Query,
+    text::Body,
+};
+
+/// Entries that one search looks at without an index.
+pub(super) const SCANNED_MAX: u64 = 5_000;
+
+/// Where a counter stands among those that a device has settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It was settled before.
+    Settled,
+    /// It is the one expected.
+    Next,
+    /// One before it is missing.
+    Ahead,
+}
+
+/// The place of `counter` where all up to `settled` are settled.
+pub(super) fn place(settled: u64, counter: u64) -> Place {
+    if counter <= settled {
+        Place::Settled
+    } else if counter == settled + 1 {
+        Place::Next
+    } else {
+        Place::Ahead
+    }
+}
+
+/// An entry's time: to the millisecond, as on the wire and on disk, and never before the last.
+pub(super) fn entry_time(now: Timestamp, last: Timestamp) -> Timestamp {
+    let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+    now.max(last)
+}
+
+/// Appends a new entry's frame to `out`.
+pub(super) fn encode_entry(
+    room: &RoomName,
+    seq: u64,
+    id: MessageId,
+    sender: &Member,
+    time: Timestamp,
+    body: Body,
+    out: &mut Vec<u8>,
+) {
+    let frame = ServerFrame::Message(Message {
+        room: room.clone(),
+        seq,
+        id,
+        user: sender.user,
+        nickname: sender.nickname.clone(),
+        time,
+        body,
+    });
+    encode_server(&frame, out);
+}
+
+/// What an encoded entry says; `None` if it is none.
+pub(super) fn decode_entry(frame: &[u8]) -> Option<Message> {
+    match parse_server(frame.trim_ascii_end()) {
+        Ok(ServerFrame::Message(message)) => Some(message),
+        _ => None,
+    }
+}
+
+/// The numbers that a part covers of what is held, and whether its end is what matters. `since`
+/// finds the first entry of a time.
+pub(super) fn span<E>(
+    extent: Extent,
+    part: Part,
+    since: impl FnOnce(Timestamp) -> Result<u64, E>,
+) -> Result<(u64, u64, bool), E> {
+    Ok(match part {
+        Part::Forward { from, to } => (from.max(extent.first), to.min(extent.head), false),
+        Part::Backward { from, to } => (from.max(extent.first), to.min(extent.head), true),
+        Part::Since(time) => (since(time)?, extent.head, false),
+    })
+}
+
+/// The first number in `first..end` of which `before` is false; `before` is true for all lower
+/// ones and false for all higher ones.
+pub(super) fn first_not<E>(
+    mut first: u64,
+    mut end: u64,
+    mut before: impl FnMut(u64) -> Result<bool, E>,
+) -> Result<u64, E> {
+    while first < end {
+        let middle = first + (end - first) / 2;
+        if before(middle)? {
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    Ok(first)
+}
+
+/// Frames of one page: no more than it takes.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    frames: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Frames {
+    /// Adds a frame; false if the page has no room for it. The first always fits.
+    pub(super) fn add(&mut self, frame: &[u8]) -> bool {
+        // One more for what parts it from the next.
+        let bytes = self.bytes + frame.len() + 1;
+        if !self.frames.is_empty() && bytes > HISTORY_BYTES_MAX || self.is_full() {
+            return false;
+        }
+        self.bytes = bytes;
+        self.frames.push(Bytes::copy_from_slice(frame));
+        true
+    }
+
+    fn is_full(&self) -> bool {
+        self.frames.len() == HISTORY_PAGE_MAX
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.frames.len() as u64
+    }
+
+    /// The frames as they were added.
+    pub(super) fn finish(self) -> Vec<Bytes> {
+        self.frames
+    }
+
+    /// The frames with the last first.
+    pub(super) fn finish_reversed(mut self) -> Vec<Bytes> {
+        self.frames.reverse();
+        self.frames
+    }
+}
+
+/// A search that reads entries, newest first.
+#[derive(Debug)]
+pub(super) struct Scan<'a> {
+    query: &'a Query,
+    extent: Extent,
+    to: u64,
+    frames: Frames,
+    /// The lowest number that is done with.
+    from: u64,
+}
+
+impl<'a> Scan<'a> {
+    /// A search from `to` downwards.
+    pub(super) fn new(query: &'a Query, extent: Extent, to: u64) -> Self {
+        let to = to.min(extent.head);
+        Self {
+            query,
+            extent,
+            to,
+            frames: Frames::default(),
+            from: to + 1,
+        }
+    }
+
+    /// The highest number to be looked at.
+    pub(super) fn to(&self) -> u64 {
+        self.to
+    }
+
+    /// The lowest number to be looked at.
+    pub(super) fn until(&self) -> u64 {
+        let bound = (self.to + 1).saturating_sub(SCANNED_MAX);
+        self.extent.first.max(bound)
+    }
+
+    /// Looks at the next entry; false if the search ends here.
+    pub(super) fn look(&mut self, seq: u64, frame: &[u8]) -> bool {
+        let hit = decode_entry(frame).is_some_and(|message| {
+            let text = message.body.as_str();
+            self.query.matches(&message.nickname, message.time, text)
+        });
+        if hit && !self.frames.add(frame) {
+            return false;
+        }
+        self.from = seq;
+        !self.frames.is_full()
+    }
+
+    /// What was found. There is no index, so none is behind.
+    pub(super) fn finish(self) -> Found {
+        Found {
+            extent: self.extent,
+            from: self.from,
+            to: self.to,
+            indexed: self.extent.head,
+            frames: self.frames.finish(),
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! One batch, one transaction.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{
+    Room, RoomState, SqliteStore,
+    devices::{Changes, Devices},
+    retain,
+    schema::{SEQ_MAX, entry_key, entry_of, number, number_at, time_at},
+};
+use crate::{
+    protocol::{DeviceId, MessageId, frame::ErrorCode, wire::ERROR_CODES},
+    server::{
+        engine::{RoomIndex, tail::SegmentBuilder},
+        store::{
+            Batch, Committed, Operation, Retention, Run, Settled, StoreError, Verdict,
+            index::Index,
+            rules::{Place, encode_entry, entry_time, place},
+        },
+    },
+};
+
+/// What a transaction has done so far, and will have done once it is committed.
+pub(super) struct Work<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) rooms: &'a [Room],
+    devices: &'a Devices,
+    index: Option<&'a Index>,
+    pub(super) states: Vec<RoomState>,
+    changes: Changes,
+    runs: Vec<Option<SegmentBuilder>>,
+    /// Each frame on its way to its row.
+    frame: Vec<u8>,
+    verdicts: Vec<Verdict>,
+}
+
+/// What a committed batch leaves to be taken up.
+pub(super) struct Done {
+    pub(super) committed: Committed,
+    pub(super) states: Vec<RoomState>,
+    pub(super) changes: Changes,
+    /// Bytes of the new entries.
+    pub(super) bytes: usize,
+}
+
+impl SqliteStore {
+    /// Carries a batch out in a transaction of its own, and commits that.
+    pub(super) fn transact(&mut self, batch: Batch) -> Result<Done, StoreError> {
+        let connection = &self.connection;
+        let mut work = Work {
+            connection,
+            rooms: &self.rooms,
+            devices: &self.devices,
+            index: self.index.as_ref(),
+            states: self.rooms.iter().map(|room| room.state).collect(),
+            changes: Changes::default(),
+            runs: self.rooms.iter().map(|_| None).collect(),
+            frame: Vec::new(),
+            verdicts: Vec::with_capacity(batch.operations.len()),
+        };
+        let carried_out = connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .and_then(|()| work.carry_out(batch));
+        if let Err(error) = carried_out {
+            return Err(self.refuse(&error));
+        }
+        let done = work.finish();
+        match self.connection.execute_batch("COMMIT") {
+            Ok(()) => Ok(done),
+            Err(error) if super::commit_was_undone(&error) => Err(self.refuse(&error)),
+            Err(error) => Err(self.fail(&format!("A commit failed: {error}"))),
+        }
+    }
+
+    /// Undoes what was begun: nothing of it may stay, or no more can be said of anything.
+    fn refuse(&mut self, error: &rusqlite::Error) -> StoreError {
+        // Some errors have undone it already.
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+            && !self.connection.is_autocommit()
+        {
+            return self.fail(&format!(
+                "What could not be stored can't be undone: {error}"
+            ));
+        }
+        self.say_refused(error);
+        StoreError::Refused
+    }
+}
+
+impl Work<'_> {
+    fn carry_out(&mut self, batch: Batch) -> rusqlite::Result<()> {
+        for operation in batch.operations {
+            let verdict = match operation {
+                Operation::Open { device, next, look } => self.open(device, next, &look)?,
+                Operation::Retain(retention) => self.retain(retention)?,
+                Operation::Message { id, settled, .. } | Operation::Spend { id, settled, .. } => {
+                    self.settle(batch.now, id, settled, operation)?
+                }
+            };
+            self.verdicts.push(verdict);
+        }
+        self.changes.write(self.connection)?;
+        self.write_rooms()
+    }
+
+    fn retain(&mut self, retention: Retention) -> rusqlite::Result<Verdict> {
+        let index = self.index;
+        retain::step(self, retention, |room, below| {
+            index.map_or(below, |index| {
+                index.erase(room, below);
+                index.erased(room)
+            })
+        })
+    }
+
+    fn open(
+        &mut self,
+        id: DeviceId,
+        next: Option<u64>,
+        look: &[(RoomIndex, u64)],
+    ) -> rusqlite::Result<Verdict> {
+        let settled = next.map_or(0, |next| next.saturating_sub(1));
+        let counter = self.raised(id, settled)?;
+        let ids = look
+            .iter()
+            .map(|&(room, seq)| self.id_at(room, seq))
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Verdict::Opened { counter, ids })
+    }
+
+    /// The device's counter, which is at least this from now on.
+    fn raised(&mut self, id: DeviceId, settled: u64) -> rusqlite::Result<u64> {
+        let device = self.changes.get(self.connection, self.devices, id)?;
+        if settled > device.counter {
+            self.changes.raise(self.connection, id, device, settled)?;
+        }
+        Ok(settled.max(device.counter))
+    }
+
+    fn settle(
+        &mut self,
+        now: Timestamp,
+        id: MessageId,
+        settled: u64,
+        operation: Operation,
+    ) -> rusqlite::Result<Verdict> {
+        let counter = self.raised(id.device, settled)?;
+        match place(counter, id.counter) {
+            Place::Settled => return Ok(Verdict::Repeated(self.outcome(id)?)),
+            Place::Ahead => return Ok(Verdict::Hole { counter }),
+            Place::Next => {}
+        }
+        let device = self.changes.get(self.connection, self.devices, id.device)?;
+        let no = self
+            .changes
+            .raise(self.connection, id.device, device, id.counter)?;
+        let settled = match operation {
+            Operation::Message {
+                room, sender, body, ..
+            } => {
+                let at = &mut self.states[room.at()];
+                // Where there are no more numbers, there is no more room.
+                let full = || rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX);
+                let seq = (at.head < SEQ_MAX)
+                    .then_some(at.head + 1)
+                    .ok_or_else(full)?;
+                let time = entry_time(now, at.last_time);
+                self.frame.clear();
+                let name = &self.rooms[room.at()].name;
+                encode_entry(name, seq, id, &sender, time, body, &mut self.frame);
+                self.insert(room, seq, time, (no, id.counter))?;
+                Settled::Stored { room, seq, time }
+            }
+            Operation::Spend { refused, .. } => {
+                self.spend((no, id.counter), refused)?;
+                refused.map_or(Settled::Withdrawn, Settled::Refused)
+            }
+            Operation::Open { .. } | Operation::Retain(_) => {
+                unreachable!("these settle no id")
+            }
+        };
+        Ok(Verdict::Done(settled))
+    }
+
+    fn insert(
+        &mut self,
+        room: RoomIndex,
+        seq: u64,
+        time: Timestamp,
+        (device, counter): (i64, u64),
+    ) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO entry(id, time, device, counter, frame) VALUES(?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute((
+                entry_key(self.rooms[room.at()].no, seq),
+                time.as_millisecond(),
+                device,
+                number(counter),
+                &self.frame[..],
+            ))?;
+        let state = &mut self.states[room.at()];
+        state.head = seq;
+        state.last_time = time;
+        let run = self.runs[room.at()].get_or_insert_with(|| SegmentBuilder::new(seq));
+        run.push(|out| out.extend_from_slice(&self.frame));
+        Ok(())
+    }
+
+    fn spend(
+        &self,
+        (device, counter): (i64, u64),
+        refused: Option<ErrorCode>,
+    ) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("INSERT INTO spent(device, counter, code) VALUES(?1, ?2, ?3)")?
+            .execute((
+                device,
+                number(counter),
+                refused.map(|code| code.to_string()),
+            ))?;
+        Ok(())
+    }
+
+    /// What became of an id.
+    fn outcome(&mut self, id: MessageId) -> rusqlite::Result<Settled> {
+        let device = self.changes.get(self.connection, self.devices, id.device)?;
+        let key = (device.no, number(id.counter));
+        let stored = self
+            .connection
+            .prepare_cached("SELECT id, time FROM entry WHERE device = ?1 AND counter = ?2")?
+            .query_row(key, |row| Ok((row.get(0)?, time_at(row, 1)?)))
+            .optional()?;
+        if let Some((row, time)) = stored {
+            let (no, seq) = entry_of(row);
+            let room = (0..).zip(self.rooms).find(|(_, room)| room.no == no);
+            // In a room that there no longer is, for all that this server says.
+            return Ok(
+                room.map_or(Settled::Forgotten, |(index, _)| Settled::Stored {
+                    room: RoomIndex(index),
+                    seq,
+                    time,
+                }),
+            );
+        }
+        let spent: Option<Option<String>> = self
+            .connection
+            .prepare_cached("SELECT code FROM spent WHERE device = ?1 AND counter = ?2")?
+            .query_row(key, |row| row.get(0))
+            .optional()?;
+        Ok(match spent {
+            None => Settled::Forgotten,
+            Some(None) => Settled::Withdrawn,
+            Some(Some(name)) => Settled::Refused(code(&name)),
+        })
+    }
+
+    fn id_at(&self, room: RoomIndex, seq: u64) -> rusqlite::Result<Option<MessageId>> {
+        let Some(room) = self.rooms.get(room.at()) else {
+            return Ok(None);
+        };
+        if seq > SEQ_MAX {
+            return Ok(None);
+        }
+        self.connection
+            .prepare_cached(
+                "SELECT device.id, entry.counter FROM entry
+                 JOIN device ON device.no = entry.device WHERE entry.id = ?1",
+            )?
+            .query_row([entry_key(room.no, seq)], |row| {
+                Ok(MessageId {
+                    device: DeviceId::from_bytes(row.get(0)?),
+                    counter: number_at(row, 1)?,
+                })
+            })
+            .optional()
+    }
+
+    fn write_rooms(&self) -> rusqlite::Result<()> {
+        for (room, state) in self.rooms.iter().zip(&self.states) {
+            if room.state != *state {
+                self.connection
+                    .prepare_cached(
+                        "UPDATE room SET first = ?2, head = ?3, last_time = ?4 WHERE no = ?1",
+                    )?
+                    .execute((
+                        room.no,
+                        number(state.first),
+                        number(state.head),
+                        state.last_time.as_millisecond(),
+                    ))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Done {
+        let runs: Vec<_> = (0..)
+            .map(RoomIndex)
+            .zip(self.runs)
+            .filter_map(|(room, run)| {
+                let segment = run?.finish();
+                Some(Run { room, segment })
+            })
+            .collect();
+        let firsts = (0..)
+            .map(RoomIndex)
+            .zip(self.rooms.iter().zip(&self.states))
+            .filter(|(_, (room, state))| room.state.first != state.first)
+            .map(|(index, (_, state))| (index, state.first))
+            .collect();
+        Done {
+            bytes: runs.iter().map(|run| run.segment.bytes().len()).sum(),
+            committed: Committed {
+                verdicts: self.verdicts,
+                runs,
+                firsts,
+            },
+            states: self.states,
+            changes: self.changes,
+        }
+    }
+}
+
+/// The code that a refusal was stored under.
+fn code(name: &str) -> ErrorCode {
+    let known = ERROR_CODES.iter().find(|(_, known)| *known == name);
+    known.map_or(ErrorCode::Other, |(code, _)| *code)
+}

@@ -1,0 +1,139 @@
+//! Each device's row and counter: all of them on disk, those lately used in memory.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, Result};
+
+use super::schema::{number, number_at};
+use crate::protocol::DeviceId;
+
+/// Devices that are kept in memory: twice this at the most, 40 bytes each.
+const DEVICES_MAX: usize = 10_000;
+
+/// What is known about a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Device {
+    /// Its row; `None` before it has one.
+    pub(super) no: Option<i64>,
+    /// The highest counter settled.
+    pub(super) counter: u64,
+}
+
+/// Devices as the last commit left them. Whoever was used last is found here: of two generations
+/// the older one is forgotten when the younger is full.
+#[derive(Debug, Default)]
+pub(super) struct Devices {
+    young: HashMap<DeviceId, Device>,
+    old: HashMap<DeviceId, Device>,
+}
+
+impl Devices {
+    fn get(&self, id: DeviceId) -> Option<Device> {
+        self.young.get(&id).or_else(|| self.old.get(&id)).copied()
+    }
+
+    fn put(&mut self, id: DeviceId, device: Device) {
+        if self.young.len() >= DEVICES_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(id, device);
+    }
+
+    /// A transaction was committed.
+    pub(super) fn keep(&mut self, changes: Changes) {
+        for (id, Change { device, .. }) in changes.devices {
+            self.put(id, device);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    device: Device,
+    /// Whether its row is behind.
+    dirty: bool,
+}
+
+/// The devices that a transaction has to do with. Dropped with it where it fails.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    devices: HashMap<DeviceId, Change>,
+}
+
+impl Changes {
+    /// Where a device stands.
+    pub(super) fn get(
+        &mut self,
+        connection: &Connection,
+        known: &Devices,
+        id: DeviceId,
+    ) -> Result<Device> {
+        if let Some(change) = self.devices.get(&id) {
+            return Ok(change.device);
+        }
+        let device = match known.get(id) {
+            Some(device) => device,
+            None => find(connection, id)?,
+        };
+        let change = Change {
+            device,
+            dirty: false,
+        };
+        self.devices.insert(id, change);
+        Ok(device)
+    }
+
+    /// Raises a device's counter, and says its row.
+    pub(super) fn raise(
+        &mut self,
+        connection: &Connection,
+        id: DeviceId,
+        device: Device,
+        counter: u64,
+    ) -> Result<i64> {
+        let no = match device.no {
+            Some(no) => no,
+            None => insert(connection, id, counter)?,
+        };
+        let change = Change {
+            device: Device {
+                no: Some(no),
+                counter,
+            },
+            dirty: device.no.is_some() || self.devices.get(&id).is_some_and(|c| c.dirty),
+        };
+        self.devices.insert(id, change);
+        Ok(no)
+    }
+
+    /// Writes the counters that have moved.
+    pub(super) fn write(&self, connection: &Connection) -> Result<()> {
+        let mut update =
+            connection.prepare_cached("UPDATE device SET counter = ?2 WHERE no = ?1")?;
+        for Change { device, dirty } in self.devices.values() {
+            if *dirty && let Some(no) = device.no {
+                update.execute((no, number(device.counter)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn find(connection: &Connection, id: DeviceId) -> Result<Device> {
+    connection
+        .prepare_cached("SELECT no, counter FROM device WHERE id = ?1")?
+        .query_row([id.to_bytes()], |row| {
+            Ok(Device {
+                no: Some(row.get(0)?),
+                counter: number_at(row, 1)?,
+            })
+        })
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+fn insert(connection: &Connection, id: DeviceId, counter: u64) -> Result<i64> {
+    connection
+        .prepare_cached("INSERT INTO device(id, counter) VALUES(?1, ?2)")?
+        .insert((id.to_bytes(), number(counter)))
+}

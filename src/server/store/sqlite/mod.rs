@@ -1,0 +1,324 @@
+//! The log on disk: one SQLite database, and the server's promise that what it acknowledged is in
+//! it.
+//!
+//! Owns `log.db` in the data directory, and the lock that keeps a second server out of it. Only
+//! this module (and the index beside it) knows SQL.
+//!
+//! # What lasts
+//!
+//! A batch is one transaction. The write-ahead log is synced with each commit
+//! (`synchronous=FULL`), before anybody hears of the batch. With [`Durability::Relaxed`] it is not:
+//! then the last commits may be gone after a power failure, and numbers could come to mean
+//! something else; so a mark is set while such a server runs, and one that finds it at its start
+//! begins a new epoch.
+//!
+//! Numbers, times and counters in memory move only after `COMMIT` has returned: a rollback burns
+//! none.
+//!
+//! # When it fails
+//!
+//! | what | then |
+//! |---|---|
+//! | anything before `COMMIT`; in it: no space, read-only, can't open | rolled back, [`StoreError::Refused`]; the next batch tries again |
+//! | another error in `COMMIT`: a failed write or sync | [`StoreError::Unknown`], and so is every batch after it |
+//! | an I/O error while a checkpoint copies | the same, from the next batch on: nothing was lost, but this disk is not to be trusted |
+//!
+//! After a failed sync the system may hold pages for written that are not. So nothing that is in
+//! memory counts then: the process ends, leaves the files as they are, and the next start copies
+//! the whole write-ahead log into the database and syncs that, before it answers anybody.
+//!
+//! # Files
+//!
+//! Private to the user (directory 0700, files 0600). A new database is made under another name and
+//! renamed when it is complete, so that `log.db` is always one of ours; its directory is synced.
+//! Pages are read through SQLite's cache rather than mapped: an I/O error in a mapping is a signal
+//! that ends the process, in a read it is an error.
+
+mod append;
+mod checkpoint;
+mod devices;
+mod open;
+mod read;
+mod retain;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Error, ErrorCode, config::DbConfig};
+
+pub use self::open::OpenError;
+use self::{
+    checkpoint::Checkpoints,
+    devices::Devices,
+    open::Lock,
+    read::{LogReader, SqliteReader, within},
+};
+use super::{Batch, Committed, Extent, Found, Page, Reader, Store, StoreError, index::Index};
+use crate::{
+    protocol::{Epoch, RoomName, frame::Part},
+    search::Query,
+    server::{
+        engine::{RoomIndex, tail::Segment},
+        log::Recorder,
+    },
+};
+
+/// When a commit may be acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Durability {
+    /// When it is on the medium: it survives the machine losing power.
+    #[default]
+    Full,
+    /// When the system has it: it survives the server's end, but the last ones may not survive the
+    /// machine losing power.
+    Relaxed,
+}
+
+/// Where a log is kept, and how.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The data directory.
+    pub directory: PathBuf,
+    /// When a commit may be acknowledged.
+    pub durability: Durability,
+    /// Whether an index is kept for searches. Without one they look through the log's end only.
+    pub index: bool,
+    /// Where the operator is told what he should know.
+    pub recorder: Recorder,
+}
+
+/// What a transaction changes of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RoomState {
+    first: u64,
+    head: u64,
+    /// The latest entry's time.
+    last_time: Timestamp,
+}
+
+impl RoomState {
+    fn extent(self) -> Extent {
+        Extent {
+            first: self.first,
+            head: self.head,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Room {
+    /// Its row.
+    no: i64,
+    name: RoomName,
+    state: RoomState,
+}
+
+/// See the module's docs.
+pub struct SqliteStore {
+    // The threads end before the connection is closed, and the lock goes last.
+    index: Option<Index>,
+    checkpoints: Option<Checkpoints>,
+    connection: Connection,
+    path: PathBuf,
+    epoch: Epoch,
+    rooms: Vec<Room>,
+    devices: Devices,
+    durability: Durability,
+    recorder: Recorder,
+    /// The disk has failed: nothing more is done.
+    failed: Arc<AtomicBool>,
+    /// The last batch was refused.
+    refusing: bool,
+    /// Entries were removed whose text the write-ahead log still has.
+    removing: bool,
+    _lock: Lock,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("SqliteStore")
+            .field("path", &self.path)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    fn say_refused(&mut self, error: &Error) {
+        if !self.refusing {
+            self.refusing = true;
+            let why = reason(error);
+            self.recorder.warn(format!(
+                "messages can't be stored: {why}; they are refused for the time being, and clients \
+                 try again"
+            ));
+        }
+    }
+
+    fn fail(&self, what: &str) -> StoreError {
+        self.failed.store(true, Ordering::Release);
+        self.recorder.warn(format!(
+            "{what}; what was in flight may or may not be stored"
+        ));
+        StoreError::Unknown
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// After retention has removed some: once it has come to an end, they are to be nowhere.
+    fn empty_when_removed(&mut self, committed: &Committed) {
+        use super::Verdict::Retained;
+        self.removing |= !committed.firsts.is_empty();
+        let more = |verdict: &_| matches!(verdict, Retained { more: true });
+        if self.removing && !committed.verdicts.iter().any(more) {
+            self.removing = false;
+            if let Some(checkpoints) = &self.checkpoints {
+                checkpoints.empty();
+            }
+        }
+    }
+
+    /// Leaves one complete file, and takes back the mark of a relaxed run.
+    fn close(&mut self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        checkpoint::step(&self.connection, "TRUNCATE")?;
+        if self.durability == Durability::Relaxed {
+            schema::set_meta(&self.connection, open::RELAXED, None)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.index = None;
+        self.checkpoints = None;
+        if self.has_failed() {
+            // The files stay as they are: what is written now can't be relied on either.
+            let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            let _ = self.connection.set_db_config(keep, true);
+        } else if let Err(error) = self.close() {
+            // Nothing is lost by it.
+            self.recorder.warn(format!(
+                "the log could not be copied into the database: {}; the next start does it",
+                reason(&error)
+            ));
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn extents(&self) -> Vec<Extent> {
+        self.rooms.iter().map(|room| room.state.extent()).collect()
+    }
+
+    fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
+        let writing = self.checkpoints.as_ref().map(Checkpoints::begin);
+        if self.has_failed() {
+            return Err(StoreError::Unknown);
+        }
+        let done = self.transact(batch)?;
+        drop(writing);
+        for (room, state) in self.rooms.iter_mut().zip(done.states) {
+            room.state = state;
+        }
+        self.devices.keep(done.changes);
+        if std::mem::take(&mut self.refusing) {
+            self.recorder.info("messages are stored again".to_owned());
+        }
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.committed(done.bytes);
+        }
+        if let Some(index) = &self.index {
+            index.poke();
+        }
+        self.empty_when_removed(&done.committed);
+        Ok(done.committed)
+    }
+
+    fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
+        let rooms = self.rooms.iter().map(|room| room.no).collect();
+        let log = LogReader::open(&self.path, rooms).map_err(|_| StoreError::Refused)?;
+        let index = self.index.as_ref().map(Index::reader);
+        Ok(Some(Box::new(SqliteReader { log, index })))
+    }
+}
+
+impl SqliteStore {
+    fn read_here<T>(
+        &self,
+        room: RoomIndex,
+        read: impl FnOnce(&Connection, i64) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        within(&self.connection, self.rooms[room.at()].no, read)
+    }
+}
+
+impl Reader for SqliteStore {
+    fn read(
+        &mut self,
+        room: RoomIndex,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Segment, StoreError> {
+        self.read_here(room, |connection, no| {
+            read::segment(connection, no, from, bytes_max)
+        })
+    }
+
+    fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
+        self.read_here(room, |connection, no| read::page(connection, no, part))
+    }
+
+    fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
+        self.read_here(room, |connection, no| {
+            read::search(connection, no, query, to)
+        })
+    }
+}
+
+/// Whether a failed `COMMIT` has left nothing behind: the system refused before it was complete.
+/// After a failed sync, what was written may be there or not.
+fn commit_was_undone(error: &Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+        )
+    )
+}
+
+/// An error in plain words.
+fn reason(error: &Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
+        Some(ErrorCode::ReadOnly) => "the database may not be written".to_owned(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program holds the database".to_owned()
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "the database is damaged".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,296 @@
+//! Reading, on the store's own connection and on those of its readers.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Error, Result, Rows, config::DbConfig};
+
+use super::schema::{connect_to_read, entry_key, entry_of, number_at, time_at};
+use crate::{
+    protocol::frame::Part,
+    search::Query,
+    server::{
+        engine::{
+            RoomIndex,
+            tail::{Segment, SegmentBuilder},
+        },
+        store::{
+            Extent, Found, Page, Reader, StoreError,
+            index::{IndexReader, Log},
+            rules::{Frames, Scan, first_not, span},
+        },
+    },
+};
+
+/// The longest that a read takes: it holds up the write-ahead log's beginning anew for no longer.
+const READ_MAX: Duration = Duration::from_secs(1);
+/// How often SQLite looks at the time, in steps of its machine: some ten microseconds.
+const STEPS_BETWEEN_LOOKS: i32 = 1_000;
+
+/// Reads the log beside the store, with a connection of its own. Every read is one short
+/// transaction.
+pub(super) struct LogReader {
+    connection: Connection,
+    /// The rows of the rooms, in the order of [`RoomIndex`].
+    rooms: Vec<i64>,
+    deadline: Deadline,
+}
+
+impl LogReader {
+    pub(super) fn open(path: &Path, rooms: Vec<i64>) -> Result<Self> {
+        let connection = connect_to_read(path)?;
+        // The store does that.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let deadline = Deadline::new();
+        let passed = deadline.clone();
+        connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || passed.is_over()))?;
+        Ok(Self {
+            connection,
+            rooms,
+            deadline,
+        })
+    }
+
+    /// One read in one transaction.
+    fn within<T>(
+        &mut self,
+        room: RoomIndex,
+        read: impl FnOnce(&Connection, i64) -> Result<T>,
+    ) -> Result<T, StoreError> {
+        self.deadline.set(READ_MAX);
+        within(&self.connection, self.rooms[room.at()], read)
+    }
+}
+
+impl Log for LogReader {
+    fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError> {
+        self.within(room, extent)
+    }
+
+    fn read(
+        &mut self,
+        room: RoomIndex,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Segment, StoreError> {
+        self.within(room, |connection, no| {
+            segment(connection, no, from, bytes_max)
+        })
+    }
+}
+
+/// What [`Store::reader`](crate::server::store::Store::reader) gives.
+pub(super) struct SqliteReader {
+    pub(super) log: LogReader,
+    /// Without one, a search looks through the log's end.
+    pub(super) index: Option<IndexReader>,
+}
+
+impl Reader for SqliteReader {
+    fn read(
+        &mut self,
+        room: RoomIndex,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Segment, StoreError> {
+        Log::read(&mut self.log, room, from, bytes_max)
+    }
+
+    fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
+        self.log
+            .within(room, |connection, no| page(connection, no, part))
+    }
+
+    fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
+        match &mut self.index {
+            Some(index) => index.search(&mut self.log, room, query, to),
+            None => self
+                .log
+                .within(room, |connection, no| search(connection, no, query, to)),
+        }
+    }
+}
+
+/// Reads in a transaction. What can't be read may be readable later.
+pub(super) fn within<T>(
+    connection: &Connection,
+    room: i64,
+    read: impl FnOnce(&Connection, i64) -> Result<T>,
+) -> Result<T, StoreError> {
+    let all = || {
+        let transaction = connection.unchecked_transaction()?;
+        let read = read(connection, room)?;
+        // It has changed nothing.
+        transaction.rollback()?;
+        Ok(read)
+    };
+    all().map_err(|_: Error| StoreError::Refused)
+}
+
+/// When a read is to be given up: shared with SQLite, which asks now and then.
+#[derive(Clone, Debug)]
+struct Deadline {
+    start: Instant,
+    /// Microseconds after `start`.
+    at: Arc<AtomicU64>,
+}
+
+impl Deadline {
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            at: Arc::new(AtomicU64::new(u64::MAX)),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn set(&self, time: Duration) {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.at
+            .store(self.now().saturating_add(time), Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.now() > self.at.load(Ordering::Relaxed)
+    }
+}
+
+/// What a room holds.
+pub(super) fn extent(connection: &Connection, room: i64) -> Result<Extent> {
+    connection
+        .prepare_cached("SELECT first, head FROM room WHERE no = ?1")?
+        .query_row([room], |row| {
+            Ok(Extent {
+                first: number_at(row, 0)?,
+                head: number_at(row, 1)?,
+            })
+        })
+}
+
+/// See [`Reader::read`].
+pub(super) fn segment(
+    connection: &Connection,
+    room: i64,
+    from: u64,
+    bytes_max: usize,
+) -> Result<Segment> {
+    let Extent { first, head } = extent(connection, room)?;
+    let from = from.clamp(first, head + 1);
+    let mut run = SegmentBuilder::new(from);
+    each(connection, room, from, head, false, |_, frame| {
+        let fits = run.is_empty() || run.len() + frame.len() <= bytes_max;
+        if fits {
+            run.push(|out| out.extend_from_slice(frame));
+        }
+        fits
+    })?;
+    Ok(run.finish())
+}
+
+/// See [`Reader::page`].
+pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Page> {
+    let extent = extent(connection, room)?;
+    let since = |time| first_since(connection, room, extent, time);
+    let (from, to, ends) = span(extent, part, since)?;
+    let mut frames = Frames::default();
+    each(connection, room, from, to, ends, |_, frame| {
+        frames.add(frame)
+    })?;
+    let count = frames.count();
+    Ok(if ends {
+        Page {
+            extent,
+            from: to + 1 - count,
+            to,
+            frames: frames.finish_reversed(),
+        }
+    } else {
+        Page {
+            extent,
+            from,
+            to: from + count - 1,
+            frames: frames.finish(),
+        }
+    })
+}
+
+/// See [`Reader::search`]: looks through the newest entries.
+pub(super) fn search(connection: &Connection, room: i64, query: &Query, to: u64) -> Result<Found> {
+    let mut scan = Scan::new(query, extent(connection, room)?, to);
+    let (from, to) = (scan.until(), scan.to());
+    each(connection, room, from, to, true, |seq, frame| {
+        scan.look(seq, frame)
+    })?;
+    Ok(scan.finish())
+}
+
+/// The number of the first entry of this time or later.
+pub(super) fn first_since(
+    connection: &Connection,
+    room: i64,
+    extent: Extent,
+    time: Timestamp,
+) -> Result<u64> {
+    let mut entry = connection.prepare_cached("SELECT time FROM entry WHERE id = ?1")?;
+    first_not(extent.first, extent.head + 1, |seq| {
+        let at = entry.query_row([entry_key(room, seq)], |row| time_at(row, 0))?;
+        Ok(at < time)
+    })
+}
+
+/// Hands out the entries `from..=to` in their order, or the last one first, until `take` wants no
+/// more.
+pub(super) fn each(
+    connection: &Connection,
+    room: i64,
+    from: u64,
+    to: u64,
+    backwards: bool,
+    take: impl FnMut(u64, &[u8]) -> bool,
+) -> Result<()> {
+    if from > to {
+        return Ok(());
+    }
+    let mut statement = connection.prepare_cached(if backwards {
+        "SELECT id, frame FROM entry WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC"
+    } else {
+        "SELECT id, frame FROM entry WHERE id BETWEEN ?1 AND ?2 ORDER BY id"
+    })?;
+    let rows = statement.query((entry_key(room, from), entry_key(room, to)))?;
+    let numbers: &mut dyn Iterator<Item = u64> = if backwards {
+        &mut (from..=to).rev()
+    } else {
+        &mut (from..=to)
+    };
+    hand_out(rows, numbers, take)
+}
+
+/// One row for each number: a log with a hole in it is damaged, and must not be served as though
+/// other messages had these numbers.
+fn hand_out(
+    mut rows: Rows<'_>,
+    numbers: &mut dyn Iterator<Item = u64>,
+    mut take: impl FnMut(u64, &[u8]) -> bool,
+) -> Result<()> {
+    for seq in numbers {
+        let row = rows.next()?.ok_or(Error::QueryReturnedNoRows)?;
+        if entry_of(row.get(0)?).1 != seq {
+            return Err(Error::QueryReturnedNoRows);
+        }
+        let frame = row.get_ref(1)?.as_blob()?;
+        if !take(seq, frame) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

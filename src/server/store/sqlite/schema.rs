@@ -1,0 +1,199 @@
+//! The database's tables, and how a connection to it is set up.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Row};
+use rusqlite_migration::{M, Migrations};
+
+/// What stands in the header of every database of ours: "chat".
+pub(super) const APPLICATION_ID: i32 = 0x6368_6174;
+
+/// How long a connection waits for another one: a checkpoint's last step, or somebody who looks
+/// into the file with other tools.
+const BUSY_MS: u32 = 5_000;
+/// Prepared statements that a connection keeps.
+const STATEMENTS_MAX: usize = 32;
+/// What a connection keeps of the database in memory.
+const CACHE_KIB: i64 = 8 * 1024;
+/// The write-ahead log is cut back to this when it begins anew. It is not cut to nothing: writing
+/// over what is there costs less than making a file longer.
+const WAL_KEPT_BYTES: i64 = 32 * 1024 * 1024;
+
+/// How far a room's numbers reach in [`entry_key`]: 2⁴⁰ messages.
+const SEQ_BITS: u32 = 40;
+/// The highest number in a room.
+pub(super) const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+
+/// An entry's row: a room is a range of rows, in the order of its numbers. There is place for 2²³
+/// rooms.
+pub(super) fn entry_key(room: i64, seq: u64) -> i64 {
+    // A higher number than there can be is past all that there are.
+    let seq = i64::try_from(seq.min(SEQ_MAX)).unwrap_or(i64::MAX);
+    room << SEQ_BITS | seq
+}
+
+/// The room's row and the number that an entry's row stands for.
+pub(super) fn entry_of(key: i64) -> (i64, u64) {
+    (key >> SEQ_BITS, key.unsigned_abs() & SEQ_MAX)
+}
+
+/// A number of ours as SQLite has them.
+pub(super) fn number(value: u64) -> i64 {
+    // All of ours are below 2⁵³.
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A number that was stored as above.
+pub(super) fn number_at(row: &Row<'_>, column: usize) -> Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
+/// A time that was stored as milliseconds.
+pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Timestamp> {
+    let value: i64 = row.get(column)?;
+    Timestamp::from_millisecond(value)
+        .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
+/// Every step from an empty database to the newest schema; a published step is never changed.
+///
+/// `entry.device` and `counter` are unique, for a repetition to be answered from, as long as the
+/// entry is kept. `spent` has the counters that were used up for nothing, with the refusal's code.
+/// Times are milliseconds since 1970.
+const STEPS: &[M<'static>] = &[M::up(
+    "CREATE TABLE meta(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
+     CREATE TABLE room(
+         no INTEGER PRIMARY KEY,
+         name TEXT NOT NULL UNIQUE,
+         first INTEGER NOT NULL,
+         head INTEGER NOT NULL,
+         last_time INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE device(
+         no INTEGER PRIMARY KEY,
+         id BLOB NOT NULL UNIQUE,
+         counter INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE entry(
+         id INTEGER PRIMARY KEY,
+         time INTEGER NOT NULL,
+         device INTEGER NOT NULL,
+         counter INTEGER NOT NULL,
+         frame BLOB NOT NULL
+     ) STRICT;
+     CREATE UNIQUE INDEX entry_device_counter ON entry(device, counter);
+     CREATE TABLE spent(
+         device INTEGER NOT NULL,
+         counter INTEGER NOT NULL,
+         code TEXT,
+         PRIMARY KEY(device, counter)
+     ) WITHOUT ROWID, STRICT;",
+)];
+
+const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+
+/// The newest schema that this program knows.
+pub(super) fn version() -> i64 {
+    STEPS.len() as i64
+}
+
+/// Brings the schema up to date.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite_migration::Result<()> {
+    MIGRATIONS.to_latest(connection)
+}
+
+/// Opens a database that is there, to write to it.
+pub(super) fn connect(path: &Path, vfs: Option<&str>) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
+        None => Connection::open_with_flags(path, flags)?,
+    };
+    set_up(&connection)?;
+    Ok(connection)
+}
+
+/// Opens a database that is there, to read it.
+pub(super) fn connect_to_read(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    set_up(&connection)?;
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS.into()))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // An `fsync` reaches the medium everywhere but on macOS.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    // What is removed is overwritten.
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "trusted_schema", false)
+}
+
+/// Makes an empty file a database of ours in the write-ahead mode. False if this file system has no
+/// write-ahead mode.
+pub(super) fn create(connection: &mut Connection) -> rusqlite_migration::Result<bool> {
+    if !use_wal(connection)? {
+        return Ok(false);
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    migrate(connection)?;
+    Ok(true)
+}
+
+/// Switches the write-ahead mode on, where it is not; false if the file system won't have it.
+pub(super) fn use_wal(connection: &Connection) -> Result<bool> {
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    Ok(mode.eq_ignore_ascii_case("wal"))
+}
+
+/// A value of `meta`.
+pub(super) fn meta(connection: &Connection, key: &str) -> Result<Option<String>> {
+    connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
+/// Sets a value of `meta`, or removes it.
+pub(super) fn set_meta(connection: &Connection, key: &str, value: Option<&str>) -> Result<()> {
+    match value {
+        Some(value) => connection.execute(
+            "INSERT INTO meta(key, value) VALUES(?1, ?2)
+             ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+            [key, value],
+        )?,
+        None => connection.execute("DELETE FROM meta WHERE key = ?1", [key])?,
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steps_can_be_taken() {
+        MIGRATIONS.validate().unwrap();
+    }
+
+    #[test]
+    fn a_row_stands_for_a_room_and_a_number() {
+        for (room, seq) in [(1, 1), (1, SEQ_MAX), (2, 1), ((1 << 23) - 1, SEQ_MAX)] {
+            assert_eq!(entry_of(entry_key(room, seq)), (room, seq));
+        }
+        assert!(entry_key(1, SEQ_MAX) < entry_key(2, 1));
+        assert_eq!(entry_key(1, u64::MAX), entry_key(1, SEQ_MAX));
+    }
+}
