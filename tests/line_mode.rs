@@ -406,7 +406,9 @@ fn free_port() -> u16 {
 
 fn host(port: u16, state: &std::path::Path) -> Client {
     let mut command = command(port, "host", &["--serve", "--follow"]);
-    let mut child = command.env("XDG_STATE_HOME", state).spawn().unwrap();
+    command.env("XDG_STATE_HOME", state);
+    command.env("XDG_DATA_HOME", state);
+    let mut child = command.spawn().unwrap();
     let client = Client {
         input: child.stdin.take(),
         output: lines(child.stdout.take().unwrap()),

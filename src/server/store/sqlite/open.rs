@@ -466,8 +466,8 @@ fn fault(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
         let (lowest, highest): (Option<i64>, Option<i64>) =
             connection.query_row(ends, all, |row| Ok((row.get(0)?, row.get(1)?)))?;
         let seq = |row: Option<i64>| row.map(|row| entry_of(row).1);
-        let held = first <= head;
-        let wanted = (held.then_some(first), held.then_some(head));
+        let some = first <= head;
+        let wanted = (some.then_some(first), some.then_some(head));
         if (seq(lowest), seq(highest)) != wanted {
             return Ok(Some("a room does not hold the messages that it should"));
         }
