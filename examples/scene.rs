@@ -1,17 +1,22 @@
 //! Shows the screen with a made-up conversation and no server: for working on its looks.
 //!
-//!     cargo run --example scene [online|connecting|refused|waiting|nickname|failed|panic] [dark|light]
+//!     cargo run --example scene [SCENE] [dark|light]
+//!
+//! SCENE: online, connecting, refused, waiting, nickname, failed, panic; and with a long log to
+//! page and search through: history, absence, offline.
 
 use std::time::Duration;
 
 use chat_tui::{
     client::event::{
-        Command, Delivery, Entered, Event, Link, LocalId, Received, Restored, RoomOpened, Summary,
+        Command, Delivery, Entered, Event, Found, Link, LocalId, Page, Received, Restored,
+        RestoredRoom, RoomOpened, Summary,
     },
     protocol::{
         DeviceId, MessageId, Nickname, RoomName, UserId,
-        frame::{Departure, Member},
+        frame::{Departure, Member, Part},
     },
+    search::Query,
     text::{Body, Line},
     tui::{Startup, args::Theme, shell},
 };
@@ -63,6 +68,12 @@ async fn main() -> anyhow::Result<()> {
     };
     let (commands, mut said) = mpsc::channel(16);
     let (tell, events) = mpsc::channel(64);
+    let offline = scene == "offline";
+    let restored = match scene.as_str() {
+        "absence" => restored(620, 700),
+        "offline" => restored(1_000, LOG_HEAD),
+        _ => Restored::default(),
+    };
     tokio::spawn(async move {
         let _ = perform(&scene, &tell).await;
         let mut local = 100;
@@ -83,6 +94,26 @@ async fn main() -> anyhow::Result<()> {
                             .await;
                     }
                 }
+                Command::Page { room, part } => {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    let page = Ok(log_page(part));
+                    let _ = tell.send(Event::Page { room, part, page }).await;
+                }
+                Command::Search {
+                    search,
+                    room,
+                    query,
+                    to,
+                } => {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    let found = Ok(log_search(&query, to, offline));
+                    let found = Event::Found {
+                        search,
+                        room,
+                        found,
+                    };
+                    let _ = tell.send(found).await;
+                }
                 Command::Leave => {
                     let _ = tell.send(Event::Ended(Summary::default())).await;
                 }
@@ -96,7 +127,7 @@ async fn main() -> anyhow::Result<()> {
         theme,
         no_color: false,
         host: None,
-        restored: Restored::default(),
+        restored,
         commands,
         events,
     })
@@ -112,7 +143,7 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
         tokio::time::sleep(Duration::from_secs(1)).await;
         panic!("to see that the terminal is given back");
     }
-    if scene == "refused" {
+    if scene == "refused" || scene == "offline" {
         return tell
             .send(Event::Link(Link::Waiting {
                 why: Line::inert("Nothing listens at localhost:10500 (connection refused)"),
@@ -137,12 +168,14 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
         limits: None,
     }))
     .await?;
+    let has_log = ["history", "absence"].contains(&scene);
+    let head = if has_log { LOG_HEAD } else { 15 };
     tell.send(Event::Room(RoomOpened {
         room: RoomName::lobby(),
         topic: Some(Line::inert("welcome to the lab")),
         first: 1,
-        head: 15,
-        next: 1,
+        head,
+        next: (head + 1).saturating_sub(100).max(1),
         reset: None,
     }))
     .await?;
@@ -159,6 +192,12 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
         members: members.map(member).to_vec(),
     })
     .await?;
+    if has_log {
+        for seq in LOG_HEAD - 99..=LOG_HEAD {
+            tell.send(Event::Message(log_message(seq))).await?;
+        }
+        return Ok(());
+    }
     for (minutes, who, text) in SAID {
         if *minutes == -200 {
             tell.send(Event::Joined {
@@ -200,6 +239,81 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
             .await;
     }
     Ok(())
+}
+
+/// The highest number of the long log.
+const LOG_HEAD: u64 = 1_200;
+
+/// A message of the long log: what is said above, over and over, for some weeks.
+fn log_message(seq: u64) -> Received {
+    let said = &SAID[usize::try_from(seq * 7 % 15).unwrap_or(0)];
+    let minutes =
+        i64::try_from(LOG_HEAD - seq).unwrap_or(0) * 37 + i64::try_from(seq % 3 * 20).unwrap_or(0);
+    Received {
+        room: RoomName::lobby(),
+        seq: Some(seq),
+        id: None,
+        user: Some(user(said.1)),
+        nickname: nickname(said.1),
+        time: ago(-minutes - 60),
+        body: Body::inert(&format!("{} ({seq})", said.2)),
+        local: None,
+    }
+}
+
+fn log_page(part: Part) -> Page {
+    let (from, to) = match part {
+        Part::Forward { from, to } => (from, to.min(from + 99)),
+        Part::Backward { from, to } => (from.max(to.saturating_sub(99)), to),
+        Part::Since(time) => {
+            let from = (1..=LOG_HEAD).find(|&seq| log_message(seq).time >= time);
+            let from = from.unwrap_or(LOG_HEAD + 1);
+            (from, LOG_HEAD.min(from + 99))
+        }
+    };
+    Page {
+        first: 1,
+        head: LOG_HEAD,
+        from,
+        to,
+        messages: (from..=to).map(log_message).collect(),
+        offline: false,
+    }
+}
+
+/// A step of a search: so many messages.
+fn log_search(query: &Query, to: Option<u64>, offline: bool) -> Found {
+    let to = to.unwrap_or(LOG_HEAD);
+    let from = to.saturating_sub(149).max(1);
+    let messages = (from..=to).rev().map(log_message);
+    let found = messages.filter(|m| query.matches(&m.nickname, m.time, m.body.as_str()));
+    Found {
+        first: 1,
+        from,
+        to,
+        messages: found.collect(),
+        indexed: None,
+        offline,
+    }
+}
+
+fn restored(from: u64, to: u64) -> Restored {
+    Restored {
+        user: Some(user("carol")),
+        rooms: vec![RestoredRoom {
+            room: RoomName::lobby(),
+            topic: Some(Line::inert("welcome to the lab")),
+            page: Page {
+                from,
+                to,
+                messages: (from..=to).map(log_message).collect(),
+                ..log_page(Part::Forward { from, to })
+            },
+            read: to,
+            draft: "half a thought".to_owned(),
+        }],
+        ..Restored::default()
+    }
 }
 
 fn outbox(local: u64, body: &Body, delivery: Delivery) -> Event {

@@ -309,6 +309,10 @@ impl Room {
             return;
         };
         let index = self.timeline.index(from);
+        // What is still arriving may push the line out of sight before it is drawn.
+        if index >= self.timeline.len() || self.timeline.last() < self.head {
+            return;
+        }
         let (top, _) = self.top_place(columns, height);
         // No item is without a row, so that those further down need not be counted.
         if (Place { index, row: 0 }) < top || index - top.index > usize::from(height) {

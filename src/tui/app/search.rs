@@ -161,21 +161,20 @@ impl Hit {
         })
     }
 
-    /// The text for rows of a width, beginning a little before the first thing found.
-    fn excerpt(&self, columns: usize) -> (String, Vec<Range<usize>>) {
+    /// The text for so many rows of a width: from its beginning, where the first thing found
+    /// stands in them; else from a little before that.
+    fn excerpt(&self, columns: usize, rows: usize) -> (String, Vec<Range<usize>>) {
         let first = self.marks.first().map_or(0, |mark| mark.start);
-        let mut from = first;
-        let mut wide = 0;
-        for (at, grapheme) in self.text[..first].grapheme_indices(true).rev() {
-            wide += text::width(grapheme);
-            if wide > columns / 3 {
-                // No word is cut where one begins near.
-                let blank = self.text[from..first].find(' ');
-                from += blank.map_or(0, |blank| blank + 1);
-                break;
-            }
-            from = at;
-        }
+        let shown = wrap(&self.text, columns);
+        let seen = shown
+            .iter()
+            .take(rows)
+            .any(|row| row.range().contains(&first));
+        let from = if seen || self.text.is_empty() {
+            0
+        } else {
+            self.lead_in(first, columns)
+        };
         let before = if from > 0 || self.cut.0 { "…" } else { "" };
         let after = if self.cut.1 { "…" } else { "" };
         let text = format!("{before}{}{after}", &self.text[from..]);
@@ -185,6 +184,22 @@ impl Hit {
             .iter()
             .map(|mark| move_to(mark.start)..move_to(mark.end));
         (text, marks.collect())
+    }
+
+    /// Where a text is to begin, so that a third of a row stands before a byte of it.
+    fn lead_in(&self, byte: usize, columns: usize) -> usize {
+        let mut from = byte;
+        let mut wide = 0;
+        for (at, grapheme) in self.text[..byte].grapheme_indices(true).rev() {
+            wide += text::width(grapheme);
+            if wide > columns / 3 {
+                // No word is cut where one begins near.
+                let blank = self.text[from..byte].find(' ');
+                return from + blank.map_or(0, |blank| blank + 1);
+            }
+            from = at;
+        }
+        from
     }
 }
 
@@ -212,8 +227,12 @@ impl Search {
         let asked = self.asked.as_ref()?;
         let count = match self.hits.len() {
             0 if asked.state == State::Searching => return Some("searching …".to_owned()),
+            0 if asked.state == State::Paused => "nothing yet".to_owned(),
             0 => "nothing found".to_owned(),
-            count => format!("{} found", in_groups(count as u64)),
+            count if asked.state == State::Complete => {
+                format!("{} found", in_groups(count as u64))
+            }
+            count => format!("{} found so far", in_groups(count as u64)),
         };
         let offline = if asked.offline { "offline: " } else { "" };
         Some(format!("{offline}{count}"))
@@ -278,7 +297,7 @@ impl Search {
             if columns.stacked() {
                 rows.push(ListRow::Head(at));
             }
-            let (text, marks) = hit.excerpt(width);
+            let (text, marks) = hit.excerpt(width, rows_max);
             let wrapped = wrap(&text, width);
             for (row, found) in wrapped.iter().take(rows_max).enumerate() {
                 let range = found.range();

@@ -85,12 +85,12 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
         } else {
             "search"
         };
-        return vec![
-            of(Action::Send, enter),
-            of(Action::Escape, "back"),
-            of(Action::Down, "older"),
-            of(Action::Up, "newer"),
-        ];
+        let mut hints = vec![of(Action::Send, enter), of(Action::Escape, "back")];
+        if !search.hits.is_empty() {
+            hints.push(of(Action::Down, "older"));
+            hints.push(of(Action::Up, "newer"));
+        }
+        return hints;
     }
     let mut hints = Vec::new();
     let outbox = &model.room().outbox;

@@ -53,7 +53,8 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
     let area = if layout.rule.is_empty() {
         // Without a rule the words stand in the last row of the conversation.
         let row = layout.messages.height.saturating_sub(1);
-        if row == 0 || words.is_none() {
+        // A list needs every row.
+        if row == 0 || words.is_none() || model.listing().is_some() {
             return;
         }
         let area = Rect {
@@ -87,7 +88,12 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
         let margin = layout::input_margins(area.width).1;
         let span = Span::row(area, 0).before(margin);
         let indent = span.width.saturating_sub(columns(&words));
-        put(buffer, span.after(indent), &words, palette.warn);
+        let style = if model.listing().is_some() {
+            palette.quiet
+        } else {
+            palette.warn
+        };
+        put(buffer, span.after(indent), &words, style);
     }
 }
 

@@ -116,7 +116,7 @@ impl Pane<'_> {
                 more,
             } => {
                 if let Some(hit) = self.search.hits.get(*hit).filter(|_| *first) {
-                    self.who(buffer, y, hit);
+                    self.who(buffer, y, hit, chosen);
                 }
                 if let Some(rule) = self.columns.rule {
                     let (glyph, style) = if chosen {
@@ -143,7 +143,7 @@ impl Pane<'_> {
     }
 
     /// When and who, beside the first row of the text.
-    fn who(&self, buffer: &mut Buffer, y: u16, hit: &Hit) {
+    fn who(&self, buffer: &mut Buffer, y: u16, hit: &Hit, chosen: bool) {
         let Some(rule) = self.columns.rule else {
             return;
         };
@@ -156,7 +156,12 @@ impl Pane<'_> {
                 self.columns.time,
             );
             let time = clock_text(hit.time, &self.model.zone);
-            put(buffer, span, &time, self.palette.quiet);
+            let style = if chosen {
+                self.palette.accent
+            } else {
+                self.palette.quiet
+            };
+            put(buffer, span, &time, style);
         }
         let span = Span::of(self.area, y, names, self.columns.nickname);
         let style = self.palette.nickname(&hit.nickname.folded());

@@ -315,6 +315,9 @@ fn a_long_absence_is_a_count_a_mark_and_a_gap() {
     }
     let room = desk.model.room();
     assert_eq!(room.unread(), 500);
+    let layout = desk.model.layout();
+    let above = room.unread_above(&layout.columns, layout.messages.height);
+    assert_eq!(above, 500, "and nobody has seen the line");
     assert_eq!(
         desk.done().len(),
         0,
