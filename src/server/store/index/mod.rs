@@ -30,7 +30,7 @@
 //! still has it. Who drops the beginning of a room asks for it with [`Index::erase`], goes on with
 //! other things, and drops from the log only what [`Index::erased`] says is gone here: from the
 //! table (`secure-delete`), from signposts (`erase`), from free space (`secure_delete`) and from
-//! the WAL, which is emptied. Dropping more than stays is done by making the index anew.
+//! the WAL, which is emptied. Where a good part is to go, the index is made anew instead.
 //!
 //! SQLite's `secure_delete` has a gap: where rows move from one page to another, their old bytes
 //! stay in the first page's free space until something else is written there. A small file is

@@ -536,7 +536,7 @@ fn what_is_erased_is_in_no_file() {
 }
 
 #[test]
-fn an_index_that_loses_most_of_itself_is_made_anew() {
+fn an_index_that_loses_much_of_itself_is_made_anew() {
     let mut world = World::new();
     for number in 0..12_000 {
         world.log.say(ROOM, "alice", &format!("one {number}"));

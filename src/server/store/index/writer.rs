@@ -23,8 +23,12 @@ use crate::{
 pub(super) const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Entries that are erased in one transaction.
 const ERASE_MAX: u64 = 100;
-/// Where more entries than this are to go, and more than stay, the index is made anew.
+/// Entries that are erased one by one in any case; where more are to go, making the index anew may
+/// be less work.
 const ERASE_SINGLY_MAX: u64 = 10_000;
+/// Making the index anew is preferred where it indexes fewer entries than this for each one to be
+/// erased. It takes less time up to a hundred, but searches find less meanwhile.
+const RENEWED_FOR_ONE: u64 = 20;
 /// The largest file that is written anew after something was erased: some 100 ms.
 const VACUUM_BYTES_MAX: i64 = 16 * 1024 * 1024;
 /// After a commit of the log, how long to wait for more: many small transactions would make many
@@ -203,6 +207,8 @@ impl Writer {
         }
         let step = if let Some(room) = database.first_to_erase(&firsts) {
             database.erase(&mut *self.log, room, firsts[room])?;
+            // What was said meanwhile does not wait until all is erased.
+            database.follow(&mut *self.log)?;
             Step::More
         } else if database.unsettled {
             database.settle()?;
@@ -321,7 +327,7 @@ impl Database {
             .zip(&self.rooms)
             .map(|(&first, room)| first.saturating_sub(room.first).min(room.count()));
         let gone: u64 = gone.sum();
-        gone > ERASE_SINGLY_MAX && gone > all / 2
+        gone > ERASE_SINGLY_MAX && (all - gone) / gone < RENEWED_FOR_ONE
     }
 
     /// Removes a room's lowest entries below a number: one transaction.

@@ -1,0 +1,310 @@
+//! What searching costs: how fast the index follows the log, how long the first page of hits takes,
+//! and how fast a client looks through the messages that it holds.
+//!
+//!     cargo bench --bench search                            # 20,000 messages
+//!     SEARCH_MESSAGES=10000000 cargo bench --bench search
+//!
+//! The messages are made from their numbers whenever they are read, so that no disk but the
+//! index's own is measured; making one costs about what reading it from the log does. They have
+//! words as people use them (the n-th most common one occurs 1/n as often as the first, of a
+//! million), 50 to 150 bytes, and 500 senders, some of whom said next to nothing; one in twenty is
+//! in Chinese characters. Each figure is over many searches for different words.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    missing_docs,
+    reason = "a bench prints, stops when it can't go on, and rounds"
+)]
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use chat_tui::{
+    protocol::{
+        DeviceId, Epoch, MessageId, Nickname, RoomName, ServerFrame, UserId, frame::Message,
+        wire::encode_server,
+    },
+    search::Query,
+    server::{
+        engine::{
+            RoomIndex,
+            tail::{Segment, SegmentBuilder},
+        },
+        store::{
+            Extent, StoreError,
+            index::{Index, IndexReader, Log},
+        },
+    },
+    text::Body,
+};
+use fastrand::Rng;
+use jiff::{Timestamp, tz::TimeZone};
+
+const ROOM: RoomIndex = RoomIndex(0);
+const WORDS: u64 = 1_000_000;
+const CHARACTERS: u64 = 3_000;
+const SENDERS: u64 = 500;
+/// Senders besides, each with one message in so many.
+const RARE_SENDERS: u64 = 5;
+const RARE_EVERY: u64 = 1_000_000;
+const SECONDS_BETWEEN: u64 = 3;
+const EPOCH_SECOND: u64 = 1_700_000_000;
+const SEARCHES: usize = 300;
+
+/// A log whose messages follow from their numbers.
+#[derive(Clone)]
+struct Made {
+    head: u64,
+}
+
+impl Made {
+    fn message(seq: u64) -> Message {
+        let mut random = Rng::with_seed(seq.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        Message {
+            room: RoomName::lobby(),
+            seq,
+            id: MessageId {
+                device: DeviceId::from_bytes([7; 12]),
+                counter: seq,
+            },
+            user: UserId::from_bytes([9; 12]),
+            nickname: Nickname::parse(&sender(&mut random)).unwrap(),
+            time: Timestamp::from_second((EPOCH_SECOND + SECONDS_BETWEEN * seq).cast_signed())
+                .unwrap(),
+            body: Body::inert(&text(&mut random)),
+        }
+    }
+}
+
+impl Log for Made {
+    fn extent(&mut self, _: RoomIndex) -> Result<Extent, StoreError> {
+        Ok(Extent {
+            first: 1,
+            head: self.head,
+        })
+    }
+
+    fn read(&mut self, _: RoomIndex, from: u64, bytes_max: usize) -> Result<Segment, StoreError> {
+        let mut run = SegmentBuilder::new(from.min(self.head + 1));
+        for seq in from..=self.head {
+            // The frame that does not fit is made for nothing: one in a thousand.
+            run.push(|out| encode_server(&ServerFrame::Message(Self::message(seq)), out));
+            if run.len() >= bytes_max {
+                break;
+            }
+        }
+        Ok(run.finish())
+    }
+}
+
+/// The n-th most common of so many comes 1/n as often as the first.
+fn rank(random: &mut Rng, of: u64) -> u64 {
+    ((random.f64() * (of as f64).ln()).exp() as u64).clamp(1, of)
+}
+
+fn sender(random: &mut Rng) -> String {
+    if random.u64(..RARE_EVERY) < RARE_SENDERS {
+        return format!("rare{}", random.u64(..RARE_SENDERS));
+    }
+    format!("user{}", rank(random, SENDERS))
+}
+
+/// Words by how common they are: the commonest are short.
+fn word(mut rank: u64) -> String {
+    const SYLLABLES: u64 = 100;
+    let mut word = String::new();
+    while rank > 0 {
+        let syllable = (rank * 37 + word.len() as u64 * 11) % SYLLABLES;
+        word.push(char::from(b"bcdfghklmnprstvwyzjx"[(syllable / 5) as usize]));
+        word.push(char::from(b"aeiou"[(syllable % 5) as usize]));
+        rank /= SYLLABLES;
+    }
+    word
+}
+
+fn character(rank: u64) -> char {
+    char::from_u32(0x4E00 + (rank * 7 % 20_000) as u32).unwrap()
+}
+
+fn text(random: &mut Rng) -> String {
+    if random.u8(..20) == 0 {
+        let length = random.usize(15..45);
+        return (0..length)
+            .map(|_| character(rank(random, CHARACTERS)))
+            .collect();
+    }
+    let length = random.usize(50..150);
+    let mut text = String::new();
+    while text.len() < length {
+        text.push_str(&word(rank(random, WORDS)));
+        text.push(' ');
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+struct Figures(Vec<Duration>);
+
+impl Figures {
+    fn at(&self, share: f64) -> f64 {
+        let at = ((self.0.len() as f64 * share) as usize).min(self.0.len() - 1);
+        self.0[at].as_secs_f64() * 1e3
+    }
+}
+
+/// Measures the first page of one kind of search.
+fn measure(reader: &mut IndexReader, log: &mut Made, kind: &str, ask: impl Fn(&mut Rng) -> String) {
+    let mut random = Rng::with_seed(11);
+    let (mut hits, mut partly) = (0, 0);
+    let mut times: Vec<Duration> = (0..SEARCHES)
+        .map(|_| {
+            let query = Query::parse(&ask(&mut random), &TimeZone::UTC).unwrap();
+            let began = Instant::now();
+            let found = reader.search(log, ROOM, &query, u64::MAX).unwrap();
+            let time = began.elapsed();
+            hits += found.frames.len();
+            partly += usize::from(found.from > 1 && found.frames.len() < 50);
+            time
+        })
+        .collect();
+    times.sort();
+    let times = Figures(times);
+    println!(
+        "{kind:34} p50 {:7.2} ms   p99 {:7.2} ms   worst {:7.2} ms   {:4.1} hits, {} of {SEARCHES} pages go on without being full",
+        times.at(0.5),
+        times.at(0.99),
+        times.at(1.0),
+        hits as f64 / SEARCHES as f64,
+        partly,
+    );
+}
+
+fn measure_all(reader: &mut IndexReader, log: &mut Made) {
+    let common = |random: &mut Rng| word(random.u64(1..50));
+    let middle = |random: &mut Rng| word(random.u64(500..5_000));
+    let rare = |random: &mut Rng| word(random.u64(500_000..WORDS));
+    let mut run = |kind: &str, ask: &dyn Fn(&mut Rng) -> String| measure(reader, log, kind, ask);
+    run("a rare word", &rare);
+    run("a common word", &common);
+    run("two common words", &|r| {
+        format!("{} {}", common(r), common(r))
+    });
+    run("two words of middling rank", &|r| {
+        format!("{} {}", middle(r), middle(r))
+    });
+    run("a rare word and a common one", &|r| {
+        format!("{} {}", rare(r), common(r))
+    });
+    run("two common words as a phrase", &|r| {
+        format!("\"{} {}\"", common(r), common(r))
+    });
+    run("two middling words as a phrase", &|r| {
+        format!("\"{} {}\"", middle(r), middle(r))
+    });
+    run("a rare sender, a common word", &|r| {
+        format!("from:rare{} {}", r.u64(..RARE_SENDERS), common(r))
+    });
+    run("a sender, a common word", &|r| {
+        format!("from:user{} {}", r.u64(1..SENDERS), common(r))
+    });
+    run("a rare sender", &|r| {
+        format!("from:rare{}", r.u64(..RARE_SENDERS))
+    });
+    run("1 letter and *", &|r| format!("{}*", &common(r)[..1]));
+    run("2 letters and *", &|r| format!("{}*", &middle(r)[..2]));
+    run("3 letters and *", &|r| format!("{}*", &middle(r)[..3]));
+    run("4 letters and *", &|r| format!("{}*", &middle(r)[..4]));
+    run("5 letters of a rare word and *", &|r| {
+        format!("{}*", &rare(r)[..5])
+    });
+    run("two Chinese characters", &|r| {
+        let mut one = || character(rank(r, CHARACTERS));
+        [one(), one()].iter().collect()
+    });
+    run("no such word", &|r| format!("q{}", middle(r)));
+    run("a common word, half way back", &|r| {
+        let at = EPOCH_SECOND + SECONDS_BETWEEN * head() / 2;
+        let day = Timestamp::from_second(at.cast_signed())
+            .unwrap()
+            .strftime("%Y-%m-%d")
+            .to_string();
+        format!("{} before:{day}", common(r))
+    });
+}
+
+fn head() -> u64 {
+    std::env::var("SEARCH_MESSAGES").map_or(20_000, |count| count.parse().unwrap())
+}
+
+fn folder_bytes(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).unwrap();
+    files
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum()
+}
+
+/// How fast a client looks through what it holds.
+fn scan() {
+    let nickname = Nickname::parse("somebody").unwrap();
+    let texts: Vec<String> = (0..100_000)
+        .map(|seq| text(&mut Rng::with_seed(seq)))
+        .collect();
+    for written in ["bagu", "bagu dage", "\"bagu dage\" ka*", "from:alice bagu"] {
+        let query = Query::parse(written, &TimeZone::UTC).unwrap();
+        let began = Instant::now();
+        let found = texts
+            .iter()
+            .filter(|text| query.matches(&nickname, Timestamp::UNIX_EPOCH, text))
+            .count();
+        let rate = texts.len() as f64 / began.elapsed().as_secs_f64();
+        println!(
+            "looking through texts for {written:22} {:.2} million/s ({found} found)",
+            rate / 1e6
+        );
+    }
+}
+
+fn main() {
+    // `cargo test` runs benches too, to see that they run.
+    let head = head();
+    scan();
+    let folder = tempfile::tempdir_in(std::env::var("SEARCH_DIR").unwrap_or(".".into())).unwrap();
+    let path = folder.path().join("index.db");
+    let mut log = Made { head };
+    let made = Instant::now();
+    let sample = head.min(20_000);
+    for seq in 1..=sample {
+        std::hint::black_box(Made::message(seq));
+    }
+    println!(
+        "making messages: {:.0}/s",
+        sample as f64 / made.elapsed().as_secs_f64()
+    );
+    let began = Instant::now();
+    let epoch = Epoch::from_bytes([1; 8]);
+    let index = Index::start(&path, epoch, &[RoomName::lobby()], Box::new(log.clone())).unwrap();
+    let mut reader = index.reader();
+    assert!(index.wait(ROOM, head, 0, Duration::from_hours(10)));
+    let took = began.elapsed();
+    println!(
+        "indexing {head} messages: {:.1} s, {:.0}/s; {:.0} MB",
+        took.as_secs_f64(),
+        head as f64 / took.as_secs_f64(),
+        folder_bytes(folder.path()) as f64 / 1e6,
+    );
+    measure_all(&mut reader, &mut log);
+    let began = Instant::now();
+    index.erase(ROOM, 1_001.min(head));
+    assert!(index.wait(ROOM, 0, 1_001.min(head), Duration::from_hours(1)));
+    println!(
+        "erasing 1,000 messages: {:.2} s",
+        began.elapsed().as_secs_f64()
+    );
+}
