@@ -161,7 +161,9 @@ fn a_nickname_in_use_is_asked_for_anew_in_place() {
     let server = Server::start();
     let alice = server.client("alice", "1", 80, 24);
     alice.wait_for("● connected");
-    let mut other = server.client("Alice", "2", 80, 24);
+    // Somebody else, who has none of what alice keeps.
+    let arguments = ["localhost", &server.port(), "Alice", "2", "--no-state"];
+    let mut other = Terminal::start(CHAT_TUI, &arguments, 80, 24);
     other.wait_for("Nickname already in use");
     other.keys("\x15"); // Ctrl-U: whatever the question suggests.
     other.line("bob");

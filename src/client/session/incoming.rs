@@ -125,7 +125,13 @@ impl Session {
             ServerFrame::Members(page) if online => self.members_page(page)?,
             ServerFrame::Presence(presence) if online => self.presence(presence)?,
             ServerFrame::Ack(ack) if online => self.ack(&ack),
-            ServerFrame::Error(error) if online => self.error(now, error)?,
+            ServerFrame::History(page) if online => self.history(page)?,
+            ServerFrame::Found(page) if online => self.found(page)?,
+            ServerFrame::Error(error) if online => {
+                if let Some(error) = self.ask_refused(now, error) {
+                    self.error(now, error)?;
+                }
+            }
             ServerFrame::Nick {
                 nickname,
                 reference,

@@ -1,5 +1,7 @@
 //! What the disk is asked and what it answers: saves, and the lease on this device's outbox.
 
+use std::time::Duration;
+
 use super::{
     Event, Now, Session,
     kept::{Look, Looked, Save, SaveError},
@@ -92,7 +94,15 @@ impl Session {
             self.lease = Lease::Asked;
             return Some(Look::Lease);
         }
-        None
+        self.ask_disk()
+    }
+
+    /// When to try again to save what could not be saved.
+    pub(super) fn save_deadline(&self) -> Option<Duration> {
+        let waits = !self.saver.is_busy()
+            && (self.saver.is_waiting()
+                || self.lease == Lease::Held && self.outbox.wants_saving(self.numbers()));
+        self.saver.retry_at().filter(|_| waits)
     }
 
     /// What the last [`Look`] brought.
@@ -112,7 +122,9 @@ impl Session {
                 self.lease = Lease::Lost;
                 self.events.push_back(Event::Link(Link::Stopped { why }));
             }
-            _ => {}
+            Looked::Page(page) => self.looked_page(page),
+            Looked::Found(found) => self.looked_search(found),
+            Looked::Lease(_) => {}
         }
         self.end_if_saved();
     }

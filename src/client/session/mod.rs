@@ -18,12 +18,13 @@
 //! A new session wants to connect: poll it first. It is over with [`Event::Ended`].
 //!
 //! Split by what must be right on its own: `outbox` (ids, order, what is sent again), `rooms`
-//! (positions, numbers, breaks), `members`, `backoff`, `saver` (what waits for the disk); `phase`
-//! holds every change of state, `incoming` and `outgoing` the frames, `keeping` what the disk
+//! (positions, numbers, breaks), `members`, `backoff`, `saver` (what waits for the disk), `asks`
+//! (pages and searches); `phase` holds every change of state, `incoming` and `outgoing` the frames, `keeping` what the disk
 //! says. None of it knows a terminal, or how the disk is kept.
 
 #![deny(clippy::disallowed_methods)]
 
+mod asks;
 mod backoff;
 mod incoming;
 mod keeping;
@@ -44,6 +45,7 @@ use std::{collections::VecDeque, time::Duration};
 use jiff::{Timestamp, tz::TimeZone};
 
 use self::{
+    asks::Asks,
     backoff::Backoff,
     keeping::Lease,
     kept::{Change, Kept},
@@ -133,6 +135,7 @@ pub struct Session {
     backoff: Backoff,
     tally: Tally,
     saver: Saver,
+    asks: Asks,
     lease: Lease,
     references: u64,
     actions: VecDeque<Action>,
@@ -160,6 +163,7 @@ impl Session {
             backoff: Backoff::new(config.seed),
             tally: Tally::default(),
             saver: Saver::default(),
+            asks: Asks::default(),
             lease: Lease::Held,
             references: 0,
             actions: VecDeque::new(),
@@ -184,18 +188,13 @@ impl Session {
                 self.tell_of(full);
             }
             Command::Withdraw(local) => self.withdraw(local),
-            Command::Page { room, part } => {
-                let page = Err(Line::inert("There is no history to be had"));
-                self.events.push_back(Event::Page { room, part, page });
-            }
-            Command::Search { search, room, .. } => {
-                let found = Err(Line::inert("There is nothing to be searched"));
-                self.events.push_back(Event::Found {
-                    search,
-                    room,
-                    found,
-                });
-            }
+            Command::Page { room, part } => self.ask_page(room, part),
+            Command::Search {
+                search,
+                room,
+                query,
+                to,
+            } => self.ask_search(search, room, query, to),
             Command::Read { room, seq } => self.saver.put(Change::Read { room, seq }),
             Command::Draft { room, text } => self.saver.put(Change::Draft { room, text }),
             Command::Typed(text) => self.saver.put(Change::Typed(text)),
@@ -269,6 +268,7 @@ impl Session {
 
     /// The [`deadline`](Self::deadline) has come. Harmless at any other time.
     pub fn handle_time(&mut self, now: Now) {
+        self.asks_time(now);
         self.phase_time(now);
     }
 
@@ -280,7 +280,14 @@ impl Session {
     /// When [`handle_time`](Self::handle_time) is due, in time since the start; also a time to
     /// call [`poll_write`](Self::poll_write) again.
     pub fn deadline(&self) -> Option<Duration> {
-        self.phase_deadline()
+        [
+            self.phase_deadline(),
+            self.asks.deadline(),
+            self.save_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// What to do with the socket next.

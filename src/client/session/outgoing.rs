@@ -89,6 +89,11 @@ impl Session {
     }
 
     fn write_frames(&mut self, now: Now, out: &mut Vec<u8>) {
+        if !self.is_leaving()
+            && let Some(frame) = self.ask_server(now)
+        {
+            encode_client(&frame, out);
+        }
         let Phase::Live(live) = &mut self.phase else {
             return;
         };

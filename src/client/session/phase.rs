@@ -446,6 +446,7 @@ impl Session {
             }
         }
         self.outbox.close();
+        self.asks.close();
         self.rooms.close();
         self.actions.push_back(Action::Close);
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{kept::KeptRoom, members::Members, words::Fault};
 use crate::{
-    client::event::RoomOpened,
+    client::event::{Page, RoomOpened},
     protocol::{
         Epoch, MessageId, RoomName,
-        frame::{Message, Position, Reset, RoomStart},
+        frame::{Message, PageHead, Part, Position, Reset, RoomStart},
         limits::JOIN_ROOMS_MAX,
     },
 };
@@ -25,6 +25,9 @@ struct Room {
     held: u64,
     /// The id of that message, where it was given on its own and not jumped over.
     id: Option<MessageId>,
+    /// The lowest number that the server holds, and the highest given, as far as is known.
+    first: u64,
+    head: u64,
     /// The number that must come next on this connection; `None` while the room is not open.
     due: Option<u64>,
     /// Messages up to here are history from before our first coming: not counted as received.
@@ -57,6 +60,8 @@ impl Rooms {
                 let held = Room {
                     held: room.seq,
                     id: room.id,
+                    first: room.first,
+                    head: room.head.max(room.seq),
                     ..Room::default()
                 };
                 self.rooms.insert(room.room, held);
@@ -127,6 +132,8 @@ impl Rooms {
             room.id = None;
         }
         room.due = Some(start.next);
+        room.first = start.first;
+        room.head = start.head;
         RoomOpened {
             room: start.room,
             topic: start.topic,
@@ -152,6 +159,7 @@ impl Rooms {
             }));
         };
         room.due = Some(message.seq + 1);
+        room.head = room.head.max(message.seq);
         if message.seq <= room.held {
             return Ok(Taken::Known);
         }
@@ -159,6 +167,32 @@ impl Rooms {
         room.id = Some(message.id);
         Ok(Taken::New {
             counts: message.seq > room.history,
+        })
+    }
+
+    /// A page said what the log holds.
+    pub(super) fn extent(&mut self, head: &PageHead) {
+        if let Some(room) = self.rooms.get_mut(&head.room) {
+            room.first = room.first.max(head.first);
+            room.head = room.head.max(head.head);
+        }
+    }
+
+    /// The page that stands for none of a part being there; `None` in a room not heard of.
+    pub(super) fn nothing(&self, room: &RoomName, part: Part) -> Option<Page> {
+        let room = self.rooms.get(room)?;
+        let from = match part {
+            Part::Forward { from, .. } => from,
+            Part::Backward { to, .. } => to.saturating_add(1),
+            Part::Since(_) => room.head + 1,
+        };
+        Some(Page {
+            first: room.first,
+            head: room.head,
+            from,
+            to: from.saturating_sub(1),
+            messages: Vec::new(),
+            offline: true,
         })
     }
 

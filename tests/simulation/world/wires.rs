@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use chat_tui::{
-    client::session::{Action, Closed, Now, kept::Looked},
+    client::session::{
+        Action, Closed, Now,
+        kept::{Look, Looked},
+    },
     server::engine::ConnectionId,
+    text::Line,
 };
 
 use super::{Task, World};
@@ -281,8 +285,13 @@ impl World {
         while session.poll_save(now).is_some() {
             session.handle_saved(now, Ok(()));
         }
-        while session.poll_look().is_some() {
-            session.handle_looked(now, Looked::Lease(Ok(None)));
+        while let Some(look) = session.poll_look() {
+            let looked = match look {
+                Look::Page { .. } => Looked::Page(Ok(None)),
+                Look::Search { .. } => Looked::Found(Err(Line::inert("Nothing is kept"))),
+                Look::Lease => Looked::Lease(Ok(None)),
+            };
+            session.handle_looked(now, looked);
         }
         while let Some(action) = self.clients[index].session.poll_action() {
             self.hang_up(index);

@@ -1,19 +1,20 @@
 //! The session against a server that says exactly what a test wants, in virtual time.
 
+mod asks;
 mod basic;
+mod disk;
 mod entering;
 mod hostile;
 mod leaving;
 mod members;
 mod outbox;
 mod resume;
+mod saving;
 mod staying;
 
+use self::disk::Disk;
 use super::*;
-use crate::client::{
-    event::Link,
-    session::kept::{Look, Looked},
-};
+use crate::client::event::Link;
 use crate::protocol::{
     ClientFrame, DeviceId, Epoch, MessageId, ServerFrame, UserId,
     codec::Decoder,
@@ -32,6 +33,7 @@ struct Run {
     /// What was written and not looked at yet.
     written: Vec<u8>,
     events: Vec<Event>,
+    disk: Disk,
 }
 
 fn token() -> Token {
@@ -169,6 +171,11 @@ fn welcome() -> Welcome {
 impl Run {
     /// A session that was just started.
     fn new() -> Self {
+        Self::with(Disk::default()).0
+    }
+
+    /// A session that was just started on this disk, and what it says of earlier runs.
+    fn with(disk: Disk) -> (Self, Vec<RestoredMessage>) {
         let config = Config {
             host: "chat.lan".to_owned(),
             port: 10500,
@@ -184,15 +191,17 @@ impl Run {
             elapsed: Duration::ZERO,
             wall: Timestamp::UNIX_EPOCH,
         };
+        let (session, outbox) = Session::resume(config, disk.kept(), now);
         let mut run = Self {
-            session: Session::new(config, now),
+            session,
             elapsed: Duration::ZERO,
             connected: false,
             written: Vec::new(),
             events: Vec::new(),
+            disk,
         };
         run.settle();
-        run
+        (run, outbox)
     }
 
     /// A session that is in, in an empty lobby; nothing to look at yet.
@@ -236,18 +245,16 @@ impl Run {
         }
     }
 
-    /// A disk that saves at once.
+    /// Has saved and looked up what the session wants.
     fn save(&mut self) {
         let now = self.now();
-        while self.session.poll_save(now).is_some() {
-            self.session.handle_saved(now, Ok(()));
+        while let Some(save) = self.session.poll_save(now) {
+            if let Some(saved) = self.disk.save(save) {
+                self.session.handle_saved(now, saved);
+            }
         }
         while let Some(look) = self.session.poll_look() {
-            let looked = match look {
-                Look::Page { .. } => Looked::Page(Ok(None)),
-                Look::Search { .. } => Looked::Found(Err(Line::inert("Nothing is kept"))),
-                Look::Lease => Looked::Lease(Ok(None)),
-            };
+            let looked = self.disk.look(&look);
             self.session.handle_looked(now, looked);
         }
     }

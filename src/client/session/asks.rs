@@ -1,0 +1,419 @@
+//! Pages and searches that the user asked for: answered from the disk where it has them, by the
+//! server otherwise, and by the disk again, as well as it can, where there is no server to ask.
+//!
+//! One at a time, in order, so that neither disk nor server is ever asked for more than one thing;
+//! every one is answered.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{
+    Event, Now, Session,
+    kept::{Look, Run},
+    phase::{Mode, Phase},
+    words::Fault,
+};
+use crate::{
+    client::event::{Found, Page, Received},
+    protocol::{
+        ClientFrame, RoomName,
+        frame::{
+            ErrorCode, ErrorFrame, FoundPage, HistoryPage, HistoryRequest, Message, PageHead, Part,
+            SearchRequest,
+        },
+    },
+    search::Query,
+    text::Line,
+};
+
+/// Pages and searches that may wait; one more is refused.
+pub(super) const ASKS_MAX: usize = 32;
+/// How long the server may take over one.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// The longest wait that a server can ask for before one is given up.
+const HOLD_MAX: Duration = Duration::from_secs(5);
+/// How often a server may ask for a wait.
+const HOLDS_MAX: u32 = 3;
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+enum What {
+    Page {
+        part: Part,
+    },
+    Search {
+        search: u64,
+        query: Query,
+        to: Option<u64>,
+    },
+}
+
+/// One request and how far it has come.
+#[derive(Debug)]
+struct Ask {
+    room: RoomName,
+    what: What,
+    stage: Stage,
+    holds: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing has been done yet.
+    New,
+    /// The disk is to be asked; `offline`: there is nobody else.
+    Look { offline: bool },
+    /// The disk has been asked.
+    Looking { offline: bool },
+    /// The server is to be asked.
+    Send,
+    /// The server has been asked.
+    Sent { reference: u64, until: Duration },
+    /// The server wants it later.
+    Held { until: Duration },
+}
+
+/// See the module's page.
+#[derive(Debug, Default)]
+pub(super) struct Asks(VecDeque<Ask>);
+
+impl Asks {
+    fn push(&mut self, room: RoomName, what: What) -> Result<(), Event> {
+        let ask = Ask {
+            room,
+            what,
+            stage: Stage::New,
+            holds: 0,
+        };
+        if self.0.len() < ASKS_MAX {
+            self.0.push_back(ask);
+            return Ok(());
+        }
+        let why = "Too much is asked for at once: try again in a moment";
+        Err(ask.refused(Line::inert(why)))
+    }
+
+    /// When the one under way changes its state by itself.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match self.0.front()?.stage {
+            Stage::Sent { until, .. } | Stage::Held { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    /// The connection is gone: the disk has to do.
+    pub(super) fn close(&mut self) {
+        if let Some(ask) = self.0.front_mut()
+            && matches!(
+                ask.stage,
+                Stage::Send | Stage::Sent { .. } | Stage::Held { .. }
+            )
+        {
+            ask.stage = Stage::Look { offline: true };
+        }
+    }
+
+    /// The one that waits for the server's answer under this reference.
+    fn sent(&mut self, reference: Option<u64>) -> Option<&mut Ask> {
+        let reference = reference?;
+        self.0
+            .front_mut()
+            .filter(|ask| matches!(ask.stage, Stage::Sent { reference: r, .. } if r == reference))
+    }
+}
+
+impl Ask {
+    fn refused(self, why: Line) -> Event {
+        let room = self.room;
+        match self.what {
+            What::Page { part } => Event::Page {
+                room,
+                part,
+                page: Err(why),
+            },
+            What::Search { search, .. } => Event::Found {
+                search,
+                room,
+                found: Err(why),
+            },
+        }
+    }
+
+    fn look(&self, offline: bool) -> Look {
+        let room = self.room.clone();
+        match &self.what {
+            What::Page { part } => Look::Page {
+                room,
+                part: *part,
+                offline,
+            },
+            What::Search { query, to, .. } => Look::Search {
+                room,
+                query: query.clone(),
+                to: *to,
+            },
+        }
+    }
+
+    fn frame(&self, reference: u64) -> ClientFrame {
+        let room = self.room.clone();
+        let reference = Some(reference);
+        match &self.what {
+            What::Page { part } => ClientFrame::History(HistoryRequest {
+                room,
+                part: *part,
+                reference,
+            }),
+            What::Search { query, to, .. } => ClientFrame::Search(SearchRequest {
+                room,
+                query: query.clone(),
+                to: *to,
+                reference,
+            }),
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn ask_page(&mut self, room: RoomName, part: Part) {
+        let refused = self.asks.push(room, What::Page { part });
+        self.events.extend(refused.err());
+        self.next_ask();
+    }
+
+    pub(super) fn ask_search(
+        &mut self,
+        search: u64,
+        room: RoomName,
+        query: Query,
+        to: Option<u64>,
+    ) {
+        let refused = self.asks.push(room, What::Search { search, query, to });
+        self.events.extend(refused.err());
+        self.next_ask();
+    }
+
+    /// Whether there is a server that can be asked now.
+    fn can_ask(&self) -> bool {
+        self.mode() == Some(Mode::Online) && !self.is_leaving()
+    }
+
+    fn mode(&self) -> Option<Mode> {
+        match &self.phase {
+            Phase::Live(live) => Some(live.mode),
+            _ => None,
+        }
+    }
+
+    /// Begins with the next one, if none is under way.
+    fn next_ask(&mut self) {
+        let (online, basic) = (self.can_ask(), self.mode() == Some(Mode::Basic));
+        let is_new = |ask: &Ask| ask.stage == Stage::New;
+        while basic && let Some(ask) = self.asks.0.pop_front_if(|ask| is_new(ask)) {
+            let why = "This older server keeps no history";
+            self.events.push_back(ask.refused(Line::inert(why)));
+        }
+        let Some(ask) = self.asks.0.front_mut().filter(|ask| is_new(ask)) else {
+            return;
+        };
+        // Where a time stands in the log, and what is to be found there, the server knows best.
+        let by_number = matches!(&ask.what, What::Page { part } if !matches!(part, Part::Since(_)));
+        ask.stage = match online {
+            true if by_number => Stage::Look { offline: false },
+            true => Stage::Send,
+            false => Stage::Look { offline: true },
+        };
+    }
+
+    fn answer(&mut self, event: impl FnOnce(Ask) -> Event) {
+        if let Some(ask) = self.asks.0.pop_front() {
+            self.events.push_back(event(ask));
+        }
+        self.next_ask();
+    }
+
+    fn answer_page(&mut self, page: Result<Page, Line>) {
+        self.answer(|ask| match ask.what {
+            What::Page { part } => Event::Page {
+                room: ask.room,
+                part,
+                page,
+            },
+            What::Search { .. } => ask.refused(Line::inert("The answer is to another question")),
+        });
+    }
+
+    fn answer_search(&mut self, found: Result<Found, Line>) {
+        self.answer(|ask| match ask.what {
+            What::Search { search, .. } => Event::Found {
+                search,
+                room: ask.room,
+                found,
+            },
+            What::Page { .. } => ask.refused(Line::inert("The answer is to another question")),
+        });
+    }
+
+    /// What to ask the disk, if it is its turn.
+    pub(super) fn ask_disk(&mut self) -> Option<Look> {
+        let ask = self.asks.0.front_mut()?;
+        let Stage::Look { offline } = ask.stage else {
+            return None;
+        };
+        ask.stage = Stage::Looking { offline };
+        Some(ask.look(offline))
+    }
+
+    /// The frame to ask the server with, if it is its turn.
+    pub(super) fn ask_server(&mut self, now: Now) -> Option<ClientFrame> {
+        let ask = self.asks.0.front_mut()?;
+        if ask.stage != Stage::Send {
+            return None;
+        }
+        self.references += 1;
+        ask.stage = Stage::Sent {
+            reference: self.references,
+            until: now.elapsed + ANSWER_WITHIN,
+        };
+        Some(ask.frame(self.references))
+    }
+
+    /// What the disk has of a page.
+    pub(super) fn looked_page(&mut self, page: Result<Option<Page>, Line>) {
+        let online = self.can_ask();
+        let Some(ask) = self.asks.0.front_mut() else {
+            return;
+        };
+        let (Stage::Looking { offline }, What::Page { part }) = (ask.stage, &ask.what) else {
+            return;
+        };
+        match page {
+            Ok(Some(page)) => self.answer_page(Ok(Page { offline, ..page })),
+            _ if !offline && online => ask.stage = Stage::Send,
+            _ if !offline => ask.stage = Stage::Look { offline: true },
+            Ok(None) => {
+                let page = self.rooms.nothing(&ask.room, *part);
+                let why = "Nothing is known of this room before the server is reached";
+                self.answer_page(page.ok_or(Line::inert(why)));
+            }
+            Err(why) => self.answer_page(Err(why)),
+        }
+    }
+
+    /// What the disk found.
+    pub(super) fn looked_search(&mut self, found: Result<Found, Line>) {
+        let looking = |ask: &Ask| matches!(ask.stage, Stage::Looking { .. });
+        if self.asks.0.front().is_some_and(looking) {
+            self.answer_search(found);
+        }
+    }
+
+    pub(super) fn history(&mut self, page: HistoryPage) -> Result<(), Fault> {
+        let HistoryPage { head, messages } = page;
+        let Some(ask) = self.asks.sent(head.reference) else {
+            // To a question that was given up.
+            return Ok(());
+        };
+        let due = (head.from..=head.to).eq(messages.iter().map(|message| message.seq));
+        if !due || ask.room != head.room || !matches!(ask.what, What::Page { .. }) {
+            return Err(Fault::new(
+                "a page of history with holes, or of another room",
+            ));
+        }
+        if let Some(epoch) = self.rooms.epoch() {
+            self.saver.page(Run {
+                room: head.room.clone(),
+                epoch,
+                messages: messages.clone(),
+            });
+        }
+        self.rooms.extent(&head);
+        self.answer_page(Ok(Page {
+            first: head.first,
+            head: head.head,
+            from: head.from,
+            to: head.to,
+            messages: messages.into_iter().map(received).collect(),
+            offline: false,
+        }));
+        Ok(())
+    }
+
+    pub(super) fn found(&mut self, page: FoundPage) -> Result<(), Fault> {
+        let FoundPage {
+            head,
+            indexed,
+            messages,
+        } = page;
+        let Some(ask) = self.asks.sent(head.reference) else {
+            return Ok(());
+        };
+        if ask.room != head.room || !matches!(ask.what, What::Search { .. }) {
+            return Err(Fault::new("an answer to another search"));
+        }
+        self.rooms.extent(&head);
+        let PageHead {
+            first, from, to, ..
+        } = head;
+        self.answer_search(Ok(Found {
+            first,
+            from,
+            to,
+            messages: messages.into_iter().map(received).collect(),
+            indexed: (indexed < head.head).then_some(indexed),
+            offline: false,
+        }));
+        Ok(())
+    }
+
+    /// Takes an error that is the answer to the one under way; gives back any other.
+    pub(super) fn ask_refused(&mut self, now: Now, error: ErrorFrame) -> Option<ErrorFrame> {
+        // A server that does not know the type has not read the reference either.
+        let unknown = error.code == ErrorCode::UnknownType && error.reference.is_none();
+        let sent = |ask: &Ask| {
+            matches!(ask.stage, Stage::Sent { reference, .. }
+            if unknown || error.reference == Some(reference))
+        };
+        let Some(ask) = self.asks.0.front_mut().filter(|ask| sent(ask)) else {
+            return Some(error);
+        };
+        let wait = error.retry_after_ms.map(Duration::from_millis);
+        match wait.filter(|wait| *wait <= HOLD_MAX && ask.holds < HOLDS_MAX) {
+            Some(wait) => {
+                ask.holds += 1;
+                ask.stage = Stage::Held {
+                    until: now.elapsed + wait,
+                };
+            }
+            None => self.answer(|ask| ask.refused(error.message)),
+        }
+        None
+    }
+
+    /// The time of the one under way may be up.
+    pub(super) fn asks_time(&mut self, now: Now) {
+        if self.asks.deadline().is_none_or(|at| now.elapsed < at) {
+            return;
+        }
+        let online = self.can_ask();
+        if let Some(ask) = self.asks.0.front_mut() {
+            ask.stage = match ask.stage {
+                Stage::Held { .. } if online => Stage::Send,
+                _ => Stage::Look { offline: true },
+            };
+        }
+    }
+}
+
+/// A message of a page.
+fn received(message: Message) -> Received {
+    Received {
+        room: message.room,
+        seq: Some(message.seq),
+        id: Some(message.id),
+        user: Some(message.user),
+        nickname: message.nickname,
+        time: message.time,
+        body: message.body,
+        local: None,
+    }
+}

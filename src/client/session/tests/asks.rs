@@ -1,0 +1,243 @@
+use super::*;
+use crate::{
+    client::event::{Found, Page},
+    protocol::frame::{FoundPage, HistoryPage, PageHead, Part},
+    search::{Query, Words},
+};
+
+const OLD: Part = Part::Backward { from: 1, to: 3 };
+
+fn words(text: &str) -> Query {
+    Query {
+        words: Words::parse(text).unwrap(),
+        sender: None,
+        after: None,
+        before: None,
+    }
+}
+
+fn head(from: u64, to: u64, reference: u64) -> PageHead {
+    PageHead {
+        room: RoomName::lobby(),
+        first: 1,
+        head: 9,
+        from,
+        to,
+        reference: Some(reference),
+    }
+}
+
+fn plain(seq: u64, text: &str) -> Message {
+    match message(seq, text) {
+        ServerFrame::Message(message) => message,
+        _ => unreachable!(),
+    }
+}
+
+fn history(from: u64, to: u64, reference: u64) -> ServerFrame {
+    ServerFrame::History(HistoryPage {
+        head: head(from, to, reference),
+        messages: (from..=to).map(|seq| plain(seq, "old")).collect(),
+    })
+}
+
+fn kept_page(from: u64, to: u64) -> Page {
+    Page {
+        first: 1,
+        head: 9,
+        from,
+        to,
+        messages: Vec::new(),
+        offline: true,
+    }
+}
+
+impl Run {
+    fn page(&mut self, part: Part) {
+        let room = RoomName::lobby();
+        self.command(Command::Page { room, part });
+    }
+
+    fn search(&mut self, search: u64) {
+        self.command(Command::Search {
+            search,
+            room: RoomName::lobby(),
+            query: words("green"),
+            to: None,
+        });
+    }
+
+    /// The only event since the last look.
+    fn only(&mut self) -> Event {
+        let [event] = std::mem::take(&mut self.events).try_into().unwrap();
+        event
+    }
+}
+
+#[test]
+fn what_the_disk_has_is_not_asked_of_the_server() {
+    let mut run = Run::online();
+    run.disk.page = Some(kept_page(1, 3));
+    run.page(OLD);
+    run.wrote(&[]);
+    let Event::Page { part, page, .. } = run.only() else {
+        panic!("no page");
+    };
+    assert_eq!(part, OLD);
+    assert!(!page.unwrap().offline, "it is as good as the server's");
+}
+
+#[test]
+fn what_the_disk_lacks_the_server_gives_and_it_is_kept() {
+    let mut run = Run::online();
+    run.page(OLD);
+    run.wrote(&["history Backward { from: 1, to: 3 }"]);
+    run.disk.saves.clear();
+    run.say(history(1, 3, 1));
+    run.told(&["page 1..=3"]);
+    assert_eq!(run.disk.kept_numbers(), [1, 2, 3]);
+}
+
+#[test]
+fn one_is_asked_for_at_a_time_and_all_are_answered_in_order() {
+    let mut run = Run::online();
+    run.page(OLD);
+    run.search(7);
+    run.page(Part::Since(Timestamp::UNIX_EPOCH));
+    run.wrote(&["history Backward { from: 1, to: 3 }"]);
+    run.say(history(2, 3, 1));
+    run.wrote(&["search green"]);
+    run.say(ServerFrame::Found(FoundPage {
+        head: head(2, 9, 2),
+        indexed: 8,
+        messages: vec![plain(5, "green")],
+    }));
+    run.wrote(&["history Since(1970-01-01T00:00:00Z)"]);
+    run.say(history(1, 3, 3));
+    run.told(&["page 2..=3", "found 1 in 2..=9", "page 1..=3"]);
+}
+
+#[test]
+fn offline_the_disk_has_to_do() {
+    let mut run = Run::online();
+    run.lose();
+    run.disk.page = Some(kept_page(2, 3));
+    run.page(OLD);
+    let Event::Page { page, .. } = run.only() else {
+        panic!("no page");
+    };
+    assert!(page.unwrap().offline);
+    run.disk.page = None;
+    run.page(OLD);
+    run.told(&["page 4..=3"]);
+    run.disk.found = Some(Found {
+        first: 1,
+        from: 1,
+        to: 9,
+        messages: Vec::new(),
+        indexed: None,
+        offline: true,
+    });
+    run.search(1);
+    run.told(&["found 0 in 1..=9"]);
+}
+
+#[test]
+fn a_room_that_nobody_heard_of_has_no_page() {
+    let mut run = Run::new();
+    run.events.clear();
+    run.page(OLD);
+    run.told(&["no page: Nothing is known of this room before the server is reached"]);
+}
+
+#[test]
+fn a_connection_that_breaks_leaves_no_question_open() {
+    let mut run = Run::online();
+    run.page(OLD);
+    run.search(1);
+    run.disk.page = Some(kept_page(2, 3));
+    run.close(&Closed::Lost);
+    let answered = |event: &&Event| matches!(event, Event::Page { .. } | Event::Found { .. });
+    assert_eq!(run.events.iter().filter(answered).count(), 2);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_not_waited_for_for_ever() {
+    let mut run = Run::online();
+    run.page(OLD);
+    run.pass(Duration::from_secs(14));
+    run.told(&[]);
+    run.pass(Duration::from_secs(1));
+    run.told(&["page 4..=3"]);
+    // What comes too late belongs to no question.
+    run.say(history(1, 3, 1));
+    run.told(&[]);
+    assert!(run.connected);
+}
+
+#[test]
+fn a_refusal_is_told_and_one_that_may_pass_is_waited_out() {
+    let refusal = |reference, retry_after_ms| {
+        ServerFrame::Error(ErrorFrame {
+            reference: Some(reference),
+            retry_after_ms,
+            ..error(ErrorCode::RateLimited, "Not so fast")
+        })
+    };
+    let mut run = Run::online();
+    run.page(OLD);
+    run.frames();
+    run.say(refusal(1, Some(1000)));
+    run.told(&[]);
+    run.pass(Duration::from_secs(1));
+    run.wrote(&["history Backward { from: 1, to: 3 }"]);
+    run.say(refusal(2, None));
+    run.told(&["no page: Not so fast"]);
+    run.page(OLD);
+    run.say(refusal(3, Some(600_000)));
+    run.told(&["no page: Not so fast"]);
+}
+
+#[test]
+fn a_server_that_knows_no_history_says_so_once_for_each() {
+    let mut run = Run::online();
+    run.page(OLD);
+    run.say(ServerFrame::Error(error(ErrorCode::UnknownType, "What?")));
+    run.told(&["no page: What?"]);
+}
+
+#[test]
+fn a_basic_server_has_no_history() {
+    let mut run = Run::new();
+    run.open();
+    run.time();
+    run.events.clear();
+    run.page(OLD);
+    run.search(1);
+    run.told(&[
+        "no page: This older server keeps no history",
+        "not searched: This older server keeps no history",
+    ]);
+}
+
+#[test]
+fn only_so_much_can_be_asked_for_at_once() {
+    let mut run = Run::online();
+    for _ in 0..=crate::client::session::asks::ASKS_MAX {
+        run.page(OLD);
+    }
+    run.told(&["no page: Too much is asked for at once: try again in a moment"]);
+    run.say(history(1, 3, 1));
+    run.told(&["page 1..=3"]);
+}
+
+#[test]
+fn a_page_with_a_hole_ends_the_connection() {
+    let mut run = Run::online();
+    run.page(OLD);
+    run.say(ServerFrame::History(HistoryPage {
+        head: head(1, 3, 1),
+        messages: vec![plain(1, "a"), plain(3, "c")],
+    }));
+    assert!(!run.connected);
+}

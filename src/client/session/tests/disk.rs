@@ -1,0 +1,115 @@
+//! A disk for one session: what was saved, in order, and what is there to be found.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::{
+    client::{
+        event::{Found, Page},
+        session::kept::{
+            Change, Kept, KeptEntry, KeptOutbox, KeptRoom, Look, Looked, Save, SaveError,
+        },
+    },
+    protocol::RoomName,
+    text::Line,
+};
+
+/// See the module's page.
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    /// Everything saved, in order.
+    pub(super) saves: Vec<Save>,
+    /// Saves that are under way, while it does not answer at once.
+    pub(super) slow: Option<VecDeque<Save>>,
+    /// After so many saves it answers no more.
+    pub(super) dies_after: Option<usize>,
+    /// What it has of any page.
+    pub(super) page: Option<Page>,
+    /// What it finds.
+    pub(super) found: Option<Found>,
+    /// What another process has left, for whoever takes the lease.
+    pub(super) left: Option<KeptOutbox>,
+}
+
+impl Disk {
+    /// Carries a save out, unless it takes its time.
+    pub(super) fn save(&mut self, save: Save) -> Option<Result<(), SaveError>> {
+        if let Some(waiting) = &mut self.slow {
+            waiting.push_back(save);
+            return None;
+        }
+        if self.dies_after.is_some_and(|max| self.saves.len() >= max) {
+            return None;
+        }
+        self.saves.push(save);
+        Some(Ok(()))
+    }
+
+    pub(super) fn look(&self, look: &Look) -> Looked {
+        match look {
+            Look::Page { .. } => Looked::Page(Ok(self.page.clone())),
+            Look::Search { .. } => {
+                let none = Line::inert("Nothing is kept");
+                Looked::Found(self.found.clone().ok_or(none))
+            }
+            Look::Lease => Looked::Lease(Ok(self.left.clone())),
+        }
+    }
+
+    /// The numbers of all messages saved, in order.
+    pub(super) fn kept_numbers(&self) -> Vec<u64> {
+        let changes = self.saves.iter().flat_map(|save| &save.changes);
+        let messages = changes.filter_map(|change| match change {
+            Change::Messages(run) => Some(run.messages.iter().map(|message| message.seq)),
+            _ => None,
+        });
+        messages.flatten().collect()
+    }
+
+    /// What a session would start from that is started now.
+    pub(super) fn kept(&self) -> Kept {
+        let mut outbox = KeptOutbox::default();
+        let mut entries: BTreeMap<u64, KeptEntry> = BTreeMap::new();
+        let mut rooms: BTreeMap<RoomName, KeptRoom> = BTreeMap::new();
+        for change in self.saves.iter().flat_map(|save| &save.changes) {
+            match change {
+                Change::Entry(entry) => {
+                    outbox.next_key = outbox.next_key.max(entry.key + 1);
+                    entries.insert(entry.key, entry.clone());
+                }
+                Change::Remove(key) => drop(entries.remove(key)),
+                Change::NextCounter(next) => {
+                    outbox.next_counter = outbox.next_counter.max(*next);
+                }
+                Change::Opened(opened) => {
+                    let room = KeptRoom {
+                        room: opened.room.clone(),
+                        epoch: opened.epoch,
+                        first: opened.first,
+                        head: opened.head,
+                        seq: 0,
+                        id: None,
+                    };
+                    let known = rooms
+                        .remove(&opened.room)
+                        .filter(|known| known.epoch == opened.epoch && opened.reset.is_none());
+                    rooms.insert(opened.room.clone(), known.unwrap_or(room));
+                }
+                Change::Messages(run) => {
+                    if let Some(room) = rooms.get_mut(&run.room)
+                        && let Some(last) = run.messages.last()
+                        && last.seq > room.seq
+                    {
+                        room.seq = last.seq;
+                        room.id = Some(last.id);
+                    }
+                }
+                Change::Read { .. } | Change::Draft { .. } | Change::Typed(_) => {}
+            }
+        }
+        outbox.entries = entries.into_values().collect();
+        Kept {
+            outbox,
+            rooms: rooms.into_values().collect(),
+        }
+    }
+}

@@ -1,0 +1,423 @@
+use std::collections::VecDeque;
+
+use super::*;
+use crate::client::session::kept::{Change, KeptEntry, KeptOutbox, SaveError};
+
+impl Run {
+    /// On a disk that takes its time.
+    fn slow() -> Self {
+        let mut run = Self::online();
+        run.disk.slow = Some(VecDeque::new());
+        run
+    }
+
+    /// The disk carries out what it has been given, one save.
+    fn disk_done(&mut self) {
+        let slow = self.disk.slow.as_mut().expect("a slow disk");
+        let save = slow.pop_front().expect("a save");
+        self.disk.saves.push(save);
+        let now = self.now();
+        self.session.handle_saved(now, Ok(()));
+        self.settle();
+    }
+
+    fn disk_fails(&mut self, error: SaveError) {
+        self.disk.slow.as_mut().unwrap().pop_front().unwrap();
+        let now = self.now();
+        self.session.handle_saved(now, Err(error));
+        self.settle();
+    }
+
+    /// The changes of the save under way, in short.
+    fn saving(&self) -> Vec<String> {
+        let slow = self.disk.slow.as_ref().unwrap();
+        let saves = slow.iter().flat_map(|save| &save.changes);
+        saves.map(in_short).collect()
+    }
+}
+
+fn in_short(change: &Change) -> String {
+    match change {
+        Change::Entry(entry) => {
+            let counter = entry.counter.map_or("-".to_owned(), |c| c.to_string());
+            let failed = entry.failed.as_ref().map_or("", |_| " failed");
+            format!("{} as {counter}{failed}", entry.body.as_str())
+        }
+        Change::Remove(key) => format!("not {key}"),
+        Change::NextCounter(next) => format!("next {next}"),
+        Change::Opened(opened) => format!("#{}", opened.room),
+        Change::Messages(run) => {
+            let numbers: Vec<_> = run.messages.iter().map(|m| m.seq.to_string()).collect();
+            format!("messages {}", numbers.join(" "))
+        }
+        Change::Read { seq, .. } => format!("read {seq}"),
+        Change::Draft { text, .. } => format!("draft {text}"),
+        Change::Typed(text) => format!("typed {text}"),
+    }
+}
+
+fn full() -> SaveError {
+    SaveError::Failed(Line::inert("the disk is full"))
+}
+
+fn entry(key: u64, text: &str, counter: Option<u64>) -> KeptEntry {
+    KeptEntry {
+        key,
+        room: RoomName::lobby(),
+        body: Body::parse(text).unwrap(),
+        counter,
+        withdrawn: false,
+        unconfirmed: false,
+        failed: None,
+    }
+}
+
+#[test]
+fn a_message_is_pending_once_saved_and_leaves_once_its_counter_is() {
+    let mut run = Run::slow();
+    run.send("a");
+    assert_eq!(run.saving(), ["a as 1", "next 2"]);
+    run.told(&[]);
+    run.wrote(&[]);
+    run.disk_done();
+    run.told(&["local 1 pending"]);
+    run.wrote(&["1 a"]);
+}
+
+#[test]
+fn what_is_typed_meanwhile_goes_into_one_save() {
+    let mut run = Run::slow();
+    for text in ["a", "b", "c"] {
+        run.send(text);
+    }
+    run.disk_done();
+    assert_eq!(run.saving(), ["b as 2", "c as 3", "next 4"]);
+    run.disk_done();
+    run.told(&["local 1 pending", "local 2 pending", "local 3 pending"]);
+    run.wrote(&["1 a", "2 b", "3 c"]);
+}
+
+#[test]
+fn offline_no_counter_is_used_and_online_it_is_saved_before_it_leaves() {
+    let mut run = Run::new();
+    run.send("a");
+    run.told(&["connecting", "local 1 pending"]);
+    run.disk.slow = Some(VecDeque::new());
+    run.enter(Welcome {
+        counter: 6,
+        ..welcome()
+    });
+    run.wrote(&[]);
+    assert_eq!(run.saving(), ["a as 7", "next 8", "#lobby"]);
+    run.disk_done();
+    run.wrote(&["7 a"]);
+}
+
+#[test]
+fn what_can_not_be_saved_fails_and_uses_up_no_counter() {
+    let mut run = Run::slow();
+    run.send("a");
+    run.send("b");
+    run.disk_fails(full());
+    run.told(&["local 1 failed: It could not be kept here: the disk is full"]);
+    run.disk_fails(full());
+    run.told(&["local 2 failed: It could not be kept here: the disk is full"]);
+    run.wrote(&[]);
+    run.command(Command::SendAgain(LocalId(2)));
+    run.disk_done();
+    run.told(&["local 2 pending"]);
+    run.wrote(&["1 b"]);
+}
+
+#[test]
+fn a_failed_message_is_kept_until_it_is_sent_again_or_let_go_of() {
+    let mut run = Run::online();
+    run.send("bad");
+    run.say(refusal(1, ErrorCode::BadText, None));
+    let (mut run, outbox) = Run::with(run.disk);
+    assert_eq!(outbox.len(), 1);
+    assert!(matches!(outbox[0].delivery, Delivery::Failed { .. }));
+    run.command(Command::SendAgain(outbox[0].local));
+    let (mut run, outbox) = Run::with(run.disk);
+    assert_eq!(outbox[0].delivery, Delivery::Pending);
+    run.command(Command::Withdraw(outbox[0].local));
+    assert_eq!(Run::with(run.disk).1, []);
+}
+
+#[test]
+fn what_was_taken_back_before_it_was_saved_leaves_nothing() {
+    let mut run = Run::new();
+    run.disk.slow = Some(VecDeque::new());
+    run.send("a");
+    run.send("b");
+    run.command(Command::Withdraw(LocalId(1)));
+    run.disk_done();
+    assert_eq!(run.saving(), ["not 1", "b as -"]);
+}
+
+#[test]
+fn messages_are_saved_as_they_come_and_the_next_start_goes_on_behind_them() {
+    let mut run = Run::slow();
+    run.say(message(1, "a"));
+    run.say(message(2, "b"));
+    run.say(message(3, "c"));
+    assert_eq!(run.saving(), ["messages 1"]);
+    run.disk_done();
+    assert_eq!(run.saving(), ["messages 2 3"]);
+    // It ends before the second save.
+    let (mut run, _) = Run::with(Disk {
+        saves: run.disk.saves,
+        ..Disk::default()
+    });
+    run.open();
+    let join = run.join();
+    assert_eq!(join.epoch, Some(welcome().epoch));
+    assert_eq!(join.rooms[0].seq, 1);
+    assert!(join.rooms[0].id.is_some());
+}
+
+#[test]
+fn of_cursors_and_drafts_only_the_latest_is_saved() {
+    let mut run = Run::slow();
+    let room = RoomName::lobby;
+    run.command(Command::Typed("hi".to_owned()));
+    for seq in 1..4 {
+        run.command(Command::Read { room: room(), seq });
+        let text = format!("draft {seq}");
+        run.command(Command::Draft { room: room(), text });
+    }
+    run.disk_done();
+    assert_eq!(run.saving(), ["read 3", "draft draft 3"]);
+}
+
+#[test]
+fn a_disk_that_fails_is_told_of_once_and_tried_again() {
+    let mut run = Run::slow();
+    run.say(message(1, "a"));
+    run.events.clear();
+    run.disk_fails(full());
+    run.told(&["notice: What happens is not kept on this machine: the disk is full"]);
+    run.say(message(2, "b"));
+    run.events.clear();
+    assert_eq!(run.saving(), [""; 0], "not at once");
+    run.time();
+    assert_eq!(run.saving(), ["messages 2"]);
+    run.disk_fails(full());
+    run.told(&[]);
+}
+
+#[test]
+fn leaving_waits_for_the_disk_and_not_for_ever() {
+    let draft = || Command::Draft {
+        room: RoomName::lobby(),
+        text: "later".to_owned(),
+    };
+    let mut run = Run::slow();
+    run.lose();
+    run.command(draft());
+    run.command(Command::Leave);
+    run.told(&[]);
+    run.disk_done();
+    run.told(&["ended: sent 0/0, received 0/0, unsent 0"]);
+
+    let mut run = Run::slow();
+    run.lose();
+    run.command(draft());
+    run.command(Command::Leave);
+    let before = run.elapsed;
+    run.time();
+    assert_eq!(run.since(before), Duration::from_secs(1));
+    run.told(&["ended: sent 0/0, received 0/0, unsent 0"]);
+}
+
+#[test]
+fn the_last_word_goes_out_before_the_goodbye() {
+    let mut run = Run::slow();
+    run.send("bye all");
+    run.command(Command::Leave);
+    run.wrote(&[]);
+    run.disk_done();
+    run.wrote(&["1 bye all", "disconnect"]);
+}
+
+#[test]
+fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
+    let mut run = Run::online();
+    run.send("mine");
+    run.frames();
+    run.disk.slow = Some(VecDeque::new());
+    run.send("too late");
+    run.events.clear();
+    run.disk_fails(SaveError::Lost);
+    let why = "Another terminal took over: it came in with the same client ID";
+    run.told(&[
+        &format!("local 2 failed: {why}"),
+        &format!("stopped: {why}"),
+    ]);
+    assert!(!run.connected);
+
+    // The other one has sent ours, and typed one of its own.
+    run.disk.slow = None;
+    run.disk.left = Some(KeptOutbox {
+        next_counter: 3,
+        next_key: 9,
+        entries: vec![entry(8, "its own", Some(2))],
+    });
+    run.command(Command::RetryNow);
+    run.told(&["local 3 pending", "local 1 sent", "connecting"]);
+    run.command(Command::SendAgain(LocalId(2)));
+    let join = run.enter(Welcome {
+        counter: 1,
+        ..welcome()
+    });
+    assert_eq!(join.next, Some(2));
+    run.wrote(&["2 its own", "3 too late"]);
+}
+
+#[test]
+fn a_disk_that_does_not_give_the_lease_back_says_why() {
+    let mut run = Run::online();
+    run.say(bye(Departure::Replaced, None));
+    run.events.clear();
+    // As far as it is known, nobody has touched what we hold.
+    run.command(Command::RetryNow);
+    run.told(&["connecting"]);
+}
+
+/// A server that settles counters in order, and what it was sent.
+#[derive(Default)]
+struct Far {
+    log: Vec<String>,
+    settled: u64,
+}
+
+impl Far {
+    /// Takes what was written; what of it comes back.
+    fn take(&mut self, frames: Vec<ClientFrame>) -> Vec<ServerFrame> {
+        frames
+            .into_iter()
+            .filter_map(|frame| self.frame(frame))
+            .collect()
+    }
+
+    fn frame(&mut self, frame: ClientFrame) -> Option<ServerFrame> {
+        let (counter, text) = match frame {
+            ClientFrame::Message(submission) => {
+                let text = submission.body.unwrap().as_str().to_owned();
+                (submission.id.unwrap().counter, Some(text))
+            }
+            ClientFrame::Withdraw { id } => (id.counter, None),
+            _ => return None,
+        };
+        if counter <= self.settled {
+            return Some(ack(counter, Outcome::Settled));
+        }
+        assert_eq!(counter, self.settled + 1, "a hole before {text:?}");
+        self.settled = counter;
+        let Some(text) = text else {
+            return Some(ack(counter, Outcome::Withdrawn));
+        };
+        self.log.push(text.clone());
+        Some(echo(self.log.len() as u64, counter, &text))
+    }
+
+    fn lets_in(&self, run: &mut Run) {
+        run.open();
+        let join = run.join();
+        let head = self.log.len() as u64;
+        let held = join.rooms.first().map_or(head, |position| position.seq);
+        run.say(ServerFrame::Welcome(Welcome {
+            counter: self.settled,
+            rooms: vec![lobby(1, head, held + 1)],
+            ..welcome()
+        }));
+        for seq in held + 1..=head {
+            let text = &self.log[usize::try_from(seq).unwrap() - 1];
+            run.say(message(seq, text));
+        }
+    }
+
+    fn hears(&mut self, run: &mut Run) {
+        let frames = run.frames();
+        for answer in self.take(frames) {
+            run.say(answer);
+        }
+    }
+}
+
+/// Types, is let in, loses the link, takes something back, and comes in again.
+fn live(run: &mut Run, far: &mut Far) {
+    run.send("a");
+    run.send("b");
+    far.lets_in(run);
+    far.hears(run);
+    run.send("c");
+    // What it says to this never arrives.
+    let lost = run.frames();
+    far.take(lost);
+    run.close(&Closed::Lost);
+    run.written.clear();
+    run.send("d");
+    run.send("e");
+    run.command(Command::Withdraw(LocalId(5)));
+    run.wait_for_connect();
+    far.lets_in(run);
+    run.send("f");
+    far.hears(run);
+    run.send("g");
+}
+
+#[test]
+fn a_crash_after_any_save_loses_nothing_pending_and_sends_nothing_twice() {
+    for saves in 0..=40 {
+        let mut far = Far::default();
+        let (mut run, _) = Run::with(Disk {
+            dies_after: Some(saves),
+            ..Disk::default()
+        });
+        live(&mut run, &mut far);
+        let pending: Vec<_> = run
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Outbox {
+                    body,
+                    delivery: Delivery::Pending,
+                    ..
+                } => Some(body.as_str().to_owned()),
+                _ => None,
+            })
+            .collect();
+        // Bytes on the wire when it died may still arrive.
+        let dying = run.frames();
+        far.take(dying);
+
+        let (mut run, _) = Run::with(Disk {
+            saves: run.disk.saves,
+            ..Disk::default()
+        });
+        far.lets_in(&mut run);
+        for _ in 0..5 {
+            far.hears(&mut run);
+        }
+        run.command(Command::Leave);
+        let unsent = |event: &Event| matches!(event, Event::Ended(summary) if summary.unsent > 0);
+        run.say(bye(Departure::Disconnect, None));
+        assert!(!run.events.iter().any(unsent), "after {saves}: not drained");
+        let due: Vec<_> = pending.into_iter().filter(|text| text != "e").collect();
+        let sent: Vec<_> = far
+            .log
+            .iter()
+            .filter(|text| *text != "e")
+            .cloned()
+            .collect();
+        let doubled = far.log.len()
+            - far
+                .log
+                .iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len();
+        assert_eq!(doubled, 0, "after {saves}: {:?}", far.log);
+        assert_eq!(sent, due, "after {saves}");
+    }
+}
