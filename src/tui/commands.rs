@@ -51,7 +51,7 @@ pub const COMMANDS: &[Slash] = &[
         name: "date",
         argument: "DAY",
         run: Run::Date,
-        help: "go to 2026-11-20, yesterday or monday",
+        help: "go to a day: 2026-11-20, monday",
     },
     Slash {
         name: "discard",

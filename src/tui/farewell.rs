@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::client::event::Summary;
 
-/// The summary of a run, in lines that fit a narrow terminal, each ended. `kept`: whether what was
-/// not sent is kept for the next start.
-pub fn text(summary: &Summary, duration: Duration, kept: bool) -> String {
+/// The summary of a run, in lines that fit a narrow terminal, each ended. `chatted` is
+/// `None` where we were never let in. `kept`: whether what was not sent is kept for the next start.
+pub fn text(summary: &Summary, chatted: Option<Duration>, kept: bool) -> String {
     let count = |messages: u64, characters| match messages {
         0 => "nothing".to_owned(),
         _ => format!(
@@ -15,12 +15,15 @@ pub fn text(summary: &Summary, duration: Duration, kept: bool) -> String {
             plural(characters, "character")
         ),
     };
-    let mut text = format!(
-        "Chatted for {}\n  sent      {}\n  received  {}\n",
-        span(duration),
-        count(summary.messages_sent, summary.characters_sent),
-        count(summary.messages_received, summary.characters_received)
-    );
+    let mut text = match chatted {
+        None => "Never got in: nothing was sent or received.\n".to_owned(),
+        Some(duration) => format!(
+            "Chatted for {}\n  sent      {}\n  received  {}\n",
+            span(duration),
+            count(summary.messages_sent, summary.characters_sent),
+            count(summary.messages_received, summary.characters_received)
+        ),
+    };
     if summary.unsent > 0 {
         text += &unsent(summary.unsent, kept);
     }
@@ -82,7 +85,7 @@ mod tests {
                 unsent: figures[4],
             };
             let duration = Duration::from_secs(seconds);
-            assert_eq!(text(&summary, duration, false), expected);
+            assert_eq!(text(&summary, Some(duration), false), expected);
         };
         check(
             [0, 0, 0, 0, 0],
@@ -106,6 +109,10 @@ mod tests {
             90_000,
             "Chatted for 1 d 1 h\n  sent      2 messages, 9 characters\n  \
              received  nothing\n2 messages were not delivered.\n",
+        );
+        assert_eq!(
+            text(&Summary::default(), None, false),
+            "Never got in: nothing was sent or received.\n"
         );
         assert_eq!(
             unsent(2, true),

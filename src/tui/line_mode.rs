@@ -65,8 +65,9 @@ pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> Exi
     let limit = Duration::from_secs(args.timeout);
     let end = converse(&mut model, session, limit).await;
 
+    let chatted = model.has_entered().then(|| began.elapsed());
     if let Some(summary) = model.ended.filter(|_| model.is_chatty()) {
-        complain(&farewell::text(&summary, began.elapsed(), kept));
+        complain(&farewell::text(&summary, chatted, kept));
     } else {
         if model.undelivered() > 0 {
             complain(&farewell::undelivered(model.undelivered()));

@@ -3,7 +3,6 @@
 use std::{
     io::{self, IsTerminal, Write},
     process::ExitCode,
-    time::Instant,
 };
 
 use chat_tui::{
@@ -102,7 +101,6 @@ fn open_store(args: &Args) -> Keep {
 }
 
 async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> ExitCode {
-    let began = Instant::now();
     let kept = session.kept;
     let startup = Startup {
         host_label: args.server(),
@@ -115,10 +113,10 @@ async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> 
         events: session.events,
     };
     match shell::run(startup).await {
-        Ok(summary) => {
+        Ok(ending) => {
             // Somebody who closed the terminal reads no farewell.
-            let _ =
-                io::stdout().write_all(farewell::text(&summary, began.elapsed(), kept).as_bytes());
+            let text = farewell::text(&ending.summary, ending.chatted_for, kept);
+            let _ = io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
         Err(error) => fail(&format!("{error:#}"), EXIT_FAILURE),

@@ -125,21 +125,22 @@ impl Terminal {
 
     /// Waits until the screen is as it should be; fails, showing it, if it never is.
     pub(crate) fn wait(&self, what: &str, mut is_so: impl FnMut(&vt100::Screen) -> bool) {
+        self.wait_until(what, |output| is_so(output.parser.screen()));
+    }
+
+    /// Waits until something is so; fails once the program has ended and it is not.
+    fn wait_until(&self, what: &str, mut is_so: impl FnMut(&Output) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        let mut output = self.output.0.lock().expect("no panic");
-        while !is_so(output.parser.screen()) {
+        let (output, changed) = &*self.output;
+        let mut output = output.lock().expect("no panic");
+        while !is_so(&output) {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero() && !output.ended,
                 "{what}: not seen. The screen:\n{}",
                 output.parser.screen().contents()
             );
-            output = self
-                .output
-                .1
-                .wait_timeout(output, left)
-                .expect("no panic")
-                .0;
+            output = changed.wait_timeout(output, left).expect("no panic").0;
         }
     }
 
@@ -189,23 +190,7 @@ impl Terminal {
 
     /// Waits until the program has ended and all that it wrote was read.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        let mut output = self.output.0.lock().expect("no panic");
-        while !output.ended {
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero(),
-                "the program did not end. The screen:\n{}",
-                output.parser.screen().contents()
-            );
-            output = self
-                .output
-                .1
-                .wait_timeout(output, left)
-                .expect("no panic")
-                .0;
-        }
-        drop(output);
+        self.wait_until("the end of the program", |output| output.ended);
         self.child.wait().expect("a child")
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// From this width on there are two columns.
-const TWO_FROM: u16 = 124;
+const TWO_FROM: u16 = 92;
 /// Where explanations would have less than this beside the keys, they stand below them.
 const BESIDE_FROM: u16 = 16;
 /// Between keys and explanations.

@@ -89,8 +89,8 @@ pub struct Model {
     pub link: Link,
     /// When it came to stand so.
     pub link_since: Duration,
-    /// Whether we were ever let in.
-    pub entered: bool,
+    /// When we were first let in.
+    pub entered: Option<Duration>,
     /// The rooms, the one shown among them. Never empty.
     pub rooms: Vec<Room>,
     /// The position of the room that is shown.
@@ -247,7 +247,7 @@ impl Model {
             user: None,
             link: Link::Connecting,
             link_since: start.now.elapsed,
-            entered: false,
+            entered: None,
             rooms: vec![Room::new(crate::protocol::RoomName::lobby())],
             current: 0,
             composer: Composer::default(),
@@ -356,6 +356,12 @@ impl Model {
             (None, Some(search)) if search.listed => &mut search.writing,
             _ => &mut self.composer,
         }
+    }
+
+    /// How long ago we were first let in, if we were.
+    pub fn chatted_for(&self) -> Option<Duration> {
+        let since = self.entered?;
+        Some(self.now.elapsed.saturating_sub(since))
     }
 
     /// Whether the conversation is on a working link.

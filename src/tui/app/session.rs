@@ -133,7 +133,7 @@ fn linked(model: &mut Model, link: Link) {
 }
 
 fn entered(model: &mut Model, entered: Entered) {
-    model.entered = true;
+    model.entered.get_or_insert(model.now.elapsed);
     model.user = entered.user;
     model.nickname = entered.nickname;
     model.server = entered.server;

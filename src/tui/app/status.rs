@@ -47,7 +47,7 @@ impl Model {
         match &self.link {
             Link::Online | Link::Basic => None,
             Link::Connecting => {
-                let again = if self.entered { " again" } else { "" };
+                let again = if self.entered.is_some() { " again" } else { "" };
                 let full = format!("Connecting{again} to {} …", self.host);
                 Some((full, "Connecting …".to_owned()))
             }

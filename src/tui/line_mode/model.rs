@@ -185,6 +185,11 @@ impl Model {
         self.manner.interactive || self.manner.follow
     }
 
+    /// Whether we were ever let in.
+    pub(super) fn has_entered(&self) -> bool {
+        self.entered
+    }
+
     /// A line of the input.
     pub(super) fn line(&mut self, line: InputLine) {
         if self.input_ended || self.leaving {

@@ -44,8 +44,17 @@ const TAKEN_MAX: usize = 1_000;
 /// Pieces of input that wait at most; the reading waits then.
 const INPUT_QUEUE: usize = 64;
 
+/// What there is to say of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// The session's figures.
+    pub summary: Summary,
+    /// From when we were first let in; `None`: we never were.
+    pub chatted_for: Option<Duration>,
+}
+
 /// Shows the conversation until the user leaves or the session ends.
-pub async fn run(startup: Startup) -> anyhow::Result<Summary> {
+pub async fn run(startup: Startup) -> anyhow::Result<Ending> {
     let mut startup = startup;
     let host = startup.host.take();
     let mut signals = Signals::new()?;
@@ -63,7 +72,10 @@ pub async fn run(startup: Startup) -> anyhow::Result<Summary> {
         leave_host(host, shell.host_choice).await?;
     }
     ended?;
-    Ok(shell.model.summary.unwrap_or_default())
+    Ok(Ending {
+        summary: shell.model.summary.unwrap_or_default(),
+        chatted_for: shell.model.chatted_for(),
+    })
 }
 
 /// Does with the server that we host what was chosen. It goes on where nothing was: others may
