@@ -4,11 +4,12 @@
 //!     cargo bench --bench search                            # 20,000 messages
 //!     SEARCH_MESSAGES=10000000 cargo bench --bench search
 //!
-//! The messages are made from their numbers whenever they are read, so that no disk but the
-//! index's own is measured; making one costs about what reading it from the log does. They have
-//! words as people use them (the n-th most common one occurs 1/n as often as the first, of a
-//! million), 50 to 150 bytes, and 500 senders, some of whom said next to nothing; one in twenty is
-//! in Chinese characters. Each figure is over many searches for different words.
+//! The server's own store: messages are appended, then the index is kept from the beginning, then
+//! searched through a reader as the server's. `SEARCH_DIR` says where; ten million take some 6 GB.
+//!
+//! The messages have words as people use them (the n-th most common one occurs 1/n as often as the
+//! first, of a million), 50 to 150 bytes, and 500 senders, besides a few who said next to nothing;
+//! one in twenty is in Chinese characters. Each figure is over many searches for different words.
 
 #![allow(
     clippy::print_stdout,
@@ -23,23 +24,20 @@
 use std::{
     fs,
     path::Path,
+    sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use chat_tui::{
-    protocol::{
-        DeviceId, Epoch, MessageId, Nickname, RoomName, ServerFrame, UserId, frame::Message,
-        wire::encode_server,
-    },
+    protocol::{DeviceId, MessageId, Nickname, RoomName, UserId, frame::Member},
     search::Query,
     server::{
-        engine::{
-            RoomIndex,
-            tail::{Segment, SegmentBuilder},
-        },
+        engine::RoomIndex,
+        log::Recorder,
         store::{
-            Extent, StoreError,
-            index::{Index, IndexReader, Log},
+            Batch, Operation, Reader, Retention, SqliteStore, Store, Verdict,
+            sqlite::{Durability, Settings},
         },
     },
     text::Body,
@@ -57,50 +55,52 @@ const RARE_EVERY: u64 = 1_000_000;
 const SECONDS_BETWEEN: u64 = 3;
 const EPOCH_SECOND: u64 = 1_700_000_000;
 const SEARCHES: usize = 300;
+/// Messages that are appended together.
+const BATCH: u64 = 512;
 
-/// A log whose messages follow from their numbers.
-#[derive(Clone)]
-struct Made {
-    head: u64,
-}
-
-impl Made {
-    fn message(seq: u64) -> Message {
-        let mut random = Rng::with_seed(seq.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        Message {
-            room: RoomName::lobby(),
-            seq,
-            id: MessageId {
-                device: DeviceId::from_bytes([7; 12]),
-                counter: seq,
-            },
+fn message(seq: u64) -> Operation {
+    let mut random = Rng::with_seed(seq.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let nickname = Nickname::parse(&sender(&mut random)).unwrap();
+    Operation::Message {
+        id: MessageId {
+            device: DeviceId::from_bytes([7; 12]),
+            counter: seq,
+        },
+        settled: 0,
+        room: ROOM,
+        sender: Arc::new(Member {
             user: UserId::from_bytes([9; 12]),
-            nickname: Nickname::parse(&sender(&mut random)).unwrap(),
-            time: Timestamp::from_second((EPOCH_SECOND + SECONDS_BETWEEN * seq).cast_signed())
-                .unwrap(),
-            body: Body::inert(&text(&mut random)),
-        }
+            nickname,
+            since: Timestamp::UNIX_EPOCH,
+        }),
+        body: Body::inert(&text(&mut random)),
     }
 }
 
-impl Log for Made {
-    fn extent(&mut self, _: RoomIndex) -> Result<Extent, StoreError> {
-        Ok(Extent {
-            first: 1,
-            head: self.head,
-        })
-    }
+fn time(seq: u64) -> Timestamp {
+    Timestamp::from_second((EPOCH_SECOND + SECONDS_BETWEEN * seq).cast_signed()).unwrap()
+}
 
-    fn read(&mut self, _: RoomIndex, from: u64, bytes_max: usize) -> Result<Segment, StoreError> {
-        let mut run = SegmentBuilder::new(from.min(self.head + 1));
-        for seq in from..=self.head {
-            // The frame that does not fit is made for nothing: one in a thousand.
-            run.push(|out| encode_server(&ServerFrame::Message(Self::message(seq)), out));
-            if run.len() >= bytes_max {
-                break;
-            }
-        }
-        Ok(run.finish())
+fn open(folder: &Path, index: bool) -> SqliteStore {
+    let settings = Settings {
+        directory: folder.to_owned(),
+        durability: Durability::Relaxed,
+        index,
+        recorder: Recorder::none(),
+    };
+    SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()
+}
+
+/// Appends messages up to a number, without an index.
+fn fill(folder: &Path, head: u64) {
+    let mut store = open(folder, false);
+    let mut seq = 1;
+    while seq <= head {
+        let end = head.min(seq + BATCH - 1);
+        let operations = (seq..=end).map(message).collect();
+        let now = time(seq);
+        store.append(Batch { now, operations }).unwrap();
+        seq = end + 1;
     }
 }
 
@@ -160,14 +160,14 @@ impl Figures {
 }
 
 /// Measures the first page of one kind of search.
-fn measure(reader: &mut IndexReader, log: &mut Made, kind: &str, ask: impl Fn(&mut Rng) -> String) {
+fn measure(reader: &mut dyn Reader, kind: &str, ask: &dyn Fn(&mut Rng) -> String) {
     let mut random = Rng::with_seed(11);
     let (mut hits, mut partly) = (0, 0);
     let mut times: Vec<Duration> = (0..SEARCHES)
         .map(|_| {
             let query = Query::parse(&ask(&mut random), &TimeZone::UTC).unwrap();
             let began = Instant::now();
-            let found = reader.search(log, ROOM, &query, u64::MAX).unwrap();
+            let found = reader.search(ROOM, &query, u64::MAX).unwrap();
             let time = began.elapsed();
             hits += found.frames.len();
             partly += usize::from(found.from > 1 && found.frames.len() < 50);
@@ -186,11 +186,11 @@ fn measure(reader: &mut IndexReader, log: &mut Made, kind: &str, ask: impl Fn(&m
     );
 }
 
-fn measure_all(reader: &mut IndexReader, log: &mut Made) {
+fn measure_all(reader: &mut dyn Reader) {
     let common = |random: &mut Rng| word(random.u64(1..50));
     let middle = |random: &mut Rng| word(random.u64(500..5_000));
     let rare = |random: &mut Rng| word(random.u64(500_000..WORDS));
-    let mut run = |kind: &str, ask: &dyn Fn(&mut Rng) -> String| measure(reader, log, kind, ask);
+    let mut run = |kind: &str, ask: &dyn Fn(&mut Rng) -> String| measure(reader, kind, ask);
     run("a rare word", &rare);
     run("a common word", &common);
     run("two common words", &|r| {
@@ -230,11 +230,7 @@ fn measure_all(reader: &mut IndexReader, log: &mut Made) {
     });
     run("no such word", &|r| format!("q{}", middle(r)));
     run("a common word, half way back", &|r| {
-        let at = EPOCH_SECOND + SECONDS_BETWEEN * head() / 2;
-        let day = Timestamp::from_second(at.cast_signed())
-            .unwrap()
-            .strftime("%Y-%m-%d")
-            .to_string();
+        let day = time(head() / 2).strftime("%Y-%m-%d");
         format!("{} before:{day}", common(r))
     });
 }
@@ -276,33 +272,42 @@ fn main() {
     let head = head();
     scan();
     let folder = tempfile::tempdir_in(std::env::var("SEARCH_DIR").unwrap_or(".".into())).unwrap();
-    let path = folder.path().join("index.db");
-    let mut log = Made { head };
-    let made = Instant::now();
-    let sample = head.min(20_000);
-    for seq in 1..=sample {
-        std::hint::black_box(Made::message(seq));
+    let began = Instant::now();
+    fill(folder.path(), head);
+    let (took, log_bytes) = (began.elapsed().as_secs_f64(), folder_bytes(folder.path()));
+    println!(
+        "appending {head} messages: {took:.1} s, {:.0}/s; {:.0} MB",
+        head as f64 / took,
+        log_bytes as f64 / 1e6
+    );
+    let began = Instant::now();
+    let mut store = open(folder.path(), true);
+    let mut reader = store.reader().unwrap().unwrap();
+    // Not asked too often: that would be measured too.
+    let nothing = Query::parse("q", &TimeZone::UTC).unwrap();
+    while reader.search(ROOM, &nothing, 1).unwrap().indexed < head {
+        thread::sleep(Duration::from_millis(20));
     }
+    let took = began.elapsed().as_secs_f64();
     println!(
-        "making messages: {:.0}/s",
-        sample as f64 / made.elapsed().as_secs_f64()
+        "indexing them: {took:.1} s, {:.0}/s; {:.0} MB",
+        head as f64 / took,
+        (folder_bytes(folder.path()) - log_bytes) as f64 / 1e6,
     );
+    measure_all(&mut *reader);
     let began = Instant::now();
-    let epoch = Epoch::from_bytes([1; 8]);
-    let index = Index::start(&path, epoch, &[RoomName::lobby()], Box::new(log.clone())).unwrap();
-    let mut reader = index.reader();
-    assert!(index.wait(ROOM, head, 0, Duration::from_hours(10)));
-    let took = began.elapsed();
-    println!(
-        "indexing {head} messages: {:.1} s, {:.0}/s; {:.0} MB",
-        took.as_secs_f64(),
-        head as f64 / took.as_secs_f64(),
-        folder_bytes(folder.path()) as f64 / 1e6,
-    );
-    measure_all(&mut reader, &mut log);
-    let began = Instant::now();
-    index.erase(ROOM, 1_001.min(head));
-    assert!(index.wait(ROOM, 0, 1_001.min(head), Duration::from_hours(1)));
+    let kept = head.saturating_sub(1_000);
+    while store.extents()[0].first <= head - kept {
+        let retention = Retention {
+            keep_since: None,
+            messages_max: Some(kept),
+        };
+        let operations = vec![Operation::Retain(retention)];
+        let now = time(head);
+        let committed = store.append(Batch { now, operations }).unwrap();
+        assert!(matches!(committed.verdicts[..], [Verdict::Retained { .. }]));
+        thread::sleep(Duration::from_millis(20));
+    }
     println!(
         "erasing 1,000 messages: {:.2} s",
         began.elapsed().as_secs_f64()
