@@ -7,7 +7,7 @@
 
 use std::{collections::HashSet, ops::Range};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::{
     message,
@@ -52,68 +52,85 @@ pub(super) fn words(connection: &Connection, words: &HashSet<Box<str>>) -> rusql
         .prepare_cached("INSERT INTO entries(entries) VALUES ('flush')")?
         .execute([])?;
     let segments = segments(connection)?;
+    let mut occurs =
+        connection.prepare_cached("SELECT 1 FROM entries WHERE entries MATCH ?1 LIMIT 1")?;
     for word in words {
-        if occurs(connection, word, false)? {
+        // Folded words hold no quotation mark.
+        if occurs.exists([format!("\"{word}\"")])? {
             continue;
         }
-        for &segment in &segments {
-            move_signpost(connection, segment, WHOLE, word)?;
-            if let Some((end, c)) = word.char_indices().nth(PREFIX_CHARS - 1) {
-                let beginning = &word[..end + c.len_utf8()];
-                move_signpost(connection, segment, BEGINNING, beginning)?;
-            }
+        move_signposts(connection, &segments, WHOLE, word)?;
+        if let Some((end, c)) = word.char_indices().nth(PREFIX_CHARS - 1) {
+            let beginning = &word[..end + c.len_utf8()];
+            move_signposts(connection, &segments, BEGINNING, beginning)?;
         }
     }
     Ok(())
 }
 
-/// Whether there is this word, or one that begins so.
-fn occurs(connection: &Connection, word: &str, beginning: bool) -> rusqlite::Result<bool> {
-    let next = schema::next_word(connection, word)?;
-    Ok(next.is_some_and(|next| next == word || beginning && next.starts_with(word)))
+/// FTS5's segments, as a list in JSON.
+fn segments(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row(
+        "WITH RECURSIVE segment(id) AS (
+             SELECT min(segid) FROM entries_idx
+             UNION ALL
+             SELECT (SELECT min(segid) FROM entries_idx WHERE segid > id) FROM segment
+             WHERE id IS NOT NULL)
+         SELECT json_group_array(id) FROM segment WHERE id IS NOT NULL",
+        [],
+        |row| row.get(0),
+    )
 }
 
-fn segments(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
-    let mut next =
-        connection.prepare_cached("SELECT min(segid) FROM entries_idx WHERE segid > ?1")?;
-    let mut found = Vec::new();
-    while let Some(segment) = next.query_row([found.last().unwrap_or(&-1)], |row| {
-        row.get::<_, Option<i64>>(0)
-    })? {
-        found.push(segment);
-    }
-    Ok(found)
-}
-
-/// If the signpost that leads to where a word was in a segment is made of that word, moves it.
-fn move_signpost(
+/// Moves the signposts that are made of a word which is gone: in each segment, only the last one
+/// before the word's place can be.
+fn move_signposts(
     connection: &Connection,
-    segment: i64,
+    segments: &str,
     table: u8,
     word: &str,
 ) -> rusqlite::Result<()> {
-    let key = |word: &str| [&[table], word.as_bytes()].concat();
-    let post: Option<Vec<u8>> = connection
-        .prepare_cached(
-            "SELECT term FROM entries_idx
-             WHERE segid = ?1 AND term <= ?2 ORDER BY term DESC LIMIT 1",
-        )?
-        .query_row(params![segment, key(word)], |row| row.get(0))
-        .optional()?;
-    let Some(post) = post.filter(|post| post.len() > 1 && key(word).starts_with(post)) else {
-        return Ok(());
-    };
+    let mut posts = connection.prepare_cached(
+        "SELECT segid, term FROM (
+             SELECT value AS segid, (
+                 SELECT term FROM entries_idx
+                 WHERE segid = value AND term <= ?1 ORDER BY term DESC LIMIT 1) AS term
+             FROM json_each(?2))
+         WHERE length(term) > 1 AND substr(?1, 1, length(term)) = term",
+    )?;
+    let posts: Vec<(i64, Vec<u8>)> = posts
+        .query_map(params![key(table, word), segments], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    for (segment, post) in posts {
+        move_signpost(connection, segment, &post, table, word)?;
+    }
+    Ok(())
+}
+
+fn key(table: u8, word: &str) -> Vec<u8> {
+    [&[table], word.as_bytes()].concat()
+}
+
+fn move_signpost(
+    connection: &Connection,
+    segment: i64,
+    post: &[u8],
+    table: u8,
+    word: &str,
+) -> rusqlite::Result<()> {
     // The shortest beginning that no word has any more: words before the post don't have it, words
     // behind it neither, so that the post may stand anywhere among those that would.
     let mut ends = word.char_indices().map(|(at, c)| at + c.len_utf8());
     let gone = loop {
         match ends.next() {
             None => return Ok(()),
-            Some(end) if !occurs(connection, &word[..end], true)? => break &word[..end],
+            Some(end) if !begins_a_word(connection, &word[..end])? => break &word[..end],
             Some(_) => {}
         }
     };
-    let mut moved = key(gone);
+    let mut moved = key(table, gone);
     if post.len() < moved.len() {
         // It says no more than what other words say.
         return Ok(());
@@ -136,4 +153,9 @@ fn move_signpost(
             .execute(params![segment, post, moved])?;
     }
     Ok(())
+}
+
+fn begins_a_word(connection: &Connection, beginning: &str) -> rusqlite::Result<bool> {
+    let next = schema::next_word(connection, beginning)?;
+    Ok(next.is_some_and(|next| next.starts_with(beginning)))
 }

@@ -1,0 +1,76 @@
+//! What is erased is gone.
+
+use super::{searching::word, *};
+
+#[test]
+fn what_is_erased_is_in_no_file() {
+    let mut world = World::new();
+    let secret = |number: u64| {
+        let mut random = fastrand::Rng::with_seed(number);
+        format!("{}{}", word(&mut random), random.u64(1_000_000..))
+    };
+    // Of what begins so, a part may be left that others have too.
+    let telling = |number| {
+        let secret = secret(number);
+        let folded = query(&secret).words.terms()[0]
+            .words()
+            .last()
+            .unwrap()
+            .clone();
+        folded[..folded.len() - 8].to_owned()
+    };
+    for number in 0..600 {
+        world
+            .log
+            .say(ROOM, "alice", &format!("one {} secret", secret(number)));
+        world.log.say(OTHER, "bob", &format!("one other{number}z"));
+    }
+    world.start(1);
+    world.drain();
+    let bytes = world.bytes();
+    assert!((0..600).any(|number| contains(&bytes, &telling(number))));
+    let index = world.index.as_ref().unwrap();
+    for end in [1, 2, 51, 201, 551] {
+        index.erase(ROOM, end);
+        assert!(index.wait(ROOM, 0, end, PATIENCE));
+        assert_eq!((index.erased(ROOM), index.erased(OTHER)), (end, 1));
+        let bytes = world.bytes();
+        for number in 0..end - 1 {
+            assert!(!contains(&bytes, &telling(number)), "{}", secret(number));
+        }
+        world.log.drop_below(ROOM, end);
+        for written in ["one", "o*", "secret", "from:alice", "other19*"] {
+            world.check(ROOM, written);
+            world.check(OTHER, written);
+        }
+    }
+    // Asked for before it was indexed: it never comes in.
+    world.log.say(ROOM, "alice", "unseensecret");
+    index.erase(ROOM, 602);
+    assert!(index.wait(ROOM, 601, 602, PATIENCE));
+    world.log.drop_below(ROOM, 602);
+    world.log.say(ROOM, "alice", "one at last");
+    world.drain();
+    world.check(ROOM, "one");
+    world.stop();
+    world.check_integrity();
+    let bytes = world.bytes();
+    assert!(!contains(&bytes, "secret") && contains(&bytes, "other"));
+}
+
+#[test]
+fn an_index_that_loses_much_of_itself_is_made_anew() {
+    let mut world = World::new();
+    for number in 0..12_000 {
+        world.log.say(ROOM, "alice", &format!("one {number}"));
+    }
+    world.start(1);
+    world.drain();
+    let index = world.index.as_ref().unwrap();
+    index.erase(ROOM, 11_901);
+    assert!(index.wait(ROOM, 12_000, 11_901, PATIENCE));
+    assert!(!contains(&world.bytes(), "11234"));
+    world.log.drop_below(ROOM, 11_901);
+    world.check(ROOM, "one");
+    world.check(ROOM, "119*");
+}

@@ -1,0 +1,126 @@
+//! The index through whatever can happen to its file.
+
+use super::*;
+
+#[test]
+fn the_index_goes_on_where_it_was() {
+    let mut world = World::new();
+    for number in 0..100 {
+        world.log.say(ROOM, "alice", &format!("one {number}"));
+    }
+    world.start(1);
+    world.drain();
+    world.stop();
+    world.log.say(ROOM, "alice", "one more");
+    world.log.0.lock().unwrap()[0].lowest_read = None;
+    world.start(1);
+    world.drain();
+    assert_eq!(world.log.0.lock().unwrap()[0].lowest_read, Some(101));
+    world.check(ROOM, "one");
+}
+
+#[test]
+fn a_file_that_is_of_no_use_is_made_anew() {
+    let damage = |path: &Path, change: fn(&mut Vec<u8>)| {
+        let mut bytes = fs::read(path).unwrap();
+        change(&mut bytes);
+        fs::write(path, bytes).unwrap();
+    };
+    for (what, change) in [
+        ("missing", None),
+        ("empty", Some((|bytes| bytes.clear()) as fn(&mut Vec<u8>))),
+        ("not SQLite's", Some(|bytes| bytes[..100].fill(b'x'))),
+        ("cut", Some(|bytes| bytes.truncate(bytes.len() / 2))),
+        ("overwritten", Some(|bytes| bytes[4096..].fill(0x55))),
+        ("newer", Some(|bytes| bytes[60..64].fill(7))),
+    ] {
+        let mut world = World::new();
+        for number in 0..500 {
+            world.log.say(ROOM, "alice", &format!("one {number}"));
+        }
+        world.start(1);
+        world.drain();
+        world.stop();
+        match change {
+            None => fs::remove_file(world.path()).unwrap(),
+            Some(change) => damage(&world.path(), change),
+        }
+        world.log.say(ROOM, "alice", "one more");
+        world.start(1);
+        world.drain();
+        world.check(ROOM, "one");
+        world.check(ROOM, "43*");
+        world.stop();
+        world.check_integrity();
+        eprintln!("{what}: made anew");
+    }
+}
+
+#[test]
+fn damage_that_a_search_comes_upon_mends_itself() {
+    let mut world = World::new();
+    for number in 0..2_000 {
+        world.log.say(ROOM, "alice", &format!("one {number}"));
+    }
+    world.start(1);
+    world.drain();
+    world.stop();
+    world.start(1);
+    world.drain();
+    // All pages but the first few, under the feet of the running server.
+    let mut bytes = fs::read(world.path()).unwrap();
+    bytes[8 * 4096..].fill(0x55);
+    fs::write(world.path(), bytes).unwrap();
+    let query = query("one");
+    let expected = world.log.matches(ROOM, &query);
+    // Found one way or the other, now and after.
+    assert_eq!(world.find(ROOM, &query, Bounds::default()), expected);
+    world.drain();
+    assert_eq!(world.find(ROOM, &query, Bounds::default()), expected);
+}
+
+#[test]
+fn another_log_has_another_index() {
+    let mut world = World::new();
+    world.log.say(ROOM, "alice", "former secret");
+    world.start(1);
+    world.drain();
+    world.stop();
+    world.log = TestLog::new();
+    world.log.say(ROOM, "bob", "latter secret");
+    world.start(2);
+    world.drain();
+    world.check(ROOM, "secret");
+    world.stop();
+    assert!(!contains(&world.bytes(), "former"));
+}
+
+#[test]
+fn a_log_that_lost_entries_without_a_word_gets_a_new_index() {
+    let mut world = World::new();
+    for number in 0..100 {
+        world.log.say(ROOM, "alice", &format!("one secret{number}"));
+    }
+    world.start(1);
+    world.drain();
+    world.stop();
+    world.log.drop_below(ROOM, 51);
+    let index = world.start(1);
+    assert!(index.wait(ROOM, 100, 51, PATIENCE));
+    world.check(ROOM, "one");
+    world.stop();
+    assert!(!contains(&world.bytes(), "secret49"));
+}
+
+#[test]
+fn a_search_works_while_there_is_no_index() {
+    let mut world = World::new();
+    for number in 0..3_000 {
+        world.log.say(ROOM, "alice", &format!("one {number}"));
+    }
+    // A folder in the place of the file: nothing can be opened.
+    fs::create_dir(world.path()).unwrap();
+    world.start(1);
+    world.check(ROOM, "29*");
+    world.check(ROOM, "one after:1970-01-02");
+}

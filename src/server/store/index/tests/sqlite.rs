@@ -1,0 +1,113 @@
+//! The index as the log in SQLite keeps it.
+
+use std::{sync::Arc, time::Instant};
+
+use super::*;
+use crate::{
+    protocol::frame::Member,
+    server::{
+        log::Recorder,
+        store::{
+            Batch, Operation, Reader, Retention, SqliteStore, Store,
+            sqlite::{Durability, Settings},
+        },
+    },
+};
+
+fn open(folder: &Path) -> SqliteStore {
+    let settings = Settings {
+        directory: folder.to_owned(),
+        durability: Durability::Relaxed,
+        index: true,
+        recorder: Recorder::none(),
+    };
+    SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()
+}
+
+fn commit(store: &mut SqliteStore, operations: Vec<Operation>) {
+    let now = Timestamp::UNIX_EPOCH;
+    store.append(Batch { now, operations }).unwrap();
+}
+
+fn say(counter: u64, text: &str) -> Operation {
+    Operation::Message {
+        id: MessageId {
+            device: DeviceId::from_bytes([1; 12]),
+            counter,
+        },
+        settled: 0,
+        room: ROOM,
+        sender: Arc::new(Member {
+            user: UserId::from_bytes([1; 12]),
+            nickname: Nickname::parse("alice").unwrap(),
+            since: Timestamp::UNIX_EPOCH,
+        }),
+        body: Body::inert(text),
+    }
+}
+
+/// All that a search finds, page after page.
+fn find(reader: &mut dyn Reader, written: &str) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    let mut to = u64::MAX;
+    loop {
+        let found: Found = reader.search(ROOM, &query(written), to).unwrap();
+        numbers.extend(found.frames.iter().map(|frame| message(frame).unwrap().seq));
+        if found.from <= found.extent.first {
+            return numbers;
+        }
+        to = found.from - 1;
+    }
+}
+
+fn indexed(reader: &mut dyn Reader) -> u64 {
+    reader.search(ROOM, &query("x"), 0).unwrap().indexed
+}
+
+/// Asks until the answer is as it should be: the index is made behind the store.
+fn until(mut done: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_whole_log_is_searched_and_what_is_no_longer_kept_is_gone() {
+    const LAST: u64 = 7_000;
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let text = |seq: u64| format!("entry number{seq} {}", if seq < 3 { "hapax" } else { "" });
+    for first in (1..=LAST).step_by(500) {
+        let all = (first..first + 500).map(|seq| say(seq, &text(seq)));
+        commit(&mut store, all.collect());
+    }
+    let mut reader = store.reader().unwrap().unwrap();
+    until(|| indexed(&mut *reader) == LAST);
+    assert_eq!(find(&mut *reader, "hapax"), [2, 1]);
+    assert_eq!(find(&mut *reader, "number69*").len(), 111);
+    assert_eq!(
+        find(&mut *reader, "entry"),
+        (1..=LAST).rev().collect::<Vec<_>>()
+    );
+
+    until(|| {
+        let retention = Retention {
+            keep_since: None,
+            messages_max: Some(LAST - 300),
+        };
+        commit(&mut store, vec![Operation::Retain(retention)]);
+        store.extents()[0].first == 301
+    });
+    assert_eq!(find(&mut *reader, "hapax"), [0; 0]);
+    assert_eq!(find(&mut *reader, "number301"), [301]);
+    let index = |suffix: &str| fs::read(folder.path().join(format!("index.db{suffix}")));
+    let bytes = [index("").unwrap(), index("-wal").unwrap_or_default()].concat();
+    assert!(!contains(&bytes, "hapax"));
+    drop(store);
+    let store = open(folder.path());
+    let mut reader = store.reader().unwrap().unwrap();
+    until(|| indexed(&mut *reader) == LAST);
+    assert_eq!(find(&mut *reader, "number4*").len(), 1_100);
+}
