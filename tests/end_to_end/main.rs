@@ -4,6 +4,7 @@
 
 mod basic_peers;
 mod conversation;
+mod history;
 mod hosting;
 mod process;
 mod seed;

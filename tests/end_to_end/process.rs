@@ -1,8 +1,10 @@
 //! The programs under test, on ports of their own.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead, BufReader, Read},
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -31,8 +33,18 @@ impl Server {
 
     /// On this port; 0 for a free one.
     pub(crate) fn start_on(port: u16) -> Self {
+        Self::start_with(port, &["--ephemeral".as_ref()])
+    }
+
+    /// On this port, with its messages in a directory.
+    pub(crate) fn start_keeping(port: u16, directory: &Path) -> Self {
+        Self::start_with(port, &["--data-dir".as_ref(), directory.as_os_str()])
+    }
+
+    fn start_with(port: u16, arguments: &[&OsStr]) -> Self {
         let mut child = Command::new(CHAT_SERVER)
-            .args([&port.to_string(), "--bind", "127.0.0.1", "--ephemeral"])
+            .args([&port.to_string(), "--bind", "127.0.0.1"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
