@@ -359,6 +359,10 @@ fn a_file_that_is_no_database_is_set_aside_and_said_once() {
         .unwrap();
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    for end in ["-wal", "-shm"] {
+        // What is in them would be as good as the file.
+        let _ = fs::remove_file(format!("{}{end}", file.display()));
+    }
     fs::write(
         &file,
         b"this is no database, but it is long enough to look at\n",

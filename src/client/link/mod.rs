@@ -206,6 +206,9 @@ impl Link {
         let mut commanded = true;
         loop {
             self.act();
+            if self.session.is_over() {
+                self.keeper.close().await;
+            }
             if self.pass_on().is_err() || (self.ended && self.held.is_none()) {
                 return;
             }

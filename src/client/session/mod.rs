@@ -300,6 +300,11 @@ impl Session {
         self.events.pop_front()
     }
 
+    /// Whether [`Event::Ended`] is, or was, to be polled: nothing more is saved or looked up.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+
     /// How many events wait to be polled. A driver takes no more commands while they are many.
     pub fn events_waiting(&self) -> usize {
         self.events.len()
