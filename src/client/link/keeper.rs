@@ -54,7 +54,7 @@ impl Keeper {
             for job in queue {
                 let answer = match job {
                     Job::Save(save) => Done::Saved(store.save(&save)),
-                    Job::Look(look) => Done::Looked(store.look(look)),
+                    Job::Look(look) => Done::Looked(store.look(&look)),
                 };
                 let notices = store.take_notices().into_iter().map(Done::Notice);
                 for answer in notices.chain([answer]) {
@@ -116,13 +116,11 @@ impl Keeper {
         let Self::Store { done, .. } = self else {
             return std::future::pending().await;
         };
-        match done.recv().await {
-            Some(done) => done,
-            None => {
-                *self = Self::Nothing;
-                Done::Saved(Err(SaveError::Failed(gone())))
-            }
+        if let Some(done) = done.recv().await {
+            return done;
         }
+        *self = Self::Nothing;
+        Done::Saved(Err(SaveError::Failed(gone())))
     }
 }
 

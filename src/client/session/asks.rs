@@ -77,7 +77,8 @@ enum Stage {
 pub(super) struct Asks(VecDeque<Ask>);
 
 impl Asks {
-    fn push(&mut self, room: RoomName, what: What) -> Result<(), Event> {
+    /// Takes one; gives what to say where too many wait.
+    fn push(&mut self, room: RoomName, what: What) -> Option<Event> {
         let ask = Ask {
             room,
             what,
@@ -86,10 +87,10 @@ impl Asks {
         };
         if self.0.len() < ASKS_MAX {
             self.0.push_back(ask);
-            return Ok(());
+            return None;
         }
         let why = "Too much is asked for at once: try again in a moment";
-        Err(ask.refused(Line::inert(why)))
+        Some(ask.refused(Line::inert(why)))
     }
 
     /// When the one under way changes its state by itself.
@@ -176,7 +177,7 @@ impl Ask {
 impl Session {
     pub(super) fn ask_page(&mut self, room: RoomName, part: Part) {
         let refused = self.asks.push(room, What::Page { part });
-        self.events.extend(refused.err());
+        self.events.extend(refused);
         self.next_ask();
     }
 
@@ -188,7 +189,7 @@ impl Session {
         to: Option<u64>,
     ) {
         let refused = self.asks.push(room, What::Search { search, query, to });
-        self.events.extend(refused.err());
+        self.events.extend(refused);
         self.next_ask();
     }
 

@@ -64,6 +64,8 @@ fn rescue(path: &Path) -> Rescued {
     let Ok(database) = schema::connect(path, super::BUSY_WITHIN) else {
         return rescued;
     };
+    // For SQLite this means, among other things: read on though the file's end is missing.
+    let _ = database.execute_batch("PRAGMA writable_schema = ON");
     each(&database, "SELECT token FROM profile", |row| {
         let token: String = row.get(0)?;
         rescued.token = Token::parse(&token).ok();

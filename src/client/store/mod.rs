@@ -320,11 +320,11 @@ impl Store {
     }
 
     /// Looks something up.
-    pub fn look(&mut self, look: Look) -> Looked {
-        let looked = self.try_look(&look);
+    pub fn look(&mut self, look: &Look) -> Looked {
+        let looked = self.try_look(look);
         let looked = match looked {
             Err(Fault::Damaged) => match self.rebuild() {
-                Ok(()) => self.try_look(&look),
+                Ok(()) => self.try_look(look),
                 Err(_) => Err(Fault::Damaged),
             },
             other => other,

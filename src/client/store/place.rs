@@ -31,16 +31,15 @@ pub(super) fn file(profile: &Profile) -> PathBuf {
     hash.update([0]);
     hash.update(&nickname);
     let digest = hash.finalize();
-    let digest: String = digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = u64::from_be_bytes(std::array::from_fn(|at| digest[at]));
     let readable: String = format!("{}-{nickname}", profile.server)
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .take(READABLE_MAX)
         .collect();
-    profile.directory.join(format!("{readable}-{digest}.db"))
+    profile
+        .directory
+        .join(format!("{readable}-{digest:016x}.db"))
 }
 
 /// Makes the directory and the file, for nobody else to read, if they are not there.

@@ -1,1 +1,668 @@
+//! The store on real files.
 
+use std::{
+    fs::{self, OpenOptions},
+    io::{Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    client::session::kept::{KeptEntry, KeptOutbox, Opened as RoomOpened, Run},
+    protocol::{
+        DeviceId, Epoch, MessageId, RoomName, UserId,
+        frame::{Message, Part, Reset},
+    },
+    search::{Query, Words},
+    text::Body,
+};
+
+/// A folder, and who keeps what in it.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn profile(&self, nickname: &str, client: &str) -> Profile {
+        Profile {
+            directory: self.0.path().join("state"),
+            server: "localhost:10500".to_owned(),
+            nickname: Nickname::parse(nickname).unwrap(),
+            client_id: ClientId::parse(client).unwrap(),
+        }
+    }
+
+    fn open(&self) -> Opened {
+        self.open_as("carol", "3")
+    }
+
+    fn open_as(&self, nickname: &str, client: &str) -> Opened {
+        open(&self.profile(nickname, client)).unwrap()
+    }
+
+    fn file(&self) -> PathBuf {
+        place::file(&self.profile("carol", "3"))
+    }
+
+    fn files_with(&self, part: &str) -> usize {
+        let files = fs::read_dir(self.0.path().join("state")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names
+            .filter(|name| name.contains(part) && name.ends_with("db"))
+            .count()
+    }
+}
+
+fn lobby() -> RoomName {
+    RoomName::lobby()
+}
+
+fn epoch(number: u8) -> Epoch {
+    Epoch::from_bytes([number; 8])
+}
+
+fn message(seq: u64, text: &str) -> Message {
+    Message {
+        room: lobby(),
+        seq,
+        id: MessageId {
+            device: DeviceId::from_bytes([1; 12]),
+            counter: seq,
+        },
+        user: UserId::from_bytes([1; 12]),
+        nickname: Nickname::parse("alice").unwrap(),
+        time: time(seq),
+        body: Body::inert(text),
+    }
+}
+
+/// When message `seq` was said.
+fn time(seq: u64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + i64::try_from(seq).unwrap()).unwrap()
+}
+
+fn opened(number: u8, first: u64, head: u64) -> Change {
+    Change::Opened(RoomOpened {
+        room: lobby(),
+        epoch: epoch(number),
+        topic: Some(Line::inert("a topic")),
+        first,
+        head,
+        reset: None,
+    })
+}
+
+fn messages(number: u8, from: u64, to: u64) -> Change {
+    Change::Messages(Run {
+        room: lobby(),
+        epoch: epoch(number),
+        messages: (from..=to)
+            .map(|seq| message(seq, &format!("text {seq}")))
+            .collect(),
+    })
+}
+
+fn entry(key: u64, text: &str, counter: Option<u64>) -> KeptEntry {
+    KeptEntry {
+        key,
+        room: lobby(),
+        body: Body::parse(text).unwrap(),
+        counter,
+        withdrawn: false,
+        unconfirmed: false,
+        failed: None,
+    }
+}
+
+impl Store {
+    #[track_caller]
+    fn keep(&mut self, changes: Vec<Change>) {
+        assert_eq!(self.save(&Save { changes }), Ok(()));
+    }
+
+    fn ranges(&self) -> Vec<(u64, u64)> {
+        let mut select = self
+            .database
+            .prepare("SELECT range.first, last FROM range JOIN room USING (log) ORDER BY 1")
+            .unwrap();
+        let rows = select.query_map((), |row| {
+            Ok((device::number(row, 0)?, device::number(row, 1)?))
+        });
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    fn count(&self) -> i64 {
+        let count = "SELECT count(*) FROM message";
+        self.database
+            .query_row(count, (), |row| row.get(0))
+            .unwrap()
+    }
+
+    /// The numbers of a page.
+    fn page(&mut self, part: Part, offline: bool) -> Option<(u64, u64)> {
+        let look = Look::Page {
+            room: lobby(),
+            part,
+            offline,
+        };
+        let Looked::Page(page) = self.look(&look) else {
+            panic!("not a page");
+        };
+        page.unwrap().map(|page| {
+            let numbers = page.messages.iter().map(|message| message.seq.unwrap());
+            assert!(numbers.eq(page.from..=page.to));
+            (page.from, page.to)
+        })
+    }
+
+    fn lease(&mut self) -> KeptOutbox {
+        match self.look(&Look::Lease) {
+            Looked::Lease(Ok(Some(outbox))) => outbox,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_comes_back() {
+    let home = Home::new();
+    let mut first = home.open();
+    assert_eq!(first.kept, Kept::default());
+    let failed = KeptEntry {
+        failed: Some(Line::inert("No")),
+        ..entry(2, "bad", Some(8))
+    };
+    first.store.keep(vec![
+        Change::Entry(entry(1, "one", Some(7))),
+        Change::Entry(failed.clone()),
+        Change::Entry(entry(3, "gone", None)),
+        Change::NextCounter(9),
+        Change::Remove(3),
+        opened(1, 1, 3),
+        messages(1, 1, 3),
+        Change::Read {
+            room: lobby(),
+            seq: 2,
+        },
+        Change::Draft {
+            room: lobby(),
+            text: "half a".to_owned(),
+        },
+        Change::Typed("earlier".to_owned()),
+    ]);
+    drop(first.store);
+
+    let second = home.open();
+    assert_eq!(second.token, first.token);
+    assert_eq!(
+        second.kept.outbox,
+        KeptOutbox {
+            next_counter: 9,
+            next_key: 4,
+            entries: vec![entry(1, "one", Some(7)), failed],
+        }
+    );
+    let [room] = second.rooms.as_slice() else {
+        panic!("{:?}", second.rooms);
+    };
+    assert_eq!((room.read, room.draft.as_str()), (2, "half a"));
+    assert_eq!((room.page.from, room.page.to, room.page.head), (1, 3, 3));
+    let Change::Messages(run) = messages(1, 1, 3) else {
+        unreachable!()
+    };
+    for (shown, kept) in room.page.messages.iter().zip(&run.messages) {
+        assert_eq!(shown.body, kept.body);
+        assert_eq!((shown.id, shown.user), (Some(kept.id), Some(kept.user)));
+        assert_eq!((&shown.nickname, shown.time), (&kept.nickname, kept.time));
+    }
+    assert_eq!(second.kept.rooms[0].seq, 3);
+    assert_eq!(second.kept.rooms[0].id, Some(run.messages[2].id));
+    assert_eq!(second.kept.rooms[0].epoch, epoch(1));
+    assert_eq!(second.typed, ["earlier"]);
+    assert!(second.notices.is_empty());
+}
+
+#[test]
+fn who_is_who_follows_from_server_and_nickname() {
+    let home = Home::new();
+    let carol = home.open_as("carol", "3");
+    assert_eq!(home.open_as("CAROL", "4").token, carol.token);
+    assert_ne!(home.open_as("bob", "3").token, carol.token);
+    // Names that would be the same file, were only letters and digits looked at.
+    assert_ne!(
+        home.open_as("c.d", "1").token,
+        home.open_as("c-d", "1").token
+    );
+    let odd = home.open_as("👩\u{200d}🚀", "1");
+    assert_eq!(home.open_as("👩\u{200d}🚀", "1").token, odd.token);
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    let mut opened = home.open();
+    opened.store.keep(vec![Change::Typed("x".to_owned())]);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let directory = home.0.path().join("state");
+    assert_eq!(mode(&directory), 0o700);
+    for file in fs::read_dir(directory).unwrap() {
+        let file = file.unwrap().path();
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn ranges_that_touch_become_one() {
+    let check = |puts: &[(u64, u64)], expected: &[(u64, u64)]| {
+        let home = Home::new();
+        let mut store = home.open().store;
+        store.keep(vec![opened(1, 1, 100)]);
+        for &(from, to) in puts {
+            store.keep(vec![messages(1, from, to)]);
+        }
+        assert_eq!(store.ranges(), expected, "{puts:?}");
+        let held: u64 = expected.iter().map(|(from, to)| to - from + 1).sum();
+        assert_eq!(store.count(), i64::try_from(held).unwrap(), "{puts:?}");
+    };
+    check(&[(5, 6)], &[(5, 6)]);
+    check(&[(5, 6), (7, 7)], &[(5, 7)]);
+    check(&[(5, 6), (4, 4)], &[(4, 6)]);
+    check(&[(5, 6), (8, 9)], &[(5, 6), (8, 9)]);
+    check(&[(5, 6), (8, 9), (7, 7)], &[(5, 9)]);
+    check(&[(1, 3), (5, 6), (8, 9), (2, 8)], &[(1, 9)]);
+    check(&[(1, 9), (3, 4)], &[(1, 9)]);
+    check(&[(1, 3), (5, 7), (9, 9), (4, 5)], &[(1, 7), (9, 9)]);
+}
+
+#[test]
+fn a_page_is_what_one_range_has_from_the_end_that_counts() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    store.keep(vec![
+        opened(1, 1, 600),
+        messages(1, 1, 10),
+        messages(1, 101, 600),
+    ]);
+    let back = |from, to| Part::Backward { from, to };
+    let on = |from, to| Part::Forward { from, to };
+    for (part, online, offline) in [
+        (back(1, 600), Some((401, 600)), Some((401, 600))),
+        (back(500, 600), Some((500, 600)), Some((500, 600))),
+        (back(1, 105), Some((101, 105)), Some((101, 105))),
+        (back(1, 100), None, Some((1, 10))),
+        (back(20, 100), None, None),
+        (back(1, 10), Some((1, 10)), Some((1, 10))),
+        (on(1, 600), Some((1, 10)), Some((1, 10))),
+        (on(11, 600), None, Some((101, 300))),
+        (on(11, 90), None, None),
+        (on(550, 600), Some((550, 600)), Some((550, 600))),
+        (on(601, 900), None, None),
+        (Part::Since(time(5)), Some((5, 10)), Some((5, 10))),
+        (Part::Since(time(50)), Some((101, 300)), Some((101, 300))),
+        (Part::Since(time(700)), None, None),
+    ] {
+        assert_eq!(store.page(part, false), online, "{part:?}");
+        assert_eq!(store.page(part, true), offline, "{part:?} offline");
+    }
+}
+
+#[test]
+fn another_log_is_not_mixed_with_the_old_one() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    let read = Change::Read {
+        room: lobby(),
+        seq: 9,
+    };
+    store.keep(vec![opened(1, 1, 9), messages(1, 1, 9), read]);
+    // The same log again changes nothing.
+    store.keep(vec![opened(1, 1, 9)]);
+    assert_eq!(store.ranges(), [(1, 9)]);
+    store.keep(vec![opened(2, 1, 3)]);
+    assert_eq!(store.ranges(), []);
+    assert_eq!(home.open_as("carol", "5").rooms[0].read, 0);
+    // A process that has not heard of it yet saves what it got before.
+    store.keep(vec![messages(1, 10, 12)]);
+    assert_eq!(store.ranges(), []);
+    store.keep(vec![messages(2, 1, 3)]);
+    assert_eq!(store.ranges(), [(1, 3)]);
+    assert_eq!(store.count(), 3, "the old log's messages are gone");
+    let reset = Change::Opened(RoomOpened {
+        room: lobby(),
+        epoch: epoch(2),
+        topic: None,
+        first: 1,
+        head: 2,
+        reset: Some(Reset::Id),
+    });
+    store.keep(vec![reset]);
+    assert_eq!(store.ranges(), []);
+}
+
+#[test]
+fn what_the_server_has_erased_goes() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    store.keep(vec![
+        opened(1, 1, 20),
+        messages(1, 1, 5),
+        messages(1, 8, 20),
+    ]);
+    store.keep(vec![opened(1, 11, 20)]);
+    assert_eq!(store.ranges(), [(11, 20)]);
+    assert_eq!(store.count(), 10);
+}
+
+#[test]
+fn a_search_goes_newest_first_and_says_how_far() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    store.keep(vec![
+        opened(1, 1, 300),
+        messages(1, 1, 20),
+        messages(1, 31, 300),
+    ]);
+    let mut search = |words: &str, to| {
+        let query = Query {
+            words: Words::parse(words).unwrap(),
+            sender: None,
+            after: None,
+            before: None,
+        };
+        let room = lobby();
+        let Looked::Found(Ok(found)) = store.look(&Look::Search { room, query, to }) else {
+            panic!("not found");
+        };
+        let numbers: Vec<_> = found.messages.iter().filter_map(|m| m.seq).collect();
+        (numbers, found.from, found.to)
+    };
+    assert_eq!(search("7", None), (vec![7], 1, 300));
+    assert_eq!(search("7", Some(6)), (vec![], 1, 6));
+    let (numbers, from, to) = search("text", None);
+    assert_eq!((numbers.len(), numbers[0], from, to), (200, 300, 101, 300));
+    assert_eq!(search("text", Some(100)).0.len(), 90);
+}
+
+#[test]
+fn whoever_opened_last_holds_the_lease() {
+    let home = Home::new();
+    let mut first = home.open().store;
+    first.keep(vec![Change::Entry(entry(1, "one", None))]);
+    let mut second = home.open();
+    assert_eq!(second.kept.outbox.entries.len(), 1);
+    let late = Save {
+        changes: vec![
+            Change::Entry(entry(2, "late", Some(1))),
+            Change::NextCounter(2),
+            Change::Typed("kept all the same".to_owned()),
+        ],
+    };
+    assert_eq!(first.save(&late), Err(SaveError::Lost));
+    second.store.keep(vec![
+        Change::Entry(entry(2, "two", Some(1))),
+        Change::NextCounter(2),
+    ]);
+    let outbox = first.lease();
+    assert_eq!(outbox.next_counter, 2);
+    let texts: Vec<_> = outbox
+        .entries
+        .iter()
+        .map(|entry| entry.body.as_str())
+        .collect();
+    assert_eq!(texts, ["one", "two"]);
+    let remove = Save {
+        changes: vec![Change::Remove(1)],
+    };
+    assert_eq!(second.store.save(&remove), Err(SaveError::Lost));
+    assert_eq!(first.save(&remove), Ok(()));
+    // Another device is another lease.
+    let mut other = home.open_as("carol", "4");
+    assert_eq!(other.typed, ["kept all the same"]);
+    other.store.keep(vec![Change::Entry(entry(1, "x", None))]);
+    first.keep(vec![Change::Remove(2)]);
+    assert_eq!(other.store.lease().entries.len(), 1);
+}
+
+#[test]
+fn two_devices_fill_one_cache() {
+    let home = Home::new();
+    let mut one = home.open_as("carol", "3").store;
+    let mut other = home.open_as("carol", "4").store;
+    one.keep(vec![opened(1, 1, 5), messages(1, 1, 5)]);
+    other.keep(vec![opened(1, 1, 7), messages(1, 4, 7)]);
+    one.keep(vec![messages(1, 6, 8)]);
+    assert_eq!(other.ranges(), [(1, 8)]);
+    assert_eq!(other.count(), 8);
+}
+
+#[test]
+fn of_texts_typed_the_latest_are_kept() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    let typed = |n: usize| Change::Typed(n.to_string());
+    store.keep((0..TYPED_MAX + 3).map(typed).collect());
+    let typed = home.open_as("carol", "9").typed;
+    assert_eq!(typed.len(), TYPED_MAX);
+    assert_eq!(
+        (typed[0].as_str(), typed.last().unwrap().as_str()),
+        ("3", "502")
+    );
+}
+
+#[test]
+fn a_draft_is_cut_between_characters_and_an_empty_one_is_none() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    let draft = |text: String| Change::Draft {
+        room: lobby(),
+        text,
+    };
+    store.keep(vec![opened(1, 1, 0), draft("é".repeat(DRAFT_BYTES_MAX))]);
+    drop(store);
+    let mut again = home.open();
+    assert_eq!(again.rooms[0].draft.len(), DRAFT_BYTES_MAX);
+    again.store.keep(vec![draft(String::new())]);
+    assert_eq!(home.open().rooms[0].draft, "");
+}
+
+/// A store with an outbox, a draft and so many messages, closed.
+fn filled(home: &Home) -> Token {
+    let mut opened_now = home.open();
+    let store = &mut opened_now.store;
+    store.keep(vec![
+        Change::Entry(entry(1, "pending", Some(5))),
+        Change::NextCounter(6),
+        Change::Draft {
+            room: lobby(),
+            text: "half a".to_owned(),
+        },
+        opened(1, 1, 5000),
+    ]);
+    for from in (1..5000).step_by(500) {
+        store.keep(vec![messages(1, from, from + 499)]);
+    }
+    opened_now.token
+}
+
+/// Overwrites two of the pages that hold messages.
+fn spoil_messages(file: &Path) {
+    let database = Connection::open(file).unwrap();
+    let size: u64 = database
+        .query_row("PRAGMA page_size", (), |row| device::number(row, 0))
+        .unwrap();
+    drop(database);
+    let bytes = fs::read(file).unwrap();
+    let mut out = OpenOptions::new().write(true).open(file).unwrap();
+    let chunk = usize::try_from(size).unwrap();
+    let pages = bytes.chunks(chunk).enumerate();
+    let has_text = |page: &[u8]| {
+        page.windows(9)
+            .any(|window| window == b"text 2222" || window == b"text 3333")
+    };
+    let spoilt: Vec<_> = pages
+        .filter(|(_, page)| has_text(page))
+        .map(|(at, _)| at)
+        .collect();
+    assert!(!spoilt.is_empty());
+    for at in &spoilt {
+        out.seek(SeekFrom::Start(*at as u64 * size)).unwrap();
+        out.write_all(&vec![0xa5; chunk]).unwrap();
+    }
+}
+
+#[test]
+fn damaged_messages_cost_messages_only() {
+    let home = Home::new();
+    let token = filled(&home);
+    spoil_messages(&home.file());
+    // What is shown at the start is whole; the damage is met when somebody looks further back.
+    let mut opened_now = home.open();
+    assert_eq!(opened_now.token, token);
+    let store = &mut opened_now.store;
+    for to in (200..=5000).rev().step_by(200) {
+        store.page(Part::Backward { from: 1, to }, false);
+    }
+    let notices = store.take_notices();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(notices[0].as_str().contains("set aside"), "{notices:?}");
+    assert_eq!(home.files_with("damaged"), 1);
+    // The session goes on in the new file, lease and all.
+    store.keep(vec![Change::Entry(entry(2, "more", Some(6)))]);
+    drop(opened_now);
+    let again = home.open();
+    assert_eq!(again.token, token);
+    let texts: Vec<_> = again
+        .kept
+        .outbox
+        .entries
+        .iter()
+        .map(|e| e.body.as_str())
+        .collect();
+    assert_eq!(texts, ["pending", "more"]);
+    assert!(again.notices.is_empty());
+}
+
+#[test]
+fn a_file_that_is_damaged_at_the_start_is_set_aside_and_a_new_one_made() {
+    let check = |spoil: &dyn Fn(&Path), rescued: bool| {
+        let home = Home::new();
+        let token = filled(&home);
+        spoil(&home.file());
+        let mut opened_now = home.open();
+        assert_eq!(home.files_with("damaged"), 1);
+        assert_eq!(opened_now.notices.len(), 1);
+        assert_eq!(opened_now.token == token, rescued);
+        let outbox = &opened_now.kept.outbox;
+        assert_eq!(outbox.entries.len(), usize::from(rescued));
+        assert_eq!(outbox.next_counter, if rescued { 6 } else { 1 });
+        assert_eq!(opened_now.rooms.len(), 0, "messages come from the server");
+        opened_now
+            .store
+            .keep(vec![opened(1, 1, 9), messages(1, 1, 9)]);
+        drop(opened_now);
+        assert!(home.open().notices.is_empty());
+    };
+    // No database at all.
+    check(
+        &|file| fs::write(file, "not a database, by far ".repeat(100)).unwrap(),
+        false,
+    );
+    // The end is missing.
+    check(
+        &|file| {
+            let length = fs::metadata(file).unwrap().len();
+            let file = OpenOptions::new().write(true).open(file).unwrap();
+            file.set_len(length / 2).unwrap();
+        },
+        true,
+    );
+    // A table is missing.
+    check(
+        &|file| {
+            let database = Connection::open(file).unwrap();
+            database.execute_batch("DROP TABLE room").unwrap();
+        },
+        true,
+    );
+    // A row makes no sense.
+    check(
+        &|file| {
+            let database = Connection::open(file).unwrap();
+            let spoil = "UPDATE message SET nickname = char(27) WHERE seq > 4990";
+            database.execute_batch(spoil).unwrap();
+        },
+        true,
+    );
+}
+
+#[test]
+fn an_empty_file_is_a_new_store() {
+    let home = Home::new();
+    drop(home.open());
+    fs::write(home.file(), "").unwrap();
+    let opened_now = home.open();
+    assert!(opened_now.notices.is_empty());
+    assert_eq!(home.files_with("damaged"), 0);
+}
+
+#[test]
+fn what_a_newer_program_made_is_left_alone() {
+    let home = Home::new();
+    drop(home.open());
+    let database = Connection::open(home.file()).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    let before = fs::read(home.file()).unwrap();
+    let error = open(&home.profile("carol", "3")).unwrap_err();
+    assert!(matches!(error, OpenError::Newer(_)), "{error:?}");
+    assert!(error.to_string().contains("newer chat-tui"), "{error}");
+    assert_eq!(fs::read(home.file()).unwrap(), before);
+    assert_eq!(home.files_with("damaged"), 0);
+}
+
+#[test]
+fn a_place_that_is_no_place_is_said() {
+    let home = Home::new();
+    fs::write(home.0.path().join("state"), "a file").unwrap();
+    let error = open(&home.profile("carol", "3")).unwrap_err();
+    assert!(matches!(error, OpenError::Unusable { .. }), "{error:?}");
+}
+
+#[test]
+fn a_full_disk_saves_nothing_and_goes_on_when_there_is_room() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    store.keep(vec![opened(1, 1, 9), messages(1, 1, 2)]);
+    let pages: i64 = store
+        .database
+        .query_row("PRAGMA page_count", (), |row| row.get(0))
+        .unwrap();
+    let limit = |store: &Store, pages: i64| {
+        store
+            .database
+            .pragma_update(None, "max_page_count", pages)
+            .unwrap();
+    };
+    limit(&store, pages);
+    let long = "x".repeat(16_000);
+    let save = Save {
+        changes: vec![messages(1, 3, 4), Change::Entry(entry(1, &long, Some(1)))],
+    };
+    let full = SaveError::Failed(Line::inert("there is no room left on the disk"));
+    assert_eq!(store.save(&save), Err(full));
+    assert_eq!(store.ranges(), [(1, 2)], "all or nothing");
+    assert_eq!(
+        store.page(Part::Forward { from: 1, to: 9 }, false),
+        Some((1, 2))
+    );
+    limit(&store, 100_000);
+    assert_eq!(store.save(&save), Ok(()));
+    assert_eq!(store.ranges(), [(1, 4)]);
+}

@@ -325,13 +325,13 @@ impl Far {
         run.open();
         let join = run.join();
         let head = self.log.len() as u64;
-        let held = join.rooms.first().map_or(head, |position| position.seq);
+        let after = join.rooms.first().map_or(head, |position| position.seq);
         run.say(ServerFrame::Welcome(Welcome {
             counter: self.settled,
-            rooms: vec![lobby(1, head, held + 1)],
+            rooms: vec![lobby(1, head, after + 1)],
             ..welcome()
         }));
-        for seq in held + 1..=head {
+        for seq in after + 1..=head {
             let text = &self.log[usize::try_from(seq).unwrap() - 1];
             run.say(message(seq, text));
         }
@@ -376,7 +376,7 @@ fn a_crash_after_any_save_loses_nothing_pending_and_sends_nothing_twice() {
             ..Disk::default()
         });
         live(&mut run, &mut far);
-        let pending: Vec<_> = run
+        let told: Vec<_> = run
             .events
             .iter()
             .filter_map(|event| match event {
@@ -389,8 +389,8 @@ fn a_crash_after_any_save_loses_nothing_pending_and_sends_nothing_twice() {
             })
             .collect();
         // Bytes on the wire when it died may still arrive.
-        let dying = run.frames();
-        far.take(dying);
+        let last = run.frames();
+        far.take(last);
 
         let (mut run, _) = Run::with(Disk {
             saves: run.disk.saves,
@@ -404,7 +404,7 @@ fn a_crash_after_any_save_loses_nothing_pending_and_sends_nothing_twice() {
         let unsent = |event: &Event| matches!(event, Event::Ended(summary) if summary.unsent > 0);
         run.say(bye(Departure::Disconnect, None));
         assert!(!run.events.iter().any(unsent), "after {saves}: not drained");
-        let due: Vec<_> = pending.into_iter().filter(|text| text != "e").collect();
+        let due: Vec<_> = told.into_iter().filter(|text| text != "e").collect();
         let sent: Vec<_> = far
             .log
             .iter()
