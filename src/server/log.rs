@@ -267,7 +267,7 @@ pub(super) fn show(args: &Args) {
     // `RUST_LOG` is not heeded: what is logged is for the operator to say, not for whatever the
     // environment happens to hold.
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let _ = tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(io::stderr)
         .with_ansi(colours)
@@ -275,5 +275,7 @@ pub(super) fn show(args: &Args) {
         .with_timer(LocalTime)
         // Where stderr is gone, telling so on stderr would end the thread that tries.
         .log_internal_errors(false)
-        .try_init();
+        .finish();
+    // Set by hand: `init` would also show what libraries say by other means than ours.
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
