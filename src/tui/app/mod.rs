@@ -471,6 +471,8 @@ pub fn in_groups(figure: u64) -> String {
 /// Takes what happened; answers what is to be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
+    let moves_list = !matches!(msg, Msg::Now(_) | Msg::Focus(_))
+        && !matches!(&msg, Msg::Session(event) if !matches!(event, Event::Found { .. }));
     match msg {
         Msg::Now(now) => passed(model, now, &mut effects),
         Msg::Resized { width, height } => {
@@ -494,7 +496,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
     }
     paging::go_on(model, &mut effects);
-    search::keep_in_view(model);
+    if moves_list {
+        search::keep_in_view(model);
+    }
     if model.leaving_since.is_none() {
         keeping::look(model, &mut effects);
     }

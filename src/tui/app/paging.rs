@@ -283,10 +283,8 @@ pub fn paged(model: &mut Model, at: usize, part: Part, page: Result<Page, Line>)
         }
         None => {}
     }
-    // Only then is it known what is far from the reader.
-    let room = &mut model.rooms[at];
-    room.arrive(&columns, height);
-    room.limit();
+    // Before it is decided what is far from the reader.
+    model.rooms[at].arrive(&columns, height);
 }
 
 /// Why a gap stays, offline.

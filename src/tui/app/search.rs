@@ -248,7 +248,7 @@ impl Search {
             return notes;
         };
         let looked = in_groups((asked.head + 1).saturating_sub(asked.from));
-        let all = in_groups((asked.head + 1).saturating_sub(asked.first));
+        let all = in_groups((asked.head + 1).saturating_sub(asked.first.max(1)));
         notes.push(match asked.state {
             State::Searching => "searching …".to_owned(),
             State::Complete if asked.offline => {
@@ -257,7 +257,7 @@ impl Search {
             State::Complete if self.hits.is_empty() => {
                 format!("Nothing found in {all} messages.")
             }
-            State::Complete => format!("All {all} messages were searched."),
+            State::Complete => format!("That is all there is in {all} messages."),
             State::Paused => format!(
                 "{looked} of {all} messages searched; {} searches further.",
                 label(Action::Down)
@@ -570,7 +570,7 @@ pub fn end(model: &mut Model) {
 
 /// Keeps the chosen hit among what is shown. To be called whenever something has changed.
 pub fn keep_in_view(model: &mut Model) {
-    let Some(search) = &model.search else {
+    let Some(search) = model.listing() else {
         return;
     };
     let layout = model.layout();

@@ -29,7 +29,6 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
         Event::Message(received) => {
             let at = place(model, &received.room);
             model.with_room(at, |room, context| room.received(received, context));
-            model.rooms[at].limit();
         }
         Event::Outbox {
             local,
@@ -112,6 +111,9 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
             model.summary = Some(summary);
             effects.push(Effect::Quit);
         }
+    }
+    for room in &mut model.rooms {
+        room.limit();
     }
 }
 

@@ -80,11 +80,25 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buff
     }
 }
 
-/// What stands where nothing has been said yet. A host is told how others come in.
+/// What stands where nothing is to be seen yet. A host is told how others come in.
 fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
-    let mut words = vec!["Nobody has said anything yet.".to_owned()];
-    let port = model.host.rsplit(':').next().filter(|_| model.hosting);
-    if let Some(port) = port {
+    let timeline = &model.room().timeline;
+    let (from, to) = (timeline.first(), timeline.last());
+    let loads = from > 0 && from <= to;
+    let mut words = if loads {
+        vec![match &model.room().paging.failed {
+            None => "loading …".to_owned(),
+            Some(failed) => format!(
+                "not loaded: {} · {} tries again",
+                failed.why,
+                label(Action::Send)
+            ),
+        }]
+    } else {
+        vec!["Nobody has said anything yet.".to_owned()]
+    };
+    let port = model.host.rsplit(':').next();
+    if let Some(port) = port.filter(|_| model.hosting && !loads) {
         let command = format!("chat-tui THIS-MACHINE {port} NICKNAME 1");
         if area.height >= 8 && super::paint::columns(&command) <= area.width {
             words.extend([String::new(), "Others come in with".to_owned(), command]);
@@ -399,7 +413,7 @@ impl Pane<'_> {
             (_, Loading::Asked) => (format!("loading {count} {messages} …"), quiet),
             (_, Loading::Failed(why)) => {
                 let key = label(Action::Send);
-                let words = format!("{count} {messages} not loaded: {why} · {key} tries again");
+                let words = format!("not loaded, {key} tries again: {why}");
                 (words, self.palette.warn)
             }
             (Gap { leading: true, .. }, Loading::Not) => {

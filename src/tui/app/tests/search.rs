@@ -111,7 +111,7 @@ fn a_search_goes_on_by_itself_for_a_while_and_then_when_asked() {
     assert!(hits(&desk).is_empty(), "an answer to another search");
     finds(&mut desk, 9, 1, 600, &[400, 3]);
     assert_eq!(hits(&desk), [400, 3]);
-    assert_eq!(said(&desk), "All 1,000 messages were searched.");
+    assert_eq!(said(&desk), "That is all there is in 1,000 messages.");
     assert_eq!(searches(&mut desk), []);
 }
 
