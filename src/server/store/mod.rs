@@ -218,7 +218,8 @@ pub struct Found {
     pub from: u64,
     /// The highest number that was looked at; `from` - 1 where there is nothing.
     pub to: u64,
-    /// The number up to which the index reaches.
+    /// The number up to which the index reaches; `head` where what is newer is so little that a
+    /// search looks through it.
     pub indexed: u64,
     /// The encoded frames, newest first; limited as those of a [`Page`].
     pub frames: Vec<Bytes>,

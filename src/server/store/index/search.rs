@@ -92,7 +92,7 @@ impl IndexReader {
     ///
     /// Of entries that are not indexed yet, the newest are looked through. Where more are between
     /// those and the index, these are left out ([`Found::indexed`] tells), unless the index has
-    /// nothing of what is asked for.
+    /// nothing of the numbers that are asked for.
     pub fn search(
         &mut self,
         log: &mut dyn Log,
@@ -125,7 +125,7 @@ impl IndexReader {
             extent,
             from: from.min(to + 1),
             to,
-            indexed: kept.map_or(0, |kept| kept.indexed.min(extent.head)),
+            indexed: search.indexed(extent, kept),
             frames: search.frames,
         };
         if search.damaged {
@@ -191,6 +191,8 @@ struct Search<'a> {
     bytes: usize,
     /// Whether the page takes no more.
     full: bool,
+    /// Whether entries between the index and the log's end were not looked at.
+    left_out: bool,
     damaged: bool,
 }
 
@@ -232,12 +234,24 @@ impl<'a> Search<'a> {
             frames: Vec::new(),
             bytes: 0,
             full: false,
+            left_out: false,
             damaged: false,
         }
     }
 
     fn is_over(&self) -> bool {
         self.started.elapsed() >= self.bounds.time_max
+    }
+
+    /// How far the index reaches, for whoever asks: what is newer does not count where a search
+    /// from the end looks through it.
+    fn indexed(&self, extent: Extent, kept: Option<Kept>) -> u64 {
+        let indexed = kept.map_or(0, |kept| kept.indexed);
+        if !self.left_out && extent.head <= indexed + self.bounds.tail_max {
+            extent.head
+        } else {
+            indexed
+        }
     }
 
     /// The number of the first entry of this time or later: times never go back.
@@ -285,6 +299,7 @@ impl<'a> Search<'a> {
             if self.full || ended != Ended::Through && !helps {
                 return Ok(ended);
             }
+            self.left_out = ended != Ended::Through;
         }
         if !helps {
             return Ok(Ended::Through);
