@@ -20,9 +20,11 @@ fn what_is_erased_is_in_no_file() {
         folded[..folded.len() - 8].to_owned()
     };
     for number in 0..600 {
-        world
-            .log
-            .say(ROOM, "alice", &format!("one {} secret", secret(number)));
+        world.log.say(
+            ROOM,
+            "alice",
+            &format!("one {} secret{number}", secret(number)),
+        );
         world.log.say(OTHER, "bob", &format!("one other{number}z"));
     }
     world.start(1);
@@ -39,7 +41,7 @@ fn what_is_erased_is_in_no_file() {
             assert!(!contains(&bytes, &telling(number)), "{}", secret(number));
         }
         world.log.drop_below(ROOM, end);
-        for written in ["one", "o*", "secret", "from:alice", "other19*"] {
+        for written in ["one", "o*", "secret*", "from:alice", "other19*"] {
             world.check(ROOM, written);
             world.check(OTHER, written);
         }
@@ -54,8 +56,9 @@ fn what_is_erased_is_in_no_file() {
     world.check(ROOM, "one");
     world.stop();
     world.check_integrity();
+    // Not even where FTS5 notes which words a page begins with.
     let bytes = world.bytes();
-    assert!(!contains(&bytes, "secret") && contains(&bytes, "other"));
+    assert!(!contains(&bytes, "secre") && contains(&bytes, "other"));
 }
 
 #[test]
