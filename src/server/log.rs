@@ -23,8 +23,11 @@ use std::{
 use jiff::Zoned;
 use tracing::{Level, info, warn};
 use tracing_subscriber::{
-    filter::LevelFilter,
+    Layer as _,
+    filter::{LevelFilter, Targets},
     fmt::{format::Writer, time::FormatTime},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use super::{config::Args, engine::event::Record};
@@ -267,15 +270,17 @@ pub(super) fn show(args: &Args) {
     // `RUST_LOG` is not heeded: what is logged is for the operator to say, not for whatever the
     // environment happens to hold.
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
+    // What libraries say is for their authors, unless something is wrong.
+    let ours = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), level);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(colours)
         .with_target(false)
         .with_timer(LocalTime)
         // Where stderr is gone, telling so on stderr would end the thread that tries.
         .log_internal_errors(false)
-        .finish();
-    // Set by hand: `init` would also show what libraries say by other means than ours.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+        .with_filter(ours);
+    let _ = tracing_subscriber::registry().with(lines).try_init();
 }
