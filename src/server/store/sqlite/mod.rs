@@ -37,7 +37,6 @@
 mod append;
 mod checkpoint;
 mod devices;
-pub mod maintenance;
 mod open;
 mod read;
 mod retain;

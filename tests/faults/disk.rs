@@ -1,0 +1,154 @@
+//! A disk that fails: `disk.c`, compiled and preloaded into the server, stands between it and its
+//! data directory.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use fastrand::Rng;
+use tempfile::TempDir;
+
+/// Writes and syncs that fail: after `pass` more, `fail` of them (-1: all), with `errno`.
+#[derive(Clone, Copy)]
+pub(crate) struct Failing {
+    pub(crate) pass: i64,
+    pub(crate) fail: i64,
+    pub(crate) errno: i32,
+}
+
+impl Failing {
+    pub(crate) const NEVER: Self = Self {
+        pass: 0,
+        fail: 0,
+        errno: 0,
+    };
+}
+
+/// The data directory, what a power cut would leave of it, and the page of numbers that says what
+/// fails. (The search index is left out: it can be made again.)
+pub(crate) struct Disk {
+    home: TempDir,
+    control: File,
+}
+
+impl Disk {
+    pub(crate) fn new() -> Self {
+        let home = TempDir::new().unwrap();
+        for folder in ["data", "shadow"] {
+            fs::create_dir(home.path().join(folder)).unwrap();
+        }
+        let control = OpenOptions::new()
+            .create_new(true)
+            .read(true)
+            .write(true)
+            .open(home.path().join("control"))
+            .unwrap();
+        control.set_len(4096).unwrap();
+        Self { home, control }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    fn shadow(&self) -> PathBuf {
+        self.home.path().join("shadow")
+    }
+
+    /// Puts a server on it.
+    pub(crate) fn under(&self, server: &mut Command) {
+        server
+            .env("LD_PRELOAD", library())
+            .env("FAULT_DIR", self.data())
+            .env("FAULT_SHADOW", self.shadow())
+            .env("FAULT_CONTROL", self.home.path().join("control"))
+            .env("FAULT_EXCEPT", "index.db");
+    }
+
+    pub(crate) fn writes(&self, failing: Failing) {
+        self.set(0, failing);
+    }
+
+    pub(crate) fn syncs(&self, failing: Failing) {
+        self.set(3, failing);
+    }
+
+    /// As in `struct control`; what switches the failing on comes last.
+    fn set(&self, first: u64, failing: Failing) {
+        self.put(first + 1, 0);
+        self.put(first, failing.pass);
+        self.put(first + 2, failing.errno.into());
+        self.put(first + 1, failing.fail);
+    }
+
+    fn put(&self, place: u64, number: i64) {
+        let bytes = number.to_ne_bytes();
+        self.control.write_all_at(&bytes, 8 * place).unwrap();
+    }
+
+    /// The power is cut (the server is dead already). With `torn`, of what was written and not
+    /// synced some blocks reached the disk all the same.
+    pub(crate) fn cut_power(&self, torn: Option<&mut Rng>) {
+        if let Some(rng) = torn {
+            for entry in fs::read_dir(self.shadow()).unwrap() {
+                let name = entry.unwrap().file_name();
+                tear(&self.data().join(&name), &self.shadow().join(&name), rng);
+            }
+        }
+        fs::remove_dir_all(self.data()).unwrap();
+        copy(&self.shadow(), &self.data());
+    }
+}
+
+/// Brings a random choice of the blocks in which they differ from the written file to the synced.
+fn tear(written: &Path, synced: &Path, rng: &mut Rng) {
+    const BLOCK: usize = 512;
+    let Ok(written) = fs::read(written) else {
+        return;
+    };
+    let mut kept = fs::read(synced).unwrap();
+    let share = rng.f64();
+    for (number, block) in written.chunks(BLOCK).enumerate() {
+        let at = number * BLOCK;
+        if rng.f64() < share {
+            if kept.len() < at + block.len() {
+                kept.resize(at + block.len(), 0);
+            }
+            kept[at..at + block.len()].copy_from_slice(block);
+        }
+    }
+    fs::write(synced, kept).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        assert!(entry.file_type().unwrap().is_file(), "{:?}", entry.path());
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// The library, compiled once.
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libdisk.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/disk.c");
+        let status = Command::new("cc")
+            .args([
+                "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o",
+            ])
+            .arg(&library)
+            .arg(source)
+            .args(["-ldl", "-lpthread"])
+            .status()
+            .expect("a C compiler, as SQLite needs one too");
+        assert!(status.success());
+        library
+    })
+}

@@ -1,0 +1,139 @@
+//! Writes and syncs that fail under a running server, and a disk that is full.
+
+use std::{fs, process::Command};
+
+use crate::{
+    client::Client,
+    disk::{Disk, Failing},
+    load::Load,
+    process::Process,
+    rounds,
+};
+
+/// The system's numbers.
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
+/// Says something and waits for what becomes of it: refused for the time being, or taken.
+fn try_once(client: &mut Client) {
+    client.write().unwrap();
+    while client.out() > 0 {
+        client.read().unwrap();
+    }
+}
+
+fn say_until_quiet(client: &mut Client) {
+    while !client.is_quiet() {
+        try_once(client);
+    }
+}
+
+/// A full disk: refused in a way that may pass, readers go on, and when there is room again the
+/// same server takes what was waiting, in order.
+fn full_and_free_again(server: Process, fill: impl FnOnce(&Process), free: impl FnOnce(&Process)) {
+    let mut talker = Client::new(1);
+    talker.resume(server.address).unwrap();
+    talker.say();
+    say_until_quiet(&mut talker);
+    fill(&server);
+    // Space inside the files may last for a while.
+    while talker.refusals.is_empty() {
+        talker.say();
+        try_once(&mut talker);
+    }
+    assert_eq!(talker.refusals[0], "not_durable");
+    for _ in 0..5 {
+        talker.say();
+        try_once(&mut talker);
+    }
+    let waiting = talker.pending.len();
+    assert!(waiting >= 5, "only {waiting} wait");
+    let mut reader = Client::new(2);
+    let head = reader.join(server.address).unwrap().rooms[0].head;
+    assert_eq!(head, talker.promised.len() as u64);
+    reader.resume(server.address).unwrap();
+    while (reader.log.len() as u64) < head {
+        reader.read().unwrap();
+    }
+    free(&server);
+    say_until_quiet(&mut talker);
+    while reader.log.len() < talker.promised.len() {
+        reader.read().unwrap();
+    }
+    talker.check(&reader.log);
+    server.stop();
+}
+
+#[test]
+fn writes_that_fail_for_want_of_space_hold_messages_back_and_lose_none() {
+    let disk = Disk::new();
+    let server = Process::start(&disk.data(), |server| disk.under(server));
+    let full = Failing {
+        pass: 3,
+        fail: -1,
+        errno: ENOSPC,
+    };
+    full_and_free_again(
+        server,
+        |_| disk.writes(full),
+        |_| disk.writes(Failing::NEVER),
+    );
+}
+
+/// The same with a real file system that is full: a tmpfs of its own for the server.
+#[test]
+fn a_full_file_system_holds_messages_back_and_loses_none() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Process::start(data.path(), |server| {
+        let mut inside = Command::new("unshare");
+        inside
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+            .arg(r#"mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@""#)
+            .arg(data.path())
+            .arg(server.get_program())
+            .args(server.get_args())
+            .env("HOME", data.path());
+        *server = inside;
+    });
+    let filler = |server: &Process| {
+        let root = format!("/proc/{}/root", server.id());
+        let place = data.path().strip_prefix("/").unwrap();
+        std::path::Path::new(&root).join(place).join("filler")
+    };
+    full_and_free_again(
+        server,
+        |server| {
+            let mut out = fs::File::create(filler(server)).unwrap();
+            while std::io::Write::write_all(&mut out, &[0; 4096]).is_ok() {}
+        },
+        |server| fs::remove_file(filler(server)).unwrap(),
+    );
+}
+
+/// A sync that fails, at the Nth, then N + 1, …: nothing more is promised, the server ends and
+/// says why, and the next one has all that was promised.
+#[test]
+fn after_a_failed_sync_the_server_ends_and_the_next_one_has_what_was_promised() {
+    let disk = Disk::new();
+    let mut load = Load::new(3);
+    for pass in 0..rounds("SYNC_ROUNDS", 12).into() {
+        let server = Process::start(&disk.data(), |server| disk.under(server));
+        let address = server.address;
+        disk.syncs(Failing {
+            pass,
+            fail: -1,
+            errno: EIO,
+        });
+        let mut ended = None;
+        load.talk(address, || ended = Some(server.ended()));
+        let (status, log) = ended.unwrap();
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains("can't be stored any more"), "{log}");
+        disk.syncs(Failing::NEVER);
+        // What the page cache holds is not to be trusted after that, and need not be.
+        disk.cut_power(None);
+        let server = Process::start(&disk.data(), |server| disk.under(server));
+        load.settle(server.address);
+        server.stop();
+    }
+}
