@@ -141,7 +141,9 @@ impl Disk {
 
     /// The operator makes a backup.
     pub(crate) fn back_up(&mut self) {
-        self.backup = (self.epoch(), self.written.clone());
+        // Of what nobody was told of yet, the truth knows nothing either.
+        let told = self.written.len() - self.untold.len();
+        self.backup = (self.epoch(), self.written[..told].to_vec());
     }
 
     /// The operator puts the last backup in its place: the log is another one from now on.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "a replay tells its steps")]
 
+mod client_disk;
 mod disk;
 mod historian;
 mod mutant;
@@ -133,6 +134,11 @@ fn acknowledging_before_the_sync_is_caught() {
 #[test]
 fn a_page_with_a_hole_is_caught() {
     is_caught(Mutant::PageWithAHole);
+}
+
+#[test]
+fn a_cursor_kept_before_its_messages_is_caught() {
+    is_caught(Mutant::CursorFirst);
 }
 
 /// The first commit of a run fails, then, in another run, the second one, and so on, until a run

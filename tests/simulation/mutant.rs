@@ -28,6 +28,8 @@ pub(crate) enum Mutant {
     HoldsNothingBack,
     /// Messages are acknowledged when they are written, before they would survive a power cut.
     SyncsLater,
+    /// A client's disk keeps where it stands before it keeps what it was given up to there.
+    CursorFirst,
     /// A page of history leaves a message out.
     PageWithAHole,
 }

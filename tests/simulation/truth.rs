@@ -106,6 +106,11 @@ impl Truth {
         Some(*seq)
     }
 
+    /// Whether any log ever held a text.
+    pub(crate) fn was_stored(&self, text: &str) -> bool {
+        self.logs.values().any(|log| log.texts.contains_key(text))
+    }
+
     /// The number of the message in the lobby whose text begins with the same word: for parts.
     pub(crate) fn find_start(&self, epoch: Epoch, text: &str) -> Option<u64> {
         let start = text.split(' ').next()?;

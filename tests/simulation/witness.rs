@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
-    client::event::{Delivery, Event, Link, LocalId, Received, RoomOpened},
+    client::event::{Delivery, Event, Link, LocalId, Received, RestoredMessage, RoomOpened},
     protocol::{Epoch, Nickname, RoomName, UserId},
 };
 
@@ -19,6 +19,8 @@ pub(crate) struct Witness {
     typed: BTreeMap<LocalId, Typed>,
     texts: HashMap<String, LocalId>,
     ended: bool,
+    /// Another process works on the same outbox: it may see to what was typed here.
+    shares: bool,
 }
 
 #[derive(Debug, Default)]
@@ -38,11 +40,25 @@ struct Typed {
     /// The log that the message was acknowledged in.
     settled_in: Option<Epoch>,
     echoed: BTreeSet<Epoch>,
+    /// Its user does not want it sent.
+    taken_back: bool,
+}
+
+impl Typed {
+    fn new(text: String, delivery: Delivery) -> Self {
+        Self {
+            text,
+            delivery,
+            settled_in: None,
+            echoed: BTreeSet::new(),
+            taken_back: false,
+        }
+    }
 }
 
 impl Witness {
     /// Of a client that has seen nothing.
-    pub(crate) fn new(name: String) -> Self {
+    pub(crate) fn new(name: String, shares: bool) -> Self {
         Self {
             name,
             epoch: None,
@@ -50,6 +66,52 @@ impl Witness {
             typed: BTreeMap::new(),
             texts: HashMap::new(),
             ended: false,
+            shares,
+        }
+    }
+
+    /// The client's process ended and is there again: its screen begins with what was kept.
+    pub(crate) fn restarted(
+        &mut self,
+        truth: &Truth,
+        restored: Vec<RestoredMessage>,
+        shown: &BTreeMap<RoomName, (Epoch, u64)>,
+    ) -> Result<(), Fault> {
+        let before = std::mem::take(&mut self.typed);
+        self.texts.clear();
+        for message in restored {
+            let text = message.body.as_str().to_owned();
+            self.texts.insert(text.clone(), message.local);
+            self.typed
+                .insert(message.local, Typed::new(text, message.delivery));
+        }
+        let lost = before.into_values().find(|typed| {
+            is_open(&typed.delivery)
+                && !typed.taken_back
+                && !self.texts.contains_key(&typed.text)
+                && !truth.was_stored(&typed.text)
+        });
+        if let Some(Typed { text, .. }) = lost {
+            return Err(format!("{}: {text:?} was pending and is gone", self.name));
+        }
+        // A join names one log.
+        let epoch = shown.values().map(|(epoch, _)| *epoch).next();
+        let held = |(name, (of, seq)): (&RoomName, &(Epoch, u64))| {
+            let held = Some((*of, *seq)).filter(|_| Some(*of) == epoch);
+            let room = Room {
+                held,
+                ..Room::default()
+            };
+            (name.clone(), room)
+        };
+        self.rooms = shown.iter().map(held).collect();
+        Ok(())
+    }
+
+    /// The user takes a message back.
+    pub(crate) fn takes_back(&mut self, local: LocalId) {
+        if let Some(typed) = self.typed.get_mut(&local) {
+            typed.taken_back = true;
         }
     }
 
@@ -214,7 +276,8 @@ impl Witness {
         let settled_before = ours
             .and_then(|local| self.typed.get(&local))
             .is_some_and(|typed| typed.settled_in.is_some_and(|of| of != epoch));
-        if ours != received.local && !(settled_before && received.local.is_none()) {
+        let by_another = settled_before || self.shares;
+        if ours != received.local && !(by_another && received.local.is_none()) {
             let shown = received.local;
             return Err(format!("{text:?} is {ours:?} of ours, shown as {shown:?}"));
         }
@@ -235,15 +298,14 @@ impl Witness {
         delivery: &Delivery,
     ) -> Result<(), Fault> {
         let epoch = self.epoch;
-        let typed = self.typed.entry(local).or_insert_with(|| Typed {
-            text: text.to_owned(),
-            delivery: Delivery::Pending,
-            settled_in: None,
-            echoed: BTreeSet::new(),
-        });
+        let typed = self
+            .typed
+            .entry(local)
+            .or_insert_with(|| Typed::new(text.to_owned(), Delivery::Pending));
         self.texts.insert(text.to_owned(), local);
-        let sent_again =
-            matches!(typed.delivery, Delivery::Failed { .. }) && *delivery == Delivery::Pending;
+        // What is sent again may fail anew, for another reason.
+        let sent_again = matches!(typed.delivery, Delivery::Failed { .. })
+            && matches!(delivery, Delivery::Pending | Delivery::Failed { .. });
         if !is_open(&typed.delivery) && typed.delivery != *delivery && !sent_again {
             let was = &typed.delivery;
             return Err(format!("{text:?} was {was:?} and becomes {delivery:?}"));
@@ -255,6 +317,10 @@ impl Witness {
         typed.settled_in = epoch;
         let stored = epoch.and_then(|epoch| truth.find(epoch, text));
         let true_to_the_log = match delivery {
+            // Another process with the same outbox may have seen to it, in whatever log.
+            Delivery::Sent { seq: None } if self.shares && stored.is_none() => {
+                truth.was_stored(text)
+            }
             Delivery::Sent { seq } => stored.is_some() && (seq.is_none() || *seq == stored),
             _ => stored.is_none(),
         };
@@ -279,7 +345,8 @@ impl Witness {
             if is_open(delivery) {
                 return fault(format!("{text:?} is still {delivery:?}"));
             }
-            let there = settled_in.is_some_and(|epoch| truth.find(epoch, text).is_some());
+            let there = settled_in.is_some_and(|epoch| truth.find(epoch, text).is_some())
+                || self.shares && truth.was_stored(text);
             if matches!(delivery, Delivery::Sent { .. }) != there {
                 return fault(format!("{text:?} is {delivery:?}, in the log: {there}"));
             }

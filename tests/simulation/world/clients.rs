@@ -1,20 +1,25 @@
 //! The people: what they type, how they come and go.
 
-use std::time::Duration;
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use chat_tui::{
     client::{
         event::{Command, Event, Link},
-        session::{Config, Session},
+        session::{
+            Config, Session,
+            kept::{Look, Looked, Save, SaveError},
+        },
     },
     protocol::{ClientId, Nickname, RoomName, Token, UserId},
     server::engine::ConnectionId,
-    text::Body,
+    text::{Body, Line},
 };
 use jiff::tz::TimeZone;
 
 use super::{Task, World};
 use crate::{
+    client_disk::ClientDisk,
+    mutant::Mutant,
     truth::{Fault, rooms},
     witness::Witness,
 };
@@ -34,6 +39,15 @@ pub(super) struct Client {
     pub(super) dialling: Option<u64>,
     /// The machine sleeps: nothing of it moves.
     pub(super) asleep: bool,
+    /// The process is not there.
+    pub(super) down: bool,
+    config: Config,
+    /// What outlives the process; `None`: nothing is kept, and the process never fails.
+    disk: Option<Rc<RefCell<ClientDisk>>>,
+    /// What proves that it holds the lease there.
+    owner: u64,
+    /// The save under way.
+    saving: Option<(u64, Save)>,
     role: Role,
     /// How many have sat here.
     generation: u32,
@@ -51,7 +65,7 @@ enum Role {
     Shared,
     /// Another client is the same session, and takes its place over.
     Original,
-    /// Takes the original's place over, and only reads: a device's messages come from one process.
+    /// Takes the original's place over; both work on one disk, where whoever came last has the lease.
     Twin,
 }
 
@@ -115,9 +129,26 @@ impl World {
             zone: TimeZone::UTC,
             seed: self.rng.u64(..),
         };
+        let shares = matches!(role, Role::Original | Role::Twin);
+        let cursor_first = self.mutant == Some(Mutant::CursorFirst);
+        let fresh = || Rc::new(RefCell::new(ClientDisk::new(cursor_first)));
+        let disk = match role {
+            // Of the same machine.
+            Role::Twin => self.clients[0].disk.clone(),
+            Role::Original => Some(fresh()),
+            Role::Single | Role::Shared => (self.rng.u8(..3) > 0).then(fresh),
+        };
+        let owner = disk
+            .as_ref()
+            .map_or(0, |disk| disk.borrow_mut().take_lease());
         Client {
-            session: Session::new(config, self.session_now()),
-            witness: Witness::new(format!("client {index}")),
+            session: Session::new(config.clone(), self.session_now()),
+            down: false,
+            config,
+            disk,
+            owner,
+            saving: None,
+            witness: Witness::new(format!("client {index}"), shares),
             user: token.user(),
             connection: None,
             dialling: None,
@@ -137,20 +168,25 @@ impl World {
         }
         self.after_any(4000, Task::Act(index));
         let client = &self.clients[index];
-        if client.is_gone() || client.leaving.is_some() || client.role == Role::Twin {
+        if client.is_gone() || client.leaving.is_some() || client.down {
             return Ok(());
         }
+        // What one takes back the other has to take for sent: here nobody does.
+        let shares = matches!(client.role, Role::Original | Role::Twin);
         match self.rng.u8(..40) {
             0..=1 => self.command(index, Command::RetryNow),
             2..=3 => self.rename(index),
-            4..=7 => {
+            4..=7 if !shares => {
                 let pending = self.clients[index].witness.pending();
                 match self.rng.choice(&pending) {
-                    Some(local) => self.command(index, Command::Withdraw(*local)),
+                    Some(local) => {
+                        self.clients[index].witness.takes_back(*local);
+                        self.command(index, Command::Withdraw(*local))
+                    }
                     None => Ok(()),
                 }
             }
-            8 => {
+            8 if !shares => {
                 let failed = self.clients[index].witness.failed();
                 match self.rng.choice(&failed) {
                     Some(local) => self.command(index, Command::SendAgain(*local)),
@@ -186,7 +222,7 @@ impl World {
 
     pub(super) fn rename(&mut self, index: usize) -> Result<(), Fault> {
         let client = &mut self.clients[index];
-        if client.role != Role::Single || client.is_gone() {
+        if client.role != Role::Single || client.is_gone() || client.down {
             return Ok(());
         }
         client.renames += 1;
@@ -209,7 +245,7 @@ impl World {
     /// Somebody leaves, for good.
     pub(super) fn leave(&mut self, index: usize) -> Result<(), Fault> {
         let client = &mut self.clients[index];
-        if client.is_gone() || client.leaving.is_some() {
+        if client.is_gone() || client.leaving.is_some() || client.down {
             return Ok(());
         }
         client.leaving = Some(self.now).filter(|_| !client.asleep);
@@ -233,6 +269,9 @@ impl World {
     }
 
     pub(super) fn command(&mut self, index: usize, command: Command) -> Result<(), Fault> {
+        if self.clients[index].down {
+            return Ok(());
+        }
         if self.loud {
             println!("{:?} client {index} {command:?}", self.now);
         }
@@ -276,8 +315,115 @@ impl World {
         Ok(())
     }
 
+    /// What a session wants kept is on its way to the disk.
+    pub(super) fn keep(&mut self, index: usize) {
+        let now = self.session_now();
+        let client = &mut self.clients[index];
+        while let Some(look) = client.session.poll_look() {
+            let lease = |disk: &Rc<RefCell<ClientDisk>>| {
+                let mut disk = disk.borrow_mut();
+                client.owner = disk.take_lease();
+                disk.open().outbox
+            };
+            let looked = match look {
+                Look::Lease => Looked::Lease(Ok(client.disk.as_ref().map(lease))),
+                // Nobody here looks back by these: see the historian.
+                Look::Page { .. } => Looked::Page(Ok(None)),
+                Look::Search { .. } => Looked::Found(Err(Line::inert("Nothing is kept"))),
+            };
+            client.session.handle_looked(now, looked);
+        }
+        let Some(disk) = &client.disk else {
+            while client.session.poll_save(now).is_some() {
+                client.session.handle_saved(now, Ok(()));
+            }
+            return;
+        };
+        if client.saving.is_none()
+            && let Some(save) = client.session.poll_save(now)
+        {
+            disk.borrow_mut().begin(&save);
+            self.made += 1;
+            client.saving = Some((self.made, save));
+            self.after_any(30, Task::Saved(index, self.made));
+        }
+    }
+
+    /// A save comes to its end.
+    pub(super) fn saved(&mut self, index: usize, number: u64) -> Result<(), Fault> {
+        let now = self.session_now();
+        let client = &mut self.clients[index];
+        if client.asleep && !client.down {
+            self.after(Duration::from_millis(100), Task::Saved(index, number));
+            return Ok(());
+        }
+        let fails = !self.mended && self.rng.u8(..60) == 0;
+        let Some((_, save)) = client.saving.take_if(|(of, _)| *of == number) else {
+            return Ok(());
+        };
+        let saved = match &client.disk {
+            Some(_) if fails => Err(SaveError::Failed(Line::inert("simulated"))),
+            Some(disk) => disk.borrow_mut().save(client.owner, save),
+            None => Ok(()),
+        };
+        if client.witness.ended() {
+            // The process did not wait for its disk.
+            return Ok(());
+        }
+        client.session.handle_saved(now, saved);
+        self.listen(index)
+    }
+
+    /// A client's process is killed, or its machine loses its power.
+    pub(super) fn crash(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        let Some(disk) = client.disk.as_ref().filter(|_| !client.down) else {
+            return;
+        };
+        if client.witness.ended() {
+            return;
+        }
+        if let Some((_, save)) = client.saving.take()
+            && self.rng.bool()
+        {
+            // Nobody is left to be told what became of it.
+            let _ = disk.borrow_mut().write(client.owner, save);
+        }
+        // The power would fail for both of two on one machine.
+        if !matches!(client.role, Role::Original | Role::Twin) && self.rng.bool() {
+            disk.borrow_mut().power_cut(&mut self.rng);
+        }
+        client.down = true;
+        client.asleep = false;
+        client.leaving = None;
+        self.hang_up(index);
+        self.after_any(10_000, Task::Boot(index));
+    }
+
+    /// A client's process is there again.
+    pub(super) fn boot(&mut self, index: usize) -> Result<(), Fault> {
+        let now = self.session_now();
+        let client = &mut self.clients[index];
+        let Some(disk) = client.disk.as_ref().filter(|_| client.down) else {
+            return Ok(());
+        };
+        let mut disk = disk.borrow_mut();
+        client.owner = disk.take_lease();
+        let kept = disk.open();
+        let shown = disk.shown();
+        drop(disk);
+        let (session, restored) = Session::resume(client.config.clone(), kept, now);
+        client.session = session;
+        client.down = false;
+        client.witness.restarted(&self.truth, restored, &shown)?;
+        self.listen(index)
+    }
+
     /// The machine falls asleep: nobody can say how long a goodbye takes then.
     pub(super) fn fall_asleep(&mut self, index: usize) {
+        if self.clients[index].down {
+            return;
+        }
         self.clients[index].asleep = true;
         self.clients[index].leaving = self.clients[index].leaving.map(|_| Duration::MAX / 2);
     }

@@ -10,7 +10,7 @@ impl World {
     pub(super) fn break_something(&mut self) {
         let ids: Vec<_> = self.connections.keys().copied().collect();
         let any = self.rng.choice(&ids).copied();
-        match self.rng.u8(..13) {
+        match self.rng.u8(..16) {
             0..=3 => {
                 if let Some(id) = any {
                     self.cut(id);
@@ -28,6 +28,10 @@ impl World {
             }
             10 => self.server.stop(self.moment()),
             11 => self.server.disk.back_up(),
+            12..=14 => {
+                let index = self.rng.usize(..self.clients.len());
+                self.crash(index);
+            }
             7 => self.server.failing = self.rng.u32(1..5),
             8 => {
                 let index = self.rng.usize(..self.clients.len());
@@ -98,6 +102,7 @@ impl World {
             }
         }
         for index in 0..self.clients.len() {
+            self.boot(index)?;
             if self.clients[index].asleep {
                 self.after_any(0, Task::Wake(index));
             }

@@ -64,6 +64,10 @@ enum Task {
     Tick,
     /// A client's machine wakes up.
     Wake(usize),
+    /// What a client keeps has come to its disk.
+    Saved(usize, u64),
+    /// A client's process is there again.
+    Boot(usize),
 }
 
 /// Everything.
@@ -80,6 +84,7 @@ pub(crate) struct World {
     connections: BTreeMap<ConnectionId, Connection>,
     tasks: BTreeMap<(Duration, u64), Task>,
     made: u64,
+    mutant: Option<Mutant>,
     mended: bool,
     /// Whether a restart may find another log: none, or an older backup.
     forgetful: bool,
@@ -153,6 +158,7 @@ impl World {
             connections: BTreeMap::new(),
             tasks: BTreeMap::new(),
             made: 0,
+            mutant: plan.mutant,
             mended: false,
             forgetful: rng.u8(..3) == 0,
             chatter: plan.chatter,
@@ -208,6 +214,9 @@ impl World {
             return Err("the server is not there".into());
         }
         let epoch = self.server.epoch();
+        if self.clients.iter().any(|client| client.down) {
+            return Err("a client is not there".into());
+        }
         let staying = || self.clients.iter().filter(|client| !client.is_gone());
         for client in staying() {
             client.witness.settled(&self.truth, epoch)?;
@@ -288,7 +297,11 @@ impl World {
         };
         at(self.tasks.first_key_value().map(|((time, _), _)| *time));
         at(self.server.wakes_at());
-        for client in self.clients.iter().filter(|client| !client.asleep) {
+        for client in self
+            .clients
+            .iter()
+            .filter(|client| !client.asleep && !client.down)
+        {
             at(client.session.deadline());
         }
         for connection in self.connections.values() {
@@ -338,11 +351,15 @@ impl World {
                 }
                 self.after(Duration::from_secs(1), Task::Tick);
             }
+            Task::Saved(index, number) => self.saved(index, number)?,
+            Task::Boot(index) => self.boot(index)?,
+            Task::Wake(index) if self.clients[index].down => {}
             Task::Wake(index) => {
                 self.clients[index].asleep = false;
                 let now = self.session_now();
                 self.clients[index].session.handle_woke(now);
                 self.clients[index].session.handle_time(now);
+                self.listen(index)?;
             }
         }
         Ok(())

@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use chat_tui::{
-    client::session::{
-        Action, Closed, Now,
-        kept::{Look, Looked},
-    },
+    client::session::{Action, Closed, Now},
     server::engine::ConnectionId,
-    text::Line,
 };
 
 use super::{Task, World};
@@ -39,7 +35,7 @@ pub(super) struct Connection {
 impl World {
     pub(super) fn is_asleep(&self, whose: Whose) -> bool {
         match whose {
-            Whose::Client(index) => self.clients[index].asleep,
+            Whose::Client(index) => self.clients[index].asleep || self.clients[index].down,
             Whose::Older | Whose::Historian => false,
         }
     }
@@ -199,7 +195,8 @@ impl World {
         let now = self.session_now();
         for index in 0..self.clients.len() {
             let client = &mut self.clients[index];
-            if !client.asleep && client.session.deadline().is_some_and(|at| at <= self.now) {
+            let awake = !client.asleep && !client.down;
+            if awake && client.session.deadline().is_some_and(|at| at <= self.now) {
                 client.session.handle_time(now);
             }
             self.listen(index)?;
@@ -250,7 +247,7 @@ impl World {
                 return Ok(());
             }
             if let Whose::Client(index) = whose
-                && self.clients[index].asleep
+                && (self.clients[index].asleep || self.clients[index].down)
             {
                 return Ok(());
             }
@@ -281,18 +278,10 @@ impl World {
     /// Does what a session wants, writes what it has, and passes on what it tells.
     pub(super) fn listen(&mut self, index: usize) -> Result<(), Fault> {
         let now = self.session_now();
-        let session = &mut self.clients[index].session;
-        while session.poll_save(now).is_some() {
-            session.handle_saved(now, Ok(()));
+        if self.clients[index].down {
+            return Ok(());
         }
-        while let Some(look) = session.poll_look() {
-            let looked = match look {
-                Look::Page { .. } => Looked::Page(Ok(None)),
-                Look::Search { .. } => Looked::Found(Err(Line::inert("Nothing is kept"))),
-                Look::Lease => Looked::Lease(Ok(None)),
-            };
-            session.handle_looked(now, looked);
-        }
+        self.keep(index);
         while let Some(action) = self.clients[index].session.poll_action() {
             self.hang_up(index);
             if action == Action::Connect {
@@ -308,7 +297,7 @@ impl World {
         Ok(())
     }
 
-    fn hang_up(&mut self, index: usize) {
+    pub(super) fn hang_up(&mut self, index: usize) {
         let client = &mut self.clients[index];
         client.dialling = None;
         if let Some(id) = client.connection.take()
