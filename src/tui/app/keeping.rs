@@ -97,8 +97,9 @@ fn draft(model: &Model) -> String {
     }
 }
 
-/// Remembers how far the reader has read: to the end, when that is what is shown; or, on the way
-/// there, as far as he has come without leaving anything out.
+/// Remembers how far the reader has read: to the end, when that is what is shown and nothing new
+/// stands above it that he has not been led to; or, on the way there, as far as he has come without
+/// leaving anything out.
 fn see(model: &mut Model) {
     if !model.focused || model.popup.is_some() || model.listing().is_some() {
         return;
@@ -106,8 +107,8 @@ fn see(model: &mut Model) {
     let layout = model.layout();
     let room = &mut model.rooms[model.current];
     let seen = match room.scroll {
-        Scroll::Follow if room.timeline.first() > 0 => room.timeline.last(),
-        Scroll::Follow => 0,
+        Scroll::Follow if room.unread_line_waits() || room.timeline.first() == 0 => 0,
+        Scroll::Follow => room.timeline.last(),
         Scroll::At { .. } => room
             .numbers_shown(&layout.columns, layout.messages.height)
             .filter(|(first, _)| *first <= room.read + 1)

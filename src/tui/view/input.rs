@@ -14,7 +14,7 @@ use crate::{
     client::event::Link,
     text::wrap::wrap,
     tui::{
-        app::{Model, Popup, layout, layout::Layout, room::Scroll},
+        app::{Model, Popup, in_groups, layout, layout::Layout, room::Scroll},
         keymap::{Action, label},
     },
 };
@@ -118,7 +118,7 @@ fn out_of_sight(model: &Model, layout: &Layout) -> Option<String> {
         };
         return Some(match room.new_below() {
             0 => format!("more below · {key}"),
-            n => format!("{n} new below · {key}"),
+            n => format!("{} new below · {key}", in_groups(n)),
         });
     }
     match room.unread_above(&layout.columns, layout.messages.height) {

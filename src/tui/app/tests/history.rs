@@ -318,6 +318,7 @@ fn a_long_absence_is_a_count_a_mark_and_a_gap() {
     let layout = desk.model.layout();
     let above = room.unread_above(&layout.columns, layout.messages.height);
     assert_eq!(above, 500, "and nobody has seen the line");
+    assert_eq!(room.read, 500, "what nobody was led to is not read");
     assert_eq!(
         desk.done().len(),
         0,
