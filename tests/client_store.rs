@@ -378,6 +378,56 @@ fn a_file_that_is_no_database_is_set_aside_and_said_once() {
     drop(server);
 }
 
+/// Every line is either refused, and said to be, or delivered once: a disk that takes no more is no
+/// reason to lose anything in silence.
+#[test]
+fn what_a_full_disk_does_not_take_is_said_and_nothing_is_sent_twice() {
+    const LINES: usize = 3000;
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::start(0, state.path());
+    let port = server.port.to_string();
+    let reader = Client::start(
+        server.port,
+        "alice",
+        &["--follow", "--no-state"],
+        state.path(),
+    );
+    reader.status_with("Connected");
+    // The limit is one on files' sizes; pipes have none. To run into it is made an error.
+    let limited = "trap '' XFSZ; ulimit -f 3000; exec \"$0\" \"$@\"";
+    let mut child = Command::new("sh")
+        .args(["-c", limited, env!("CARGO_BIN_EXE_chat-tui")])
+        .args(["localhost", &port, "bot", "1"])
+        .env("XDG_STATE_HOME", state.path())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = thread::spawn(move || {
+        let long = "x".repeat(2_000);
+        for line in 1..=LINES {
+            writeln!(stdin, "{long} line {line}").unwrap();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
+    let refused: Vec<_> = errors(&output)
+        .lines()
+        .filter_map(|line| line.strip_prefix("Message "))
+        .map(|line| line.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    let taken = |line: &usize| !refused.contains(line);
+    let taken: Vec<_> = (1..=LINES).filter(taken).collect();
+    assert!(refused.len() > 20 && taken.len() > 20, "{refused:?}");
+    let delivered = taken.iter().map(|_| number(&reader.line_with("line ")));
+    assert_eq!(delivered.collect::<Vec<_>>(), taken);
+    let end = feed(server.port, "eve", &["--no-state"], "line 0", state.path());
+    assert!(end.status.success());
+    assert_eq!(number(&reader.line_with("line ")), 0, "and nothing else");
+}
+
 #[test]
 fn where_nothing_can_be_kept_one_can_chat_all_the_same() {
     let state = tempfile::tempdir().unwrap();

@@ -22,6 +22,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::client::store;
+
 /// The first argument by which this program knows that it is to be the server. Only
 /// [`start`] gives it.
 pub const SERVER_ARGUMENT: &str = "__server";
@@ -202,8 +204,8 @@ async fn first_line(output: ChildStdout) -> io::Result<bool> {
 /// Opens the log to append to it; `None` where there is no place for one, which is no reason not
 /// to chat.
 fn open_log(port: u16) -> Option<(PathBuf, File)> {
-    let directory = state_directory()?;
-    create_private(&directory).ok()?;
+    let directory = store::default_directory()?;
+    store::create_private(&directory).ok()?;
     let path = directory.join(format!("server-{port}.log"));
     let too_long = fs::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES_MAX);
     if too_long {
@@ -215,23 +217,6 @@ fn open_log(port: u16) -> Option<(PathBuf, File)> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(&path).ok()?;
     Some((path, file))
-}
-
-fn state_directory() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).map(PathBuf::from);
-    set("XDG_STATE_HOME")
-        .filter(|path| path.is_absolute())
-        .or_else(|| set("HOME").map(|home| home.join(".local/state")))
-        .or_else(|| set("LOCALAPPDATA"))
-        .map(|state| state.join("chat-tui"))
-}
-
-fn create_private(directory: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
 }
 
 fn length(file: &File) -> u64 {

@@ -51,7 +51,7 @@ use crate::{
 pub use self::{
     cache::{CACHE_MESSAGES_MAX, SEARCH_MESSAGES_MAX},
     device::{DRAFT_BYTES_MAX, TYPED_MAX},
-    place::default_directory,
+    place::{create_private, default_directory},
 };
 
 /// Messages of each room that are given on opening.
@@ -166,7 +166,7 @@ impl Fault {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 "another program keeps it locked".to_owned()
             }
-            Some(ErrorCode::SystemIoFailure) => "the disk does not work".to_owned(),
+            Some(ErrorCode::SystemIoFailure) => "the disk could not be read or written".to_owned(),
             _ => error.to_string(),
         }
     }

@@ -44,14 +44,18 @@ pub(super) fn file(profile: &Profile) -> PathBuf {
 
 /// Makes the directory and the file, for nobody else to read, if they are not there.
 pub(super) fn prepare(directory: &Path, file: &Path) -> Result<(), (PathBuf, io::Error)> {
+    create_private(directory).map_err(|error| (directory.to_owned(), error))?;
+    create(file).map_err(|error| (file.to_owned(), error))
+}
+
+/// Makes a directory, and those that it is in, for nobody else to read; one that is there stays
+/// as it is.
+pub fn create_private(directory: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(directory)
-        .map_err(|error| (directory.to_owned(), error))?;
-    create(file).map_err(|error| (file.to_owned(), error))
+    builder.create(directory)
 }
 
 /// Makes an empty file, unless there is one. SQLite gives its other files the same mode.

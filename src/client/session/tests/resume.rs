@@ -147,3 +147,17 @@ fn only_what_came_after_us_counts_as_received() {
     run.say(bye(Departure::Disconnect, None));
     run.told(&["ended: sent 0/0, received 2/9, unsent 0"]);
 }
+
+#[test]
+fn of_a_long_absence_the_latest_are_wanted_and_the_rest_is_a_gap() {
+    let mut run = Run::online();
+    run.session.config.most = Some(500);
+    run.say(message(1, "a"));
+    run.lose();
+    let join = run.enter(Welcome {
+        rooms: vec![lobby(1, 9_000, 8_501)],
+        ..welcome()
+    });
+    assert_eq!(join.most, Some(500));
+    run.told(&["online", "entered as carol", "#lobby from 8501"]);
+}

@@ -1,0 +1,245 @@
+//! How long the client's own store takes, with a million messages of one room in it: from the start
+//! of the program to the conversation on the screen, and what that is made of.
+//!
+//!     cargo bench --bench client_store
+//!
+//! Nobody listens where the client connects to: what is painted comes from the store alone. Each
+//! figure is the median of its rounds, with the 95th percentile and the worst behind it. The file
+//! has just been written, so it is read from the system's cache.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a bench prints, and stops when it can't go on"
+)]
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use chat_tui::{
+    client::{
+        session::kept::{Change, KeptEntry, Look, Opened, Run, Save},
+        store::{self, CACHE_MESSAGES_MAX, Profile, Store},
+    },
+    protocol::{
+        ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, UserId,
+        frame::{Message, Part},
+    },
+    search::{Query, Words},
+    text::Body,
+};
+use jiff::Timestamp;
+
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
+#[path = "../tests/end_to_end/terminal.rs"]
+mod terminal;
+
+use terminal::Terminal;
+
+const CHAT_TUI: &str = env!("CARGO_BIN_EXE_chat-tui");
+const MESSAGES: u64 = CACHE_MESSAGES_MAX;
+const ROUNDS: u64 = 40;
+/// Messages of one save while the store is filled.
+const RUN: u64 = 5_000;
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let profile = Profile {
+        directory: folder.path().to_owned(),
+        server: format!("localhost:{port}"),
+        nickname: Nickname::parse("carol").unwrap(),
+        client_id: ClientId::parse("3").unwrap(),
+    };
+    fill(&profile);
+    opening(&profile);
+    looking(&profile);
+    saving(&profile);
+    starting(folder.path(), port);
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn epoch() -> Epoch {
+    Epoch::from_bytes([1; 8])
+}
+
+fn message(seq: u64) -> Message {
+    let words = ["build", "green", "lunch", "red", "release", "tests"];
+    let word = words[usize::try_from(seq * 7919 % 6).unwrap()];
+    Message {
+        room: RoomName::lobby(),
+        seq,
+        id: MessageId {
+            device: DeviceId::from_bytes([2; 12]),
+            counter: seq,
+        },
+        user: UserId::from_bytes([2; 12]),
+        nickname: Nickname::parse("alice").unwrap(),
+        time: Timestamp::from_second(1_700_000_000 + i64::try_from(seq).unwrap()).unwrap(),
+        body: Body::inert(&format!("the {word} of today is number {seq}, as it seems")),
+    }
+}
+
+fn messages(from: u64, to: u64) -> Save {
+    let run = Run {
+        room: RoomName::lobby(),
+        epoch: epoch(),
+        messages: (from..=to).map(message).collect(),
+    };
+    Save {
+        changes: vec![Change::Messages(run)],
+    }
+}
+
+fn open(profile: &Profile) -> Store {
+    store::open(profile).unwrap().store
+}
+
+fn fill(profile: &Profile) {
+    let mut store = open(profile);
+    let opened = Opened {
+        room: RoomName::lobby(),
+        epoch: epoch(),
+        topic: None,
+        first: 1,
+        head: MESSAGES,
+        reset: None,
+    };
+    let opened = Save {
+        changes: vec![Change::Opened(opened)],
+    };
+    store.save(&opened).unwrap();
+    let start = Instant::now();
+    for from in (1..=MESSAGES).step_by(usize::try_from(RUN).unwrap()) {
+        let to = (from + RUN - 1).min(MESSAGES);
+        store.save(&messages(from, to)).unwrap();
+    }
+    let time = start.elapsed();
+    drop(store);
+    let files = fs::read_dir(&profile.directory).unwrap();
+    let bytes: u64 = files.map(|f| f.unwrap().metadata().unwrap().len()).sum();
+    println!(
+        "{MESSAGES} messages, {} MiB, saved in {:.1} s by runs of {RUN}",
+        bytes >> 20,
+        time.as_secs_f64()
+    );
+}
+
+fn report(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let at = |share: usize| ms(times[(times.len() * share / 100).min(times.len() - 1)]);
+    println!(
+        "{what:<48} median {:>7.2} ms   p95 {:>7.2} ms   worst {:>7.2} ms   ({} rounds)",
+        at(50),
+        at(95),
+        ms(times[times.len() - 1]),
+        times.len()
+    );
+}
+
+fn measure(what: &str, mut round: impl FnMut(u64)) {
+    let mut times = Vec::new();
+    for n in 0..ROUNDS {
+        let start = Instant::now();
+        round(n);
+        times.push(start.elapsed());
+    }
+    report(what, times);
+}
+
+fn opening(profile: &Profile) {
+    let mut last = None;
+    measure("open, and read what is shown at first", |_| {
+        // What is open is closed outside the measured time, but for the first.
+        last = Some(store::open(profile).unwrap());
+    });
+    let shown = last.unwrap().rooms[0].page.messages.len();
+    assert_eq!(shown as u64, store::RESTORED_MESSAGES_MAX);
+}
+
+fn looking(profile: &Profile) {
+    let mut store = open(profile);
+    let room = RoomName::lobby;
+    measure("a page somewhere in the past", |n| {
+        let to = (n + 1) * (MESSAGES / (ROUNDS + 1));
+        store.look(&Look::Page {
+            room: room(),
+            part: Part::Backward { from: 1, to },
+            offline: false,
+        });
+    });
+    measure("a page from a time on", |n| {
+        let second = 1_700_000_000 + i64::try_from((n + 1) * 20_000).unwrap();
+        store.look(&Look::Page {
+            room: room(),
+            part: Part::Since(Timestamp::from_second(second).unwrap()),
+            offline: true,
+        });
+    });
+    for (what, words) in [
+        ("a step of a search that finds much", "release"),
+        ("a step of a search that finds nothing", "nowhere"),
+    ] {
+        measure(what, |n| {
+            store.look(&Look::Search {
+                room: room(),
+                query: Query {
+                    words: Words::parse(words).unwrap(),
+                    sender: None,
+                    after: None,
+                    before: None,
+                },
+                to: Some(MESSAGES - n * 20_000),
+            });
+        });
+    }
+}
+
+fn saving(profile: &Profile) {
+    let mut store = open(profile);
+    measure("a message typed, until it is on the disk", |n| {
+        let entry = KeptEntry {
+            key: n + 1,
+            room: RoomName::lobby(),
+            body: Body::inert("as long as people write, mostly"),
+            counter: Some(n + 1),
+            withdrawn: false,
+            unconfirmed: false,
+            failed: None,
+        };
+        let changes = vec![Change::Entry(entry), Change::NextCounter(n + 2)];
+        store.save(&Save { changes }).unwrap();
+    });
+    let changes = (1..=ROUNDS).map(Change::Remove).collect();
+    store.save(&Save { changes }).unwrap();
+    measure("a message that came, kept among a million", |n| {
+        store
+            .save(&messages(MESSAGES + n + 1, MESSAGES + n + 1))
+            .unwrap();
+    });
+}
+
+fn starting(directory: &Path, port: u16) {
+    let last = format!("number {}", MESSAGES + ROUNDS);
+    let (directory, port) = (directory.to_str().unwrap(), port.to_string());
+    let who = ["localhost", &port, "carol", "3"];
+    let start = |options: &[&str], wait: &str| {
+        measure(&format!("start to {wait:?} with {options:?}"), |_| {
+            let arguments = [&who, options].concat();
+            let screen = Terminal::start(CHAT_TUI, &arguments, 100, 30);
+            screen.wait_for(wait);
+        });
+    };
+    start(&["--no-state"], "type a message");
+    start(&["--state-dir", directory], &last);
+}
