@@ -2,8 +2,7 @@
 //!
 //! FTS5 takes an entry's words out of its pages; what it leaves is the first letters of some word
 //! wherever one page ended and the next began, as a signpost in its table `entries_idx`. Where that
-//! word is now gone altogether, the signpost is moved: to a place between the same two pages that
-//! says nothing of the word beyond what words that are still there say too, and one letter more.
+//! word is now gone altogether, the signpost is made of the next word that is still there.
 
 use std::{collections::HashSet, ops::Range};
 
@@ -120,42 +119,41 @@ fn move_signpost(
     table: u8,
     word: &str,
 ) -> rusqlite::Result<()> {
-    // The shortest beginning that no word has any more: words before the post don't have it, words
-    // behind it neither, so that the post may stand anywhere among those that would.
+    // The shortest beginning that no word has any more.
     let mut ends = word.char_indices().map(|(at, c)| at + c.len_utf8());
-    let gone = loop {
-        match ends.next() {
-            None => return Ok(()),
-            Some(end) if !begins_a_word(connection, &word[..end])? => break &word[..end],
-            Some(_) => {}
+    let (gone, after) = loop {
+        let Some(end) = ends.next() else {
+            return Ok(());
+        };
+        let next = schema::next_word(connection, &word[..end])?;
+        if !next
+            .as_ref()
+            .is_some_and(|next| next.starts_with(&word[..end]))
+        {
+            break (&word[..end], next);
         }
     };
-    let mut moved = key(table, gone);
-    if post.len() < moved.len() {
+    if post.len() <= gone.len() {
         // It says no more than what other words say.
         return Ok(());
     }
-    if let Some(last) = moved.last_mut() {
-        // UTF-8 has no byte of 255.
-        *last += 1;
-    }
+    // The words before the post are lower than all that begin so, those behind it higher: it can
+    // stand as well for the next word that there is, by as much of it as makes it higher.
+    let moved = after.map(|after| {
+        let same = after.bytes().zip(gone.bytes()).take_while(|(a, b)| a == b);
+        [&[table], &after.as_bytes()[..=same.count()]].concat()
+    });
     let next: Option<Vec<u8>> = connection
         .prepare_cached("SELECT min(term) FROM entries_idx WHERE segid = ?1 AND term > ?2")?
         .query_row(params![segment, post], |row| row.get(0))?;
-    if next.is_some_and(|next| next <= moved) {
-        // There is nothing left between this post and the next.
-        connection
-            .prepare_cached("DELETE FROM entries_idx WHERE segid = ?1 AND term = ?2")?
-            .execute(params![segment, post])?;
-    } else {
-        connection
+    match moved {
+        Some(moved) if next.is_none_or(|next| next > moved) => connection
             .prepare_cached("UPDATE entries_idx SET term = ?3 WHERE segid = ?1 AND term = ?2")?
-            .execute(params![segment, post, moved])?;
-    }
+            .execute(params![segment, post, moved])?,
+        // There is nothing left between this post and the next.
+        _ => connection
+            .prepare_cached("DELETE FROM entries_idx WHERE segid = ?1 AND term = ?2")?
+            .execute(params![segment, post])?,
+    };
     Ok(())
-}
-
-fn begins_a_word(connection: &Connection, beginning: &str) -> rusqlite::Result<bool> {
-    let next = schema::next_word(connection, beginning)?;
-    Ok(next.is_some_and(|next| next.starts_with(beginning)))
 }

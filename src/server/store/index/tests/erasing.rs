@@ -41,6 +41,7 @@ fn what_is_erased_is_in_no_file() {
             assert!(!contains(&bytes, &telling(number)), "{}", secret(number));
         }
         world.log.drop_below(ROOM, end);
+        check_signposts(&world.path());
         for written in ["one", "o*", "secret*", "from:alice", "other19*"] {
             world.check(ROOM, written);
             world.check(OTHER, written);
@@ -59,6 +60,23 @@ fn what_is_erased_is_in_no_file() {
     // Not even where FTS5 notes which words a page begins with.
     let bytes = world.bytes();
     assert!(!contains(&bytes, "secre") && contains(&bytes, "other"));
+}
+
+/// FTS5 notes which words a page begins with: by the first letters of words that are there.
+fn check_signposts(path: &Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let all = |sql: &str| -> Vec<Vec<u8>> {
+        let mut rows = connection.prepare(sql).unwrap();
+        let rows = rows.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let words = all("SELECT DISTINCT CAST(term AS BLOB) FROM occurrences");
+    let posts = all("SELECT term FROM entries_idx");
+    assert!(posts.len() > 2, "there are several pages");
+    for post in posts.iter().filter(|post| post.len() > 1) {
+        let told = words.iter().any(|word| word.starts_with(&post[1..]));
+        assert!(told, "{}", String::from_utf8_lossy(post));
+    }
 }
 
 #[test]
