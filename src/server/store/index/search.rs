@@ -50,7 +50,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             found_max: 50.min(HISTORY_PAGE_MAX),
-            time_max: Duration::from_millis(40),
+            time_max: Duration::from_millis(30),
             tail_max: 2_000,
             scanned_max: 20_000,
             window: 1 << 16,
@@ -58,8 +58,8 @@ impl Default for Bounds {
     }
 }
 
-/// A window is doubled while it takes less than this.
-const WINDOW_TIME: Duration = Duration::from_millis(5);
+/// How many times as large as the one before a window is at most.
+const WINDOW_GROWTH: u64 = 4;
 
 /// Searches the index. Has a connection of its own to the file, and may be used on any thread.
 #[derive(Debug)]
@@ -399,11 +399,19 @@ impl<'a> Search<'a> {
             if self.is_over() {
                 return Ok(Ended::At(bottom));
             }
-            if began.elapsed() < WINDOW_TIME {
-                window *= 2;
-            }
+            window = self.next_window(window, began.elapsed());
             top = bottom - 1;
         }
+    }
+
+    /// As many numbers as can be looked up in the time that is left, by what the last window took,
+    /// within reason.
+    fn next_window(&self, last: u64, took: Duration) -> u64 {
+        let left = self.bounds.time_max.saturating_sub(self.started.elapsed());
+        let times = left.as_micros() / took.as_micros().max(1);
+        let most = last.saturating_mul(WINDOW_GROWTH);
+        let next = u128::from(last).saturating_mul(times);
+        u64::try_from(next).map_or(most, |next| next.clamp(self.bounds.window.max(1), most))
     }
 
     fn look_into(
