@@ -90,6 +90,10 @@ impl Session {
 
     /// What is to be looked up now, if anything.
     pub fn poll_look(&mut self) -> Option<Look> {
+        // Nobody is told anything after the end.
+        if matches!(self.phase, Phase::Ended) {
+            return None;
+        }
         if self.lease == Lease::Wanted && !self.saver.is_busy() {
             self.lease = Lease::Asked;
             return Some(Look::Lease);
