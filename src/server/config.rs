@@ -7,7 +7,7 @@ use std::{
     thread::available_parallelism,
 };
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, Subcommand};
 use etcetera::BaseStrategy;
 
 use super::{
@@ -37,14 +37,25 @@ Examples:
   chat-server --bind 127.0.0.1     for this machine only
   chat-server --topic 'tea at 4'   with a topic for the lobby
   chat-server --retain-days 90     without what is older than that
+  chat-server backup chat.db       all messages into one file, while the server runs
 
 People join with:  chat-tui HOST PORT NICKNAME CLIENTID
 Ctrl-C tells everyone and stops; a second Ctrl-C stops at once.";
 
 /// Hosts a chat. A message is on disk before anybody hears of it.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "chat-server", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(
+    name = "chat-server",
+    version,
+    after_help = EXAMPLES,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    override_usage = "chat-server [OPTIONS] [PORT]\n       chat-server [--data-dir DIR] COMMAND"
+)]
 pub struct Args {
+    /// What to do instead of hosting.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// The port to listen on; 0 takes a free one and prints it
     #[arg(default_value_t = PORT_DEFAULT)]
     pub port: u16,
@@ -62,9 +73,7 @@ pub struct Args {
     /// The lobby's topic, shown to all who come in
     #[arg(long, value_name = "TEXT")]
     pub topic: Option<String>,
-    /// Where messages are kept; the directory is made if it is not there
-    ///
-    /// Unless given: chat-server in $XDG_DATA_HOME, or in ~/.local/share.
+    /// Where messages are kept [default: chat-server in ~/.local/share, the XDG data directory]
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
     /// Keep messages in memory only: they are gone when the server stops
@@ -95,6 +104,48 @@ pub struct Args {
     /// Log more; twice: everything
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What else the program does. `Some` paths are files that are made or read.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Copy all messages into one file, while the server runs or not
+    Backup {
+        /// The file; it must not be there yet
+        file: PathBuf,
+    },
+    /// Put a backup in the place of all messages; those are kept in a file beside it
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Write the messages of a room as lines of JSON, while the server runs or not
+    Export {
+        /// The room
+        #[arg(long, default_value = RoomName::LOBBY, value_parser = RoomName::parse)]
+        room: RoomName,
+        /// The file; it must not be there yet [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Read the messages of a room, as export writes them, into an empty room
+    Import {
+        /// The room
+        #[arg(long, default_value = RoomName::LOBBY, value_parser = RoomName::parse)]
+        room: RoomName,
+        /// The file [default: standard input]
+        file: Option<PathBuf>,
+    },
+    /// Erase the texts of messages; numbers, senders and times stay
+    Erase {
+        /// The room
+        #[arg(long, default_value = RoomName::LOBBY, value_parser = RoomName::parse)]
+        room: RoomName,
+        /// The message's number
+        first: u64,
+        /// The last message's number, to erase all from FIRST to LAST
+        last: Option<u64>,
+    },
 }
 
 /// Where the log is kept.

@@ -19,6 +19,7 @@ use std::{
 use clap::Parser;
 use tracing::{error, info, warn};
 
+mod commands;
 pub mod config;
 pub mod engine;
 pub mod log;
@@ -55,6 +56,12 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
                 .map_or(ExitCode::FAILURE, |code: u8| code.into());
         }
     };
+    if let Some(command) = &args.command {
+        return match commands::run(command, args.data_dir.as_deref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, ExitCode::FAILURE),
+        };
+    }
     log::show(&args);
     raise_descriptor_limit(args.max_clients);
     let (recorder, written) = match Recorder::start() {

@@ -68,6 +68,10 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is set by one side and waited for by another"
+)]
 struct State {
     /// The writer is in a batch.
     writing: bool,

@@ -37,6 +37,7 @@
 mod append;
 mod checkpoint;
 mod devices;
+pub mod maintenance;
 mod open;
 mod read;
 mod retain;

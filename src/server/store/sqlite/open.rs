@@ -162,15 +162,14 @@ pub(super) fn refusal(path: &Path, error: rusqlite::Error) -> OpenError {
     let extended = error.sqlite_extended_error_code().unwrap_or_default();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => OpenError::Full(path),
-        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged(path, error.to_string()),
+        // Without a code it is what a table or an entry holds that is not what it must be.
+        None | Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged(path, error.to_string()),
         Some(ErrorCode::NotADatabase) => OpenError::Foreign(path),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path, None),
         Some(ErrorCode::FileLockingProtocolFailed) => OpenError::NoWal(path),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             OpenError::Directory(path, io::Error::other(error.to_string()))
         }
-        // What a table or an entry holds is not what it must be.
-        None => OpenError::Damaged(path, error.to_string()),
         Some(_) if is_shared_memory(extended) => OpenError::NoWal(path),
         Some(_) => OpenError::Sqlite(path, error),
     }
@@ -359,7 +358,7 @@ fn start_index(path: &Path, epoch: Epoch, rooms: &[Room]) -> Result<Index, OpenE
 }
 
 /// Makes a new database: complete before it has its name.
-fn make(directory: &Path, vfs: Option<&str>) -> Result<(), OpenError> {
+pub(super) fn make(directory: &Path, vfs: Option<&str>) -> Result<(), OpenError> {
     let path = directory.join(NEW);
     let refuse = |error| directory_error(directory, error);
     remove(&path).map_err(refuse)?;
@@ -426,18 +425,22 @@ pub(super) fn check_header(path: &Path) -> Result<(), OpenError> {
     if !header.starts_with(MAGIC) || word(68) != APPLICATION_ID {
         return Err(OpenError::Foreign(path.to_owned()));
     }
-    if i64::from(word(60)) > version() {
+    if is_newer(word(60)) {
         return Err(OpenError::Newer(path.to_owned()));
     }
     Ok(())
 }
 
+fn is_newer(found: i32) -> bool {
+    usize::try_from(found).is_ok_and(|found| found > version())
+}
+
 /// The schema's version, as it is with the write-ahead log.
 pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let found: i64 = connection
+    let found: i32 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|error| refusal(path, error))?;
-    if found > version() {
+    if is_newer(found) {
         return Err(OpenError::Newer(path.to_owned()));
     }
     Ok(())

@@ -95,8 +95,8 @@ const STEPS: &[M<'static>] = &[M::up(
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// The newest schema that this program knows.
-pub(super) fn version() -> i64 {
-    STEPS.len() as i64
+pub(super) fn version() -> usize {
+    STEPS.len()
 }
 
 /// Brings the schema up to date.

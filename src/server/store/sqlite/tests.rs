@@ -1,1 +1,414 @@
+use std::{fs, path::Path, time::Duration};
 
+use rusqlite::ffi;
+
+use super::*;
+use crate::server::store::{
+    Operation, Retention, Settled, Verdict,
+    conformance::{LOBBY, append, at, message, message_in, rooms, settings, spend, stored},
+};
+
+fn open(directory: &Path) -> SqliteStore {
+    SqliteStore::open(&settings(directory), &rooms()).unwrap()
+}
+
+fn open_relaxed(directory: &Path) -> SqliteStore {
+    let settings = Settings {
+        durability: Durability::Relaxed,
+        ..settings(directory)
+    };
+    SqliteStore::open(&settings, &rooms()).unwrap()
+}
+
+fn refusal(directory: &Path) -> OpenError {
+    SqliteStore::open(&settings(directory), &rooms()).unwrap_err()
+}
+
+/// What a process that is killed now leaves behind.
+fn killed(directory: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["log.db", "log.db-wal"] {
+        fs::copy(directory.join(name), copy.path().join(name)).unwrap();
+    }
+    copy
+}
+
+fn holds(path: &Path, text: &str) -> bool {
+    let bytes = fs::read(path).unwrap_or_default();
+    memchr::memmem::find(&bytes, text.as_bytes()).is_some()
+}
+
+fn retain(store: &mut SqliteStore, messages: u64) -> Verdict {
+    let retain = Operation::Retain(Retention {
+        keep_since: None,
+        messages_max: Some(messages),
+    });
+    append(store, 1, [retain]).verdicts.remove(0)
+}
+
+#[test]
+fn what_was_committed_is_there_after_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    append(&mut store, 10, [message(1, 1), spend(1, 2, None)]);
+    let copy = killed(directory.path());
+    let mut again = open(copy.path());
+    assert_eq!(again.epoch(), store.epoch());
+    assert_eq!(again.extents(), store.extents());
+    let committed = append(&mut again, 5, [message(1, 1), message(1, 2), message(1, 3)]);
+    assert_eq!(
+        committed.verdicts,
+        [
+            Verdict::Repeated(stored(1, 10)),
+            Verdict::Repeated(Settled::Withdrawn),
+            Verdict::Done(stored(2, 10)),
+        ]
+    );
+}
+
+#[test]
+fn the_epoch_is_new_after_an_unclean_end_without_syncs_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let epoch = open(directory.path()).epoch();
+    // Ended in order.
+    assert_eq!(open_relaxed(directory.path()).epoch(), epoch);
+    assert_eq!(open(directory.path()).epoch(), epoch);
+    let mut store = open_relaxed(directory.path());
+    assert_eq!(store.epoch(), epoch);
+    append(&mut store, 1, [message(1, 1)]);
+    let copy = killed(directory.path());
+    drop(store);
+    assert_eq!(open(directory.path()).epoch(), epoch);
+
+    let after = open(copy.path()).epoch();
+    assert_ne!(after, epoch);
+    assert_eq!(open(copy.path()).epoch(), after);
+}
+
+#[test]
+fn two_data_directories_hold_two_logs() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = open(&directory.path().join("one"));
+    let two = open(&directory.path().join("two"));
+    assert_ne!(one.epoch(), two.epoch());
+}
+
+#[test]
+fn a_second_server_is_kept_out_and_told_by_whom() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let said = refusal(directory.path()).to_string();
+    let process = format!("in use by another server (process {})", std::process::id());
+    assert!(said.contains(&process), "{said}");
+    drop(store);
+    drop(open(directory.path()));
+}
+
+type Change<'a> = &'a dyn Fn(&Path);
+
+#[test]
+fn what_is_not_our_sound_database_is_refused_and_left_as_it_is() {
+    let sql = |path: &Path, sql: &str| {
+        let connection = Connection::open(path).unwrap();
+        connection.execute_batch(sql).unwrap();
+    };
+    let cases: [(&str, Change<'_>, &str); 8] = [
+        (
+            "another program's",
+            &|path| fs::write(path, "something else, and long enough ".repeat(10)).unwrap(),
+            "is not a database of chat-server",
+        ),
+        (
+            "another program's database",
+            &|path| sql(path, "PRAGMA application_id = 1"),
+            "is not a database of chat-server",
+        ),
+        (
+            "a newer version's",
+            &|path| sql(path, "PRAGMA user_version = 99"),
+            "is of a newer version",
+        ),
+        ("nothing", &|path| fs::write(path, "").unwrap(), "cut off"),
+        (
+            "cut off",
+            &|path| {
+                let file = fs::File::options().write(true).open(path).unwrap();
+                file.set_len(8_192).unwrap();
+            },
+            "is damaged",
+        ),
+        (
+            "overwritten",
+            &|path| {
+                let mut bytes = fs::read(path).unwrap();
+                bytes[4_096..].fill(0x5a);
+                fs::write(path, bytes).unwrap();
+            },
+            "is damaged",
+        ),
+        (
+            "without its last message",
+            &|path| {
+                sql(
+                    path,
+                    "DELETE FROM entry WHERE id = (SELECT max(id) FROM entry)",
+                );
+            },
+            "is damaged",
+        ),
+        (
+            "with a message that is none",
+            &|path| sql(path, "UPDATE entry SET frame = x'00'"),
+            "is damaged",
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        append(
+            &mut open(directory.path()),
+            1,
+            [message(1, 1), message(1, 2)],
+        );
+        let path = directory.path().join("log.db");
+        change(&path);
+        let before = fs::read(&path).unwrap();
+        let said = refusal(directory.path()).to_string();
+        assert!(said.contains(expected), "{name}: {said}");
+        assert!(said.contains(&path.display().to_string()), "{name}: {said}");
+        assert_eq!(fs::read(&path).unwrap(), before, "{name}");
+    }
+}
+
+#[test]
+fn a_half_restored_directory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()));
+    fs::write(directory.path().join("restoring"), "").unwrap();
+    let said = refusal(directory.path()).to_string();
+    assert!(said.contains("Run it again"), "{said}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    for path in [&file, &file.join("below")] {
+        let error = refusal(path);
+        assert!(matches!(error, OpenError::Directory(..)), "{error:?}");
+        assert!(error.to_string().contains("--data-dir"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_system_without_shared_memory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    // SQLite's way to lock files where nothing else can be had has no write-ahead log.
+    let opened = SqliteStore::open_on(&settings(directory.path()), &rooms(), Some("unix-dotfile"));
+    let error = opened.unwrap_err();
+    assert!(matches!(error, OpenError::NoWal(_)), "{error:?}");
+    assert!(!directory.path().join("log.db").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_can_read_what_is_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("new/data");
+    let mut store = open(&data);
+    append(&mut store, 1, [message(1, 1)]);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for entry in fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{path:?}");
+    }
+}
+
+#[test]
+fn a_creation_that_was_interrupted_is_begun_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("new.db"), "half").unwrap();
+    fs::write(directory.path().join("new.db-wal"), "half").unwrap();
+    append(&mut open(directory.path()), 1, [message(1, 1)]);
+    assert!(!directory.path().join("new.db").exists());
+}
+
+#[test]
+fn rooms_that_are_not_served_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let tea = RoomIndex(1);
+    append(&mut store, 7, [message_in(tea, 1, 1, "hot")]);
+    drop(store);
+    let mut lobby = SqliteStore::open(&settings(directory.path()), &rooms()[..1]).unwrap();
+    // What became of the message can't be told without its room.
+    let repeated = append(&mut lobby, 8, [message_in(LOBBY, 1, 1, "hot")]);
+    assert_eq!(repeated.verdicts, [Verdict::Repeated(Settled::Forgotten)]);
+    drop(lobby);
+    let mut both = open(directory.path());
+    assert_eq!(both.extents()[1], Extent { first: 1, head: 1 });
+    let page = both.read(tea, 1, 10_000).unwrap();
+    assert!(std::str::from_utf8(page.bytes()).unwrap().contains("hot"));
+}
+
+#[test]
+fn a_full_disk_refuses_and_service_resumes_by_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    append(&mut store, 1, [message(1, 1)]);
+    let pages: i64 = store
+        .connection
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .unwrap();
+    let limit = |store: &SqliteStore, pages: i64| {
+        let set = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let set = store
+            .connection
+            .pragma_update_and_check(None, "max_page_count", pages, set);
+        assert_eq!(set.unwrap(), pages);
+    };
+    limit(&store, pages);
+    let long = "x".repeat(10_000);
+    let batch = || Batch {
+        now: at(2),
+        operations: vec![message(1, 2), message_in(LOBBY, 1, 3, &long)],
+    };
+    let mut reader = store.reader().unwrap().unwrap();
+    for _ in 0..2 {
+        assert_eq!(store.append(batch()).unwrap_err(), StoreError::Refused);
+        assert_eq!(store.extents()[0].head, 1);
+        assert_eq!(reader.read(LOBBY, 1, 10_000).unwrap().next(), 2);
+    }
+    limit(&store, 10_000);
+    let committed = store.append(batch()).unwrap();
+    assert_eq!(
+        committed.verdicts,
+        [Verdict::Done(stored(2, 2)), Verdict::Done(stored(3, 2))]
+    );
+    drop(store);
+    assert_eq!(open(directory.path()).extents()[0].head, 3);
+}
+
+#[test]
+fn a_failed_sync_leaves_it_open_and_a_full_disk_does_not() {
+    for (code, undone) in [
+        (ffi::SQLITE_FULL, true),
+        (ffi::SQLITE_READONLY, true),
+        (ffi::SQLITE_CANTOPEN, true),
+        (ffi::SQLITE_BUSY, true),
+        (ffi::SQLITE_IOERR_FSYNC, false),
+        (ffi::SQLITE_IOERR_WRITE, false),
+        (ffi::SQLITE_IOERR, false),
+        (ffi::SQLITE_CORRUPT, false),
+        (ffi::SQLITE_NOMEM, false),
+    ] {
+        let error = Error::SqliteFailure(ffi::Error::new(code), None);
+        assert_eq!(commit_was_undone(&error), undone, "{code}");
+    }
+}
+
+#[test]
+fn after_a_failure_nothing_more_is_stored_and_the_files_stay_as_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    append(&mut store, 1, [message(1, 1)]);
+    store.fail("A test");
+    for _ in 0..2 {
+        let batch = Batch {
+            now: at(2),
+            operations: vec![message(1, 2)],
+        };
+        assert_eq!(store.append(batch).unwrap_err(), StoreError::Unknown);
+    }
+    let wal = directory.path().join("log.db-wal");
+    let before = fs::read(&wal).unwrap();
+    assert!(!before.is_empty());
+    drop(store);
+    assert_eq!(fs::read(&wal).unwrap(), before);
+    assert_eq!(open(directory.path()).extents()[0].head, 1);
+    // Whatever was in the write-ahead log has been written and synced anew.
+    assert!(!wal.exists() || fs::read(&wal).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_not_kept_is_nowhere_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let long = "a long and secret word ".repeat(500);
+    for counter in 1..=50 {
+        let text = if counter % 2 == 0 {
+            "short secret"
+        } else {
+            &long
+        };
+        append(&mut store, 1, [message_in(LOBBY, 1, counter, text)]);
+    }
+    append(&mut store, 1, [message_in(LOBBY, 1, 51, "public")]);
+    let files = ["log.db", "log.db-wal"].map(|name| directory.path().join(name));
+    assert!(files.iter().any(|path| holds(path, "secret")));
+    assert_eq!(retain(&mut store, 1), Verdict::Retained { more: false });
+    store.checkpoints.as_ref().unwrap().settle();
+    for path in &files {
+        assert!(!holds(path, "secret"), "{path:?}");
+    }
+    assert!(files.iter().any(|path| holds(path, "public")));
+}
+
+#[test]
+fn what_is_not_kept_leaves_the_index_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        index: true,
+        ..settings(directory.path())
+    };
+    let mut store = SqliteStore::open(&settings, &rooms()).unwrap();
+    for counter in 1..=30 {
+        append(&mut store, 1, [message_in(LOBBY, 1, counter, "secret")]);
+    }
+    let wait = |store: &SqliteStore, indexed, erased| {
+        let index = store.index.as_ref().unwrap();
+        assert!(index.wait(LOBBY, indexed, erased, Duration::from_mins(1)));
+    };
+    wait(&store, 30, 0);
+    let query = Query::parse("secret", &jiff::tz::TimeZone::UTC).unwrap();
+    let mut reader = store.reader().unwrap().unwrap();
+    assert_eq!(reader.search(LOBBY, &query, 30).unwrap().frames.len(), 30);
+    // The first run asks the index, the next finds it done.
+    retain(&mut store, 10);
+    wait(&store, 30, 21);
+    assert_eq!(retain(&mut store, 10), Verdict::Retained { more: false });
+    let extent = Extent {
+        first: 21,
+        head: 30,
+    };
+    assert_eq!(store.extents()[0], extent);
+    let found = reader.search(LOBBY, &query, 30).unwrap();
+    assert_eq!((found.extent, found.frames.len()), (extent, 10));
+}
+
+#[test]
+fn the_write_ahead_log_begins_anew_under_steady_load() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let mut reader = store.reader().unwrap().unwrap();
+    let long = "x".repeat(16_000);
+    let mut longest = 0;
+    for round in 0..300 {
+        let operations: Vec<_> = (1..=16)
+            .map(|n| message_in(LOBBY, 1, round * 16 + n, &long))
+            .collect();
+        append(&mut store, 1, operations);
+        reader.read(LOBBY, round * 16 + 1, 100_000).unwrap();
+        let length = fs::metadata(directory.path().join("log.db-wal"))
+            .unwrap()
+            .len();
+        longest = longest.max(length);
+    }
+    // 77 MB went through it.
+    assert!(longest < 64 << 20, "{longest}");
+    let pages: u64 = fs::metadata(directory.path().join("log.db")).unwrap().len();
+    assert!(pages > 32 << 20, "{pages}");
+}

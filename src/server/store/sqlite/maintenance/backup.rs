@@ -1,0 +1,214 @@
+//! A whole log in one file, and back.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use rusqlite::{
+    Connection,
+    backup::{Backup, StepResult},
+};
+
+use super::{
+    DATABASE, MaintenanceError, OpenError, Partial, RESTORING, Result, check, check_header,
+    check_version, create_new, look_into, of_file, of_sqlite, open_database, remove, remove_index,
+    sync_directory, take,
+};
+use crate::server::store::{
+    fresh_epoch,
+    sqlite::{
+        checkpoint,
+        open::{RELAXED, beside, set_epoch},
+        schema::{connect, connect_to_read, number_at, set_meta},
+    },
+};
+
+/// What is copied of a database at a time that is not in use.
+const ALL: i32 = -1;
+/// The database that is being restored, until it is in its place.
+const RESTORED: &str = "restored.db";
+
+/// Copies the log of a data directory into one file, while a server runs or not. The file is
+/// complete and checked when it has its name; nothing is overwritten.
+///
+/// It is what the log was at one moment: all of it is read in one transaction, and meanwhile the
+/// write-ahead log of a running server grows by what is written to it.
+pub fn backup(directory: &Path, file: &Path) -> Result<u64> {
+    let (source, source_path) = look_into(directory)?;
+    let partial = Partial::begin(file)?;
+    copy(&source, &source_path, &partial.path)?;
+    let copied = connect(&partial.path, None).map_err(of_sqlite(&partial.path))?;
+    check_all(&copied, &partial.path)?;
+    // One file, that can be moved about as it is.
+    copied
+        .pragma_update(None, "journal_mode", "DELETE")
+        .map_err(of_sqlite(&partial.path))?;
+    let messages = count(&copied).map_err(of_sqlite(&partial.path))?;
+    copied
+        .close()
+        .map_err(|(_, error)| of_sqlite(&partial.path)(error))?;
+    partial.finish()?;
+    Ok(messages)
+}
+
+/// What a restore did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// How many messages are in the log now.
+    pub messages: u64,
+    /// Where the log that was there before is now, if there was one.
+    pub aside: Option<PathBuf>,
+}
+
+/// Puts a backup in the place of a data directory's log. The backup is checked in full first; what
+/// was there before is kept under another name. The log has a new epoch: clients see that it is
+/// another one, and mark the break.
+///
+/// Interrupted, it leaves a mark that keeps servers from starting until it is done again.
+pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
+    check_header(file).map_err(|error| no_backup(file, error))?;
+    let _lock = take(directory)?;
+    let path = directory.join(RESTORED);
+    remove(&path).map_err(of_file(&path))?;
+    let copied = copy_backup(file, &path).and_then(|()| prepare(&path));
+    let messages = copied.map_err(|error| {
+        // Otherwise the next restore removes it.
+        let _ = remove(&path);
+        match error {
+            MaintenanceError::Open(error) => no_backup(file, error),
+            error => error,
+        }
+    })?;
+
+    let mark = directory.join(RESTORING);
+    let of_directory = of_file(directory);
+    let aside = mark_begun(directory, &mark).map_err(&of_directory)?;
+    let aside = set_aside(directory, &aside)?;
+    remove_index(directory)?;
+    let database = directory.join(DATABASE);
+    remove(&database).map_err(&of_directory)?;
+    fs::rename(&path, &database)
+        .and_then(|()| sync_directory(directory))
+        .and_then(|()| fs::remove_file(&mark))
+        .and_then(|()| sync_directory(directory))
+        .map_err(&of_directory)?;
+    Ok(Restored { messages, aside })
+}
+
+/// What is wrong with a backup, or with the place that it is to go to.
+fn no_backup(file: &Path, error: OpenError) -> MaintenanceError {
+    let why = match error {
+        OpenError::Damaged(_, how) => format!("it is damaged ({how})"),
+        OpenError::Foreign(_) => "it is not a backup of chat-server".to_owned(),
+        OpenError::Newer(_) => "it is of a newer version of chat-server".to_owned(),
+        OpenError::Missing(_) => "there is no such file".to_owned(),
+        error => return error.into(),
+    };
+    MaintenanceError::NoBackup(file.to_owned(), why)
+}
+
+fn copy_backup(file: &Path, path: &Path) -> Result<()> {
+    create_new(path)?;
+    let source = connect_to_read(file).map_err(of_sqlite(file))?;
+    check_version(&source, file)?;
+    copy(&source, file, path)
+}
+
+/// Makes a copied backup a log to go on with.
+fn prepare(path: &Path) -> Result<u64> {
+    let refuse = of_sqlite(path);
+    let connection = open_database(path, None)?;
+    check_all(&connection, path)?;
+    let epoch = fresh_epoch().map_err(OpenError::System)?;
+    set_epoch(&connection, epoch)
+        .and_then(|()| set_meta(&connection, RELAXED, None))
+        .and_then(|()| checkpoint::step(&connection, "TRUNCATE"))
+        .map_err(&refuse)?;
+    let messages = count(&connection).map_err(&refuse)?;
+    connection.close().map_err(|(_, error)| refuse(error))?;
+    Ok(messages)
+}
+
+/// Copies a database into an empty file.
+fn copy(source: &Connection, source_path: &Path, path: &Path) -> Result<()> {
+    let mut target = Connection::open(path).map_err(of_sqlite(path))?;
+    // It is synced when it is complete.
+    target
+        .pragma_update(None, "synchronous", "OFF")
+        .map_err(of_sqlite(path))?;
+    let refuse = of_sqlite(source_path);
+    let copying = Backup::new(source, &mut target).map_err(&refuse)?;
+    match copying.step(ALL).map_err(of_sqlite(path))? {
+        StepResult::Done => {}
+        _ => return Err(OpenError::InUse(source_path.to_owned(), None).into()),
+    }
+    drop(copying);
+    target
+        .close()
+        .map_err(|(_, error)| of_sqlite(path)(error))?;
+    File::options()
+        .write(true)
+        .open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(of_file(path))
+}
+
+/// Every page, and both ends of every room.
+fn check_all(connection: &Connection, path: &Path) -> Result<()> {
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(of_sqlite(path))?;
+    if found != "ok" {
+        // Its first line says where it looked.
+        let how = found.lines().last().unwrap_or_default().to_owned();
+        return Err(OpenError::Damaged(path.to_owned(), how).into());
+    }
+    Ok(check(connection, path)?)
+}
+
+/// The messages that are held.
+fn count(connection: &Connection) -> rusqlite::Result<u64> {
+    let sum = "SELECT coalesce(sum(head + 1 - first), 0) FROM room";
+    connection.query_row(sum, [], |row| number_at(row, 0))
+}
+
+/// Leaves the mark that a restore has begun. In it stands the name, with the time in it, that the
+/// log before is to have: the one of a restore that was interrupted, if there was one.
+fn mark_begun(directory: &Path, mark: &Path) -> io::Result<PathBuf> {
+    let begun = fs::read_to_string(mark).unwrap_or_default();
+    if !begun.is_empty() {
+        return Ok(directory.join(begun));
+    }
+    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let mut name = format!("log-{now}.db");
+    let mut count = 1;
+    while directory.join(&name).exists() {
+        count += 1;
+        name = format!("log-{now}-{count}.db");
+    }
+    let mut file = File::create(mark)?;
+    file.write_all(name.as_bytes())?;
+    file.sync_all()?;
+    sync_directory(directory)?;
+    Ok(directory.join(name))
+}
+
+/// Gives the log another name, and says whether there is one under it then. Its write-ahead log
+/// goes with it: the two are one.
+fn set_aside(directory: &Path, aside: &Path) -> Result<Option<PathBuf>> {
+    let database = directory.join(DATABASE);
+    for suffix in ["-wal", ""] {
+        let (from, to) = (beside(&database, suffix), beside(aside, suffix));
+        match fs::rename(&from, &to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(MaintenanceError::File(from, error));
+            }
+            _ => {}
+        }
+    }
+    sync_directory(directory).map_err(of_file(directory))?;
+    Ok(aside.exists().then(|| aside.to_owned()))
+}

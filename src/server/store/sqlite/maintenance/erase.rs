@@ -1,0 +1,60 @@
+//! Takes texts out of a log for good. Numbers, senders and times stay.
+
+use std::path::Path;
+
+use super::{MaintenanceError, Opened, Result, of_sqlite, open, remove_index};
+use crate::{
+    protocol::{RoomName, ServerFrame, frame::Message, wire::encode_server},
+    server::store::{
+        rules::decode_entry,
+        sqlite::{checkpoint, open::find_room, read, schema::entry_key},
+    },
+    text::Body,
+};
+
+/// What stands in the place of a text that was erased.
+pub const TOMBSTONE: &str = "[removed by the operator]";
+
+/// Erases the texts of a room's messages `first..=last`, while no server runs: from the log, from
+/// its write-ahead log, and from the index, which is made anew.
+pub fn erase(directory: &Path, name: &RoomName, first: u64, last: u64) -> Result<()> {
+    let Opened {
+        connection, path, ..
+    } = &open(directory)?;
+    let refuse = of_sqlite(path);
+    let found = find_room(connection, name).map_err(&refuse)?;
+    let room = found.ok_or_else(|| MaintenanceError::NoRoom(name.clone()))?;
+    if first > last || first < room.state.first || last > room.state.head {
+        return Err(MaintenanceError::NotHeld {
+            room: name.clone(),
+            first: room.state.first,
+            head: room.state.head,
+        });
+    }
+    // First, so that an interruption leaves no word of it where the log no longer has it.
+    remove_index(directory)?;
+    let erase = || {
+        let transaction = connection.unchecked_transaction()?;
+        let mut frame = Vec::new();
+        for seq in first..=last {
+            let mut found = None;
+            read::each(connection, room.no, seq, seq, false, |_, frame| {
+                found = decode_entry(frame);
+                false
+            })?;
+            let message = found.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+            frame.clear();
+            let message = Message {
+                body: Body::inert(TOMBSTONE),
+                ..message
+            };
+            encode_server(&ServerFrame::Message(message), &mut frame);
+            connection
+                .prepare_cached("UPDATE entry SET frame = ?2 WHERE id = ?1")?
+                .execute((entry_key(room.no, seq), &frame[..]))?;
+        }
+        transaction.commit()?;
+        checkpoint::step(connection, "TRUNCATE")
+    };
+    erase().map(drop).map_err(&refuse)
+}

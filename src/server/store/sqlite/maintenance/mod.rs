@@ -1,0 +1,256 @@
+//! What an operator does with a log: back it up and restore it, export and import a room, erase
+//! texts.
+//!
+//! Backup and export read, and so work beside a server that runs. All else changes the log and
+//! takes the data directory's lock, which a server holds.
+
+mod backup;
+mod erase;
+mod transfer;
+
+use std::{
+    fmt, fs,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::Connection;
+
+use super::{
+    OpenError,
+    open::{
+        DATABASE, INDEX, Lock, RESTORING, check, check_header, check_version, make, open_database,
+        private, refusal, remove, sync_directory, take,
+    },
+    schema::connect_to_read,
+};
+use crate::protocol::RoomName;
+
+pub use self::{
+    backup::{Restored, backup, restore},
+    erase::{TOMBSTONE, erase},
+    transfer::{export, import},
+};
+
+/// Why something could not be done. Its text says what to do, in plain sentences. The log is as it
+/// was.
+#[derive(Debug)]
+pub enum MaintenanceError {
+    /// The log can't be opened.
+    Open(OpenError),
+    /// This is no backup that can be restored, and why.
+    NoBackup(PathBuf, String),
+    /// There is a file of that name.
+    Exists(PathBuf),
+    /// A file can't be read or written.
+    File(PathBuf, io::Error),
+    /// What was to be read or written by a stream could not be.
+    Stream(io::Error),
+    /// There is no such room in the log.
+    NoRoom(RoomName),
+    /// The room has, or had, messages.
+    NotEmpty(RoomName),
+    /// This line is not what it must be.
+    Line(u64, String),
+    /// The room does not hold all of these messages, but those from one number to another.
+    NotHeld {
+        /// The room.
+        room: RoomName,
+        /// The lowest number held.
+        first: u64,
+        /// The highest; one less than `first` where there are none.
+        head: u64,
+    },
+}
+
+impl fmt::Display for MaintenanceError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(OpenError::InUse(path, process)) => {
+                write!(out, "{} is in use by a server", path.display())?;
+                if let Some(process) = process {
+                    write!(out, " (process {process})")?;
+                }
+                out.write_str(". Stop it first")
+            }
+            Self::Open(error) => error.fmt(out),
+            Self::NoBackup(path, why) => write!(
+                out,
+                "{} can't be restored: {why}. Nothing was changed",
+                path.display()
+            ),
+            Self::Exists(path) => write!(
+                out,
+                "There is a file {} already. Choose another name",
+                path.display()
+            ),
+            Self::File(path, error) => write!(out, "{}: {error}", path.display()),
+            Self::Stream(error) => write!(out, "It can't be read or written: {error}"),
+            Self::NoRoom(room) => write!(out, "There is no room {room} in the log"),
+            Self::NotEmpty(room) => write!(
+                out,
+                "The room {room} has messages already. Import into an empty room only"
+            ),
+            Self::Line(number, why) => {
+                write!(out, "Line {number}: {why}. Nothing was imported")
+            }
+            Self::NotHeld { room, first, head } if first > head => {
+                write!(out, "The room {room} holds no messages")
+            }
+            Self::NotHeld { room, first, head } => {
+                write!(out, "The room {room} holds the messages {first} to {head}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for MaintenanceError {}
+
+impl From<OpenError> for MaintenanceError {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
+}
+
+type Result<T> = std::result::Result<T, MaintenanceError>;
+
+fn of_sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> MaintenanceError {
+    move |error| MaintenanceError::Open(refusal(path, error))
+}
+
+fn of_file(path: &Path) -> impl Fn(io::Error) -> MaintenanceError {
+    move |error| MaintenanceError::File(path.to_owned(), error)
+}
+
+/// A log to be read, whether a server runs or not.
+fn look_into(directory: &Path) -> Result<(Connection, PathBuf)> {
+    refuse_half_restored(directory)?;
+    let path = directory.join(DATABASE);
+    check_header(&path)?;
+    let connection = connect_to_read(&path).map_err(of_sqlite(&path))?;
+    check_version(&connection, &path)?;
+    Ok((connection, path))
+}
+
+/// A log to be changed, while no server runs.
+struct Opened {
+    connection: Connection,
+    path: PathBuf,
+    _lock: Lock,
+}
+
+fn open(directory: &Path) -> Result<Opened> {
+    // Nothing is made where there is nothing.
+    let path = directory.join(DATABASE);
+    if !path.exists() && !directory.join(RESTORING).exists() {
+        return Err(OpenError::Missing(path).into());
+    }
+    open_or_make(directory)
+}
+
+/// As [`open`], but where there is no log there is an empty one then.
+fn open_or_make(directory: &Path) -> Result<Opened> {
+    let path = directory.join(DATABASE);
+    let lock = take(directory)?;
+    refuse_half_restored(directory)?;
+    if !path.exists() {
+        make(directory, None)?;
+    }
+    let connection = open_database(&path, None)?;
+    check(&connection, &path)?;
+    Ok(Opened {
+        connection,
+        path,
+        _lock: lock,
+    })
+}
+
+fn refuse_half_restored(directory: &Path) -> Result<()> {
+    if directory.join(RESTORING).exists() {
+        return Err(OpenError::Restoring(directory.to_owned()).into());
+    }
+    Ok(())
+}
+
+/// A file that only this user may read, and that was not there.
+fn create_new(path: &Path) -> Result<File> {
+    let mut options = File::options();
+    let options = options.write(true).create_new(true);
+    private(options).open(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            MaintenanceError::Exists(path.to_owned())
+        } else {
+            MaintenanceError::File(path.to_owned(), error)
+        }
+    })
+}
+
+/// A file on its way: under another name until it is complete, and gone if it never is.
+struct Partial {
+    path: PathBuf,
+    name: PathBuf,
+}
+
+impl Partial {
+    /// For a file of this name, of which there must be none.
+    fn begin(name: &Path) -> Result<Self> {
+        if name.symlink_metadata().is_ok() {
+            return Err(MaintenanceError::Exists(name.to_owned()));
+        }
+        let mut path = name.as_os_str().to_owned();
+        path.push(format!(".part-{}", std::process::id()));
+        let path = PathBuf::from(path);
+        let _ = create_new(&path)?;
+        Ok(Self {
+            path,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Complete: from now on it has its name, and lasts.
+    fn finish(self) -> Result<()> {
+        let refuse = of_file(&self.name);
+        File::options()
+            .write(true)
+            .open(&self.path)
+            .and_then(|file| file.sync_all())
+            .map_err(&refuse)?;
+        // Unlike renaming, this overwrites nothing that has come to be meanwhile.
+        match fs::hard_link(&self.path, &self.name) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(MaintenanceError::Exists(self.name.clone()));
+            }
+            // Some file systems have no links.
+            Err(_) => fs::rename(&self.path, &self.name).map_err(&refuse)?,
+        }
+        let parent = self.name.parent().unwrap_or(Path::new("."));
+        sync_directory(parent).map_err(&refuse)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // What can't be removed can be seen by its name to be incomplete.
+        let _ = remove(&self.path);
+    }
+}
+
+/// The index holds words of what is gone: it is made anew by the next start.
+fn remove_index(directory: &Path) -> Result<()> {
+    let path = directory.join(INDEX);
+    remove(&path).map_err(of_file(&path))
+}
+
+/// Writes a file that is not there yet: it has its name when it is complete.
+pub fn into_file<T>(name: &Path, write: impl FnOnce(&mut dyn io::Write) -> Result<T>) -> Result<T> {
+    let partial = Partial::begin(name)?;
+    let file = File::options().write(true).open(&partial.path);
+    let mut out = io::BufWriter::new(file.map_err(of_file(name))?);
+    let written = write(&mut out)?;
+    out.into_inner()
+        .map_err(|error| MaintenanceError::File(name.to_owned(), error.into_error()))?;
+    partial.finish()?;
+    Ok(written)
+}

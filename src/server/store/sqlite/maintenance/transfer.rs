@@ -1,0 +1,197 @@
+//! One room as lines of JSON, as they go over the wire, and back.
+
+use std::{
+    io::{BufRead, Read, Write},
+    path::Path,
+};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{MaintenanceError, Opened, Result, look_into, of_sqlite, open_or_make};
+use crate::{
+    protocol::{
+        RoomName, ServerFrame,
+        frame::Message,
+        limits::FRAME_BYTES_MAX,
+        wire::{encode_server, parse_server},
+    },
+    server::store::sqlite::{
+        checkpoint,
+        devices::{Changes, Devices},
+        open::{find_room, make_room},
+        read,
+        schema::{SEQ_MAX, entry_key, number},
+    },
+    text::Body,
+};
+
+/// Bytes that are read of a log at a time.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// Writes a room's messages to `out`, one object a line, while a server runs or not; says how
+/// many. Read in many short transactions: what retention removes meanwhile may be missing.
+pub fn export(directory: &Path, name: &RoomName, out: &mut dyn Write) -> Result<u64> {
+    let (connection, path) = look_into(directory)?;
+    let found = find_room(&connection, name).map_err(of_sqlite(&path))?;
+    let room = found.ok_or_else(|| MaintenanceError::NoRoom(name.clone()))?;
+    let mut next = room.state.first;
+    let mut count = 0;
+    // What comes in after it began is left for the next time.
+    while next <= room.state.head {
+        let page = read::segment(&connection, room.no, next, PAGE_BYTES);
+        let page = page.map_err(of_sqlite(&path))?;
+        if page.is_empty() {
+            break;
+        }
+        out.write_all(page.bytes())
+            .map_err(MaintenanceError::Stream)?;
+        count += page.next() - page.first();
+        next = page.next();
+    }
+    out.flush().map_err(MaintenanceError::Stream)?;
+    Ok(count)
+}
+
+/// Reads messages as [`export`] writes them into a room that never had any; says how many. They
+/// keep number, id, sender and time. All of them or, if a line is not right, none.
+pub fn import(directory: &Path, name: &RoomName, input: &mut dyn BufRead) -> Result<u64> {
+    let Opened {
+        connection, path, ..
+    } = &open_or_make(directory)?;
+    let refuse = of_sqlite(path);
+    let transaction = connection.unchecked_transaction().map_err(&refuse)?;
+    let room = match find_room(connection, name).map_err(&refuse)? {
+        Some(room) => room,
+        None => make_room(connection, name).map_err(&refuse)?,
+    };
+    if room.state.head > 0 {
+        return Err(MaintenanceError::NotEmpty(name.clone()));
+    }
+    let mut importing = Import {
+        connection,
+        path,
+        room: room.no,
+        name,
+        last: None,
+        count: 0,
+        changes: Changes::default(),
+        known: Devices::default(),
+        frame: Vec::new(),
+    };
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let most = FRAME_BYTES_MAX as u64 + 2;
+        let read = (&mut *input).take(most).read_until(b'\n', &mut line);
+        if read.map_err(MaintenanceError::Stream)? == 0 {
+            break;
+        }
+        importing.take(number, &line)?;
+    }
+    let count = importing.finish()?;
+    transaction.commit().map_err(&refuse)?;
+    checkpoint::step(connection, "TRUNCATE").map_err(&refuse)?;
+    Ok(count)
+}
+
+struct Import<'a> {
+    connection: &'a Connection,
+    path: &'a Path,
+    room: i64,
+    name: &'a RoomName,
+    /// The first number and the last, and the last time.
+    last: Option<(u64, u64, Timestamp)>,
+    count: u64,
+    changes: Changes,
+    known: Devices,
+    frame: Vec<u8>,
+}
+
+impl Import<'_> {
+    fn take(&mut self, number: u64, line: &[u8]) -> Result<()> {
+        let refuse = |why: String| MaintenanceError::Line(number, why);
+        let message = match parse_server(line.trim_ascii_end()) {
+            Ok(ServerFrame::Message(message)) => message,
+            Ok(_) => return Err(refuse("it is not a message".to_owned())),
+            Err(error) => return Err(refuse(error.to_string())),
+        };
+        self.check(&message).map_err(refuse)?;
+        let insert = self.insert(message);
+        insert.map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                refuse("its id is in the log already".to_owned())
+            }
+            _ => of_sqlite(self.path)(error),
+        })
+    }
+
+    fn check(&self, message: &Message) -> std::result::Result<(), String> {
+        if message.room != *self.name {
+            return Err(format!("it is of the room {}", message.room));
+        }
+        if let Some((_, seq, time)) = self.last {
+            if message.seq != seq + 1 {
+                return Err(format!("its number is not {}", seq + 1));
+            }
+            if message.time < time {
+                return Err("it is older than the message before it".to_owned());
+            }
+        }
+        if !(1..=SEQ_MAX).contains(&message.seq) {
+            return Err("its number can't be".to_owned());
+        }
+        Body::parse(message.body.as_str())
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    fn insert(&mut self, message: Message) -> rusqlite::Result<()> {
+        let (seq, id) = (message.seq, message.id);
+        let millisecond = message.time.as_millisecond();
+        let time = Timestamp::from_millisecond(millisecond).unwrap_or(message.time);
+        let device = self.changes.get(self.connection, &self.known, id.device)?;
+        let counter = id.counter.max(device.counter);
+        let no = self
+            .changes
+            .raise(self.connection, id.device, device, counter)?;
+        self.frame.clear();
+        let message = Message { time, ..message };
+        encode_server(&ServerFrame::Message(message), &mut self.frame);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO entry(id, time, device, counter, frame) VALUES(?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute((
+                entry_key(self.room, seq),
+                millisecond,
+                no,
+                number(id.counter),
+                &self.frame[..],
+            ))?;
+        let first = self.last.map_or(seq, |(first, ..)| first);
+        self.last = Some((first, seq, time));
+        self.count += 1;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<u64> {
+        let write = || {
+            self.changes.write(self.connection)?;
+            if let Some((first, head, time)) = self.last {
+                self.connection.execute(
+                    "UPDATE room SET first = ?2, head = ?3, last_time = ?4 WHERE no = ?1",
+                    (
+                        self.room,
+                        number(first),
+                        number(head),
+                        time.as_millisecond(),
+                    ),
+                )?;
+            }
+            Ok(())
+        };
+        write().map_err(of_sqlite(self.path))?;
+        Ok(self.count)
+    }
+}

@@ -1,0 +1,527 @@
+//! The log on disk, through the real program: restarts, backup and restore, export and import,
+//! erasing, and who is kept out.
+
+#![cfg(all(unix, feature = "server"))]
+#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use chat_tui::protocol::{ClientId, MessageId, Token};
+use serde_json::{Value, json};
+
+/// How long anything that must happen may take before the test fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn program(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
+    // Whatever goes wrong, nothing is written where people keep theirs.
+    command.env("HOME", data).env("XDG_DATA_HOME", data);
+    command.args(arguments).arg("--data-dir").arg(data);
+    command
+}
+
+fn run(data: &Path, arguments: &[&str]) -> Output {
+    program(data, arguments).output().unwrap()
+}
+
+/// Runs a command that must go well; what it wrote to standard output.
+fn done(data: &Path, arguments: &[&str]) -> String {
+    let output = run(data, arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs a command that must be refused; with these words.
+fn refused(data: &Path, arguments: &[&str], words: &str) {
+    let output = run(data, arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{arguments:?}");
+    assert!(said.contains(words), "{arguments:?}: {said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+}
+
+/// A server; killed with the value.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    fn start_with(data: &Path, options: &[&str]) -> Self {
+        let mut child = program(
+            data,
+            &[&["0", "--bind", "127.0.0.1", "-q"], options].concat(),
+        )
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+        let mut line = String::new();
+        let output = child.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ");
+        let address = address.expect("the server listens").parse().unwrap();
+        Self { child, address }
+    }
+
+    fn stop(mut self) {
+        let kill = format!("kill -TERM {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status();
+        assert!(status.unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    fn join(&self, name: &str) -> Client {
+        Client::join(self.address, name)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn token(name: &str) -> Token {
+    let mut bytes = [0; 32];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    Token::from_bytes(bytes)
+}
+
+struct Client {
+    name: String,
+    stream: TcpStream,
+    input: BufReader<TcpStream>,
+    welcome: Value,
+    counter: u64,
+}
+
+impl Client {
+    fn join(address: SocketAddr, name: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let input = BufReader::new(stream.try_clone().unwrap());
+        let mut client = Self {
+            name: name.to_owned(),
+            stream,
+            input,
+            welcome: Value::Null,
+            counter: 0,
+        };
+        client.send(&json!({
+            "type": "join", "protocol": 1, "nickname": name, "clientID": "1",
+            "token": token(name).expose(), "last": 200,
+        }));
+        client.welcome = client.next("welcome");
+        client.counter = client.welcome["counter"].as_u64().unwrap();
+        client
+    }
+
+    fn send(&mut self, frame: &Value) {
+        writeln!(self.stream, "{frame}").unwrap();
+    }
+
+    fn frame(&mut self) -> Value {
+        let mut line = String::new();
+        assert!(self.input.read_line(&mut line).unwrap() > 0, "it closed");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn next(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.frame();
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// Says something, and waits until it is stored.
+    fn say(&mut self, text: &str) -> Value {
+        self.counter += 1;
+        self.say_again(self.counter, text);
+        loop {
+            let message = self.next("message");
+            if message["message"] == text {
+                return message;
+            }
+        }
+    }
+
+    fn say_again(&mut self, counter: u64, text: &str) {
+        let device = token(&self.name).device(&ClientId::parse("1").unwrap());
+        let id = MessageId { device, counter };
+        self.send(&json!({"type": "message", "id": id.to_string(), "message": text}));
+    }
+
+    fn epoch(&self) -> Value {
+        self.welcome["epoch"].clone()
+    }
+}
+
+/// A data directory with a few messages in it, and no server.
+fn filled() -> tempfile::TempDir {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut alice = server.join("alice");
+    let mut bob = server.join("bob");
+    for text in ["one", "zwei \u{1f600}", "line\nbreak"] {
+        alice.say(text);
+        bob.say(&format!("{text}?"));
+    }
+    server.stop();
+    data
+}
+
+fn path(data: &tempfile::TempDir, name: &str) -> (PathBuf, String) {
+    let path = data.path().join(name);
+    (path.clone(), path.to_str().unwrap().to_owned())
+}
+
+fn seqs(lines: &str) -> Vec<u64> {
+    lines
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["seq"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn a_killed_server_comes_back_with_everything() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut alice = server.join("alice");
+    let epoch = alice.epoch();
+    let first = alice.say("before");
+    drop(server);
+
+    let server = Server::start(data.path());
+    let mut alice = server.join("alice");
+    assert_eq!(alice.epoch(), epoch);
+    assert_eq!(alice.counter, 1);
+    assert_eq!(alice.next("message"), first);
+    // Sent again, it is answered as before, and is not there twice.
+    alice.say_again(1, "before");
+    let ack = alice.next("ack");
+    assert_eq!(
+        (&ack["seq"], &ack["timestamp"]),
+        (&first["seq"], &first["timestamp"])
+    );
+    assert_eq!(alice.say("after")["seq"], 2);
+    server.stop();
+    assert_eq!(seqs(&done(data.path(), &["export"])), [1, 2]);
+}
+
+#[test]
+fn a_second_server_is_kept_out() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let words = format!("in use by another server (process {})", server.child.id());
+    refused(data.path(), &["0", "--bind", "127.0.0.1", "-q"], &words);
+    for arguments in [
+        &["restore", "file"][..],
+        &["import", "file"],
+        &["erase", "1"],
+    ] {
+        fs::write(data.path().join("file"), "").unwrap();
+        let output = program(data.path(), arguments)
+            .current_dir(data.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(
+            said.contains("in use by a server") || arguments[0] == "restore",
+            "{arguments:?}: {said}"
+        );
+    }
+    // It was not disturbed.
+    server.join("alice").say("still here");
+}
+
+#[test]
+fn without_a_word_about_it_messages_are_kept_where_people_keep_data() {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
+        .args(["0", "--bind", "127.0.0.1"])
+        .env("XDG_DATA_HOME", home.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let output = child.stderr.take().unwrap();
+    BufReader::new(output).read_line(&mut line).unwrap();
+    let directory = home.path().join("chat-server");
+    let words = format!("messages are kept in {}", directory.display());
+    assert!(line.contains(&words), "{line}");
+    assert!(directory.join("log.db").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_backup_is_the_log_and_a_restore_is_another_one() {
+    let data = filled();
+    let (backup, backup_name) = path(&data, "backup.db");
+    let server = Server::start(data.path());
+    let mut alice = server.join("alice");
+    let epoch = alice.epoch();
+    // While the server runs.
+    done(data.path(), &["backup", &backup_name]);
+    alice.say("after the backup");
+    server.stop();
+    refused(
+        data.path(),
+        &["backup", &backup_name],
+        "Choose another name",
+    );
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&backup).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let before = done(data.path(), &["export"]);
+    assert_eq!(seqs(&before), [1, 2, 3, 4, 5, 6, 7]);
+
+    done(data.path(), &["restore", &backup_name]);
+    let after = done(data.path(), &["export"]);
+    assert_eq!(seqs(&after), [1, 2, 3, 4, 5, 6]);
+    assert!(before.starts_with(&after));
+    let server = Server::start(data.path());
+    let mut alice = server.join("alice");
+    assert_ne!(alice.epoch(), epoch);
+    assert_eq!(alice.counter, 3);
+    assert_eq!(alice.say("again")["seq"], 7);
+    server.stop();
+
+    // What was there before is kept, and can be restored too.
+    let aside = fs::read_dir(data.path()).unwrap().find_map(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let is = name.starts_with("log-") && path.extension().is_some_and(|end| end == "db");
+        is.then_some(path)
+    });
+    done(data.path(), &["restore", aside.unwrap().to_str().unwrap()]);
+    assert_eq!(done(data.path(), &["export"]), before);
+}
+
+#[test]
+fn a_backup_can_be_restored_elsewhere() {
+    let data = filled();
+    let (_, backup) = path(&data, "backup.db");
+    done(data.path(), &["backup", &backup]);
+    let other = tempfile::tempdir().unwrap();
+    let (_, new) = path(&other, "new");
+    done(Path::new(&new), &["restore", &backup]);
+    let exported = done(Path::new(&new), &["export"]);
+    assert_eq!(exported, done(data.path(), &["export"]));
+}
+
+#[test]
+fn what_is_no_sound_backup_is_not_restored() {
+    let data = filled();
+    let before = done(data.path(), &["export"]);
+    let (backup, name) = path(&data, "backup.db");
+    refused(data.path(), &["restore", &name], "there is no such file");
+    done(data.path(), &["backup", &name]);
+    let sound = fs::read(&backup).unwrap();
+    fs::write(&backup, "hello, this is no database at all ".repeat(9)).unwrap();
+    refused(data.path(), &["restore", &name], "it is not a backup");
+    let mut damaged = sound;
+    let length = damaged.len();
+    damaged[length - 8_000..].fill(0x33);
+    fs::write(&backup, damaged).unwrap();
+    refused(data.path(), &["restore", &name], "it is damaged");
+    assert_eq!(done(data.path(), &["export"]), before);
+}
+
+#[test]
+fn an_interrupted_restore_is_done_again() {
+    let data = filled();
+    let before = done(data.path(), &["export"]);
+    let (_, backup) = path(&data, "backup.db");
+    done(data.path(), &["backup", &backup]);
+    // As a machine leaves it that loses power after the log was moved.
+    fs::write(data.path().join("restoring"), "log-moved.db").unwrap();
+    fs::rename(data.path().join("log.db"), data.path().join("log-moved.db")).unwrap();
+    refused(
+        data.path(),
+        &["0", "--bind", "127.0.0.1", "-q"],
+        "Run it again",
+    );
+    refused(data.path(), &["export"], "Run it again");
+    done(data.path(), &["restore", &backup]);
+    assert_eq!(done(data.path(), &["export"]), before);
+    assert!(data.path().join("log-moved.db").exists());
+}
+
+#[test]
+fn a_room_goes_out_and_in_again_as_it_was() {
+    let data = filled();
+    let server = Server::start(data.path());
+    // While the server runs.
+    let exported = done(data.path(), &["export", "--room", "lobby"]);
+    server.stop();
+    assert_eq!(seqs(&exported), [1, 2, 3, 4, 5, 6]);
+    let (file, name) = path(&data, "lobby.jsonl");
+    done(data.path(), &["export", "--output", &name]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), exported);
+    refused(data.path(), &["export", "-o", &name], "Choose another name");
+    refused(data.path(), &["import", &name], "empty room only");
+
+    let other = tempfile::tempdir().unwrap();
+    done(other.path(), &["import", "--room", "lobby", &name]);
+    assert_eq!(done(other.path(), &["export"]), exported);
+    let server = Server::start(other.path());
+    let mut alice = server.join("alice");
+    assert_eq!(alice.counter, 3);
+    alice.say_again(1, "one");
+    assert_eq!(alice.next("ack")["seq"], 1);
+    assert_eq!(alice.say("next")["seq"], 7);
+}
+
+#[test]
+fn a_room_that_begins_later_is_taken_as_it_is() {
+    let data = filled();
+    let exported = done(data.path(), &["export"]);
+    let part: String = exported.split_inclusive('\n').skip(2).collect();
+    let other = tempfile::tempdir().unwrap();
+    let mut child = program(other.path(), &["import"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(part.as_bytes())
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(done(other.path(), &["export"]), part);
+    let server = Server::start(other.path());
+    let room = &server.join("alice").welcome["rooms"][0];
+    assert_eq!((&room["first"], &room["head"]), (&json!(3), &json!(6)));
+}
+
+#[test]
+fn a_line_that_is_not_right_is_named_and_nothing_is_imported() {
+    let data = filled();
+    let exported = done(data.path(), &["export"]);
+    let lines: Vec<_> = exported.lines().map(str::to_owned).collect();
+    let change = |at: usize, from: &str, to: &str| {
+        let mut lines = lines.clone();
+        lines[at] = lines[at].replace(from, to);
+        lines.join("\n")
+    };
+    let long = format!("{}{}", " ".repeat(100_000), lines[0]);
+    for (input, words) in [
+        ("hello".to_owned(), "Line 1: "),
+        (change(1, "message", "massage"), "Line 2: "),
+        (
+            change(2, "\"seq\":3", "\"seq\":4"),
+            "Line 3: its number is not 3",
+        ),
+        (change(3, "lobby", "tea"), "Line 4: it is of the room tea"),
+        (
+            change(1, "\"timestamp\":\"2", "\"timestamp\":\"1"),
+            "Line 2: it is older",
+        ),
+        (
+            change(2, "-2\"", "-1\""),
+            "Line 3: its id is in the log already",
+        ),
+        (
+            change(0, "\"one\"", "\"\""),
+            "Line 1: A message can't be empty",
+        ),
+        (
+            [&lines[1][..], &lines[0]].join("\n"),
+            "Line 2: its number is not 3",
+        ),
+        (long, "Line 1: "),
+    ] {
+        let other = tempfile::tempdir().unwrap();
+        let (file, name) = path(&other, "lines");
+        fs::write(file, &input).unwrap();
+        refused(other.path(), &["import", &name], words);
+        // There is no such room, or nothing in it.
+        assert!(run(other.path(), &["export"]).stdout.is_empty());
+    }
+}
+
+#[test]
+fn an_erased_text_is_nowhere_any_more() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut alice = server.join("alice");
+    let secret = "correcthorsebatterystaple ".repeat(300);
+    alice.say("public");
+    let before = alice.say(secret.trim());
+    alice.say("public too");
+    server.stop();
+    refused(
+        data.path(),
+        &["erase", "2", "9"],
+        "holds the messages 1 to 3",
+    );
+    refused(data.path(), &["erase", "--room", "tea", "1"], "no room tea");
+    done(data.path(), &["erase", "2"]);
+    for entry in fs::read_dir(data.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let found = memchr::memmem::find(&bytes, b"batterystaple");
+        assert_eq!(found, None, "{path:?}");
+    }
+    let server = Server::start(data.path());
+    let mut bob = server.join("bob");
+    assert_eq!(bob.next("message")["message"], "public");
+    let after = bob.next("message");
+    assert_eq!(after["message"], "[removed by the operator]");
+    for field in ["seq", "id", "user", "nickname", "timestamp"] {
+        assert_eq!(after[field], before[field], "{field}");
+    }
+    assert_eq!(bob.next("message")["message"], "public too");
+}
+
+#[test]
+fn relaxed_and_ephemeral_are_said() {
+    let data = tempfile::tempdir().unwrap();
+    for (option, words) in [
+        (
+            &["--durability", "relaxed"][..],
+            "may be lost if the machine loses power",
+        ),
+        (&["--ephemeral"], "gone when the server stops"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
+        let mut child = command
+            .args(["0", "--bind", "127.0.0.1"])
+            .args(option)
+            .env("XDG_DATA_HOME", data.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let output = child.stderr.take().unwrap();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        assert!(line.contains(words), "{line}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
