@@ -181,6 +181,7 @@ fn filled() -> tempfile::TempDir {
         alice.say(text);
         bob.say(&format!("{text}?"));
     }
+    drop((alice, bob));
     server.stop();
     data
 }

@@ -19,10 +19,11 @@
 //! another tool takes as long as he takes, and the log then grows by all that is written meanwhile.
 //! It is cut back afterwards.
 //!
-//! # After entries were removed
+//! # Emptied
 //!
-//! Their text still stands in the log. Then the pause is asked for whatever is left, and the log
-//! is emptied (`TRUNCATE`), as often as it takes.
+//! After entries were removed, their text still stands in the log; and when the disk is full, the
+//! log may hold its last space. Then the pause comes whatever is left, and the log is emptied
+//! (`TRUNCATE`), or that is tried again until it is.
 
 use std::{
     path::Path,
@@ -154,7 +155,8 @@ impl Checkpoints {
         }
     }
 
-    /// The log is to be emptied: there are texts in it that shall be nowhere.
+    /// The log is to be emptied: there are texts in it that shall be nowhere, or it takes the disk's
+    /// last space.
     pub(super) fn empty(&self) {
         self.shared.change(|state| state.empty = true);
     }

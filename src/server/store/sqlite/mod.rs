@@ -39,7 +39,9 @@ mod checkpoint;
 mod devices;
 pub mod maintenance;
 mod open;
+mod place;
 mod read;
+mod refusal;
 mod retain;
 mod schema;
 #[cfg(test)]
@@ -57,11 +59,11 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, Error, ErrorCode, config::DbConfig};
 
-pub use self::open::OpenError;
+pub use self::refusal::OpenError;
 use self::{
     checkpoint::Checkpoints,
     devices::Devices,
-    open::Lock,
+    place::Lock,
     read::{LogReader, SqliteReader, within},
 };
 use super::{Batch, Committed, Extent, Found, Page, Reader, Store, StoreError, index::Index};
@@ -163,6 +165,12 @@ impl SqliteStore {
                 "messages can't be stored: {why}; they are refused for the time being, and clients \
                  try again"
             ));
+            // There may be place in the write-ahead log.
+            if error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+                && let Some(checkpoints) = &self.checkpoints
+            {
+                checkpoints.empty();
+            }
         }
     }
 

@@ -1,21 +1,22 @@
-//! Opening a log: what is refused, and how what is found is checked.
+//! Opening a log: how what is found is checked, and a new one is made.
 
 use std::{
-    fmt,
-    fs::{self, DirBuilder, File, TryLockError},
-    io::{self, Read, Seek, Write},
-    path::{Path, PathBuf},
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     Durability, Room, RoomState, Settings, SqliteStore,
     checkpoint::{self, Checkpoints, connect_to_copy},
     devices::Devices,
+    place::{DATABASE, INDEX, NEW, RESTORING, private, remove, sync_directory, take},
     read::{self, LogReader},
+    refusal::{OpenError, directory_error, of_migration, refusal},
     schema::{
         APPLICATION_ID, connect, create, entry_key, entry_of, meta, migrate, number_at, set_meta,
         time_at, use_wal, version,
@@ -26,17 +27,6 @@ use crate::{
     server::store::{fresh_epoch, index::Index, rules::decode_entry},
 };
 
-/// The database, in the data directory.
-pub(super) const DATABASE: &str = "log.db";
-/// The index, beside it.
-pub(super) const INDEX: &str = "index.db";
-/// The file whose lock a server holds as long as it lives. It stays when the server is gone.
-const LOCK: &str = "lock";
-/// A new database, until it is complete.
-const NEW: &str = "new.db";
-/// There while a restore has begun and not ended.
-pub(super) const RESTORING: &str = "restoring";
-
 /// In `meta`: which log this is.
 pub(super) const EPOCH: &str = "epoch";
 /// In `meta`, as long as a server with [`Durability::Relaxed`] runs.
@@ -44,251 +34,6 @@ pub(super) const RELAXED: &str = "relaxed";
 
 /// Entries at a room's end that are looked at when a database is opened.
 const LAST_CHECKED: u64 = 16;
-
-/// Why a data directory can't be used. Its text says what to do, in plain sentences. Nothing that
-/// was there has been changed.
-#[derive(Debug)]
-pub enum OpenError {
-    /// There is no home directory to keep data in.
-    NoHome,
-    /// The directory can't be made, or not be used.
-    Directory(PathBuf, io::Error),
-    /// A server uses it.
-    InUse(PathBuf, Option<u32>),
-    /// There is no database in it.
-    Missing(PathBuf),
-    /// A restore was begun and not ended.
-    Restoring(PathBuf),
-    /// The file is something else.
-    Foreign(PathBuf),
-    /// The file is of a newer version of this program.
-    Newer(PathBuf),
-    /// The file is damaged, and how.
-    Damaged(PathBuf, String),
-    /// The file system can't hold it.
-    NoWal(PathBuf),
-    /// There is no space.
-    Full(PathBuf),
-    /// The system gave no thread, or no random bytes.
-    System(io::Error),
-    /// Something else.
-    Sqlite(PathBuf, rusqlite::Error),
-}
-
-impl OpenError {
-    /// Whether the same may go well later, without anything being done about it.
-    pub fn may_pass(&self) -> bool {
-        matches!(
-            self,
-            Self::InUse(..) | Self::Full(_) | Self::System(_) | Self::Sqlite(..)
-        )
-    }
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoHome => out.write_str(
-                "There is no home directory to keep messages in. Say where with --data-dir DIR, or \
-                 keep them in memory with --ephemeral",
-            ),
-            Self::Directory(path, error) => write!(
-                out,
-                "Messages can't be kept in {}: {error}. Give --data-dir a directory that this user \
-                 may write to",
-                path.display()
-            ),
-            Self::InUse(path, process) => {
-                write!(out, "{} is in use by another server", path.display())?;
-                if let Some(process) = process {
-                    write!(out, " (process {process})")?;
-                }
-                out.write_str(". Stop it, or give this one a directory of its own: --data-dir DIR")
-            }
-            Self::Missing(path) => write!(
-                out,
-                "There is no {}. Say with --data-dir DIR where the server keeps its messages",
-                path.display()
-            ),
-            Self::Restoring(path) => write!(
-                out,
-                "A restore in {} was interrupted. Run it again: chat-server restore FILE",
-                path.display()
-            ),
-            Self::Foreign(path) => write!(
-                out,
-                "{} is not a database of chat-server. Move it away, or choose another directory \
-                 with --data-dir DIR",
-                path.display()
-            ),
-            Self::Newer(path) => write!(
-                out,
-                "{} is of a newer version of chat-server. Run that version, or restore a backup \
-                 that this one has made",
-                path.display()
-            ),
-            Self::Damaged(path, how) => write!(
-                out,
-                "{} is damaged ({how}). Restore a backup with chat-server restore FILE; the damaged \
-                 file is kept",
-                path.display()
-            ),
-            Self::NoWal(path) => write!(
-                out,
-                "The file system of {} can't hold a database safely; network file systems can't. \
-                 Choose a directory on a disk of this machine with --data-dir DIR",
-                path.display()
-            ),
-            Self::Full(path) => write!(
-                out,
-                "There is no space left where {} is. Make room, then start again",
-                path.display()
-            ),
-            Self::System(error) => {
-                write!(out, "The system refused what a server needs: {error}")
-            }
-            Self::Sqlite(path, error) => {
-                write!(out, "{} can't be opened: {error}", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-/// What an error of SQLite means for a file.
-pub(super) fn refusal(path: &Path, error: rusqlite::Error) -> OpenError {
-    let path = path.to_owned();
-    let extended = error.sqlite_extended_error_code().unwrap_or_default();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => OpenError::Full(path),
-        // Without a code it is what a table or an entry holds that is not what it must be.
-        None | Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged(path, error.to_string()),
-        Some(ErrorCode::NotADatabase) => OpenError::Foreign(path),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path, None),
-        Some(ErrorCode::FileLockingProtocolFailed) => OpenError::NoWal(path),
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            OpenError::Directory(path, io::Error::other(error.to_string()))
-        }
-        Some(_) if is_shared_memory(extended) => OpenError::NoWal(path),
-        Some(_) => OpenError::Sqlite(path, error),
-    }
-}
-
-/// Whether an error is about the memory that the users of a write-ahead log share.
-fn is_shared_memory(extended: i32) -> bool {
-    use rusqlite::ffi;
-    matches!(
-        extended,
-        ffi::SQLITE_IOERR_SHMOPEN
-            | ffi::SQLITE_IOERR_SHMSIZE
-            | ffi::SQLITE_IOERR_SHMLOCK
-            | ffi::SQLITE_IOERR_SHMMAP
-    )
-}
-
-fn of_migration(path: &Path, error: rusqlite_migration::Error) -> OpenError {
-    match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } => refusal(path, err),
-        error => OpenError::Damaged(path.to_owned(), error.to_string()),
-    }
-}
-
-/// A data directory, in the hands of one process.
-#[derive(Debug)]
-pub(super) struct Lock {
-    /// Unlocked when it is closed, however this process ends.
-    _file: File,
-}
-
-/// Makes the directory if it is not there, and takes it for this process.
-pub(super) fn take(directory: &Path) -> Result<Lock, OpenError> {
-    let refuse = |error| directory_error(directory, error);
-    make_directory(directory).map_err(refuse)?;
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    let mut file = private(&mut options)
-        .open(directory.join(LOCK))
-        .map_err(refuse)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut process = String::new();
-            let _ = file.take(32).read_to_string(&mut process);
-            let process = process.trim().parse().ok();
-            return Err(OpenError::InUse(directory.to_owned(), process));
-        }
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-            return Err(OpenError::NoWal(directory.to_owned()));
-        }
-        Err(TryLockError::Error(error)) => return Err(refuse(error)),
-    }
-    // For the words of the next one who wants it; no more hangs on it.
-    let _ = file
-        .rewind()
-        .and_then(|()| file.set_len(0))
-        .and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(Lock { _file: file })
-}
-
-fn directory_error(path: &Path, error: io::Error) -> OpenError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            OpenError::Full(path.to_owned())
-        }
-        _ => OpenError::Directory(path.to_owned(), error),
-    }
-}
-
-fn make_directory(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)?;
-    directory.parent().map_or(Ok(()), sync_directory)
-}
-
-/// Makes sure that a directory's entries last.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        // The parent of a plain name.
-        let here = directory.as_os_str().is_empty();
-        File::open(if here { Path::new(".") } else { directory })?.sync_all()
-    }
-    // Elsewhere a directory can't be opened as a file, and need not be.
-    #[cfg(not(unix))]
-    Ok(())
-}
-
-/// For files that only this user may read.
-pub(super) fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
-}
-
-/// Removes a database and what belongs to it, where there is one.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        match fs::remove_file(beside(path, suffix)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// The file that SQLite has for a database under this suffix.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
-}
 
 impl SqliteStore {
     /// Opens the log in a data directory, or makes a new one where there is none. `rooms` are those

@@ -21,7 +21,8 @@ use crate::server::store::{
     fresh_epoch,
     sqlite::{
         checkpoint,
-        open::{RELAXED, beside, set_epoch},
+        open::{RELAXED, set_epoch},
+        place::beside,
         schema::{connect, connect_to_read, number_at, set_meta},
     },
 };

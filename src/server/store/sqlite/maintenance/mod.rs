@@ -19,10 +19,9 @@ use rusqlite::Connection;
 
 use super::{
     OpenError,
-    open::{
-        DATABASE, INDEX, Lock, RESTORING, check, check_header, check_version, make, open_database,
-        private, refusal, remove, sync_directory, take,
-    },
+    open::{check, check_header, check_version, make, open_database},
+    place::{DATABASE, INDEX, Lock, RESTORING, private, remove, sync_directory, take},
+    refusal::refusal,
     schema::connect_to_read,
 };
 use crate::protocol::RoomName;

@@ -1,0 +1,165 @@
+//! Why a log is not opened, in words that say what to do.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{ErrorCode, ffi};
+
+/// Why a data directory can't be used. Its text says what to do, in plain sentences. Nothing that
+/// was there has been changed.
+#[derive(Debug)]
+pub enum OpenError {
+    /// There is no home directory to keep data in.
+    NoHome,
+    /// The directory can't be made, or not be used.
+    Directory(PathBuf, io::Error),
+    /// A server uses it.
+    InUse(PathBuf, Option<u32>),
+    /// There is no database in it.
+    Missing(PathBuf),
+    /// A restore was begun and not ended.
+    Restoring(PathBuf),
+    /// The file is something else.
+    Foreign(PathBuf),
+    /// The file is of a newer version of this program.
+    Newer(PathBuf),
+    /// The file is damaged, and how.
+    Damaged(PathBuf, String),
+    /// The file system can't hold it.
+    NoWal(PathBuf),
+    /// There is no space.
+    Full(PathBuf),
+    /// The system gave no thread, or no random bytes.
+    System(io::Error),
+    /// Something else.
+    Sqlite(PathBuf, rusqlite::Error),
+}
+
+impl OpenError {
+    /// Whether the same may go well later, without anything being done about it.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::InUse(..) | Self::Full(_) | Self::System(_) | Self::Sqlite(..)
+        )
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHome => out.write_str(
+                "There is no home directory to keep messages in. Say where with --data-dir DIR, or \
+                 keep them in memory with --ephemeral",
+            ),
+            Self::Directory(path, error) => write!(
+                out,
+                "Messages can't be kept in {}: {error}. Give --data-dir a directory that this user \
+                 may write to",
+                path.display()
+            ),
+            Self::InUse(path, process) => {
+                write!(out, "{} is in use by another server", path.display())?;
+                if let Some(process) = process {
+                    write!(out, " (process {process})")?;
+                }
+                out.write_str(". Stop it, or give this one a directory of its own: --data-dir DIR")
+            }
+            Self::Missing(path) => write!(
+                out,
+                "There is no {}. Say with --data-dir DIR where the server keeps its messages",
+                path.display()
+            ),
+            Self::Restoring(path) => write!(
+                out,
+                "A restore in {} was interrupted. Run it again: chat-server restore FILE",
+                path.display()
+            ),
+            Self::Foreign(path) => write!(
+                out,
+                "{} is not a database of chat-server. Move it away, or choose another directory \
+                 with --data-dir DIR",
+                path.display()
+            ),
+            Self::Newer(path) => write!(
+                out,
+                "{} is of a newer version of chat-server. Run that version, or restore a backup \
+                 that this one has made",
+                path.display()
+            ),
+            Self::Damaged(path, how) => write!(
+                out,
+                "{} is damaged ({how}). Restore a backup with chat-server restore FILE; the damaged \
+                 file is kept",
+                path.display()
+            ),
+            Self::NoWal(path) => write!(
+                out,
+                "The file system of {} can't hold a database safely; network file systems can't. \
+                 Choose a directory on a disk of this machine with --data-dir DIR",
+                path.display()
+            ),
+            Self::Full(path) => write!(
+                out,
+                "There is no space left where {} is. Make room, then start again",
+                path.display()
+            ),
+            Self::System(error) => {
+                write!(out, "The system refused what a server needs: {error}")
+            }
+            Self::Sqlite(path, error) => {
+                write!(out, "{} can't be opened: {error}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// What an error of SQLite means for a file.
+pub(super) fn refusal(path: &Path, error: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    let extended = error.sqlite_extended_error_code().unwrap_or_default();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => OpenError::Full(path),
+        // There is no place for the shared memory's file.
+        Some(_) if extended == ffi::SQLITE_IOERR_SHMSIZE => OpenError::Full(path),
+        // Without a code it is what a table or an entry holds that is not what it must be.
+        None | Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged(path, error.to_string()),
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign(path),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path, None),
+        Some(ErrorCode::FileLockingProtocolFailed) => OpenError::NoWal(path),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            OpenError::Directory(path, io::Error::other(error.to_string()))
+        }
+        Some(_) if is_shared_memory(extended) => OpenError::NoWal(path),
+        Some(_) => OpenError::Sqlite(path, error),
+    }
+}
+
+/// Whether an error is about the memory that the users of a write-ahead log share.
+fn is_shared_memory(extended: i32) -> bool {
+    matches!(
+        extended,
+        ffi::SQLITE_IOERR_SHMOPEN | ffi::SQLITE_IOERR_SHMLOCK | ffi::SQLITE_IOERR_SHMMAP
+    )
+}
+
+pub(super) fn of_migration(path: &Path, error: rusqlite_migration::Error) -> OpenError {
+    match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => refusal(path, err),
+        error => OpenError::Damaged(path.to_owned(), error.to_string()),
+    }
+}
+
+/// What an error of the system means for a directory or a file in it.
+pub(super) fn directory_error(path: &Path, error: io::Error) -> OpenError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            OpenError::Full(path.to_owned())
+        }
+        _ => OpenError::Directory(path.to_owned(), error),
+    }
+}
