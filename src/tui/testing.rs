@@ -175,8 +175,10 @@ impl Desk {
         self
     }
 
-    /// A page comes.
+    /// A page comes, whether it was asked for or not.
     pub(super) fn paged(&mut self, part: Part, page: Page) -> &mut Self {
+        let at = self.model.current;
+        self.model.rooms[at].paging.asked = Some(part);
         self.heard(Event::Page {
             room: RoomName::lobby(),
             part,

@@ -233,12 +233,15 @@ pub fn lead(model: &mut Model, goal: Goal) {
     paging.failed = None;
 }
 
-/// A page came, or the reason why there is none.
+/// A page came, or the reason why there is none. One that was not asked for, or not of the log that
+/// there is now, is left out.
 pub fn paged(model: &mut Model, at: usize, part: Part, page: Result<Page, Line>) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
     let room = &mut model.rooms[at];
-    room.paging.asked.take_if(|asked| *asked == part);
+    if room.paging.asked.take_if(|asked| *asked == part).is_none() {
+        return;
+    }
     let goal = room.paging.goal.clone();
     let goal = goal.filter(|goal| room.part_of(goal) == part);
     let page = match page {

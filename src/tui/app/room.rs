@@ -208,6 +208,8 @@ impl Room {
         }
         if let Some(reset) = opened.reset {
             self.timeline.begin_log();
+            self.paging = Paging::default();
+            self.echoed_to(u64::MAX);
             self.read = 0;
             self.history_to = 0;
             if !nothing_held {

@@ -7,7 +7,7 @@ use crate::{
     client::event::{Page, Restored, RestoredMessage, RestoredRoom},
     protocol::frame::Part,
     tui::{
-        app::timeline::{BYTES_MAX, LATEST_KEPT},
+        app::timeline::{BYTES_MAX, LATEST_KEPT, Timeline},
         testing::{Log, joined},
     },
 };
@@ -56,6 +56,8 @@ fn numbers(desk: &Desk) -> Vec<u64> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn pages_in_any_order_end_as_the_whole_log(
         mut parts in prop::collection::vec((1..=200_u64, 1..60_u64, any::<bool>()), 0..40),
@@ -211,14 +213,17 @@ fn what_is_farthest_from_the_reader_makes_room_and_comes_back() {
 
 #[test]
 fn long_texts_are_bounded_by_their_bytes() {
-    let mut desk = Desk::online();
+    let mut timeline = Timeline::default();
     let text = "x".repeat(16_000);
-    for seq in 1..=1_200 {
-        desk.message(seq, "bob", &text);
+    timeline.begins_at(1);
+    for _ in 1..=1_200 {
+        let text = text.clone();
+        let time = Timestamp::UNIX_EPOCH;
+        timeline.push(Entry::Notice { time, text }, &jiff::tz::TimeZone::UTC);
+        timeline.limit(timeline.key(timeline.len()));
     }
-    let held: usize = numbers(&desk).len() * text.len();
-    assert!(held <= BYTES_MAX, "{held}");
-    assert!(desk.model.room().timeline.position(1_200).is_some());
+    let held = timeline.len() * text.len();
+    assert!(held <= BYTES_MAX && held > BYTES_MAX / 2, "{held}");
 }
 
 #[test]
@@ -458,4 +463,68 @@ fn who_reads_on_from_where_he_was_has_read_as_far_as_he_came() {
     assert!((1_010..1_060).contains(&read), "{read}");
     desk.key(PAGE_UP).key(PAGE_UP);
     assert_eq!(desk.model.room().read, read);
+}
+
+#[test]
+fn a_gap_on_the_screen_opens_on_the_side_that_the_reader_does_not_come_from() {
+    for (width, height) in [(20, 9), (40, 12), (60, 20), (100, 30)] {
+        for down in [false, true] {
+            let mut desk = with(restored(400, 500, 500));
+            desk.msg(Msg::Resized { width, height });
+            desk.enters().opens(1, 1_000, 990);
+            for seq in 990..=1_000 {
+                desk.heard(Event::Message(Log::message(seq)));
+            }
+            let asked = desk.asked();
+            // Up, and for the other direction down again, until the gap is in the middle.
+            let gap_row = |desk: &Desk| {
+                let rows = shown(desk);
+                let below = rows
+                    .iter()
+                    .position(|row| row == &format!("{} 0", Log::message(990).body.as_str()));
+                below.map(|below| (below, rows.len()))
+            };
+            let page = Part::Forward { from: 1, to: 399 };
+            desk.paged(page, Log { page: 999, ..LOG }.page(page));
+            for _ in 0..400 {
+                if gap_row(&desk).is_some_and(|(below, rows)| below > rows / 2) {
+                    break;
+                }
+                desk.key(Key::ctrl(Code::Up));
+            }
+            if down {
+                desk.key(Key::ctrl(Code::Up)).key(Key::ctrl(Code::Down));
+            }
+            let _asked_on_the_way = desk.asked().or(asked);
+            let part = if down {
+                Part::Forward { from: 501, to: 989 }
+            } else {
+                Part::Backward { from: 501, to: 989 }
+            };
+            let (below, _) = gap_row(&desk).unwrap();
+            let before = places(&desk);
+            desk.paged(part, LOG.page(part));
+            let after = places(&desk);
+            let stays = before.iter().filter(|(row, _)| (*row < below) == down);
+            for place in stays {
+                assert!(
+                    after.contains(place),
+                    "{width}x{height}, down: {down}: {place:?} moved\n{before:#?}\n{after:#?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_of_a_log_that_was_replaced_is_left_out() {
+    let mut desk = joined(&LOG, 10);
+    let part = desk.asked().unwrap();
+    desk.heard(opened(1, 0, 1, Some(Reset::Epoch)));
+    desk.heard(Event::Page {
+        room: RoomName::lobby(),
+        part,
+        page: Ok(LOG.page(part)),
+    });
+    assert_eq!(numbers(&desk).len(), 10);
 }
