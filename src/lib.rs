@@ -8,7 +8,7 @@
 //! | [`search`] | what a search asks for, and which texts it finds | where texts are kept |
 //! | [`protocol`] | names, frames, limits, the codec | sockets, rooms' state |
 //! | [`server`] | `engine` (pure: hub, log cursors, presence), `store`, `net` | the client's half |
-//! | [`client`] | `session` (pure: join, resume, outbox), `link` (socket, clock) | terminals, servers |
+//! | [`client`] | `session` (pure: join, resume, outbox), `store` (what is kept), `link` (socket, clock) | terminals, servers |
 //! | [`tui`] | `app` (pure: model, update), `view`, `shell`, the line mode | SQL, sockets |
 //!
 //! # Invariants

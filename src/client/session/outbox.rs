@@ -7,8 +7,11 @@
 //! given when a save is made up while there is a server to send to, so that what is taken back
 //! before that leaves no hole, and what could not be saved has used none up.
 
+mod disk;
+mod entry;
+
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -21,10 +24,9 @@ use crate::{
     text::{Body, Line},
 };
 
-use super::{
-    kept::{Change, KeptEntry, KeptOutbox},
-    words::{self, Fault},
-};
+use self::disk::Flight;
+pub(super) use self::entry::Entry;
+use super::words::{self, Fault};
 
 /// Messages that the outbox takes; one more is refused, and can be sent again later.
 pub const OUTBOX_MESSAGES_MAX: usize = 10_000;
@@ -37,87 +39,6 @@ const ECHOES_MAX: usize = UNANSWERED_MESSAGES_MAX;
 /// The shortest and the longest hold that a server can ask for.
 const HOLD_MIN: Duration = Duration::from_millis(50);
 const HOLD_MAX: Duration = Duration::from_mins(1);
-
-/// One message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, no states of one machine"
-)]
-pub(super) struct Entry {
-    pub(super) local: LocalId,
-    /// What the disk knows it by.
-    key: u64,
-    pub(super) room: RoomName,
-    pub(super) body: Body,
-    /// Its counter; entries without one stand behind all that have one.
-    counter: Option<u64>,
-    /// Whether the disk has it at all: it is pending then.
-    known: bool,
-    /// Whether the disk has its counter: it may leave then.
-    reserved: bool,
-    /// Whether it was written in full to what looked like a basic server, which never answers.
-    basic: bool,
-    /// Whether the user took it back: its place is then used up by a `withdraw`.
-    pub(super) withdrawn: bool,
-    /// Whether the farewell's figures have it already.
-    pub(super) counted: bool,
-    /// Why it was refused for good.
-    failed: Option<Line>,
-}
-
-impl Entry {
-    /// Whether a basic server has yet to be told.
-    fn is_due(&self) -> bool {
-        !self.basic && !self.withdrawn
-    }
-
-    fn to_keep(&self) -> KeptEntry {
-        KeptEntry {
-            key: self.key,
-            room: self.room.clone(),
-            body: self.body.clone(),
-            counter: self.counter,
-            withdrawn: self.withdrawn,
-            unconfirmed: self.basic,
-            failed: self.failed.clone(),
-        }
-    }
-
-    fn kept(local: LocalId, kept: KeptEntry) -> Self {
-        Self {
-            local,
-            key: kept.key,
-            room: kept.room,
-            body: kept.body,
-            counter: kept.counter,
-            known: true,
-            reserved: kept.counter.is_some(),
-            basic: kept.unconfirmed,
-            withdrawn: kept.withdrawn,
-            counted: kept.unconfirmed,
-            failed: kept.failed,
-        }
-    }
-
-    fn delivery(&self) -> Delivery {
-        match &self.failed {
-            Some(why) => Delivery::Failed { why: why.clone() },
-            None if self.basic => Delivery::Unconfirmed,
-            None => Delivery::Pending,
-        }
-    }
-
-    /// What the user is told of it.
-    fn news(&self, delivery: Delivery) -> RestoredMessage {
-        RestoredMessage {
-            local: self.local,
-            room: self.room.clone(),
-            body: self.body.clone(),
-            delivery,
-        }
-    }
-}
 
 /// What to write for an entry.
 #[derive(Debug, PartialEq, Eq)]
@@ -141,17 +62,6 @@ pub(super) enum Withdrawal {
     TooLate,
     /// No such entry.
     Unknown,
-}
-
-/// What the save under way holds of the outbox.
-#[derive(Debug)]
-struct Flight {
-    /// The entries in it, in order.
-    keys: Vec<u64>,
-    /// The entries that it removes.
-    gone: Vec<u64>,
-    /// The next counter before it.
-    next_counter: u64,
 }
 
 /// The entries and how far this connection has come with them.
@@ -213,60 +123,6 @@ impl Outbox {
             dirty: BTreeSet::new(),
             gone: BTreeSet::new(),
             flight: None,
-        }
-    }
-
-    /// Takes over what the disk has, in place of all that was known of it. Gives what is news to
-    /// the user: at first, everything.
-    pub(super) fn load(&mut self, kept: KeptOutbox) -> Vec<RestoredMessage> {
-        self.close();
-        self.dirty.clear();
-        self.gone.clear();
-        self.flight = None;
-        self.bytes = 0;
-        self.next_counter = kept.next_counter.max(self.settled + 1);
-        self.next_key = kept.next_key.max(self.next_key);
-        let all = self.entries.drain(..).chain(self.refused.drain(..));
-        let (known, unsaved): (Vec<_>, Vec<_>) = all.partition(|entry| entry.known);
-        let mut ours: HashMap<u64, Entry> = known.into_iter().map(|e| (e.key, e)).collect();
-        let mut news = Vec::new();
-        for kept in kept.entries {
-            let was = ours.remove(&kept.key);
-            let local = match &was {
-                Some(was) => was.local,
-                None => self.new_local(),
-            };
-            let mut entry = Entry::kept(local, kept);
-            entry.counted |= was.as_ref().is_some_and(|was| was.counted);
-            let delivery = entry.delivery();
-            if was.is_none_or(|was| was.delivery() != delivery) {
-                news.push(entry.news(delivery));
-            }
-            self.next_key = self.next_key.max(entry.key + 1);
-            let counter = entry.counter.unwrap_or(0);
-            self.next_counter = self.next_counter.max(counter + 1);
-            self.put_back(entry);
-        }
-        for mut entry in unsaved {
-            entry.key = self.new_key();
-            entry.counter = None;
-            self.dirty.insert(entry.key);
-            self.put_back(entry);
-        }
-        // What another process has settled meanwhile.
-        let mut settled: Vec<Entry> = ours.into_values().filter(|e| e.failed.is_none()).collect();
-        settled.sort_by_key(|entry| entry.key);
-        let sent = |entry: Entry| entry.news(Delivery::Sent { seq: None });
-        news.extend(settled.into_iter().map(sent));
-        news
-    }
-
-    fn put_back(&mut self, entry: Entry) {
-        if entry.failed.is_some() {
-            self.refused.push_back(entry);
-        } else {
-            self.bytes += entry.body.as_str().len();
-            self.entries.push_back(entry);
         }
     }
 
@@ -343,123 +199,6 @@ impl Outbox {
         self.dirty.insert(entry.key);
         let news = entry.news(Delivery::Failed { why });
         self.refused.push_back(entry);
-        news
-    }
-
-    /// The disk need not have it any more.
-    fn forget(&mut self, entry: &Entry) {
-        self.dirty.remove(&entry.key);
-        let flies = |flight: &Flight| flight.keys.binary_search(&entry.key).is_ok();
-        if entry.known || self.flight.as_ref().is_some_and(flies) {
-            self.gone.insert(entry.key);
-        }
-    }
-
-    /// Whether something waits to be saved that the user is to be told of.
-    pub(super) fn is_urgent(&self) -> bool {
-        // Who is not on disk at all stands behind those who are.
-        self.entries.back().is_some_and(|entry| !entry.known)
-    }
-
-    /// Whether something could leave once it is saved.
-    pub(super) fn has_unsaved(&self) -> bool {
-        self.entries.back().is_some_and(|entry| !entry.reserved)
-    }
-
-    /// Whether there is anything to be saved; `number`: whether there is a server to send to.
-    pub(super) fn wants_saving(&self, number: bool) -> bool {
-        !self.dirty.is_empty() || !self.gone.is_empty() || number && self.has_unnumbered()
-    }
-
-    fn has_unnumbered(&self) -> bool {
-        self.entries
-            .back()
-            .is_some_and(|entry| entry.counter.is_none())
-    }
-
-    /// What is to be saved now. Nothing else may be asked for until it is
-    /// [saved](Self::saved) or [not](Self::not_saved).
-    pub(super) fn changes(&mut self, number: bool) -> Vec<Change> {
-        let next_counter = self.next_counter;
-        if number {
-            let from = self.entries.partition_point(|e| e.counter.is_some());
-            for entry in self.entries.range_mut(from..) {
-                entry.counter = Some(self.next_counter);
-                self.next_counter += 1;
-                self.dirty.insert(entry.key);
-            }
-        }
-        let keys: Vec<u64> = std::mem::take(&mut self.dirty).into_iter().collect();
-        let gone: Vec<u64> = std::mem::take(&mut self.gone).into_iter().collect();
-        let mut changes: Vec<Change> = gone.iter().copied().map(Change::Remove).collect();
-        let entries = keys.iter().filter_map(|key| self.at_key(*key));
-        changes.extend(entries.map(|entry| Change::Entry(entry.to_keep())));
-        if self.next_counter != next_counter {
-            changes.push(Change::NextCounter(self.next_counter));
-        }
-        self.flight = Some(Flight {
-            keys,
-            gone,
-            next_counter,
-        });
-        changes
-    }
-
-    fn at_key(&self, key: u64) -> Option<&Entry> {
-        match self.entries.binary_search_by_key(&key, |entry| entry.key) {
-            Ok(at) => self.entries.get(at),
-            Err(_) => self.refused.iter().find(|entry| entry.key == key),
-        }
-    }
-
-    /// What was to be saved is; gives what is pending from now on.
-    pub(super) fn saved(&mut self) -> Vec<RestoredMessage> {
-        let flight = self.flight.take();
-        let mut news = Vec::new();
-        for key in flight.into_iter().flat_map(|flight| flight.keys) {
-            if let Ok(at) = self.entries.binary_search_by_key(&key, |entry| entry.key) {
-                let entry = &mut self.entries[at];
-                entry.reserved = entry.counter.is_some();
-                if !std::mem::replace(&mut entry.known, true) {
-                    news.push(entry.news(Delivery::Pending));
-                }
-            } else if let Some(entry) = self.refused.iter_mut().find(|entry| entry.key == key) {
-                entry.known = true;
-            }
-        }
-        news
-    }
-
-    /// What was to be saved is not. What the disk has in some form stays; the rest is refused,
-    /// and this tells so.
-    pub(super) fn not_saved(&mut self, why: &Line) -> Vec<RestoredMessage> {
-        let Some(flight) = self.flight.take() else {
-            return Vec::new();
-        };
-        self.next_counter = flight.next_counter.max(self.settled + 1);
-        self.gone.extend(flight.gone);
-        let mut news = Vec::new();
-        for key in flight.keys {
-            let Ok(at) = self.entries.binary_search_by_key(&key, |entry| entry.key) else {
-                if self.at_key(key).is_some() {
-                    self.dirty.insert(key);
-                }
-                continue;
-            };
-            let entry = &mut self.entries[at];
-            if !entry.reserved {
-                entry.counter = None;
-            }
-            if entry.known {
-                self.dirty.insert(key);
-            } else if let Some(entry) = self.remove(at) {
-                news.push(if entry.withdrawn {
-                    entry.news(Delivery::Withdrawn)
-                } else {
-                    self.keep_refused(entry, why.clone())
-                });
-            }
-        }
         news
     }
 
