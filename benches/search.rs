@@ -195,7 +195,7 @@ fn measure(reader: &mut dyn Reader, kind: &str, ask: &dyn Fn(&mut Rng) -> String
         .collect();
     let used = cpu("thread-self")
         .zip(before)
-        .map(|(after, before)| after - before);
+        .map(|(after, before)| after.saturating_sub(before));
     times.sort();
     let times = Figures(times);
     println!(
@@ -319,7 +319,10 @@ fn main() {
     while reader.search(ROOM, &nothing, 1).unwrap().indexed < head {
         thread::sleep(Duration::from_millis(20));
     }
-    let (took, used) = (began.elapsed().as_secs_f64(), cpu_of_all() - used);
+    let (took, used) = (
+        began.elapsed().as_secs_f64(),
+        cpu_of_all().saturating_sub(used),
+    );
     println!(
         "indexing them: {took:.1} s, {:.0}/s, with {:.1} s of processor time; {:.0} MB",
         head as f64 / took,

@@ -72,10 +72,14 @@ impl SqliteStore {
         let recorder = settings.recorder.clone();
         let checkpoints = Checkpoints::start(copier, Arc::clone(&failed), recorder.clone());
         let checkpoints = checkpoints.map_err(OpenError::System)?;
-        let index = settings
-            .index
-            .then(|| start_index(&path, epoch, &rooms))
-            .transpose()?;
+        let index = if settings.index {
+            Some(start_index(&path, epoch, &rooms)?)
+        } else {
+            // An index that nobody keeps would keep what is erased.
+            let removed = remove(&directory.join(INDEX));
+            removed.map_err(|error| directory_error(directory, error))?;
+            None
+        };
         Ok(Self {
             index,
             checkpoints: Some(checkpoints),
