@@ -3,9 +3,9 @@
 use super::{
     Effect, HostChoice, Model, Popup, date,
     help::Help,
-    keeping,
+    keeping, outgoing,
     paging::{self, Goal},
-    room::{OutgoingState, Scroll},
+    room::Scroll,
     search,
 };
 use crate::{
@@ -190,8 +190,8 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
                 effects.push(Effect::Command(Command::RetryNow));
             }
         }
-        Action::SendAgain => send_again(model, effects),
-        Action::TakeBack => take_back(model, effects),
+        Action::SendAgain => outgoing::send_again(model, effects),
+        Action::TakeBack => outgoing::take_back(model, effects),
         Action::Escape => escape(model, effects),
         Action::Edit(what) => edit(model, what),
         Action::Interrupt | Action::Suspend | Action::Redraw => {}
@@ -276,7 +276,7 @@ fn run(model: &mut Model, run: Run, argument: &str, effects: &mut Vec<Effect>) {
             done_with(model, effects);
             return search::open(model, argument, effects);
         }
-        Run::Discard => discard(model, effects),
+        Run::Discard => outgoing::discard(model, effects),
         Run::Nick => match Nickname::parse(argument) {
             Ok(nickname) => effects.push(Effect::Command(Command::Nick(nickname))),
             Err(error) => return model.say(error.to_string()),
@@ -305,63 +305,6 @@ fn answer_nickname(model: &mut Model, typed: &str, effects: &mut Vec<Effect>) {
                 question.why = error.to_string();
             }
         }
-    }
-}
-
-/// Sends the first message again that failed.
-fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
-    let at = model.current;
-    let outbox = &mut model.rooms[at].outbox;
-    let failed = outbox
-        .iter_mut()
-        .find(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
-    match failed {
-        Some(outgoing) => {
-            outgoing.state = OutgoingState::Pending;
-            effects.push(Effect::Command(Command::SendAgain(outgoing.local)));
-        }
-        None => model.say("Nothing has failed"),
-    }
-}
-
-/// Takes back the first message that failed, else the last one that is on its way.
-fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
-    let at = model.current;
-    let outbox = &mut model.rooms[at].outbox;
-    let failed = outbox
-        .iter()
-        .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
-    if let Some(position) = failed {
-        let outgoing = outbox.remove(position);
-        model.composer.take_back(outgoing.body.as_str());
-        effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
-        return;
-    }
-    let pending = outbox
-        .iter_mut()
-        .rev()
-        .find(|outgoing| outgoing.state == OutgoingState::Pending);
-    match pending {
-        Some(outgoing) => {
-            outgoing.state = OutgoingState::TakingBack;
-            effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
-        }
-        None => model.say("Everything has been sent"),
-    }
-}
-
-/// Lets go of the first message that failed.
-fn discard(model: &mut Model, effects: &mut Vec<Effect>) {
-    let outbox = &mut model.rooms[model.current].outbox;
-    let failed = outbox
-        .iter()
-        .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
-    match failed {
-        Some(at) => {
-            let local = outbox.remove(at).local;
-            effects.push(Effect::Command(Command::Withdraw(local)));
-        }
-        None => model.say("Nothing has failed"),
     }
 }
 

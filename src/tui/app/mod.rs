@@ -10,11 +10,11 @@
 //! - [`paging`], [`date`]: what is loaded, when; going to a message or a day.
 //! - [`composer`]: the text being written, its history and completions.
 //! - [`help`]: all keys and commands, for a width.
-//! - [`search`]: looking for messages.
+//! - [`search`], [`hits`]: looking for messages.
 //! - [`keeping`]: what is told to be kept for the next start.
 //! - [`session`]: what the session tells.
 //! - [`status`]: what stands in the way of the conversation, in words.
-//! - [`keys`]: what the user does.
+//! - [`keys`], [`outgoing`]: what the user does.
 //!
 //! It must not know sockets, terminals or palettes.
 
@@ -24,10 +24,12 @@ pub mod composer;
 pub mod date;
 pub mod entry;
 pub mod help;
+pub mod hits;
 pub mod keeping;
 pub mod keys;
 pub mod layout;
 pub mod marks;
+pub mod outgoing;
 pub mod paging;
 pub mod presence;
 pub mod room;

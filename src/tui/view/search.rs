@@ -10,8 +10,9 @@ use super::{
 };
 use crate::tui::app::{
     Model,
+    hits::{Hit, ListRow},
     layout::{Columns, Layout},
-    search::{Hit, ListRow, Search},
+    search::Search,
 };
 
 /// How to write what is looked for.

@@ -1,0 +1,61 @@
+//! What the user does with messages that are not sent: again, back into the input, or away.
+
+use super::{Effect, Model, room::OutgoingState};
+use crate::client::event::Command;
+
+/// Sends the first message again that failed.
+pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
+    let at = model.current;
+    let outbox = &mut model.rooms[at].outbox;
+    let failed = outbox
+        .iter_mut()
+        .find(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
+    match failed {
+        Some(outgoing) => {
+            outgoing.state = OutgoingState::Pending;
+            effects.push(Effect::Command(Command::SendAgain(outgoing.local)));
+        }
+        None => model.say("Nothing has failed"),
+    }
+}
+
+/// Takes back the first message that failed, else the last one that is on its way.
+pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
+    let at = model.current;
+    let outbox = &mut model.rooms[at].outbox;
+    let failed = outbox
+        .iter()
+        .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
+    if let Some(position) = failed {
+        let outgoing = outbox.remove(position);
+        model.composer.take_back(outgoing.body.as_str());
+        effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
+        return;
+    }
+    let pending = outbox
+        .iter_mut()
+        .rev()
+        .find(|outgoing| outgoing.state == OutgoingState::Pending);
+    match pending {
+        Some(outgoing) => {
+            outgoing.state = OutgoingState::TakingBack;
+            effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
+        }
+        None => model.say("Everything has been sent"),
+    }
+}
+
+/// Lets go of the first message that failed.
+pub fn discard(model: &mut Model, effects: &mut Vec<Effect>) {
+    let outbox = &mut model.rooms[model.current].outbox;
+    let failed = outbox
+        .iter()
+        .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
+    match failed {
+        Some(at) => {
+            let local = outbox.remove(at).local;
+            effects.push(Effect::Command(Command::Withdraw(local)));
+        }
+        None => model.say("Nothing has failed"),
+    }
+}
