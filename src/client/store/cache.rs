@@ -28,8 +28,8 @@ use crate::{
 pub const CACHE_MESSAGES_MAX: u64 = 1_000_000;
 /// Messages that one search looks at.
 pub const SEARCH_MESSAGES_MAX: u64 = 20_000;
-/// Messages that one save lets go of at most.
-const DROP_STEP: u64 = 2_000;
+/// Messages that one save lets go of at most, for each of the reasons.
+pub(super) const DROP_STEP: u64 = 2_000;
 
 /// A room's row.
 struct Room {
@@ -58,7 +58,7 @@ fn room(database: &Connection, name: &RoomName) -> Result<Option<Room>, Fault> {
 }
 
 /// Takes what a server said about a room; if its log is another one, begins anew.
-pub(super) fn open_room(database: &Connection, opened: &Opened) -> Result<(), Fault> {
+pub(super) fn open_room(database: &Connection, opened: &Opened, max: u64) -> Result<(), Fault> {
     let known = room(database, &opened.room)?;
     let epoch = opened.epoch.to_string();
     let same = |room: &&Room| room.epoch == epoch && opened.reset.is_none();
@@ -89,11 +89,11 @@ pub(super) fn open_room(database: &Connection, opened: &Opened) -> Result<(), Fa
             signed(opened.head),
             signed(read),
         ])?;
-    tidy(database, log, opened.first)
+    tidy(database, log, opened.first, max)
 }
 
-/// Keeps messages.
-pub(super) fn put(database: &Connection, run: &Run) -> Result<(), Fault> {
+/// Keeps messages, of all in the room at most `max`.
+pub(super) fn put(database: &Connection, run: &Run, max: u64) -> Result<(), Fault> {
     let (Some(from), Some(to)) = (run.messages.first(), run.messages.last()) else {
         return Ok(());
     };
@@ -122,7 +122,7 @@ pub(super) fn put(database: &Connection, run: &Run) -> Result<(), Fault> {
             .prepare_cached("UPDATE room SET head = ? WHERE name = ?")?
             .execute(params![signed(to), run.room.as_str()])?;
     }
-    tidy(database, room.log, room.first)
+    tidy(database, room.log, room.first, max)
 }
 
 /// Adds a range, made one with those that it overlaps or touches.
@@ -146,7 +146,7 @@ fn join_range(database: &Connection, log: i64, from: u64, to: u64) -> Result<(),
 
 /// Lets go of a bounded number of messages that are not to be kept any more: below the log's
 /// first, too many, or of a log that is no more.
-fn tidy(database: &Connection, log: i64, log_first: u64) -> Result<(), Fault> {
+fn tidy(database: &Connection, log: i64, log_first: u64, max: u64) -> Result<(), Fault> {
     let stale: Option<i64> = database
         .prepare_cached("SELECT log FROM range WHERE log NOT IN (SELECT log FROM room) LIMIT 1")?
         .query_row((), |row| row.get(0))
@@ -161,9 +161,7 @@ fn tidy(database: &Connection, log: i64, log_first: u64) -> Result<(), Fault> {
     let kept: i64 = database
         .prepare_cached("SELECT coalesce(sum(last - first + 1), 0) FROM range WHERE log = ?")?
         .query_row([log], |row| row.get(0))?;
-    let over = u64::try_from(kept)
-        .unwrap_or(0)
-        .saturating_sub(CACHE_MESSAGES_MAX);
+    let over = u64::try_from(kept).unwrap_or(0).saturating_sub(max);
     if over > 0 {
         drop_oldest(database, log, over.min(DROP_STEP), u64::MAX)?;
     }

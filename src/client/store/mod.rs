@@ -183,6 +183,8 @@ pub struct Store {
     profile: Profile,
     token: Token,
     owner: Owner,
+    /// [`CACHE_MESSAGES_MAX`], but in tests.
+    cache_messages_max: u64,
     /// Whether transactions now wait for the disk.
     durable: bool,
     notices: Vec<Line>,
@@ -265,6 +267,7 @@ impl Store {
             profile: profile.clone(),
             token,
             owner,
+            cache_messages_max: CACHE_MESSAGES_MAX,
             durable: false,
             notices: Vec::new(),
         };
@@ -298,6 +301,7 @@ impl Store {
             self.database.pragma_update(None, "synchronous", level)?;
         }
         let client = &self.profile.client_id;
+        let max = self.cache_messages_max;
         let transaction = self
             .database
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -310,8 +314,8 @@ impl Store {
                 Change::NextCounter(next) => device::next_counter(&transaction, client, *next)?,
                 Change::Draft { room, text } => device::draft(&transaction, client, room, text)?,
                 Change::Typed(text) => device::add_typed(&transaction, text)?,
-                Change::Opened(opened) => cache::open_room(&transaction, opened)?,
-                Change::Messages(run) => cache::put(&transaction, run)?,
+                Change::Opened(opened) => cache::open_room(&transaction, opened, max)?,
+                Change::Messages(run) => cache::put(&transaction, run, max)?,
                 Change::Read { room, seq } => cache::read(&transaction, room, *seq)?,
             }
         }

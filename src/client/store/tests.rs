@@ -361,6 +361,33 @@ fn what_the_server_has_erased_goes() {
 }
 
 #[test]
+fn of_too_many_messages_the_oldest_go_a_bounded_number_at_a_time() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    store.cache_messages_max = 100;
+    store.keep(vec![
+        opened(1, 1, 100),
+        messages(1, 1, 40),
+        messages(1, 51, 110),
+    ]);
+    assert_eq!(store.ranges(), [(1, 40), (51, 110)], "at the limit");
+    store.keep(vec![messages(1, 111, 111)]);
+    assert_eq!(store.ranges(), [(2, 40), (51, 111)], "one past it");
+    store.keep(vec![messages(1, 112, 160)]);
+    assert_eq!(store.ranges(), [(61, 160)]);
+    assert_eq!(store.count(), 100);
+
+    let step = cache::DROP_STEP;
+    store.cache_messages_max = u64::MAX;
+    store.keep(vec![messages(1, 161, 160 + step)]);
+    store.cache_messages_max = 10;
+    store.keep(vec![messages(1, 161 + step, 161 + step)]);
+    assert_eq!(store.ranges(), [(61 + step, 161 + step)]);
+    store.keep(vec![messages(1, 162 + step, 162 + step)]);
+    assert_eq!(store.count(), 10);
+}
+
+#[test]
 fn a_search_goes_newest_first_and_says_how_far() {
     let home = Home::new();
     let mut store = home.open().store;

@@ -177,6 +177,26 @@ fn messages_are_saved_as_they_come_and_the_next_start_goes_on_behind_them() {
 }
 
 #[test]
+fn of_messages_that_a_slow_disk_does_not_take_the_oldest_are_let_go_of() {
+    use crate::client::session::saver::UNSAVED_BYTES_MAX;
+    let long = "x".repeat(16 * 1024);
+    let fit = (UNSAVED_BYTES_MAX / long.len()) as u64;
+    for (more, first_kept) in [(0, 2), (1, 2 + (fit + 1).div_ceil(2))] {
+        let mut run = Run::slow();
+        for seq in 1..=1 + fit + more {
+            run.say(message(seq, &long));
+        }
+        run.disk.saves.clear();
+        run.disk_done();
+        run.disk_done();
+        let kept = run.disk.kept_numbers();
+        // The first was under way.
+        assert_eq!(kept[..2], [1, first_kept]);
+        assert_eq!(kept.last(), Some(&(1 + fit + more)));
+    }
+}
+
+#[test]
 fn of_cursors_and_drafts_only_the_latest_is_saved() {
     let mut run = Run::slow();
     let room = RoomName::lobby;
