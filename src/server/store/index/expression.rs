@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use super::schema::{self, PREFIX_CHARS, sender_word};
 use crate::search::{Query, Term};
 
-/// Words that the beginning of one may stand for; each is looked up in every segment. Where there
-/// are more, the beginning is a common one, and candidates are judged instead.
+/// Words that all the beginnings of a query may stand for; each is looked up in every segment.
+/// Where there are more, the beginning is a common one, and candidates are judged instead.
 const WORDS_MAX: usize = 128;
 
 /// What FTS5 is asked for. Whatever it finds is a candidate: all messages that the query matches
@@ -24,11 +24,12 @@ pub(super) enum Expression {
 /// Finds it, with a look at the words that occur.
 pub(super) fn expression(connection: &Connection, query: &Query) -> rusqlite::Result<Expression> {
     let mut parts = Vec::new();
+    let mut words_left = WORDS_MAX;
     if let Some(sender) = &query.sender {
         parts.push(phrase(&[sender_word(sender)], ""));
     }
     for term in query.words.terms() {
-        match part(connection, term)? {
+        match part(connection, term, &mut words_left)? {
             Expression::Match(part) => parts.push(part),
             Expression::Nothing => return Ok(Expression::Nothing),
             // The others narrow it down.
@@ -42,7 +43,11 @@ pub(super) fn expression(connection: &Connection, query: &Query) -> rusqlite::Re
     })
 }
 
-fn part(connection: &Connection, term: &Term) -> rusqlite::Result<Expression> {
+fn part(
+    connection: &Connection,
+    term: &Term,
+    words_left: &mut usize,
+) -> rusqlite::Result<Expression> {
     let [words @ .., last] = term.words() else {
         return Ok(Expression::All);
     };
@@ -50,11 +55,14 @@ fn part(connection: &Connection, term: &Term) -> rusqlite::Result<Expression> {
         return Ok(Expression::Match(phrase(term.words(), "")));
     }
     if words.is_empty() && last.chars().nth(PREFIX_CHARS).is_some() {
-        let mut found = words_from(connection, last)?;
+        let mut found = words_from(connection, last, *words_left)?;
         if found.is_empty() {
             return Ok(Expression::Nothing);
         }
-        if found.len() <= WORDS_MAX {
+        let all = found.len() <= *words_left;
+        // Looking for them took its time, whether or not they are of use.
+        *words_left = words_left.saturating_sub(found.len());
+        if all {
             for word in &mut found {
                 *word = format!("\"{word}\"");
             }
@@ -78,12 +86,16 @@ fn phrase(words: &[String], star: &str) -> String {
     format!("\"{}\"{star}", words.join(" "))
 }
 
-/// The words that begin so: all, or one more than [`WORDS_MAX`].
-fn words_from(connection: &Connection, beginning: &str) -> rusqlite::Result<Vec<String>> {
+/// The words that begin so: all, or one more than `most`.
+fn words_from(
+    connection: &Connection,
+    beginning: &str,
+    most: usize,
+) -> rusqlite::Result<Vec<String>> {
     let mut found = Vec::new();
     let mut from = beginning.to_owned();
     while let Some(word) = schema::next_word(connection, &from)? {
-        if !word.starts_with(beginning) || found.len() > WORDS_MAX {
+        if !word.starts_with(beginning) || found.len() > most {
             break;
         }
         from.clone_from(&word);

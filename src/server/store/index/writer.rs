@@ -201,7 +201,7 @@ impl Writer {
         database.check(&mut *self.log)?;
         let firsts = database.wanted_firsts(&self.shared);
         if database.is_cheaper_made_anew(&firsts) {
-            let renewed = self.renew("most of it is to be erased", &firsts);
+            let renewed = self.renew("a good part of it is to be erased", &firsts);
             renewed.map_err(|error| schema::cannot_open(&error))?;
             return Ok(Step::More);
         }

@@ -121,6 +121,8 @@ fn beginnings_of_any_length_are_found() {
         "\"common7 konto\"*",
         "from:bob t*",
         "k* common29*",
+        "comm* konto*",
+        "common1* konto3* konto*",
         "\"the s\"*",
     ] {
         world.check(ROOM, written);
