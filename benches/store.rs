@@ -140,15 +140,22 @@ fn appends() {
     for batch in [1, 16, 256, 4096] {
         let directory = directory();
         let mut store = open(directory.path(), Durability::Full, false);
+        let wal = directory.path().join("log.db-wal");
         fill(&mut store, 1, batch, batch);
-        let count = (batch * 500).min(200_000);
+        let (mut times, mut longest) = (Vec::new(), 0);
+        let count = (batch * 2_000).min(400_000) / batch;
         let start = Instant::now();
-        let mut times = fill(&mut store, batch + 1, count, batch);
-        let rate = count as f64 / start.elapsed().as_secs_f64();
+        for number in 1..=count {
+            times.extend(fill(&mut store, number * batch + 1, batch, batch));
+            longest = longest.max(wal.metadata().unwrap().len());
+        }
+        let rate = (count * batch) as f64 / start.elapsed().as_secs_f64();
         println!(
-            "  batches of {batch:>5}  {rate:>9.0} messages/s   p50 {:>7.3} ms   p99 {:>7.3} ms",
+            "  batches of {batch:>5}  {rate:>9.0} messages/s   p50 {:>7.3} ms   p99 {:>7.3} ms   \
+             write-ahead log up to {:.1} MB",
             share(&mut times, 0.50),
             share(&mut times, 0.99),
+            longest as f64 / 1e6,
         );
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Work<'a> {
     pub(super) rooms: &'a [Room],
     devices: &'a Devices,
     index: Option<&'a Index>,
+    /// The index could not say what it holds, so that nothing may be removed.
+    blocked: bool,
     pub(super) states: Vec<RoomState>,
     changes: Changes,
     runs: Vec<Option<SegmentBuilder>>,
@@ -42,6 +44,8 @@ pub(super) struct Done {
     pub(super) changes: Changes,
     /// Bytes of the new entries.
     pub(super) bytes: usize,
+    /// Nothing could be removed, because of the index.
+    pub(super) blocked: bool,
 }
 
 impl SqliteStore {
@@ -53,6 +57,7 @@ impl SqliteStore {
             rooms: &self.rooms,
             devices: &self.devices,
             index: self.index.as_ref(),
+            blocked: false,
             states: self.rooms.iter().map(|room| room.state).collect(),
             changes: Changes::default(),
             runs: self.rooms.iter().map(|_| None).collect(),
@@ -107,12 +112,17 @@ impl Work<'_> {
 
     fn retain(&mut self, retention: Retention) -> rusqlite::Result<Verdict> {
         let index = self.index;
-        retain::step(self, retention, |room, below| {
+        let mut blocked = false;
+        let verdict = retain::step(self, retention, |room, below| {
             index.map_or(below, |index| {
                 index.erase(room, below);
-                index.erased(room)
+                let erased = index.erased(room);
+                blocked |= erased == 0;
+                erased
             })
-        })
+        });
+        self.blocked = blocked;
+        verdict
     }
 
     fn open(
@@ -321,6 +331,7 @@ impl Work<'_> {
             },
             states: self.states,
             changes: self.changes,
+            blocked: self.blocked,
         }
     }
 }

@@ -63,7 +63,7 @@ pub use self::refusal::OpenError;
 use self::{
     checkpoint::Checkpoints,
     devices::Devices,
-    place::Lock,
+    place::{INDEX, Lock},
     read::{LogReader, SqliteReader, within},
 };
 use super::{Batch, Committed, Extent, Found, Page, Reader, Store, StoreError, index::Index};
@@ -75,6 +75,9 @@ use crate::{
         log::Recorder,
     },
 };
+
+/// Steps of retention that the index may hold up before it is said.
+const BLOCKED_MAX: u32 = 3;
 
 /// When a commit may be acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -142,6 +145,8 @@ pub struct SqliteStore {
     failed: Arc<AtomicBool>,
     /// The last batch was refused.
     refusing: bool,
+    /// Runs of retention in which the index was in the way.
+    blocked: u32,
     /// Entries were removed whose text the write-ahead log still has.
     removing: bool,
     _lock: Lock,
@@ -184,6 +189,19 @@ impl SqliteStore {
 
     fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// At a start the index takes a moment. Later it should not be in the way.
+    fn count_blocked(&mut self, blocked: bool) {
+        if blocked {
+            self.blocked += 1;
+            if self.blocked == BLOCKED_MAX {
+                self.recorder.warn(format!(
+                    "old messages are not erased: the index, {INDEX}, can't be opened; it may be \
+                     removed"
+                ));
+            }
+        }
     }
 
     /// After retention has removed some: once it has come to an end, they are to be nowhere.
@@ -257,6 +275,7 @@ impl Store for SqliteStore {
         if let Some(index) = &self.index {
             index.poke();
         }
+        self.count_blocked(done.blocked);
         self.empty_when_removed(&done.committed);
         Ok(done.committed)
     }

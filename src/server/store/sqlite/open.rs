@@ -92,6 +92,7 @@ impl SqliteStore {
             recorder,
             failed,
             refusing: false,
+            blocked: 0,
             removing: false,
             _lock: lock,
         })

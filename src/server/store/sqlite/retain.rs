@@ -23,7 +23,7 @@ const STEP_MAX: u64 = 1_000;
 pub(super) fn step(
     work: &mut Work<'_>,
     retention: Retention,
-    forget: impl Fn(RoomIndex, u64) -> u64,
+    mut forget: impl FnMut(RoomIndex, u64) -> u64,
 ) -> Result<Verdict> {
     let mut left = STEP_MAX;
     let mut more = false;
