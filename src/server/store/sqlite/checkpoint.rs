@@ -11,8 +11,8 @@
 //!
 //! A checkpoint begins at [`DUE_FRAMES`] (16 MiB). The pause comes when at most [`REST_FRAMES`]
 //! (4 MiB) are left, or after [`PASSES_MAX`] passes. So the log holds 16 MiB and what is written
-//! during those passes: measured under full load, below 64 MiB. The writer pays with the time that
-//! it takes to copy 4 MiB and to sync them.
+//! during those passes: measured under full load, 20 MB. The writer pays with the time that it
+//! takes to copy what is left, as a rule 4 MiB at the most, and to sync it.
 //!
 //! Somebody who reads holds the log up too: it can't begin anew while he sees an older state of
 //! the database. The server's own readers take a second at the most; a backup or somebody with
