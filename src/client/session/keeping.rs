@@ -61,6 +61,9 @@ impl Session {
 
     /// What became of the last [`Save`].
     pub fn handle_saved(&mut self, now: Now, saved: Result<(), SaveError>) {
+        if self.is_over() {
+            return;
+        }
         match saved {
             Ok(()) => {
                 self.saver.saved();
@@ -91,7 +94,7 @@ impl Session {
     /// What is to be looked up now, if anything.
     pub fn poll_look(&mut self) -> Option<Look> {
         // Nobody is told anything after the end.
-        if matches!(self.phase, Phase::Ended) {
+        if self.is_over() {
             return None;
         }
         if self.lease == Lease::Wanted && !self.saver.is_busy() {
@@ -111,6 +114,9 @@ impl Session {
 
     /// What the last [`Look`] brought.
     pub fn handle_looked(&mut self, now: Now, looked: Looked) {
+        if self.is_over() {
+            return;
+        }
         match looked {
             Looked::Lease(Ok(kept)) if self.lease == Lease::Asked => {
                 self.lease = Lease::Held;

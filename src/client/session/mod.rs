@@ -300,7 +300,8 @@ impl Session {
         self.events.pop_front()
     }
 
-    /// Whether [`Event::Ended`] is, or was, to be polled: nothing more is saved or looked up.
+    /// Whether [`Event::Ended`] is, or was, to be polled: nothing is told after it. What is still to
+    /// be saved may be, if the driver can.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Ended)
     }

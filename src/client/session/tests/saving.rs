@@ -251,6 +251,17 @@ fn leaving_waits_for_the_disk_and_not_for_ever() {
 }
 
 #[test]
+fn what_the_disk_says_after_the_end_is_not_told() {
+    let mut run = Run::slow();
+    run.send("a");
+    run.command(Command::Leave);
+    run.command(Command::Leave);
+    run.told(&["ended: sent 0/0, received 0/0, unsent 1"]);
+    run.disk_done();
+    run.told(&[]);
+}
+
+#[test]
 fn the_last_word_goes_out_before_the_goodbye() {
     let mut run = Run::slow();
     run.send("bye all");
