@@ -7,7 +7,7 @@ use crate::search::{Query, Term};
 
 /// Words that all the beginnings of a query may stand for; each is looked up in every segment.
 /// Where there are more, the beginning is a common one, and candidates are judged instead.
-const WORDS_MAX: usize = 128;
+const WORDS_MAX: usize = 48;
 
 /// What FTS5 is asked for. Whatever it finds is a candidate: all messages that the query matches
 /// are among them.
