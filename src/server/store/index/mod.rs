@@ -2,8 +2,9 @@
 //!
 //! It follows the log at a distance, on a thread and in a file of its own, so that no
 //! acknowledgement ever waits for it. It holds nothing that the log doesn't: where its file is
-//! missing, damaged, of another epoch or of another version of the program, it is made anew behind
-//! the running server, and until then a search looks through the log's end and says how far the
+//! missing, damaged, of another epoch, of another copy of the log (of each room the last entry is
+//! known again by a mark) or of another version of the program, it is made anew behind the running
+//! server, and until then a search looks through the log's end and says how far the
 //! index reaches.
 //!
 //! # What is kept

@@ -9,7 +9,7 @@ use crate::search::fold;
 
 /// Which tables these are, and how texts are cut into words; a file with another number is made
 /// anew. To be raised whenever [`fold::words`] comes to give other words.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Bits of a row's number that hold the entry's; the room's are above them.
 const SEQ_BITS: u32 = 40;
@@ -30,10 +30,10 @@ const TABLES: &str = "
     INSERT INTO entries(entries, rank) VALUES ('automerge', 4);
     INSERT INTO entries(entries, rank) VALUES ('crisismerge', 16);
     CREATE VIRTUAL TABLE occurrences USING fts5vocab(entries, instance);
-    -- Of each room all entries from first to indexed are in.
+    -- Of each room all entries from first to indexed are in; mark is the last one's.
     CREATE TABLE rooms(
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
-        first INTEGER NOT NULL, indexed INTEGER NOT NULL);
+        first INTEGER NOT NULL, indexed INTEGER NOT NULL, mark INTEGER);
     CREATE TABLE log(epoch TEXT NOT NULL);
 ";
 
@@ -46,6 +46,9 @@ pub(super) struct Kept {
     pub(super) first: u64,
     /// The highest; below `first` where nothing is.
     pub(super) indexed: u64,
+    /// By what the highest one is known again, as [`mark`] gives it; `None` where it is erased, or
+    /// nothing is in.
+    pub(super) mark: Option<i64>,
 }
 
 impl Kept {
@@ -53,6 +56,16 @@ impl Kept {
     pub(super) fn count(self) -> u64 {
         (self.indexed + 1).saturating_sub(self.first)
     }
+}
+
+/// By what an entry is known again: where a log was exchanged for another copy of itself that went
+/// on otherwise, the same number has another frame.
+pub(super) fn mark(frame: &[u8]) -> i64 {
+    use sha2::{Digest, Sha256};
+
+    let mut mark = [0; 8];
+    mark.copy_from_slice(&Sha256::digest(frame)[..8]);
+    i64::from_le_bytes(mark)
 }
 
 /// The row of an entry.
@@ -194,7 +207,7 @@ fn room(connection: &Connection, name: &RoomName) -> rusqlite::Result<Kept> {
         [name.as_str()],
     )?;
     connection.query_row(
-        "SELECT id, first, indexed FROM rooms WHERE name = ?1",
+        "SELECT id, first, indexed, mark FROM rooms WHERE name = ?1",
         [name.as_str()],
         kept,
     )
@@ -205,17 +218,19 @@ fn kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<Kept> {
         id: row.get(0)?,
         first: row.get::<_, i64>(1)?.cast_unsigned(),
         indexed: row.get::<_, i64>(2)?.cast_unsigned(),
+        mark: row.get(3)?,
     })
 }
 
 /// Writes down what of a room is in.
 pub(super) fn keep(connection: &Connection, room: Kept) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("UPDATE rooms SET first = ?2, indexed = ?3 WHERE id = ?1")?
+        .prepare_cached("UPDATE rooms SET first = ?2, indexed = ?3, mark = ?4 WHERE id = ?1")?
         .execute(params![
             room.id,
             room.first.cast_signed(),
-            room.indexed.cast_signed()
+            room.indexed.cast_signed(),
+            room.mark
         ])
         .map(drop)
 }
@@ -231,7 +246,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 /// What of the room of this place is in, as a reader sees it.
 pub(super) fn read_room(connection: &Connection, id: i64) -> rusqlite::Result<Option<Kept>> {
     connection
-        .prepare_cached("SELECT id, first, indexed FROM rooms WHERE id = ?1")?
+        .prepare_cached("SELECT id, first, indexed, mark FROM rooms WHERE id = ?1")?
         .query_row([id], kept)
         .optional()
 }

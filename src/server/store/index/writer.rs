@@ -175,8 +175,12 @@ impl Writer {
         if let Ok((connection, rooms)) = schema::open(&self.path, self.epoch, &self.names) {
             for (room, &first) in rooms.iter().zip(firsts) {
                 let indexed = first.saturating_sub(1);
-                let id = room.id;
-                let room = Kept { id, first, indexed };
+                let room = Kept {
+                    id: room.id,
+                    first,
+                    indexed,
+                    mark: None,
+                };
                 if let Err(error) = schema::keep(&connection, room) {
                     warn!("the search index begins anew with what is to be erased: {error}");
                 }
@@ -194,8 +198,10 @@ impl Writer {
             Some(database) => database,
             none => {
                 let (connection, rooms) = schema::open(&self.path, self.epoch, &self.names)?;
+                let database = Database::new(connection, rooms);
+                database.compare(&mut *self.log)?;
                 self.shared.lock().generation += 1;
-                none.insert(Database::new(connection, rooms))
+                none.insert(database)
             }
         };
         database.check(&mut *self.log)?;
@@ -248,11 +254,27 @@ impl Database {
         shared.moved.notify_all();
     }
 
-    /// A log that lost what is in the index can't say any more what is to be removed from it.
+    /// A log that lost what is in the index can't say any more what is to be removed from it; and
+    /// one that ends before the index gives its next entries numbers that are taken here.
     fn check(&self, log: &mut dyn Log) -> Result<(), Failure> {
         for (index, room) in (0..).map(RoomIndex).zip(&self.rooms) {
-            if room.count() > 0 && log.extent(index)?.first > room.first {
+            let extent = log.extent(index)?;
+            if room.count() > 0 && extent.first > room.first || extent.head < room.indexed {
                 let why = "the log no longer has what is in it".to_owned();
+                return Err(Trouble::Useless(why).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the last entry of each room is still the one that was indexed. It is another one
+    /// where an older copy of the log was put in its place, and went on from there.
+    fn compare(&self, log: &mut dyn Log) -> Result<(), Failure> {
+        for (index, room) in (0..).map(RoomIndex).zip(&self.rooms) {
+            let Some(mark) = room.mark else { continue };
+            let segment = log.read(index, room.indexed, 0)?;
+            if segment.frame(room.indexed).map(schema::mark) != Some(mark) {
+                let why = "it is of another copy of the log".to_owned();
                 return Err(Trouble::Useless(why).into());
             }
         }
@@ -302,6 +324,7 @@ impl Database {
                         insert.execute(params![schema::row(room.id, seq), text])?;
                     }
                     room.indexed = segment.next() - 1;
+                    room.mark = segment.frame(room.indexed).map(schema::mark);
                     schema::keep(&transaction, *room)?;
                     left = left.saturating_sub(segment.bytes().len());
                 }
@@ -355,6 +378,9 @@ impl Database {
             // What is not in will not come in.
             next = below;
             kept.indexed = kept.indexed.max(below - 1);
+            if kept.indexed < below {
+                kept.mark = None;
+            }
         }
         kept.first = next;
         erase::words(&transaction, &words)?;

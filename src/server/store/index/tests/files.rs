@@ -15,7 +15,9 @@ fn the_index_goes_on_where_it_was() {
     world.log.0.lock().unwrap()[0].lowest_read = None;
     world.start(1);
     world.drain();
-    assert_eq!(world.log.0.lock().unwrap()[0].lowest_read, Some(101));
+    // The last one that is in is compared.
+    let lowest = world.log.0.lock().unwrap()[0].lowest_read;
+    assert_eq!(lowest, Some(100));
     world.check(ROOM, "one");
 }
 
@@ -110,6 +112,41 @@ fn a_log_that_lost_entries_without_a_word_gets_a_new_index() {
     world.check(ROOM, "one");
     world.stop();
     assert!(!contains(&world.bytes(), "secret49"));
+}
+
+#[test]
+fn an_older_copy_of_the_log_gets_a_new_index_however_far_it_went_on() {
+    // Further than the index, as far, and less far.
+    for head in [120, 100, 60] {
+        let mut world = World::new();
+        let older = TestLog::new();
+        for number in 0..100 {
+            world.log.say(ROOM, "alice", &format!("one {number}"));
+        }
+        for number in 0..50 {
+            older.say(ROOM, "alice", &format!("one {number}"));
+        }
+        world.start(1);
+        world.drain();
+        world.stop();
+        for number in 50..head {
+            older.say(ROOM, "bob", &format!("two {number}"));
+        }
+        world.log = older;
+        world.start(1);
+        world.drain();
+        let expected = world.log.matches(ROOM, &query("two"));
+        let bounds = Bounds {
+            tail_max: 1,
+            ..Bounds::default()
+        };
+        assert_eq!(
+            world.find(ROOM, &query("two"), bounds),
+            expected,
+            "with {head}"
+        );
+        world.check(ROOM, "one");
+    }
 }
 
 #[test]
