@@ -1,5 +1,4 @@
-//! What the program does instead of hosting: see
-//! [`maintenance`](super::store::sqlite::maintenance).
+//! What the program does instead of hosting: see [`maintenance`].
 
 use std::{
     fs::File,
