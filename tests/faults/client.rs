@@ -105,11 +105,11 @@ impl Client {
             agent: None,
         });
         self.send(&[join])?;
-        loop {
-            match self.frame()? {
-                ServerFrame::Welcome(welcome) => return Ok(*Box::new(welcome)),
-                other => panic!("instead of a welcome: {other:?}"),
-            }
+        match self.frame()? {
+            ServerFrame::Welcome(welcome) => Ok(welcome),
+            // Its disk failed meanwhile.
+            ServerFrame::Bye(_) => Err(Gone),
+            other => panic!("instead of a welcome: {other:?}"),
         }
     }
 
