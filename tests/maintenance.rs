@@ -271,6 +271,7 @@ fn without_a_word_about_it_messages_are_kept_where_people_keep_data() {
     let directory = home.path().join("chat-server");
     let words = format!("messages are kept in {}", directory.display());
     assert!(line.contains(&words), "{line}");
+    assert!(line.contains("a new log"), "{line}");
     assert!(directory.join("log.db").exists());
     child.kill().unwrap();
     child.wait().unwrap();
@@ -368,6 +369,83 @@ fn an_interrupted_restore_is_done_again() {
     done(data.path(), &["restore", &backup]);
     assert_eq!(done(data.path(), &["export"]), before);
     assert!(data.path().join("log-moved.db").exists());
+}
+
+/// The log before a restore is the only one of its kind: wherever the restore was interrupted, and
+/// whatever is done again, it is kept with the messages of its write-ahead log.
+#[test]
+fn a_restore_interrupted_at_any_step_keeps_the_log_before() {
+    type Steps<'a> = &'a dyn Fn(&Path);
+    const ASIDE: &str = "log-20261122T120000Z.db";
+    let mark = |data: &Path| fs::write(data.join("restoring"), ASIDE).unwrap();
+    let wal_linked = |data: &Path| {
+        let aside = data.join(format!("{ASIDE}-wal"));
+        fs::hard_link(data.join("log.db-wal"), aside).unwrap();
+    };
+    let wal_moved = |data: &Path| {
+        wal_linked(data);
+        fs::remove_file(data.join("log.db-wal")).unwrap();
+    };
+    let log_linked = |data: &Path| {
+        wal_moved(data);
+        fs::hard_link(data.join("log.db"), data.join(ASIDE)).unwrap();
+    };
+    let log_moved = |data: &Path| {
+        log_linked(data);
+        fs::remove_file(data.join("log.db")).unwrap();
+    };
+    let replaced_linked = |data: &Path| {
+        log_moved(data);
+        fs::copy(data.join("backup.db"), data.join("restored.db")).unwrap();
+        fs::hard_link(data.join("restored.db"), data.join("log.db")).unwrap();
+    };
+    let replaced = |data: &Path| {
+        replaced_linked(data);
+        fs::remove_file(data.join("restored.db")).unwrap();
+    };
+    let steps: [(&str, Steps<'_>); 9] = [
+        ("nothing was done", &|_| ()),
+        ("the mark was being left", &|data| {
+            fs::write(data.join("restoring"), "").unwrap();
+        }),
+        ("the mark was left", &mark),
+        ("its write-ahead log had both names", &wal_linked),
+        ("its write-ahead log was moved", &wal_moved),
+        ("it had both names", &log_linked),
+        ("it was moved", &log_moved),
+        ("the backup had both names", &replaced_linked),
+        ("the backup was in its place", &replaced),
+    ];
+    for (name, step) in steps {
+        let data = filled();
+        let (_, backup) = path(&data, "backup.db");
+        done(data.path(), &["backup", &backup]);
+        // What came since is in the write-ahead log of a server that was killed.
+        let server = Server::start(data.path());
+        server.join("alice").say("after the backup");
+        drop(server);
+        let before = done(data.path(), &["export"]);
+        if name != "nothing was done" {
+            mark(data.path());
+        }
+        step(data.path());
+        // Twice: the first time it goes wrong for another reason.
+        refused(data.path(), &["restore", "/nowhere/at/all"], "no such file");
+        done(data.path(), &["restore", &backup]);
+        assert_eq!(seqs(&done(data.path(), &["export"])), [1, 2, 3, 4, 5, 6]);
+        let asides: Vec<_> = fs::read_dir(data.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                name.starts_with("log-") && name.ends_with(".db")
+            })
+            .collect();
+        assert_eq!(asides.len(), 1, "{name}: {asides:?}");
+        let aside = asides[0].to_str().unwrap();
+        done(data.path(), &["restore", aside]);
+        assert_eq!(done(data.path(), &["export"]), before, "{name}");
+    }
 }
 
 #[test]

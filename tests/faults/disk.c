@@ -7,7 +7,7 @@
  *   synced, and nothing else. What was written since is only remembered as ranges, and copied when
  *   a sync has succeeded.
  *
- * Renaming and removing files takes effect at once in the shadow too.
+ * Linking, renaming and removing files takes effect at once in the shadow too.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -235,6 +235,17 @@ int unlink(const char *path) {
     if (outcome == 0 && is_ours(path) && shadow_of(path, target)) {
         forget(path);
         syscall(SYS_unlinkat, AT_FDCWD, target, 0);
+    }
+    return outcome;
+}
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags) {
+    char shadow_from[PATH_MAX], shadow_to[PATH_MAX];
+    int outcome = (int)syscall(SYS_linkat, from_folder, from, to_folder, to, flags);
+    if (outcome == 0 && is_ours(from) && is_ours(to) && shadow_of(from, shadow_from) &&
+        shadow_of(to, shadow_to)) {
+        forget(to);
+        syscall(SYS_linkat, AT_FDCWD, shadow_from, AT_FDCWD, shadow_to, 0);
     }
     return outcome;
 }

@@ -170,9 +170,18 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
         recorder: config.recorder.clone(),
     };
     let store = SqliteStore::open(&settings, &names).map_err(StartError::Open)?;
+    let held = store
+        .extents()
+        .into_iter()
+        .map(|room| room.head + 1 - room.first);
     config.recorder.info(format!(
-        "messages are kept in {}{}",
+        "messages are kept in {}: {}{}",
         settings.directory.display(),
+        if store.is_new() {
+            "a new log".to_owned()
+        } else {
+            format!("{} are there", held.sum::<u64>())
+        },
         match durability {
             Durability::Full => "",
             Durability::Relaxed =>

@@ -30,7 +30,10 @@
 //! # Files
 //!
 //! Private to the user (directory 0700, files 0600). A new database is made under another name and
-//! renamed when it is complete, so that `log.db` is always one of ours; its directory is synced.
+//! gets its own when it is complete, so that `log.db` is always one of ours; its directory is
+//! synced. It is made only where there certainly is none, and nothing of one: not where `log.db`
+//! can't be looked at, is a link, or has left its write-ahead log behind, which SQLite would take
+//! for the new one's. Nothing is ever renamed over something else.
 //! Pages are read through SQLite's cache rather than mapped: an I/O error in a mapping is a signal
 //! that ends the process, in a read it is an error.
 
@@ -149,6 +152,7 @@ pub struct SqliteStore {
     blocked: u32,
     /// Entries were removed whose text the write-ahead log still has.
     removing: bool,
+    is_new: bool,
     _lock: Lock,
 }
 
@@ -162,6 +166,11 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Whether there was no log, so that this one was made.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     fn say_refused(&mut self, error: &Error) {
         if !self.refusing {
             self.refusing = true;

@@ -1,7 +1,7 @@
 //! Opening a log: how what is found is checked, and a new one is made.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
@@ -14,7 +14,10 @@ use super::{
     Durability, Room, RoomState, Settings, SqliteStore,
     checkpoint::{self, Checkpoints, connect_to_copy},
     devices::Devices,
-    place::{DATABASE, INDEX, NEW, RESTORING, private, remove, sync_directory, take},
+    place::{
+        DATABASE, INDEX, NEW, RESTORING, has_log, is_there, move_to, private, remove,
+        sync_directory, take,
+    },
     read::{self, LogReader},
     refusal::{OpenError, directory_error, of_migration, refusal},
     schema::{
@@ -49,11 +52,12 @@ impl SqliteStore {
     ) -> Result<Self, OpenError> {
         let directory = &settings.directory;
         let lock = take(directory)?;
-        if directory.join(RESTORING).exists() {
+        if is_there(&directory.join(RESTORING))? {
             return Err(OpenError::Restoring(directory.clone()));
         }
         let path = directory.join(DATABASE);
-        if !path.exists() {
+        let is_new = !has_log(directory)?;
+        if is_new {
             make(directory, vfs)?;
         }
         let connection = open_database(&path, vfs)?;
@@ -94,6 +98,7 @@ impl SqliteStore {
             refusing: false,
             blocked: 0,
             removing: false,
+            is_new,
             _lock: lock,
         })
     }
@@ -130,7 +135,7 @@ pub(super) fn make(directory: &Path, vfs: Option<&str>) -> Result<(), OpenError>
     connection
         .close()
         .map_err(|(_, error)| refusal(&path, error))?;
-    fs::rename(&path, directory.join(DATABASE))
+    move_to(&path, &directory.join(DATABASE))
         .and_then(|()| sync_directory(directory))
         .map_err(refuse)
 }

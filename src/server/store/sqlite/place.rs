@@ -1,7 +1,7 @@
 //! The data directory: its files, and whose it is at the moment.
 
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
+    fs::{self, DirBuilder, File, Metadata, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
 };
@@ -86,6 +86,79 @@ pub(super) fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
+}
+
+/// Whether a directory has a log. What only looks as if it had none is refused: a log that is made
+/// in its place would be one more, or get what SQLite has left of the other.
+pub(super) fn has_log(directory: &Path) -> Result<bool, OpenError> {
+    let path = directory.join(DATABASE);
+    if let Some(found) = look(&path)? {
+        return if found.is_file() {
+            Ok(true)
+        } else if found.is_symlink() {
+            Err(OpenError::Link(path))
+        } else {
+            Err(OpenError::Foreign(path))
+        };
+    }
+    for suffix in ["-wal", "-journal"] {
+        let rest = beside(&path, suffix);
+        if look(&rest)?.is_some_and(|found| found.len() > 0) {
+            return Err(OpenError::Rest(path, rest));
+        }
+    }
+    Ok(false)
+}
+
+/// Whether there is anything of that name. Not to be told is an error, not a no.
+pub(super) fn is_there(path: &Path) -> Result<bool, OpenError> {
+    Ok(look(path)?.is_some())
+}
+
+fn look(path: &Path) -> Result<Option<Metadata>, OpenError> {
+    match path.symlink_metadata() {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(directory_error(path, error)),
+    }
+}
+
+/// Gives a file another name, which nothing else has: unlike renaming, this overwrites nothing.
+/// Interrupted, it leaves the file with both, and can be done again.
+pub(super) fn move_to(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if !is_same(from, to)? {
+                return Err(error);
+            }
+        }
+        // Some file systems have no links.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return match to.symlink_metadata() {
+                Err(absent) if absent.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => Err(error),
+            };
+        }
+        Err(error) => return Err(error),
+    }
+    fs::remove_file(from)
+}
+
+/// Whether two names are of one file.
+fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let (one, other) = (one.symlink_metadata()?, other.symlink_metadata()?);
+        Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (one, other);
+        Ok(false)
+    }
 }
 
 /// Removes a database and what belongs to it, where there is one.

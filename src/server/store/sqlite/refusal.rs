@@ -21,6 +21,11 @@ pub enum OpenError {
     Missing(PathBuf),
     /// A restore was begun and not ended.
     Restoring(PathBuf),
+    /// There is no database of this name, but this, that SQLite would take for a part of a new
+    /// one.
+    Rest(PathBuf, PathBuf),
+    /// The database is a link to one elsewhere.
+    Link(PathBuf),
     /// The file is something else.
     Foreign(PathBuf),
     /// The file is of a newer version of this program.
@@ -77,10 +82,22 @@ impl fmt::Display for OpenError {
                 "A restore in {} was interrupted. Run it again: chat-server restore FILE",
                 path.display()
             ),
+            Self::Rest(path, rest) => write!(
+                out,
+                "{} is missing, but its {} is here, with the latest messages in it. Put the \
+                 database back, or move both away",
+                path.display(),
+                rest.file_name().unwrap_or_default().display()
+            ),
+            Self::Link(path) => write!(
+                out,
+                "{} is a link. Give --data-dir the directory that the database itself is in",
+                path.display()
+            ),
             Self::Foreign(path) => write!(
                 out,
-                "{} is not a database of chat-server. Move it away, or choose another directory \
-                 with --data-dir DIR",
+                "{} is not a database of chat-server. Move it away with its -wal, or choose \
+                 another directory with --data-dir DIR",
                 path.display()
             ),
             Self::Newer(path) => write!(
@@ -92,7 +109,7 @@ impl fmt::Display for OpenError {
             Self::Damaged(path, how) => write!(
                 out,
                 "{} is damaged ({how}). Restore a backup with chat-server restore FILE; the damaged \
-                 file is kept",
+                 one is kept, with its -wal",
                 path.display()
             ),
             Self::NoWal(path) => write!(

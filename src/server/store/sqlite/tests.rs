@@ -179,6 +179,83 @@ fn what_is_not_our_sound_database_is_refused_and_left_as_it_is() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn nothing_is_made_where_there_may_be_a_log() {
+    use std::os::unix::fs::symlink;
+    let cases: [(&str, Change<'_>, &str); 5] = [
+        (
+            "moved away without its write-ahead log",
+            &|path| fs::rename(path, path.with_file_name("aside.db")).unwrap(),
+            "Put the database back, or move both away",
+        ),
+        (
+            "a link to a disk that is not there",
+            &|path| {
+                fs::remove_file(path).unwrap();
+                symlink("/nowhere/log.db", path).unwrap();
+            },
+            "is a link",
+        ),
+        (
+            "a link to another directory's",
+            &|path| {
+                let elsewhere = path.with_file_name("elsewhere.db");
+                fs::rename(path, &elsewhere).unwrap();
+                symlink(elsewhere, path).unwrap();
+            },
+            "is a link",
+        ),
+        (
+            "a directory",
+            &|path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+            },
+            "is not a database of chat-server",
+        ),
+        (
+            "a mark that leads nowhere",
+            &|path| {
+                let directory = path.parent().unwrap();
+                fs::remove_file(path).unwrap();
+                symlink("restoring", directory.join("restoring")).unwrap();
+            },
+            "was interrupted",
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        append(&mut open(directory.path()), 1, [message(1, 1)]);
+        let copy = {
+            let mut store = open(directory.path());
+            append(&mut store, 1, [message(1, 2)]);
+            killed(directory.path())
+        };
+        let path = copy.path().join("log.db");
+        change(&path);
+        let wal = fs::read(copy.path().join("log.db-wal")).unwrap();
+        assert!(!wal.is_empty());
+        let before = path.symlink_metadata().ok().map(|found| found.file_type());
+        let said = refusal(copy.path()).to_string();
+        assert!(said.contains(expected), "{name}: {said}");
+        let room = RoomName::parse("coffee").unwrap();
+        let imported = maintenance::import(copy.path(), &room, &mut &b""[..]);
+        let said = imported.unwrap_err().to_string();
+        assert!(said.contains(expected), "{name}: {said}");
+        let after = path.symlink_metadata().ok().map(|found| found.file_type());
+        assert_eq!(after, before, "{name}");
+        assert_eq!(fs::read(copy.path().join("log.db-wal")).unwrap(), wal);
+    }
+}
+
+#[test]
+fn whether_a_log_is_new_can_be_told() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(open(directory.path()).is_new());
+    assert!(!open(directory.path()).is_new());
+}
+
 #[test]
 fn a_half_restored_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();

@@ -14,8 +14,8 @@ use rusqlite::{
 
 use super::{
     DATABASE, MaintenanceError, OpenError, Partial, RESTORING, Result, check, check_header,
-    check_version, create_new, look_into, of_file, of_sqlite, open_database, remove, remove_index,
-    sync_directory, take,
+    check_version, create_new, has_log, is_there, look_into, move_to, of_file, of_sqlite,
+    open_database, private, remove, remove_index, sync_directory, take,
 };
 use crate::server::store::{
     fresh_epoch,
@@ -72,6 +72,8 @@ pub struct Restored {
 pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
     check_header(file).map_err(|error| no_backup(file, error))?;
     let _lock = take(directory)?;
+    // What can't be put aside as one is not touched.
+    has_log(directory)?;
     let path = directory.join(RESTORED);
     remove(&path).map_err(of_file(&path))?;
     let copied = copy_backup(file, &path).and_then(|()| prepare(&path));
@@ -86,12 +88,13 @@ pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
 
     let mark = directory.join(RESTORING);
     let of_directory = of_file(directory);
-    let aside = mark_begun(directory, &mark).map_err(&of_directory)?;
+    let aside = mark_begun(directory, &mark)?;
     let aside = set_aside(directory, &aside)?;
     remove_index(directory)?;
     let database = directory.join(DATABASE);
+    // Only what an interrupted restore has put there: all else is aside by now.
     remove(&database).map_err(&of_directory)?;
-    fs::rename(&path, &database)
+    move_to(&path, &database)
         .and_then(|()| sync_directory(directory))
         .and_then(|()| fs::remove_file(&mark))
         .and_then(|()| sync_directory(directory))
@@ -178,38 +181,48 @@ fn count(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// Leaves the mark that a restore has begun. In it stands the name, with the time in it, that the
 /// log before is to have: the one of a restore that was interrupted, if there was one.
-fn mark_begun(directory: &Path, mark: &Path) -> io::Result<PathBuf> {
+fn mark_begun(directory: &Path, mark: &Path) -> Result<PathBuf> {
     let begun = fs::read_to_string(mark).unwrap_or_default();
-    if !begun.is_empty() {
+    // Cut off by a power failure, it is of a restore that had not done anything yet.
+    if begun.starts_with("log-") && begun.ends_with(".db") && !begun.contains(['/', '\\']) {
         return Ok(directory.join(begun));
     }
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let mut name = format!("log-{now}.db");
     let mut count = 1;
-    while directory.join(&name).exists() {
+    while is_there(&directory.join(&name))? || is_there(&directory.join(format!("{name}-wal")))? {
         count += 1;
         name = format!("log-{now}-{count}.db");
     }
-    let mut file = File::create(mark)?;
-    file.write_all(name.as_bytes())?;
-    file.sync_all()?;
-    sync_directory(directory)?;
+    let leave = || {
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        let mut file = private(&mut options).open(mark)?;
+        file.write_all(name.as_bytes())?;
+        file.sync_all()?;
+        sync_directory(directory)
+    };
+    leave().map_err(of_file(mark))?;
     Ok(directory.join(name))
 }
 
 /// Gives the log another name, and says whether there is one under it then. Its write-ahead log
 /// goes with it: the two are one.
+///
+/// The log goes last. So once it has its new name all of it has, and what has the old name since
+/// is what an interrupted restore has put there.
 fn set_aside(directory: &Path, aside: &Path) -> Result<Option<PathBuf>> {
     let database = directory.join(DATABASE);
-    for suffix in ["-wal", ""] {
-        let (from, to) = (beside(&database, suffix), beside(aside, suffix));
-        match fs::rename(&from, &to) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(MaintenanceError::File(from, error));
+    if !is_there(aside)? {
+        for suffix in ["-wal", ""] {
+            let (from, to) = (beside(&database, suffix), beside(aside, suffix));
+            match move_to(&from, &to) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                moved => moved.map_err(of_file(&to))?,
             }
-            _ => {}
+            // In this order after a power failure, too.
+            sync_directory(directory).map_err(of_file(directory))?;
         }
     }
-    sync_directory(directory).map_err(of_file(directory))?;
-    Ok(aside.exists().then(|| aside.to_owned()))
+    Ok(is_there(aside)?.then(|| aside.to_owned()))
 }

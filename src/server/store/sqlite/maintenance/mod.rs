@@ -9,7 +9,7 @@ mod erase;
 mod transfer;
 
 use std::{
-    fmt, fs,
+    fmt,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -20,7 +20,10 @@ use rusqlite::Connection;
 use super::{
     OpenError,
     open::{check, check_header, check_version, make, open_database},
-    place::{DATABASE, INDEX, Lock, RESTORING, private, remove, sync_directory, take},
+    place::{
+        DATABASE, INDEX, Lock, RESTORING, has_log, is_there, move_to, private, remove,
+        sync_directory, take,
+    },
     refusal::refusal,
     schema::connect_to_read,
 };
@@ -126,6 +129,9 @@ fn of_file(path: &Path) -> impl Fn(io::Error) -> MaintenanceError {
 fn look_into(directory: &Path) -> Result<(Connection, PathBuf)> {
     refuse_half_restored(directory)?;
     let path = directory.join(DATABASE);
+    if !has_log(directory)? {
+        return Err(OpenError::Missing(path).into());
+    }
     check_header(&path)?;
     let connection = connect_to_read(&path).map_err(of_sqlite(&path))?;
     check_version(&connection, &path)?;
@@ -141,9 +147,8 @@ struct Opened {
 
 fn open(directory: &Path) -> Result<Opened> {
     // Nothing is made where there is nothing.
-    let path = directory.join(DATABASE);
-    if !path.exists() && !directory.join(RESTORING).exists() {
-        return Err(OpenError::Missing(path).into());
+    if !is_there(&directory.join(RESTORING))? && !has_log(directory)? {
+        return Err(OpenError::Missing(directory.join(DATABASE)).into());
     }
     open_or_make(directory)
 }
@@ -153,7 +158,7 @@ fn open_or_make(directory: &Path) -> Result<Opened> {
     let path = directory.join(DATABASE);
     let lock = take(directory)?;
     refuse_half_restored(directory)?;
-    if !path.exists() {
+    if !has_log(directory)? {
         make(directory, None)?;
     }
     let connection = open_database(&path, None)?;
@@ -166,7 +171,7 @@ fn open_or_make(directory: &Path) -> Result<Opened> {
 }
 
 fn refuse_half_restored(directory: &Path) -> Result<()> {
-    if directory.join(RESTORING).exists() {
+    if is_there(&directory.join(RESTORING))? {
         return Err(OpenError::Restoring(directory.to_owned()).into());
     }
     Ok(())
@@ -215,14 +220,11 @@ impl Partial {
             .open(&self.path)
             .and_then(|file| file.sync_all())
             .map_err(&refuse)?;
-        // Unlike renaming, this overwrites nothing that has come to be meanwhile.
-        match fs::hard_link(&self.path, &self.name) {
-            Ok(()) => {}
+        match move_to(&self.path, &self.name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(MaintenanceError::Exists(self.name.clone()));
             }
-            // Some file systems have no links.
-            Err(_) => fs::rename(&self.path, &self.name).map_err(&refuse)?,
+            moved => moved.map_err(&refuse)?,
         }
         let parent = self.name.parent().unwrap_or(Path::new("."));
         sync_directory(parent).map_err(&refuse)
