@@ -577,6 +577,36 @@ fn an_erased_text_is_nowhere_any_more() {
     assert_eq!(bob.next("message")["message"], "public too");
 }
 
+/// What root does with another user's log leaves it that user's.
+#[test]
+fn files_that_root_makes_belong_to_the_directory_s_owner() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    const NOBODY: u32 = 65_534;
+    let data = filled();
+    let (_, backup) = path(&data, "backup.db");
+    done(data.path(), &["backup", &backup]);
+    let (_, lines) = path(&data, "lobby.jsonl");
+    done(data.path(), &["export", "-o", &lines]);
+    for (at, arguments) in [["import", &lines], ["restore", &backup]]
+        .iter()
+        .enumerate()
+    {
+        let theirs = data.path().join(format!("theirs{at}"));
+        fs::create_dir(&theirs).unwrap();
+        if chown(&theirs, Some(NOBODY), Some(NOBODY)).is_err() {
+            // Only root can.
+            return;
+        }
+        done(&theirs, &arguments[..]);
+        done(&theirs, &["erase", "1"]);
+        for entry in fs::read_dir(&theirs).unwrap() {
+            let path = entry.unwrap().path();
+            let found = path.metadata().unwrap();
+            assert_eq!((found.uid(), found.gid()), (NOBODY, NOBODY), "{path:?}");
+        }
+    }
+}
+
 #[test]
 fn relaxed_and_ephemeral_are_said() {
     let data = tempfile::tempdir().unwrap();

@@ -40,6 +40,7 @@
 mod append;
 mod checkpoint;
 mod devices;
+mod lock;
 pub mod maintenance;
 mod open;
 mod place;
@@ -66,7 +67,8 @@ pub use self::refusal::OpenError;
 use self::{
     checkpoint::Checkpoints,
     devices::Devices,
-    place::{INDEX, Lock},
+    lock::Lock,
+    place::INDEX,
     read::{LogReader, SqliteReader, within},
 };
 use super::{Batch, Committed, Extent, Found, Page, Reader, Store, StoreError, index::Index};

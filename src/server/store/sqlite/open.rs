@@ -14,9 +14,10 @@ use super::{
     Durability, Room, RoomState, Settings, SqliteStore,
     checkpoint::{self, Checkpoints, connect_to_copy},
     devices::Devices,
+    lock::take,
     place::{
-        DATABASE, INDEX, NEW, RESTORING, has_log, is_there, move_to, private, remove,
-        sync_directory, take,
+        DATABASE, INDEX, NEW, RESTORING, hand_over, has_log, is_there, move_to, private, remove,
+        sync_directory,
     },
     read::{self, LogReader},
     refusal::{OpenError, directory_error, of_migration, refusal},
@@ -120,6 +121,7 @@ pub(super) fn make(directory: &Path, vfs: Option<&str>) -> Result<(), OpenError>
     let mut options = File::options();
     private(options.write(true).create_new(true))
         .open(&path)
+        .and_then(|file| hand_over(&file, directory))
         .map_err(refuse)?;
     let mut connection = connect(&path, vfs).map_err(|error| refusal(&path, error))?;
     let complete = create(&mut connection).map_err(|error| of_migration(&path, error))?;

@@ -45,10 +45,15 @@ pub enum OpenError {
 impl OpenError {
     /// Whether the same may go well later, without anything being done about it.
     pub fn may_pass(&self) -> bool {
-        matches!(
-            self,
-            Self::InUse(..) | Self::Full(_) | Self::System(_) | Self::Sqlite(..)
-        )
+        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+        match self {
+            Self::InUse(..) | Self::Full(_) | Self::System(_) | Self::Sqlite(..) => true,
+            // A disk that fails, or is read-only for now; too many files open.
+            Self::Directory(_, error) => {
+                !matches!(error.kind(), NotFound | PermissionDenied | NotADirectory)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -148,8 +153,12 @@ pub(super) fn refusal(path: &Path, error: rusqlite::Error) -> OpenError {
         Some(ErrorCode::NotADatabase) => OpenError::Foreign(path),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path, None),
         Some(ErrorCode::FileLockingProtocolFailed) => OpenError::NoWal(path),
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+        Some(ErrorCode::CannotOpen) => {
             OpenError::Directory(path, io::Error::other(error.to_string()))
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            let kind = io::ErrorKind::PermissionDenied;
+            OpenError::Directory(path, io::Error::new(kind, error.to_string()))
         }
         Some(_) if is_shared_memory(extended) => OpenError::NoWal(path),
         Some(_) => OpenError::Sqlite(path, error),
@@ -178,5 +187,34 @@ pub(super) fn directory_error(path: &Path, error: io::Error) -> OpenError {
             OpenError::Full(path.to_owned())
         }
         _ => OpenError::Directory(path.to_owned(), error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_try_may_find_in_order_is_not_for_good() {
+        use io::ErrorKind as Kind;
+        for (kind, may_pass) in [
+            (Kind::NotFound, false),
+            (Kind::PermissionDenied, false),
+            (Kind::NotADirectory, false),
+            (Kind::ReadOnlyFilesystem, true),
+            (Kind::QuotaExceeded, true),
+            (Kind::StorageFull, true),
+            (Kind::StaleNetworkFileHandle, true),
+        ] {
+            let error = directory_error(Path::new("data"), kind.into());
+            assert_eq!(error.may_pass(), may_pass, "{kind:?}");
+        }
+        for (number, name) in [(5, "EIO"), (24, "EMFILE")] {
+            let error = io::Error::from_raw_os_error(number);
+            assert!(
+                directory_error(Path::new("data"), error).may_pass(),
+                "{name}"
+            );
+        }
     }
 }

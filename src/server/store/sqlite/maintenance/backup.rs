@@ -14,8 +14,8 @@ use rusqlite::{
 
 use super::{
     DATABASE, MaintenanceError, OpenError, Partial, RESTORING, Result, check, check_header,
-    check_version, create_new, has_log, is_there, look_into, move_to, of_file, of_sqlite,
-    open_database, private, remove, remove_index, sync_directory, take,
+    check_version, create_new, hand_over, has_log, is_there, look_into, move_to, of_file,
+    of_sqlite, open_database, private, remove, remove_index, sync_directory, take,
 };
 use crate::server::store::{
     fresh_epoch,
@@ -76,7 +76,7 @@ pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
     has_log(directory)?;
     let path = directory.join(RESTORED);
     remove(&path).map_err(of_file(&path))?;
-    let copied = copy_backup(file, &path).and_then(|()| prepare(&path));
+    let copied = copy_backup(file, directory, &path).and_then(|()| prepare(&path));
     let messages = copied.map_err(|error| {
         // Otherwise the next restore removes it.
         let _ = remove(&path);
@@ -114,8 +114,10 @@ fn no_backup(file: &Path, error: OpenError) -> MaintenanceError {
     MaintenanceError::NoBackup(file.to_owned(), why)
 }
 
-fn copy_backup(file: &Path, path: &Path) -> Result<()> {
-    create_new(path)?;
+fn copy_backup(file: &Path, directory: &Path, path: &Path) -> Result<()> {
+    let new = create_new(path)?;
+    hand_over(&new, directory).map_err(of_file(path))?;
+    drop(new);
     let source = connect_to_read(file).map_err(of_sqlite(file))?;
     check_version(&source, file)?;
     copy(&source, file, path)
@@ -198,6 +200,7 @@ fn mark_begun(directory: &Path, mark: &Path) -> Result<PathBuf> {
         let mut options = File::options();
         options.write(true).create(true).truncate(true);
         let mut file = private(&mut options).open(mark)?;
+        hand_over(&file, directory)?;
         file.write_all(name.as_bytes())?;
         file.sync_all()?;
         sync_directory(directory)

@@ -19,10 +19,11 @@ use rusqlite::Connection;
 
 use super::{
     OpenError,
+    lock::{Lock, take},
     open::{check, check_header, check_version, make, open_database},
     place::{
-        DATABASE, INDEX, Lock, RESTORING, has_log, is_there, move_to, private, remove,
-        sync_directory, take,
+        DATABASE, INDEX, RESTORING, hand_over, has_log, is_there, move_to, private, remove,
+        sync_directory,
     },
     refusal::refusal,
     schema::connect_to_read,

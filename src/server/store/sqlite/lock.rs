@@ -1,0 +1,197 @@
+//! Takes a data directory for one process, so that two never write to one log.
+//!
+//! What is locked is the directory itself: a lock on a file in it can be got around by removing
+//! the file, or by a second directory whose `log.db` is a link to the first one's (such a link is
+//! refused besides). The database file is no place for it: on some systems such a lock and those
+//! of SQLite get in each other's way, and closing any descriptor of that file gives SQLite's up.
+//! The file `lock` says which process it is, and is locked too, for systems whose directories can't
+//! be.
+
+use std::{
+    fs::{DirBuilder, File, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::Path,
+};
+
+use super::{
+    place::{hand_over, private, sync_directory},
+    refusal::{OpenError, directory_error},
+};
+
+/// The file that is locked as long as a server lives. It stays when the server is gone.
+const LOCK: &str = "lock";
+
+/// A data directory, in the hands of one process.
+#[derive(Debug)]
+pub(super) struct Lock {
+    /// Unlocked when they are closed, however this process ends.
+    _files: Vec<File>,
+}
+
+/// Makes the directory if it is not there, and takes it for this process.
+pub(super) fn take(directory: &Path) -> Result<Lock, OpenError> {
+    let refuse = |error| directory_error(directory, error);
+    make_directory(directory).map_err(refuse)?;
+    if is_on_network(directory) {
+        return Err(OpenError::NoWal(directory.to_owned()));
+    }
+    let mut files = Vec::new();
+    if cfg!(unix) {
+        let opened = File::open(directory).map_err(refuse)?;
+        lock(&opened, directory)?;
+        files.push(opened);
+    }
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = private(&mut options)
+        .open(directory.join(LOCK))
+        .map_err(refuse)?;
+    lock(&file, directory)?;
+    hand_over(&file, directory).map_err(refuse)?;
+    // For the words of the next one who wants it; no more hangs on it.
+    let _ = file
+        .rewind()
+        .and_then(|()| file.set_len(0))
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    files.push(file);
+    Ok(Lock { _files: files })
+}
+
+fn lock(file: &File, directory: &Path) -> Result<(), OpenError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            let mut process = String::new();
+            let _ = File::open(directory.join(LOCK))
+                .and_then(|file| file.take(32).read_to_string(&mut process));
+            let process = process.trim().parse().ok();
+            Err(OpenError::InUse(directory.to_owned(), process))
+        }
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+            Err(OpenError::NoWal(directory.to_owned()))
+        }
+        Err(TryLockError::Error(error)) => Err(directory_error(directory, error)),
+    }
+}
+
+/// Makes a directory, and those above it that are not there; all of them last.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let missing: Vec<_> = directory
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.is_dir())
+        .collect();
+    for path in missing.into_iter().rev() {
+        match builder.create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !path.is_dir() {
+                    return Err(io::ErrorKind::NotADirectory.into());
+                }
+            }
+            made => made?,
+        }
+        path.parent().map_or(Ok(()), sync_directory)?;
+    }
+    Ok(())
+}
+
+/// Whether a directory is on another machine, where locks and the memory that the users of a
+/// write-ahead log share can't be relied on. What comes through FUSE (sshfs, for one) looks alike
+/// wherever it is, and is taken for local.
+#[cfg(target_os = "linux")]
+fn is_on_network(directory: &Path) -> bool {
+    let Ok(found) = rustix::fs::statfs(directory) else {
+        return false;
+    };
+    // Their numbers have 32 bits, whatever the field has.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_lossless,
+        reason = "the field's type differs from one machine to another"
+    )]
+    let kind = found.f_type as u64 as u32;
+    is_network(kind)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_on_network(_: &Path) -> bool {
+    false
+}
+
+/// By the number that a file system has in Linux (statfs(2)).
+#[cfg(target_os = "linux")]
+fn is_network(kind: u32) -> bool {
+    matches!(
+        kind,
+        0x6969 // NFS
+            | 0x517b // SMB
+            | 0xff53_4d42 // CIFS
+            | 0xfe53_4d42 // SMB 2
+            | 0x0102_1997 // 9P
+            | 0x5346_414f // AFS
+            | 0x6b41_4653 // AFS, another one
+            | 0x00c3_6400 // Ceph
+            | 0x7375_7245 // Coda
+            | 0x564c // NCP
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn one_directory_is_taken_by_one_whatever_becomes_of_the_files_in_it() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("a/b/data");
+        let lock = take(&directory).unwrap();
+        let link = home.path().join("link");
+        std::os::unix::fs::symlink(&directory, &link).unwrap();
+        let me = Some(std::process::id());
+        let refused = |path: &Path| match take(path) {
+            Err(OpenError::InUse(_, process)) => process,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(&directory), me);
+        assert_eq!(refused(&link), me);
+        fs::remove_file(directory.join(LOCK)).unwrap();
+        assert_eq!(refused(&directory), None);
+        drop(lock);
+        take(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_a_directory_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [&file, &file.join("below"), &file.join("far/below")] {
+            let error = take(path).unwrap_err();
+            assert!(!error.may_pass(), "{error:?}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn file_systems_of_other_machines_are_known() {
+        for (name, kind, network) in [
+            ("NFS", 0x6969, true),
+            ("SMB 2", 0xfe53_4d42, true),
+            ("ext4", 0xef53, false),
+            ("Btrfs", 0x9123_683e, false),
+            ("tmpfs", 0x0102_1994, false),
+            ("FUSE", 0x6573_5546, false),
+        ] {
+            assert_eq!(is_network(kind), network, "{name}");
+        }
+    }
+}
