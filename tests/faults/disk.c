@@ -182,15 +182,22 @@ int fsync(int fd) { return sync_file(fd, SYS_fsync); }
 
 int fdatasync(int fd) { return sync_file(fd, SYS_fdatasync); }
 
-static int write_fails(int fd, char *path) {
-    return path_of(fd, path) && control &&
+/* Where there is no space left, what a file has already can still be written over. */
+static int needs_none(int fd, off_t end) {
+    struct stat now;
+    return atomic_load(&control->write_errno) == ENOSPC && fstat(fd, &now) == 0 &&
+           end <= now.st_size;
+}
+
+static int write_fails(int fd, char *path, off_t end) {
+    return path_of(fd, path) && control && !needs_none(fd, end) &&
            fails(&control->writes, &control->write_pass, &control->write_fail,
                  &control->write_errno);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t at) {
     char path[PATH_MAX] = "";
-    if (write_fails(fd, path)) return -1;
+    if (write_fails(fd, path, at + (off_t)length)) return -1;
     ssize_t written = syscall(SYS_pwrite64, fd, bytes, length, at);
     if (written > 0 && is_ours(path)) note_write(path, at, (size_t)written);
     return written;
@@ -202,8 +209,8 @@ ssize_t pwrite(int fd, const void *bytes, size_t length, off_t at) {
 
 ssize_t write(int fd, const void *bytes, size_t length) {
     char path[PATH_MAX] = "";
-    if (write_fails(fd, path)) return -1;
-    off_t at = is_ours(path) ? syscall(SYS_lseek, fd, 0, SEEK_CUR) : 0;
+    off_t at = syscall(SYS_lseek, fd, 0, SEEK_CUR);
+    if (write_fails(fd, path, at + (off_t)length)) return -1;
     ssize_t written = syscall(SYS_write, fd, bytes, length);
     if (written > 0 && is_ours(path)) note_write(path, at, (size_t)written);
     return written;
@@ -211,7 +218,7 @@ ssize_t write(int fd, const void *bytes, size_t length) {
 
 int ftruncate64(int fd, off64_t length) {
     char path[PATH_MAX] = "";
-    if (write_fails(fd, path)) return -1;
+    if (write_fails(fd, path, length)) return -1;
     int outcome = (int)syscall(SYS_ftruncate, fd, length);
     if (outcome == 0 && is_ours(path)) note_size(path);
     return outcome;

@@ -109,6 +109,50 @@ fn a_full_file_system_holds_messages_back_and_loses_none() {
     );
 }
 
+/// A server that is started on a full disk serves those who read, and takes messages again when
+/// there is room.
+#[test]
+fn a_server_starts_on_a_full_disk_and_serves_readers() {
+    let disk = Disk::new();
+    let mut talker = Client::new(1);
+    for relaxed in [false, true] {
+        let start = |relaxed: bool| {
+            Process::start(&disk.data(), |server| {
+                disk.under(server);
+                if relaxed {
+                    server.args(["--durability", "relaxed"]);
+                }
+            })
+        };
+        let server = start(false);
+        talker.resume(server.address).unwrap();
+        for _ in 0..200 {
+            talker.say();
+            say_until_quiet(&mut talker);
+        }
+        // Killed, with all of that in the write-ahead log.
+        drop(server);
+        disk.writes(Failing {
+            // What says whose the directory is, and the memory that connections share.
+            pass: 10,
+            fail: -1,
+            errno: ENOSPC,
+        });
+        // There is no room for a mark either.
+        let server = start(relaxed);
+        let mut reader = Client::new(2);
+        reader.resume(server.address).unwrap();
+        while reader.log.len() < talker.promised.len() {
+            reader.read().unwrap();
+        }
+        disk.writes(Failing::NEVER);
+        talker.resume(server.address).unwrap();
+        talker.say();
+        say_until_quiet(&mut talker);
+        server.stop();
+    }
+}
+
 /// A sync that fails, at the Nth, then N + 1, …: nothing more is promised, the server ends and
 /// says why, and the next one has all that was promised.
 #[test]

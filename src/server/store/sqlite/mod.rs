@@ -25,7 +25,9 @@
 //!
 //! After a failed sync the system may hold pages for written that are not. So nothing that is in
 //! memory counts then: the process ends, leaves the files as they are, and the next start copies
-//! the whole write-ahead log into the database and syncs that, before it answers anybody.
+//! the whole write-ahead log into the database and syncs that, before it answers anybody. Where it
+//! can't be copied (the disk is full, somebody reads what was before), it is written again where it
+//! is, which needs no space, and synced. So a full disk keeps nobody from reading.
 //!
 //! # Files
 //!
@@ -58,6 +60,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -228,14 +231,16 @@ impl SqliteStore {
         }
     }
 
-    /// Leaves one complete file, and takes back the mark of a relaxed run.
+    /// Takes back the mark of a relaxed run, and leaves one complete file, unless somebody reads:
+    /// the end is in order without that, and must not wait.
     fn close(&mut self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
-        checkpoint::step(&self.connection, "TRUNCATE")?;
         if self.durability == Durability::Relaxed {
+            // Its commit syncs all that is in the write-ahead log.
             schema::set_meta(&self.connection, open::RELAXED, None)?;
         }
-        Ok(())
+        self.connection.busy_timeout(Duration::ZERO)?;
+        checkpoint::step(&self.connection, "TRUNCATE").map(drop)
     }
 }
 

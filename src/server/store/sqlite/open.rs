@@ -2,13 +2,14 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, Write},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::{
     Durability, Room, RoomState, Settings, SqliteStore,
@@ -16,19 +17,22 @@ use super::{
     devices::Devices,
     lock::take,
     place::{
-        DATABASE, INDEX, NEW, RESTORING, hand_over, has_log, is_there, move_to, private, remove,
-        sync_directory,
+        DATABASE, INDEX, NEW, RESTORING, beside, hand_over, has_log, is_there, move_to, private,
+        remove, sync_directory,
     },
     read::{self, LogReader},
     refusal::{OpenError, directory_error, of_migration, refusal},
     schema::{
-        APPLICATION_ID, connect, create, entry_key, entry_of, meta, migrate, number_at, set_meta,
-        time_at, use_wal, version,
+        APPLICATION_ID, BUSY, connect, create, entry_key, entry_of, meta, migrate, number_at,
+        set_meta, time_at, use_wal, version,
     },
 };
 use crate::{
     protocol::{Epoch, RoomName},
-    server::store::{fresh_epoch, index::Index, rules::decode_entry},
+    server::{
+        log::Recorder,
+        store::{fresh_epoch, index::Index, rules::decode_entry},
+    },
 };
 
 /// In `meta`: which log this is.
@@ -62,21 +66,26 @@ impl SqliteStore {
             make(directory, vfs)?;
         }
         let connection = open_database(&path, vfs)?;
+        let copied = make_lasting(&connection, &path)?;
         check(&connection, &path)?;
         let fresh = fresh_epoch().map_err(OpenError::System)?;
+        let recorder = settings.recorder.clone();
         let prepare = || {
-            let epoch = settle_epoch(&connection, settings.durability, fresh)?;
+            let settled = settle(&connection, settings.durability, fresh, &recorder)?;
             let rooms = find_rooms(&connection, rooms)?;
-            if settings.durability == Durability::Relaxed {
+            if settled.durability == Durability::Relaxed {
                 connection.pragma_update(None, "synchronous", "NORMAL")?;
             }
-            Ok((epoch, rooms, connect_to_copy(&path)?))
+            Ok((settled, rooms, connect_to_copy(&path)?))
         };
-        let (epoch, rooms, copier) = prepare().map_err(|error| refusal(&path, error))?;
+        let (settled, rooms, copier) = prepare().map_err(|error| refusal(&path, error))?;
+        let Settled { epoch, durability } = settled;
         let failed = Arc::new(AtomicBool::new(false));
-        let recorder = settings.recorder.clone();
         let checkpoints = Checkpoints::start(copier, Arc::clone(&failed), recorder.clone());
         let checkpoints = checkpoints.map_err(OpenError::System)?;
+        if !copied {
+            checkpoints.empty();
+        }
         let index = if settings.index {
             Some(start_index(&path, epoch, &rooms)?)
         } else {
@@ -93,7 +102,7 @@ impl SqliteStore {
             epoch,
             rooms,
             devices: Devices::default(),
-            durability: settings.durability,
+            durability,
             recorder,
             failed,
             refusing: false,
@@ -142,8 +151,7 @@ pub(super) fn make(directory: &Path, vfs: Option<&str>) -> Result<(), OpenError>
         .map_err(refuse)
 }
 
-/// Opens a database of ours, brings its schema up to date, and copies what a server before has left
-/// in the write-ahead log.
+/// Opens a database of ours, and brings its schema up to date.
 pub(super) fn open_database(path: &Path, vfs: Option<&str>) -> Result<Connection, OpenError> {
     check_header(path)?;
     let mut connection = connect(path, vfs).map_err(|error| refusal(path, error))?;
@@ -153,10 +161,50 @@ pub(super) fn open_database(path: &Path, vfs: Option<&str>) -> Result<Connection
         return Err(OpenError::NoWal(path.to_owned()));
     }
     migrate(&mut connection).map_err(|error| of_migration(path, error))?;
-    // After a failed sync the system may show pages that are not on the medium. Now they are
-    // written again, and synced.
-    checkpoint::step(&connection, "TRUNCATE").map_err(refuse)?;
     Ok(connection)
+}
+
+/// Makes sure that what a server before has left in the write-ahead log is on the medium: after a
+/// failed sync the system may show pages that are not. False if it could not be copied into the
+/// database, because the disk is full or somebody reads what was before; then the write-ahead log
+/// itself is written again, in its place, and synced.
+pub(super) fn make_lasting(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
+    // Whoever reads for a long time is not waited for.
+    let copied = connection
+        .busy_timeout(Duration::ZERO)
+        .and_then(|()| checkpoint::step(connection, "TRUNCATE"));
+    let patient = connection.busy_timeout(BUSY);
+    patient.map_err(|error| refusal(path, error))?;
+    match copied {
+        Ok(progress) if !progress.busy => return Ok(true),
+        Ok(_) => {}
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {}
+        Err(error) => return Err(refusal(path, error)),
+    }
+    // Nobody else writes to it meanwhile, or begins it anew.
+    let writing = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+        .map_err(|error| refusal(path, error))?;
+    let log = beside(path, "-wal");
+    write_again(&log).map_err(|error| directory_error(&log, error))?;
+    writing.rollback().map_err(|error| refusal(path, error))?;
+    Ok(false)
+}
+
+/// Writes a file's bytes where they are, so that a sync takes them to the medium whatever the
+/// system holds them for.
+fn write_again(path: &Path) -> io::Result<()> {
+    let mut file = File::options().read(true).write(true).open(path)?;
+    let mut bytes = vec![0; 64 * 1024];
+    let mut at = 0;
+    loop {
+        let count = file.read(&mut bytes)?;
+        if count == 0 {
+            return file.sync_all();
+        }
+        file.seek(io::SeekFrom::Start(at))?;
+        file.write_all(&bytes[..count])?;
+        at += count as u64;
+    }
 }
 
 /// Looks at a file before SQLite does, which might write to it.
@@ -249,6 +297,45 @@ pub(super) fn set_epoch(connection: &Connection, epoch: Epoch) -> rusqlite::Resu
     set_meta(connection, EPOCH, Some(&epoch.to_string()))
 }
 
+/// Which log this is, and when its commits may be acknowledged.
+struct Settled {
+    epoch: Epoch,
+    durability: Durability,
+}
+
+/// As [`settle_epoch`]; and where the disk has no space for that, as well as it can be done: then
+/// there is no mark for commits without a sync, so there are none.
+fn settle(
+    connection: &Connection,
+    durability: Durability,
+    fresh: Epoch,
+    recorder: &Recorder,
+) -> rusqlite::Result<Settled> {
+    let full = match settle_epoch(connection, durability, fresh) {
+        Ok(epoch) => return Ok(Settled { epoch, durability }),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => error,
+        Err(error) => return Err(error),
+    };
+    // A mark that is there stays, and the next start begins a new epoch, too.
+    let was_relaxed = meta(connection, RELAXED)?.is_some();
+    let epoch = match known_epoch(connection)? {
+        Some(epoch) if !was_relaxed => epoch,
+        Some(_) => fresh,
+        None => return Err(full),
+    };
+    if durability == Durability::Relaxed {
+        recorder.warn("the disk is full: this run syncs every commit".to_owned());
+    }
+    Ok(Settled {
+        epoch,
+        durability: Durability::Full,
+    })
+}
+
+fn known_epoch(connection: &Connection) -> rusqlite::Result<Option<Epoch>> {
+    Ok(meta(connection, EPOCH)?.and_then(|epoch| Epoch::parse(&epoch).ok()))
+}
+
 /// Which log this is from now on; and the mark for the case that the end is not in order.
 fn settle_epoch(
     connection: &Connection,
@@ -257,8 +344,7 @@ fn settle_epoch(
 ) -> rusqlite::Result<Epoch> {
     let transaction = connection.unchecked_transaction()?;
     let was_relaxed = meta(connection, RELAXED)?.is_some();
-    let known = meta(connection, EPOCH)?.and_then(|epoch| Epoch::parse(&epoch).ok());
-    let epoch = match known {
+    let epoch = match known_epoch(connection)? {
         Some(epoch) if !was_relaxed => epoch,
         _ => {
             set_epoch(connection, fresh)?;

@@ -1,6 +1,6 @@
 //! The database's tables, and how a connection to it is set up.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Row};
@@ -11,7 +11,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6368_6174;
 
 /// How long a connection waits for another one: a checkpoint's last step, or somebody who looks
 /// into the file with other tools.
-const BUSY_MS: u32 = 5_000;
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements that a connection keeps.
 const STATEMENTS_MAX: usize = 32;
 /// What a connection keeps of the database in memory.
@@ -124,7 +124,7 @@ pub(super) fn connect_to_read(path: &Path) -> Result<Connection> {
 }
 
 fn set_up(connection: &Connection) -> Result<()> {
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS.into()))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "mmap_size", 0)?;

@@ -85,6 +85,59 @@ fn the_epoch_is_new_after_an_unclean_end_without_syncs_only() {
     assert_eq!(open(copy.path()).epoch(), after);
 }
 
+/// A reader of what is in the log now, until it is dropped.
+fn hold(directory: &Path) -> Connection {
+    let reader = Connection::open(directory.join("log.db")).unwrap();
+    let held = "BEGIN; SELECT count(*) FROM entry";
+    for sql in held.split("; ") {
+        let mut statement = reader.prepare(sql).unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while rows.next().unwrap().is_some() {}
+    }
+    reader
+}
+
+#[test]
+fn while_somebody_reads_the_end_is_in_order_and_the_start_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open_relaxed(directory.path());
+    append(&mut store, 1, [message(1, 1)]);
+    let reader = hold(directory.path());
+    append(&mut store, 2, [message(1, 2)]);
+    let epoch = store.epoch();
+    drop(store);
+    let wal = directory.path().join("log.db-wal");
+    let before = fs::read(&wal).unwrap();
+    assert!(!before.is_empty());
+    let mut store = open_relaxed(directory.path());
+    assert_eq!((store.epoch(), store.extents()[0].head), (epoch, 2));
+    append(&mut store, 3, [message(1, 3)]);
+    // As soon as nobody is in the way, the rest is done.
+    drop(reader);
+    store.checkpoints.as_ref().unwrap().settle();
+    assert!(fs::read(&wal).unwrap().is_empty());
+    drop(store);
+    assert_eq!(open(directory.path()).extents()[0].head, 3);
+}
+
+#[test]
+fn what_is_erased_while_somebody_reads_is_not_said_to_be_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    append(&mut store, 1, [message_in(LOBBY, 1, 1, "secret")]);
+    drop(store);
+    let reader = hold(directory.path());
+    let room = rooms().remove(0);
+    let erase = || maintenance::erase(directory.path(), &room, 1, 1);
+    let said = erase().unwrap_err().to_string();
+    assert!(said.contains("Run this again"), "{said}");
+    let files = ["log.db", "log.db-wal"].map(|name| directory.path().join(name));
+    assert!(files.iter().any(|path| holds(path, "secret")));
+    drop(reader);
+    erase().unwrap();
+    assert!(!files.iter().any(|path| holds(path, "secret")));
+}
+
 #[test]
 fn two_data_directories_hold_two_logs() {
     let directory = tempfile::tempdir().unwrap();

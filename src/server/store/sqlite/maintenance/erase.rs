@@ -16,7 +16,7 @@ use crate::{
 pub const TOMBSTONE: &str = "[removed by the operator]";
 
 /// Erases the texts of a room's messages `first..=last`, while no server runs: from the log, from
-/// its write-ahead log, and from the index, which is made anew.
+/// its write-ahead log, and from the index, which is made anew. Done again it does no harm.
 pub fn erase(directory: &Path, name: &RoomName, first: u64, last: u64) -> Result<()> {
     let Opened {
         connection, path, ..
@@ -56,5 +56,8 @@ pub fn erase(directory: &Path, name: &RoomName, first: u64, last: u64) -> Result
         transaction.commit()?;
         checkpoint::step(connection, "TRUNCATE")
     };
-    erase().map(drop).map_err(&refuse)
+    if erase().map_err(&refuse)?.busy {
+        return Err(MaintenanceError::Held(path.clone()));
+    }
+    Ok(())
 }

@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use super::{
     OpenError,
     lock::{Lock, take},
-    open::{check, check_header, check_version, make, open_database},
+    open::{check, check_header, check_version, make, make_lasting, open_database},
     place::{
         DATABASE, INDEX, RESTORING, hand_over, has_log, is_there, move_to, private, remove,
         sync_directory,
@@ -36,8 +36,8 @@ pub use self::{
     transfer::{export, import},
 };
 
-/// Why something could not be done. Its text says what to do, in plain sentences. The log is as it
-/// was.
+/// Why something could not be done. Its text says what to do, in plain sentences. But for
+/// [`Held`](Self::Held), the log is as it was.
 #[derive(Debug)]
 pub enum MaintenanceError {
     /// The log can't be opened.
@@ -50,6 +50,9 @@ pub enum MaintenanceError {
     File(PathBuf, io::Error),
     /// What was to be read or written by a stream could not be.
     Stream(io::Error),
+    /// It is done, but this file of the log still has what was there before, as long as another
+    /// program reads it.
+    Held(PathBuf),
     /// There is no such room in the log.
     NoRoom(RoomName),
     /// The room has, or had, messages.
@@ -90,6 +93,12 @@ impl fmt::Display for MaintenanceError {
             ),
             Self::File(path, error) => write!(out, "{}: {error}", path.display()),
             Self::Stream(error) => write!(out, "It can't be read or written: {error}"),
+            Self::Held(path) => write!(
+                out,
+                "Another program reads {} (a backup?), which keeps the old texts in the file. Run \
+                 this again when it is done",
+                path.display()
+            ),
             Self::NoRoom(room) => write!(out, "There is no room {room} in the log"),
             Self::NotEmpty(room) => write!(
                 out,
@@ -163,6 +172,7 @@ fn open_or_make(directory: &Path) -> Result<Opened> {
         make(directory, None)?;
     }
     let connection = open_database(&path, None)?;
+    make_lasting(&connection, &path)?;
     check(&connection, &path)?;
     Ok(Opened {
         connection,
