@@ -25,6 +25,8 @@ use crate::{
     text::Line,
 };
 
+/// How long a join that went astray may still be on its way.
+const ASTRAY_WAIT: Duration = Duration::from_secs(1);
 /// How long to wait at least before asking a full server again.
 const FULL_WAIT: Duration = Duration::from_secs(5);
 
@@ -239,6 +241,11 @@ impl Session {
             bye.message
         };
         match bye.reason {
+            // By ourselves: a join of ours that we had given up arrived behind the one that was
+            // answered. If it was somebody else after all, he takes over once more.
+            Departure::Replaced if std::mem::take(&mut self.join_astray) => {
+                self.drop_link(now, why, Some(ASTRAY_WAIT));
+            }
             // Somebody meant it: to come back by ourselves would be to fight him.
             Departure::Replaced => self.taken_over(now),
             Departure::Disconnect => self.stop(now, why, false),

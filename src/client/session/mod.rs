@@ -138,6 +138,8 @@ pub struct Session {
     asks: Asks,
     lease: Lease,
     references: u64,
+    /// A join was sent whose answer was not waited for: it may reach the server yet.
+    join_astray: bool,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
 }
@@ -166,6 +168,7 @@ impl Session {
             asks: Asks::default(),
             lease: Lease::Held,
             references: 0,
+            join_astray: false,
             actions: VecDeque::new(),
             events: VecDeque::new(),
             config,

@@ -439,6 +439,7 @@ impl Session {
 
     pub(super) fn hang_up(&mut self) {
         if let Phase::Live(live) = &mut self.phase {
+            self.join_astray |= live.mode == Mode::Joining && !live.join_due;
             // Whether it took effect is not known; it is what the user wanted last.
             let asked = live.nick_asked.take().map(|(_, nickname)| nickname);
             if let Some(nickname) = live.nick_due.take().or(asked) {

@@ -205,3 +205,25 @@ fn who_came_in_elsewhere_is_not_fought_over() {
     run.command(Command::RetryNow);
     assert!(run.connected);
 }
+
+#[test]
+fn a_join_of_ours_that_comes_late_is_not_taken_for_somebody_else() {
+    let mut run = Run::new();
+    run.open();
+    // Its join is out; the machine sleeps, and the link with it.
+    let now = run.now();
+    run.session.handle_woke(now);
+    run.settle();
+    run.enter(welcome());
+    run.events.clear();
+    run.say(bye(Departure::Replaced, None));
+    assert_eq!(
+        run.session.deadline().map(|at| at > run.elapsed),
+        Some(true)
+    );
+    run.wait_for_connect();
+    run.enter(welcome());
+    run.events.clear();
+    run.say(bye(Departure::Replaced, None));
+    run.told(&["stopped: Another terminal took over: it came in with the same client ID"]);
+}
