@@ -446,9 +446,12 @@ impl Outbox {
         self.entries.partition_point(before)
     }
 
+    /// The entry that has this id for certain. One whose counter is not on disk yet never left:
+    /// what the server says of that id is about another process's message.
     fn find(&self, id: MessageId) -> Option<usize> {
         let at = self.place(id.counter);
-        let there = self.entries.get(at)?.counter == Some(id.counter);
+        let entry = self.entries.get(at)?;
+        let there = entry.reserved && entry.counter == Some(id.counter);
         (there && id.device == self.device).then_some(at)
     }
 

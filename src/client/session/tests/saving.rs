@@ -85,6 +85,17 @@ fn a_message_is_pending_once_saved_and_leaves_once_its_counter_is() {
 }
 
 #[test]
+fn another_processs_message_is_not_taken_for_one_whose_counter_is_not_saved() {
+    let mut run = Run::slow();
+    run.send("a");
+    assert_eq!(run.saving(), ["a as 1", "next 2"]);
+    run.say(echo(1, 1, "somebody else's"));
+    run.told(&["1 carol: somebody else's"]);
+    run.disk_done();
+    run.told(&["local 1 pending"]);
+}
+
+#[test]
 fn what_is_typed_meanwhile_goes_into_one_save() {
     let mut run = Run::slow();
     for text in ["a", "b", "c"] {

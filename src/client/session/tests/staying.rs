@@ -210,7 +210,8 @@ fn who_came_in_elsewhere_is_not_fought_over() {
 fn a_join_of_ours_that_comes_late_is_not_taken_for_somebody_else() {
     let mut run = Run::new();
     run.open();
-    // Its join is out; the machine sleeps, and the link with it.
+    run.join();
+    // The machine sleeps, and the link with it.
     let now = run.now();
     run.session.handle_woke(now);
     run.settle();
