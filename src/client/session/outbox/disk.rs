@@ -40,8 +40,10 @@ impl Outbox {
         let mut news = Vec::new();
         for kept in kept.entries {
             let was = ours.remove(&kept.key);
-            let local = match &was {
-                Some(was) => was.local,
+            // One that left here, and whose leaving the disk has not heard of, is the same still.
+            let left = kept.counter.and_then(|counter| self.echo_of(counter));
+            let local = match was.as_ref().map(|was| was.local).or(left) {
+                Some(local) => local,
                 None => self.new_local(),
             };
             let mut entry = Entry::kept(local, kept);

@@ -317,6 +317,26 @@ fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
 }
 
 #[test]
+fn a_message_whose_leaving_the_disk_has_not_heard_of_is_the_same_when_it_comes_back() {
+    let mut run = Run::online();
+    run.send("mine");
+    run.frames();
+    run.disk.slow = Some(VecDeque::new());
+    // Its echo is far behind; and the disk is not ours any more.
+    run.say(stored(1, 1));
+    run.disk_fails(SaveError::Lost);
+    run.events.clear();
+    run.disk.slow = None;
+    run.disk.left = Some(KeptOutbox {
+        next_counter: 2,
+        next_key: 2,
+        entries: vec![entry(1, "mine", Some(1))],
+    });
+    run.command(Command::RetryNow);
+    run.told(&["local 1 pending", "connecting"]);
+}
+
+#[test]
 fn a_disk_that_does_not_give_the_lease_back_says_why() {
     let mut run = Run::online();
     run.say(bye(Departure::Replaced, None));
