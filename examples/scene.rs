@@ -160,6 +160,38 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
             })
             .await;
     }
+    let has_log = ["history", "absence"].contains(&scene);
+    enter(tell, if has_log { LOG_HEAD } else { 15 }).await?;
+    if has_log {
+        for seq in LOG_HEAD - 99..=LOG_HEAD {
+            tell.send(Event::Message(log_message(seq))).await?;
+        }
+        return Ok(());
+    }
+    converse(tell).await?;
+    if scene == "failed" {
+        let body = Body::inert("this one was refused");
+        let why = Line::inert("There is no room #ops");
+        tell.send(outbox(50, &body, Delivery::Failed { why }))
+            .await?;
+        let body = Body::inert("and this one waits for the server");
+        tell.send(outbox(51, &body, Delivery::Pending)).await?;
+    }
+    if scene == "waiting" {
+        let body = Body::inert("typed while the line is down");
+        tell.send(outbox(51, &body, Delivery::Pending)).await?;
+        return tell
+            .send(Event::Link(Link::Waiting {
+                why: Line::inert("The connection was lost"),
+                retry_in: Duration::from_secs(9),
+            }))
+            .await;
+    }
+    Ok(())
+}
+
+/// Lets us in, to a room whose log reaches to `head`.
+async fn enter(tell: &Sender<Event>, head: u64) -> Result<(), mpsc::error::SendError<Event>> {
     tell.send(Event::Link(Link::Online)).await?;
     tell.send(Event::Entered(Entered {
         user: Some(user("carol")),
@@ -168,8 +200,6 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
         limits: None,
     }))
     .await?;
-    let has_log = ["history", "absence"].contains(&scene);
-    let head = if has_log { LOG_HEAD } else { 15 };
     tell.send(Event::Room(RoomOpened {
         room: RoomName::lobby(),
         topic: Some(Line::inert("welcome to the lab")),
@@ -191,13 +221,11 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
         room: RoomName::lobby(),
         members: members.map(member).to_vec(),
     })
-    .await?;
-    if has_log {
-        for seq in LOG_HEAD - 99..=LOG_HEAD {
-            tell.send(Event::Message(log_message(seq))).await?;
-        }
-        return Ok(());
-    }
+    .await
+}
+
+/// Tells all that is said.
+async fn converse(tell: &Sender<Event>) -> Result<(), mpsc::error::SendError<Event>> {
     for (minutes, who, text) in SAID {
         if *minutes == -200 {
             tell.send(Event::Joined {
@@ -219,26 +247,7 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
     tell.send(message(-1, "carol", "on it", Some(1))).await?;
     tell.send(message(-1, "carol", "done, and pushed; the notes are in the same place as always and this one is long enough to wrap", Some(2))).await?;
     tell.send(message(0, "alice", "thank you Carol ❤️", None))
-        .await?;
-    if scene == "failed" {
-        let body = Body::inert("this one was refused");
-        let why = Line::inert("There is no room #ops");
-        tell.send(outbox(50, &body, Delivery::Failed { why }))
-            .await?;
-        let body = Body::inert("and this one waits for the server");
-        tell.send(outbox(51, &body, Delivery::Pending)).await?;
-    }
-    if scene == "waiting" {
-        let body = Body::inert("typed while the line is down");
-        tell.send(outbox(51, &body, Delivery::Pending)).await?;
-        return tell
-            .send(Event::Link(Link::Waiting {
-                why: Line::inert("The connection was lost"),
-                retry_in: Duration::from_secs(9),
-            }))
-            .await;
-    }
-    Ok(())
+        .await
 }
 
 /// The highest number of the long log.
