@@ -186,13 +186,18 @@ pub struct Hub {
     /// The session of each device.
     pub(super) devices: HashMap<DeviceId, ConnectionId>,
     /// The connections whose joins wait for the store.
-    joining: HashMap<ConnectionId, Box<Entry>>,
+    pub(super) joining: HashMap<ConnectionId, Box<Entry>>,
     /// Those told to close that are not gone yet: nothing more is taken from them.
     closing: HashSet<ConnectionId>,
     staged: VecDeque<Staged>,
     staged_bytes: usize,
     /// What is being committed.
     committing: Option<commit::Committing>,
+    /// So many of what is staged first go to the store by themselves.
+    reopening: usize,
+    /// What was committed last was a step of retention.
+    retained: bool,
+    refusals: commit::Refusals,
     retainer: Retainer,
     state: State,
     pub(super) effects: Vec<Effect>,
@@ -228,6 +233,9 @@ impl Hub {
             staged: VecDeque::new(),
             staged_bytes: 0,
             committing: None,
+            reopening: 0,
+            retained: false,
+            refusals: commit::Refusals::default(),
             retainer: Retainer::new(settings.keep, now),
             state: State::Running,
             effects: Vec::new(),

@@ -250,6 +250,10 @@ pub trait Store: Reader {
     fn extents(&self) -> Vec<Extent>;
 
     /// Carries out all of a batch or nothing. Once it returns `Ok`, it lasts.
+    ///
+    /// A batch of nothing but [`Operation::Open`] is answered as long as the log can be read, even
+    /// if nothing can be written: that a device's counter is raised may then wait, for each of its
+    /// messages says so again.
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError>;
 
     /// A reader that works beside the store, on another thread; `None` if only the store itself

@@ -34,15 +34,24 @@ pub(in crate::server::engine) fn run(hub: &mut Hub, connection: ConnectionId, en
         let error = error(ErrorCode::UnsupportedProtocol, "There is no protocol 0");
         return refuse(hub, connection, &entry, error);
     }
-    let operation = Operation::Open {
+    let operation = open(hub, &entry);
+    hub.begin_joining(connection, entry);
+    hub.stage(connection, operation, What::Open);
+}
+
+fn open(hub: &Hub, entry: &Entry) -> Operation {
+    Operation::Open {
         device: entry.token.device(&entry.join.client_id),
         next: entry.join.next,
         look: positions(hub, &entry.join)
             .map(|(room, position)| (room, position.seq))
             .collect(),
-    };
-    hub.begin_joining(connection, entry);
-    hub.stage(connection, operation, What::Open);
+    }
+}
+
+/// What the store is to be asked for a connection that waits to come in.
+pub(in crate::server::engine) fn opening(hub: &Hub, connection: ConnectionId) -> Option<Operation> {
+    hub.joining.get(&connection).map(|entry| open(hub, entry))
 }
 
 /// The rooms with a position, in the order in which the join names them.

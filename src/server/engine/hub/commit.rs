@@ -1,6 +1,6 @@
 //! What waits for the store, and what the store's verdicts mean for those who asked.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Hub, State, error};
 use crate::{
@@ -27,6 +27,8 @@ const BATCH_BYTES_MAX: usize = 256 * 1024;
 const NOT_DURABLE_RETRY_MS: u64 = 1_000;
 /// When to send again what was held back.
 const HELD_BACK_RETRY_MS: u64 = 250;
+/// How often it is said at most that the store refused something.
+const REFUSED_SAID_EVERY: Duration = Duration::from_mins(1);
 
 /// An operation with all that is needed to answer for it.
 pub(super) struct Staged {
@@ -40,14 +42,29 @@ pub(super) struct Staged {
 #[derive(Default)]
 pub(super) struct Committing {
     pending: Vec<Pending>,
-    /// Whether a step of retention follows the others.
+    /// Whether it is a step of retention.
     retains: bool,
+}
+
+/// What the store refused, for the log: one line for many.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Refusals {
+    /// Operations that were not told of yet.
+    untold: usize,
+    /// When some were last told of.
+    told: Option<Duration>,
 }
 
 /// Who waits for what.
 pub(super) struct Pending {
     connection: ConnectionId,
     what: What,
+}
+
+impl Pending {
+    fn is_open(&self) -> bool {
+        matches!(self.what, What::Open)
+    }
 }
 
 /// What was asked.
@@ -102,7 +119,8 @@ impl Hub {
         });
     }
 
-    /// Gives the store what is staged, if it is idle, and a step of retention if one is due.
+    /// Gives the store what is staged, if it is idle, or a step of retention if one is due: each
+    /// has a commit of its own, so that neither fails with the other, and they take turns.
     /// `clock`: the time as it was read.
     pub(super) fn append_staged(&mut self, clock: Moment) {
         // Nothing is added to a log of which nobody knows how it ends.
@@ -110,22 +128,28 @@ impl Hub {
         if self.committing.is_some() || over {
             return;
         }
-        let retention = self.retention(clock);
-        if self.staged.is_empty() && retention.is_none() {
+        let waits = !self.staged.is_empty();
+        if !(waits && self.retained)
+            && let Some(retention) = self.retention(clock)
+        {
+            self.retained = true;
+            return self.commit(Vec::new(), vec![Operation::Retain(retention)], true);
+        }
+        self.retained = false;
+        if !waits {
             return;
         }
+        let most = match std::mem::take(&mut self.reopening) {
+            0 => BATCH_OPERATIONS_MAX,
+            reopening => reopening,
+        };
         let mut bytes = 0;
         let fits = |staged: &&Staged| {
             let fits = bytes < BATCH_BYTES_MAX;
             bytes += staged.bytes;
             fits
         };
-        let count = self
-            .staged
-            .iter()
-            .take(BATCH_OPERATIONS_MAX)
-            .take_while(fits)
-            .count();
+        let count = self.staged.iter().take(most).take_while(fits).count();
         let mut operations = Vec::with_capacity(count);
         let mut pending = Vec::with_capacity(count);
         for staged in self.staged.drain(..count) {
@@ -133,11 +157,11 @@ impl Hub {
             operations.push(staged.operation);
             pending.push(staged.pending);
         }
-        operations.extend(retention.map(Operation::Retain));
-        self.committing = Some(Committing {
-            pending,
-            retains: retention.is_some(),
-        });
+        self.commit(pending, operations, false);
+    }
+
+    fn commit(&mut self, pending: Vec<Pending>, operations: Vec<Operation>, retains: bool) {
+        self.committing = Some(Committing { pending, retains });
         self.effects.push(Effect::Append(Batch {
             now: self.now.wall,
             operations,
@@ -164,12 +188,7 @@ impl Hub {
                 if retains {
                     self.retainer.failed();
                 }
-                self.record(Record::StoreRefused {
-                    operations: pending.len() + usize::from(retains),
-                });
-                for pending in pending {
-                    self.not_durable(pending);
-                }
+                self.refused(pending, retains);
             }
             Err(StoreError::Unknown) => {
                 self.record(Record::StoreFailed);
@@ -177,6 +196,43 @@ impl Hub {
                     self.state = State::Failed;
                 }
             }
+        }
+        self.tell_refusals();
+    }
+
+    /// Nothing of a batch was done. Those who only want to come in are asked for once more, by
+    /// themselves: that need not be written.
+    fn refused(&mut self, pending: Vec<Pending>, retains: bool) {
+        let mixed = !pending.iter().all(Pending::is_open);
+        let (opens, others): (Vec<_>, Vec<_>) = pending
+            .into_iter()
+            .partition(|pending| mixed && pending.is_open());
+        for pending in opens.into_iter().rev() {
+            // It may have closed meanwhile.
+            if let Some(operation) = command::join::opening(self, pending.connection) {
+                self.reopening += 1;
+                self.staged.push_front(Staged {
+                    operation,
+                    pending,
+                    bytes: 0,
+                });
+            }
+        }
+        self.refusals.untold += others.len() + usize::from(retains);
+        for pending in others {
+            self.not_durable(pending);
+        }
+    }
+
+    fn tell_refusals(&mut self) {
+        let Refusals { untold, told } = self.refusals;
+        let now = self.now.mono;
+        if untold > 0 && told.is_none_or(|told| now >= told + REFUSED_SAID_EVERY) {
+            self.refusals = Refusals {
+                untold: 0,
+                told: Some(now),
+            };
+            self.record(Record::StoreRefused { operations: untold });
         }
     }
 

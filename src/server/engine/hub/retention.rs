@@ -1,7 +1,9 @@
 //! When old entries go: how much is kept, and whether the clock may be believed.
 //!
-//! The store takes what is too old out of the log by steps, each of them part of a commit like all
-//! else, at most one in each, so that no message waits long behind it. Here it is decided when.
+//! The store takes what is too old out of the log by steps. Each is a commit of its own, which takes
+//! turns with those of messages: no message waits long behind it, or fails with it, and where no
+//! message can be stored for want of space, a step that makes some may be taken all the same. Here
+//! it is decided when.
 //!
 //! **What is erased does not come back, so age is trusted to a steady clock only.** The clock on the
 //! wall may jump: a battery is empty, a time server is wrong, somebody sets the date, a machine

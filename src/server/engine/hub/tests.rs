@@ -362,6 +362,57 @@ fn a_join_that_the_store_cannot_answer_is_to_be_tried_again() {
 }
 
 #[test]
+fn who_comes_in_does_not_fail_with_the_messages_of_others() {
+    let mut world = World::new();
+    world.join("bob");
+    world.hold_commits = true;
+    world.say("bob", &message("bob", 1, "under way"));
+    world.say("bob", &message("bob", 2, "a"));
+    world.join("carol");
+    world.join("dave");
+    world.cut("dave");
+    world.commit();
+    world.hears("bob");
+    world.fail = Some(StoreError::Refused);
+    world.say("bob", &message("bob", 3, "b"));
+    world.commit();
+    assert_eq!(world.hears("bob"), ["error not_durable 2, try again"]);
+    assert_eq!(world.hears("carol"), [""; 0]);
+    // Those who come in are asked for by themselves.
+    world.commit();
+    assert_eq!(
+        world.hears("carol")[..2],
+        [
+            "welcome carol, counter 0, 1..=1, next 1",
+            "members bob carol"
+        ]
+    );
+    world.commit();
+    assert_eq!(
+        world.hears("bob"),
+        ["carol joined", "error held_back 3, try again"]
+    );
+}
+
+#[test]
+fn many_refusals_are_told_in_one_line_a_minute() {
+    let mut world = World::new();
+    world.join("bob");
+    for (seconds, told) in [(0, vec![1]), (20, vec![1]), (20, vec![1]), (20, vec![1, 3])] {
+        world.advance(std::time::Duration::from_secs(seconds));
+        world.say("bob", &ClientFrame::Pong { reference: None });
+        world.fail = Some(StoreError::Refused);
+        world.say("bob", &message("bob", 1, "a"));
+        let refused = |record: &Record| match record {
+            Record::StoreRefused { operations } => Some(*operations),
+            _ => None,
+        };
+        let records: Vec<_> = world.records.iter().filter_map(refused).collect();
+        assert_eq!(records, told);
+    }
+}
+
+#[test]
 fn a_client_may_ask_before_it_is_welcome() {
     let mut world = World::new();
     world.hold_commits = true;
