@@ -13,6 +13,8 @@ use crate::{
 /// The system's numbers.
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
+const EROFS: i32 = 30;
+const EDQUOT: i32 = 122;
 
 /// Says something and waits for what becomes of it: refused for the time being, or taken.
 fn try_once(client: &mut Client) {
@@ -64,19 +66,21 @@ fn full_and_free_again(server: Process, fill: impl FnOnce(&Process), free: impl 
 }
 
 #[test]
-fn writes_that_fail_for_want_of_space_hold_messages_back_and_lose_none() {
-    let disk = Disk::new();
-    let server = Process::start(&disk.data(), |server| disk.under(server));
-    let full = Failing {
-        pass: 3,
-        fail: -1,
-        errno: ENOSPC,
-    };
-    full_and_free_again(
-        server,
-        |_| disk.writes(full),
-        |_| disk.writes(Failing::NEVER),
-    );
+fn writes_that_the_system_refuses_hold_messages_back_and_lose_none() {
+    for errno in [ENOSPC, EDQUOT, EROFS] {
+        let disk = Disk::new();
+        let server = Process::start(&disk.data(), |server| disk.under(server));
+        let full = Failing {
+            pass: 3,
+            fail: -1,
+            errno,
+        };
+        full_and_free_again(
+            server,
+            |_| disk.writes(full),
+            |_| disk.writes(Failing::NEVER),
+        );
+    }
 }
 
 /// The same with a real file system that is full: a tmpfs of its own for the server.
@@ -153,30 +157,40 @@ fn a_server_starts_on_a_full_disk_and_serves_readers() {
     }
 }
 
-/// A sync that fails, at the Nth, then N + 1, …: nothing more is promised, the server ends and
-/// says why, and the next one has all that was promised.
-#[test]
-fn after_a_failed_sync_the_server_ends_and_the_next_one_has_what_was_promised() {
+/// Writes or syncs that fail, from the Nth on, then the N + 1st, …: nothing more is promised, the
+/// server ends and says why, and the next one has all that was promised.
+fn ends_and_loses_nothing(fail: impl Fn(&Disk, Failing)) {
     let disk = Disk::new();
     let mut load = Load::new(3);
     for pass in 0..rounds("SYNC_ROUNDS", 12).into() {
         let server = Process::start(&disk.data(), |server| disk.under(server));
         let address = server.address;
-        disk.syncs(Failing {
+        let failing = Failing {
             pass,
             fail: -1,
             errno: EIO,
-        });
+        };
+        fail(&disk, failing);
         let mut ended = None;
         load.talk(address, || ended = Some(server.ended()));
         let (status, log) = ended.unwrap();
         assert_eq!(status.code(), Some(1), "{log}");
         assert!(log.contains("can't be stored any more"), "{log}");
-        disk.syncs(Failing::NEVER);
+        fail(&disk, Failing::NEVER);
         // What the page cache holds is not to be trusted after that, and need not be.
         disk.cut_power(None);
         let server = Process::start(&disk.data(), |server| disk.under(server));
         load.settle(server.address);
         server.stop();
     }
+}
+
+#[test]
+fn after_a_failed_sync_the_server_ends_and_the_next_one_has_what_was_promised() {
+    ends_and_loses_nothing(Disk::syncs);
+}
+
+#[test]
+fn after_a_failed_write_the_server_ends_and_the_next_one_has_what_was_promised() {
+    ends_and_loses_nothing(Disk::writes);
 }

@@ -34,6 +34,7 @@ mod conformance;
 pub mod index;
 mod memory;
 mod rules;
+mod space;
 pub mod sqlite;
 
 pub use memory::{MemoryLimits, MemoryStore};

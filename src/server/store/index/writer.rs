@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, params};
 use tracing::{info, warn};
 
 use super::{
@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     protocol::{Epoch, RoomName},
-    server::{engine::RoomIndex, store::StoreError},
+    server::{
+        engine::RoomIndex,
+        store::{StoreError, space},
+    },
 };
 
 /// Bytes of frames that are indexed in one transaction: some 1,000 messages, some 20 ms.
@@ -37,8 +40,8 @@ const GATHER: Duration = Duration::from_millis(50);
 /// The pause after a failure, doubled with each further one.
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_mins(1);
-/// Failures in a row after which a file that can't be written is given up for a new one.
-const FAILURES_MAX: u32 = 5;
+/// Failures in a row of the disk after which the file is given up for a new one.
+const BROKEN_MAX: u32 = 5;
 
 /// See the module's docs.
 pub(super) struct Writer {
@@ -49,6 +52,9 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     database: Option<Database>,
     failures: u32,
+    /// Those of them that were the disk's. No space, no right, somebody in the way: that passes, and
+    /// the file is good.
+    broken: u32,
 }
 
 struct Database {
@@ -111,6 +117,7 @@ impl Writer {
             shared,
             database: None,
             failures: 0,
+            broken: 0,
         }
     }
 
@@ -119,7 +126,7 @@ impl Writer {
         loop {
             let go_on = match self.step() {
                 Ok(step) => {
-                    self.failures = 0;
+                    (self.failures, self.broken) = (0, 0);
                     match step {
                         Step::More => {
                             // Whoever writes the log comes first.
@@ -147,7 +154,8 @@ impl Writer {
                 if self.failures == 1 {
                     warn!("the search index can't be written at the moment: {error}");
                 }
-                (self.failures > FAILURES_MAX).then(|| error.to_string())
+                self.broken += u32::from(self.is_broken(&error));
+                (self.broken > BROKEN_MAX).then(|| error.to_string())
             }
         };
         if let Some(why) = useless
@@ -161,6 +169,12 @@ impl Writer {
         let doublings = (self.failures - 2).min(16);
         self.shared
             .pause((RETRY_MIN * (1 << doublings)).min(RETRY_MAX))
+    }
+
+    /// Whether an error is of a disk that fails rather than of one that takes no more.
+    fn is_broken(&self, error: &rusqlite::Error) -> bool {
+        error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+            && !self.path.parent().is_some_and(space::is_refused)
     }
 
     /// Removes the file, so that it is made anew: with rooms that begin where `firsts` says.

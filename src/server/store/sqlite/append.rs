@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{
     Room, RoomState, SqliteStore,
     devices::{Changes, Devices},
-    retain,
+    failure, retain,
     schema::{SEQ_MAX, entry_key, entry_of, number, number_at, time_at},
 };
 use crate::{
@@ -42,6 +42,8 @@ pub(super) struct Done {
     pub(super) committed: Committed,
     pub(super) states: Vec<RoomState>,
     pub(super) changes: Changes,
+    /// Whether anything was written.
+    pub(super) wrote: bool,
     /// Bytes of the new entries.
     pub(super) bytes: usize,
     /// Nothing could be removed, because of the index.
@@ -52,34 +54,55 @@ impl SqliteStore {
     /// Carries a batch out in a transaction of its own, and commits that.
     pub(super) fn transact(&mut self, batch: Batch) -> Result<Done, StoreError> {
         let connection = &self.connection;
-        let mut work = Work {
-            connection,
-            rooms: &self.rooms,
-            devices: &self.devices,
-            index: self.index.as_ref(),
-            blocked: false,
-            states: self.rooms.iter().map(|room| room.state).collect(),
-            changes: Changes::default(),
-            runs: self.rooms.iter().map(|_| None).collect(),
-            frame: Vec::new(),
-            verdicts: Vec::with_capacity(batch.operations.len()),
-        };
+        let before = connection.total_changes();
+        let mut work = Work::new(self);
         let carried_out = connection
             .execute_batch("BEGIN IMMEDIATE")
             .and_then(|()| work.carry_out(batch));
         if let Err(error) = carried_out {
-            return Err(self.refuse(&error));
+            let may_pass = failure::may_pass(&error, self.directory());
+            return Err(self.undo(&error, may_pass));
         }
-        let done = work.finish();
+        let wrote = connection.total_changes() != before;
+        let done = work.finish(wrote);
         match self.connection.execute_batch("COMMIT") {
             Ok(()) => Ok(done),
-            Err(error) if super::commit_was_undone(&error) => Err(self.refuse(&error)),
+            Err(error) if failure::commit_was_undone(&error, self.directory()) => {
+                Err(self.undo(&error, true))
+            }
             Err(error) => Err(self.fail(&format!("A commit failed: {error}"))),
         }
     }
 
-    /// Undoes what was begun: nothing of it may stay, or no more can be said of anything.
-    fn refuse(&mut self, error: &rusqlite::Error) -> StoreError {
+    /// Answers a batch of nothing but [`Operation::Open`] from what is there: nothing can be
+    /// written. What a device says is settled is, though it is not written down.
+    pub(super) fn answer(&self, batch: &Batch) -> Result<Committed, StoreError> {
+        let mut work = Work::new(self);
+        let answered = batch.operations.iter().try_for_each(|operation| {
+            let Operation::Open { device, next, look } = operation else {
+                return Ok(());
+            };
+            let known = work
+                .changes
+                .get(work.connection, work.devices, *device)?
+                .counter;
+            let verdict = Verdict::Opened {
+                counter: known.max(settled_below(*next)),
+                ids: work.ids_at(look)?,
+            };
+            work.verdicts.push(verdict);
+            Ok(())
+        });
+        match answered {
+            Ok(()) => Ok(work.finish(false).committed),
+            Err(error) if failure::may_pass(&error, self.directory()) => Err(StoreError::Refused),
+            Err(error) => Err(self.fail(&format!("The log can't be read: {error}"))),
+        }
+    }
+
+    /// Undoes what was begun: nothing of it may stay, or no more can be said of anything. Nothing
+    /// more is done either after what does not pass.
+    fn undo(&mut self, error: &rusqlite::Error, may_pass: bool) -> StoreError {
         // Some errors have undone it already.
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
@@ -89,12 +112,36 @@ impl SqliteStore {
                 "What could not be stored can't be undone: {error}"
             ));
         }
+        if !may_pass {
+            return self.fail(&format!("Messages can't be stored: {error}"));
+        }
         self.say_refused(error);
         StoreError::Refused
     }
 }
 
-impl Work<'_> {
+/// The highest counter that a device says is settled.
+fn settled_below(next: Option<u64>) -> u64 {
+    next.map_or(0, |next| next.saturating_sub(1))
+}
+
+impl<'a> Work<'a> {
+    fn new(store: &'a SqliteStore) -> Self {
+        let rooms = &store.rooms;
+        Self {
+            connection: &store.connection,
+            rooms,
+            devices: &store.devices,
+            index: store.index.as_ref(),
+            blocked: false,
+            states: rooms.iter().map(|room| room.state).collect(),
+            changes: Changes::default(),
+            runs: rooms.iter().map(|_| None).collect(),
+            frame: Vec::new(),
+            verdicts: Vec::new(),
+        }
+    }
+
     fn carry_out(&mut self, batch: Batch) -> rusqlite::Result<()> {
         for operation in batch.operations {
             let verdict = match operation {
@@ -131,12 +178,8 @@ impl Work<'_> {
         next: Option<u64>,
         look: &[(RoomIndex, u64)],
     ) -> rusqlite::Result<Verdict> {
-        let settled = next.map_or(0, |next| next.saturating_sub(1));
-        let counter = self.raised(id, settled)?;
-        let ids = look
-            .iter()
-            .map(|&(room, seq)| self.id_at(room, seq))
-            .collect::<rusqlite::Result<_>>()?;
+        let counter = self.raised(id, settled_below(next))?;
+        let ids = self.ids_at(look)?;
         Ok(Verdict::Opened { counter, ids })
     }
 
@@ -268,6 +311,11 @@ impl Work<'_> {
         })
     }
 
+    fn ids_at(&self, look: &[(RoomIndex, u64)]) -> rusqlite::Result<Vec<Option<MessageId>>> {
+        let ids = look.iter().map(|&(room, seq)| self.id_at(room, seq));
+        ids.collect()
+    }
+
     fn id_at(&self, room: RoomIndex, seq: u64) -> rusqlite::Result<Option<MessageId>> {
         let Some(room) = self.rooms.get(room.at()) else {
             return Ok(None);
@@ -307,7 +355,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Done {
+    fn finish(self, wrote: bool) -> Done {
         let runs: Vec<_> = (0..)
             .map(RoomIndex)
             .zip(self.runs)
@@ -323,6 +371,7 @@ impl Work<'_> {
             .map(|(index, (_, state))| (index, state.first))
             .collect();
         Done {
+            wrote,
             bytes: runs.iter().map(|run| run.segment.bytes().len()).sum(),
             committed: Committed {
                 verdicts: self.verdicts,

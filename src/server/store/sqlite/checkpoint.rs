@@ -35,9 +35,9 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, Result, config::DbConfig};
+use rusqlite::{Connection, Result, config::DbConfig};
 
-use super::schema::connect;
+use super::{failure, schema::connect};
 use crate::server::log::Recorder;
 
 /// Frames (pages of 4 KiB) of the log at which it is copied.
@@ -145,11 +145,11 @@ impl Checkpoints {
         Writing(Arc::clone(&self.shared))
     }
 
-    /// The writer has committed so many bytes.
-    pub(super) fn committed(&mut self, bytes: usize) {
+    /// The writer has committed so many bytes, or removed entries: what that writes is not known.
+    pub(super) fn committed(&mut self, bytes: usize, removed: bool) {
         self.bytes += bytes;
         self.commits += 1;
-        if self.bytes >= LOOK_BYTES || self.commits >= LOOK_COMMITS {
+        if removed || self.bytes >= LOOK_BYTES || self.commits >= LOOK_COMMITS {
             (self.bytes, self.commits) = (0, 0);
             self.shared.change(|state| state.look = true);
         }
@@ -298,26 +298,22 @@ impl Keeper {
     /// Nothing is lost by a checkpoint that could not be: it can be done again. But a disk that
     /// fails to write or to sync is not to be trusted with anything more.
     fn may_pass(&mut self, error: &rusqlite::Error) -> bool {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => true,
-            Some(ErrorCode::DiskFull) => {
-                if !self.warned {
-                    self.warned = true;
-                    self.recorder.warn(
-                        "the disk is full: the log can't be copied into the database; \
-                         it is tried again"
-                            .to_owned(),
-                    );
-                }
-                true
-            }
-            _ => {
-                self.failed.store(true, Ordering::Release);
-                self.recorder.warn(format!(
-                    "the log can't be copied into the database: {error}"
-                ));
-                false
-            }
+        let directory = self.connection.path().map(Path::new);
+        let directory = directory.and_then(Path::parent);
+        if !directory.is_some_and(|directory| failure::may_pass(error, directory)) {
+            self.failed.store(true, Ordering::Release);
+            self.recorder.warn(format!(
+                "the log can't be copied into the database: {error}"
+            ));
+            return false;
         }
+        if failure::wants_space(error) && !self.warned {
+            self.warned = true;
+            self.recorder.warn(
+                "the disk is full: the log can't be copied into the database; it is tried again"
+                    .to_owned(),
+            );
+        }
+        true
     }
 }

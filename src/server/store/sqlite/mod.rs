@@ -19,8 +19,9 @@
 //!
 //! | what | then |
 //! |---|---|
-//! | anything before `COMMIT`; in it: no space, read-only, can't open | rolled back, [`StoreError::Refused`]; the next batch tries again |
-//! | another error in `COMMIT`: a failed write or sync | [`StoreError::Unknown`], and so is every batch after it |
+//! | the system refuses, before or in `COMMIT`: no space, a quota used up, read-only, can't open; somebody else is at it | rolled back, [`StoreError::Refused`]; the next batch tries again |
+//! | before `COMMIT`, the disk fails to read or to write, or the database is damaged | [`StoreError::Unknown`], and so is every batch after it |
+//! | any other error in `COMMIT`: a failed write or sync | the same |
 //! | an I/O error while a checkpoint copies | the same, from the next batch on: nothing was lost, but this disk is not to be trusted |
 //!
 //! After a failed sync the system may hold pages for written that are not. So nothing that is in
@@ -42,6 +43,7 @@
 mod append;
 mod checkpoint;
 mod devices;
+mod failure;
 mod lock;
 pub mod maintenance;
 mod open;
@@ -55,26 +57,29 @@ mod tests;
 
 use std::{
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Error, ErrorCode, config::DbConfig};
+use rusqlite::{Connection, Error, config::DbConfig};
 
 pub use self::refusal::OpenError;
 use self::{
     checkpoint::Checkpoints,
     devices::Devices,
+    failure::{reason, wants_space},
     lock::Lock,
     place::INDEX,
     read::{LogReader, SqliteReader, within},
 };
-use super::{Batch, Committed, Extent, Found, Page, Reader, Store, StoreError, index::Index};
+use super::{
+    Batch, Committed, Extent, Found, Operation, Page, Reader, Store, StoreError, index::Index,
+};
 use crate::{
     protocol::{Epoch, RoomName, frame::Part},
     search::Query,
@@ -86,6 +91,9 @@ use crate::{
 
 /// Steps of retention that the index may hold up before it is said.
 const BLOCKED_MAX: u32 = 3;
+
+/// How often it is said at most that batches are refused.
+const REFUSED_SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// When a commit may be acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -151,14 +159,25 @@ pub struct SqliteStore {
     recorder: Recorder,
     /// The disk has failed: nothing more is done.
     failed: Arc<AtomicBool>,
-    /// The last batch was refused.
-    refusing: bool,
+    refusals: Refusals,
     /// Runs of retention in which the index was in the way.
     blocked: u32,
     /// Entries were removed whose text the write-ahead log still has.
     removing: bool,
     is_new: bool,
     _lock: Lock,
+}
+
+/// What was refused, and what the operator was told of it. Where some batches fit and others don't,
+/// that is not one line for each.
+#[derive(Debug, Default)]
+struct Refusals {
+    /// The last batch that had something to write was refused.
+    refusing: bool,
+    /// It was said that batches are refused, and not yet that they no longer are.
+    told: bool,
+    /// When it was said last.
+    told_at: Option<Instant>,
 }
 
 impl fmt::Debug for SqliteStore {
@@ -177,20 +196,38 @@ impl SqliteStore {
     }
 
     fn say_refused(&mut self, error: &Error) {
-        if !self.refusing {
-            self.refusing = true;
-            let why = reason(error);
-            self.recorder.warn(format!(
-                "messages can't be stored: {why}; they are refused for the time being, and clients \
-                 try again"
-            ));
-            // There may be place in the write-ahead log.
-            if error.sqlite_error_code() == Some(ErrorCode::DiskFull)
-                && let Some(checkpoints) = &self.checkpoints
-            {
-                checkpoints.empty();
-            }
+        let refusals = &mut self.refusals;
+        refusals.refusing = true;
+        let lately = |at: Instant| at.elapsed() < REFUSED_SAID_EVERY;
+        if refusals.told || refusals.told_at.is_some_and(lately) {
+            return;
         }
+        refusals.told = true;
+        refusals.told_at = Some(Instant::now());
+        let why = reason(error);
+        self.recorder.warn(format!(
+            "messages can't be stored: {why}; they are refused for the time being, and clients \
+             try again"
+        ));
+        // There may be place in the write-ahead log.
+        if wants_space(error)
+            && let Some(checkpoints) = &self.checkpoints
+        {
+            checkpoints.empty();
+        }
+    }
+
+    /// Something was written.
+    fn say_stored(&mut self) {
+        self.refusals.refusing = false;
+        if std::mem::take(&mut self.refusals.told) {
+            self.recorder.info("messages are stored again".to_owned());
+        }
+    }
+
+    /// Where the database is.
+    fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     fn fail(&self, what: &str) -> StoreError {
@@ -276,17 +313,30 @@ impl Store for SqliteStore {
         if self.has_failed() {
             return Err(StoreError::Unknown);
         }
-        let done = self.transact(batch)?;
+        let only_opens = |batch: &Batch| {
+            let mut operations = batch.operations.iter();
+            operations.all(|operation| matches!(operation, Operation::Open { .. }))
+        };
+        let readable = only_opens(&batch).then(|| batch.clone());
+        if let Some(batch) = &readable
+            && self.refusals.refusing
+        {
+            return self.answer(batch);
+        }
+        let done = match (self.transact(batch), readable) {
+            (Err(StoreError::Refused), Some(batch)) => return self.answer(&batch),
+            (done, _) => done?,
+        };
         drop(writing);
         for (room, state) in self.rooms.iter_mut().zip(done.states) {
             room.state = state;
         }
         self.devices.keep(done.changes);
-        if std::mem::take(&mut self.refusing) {
-            self.recorder.info("messages are stored again".to_owned());
+        if done.wrote {
+            self.say_stored();
         }
         if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.committed(done.bytes);
+            checkpoints.committed(done.bytes, !done.committed.firsts.is_empty());
         }
         if let Some(index) = &self.index {
             index.poke();
@@ -334,35 +384,5 @@ impl Reader for SqliteStore {
         self.read_here(room, |connection, no| {
             read::search(connection, no, query, to)
         })
-    }
-}
-
-/// Whether a failed `COMMIT` has left nothing behind: the system refused before it was complete.
-/// After a failed sync, what was written may be there or not.
-fn commit_was_undone(error: &Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DiskFull
-                | ErrorCode::ReadOnly
-                | ErrorCode::CannotOpen
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-        )
-    )
-}
-
-/// An error in plain words.
-fn reason(error: &Error) -> String {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
-        Some(ErrorCode::ReadOnly) => "the database may not be written".to_owned(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds the database".to_owned()
-        }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            "the database is damaged".to_owned()
-        }
-        _ => error.to_string(),
     }
 }

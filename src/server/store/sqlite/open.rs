@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::{
-    Durability, Room, RoomState, Settings, SqliteStore,
+    Durability, Refusals, Room, RoomState, Settings, SqliteStore,
     checkpoint::{self, Checkpoints, connect_to_copy},
     devices::Devices,
     lock::take,
@@ -105,7 +105,7 @@ impl SqliteStore {
             durability,
             recorder,
             failed,
-            refusing: false,
+            refusals: Refusals::default(),
             blocked: 0,
             removing: false,
             is_new,

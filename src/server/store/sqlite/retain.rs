@@ -7,16 +7,27 @@
 //! The index forgets an entry only while the log still has its text. So a step asks it to, and
 //! removes what it has forgotten by then; the rest waits for the next run.
 
+use std::ops::Range;
+
 use rusqlite::{Connection, Result};
 
-use super::{RoomState, append::Work, read, schema::entry_key};
+use super::{
+    RoomState,
+    append::Work,
+    read,
+    schema::{entry_key, entry_of, number_at},
+};
 use crate::server::{
     engine::RoomIndex,
     store::{Extent, Retention, Verdict},
 };
 
-/// Entries that one step removes: appends wait no longer than for so many.
+/// Entries that one step removes at most. Each may stand on a page of its own in the index of ids:
+/// 4 MiB of them.
 const STEP_MAX: u64 = 1_000;
+/// Bytes of frames that one step removes, one frame more: the write-ahead log gets somewhat more,
+/// for their pages are overwritten. Appends wait no longer than for so many.
+const STEP_BYTES_MAX: u64 = 1024 * 1024;
 
 /// One step. `forget` asks the index to forget what is below a number of a room, and says below
 /// which it has.
@@ -25,7 +36,7 @@ pub(super) fn step(
     retention: Retention,
     mut forget: impl FnMut(RoomIndex, u64) -> u64,
 ) -> Result<Verdict> {
-    let mut left = STEP_MAX;
+    let (mut left, mut bytes_left) = (STEP_MAX, STEP_BYTES_MAX);
     let mut more = false;
     for (index, room) in (0..).map(RoomIndex).zip(work.rooms) {
         let state = &mut work.states[index.at()];
@@ -35,6 +46,7 @@ pub(super) fn step(
         }
         let due = due.min(forget(index, due)).max(state.first);
         let to = due.min(state.first + left);
+        let to = reach(work.connection, room.no, state.first..to, &mut bytes_left)?;
         if to > state.first {
             work.connection
                 .prepare_cached("DELETE FROM entry WHERE id >= ?1 AND id < ?2")?
@@ -45,6 +57,27 @@ pub(super) fn step(
         more |= to < due;
     }
     Ok(Verdict::Retained { more })
+}
+
+/// Up to which number of a range a step comes, with so many bytes left, which become less.
+fn reach(
+    connection: &Connection,
+    room: i64,
+    range: Range<u64>,
+    bytes_left: &mut u64,
+) -> Result<u64> {
+    let mut entries = connection.prepare_cached(
+        "SELECT id, length(frame) FROM entry WHERE id >= ?1 AND id < ?2 ORDER BY id",
+    )?;
+    let (from, to) = (entry_key(room, range.start), entry_key(room, range.end));
+    let mut entries = entries.query((from, to))?;
+    while let Some(entry) = entries.next()? {
+        if *bytes_left == 0 {
+            return Ok(entry_of(entry.get(0)?).1);
+        }
+        *bytes_left = bytes_left.saturating_sub(number_at(entry, 1)?);
+    }
+    Ok(range.end)
 }
 
 /// The lowest number of a room that is to be kept.

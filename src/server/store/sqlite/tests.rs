@@ -1,11 +1,11 @@
 use std::{fs, path::Path, time::Duration};
 
-use rusqlite::ffi;
-
 use super::*;
 use crate::server::store::{
     Operation, Retention, Settled, Verdict,
-    conformance::{LOBBY, append, at, message, message_in, rooms, settings, spend, stored},
+    conformance::{
+        self, LOBBY, append, at, id, message, message_in, rooms, settings, spend, stored,
+    },
 };
 
 fn open(directory: &Path) -> SqliteStore {
@@ -384,22 +384,96 @@ fn rooms_that_are_not_served_are_kept() {
     assert!(std::str::from_utf8(page.bytes()).unwrap().contains("hot"));
 }
 
+fn pages(store: &SqliteStore) -> i64 {
+    let connection = &store.connection;
+    let pages = connection.pragma_query_value(None, "page_count", |row| row.get(0));
+    pages.unwrap()
+}
+
+/// A disk with so many pages.
+fn limit(store: &SqliteStore, pages: i64) {
+    let set = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    let set = store
+        .connection
+        .pragma_update_and_check(None, "max_page_count", pages, set);
+    assert_eq!(set.unwrap(), pages);
+}
+
+#[test]
+fn on_a_full_disk_devices_are_opened_and_the_refusal_is_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    append(&mut store, 1, [message(1, 1)]);
+    limit(&store, pages(&store));
+    let long = "x".repeat(10_000);
+    let full = |store: &mut SqliteStore| {
+        let batch = Batch {
+            now: at(2),
+            operations: vec![
+                conformance::open(1, None, &[]),
+                message_in(LOBBY, 1, 2, &long),
+            ],
+        };
+        assert_eq!(store.append(batch).unwrap_err(), StoreError::Refused);
+    };
+    full(&mut store);
+    let told = store.refusals.told_at;
+    assert!(told.is_some());
+    for _ in 0..3 {
+        // What is known of a device, and what it says itself.
+        let opens = [
+            conformance::open(1, None, &[(LOBBY, 1)]),
+            conformance::open(2, Some(8), &[]),
+        ];
+        let opened = append(&mut store, 2, opens).verdicts;
+        let expected = [(1, vec![Some(id(1, 1))]), (7, vec![])];
+        assert_eq!(
+            opened,
+            expected.map(|(counter, ids)| Verdict::Opened { counter, ids })
+        );
+        // Nothing is written for this one either.
+        append(&mut store, 2, [message(3, 5)]);
+        full(&mut store);
+        assert_eq!(store.refusals.told_at, told);
+    }
+    limit(&store, 10_000);
+    append(&mut store, 3, [message(1, 2)]);
+    assert!(!store.refusals.refusing && !store.refusals.told);
+}
+
+#[test]
+fn the_write_ahead_log_stays_short_while_old_messages_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let long = "x".repeat(16_000);
+    for round in 0..200 {
+        let operations: Vec<_> = (1..=16)
+            .map(|n| message_in(LOBBY, 1, round * 16 + n, &long))
+            .collect();
+        append(&mut store, 1, operations);
+    }
+    store.checkpoints.as_ref().unwrap().empty();
+    store.checkpoints.as_ref().unwrap().settle();
+    let length = || {
+        let wal = fs::metadata(directory.path().join("log.db-wal"));
+        wal.unwrap().len()
+    };
+    let (mut longest, mut last) = (0, store.extents()[0].first);
+    while retain(&mut store, 1) == (Verdict::Retained { more: true }) {
+        let first = store.extents()[0].first;
+        assert!(first - last <= 70, "{} at a time", first - last);
+        (longest, last) = (longest.max(length()), first);
+    }
+    // 51 MB of texts went.
+    assert!(longest < 48 << 20, "{longest}");
+}
+
 #[test]
 fn a_full_disk_refuses_and_service_resumes_by_itself() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
     append(&mut store, 1, [message(1, 1)]);
-    let pages: i64 = store
-        .connection
-        .pragma_query_value(None, "page_count", |row| row.get(0))
-        .unwrap();
-    let limit = |store: &SqliteStore, pages: i64| {
-        let set = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-        let set = store
-            .connection
-            .pragma_update_and_check(None, "max_page_count", pages, set);
-        assert_eq!(set.unwrap(), pages);
-    };
+    let pages = pages(&store);
     limit(&store, pages);
     let long = "x".repeat(10_000);
     let batch = || Batch {
@@ -420,24 +494,6 @@ fn a_full_disk_refuses_and_service_resumes_by_itself() {
     );
     drop(store);
     assert_eq!(open(directory.path()).extents()[0].head, 3);
-}
-
-#[test]
-fn a_failed_sync_leaves_it_open_and_a_full_disk_does_not() {
-    for (code, undone) in [
-        (ffi::SQLITE_FULL, true),
-        (ffi::SQLITE_READONLY, true),
-        (ffi::SQLITE_CANTOPEN, true),
-        (ffi::SQLITE_BUSY, true),
-        (ffi::SQLITE_IOERR_FSYNC, false),
-        (ffi::SQLITE_IOERR_WRITE, false),
-        (ffi::SQLITE_IOERR, false),
-        (ffi::SQLITE_CORRUPT, false),
-        (ffi::SQLITE_NOMEM, false),
-    ] {
-        let error = Error::SqliteFailure(ffi::Error::new(code), None);
-        assert_eq!(commit_was_undone(&error), undone, "{code}");
-    }
 }
 
 #[test]

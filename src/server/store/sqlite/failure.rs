@@ -1,0 +1,106 @@
+//! What an error means: whether it may pass, or nothing more can be relied on.
+
+use std::path::Path;
+
+use rusqlite::{Error, ErrorCode, ffi};
+
+use crate::server::store::space;
+
+/// Whether the log can be relied on after an error, once what was begun is undone: the system
+/// refused, or somebody is in the way. If not, the disk fails, or what is on it is damaged.
+pub(super) fn may_pass(error: &Error, directory: &Path) -> bool {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => false,
+        Some(ErrorCode::SystemIoFailure) => match error.sqlite_extended_error_code() {
+            Some(ffi::SQLITE_IOERR_WRITE) => space::is_refused(directory),
+            // About memory that is shared, or locks.
+            Some(
+                ffi::SQLITE_IOERR_NOMEM
+                | ffi::SQLITE_IOERR_SHMOPEN
+                | ffi::SQLITE_IOERR_SHMSIZE
+                | ffi::SQLITE_IOERR_SHMMAP
+                | ffi::SQLITE_IOERR_SHMLOCK
+                | ffi::SQLITE_IOERR_LOCK
+                | ffi::SQLITE_IOERR_RDLOCK
+                | ffi::SQLITE_IOERR_UNLOCK,
+            ) => true,
+            _ => false,
+        },
+        _ => true,
+    }
+}
+
+/// Whether a failed `COMMIT` has left nothing behind: it ended before the batch's last page was
+/// written, without which none of them counts. After a failed sync, what was written may be there
+/// or not.
+pub(super) fn commit_was_undone(error: &Error, directory: &Path) -> bool {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked,
+        ) => true,
+        Some(ErrorCode::SystemIoFailure) => {
+            error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_WRITE)
+                && space::is_refused(directory)
+        }
+        _ => false,
+    }
+}
+
+/// Whether an error, after which the log can be relied on, is for want of space.
+pub(super) fn wants_space(error: &Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_WRITE)
+}
+
+/// An error in plain words.
+pub(super) fn reason(error: &Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
+        Some(ErrorCode::ReadOnly) => "the database may not be written".to_owned(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program holds the database".to_owned()
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "the database is damaged".to_owned()
+        }
+        _ if wants_space(error) => "the disk takes no more (is a quota used up?)".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_refuses_may_pass_and_a_failing_disk_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        // Code, whether the server goes on if nothing is committed yet, and if it was about to be.
+        for (code, before, in_commit) in [
+            (ffi::SQLITE_FULL, true, true),
+            (ffi::SQLITE_READONLY, true, true),
+            (ffi::SQLITE_CANTOPEN, true, true),
+            (ffi::SQLITE_BUSY, true, true),
+            (ffi::SQLITE_NOMEM, true, false),
+            (ffi::SQLITE_IOERR_SHMSIZE, true, false),
+            // Where this directory takes more.
+            (ffi::SQLITE_IOERR_WRITE, false, false),
+            (ffi::SQLITE_IOERR_FSYNC, false, false),
+            (ffi::SQLITE_IOERR_READ, false, false),
+            (ffi::SQLITE_IOERR, false, false),
+            (ffi::SQLITE_CORRUPT, false, false),
+            (ffi::SQLITE_NOTADB, false, false),
+        ] {
+            let error = Error::SqliteFailure(ffi::Error::new(code), None);
+            let found = (
+                may_pass(&error, directory.path()),
+                commit_was_undone(&error, directory.path()),
+            );
+            assert_eq!(found, (before, in_commit), "{code}");
+        }
+    }
+}
