@@ -49,7 +49,7 @@ impl Outbox {
             let mut entry = Entry::kept(local, kept);
             entry.counted |= was.as_ref().is_some_and(|was| was.counted);
             let delivery = entry.delivery();
-            if was.is_none_or(|was| was.delivery() != delivery) {
+            if left.is_none() && was.is_none_or(|was| was.delivery() != delivery) {
                 news.push(entry.news(delivery));
             }
             self.next_key = self.next_key.max(entry.key + 1);

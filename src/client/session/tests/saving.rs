@@ -333,7 +333,11 @@ fn a_message_whose_leaving_the_disk_has_not_heard_of_is_the_same_when_it_comes_b
         entries: vec![entry(1, "mine", Some(1))],
     });
     run.command(Command::RetryNow);
-    run.told(&["local 1 pending", "connecting"]);
+    run.told(&["connecting"]);
+    run.enter(welcome());
+    run.events.clear();
+    run.say(echo(1, 1, "mine"));
+    run.told(&["1 carol: mine =local 1", "local 1 is 1"]);
 }
 
 #[test]
