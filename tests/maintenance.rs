@@ -245,11 +245,13 @@ fn a_second_server_is_kept_out() {
             .output()
             .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        assert!(
-            said.contains("in use by a server") || arguments[0] == "restore",
-            "{arguments:?}: {said}"
-        );
+        // This is no backup, whoever runs.
+        let (code, words) = match arguments[0] {
+            "restore" => (2, "can't be restored"),
+            _ => (1, "in use by a server"),
+        };
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
     }
     // It was not disturbed.
     server.join("alice").say("still here");
@@ -463,6 +465,8 @@ fn a_room_goes_out_and_in_again_as_it_was() {
     refused(data.path(), &["import", &name], "empty room only");
 
     let other = tempfile::tempdir().unwrap();
+    // As an editor may leave it.
+    fs::write(&file, format!("{exported}\n")).unwrap();
     done(other.path(), &["import", "--room", "lobby", &name]);
     assert_eq!(done(other.path(), &["export"]), exported);
     let server = Server::start(other.path());
@@ -533,14 +537,69 @@ fn a_line_that_is_not_right_is_named_and_nothing_is_imported() {
             "Line 2: its number is not 3",
         ),
         (long, "Line 1: "),
+        (
+            change(3, "\"timestamp\":\"2", "\"timestamp\":\"3"),
+            "Line 4: its time is more than a day ahead",
+        ),
+        (
+            format!("{}\n\n{}", lines[0], lines[1]),
+            "Line 2: it is empty",
+        ),
     ] {
         let other = tempfile::tempdir().unwrap();
         let (file, name) = path(&other, "lines");
         fs::write(file, &input).unwrap();
         refused(other.path(), &["import", &name], words);
-        // There is no such room, or nothing in it.
-        assert!(run(other.path(), &["export"]).stdout.is_empty());
+        assert!(!other.path().join("log.db").exists());
     }
+}
+
+#[test]
+fn what_can_t_be_done_is_told_with_what_to_do() {
+    let data = filled();
+    let (_, backup) = path(&data, "backup.db");
+    done(data.path(), &["backup", &backup]);
+    let (_, sub) = path(&data, "sub");
+    fs::create_dir(&sub).unwrap();
+    let nowhere = format!("{sub}/no/backup.db");
+    for (arguments, words) in [
+        (&["erase", "5", "2"][..], "say the lower number first"),
+        (&["erase", "30"], "holds the messages 1 to 6, and no 30"),
+        (&["erase", "0"], "holds the messages 1 to 6, and no 0"),
+        (&["erase", "5", "9"], "not all from 5 to 9"),
+        (&["backup", &sub], "Say how the file in it is to be called"),
+        (&["backup", &nowhere], "backup.db can't be read or written"),
+        (&["backup", "/dev/null"], "Choose another name"),
+        (
+            &["export", "-o", &nowhere],
+            "whether its directory is there",
+        ),
+        (&["import", &nowhere], "whether its directory is there"),
+    ] {
+        refused(data.path(), arguments, words);
+        assert_eq!(run(data.path(), arguments).status.code(), Some(2));
+    }
+    for (arguments, words) in [
+        (&["--ephemeral", "backup", "b"][..], "--ephemeral"),
+        (&["10500", "backup", "b"], "[PORT]"),
+        (&["--retain-days", "1", "backup", "b"], "--retain-days"),
+        (
+            &["backupp", "b"],
+            "the commands are: backup, restore, export",
+        ),
+        (&["backupp"], "the commands are: backup, restore, export"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_chat-server"))
+            .args(arguments)
+            .current_dir(data.path())
+            .env("XDG_DATA_HOME", data.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+    assert!(!data.path().join("b").exists());
 }
 
 #[test]
@@ -619,7 +678,7 @@ fn relaxed_and_ephemeral_are_said() {
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
         let mut child = command
-            .args(["0", "--bind", "127.0.0.1"])
+            .args(["0", "--bind", "127.0.0.1", "-q"])
             .args(option)
             .env("XDG_DATA_HOME", data.path())
             .stdout(Stdio::null())

@@ -9,7 +9,8 @@ use std::{
 use super::{
     config::{Command, data_directory},
     store::sqlite::maintenance::{
-        self, MaintenanceError, Restored, TOMBSTONE, backup, erase, export, import, restore,
+        self, Exported, MaintenanceError, Restored, TOMBSTONE, backup, erase, export, import,
+        restore,
     },
 };
 
@@ -35,11 +36,17 @@ pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), Mai
             }
         }
         Command::Export { room, output } => {
-            let messages = match output {
+            let Exported { messages, missed } = match output {
                 Some(file) => maintenance::into_file(file, |out| export(&directory, room, out))?,
                 None => export(&directory, room, &mut BufWriter::new(io::stdout().lock()))?,
             };
             say(&format!("{messages} messages of {room} were exported"));
+            if missed > 0 {
+                say(&format!(
+                    "{missed} in between are missing: retention removed them, and those before \
+                     them, meanwhile. Export again for what is left"
+                ));
+            }
         }
         Command::Import { room, file } => {
             let messages = match file {

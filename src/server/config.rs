@@ -1,13 +1,17 @@
 //! What the operator can say, and what it comes to.
 
 use std::{
+    ffi::OsString,
     net::IpAddr,
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
     thread::available_parallelism,
 };
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{
+    ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
+    parser::ValueSource,
+};
 use etcetera::BaseStrategy;
 
 use super::{
@@ -57,7 +61,7 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
     /// The port to listen on; 0 takes a free one and prints it
-    #[arg(default_value_t = PORT_DEFAULT)]
+    #[arg(default_value_t = PORT_DEFAULT, value_parser = port)]
     pub port: u16,
     /// The address to listen on; all of this machine unless given
     #[arg(long, value_name = "ADDR")]
@@ -104,6 +108,56 @@ pub struct Args {
     /// Log more; twice: everything
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// A port, or words that tell somebody who meant a command which there are.
+fn port(text: &str) -> Result<u16, String> {
+    text.parse()
+        .map_err(|_| format!("a port is a number up to 65535; {}", commands()))
+}
+
+/// Which commands there are.
+fn commands() -> String {
+    let commands = Command::augment_subcommands(clap::Command::new(""));
+    let names: Vec<_> = commands
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
+    format!("the commands are: {}", names.join(", "))
+}
+
+impl Args {
+    /// Reads a command line, the program's name first. What says how to host is refused beside a
+    /// command, which would not heed it.
+    ///
+    /// # Errors
+    /// What to print, and to exit with.
+    pub fn read(
+        line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let mut parser = Self::command();
+        let found = parser.try_get_matches_from_mut(line).map_err(|error| {
+            if error.kind() == ErrorKind::InvalidSubcommand {
+                // It would name the word behind the one that is misspelled.
+                let words = format!("there is no such command; {}", commands());
+                Self::command().error(ErrorKind::InvalidSubcommand, words)
+            } else {
+                error
+            }
+        })?;
+        if let Some(command) = found.subcommand_name() {
+            let idle = parser.get_arguments().find(|argument| {
+                let name = argument.get_id().as_str();
+                !["data_dir", "help", "version"].contains(&name)
+                    && found.value_source(name) == Some(ValueSource::CommandLine)
+            });
+            if let Some(idle) = idle {
+                let words = format!("'{idle}' is for hosting: it can't be used with '{command}'");
+                return Err(parser.error(ErrorKind::ArgumentConflict, words));
+            }
+        }
+        Self::from_arg_matches(&found).map_err(|error| error.format(&mut parser))
+    }
 }
 
 /// What else the program does. `Some` paths are files that are made or read.

@@ -16,7 +16,6 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
 use tracing::{error, info, warn};
 
 mod commands;
@@ -32,7 +31,8 @@ pub use net::{BindError, Bound, RunError, StartError, bind};
 use config::Args;
 use log::Recorder;
 
-/// The operator asked for what can't be: the arguments, the address, or the data directory.
+/// The operator asked for what can't be: the arguments, the address, the data directory, or what a
+/// command is to do.
 const EXIT_USAGE: u8 = 2;
 /// What shells report of a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -45,7 +45,7 @@ const LOG_WITHIN: Duration = Duration::from_millis(150);
 /// Prints one line to stdout, `listening on ADDRESS`, as soon as clients can connect; not to a
 /// terminal, whose user has read it in the log just now.
 pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
-    let args = match Args::try_parse_from(args) {
+    let args = match Args::read(args) {
         Ok(args) => args,
         Err(answer) => {
             // Help and version are no error; what can't be printed has nobody to read it.
@@ -59,7 +59,8 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     if let Some(command) = &args.command {
         return match commands::run(command, args.data_dir.as_deref()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error, ExitCode::FAILURE),
+            Err(error) if error.may_pass() => fail(&error, ExitCode::FAILURE),
+            Err(error) => fail(&error, EXIT_USAGE.into()),
         };
     }
     log::show(&args);

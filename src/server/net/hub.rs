@@ -154,9 +154,10 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
     } = &config.storage
     else {
         let epoch = fresh_epoch().map_err(StartError::System)?;
+        // Not what most expect: said even where little is.
         config
             .recorder
-            .info("messages are kept in memory, and gone when the server stops".to_owned());
+            .warn("messages are kept in memory, and gone when the server stops".to_owned());
         return Ok(Box::new(MemoryStore::new(epoch, &names, config.memory)));
     };
     let directory = match directory {
@@ -175,19 +176,20 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
         .into_iter()
         .map(|room| room.head + 1 - room.first);
     config.recorder.info(format!(
-        "messages are kept in {}: {}{}",
+        "messages are kept in {}: {}",
         settings.directory.display(),
         if store.is_new() {
             "a new log".to_owned()
         } else {
             format!("{} are there", held.sum::<u64>())
         },
-        match durability {
-            Durability::Full => "",
-            Durability::Relaxed =>
-                "; with --durability relaxed, the last ones may be lost if the machine loses power",
-        }
     ));
+    if *durability == Durability::Relaxed {
+        config.recorder.warn(
+            "with --durability relaxed, the last messages may be lost if the machine loses power"
+                .to_owned(),
+        );
+    }
     Ok(Box::new(store))
 }
 

@@ -17,6 +17,8 @@ pub enum OpenError {
     Directory(PathBuf, io::Error),
     /// A server uses it.
     InUse(PathBuf, Option<u32>),
+    /// A program that is no server of ours holds the database.
+    Held(PathBuf),
     /// There is no database in it.
     Missing(PathBuf),
     /// A restore was begun and not ended.
@@ -45,13 +47,14 @@ pub enum OpenError {
 impl OpenError {
     /// Whether the same may go well later, without anything being done about it.
     pub fn may_pass(&self) -> bool {
-        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
         match self {
-            Self::InUse(..) | Self::Full(_) | Self::System(_) | Self::Sqlite(..) => true,
+            Self::InUse(..)
+            | Self::Held(_)
+            | Self::Full(_)
+            | Self::System(_)
+            | Self::Sqlite(..) => true,
             // A disk that fails, or is read-only for now; too many files open.
-            Self::Directory(_, error) => {
-                !matches!(error.kind(), NotFound | PermissionDenied | NotADirectory)
-            }
+            Self::Directory(_, error) => !is_lasting(error),
             _ => false,
         }
     }
@@ -77,6 +80,11 @@ impl fmt::Display for OpenError {
                 }
                 out.write_str(". Stop it, or give this one a directory of its own: --data-dir DIR")
             }
+            Self::Held(path) => write!(
+                out,
+                "Another program writes to {}, or reads it. End that, then try again",
+                path.display()
+            ),
             Self::Missing(path) => write!(
                 out,
                 "There is no {}. Say with --data-dir DIR where the server keeps its messages",
@@ -125,7 +133,7 @@ impl fmt::Display for OpenError {
             ),
             Self::Full(path) => write!(
                 out,
-                "There is no space left where {} is. Make room, then start again",
+                "There is no space left where {} is. Make room, then try again",
                 path.display()
             ),
             Self::System(error) => {
@@ -149,9 +157,12 @@ pub(super) fn refusal(path: &Path, error: rusqlite::Error) -> OpenError {
         // There is no place for the shared memory's file.
         Some(_) if extended == ffi::SQLITE_IOERR_SHMSIZE => OpenError::Full(path),
         // Without a code it is what a table or an entry holds that is not what it must be.
+        None if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
+            OpenError::Damaged(path, "a message that must be there is missing".to_owned())
+        }
         None | Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged(path, error.to_string()),
         Some(ErrorCode::NotADatabase) => OpenError::Foreign(path),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path, None),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Held(path),
         Some(ErrorCode::FileLockingProtocolFailed) => OpenError::NoWal(path),
         Some(ErrorCode::CannotOpen) => {
             OpenError::Directory(path, io::Error::other(error.to_string()))
@@ -163,6 +174,15 @@ pub(super) fn refusal(path: &Path, error: rusqlite::Error) -> OpenError {
         Some(_) if is_shared_memory(extended) => OpenError::NoWal(path),
         Some(_) => OpenError::Sqlite(path, error),
     }
+}
+
+/// Whether an error of the system stays what it is until somebody does something about it.
+pub(super) fn is_lasting(error: &io::Error) -> bool {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    matches!(
+        error.kind(),
+        NotFound | PermissionDenied | NotADirectory | IsADirectory
+    )
 }
 
 /// Whether an error is about the memory that the users of a write-ahead log share.
@@ -193,6 +213,30 @@ pub(super) fn directory_error(path: &Path, error: io::Error) -> OpenError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_sqlite_says_is_put_into_words() {
+        let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        for (error, words) in [
+            (
+                failure(ffi::SQLITE_BUSY),
+                "Another program writes to log.db",
+            ),
+            (failure(ffi::SQLITE_FULL), "no space left"),
+            (failure(ffi::SQLITE_READONLY), "may write to"),
+            (
+                failure(ffi::SQLITE_NOTADB),
+                "is not a database of chat-server",
+            ),
+            (
+                rusqlite::Error::QueryReturnedNoRows,
+                "(a message that must be there is missing)",
+            ),
+        ] {
+            let said = refusal(Path::new("log.db"), error).to_string();
+            assert!(said.contains(words), "{said}");
+        }
+    }
 
     #[test]
     fn what_a_later_try_may_find_in_order_is_not_for_good() {

@@ -544,6 +544,34 @@ fn what_is_not_kept_is_nowhere_any_more() {
 }
 
 #[test]
+fn an_export_says_what_retention_took_away_meanwhile() {
+    /// Removes all but the last two, once something was written.
+    struct Slow<'a>(&'a mut SqliteStore, bool);
+    impl std::io::Write for Slow<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if !std::mem::replace(&mut self.1, true) {
+                retain(self.0, 2);
+            }
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let long = "x".repeat(15_000);
+    for counter in 1..=100 {
+        append(&mut store, 1, [message_in(LOBBY, 1, counter, &long)]);
+    }
+    let room = rooms().remove(0);
+    let mut slow = Slow(&mut store, false);
+    let exported = maintenance::export(directory.path(), &room, &mut slow).unwrap();
+    assert!(exported.missed > 0, "{exported:?}");
+    assert_eq!(exported.messages + exported.missed, 100);
+}
+
+#[test]
 fn what_is_not_kept_leaves_the_index_first() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings {

@@ -40,17 +40,16 @@ const RESTORED: &str = "restored.db";
 pub fn backup(directory: &Path, file: &Path) -> Result<u64> {
     let (source, source_path) = look_into(directory)?;
     let partial = Partial::begin(file)?;
-    copy(&source, &source_path, &partial.path)?;
-    let copied = connect(&partial.path, None).map_err(of_sqlite(&partial.path))?;
-    check_all(&copied, &partial.path)?;
+    copy(&source, &source_path, &partial.path, file)?;
+    let refuse = of_sqlite(file);
+    let copied = connect(&partial.path, None).map_err(&refuse)?;
+    check_all(&copied, file)?;
     // One file, that can be moved about as it is.
     copied
         .pragma_update(None, "journal_mode", "DELETE")
-        .map_err(of_sqlite(&partial.path))?;
-    let messages = count(&copied).map_err(of_sqlite(&partial.path))?;
-    copied
-        .close()
-        .map_err(|(_, error)| of_sqlite(&partial.path)(error))?;
+        .map_err(&refuse)?;
+    let messages = count(&copied).map_err(&refuse)?;
+    copied.close().map_err(|(_, error)| refuse(error))?;
     partial.finish()?;
     Ok(messages)
 }
@@ -120,7 +119,7 @@ fn copy_backup(file: &Path, directory: &Path, path: &Path) -> Result<()> {
     drop(new);
     let source = connect_to_read(file).map_err(of_sqlite(file))?;
     check_version(&source, file)?;
-    copy(&source, file, path)
+    copy(&source, file, path, path)
 }
 
 /// Makes a copied backup a log to go on with.
@@ -138,28 +137,28 @@ fn prepare(path: &Path) -> Result<u64> {
     Ok(messages)
 }
 
-/// Copies a database into an empty file.
-fn copy(source: &Connection, source_path: &Path, path: &Path) -> Result<()> {
-    let mut target = Connection::open(path).map_err(of_sqlite(path))?;
+/// Copies a database into an empty file, that is on its way to be `name`.
+fn copy(source: &Connection, source_path: &Path, path: &Path, name: &Path) -> Result<()> {
+    let mut target = Connection::open(path).map_err(of_sqlite(name))?;
     // It is synced when it is complete.
     target
         .pragma_update(None, "synchronous", "OFF")
-        .map_err(of_sqlite(path))?;
+        .map_err(of_sqlite(name))?;
     let refuse = of_sqlite(source_path);
     let copying = Backup::new(source, &mut target).map_err(&refuse)?;
-    match copying.step(ALL).map_err(of_sqlite(path))? {
+    match copying.step(ALL).map_err(of_sqlite(name))? {
         StepResult::Done => {}
-        _ => return Err(OpenError::InUse(source_path.to_owned(), None).into()),
+        _ => return Err(OpenError::Held(source_path.to_owned()).into()),
     }
     drop(copying);
     target
         .close()
-        .map_err(|(_, error)| of_sqlite(path)(error))?;
+        .map_err(|(_, error)| of_sqlite(name)(error))?;
     File::options()
         .write(true)
         .open(path)
         .and_then(|file| file.sync_all())
-        .map_err(of_file(path))
+        .map_err(of_file(name))
 }
 
 /// Every page, and both ends of every room.

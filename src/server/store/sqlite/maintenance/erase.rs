@@ -18,15 +18,19 @@ pub const TOMBSTONE: &str = "[removed by the operator]";
 /// Erases the texts of a room's messages `first..=last`, while no server runs: from the log, from
 /// its write-ahead log, and from the index, which is made anew. Done again it does no harm.
 pub fn erase(directory: &Path, name: &RoomName, first: u64, last: u64) -> Result<()> {
+    if first > last {
+        return Err(MaintenanceError::Reversed(first, last));
+    }
     let Opened {
         connection, path, ..
     } = &open(directory)?;
     let refuse = of_sqlite(path);
     let found = find_room(connection, name).map_err(&refuse)?;
     let room = found.ok_or_else(|| MaintenanceError::NoRoom(name.clone()))?;
-    if first > last || first < room.state.first || last > room.state.head {
+    if first < room.state.first || last > room.state.head {
         return Err(MaintenanceError::NotHeld {
             room: name.clone(),
+            asked: (first, last),
             first: room.state.first,
             head: room.state.head,
         });

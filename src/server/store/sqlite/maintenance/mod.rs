@@ -25,7 +25,7 @@ use super::{
         DATABASE, INDEX, RESTORING, hand_over, has_log, is_there, move_to, private, remove,
         sync_directory,
     },
-    refusal::refusal,
+    refusal::{is_lasting, refusal},
     schema::connect_to_read,
 };
 use crate::protocol::RoomName;
@@ -33,7 +33,7 @@ use crate::protocol::RoomName;
 pub use self::{
     backup::{Restored, backup, restore},
     erase::{TOMBSTONE, erase},
-    transfer::{export, import},
+    transfer::{Exported, export, import},
 };
 
 /// Why something could not be done. Its text says what to do, in plain sentences. But for
@@ -46,6 +46,8 @@ pub enum MaintenanceError {
     NoBackup(PathBuf, String),
     /// There is a file of that name.
     Exists(PathBuf),
+    /// It is to be a file, and is a directory.
+    Directory(PathBuf),
     /// A file can't be read or written.
     File(PathBuf, io::Error),
     /// What was to be read or written by a stream could not be.
@@ -59,15 +61,31 @@ pub enum MaintenanceError {
     NotEmpty(RoomName),
     /// This line is not what it must be.
     Line(u64, String),
-    /// The room does not hold all of these messages, but those from one number to another.
+    /// The first number is higher than the last.
+    Reversed(u64, u64),
+    /// The room does not hold all of the messages asked for, but those from one number to another.
     NotHeld {
         /// The room.
         room: RoomName,
+        /// The first and the last that were asked for.
+        asked: (u64, u64),
         /// The lowest number held.
         first: u64,
         /// The highest; one less than `first` where there are none.
         head: u64,
     },
+}
+
+impl MaintenanceError {
+    /// Whether the same may go well later, without anything being done about it.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Open(error) => error.may_pass(),
+            Self::File(_, error) => !is_lasting(error),
+            Self::Stream(_) | Self::Held(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for MaintenanceError {
@@ -91,7 +109,27 @@ impl fmt::Display for MaintenanceError {
                 "There is a file {} already. Choose another name",
                 path.display()
             ),
-            Self::File(path, error) => write!(out, "{}: {error}", path.display()),
+            Self::Directory(path) => write!(
+                out,
+                "{} is a directory. Say how the file in it is to be called",
+                path.display()
+            ),
+            Self::File(path, error) => {
+                let path = path.display();
+                write!(out, "{path} can't be read or written: {error}. ")?;
+                out.write_str(match error.kind() {
+                    io::ErrorKind::NotFound => {
+                        "Look at the name, and whether its directory is there"
+                    }
+                    io::ErrorKind::PermissionDenied => {
+                        "Choose a place that this user may use, or run this as the one who may"
+                    }
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        "Make room, then try again"
+                    }
+                    _ => "Look at the disk, or choose another place",
+                })
+            }
             Self::Stream(error) => write!(out, "It can't be read or written: {error}"),
             Self::Held(path) => write!(
                 out,
@@ -107,11 +145,27 @@ impl fmt::Display for MaintenanceError {
             Self::Line(number, why) => {
                 write!(out, "Line {number}: {why}. Nothing was imported")
             }
-            Self::NotHeld { room, first, head } if first > head => {
-                write!(out, "The room {room} holds no messages")
-            }
-            Self::NotHeld { room, first, head } => {
-                write!(out, "The room {room} holds the messages {first} to {head}")
+            Self::Reversed(first, last) => write!(
+                out,
+                "From {first} to {last} there is nothing: say the lower number first"
+            ),
+            Self::NotHeld {
+                room, first, head, ..
+            } if first > head => write!(out, "The room {room} holds no messages"),
+            Self::NotHeld {
+                room,
+                asked: (from, to),
+                first,
+                head,
+            } => {
+                write!(
+                    out,
+                    "The room {room} holds the messages {first} to {head}, "
+                )?;
+                match from == to {
+                    true => write!(out, "and no {from}"),
+                    false => write!(out, "not all from {from} to {to}"),
+                }
             }
         }
     }
@@ -152,6 +206,8 @@ fn look_into(directory: &Path) -> Result<(Connection, PathBuf)> {
 struct Opened {
     connection: Connection,
     path: PathBuf,
+    /// Whether there was none before.
+    is_new: bool,
     _lock: Lock,
 }
 
@@ -168,7 +224,8 @@ fn open_or_make(directory: &Path) -> Result<Opened> {
     let path = directory.join(DATABASE);
     let lock = take(directory)?;
     refuse_half_restored(directory)?;
-    if !has_log(directory)? {
+    let is_new = !has_log(directory)?;
+    if is_new {
         make(directory, None)?;
     }
     let connection = open_database(&path, None)?;
@@ -177,6 +234,7 @@ fn open_or_make(directory: &Path) -> Result<Opened> {
     Ok(Opened {
         connection,
         path,
+        is_new,
         _lock: lock,
     })
 }
@@ -210,13 +268,20 @@ struct Partial {
 impl Partial {
     /// For a file of this name, of which there must be none.
     fn begin(name: &Path) -> Result<Self> {
+        if name.is_dir() {
+            return Err(MaintenanceError::Directory(name.to_owned()));
+        }
         if name.symlink_metadata().is_ok() {
             return Err(MaintenanceError::Exists(name.to_owned()));
         }
         let mut path = name.as_os_str().to_owned();
         path.push(format!(".part-{}", std::process::id()));
         let path = PathBuf::from(path);
-        let _ = create_new(&path)?;
+        create_new(&path).map_err(|error| match error {
+            // Whoever reads it has never heard of the other name.
+            MaintenanceError::File(_, error) => of_file(name)(error),
+            error => error,
+        })?;
         Ok(Self {
             path,
             name: name.to_owned(),

@@ -5,10 +5,10 @@ use std::{
     path::Path,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 
-use super::{MaintenanceError, Opened, Result, look_into, of_sqlite, open_or_make};
+use super::{MaintenanceError, Opened, Result, look_into, of_sqlite, open_or_make, remove};
 use crate::{
     protocol::{
         RoomName, ServerFrame,
@@ -29,14 +29,28 @@ use crate::{
 /// Bytes that are read of a log at a time.
 const PAGE_BYTES: usize = 1024 * 1024;
 
-/// Writes a room's messages to `out`, one object a line, while a server runs or not; says how
-/// many. Read in many short transactions: what retention removes meanwhile may be missing.
-pub fn export(directory: &Path, name: &RoomName, out: &mut dyn Write) -> Result<u64> {
+/// How far the times of imported messages may be ahead of this machine's clock. Those of new ones
+/// are never before them.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// What an export did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// How many messages were written.
+    pub messages: u64,
+    /// How many were removed by retention while it went on, before they were written: those behind
+    /// them are not next to those before.
+    pub missed: u64,
+}
+
+/// Writes a room's messages to `out`, one object a line, while a server runs or not. Read in many
+/// short transactions, so that the log does not grow while somebody is slow to take them.
+pub fn export(directory: &Path, name: &RoomName, out: &mut dyn Write) -> Result<Exported> {
     let (connection, path) = look_into(directory)?;
     let found = find_room(&connection, name).map_err(of_sqlite(&path))?;
     let room = found.ok_or_else(|| MaintenanceError::NoRoom(name.clone()))?;
     let mut next = room.state.first;
-    let mut count = 0;
+    let (mut messages, mut missed) = (0, 0);
     // What comes in after it began is left for the next time.
     while next <= room.state.head {
         let page = read::segment(&connection, room.no, next, PAGE_BYTES);
@@ -46,19 +60,34 @@ pub fn export(directory: &Path, name: &RoomName, out: &mut dyn Write) -> Result<
         }
         out.write_all(page.bytes())
             .map_err(MaintenanceError::Stream)?;
-        count += page.next() - page.first();
+        if messages > 0 {
+            missed += page.first() - next;
+        }
+        messages += page.next() - page.first();
         next = page.next();
     }
     out.flush().map_err(MaintenanceError::Stream)?;
-    Ok(count)
+    Ok(Exported { messages, missed })
 }
 
 /// Reads messages as [`export`] writes them into a room that never had any; says how many. They
-/// keep number, id, sender and time. All of them or, if a line is not right, none.
+/// keep number, id, sender and time. All of them or, if a line is not right, none; where there was
+/// no log there is none then.
 pub fn import(directory: &Path, name: &RoomName, input: &mut dyn BufRead) -> Result<u64> {
+    let opened = open_or_make(directory)?;
+    let imported = import_into(&opened, name, input);
+    if imported.is_err() && opened.is_new {
+        drop(opened.connection);
+        // That it is there does no harm.
+        let _ = remove(&opened.path);
+    }
+    imported
+}
+
+fn import_into(opened: &Opened, name: &RoomName, input: &mut dyn BufRead) -> Result<u64> {
     let Opened {
         connection, path, ..
-    } = &open_or_make(directory)?;
+    } = opened;
     let refuse = of_sqlite(path);
     let transaction = connection.unchecked_transaction().map_err(&refuse)?;
     let room = match find_room(connection, name).map_err(&refuse)? {
@@ -78,14 +107,25 @@ pub fn import(directory: &Path, name: &RoomName, input: &mut dyn BufRead) -> Res
         changes: Changes::default(),
         known: Devices::default(),
         frame: Vec::new(),
+        latest: Timestamp::now()
+            .saturating_add(AHEAD_MAX)
+            .unwrap_or(Timestamp::MAX),
     };
     let mut line = Vec::new();
+    let mut empty = None;
     for number in 1.. {
         line.clear();
         let most = FRAME_BYTES_MAX as u64 + 2;
         let read = (&mut *input).take(most).read_until(b'\n', &mut line);
         if read.map_err(MaintenanceError::Stream)? == 0 {
             break;
+        }
+        if line.trim_ascii().is_empty() && line.ends_with(b"\n") {
+            empty.get_or_insert(number);
+            continue;
+        }
+        if let Some(number) = empty {
+            return Err(MaintenanceError::Line(number, "it is empty".to_owned()));
         }
         importing.take(number, &line)?;
     }
@@ -106,6 +146,8 @@ struct Import<'a> {
     changes: Changes,
     known: Devices,
     frame: Vec<u8>,
+    /// No message may be of a later time.
+    latest: Timestamp,
 }
 
 impl Import<'_> {
@@ -140,6 +182,9 @@ impl Import<'_> {
         }
         if !(1..=SEQ_MAX).contains(&message.seq) {
             return Err("its number can't be".to_owned());
+        }
+        if message.time > self.latest {
+            return Err("its time is more than a day ahead of this machine's clock".to_owned());
         }
         Body::parse(message.body.as_str())
             .map(drop)
