@@ -349,6 +349,9 @@ pub enum Delivery {
     },
     /// Taken back by the user in time.
     Withdrawn,
+    /// Another process of ours has dealt with it while it had this device's outbox: it was sent,
+    /// and then the log brings it like anybody's message, or it was taken back.
+    SettledElsewhere,
 }
 
 /// The figures for the farewell.

@@ -389,7 +389,7 @@ impl Room {
             }
             Delivery::Pending => OutgoingState::Pending,
             Delivery::Failed { why } => OutgoingState::Failed(why),
-            Delivery::Withdrawn => {
+            Delivery::Withdrawn | Delivery::SettledElsewhere => {
                 self.outbox.retain(|outgoing| outgoing.local != local);
                 return;
             }

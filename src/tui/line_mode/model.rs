@@ -402,7 +402,10 @@ impl Model {
                 // Nobody is there to change it.
                 self.commands.push_back(Command::Withdraw(local));
             }
-            Delivery::Sent { .. } | Delivery::Unconfirmed | Delivery::Withdrawn => {
+            Delivery::Sent { .. }
+            | Delivery::Unconfirmed
+            | Delivery::Withdrawn
+            | Delivery::SettledElsewhere => {
                 self.on_the_way.remove(&local);
                 self.settled += 1;
             }

@@ -63,11 +63,11 @@ impl Outbox {
             self.dirty.insert(entry.key);
             self.put_back(entry);
         }
-        // What another process has settled meanwhile.
+        // What another process has dealt with meanwhile: whether it was sent is for the log to say.
         let mut settled: Vec<Entry> = ours.into_values().filter(|e| e.failed.is_none()).collect();
         settled.sort_by_key(|entry| entry.key);
-        let sent = |entry: Entry| entry.news(Delivery::Sent { seq: None });
-        news.extend(settled.into_iter().map(sent));
+        let elsewhere = |entry: Entry| entry.news(Delivery::SettledElsewhere);
+        news.extend(settled.into_iter().map(elsewhere));
         news
     }
 

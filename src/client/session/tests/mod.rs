@@ -426,6 +426,7 @@ fn event_in_short(event: &Event) -> String {
             Delivery::Unconfirmed => format!("local {} unconfirmed", local.0),
             Delivery::Failed { why } => format!("local {} failed: {why}", local.0),
             Delivery::Withdrawn => format!("local {} withdrawn", local.0),
+            Delivery::SettledElsewhere => format!("local {} settled elsewhere", local.0),
         },
         Event::Members { members, .. } => {
             let mut names: Vec<_> = members.iter().map(|m| m.nickname.to_string()).collect();

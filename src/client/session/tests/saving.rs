@@ -306,7 +306,7 @@ fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
         entries: vec![entry(8, "its own", Some(2))],
     });
     run.command(Command::RetryNow);
-    run.told(&["local 3 pending", "local 1 sent", "connecting"]);
+    run.told(&["local 3 pending", "local 1 settled elsewhere", "connecting"]);
     run.command(Command::SendAgain(LocalId(2)));
     let join = run.enter(Welcome {
         counter: 1,

@@ -109,6 +109,11 @@ fn what_failed_can_be_sent_again_or_taken_back() {
     assert_eq!((desk.entries(), desk.text()), (vec![], "one"));
 
     let mut desk = Desk::online();
+    desk.outbox(1, "one", Delivery::Pending)
+        .outbox(1, "one", Delivery::SettledElsewhere);
+    assert_eq!(desk.entries(), [""; 0], "the log brings it");
+
+    let mut desk = Desk::online();
     desk.outbox(1, "one", failed())
         .key(Key::alt(Code::Char('x')));
     assert_eq!((desk.entries(), desk.text()), (vec![], "one"));
