@@ -121,6 +121,7 @@ fn write_all(waiting: &Receiver<Entry>, left_out: &AtomicU64) {
             Entry::Record(
                 record @ (Record::Refused { .. }
                 | Record::ClockJumped { .. }
+                | Record::ClockDoubted { .. }
                 | Record::StoreRefused { .. }
                 | Record::StoreFailed),
             ) => warn!("{}", Words(&record)),
@@ -193,6 +194,17 @@ impl fmt::Display for Words<'_> {
                 "the clock jumped by {} s: no messages are erased by age for an hour; \
                  see that the clock is right",
                 by.as_secs()
+            ),
+            Record::ClockDoubted { by } => write!(
+                out,
+                "the clock is {} h {} the time that the log knows of: no messages are erased by \
+                 age for a day; see that the clock is right",
+                by.as_hours().unsigned_abs(),
+                if by.is_negative() {
+                    "behind"
+                } else {
+                    "ahead of"
+                },
             ),
             Record::StoreRefused { operations } => write!(
                 out,

@@ -126,6 +126,7 @@ impl Server {
             },
         };
         let extents = self.disk.log.extents();
+        let known = self.disk.log.known_time();
         let heads = extents.iter().map(|extent| extent.head);
         // Small enough that slow readers fall out of both tails.
         let limits = ViewLimits {
@@ -135,7 +136,7 @@ impl Server {
         };
         self.running = Some(Running {
             views: Views::new(rooms().into_iter().zip(heads), limits),
-            hub: Hub::new(settings, self.disk.epoch(), &extents, now),
+            hub: Hub::new(settings, self.disk.epoch(), &extents, known, now),
             endpoints: BTreeMap::new(),
             committing: None,
             looking: BTreeMap::new(),

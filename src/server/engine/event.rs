@@ -238,9 +238,14 @@ pub enum Record {
         /// By how much.
         by: SignedDuration,
     },
-    /// The store refused a batch.
+    /// The clock on the wall is away from what the log knows: nothing is erased by age for a day.
+    ClockDoubted {
+        /// By how much; below zero where it is behind.
+        by: SignedDuration,
+    },
+    /// The store refused something; told once for all that it refused in a minute.
     StoreRefused {
-        /// How many operations were in it.
+        /// How many operations.
         operations: usize,
     },
     /// The store failed: the server stops.

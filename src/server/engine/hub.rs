@@ -15,6 +15,8 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+
 use super::{
     ConnectionId, Moment, RoomIndex, command,
     event::{Effect, Entry, Event, MemberChange, Order, Record, Request},
@@ -204,11 +206,18 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Nobody is present. `extents` tells what the store holds of each room.
+    /// Nobody is present. `extents` tells what the store holds of each room, and `known` is what
+    /// [`Store::known_time`](crate::server::store::Store::known_time) says.
     ///
     /// # Panics
     /// If there is no room, or not one extent for each.
-    pub fn new(settings: Settings, epoch: Epoch, extents: &[Extent], now: Moment) -> Self {
+    pub fn new(
+        settings: Settings,
+        epoch: Epoch,
+        extents: &[Extent],
+        known: Option<Timestamp>,
+        now: Moment,
+    ) -> Self {
         assert!(!settings.rooms.is_empty(), "there is a lobby");
         assert_eq!(settings.rooms.len(), extents.len(), "one extent a room");
         let room = |(settings, extent): (&RoomSettings, &Extent)| Room {
@@ -236,7 +245,7 @@ impl Hub {
             reopening: 0,
             retained: false,
             refusals: commit::Refusals::default(),
-            retainer: Retainer::new(settings.keep, now),
+            retainer: Retainer::new(settings.keep, known, now),
             state: State::Running,
             effects: Vec::new(),
             settings,

@@ -139,7 +139,7 @@ impl World {
         };
         Self {
             now: start(),
-            hub: Hub::new(settings, store.epoch(), &store.extents(), start()),
+            hub: Hub::new(settings, store.epoch(), &store.extents(), None, start()),
             store,
             views: Views::new([(RoomName::lobby(), 0)], views),
             clients: BTreeMap::new(),

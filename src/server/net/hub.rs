@@ -220,7 +220,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         ..
     } = bound;
     let clock = Clock::start();
-    let (epoch, extents) = (store.epoch(), store.extents());
+    let (epoch, extents, known) = (store.epoch(), store.extents(), store.known_time());
     let (appender, pages, closed) = storage::start(store)?;
     let (events, requests) = mpsc::channel(EVENTS_MAX);
     let fleet = Fleet::start(&config, clock, &extents, &events, &pages)?;
@@ -241,7 +241,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         keep: config.keep,
     };
     let driver = Driver {
-        hub: Hub::new(settings, epoch, &extents, clock.now()),
+        hub: Hub::new(settings, epoch, &extents, known, clock.now()),
         clock,
         appender,
         workers: fleet.deliveries,

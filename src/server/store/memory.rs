@@ -331,6 +331,11 @@ impl Store for MemoryStore {
         self.rooms.iter().map(Room::extent).collect()
     }
 
+    fn known_time(&self) -> Option<Timestamp> {
+        let times = self.rooms.iter().map(|room| room.last_time);
+        times.max().filter(|time| *time > Timestamp::MIN)
+    }
+
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
         let firsts = self.firsts();
         let verdicts = batch

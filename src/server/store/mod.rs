@@ -62,7 +62,8 @@ pub struct Extent {
 /// Operations that are committed together, in this order.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The time; entries get it unless the log's last one is later.
+    /// The time; entries get it unless the log's last one is later. With a step of retention, as
+    /// the clock says it.
     pub now: Timestamp,
     /// What to do.
     pub operations: Vec<Operation>,
@@ -249,6 +250,10 @@ pub trait Store: Reader {
 
     /// What each room's log holds, in the order of [`RoomIndex`].
     fn extents(&self) -> Vec<Extent>;
+
+    /// A time that the clock is to be measured by: of the last step of retention by age, which is
+    /// only taken while the clock is believed; if there was none, of the last entry.
+    fn known_time(&self) -> Option<Timestamp>;
 
     /// Carries out all of a batch or nothing. Once it returns `Ok`, it lasts.
     ///

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
+
 use super::{Hub, State, error};
 use crate::{
     protocol::{
@@ -133,7 +135,15 @@ impl Hub {
             && let Some(retention) = self.retention(clock)
         {
             self.retained = true;
-            return self.commit(Vec::new(), vec![Operation::Retain(retention)], true);
+            let operations = vec![Operation::Retain(retention)];
+            return self.commit(
+                clock.wall,
+                operations,
+                Committing {
+                    pending: Vec::new(),
+                    retains: true,
+                },
+            );
         }
         self.retained = false;
         if !waits {
@@ -157,15 +167,19 @@ impl Hub {
             operations.push(staged.operation);
             pending.push(staged.pending);
         }
-        self.commit(pending, operations, false);
+        self.commit(
+            self.now.wall,
+            operations,
+            Committing {
+                pending,
+                retains: false,
+            },
+        );
     }
 
-    fn commit(&mut self, pending: Vec<Pending>, operations: Vec<Operation>, retains: bool) {
-        self.committing = Some(Committing { pending, retains });
-        self.effects.push(Effect::Append(Batch {
-            now: self.now.wall,
-            operations,
-        }));
+    fn commit(&mut self, now: Timestamp, operations: Vec<Operation>, committing: Committing) {
+        self.committing = Some(committing);
+        self.effects.push(Effect::Append(Batch { now, operations }));
     }
 
     fn retention(&mut self, clock: Moment) -> Option<Retention> {
@@ -176,6 +190,9 @@ impl Hub {
         let due = self.retainer.look(clock, rooms);
         if let Some(by) = due.jumped {
             self.record(Record::ClockJumped { by });
+        }
+        if let Some(by) = due.doubt {
+            self.record(Record::ClockDoubted { by });
         }
         due.step
     }
@@ -340,7 +357,7 @@ impl Hub {
         });
     }
 
-    fn stored(&self, room: RoomIndex, seq: u64, time: jiff::Timestamp) -> Outcome {
+    fn stored(&self, room: RoomIndex, seq: u64, time: Timestamp) -> Outcome {
         Outcome::Stored {
             room: self.rooms[room.at()].name.clone(),
             seq,

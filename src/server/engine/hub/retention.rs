@@ -10,7 +10,16 @@
 //! sleeps. Once a minute, and before each step, it is compared with the clock that only ever runs
 //! forward. After a jump of more than [`JUMP_MIN`], in either direction, nothing goes by age for
 //! [`STEADY_AFTER_JUMP`], and the log of the server says so: time to put the clock right. After a
-//! start nothing goes by age for [`STEADY_AFTER_START`]. Numbers need no clock, and go on counting.
+//! start nothing goes by age for [`STEADY_AFTER_START`].
+//!
+//! A clock can be wrong from the start: then only the log knows better. The store tells when the
+//! clock was last believed, or else when the last message was stored. A clock that is behind that,
+//! or more than [`AHEAD_MAX`] ahead, must be steady for [`STEADY_IN_DOUBT`] first, and the log of the
+//! server says so too. That leaves a clock that is wrong and steady for so long that nobody heeds
+//! it; so what one run takes by age is bounded as well ([`RUN_SHARE`]). Whoever asks for much to be
+//! erased waits some days for it.
+//!
+//! Numbers need no clock, and go on counting.
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -31,6 +40,16 @@ pub(super) const JUMP_MIN: Duration = Duration::from_mins(1);
 pub(super) const STEADY_AFTER_JUMP: Duration = Duration::from_hours(1);
 /// For so long it must have kept step after a start before it is believed.
 pub(super) const STEADY_AFTER_START: Duration = Duration::from_mins(5);
+
+/// A clock that is further ahead of what the log knows is in doubt: few servers rest so long.
+pub(super) const AHEAD_MAX: Duration = Duration::from_hours(7 * 24);
+/// For so long a clock in doubt must have kept step before it is believed.
+pub(super) const STEADY_IN_DOUBT: Duration = Duration::from_hours(24);
+/// Of the messages held, one run takes one part in so many by age, and one step more; the next run
+/// goes on.
+const RUN_SHARE: u64 = 10;
+/// So many it may take in any case.
+const RUN_MIN: u64 = 1_000;
 
 /// How much of each room's log is kept, as the operator decides. Everything, unless he says
 /// otherwise.
@@ -56,6 +75,14 @@ pub(super) struct Retainer {
     age_due: Duration,
     /// The last step left more to do.
     more: bool,
+    /// Until when the clock is in doubt since the start.
+    doubted_until: Duration,
+    /// By how much it is away from what the log knows, if that was not told yet.
+    doubt: Option<SignedDuration>,
+    /// Messages held when the run by age began.
+    held: u64,
+    /// The run by age has taken what it may.
+    rests: bool,
 }
 
 /// What is to be done now.
@@ -65,17 +92,35 @@ pub(super) struct Due {
     pub(super) step: Option<Retention>,
     /// The clock was seen to have jumped by so much: to be told.
     pub(super) jumped: Option<SignedDuration>,
+    /// The clock is away from what the log knows by so much: to be told.
+    pub(super) doubt: Option<SignedDuration>,
 }
 
 impl Retainer {
-    pub(super) fn new(keep: Keep, now: Moment) -> Self {
+    /// `known`: a time at which the clock was believed, as far as the log knows.
+    pub(super) fn new(keep: Keep, known: Option<Timestamp>, now: Moment) -> Self {
+        let doubt = known
+            .map(|known| now.wall.duration_since(known))
+            .filter(|by| {
+                let most = if by.is_negative() {
+                    JUMP_MIN
+                } else {
+                    AHEAD_MAX
+                };
+                keep.days.is_some() && by.unsigned_abs() > most
+            });
+        let doubted_for = doubt.map_or(Duration::ZERO, |_| STEADY_IN_DOUBT);
         Self {
             keep,
             looked: now,
-            steady_from: now.mono + STEADY_AFTER_START,
+            steady_from: now.mono + STEADY_AFTER_START.max(doubted_for),
             due: now.mono,
             age_due: now.mono,
             more: false,
+            doubted_until: now.mono + doubted_for,
+            doubt,
+            held: 0,
+            rests: false,
         }
     }
 
@@ -92,11 +137,14 @@ impl Retainer {
         }
         self.due = now.mono + LOOK_EVERY;
         let jumped = self.watch_clock(now);
-        let keep_since = self.keep_since(now);
-        let messages_max = self.keep.messages.map(NonZeroU64::get);
         let held = |extent: Extent| (extent.head + 1).saturating_sub(extent.first);
-        let too_many = messages_max.is_some_and(|max| rooms.into_iter().any(|r| held(r) > max));
-        let too_old = keep_since.is_some() && now.mono >= self.age_due;
+        let held: Vec<u64> = rooms.map(held).collect();
+        let begins = now.mono >= self.age_due;
+        let keep_since = self.keep_since(now);
+        let keep_since = keep_since.filter(|_| !self.run_rests(begins, held.iter().sum()));
+        let messages_max = self.keep.messages.map(NonZeroU64::get);
+        let too_many = messages_max.is_some_and(|max| held.iter().any(|held| *held > max));
+        let too_old = keep_since.is_some() && begins;
         let possible = keep_since.is_some() || messages_max.is_some();
         let step = (too_many || too_old || self.more && possible).then_some(Retention {
             keep_since,
@@ -105,7 +153,21 @@ impl Retainer {
         if too_old {
             self.age_due = now.mono + AGE_EVERY;
         }
-        Due { step, jumped }
+        Due {
+            step,
+            jumped,
+            doubt: self.doubt.take(),
+        }
+    }
+
+    /// Whether the run by age, which goes on or begins, has taken what it may.
+    fn run_rests(&mut self, begins: bool, held: u64) -> bool {
+        if begins {
+            (self.held, self.rests) = (held, false);
+        }
+        let taken = self.held.saturating_sub(held);
+        self.rests |= taken > 0 && taken >= RUN_MIN.max(self.held / RUN_SHARE);
+        self.rests
     }
 
     /// The step was taken.
@@ -132,7 +194,13 @@ impl Retainer {
         if jumped.unsigned_abs() <= JUMP_MIN {
             return None;
         }
-        self.steady_from = self.steady_from.max(now.mono + STEADY_AFTER_JUMP);
+        let steady_for = if now.mono < self.doubted_until {
+            self.doubted_until = now.mono + STEADY_IN_DOUBT;
+            STEADY_IN_DOUBT
+        } else {
+            STEADY_AFTER_JUMP
+        };
+        self.steady_from = self.steady_from.max(now.mono + steady_for);
         Some(jumped)
     }
 

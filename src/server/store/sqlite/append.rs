@@ -7,7 +7,7 @@ use super::{
     Room, RoomState, SqliteStore,
     devices::{Changes, Devices},
     failure, retain,
-    schema::{SEQ_MAX, entry_key, entry_of, number, number_at, time_at},
+    schema::{SEQ_MAX, entry_key, entry_of, number, number_at, set_meta, time_at},
 };
 use crate::{
     protocol::{DeviceId, MessageId, frame::ErrorCode, wire::ERROR_CODES},
@@ -146,7 +146,7 @@ impl<'a> Work<'a> {
         for operation in batch.operations {
             let verdict = match operation {
                 Operation::Open { device, next, look } => self.open(device, next, &look)?,
-                Operation::Retain(retention) => self.retain(retention)?,
+                Operation::Retain(retention) => self.retain(batch.now, retention)?,
                 Operation::Message { id, settled, .. } | Operation::Spend { id, settled, .. } => {
                     self.settle(batch.now, id, settled, operation)?
                 }
@@ -157,7 +157,11 @@ impl<'a> Work<'a> {
         self.write_rooms()
     }
 
-    fn retain(&mut self, retention: Retention) -> rusqlite::Result<Verdict> {
+    fn retain(&mut self, now: Timestamp, retention: Retention) -> rusqlite::Result<Verdict> {
+        if retention.keep_since.is_some() {
+            let now = now.to_string();
+            set_meta(self.connection, retain::BELIEVED, Some(&now))?;
+        }
         let index = self.index;
         let mut blocked = false;
         let verdict = retain::step(self, retention, |room, below| {

@@ -308,6 +308,16 @@ impl Store for SqliteStore {
         self.rooms.iter().map(|room| room.state.extent()).collect()
     }
 
+    fn known_time(&self) -> Option<Timestamp> {
+        // What can't be read counts as not there: the last entry does as well.
+        let believed = schema::meta(&self.connection, retain::BELIEVED)
+            .ok()
+            .flatten();
+        let believed = believed.and_then(|time| time.parse().ok());
+        let last = self.rooms.iter().map(|room| room.state.last_time).max();
+        believed.or(last.filter(|time| *time > Timestamp::UNIX_EPOCH))
+    }
+
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
         let writing = self.checkpoints.as_ref().map(Checkpoints::begin);
         if self.has_failed() {

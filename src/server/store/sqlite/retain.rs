@@ -22,6 +22,9 @@ use crate::server::{
     store::{Extent, Retention, Verdict},
 };
 
+/// In `meta`: when entries last went by age, which is a time at which the clock was believed.
+pub(super) const BELIEVED: &str = "believed";
+
 /// Entries that one step removes at most. Each may stand on a page of its own in the index of ids:
 /// 4 MiB of them.
 const STEP_MAX: u64 = 1_000;

@@ -626,3 +626,24 @@ fn the_write_ahead_log_begins_anew_under_steady_load() {
     let pages: u64 = fs::metadata(directory.path().join("log.db")).unwrap().len();
     assert!(pages > 32 << 20, "{pages}");
 }
+
+#[test]
+fn the_time_that_is_known_is_when_old_messages_last_went_or_else_of_the_last_message() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    assert_eq!(store.known_time(), None);
+    append(&mut store, 10, [message(1, 1)]);
+    assert_eq!(store.known_time(), Some(at(10)));
+    let by_age = |since| {
+        Operation::Retain(Retention {
+            keep_since: Some(at(since)),
+            messages_max: None,
+        })
+    };
+    append(&mut store, 50, [by_age(5)]);
+    // Who knows what the clock was like then.
+    append(&mut store, 1_000_000, [message(1, 2)]);
+    retain(&mut store, 10);
+    drop(store);
+    assert_eq!(open(directory.path()).known_time(), Some(at(50)));
+}

@@ -12,6 +12,11 @@ struct Run {
 
 impl Run {
     fn new(days: u64, messages: u64) -> Self {
+        Self::since(days, messages, None)
+    }
+
+    /// The clock is so much ahead of what the log knows.
+    fn since(days: u64, messages: u64, ahead: Option<SignedDuration>) -> Self {
         let now = Moment {
             wall: "2026-11-22T09:00:00Z".parse().unwrap(),
             mono: Duration::from_secs(1_000),
@@ -21,7 +26,7 @@ impl Run {
             messages: NonZeroU64::new(messages),
         };
         Self {
-            retainer: Retainer::new(keep, now),
+            retainer: Retainer::new(keep, ahead.map(|by| now.wall - by), now),
             now,
             extent: Extent {
                 first: 1,
@@ -37,6 +42,15 @@ impl Run {
             self.retainer.done(false);
         }
         due
+    }
+
+    /// Whether a step is due: it is taken, and leaves more to do or not.
+    fn look_as(&mut self, more: bool) -> bool {
+        let due = self.retainer.look(self.now, std::iter::once(self.extent));
+        if due.step.is_some() {
+            self.retainer.done(more);
+        }
+        due.step.is_some()
     }
 
     /// Time passes; how many steps by age were taken, and which jumps were seen.
@@ -115,7 +129,7 @@ fn by_number_at_once_whatever_the_clock_says() {
         run.look(),
         Due {
             step: Some(step),
-            jumped: None
+            ..Due::default()
         }
     );
     run.extent.first = 2;
@@ -126,19 +140,12 @@ fn by_number_at_once_whatever_the_clock_says() {
 #[test]
 fn while_there_is_more_to_go_a_step_follows_on_the_other() {
     let mut run = Run::new(0, 50);
-    let step = |run: &mut Run, more| {
-        let due = run.retainer.look(run.now, std::iter::once(run.extent));
-        if due.step.is_some() {
-            run.retainer.done(more);
-        }
-        due.step.is_some()
-    };
     for _ in 0..5 {
-        assert!(step(&mut run, true));
+        assert!(run.look_as(true));
         assert_eq!(run.retainer.wakes_at(), Some(Duration::ZERO));
     }
-    assert!(step(&mut run, false));
-    assert!(!step(&mut run, false));
+    assert!(run.look_as(false));
+    assert!(!run.look_as(false));
 }
 
 #[test]
@@ -204,4 +211,64 @@ fn a_machine_that_slept_waits_an_hour_too() {
     run.now.wall += 8 * HOUR;
     let (steps, jumps) = run.pass(Duration::from_mins(59));
     assert_eq!((steps, jumps.len()), (0, 1));
+}
+
+#[test]
+fn a_clock_that_the_log_does_not_bear_out_is_not_believed_for_a_day() {
+    let week = SignedDuration::try_from(AHEAD_MAX).unwrap();
+    let minute = SignedDuration::try_from(JUMP_MIN).unwrap();
+    let second = SignedDuration::from_secs(1);
+    for by in [
+        week + second,
+        SignedDuration::from_hours(24 * 3_650),
+        -minute - second,
+        -week,
+    ] {
+        let mut run = Run::since(30, 0, Some(by));
+        assert_eq!(run.look().doubt, Some(by));
+        assert_eq!(run.pass(STEADY_IN_DOUBT - MINUTE), (0, vec![]), "by {by}");
+        assert_eq!(run.pass(3 * MINUTE), (1, vec![]), "by {by}");
+        assert_eq!(run.look().doubt, None, "told once");
+    }
+    for by in [week, -minute, SignedDuration::ZERO] {
+        let mut run = Run::since(30, 0, Some(by));
+        assert_eq!(run.look().doubt, None);
+        assert_eq!(
+            run.pass(STEADY_AFTER_START + MINUTE),
+            (1, vec![]),
+            "by {by}"
+        );
+    }
+    // Whoever keeps by number only has no use for a clock.
+    let mut run = Run::since(0, 50, Some(2 * week));
+    let due = run.look();
+    assert!(due.step.is_some() && due.doubt.is_none());
+}
+
+#[test]
+fn a_jump_while_the_clock_is_in_doubt_begins_the_day_anew() {
+    let mut run = Run::since(30, 0, Some(SignedDuration::from_hours(1_000)));
+    assert_eq!(run.pass(23 * HOUR), (0, vec![]));
+    run.jump(-3_600_000);
+    assert_eq!(run.pass(23 * HOUR), (0, vec![-3_600_000]));
+    assert_eq!(run.pass(2 * HOUR).0, 1);
+}
+
+#[test]
+fn one_run_by_age_takes_a_tenth_and_the_next_goes_on() {
+    let mut run = Run::new(30, 0);
+    run.extent.head = 100_000;
+    run.pass(Duration::from_mins(4));
+    let mut firsts = Vec::new();
+    for _ in 0..3 * 360 {
+        run.now.mono += Duration::from_secs(10);
+        run.now.wall += Duration::from_secs(10);
+        while run.look_as(true) {
+            run.extent.first += 1_000;
+        }
+        if firsts.last() != Some(&run.extent.first) {
+            firsts.push(run.extent.first);
+        }
+    }
+    assert_eq!(firsts, [1, 10_001, 19_001, 28_001]);
 }
