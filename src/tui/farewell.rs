@@ -2,11 +2,55 @@
 
 use std::time::Duration;
 
-use crate::client::event::Summary;
+use crate::{client::event::Summary, text::Body};
+
+/// What there is to say of a run on the screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// The session's figures; `None` where leaving took too long for them.
+    pub summary: Option<Summary>,
+    /// From when we were first let in; `None`: we never were.
+    pub chatted_for: Option<Duration>,
+    /// Messages that are on their way, and that the next start goes on with.
+    pub unsent: u64,
+    /// Messages that were neither sent nor are known to be kept: only here can they be had again.
+    pub not_kept: Vec<Body>,
+}
+
+/// The summary of a run on the screen, as [`text`]. What was not kept is told in full.
+pub fn of_screen(ending: &Ending, kept: bool) -> String {
+    let mut text = match (&ending.summary, ending.chatted_for) {
+        (None, Some(duration)) => format!("Chatted for {}\n", span(duration)),
+        (summary, chatted) => figures(&summary.unwrap_or_default(), chatted),
+    };
+    if ending.unsent > 0 {
+        text += &unsent(ending.unsent, kept);
+    }
+    let count = ending.not_kept.len() as u64;
+    if count > 0 {
+        let verb = if count == 1 { "was" } else { "were" };
+        let messages = plural(count, "message");
+        text += &format!("{messages} {verb} neither delivered nor kept for the next start:\n");
+    }
+    for body in &ending.not_kept {
+        for line in body.as_str().lines() {
+            text += &format!("  {line}\n");
+        }
+    }
+    text
+}
 
 /// The summary of a run, in lines that fit a narrow terminal, each ended. `chatted` is
 /// `None` where we were never let in. `kept`: whether what was not sent is kept for the next start.
 pub fn text(summary: &Summary, chatted: Option<Duration>, kept: bool) -> String {
+    let mut text = figures(summary, chatted);
+    if summary.unsent > 0 {
+        text += &unsent(summary.unsent, kept);
+    }
+    text
+}
+
+fn figures(summary: &Summary, chatted: Option<Duration>) -> String {
     let count = |messages: u64, characters| match messages {
         0 => "nothing".to_owned(),
         _ => format!(
@@ -15,7 +59,7 @@ pub fn text(summary: &Summary, chatted: Option<Duration>, kept: bool) -> String 
             plural(characters, "character")
         ),
     };
-    let mut text = match chatted {
+    match chatted {
         None => "Never got in: nothing was sent or received.\n".to_owned(),
         Some(duration) => format!(
             "Chatted for {}\n  sent      {}\n  received  {}\n",
@@ -23,11 +67,7 @@ pub fn text(summary: &Summary, chatted: Option<Duration>, kept: bool) -> String 
             count(summary.messages_sent, summary.characters_sent),
             count(summary.messages_received, summary.characters_received)
         ),
-    };
-    if summary.unsent > 0 {
-        text += &unsent(summary.unsent, kept);
     }
-    text
 }
 
 /// That messages have not arrived (yet), as a line.
@@ -73,6 +113,50 @@ fn span(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_figures_none_are_told_and_what_is_not_kept_is() {
+        let figures = Summary {
+            messages_sent: 1,
+            characters_sent: 3,
+            ..Summary::default()
+        };
+        let check = |summary, unsent, not_kept: &[&str], expected: &str| {
+            let ending = Ending {
+                summary,
+                chatted_for: Some(Duration::from_secs(3)),
+                unsent,
+                not_kept: not_kept.iter().map(|text| Body::inert(text)).collect(),
+            };
+            assert_eq!(of_screen(&ending, true), expected);
+        };
+        check(None, 0, &[], "Chatted for 3 s\n");
+        check(
+            None,
+            2,
+            &[],
+            "Chatted for 3 s\n2 messages were not delivered yet: the next start sends them.\n",
+        );
+        check(
+            Some(figures),
+            0,
+            &["one"],
+            "Chatted for 3 s\n  sent      1 message, 3 characters\n  received  nothing\n\
+             1 message was neither delivered nor kept for the next start:\n  one\n",
+        );
+        check(
+            None,
+            1,
+            &["two\nlines", "three"],
+            "Chatted for 3 s\n1 message was not delivered yet: the next start sends it.\n\
+             2 messages were neither delivered nor kept for the next start:\n  \
+             two\n  lines\n  three\n",
+        );
+        assert_eq!(
+            of_screen(&Ending::default(), true),
+            "Never got in: nothing was sent or received.\n"
+        );
+    }
 
     #[test]
     fn one_is_one_and_two_are_two() {

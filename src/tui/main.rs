@@ -115,7 +115,7 @@ async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> 
     match shell::run(startup).await {
         Ok(ending) => {
             // Somebody who closed the terminal reads no farewell.
-            let text = farewell::text(&ending.summary, ending.chatted_for, kept);
+            let text = farewell::of_screen(&ending, kept);
             let _ = io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }

@@ -244,10 +244,11 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         Typed::Text(text) => match Body::visible(text) {
             Ok(body) => {
                 let room = model.room().name.clone();
+                let at = model.current;
+                model.rooms[at].typed(body.clone());
                 effects.push(Effect::Command(Command::Send { room, body }));
                 done_with(model, effects);
                 to_end(model);
-                let at = model.current;
                 model.rooms[at].read_all();
             }
             Err(error) => model.say(error.to_string()),

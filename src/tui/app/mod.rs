@@ -50,10 +50,10 @@ use self::{
     composer::Composer,
     keeping::Keeping,
     layout::{Layout, Wishes},
-    room::{Context, Room},
+    room::{Context, OutgoingState, Room},
     search::Search,
 };
-use super::key::Key;
+use super::{farewell::Ending, key::Key};
 use crate::{
     client::event::{Command, Event, Link, Restored, Summary},
     protocol::{Nickname, UserId},
@@ -357,6 +357,26 @@ impl Model {
             (Some(question), _) => &mut question.composer,
             (None, Some(search)) if search.listed => &mut search.writing,
             _ => &mut self.composer,
+        }
+    }
+
+    /// What there is to say of it when all is over. It goes by what stands here, not by the
+    /// session's word: leaving may take longer than anybody waits, and then there is none.
+    pub fn ending(&self) -> Ending {
+        let outgoing = || self.rooms.iter().flat_map(|room| &room.outbox);
+        let pending = outgoing().filter(|outgoing| outgoing.is_pending());
+        let not_kept = outgoing().filter(|outgoing| {
+            let waits = matches!(
+                outgoing.state,
+                OutgoingState::Saving | OutgoingState::Failed(_)
+            );
+            waits && !outgoing.kept
+        });
+        Ending {
+            summary: self.summary,
+            chatted_for: self.chatted_for(),
+            unsent: pending.count() as u64,
+            not_kept: not_kept.map(|o| o.body.clone()).collect(),
         }
     }
 

@@ -12,7 +12,11 @@ pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
         .find(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
     match failed {
         Some(outgoing) => {
-            outgoing.state = OutgoingState::Pending;
+            outgoing.state = if outgoing.kept {
+                OutgoingState::Pending
+            } else {
+                OutgoingState::Saving
+            };
             effects.push(Effect::Command(Command::SendAgain(outgoing.local)));
         }
         None => model.say("Nothing has failed"),
@@ -32,6 +36,9 @@ pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
         effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
         return;
     }
+    let saving = outbox
+        .iter()
+        .any(|outgoing| outgoing.state == OutgoingState::Saving);
     let pending = outbox
         .iter_mut()
         .rev()
@@ -40,6 +47,9 @@ pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
         Some(outgoing) => {
             outgoing.state = OutgoingState::TakingBack;
             effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
+        }
+        None if saving => {
+            model.say("It is still being kept on this machine: try again in a moment");
         }
         None => model.say("Everything has been sent"),
     }

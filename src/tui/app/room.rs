@@ -48,6 +48,8 @@ pub struct Room {
     seen_to: Key,
     /// The number up to which all was said before we first came: not news.
     history_to: u64,
+    /// Messages of ours that were typed here.
+    typed: u64,
 }
 
 /// What came while the reader was away: a line stands above it.
@@ -61,10 +63,14 @@ struct Unread {
     line_seen: bool,
 }
 
+/// The ids of messages that the session has not named yet start here: they stand below all that it
+/// has, in order of typing, and are never told to it.
+const UNNAMED_FROM: u64 = 1 << 63;
+
 /// A message of ours that is not in the scrollback yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Which.
+    /// Which; one of this screen's own making until the session has named it.
     pub local: LocalId,
     /// The text.
     pub body: Body,
@@ -72,11 +78,31 @@ pub struct Outgoing {
     pub marks: Vec<Mark>,
     /// How it stands.
     pub state: OutgoingState,
+    /// Whether the client's own store is known to have it: then the next start has it too.
+    pub kept: bool,
+}
+
+impl Outgoing {
+    /// Whether the session has yet to name it.
+    fn is_unnamed(&self) -> bool {
+        self.local.0 >= UNNAMED_FROM
+    }
+
+    /// Whether it is on its way, and the next start goes on with it if it has to.
+    pub fn is_pending(&self) -> bool {
+        let waits = matches!(
+            self.state,
+            OutgoingState::Pending | OutgoingState::TakingBack
+        );
+        self.kept && waits
+    }
 }
 
 /// How a message of ours stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutgoingState {
+    /// Typed, and not kept on this machine yet: it is gone should we end now.
+    Saving,
     /// Not sent, or not answered.
     Pending,
     /// In the log under this number; its echo has not come by yet.
@@ -142,6 +168,7 @@ impl Room {
             unread: None,
             seen_to: Key::default(),
             history_to: 0,
+            typed: 0,
         }
     }
 
@@ -359,6 +386,48 @@ impl Room {
         })
     }
 
+    /// A message of ours was typed: it stands here at once, whatever the disk is doing.
+    pub fn typed(&mut self, body: Body) {
+        let local = LocalId(UNNAMED_FROM + self.typed);
+        self.typed += 1;
+        let marks = marks::find(body.as_str(), None);
+        self.outbox.push(Outgoing {
+            local,
+            body,
+            marks,
+            state: OutgoingState::Saving,
+            kept: false,
+        });
+    }
+
+    /// The session names a message for the first time. It goes by the text: the first that was
+    /// typed is the first that is named, and which of two that read the same it is makes no
+    /// difference.
+    fn name_typed(&mut self, local: LocalId, body: &Body) {
+        if self.find(local).is_some() {
+            return;
+        }
+        let typed = |outgoing: &Outgoing| outgoing.is_unnamed() && outgoing.body == *body;
+        let Some(at) = self.outbox.iter().position(typed) else {
+            return;
+        };
+        let mut outgoing = self.outbox.remove(at);
+        if let Scroll::At { item, .. } = &mut self.scroll
+            && *item == ItemKey::Outgoing(outgoing.local)
+        {
+            *item = ItemKey::Outgoing(local);
+        }
+        outgoing.local = local;
+        self.place(outgoing);
+    }
+
+    /// Messages stand in the order of their ids.
+    fn place(&mut self, outgoing: Outgoing) {
+        let before = |other: &Outgoing| other.local < outgoing.local;
+        let at = self.outbox.partition_point(before);
+        self.outbox.insert(at, outgoing);
+    }
+
     /// A message of ours from an earlier run.
     pub fn restored_outgoing(
         &mut self,
@@ -378,6 +447,9 @@ impl Room {
         now: Timestamp,
         context: Context<'_>,
     ) {
+        if matches!(delivery, Delivery::Pending | Delivery::Failed { .. }) {
+            self.name_typed(local, &body);
+        }
         let state = match delivery {
             // Written to a server that was taken for a basic one and now turns out to confirm: it
             // stands in its place already.
@@ -412,15 +484,19 @@ impl Room {
                 return self.settle(local, Own::Unconfirmed(local), now, context);
             }
         };
+        // What was not typed in this run the session has from the disk, and what is pending it has
+        // saved.
         if let Some(outgoing) = self.find(local) {
+            outgoing.kept |= state == OutgoingState::Pending;
             outgoing.state = state;
         } else {
             let marks = marks::find(body.as_str(), None);
-            self.outbox.push(Outgoing {
+            self.place(Outgoing {
                 local,
                 body,
                 marks,
                 state,
+                kept: true,
             });
         }
     }

@@ -32,26 +32,18 @@ use super::serve::HostControl;
 use super::{
     Startup,
     app::{Effect, HostChoice, Model, Msg, Now, Start, update},
+    farewell::Ending,
     view::{
         self,
         palette::{Depth, Ground, Palette},
     },
 };
-use crate::client::event::{Command, Event, Summary};
+use crate::client::event::{Command, Event};
 
 /// Messages that are taken before the screen is drawn again, however many wait.
 const TAKEN_MAX: usize = 1_000;
 /// Pieces of input that wait at most; the reading waits then.
 const INPUT_QUEUE: usize = 64;
-
-/// What there is to say of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ending {
-    /// The session's figures.
-    pub summary: Summary,
-    /// From when we were first let in; `None`: we never were.
-    pub chatted_for: Option<Duration>,
-}
 
 /// Shows the conversation until the user leaves or the session ends.
 pub async fn run(startup: Startup) -> anyhow::Result<Ending> {
@@ -72,10 +64,7 @@ pub async fn run(startup: Startup) -> anyhow::Result<Ending> {
         leave_host(host, shell.host_choice).await?;
     }
     ended?;
-    Ok(Ending {
-        summary: shell.model.summary.unwrap_or_default(),
-        chatted_for: shell.model.chatted_for(),
-    })
+    Ok(shell.model.ending())
 }
 
 /// Does with the server that we host what was chosen. It goes on where nothing was: others may

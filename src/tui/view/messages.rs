@@ -260,6 +260,7 @@ impl Pane<'_> {
         };
         let mut rows = above + self.text(buffer, y + above, &text);
         let (glyph, style) = match &outgoing.state {
+            OutgoingState::Saving => ("·", palette.quiet),
             OutgoingState::Pending | OutgoingState::TakingBack => ("…", palette.quiet),
             OutgoingState::Sent(_) => ("✓", palette.quiet),
             OutgoingState::Failed(_) => ("✗", palette.bad),

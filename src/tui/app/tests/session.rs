@@ -89,9 +89,6 @@ fn a_message_written_to_a_slow_server_is_shown_once() {
 
 #[test]
 fn what_failed_can_be_sent_again_or_taken_back() {
-    let failed = || Delivery::Failed {
-        why: Line::inert("too long"),
-    };
     let mut desk = Desk::online();
     desk.outbox(1, "one", Delivery::Pending)
         .outbox(1, "one", failed());
@@ -154,6 +151,74 @@ fn another_nickname_is_asked_for_in_place() {
     assert!(status.contains("can't be empty"), "{status}");
     desk.key(ESC);
     assert_eq!(desk.did(), leaves());
+}
+
+fn failed() -> Delivery {
+    Delivery::Failed {
+        why: Line::inert("too long"),
+    }
+}
+
+#[test]
+fn what_is_typed_stands_there_before_it_is_kept() {
+    let mut desk = Desk::online();
+    for text in ["one", "two", "one"] {
+        desk.typed(text).key(ENTER);
+    }
+    assert_eq!(desk.entries(), ["one Saving", "two Saving", "one Saving"]);
+    desk.key(Key::alt(Code::Char('x')));
+    assert!(
+        desk.did()
+            .iter()
+            .all(|effect| !matches!(effect, Effect::Command(Command::Withdraw(_))))
+    );
+
+    // One from the disk, of which nothing stands here, comes among them.
+    desk.outbox(1, "one", Delivery::Pending)
+        .outbox(2, "earlier", Delivery::Pending);
+    let expected = ["one Pending", "earlier Pending", "two Saving", "one Saving"];
+    assert_eq!(desk.entries(), expected);
+    desk.outbox(4, "one", failed())
+        .outbox(3, "two", Delivery::Pending)
+        .outbox(3, "two", Delivery::Pending);
+    let expected = [
+        "one Pending",
+        "earlier Pending",
+        "two Pending",
+        "one Failed(too long)",
+    ];
+    assert_eq!(desk.entries(), expected);
+    desk.echo(1, "carol", "one", Some(1));
+    assert_eq!(desk.entries()[1..], expected[1..]);
+}
+
+#[test]
+fn the_farewell_tells_what_is_not_sent_and_what_is_not_kept() {
+    let mut desk = Desk::online();
+    for text in ["sent", "waits", "not kept", "refused", "still being saved"] {
+        desk.typed(text).key(ENTER);
+    }
+    desk.outbox(1, "sent", Delivery::Pending)
+        .outbox(2, "waits", Delivery::Pending)
+        .outbox(3, "not kept", failed())
+        .outbox(4, "refused", Delivery::Pending)
+        .outbox(4, "refused", failed())
+        .echo(1, "carol", "sent", Some(1))
+        .key(Key::ctrl(Code::Char('c')))
+        .key(Key::ctrl(Code::Char('c')));
+    assert!(desk.done().contains(&Effect::Command(Command::Leave)));
+    let ending = desk.model.ending();
+    let not_kept: Vec<&str> = ending.not_kept.iter().map(|body| body.as_str()).collect();
+    assert_eq!(not_kept, ["not kept", "still being saved"]);
+    assert_eq!((ending.unsent, ending.summary), (1, None));
+
+    desk.outbox(5, "still being saved", Delivery::Pending);
+    desk.key(Key::alt(Code::Char('s')));
+    let ending = desk.model.ending();
+    assert_eq!((ending.unsent, ending.not_kept.len()), (2, 1));
+    desk.outbox(3, "not kept", Delivery::Pending);
+    let ending = desk.model.ending();
+    assert_eq!((ending.unsent, ending.not_kept.len()), (3, 0));
 }
 
 #[test]
