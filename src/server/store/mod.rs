@@ -216,7 +216,8 @@ pub struct Page {
 pub struct Found {
     /// What the log holds.
     pub extent: Extent,
-    /// The lowest number that was looked at; `first` once the search is at its end.
+    /// The lowest number that was looked at; `first` once the search is at its end. Between
+    /// `indexed` and the newest, numbers may have been left out.
     pub from: u64,
     /// The highest number that was looked at; `from` - 1 where there is nothing.
     pub to: u64,

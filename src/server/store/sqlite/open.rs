@@ -9,12 +9,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::{
     Durability, Refusals, Room, RoomState, Settings, SqliteStore,
     checkpoint::{self, Checkpoints, connect_to_copy},
     devices::Devices,
+    failure,
     lock::take,
     place::{
         DATABASE, INDEX, NEW, RESTORING, beside, hand_over, has_log, is_there, move_to, private,
@@ -71,7 +72,7 @@ impl SqliteStore {
         let fresh = fresh_epoch().map_err(OpenError::System)?;
         let recorder = settings.recorder.clone();
         let prepare = || {
-            let settled = settle(&connection, settings.durability, fresh, &recorder)?;
+            let settled = settle(&connection, &path, settings.durability, fresh, &recorder)?;
             let rooms = find_rooms(&connection, rooms)?;
             if settled.durability == Durability::Relaxed {
                 connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -178,7 +179,7 @@ pub(super) fn make_lasting(connection: &Connection, path: &Path) -> Result<bool,
     match copied {
         Ok(progress) if !progress.busy => return Ok(true),
         Ok(_) => {}
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {}
+        Err(error) if is_full(&error, path) => {}
         Err(error) => return Err(refusal(path, error)),
     }
     // Nobody else writes to it meanwhile, or begins it anew.
@@ -188,6 +189,12 @@ pub(super) fn make_lasting(connection: &Connection, path: &Path) -> Result<bool,
     write_again(&log).map_err(|error| directory_error(&log, error))?;
     writing.rollback().map_err(|error| refusal(path, error))?;
     Ok(false)
+}
+
+/// Whether it is only for want of space, or of a quota.
+fn is_full(error: &rusqlite::Error, database: &Path) -> bool {
+    let directory = database.parent().unwrap_or(database);
+    failure::wants_space(error) && failure::may_pass(error, directory)
 }
 
 /// Writes a file's bytes where they are, so that a sync takes them to the medium whatever the
@@ -307,13 +314,14 @@ struct Settled {
 /// there is no mark for commits without a sync, so there are none.
 fn settle(
     connection: &Connection,
+    path: &Path,
     durability: Durability,
     fresh: Epoch,
     recorder: &Recorder,
 ) -> rusqlite::Result<Settled> {
     let full = match settle_epoch(connection, durability, fresh) {
         Ok(epoch) => return Ok(Settled { epoch, durability }),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => error,
+        Err(error) if is_full(&error, path) => error,
         Err(error) => return Err(error),
     };
     // A mark that is there stays, and the next start begins a new epoch, too.
