@@ -165,7 +165,7 @@ impl State {
                 self.next_counter = self.next_counter.max(next);
                 self.entries.insert(entry.key, entry.clone());
             }
-            Change::Remove(key) => {
+            Change::Remove(key) | Change::TakeBack(key) => {
                 self.entries.remove(key);
             }
             Change::NextCounter(next) => self.next_counter = self.next_counter.max(*next),

@@ -85,6 +85,8 @@ impl Session {
                 self.tell_of(refused);
                 if self.lease == Lease::Held {
                     self.taken_over(now);
+                } else {
+                    self.tell_of_not_taken_back();
                 }
             }
         }
@@ -142,10 +144,19 @@ impl Session {
     /// Another process has this device's place: to come back by ourselves would be to fight it.
     pub(super) fn taken_over(&mut self, now: Now) {
         self.lease = Lease::Lost;
+        self.tell_of_not_taken_back();
         if matches!(self.phase, Phase::Ending { .. } | Phase::Ended) {
             return;
         }
         self.stop(now, Line::inert(words::TAKEN_OVER), false);
+    }
+
+    fn tell_of_not_taken_back(&mut self) {
+        let pending = self.outbox.not_taken_back();
+        if !pending.is_empty() {
+            self.notice(words::NOT_TAKEN_BACK);
+            self.tell_of(pending);
+        }
     }
 
     /// Whether the lease is ours; if not, it is asked for.

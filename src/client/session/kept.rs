@@ -18,6 +18,7 @@
 //!
 //! - A message is told as pending, and may be written to a socket, only after an [`Change::Entry`]
 //!   with it (and, for the socket, with its counter) was reported as saved.
+//! - A message that the disk may have is told as withdrawn only once its removal is saved.
 //! - An entry is removed only when its outcome is known, or when the user took it back before its
 //!   counter left.
 //! - The position from which the next start resumes is the end of the highest range of messages
@@ -111,9 +112,12 @@ pub struct Save {
 impl Save {
     /// Whether it must have reached the disk itself before it counts as saved.
     pub fn is_durable(&self) -> bool {
-        self.changes
-            .iter()
-            .any(|change| matches!(change, Change::Entry(_) | Change::NextCounter(_)))
+        self.changes.iter().any(|change| {
+            matches!(
+                change,
+                Change::Entry(_) | Change::TakeBack(_) | Change::NextCounter(_)
+            )
+        })
     }
 
     /// Whether it needs the device's lease.
@@ -129,6 +133,9 @@ pub enum Change {
     Entry(KeptEntry),
     /// The entry with this key is done with. There may be none.
     Remove(u64),
+    /// As [`Change::Remove`], because the user wants it so: nobody else could say it again, were
+    /// this lost.
+    TakeBack(u64),
     /// All lower counters are used up.
     NextCounter(u64),
     /// A room was opened.
@@ -159,7 +166,7 @@ impl Change {
     pub fn is_fenced(&self) -> bool {
         matches!(
             self,
-            Self::Entry(_) | Self::Remove(_) | Self::NextCounter(_)
+            Self::Entry(_) | Self::Remove(_) | Self::TakeBack(_) | Self::NextCounter(_)
         )
     }
 }

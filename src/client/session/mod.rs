@@ -330,7 +330,7 @@ impl Session {
             Withdrawal::Asked if self.kind == Kind::Basic && !self.is_writing_parts() => {
                 self.forget_unconfirmed();
             }
-            Withdrawal::Asked => {}
+            Withdrawal::Asked | Withdrawal::Saving => {}
             Withdrawal::Unknown => {
                 self.outbox.take_refused(local);
             }

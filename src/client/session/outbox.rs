@@ -11,7 +11,7 @@ mod disk;
 mod entry;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -54,8 +54,10 @@ pub(super) enum ToSend {
 /// What withdrawing did.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Withdrawal {
-    /// It had not left: it is gone.
+    /// It had not left, and the disk never had it: it is gone.
     Done(Entry),
+    /// It had not left: it is gone once the disk has let go of it.
+    Saving,
     /// The server has to say whether it was in time.
     Asked,
     /// It was written to a basic server, where nothing can be taken back.
@@ -96,8 +98,13 @@ pub(super) struct Outbox {
     echoes: VecDeque<(u64, LocalId)>,
     /// Entries, pending or refused, that are not on disk as they are, by their keys.
     dirty: BTreeSet<u64>,
-    /// Keys of entries that the disk may still have and that are done with.
-    gone: BTreeSet<u64>,
+    /// Keys of entries that the disk may still have and that are done with, and whether that is
+    /// by the user's wish alone.
+    gone: BTreeMap<u64, bool>,
+    /// Entries that the user took back before they left and that the disk may still have.
+    taking_back: Vec<Entry>,
+    /// Those of them that another process has now, as pending: it has the outbox.
+    not_taken_back: Vec<Entry>,
     flight: Option<Flight>,
 }
 
@@ -121,7 +128,9 @@ impl Outbox {
             refused: VecDeque::new(),
             echoes: VecDeque::new(),
             dirty: BTreeSet::new(),
-            gone: BTreeSet::new(),
+            gone: BTreeMap::new(),
+            taking_back: Vec::new(),
+            not_taken_back: Vec::new(),
             flight: None,
         }
     }
@@ -155,7 +164,7 @@ impl Outbox {
     pub(super) fn take_refused(&mut self, local: LocalId) -> Option<Entry> {
         let at = self.refused.iter().position(|entry| entry.local == local)?;
         let entry = self.refused.remove(at)?;
-        self.forget(&entry);
+        self.drop_entry(&entry, true);
         Some(entry)
     }
 
@@ -204,7 +213,9 @@ impl Outbox {
 
     /// How many have no outcome and were not written to a basic server either.
     pub(super) fn unsettled(&self) -> usize {
-        self.entries.iter().filter(|entry| !entry.basic).count()
+        // What could not be taken back on disk yet is sent by the next run.
+        let taken_back = self.taking_back.len() + self.not_taken_back.len();
+        self.entries.iter().filter(|entry| !entry.basic).count() + taken_back
     }
 
     fn lowest(&self) -> u64 {
@@ -374,11 +385,15 @@ impl Outbox {
         }
         let Some(counter) = entry.counter else {
             // It has used up nothing.
-            let entry = self.remove(at);
-            if let Some(entry) = &entry {
-                self.forget(entry);
+            let Some(entry) = self.remove(at) else {
+                return Withdrawal::Unknown;
+            };
+            self.drop_entry(&entry, true);
+            if !self.gone.contains_key(&entry.key) {
+                return Withdrawal::Done(entry);
             }
-            return entry.map_or(Withdrawal::Unknown, Withdrawal::Done);
+            self.taking_back.push(entry);
+            return Withdrawal::Saving;
         };
         if !std::mem::replace(&mut entry.withdrawn, true) {
             self.dirty.insert(entry.key);

@@ -49,6 +49,10 @@ pub(super) fn bye(reason: Departure) -> &'static str {
     }
 }
 
+/// What the user took back, and another process of ours has by now.
+pub(super) const NOT_TAKEN_BACK: &str =
+    "What you took back is with another terminal now, which will send it";
+
 /// Another process has this device's place, on the server or on the disk.
 pub(super) const TAKEN_OVER: &str =
     "Another terminal took over: it came in with the same client ID";

@@ -310,7 +310,9 @@ impl Store {
             match change {
                 change if lost && change.is_fenced() => {}
                 Change::Entry(entry) => device::put(&transaction, client, entry)?,
-                Change::Remove(key) => device::remove(&transaction, client, *key)?,
+                Change::Remove(key) | Change::TakeBack(key) => {
+                    device::remove(&transaction, client, *key)?;
+                }
                 Change::NextCounter(next) => device::next_counter(&transaction, client, *next)?,
                 Change::Draft { room, text } => device::draft(&transaction, client, room, text)?,
                 Change::Typed(text) => device::add_typed(&transaction, text)?,

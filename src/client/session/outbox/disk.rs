@@ -18,7 +18,7 @@ pub(super) struct Flight {
     /// The entries in it, in order.
     keys: Vec<u64>,
     /// The entries that it removes.
-    gone: Vec<u64>,
+    gone: Vec<(u64, bool)>,
     /// The next counter before it.
     next_counter: u64,
 }
@@ -34,7 +34,11 @@ impl Outbox {
         self.bytes = 0;
         self.next_counter = kept.next_counter.max(self.settled + 1);
         self.next_key = kept.next_key.max(self.next_key);
+        let unsure: Vec<u64> = self.taking_back.iter().map(|entry| entry.key).collect();
         let all = self.entries.drain(..).chain(self.refused.drain(..));
+        let all = all
+            .chain(self.taking_back.drain(..))
+            .chain(self.not_taken_back.drain(..));
         let (known, unsaved): (Vec<_>, Vec<_>) = all.partition(|entry| entry.known);
         let mut ours: HashMap<u64, Entry> = known.into_iter().map(|e| (e.key, e)).collect();
         let mut news = Vec::new();
@@ -49,7 +53,8 @@ impl Outbox {
             let mut entry = Entry::kept(local, kept);
             entry.counted |= was.as_ref().is_some_and(|was| was.counted);
             let delivery = entry.delivery();
-            if left.is_none() && was.is_none_or(|was| was.delivery() != delivery) {
+            let same = |was: Entry| was.delivery() == delivery && !unsure.contains(&was.key);
+            if left.is_none() && !was.is_some_and(same) {
                 news.push(entry.news(delivery));
             }
             self.next_key = self.next_key.max(entry.key + 1);
@@ -82,10 +87,15 @@ impl Outbox {
 
     /// The disk need not have it any more.
     pub(super) fn forget(&mut self, entry: &Entry) {
+        self.drop_entry(entry, false);
+    }
+
+    /// As [`Self::forget`], and whether only the user's wish says so.
+    pub(super) fn drop_entry(&mut self, entry: &Entry, by_user: bool) {
         self.dirty.remove(&entry.key);
         let flies = |flight: &Flight| flight.keys.binary_search(&entry.key).is_ok();
         if entry.known || self.flight.as_ref().is_some_and(flies) {
-            self.gone.insert(entry.key);
+            self.gone.insert(entry.key, by_user);
         }
     }
 
@@ -124,8 +134,15 @@ impl Outbox {
             }
         }
         let keys: Vec<u64> = std::mem::take(&mut self.dirty).into_iter().collect();
-        let gone: Vec<u64> = std::mem::take(&mut self.gone).into_iter().collect();
-        let mut changes: Vec<Change> = gone.iter().copied().map(Change::Remove).collect();
+        let gone: Vec<(u64, bool)> = std::mem::take(&mut self.gone).into_iter().collect();
+        let remove = |(key, by_user): &(u64, bool)| {
+            if *by_user {
+                Change::TakeBack(*key)
+            } else {
+                Change::Remove(*key)
+            }
+        };
+        let mut changes: Vec<Change> = gone.iter().map(remove).collect();
         let entries = keys.iter().filter_map(|key| self.at_key(*key));
         changes.extend(entries.map(|entry| Change::Entry(entry.to_keep())));
         if self.next_counter != next_counter {
@@ -146,11 +163,19 @@ impl Outbox {
         }
     }
 
-    /// What was to be saved is; gives what is pending from now on.
+    /// What was to be saved is; gives what is pending from now on, and what is taken back.
     pub(in crate::client::session) fn saved(&mut self) -> Vec<RestoredMessage> {
-        let flight = self.flight.take();
         let mut news = Vec::new();
-        for key in flight.into_iter().flat_map(|flight| flight.keys) {
+        let Some(flight) = self.flight.take() else {
+            return news;
+        };
+        let went = |entry: &mut Entry| flight.gone.iter().any(|(key, _)| *key == entry.key);
+        let went = self.taking_back.extract_if(.., went);
+        news.extend(went.map(|entry| entry.news(Delivery::Withdrawn)));
+        for entry in &mut self.taking_back {
+            entry.known |= flight.keys.contains(&entry.key);
+        }
+        for key in flight.keys {
             if let Ok(at) = self.entries.binary_search_by_key(&key, |entry| entry.key) {
                 let entry = &mut self.entries[at];
                 entry.reserved = entry.counter.is_some();
@@ -173,6 +198,9 @@ impl Outbox {
         self.next_counter = flight.next_counter.max(self.settled + 1);
         self.gone.extend(flight.gone);
         let mut news = Vec::new();
+        // The disk never had these.
+        let never = self.taking_back.extract_if(.., |entry| !entry.known);
+        news.extend(never.map(|entry| entry.news(Delivery::Withdrawn)));
         for key in flight.keys {
             let Ok(at) = self.entries.binary_search_by_key(&key, |entry| entry.key) else {
                 if self.at_key(key).is_some() {
@@ -194,6 +222,20 @@ impl Outbox {
                 });
             }
         }
+        news
+    }
+
+    /// Another process has the outbox: gives what the user took back and that one still has.
+    pub(in crate::client::session) fn not_taken_back(&mut self) -> Vec<RestoredMessage> {
+        let flies = |key: u64| {
+            let flight = self.flight.as_ref();
+            flight.is_some_and(|flight| flight.gone.iter().any(|(gone, _)| *gone == key))
+        };
+        let left = self.taking_back.extract_if(.., |entry| !flies(entry.key));
+        let left: Vec<_> = left.collect();
+        let pending = left.iter().map(|entry| entry.news(Delivery::Pending));
+        let news = pending.collect();
+        self.not_taken_back.extend(left);
         news
     }
 }

@@ -76,7 +76,7 @@ impl Disk {
                     outbox.next_key = outbox.next_key.max(entry.key + 1);
                     entries.insert(entry.key, entry.clone());
                 }
-                Change::Remove(key) => drop(entries.remove(key)),
+                Change::Remove(key) | Change::TakeBack(key) => drop(entries.remove(key)),
                 Change::NextCounter(next) => {
                     outbox.next_counter = outbox.next_counter.max(*next);
                 }

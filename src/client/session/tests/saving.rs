@@ -44,6 +44,7 @@ fn in_short(change: &Change) -> String {
             format!("{} as {counter}{failed}", entry.body.as_str())
         }
         Change::Remove(key) => format!("not {key}"),
+        Change::TakeBack(key) => format!("back {key}"),
         Change::NextCounter(next) => format!("next {next}"),
         Change::Opened(opened) => format!("#{}", opened.room),
         Change::Messages(run) => {
@@ -163,7 +164,57 @@ fn what_was_taken_back_before_it_was_saved_leaves_nothing() {
     run.send("b");
     run.command(Command::Withdraw(LocalId(1)));
     run.disk_done();
-    assert_eq!(run.saving(), ["not 1", "b as -"]);
+    assert_eq!(run.saving(), ["back 1", "b as -"]);
+}
+
+#[test]
+fn a_message_is_taken_back_once_the_disk_has_let_go_of_it() {
+    let mut run = Run::new();
+    run.send("a");
+    run.disk.slow = Some(VecDeque::new());
+    run.events.clear();
+    run.command(Command::Withdraw(LocalId(1)));
+    assert_eq!(run.saving(), ["back 1"]);
+    assert!(run.disk.slow.as_ref().unwrap()[0].is_durable());
+    run.told(&[]);
+    run.disk_fails(full());
+    run.events.clear();
+    run.time();
+    assert_eq!(run.saving(), ["back 1"], "once more");
+    run.disk_done();
+    run.told(&["local 1 withdrawn"]);
+}
+
+#[test]
+fn what_is_taken_back_too_late_for_the_disk_is_pending_with_the_other_process() {
+    let left = |entries| {
+        Some(KeptOutbox {
+            next_counter: 1,
+            next_key: 2,
+            entries,
+        })
+    };
+    for (entries, told) in [
+        (vec![entry(1, "a", None)], &["connecting"][..]),
+        (vec![], &["local 1 settled elsewhere", "connecting"]),
+    ] {
+        let mut run = Run::new();
+        run.send("a");
+        run.disk.slow = Some(VecDeque::new());
+        run.events.clear();
+        run.command(Command::Withdraw(LocalId(1)));
+        run.disk_fails(SaveError::Lost);
+        let why = "Another terminal took over: it came in with the same client ID";
+        run.told(&[
+            "notice: What you took back is with another terminal now, which will send it",
+            "local 1 pending",
+            &format!("stopped: {why}"),
+        ]);
+        run.disk.slow = None;
+        run.disk.left = left(entries);
+        run.command(Command::RetryNow);
+        run.told(told);
+    }
 }
 
 #[test]
