@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::{Fault, Profile, device, place, schema};
+use super::{Fault, Owner, Profile, device, place, schema};
 use crate::{
     client::session::kept::KeptEntry,
     protocol::{ClientId, Token},
@@ -25,8 +25,23 @@ pub(super) struct Rescued {
     typed: Vec<String>,
 }
 
-/// Renames the file, and reads it once more under its new name. `Err` says why it can't be.
-pub(super) fn set_aside(path: &Path) -> Result<(Rescued, Line), String> {
+impl Rescued {
+    /// Who rescues it goes on as before: with the lease, if that was held, and behind all that was
+    /// used up.
+    pub(super) fn hold(&mut self, client: &ClientId, owner: Owner, next: (u64, u64)) {
+        let mut next = (device::signed(next.0), device::signed(next.1));
+        let own = |device: &(ClientId, Vec<u8>, i64, i64)| device.0 == *client;
+        for (.., counter, key) in self.devices.extract_if(.., |device| own(device)) {
+            next = (next.0.max(counter), next.1.max(key));
+        }
+        self.devices
+            .push((client.clone(), owner.to_vec(), next.0, next.1));
+    }
+}
+
+/// Renames the file, and reads it once more under its new name, which comes with what could be
+/// read. `Err` says why it can't be.
+pub(super) fn set_aside(path: &Path) -> Result<(Rescued, PathBuf), String> {
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let aside = (0..100)
         .map(|n| match n {
@@ -40,17 +55,33 @@ pub(super) fn set_aside(path: &Path) -> Result<(Rescued, Line), String> {
         // There may be none.
         let _ = fs::rename(beside(path, end), beside(&aside, end));
     }
-    let rescued = rescue(&aside);
-    let notice = format!(
+    let rescued = match schema::connect(&aside, super::BUSY_WITHIN) {
+        Ok(database) => rescue(&database),
+        Err(_) => Rescued::default(),
+    };
+    Ok((rescued, aside))
+}
+
+/// What the user should know of a file that was set aside; `known`: whether we are still who we
+/// were.
+pub(super) fn notice(aside: &Path, known: bool) -> Line {
+    Line::inert(&format!(
         "What was kept on this machine was damaged, and is set aside as {}; {}",
         aside.display(),
-        if rescued.token.is_some() {
+        if known {
             "messages come again from the server"
         } else {
             "nothing of it could be read, so you are a new member"
         }
-    );
-    Ok((rescued, Line::inert(&notice)))
+    ))
+}
+
+/// What the user should know of a file that somebody deleted.
+pub(super) fn deleted(path: &Path) -> Line {
+    Line::inert(&format!(
+        "{} was deleted while it was in use, and is made anew",
+        path.display()
+    ))
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {
@@ -59,39 +90,40 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-fn rescue(path: &Path) -> Rescued {
+/// Reads what can be read, once everybody who is writing is done.
+pub(super) fn rescue(database: &Connection) -> Rescued {
     let mut rescued = Rescued::default();
-    let Ok(database) = schema::connect(path, super::BUSY_WITHIN) else {
-        return rescued;
-    };
+    // Where the damage prevents it, it is read all the same.
+    let _ = database.execute_batch("BEGIN IMMEDIATE");
     // For SQLite this means, among other things: read on though the file's end is missing.
     let _ = database.execute_batch("PRAGMA writable_schema = ON");
-    each(&database, "SELECT token FROM profile", |row| {
+    each(database, "SELECT token FROM profile", |row| {
         let token: String = row.get(0)?;
         rescued.token = Token::parse(&token).ok();
         Ok(())
     });
     let devices = "SELECT client, lease, next_counter, next_key FROM device";
-    each(&database, devices, |row| {
+    each(database, devices, |row| {
         let (lease, counter, key) = (row.get(1)?, row.get(2)?, row.get(3)?);
         rescued.devices.push((client(row, 0)?, lease, counter, key));
         Ok(())
     });
     let outbox = "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, client
                   FROM outbox ORDER BY client, key";
-    each(&database, outbox, |row| {
+    each(database, outbox, |row| {
         rescued.outbox.push((client(row, 7)?, device::entry(row)?));
         Ok(())
     });
-    each(&database, "SELECT client, room, body FROM draft", |row| {
+    each(database, "SELECT client, room, body FROM draft", |row| {
         let draft = (row.get(0)?, row.get(1)?, row.get(2)?);
         rescued.drafts.push(draft);
         Ok(())
     });
-    each(&database, "SELECT body FROM typed ORDER BY id", |row| {
+    each(database, "SELECT body FROM typed ORDER BY id", |row| {
         rescued.typed.push(row.get(0)?);
         Ok(())
     });
+    let _ = database.execute_batch("ROLLBACK");
     rescued
 }
 

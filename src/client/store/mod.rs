@@ -25,7 +25,12 @@
 //!
 //! **Damage.** A file that SQLite can't read is set aside under a name with the time in it, and a
 //! new one made; the token, the outboxes and the drafts are taken over as far as they can be read,
-//! messages come again from the server. A schema newer than this program is left alone.
+//! messages come again from the server. A schema newer than this program is left alone. One
+//! process at a time does this, under a lock, and only to the file that it has open itself: if
+//! another process was quicker, it opens what that one has made. Who has the old file open finds
+//! out before anything of an outbox is committed to it: each such transaction looks, inside
+//! itself, whether its file is still the one at the path, and what is rescued is read under the
+//! write lock.
 
 mod cache;
 mod damage;
@@ -35,7 +40,10 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
@@ -124,6 +132,8 @@ impl std::error::Error for OpenError {}
 enum Fault {
     /// It can't be made sense of.
     Damaged,
+    /// The file that is open is not the one at its path any more.
+    Moved,
     /// Anything else; it may pass.
     Failed(rusqlite::Error),
 }
@@ -140,8 +150,7 @@ impl From<rusqlite::Error> for Fault {
             Error::FromSqlConversionFailure(..)
             | Error::IntegralValueOutOfRange(..)
             | Error::InvalidColumnType(..)
-            | Error::Utf8Error(..)
-            | Error::QueryReturnedNoRows => true,
+            | Error::Utf8Error(..) => true,
             _ => false,
         };
         if damaged {
@@ -155,8 +164,10 @@ impl From<rusqlite::Error> for Fault {
 impl Fault {
     /// In words that fit behind "because".
     fn words(&self) -> String {
-        let Self::Failed(error) = self else {
-            return "the file is damaged".to_owned();
+        let error = match self {
+            Self::Failed(error) => error,
+            Self::Damaged => return "the file is damaged".to_owned(),
+            Self::Moved => return "another program moves the file away".to_owned(),
         };
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => "there is no room left on the disk".to_owned(),
@@ -179,10 +190,16 @@ type Owner = [u8; 16];
 #[derive(Debug)]
 pub struct Store {
     database: Connection,
+    /// Which file that is.
+    file: Option<FileId>,
     path: PathBuf,
     profile: Profile,
     token: Token,
     owner: Owner,
+    /// Whether the lease was ours when last looked at.
+    held: bool,
+    /// The lowest counter and the lowest key that are not used up, as far as is known here.
+    next: (u64, u64),
     /// [`CACHE_MESSAGES_MAX`], but in tests.
     cache_messages_max: u64,
     /// Whether transactions now wait for the disk.
@@ -216,7 +233,8 @@ pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
                     if schema::is_newer(&path) {
                         return Err(OpenError::Newer(path));
                     }
-                    let (rescued, notice) = damage::set_aside(&path).map_err(&unusable)?;
+                    let (rescued, aside) = damage::set_aside(&path).map_err(&unusable)?;
+                    let notice = damage::notice(&aside, rescued.token.is_some());
                     damage::start_anew(profile, &path, &rescued)
                         .and_then(|()| attempt())
                         .map(|mut opened| {
@@ -237,14 +255,11 @@ pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
 
 impl Store {
     fn open_file(profile: &Profile, path: PathBuf) -> Result<Opened, Fault> {
-        let mut database = schema::open(&path)?;
+        let (mut database, file) = open_database(&path)?;
         let mut owner = Owner::default();
         let mut fresh = [0; 32];
         if getrandom::fill(&mut owner).is_err() || getrandom::fill(&mut fresh).is_err() {
-            let none = std::io::Error::other("the system gives no randomness");
-            return Err(Fault::Failed(rusqlite::Error::ToSqlConversionFailure(
-                Box::new(none),
-            )));
+            return Err(other("the system gives no randomness".to_owned()));
         }
         // The lease need not outlive a power failure: nobody is left to fight over it.
         let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -255,18 +270,24 @@ impl Store {
             // Whoever we are from now on has to be found again whatever happens.
             schema::sync(&database)?;
         }
-        let rooms = cache::restore(&database, &profile.client_id)?;
-        let typed = device::typed(&database)?;
+        // One picture of it all: another process may be changing ranges meanwhile.
+        let transaction = database.transaction()?;
+        let rooms = cache::restore(&transaction, &profile.client_id)?;
+        let typed = device::typed(&transaction)?;
+        drop(transaction);
         let kept = Kept {
             outbox,
             rooms: rooms.iter().map(|(kept, _)| kept.clone()).collect(),
         };
         let store = Self {
             database,
+            file,
             path,
             profile: profile.clone(),
             token,
             owner,
+            held: true,
+            next: (kept.outbox.next_counter, kept.outbox.next_key),
             cache_messages_max: CACHE_MESSAGES_MAX,
             durable: false,
             notices: Vec::new(),
@@ -284,14 +305,8 @@ impl Store {
     /// Saves all of it or nothing; but see [`SaveError::Lost`].
     pub fn save(&mut self, save: &Save) -> Result<(), SaveError> {
         let failed = |fault: &Fault| SaveError::Failed(Line::inert(&fault.words()));
-        match self.try_save(save) {
-            Err(Fault::Damaged) => {
-                self.rebuild()
-                    .map_err(|why| SaveError::Failed(Line::inert(&why)))?;
-                self.try_save(save).map_err(|fault| failed(&fault))?
-            }
-            other => other.map_err(|fault| failed(&fault))?,
-        }
+        self.soundly(|store| store.try_save(save))
+            .map_err(|fault| failed(&fault))?
     }
 
     fn try_save(&mut self, save: &Save) -> Result<Result<(), SaveError>, Fault> {
@@ -305,6 +320,9 @@ impl Store {
         let transaction = self
             .database
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if save.is_fenced() && has_moved(self.file, &self.path) {
+            return Err(Fault::Moved);
+        }
         let lost = save.is_fenced() && !device::holds_lease(&transaction, client, self.owner)?;
         for change in &save.changes {
             match change {
@@ -322,19 +340,22 @@ impl Store {
             }
         }
         transaction.commit()?;
+        if save.is_fenced() {
+            self.held = !lost;
+        }
+        for change in save.changes.iter().filter(|_| !lost) {
+            match change {
+                Change::NextCounter(next) => self.next.0 = self.next.0.max(*next),
+                Change::Entry(entry) => self.next.1 = self.next.1.max(entry.key + 1),
+                _ => {}
+            }
+        }
         Ok(if lost { Err(SaveError::Lost) } else { Ok(()) })
     }
 
     /// Looks something up.
     pub fn look(&mut self, look: &Look) -> Looked {
-        let looked = self.try_look(look);
-        let looked = match looked {
-            Err(Fault::Damaged) => match self.rebuild() {
-                Ok(()) => self.try_look(look),
-                Err(_) => Err(Fault::Damaged),
-            },
-            other => other,
-        };
+        let looked = self.soundly(|store| store.try_look(look));
         looked.unwrap_or_else(|fault| {
             let why = format!(
                 "What is kept on this machine can't be read: {}",
@@ -355,17 +376,28 @@ impl Store {
                 room,
                 part,
                 offline,
-            } => Looked::Page(Ok(cache::page(&self.database, room, *part, *offline)?)),
+            } => {
+                // Ranges and messages of one moment: another process may be dropping some.
+                let moment = self.database.transaction()?;
+                Looked::Page(Ok(cache::page(&moment, room, *part, *offline)?))
+            }
             Look::Search { room, query, to } => {
-                Looked::Found(Ok(cache::search(&self.database, room, query, *to)?))
+                let moment = self.database.transaction()?;
+                Looked::Found(Ok(cache::search(&moment, room, query, *to)?))
             }
             Look::Lease => {
                 let transaction = self
                     .database
                     .transaction_with_behavior(TransactionBehavior::Immediate)?;
+                if has_moved(self.file, &self.path) {
+                    return Err(Fault::Moved);
+                }
                 let client = &self.profile.client_id;
                 let outbox = device::take_lease(&transaction, client, self.owner)?;
                 transaction.commit()?;
+                self.held = true;
+                self.next.0 = self.next.0.max(outbox.next_counter);
+                self.next.1 = self.next.1.max(outbox.next_key);
                 Looked::Lease(Ok(Some(outbox)))
             }
         })
@@ -376,17 +408,91 @@ impl Store {
         std::mem::take(&mut self.notices)
     }
 
-    /// Puts a new file in the place of a damaged one.
-    fn rebuild(&mut self) -> Result<(), String> {
+    /// Does something; if the file does not allow it, once more, with one that does.
+    fn soundly<T>(&mut self, act: impl Fn(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let first = act(self);
+        if !matches!(first, Err(Fault::Damaged | Fault::Moved)) {
+            return first;
+        }
         let _lock = place::lock(&self.path);
-        let (mut rescued, notice) = damage::set_aside(&self.path)?;
+        if !self.path.exists() {
+            self.rebuild()?;
+        } else if has_moved(self.file, &self.path) {
+            self.reopen()?;
+        }
+        match act(self) {
+            Err(Fault::Damaged) => {
+                self.rebuild()?;
+                act(self)
+            }
+            other => other,
+        }
+    }
+
+    /// Puts a new file in the place of a damaged one, or of one that somebody deleted.
+    fn rebuild(&mut self) -> Result<(), Fault> {
+        let (mut rescued, notice) = if self.path.exists() {
+            let (rescued, aside) = damage::set_aside(&self.path).map_err(other)?;
+            (rescued, damage::notice(&aside, true))
+        } else {
+            (damage::rescue(&self.database), damage::deleted(&self.path))
+        };
         rescued.token = Some(self.token);
-        damage::start_anew(&self.profile, &self.path, &rescued).map_err(|fault| fault.words())?;
-        self.database = schema::open(&self.path).map_err(|fault| fault.words())?;
-        self.durable = false;
+        if self.held {
+            rescued.hold(&self.profile.client_id, self.owner, self.next);
+        }
+        damage::start_anew(&self.profile, &self.path, &rescued)?;
+        self.reopen()?;
         self.notices.push(notice);
         Ok(())
     }
+
+    /// Opens the file that is at the path by now.
+    fn reopen(&mut self) -> Result<(), Fault> {
+        (self.database, self.file) = open_database(&self.path)?;
+        self.durable = false;
+        Ok(())
+    }
+}
+
+/// A file, whatever it is called.
+type FileId = (u64, u64);
+
+fn file_id(path: &Path) -> Option<FileId> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let file = std::fs::metadata(path).ok()?;
+        Some((file.dev(), file.ino()))
+    }
+    // Elsewhere a file that is open can't be renamed.
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// Whether the file at the path is another one, or gone.
+fn has_moved(file: Option<FileId>, path: &Path) -> bool {
+    file.is_some() && file_id(path) != file
+}
+
+/// Opens what is at the path, and says which file that is.
+fn open_database(path: &Path) -> Result<(Connection, Option<FileId>), Fault> {
+    let file = file_id(path);
+    let database = schema::open(path)?;
+    if has_moved(file, path) {
+        // Put there in this moment, by another process.
+        return Ok((schema::open(path)?, file_id(path)));
+    }
+    Ok((database, file))
+}
+
+/// A failure that SQLite knows nothing of.
+fn other(why: String) -> Fault {
+    let why = std::io::Error::other(why);
+    Fault::Failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why)))
 }
 
 /// A room as it is kept, and as it is shown before the network answers.

@@ -693,3 +693,115 @@ fn a_full_disk_saves_nothing_and_goes_on_when_there_is_room() {
     assert_eq!(store.save(&save), Ok(()));
     assert_eq!(store.ranges(), [(1, 4)]);
 }
+
+#[test]
+fn two_processes_that_meet_the_same_damage_make_one_new_file() {
+    let home = Home::new();
+    filled(&home);
+    spoil_messages(&home.file());
+    let mut one = home.open_as("carol", "3").store;
+    let mut other = home.open_as("carol", "4").store;
+    let look = |store: &mut Store| {
+        for to in (200..=5000).rev().step_by(200) {
+            store.page(Part::Backward { from: 1, to }, false);
+        }
+    };
+    look(&mut one);
+    one.keep(vec![
+        Change::Entry(entry(2, "after it", Some(6))),
+        Change::NextCounter(7),
+    ]);
+    look(&mut other);
+    other.keep(vec![Change::Entry(entry(1, "of the other", Some(1)))]);
+    assert_eq!(home.files_with("damaged"), 1);
+    assert_eq!(one.take_notices().len(), 1);
+    assert_eq!(other.take_notices(), [], "for this one nothing was lost");
+    one.keep(vec![Change::Entry(entry(3, "still ours", Some(7)))]);
+    drop((one, other));
+    let texts = |client| {
+        let entries = home.open_as("carol", client).kept.outbox.entries;
+        let texts = entries
+            .into_iter()
+            .map(|entry| entry.body.as_str().to_owned());
+        texts.collect::<Vec<_>>()
+    };
+    assert_eq!(texts("3"), ["pending", "after it", "still ours"]);
+    assert_eq!(texts("4"), ["of the other"]);
+}
+
+#[test]
+fn what_is_saved_goes_to_the_file_that_took_the_place_of_ours() {
+    let home = Home::new();
+    filled(&home);
+    let mut idle = home.open_as("carol", "4").store;
+    spoil_messages(&home.file());
+    let mut quick = home.open_as("carol", "3").store;
+    for to in (200..=5000).rev().step_by(200) {
+        quick.page(Part::Backward { from: 1, to }, false);
+    }
+    assert_eq!(home.files_with("damaged"), 1);
+    idle.keep(vec![Change::Entry(entry(1, "late", Some(1)))]);
+    drop((idle, quick));
+    assert_eq!(home.open_as("carol", "4").kept.outbox.entries.len(), 1);
+}
+
+#[test]
+fn damage_in_a_running_client_costs_neither_the_token_nor_the_lease_nor_the_counters() {
+    let home = Home::new();
+    let mut opened_now = home.open();
+    let store = &mut opened_now.store;
+    store.keep(vec![
+        Change::Entry(entry(1, "sent", Some(1))),
+        Change::NextCounter(9),
+    ]);
+    // Neither who we are nor what is used up can be read.
+    let spoil = "DROP TABLE profile; DROP TABLE device;";
+    store.database.execute_batch(spoil).unwrap();
+    store.keep(vec![Change::Entry(entry(2, "more", Some(9)))]);
+    let notices = store.take_notices();
+    assert_eq!(notices.len(), 1);
+    assert!(!notices[0].as_str().contains("new member"), "{notices:?}");
+    let token = opened_now.token;
+    drop(opened_now);
+    let again = home.open();
+    assert_eq!(again.token, token);
+    assert_eq!(again.kept.outbox.next_counter, 9);
+    assert_eq!(again.kept.outbox.entries.len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_deleted_while_it_is_open_is_made_anew() {
+    let home = Home::new();
+    let mut opened_now = home.open();
+    let store = &mut opened_now.store;
+    store.keep(vec![Change::Entry(entry(1, "one", None))]);
+    fs::remove_file(home.file()).unwrap();
+    store.keep(vec![Change::Entry(entry(2, "two", None))]);
+    assert!(store.take_notices()[0].as_str().contains("was deleted"));
+    let token = opened_now.token;
+    drop(opened_now);
+    let again = home.open();
+    assert_eq!(again.token, token);
+    assert_eq!(again.kept.outbox.entries.len(), 2);
+}
+
+#[test]
+fn what_another_process_lets_go_of_meanwhile_is_not_taken_for_damage() {
+    let home = Home::new();
+    let mut reader = home.open_as("carol", "4").store;
+    let mut writer = home.open().store;
+    writer.cache_messages_max = 20;
+    writer.keep(vec![opened(1, 1, 5000)]);
+    let writing = std::thread::spawn(move || {
+        for seq in 1..400 {
+            writer.keep(vec![messages(1, seq, seq)]);
+        }
+    });
+    while !writing.is_finished() {
+        reader.page(Part::Backward { from: 1, to: 5000 }, true);
+    }
+    writing.join().unwrap();
+    assert_eq!(reader.take_notices(), []);
+    assert_eq!(home.files_with("damaged"), 0);
+}
