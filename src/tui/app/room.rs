@@ -189,6 +189,7 @@ impl Room {
                 to: Some(room.timeline.key_of(page.to + 1)),
                 line_seen: false,
             });
+            room.pass_own();
         }
         room
     }
@@ -206,24 +207,32 @@ impl Room {
         self.timeline.key(self.timeline.len())
     }
 
-    /// Messages of others, whether they are held or not.
+    /// Messages of others, whether they are held or not. What the server no longer keeps does not
+    /// count, and of a log that was replaced only what is held does.
     fn messages_between(&self, from: Key, to: Key) -> u64 {
-        let range = self.timeline.index(from)..self.timeline.index(to);
-        let held = || range.clone().filter_map(|index| self.timeline.get(index));
-        let unnumbered =
-            |entry: &&Entry| matches!(entry, Entry::Message(message) if message.seq.is_none());
-        let ours =
-            |entry: &&Entry| matches!(entry, Entry::Message(message) if message.own.is_some());
-        if self.timeline.first() == 0 || !from.same_log(to) {
-            let others = held().filter(|entry| entry.is_of_others()).count();
-            return others as u64;
+        let begin = self.timeline.key_of(self.timeline.first());
+        if self.timeline.first() == 0 || !to.same_log(begin) {
+            return self.held_between(from, to, Entry::is_of_others);
         }
-        let others = held()
-            .filter(unnumbered)
-            .filter(|entry| entry.is_of_others());
-        let ours = held().filter(ours).filter(|entry| !unnumbered(entry));
-        let numbers = to.number().saturating_sub(from.number());
-        (numbers + others.count() as u64).saturating_sub(ours.count() as u64)
+        if !from.same_log(to) {
+            let before = self.held_between(from, begin, Entry::is_of_others);
+            return before + self.messages_between(begin, to);
+        }
+        let numbered =
+            |entry: &Entry| matches!(entry, Entry::Message(message) if message.seq.is_some());
+        let others = |entry: &Entry| entry.is_of_others() && !numbered(entry);
+        let ours = |entry: &Entry| numbered(entry) && !entry.is_of_others();
+        let numbers = to
+            .number()
+            .saturating_sub(from.number().max(begin.number()));
+        (numbers + self.held_between(from, to, others))
+            .saturating_sub(self.held_between(from, to, ours))
+    }
+
+    fn held_between(&self, from: Key, to: Key, counts: impl Fn(&Entry) -> bool) -> u64 {
+        let range = self.timeline.index(from)..self.timeline.index(to);
+        let held = range.filter_map(|index| self.timeline.get(index));
+        held.filter(|entry| counts(entry)).count() as u64
     }
 
     /// The server opened the room; a break since what is held is marked.
@@ -254,10 +263,44 @@ impl Room {
         let passed = opened.next.saturating_sub(1);
         self.timeline.opens(opened.first, passed, opened.head);
         self.head = opened.head;
-        if opened.reset.is_none() && !nothing_held && opened.head > held_to {
+        // Of another log all is new: how much of it was read of the one before nobody can tell.
+        if !nothing_held && opened.head > held_to {
             self.missed(held_to, opened.head);
         }
         self.echoed_to(passed);
+    }
+
+    /// Messages of this user are ours: they may have come before that was known.
+    pub(super) fn is_ours(&mut self, user: UserId) {
+        self.timeline.is_ours(user);
+        self.pass_own();
+    }
+
+    /// What we wrote ourselves is not new to us: the line of the unread moves below it.
+    fn pass_own(&mut self) {
+        let Some(mut unread) = self.unread else {
+            return;
+        };
+        let Some(first) = self.timeline.first_number_from(unread.from) else {
+            return;
+        };
+        let mut next = self.timeline.key_of(first);
+        let mut index = self.timeline.index(next);
+        let own = |entry: &Entry| matches!(entry, Entry::Message(message) if message.own.is_some());
+        let start = next;
+        while index < self.timeline.len()
+            && self.timeline.key(index) == next
+            && self.timeline.get(index).is_some_and(own)
+        {
+            next = self.timeline.key_of(next.number() + 1);
+            index = self.timeline.index(next);
+        }
+        if next == start {
+            return;
+        }
+        unread.from = next;
+        let nothing_left = unread.to.is_some_and(|to| to <= next);
+        self.unread = (!nothing_left).then_some(unread);
     }
 
     /// Messages were said while we were away, up to `head`.
@@ -288,7 +331,9 @@ impl Room {
                 message(received, context)
             })
             .collect();
-        self.timeline.insert(messages, context.zone)
+        let added = self.timeline.insert(messages, context.zone);
+        self.pass_own();
+        added
     }
 
     fn forget_outgoing(&mut self, received: &Received) {
@@ -307,6 +352,7 @@ impl Room {
             self.echoed_to(seq);
         }
         if local.is_some_and(|local| self.timeline.confirm(local, seq)) {
+            self.pass_own();
             return;
         }
         let message = message(received, context);
@@ -321,6 +367,9 @@ impl Room {
         let moves = self.unread.is_none_or(|unread| {
             unread.from < self.seen_to && unread.to.is_none_or(|to| to <= key)
         });
+        if own {
+            self.pass_own();
+        }
         if !news || own || looking {
             return;
         }

@@ -136,6 +136,11 @@ fn linked(model: &mut Model, link: Link) {
 
 fn entered(model: &mut Model, entered: Entered) {
     model.entered.get_or_insert(model.now.elapsed);
+    if let Some(user) = entered.user.filter(|user| model.user != Some(*user)) {
+        for room in &mut model.rooms {
+            room.is_ours(user);
+        }
+    }
     model.user = entered.user;
     model.nickname = entered.nickname;
     model.server = entered.server;

@@ -11,10 +11,10 @@ use std::{cell::Cell, collections::VecDeque};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
-    entry::{Entry, Message, Own},
+    entry::{Entry, MarkKind, Message, Own},
     presence::{Change, FOLDED_MAX, fold, sentence},
 };
-use crate::client::event::LocalId;
+use crate::{client::event::LocalId, protocol::UserId};
 
 /// Entries that a room keeps in memory; those farthest from what is read go first.
 pub const ENTRIES_MAX: usize = 10_000;
@@ -267,9 +267,39 @@ impl Timeline {
         self.last = 0;
     }
 
-    /// What the server says of the log: the lowest number that can be had.
+    /// What the server says of the log: the lowest number that can be had. What is below it was
+    /// erased there, and is erased here; but not a message of ours that may still be to come.
     pub fn begins_at(&mut self, first: u64) {
-        self.first = self.first.max(first);
+        if first <= self.first {
+            return;
+        }
+        self.first = first;
+        let log = self.log;
+        self.slots.retain(|slot| {
+            let below = slot.key.log == log && slot.key.number() < first;
+            let stays = match &slot.entry {
+                Entry::Message(message) => matches!(message.own, Some(Own::Unconfirmed(_))),
+                Entry::Break { .. } => true,
+                Entry::Presence { .. } | Entry::Notice { .. } => false,
+            };
+            if below && !stays {
+                self.bytes -= slot.entry.text().len();
+            }
+            !below || stays
+        });
+    }
+
+    /// Messages of this user are ours: they may have come before that was known.
+    pub fn is_ours(&mut self, user: UserId) {
+        for slot in &mut self.slots {
+            if let Entry::Message(message) = &mut slot.entry
+                && message.own.is_none()
+                && message.user == Some(user)
+            {
+                message.own = Some(Own::Sent);
+                message.marks.retain(|mark| mark.kind != MarkKind::Mention);
+            }
+        }
     }
 
     /// The server opened the log: messages up to `passed` have come or are passed over, and there
@@ -347,6 +377,7 @@ impl Timeline {
     pub fn insert(&mut self, messages: Vec<Message>, zone: &TimeZone) -> usize {
         let mut new: Vec<Slot> = messages
             .into_iter()
+            .filter(|message| message.seq.is_some_and(|seq| seq >= self.first))
             .filter_map(|message| {
                 let key = self.key_of(message.seq?);
                 Some(Slot::new(key, Entry::Message(message), zone))

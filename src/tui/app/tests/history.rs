@@ -7,7 +7,7 @@ use crate::{
     client::event::{Page, Restored, RestoredMessage, RestoredRoom},
     protocol::frame::Part,
     tui::{
-        app::timeline::{BYTES_MAX, LATEST_KEPT, Timeline},
+        app::timeline::{BYTES_MAX, Edge, LATEST_KEPT, Timeline},
         testing::{Log, joined},
     },
 };
@@ -527,4 +527,114 @@ fn a_page_of_a_log_that_was_replaced_is_left_out() {
         page: Ok(LOG.page(part)),
     });
     assert_eq!(numbers(&desk).len(), 10);
+}
+
+#[test]
+fn what_the_server_erased_is_erased_and_history_begins_below_it() {
+    let mut desk = with(restored(400, 500, 490));
+    desk.heard(Event::Notice(Line::inert("said while offline")));
+    desk.enters().opens(495, 505, 501);
+    for seq in 501..=505 {
+        desk.heard(Event::Message(Log::message(seq)));
+    }
+    assert_eq!(numbers(&desk), (495..=505).collect::<Vec<_>>());
+    let room = desk.model.room();
+    let begins = Some(Edge::Begins { removed: true });
+    assert_eq!(room.timeline.edge(0), begins);
+    assert_eq!(room.unread(), 11, "what is erased is not new either");
+
+    // All that was held.
+    let mut desk = with(restored(400, 500, 500));
+    desk.enters().opens(701, 705, 701);
+    for seq in 701..=705 {
+        desk.heard(Event::Message(Log::message(seq)));
+    }
+    assert_eq!(numbers(&desk), (701..=705).collect::<Vec<_>>());
+    let room = desk.model.room();
+    assert_eq!(room.timeline.edge(0), begins);
+    assert_eq!(room.unread(), 5);
+
+    // The store may still have it.
+    let part = Part::Backward { from: 1, to: 702 };
+    desk.paged(part, LOG.page(part));
+    assert_eq!(numbers(&desk), (701..=705).collect::<Vec<_>>());
+}
+
+#[test]
+fn of_another_log_everything_is_new() {
+    let mut desk = with(restored(400, 500, 500));
+    desk.enters();
+    desk.heard(opened(1, 90, 1, Some(Reset::Epoch)));
+    assert_eq!(desk.model.room().unread(), 90);
+    for seq in 1..=90 {
+        desk.heard(Event::Message(Log::message(seq)));
+    }
+    let room = desk.model.room();
+    assert_eq!(room.unread(), 90);
+    let layout = desk.model.layout();
+    assert!(room.unread_above(&layout.columns, layout.messages.height) > 0);
+    assert_eq!(room.read, 0, "nobody was led there");
+    desk.key(Key::alt(Code::Char('u')));
+    let above = desk.on_top();
+    assert!(
+        above.contains("its history begins here") || above.contains("message 1 "),
+        "{above}"
+    );
+
+    // What was unread above the break is so still.
+    let mut desk = with(restored(400, 500, 450));
+    desk.enters();
+    desk.heard(opened(11, 20, 11, Some(Reset::Id)));
+    assert_eq!(desk.model.room().unread(), 50 + 10);
+}
+
+#[test]
+fn what_we_wrote_ourselves_is_not_new() {
+    let own = |seq| Received {
+        user: Some(user("carol")),
+        ..Log::message(seq)
+    };
+    let unread = |desk: &Desk| desk.model.room().unread();
+    let kept = |user| {
+        let mut kept = restored(400, 500, 450);
+        kept.user = user;
+        let page = &mut kept.rooms[0].page;
+        page.messages = (400..=500).map(own).collect();
+        kept
+    };
+    // Kept, of an earlier run.
+    let desk = with(kept(Some(user("carol"))));
+    assert_eq!(unread(&desk), 0);
+    assert!(!desk.model.room().unread_line_waits());
+
+    // Known to be ours only once we are in.
+    let mut desk = with(kept(None));
+    assert_eq!(unread(&desk), 50);
+    desk.enters();
+    assert_eq!(unread(&desk), 0);
+
+    // Delivered before the line broke; then others'.
+    let mut desk = joined(&Log { head: 10, ..LOG }, 10);
+    desk.opens(1, 13, 11);
+    desk.heard(Event::Message(own(11)))
+        .heard(Event::Message(own(12)));
+    assert_eq!(unread(&desk), 1);
+    desk.heard(Event::Message(Log::message(13)));
+    assert_eq!(unread(&desk), 1);
+    let room = desk.model.room();
+    assert_eq!(room.unread_from(), Some(room.timeline.key_of(13)));
+
+    // Nothing but ours; also as history.
+    let mut desk = joined(&Log { head: 10, ..LOG }, 10);
+    desk.opens(1, 20, 18);
+    for seq in 18..=20 {
+        desk.heard(Event::Message(own(seq)));
+    }
+    assert_eq!(unread(&desk), 7);
+    let part = Part::Forward { from: 11, to: 17 };
+    let mut page = LOG.page(part);
+    page.messages = (11..=17).map(own).collect();
+    desk.paged(part, page);
+    assert_eq!(unread(&desk), 0);
+    assert_eq!(desk.model.room().unread_from(), None);
 }

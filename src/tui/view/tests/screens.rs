@@ -445,11 +445,11 @@ fn missing_messages_and_another_log_are_marked() {
     screen.check(
         r"
  #lobby  3 in   localhost:10500  ● connected  not encrypted
- 09:45       bob │ one
  ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ 3 messages no longer kept ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
  09:45       bob │ five
                  ┊ the server has started anew: its
                  ┊ history begins here
+ ───────────────────── 1 new message ──────────────────────
  09:45       bob │ anew
 ────────────────────────────────────────────────────────────
  › type a message
