@@ -69,6 +69,11 @@ pub enum Looked {
 }
 
 impl Look {
+    /// Whether it looks for something, which may take long.
+    pub fn is_search(&self) -> bool {
+        matches!(self.what, LookFor::Messages { .. })
+    }
+
     /// Reads what is asked for.
     pub fn read(&self, reader: &mut dyn Reader) -> Result<Looked, StoreError> {
         match &self.what {

@@ -1,8 +1,9 @@
 //! The store on threads of its own: nothing else ever waits for a disk.
 //!
 //! One thread appends. Reads have a few threads beside it, each with a reader of the store, so
-//! that no commit waits for a page and no page for a commit; a store that has no readers (the one
-//! in memory) is read on its one thread, between commits.
+//! that no commit waits for a page and no page for a commit; and searches, which take longest, have
+//! one that pages don't wait for. A store that has no readers (the one in memory) is read on its one
+//! thread, between commits.
 //!
 //! All threads take from bounded queues: whoever finds one full waits. Nobody has more than one
 //! read under way, so the order among reads means nothing.
@@ -26,10 +27,13 @@ use crate::server::{
 
 /// Commands that may wait. The hub has one append under way at most, each worker a few reads.
 const COMMANDS_MAX: usize = 64;
-/// Reads that may wait for a reader.
+/// Reads that may wait for a reader, and as many searches.
 const READS_MAX: usize = 64;
-/// Threads that read. Two, so that a search does not hold up a page.
-const READERS: usize = 2;
+/// Threads that read what is to be sent.
+const PAGE_READERS: usize = 2;
+/// Threads that search, and do nothing else: however many search, they hold up no page.
+const SEARCH_READERS: usize = 1;
+const READERS: usize = PAGE_READERS + SEARCH_READERS;
 
 #[derive(Debug)]
 enum Command {
@@ -54,6 +58,10 @@ enum Read {
 }
 
 impl Read {
+    fn is_search(&self) -> bool {
+        matches!(self, Self::Look { look, .. } if look.is_search())
+    }
+
     fn serve(self, reader: &mut dyn Reader) {
         // Whoever asked may be gone by now.
         match self {
@@ -82,7 +90,10 @@ pub(super) struct Pages(Way);
 #[derive(Clone, Debug)]
 enum Way {
     /// There are readers.
-    Readers(mpsc::Sender<Read>),
+    Readers {
+        pages: mpsc::Sender<Read>,
+        searches: mpsc::Sender<Read>,
+    },
     /// Between the appends.
     Store(mpsc::Sender<Command>),
 }
@@ -105,14 +116,18 @@ pub(super) fn start(mut store: Box<dyn Store>) -> io::Result<(Appender, Pages, C
     let (commands, mut waiting) = mpsc::channel(COMMANDS_MAX);
     let (outcome, outcomes) = mpsc::channel(1);
     let (closing, closed) = oneshot::channel::<()>();
-    let readers: Vec<_> = (0..READERS)
+    let mut readers: Vec<_> = (0..READERS)
         .map_while(|_| store.reader().transpose())
         .collect::<Result<_, _>>()
         .map_err(|_| io::Error::other("the store can't be read"))?;
     let way = if readers.is_empty() {
         Way::Store(commands.clone())
     } else {
-        Way::Readers(start_readers(readers)?)
+        let searchers = readers.split_off(PAGE_READERS);
+        Way::Readers {
+            pages: start_readers("reader", readers)?,
+            searches: start_readers("search", searchers)?,
+        }
     };
     thread::Builder::new()
         .name("store".to_owned())
@@ -134,13 +149,13 @@ pub(super) fn start(mut store: Box<dyn Store>) -> io::Result<(Appender, Pages, C
 }
 
 /// They end when nobody can ask them any more.
-fn start_readers(readers: Vec<Box<dyn Reader>>) -> io::Result<mpsc::Sender<Read>> {
+fn start_readers(name: &str, readers: Vec<Box<dyn Reader>>) -> io::Result<mpsc::Sender<Read>> {
     let (reads, waiting) = mpsc::channel::<Read>(READS_MAX);
     let waiting = Arc::new(Mutex::new(waiting));
     for (number, mut reader) in readers.into_iter().enumerate() {
         let waiting = Arc::clone(&waiting);
         thread::Builder::new()
-            .name(format!("reader-{number}"))
+            .name(format!("{name}-{number}"))
             .spawn(move || {
                 loop {
                     // Held while waiting: the others wait for the lock instead.
@@ -198,7 +213,8 @@ impl Pages {
         let (answer, answered) = oneshot::channel();
         let read = read(answer);
         let sent = match &self.0 {
-            Way::Readers(reads) => reads.send(read).await.is_ok(),
+            Way::Readers { searches, .. } if read.is_search() => searches.send(read).await.is_ok(),
+            Way::Readers { pages, .. } => pages.send(read).await.is_ok(),
             Way::Store(commands) => commands.send(Command::Read(read)).await.is_ok(),
         };
         if !sent {

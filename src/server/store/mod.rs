@@ -31,6 +31,7 @@ use crate::{
 
 #[cfg(test)]
 mod conformance;
+mod deadline;
 pub mod index;
 mod memory;
 mod rules;

@@ -1,6 +1,7 @@
 //! Looking for messages: newest first, and no further than the bounds allow.
 
 use std::{
+    collections::VecDeque,
     ops::{ControlFlow, RangeInclusive},
     path::{Path, PathBuf},
     sync::Arc,
@@ -9,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, params};
 
 use super::{
     Log, Shared,
@@ -21,8 +22,8 @@ use crate::{
     protocol::limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX},
     search::Query,
     server::{
-        engine::RoomIndex,
-        store::{Extent, Found, StoreError},
+        engine::{RoomIndex, tail::Segment},
+        store::{Extent, Found, StoreError, deadline::Deadline},
     },
 };
 
@@ -30,6 +31,11 @@ use crate::{
 const BLOCK_BYTES: usize = 128 * 1024;
 /// Numbers looked through at a time.
 const BLOCK: u64 = 512;
+/// Bytes of frames that a block holds at most: where messages are long it has fewer of them.
+const BLOCK_HELD_BYTES: usize = 2 * 1024 * 1024;
+/// FTS5 is stopped after so many times the time that a search takes, while nothing was looked up
+/// yet: to break off there means to look through entries instead, which comes less far.
+const FIRST_TIMES: u32 = 8;
 
 /// What one search may cost. It stops at whichever is reached first, and says how far it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +74,7 @@ pub struct IndexReader {
     shared: Arc<Shared>,
     /// The connection, and which generation of the file it is to.
     connection: Option<(u64, Connection)>,
+    deadline: Deadline,
     bounds: Bounds,
 }
 
@@ -77,6 +84,7 @@ impl IndexReader {
             path: path.to_owned(),
             shared,
             connection: None,
+            deadline: Deadline::new(),
             bounds: Bounds::default(),
         }
     }
@@ -102,7 +110,8 @@ impl IndexReader {
     ) -> Result<Found, StoreError> {
         let extent = log.extent(room)?;
         let to = to.min(extent.head);
-        let mut search = Search::new(log, room, query, self.bounds);
+        let mut search = Search::new(log, room, query, self.bounds, self.deadline.clone());
+        self.deadline.set(self.bounds.time_max * FIRST_TIMES);
         let low = match query.after {
             Some(after) => search.first_since(extent, after)?,
             None => extent.first,
@@ -154,6 +163,7 @@ impl IndexReader {
             .is_none_or(|(of, _)| *of != generation)
         {
             let connection = schema::open_reader(&self.path).ok()?;
+            self.deadline.bind(&connection).ok()?;
             self.connection = Some((generation, connection));
         }
         let (_, connection) = self.connection.as_ref()?;
@@ -186,6 +196,8 @@ struct Search<'a> {
     room: RoomIndex,
     query: &'a Query,
     bounds: Bounds,
+    /// When FTS5 is stopped.
+    deadline: Deadline,
     started: Instant,
     frames: Vec<Bytes>,
     bytes: usize,
@@ -200,6 +212,14 @@ struct Search<'a> {
 enum Failure {
     Index(Trouble),
     Log(StoreError),
+}
+
+impl Failure {
+    /// Whether it took too long.
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Index(Trouble::Later(error))
+            if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted))
+    }
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -224,12 +244,19 @@ enum Ended {
 }
 
 impl<'a> Search<'a> {
-    fn new(log: &'a mut dyn Log, room: RoomIndex, query: &'a Query, bounds: Bounds) -> Self {
+    fn new(
+        log: &'a mut dyn Log,
+        room: RoomIndex,
+        query: &'a Query,
+        bounds: Bounds,
+        deadline: Deadline,
+    ) -> Self {
         Self {
             log,
             room,
             query,
             bounds,
+            deadline,
             started: Instant::now(),
             frames: Vec::new(),
             bytes: 0,
@@ -240,7 +267,12 @@ impl<'a> Search<'a> {
     }
 
     fn is_over(&self) -> bool {
-        self.started.elapsed() >= self.bounds.time_max
+        self.left().is_zero()
+    }
+
+    /// The time that is left.
+    fn left(&self) -> Duration {
+        self.bounds.time_max.saturating_sub(self.started.elapsed())
     }
 
     /// How far the index reaches, for whoever asks: what is newer does not count where a search
@@ -320,19 +352,10 @@ impl<'a> Search<'a> {
 
     /// Looks through entries one after the other, in blocks: at least one block.
     fn scan(&mut self, low: u64, high: u64, max: u64) -> Result<Ended, StoreError> {
-        let mut top = high;
+        let (mut top, mut block) = (high, BLOCK);
         while top >= low.max(1) {
-            let bottom = low.max((top + 1).saturating_sub(BLOCK)).max(1);
-            let mut segments = Vec::new();
-            let mut next = bottom;
-            while next <= top {
-                let segment = self.log.read(self.room, next, BLOCK_BYTES)?;
-                if segment.is_empty() {
-                    break;
-                }
-                next = segment.next();
-                segments.push(segment);
-            }
+            let wanted = low.max((top + 1).saturating_sub(block)).max(1);
+            let (bottom, segments) = self.block(wanted, top)?;
             for segment in segments.iter().rev() {
                 for seq in (segment.first()..segment.next().min(top + 1)).rev() {
                     let frame = segment.frame(seq).unwrap_or_default();
@@ -341,12 +364,42 @@ impl<'a> Search<'a> {
                     }
                 }
             }
+            block = if bottom > wanted {
+                top + 1 - bottom
+            } else {
+                BLOCK.min(block * 2)
+            };
             top = bottom - 1;
             if top >= low && (high - top >= max || self.is_over()) {
                 return Ok(Ended::At(bottom));
             }
         }
         Ok(Ended::Through)
+    }
+
+    /// The entries of a range, or, where these hold too many bytes, the last of them; and from which
+    /// number on.
+    fn block(&mut self, bottom: u64, top: u64) -> Result<(u64, VecDeque<Segment>), StoreError> {
+        let (mut bottom, mut next) = (bottom, bottom);
+        let mut segments: VecDeque<Segment> = VecDeque::new();
+        let mut held = 0;
+        while next <= top {
+            let segment = self.log.read(self.room, next, BLOCK_BYTES)?;
+            if segment.is_empty() {
+                break;
+            }
+            next = segment.next();
+            held += segment.bytes().len();
+            segments.push_back(segment);
+            while held > BLOCK_HELD_BYTES
+                && segments.len() > 1
+                && let Some(oldest) = segments.pop_front()
+            {
+                held -= oldest.bytes().len();
+                bottom = oldest.next();
+            }
+        }
+        Ok((bottom, segments))
     }
 
     /// Takes an entry if it matches; breaks with the number reached once the page is full.
@@ -390,8 +443,15 @@ impl<'a> Search<'a> {
             let began = Instant::now();
             let bottom = low.max((top + 1).saturating_sub(window));
             let rows = schema::row(room, bottom)..=schema::row(room, top);
-            if let ControlFlow::Break(reached) = self.look_into(connection, &text, &rows)? {
-                return Ok(Ended::At(reached));
+            let mut reached = top + 1;
+            match self.look_into(connection, &text, &rows, &mut reached) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return Ok(Ended::At(reached)),
+                // FTS5 took too long; what it found first counts.
+                Err(failure) if failure.is_interruption() && reached <= high => {
+                    return Ok(Ended::At(reached));
+                }
+                Err(failure) => return Err(failure),
             }
             if bottom <= low {
                 return Ok(Ended::Through);
@@ -401,25 +461,27 @@ impl<'a> Search<'a> {
             }
             window = self.next_window(window, began.elapsed());
             top = bottom - 1;
+            self.deadline.set(self.left());
         }
     }
 
     /// As many numbers as can be looked up in the time that is left, by what the last window took,
     /// within reason.
     fn next_window(&self, last: u64, took: Duration) -> u64 {
-        let left = self.bounds.time_max.saturating_sub(self.started.elapsed());
-        let times = left.as_micros() / took.as_micros().max(1);
+        let times = self.left().as_micros() / took.as_micros().max(1);
         let most = last.saturating_mul(WINDOW_GROWTH);
         let next = u128::from(last).saturating_mul(times);
         u64::try_from(next).map_or(most, |next| next.clamp(self.bounds.window.max(1), most))
     }
 
+    /// Breaks where the search ends; says in `reached` from which number on all was looked at.
     fn look_into(
         &mut self,
         connection: &Connection,
         text: &str,
         rows: &RangeInclusive<i64>,
-    ) -> Result<ControlFlow<u64>, Failure> {
+        reached: &mut u64,
+    ) -> Result<ControlFlow<()>, Failure> {
         let mut found = connection.prepare_cached(
             "SELECT rowid FROM entries
              WHERE entries MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC",
@@ -429,12 +491,14 @@ impl<'a> Search<'a> {
             let seq = schema::seq(row.get(0)?);
             let segment = self.log.read(self.room, seq, 0)?;
             if let Some(frame) = segment.frame(seq)
-                && let ControlFlow::Break(reached) = self.judge(seq, frame)
+                && let ControlFlow::Break(last) = self.judge(seq, frame)
             {
-                return Ok(ControlFlow::Break(reached));
+                *reached = last;
+                return Ok(ControlFlow::Break(()));
             }
+            *reached = seq;
             if self.is_over() {
-                return Ok(ControlFlow::Break(seq));
+                return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))

@@ -1,13 +1,6 @@
 //! Reading, on the store's own connection and on those of its readers.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Error, Result, Rows, config::DbConfig};
@@ -23,6 +16,7 @@ use crate::{
         },
         store::{
             Extent, Found, Page, Reader, StoreError,
+            deadline::Deadline,
             index::{IndexReader, Log},
             rules::{Frames, Scan, first_not, span},
         },
@@ -31,8 +25,6 @@ use crate::{
 
 /// The longest that a read takes: it holds up the write-ahead log's beginning anew for no longer.
 const READ_MAX: Duration = Duration::from_secs(1);
-/// How often SQLite looks at the time, in steps of its machine: some ten microseconds.
-const STEPS_BETWEEN_LOOKS: i32 = 1_000;
 
 /// Reads the log beside the store, with a connection of its own. Every read is one short
 /// transaction.
@@ -49,8 +41,7 @@ impl LogReader {
         // The store does that.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         let deadline = Deadline::new();
-        let passed = deadline.clone();
-        connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || passed.is_over()))?;
+        deadline.bind(&connection)?;
         Ok(Self {
             connection,
             rooms,
@@ -132,37 +123,6 @@ pub(super) fn within<T>(
         Ok(read)
     };
     all().map_err(|_: Error| StoreError::Refused)
-}
-
-/// When a read is to be given up: shared with SQLite, which asks now and then.
-#[derive(Clone, Debug)]
-struct Deadline {
-    start: Instant,
-    /// Microseconds after `start`.
-    at: Arc<AtomicU64>,
-}
-
-impl Deadline {
-    fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            at: Arc::new(AtomicU64::new(u64::MAX)),
-        }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    fn set(&self, time: Duration) {
-        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.at
-            .store(self.now().saturating_add(time), Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        self.now() > self.at.load(Ordering::Relaxed)
-    }
 }
 
 /// What a room holds.

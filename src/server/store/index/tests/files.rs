@@ -161,3 +161,19 @@ fn a_search_works_while_there_is_no_index() {
     world.check(ROOM, "29*");
     world.check(ROOM, "one after:1970-01-02");
 }
+
+#[test]
+fn long_messages_are_looked_through_without_an_index_too() {
+    let mut world = World::new();
+    for number in 0..400 {
+        world.log.say(ROOM, "alice", &format!("one {number}"));
+        let long = "long ".repeat(3_000);
+        world
+            .log
+            .say(ROOM, "alice", &format!("two {number} {long}"));
+    }
+    fs::create_dir(world.path()).unwrap();
+    world.start(1);
+    world.check(ROOM, "one");
+    world.check(ROOM, "39*");
+}

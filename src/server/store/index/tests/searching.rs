@@ -150,3 +150,27 @@ fn times_bound_a_search() {
         world.check(ROOM, written);
     }
 }
+
+#[test]
+fn a_search_that_takes_too_long_goes_on_from_where_it_came() {
+    let mut world = World::new();
+    for number in 0..600 {
+        let text = format!(
+            "one {number} {}",
+            if number % 250 == 0 { "rare" } else { "two" }
+        );
+        world.log.say(ROOM, "alice", &text);
+    }
+    world.start(1);
+    world.drain();
+    // There is no time at all: FTS5 is stopped whenever it looks at the time.
+    let bounds = Bounds {
+        time_max: Duration::ZERO,
+        ..Bounds::default()
+    };
+    for written in ["rare", "one two", "one 29*", "two one -29"] {
+        let query = query(written);
+        let expected = world.log.matches(ROOM, &query);
+        assert_eq!(world.find(ROOM, &query, bounds), expected, "{written}");
+    }
+}
