@@ -666,6 +666,29 @@ fn files_that_root_makes_belong_to_the_directory_s_owner() {
     }
 }
 
+/// A backup that goes on must not make an orderly end look like a crash.
+#[test]
+fn a_relaxed_server_ends_in_order_while_somebody_reads_the_log() {
+    let data = tempfile::tempdir().unwrap();
+    let relaxed = &["--durability", "relaxed"];
+    let server = Server::start_with(data.path(), relaxed);
+    let mut alice = server.join("alice");
+    let epoch = alice.epoch();
+    alice.say("one");
+    let reader = rusqlite::Connection::open(data.path().join("log.db")).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    let count = reader.query_row("SELECT count(*) FROM entry", [], count);
+    assert_eq!(count.unwrap(), 1);
+    alice.say("two");
+    drop(alice);
+    server.stop();
+    let server = Server::start_with(data.path(), relaxed);
+    assert_eq!(server.join("alice").epoch(), epoch);
+    drop(reader);
+    server.stop();
+}
+
 #[test]
 fn relaxed_and_ephemeral_are_said() {
     let data = tempfile::tempdir().unwrap();

@@ -67,7 +67,7 @@ impl SqliteStore {
             make(directory, vfs)?;
         }
         let connection = open_database(&path, vfs)?;
-        let copied = make_lasting(&connection, &path)?;
+        let is_copied = make_lasting(&connection, &path)?;
         check(&connection, &path)?;
         let fresh = fresh_epoch().map_err(OpenError::System)?;
         let recorder = settings.recorder.clone();
@@ -84,7 +84,7 @@ impl SqliteStore {
         let failed = Arc::new(AtomicBool::new(false));
         let checkpoints = Checkpoints::start(copier, Arc::clone(&failed), recorder.clone());
         let checkpoints = checkpoints.map_err(OpenError::System)?;
-        if !copied {
+        if !is_copied {
             checkpoints.empty();
         }
         let index = if settings.index {

@@ -185,7 +185,10 @@ fn count(connection: &Connection) -> rusqlite::Result<u64> {
 fn mark_begun(directory: &Path, mark: &Path) -> Result<PathBuf> {
     let begun = fs::read_to_string(mark).unwrap_or_default();
     // Cut off by a power failure, it is of a restore that had not done anything yet.
-    if begun.starts_with("log-") && begun.ends_with(".db") && !begun.contains(['/', '\\']) {
+    let stem = begun
+        .strip_prefix("log-")
+        .and_then(|rest| rest.strip_suffix(".db"));
+    if stem.is_some_and(|stem| !stem.contains(['/', '\\'])) {
         return Ok(directory.join(begun));
     }
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();

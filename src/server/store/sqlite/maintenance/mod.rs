@@ -162,9 +162,10 @@ impl fmt::Display for MaintenanceError {
                     out,
                     "The room {room} holds the messages {first} to {head}, "
                 )?;
-                match from == to {
-                    true => write!(out, "and no {from}"),
-                    false => write!(out, "not all from {from} to {to}"),
+                if from == to {
+                    write!(out, "and no {from}")
+                } else {
+                    write!(out, "not all from {from} to {to}")
                 }
             }
         }
