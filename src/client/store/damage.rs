@@ -149,7 +149,7 @@ fn each(database: &Connection, query: &str, mut take: impl FnMut(&Row<'_>) -> Re
 pub(super) fn start_anew(profile: &Profile, path: &Path, rescued: &Rescued) -> Result<(), Fault> {
     // If it can't be made, the next line fails with the same words.
     let _ = place::create(path);
-    let mut database = schema::open(path)?;
+    let mut database = schema::open(path, super::BUSY_WITHIN)?;
     database.pragma_update(None, "synchronous", "FULL")?;
     let transaction = database.transaction()?;
     if let Some(token) = rescued.token {

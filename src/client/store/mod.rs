@@ -66,6 +66,8 @@ pub use self::{
 pub const RESTORED_MESSAGES_MAX: u64 = 200;
 /// How long another process may keep the database locked.
 const BUSY_WITHIN: Duration = Duration::from_secs(5);
+/// The same while it is opened for the first time: somebody waits for the screen.
+const OPEN_BUSY_WITHIN: Duration = Duration::from_millis(300);
 
 /// Whose store it is, and where.
 #[derive(Clone, Debug)]
@@ -162,6 +164,17 @@ impl From<rusqlite::Error> for Fault {
 }
 
 impl Fault {
+    /// Whether somebody else keeps it locked.
+    fn is_busy(&self) -> bool {
+        let Self::Failed(error) = self else {
+            return false;
+        };
+        matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
+    }
+
     /// In words that fit behind "because".
     fn words(&self) -> String {
         let error = match self {
@@ -226,7 +239,7 @@ pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
     let first = attempt();
     let first = match first {
         Err(Fault::Damaged) => {
-            let _lock = place::lock(&path);
+            let _lock = place::lock(&path).map_err(|error| unusable(error.to_string()))?;
             // Another process may have been quicker.
             match attempt() {
                 Err(Fault::Damaged) => {
@@ -248,14 +261,16 @@ pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
         other => other,
     };
     first.map_err(|fault| match fault {
-        Fault::Failed(_) if schema::is_newer(&path) => OpenError::Newer(path.clone()),
+        Fault::Failed(_) if !fault.is_busy() && schema::is_newer(&path) => {
+            OpenError::Newer(path.clone())
+        }
         fault => unusable(fault.words()),
     })
 }
 
 impl Store {
     fn open_file(profile: &Profile, path: PathBuf) -> Result<Opened, Fault> {
-        let (mut database, file) = open_database(&path)?;
+        let (mut database, file) = open_database(&path, OPEN_BUSY_WITHIN)?;
         let mut owner = Owner::default();
         let mut fresh = [0; 32];
         if getrandom::fill(&mut owner).is_err() || getrandom::fill(&mut fresh).is_err() {
@@ -275,6 +290,7 @@ impl Store {
         let rooms = cache::restore(&transaction, &profile.client_id)?;
         let typed = device::typed(&transaction)?;
         drop(transaction);
+        database.busy_timeout(BUSY_WITHIN)?;
         let kept = Kept {
             outbox,
             rooms: rooms.iter().map(|(kept, _)| kept.clone()).collect(),
@@ -414,7 +430,7 @@ impl Store {
         if !matches!(first, Err(Fault::Damaged | Fault::Moved)) {
             return first;
         }
-        let _lock = place::lock(&self.path);
+        let _lock = place::lock(&self.path).map_err(|error| other(error.to_string()))?;
         if !self.path.exists() {
             self.rebuild()?;
         } else if has_moved(self.file, &self.path) {
@@ -449,7 +465,7 @@ impl Store {
 
     /// Opens the file that is at the path by now.
     fn reopen(&mut self) -> Result<(), Fault> {
-        (self.database, self.file) = open_database(&self.path)?;
+        (self.database, self.file) = open_database(&self.path, BUSY_WITHIN)?;
         self.durable = false;
         Ok(())
     }
@@ -479,12 +495,15 @@ fn has_moved(file: Option<FileId>, path: &Path) -> bool {
 }
 
 /// Opens what is at the path, and says which file that is.
-fn open_database(path: &Path) -> Result<(Connection, Option<FileId>), Fault> {
+fn open_database(
+    path: &Path,
+    busy_within: Duration,
+) -> Result<(Connection, Option<FileId>), Fault> {
     let file = file_id(path);
-    let database = schema::open(path)?;
+    let database = schema::open(path, busy_within)?;
     if has_moved(file, path) {
         // Put there in this moment, by another process.
-        return Ok((schema::open(path)?, file_id(path)));
+        return Ok((schema::open(path, busy_within)?, file_id(path)));
     }
     Ok((database, file))
 }

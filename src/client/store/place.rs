@@ -1,9 +1,11 @@
 //! Where stores are, and who may read them.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use etcetera::{BaseStrategy, choose_base_strategy};
@@ -13,6 +15,10 @@ use super::Profile;
 
 /// Characters of a file's name that say whose it is.
 const READABLE_MAX: usize = 48;
+/// How long another process may take over setting a file aside.
+const LOCK_WITHIN: Duration = Duration::from_secs(2);
+/// How often that is looked at.
+const LOCK_EVERY: Duration = Duration::from_millis(20);
 
 /// The directory of all stores: `chat-tui` in the system's directory for state
 /// (`$XDG_STATE_HOME`, or `~/.local/state`). `None` where there is no home.
@@ -58,9 +64,11 @@ pub fn create_private(directory: &Path) -> io::Result<()> {
     builder.create(directory)
 }
 
-/// Makes an empty file, unless there is one. SQLite gives its other files the same mode.
+/// Makes an empty file, unless there is one; one that is there is nobody else's to read any more.
+/// SQLite gives its other files the same mode.
 pub(super) fn create(file: &Path) -> io::Result<()> {
     if file.exists() {
+        tighten(file);
         return Ok(());
     }
     let mut options = File::options();
@@ -70,12 +78,42 @@ pub(super) fn create(file: &Path) -> io::Result<()> {
     options.open(file).map(drop)
 }
 
+/// Takes what others may do with a file away from them. Where that can't be done (it is somebody
+/// else's, or on a file system that knows no modes), it is used as it is.
+fn tighten(file: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if fs::metadata(file).is_ok_and(|file| file.permissions().mode() & 0o077 != 0) {
+            let _ = fs::set_permissions(file, fs::Permissions::from_mode(0o600));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+}
+
 /// Keeps other processes from setting the same file aside; given back when the value goes. Without
 /// it (a file system that knows no locks) all goes on as well, if nobody else is there.
-pub(super) fn lock(file: &Path) -> Option<File> {
+///
+/// # Errors
+/// If another process does not give it back in time.
+pub(super) fn lock(file: &Path) -> io::Result<Option<File>> {
     let path = file.with_extension("lock");
-    create(&path).ok()?;
-    let lock = File::options().append(true).open(path).ok()?;
-    lock.lock().ok()?;
-    Some(lock)
+    if create(&path).is_err() {
+        return Ok(None);
+    }
+    let Ok(lock) = File::options().append(true).open(path) else {
+        return Ok(None);
+    };
+    let until = Instant::now() + LOCK_WITHIN;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Some(lock)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOCK_EVERY),
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::other("another program keeps it locked"));
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 
-use super::{BUSY_WITHIN, Fault};
+use super::{Fault, OPEN_BUSY_WITHIN};
 
 /// How every version came from the one before. What is released is never changed again.
 const STEPS: &[M<'static>] = &[M::up(
@@ -72,9 +72,13 @@ const STEPS: &[M<'static>] = &[M::up(
     ",
 )];
 
-/// Opens a database that exists, if only as an empty file, and brings it up to date.
-pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
-    let mut database = connect(path, BUSY_WITHIN)?;
+/// Opens a database that exists, if only as an empty file, and brings it up to date. Who keeps it
+/// locked is waited for as long as `busy_within`.
+pub(super) fn open(path: &Path, busy_within: Duration) -> Result<Connection, Fault> {
+    let mut database = connect(path, busy_within)?;
+    // Where the system's own `fsync` does not reach the disk itself (macOS), ask for what does.
+    database.pragma_update(None, "fullfsync", true)?;
+    database.pragma_update(None, "checkpoint_fullfsync", true)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "synchronous", "NORMAL")?;
     match Migrations::from_slice(STEPS).to_latest(&mut database) {
@@ -96,7 +100,7 @@ pub(super) fn connect(path: &Path, busy_within: Duration) -> rusqlite::Result<Co
 
 /// Whether a newer program made this database.
 pub(super) fn is_newer(path: &Path) -> bool {
-    let Ok(database) = connect(path, BUSY_WITHIN) else {
+    let Ok(database) = connect(path, OPEN_BUSY_WITHIN) else {
         return false;
     };
     matches!(

@@ -249,6 +249,11 @@ fn nobody_else_may_read_it() {
     let home = Home::new();
     let mut opened = home.open();
     opened.store.keep(vec![Change::Typed("x".to_owned())]);
+    drop(opened);
+    // As another program may have left it.
+    fs::set_permissions(home.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    let mut opened = home.open();
+    opened.store.keep(vec![Change::Typed("y".to_owned())]);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let directory = home.0.path().join("state");
     assert_eq!(mode(&directory), 0o700);
@@ -652,6 +657,27 @@ fn what_a_newer_program_made_is_left_alone() {
     assert!(error.to_string().contains("newer chat-tui"), "{error}");
     assert_eq!(fs::read(home.file()).unwrap(), before);
     assert_eq!(home.files_with("damaged"), 0);
+}
+
+#[test]
+fn what_somebody_keeps_locked_is_said_and_can_be_opened_later() {
+    let home = Home::new();
+    let token = home.open().token;
+    let other = Connection::open(home.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = open(&home.profile("carol", "3")).unwrap_err();
+    assert!(error.to_string().contains("keeps it locked"), "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(home.open().token, token);
+
+    // And who takes too long over setting it aside.
+    let lock = place::lock(&home.file()).unwrap();
+    fs::write(home.file(), "no database").unwrap();
+    let error = open(&home.profile("carol", "3")).unwrap_err();
+    assert!(error.to_string().contains("keeps it locked"), "{error}");
+    assert_eq!(home.files_with("damaged"), 0);
+    drop(lock);
+    assert_eq!(home.open().notices.len(), 1);
 }
 
 #[test]
