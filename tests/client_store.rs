@@ -437,7 +437,9 @@ fn where_nothing_can_be_kept_one_can_chat_all_the_same() {
     let bot = feed(server.port, "bot", &[], "one\n", state.path());
     assert!(bot.status.success(), "{}", errors(&bot));
     assert!(
-        errors(&bot).contains("Nothing is kept on this machine in this run"),
+        errors(&bot).contains(
+            "Nothing is kept on this machine in this run, and you come in as a new member"
+        ),
         "{}",
         errors(&bot)
     );

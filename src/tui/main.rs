@@ -70,14 +70,18 @@ async fn run(args: Args) -> ExitCode {
         },
     };
     let session = link::spawn(config, open_store(&args));
-    let session = match session {
+    let mut session = match session {
         Ok(session) => session,
         Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
     };
-    if lines {
-        return line_mode::run(&args, session, host).await;
-    }
-    full_screen(args, session, host).await
+    let closing = session.closing();
+    let code = if lines {
+        line_mode::run(&args, session, host).await
+    } else {
+        full_screen(args, session, host).await
+    };
+    closing.wait().await;
+    code
 }
 
 fn open_store(args: &Args) -> Keep {

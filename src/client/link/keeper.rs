@@ -16,7 +16,7 @@ use crate::{
 /// Jobs and answers that may wait: the session has one save and one look under way at most.
 const JOBS_MAX: usize = 4;
 /// How long closing the store may hold up the end.
-const CLOSE_WITHIN: Duration = Duration::from_millis(200);
+pub(super) const CLOSE_WITHIN: Duration = Duration::from_millis(200);
 
 pub(super) enum Job {
     Save(Save),
@@ -39,6 +39,8 @@ pub(super) enum Keeper {
     },
     /// Everything succeeds, and nothing is there.
     Nothing,
+    /// Its thread died: nothing succeeds any more.
+    Gone,
 }
 
 impl Keeper {
@@ -63,7 +65,6 @@ impl Keeper {
                     }
                 }
             }
-            // Closed before anybody is told that this is over.
             drop(store);
             drop(answers);
         };
@@ -77,6 +78,7 @@ impl Keeper {
     pub(super) fn save(&mut self, save: Save) -> Option<Result<(), SaveError>> {
         match self {
             Self::Nothing => Some(Ok(())),
+            Self::Gone => Some(Err(SaveError::Failed(gone()))),
             Self::Store { jobs, .. } => match jobs.try_send(Job::Save(save)) {
                 Ok(()) => None,
                 Err(_) => Some(Err(SaveError::Failed(gone()))),
@@ -88,6 +90,7 @@ impl Keeper {
     pub(super) fn look(&mut self, look: Look) -> Option<Looked> {
         match self {
             Self::Nothing => Some(nothing(&look)),
+            Self::Gone => Some(unanswered(&look)),
             Self::Store { jobs, .. } => match jobs.try_send(Job::Look(look)) {
                 Ok(()) => None,
                 Err(
@@ -119,7 +122,7 @@ impl Keeper {
         if let Some(done) = done.recv().await {
             return done;
         }
-        *self = Self::Nothing;
+        *self = Self::Gone;
         Done::Saved(Err(SaveError::Failed(gone())))
     }
 }
@@ -143,5 +146,29 @@ fn unanswered(look: &Look) -> Looked {
         Look::Page { .. } => Looked::Page(Err(gone())),
         Look::Search { .. } => Looked::Found(Err(gone())),
         Look::Lease => Looked::Lease(Err(gone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_died_saves_nothing_and_says_so() {
+        let (jobs, queue) = std_mpsc::sync_channel(JOBS_MAX);
+        let (answers, done) = mpsc::channel(JOBS_MAX);
+        let mut keeper = Keeper::Store { jobs, done };
+        drop((queue, answers));
+        let failed = |saved: &Result<(), SaveError>| matches!(saved, Err(SaveError::Failed(_)));
+        assert!(matches!(keeper.done().await, Done::Saved(saved) if failed(&saved)));
+        assert!(
+            keeper
+                .save(Save::default())
+                .is_some_and(|saved| failed(&saved))
+        );
+        assert!(matches!(
+            keeper.look(Look::Lease),
+            Some(Looked::Lease(Err(_)))
+        ));
     }
 }

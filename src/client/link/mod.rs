@@ -17,10 +17,11 @@ use tokio::{
     io::Interest,
     net::TcpStream,
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
-use self::keeper::{Done, Keeper};
+use self::keeper::{CLOSE_WITHIN, Done, Keeper};
 use super::{
     event::{Command, Event, Restored},
     session::{Action, Closed, Config, Now, Session, kept::Kept},
@@ -79,6 +80,29 @@ pub struct Handle {
     pub restored: Restored,
     /// Whether there is a store: what is not sent when the session ends is sent by the next one.
     pub kept: bool,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// What a process waits for before it ends, once it has heard [`Event::Ended`] or takes no
+    /// more events.
+    pub fn closing(&mut self) -> Closing {
+        Closing(self.task.take())
+    }
+}
+
+/// The closing of a session's store, which goes on after [`Event::Ended`]: nobody waits for it to
+/// read the farewell.
+#[derive(Debug)]
+pub struct Closing(Option<JoinHandle<()>>);
+
+impl Closing {
+    /// Waits for it, within a time: what was saved is safe either way.
+    pub async fn wait(self) {
+        if let Some(task) = self.0 {
+            let _ = timeout(CLOSE_WITHIN, task).await;
+        }
+    }
 }
 
 /// The store of a session.
@@ -104,7 +128,9 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     let mut restored = Restored::default();
     let mut notices = Vec::new();
     if let Keep::Impossible(why) = &keep {
-        let notice = format!("Nothing is kept on this machine in this run: {why}");
+        let notice = format!(
+            "Nothing is kept on this machine in this run, and you come in as a new member: {why}"
+        );
         notices.push(Line::inert(&notice));
     }
     let (token, store) = if let Keep::In(opened) = keep {
@@ -159,12 +185,13 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
         out: Vec::new(),
         written: 0,
     };
-    tokio::spawn(link.run(command_queue));
+    let task = tokio::spawn(link.run(command_queue));
     Ok(Handle {
         commands,
         events,
         restored,
         kept: is_kept,
+        task: Some(task),
     })
 }
 
@@ -206,11 +233,8 @@ impl Link {
         let mut commanded = true;
         loop {
             self.act();
-            if self.session.is_over() {
-                self.keeper.close().await;
-            }
             if self.pass_on().is_err() || (self.ended && self.held.is_none()) {
-                return;
+                break;
             }
             let deadline = self.session.deadline().map(|at| self.clocks.start + at);
             let room = self.held.is_none();
@@ -219,7 +243,7 @@ impl Link {
                 command = commands.recv(), if commanded && patient => Woke::Command(command),
                 permit = self.events.reserve(), if !room => match permit {
                     Ok(_) => Woke::Room,
-                    Err(_) => return,
+                    Err(_) => break,
                 },
                 dialled = dialled(self.dialling.as_mut()) => Woke::Dialled(dialled),
                 () = ready(self.stream.as_ref(), room, self.written < self.out.len()) => Woke::Socket,
@@ -246,6 +270,7 @@ impl Link {
                 Woke::Room => {}
             }
         }
+        self.keeper.close().await;
     }
 
     fn done(&mut self, done: Done) {

@@ -22,8 +22,8 @@ const JOIN_ANSWER_WITHIN: Duration = Duration::from_secs(15);
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// How long the server has to answer after the machine slept.
 const AWAKE_ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// How long a goodbye may take.
-const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+/// How long a goodbye may take: less than the second that a screen waits for its figures.
+const LEAVE_WITHIN: Duration = Duration::from_millis(700);
 
 /// Where the session stands.
 #[derive(Debug)]
