@@ -26,17 +26,11 @@ pub fn of_screen(ending: &Ending, kept: bool) -> String {
     if ending.unsent > 0 {
         text += &unsent(ending.unsent, kept);
     }
-    let count = ending.not_kept.len() as u64;
-    if count > 0 {
-        let verb = if count == 1 { "was" } else { "were" };
-        let messages = plural(count, "message");
-        text += &format!("{messages} {verb} neither delivered nor kept for the next start:\n");
+    if !ending.not_kept.is_empty() {
+        text += &not_kept(ending.not_kept.len() as u64);
     }
-    for body in &ending.not_kept {
-        for line in body.as_str().lines() {
-            text += &format!("  {line}\n");
-        }
-    }
+    let lines = |body: &Body| body.as_str().lines().map(indented).collect::<String>();
+    text.extend(ending.not_kept.iter().map(lines));
     text
 }
 
@@ -82,6 +76,17 @@ pub fn unsent(count: u64, kept: bool) -> String {
     };
     let messages = plural(count, "message");
     format!("{messages} {verb} not delivered yet: the next start sends {them}.\n")
+}
+
+/// That messages are nowhere but in the lines that follow, as a line.
+fn not_kept(count: u64) -> String {
+    let verb = if count == 1 { "was" } else { "were" };
+    let messages = plural(count, "message");
+    format!("{messages} {verb} neither delivered nor kept for the next start:\n")
+}
+
+fn indented(line: &str) -> String {
+    format!("  {line}\n")
 }
 
 /// That messages are lost to the others, as a line.

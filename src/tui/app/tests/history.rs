@@ -377,7 +377,7 @@ fn what_was_kept_is_there_before_the_network_answers() {
         kept.outbox.push(RestoredMessage {
             local: LocalId(local),
             room: RoomName::lobby(),
-            body: crate::text::Body::inert("ours"),
+            body: Body::inert("ours"),
             delivery,
         });
     }

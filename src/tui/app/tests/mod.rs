@@ -21,7 +21,7 @@ use crate::{
         RoomName,
         frame::{Departure, Member, Reset},
     },
-    text::Line,
+    text::{Body, Line},
     tui::{
         key::{Code, Key},
         testing::{Desk, member, nickname, opened, received, start, user},

@@ -208,7 +208,7 @@ fn the_farewell_tells_what_is_not_sent_and_what_is_not_kept() {
         .key(Key::ctrl(Code::Char('c')));
     assert!(desk.done().contains(&Effect::Command(Command::Leave)));
     let ending = desk.model.ending();
-    let not_kept: Vec<&str> = ending.not_kept.iter().map(|body| body.as_str()).collect();
+    let not_kept: Vec<&str> = ending.not_kept.iter().map(Body::as_str).collect();
     assert_eq!(not_kept, ["not kept", "still being saved"]);
     assert_eq!((ending.unsent, ending.summary), (1, None));
 

@@ -345,6 +345,34 @@ fn what_failed_says_why_and_what_to_do() {
 }
 
 #[test]
+fn what_is_not_kept_yet_stands_below_what_is() {
+    let screen = {
+        let mut screen = Screen::entered(60, 10);
+        for c in "still being saved".chars() {
+            screen.key(Key::plain(Code::Char(c)));
+        }
+        screen
+            .key(Key::plain(Code::Enter))
+            .sending(1, "on its way", Delivery::Pending);
+        screen
+    };
+    screen.check(
+        r"
+ #lobby  3 in   localhost:10500  ● connected  not encrypted
+
+
+
+
+           carol │ on its way                             …
+                 │ still being saved                      ·
+────────────────────────────────────────────────────────────
+ › type a message
+ F1 help   Esc disconnect   Tab complete
+",
+    );
+}
+
+#[test]
 fn a_view_scrolled_back_tells_what_is_new_below() {
     let screen = {
         let mut screen = Screen::conversation(60, 10);
