@@ -114,7 +114,12 @@ impl Closed {
 /// has to read, every [`Pages`].
 pub(super) fn start(mut store: Box<dyn Store>) -> io::Result<(Appender, Pages, Closed)> {
     let (commands, mut waiting) = mpsc::channel(COMMANDS_MAX);
-    let (outcome, outcomes) = mpsc::channel(1);
+    // One of an append, and one of a store that fails by itself.
+    let (outcome, outcomes) = mpsc::channel(2);
+    let failure = outcome.clone();
+    store.on_failure(Box::new(move || {
+        drop(failure.try_send(Err(StoreError::Unknown)))
+    }));
     let (closing, closed) = oneshot::channel::<()>();
     let mut readers: Vec<_> = (0..READERS)
         .map_while(|_| store.reader().transpose())

@@ -264,6 +264,10 @@ pub trait Store: Reader {
     /// messages says so again.
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError>;
 
+    /// What is to be called, on whatever thread, once the store has failed while nothing was asked of
+    /// it: [`StoreError::Unknown`] would be the next answer.
+    fn on_failure(&mut self, _tell: Box<dyn FnOnce() + Send>) {}
+
     /// A reader that works beside the store, on another thread; `None` if only the store itself
     /// can read.
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError>;

@@ -395,6 +395,17 @@ fn who_comes_in_does_not_fail_with_the_messages_of_others() {
 }
 
 #[test]
+fn a_store_that_fails_while_nothing_is_asked_of_it_ends_the_server_too() {
+    let mut world = World::new();
+    world.join("bob");
+    let unknown = Event::Committed(Err(StoreError::Unknown));
+    world.hub.handle(world.now, unknown);
+    world.run();
+    assert_eq!(world.finished, Some(true));
+    assert_eq!(world.hears("bob"), ["bye Shutdown", "closed"]);
+}
+
+#[test]
 fn many_refusals_are_told_in_one_line_a_minute() {
     let mut world = World::new();
     world.join("bob");

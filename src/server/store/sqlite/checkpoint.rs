@@ -27,17 +27,17 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use rusqlite::{Connection, Result, config::DbConfig};
 
-use super::{failure, schema::connect};
+use super::{
+    failure::{self, Failed},
+    schema::connect,
+};
 use crate::server::log::Recorder;
 
 /// Frames (pages of 4 KiB) of the log at which it is copied.
@@ -117,7 +117,7 @@ impl Checkpoints {
     /// Starts the thread, with a connection of its own. `failed` is set when the disk fails it.
     pub(super) fn start(
         connection: Connection,
-        failed: Arc<AtomicBool>,
+        failed: Arc<Failed>,
         recorder: Recorder,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
@@ -242,7 +242,7 @@ pub(super) fn step(connection: &Connection, mode: &str) -> Result<Progress> {
 struct Keeper {
     connection: Connection,
     shared: Arc<Shared>,
-    failed: Arc<AtomicBool>,
+    failed: Arc<Failed>,
     recorder: Recorder,
     /// Whether it was said that the disk is full.
     warned: bool,
@@ -301,10 +301,11 @@ impl Keeper {
         let directory = self.connection.path().map(Path::new);
         let directory = directory.and_then(Path::parent);
         if !directory.is_some_and(|directory| failure::may_pass(error, directory)) {
-            self.failed.store(true, Ordering::Release);
+            self.failed.set();
             self.recorder.warn(format!(
                 "the log can't be copied into the database: {error}"
             ));
+            self.failed.tell();
             return false;
         }
         if failure::wants_space(error) && !self.warned {

@@ -1,10 +1,61 @@
 //! What an error means: whether it may pass, or nothing more can be relied on.
 
-use std::path::Path;
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::server::store::space;
+
+/// Whether the disk has failed, and who wants to hear of it.
+#[derive(Default)]
+pub(super) struct Failed {
+    failed: AtomicBool,
+    tell: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl fmt::Debug for Failed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Failed").field(&self.is_set()).finish()
+    }
+}
+
+impl Failed {
+    pub(super) fn set(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Calls this once it is told.
+    pub(super) fn on_told(&self, tell: Box<dyn FnOnce() + Send>) {
+        *self.tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(tell);
+        // It may have been a moment ago.
+        if self.is_set() {
+            self.tell();
+        }
+    }
+
+    /// Nobody may ask for long: whoever wants to hear of it does.
+    pub(super) fn tell(&self) {
+        let tell = self
+            .tell
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(tell) = tell {
+            tell();
+        }
+    }
+}
 
 /// Whether the log can be relied on after an error, once what was begun is undone: the system
 /// refused, or somebody is in the way. If not, the disk fails, or what is on it is damaged.
@@ -75,6 +126,27 @@ pub(super) fn reason(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_is_told_once_whenever_somebody_wants_to_hear_of_it() {
+        for early in [true, false] {
+            let failed = Failed::default();
+            let told = std::sync::Arc::new(AtomicBool::new(false));
+            let tell = std::sync::Arc::clone(&told);
+            let tell = Box::new(move || assert!(!tell.swap(true, Ordering::Relaxed)));
+            if early {
+                failed.set();
+                failed.on_told(tell);
+            } else {
+                failed.on_told(tell);
+                assert!(!told.load(Ordering::Relaxed));
+                failed.set();
+            }
+            failed.tell();
+            failed.tell();
+            assert!(told.load(Ordering::Relaxed));
+        }
+    }
 
     #[test]
     fn what_the_system_refuses_may_pass_and_a_failing_disk_does_not() {

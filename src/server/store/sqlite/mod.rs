@@ -22,7 +22,7 @@
 //! | the system refuses, before or in `COMMIT`: no space, a quota used up, read-only, can't open; somebody else is at it | rolled back, [`StoreError::Refused`]; the next batch tries again |
 //! | before `COMMIT`, the disk fails to read or to write, or the database is damaged | [`StoreError::Unknown`], and so is every batch after it |
 //! | any other error in `COMMIT`: a failed write or sync | the same |
-//! | an I/O error while a checkpoint copies | the same, from the next batch on: nothing was lost, but this disk is not to be trusted |
+//! | an I/O error while a checkpoint copies | the same, and the server is told though it asks for nothing: nothing was lost, but this disk is not to be trusted |
 //!
 //! After a failed sync the system may hold pages for written that are not. So nothing that is in
 //! memory counts then: the process ends, leaves the files as they are, and the next start copies
@@ -58,10 +58,7 @@ mod tests;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -72,7 +69,7 @@ pub use self::refusal::OpenError;
 use self::{
     checkpoint::Checkpoints,
     devices::Devices,
-    failure::{reason, wants_space},
+    failure::{Failed, reason, wants_space},
     lock::Lock,
     place::INDEX,
     read::{LogReader, SqliteReader, within},
@@ -158,7 +155,7 @@ pub struct SqliteStore {
     durability: Durability,
     recorder: Recorder,
     /// The disk has failed: nothing more is done.
-    failed: Arc<AtomicBool>,
+    failed: Arc<Failed>,
     refusals: Refusals,
     /// Runs of retention in which the index was in the way.
     blocked: u32,
@@ -231,7 +228,7 @@ impl SqliteStore {
     }
 
     fn fail(&self, what: &str) -> StoreError {
-        self.failed.store(true, Ordering::Release);
+        self.failed.set();
         self.recorder.warn(format!(
             "{what}; what was in flight may or may not be stored"
         ));
@@ -239,7 +236,7 @@ impl SqliteStore {
     }
 
     fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+        self.failed.is_set()
     }
 
     /// At a start the index takes a moment. Later it should not be in the way.
@@ -354,6 +351,10 @@ impl Store for SqliteStore {
         self.count_blocked(done.blocked);
         self.empty_when_removed(&done.committed);
         Ok(done.committed)
+    }
+
+    fn on_failure(&mut self, tell: Box<dyn FnOnce() + Send>) {
+        self.failed.on_told(tell);
     }
 
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, Write},
     path::Path,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use super::{
     checkpoint::{self, Checkpoints, connect_to_copy},
     devices::Devices,
     failure,
+    failure::Failed,
     lock::take,
     place::{
         DATABASE, INDEX, NEW, RESTORING, beside, hand_over, has_log, is_there, move_to, private,
@@ -81,7 +82,7 @@ impl SqliteStore {
         };
         let (settled, rooms, copier) = prepare().map_err(|error| refusal(&path, error))?;
         let Settled { epoch, durability } = settled;
-        let failed = Arc::new(AtomicBool::new(false));
+        let failed = Arc::new(Failed::default());
         let checkpoints = Checkpoints::start(copier, Arc::clone(&failed), recorder.clone());
         let checkpoints = checkpoints.map_err(OpenError::System)?;
         if !is_copied {
