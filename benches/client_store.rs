@@ -174,6 +174,7 @@ fn looking(profile: &Profile) {
         let to = (n + 1) * (MESSAGES / (ROUNDS + 1));
         store.look(&Look::Page {
             room: room(),
+            epoch: Some(epoch()),
             part: Part::Backward { from: 1, to },
             offline: false,
         });
@@ -182,6 +183,7 @@ fn looking(profile: &Profile) {
         let second = 1_700_000_000 + i64::try_from((n + 1) * 20_000).unwrap();
         store.look(&Look::Page {
             room: room(),
+            epoch: Some(epoch()),
             part: Part::Since(Timestamp::from_second(second).unwrap()),
             offline: true,
         });
@@ -193,6 +195,7 @@ fn looking(profile: &Profile) {
         measure(what, |n| {
             store.look(&Look::Search {
                 room: room(),
+                epoch: Some(epoch()),
                 query: Query {
                     words: Words::parse(words).unwrap(),
                     sender: None,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     client::event::{Found, Page, Received},
     protocol::{
-        ClientFrame, RoomName,
+        ClientFrame, Epoch, RoomName,
         frame::{
             ErrorCode, ErrorFrame, FoundPage, HistoryPage, HistoryRequest, Message, PageHead, Part,
             SearchRequest,
@@ -139,16 +139,18 @@ impl Ask {
         }
     }
 
-    fn look(&self, offline: bool) -> Look {
+    fn look(&self, epoch: Option<Epoch>, offline: bool) -> Look {
         let room = self.room.clone();
         match &self.what {
             What::Page { part } => Look::Page {
                 room,
+                epoch,
                 part: *part,
                 offline,
             },
             What::Search { query, to, .. } => Look::Search {
                 room,
+                epoch,
                 query: query.clone(),
                 to: *to,
             },
@@ -261,7 +263,7 @@ impl Session {
             return None;
         };
         ask.stage = Stage::Looking { offline };
-        Some(ask.look(offline))
+        Some(ask.look(self.rooms.epoch(), offline))
     }
 
     /// The frame to ask the server with, if it is its turn.

@@ -143,10 +143,12 @@ pub enum Change {
     /// Messages of a room's log, all from one number to another: a range that is joined with
     /// those that it touches.
     Messages(Run),
-    /// The user has read a room up to this number.
+    /// The user has read a room up to this number, or to the log's end where that is lower.
     Read {
         /// The room.
         room: RoomName,
+        /// The log. If another is kept, nothing is changed.
+        epoch: Epoch,
         /// The number.
         seq: u64,
     },
@@ -217,6 +219,8 @@ pub enum Look {
     Page {
         /// The room.
         room: RoomName,
+        /// The log; of another one there is nothing. `None`: none is known yet, any will do.
+        epoch: Option<Epoch>,
         /// Which part.
         part: Part,
         /// Whether there is nobody else to be asked: then the nearest kept piece will do.
@@ -226,6 +230,8 @@ pub enum Look {
     Search {
         /// The room.
         room: RoomName,
+        /// The log; as for a page.
+        epoch: Option<Epoch>,
         /// What for.
         query: Query,
         /// The highest number to be looked at; `None`: the end.

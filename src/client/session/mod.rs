@@ -198,7 +198,7 @@ impl Session {
                 query,
                 to,
             } => self.ask_search(search, room, query, to),
-            Command::Read { room, seq } => self.saver.put(Change::Read { room, seq }),
+            Command::Read { room, seq } => self.read(room, seq),
             Command::Draft { room, text } => self.saver.put(Change::Draft { room, text }),
             Command::Typed(text) => self.saver.put(Change::Typed(text)),
             Command::Nick(nickname) => self.change_nickname(now, nickname),
@@ -312,6 +312,15 @@ impl Session {
     /// How many events wait to be polled. A driver takes no more commands while they are many.
     pub fn events_waiting(&self) -> usize {
         self.events.len()
+    }
+
+    fn read(&mut self, room: RoomName, seq: u64) {
+        // What is beyond the log's end was read in another log, before that was known.
+        if let Some(epoch) = self.rooms.epoch()
+            && self.rooms.head(&room).is_some_and(|head| seq <= head)
+        {
+            self.saver.put(Change::Read { room, epoch, seq });
+        }
     }
 
     fn send(&mut self, room: RoomName, body: Body) {

@@ -50,6 +50,11 @@ impl Rooms {
         self.epoch
     }
 
+    /// The highest number given in a room, as far as is known.
+    pub(super) fn head(&self, room: &RoomName) -> Option<u64> {
+        self.rooms.get(room).map(|room| room.head)
+    }
+
     /// Takes over where earlier runs were. Positions in another log than the others' are not:
     /// `join` names one.
     pub(super) fn restore(&mut self, rooms: Vec<KeptRoom>) {

@@ -57,6 +57,16 @@ fn room(database: &Connection, name: &RoomName) -> Result<Option<Room>, Fault> {
         .optional()?)
 }
 
+/// As [`room`], unless its log is another one than this.
+fn room_of(
+    database: &Connection,
+    name: &RoomName,
+    epoch: Option<Epoch>,
+) -> Result<Option<Room>, Fault> {
+    let same = |room: &Room| epoch.is_none_or(|epoch| room.epoch == epoch.to_string());
+    Ok(room(database, name)?.filter(same))
+}
+
 /// Takes what a server said about a room; if its log is another one, begins anew.
 pub(super) fn open_room(database: &Connection, opened: &Opened, max: u64) -> Result<(), Fault> {
     let known = room(database, &opened.room)?;
@@ -200,10 +210,17 @@ fn drop_oldest(database: &Connection, log: i64, mut count: u64, up_to: u64) -> R
 }
 
 /// The user has read a room so far.
-pub(super) fn read(database: &Connection, name: &RoomName, seq: u64) -> Result<(), Fault> {
+pub(super) fn read(
+    database: &Connection,
+    name: &RoomName,
+    epoch: Epoch,
+    seq: u64,
+) -> Result<(), Fault> {
     database
-        .prepare_cached("UPDATE room SET read = max(read, ?2) WHERE name = ?1")?
-        .execute(params![name.as_str(), signed(seq)])?;
+        .prepare_cached(
+            "UPDATE room SET read = max(read, min(?2, head)) WHERE name = ?1 AND epoch = ?3",
+        )?
+        .execute(params![name.as_str(), signed(seq), epoch.to_string()])?;
     Ok(())
 }
 
@@ -215,7 +232,7 @@ pub(super) fn restore(database: &Connection, client: &ClientId) -> Result<Vec<Re
     for name in names {
         let name = RoomName::parse(&name?).map_err(|_| Fault::Damaged)?;
         let row = room(database, &name)?.ok_or(Fault::Damaged)?;
-        let page = latest(database, &name, &row)?;
+        let mut page = latest(database, &name, &row)?;
         let last = page.messages.last();
         let kept = KeptRoom {
             room: name.clone(),
@@ -225,6 +242,13 @@ pub(super) fn restore(database: &Connection, client: &ClientId) -> Result<Vec<Re
             seq: last.and_then(|message| message.seq).unwrap_or(0),
             id: last.and_then(|message| message.id),
         };
+        // What the server has erased may still be here, and says no more than where we were.
+        page.messages
+            .retain(|message| message.seq.is_some_and(|seq| seq >= row.first));
+        page.from = page.from.max(row.first);
+        if page.messages.is_empty() {
+            page = empty_page(row.first, row.head);
+        }
         let restored = RestoredRoom {
             draft: draft_of(database, client, name.as_str())?,
             topic: row.topic.map(|topic| Line::inert(&topic)),
@@ -308,10 +332,11 @@ fn message(name: &RoomName, row: &Row<'_>) -> Result<Received, Fault> {
 pub(super) fn page(
     database: &Connection,
     name: &RoomName,
+    epoch: Option<Epoch>,
     part: Part,
     offline: bool,
 ) -> Result<Option<Page>, Fault> {
-    let Some(room) = room(database, name)? else {
+    let Some(room) = room_of(database, name, epoch)? else {
         return Ok(None);
     };
     let most = HISTORY_PAGE_MAX as u64;
@@ -321,7 +346,7 @@ pub(super) fn page(
             let range = range_up_to(database, room.log, to)?;
             range
                 .filter(|(_, last)| offline || *last >= to)
-                .map(|(first, last)| (first.max(from), last.min(to)))
+                .map(|(first, last)| (first.max(from).max(room.first), last.min(to)))
                 .map(|(first, last)| (first.max((last + 1).saturating_sub(most)), last))
         }
         Part::Forward { from, to } => {
@@ -397,10 +422,11 @@ fn since(
 pub(super) fn search(
     database: &Connection,
     name: &RoomName,
+    epoch: Option<Epoch>,
     query: &Query,
     to: Option<u64>,
 ) -> Result<Found, Fault> {
-    let Some(room) = room(database, name)? else {
+    let Some(room) = room_of(database, name, epoch)? else {
         return Ok(Found {
             first: 1,
             from: 1,

@@ -352,7 +352,9 @@ impl Store {
                 Change::Typed(text) => device::add_typed(&transaction, text)?,
                 Change::Opened(opened) => cache::open_room(&transaction, opened, max)?,
                 Change::Messages(run) => cache::put(&transaction, run, max)?,
-                Change::Read { room, seq } => cache::read(&transaction, room, *seq)?,
+                Change::Read { room, epoch, seq } => {
+                    cache::read(&transaction, room, *epoch, *seq)?;
+                }
             }
         }
         transaction.commit()?;
@@ -390,16 +392,22 @@ impl Store {
         Ok(match look {
             Look::Page {
                 room,
+                epoch,
                 part,
                 offline,
             } => {
                 // Ranges and messages of one moment: another process may be dropping some.
                 let moment = self.database.transaction()?;
-                Looked::Page(Ok(cache::page(&moment, room, *part, *offline)?))
+                Looked::Page(Ok(cache::page(&moment, room, *epoch, *part, *offline)?))
             }
-            Look::Search { room, query, to } => {
+            Look::Search {
+                room,
+                epoch,
+                query,
+                to,
+            } => {
                 let moment = self.database.transaction()?;
-                Looked::Found(Ok(cache::search(&moment, room, query, *to)?))
+                Looked::Found(Ok(cache::search(&moment, room, *epoch, query, *to)?))
             }
             Look::Lease => {
                 let transaction = self

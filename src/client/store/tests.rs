@@ -147,6 +147,7 @@ impl Store {
     fn page(&mut self, part: Part, offline: bool) -> Option<(u64, u64)> {
         let look = Look::Page {
             room: lobby(),
+            epoch: None,
             part,
             offline,
         };
@@ -187,6 +188,7 @@ fn what_is_kept_comes_back() {
         messages(1, 1, 3),
         Change::Read {
             room: lobby(),
+            epoch: epoch(1),
             seq: 2,
         },
         Change::Draft {
@@ -324,6 +326,7 @@ fn another_log_is_not_mixed_with_the_old_one() {
     let mut store = home.open().store;
     let read = Change::Read {
         room: lobby(),
+        epoch: epoch(1),
         seq: 9,
     };
     store.keep(vec![opened(1, 1, 9), messages(1, 1, 9), read]);
@@ -409,7 +412,12 @@ fn a_search_goes_newest_first_and_says_how_far() {
             before: None,
         };
         let room = lobby();
-        let Looked::Found(Ok(found)) = store.look(&Look::Search { room, query, to }) else {
+        let Looked::Found(Ok(found)) = store.look(&Look::Search {
+            room,
+            epoch: None,
+            query,
+            to,
+        }) else {
             panic!("not found");
         };
         let numbers: Vec<_> = found.messages.iter().filter_map(|m| m.seq).collect();
@@ -830,4 +838,49 @@ fn what_another_process_lets_go_of_meanwhile_is_not_taken_for_damage() {
     writing.join().unwrap();
     assert_eq!(reader.take_notices(), []);
     assert_eq!(home.files_with("damaged"), 0);
+}
+
+#[test]
+fn of_another_log_nothing_is_given_and_nothing_is_read() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    store.keep(vec![opened(1, 1, 30), messages(1, 1, 30)]);
+    let look = |number| Look::Page {
+        room: lobby(),
+        epoch: Some(epoch(number)),
+        part: Part::Backward { from: 1, to: 30 },
+        offline: true,
+    };
+    assert!(matches!(store.look(&look(1)), Looked::Page(Ok(Some(_)))));
+    assert_eq!(store.look(&look(2)), Looked::Page(Ok(None)));
+    let read = |number, seq| Change::Read {
+        room: lobby(),
+        epoch: epoch(number),
+        seq,
+    };
+    for (change, expected) in [(read(2, 9), 0), (read(1, 9), 9), (read(1, 5000), 30)] {
+        store.keep(vec![change]);
+        assert_eq!(home.open().rooms[0].read, expected);
+    }
+}
+
+#[test]
+fn what_the_server_has_erased_is_not_shown_before_it_is_let_go_of() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    store.keep(vec![opened(1, 1, 30), messages(1, 1, 30)]);
+    let first = |store: &Store, first: i64| {
+        let set = "UPDATE room SET first = ?";
+        store.database.execute(set, [first]).unwrap();
+    };
+    first(&store, 21);
+    let part = Part::Backward { from: 1, to: 30 };
+    assert_eq!(store.page(part, true), Some((21, 30)));
+    let room = home.open().rooms.remove(0);
+    assert_eq!((room.page.from, room.page.messages.len()), (21, 10));
+    first(&store, 31);
+    assert_eq!(store.page(part, true), None);
+    let again = home.open();
+    assert_eq!(again.rooms[0].page.messages, []);
+    assert_eq!(again.kept.rooms[0].seq, 30, "it goes on where it was");
 }

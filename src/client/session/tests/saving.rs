@@ -260,7 +260,11 @@ fn of_messages_that_a_slow_disk_does_not_take_the_oldest_are_let_go_of() {
 
 #[test]
 fn of_cursors_and_drafts_only_the_latest_is_saved() {
-    let mut run = Run::slow();
+    let mut run = Run::online();
+    for seq in 1..4 {
+        run.say(message(seq, "x"));
+    }
+    run.disk.slow = Some(VecDeque::new());
     let room = RoomName::lobby;
     run.command(Command::Typed("hi".to_owned()));
     for seq in 1..4 {
@@ -270,6 +274,16 @@ fn of_cursors_and_drafts_only_the_latest_is_saved() {
     }
     run.disk_done();
     assert_eq!(run.saving(), ["read 3", "draft draft 3"]);
+}
+
+#[test]
+fn what_was_read_beyond_the_end_of_the_log_was_read_in_another() {
+    let mut run = Run::online();
+    run.say(message(1, "x"));
+    run.disk.slow = Some(VecDeque::new());
+    let room = RoomName::lobby();
+    run.command(Command::Read { room, seq: 5000 });
+    assert_eq!(run.saving(), [""; 0]);
 }
 
 #[test]
