@@ -147,12 +147,14 @@ fn report(what: &str, mut times: Vec<Duration>) {
     );
 }
 
-fn measure(what: &str, mut round: impl FnMut(u64)) {
+/// What a round leaves behind is let go of outside the measured time.
+fn measure<T>(what: &str, mut round: impl FnMut(u64) -> T) {
     let mut times = Vec::new();
     for n in 0..ROUNDS {
         let start = Instant::now();
-        round(n);
+        let left = round(n);
         times.push(start.elapsed());
+        drop(left);
     }
     report(what, times);
 }
@@ -241,6 +243,7 @@ fn starting(directory: &Path, port: u16) {
             let arguments = [&who, options].concat();
             let screen = Terminal::start(CHAT_TUI, &arguments, 100, 30);
             screen.wait_for(wait);
+            screen
         });
     };
     start(&["--no-state"], "type a message");
