@@ -440,7 +440,8 @@ fn a_restore_interrupted_at_any_step_keeps_the_log_before() {
             .map(|entry| entry.unwrap().path())
             .filter(|path| {
                 let name = path.file_name().unwrap().to_str().unwrap();
-                name.starts_with("log-") && name.ends_with(".db")
+                let stem = name.strip_suffix(".db");
+                stem.is_some_and(|stem| stem.starts_with("log-"))
             })
             .collect();
         assert_eq!(asides.len(), 1, "{name}: {asides:?}");

@@ -29,7 +29,7 @@ pub(crate) struct Gone;
 pub(crate) struct Client {
     name: Nickname,
     token: Token,
-    client_id: ClientId,
+    own_id: ClientId,
     /// The counter of its next message.
     next: u64,
     /// Said, and neither acknowledged nor refused.
@@ -56,7 +56,7 @@ impl Client {
         Self {
             name: Nickname::parse(&format!("client {number}")).unwrap(),
             token: Token::from_bytes([number; 32]),
-            client_id: ClientId::parse("1").unwrap(),
+            own_id: ClientId::parse("1").unwrap(),
             next: 1,
             pending: BTreeSet::new(),
             promised: BTreeMap::new(),
@@ -69,7 +69,7 @@ impl Client {
 
     fn id(&self, counter: u64) -> MessageId {
         MessageId {
-            device: self.token.device(&self.client_id),
+            device: self.token.device(&self.own_id),
             counter,
         }
     }
@@ -91,7 +91,7 @@ impl Client {
         let join = ClientFrame::Join(Join {
             protocol: Some(1),
             nickname: self.name.clone(),
-            client_id: self.client_id.clone(),
+            client_id: self.own_id.clone(),
             token: Some(self.token),
             next: Some(next),
             epoch: self.epoch,

@@ -128,7 +128,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        assert!(entry.file_type().unwrap().is_file(), "{:?}", entry.path());
+        assert!(
+            entry.file_type().unwrap().is_file(),
+            "{}",
+            entry.path().display()
+        );
         fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }

@@ -317,10 +317,9 @@ impl Witness {
         typed.settled_in = epoch;
         let stored = epoch.and_then(|epoch| truth.find(epoch, text));
         let true_to_the_log = match delivery {
-            // Another process with the same outbox may have seen to it, in whatever log.
-            Delivery::Sent { seq: None } if self.shares && stored.is_none() => {
-                truth.was_stored(text)
-            }
+            // Another process with the same outbox has seen to it, in whatever log: it sent it, for
+            // in this world nobody takes back what two processes share.
+            Delivery::SettledElsewhere => self.shares && truth.was_stored(text),
             Delivery::Sent { seq } => stored.is_some() && (seq.is_none() || *seq == stored),
             _ => stored.is_none(),
         };

@@ -118,7 +118,7 @@ pub(super) fn start(mut store: Box<dyn Store>) -> io::Result<(Appender, Pages, C
     let (outcome, outcomes) = mpsc::channel(2);
     let failure = outcome.clone();
     store.on_failure(Box::new(move || {
-        drop(failure.try_send(Err(StoreError::Unknown)))
+        drop(failure.try_send(Err(StoreError::Unknown)));
     }));
     let (closing, closed) = oneshot::channel::<()>();
     let mut readers: Vec<_> = (0..READERS)
