@@ -346,7 +346,8 @@ impl Witness {
             }
             let there = settled_in.is_some_and(|epoch| truth.find(epoch, text).is_some())
                 || self.shares && truth.was_stored(text);
-            if matches!(delivery, Delivery::Sent { .. }) != there {
+            let done = matches!(delivery, Delivery::Sent { .. } | Delivery::SettledElsewhere);
+            if done != there {
                 return fault(format!("{text:?} is {delivery:?}, in the log: {there}"));
             }
         }
