@@ -30,6 +30,10 @@ pub const NICKNAME_GRAPHEMES_MAX: usize = 32;
 pub const ROOM_BYTES_MAX: usize = 64;
 /// Bytes of a client ID.
 pub const CLIENT_ID_BYTES_MAX: usize = 32;
+/// Bytes of a whole invite, or of its token.
+pub const INVITE_BYTES_MAX: usize = 512;
+/// Bytes of a password, as UTF-8.
+pub const PASSWORD_BYTES_MAX: usize = 256;
 /// Bytes of any other short text: a reason, an error's message, a program's name and version.
 pub const LINE_BYTES_MAX: usize = 1024;
 
@@ -51,8 +55,10 @@ pub const UNANSWERED_MESSAGES_MAX: usize = 1_000;
 pub const PING_AFTER: Duration = Duration::from_secs(20);
 /// A side that has heard nothing for so long takes the other for gone.
 pub const GONE_AFTER: Duration = Duration::from_secs(45);
-/// How long the server waits for a `join` after a connection opens.
+/// How long the server waits for a `join`, encryption and proof included, after a connection opens.
 pub const JOIN_WITHIN: Duration = Duration::from_secs(10);
+/// How long a frame may take from its first byte to its last.
+pub const LINE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Bytes of one object sent to, or by, a basic peer: it reads with `recv(1024)`.
 pub const BASIC_FRAME_BYTES_MAX: usize = 1024;

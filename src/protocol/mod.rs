@@ -7,6 +7,7 @@
 //!
 //! - [`limits`]: how large, how many, how long.
 //! - [`name`]: the small types that an untrusted string becomes ([`Nickname`], [`RoomName`], …).
+//! - [`key`]: who is at each end, proven; [`invite`]: who may come in besides.
 //! - [`frame`]: every frame, typed, as both sides see it.
 //! - [`codec`]: finds the frames in a stream of bytes.
 //! - [`wire`]: one frame's JSON to a typed frame and back.
@@ -17,9 +18,14 @@
 pub mod basic;
 pub mod codec;
 pub mod frame;
+mod hex;
+pub mod invite;
+pub mod key;
 pub mod limits;
 pub mod name;
 pub mod wire;
 
 pub use frame::{ClientFrame, ServerFrame};
+pub use invite::{Invite, InviteId, InviteKey, InviteToken};
+pub use key::{Binding, DeviceCode, Fingerprint, Identity, Nonce, OwnerCode, PublicKey, Signature};
 pub use name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId};

@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::limits;
+use super::{
+    hex::{hex_id, shown_hex_id, write_hex},
+    limits,
+};
 use crate::text;
 
 /// What somebody is called: NFC, one line, nothing invisible, 1 to
@@ -118,7 +121,7 @@ impl FromStr for Nickname {
 
 /// A string is not what it should be; the text says what that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NameError(&'static str);
+pub struct NameError(pub(super) &'static str);
 
 impl fmt::Display for NameError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,64 +211,6 @@ impl FromStr for ClientId {
     }
 }
 
-/// Bytes as lower-case hexadecimal digits, the form that every id has on the wire.
-fn write_hex(bytes: &[u8], out: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
-}
-
-fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let value = |digit: u8| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        };
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
-    }
-    Some(bytes)
-}
-
-macro_rules! hex_id {
-    ($(#[$docs:meta])* $name:ident, $bytes:literal, $wrong:literal) => {
-        $(#[$docs])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name([u8; $bytes]);
-
-        impl $name {
-            /// Takes exactly the lower-case hexadecimal digits that [`fmt::Display`] writes.
-            pub fn parse(text: &str) -> Result<Self, NameError> {
-                read_hex(text).map(Self).ok_or(NameError($wrong))
-            }
-
-            /// From its bytes.
-            pub const fn from_bytes(bytes: [u8; $bytes]) -> Self {
-                Self(bytes)
-            }
-        }
-    };
-}
-
-macro_rules! shown_hex_id {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(&self.0, out)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(&self.0, out)
-            }
-        }
-    };
-}
-
 hex_id!(
     /// Who somebody is, whatever he is called: 24 hexadecimal digits.
     UserId, 12, "A user id has 24 hexadecimal digits"
@@ -277,13 +222,6 @@ hex_id!(
     DeviceId, 12, "A device id has 24 hexadecimal digits"
 );
 shown_hex_id!(DeviceId);
-
-impl DeviceId {
-    /// Its bytes.
-    pub const fn to_bytes(self) -> [u8; 12] {
-        self.0
-    }
-}
 
 hex_id!(
     /// Which log a number belongs to: new whenever numbers could come to mean something else.

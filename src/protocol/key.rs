@@ -1,0 +1,298 @@
+//! Who is at each end of a connection, proven: a client by its Ed25519 key, a server by the
+//! fingerprint of its TLS key.
+//!
+//! A client proves that it holds its key by signing a nonce that the server chose for this one
+//! connection, together with the connection itself ([`Binding`]): a signature that somebody in the
+//! middle passes on is one about another connection, and worth nothing there.
+
+use std::fmt;
+
+use data_encoding::BASE32_NOPAD;
+use ed25519_dalek::{Signature as Signed, Signer, SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+use super::{
+    hex::{hex_id, shown_hex_id},
+    name::{NameError, UserId},
+};
+
+/// What every signature of ours begins with, so that none is good for anything else.
+const DOMAIN: &[u8] = b"chat-tui proof of identity v1\0";
+
+hex_id!(
+    /// Half of what makes somebody known: an Ed25519 public key (RFC 8032).
+    PublicKey, 32, "A key has 64 hexadecimal digits"
+);
+shown_hex_id!(PublicKey);
+
+impl PublicKey {
+    /// The user that comes into being with this key: a one-way function of it, the same on every
+    /// server.
+    pub fn user(&self) -> UserId {
+        let digest = self.digest("chat-tui user of key");
+        UserId::from_bytes(std::array::from_fn(|i| digest[i]))
+    }
+
+    /// The few digits by which people tell keys of one user apart.
+    pub fn short(&self) -> String {
+        let digest = self.digest("chat-tui key");
+        digest[..4]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    fn digest(&self, domain: &str) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(domain.as_bytes());
+        hash.update([0]);
+        hash.update(self.0);
+        hash.finalize().into()
+    }
+
+    /// Whether who holds the key signed this nonce on this connection. Keys and signatures that
+    /// leave room for doubt (of small order, not canonical) are refused.
+    pub fn proves(&self, binding: &Binding, nonce: &Nonce, signature: &Signature) -> bool {
+        let Ok(key) = VerifyingKey::from_bytes(&self.0) else {
+            return false;
+        };
+        let signature = Signed::from_bytes(&signature.0);
+        key.verify_strict(&binding.with(nonce), &signature).is_ok()
+    }
+}
+
+hex_id!(
+    /// Chosen by the server at random, used once: 64 hexadecimal digits.
+    Nonce, 32, "A nonce has 64 hexadecimal digits"
+);
+shown_hex_id!(Nonce);
+
+hex_id!(
+    /// An Ed25519 signature: 128 hexadecimal digits.
+    Signature, 64, "A signature has 128 hexadecimal digits"
+);
+shown_hex_id!(Signature);
+
+/// Which server a key belongs to: the SHA-256 of the public key (SubjectPublicKeyInfo, RFC 7469)
+/// in its certificate. Written, also on the wire, as 13 groups of four letters and digits that can
+/// be read out: base32 (RFC 4648), which has no 0, 1, 8 or 9.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of a public key, as its certificate holds it: DER.
+    pub fn of_public_key_info(der: &[u8]) -> Self {
+        Self(Sha256::digest(der).into())
+    }
+
+    /// From its bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// Takes what [`fmt::Display`] writes; capitals, spaces and left-out hyphens do not matter.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        read_base32(text).map(Self).ok_or(NameError(
+            "A fingerprint has 13 groups of four letters and digits",
+        ))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_base32(&self.0, out)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+/// What makes a connection this one and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// The TLS session's exporter value (RFC 9266, `tls-exporter`).
+    Exporter([u8; 32]),
+    /// The server's key, where nothing is encrypted.
+    ServerKey(Fingerprint),
+}
+
+impl Binding {
+    /// What is signed.
+    fn with(&self, nonce: &Nonce) -> Vec<u8> {
+        let (kind, bytes) = match self {
+            Self::Exporter(bytes) => (b'E', bytes),
+            Self::ServerKey(fingerprint) => (b'K', &fingerprint.0),
+        };
+        [DOMAIN, &[kind], bytes, &nonce.0].concat()
+    }
+}
+
+/// A whole Ed25519 key, which never leaves its owner's machine.
+#[derive(Clone)]
+pub struct Identity(SigningKey);
+
+impl Identity {
+    /// From 32 random bytes.
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(&seed))
+    }
+
+    /// The half that others may see.
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Proves on one connection that the key is held here.
+    pub fn prove(&self, binding: &Binding, nonce: &Nonce) -> Signature {
+        Signature(self.0.sign(&binding.with(nonce)).to_bytes())
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Identity({})", self.public())
+    }
+}
+
+/// A short secret that one person tells another, and that is good once: groups of four letters and
+/// digits in base32 (RFC 4648).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Code<const N: usize>([u8; N]);
+
+/// Makes whoever enters it the owner of a server: `mfxg-k2lt-mfxg-k2lt`.
+pub type OwnerCode = Code<10>;
+/// Adds a device to a user, within minutes and a few attempts: `mfxg-k2lt`.
+pub type DeviceCode = Code<5>;
+
+impl<const N: usize> Code<N> {
+    /// From random bytes.
+    pub const fn from_bytes(bytes: [u8; N]) -> Self {
+        Self(bytes)
+    }
+
+    /// Takes what [`fmt::Display`] writes; capitals, spaces and left-out hyphens do not matter.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        read_base32(text)
+            .map(Self)
+            .ok_or(NameError("A code has groups of four letters and digits"))
+    }
+}
+
+impl<const N: usize> fmt::Display for Code<N> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_base32(&self.0, out)
+    }
+}
+
+impl<const N: usize> fmt::Debug for Code<N> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Code(secret)")
+    }
+}
+
+fn write_base32(bytes: &[u8], out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let digits = BASE32_NOPAD.encode(bytes).to_lowercase();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && index % 4 == 0 {
+            out.write_str("-")?;
+        }
+        write!(out, "{digit}")?;
+    }
+    Ok(())
+}
+
+/// Reads so many bytes of base32, however they are grouped.
+fn read_base32<const N: usize>(text: &str) -> Option<[u8; N]> {
+    // Twice as long as with all its hyphens is not a slip any more.
+    if text.len() > 4 * N {
+        return None;
+    }
+    let digits: String = text
+        .chars()
+        .filter(|c| !matches!(c, '-' | ' '))
+        .map(|c| c.to_ascii_uppercase())
+        .collect();
+    BASE32_NOPAD.decode(digits.as_bytes()).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONCE: Nonce = Nonce([7; 32]);
+
+    #[test]
+    fn a_proof_holds_for_its_key_its_nonce_and_its_connection_only() {
+        let (carol, eve) = (Identity::from_seed([1; 32]), Identity::from_seed([2; 32]));
+        let here = Binding::Exporter([3; 32]);
+        let proof = carol.prove(&here, &NONCE);
+        assert!(carol.public().proves(&here, &NONCE, &proof));
+        assert!(!eve.public().proves(&here, &NONCE, &proof));
+        assert!(!carol.public().proves(&here, &Nonce([8; 32]), &proof));
+        let elsewhere = Binding::Exporter([4; 32]);
+        assert!(!carol.public().proves(&elsewhere, &NONCE, &proof));
+        // The same bytes, but a key instead of an exporter's value.
+        let plain = Binding::ServerKey(Fingerprint([3; 32]));
+        assert!(!carol.public().proves(&plain, &NONCE, &proof));
+        let mut bent = proof;
+        bent.0[10] ^= 1;
+        assert!(!carol.public().proves(&here, &NONCE, &bent));
+    }
+
+    #[test]
+    fn a_key_that_proves_nothing_is_no_key() {
+        // The neutral element: whatever is signed with it, holds.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        let binding = Binding::Exporter([3; 32]);
+        assert!(!PublicKey(neutral).proves(&binding, &NONCE, &Signature(signature)));
+        assert!(!PublicKey([0xff; 32]).proves(&binding, &NONCE, &Signature([0xff; 64])));
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_however_it_was_told() {
+        let fingerprint = Fingerprint::of_public_key_info(b"some key");
+        let shown = fingerprint.to_string();
+        assert_eq!(shown.len(), 52 + 12, "{shown}");
+        assert_eq!(shown.split('-').count(), 13, "{shown}");
+        for told in [
+            shown.clone(),
+            shown.to_uppercase(),
+            shown.replace('-', ""),
+            shown.replace('-', " "),
+        ] {
+            assert_eq!(Fingerprint::parse(&told), Ok(fingerprint), "{told}");
+        }
+        assert!(Fingerprint::parse(&shown[1..]).is_err());
+        assert!(Fingerprint::parse(&format!("{shown}-aaaa")).is_err());
+        assert!(Fingerprint::parse(&shown.replace('-', "0")).is_err());
+        assert!(Fingerprint::parse(&"-".repeat(1 << 20)).is_err());
+    }
+
+    #[test]
+    fn codes_are_short_and_never_shown_by_mistake() {
+        let code = DeviceCode::from_bytes([0x61, 0x62, 0x63, 0x64, 0x65]);
+        assert_eq!(code.to_string(), "mfrg-gzdf");
+        assert_eq!(DeviceCode::parse("MFRG GZDF"), Ok(code));
+        assert_eq!(format!("{code:?}"), "Code(secret)");
+        assert!(OwnerCode::parse("mfrg-gzdf").is_err());
+    }
+
+    #[test]
+    fn a_user_is_the_same_for_the_same_key() {
+        let (carol, eve) = (PublicKey([1; 32]), PublicKey([2; 32]));
+        assert_eq!(carol.user(), PublicKey([1; 32]).user());
+        assert_ne!(carol.user(), eve.user());
+        assert_eq!(carol.short().len(), 8);
+    }
+}
