@@ -19,6 +19,7 @@ use super::{
         hub::{Keep, RoomSettings},
         view::ViewLimits,
     },
+    keys::Keys,
     log::Recorder,
     store::{
         MemoryLimits,
@@ -77,11 +78,12 @@ pub struct Args {
     /// The lobby's topic, shown to all who come in
     #[arg(long, value_name = "TEXT")]
     pub topic: Option<String>,
-    /// Where messages are kept [default: chat-server in ~/.local/share, the XDG data directory]
+    /// Where messages and the server's key are kept [default: chat-server in ~/.local/share, the
+    /// XDG data directory]
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
     /// Keep messages in memory only: they are gone when the server stops
-    #[arg(long, conflicts_with_all = ["data_dir", "durability"])]
+    #[arg(long, conflicts_with = "durability")]
     pub ephemeral: bool,
     /// When a message counts as sent: full: when it is on the medium; relaxed: when the system has
     /// it, so that the last ones may be lost if the machine loses power
@@ -93,6 +95,12 @@ pub struct Args {
         hide_possible_values = true
     )]
     pub durability: Durability,
+    /// A certificate of your own, with those that vouch for it (PEM); read anew at SIGHUP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Erase messages that are older than this
     #[arg(long, value_name = "DAYS")]
     pub retain_days: Option<NonZeroU64>,
@@ -157,6 +165,20 @@ impl Args {
             }
         }
         Self::from_arg_matches(&found).map_err(|error| error.format(&mut parser))
+    }
+
+    /// Where the server's key comes from.
+    fn keys(&self) -> Keys {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Keys::Files {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            },
+            _ => Keys::Kept {
+                directory: self.data_dir.clone(),
+                or_memory: self.ephemeral,
+            },
+        }
     }
 }
 
@@ -247,6 +269,8 @@ pub struct Config {
     pub keep: Keep,
     /// Where the log is kept.
     pub storage: Storage,
+    /// Where the key comes from that clients know the server by.
+    pub keys: Keys,
     /// What the log holds if it is in memory.
     pub memory: MemoryLimits,
     /// Where records go.
@@ -269,6 +293,7 @@ impl Default for Config {
             views: ViewLimits::default(),
             keep: Keep::default(),
             storage: Storage::default(),
+            keys: Keys::default(),
             memory: MemoryLimits::default(),
             recorder: Recorder::none(),
         }
@@ -296,6 +321,7 @@ impl From<&Args> for Config {
                     index: true,
                 }
             },
+            keys: args.keys(),
             keep: Keep {
                 days: args.retain_days,
                 messages: args.retain_messages,

@@ -285,7 +285,9 @@ pub(super) fn show(args: &Args) {
     // What libraries say is for their authors, unless something is wrong.
     let ours = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
-        .with_target(env!("CARGO_CRATE_NAME"), level);
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        // It warns of what any peer may send.
+        .with_target("rustls", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(colours)

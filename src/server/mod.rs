@@ -3,6 +3,7 @@
 //! - [`engine`] decides (pure).
 //! - [`store`] keeps the log.
 //! - [`net`] has the sockets and threads and drives both.
+//! - [`keys`] has what clients know the server by.
 //! - [`config`] and [`log`] are the operator's side.
 //!
 //! Other programs start one in a process with [`bind`] and [`Bound::run`], or become one with
@@ -21,12 +22,13 @@ use tracing::{error, info, warn};
 mod commands;
 pub mod config;
 pub mod engine;
+pub mod keys;
 pub mod log;
 pub mod net;
 pub mod store;
 
 pub use config::{Config, Storage};
-pub use net::{BindError, Bound, RunError, StartError, bind};
+pub use net::{BindError, Bound, Credentials, RunError, StartError, bind};
 
 use config::Args;
 use log::Recorder;
@@ -42,8 +44,8 @@ const LOG_WITHIN: Duration = Duration::from_millis(150);
 /// The whole program `chat-server`: arguments (the program's name first) to exit code. Returns
 /// after Ctrl-C or SIGTERM, when everyone was told.
 ///
-/// Prints one line to stdout, `listening on ADDRESS`, as soon as clients can connect; not to a
-/// terminal, whose user has read it in the log just now.
+/// Prints two lines to stdout, `listening on ADDRESS` and `fingerprint FINGERPRINT`, as soon as
+/// clients can connect; not to a terminal, whose user has read both in the log just now.
 pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let args = match Args::read(args) {
         Ok(args) => args,
@@ -79,10 +81,15 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         Err(error) => return fail(&error, EXIT_USAGE.into()),
     };
     let address = bound.local_addr();
+    let credentials = bound.credentials().clone();
     let quiet = args.quiet > 0;
+    let own_certificate = args.tls_cert.is_some();
     let outcome = bound.run(async move {
         let signals = Signals::new();
-        announce(address, quiet, &recorder);
+        announce(address, &credentials, quiet, &recorder);
+        if own_certificate {
+            reload_when_told(credentials);
+        }
         told_to_stop(signals, recorder).await;
     });
     // A stderr that takes no more must not keep the process from ending.
@@ -106,14 +113,19 @@ fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
 
 /// Says where the server listens. What is said holds from then on: that clients can connect, and
 /// that a signal stops it in good order.
-fn announce(address: SocketAddr, quiet: bool, recorder: &Recorder) {
+fn announce(address: SocketAddr, credentials: &Credentials, quiet: bool, recorder: &Recorder) {
     let port = address.port();
+    let fingerprint = credentials.fingerprint();
+    recorder.info(format!("clients know this server by {fingerprint}"));
     recorder.info(format!(
         "listening on {address}; join with: chat-tui HOST {port} NICKNAME CLIENTID; stop: Ctrl-C"
     ));
     if quiet || !io::stdout().is_terminal() {
         // Whoever started us may not care to read it.
-        let _ = writeln!(io::stdout(), "listening on {address}");
+        let _ = writeln!(
+            io::stdout(),
+            "listening on {address}\nfingerprint {fingerprint}"
+        );
         let _ = io::stdout().flush();
     }
 }
@@ -142,6 +154,26 @@ async fn told_to_stop(signals: io::Result<Signals>, recorder: Recorder) {
         signals.next().await;
         std::process::exit(EXIT_INTERRUPTED);
     });
+}
+
+/// Reads the operator's certificate again at every SIGHUP. (Without one there is nothing to read:
+/// then a hang-up ends the process, as it should where a terminal is closed.)
+fn reload_when_told(credentials: Credentials) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
+            return;
+        };
+        tokio::spawn(async move {
+            while hang_up.recv().await.is_some() {
+                let credentials = credentials.clone();
+                let _ = tokio::task::spawn_blocking(move || credentials.reload()).await;
+            }
+        });
+    }
+    #[cfg(not(unix))]
+    let _ = credentials;
 }
 
 #[cfg(unix)]

@@ -45,6 +45,7 @@ impl Server {
         let mut child = Command::new(CHAT_SERVER)
             .args([&port.to_string(), "--bind", "127.0.0.1"])
             .args(arguments)
+            .env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

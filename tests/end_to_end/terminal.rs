@@ -56,6 +56,7 @@ impl Terminal {
             "XDG_STATE_HOME",
             STATE.with(|state| state.path().to_owned()),
         );
+        command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
         for name in ["NO_COLOR", "COLORFGBG", "COLORTERM"] {
             command.env_remove(name);
         }

@@ -538,6 +538,7 @@ fn program(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .arg("--ephemeral")
+        .env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

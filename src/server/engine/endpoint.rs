@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     protocol::{
-        ClientFrame, ServerFrame, Token,
+        Binding, ClientFrame, Fingerprint, ServerFrame, Token,
         codec::Decoder,
         limits::{GONE_AFTER, JOIN_WITHIN, PING_AFTER},
         wire::{Refusal, parse_client},
@@ -65,6 +65,28 @@ enum Looking {
     Reading(Box<Look>),
 }
 
+/// How a client is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Where the client is.
+    pub address: SocketAddr,
+    /// Whether nobody on the way can read what is said.
+    pub encrypted: bool,
+    /// What a client signs to prove that its key is at the other end of this very connection.
+    pub binding: Binding,
+}
+
+impl Channel {
+    /// One that is not encrypted, to the server with this key.
+    pub fn plain(address: SocketAddr, server: Fingerprint) -> Self {
+        Self {
+            address,
+            encrypted: false,
+            binding: Binding::ServerKey(server),
+        }
+    }
+}
+
 /// See the module's docs.
 #[derive(Debug)]
 #[allow(
@@ -72,7 +94,7 @@ enum Looking {
     reason = "each is a fact of its own; all combinations of them happen"
 )]
 pub struct Endpoint {
-    address: SocketAddr,
+    channel: Channel,
     decoder: Decoder,
     reader: Reader,
     state: State,
@@ -94,9 +116,9 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// A fresh connection.
-    pub fn new(address: SocketAddr, now: Moment) -> Self {
+    pub fn new(channel: Channel, now: Moment) -> Self {
         Self {
-            address,
+            channel,
             decoder: Decoder::new(),
             reader: Reader::Modern(Peer::new()),
             state: State::New,
@@ -188,7 +210,7 @@ impl Endpoint {
                 Ok(ClientFrame::Join(join)) => Request::Join(Box::new(Entry {
                     token: join.token.unwrap_or_else(fresh),
                     join,
-                    address: self.address,
+                    address: self.channel.address,
                 })),
                 Ok(frame) => {
                     let looks = matches!(frame, ClientFrame::History(_) | ClientFrame::Search(_));
@@ -457,7 +479,9 @@ mod tests {
     #[test]
     fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
         let mut views = Views::new([(RoomName::lobby(), 0)], ViewLimits::default());
-        let mut endpoint = Endpoint::new("192.0.2.1:7".parse().unwrap(), start());
+        let server = Fingerprint::from_bytes([7; 32]);
+        let channel = Channel::plain("192.0.2.1:7".parse().unwrap(), server);
+        let mut endpoint = Endpoint::new(channel, start());
         // A basic client has no last words for its own goodbye: nothing would come after them.
         let user = UserId::from_bytes([1; 12]);
         let last = Some(Box::new(ServerFrame::Bye(Bye {

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     ConnectionId, Moment,
-    endpoint::{Endpoint, Pulse},
+    endpoint::{Channel, Endpoint, Pulse},
     event::{Effect, Event, Record},
     hub::{Hub, Keep, RoomSettings, Settings},
     peer::Turn,
@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     protocol::{
-        ClientFrame, ClientId, Epoch, MessageId, Nickname, RoomName, ServerFrame, Token,
+        ClientFrame, ClientId, Epoch, Fingerprint, MessageId, Nickname, RoomName, ServerFrame,
+        Token,
         codec::Decoder,
         frame::{Change, Departure, Join, Outcome, Submission},
         wire::{ERROR_CODES, encode_client, parse_server},
@@ -160,10 +161,11 @@ impl World {
         self.connections += 1;
         self.now.mono += Duration::from_secs(1);
         self.now.wall += Duration::from_secs(1);
-        let address = "192.0.2.1:7".parse().unwrap();
+        let server = Fingerprint::from_bytes([7; 32]);
+        let channel = Channel::plain("192.0.2.1:7".parse().unwrap(), server);
         let client = Client {
             id: ConnectionId::new(0, self.connections),
-            endpoint: Endpoint::new(address, self.now),
+            endpoint: Endpoint::new(channel, self.now),
             decoder: Decoder::new(),
             window: usize::MAX,
             heard: Vec::new(),

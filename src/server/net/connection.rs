@@ -30,7 +30,7 @@ use crate::{
     protocol::{Token, frame::Departure},
     server::engine::{
         ConnectionId, Moment, RoomIndex,
-        endpoint::{CLOSE_WITHIN, Endpoint, Pulse},
+        endpoint::{CLOSE_WITHIN, Channel, Endpoint, Pulse},
         event::{Event, Request},
         peer::Turn,
     },
@@ -85,13 +85,14 @@ enum Flushed {
 }
 
 impl Connection {
-    pub(super) fn new(accepted: Accepted, now: Moment) -> io::Result<Self> {
+    pub(super) fn new(accepted: Accepted, worker: &Worker) -> io::Result<Self> {
         let stream = TcpStream::from_std(accepted.stream)?;
         listener::prepare(&stream);
+        let channel = Channel::plain(accepted.address, worker.credentials.fingerprint());
         Ok(Self {
             id: accepted.id,
             stream,
-            endpoint: RefCell::new(Endpoint::new(accepted.address, now)),
+            endpoint: RefCell::new(Endpoint::new(channel, worker.clock.now())),
             wake: Notify::new(),
             blocked: Cell::new(false),
             deaf: Cell::new(false),

@@ -12,6 +12,7 @@ use super::{
     Clock, accept,
     listener::{self, BindError},
     storage::{self, Appender, Pages},
+    tls::Credentials,
     worker::{self, Delivery},
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
             hub::{Hub, Settings},
             view::Views,
         },
+        keys::KeyError,
         log::Recorder,
         store::{
             Extent, MemoryStore, SqliteStore, Store, StoreError, fresh_epoch,
@@ -47,6 +49,7 @@ pub struct Bound {
     listener: std::net::TcpListener,
     address: SocketAddr,
     store: Box<dyn Store>,
+    credentials: Credentials,
 }
 
 impl fmt::Debug for Bound {
@@ -65,6 +68,8 @@ pub enum StartError {
     Bind(BindError),
     /// It can't keep messages.
     Open(OpenError),
+    /// It has no key to be known by.
+    Keys(KeyError),
     /// The system gave no random bytes.
     System(io::Error),
 }
@@ -73,7 +78,7 @@ impl StartError {
     /// Whether the same may go well later, without anything being done about it.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Bind(_) => false,
+            Self::Bind(_) | Self::Keys(_) => false,
             Self::Open(error) => error.may_pass(),
             Self::System(_) => true,
         }
@@ -85,6 +90,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Bind(error) => error.fmt(out),
             Self::Open(error) => error.fmt(out),
+            Self::Keys(error) => error.fmt(out),
             Self::System(error) => RunError::fmt_system(error, out),
         }
     }
@@ -131,17 +137,20 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// Takes the port, so that clients can connect from now on, and opens the log; they are served by
-/// [`Bound::run`].
+/// Takes the port, so that clients can connect from now on, and opens the log and the keys; they are
+/// served by [`Bound::run`].
 pub fn bind(config: Config) -> Result<Bound, StartError> {
     let listening = listener::listen(config.bind, config.port);
     let (listener, address) = listening.map_err(StartError::Bind)?;
     let store = open_store(&config)?;
+    let credentials = Credentials::open(&config.keys, &config.recorder);
+    let credentials = credentials.map_err(StartError::Keys)?;
     Ok(Bound {
         config,
         listener,
         address,
         store,
+        credentials,
     })
 }
 
@@ -199,6 +208,11 @@ impl Bound {
         self.address
     }
 
+    /// The key and certificate that it shows.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
     /// Serves, on this thread and others of its own, until `shutdown` is ready; then tells
     /// everyone, delivers what was accepted, and returns within 5 seconds whatever clients do.
     pub fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
@@ -217,13 +231,14 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         config,
         listener,
         store,
+        credentials,
         ..
     } = bound;
     let clock = Clock::start();
     let (epoch, extents, known) = (store.epoch(), store.extents(), store.known_time());
     let (appender, pages, closed) = storage::start(store)?;
     let (events, requests) = mpsc::channel(EVENTS_MAX);
-    let fleet = Fleet::start(&config, clock, &extents, &events, &pages)?;
+    let fleet = Fleet::start(&config, clock, &credentials, &extents, &events, &pages)?;
     // The workers have theirs: the store is closed when the last of them is gone.
     drop(pages);
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -268,6 +283,7 @@ impl Fleet {
     fn start(
         config: &Config,
         clock: Clock,
+        credentials: &Credentials,
         extents: &[Extent],
         events: &mpsc::Sender<Event>,
         pages: &Pages,
@@ -288,6 +304,7 @@ impl Fleet {
                 worker::Start {
                     views: Views::new(rooms, config.views),
                     clock,
+                    credentials: credentials.clone(),
                     zone: TimeZone::system(),
                     events: events.clone(),
                     pages: pages.clone(),

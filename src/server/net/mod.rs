@@ -33,10 +33,12 @@ mod connection;
 mod hub;
 mod listener;
 mod storage;
+mod tls;
 mod worker;
 
 pub use hub::{Bound, RunError, StartError, bind};
 pub use listener::BindError;
+pub use tls::Credentials;
 
 /// Reads the time for the engine.
 #[derive(Clone, Copy, Debug)]

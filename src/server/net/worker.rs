@@ -16,7 +16,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{Clock, accept::Accepted, connection::Connection, storage::Pages};
+use super::{Clock, accept::Accepted, connection::Connection, storage::Pages, tls::Credentials};
 use crate::server::engine::{
     ConnectionId,
     endpoint::CLOSE_WITHIN,
@@ -56,6 +56,7 @@ pub(super) enum Delivery {
 pub(super) struct Start {
     pub(super) views: Views,
     pub(super) clock: Clock,
+    pub(super) credentials: Credentials,
     pub(super) zone: TimeZone,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) pages: Pages,
@@ -68,6 +69,7 @@ pub(super) struct Start {
 /// What the tasks of one worker share.
 pub(super) struct Worker {
     pub(super) clock: Clock,
+    pub(super) credentials: Credentials,
     pub(super) views: RefCell<Views>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) pages: Pages,
@@ -95,6 +97,7 @@ pub(super) fn start(number: usize, start: Start) -> std::io::Result<()> {
 async fn run(start: Start) {
     let worker = Rc::new(Worker {
         clock: start.clock,
+        credentials: start.credentials,
         views: RefCell::new(start.views),
         events: start.events,
         pages: start.pages,
@@ -119,7 +122,7 @@ impl Worker {
         while let Some(accepted) = accepted.recv().await {
             let id = accepted.id;
             // A stream that the runtime won't take is dropped: its client sees it close.
-            if let Ok(connection) = Connection::new(accepted, self.clock.now()) {
+            if let Ok(connection) = Connection::new(accepted, &self) {
                 let connection = Rc::new(connection);
                 let known = Rc::clone(&connection);
                 self.connections.borrow_mut().insert(id, known);

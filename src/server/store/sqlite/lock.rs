@@ -75,7 +75,7 @@ fn lock(file: &File, directory: &Path) -> Result<(), OpenError> {
 }
 
 /// Makes a directory, and those above it that are not there; all of them last.
-fn make_directory(directory: &Path) -> io::Result<()> {
+pub(in crate::server) fn make_directory(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }

@@ -18,7 +18,7 @@ pub(super) const NEW: &str = "new.db";
 pub(super) const RESTORING: &str = "restoring";
 
 /// Makes sure that a directory's entries last.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(in crate::server) fn sync_directory(directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         // The parent of a plain name.
@@ -31,7 +31,7 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// For files that only this user may read.
-pub(super) fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
+pub(in crate::server) fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
@@ -39,7 +39,7 @@ pub(super) fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
 
 /// Gives a new file to the directory's owner. What root makes in another user's directory would
 /// otherwise keep that user's server from starting.
-pub(super) fn hand_over(file: &File, directory: &Path) -> io::Result<()> {
+pub(in crate::server) fn hand_over(file: &File, directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt, fchown};
@@ -94,7 +94,7 @@ fn look(path: &Path) -> Result<Option<Metadata>, OpenError> {
 
 /// Gives a file another name, which nothing else has: unlike renaming, this overwrites nothing.
 /// Interrupted, it leaves the file with both, and can be done again.
-pub(super) fn move_to(from: &Path, to: &Path) -> io::Result<()> {
+pub(in crate::server) fn move_to(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -1,0 +1,295 @@
+//! The server's key and certificate: what its clients know it by.
+//!
+//! What counts is the key. It is made once, at the first start, and kept: a server with another key
+//! is another server to everybody who was here before. The certificate only says whose key it is,
+//! and can be made anew from the key.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rcgen::{CertificateParams, DnType, PKCS_ECDSA_P256_SHA256, date_time_ymd};
+use rustls::{
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::ParsedCertificate,
+    sign::CertifiedKey,
+};
+
+use super::{
+    config::data_directory,
+    store::sqlite::{
+        OpenError,
+        lock::make_directory,
+        place::{hand_over, move_to, private, sync_directory},
+    },
+};
+use crate::protocol::Fingerprint;
+
+/// Where they are, in the data directory.
+const DIRECTORY: &str = "tls";
+const KEY: &str = "key.pem";
+const CERTIFICATE: &str = "cert.pem";
+/// Bytes that are read of a file; more is no key, and no chain of certificates.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Whom a certificate is made out to. Nobody looks: clients know the key.
+const SUBJECT: &str = "chat-server";
+/// From when to when it holds: whatever a client's clock says.
+const VALID_YEARS: (i32, i32) = (2000, 2120);
+
+/// Where the key and the certificate come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// Made at the start, in memory: clients see another server with every start.
+    #[default]
+    Memory,
+    /// In `tls` in the data directory, made at the first start.
+    Kept {
+        /// The data directory; `None`: [`data_directory`].
+        directory: Option<PathBuf>,
+        /// What can't be kept is made in memory, with a warning, rather than refused.
+        or_memory: bool,
+    },
+    /// The operator's own, PEM.
+    Files {
+        /// The certificate, and those that vouch for it.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+}
+
+/// Why there is no key to serve with. Its text says what to do, in plain sentences.
+#[derive(Debug)]
+pub enum KeyError {
+    /// There is no home directory to keep a key in.
+    NoHome,
+    /// A file or directory can't be read, or not be made.
+    File(PathBuf, io::Error),
+    /// A file holds no key that can be used.
+    NoKey(PathBuf),
+    /// A file holds no certificate that can be used.
+    NoCertificate(PathBuf),
+    /// The certificate (first) is not of the key (second).
+    Mismatch(PathBuf, PathBuf),
+    /// A certificate (second) is there, but not the key (first) that it is of.
+    Missing(PathBuf, PathBuf),
+    /// The system could not make a key.
+    System(String),
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHome => out.write_str(
+                "There is no home directory to keep the server's key in. Say where with \
+                 --data-dir DIR",
+            ),
+            Self::File(path, error) => write!(
+                out,
+                "{}: {error}. It is needed for the server's key: see that the server's user may \
+                 use it",
+                path.display()
+            ),
+            Self::NoKey(path) => write!(
+                out,
+                "{} holds no private key that can be used (PEM; ECDSA, Ed25519 or RSA). Put the \
+                 right file there",
+                path.display()
+            ),
+            Self::NoCertificate(path) => write!(
+                out,
+                "{} holds no certificate that can be used (PEM, the server's own first). Put the \
+                 right file there; one that the server has made can be deleted, and is made anew",
+                path.display()
+            ),
+            Self::Mismatch(certificate, key) => write!(
+                out,
+                "{} is not the certificate of the key in {}. Give those that belong together",
+                certificate.display(),
+                key.display()
+            ),
+            Self::Missing(key, certificate) => write!(
+                out,
+                "{} is missing, but its certificate {} is here. Put the key back; if it is lost, \
+                 delete the certificate: the server then makes another key, and clients that know \
+                 it by the old one will refuse it until their users accept that",
+                key.display(),
+                certificate.display()
+            ),
+            Self::System(error) => write!(out, "The system could not make a key: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+/// A key with its certificate, ready to serve with.
+#[derive(Clone, Debug)]
+pub struct ServerKey {
+    pub(super) certified: Arc<CertifiedKey>,
+    /// What clients know the server by.
+    pub fingerprint: Fingerprint,
+}
+
+/// How a server came by its key, for the log.
+#[derive(Debug)]
+pub(super) enum Origin {
+    Loaded,
+    Made,
+    /// It could not be kept.
+    MemoryOnly(KeyError),
+}
+
+impl Keys {
+    /// Reads, or makes, the key and the certificate.
+    pub(super) fn open(&self) -> Result<(ServerKey, Origin), KeyError> {
+        match self {
+            Self::Memory => Ok((make()?, Origin::Made)),
+            Self::Files { certificate, key } => Ok((load(certificate, key)?, Origin::Loaded)),
+            Self::Kept {
+                directory,
+                or_memory,
+            } => match open_kept(directory.as_deref()) {
+                Err(error @ (KeyError::File(..) | KeyError::NoHome)) if *or_memory => {
+                    Ok((make()?, Origin::MemoryOnly(error)))
+                }
+                opened => opened,
+            },
+        }
+    }
+}
+
+/// What serves for TLS: nothing of the process as a whole is heeded.
+pub(super) fn provider() -> CryptoProvider {
+    ring::default_provider()
+}
+
+fn open_kept(directory: Option<&Path>) -> Result<(ServerKey, Origin), KeyError> {
+    let data = match directory {
+        Some(directory) => directory.to_owned(),
+        None => data_directory().map_err(|error| match error {
+            OpenError::Directory(path, error) => KeyError::File(path, error),
+            _ => KeyError::NoHome,
+        })?,
+    };
+    let directory = data.join(DIRECTORY);
+    let (key, certificate) = (directory.join(KEY), directory.join(CERTIFICATE));
+    let mut origin = Origin::Loaded;
+    // Looked for first, since it is made last: another server may be making both right now.
+    let certified = is_there(&certificate)?;
+    if !is_there(&key)? {
+        if certified {
+            return Err(KeyError::Missing(key, certificate));
+        }
+        make_directory(&directory)
+            .and_then(|()| hand_over(&File::open(&directory)?, &data))
+            .map_err(|error| KeyError::File(directory.clone(), error))?;
+        keep(&key, new_key()?.serialize_pem().as_bytes())?;
+        origin = Origin::Made;
+    }
+    if !is_there(&certificate)? {
+        let text = String::from_utf8(read(&key)?).ok();
+        let own = text.and_then(|text| rcgen::KeyPair::from_pem(&text).ok());
+        let own = own.ok_or_else(|| KeyError::NoKey(key.clone()))?;
+        keep(&certificate, certify(&own)?.pem().as_bytes())?;
+    }
+    Ok((load(&certificate, &key)?, origin))
+}
+
+fn make() -> Result<ServerKey, KeyError> {
+    let key = new_key()?;
+    let chain = vec![certify(&key)?.der().clone()];
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let certified = CertifiedKey::from_der(chain, key, &provider());
+    let certified = certified.map_err(|error| KeyError::System(error.to_string()))?;
+    identify(certified).ok_or_else(|| KeyError::System("a certificate without a key".to_owned()))
+}
+
+/// A kind that every TLS client knows.
+fn new_key() -> Result<rcgen::KeyPair, KeyError> {
+    rcgen::KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
+        .map_err(|error| KeyError::System(error.to_string()))
+}
+
+fn certify(key: &rcgen::KeyPair) -> Result<rcgen::Certificate, KeyError> {
+    let certify = || {
+        let mut wanted = CertificateParams::new([SUBJECT.to_owned()])?;
+        wanted.distinguished_name.push(DnType::CommonName, SUBJECT);
+        wanted.not_before = date_time_ymd(VALID_YEARS.0, 1, 1);
+        wanted.not_after = date_time_ymd(VALID_YEARS.1, 1, 1);
+        wanted.self_signed(key)
+    };
+    certify().map_err(|error: rcgen::Error| KeyError::System(error.to_string()))
+}
+
+/// Reads a pair of files that belong together.
+fn load(certificate: &Path, key: &Path) -> Result<ServerKey, KeyError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificate)?).collect();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    let chain = chain.ok_or_else(|| KeyError::NoCertificate(certificate.to_owned()))?;
+    let private = PrivateKeyDer::from_pem_slice(&read(key)?);
+    let private = private.map_err(|_| KeyError::NoKey(key.to_owned()))?;
+    let certified = CertifiedKey::from_der(chain, private, &provider());
+    let certified = certified.map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            KeyError::Mismatch(certificate.to_owned(), key.to_owned())
+        }
+        rustls::Error::InvalidCertificate(_) => KeyError::NoCertificate(certificate.to_owned()),
+        _ => KeyError::NoKey(key.to_owned()),
+    })?;
+    identify(certified).ok_or_else(|| KeyError::NoCertificate(certificate.to_owned()))
+}
+
+/// `None` if the certificate can't be read.
+fn identify(certified: CertifiedKey) -> Option<ServerKey> {
+    let parsed = ParsedCertificate::try_from(certified.end_entity_cert().ok()?).ok()?;
+    let fingerprint = Fingerprint::of_public_key_info(&parsed.subject_public_key_info());
+    Some(ServerKey {
+        certified: Arc::new(certified),
+        fingerprint,
+    })
+}
+
+fn is_there(path: &Path) -> Result<bool, KeyError> {
+    path.try_exists()
+        .map_err(|error| KeyError::File(path.to_owned(), error))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes))
+        .map_err(|error| KeyError::File(path.to_owned(), error))?;
+    Ok(bytes)
+}
+
+/// Writes a file that lasts: whole or not at all, and for this user alone. If another server was
+/// quicker, its file stands.
+fn keep(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    let keep = || {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let new = path.with_extension(format!("new-{}", std::process::id()));
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        let mut file = private(&mut options).open(&new)?;
+        file.write_all(bytes)?;
+        hand_over(&file, directory)?;
+        file.sync_all()?;
+        if let Err(error) = move_to(&new, path) {
+            std::fs::remove_file(&new)?;
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                return Err(error);
+            }
+        }
+        sync_directory(directory)
+    };
+    keep().map_err(|error| KeyError::File(path.to_owned(), error))
+}
+
+#[cfg(test)]
+mod tests;
