@@ -120,7 +120,7 @@ pub fn parse_from_server(frame: &[u8]) -> Option<FromServer> {
     let message = flat.message.as_ref()?.as_str();
     match flat.kind.as_ref()?.as_str() {
         "message" if flat.seq.is_none() => Some(FromServer::Message {
-            nickname: nickname_from_server(flat.nickname.as_ref().map_or("", Str::as_str))?,
+            nickname: Nickname::inert(flat.nickname.as_ref().map_or("", Str::as_str)),
             body: Body::inert(message),
         }),
         "error" if flat.code.is_none() => Some(FromServer::Error {
@@ -128,15 +128,6 @@ pub fn parse_from_server(frame: &[u8]) -> Option<FromServer> {
         }),
         _ => None,
     }
-}
-
-/// Older servers check no nickname: what of it can be shown is.
-fn nickname_from_server(text: &str) -> Option<Nickname> {
-    let line = Line::inert(text);
-    let short: String = line.as_str().graphemes(true).take(16).collect();
-    [line.as_str(), short.as_str(), "?"]
-        .into_iter()
-        .find_map(|name| Nickname::parse(name).ok())
 }
 
 fn encoded(flat: &Flat<'_>) -> Vec<u8> {
@@ -276,7 +267,7 @@ mod tests {
         let long = "n".repeat(100);
         check(
             &format!(r#"{{"type":"message","nickname":"{long}","message":"hello"}}"#),
-            message(&long[..16], "hello"),
+            message(&long[..32], "hello"),
         );
         check(
             r#"{"type": "error", "message": "Nickname already in use"}"#,

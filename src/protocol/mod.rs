@@ -23,6 +23,7 @@ pub mod invite;
 pub mod key;
 pub mod limits;
 pub mod name;
+mod nickname;
 pub mod wire;
 
 pub use frame::{ClientFrame, ServerFrame};

@@ -136,7 +136,7 @@ impl Query {
 
     fn set(&mut self, key: &'static str, value: &str, zone: &TimeZone) -> Result<(), QueryError> {
         if key == FROM {
-            let sender = Nickname::parse(value).map_err(QueryError::Sender)?;
+            let sender = Nickname::known(value).map_err(QueryError::Sender)?;
             return once(key, &mut self.sender, sender);
         }
         let day = day(value, zone).ok_or(QueryError::Day(key))?;

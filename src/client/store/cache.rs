@@ -320,7 +320,7 @@ fn message(name: &RoomName, row: &Row<'_>) -> Result<Received, Fault> {
         seq: Some(number(row, 0)?),
         id: Some(MessageId::parse(text(1)?).map_err(|_| Fault::Damaged)?),
         user: Some(UserId::parse(text(2)?).map_err(|_| Fault::Damaged)?),
-        nickname: Nickname::parse(text(3)?).map_err(|_| Fault::Damaged)?,
+        nickname: Nickname::inert(text(3)?),
         time: Timestamp::from_nanosecond(time.into()).map_err(|_| Fault::Damaged)?,
         body: Body::inert(text(5)?),
         local: None,

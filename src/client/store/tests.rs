@@ -635,7 +635,7 @@ fn a_file_that_is_damaged_at_the_start_is_set_aside_and_a_new_one_made() {
     check(
         &|file| {
             let database = Connection::open(file).unwrap();
-            let spoil = "UPDATE message SET nickname = char(27) WHERE seq > 4990";
+            let spoil = "UPDATE message SET id = char(27) WHERE seq > 4990";
             database.execute_batch(spoil).unwrap();
         },
         true,

@@ -209,7 +209,7 @@ fn search(flat: &Flat<'_>, reference: Option<u64>) -> Result<SearchRequest, Refu
         let sender = flat
             .sender
             .as_ref()
-            .map(|name| Nickname::parse(name.as_str()));
+            .map(|name| Nickname::known(name.as_str()));
         Ok(SearchRequest {
             room: room(flat)?,
             query: Query {

@@ -18,9 +18,7 @@ use crate::{
             Ack, Bye, Change, ErrorFrame, FoundPage, HistoryPage, Member, MembersPage, Message,
             Outcome, PageHead, Presence, Reset, RoomStart, ServerFrame, Welcome,
         },
-        name::{
-            DeviceId, Epoch, MessageId, NameError, Nickname, NicknameError, RoomName, Token, UserId,
-        },
+        name::{DeviceId, Epoch, MessageId, NameError, Nickname, RoomName, Token, UserId},
     },
     text::{Body, Line},
 };
@@ -39,12 +37,6 @@ impl std::error::Error for WireError {}
 
 impl From<NameError> for WireError {
     fn from(error: NameError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<NicknameError> for WireError {
-    fn from(error: NicknameError) -> Self {
         Self(error.to_string())
     }
 }
@@ -79,7 +71,7 @@ impl Fields<'_> {
                 ServerFrame::Presence(self.presence(Change::Left(reason))?)
             }
             "renamed" => {
-                let was = Nickname::parse(need("was", flat.was.as_ref())?.as_str())?;
+                let was = Nickname::inert(need("was", flat.was.as_ref())?.as_str());
                 ServerFrame::Presence(self.presence(Change::Renamed { was })?)
             }
             "message" => ServerFrame::Message(self.message()?),
@@ -141,9 +133,9 @@ impl Fields<'_> {
     }
 
     fn nickname(&self) -> Result<Nickname, WireError> {
-        Ok(Nickname::parse(
+        Ok(Nickname::inert(
             need("nickname", self.0.nickname.as_ref())?.as_str(),
-        )?)
+        ))
     }
 
     fn time(&self) -> Result<Timestamp, WireError> {
@@ -234,7 +226,7 @@ impl Fields<'_> {
                 .map(|member| {
                     Ok(Member {
                         user: UserId::parse(member.user.as_str())?,
-                        nickname: Nickname::parse(member.nickname.as_str())?,
+                        nickname: Nickname::inert(member.nickname.as_str()),
                         since: time(member.since.as_str())?,
                     })
                 })
@@ -271,7 +263,7 @@ fn message(flat: &MessageFlat<'_>) -> Result<Message, WireError> {
         seq: flat.seq.0,
         id: MessageId::parse(flat.id.as_str())?,
         user: UserId::parse(flat.user.as_str())?,
-        nickname: Nickname::parse(flat.nickname.as_str())?,
+        nickname: Nickname::inert(flat.nickname.as_str()),
         time: time(flat.timestamp.as_str())?,
         body: Body::inert(flat.message.as_str()),
     })

@@ -423,6 +423,27 @@ fn a_page_with_one_message_too_many_or_without_its_numbers_is_no_page() {
 }
 
 #[test]
+fn whatever_a_log_calls_somebody_is_read_and_harmless() {
+    for (sent, shown) in [
+        // What older rules let in.
+        ("c\u{430}rol", "c\u{430}rol"),
+        ("\u{e0b0}", "\u{e0b0}"),
+        // What none did.
+        ("\u{1b}[2Jcarol", "␛[2Jcarol"),
+        ("", "?"),
+    ] {
+        let mut frame = Vec::new();
+        encode_server(&ServerFrame::Message(stored(1, "hello")), &mut frame);
+        let mut frame: serde_json::Value = serde_json::from_slice(&frame).unwrap();
+        frame["nickname"] = sent.into();
+        let Ok(ServerFrame::Message(message)) = parse_server(frame.to_string().as_bytes()) else {
+            panic!("{sent:?} is not read");
+        };
+        assert_eq!(message.nickname.as_str(), shown);
+    }
+}
+
+#[test]
 fn our_own_frames_nest_less_than_the_limit() {
     // The deepest are `welcome`, `members`, `history` and `join`: frame, array, element.
     const { assert!(FRAME_DEPTH_MAX > 3) };

@@ -26,7 +26,7 @@ impl Hub {
         !nickname.is_reserved()
             && self
                 .nicknames
-                .get(&nickname.folded())
+                .get(&nickname.canonical())
                 .is_none_or(|owner| *owner == user)
     }
 
@@ -48,7 +48,7 @@ impl Hub {
                 nickname: nickname.clone(),
                 since: self.now.wall,
             });
-            self.nicknames.insert(nickname.folded(), user);
+            self.nicknames.insert(nickname.canonical(), user);
             self.users.insert(
                 user,
                 User {
@@ -81,8 +81,8 @@ impl Hub {
             ..Member::clone(&present.member)
         });
         present.member = Arc::clone(&member);
-        self.nicknames.remove(&was.folded());
-        self.nicknames.insert(nickname.folded(), user);
+        self.nicknames.remove(&was.canonical());
+        self.nicknames.insert(nickname.canonical(), user);
         self.tell(&member, &Change::Renamed { was: was.clone() });
         self.record(Record::Renamed {
             was,
@@ -124,7 +124,7 @@ impl Hub {
         let member = Arc::clone(&present.member);
         if present.sessions == 0 {
             self.users.remove(&session.user);
-            self.nicknames.remove(&member.nickname.folded());
+            self.nicknames.remove(&member.nickname.canonical());
             self.tell(&member, &Change::Left(reason));
         }
         self.record(Record::Left {

@@ -94,6 +94,10 @@ fn a_nickname_belongs_to_one_user_at_a_time() {
     check(&mut world, "alice", &refused);
     check(&mut world, "ALICE", &refused);
     check(&mut world, "Server", &refused);
+    // Not the same letters, but the same to the eye.
+    check(&mut world, "a1ice", &refused);
+    check(&mut world, "аӏісе", &refused);
+    check(&mut world, "ｓｅｒｖｅｒ", &refused);
     world.cut("alice");
     check(
         &mut world,
@@ -133,6 +137,7 @@ fn nick_renames_for_all_and_frees_the_old_name() {
     };
     assert_eq!(world.say("bob", &nick("Alice")), ["error nickname_in_use"]);
     assert_eq!(world.say("bob", &nick("server")), ["error nickname_in_use"]);
+    assert_eq!(world.say("bob", &nick("AL1CE")), ["error nickname_in_use"]);
     assert_eq!(world.say("bob", &nick("Bob")), ["nick Bob", "bob is Bob"]);
     assert_eq!(world.say("bob", &nick("rob")), ["nick rob", "Bob is rob"]);
     assert_eq!(world.hears("alice"), ["bob is Bob", "Bob is rob"]);
