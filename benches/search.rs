@@ -32,7 +32,7 @@ use std::{
 };
 
 use chat_tui::{
-    protocol::{DeviceId, MessageId, Nickname, RoomName, UserId, frame::Member},
+    protocol::{DeviceId, MessageId, Nickname, Role, RoomName, UserId, frame::Member},
     search::Query,
     server::{
         engine::RoomIndex,
@@ -74,6 +74,7 @@ fn message(seq: u64) -> Operation {
             user: UserId::from_bytes([9; 12]),
             nickname,
             since: Timestamp::UNIX_EPOCH,
+            role: Role::Member,
         }),
         body: Body::inert(&text(&mut random)),
     }

@@ -37,7 +37,7 @@ use std::{
 
 use chat_tui::{
     protocol::{
-        ClientId, DeviceId, MessageId, Nickname, RoomName, Token, UserId,
+        ClientId, DeviceId, MessageId, Nickname, Role, RoomName, Token, UserId,
         frame::{Member, Part},
     },
     server::{
@@ -120,6 +120,7 @@ fn fill(store: &mut SqliteStore, from: u64, count: u64, batch: u64) -> Vec<Durat
         user: UserId::from_bytes([1; 12]),
         nickname: Nickname::parse("alice").unwrap(),
         since: Timestamp::UNIX_EPOCH,
+        role: Role::Member,
     });
     let mut times = Vec::new();
     for first in (from..from + count).step_by(usize::try_from(batch).unwrap()) {

@@ -13,7 +13,7 @@ use chat_tui::{
         RestoredRoom, RoomOpened, Summary,
     },
     protocol::{
-        DeviceId, MessageId, Nickname, RoomName, UserId,
+        DeviceId, MessageId, Nickname, Role, RoomName, UserId,
         frame::{Departure, Member, Part},
     },
     search::Query,
@@ -196,6 +196,7 @@ async fn enter(tell: &Sender<Event>, head: u64) -> Result<(), mpsc::error::SendE
     tell.send(Event::Entered(Entered {
         user: Some(user("carol")),
         nickname: nickname("carol"),
+        role: Role::Member,
         server: None,
         limits: None,
     }))
@@ -359,6 +360,7 @@ fn member(name: &str) -> Member {
         user: user(name),
         nickname: nickname(name),
         since: ago(-210),
+        role: Role::Member,
     }
 }
 

@@ -54,6 +54,12 @@ fn every_type_has_an_example() {
     let all: String = examples("client").join("") + &examples("server").join("");
     for kind in [
         "join",
+        "challenge",
+        "proof",
+        "command",
+        "result",
+        "promoted",
+        "rules",
         "message",
         "withdraw",
         "nick",
@@ -165,6 +171,13 @@ fn tables_give_the_limits_in_force() {
     check("words of a `query`", number(search::TERMS_MAX));
     check("bytes of a `query`", number(search::QUERY_BYTES_MAX));
     check("members in a page", number(limits::MEMBERS_PAGE_MAX));
+    check("lines of a `result`", number(limits::RESULT_LINES_MAX));
+    check("bytes of a password", number(limits::PASSWORD_BYTES_MAX));
+    check("bytes of an invite", number(limits::INVITE_BYTES_MAX));
+    check(
+        "from a frame's first byte to its last",
+        format!("{} s", limits::LINE_WITHIN.as_secs()),
+    );
     check(
         "messages of a device without an outcome",
         number(limits::UNANSWERED_MESSAGES_MAX),

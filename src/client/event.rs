@@ -8,8 +8,9 @@ use jiff::Timestamp;
 
 use crate::{
     protocol::{
-        MessageId, Nickname, RoomName, UserId,
+        MessageId, Nickname, Role, RoomName, RoomRules, UserId,
         frame::{Departure, Limits, Member, Part, Reset},
+        house::{CommandResult, HouseCommand},
     },
     search::Query,
     text::{Body, Line},
@@ -34,6 +35,13 @@ pub enum Command {
     Withdraw(LocalId),
     /// Send a message again that was refused, under a new id.
     SendAgain(LocalId),
+    /// Have something done in the house; answered by [`Event::House`].
+    House {
+        /// Which, chosen by whoever asks and echoed in the answer.
+        request: u64,
+        /// What.
+        command: HouseCommand,
+    },
     /// Take another nickname: at once when online, with the next join otherwise.
     Nick(Nickname),
     /// A page of a room's log is wanted; answered by [`Event::Page`].
@@ -157,6 +165,31 @@ pub enum Event {
         /// When.
         time: Timestamp,
     },
+    /// Somebody may do more or less than before; perhaps ourselves.
+    Promoted {
+        /// The room.
+        room: RoomName,
+        /// Who.
+        user: UserId,
+        /// What he may do now.
+        role: Role,
+    },
+    /// How a room is run.
+    Rules {
+        /// The room.
+        room: RoomName,
+        /// The rules now in force.
+        rules: RoomRules,
+        /// Who changed them just now; `None` where they were so before.
+        by: Option<Nickname>,
+    },
+    /// What a [`Command::House`] came to.
+    House {
+        /// Which.
+        request: u64,
+        /// The result, or why there is none, in one plain sentence.
+        answer: Result<CommandResult, Line>,
+    },
     /// The nickname was refused: taken, or not a possible one. On a join the session waits for
     /// [`Command::Nick`], and [`Link::Stopped`] follows; when online the old one stays in force.
     NicknameRefused {
@@ -203,6 +236,8 @@ pub struct Entered {
     pub user: Option<UserId>,
     /// Our nickname there.
     pub nickname: Nickname,
+    /// What we may do there.
+    pub role: Role,
     /// The server's program and version.
     pub server: Option<Line>,
     /// What it holds us to.

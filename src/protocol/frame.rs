@@ -3,7 +3,12 @@
 
 use jiff::Timestamp;
 
-use super::name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId};
+use super::{
+    house::{CommandRequest, CommandResult, Password, Role, RoomRules},
+    invite::InviteToken,
+    key::{DeviceCode, Fingerprint, Nonce, PublicKey, Signature},
+    name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId},
+};
 use crate::{
     search::Query,
     text::{Body, BodyError, Line},
@@ -13,9 +18,16 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientFrame {
     /// The first frame of every connection.
-    Join(Join),
+    Join(Box<Join>),
+    /// Proves that the key named in the `join` is held; answers [`ServerFrame::Challenge`].
+    Proof {
+        /// Over the nonce and the connection.
+        signature: Signature,
+    },
     /// A text for a room.
     Message(Submission),
+    /// Keeps order in the house; answered by [`ServerFrame::Result`].
+    Command(CommandRequest),
     /// Uses up the counter of a message that the user took back before its outcome was known.
     Withdraw {
         /// The message taken back.
@@ -59,6 +71,14 @@ pub struct Join {
     /// and keeps it, so that even a lost `welcome` cannot lock it out; without one, the server
     /// makes it.
     pub token: Option<Token>,
+    /// The key that the client will prove to hold; without one it is unverified.
+    pub key: Option<PublicKey>,
+    /// An invite, for a key that was not let in before.
+    pub invite: Option<InviteToken>,
+    /// The server's password, for a key that was not let in before.
+    pub password: Option<Password>,
+    /// The code by which the key becomes one of somebody who is known already.
+    pub code: Option<DeviceCode>,
     /// The lowest message counter that this client will still send: all below are settled for it.
     pub next: Option<u64>,
     /// The log that the client's positions are in; `None` on a first join.
@@ -145,6 +165,13 @@ pub struct Submission {
 /// What a server sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerFrame {
+    /// Answers a `join` with a key: that it is held has to be proven.
+    Challenge {
+        /// To be signed.
+        nonce: Nonce,
+        /// The server's own key, where it is what the proof is bound to.
+        fingerprint: Option<Fingerprint>,
+    },
     /// Answers a good `join`.
     Welcome(Welcome),
     /// A page of a room's member list.
@@ -157,6 +184,8 @@ pub enum ServerFrame {
     History(HistoryPage),
     /// What a search found.
     Found(FoundPage),
+    /// What a command came to.
+    Result(CommandResult),
     /// Answers a message whose echo the sender will not see soon, or a `withdraw`.
     Ack(Ack),
     /// Confirms a `nick`.
@@ -200,6 +229,8 @@ pub struct Welcome {
     pub token: Token,
     /// The nickname in force.
     pub nickname: Nickname,
+    /// What the client may do.
+    pub role: Role,
     /// The highest counter that the server has settled for this device; the next is one more.
     pub counter: u64,
     /// Which log this is; positions of another epoch mean nothing here.
@@ -253,6 +284,10 @@ pub struct Limits {
     pub unanswered_messages: u64,
     pub ping_after_ms: u64,
     pub gone_after_ms: u64,
+    /// Messages that may be sent in a minute, on the whole; `None`: no limit.
+    pub messages_per_minute: Option<u64>,
+    /// Messages that may be sent at once after a pause; `None`: no limit.
+    pub messages_burst: Option<u64>,
 }
 
 /// One page of a room's member list.
@@ -266,6 +301,8 @@ pub struct MembersPage {
     pub start: bool,
     /// Whether another page follows.
     pub more: bool,
+    /// How the room is run; told on the page that starts the list.
+    pub rules: Option<RoomRules>,
     /// The members on this page.
     pub members: Vec<Member>,
 }
@@ -279,19 +316,23 @@ pub struct Member {
     pub nickname: Nickname,
     /// Since when he has been in the room.
     pub since: Timestamp,
+    /// What he may do.
+    pub role: Role,
 }
 
-/// One change of a room's member list.
+/// One change of a room's member list, or of how the room is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
     /// The room.
     pub room: RoomName,
     /// The list's version with this change; versions of a room are consecutive.
     pub version: u64,
-    /// Who changed.
+    /// Who changed; of a room's rules, who changed them.
     pub user: UserId,
     /// His nickname after the change.
     pub nickname: Nickname,
+    /// What he may do after the change.
+    pub role: Role,
     /// When.
     pub time: Timestamp,
     /// What changed.
@@ -310,6 +351,10 @@ pub enum Change {
         /// The one before.
         was: Nickname,
     },
+    /// May do more or less than before.
+    Promoted,
+    /// The room is run otherwise.
+    Rules(RoomRules),
 }
 
 /// Why somebody left, or why a connection ended.
@@ -325,6 +370,10 @@ pub enum Departure {
     Replaced,
     /// Broke the protocol.
     Protocol,
+    /// Sent away by a moderator.
+    Kicked,
+    /// Sent away by a moderator, not to come again.
+    Banned,
     /// The server stopped.
     Shutdown,
 }
@@ -439,6 +488,25 @@ pub enum ErrorCode {
     UnknownType,
     /// No version in common. The connection closes.
     UnsupportedProtocol,
+    /// The server is to be spoken to encrypted. The connection closes.
+    PlaintextRefused,
+    /// The key is not held, or the proof is about another connection. The connection closes.
+    BadProof,
+    /// Who comes from there is not let in without an invite. The connection closes.
+    AccessDenied,
+    /// A password is wanted, or was wrong. The connection closes.
+    PasswordRequired,
+    /// The invite is not of this server, has expired, was used up or revoked. The connection
+    /// closes.
+    BadInvite,
+    /// The code is wrong or too old. After `join` the connection closes.
+    BadCode,
+    /// Banned. The connection closes.
+    Banned,
+    /// That is for others to do: see the message.
+    NotAllowed,
+    /// Nobody, or nothing, by that name.
+    NotFound,
     /// The first frame was not `join`, or a second `join` came. The connection closes.
     JoinExpected,
     /// Somebody else present has that nickname. After `join` the connection closes.

@@ -33,13 +33,10 @@ impl PublicKey {
         UserId::from_bytes(std::array::from_fn(|i| digest[i]))
     }
 
-    /// The few digits by which people tell keys of one user apart.
-    pub fn short(&self) -> String {
+    /// What people tell keys of one user apart by.
+    pub fn tag(&self) -> KeyTag {
         let digest = self.digest("chat-tui key");
-        digest[..4]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        KeyTag(std::array::from_fn(|i| digest[i]))
     }
 
     fn digest(&self, domain: &str) -> [u8; 32] {
@@ -62,6 +59,12 @@ impl PublicKey {
 }
 
 hex_id!(
+    /// A key of a user, shown to himself: 8 hexadecimal digits.
+    KeyTag, 4, "A device has 8 hexadecimal digits"
+);
+shown_hex_id!(KeyTag);
+
+hex_id!(
     /// Chosen by the server at random, used once: 64 hexadecimal digits.
     Nonce, 32, "A nonce has 64 hexadecimal digits"
 );
@@ -73,7 +76,7 @@ hex_id!(
 );
 shown_hex_id!(Signature);
 
-/// Which server a key belongs to: the SHA-256 of the public key (SubjectPublicKeyInfo, RFC 7469)
+/// Which server a key belongs to: the SHA-256 of the public key (`SubjectPublicKeyInfo`, RFC 7469)
 /// in its certificate. Written, also on the wire, as 13 groups of four letters and digits that can
 /// be read out: base32 (RFC 4648), which has no 0, 1, 8 or 9.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -293,6 +296,6 @@ mod tests {
         let (carol, eve) = (PublicKey([1; 32]), PublicKey([2; 32]));
         assert_eq!(carol.user(), PublicKey([1; 32]).user());
         assert_ne!(carol.user(), eve.user());
-        assert_eq!(carol.short().len(), 8);
+        assert_eq!(carol.tag().to_string().len(), 8);
     }
 }

@@ -45,6 +45,8 @@ pub const LAST_MESSAGES_MAX: u64 = 1_000;
 pub const HISTORY_PAGE_MAX: usize = 200;
 /// Bytes of the messages in one such page: what a frame holds, without its other fields.
 pub const HISTORY_BYTES_MAX: usize = FRAME_BYTES_MAX - 1024;
+/// Lines of one command's result.
+pub const RESULT_LINES_MAX: usize = 200;
 /// Members in one `members` page.
 pub const MEMBERS_PAGE_MAX: usize = 200;
 /// Messages that a client may have sent without yet knowing their outcome. The server remembers

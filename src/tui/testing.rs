@@ -14,7 +14,7 @@ use crate::{
         Command, Delivery, Entered, Event, Link, LocalId, Page, Received, Restored, RoomOpened,
     },
     protocol::{
-        Nickname, RoomName, UserId,
+        Nickname, Role, RoomName, UserId,
         frame::{Member, Part, Reset},
     },
     text::Body,
@@ -41,6 +41,7 @@ pub(super) fn member(name: &str) -> Member {
         user: user(name),
         nickname: nickname(name),
         since: Timestamp::UNIX_EPOCH,
+        role: Role::Member,
     }
 }
 
@@ -125,6 +126,7 @@ impl Desk {
             .heard(Event::Entered(Entered {
                 user: Some(user("carol")),
                 nickname: nickname("carol"),
+                role: Role::Member,
                 server: None,
                 limits: None,
             }))

@@ -88,11 +88,15 @@ impl Client {
             out: BTreeSet::new(),
         });
         let next = self.pending.first().copied().unwrap_or(self.next);
-        let join = ClientFrame::Join(Join {
+        let join = ClientFrame::Join(Box::new(Join {
             protocol: Some(1),
             nickname: self.name.clone(),
             client_id: self.own_id.clone(),
             token: Some(self.token),
+            key: None,
+            invite: None,
+            password: None,
+            code: None,
             next: Some(next),
             epoch: self.epoch,
             rooms: Vec::from_iter(self.epoch.map(|_| Position {
@@ -103,7 +107,7 @@ impl Client {
             last: Some(0),
             most: None,
             agent: None,
-        });
+        }));
         self.send(&[join])?;
         match self.frame()? {
             ServerFrame::Welcome(welcome) => Ok(welcome),

@@ -102,18 +102,22 @@ impl Historian {
             room.due = None;
             room.first = 0;
         }
-        written(&ClientFrame::Join(Join {
+        written(&ClientFrame::Join(Box::new(Join {
             protocol: Some(1),
             nickname: Nickname::parse("historian").expect("a nickname"),
             client_id: ClientId::parse("1").expect("an ID"),
             token: Some(Self::token()),
+            key: None,
+            invite: None,
+            password: None,
+            code: None,
             next: None,
             epoch: Some(before),
             rooms: positions,
             last: Some(rng.u64(0..50)),
             most: Some(self.most),
             agent: None,
-        }))
+        })))
     }
 
     /// Its connection is gone.

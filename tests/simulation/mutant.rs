@@ -103,6 +103,7 @@ pub(crate) fn out_of_order(publication: &Arc<Publication>) -> Arc<Publication> {
                 at: run.at,
             });
     Arc::new(Publication {
+        rules: publication.rules.clone(),
         runs: runs.collect(),
         firsts: publication.firsts.clone(),
         presence: presence.collect(),

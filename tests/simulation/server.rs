@@ -10,7 +10,7 @@ use std::{
 };
 
 use chat_tui::{
-    protocol::{Epoch, Fingerprint, Token, frame::Departure},
+    protocol::{Epoch, Fingerprint, frame::Departure},
     server::{
         engine::{
             ConnectionId, Moment,
@@ -56,7 +56,7 @@ pub(crate) struct Server {
     setup: Setup,
     pub(crate) disk: Disk,
     running: Option<Running>,
-    /// Tokens made for clients that brought none.
+    /// Secrets made for clients that brought none.
     tokens: u64,
     mutant: Option<Mutant>,
     forgetting: Forgetting,
@@ -363,9 +363,9 @@ impl Server {
         loop {
             let mut fresh = || {
                 self.tokens += 1;
-                let mut token = [0xaa; 32];
-                token[..8].copy_from_slice(&self.tokens.to_le_bytes());
-                Token::from_bytes(token)
+                let mut bytes = [0xaa; 32];
+                bytes[..8].copy_from_slice(&self.tokens.to_le_bytes());
+                bytes
             };
             while running.hub.has_room()
                 && let Some(request) = endpoint.request(&mut fresh)

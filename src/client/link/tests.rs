@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     client::event::{Delivery, Link as State},
     protocol::{
-        ClientFrame, Epoch, RoomName, ServerFrame,
+        ClientFrame, Epoch, Role, RoomName, ServerFrame,
         frame::{Join, Limits, Message, RoomStart, Welcome},
         wire::{encode_server, parse_client},
     },
@@ -60,6 +60,7 @@ impl Far {
             device: token.device(&join.client_id),
             token,
             nickname: join.nickname.clone(),
+            role: Role::Member,
             counter,
             epoch: Epoch::from_bytes([1; 8]),
             time: Timestamp::UNIX_EPOCH,
@@ -78,10 +79,12 @@ impl Far {
                 unanswered_messages: 1000,
                 ping_after_ms: 20_000,
                 gone_after_ms: 45_000,
+                messages_per_minute: None,
+                messages_burst: None,
             },
         };
         self.say(ServerFrame::Welcome(welcome)).await;
-        join
+        *join
     }
 
     /// Hears a message and echoes it as number `seq`.

@@ -129,8 +129,10 @@ impl Session {
             ServerFrame::Ack(ack) if online => self.ack(&ack),
             ServerFrame::History(page) if online => self.history(page)?,
             ServerFrame::Found(page) if online => self.found(page)?,
+            ServerFrame::Result(result) if online => self.house_result(result),
             ServerFrame::Error(error) if online => {
-                if let Some(error) = self.ask_refused(now, error) {
+                let error = self.house_refused(error);
+                if let Some(error) = error.and_then(|error| self.ask_refused(now, error)) {
                     self.error(now, error)?;
                 }
             }
@@ -174,6 +176,7 @@ impl Session {
         self.events.push_back(Event::Entered(Entered {
             user: Some(welcome.user),
             nickname: welcome.nickname,
+            role: welcome.role,
             server: Some(welcome.server),
             limits: Some(limits),
         }));
@@ -248,7 +251,9 @@ impl Session {
             }
             // Somebody meant it: to come back by ourselves would be to fight him.
             Departure::Replaced => self.taken_over(now),
-            Departure::Disconnect => self.stop(now, why, false),
+            Departure::Disconnect | Departure::Kicked | Departure::Banned => {
+                self.stop(now, why, false);
+            }
             reason => {
                 if reason == Departure::Shutdown {
                     // Said where it stays: what the link says of the next attempt takes its place
@@ -364,7 +369,15 @@ impl Session {
 
     fn members_page(&mut self, page: MembersPage) -> Result<(), Fault> {
         let room = page.room.clone();
-        if let Some(members) = self.rooms.members(&room)?.page(page)? {
+        let known = self.rooms.members(&room)?;
+        if let Some(rules) = known.other_rules(&page) {
+            self.events.push_back(Event::Rules {
+                room: room.clone(),
+                rules,
+                by: None,
+            });
+        }
+        if let Some(members) = known.page(page)? {
             self.events.push_back(Event::Members { room, members });
         }
         Ok(())
@@ -382,6 +395,12 @@ impl Session {
                 nickname,
                 time,
                 reason,
+            },
+            News::Promoted(role) => Event::Promoted { room, user, role },
+            News::Rules(rules) => Event::Rules {
+                room,
+                rules,
+                by: Some(nickname),
             },
             News::Renamed { was } => {
                 if user == self.config.token.user() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::words::Fault;
 use crate::protocol::{
-    Nickname, UserId,
+    Nickname, Role, RoomRules, UserId,
     frame::{Change, Departure, Member, MembersPage, Presence},
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Members {
     complete: bool,
     /// The version of the last change since the last page.
     version: Option<u64>,
+    /// How the room is run, as it was told last.
+    rules: RoomRules,
 }
 
 /// What a change means to the user.
@@ -32,6 +34,10 @@ pub(super) enum News {
     Renamed {
         was: Nickname,
     },
+    /// May do more or less.
+    Promoted(Role),
+    /// The room is run otherwise; told even before the list is complete.
+    Rules(RoomRules),
 }
 
 impl Members {
@@ -40,6 +46,13 @@ impl Members {
         self.known.clear();
         self.complete = false;
         self.version = None;
+    }
+
+    /// How the room is run, if a page says otherwise than what was told last.
+    pub(super) fn other_rules(&mut self, page: &MembersPage) -> Option<RoomRules> {
+        let rules = page.rules.as_ref().filter(|rules| **rules != self.rules)?;
+        self.rules = rules.clone();
+        Some(rules.clone())
     }
 
     /// Takes a page; the whole list once the last one is in.
@@ -73,6 +86,7 @@ impl Members {
                     user: presence.user,
                     nickname: presence.nickname,
                     since: presence.time,
+                    role: presence.role,
                 };
                 self.insert(member.clone()).then_some(News::Joined(member))
             }
@@ -81,6 +95,11 @@ impl Members {
                 reason,
             }),
             Change::Renamed { .. } => self.rename(&presence),
+            Change::Promoted => self.promote(&presence),
+            Change::Rules(rules) => {
+                self.rules = rules.clone();
+                return Ok(Some(News::Rules(rules)));
+            }
         };
         Ok(news.filter(|_| self.complete))
     }
@@ -99,6 +118,12 @@ impl Members {
             }
             Entry::Vacant(_) => false,
         }
+    }
+
+    fn promote(&mut self, presence: &Presence) -> Option<News> {
+        let member = self.known.get_mut(&presence.user)?;
+        let was = std::mem::replace(&mut member.role, presence.role);
+        (was != presence.role).then_some(News::Promoted(presence.role))
     }
 
     fn rename(&mut self, presence: &Presence) -> Option<News> {

@@ -26,6 +26,7 @@
 
 mod asks;
 mod backoff;
+mod house;
 mod incoming;
 mod keeping;
 pub mod kept;
@@ -47,6 +48,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use self::{
     asks::Asks,
     backoff::Backoff,
+    house::Commands,
     keeping::Lease,
     kept::{Change, Kept},
     outbox::{Outbox, Withdrawal},
@@ -136,6 +138,7 @@ pub struct Session {
     tally: Tally,
     saver: Saver,
     asks: Asks,
+    commands: Commands,
     lease: Lease,
     references: u64,
     /// A join was sent whose answer was not waited for: it may reach the server yet.
@@ -166,6 +169,7 @@ impl Session {
             tally: Tally::default(),
             saver: Saver::default(),
             asks: Asks::default(),
+            commands: Commands::default(),
             lease: Lease::Held,
             references: 0,
             join_astray: false,
@@ -201,6 +205,7 @@ impl Session {
             Command::Read { room, seq } => self.read(room, seq),
             Command::Draft { room, text } => self.saver.put(Change::Draft { room, text }),
             Command::Typed(text) => self.saver.put(Change::Typed(text)),
+            Command::House { request, command } => self.command_house(request, command),
             Command::Nick(nickname) => self.change_nickname(now, nickname),
             Command::RetryNow => {
                 if matches!(self.phase, Phase::Waiting { .. } | Phase::Stopped { .. })

@@ -78,6 +78,10 @@ impl Session {
             nickname: self.nickname.clone(),
             client_id: self.config.client_id.clone(),
             token: Some(self.config.token),
+            key: None,
+            invite: None,
+            password: None,
+            code: None,
             next: Some(self.outbox.join()),
             epoch: self.rooms.epoch(),
             rooms,
@@ -91,6 +95,11 @@ impl Session {
     fn write_frames(&mut self, now: Now, out: &mut Vec<u8>) {
         if !self.is_leaving()
             && let Some(frame) = self.ask_server(now)
+        {
+            encode_client(&frame, out);
+        }
+        while !self.is_leaving()
+            && let Some(frame) = self.house_frame()
         {
             encode_client(&frame, out);
         }

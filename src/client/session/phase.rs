@@ -6,7 +6,7 @@ use super::{Action, Event, Now, Session, words::Fault};
 use crate::{
     client::event::{Entered, Link},
     protocol::{
-        ClientFrame, MessageId, Nickname,
+        ClientFrame, MessageId, Nickname, Role,
         codec::Decoder,
         frame::Limits,
         limits::{BASIC_SERVER_AFTER, GONE_AFTER, PING_AFTER},
@@ -289,6 +289,7 @@ impl Session {
         self.events.push_back(Event::Entered(Entered {
             user: None,
             nickname: self.nickname.clone(),
+            role: Role::Unverified,
             server: None,
             limits: None,
         }));
@@ -448,6 +449,7 @@ impl Session {
         }
         self.outbox.close();
         self.asks.close();
+        self.forget_commands();
         self.rooms.close();
         self.actions.push_back(Action::Close);
     }

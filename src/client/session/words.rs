@@ -45,6 +45,8 @@ pub(super) fn bye(reason: Departure) -> &'static str {
         Departure::Timeout => "The server heard nothing from here for too long",
         Departure::Replaced => TAKEN_OVER,
         Departure::Protocol => "The server did not understand this client",
+        Departure::Kicked => "A moderator sent you away",
+        Departure::Banned => "You are banned from this server",
         Departure::Shutdown => "The server is shutting down",
     }
 }

@@ -4,13 +4,19 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::flat::{Flat, List, Number, RoomFlat, Str, number, read_flat, shown, write};
+use super::{
+    flat::{Flat, List, Number, RoomFlat, Str, number, read_flat, shown, write},
+    house,
+};
 use crate::{
     protocol::{
         frame::{
             ClientFrame, ErrorCode, ErrorFrame, HistoryRequest, Join, Part, Position,
             SearchRequest, Submission,
         },
+        house::Password,
+        invite::InviteToken,
+        key::{DeviceCode, PublicKey, Signature},
         limits::NUMBER_MAX,
         name::{ClientId, Epoch, MessageId, NameError, Nickname, NicknameError, RoomName, Token},
     },
@@ -45,7 +51,15 @@ impl Refusal {
         }
     }
 
-    fn field(name: &str, wrong: impl fmt::Display, fatal: bool) -> Self {
+    /// A frame that ends the connection for another reason.
+    pub fn ending(code: ErrorCode, message: &str) -> Self {
+        Self {
+            code,
+            ..Self::malformed(message)
+        }
+    }
+
+    pub(super) fn field(name: &str, wrong: impl fmt::Display, fatal: bool) -> Self {
         Self {
             code: ErrorCode::BadField,
             message: format!("{name}: {wrong}"),
@@ -81,8 +95,15 @@ pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
         .as_ref()
         .ok_or_else(|| Refusal::malformed("A frame has a type"))?;
     match kind.as_str() {
-        "join" => join(&flat).map(ClientFrame::Join),
+        "join" => join(&flat).map(|join| ClientFrame::Join(Box::new(join))),
+        "proof" => {
+            let signature = flat.signature.as_ref().map_or("", Str::as_str);
+            let signature = Signature::parse(signature)
+                .map_err(|wrong| Refusal::field("signature", wrong, true))?;
+            Ok(ClientFrame::Proof { signature })
+        }
         "message" => submission(&flat).map(ClientFrame::Message),
+        "command" => house::parse(&flat, reference).map(ClientFrame::Command),
         "withdraw" => {
             let id = flat.id.as_ref().map_or("", Str::as_str);
             let id = MessageId::parse(id).map_err(|wrong| Refusal::field("id", wrong, true))?;
@@ -118,7 +139,7 @@ pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
     }
 }
 
-fn bad_nickname(wrong: NicknameError, fatal: bool) -> Refusal {
+pub(super) fn bad_nickname(wrong: NicknameError, fatal: bool) -> Refusal {
     Refusal {
         code: ErrorCode::BadNickname,
         message: wrong.to_string(),
@@ -146,6 +167,10 @@ fn join(flat: &Flat<'_>) -> Result<Join, Refusal> {
         client_id: ClientId::parse(flat.client_id.as_ref().map_or("", Str::as_str))
             .map_err(|wrong| Refusal::field("clientID", wrong, true))?,
         token: optional("token", flat.token.as_ref(), Token::parse)?,
+        key: optional("key", flat.key.as_ref(), PublicKey::parse)?,
+        invite: optional("invite", flat.invite.as_ref(), InviteToken::parse)?,
+        password: optional("password", flat.password.as_ref(), Password::parse)?,
+        code: optional("code", flat.code.as_ref(), DeviceCode::parse)?,
         next: flat.next.map(|Number(number)| number),
         epoch: optional("epoch", flat.epoch.as_ref(), Epoch::parse)?,
         rooms: positions
@@ -166,7 +191,7 @@ fn join(flat: &Flat<'_>) -> Result<Join, Refusal> {
 }
 
 /// The room that a request names; `lobby` where it names none.
-fn room(flat: &Flat<'_>) -> Result<RoomName, Refusal> {
+pub(super) fn room(flat: &Flat<'_>) -> Result<RoomName, Refusal> {
     match &flat.room {
         None => Ok(RoomName::lobby()),
         Some(room) => RoomName::parse(room.as_str()).map_err(|wrong| Refusal {
@@ -227,7 +252,7 @@ fn search(flat: &Flat<'_>, reference: Option<u64>) -> Result<SearchRequest, Refu
 }
 
 /// A request whose refusal carries its `ref`.
-fn about<T>(
+pub(super) fn about<T>(
     reference: Option<u64>,
     read: impl FnOnce() -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
@@ -262,6 +287,11 @@ fn submission(flat: &Flat<'_>) -> Result<Submission, Refusal> {
 pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
     let flat = match frame {
         ClientFrame::Join(join) => join_flat(join),
+        ClientFrame::Proof { signature } => Flat {
+            signature: shown(signature),
+            ..Flat::of("proof")
+        },
+        ClientFrame::Command(request) => house::command_flat(request),
         ClientFrame::Message(submission) => Flat {
             room: Some(submission.room.as_str().into()),
             id: submission.id.and_then(shown),
@@ -344,6 +374,13 @@ fn join_flat(join: &Join) -> Flat<'_> {
         nickname: Some(join.nickname.as_str().into()),
         client_id: Some(join.client_id.as_str().into()),
         token: join.token.as_ref().map(|token| token.expose().into()),
+        key: join.key.and_then(shown),
+        invite: join.invite.map(|token| token.expose().into()),
+        password: join
+            .password
+            .as_ref()
+            .map(|password| password.expose().into()),
+        code: join.code.and_then(shown),
         next: join.next.map(Number),
         epoch: join.epoch.and_then(shown),
         rooms: (!join.rooms.is_empty())

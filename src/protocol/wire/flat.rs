@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::protocol::{
     frame::Limits,
-    limits::{HISTORY_PAGE_MAX, JOIN_ROOMS_MAX, MEMBERS_PAGE_MAX, NUMBER_MAX},
+    limits::{HISTORY_PAGE_MAX, JOIN_ROOMS_MAX, MEMBERS_PAGE_MAX, NUMBER_MAX, RESULT_LINES_MAX},
 };
 
 /// A string as it stands in the frame: borrowed unless it held an escape.
@@ -114,6 +114,16 @@ flat! {
         user: Str<'a>,
         device: Str<'a>,
         token: Str<'a>,
+        key: Str<'a>,
+        invite: Str<'a>,
+        password: Str<'a>,
+        nonce: Str<'a>,
+        fingerprint: Str<'a>,
+        signature: Str<'a>,
+        command: Str<'a>,
+        role: Str<'a>,
+        topic: Str<'a>,
+        lines: List<Str<'a>, RESULT_LINES_MAX>,
         nickname: Str<'a>,
         was: Str<'a>,
         #[serde(rename = "clientID")]
@@ -148,6 +158,11 @@ flat! {
         to: Number,
         back: bool,
         indexed: Number,
+        seconds: Number,
+        uses: Number,
+        on: bool,
+        announce: bool,
+        slow_seconds: Number,
         limits: LimitsFlat,
         #[serde(rename = "ref")]
         reference: Number,
@@ -185,6 +200,8 @@ pub(in crate::protocol) struct MemberFlat<'a> {
     pub(in crate::protocol) nickname: Str<'a>,
     #[serde(borrow)]
     pub(in crate::protocol) since: Str<'a>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) role: Option<Str<'a>>,
 }
 
 /// An element of `messages`: a message as it is delivered. (Its other fields are those of its
@@ -217,6 +234,10 @@ pub(in crate::protocol) struct LimitsFlat {
     unanswered_messages: Number,
     ping_after_ms: Number,
     gone_after_ms: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_per_minute: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_burst: Option<Number>,
 }
 
 impl From<LimitsFlat> for Limits {
@@ -228,6 +249,8 @@ impl From<LimitsFlat> for Limits {
             unanswered_messages: flat.unanswered_messages.0,
             ping_after_ms: flat.ping_after_ms.0,
             gone_after_ms: flat.gone_after_ms.0,
+            messages_per_minute: flat.messages_per_minute.map(|Number(number)| number),
+            messages_burst: flat.messages_burst.map(|Number(number)| number),
         }
     }
 }
@@ -241,6 +264,8 @@ impl From<Limits> for LimitsFlat {
             unanswered_messages: Number(limits.unanswered_messages),
             ping_after_ms: Number(limits.ping_after_ms),
             gone_after_ms: Number(limits.gone_after_ms),
+            messages_per_minute: limits.messages_per_minute.map(Number),
+            messages_burst: limits.messages_burst.map(Number),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod client;
 mod flat;
+mod house;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,16 @@ pub const ERROR_CODES: &[(ErrorCode, &str)] = &[
     (ErrorCode::Malformed, "malformed"),
     (ErrorCode::UnknownType, "unknown_type"),
     (ErrorCode::UnsupportedProtocol, "unsupported_protocol"),
+    (ErrorCode::PlaintextRefused, "plaintext_refused"),
     (ErrorCode::JoinExpected, "join_expected"),
+    (ErrorCode::BadProof, "bad_proof"),
+    (ErrorCode::AccessDenied, "access_denied"),
+    (ErrorCode::PasswordRequired, "password_required"),
+    (ErrorCode::BadInvite, "bad_invite"),
+    (ErrorCode::BadCode, "bad_code"),
+    (ErrorCode::Banned, "banned"),
+    (ErrorCode::NotAllowed, "not_allowed"),
+    (ErrorCode::NotFound, "not_found"),
     (ErrorCode::NicknameInUse, "nickname_in_use"),
     (ErrorCode::BadNickname, "bad_nickname"),
     (ErrorCode::BadField, "bad_field"),
@@ -47,6 +57,8 @@ pub const DEPARTURES: &[(Departure, &str)] = &[
     (Departure::Timeout, "timeout"),
     (Departure::Replaced, "replaced"),
     (Departure::Protocol, "protocol"),
+    (Departure::Kicked, "kicked"),
+    (Departure::Banned, "banned"),
     (Departure::Shutdown, "shutdown"),
 ];
 
@@ -61,7 +73,10 @@ fn departure(name: &str) -> Departure {
     known.map_or(Departure::Lost, |(reason, _)| *reason)
 }
 
-fn name_of<T: PartialEq>(table: &'static [(T, &'static str)], value: &T) -> &'static str {
+pub(super) fn name_of<T: PartialEq>(
+    table: &'static [(T, &'static str)],
+    value: &T,
+) -> &'static str {
     table
         .iter()
         .find(|(known, _)| known == value)

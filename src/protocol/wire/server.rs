@@ -9,7 +9,7 @@ use super::{
     flat::{
         Flat, List, MemberFlat, MessageFlat, Number, RoomFlat, Str, number, read_flat, shown, write,
     },
-    name_of,
+    house, name_of,
 };
 use crate::{
     protocol::{
@@ -18,6 +18,8 @@ use crate::{
             Ack, Bye, Change, ErrorFrame, FoundPage, HistoryPage, Member, MembersPage, Message,
             Outcome, PageHead, Presence, Reset, RoomStart, ServerFrame, Welcome,
         },
+        house::{Role, RoomRules},
+        key::{Fingerprint, Nonce},
         name::{DeviceId, Epoch, MessageId, NameError, Nickname, RoomName, Token, UserId},
     },
     text::{Body, Line},
@@ -63,7 +65,16 @@ impl Fields<'_> {
         let flat = &self.0;
         let reference = flat.reference.map(|Number(number)| number);
         Ok(match need("type", flat.kind.as_ref())?.as_str() {
+            "challenge" => ServerFrame::Challenge {
+                nonce: Nonce::parse(need("nonce", flat.nonce.as_ref())?.as_str())?,
+                fingerprint: flat
+                    .fingerprint
+                    .as_ref()
+                    .map(|fingerprint| Fingerprint::parse(fingerprint.as_str()))
+                    .transpose()?,
+            },
             "welcome" => ServerFrame::Welcome(self.welcome()?),
+            "result" => ServerFrame::Result(house::result(flat)?),
             "members" => ServerFrame::Members(self.members()?),
             "joined" => ServerFrame::Presence(self.presence(Change::Joined)?),
             "left" => {
@@ -74,6 +85,8 @@ impl Fields<'_> {
                 let was = Nickname::inert(need("was", flat.was.as_ref())?.as_str());
                 ServerFrame::Presence(self.presence(Change::Renamed { was })?)
             }
+            "promoted" => ServerFrame::Presence(self.presence(Change::Promoted)?),
+            "rules" => ServerFrame::Presence(self.presence(Change::Rules(self.rules()))?),
             "message" => ServerFrame::Message(self.message()?),
             "history" => ServerFrame::History(HistoryPage {
                 head: self.page_head()?,
@@ -208,9 +221,19 @@ impl Fields<'_> {
             version: self.version()?,
             user: self.user()?,
             nickname: self.nickname()?,
+            role: role(self.0.role.as_ref()),
             time: self.time()?,
             change,
         })
+    }
+
+    fn rules(&self) -> RoomRules {
+        let flat = &self.0;
+        RoomRules {
+            topic: flat.topic.as_ref().map(|topic| Line::inert(topic.as_str())),
+            announce: flat.announce.unwrap_or(false),
+            slow_seconds: flat.slow_seconds.map_or(0, |Number(seconds)| seconds),
+        }
     }
 
     fn members(&self) -> Result<MembersPage, WireError> {
@@ -220,6 +243,7 @@ impl Fields<'_> {
             version: self.version()?,
             start: self.0.start.unwrap_or(false),
             more: self.0.more.unwrap_or(false),
+            rules: self.0.start.unwrap_or(false).then(|| self.rules()),
             members: members
                 .0
                 .iter()
@@ -228,6 +252,7 @@ impl Fields<'_> {
                         user: UserId::parse(member.user.as_str())?,
                         nickname: Nickname::inert(member.nickname.as_str()),
                         since: time(member.since.as_str())?,
+                        role: role(member.role.as_ref()),
                     })
                 })
                 .collect::<Result<_, WireError>>()?,
@@ -243,6 +268,7 @@ impl Fields<'_> {
             device: DeviceId::parse(need("device", flat.device.as_ref())?.as_str())?,
             token: Token::parse(need("token", flat.token.as_ref())?.as_str())?,
             nickname: self.nickname()?,
+            role: role(flat.role.as_ref()),
             counter: need("counter", flat.counter)?.0,
             epoch: self.epoch()?,
             time: self.time()?,
@@ -254,6 +280,17 @@ impl Fields<'_> {
             limits: need("limits", flat.limits)?.into(),
         })
     }
+}
+
+/// A role; `member` where none is named, or one that this build does not know.
+fn role(name: Option<&Str<'_>>) -> Role {
+    name.and_then(|name| Role::parse(name.as_str()).ok())
+        .unwrap_or_default()
+}
+
+/// A role, where it is not what most have.
+fn role_name(role: Role) -> Option<Str<'static>> {
+    (role != Role::default()).then(|| role.name().into())
 }
 
 /// A message on a page.
@@ -288,14 +325,23 @@ fn room_start(flat: &RoomFlat<'_>) -> Result<RoomStart, WireError> {
 /// Appends a server's frame to `out`, newline-ended.
 pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
     let flat = match frame {
+        ServerFrame::Challenge { nonce, fingerprint } => Flat {
+            nonce: shown(nonce),
+            fingerprint: fingerprint.and_then(shown),
+            ..Flat::of("challenge")
+        },
         ServerFrame::Welcome(welcome) => welcome_flat(welcome),
+        ServerFrame::Result(result) => house::result_flat(result),
         ServerFrame::Members(page) => Flat {
             room: Some(page.room.as_str().into()),
             version: number(page.version),
             start: Some(page.start),
             more: Some(page.more),
             members: Some(List(page.members.iter().map(member_flat).collect())),
-            ..Flat::of("members")
+            ..page
+                .rules
+                .as_ref()
+                .map_or_else(|| Flat::of("members"), |rules| rules_flat("members", rules))
         },
         ServerFrame::Presence(presence) => presence_flat(presence),
         ServerFrame::Message(message) => Flat {
@@ -425,6 +471,7 @@ fn welcome_flat(welcome: &Welcome) -> Flat<'_> {
         device: shown(welcome.device),
         token: Some(welcome.token.expose().into()),
         nickname: Some(welcome.nickname.as_str().into()),
+        role: role_name(welcome.role),
         counter: number(welcome.counter),
         epoch: shown(welcome.epoch),
         timestamp: shown(welcome.time),
@@ -461,6 +508,16 @@ fn member_flat(member: &Member) -> MemberFlat<'_> {
         user: member.user.to_string().into(),
         nickname: member.nickname.as_str().into(),
         since: member.since.to_string().into(),
+        role: role_name(member.role),
+    }
+}
+
+fn rules_flat<'a>(kind: &'a str, rules: &'a RoomRules) -> Flat<'a> {
+    Flat {
+        topic: rules.topic.as_ref().map(|topic| topic.as_str().into()),
+        announce: rules.announce.then_some(true),
+        slow_seconds: (rules.slow_seconds > 0).then_some(Number(rules.slow_seconds)),
+        ..Flat::of(kind)
     }
 }
 
@@ -475,12 +532,15 @@ fn presence_flat(presence: &Presence) -> Flat<'_> {
             was: Some(was.as_str().into()),
             ..Flat::of("renamed")
         },
+        Change::Promoted => Flat::of("promoted"),
+        Change::Rules(rules) => rules_flat("rules", rules),
     };
     Flat {
         room: Some(presence.room.as_str().into()),
         version: number(presence.version),
         user: shown(presence.user),
         nickname: Some(presence.nickname.as_str().into()),
+        role: role_name(presence.role),
         timestamp: shown(presence.time),
         ..flat
     }

@@ -22,6 +22,7 @@ use crate::protocol::{
     limits::BASIC_PAUSE,
     wire::parse_server,
 };
+use crate::text::Line;
 
 /// How many messages, or member changes, a basic client may be behind.
 pub const BEHIND_MAX: u64 = 200;
@@ -166,8 +167,9 @@ impl BasicPeer {
                 self.objects = basic::to_client(nickname, message.body.as_str(), &time).into();
             }
             Ok(ServerFrame::Presence(presence)) if presence.user != self.user => {
-                let text = in_words(&presence.nickname, &presence.change);
-                self.objects = self.in_servers_name(&text, presence.time).into();
+                if let Some(text) = in_words(&presence.nickname, &presence.change) {
+                    self.objects = self.in_servers_name(&text, presence.time).into();
+                }
             }
             // Its own, or nothing that it can be told.
             _ => {}
@@ -190,14 +192,22 @@ fn skip(tail: &Tail, number: u64) -> (u64, u64) {
     (kept, kept - number)
 }
 
-fn in_words(nickname: &Nickname, change: &Change) -> String {
-    match change {
+/// What there is to say about a change.
+fn in_words(nickname: &Nickname, change: &Change) -> Option<String> {
+    Some(match change {
         Change::Joined => format!("{nickname} joined"),
         Change::Left(Departure::Timeout) => format!("{nickname} left: no sign of life"),
         Change::Left(Departure::Lost) => format!("{nickname} left: connection lost"),
+        Change::Left(Departure::Kicked) => format!("{nickname} was sent away"),
+        Change::Left(Departure::Banned) => format!("{nickname} was banned"),
         Change::Left(_) => format!("{nickname} left"),
         Change::Renamed { was } => format!("{was} is now {nickname}"),
-    }
+        Change::Rules(rules) => format!(
+            "{nickname} set the topic: {}",
+            rules.topic.as_ref().map_or("none", Line::as_str)
+        ),
+        Change::Promoted => return None,
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! that may be among them, and the reader ([`Peer`] or [`BasicPeer`]). It knows no socket and no
 //! other connection.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{mem, net::SocketAddr, time::Duration};
 
 use jiff::tz::TimeZone;
 
@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     protocol::{
-        Binding, ClientFrame, Fingerprint, ServerFrame, Token,
+        Binding, ClientFrame, Fingerprint, Nonce, PublicKey, ServerFrame, Signature, Token,
         codec::Decoder,
+        frame::{ErrorCode, Join},
         limits::{GONE_AFTER, JOIN_WITHIN, PING_AFTER},
         wire::{Refusal, parse_client},
     },
@@ -43,6 +44,8 @@ enum Reader {
 enum State {
     /// No join was answered yet.
     New,
+    /// The join named a key; that it is held is yet to be proven.
+    Challenged(Box<Challenged>),
     /// Let in.
     Joined,
     /// To be closed; these are the last words, until they are on their way.
@@ -50,6 +53,14 @@ enum State {
         last: Option<Box<ServerFrame>>,
         deadline: Duration,
     },
+}
+
+/// A join that waits for its proof.
+#[derive(Debug)]
+struct Challenged {
+    join: Box<Join>,
+    key: PublicKey,
+    nonce: Nonce,
 }
 
 /// Where a look into a log stands. While there is one, nothing more is asked.
@@ -142,17 +153,21 @@ impl Endpoint {
     /// Whether another request may be under way: there are not too many, answers get written, and
     /// a join, and a look into a log, are answered before anything else is asked.
     fn may_ask(&self) -> bool {
-        let answering = match &self.reader {
-            Reader::Modern(peer) => peer.is_answering(),
-            Reader::Basic(peer) => peer.is_answering(),
-        };
         let requests_max = match self.state {
-            State::New => 1,
+            State::New | State::Challenged(_) => 1,
             State::Joined => REQUESTS_MAX,
             State::Closing { .. } => 0,
         };
         let looking = !matches!(self.looking, Looking::None);
-        !self.deaf && !answering && !looking && self.under_way < requests_max
+        !self.deaf && !self.is_answering() && !looking && self.under_way < requests_max
+    }
+
+    /// Whether an answer is not written yet.
+    pub fn is_answering(&self) -> bool {
+        match &self.reader {
+            Reader::Modern(peer) => peer.is_answering(),
+            Reader::Basic(peer) => peer.is_answering(),
+        }
     }
 
     /// Whether there is something to be done with what the other end sends: to read, to ask, or
@@ -171,7 +186,7 @@ impl Endpoint {
         self.decoder.filled(count);
         self.dry = false;
         // The time to join is not stretched by sending a byte now and then.
-        if !matches!(self.state, State::New) {
+        if !matches!(self.state, State::New | State::Challenged(_)) {
             self.alive(now);
         }
     }
@@ -195,9 +210,10 @@ impl Endpoint {
         self.ended && self.dry && self.under_way == 0 && !self.is_closing()
     }
 
-    /// The next request among what was received, if one more may be under way. `fresh` makes a
-    /// token for a client that has none.
-    pub fn request(&mut self, fresh: impl FnOnce() -> Token) -> Option<Request> {
+    /// The next request among what was received, if one more may be under way. `random` gives
+    /// bytes that nobody can guess. A join that names a key is answered here, by a challenge: so
+    /// there may be something to write when this gives nothing.
+    pub fn request(&mut self, random: impl FnOnce() -> [u8; 32]) -> Option<Request> {
         if !self.may_ask() {
             return None;
         }
@@ -207,11 +223,25 @@ impl Endpoint {
                 return None;
             }
             Ok(Some(frame)) => match parse_client(frame) {
-                Ok(ClientFrame::Join(join)) => Request::Join(Box::new(Entry {
-                    token: join.token.unwrap_or_else(fresh),
-                    join,
-                    address: self.channel.address,
-                })),
+                Ok(frame) if matches!(self.state, State::Challenged(_)) => {
+                    match self.proven(&frame, random) {
+                        Ok(entry) => Request::Join(Box::new(entry)),
+                        Err(refusal) => {
+                            self.deaf = true;
+                            Request::Refused(refusal)
+                        }
+                    }
+                }
+                Ok(ClientFrame::Join(join)) => match join.key.filter(|_| join.protocol.is_some()) {
+                    Some(key) if matches!(self.state, State::New) => {
+                        self.challenge(join, key, Nonce::from_bytes(random()));
+                        return None;
+                    }
+                    _ => Request::Join(Box::new(self.entry(join, None, random))),
+                },
+                Ok(ClientFrame::Command(command)) => {
+                    Request::Command(Box::new(command), Box::new(random()))
+                }
                 Ok(frame) => {
                     let looks = matches!(frame, ClientFrame::History(_) | ClientFrame::Search(_));
                     if looks && matches!(self.state, State::Joined) {
@@ -231,6 +261,63 @@ impl Endpoint {
         };
         self.under_way += 1;
         Some(request)
+    }
+
+    /// Asks for the proof that a key is held.
+    fn challenge(&mut self, join: Box<Join>, key: PublicKey, nonce: Nonce) {
+        let challenge = ServerFrame::Challenge {
+            nonce,
+            fingerprint: match self.channel.binding {
+                Binding::Exporter(_) => None,
+                Binding::ServerKey(fingerprint) => Some(fingerprint),
+            },
+        };
+        if let Reader::Modern(peer) = &mut self.reader {
+            peer.answer(&challenge);
+        }
+        self.state = State::Challenged(Box::new(Challenged { join, key, nonce }));
+    }
+
+    /// Looks at the answer to a challenge, which is good for one.
+    fn proven(
+        &mut self,
+        frame: &ClientFrame,
+        random: impl FnOnce() -> [u8; 32],
+    ) -> Result<Entry, Refusal> {
+        let State::Challenged(challenged) = mem::replace(&mut self.state, State::New) else {
+            return Err(Refusal::ending(
+                ErrorCode::JoinExpected,
+                "A join comes first",
+            ));
+        };
+        let ClientFrame::Proof { signature } = frame else {
+            let words = "A challenge is answered by a proof";
+            return Err(Refusal::ending(ErrorCode::JoinExpected, words));
+        };
+        let Challenged { join, key, nonce } = *challenged;
+        if !self.holds(&key, &nonce, signature) {
+            let words = "The proof of who you are does not hold for this connection";
+            return Err(Refusal::ending(ErrorCode::BadProof, words));
+        }
+        Ok(self.entry(join, Some(key), random))
+    }
+
+    fn holds(&self, key: &PublicKey, nonce: &Nonce, signature: &Signature) -> bool {
+        key.proves(&self.channel.binding, nonce, signature)
+    }
+
+    fn entry(
+        &self,
+        join: Box<Join>,
+        key: Option<PublicKey>,
+        random: impl FnOnce() -> [u8; 32],
+    ) -> Entry {
+        Entry {
+            token: join.token.unwrap_or_else(|| Token::from_bytes(random())),
+            join,
+            key,
+            channel: self.channel,
+        }
     }
 
     // Writing.
@@ -287,7 +374,7 @@ impl Endpoint {
         if !self.may_look() {
             return None;
         }
-        match std::mem::replace(&mut self.looking, Looking::None) {
+        match mem::replace(&mut self.looking, Looking::None) {
             Looking::Allowed(look) => {
                 let begun = Look::clone(&look);
                 self.looking = Looking::Reading(look);
@@ -303,7 +390,7 @@ impl Endpoint {
     /// What the look found: its answer. Nobody wants it any more if the connection is to close.
     pub fn looked(&mut self, looked: &Result<Looked, StoreError>) {
         match (
-            std::mem::replace(&mut self.looking, Looking::None),
+            mem::replace(&mut self.looking, Looking::None),
             &mut self.reader,
         ) {
             (Looking::Reading(look), Reader::Modern(peer)) => {
@@ -355,7 +442,7 @@ impl Endpoint {
     pub fn deadline(&self) -> Option<Duration> {
         match self.state {
             State::Closing { deadline, .. } => Some(deadline),
-            State::New | State::Joined => None,
+            State::New | State::Challenged(_) | State::Joined => None,
         }
     }
 
@@ -381,7 +468,7 @@ impl Endpoint {
     fn last_words(&mut self) -> Option<Box<ServerFrame>> {
         match &mut self.state {
             State::Closing { last, .. } => last.take(),
-            State::New | State::Joined => None,
+            State::New | State::Challenged(_) | State::Joined => None,
         }
     }
 
@@ -437,7 +524,7 @@ impl Endpoint {
     pub fn tick(&mut self, now: Moment) -> Pulse {
         let silent = now.mono.saturating_sub(self.heard);
         match (&self.state, &mut self.reader) {
-            (State::New, _) if silent >= JOIN_WITHIN => Pulse::Gone,
+            (State::New | State::Challenged(_), _) if silent >= JOIN_WITHIN => Pulse::Gone,
             // While requests are under way it is we who are late: nothing is read.
             (State::Joined, Reader::Modern(_)) if silent >= GONE_AFTER && self.under_way == 0 => {
                 Pulse::Gone

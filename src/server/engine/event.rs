@@ -4,11 +4,13 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ConnectionId, RoomIndex, look::Look, tail::Segment};
+use super::{ConnectionId, RoomIndex, endpoint::Channel, look::Look, tail::Segment};
 use crate::{
     protocol::{
-        ClientFrame, ClientId, MessageId, Nickname, RoomName, ServerFrame, Token, UserId,
+        ClientFrame, ClientId, MessageId, Nickname, PublicKey, Role, RoomName, RoomRules,
+        ServerFrame, Token, UserId,
         frame::{Ack, Departure, ErrorFrame, Join, Member, Welcome},
+        house::CommandRequest,
         wire::Refusal,
     },
     server::store::{Batch, Committed, Run, StoreError},
@@ -43,6 +45,8 @@ pub enum Event {
 pub enum Request {
     /// A wish to enter.
     Join(Box<Entry>),
+    /// Something to be done in the house, with random bytes for whatever secret it makes.
+    Command(Box<CommandRequest>, Box<[u8; 32]>),
     /// Any other frame.
     Frame(ClientFrame),
     /// A frame that can't be taken.
@@ -53,11 +57,28 @@ pub enum Request {
 #[derive(Debug)]
 pub struct Entry {
     /// What the client sent.
-    pub join: Join,
+    pub join: Box<Join>,
     /// The token in force: the client's own, or a fresh one from the shell.
     pub token: Token,
-    /// Where the client is, for the log.
-    pub address: SocketAddr,
+    /// The key that the client has proven to hold; `None`: he is unverified.
+    pub key: Option<PublicKey>,
+    /// How the client came.
+    pub channel: Channel,
+}
+
+impl Entry {
+    /// Who enters.
+    pub fn user(&self) -> UserId {
+        self.key.map_or_else(|| self.token.user(), |key| key.user())
+    }
+
+    /// What he may do.
+    pub fn role(&self) -> Role {
+        match self.key {
+            None => Role::Unverified,
+            Some(_) => Role::Member,
+        }
+    }
 }
 
 /// What is to be done.
@@ -124,6 +145,8 @@ pub struct Publication {
     pub runs: Vec<Run>,
     /// Where logs begin now that began earlier.
     pub firsts: Vec<(RoomIndex, u64)>,
+    /// How rooms are run that nobody reads yet: at the start.
+    pub rules: Vec<(RoomIndex, Arc<RoomRules>)>,
     /// Changes of member lists.
     pub presence: Vec<PresenceRun>,
 }
@@ -148,6 +171,8 @@ pub enum MemberChange {
     Put(Arc<Member>),
     /// Went.
     Remove(UserId),
+    /// Nobody came or went: the room is run otherwise.
+    Rules(Arc<RoomRules>),
 }
 
 /// Something for the log of the server. What it says, and in which words, is the log's affair.

@@ -19,12 +19,12 @@ use jiff::Timestamp;
 
 use super::{
     ConnectionId, Moment, RoomIndex, command,
-    event::{Effect, Entry, Event, MemberChange, Order, Record, Request},
+    event::{Effect, Entry, Event, MemberChange, Order, Publication, Record, Request},
     tail::SegmentBuilder,
 };
 use crate::{
     protocol::{
-        ClientId, DeviceId, Epoch, MessageId, RoomName, ServerFrame, UserId,
+        ClientId, DeviceId, Epoch, MessageId, Role, RoomName, RoomRules, ServerFrame, UserId,
         frame::{Bye, Departure, ErrorCode, ErrorFrame, Member},
     },
     server::store::Extent,
@@ -74,7 +74,7 @@ pub struct RoomSettings {
 
 pub(super) struct Room {
     pub(super) name: RoomName,
-    pub(super) topic: Option<Line>,
+    pub(super) rules: RoomRules,
     pub(super) extent: Extent,
     /// Changes of the member list that are not published yet.
     diffs: SegmentBuilder,
@@ -90,6 +90,7 @@ pub(super) struct User {
 /// One connection that was let in.
 pub(super) struct Session {
     pub(super) user: UserId,
+    pub(super) role: Role,
     pub(super) device: DeviceId,
     pub(super) client_id: ClientId,
     pub(super) address: SocketAddr,
@@ -129,10 +130,11 @@ impl Session {
                 Some(_) => Some(Numbering::Client),
                 None => None,
             },
-            user: entry.token.user(),
+            user: entry.user(),
+            role: entry.role(),
             device: entry.token.device(&entry.join.client_id),
             client_id: entry.join.client_id.clone(),
-            address: entry.address,
+            address: entry.channel.address,
             basic,
             counter,
             held: None,
@@ -222,16 +224,25 @@ impl Hub {
         assert_eq!(settings.rooms.len(), extents.len(), "one extent a room");
         let room = |(settings, extent): (&RoomSettings, &Extent)| Room {
             name: settings.name.clone(),
-            topic: settings.topic.clone(),
+            rules: RoomRules {
+                topic: settings.topic.clone(),
+                ..RoomRules::default()
+            },
             extent: *extent,
             diffs: SegmentBuilder::new(1),
             changes: Vec::new(),
         };
         let names = settings.rooms.iter().map(|room| room.name.clone());
+        let rooms: Vec<_> = settings.rooms.iter().zip(extents).map(room).collect();
+        let rules = rooms.iter().map(|room| Arc::new(room.rules.clone()));
+        let start = Publication {
+            rules: (0..).map(RoomIndex).zip(rules).collect(),
+            ..Publication::default()
+        };
         Self {
             epoch,
             now,
-            rooms: settings.rooms.iter().zip(extents).map(room).collect(),
+            rooms,
             room_by_name: names.zip((0..).map(RoomIndex)).collect(),
             users: HashMap::new(),
             nicknames: HashMap::new(),
@@ -247,7 +258,7 @@ impl Hub {
             refusals: commit::Refusals::default(),
             retainer: Retainer::new(settings.keep, known, now),
             state: State::Running,
-            effects: Vec::new(),
+            effects: vec![Effect::Publish(Arc::new(start))],
             settings,
         }
     }
@@ -328,6 +339,9 @@ impl Hub {
         }
         match (request, joined.is_some()) {
             (Request::Join(entry), false) => command::join::run(self, connection, entry),
+            (Request::Command(request, random), true) => {
+                command::house::run(self, connection, &request, &random);
+            }
             (Request::Frame(frame), true) => command::run(self, connection, frame),
             (Request::Refused(refusal), true) if !refusal.fatal() => {
                 command::refused::run(self, connection, &refusal);
@@ -335,12 +349,16 @@ impl Hub {
             (Request::Refused(refusal), _) => {
                 self.break_off(connection, refusal.frame(), Departure::Protocol);
             }
-            (Request::Join(_) | Request::Frame(_), _) => {
-                let message = "The first frame, and only the first, is a join";
-                let error = error(ErrorCode::JoinExpected, message);
-                self.break_off(connection, error, Departure::Protocol);
+            (Request::Join(_) | Request::Command(..) | Request::Frame(_), _) => {
+                self.join_expected(connection);
             }
         }
+    }
+
+    pub(super) fn join_expected(&mut self, connection: ConnectionId) {
+        let message = "The first frame, and only the first, is a join";
+        let error = error(ErrorCode::JoinExpected, message);
+        self.break_off(connection, error, Departure::Protocol);
     }
 
     pub(super) fn room_index(&self, name: &RoomName) -> Option<RoomIndex> {
@@ -367,6 +385,17 @@ impl Hub {
 
     pub(super) fn answer(&mut self, connection: ConnectionId, frame: ServerFrame) {
         self.order(connection, Order::Answer(Some(Box::new(frame))));
+    }
+
+    /// Refuses a request that carries a reference.
+    pub(super) fn refuse_request(
+        &mut self,
+        connection: ConnectionId,
+        error: ErrorFrame,
+        reference: Option<u64>,
+    ) {
+        let frame = ServerFrame::Error(ErrorFrame { reference, ..error });
+        self.answer(connection, frame);
     }
 
     pub(super) fn record(&mut self, record: Record) {
@@ -410,7 +439,7 @@ impl Hub {
         }
         for (connection, entry) in mem::take(&mut self.joining) {
             if entry.join.protocol.is_none() {
-                self.order(connection, Order::Basic(entry.token.user()));
+                self.order(connection, Order::Basic(entry.user()));
             }
             self.close(connection, bye(Departure::Shutdown, message), true);
         }

@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::protocol::{
-    RoomName, ServerFrame, UserId,
+    RoomName, RoomRules, ServerFrame, UserId,
     frame::{Member, MembersPage},
     limits::MEMBERS_PAGE_MAX,
     wire::encode_server,
@@ -40,6 +40,8 @@ pub struct Page {
 #[derive(Debug, Default)]
 pub struct Members {
     table: BTreeMap<UserId, Arc<Member>>,
+    /// How the room is run.
+    rules: Arc<RoomRules>,
     /// When it changed last.
     changed: Duration,
     /// By the user that they start behind, with the time of the last change in them.
@@ -55,6 +57,12 @@ impl Members {
     /// Adds a member, or replaces what was known of him.
     pub fn put(&mut self, member: Arc<Member>) {
         self.table.insert(member.user, member);
+    }
+
+    /// The room is run so from now on.
+    pub fn rule(&mut self, rules: Arc<RoomRules>) {
+        self.rules = rules;
+        self.pages.clear();
     }
 
     /// Takes a member out.
@@ -119,6 +127,7 @@ impl Members {
                 start: after.is_none(),
                 more,
                 members,
+                rules: after.is_none().then(|| RoomRules::clone(&self.rules)),
             }),
             &mut bytes,
         );

@@ -87,6 +87,10 @@ pub(super) fn join(name: &str) -> Join {
         nickname: Nickname::parse(name).unwrap(),
         client_id: client_id(),
         token: Some(token(name)),
+        key: None,
+        invite: None,
+        password: None,
+        code: None,
         next: None,
         epoch: None,
         rooms: Vec::new(),
@@ -186,7 +190,7 @@ impl World {
 
     pub(super) fn join_as(&mut self, name: &'static str, join: Join) -> Vec<String> {
         self.connect(name);
-        self.say(name, &ClientFrame::Join(join))
+        self.say(name, &ClientFrame::Join(Box::new(join)))
     }
 
     /// Sends a frame; gives what the sender hears.
@@ -288,7 +292,7 @@ impl World {
             let mut moved = false;
             for client in self.clients.values_mut() {
                 let requests: Vec<_> =
-                    std::iter::from_fn(|| client.endpoint.request(|| token("fresh"))).collect();
+                    std::iter::from_fn(|| client.endpoint.request(|| [0x5e; 32])).collect();
                 if !requests.is_empty() {
                     let connection = client.id;
                     let event = Event::Requests {
@@ -439,6 +443,8 @@ fn in_short(frame: &ServerFrame) -> String {
             Change::Joined => format!("{} joined", presence.nickname),
             Change::Left(reason) => format!("{} left {reason:?}", presence.nickname),
             Change::Renamed { was } => format!("{was} is {}", presence.nickname),
+            Change::Promoted => format!("{} is {}", presence.nickname, presence.role),
+            Change::Rules(rules) => format!("{} rules {rules:?}", presence.nickname),
         },
         ServerFrame::Message(message) => format!(
             "{} {}: {}",
@@ -460,6 +466,8 @@ fn in_short(frame: &ServerFrame) -> String {
             Outcome::Stored { seq, .. } => format!("ack {} stored {seq}", ack.id.counter),
             outcome => format!("ack {} {outcome:?}", ack.id.counter),
         },
+        ServerFrame::Challenge { .. } => "challenge".to_owned(),
+        ServerFrame::Result(result) => format!("result {}", result.message),
         ServerFrame::Nick { nickname, .. } => format!("nick {nickname}"),
         ServerFrame::Ping { .. } => "ping".to_owned(),
         ServerFrame::Pong { reference } => format!("pong {reference:?}"),

@@ -74,6 +74,7 @@ impl RoomView {
             match change {
                 MemberChange::Put(member) => self.members.put(Arc::clone(member)),
                 MemberChange::Remove(user) => self.members.remove(*user),
+                MemberChange::Rules(rules) => self.members.rule(Arc::clone(rules)),
             }
         }
         let mark = (run.segment.first(), self.messages.next());
@@ -156,6 +157,9 @@ impl Views {
             while room.messages.cost_bytes() > self.limits.messages_bytes_max {
                 self.cost_bytes -= room.drop_oldest_message();
             }
+        }
+        for (room, rules) in &publication.rules {
+            self.rooms[room.at()].members.rule(Arc::clone(rules));
         }
         for &(room, first) in &publication.firsts {
             self.cost_bytes -= self.rooms[room.at()].begin_at(first);

@@ -27,7 +27,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    protocol::{Token, frame::Departure},
+    protocol::frame::Departure,
     server::engine::{
         ConnectionId, Moment, RoomIndex,
         endpoint::{CLOSE_WITHIN, Channel, Endpoint, Pulse},
@@ -220,7 +220,9 @@ impl Connection {
             if let Err(reason) = self.hand_over(worker).await {
                 return reason;
             }
-            let more = flushed == Flushed::More;
+            // A challenge is an answer that nobody else knows of.
+            let more = flushed == Flushed::More
+                || flushed == Flushed::Idle && self.endpoint.borrow().is_answering();
             if !more && let Err(reason) = self.wait(worker, alarm).await {
                 return reason;
             }
@@ -299,7 +301,7 @@ impl Connection {
         loop {
             let requests: Vec<Request> = {
                 let mut endpoint = self.endpoint.borrow_mut();
-                std::iter::from_fn(|| endpoint.request(fresh_token)).collect()
+                std::iter::from_fn(|| endpoint.request(random)).collect()
             };
             if requests.is_empty() {
                 return Ok(());
@@ -411,12 +413,12 @@ async fn ring(alarm: &mut Option<Pin<Box<Sleep>>>) {
     }
 }
 
-/// A secret for a client that brings none. Without randomness there are no secrets: the connection
-/// ends rather than be given one that can be guessed.
-fn fresh_token() -> Token {
+/// For secrets and nonces. Without randomness there are none: the connection ends rather than be
+/// given one that can be guessed.
+fn random() -> [u8; 32] {
     let mut bytes = [0; 32];
     if let Err(error) = getrandom::fill(&mut bytes) {
         panic!("the system gives no random bytes: {error}");
     }
-    Token::from_bytes(bytes)
+    bytes
 }

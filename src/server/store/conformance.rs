@@ -8,7 +8,7 @@ use super::{
     *,
 };
 use crate::{
-    protocol::{Nickname, UserId, limits},
+    protocol::{Nickname, Role, UserId, limits},
     server::log::Recorder,
 };
 
@@ -39,6 +39,7 @@ pub(super) fn message_in(room: RoomIndex, name: u8, counter: u64, text: &str) ->
             user: UserId::from_bytes([name; 12]),
             nickname: Nickname::parse(["alice", "bob", "carol"][usize::from(name) % 3]).unwrap(),
             since: Timestamp::UNIX_EPOCH,
+            role: Role::Member,
         }),
         body: Body::inert(text),
     }

@@ -419,7 +419,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::protocol::{Nickname, UserId};
+    use crate::protocol::{Nickname, Role, UserId};
 
     fn device(name: u8) -> DeviceId {
         DeviceId::from_bytes([name; 12])
@@ -441,6 +441,7 @@ mod tests {
                 user: UserId::from_bytes([name; 12]),
                 nickname: Nickname::parse("somebody").unwrap(),
                 since: Timestamp::UNIX_EPOCH,
+                role: Role::Member,
             }),
             body: Body::inert("text"),
         }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     client::event::{Delivery, LocalId, Received, RestoredMessage, RestoredRoom, RoomOpened},
     protocol::{
-        Nickname, RoomName, UserId,
+        Nickname, Role, RoomName, UserId,
         frame::{Departure, Member, Reset},
     },
     text::{Body, Line},
@@ -621,9 +621,18 @@ impl Room {
             Departure::Timeout => "left (not heard from any more)",
             Departure::Replaced => "left (moved to another terminal)",
             Departure::Protocol => "left (broke the protocol)",
+            Departure::Kicked => "was sent away by a moderator",
+            Departure::Banned => "was banned by a moderator",
         };
         self.timeline
             .push_change(Change::Left(nickname, how), time, context.zone);
+    }
+
+    /// Somebody may do more or less.
+    pub fn promoted(&mut self, user: UserId, role: Role) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.user == user) {
+            member.role = role;
+        }
     }
 
     /// Somebody took another nickname.

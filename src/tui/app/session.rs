@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     client::event::{Delivery, Entered, Event, Link},
-    protocol::{Nickname, RoomName},
+    protocol::{Nickname, RoomName, house::CommandResult},
     text::Line,
 };
 
@@ -59,6 +59,36 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
             room,
             found,
         } => search::found(model, search, &room, found, effects),
+        Event::House { answer, .. } => house(model, answer),
+        Event::NicknameRefused {
+            nickname,
+            why,
+            waiting,
+        } => refused(model, &nickname, &why, waiting),
+        Event::Notice(line) => notice(model, line.as_str()),
+        Event::Ended(summary) => {
+            model.summary = Some(summary);
+            effects.push(Effect::Quit);
+        }
+        event => in_a_room(model, event),
+    }
+    for room in &mut model.rooms {
+        room.limit();
+    }
+}
+
+/// The position of a room; one that was not known is added.
+fn place(model: &mut Model, name: &RoomName) -> usize {
+    if let Some(at) = model.rooms.iter().position(|room| room.name == *name) {
+        return at;
+    }
+    model.rooms.push(Room::new(name.clone()));
+    model.rooms.len() - 1
+}
+
+/// Who is there, and how a room is run.
+fn in_a_room(model: &mut Model, event: Event) {
+    match event {
         Event::Members { room, members } => {
             let at = place(model, &room);
             model.with_room(at, |room, _| room.set_members(members));
@@ -94,36 +124,39 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
                 room.renamed(user, was, nickname, time, context);
             });
         }
-        Event::NicknameRefused {
-            nickname,
-            why,
-            waiting,
-        } => refused(model, &nickname, &why, waiting),
-        Event::Notice(line) => {
-            let (at, time) = (model.current, model.now.wall);
-            model.with_room(at, |room, context| {
-                let text = line.as_str().to_owned();
-                room.timeline
-                    .push(Entry::Notice { time, text }, context.zone);
-            });
+        Event::Promoted { room, user, role } => {
+            let at = place(model, &room);
+            model.with_room(at, |room, _| room.promoted(user, role));
         }
-        Event::Ended(summary) => {
-            model.summary = Some(summary);
-            effects.push(Effect::Quit);
+        Event::Rules { room, rules, .. } => {
+            let at = place(model, &room);
+            model.with_room(at, |room, _| room.topic = rules.topic);
         }
-    }
-    for room in &mut model.rooms {
-        room.limit();
+        _ => {}
     }
 }
 
-/// The position of a room; one that was not known is added.
-fn place(model: &mut Model, name: &RoomName) -> usize {
-    if let Some(at) = model.rooms.iter().position(|room| room.name == *name) {
-        return at;
+/// What a command came to.
+fn house(model: &mut Model, answer: Result<CommandResult, Line>) {
+    match answer {
+        Ok(result) => {
+            notice(model, result.message.as_str());
+            for line in &result.lines {
+                notice(model, line.as_str());
+            }
+        }
+        Err(why) => notice(model, why.as_str()),
     }
-    model.rooms.push(Room::new(name.clone()));
-    model.rooms.len() - 1
+}
+
+/// Says something where the user is.
+fn notice(model: &mut Model, text: &str) {
+    let (at, time) = (model.current, model.now.wall);
+    model.with_room(at, |room, context| {
+        let text = text.to_owned();
+        room.timeline
+            .push(Entry::Notice { time, text }, context.zone);
+    });
 }
 
 fn linked(model: &mut Model, link: Link) {

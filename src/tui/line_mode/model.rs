@@ -305,7 +305,19 @@ impl Model {
                 self.nickname_refused(&nickname, &why, waiting);
             }
             // Asked for by the full screen only.
-            Event::Page { .. } | Event::Found { .. } => {}
+            Event::House { answer, .. } => match answer {
+                Ok(result) => {
+                    self.say(result.message.as_str());
+                    for line in &result.lines {
+                        self.say(line.as_str());
+                    }
+                }
+                Err(why) => self.say(why.as_str()),
+            },
+            Event::Page { .. }
+            | Event::Found { .. }
+            | Event::Promoted { .. }
+            | Event::Rules { .. } => {}
             Event::Notice(line) => self.say(line.as_str()),
             Event::Ended(summary) => self.ended = Some(summary),
         }

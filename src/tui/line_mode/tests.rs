@@ -9,7 +9,7 @@ use crate::{
         Command, Event,
         event::{Delivery, Entered, Link, LocalId, Received, RoomOpened, Summary},
     },
-    protocol::{Nickname, RoomName, UserId, frame::Reset},
+    protocol::{Nickname, Role, RoomName, UserId, frame::Reset},
     text::{Body, Line},
 };
 
@@ -38,6 +38,7 @@ fn enter(model: &mut Model, head: u64, next: u64) {
     model.event(Event::Entered(Entered {
         user: Some(UserId::from_bytes([7; 12])),
         nickname: name("bot"),
+        role: Role::Member,
         server: None,
         limits: None,
     }));

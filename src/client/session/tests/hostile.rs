@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::Role;
 use crate::protocol::frame::{Member, MembersPage};
 
 #[test]
@@ -118,6 +119,7 @@ fn a_member_list_without_end_is_cut() {
                 user: UserId::from_bytes(bytes),
                 nickname: name("x"),
                 since: Timestamp::UNIX_EPOCH,
+                role: Role::Member,
             }
         });
         run.say(ServerFrame::Members(MembersPage {
@@ -126,6 +128,7 @@ fn a_member_list_without_end_is_cut() {
             start: i == 0,
             more: i < 149,
             members: members.collect(),
+            rules: None,
         }));
     }
     let [Event::Members { members, .. }] = run.events.as_slice() else {

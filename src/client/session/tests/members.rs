@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::Role;
 use crate::protocol::frame::{Change, Member, MembersPage, Presence};
 
 fn member(byte: u8, nickname: &str) -> Member {
@@ -6,6 +7,7 @@ fn member(byte: u8, nickname: &str) -> Member {
         user: UserId::from_bytes([byte; 12]),
         nickname: name(nickname),
         since: Timestamp::UNIX_EPOCH,
+        role: Role::Member,
     }
 }
 
@@ -16,6 +18,7 @@ fn page(version: u64, start: bool, more: bool, members: Vec<Member>) -> ServerFr
         start,
         more,
         members,
+        rules: None,
     })
 }
 
@@ -25,6 +28,7 @@ fn change(version: u64, byte: u8, nickname: &str, change: Change) -> ServerFrame
         version,
         user: UserId::from_bytes([byte; 12]),
         nickname: name(nickname),
+        role: Role::Member,
         time: Timestamp::UNIX_EPOCH,
         change,
     })
@@ -93,6 +97,7 @@ fn our_own_new_name_is_kept_for_the_next_join() {
         version: 5,
         user: us(),
         nickname: name("caro"),
+        role: Role::Member,
         time: Timestamp::UNIX_EPOCH,
         change: Change::Renamed { was: name("carol") },
     }));

@@ -16,7 +16,7 @@ use self::disk::Disk;
 use super::*;
 use crate::client::event::Link;
 use crate::protocol::{
-    ClientFrame, DeviceId, Epoch, MessageId, ServerFrame, UserId,
+    ClientFrame, DeviceId, Epoch, MessageId, Role, ServerFrame, UserId,
     codec::Decoder,
     frame::{
         Ack, Bye, Departure, ErrorCode, ErrorFrame, Join, Limits, Message, Outcome, RoomStart,
@@ -153,6 +153,7 @@ fn welcome() -> Welcome {
         device: device(),
         token: token(),
         nickname: name("carol"),
+        role: Role::Member,
         counter: 0,
         epoch: Epoch::from_bytes([5; 8]),
         time: Timestamp::UNIX_EPOCH,
@@ -164,6 +165,8 @@ fn welcome() -> Welcome {
             unanswered_messages: 4,
             ping_after_ms: 20_000,
             gone_after_ms: 45_000,
+            messages_per_minute: None,
+            messages_burst: None,
         },
     }
 }
@@ -360,7 +363,7 @@ impl Run {
     fn join(&mut self) -> Join {
         let frames = self.frames();
         match frames.as_slice() {
-            [ClientFrame::Join(join)] => join.clone(),
+            [ClientFrame::Join(join)] => Join::clone(join),
             other => panic!("not a join: {other:?}"),
         }
     }
@@ -387,6 +390,8 @@ fn frame_in_short(frame: &ClientFrame) -> String {
             (Some(id), Ok(body)) => format!("{} {}", id.counter, body.as_str()),
             other => panic!("{other:?}"),
         },
+        ClientFrame::Proof { .. } => "proof".to_owned(),
+        ClientFrame::Command(request) => format!("command {:?}", request.command),
         ClientFrame::Withdraw { id } => format!("withdraw {}", id.counter),
         ClientFrame::History(request) => format!("history {:?}", request.part),
         ClientFrame::Search(request) => format!("search {}", request.query.words),
@@ -438,6 +443,16 @@ fn event_in_short(event: &Event) -> String {
             nickname, reason, ..
         } => format!("{nickname} left ({reason:?})"),
         Event::Renamed { was, nickname, .. } => format!("{was} is {nickname}"),
+        Event::Promoted { role, .. } => format!("promoted to {role}"),
+        Event::Rules { rules, by, .. } => {
+            let topic = rules.topic.as_ref().map_or("none", Line::as_str);
+            let by = by.as_ref().map_or("nobody", Nickname::as_str);
+            format!("topic {topic} by {by}")
+        }
+        Event::House { request, answer } => match answer {
+            Ok(result) => format!("{request}: {}", result.message),
+            Err(why) => format!("{request} refused: {why}"),
+        },
         Event::NicknameRefused {
             nickname,
             why,

@@ -89,7 +89,7 @@ pub(in crate::server::engine) fn opened(
 }
 
 fn may_enter(hub: &Hub, entry: &Entry) -> Result<(), ErrorFrame> {
-    let user = entry.token.user();
+    let user = entry.user();
     let takes_over = hub
         .devices
         .contains_key(&entry.token.device(&entry.join.client_id));
@@ -106,11 +106,11 @@ fn may_enter(hub: &Hub, entry: &Entry) -> Result<(), ErrorFrame> {
 fn refuse(hub: &mut Hub, connection: ConnectionId, entry: &Entry, error: ErrorFrame) {
     hub.record(Record::Refused {
         nickname: Nickname::clone(&entry.join.nickname),
-        address: entry.address,
+        address: entry.channel.address,
         message: error.message.clone(),
     });
     if entry.join.protocol.is_none() {
-        hub.order(connection, Order::Basic(entry.token.user()));
+        hub.order(connection, Order::Basic(entry.user()));
     }
     hub.break_off(connection, error, Departure::Protocol);
 }
@@ -125,7 +125,8 @@ fn admit(
     let Entry {
         join,
         token,
-        address,
+        channel,
+        ..
     } = entry;
     let basic = join.protocol.is_none();
     let starts = starts(hub, join, ids);
@@ -143,6 +144,7 @@ fn admit(
             device,
             token: *token,
             nickname: join.nickname.clone(),
+            role: session.role,
             counter,
             epoch: hub.epoch,
             time: hub.now.wall,
@@ -156,7 +158,7 @@ fn admit(
         nickname: join.nickname.clone(),
         user,
         client_id: join.client_id.clone(),
-        address: *address,
+        address: channel.address,
         agent: join.agent.clone(),
         basic,
         present: hub.sessions.len(),
@@ -190,7 +192,7 @@ fn starts(hub: &Hub, join: &Join, ids: &[Option<MessageId>]) -> Vec<RoomStart> {
             );
             RoomStart {
                 room: room.name.clone(),
-                topic: room.topic.clone(),
+                topic: room.rules.topic.clone(),
                 first: room.extent.first,
                 head: room.extent.head,
                 next,
@@ -209,5 +211,7 @@ fn told_limits() -> Limits {
         unanswered_messages: limits::UNANSWERED_MESSAGES_MAX as u64,
         ping_after_ms: ms(limits::PING_AFTER),
         gone_after_ms: ms(limits::GONE_AFTER),
+        messages_per_minute: None,
+        messages_burst: None,
     }
 }

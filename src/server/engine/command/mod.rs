@@ -4,6 +4,7 @@
 use super::{ConnectionId, hub::Hub};
 use crate::protocol::{ClientFrame, frame::Departure};
 
+pub(super) mod house;
 pub(super) mod join;
 mod look;
 mod message;
@@ -25,7 +26,9 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, frame: ClientFrame) {
         ClientFrame::Ping { reference } => ping::run(hub, connection, reference),
         ClientFrame::Pong { .. } => ping::answered(hub, connection),
         ClientFrame::Disconnect => hub.leave(connection, Departure::Disconnect),
-        // The hub takes joins before it comes here.
-        ClientFrame::Join(_) => {}
+        // The hub takes joins and commands before it comes here.
+        ClientFrame::Join(_) | ClientFrame::Command(_) => {}
+        // There was no challenge.
+        ClientFrame::Proof { .. } => hub.join_expected(connection),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{mem, sync::Arc};
 
-use super::{Hub, Session, User, bye};
+use jiff::Timestamp;
+
+use super::{Hub, Room, Session, User, bye};
 use crate::{
     protocol::{
         Nickname, ServerFrame, UserId,
@@ -15,6 +17,29 @@ use crate::{
         tail::SegmentBuilder,
     },
 };
+
+impl Room {
+    /// Puts a change among those that are published with this turn.
+    fn tell(&mut self, time: Timestamp, member: &Arc<Member>, change: &Change) {
+        let frame = ServerFrame::Presence(Presence {
+            room: self.name.clone(),
+            version: self.diffs.next(),
+            user: member.user,
+            nickname: member.nickname.clone(),
+            role: member.role,
+            time,
+            change: change.clone(),
+        });
+        self.diffs.push(|out| encode_server(&frame, out));
+        self.changes.push(match change {
+            Change::Left(_) => MemberChange::Remove(member.user),
+            Change::Joined | Change::Renamed { .. } | Change::Promoted => {
+                MemberChange::Put(Arc::clone(member))
+            }
+            Change::Rules(rules) => MemberChange::Rules(Arc::new(rules.clone())),
+        });
+    }
+}
 
 impl Hub {
     /// Whether a user may be called so now: it is nobody's, or his own.
@@ -38,7 +63,7 @@ impl Hub {
         session: Session,
         nickname: &Nickname,
     ) {
-        let (user, device) = (session.user, session.device);
+        let (user, device, role) = (session.user, session.device, session.role);
         if let Some(present) = self.users.get_mut(&user) {
             present.sessions += 1;
             self.rename(user, nickname);
@@ -47,6 +72,7 @@ impl Hub {
                 user,
                 nickname: nickname.clone(),
                 since: self.now.wall,
+                role,
             });
             self.nicknames.insert(nickname.canonical(), user);
             self.users.insert(
@@ -139,19 +165,7 @@ impl Hub {
 
     fn tell(&mut self, member: &Arc<Member>, change: &Change) {
         for room in &mut self.rooms {
-            let frame = ServerFrame::Presence(Presence {
-                room: room.name.clone(),
-                version: room.diffs.next(),
-                user: member.user,
-                nickname: member.nickname.clone(),
-                time: self.now.wall,
-                change: change.clone(),
-            });
-            room.diffs.push(|out| encode_server(&frame, out));
-            room.changes.push(match change {
-                Change::Left(_) => MemberChange::Remove(member.user),
-                Change::Joined | Change::Renamed { .. } => MemberChange::Put(Arc::clone(member)),
-            });
+            room.tell(self.now.wall, member, change);
         }
     }
 

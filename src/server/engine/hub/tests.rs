@@ -58,7 +58,7 @@ fn the_first_frame_is_a_join_and_no_other() {
         "error unsupported_protocol",
     );
     world.join("alice");
-    let again = ClientFrame::Join(join("alice"));
+    let again = ClientFrame::Join(Box::new(join("alice")));
     assert_eq!(
         world.say("alice", &again),
         ["error join_expected", "closed"]
@@ -74,7 +74,7 @@ fn a_client_that_speaks_a_later_version_is_spoken_to_in_ours() {
         ..join("alice")
     };
     world.connect("alice");
-    world.say("alice", &ClientFrame::Join(later));
+    world.say("alice", &ClientFrame::Join(Box::new(later)));
     world.join("bob");
     assert_eq!(world.hears("alice"), ["bob joined"]);
 }

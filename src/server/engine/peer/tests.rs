@@ -217,7 +217,7 @@ fn nothing_is_asked_behind_a_join_that_is_not_answered() {
     world.connect("bob");
     world.hold_commits = true;
     let mut bytes = Vec::new();
-    encode_client(&ClientFrame::Join(join("bob")), &mut bytes);
+    encode_client(&ClientFrame::Join(Box::new(join("bob"))), &mut bytes);
     encode_client(&message("bob", 1, "at once"), &mut bytes);
     world.post("bob", &bytes);
     world.run();
@@ -287,12 +287,12 @@ fn the_member_list_is_right_in_the_end_however_it_changes_meanwhile() {
             // They do not read: nothing is encoded for them.
             let name = NAMES[usize::try_from(number % 4).unwrap()];
             world.connect(name).window = 0;
-            world.say(name, &ClientFrame::Join(join));
+            world.say(name, &ClientFrame::Join(Box::new(join)));
         }
         // All but four have no name any more; they stay in all the same.
         world.connect("bob").window = step;
         let mut wish = Vec::new();
-        encode_client(&ClientFrame::Join(join("bob")), &mut wish);
+        encode_client(&ClientFrame::Join(Box::new(join("bob"))), &mut wish);
         world.post("bob", &wish);
         present.insert(token("bob").user());
         let mut list = List::default();

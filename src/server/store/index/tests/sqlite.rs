@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::*;
 use crate::{
-    protocol::frame::Member,
+    protocol::{Role, frame::Member},
     server::{
         log::Recorder,
         store::{
@@ -41,6 +41,7 @@ fn say(counter: u64, text: &str) -> Operation {
             user: UserId::from_bytes([1; 12]),
             nickname: Nickname::parse("alice").unwrap(),
             since: Timestamp::UNIX_EPOCH,
+            role: Role::Member,
         }),
         body: Body::inert(text),
     }

@@ -1,8 +1,10 @@
 //! Round trips, refusals, and bytes that mean nothing.
 
+mod house;
+
 use super::*;
 use crate::{
-    protocol::{frame::*, limits::*, name::*},
+    protocol::{frame::*, house::*, invite::*, key::*, limits::*, name::*},
     search::{QUERY_BYTES_MAX, Query, TERMS_MAX, Words},
     text::{Body, Line},
 };
@@ -27,11 +29,20 @@ fn through_server(frame: &ServerFrame) -> ServerFrame {
 
 #[test]
 fn every_field_of_a_join_arrives() {
-    let join = ClientFrame::Join(Join {
+    let join = ClientFrame::Join(Box::new(Join {
         protocol: Some(1),
         nickname: Nickname::parse("Zoë \"z\"").unwrap(),
         client_id: ClientId::parse("3").unwrap(),
         token: Some(Token::from_bytes([0xa5; 32])),
+        key: Some(PublicKey::from_bytes([0xb6; 32])),
+        invite: Some(InviteToken::mint(
+            &InviteKey::from_bytes([1; 32]),
+            InviteId::from_bytes([2; 8]),
+            1_800_000_000,
+            1,
+        )),
+        password: Some(Password::parse("tea at 4").unwrap()),
+        code: Some(DeviceCode::from_bytes([3; 5])),
         next: Some(8),
         epoch: Some(Epoch::from_bytes([1; 8])),
         rooms: vec![Position {
@@ -42,7 +53,7 @@ fn every_field_of_a_join_arrives() {
         last: Some(200),
         most: Some(500),
         agent: Some(Line::inert("test 1")),
-    });
+    }));
     assert_eq!(through_client(&join), join);
 }
 

@@ -1,0 +1,116 @@
+//! Commands that keep order in the house: sent as they come, answered one by one.
+//!
+//! They are not kept: a command of which nobody knows whether it arrived is not said again by
+//! itself.
+
+use std::collections::VecDeque;
+
+use super::{
+    Event, Session,
+    phase::{Mode, Phase},
+};
+use crate::{
+    protocol::{
+        ClientFrame,
+        frame::ErrorFrame,
+        house::{CommandRequest, CommandResult, HouseCommand},
+    },
+    text::Line,
+};
+
+/// Commands that may be without an answer; one more is refused.
+const COMMANDS_MAX: usize = 16;
+
+/// One command.
+#[derive(Debug)]
+struct Asked {
+    /// The user's name for it.
+    request: u64,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    ToSend(HouseCommand),
+    Sent { reference: u64 },
+}
+
+/// Those that are not answered yet, in order.
+#[derive(Debug, Default)]
+pub(super) struct Commands(VecDeque<Asked>);
+
+impl Commands {
+    fn take(&mut self, reference: Option<u64>) -> Option<u64> {
+        let at = self.0.iter().position(
+            |asked| matches!(asked.stage, Stage::Sent { reference: sent } if Some(sent) == reference),
+        )?;
+        self.0.remove(at).map(|asked| asked.request)
+    }
+}
+
+impl Session {
+    /// The user wants something done in the house.
+    pub(super) fn command_house(&mut self, request: u64, command: HouseCommand) {
+        let online = matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Online)
+            && !self.is_leaving();
+        let why = if !online {
+            "Not connected: try again once you are"
+        } else if self.commands.0.len() >= COMMANDS_MAX {
+            "Too many commands at once: try again in a moment"
+        } else {
+            self.commands.0.push_back(Asked {
+                request,
+                stage: Stage::ToSend(command),
+            });
+            return;
+        };
+        self.answer_house(request, Err(Line::inert(why)));
+    }
+
+    fn answer_house(&mut self, request: u64, answer: Result<CommandResult, Line>) {
+        self.events.push_back(Event::House { request, answer });
+    }
+
+    /// The next command that is to be sent.
+    pub(super) fn house_frame(&mut self) -> Option<ClientFrame> {
+        let mut waiting = self.commands.0.iter_mut();
+        let asked = waiting.find(|asked| matches!(asked.stage, Stage::ToSend(_)))?;
+        self.references += 1;
+        let reference = self.references;
+        match std::mem::replace(&mut asked.stage, Stage::Sent { reference }) {
+            Stage::ToSend(command) => Some(ClientFrame::Command(CommandRequest {
+                command,
+                reference: Some(reference),
+            })),
+            Stage::Sent { .. } => None,
+        }
+    }
+
+    pub(super) fn house_result(&mut self, result: CommandResult) {
+        if let Some(request) = self.commands.take(result.reference) {
+            self.answer_house(request, Ok(result));
+        }
+    }
+
+    /// Takes an error that answers a command; gives back any other.
+    pub(super) fn house_refused(&mut self, error: ErrorFrame) -> Option<ErrorFrame> {
+        let Some(request) = self.commands.take(error.reference) else {
+            return Some(error);
+        };
+        self.answer_house(request, Err(error.message));
+        None
+    }
+
+    /// The connection is gone.
+    pub(super) fn forget_commands(&mut self) {
+        for asked in std::mem::take(&mut self.commands.0) {
+            let why = match asked.stage {
+                Stage::ToSend(_) => "The connection was lost before the command was sent",
+                Stage::Sent { .. } => {
+                    "The connection was lost before the server answered: it may have been done"
+                }
+            };
+            self.answer_house(asked.request, Err(Line::inert(why)));
+        }
+    }
+}

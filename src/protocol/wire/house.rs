@@ -1,0 +1,243 @@
+//! `command` and `result`.
+
+use super::{
+    client::{Refusal, about, bad_nickname, room},
+    flat::{Flat, List, Number, Str, number, shown},
+};
+use crate::{
+    protocol::{
+        frame::ErrorCode,
+        house::{CommandRequest, CommandResult, HouseCommand, Role},
+        invite::{InviteId, InviteToken},
+        key::{DeviceCode, KeyTag, OwnerCode},
+        name::{NameError, Nickname},
+    },
+    text::Line,
+};
+
+/// Reads a `command`.
+pub(super) fn parse(flat: &Flat<'_>, reference: Option<u64>) -> Result<CommandRequest, Refusal> {
+    about(reference, || {
+        Ok(CommandRequest {
+            command: command(flat)?,
+            reference,
+        })
+    })
+}
+
+fn command(flat: &Flat<'_>) -> Result<HouseCommand, Refusal> {
+    let nickname = || {
+        Nickname::parse(flat.nickname.as_ref().map_or("", Str::as_str))
+            .map_err(|wrong| bad_nickname(wrong, false))
+    };
+    let line = |text: Option<&Str<'_>>| {
+        text.map(|text| Line::inert(text.as_str()))
+            .filter(|line| !line.as_str().is_empty())
+    };
+    let reason = || line(flat.reason.as_ref());
+    let seconds = flat.seconds.map(|Number(seconds)| seconds);
+    Ok(match flat.command.as_ref().map_or("", Str::as_str) {
+        "own" => HouseCommand::Own {
+            code: needed("code", flat.code.as_ref(), OwnerCode::parse)?,
+        },
+        "role" => HouseCommand::Role {
+            nickname: nickname()?,
+            role: needed("role", flat.role.as_ref(), Role::parse)?,
+        },
+        "kick" => HouseCommand::Kick {
+            nickname: nickname()?,
+            reason: reason(),
+        },
+        "ban" => HouseCommand::Ban {
+            nickname: nickname()?,
+            seconds,
+            reason: reason(),
+        },
+        "unban" => HouseCommand::Unban {
+            nickname: nickname()?,
+        },
+        "bans" => HouseCommand::Bans,
+        "mute" => HouseCommand::Mute {
+            nickname: nickname()?,
+            seconds,
+            reason: reason(),
+        },
+        "unmute" => HouseCommand::Unmute {
+            nickname: nickname()?,
+        },
+        "topic" => HouseCommand::Topic {
+            room: room(flat)?,
+            topic: line(flat.topic.as_ref()),
+        },
+        "announce" => HouseCommand::Announce {
+            room: room(flat)?,
+            on: flat.on.unwrap_or(true),
+        },
+        "slow" => HouseCommand::Slow {
+            room: room(flat)?,
+            seconds: seconds.unwrap_or(0),
+        },
+        "invite" => HouseCommand::Invite {
+            uses: u16::try_from(flat.uses.map_or(1, |Number(uses)| uses)).map_err(|_| {
+                Refusal::field("uses", "an invite is for at most 65,535 people", false)
+            })?,
+            seconds,
+        },
+        "invites" => HouseCommand::Invites,
+        "revoke" => HouseCommand::Revoke {
+            invite: needed("invite", flat.invite.as_ref(), InviteId::parse)?,
+        },
+        "release" => HouseCommand::Release {
+            nickname: nickname()?,
+        },
+        "add_device" => HouseCommand::AddDevice,
+        "devices" => HouseCommand::Devices,
+        "revoke_device" => HouseCommand::RevokeDevice {
+            key: needed("key", flat.key.as_ref(), KeyTag::parse)?,
+        },
+        "audit" => HouseCommand::Audit {
+            before: flat.to.map(|Number(before)| before),
+        },
+        _ => {
+            let mut refusal = Refusal::field("command", "the server does not know this one", false);
+            refusal.code = ErrorCode::UnknownType;
+            return Err(refusal);
+        }
+    })
+}
+
+fn needed<T>(
+    name: &str,
+    text: Option<&Str<'_>>,
+    parse: impl FnOnce(&str) -> Result<T, NameError>,
+) -> Result<T, Refusal> {
+    parse(text.map_or("", Str::as_str)).map_err(|wrong| Refusal::field(name, wrong, false))
+}
+
+/// Writes a `command`.
+pub(super) fn command_flat(request: &CommandRequest) -> Flat<'_> {
+    let of = |name: &'static str| Flat {
+        command: Some(name.into()),
+        reference: request.reference.map(Number),
+        ..Flat::of("command")
+    };
+    match &request.command {
+        HouseCommand::Own { code } => Flat {
+            code: shown(code),
+            ..of("own")
+        },
+        HouseCommand::Role { nickname, role } => Flat {
+            role: Some(role.name().into()),
+            ..named(nickname, of("role"))
+        },
+        HouseCommand::Kick { nickname, reason } => Flat {
+            reason: text(reason.as_ref()),
+            ..named(nickname, of("kick"))
+        },
+        HouseCommand::Ban {
+            nickname,
+            seconds,
+            reason,
+        } => Flat {
+            seconds: seconds.map(Number),
+            reason: text(reason.as_ref()),
+            ..named(nickname, of("ban"))
+        },
+        HouseCommand::Unban { nickname } => named(nickname, of("unban")),
+        HouseCommand::Bans => of("bans"),
+        HouseCommand::Mute {
+            nickname,
+            seconds,
+            reason,
+        } => Flat {
+            seconds: seconds.map(Number),
+            reason: text(reason.as_ref()),
+            ..named(nickname, of("mute"))
+        },
+        HouseCommand::Unmute { nickname } => named(nickname, of("unmute")),
+        HouseCommand::Topic { room, topic } => Flat {
+            room: Some(room.as_str().into()),
+            topic: text(topic.as_ref()),
+            ..of("topic")
+        },
+        HouseCommand::Announce { room, on } => Flat {
+            room: Some(room.as_str().into()),
+            on: Some(*on),
+            ..of("announce")
+        },
+        HouseCommand::Slow { room, seconds } => Flat {
+            room: Some(room.as_str().into()),
+            seconds: number(*seconds),
+            ..of("slow")
+        },
+        HouseCommand::Invite { uses, seconds } => Flat {
+            uses: number(u64::from(*uses)),
+            seconds: seconds.map(Number),
+            ..of("invite")
+        },
+        HouseCommand::Invites => of("invites"),
+        HouseCommand::Revoke { invite } => Flat {
+            invite: shown(invite),
+            ..of("revoke")
+        },
+        HouseCommand::Release { nickname } => named(nickname, of("release")),
+        HouseCommand::AddDevice => of("add_device"),
+        HouseCommand::Devices => of("devices"),
+        HouseCommand::RevokeDevice { key } => Flat {
+            key: shown(key),
+            ..of("revoke_device")
+        },
+        HouseCommand::Audit { before } => Flat {
+            to: before.map(Number),
+            ..of("audit")
+        },
+    }
+}
+
+fn text(line: Option<&Line>) -> Option<Str<'_>> {
+    line.map(|line| line.as_str().into())
+}
+
+fn named<'a>(nickname: &'a Nickname, flat: Flat<'a>) -> Flat<'a> {
+    Flat {
+        nickname: Some(nickname.as_str().into()),
+        ..flat
+    }
+}
+
+/// Reads a `result`.
+pub(super) fn result(flat: &Flat<'_>) -> Result<CommandResult, NameError> {
+    let line = |text: &Str<'_>| Line::inert(text.as_str());
+    Ok(CommandResult {
+        message: flat.message.as_ref().map_or_else(|| Line::inert(""), line),
+        lines: flat
+            .lines
+            .as_ref()
+            .map(|List(lines)| lines.iter().map(line).collect())
+            .unwrap_or_default(),
+        invite: flat
+            .invite
+            .as_ref()
+            .map(|token| InviteToken::parse(token.as_str()))
+            .transpose()?,
+        code: flat
+            .code
+            .as_ref()
+            .map(|code| DeviceCode::parse(code.as_str()))
+            .transpose()?,
+        reference: flat.reference.map(|Number(number)| number),
+    })
+}
+
+/// Writes a `result`.
+pub(super) fn result_flat(result: &CommandResult) -> Flat<'_> {
+    let lines = || result.lines.iter().map(|line| line.as_str().into());
+    Flat {
+        message: Some(result.message.as_str().into()),
+        lines: (!result.lines.is_empty()).then(|| List(lines().collect())),
+        invite: result.invite.map(|token| token.expose().into()),
+        code: result.code.and_then(shown),
+        reference: result.reference.map(Number),
+        ..Flat::of("result")
+    }
+}
