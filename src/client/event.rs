@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     protocol::{
-        MessageId, Nickname, Role, RoomName, RoomRules, UserId,
+        Fingerprint, MessageId, Nickname, Role, RoomName, RoomRules, UserId,
         frame::{Departure, Limits, Member, Part, Reset},
         house::{CommandResult, HouseCommand},
     },
@@ -89,6 +89,8 @@ pub enum Command {
 pub enum Event {
     /// The link's state changed.
     Link(Link),
+    /// A connection was opened: who can read along on it. Comes before anything is said there.
+    Security(Security),
     /// The server let us in (again). Follows `Link(Online)` or `Link(Basic)`.
     Entered(Entered),
     /// A room is open: its messages follow from `next`.
@@ -227,6 +229,32 @@ pub enum Link {
         /// Why, in one plain sentence.
         why: Line,
     },
+}
+
+/// Who can read along, and how the server is known to be the one that is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Nobody on the way.
+    Encrypted {
+        /// How the server is known.
+        verified_by: VerifiedBy,
+        /// Its key.
+        fingerprint: Fingerprint,
+    },
+    /// Everybody on the way.
+    Plain,
+}
+
+/// How a server is known to be the one that is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifiedBy {
+    /// Certificates that the system trusts vouch for it.
+    Roots,
+    /// It has the key that it is known by.
+    Pin,
+    /// It is met for the first time, and known by its key from now on. If somebody else answered in
+    /// its place, this is the moment to find out: by comparing the key.
+    FirstUse,
 }
 
 /// Who we are on this server.

@@ -3,11 +3,13 @@
 //! - [`event`]: what a user of this module hears and says.
 //! - [`session`] (pure): join, resume, outbox, backoff, basic servers.
 //! - [`store`]: what is kept on this machine, and the only SQL.
-//! - [`link`] (async, thin): sockets, names, clocks, chance.
+//! - [`trust`]: whether the server is the one that is meant.
+//! - [`link`] (async, thin): sockets, names, encryption, clocks, chance.
 
 pub mod event;
 pub mod link;
 pub mod session;
 pub mod store;
+pub mod trust;
 
 pub use event::{Command, Event};

@@ -1,15 +1,16 @@
 //! The command line of `chat-tui`.
 
-use std::{io::Write, path::PathBuf};
+use std::{ffi::OsString, io::Write, path::PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 
 use crate::{
-    client::session::server_label,
+    client::session::{CommandLine, server_label},
     protocol::{
-        ClientId, Nickname,
+        ClientId, Fingerprint, Nickname,
         limits::{LAST_MESSAGES_MAX, NICKNAME_GRAPHEMES_MAX},
     },
+    text::Line,
 };
 
 const EXAMPLES: &str = "\
@@ -39,29 +40,42 @@ Numbers 3 to 5 come from line mode only: the full screen waits, asks, and tries 
 /// Connects to a chat server and opens the full screen; if the connection breaks, it comes back by
 /// itself and nothing is lost. Leave with Esc, with Ctrl-C twice, or with q! and Enter.
 #[derive(Clone, Debug, Parser)]
+#[command(
+    name = "chat-tui",
+    version,
+    after_help = EXAMPLES,
+    max_term_width = 100,
+    override_usage = USAGE
+)]
+struct Typed {
+    /// The server: a name, an IPv4 or an IPv6 address.
+    #[arg(value_name = "HOST")]
+    host: Option<String>,
+
+    /// Its port, 1 to 65535; servers use 10500 unless told otherwise.
+    #[arg(value_name = "PORT", allow_negative_numbers = true)]
+    port: Option<String>,
+
+    /// What you are called; nobody else present may have the same name.
+    #[arg(value_name = "NICKNAME")]
+    nickname: Option<String>,
+
+    /// Which of your devices or sessions this is: a number, or a word.
+    #[arg(value_name = "CLIENTID")]
+    client_id: Option<String>,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What can be said besides where to go, and as whom.
+#[derive(Clone, Debug, clap::Args)]
 #[allow(
     clippy::struct_excessive_bools,
     clippy::doc_markdown,
     reason = "switches are switches, and these docs are the help's text"
 )]
-#[command(name = "chat-tui", version, after_help = EXAMPLES, max_term_width = 100)]
-pub struct Args {
-    /// The server: a name, an IPv4 or an IPv6 address.
-    #[arg(value_parser = host)]
-    pub host: String,
-
-    /// Its port, 1 to 65535; servers use 10500 unless told otherwise.
-    #[arg(value_parser = port, allow_negative_numbers = true)]
-    pub port: u16,
-
-    /// What you are called; nobody else present may have the same name.
-    #[arg(value_parser = nickname)]
-    pub nickname: Nickname,
-
-    /// Which of your devices or sessions this is: a number, or a word.
-    #[arg(value_name = "CLIENTID")]
-    pub client_id: ClientId,
-
+pub struct Options {
     /// Host the chat on this machine, if nobody does so yet: HOST must be localhost.
     #[arg(long)]
     pub serve: bool,
@@ -99,6 +113,20 @@ pub struct Args {
     #[arg(long, conflicts_with = "state_dir")]
     pub no_state: bool,
 
+    /// Accept this key of the server's, and no other, in place of the one that it is known by.
+    #[arg(long, value_name = "FINGERPRINT", value_parser = Fingerprint::parse, conflicts_with = "plaintext")]
+    pub trust: Option<Fingerprint>,
+
+    /// Do not encrypt: for an older server, on a network that you trust. On this machine that goes
+    /// by itself. A server that is known to encrypt is refused.
+    #[arg(long)]
+    pub plaintext: bool,
+
+    /// Forget which key HOST PORT is known by, and end: the next start meets it as for the first
+    /// time.
+    #[arg(long, conflicts_with_all = ["nickname", "client_id", "trust", "plaintext", "serve", "no_state"])]
+    forget: bool,
+
     /// The terminal's background; auto asks the terminal.
     #[arg(long, value_enum, default_value_t = Theme::Auto)]
     pub theme: Theme,
@@ -108,19 +136,59 @@ pub struct Args {
     pub no_color: bool,
 }
 
+/// The ways to call it.
+const USAGE: &str = "\
+chat-tui [OPTIONS] HOST PORT NICKNAME CLIENTID
+       chat-tui --forget HOST PORT";
+
 /// The one line that shows how it is done, for whoever got it wrong.
 const EXAMPLE: &str = "chat-tui localhost 10500 carol 3";
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// To chat.
+    Chat(Box<Args>),
+    /// To forget which key a server is known by.
+    Forget {
+        /// The server's name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// Where what is known is kept, if that was said.
+        state_dir: Option<PathBuf>,
+    },
+}
+
+/// Where to go, as whom, and how.
+#[derive(Clone, Debug)]
+pub struct Args {
+    /// The server: a name, an IPv4 or an IPv6 address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What the user is called.
+    pub nickname: Nickname,
+    /// Which of the user's devices or sessions this is.
+    pub client_id: ClientId,
+    /// All else.
+    pub options: Options,
+    /// How to say all this again.
+    pub command_line: CommandLine,
+}
 
 impl Args {
     /// The server as people write it: `localhost:10500`, `[::1]:10500`.
     pub fn server(&self) -> String {
         server_label(&self.host, self.port)
     }
+}
 
+impl Request {
     /// Reads this process's arguments. Prints help or version, or what is wrong and an example of
     /// what is right, and ends the process (status 2) if there is nothing to go on with.
     pub fn from_command_line() -> Self {
-        Self::try_parse().unwrap_or_else(|error| {
+        Self::parse(std::env::args_os().collect()).unwrap_or_else(|error| {
             let status = error.exit_code();
             // Nobody is left to be told that it could not be printed.
             let _ = error.print();
@@ -129,6 +197,120 @@ impl Args {
             }
             std::process::exit(status)
         })
+    }
+
+    fn parse(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        let again = again(arguments.iter().skip(1));
+        let typed = Typed::try_parse_from(arguments)?;
+        let mut words = Words::default();
+        let host = words.read("HOST", typed.host.as_deref(), host);
+        let port = words.read("PORT", typed.port.as_deref(), port);
+        if typed.options.forget {
+            words.check()?;
+            let state_dir = typed.options.state_dir;
+            return match (host, port) {
+                (Some(host), Some(port)) => Ok(Self::Forget {
+                    host,
+                    port,
+                    state_dir,
+                }),
+                _ => Err(words.missing()),
+            };
+        }
+        let nickname = words.read("NICKNAME", typed.nickname.as_deref(), nickname);
+        let client_id = words.read("CLIENTID", typed.client_id.as_deref(), |text| {
+            ClientId::parse(text).map_err(|wrong| wrong.to_string())
+        });
+        words.check()?;
+        let (Some(host), Some(port), Some(nickname), Some(client_id)) =
+            (host, port, nickname, client_id)
+        else {
+            return Err(words.missing());
+        };
+        let mut server = vec![host.clone(), port.to_string()];
+        if let Some(directory) = &typed.options.state_dir {
+            server.extend(["--state-dir".to_owned(), directory.to_string_lossy().into()]);
+        }
+        let server: Vec<_> = server.iter().map(|word| shell_word(word)).collect();
+        Ok(Self::Chat(Box::new(Args {
+            host,
+            port,
+            nickname,
+            client_id,
+            options: typed.options,
+            command_line: CommandLine {
+                again,
+                server: server.join(" "),
+            },
+        })))
+    }
+}
+
+/// Reads what has a place of its own, and remembers what is wrong or not there.
+#[derive(Default)]
+struct Words {
+    missing: Vec<&'static str>,
+    wrong: Option<String>,
+}
+
+impl Words {
+    fn read<T>(
+        &mut self,
+        name: &'static str,
+        text: Option<&str>,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Some(text) = text else {
+            self.missing.push(name);
+            return None;
+        };
+        let parsed = parse(text);
+        parsed
+            .map_err(|why| {
+                let shown = Line::inert(text);
+                let wrong = format!("invalid value '{shown}' for '{name}': {why}");
+                self.wrong.get_or_insert(wrong);
+            })
+            .ok()
+    }
+
+    /// Whether all that was said makes sense.
+    fn check(&self) -> Result<(), clap::Error> {
+        match &self.wrong {
+            Some(wrong) => Err(Typed::command().error(ErrorKind::ValueValidation, wrong)),
+            None => Ok(()),
+        }
+    }
+
+    /// What was not said.
+    fn missing(&self) -> clap::Error {
+        let missing = self.missing.join(" ");
+        let why = format!("the following arguments are missing: {missing}");
+        Typed::command().error(ErrorKind::MissingRequiredArgument, why)
+    }
+}
+
+/// The arguments as a shell takes them, without a key to be trusted.
+fn again<'a>(mut arguments: impl Iterator<Item = &'a OsString>) -> String {
+    let mut words = Vec::new();
+    while let Some(argument) = arguments.next() {
+        let argument = argument.to_string_lossy();
+        if argument == "--trust" {
+            arguments.next();
+        } else if !argument.starts_with("--trust=") {
+            words.push(shell_word(&argument));
+        }
+    }
+    words.join(" ")
+}
+
+/// A word that a shell takes for this text.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 
@@ -182,17 +364,22 @@ fn nickname(text: &str) -> Result<Nickname, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, error::ErrorKind};
-
     use super::*;
 
+    fn request(line: &str) -> Result<Request, clap::Error> {
+        Request::parse(line.split(' ').map(OsString::from).collect())
+    }
+
     fn parse(line: &str) -> Result<Args, clap::Error> {
-        Args::try_parse_from(line.split(' '))
+        match request(line)? {
+            Request::Chat(args) => Ok(*args),
+            Request::Forget { .. } => panic!("{line}"),
+        }
     }
 
     #[test]
     fn the_definition_is_sound() {
-        Args::command().debug_assert();
+        Typed::command().debug_assert();
     }
 
     #[test]
@@ -202,7 +389,9 @@ mod tests {
         assert_eq!(args.port, 10500);
         assert_eq!(args.nickname.as_str(), "carol");
         assert_eq!(args.client_id.as_str(), "3");
-        assert!(!args.serve && !args.plain && !args.follow && !args.commands && !args.no_color);
+        let options = args.options;
+        assert!(!options.serve && !options.plain && !options.follow && !options.commands);
+        assert!(!options.no_color && !options.plaintext && options.trust.is_none());
     }
 
     #[test]
@@ -240,6 +429,54 @@ mod tests {
         check("chat-tui localhost 10500 a\u{202e}b 3", "U+202E");
         check("chat-tui localhost 10500 carol a/b", "letters, digits");
         check("chat-tui localhost 10500 carol 3 4", "unexpected");
+    }
+
+    #[test]
+    fn it_can_be_said_again_with_another_key() {
+        let key = Fingerprint::from_bytes([1; 32]);
+        for (line, again, server) in [
+            ("localhost 10500 carol 3", None, "localhost 10500"),
+            (
+                "--state-dir /a/b [::1] 10500 carol 3 --plain",
+                Some("--state-dir /a/b '[::1]' 10500 carol 3 --plain"),
+                "::1 10500 --state-dir /a/b",
+            ),
+            (
+                "localhost 10500 O'Hara 3",
+                Some("localhost 10500 'O'\\''Hara' 3"),
+                "localhost 10500",
+            ),
+        ] {
+            let again = again.unwrap_or(line);
+            for trust in [
+                String::new(),
+                format!("--trust {key} "),
+                format!("--trust={key} "),
+            ] {
+                let args = parse(&format!("chat-tui {trust}{line}")).unwrap();
+                assert_eq!(args.command_line.again, again);
+                assert_eq!(args.command_line.server, server);
+                assert_eq!(args.options.trust.is_some(), !trust.is_empty());
+            }
+        }
+        let error = parse("chat-tui --trust abcd localhost 10500 carol 3").unwrap_err();
+        assert!(error.to_string().contains("13 groups"), "{error}");
+    }
+
+    #[test]
+    fn to_forget_a_server_nobody_has_to_be_named() {
+        let Request::Forget { host, port, .. } = request("chat-tui --forget ::1 10500").unwrap()
+        else {
+            panic!("it chats");
+        };
+        assert_eq!((host.as_str(), port), ("::1", 10500));
+        for line in [
+            "chat-tui --forget localhost",
+            "chat-tui --forget localhost 0",
+            "chat-tui --forget localhost 10500 carol 3",
+        ] {
+            assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
+        }
     }
 
     #[test]

@@ -50,19 +50,19 @@ const CHUNK_BYTES: usize = 8 * 1024;
 const QUEUE_MAX: usize = 16;
 
 /// Runs until the input is delivered, the user leaves, or there is no hope. The session must have
-/// been started with `args.history` messages to ask for.
+/// been started with `args.options.history` messages to ask for.
 pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> ExitCode {
     let interactive = io::stdin().is_terminal();
     let manner = Manner {
         interactive,
-        commands: interactive || args.commands,
-        follow: args.follow,
+        commands: interactive || args.options.commands,
+        follow: args.options.follow,
     };
     let mut model = Model::new(manner, TimeZone::system());
     model.restored(&session.restored);
     let kept = session.kept;
     let began = Instant::now();
-    let limit = Duration::from_secs(args.timeout);
+    let limit = Duration::from_secs(args.options.timeout);
     let end = converse(&mut model, session, limit).await;
 
     let chatted = model.has_entered().then(|| began.elapsed());

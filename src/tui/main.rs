@@ -2,17 +2,20 @@
 
 use std::{
     io::{self, IsTerminal, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use chat_tui::{
     client::{
         link::{self, Entry, Handle, Keep, LinkConfig},
+        session::server_label,
         store::{self, OpenError, Profile},
+        trust::{self, Policy},
     },
     tui::{
         Startup,
-        args::Args,
+        args::{Args, Request},
         farewell, line_mode,
         serve::{self, HostControl},
         shell,
@@ -33,7 +36,14 @@ fn main() -> ExitCode {
         let name = std::iter::once("chat-server".into());
         return chat_tui::server::main_with(name.chain(std::env::args_os().skip(2)));
     }
-    let args = Args::from_command_line();
+    let args = match Request::from_command_line() {
+        Request::Chat(args) => *args,
+        Request::Forget {
+            host,
+            port,
+            state_dir,
+        } => return forget(&host, port, state_dir),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -49,7 +59,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> ExitCode {
-    let host = if args.serve {
+    let host = if args.options.serve {
         match serve::start(&args.host, args.port).await {
             Ok(host) => host,
             Err(error) => return fail(&error.to_string(), EXIT_USAGE),
@@ -57,17 +67,24 @@ async fn run(args: Args) -> ExitCode {
     } else {
         None
     };
-    let lines = args.plain || !io::stdout().is_terminal() || !io::stdin().is_terminal();
+    let lines = args.options.plain || !io::stdout().is_terminal() || !io::stdin().is_terminal();
     let config = LinkConfig {
         host: args.host.clone(),
         port: args.port,
         nickname: args.nickname.clone(),
         client_id: args.client_id.clone(),
         entry: if lines {
-            Entry::Last(args.history)
+            Entry::Last(args.options.history)
         } else {
             Entry::GoOn
         },
+        trust: Policy {
+            directory: directory(&args),
+            plaintext: args.options.plaintext,
+            accept: args.options.trust,
+            invited: None,
+        },
+        command_line: args.command_line.clone(),
     };
     let session = link::spawn(config, open_store(&args));
     let mut session = match session {
@@ -84,12 +101,37 @@ async fn run(args: Args) -> ExitCode {
     code
 }
 
+/// Where things are kept, if they are to be and there is a place.
+fn directory(args: &Args) -> Option<PathBuf> {
+    let options = &args.options;
+    if options.no_state {
+        return None;
+    }
+    options.state_dir.clone().or_else(store::default_directory)
+}
+
+fn forget(host: &str, port: u16, state_dir: Option<PathBuf>) -> ExitCode {
+    let Some(directory) = state_dir.or_else(store::default_directory) else {
+        return fail(
+            &format!("Can't forget it: {}", OpenError::NoPlace),
+            EXIT_FAILURE,
+        );
+    };
+    let server = server_label(host, port);
+    let words = match trust::forget(&directory, host, port) {
+        Ok(true) => format!("{server} is forgotten: the next start meets it as for the first time"),
+        Ok(false) => format!("{server} was not known"),
+        Err(why) => return fail(why.as_str(), EXIT_FAILURE),
+    };
+    let _ = writeln!(io::stdout(), "{words}");
+    ExitCode::SUCCESS
+}
+
 fn open_store(args: &Args) -> Keep {
-    if args.no_state {
+    if args.options.no_state {
         return Keep::Nothing;
     }
-    let directory = args.state_dir.clone().or_else(store::default_directory);
-    let Some(directory) = directory else {
+    let Some(directory) = directory(args) else {
         return Keep::Impossible(OpenError::NoPlace);
     };
     let profile = Profile {
@@ -109,8 +151,9 @@ async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> 
     let startup = Startup {
         host_label: args.server(),
         nickname: args.nickname,
-        theme: args.theme,
-        no_color: args.no_color || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()),
+        theme: args.options.theme,
+        no_color: args.options.no_color
+            || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()),
         host,
         restored: session.restored,
         commands: session.commands,

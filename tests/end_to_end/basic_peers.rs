@@ -73,9 +73,18 @@ fn bursts_reach_the_older_client_one_object_at_a_time() {
     }
 }
 
+/// Our client asks once in a run whether a server encrypts; the older one can't parse that.
+fn is_asked_to_encrypt(server: &seed::Server) {
+    match server.next() {
+        Heard::Failed(bytes) => assert_eq!(bytes[0], 22, "no TLS hello"),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn open(server: &seed::Server, nickname: &str) -> Terminal {
     let port = server.address().port().to_string();
     let terminal = Terminal::start(CHAT_TUI, &["127.0.0.1", &port, nickname, "1"], 100, 30);
+    is_asked_to_encrypt(server);
     assert_eq!(server.next(), Heard::Connected(nickname.into()));
     terminal.wait_for("basic");
     terminal
@@ -140,6 +149,7 @@ fn our_client_asks_anew_when_the_older_server_refuses_its_nickname() {
     assert_eq!(server.next(), Heard::Connected("carol".into()));
     let port = server.address().port().to_string();
     let mut ours = Terminal::start(CHAT_TUI, &["127.0.0.1", &port, "carol", "1"], 80, 24);
+    is_asked_to_encrypt(&server);
     ours.wait_for("Nickname already in use");
     ours.keys("\x15");
     ours.line("caroline");

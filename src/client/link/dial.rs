@@ -24,7 +24,8 @@ const ADDRESSES_MAX: usize = 16;
 /// servers, which answer no `ping`.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(20), Duration::from_secs(8), 3);
 
-pub(super) async fn dial(host: String, port: u16) -> Result<TcpStream, Closed> {
+/// Opens a connection to the first address of a name that takes one.
+pub(super) async fn reach(host: &str, port: u16) -> Result<TcpStream, Closed> {
     let name = host.trim_matches(['[', ']']);
     let found = match timeout(LOOK_UP_WITHIN, lookup_host((name, port))).await {
         Ok(Ok(found)) => found.collect::<Vec<_>>(),
@@ -67,7 +68,8 @@ fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     .collect()
 }
 
-async fn connect(address: SocketAddr) -> Result<TcpStream, Closed> {
+/// Opens a connection to one address.
+pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, Closed> {
     let stream = match timeout(CONNECT_WITHIN, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(not_opened(&error)),

@@ -7,25 +7,31 @@
 
 mod dial;
 mod keeper;
+mod open;
+mod secure;
+mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::{future::Future, io, pin::Pin, time::Duration};
+use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::{
-    io::Interest,
-    net::TcpStream,
     sync::mpsc,
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
-use self::keeper::{CLOSE_WITHIN, Done, Keeper};
+use self::{
+    keeper::{CLOSE_WITHIN, Done, Keeper},
+    open::Opened,
+    stream::Stream,
+};
 use super::{
     event::{Command, Event, Restored},
-    session::{Action, Closed, Config, Now, Session, kept::Kept},
+    session::{Action, Closed, CommandLine, Config, Now, Session, kept::Kept},
     store,
+    trust::{Policy, Trust},
 };
 use crate::{
     protocol::{ClientId, Nickname, Token},
@@ -54,6 +60,10 @@ pub struct LinkConfig {
     pub client_id: ClientId,
     /// How it comes in.
     pub entry: Entry,
+    /// Whom to trust.
+    pub trust: Policy,
+    /// How the user started this, for the commands that are told.
+    pub command_line: CommandLine,
 }
 
 /// Which messages are wanted on coming in.
@@ -152,6 +162,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
             (Some(last), None)
         }
     };
+    let trust = Trust::new(&config.host, config.port, config.trust);
     let config = Config {
         host: config.host,
         port: config.port,
@@ -160,6 +171,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
         token,
         last,
         most,
+        command_line: config.command_line,
         zone: TimeZone::system(),
         seed: u64::from_le_bytes(seed),
     };
@@ -173,6 +185,8 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     let link = Link {
         host,
         port,
+        trust: Arc::new(trust),
+        understood: true,
         clocks,
         session,
         keeper: Keeper::start(store),
@@ -195,11 +209,14 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     })
 }
 
-type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, Closed>> + Send>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<Opened, Closed>> + Send>>;
 
 struct Link {
     host: String,
     port: u16,
+    trust: Arc<Trust>,
+    /// Whether on the last connection that was opened we were let in, or asked for another name.
+    understood: bool,
     clocks: Clocks,
     session: Session,
     keeper: Keeper,
@@ -210,7 +227,7 @@ struct Link {
     held: Option<Event>,
     ended: bool,
     dialling: Option<Dialling>,
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     /// What is being written; `out[..written]` is.
     out: Vec<u8>,
     written: usize,
@@ -220,7 +237,7 @@ struct Link {
 enum Woke {
     Command(Option<Command>),
     Room,
-    Dialled(Result<TcpStream, Closed>),
+    Dialled(Result<Opened, Closed>),
     Socket,
     Time,
     Done(Done),
@@ -306,7 +323,11 @@ impl Link {
             self.out.clear();
             self.written = 0;
             if action == Action::Connect {
-                self.dialling = Some(Box::pin(dial::dial(self.host.clone(), self.port)));
+                if !self.understood {
+                    self.trust.ask_again();
+                }
+                let (host, trust) = (self.host.clone(), Arc::clone(&self.trust));
+                self.dialling = Some(Box::pin(open::open(host, self.port, trust)));
             }
         }
         if self.written == self.out.len() {
@@ -335,19 +356,26 @@ impl Link {
     }
 
     fn next_event(&mut self) -> Option<Event> {
-        if self.notices.is_empty() {
-            return self.session.poll_event();
+        if !self.notices.is_empty() {
+            return Some(Event::Notice(self.notices.remove(0)));
         }
-        Some(Event::Notice(self.notices.remove(0)))
+        let event = self.session.poll_event();
+        self.understood |= matches!(
+            event,
+            Some(Event::Entered(_) | Event::NicknameRefused { .. })
+        );
+        event
     }
 
-    fn dialled(&mut self, dialled: Result<TcpStream, Closed>) {
+    fn dialled(&mut self, dialled: Result<Opened, Closed>) {
         self.dialling = None;
         let now = self.clocks.now();
         match dialled {
-            Ok(stream) => {
-                self.stream = Some(stream);
-                self.session.handle_opened(now);
+            Ok(opened) => {
+                self.understood = false;
+                self.stream = Some(opened.stream);
+                self.notices.extend(opened.notice);
+                self.session.handle_opened(now, opened.channel);
             }
             Err(why) => self.session.handle_closed(now, &why),
         }
@@ -373,8 +401,10 @@ impl Link {
     }
 
     fn write(&mut self, now: Now) {
-        let Some(stream) = &self.stream else { return };
-        if self.written == self.out.len() {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        if self.written == self.out.len() && !stream.holds_output() {
             return;
         }
         match stream.try_write(&self.out[self.written..]) {
@@ -389,7 +419,9 @@ impl Link {
     }
 
     fn read(&mut self, now: Now) {
-        let Some(stream) = &self.stream else { return };
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
         let space = self.session.space();
         if space.is_empty() {
             return;
@@ -409,23 +441,16 @@ impl Link {
     }
 }
 
-async fn dialled(dialling: Option<&mut Dialling>) -> Result<TcpStream, Closed> {
+async fn dialled(dialling: Option<&mut Dialling>) -> Result<Opened, Closed> {
     match dialling {
         Some(dialling) => dialling.await,
         None => std::future::pending().await,
     }
 }
 
-async fn ready(stream: Option<&TcpStream>, read: bool, write: bool) {
-    let interest = match (read, write) {
-        (true, true) => Interest::READABLE | Interest::WRITABLE,
-        (true, false) => Interest::READABLE,
-        (false, true) => Interest::WRITABLE,
-        (false, false) => return std::future::pending().await,
-    };
+async fn ready(stream: Option<&Stream>, read: bool, write: bool) {
     match stream {
-        // An error is found again, and dealt with, by the read or write that follows.
-        Some(stream) => drop(stream.ready(interest).await),
+        Some(stream) => stream.ready(read, write).await,
         None => std::future::pending().await,
     }
 }

@@ -1,12 +1,11 @@
 //! The link against real sockets and a server that says what a test wants.
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    net::{
-        TcpListener,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines, split},
+    net::TcpListener,
 };
+
+mod trust;
 
 use super::*;
 use crate::{
@@ -21,17 +20,22 @@ use crate::{
 
 /// The far end of one connection.
 struct Far {
-    lines: Lines<BufReader<OwnedReadHalf>>,
-    out: OwnedWriteHalf,
+    lines: Lines<BufReader<Box<dyn AsyncRead + Send + Unpin>>>,
+    out: Box<dyn AsyncWrite + Send + Unpin>,
 }
 
 impl Far {
     async fn accept(listener: &TcpListener) -> Self {
         let (stream, _) = listener.accept().await.unwrap();
-        let (read, out) = stream.into_split();
+        Self::over(stream)
+    }
+
+    fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        let (read, out) = split(stream);
+        let read: Box<dyn AsyncRead + Send + Unpin> = Box::new(read);
         Self {
             lines: BufReader::new(read).lines(),
-            out,
+            out: Box::new(out),
         }
     }
 
@@ -44,6 +48,7 @@ impl Far {
         let mut bytes = Vec::new();
         encode_server(&frame, &mut bytes);
         self.out.write_all(&bytes).await.unwrap();
+        self.out.flush().await.unwrap();
     }
 
     /// Hears the join and lets in.
@@ -109,12 +114,28 @@ impl Far {
 }
 
 fn start(host: &str, port: u16) -> Handle {
+    start_with(
+        host,
+        port,
+        Policy {
+            plaintext: true,
+            ..Policy::default()
+        },
+    )
+}
+
+fn start_with(host: &str, port: u16, trust: Policy) -> Handle {
     let config = LinkConfig {
         host: host.to_owned(),
         port,
         nickname: Nickname::parse("carol").unwrap(),
         client_id: ClientId::parse("3").unwrap(),
         entry: Entry::GoOn,
+        trust,
+        command_line: CommandLine {
+            again: format!("{host} {port} carol 3"),
+            server: format!("{host} {port}"),
+        },
     };
     spawn(config, Keep::Nothing).unwrap()
 }

@@ -57,7 +57,7 @@ use self::{
     saver::Saver,
     tally::Tally,
 };
-use super::event::{Command, Delivery, Event, LocalId, RestoredMessage};
+use super::event::{Command, Delivery, Event, LocalId, RestoredMessage, Security};
 use crate::{
     protocol::{ClientId, Nickname, RoomName, Token},
     text::{Body, Line},
@@ -65,7 +65,10 @@ use crate::{
 
 pub use self::{
     outbox::{OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX},
-    words::Closed,
+    words::{
+        Closed,
+        trust::{CommandLine, Distrust, Source},
+    },
 };
 
 /// What a session needs to know from the start.
@@ -88,6 +91,8 @@ pub struct Config {
     /// How many of the messages missed are wanted at most on coming in again; the rest can be
     /// asked for. `None`: all of them.
     pub most: Option<u64>,
+    /// How the user started this, for the commands that are told.
+    pub command_line: CommandLine,
     /// The zone of the times that basic servers are told.
     pub zone: TimeZone,
     /// Where the chance in waiting times comes from.
@@ -120,6 +125,20 @@ pub enum Action {
     Connect,
     /// Drop the connection, or the attempt, if there is one. Not answered.
     Close,
+}
+
+/// What the driver knows of a connection that it has opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Who can read along, and how the server is known.
+    pub security: Security,
+}
+
+impl Channel {
+    /// One in the clear.
+    pub const PLAIN: Self = Self {
+        security: Security::Plain,
+    };
 }
 
 /// See the module's page.
@@ -219,16 +238,22 @@ impl Session {
     }
 
     /// The connection asked for is open.
-    pub fn handle_opened(&mut self, now: Now) {
-        self.opened(now);
+    pub fn handle_opened(&mut self, now: Now, channel: Channel) {
+        self.opened(now, channel);
     }
 
     /// The connection could not be opened, or is gone.
     pub fn handle_closed(&mut self, now: Now, why: &Closed) {
         if matches!(self.phase, Phase::Dialling { .. } | Phase::Live(_)) {
             let host = self.config.host.trim_matches(['[', ']']);
-            let why = why.sentence(host, &self.server);
-            self.drop_link(now, why, None);
+            let sentence = why.sentence(host, &self.server);
+            if let Closed::Distrusted(distrust) = why {
+                let lines = distrust.explanation(&self.server, &self.config.command_line);
+                self.events.extend(lines.into_iter().map(Event::Notice));
+                self.stop(now, sentence, false);
+            } else {
+                self.drop_link(now, sentence, None);
+            }
         }
     }
 

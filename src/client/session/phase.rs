@@ -2,9 +2,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{Action, Event, Now, Session, words::Fault};
+use super::{
+    Action, Channel, Event, Now, Session,
+    words::{Fault, trust::first_use},
+};
 use crate::{
-    client::event::{Entered, Link},
+    client::event::{Entered, Link, Security, VerifiedBy},
     protocol::{
         ClientFrame, MessageId, Nickname, Role,
         codec::Decoder,
@@ -270,9 +273,18 @@ impl Session {
         self.events.push_back(Event::Link(Link::Connecting));
     }
 
-    pub(super) fn opened(&mut self, now: Now) {
+    pub(super) fn opened(&mut self, now: Now, channel: Channel) {
         if matches!(self.phase, Phase::Dialling { .. }) {
             self.phase = Phase::Live(Box::new(Live::new(now.elapsed)));
+            self.events.push_back(Event::Security(channel.security));
+            if let Security::Encrypted {
+                verified_by: VerifiedBy::FirstUse,
+                fingerprint,
+            } = channel.security
+            {
+                let notice = first_use(&self.server, fingerprint);
+                self.events.push_back(Event::Notice(notice));
+            }
         }
     }
 

@@ -1,5 +1,8 @@
 //! What goes wrong with a link, in words that somebody who only wants to chat understands.
 
+pub(super) mod trust;
+
+use self::trust::Distrust;
 use crate::{protocol::frame::Departure, text::Line};
 
 /// Why there is no connection (any more), as the link found out.
@@ -17,6 +20,16 @@ pub enum Closed {
     Eof,
     /// The connection broke.
     Lost,
+    /// A server that is not known closed the connection, or said nothing, when asked to encrypt.
+    NoTls {
+        /// Whether it closed it.
+        hung_up: bool,
+    },
+    /// It could not be encrypted, in the words of who tried.
+    Tls(String),
+    /// The server is not known to be the one that is meant. Nothing was sent to it, and no attempt
+    /// follows by itself.
+    Distrusted(Distrust),
     /// Anything else, in the system's words.
     Other(String),
 }
@@ -32,6 +45,19 @@ impl Closed {
             Self::Unreachable => format!("There is no way to {host} from here"),
             Self::Eof => format!("{server} closed the connection"),
             Self::Lost => format!("The connection to {server} was lost"),
+            Self::NoTls { hung_up } => {
+                let does = if *hung_up {
+                    "closed the connection when asked to encrypt"
+                } else {
+                    "took the connection but does not answer"
+                };
+                format!(
+                    "{server} {does}; if it is an older server on a network that you trust, start \
+                     with --plaintext"
+                )
+            }
+            Self::Tls(what) => format!("The connection to {server} can't be encrypted: {what}"),
+            Self::Distrusted(distrust) => distrust.sentence(server),
             Self::Other(what) => format!("The connection to {server} failed: {what}"),
         })
     }

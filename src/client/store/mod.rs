@@ -56,6 +56,7 @@ use crate::{
     text::Line,
 };
 
+pub(crate) use self::place::{lock, write_private};
 pub use self::{
     cache::{CACHE_MESSAGES_MAX, SEARCH_MESSAGES_MAX},
     device::{DRAFT_BYTES_MAX, TYPED_MAX},
@@ -239,7 +240,7 @@ pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
     let first = attempt();
     let first = match first {
         Err(Fault::Damaged) => {
-            let _lock = place::lock(&path).map_err(|error| unusable(error.to_string()))?;
+            let _lock = lock(&path).map_err(|error| unusable(error.to_string()))?;
             // Another process may have been quicker.
             match attempt() {
                 Err(Fault::Damaged) => {
@@ -438,7 +439,7 @@ impl Store {
         if !matches!(first, Err(Fault::Damaged | Fault::Moved)) {
             return first;
         }
-        let _lock = place::lock(&self.path).map_err(|error| other(error.to_string()))?;
+        let _lock = lock(&self.path).map_err(|error| other(error.to_string()))?;
         if !self.path.exists() {
             self.rebuild()?;
         } else if has_moved(self.file, &self.path) {

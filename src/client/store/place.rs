@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -78,6 +78,31 @@ pub(super) fn create(file: &Path) -> io::Result<()> {
     options.open(file).map(drop)
 }
 
+/// Puts a file in the place of the one that is there, if there is one, at once: whoever looks finds
+/// the old one or the new one. Nobody else can read it. Who calls this holds a [`lock`].
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension(format!("{}.new", std::process::id()));
+    let written = write_new(&new, bytes).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // It may never have been made.
+        let _ = fs::remove_file(&new);
+    }
+    written
+}
+
+/// Writes a file and waits until it is on the disk.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // One that a process of the same number has left behind.
+    let _ = fs::remove_file(path);
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
 /// Takes what others may do with a file away from them. Where that can't be done (it is somebody
 /// else's, or on a file system that knows no modes), it is used as it is.
 fn tighten(file: &Path) {
@@ -97,7 +122,7 @@ fn tighten(file: &Path) {
 ///
 /// # Errors
 /// If another process does not give it back in time.
-pub(super) fn lock(file: &Path) -> io::Result<Option<File>> {
+pub(crate) fn lock(file: &Path) -> io::Result<Option<File>> {
     let path = file.with_extension("lock");
     if create(&path).is_err() {
         return Ok(None);

@@ -679,7 +679,7 @@ fn what_somebody_keeps_locked_is_said_and_can_be_opened_later() {
     assert_eq!(home.open().token, token);
 
     // And who takes too long over setting it aside.
-    let lock = place::lock(&home.file()).unwrap();
+    let lock = lock(&home.file()).unwrap();
     fs::write(home.file(), "no database").unwrap();
     let error = open(&home.profile("carol", "3")).unwrap_err();
     assert!(error.to_string().contains("keeps it locked"), "{error}");

@@ -55,7 +55,7 @@ use self::{
 };
 use super::{farewell::Ending, key::Key};
 use crate::{
-    client::event::{Command, Event, Link, Restored, Summary},
+    client::event::{Command, Event, Link, Restored, Security, Summary},
     protocol::{Nickname, UserId},
     text::Line,
 };
@@ -91,6 +91,8 @@ pub struct Model {
     pub link: Link,
     /// When it came to stand so.
     pub link_since: Duration,
+    /// Who can read along, as of the last connection; `None` before the first.
+    pub security: Option<Security>,
     /// When we were first let in.
     pub entered: Option<Duration>,
     /// The rooms, the one shown among them. Never empty.
@@ -249,6 +251,7 @@ impl Model {
             user: None,
             link: Link::Connecting,
             link_since: start.now.elapsed,
+            security: None,
             entered: None,
             rooms: vec![Room::new(crate::protocol::RoomName::lobby())],
             current: 0,

@@ -18,6 +18,7 @@ use crate::{
 pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
     match event {
         Event::Link(link) => linked(model, link),
+        Event::Security(security) => model.security = Some(security),
         Event::Entered(entered) => self::entered(model, entered),
         Event::Room(opened) => {
             let at = place(model, &opened.room);

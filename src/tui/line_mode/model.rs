@@ -304,7 +304,6 @@ impl Model {
             } => {
                 self.nickname_refused(&nickname, &why, waiting);
             }
-            // Asked for by the full screen only.
             Event::House { answer, .. } => match answer {
                 Ok(result) => {
                     self.say(result.message.as_str());
@@ -314,7 +313,10 @@ impl Model {
                 }
                 Err(why) => self.say(why.as_str()),
             },
-            Event::Page { .. }
+            // What there is to know of the first is said by a notice; the others are for the full
+            // screen only.
+            Event::Security(_)
+            | Event::Page { .. }
             | Event::Found { .. }
             | Event::Promoted { .. }
             | Event::Rules { .. } => {}

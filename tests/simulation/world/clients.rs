@@ -6,7 +6,7 @@ use chat_tui::{
     client::{
         event::{Command, Event, Link},
         session::{
-            Config, Session,
+            CommandLine, Config, Session,
             kept::{Look, Looked, Save, SaveError},
         },
     },
@@ -126,6 +126,7 @@ impl World {
             token,
             last: Some(1000),
             most: None,
+            command_line: CommandLine::default(),
             zone: TimeZone::UTC,
             seed: self.rng.u64(..),
         };

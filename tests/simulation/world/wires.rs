@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_tui::{
-    client::session::{Action, Closed, Now},
+    client::session::{Action, Channel, Closed, Now},
     server::engine::ConnectionId,
 };
 
@@ -75,7 +75,7 @@ impl World {
             let client = &mut self.clients[index];
             client.connection = Some(id);
             client.witness.opened(self.server.epoch());
-            client.session.handle_opened(now);
+            client.session.handle_opened(now, Channel::PLAIN);
         } else {
             self.clients[index]
                 .session

@@ -11,6 +11,7 @@ mod outbox;
 mod resume;
 mod saving;
 mod staying;
+mod trust;
 
 use self::disk::Disk;
 use super::*;
@@ -187,6 +188,7 @@ impl Run {
             token: token(),
             last: None,
             most: None,
+            command_line: CommandLine::default(),
             zone: TimeZone::UTC,
             seed: 1,
         };
@@ -263,9 +265,16 @@ impl Run {
     }
 
     fn open(&mut self) {
+        self.open_over(Channel::PLAIN);
+        // Who can read along is nothing to most tests.
+        self.events
+            .retain(|event| !matches!(event, Event::Security(_)));
+    }
+
+    fn open_over(&mut self, channel: Channel) {
         assert!(self.connected, "the session asked for no connection");
         let now = self.now();
-        self.session.handle_opened(now);
+        self.session.handle_opened(now, channel);
         self.settle();
     }
 
@@ -409,6 +418,10 @@ fn event_in_short(event: &Event) -> String {
         Event::Link(Link::Basic) => "basic".to_owned(),
         Event::Link(Link::Waiting { why, .. }) => format!("waiting: {why}"),
         Event::Link(Link::Stopped { why }) => format!("stopped: {why}"),
+        Event::Security(Security::Plain) => "plain".to_owned(),
+        Event::Security(Security::Encrypted { verified_by, .. }) => {
+            format!("encrypted ({verified_by:?})")
+        }
         Event::Entered(entered) => format!("entered as {}", entered.nickname),
         Event::Room(room) => match room.reset {
             None => format!("#{} from {}", room.room, room.next),

@@ -1,0 +1,224 @@
+//! From a name to a connection that is as safe as it has to be: reached, encrypted, and with the
+//! server that is meant.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use rustls::{
+    client::danger::ServerCertVerifier,
+    crypto::{CryptoProvider, ring},
+    pki_types::ServerName,
+};
+use tokio::{net::TcpStream, task::spawn_blocking, time::timeout};
+
+use super::{
+    dial::{self, connect, reach},
+    secure::{self, Failure},
+    stream::{Stream, Tls},
+};
+use crate::{
+    client::{
+        event::Security,
+        session::{Channel, Closed, Distrust},
+        trust::{self, Expected, Trust, Verdict, Verifier},
+    },
+    text::Line,
+};
+
+/// How long a server may take over a handshake.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a program of this machine that may speak no TLS may be silent before it is spoken to
+/// in the clear.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
+
+/// A connection, open.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) stream: Stream,
+    pub(super) channel: Channel,
+    /// What the user should know.
+    pub(super) notice: Option<Line>,
+}
+
+impl Opened {
+    fn plain(tcp: TcpStream) -> Self {
+        Self {
+            stream: Stream::Plain(tcp),
+            channel: Channel::PLAIN,
+            notice: None,
+        }
+    }
+}
+
+/// What the server has to show, and who says whether it does.
+struct Demand {
+    expected: Expected,
+    provider: Arc<CryptoProvider>,
+    roots: Option<Arc<dyn ServerCertVerifier>>,
+}
+
+/// Opens a connection.
+pub(super) async fn open(host: String, port: u16, trust: Arc<Trust>) -> Result<Opened, Closed> {
+    let demanding = demand(Arc::clone(&trust));
+    let (reached, demand) = tokio::join!(reach(&host, port), demanding);
+    // What is known is said first: that nobody listens may be why.
+    let demand = demand?;
+    let tcp = reached?;
+    if trust.is_plaintext() {
+        return Ok(Opened::plain(tcp));
+    }
+    let address = tcp.peer_addr().map_err(|error| dial::lost(&error))?;
+    let may_be_plain = trust.may_be_plain(demand.expected, address);
+    if may_be_plain && trust.was_plain(address) {
+        return Ok(Opened::plain(tcp));
+    }
+    let answer_within = if may_be_plain {
+        SILENCE_MAX
+    } else {
+        HANDSHAKE_WITHIN
+    };
+    let Demand {
+        expected,
+        provider,
+        roots,
+    } = demand;
+    let verifier = Arc::new(Verifier::new(Arc::clone(&provider), expected, roots));
+    let encrypting = secure::handshake(
+        tcp,
+        server_name(&host, address),
+        provider,
+        Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>,
+        answer_within,
+    );
+    let why = match timeout(HANDSHAKE_WITHIN, encrypting).await {
+        Ok(Ok(tls)) => return accept(trust, expected, &verifier, tls).await,
+        Ok(Err(why)) => why,
+        Err(_) => return Err(Closed::TimedOut),
+    };
+    if let Some(Verdict::Refused(distrust)) = verifier.verdict() {
+        return Err(Closed::Distrusted(distrust));
+    }
+    if may_be_plain && matches!(why, Failure::Other | Failure::HungUp | Failure::Silent) {
+        let tcp = connect(address).await?;
+        trust.is_plain(address);
+        return Ok(Opened::plain(tcp));
+    }
+    Err(not_encrypted(why, trust.must_encrypt(expected)))
+}
+
+/// Finds out what the server has to show: from a file, and perhaps with the system's roots, which
+/// is for a thread of its own.
+async fn demand(trust: Arc<Trust>) -> Result<Demand, Closed> {
+    let finding = spawn_blocking(move || {
+        let expected = trust.expected()?;
+        let provider = Arc::new(ring::default_provider());
+        let roots = if trust.is_plaintext() {
+            None
+        } else {
+            trust::roots(&provider, expected)
+        };
+        Ok(Demand {
+            expected,
+            provider,
+            roots,
+        })
+    });
+    match finding.await {
+        Ok(Ok(demand)) => Ok(demand),
+        Ok(Err(distrust)) => Err(Closed::Distrusted(distrust)),
+        Err(_) => Err(Closed::Other("its key can't be looked up".to_owned())),
+    }
+}
+
+/// The name that the server's certificate is asked for.
+fn server_name(host: &str, address: SocketAddr) -> ServerName<'static> {
+    let name = host.trim_matches(['[', ']']);
+    // An address's zone is nobody's business but this machine's.
+    let bare = name.split_once('%').map_or(name, |(bare, _)| bare);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return address.into();
+    }
+    ServerName::try_from(name.to_owned()).unwrap_or_else(|_| address.ip().into())
+}
+
+/// The server has shown what it had to: it is known from now on.
+async fn accept(
+    trust: Arc<Trust>,
+    expected: Expected,
+    verifier: &Verifier,
+    tls: Tls,
+) -> Result<Opened, Closed> {
+    let Some(Verdict::Accepted(verified_by, fingerprint)) = verifier.verdict() else {
+        return Err(Closed::Tls("it showed no certificate".to_owned()));
+    };
+    let today = Timestamp::now().to_zoned(TimeZone::system()).date();
+    let keeping = spawn_blocking(move || trust.accepted(today, expected, verified_by, fingerprint));
+    let notice = match keeping.await {
+        Ok(Ok(notice)) => notice,
+        Ok(Err(distrust)) => return Err(Closed::Distrusted(distrust)),
+        Err(_) => None,
+    };
+    Ok(Opened {
+        stream: Stream::Tls(Box::new(tls)),
+        channel: Channel {
+            security: Security::Encrypted {
+                verified_by,
+                fingerprint,
+            },
+        },
+        notice,
+    })
+}
+
+/// `must`: the server has spoken TLS, now or before.
+fn not_encrypted(why: Failure, must: bool) -> Closed {
+    match why {
+        Failure::Other => Closed::Distrusted(Distrust::NotEncrypted { known: must }),
+        Failure::HungUp if must => Closed::Eof,
+        Failure::Silent if must => Closed::TimedOut,
+        Failure::HungUp => Closed::NoTls { hung_up: true },
+        Failure::Silent => Closed::NoTls { hung_up: false },
+        Failure::Lost(error) => dial::lost(&error),
+        Failure::Tls(error) => Closed::Tls(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_asked_for_the_name_that_was_typed() {
+        let address = SocketAddr::from(([192, 0, 2, 1], 10500));
+        for (host, name) in [
+            ("chat.example.org", "chat.example.org"),
+            ("192.168.1.20", "192.168.1.20"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+            ("fe80::1%eth0", "fe80::1"),
+            // No name that a certificate can hold.
+            ("-", "192.0.2.1"),
+        ] {
+            assert_eq!(server_name(host, address).to_str(), name, "{host}");
+        }
+    }
+
+    #[test]
+    fn who_does_not_encrypt_is_told_apart() {
+        let distrusted = |known| Closed::Distrusted(Distrust::NotEncrypted { known });
+        for (why, must, closed) in [
+            (Failure::Other, false, distrusted(false)),
+            (Failure::Other, true, distrusted(true)),
+            (Failure::HungUp, false, Closed::NoTls { hung_up: true }),
+            (Failure::HungUp, true, Closed::Eof),
+            (Failure::Silent, false, Closed::NoTls { hung_up: false }),
+            (Failure::Silent, true, Closed::TimedOut),
+        ] {
+            assert_eq!(not_encrypted(why, must), closed);
+        }
+    }
+}

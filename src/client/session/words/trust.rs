@@ -1,0 +1,273 @@
+//! Why a server is not trusted, in words, with the command that says that all is well.
+
+use jiff::civil::Date;
+
+use crate::{protocol::Fingerprint, text::Line};
+
+/// Why a server is not trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Distrust {
+    /// It has another key than the one that is expected.
+    Changed {
+        /// The key expected.
+        expected: Fingerprint,
+        /// Who says so.
+        source: Source,
+        /// The key that it has.
+        offered: Fingerprint,
+    },
+    /// The system's roots have vouched for it, and do no more.
+    NotVouched {
+        /// When they did first.
+        since: Date,
+        /// The key that it has.
+        offered: Fingerprint,
+        /// Why they do not, to be put behind "because".
+        why: String,
+    },
+    /// An invite names another key than the one that the server is known by.
+    Invite {
+        /// The key that it is known by.
+        known: Fingerprint,
+        /// Since when.
+        since: Date,
+        /// The key that the invite names.
+        invited: Fingerprint,
+    },
+    /// It does not encrypt.
+    NotEncrypted {
+        /// Whether it did before, or was said to.
+        known: bool,
+    },
+    /// The user wants no encryption, but it is known to encrypt.
+    Plaintext {
+        /// Since when it is known.
+        since: Date,
+    },
+    /// What is known of servers can't be read: one plain sentence.
+    Unreadable(Line),
+}
+
+/// Who says which key a server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It had it when it was met, on this day.
+    Known(Date),
+    /// The user, with `--trust`.
+    Given,
+    /// An invite.
+    Invite,
+}
+
+/// How the user started this program, for the commands that it tells: arguments as a shell takes
+/// them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    /// To start it in the same way again: `localhost 10500 carol 3`.
+    pub again: String,
+    /// Which server, and where what is known of it is kept: `localhost 10500`.
+    pub server: String,
+}
+
+/// What the user should know of a server that is met for the first time.
+pub(in crate::client::session) fn first_use(server: &str, key: Fingerprint) -> Line {
+    Line::inert(&format!(
+        "First time on {server}. Its key is {key}, and has to be the same from now on; compare it \
+         with the key that the server shows when it starts."
+    ))
+}
+
+impl Distrust {
+    /// One plain sentence.
+    pub(in crate::client::session) fn sentence(&self, server: &str) -> String {
+        match self {
+            Self::Changed { source, .. } => {
+                let than = match source {
+                    Source::Known(_) => "before",
+                    Source::Given => "the one given with --trust",
+                    Source::Invite => "the one in the invite",
+                };
+                format!("{server} has another key than {than}, so nothing was sent to it")
+            }
+            Self::NotVouched { .. } => {
+                format!("This system vouches for {server} no more, so nothing was sent to it")
+            }
+            Self::Invite { .. } => format!(
+                "The invite names another key for {server} than the one it is known by, so nothing \
+                 was sent to it"
+            ),
+            Self::NotEncrypted { known: true } => format!(
+                "What answers on {server} does not encrypt, as it has to, so nothing was sent to it"
+            ),
+            Self::NotEncrypted { known: false } => {
+                format!("{server} does not encrypt, so nothing was sent to it")
+            }
+            Self::Plaintext { .. } => {
+                format!("{server} is known to encrypt, so --plaintext is not for it")
+            }
+            Self::Unreadable(why) => why.as_str().to_owned(),
+        }
+    }
+
+    /// What it may mean, and what to type if all is well; a command has a line of its own.
+    pub(in crate::client::session) fn explanation(
+        &self,
+        server: &str,
+        commands: &CommandLine,
+    ) -> Vec<Line> {
+        let trust = |key: &Fingerprint| format!("chat-tui --trust {key} {}", commands.again);
+        let forget = || format!("chat-tui --forget {}", commands.server);
+        let lines = match self {
+            Self::Changed {
+                expected,
+                source: Source::Known(since),
+                offered,
+            } => vec![
+                format!(
+                    "{server} has another key than before. Either it was set up anew, or somebody \
+                     else answers in its place and would read all that is said."
+                ),
+                format!("Its key since {since}: {expected}"),
+                format!("The key offered now: {offered}"),
+                "Ask whoever runs it, by another way than this chat, which key it shows when it \
+                 starts. If that is the one offered now, this command accepts it:"
+                    .to_owned(),
+                trust(offered),
+            ],
+            Self::Changed {
+                expected, offered, ..
+            } => vec![
+                format!(
+                    "{server} has another key than it should. Either the key was told wrong, or it \
+                     was set up anew since, or somebody else answers in its place and would read \
+                     all that is said."
+                ),
+                format!("The key expected: {expected}"),
+                format!("The key offered:  {offered}"),
+                "Ask again, whoever told it.".to_owned(),
+            ],
+            Self::NotVouched {
+                since,
+                offered,
+                why,
+            } => vec![
+                format!(
+                    "Certificates that this system trusts have vouched for {server} since {since}, \
+                     and do no more: {why}. Either it was set up anew, or somebody else answers in \
+                     its place and would read all that is said."
+                ),
+                format!("The key offered now: {offered}"),
+                "Ask whoever runs it, by another way than this chat, which key it shows when it \
+                 starts. If that is the one offered now, this command accepts it:"
+                    .to_owned(),
+                trust(offered),
+            ],
+            Self::Invite {
+                known,
+                since,
+                invited,
+            } => vec![
+                format!("Its key since {since}: {known}"),
+                format!("The key in the invite: {invited}"),
+                format!(
+                    "Ask whoever runs {server}, by another way than this chat, which key it shows \
+                     when it starts. If that is the one in the invite, this command accepts it:"
+                ),
+                trust(invited),
+            ],
+            Self::NotEncrypted { known: true } | Self::Plaintext { .. } => vec![
+                "If whoever runs it says that it does not encrypt any more, this command forgets \
+                 what is known of it:"
+                    .to_owned(),
+                forget(),
+            ],
+            Self::NotEncrypted { known: false } => vec![
+                "If it is an older server on a network that you trust, this command talks to it all \
+                 the same; everybody on the way can read along:"
+                    .to_owned(),
+                format!("chat-tui --plaintext {}", commands.again),
+            ],
+            Self::Unreadable(_) => Vec::new(),
+        };
+        lines.iter().map(|line| Line::inert(line)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    const OLD: Fingerprint = Fingerprint::from_bytes([1; 32]);
+    const NEW: Fingerprint = Fingerprint::from_bytes([2; 32]);
+
+    fn said(distrust: &Distrust) -> Vec<String> {
+        let commands = CommandLine {
+            again: "chat.lan 10500 carol 3".to_owned(),
+            server: "chat.lan 10500".to_owned(),
+        };
+        let sentence = Line::inert(&distrust.sentence("chat.lan:10500"));
+        let lines = distrust.explanation("chat.lan:10500", &commands);
+        let lines = [sentence].into_iter().chain(lines);
+        lines.map(|line| line.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_changed_key_is_told_with_both_keys_and_the_command_that_accepts_it() {
+        let lines = said(&Distrust::Changed {
+            expected: OLD,
+            source: Source::Known(date(2026, 11, 22)),
+            offered: NEW,
+        });
+        assert!(lines[0].contains("nothing was sent"), "{lines:?}");
+        assert!(lines.contains(&format!("Its key since 2026-11-22: {OLD}")));
+        assert!(lines.contains(&format!("The key offered now: {NEW}")));
+        let command = format!("chat-tui --trust {NEW} chat.lan 10500 carol 3");
+        assert_eq!(lines.last(), Some(&command));
+    }
+
+    #[test]
+    fn a_key_that_was_told_is_no_reason_to_accept_another() {
+        for source in [Source::Given, Source::Invite] {
+            let lines = said(&Distrust::Changed {
+                expected: OLD,
+                source,
+                offered: NEW,
+            });
+            assert!(lines.iter().all(|line| !line.starts_with("chat-tui")));
+        }
+    }
+
+    #[test]
+    fn every_other_reason_comes_with_a_way_out() {
+        let since = date(2026, 11, 22);
+        let forget = "chat-tui --forget chat.lan 10500".to_owned();
+        for (distrust, command) in [
+            (Distrust::NotEncrypted { known: true }, forget.clone()),
+            (Distrust::Plaintext { since }, forget),
+            (
+                Distrust::NotEncrypted { known: false },
+                "chat-tui --plaintext chat.lan 10500 carol 3".to_owned(),
+            ),
+            (
+                Distrust::Invite {
+                    known: OLD,
+                    since,
+                    invited: NEW,
+                },
+                format!("chat-tui --trust {NEW} chat.lan 10500 carol 3"),
+            ),
+            (
+                Distrust::NotVouched {
+                    since,
+                    offered: NEW,
+                    why: "its certificate has expired".to_owned(),
+                },
+                format!("chat-tui --trust {NEW} chat.lan 10500 carol 3"),
+            ),
+        ] {
+            assert_eq!(said(&distrust).last(), Some(&command), "{distrust:?}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What is trusted when, over the runs of one directory.
+
+use jiff::civil::date;
+
+use super::*;
+
+const OURS: Fingerprint = Fingerprint::from_bytes([1; 32]);
+const OTHER: Fingerprint = Fingerprint::from_bytes([2; 32]);
+const TODAY: Date = date(2026, 11, 22);
+
+fn policy(directory: &tempfile::TempDir) -> Policy {
+    Policy {
+        directory: Some(directory.path().to_owned()),
+        ..Policy::default()
+    }
+}
+
+fn trust(policy: Policy) -> Trust {
+    Trust::new("Chat.lan", 10500, policy)
+}
+
+/// Meets a server for the first time.
+fn meet(trust: &Trust, by: VerifiedBy) {
+    let expected = trust.expected().unwrap();
+    assert_eq!(expected, Expected::Anything);
+    assert_eq!(trust.accepted(TODAY, expected, by, OURS), Ok(None));
+}
+
+#[test]
+fn a_key_that_was_met_is_expected_by_this_run_and_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = trust(policy(&directory));
+    meet(&first, VerifiedBy::FirstUse);
+    let known = Ok(Expected::Key(OURS, Source::Known(TODAY)));
+    assert_eq!(first.expected(), known);
+    assert_eq!(trust(policy(&directory)).expected(), known);
+    // The name is the same in capitals, and another port is another server.
+    let capitals = Trust::new("CHAT.LAN", 10500, policy(&directory));
+    assert_eq!(capitals.expected(), known);
+    let other = Trust::new("chat.lan", 10501, policy(&directory));
+    assert_eq!(other.expected(), Ok(Expected::Anything));
+}
+
+#[test]
+fn without_a_directory_a_key_is_expected_for_the_run() {
+    let first = trust(Policy::default());
+    meet(&first, VerifiedBy::FirstUse);
+    let known = Ok(Expected::Key(OURS, Source::Known(TODAY)));
+    assert_eq!(first.expected(), known);
+    assert_eq!(trust(Policy::default()).expected(), Ok(Expected::Anything));
+}
+
+#[test]
+fn a_server_that_the_system_vouched_for_is_vouched_for_ever_after() {
+    let directory = tempfile::tempdir().unwrap();
+    meet(&trust(policy(&directory)), VerifiedBy::Roots);
+    let second = trust(policy(&directory));
+    assert_eq!(second.expected(), Ok(Expected::System(TODAY)));
+    // Its key may change, and an invite may name the one before.
+    let invited = trust(Policy {
+        invited: Some(OTHER),
+        ..policy(&directory)
+    });
+    assert_eq!(invited.expected(), Ok(Expected::System(TODAY)));
+}
+
+#[test]
+fn a_key_that_is_given_takes_the_place_of_what_is_known_once_it_is_seen() {
+    let directory = tempfile::tempdir().unwrap();
+    meet(&trust(policy(&directory)), VerifiedBy::FirstUse);
+    let given = trust(Policy {
+        accept: Some(OTHER),
+        ..policy(&directory)
+    });
+    let expected = given.expected().unwrap();
+    assert_eq!(expected, Expected::Key(OTHER, Source::Given));
+    // Not seen yet: what was known stays.
+    let known = |key| Ok(Expected::Key(key, Source::Known(TODAY)));
+    assert_eq!(trust(policy(&directory)).expected(), known(OURS));
+    given
+        .accepted(TODAY, expected, VerifiedBy::Pin, OTHER)
+        .unwrap();
+    assert_eq!(given.expected(), known(OTHER));
+    assert_eq!(trust(policy(&directory)).expected(), known(OTHER));
+}
+
+#[test]
+fn an_invite_names_the_key_of_a_server_that_is_not_known_and_of_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let invited = trust(Policy {
+        invited: Some(OURS),
+        ..policy(&directory)
+    });
+    let expected = invited.expected().unwrap();
+    assert_eq!(expected, Expected::Key(OURS, Source::Invite));
+    invited
+        .accepted(TODAY, expected, VerifiedBy::Pin, OURS)
+        .unwrap();
+    assert_eq!(
+        trust(policy(&directory)).expected(),
+        Ok(Expected::Key(OURS, Source::Known(TODAY)))
+    );
+    let forged = trust(Policy {
+        invited: Some(OTHER),
+        ..policy(&directory)
+    });
+    assert_eq!(
+        forged.expected(),
+        Err(Distrust::Invite {
+            known: OURS,
+            since: TODAY,
+            invited: OTHER
+        })
+    );
+}
+
+#[test]
+fn of_two_who_meet_two_servers_at_once_the_second_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, two) = (trust(policy(&directory)), trust(policy(&directory)));
+    let (first, second) = (one.expected().unwrap(), two.expected().unwrap());
+    assert_eq!(
+        one.accepted(TODAY, first, VerifiedBy::FirstUse, OURS),
+        Ok(None)
+    );
+    assert_eq!(
+        two.accepted(TODAY, second, VerifiedBy::FirstUse, OTHER),
+        Err(Distrust::Changed {
+            expected: OURS,
+            source: Source::Known(TODAY),
+            offered: OTHER
+        })
+    );
+}
+
+#[test]
+fn in_the_clear_is_spoken_on_this_machine_with_who_never_encrypted() {
+    let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let mapped: SocketAddr = "[::ffff:127.0.0.1]:10500".parse().unwrap();
+    let elsewhere = SocketAddr::from(([192, 168, 1, 20], 10500));
+    let trust = trust(Policy::default());
+    let expected = Expected::Anything;
+    assert!(trust.may_be_plain(expected, local(10500)));
+    assert!(trust.may_be_plain(expected, mapped));
+    assert!(!trust.may_be_plain(expected, elsewhere));
+    assert!(!trust.may_be_plain(Expected::Key(OURS, Source::Known(TODAY)), local(10500)));
+    assert!(!trust.may_be_plain(Expected::System(TODAY), local(10500)));
+    trust.is_plain(local(10500));
+    assert!(trust.was_plain(local(10500)) && !trust.was_plain(local(10501)));
+    trust.ask_again();
+    assert!(!trust.was_plain(local(10500)));
+    meet(&trust, VerifiedBy::FirstUse);
+    assert!(!trust.may_be_plain(expected, local(10500)));
+}
+
+#[test]
+fn a_server_that_is_known_is_not_spoken_to_in_the_clear_even_if_asked_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let plaintext = || {
+        trust(Policy {
+            plaintext: true,
+            ..policy(&directory)
+        })
+    };
+    assert_eq!(plaintext().expected(), Ok(Expected::Anything));
+    meet(&trust(policy(&directory)), VerifiedBy::FirstUse);
+    let refused = Err(Distrust::Plaintext { since: TODAY });
+    assert_eq!(plaintext().expected(), refused);
+    assert_eq!(forget(directory.path(), "chat.lan", 10500), Ok(true));
+    assert_eq!(forget(directory.path(), "chat.lan", 10500), Ok(false));
+    assert_eq!(plaintext().expected(), Ok(Expected::Anything));
+}
+
+#[test]
+fn a_file_that_makes_no_sense_trusts_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join(FILE), "chat.lan:10500 yes\n").unwrap();
+    let Err(Distrust::Unreadable(why)) = trust(policy(&directory)).expected() else {
+        panic!("it trusts");
+    };
+    assert!(why.as_str().contains("Line 1 of"), "{why}");
+}
+
+#[test]
+fn what_can_not_be_kept_holds_for_the_run_and_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("file");
+    std::fs::write(&place, "").unwrap();
+    // A directory that can't be made, because a file is in its place.
+    let trust = trust(Policy {
+        directory: Some(place.join("state")),
+        ..Policy::default()
+    });
+    let Err(Distrust::Unreadable(_)) = trust.expected() else {
+        panic!("a file that can't be looked at may name anybody");
+    };
+    let told = trust.accepted(TODAY, Expected::Anything, VerifiedBy::FirstUse, OURS);
+    let told = told.unwrap().expect("a word");
+    assert!(told.as_str().contains("this run only"), "{told}");
+}
