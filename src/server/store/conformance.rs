@@ -57,6 +57,15 @@ pub(super) fn spend(name: u8, counter: u64, refused: Option<ErrorCode>) -> Opera
     }
 }
 
+/// The fact that `key` of the kind `ban` is `value`; none: that it no longer is.
+pub(super) fn fact(key: &str, value: Option<&str>) -> Fact {
+    Fact {
+        kind: "ban".into(),
+        key: key.to_owned(),
+        value: value.map(str::to_owned),
+    }
+}
+
 pub(super) fn open(name: u8, next: Option<u64>, look: &[(RoomIndex, u64)]) -> Operation {
     Operation::Open {
         device: device(name),
@@ -411,6 +420,79 @@ fn retention_goes_in_steps() {
     });
 }
 
+#[test]
+fn of_each_fact_the_last_value_is_kept() {
+    each(|store| {
+        assert_eq!(store.facts().unwrap(), []);
+        let other = Fact {
+            kind: "account".into(),
+            ..fact("b", Some("9"))
+        };
+        let long = Fact {
+            kind: "k".repeat(FACT_KIND_BYTES_MAX).into(),
+            key: "é".repeat(FACT_KEY_BYTES_MAX / 2),
+            value: Some("v".repeat(FACT_VALUE_BYTES_MAX)),
+        };
+        let gone = |key| fact(key, None);
+        let is = |key, value| fact(key, Some(value));
+        for (changes, left) in [
+            (
+                vec![is("b", "1"), is("a", "2")],
+                vec![is("a", "2"), is("b", "1")],
+            ),
+            // Of the same key, but another kind.
+            (
+                vec![other.clone(), is("b", "\"'\\")],
+                vec![other.clone(), is("a", "2"), is("b", "\"'\\")],
+            ),
+            (
+                vec![is("a", "3"), gone("a"), is("c", ""), gone("nobody")],
+                vec![other.clone(), is("b", "\"'\\"), is("c", "")],
+            ),
+            (
+                vec![gone("b"), gone("c"), is("c", "4"), long.clone()],
+                vec![other.clone(), is("c", "4"), long.clone()],
+            ),
+            (vec![], vec![other, is("c", "4"), long]),
+        ] {
+            let committed = append(store, 1, [Operation::Remember(changes)]);
+            assert_eq!(committed.verdicts, [Verdict::Remembered]);
+            assert_eq!(store.facts().unwrap(), left);
+        }
+    });
+}
+
+#[test]
+fn facts_and_messages_go_in_one_batch() {
+    each(|store| {
+        let remember = |key| Operation::Remember(vec![fact(key, Some("1"))]);
+        let batch = [message(1, 1), remember("a"), message(1, 2), remember("b")];
+        let committed = append(store, 1, batch);
+        assert_eq!(
+            committed.verdicts,
+            [
+                Verdict::Done(stored(1, 1)),
+                Verdict::Remembered,
+                Verdict::Done(stored(2, 1)),
+                Verdict::Remembered,
+            ]
+        );
+        assert_eq!(store.facts().unwrap().len(), 2);
+        assert_eq!(store.extents()[0].head, 2);
+    });
+}
+
+#[test]
+#[should_panic(expected = "too long")]
+fn a_fact_that_is_too_long_is_a_defect() {
+    let long = "x".repeat(FACT_KEY_BYTES_MAX + 1);
+    append(
+        &mut memory(),
+        1,
+        [Operation::Remember(vec![fact(&long, None)])],
+    );
+}
+
 /// What both must agree on. One may have forgotten how an old id was settled where the other has
 /// not.
 fn assert_alike(one: &Committed, other: &Committed, context: &str) {
@@ -469,7 +551,19 @@ fn assert_read_alike(
     );
 }
 
+fn random_facts(random: &mut fastrand::Rng) -> Vec<Fact> {
+    let mut one = |_| Fact {
+        kind: ["ban", "role"][random.usize(..2)].into(),
+        key: random.u8(..8).to_string(),
+        value: (random.u8(..3) > 0).then(|| random.u8(..).to_string()),
+    };
+    (0..4).map(&mut one).collect()
+}
+
 fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Operation {
+    if random.u8(..10) == 0 {
+        return Operation::Remember(random_facts(random));
+    }
     let name = random.u8(1..4);
     let next = &mut counters[usize::from(name)];
     // Mostly the next, often one from before, now and then one too many.
@@ -534,6 +628,7 @@ fn both_come_out_of_random_runs_alike() {
             let committed = sqlite.append(batch).unwrap();
             assert_alike(&expected, &committed, &context);
             assert_eq!(memory.extents(), sqlite.extents(), "{context}");
+            assert_eq!(memory.facts(), sqlite.facts(), "{context}");
             if random.u8(..10) == 0 {
                 let epoch = sqlite.epoch();
                 drop((sqlite, reader));

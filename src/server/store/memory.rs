@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Batch, Committed, Extent, Found, Operation, Page, Reader, Retention, Run, Settled, Store,
+    Batch, Committed, Extent, Fact, Found, Operation, Page, Reader, Retention, Run, Settled, Store,
     StoreError, Verdict,
     rules::{Frames, Place, Scan, decode_entry, encode_entry, entry_time, first_not, place, span},
 };
@@ -86,6 +86,8 @@ pub struct MemoryStore {
     /// The devices by their last use: the first is forgotten first.
     by_use: BTreeMap<u64, DeviceId>,
     uses: u64,
+    /// What is known of the house, by kind and key.
+    facts: BTreeMap<(Box<str>, String), String>,
 }
 
 impl MemoryStore {
@@ -105,6 +107,7 @@ impl MemoryStore {
             devices: HashMap::new(),
             by_use: BTreeMap::new(),
             uses: 0,
+            facts: BTreeMap::new(),
         }
     }
 
@@ -144,6 +147,7 @@ impl MemoryStore {
         let (id, settled) = match &operation {
             Operation::Open { device, next, look } => return self.open(*device, *next, look),
             Operation::Retain(retention) => return self.retain(*retention),
+            Operation::Remember(facts) => return self.remember(facts),
             Operation::Message { id, settled, .. } | Operation::Spend { id, settled, .. } => {
                 (*id, *settled)
             }
@@ -163,9 +167,10 @@ impl MemoryStore {
                 refused: Some(code),
                 ..
             } => Settled::Refused(code),
-            Operation::Spend { .. } | Operation::Open { .. } | Operation::Retain(_) => {
-                Settled::Withdrawn
-            }
+            Operation::Spend { .. }
+            | Operation::Open { .. }
+            | Operation::Retain(_)
+            | Operation::Remember(_) => Settled::Withdrawn,
         };
         self.device(id.device, 0).settle(outcome);
         Verdict::Done(outcome)
@@ -182,6 +187,18 @@ impl MemoryStore {
         Verdict::Retained {
             more: self.rooms.iter().any(|room| room.is_over(retention)),
         }
+    }
+
+    fn remember(&mut self, facts: &[Fact]) -> Verdict {
+        for fact in facts {
+            fact.assert_bounded();
+            let key = (fact.kind.clone(), fact.key.clone());
+            match &fact.value {
+                Some(value) => drop(self.facts.insert(key, value.clone())),
+                None => drop(self.facts.remove(&key)),
+            }
+        }
+        Verdict::Remembered
     }
 
     fn firsts(&self) -> Vec<u64> {
@@ -334,6 +351,15 @@ impl Store for MemoryStore {
     fn known_time(&self) -> Option<Timestamp> {
         let times = self.rooms.iter().map(|room| room.last_time);
         times.max().filter(|time| *time > Timestamp::MIN)
+    }
+
+    fn facts(&mut self) -> Result<Vec<Fact>, StoreError> {
+        let fact = |((kind, key), value): (&(Box<str>, String), &String)| Fact {
+            kind: kind.clone(),
+            key: key.clone(),
+            value: Some(value.clone()),
+        };
+        Ok(self.facts.iter().map(fact).collect())
     }
 
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {

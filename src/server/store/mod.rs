@@ -13,6 +13,10 @@
 //! - a lower one: it was settled before, and the answer is what became of it then;
 //! - a higher one: [`Verdict::Hole`]; the one before must come first. That is also how a refusal
 //!   for the time being holds back the messages behind it: it uses up no counter.
+//!
+//! Beside the log it keeps the house's [`Fact`]s, which mean nothing to it. They change in the same
+//! batches and commits as all else, so whoever was told that he is banned, or let in, still is after
+//! a power failure.
 
 use std::sync::Arc;
 
@@ -32,12 +36,14 @@ use crate::{
 #[cfg(test)]
 mod conformance;
 mod deadline;
+mod fact;
 pub mod index;
 mod memory;
 mod rules;
 mod space;
 pub mod sqlite;
 
+pub use fact::{FACT_KEY_BYTES_MAX, FACT_KIND_BYTES_MAX, FACT_VALUE_BYTES_MAX, Fact};
 pub use memory::{MemoryLimits, MemoryStore};
 pub use sqlite::SqliteStore;
 
@@ -99,6 +105,8 @@ pub enum Operation {
     },
     /// Drops the oldest entries that are no longer to be kept: a bounded step.
     Retain(Retention),
+    /// Changes what is known of the house.
+    Remember(Vec<Fact>),
     /// Uses up a counter for nothing: the message was taken back, or refused for good.
     Spend {
         /// The id used up.
@@ -136,6 +144,8 @@ pub enum Verdict {
         /// See above.
         more: bool,
     },
+    /// The facts are kept.
+    Remembered,
     /// The id was settled before.
     Repeated(Settled),
     /// The counter is too high: the next after this one has to come first.
@@ -256,6 +266,9 @@ pub trait Store: Reader {
     /// A time that the clock is to be measured by: of the last step of retention by age, which is
     /// only taken while the clock is believed; if there was none, of the last entry.
     fn known_time(&self) -> Option<Timestamp>;
+
+    /// All facts of the house, by kind and key. Read once, at the start.
+    fn facts(&mut self) -> Result<Vec<Fact>, StoreError>;
 
     /// Carries out all of a batch or nothing. Once it returns `Ok`, it lasts.
     ///

@@ -302,6 +302,7 @@ impl Hub {
                 let answer = self.outcome(id, *settled);
                 self.answer(connection, answer);
             }
+            Verdict::Remembered => {}
             Verdict::Hole { .. } | Verdict::Opened { .. } | Verdict::Retained { .. } => {
                 let answer = self.hole(connection, id);
                 self.answer(connection, answer);

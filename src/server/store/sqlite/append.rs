@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{
     Room, RoomState, SqliteStore,
     devices::{Changes, Devices},
-    failure, retain,
+    facts, failure, retain,
     schema::{SEQ_MAX, entry_key, entry_of, number, number_at, set_meta, time_at},
 };
 use crate::{
@@ -34,6 +34,8 @@ pub(super) struct Work<'a> {
     runs: Vec<Option<SegmentBuilder>>,
     /// Each frame on its way to its row.
     frame: Vec<u8>,
+    /// Bytes of facts.
+    fact_bytes: usize,
     verdicts: Vec<Verdict>,
 }
 
@@ -44,7 +46,7 @@ pub(super) struct Done {
     pub(super) changes: Changes,
     /// Whether anything was written.
     pub(super) wrote: bool,
-    /// Bytes of the new entries.
+    /// Bytes of the new entries and facts.
     pub(super) bytes: usize,
     /// Nothing could be removed, because of the index.
     pub(super) blocked: bool,
@@ -138,6 +140,7 @@ impl<'a> Work<'a> {
             changes: Changes::default(),
             runs: rooms.iter().map(|_| None).collect(),
             frame: Vec::new(),
+            fact_bytes: 0,
             verdicts: Vec::new(),
         }
     }
@@ -147,6 +150,10 @@ impl<'a> Work<'a> {
             let verdict = match operation {
                 Operation::Open { device, next, look } => self.open(device, next, &look)?,
                 Operation::Retain(retention) => self.retain(batch.now, retention)?,
+                Operation::Remember(facts) => {
+                    self.fact_bytes += facts::write(self.connection, &facts)?;
+                    Verdict::Remembered
+                }
                 Operation::Message { id, settled, .. } | Operation::Spend { id, settled, .. } => {
                     self.settle(batch.now, id, settled, operation)?
                 }
@@ -234,7 +241,7 @@ impl<'a> Work<'a> {
                 self.spend((no, id.counter), refused)?;
                 refused.map_or(Settled::Withdrawn, Settled::Refused)
             }
-            Operation::Open { .. } | Operation::Retain(_) => {
+            Operation::Open { .. } | Operation::Retain(_) | Operation::Remember(_) => {
                 unreachable!("these settle no id")
             }
         };
@@ -374,9 +381,10 @@ impl<'a> Work<'a> {
             .filter(|(_, (room, state))| room.state.first != state.first)
             .map(|(index, (_, state))| (index, state.first))
             .collect();
+        let entry_bytes: usize = runs.iter().map(|run| run.segment.bytes().len()).sum();
         Done {
             wrote,
-            bytes: runs.iter().map(|run| run.segment.bytes().len()).sum(),
+            bytes: entry_bytes + self.fact_bytes,
             committed: Committed {
                 verdicts: self.verdicts,
                 runs,

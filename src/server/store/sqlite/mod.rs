@@ -43,6 +43,7 @@
 mod append;
 mod checkpoint;
 mod devices;
+mod facts;
 mod failure;
 pub(in crate::server) mod lock;
 pub mod maintenance;
@@ -75,7 +76,7 @@ use self::{
     read::{LogReader, SqliteReader, within},
 };
 use super::{
-    Batch, Committed, Extent, Found, Operation, Page, Reader, Store, StoreError, index::Index,
+    Batch, Committed, Extent, Fact, Found, Operation, Page, Reader, Store, StoreError, index::Index,
 };
 use crate::{
     protocol::{Epoch, RoomName, frame::Part},
@@ -313,6 +314,10 @@ impl Store for SqliteStore {
         let believed = believed.and_then(|time| time.parse().ok());
         let last = self.rooms.iter().map(|room| room.state.last_time).max();
         believed.or(last.filter(|time| *time > Timestamp::UNIX_EPOCH))
+    }
+
+    fn facts(&mut self) -> Result<Vec<Fact>, StoreError> {
+        facts::read(&self.connection).map_err(|_| StoreError::Refused)
     }
 
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {

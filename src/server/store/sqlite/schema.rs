@@ -61,8 +61,9 @@ pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Timestamp> {
 ///
 /// `entry.device` and `counter` are unique, for a repetition to be answered from, as long as the
 /// entry is kept. `spent` has the counters that were used up for nothing, with the refusal's code.
-/// Times are milliseconds since 1970.
-const STEPS: &[M<'static>] = &[M::up(
+/// Times are milliseconds since 1970. `house` has what is known of the house, as JSON.
+const STEPS: &[M<'static>] = &[
+M::up(
     "CREATE TABLE meta(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
      CREATE TABLE room(
          no INTEGER PRIMARY KEY,
@@ -89,6 +90,13 @@ const STEPS: &[M<'static>] = &[M::up(
          counter INTEGER NOT NULL,
          code TEXT,
          PRIMARY KEY(device, counter)
+     ) WITHOUT ROWID, STRICT;",
+),
+M::up("CREATE TABLE house(
+         kind TEXT NOT NULL,
+         key TEXT NOT NULL,
+         value TEXT NOT NULL,
+         PRIMARY KEY(kind, key)
      ) WITHOUT ROWID, STRICT;",
 )];
 
