@@ -22,7 +22,7 @@ use crate::{
         Binding, ClientFrame, Fingerprint, Nonce, PublicKey, ServerFrame, Signature, Token,
         codec::Decoder,
         frame::{ErrorCode, Join},
-        limits::{GONE_AFTER, JOIN_WITHIN, PING_AFTER},
+        limits::{GONE_AFTER, JOIN_WITHIN, LINE_WITHIN, PING_AFTER},
         wire::{Refusal, parse_client},
     },
     server::store::StoreError,
@@ -123,6 +123,12 @@ pub struct Endpoint {
     heard: Duration,
     /// Whether it was pinged since then.
     pinged: bool,
+    /// When bytes came last.
+    received: Duration,
+    /// Since when the rest of a frame is waited for.
+    begun: Option<Duration>,
+    /// It was waited for too long.
+    late: bool,
 }
 
 impl Endpoint {
@@ -140,6 +146,9 @@ impl Endpoint {
             ended: false,
             heard: now.mono,
             pinged: false,
+            received: now.mono,
+            begun: None,
+            late: false,
         }
     }
 
@@ -185,6 +194,7 @@ impl Endpoint {
     pub fn received(&mut self, now: Moment, count: usize) {
         self.decoder.filled(count);
         self.dry = false;
+        self.received = now.mono;
         // The time to join is not stretched by sending a byte now and then.
         if !matches!(self.state, State::New | State::Challenged(_)) {
             self.alive(now);
@@ -217,9 +227,20 @@ impl Endpoint {
         if !self.may_ask() {
             return None;
         }
+        if mem::take(&mut self.late) {
+            self.deaf = true;
+            self.under_way += 1;
+            let words = format!(
+                "A frame has to be complete within {} seconds",
+                LINE_WITHIN.as_secs()
+            );
+            return Some(Request::Refused(Refusal::malformed(words)));
+        }
+        let begun = self.begun.take().unwrap_or(self.received);
         let request = match self.decoder.next_frame() {
             Ok(None) => {
                 self.dry = true;
+                self.begun = (!self.decoder.is_empty()).then_some(begun);
                 return None;
             }
             Ok(Some(frame)) => match parse_client(frame) {
@@ -523,6 +544,16 @@ impl Endpoint {
     /// To be called about once a second: looks whether the other end still gives signs of life.
     pub fn tick(&mut self, now: Moment) -> Pulse {
         let silent = now.mono.saturating_sub(self.heard);
+        if let Some(begun) = self.begun {
+            if !self.may_read() {
+                // It is we who do not read: the time counts from when we do.
+                self.begun = Some(now.mono);
+            } else if now.mono.saturating_sub(begun) >= LINE_WITHIN {
+                self.begun = None;
+                self.late = true;
+                return Pulse::Late;
+            }
+        }
         match (&self.state, &mut self.reader) {
             (State::New | State::Challenged(_), _) if silent >= JOIN_WITHIN => Pulse::Gone,
             // While requests are under way it is we who are late: nothing is read.
@@ -547,6 +578,8 @@ pub enum Pulse {
     Fine,
     /// Silent: there is a `ping` to be written.
     Ping,
+    /// It has begun a frame and does not end it: there is a [`request`](Endpoint::request).
+    Late,
     /// Silent for too long: to be given up, for [`Departure::Timeout`](crate::protocol::frame::Departure::Timeout).
     Gone,
 }
@@ -580,5 +613,71 @@ mod tests {
             endpoint.apply(start(), &views, order, &TimeZone::UTC);
         }
         assert!(matches!(endpoint.turn(start(), &mut views), Turn::Done));
+    }
+
+    fn joined() -> Endpoint {
+        let server = Fingerprint::from_bytes([7; 32]);
+        let channel = Channel::plain("192.0.2.1:7".parse().unwrap(), server);
+        let mut endpoint = Endpoint::new(channel, start());
+        endpoint.state = State::Joined;
+        endpoint
+    }
+
+    /// At so many seconds.
+    fn at(seconds: u64) -> Moment {
+        let start = start();
+        Moment {
+            mono: start.mono + Duration::from_secs(seconds),
+            ..start
+        }
+    }
+
+    fn receive(endpoint: &mut Endpoint, now: Moment, bytes: &[u8]) -> Option<Request> {
+        endpoint.space()[..bytes.len()].copy_from_slice(bytes);
+        endpoint.received(now, bytes.len());
+        endpoint.request(|| [0; 32])
+    }
+
+    #[test]
+    fn a_frame_that_does_not_end_ends_the_connection() {
+        let mut endpoint = joined();
+        assert!(receive(&mut endpoint, at(1), b"{").is_none());
+        for second in 2..31 {
+            assert!(receive(&mut endpoint, at(second), b" ").is_none());
+            assert_eq!(endpoint.tick(at(second)), Pulse::Fine);
+        }
+        assert_eq!(endpoint.tick(at(31)), Pulse::Late);
+        let Some(Request::Refused(refusal)) = endpoint.request(|| [0; 32]) else {
+            panic!("it is not refused");
+        };
+        assert!(refusal.fatal());
+        assert!(refusal.message.contains("30 seconds"), "{refusal:?}");
+    }
+
+    #[test]
+    fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
+        let mut endpoint = joined();
+        let ping = b"{\"type\":\"ping\"}";
+        assert!(receive(&mut endpoint, at(1), &ping[..5]).is_none());
+        // Its rest comes in time, and with it the beginning of the next one.
+        let rest = [&ping[5..], &ping[..5]].concat();
+        assert!(receive(&mut endpoint, at(30), &rest).is_some());
+        assert!(endpoint.request(|| [0; 32]).is_none());
+        let tick = |endpoint: &mut Endpoint, second| {
+            endpoint.alive(at(second));
+            endpoint.tick(at(second))
+        };
+        assert_eq!(tick(&mut endpoint, 59), Pulse::Fine);
+        // What waits for us is not late.
+        endpoint.under_way = REQUESTS_MAX;
+        assert_eq!(tick(&mut endpoint, 70), Pulse::Fine);
+        endpoint.under_way = 0;
+        assert_eq!(tick(&mut endpoint, 99), Pulse::Fine);
+        assert_eq!(tick(&mut endpoint, 100), Pulse::Late);
+        // Between frames there is all the time there is.
+        let mut endpoint = joined();
+        assert!(receive(&mut endpoint, at(1), ping).is_some());
+        assert!(endpoint.request(|| [0; 32]).is_none());
+        assert_eq!(tick(&mut endpoint, 100), Pulse::Fine);
     }
 }
