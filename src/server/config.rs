@@ -21,12 +21,18 @@ use super::{
     },
     keys::Keys,
     log::Recorder,
+    net::Caps,
+    network::Network,
     store::{
         MemoryLimits,
         sqlite::{Durability, OpenError},
     },
 };
 use crate::{protocol::RoomName, text::Line};
+
+mod reach;
+
+pub use reach::{Plaintext, ReachArgs};
 
 /// The port of a server that names none.
 pub const PORT_DEFAULT: u16 = 10_500;
@@ -95,12 +101,9 @@ pub struct Args {
         hide_possible_values = true
     )]
     pub durability: Durability,
-    /// A certificate of your own, with those that vouch for it (PEM); read anew at SIGHUP
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub tls_cert: Option<PathBuf>,
-    /// Its private key (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub tls_key: Option<PathBuf>,
+    /// How it is reached, and how it talks.
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// Erase messages that are older than this
     #[arg(long, value_name = "DAYS")]
     pub retain_days: Option<NonZeroU64>,
@@ -165,20 +168,6 @@ impl Args {
             }
         }
         Self::from_arg_matches(&found).map_err(|error| error.format(&mut parser))
-    }
-
-    /// Where the server's key comes from.
-    fn keys(&self) -> Keys {
-        match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => Keys::Files {
-                certificate: certificate.clone(),
-                key: key.clone(),
-            },
-            _ => Keys::Kept {
-                directory: self.data_dir.clone(),
-                or_memory: self.ephemeral,
-            },
-        }
     }
 }
 
@@ -271,6 +260,12 @@ pub struct Config {
     pub storage: Storage,
     /// Where the key comes from that clients know the server by.
     pub keys: Keys,
+    /// Who may talk without encryption.
+    pub plaintext: Plaintext,
+    /// Those who say whose connection it is that they pass on, by the PROXY protocol.
+    pub proxies: Vec<Network>,
+    /// How many connections one address may have.
+    pub caps: Caps,
     /// What the log holds if it is in memory.
     pub memory: MemoryLimits,
     /// Where records go.
@@ -294,6 +289,9 @@ impl Default for Config {
             keep: Keep::default(),
             storage: Storage::default(),
             keys: Keys::default(),
+            plaintext: Plaintext::default(),
+            proxies: Vec::new(),
+            caps: Caps::default(),
             memory: MemoryLimits::default(),
             recorder: Recorder::none(),
         }
@@ -321,7 +319,10 @@ impl From<&Args> for Config {
                     index: true,
                 }
             },
-            keys: args.keys(),
+            keys: args.reach.keys(args.data_dir.as_deref(), args.ephemeral),
+            plaintext: args.reach.plaintext(),
+            proxies: args.reach.proxy.clone(),
+            caps: args.reach.caps(),
             keep: Keep {
                 days: args.retain_days,
                 messages: args.retain_messages,

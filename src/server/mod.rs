@@ -25,6 +25,7 @@ pub mod engine;
 pub mod keys;
 pub mod log;
 pub mod net;
+pub mod network;
 pub mod store;
 
 pub use config::{Config, Storage};
@@ -38,6 +39,8 @@ use log::Recorder;
 const EXIT_USAGE: u8 = 2;
 /// What shells report of a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: i32 = 130;
+/// Descriptors besides those of clients: other connections, files, polls.
+const DESCRIPTORS_BESIDES: u64 = net::SPARE_CONNECTIONS as u64 + 64;
 /// How long the last lines of the log may take.
 const LOG_WITHIN: Duration = Duration::from_millis(150);
 
@@ -83,7 +86,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     let address = bound.local_addr();
     let credentials = bound.credentials().clone();
     let quiet = args.quiet > 0;
-    let own_certificate = args.tls_cert.is_some();
+    let own_certificate = args.reach.tls_cert.is_some();
     let outcome = bound.run(async move {
         let signals = Signals::new();
         announce(address, &credentials, quiet, &recorder);
@@ -134,7 +137,7 @@ fn announce(address: SocketAddr, credentials: &Credentials, quiet: bool, recorde
 fn raise_descriptor_limit(clients_max: u32) {
     #[cfg(unix)]
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) if limit < u64::from(clients_max) + 64 => warn!(
+        Ok(limit) if limit < u64::from(clients_max) + DESCRIPTORS_BESIDES => warn!(
             "this system allows {limit} open connections: too few for --max-clients {clients_max}"
         ),
         Ok(_) => {}

@@ -21,6 +21,7 @@ use chat_tui::{
 use serde_json::{Value, json};
 
 mod history;
+mod tls;
 
 /// How long anything that must happen may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,6 +1,7 @@
 //! Lets connections in and gives each to the worker that has fewest.
 
 use std::{
+    fs::File,
     io,
     mem::replace,
     net::SocketAddr,
@@ -11,34 +12,54 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-};
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 
-use crate::{
-    protocol::{
-        ServerFrame,
-        frame::{ErrorCode, ErrorFrame},
-        wire::encode_server,
-    },
-    server::{engine::ConnectionId, log::Recorder},
-    text::Line,
+use super::{
+    Clock,
+    gate::{Gate, Pass, Refusal},
+    newcomers::{NEWCOMERS_MAX, Newcomer, Newcomers},
+};
+use crate::server::{
+    engine::{ConnectionId, Moment},
+    log::Recorder,
+    network::Network,
 };
 
 /// How many connections there may be besides those of clients that are in: of such as have not
-/// joined yet, are being refused, or are saying goodbye.
-const SPARE_CONNECTIONS: usize = 512;
+/// joined yet, and such as are being refused or saying goodbye.
+pub(in crate::server) const SPARE_CONNECTIONS: usize = NEWCOMERS_MAX + 512;
 /// How long to wait when the system gives no connection for want of something.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// Something for a worker to do.
+#[derive(Debug)]
+pub(super) enum Visit {
+    /// To serve a connection.
+    Come(Box<Accepted>),
+    /// To end one that has not joined.
+    Go(ConnectionId),
+}
 
 /// A connection for a worker.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) id: ConnectionId,
     pub(super) stream: std::net::TcpStream,
+    /// The other end's: a proxy's or the client's.
     pub(super) address: SocketAddr,
+    pub(super) since: Moment,
+    pub(super) verdict: Verdict,
     pub(super) place: Place,
+    pub(super) newcomer: Newcomer,
+}
+
+/// Whether a connection may be had.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// As far as its address goes.
+    Known(Result<Pass, Refusal>),
+    /// It comes through a proxy, which has to say whose it is.
+    Proxied,
 }
 
 /// Counts one connection of a worker for as long as it lives.
@@ -58,60 +79,159 @@ impl Drop for Place {
     }
 }
 
+/// What the accept loop is given at its start.
+pub(super) struct Start {
+    pub(super) listener: TcpListener,
+    pub(super) workers: Vec<mpsc::Sender<Visit>>,
+    pub(super) clock: Clock,
+    pub(super) clients_max: usize,
+    pub(super) proxies: Vec<Network>,
+    pub(super) gate: Gate,
+    pub(super) recorder: Recorder,
+}
+
 /// Runs until its task is dropped.
-pub(super) async fn run(
+pub(super) async fn run(start: Start) {
+    let open = start.workers.iter().map(|_| Arc::default()).collect();
+    let mut door = Door {
+        listener: start.listener,
+        workers: start.workers,
+        open,
+        clock: start.clock,
+        connections_max: start.clients_max.saturating_add(SPARE_CONNECTIONS),
+        proxies: start.proxies,
+        gate: start.gate,
+        newcomers: Newcomers::default(),
+        number: 0,
+        reserve: open_reserve(),
+        failing: false,
+        recorder: start.recorder,
+    };
+    // It ends when a worker is gone, and the server with it.
+    while door.let_one_in().await.is_some() {}
+}
+
+struct Door {
     listener: TcpListener,
-    workers: Vec<mpsc::Sender<Accepted>>,
-    clients_max: usize,
+    workers: Vec<mpsc::Sender<Visit>>,
+    /// Connections of each worker.
+    open: Vec<Arc<AtomicUsize>>,
+    clock: Clock,
+    connections_max: usize,
+    proxies: Vec<Network>,
+    gate: Gate,
+    newcomers: Newcomers,
+    /// Of the latest connection.
+    number: u64,
+    /// A descriptor to do without when there is no other.
+    reserve: Option<File>,
+    /// The system gave no connection the last time.
+    failing: bool,
     recorder: Recorder,
-) {
-    let open: Vec<_> = workers
-        .iter()
-        .map(|_| Arc::new(AtomicUsize::new(0)))
-        .collect();
-    let count = |open: &Arc<AtomicUsize>| open.load(Ordering::Relaxed);
-    let mut number = 0;
-    let mut failing = false;
-    loop {
-        let (stream, address) = match listener.accept().await {
+}
+
+impl Door {
+    /// `None`: a worker is gone.
+    async fn let_one_in(&mut self) -> Option<()> {
+        // Before it is accepted: it waits where it costs nothing.
+        self.make_room().await?;
+        let (stream, address) = match self.listener.accept().await {
             Ok(accepted) => accepted,
-            Err(error) if is_of_the_connection(&error) => continue,
-            Err(error) => {
-                // Said once, not five times a second.
-                if !replace(&mut failing, true) {
-                    recorder.warn(format!("can't take new connections for now: {error}"));
-                }
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
+            Err(error) if is_of_the_connection(&error) => return Some(()),
+            Err(error) => return self.bear(&error).await,
         };
-        failing = false;
-        if open.iter().map(count).sum::<usize>() >= clients_max.saturating_add(SPARE_CONNECTIONS) {
-            turn_away(&stream);
-            continue;
+        self.failing = false;
+        // An IPv4 client that came in by an IPv6 socket has an IPv4 address.
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let since = self.clock.now();
+        let Some(verdict) = self.judge(address, since) else {
+            return Some(());
+        };
+        let count = |open: &Arc<AtomicUsize>| open.load(Ordering::Relaxed);
+        if self.open.iter().map(count).sum::<usize>() >= self.connections_max {
+            return Some(());
         }
-        let fewest = (0..workers.len()).min_by_key(|&worker| count(&open[worker]));
-        let worker = fewest.unwrap_or(0);
         // It moves to the worker's own runtime.
         let Ok(stream) = stream.into_std() else {
-            continue;
+            return Some(());
         };
-        number += 1;
+        let fewest = (0..self.workers.len()).min_by_key(|&worker| count(&self.open[worker]));
+        let worker = fewest.unwrap_or(0);
+        self.number += 1;
+        let id = ConnectionId::new(u8::try_from(worker).unwrap_or(0), self.number);
         let accepted = Accepted {
-            id: ConnectionId::new(u8::try_from(worker).unwrap_or(0), number),
+            id,
             stream,
-            address: unmapped(address),
-            place: Place::new(&open[worker]),
+            address,
+            since,
+            verdict,
+            place: Place::new(&self.open[worker]),
+            newcomer: self.newcomers.enter(id, since.mono),
         };
-        if workers[worker].send(accepted).await.is_err() {
-            return;
+        let visit = Visit::Come(Box::new(accepted));
+        self.workers[worker].send(visit).await.ok()
+    }
+
+    /// `None`: there is nothing more to be said to it.
+    fn judge(&self, address: SocketAddr, now: Moment) -> Option<Verdict> {
+        if self.proxies.iter().any(|net| net.contains(address.ip())) {
+            return Some(Verdict::Proxied);
         }
+        let outcome = self.gate.enter(address.ip(), now.mono);
+        let says_nothing = outcome.is_err() && !self.gate.may_explain(now.mono);
+        (!says_nothing).then_some(Verdict::Known(outcome))
+    }
+
+    /// Until there is room for one more that has not joined.
+    async fn make_room(&self) -> Option<()> {
+        while self.newcomers.are_many() && !self.evict().await? {
+            let now = self.clock.now().mono;
+            let due = self.newcomers.due().unwrap_or(now);
+            let _ = timeout(due.saturating_sub(now), self.newcomers.gone()).await;
+        }
+        Some(())
+    }
+
+    /// Ends the connection that has been here longest without joining; false if all have only just
+    /// come.
+    async fn evict(&self) -> Option<bool> {
+        let Some(id) = self.newcomers.evict(self.clock.now().mono) else {
+            return Some(false);
+        };
+        let sent = self.workers[id.worker()].send(Visit::Go(id)).await;
+        sent.ok().map(|()| true)
+    }
+
+    /// The system is out of something: descriptors, mostly. Then who waits is to see that there is
+    /// nothing to wait for.
+    async fn bear(&mut self, error: &io::Error) -> Option<()> {
+        // Said once, not five times a second.
+        if !replace(&mut self.failing, true) {
+            let words = format!("can't take new connections for now: {error}");
+            self.recorder.warn(words);
+        }
+        self.evict().await?;
+        let spare = self.reserve.take();
+        let had_spare = spare.is_some();
+        drop(spare);
+        let turned_away = had_spare
+            && timeout(PAUSE, self.listener.accept())
+                .await
+                .is_ok_and(|accepted| accepted.is_ok());
+        if !turned_away {
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.reserve = open_reserve();
+        Some(())
     }
 }
 
-/// An IPv4 client that came in by an IPv6 socket has an IPv4 address.
-fn unmapped(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
+fn open_reserve() -> Option<File> {
+    #[cfg(unix)]
+    let file = File::open("/dev/null").ok();
+    #[cfg(not(unix))]
+    let file = None;
+    file
 }
 
 /// Whether only this one connection failed. Otherwise the system is out of something (descriptors,
@@ -124,21 +244,4 @@ fn is_of_the_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
-}
-
-/// So many connections are open that this one is not even asked what it wants.
-fn turn_away(stream: &TcpStream) {
-    let mut words = Vec::new();
-    encode_server(
-        &ServerFrame::Error(ErrorFrame {
-            code: ErrorCode::ServerFull,
-            message: Line::inert("The server is full: as many are in as it takes. Try again later"),
-            id: None,
-            reference: None,
-            retry_after_ms: None,
-        }),
-        &mut words,
-    );
-    // Best effort: an empty socket buffer takes so little at once.
-    let _ = stream.try_write(&words);
 }

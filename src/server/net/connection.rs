@@ -5,7 +5,6 @@ use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
     io,
-    net::Shutdown,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
@@ -13,17 +12,17 @@ use std::{
     time::Duration,
 };
 
-use socket2::SockRef;
 use tokio::{
     io::Interest,
-    net::TcpStream,
     sync::Notify,
-    time::{Sleep, sleep_until, timeout},
+    time::{Sleep, sleep_until},
 };
 
 use super::{
-    accept::{Accepted, Place},
-    listener,
+    accept::Place,
+    gate::Pass,
+    newcomers::Newcomer,
+    stream::{Sink, Stream},
     worker::Worker,
 };
 use crate::{
@@ -42,8 +41,6 @@ const PAGE_BYTES_MAX: usize = 64 * 1024;
 const WRITES_MAX: usize = 16;
 /// Reads from one connection before others have their turn.
 const READS_MAX: usize = 4;
-/// What one goodbye reads at a time of what nobody wants any more.
-const DISCARD_BYTES: usize = 4 * 1024;
 /// A look into a log is followed by a pause as long as it took, and this at most, before the same
 /// connection's next one begins: nobody has a reader for himself.
 const LOOK_PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -51,7 +48,7 @@ const LOOK_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// See the module's docs.
 pub(super) struct Connection {
     id: ConnectionId,
-    stream: TcpStream,
+    stream: Stream,
     pub(super) endpoint: RefCell<Endpoint>,
     /// Tells the task that there is something to do.
     wake: Notify,
@@ -63,7 +60,17 @@ pub(super) struct Connection {
     next_look: Cell<Duration>,
     /// Why it is to end, if it is.
     end: Cell<Option<Departure>>,
+    /// Until it has joined.
+    newcomer: Cell<Option<Newcomer>>,
+    _pass: Pass,
     _place: Place,
+}
+
+/// What a connection is counted by.
+pub(super) struct Tickets {
+    pub(super) place: Place,
+    pub(super) newcomer: Newcomer,
+    pub(super) pass: Pass,
 }
 
 /// Where writing stands.
@@ -85,21 +92,35 @@ enum Flushed {
 }
 
 impl Connection {
-    pub(super) fn new(accepted: Accepted, worker: &Worker) -> io::Result<Self> {
-        let stream = TcpStream::from_std(accepted.stream)?;
-        listener::prepare(&stream);
-        let channel = Channel::plain(accepted.address, worker.credentials.fingerprint());
-        Ok(Self {
-            id: accepted.id,
+    /// One that was made at this time, and whose first bytes, where they are not encrypted, were
+    /// these.
+    pub(super) fn new(
+        id: ConnectionId,
+        stream: Stream,
+        channel: Channel,
+        (since, first): (Moment, &[u8]),
+        tickets: Tickets,
+    ) -> Self {
+        let mut endpoint = Endpoint::new(channel, since);
+        let space = endpoint.space();
+        let count = first.len().min(space.len());
+        space[..count].copy_from_slice(&first[..count]);
+        if count > 0 {
+            endpoint.received(since, count);
+        }
+        Self {
+            id,
             stream,
-            endpoint: RefCell::new(Endpoint::new(channel, worker.clock.now())),
+            endpoint: RefCell::new(endpoint),
             wake: Notify::new(),
             blocked: Cell::new(false),
             deaf: Cell::new(false),
             next_look: Cell::new(Duration::ZERO),
             end: Cell::new(None),
-            _place: accepted.place,
-        })
+            newcomer: Cell::new(Some(tickets.newcomer)),
+            _pass: tickets.pass,
+            _place: tickets.place,
+        }
     }
 
     // What the worker does with it.
@@ -124,6 +145,7 @@ impl Connection {
         match pulse {
             Pulse::Fine => {}
             Pulse::Ping => self.flush_or_wake(worker, now),
+            Pulse::Late => self.wake.notify_one(),
             Pulse::Gone => {
                 self.end.set(Some(Departure::Timeout));
                 self.wake.notify_one();
@@ -131,15 +153,32 @@ impl Connection {
         }
     }
 
+    /// It has joined: it need not make room for others any more.
+    pub(super) fn settle_in(&self) {
+        self.newcomer.take();
+    }
+
+    /// It has not joined, and others want to.
+    pub(super) fn make_room(&self) {
+        self.end.set(Some(Departure::Lost));
+        self.wake.notify_one();
+    }
+
     fn flush(&self, worker: &Worker, now: Moment) -> Flushed {
         let mut endpoint = self.endpoint.borrow_mut();
         let mut views = worker.views.borrow_mut();
         for _ in 0..WRITES_MAX {
+            match self.stream.settle() {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.blocked.set(true);
+                    endpoint.drop_page();
+                    return Flushed::Blocked;
+                }
+                Err(_) => return Flushed::Broken,
+            }
             let written = match endpoint.turn(now, &mut views) {
-                Turn::Write(gather) => match gather.slices() {
-                    [one] => self.stream.try_write(one),
-                    several => self.stream.try_write_vectored(several),
-                },
+                Turn::Write(gather) => self.stream.write(gather.slices()),
                 Turn::Fetch { room, from } => return Flushed::Fetch { room, from },
                 Turn::Wait(until) => return Flushed::Wait(until),
                 Turn::Idle => return Flushed::Idle,
@@ -195,7 +234,7 @@ impl Connection {
             match flushed {
                 Flushed::Broken => return Departure::Lost,
                 Flushed::Done => {
-                    self.say_goodbye().await;
+                    self.stream.close(CLOSE_WITHIN).await;
                     return Departure::Disconnect;
                 }
                 Flushed::Fetch { room, from } => {
@@ -236,6 +275,9 @@ impl Connection {
             (endpoint.may_read(), endpoint.is_over())
         };
         self.deaf.set(!may_read);
+        if may_read && self.stream.is_unread() {
+            return self.read(worker).await;
+        }
         if is_over && !self.blocked.get() {
             return Ok(());
         }
@@ -270,18 +312,19 @@ impl Connection {
                 if !endpoint.may_read() {
                     return Ok(());
                 }
-                let read = self.stream.try_read(endpoint.space());
-                if let Ok(count @ 1..) = read {
-                    endpoint.received(worker.clock.now(), count);
-                }
-                read
+                let mut reader = Reader {
+                    endpoint: &mut endpoint,
+                    worker,
+                };
+                let mut scratch = worker.scratch.borrow_mut();
+                self.stream.read(&mut reader, &mut scratch)
             };
             match read {
-                Ok(0) => {
+                Ok(false) => {
                     self.endpoint.borrow_mut().end_of_input();
                     return Ok(());
                 }
-                Ok(_) => {}
+                Ok(true) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     // Also lets the decoder give its empty buffer back.
                     return self.hand_over(worker).await;
@@ -370,27 +413,23 @@ impl Connection {
             }
         });
     }
+}
 
-    /// Everything is written. If the connection were closed with something unread in it, what was
-    /// written last might never be read: so the other end is left to close first, for a while.
-    async fn say_goodbye(&self) {
-        if SockRef::from(&self.stream)
-            .shutdown(Shutdown::Write)
-            .is_err()
-        {
-            return;
+/// An endpoint that reads.
+struct Reader<'a> {
+    endpoint: &'a mut Endpoint,
+    worker: &'a Worker,
+}
+
+impl Sink for Reader<'_> {
+    fn space(&mut self) -> &mut [u8] {
+        self.endpoint.space()
+    }
+
+    fn filled(&mut self, count: usize) {
+        if count > 0 {
+            self.endpoint.received(self.worker.clock.now(), count);
         }
-        let until_closed = async {
-            while self.stream.readable().await.is_ok() {
-                match self.stream.try_read(&mut [0; DISCARD_BYTES]) {
-                    Ok(0) => return,
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return,
-                }
-            }
-        };
-        let _ = timeout(CLOSE_WITHIN, until_closed).await;
     }
 }
 

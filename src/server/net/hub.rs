@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     Clock, accept,
+    gate::Gate,
     listener::{self, BindError},
     storage::{self, Appender, Pages},
     tls::Credentials,
@@ -238,16 +239,27 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let (epoch, extents, known) = (store.epoch(), store.extents(), store.known_time());
     let (appender, pages, closed) = storage::start(store)?;
     let (events, requests) = mpsc::channel(EVENTS_MAX);
-    let fleet = Fleet::start(&config, clock, &credentials, &extents, &events, &pages)?;
+    let gate = Gate::new(config.caps);
+    let fleet = Fleet::start(
+        &config,
+        clock,
+        (&credentials, &gate),
+        &extents,
+        &events,
+        &pages,
+    )?;
     // The workers have theirs: the store is closed when the last of them is gone.
     drop(pages);
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let accepting = tokio::spawn(accept::run(
+    let accepting = tokio::spawn(accept::run(accept::Start {
         listener,
-        fleet.accepting,
-        config.clients_max,
-        config.recorder.clone(),
-    ));
+        workers: fleet.accepting,
+        clock,
+        clients_max: config.clients_max,
+        proxies: config.proxies.clone(),
+        gate,
+        recorder: config.recorder.clone(),
+    }));
     let settings = Settings {
         clients_max: config.clients_max,
         rooms: config.rooms,
@@ -275,7 +287,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
 /// The ways to the workers.
 struct Fleet {
     deliveries: Vec<mpsc::Sender<Vec<Delivery>>>,
-    accepting: Vec<mpsc::Sender<accept::Accepted>>,
+    accepting: Vec<mpsc::Sender<accept::Visit>>,
     ended: Vec<oneshot::Receiver<()>>,
 }
 
@@ -283,7 +295,7 @@ impl Fleet {
     fn start(
         config: &Config,
         clock: Clock,
-        credentials: &Credentials,
+        (credentials, gate): (&Credentials, &Gate),
         extents: &[Extent],
         events: &mpsc::Sender<Event>,
         pages: &Pages,
@@ -295,7 +307,7 @@ impl Fleet {
         };
         for number in 0..config.workers.get() {
             let (delivery, deliveries) = mpsc::channel(worker::DELIVERIES_MAX);
-            let (accept, accepted) = mpsc::channel(worker::ACCEPTED_MAX);
+            let (accept, visits) = mpsc::channel(worker::ACCEPTED_MAX);
             let (ended, end) = oneshot::channel();
             let rooms = config.rooms.iter().zip(extents);
             let rooms = rooms.map(|(room, extent)| (room.name.clone(), extent.head));
@@ -305,11 +317,13 @@ impl Fleet {
                     views: Views::new(rooms, config.views),
                     clock,
                     credentials: credentials.clone(),
+                    plaintext: config.plaintext,
+                    gate: gate.clone(),
                     zone: TimeZone::system(),
                     events: events.clone(),
                     pages: pages.clone(),
                     deliveries,
-                    accepted,
+                    visits,
                     ended,
                 },
             )?;

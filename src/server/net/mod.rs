@@ -30,12 +30,19 @@ use super::engine::Moment;
 
 mod accept;
 mod connection;
+mod gate;
+mod greeting;
 mod hub;
 mod listener;
+mod newcomers;
+mod proxy;
 mod storage;
+mod stream;
 mod tls;
 mod worker;
 
+pub(in crate::server) use accept::SPARE_CONNECTIONS;
+pub use gate::{Caps, Rate};
 pub use hub::{Bound, RunError, StartError, bind};
 pub use listener::BindError;
 pub use tls::Credentials;

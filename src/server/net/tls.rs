@@ -28,7 +28,6 @@ pub struct Credentials {
 /// What one handshake goes by.
 #[derive(Clone, Debug)]
 pub(super) struct Current {
-    #[allow(dead_code, reason = "read with the handshake")]
     pub(super) config: Arc<ServerConfig>,
     pub(super) fingerprint: Fingerprint,
 }

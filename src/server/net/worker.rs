@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    io::IoSlice,
     rc::Rc,
     sync::Arc,
     thread,
@@ -11,17 +12,34 @@ use std::{
 
 use jiff::tz::TimeZone;
 use tokio::{
+    net::TcpStream,
     sync::{Notify, Semaphore, mpsc, oneshot},
-    task::{LocalSet, yield_now},
-    time::{MissedTickBehavior, interval, timeout},
+    task::{AbortHandle, LocalSet, yield_now},
+    time::{MissedTickBehavior, interval, timeout, timeout_at},
 };
 
-use super::{Clock, accept::Accepted, connection::Connection, storage::Pages, tls::Credentials};
-use crate::server::engine::{
-    ConnectionId,
-    endpoint::CLOSE_WITHIN,
-    event::{Event, Order, Publication},
-    view::Views,
+use super::{
+    Clock,
+    accept::{Accepted, Visit},
+    connection::{Connection, Tickets},
+    gate::Gate,
+    greeting::{Greeted, greet},
+    listener,
+    storage::Pages,
+    stream::SCRATCH_BYTES,
+    tls::Credentials,
+};
+use crate::{
+    protocol::{ServerFrame, limits::JOIN_WITHIN, wire::encode_server},
+    server::{
+        config::Plaintext,
+        engine::{
+            ConnectionId,
+            endpoint::CLOSE_WITHIN,
+            event::{Event, Order, Publication},
+            view::Views,
+        },
+    },
 };
 
 /// Turns of the hub that may wait for a worker; then the hub waits.
@@ -33,6 +51,9 @@ const PAGES_AT_ONCE: usize = 8;
 /// Looks into a log (history, searches) that the clients of one worker have at one time; the others
 /// wait for their turn, in the order of their asking.
 const LOOKS_AT_ONCE: usize = 4;
+/// Handshakes that one worker reckons at before others have their turn; each takes it a third of a
+/// millisecond.
+const HANDSHAKES_AT_ONCE: usize = 4;
 /// So many connections are written to before others get to read.
 const WRITES_IN_A_ROW: usize = 128;
 /// How often the heartbeats are looked at.
@@ -57,11 +78,13 @@ pub(super) struct Start {
     pub(super) views: Views,
     pub(super) clock: Clock,
     pub(super) credentials: Credentials,
+    pub(super) plaintext: Plaintext,
+    pub(super) gate: Gate,
     pub(super) zone: TimeZone,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) pages: Pages,
     pub(super) deliveries: mpsc::Receiver<Vec<Delivery>>,
-    pub(super) accepted: mpsc::Receiver<Accepted>,
+    pub(super) visits: mpsc::Receiver<Visit>,
     /// Told by being dropped: the worker has ended.
     pub(super) ended: oneshot::Sender<()>,
 }
@@ -70,12 +93,19 @@ pub(super) struct Start {
 pub(super) struct Worker {
     pub(super) clock: Clock,
     pub(super) credentials: Credentials,
+    pub(super) plaintext: Plaintext,
+    pub(super) gate: Gate,
     pub(super) views: RefCell<Views>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) pages: Pages,
     pub(super) pages_at_once: Semaphore,
     pub(super) looks_at_once: Semaphore,
+    pub(super) handshakes_at_once: Semaphore,
+    /// What nobody holds from one moment to another: where encrypted bytes are read to.
+    pub(super) scratch: RefCell<Box<[u8; SCRATCH_BYTES]>>,
     zone: TimeZone,
+    /// Those of whom it is not known yet how they speak.
+    strangers: RefCell<HashMap<ConnectionId, AbortHandle>>,
     connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
     stopping: Cell<bool>,
     /// Told when the last connection is gone.
@@ -98,17 +128,22 @@ async fn run(start: Start) {
     let worker = Rc::new(Worker {
         clock: start.clock,
         credentials: start.credentials,
+        plaintext: start.plaintext,
+        gate: start.gate,
         views: RefCell::new(start.views),
         events: start.events,
         pages: start.pages,
         pages_at_once: Semaphore::new(PAGES_AT_ONCE),
         looks_at_once: Semaphore::new(LOOKS_AT_ONCE),
+        handshakes_at_once: Semaphore::new(HANDSHAKES_AT_ONCE),
+        scratch: RefCell::new(Box::new([0; SCRATCH_BYTES])),
         zone: start.zone,
+        strangers: RefCell::default(),
         connections: RefCell::default(),
         stopping: Cell::new(false),
         empty: Notify::new(),
     });
-    let accepting = tokio::task::spawn_local(Rc::clone(&worker).accept(start.accepted));
+    let accepting = tokio::task::spawn_local(Rc::clone(&worker).accept(start.visits));
     let ticking = tokio::task::spawn_local(Rc::clone(&worker).tick());
     worker.deliver(start.deliveries).await;
     accepting.abort();
@@ -118,15 +153,77 @@ async fn run(start: Start) {
 }
 
 impl Worker {
-    async fn accept(self: Rc<Self>, mut accepted: mpsc::Receiver<Accepted>) {
-        while let Some(accepted) = accepted.recv().await {
-            let id = accepted.id;
-            // A stream that the runtime won't take is dropped: its client sees it close.
-            if let Ok(connection) = Connection::new(accepted, &self) {
-                let connection = Rc::new(connection);
-                let known = Rc::clone(&connection);
-                self.connections.borrow_mut().insert(id, known);
-                tokio::task::spawn_local(connection.run(Rc::clone(&self)));
+    async fn accept(self: Rc<Self>, mut visits: mpsc::Receiver<Visit>) {
+        while let Some(visit) = visits.recv().await {
+            match visit {
+                Visit::Come(accepted) => {
+                    let id = accepted.id;
+                    let greeting = Rc::clone(&self).greet(accepted);
+                    let greeting = tokio::task::spawn_local(greeting).abort_handle();
+                    self.strangers.borrow_mut().insert(id, greeting);
+                }
+                Visit::Go(id) => self.send_away(id),
+            }
+        }
+    }
+
+    /// One that has not joined is to go.
+    fn send_away(&self, id: ConnectionId) {
+        if let Some(stranger) = self.strangers.borrow_mut().remove(&id) {
+            stranger.abort();
+        } else if let Some(connection) = self.connections.borrow().get(&id) {
+            connection.make_room();
+        }
+    }
+
+    /// Finds out how somebody speaks, and then talks to him, or tells him why not.
+    async fn greet(self: Rc<Self>, accepted: Box<Accepted>) {
+        let Accepted { id, since, .. } = *accepted;
+        let until = self.clock.instant(since.mono + JOIN_WITHIN);
+        let greeted = timeout_at(until, self.meet(accepted)).await;
+        self.strangers.borrow_mut().remove(&id);
+        if let Ok(Some(connection)) = greeted {
+            let connection = Rc::new(connection);
+            let known = Rc::clone(&connection);
+            self.connections.borrow_mut().insert(id, known);
+            // In a task of its own: what was needed until now is given back.
+            tokio::task::spawn_local(connection.run(Rc::clone(&self)));
+        }
+    }
+
+    async fn meet(&self, accepted: Box<Accepted>) -> Option<Connection> {
+        let socket = TcpStream::from_std(accepted.stream).ok()?;
+        listener::prepare(&socket);
+        let greeted = greet(self, socket, accepted.address, accepted.verdict).await;
+        let Greeted {
+            stream,
+            channel,
+            first,
+            outcome,
+        } = greeted.ok()?;
+        match outcome {
+            Ok(pass) => {
+                let tickets = Tickets {
+                    place: accepted.place,
+                    newcomer: accepted.newcomer,
+                    pass,
+                };
+                let begin = (accepted.since, &first[..]);
+                Some(Connection::new(
+                    accepted.id,
+                    stream,
+                    channel,
+                    begin,
+                    tickets,
+                ))
+            }
+            Err(refusal) => {
+                let mut words = Vec::new();
+                encode_server(&ServerFrame::Error(refusal.frame()), &mut words);
+                // Best effort: an empty socket buffer takes so little at once.
+                let _ = stream.write(&[IoSlice::new(&words)]);
+                stream.close(CLOSE_WITHIN).await;
+                None
             }
         }
     }
@@ -178,6 +275,9 @@ impl Worker {
 
     fn apply(&self, id: ConnectionId, order: Order) -> Option<Rc<Connection>> {
         let connection = self.connections.borrow().get(&id).cloned()?;
+        if let Order::Admit(_) = order {
+            connection.settle_in();
+        }
         let mut endpoint = connection.endpoint.borrow_mut();
         endpoint.apply(self.clock.now(), &self.views.borrow(), order, &self.zone);
         drop(endpoint);

@@ -1,0 +1,206 @@
+//! What comes before the first frame: a proxy's word, if one is due, and the choice between TLS and
+//! plain JSON, which the first byte makes.
+
+use std::{
+    io::{self, ErrorKind},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use rustls::{ServerConfig, ServerConnection};
+use tokio::{net::TcpStream, task::yield_now};
+
+use super::{
+    accept::Verdict,
+    gate::{Pass, Refusal},
+    proxy,
+    stream::{Socket, Stream, take_in},
+    worker::Worker,
+};
+use crate::{
+    protocol::{Binding, frame::ErrorCode},
+    server::{config::Plaintext, engine::endpoint::Channel},
+};
+
+/// Bytes that are read at once before it is known what they are: most greetings are shorter.
+const READ_BYTES: usize = 2 * 1024;
+/// The first byte of TLS: a record of the handshake.
+const TLS_START: u8 = 0x16;
+
+/// What makes the exporter's value a channel binding (RFC 9266).
+const BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+
+/// Who is there, and how to talk to him.
+pub(super) struct Greeted {
+    pub(super) stream: Stream,
+    pub(super) channel: Channel,
+    /// What was read already, where it is not encrypted.
+    pub(super) first: Vec<u8>,
+    pub(super) outcome: Result<Pass, Refusal>,
+}
+
+/// Finds out. An error: there is nobody to talk to.
+pub(super) async fn greet(
+    worker: &Worker,
+    socket: TcpStream,
+    address: SocketAddr,
+    verdict: Verdict,
+) -> io::Result<Greeted> {
+    let mut first = Vec::new();
+    let (address, mut outcome) = match verdict {
+        Verdict::Known(outcome) => (address, outcome),
+        Verdict::Proxied => {
+            let Some(source) = introduced(&socket, &mut first).await? else {
+                let outcome = Err(Refusal::malformed());
+                return Ok(plainly(worker, socket, address, outcome));
+            };
+            let address = source.unwrap_or(address);
+            let now = worker.clock.now().mono;
+            let outcome = worker.gate.enter(address.ip(), now);
+            if outcome.is_err() && !worker.gate.may_explain(now) {
+                return Err(ErrorKind::ConnectionRefused.into());
+            }
+            (address, outcome)
+        }
+    };
+    if first.is_empty() {
+        read(&socket, &mut first).await?;
+    }
+    match first.first() {
+        Some(&TLS_START) => {
+            let current = worker.credentials.current();
+            let connection = shake_hands(worker, &socket, current.config, &first).await?;
+            let binding = connection.export_keying_material([0; 32], BINDING_LABEL, Some(&[]));
+            return Ok(Greeted {
+                channel: Channel {
+                    address,
+                    encrypted: true,
+                    binding: Binding::Exporter(binding.map_err(io::Error::other)?),
+                },
+                stream: Stream::encrypted(socket, connection),
+                first: Vec::new(),
+                outcome,
+            });
+        }
+        Some(b'{' | b' ' | b'\t' | b'\r' | b'\n') => {
+            if outcome.is_ok() && !may_be_plain(worker.plaintext, address.ip()) {
+                outcome = Err(Refusal::plaintext());
+            }
+        }
+        _ => outcome = outcome.and(Err(Refusal::malformed())),
+    }
+    let greeted = plainly(worker, socket, address, outcome);
+    Ok(Greeted { first, ..greeted })
+}
+
+/// Somebody who does not encrypt.
+fn plainly(
+    worker: &Worker,
+    socket: TcpStream,
+    address: SocketAddr,
+    outcome: Result<Pass, Refusal>,
+) -> Greeted {
+    Greeted {
+        stream: Stream::plain(socket),
+        channel: Channel::plain(address, worker.credentials.fingerprint()),
+        first: Vec::new(),
+        outcome,
+    }
+}
+
+fn may_be_plain(plaintext: Plaintext, address: IpAddr) -> bool {
+    match plaintext {
+        Plaintext::Everybody => true,
+        Plaintext::Loopback => address.to_canonical().is_loopback(),
+        Plaintext::Nobody => false,
+    }
+}
+
+impl Refusal {
+    fn malformed() -> Self {
+        Self::new(
+            ErrorCode::Malformed,
+            "A connection begins with TLS or a JSON object",
+        )
+    }
+
+    fn plaintext() -> Self {
+        Self::new(
+            ErrorCode::PlaintextRefused,
+            "This server wants encryption: connect with TLS",
+        )
+    }
+}
+
+/// Reads a proxy's header; what follows it stays in `first`. `None` if it is none.
+async fn introduced(
+    socket: &TcpStream,
+    first: &mut Vec<u8>,
+) -> io::Result<Option<Option<SocketAddr>>> {
+    loop {
+        match proxy::parse(first) {
+            Ok(Some(header)) => {
+                first.drain(..header.bytes);
+                return Ok(Some(header.source));
+            }
+            Ok(None) => read(socket, first).await?,
+            Err(proxy::NoHeader) => return Ok(None),
+        }
+    }
+}
+
+/// Waits for bytes, and adds them. The end is an error: nobody has begun to talk.
+async fn read(socket: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        socket.readable().await?;
+        let mut some = [0; READ_BYTES];
+        match socket.try_read(&mut some) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                bytes.extend_from_slice(&some[..count]);
+                return Ok(());
+            }
+            Err(error) if is_passing(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Until both ends have the same keys. The server's sums take a third of a millisecond a client:
+/// few are done between two looks at everybody else.
+async fn shake_hands(
+    worker: &Worker,
+    socket: &TcpStream,
+    config: Arc<ServerConfig>,
+    first: &[u8],
+) -> io::Result<ServerConnection> {
+    let mut connection = ServerConnection::new(config).map_err(io::Error::other)?;
+    let mut received = first.to_vec();
+    loop {
+        {
+            let _turn = worker.handshakes_at_once.acquire().await;
+            let mut encrypted = &received[..];
+            while !encrypted.is_empty() {
+                take_in(&mut connection, &mut encrypted, socket)?;
+            }
+            yield_now().await;
+        }
+        received.clear();
+        while connection.wants_write() {
+            match connection.write_tls(&mut Socket(socket)) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if is_passing(&error) => socket.writable().await?,
+                Err(error) => return Err(error),
+            }
+        }
+        if !connection.is_handshaking() {
+            return Ok(connection);
+        }
+        read(socket, &mut received).await?;
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
