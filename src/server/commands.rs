@@ -1,26 +1,92 @@
-//! What the program does instead of hosting: see [`maintenance`].
+//! What the program does instead of hosting: see [`maintenance`] and [`invite`].
 
 use std::{
+    fmt,
     fs::File,
     io::{self, BufReader, BufWriter, Write},
     path::Path,
 };
 
 use super::{
-    config::{Command, data_directory},
+    config::Command,
+    keys::KeyError,
+    secrets::{self, SecretError},
     store::sqlite::maintenance::{
         self, Exported, MaintenanceError, Restored, TOMBSTONE, backup, erase, export, import,
         restore,
     },
 };
 
+mod invite;
+
+/// Why a command could not be carried out. Its text says what to do, in plain sentences.
+#[derive(Debug)]
+pub(super) enum CommandError {
+    Maintenance(MaintenanceError),
+    Keys(KeyError),
+    Secrets(SecretError),
+    /// This machine has no address that others could reach it by, or this is none.
+    Host(Option<String>),
+    /// What was asked for can't be written.
+    Output(io::Error),
+}
+
+impl CommandError {
+    /// Whether the same may go well later, without anything being done about it.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Maintenance(error) => error.may_pass(),
+            Self::Output(_) | Self::Secrets(SecretError::System(_)) => true,
+            Self::Keys(_) | Self::Secrets(_) | Self::Host(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Maintenance(error) => error.fmt(out),
+            Self::Keys(error) => error.fmt(out),
+            Self::Secrets(error) => error.fmt(out),
+            Self::Host(None) => out.write_str(
+                "This machine has no address by which others could reach it. Say with --host NAME \
+                 what they are to use",
+            ),
+            Self::Host(Some(host)) => write!(
+                out,
+                "{host:?} is no name of a machine, and no address. Say with --host NAME how people \
+                 reach this one: chat.example.org, 192.0.2.7, 2001:db8::7",
+            ),
+            Self::Output(error) => write!(out, "It can't be written: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+impl From<MaintenanceError> for CommandError {
+    fn from(error: MaintenanceError) -> Self {
+        Self::Maintenance(error)
+    }
+}
+
+impl From<KeyError> for CommandError {
+    fn from(error: KeyError) -> Self {
+        Self::Keys(error)
+    }
+}
+
+impl From<SecretError> for CommandError {
+    fn from(error: SecretError) -> Self {
+        Self::Secrets(error)
+    }
+}
+
 /// Carries a command out, and says on stderr what was done: stdout is for what was asked for.
-pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), MaintenanceError> {
-    let directory = match directory {
-        Some(directory) => directory.to_owned(),
-        None => data_directory()?,
-    };
+pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), CommandError> {
+    let directory = secrets::directory(directory)?;
     match command {
+        Command::Invite(wanted) => return invite::run(&directory, wanted),
         Command::Backup { file } => {
             let messages = backup(&directory, file)?;
             say(&format!("{messages} messages are in {}", file.display()));

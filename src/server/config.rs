@@ -23,6 +23,7 @@ use super::{
     log::Recorder,
     net::Caps,
     network::Network,
+    secrets::Secrets,
     store::{
         MemoryLimits,
         sqlite::{Durability, OpenError},
@@ -30,8 +31,10 @@ use super::{
 };
 use crate::{protocol::RoomName, text::Line};
 
+mod entry;
 mod reach;
 
+pub use entry::InviteArgs;
 pub use reach::{Plaintext, ReachArgs};
 
 /// The port of a server that names none.
@@ -48,6 +51,7 @@ Examples:
   chat-server --bind 127.0.0.1     for this machine only
   chat-server --topic 'tea at 4'   with a topic for the lobby
   chat-server --retain-days 90     without what is older than that
+  chat-server invite               an invite for one person, to be passed on
   chat-server backup chat.db       all messages into one file, while the server runs
 
 People join with:  chat-tui HOST PORT NICKNAME CLIENTID
@@ -174,6 +178,8 @@ impl Args {
 /// What else the program does. `Some` paths are files that are made or read.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Make an invite: one line that somebody comes in by; the server may run or not
+    Invite(InviteArgs),
     /// Copy all messages into one file, while the server runs or not
     Backup {
         /// The file; it must not be there yet
@@ -266,6 +272,8 @@ pub struct Config {
     pub proxies: Vec<Network>,
     /// How many connections one address may have.
     pub caps: Caps,
+    /// Where what lets people in comes from.
+    pub secrets: Secrets,
     /// What the log holds if it is in memory.
     pub memory: MemoryLimits,
     /// Where records go.
@@ -292,6 +300,7 @@ impl Default for Config {
             plaintext: Plaintext::default(),
             proxies: Vec::new(),
             caps: Caps::default(),
+            secrets: Secrets::default(),
             memory: MemoryLimits::default(),
             recorder: Recorder::none(),
         }
@@ -323,6 +332,10 @@ impl From<&Args> for Config {
             plaintext: args.reach.plaintext(),
             proxies: args.reach.proxy.clone(),
             caps: args.reach.caps(),
+            secrets: Secrets::Kept {
+                directory: args.data_dir.clone(),
+                or_memory: args.ephemeral,
+            },
             keep: Keep {
                 days: args.retain_days,
                 messages: args.retain_messages,

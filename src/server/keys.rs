@@ -5,9 +5,7 @@
 //! and can be made anew from the key.
 
 use std::{
-    fmt,
-    fs::File,
-    io::{self, Read, Write},
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,14 +18,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{
-    config::data_directory,
-    store::sqlite::{
-        OpenError,
-        lock::make_directory,
-        place::{hand_over, move_to, private, sync_directory},
-    },
-};
+use super::{config::data_directory, files, store::sqlite::OpenError};
 use crate::protocol::Fingerprint;
 
 /// Where they are, in the data directory.
@@ -186,8 +177,7 @@ fn open_kept(directory: Option<&Path>) -> Result<(ServerKey, Origin), KeyError> 
         if certified {
             return Err(KeyError::Missing(key, certificate));
         }
-        make_directory(&directory)
-            .and_then(|()| hand_over(&File::open(&directory)?, &data))
+        files::directory(&directory, &data)
             .map_err(|error| KeyError::File(directory.clone(), error))?;
         keep(&key, new_key()?.serialize_pem().as_bytes())?;
         origin = Origin::Made;
@@ -261,34 +251,12 @@ fn is_there(path: &Path) -> Result<bool, KeyError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes))
-        .map_err(|error| KeyError::File(path.to_owned(), error))?;
-    Ok(bytes)
+    files::read(path, FILE_BYTES_MAX).map_err(|error| KeyError::File(path.to_owned(), error))
 }
 
-/// Writes a file that lasts: whole or not at all, and for this user alone. If another server was
-/// quicker, its file stands.
+/// Writes a file that lasts. If another server was quicker, its file stands.
 fn keep(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
-    let keep = || {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let new = path.with_extension(format!("new-{}", std::process::id()));
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true);
-        let mut file = private(&mut options).open(&new)?;
-        file.write_all(bytes)?;
-        hand_over(&file, directory)?;
-        file.sync_all()?;
-        if let Err(error) = move_to(&new, path) {
-            std::fs::remove_file(&new)?;
-            if error.kind() != io::ErrorKind::AlreadyExists {
-                return Err(error);
-            }
-        }
-        sync_directory(directory)
-    };
-    keep().map_err(|error| KeyError::File(path.to_owned(), error))
+    files::keep(path, bytes).map_err(|error| KeyError::File(path.to_owned(), error))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! - [`engine`] decides (pure).
 //! - [`store`] keeps the log.
 //! - [`net`] has the sockets and threads and drives both.
-//! - [`keys`] has what clients know the server by.
+//! - [`keys`] has what clients know the server by, [`secrets`] what they are let in by.
 //! - [`config`] and [`log`] are the operator's side.
 //!
 //! Other programs start one in a process with [`bind`] and [`Bound::run`], or become one with
@@ -22,10 +22,12 @@ use tracing::{error, info, warn};
 mod commands;
 pub mod config;
 pub mod engine;
+mod files;
 pub mod keys;
 pub mod log;
 pub mod net;
 pub mod network;
+pub mod secrets;
 pub mod store;
 
 pub use config::{Config, Storage};
@@ -33,6 +35,7 @@ pub use net::{BindError, Bound, Credentials, RunError, StartError, bind};
 
 use config::Args;
 use log::Recorder;
+use secrets::Secrets;
 
 /// The operator asked for what can't be: the arguments, the address, the data directory, or what a
 /// command is to do.
@@ -78,6 +81,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         recorder: recorder.clone(),
         ..Config::from(&args)
     };
+    let secrets = config.secrets.clone();
     let bound = match bind(config) {
         Ok(bound) => bound,
         Err(error) if error.may_pass() => return fail(&error, ExitCode::FAILURE),
@@ -91,7 +95,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         let signals = Signals::new();
         announce(address, &credentials, quiet, &recorder);
         if own_certificate {
-            reload_when_told(credentials);
+            reload_when_told(credentials, secrets, recorder.clone());
         }
         told_to_stop(signals, recorder).await;
     });
@@ -161,7 +165,7 @@ async fn told_to_stop(signals: io::Result<Signals>, recorder: Recorder) {
 
 /// Reads the operator's certificate again at every SIGHUP. (Without one there is nothing to read:
 /// then a hang-up ends the process, as it should where a terminal is closed.)
-fn reload_when_told(credentials: Credentials) {
+fn reload_when_told(credentials: Credentials, secrets: Secrets, recorder: Recorder) {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -170,13 +174,18 @@ fn reload_when_told(credentials: Credentials) {
         };
         tokio::spawn(async move {
             while hang_up.recv().await.is_some() {
-                let credentials = credentials.clone();
-                let _ = tokio::task::spawn_blocking(move || credentials.reload()).await;
+                let (credentials, secrets) = (credentials.clone(), secrets.clone());
+                let recorder = recorder.clone();
+                let reload = move || {
+                    credentials.reload();
+                    secrets.note_fingerprint(Some(credentials.fingerprint()), &recorder);
+                };
+                let _ = tokio::task::spawn_blocking(reload).await;
             }
         });
     }
     #[cfg(not(unix))]
-    let _ = credentials;
+    let _ = (credentials, secrets, recorder);
 }
 
 #[cfg(unix)]

@@ -17,7 +17,7 @@ use super::{
     worker::{self, Delivery},
 };
 use crate::{
-    protocol::RoomName,
+    protocol::{InviteKey, RoomName},
     server::{
         config::{Config, Storage, data_directory},
         engine::{
@@ -25,8 +25,9 @@ use crate::{
             hub::{Hub, Settings},
             view::Views,
         },
-        keys::KeyError,
+        keys::{KeyError, Keys},
         log::Recorder,
+        secrets::SecretError,
         store::{
             Extent, MemoryStore, SqliteStore, Store, StoreError, fresh_epoch,
             sqlite::{self, Durability, OpenError},
@@ -51,6 +52,8 @@ pub struct Bound {
     address: SocketAddr,
     store: Box<dyn Store>,
     credentials: Credentials,
+    #[allow(dead_code, reason = "the house is made with it")]
+    invite_key: InviteKey,
 }
 
 impl fmt::Debug for Bound {
@@ -71,6 +74,8 @@ pub enum StartError {
     Open(OpenError),
     /// It has no key to be known by.
     Keys(KeyError),
+    /// It has no secrets to let people in by.
+    Secrets(SecretError),
     /// The system gave no random bytes.
     System(io::Error),
 }
@@ -79,7 +84,7 @@ impl StartError {
     /// Whether the same may go well later, without anything being done about it.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Bind(_) | Self::Keys(_) => false,
+            Self::Bind(_) | Self::Keys(_) | Self::Secrets(_) => false,
             Self::Open(error) => error.may_pass(),
             Self::System(_) => true,
         }
@@ -92,6 +97,7 @@ impl fmt::Display for StartError {
             Self::Bind(error) => error.fmt(out),
             Self::Open(error) => error.fmt(out),
             Self::Keys(error) => error.fmt(out),
+            Self::Secrets(error) => error.fmt(out),
             Self::System(error) => RunError::fmt_system(error, out),
         }
     }
@@ -146,12 +152,17 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
     let store = open_store(&config)?;
     let credentials = Credentials::open(&config.keys, &config.recorder);
     let credentials = credentials.map_err(StartError::Keys)?;
+    let own = matches!(config.keys, Keys::Files { .. }).then(|| credentials.fingerprint());
+    config.secrets.note_fingerprint(own, &config.recorder);
+    let invite_key = config.secrets.invite_key(&config.recorder);
+    let invite_key = invite_key.map_err(StartError::Secrets)?;
     Ok(Bound {
         config,
         listener,
         address,
         store,
         credentials,
+        invite_key,
     })
 }
 

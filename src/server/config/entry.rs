@@ -1,0 +1,82 @@
+//! What the operator says about who may enter.
+
+use std::time::Duration;
+
+use clap::Args;
+
+/// The longest time that an invite may hold.
+const INVITE_FOR_MAX: Duration = Duration::from_hours(366 * 24);
+
+/// What an invite is to be like.
+#[derive(Clone, Debug, Args)]
+pub struct InviteArgs {
+    /// How many people may come in by it; 0: as many as like
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub uses: u16,
+    /// For how long: 30m, 12h, 7d, 2w
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = time)]
+    pub expires: Duration,
+    /// The name or address that people reach this machine by [default: the address by which it
+    /// reaches others]
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// The port that they reach it by
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = super::PORT_DEFAULT,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub port: u16,
+}
+
+/// Takes a time such as `7d`.
+fn time(text: &str) -> Result<Duration, String> {
+    const WRONG: &str = "a time is a number with m, h, d or w behind it: 30m, 12h, 7d, 2w";
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or(WRONG)?;
+    let (count, unit) = text.split_at(split);
+    let seconds: u64 = match unit {
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 24 * 3_600,
+        "w" => 7 * 24 * 3_600,
+        _ => return Err(WRONG.to_owned()),
+    };
+    let count = count.parse().ok().filter(|count| *count > 0).ok_or(WRONG)?;
+    let time = Duration::from_secs(seconds.saturating_mul(count));
+    if time > INVITE_FOR_MAX {
+        return Err("an invite holds for at most 366 days".to_owned());
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit() {
+        for (text, minutes) in [
+            ("1m", Some(1)),
+            ("90m", Some(90)),
+            ("12h", Some(12 * 60)),
+            ("7d", Some(7 * 24 * 60)),
+            ("2w", Some(14 * 24 * 60)),
+            ("366d", Some(366 * 24 * 60)),
+            ("367d", None),
+            ("99999999999999999999w", None),
+            ("18446744073709551615m", None),
+            ("0d", None),
+            ("7", None),
+            ("d", None),
+            ("+7d", None),
+            ("7 d", None),
+            ("7y", None),
+            ("", None),
+            ("é", None),
+        ] {
+            let expected = minutes.map(Duration::from_mins);
+            assert_eq!(time(text).ok(), expected, "{text}");
+        }
+    }
+}
