@@ -73,13 +73,30 @@ pub fn wrap(text: &str, columns: usize) -> Vec<Row> {
 
 /// [`wrap`], with a choice of [`Spaces`].
 pub fn wrap_with(text: &str, columns: usize, spaces: Spaces) -> Vec<Row> {
+    rows(text, columns, spaces, by_words)
+}
+
+/// Breaks a row only where it is full, within words too: for what is copied from the screen, so
+/// that all rows but the last are full.
+pub fn cut(text: &str, columns: usize) -> Vec<Row> {
+    rows(text, columns, Spaces::Keep, |_| Vec::new())
+}
+
+/// Finds where a line may break.
+type Breaks = fn(&str) -> Vec<usize>;
+
+fn by_words(line: &str) -> Vec<usize> {
+    linebreaks(line).map(|(at, _)| at).collect()
+}
+
+fn rows(text: &str, columns: usize, spaces: Spaces, breaks: Breaks) -> Vec<Row> {
     let columns = columns.max(1);
     let mut rows = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let next = start + line.len();
         let end = next - usize::from(line.ends_with('\n'));
-        wrap_line(text, start..end, columns, spaces, &mut rows);
+        wrap_line(text, start..end, columns, (spaces, breaks), &mut rows);
         if let Some(last) = rows.last_mut() {
             last.next = next;
         }
@@ -97,7 +114,13 @@ pub fn wrap_with(text: &str, columns: usize, spaces: Spaces) -> Vec<Row> {
     rows
 }
 
-fn wrap_line(text: &str, line: Range<usize>, columns: usize, spaces: Spaces, rows: &mut Vec<Row>) {
+fn wrap_line(
+    text: &str,
+    line: Range<usize>,
+    columns: usize,
+    (spaces, breaks): (Spaces, Breaks),
+    rows: &mut Vec<Row>,
+) {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~');
     let bytes = &text.as_bytes()[line.clone()];
     if bytes.len() <= columns && bytes.iter().all(plain) && !bytes.ends_with(b" ") {
@@ -115,7 +138,7 @@ fn wrap_line(text: &str, line: Range<usize>, columns: usize, spaces: Spaces, row
         base: line.start,
         columns,
         spaces,
-        breaks: linebreaks(&text[line.clone()]).map(|(at, _)| at).collect(),
+        breaks: breaks(&text[line.clone()]),
         breaks_done: 0,
     };
     let mut start = 0;
@@ -316,6 +339,20 @@ mod tests {
     fn rows(text: &str, columns: usize, spaces: Spaces) -> Vec<String> {
         let wrapped = wrap_with(text, columns, spaces);
         wrapped.iter().map(|row| row.to_text(text)).collect()
+    }
+
+    #[test]
+    fn what_is_to_be_copied_fills_its_rows() {
+        for (text, columns, expected) in [
+            ("chat-tui://a.b/cd", 6, &["chat-t", "ui://a", ".b/cd"][..]),
+            ("one two", 4, &["one ", "two"]),
+            ("short", 9, &["short"]),
+            ("日本語", 5, &["日本", "語"]),
+        ] {
+            let cut = cut(text, columns);
+            let rows: Vec<_> = cut.iter().map(|row| row.to_text(text)).collect();
+            assert_eq!(rows, expected, "{text}");
+        }
     }
 
     #[test]
