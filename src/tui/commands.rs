@@ -1,5 +1,11 @@
 //! Every `/` command, in one table: the update runs them from here, and completion, the help
 //! screen and the README's list are written from it.
+//!
+//! - [`house`]: what follows the name of a command that keeps order.
+
+pub mod house;
+
+use self::house::House;
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +24,16 @@ pub enum Run {
     Mouse,
     /// Disconnect.
     Quit,
+    /// Tell who can read along, and who everybody is known by.
+    Security,
+    /// Tell who is in.
+    Who,
+    /// Have something done by the server.
+    House(House),
 }
 
 /// A row of the table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slash {
     /// Its name, without `/`.
     pub name: &'static str,
@@ -33,62 +45,164 @@ pub struct Slash {
     pub help: &'static str,
 }
 
-/// The table.
-pub const COMMANDS: &[Slash] = &[
+/// Rows that belong together, under a heading.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// The heading.
+    pub title: &'static str,
+    /// The rows.
+    pub commands: &'static [Slash],
+}
+
+const fn row(name: &'static str, argument: &'static str, run: Run, help: &'static str) -> Slash {
     Slash {
-        name: "nick",
-        argument: "NAME",
-        run: Run::Nick,
-        help: "take another nickname",
+        name,
+        argument,
+        run,
+        help,
+    }
+}
+
+const fn house(
+    name: &'static str,
+    argument: &'static str,
+    house: House,
+    help: &'static str,
+) -> Slash {
+    row(name, argument, Run::House(house), help)
+}
+
+/// The table. Who may do what the server decides; the headings say it.
+pub const GROUPS: &[Group] = &[
+    Group {
+        title: "Commands",
+        commands: &[
+            row("nick", "NAME", Run::Nick, "take another nickname"),
+            row("who", "", Run::Who, "who is in, and who keeps order"),
+            row(
+                "search",
+                "WORDS",
+                Run::Search,
+                "search; without words, how to",
+            ),
+            row("date", "DAY", Run::Date, "go to a day: 2026-11-20, monday"),
+            row("discard", "", Run::Discard, "let go of what was refused"),
+            row(
+                "security",
+                "",
+                Run::Security,
+                "who can read along, the keys",
+            ),
+            row("help", "", Run::Help, "all keys and commands"),
+            row("mouse", "", Run::Mouse, "let the wheel scroll, or not"),
+            row("quit", "", Run::Quit, "disconnect, as q! does"),
+        ],
     },
-    Slash {
-        name: "search",
-        argument: "WORDS",
-        run: Run::Search,
-        help: "search; without words, how to",
+    Group {
+        title: "Your devices",
+        commands: &[house(
+            "device",
+            "[add|revoke ID|CODE]",
+            House::Device,
+            "list them; get a code for one more; shut one out; come in by a code",
+        )],
     },
-    Slash {
-        name: "date",
-        argument: "DAY",
-        run: Run::Date,
-        help: "go to a day: 2026-11-20, monday",
+    Group {
+        title: "For moderators",
+        commands: &[
+            house(
+                "invite",
+                "[PEOPLE] [TIME]",
+                House::Invite,
+                "let somebody in: 1, 5 or any, for 2d",
+            ),
+            house("invites", "", House::Invites, "those that are not over"),
+            house("revoke", "ID", House::Revoke, "end an invite"),
+            house("kick", "NAME [REASON]", House::Kick, "send away, for now"),
+            house(
+                "ban",
+                "NAME [TIME] [REASON]",
+                House::Ban,
+                "send away, and keep out",
+            ),
+            house("unban", "NAME", House::Unban, "let in again"),
+            house("bans", "", House::Bans, "who is kept out"),
+            house(
+                "mute",
+                "NAME [TIME] [REASON]",
+                House::Mute,
+                "take no messages from",
+            ),
+            house("unmute", "NAME", House::Unmute, "take them again"),
+            house("topic", "TEXT|off", House::Topic, "what the room is about"),
+            house(
+                "announce",
+                "on|off",
+                House::Announce,
+                "only moderators write, or all",
+            ),
+            house(
+                "slow",
+                "TIME|off",
+                House::Slow,
+                "a pause between one's messages",
+            ),
+        ],
     },
-    Slash {
-        name: "discard",
-        argument: "",
-        run: Run::Discard,
-        help: "let go of what was refused",
-    },
-    Slash {
-        name: "help",
-        argument: "",
-        run: Run::Help,
-        help: "all keys and commands",
-    },
-    Slash {
-        name: "mouse",
-        argument: "",
-        run: Run::Mouse,
-        help: "let the wheel scroll, or not",
-    },
-    Slash {
-        name: "quit",
-        argument: "",
-        run: Run::Quit,
-        help: "disconnect, as q! does",
+    Group {
+        title: "For the owner",
+        commands: &[
+            house(
+                "owner",
+                "CODE",
+                House::Own,
+                "be it, by the code shown at the start",
+            ),
+            house(
+                "role",
+                "NAME ROLE",
+                House::Role,
+                "make a member, moderator or owner",
+            ),
+            house(
+                "release",
+                "NAME",
+                House::Release,
+                "free a nickname whose key is lost",
+            ),
+            house(
+                "audit",
+                "[NUMBER]",
+                House::Audit,
+                "what was done, newest first",
+            ),
+        ],
     },
 ];
 
+/// Every row.
+pub fn all() -> impl Iterator<Item = &'static Slash> {
+    GROUPS.iter().flat_map(|group| group.commands)
+}
+
+/// How a command is written: `/kick NAME [REASON]`.
+pub fn usage(slash: &Slash) -> String {
+    let usage = format!("/{} {}", slash.name, slash.argument);
+    usage.trim_end().to_owned()
+}
+
 /// The table as Markdown, for the README.
 pub fn markdown() -> String {
-    let rows = COMMANDS.iter().map(|command| {
-        let usage = format!("/{} {}", command.name, command.argument);
-        format!("| `{}` | {} |\n", usage.trim_end(), command.help)
-    });
-    format!(
-        "| command | does |\n|---|---|\n{}",
-        rows.collect::<String>()
-    )
+    let group = |group: &Group| {
+        let rows = group.commands.iter().map(|command| {
+            // A bar parts the cells of a table, in code too.
+            let usage = usage(command).replace('|', "\\|");
+            format!("| `{usage}` | {} |\n", command.help)
+        });
+        format!("| **{}** | |\n", group.title) + &rows.collect::<String>()
+    };
+    let rows: String = GROUPS.iter().map(group).collect();
+    format!("| command | does |\n|---|---|\n{rows}")
 }
 
 /// What was typed, as the program understands it.
@@ -97,7 +211,7 @@ pub enum Typed<'a> {
     /// A text to send.
     Text(&'a str),
     /// A command and what follows it.
-    Command(Run, &'a str),
+    Command(&'static Slash, &'a str),
     /// Looks like a command, but is none: its name.
     Unknown(&'a str),
     /// `q!`.
@@ -122,11 +236,10 @@ pub fn read(typed: &str) -> Typed<'_> {
         return Typed::Text(rest);
     }
     let (name, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    COMMANDS
-        .iter()
+    all()
         .find(|command| command.name.eq_ignore_ascii_case(name))
         .map_or(Typed::Unknown(name), |command| {
-            Typed::Command(command.run, argument.trim())
+            Typed::Command(command, argument.trim())
         })
 }
 
@@ -143,13 +256,29 @@ mod tests {
             (" q!", Typed::Text(" q!")),
             ("q! ", Typed::Text("q!")),
             (" \n", Typed::Nothing),
-            ("/nick  dave ", Typed::Command(Run::Nick, "dave")),
-            ("/help", Typed::Command(Run::Help, "")),
-            ("/Nick Dave", Typed::Command(Run::Nick, "Dave")),
             ("/etc/hosts", Typed::Unknown("etc/hosts")),
             ("//etc/hosts", Typed::Text("/etc/hosts")),
         ] {
             assert_eq!(read(typed), expected, "{typed:?}");
+        }
+        for (typed, run, rest) in [
+            ("/nick  dave ", Run::Nick, "dave"),
+            ("/help", Run::Help, ""),
+            ("/Nick Dave", Run::Nick, "Dave"),
+            ("/kick bob a  b", Run::House(House::Kick), "bob a  b"),
+        ] {
+            let Typed::Command(slash, argument) = read(typed) else {
+                panic!("{typed}");
+            };
+            assert_eq!((slash.run, argument), (run, rest), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_stands_twice() {
+        let mut seen = std::collections::HashSet::new();
+        for slash in all() {
+            assert!(seen.insert(slash.name), "{}", slash.name);
         }
     }
 }

@@ -18,6 +18,7 @@
 //! - A server that `--serve` started ends with it when nobody else is in, and goes on otherwise.
 
 mod cutter;
+mod house;
 mod model;
 mod signals;
 #[cfg(test)]
@@ -58,7 +59,7 @@ pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> Exi
         commands: interactive || args.options.commands,
         follow: args.options.follow,
     };
-    let mut model = Model::new(manner, TimeZone::system());
+    let mut model = Model::new(manner, args.server(), TimeZone::system());
     model.restored(&session.restored);
     let kept = session.kept;
     let began = Instant::now();

@@ -5,6 +5,7 @@
 //! - [`farewell`]: what is said at the end.
 //! - [`key`], [`keymap`], [`commands`] (pure): what a user can do, each in one table.
 //! - [`input`] (pure): the editor of the input box.
+//! - [`words`] (pure): what is told of keys, invites and rules.
 //! - [`app`] (pure): the screen's state and how it changes.
 //! - [`view`] (pure): how it looks.
 //! - [`shell`]: the only part that knows a terminal.
@@ -23,5 +24,6 @@ pub mod startup;
 #[cfg(test)]
 mod testing;
 pub mod view;
+pub mod words;
 
 pub use self::startup::Startup;

@@ -12,9 +12,10 @@ use super::{
 use crate::{
     client::event::{
         Command, Delivery, Entered, Event, Link, LocalId, Page, Received, Restored, RoomOpened,
+        Security, VerifiedBy,
     },
     protocol::{
-        Nickname, Role, RoomName, UserId,
+        Fingerprint, Nickname, Role, RoomName, UserId,
         frame::{Member, Part, Reset},
     },
     text::Body,
@@ -122,14 +123,18 @@ impl Desk {
 
     /// The server lets us in.
     pub(super) fn enters(&mut self) -> &mut Self {
-        self.heard(Event::Link(Link::Online))
-            .heard(Event::Entered(Entered {
-                user: Some(user("carol")),
-                nickname: nickname("carol"),
-                role: Role::Member,
-                server: None,
-                limits: None,
-            }))
+        self.heard(Event::Security(Security::Encrypted {
+            verified_by: VerifiedBy::Pin,
+            fingerprint: Fingerprint::from_bytes([0xa7; 32]),
+        }))
+        .heard(Event::Link(Link::Online))
+        .heard(Event::Entered(Entered {
+            user: Some(user("carol")),
+            nickname: nickname("carol"),
+            role: Role::Member,
+            server: None,
+            limits: None,
+        }))
     }
 
     /// The server opens the lobby, whose log has the numbers from `first` to `head`; messages come

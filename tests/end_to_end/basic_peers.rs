@@ -10,7 +10,7 @@ use crate::{
 fn the_older_client_talks_through_our_server() {
     let server = Server::start();
     let mut alice = server.client("alice", "1", 80, 24);
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     let mut carol = seed::Client::join(server.address(), "carol", "3");
     alice.wait_for("Members 2");
 
@@ -47,7 +47,7 @@ fn the_older_client_talks_through_our_server() {
 fn the_older_client_is_refused_a_nickname_as_it_expects() {
     let server = Server::start();
     let alice = server.client("alice", "1", 80, 24);
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     let refused = seed::Client::join(server.address(), "ALICE", "9");
     assert_eq!(refused.next(), Shown::AsksForAnotherNickname);
     assert_eq!(refused.next(), Shown::Deaf { bytes: Vec::new() });

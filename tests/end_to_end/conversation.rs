@@ -39,9 +39,9 @@ pub(crate) fn signal(pid: u32, name: &str) {
 fn two_people_talk_and_one_leaves() {
     let server = Server::start();
     let mut alice = server.client("alice", "1", 100, 30);
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     let mut bob = server.client("bob", "2", 80, 24);
-    bob.wait_for("● connected");
+    bob.wait_for("● encrypted");
     alice.wait_for("Members 2");
 
     alice.line("good morning, 日本語 👋🏽");
@@ -74,7 +74,7 @@ fn two_people_talk_and_one_leaves() {
 fn a_resize_loses_nothing() {
     let server = Server::start();
     let mut alice = server.client("alice", "1", 100, 30);
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     alice.line("one two three four five six seven eight nine ten eleven twelve thirteen");
     alice.wait_for("✓");
     alice.keys("a draft");
@@ -103,7 +103,7 @@ fn a_resize_loses_nothing() {
 fn what_is_typed_while_the_server_is_away_arrives_once_it_is_back() {
     let server = Server::start();
     let mut alice = server.client("alice", "1", 100, 30);
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     alice.line("before");
     alice.wait_for("✓");
 
@@ -115,7 +115,7 @@ fn what_is_typed_while_the_server_is_away_arrives_once_it_is_back() {
 
     let server = Server::start_on(port);
     alice.keys("\x12"); // Ctrl-R: connect now.
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     server.logs("message from alice");
     alice.wait("the break is marked", |screen| {
         let text = screen.contents();
@@ -160,14 +160,14 @@ fn an_unknown_host_is_said_in_words() {
 fn a_nickname_in_use_is_asked_for_anew_in_place() {
     let server = Server::start();
     let alice = server.client("alice", "1", 80, 24);
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     // Somebody else, who has none of what alice keeps.
     let arguments = ["localhost", &server.port(), "Alice", "2", "--no-state"];
     let mut other = Terminal::start(CHAT_TUI, &arguments, 80, 24);
     other.wait_for("Nickname already in use");
     other.keys("\x15"); // Ctrl-U: whatever the question suggests.
     other.line("bob");
-    other.wait_for("● connected");
+    other.wait_for("● encrypted");
     alice.wait_for("Members 2");
 }
 
@@ -175,7 +175,7 @@ fn a_nickname_in_use_is_asked_for_anew_in_place() {
 fn no_text_harms_the_terminal() {
     let server = Server::start();
     let alice = server.client("alice", "1", 80, 24);
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     let mut eve = seed::Client::join(server.address(), "eve", "66");
     alice.wait_for("Members 2");
     eve.say("\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[31m\u{202e}evil\u{9b}5m\u{7f} done");
@@ -193,7 +193,7 @@ fn signals_restore_the_terminal() {
     let server = Server::start();
     for name in ["TERM", "HUP"] {
         let mut alice = server.client("alice", "1", 80, 24);
-        alice.wait_for("● connected");
+        alice.wait_for("● encrypted");
         signal(alice.pid(), name);
         alice.ended();
         assert_restored(&alice);
@@ -205,7 +205,7 @@ fn signals_restore_the_terminal() {
 fn the_stopping_server_says_so() {
     let server = Server::start();
     let alice = server.client("alice", "1", 80, 24);
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     signal(server.pid(), "TERM");
     alice.wait_for("stopp");
 }

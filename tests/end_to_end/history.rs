@@ -58,7 +58,7 @@ fn the_conversation_the_draft_and_what_waits_survive_restarts() {
     let data = directory();
     let server = Server::start_keeping(0, data.path());
     let mut alice = server.client("alice", "1", 80, 24);
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     alice.line("said before");
     alice.wait_for("✓");
     alice.line("q!");
@@ -88,7 +88,7 @@ fn the_conversation_the_draft_and_what_waits_survive_restarts() {
     });
     let server = Server::start_keeping(port, data.path());
     alice.keys("\x12"); // Ctrl-R: connect now.
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     server.logs("message from alice");
     alice.wait("it is sent", |screen| {
         let text = screen.contents();
@@ -100,7 +100,7 @@ fn the_conversation_the_draft_and_what_waits_survive_restarts() {
     alice.line("q!");
     alice.ended();
     let mut alice = server.client("alice", "1", 80, 24);
-    alice.wait_for("● connected");
+    alice.wait_for("● encrypted");
     alice.keys("\x1b[A\x1b[A");
     alice.wait_for("› typed in the dark");
 

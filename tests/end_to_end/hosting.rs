@@ -47,7 +47,7 @@ fn a_host_alone_takes_the_server_along() {
     let home = tempfile::tempdir().expect("a folder");
     let port = free_port();
     let mut carol = host(port, home.path());
-    carol.wait_for("● connected");
+    carol.wait_for("● encrypted");
     assert!(listens(port));
     carol.line("q!");
     assert!(carol.ended().success());
@@ -59,9 +59,9 @@ fn a_host_with_guests_is_asked_whether_the_server_goes_on() {
     let home = tempfile::tempdir().expect("a folder");
     let port = free_port();
     let mut carol = host(port, home.path());
-    carol.wait_for("● connected");
+    carol.wait_for("● encrypted");
     let mut bob = guest(port);
-    bob.wait_for("● connected");
+    bob.wait_for("● encrypted");
     carol.wait_for("Members 2");
     carol.line("q!");
     carol.wait_for("Keep it running");
@@ -118,7 +118,7 @@ fn a_server_on_a_terminal_says_once_where_it_listens() {
     let port = after.split(' ').next().expect("a port");
     // Once somebody has come in, all that there is to say of the start has been said.
     let bob = guest(port.parse().expect("a port"));
-    bob.wait_for("● connected");
+    bob.wait_for("● encrypted");
     server.wait_for("bob joined");
     let text = server.text();
     assert_eq!(text.matches("listening on").count(), 1, "{text}");

@@ -101,8 +101,7 @@ impl Composer {
             .map_or(0, |(at, c)| at + c.len_utf8());
         let word = &before[start..];
         let options: Vec<String> = if start == 0 && word.starts_with('/') {
-            crate::tui::commands::COMMANDS
-                .iter()
+            crate::tui::commands::all()
                 .map(|command| format!("/{} ", command.name))
                 .filter(|name| name.starts_with(word))
                 .collect()

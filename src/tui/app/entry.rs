@@ -9,6 +9,7 @@ use crate::{
     client::event::LocalId,
     protocol::{Nickname, UserId},
     text::Body,
+    tui::words::Tone,
 };
 
 /// A sender who goes on within so many seconds is not named again.
@@ -33,7 +34,9 @@ pub enum Entry {
     Notice {
         /// When.
         time: Timestamp,
-        /// One plain sentence.
+        /// How it is told.
+        tone: Tone,
+        /// What; may have several lines.
         text: String,
     },
     /// What is below belongs to another log than what is above.
@@ -116,6 +119,12 @@ impl Entry {
         this.nickname == before.nickname
             && this.user == before.user
             && this.time.as_second() - before.time.as_second() <= RUN_SECONDS_MAX
+    }
+
+    /// Whether it stands on rows of its own, to be copied.
+    pub fn is_verbatim(&self) -> bool {
+        let tone = Tone::Verbatim;
+        matches!(self, Self::Notice { tone: own, .. } if *own == tone)
     }
 
     /// Whether it is a message of somebody else's.

@@ -3,16 +3,26 @@
 
 use super::layout::Layout;
 use crate::{
+    protocol::Role,
     text::{self, wrap::wrap},
-    tui::{commands, keymap},
+    tui::{commands, keymap, words::mark},
 };
 
 /// From this width on there are two columns.
 const TWO_FROM: u16 = 92;
 /// Where explanations would have less than this beside the keys, they stand below them.
 const BESIDE_FROM: u16 = 16;
+/// Columns that keys may take wherever they are.
+const KEYS_MIN: u16 = 14;
 /// Between keys and explanations.
 const GAP: u16 = 2;
+
+/// What stands beside names.
+const MARKS: &[(Role, &str)] = &[
+    (Role::Owner, "owns the server"),
+    (Role::Moderator, "keeps order"),
+    (Role::Unverified, "came without a key: may be anybody"),
+];
 
 /// The help as it stands on a screen.
 #[derive(Debug)]
@@ -88,10 +98,15 @@ impl Column {
     fn new(parts: &[Part], width: u16) -> Self {
         let lines = || parts.iter().flat_map(|part| &part.lines);
         let helps = lines().map(|line| columns(line.help)).max().unwrap_or(0);
-        let keys = |all: bool| lines().map(|line| columns(&line.keys(all))).max();
+        // What takes more than its part of the row has one of its own.
+        let fits = |keys: &u16| *keys <= (width / 3).max(KEYS_MIN);
+        let keys = |all: bool| {
+            let keys = lines().map(|line| columns(&line.keys(all)));
+            keys.filter(fits).max().unwrap_or(0)
+        };
         // Where there is no room for all keys of an entry, the first must do.
-        let all = keys(true).unwrap_or(0) + GAP + helps <= width;
-        let beside = keys(all).unwrap_or(0) + GAP;
+        let all = keys(true) + GAP + helps <= width;
+        let beside = keys(all) + GAP;
         let below = beside + BESIDE_FROM > width;
         let help_at = if below { GAP.min(width) } else { beside };
         let mut rows = Vec::new();
@@ -102,8 +117,11 @@ impl Column {
             rows.push(Row::Heading(part.title));
             for line in &part.lines {
                 let mut keys = line.keys(all);
-                if below {
-                    rows.push(Row::Keys(std::mem::take(&mut keys), String::new()));
+                if below || columns(&keys) + GAP > beside {
+                    for row in wrap(&keys, usize::from(width.max(1))) {
+                        rows.push(Row::Keys(row.to_text(&keys), String::new()));
+                    }
+                    keys.clear();
                 }
                 for row in wrap(line.help, usize::from(width.saturating_sub(help_at).max(1))) {
                     let help = row.to_text(line.help);
@@ -116,6 +134,13 @@ impl Column {
 }
 
 impl Line {
+    fn of_command(command: &commands::Slash) -> Self {
+        Self {
+            keys: vec![commands::usage(command)],
+            help: command.help,
+        }
+    }
+
     fn keys(&self, all: bool) -> String {
         match self.keys.first() {
             Some(first) if !all => first.clone(),
@@ -143,23 +168,30 @@ fn parts() -> Vec<Part> {
                 .collect(),
         })
         .collect();
-    let commands = commands::COMMANDS.iter().map(|command| {
-        let usage = format!("/{} {}", command.name, command.argument);
-        Line {
-            keys: vec![usage.trim_end().to_owned()],
-            help: command.help,
-        }
+    let commands = commands::GROUPS.iter().map(|group| Part {
+        title: group.title,
+        lines: group.commands.iter().map(Line::of_command).collect(),
     });
-    let quit = Line {
-        keys: vec!["q!".to_owned()],
-        help: "disconnect, from anywhere",
-    };
-    let commands = Part {
-        title: "Commands",
-        lines: commands.chain([quit]).collect(),
-    };
+    let mut commands: Vec<Part> = commands.collect();
+    if let Some(first) = commands.first_mut() {
+        first.lines.push(Line {
+            keys: vec!["q!".to_owned()],
+            help: "disconnect, from anywhere",
+        });
+    }
+    commands.push(Part {
+        title: "Beside names",
+        lines: MARKS
+            .iter()
+            .map(|(role, help)| Line {
+                keys: vec![mark(*role).unwrap_or_default().to_owned()],
+                help,
+            })
+            .collect(),
+    });
     // Editing is what most know already: it comes last.
-    parts.insert(parts.len().saturating_sub(1), commands);
+    let at = parts.len().saturating_sub(1);
+    parts.splice(at..at, commands);
     parts
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Effect, HostChoice, Model, Popup, date,
     help::Help,
-    keeping, outgoing,
+    house, keeping, outgoing,
     paging::{self, Goal},
     room::Scroll,
     search,
@@ -13,7 +13,7 @@ use crate::{
     protocol::{Nickname, frame::Part, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError},
     tui::{
-        commands::{self, Run, Typed},
+        commands::{self, Run, Slash, Typed},
         input::{Edit, Outcome},
         key::{Code, Key},
         keymap::{self, Action},
@@ -240,7 +240,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
                 keymap::label(Action::Help)
             ));
         }
-        Typed::Command(run, argument) => self::run(model, run, argument, effects),
+        Typed::Command(slash, argument) => run(model, slash, argument, effects),
         Typed::Text(text) => match Body::visible(text) {
             Ok(body) => {
                 let room = model.room().name.clone();
@@ -256,8 +256,8 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-fn run(model: &mut Model, run: Run, argument: &str, effects: &mut Vec<Effect>) {
-    match run {
+fn run(model: &mut Model, slash: &Slash, argument: &str, effects: &mut Vec<Effect>) {
+    match slash.run {
         Run::Help => model.popup = Some(Popup::Help { top: 0 }),
         Run::Quit => {
             model.composer.put_aside();
@@ -278,6 +278,13 @@ fn run(model: &mut Model, run: Run, argument: &str, effects: &mut Vec<Effect>) {
             return search::open(model, argument, effects);
         }
         Run::Discard => outgoing::discard(model, effects),
+        Run::Security => house::security(model),
+        Run::Who => house::who(model),
+        Run::House(which) => {
+            if !house::command(model, slash, which, argument, effects) {
+                return;
+            }
+        }
         Run::Nick => match Nickname::parse(argument) {
             Ok(nickname) => effects.push(Effect::Command(Command::Nick(nickname))),
             Err(error) => return model.say(error.to_string()),

@@ -17,6 +17,8 @@ const MEMBERS_FROM: u16 = 72;
 const TIME_FROM: u16 = 48;
 /// From this width of the messages on, nicknames have a column of their own.
 const NICKNAMES_FROM: u16 = 32;
+/// From this height on there is a line of hints.
+const HINT_FROM: u16 = 8;
 /// Rows of the input at most, where the screen is high enough.
 const INPUT_ROWS_MAX: u16 = 10;
 
@@ -67,6 +69,8 @@ pub struct Columns {
     pub body_width: u16,
     /// Where the state of our own messages stands.
     pub state: Option<u16>,
+    /// Width of what stands alone on its rows, from the left edge on.
+    pub alone: u16,
 }
 
 impl Columns {
@@ -104,12 +108,24 @@ impl Columns {
             body: at,
             body_width: end.saturating_sub(at).max(1),
             state,
+            alone: width - margin,
         }
     }
 
     /// Whether the nickname stands on a row of its own above the first text of a run.
     pub fn stacked(&self) -> bool {
         self.nickname == 0
+    }
+}
+
+/// Columns of the line of hints on a screen of this size; 0 if there is none.
+pub fn hint_columns(width: u16, height: u16) -> u16 {
+    let margins = 2 * u16::from(width >= NICKNAMES_FROM);
+    let shown = height >= HINT_FROM;
+    if shown {
+        width.saturating_sub(margins)
+    } else {
+        0
     }
 }
 
@@ -153,7 +169,7 @@ impl Layout {
             bottom -= rows;
             Rect::new(0, bottom, width, rows)
         };
-        let hint = from_bottom(u16::from(height >= 8));
+        let hint = from_bottom(u16::from(height >= HINT_FROM));
         let input = from_bottom(wishes.input_rows.clamp(1, input_rows_max(height)));
         let rule = from_bottom(u16::from(height >= 10));
         let status = from_bottom(wishes.status_rows.min(status_rows_max(height)));

@@ -12,7 +12,7 @@
 //! - [`help`]: all keys and commands, for a width.
 //! - [`search`], [`hits`]: looking for messages.
 //! - [`keeping`]: what is told to be kept for the next start.
-//! - [`session`]: what the session tells.
+//! - [`session`]: what the session tells; [`house`]: of it, what is about keeping order.
 //! - [`status`]: what stands in the way of the conversation, in words.
 //! - [`keys`], [`outgoing`]: what the user does.
 //!
@@ -25,6 +25,7 @@ pub mod date;
 pub mod entry;
 pub mod help;
 pub mod hits;
+pub mod house;
 pub mod keeping;
 pub mod keys;
 pub mod layout;
@@ -56,7 +57,7 @@ use self::{
 use super::{farewell::Ending, key::Key};
 use crate::{
     client::event::{Command, Event, Link, Restored, Security, Summary},
-    protocol::{Nickname, UserId},
+    protocol::{Nickname, Role, UserId},
     text::Line,
 };
 
@@ -87,6 +88,8 @@ pub struct Model {
     pub nickname: Nickname,
     /// Our id on the server.
     pub user: Option<UserId>,
+    /// What we may do there, as was told last.
+    pub role: Role,
     /// How the link stands.
     pub link: Link,
     /// When it came to stand so.
@@ -107,6 +110,8 @@ pub struct Model {
     pub search: Option<Search>,
     /// Searches that were asked for.
     searches: u64,
+    /// Commands that were sent to the server.
+    requests: u64,
     /// What is open over the conversation.
     pub popup: Option<Popup>,
     /// A remark that goes by itself, and when.
@@ -249,6 +254,7 @@ impl Model {
             server: None,
             nickname: start.nickname,
             user: None,
+            role: Role::Unverified,
             link: Link::Connecting,
             link_since: start.now.elapsed,
             security: None,
@@ -259,6 +265,7 @@ impl Model {
             nickname_question: None,
             search: None,
             searches: 0,
+            requests: 0,
             popup: None,
             flash: None,
             wheel: false,

@@ -19,6 +19,8 @@ pub enum Change {
     Returned(Nickname),
     /// Came and went again, within what is folded.
     Visited(Nickname),
+    /// Did something else: the end of a sentence that begins with the nickname.
+    Did(Nickname, String),
 }
 
 /// Adds a change. Somebody who comes and goes, as on a bad line, is told of once; so is somebody
@@ -36,6 +38,7 @@ pub fn fold(changes: &mut Vec<Change>, change: Change) {
     };
     let last = changes.iter_mut().rev().find(|other| match other {
         Change::Renamed(was, now) => was == name || now == name,
+        Change::Did(..) => false,
         Change::Joined(other)
         | Change::Left(other, _)
         | Change::Returned(other)
@@ -64,6 +67,7 @@ pub fn sentence(changes: &[Change]) -> String {
         let (same, after) = rest.split_at(run);
         parts.push(match first {
             Change::Renamed(was, now) => format!("{was} is now {now}"),
+            Change::Did(who, what) => format!("{who} {what}"),
             _ => format!("{} {}", names(same), verb(first).unwrap_or_default()),
         });
         rest = if verb(first).is_some() {
@@ -82,7 +86,7 @@ fn verb(change: &Change) -> Option<&'static str> {
         Change::Left(_, how) => Some(how),
         Change::Returned(_) => Some("left and came back"),
         Change::Visited(_) => Some("came and left"),
-        Change::Renamed(..) => None,
+        Change::Renamed(..) | Change::Did(..) => None,
     }
 }
 
@@ -94,6 +98,7 @@ fn names(changes: &[Change]) -> String {
             Change::Joined(name)
             | Change::Left(name, _)
             | Change::Renamed(name, _)
+            | Change::Did(name, _)
             | Change::Returned(name)
             | Change::Visited(name) => name.as_str(),
         })

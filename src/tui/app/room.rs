@@ -13,10 +13,11 @@ use super::{
 use crate::{
     client::event::{Delivery, LocalId, Received, RestoredMessage, RestoredRoom, RoomOpened},
     protocol::{
-        Nickname, Role, RoomName, UserId,
+        Nickname, Role, RoomName, RoomRules, UserId,
         frame::{Departure, Member, Reset},
     },
     text::{Body, Line},
+    tui::words,
 };
 
 /// A room.
@@ -24,8 +25,8 @@ use crate::{
 pub struct Room {
     /// Its name.
     pub name: RoomName,
-    /// What it is about.
-    pub topic: Option<Line>,
+    /// How it is run: what it is about, who may write.
+    pub rules: RoomRules,
     /// Everybody in it, ourselves included, sorted by nickname.
     pub members: Vec<Member>,
     /// What was said.
@@ -156,7 +157,7 @@ impl Room {
     pub fn new(name: RoomName) -> Self {
         Self {
             name,
-            topic: None,
+            rules: RoomRules::default(),
             members: Vec::new(),
             timeline: Timeline::default(),
             outbox: Vec::new(),
@@ -176,7 +177,10 @@ impl Room {
     pub fn restored(restored: RestoredRoom, context: Context<'_>) -> Self {
         let page = restored.page;
         let mut room = Self {
-            topic: restored.topic,
+            rules: RoomRules {
+                topic: restored.topic,
+                ..RoomRules::default()
+            },
             read: restored.read,
             ..Self::new(restored.room)
         };
@@ -237,7 +241,7 @@ impl Room {
 
     /// The server opened the room; a break since what is held is marked.
     pub fn opened(&mut self, opened: &RoomOpened, zone: &TimeZone) {
-        self.topic.clone_from(&opened.topic);
+        self.rules.topic.clone_from(&opened.topic);
         let nothing_held = self.timeline.is_empty();
         if nothing_held {
             self.history_to = opened.head;
@@ -629,9 +633,30 @@ impl Room {
     }
 
     /// Somebody may do more or less.
-    pub fn promoted(&mut self, user: UserId, role: Role) {
-        if let Some(member) = self.members.iter_mut().find(|member| member.user == user) {
-            member.role = role;
+    pub fn promoted(&mut self, user: UserId, role: Role, time: Timestamp, context: Context<'_>) {
+        let Some(member) = self.members.iter_mut().find(|member| member.user == user) else {
+            return;
+        };
+        let before = std::mem::replace(&mut member.role, role);
+        if let Some(what) = words::promotion(before, role) {
+            let change = Change::Did(member.nickname.clone(), what);
+            self.timeline.push_change(change, time, context.zone);
+        }
+    }
+
+    /// The room is run otherwise; told of where somebody did that just now.
+    pub fn ruled(
+        &mut self,
+        rules: RoomRules,
+        by: Option<Nickname>,
+        time: Timestamp,
+        context: Context<'_>,
+    ) {
+        let before = std::mem::replace(&mut self.rules, rules);
+        let Some(by) = by else { return };
+        for what in words::changes(&before, &self.rules) {
+            let change = Change::Did(by.clone(), what);
+            self.timeline.push_change(change, time, context.zone);
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     room::{ItemKey, Outgoing, OutgoingState, Room, Scroll},
     timeline::{Edge, Key},
 };
-use crate::text::wrap::wrap;
+use crate::text::wrap::{cut, wrap};
 
 /// One thing in the scrollback.
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +148,10 @@ impl Room {
     fn text_rows(&self, index: usize, columns: &Columns) -> u32 {
         let count = |text: &str| wrap(text, usize::from(columns.body_width)).len();
         match self.item(index) {
+            Some(Item::Entry(entry)) if entry.is_verbatim() => {
+                let count = |text: &str| cut(text, usize::from(columns.alone)).len();
+                self.timeline.text_rows(index, columns.alone, count)
+            }
             Some(Item::Entry(_)) => self.timeline.text_rows(index, columns.body_width, count),
             Some(Item::Outgoing(outgoing)) => {
                 let mut rows = count(outgoing.body.as_str());

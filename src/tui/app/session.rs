@@ -3,15 +3,15 @@
 use super::{
     Effect, Model, NicknameQuestion,
     composer::Composer,
-    entry::Entry,
-    paging,
+    house, paging,
     room::{OutgoingState, Room},
     search,
 };
 use crate::{
     client::event::{Delivery, Entered, Event, Link},
-    protocol::{Nickname, RoomName, house::CommandResult},
+    protocol::{Nickname, RoomName},
     text::Line,
+    tui::words::Tone,
 };
 
 /// Takes an event of the session.
@@ -60,13 +60,13 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
             room,
             found,
         } => search::found(model, search, &room, found, effects),
-        Event::House { answer, .. } => house(model, answer),
+        Event::House { answer, .. } => house::answered(model, answer),
         Event::NicknameRefused {
             nickname,
             why,
             waiting,
         } => refused(model, &nickname, &why, waiting),
-        Event::Notice(line) => notice(model, line.as_str()),
+        Event::Notice(line) => house::tell(model, vec![(Tone::Remark, line.as_str().to_owned())]),
         Event::Ended(summary) => {
             model.summary = Some(summary);
             effects.push(Effect::Quit);
@@ -127,37 +127,14 @@ fn in_a_room(model: &mut Model, event: Event) {
         }
         Event::Promoted { room, user, role } => {
             let at = place(model, &room);
-            model.with_room(at, |room, _| room.promoted(user, role));
+            house::promoted(model, at, user, role);
         }
-        Event::Rules { room, rules, .. } => {
+        Event::Rules { room, rules, by } => {
             let at = place(model, &room);
-            model.with_room(at, |room, _| room.topic = rules.topic);
+            house::rules(model, at, rules, by);
         }
         _ => {}
     }
-}
-
-/// What a command came to.
-fn house(model: &mut Model, answer: Result<CommandResult, Line>) {
-    match answer {
-        Ok(result) => {
-            notice(model, result.message.as_str());
-            for line in &result.lines {
-                notice(model, line.as_str());
-            }
-        }
-        Err(why) => notice(model, why.as_str()),
-    }
-}
-
-/// Says something where the user is.
-fn notice(model: &mut Model, text: &str) {
-    let (at, time) = (model.current, model.now.wall);
-    model.with_room(at, |room, context| {
-        let text = text.to_owned();
-        room.timeline
-            .push(Entry::Notice { time, text }, context.zone);
-    });
 }
 
 fn linked(model: &mut Model, link: Link) {
@@ -177,6 +154,7 @@ fn entered(model: &mut Model, entered: Entered) {
     }
     model.user = entered.user;
     model.nickname = entered.nickname;
+    model.role = entered.role;
     model.server = entered.server;
     model.nickname_question = None;
     paging::forget_asked(model);

@@ -3,7 +3,7 @@
 use super::{Model, Popup, layout};
 use crate::{
     client::event::Link,
-    text::wrap::wrap,
+    text::{width, wrap::wrap},
     tui::keymap::{Action, label},
 };
 
@@ -29,6 +29,18 @@ impl Model {
         })
     }
 
+    /// A remark that goes by itself; not while a question is open, which must tell its keys.
+    pub fn remark(&self) -> Option<&str> {
+        let (words, _) = self.flash.as_ref()?;
+        self.popup.is_none().then_some(words)
+    }
+
+    /// Whether a remark fits into the line of hints; else it stands above the input.
+    pub fn remark_fits(&self) -> bool {
+        let columns = usize::from(layout::hint_columns(self.width, self.height));
+        self.remark().is_none_or(|words| width(words) <= columns)
+    }
+
     /// The status in full and in brief.
     fn statuses(&self) -> Option<(String, String)> {
         if self.leaving_since.is_some() {
@@ -36,6 +48,9 @@ impl Model {
         }
         if let Some(question) = self.popup.as_ref().and_then(question) {
             return Some(question);
+        }
+        if let Some(remark) = self.remark().filter(|_| !self.remark_fits()) {
+            return Some(both(remark));
         }
         if let Some(question) = &self.nickname_question {
             let why = question.why.trim_end_matches('.');

@@ -1,6 +1,6 @@
 //! What line mode knows and decides. Pure: events and lines in; lines and commands out.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{civil::Date, tz::TimeZone};
 
@@ -10,12 +10,12 @@ use crate::{
         Command, Event,
         event::{
             Delivery, Entered, Link, LocalId, Received, Restored, RestoredMessage, RoomOpened,
-            Summary,
+            Security, Summary,
         },
     },
-    protocol::{Nickname, RoomName, UserId, limits::TEXT_BYTES_MAX},
+    protocol::{Nickname, RoomName, RoomRules, UserId, frame::Member, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError, Line},
-    tui::commands::{self, COMMANDS, Run, Typed},
+    tui::commands::{self, Run, Slash, Typed},
 };
 
 /// Messages on their way at once: no more input is read while there are so many.
@@ -54,11 +54,20 @@ pub(super) enum Outcome {
     reason = "each is a fact of its own, true or not whatever the others are"
 )]
 pub(super) struct Model {
-    manner: Manner,
+    pub(super) manner: Manner,
     zone: TimeZone,
-    user: Option<UserId>,
-    /// Who else is in.
-    others: BTreeSet<UserId>,
+    /// Host and port, for people.
+    pub(super) server: String,
+    /// Who can read along.
+    pub(super) security: Option<Security>,
+    pub(super) user: Option<UserId>,
+    /// Who is in.
+    pub(super) members: BTreeMap<UserId, Member>,
+    /// How the room is run.
+    pub(super) rules: RoomRules,
+    /// Commands that were sent, and those of them that are not answered.
+    pub(super) requests: u64,
+    pub(super) asked: BTreeSet<u64>,
     /// Whether we were ever let in.
     entered: bool,
     /// Whether a room is open now: from then on its head says what is to be read.
@@ -75,9 +84,9 @@ pub(super) struct Model {
     /// Sent, outcome open.
     on_the_way: BTreeSet<LocalId>,
     /// Counts what was settled: progress.
-    settled: u64,
+    pub(super) settled: u64,
     /// Lines and messages that will never arrive.
-    undelivered: u64,
+    pub(super) undelivered: u64,
     lines_read: u64,
     input_ended: bool,
     output_closed: bool,
@@ -97,12 +106,17 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(manner: Manner, zone: TimeZone) -> Self {
+    pub(super) fn new(manner: Manner, server: String, zone: TimeZone) -> Self {
         Self {
             manner,
             zone,
+            server,
+            security: None,
             user: None,
-            others: BTreeSet::new(),
+            members: BTreeMap::new(),
+            rules: RoomRules::default(),
+            requests: 0,
+            asked: BTreeSet::new(),
             entered: false,
             open: false,
             troubled: false,
@@ -142,7 +156,8 @@ impl Model {
 
     /// Who else is in the room, to decide whether a server goes on.
     pub(super) fn others(&self) -> usize {
-        self.others.len()
+        let ours = |user: &UserId| Some(*user) == self.user;
+        self.members.keys().filter(|user| !ours(user)).count()
     }
 
     /// How it ended.
@@ -212,12 +227,8 @@ impl Model {
         match commands::read(&text) {
             Typed::Text(text) => self.send(text),
             Typed::Nothing => {}
-            Typed::Quit | Typed::Command(Run::Quit, _) => self.quit(),
-            Typed::Command(Run::Help, _) => self.help(),
-            Typed::Command(Run::Nick, name) => self.nick(name),
-            Typed::Command(Run::Mouse | Run::Date | Run::Search | Run::Discard, _) => {
-                self.say("That is for the full screen");
-            }
+            Typed::Quit => self.quit(),
+            Typed::Command(slash, argument) => self.run(slash, argument),
             Typed::Unknown(name) => {
                 let name = Line::inert(name);
                 self.say(&format!(
@@ -225,6 +236,20 @@ impl Model {
                 ));
                 // A script's line that did nothing is a line that did not arrive.
                 self.undelivered += u64::from(!self.manner.interactive);
+            }
+        }
+    }
+
+    fn run(&mut self, slash: &Slash, argument: &str) {
+        match slash.run {
+            Run::Quit => self.quit(),
+            Run::Help => self.help(),
+            Run::Nick => self.nick(argument),
+            Run::Security => self.tell_security(),
+            Run::Who => self.tell_who(),
+            Run::House(which) => self.house(slash, which, argument),
+            Run::Mouse | Run::Date | Run::Search | Run::Discard => {
+                self.say("That is for the full screen");
             }
         }
     }
@@ -281,22 +306,31 @@ impl Model {
                 local, delivery, ..
             } => self.delivery(local, delivery),
             Event::Members { members, .. } => {
-                let users = members.into_iter().map(|member| member.user);
-                self.others = users.filter(|user| Some(*user) != self.user).collect();
+                let members = members.into_iter().map(|member| (member.user, member));
+                self.members = members.collect();
             }
             Event::Joined { member, .. } => {
                 self.mention(&format!("{} joined", member.nickname));
-                if Some(member.user) != self.user {
-                    self.others.insert(member.user);
-                }
+                self.members.insert(member.user, member);
             }
             Event::Left { user, nickname, .. } => {
                 self.mention(&format!("{nickname} left"));
-                self.others.remove(&user);
+                self.members.remove(&user);
             }
-            Event::Renamed { was, nickname, .. } => {
+            Event::Renamed {
+                user,
+                was,
+                nickname,
+                ..
+            } => {
                 self.mention(&format!("{was} is now {nickname}"));
+                if let Some(member) = self.members.get_mut(&user) {
+                    member.nickname = nickname;
+                }
             }
+            Event::Promoted { user, role, .. } => self.promoted(user, role),
+            Event::Rules { rules, by, .. } => self.ruled(rules, by.as_ref()),
+            Event::Security(security) => self.security(security),
             Event::NicknameRefused {
                 nickname,
                 why,
@@ -304,22 +338,9 @@ impl Model {
             } => {
                 self.nickname_refused(&nickname, &why, waiting);
             }
-            Event::House { answer, .. } => match answer {
-                Ok(result) => {
-                    self.say(result.message.as_str());
-                    for line in &result.lines {
-                        self.say(line.as_str());
-                    }
-                }
-                Err(why) => self.say(why.as_str()),
-            },
-            // What there is to know of the first is said by a notice; the others are for the full
-            // screen only.
-            Event::Security(_)
-            | Event::Page { .. }
-            | Event::Found { .. }
-            | Event::Promoted { .. }
-            | Event::Rules { .. } => {}
+            Event::House { request, answer } => self.answered(request, answer),
+            // Those are for the full screen only.
+            Event::Page { .. } | Event::Found { .. } => {}
             Event::Notice(line) => self.say(line.as_str()),
             Event::Ended(summary) => self.ended = Some(summary),
         }
@@ -490,15 +511,15 @@ impl Model {
     }
 
     fn help(&mut self) {
-        for command in COMMANDS {
-            let usage = format!("/{} {}", command.name, command.argument);
-            self.say(&format!("{usage:<12} {}", command.help));
+        for command in commands::all() {
+            let usage = commands::usage(command);
+            self.say(&format!("{usage:<28} {}", command.help));
         }
-        self.say(&format!("{:<12} disconnect", "q!"));
+        self.say(&format!("{:<28} disconnect", "q!"));
     }
 
     fn waiting_for(&self) -> usize {
-        self.unnamed + self.on_the_way.len()
+        self.unnamed + self.on_the_way.len() + self.asked.len()
     }
 
     fn leave_if_done(&mut self) {
@@ -515,13 +536,13 @@ impl Model {
     }
 
     /// For those who want to hear it only.
-    fn mention(&mut self, sentence: &str) {
+    pub(super) fn mention(&mut self, sentence: &str) {
         if self.is_chatty() {
             self.say(sentence);
         }
     }
 
-    fn say(&mut self, sentence: &str) {
+    pub(super) fn say(&mut self, sentence: &str) {
         self.status.push_back(format!("{sentence}\n"));
     }
 }

@@ -52,9 +52,14 @@ fn enter(model: &mut Model, head: u64, next: u64) {
     }));
 }
 
+/// Before anything has happened.
+fn started(manner: Manner) -> Model {
+    Model::new(manner, "chat.lan:10500".to_owned(), TimeZone::UTC)
+}
+
 /// In, in an empty lobby.
 fn model(manner: Manner) -> Model {
-    let mut model = Model::new(manner, TimeZone::UTC);
+    let mut model = started(manner);
     enter(&mut model, 0, 1);
     model.status.clear();
     model
@@ -207,7 +212,7 @@ fn an_older_server_confirms_nothing_and_that_is_enough() {
 
 #[test]
 fn it_does_not_leave_before_it_is_in() {
-    let mut model = Model::new(SCRIPT, TimeZone::UTC);
+    let mut model = started(SCRIPT);
     model.input_ended(None);
     model.event(Event::Link(Link::Connecting));
     assert!(commands(&mut model).is_empty());
@@ -217,7 +222,7 @@ fn it_does_not_leave_before_it_is_in() {
 
 #[test]
 fn history_that_was_asked_for_is_read_before_leaving() {
-    let mut model = Model::new(SCRIPT, TimeZone::UTC);
+    let mut model = started(SCRIPT);
     model.input_ended(None);
     enter(&mut model, 9, 8);
     assert!(commands(&mut model).is_empty());
@@ -242,7 +247,7 @@ fn a_follower_stays_when_the_input_ends_but_not_when_the_output_does() {
 
 #[test]
 fn a_sender_does_not_mind_that_nobody_reads() {
-    let mut model = Model::new(SCRIPT, TimeZone::UTC);
+    let mut model = started(SCRIPT);
     model.output_closed();
     line(&mut model, "a");
     model.input_ended(None);
@@ -288,13 +293,13 @@ fn a_refused_nickname_ends_a_script_and_asks_a_person() {
     let stopped = Event::Link(Link::Stopped {
         why: Line::inert("Nickname already in use"),
     });
-    let mut model = Model::new(SCRIPT, TimeZone::UTC);
+    let mut model = started(SCRIPT);
     model.event(refused(true));
     model.event(stopped.clone());
     model.event(ended(1));
     assert_eq!(model.outcome(), Outcome::NicknameRefused);
 
-    let mut model = Model::new(PERSON, TimeZone::UTC);
+    let mut model = started(PERSON);
     model.event(refused(true));
     model.event(stopped);
     assert!(model.status[0].contains("/nick"), "{:?}", model.status);
@@ -305,7 +310,7 @@ fn a_refused_nickname_ends_a_script_and_asks_a_person() {
 
 #[test]
 fn no_server_in_time_is_the_outcome_and_said_once() {
-    let mut model = Model::new(SCRIPT, TimeZone::UTC);
+    let mut model = started(SCRIPT);
     let waiting = || {
         Event::Link(Link::Waiting {
             why: Line::inert("Nothing is listening on localhost:1"),
@@ -335,7 +340,7 @@ fn time_counts_only_while_something_has_to_happen() {
     assert!(waiting.is_some());
     model.event(outbox(1, Delivery::Pending));
     assert_eq!(model.progress(), waiting);
-    assert_eq!(Model::new(PERSON, TimeZone::UTC).progress(), None);
+    assert_eq!(started(PERSON).progress(), None);
 }
 
 #[test]

@@ -23,14 +23,8 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     }
     let margin = u16::from(area.width >= 32);
     let span = Span::row(area, 0).after(margin).before(margin);
-    // A question that is open must tell its keys whatever was remarked before.
-    if let Some((words, _)) = model.flash.as_ref().filter(|_| model.popup.is_none()) {
-        put(
-            buffer,
-            span,
-            &super::paint::fit(words, span.width),
-            palette.warn,
-        );
+    if let Some(words) = model.remark().filter(|_| model.remark_fits()) {
+        put(buffer, span, words, palette.warn);
         return;
     }
     if let Some(completion) = &model.writing().completion {

@@ -12,10 +12,12 @@ use super::{
 };
 use crate::{
     client::event::Link,
+    protocol::Role,
     text::wrap::wrap,
     tui::{
         app::{Model, Popup, in_groups, layout, layout::Layout, room::Scroll},
         keymap::{Action, label},
+        words::seconds,
     },
 };
 
@@ -27,6 +29,7 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
     let (left, right) = layout::input_margins(area.width);
     let (glyph, style) = match &model.link {
         _ if model.leaving_since.is_some() => ("○", palette.quiet),
+        _ if model.popup.is_none() && !model.remark_fits() => ("!", palette.warn),
         _ if model.popup.is_some() || model.nickname_question.is_some() => ("?", palette.warn),
         Link::Waiting { .. } | Link::Stopped { .. } => ("✗", palette.bad),
         _ => ("◌", palette.warn),
@@ -127,6 +130,26 @@ fn out_of_sight(model: &Model, layout: &Layout) -> Option<String> {
     }
 }
 
+fn either(words: &[&str]) -> Vec<String> {
+    words.iter().map(|words| (*words).to_owned()).collect()
+}
+
+/// What stands in the empty input box of a room: from wordy to brief.
+fn invitation(model: &Model) -> Vec<String> {
+    let rules = &model.room().rules;
+    let held = model.role < Role::Moderator;
+    if rules.announce && held {
+        return either(&["only moderators can write here", "only moderators"]);
+    }
+    let mut words = either(&["type a message"]);
+    if rules.slow_seconds > 0 && held {
+        let every = seconds(rules.slow_seconds);
+        words.insert(0, format!("type a message; one every {every}"));
+        words.insert(1, format!("one every {every}"));
+    }
+    words
+}
+
 /// Draws the input box; answers where the cursor stands.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     if area.is_empty() {
@@ -146,18 +169,18 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
         .layout(usize::from(layout::input_columns(area.width)));
     let text_area = |row: u16| Span::row(area, row).after(left).before(right);
     if writing.is_empty() {
-        let words: &[&str] = match (asks, model.online()) {
-            (true, _) => &["type a nickname"],
-            _ if lists => &["what to look for"],
-            (false, true) => &["type a message"],
-            (false, false) => &[
+        let words = match (asks, model.online()) {
+            (true, _) => either(&["type a nickname"]),
+            _ if lists => either(&["what to look for"]),
+            (false, true) => invitation(model),
+            (false, false) => either(&[
                 "type a message; it goes out when connected",
                 "type a message",
-            ],
+            ]),
         };
         let span = text_area(0);
-        let fits = |words: &&&str| columns(words) <= span.width;
-        let words = words.iter().find(fits).unwrap_or(&"");
+        let fits = |words: &&String| columns(words) <= span.width;
+        let words = words.iter().find(fits).map_or("", String::as_str);
         put(buffer, span, words, palette.quiet);
     }
     let window = layout.window(usize::from(area.height));

@@ -6,7 +6,7 @@ use super::{
     paint::{Span, columns, fit, put},
     palette::Palette,
 };
-use crate::tui::app::Model;
+use crate::tui::{app::Model, words::mark};
 
 /// Draws the member list with the rule on its left.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
@@ -40,7 +40,13 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
         put(buffer, span, glyph, style);
         let ours = Some(member.user) == model.user;
         let note = if ours { " you" } else { "" };
-        let names = span.after(2);
+        let mut names = span.after(2);
+        if let Some(mark) = mark(member.role) {
+            // In a column of its own at the edge, so that names and marks can each be read down.
+            let edge = names.width.saturating_sub(1);
+            put(buffer, names.after(edge), mark, palette.quiet);
+            names = names.before(2);
+        }
         let name = fit(
             member.nickname.as_str(),
             names.width.saturating_sub(columns(note)),

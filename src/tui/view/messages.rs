@@ -10,7 +10,7 @@ use super::{
     palette::Palette,
 };
 use crate::{
-    text::wrap::wrap,
+    text::wrap::{cut, wrap},
     tui::{
         app::{
             Model,
@@ -23,6 +23,7 @@ use crate::{
             timeline::{Edge, Gap},
         },
         keymap::{Action, label},
+        words::Tone,
     },
 };
 
@@ -174,7 +175,8 @@ impl Pane<'_> {
         }
         match entry {
             Entry::Message(message) => self.message(buffer, message, y, head, found),
-            Entry::Presence { text, .. } | Entry::Notice { text, .. } => {
+            Entry::Notice { tone, text, .. } => self.notice(buffer, y, *tone, text),
+            Entry::Presence { text, .. } => {
                 let text = Text {
                     words: text,
                     marks: &[],
@@ -195,6 +197,38 @@ impl Pane<'_> {
                 self.text(buffer, y, &text)
             }
         }
+    }
+
+    fn notice(&self, buffer: &mut Buffer, y: i64, tone: Tone, words: &str) -> i64 {
+        let palette = self.palette;
+        let style = match tone {
+            Tone::Remark => palette.quiet,
+            Tone::Answer => Style::new(),
+            Tone::Strong | Tone::Verbatim => palette.accent,
+        };
+        if tone == Tone::Verbatim {
+            return self.verbatim(buffer, y, words, style);
+        }
+        let text = Text {
+            words,
+            marks: &[],
+            found: Vec::new(),
+            style,
+            rule: ("│", palette.line),
+        };
+        self.text(buffer, y, &text)
+    }
+
+    /// Draws what is to be copied: from edge to edge, with nothing beside it.
+    fn verbatim(&self, buffer: &mut Buffer, y: i64, words: &str, style: Style) -> i64 {
+        let mut at = y;
+        for row in &cut(words, usize::from(self.columns.alone)) {
+            if let Some(span) = self.span(at, 0, self.columns.alone) {
+                put_row(buffer, span, words, row, |_| style);
+            }
+            at += 1;
+        }
+        at - y
     }
 
     fn message(

@@ -1,4 +1,4 @@
-//! The title bar: which room, and how the link stands, in words and a glyph.
+//! The title bar: which room, how the link stands, in words and a glyph, and who can read along.
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -6,58 +6,34 @@ use super::{
     paint::{Span, columns, fit, put},
     palette::Palette,
 };
-use crate::{client::event::Link, tui::app::Model};
+use crate::{
+    client::event::{Link, Security},
+    tui::app::Model,
+};
 
-/// Draws the title bar. What matters least goes first where it is narrow: the topic, whether it
-/// is encrypted, the host.
+/// Draws the title bar. What matters least goes first where it is narrow: the topic, the length of
+/// the list, the host; never who can read along.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }
     let margin = u16::from(area.width >= 32);
     let span = Span::row(area, 0).after(margin).before(margin);
-    let room = fit(&format!("#{}", model.room().name), span.width);
-    let left = put(buffer, span, &room, palette.strong);
-    let mut free = span.after(left + 2);
-
-    let (glyph, words, style) = state(model, palette);
-    let security = "not encrypted";
-    let state = format!("{glyph} {words}");
-    // Where the list has no place, at least its length.
-    let members = match model.room().members.len() {
-        0 => String::new(),
-        _ if !model.layout().members.is_empty() => String::new(),
-        n => format!("{n} in"),
-    };
-    let mut parts: Vec<(&str, Style)> = vec![
-        (&model.host, palette.quiet),
-        (&state, style),
-        (security, palette.quiet),
-    ];
-    let width = |parts: &[(&str, Style)]| -> u16 {
-        let gaps = 2 * u16::try_from(parts.len().saturating_sub(1)).unwrap_or(0);
-        parts.iter().map(|(text, _)| columns(text)).sum::<u16>() + gaps
-    };
-    for drop in [2, 0] {
-        if width(&parts) > free.width {
-            parts.remove(drop);
-        }
-    }
-    if width(&parts) > free.width {
-        parts = vec![(glyph, style)];
-    }
+    let room = format!("#{}", model.room().name);
+    let parts = parts(model, palette, span.width, columns(&room));
     let taken = width(&parts);
-    let words_fit = parts.len() > 1 || taken > columns(glyph);
-    if words_fit && !members.is_empty() && columns(&members) + 2 + taken <= free.width {
-        let used = put(buffer, free, &members, palette.quiet);
-        free = free.after(used + 2);
+    let gap = if taken + 2 > span.width { 0 } else { 1 };
+    let room = fit(&room, span.width.saturating_sub(taken + gap));
+    let left = put(buffer, span, &room, palette.strong);
+    let free = span.after(left + 2);
+    let mut right = span.after(span.width.saturating_sub(taken));
+    for part in &parts {
+        for (text, style) in part {
+            right = right.after(put(buffer, right, text, *style));
+        }
+        right = right.after(2);
     }
-    let mut right = free.after(free.width.saturating_sub(taken));
-    for (text, style) in &parts {
-        let used = put(buffer, right, text, *style);
-        right = right.after(used + 2);
-    }
-    if let Some(topic) = &model.room().topic {
+    if let Some(topic) = &model.room().rules.topic {
         let topic_span = free.before(taken + 2);
         if topic_span.width >= 8 {
             put(
@@ -70,7 +46,80 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// The link's state: a glyph, words and a style, each telling it without the others.
+/// What belongs together, each text in its style.
+type Part = Vec<(String, Style)>;
+
+/// What stands on the right, as much as there is room for beside the room's name.
+fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Part> {
+    let quiet = |text: &str| vec![(text.to_owned(), palette.quiet)];
+    let (glyph, words, style) = state(model, palette);
+    let with_glyph = |words: &str, words_style| {
+        vec![
+            (format!("{glyph} "), style),
+            (words.to_owned(), words_style),
+        ]
+    };
+    // What the link says of itself, from wordy to brief.
+    let states: Vec<Vec<Part>> = match (security(model), words) {
+        (None, words) => vec![vec![with_glyph(words, style)]],
+        (Some(Security::Encrypted { .. }), "") => {
+            vec![vec![with_glyph("encrypted", palette.quiet)]]
+        }
+        (Some(Security::Encrypted { .. }), words) => vec![
+            vec![with_glyph(words, style), quiet("encrypted")],
+            vec![with_glyph("encrypted", palette.quiet)],
+        ],
+        (Some(Security::Plain), words) => {
+            let warned = |words: &str| vec![(words.to_owned(), palette.warn)];
+            let mut states = vec![
+                vec![with_glyph("not encrypted", palette.warn)],
+                vec![with_glyph("unencrypted", palette.warn)],
+            ];
+            if !words.is_empty() {
+                let wordy = vec![with_glyph(words, style), warned("not encrypted")];
+                states.insert(0, wordy);
+            }
+            states
+        }
+    };
+    let host = quiet(&model.host);
+    // Where the list has no place, at least its length.
+    let count = model.room().members.len();
+    let listed = count == 0 || !model.layout().members.is_empty();
+    let length = (!listed).then(|| quiet(&format!("{count} in")));
+    let full = states.first().cloned().unwrap_or_default();
+    let with = |before: &[&Part]| {
+        let before = before.iter().map(|part| (*part).clone());
+        before.chain(full.clone()).collect::<Vec<Part>>()
+    };
+    let mut choices = Vec::new();
+    choices.extend(length.as_ref().map(|length| with(&[length, &host])));
+    choices.push(with(&[&host]));
+    choices.extend(length.as_ref().map(|length| with(&[length])));
+    choices.extend(states.iter().cloned());
+    let gap = if width_max < 30 { 1 } else { 2 };
+    let fits = |parts: &Vec<Part>| width(parts) + gap + room <= width_max;
+    let brief = states.last().cloned().unwrap_or_default();
+    let whole = width(&brief) <= width_max;
+    let glyph_alone = vec![vec![(glyph.to_owned(), style)]];
+    let least = if whole { brief } else { glyph_alone };
+    choices.into_iter().find(fits).unwrap_or(least)
+}
+
+fn width(parts: &[Part]) -> u16 {
+    let texts = parts.iter().flatten().map(|(text, _)| columns(text));
+    let gaps = 2 * u16::try_from(parts.len().saturating_sub(1)).unwrap_or(0);
+    texts.sum::<u16>() + gaps
+}
+
+/// Who can read along on the link that there is.
+fn security(model: &Model) -> Option<Security> {
+    let asks = model.nickname_question.is_some() || model.leaving_since.is_some();
+    model.security.filter(|_| model.online() && !asks)
+}
+
+/// The link's state: a glyph, words and a style, each telling it without the others. No words
+/// where who can read along says enough.
 fn state(model: &Model, palette: &Palette) -> (&'static str, &'static str, Style) {
     if model.leaving_since.is_some() {
         return ("○", "leaving", palette.quiet);
@@ -79,6 +128,7 @@ fn state(model: &Model, palette: &Palette) -> (&'static str, &'static str, Style
         return ("○", "not in", palette.warn);
     }
     match &model.link {
+        Link::Online if model.security.is_some() => ("●", "", palette.good),
         Link::Online => ("●", "connected", palette.good),
         Link::Basic => ("●", "basic server", palette.warn),
         Link::Connecting => ("◌", "connecting", palette.warn),

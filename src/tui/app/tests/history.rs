@@ -219,7 +219,14 @@ fn long_texts_are_bounded_by_their_bytes() {
     for _ in 1..=1_200 {
         let text = text.clone();
         let time = Timestamp::UNIX_EPOCH;
-        timeline.push(Entry::Notice { time, text }, &jiff::tz::TimeZone::UTC);
+        timeline.push(
+            Entry::Notice {
+                time,
+                tone: crate::tui::words::Tone::Remark,
+                text,
+            },
+            &jiff::tz::TimeZone::UTC,
+        );
         timeline.limit(timeline.key(timeline.len()));
     }
     let held = timeline.len() * text.len();
@@ -388,7 +395,7 @@ fn what_was_kept_is_there_before_the_network_answers() {
     assert_eq!(entries[100], Log::message(500).body.as_str());
     assert_eq!(entries[101..], ["ours Pending", "ours Failed(too long)"]);
     assert_eq!(desk.model.room().unread(), 10);
-    assert_eq!(desk.model.room().topic, Some(Line::inert("the lab")));
+    assert_eq!(desk.model.room().rules.topic, Some(Line::inert("the lab")));
     desk.key(Key::ctrl(Code::Char('u')));
     desk.key(Key::plain(Code::Up));
     assert_eq!(desk.text(), "later");

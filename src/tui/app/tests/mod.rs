@@ -1,6 +1,7 @@
 //! A screen that is used: what comes of what the user does and hears.
 
 mod history;
+mod house;
 mod keys;
 mod search;
 mod session;
@@ -16,7 +17,9 @@ use super::{
     timeline::ENTRIES_MAX,
 };
 use crate::{
-    client::event::{Command, Delivery, Event, Link, LocalId, Received, RoomOpened, Summary},
+    client::event::{
+        Command, Delivery, Event, Link, LocalId, Received, RoomOpened, Security, Summary,
+    },
     protocol::{
         RoomName,
         frame::{Departure, Member, Reset},

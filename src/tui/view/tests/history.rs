@@ -81,7 +81,7 @@ fn what_is_being_loaded_or_could_not_be_is_a_quiet_row() {
     let mut screen = Screen::joined(60, 10, &LOG, 997);
     screen.check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ loading older messages … ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
  ─────────────── Wednesday 14 January 1970 ────────────────
  20:20      dave │ this is number 997
@@ -96,7 +96,7 @@ fn what_is_being_loaded_or_could_not_be_is_a_quiet_row() {
     screen.fails("The server is busy.");
     screen.check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  ┄┄┄ not loaded, Enter tries again: The server is busy ┄┄┄┄
  ─────────────── Wednesday 14 January 1970 ────────────────
  20:20      dave │ this is number 997
@@ -119,7 +119,7 @@ fn where_history_begins_is_said() {
     };
     Screen::joined(60, 10, &log, 1).check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ history begins here ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
  ──────────────── Thursday 1 January 1970 ─────────────────
  00:20     alice │ this is number 1
@@ -134,7 +134,7 @@ fn where_history_begins_is_said() {
     let log = Log { first: 998, ..LOG };
     Screen::joined(60, 10, &log, 998).check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
 
  ┄┄┄┄┄┄┄┄┄┄┄ older messages are no longer kept ┄┄┄┄┄┄┄┄┄┄┄┄
  ─────────────── Wednesday 14 January 1970 ────────────────
@@ -175,7 +175,7 @@ fn absent(width: u16, height: u16) -> Screen {
 fn what_was_kept_is_painted_before_the_network_answers() {
     absent(60, 10).check(
         r"
- #lobby        localhost:10500  ◌ connecting  not encrypted
+ #lobby                       localhost:10500  ◌ connecting
  04:40       bob │ this is number 446
  05:00      dave │ this is number 447
  05:20      dave │ this is number 448
@@ -198,7 +198,7 @@ fn a_long_absence_is_told_above_and_marked() {
     }
     screen.check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  19:40       bob │ this is number 995
  20:00      dave │ this is number 996
  20:20      dave │ this is number 997
@@ -213,7 +213,7 @@ fn a_long_absence_is_told_above_and_marked() {
     screen.key(Key::alt(Code::Char('u'))).loads(&LOG);
     screen.check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  ──────────────────── 550 new messages ────────────────────
  06:20     alice │ this is number 451
  06:40     alice │ this is number 452
@@ -236,7 +236,7 @@ fn where_two_ranges_do_not_touch_is_a_gap() {
     }
     screen.check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  05:40      dave │ this is number 449
  06:00     alice │ this is number 450
  ──────────────────── 550 new messages ────────────────────
@@ -252,7 +252,7 @@ fn where_two_ranges_do_not_touch_is_a_gap() {
     );
     screen.fails("not on this computer").check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  05:40      dave │ this is number 449
  06:00     alice │ this is number 450
  ──────────────────── 550 new messages ────────────────────
@@ -275,7 +275,7 @@ fn how_to_search_is_shown_first() {
             60,
             12,
             r#"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  Search #lobby
  two words          both, in any order
  gre*               a word that begins so
@@ -293,7 +293,7 @@ fn how_to_search_is_shown_first() {
             20,
             5,
             r#"
-#lobby   ● connected
+#lobby   ● encrypted
 two words
 gre*
 "no failures"
@@ -314,7 +314,7 @@ fn what_was_found_is_listed_newest_first() {
             80,
             14,
             r"
- #lobby                             localhost:10500  ● connected  not encrypted
+ #lobby                                            localhost:10500  ● encrypted
  ───────────────────────── Wednesday 14 January 1970 ──────────────────────────
  18:00       alice │ this is number 990
  17:40        dave ┃ this is number 989
@@ -334,7 +334,7 @@ fn what_was_found_is_listed_newest_first() {
             40,
             12,
             r"
- #lobby    localhost:10500  ● connected
+ #lobby    localhost:10500  ● encrypted
  ───── Wednesday 14 January 1970 ──────
     alice │ this is number 990
      dave ┃ this is number 989
@@ -352,7 +352,7 @@ fn what_was_found_is_listed_newest_first() {
             20,
             5,
             r"
-#lobby   ● connected
+#lobby   ● encrypted
  this is number 990
 › 17:40 dave
  this is number 989
@@ -375,7 +375,7 @@ fn a_search_says_when_it_found_nothing_or_only_looked_here() {
     screen.loads(&LOG).searched("nowhere", 1, false, &[]);
     screen.check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  Nothing found in 1,000 messages.
 
 
@@ -391,7 +391,7 @@ fn a_search_says_when_it_found_nothing_or_only_looked_here() {
     screen.loads(&LOG).searched("number", 1, true, &[990]);
     screen.check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  ─────────────── Wednesday 14 January 1970 ────────────────
  18:00     alice ┃ this is number 990
  Offline: only what this computer holds was searched.
@@ -412,7 +412,7 @@ fn a_hit_in_its_place_stands_out_without_colours_too() {
     screen.key(ENTER).loads(&LOG);
     screen.check(
         r"
- #lobby         localhost:10500  ● connected  not encrypted
+ #lobby                        localhost:10500  ● encrypted
  22:00       bob │ this is number 498
  22:20       bob │ this is number 499
  22:40       bob ┃ this is number 500

@@ -23,7 +23,7 @@ fn a_tiny_screen_still_chats() {
     let screen = Screen::conversation(20, 5);
     screen.check(
         r"
-#lobby   ● connected
+#lobby   ● encrypted
 carol
  on it             ✓
  tagged            …
@@ -37,7 +37,7 @@ fn a_small_screen_has_who_and_what() {
     let screen = Screen::conversation(40, 12);
     screen.check(
         r"
- #lobby    localhost:10500  ● connected
+ #lobby    localhost:10500  ● encrypted
       bob │ log:
           │ https://ci.lan/run/88
           │ dave left (connection
@@ -58,7 +58,7 @@ fn a_usual_screen_has_when_and_the_members_too() {
     let screen = Screen::conversation(80, 24);
     screen.check(
         r"
- #lobby  welcome to the lab         localhost:10500  ● connected  not encrypted
+ #lobby  welcome to the lab                        localhost:10500  ● encrypted
                                                             │ Members 4
                                                             │ ● alice
                                                             │ ● bob
@@ -91,7 +91,7 @@ fn a_large_screen_has_more_of_it() {
     let screen = Screen::conversation(100, 30);
     screen.check(
         r"
- #lobby  welcome to the lab                             localhost:10500  ● connected  not encrypted
+ #lobby  welcome to the lab                                            localhost:10500  ● encrypted
                                                                                 │ Members 4
                                                                                 │ ● alice
                                                                                 │ ● bob
@@ -130,7 +130,7 @@ fn a_huge_screen_is_not_torn_apart() {
     let screen = Screen::conversation(200, 60);
     screen.check(
         r"
- #lobby  welcome to the lab                                                                                                                                 localhost:10500  ● connected  not encrypted
+ #lobby  welcome to the lab                                                                                                                                                localhost:10500  ● encrypted
                                                                                                                                             │ Members 4
                                                                                                                                             │ ● alice
                                                                                                                                             │ ● bob
@@ -199,7 +199,7 @@ fn the_first_screen_says_what_is_going_on() {
     let screen = Screen::new(60, 10);
     screen.check(
         r"
- #lobby        localhost:10500  ◌ connecting  not encrypted
+ #lobby                       localhost:10500  ◌ connecting
 
 
 
@@ -225,7 +225,7 @@ fn a_failed_attempt_is_told_with_the_time_to_the_next() {
     };
     screen.check(
         r"
- #lobby           localhost:10500  ○ offline  not encrypted
+ #lobby                          localhost:10500  ○ offline
 
 
 
@@ -273,7 +273,7 @@ fn a_nickname_in_use_is_asked_about_in_place() {
     };
     screen.check(
         r"
- #lobby            localhost:10500  ○ not in  not encrypted
+ #lobby                           localhost:10500  ○ not in
 
 
 
@@ -297,7 +297,7 @@ fn a_lost_link_keeps_the_conversation_and_dims_the_members() {
     };
     screen.check(
         r"
- #lobby  welcome to the lab           localhost:10500  ○ offline  not encrypted
+ #lobby  welcome to the lab                          localhost:10500  ○ offline
  18:30       bob │ see you tomorrow                         │ Members 4
  ─────────────────── Sunday 22 November ─────────────────── │ ○ alice
  09:41     alice │ morning! did the release build pass?     │ ○ bob
@@ -330,7 +330,7 @@ fn what_failed_says_why_and_what_to_do() {
     };
     screen.check(
         r"
- #lobby  3 in   localhost:10500  ● connected  not encrypted
+ #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
 
 
 
@@ -358,7 +358,7 @@ fn what_is_not_kept_yet_stands_below_what_is() {
     };
     screen.check(
         r"
- #lobby  3 in   localhost:10500  ● connected  not encrypted
+ #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
 
 
 
@@ -384,7 +384,7 @@ fn a_view_scrolled_back_tells_what_is_new_below() {
     };
     screen.check(
         r"
- #lobby  4 in   localhost:10500  ● connected  not encrypted
+ #lobby  welcome to th…  4 in  localhost:10500  ● encrypted
  18:30       bob │ see you tomorrow
  ─────────────────── Sunday 22 November ───────────────────
  09:41     alice │ morning! did the release build pass?
@@ -409,7 +409,7 @@ fn a_tiny_screen_scrolled_back_says_so_on_a_row_of_its_own() {
     };
     screen.check(
         r"
-#lobby   ● connected
+#lobby   ● encrypted
  おはよう 👩‍👩‍👧‍👦 é
 alice
  @carol can you tag
@@ -431,7 +431,7 @@ fn the_unread_stand_below_a_line() {
     };
     screen.check(
         r"
- #lobby  4 in   localhost:10500  ● connected  not encrypted
+ #lobby  welcome to th…  4 in  localhost:10500  ● encrypted
  09:42           │ joined
  09:43      春子 │ おはよう 👩‍👩‍👧‍👦 é
  09:44     alice ┃ @carol can you tag it?
@@ -472,7 +472,7 @@ fn missing_messages_and_another_log_are_marked() {
     };
     screen.check(
         r"
- #lobby  3 in   localhost:10500  ● connected  not encrypted
+ #lobby                  3 in  localhost:10500  ● encrypted
  ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ 3 messages no longer kept ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
  09:45       bob │ five
                  ┊ the server has started anew: its
@@ -496,7 +496,7 @@ fn a_large_paste_is_asked_about() {
     };
     screen.check(
         r"
- #lobby  3 in   localhost:10500  ● connected  not encrypted
+ #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
 
 
                Nobody has said anything yet.
@@ -519,7 +519,7 @@ fn a_host_is_told_how_others_come_in() {
     };
     screen.check(
         r"
- #lobby  3 in   localhost:10500  ● connected  not encrypted
+ #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
 
 
 
@@ -547,7 +547,7 @@ fn a_host_is_asked_about_the_server() {
     };
     screen.check(
         r"
- #lobby  3 in   localhost:10500  ● connected  not encrypted
+ #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
 
 
 
@@ -572,7 +572,7 @@ fn a_draft_grows_and_the_conversation_gives_way() {
     };
     screen.check(
         r"
- #lobby  4 in   localhost:10500  ● connected  not encrypted
+ #lobby  welcome to th…  4 in  localhost:10500  ● encrypted
  09:42           │ joined
  09:43      春子 │ おはよう 👩‍👩‍👧‍👦 é
  09:44     alice ┃ @carol can you tag it?
@@ -601,7 +601,7 @@ fn completions_are_offered_in_the_last_line() {
     };
     screen.check(
         r"
- #lobby  5 in   localhost:10500  ● connected  not encrypted
+ #lobby  welcome to th…  5 in  localhost:10500  ● encrypted
  09:42           │ joined
  09:43      春子 │ おはよう 👩‍👩‍👧‍👦 é
  09:44     alice ┃ @carol can you tag it?
@@ -624,15 +624,15 @@ fn help_is_whole_on_a_small_screen_too() {
     };
     screen.check(
         r"
- #lobby    localhost:10500  ● connected
+ #lobby    localhost:10500  ● encrypted
  Talk
- Enter          send
- Alt-Enter      new line
- Tab            complete a name or /
-                command
- Shift-Tab      the completion before
- Up             row up, or sent before
- Down           row down, or sent after
+ Enter           send
+ Alt-Enter       new line
+ Tab             complete a name or /
+                 command
+ Shift-Tab       the completion before
+ Up              row up, or sent before
+ Down            row down, or sent
 ────────────────────────────────────────
  › type a message
  Esc close   PgDn more
@@ -645,7 +645,7 @@ fn help_is_whole_on_a_small_screen_too() {
     };
     screen.check(
         r"
-#lobby   ● connected
+#lobby   ● encrypted
 Talk
 Enter
   send
@@ -666,16 +666,16 @@ fn help_comes_from_the_tables() {
     };
     screen.check(
         r"
- #lobby  3 in   localhost:10500  ● connected  not encrypted
+ #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
  Talk
- Enter          send
- Alt-Enter      new line
- Tab            complete a name or /command
- Shift-Tab      the completion before
- Up             row up, or sent before
- Down           row down, or sent after
- Alt-S          send again what failed
- Alt-X          take back what is not sent
+ Enter                send
+ Alt-Enter            new line
+ Tab                  complete a name or /command
+ Shift-Tab            the completion before
+ Up                   row up, or sent before
+ Down                 row down, or sent after
+ Alt-S                send again what failed
+ Alt-X                take back what is not sent
 
 ────────────────────────────────────────────────────────────
  › type a message

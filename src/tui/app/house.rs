@@ -1,0 +1,116 @@
+//! Order in the house: commands on their way to the server, and what is told of roles and rules.
+
+use super::{Effect, Model, entry::Entry};
+use crate::{
+    client::event::{Command, Link},
+    protocol::{Nickname, Role, RoomRules, UserId, house::CommandResult},
+    text::Line,
+    tui::{
+        commands::{
+            Slash,
+            house::{self, House, Order},
+        },
+        words::{self, Place, Told, Tone},
+    },
+};
+
+/// Sends a command on its way. False where it can't be, which is said then.
+pub fn command(
+    model: &mut Model,
+    slash: &Slash,
+    which: House,
+    argument: &str,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    let room = model.room();
+    let members = room.members.iter().map(|member| &member.nickname);
+    let order = match house::read(slash, which, argument, &room.name, members) {
+        Ok(order) => order,
+        Err(wrong) => {
+            model.say(wrong);
+            return false;
+        }
+    };
+    let Order::Send(command) = order else {
+        return false;
+    };
+    match model.link {
+        Link::Online => {}
+        Link::Basic => {
+            model.say("This server is an older one: it knows no such commands");
+            return false;
+        }
+        _ => {
+            model.say("Not connected: that has to wait until you are");
+            return false;
+        }
+    }
+    let request = model.requests;
+    model.requests += 1;
+    effects.push(Effect::Command(Command::House { request, command }));
+    true
+}
+
+/// What a command came to.
+pub fn answered(model: &mut Model, answer: Result<CommandResult, Line>) {
+    let told = match answer {
+        Ok(result) => words::result(&result, place(model)),
+        Err(why) => vec![(Tone::Answer, why.as_str().to_owned())],
+    };
+    tell(model, told);
+}
+
+/// Where we are.
+fn place(model: &Model) -> Place<'_> {
+    Place {
+        server: &model.host,
+        security: model.security,
+    }
+}
+
+/// Tells who can read along, and who we are.
+pub fn security(model: &mut Model) {
+    let program = model.server.as_ref().map(Line::as_str);
+    let mut told = words::security(place(model), program);
+    if model.online() {
+        let ourselves = words::ourselves(&model.nickname, model.role);
+        told.push((Tone::Answer, ourselves));
+    }
+    tell(model, told);
+}
+
+/// Tells who is in.
+pub fn who(model: &mut Model) {
+    let members = &model.room().members;
+    if members.is_empty() {
+        return model.say("Who is in is not known at the moment");
+    }
+    let text = words::who(members);
+    tell(model, vec![(Tone::Answer, text)]);
+}
+
+/// Says something where the user is; what belongs together stays together.
+pub fn tell(model: &mut Model, told: Told) {
+    let (at, time) = (model.current, model.now.wall);
+    model.with_room(at, |room, context| {
+        for (tone, text) in told {
+            let notice = Entry::Notice { time, tone, text };
+            room.timeline.push(notice, context.zone);
+        }
+    });
+}
+
+/// Somebody may do more or less; perhaps ourselves.
+pub fn promoted(model: &mut Model, at: usize, user: UserId, role: Role) {
+    if model.user == Some(user) {
+        model.role = role;
+    }
+    let time = model.now.wall;
+    model.with_room(at, |room, context| room.promoted(user, role, time, context));
+}
+
+/// A room is run otherwise.
+pub fn rules(model: &mut Model, at: usize, rules: RoomRules, by: Option<Nickname>) {
+    let time = model.now.wall;
+    model.with_room(at, |room, context| room.ruled(rules, by, time, context));
+}

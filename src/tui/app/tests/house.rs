@@ -1,0 +1,238 @@
+//! Order in the house.
+
+use super::*;
+use crate::{
+    protocol::{
+        DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomRules,
+        house::{CommandResult, HouseCommand},
+    },
+    tui::testing::user,
+};
+
+fn result(message: &str, lines: &[&str]) -> CommandResult {
+    CommandResult {
+        message: Line::inert(message),
+        lines: lines.iter().map(|line| Line::inert(line)).collect(),
+        invite: None,
+        code: None,
+        reference: None,
+    }
+}
+
+fn rules(topic: Option<&str>, announce: bool, slow_seconds: u64) -> RoomRules {
+    RoomRules {
+        topic: topic.map(Line::inert),
+        announce,
+        slow_seconds,
+    }
+}
+
+impl Desk {
+    fn ruled(&mut self, rules: RoomRules, by: Option<&str>) -> &mut Self {
+        self.heard(Event::Rules {
+            room: RoomName::lobby(),
+            rules,
+            by: by.map(nickname),
+        })
+    }
+
+    fn promoted(&mut self, who: &str, role: Role) -> &mut Self {
+        self.heard(Event::Promoted {
+            room: RoomName::lobby(),
+            user: user(who),
+            role,
+        })
+    }
+
+    fn answered(&mut self, answer: CommandResult) -> &mut Self {
+        self.heard(Event::House {
+            request: 0,
+            answer: Ok(answer),
+        })
+    }
+
+    fn commanded(&mut self) -> Vec<HouseCommand> {
+        let done = self.did().into_iter();
+        let commands = done.filter_map(|effect| match effect {
+            Effect::Command(Command::House { command, .. }) => Some(command),
+            _ => None,
+        });
+        commands.collect()
+    }
+
+    fn remark(&self) -> &str {
+        self.model.remark().unwrap_or_default()
+    }
+}
+
+#[test]
+fn commands_go_to_the_server_each_under_a_number_of_its_own() {
+    let mut desk = Desk::online();
+    desk.typed("/kick bob too loud").key(ENTER);
+    desk.typed("/bans").key(ENTER);
+    let expected = [
+        (
+            0,
+            HouseCommand::Kick {
+                nickname: nickname("bob"),
+                reason: Some(Line::inert("too loud")),
+            },
+        ),
+        (1, HouseCommand::Bans),
+    ];
+    let expected =
+        expected.map(|(request, command)| Effect::Command(Command::House { request, command }));
+    assert_eq!(desk.did(), expected);
+    assert_eq!(desk.text(), "");
+}
+
+#[test]
+fn a_command_that_can_not_be_sent_stays_to_be_mended() {
+    let mut desk = Desk::online();
+    desk.typed("/ban bob 3 strikes").key(ENTER);
+    assert!(desk.remark().ends_with("/ban NAME [TIME] [REASON]"));
+    assert_eq!(desk.text(), "/ban bob 3 strikes");
+
+    let mut desk = Desk::new();
+    desk.typed("/bans").key(ENTER);
+    assert!(desk.remark().starts_with("Not connected"));
+    assert_eq!((desk.commanded(), desk.text()), (vec![], "/bans"));
+
+    desk.heard(Event::Link(Link::Basic)).key(ENTER);
+    assert!(desk.remark().contains("older"), "{}", desk.remark());
+    assert_eq!(desk.commanded(), []);
+}
+
+#[test]
+fn an_answer_is_one_notice_and_no_message() {
+    let mut desk = Desk::full();
+    desk.msg(Msg::Focus(false));
+    desk.answered(result(
+        "2 are banned",
+        &["bob, for 1 hour", "eve, until lifted"],
+    ));
+    let said = "2 are banned\nbob, for 1 hour\neve, until lifted";
+    assert_eq!(desk.entries().last().unwrap(), said);
+    assert_eq!(desk.model.room().unread(), 0);
+    desk.heard(Event::House {
+        request: 1,
+        answer: Err(Line::inert("Only moderators can do that")),
+    });
+    assert_eq!(
+        desk.entries().last().unwrap(),
+        "Only moderators can do that"
+    );
+}
+
+#[test]
+fn an_invite_is_told_whole() {
+    let key = InviteKey::from_bytes([9; 32]);
+    let token = InviteToken::mint(&key, InviteId::from_bytes([5; 8]), 1_800_000_000, 1);
+    let mut desk = Desk::online();
+    desk.answered(CommandResult {
+        invite: Some(token),
+        ..result("One may come in by this invite", &[])
+    });
+    let entries = desk.entries();
+    let [_, invite, how] = entries.as_slice() else {
+        panic!("{entries:?}");
+    };
+    let read = crate::protocol::Invite::parse(invite).unwrap();
+    assert_eq!((read.host.as_str(), read.port), ("localhost", 10500));
+    assert_eq!(read.token, token);
+    assert!(how.contains("chat-tui INVITE") && how.contains("in the place of localhost"));
+
+    let mut desk = Desk::online();
+    desk.heard(Event::Security(Security::Plain));
+    desk.answered(CommandResult {
+        invite: Some(token),
+        ..result("One may come in by this invite", &[])
+    });
+    assert!(
+        desk.entries()
+            .last()
+            .unwrap()
+            .contains("chat-server invite")
+    );
+    let secret = token.expose();
+    assert!(!desk.entries().iter().any(|entry| entry.contains(&secret)));
+}
+
+#[test]
+fn the_code_of_a_device_is_told_with_what_to_type_there() {
+    let mut desk = Desk::online();
+    desk.answered(CommandResult {
+        code: Some(DeviceCode::parse("mfrg-gzdf").unwrap()),
+        ..result("Another device can come in", &[])
+    });
+    let entries = desk.entries();
+    assert_eq!(entries[1].trim(), "mfrg-gzdf");
+    assert!(entries[2].contains("/device mfrg-gzdf"), "{entries:?}");
+}
+
+#[test]
+fn who_does_what_to_a_room_is_told() {
+    let mut desk = Desk::online();
+    desk.ruled(rules(Some("the lab"), false, 0), None);
+    assert_eq!(desk.entries(), [""; 0], "as it was before");
+    desk.ruled(rules(Some("release day"), true, 90), Some("bob"));
+    desk.ruled(rules(None, false, 0), Some("bert"));
+    assert_eq!(
+        desk.entries(),
+        [
+            "bob set the topic: release day · bob lets only moderators write here · bob slowed \
+             the room down: one message every 1m 30s · bert took the topic away · bert lets \
+             everybody write here again · bert ended slow mode"
+        ]
+    );
+}
+
+#[test]
+fn our_own_role_is_known_and_changes_are_told() {
+    let mut desk = Desk::online();
+    assert_eq!(desk.model.role, Role::Member);
+    desk.promoted("carol", Role::Moderator);
+    assert_eq!(desk.model.role, Role::Moderator);
+    desk.promoted("bob", Role::Owner)
+        .promoted("bert", Role::Unverified)
+        .promoted("carol", Role::Member);
+    assert_eq!(desk.model.role, Role::Member);
+    assert_eq!(
+        desk.entries(),
+        ["carol is a moderator now · bob is the owner now · carol is no moderator any more"]
+    );
+}
+
+#[test]
+fn who_is_in_and_how_safe_it_is_can_be_asked() {
+    let mut desk = Desk::online();
+    desk.promoted("bob", Role::Moderator)
+        .promoted("bert", Role::Unverified);
+    desk.typed("/who").key(ENTER);
+    assert_eq!(
+        desk.entries().last().unwrap(),
+        "In the room are 3:\nmoderator: bob\nmember: carol\nwithout a key: bert"
+    );
+    desk.typed("/security").key(ENTER);
+    let told = desk.entries().join("\n");
+    for part in [
+        "Server: localhost:10500",
+        "Encrypted: nobody",
+        "  u6t2-pj5h-u6t2-pj5h\n",
+        "You: carol, a member",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(desk.commanded(), [], "nobody else is asked");
+}
+
+#[test]
+fn what_a_hostile_server_answers_stays_one_notice_of_so_much() {
+    let mut desk = Desk::online();
+    let lines = vec!["\u{1b}]52;c;x\u{7}\u{202e}evil\n\n"; 200];
+    desk.answered(result("\u{1b}[2J", &lines));
+    let entries = desk.entries();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].lines().count(), 201, "no line becomes two");
+    assert!(!entries[0].contains(['\u{1b}', '\u{7}', '\u{202e}']));
+}

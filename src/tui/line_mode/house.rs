@@ -1,0 +1,111 @@
+//! Order in the house, for line mode: commands, and what is told of keys, roles and rules.
+
+use super::model::Model;
+use crate::{
+    client::{Command, event::Security},
+    protocol::{Nickname, Role, RoomName, RoomRules, UserId, house::CommandResult},
+    text::Line,
+    tui::{
+        commands::{
+            Slash,
+            house::{self, House, Order},
+        },
+        words::{self, Place, Told},
+    },
+};
+
+impl Model {
+    /// Sends a command of the house on its way.
+    pub(super) fn house(&mut self, slash: &Slash, which: House, argument: &str) {
+        let members = self.members.values().map(|member| &member.nickname);
+        match house::read(slash, which, argument, &RoomName::lobby(), members) {
+            Ok(Order::Send(command)) => {
+                let request = self.requests;
+                self.requests += 1;
+                self.asked.insert(request);
+                self.commands.push_back(Command::House { request, command });
+            }
+            Ok(Order::Code(_)) => {}
+            Err(wrong) => {
+                self.say(&wrong);
+                self.not_done();
+            }
+        }
+    }
+
+    /// What a command came to.
+    pub(super) fn answered(&mut self, request: u64, answer: Result<CommandResult, Line>) {
+        if self.asked.remove(&request) {
+            self.settled += 1;
+        }
+        match answer {
+            Ok(result) => self.tell(words::result(&result, self.place())),
+            Err(why) => {
+                self.say(why.as_str());
+                self.not_done();
+            }
+        }
+    }
+
+    /// Who can read along.
+    pub(super) fn security(&mut self, security: Security) {
+        self.security = Some(security);
+        if security == Security::Plain {
+            self.mention("Not encrypted: everybody on the way can read along");
+        }
+    }
+
+    /// Tells who can read along, and who we are.
+    pub(super) fn tell_security(&mut self) {
+        self.tell(words::security(self.place(), None));
+        let own = self.user.and_then(|user| self.members.get(&user));
+        if let Some(own) = own {
+            self.say(&words::ourselves(&own.nickname, own.role));
+        }
+    }
+
+    /// Tells who is in.
+    pub(super) fn tell_who(&mut self) {
+        let members: Vec<_> = self.members.values().cloned().collect();
+        self.say(&words::who(&members));
+    }
+
+    /// Somebody may do more or less.
+    pub(super) fn promoted(&mut self, user: UserId, role: Role) {
+        let Some(member) = self.members.get_mut(&user) else {
+            return;
+        };
+        let before = std::mem::replace(&mut member.role, role);
+        let nickname = member.nickname.clone();
+        if let Some(what) = words::promotion(before, role) {
+            self.mention(&format!("{nickname} {what}"));
+        }
+    }
+
+    /// The room is run otherwise.
+    pub(super) fn ruled(&mut self, rules: RoomRules, by: Option<&Nickname>) {
+        let before = std::mem::replace(&mut self.rules, rules);
+        let Some(by) = by else { return };
+        for what in words::changes(&before, &self.rules) {
+            self.mention(&format!("{by} {what}"));
+        }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            server: &self.server,
+            security: self.security,
+        }
+    }
+
+    fn tell(&mut self, told: Told) {
+        for (_, text) in told {
+            self.say(&text);
+        }
+    }
+
+    /// A script's line that did nothing is a line that did not arrive.
+    fn not_done(&mut self) {
+        self.undelivered += u64::from(!self.manner.interactive);
+    }
+}

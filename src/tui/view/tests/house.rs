@@ -1,0 +1,313 @@
+//! Screens of a house that is kept in order, at the sizes that people have.
+
+use super::{Screen, member};
+use crate::{
+    client::event::{Event, Security},
+    protocol::{
+        DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules, frame::Member,
+        house::CommandResult,
+    },
+    text::Line,
+    tui::testing::nickname,
+};
+
+fn with_role(name: &str, role: Role) -> Member {
+    Member {
+        role,
+        ..member(name)
+    }
+}
+
+fn result(message: &str, lines: &[&str]) -> CommandResult {
+    CommandResult {
+        message: Line::inert(message),
+        lines: lines.iter().map(|line| Line::inert(line)).collect(),
+        invite: None,
+        code: None,
+        reference: None,
+    }
+}
+
+impl Screen {
+    fn answered(&mut self, answer: CommandResult) -> &mut Self {
+        self.heard(Event::House {
+            request: 0,
+            answer: Ok(answer),
+        })
+    }
+
+    fn ruled(&mut self, rules: RoomRules) -> &mut Self {
+        self.heard(Event::Rules {
+            room: RoomName::lobby(),
+            rules,
+            by: Some(nickname("alice")),
+        })
+    }
+}
+
+/// An owner, a moderator, a member (ourselves) and a stranger; a topic; an invite that was made.
+fn house(width: u16, height: u16) -> Screen {
+    let mut screen = Screen::entered(width, height);
+    screen.desk.members(&[
+        with_role("alice", Role::Owner),
+        with_role("bob", Role::Moderator),
+        member("carol"),
+        with_role("maximilian_the_third", Role::Unverified),
+    ]);
+    screen.ruled(RoomRules {
+        topic: Some(Line::inert("release day: no merges until the tag is out")),
+        announce: false,
+        slow_seconds: 30,
+    });
+    screen.message("22T09:44:00", "alice", "can you invite dave?");
+    let key = InviteKey::from_bytes([9; 32]);
+    let token = InviteToken::mint(&key, InviteId::from_bytes([5; 8]), 1_800_000_000, 1);
+    screen.answered(CommandResult {
+        invite: Some(token),
+        ..result(
+            "One may come in by this invite, until 2027-01-15 08:00 UTC",
+            &[],
+        )
+    });
+    screen
+}
+
+#[test]
+fn an_invite_stands_alone_on_its_rows() {
+    house(100, 30).check(
+        r"
+ #lobby  release day: no merges until the tag is out                   localhost:10500  ● encrypted
+                                                                                │ Members 4
+                                                                                │ ● alice         ◆
+                                                                                │ ● bob           ◇
+                                                                                │ ● carol you
+                                                                                │ ● maximilian_t… ?
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+ ───────────────────────────── Sunday 22 November ───────────────────────────── │
+ 09:45             │ alice set the topic: release day: no merges until the      │
+                   │ tag is out · alice slowed the room down: one message       │
+                   │ every 30s                                                  │
+ 09:44       alice │ can you invite dave?                                       │
+ 09:45             │ One may come in by this invite, until 2027-01-15 08:00     │
+                   │ UTC                                                        │
+chat-tui://localhost:10500/Aaenp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enBQUFBQUF │
+BQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoMw                                          │
+                   │ They come in with: chat-tui INVITE                         │
+                   │ For other machines, put this one's name or address in      │
+                   │ the place of localhost.                                    │
+────────────────────────────────────────────────────────────────────────────────┴───────────────────
+ › type a message; one every 30s
+ F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search   PgUp scroll
+",
+    );
+}
+
+#[test]
+fn an_invite_stands_alone_on_a_usual_screen() {
+    house(80, 24).check(
+        r"
+ #lobby  release day: no merges until the tag is…  localhost:10500  ● encrypted
+                                                            │ Members 4
+                                                            │ ● alice         ◆
+                                                            │ ● bob           ◇
+                                                            │ ● carol you
+                                                            │ ● maximilian_t… ?
+                                                            │
+ ─────────────────── Sunday 22 November ─────────────────── │
+ 09:45           │ alice set the topic: release day: no     │
+                 │ merges until the tag is out · alice      │
+                 │ slowed the room down: one message        │
+                 │ every 30s                                │
+ 09:44     alice │ can you invite dave?                     │
+ 09:45           │ One may come in by this invite, until    │
+                 │ 2027-01-15 08:00 UTC                     │
+chat-tui://localhost:10500/Aaenp6enp6enp6enp6enp6enp6enp6en │
+p6enp6enp6enBQUFBQUFBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoMw  │
+                 │ They come in with: chat-tui INVITE       │
+                 │ For other machines, put this one's       │
+                 │ name or address in the place of          │
+                 │ localhost.                               │
+────────────────────────────────────────────────────────────┴───────────────────
+ › type a message; one every 30s
+ F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search
+",
+    );
+}
+
+#[test]
+fn an_invite_stands_alone_on_a_small_screen() {
+    house(40, 12).check(
+        r"
+ #lobby    localhost:10500  ● encrypted
+p6enp6enp6enp6enp6enp6enp6enp6enBQUFBQU
+FBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoMw
+          │ They come in with: chat-
+          │ tui INVITE
+          │ For other machines, put
+          │ this one's name or
+          │ address in the place of
+          │ localhost.
+────────────────────────────────────────
+ › type a message; one every 30s
+ F1 help   Esc disconnect
+",
+    );
+}
+
+#[test]
+fn an_invite_stands_alone_on_a_tiny_screen() {
+    house(20, 5).check(
+        r"
+#lobby   ● encrypted
+ address in the
+ place of
+ localhost.
+› one every 30s
+",
+    );
+}
+
+#[test]
+fn a_device_is_added_by_what_stands_out() {
+    let screen = {
+        let mut screen = Screen::entered(60, 14);
+        screen.answered(CommandResult {
+            code: Some(DeviceCode::parse("mfrg-gzdf").unwrap()),
+            ..result("Another device of yours may come in with this code", &[])
+        });
+        screen
+    };
+    screen.check(
+        r"
+ #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+
+ ─────────────────── Sunday 22 November ───────────────────
+ 09:45           │ Another device of yours may come in
+                 │ with this code
+                 │
+                 │   mfrg-gzdf
+                 │
+                 │ On the other device start chat-tui,
+                 │ and type: /device mfrg-gzdf
+                 │ It is good once, for 10 minutes.
+────────────────────────────────────────────────────────────
+ › type a message
+ F1 help   Esc disconnect   Tab complete
+",
+    );
+}
+
+#[test]
+fn where_only_moderators_write_the_input_says_so() {
+    let screen = {
+        let mut screen = Screen::entered(40, 12);
+        screen.ruled(RoomRules {
+            topic: None,
+            announce: true,
+            slow_seconds: 0,
+        });
+        screen
+    };
+    screen.check(
+        r"
+ #lobby    localhost:10500  ● encrypted
+
+
+
+
+ ───────── Sunday 22 November ─────────
+          │ alice took the topic away
+          │ · alice lets only
+          │ moderators write here
+────────────────────────────────────────
+ › only moderators can write here
+ F1 help   Esc disconnect
+",
+    );
+}
+
+#[test]
+fn a_connection_in_the_clear_is_told_at_every_size() {
+    let title = |width| {
+        let mut screen = Screen::entered(width, 10);
+        screen.heard(Event::Security(Security::Plain));
+        screen.text().lines().next().unwrap().to_owned()
+    };
+    for (width, expected) in [
+        (
+            80,
+            " #lobby  welcome to the lab                    localhost:10500  ● not encrypted",
+        ),
+        (40, " #lobby           3 in  ● not encrypted"),
+        (20, "#lobby ● unencrypted"),
+        (18, "#lo… ● unencrypted"),
+    ] {
+        assert_eq!(title(width), expected);
+    }
+}
+
+#[test]
+fn who_can_read_along_is_asked_for() {
+    let screen = {
+        let mut screen = Screen::entered(60, 16);
+        screen
+            .typed("/security")
+            .key(crate::tui::key::Key::plain(crate::tui::key::Code::Enter));
+        screen
+    };
+    screen.check(
+        r"
+ #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+ 09:45           │ Server: localhost:10500
+                 │ Encrypted: nobody between you and the
+                 │ server can read along; the server
+                 │ itself can.
+                 │ Its key:
+                 │   u6t2-pj5h-u6t2-pj5h
+                 │   u6t2-pj5h-u6t2-pj5h
+                 │   u6t2-pj5h-u6t2-pj5h
+                 │   u6tq
+                 │ It is the key that it had before, or
+                 │ that you were told.
+                 │ You: carol, a member
+────────────────────────────────────────────────────────────
+ › type a message
+ F1 help   Esc disconnect   Tab complete
+",
+    );
+}
+
+#[test]
+fn what_does_not_fit_the_hints_stands_above_the_input() {
+    let screen = {
+        let mut screen = Screen::entered(40, 12);
+        screen
+            .typed("/ban bob 3 strikes")
+            .key(crate::tui::key::Key::plain(crate::tui::key::Code::Enter));
+        screen
+    };
+    screen.check(
+        r"
+ #lobby    localhost:10500  ● encrypted
+
+
+
+     Nobody has said anything yet.
+
+
+ ! 3 is no time (10m, 2h, 3d and 1w
+   are): /ban NAME [TIME] [REASON]
+────────────────────────────────────────
+ › /ban bob 3 strikes
+ F1 help   Esc put aside   Tab complete
+",
+    );
+}

@@ -1,0 +1,250 @@
+//! What is told of keys, invites, roles and rules, in words: for the screen and for line mode.
+
+use jiff::SignedDuration;
+
+use crate::{
+    client::event::{Security, VerifiedBy},
+    protocol::{
+        Fingerprint, Invite, InviteToken, Nickname, Role, RoomRules, frame::Member,
+        house::CommandResult,
+    },
+};
+
+/// Groups of a fingerprint that stand on one row.
+const GROUPS_IN_A_ROW: usize = 4;
+
+/// How a paragraph is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// By the way.
+    Remark,
+    /// What was asked for.
+    Answer,
+    /// What is to be read out or typed elsewhere.
+    Strong,
+    /// What is to be copied as it stands: without a break, and nothing beside it.
+    Verbatim,
+}
+
+/// Paragraphs that belong together. A paragraph may have several lines.
+pub type Told = Vec<(Tone, String)>;
+
+/// Where we are, for whoever is to come there too.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Host and port, for people: `localhost:10500`, `[::1]:10500`.
+    pub server: &'a str,
+    /// Who can read along.
+    pub security: Option<Security>,
+}
+
+impl Place<'_> {
+    /// Host, without brackets, and port.
+    fn parts(&self) -> Option<(&str, u16)> {
+        let (host, port) = self.server.rsplit_once(':')?;
+        Some((host.trim_matches(['[', ']']), port.parse().ok()?))
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        match self.security? {
+            Security::Encrypted { fingerprint, .. } => Some(fingerprint),
+            Security::Plain => None,
+        }
+    }
+
+    fn is_this_machine(&self) -> bool {
+        self.parts().is_some_and(|(host, _)| {
+            let address = host.parse::<std::net::IpAddr>();
+            address.is_ok_and(|address| address.is_loopback())
+                || host.eq_ignore_ascii_case("localhost")
+        })
+    }
+}
+
+/// What stands beside the name of somebody who is special.
+pub fn mark(role: Role) -> Option<&'static str> {
+    match role {
+        Role::Owner => Some("◆"),
+        Role::Moderator => Some("◇"),
+        Role::Member => None,
+        Role::Unverified => Some("?"),
+    }
+}
+
+/// So many seconds, for people: `1m 30s`.
+pub fn seconds(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    format!("{:#}", SignedDuration::from_secs(seconds))
+}
+
+/// What a command came to.
+pub fn result(result: &CommandResult, place: Place<'_>) -> Told {
+    let mut answer = result.message.as_str().to_owned();
+    for line in &result.lines {
+        answer.push('\n');
+        answer.push_str(line.as_str());
+    }
+    let mut told = vec![(Tone::Answer, answer)];
+    if let Some(token) = result.invite {
+        told.extend(invite(token, place));
+    }
+    if let Some(code) = result.code {
+        told.push((Tone::Strong, format!("\n  {code}\n")));
+        let how = format!(
+            "On the other device start chat-tui, and type: /device {code}\nIt is good once, for 10 \
+             minutes."
+        );
+        told.push((Tone::Answer, how));
+    }
+    told
+}
+
+fn invite(token: InviteToken, place: Place<'_>) -> Told {
+    let parts = place.parts().zip(place.fingerprint());
+    let Some(((host, port), fingerprint)) = parts else {
+        let why = "An invite names the server's key, which nobody can be sure of on a connection \
+                   that is not encrypted: make one with `chat-server invite` where the server runs.";
+        return vec![(Tone::Answer, why.to_owned())];
+    };
+    let invite = Invite {
+        host: host.to_owned(),
+        port,
+        fingerprint,
+        token,
+    };
+    let mut told = vec![(Tone::Verbatim, invite.expose())];
+    let mut how = "They come in with: chat-tui INVITE".to_owned();
+    if place.is_this_machine() {
+        how += &format!(
+            "\nFor other machines, put this one's name or address in the place of {host}."
+        );
+    }
+    told.push((Tone::Answer, how));
+    told
+}
+
+/// A fingerprint, its groups over several lines.
+fn in_rows(fingerprint: Fingerprint) -> String {
+    let shown = fingerprint.to_string();
+    let groups: Vec<_> = shown.split('-').collect();
+    let rows: Vec<_> = groups
+        .chunks(GROUPS_IN_A_ROW)
+        .map(|row| format!("  {}", row.join("-")))
+        .collect();
+    rows.join("\n")
+}
+
+/// Who can read along.
+pub fn security(place: Place<'_>, program: Option<&str>) -> Told {
+    let program = program.map_or_else(String::new, |program| format!(" ({program})"));
+    let server = format!("Server: {}{program}", place.server);
+    let Some(security) = place.security else {
+        return vec![(
+            Tone::Answer,
+            format!("{server}\nThere was no connection yet."),
+        )];
+    };
+    let Security::Encrypted {
+        verified_by,
+        fingerprint,
+    } = security
+    else {
+        let text = format!(
+            "{server}\nNot encrypted: everybody between you and the server can read along and \
+             change what is said."
+        );
+        return vec![(Tone::Answer, text)];
+    };
+    let how = match verified_by {
+        VerifiedBy::Roots => "Its certificate is one that this system trusts.",
+        VerifiedBy::Pin => "It is the key that it had before, or that you were told.",
+        VerifiedBy::FirstUse => {
+            "It was met for the first time: compare the key with the one that it shows when it \
+             starts."
+        }
+    };
+    let text = format!(
+        "{server}\nEncrypted: nobody between you and the server can read along; the server \
+         itself can.\nIts key:"
+    );
+    vec![
+        (Tone::Answer, text),
+        (Tone::Strong, in_rows(fingerprint)),
+        (Tone::Answer, how.to_owned()),
+    ]
+}
+
+/// Who is in: those who are special first.
+pub fn who(members: &[Member]) -> String {
+    const KINDS: &[(Role, &str)] = &[
+        (Role::Owner, "owner"),
+        (Role::Moderator, "moderator"),
+        (Role::Member, "member"),
+        (Role::Unverified, "without a key"),
+    ];
+    let kinds = KINDS.iter().filter_map(|(role, kind)| {
+        let names: Vec<_> = members
+            .iter()
+            .filter(|member| member.role == *role)
+            .map(|member| member.nickname.as_str())
+            .collect();
+        (!names.is_empty()).then(|| format!("{kind}: {}", names.join(", ")))
+    });
+    let kinds: Vec<_> = kinds.collect();
+    format!("In the room are {}:\n{}", members.len(), kinds.join("\n"))
+}
+
+/// What somebody did who changed a room's rules: ends of sentences that begin with his nickname.
+pub fn changes(before: &RoomRules, after: &RoomRules) -> Vec<String> {
+    let mut changes = Vec::new();
+    if before.topic != after.topic {
+        changes.push(match &after.topic {
+            Some(topic) => format!("set the topic: {topic}"),
+            None => "took the topic away".to_owned(),
+        });
+    }
+    if before.announce != after.announce {
+        let who = if after.announce {
+            "lets only moderators write here"
+        } else {
+            "lets everybody write here again"
+        };
+        changes.push(who.to_owned());
+    }
+    if before.slow_seconds != after.slow_seconds {
+        changes.push(match after.slow_seconds {
+            0 => "ended slow mode".to_owned(),
+            pause => format!("slowed the room down: one message every {}", seconds(pause)),
+        });
+    }
+    changes
+}
+
+/// What is told of somebody who may do more or less than before: the end of a sentence that begins
+/// with his nickname. `None` where it is no news.
+pub fn promotion(before: Role, after: Role) -> Option<String> {
+    let special = |role| role >= Role::Moderator;
+    match (special(before), special(after)) {
+        (_, true) if before != after => Some(format!("is {} now", article(after))),
+        (true, false) => Some(format!("is no {before} any more")),
+        _ => None,
+    }
+}
+
+fn article(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "the owner",
+        Role::Moderator => "a moderator",
+        Role::Member => "a member",
+        Role::Unverified => "unverified",
+    }
+}
+
+/// What we may do ourselves, for `/security`.
+pub fn ourselves(nickname: &Nickname, role: Role) -> String {
+    let why = match role {
+        Role::Unverified => ": you came without a key, so anybody may take this nickname",
+        Role::Member | Role::Moderator | Role::Owner => "",
+    };
+    format!("You: {nickname}, {}{why}", article(role))
+}
