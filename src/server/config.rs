@@ -16,6 +16,7 @@ use etcetera::BaseStrategy;
 
 use super::{
     engine::{
+        house::{Access, Limits},
         hub::{Keep, RoomSettings},
         view::ViewLimits,
     },
@@ -262,6 +263,10 @@ pub struct Config {
     pub views: ViewLimits,
     /// How much of each room's log is kept.
     pub keep: Keep,
+    /// Who may come in.
+    pub access: Access,
+    /// How often things may be done.
+    pub limits: Limits,
     /// Where the log is kept.
     pub storage: Storage,
     /// Where the key comes from that clients know the server by.
@@ -295,6 +300,8 @@ impl Default for Config {
             workers: available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(most)),
             views: ViewLimits::default(),
             keep: Keep::default(),
+            access: Access::default(),
+            limits: Limits::NONE,
             storage: Storage::default(),
             keys: Keys::default(),
             plaintext: Plaintext::default(),
@@ -336,6 +343,7 @@ impl From<&Args> for Config {
                 directory: args.data_dir.clone(),
                 or_memory: args.ephemeral,
             },
+            limits: Limits::default(),
             keep: Keep {
                 days: args.retain_days,
                 messages: args.retain_messages,

@@ -10,12 +10,13 @@ use std::{
 };
 
 use chat_tui::{
-    protocol::{Epoch, Fingerprint, frame::Departure},
+    protocol::{Epoch, Fingerprint, InviteKey, OwnerCode, frame::Departure},
     server::{
         engine::{
             ConnectionId, Moment,
             endpoint::{Channel, Endpoint, Pulse},
             event::{Effect, Event, Order},
+            house,
             hub::{Hub, Keep, RoomSettings, Settings},
             look::{Look, Looked},
             peer::Turn,
@@ -124,7 +125,18 @@ impl Server {
                 days: None,
                 messages: self.setup.keep.and_then(NonZeroU64::new),
             },
+            house: house::Settings {
+                access: house::Access::Local,
+                limits: house::Limits::NONE,
+                invite_key: InviteKey::from_bytes([0x1e; 32]),
+                owner_code: OwnerCode::from_bytes([0x0c; 10]),
+            },
         };
+        let facts = self
+            .disk
+            .log
+            .facts()
+            .map_err(|_| "the store's facts can't be read".to_owned())?;
         let extents = self.disk.log.extents();
         let known = self.disk.log.known_time();
         let heads = extents.iter().map(|extent| extent.head);
@@ -136,7 +148,7 @@ impl Server {
         };
         self.running = Some(Running {
             views: Views::new(rooms().into_iter().zip(heads), limits),
-            hub: Hub::new(settings, self.disk.epoch(), &extents, known, now),
+            hub: Hub::new(settings, self.disk.epoch(), &extents, known, facts, now),
             endpoints: BTreeMap::new(),
             committing: None,
             looking: BTreeMap::new(),

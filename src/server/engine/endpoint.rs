@@ -337,6 +337,7 @@ impl Endpoint {
             token: join.token.unwrap_or_else(|| Token::from_bytes(random())),
             join,
             key,
+            password: false,
             channel: self.channel,
         }
     }

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{ConnectionId, RoomIndex, endpoint::Channel, look::Look, tail::Segment};
 use crate::{
     protocol::{
-        ClientFrame, ClientId, MessageId, Nickname, PublicKey, Role, RoomName, RoomRules,
-        ServerFrame, Token, UserId,
+        ClientFrame, ClientId, MessageId, Nickname, PublicKey, RoomName, RoomRules, ServerFrame,
+        Token, UserId,
         frame::{Ack, Departure, ErrorFrame, Join, Member, Welcome},
         house::CommandRequest,
         wire::Refusal,
@@ -62,23 +62,10 @@ pub struct Entry {
     pub token: Token,
     /// The key that the client has proven to hold; `None`: he is unverified.
     pub key: Option<PublicKey>,
+    /// Whether the password that came with the join is the server's: the shell has looked.
+    pub password: bool,
     /// How the client came.
     pub channel: Channel,
-}
-
-impl Entry {
-    /// Who enters.
-    pub fn user(&self) -> UserId {
-        self.key.map_or_else(|| self.token.user(), |key| key.user())
-    }
-
-    /// What he may do.
-    pub fn role(&self) -> Role {
-        match self.key {
-            None => Role::Unverified,
-            Some(_) => Role::Member,
-        }
-    }
 }
 
 /// What is to be done.

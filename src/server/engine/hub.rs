@@ -5,7 +5,7 @@
 //! Only what was committed is published or acknowledged.
 //!
 //! One file for each thing that a client can ask is in `command/`; what goes to the store and
-//! comes back is in `commit`, who comes and goes in `present`, when old entries go in `retention`.
+//! comes back is in `commit`, what is done by command in `orders`, who comes and goes in `present`, when old entries go in `retention`.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -20,18 +20,21 @@ use jiff::Timestamp;
 use super::{
     ConnectionId, Moment, RoomIndex, command,
     event::{Effect, Entry, Event, MemberChange, Order, Publication, Record, Request},
+    house::{self, House, Visitor},
     tail::SegmentBuilder,
 };
 use crate::{
     protocol::{
-        ClientId, DeviceId, Epoch, MessageId, Role, RoomName, RoomRules, ServerFrame, UserId,
+        ClientId, DeviceId, Epoch, MessageId, PublicKey, Role, RoomName, RoomRules, ServerFrame,
+        UserId,
         frame::{Bye, Departure, ErrorCode, ErrorFrame, Member},
     },
-    server::store::Extent,
+    server::store::{Extent, Fact},
     text::Line,
 };
 
 mod commit;
+mod orders;
 mod present;
 mod retention;
 
@@ -61,6 +64,8 @@ pub struct Settings {
     pub record_texts: bool,
     /// How much of each room's log is kept.
     pub keep: Keep,
+    /// Who may come in, and how often things may be done.
+    pub house: house::Settings,
 }
 
 /// What the operator says of one room.
@@ -91,6 +96,8 @@ pub(super) struct User {
 pub(super) struct Session {
     pub(super) user: UserId,
     pub(super) role: Role,
+    /// The key that it came in by.
+    pub(super) key: Option<PublicKey>,
     pub(super) device: DeviceId,
     pub(super) client_id: ClientId,
     pub(super) address: SocketAddr,
@@ -122,7 +129,7 @@ pub(super) enum Numbering {
 }
 
 impl Session {
-    pub(super) fn new(entry: &Entry, counter: u64) -> Self {
+    pub(super) fn new(entry: &Entry, visitor: &Visitor, counter: u64) -> Self {
         let basic = entry.join.protocol.is_none();
         Self {
             numbering: match entry.join.next {
@@ -130,8 +137,9 @@ impl Session {
                 Some(_) => Some(Numbering::Client),
                 None => None,
             },
-            user: entry.user(),
-            role: entry.role(),
+            user: visitor.user,
+            role: visitor.role,
+            key: entry.key,
             device: entry.token.device(&entry.join.client_id),
             client_id: entry.join.client_id.clone(),
             address: entry.channel.address,
@@ -183,6 +191,11 @@ pub struct Hub {
     pub(super) now: Moment,
     pub(super) rooms: Vec<Room>,
     room_by_name: HashMap<RoomName, RoomIndex>,
+    pub(super) house: House,
+    /// When facts of the house that could not be committed are tried again.
+    facts_wait: Option<Duration>,
+    /// Answers to commands that wait for their facts to be committed.
+    promised: Vec<(ConnectionId, ServerFrame)>,
     pub(super) users: HashMap<UserId, User>,
     /// Whose each nickname is, by its folded form.
     nicknames: HashMap<String, UserId>,
@@ -209,7 +222,8 @@ pub struct Hub {
 
 impl Hub {
     /// Nobody is present. `extents` tells what the store holds of each room, and `known` is what
-    /// [`Store::known_time`](crate::server::store::Store::known_time) says.
+    /// [`Store::known_time`](crate::server::store::Store::known_time) says, `facts` what
+    /// [`Store::facts`](crate::server::store::Store::facts) gives.
     ///
     /// # Panics
     /// If there is no room, or not one extent for each.
@@ -218,16 +232,18 @@ impl Hub {
         epoch: Epoch,
         extents: &[Extent],
         known: Option<Timestamp>,
+        facts: Vec<Fact>,
         now: Moment,
     ) -> Self {
         assert!(!settings.rooms.is_empty(), "there is a lobby");
         assert_eq!(settings.rooms.len(), extents.len(), "one extent a room");
+        let house = House::new(settings.house.clone(), facts);
         let room = |(settings, extent): (&RoomSettings, &Extent)| Room {
             name: settings.name.clone(),
-            rules: RoomRules {
+            rules: house.rules(&settings.name).cloned().unwrap_or(RoomRules {
                 topic: settings.topic.clone(),
                 ..RoomRules::default()
-            },
+            }),
             extent: *extent,
             diffs: SegmentBuilder::new(1),
             changes: Vec::new(),
@@ -244,6 +260,9 @@ impl Hub {
             now,
             rooms,
             room_by_name: names.zip((0..).map(RoomIndex)).collect(),
+            house,
+            facts_wait: None,
+            promised: Vec::new(),
             users: HashMap::new(),
             nicknames: HashMap::new(),
             sessions: HashMap::new(),
@@ -297,6 +316,7 @@ impl Hub {
     pub fn finish_turn(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.set_time(now);
         self.publish_presence();
+        self.remember();
         self.append_staged(now);
         let idle = self.staged.is_empty() && self.committing.is_none();
         if self.state == State::Failed || self.state == State::Stopping && idle {
@@ -309,12 +329,19 @@ impl Hub {
     /// `None`: only when something happens.
     pub fn wakes_at(&self) -> Option<Duration> {
         let idle = self.committing.is_none() && self.state == State::Running;
-        self.retainer.wakes_at().filter(|_| idle)
+        let facts = self.facts_wait;
+        let both = [self.retainer.wakes_at(), facts];
+        both.into_iter().flatten().min().filter(|_| idle)
     }
 
     /// Whether it takes requests now. When it does not, a commit under way will change that.
     pub fn has_room(&self) -> bool {
         self.staged.len() < STAGED_OPERATIONS_MAX && self.staged_bytes < STAGED_BYTES_MAX
+    }
+
+    /// Whether there is somebody who decides here.
+    pub fn has_owner(&self) -> bool {
+        self.house.has_owner()
     }
 
     /// How many sessions are in.
@@ -439,7 +466,7 @@ impl Hub {
         }
         for (connection, entry) in mem::take(&mut self.joining) {
             if entry.join.protocol.is_none() {
-                self.order(connection, Order::Basic(entry.user()));
+                self.order(connection, Order::Basic(entry.token.user()));
             }
             self.close(connection, bye(Departure::Shutdown, message), true);
         }

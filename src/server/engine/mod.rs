@@ -19,6 +19,7 @@
 //!  Endpoint::look -> Look::read(reader) -> Endpoint::looked
 //! ```
 //!
+//! - [`house`] knows who may come in and who may do what, for as long as there is a server.
 //! - [`hub`] knows users, sessions, nicknames, rooms. One for the server.
 //! - [`view`] is a replica of what the readers of the rooms need. One for each worker.
 //! - [`endpoint`] is one connection: its decoder, its heartbeat, and its reader ([`peer`], or
@@ -49,6 +50,7 @@ pub mod basic;
 mod command;
 pub mod endpoint;
 pub mod event;
+pub mod house;
 pub mod hub;
 pub mod look;
 pub mod members;

@@ -11,14 +11,15 @@ use super::{
     ConnectionId, Moment,
     endpoint::{Channel, Endpoint, Pulse},
     event::{Effect, Event, Record},
+    house,
     hub::{Hub, Keep, RoomSettings, Settings},
     peer::Turn,
     view::{ViewLimits, Views},
 };
 use crate::{
     protocol::{
-        ClientFrame, ClientId, Epoch, Fingerprint, MessageId, Nickname, RoomName, ServerFrame,
-        Token,
+        ClientFrame, ClientId, Epoch, Fingerprint, InviteKey, MessageId, Nickname, OwnerCode,
+        RoomName, ServerFrame, Token,
         codec::Decoder,
         frame::{Change, Departure, Join, Outcome, Submission},
         wire::{ERROR_CODES, encode_client, parse_server},
@@ -78,6 +79,16 @@ pub(super) fn id(name: &str, counter: u64) -> MessageId {
     MessageId {
         device: token(name).device(&client_id()),
         counter,
+    }
+}
+
+/// Everybody may come in, and do as much as he likes.
+pub(super) fn house_settings() -> house::Settings {
+    house::Settings {
+        access: house::Access::Open,
+        limits: house::Limits::NONE,
+        invite_key: InviteKey::from_bytes([0x1e; 32]),
+        owner_code: OwnerCode::from_bytes([0x0c; 10]),
     }
 }
 
@@ -141,10 +152,18 @@ impl World {
             server: Line::inert("test"),
             record_texts: false,
             keep,
+            house: house_settings(),
         };
         Self {
             now: start(),
-            hub: Hub::new(settings, store.epoch(), &store.extents(), None, start()),
+            hub: Hub::new(
+                settings,
+                store.epoch(),
+                &store.extents(),
+                None,
+                Vec::new(),
+                start(),
+            ),
             store,
             views: Views::new([(RoomName::lobby(), 0)], views),
             clients: BTreeMap::new(),

@@ -17,11 +17,12 @@ use super::{
     worker::{self, Delivery},
 };
 use crate::{
-    protocol::{InviteKey, RoomName},
+    protocol::{InviteKey, OwnerCode, RoomName},
     server::{
         config::{Config, Storage, data_directory},
         engine::{
             event::{Effect, Event},
+            house,
             hub::{Hub, Settings},
             view::Views,
         },
@@ -242,12 +243,14 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let Bound {
         config,
         listener,
-        store,
+        mut store,
         credentials,
+        invite_key,
         ..
     } = bound;
     let clock = Clock::start();
     let (epoch, extents, known) = (store.epoch(), store.extents(), store.known_time());
+    let facts = store.facts().map_err(|_| RunError::Store)?;
     let (appender, pages, closed) = storage::start(store)?;
     let (events, requests) = mpsc::channel(EVENTS_MAX);
     let gate = Gate::new(config.caps);
@@ -277,9 +280,25 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         server: Line::inert(concat!("chat-tui ", env!("CARGO_PKG_VERSION"))),
         record_texts: config.log_text,
         keep: config.keep,
+        house: house::Settings {
+            access: config.access,
+            limits: config.limits,
+            invite_key,
+            owner_code: OwnerCode::from_bytes(random()?),
+        },
     };
+    let owner_code = settings.house.owner_code;
+    config
+        .recorder
+        .info(settings.house.access.sentence().to_owned());
+    let hub = Hub::new(settings, epoch, &extents, known, facts, clock.now());
+    if !hub.has_owner() {
+        config.recorder.info(format!(
+            "nobody owns this server yet: whoever types this in the chat does: /owner {owner_code}"
+        ));
+    }
     let driver = Driver {
-        hub: Hub::new(settings, epoch, &extents, known, clock.now()),
+        hub,
         clock,
         appender,
         workers: fleet.deliveries,
@@ -293,6 +312,13 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     }
     let _ = timeout_at(deadline, closed.wait()).await;
     outcome
+}
+
+/// For secrets.
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The ways to the workers.

@@ -1,22 +1,40 @@
 //! `command`: order in the house.
 
 use crate::{
-    protocol::{frame::ErrorCode, house::CommandRequest},
-    server::engine::{
-        ConnectionId,
-        hub::{Hub, error},
-    },
+    protocol::{frame::ErrorFrame, house::CommandRequest},
+    server::engine::{ConnectionId, hub::Hub},
 };
 
 pub(in crate::server::engine) fn run(
     hub: &mut Hub,
     connection: ConnectionId,
     request: &CommandRequest,
-    _random: &[u8; 32],
+    random: &[u8; 32],
 ) {
-    hub.refuse_request(
-        connection,
-        error(ErrorCode::NotAllowed, "That is not for you to do here"),
-        request.reference,
-    );
+    if let Err(error) = carry_out(hub, connection, request, random) {
+        hub.refuse_request(connection, error, request.reference);
+    }
+}
+
+fn carry_out(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    request: &CommandRequest,
+    random: &[u8; 32],
+) -> Result<(), ErrorFrame> {
+    let Some((actor, who)) = hub.actor(connection) else {
+        return Ok(());
+    };
+    hub.house.may_command(who, hub.now.mono)?;
+    let target = hub.target(&request.command);
+    let rules = hub.rules_named(&request.command).cloned();
+    let command = &request.command;
+    let now = hub.now;
+    let mut outcome = hub
+        .house
+        .carry_out(&actor, command, target, rules.as_ref(), random, now)?;
+    outcome.result.reference = request.reference;
+    hub.promise(connection, outcome.result);
+    hub.act(connection, outcome.acts);
+    Ok(())
 }

@@ -15,6 +15,7 @@ use crate::{
         engine::{
             ConnectionId, RoomIndex,
             event::{Admission, Entry, Order, Record},
+            house::{Rate, Visitor},
             hub::{Hub, Session, What, error},
             resume,
         },
@@ -32,6 +33,9 @@ pub(in crate::server::engine) fn run(hub: &mut Hub, connection: ConnectionId, en
     }
     if entry.join.protocol == Some(0) {
         let error = error(ErrorCode::UnsupportedProtocol, "There is no protocol 0");
+        return refuse(hub, connection, &entry, error);
+    }
+    if let Err(error) = hub.house.knock(&entry, hub.now) {
         return refuse(hub, connection, &entry, error);
     }
     let operation = open(hub, &entry);
@@ -82,14 +86,15 @@ pub(in crate::server::engine) fn opened(
     let Some(entry) = hub.end_joining(connection) else {
         return;
     };
-    if let Err(error) = may_enter(hub, &entry) {
-        return refuse(hub, connection, &entry, error);
+    match may_enter(hub, &entry) {
+        Ok(visitor) => admit(hub, connection, &entry, &visitor, counter, ids),
+        Err(error) => refuse(hub, connection, &entry, error),
     }
-    admit(hub, connection, &entry, counter, ids);
 }
 
-fn may_enter(hub: &Hub, entry: &Entry) -> Result<(), ErrorFrame> {
-    let user = entry.user();
+fn may_enter(hub: &Hub, entry: &Entry) -> Result<Visitor, ErrorFrame> {
+    // Once more: somebody may have been banned, or a nickname taken, meanwhile.
+    let visitor = hub.house.check(entry, hub.now)?;
     let takes_over = hub
         .devices
         .contains_key(&entry.token.device(&entry.join.client_id));
@@ -97,10 +102,10 @@ fn may_enter(hub: &Hub, entry: &Entry) -> Result<(), ErrorFrame> {
         let message = "The server is full: as many are in as it takes. Try again later";
         return Err(error(ErrorCode::ServerFull, message));
     }
-    if !hub.nickname_is_free(&entry.join.nickname, user) {
+    if !hub.nickname_is_free(&entry.join.nickname, visitor.user) {
         return Err(error(ErrorCode::NicknameInUse, NICKNAME_IN_USE));
     }
-    Ok(())
+    Ok(visitor)
 }
 
 fn refuse(hub: &mut Hub, connection: ConnectionId, entry: &Entry, error: ErrorFrame) {
@@ -110,7 +115,7 @@ fn refuse(hub: &mut Hub, connection: ConnectionId, entry: &Entry, error: ErrorFr
         message: error.message.clone(),
     });
     if entry.join.protocol.is_none() {
-        hub.order(connection, Order::Basic(entry.user()));
+        hub.order(connection, Order::Basic(entry.token.user()));
     }
     hub.break_off(connection, error, Departure::Protocol);
 }
@@ -119,9 +124,11 @@ fn admit(
     hub: &mut Hub,
     connection: ConnectionId,
     entry: &Entry,
+    visitor: &Visitor,
     counter: u64,
     ids: &[Option<MessageId>],
 ) {
+    hub.house.admit(visitor, entry, hub.now);
     let Entry {
         join,
         token,
@@ -130,7 +137,7 @@ fn admit(
     } = entry;
     let basic = join.protocol.is_none();
     let starts = starts(hub, join, ids);
-    let session = Session::new(entry, counter);
+    let session = Session::new(entry, visitor, counter);
     let (user, device) = (session.user, session.device);
     let rooms = (0..).map(RoomIndex);
     let rooms = rooms.zip(&starts).map(|(room, start)| (room, start.next));
@@ -149,7 +156,7 @@ fn admit(
             epoch: hub.epoch,
             time: hub.now.wall,
             rooms: starts,
-            limits: told_limits(),
+            limits: told_limits(hub.house.message_rate()),
         }),
     };
     hub.order(connection, Order::Admit(Box::new(admission)));
@@ -202,7 +209,7 @@ fn starts(hub: &Hub, join: &Join, ids: &[Option<MessageId>]) -> Vec<RoomStart> {
         .collect()
 }
 
-fn told_limits() -> Limits {
+fn told_limits(messages: Option<Rate>) -> Limits {
     let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Limits {
         frame_bytes: limits::FRAME_BYTES_MAX as u64,
@@ -211,7 +218,7 @@ fn told_limits() -> Limits {
         unanswered_messages: limits::UNANSWERED_MESSAGES_MAX as u64,
         ping_after_ms: ms(limits::PING_AFTER),
         gone_after_ms: ms(limits::GONE_AFTER),
-        messages_per_minute: None,
-        messages_burst: None,
+        messages_per_minute: messages.map(|rate| u64::from(rate.per_minute)),
+        messages_burst: messages.map(|rate| u64::from(rate.burst)),
     }
 }

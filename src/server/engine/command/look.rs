@@ -10,7 +10,7 @@ use crate::{
     server::engine::{
         ConnectionId,
         event::Order,
-        hub::{Hub, error},
+        hub::{Hub, Session, error},
         look::{Look, LookFor},
     },
 };
@@ -35,7 +35,12 @@ fn look(
     what: LookFor,
     reference: Option<u64>,
 ) {
-    let basic = hub.sessions.get(&connection).map(|session| session.basic);
+    let session = hub.sessions.get(&connection);
+    let basic = session.map(|session| session.basic);
+    let may = match session.map(Session::who) {
+        Some(who) => hub.house.may_look(who, hub.now.mono),
+        None => Ok(()),
+    };
     // Whoever is in is in every room.
     let look = match (basic, hub.room_index(&name)) {
         (None, _) => return,
@@ -44,6 +49,7 @@ fn look(
             ErrorCode::UnknownType,
             "A basic client can't be given history",
         )),
+        (Some(false), _) if may.is_err() => may.map(|()| unreachable!("it is an error")),
         (Some(false), None) => Err(error(ErrorCode::NoSuchRoom, "There is no such room")),
         (Some(false), Some(room)) => Ok(Look {
             room,

@@ -10,6 +10,7 @@ use crate::{
     server::{
         engine::{
             ConnectionId,
+            house::Writer,
             hub::{Hub, Numbering, What, error},
         },
         store::Operation,
@@ -38,6 +39,17 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         };
         return hub.answer(connection, ServerFrame::Error(refusal));
     }
+    if let Some(error) = may_write(hub, connection, &submission) {
+        return not_now(
+            hub,
+            connection,
+            submission.id.filter(|_| by == Numbering::Client),
+            error,
+        );
+    }
+    let Some(session) = hub.sessions.get_mut(&connection) else {
+        return;
+    };
     let id = match (by, submission.id) {
         (Numbering::Client, Some(id)) => id,
         _ => session.next_id(),
@@ -75,6 +87,49 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         body,
     };
     hub.stage(connection, operation, what);
+}
+
+/// Why somebody may not write now. Nothing is measured behind a message that waits, since the
+/// store holds it back, nor of a message that is settled already.
+fn may_write(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    submission: &Submission,
+) -> Option<ErrorFrame> {
+    let room = hub.room_index(&submission.room)?;
+    let session = hub.sessions.get(&connection)?;
+    let moot = |id: MessageId| {
+        id.counter <= session.settled() || session.held.is_some_and(|held| id.counter > held)
+    };
+    if submission.id.is_some_and(moot) {
+        return None;
+    }
+    let writer = Writer {
+        user: session.user,
+        role: session.role,
+        origin: session.origin(),
+    };
+    let room = &hub.rooms[room.at()];
+    let may = hub
+        .house
+        .may_write(writer, &room.name, &room.rules, hub.now);
+    may.err()
+}
+
+/// Refuses a message for a while, or for good.
+fn not_now(hub: &mut Hub, connection: ConnectionId, id: Option<MessageId>, error: ErrorFrame) {
+    match id {
+        Some(id) if error.retry_after_ms.is_none() => refuse_for_good(hub, connection, id, error),
+        Some(id) => {
+            // Whatever is wrong with the id is said first.
+            if settled(hub, connection, id).is_some() {
+                hub.hold(connection, id);
+                let id = Some(id);
+                hub.answer(connection, ServerFrame::Error(ErrorFrame { id, ..error }));
+            }
+        }
+        None => hub.answer(connection, ServerFrame::Error(error)),
+    }
 }
 
 /// Refuses a message in a way that lasts: the error, and the counter is used up.

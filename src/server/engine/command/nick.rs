@@ -18,11 +18,16 @@ pub(super) fn run(
     nickname: &Nickname,
     reference: Option<u64>,
 ) {
-    let Some(user) = hub.sessions.get(&connection).map(|session| session.user) else {
+    let Some(session) = hub.sessions.get(&connection) else {
         return;
     };
+    let (user, who) = (session.user, session.who());
+    if let Err(error) = hub.house.may_rename(who, hub.now.mono) {
+        return hub.refuse_request(connection, error, reference);
+    }
     let answer = if hub.nickname_is_free(nickname, user) {
         hub.rename(user, nickname);
+        hub.house.claim(user, nickname, hub.now);
         ServerFrame::Nick {
             nickname: nickname.clone(),
             reference,

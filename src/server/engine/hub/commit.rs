@@ -15,7 +15,7 @@ use crate::{
             ConnectionId, Moment, RoomIndex, command,
             event::{Effect, Order, Publication, Record},
         },
-        store::{Batch, Committed, Operation, Retention, Settled, StoreError, Verdict},
+        store::{Batch, Committed, Fact, Operation, Retention, Settled, StoreError, Verdict},
     },
     text::Body,
 };
@@ -73,6 +73,13 @@ impl Pending {
 pub(in crate::server::engine) enum What {
     /// To come in.
     Open,
+    /// To remember what changed in the house.
+    Remember {
+        /// The same, in case it has to be asked for again.
+        facts: Vec<Fact>,
+        /// The answers to those who wait for it.
+        answers: Vec<(ConnectionId, ServerFrame)>,
+    },
     /// To store a message.
     Message {
         /// Its id.
@@ -111,7 +118,7 @@ impl Hub {
         }
         let bytes = match &what {
             What::Message { bytes, .. } => *bytes,
-            What::Open | What::Withdraw { .. } | What::Refuse { .. } => 0,
+            What::Open | What::Remember { .. } | What::Withdraw { .. } | What::Refuse { .. } => 0,
         };
         self.staged_bytes += bytes;
         self.staged.push_back(Staged {
@@ -290,6 +297,12 @@ impl Hub {
                 return command::join::opened(self, connection, *counter, ids);
             }
             (What::Open, _) => unreachable!("opening a device is answered by its state"),
+            (What::Remember { .. }, _) => {
+                if let What::Remember { answers, .. } = what {
+                    self.remembered(answers);
+                }
+                return;
+            }
             (What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. }, _) => *id,
         };
         match verdict {
@@ -324,7 +337,7 @@ impl Hub {
                 let answer = self.outcome(*id, settled);
                 return self.answer(connection, answer);
             }
-            (What::Open, _) => return,
+            (What::Open | What::Remember { .. }, _) => return,
         };
         let basic = self.sessions.get(&connection).map(|session| session.basic);
         let order = match basic {
@@ -411,6 +424,7 @@ impl Hub {
         };
         match what {
             What::Open => command::join::failed(self, connection, refusal),
+            What::Remember { facts, answers } => self.not_remembered(facts, answers),
             What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. } => {
                 refusal.id = Some(id);
                 self.hold(connection, id);
@@ -435,7 +449,7 @@ impl Hub {
         }
     }
 
-    fn one_pending_less(&mut self, connection: ConnectionId) {
+    pub(super) fn one_pending_less(&mut self, connection: ConnectionId) {
         let Some(session) = self.sessions.get_mut(&connection) else {
             return;
         };

@@ -20,7 +20,7 @@ use crate::{
 
 impl Room {
     /// Puts a change among those that are published with this turn.
-    fn tell(&mut self, time: Timestamp, member: &Arc<Member>, change: &Change) {
+    pub(super) fn tell(&mut self, time: Timestamp, member: &Arc<Member>, change: &Change) {
         let frame = ServerFrame::Presence(Presence {
             room: self.name.clone(),
             version: self.diffs.next(),
@@ -49,6 +49,7 @@ impl Hub {
         user: UserId,
     ) -> bool {
         !nickname.is_reserved()
+            && self.house.may_be_called(nickname, user)
             && self
                 .nicknames
                 .get(&nickname.canonical())
@@ -163,7 +164,7 @@ impl Hub {
         });
     }
 
-    fn tell(&mut self, member: &Arc<Member>, change: &Change) {
+    pub(super) fn tell(&mut self, member: &Arc<Member>, change: &Change) {
         for room in &mut self.rooms {
             room.tell(self.now.wall, member, change);
         }

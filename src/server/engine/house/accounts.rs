@@ -1,0 +1,336 @@
+//! Users who are known by a key: their keys, their nicknames, whether they were let in.
+
+use super::{
+    ACCOUNTS_MAX, Access, House, KEYS_MAX, NICKNAMES_MAX, Origin, Who, access::is_near, facts,
+    invites::Invited, refusal, seconds, too_often,
+};
+use crate::{
+    protocol::{
+        Nickname, PublicKey, Role, UserId,
+        basic::NICKNAME_IN_USE,
+        frame::{ErrorCode, ErrorFrame},
+    },
+    server::engine::{Moment, event::Entry},
+};
+
+/// How often it is noted that a key or a nickname was used, in seconds: a day.
+const SEEN_EVERY: u64 = 86_400;
+
+/// One user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) keys: Vec<Key>,
+    pub(super) role: Role,
+    /// Whether he was let in by an invite, a password or the owner's code: then he is from
+    /// wherever he comes.
+    pub(super) admitted: bool,
+    /// Since when he is known, in seconds since 1970.
+    pub(super) since: u64,
+}
+
+/// One of a user's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) public: PublicKey,
+    /// When it was added, in seconds since 1970.
+    pub(super) added: u64,
+    /// About when it was last used.
+    pub(super) seen: u64,
+}
+
+/// Whose a nickname is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owned {
+    pub(super) user: UserId,
+    /// As he writes it.
+    pub(super) nickname: String,
+    /// About when he last used it, in seconds since 1970.
+    pub(super) used: u64,
+}
+
+/// Somebody who may come in, and as whom.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// Who.
+    pub user: UserId,
+    /// What he may do.
+    pub role: Role,
+    /// The key that he has proven; `None`: he is unverified.
+    key: Option<PublicKey>,
+    /// By what he is let in for good.
+    admitted: Option<Admitted>,
+}
+
+/// What lets somebody in for good who was not let in before.
+#[derive(Clone, Copy, Debug)]
+enum Admitted {
+    Invite(Invited),
+    Password,
+}
+
+impl House {
+    /// Whether somebody may come in, as far as that is known before anything is asked of the
+    /// store. Notes the attempt.
+    pub fn knock(&mut self, entry: &Entry, now: Moment) -> Result<(), ErrorFrame> {
+        let origin = Origin::of(entry.channel.address.ip());
+        let who = self.who(entry, origin);
+        let taken = self.rates.joins.take(who, now.mono);
+        taken.map_err(|wait| too_often("You come in too often", wait))?;
+        if let Err(error) = self.check(entry, now) {
+            // Whoever guesses has to wait.
+            if matches!(error.code, ErrorCode::BadCode | ErrorCode::BadInvite) {
+                let _ = self.rates.mistakes.take(origin, now.mono);
+            }
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Who somebody is to the measures.
+    fn who(&self, entry: &Entry, origin: Origin) -> Who {
+        let user = entry.key.and_then(|key| self.keys.get(&key));
+        user.map_or(Who::From(origin), |user| Who::User(*user))
+    }
+
+    /// Who somebody is, and whether he may come in under the nickname that he wants, as far as
+    /// nobody present has it. Changes nothing.
+    pub fn check(&self, entry: &Entry, now: Moment) -> Result<Visitor, ErrorFrame> {
+        let origin = Origin::of(entry.channel.address.ip());
+        if entry.join.code.is_some() || entry.join.invite.is_some() {
+            let looked = self.rates.mistakes.look(origin, now.mono);
+            looked.map_err(|wait| too_often("Too many wrong codes", wait))?;
+        }
+        let visitor = self.identify(entry, now)?;
+        self.not_banned(visitor.user, origin, now)?;
+        let visitor = self.let_in(visitor, entry, origin, now)?;
+        if !self.may_be_called(&entry.join.nickname, visitor.user) {
+            return Err(refusal(ErrorCode::NicknameInUse, NICKNAME_IN_USE));
+        }
+        Ok(visitor)
+    }
+
+    fn identify(&self, entry: &Entry, now: Moment) -> Result<Visitor, ErrorFrame> {
+        let visitor = |user, role| Visitor {
+            user,
+            role,
+            key: entry.key,
+            admitted: None,
+        };
+        let Some(key) = entry.key else {
+            return Ok(visitor(entry.token.user(), Role::Unverified));
+        };
+        if let Some(user) = self.keys.get(&key) {
+            return Ok(visitor(*user, self.role(*user)));
+        }
+        if let Some(code) = entry.join.code {
+            let user = self.offered(code, now)?;
+            return Ok(visitor(user, self.role(user)));
+        }
+        let origin = Origin::of(entry.channel.address.ip());
+        let looked = self.rates.newcomers.look(origin, now.mono);
+        looked.map_err(|wait| too_often("Too many new people come from your address", wait))?;
+        if self.accounts.len() >= ACCOUNTS_MAX {
+            let message = "The server knows as many people as it can. Tell its owner";
+            return Err(refusal(ErrorCode::ServerFull, message));
+        }
+        Ok(visitor(key.user(), Role::Member))
+    }
+
+    /// Applies the rule of who may enter.
+    fn let_in(
+        &self,
+        visitor: Visitor,
+        entry: &Entry,
+        origin: Origin,
+        now: Moment,
+    ) -> Result<Visitor, ErrorFrame> {
+        if let Some(account) = self.accounts.get(&visitor.user)
+            && account.admitted
+        {
+            return Ok(visitor);
+        }
+        // An invite counts even where everybody may come in: it lets in for good.
+        if let (Some(token), Some(_)) = (&entry.join.invite, entry.key) {
+            match self.invited(token, now) {
+                Ok(invited) => {
+                    let admitted = Some(Admitted::Invite(invited));
+                    return Ok(Visitor {
+                        admitted,
+                        ..visitor
+                    });
+                }
+                Err(_) if self.is_open_to(origin) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.is_open_to(origin) {
+            return Ok(visitor);
+        }
+        let denied = |code, message| Err(refusal(code, message));
+        let access = self.settings.access;
+        match entry.key {
+            None if access != Access::Local => denied(
+                ErrorCode::AccessDenied,
+                "This server lets only people in whom it can know again, by a key; your client \
+                 brought none",
+            ),
+            Some(_) if entry.password && access == Access::Password => Ok(Visitor {
+                admitted: Some(Admitted::Password),
+                ..visitor
+            }),
+            Some(_) if access == Access::Password => denied(
+                ErrorCode::PasswordRequired,
+                if entry.join.password.is_some() {
+                    "That is not this server's password"
+                } else {
+                    "This server wants a password from whoever comes for the first time"
+                },
+            ),
+            _ => denied(
+                ErrorCode::AccessDenied,
+                "You need an invite to come in here: ask somebody who is in, or who runs the \
+                 server, for one",
+            ),
+        }
+    }
+
+    fn is_open_to(&self, origin: Origin) -> bool {
+        match self.settings.access {
+            Access::Local => is_near(origin.address()),
+            Access::Open => true,
+            Access::Invite | Access::Password => false,
+        }
+    }
+
+    /// Whether a nickname is nobody's, or this user's.
+    pub fn may_be_called(&self, nickname: &Nickname, user: UserId) -> bool {
+        self.nicknames
+            .get(&nickname.canonical())
+            .is_none_or(|owned| owned.user == user)
+    }
+
+    /// Whose a nickname is.
+    pub(super) fn owner_of(&self, nickname: &Nickname) -> Option<UserId> {
+        let owned = self.nicknames.get(&nickname.canonical());
+        owned.map(|owned| owned.user)
+    }
+
+    /// What a user is called, by the nickname that he used last.
+    pub(super) fn called(&self, user: UserId) -> String {
+        let own = self.nicknames.values().filter(|owned| owned.user == user);
+        own.max_by_key(|owned| owned.used)
+            .map_or_else(|| user.to_string(), |owned| owned.nickname.clone())
+    }
+
+    /// Lets a visitor in, whom [`check`](Self::check) has found fit just now.
+    pub fn admit(&mut self, visitor: &Visitor, entry: &Entry, now: Moment) {
+        let (Some(key), at) = (visitor.key, seconds(now.wall)) else {
+            return;
+        };
+        let user = visitor.user;
+        let origin = Origin::of(entry.channel.address.ip());
+        let mut changed = false;
+        if !self.accounts.contains_key(&user) {
+            let _ = self.rates.newcomers.take(origin, now.mono);
+            changed = true;
+        }
+        let account = self.accounts.entry(user).or_insert_with(|| Account {
+            keys: Vec::new(),
+            role: Role::Member,
+            admitted: false,
+            since: at,
+        });
+        let added = !account.keys.iter().any(|known| known.public == key);
+        if added {
+            account.keys.push(Key {
+                public: key,
+                added: at,
+                seen: at,
+            });
+            changed = true;
+        }
+        for known in &mut account.keys {
+            if known.public == key && at >= known.seen.saturating_add(SEEN_EVERY) {
+                known.seen = at;
+                changed = true;
+            }
+        }
+        if visitor.admitted.is_some() {
+            account.admitted = true;
+            changed = true;
+        }
+        if changed {
+            self.changed.push(facts::of_account(user, account));
+        }
+        self.keys.insert(key, user);
+        let nickname = &entry.join.nickname;
+        if added && entry.join.code.is_some() {
+            self.taken_up(entry.join.code, user);
+            let deed = format!("added the device {}", key.tag());
+            self.note(at, user, nickname, deed);
+        }
+        match visitor.admitted {
+            Some(Admitted::Invite(invited)) => {
+                self.use_invite(invited, now);
+                let deed = format!("came in by the invite {}", invited.id());
+                self.note(at, user, nickname, deed);
+            }
+            Some(Admitted::Password) => {
+                self.note(at, user, nickname, "came in by the password".to_owned());
+            }
+            None => {}
+        }
+        self.claim(user, nickname, now);
+    }
+
+    /// Notes that somebody is called so now: what is nobody's becomes his, if he is known.
+    pub fn claim(&mut self, user: UserId, nickname: &Nickname, now: Moment) {
+        if !self.accounts.contains_key(&user) {
+            return;
+        }
+        let (canonical, at) = (nickname.canonical(), seconds(now.wall));
+        if let Some(owned) = self.nicknames.get(&canonical)
+            && (owned.user != user
+                || owned.nickname == nickname.as_str()
+                    && at < owned.used.saturating_add(SEEN_EVERY))
+        {
+            return;
+        }
+        let owned = Owned {
+            user,
+            nickname: nickname.as_str().to_owned(),
+            used: at,
+        };
+        self.changed.push(facts::of_nickname(&canonical, &owned));
+        self.nicknames.insert(canonical.clone(), owned);
+        self.release_beyond(user, &canonical);
+    }
+
+    /// Of too many nicknames of one user, those used least recently are let go.
+    fn release_beyond(&mut self, user: UserId, keep: &str) {
+        let mut own: Vec<_> = self
+            .nicknames
+            .iter()
+            .filter(|(canonical, owned)| owned.user == user && *canonical != keep)
+            .map(|(canonical, owned)| (owned.used, canonical.clone()))
+            .collect();
+        own.sort();
+        let count = (own.len() + 1).saturating_sub(NICKNAMES_MAX);
+        for (_, canonical) in own.into_iter().take(count) {
+            self.forget_nickname(&canonical);
+        }
+    }
+
+    pub(super) fn forget_nickname(&mut self, canonical: &str) {
+        if self.nicknames.remove(canonical).is_some() {
+            self.changed.push(facts::no_nickname(canonical));
+        }
+    }
+
+    /// Whether one more key may be added to a user.
+    pub(super) fn has_room_for_key(&self, user: UserId) -> bool {
+        self.accounts
+            .get(&user)
+            .is_some_and(|account| account.keys.len() < KEYS_MAX)
+    }
+}

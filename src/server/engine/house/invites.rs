@@ -1,0 +1,159 @@
+//! Invites: what is known of those that were made in the chat or used.
+//!
+//! An invite proves itself; the house remembers only how often each was used and which are
+//! revoked, until they have expired.
+
+use super::{House, INVITES_MAX, facts, moment, refusal, seconds};
+use crate::{
+    protocol::{
+        InviteId, InviteToken,
+        frame::{ErrorCode, ErrorFrame},
+    },
+    server::engine::Moment,
+    text::Line,
+};
+
+/// What is known of an invite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// In seconds since 1970.
+    pub(super) expires: u64,
+    /// 0: any number.
+    pub(super) uses: u16,
+    pub(super) used: u64,
+    pub(super) revoked: bool,
+    /// Who made it, if it was made in the chat.
+    pub(super) by: Option<String>,
+}
+
+/// An invite that is good.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Invited(InviteToken);
+
+impl Invited {
+    pub(super) fn id(self) -> InviteId {
+        self.0.id()
+    }
+}
+
+impl House {
+    /// Whether an invite is good.
+    pub(super) fn invited(&self, token: &InviteToken, now: Moment) -> Result<Invited, ErrorFrame> {
+        let bad = |message: &str| Err(refusal(ErrorCode::BadInvite, message));
+        if !token.is_from(&self.settings.invite_key) {
+            return bad("The invite is not one of this server: ask for another");
+        }
+        if token.expires() <= seconds(now.wall) {
+            return bad("The invite has expired: ask for another");
+        }
+        match self.invites.get(&token.id()) {
+            Some(known) if known.revoked => bad("The invite was revoked: ask for another"),
+            Some(known) if known.uses > 0 && known.used >= u64::from(known.uses) => {
+                bad("The invite was used already: ask for another")
+            }
+            None if self.invites.len() >= INVITES_MAX => {
+                bad("The server can remember no more invites: tell its owner")
+            }
+            Some(_) | None => Ok(Invited(*token)),
+        }
+    }
+
+    /// Counts that an invite was used.
+    pub(super) fn use_invite(&mut self, invited: Invited, now: Moment) {
+        let token = invited.0;
+        self.forget_expired(seconds(now.wall));
+        let known = self.invites.entry(token.id()).or_insert_with(|| Known {
+            expires: token.expires(),
+            uses: token.uses(),
+            used: 0,
+            revoked: false,
+            by: None,
+        });
+        known.used += 1;
+        let fact = facts::of_invite(token.id(), known);
+        self.changed.push(fact);
+    }
+
+    /// Remembers an invite that was made in the chat.
+    pub(super) fn remember_invite(
+        &mut self,
+        token: &InviteToken,
+        by: &str,
+        now: Moment,
+    ) -> Result<(), ErrorFrame> {
+        self.forget_expired(seconds(now.wall));
+        if self.invites.len() >= INVITES_MAX {
+            let message = "There are as many invites as the server remembers: revoke some";
+            return Err(refusal(ErrorCode::NotAllowed, message));
+        }
+        let known = Known {
+            expires: token.expires(),
+            uses: token.uses(),
+            used: 0,
+            revoked: false,
+            by: Some(by.to_owned()),
+        };
+        self.changed.push(facts::of_invite(token.id(), &known));
+        self.invites.insert(token.id(), known);
+        Ok(())
+    }
+
+    /// What has expired need not be known: it lets nobody in.
+    fn forget_expired(&mut self, now: u64) {
+        let changed = &mut self.changed;
+        self.invites.retain(|id, known| {
+            let keep = known.expires > now;
+            if !keep {
+                changed.push(facts::no_invite(*id));
+            }
+            keep
+        });
+    }
+
+    /// Lets nobody in by an invite any more. Those made by `chat-server invite` are not known
+    /// before they are used, so that one that nobody knows is noted as well.
+    pub(super) fn revoke_invite(&mut self, id: InviteId, now: Moment) -> Result<(), ErrorFrame> {
+        self.forget_expired(seconds(now.wall));
+        if !self.invites.contains_key(&id) && self.invites.len() >= INVITES_MAX {
+            let message = "There are as many invites as the server remembers";
+            return Err(refusal(ErrorCode::NotAllowed, message));
+        }
+        let known = self.invites.entry(id).or_insert_with(|| Known {
+            expires: u64::MAX >> 11,
+            uses: 0,
+            used: 0,
+            revoked: false,
+            by: None,
+        });
+        known.revoked = true;
+        let fact = facts::of_invite(id, known);
+        self.changed.push(fact);
+        Ok(())
+    }
+
+    /// The invites that are known and not over, one a line.
+    pub(super) fn invite_lines(&self, now: Moment) -> Vec<Line> {
+        let now = seconds(now.wall);
+        let mut known: Vec<_> = self
+            .invites
+            .iter()
+            .filter(|(_, known)| known.expires > now && !known.revoked)
+            .collect();
+        known.sort_by_key(|(id, known)| (known.expires, **id));
+        known
+            .into_iter()
+            .map(|(id, known)| {
+                let uses = match known.uses {
+                    0 => format!("used by {}", known.used),
+                    uses => format!("used by {} of {uses}", known.used),
+                };
+                let by = known.by.as_ref().map(|by| format!(", made by {by}"));
+                Line::inert(&format!(
+                    "{id}  until {}, {uses}{}",
+                    moment(known.expires),
+                    by.unwrap_or_default(),
+                ))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,283 @@
+//! Bans and mutes: whom they hit, and for how long.
+
+use std::time::Duration;
+
+use super::{
+    House, Origin, SANCTIONS_MAX, SLOW_SECONDS_MAX, Who, access::is_this_machine, facts, in_words,
+    moment, refusal, seconds, too_often,
+};
+use crate::{
+    protocol::{
+        Nickname, Role, RoomName, RoomRules, UserId,
+        frame::{ErrorCode, ErrorFrame},
+    },
+    server::engine::Moment,
+    text::Line,
+};
+
+/// Somebody who is not to come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ban {
+    /// Who.
+    pub(super) user: UserId,
+    /// What he was called.
+    pub(super) nickname: String,
+    /// From where he came: nobody from there may come in whom the server did not know before.
+    pub(super) origins: Vec<Origin>,
+    /// Since when, in seconds since 1970.
+    pub(super) at: u64,
+    /// Until when; `None`: until it is lifted.
+    pub(super) until: Option<u64>,
+    /// By whom.
+    pub(super) by: String,
+    pub(super) reason: Option<String>,
+}
+
+/// Somebody whose messages are refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mute {
+    /// What he was called.
+    pub(super) nickname: String,
+    /// Where he is, if he has no key: nobody without one may write from there.
+    pub(super) origins: Vec<Origin>,
+    pub(super) until: Option<u64>,
+}
+
+/// Who wrote in slowed rooms and when: remembered of so many.
+const WRITERS_MAX: usize = 100_000;
+
+fn in_force(until: Option<u64>, now: u64) -> bool {
+    until.is_none_or(|until| until > now)
+}
+
+/// For how long, as the end of a sentence.
+pub(super) fn for_how_long(seconds: Option<u64>) -> String {
+    seconds.map_or_else(
+        || "until it is lifted".to_owned(),
+        |seconds| format!("for {}", in_words(Duration::from_secs(seconds))),
+    )
+}
+
+pub(super) fn because(reason: Option<&Line>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
+}
+
+impl House {
+    /// Refuses who is banned, by his key or by where he comes from.
+    pub(super) fn not_banned(
+        &self,
+        user: UserId,
+        origin: Origin,
+        now: Moment,
+    ) -> Result<(), ErrorFrame> {
+        let now = seconds(now.wall);
+        let account = self.accounts.get(&user);
+        let trusted = account.is_some_and(|account| account.role >= Role::Moderator);
+        let hit = self.bans.values().find(|ban| {
+            let known = account.is_some_and(|account| account.since < ban.at);
+            let from_there = !trusted && !known && ban.origins.contains(&origin);
+            in_force(ban.until, now) && (ban.user == user || from_there)
+        });
+        let Some(ban) = hit else { return Ok(()) };
+        let until = ban
+            .until
+            .map_or_else(String::new, |until| format!(" until {}", moment(until)));
+        let reason = ban
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |reason| format!(": {reason}"));
+        let message = format!("You are banned from this server{until}{reason}");
+        Err(refusal(ErrorCode::Banned, &message))
+    }
+
+    pub(super) fn ban(&mut self, ban: Ban) -> Result<(), ErrorFrame> {
+        self.forget_over(ban.at);
+        if self.bans.len() >= SANCTIONS_MAX {
+            let message = "There are as many bans as the server remembers: lift some";
+            return Err(refusal(ErrorCode::NotAllowed, message));
+        }
+        // One ban a user: the later one counts.
+        self.lift(|other| other.user == ban.user);
+        let number = self.bans.last_key_value().map_or(1, |(last, _)| last + 1);
+        self.changed.push(facts::of_ban(number, &ban));
+        self.bans.insert(number, ban);
+        Ok(())
+    }
+
+    /// Lifts the bans of somebody; whether there were any.
+    pub(super) fn unban(&mut self, nickname: &Nickname) -> bool {
+        let canonical = nickname.canonical();
+        let owner = self.owner_of(nickname);
+        self.lift(|ban| {
+            let called = Nickname::parse(&ban.nickname).is_ok_and(|n| n.canonical() == canonical);
+            called || Some(ban.user) == owner
+        })
+    }
+
+    fn lift(&mut self, which: impl Fn(&Ban) -> bool) -> bool {
+        let changed = &mut self.changed;
+        let before = self.bans.len();
+        self.bans.retain(|number, ban| {
+            let keep = !which(ban);
+            if !keep {
+                changed.push(facts::no_ban(*number));
+            }
+            keep
+        });
+        self.bans.len() < before
+    }
+
+    /// Lets go of what is over.
+    fn forget_over(&mut self, now: u64) {
+        self.lift(|ban| !in_force(ban.until, now));
+        let changed = &mut self.changed;
+        self.mutes.retain(|user, mute| {
+            let keep = in_force(mute.until, now);
+            if !keep {
+                changed.push(facts::no_mute(*user));
+            }
+            keep
+        });
+    }
+
+    /// The bans and mutes in force, one a line.
+    pub(super) fn sanction_lines(&self, now: Moment) -> Vec<Line> {
+        let now = seconds(now.wall);
+        let until = |until: Option<u64>| {
+            until.map_or_else(
+                || "until lifted".to_owned(),
+                |at| format!("until {}", moment(at)),
+            )
+        };
+        let bans = self.bans.values().filter(|ban| in_force(ban.until, now));
+        let bans = bans.map(|ban| {
+            let reason = ban.reason.as_ref();
+            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            format!(
+                "{} banned {}, by {}{reason}",
+                ban.nickname,
+                until(ban.until),
+                ban.by
+            )
+        });
+        let mutes = self.mutes.values().filter(|mute| in_force(mute.until, now));
+        let mutes = mutes.map(|mute| format!("{} muted {}", mute.nickname, until(mute.until)));
+        bans.chain(mutes).map(|text| Line::inert(&text)).collect()
+    }
+
+    pub(super) fn mute(&mut self, user: UserId, mute: Mute, now: Moment) -> Result<(), ErrorFrame> {
+        self.forget_over(seconds(now.wall));
+        if self.mutes.len() >= SANCTIONS_MAX {
+            let message = "There are as many mutes as the server remembers: lift some";
+            return Err(refusal(ErrorCode::NotAllowed, message));
+        }
+        self.changed.push(facts::of_mute(user, &mute));
+        self.mutes.insert(user, mute);
+        Ok(())
+    }
+
+    /// Whether there was a mute to lift.
+    pub(super) fn unmute(&mut self, user: UserId) -> bool {
+        let was = self.mutes.remove(&user).is_some();
+        if was {
+            self.changed.push(facts::no_mute(user));
+        }
+        was
+    }
+
+    /// Whether somebody may write in a room now, and notes that he does. An error with
+    /// `retry_after_ms` passes; any other is for good.
+    pub fn may_write(
+        &mut self,
+        writer: Writer,
+        room: &RoomName,
+        rules: &RoomRules,
+        now: Moment,
+    ) -> Result<(), ErrorFrame> {
+        let at = seconds(now.wall);
+        let muted = self.mutes.iter().find(|(user, mute)| {
+            let from_there =
+                writer.role == Role::Unverified && mute.origins.contains(&writer.origin);
+            in_force(mute.until, at) && (**user == writer.user || from_there)
+        });
+        if let Some((_, mute)) = muted {
+            let until = mute
+                .until
+                .map_or_else(String::new, |until| format!(" until {}", moment(until)));
+            let message = format!("A moderator has muted you{until}");
+            return Err(refusal(ErrorCode::NotAllowed, &message));
+        }
+        let moderator = writer.role >= Role::Moderator;
+        if rules.announce && !moderator {
+            let message = "Only moderators write in this room";
+            return Err(refusal(ErrorCode::NotAllowed, message));
+        }
+        let slowed = rules.slow_seconds > 0 && !moderator;
+        let place = (writer.who(), room.clone());
+        if slowed {
+            let pause = Duration::from_secs(rules.slow_seconds);
+            let last = self.wrote.get(&place);
+            let wait = last.map(|last| (*last + pause).saturating_sub(now.mono));
+            if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+                return Err(too_often("This room is slowed down", wait));
+            }
+        }
+        let taken = self.rates.messages.take(writer.who(), now.mono);
+        taken.map_err(|wait| too_often("You write too fast", wait))?;
+        if slowed {
+            self.forget_writers(now.mono);
+            self.wrote.insert(place, now.mono);
+        }
+        Ok(())
+    }
+
+    /// Nobody waits longer than the longest pause there can be.
+    fn forget_writers(&mut self, now: Duration) {
+        if self.wrote.len() >= WRITERS_MAX {
+            let longest = Duration::from_secs(SLOW_SECONDS_MAX);
+            self.wrote.retain(|_, last| *last + longest > now);
+        }
+        if self.wrote.len() >= WRITERS_MAX {
+            self.wrote.clear();
+        }
+    }
+}
+
+/// Who writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer {
+    /// Who.
+    pub user: UserId,
+    /// What he may do.
+    pub role: Role,
+    /// From where.
+    pub origin: Origin,
+}
+
+impl Writer {
+    fn who(&self) -> Who {
+        who(self.user, self.role, self.origin)
+    }
+}
+
+/// Who somebody is to the measures.
+pub fn who(user: UserId, role: Role, origin: Origin) -> Who {
+    match role {
+        Role::Unverified => Who::From(origin),
+        _ => Who::User(user),
+    }
+}
+
+/// The places that a ban closes: not this machine itself, where its owner is.
+pub(super) fn closable(origins: &[Origin]) -> Vec<Origin> {
+    let mut origins: Vec<_> = origins
+        .iter()
+        .copied()
+        .filter(|origin| !is_this_machine(origin.address()))
+        .collect();
+    origins.sort_unstable();
+    origins.dedup();
+    // One user's sessions come from few places.
+    origins.truncate(8);
+    origins
+}

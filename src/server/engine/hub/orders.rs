@@ -1,0 +1,223 @@
+//! What is done in the house by command: whom a command means, what follows from it at once, and
+//! the answer, which waits until it is kept.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use super::{Hub, Session, What, bye, error};
+use crate::{
+    protocol::{
+        Role, RoomName, RoomRules, ServerFrame, UserId,
+        frame::{Change, Departure, ErrorCode, ErrorFrame, Member},
+        house::{CommandResult, HouseCommand},
+    },
+    server::{
+        engine::{
+            ConnectionId,
+            house::{Act, Actor, Origin, Target, Who, about, who},
+        },
+        store::{Fact, Operation},
+    },
+    text::Line,
+};
+
+/// After how long facts are tried again that could not be committed.
+const FACTS_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// No connection has this number.
+const NOBODY: ConnectionId = ConnectionId(0);
+
+impl Session {
+    pub(in crate::server::engine) fn origin(&self) -> Origin {
+        Origin::of(self.address.ip())
+    }
+
+    /// Who this is to the measures.
+    pub(in crate::server::engine) fn who(&self) -> Who {
+        who(self.user, self.role, self.origin())
+    }
+}
+
+impl Hub {
+    /// Who gives a command.
+    pub(in crate::server::engine) fn actor(
+        &self,
+        connection: ConnectionId,
+    ) -> Option<(Actor, Who)> {
+        let session = self.sessions.get(&connection)?;
+        let user = self.users.get(&session.user)?;
+        let actor = Actor {
+            user: session.user,
+            nickname: user.member.nickname.clone(),
+            role: session.role,
+            origin: session.origin(),
+        };
+        Some((actor, session.who()))
+    }
+
+    /// Whom a command is about: who is present by that nickname, or who owns it.
+    pub(in crate::server::engine) fn target(&self, command: &HouseCommand) -> Option<Target> {
+        let nickname = about(command)?;
+        let present = self
+            .nicknames
+            .get(&nickname.canonical())
+            .and_then(|user| self.users.get(user));
+        let Some(present) = present else {
+            return self.house.absent(nickname);
+        };
+        let member = &present.member;
+        let sessions = self.sessions.values();
+        Some(Target {
+            user: member.user,
+            nickname: member.nickname.clone(),
+            role: member.role,
+            origins: sessions
+                .filter(|session| session.user == member.user)
+                .map(Session::origin)
+                .collect(),
+        })
+    }
+
+    /// How the room is run that a command names.
+    pub(in crate::server::engine) fn rules_named(
+        &self,
+        command: &HouseCommand,
+    ) -> Option<&RoomRules> {
+        let (HouseCommand::Topic { room, .. }
+        | HouseCommand::Announce { room, .. }
+        | HouseCommand::Slow { room, .. }) = command
+        else {
+            return None;
+        };
+        let room = self.room_index(room)?;
+        Some(&self.rooms[room.at()].rules)
+    }
+
+    /// Does what follows from a command.
+    pub(in crate::server::engine) fn act(&mut self, connection: ConnectionId, acts: Vec<Act>) {
+        let by = self.sessions.get(&connection).map(|session| session.user);
+        for act in acts {
+            match act {
+                Act::Dismiss {
+                    user,
+                    reason,
+                    words,
+                } => self.dismiss(|session| session.user == user, reason, &words),
+                Act::DismissKey(key) => {
+                    let words = Line::inert("This device was revoked");
+                    let has = |session: &Session| session.key == Some(key);
+                    self.dismiss(has, Departure::Kicked, &words);
+                }
+                Act::Promote { user, role } => self.promote(user, role),
+                Act::Rule { room, rules } => {
+                    if let Some(by) = by {
+                        self.rule(&room, rules, by);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends sessions against the will of whoever has them.
+    fn dismiss(&mut self, which: impl Fn(&Session) -> bool, reason: Departure, words: &Line) {
+        let sessions = self.sessions.iter();
+        let hit: Vec<_> = sessions
+            .filter(|(_, session)| which(session))
+            .map(|(connection, _)| *connection)
+            .collect();
+        for connection in hit {
+            self.close(connection, bye(reason, words.as_str()), false);
+            self.end_session(connection, reason);
+        }
+    }
+
+    fn promote(&mut self, user: UserId, role: Role) {
+        for session in self.sessions.values_mut() {
+            if session.user == user {
+                session.role = role;
+            }
+        }
+        let Some(present) = self.users.get_mut(&user) else {
+            return;
+        };
+        if present.member.role == role {
+            return;
+        }
+        let member = Arc::new(Member {
+            role,
+            ..Member::clone(&present.member)
+        });
+        present.member = Arc::clone(&member);
+        self.tell(&member, &Change::Promoted);
+    }
+
+    fn rule(&mut self, room: &RoomName, rules: RoomRules, by: UserId) {
+        let (Some(index), Some(user)) = (self.room_index(room), self.users.get(&by)) else {
+            return;
+        };
+        let member = Arc::clone(&user.member);
+        let room = &mut self.rooms[index.at()];
+        room.rules = rules.clone();
+        room.tell(self.now.wall, &member, &Change::Rules(rules));
+    }
+
+    /// Answers a command once what it changed is committed.
+    pub(in crate::server::engine) fn promise(
+        &mut self,
+        connection: ConnectionId,
+        result: CommandResult,
+    ) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.pending += 1;
+        }
+        self.promised
+            .push((connection, ServerFrame::Result(result)));
+    }
+
+    /// Stages what changed in the house, if it is time.
+    pub(super) fn remember(&mut self) {
+        if self.facts_wait.is_some_and(|at| self.now.mono < at) && self.promised.is_empty() {
+            return;
+        }
+        self.facts_wait = None;
+        let facts = self.house.take_facts();
+        let answers = mem::take(&mut self.promised);
+        if facts.is_empty() {
+            return self.remembered(answers);
+        }
+        let what = What::Remember {
+            facts: facts.clone(),
+            answers,
+        };
+        self.stage(NOBODY, Operation::Remember(facts), what);
+    }
+
+    /// What was staged is committed.
+    pub(super) fn remembered(&mut self, answers: Vec<(ConnectionId, ServerFrame)>) {
+        for (connection, answer) in answers {
+            self.answer(connection, answer);
+            self.one_pending_less(connection);
+        }
+    }
+
+    /// What was staged could not be committed: it is in force, and tried again.
+    pub(super) fn not_remembered(
+        &mut self,
+        facts: Vec<Fact>,
+        answers: Vec<(ConnectionId, ServerFrame)>,
+    ) {
+        self.house.put_back(facts);
+        self.facts_wait = Some(self.now.mono + FACTS_AGAIN_AFTER);
+        for (connection, answer) in answers {
+            let ServerFrame::Result(result) = answer else {
+                continue;
+            };
+            let message = "It is done, but the server can't write it down at the moment: it will \
+                           not outlive the server unless that changes";
+            let refusal = ErrorFrame {
+                reference: result.reference,
+                ..error(ErrorCode::NotDurable, message)
+            };
+            self.answer(connection, ServerFrame::Error(refusal));
+            self.one_pending_less(connection);
+        }
+    }
+}
