@@ -34,6 +34,7 @@ pub enum Action {
     Escape,
     Suspend,
     Redraw,
+    Copy,
     Edit(Edit),
 }
 
@@ -151,6 +152,7 @@ pub const SECTIONS: &[Section] = &[
                 Action::Escape,
                 "close; else disconnect",
             ),
+            row(&[alt('c')], Action::Copy, "copy an invite, code or key"),
             row(&[ctrl('c')], Action::Interrupt, "clear; twice: disconnect"),
             row(&[ctrl('l')], Action::Redraw, "draw the screen again"),
             row(&[ctrl('z')], Action::Suspend, "suspend (fg comes back)"),

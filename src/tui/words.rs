@@ -26,6 +26,13 @@ pub enum Tone {
     Verbatim,
 }
 
+impl Tone {
+    /// Whether it is there to be copied.
+    pub fn is_offered(self) -> bool {
+        matches!(self, Self::Strong | Self::Verbatim)
+    }
+}
+
 /// Paragraphs that belong together. A paragraph may have several lines.
 pub type Told = Vec<(Tone, String)>;
 

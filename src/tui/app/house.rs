@@ -1,6 +1,6 @@
 //! Order in the house: commands on their way to the server, and what is told of roles and rules.
 
-use super::{Effect, Model, entry::Entry};
+use super::{Effect, Model, Offered, entry::Entry};
 use crate::{
     client::event::{Command, Link},
     protocol::{Nickname, Role, RoomRules, UserId, house::CommandResult},
@@ -92,12 +92,46 @@ pub fn who(model: &mut Model) {
 /// Says something where the user is; what belongs together stays together.
 pub fn tell(model: &mut Model, told: Told) {
     let (at, time) = (model.current, model.now.wall);
-    model.with_room(at, |room, context| {
+    let offers = told.iter().filter(|(tone, _)| tone.is_offered());
+    let offered = offers.last().map(|(_, text)| to_copy(text));
+    let below = model.with_room(at, |room, context| {
         for (tone, text) in told {
             let notice = Entry::Notice { time, tone, text };
             room.timeline.push(notice, context.zone);
         }
+        room.timeline.key(room.timeline.len())
     });
+    if let (Some(text), Some(below)) = (offered, below) {
+        model.offered = Some(Offered { text, below });
+    }
+}
+
+/// As it is typed elsewhere: without the rows and indents that it is shown with.
+fn to_copy(text: &str) -> String {
+    let rows: Vec<_> = text.lines().map(str::trim).collect();
+    let rows = rows.into_iter().filter(|row| !row.is_empty());
+    rows.collect::<Vec<_>>().join("-")
+}
+
+/// Whether what can be copied stands at the end of the conversation.
+pub fn offers(model: &Model) -> bool {
+    let timeline = &model.room().timeline;
+    let end = timeline.key(timeline.len());
+    model
+        .offered
+        .as_ref()
+        .is_some_and(|offered| offered.below == end)
+}
+
+/// Copies what was told last.
+pub fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
+    match &model.offered {
+        Some(offered) => {
+            effects.push(Effect::Copy(offered.text.clone()));
+            model.say("Copied, if this terminal lets programs do that");
+        }
+        None => model.say("There is no invite, code or key to copy"),
+    }
 }
 
 /// Somebody may do more or less; perhaps ourselves.

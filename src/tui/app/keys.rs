@@ -192,6 +192,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         }
         Action::SendAgain => outgoing::send_again(model, effects),
         Action::TakeBack => outgoing::take_back(model, effects),
+        Action::Copy => house::copy(model, effects),
         Action::Escape => escape(model, effects),
         Action::Edit(what) => edit(model, what),
         Action::Interrupt | Action::Suspend | Action::Redraw => {}

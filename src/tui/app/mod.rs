@@ -114,6 +114,8 @@ pub struct Model {
     requests: u64,
     /// What is open over the conversation.
     pub popup: Option<Popup>,
+    /// What is there to be copied: told last.
+    pub offered: Option<Offered>,
     /// A remark that goes by itself, and when.
     pub flash: Option<(String, Duration)>,
     /// Whether the wheel scrolls the conversation.
@@ -168,6 +170,15 @@ pub enum Popup {
     },
 }
 
+/// Something that can be copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// The text.
+    pub text: String,
+    /// Below what it stands: whether anything has come since.
+    below: timeline::Key,
+}
+
 /// Something happened.
 #[derive(Clone, Debug)]
 pub enum Msg {
@@ -209,6 +220,8 @@ pub enum Effect {
     Redraw,
     /// The wheel is to be told to us, or left to the terminal.
     Wheel(bool),
+    /// A text is to be put into the clipboard, if the terminal does that.
+    Copy(String),
 }
 
 /// What becomes of the server that we host when we leave.
@@ -267,6 +280,7 @@ impl Model {
             searches: 0,
             requests: 0,
             popup: None,
+            offered: None,
             flash: None,
             wheel: false,
             hosting: start.hosting,

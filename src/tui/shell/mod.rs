@@ -297,6 +297,7 @@ impl Shell {
             Effect::Suspend => self.screen.suspend()?,
             Effect::Redraw => self.screen.redraw()?,
             Effect::Wheel(on) => self.screen.report_wheel(on)?,
+            Effect::Copy(text) => self.screen.copy(&text)?,
         }
         Ok(false)
     }

@@ -135,6 +135,13 @@ impl Screen {
         self.write(SetTitle(title))
     }
 
+    /// Asks the terminal to put a text into the clipboard (OSC 52). Nobody answers; many terminals
+    /// do it, some only where their user allows it.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let encoded = data_encoding::BASE64.encode(text.as_bytes());
+        self.write(Print(format!("\x1b]52;c;{encoded}\x1b\\")))
+    }
+
     fn write(&mut self, command: impl Command) -> io::Result<()> {
         execute!(self.terminal.backend_mut(), command)
     }

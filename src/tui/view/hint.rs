@@ -8,7 +8,7 @@ use super::{
 };
 use crate::tui::{
     app::{
-        Model, Popup,
+        Model, Popup, house,
         keys::{self, Escape},
         room::OutgoingState,
     },
@@ -104,6 +104,9 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
         {
             hints.push(of(Action::TakeBack, "take back"));
         }
+    }
+    if house::offers(model) {
+        hints.push(of(Action::Copy, "copy"));
     }
     hints.push(of(Action::Help, "help"));
     let escape = match keys::escape_means(model) {

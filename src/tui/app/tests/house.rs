@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     protocol::{
-        DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomRules,
+        DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, Role, RoomRules,
         house::{CommandResult, HouseCommand},
     },
     tui::testing::user,
@@ -168,6 +168,23 @@ fn the_code_of_a_device_is_told_with_what_to_type_there() {
     let entries = desk.entries();
     assert_eq!(entries[1].trim(), "mfrg-gzdf");
     assert!(entries[2].contains("/device mfrg-gzdf"), "{entries:?}");
+}
+
+#[test]
+fn what_was_told_last_can_be_copied_as_it_is_typed_elsewhere() {
+    let copy = Key::alt(Code::Char('c'));
+    let mut desk = Desk::online();
+    desk.key(copy);
+    assert_eq!(desk.did(), []);
+    desk.answered(CommandResult {
+        code: Some(DeviceCode::parse("mfrg-gzdf").unwrap()),
+        ..result("Another device can come in", &[])
+    });
+    desk.message(1, "bob", "hi").key(copy);
+    assert_eq!(desk.did(), [Effect::Copy("mfrg-gzdf".to_owned())]);
+    desk.typed("/security").key(ENTER).key(copy);
+    let fingerprint = Fingerprint::from_bytes([0xa7; 32]).to_string();
+    assert_eq!(desk.did(), [Effect::Copy(fingerprint)]);
 }
 
 #[test]

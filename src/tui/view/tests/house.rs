@@ -105,7 +105,7 @@ BQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoMw                                          
                    │ the place of localhost.                                    │
 ────────────────────────────────────────────────────────────────────────────────┴───────────────────
  › type a message; one every 30s
- F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search   PgUp scroll
+ Alt-C copy   F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search
 ",
     );
 }
@@ -137,7 +137,7 @@ p6enp6enp6enBQUFBQUFBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoMw  │
                  │ localhost.                               │
 ────────────────────────────────────────────────────────────┴───────────────────
  › type a message; one every 30s
- F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search
+ Alt-C copy   F1 help   Esc disconnect   Tab complete   Alt-Enter new line
 ",
     );
 }
@@ -157,7 +157,7 @@ FBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoMw
           │ localhost.
 ────────────────────────────────────────
  › type a message; one every 30s
- F1 help   Esc disconnect
+ Alt-C copy   F1 help   Esc disconnect
 ",
     );
 }
@@ -200,7 +200,7 @@ fn a_device_is_added_by_what_stands_out() {
                  │ It is good once, for 10 minutes.
 ────────────────────────────────────────────────────────────
  › type a message
- F1 help   Esc disconnect   Tab complete
+ Alt-C copy   F1 help   Esc disconnect   Tab complete
 ",
     );
 }
@@ -280,7 +280,7 @@ fn who_can_read_along_is_asked_for() {
                  │ You: carol, a member
 ────────────────────────────────────────────────────────────
  › type a message
- F1 help   Esc disconnect   Tab complete
+ Alt-C copy   F1 help   Esc disconnect   Tab complete
 ",
     );
 }
