@@ -69,7 +69,9 @@ pub struct Columns {
     pub body_width: u16,
     /// Where the state of our own messages stands.
     pub state: Option<u16>,
-    /// Width of what stands alone on its rows, from the left edge on.
+    /// Columns left, and right, of what stands alone on its rows.
+    pub margin: u16,
+    /// Width of what stands alone on its rows.
     pub alone: u16,
 }
 
@@ -108,7 +110,8 @@ impl Columns {
             body: at,
             body_width: end.saturating_sub(at).max(1),
             state,
-            alone: width - margin,
+            margin,
+            alone: width.saturating_sub(2 * margin).max(1),
         }
     }
 

@@ -209,12 +209,17 @@ impl Pane<'_> {
         if tone == Tone::Verbatim {
             return self.verbatim(buffer, y, words, style);
         }
+        // What was asked for is not taken for what was said above it.
+        let rule = match tone {
+            Tone::Remark => palette.line,
+            _ => palette.accent,
+        };
         let text = Text {
             words,
             marks: &[],
             found: Vec::new(),
             style,
-            rule: ("│", palette.line),
+            rule: ("│", rule),
         };
         self.text(buffer, y, &text)
     }
@@ -223,7 +228,7 @@ impl Pane<'_> {
     fn verbatim(&self, buffer: &mut Buffer, y: i64, words: &str, style: Style) -> i64 {
         let mut at = y;
         for row in &cut(words, usize::from(self.columns.alone)) {
-            if let Some(span) = self.span(at, 0, self.columns.alone) {
+            if let Some(span) = self.span(at, self.columns.margin, self.columns.alone) {
                 put_row(buffer, span, words, row, |_| style);
             }
             at += 1;

@@ -2,8 +2,11 @@
 //!
 //!     cargo run --example scene [SCENE] [dark|light]
 //!
-//! SCENE: online, connecting, refused, waiting, nickname, failed, panic; and with a long log to
-//! page and search through: history, absence, offline.
+//! SCENE: online, connecting, refused, waiting, nickname, failed, panic; of who can read along and
+//! who may write: plain, first, announce, slow; and with a long log to page and search through:
+//! history, absence, offline.
+
+mod house;
 
 use std::time::Duration;
 
@@ -114,6 +117,9 @@ async fn main() -> anyhow::Result<()> {
                     };
                     let _ = tell.send(found).await;
                 }
+                Command::House { request, command } => {
+                    let _ = tell.send(house::answer(request, &command)).await;
+                }
                 Command::Leave => {
                     let _ = tell.send(Event::Ended(Summary::default())).await;
                 }
@@ -161,6 +167,7 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
             .await;
     }
     let has_log = ["history", "absence"].contains(&scene);
+    tell.send(Event::Security(house::security(scene))).await?;
     enter(tell, if has_log { LOG_HEAD } else { 15 }).await?;
     if has_log {
         for seq in LOG_HEAD - 99..=LOG_HEAD {
@@ -169,6 +176,9 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
         return Ok(());
     }
     converse(tell).await?;
+    if ["announce", "slow"].contains(&scene) {
+        tell.send(house::rules(scene)).await?;
+    }
     if scene == "failed" {
         let body = Body::inert("this one was refused");
         let why = Line::inert("There is no room #ops");
@@ -360,7 +370,12 @@ fn member(name: &str) -> Member {
         user: user(name),
         nickname: nickname(name),
         since: ago(-210),
-        role: Role::Member,
+        role: match name {
+            "alice" => Role::Owner,
+            "bob" => Role::Moderator,
+            "maximilian_van_der_berg" => Role::Unverified,
+            _ => Role::Member,
+        },
     }
 }
 

@@ -1,0 +1,96 @@
+//! What a server answers that keeps order, made up.
+
+use chat_tui::{
+    client::event::{Event, Security, VerifiedBy},
+    protocol::{
+        DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomName, RoomRules,
+        house::{CommandResult, HouseCommand},
+    },
+    text::Line,
+};
+
+use crate::nickname;
+
+/// The key of the server that is not there.
+const KEY: Fingerprint = Fingerprint::from_bytes([
+    0x5a, 0x17, 0xc3, 0x88, 0x01, 0xfe, 0x42, 0x9d, 0x60, 0x7b, 0x33, 0xe8, 0x12, 0x94, 0xad, 0x0f,
+    0xd6, 0x71, 0x2c, 0xbb, 0x45, 0x9e, 0x08, 0x37, 0xf1, 0x6a, 0x5c, 0xe3, 0x20, 0x8d, 0x74, 0xb9,
+]);
+
+/// Who can read along, as the scene has it.
+pub(crate) fn security(scene: &str) -> Security {
+    let verified_by = match scene {
+        "plain" => return Security::Plain,
+        "first" => VerifiedBy::FirstUse,
+        _ => VerifiedBy::Pin,
+    };
+    Security::Encrypted {
+        verified_by,
+        fingerprint: KEY,
+    }
+}
+
+/// How the room is run, as the scene has it.
+pub(crate) fn rules(scene: &str) -> Event {
+    Event::Rules {
+        room: RoomName::lobby(),
+        rules: RoomRules {
+            topic: Some(Line::inert("release day: no merges until the tag is out")),
+            announce: scene == "announce",
+            slow_seconds: if scene == "slow" { 30 } else { 0 },
+        },
+        by: Some(nickname("alice")),
+    }
+}
+
+/// What a command comes to.
+pub(crate) fn answer(request: u64, command: &HouseCommand) -> Event {
+    let result = |message: &str, lines: &[&str]| CommandResult {
+        message: Line::inert(message),
+        lines: lines.iter().map(|line| Line::inert(line)).collect(),
+        invite: None,
+        code: None,
+        reference: None,
+    };
+    let key = InviteKey::from_bytes([9; 32]);
+    let answer = match command {
+        HouseCommand::Invite { .. } => Ok(CommandResult {
+            invite: Some(InviteToken::mint(
+                &key,
+                InviteId::from_bytes([5; 8]),
+                1_800_000_000,
+                1,
+            )),
+            ..result(
+                "One may come in by this invite, until 2027-01-15 08:00 UTC",
+                &[],
+            )
+        }),
+        HouseCommand::AddDevice => Ok(CommandResult {
+            code: Some(DeviceCode::from_bytes([0x61, 0x62, 0x63, 0x64, 0x65])),
+            ..result(
+                "Another device of yours can come in, once, within 10 minutes",
+                &[],
+            )
+        }),
+        HouseCommand::Devices => Ok(result(
+            "You have 2 devices",
+            &[
+                "5a17c388  added 2026-11-02 09:12 UTC, last seen about 2026-11-22 09:30 UTC",
+                "e8129401  added 2026-11-20 18:40 UTC, last seen about 2026-11-21 07:05 UTC",
+            ],
+        )),
+        HouseCommand::Bans => Ok(result(
+            "2 are kept out",
+            &[
+                "robert until 2026-11-29 09:30 UTC, by bob: too loud",
+                "eve until lifted, by alice",
+            ],
+        )),
+        HouseCommand::Kick { nickname, .. } => {
+            Ok(result(&format!("{nickname} was sent away"), &[]))
+        }
+        _ => Err(Line::inert("Only the owner can do that")),
+    };
+    Event::House { request, answer }
+}
