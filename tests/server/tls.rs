@@ -16,7 +16,7 @@ use chat_tui::{
     server::{
         Config,
         config::Plaintext,
-        engine::view::ViewLimits,
+        engine::{house::Access, view::ViewLimits},
         net::{Caps, Rate},
     },
 };
@@ -431,6 +431,7 @@ fn half_open_connections_keep_nobody_out() {
 fn behind_proxy(config: Config) -> Server {
     Server::with(Config {
         proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        access: Access::Open,
         ..config
     })
 }

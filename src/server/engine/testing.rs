@@ -3,7 +3,7 @@
 //! Clients are called by one-word names, which are also their nicknames unless a join says
 //! otherwise. What they get is told in short words, one string a frame.
 
-use std::{collections::BTreeMap, mem, time::Duration};
+use std::{collections::BTreeMap, mem, net::SocketAddr, time::Duration};
 
 use jiff::tz::TimeZone;
 
@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{
     protocol::{
-        ClientFrame, ClientId, Epoch, Fingerprint, InviteKey, MessageId, Nickname, OwnerCode,
-        RoomName, ServerFrame, Token,
+        Binding, ClientFrame, ClientId, Epoch, Fingerprint, Identity, InviteKey, MessageId,
+        Nickname, OwnerCode, RoomName, ServerFrame, Token,
         codec::Decoder,
         frame::{Change, Departure, Join, Outcome, Submission},
         wire::{ERROR_CODES, encode_client, parse_server},
     },
-    server::store::{Batch, MemoryLimits, MemoryStore, Reader, Store, StoreError},
+    server::store::{Batch, Fact, MemoryLimits, MemoryStore, Reader, Store, StoreError},
     text::{Body, Line},
 };
 
@@ -69,6 +69,11 @@ pub(super) fn token(name: &str) -> Token {
     let mut bytes = [0; 32];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
     Token::from_bytes(bytes)
+}
+
+/// The server's.
+pub(super) fn fingerprint() -> Fingerprint {
+    Fingerprint::from_bytes([7; 32])
 }
 
 pub(super) fn client_id() -> ClientId {
@@ -127,6 +132,26 @@ pub(super) fn start() -> Moment {
 }
 
 impl World {
+    /// A server whose house is so, and knows this already.
+    pub(super) fn with_house(settings: house::Settings, facts: Vec<Fact>) -> Self {
+        let mut world = Self::new();
+        let store = &world.store;
+        let hub = Settings {
+            clients_max: 100,
+            rooms: vec![RoomSettings {
+                name: RoomName::lobby(),
+                topic: None,
+            }],
+            server: Line::inert("test"),
+            record_texts: false,
+            keep: Keep::default(),
+            house: settings,
+        };
+        let extents = store.extents();
+        world.hub = Hub::new(hub, store.epoch(), &extents, None, facts, start());
+        world
+    }
+
     pub(super) fn new() -> Self {
         Self::with(10, ViewLimits::default(), MemoryLimits::default())
     }
@@ -181,11 +206,16 @@ impl World {
 
     /// A fresh connection under this name; one that was there before goes on without its name.
     pub(super) fn connect(&mut self, name: &'static str) -> &mut Client {
+        self.connect_from(name, "192.0.2.1")
+    }
+
+    /// A fresh connection from an address.
+    pub(super) fn connect_from(&mut self, name: &'static str, address: &str) -> &mut Client {
         self.connections += 1;
         self.now.mono += Duration::from_secs(1);
         self.now.wall += Duration::from_secs(1);
-        let server = Fingerprint::from_bytes([7; 32]);
-        let channel = Channel::plain("192.0.2.1:7".parse().unwrap(), server);
+        let address = SocketAddr::new(address.parse().unwrap(), 7);
+        let channel = Channel::plain(address, fingerprint());
         let client = Client {
             id: ConnectionId::new(0, self.connections),
             endpoint: Endpoint::new(channel, self.now),
@@ -201,6 +231,30 @@ impl World {
 
     pub(super) fn client(&mut self, name: &str) -> &mut Client {
         self.clients.get_mut(name).unwrap()
+    }
+
+    /// Comes in by a key, from an address.
+    pub(super) fn enter(
+        &mut self,
+        name: &'static str,
+        key: &Identity,
+        address: &str,
+        join: Join,
+    ) -> Vec<String> {
+        self.connect_from(name, address);
+        let join = Join {
+            key: Some(key.public()),
+            ..join
+        };
+        let mut bytes = Vec::new();
+        encode_client(&ClientFrame::Join(Box::new(join)), &mut bytes);
+        self.post(name, &bytes);
+        let challenge = self.client(name).heard.pop();
+        let Some(ServerFrame::Challenge { nonce, .. }) = challenge else {
+            panic!("{challenge:?}");
+        };
+        let signature = key.prove(&Binding::ServerKey(fingerprint()), &nonce);
+        self.say(name, &ClientFrame::Proof { signature })
     }
 
     pub(super) fn join(&mut self, name: &'static str) -> Vec<String> {

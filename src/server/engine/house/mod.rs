@@ -43,6 +43,8 @@ mod facts;
 mod invites;
 mod rates;
 mod sanctions;
+#[cfg(test)]
+mod tests;
 
 pub use access::{Access, Origin};
 pub use accounts::Visitor;

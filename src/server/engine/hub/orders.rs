@@ -76,6 +76,14 @@ impl Hub {
         })
     }
 
+    /// What somebody present may do.
+    #[cfg(test)]
+    pub(in crate::server::engine) fn role_of(&self, nickname: &str) -> Option<Role> {
+        let nickname = crate::protocol::Nickname::parse(nickname).ok()?;
+        let user = self.nicknames.get(&nickname.canonical())?;
+        self.users.get(user).map(|user| user.member.role)
+    }
+
     /// How the room is run that a command names.
     pub(in crate::server::engine) fn rules_named(
         &self,

@@ -1,0 +1,689 @@
+//! The house as its people meet it: joins, messages and commands go through the whole engine.
+
+use std::time::Duration;
+
+use super::{Access, Limits, Rate, Settings};
+use crate::{
+    protocol::{
+        ClientFrame, Identity, InviteId, InviteToken, Nickname, PublicKey, Role, RoomName,
+        ServerFrame,
+        frame::Join,
+        house::{CommandRequest, HouseCommand},
+    },
+    server::{
+        engine::testing::{World, house_settings, join, message},
+        store::{Fact, Store},
+    },
+    text::Line,
+};
+
+const LAN: &str = "192.168.1.20";
+const FAR: &str = "192.0.2.1";
+
+fn key(name: &str) -> Identity {
+    let mut seed = [7; 32];
+    seed[..name.len()].copy_from_slice(name.as_bytes());
+    Identity::from_seed(seed)
+}
+
+fn nick(name: &str) -> Nickname {
+    Nickname::parse(name).unwrap()
+}
+
+fn house(access: Access) -> Settings {
+    Settings {
+        access,
+        ..house_settings()
+    }
+}
+
+fn open() -> World {
+    World::with_house(house(Access::Open), Vec::new())
+}
+
+impl World {
+    fn comes(&mut self, name: &'static str, address: &str) -> String {
+        let heard = self.enter(name, &key(name), address, join(name));
+        heard.into_iter().next().unwrap_or_default()
+    }
+
+    fn comes_with(&mut self, name: &'static str, address: &str, wish: Join) -> String {
+        let heard = self.enter(name, &key(name), address, wish);
+        heard.into_iter().next().unwrap_or_default()
+    }
+
+    fn orders(&mut self, name: &str, command: HouseCommand) -> Vec<String> {
+        let request = CommandRequest {
+            command,
+            reference: Some(9),
+        };
+        self.say(name, &ClientFrame::Command(request))
+    }
+
+    /// The last result that somebody got.
+    fn result_of(
+        &mut self,
+        name: &str,
+        command: HouseCommand,
+    ) -> crate::protocol::house::CommandResult {
+        let request = CommandRequest {
+            command,
+            reference: Some(9),
+        };
+        let mut bytes = Vec::new();
+        crate::protocol::wire::encode_client(&ClientFrame::Command(request), &mut bytes);
+        self.hears(name);
+        self.post(name, &bytes);
+        let heard = std::mem::take(&mut self.client(name).heard);
+        heard
+            .into_iter()
+            .find_map(|frame| match frame {
+                ServerFrame::Result(result) => Some(result),
+                _ => None,
+            })
+            .expect("a result")
+    }
+
+    /// Alice owns the server.
+    fn with_owner() -> Self {
+        let mut world = open();
+        world.comes("alice", FAR);
+        let code = house_settings().owner_code;
+        let heard = world.orders("alice", HouseCommand::Own { code });
+        assert!(heard.contains(&"alice is owner".to_owned()), "{heard:?}");
+        world
+    }
+
+    /// The server stops and starts again, with what it had kept.
+    fn again(&mut self, settings: Settings) -> Self {
+        let facts: Vec<Fact> = self.store.facts().unwrap();
+        Self::with_house(settings, facts)
+    }
+}
+
+#[test]
+fn a_nickname_belongs_to_the_first_key_that_used_it() {
+    let mut world = open();
+    assert!(world.comes("carol", FAR).starts_with("welcome carol"));
+    world.cut("carol");
+    // Somebody else, with another key, without one, and with a name that looks the same.
+    let other = |name: &'static str| Join {
+        nickname: nick(name),
+        ..join("mallory")
+    };
+    assert_eq!(
+        world.comes_with("mallory", FAR, other("carol")),
+        "error nickname_in_use"
+    );
+    assert_eq!(
+        world.join_as("mallory", other("Carol")),
+        ["error nickname_in_use", "closed"]
+    );
+    assert_eq!(
+        world.comes_with("mallory", FAR, other("caro1")),
+        "error nickname_in_use"
+    );
+    // And nobody takes it later on.
+    assert!(world.join("bob")[0].starts_with("welcome bob"));
+    let nickname = nick("carol");
+    let wish = ClientFrame::Nick {
+        nickname,
+        reference: None,
+    };
+    assert!(
+        world
+            .say("bob", &wish)
+            .contains(&"error nickname_in_use".to_owned())
+    );
+    // Its owner comes back to it, also after a restart.
+    assert!(world.comes("carol", FAR).starts_with("welcome carol"));
+    let mut world = world.again(house(Access::Open));
+    assert_eq!(
+        world.comes_with("mallory", FAR, other("carol")),
+        "error nickname_in_use"
+    );
+    assert!(world.comes("carol", FAR).starts_with("welcome carol"));
+}
+
+#[test]
+fn who_brings_no_key_owns_nothing_and_is_marked() {
+    let mut world = open();
+    world.join("bob");
+    assert_eq!(world.hub.role_of("bob"), Some(Role::Unverified));
+    world.cut("bob");
+    assert!(world.comes("bob", FAR).starts_with("welcome bob"));
+    assert_eq!(world.hub.role_of("bob"), Some(Role::Member));
+}
+
+#[test]
+fn a_user_owns_few_nicknames_and_the_owner_can_release_one() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    for name in ["bob2", "bobby", "robert", "rob"] {
+        world.advance(Duration::from_secs(1));
+        let nickname = nick(name);
+        world.say(
+            "bob",
+            &ClientFrame::Nick {
+                nickname,
+                reference: None,
+            },
+        );
+    }
+    // The first one was let go for the fifth.
+    let wish = |name: &'static str| Join {
+        nickname: nick(name),
+        ..join("eve")
+    };
+    assert!(
+        world
+            .comes_with("eve", FAR, wish("bob"))
+            .starts_with("welcome bob")
+    );
+    world.cut("eve");
+    assert_eq!(
+        world.comes_with("eve", FAR, wish("robert")),
+        "error nickname_in_use"
+    );
+    let release = HouseCommand::Release {
+        nickname: nick("robert"),
+    };
+    world.hears("bob");
+    assert_eq!(world.orders("bob", release.clone()), ["error not_allowed"]);
+    world.hears("alice");
+    let heard = world.orders("alice", release);
+    assert!(
+        heard[0].starts_with("result robert is anybody's"),
+        "{heard:?}"
+    );
+    assert!(
+        world
+            .comes_with("eve", FAR, wish("robert"))
+            .starts_with("welcome robert")
+    );
+}
+
+#[test]
+fn a_proof_is_good_for_one_challenge_only() {
+    let mut world = open();
+    let carol = key("carol");
+    world.connect("carol");
+    let wish = Join {
+        key: Some(carol.public()),
+        ..join("carol")
+    };
+    assert_eq!(
+        world.say("carol", &ClientFrame::Join(Box::new(wish.clone()))),
+        ["challenge"]
+    );
+    // The proof of another nonce.
+    let binding =
+        crate::protocol::Binding::ServerKey(crate::server::engine::testing::fingerprint());
+    let signature = carol.prove(&binding, &crate::protocol::Nonce::from_bytes([0; 32]));
+    assert_eq!(
+        world.say("carol", &ClientFrame::Proof { signature }),
+        ["error bad_proof", "closed"]
+    );
+    // Whatever else is said instead.
+    world.connect("carol");
+    world.say("carol", &ClientFrame::Join(Box::new(wish)));
+    assert_eq!(
+        world.say("carol", &message("carol", 1, "hello?")),
+        ["error join_expected", "closed"]
+    );
+    // A proof that nobody asked for.
+    world.join("bob");
+    assert_eq!(
+        world.say("bob", &ClientFrame::Proof { signature }),
+        ["error join_expected", "closed"]
+    );
+    assert_eq!(world.hub.present(), 0);
+}
+
+#[test]
+fn who_may_enter_follows_the_operators_choice() {
+    let cases = [
+        (Access::Local, LAN, true, true),
+        (Access::Local, "127.0.0.1", true, true),
+        (Access::Local, FAR, false, false),
+        (Access::Open, FAR, true, true),
+        (Access::Invite, "127.0.0.1", false, false),
+        (Access::Password, "127.0.0.1", false, false),
+    ];
+    for (access, address, keyed, basic) in cases {
+        let mut world = World::with_house(house(access), Vec::new());
+        let heard = world.comes("carol", address);
+        assert_eq!(heard.starts_with("welcome"), keyed, "{access:?}: {heard}");
+        world.connect_from("bob", address);
+        let heard = world.say("bob", &ClientFrame::Join(Box::new(join("bob"))));
+        assert_eq!(
+            heard[0].starts_with("welcome"),
+            basic,
+            "{access:?}: {heard:?}"
+        );
+        let expected = match access {
+            Access::Password => "error password_required",
+            _ => "error access_denied",
+        };
+        if !keyed {
+            assert_eq!(world.comes("carol", address), expected);
+        }
+    }
+}
+
+#[test]
+fn an_invite_lets_in_for_good_and_so_many_times() {
+    let settings = house(Access::Invite);
+    let now = 1_795_338_000;
+    let mint = |id: u8, expires: u64, uses: u16| {
+        InviteToken::mint(
+            &settings.invite_key,
+            InviteId::from_bytes([id; 8]),
+            expires,
+            uses,
+        )
+    };
+    let with = |name: &'static str, token: InviteToken| Join {
+        invite: Some(token),
+        ..join(name)
+    };
+    let mut world = World::with_house(settings.clone(), Vec::new());
+    let good = mint(1, now + 86_400, 2);
+    for name in ["carol", "bob"] {
+        let heard = world.comes_with(name, FAR, with(name, good));
+        assert!(heard.starts_with("welcome"), "{heard}");
+    }
+    assert_eq!(
+        world.comes_with("eve", FAR, with("eve", good)),
+        "error bad_invite"
+    );
+    let old = mint(2, now - 86_400, 0);
+    assert_eq!(
+        world.comes_with("eve", FAR, with("eve", old)),
+        "error bad_invite"
+    );
+    let forged = InviteToken::mint(
+        &crate::protocol::InviteKey::from_bytes([0; 32]),
+        InviteId::from_bytes([3; 8]),
+        now + 86_400,
+        0,
+    );
+    assert_eq!(
+        world.comes_with("eve", FAR, with("eve", forged)),
+        "error bad_invite"
+    );
+    // Without a key nobody could be known again.
+    world.connect("eve");
+    let wish = with("eve", mint(4, now + 86_400, 0));
+    let heard = world.say("eve", &ClientFrame::Join(Box::new(wish)));
+    assert_eq!(heard, ["error access_denied", "closed"]);
+    // Who was let in needs no invite any more; one that was used up stays so.
+    let mut world = world.again(settings);
+    assert!(world.comes("carol", FAR).starts_with("welcome"));
+    assert_eq!(
+        world.comes_with("eve", FAR, with("eve", good)),
+        "error bad_invite"
+    );
+}
+
+#[test]
+fn the_owner_is_who_knows_the_code_and_nobody_after_him() {
+    let mut world = open();
+    world.comes("alice", FAR);
+    world.comes("bob", FAR);
+    world.join("eve");
+    let code = house_settings().owner_code;
+    let wrong = crate::protocol::OwnerCode::from_bytes([0; 10]);
+    assert_eq!(
+        world.orders("eve", HouseCommand::Own { code })[0],
+        "error not_allowed",
+    );
+    assert!(!world.hub.has_owner());
+    world.hears("alice");
+    assert_eq!(
+        world.orders("alice", HouseCommand::Own { code: wrong }),
+        ["error bad_code"]
+    );
+    let heard = world.orders("alice", HouseCommand::Own { code });
+    assert!(heard.contains(&"alice is owner".to_owned()), "{heard:?}");
+    world.hears("bob");
+    assert_eq!(
+        world.orders("bob", HouseCommand::Own { code }),
+        ["error bad_code"]
+    );
+    let mut world = world.again(house(Access::Open));
+    assert!(world.hub.has_owner());
+    world.comes("alice", FAR);
+    assert_eq!(world.hub.role_of("alice"), Some(Role::Owner));
+}
+
+#[test]
+fn moderators_send_away_whom_they_may() {
+    let mut world = World::with_owner();
+    for name in ["bob", "carol", "dave"] {
+        world.comes(name, FAR);
+    }
+    for name in ["bob", "carol"] {
+        let nickname = nick(name);
+        let role = Role::Moderator;
+        world.orders("alice", HouseCommand::Role { nickname, role });
+    }
+    for name in ["alice", "bob", "carol", "dave"] {
+        world.hears(name);
+    }
+    let kick = |name: &str| HouseCommand::Kick {
+        nickname: nick(name),
+        reason: Some(Line::inert("too loud")),
+    };
+    assert_eq!(world.orders("dave", kick("bob")), ["error not_allowed"]);
+    assert_eq!(world.orders("bob", kick("alice")), ["error not_allowed"]);
+    assert_eq!(world.orders("bob", kick("carol")), ["error not_allowed"]);
+    assert_eq!(world.orders("bob", kick("bob")), ["error not_allowed"]);
+    assert_eq!(world.orders("bob", kick("nobody")), ["error not_found"]);
+    let heard = world.orders("bob", kick("dave"));
+    assert_eq!(heard, ["result dave was sent away", "dave left Kicked"]);
+    assert_eq!(world.hears("dave"), ["bye Kicked", "closed"]);
+    // For now only.
+    assert!(world.comes("dave", FAR).starts_with("welcome"));
+}
+
+#[test]
+fn a_ban_keeps_the_key_out_and_strangers_from_there() {
+    let mut world = World::with_owner();
+    world.comes("bob", "203.0.113.7");
+    world.comes("carol", "203.0.113.7");
+    world.cut("carol");
+    world.hears("alice");
+    let ban = HouseCommand::Ban {
+        nickname: nick("bob"),
+        seconds: Some(3_600),
+        reason: None,
+    };
+    world.advance(Duration::from_secs(1));
+    let heard = world.orders("alice", ban);
+    assert!(
+        heard.contains(&"result bob is banned for 1 hour".to_owned()),
+        "{heard:?}"
+    );
+    assert!(world.hears("bob").contains(&"bye Banned".to_owned()));
+    assert_eq!(world.comes("bob", FAR), "error banned");
+    assert_eq!(world.comes("eve", "203.0.113.7"), "error banned");
+    // Who was known before is not to blame for his neighbour.
+    assert!(world.comes("carol", "203.0.113.7").starts_with("welcome"));
+    assert!(world.comes("eve", FAR).starts_with("welcome"));
+    let mut after = world.again(house(Access::Open));
+    assert_eq!(after.comes("bob", FAR), "error banned");
+    after.advance(Duration::from_secs(3_700));
+    assert!(after.comes("bob", FAR).starts_with("welcome"));
+    world.hears("alice");
+    let nickname = nick("bob");
+    world.orders("alice", HouseCommand::Unban { nickname });
+    assert!(world.comes("bob", "203.0.113.7").starts_with("welcome"));
+}
+
+#[test]
+fn the_muted_and_a_room_for_announcements_refuse_messages_for_good() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    let nickname = || nick("bob");
+    let mute = HouseCommand::Mute {
+        nickname: nickname(),
+        seconds: None,
+        reason: None,
+    };
+    world.orders("alice", mute);
+    world.hears("bob");
+    assert_eq!(
+        world.say("bob", &message("bob", 1, "but…")),
+        ["error not_allowed 1"]
+    );
+    world.orders(
+        "alice",
+        HouseCommand::Unmute {
+            nickname: nickname(),
+        },
+    );
+    world.hears("bob");
+    assert_eq!(
+        world.say("bob", &message("bob", 2, "thanks")),
+        ["1 bob: thanks"]
+    );
+    let room = RoomName::lobby();
+    world.orders("alice", HouseCommand::Announce { room, on: true });
+    world.hears("bob");
+    assert_eq!(
+        world.say("bob", &message("bob", 3, "oh")),
+        ["error not_allowed 3"]
+    );
+    world.hears("alice");
+    assert_eq!(
+        world.say("alice", &message("alice", 1, "release at 4")),
+        ["2 alice: release at 4"]
+    );
+}
+
+#[test]
+fn in_a_slow_room_messages_wait_and_none_is_lost() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    let slow = HouseCommand::Slow {
+        room: RoomName::lobby(),
+        seconds: 30,
+    };
+    world.orders("alice", slow);
+    world.hears("bob");
+    assert_eq!(world.say("bob", &message("bob", 1, "one")), ["1 bob: one"]);
+    assert_eq!(
+        world.say("bob", &message("bob", 2, "two")),
+        ["error rate_limited 2, try again"]
+    );
+    assert_eq!(
+        world.say("bob", &message("bob", 3, "three")),
+        ["error held_back 3, try again"]
+    );
+    // What is in the log already is answered at once.
+    assert_eq!(
+        world.say("bob", &message("bob", 1, "one")),
+        ["ack 1 stored 1"]
+    );
+    world.advance(Duration::from_secs(31));
+    world.hears("bob");
+    assert_eq!(world.say("bob", &message("bob", 2, "two")), ["2 bob: two"]);
+}
+
+#[test]
+fn rules_are_told_and_outlive_the_server() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    world.hears("bob");
+    let topic = HouseCommand::Topic {
+        room: RoomName::lobby(),
+        topic: Some(Line::inert("tea at 4")),
+    };
+    let heard = world.orders("alice", topic);
+    assert!(
+        heard.iter().any(|heard| heard.contains("tea at 4")),
+        "{heard:?}"
+    );
+    assert!(world.hears("bob")[0].contains("tea at 4"));
+    let mut world = world.again(house(Access::Open));
+    world.enter("bob", &key("bob"), FAR, join("bob"));
+    let client = world.client("bob");
+    client.heard.clear();
+    world.cut("bob");
+    world.connect("bob");
+    let mut bytes = Vec::new();
+    crate::protocol::wire::encode_client(&ClientFrame::Join(Box::new(join("x"))), &mut bytes);
+    world.post("bob", &bytes);
+    let rules = world
+        .client("bob")
+        .heard
+        .iter()
+        .find_map(|frame| match frame {
+            ServerFrame::Members(page) => page.rules.clone(),
+            _ => None,
+        });
+    assert_eq!(rules.unwrap().topic, Some(Line::inert("tea at 4")));
+}
+
+#[test]
+fn another_device_comes_in_by_a_code_once() {
+    let mut world = open();
+    world.comes("carol", FAR);
+    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    let phone = Join {
+        client_id: crate::protocol::ClientId::parse("phone").unwrap(),
+        nickname: nick("carol"),
+        code,
+        ..join("phone")
+    };
+    let heard = world.enter("phone", &key("phone"), FAR, phone.clone());
+    assert!(heard[0].starts_with("welcome carol"), "{heard:?}");
+    // One member, with two sessions.
+    assert_eq!(world.hub.present(), 2);
+    let lines = world.result_of("carol", HouseCommand::Devices).lines;
+    assert_eq!(lines.len(), 2);
+    // Not twice.
+    let heard = world.enter("eve", &key("eve"), FAR, phone);
+    assert_eq!(heard, ["error bad_code", "closed"]);
+    // And out again.
+    let tag = |key: PublicKey| key.tag();
+    let key_of_phone = tag(key("phone").public());
+    world.hears("phone");
+    let heard = world.orders("carol", HouseCommand::RevokeDevice { key: key_of_phone });
+    assert!(heard[0].contains("does not come in any more"), "{heard:?}");
+    assert_eq!(world.hears("phone"), ["bye Kicked", "closed"]);
+    let heard = world.comes_with(
+        "phone",
+        FAR,
+        Join {
+            nickname: nick("carol"),
+            ..join("phone")
+        },
+    );
+    assert_eq!(heard, "error nickname_in_use");
+    let own = tag(key("carol").public());
+    let heard = world.orders("carol", HouseCommand::RevokeDevice { key: own });
+    assert!(heard.contains(&"error not_allowed".to_owned()), "{heard:?}");
+}
+
+#[test]
+fn codes_expire_and_guessing_is_slowed_down() {
+    let mut settings = house(Access::Open);
+    settings.limits.mistakes = Some(Rate::new(1, 3));
+    let mut world = World::with_house(settings, Vec::new());
+    world.comes("carol", FAR);
+    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    world.advance(Duration::from_secs(601));
+    let with = |code| Join {
+        nickname: nick("carol"),
+        code,
+        ..join("phone")
+    };
+    assert_eq!(world.comes_with("phone", FAR, with(code)), "error bad_code");
+    let wrong = Some(crate::protocol::DeviceCode::from_bytes([9; 5]));
+    for _ in 0..2 {
+        assert_eq!(
+            world.comes_with("phone", FAR, with(wrong)),
+            "error bad_code"
+        );
+    }
+    assert_eq!(
+        world.comes_with("phone", FAR, with(wrong)),
+        "error rate_limited, try again"
+    );
+}
+
+#[test]
+fn who_does_too_much_waits_and_nothing_of_it_is_lost() {
+    let settings = Settings {
+        limits: Limits {
+            messages: Some(Rate::new(60, 2)),
+            looks: Some(Rate::new(60, 1)),
+            nicks: Some(Rate::new(60, 1)),
+            commands: Some(Rate::new(60, 1)),
+            joins: Some(Rate::new(6, 2)),
+            ..Limits::NONE
+        },
+        ..house(Access::Open)
+    };
+    let mut world = World::with_house(settings, Vec::new());
+    world.comes("bob", FAR);
+    world.hears("bob");
+    for counter in 1..=2 {
+        world.say("bob", &message("bob", counter, "x"));
+    }
+    assert_eq!(
+        world.say("bob", &message("bob", 3, "x")),
+        ["error rate_limited 3, try again"]
+    );
+    world.advance(Duration::from_secs(2));
+    assert_eq!(world.say("bob", &message("bob", 3, "x")), ["3 bob: x"]);
+    let nickname = nick("rob");
+    let nick_wish = ClientFrame::Nick {
+        nickname,
+        reference: None,
+    };
+    world.say("bob", &nick_wish);
+    assert!(
+        world
+            .say("bob", &nick_wish)
+            .contains(&"error rate_limited, try again".to_owned())
+    );
+    world.orders("bob", HouseCommand::Devices);
+    assert_eq!(
+        world.orders("bob", HouseCommand::Devices),
+        ["error rate_limited, try again"]
+    );
+    // Coming in again and again, as the same one.
+    let mut last = String::new();
+    for _ in 0..4 {
+        last = world.comes("bob", FAR);
+    }
+    assert_eq!(last, "error rate_limited, try again");
+}
+
+#[test]
+fn what_was_done_is_written_down_for_the_owner() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    let nickname = nick("bob");
+    let reason = Some(Line::inert("too loud"));
+    world.orders("alice", HouseCommand::Kick { nickname, reason });
+    let lines = world
+        .result_of("alice", HouseCommand::Audit { before: None })
+        .lines;
+    assert!(
+        lines[0].as_str().contains("alice sent bob away: too loud"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].as_str().contains("alice became the owner"),
+        "{lines:?}"
+    );
+    let mut world = world.again(house(Access::Open));
+    world.comes("alice", FAR);
+    let again = world
+        .result_of("alice", HouseCommand::Audit { before: None })
+        .lines;
+    assert_eq!(lines, again);
+}
+
+#[test]
+fn what_can_not_be_written_down_is_said_and_tried_again() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    world.hears("alice");
+    world.fail = Some(crate::server::store::StoreError::Refused);
+    let ban = HouseCommand::Ban {
+        nickname: nick("bob"),
+        seconds: None,
+        reason: None,
+    };
+    let heard = world.orders("alice", ban);
+    assert!(heard.contains(&"error not_durable".to_owned()), "{heard:?}");
+    assert_eq!(world.comes("bob", FAR), "error banned");
+    world.advance(Duration::from_secs(2));
+    let mut world = world.again(house(Access::Open));
+    assert_eq!(world.comes("bob", FAR), "error banned");
+}
