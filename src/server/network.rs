@@ -75,6 +75,11 @@ impl Site {
             v6 => masked(v6, 64),
         })
     }
+
+    /// Its address, or the first one of its network.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
 }
 
 fn width(address: IpAddr) -> u8 {

@@ -107,7 +107,7 @@ fn may_write(
     let writer = Writer {
         user: session.user,
         role: session.role,
-        origin: session.origin(),
+        site: session.site(),
     };
     let room = &hub.rooms[room.at()];
     let may = hub

@@ -1,6 +1,6 @@
-//! Where somebody comes from, and who may enter at all.
+//! Who may enter at all, by where he comes from.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Who may enter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,29 +29,6 @@ impl Access {
             Self::Invite => "only the invited may come in (chat-server invite)",
             Self::Password => "who knows the password, or is invited, may come in",
         }
-    }
-}
-
-/// The part of an address by which strangers are told apart: all of an IPv4 address, and the
-/// network (/64) of an IPv6 one, which gives its owner as many addresses as he likes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin(IpAddr);
-
-impl Origin {
-    /// Of an address.
-    pub fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(address) => {
-                let network = u128::from(address) & !u128::from(u64::MAX);
-                IpAddr::V6(Ipv6Addr::from(network))
-            }
-            address @ IpAddr::V4(_) => address,
-        })
-    }
-
-    /// Its address, or the first one of its network.
-    pub fn address(self) -> IpAddr {
-        self.0
     }
 }
 
@@ -110,14 +87,5 @@ mod tests {
         ] {
             assert_eq!(is_near(address.parse().unwrap()), near, "{address}");
         }
-    }
-
-    #[test]
-    fn strangers_are_told_apart_by_what_they_can_not_change() {
-        let origin = |text: &str| Origin::of(text.parse().unwrap());
-        assert_eq!(origin("2001:db8:1:2::1"), origin("2001:db8:1:2:ffff::9"));
-        assert_ne!(origin("2001:db8:1:2::1"), origin("2001:db8:1:3::1"));
-        assert_ne!(origin("192.0.2.1"), origin("192.0.2.2"));
-        assert_eq!(origin("::ffff:192.0.2.1"), origin("192.0.2.1"));
     }
 }

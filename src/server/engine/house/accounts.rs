@@ -1,8 +1,13 @@
 //! Users who are known by a key: their keys, their nicknames, whether they were let in.
 
 use super::{
-    ACCOUNTS_MAX, Access, House, KEYS_MAX, NICKNAMES_MAX, Origin, Who, access::is_near, facts,
-    invites::Invited, refusal, seconds, too_often,
+    ACCOUNTS_MAX, Access, House, KEYS_MAX, NICKNAMES_MAX, Site, Who,
+    access::{is_near, is_this_machine},
+    facts,
+    invites::Invited,
+    refusal,
+    sanctions::who,
+    seconds, too_often,
 };
 use crate::{
     protocol::{
@@ -72,37 +77,35 @@ impl House {
     /// Whether somebody may come in, as far as that is known before anything is asked of the
     /// store. Notes the attempt.
     pub fn knock(&mut self, entry: &Entry, now: Moment) -> Result<(), ErrorFrame> {
-        let origin = Origin::of(entry.channel.address.ip());
-        let who = self.who(entry, origin);
+        let site = Site::of(entry.channel.address.ip());
+        let known = entry.key.and_then(|key| self.keys.get(&key));
+        let who = match known {
+            Some(user) => Who::User(*user),
+            None => who(entry.token.user(), Role::Unverified, site),
+        };
         let taken = self.rates.joins.take(who, now.mono);
         taken.map_err(|wait| too_often("You come in too often", wait))?;
         if let Err(error) = self.check(entry, now) {
             // Whoever guesses has to wait.
             if matches!(error.code, ErrorCode::BadCode | ErrorCode::BadInvite) {
-                let _ = self.rates.mistakes.take(origin, now.mono);
+                let _ = self.rates.mistakes.take(site, now.mono);
             }
             return Err(error);
         }
         Ok(())
     }
 
-    /// Who somebody is to the measures.
-    fn who(&self, entry: &Entry, origin: Origin) -> Who {
-        let user = entry.key.and_then(|key| self.keys.get(&key));
-        user.map_or(Who::From(origin), |user| Who::User(*user))
-    }
-
     /// Who somebody is, and whether he may come in under the nickname that he wants, as far as
     /// nobody present has it. Changes nothing.
     pub fn check(&self, entry: &Entry, now: Moment) -> Result<Visitor, ErrorFrame> {
-        let origin = Origin::of(entry.channel.address.ip());
+        let site = Site::of(entry.channel.address.ip());
         if entry.join.code.is_some() || entry.join.invite.is_some() {
-            let looked = self.rates.mistakes.look(origin, now.mono);
+            let looked = self.rates.mistakes.look(site, now.mono);
             looked.map_err(|wait| too_often("Too many wrong codes", wait))?;
         }
         let visitor = self.identify(entry, now)?;
-        self.not_banned(visitor.user, origin, now)?;
-        let visitor = self.let_in(visitor, entry, origin, now)?;
+        self.not_banned(visitor.user, site, now)?;
+        let visitor = self.let_in(visitor, entry, site, now)?;
         if !self.may_be_called(&entry.join.nickname, visitor.user) {
             return Err(refusal(ErrorCode::NicknameInUse, NICKNAME_IN_USE));
         }
@@ -126,8 +129,12 @@ impl House {
             let user = self.offered(code, now)?;
             return Ok(visitor(user, self.role(user)));
         }
-        let origin = Origin::of(entry.channel.address.ip());
-        let looked = self.rates.newcomers.look(origin, now.mono);
+        let site = Site::of(entry.channel.address.ip());
+        let looked = self.rates.newcomers.look(site, now.mono);
+        let looked = looked.or_else(|wait| {
+            let here = is_this_machine(site.address());
+            if here { Ok(()) } else { Err(wait) }
+        });
         looked.map_err(|wait| too_often("Too many new people come from your address", wait))?;
         if self.accounts.len() >= ACCOUNTS_MAX {
             let message = "The server knows as many people as it can. Tell its owner";
@@ -141,7 +148,7 @@ impl House {
         &self,
         visitor: Visitor,
         entry: &Entry,
-        origin: Origin,
+        site: Site,
         now: Moment,
     ) -> Result<Visitor, ErrorFrame> {
         if let Some(account) = self.accounts.get(&visitor.user)
@@ -159,11 +166,11 @@ impl House {
                         ..visitor
                     });
                 }
-                Err(_) if self.is_open_to(origin) => {}
+                Err(_) if self.is_open_to(site) => {}
                 Err(error) => return Err(error),
             }
         }
-        if self.is_open_to(origin) {
+        if self.is_open_to(site) {
             return Ok(visitor);
         }
         let denied = |code, message| Err(refusal(code, message));
@@ -194,9 +201,9 @@ impl House {
         }
     }
 
-    fn is_open_to(&self, origin: Origin) -> bool {
+    fn is_open_to(&self, site: Site) -> bool {
         match self.settings.access {
-            Access::Local => is_near(origin.address()),
+            Access::Local => is_near(site.address()),
             Access::Open => true,
             Access::Invite | Access::Password => false,
         }
@@ -228,10 +235,10 @@ impl House {
             return;
         };
         let user = visitor.user;
-        let origin = Origin::of(entry.channel.address.ip());
+        let site = Site::of(entry.channel.address.ip());
         let mut changed = false;
         if !self.accounts.contains_key(&user) {
-            let _ = self.rates.newcomers.take(origin, now.mono);
+            let _ = self.rates.newcomers.take(site, now.mono);
             changed = true;
         }
         let account = self.accounts.entry(user).or_insert_with(|| Account {

@@ -1,7 +1,7 @@
 //! The commands: who may give which, and what each comes to.
 
 use super::{
-    House, INVITE_SECONDS_DEFAULT, INVITE_SECONDS_MAX, Origin, SLOW_SECONDS_MAX, facts, moment,
+    House, INVITE_SECONDS_DEFAULT, INVITE_SECONDS_MAX, SLOW_SECONDS_MAX, Site, facts, moment,
     refusal,
     sanctions::{Ban, Mute, because, closable, for_how_long},
     seconds, too_often,
@@ -28,7 +28,7 @@ pub struct Actor {
     /// What he may do.
     pub role: Role,
     /// From where.
-    pub origin: Origin,
+    pub site: Site,
 }
 
 /// Whom a command is about.
@@ -41,12 +41,12 @@ pub struct Target {
     /// What he may do.
     pub role: Role,
     /// Where his sessions come from; none if he is not present.
-    pub origins: Vec<Origin>,
+    pub sites: Vec<Site>,
 }
 
 impl Target {
     fn is_present(&self) -> bool {
-        !self.origins.is_empty()
+        !self.sites.is_empty()
     }
 }
 
@@ -169,7 +169,7 @@ impl House {
             user,
             nickname: nickname.clone(),
             role: self.role(user),
-            origins: Vec::new(),
+            sites: Vec::new(),
         })
     }
 
@@ -296,10 +296,10 @@ impl House {
     }
 
     fn own(&mut self, actor: &Actor, code: OwnerCode, now: Moment) -> Result<Outcome, ErrorFrame> {
-        let taken = self.rates.mistakes.look(actor.origin, now.mono);
+        let taken = self.rates.mistakes.look(actor.site, now.mono);
         taken.map_err(|wait| too_often("Too many wrong codes", wait))?;
         if self.has_owner() || code != self.settings.owner_code {
-            let _ = self.rates.mistakes.take(actor.origin, now.mono);
+            let _ = self.rates.mistakes.take(actor.site, now.mono);
             let message = "That is not the code, or there is an owner already: the server shows \
                            it at its start, as long as there is none";
             return Err(refusal(ErrorCode::BadCode, message));
@@ -382,7 +382,7 @@ impl House {
         self.ban(Ban {
             user: target.user,
             nickname: nickname.as_str().to_owned(),
-            origins: closable(&target.origins),
+            sites: closable(&target.sites),
             at,
             until: duration.map(|duration| at.saturating_add(duration)),
             by: actor.nickname.as_str().to_owned(),
@@ -429,13 +429,13 @@ impl House {
     ) -> Result<Outcome, ErrorFrame> {
         let (at, nickname) = (seconds(now.wall), &target.nickname);
         let (how_long, because) = (for_how_long(duration), because(reason));
-        let origins = match target.role {
-            Role::Unverified => closable(&target.origins),
+        let sites = match target.role {
+            Role::Unverified => closable(&target.sites),
             _ => Vec::new(),
         };
         let mute = Mute {
             nickname: nickname.as_str().to_owned(),
-            origins,
+            sites,
             until: duration.map(|duration| at.saturating_add(duration)),
         };
         self.mute(target.user, mute, now)?;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::{
-    House, Origin,
+    House, Site,
     accounts::{Account, Key, Owned},
     audit, invites,
     sanctions::{Ban, Mute},
@@ -62,7 +62,7 @@ struct NicknameFact {
 struct BanFact {
     user: String,
     nickname: String,
-    origins: Vec<IpAddr>,
+    sites: Vec<IpAddr>,
     at: u64,
     until: Option<u64>,
     by: String,
@@ -72,7 +72,7 @@ struct BanFact {
 #[derive(Deserialize, Serialize)]
 struct MuteFact {
     nickname: String,
-    origins: Vec<IpAddr>,
+    sites: Vec<IpAddr>,
     until: Option<u64>,
 }
 
@@ -156,19 +156,19 @@ fn number_key(number: u64) -> String {
     format!("{number:020}")
 }
 
-fn addresses(origins: &[Origin]) -> Vec<IpAddr> {
-    origins.iter().map(|origin| origin.address()).collect()
+fn addresses(sites: &[Site]) -> Vec<IpAddr> {
+    sites.iter().map(|site| site.address()).collect()
 }
 
-fn origins(addresses: Vec<IpAddr>) -> Vec<Origin> {
-    addresses.into_iter().map(Origin::of).collect()
+fn sites(addresses: Vec<IpAddr>) -> Vec<Site> {
+    addresses.into_iter().map(Site::of).collect()
 }
 
 pub(super) fn of_ban(number: u64, ban: &Ban) -> Fact {
     let value = BanFact {
         user: ban.user.to_string(),
         nickname: ban.nickname.clone(),
-        origins: addresses(&ban.origins),
+        sites: addresses(&ban.sites),
         at: ban.at,
         until: ban.until,
         by: ban.by.clone(),
@@ -184,7 +184,7 @@ pub(super) fn no_ban(number: u64) -> Fact {
 pub(super) fn of_mute(user: UserId, mute: &Mute) -> Fact {
     let value = MuteFact {
         nickname: mute.nickname.clone(),
-        origins: addresses(&mute.origins),
+        sites: addresses(&mute.sites),
         until: mute.until,
     };
     fact(MUTE, &user, &value)
@@ -266,7 +266,7 @@ impl House {
                 let ban = Ban {
                     user: user(&fact.user)?,
                     nickname: fact.nickname,
-                    origins: origins(fact.origins),
+                    sites: sites(fact.sites),
                     at: fact.at,
                     until: fact.until,
                     by: fact.by,
@@ -278,7 +278,7 @@ impl House {
                 let fact: MuteFact = read(value)?;
                 let mute = Mute {
                     nickname: fact.nickname,
-                    origins: origins(fact.origins),
+                    sites: sites(fact.sites),
                     until: fact.until,
                 };
                 self.mutes.insert(user(key)?, mute);

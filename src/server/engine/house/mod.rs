@@ -31,7 +31,7 @@ use crate::{
         DeviceCode, InviteId, InviteKey, OwnerCode, PublicKey, Role, RoomName, RoomRules, UserId,
         frame::{ErrorCode, ErrorFrame},
     },
-    server::store::Fact,
+    server::{network::Site, store::Fact},
 };
 
 pub mod access;
@@ -46,7 +46,7 @@ mod sanctions;
 #[cfg(test)]
 mod tests;
 
-pub use access::{Access, Origin};
+pub use access::Access;
 pub use accounts::Visitor;
 pub use commands::{Act, Actor, Outcome, Target, about};
 pub use rates::Rate;
@@ -164,8 +164,8 @@ struct Rates {
     nicks: Meters<Who>,
     commands: Meters<Who>,
     joins: Meters<Who>,
-    newcomers: Meters<Origin>,
-    mistakes: Meters<Origin>,
+    newcomers: Meters<Site>,
+    mistakes: Meters<Site>,
 }
 
 /// Who is measured: somebody known, or everybody unknown from one place, since whoever has no key
@@ -175,7 +175,7 @@ pub enum Who {
     /// By a key.
     User(UserId),
     /// Without one.
-    From(Origin),
+    From(Site),
 }
 
 impl House {

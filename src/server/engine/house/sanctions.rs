@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    House, Origin, SANCTIONS_MAX, SLOW_SECONDS_MAX, Who, access::is_this_machine, facts, in_words,
+    House, SANCTIONS_MAX, SLOW_SECONDS_MAX, Site, Who, access::is_this_machine, facts, in_words,
     moment, refusal, seconds, too_often,
 };
 use crate::{
@@ -23,7 +23,7 @@ pub(super) struct Ban {
     /// What he was called.
     pub(super) nickname: String,
     /// From where he came: nobody from there may come in whom the server did not know before.
-    pub(super) origins: Vec<Origin>,
+    pub(super) sites: Vec<Site>,
     /// Since when, in seconds since 1970.
     pub(super) at: u64,
     /// Until when; `None`: until it is lifted.
@@ -39,7 +39,7 @@ pub(super) struct Mute {
     /// What he was called.
     pub(super) nickname: String,
     /// Where he is, if he has no key: nobody without one may write from there.
-    pub(super) origins: Vec<Origin>,
+    pub(super) sites: Vec<Site>,
     pub(super) until: Option<u64>,
 }
 
@@ -67,7 +67,7 @@ impl House {
     pub(super) fn not_banned(
         &self,
         user: UserId,
-        origin: Origin,
+        site: Site,
         now: Moment,
     ) -> Result<(), ErrorFrame> {
         let now = seconds(now.wall);
@@ -75,7 +75,7 @@ impl House {
         let trusted = account.is_some_and(|account| account.role >= Role::Moderator);
         let hit = self.bans.values().find(|ban| {
             let known = account.is_some_and(|account| account.since < ban.at);
-            let from_there = !trusted && !known && ban.origins.contains(&origin);
+            let from_there = !trusted && !known && ban.sites.contains(&site);
             in_force(ban.until, now) && (ban.user == user || from_there)
         });
         let Some(ban) = hit else { return Ok(()) };
@@ -196,8 +196,7 @@ impl House {
     ) -> Result<(), ErrorFrame> {
         let at = seconds(now.wall);
         let muted = self.mutes.iter().find(|(user, mute)| {
-            let from_there =
-                writer.role == Role::Unverified && mute.origins.contains(&writer.origin);
+            let from_there = writer.role == Role::Unverified && mute.sites.contains(&writer.site);
             in_force(mute.until, at) && (**user == writer.user || from_there)
         });
         if let Some((_, mute)) = muted {
@@ -251,33 +250,35 @@ pub struct Writer {
     /// What he may do.
     pub role: Role,
     /// From where.
-    pub origin: Origin,
+    pub site: Site,
 }
 
 impl Writer {
     fn who(&self) -> Who {
-        who(self.user, self.role, self.origin)
+        who(self.user, self.role, self.site)
     }
 }
 
 /// Who somebody is to the measures.
-pub fn who(user: UserId, role: Role, origin: Origin) -> Who {
+pub fn who(user: UserId, role: Role, site: Site) -> Who {
+    // On this machine itself everybody has the same address, and is its operator's guest.
+    let many = is_this_machine(site.address());
     match role {
-        Role::Unverified => Who::From(origin),
+        Role::Unverified if !many => Who::From(site),
         _ => Who::User(user),
     }
 }
 
 /// The places that a ban closes: not this machine itself, where its owner is.
-pub(super) fn closable(origins: &[Origin]) -> Vec<Origin> {
-    let mut origins: Vec<_> = origins
+pub(super) fn closable(sites: &[Site]) -> Vec<Site> {
+    let mut sites: Vec<_> = sites
         .iter()
         .copied()
-        .filter(|origin| !is_this_machine(origin.address()))
+        .filter(|site| !is_this_machine(site.address()))
         .collect();
-    origins.sort_unstable();
-    origins.dedup();
+    sites.sort_unstable();
+    sites.dedup();
     // One user's sessions come from few places.
-    origins.truncate(8);
-    origins
+    sites.truncate(8);
+    sites
 }

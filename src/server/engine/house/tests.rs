@@ -314,8 +314,8 @@ fn an_invite_lets_in_for_good_and_so_many_times() {
     );
     // Without a key nobody could be known again.
     world.connect("eve");
-    let wish = with("eve", mint(4, now + 86_400, 0));
-    let heard = world.say("eve", &ClientFrame::Join(Box::new(wish)));
+    let keyless = with("eve", mint(4, now + 86_400, 0));
+    let heard = world.say("eve", &ClientFrame::Join(Box::new(keyless)));
     assert_eq!(heard, ["error access_denied", "closed"]);
     // Who was let in needs no invite any more; one that was used up stays so.
     let mut world = world.again(settings);

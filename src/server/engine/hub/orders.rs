@@ -13,8 +13,9 @@ use crate::{
     server::{
         engine::{
             ConnectionId,
-            house::{Act, Actor, Origin, Target, Who, about, who},
+            house::{Act, Actor, Target, Who, about, who},
         },
+        network::Site,
         store::{Fact, Operation},
     },
     text::Line,
@@ -26,13 +27,13 @@ const FACTS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const NOBODY: ConnectionId = ConnectionId(0);
 
 impl Session {
-    pub(in crate::server::engine) fn origin(&self) -> Origin {
-        Origin::of(self.address.ip())
+    pub(in crate::server::engine) fn site(&self) -> Site {
+        Site::of(self.address.ip())
     }
 
     /// Who this is to the measures.
     pub(in crate::server::engine) fn who(&self) -> Who {
-        who(self.user, self.role, self.origin())
+        who(self.user, self.role, self.site())
     }
 }
 
@@ -48,7 +49,7 @@ impl Hub {
             user: session.user,
             nickname: user.member.nickname.clone(),
             role: session.role,
-            origin: session.origin(),
+            site: session.site(),
         };
         Some((actor, session.who()))
     }
@@ -69,9 +70,9 @@ impl Hub {
             user: member.user,
             nickname: member.nickname.clone(),
             role: member.role,
-            origins: sessions
+            sites: sessions
                 .filter(|session| session.user == member.user)
-                .map(Session::origin)
+                .map(Session::site)
                 .collect(),
         })
     }
