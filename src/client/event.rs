@@ -8,9 +8,9 @@ use jiff::Timestamp;
 
 use crate::{
     protocol::{
-        Fingerprint, MessageId, Nickname, Role, RoomName, RoomRules, UserId,
+        DeviceCode, Fingerprint, Invite, MessageId, Nickname, Role, RoomName, RoomRules, UserId,
         frame::{Departure, Limits, Member, Part, Reset},
-        house::{CommandResult, HouseCommand},
+        house::{CommandResult, HouseCommand, Password},
     },
     search::Query,
     text::{Body, Line},
@@ -78,10 +78,35 @@ pub enum Command {
     },
     /// A text was sent: to be offered again by the input's history, in later runs too.
     Typed(String),
+    /// Something that may let us in where we were not; connects, if we are stopped.
+    Credential(Credential),
     /// Do not wait for the next attempt to connect.
     RetryNow,
     /// Say goodbye and end.
     Leave,
+}
+
+/// What lets a key in that a server has not let in yet. Shown to that server only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The server's password.
+    Password(Password),
+    /// An invite of this server's; that of another is refused.
+    Invite(Invite),
+    /// The code that another of the user's devices was given: by it, this one's key becomes one of
+    /// that user's.
+    Code(DeviceCode),
+}
+
+/// What a server wants before it lets us in; answered by [`Command::Credential`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its password.
+    Password,
+    /// An invite, or another one; a device's code may do as well.
+    Invite,
+    /// A device's code, or another one.
+    Code,
 }
 
 /// What happened.
@@ -228,6 +253,8 @@ pub enum Link {
     Stopped {
         /// Why, in one plain sentence.
         why: Line,
+        /// What would let us in.
+        wants: Option<Wanted>,
     },
 }
 

@@ -9,7 +9,7 @@ use std::{
 use chat_tui::{
     client::{
         link::{self, Entry, Handle, Keep, LinkConfig},
-        session::server_label,
+        session::{Credentials, server_label},
         store::{self, OpenError, Profile},
         trust::{self, Policy},
     },
@@ -78,6 +78,7 @@ async fn run(args: Args) -> ExitCode {
         } else {
             Entry::GoOn
         },
+        credentials: Credentials::default(),
         trust: Policy {
             directory: directory(&args),
             plaintext: args.options.plaintext,

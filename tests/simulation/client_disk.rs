@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chat_tui::{
     client::session::kept::{Change, Kept, KeptEntry, KeptOutbox, KeptRoom, Save, SaveError},
-    protocol::{Epoch, MessageId, RoomName},
+    protocol::{Epoch, MessageId, RoomName, UserId},
 };
 use fastrand::Rng;
 
@@ -32,6 +32,7 @@ struct State {
     next_key: u64,
     entries: BTreeMap<u64, KeptEntry>,
     rooms: BTreeMap<RoomName, Room>,
+    user: Option<UserId>,
 }
 
 #[derive(Debug)]
@@ -139,6 +140,7 @@ impl ClientDisk {
                 next_key: state.next_key.max(1),
                 entries: state.entries.into_values().collect(),
             },
+            user: state.user,
         }
     }
 
@@ -191,6 +193,7 @@ impl State {
                     room.messages.extend(messages);
                 }
             }
+            Change::User(user) => self.user = Some(*user),
             Change::Read { .. } | Change::Draft { .. } | Change::Typed(_) => {}
         }
     }

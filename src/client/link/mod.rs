@@ -29,7 +29,7 @@ use self::{
 };
 use super::{
     event::{Command, Event, Restored},
-    session::{Action, Closed, CommandLine, Config, Now, Session, kept::Kept},
+    session::{Action, Closed, CommandLine, Config, Credentials, Now, Session, kept::Kept},
     store,
     trust::{Policy, Trust},
 };
@@ -60,6 +60,8 @@ pub struct LinkConfig {
     pub client_id: ClientId,
     /// How it comes in.
     pub entry: Entry,
+    /// Who comes in, and by what.
+    pub credentials: Credentials,
     /// Whom to trust.
     pub trust: Policy,
     /// How the user started this, for the commands that are told.
@@ -145,7 +147,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     }
     let (token, store) = if let Keep::In(opened) = keep {
         kept = opened.kept;
-        restored.user = Some(opened.token.user());
+        restored.user = kept.user.or(Some(opened.token.user()));
         restored.rooms = opened.rooms;
         restored.typed = opened.typed;
         notices = opened.notices;
@@ -171,6 +173,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
         token,
         last,
         most,
+        credentials: config.credentials,
         command_line: config.command_line,
         zone: TimeZone::system(),
         seed: u64::from_le_bytes(seed),

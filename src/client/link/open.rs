@@ -155,6 +155,9 @@ async fn accept(
     let Some(Verdict::Accepted(verified_by, fingerprint)) = verifier.verdict() else {
         return Err(Closed::Tls("it showed no certificate".to_owned()));
     };
+    let exporter = tls
+        .exporter()
+        .map_err(|error| Closed::Tls(error.to_string()))?;
     let today = Timestamp::now().to_zoned(TimeZone::system()).date();
     let keeping = spawn_blocking(move || trust.accepted(today, expected, verified_by, fingerprint));
     let notice = match keeping.await {
@@ -169,6 +172,7 @@ async fn accept(
                 verified_by,
                 fingerprint,
             },
+            exporter: Some(exporter),
         },
         notice,
     })

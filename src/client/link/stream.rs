@@ -80,6 +80,13 @@ impl Tls {
         }
     }
 
+    /// What makes this session this one and no other (RFC 9266, `tls-exporter`).
+    pub(super) fn exporter(&self) -> Result<[u8; 32], rustls::Error> {
+        let label = b"EXPORTER-Channel-Binding";
+        self.session
+            .export_keying_material([0; 32], label, Some(&[]))
+    }
+
     fn try_read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.session.reader().read(space) {

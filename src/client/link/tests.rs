@@ -131,6 +131,7 @@ fn start_with(host: &str, port: u16, trust: Policy) -> Handle {
         nickname: Nickname::parse("carol").unwrap(),
         client_id: ClientId::parse("3").unwrap(),
         entry: Entry::GoOn,
+        credentials: Credentials::default(),
         trust,
         command_line: CommandLine {
             again: format!("{host} {port} carol 3"),

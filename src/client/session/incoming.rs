@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Delivery, Event, Now, Session,
-    kept::Opened,
+    kept::{Change, Opened},
     members::News,
     phase::{Kind, Mode, Phase},
     rooms::Taken,
@@ -121,6 +121,9 @@ impl Session {
                 live.pong_due = Some(ClientFrame::Pong { reference });
             }
             ServerFrame::Bye(bye) => self.bye(now, bye),
+            ServerFrame::Challenge { nonce, fingerprint } if !online => {
+                self.challenged(&nonce, fingerprint)?;
+            }
             ServerFrame::Welcome(welcome) if !online => self.welcome(now, welcome)?,
             ServerFrame::Error(error) if !online => self.join_refused(now, error),
             ServerFrame::Message(message) if online => self.message(message)?,
@@ -156,7 +159,9 @@ impl Session {
             self.stop(now, Line::inert(words::OTHER_GENERATION), false);
             return Ok(());
         }
-        if welcome.user != self.config.token.user() || welcome.device != device {
+        // Who has a key is the user that it belongs to; otherwise the token makes us who we are.
+        let is_us = self.entrance.has_key() || welcome.user == self.user;
+        if !is_us || welcome.device != device {
             return Err(Fault::new("it takes us for somebody else"));
         }
         let (epoch, limits) = (welcome.epoch, welcome.limits);
@@ -167,6 +172,11 @@ impl Session {
             self.outbox.forget_echoes();
         }
         self.kind = Kind::Modern;
+        self.plaintext_refused = false;
+        self.entrance.entered();
+        if std::mem::replace(&mut self.user, welcome.user) != welcome.user {
+            self.saver.put(Change::User(welcome.user));
+        }
         if let Phase::Live(live) = &mut self.phase {
             live.enter(now.elapsed, Mode::Online);
             live.keep_to(&limits);
@@ -213,7 +223,16 @@ impl Session {
 
     fn join_refused(&mut self, now: Now, error: ErrorFrame) {
         let wait = error.retry_after_ms.map(Duration::from_millis);
+        if wait.is_none() && self.credential_refused(now, error.code, &error.message) {
+            return;
+        }
         match (error.code, wait) {
+            // Who took it for an older program of this machine asks anew whether it encrypts.
+            (ErrorCode::PlaintextRefused, _)
+                if !std::mem::replace(&mut self.plaintext_refused, true) =>
+            {
+                self.drop_link(now, error.message, Some(Duration::ZERO));
+            }
             (ErrorCode::NicknameInUse | ErrorCode::BadNickname, _) => {
                 self.nickname_refused(now, error.message);
             }
@@ -279,7 +298,7 @@ impl Session {
             if let Some(epoch) = self.rooms.epoch() {
                 self.saver.message(epoch, &message);
             }
-            if counts && message.user != self.config.token.user() {
+            if counts && message.user != self.user {
                 self.tally.received(&message.body);
             }
             self.events.push_back(Event::Message(Received {

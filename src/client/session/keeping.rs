@@ -132,7 +132,8 @@ impl Session {
             }
             Looked::Lease(Err(why)) if self.lease == Lease::Asked => {
                 self.lease = Lease::Lost;
-                self.events.push_back(Event::Link(Link::Stopped { why }));
+                self.events
+                    .push_back(Event::Link(Link::Stopped { why, wants: None }));
             }
             Looked::Page(page) => self.looked_page(page),
             Looked::Found(found) => self.looked_search(found),

@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use crate::{
     client::event::{Found, Page},
     protocol::{
-        Epoch, MessageId, RoomName,
+        Epoch, MessageId, RoomName, UserId,
         frame::{Message, Part, Reset},
     },
     search::Query,
@@ -43,6 +43,8 @@ pub struct Kept {
     pub outbox: KeptOutbox,
     /// The rooms.
     pub rooms: Vec<KeptRoom>,
+    /// Who we are on this server, as it said when it last let us in.
+    pub user: Option<UserId>,
 }
 
 /// A device's outbox and its counters.
@@ -161,6 +163,8 @@ pub enum Change {
     },
     /// A text was sent.
     Typed(String),
+    /// Who we are on this server.
+    User(UserId),
 }
 
 impl Change {

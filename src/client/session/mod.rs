@@ -19,13 +19,14 @@
 //!
 //! Split by what must be right on its own: `outbox` (ids, order, what is sent again), `rooms`
 //! (positions, numbers, breaks), `members`, `backoff`, `saver` (what waits for the disk), `asks`
-//! (pages and searches); `phase` holds every change of state, `incoming` and `outgoing` the frames, `keeping` what the disk
+//! (pages and searches), `credentials` (who we are, and what lets us in); `phase` holds every change of state, `incoming` and `outgoing` the frames, `keeping` what the disk
 //! says. None of it knows a terminal, or how the disk is kept.
 
 #![deny(clippy::disallowed_methods)]
 
 mod asks;
 mod backoff;
+mod credentials;
 mod house;
 mod incoming;
 mod keeping;
@@ -48,6 +49,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use self::{
     asks::Asks,
     backoff::Backoff,
+    credentials::Entrance,
     house::Commands,
     keeping::Lease,
     kept::{Change, Kept},
@@ -59,11 +61,12 @@ use self::{
 };
 use super::event::{Command, Delivery, Event, LocalId, RestoredMessage, Security};
 use crate::{
-    protocol::{ClientId, Nickname, RoomName, Token},
+    protocol::{ClientId, Nickname, RoomName, Token, UserId},
     text::{Body, Line},
 };
 
 pub use self::{
+    credentials::Credentials,
     outbox::{OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX},
     words::{
         Closed,
@@ -91,6 +94,8 @@ pub struct Config {
     /// How many of the messages missed are wanted at most on coming in again; the rest can be
     /// asked for. `None`: all of them.
     pub most: Option<u64>,
+    /// Who comes in, and by what.
+    pub credentials: Credentials,
     /// How the user started this, for the commands that are told.
     pub command_line: CommandLine,
     /// The zone of the times that basic servers are told.
@@ -132,12 +137,15 @@ pub enum Action {
 pub struct Channel {
     /// Who can read along, and how the server is known.
     pub security: Security,
+    /// What makes an encrypted connection this one and no other.
+    pub exporter: Option<[u8; 32]>,
 }
 
 impl Channel {
     /// One in the clear.
     pub const PLAIN: Self = Self {
         security: Security::Plain,
+        exporter: None,
     };
 }
 
@@ -158,6 +166,13 @@ pub struct Session {
     saver: Saver,
     asks: Asks,
     commands: Commands,
+    entrance: Entrance,
+    /// Who we are, as far as is known.
+    user: UserId,
+    /// That of the last connection.
+    security: Option<Security>,
+    /// Whether the last connection was refused for not being encrypted.
+    plaintext_refused: bool,
     lease: Lease,
     references: u64,
     /// A join was sent whose answer was not waited for: it may reach the server yet.
@@ -189,6 +204,10 @@ impl Session {
             saver: Saver::default(),
             asks: Asks::default(),
             commands: Commands::default(),
+            entrance: Entrance::new(config.credentials.clone()),
+            user: kept.user.unwrap_or_else(|| config.token.user()),
+            security: None,
+            plaintext_refused: false,
             lease: Lease::Held,
             references: 0,
             join_astray: false,
@@ -198,6 +217,7 @@ impl Session {
         };
         session.rooms.restore(kept.rooms);
         let outbox = session.outbox.load(kept.outbox);
+        session.check_invite(now);
         session.connect(now);
         (session, outbox)
     }
@@ -226,6 +246,7 @@ impl Session {
             Command::Typed(text) => self.saver.put(Change::Typed(text)),
             Command::House { request, command } => self.command_house(request, command),
             Command::Nick(nickname) => self.change_nickname(now, nickname),
+            Command::Credential(credential) => self.credential(now, credential),
             Command::RetryNow => {
                 if matches!(self.phase, Phase::Waiting { .. } | Phase::Stopped { .. })
                     && self.holds_lease()

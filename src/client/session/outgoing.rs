@@ -39,6 +39,7 @@ impl Session {
         }
         match &self.phase {
             Phase::Live(live) if live.join_due => self.write_join(now, out),
+            Phase::Live(live) if live.proof_due.is_some() => self.write_proof(out),
             Phase::Live(live) if live.mode == Mode::Online => self.write_frames(now, out),
             Phase::Live(live) if now.elapsed >= live.next_object => self.write_object(now, out),
             _ => {}
@@ -73,7 +74,7 @@ impl Session {
         } else {
             Some(LAST_MESSAGES_MAX)
         };
-        let join = Join {
+        let mut join = Join {
             protocol: Some(PROTOCOL_VERSION),
             nickname: self.nickname.clone(),
             client_id: self.config.client_id.clone(),
@@ -89,6 +90,7 @@ impl Session {
             most: self.config.most,
             agent: Some(Line::inert(AGENT)),
         };
+        self.entrance.fill(&mut join);
         encode_join(&join, &basic::timestamp(now.wall, &self.config.zone), out);
     }
 

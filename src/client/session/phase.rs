@@ -7,9 +7,9 @@ use super::{
     words::{Fault, trust::first_use},
 };
 use crate::{
-    client::event::{Entered, Link, Security, VerifiedBy},
+    client::event::{Entered, Link, Security, VerifiedBy, Wanted},
     protocol::{
-        ClientFrame, MessageId, Nickname, Role,
+        ClientFrame, MessageId, Nickname, Role, Signature,
         codec::Decoder,
         frame::Limits,
         limits::{BASIC_SERVER_AFTER, GONE_AFTER, PING_AFTER},
@@ -94,6 +94,11 @@ pub(super) struct Live {
     /// After a sleep: when the server must have answered.
     pub(super) answer_by: Option<Duration>,
     pub(super) join_due: bool,
+    /// See [`Channel::exporter`].
+    pub(super) exporter: Option<[u8; 32]>,
+    /// Whether the server has asked for a proof; one connection has one.
+    pub(super) challenged: bool,
+    pub(super) proof_due: Option<Signature>,
     pub(super) ping_due: bool,
     /// The answer to the last `ping`. A server has one out at a time; of a flood, only the last
     /// is answered.
@@ -116,7 +121,7 @@ pub(super) struct Live {
 }
 
 impl Live {
-    fn new(now: Duration) -> Self {
+    fn new(now: Duration, channel: Channel) -> Self {
         Self {
             decoder: Decoder::new(),
             mode: Mode::Joining,
@@ -127,6 +132,9 @@ impl Live {
             gone_after: GONE_AFTER,
             answer_by: None,
             join_due: true,
+            exporter: channel.exporter,
+            challenged: false,
+            proof_due: None,
             ping_due: false,
             pong_due: None,
             nick_due: None,
@@ -275,7 +283,8 @@ impl Session {
 
     pub(super) fn opened(&mut self, now: Now, channel: Channel) {
         if matches!(self.phase, Phase::Dialling { .. }) {
-            self.phase = Phase::Live(Box::new(Live::new(now.elapsed)));
+            self.phase = Phase::Live(Box::new(Live::new(now.elapsed, channel)));
+            self.security = Some(channel.security);
             self.events.push_back(Event::Security(channel.security));
             if let Security::Encrypted {
                 verified_by: VerifiedBy::FirstUse,
@@ -360,13 +369,23 @@ impl Session {
 
     /// Gives the connection up for good, until the user wants otherwise.
     pub(super) fn stop(&mut self, now: Now, why: Line, for_nickname: bool) {
+        self.halt(now, why, for_nickname, None);
+    }
+
+    /// The same, until the user gives what the server wants.
+    pub(super) fn stop_wanting(&mut self, now: Now, why: Line, wants: Wanted) {
+        self.halt(now, why, false, Some(wants));
+    }
+
+    fn halt(&mut self, now: Now, why: Line, for_nickname: bool, wants: Option<Wanted>) {
         if self.is_leaving() {
             self.finish_leaving(now);
             return;
         }
         self.hang_up();
         self.phase = Phase::Stopped { for_nickname };
-        self.events.push_back(Event::Link(Link::Stopped { why }));
+        self.events
+            .push_back(Event::Link(Link::Stopped { why, wants }));
     }
 
     /// The server broke the protocol: a new connection may do better.

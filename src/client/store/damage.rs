@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row, params};
 use super::{Fault, Owner, Profile, device, place, schema};
 use crate::{
     client::session::kept::KeptEntry,
-    protocol::{ClientId, Token},
+    protocol::{ClientId, Token, UserId},
     text::Line,
 };
 
@@ -19,6 +19,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Rescued {
     pub(super) token: Option<Token>,
+    user: Option<UserId>,
     devices: Vec<(ClientId, Vec<u8>, i64, i64)>,
     outbox: Vec<(ClientId, KeptEntry)>,
     drafts: Vec<(String, String, String)>,
@@ -102,6 +103,11 @@ pub(super) fn rescue(database: &Connection) -> Rescued {
         rescued.token = Token::parse(&token).ok();
         Ok(())
     });
+    each(database, "SELECT user FROM profile", |row| {
+        let user: String = row.get(0)?;
+        rescued.user = UserId::parse(&user).ok();
+        Ok(())
+    });
     let devices = "SELECT client, lease, next_counter, next_key FROM device";
     each(database, devices, |row| {
         let (lease, counter, key) = (row.get(1)?, row.get(2)?, row.get(3)?);
@@ -154,6 +160,9 @@ pub(super) fn start_anew(profile: &Profile, path: &Path, rescued: &Rescued) -> R
     let transaction = database.transaction()?;
     if let Some(token) = rescued.token {
         device::set_token(&transaction, profile, token)?;
+        if let Some(user) = rescued.user {
+            device::set_user(&transaction, user)?;
+        }
     }
     for (client, lease, next_counter, next_key) in &rescued.devices {
         transaction.execute(

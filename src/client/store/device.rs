@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{Fault, Owner, Profile};
 use crate::{
     client::session::kept::{KeptEntry, KeptOutbox},
-    protocol::{ClientId, RoomName, Token},
+    protocol::{ClientId, RoomName, Token, UserId},
     text::{Body, Line},
 };
 
@@ -31,6 +31,24 @@ pub(super) fn token(
     }
     set_token(database, profile, fresh)?;
     Ok((fresh, true))
+}
+
+/// Who we are, as the server said last.
+pub(super) fn user(database: &Connection) -> Result<Option<UserId>, Fault> {
+    let user: Option<Option<String>> = database
+        .query_row("SELECT user FROM profile", (), |row| row.get(0))
+        .optional()?;
+    let user = user
+        .flatten()
+        .map(|user| UserId::parse(&user).map_err(|_| Fault::Damaged));
+    user.transpose()
+}
+
+pub(super) fn set_user(database: &Connection, user: UserId) -> Result<(), Fault> {
+    database
+        .prepare_cached("UPDATE profile SET user = ?")?
+        .execute([user.to_string()])?;
+    Ok(())
 }
 
 pub(super) fn set_token(

@@ -290,11 +290,13 @@ impl Store {
         let transaction = database.transaction()?;
         let rooms = cache::restore(&transaction, &profile.client_id)?;
         let typed = device::typed(&transaction)?;
+        let user = device::user(&transaction)?;
         drop(transaction);
         database.busy_timeout(BUSY_WITHIN)?;
         let kept = Kept {
             outbox,
             rooms: rooms.iter().map(|(kept, _)| kept.clone()).collect(),
+            user,
         };
         let store = Self {
             database,
@@ -351,6 +353,7 @@ impl Store {
                 Change::NextCounter(next) => device::next_counter(&transaction, client, *next)?,
                 Change::Draft { room, text } => device::draft(&transaction, client, room, text)?,
                 Change::Typed(text) => device::add_typed(&transaction, text)?,
+                Change::User(user) => device::set_user(&transaction, *user)?,
                 Change::Opened(opened) => cache::open_room(&transaction, opened, max)?,
                 Change::Messages(run) => cache::put(&transaction, run, max)?,
                 Change::Read { room, epoch, seq } => {

@@ -8,8 +8,9 @@ use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 use super::{Fault, OPEN_BUSY_WITHIN};
 
 /// How every version came from the one before. What is released is never changed again.
-const STEPS: &[M<'static>] = &[M::up(
-    "
+const STEPS: &[M<'static>] = &[
+    M::up(
+        "
     CREATE TABLE profile (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         server TEXT NOT NULL,
@@ -70,7 +71,10 @@ const STEPS: &[M<'static>] = &[M::up(
         PRIMARY KEY (log, seq)
     ) STRICT, WITHOUT ROWID;
     ",
-)];
+    ),
+    // Who the server says that we are, where that is not what the token makes us.
+    M::up("ALTER TABLE profile ADD COLUMN user TEXT"),
+];
 
 /// Opens a database that exists, if only as an empty file, and brings it up to date. Who keeps it
 /// locked is waited for as long as `busy_within`.

@@ -75,7 +75,7 @@ impl Model {
                     format!("Again in {seconds}\u{a0}s"),
                 ))
             }
-            Link::Stopped { why } => {
+            Link::Stopped { why, .. } => {
                 let now = label(Action::RetryNow);
                 let why = why.as_str().trim_end_matches('.');
                 Some((

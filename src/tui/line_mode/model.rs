@@ -10,7 +10,7 @@ use crate::{
         Command, Event,
         event::{
             Delivery, Entered, Link, LocalId, Received, Restored, RestoredMessage, RoomOpened,
-            Security, Summary,
+            Security, Summary, Wanted,
         },
     },
     protocol::{Nickname, RoomName, RoomRules, UserId, frame::Member, limits::TEXT_BYTES_MAX},
@@ -364,8 +364,17 @@ impl Model {
                 }
             }
             Link::Stopped { .. } if self.asked_for_nickname => {}
-            Link::Stopped { why } => {
+            Link::Stopped { why, wants } => {
                 self.say(why.as_str());
+                if let Some(wants) = wants {
+                    self.say(match wants {
+                        Wanted::Password => "Give it with --password-file FILE",
+                        Wanted::Invite => "Ask whoever runs the server for an invite",
+                        Wanted::Code => {
+                            "Ask for a new code with /device add, on the device that is known there"
+                        }
+                    });
+                }
                 self.failure = Some(Outcome::NoServer);
                 self.leave();
             }

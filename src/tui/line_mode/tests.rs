@@ -292,6 +292,7 @@ fn a_refused_nickname_ends_a_script_and_asks_a_person() {
     };
     let stopped = Event::Link(Link::Stopped {
         why: Line::inert("Nickname already in use"),
+        wants: None,
     });
     let mut model = started(SCRIPT);
     model.event(refused(true));
@@ -388,6 +389,7 @@ fn a_script_hears_only_of_trouble() {
     assert!(model.status.is_empty());
     model.event(Event::Link(Link::Stopped {
         why: Line::inert("Elsewhere"),
+        wants: None,
     }));
     assert_eq!(model.status, ["Elsewhere\n"]);
     model.event(ended(0));

@@ -6,7 +6,7 @@ use chat_tui::{
     client::{
         event::{Command, Event, Link},
         session::{
-            CommandLine, Config, Session,
+            CommandLine, Config, Credentials, Session,
             kept::{Look, Looked, Save, SaveError},
         },
     },
@@ -126,6 +126,7 @@ impl World {
             token,
             last: Some(1000),
             most: None,
+            credentials: Credentials::default(),
             command_line: CommandLine::default(),
             zone: TimeZone::UTC,
             seed: self.rng.u64(..),
@@ -299,7 +300,7 @@ impl World {
                     self.after_any(8000, Task::Rename(index));
                 }
             }
-            Event::Link(Link::Stopped { why }) => {
+            Event::Link(Link::Stopped { why, .. }) => {
                 let taken_over = why.as_str().contains("same client ID");
                 let refused = why.as_str() == "Nickname already in use";
                 match client.role {

@@ -98,7 +98,7 @@ async fn stopped(session: &mut Handle) -> (String, Vec<String>) {
     loop {
         match session.events.recv().await.expect("the session goes on") {
             Event::Notice(line) => notices.push(line.as_str().to_owned()),
-            Event::Link(State::Stopped { why }) => return (why.as_str().to_owned(), notices),
+            Event::Link(State::Stopped { why, .. }) => return (why.as_str().to_owned(), notices),
             Event::Security(security) => panic!("it connected: {security:?}"),
             _ => {}
         }
@@ -316,7 +316,7 @@ async fn a_server_that_encrypted_is_never_spoken_to_in_the_clear() {
     let (mut other, _) = server.listener.accept().await.unwrap();
     other.write_all(b"{\"type\": \"error\"}").await.unwrap();
     let told = session.until(|event| matches!(event, Event::Link(State::Stopped { .. })));
-    let Event::Link(State::Stopped { why }) = told.await else {
+    let Event::Link(State::Stopped { why, .. }) = told.await else {
         unreachable!()
     };
     assert!(

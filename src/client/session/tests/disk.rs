@@ -70,6 +70,7 @@ impl Disk {
         let mut outbox = KeptOutbox::default();
         let mut entries: BTreeMap<u64, KeptEntry> = BTreeMap::new();
         let mut rooms: BTreeMap<RoomName, KeptRoom> = BTreeMap::new();
+        let mut known = None;
         for change in self.saves.iter().flat_map(|save| &save.changes) {
             match change {
                 Change::Entry(entry) => {
@@ -103,6 +104,7 @@ impl Disk {
                         room.id = Some(last.id);
                     }
                 }
+                Change::User(user) => known = Some(*user),
                 Change::Read { .. } | Change::Draft { .. } | Change::Typed(_) => {}
             }
         }
@@ -110,6 +112,7 @@ impl Disk {
         Kept {
             outbox,
             rooms: rooms.into_values().collect(),
+            user: known,
         }
     }
 }

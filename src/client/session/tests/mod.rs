@@ -2,6 +2,7 @@
 
 mod asks;
 mod basic;
+mod credentials;
 mod disk;
 mod entering;
 mod hostile;
@@ -180,6 +181,11 @@ impl Run {
 
     /// A session that was just started on this disk, and what it says of earlier runs.
     fn with(disk: Disk) -> (Self, Vec<RestoredMessage>) {
+        Self::with_credentials(disk, Credentials::default())
+    }
+
+    /// The same, with a key and what else there is.
+    fn with_credentials(disk: Disk, credentials: Credentials) -> (Self, Vec<RestoredMessage>) {
         let config = Config {
             host: "chat.lan".to_owned(),
             port: 10500,
@@ -188,6 +194,7 @@ impl Run {
             token: token(),
             last: None,
             most: None,
+            credentials,
             command_line: CommandLine::default(),
             zone: TimeZone::UTC,
             seed: 1,
@@ -417,7 +424,11 @@ fn event_in_short(event: &Event) -> String {
         Event::Link(Link::Online) => "online".to_owned(),
         Event::Link(Link::Basic) => "basic".to_owned(),
         Event::Link(Link::Waiting { why, .. }) => format!("waiting: {why}"),
-        Event::Link(Link::Stopped { why }) => format!("stopped: {why}"),
+        Event::Link(Link::Stopped { why, wants: None }) => format!("stopped: {why}"),
+        Event::Link(Link::Stopped {
+            why,
+            wants: Some(wants),
+        }) => format!("stopped: {why}, wants: {wants:?}"),
         Event::Security(Security::Plain) => "plain".to_owned(),
         Event::Security(Security::Encrypted { verified_by, .. }) => {
             format!("encrypted ({verified_by:?})")

@@ -54,6 +54,7 @@ fn in_short(change: &Change) -> String {
         Change::Read { seq, .. } => format!("read {seq}"),
         Change::Draft { text, .. } => format!("draft {text}"),
         Change::Typed(text) => format!("typed {text}"),
+        Change::User(user) => format!("user {user}"),
     }
 }
 

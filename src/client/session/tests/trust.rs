@@ -13,6 +13,7 @@ fn encrypted(verified_by: VerifiedBy) -> Channel {
             verified_by,
             fingerprint: KEY,
         },
+        exporter: Some([5; 32]),
     }
 }
 

@@ -1,0 +1,323 @@
+//! Who comes in, how that is proven, and what lets a key in that a server does not know.
+
+use super::*;
+use crate::{
+    client::event::{Credential, VerifiedBy},
+    protocol::{
+        Binding, DeviceCode, Fingerprint, Identity, Invite, InviteId, InviteKey, InviteToken,
+        Nonce, house::Password,
+    },
+};
+
+const NONCE: Nonce = Nonce::from_bytes([3; 32]);
+const SERVER: Fingerprint = Fingerprint::from_bytes([4; 32]);
+const EXPORTER: [u8; 32] = [5; 32];
+/// 15 January 2027, when these tests play.
+const TODAY: u64 = 1_800_000_000;
+
+fn identity() -> Identity {
+    Identity::from_seed([6; 32])
+}
+
+fn keyed() -> Credentials {
+    Credentials {
+        identity: Some(identity()),
+        ..Credentials::default()
+    }
+}
+
+fn run(credentials: Credentials) -> Run {
+    let (mut run, _) = Run::with_credentials(Disk::default(), credentials);
+    run.events.clear();
+    run
+}
+
+fn encrypted() -> Channel {
+    Channel {
+        security: Security::Encrypted {
+            verified_by: VerifiedBy::Pin,
+            fingerprint: SERVER,
+        },
+        exporter: Some(EXPORTER),
+    }
+}
+
+fn challenge(fingerprint: Option<Fingerprint>) -> ServerFrame {
+    ServerFrame::Challenge {
+        nonce: NONCE,
+        fingerprint,
+    }
+}
+
+fn invite(fingerprint: Fingerprint, expires: u64) -> Invite {
+    let key = InviteKey::from_bytes([1; 32]);
+    Invite {
+        host: "chat.lan".to_owned(),
+        port: 10500,
+        fingerprint,
+        token: InviteToken::mint(&key, InviteId::from_bytes([2; 8]), expires, 1),
+    }
+}
+
+fn password(text: &str) -> Password {
+    Password::parse(text).unwrap()
+}
+
+/// The only frame that was written.
+fn proof(run: &mut Run) -> crate::protocol::Signature {
+    match run.frames().as_slice() {
+        [ClientFrame::Proof { signature }] => *signature,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_key_is_proven_on_the_connection_that_it_is_asked_for_on() {
+    for (channel, told, binding) in [
+        (encrypted(), None, Binding::Exporter(EXPORTER)),
+        // What a server says of itself does not count where the connection says more.
+        (encrypted(), Some(SERVER), Binding::Exporter(EXPORTER)),
+        (Channel::PLAIN, Some(SERVER), Binding::ServerKey(SERVER)),
+    ] {
+        let mut run = run(keyed());
+        run.open_over(channel);
+        assert_eq!(run.join().key, Some(identity().public()));
+        run.say(challenge(told));
+        let proof = proof(&mut run);
+        assert!(identity().public().proves(&binding, &NONCE, &proof));
+        run.say(ServerFrame::Welcome(welcome()));
+        assert!(matches!(run.events.last(), Some(Event::Room(_))));
+    }
+}
+
+#[test]
+fn nothing_is_proven_twice_or_for_nothing() {
+    let fault = |run: &mut Run, says: &str| {
+        let told = event_in_short(run.events.last().unwrap());
+        assert!(told.contains(says), "{told}");
+    };
+    let mut again = run(keyed());
+    again.open_over(encrypted());
+    again.frames();
+    again.say(challenge(None));
+    again.say(challenge(None));
+    fault(&mut again, "second proof");
+
+    let mut bare = run(Credentials::default());
+    bare.open_over(encrypted());
+    assert_eq!(bare.join().key, None);
+    bare.say(challenge(None));
+    assert!(!bare.connected);
+
+    let mut unbound = run(keyed());
+    unbound.open();
+    unbound.frames();
+    unbound.say(challenge(None));
+    assert!(unbound.frames().is_empty() && !unbound.connected);
+}
+
+#[test]
+fn a_server_that_asked_for_a_proof_is_no_older_one() {
+    let mut run = run(keyed());
+    run.open_over(encrypted());
+    run.frames();
+    run.say(challenge(None));
+    run.pass(Duration::from_mins(1));
+    let basic = |event: &Event| matches!(event, Event::Link(Link::Basic));
+    assert!(!run.events.iter().any(basic), "{:?}", run.events);
+}
+
+#[test]
+fn who_has_a_key_is_whom_the_server_says_and_is_so_at_the_next_start() {
+    let account = UserId::from_bytes([9; 12]);
+    let (mut run, _) = Run::with_credentials(Disk::default(), keyed());
+    run.enter(Welcome {
+        user: account,
+        ..welcome()
+    });
+    run.frames();
+    // What we said ourselves is not counted as heard.
+    run.send("hi");
+    let ServerFrame::Message(ours) = echo(1, 1, "hi") else {
+        unreachable!()
+    };
+    run.say(ServerFrame::Message(Message {
+        user: account,
+        ..ours
+    }));
+    assert_eq!(run.disk.kept().user, Some(account));
+    run.command(Command::Leave);
+    run.say(bye(Departure::Disconnect, None));
+    assert_eq!(
+        event_in_short(run.events.last().unwrap()),
+        "ended: sent 1/2, received 0/0, unsent 0"
+    );
+}
+
+#[test]
+fn who_has_no_key_is_whom_his_token_makes_him() {
+    let mut run = run(Credentials::default());
+    run.enter(Welcome {
+        user: UserId::from_bytes([9; 12]),
+        ..welcome()
+    });
+    assert!(!run.connected);
+}
+
+#[test]
+fn an_invite_and_a_code_are_shown_until_they_have_let_us_in() {
+    let code = DeviceCode::from_bytes([1; 5]);
+    let token = invite(SERVER, TODAY + 60).token;
+    let mut run = run(Credentials {
+        invite: Some(token),
+        code: Some(code),
+        ..keyed()
+    });
+    for _ in 0..2 {
+        run.open();
+        let join = run.join();
+        assert_eq!((join.invite, join.code), (Some(token), Some(code)));
+        run.lose();
+    }
+    run.enter(welcome());
+    run.lose();
+    run.open();
+    let join = run.join();
+    assert_eq!((join.invite, join.code), (None, None));
+    assert_eq!(join.key, Some(identity().public()));
+}
+
+#[test]
+fn a_password_is_shown_to_a_server_that_asks_for_one() {
+    let mut run = run(Credentials {
+        password: Some(password("sesame")),
+        ..keyed()
+    });
+    run.open();
+    assert_eq!(run.join().password, None);
+    let asks = || ServerFrame::Error(error(ErrorCode::PasswordRequired, "A password"));
+    run.say(asks());
+    assert!(run.connected, "it is tried at once");
+    run.open();
+    assert_eq!(run.join().password, Some(password("sesame")));
+    run.events.clear();
+    // A wrong one is not tried twice.
+    run.say(asks());
+    run.told(&["stopped: A password, wants: Password"]);
+    run.command(Command::Credential(Credential::Password(password("open"))));
+    run.open();
+    assert_eq!(run.join().password, Some(password("open")));
+    run.say(ServerFrame::Welcome(welcome()));
+    run.lose();
+    run.open();
+    assert_eq!(run.join().password, None);
+}
+
+#[test]
+fn what_is_wanted_is_said_and_may_be_given() {
+    let code = DeviceCode::from_bytes([1; 5]);
+    let good = invite(SERVER, TODAY + 60);
+    for (refused, wants, credential) in [
+        (
+            ErrorCode::AccessDenied,
+            "Invite",
+            Credential::Invite(good.clone()),
+        ),
+        (ErrorCode::BadInvite, "Invite", Credential::Code(code)),
+        (ErrorCode::BadCode, "Code", Credential::Code(code)),
+    ] {
+        let mut run = run(keyed());
+        run.open_over(encrypted());
+        run.frames();
+        run.events.clear();
+        run.say(ServerFrame::Error(error(refused, "No")));
+        run.told(&[&format!("stopped: No, wants: {wants}")]);
+        run.command(Command::Credential(credential.clone()));
+        run.open();
+        let join = run.join();
+        match credential {
+            Credential::Invite(_) => assert_eq!(join.invite, Some(good.token)),
+            _ => assert_eq!(join.code, Some(code)),
+        }
+    }
+}
+
+#[test]
+fn what_was_refused_is_not_shown_again() {
+    let mut run = run(Credentials {
+        invite: Some(invite(SERVER, TODAY + 60).token),
+        code: Some(DeviceCode::from_bytes([1; 5])),
+        ..keyed()
+    });
+    run.open();
+    run.say(ServerFrame::Error(error(ErrorCode::BadInvite, "No")));
+    run.written.clear();
+    run.command(Command::RetryNow);
+    run.open();
+    let join = run.join();
+    assert!(join.invite.is_none() && join.code.is_some());
+    run.say(ServerFrame::Error(error(ErrorCode::BadCode, "No")));
+    run.command(Command::RetryNow);
+    run.open();
+    assert_eq!(run.join().code, None);
+}
+
+#[test]
+fn an_invite_of_another_server_or_an_old_one_is_shown_to_nobody() {
+    let other = Fingerprint::from_bytes([8; 32]);
+    for (invite, says) in [
+        (invite(other, TODAY + 60), "another server"),
+        (invite(SERVER, TODAY - 60), "has expired"),
+    ] {
+        let mut run = run(keyed());
+        run.open_over(encrypted());
+        run.frames();
+        run.say(ServerFrame::Error(error(ErrorCode::AccessDenied, "No")));
+        run.command(Command::Credential(Credential::Invite(invite)));
+        let told = event_in_short(run.events.last().unwrap());
+        assert!(told.contains(says), "{told}");
+        assert!(!run.connected);
+    }
+}
+
+#[test]
+fn that_an_invite_has_expired_is_said_before_anything_else() {
+    // The session begins in 1970.
+    let (mut run, _) = Run::with_credentials(
+        Disk::default(),
+        Credentials {
+            invite: Some(invite(SERVER, 0).token),
+            ..keyed()
+        },
+    );
+    run.told(&[
+        "notice: The invite expired on 1970-01-01: it lets in only whom it has let in before",
+        "connecting",
+    ]);
+    run.open();
+    assert_eq!(run.join().invite, None);
+}
+
+#[test]
+fn who_wants_it_encrypted_is_asked_anew_once() {
+    let mut run = run(keyed());
+    let refused = || ServerFrame::Error(error(ErrorCode::PlaintextRefused, "Encrypt"));
+    run.open();
+    run.say(refused());
+    assert!(run.connected);
+    run.open();
+    run.events.clear();
+    run.say(refused());
+    run.told(&["stopped: The server did not let us in: Encrypt"]);
+}
+
+#[test]
+fn with_all_that_lets_in_a_join_is_still_one_that_older_servers_take() {
+    let mut run = run(Credentials {
+        invite: Some(invite(SERVER, TODAY).token),
+        code: Some(DeviceCode::from_bytes([1; 5])),
+        ..keyed()
+    });
+    run.open();
+    assert!(run.written.len() <= 1024, "{}", run.written.len());
+}
