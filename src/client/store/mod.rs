@@ -56,7 +56,7 @@ use crate::{
     text::Line,
 };
 
-pub(crate) use self::place::{lock, write_private};
+pub(crate) use self::place::{is_nowhere, lock, write_private};
 pub use self::{
     cache::{CACHE_MESSAGES_MAX, SEARCH_MESSAGES_MAX},
     device::{DRAFT_BYTES_MAX, TYPED_MAX},

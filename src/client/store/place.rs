@@ -78,6 +78,14 @@ pub(super) fn create(file: &Path) -> io::Result<()> {
     options.open(file).map(drop)
 }
 
+/// Whether an error says that there is no such file, and can't be.
+pub(crate) fn is_nowhere(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
 /// Puts a file in the place of the one that is there, if there is one, at once: whoever looks finds
 /// the old one or the new one. Nobody else can read it. Who calls this holds a [`lock`].
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {

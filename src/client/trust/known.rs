@@ -140,7 +140,7 @@ impl<'a> Lines<'a> {
                 let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
                 read.map_err(|error| unusable(error.to_string()))?;
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if store::is_nowhere(&error) => {}
             Err(error) => return Err(unusable(error.to_string())),
         }
         if text.len() as u64 > FILE_BYTES_MAX {

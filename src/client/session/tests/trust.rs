@@ -45,6 +45,16 @@ fn a_server_that_is_met_for_the_first_time_is_told_with_its_key() {
 }
 
 #[test]
+fn of_a_server_of_this_machine_there_is_nothing_to_compare() {
+    for host in ["localhost", "127.0.0.1", "[::1]"] {
+        let mut run = Run::new();
+        run.session.config.host = host.to_owned();
+        run.open_over(encrypted(VerifiedBy::FirstUse));
+        run.told(&["connecting", "encrypted (FirstUse)"]);
+    }
+}
+
+#[test]
 fn a_changed_key_stops_until_the_user_wants_otherwise() {
     let mut run = Run::new();
     run.events.clear();
