@@ -147,6 +147,8 @@ impl fmt::Display for Words<'_> {
                 user,
                 client_id,
                 address,
+                key,
+                encrypted,
                 agent,
                 basic,
                 present,
@@ -155,6 +157,13 @@ impl fmt::Display for Words<'_> {
                     out,
                     "{nickname} joined: user {user}, client ID {client_id}, from {address}"
                 )?;
+                match key {
+                    Some(key) => write!(out, ", key {key}")?,
+                    None => out.write_str(", unverified")?,
+                }
+                if !encrypted {
+                    out.write_str(", not encrypted")?;
+                }
                 match (agent, basic) {
                     (Some(agent), _) => write!(out, ", with {agent}")?,
                     (None, true) => out.write_str(", with a basic client")?,

@@ -17,7 +17,7 @@ use super::{
     view::Views,
 };
 use crate::protocol::{
-    Nickname, ServerFrame, UserId, basic,
+    Nickname, RoomRules, ServerFrame, UserId, basic,
     frame::{Change, Departure},
     limits::BASIC_PAUSE,
     wire::parse_server,
@@ -202,12 +202,22 @@ fn in_words(nickname: &Nickname, change: &Change) -> Option<String> {
         Change::Left(Departure::Banned) => format!("{nickname} was banned"),
         Change::Left(_) => format!("{nickname} left"),
         Change::Renamed { was } => format!("{was} is now {nickname}"),
-        Change::Rules(rules) => format!(
-            "{nickname} set the topic: {}",
-            rules.topic.as_ref().map_or("none", Line::as_str)
-        ),
+        Change::Rules(rules) => format!("{nickname} changed the room: {}", rules_in_words(rules)),
         Change::Promoted => return None,
     })
+}
+
+/// How a room is run.
+fn rules_in_words(rules: &RoomRules) -> String {
+    let topic = rules.topic.as_ref().map_or("none", Line::as_str);
+    let mut words = format!("topic {topic}");
+    if rules.announce {
+        words.push_str("; only moderators write");
+    }
+    if rules.slow_seconds > 0 {
+        words.push_str(&format!("; {} s between two messages", rules.slow_seconds));
+    }
+    words
 }
 
 #[cfg(test)]

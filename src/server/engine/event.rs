@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{ConnectionId, RoomIndex, endpoint::Channel, look::Look, tail::Segment};
 use crate::{
     protocol::{
-        ClientFrame, ClientId, MessageId, Nickname, PublicKey, RoomName, RoomRules, ServerFrame,
-        Token, UserId,
+        ClientFrame, ClientId, KeyTag, MessageId, Nickname, PublicKey, RoomName, RoomRules,
+        ServerFrame, Token, UserId,
         frame::{Ack, Departure, ErrorFrame, Join, Member, Welcome},
         house::CommandRequest,
         wire::Refusal,
@@ -175,6 +175,10 @@ pub enum Record {
         client_id: ClientId,
         /// From where.
         address: SocketAddr,
+        /// By which key; `None`: unverified.
+        key: Option<KeyTag>,
+        /// Whether nobody on the way can read what is said.
+        encrypted: bool,
         /// With which program; `None` for a basic client that does not say.
         agent: Option<Line>,
         /// Whether it is a basic client.

@@ -166,6 +166,8 @@ fn admit(
         user,
         client_id: join.client_id.clone(),
         address: channel.address,
+        key: entry.key.map(|key| key.tag()),
+        encrypted: channel.encrypted,
         agent: join.agent.clone(),
         basic,
         present: hub.sessions.len(),
