@@ -229,6 +229,8 @@ pub enum Event {
     },
     /// Something that the user should read once, in one plain sentence.
     Notice(Line),
+    /// Why a server is not trusted; [`Link::Stopped`] follows.
+    Distrusted(Vec<Passage>),
     /// The session is over: nothing follows.
     Ended(Summary),
 }
@@ -256,6 +258,32 @@ pub enum Link {
         /// What would let us in.
         wants: Option<Wanted>,
     },
+}
+
+/// A part of what is told of a server that is not trusted: what that may mean, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// Plain sentences.
+    Words(Line),
+    /// A key.
+    Key {
+        /// Which: "The key offered now".
+        label: Line,
+        /// The key.
+        key: Fingerprint,
+    },
+    /// What to type, as a whole, if all is well.
+    Command(Line),
+}
+
+impl Passage {
+    /// The passage on one line.
+    pub fn to_line(&self) -> Line {
+        match self {
+            Self::Words(line) | Self::Command(line) => line.clone(),
+            Self::Key { label, key } => Line::inert(&format!("{label}: {key}")),
+        }
+    }
 }
 
 /// Who can read along, and how the server is known to be the one that is meant.

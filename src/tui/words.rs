@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use crate::{
-    client::event::{Security, VerifiedBy},
+    client::event::{Passage, Security, VerifiedBy},
     protocol::{
         Fingerprint, Invite, InviteToken, Nickname, Role, RoomRules, frame::Member,
         house::CommandResult,
@@ -130,6 +130,60 @@ fn invite(token: InviteToken, place: Place<'_>) -> Told {
     told
 }
 
+/// The key of a server that is met for the first time: to be compared, where somebody could have
+/// answered in its place. Nobody can on this very machine.
+fn to_compare(place: Place<'_>) -> Option<Fingerprint> {
+    match place.security? {
+        Security::Encrypted {
+            verified_by: VerifiedBy::FirstUse,
+            fingerprint,
+        } if !place.is_this_machine() => Some(fingerprint),
+        _ => None,
+    }
+}
+
+/// What is to be told of a server that is met for the first time.
+pub fn first_use(place: Place<'_>) -> Told {
+    let Some(fingerprint) = to_compare(place) else {
+        return Told::new();
+    };
+    let server = place.server;
+    let first = format!("First time on {server}. From now on it has to have this key:");
+    let how = "Compare it with the key that the server shows when it starts, to be sure that \
+               nobody else answered in its place. /security shows it again.";
+    vec![
+        (Tone::Answer, first),
+        (Tone::Strong, in_rows(fingerprint)),
+        (Tone::Answer, how.to_owned()),
+    ]
+}
+
+/// The same as one sentence.
+pub fn first_use_in_brief(place: Place<'_>) -> Option<String> {
+    let fingerprint = to_compare(place)?;
+    let server = place.server;
+    Some(format!(
+        "First time on {server}. Its key is {fingerprint}, and has to be the same from now on; \
+         compare it with the key that the server shows when it starts."
+    ))
+}
+
+/// A server is not trusted.
+pub fn distrusted(passages: &[Passage]) -> Told {
+    let mut told = Told::new();
+    for passage in passages {
+        match passage {
+            Passage::Words(words) => told.push((Tone::Answer, words.as_str().to_owned())),
+            Passage::Key { label, key } => {
+                told.push((Tone::Answer, format!("{label}:")));
+                told.push((Tone::Strong, in_rows(*key)));
+            }
+            Passage::Command(command) => told.push((Tone::Verbatim, command.as_str().to_owned())),
+        }
+    }
+    told
+}
+
 /// A fingerprint, its groups over several lines.
 fn in_rows(fingerprint: Fingerprint) -> String {
     let shown = fingerprint.to_string();
@@ -165,6 +219,7 @@ pub fn security(place: Place<'_>, program: Option<&str>) -> Told {
     let how = match verified_by {
         VerifiedBy::Roots => "Its certificate is one that this system trusts.",
         VerifiedBy::Pin => "It is the key that it had before, or that you were told.",
+        VerifiedBy::FirstUse if place.is_this_machine() => "It runs on this very machine.",
         VerifiedBy::FirstUse => {
             "It was met for the first time: compare the key with the one that it shows when it \
              starts."

@@ -269,8 +269,8 @@ impl Session {
             let host = self.config.host.trim_matches(['[', ']']);
             let sentence = why.sentence(host, &self.server);
             if let Closed::Distrusted(distrust) = why {
-                let lines = distrust.explanation(&self.server, &self.config.command_line);
-                self.events.extend(lines.into_iter().map(Event::Notice));
+                let told = distrust.explanation(&self.server, &self.config.command_line);
+                self.events.push_back(Event::Distrusted(told));
                 self.stop(now, sentence, false);
             } else {
                 self.drop_link(now, sentence, None);

@@ -1,13 +1,10 @@
 //! Which state the session is in, and every way from one to another.
 
-use std::{collections::VecDeque, net::IpAddr, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
-use super::{
-    Action, Channel, Event, Now, Session,
-    words::{Fault, trust::first_use},
-};
+use super::{Action, Channel, Event, Now, Session, words::Fault};
 use crate::{
-    client::event::{Entered, Link, Security, VerifiedBy, Wanted},
+    client::event::{Entered, Link, Wanted},
     protocol::{
         ClientFrame, MessageId, Nickname, Role, Signature,
         codec::Decoder,
@@ -286,23 +283,7 @@ impl Session {
             self.phase = Phase::Live(Box::new(Live::new(now.elapsed, channel)));
             self.security = Some(channel.security);
             self.events.push_back(Event::Security(channel.security));
-            if let Security::Encrypted {
-                verified_by: VerifiedBy::FirstUse,
-                fingerprint,
-            } = channel.security
-                && !self.is_of_this_machine()
-            {
-                let notice = first_use(&self.server, fingerprint);
-                self.events.push_back(Event::Notice(notice));
-            }
         }
-    }
-
-    /// Whether the server is one of this very machine, by its name: nobody is on the way there.
-    fn is_of_this_machine(&self) -> bool {
-        let host = self.config.host.trim_matches(['[', ']']);
-        let address = host.parse::<IpAddr>();
-        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
     }
 
     /// Goes on as with a basic server: no answer to `join` came in time, or one that only such a

@@ -2,7 +2,7 @@
 
 use super::{Effect, Model, Offered, entry::Entry};
 use crate::{
-    client::event::{Command, Link},
+    client::event::{Command, Credential, Link, Security},
     protocol::{Nickname, Role, RoomRules, UserId, house::CommandResult},
     text::Line,
     tui::{
@@ -31,8 +31,17 @@ pub fn command(
             return false;
         }
     };
-    let Order::Send(command) = order else {
-        return false;
+    let command = match order {
+        Order::Send(command) => command,
+        Order::Code(_) if model.online() => {
+            model.say("You are in: that code is for your other device");
+            return false;
+        }
+        Order::Code(code) => {
+            let credential = Credential::Code(code);
+            effects.push(Effect::Command(Command::Credential(credential)));
+            return true;
+        }
     };
     match model.link {
         Link::Online => {}
@@ -66,6 +75,13 @@ fn place(model: &Model) -> Place<'_> {
         server: &model.host,
         security: model.security,
     }
+}
+
+/// A connection was opened.
+pub fn secured(model: &mut Model, security: Security) {
+    model.security = Some(security);
+    let told = words::first_use(place(model));
+    tell(model, told);
 }
 
 /// Tells who can read along, and who we are.

@@ -5,12 +5,13 @@ use super::{
     help::Help,
     house, keeping, outgoing,
     paging::{self, Goal},
+    question::{self, Asks},
     room::Scroll,
     search,
 };
 use crate::{
     client::event::Command,
-    protocol::{Nickname, frame::Part, limits::TEXT_BYTES_MAX},
+    protocol::{Invite, Nickname, frame::Part, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError},
     tui::{
         commands::{self, Run, Slash, Typed},
@@ -71,8 +72,11 @@ pub fn pasted(model: &mut Model, text: &str) {
 }
 
 fn insert(model: &mut Model, text: &str) {
-    let outcome = match (&mut model.nickname_question, &mut model.search) {
-        (Some(question), _) => question.composer.insert(&text.replace('\n', " ")),
+    let outcome = match (&mut model.question, &mut model.search) {
+        (Some(question), _) => {
+            let text = text.trim_end_matches('\n').replace('\n', " ");
+            question.composer.insert(&text)
+        }
         (None, Some(search)) if search.listed => search::insert(search, text),
         _ => model.composer.insert(text),
     };
@@ -160,7 +164,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
     match action {
         Action::Send => send(model, effects),
         Action::NewLine => {
-            if model.nickname_question.is_none() {
+            if model.question.is_none() {
                 edit(model, Edit::NewLine);
             }
         }
@@ -180,7 +184,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         Action::Home => edit(model, Edit::Home),
         Action::EndOfLine => edit(model, Edit::End),
         Action::Search => {
-            if model.nickname_question.is_none() {
+            if model.question.is_none() {
                 search::open(model, "", effects);
             }
         }
@@ -205,7 +209,7 @@ fn edit(model: &mut Model, edit: Edit) {
 }
 
 fn complete(model: &mut Model, forward: bool) {
-    if model.nickname_question.is_some() {
+    if model.question.is_some() {
         return;
     }
     let members = &model.rooms[model.current].members;
@@ -226,8 +230,18 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         model.writing_mut().put_aside();
         return leave(model, effects);
     }
-    if model.nickname_question.is_some() {
-        return answer_nickname(model, &typed, effects);
+    if model.question.is_some() {
+        return question::answer(model, effects);
+    }
+    if !model.online() && Invite::looks_like_one(&typed) {
+        // For the server alone: never a message.
+        return match question::pass(&typed) {
+            Ok(command) => {
+                effects.push(Effect::Command(command));
+                let _fits = model.composer.set("");
+            }
+            Err(wrong) => model.say(wrong),
+        };
     }
     match commands::read(&typed) {
         Typed::Nothing | Typed::Quit => {
@@ -302,21 +316,6 @@ fn done_with(model: &mut Model, effects: &mut Vec<Effect>) {
     model.keeping.is_done();
 }
 
-fn answer_nickname(model: &mut Model, typed: &str, effects: &mut Vec<Effect>) {
-    match Nickname::parse(typed) {
-        Ok(nickname) => {
-            model.nickname = nickname.clone();
-            model.nickname_question = None;
-            effects.push(Effect::Command(Command::Nick(nickname)));
-        }
-        Err(error) => {
-            if let Some(question) = &mut model.nickname_question {
-                question.why = error.to_string();
-            }
-        }
-    }
-}
-
 /// What Esc does now, while no popup is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escape {
@@ -330,6 +329,8 @@ pub enum Escape {
     ToEnd,
     /// Puts the draft aside.
     PutAside,
+    /// Lets the question be.
+    Cancel,
     /// Disconnects.
     Leave,
 }
@@ -340,12 +341,18 @@ pub fn escape_means(model: &Model) -> Escape {
         Escape::CloseCompletion
     } else if model.listing().is_some() {
         Escape::CloseSearch
-    } else if model.search.is_some() && model.nickname_question.is_none() {
+    } else if model.search.is_some() && model.question.is_none() {
         Escape::ToResults
     } else if matches!(model.room().scroll, Scroll::At { .. }) || model.room().paging.goal.is_some()
     {
         Escape::ToEnd
-    } else if !model.composer.is_empty() && model.nickname_question.is_none() {
+    } else if let Some(question) = &model.question {
+        // Without a nickname there is nothing to go on with.
+        match question.asks {
+            Asks::Nickname => Escape::Leave,
+            Asks::Password | Asks::Pass => Escape::Cancel,
+        }
+    } else if !model.composer.is_empty() {
         Escape::PutAside
     } else {
         Escape::Leave
@@ -368,6 +375,7 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
                 keymap::label(Action::Up)
             ));
         }
+        Escape::Cancel => model.question = None,
         Escape::Leave => leave(model, effects),
     }
 }
@@ -379,11 +387,15 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
     model.interrupted = true;
     model.popup = None;
     let cleared = !model.writing().is_empty();
-    if cleared {
+    let asked = model.question.is_some();
+    if asked {
+        // What was meant for it is nobody else's: a password perhaps.
+        question::clear(model);
+    } else if cleared {
         model.writing_mut().put_aside();
     }
     let interrupt = keymap::label(Action::Interrupt);
-    model.say(if cleared {
+    model.say(if cleared && !asked {
         let up = keymap::label(Action::Up);
         format!("{interrupt} again disconnects; {up} brings the text back")
     } else {

@@ -9,6 +9,7 @@
 //! - [`layout`], [`scroll`]: where things stand on the screen, and moving through them.
 //! - [`paging`], [`date`]: what is loaded, when; going to a message or a day.
 //! - [`composer`]: the text being written, its history and completions.
+//! - [`question`]: what is asked for before we can come in.
 //! - [`help`]: all keys and commands, for a width.
 //! - [`search`], [`hits`]: looking for messages.
 //! - [`keeping`]: what is told to be kept for the next start.
@@ -33,6 +34,7 @@ pub mod marks;
 pub mod outgoing;
 pub mod paging;
 pub mod presence;
+pub mod question;
 pub mod room;
 pub mod scroll;
 pub mod search;
@@ -51,6 +53,7 @@ use self::{
     composer::Composer,
     keeping::Keeping,
     layout::{Layout, Wishes},
+    question::Question,
     room::{Context, OutgoingState, Room},
     search::Search,
 };
@@ -104,8 +107,8 @@ pub struct Model {
     pub current: usize,
     /// The text being written.
     pub composer: Composer,
-    /// Set while the server waits for another nickname.
-    pub nickname_question: Option<NicknameQuestion>,
+    /// Set while something is wanted before we can come in.
+    pub question: Option<Question>,
     /// The search that is open.
     pub search: Option<Search>,
     /// Searches that were asked for.
@@ -139,15 +142,6 @@ pub struct Now {
     pub wall: Timestamp,
     /// Time since the start, which never goes back.
     pub elapsed: Duration,
-}
-
-/// The input line asks for another nickname.
-#[derive(Debug)]
-pub struct NicknameQuestion {
-    /// Why, in one plain sentence.
-    pub why: String,
-    /// What is being written.
-    pub composer: Composer,
 }
 
 /// Something open over the conversation.
@@ -275,7 +269,7 @@ impl Model {
             rooms: vec![Room::new(crate::protocol::RoomName::lobby())],
             current: 0,
             composer: Composer::default(),
-            nickname_question: None,
+            question: None,
             search: None,
             searches: 0,
             requests: 0,
@@ -335,7 +329,7 @@ impl Model {
     fn tell_columns(&mut self) {
         let columns = usize::from(layout::input_columns(self.width));
         self.composer.editor.set_columns(columns);
-        if let Some(question) = &mut self.nickname_question {
+        if let Some(question) = &mut self.question {
             question.composer.editor.set_columns(columns);
         }
         if let Some(search) = &mut self.search {
@@ -361,7 +355,7 @@ impl Model {
 
     /// The search whose list is shown.
     pub fn listing(&self) -> Option<&Search> {
-        let asked = self.nickname_question.is_some();
+        let asked = self.question.is_some();
         self.search
             .as_ref()
             .filter(|search| search.listed && !asked)
@@ -369,7 +363,7 @@ impl Model {
 
     /// The text being written: the message, what is looked for, or the nickname that is asked for.
     pub fn writing(&self) -> &Composer {
-        if let Some(question) = &self.nickname_question {
+        if let Some(question) = &self.question {
             return &question.composer;
         }
         self.listing()
@@ -377,7 +371,7 @@ impl Model {
     }
 
     fn writing_mut(&mut self) -> &mut Composer {
-        match (&mut self.nickname_question, &mut self.search) {
+        match (&mut self.question, &mut self.search) {
             (Some(question), _) => &mut question.composer,
             (None, Some(search)) if search.listed => &mut search.writing,
             _ => &mut self.composer,

@@ -1,9 +1,8 @@
 //! What the session tells, and what it changes on the screen.
 
 use super::{
-    Effect, Model, NicknameQuestion,
-    composer::Composer,
-    house, paging,
+    Effect, Model, house, paging,
+    question::{self, Asks},
     room::{OutgoingState, Room},
     search,
 };
@@ -11,14 +10,14 @@ use crate::{
     client::event::{Delivery, Entered, Event, Link},
     protocol::{Nickname, RoomName},
     text::Line,
-    tui::words::Tone,
+    tui::words::{self, Tone},
 };
 
 /// Takes an event of the session.
 pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
     match event {
         Event::Link(link) => linked(model, link),
-        Event::Security(security) => model.security = Some(security),
+        Event::Security(security) => house::secured(model, security),
         Event::Entered(entered) => self::entered(model, entered),
         Event::Room(opened) => {
             let at = place(model, &opened.room);
@@ -67,6 +66,7 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
             waiting,
         } => refused(model, &nickname, &why, waiting),
         Event::Notice(line) => house::tell(model, vec![(Tone::Remark, line.as_str().to_owned())]),
+        Event::Distrusted(why) => house::tell(model, words::distrusted(&why)),
         Event::Ended(summary) => {
             model.summary = Some(summary);
             effects.push(Effect::Quit);
@@ -141,6 +141,7 @@ fn linked(model: &mut Model, link: Link) {
     if model.link == Link::Basic && link == Link::Online {
         model.flash = None;
     }
+    question::linked(model, &link);
     model.link = link;
     model.link_since = model.now.elapsed;
 }
@@ -156,7 +157,7 @@ fn entered(model: &mut Model, entered: Entered) {
     model.nickname = entered.nickname;
     model.role = entered.role;
     model.server = entered.server;
-    model.nickname_question = None;
+    model.question = None;
     paging::forget_asked(model);
 }
 
@@ -166,8 +167,5 @@ fn refused(model: &mut Model, nickname: &Nickname, why: &Line, waiting: bool) {
         model.say(why);
         return;
     }
-    let mut composer = Composer::default();
-    let _fits_as_a_nickname_does = composer.set(nickname.as_str());
-    model.nickname_question = Some(NicknameQuestion { why, composer });
-    model.tell_columns();
+    question::open(model, Asks::Nickname, why, nickname.as_str());
 }

@@ -1,6 +1,6 @@
 //! What stands in the way of the conversation, in words: a question, or the state of the link.
 
-use super::{Model, Popup, layout};
+use super::{Model, Popup, layout, question::Asks};
 use crate::{
     client::event::Link,
     text::{width, wrap::wrap},
@@ -13,11 +13,12 @@ impl Model {
     pub fn status(&self) -> Option<String> {
         let columns = usize::from(layout::input_columns(self.width));
         let rows_max = usize::from(layout::status_rows_max(self.height));
-        let (full, brief) = self.statuses()?;
-        if wrap(&full, columns).len() <= rows_max {
-            Some(full)
-        } else {
-            Some(brief)
+        let mut statuses = self.statuses();
+        let fits = |words: &String| wrap(words, columns).len() <= rows_max;
+        let first = statuses.iter().position(fits);
+        match first {
+            Some(at) => Some(statuses.swap_remove(at)),
+            None => statuses.pop(),
         }
     }
 
@@ -41,58 +42,64 @@ impl Model {
         self.remark().is_none_or(|words| width(words) <= columns)
     }
 
-    /// The status in full and in brief.
-    fn statuses(&self) -> Option<(String, String)> {
+    /// The status from wordy to brief.
+    fn statuses(&self) -> Vec<String> {
         if self.leaving_since.is_some() {
-            return Some(both("Leaving …"));
+            return vec!["Leaving …".to_owned()];
         }
         if let Some(question) = self.popup.as_ref().and_then(question) {
-            return Some(question);
+            return question;
         }
         if let Some(remark) = self.remark().filter(|_| !self.remark_fits()) {
-            return Some(both(remark));
+            return vec![remark.to_owned()];
         }
-        if let Some(question) = &self.nickname_question {
+        if let Some(question) = &self.question {
             let why = question.why.trim_end_matches('.');
-            return Some((
-                format!("{why}. Which other nickname?"),
-                "Another nickname?".to_owned(),
-            ));
+            let (what, brief) = match question.asks {
+                Asks::Nickname => ("Which other nickname?", "Another nickname?"),
+                Asks::Password => ("What is the password? It is not shown.", "Password?"),
+                Asks::Pass => (
+                    "Paste an invite, or type the code that another device of yours shows after \
+                     /device add.",
+                    "Invite or code?",
+                ),
+            };
+            return vec![
+                format!("{why}. {what}"),
+                format!("{why}. {brief}"),
+                brief.to_owned(),
+            ];
         }
         match &self.link {
-            Link::Online | Link::Basic => None,
+            Link::Online | Link::Basic => Vec::new(),
             Link::Connecting => {
                 let again = if self.entered.is_some() { " again" } else { "" };
                 let full = format!("Connecting{again} to {} …", self.host);
-                Some((full, "Connecting …".to_owned()))
+                vec![full, "Connecting …".to_owned()]
             }
             Link::Waiting { why, .. } => {
                 let seconds = self.retry_in().as_secs();
                 let now = label(Action::RetryNow);
                 let why = why.as_str().trim_end_matches('.');
-                Some((
+                vec![
                     format!("{why}. Trying again in {seconds}\u{a0}s; {now} tries now."),
                     format!("Again in {seconds}\u{a0}s"),
-                ))
+                ]
             }
             Link::Stopped { why, .. } => {
                 let now = label(Action::RetryNow);
                 let why = why.as_str().trim_end_matches('.');
-                Some((
-                    format!("{why}. {now} connects again."),
-                    format!("{now} connects"),
-                ))
+                vec![
+                    format!("{why}. {now} tries again."),
+                    format!("{now} tries again"),
+                ]
             }
         }
     }
 }
 
-fn both(words: &str) -> (String, String) {
-    (words.to_owned(), words.to_owned())
-}
-
-/// What a popup asks, in full and in brief.
-fn question(popup: &Popup) -> Option<(String, String)> {
+/// What a popup asks, from wordy to brief.
+fn question(popup: &Popup) -> Option<Vec<String>> {
     match popup {
         Popup::Help { .. } => None,
         Popup::Paste { text } => {
@@ -102,22 +109,22 @@ fn question(popup: &Popup) -> Option<(String, String)> {
                 1 => "a line".to_owned(),
                 n => format!("{n} lines"),
             };
-            Some((
+            Some(vec![
                 format!("Insert what was pasted, {rows} of {size}\u{a0}KiB in all?"),
                 format!("Insert {rows}?"),
-            ))
+            ])
         }
         Popup::Host { others } => {
             let who = match others {
                 1 => "Somebody else is".to_owned(),
                 n => format!("{n} others are"),
             };
-            Some((
+            Some(vec![
                 format!(
                     "{who} still here, on the server that you host. Keep it running (K), or end it (E)?"
                 ),
                 "Keep server (K) or end it (E)?".to_owned(),
-            ))
+            ])
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use super::model::Model;
 use crate::{
-    client::{Command, event::Security},
+    client::{
+        Command,
+        event::{Credential, Security},
+    },
     protocol::{Nickname, Role, RoomName, RoomRules, UserId, house::CommandResult},
     text::Line,
     tui::{
@@ -25,7 +28,14 @@ impl Model {
                 self.asked.insert(request);
                 self.commands.push_back(Command::House { request, command });
             }
-            Ok(Order::Code(_)) => {}
+            Ok(Order::Code(_)) if self.has_entered() => {
+                self.say("You are in: that code is for your other device");
+                self.not_done();
+            }
+            Ok(Order::Code(code)) => {
+                let credential = Credential::Code(code);
+                self.commands.push_back(Command::Credential(credential));
+            }
             Err(wrong) => {
                 self.say(&wrong);
                 self.not_done();
@@ -50,6 +60,9 @@ impl Model {
     /// Who can read along.
     pub(super) fn security(&mut self, security: Security) {
         self.security = Some(security);
+        if let Some(first) = words::first_use_in_brief(self.place()) {
+            self.say(&first);
+        }
         if security == Security::Plain {
             self.mention("Not encrypted: everybody on the way can read along");
         }

@@ -342,6 +342,11 @@ impl Model {
             // Those are for the full screen only.
             Event::Page { .. } | Event::Found { .. } => {}
             Event::Notice(line) => self.say(line.as_str()),
+            Event::Distrusted(told) => {
+                for passage in &told {
+                    self.say(passage.to_line().as_str());
+                }
+            }
             Event::Ended(summary) => self.ended = Some(summary),
         }
         self.leave_if_done();

@@ -10,6 +10,7 @@ use crate::tui::{
     app::{
         Model, Popup, house,
         keys::{self, Escape},
+        question::Asks,
         room::OutgoingState,
     },
     input::Edit,
@@ -66,11 +67,15 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
         }
         None => {}
     }
-    if model.nickname_question.is_some() {
+    if let Some(question) = &model.question {
+        let escape = match question.asks {
+            Asks::Nickname => "disconnect",
+            Asks::Password | Asks::Pass => "cancel",
+        };
         return vec![
             of(Action::Send, "try it"),
+            of(Action::Escape, escape),
             of(Action::Edit(Edit::KillToStart), "clear it"),
-            of(Action::Escape, "disconnect"),
         ];
     }
     if let Some(search) = model.listing() {
@@ -114,6 +119,7 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
         Escape::ToResults => "back to the results",
         Escape::ToEnd => "back to the end",
         Escape::PutAside => "put aside",
+        Escape::Cancel => "cancel",
         Escape::Leave => "disconnect",
     };
     hints.push(of(Action::Escape, escape));

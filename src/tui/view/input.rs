@@ -15,7 +15,12 @@ use crate::{
     protocol::Role,
     text::wrap::wrap,
     tui::{
-        app::{Model, Popup, in_groups, layout, layout::Layout, room::Scroll},
+        app::{
+            Model, Popup, in_groups, layout,
+            layout::Layout,
+            question::{Asks, Question},
+            room::Scroll,
+        },
         keymap::{Action, label},
         words::seconds,
     },
@@ -30,7 +35,7 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
     let (glyph, style) = match &model.link {
         _ if model.leaving_since.is_some() => ("○", palette.quiet),
         _ if model.popup.is_none() && !model.remark_fits() => ("!", palette.warn),
-        _ if model.popup.is_some() || model.nickname_question.is_some() => ("?", palette.warn),
+        _ if model.popup.is_some() || model.question.is_some() => ("?", palette.warn),
         Link::Waiting { .. } | Link::Stopped { .. } => ("✗", palette.bad),
         _ => ("◌", palette.warn),
     };
@@ -156,7 +161,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
         return None;
     }
     let (left, right) = layout::input_margins(area.width);
-    let asks = model.nickname_question.is_some();
+    let asks = model.question.as_ref().map(|question| question.asks);
     let lists = model.listing().is_some();
     if left > 0 {
         let span = Span::row(area, 0).after(left - 2);
@@ -164,16 +169,18 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
         put(buffer, span, prompt, palette.accent);
     }
     let writing = model.writing();
-    let layout = writing
-        .editor
-        .layout(usize::from(layout::input_columns(area.width)));
+    let hidden = model.question.as_ref().and_then(Question::shown);
+    let editor = hidden.as_ref().unwrap_or(&writing.editor);
+    let layout = editor.layout(usize::from(layout::input_columns(area.width)));
     let text_area = |row: u16| Span::row(area, row).after(left).before(right);
     if writing.is_empty() {
         let words = match (asks, model.online()) {
-            (true, _) => either(&["type a nickname"]),
+            (Some(Asks::Nickname), _) => either(&["type a nickname"]),
+            (Some(Asks::Password), _) => either(&["type the password"]),
+            (Some(Asks::Pass), _) => either(&["paste an invite, or type a code", "invite or code"]),
             _ if lists => either(&["what to look for"]),
-            (false, true) => invitation(model),
-            (false, false) => either(&[
+            (None, true) => invitation(model),
+            (None, false) => either(&[
                 "type a message; it goes out when connected",
                 "type a message",
             ]),
@@ -185,7 +192,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
     }
     let window = layout.window(usize::from(area.height));
     for (row, found) in (0..area.height).zip(&layout.rows[window.clone()]) {
-        put_row(buffer, text_area(row), writing.text(), found, |_| {
+        put_row(buffer, text_area(row), editor.text(), found, |_| {
             Style::new()
         });
     }

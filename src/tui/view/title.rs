@@ -114,7 +114,7 @@ fn width(parts: &[Part]) -> u16 {
 
 /// Who can read along on the link that there is.
 fn security(model: &Model) -> Option<Security> {
-    let asks = model.nickname_question.is_some() || model.leaving_since.is_some();
+    let asks = model.question.is_some() || model.leaving_since.is_some();
     model.security.filter(|_| model.online() && !asks)
 }
 
@@ -124,7 +124,7 @@ fn state(model: &Model, palette: &Palette) -> (&'static str, &'static str, Style
     if model.leaving_since.is_some() {
         return ("○", "leaving", palette.quiet);
     }
-    if model.nickname_question.is_some() {
+    if model.question.is_some() {
         return ("○", "not in", palette.warn);
     }
     match &model.link {

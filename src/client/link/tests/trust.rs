@@ -97,7 +97,10 @@ async fn stopped(session: &mut Handle) -> (String, Vec<String>) {
     let mut notices = Vec::new();
     loop {
         match session.events.recv().await.expect("the session goes on") {
-            Event::Notice(line) => notices.push(line.as_str().to_owned()),
+            Event::Distrusted(told) => {
+                let lines = told.iter().map(crate::client::event::Passage::to_line);
+                notices.extend(lines.map(|line| line.as_str().to_owned()));
+            }
             Event::Link(State::Stopped { why, .. }) => return (why.as_str().to_owned(), notices),
             Event::Security(security) => panic!("it connected: {security:?}"),
             _ => {}

@@ -16,7 +16,7 @@ mod trust;
 
 use self::disk::Disk;
 use super::*;
-use crate::client::event::Link;
+use crate::client::event::{Link, Passage};
 use crate::protocol::{
     ClientFrame, DeviceId, Epoch, MessageId, Role, ServerFrame, UserId,
     codec::Decoder,
@@ -496,6 +496,10 @@ fn event_in_short(event: &Event) -> String {
             Err(why) => format!("not searched: {why}"),
         },
         Event::Notice(line) => format!("notice: {line}"),
+        Event::Distrusted(told) => {
+            let lines: Vec<_> = told.iter().map(Passage::to_line).collect();
+            format!("distrusted: {lines:?}")
+        }
         Event::Ended(summary) => format!(
             "ended: sent {}/{}, received {}/{}, unsent {}",
             summary.messages_sent,

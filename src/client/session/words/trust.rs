@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use crate::{protocol::Fingerprint, text::Line};
+use crate::{client::event::Passage, protocol::Fingerprint, text::Line};
 
 /// Why a server is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,14 +69,6 @@ pub struct CommandLine {
     pub server: String,
 }
 
-/// What the user should know of a server that is met for the first time.
-pub(in crate::client::session) fn first_use(server: &str, key: Fingerprint) -> Line {
-    Line::inert(&format!(
-        "First time on {server}. Its key is {key}, and has to be the same from now on; compare it \
-         with the key that the server shows when it starts."
-    ))
-}
-
 impl Distrust {
     /// One plain sentence.
     pub(in crate::client::session) fn sentence(&self, server: &str) -> String {
@@ -109,57 +101,59 @@ impl Distrust {
         }
     }
 
-    /// What it may mean, and what to type if all is well; a command has a line of its own.
+    /// What it may mean, and what to type if all is well.
     pub(in crate::client::session) fn explanation(
         &self,
         server: &str,
         commands: &CommandLine,
-    ) -> Vec<Line> {
-        let trust = |key: &Fingerprint| format!("chat-tui --trust {key} {}", commands.again);
-        let forget = || format!("chat-tui --forget {}", commands.server);
-        let lines = match self {
+    ) -> Vec<Passage> {
+        let words = |text: &str| Passage::Words(Line::inert(text));
+        let key = |label: &str, key: &Fingerprint| Passage::Key {
+            label: Line::inert(label),
+            key: *key,
+        };
+        let command = |text: &str| Passage::Command(Line::inert(text));
+        let trust =
+            |key: &Fingerprint| command(&format!("chat-tui --trust {key} {}", commands.again));
+        match self {
             Self::Changed {
                 expected,
                 source: Source::Known(since),
                 offered,
             } => vec![
-                format!(
+                words(&format!(
                     "{server} has another key than before. Either it was set up anew, or somebody \
                      else answers in its place and would read all that is said."
-                ),
-                format!("Its key since {since}: {expected}"),
-                format!("The key offered now: {offered}"),
-                "Ask whoever runs it, by another way than this chat, which key it shows when it \
-                 starts. If that is the one offered now, this command accepts it:"
-                    .to_owned(),
+                )),
+                key(&format!("Its key since {since}"), expected),
+                key("The key offered now", offered),
+                words(ASK_FOR_THE_OFFERED),
                 trust(offered),
             ],
             Self::Changed {
                 expected, offered, ..
             } => vec![
-                format!(
+                words(&format!(
                     "{server} has another key than it should. Either the key was told wrong, or it \
                      was set up anew since, or somebody else answers in its place and would read \
                      all that is said."
-                ),
-                format!("The key expected: {expected}"),
-                format!("The key offered:  {offered}"),
-                "Ask again, whoever told it.".to_owned(),
+                )),
+                key("The key expected", expected),
+                key("The key offered", offered),
+                words("Ask again, whoever told it."),
             ],
             Self::NotVouched {
                 since,
                 offered,
                 why,
             } => vec![
-                format!(
+                words(&format!(
                     "Certificates that this system trusts have vouched for {server} since {since}, \
                      and do no more: {why}. Either it was set up anew, or somebody else answers in \
                      its place and would read all that is said."
-                ),
-                format!("The key offered now: {offered}"),
-                "Ask whoever runs it, by another way than this chat, which key it shows when it \
-                 starts. If that is the one offered now, this command accepts it:"
-                    .to_owned(),
+                )),
+                key("The key offered now", offered),
+                words(ASK_FOR_THE_OFFERED),
                 trust(offered),
             ],
             Self::Invite {
@@ -167,31 +161,37 @@ impl Distrust {
                 since,
                 invited,
             } => vec![
-                format!("Its key since {since}: {known}"),
-                format!("The key in the invite: {invited}"),
-                format!(
+                key(&format!("Its key since {since}"), known),
+                key("The key in the invite", invited),
+                words(&format!(
                     "Ask whoever runs {server}, by another way than this chat, which key it shows \
                      when it starts. If that is the one in the invite, this command accepts it:"
-                ),
+                )),
                 trust(invited),
             ],
             Self::NotEncrypted { known: true } | Self::Plaintext { .. } => vec![
-                "If whoever runs it says that it does not encrypt any more, this command forgets \
-                 what is known of it:"
-                    .to_owned(),
-                forget(),
+                words(
+                    "If whoever runs it says that it does not encrypt any more, this command \
+                     forgets what is known of it:",
+                ),
+                command(&format!("chat-tui --forget {}", commands.server)),
             ],
             Self::NotEncrypted { known: false } => vec![
-                "If it is an older server on a network that you trust, this command talks to it all \
-                 the same; everybody on the way can read along:"
-                    .to_owned(),
-                format!("chat-tui --plaintext {}", commands.again),
+                words(
+                    "If it is an older server on a network that you trust, this command talks to \
+                     it all the same; everybody on the way can read along:",
+                ),
+                command(&format!("chat-tui --plaintext {}", commands.again)),
             ],
             Self::Unreadable(_) => Vec::new(),
-        };
-        lines.iter().map(|line| Line::inert(line)).collect()
+        }
     }
 }
+
+/// How to find out whether a key is the right one.
+const ASK_FOR_THE_OFFERED: &str = "Ask whoever runs it, by another way than this chat, which key it \
+                                   shows when it starts. If that is the one offered now, this \
+                                   command accepts it:";
 
 #[cfg(test)]
 mod tests {
@@ -208,7 +208,8 @@ mod tests {
             server: "chat.lan 10500".to_owned(),
         };
         let sentence = Line::inert(&distrust.sentence("chat.lan:10500"));
-        let lines = distrust.explanation("chat.lan:10500", &commands);
+        let told = distrust.explanation("chat.lan:10500", &commands);
+        let lines = told.iter().map(Passage::to_line);
         let lines = [sentence].into_iter().chain(lines);
         lines.map(|line| line.as_str().to_owned()).collect()
     }

@@ -3,6 +3,7 @@
 mod history;
 mod house;
 mod keys;
+mod question;
 mod search;
 mod session;
 

@@ -1,5 +1,6 @@
 //! Draws screens on which things have happened, for the tests to look at.
 
+mod entrance;
 mod history;
 mod house;
 mod screens;

@@ -280,7 +280,7 @@ fn a_nickname_in_use_is_asked_about_in_place() {
 
  ? Nickname already in use: carol. Which other nickname?
  › carol
- Enter try it   Ctrl-U clear it   Esc disconnect
+ Enter try it   Esc disconnect   Ctrl-U clear it
 ",
     );
 }

@@ -1,0 +1,207 @@
+//! What is asked for before we can come in.
+
+use super::*;
+use crate::{
+    client::event::{Credential, Passage, Wanted},
+    protocol::{DeviceCode, Fingerprint, Invite, InviteId, InviteKey, InviteToken, Password},
+};
+
+const CTRL_R: Key = Key::ctrl(Code::Char('r'));
+
+fn stopped(wants: Option<Wanted>, why: &str) -> Event {
+    let why = Line::inert(why);
+    Event::Link(Link::Stopped { why, wants })
+}
+
+fn shown(credential: Credential) -> Vec<Effect> {
+    vec![Effect::Command(Command::Credential(credential))]
+}
+
+fn invite() -> Invite {
+    let key = InviteKey::from_bytes([9; 32]);
+    Invite {
+        host: "chat.lan".to_owned(),
+        port: 10500,
+        fingerprint: Fingerprint::from_bytes([0xa7; 32]),
+        token: InviteToken::mint(&key, InviteId::from_bytes([5; 8]), 1_800_000_000, 1),
+    }
+}
+
+#[test]
+fn a_password_is_asked_for_and_told_to_nobody_else() {
+    let mut desk = Desk::new();
+    desk.typed("half a thought");
+    desk.heard(stopped(Some(Wanted::Password), "A password is wanted"));
+    desk.passes(Duration::from_secs(10));
+    desk.done();
+    desk.typed("correct horse")
+        .key(Key::ctrl(Code::Char('w')))
+        .typed("battery");
+    desk.passes(Duration::from_secs(20)).key(ENTER);
+    let password = Password::parse("correct battery").unwrap();
+    assert_eq!(desk.done(), shown(Credential::Password(password)));
+    assert_eq!(desk.text(), "half a thought", "a draft is left alone");
+    desk.key(Key::ctrl(Code::Char('y')));
+    assert_eq!(
+        desk.text(),
+        "half a thought",
+        "nothing of it can be had back"
+    );
+    desk.heard(Event::Link(Link::Connecting));
+    desk.heard(stopped(Some(Wanted::Password), "The password is wrong"));
+    assert_eq!(desk.text(), "");
+    desk.key(Key::plain(Code::Up));
+    assert_eq!(desk.text(), "");
+    let status = desk.model.status().unwrap();
+    assert!(status.starts_with("The password is wrong"), "{status}");
+}
+
+#[test]
+fn a_password_that_can_be_none_is_not_sent() {
+    let mut desk = Desk::new();
+    desk.heard(stopped(Some(Wanted::Password), "A password is wanted"));
+    desk.key(ENTER);
+    assert_eq!(desk.did(), []);
+    desk.pasted("pasted with its line's end\n").key(ENTER);
+    let password = Password::parse("pasted with its line's end").unwrap();
+    assert_eq!(desk.did(), shown(Credential::Password(password)));
+}
+
+#[test]
+fn to_be_asked_is_no_duty() {
+    let mut desk = Desk::new();
+    desk.heard(stopped(Some(Wanted::Password), "A password is wanted"));
+    desk.typed("secret").key(CTRL_C);
+    assert_eq!(desk.text(), "");
+    desk.typed("secret").key(ESC);
+    assert_eq!((desk.did(), desk.text()), (vec![], ""));
+    desk.key(Key::plain(Code::Up));
+    assert_eq!(desk.text(), "");
+    desk.key(CTRL_R);
+    assert_eq!(desk.did(), [Effect::Command(Command::RetryNow)]);
+    desk.key(ESC);
+    assert_eq!(desk.did(), leaves());
+}
+
+#[test]
+fn an_invite_or_a_code_lets_in() {
+    let code = DeviceCode::parse("mfrg-gzdf").unwrap();
+    for (typed, credential) in [
+        (invite().expose(), Credential::Invite(invite())),
+        ("MFRG gzdf".to_owned(), Credential::Code(code)),
+        ("/device mfrg-gzdf".to_owned(), Credential::Code(code)),
+    ] {
+        let mut desk = Desk::new();
+        desk.heard(stopped(Some(Wanted::Invite), "Only the invited come in"));
+        desk.typed("no idea").key(ENTER);
+        assert_eq!(desk.did(), []);
+        desk.key(Key::ctrl(Code::Char('u')))
+            .pasted(&typed)
+            .key(ENTER);
+        assert_eq!(desk.did(), shown(credential.clone()), "{typed}");
+
+        let mut desk = Desk::new();
+        desk.heard(stopped(Some(Wanted::Invite), "Only the invited come in"));
+        let typed = if typed.starts_with("MFRG") {
+            "/device MFRG gzdf"
+        } else {
+            &typed
+        };
+        desk.key(ESC).pasted(typed).key(ENTER);
+        assert_eq!(desk.did(), shown(credential), "without being asked");
+        assert_eq!(desk.text(), "");
+    }
+}
+
+#[test]
+fn a_nickname_of_ones_own_can_be_had_by_the_code_of_another_device() {
+    let mut desk = Desk::new();
+    refuse_nickname(&mut desk);
+    desk.heard(stopped(None, "Nickname already in use"));
+    desk.key(Key::ctrl(Code::Char('u')))
+        .typed("/device mfrg-gzdf")
+        .key(ENTER);
+    let code = DeviceCode::parse("mfrg-gzdf").unwrap();
+    assert_eq!(desk.did(), shown(Credential::Code(code)));
+}
+
+#[test]
+fn a_code_is_not_said_by_who_is_in() {
+    let mut desk = Desk::online();
+    desk.typed("/device mfrg-gzdf").key(ENTER);
+    assert_eq!(desk.did(), []);
+    assert!(desk.model.remark().unwrap().contains("other device"));
+}
+
+#[test]
+fn who_was_sent_away_is_asked_nothing() {
+    let mut desk = Desk::online();
+    desk.heard(stopped(None, "A moderator sent you away: too loud"));
+    assert_eq!(
+        desk.model.status().as_deref(),
+        Some("A moderator sent you away: too loud. Ctrl-R tries again.")
+    );
+    desk.key(CTRL_R);
+    assert_eq!(desk.did(), [Effect::Command(Command::RetryNow)]);
+}
+
+#[test]
+fn a_server_that_is_not_trusted_is_explained_with_what_to_type() {
+    let command = "chat-tui --trust aaaa-bbbb chat.lan 10500 carol 3";
+    let mut desk = Desk::new();
+    let key = Fingerprint::from_bytes([0xa7; 32]);
+    desk.heard(Event::Distrusted(vec![
+        Passage::Words(Line::inert("It has another key.")),
+        Passage::Key {
+            label: Line::inert("Its key"),
+            key,
+        },
+        Passage::Command(Line::inert(command)),
+    ]));
+    desk.heard(stopped(None, "chat.lan:10500 has another key than before"));
+    let entries = desk.entries();
+    assert_eq!(entries[0], "It has another key.");
+    assert_eq!(
+        entries[2].replace("\n", "-").replace(' ', ""),
+        key.to_string()
+    );
+    assert_eq!(entries[3], command);
+    for key in [ENTER, Key::plain(Code::Char('y')), ENTER] {
+        desk.key(key);
+    }
+    let commands = desk.did();
+    assert!(
+        !commands.iter().any(|effect| matches!(
+            effect,
+            Effect::Command(Command::RetryNow | Command::Credential(_))
+        )),
+        "nothing accepts it: {commands:?}"
+    );
+    desk.key(Key::alt(Code::Char('c')));
+    assert_eq!(desk.did(), [Effect::Copy(command.to_owned())]);
+}
+
+#[test]
+fn the_key_of_a_new_server_is_to_be_compared_unless_it_is_this_machine() {
+    let first = Event::Security(Security::Encrypted {
+        verified_by: crate::client::event::VerifiedBy::FirstUse,
+        fingerprint: Fingerprint::from_bytes([0xa7; 32]),
+    });
+    for host in ["localhost:10500", "127.0.0.1:10500", "[::1]:10500"] {
+        let mut desk = Desk::new();
+        desk.model.host = host.to_owned();
+        desk.heard(first.clone());
+        assert_eq!(desk.entries(), [""; 0], "{host}");
+    }
+    let mut desk = Desk::new();
+    desk.model.host = "chat.lan:10500".to_owned();
+    desk.heard(first);
+    let told = desk.entries().join("\n");
+    for part in [
+        "First time on chat.lan:10500",
+        "  u6t2-pj5h-u6t2-pj5h\n",
+        "Compare",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}

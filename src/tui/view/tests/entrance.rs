@@ -1,0 +1,373 @@
+//! Screens before one is let in, at the sizes that people have.
+
+use super::Screen;
+use crate::{
+    client::event::{Event, Link, Passage, Security, VerifiedBy, Wanted},
+    protocol::Fingerprint,
+    text::Line,
+};
+
+fn stopped(width: u16, height: u16, wants: Option<Wanted>, why: &str) -> Screen {
+    let mut screen = Screen::new(width, height);
+    let why = Line::inert(why);
+    screen.heard(Event::Link(Link::Stopped { why, wants }));
+    screen
+}
+
+fn password(width: u16, height: u16) -> Screen {
+    let why = "This server wants a password from whoever comes for the first time";
+    let mut screen = stopped(width, height, Some(Wanted::Password), why);
+    screen.typed("correct horse");
+    screen
+}
+
+fn changed(width: u16, height: u16) -> Screen {
+    let mut screen = Screen::new(width, height);
+    let (before, now) = (
+        Fingerprint::from_bytes([0xa7; 32]),
+        Fingerprint::from_bytes([0x3c; 32]),
+    );
+    let words = |text: &str| Passage::Words(Line::inert(text));
+    let key = |label: &str, key| Passage::Key {
+        label: Line::inert(label),
+        key,
+    };
+    let command = format!("chat-tui --trust {now} localhost 10500 carol 3");
+    screen.heard(Event::Distrusted(vec![
+        words(
+            "localhost:10500 has another key than before. Either it was set up anew, or somebody \
+             else answers in its place and would read all that is said.",
+        ),
+        key("Its key since 2026-11-02", before),
+        key("The key offered now", now),
+        words(
+            "Ask whoever runs it, by another way than this chat, which key it shows when it \
+             starts. If that is the one offered now, this command accepts it:",
+        ),
+        Passage::Command(Line::inert(&command)),
+    ]));
+    let why = "localhost:10500 has another key than before, so nothing was sent to it";
+    screen.heard(Event::Link(Link::Stopped {
+        why: Line::inert(why),
+        wants: None,
+    }));
+    screen
+}
+
+#[test]
+fn a_password_is_drawn_as_dots() {
+    password(100, 30).check(
+        r"
+ #lobby                                                                   localhost:10500  ○ not in
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+ ? This server wants a password from whoever comes for the first time. What is the password? It is
+   not shown.
+────────────────────────────────────────────────────────────────────────────────────────────────────
+ › •••••••••••••
+ Enter try it   Esc cancel   Ctrl-U clear it
+",
+    );
+}
+
+#[test]
+fn a_password_is_drawn_as_dots_on_a_usual_screen() {
+    password(80, 24).check(
+        r"
+ #lobby                                               localhost:10500  ○ not in
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+ ? This server wants a password from whoever comes for the first time. What is
+   the password? It is not shown.
+────────────────────────────────────────────────────────────────────────────────
+ › •••••••••••••
+ Enter try it   Esc cancel   Ctrl-U clear it
+",
+    );
+}
+
+#[test]
+fn a_password_is_drawn_as_dots_on_a_small_screen() {
+    password(40, 12).check(
+        r"
+ #lobby       localhost:10500  ○ not in
+
+
+
+
+
+ ? This server wants a password from
+   whoever comes for the first time.
+   Password?
+────────────────────────────────────────
+ › •••••••••••••
+ Enter try it   Esc cancel
+",
+    );
+}
+
+#[test]
+fn a_password_is_drawn_as_dots_on_a_tiny_screen() {
+    let screen = password(20, 5);
+    screen.check(
+        r"
+#lobby      ○ not in
+
+
+? Password?
+› •••••••••••••
+",
+    );
+    let (_, cursor) = screen.buffer();
+    assert_eq!(cursor, Some((15, 4)), "behind the last dot");
+}
+
+#[test]
+fn an_invite_is_asked_for() {
+    let why = "Only people who are invited come in here from elsewhere";
+    stopped(80, 12, Some(Wanted::Invite), why).check(
+        r"
+ #lobby                                               localhost:10500  ○ not in
+
+
+
+
+
+
+ ? Only people who are invited come in here from elsewhere. Paste an invite, or
+   type the code that another device of yours shows after /device add.
+────────────────────────────────────────────────────────────────────────────────
+ › paste an invite, or type a code
+ Enter try it   Esc cancel   Ctrl-U clear it
+",
+    );
+}
+
+#[test]
+fn an_invite_is_asked_for_on_a_small_screen() {
+    let why = "Only people who are invited come in here from elsewhere";
+    stopped(40, 12, Some(Wanted::Invite), why).check(
+        r"
+ #lobby       localhost:10500  ○ not in
+
+
+
+
+
+
+ ? Only people who are invited come in
+   here from elsewhere. Invite or code?
+────────────────────────────────────────
+ › paste an invite, or type a code
+ Enter try it   Esc cancel
+",
+    );
+}
+
+#[test]
+fn an_invite_is_asked_for_on_a_tiny_screen() {
+    let why = "Only people who are invited come in here from elsewhere";
+    stopped(20, 5, Some(Wanted::Invite), why).check(
+        r"
+#lobby      ○ not in
+
+
+? Invite or code?
+› invite or code
+",
+    );
+}
+
+#[test]
+fn who_is_banned_is_told_so() {
+    let why = "You are banned from this server until 2026-11-29 09:30 UTC: too loud";
+    stopped(60, 10, None, why).check(
+        r"
+ #lobby                          localhost:10500  ○ offline
+
+
+
+
+ ✗ You are banned from this server until 2026-11-29 09:30
+   UTC: too loud. Ctrl-R tries again.
+────────────────────────────────────────────────────────────
+ › type a message; it goes out when connected
+ Ctrl-R connect now   F1 help   Esc disconnect
+",
+    );
+}
+
+#[test]
+fn a_changed_key_is_explained_where_it_can_be_read() {
+    changed(100, 30).check(
+        r"
+ #lobby                                                                  localhost:10500  ○ offline
+
+
+
+
+
+
+
+
+ ─────────────────────────────────────── Sunday 22 November ───────────────────────────────────────
+ 09:45                │ localhost:10500 has another key than before. Either it was set up anew,
+                      │ or somebody else answers in its place and would read all that is said.
+                      │ Its key since 2026-11-02:
+                      │   u6t2-pj5h-u6t2-pj5h
+                      │   u6t2-pj5h-u6t2-pj5h
+                      │   u6t2-pj5h-u6t2-pj5h
+                      │   u6tq
+                      │ The key offered now:
+                      │   hq6d-ypb4-hq6d-ypb4
+                      │   hq6d-ypb4-hq6d-ypb4
+                      │   hq6d-ypb4-hq6d-ypb4
+                      │   hq6a
+                      │ Ask whoever runs it, by another way than this chat, which key it shows
+                      │ when it starts. If that is the one offered now, this command accepts it:
+ chat-tui --trust hq6d-ypb4-hq6d-ypb4-hq6d-ypb4-hq6d-ypb4-hq6d-ypb4-hq6d-ypb4-hq6a localhost 10500
+ carol 3
+ ✗ localhost:10500 has another key than before, so nothing was sent to it. Ctrl-R tries again.
+────────────────────────────────────────────────────────────────────────────────────────────────────
+ › type a message; it goes out when connected
+ Ctrl-R connect now   Alt-C copy   F1 help   Esc disconnect   Tab complete   Alt-Enter new line
+",
+    );
+}
+
+#[test]
+fn a_changed_key_is_explained_on_a_usual_screen() {
+    changed(80, 24).check(
+        r"
+ #lobby                                              localhost:10500  ○ offline
+ 09:45             │ localhost:10500 has another key than before. Either it
+                   │ was set up anew, or somebody else answers in its place
+                   │ and would read all that is said.
+                   │ Its key since 2026-11-02:
+                   │   u6t2-pj5h-u6t2-pj5h
+                   │   u6t2-pj5h-u6t2-pj5h
+                   │   u6t2-pj5h-u6t2-pj5h
+                   │   u6tq
+                   │ The key offered now:
+                   │   hq6d-ypb4-hq6d-ypb4
+                   │   hq6d-ypb4-hq6d-ypb4
+                   │   hq6d-ypb4-hq6d-ypb4
+                   │   hq6a
+                   │ Ask whoever runs it, by another way than this chat,
+                   │ which key it shows when it starts. If that is the one
+                   │ offered now, this command accepts it:
+ chat-tui --trust hq6d-ypb4-hq6d-ypb4-hq6d-ypb4-hq6d-ypb4-hq6d-ypb4-hq6d-ypb4-h
+ q6a localhost 10500 carol 3
+ ✗ localhost:10500 has another key than before, so nothing was sent to it.
+   Ctrl-R tries again.
+────────────────────────────────────────────────────────────────────────────────
+ › type a message; it goes out when connected
+ Ctrl-R connect now   Alt-C copy   F1 help   Esc disconnect   Tab complete
+",
+    );
+}
+
+#[test]
+fn a_changed_key_is_explained_on_a_small_screen() {
+    changed(40, 12).check(
+        r"
+ #lobby      localhost:10500  ○ offline
+          │ is the one offered now,
+          │ this command accepts it:
+ chat-tui --trust hq6d-ypb4-hq6d-ypb4-h
+ q6d-ypb4-hq6d-ypb4-hq6d-ypb4-hq6d-ypb4
+ -hq6a localhost 10500 carol 3
+ ✗ localhost:10500 has another key than
+   before, so nothing was sent to it.
+   Ctrl-R tries again.
+────────────────────────────────────────
+ › type a message
+ Ctrl-R connect now   Alt-C copy
+",
+    );
+}
+
+#[test]
+fn a_changed_key_is_explained_on_a_tiny_screen() {
+    changed(20, 5).check(
+        r"
+#lobby     ○ offline
+a localhost 10500 ca
+rol 3
+✗ Ctrl-R tries again
+› type a message
+",
+    );
+}
+
+#[test]
+fn a_new_server_is_told_with_its_key() {
+    let screen = {
+        let mut screen = Screen::new(60, 16);
+        screen.desk.model.host = "chat.lan:10500".to_owned();
+        screen.heard(Event::Security(Security::Encrypted {
+            verified_by: VerifiedBy::FirstUse,
+            fingerprint: Fingerprint::from_bytes([0xa7; 32]),
+        }));
+        screen.heard(Event::Link(Link::Online));
+        screen
+    };
+    screen.check(
+        r"
+ #lobby                         chat.lan:10500  ● encrypted
+
+ ─────────────────── Sunday 22 November ───────────────────
+ 09:45           │ First time on chat.lan:10500. From now
+                 │ on it has to have this key:
+                 │   u6t2-pj5h-u6t2-pj5h
+                 │   u6t2-pj5h-u6t2-pj5h
+                 │   u6t2-pj5h-u6t2-pj5h
+                 │   u6tq
+                 │ Compare it with the key that the
+                 │ server shows when it starts, to be
+                 │ sure that nobody else answered in its
+                 │ place. /security shows it again.
+────────────────────────────────────────────────────────────
+ › type a message
+ Alt-C copy   F1 help   Esc disconnect   Tab complete
+",
+    );
+}
