@@ -1,4 +1,5 @@
-//! What the program does instead of hosting: see [`maintenance`] and [`invite`].
+//! What the program does instead of hosting: see [`maintenance`], [`invite`] and
+//! [`password`].
 
 use std::{
     fmt,
@@ -18,6 +19,7 @@ use super::{
 };
 
 mod invite;
+mod password;
 
 /// Why a command could not be carried out. Its text says what to do, in plain sentences.
 #[derive(Debug)]
@@ -27,7 +29,11 @@ pub(super) enum CommandError {
     Secrets(SecretError),
     /// This machine has no address that others could reach it by, or this is none.
     Host(Option<String>),
-    /// What was asked for can't be written.
+    /// What was typed or piped in can't be taken, and why.
+    Input(String),
+    /// The user thought better of it.
+    Interrupted,
+    /// What was asked for can't be written, or not be read.
     Output(io::Error),
 }
 
@@ -37,7 +43,11 @@ impl CommandError {
         match self {
             Self::Maintenance(error) => error.may_pass(),
             Self::Output(_) | Self::Secrets(SecretError::System(_)) => true,
-            Self::Keys(_) | Self::Secrets(_) | Self::Host(_) => false,
+            Self::Keys(_)
+            | Self::Secrets(_)
+            | Self::Host(_)
+            | Self::Input(_)
+            | Self::Interrupted => false,
         }
     }
 }
@@ -57,7 +67,9 @@ impl fmt::Display for CommandError {
                 "{host:?} is no name of a machine, and no address. Say with --host NAME how people \
                  reach this one: chat.example.org, 192.0.2.7, 2001:db8::7",
             ),
-            Self::Output(error) => write!(out, "It can't be written: {error}"),
+            Self::Input(why) => write!(out, "{why}. Nothing was changed; try again"),
+            Self::Interrupted => out.write_str("Nothing was changed"),
+            Self::Output(error) => write!(out, "It can't be read or written: {error}"),
         }
     }
 }
@@ -87,6 +99,7 @@ pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), Com
     let directory = secrets::directory(directory)?;
     match command {
         Command::Invite(wanted) => return invite::run(&directory, wanted),
+        Command::Password(wanted) => return password::run(&directory, *wanted),
         Command::Backup { file } => {
             let messages = backup(&directory, file)?;
             say(&format!("{messages} messages are in {}", file.display()));

@@ -35,7 +35,7 @@ use crate::{protocol::RoomName, text::Line};
 mod entry;
 mod reach;
 
-pub use entry::InviteArgs;
+pub use entry::{EntryArgs, InviteArgs, PasswordArgs};
 pub use reach::{Plaintext, ReachArgs};
 
 /// The port of a server that names none.
@@ -109,6 +109,9 @@ pub struct Args {
     /// How it is reached, and how it talks.
     #[command(flatten)]
     pub reach: ReachArgs,
+    /// Who may come in.
+    #[command(flatten)]
+    pub entry: EntryArgs,
     /// Erase messages that are older than this
     #[arg(long, value_name = "DAYS")]
     pub retain_days: Option<NonZeroU64>,
@@ -181,6 +184,8 @@ impl Args {
 pub enum Command {
     /// Make an invite: one line that somebody comes in by; the server may run or not
     Invite(InviteArgs),
+    /// Set the password of a server with --access password: typed here, or one line piped in
+    Password(PasswordArgs),
     /// Copy all messages into one file, while the server runs or not
     Backup {
         /// The file; it must not be there yet
@@ -343,6 +348,7 @@ impl From<&Args> for Config {
                 directory: args.data_dir.clone(),
                 or_memory: args.ephemeral,
             },
+            access: args.entry.access,
             limits: Limits::default(),
             keep: Keep {
                 days: args.retain_days,

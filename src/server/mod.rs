@@ -31,11 +31,10 @@ pub mod secrets;
 pub mod store;
 
 pub use config::{Config, Storage};
-pub use net::{BindError, Bound, Credentials, RunError, StartError, bind};
+pub use net::{BindError, Bound, Credentials, Reload, RunError, StartError, bind};
 
 use config::Args;
 use log::Recorder;
-use secrets::Secrets;
 
 /// The operator asked for what can't be: the arguments, the address, the data directory, or what a
 /// command is to do.
@@ -81,7 +80,6 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         recorder: recorder.clone(),
         ..Config::from(&args)
     };
-    let secrets = config.secrets.clone();
     let bound = match bind(config) {
         Ok(bound) => bound,
         Err(error) if error.may_pass() => return fail(&error, ExitCode::FAILURE),
@@ -90,12 +88,12 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     let address = bound.local_addr();
     let credentials = bound.credentials().clone();
     let quiet = args.quiet > 0;
-    let own_certificate = args.reach.tls_cert.is_some();
+    let reload = bound.reload();
     let outcome = bound.run(async move {
         let signals = Signals::new();
         announce(address, &credentials, quiet, &recorder);
-        if own_certificate {
-            reload_when_told(credentials, secrets, recorder.clone());
+        if let Some(reload) = reload {
+            reload_when_told(reload);
         }
         told_to_stop(signals, recorder).await;
     });
@@ -163,9 +161,9 @@ async fn told_to_stop(signals: io::Result<Signals>, recorder: Recorder) {
     });
 }
 
-/// Reads the operator's certificate again at every SIGHUP. (Without one there is nothing to read:
-/// then a hang-up ends the process, as it should where a terminal is closed.)
-fn reload_when_told(credentials: Credentials, secrets: Secrets, recorder: Recorder) {
+/// Reads what the operator may have changed at every SIGHUP. (Where there is nothing to read, a
+/// hang-up ends the process, as it should where a terminal is closed.)
+fn reload_when_told(reload: Reload) {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -174,18 +172,13 @@ fn reload_when_told(credentials: Credentials, secrets: Secrets, recorder: Record
         };
         tokio::spawn(async move {
             while hang_up.recv().await.is_some() {
-                let (credentials, secrets) = (credentials.clone(), secrets.clone());
-                let recorder = recorder.clone();
-                let reload = move || {
-                    credentials.reload();
-                    secrets.note_fingerprint(Some(credentials.fingerprint()), &recorder);
-                };
-                let _ = tokio::task::spawn_blocking(reload).await;
+                let reload = reload.clone();
+                let _ = tokio::task::spawn_blocking(move || reload.read()).await;
             }
         });
     }
     #[cfg(not(unix))]
-    let _ = (credentials, secrets, recorder);
+    let _ = reload;
 }
 
 #[cfg(unix)]

@@ -35,6 +35,8 @@ pub struct Refusal {
     pub id: Option<MessageId>,
     /// What the frame carried as `ref`.
     pub reference: Option<u64>,
+    /// When the same may be tried again; `None`: never.
+    pub retry_after_ms: Option<u64>,
     /// Whether the connection closes behind the answer.
     fatal: bool,
 }
@@ -47,6 +49,7 @@ impl Refusal {
             message: message.to_string(),
             id: None,
             reference: None,
+            retry_after_ms: None,
             fatal: true,
         }
     }
@@ -65,6 +68,7 @@ impl Refusal {
             message: format!("{name}: {wrong}"),
             id: None,
             reference: None,
+            retry_after_ms: None,
             fatal,
         }
     }
@@ -81,7 +85,7 @@ impl Refusal {
             message: Line::inert(&self.message),
             id: self.id,
             reference: self.reference,
-            retry_after_ms: None,
+            retry_after_ms: self.retry_after_ms,
         }
     }
 }
@@ -134,6 +138,7 @@ pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
                 .as_ref()
                 .and_then(|id| MessageId::parse(id.as_str()).ok()),
             reference,
+            retry_after_ms: None,
             fatal: false,
         }),
     }
@@ -145,6 +150,7 @@ pub(super) fn bad_nickname(wrong: NicknameError, fatal: bool) -> Refusal {
         message: wrong.to_string(),
         id: None,
         reference: None,
+        retry_after_ms: None,
         fatal,
     }
 }

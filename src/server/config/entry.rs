@@ -4,8 +4,25 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::server::engine::house::Access;
+
 /// The longest time that an invite may hold.
 const INVITE_FOR_MAX: Duration = Duration::from_hours(366 * 24);
+
+/// Who may come in.
+#[derive(Clone, Debug, Args)]
+pub struct EntryArgs {
+    /// Who may come in: local: everybody on this machine and in private networks, others by invite;
+    /// open: everybody; invite: the invited; password: who knows it, and the invited
+    #[arg(
+        long,
+        value_name = "WHO",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub access: Access,
+}
 
 /// What an invite is to be like.
 #[derive(Clone, Debug, Args)]
@@ -28,6 +45,14 @@ pub struct InviteArgs {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub port: u16,
+}
+
+/// What is to become of the password.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct PasswordArgs {
+    /// Have none any more
+    #[arg(long)]
+    pub remove: bool,
 }
 
 /// Takes a time such as `7d`.

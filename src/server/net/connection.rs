@@ -342,12 +342,17 @@ impl Connection {
     /// has let others through, and nobody would wake the task for those.
     async fn hand_over(&self, worker: &Worker) -> Result<(), Departure> {
         loop {
-            let requests: Vec<Request> = {
+            let mut requests: Vec<Request> = {
                 let mut endpoint = self.endpoint.borrow_mut();
                 std::iter::from_fn(|| endpoint.request(random)).collect()
             };
             if requests.is_empty() {
                 return Ok(());
+            }
+            if let Some(passwords) = &worker.passwords {
+                for request in &mut requests {
+                    passwords.look_at(worker.clock, request).await;
+                }
             }
             let event = Event::Requests {
                 connection: self.id,

@@ -59,7 +59,7 @@ pub struct Rate {
 impl Rate {
     /// Takes one, if there is one to be had at this time; otherwise says how long to wait. `spent`
     /// is when all that was taken will have been earned.
-    fn take(&self, spent: &mut Duration, now: Duration) -> Result<(), Duration> {
+    pub(super) fn take(&self, spent: &mut Duration, now: Duration) -> Result<(), Duration> {
         let earned = now.max(*spent).saturating_add(self.every);
         let most = now.saturating_add(self.every.saturating_mul(self.burst));
         if earned > most {

@@ -12,6 +12,8 @@ use super::{
     Clock, accept,
     gate::Gate,
     listener::{self, BindError},
+    passwords::Passwords,
+    reload::Reload,
     storage::{self, Appender, Pages},
     tls::Credentials,
     worker::{self, Delivery},
@@ -22,7 +24,7 @@ use crate::{
         config::{Config, Storage, data_directory},
         engine::{
             event::{Effect, Event},
-            house,
+            house::{self, Access},
             hub::{Hub, Settings},
             view::Views,
         },
@@ -53,8 +55,9 @@ pub struct Bound {
     address: SocketAddr,
     store: Box<dyn Store>,
     credentials: Credentials,
-    #[allow(dead_code, reason = "the house is made with it")]
     invite_key: InviteKey,
+    /// Where a password lets people in.
+    passwords: Option<Passwords>,
 }
 
 impl fmt::Debug for Bound {
@@ -157,6 +160,10 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
     config.secrets.note_fingerprint(own, &config.recorder);
     let invite_key = config.secrets.invite_key(&config.recorder);
     let invite_key = invite_key.map_err(StartError::Secrets)?;
+    let passwords = (config.access == Access::Password)
+        .then(|| Passwords::open(&config.secrets, &config.recorder))
+        .transpose()
+        .map_err(StartError::Secrets)?;
     Ok(Bound {
         config,
         listener,
@@ -164,6 +171,7 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
         store,
         credentials,
         invite_key,
+        passwords,
     })
 }
 
@@ -226,6 +234,11 @@ impl Bound {
         &self.credentials
     }
 
+    /// What is to be read again when the operator says so, if anything.
+    pub fn reload(&self) -> Option<Reload> {
+        Reload::new(&self.config, &self.credentials, self.passwords.as_ref())
+    }
+
     /// Serves, on this thread and others of its own, until `shutdown` is ready; then tells
     /// everyone, delivers what was accepted, and returns within 5 seconds whatever clients do.
     pub fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
@@ -246,6 +259,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         mut store,
         credentials,
         invite_key,
+        passwords,
         ..
     } = bound;
     let clock = Clock::start();
@@ -257,7 +271,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let fleet = Fleet::start(
         &config,
         clock,
-        (&credentials, &gate),
+        (&credentials, &gate, passwords.as_ref()),
         &extents,
         &events,
         &pages,
@@ -332,7 +346,7 @@ impl Fleet {
     fn start(
         config: &Config,
         clock: Clock,
-        (credentials, gate): (&Credentials, &Gate),
+        (credentials, gate, passwords): (&Credentials, &Gate, Option<&Passwords>),
         extents: &[Extent],
         events: &mpsc::Sender<Event>,
         pages: &Pages,
@@ -356,6 +370,7 @@ impl Fleet {
                     credentials: credentials.clone(),
                     plaintext: config.plaintext,
                     gate: gate.clone(),
+                    passwords: passwords.cloned(),
                     zone: TimeZone::system(),
                     events: events.clone(),
                     pages: pages.clone(),

@@ -35,7 +35,9 @@ mod greeting;
 mod hub;
 mod listener;
 mod newcomers;
+mod passwords;
 mod proxy;
+mod reload;
 mod storage;
 mod stream;
 mod tls;
@@ -45,6 +47,7 @@ pub(in crate::server) use accept::SPARE_CONNECTIONS;
 pub use gate::{Caps, Rate};
 pub use hub::{Bound, RunError, StartError, bind};
 pub use listener::BindError;
+pub use reload::Reload;
 pub use tls::Credentials;
 
 /// Reads the time for the engine.

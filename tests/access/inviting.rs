@@ -1,89 +1,10 @@
-//! Who may enter, through the real program: invites.
+//! `chat-server invite`.
 
-#![cfg(all(unix, feature = "server"))]
-#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+use std::{fs, os::unix::fs::PermissionsExt, process::Stdio};
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use chat_tui::protocol::InviteKey;
 
-use chat_tui::protocol::{Fingerprint, Invite, InviteKey};
-
-fn program(data: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
-    // Whatever goes wrong, nothing is written where people keep theirs.
-    command.env("HOME", data).env("XDG_DATA_HOME", data);
-    command.args(arguments).arg("--data-dir").arg(data);
-    command
-}
-
-fn run(data: &Path, arguments: &[&str]) -> Output {
-    program(data, arguments).output().unwrap()
-}
-
-/// Runs a command that must be refused; with these words.
-fn refused(data: &Path, arguments: &[&str], words: &str) {
-    let output = run(data, arguments);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success(), "{arguments:?}");
-    assert!(said.contains(words), "{arguments:?}: {said}");
-    assert!(output.stdout.is_empty(), "{arguments:?}");
-}
-
-/// A server; killed with the value.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-    fingerprint: Fingerprint,
-}
-
-impl Server {
-    fn start(data: &Path, options: &[&str]) -> Self {
-        let options = [&["0", "--bind", "127.0.0.1", "-q"], options].concat();
-        let mut command = program(data, &options);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut next = |start: &str| {
-            let line = lines.next().expect("the server says more").unwrap();
-            line.strip_prefix(start).expect(start).to_owned()
-        };
-        let address = next("listening on ").parse().unwrap();
-        let fingerprint = Fingerprint::parse(&next("fingerprint ")).unwrap();
-        Self {
-            child,
-            address,
-            fingerprint,
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Makes an invite, and says what the operator is told besides.
-fn invite(data: &Path, options: &[&str]) -> (Invite, String) {
-    let output = run(data, &[&["invite"], options].concat());
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{options:?}: {said}");
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(printed.lines().count(), 1, "{printed}");
-    (Invite::parse(&printed).unwrap(), said)
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap().as_secs()
-}
+use crate::harness::{Server, invite, now, program, refused};
 
 #[test]
 fn an_invite_is_made_before_the_first_start_and_beside_a_server() {

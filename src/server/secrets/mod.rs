@@ -1,10 +1,14 @@
-//! What lets people in: the secret that invites are made with. It is in the data directory, so that
-//! whoever may read that can invite, whether the server runs or not.
+//! What lets people in: the secret that invites are made with, and the password. They are in the
+//! data directory: whoever may write there can invite, whether the server runs or not.
 
 use std::{
     fmt, io,
     path::{Path, PathBuf},
 };
+
+mod password;
+
+pub(super) use password::{PasswordRecord, read_password, remove_password, set_password};
 
 use super::{
     config::data_directory,
@@ -61,6 +65,17 @@ impl Secrets {
         }
     }
 
+    /// Reads the password. Where nothing is kept there is one that nobody knows: to compare with
+    /// it takes as long.
+    pub(super) fn password(&self) -> Result<PasswordRecord, SecretError> {
+        match self {
+            Self::Memory => PasswordRecord::of_nothing(),
+            Self::Kept {
+                directory: named, ..
+            } => read_password(&directory(named.as_deref())?),
+        }
+    }
+
     /// Notes the key of the operator's own certificate, for invites to name; `None`: that there is
     /// none.
     pub(super) fn note_fingerprint(&self, own: Option<Fingerprint>, recorder: &Recorder) {
@@ -88,6 +103,10 @@ pub enum SecretError {
     File(PathBuf, io::Error),
     /// The file is not what it must be.
     NoInviteKey(PathBuf),
+    /// There is no password.
+    NoPassword(PathBuf),
+    /// The file has no password that can be used.
+    NotAPassword(PathBuf),
     /// The system gave no random bytes.
     System(io::Error),
 }
@@ -109,6 +128,16 @@ impl fmt::Display for SecretError {
                 out,
                 "{} is damaged: it has to have {INVITE_KEY_BYTES} bytes. Put the right file there, or \
                  delete it: it is made anew, and invites that nobody has used yet are void",
+                path.display()
+            ),
+            Self::NoPassword(path) => write!(
+                out,
+                "There is no password in {}. Set one with chat-server password",
+                path.parent().unwrap_or(path).display()
+            ),
+            Self::NotAPassword(path) => write!(
+                out,
+                "{} has no password that can be used. Set one with chat-server password",
                 path.display()
             ),
             Self::System(error) => write!(out, "The system gave no random bytes: {error}"),

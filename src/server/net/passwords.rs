@@ -1,0 +1,233 @@
+//! Compares passwords: a slow thing to do, by intent, and so with limits of its own.
+//!
+//! A comparison takes 19 MiB and some 20 ms of a processor. Two go on at one time, on threads of
+//! their own, a few more wait, and whoever comes then is told to come back: however many try, chat
+//! goes on beside it. Who is wrong too often from one place is not even compared for a while.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use super::{Clock, gate::Rate};
+use crate::{
+    protocol::{Password, frame::ErrorCode, wire::Refusal},
+    server::{
+        engine::event::Request,
+        log::Recorder,
+        network::Site,
+        secrets::{PasswordRecord, SecretError, Secrets},
+    },
+};
+
+/// Comparisons that go on at one time.
+const AT_ONCE: usize = 2;
+/// Others that wait for their turn.
+const WAITING_MAX: usize = 32;
+/// When to come back if more wait.
+const BUSY_RETRY: Duration = Duration::from_secs(2);
+/// Wrong passwords from one site: five at once, and five in a minute.
+const WRONG: Rate = Rate {
+    every: Duration::from_secs(12),
+    burst: 5,
+};
+/// Sites that are remembered for it.
+const SITES_MAX: usize = 16 * 1024;
+
+/// The password in force. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub(super) struct Passwords(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    secrets: Secrets,
+    recorder: Recorder,
+    record: RwLock<Arc<PasswordRecord>>,
+    /// For those who are compared and those who wait for it.
+    places: Semaphore,
+    turns: Arc<Semaphore>,
+    /// When each site will have been quiet for long enough.
+    wrong: Mutex<HashMap<Site, Duration>>,
+}
+
+impl Passwords {
+    /// Reads the password.
+    pub(super) fn open(secrets: &Secrets, recorder: &Recorder) -> Result<Self, SecretError> {
+        Ok(Self(Arc::new(Shared {
+            secrets: secrets.clone(),
+            recorder: recorder.clone(),
+            record: RwLock::new(Arc::new(secrets.password()?)),
+            places: Semaphore::new(AT_ONCE + WAITING_MAX),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            wrong: Mutex::default(),
+        })))
+    }
+
+    /// Reads the password again. If there is none that can be used, it stays the one before.
+    /// Touches the disk.
+    pub(super) fn reload(&self) {
+        let Shared {
+            secrets, recorder, ..
+        } = &*self.0;
+        match secrets.password() {
+            Ok(record) => {
+                let mut current = self
+                    .0
+                    .record
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *current = Arc::new(record);
+                recorder.info("read the password again".to_owned());
+            }
+            Err(error) => recorder.warn(format!("the password stays what it was: {error}")),
+        }
+    }
+
+    /// Compares the password that somebody wants to come in by, and notes in the request whether it
+    /// is the right one; or refuses the request. Only who has proven a key is compared: nobody else
+    /// is let in by a password.
+    pub(super) async fn look_at(&self, clock: Clock, request: &mut Request) {
+        let Request::Join(entry) = request else {
+            return;
+        };
+        let (Some(_), Some(password)) = (entry.key, &entry.join.password) else {
+            return;
+        };
+        let address = entry.channel.address.ip();
+        match self.check(clock, address, password).await {
+            Ok(is_right) => entry.password = is_right,
+            Err(wait) => *request = Request::Refused(too_often(wait)),
+        }
+    }
+
+    /// Whether this is the password. `Err`: who is there has to wait so long first, because too
+    /// many others do, or because he was wrong too often.
+    async fn check(
+        &self,
+        clock: Clock,
+        address: IpAddr,
+        password: &Password,
+    ) -> Result<bool, Duration> {
+        let shared = &self.0;
+        let site = Site::of(address);
+        shared.may_try(site, clock.now().mono)?;
+        let Ok(_place) = shared.places.try_acquire() else {
+            return Err(BUSY_RETRY);
+        };
+        let Ok(turn) = Arc::clone(&shared.turns).acquire_owned().await else {
+            return Err(BUSY_RETRY);
+        };
+        // Others from there had theirs meanwhile.
+        shared.may_try(site, clock.now().mono)?;
+        let (shared, password) = (Arc::clone(shared), password.clone());
+        let compared = spawn_blocking(move || {
+            let is_right = shared.record().is_of(&password);
+            if !is_right {
+                shared.was_wrong(site, clock.now().mono);
+            }
+            // Held until it is noted, even if nobody waits for it any more.
+            drop(turn);
+            is_right
+        });
+        // One that broke down is no.
+        Ok(compared.await.unwrap_or(false))
+    }
+}
+
+fn too_often(wait: Duration) -> Refusal {
+    let message = "Too many passwords are tried at the moment: try again in a while";
+    let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let mut refusal = Refusal::ending(ErrorCode::RateLimited, message);
+    refusal.retry_after_ms = Some(wait.max(1));
+    refusal
+}
+
+impl Shared {
+    fn record(&self) -> Arc<PasswordRecord> {
+        let record = self.record.read();
+        Arc::clone(&record.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn may_try(&self, site: Site, now: Duration) -> Result<(), Duration> {
+        let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spent = wrong.get(&site).copied().unwrap_or_default();
+        WRONG.take(&mut spent, now)
+    }
+
+    fn was_wrong(&self, site: Site, now: Duration) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if wrong.len() >= SITES_MAX {
+            // There are no more others than can be wrong in a minute.
+            wrong.retain(|_, spent| *spent > now);
+        }
+        // Refused only where several were compared at one time.
+        let _ = WRONG.take(wrong.entry(site).or_default(), now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::server::secrets::set_password;
+
+    fn password() -> Password {
+        Password::parse("open sesame").unwrap()
+    }
+
+    #[tokio::test]
+    async fn few_are_compared_at_one_time_and_few_wait() {
+        let passwords = Passwords::open(&Secrets::Memory, &Recorder::none()).unwrap();
+        let clock = Clock::start();
+        let mut checks = JoinSet::new();
+        for number in 0..40 {
+            let passwords = passwords.clone();
+            checks.spawn(async move {
+                let address = Ipv4Addr::from_bits(number).into();
+                passwords.check(clock, address, &password()).await
+            });
+        }
+        let (mut wrong, mut busy) = (0, 0);
+        for checked in checks.join_all().await {
+            match checked {
+                Ok(is_right) => wrong += usize::from(!is_right),
+                Err(wait) => busy += usize::from(wait == BUSY_RETRY),
+            }
+        }
+        assert_eq!((wrong, busy), (AT_ONCE + WAITING_MAX, 6));
+    }
+
+    #[tokio::test]
+    async fn whoever_is_wrong_too_often_waits_and_a_right_one_costs_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let secrets = Secrets::Kept {
+            directory: Some(home.path().to_owned()),
+            or_memory: false,
+        };
+        set_password(home.path(), &password()).unwrap();
+        let passwords = Passwords::open(&secrets, &Recorder::none()).unwrap();
+        let (clock, here) = (Clock::start(), Ipv4Addr::LOCALHOST.into());
+        let wrong = Password::parse("open barley").unwrap();
+        for _ in 0..10 {
+            let right = passwords.check(clock, here, &password()).await;
+            assert_eq!(right, Ok(true));
+        }
+        for _ in 0..5 {
+            assert_eq!(passwords.check(clock, here, &wrong).await, Ok(false));
+        }
+        for given in [wrong, password()] {
+            let refused = passwords.check(clock, here, &given).await;
+            assert!(refused.is_err_and(|wait| wait <= WRONG.every));
+        }
+        let elsewhere = Ipv4Addr::new(127, 0, 0, 2).into();
+        let right = passwords.check(clock, elsewhere, &password()).await;
+        assert_eq!(right, Ok(true));
+    }
+}

@@ -1,0 +1,160 @@
+//! The password that the server lets people in by, as it is kept: what Argon2id makes of it, from
+//! which nobody finds out what it was but by trying all that it could be, each a while.
+
+use std::{io, path::Path};
+
+use argon2::{
+    Argon2, Params, PasswordHasher, PasswordVerifier,
+    password_hash::{self, phc::PasswordHash},
+};
+
+use super::{SecretError, random};
+use crate::{protocol::Password, server::files};
+
+/// In the data directory.
+const FILE: &str = "password";
+/// Bytes that are read of it: it has a hundred.
+const FILE_BYTES_MAX: u64 = 1_024;
+const SALT_BYTES: usize = 16;
+/// What one look at a password may cost, whoever has written the file: memory in KiB, and passes.
+const MEMORY_KIB_MAX: u32 = 256 * 1_024;
+const PASSES_MAX: u32 = 16;
+const LANES_MAX: u32 = 16;
+
+/// See the module's docs.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct PasswordRecord(PasswordHash);
+
+impl PasswordRecord {
+    /// Of a password: 19 MiB and two passes.
+    pub(super) fn of(password: &Password) -> Result<Self, SecretError> {
+        let salt = random::<SALT_BYTES>()?;
+        Argon2::default()
+            .hash_password_with_salt(password.expose().as_bytes(), &salt)
+            .map(Self)
+            .map_err(system)
+    }
+
+    /// One that no password is known for. To look at it takes as long as at any other.
+    pub(in crate::server) fn of_nothing() -> Result<Self, SecretError> {
+        let nobody_knows = random::<32>()?;
+        Argon2::default()
+            .hash_password_with_salt(&nobody_knows, &random::<SALT_BYTES>()?)
+            .map(Self)
+            .map_err(system)
+    }
+
+    /// A line such as `$argon2id$v=19$m=19456,t=2,p=1$…` (a PHC string).
+    fn parse(text: &str) -> Option<Self> {
+        let hash = PasswordHash::new(text.trim_end()).ok()?;
+        let params = Params::try_from(&hash).ok()?;
+        let bounded = params.m_cost() <= MEMORY_KIB_MAX
+            && params.t_cost() <= PASSES_MAX
+            && params.p_cost() <= LANES_MAX;
+        let whole = hash.salt.is_some() && hash.hash.is_some();
+        let known = argon2::Algorithm::try_from(hash.algorithm.as_str()).is_ok();
+        (bounded && whole && known).then_some(Self(hash))
+    }
+
+    /// Whether this is the password. Takes a while, and always the same.
+    pub(in crate::server) fn is_of(&self, password: &Password) -> bool {
+        Argon2::default()
+            .verify_password(password.expose().as_bytes(), &self.0)
+            .is_ok()
+    }
+}
+
+fn system(error: password_hash::Error) -> SecretError {
+    SecretError::System(io::Error::other(error.to_string()))
+}
+
+/// Makes this the password, in the place of the one before.
+pub(in crate::server) fn set_password(data: &Path, password: &Password) -> Result<(), SecretError> {
+    let record = PasswordRecord::of(password)?;
+    let path = data.join(FILE);
+    files::directory(data, data)
+        .and_then(|()| files::replace(&path, format!("{}\n", record.0).as_bytes()))
+        .map_err(|error| SecretError::File(path, error))
+}
+
+/// Removes the password; false if there was none.
+pub(in crate::server) fn remove_password(data: &Path) -> Result<bool, SecretError> {
+    let path = data.join(FILE);
+    files::remove(&path).map_err(|error| SecretError::File(path, error))
+}
+
+/// Reads the password that is kept.
+pub(in crate::server) fn read_password(data: &Path) -> Result<PasswordRecord, SecretError> {
+    let path = data.join(FILE);
+    let bytes = files::read(&path, FILE_BYTES_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => SecretError::NoPassword(path.clone()),
+        _ => SecretError::File(path.clone(), error),
+    })?;
+    let text = String::from_utf8(bytes).ok();
+    let record = text.as_deref().and_then(PasswordRecord::parse);
+    record.ok_or(SecretError::NotAPassword(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_password_is_found_again_and_no_other() {
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path().join("data");
+        let nothing = read_password(&data).unwrap_err().to_string();
+        assert!(nothing.contains("chat-server password"), "{nothing}");
+        set_password(&data, &password("open sésame")).unwrap();
+        let record = read_password(&data).unwrap();
+        assert!(record.is_of(&password("open sésame")));
+        // Written with a letter and an accent of its own.
+        assert!(record.is_of(&password("open se\u{301}same")));
+        assert!(!record.is_of(&password("open sesame")));
+        assert!(!PasswordRecord::of_nothing().unwrap().is_of(&password("x")));
+        let kept = fs::read_to_string(data.join(FILE)).unwrap();
+        assert!(
+            kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{kept}"
+        );
+        set_password(&data, &password("another")).unwrap();
+        assert!(read_password(&data).unwrap().is_of(&password("another")));
+        assert!(remove_password(&data).unwrap());
+        assert!(!remove_password(&data).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_password_or_would_take_for_ever_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let rest = "c29tZXNhbHQxMjM0NTY$aVQaiVQaiVQaiVQaiVQaiVQaiVQaiVQaiVQaiVQaiVQ";
+        let record = |start: &str| format!("{start}${rest}\n");
+        for (text, sound) in [
+            (record("$argon2id$v=19$m=19456,t=2,p=1"), true),
+            (record("$argon2id$v=19$m=64,t=1,p=1"), true),
+            (record("$argon2id$v=19$m=4194304,t=2,p=1"), false),
+            (record("$argon2id$v=19$m=19456,t=4000000,p=1"), false),
+            (record("$scrypt$v=19$m=19456,t=2,p=1"), false),
+            (
+                "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQxMjM0NTY".to_owned(),
+                false,
+            ),
+            ("open sesame\n".to_owned(), false),
+            (String::new(), false),
+        ] {
+            fs::write(home.path().join(FILE), &text).unwrap();
+            let read = read_password(home.path());
+            assert_eq!(read.is_ok(), sound, "{text}");
+            if let Err(error) = read {
+                let said = error.to_string();
+                assert!(said.contains("chat-server password"), "{said}");
+                assert!(!said.contains("sesame"), "{said}");
+            }
+        }
+    }
+}

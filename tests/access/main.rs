@@ -1,0 +1,9 @@
+//! Who may enter, through the real program: invites, passwords, and what comes of them.
+
+#![cfg(all(unix, feature = "server"))]
+#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
+mod entering;
+mod harness;
+mod inviting;
+mod passwords;
