@@ -1,0 +1,44 @@
+//! More connections than the system gives the server descriptors for.
+
+use serde_json::json;
+
+use crate::{
+    bounds,
+    pair::Pair,
+    peer::{Peer, connect, join, slam, somebody},
+    process::Server,
+};
+
+#[test]
+fn without_descriptors_those_who_are_in_chat_on() {
+    let mut server = Server::with_descriptors(128, &[]);
+    let pair = Pair::start(server.address);
+    let mut reader = Peer::secure(server.address);
+    let welcome = reader.enter(&join("carl"), &somebody(3));
+    assert_eq!(welcome["type"], "welcome");
+    let logged = server.logged();
+    let crowd: Vec<_> = (0..1_000)
+        .filter_map(|_| connect(server.address).ok())
+        .collect();
+    assert_eq!(crowd.len(), 1_000);
+    // What is on disk can be read all the same.
+    for number in 0..50 {
+        reader.send(&json!({"type": "history", "ref": number}));
+        let page = reader.next("history");
+        assert_eq!(page["ref"], number);
+        reader.send(&json!({"type": "search", "query": "line", "ref": number}));
+        assert_eq!(reader.next("found")["ref"], number);
+    }
+    // Who is turned away sees it, rather than wait for ever.
+    Peer::over(crowd.last().unwrap().try_clone().unwrap()).is_hung_up_on("no descriptor");
+    // It is said, and not a thousand times.
+    assert!(server.has_logged("can't take new connections for now"));
+    assert!(server.logged() - logged < 16 * 1024);
+    crowd.iter().for_each(slam);
+    drop(crowd);
+    let mut honest = Peer::secure(server.address);
+    let welcome = honest.enter(&join("dora"), &somebody(4));
+    assert_eq!(welcome["type"], "welcome");
+    pair.ends_unharmed("no descriptors");
+    server.has_borne_it("no descriptors", bounds::FEW);
+}

@@ -1,0 +1,157 @@
+//! The real `chat-server`, watched: its memory, its log, whether it still stands.
+
+use std::{
+    collections::VecDeque,
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use tempfile::TempDir;
+
+pub(crate) const MIB: u64 = 1024 * 1024;
+/// Lines of the log that are kept for the one who has to find out what went wrong.
+const LOG_LINES: usize = 40;
+/// Descriptors that an attack may need.
+const DESCRIPTORS: u64 = 16_000;
+
+/// A server of its own for one attack; killed with the value.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    log: Arc<Mutex<Log>>,
+    /// Bytes at rest.
+    rest: u64,
+    _data: TempDir,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    last: VecDeque<String>,
+    bytes: u64,
+    panics: Vec<String>,
+}
+
+impl Server {
+    /// On disk, with the limits that everybody gets.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::run(Command::new(env!("CARGO_BIN_EXE_chat-server")), arguments)
+    }
+
+    /// With so many descriptors and no more.
+    pub(crate) fn with_descriptors(count: u32, arguments: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {count}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_chat-server")]);
+        Self::run(shell, arguments)
+    }
+
+    fn run(mut command: Command, arguments: &[&str]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        // The attackers' own.
+        let _ = rlimit::increase_nofile_limit(DESCRIPTORS);
+        let mut child = command
+            .args(["0", "--bind", "127.0.0.1", "--data-dir"])
+            .arg(data.path())
+            .args(arguments)
+            .env("HOME", data.path())
+            .env("XDG_DATA_HOME", data.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::<Mutex<Log>>::default();
+        let stderr = child.stderr.take().unwrap();
+        let kept = Arc::clone(&log);
+        thread::spawn(move || keep(stderr, &kept));
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = said.next().expect("it says where it listens").unwrap();
+        let address = address.strip_prefix("listening on ").unwrap().parse();
+        let mut server = Self {
+            child,
+            address: address.unwrap(),
+            log,
+            rest: 0,
+            _data: data,
+        };
+        server.rest = server.memory("VmRSS");
+        server
+    }
+
+    /// Bytes, by the kernel's count.
+    fn memory(&self, what: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(Path::new(&path)).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
+        let figure = line.unwrap().trim_start_matches(':').trim();
+        let kib: u64 = figure.trim_end_matches(" kB").parse().unwrap();
+        kib * 1024
+    }
+
+    /// Bytes that the process has held at the most, beyond those at rest.
+    pub(crate) fn grown(&self) -> u64 {
+        self.memory("VmHWM").saturating_sub(self.rest)
+    }
+
+    /// Bytes that it has logged.
+    pub(crate) fn logged(&self) -> u64 {
+        self.log.lock().unwrap().bytes
+    }
+
+    /// Whether a line of the log's end has these words.
+    pub(crate) fn has_logged(&self, words: &str) -> bool {
+        let log = self.log.lock().unwrap();
+        log.last.iter().any(|line| line.contains(words))
+    }
+
+    /// It stands as it stood: no panic, no more memory than `bound` beyond that at rest.
+    pub(crate) fn has_borne_it(&mut self, what: &str, bound: u64) {
+        let grown = self.grown();
+        let ended = self.child.try_wait().unwrap();
+        let log = self.log.lock().unwrap();
+        assert_eq!(ended, None, "{what}: it ended: {log:#?}");
+        assert!(log.panics.is_empty(), "{what}: {:#?}", log.panics);
+        eprintln!(
+            "{what}: {} MiB at rest, at most {:.1} MiB more (bound {} MiB), {} KiB of log",
+            self.rest / MIB,
+            grown as f64 / MIB as f64,
+            bound / MIB,
+            log.bytes / 1024
+        );
+        assert!(
+            grown <= bound,
+            "{what}: {grown} bytes more than at rest; {bound} is the bound"
+        );
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("the end of its log: {:#?}", self.log.lock().unwrap());
+        }
+    }
+}
+
+fn keep(from: impl Read, log: &Mutex<Log>) {
+    for line in BufReader::new(from).split(b'\n') {
+        let Ok(line) = line else { return };
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let mut log = log.lock().unwrap();
+        log.bytes += line.len() as u64 + 1;
+        if line.contains("panicked") {
+            log.panics.push(line.clone());
+        }
+        if log.last.len() == LOG_LINES {
+            log.last.pop_front();
+        }
+        log.last.push_back(line);
+    }
+}
