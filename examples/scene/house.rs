@@ -1,7 +1,7 @@
 //! What a server answers that keeps order, made up.
 
 use chat_tui::{
-    client::event::{Event, Security, VerifiedBy},
+    client::event::{Event, Link, Passage, Security, VerifiedBy, Wanted},
     protocol::{
         DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomName, RoomRules,
         house::{CommandResult, HouseCommand},
@@ -28,6 +28,56 @@ pub(crate) fn security(scene: &str) -> Security {
         verified_by,
         fingerprint: KEY,
     }
+}
+
+/// What is told where nobody is let in.
+pub(crate) fn before_the_door(scene: &str) -> Option<Vec<Event>> {
+    let stopped = |why: &str, wants| {
+        let why = Line::inert(why);
+        Event::Link(Link::Stopped { why, wants })
+    };
+    let words = |text: &str| Passage::Words(Line::inert(text));
+    let key = |label: &str, key| Passage::Key {
+        label: Line::inert(label),
+        key,
+    };
+    Some(match scene {
+        "password" => vec![stopped(
+            "This server wants a password from whoever comes for the first time",
+            Some(Wanted::Password),
+        )],
+        "invite" => vec![stopped(
+            "From where you are, only people who are invited come in",
+            Some(Wanted::Invite),
+        )],
+        "banned" => vec![stopped(
+            "You are banned from this server until 2026-11-29 09:30 UTC: too loud",
+            None,
+        )],
+        "changed" => vec![
+            Event::Distrusted(vec![
+                words(
+                    "chat.lan:10500 has another key than before. Either it was set up anew, or \
+                     somebody else answers in its place and would read all that is said.",
+                ),
+                key("Its key since 2026-11-02", KEY),
+                key("The key offered now", Fingerprint::from_bytes([0x3c; 32])),
+                words(
+                    "Ask whoever runs it, by another way than this chat, which key it shows when \
+                     it starts. If that is the one offered now, this command accepts it:",
+                ),
+                Passage::Command(Line::inert(&format!(
+                    "chat-tui --trust {} chat.lan 10500 carol 3",
+                    Fingerprint::from_bytes([0x3c; 32])
+                ))),
+            ]),
+            stopped(
+                "chat.lan:10500 has another key than before, so nothing was sent to it",
+                None,
+            ),
+        ],
+        _ => return None,
+    })
 }
 
 /// How the room is run, as the scene has it.

@@ -3,8 +3,8 @@
 //!     cargo run --example scene [SCENE] [dark|light]
 //!
 //! SCENE: online, connecting, refused, waiting, nickname, failed, panic; of who can read along and
-//! who may write: plain, first, announce, slow; and with a long log to page and search through:
-//! history, absence, offline.
+//! who may write: plain, first, announce, slow; of coming in: password, invite, changed, banned; and
+//! with a long log to page and search through: history, absence, offline.
 
 mod house;
 
@@ -128,7 +128,7 @@ async fn main() -> anyhow::Result<()> {
         }
     });
     shell::run(Startup {
-        host_label: "localhost:10500".to_owned(),
+        host_label: "chat.lan:10500".to_owned(),
         nickname: nickname("carol"),
         theme,
         no_color: false,
@@ -156,6 +156,12 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
                 retry_in: Duration::from_secs(9),
             }))
             .await;
+    }
+    if let Some(events) = house::before_the_door(scene) {
+        for event in events {
+            tell.send(event).await?;
+        }
+        return Ok(());
     }
     if scene == "nickname" {
         return tell

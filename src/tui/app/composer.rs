@@ -101,10 +101,12 @@ impl Composer {
             .map_or(0, |(at, c)| at + c.len_utf8());
         let word = &before[start..];
         let options: Vec<String> = if start == 0 && word.starts_with('/') {
-            crate::tui::commands::all()
+            let mut names: Vec<_> = crate::tui::commands::all()
                 .map(|command| format!("/{} ", command.name))
                 .filter(|name| name.starts_with(word))
-                .collect()
+                .collect();
+            names.dedup();
+            names
         } else {
             let wanted = word.trim_start_matches('@').to_lowercase();
             let at = if word.starts_with('@') { "@" } else { "" };

@@ -136,7 +136,7 @@ impl Column {
 impl Line {
     fn of_command(command: &commands::Slash) -> Self {
         Self {
-            keys: vec![commands::usage(command)],
+            keys: vec![command.usage()],
             help: command.help,
         }
     }

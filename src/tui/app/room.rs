@@ -242,7 +242,9 @@ impl Room {
     /// The server opened the room; a break since what is held is marked.
     pub fn opened(&mut self, opened: &RoomOpened, zone: &TimeZone) {
         self.rules.topic.clone_from(&opened.topic);
-        let nothing_held = self.timeline.is_empty();
+        // What we were told before we were let in for the first time is no part of any log.
+        let never_opened = self.timeline.first() == 0 && self.timeline.holds_no_message();
+        let nothing_held = self.timeline.is_empty() || never_opened;
         if nothing_held {
             self.history_to = opened.head;
         }

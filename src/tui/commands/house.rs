@@ -2,7 +2,7 @@
 
 use jiff::{Span, SpanRelativeTo, Unit};
 
-use super::{Slash, usage};
+use super::{Slash, usages};
 use crate::{
     protocol::{
         DeviceCode, InviteId, KeyTag, Nickname, OwnerCode, Role, RoomName, house::HouseCommand,
@@ -124,7 +124,7 @@ pub fn read<'a>(
     }
     command().map(Order::Send).map_err(|wrong| {
         let colon = if wrong.ends_with('?') { "" } else { ":" };
-        format!("{wrong}{colon} {}", usage(slash))
+        format!("{wrong}{colon} {}", usages(slash))
     })
 }
 
@@ -560,7 +560,7 @@ mod tests {
             ),
             (
                 "/device revoke x",
-                "A device has 8 hexadecimal digits: /device [add|revoke ID|CODE]",
+                "A device has 8 hexadecimal digits: /device, /device add, /device revoke ID, /device CODE",
             ),
         ] {
             assert_eq!(typed(text), Err(expected.to_owned()), "{text}");

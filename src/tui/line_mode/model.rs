@@ -526,7 +526,7 @@ impl Model {
 
     fn help(&mut self) {
         for command in commands::all() {
-            let usage = commands::usage(command);
+            let usage = command.usage();
             self.say(&format!("{usage:<28} {}", command.help));
         }
         self.say(&format!("{:<28} disconnect", "q!"));

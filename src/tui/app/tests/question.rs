@@ -205,3 +205,17 @@ fn the_key_of_a_new_server_is_to_be_compared_unless_it_is_this_machine() {
         assert!(told.contains(part), "{part}: {told}");
     }
 }
+
+#[test]
+fn what_was_said_before_one_first_came_is_not_new_whatever_was_told_before() {
+    let mut desk = Desk::new();
+    desk.heard(Event::Notice(Line::inert("Something to read once")));
+    desk.enters().opens(1, 30, 1);
+    for seq in 1..=30 {
+        desk.message(seq, "bob", "said before");
+    }
+    assert_eq!(desk.model.room().unread(), 0);
+    assert_eq!(desk.entries().last().unwrap(), "Something to read once");
+    desk.msg(Msg::Focus(false)).message(31, "bob", "new");
+    assert_eq!(desk.model.room().unread(), 1);
+}

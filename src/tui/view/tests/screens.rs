@@ -669,14 +669,14 @@ fn help_comes_from_the_tables() {
  #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
  Talk
  Enter                send
- Alt-Enter            new line
+ Alt-Enter  Shift-Enter  Ctrl-J
+                      new line
  Tab                  complete a name or /command
  Shift-Tab            the completion before
  Up                   row up, or sent before
  Down                 row down, or sent after
  Alt-S                send again what failed
  Alt-X                take back what is not sent
-
 ────────────────────────────────────────────────────────────
  › type a message
  Esc close   PgDn more
