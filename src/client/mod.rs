@@ -3,10 +3,12 @@
 //! - [`event`]: what a user of this module hears and says.
 //! - [`session`] (pure): join, resume, outbox, backoff, basic servers.
 //! - [`store`]: what is kept on this machine, and the only SQL.
+//! - [`identity`]: the user's keys, in files.
 //! - [`trust`]: whether the server is the one that is meant.
 //! - [`link`] (async, thin): sockets, names, encryption, clocks, chance.
 
 pub mod event;
+pub mod identity;
 pub mod link;
 pub mod session;
 pub mod store;

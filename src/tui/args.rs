@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 use crate::{
     client::session::{CommandLine, server_label},
     protocol::{
-        ClientId, Fingerprint, Nickname,
+        ClientId, DeviceCode, Fingerprint, Invite, Nickname,
         limits::{LAST_MESSAGES_MAX, NICKNAME_GRAPHEMES_MAX},
     },
     text::Line,
@@ -48,7 +48,7 @@ Numbers 3 to 5 come from line mode only: the full screen waits, asks, and tries 
     override_usage = USAGE
 )]
 struct Typed {
-    /// The server: a name, an IPv4 or an IPv6 address.
+    /// The server: a name, an IPv4 or an IPv6 address. Or an invite, and then no PORT.
     #[arg(value_name = "HOST")]
     host: Option<String>,
 
@@ -56,11 +56,13 @@ struct Typed {
     #[arg(value_name = "PORT", allow_negative_numbers = true)]
     port: Option<String>,
 
-    /// What you are called; nobody else present may have the same name.
+    /// What you are called; nobody else present may have the same name. With an invite, your user
+    /// name if left out.
     #[arg(value_name = "NICKNAME")]
     nickname: Option<String>,
 
-    /// Which of your devices or sessions this is: a number, or a word.
+    /// Which of your devices or sessions this is: a number, or a word. With an invite, 1 if left
+    /// out.
     #[arg(value_name = "CLIENTID")]
     client_id: Option<String>,
 
@@ -113,6 +115,21 @@ pub struct Options {
     #[arg(long, conflicts_with = "state_dir")]
     pub no_state: bool,
 
+    /// The key that you come in with, in place of the one that each nickname is given at its first
+    /// start: an Ed25519 key in OpenSSH's format. For an encrypted one the passphrase is asked.
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+
+    /// The code that /device add showed on another device of yours: with it, you are the same
+    /// member on this one.
+    #[arg(long, value_name = "CODE", value_parser = DeviceCode::parse)]
+    pub device_code: Option<DeviceCode>,
+
+    /// Where the server's password is: the first line of this file. It is shown to a server that
+    /// asks for it.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+
     /// Accept this key of the server's, and no other, in place of the one that it is known by.
     #[arg(long, value_name = "FINGERPRINT", value_parser = Fingerprint::parse, conflicts_with = "plaintext")]
     pub trust: Option<Fingerprint>,
@@ -139,6 +156,7 @@ pub struct Options {
 /// The ways to call it.
 const USAGE: &str = "\
 chat-tui [OPTIONS] HOST PORT NICKNAME CLIENTID
+       chat-tui [OPTIONS] INVITE [NICKNAME [CLIENTID]]
        chat-tui --forget HOST PORT";
 
 /// The one line that shows how it is done, for whoever got it wrong.
@@ -171,6 +189,8 @@ pub struct Args {
     pub nickname: Nickname,
     /// Which of the user's devices or sessions this is.
     pub client_id: ClientId,
+    /// The invite, if that is how the server was named.
+    pub invite: Option<Invite>,
     /// All else.
     pub options: Options,
     /// How to say all this again.
@@ -188,7 +208,11 @@ impl Request {
     /// Reads this process's arguments. Prints help or version, or what is wrong and an example of
     /// what is right, and ends the process (status 2) if there is nothing to go on with.
     pub fn from_command_line() -> Self {
-        Self::parse(std::env::args_os().collect()).unwrap_or_else(|error| {
+        let user = ["USER", "LOGNAME", "USERNAME"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok());
+        let arguments = std::env::args_os().collect();
+        Self::parse(arguments, user.as_deref()).unwrap_or_else(|error| {
             let status = error.exit_code();
             // Nobody is left to be told that it could not be printed.
             let _ = error.print();
@@ -199,14 +223,27 @@ impl Request {
         })
     }
 
-    fn parse(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+    /// `user`: what the system calls the user.
+    fn parse(arguments: Vec<OsString>, user: Option<&str>) -> Result<Self, clap::Error> {
         let again = again(arguments.iter().skip(1));
-        let typed = Typed::try_parse_from(arguments)?;
+        let mut typed = Typed::try_parse_from(arguments)?;
         let mut words = Words::default();
+        let invite = match typed.host.as_deref() {
+            Some(text) if Invite::looks_like_one(text) => {
+                let Some(invite) = words.read("INVITE", Some(text), invite) else {
+                    return Err(words.wrong());
+                };
+                typed.follow_invite(&invite, user)?;
+                Some(invite)
+            }
+            _ => None,
+        };
         let host = words.read("HOST", typed.host.as_deref(), host);
         let port = words.read("PORT", typed.port.as_deref(), port);
         if typed.options.forget {
-            words.check()?;
+            if words.wrong.is_some() {
+                return Err(words.wrong());
+            }
             let state_dir = typed.options.state_dir;
             return match (host, port) {
                 (Some(host), Some(port)) => Ok(Self::Forget {
@@ -221,7 +258,9 @@ impl Request {
         let client_id = words.read("CLIENTID", typed.client_id.as_deref(), |text| {
             ClientId::parse(text).map_err(|wrong| wrong.to_string())
         });
-        words.check()?;
+        if words.wrong.is_some() {
+            return Err(words.wrong());
+        }
         let (Some(host), Some(port), Some(nickname), Some(client_id)) =
             (host, port, nickname, client_id)
         else {
@@ -237,6 +276,7 @@ impl Request {
             port,
             nickname,
             client_id,
+            invite,
             options: typed.options,
             command_line: CommandLine {
                 again,
@@ -244,6 +284,38 @@ impl Request {
             },
         })))
     }
+}
+
+impl Typed {
+    /// Puts what an invite says, and what stands behind it, where it would stand without one.
+    fn follow_invite(&mut self, invite: &Invite, user: Option<&str>) -> Result<(), clap::Error> {
+        if let Some(more) = &self.client_id {
+            let more = Line::inert(more);
+            let why = format!("unexpected argument '{more}': an invite names host and port itself");
+            return Err(Self::command().error(ErrorKind::UnknownArgument, why));
+        }
+        let nickname = self.port.take();
+        let client_id = self.nickname.take();
+        self.host = Some(invite.host.clone());
+        self.port = Some(invite.port.to_string());
+        self.nickname = nickname.or_else(|| user.and_then(own_name));
+        self.client_id = Some(client_id.unwrap_or_else(|| "1".to_owned()));
+        Ok(())
+    }
+}
+
+/// What the system calls the user, made fit for a nickname if that can be done.
+fn own_name(user: &str) -> Option<String> {
+    let fits = |name: &str| nickname(name).is_ok().then(|| name.to_owned());
+    fits(user).or_else(|| {
+        let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let name: String = user
+            .chars()
+            .filter(plain)
+            .take(NICKNAME_GRAPHEMES_MAX)
+            .collect();
+        fits(&name)
+    })
 }
 
 /// Reads what has a place of its own, and remembers what is wrong or not there.
@@ -274,12 +346,10 @@ impl Words {
             .ok()
     }
 
-    /// Whether all that was said makes sense.
-    fn check(&self) -> Result<(), clap::Error> {
-        match &self.wrong {
-            Some(wrong) => Err(Typed::command().error(ErrorKind::ValueValidation, wrong)),
-            None => Ok(()),
-        }
+    /// What was said and makes no sense.
+    fn wrong(&self) -> clap::Error {
+        let wrong = self.wrong.as_deref().unwrap_or_default();
+        Typed::command().error(ErrorKind::ValueValidation, wrong)
     }
 
     /// What was not said.
@@ -351,6 +421,10 @@ fn port(text: &str) -> Result<u16, String> {
     }
 }
 
+fn invite(text: &str) -> Result<Invite, String> {
+    Invite::parse(text).map_err(|wrong| wrong.to_string())
+}
+
 fn nickname(text: &str) -> Result<Nickname, String> {
     let nickname = Nickname::parse(text).map_err(|wrong| wrong.to_string())?;
     if nickname.is_reserved() {
@@ -367,7 +441,7 @@ mod tests {
     use super::*;
 
     fn request(line: &str) -> Result<Request, clap::Error> {
-        Request::parse(line.split(' ').map(OsString::from).collect())
+        Request::parse(line.split(' ').map(OsString::from).collect(), Some("carol"))
     }
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
@@ -461,6 +535,65 @@ mod tests {
         }
         let error = parse("chat-tui --trust abcd localhost 10500 carol 3").unwrap_err();
         assert!(error.to_string().contains("13 groups"), "{error}");
+    }
+
+    fn invite() -> Invite {
+        let key = crate::protocol::InviteKey::from_bytes([9; 32]);
+        let id = crate::protocol::InviteId::from_bytes([1; 8]);
+        Invite {
+            host: "chat.lan".to_owned(),
+            port: 10777,
+            fingerprint: Fingerprint::from_bytes([1; 32]),
+            token: crate::protocol::InviteToken::mint(&key, id, 1_800_000_000, 1),
+        }
+    }
+
+    #[test]
+    fn an_invite_is_enough() {
+        let shown = invite().expose();
+        for (rest, nickname, client_id) in [
+            ("", "carol", "1"),
+            (" alice", "alice", "1"),
+            (" alice 7", "alice", "7"),
+            (" --plain alice 7 --no-color", "alice", "7"),
+        ] {
+            let args = parse(&format!("chat-tui {shown}{rest}")).unwrap();
+            assert_eq!((args.host.as_str(), args.port), ("chat.lan", 10777));
+            assert_eq!(args.nickname.as_str(), nickname, "{rest}");
+            assert_eq!(args.client_id.as_str(), client_id, "{rest}");
+            assert_eq!(args.invite, Some(invite()));
+        }
+        for (line, says) in [
+            (format!("{shown} alice 7 8"), "host and port itself"),
+            (shown[..shown.len() - 1].to_owned(), "not a whole invite"),
+            (format!("{shown} server"), "server's own name"),
+        ] {
+            let error = parse(&format!("chat-tui {line}")).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn who_brings_an_invite_may_be_called_what_the_system_calls_him() {
+        let line = vec!["chat-tui".into(), invite().expose().into()];
+        for (user, nickname) in [
+            (Some("carol"), Some("carol")),
+            (Some("car\u{202e}ol"), Some("carol")),
+            (Some("zoë"), Some("zoë")),
+            (Some("server"), None),
+            (Some("\u{202e}"), None),
+            (Some(""), None),
+            (None, None),
+        ] {
+            match (Request::parse(line.clone(), user), nickname) {
+                (Ok(Request::Chat(args)), Some(nickname)) => {
+                    assert_eq!(args.nickname.as_str(), nickname);
+                }
+                (Err(error), None) => assert!(error.to_string().contains("NICKNAME"), "{error}"),
+                (other, _) => panic!("{user:?}: {other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -8,15 +8,17 @@ use std::{
 
 use chat_tui::{
     client::{
+        identity,
         link::{self, Entry, Handle, Keep, LinkConfig},
         session::{Credentials, server_label},
         store::{self, OpenError, Profile},
         trust::{self, Policy},
     },
+    text::Line,
     tui::{
         Startup,
         args::{Args, Request},
-        farewell, line_mode,
+        farewell, line_mode, secrets,
         serve::{self, HostControl},
         shell,
     },
@@ -44,6 +46,10 @@ fn main() -> ExitCode {
             state_dir,
         } => return forget(&host, port, state_dir),
     };
+    let who = match who(&args) {
+        Ok(who) => who,
+        Err(why) => return fail(&why, EXIT_FAILURE),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -52,13 +58,50 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
     };
-    let code = runtime.block_on(run(args));
+    let code = runtime.block_on(run(args, who));
     // A name being looked up, or a line being waited for, must not hold up the end.
     runtime.shutdown_background();
     code
 }
 
-async fn run(args: Args) -> ExitCode {
+/// Who the user is, and what there is to say of that.
+struct Who {
+    credentials: Credentials,
+    notices: Vec<Line>,
+}
+
+/// Finds the user's key, or makes one, and what else may let him in. `Err` is one plain sentence.
+fn who(args: &Args) -> Result<Who, String> {
+    let options = &args.options;
+    let mut notices = Vec::new();
+    let identity = match (&options.identity, directory(args)) {
+        (Some(file), _) => {
+            let key = identity::of_file(file, || secrets::passphrase(file));
+            Some(key.map_err(|why| why.to_string())?)
+        }
+        (None, Some(directory)) => match identity::of_nickname(&directory, &args.nickname) {
+            Ok(identity) => Some(identity),
+            Err(why) if why.is_lack_of_a_place() => {
+                notices.push(Line::inert(&format!("You come in without a key: {why}")));
+                None
+            }
+            Err(why) => return Err(why.to_string()),
+        },
+        (None, None) => None,
+    };
+    let password = options.password_file.as_deref().map(secrets::password);
+    Ok(Who {
+        credentials: Credentials {
+            identity,
+            invite: args.invite.as_ref().map(|invite| invite.token),
+            password: password.transpose()?,
+            code: options.device_code,
+        },
+        notices,
+    })
+}
+
+async fn run(args: Args, who: Who) -> ExitCode {
     let host = if args.options.serve {
         match serve::start(&args.host, args.port).await {
             Ok(host) => host,
@@ -78,12 +121,13 @@ async fn run(args: Args) -> ExitCode {
         } else {
             Entry::GoOn
         },
-        credentials: Credentials::default(),
+        credentials: who.credentials,
+        notices: who.notices,
         trust: Policy {
             directory: directory(&args),
             plaintext: args.options.plaintext,
             accept: args.options.trust,
-            invited: None,
+            invited: args.invite.as_ref().map(|invite| invite.fingerprint),
         },
         command_line: args.command_line.clone(),
     };

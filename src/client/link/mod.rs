@@ -66,6 +66,8 @@ pub struct LinkConfig {
     pub trust: Policy,
     /// How the user started this, for the commands that are told.
     pub command_line: CommandLine,
+    /// What the user should know first, each one plain sentence.
+    pub notices: Vec<Line>,
 }
 
 /// Which messages are wanted on coming in.
@@ -138,7 +140,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     getrandom::fill(&mut seed)?;
     let mut kept = Kept::default();
     let mut restored = Restored::default();
-    let mut notices = Vec::new();
+    let mut notices = config.notices;
     if let Keep::Impossible(why) = &keep {
         let notice = format!(
             "Nothing is kept on this machine in this run, and you come in as a new member: {why}"
@@ -150,7 +152,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
         restored.user = kept.user.or(Some(opened.token.user()));
         restored.rooms = opened.rooms;
         restored.typed = opened.typed;
-        notices = opened.notices;
+        notices.extend(opened.notices);
         (opened.token, Some(opened.store))
     } else {
         getrandom::fill(&mut secret)?;

@@ -132,6 +132,7 @@ fn start_with(host: &str, port: u16, trust: Policy) -> Handle {
         client_id: ClientId::parse("3").unwrap(),
         entry: Entry::GoOn,
         credentials: Credentials::default(),
+        notices: Vec::new(),
         trust,
         command_line: CommandLine {
             again: format!("{host} {port} carol 3"),
