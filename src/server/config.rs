@@ -33,9 +33,11 @@ use super::{
 use crate::{protocol::RoomName, text::Line};
 
 mod entry;
+mod limits;
 mod reach;
 
 pub use entry::{EntryArgs, InviteArgs, PasswordArgs};
+pub use limits::LimitArgs;
 pub use reach::{Plaintext, ReachArgs};
 
 /// The port of a server that names none.
@@ -47,7 +49,8 @@ const WORKERS_MAX: usize = 4;
 
 const EXAMPLES: &str = "\
 Examples:
-  chat-server                      host on port 10500, for everybody who can reach this machine
+  chat-server                      host on port 10500, for this machine and private networks
+  chat-server --access invite      for the invited, wherever they are
   chat-server 10600                on another port
   chat-server --bind 127.0.0.1     for this machine only
   chat-server --topic 'tea at 4'   with a topic for the lobby
@@ -112,6 +115,9 @@ pub struct Args {
     /// Who may come in.
     #[command(flatten)]
     pub entry: EntryArgs,
+    /// How often things may be done.
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// Erase messages that are older than this
     #[arg(long, value_name = "DAYS")]
     pub retain_days: Option<NonZeroU64>,
@@ -349,7 +355,7 @@ impl From<&Args> for Config {
                 or_memory: args.ephemeral,
             },
             access: args.entry.access,
-            limits: Limits::default(),
+            limits: args.limits.limits(),
             keep: Keep {
                 days: args.retain_days,
                 messages: args.retain_messages,

@@ -15,7 +15,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{CommandError, say};
 use crate::{
     protocol::{Invite, InviteId, InviteToken},
-    server::{config::InviteArgs, secrets},
+    server::{config::InviteArgs, engine::house::access::is_near, secrets},
 };
 
 /// Addresses that are nobody's (RFC 5737, RFC 3849). Nothing is ever sent there.
@@ -62,9 +62,14 @@ pub(super) fn run(data: &Path, wanted: &InviteArgs) -> Result<(), CommandError> 
     if is_given {
         say(&format!("it leads to {host}, port {port}"));
     } else {
+        let reach = if host.parse().is_ok_and(is_near) {
+            "of this machine in its private network, of no use to people elsewhere"
+        } else {
+            "by which this machine reaches others"
+        };
         say(&format!(
-            "it leads to {host}, port {port}: the address by which this machine reaches others. If \
-             people reach it by another one, say so: --host NAME --port N"
+            "it leads to {host}, port {port}: the address {reach}. If people reach it by another \
+             one, say so: --host NAME --port N"
         ));
     }
     Ok(())
