@@ -1,3 +1,5 @@
+mod house;
+
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{

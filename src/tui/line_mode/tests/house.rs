@@ -1,0 +1,241 @@
+//! Order in the house.
+
+use super::*;
+use crate::{
+    client::event::{Credential, Passage, Security, VerifiedBy, Wanted},
+    protocol::{
+        DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomRules,
+        frame::Member,
+        house::{CommandResult, HouseCommand},
+    },
+};
+
+const COMMANDS: Manner = Manner {
+    commands: true,
+    ..SCRIPT
+};
+const KEY: Fingerprint = Fingerprint::from_bytes([0xa7; 32]);
+
+fn first_use() -> Event {
+    Event::Security(Security::Encrypted {
+        verified_by: VerifiedBy::FirstUse,
+        fingerprint: KEY,
+    })
+}
+
+fn result(message: &str, lines: &[&str]) -> CommandResult {
+    CommandResult {
+        message: Line::inert(message),
+        lines: lines.iter().map(|line| Line::inert(line)).collect(),
+        invite: None,
+        code: None,
+        reference: None,
+    }
+}
+
+fn answer(model: &mut Model, request: u64, answer: Result<CommandResult, &str>) {
+    model.event(Event::House {
+        request,
+        answer: answer.map_err(Line::inert),
+    });
+}
+
+fn said(model: &mut Model) -> String {
+    model.status.drain(..).collect()
+}
+
+#[test]
+fn a_command_is_sent_and_waited_for() {
+    let mut model = model(COMMANDS);
+    line(&mut model, "/kick \"too loud\" go away");
+    let kick = HouseCommand::Kick {
+        nickname: name("too loud"),
+        reason: Some(Line::inert("go away")),
+    };
+    let expected = Command::House {
+        request: 0,
+        command: kick,
+    };
+    assert_eq!(model.commands.pop_front(), Some(expected));
+    model.input_ended(None);
+    assert_eq!(
+        model.commands.pop_front(),
+        None,
+        "not before it is answered"
+    );
+    answer(&mut model, 0, Ok(result("too loud was sent away", &[])));
+    assert_eq!(said(&mut model), "too loud was sent away\n");
+    assert_eq!(model.commands.pop_front(), Some(Command::Leave));
+    model.event(Event::Ended(Summary::default()));
+    assert_eq!(model.outcome(), Outcome::Good);
+}
+
+#[test]
+fn what_a_script_could_not_do_is_counted() {
+    for refused in ["/kick", "/bans"] {
+        let mut model = model(COMMANDS);
+        line(&mut model, refused);
+        answer(&mut model, 0, Err("Only moderators can do that"));
+        model.input_ended(None);
+        model.event(Event::Ended(Summary::default()));
+        assert_eq!(model.outcome(), Outcome::NotDelivered, "{refused}");
+    }
+    let mut model = model(PERSON);
+    line(&mut model, "/bans");
+    answer(&mut model, 0, Err("Only moderators can do that"));
+    assert_eq!(said(&mut model), "Only moderators can do that\n");
+    assert_eq!(model.undelivered(), 0);
+}
+
+#[test]
+fn a_list_has_a_line_for_each() {
+    let mut model = model(PERSON);
+    line(&mut model, "/bans");
+    let lines = &["eve until lifted", "mallory\nuntil\u{1b}[2J lifted"];
+    answer(&mut model, 0, Ok(result("2 are kept out", lines)));
+    let said = said(&mut model);
+    assert_eq!(said.lines().count(), 3, "{said}");
+    assert!(!said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
+fn an_invite_and_a_code_are_told_whole() {
+    let key = InviteKey::from_bytes([9; 32]);
+    let token = InviteToken::mint(&key, InviteId::from_bytes([5; 8]), 1_800_000_000, 1);
+    let mut model = model(PERSON);
+    model.event(first_use());
+    said(&mut model);
+    let invited = CommandResult {
+        invite: Some(token),
+        ..result("One may come in", &[])
+    };
+    answer(&mut model, 0, Ok(invited));
+    let told = said(&mut model);
+    let invite = told.lines().find(|line| line.starts_with("chat-tui://"));
+    let invite = crate::protocol::Invite::parse(invite.unwrap()).unwrap();
+    assert_eq!(
+        (invite.host.as_str(), invite.fingerprint),
+        ("chat.lan", KEY)
+    );
+
+    let code = DeviceCode::parse("mfrg-gzdf").unwrap();
+    let added = CommandResult {
+        code: Some(code),
+        ..result("Another device can come in", &[])
+    };
+    answer(&mut model, 1, Ok(added));
+    assert!(said(&mut model).contains("type: /device mfrg-gzdf"));
+}
+
+#[test]
+fn a_new_server_is_told_to_scripts_too() {
+    let mut model = started(SCRIPT);
+    model.event(first_use());
+    let told = said(&mut model);
+    assert!(told.starts_with("First time on chat.lan:10500."), "{told}");
+    assert!(told.contains(&KEY.to_string()), "{told}");
+    model.event(Event::Security(Security::Plain));
+    assert_eq!(said(&mut model), "", "whoever wrote the script chose that");
+}
+
+#[test]
+fn a_server_that_is_not_trusted_is_explained() {
+    let mut model = started(SCRIPT);
+    let command = "chat-tui --trust aaaa chat.lan 10500 bot 9";
+    model.event(Event::Distrusted(vec![
+        Passage::Words(Line::inert("It has another key.")),
+        Passage::Key {
+            label: Line::inert("The key offered now"),
+            key: KEY,
+        },
+        Passage::Command(Line::inert(command)),
+    ]));
+    model.event(Event::Link(Link::Stopped {
+        why: Line::inert("chat.lan:10500 has another key"),
+        wants: None,
+    }));
+    let told = format!(
+        "It has another key.\nThe key offered now: {KEY}\n{command}\nchat.lan:10500 has another \
+         key\n"
+    );
+    assert_eq!(said(&mut model), told);
+    model.event(Event::Ended(Summary::default()));
+    assert_eq!(model.outcome(), Outcome::NoServer);
+}
+
+#[test]
+fn who_is_not_let_in_is_told_by_what_he_would_be() {
+    for (wants, option) in [
+        (Wanted::Password, "--password-file"),
+        (Wanted::Invite, "invite"),
+        (Wanted::Code, "/device add"),
+    ] {
+        let mut model = started(SCRIPT);
+        model.event(Event::Link(Link::Stopped {
+            why: Line::inert("Not so"),
+            wants: Some(wants),
+        }));
+        let told = said(&mut model);
+        assert!(told.contains(option), "{told}");
+        model.event(Event::Ended(Summary::default()));
+        assert_eq!(model.outcome(), Outcome::NoServer);
+    }
+}
+
+#[test]
+fn a_code_lets_a_person_in_who_is_asked_for_a_nickname() {
+    let mut model = started(PERSON);
+    model.event(Event::NicknameRefused {
+        nickname: name("bot"),
+        why: Line::inert("Nickname already in use"),
+        waiting: true,
+    });
+    line(&mut model, "/device mfrg-gzdf");
+    let code = DeviceCode::parse("mfrg-gzdf").unwrap();
+    let expected = Command::Credential(Credential::Code(code));
+    assert_eq!(model.commands.pop_front(), Some(expected));
+}
+
+#[test]
+fn who_wants_to_hear_it_is_told_who_does_what() {
+    let rules = RoomRules {
+        topic: Some(Line::inert("release day")),
+        announce: true,
+        slow_seconds: 0,
+    };
+    let bot = UserId::from_bytes([7; 12]);
+    for (manner, expected) in [
+        (
+            PERSON,
+            "bob set the topic: release day\nbob lets only moderators write here\n\
+             bot is a moderator now\n",
+        ),
+        (SCRIPT, ""),
+    ] {
+        let mut model = model(manner);
+        model.event(Event::Members {
+            room: RoomName::lobby(),
+            members: vec![Member {
+                user: bot,
+                nickname: name("bot"),
+                since: Timestamp::UNIX_EPOCH,
+                role: Role::Member,
+            }],
+        });
+        model.event(Event::Rules {
+            room: RoomName::lobby(),
+            rules: rules.clone(),
+            by: Some(name("bob")),
+        });
+        model.event(Event::Promoted {
+            room: RoomName::lobby(),
+            user: bot,
+            role: Role::Moderator,
+        });
+        assert_eq!(said(&mut model), expected);
+        line(&mut model, "/who");
+        if manner.commands {
+            assert_eq!(said(&mut model), "In the room are 1:\nmoderator: bot\n");
+        }
+    }
+}
