@@ -2,9 +2,11 @@
 //!
 //! - [`decode`] (pure): bytes to keys.
 //! - [`terminal`]: taken over and given back.
+//! - `backend`: how a screen is written to it.
 //! - [`pace`] (pure): how often it is drawn.
 //! - [`environment`]: what the variables say about it.
 
+mod backend;
 pub mod decode;
 pub mod environment;
 mod pace;

@@ -22,8 +22,10 @@ use crossterm::{
         EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
     },
 };
-use ratatui::{Terminal, backend::CrosstermBackend, buffer::Buffer, layout::Position};
+use ratatui::{Terminal, buffer::Buffer, layout::Position};
 use tokio::sync::Notify;
+
+use super::backend::Careful;
 
 /// Bytes that are collected before they are written: a whole frame goes out in one piece.
 const FRAME_BYTES: usize = 64 * 1024;
@@ -54,7 +56,7 @@ const QUERIES: &str = "\x1b]11;?\x1b\\\x1b[?u";
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Frames>>,
+    terminal: Terminal<Careful<Frames>>,
     title: String,
     /// Whether an answer of the terminal's may still come.
     asked: bool,
@@ -203,9 +205,9 @@ impl Drop for Screen {
     }
 }
 
-fn on_frames() -> io::Result<Terminal<CrosstermBackend<Frames>>> {
+fn on_frames() -> io::Result<Terminal<Careful<Frames>>> {
     let frames = Frames(Vec::with_capacity(FRAME_BYTES));
-    Terminal::new(CrosstermBackend::new(frames))
+    Terminal::new(Careful::new(frames))
 }
 
 /// Comes back when something has panicked, in whatever thread or task: the terminal has been
