@@ -4,7 +4,7 @@
 use std::{
     fmt,
     fs::File,
-    io::{self, BufReader, BufWriter, Write},
+    io::{self, BufReader, BufWriter},
     path::Path,
 };
 
@@ -17,6 +17,7 @@ use super::{
         restore,
     },
 };
+use crate::console;
 
 mod invite;
 mod password;
@@ -151,6 +152,5 @@ pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), Com
 }
 
 fn say(words: &str) {
-    // Whoever started us may not care to read it.
-    let _ = writeln!(io::stderr(), "chat-server: {words}");
+    console::complain("chat-server", words);
 }

@@ -25,13 +25,19 @@ use tracing::{Level, info, warn};
 use tracing_subscriber::{
     Layer as _,
     filter::{LevelFilter, Targets},
-    fmt::{format::Writer, time::FormatTime},
+    fmt::{
+        format::{Writer, debug_fn},
+        time::FormatTime,
+    },
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
 use super::{config::Args, engine::event::Record};
-use crate::{protocol::frame::Departure, protocol::wire::DEPARTURES, text::Line};
+use crate::{
+    protocol::{frame::Departure, wire::DEPARTURES},
+    text::{self, Line},
+};
 
 /// Records that may wait to be written.
 const RECORDS_MAX: usize = 8 * 1024;
@@ -302,6 +308,10 @@ pub(super) fn show(args: &Args) {
         .with_ansi(colours)
         .with_target(false)
         .with_timer(LocalTime)
+        // Whatever was said of paths, or by the system: each record is one line, and inert.
+        .fmt_fields(debug_fn(|out, _, words| {
+            out.write_str(&text::inert_line(&format!("{words:?}")))
+        }))
         // Where stderr is gone, telling so on stderr would end the thread that tries.
         .log_internal_errors(false)
         .with_filter(ours);

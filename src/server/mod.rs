@@ -30,6 +30,8 @@ pub mod network;
 pub mod secrets;
 pub mod store;
 
+use crate::console;
+
 pub use config::{Config, Storage};
 pub use net::{BindError, Bound, Credentials, Reload, RunError, StartError, bind};
 
@@ -56,7 +58,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         Ok(args) => args,
         Err(answer) => {
             // Help and version are no error; what can't be printed has nobody to read it.
-            let _ = answer.print();
+            let _ = console::answer(&answer);
             return answer
                 .exit_code()
                 .try_into()
@@ -112,7 +114,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
 }
 
 fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
-    let _ = writeln!(io::stderr(), "chat-server: {error}");
+    console::complain("chat-server", &error.to_string());
     code
 }
 

@@ -77,6 +77,29 @@ pub(super) fn first_unfit(text: &str, kind: Kind) -> Option<(usize, char)> {
 /// line by a space), C0 and DEL by their pictures (`␛`), other characters by their number
 /// (`‹U+202E›`). Marks over the limit are left out. [`first_unfit`] finds nothing in the result.
 pub(super) fn clean(text: &str, kind: Kind) -> Cow<'_, str> {
+    mend(text, kind, |out, c, rest, why| {
+        if why == Unfit::Other {
+            out.replace(c, rest, kind);
+        }
+    })
+}
+
+/// A line of JSON with what doesn't fit written as `\u202e`: the same to whoever reads JSON, as long
+/// as it stands in strings. [`first_unfit`] finds nothing in the result.
+pub(super) fn escape(json: &str) -> Cow<'_, str> {
+    mend(json, Kind::Line, |out, c, _, _| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            format!("\\u{unit:04x}").chars().for_each(|c| out.push(c));
+        }
+    })
+}
+
+/// Hands to `mend` what doesn't fit, with what follows it and why, and copies the rest.
+fn mend(
+    text: &str,
+    kind: Kind,
+    mut mend: impl FnMut(&mut Cleaned, char, &str, Unfit),
+) -> Cow<'_, str> {
     let Some((unfit, _)) = first_unfit(text, kind) else {
         return Cow::Borrowed(text);
     };
@@ -93,8 +116,7 @@ pub(super) fn clean(text: &str, kind: Kind) -> Cow<'_, str> {
                 at += bytes;
                 continue;
             }
-            Err(Unfit::Stacked) => {}
-            Err(Unfit::Other) => out.replace(c, rest, kind),
+            Err(why) => mend(&mut out, c, rest, why),
         }
         at += c.len_utf8();
     }

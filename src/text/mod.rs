@@ -15,7 +15,7 @@ mod width;
 #[cfg(feature = "tui")]
 pub mod wrap;
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -151,6 +151,17 @@ impl fmt::Display for Line {
 /// The first character that a single line (a nickname, say) can't hold as it stands.
 pub fn first_unfit_for_line(text: &str) -> Option<char> {
     clean::first_unfit(text, Kind::Line).map(|(_, c)| c)
+}
+
+/// One line of text made inert as [`Line`] makes it, whatever its length.
+pub fn inert_line(text: &str) -> Cow<'_, str> {
+    clean::clean(text, Kind::Line)
+}
+
+/// A line of JSON that can be shown: what a line can't hold is written as JSON's own escapes, so that
+/// it says the same to whoever reads it.
+pub fn inert_json(line: &str) -> Cow<'_, str> {
+    clean::escape(line)
 }
 
 /// Whether nothing would be seen of a text: empty, white space, blank Braille cells.

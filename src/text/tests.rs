@@ -228,6 +228,21 @@ fn a_line_has_neither_newlines_nor_tabs() {
 }
 
 #[test]
+fn json_says_the_same_when_it_can_be_shown() {
+    let tower = "\u{301}".repeat(50);
+    for text in BAD.iter().map(|&(text, ..)| text).chain([&tower[..]]) {
+        let json = serde_json::to_string(text).unwrap();
+        let shown = inert_json(&json);
+        assert_eq!(first_unfit_for_line(&shown), None);
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+    }
+    assert_eq!(inert_json("\"\u{9b}\u{e0061}\""), r#""\u009b\udb40\udc61""#);
+    for &text in GOOD.iter().filter(|text| !text.contains(['\n', '\t'])) {
+        assert_eq!(inert_json(text), text);
+    }
+}
+
+#[test]
 fn a_line_is_cut_between_graphemes() {
     let family = "👨\u{200D}👩\u{200D}👧\u{200D}👦";
     for (text, bytes) in [

@@ -6,11 +6,12 @@ use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 
 use crate::{
     client::session::{CommandLine, server_label},
+    console,
     protocol::{
         ClientId, DeviceCode, Fingerprint, Invite, Nickname,
         limits::{LAST_MESSAGES_MAX, NICKNAME_GRAPHEMES_MAX},
     },
-    text::Line,
+    text::{self, Line},
 };
 
 const EXAMPLES: &str = "\
@@ -215,7 +216,7 @@ impl Request {
         Self::parse(arguments, user.as_deref()).unwrap_or_else(|error| {
             let status = error.exit_code();
             // Nobody is left to be told that it could not be printed.
-            let _ = error.print();
+            let _ = console::answer(&error);
             if status != 0 {
                 let _ = writeln!(std::io::stderr(), "Example: {EXAMPLE}");
             }
@@ -405,10 +406,8 @@ fn host(text: &str) -> Result<String, String> {
     if bare.is_empty() {
         return Err("name a machine, such as localhost".to_owned());
     }
-    if bare
-        .chars()
-        .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '/' | '[' | ']' | '@'))
-    {
+    let misplaced = |c: char| c.is_whitespace() || matches!(c, '/' | '[' | ']' | '@');
+    if bare.chars().any(misplaced) || text::first_unfit_for_line(bare).is_some() {
         return Err("this is no name or address of a machine, such as localhost".to_owned());
     }
     Ok(bare.to_owned())

@@ -43,7 +43,7 @@ use self::{
     signals::Signals,
 };
 use super::{args::Args, farewell, serve::HostControl};
-use crate::client::link::Handle;
+use crate::{client::link::Handle, text::Body};
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 8 * 1024;
@@ -264,5 +264,5 @@ fn watch_output() -> mpsc::Receiver<()> {
 
 /// To standard error; if that is closed, nobody wants to know.
 fn complain(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(Body::inert(text).as_str().as_bytes());
 }

@@ -14,6 +14,7 @@ use chat_tui::{
         store::{self, OpenError, Profile},
         trust::{self, Policy},
     },
+    console,
     text::Line,
     tui::{
         Startup,
@@ -216,6 +217,6 @@ async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> 
 }
 
 fn fail(why: &str, code: u8) -> ExitCode {
-    let _ = writeln!(io::stderr(), "chat-tui: {why}");
+    console::complain("chat-tui", why);
     ExitCode::from(code)
 }

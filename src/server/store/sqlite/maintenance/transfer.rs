@@ -23,7 +23,7 @@ use crate::{
         read,
         schema::{SEQ_MAX, entry_key, number},
     },
-    text::Body,
+    text::{self, Body},
 };
 
 /// Bytes that are read of a log at a time.
@@ -58,8 +58,12 @@ pub fn export(directory: &Path, name: &RoomName, out: &mut dyn Write) -> Result<
         if page.is_empty() {
             break;
         }
-        out.write_all(page.bytes())
-            .map_err(MaintenanceError::Stream)?;
+        for frame in (page.first()..page.next()).filter_map(|seq| page.frame(seq)) {
+            // Somebody may read it on a terminal, and older logs hold what none lets in today.
+            let line = String::from_utf8_lossy(frame.strip_suffix(b"\n").unwrap_or(frame));
+            let written = writeln!(out, "{}", text::inert_json(&line));
+            written.map_err(MaintenanceError::Stream)?;
+        }
         if messages > 0 {
             missed += page.first() - next;
         }

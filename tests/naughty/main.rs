@@ -1,0 +1,23 @@
+//! Texts that mean harm, wherever a person can put one, followed to wherever the programs write:
+//! nothing that a terminal would obey arrives there, nor anything that is not seen.
+
+#![cfg(all(unix, feature = "tui", feature = "server"))]
+#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
+mod arguments;
+mod corpus;
+mod export;
+mod host;
+mod judge;
+mod lines;
+mod log;
+mod screen;
+#[path = "../end_to_end/terminal.rs"]
+#[allow(dead_code, reason = "another test uses the rest")]
+mod terminal;
+
+/// The client's program.
+const CHAT_TUI: &str = env!("CARGO_BIN_EXE_chat-tui");
+
+/// The server's program.
+const CHAT_SERVER: &str = env!("CARGO_BIN_EXE_chat-server");
