@@ -10,7 +10,7 @@ use chat_tui::{
             kept::{Look, Looked, Save, SaveError},
         },
     },
-    protocol::{ClientId, Nickname, RoomName, Token, UserId},
+    protocol::{ClientId, Identity, Nickname, RoomName, Token, UserId},
     server::engine::ConnectionId,
     text::{Body, Line},
 };
@@ -109,7 +109,14 @@ impl World {
         if role != Role::Single {
             token = [7; 32];
         }
+        // Every other one has a key; whoever is the same person has the same one, or none.
+        let who = if role == Role::Single { index } else { 0 };
+        let keyed = (who + generation as usize) % 2 == 0;
+        let identity = keyed.then(|| Identity::from_seed(token));
         let token = Token::from_bytes(token);
+        let user = identity
+            .as_ref()
+            .map_or_else(|| token.user(), |identity| identity.public().user());
         let contested = self.rng.u8(..4) == 0;
         let name = match role {
             Role::Shared => "both".to_owned(),
@@ -126,7 +133,10 @@ impl World {
             token,
             last: Some(1000),
             most: None,
-            credentials: Credentials::default(),
+            credentials: Credentials {
+                identity,
+                ..Credentials::default()
+            },
             command_line: CommandLine::default(),
             zone: TimeZone::UTC,
             seed: self.rng.u64(..),
@@ -151,7 +161,7 @@ impl World {
             owner,
             saving: None,
             witness: Witness::new(format!("client {index}"), shares),
-            user: token.user(),
+            user,
             connection: None,
             dialling: None,
             asleep: false,
