@@ -41,6 +41,8 @@ pub(super) struct Client {
     pub(super) asleep: bool,
     /// The process is not there.
     pub(super) down: bool,
+    /// Whether its process was killed once.
+    was_killed: bool,
     config: Config,
     /// What outlives the process; `None`: nothing is kept, and the process never fails.
     disk: Option<Rc<RefCell<ClientDisk>>>,
@@ -156,6 +158,7 @@ impl World {
         Client {
             session: Session::new(config.clone(), self.session_now()),
             down: false,
+            was_killed: false,
             config,
             disk,
             owner,
@@ -317,6 +320,10 @@ impl World {
                     Role::Original | Role::Twin if taken_over => {
                         self.after_any(20_000, Task::Retry(index));
                     }
+                    // A join of the process that was killed arrived behind the new one's.
+                    Role::Single if taken_over && client.was_killed => {
+                        self.after_any(20_000, Task::Retry(index));
+                    }
                     Role::Single if refused => {}
                     _ => return Err(format!("client {index} stopped: {why}")),
                 }
@@ -427,6 +434,7 @@ impl World {
         let (session, restored) = Session::resume(client.config.clone(), kept, now);
         client.session = session;
         client.down = false;
+        client.was_killed = true;
         client.witness.restarted(&self.truth, restored, &shown)?;
         self.listen(index)
     }
