@@ -59,3 +59,38 @@ fn five_thousand_half_open_handshakes() {
     pair.ends_unharmed("half-open handshakes");
     server.has_borne_it("half-open handshakes", bounds::NEWCOMING);
 }
+
+/// A hello has a few hundred bytes, a long one two thousand. TLS would let it have 65,535, and the
+/// server keep them until the last has come.
+#[test]
+fn hellos_that_are_longer_than_any() {
+    let mut server = Server::start(&[]);
+    let pair = Pair::start(server.address);
+    let since = Instant::now();
+    let part = |first: &[u8]| {
+        let mut record = b"\x16\x03\x01\x40\x00".to_vec();
+        record.extend_from_slice(first);
+        record.resize(5 + 0x4000, 7);
+        record
+    };
+    let hello = [
+        part(b"\x01\x00\xff\xff\x03\x03"),
+        part(b""),
+        part(b""),
+        part(b""),
+    ]
+    .concat();
+    let mut crowd = Vec::new();
+    for _ in 0..1_000 {
+        let mut stream = connect(server.address).unwrap();
+        let _ = stream.write_all(&hello[..hello.len() - 100]);
+        crowd.push(stream);
+    }
+    for stream in crowd {
+        is_ended(stream);
+    }
+    // Not because their time was up.
+    assert!(since.elapsed() < JOIN_WITHIN, "{:?}", since.elapsed());
+    pair.ends_unharmed("long hellos");
+    server.has_borne_it("long hellos", bounds::NEWCOMING);
+}

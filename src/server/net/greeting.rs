@@ -24,6 +24,9 @@ use crate::{
 
 /// Bytes that are read at once before it is known what they are: most greetings are shorter.
 const READ_BYTES: usize = 2 * 1024;
+/// Bytes that a client may send until both ends have the same keys. The longest hellos there are
+/// have about 2 KB; TLS would let one have 64.
+const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
 /// The first byte of TLS: a record of the handshake.
 const TLS_START: u8 = 0x16;
 
@@ -176,7 +179,12 @@ async fn shake_hands(
 ) -> io::Result<ServerConnection> {
     let mut connection = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut received = first.to_vec();
+    let mut total = 0;
     loop {
+        total += received.len();
+        if total > HANDSHAKE_BYTES_MAX {
+            return Err(ErrorKind::InvalidData.into());
+        }
         {
             let _turn = worker.handshakes_at_once.acquire().await;
             let mut encrypted = &received[..];
