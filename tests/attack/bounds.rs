@@ -36,3 +36,6 @@ const SLEEPER: u64 = (64 + 80 + 16 + 16) * KIB;
 pub(crate) const fn sleeping(count: u64) -> u64 {
     WORKING + VIEWS + PAGES + count * SLEEPER
 }
+
+/// Two comparisons of passwords at one time, 19 MiB each.
+pub(crate) const PASSWORDS: u64 = FEW + 2 * 19 * MIB;

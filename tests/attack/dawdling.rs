@@ -2,7 +2,6 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{IpAddr, Ipv4Addr},
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +13,9 @@ use serde_json::{Value, json};
 use crate::{
     bounds,
     pair::Pair,
-    peer::{PATIENCE, Peer, client_hello, connect, connect_from, join, somebody},
+    peer::{
+        PATIENCE, PROXIED, PROXY, Peer, client_hello, connect, connect_from, header, join, somebody,
+    },
     process::Server,
 };
 
@@ -23,8 +24,6 @@ const EACH: usize = 20;
 const SECOND: Duration = Duration::from_secs(1);
 /// The server looks once a second; the machine may be busy.
 const LATER: Duration = Duration::from_secs(4);
-/// Named as a proxy.
-const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 7));
 
 /// How somebody dawdles.
 #[derive(Clone, Copy, Debug)]
@@ -81,9 +80,8 @@ impl Kind {
             Join => (fresh(), wish, now),
             Hello => (fresh(), client_hello(&TLS13), now),
             Introduction => {
-                let header = b"PROXY TCP4 192.168.1.7 192.168.1.1 12345 10500\r\n";
                 let stream = connect_from(PROXY, to).unwrap();
-                (Peer::over(stream), header.to_vec(), now)
+                (Peer::over(stream), header("192.168.1.7"), now)
             }
             Proof => {
                 let mut peer = Peer::secure(to);
@@ -167,7 +165,7 @@ fn dawdle(kind: Kind, mut peer: Peer, words: &[u8], since: Instant) -> (Duration
 
 #[test]
 fn who_comes_a_byte_a_second_is_ended_in_time() {
-    let mut server = Server::start(&["--proxy", "127.0.0.7"]);
+    let mut server = Server::start(&PROXIED);
     let pair = Pair::start(server.address);
     let mut dawdlers = Vec::new();
     for number in 0..EACH {

@@ -3,7 +3,7 @@
 use std::{
     fmt::Debug,
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
-    net::{IpAddr, SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -22,6 +22,11 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 /// How long anything that must happen may take before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The address of the proxy, where a server is told of one.
+pub(crate) const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 7));
+/// For the server's command line.
+pub(crate) const PROXIED: [&str; 2] = ["--proxy", "127.0.0.7"];
 
 /// Takes any certificate whose key is at the other end.
 #[derive(Debug)]
@@ -171,6 +176,13 @@ impl Peer {
         })
     }
 
+    /// Encrypted, from an address that a proxy tells.
+    pub(crate) fn proxied(to: SocketAddr, source: &str) -> Self {
+        let mut stream = connect_from(PROXY, to).unwrap();
+        stream.write_all(&header(source)).unwrap();
+        Self::secured(stream, &TLS13).unwrap()
+    }
+
     /// Says these bytes; they may not be taken to the end.
     pub(crate) fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         let wire = self.wire.get_mut();
@@ -254,6 +266,12 @@ impl Peer {
         assert_eq!(challenge["type"], "challenge", "{challenge}");
         Nonce::parse(challenge["nonce"].as_str().unwrap()).unwrap()
     }
+}
+
+/// What a proxy says first.
+pub(crate) fn header(source: &str) -> Vec<u8> {
+    let family = if source.contains(':') { "TCP6" } else { "TCP4" };
+    format!("PROXY {family} {source} {source} 12345 10500\r\n").into_bytes()
 }
 
 /// The frame that proves a key.

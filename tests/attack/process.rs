@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
@@ -26,7 +26,7 @@ pub(crate) struct Server {
     log: Arc<Mutex<Log>>,
     /// Bytes at rest.
     rest: u64,
-    _data: TempDir,
+    data: TempDir,
 }
 
 #[derive(Debug, Default)]
@@ -39,19 +39,23 @@ struct Log {
 impl Server {
     /// On disk, with the limits that everybody gets.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::run(Command::new(env!("CARGO_BIN_EXE_chat-server")), arguments)
+        Self::start_in(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    /// The same, in a data directory that was made ready.
+    pub(crate) fn start_in(data: TempDir, arguments: &[&str]) -> Self {
+        Self::run(program(), data, arguments)
     }
 
     /// With so many descriptors and no more.
     pub(crate) fn with_descriptors(count: u32, arguments: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         let script = format!("ulimit -n {count}; exec \"$0\" \"$@\"");
-        shell.args(["-c", &script, env!("CARGO_BIN_EXE_chat-server")]);
-        Self::run(shell, arguments)
+        shell.args(["-c", &script]).arg(program().get_program());
+        Self::run(shell, tempfile::tempdir().unwrap(), arguments)
     }
 
-    fn run(mut command: Command, arguments: &[&str]) -> Self {
-        let data = tempfile::tempdir().unwrap();
+    fn run(mut command: Command, data: TempDir, arguments: &[&str]) -> Self {
         // The attackers' own.
         let _ = rlimit::increase_nofile_limit(DESCRIPTORS);
         let mut child = command
@@ -77,10 +81,30 @@ impl Server {
             address: address.unwrap(),
             log,
             rest: 0,
-            _data: data,
+            data,
         };
         server.rest = server.memory("VmRSS");
         server
+    }
+
+    /// Runs one of the program's commands in this data directory, with this for its input; what it
+    /// prints.
+    pub(crate) fn command(data: &Path, arguments: &[&str], input: &str) -> String {
+        let mut command = program();
+        command.args(arguments).arg("--data-dir").arg(data);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut piped = child.stdin.take().unwrap();
+        piped.write_all(input.as_bytes()).unwrap();
+        drop(piped);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Where its data is.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Bytes, by the kernel's count.
@@ -138,6 +162,10 @@ impl Drop for Server {
             eprintln!("the end of its log: {:#?}", self.log.lock().unwrap());
         }
     }
+}
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_chat-server"))
 }
 
 fn keep(from: impl Read, log: &Mutex<Log>) {

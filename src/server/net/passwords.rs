@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use crate::{
         engine::event::Request,
         log::Recorder,
         network::Site,
-        secrets::{PasswordRecord, SecretError, Secrets},
+        secrets::{PasswordRecord, SecretError, Secrets, Workspace},
     },
 };
 
@@ -50,6 +50,8 @@ struct Shared {
     /// For those who are compared and those who wait for it.
     places: Semaphore,
     turns: Arc<Semaphore>,
+    /// Of those whose turn is over; not more than have a turn at one time.
+    spare: Mutex<Vec<Workspace>>,
     /// When each site will have been quiet for long enough.
     wrong: Mutex<HashMap<Site, Duration>>,
 }
@@ -63,6 +65,7 @@ impl Passwords {
             record: RwLock::new(Arc::new(secrets.password()?)),
             places: Semaphore::new(AT_ONCE + WAITING_MAX),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            spare: Mutex::default(),
             wrong: Mutex::default(),
         })))
     }
@@ -125,7 +128,9 @@ impl Passwords {
         shared.may_try(site, clock.now().mono)?;
         let (shared, password) = (Arc::clone(shared), password.clone());
         let compared = spawn_blocking(move || {
-            let is_right = shared.record().is_of(&password);
+            let mut memory = shared.spare().pop().unwrap_or_default();
+            let is_right = shared.record().is_of(&password, &mut memory);
+            shared.spare().push(memory);
             if !is_right {
                 shared.was_wrong(site, clock.now().mono);
             }
@@ -150,6 +155,10 @@ impl Shared {
     fn record(&self) -> Arc<PasswordRecord> {
         let record = self.record.read();
         Arc::clone(&record.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Workspace>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn may_try(&self, site: Site, now: Duration) -> Result<(), Duration> {

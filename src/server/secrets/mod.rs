@@ -8,7 +8,9 @@ use std::{
 
 mod password;
 
-pub(super) use password::{PasswordRecord, read_password, remove_password, set_password};
+pub(super) use password::{
+    PasswordRecord, Workspace, read_password, remove_password, set_password,
+};
 
 use super::{
     config::data_directory,
