@@ -371,14 +371,8 @@ impl Model {
             Link::Stopped { .. } if self.asked_for_nickname => {}
             Link::Stopped { why, wants } => {
                 self.say(why.as_str());
-                if let Some(wants) = wants {
-                    self.say(match wants {
-                        Wanted::Password => "Give it with --password-file FILE",
-                        Wanted::Invite => "Ask whoever runs the server for an invite",
-                        Wanted::Code => {
-                            "Ask for a new code with /device add, on the device that is known there"
-                        }
-                    });
+                if wants == Some(Wanted::Password) {
+                    self.say("Give it with --password-file FILE");
                 }
                 self.failure = Some(Outcome::NoServer);
                 self.leave();

@@ -1,0 +1,83 @@
+//! Coming in by an invite.
+
+use std::process::Command;
+
+use chat_tui::protocol::{Fingerprint, Invite, InviteId, InviteKey, InviteToken};
+
+use crate::programs::{CHAT_SERVER, Home, Server, run};
+
+/// An invite as its operator makes one.
+fn invite(server: &Server) -> String {
+    let output = Command::new(CHAT_SERVER)
+        .args(["invite", "--host", "localhost", "--port"])
+        .arg(server.port.to_string())
+        .arg("--data-dir")
+        .arg(server.data())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn an_invite_names_the_server_and_its_key() {
+    let (home, server) = (Home::new(), Server::start());
+    let invite = invite(&server);
+    run(&mut home.client(&[&invite])).is_good(&[]);
+    let known = home.known_hosts();
+    assert!(known.contains(&server.key.to_string()), "{known}");
+    // As the user of the machine, with the client ID 1.
+    assert!(home.state().join("keys").join("carol").exists());
+    run(&mut home.client(&[&invite, "bot", "7"])).is_good(&[]);
+}
+
+#[test]
+fn an_invite_to_another_server_is_refused_before_anything_is_said() {
+    let (home, server) = (Home::new(), Server::start());
+    let invite = invite(&server);
+    let server = Server::on(server.end());
+    run(&mut home.client(&[&invite])).is_out(&[
+        "another key than the one in the invite",
+        &server.key.to_string(),
+    ]);
+    assert_eq!(home.known_hosts(), "");
+}
+
+#[test]
+fn an_invite_does_not_change_whom_one_knows() {
+    let (home, server) = (Home::new(), Server::start());
+    home.send("localhost", server.port, &[]).is_good(&[]);
+    let forged = Invite {
+        host: "localhost".to_owned(),
+        port: server.port,
+        fingerprint: Fingerprint::from_bytes([7; 32]),
+        token: InviteToken::mint(
+            &InviteKey::from_bytes([1; 32]),
+            InviteId::from_bytes([1; 8]),
+            u64::from(u32::MAX),
+            1,
+        ),
+    };
+    run(&mut home.client(&[&forged.expose()])).is_out(&[
+        "The invite names another key",
+        &forged.fingerprint.to_string(),
+        &server.key.to_string(),
+    ]);
+}
+
+#[test]
+fn that_an_invite_has_expired_is_said_and_who_is_let_in_anyway_comes_in() {
+    let (home, server) = (Home::new(), Server::start());
+    let expired = Invite {
+        host: "localhost".to_owned(),
+        port: server.port,
+        fingerprint: server.key,
+        token: InviteToken::mint(
+            &InviteKey::from_bytes([1; 32]),
+            InviteId::from_bytes([1; 8]),
+            1_700_000_000,
+            1,
+        ),
+    };
+    run(&mut home.client(&[&expired.expose()])).is_good(&["The invite expired on 2023-11-1"]);
+}

@@ -1,0 +1,155 @@
+//! Servers that are known by their key.
+
+use crate::programs::{Home, Server, older_program, own_address, run};
+
+#[test]
+fn a_first_time_is_told_where_others_are_on_the_way_and_the_second_is_silent() {
+    let Some(address) = own_address() else { return };
+    let host = address.to_string();
+    let (home, server) = (Home::new(), Server::with(0, &["--access", "open"]));
+    let key = server.key.to_string();
+    home.send(&host, server.port, &[])
+        .is_good(&["First time on", &key]);
+    home.send(&host, server.port, &[]).is_good(&[]);
+    let known = home.known_hosts();
+    assert!(
+        known.contains(&format!("{host}:{} {key} ", server.port)),
+        "{known}"
+    );
+    // Without a place to keep it, every time is the first.
+    let stranger = Home::new();
+    let port = server.port.to_string();
+    let arguments = [&host, &port, "stranger", "1", "--no-state"];
+    for _ in 0..2 {
+        run(&mut stranger.client(&arguments)).is_good(&["First time on", &key]);
+    }
+}
+
+#[test]
+fn another_key_stops_it_and_the_command_that_it_tells_accepts_it() {
+    let (home, server) = (Home::new(), Server::start());
+    let old = server.key.to_string();
+    home.send("localhost", server.port, &[]).is_good(&[]);
+
+    let server = Server::on(server.end());
+    let (port, new) = (server.port, server.key.to_string());
+    let out = home.send("localhost", port, &[]);
+    out.is_out(&[
+        "has another key than before",
+        "nothing was sent",
+        &old,
+        &new,
+    ]);
+    let command = out.command();
+    assert_eq!(
+        command,
+        format!("chat-tui --trust {new} localhost {port} bot 1")
+    );
+    // It is no accident that it is refused.
+    home.send("localhost", port, &[]).is_out(&["another key"]);
+
+    // What could not be sent goes with it.
+    home.type_command(&command).is_in();
+    home.send("localhost", port, &[]).is_good(&[]);
+    let known = home.known_hosts();
+    assert!(known.contains(&new) && !known.contains(&old), "{known}");
+}
+
+#[test]
+fn only_the_key_that_is_given_is_accepted() {
+    let (home, server) = (Home::new(), Server::start());
+    home.send("localhost", server.port, &[]).is_good(&[]);
+    let before = home.known_hosts();
+    let other = Server::start();
+    let (mine, theirs) = (server.key.to_string(), other.key.to_string());
+    home.send("localhost", server.port, &["--trust", &theirs])
+        .is_out(&["another key than the one given with --trust", &mine]);
+    assert_eq!(home.known_hosts(), before, "what was known stays");
+    // Of a server that is not known yet, it is the key to be known.
+    home.send("localhost", other.port, &["--trust", &mine])
+        .is_out(&["another key"]);
+    home.send("localhost", other.port, &["--trust", &theirs])
+        .is_in();
+}
+
+#[test]
+fn the_command_that_is_told_fits_how_it_was_started() {
+    let (home, server) = (Home::new(), Server::start());
+    let place = home.state().join("it's mine");
+    let port = server.port.to_string();
+    let place = place.to_str().unwrap();
+    let arguments = [
+        "--state-dir",
+        place,
+        "localhost",
+        &port,
+        "Carol O'Hara",
+        "1",
+    ];
+    let run = || run(&mut home.client(&arguments));
+    run().is_good(&[]);
+    let server = Server::on(server.end());
+    let out = run();
+    out.is_out(&["another key"]);
+    home.type_command(&out.command()).is_in();
+    run().is_good(&[]);
+    drop(server);
+}
+
+#[test]
+fn a_known_server_is_not_spoken_to_in_the_clear_until_it_is_forgotten() {
+    let (home, server) = (Home::new(), Server::start());
+    let port = server.port;
+    home.send("localhost", port, &[]).is_good(&[]);
+    home.send("localhost", port, &["--plaintext"])
+        .is_out(&["--plaintext is not for it"]);
+
+    drop(server);
+    older_program(port);
+    let out = home.send("localhost", port, &[]);
+    out.is_out(&["does not encrypt, as it has to"]);
+    assert_eq!(out.command(), format!("chat-tui --forget localhost {port}"));
+    let forgotten = home.type_command(&out.command());
+    assert_eq!(forgotten.status, 0);
+    assert!(forgotten.output.contains("is forgotten"), "{forgotten:?}");
+    assert!(!home.known_hosts().contains("localhost"));
+    let again = home.type_command(&out.command());
+    assert!(again.output.contains("was not known"), "{again:?}");
+}
+
+#[test]
+fn in_the_clear_goes_where_it_is_wanted() {
+    let (home, server) = (Home::new(), Server::start());
+    home.send("localhost", server.port, &["--plaintext"])
+        .is_good(&[]);
+    assert_eq!(home.known_hosts(), "", "nothing was learnt");
+}
+
+#[test]
+fn elsewhere_nothing_is_said_in_the_clear_unless_it_is_wanted() {
+    let Some(address) = own_address() else { return };
+    let host = address.to_string();
+    let home = Home::new();
+    let port = Server::start().end();
+    older_program(port);
+    let out = home.send(&host, port, &[]);
+    out.is_out(&["does not encrypt, so nothing was sent"]);
+    assert_eq!(
+        out.command(),
+        format!("chat-tui --plaintext {host} {port} bot 1")
+    );
+}
+
+#[test]
+fn a_damaged_line_of_known_servers_is_named() {
+    let (home, server) = (Home::new(), Server::start());
+    home.send("localhost", server.port, &[]).is_good(&[]);
+    let file = home.state().join("known_hosts");
+    let good = home.known_hosts();
+    std::fs::write(&file, good.replace(" 2", " x2")).unwrap();
+    home.send("localhost", server.port, &[]).is_out(&[
+        "Line 1 of",
+        file.to_str().unwrap(),
+        "mend or delete that line",
+    ]);
+}

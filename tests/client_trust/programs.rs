@@ -1,0 +1,222 @@
+//! The programs under test, each with a home of its own.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use chat_tui::protocol::Fingerprint;
+use tempfile::TempDir;
+
+pub(crate) const CHAT_TUI: &str = env!("CARGO_BIN_EXE_chat-tui");
+pub(crate) const CHAT_SERVER: &str = env!("CARGO_BIN_EXE_chat-server");
+
+/// A server with a key of its own; gone with the value.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) port: u16,
+    pub(crate) key: Fingerprint,
+    data: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::on(0)
+    }
+
+    /// On this port, on all addresses.
+    pub(crate) fn on(port: u16) -> Self {
+        Self::with(port, &[])
+    }
+
+    pub(crate) fn with(port: u16, options: &[&str]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut child = Command::new(CHAT_SERVER)
+            .arg(port.to_string())
+            .arg("--data-dir")
+            .arg(data.path())
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut after = |word: &str| {
+            let line = said.next().expect("a line of it").unwrap();
+            assert!(line.starts_with(word), "{line}");
+            line
+        };
+        let listens = after("listening on ");
+        let port = listens.rsplit(':').next().unwrap().parse().unwrap();
+        let key = after("fingerprint ");
+        let key = Fingerprint::parse(key.trim_start_matches("fingerprint ")).unwrap();
+        Self {
+            child,
+            port,
+            key,
+            data,
+        }
+    }
+
+    /// Its data directory.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Ends it, and says which port is free now.
+    pub(crate) fn end(self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Somebody's machine: what his programs keep.
+pub(crate) struct Home(TempDir);
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Where the client keeps things.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.0.path().join("chat-tui")
+    }
+
+    pub(crate) fn known_hosts(&self) -> String {
+        fs::read_to_string(self.state().join("known_hosts")).unwrap_or_default()
+    }
+
+    /// A program with these arguments.
+    pub(crate) fn program(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env("XDG_STATE_HOME", self.0.path())
+            .env("USER", "carol")
+            .env_remove("SSL_CERT_FILE")
+            .env_remove("SSL_CERT_DIR")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// A client with these arguments.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Command {
+        self.program(CHAT_TUI, arguments)
+    }
+
+    /// Sends a line to a server, as `bot`.
+    pub(crate) fn send(&self, host: &str, port: u16, options: &[&str]) -> Ended {
+        let port = port.to_string();
+        let arguments = [&[host, &port, "bot", "1"], options].concat();
+        run(&mut self.client(&arguments))
+    }
+
+    /// Types a command that starts with the program's name, as it was told.
+    pub(crate) fn type_command(&self, command: &str) -> Ended {
+        let program = Path::new(CHAT_TUI).parent().unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", program.display());
+        run(self.program("sh", &["-c", command]).env("PATH", path))
+    }
+}
+
+/// Runs a program with one line of input, to its end.
+pub(crate) fn run(command: &mut Command) -> Ended {
+    let mut child = command.spawn().unwrap();
+    // Who gives up reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(b"hello\n");
+    Ended::from(child.wait_with_output().unwrap())
+}
+
+/// How a client ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: i32,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code().expect("an exit status"),
+            output: String::from_utf8(output.stdout).unwrap(),
+            errors: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ended {
+    /// It delivered its line, and said this.
+    #[track_caller]
+    pub(crate) fn is_good(&self, says: &[&str]) {
+        self.ended(0, says);
+    }
+
+    /// It delivered its line, and perhaps that of an earlier run, which it says then.
+    #[track_caller]
+    pub(crate) fn is_in(&self) {
+        assert_eq!(self.status, 0, "{}", self.errors);
+    }
+
+    /// No server let it in, and it said this.
+    #[track_caller]
+    pub(crate) fn is_out(&self, says: &[&str]) {
+        self.ended(5, says);
+    }
+
+    #[track_caller]
+    fn ended(&self, status: i32, says: &[&str]) {
+        assert_eq!(self.status, status, "{}", self.errors);
+        for part in says {
+            assert!(self.errors.contains(part), "{part:?}: {}", self.errors);
+        }
+        if says.is_empty() {
+            assert_eq!(self.errors, "", "nothing to say");
+        }
+    }
+
+    /// The command that it told.
+    #[track_caller]
+    pub(crate) fn command(&self) -> String {
+        let line = self
+            .errors
+            .lines()
+            .find(|line| line.starts_with("chat-tui "));
+        line.unwrap_or_else(|| panic!("no command: {}", self.errors))
+            .to_owned()
+    }
+}
+
+/// An address of this machine that is not the loopback's, if it has one.
+pub(crate) fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // Nothing is sent: the system only says which way it would go.
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+/// Something on a port that answers whatever comes first with a line, and is no TLS.
+pub(crate) fn older_program(port: u16) {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream
+                .write_all(b"{\"type\":\"error\",\"code\":\"malformed\",\"message\":\"?\"}\n");
+        }
+    });
+}
