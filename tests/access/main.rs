@@ -3,6 +3,8 @@
 #![cfg(all(unix, feature = "server"))]
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
+#[cfg(feature = "tui")]
+mod both;
 mod entering;
 mod harness;
 mod inviting;
