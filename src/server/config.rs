@@ -276,6 +276,8 @@ pub struct Config {
     pub keep: Keep,
     /// Who may come in.
     pub access: Access,
+    /// Whether whoever owned the house does so no more.
+    pub new_owner: bool,
     /// How often things may be done.
     pub limits: Limits,
     /// Where the log is kept.
@@ -312,6 +314,7 @@ impl Default for Config {
             views: ViewLimits::default(),
             keep: Keep::default(),
             access: Access::default(),
+            new_owner: false,
             limits: Limits::NONE,
             storage: Storage::default(),
             keys: Keys::default(),
@@ -355,6 +358,7 @@ impl From<&Args> for Config {
                 or_memory: args.ephemeral,
             },
             access: args.entry.access,
+            new_owner: args.entry.new_owner,
             limits: args.limits.limits(),
             keep: Keep {
                 days: args.retain_days,

@@ -130,6 +130,7 @@ impl Server {
                 limits: house::Limits::NONE,
                 invite_key: InviteKey::from_bytes([0x1e; 32]),
                 owner_code: OwnerCode::from_bytes([0x0c; 10]),
+                new_owner: false,
             },
         };
         let facts = self

@@ -22,6 +22,9 @@ pub struct EntryArgs {
         hide_possible_values = true
     )]
     pub access: Access,
+    /// Show a code for a new owner; who was the owner is a member again
+    #[arg(long)]
+    pub new_owner: bool,
 }
 
 /// What an invite is to be like.

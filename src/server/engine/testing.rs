@@ -94,6 +94,7 @@ pub(super) fn house_settings() -> house::Settings {
         limits: house::Limits::NONE,
         invite_key: InviteKey::from_bytes([0x1e; 32]),
         owner_code: OwnerCode::from_bytes([0x0c; 10]),
+        new_owner: false,
     }
 }
 

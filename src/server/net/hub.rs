@@ -299,6 +299,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
             limits: config.limits,
             invite_key,
             owner_code: OwnerCode::from_bytes(random()?),
+            new_owner: config.new_owner,
         },
     };
     let owner_code = settings.house.owner_code;

@@ -133,6 +133,8 @@ pub struct Settings {
     pub invite_key: InviteKey,
     /// What makes somebody the owner, as long as there is none: fresh random bytes.
     pub owner_code: OwnerCode,
+    /// Whether whoever owned the house so far does so no more: for an owner who lost his keys.
+    pub new_owner: bool,
 }
 
 /// See the module's docs.
@@ -206,7 +208,20 @@ impl House {
             },
         };
         house.recall(facts);
+        if house.settings.new_owner {
+            house.disown();
+        }
         house
+    }
+
+    /// Nobody owns the house any more.
+    fn disown(&mut self) {
+        for (user, account) in &mut self.accounts {
+            if account.role == Role::Owner {
+                account.role = Role::Member;
+                self.changed.push(facts::of_account(*user, account));
+            }
+        }
     }
 
     /// The facts that changed since the last call: for the next commit. Those that could not be

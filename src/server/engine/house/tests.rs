@@ -358,6 +358,24 @@ fn the_owner_is_who_knows_the_code_and_nobody_after_him() {
 }
 
 #[test]
+fn an_owner_who_lost_his_keys_is_followed_by_another() {
+    let mut world = World::with_owner();
+    let mut world = world.again(Settings {
+        new_owner: true,
+        ..house(Access::Open)
+    });
+    assert!(!world.hub.has_owner());
+    world.comes("alice", FAR);
+    assert_eq!(world.hub.role_of("alice"), Some(Role::Member));
+    world.comes("bob", FAR);
+    let code = house_settings().owner_code;
+    world.orders("bob", HouseCommand::Own { code });
+    let mut world = world.again(house(Access::Open));
+    world.comes("bob", FAR);
+    assert_eq!(world.hub.role_of("bob"), Some(Role::Owner));
+}
+
+#[test]
 fn moderators_send_away_whom_they_may() {
     let mut world = World::with_owner();
     for name in ["bob", "carol", "dave"] {
