@@ -133,6 +133,7 @@ async fn main() -> anyhow::Result<()> {
         theme,
         no_color: false,
         host: None,
+        key: None,
         restored,
         commands,
         events,

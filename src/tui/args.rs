@@ -376,7 +376,7 @@ fn again<'a>(mut arguments: impl Iterator<Item = &'a OsString>) -> String {
 }
 
 /// A word that a shell takes for this text.
-fn shell_word(text: &str) -> String {
+pub(super) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

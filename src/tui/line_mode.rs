@@ -39,7 +39,7 @@ use tokio::{
 
 use self::{
     cutter::Cutter,
-    model::{Manner, Model},
+    model::{Manner, Model, Ourselves},
     signals::Signals,
 };
 use super::{args::Args, farewell, serve::HostControl};
@@ -59,7 +59,12 @@ pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> Exi
         commands: interactive || args.options.commands,
         follow: args.options.follow,
     };
-    let mut model = Model::new(manner, args.server(), TimeZone::system());
+    let ourselves = Ourselves {
+        server: args.server(),
+        nickname: args.nickname.clone(),
+        key: session.key,
+    };
+    let mut model = Model::new(manner, ourselves, TimeZone::system());
     model.restored(&session.restored);
     let kept = session.kept;
     let began = Instant::now();

@@ -201,6 +201,7 @@ async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> 
         no_color: args.options.no_color
             || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()),
         host,
+        key: session.key,
         restored: session.restored,
         commands: session.commands,
         events: session.events,

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::{args::Theme, serve::HostControl};
 use crate::{
     client::{Command, Event, event::Restored},
-    protocol::Nickname,
+    protocol::{KeyTag, Nickname},
 };
 
 /// Everything that [`super::shell`] needs to run, and nothing that it would have to look up.
@@ -21,6 +21,8 @@ pub struct Startup {
     pub no_color: bool,
     /// Set when this run hosts the chat: the server ends with it, or goes on.
     pub host: Option<HostControl>,
+    /// The user's own key; `None`: he comes in without.
+    pub key: Option<KeyTag>,
     /// What the client's own store holds: painted before the network answers.
     pub restored: Restored,
     /// To the session.

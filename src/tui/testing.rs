@@ -15,7 +15,7 @@ use crate::{
         Security, VerifiedBy,
     },
     protocol::{
-        Fingerprint, Nickname, Role, RoomName, UserId,
+        Fingerprint, KeyTag, Nickname, Role, RoomName, UserId,
         frame::{Member, Part, Reset},
     },
     text::Body,
@@ -73,6 +73,7 @@ pub(super) fn start(width: u16, height: u16, wall: Timestamp) -> Start {
         host: "localhost:10500".to_owned(),
         nickname: nickname("carol"),
         hosting: false,
+        key: KeyTag::parse("5a17c388").ok(),
         restored: Restored::default(),
     }
 }

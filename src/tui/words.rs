@@ -5,9 +5,10 @@ use jiff::SignedDuration;
 use crate::{
     client::event::{Passage, Security, VerifiedBy},
     protocol::{
-        Fingerprint, Invite, InviteToken, Nickname, Role, RoomRules, frame::Member,
-        house::CommandResult,
+        DeviceCode, Fingerprint, Invite, InviteToken, KeyTag, Nickname, Role, RoomRules,
+        frame::Member, house::CommandResult,
     },
+    tui::args::shell_word,
 };
 
 /// Groups of a fingerprint that stand on one row.
@@ -41,6 +42,8 @@ pub type Told = Vec<(Tone, String)>;
 pub struct Place<'a> {
     /// Host and port, for people: `localhost:10500`, `[::1]:10500`.
     pub server: &'a str,
+    /// What we are called there.
+    pub nickname: &'a Nickname,
     /// Who can read along.
     pub security: Option<Security>,
 }
@@ -91,19 +94,36 @@ pub fn result(result: &CommandResult, place: Place<'_>) -> Told {
         answer.push('\n');
         answer.push_str(line.as_str());
     }
-    let mut told = vec![(Tone::Answer, answer)];
+    let asked_for_more =
+        !result.lines.is_empty() || result.invite.is_some() || result.code.is_some();
+    // That something was done is seen by what it does.
+    let tone = if asked_for_more {
+        Tone::Answer
+    } else {
+        Tone::Remark
+    };
+    let mut told = vec![(tone, answer)];
     if let Some(token) = result.invite {
         told.extend(invite(token, place));
     }
     if let Some(code) = result.code {
         told.push((Tone::Strong, format!("\n  {code}\n")));
-        let how = format!(
-            "On the other device start chat-tui, and type: /device {code}\nIt is good once, for 10 \
-             minutes."
-        );
-        told.push((Tone::Answer, how));
+        told.push((Tone::Answer, "On the other device:".to_owned()));
+        told.push((Tone::Verbatim, on_the_other_device(code, place)));
     }
     told
+}
+
+/// What is to be typed on another device of the user's.
+fn on_the_other_device(code: DeviceCode, place: Place<'_>) -> String {
+    let parts = place.parts().filter(|_| !place.is_this_machine());
+    let (host, port) = match (parts, place.parts()) {
+        (Some((host, port)), _) => (shell_word(host), port.to_string()),
+        (None, Some((_, port))) => ("HOST".to_owned(), port.to_string()),
+        (None, None) => ("HOST".to_owned(), "PORT".to_owned()),
+    };
+    let nickname = shell_word(place.nickname.as_str());
+    format!("chat-tui --device-code {code} {host} {port} {nickname} 1")
 }
 
 fn invite(token: InviteToken, place: Place<'_>) -> Told {
@@ -303,10 +323,11 @@ fn article(role: Role) -> &'static str {
 }
 
 /// What we may do ourselves, for `/security`.
-pub fn ourselves(nickname: &Nickname, role: Role) -> String {
+pub fn ourselves(nickname: &Nickname, role: Role, key: Option<KeyTag>) -> String {
     let why = match role {
         Role::Unverified => ": you came without a key, so anybody may take this nickname",
         Role::Member | Role::Moderator | Role::Owner => "",
     };
-    format!("You: {nickname}, {}{why}", article(role))
+    let key = key.map_or_else(String::new, |key| format!(", with the key {key}"));
+    format!("You: {nickname}, {}{key}{why}", article(role))
 }

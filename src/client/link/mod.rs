@@ -34,7 +34,7 @@ use super::{
     trust::{Policy, Trust},
 };
 use crate::{
-    protocol::{ClientId, Nickname, Token},
+    protocol::{ClientId, KeyTag, Nickname, Token},
     text::Line,
 };
 
@@ -94,6 +94,8 @@ pub struct Handle {
     pub restored: Restored,
     /// Whether there is a store: what is not sent when the session ends is sent by the next one.
     pub kept: bool,
+    /// The user's own key, as he tells his devices apart; `None`: he comes in without.
+    pub key: Option<KeyTag>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -158,6 +160,8 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
         getrandom::fill(&mut secret)?;
         (Token::from_bytes(secret), None)
     };
+    let key = config.credentials.identity.as_ref();
+    let key = key.map(|identity| identity.public().tag());
     let is_kept = store.is_some();
     let (last, most) = match config.entry {
         Entry::GoOn => (None, Some(MISSED_MAX)),
@@ -210,6 +214,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
         events,
         restored,
         kept: is_kept,
+        key,
         task: Some(task),
     })
 }

@@ -9,7 +9,7 @@ use crate::{
     client::event::LocalId,
     protocol::{Nickname, UserId},
     text::Body,
-    tui::words::Tone,
+    tui::{commands::Slash, words::Tone},
 };
 
 /// A sender who goes on within so many seconds is not named again.
@@ -34,6 +34,8 @@ pub enum Entry {
     Notice {
         /// When.
         time: Timestamp,
+        /// The command that asked for it, where it is the first of an answer.
+        asked: Option<&'static Slash>,
         /// How it is told.
         tone: Tone,
         /// What; may have several lines.

@@ -17,7 +17,7 @@ use crate::{
 /// Sends a command on its way. False where it can't be, which is said then.
 pub fn command(
     model: &mut Model,
-    slash: &Slash,
+    slash: &'static Slash,
     which: House,
     argument: &str,
     effects: &mut Vec<Effect>,
@@ -56,23 +56,26 @@ pub fn command(
     }
     let request = model.requests;
     model.requests += 1;
+    model.asked.insert(request, slash);
     effects.push(Effect::Command(Command::House { request, command }));
     true
 }
 
 /// What a command came to.
-pub fn answered(model: &mut Model, answer: Result<CommandResult, Line>) {
+pub fn answered(model: &mut Model, request: u64, answer: Result<CommandResult, Line>) {
+    let asked = model.asked.remove(&request);
     let told = match answer {
         Ok(result) => words::result(&result, place(model)),
         Err(why) => vec![(Tone::Answer, why.as_str().to_owned())],
     };
-    tell(model, told);
+    tell(model, asked, told);
 }
 
 /// Where we are.
 fn place(model: &Model) -> Place<'_> {
     Place {
         server: &model.host,
+        nickname: &model.nickname,
         security: model.security,
     }
 }
@@ -81,38 +84,44 @@ fn place(model: &Model) -> Place<'_> {
 pub fn secured(model: &mut Model, security: Security) {
     model.security = Some(security);
     let told = words::first_use(place(model));
-    tell(model, told);
+    tell(model, None, told);
 }
 
 /// Tells who can read along, and who we are.
-pub fn security(model: &mut Model) {
+pub fn security(model: &mut Model, slash: &'static Slash) {
     let program = model.server.as_ref().map(Line::as_str);
     let mut told = words::security(place(model), program);
     if model.online() {
-        let ourselves = words::ourselves(&model.nickname, model.role);
+        let ourselves = words::ourselves(&model.nickname, model.role, model.key);
         told.push((Tone::Answer, ourselves));
     }
-    tell(model, told);
+    tell(model, Some(slash), told);
 }
 
 /// Tells who is in.
-pub fn who(model: &mut Model) {
+pub fn who(model: &mut Model, slash: &'static Slash) {
     let members = &model.room().members;
     if members.is_empty() {
         return model.say("Who is in is not known at the moment");
     }
     let text = words::who(members);
-    tell(model, vec![(Tone::Answer, text)]);
+    tell(model, Some(slash), vec![(Tone::Answer, text)]);
 }
 
-/// Says something where the user is; what belongs together stays together.
-pub fn tell(model: &mut Model, told: Told) {
+/// Says something where the user is, perhaps because he has asked for it; what belongs together
+/// stays together.
+pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Told) {
     let (at, time) = (model.current, model.now.wall);
     let offers = told.iter().filter(|(tone, _)| tone.is_offered());
     let offered = offers.last().map(|(_, text)| to_copy(text));
     let below = model.with_room(at, |room, context| {
         for (tone, text) in told {
-            let notice = Entry::Notice { time, tone, text };
+            let notice = Entry::Notice {
+                time,
+                asked: asked.take(),
+                tone,
+                text,
+            };
             room.timeline.push(notice, context.zone);
         }
         room.timeline.key(room.timeline.len())

@@ -271,7 +271,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-fn run(model: &mut Model, slash: &Slash, argument: &str, effects: &mut Vec<Effect>) {
+fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut Vec<Effect>) {
     match slash.run {
         Run::Help => model.popup = Some(Popup::Help { top: 0 }),
         Run::Quit => {
@@ -293,8 +293,8 @@ fn run(model: &mut Model, slash: &Slash, argument: &str, effects: &mut Vec<Effec
             return search::open(model, argument, effects);
         }
         Run::Discard => outgoing::discard(model, effects),
-        Run::Security => house::security(model),
-        Run::Who => house::who(model),
+        Run::Security => house::security(model, slash),
+        Run::Who => house::who(model, slash),
         Run::House(which) => {
             if !house::command(model, slash, which, argument, effects) {
                 return;

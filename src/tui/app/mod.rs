@@ -45,7 +45,7 @@ pub mod timeline;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
@@ -57,10 +57,10 @@ use self::{
     room::{Context, OutgoingState, Room},
     search::Search,
 };
-use super::{farewell::Ending, key::Key};
+use super::{commands::Slash, farewell::Ending, key::Key};
 use crate::{
     client::event::{Command, Event, Link, Restored, Security, Summary},
-    protocol::{Nickname, Role, UserId},
+    protocol::{KeyTag, Nickname, Role, UserId},
     text::Line,
 };
 
@@ -93,6 +93,8 @@ pub struct Model {
     pub user: Option<UserId>,
     /// What we may do there, as was told last.
     pub role: Role,
+    /// Our own key, if we have one.
+    pub key: Option<KeyTag>,
     /// How the link stands.
     pub link: Link,
     /// When it came to stand so.
@@ -113,8 +115,9 @@ pub struct Model {
     pub search: Option<Search>,
     /// Searches that were asked for.
     searches: u64,
-    /// Commands that were sent to the server.
+    /// Commands that were sent to the server, and those of them that are not answered.
     requests: u64,
+    asked: BTreeMap<u64, &'static Slash>,
     /// What is open over the conversation.
     pub popup: Option<Popup>,
     /// What is there to be copied: told last.
@@ -244,6 +247,8 @@ pub struct Start {
     pub nickname: Nickname,
     /// Whether this process hosts the server.
     pub hosting: bool,
+    /// The user's own key; `None`: he comes in without.
+    pub key: Option<KeyTag>,
     /// What the client's own store holds.
     pub restored: Restored,
 }
@@ -262,6 +267,7 @@ impl Model {
             nickname: start.nickname,
             user: None,
             role: Role::Unverified,
+            key: start.key,
             link: Link::Connecting,
             link_since: start.now.elapsed,
             security: None,
@@ -273,6 +279,7 @@ impl Model {
             search: None,
             searches: 0,
             requests: 0,
+            asked: BTreeMap::new(),
             popup: None,
             offered: None,
             flash: None,

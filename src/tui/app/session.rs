@@ -59,14 +59,16 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
             room,
             found,
         } => search::found(model, search, &room, found, effects),
-        Event::House { answer, .. } => house::answered(model, answer),
+        Event::House { request, answer } => house::answered(model, request, answer),
         Event::NicknameRefused {
             nickname,
             why,
             waiting,
         } => refused(model, &nickname, &why, waiting),
-        Event::Notice(line) => house::tell(model, vec![(Tone::Remark, line.as_str().to_owned())]),
-        Event::Distrusted(why) => house::tell(model, words::distrusted(&why)),
+        Event::Notice(line) => {
+            house::tell(model, None, vec![(Tone::Remark, line.as_str().to_owned())])
+        }
+        Event::Distrusted(why) => house::tell(model, None, words::distrusted(&why)),
         Event::Ended(summary) => {
             model.summary = Some(summary);
             effects.push(Effect::Quit);

@@ -73,7 +73,7 @@ impl Model {
         self.tell(words::security(self.place(), None));
         let own = self.user.and_then(|user| self.members.get(&user));
         if let Some(own) = own {
-            self.say(&words::ourselves(&own.nickname, own.role));
+            self.say(&words::ourselves(&own.nickname, own.role, self.key));
         }
     }
 
@@ -107,6 +107,7 @@ impl Model {
     fn place(&self) -> Place<'_> {
         Place {
             server: &self.server,
+            nickname: &self.nickname,
             security: self.security,
         }
     }

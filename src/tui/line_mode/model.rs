@@ -13,7 +13,9 @@ use crate::{
             Security, Summary, Wanted,
         },
     },
-    protocol::{Nickname, RoomName, RoomRules, UserId, frame::Member, limits::TEXT_BYTES_MAX},
+    protocol::{
+        KeyTag, Nickname, RoomName, RoomRules, UserId, frame::Member, limits::TEXT_BYTES_MAX,
+    },
     text::{Body, BodyError, Line},
     tui::commands::{self, Run, Slash, Typed},
 };
@@ -30,6 +32,17 @@ pub(super) struct Manner {
     pub(super) commands: bool,
     /// Whether to stay when the input ends.
     pub(super) follow: bool,
+}
+
+/// Who comes in, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Ourselves {
+    /// Host and port, for people.
+    pub(super) server: String,
+    /// What we are called.
+    pub(super) nickname: Nickname,
+    /// Our own key, if we have one.
+    pub(super) key: Option<KeyTag>,
 }
 
 /// How a run ended; its number is the process's exit status.
@@ -58,6 +71,9 @@ pub(super) struct Model {
     zone: TimeZone,
     /// Host and port, for people.
     pub(super) server: String,
+    /// What we are called, and our own key.
+    pub(super) nickname: Nickname,
+    pub(super) key: Option<KeyTag>,
     /// Who can read along.
     pub(super) security: Option<Security>,
     pub(super) user: Option<UserId>,
@@ -106,11 +122,13 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(manner: Manner, server: String, zone: TimeZone) -> Self {
+    pub(super) fn new(manner: Manner, ourselves: Ourselves, zone: TimeZone) -> Self {
         Self {
             manner,
             zone,
-            server,
+            server: ourselves.server,
+            nickname: ourselves.nickname,
+            key: ourselves.key,
             security: None,
             user: None,
             members: BTreeMap::new(),
@@ -324,6 +342,9 @@ impl Model {
                 ..
             } => {
                 self.mention(&format!("{was} is now {nickname}"));
+                if Some(user) == self.user {
+                    self.nickname = nickname.clone();
+                }
                 if let Some(member) = self.members.get_mut(&user) {
                     member.nickname = nickname;
                 }
@@ -390,6 +411,7 @@ impl Model {
         self.entered = true;
         self.asked_for_nickname = false;
         self.user = entered.user;
+        self.nickname = entered.nickname.clone();
     }
 
     fn room(&mut self, room: &RoomOpened) {

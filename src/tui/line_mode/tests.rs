@@ -4,7 +4,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     cutter::InputLine,
-    model::{Manner, Model, Outcome},
+    model::{Manner, Model, Ourselves, Outcome},
 };
 use crate::{
     client::{
@@ -56,7 +56,12 @@ fn enter(model: &mut Model, head: u64, next: u64) {
 
 /// Before anything has happened.
 fn started(manner: Manner) -> Model {
-    Model::new(manner, "chat.lan:10500".to_owned(), TimeZone::UTC)
+    let ourselves = Ourselves {
+        server: "chat.lan:10500".to_owned(),
+        nickname: name("bot"),
+        key: None,
+    };
+    Model::new(manner, ourselves, TimeZone::UTC)
 }
 
 /// In, in an empty lobby.

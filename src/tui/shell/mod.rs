@@ -138,6 +138,7 @@ impl Shell {
             host: startup.host_label,
             nickname: startup.nickname,
             hosting,
+            key: startup.key,
             restored: startup.restored,
         });
         Self {

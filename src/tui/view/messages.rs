@@ -175,7 +175,14 @@ impl Pane<'_> {
         }
         match entry {
             Entry::Message(message) => self.message(buffer, message, y, head, found),
-            Entry::Notice { tone, text, .. } => self.notice(buffer, y, *tone, text),
+            Entry::Notice {
+                asked, tone, text, ..
+            } => {
+                if let Some(slash) = asked {
+                    self.name(buffer, y, &format!("/{}", slash.name), palette.quiet);
+                }
+                self.notice(buffer, y, *tone, text)
+            }
             Entry::Presence { text, .. } => {
                 let text = Text {
                     words: text,
@@ -324,13 +331,19 @@ impl Pane<'_> {
             if let Some(span) = self.span(y, 0, self.area.width) {
                 put(buffer, span, &fit(name, span.width), style);
             }
-        } else if head.name
-            && !self.columns.stacked()
-            && let Some(span) = self.span(y.max(0), self.name_column(), self.columns.nickname)
+        } else if head.name {
+            self.name(buffer, y.max(0), name, style);
+        }
+        i64::from(head.own_row)
+    }
+
+    /// Draws a name in the column of nicknames, if there is one.
+    fn name(&self, buffer: &mut Buffer, y: i64, name: &str, style: Style) {
+        if !self.columns.stacked()
+            && let Some(span) = self.span(y, self.name_column(), self.columns.nickname)
         {
             put_right(buffer, span, name, style);
         }
-        i64::from(head.own_row)
     }
 
     fn name_column(&self) -> u16 {

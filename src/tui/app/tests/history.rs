@@ -222,6 +222,7 @@ fn long_texts_are_bounded_by_their_bytes() {
         timeline.push(
             Entry::Notice {
                 time,
+                asked: None,
                 tone: crate::tui::words::Tone::Remark,
                 text,
             },

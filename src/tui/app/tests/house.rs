@@ -167,7 +167,8 @@ fn the_code_of_a_device_is_told_with_what_to_type_there() {
     });
     let entries = desk.entries();
     assert_eq!(entries[1].trim(), "mfrg-gzdf");
-    assert!(entries[2].contains("/device mfrg-gzdf"), "{entries:?}");
+    let how = "chat-tui --device-code mfrg-gzdf HOST 10500 carol 1";
+    assert_eq!(entries[3], how);
 }
 
 #[test]
@@ -181,7 +182,8 @@ fn what_was_told_last_can_be_copied_as_it_is_typed_elsewhere() {
         ..result("Another device can come in", &[])
     });
     desk.message(1, "bob", "hi").key(copy);
-    assert_eq!(desk.did(), [Effect::Copy("mfrg-gzdf".to_owned())]);
+    let command = "chat-tui --device-code mfrg-gzdf HOST 10500 carol 1";
+    assert_eq!(desk.did(), [Effect::Copy(command.to_owned())]);
     desk.typed("/security").key(ENTER).key(copy);
     let fingerprint = Fingerprint::from_bytes([0xa7; 32]).to_string();
     assert_eq!(desk.did(), [Effect::Copy(fingerprint)]);
@@ -236,7 +238,7 @@ fn who_is_in_and_how_safe_it_is_can_be_asked() {
         "Server: localhost:10500",
         "Encrypted: nobody",
         "  u6t2-pj5h-u6t2-pj5h\n",
-        "You: carol, a member",
+        "You: carol, a member, with the key 5a17c388",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }

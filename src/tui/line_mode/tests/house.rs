@@ -124,7 +124,7 @@ fn an_invite_and_a_code_are_told_whole() {
         ..result("Another device can come in", &[])
     };
     answer(&mut model, 1, Ok(added));
-    assert!(said(&mut model).contains("type: /device mfrg-gzdf"));
+    assert!(said(&mut model).contains("--device-code mfrg-gzdf chat.lan 10500 bot 1"));
 }
 
 #[test]

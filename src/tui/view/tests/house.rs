@@ -8,8 +8,13 @@ use crate::{
         house::CommandResult,
     },
     text::Line,
-    tui::testing::nickname,
+    tui::{
+        key::{Code, Key},
+        testing::nickname,
+    },
 };
+
+const ENTER: Key = Key::plain(Code::Enter);
 
 fn with_role(name: &str, role: Role) -> Member {
     Member {
@@ -29,8 +34,9 @@ fn result(message: &str, lines: &[&str]) -> CommandResult {
 }
 
 impl Screen {
-    fn answered(&mut self, answer: CommandResult) -> &mut Self {
-        self.heard(Event::House {
+    /// A command is typed and answered.
+    fn answered(&mut self, typed: &str, answer: CommandResult) -> &mut Self {
+        self.typed(typed).key(ENTER).heard(Event::House {
             request: 0,
             answer: Ok(answer),
         })
@@ -62,13 +68,16 @@ fn house(width: u16, height: u16) -> Screen {
     screen.message("22T09:44:00", "alice", "can you invite dave?");
     let key = InviteKey::from_bytes([9; 32]);
     let token = InviteToken::mint(&key, InviteId::from_bytes([5; 8]), 1_800_000_000, 1);
-    screen.answered(CommandResult {
-        invite: Some(token),
-        ..result(
-            "One may come in by this invite, until 2027-01-15 08:00 UTC",
-            &[],
-        )
-    });
+    screen.answered(
+        "/invite",
+        CommandResult {
+            invite: Some(token),
+            ..result(
+                "One may come in by this invite, until 2027-01-15 08:00 UTC",
+                &[],
+            )
+        },
+    );
     screen
 }
 
@@ -96,7 +105,7 @@ fn an_invite_stands_alone_on_its_rows() {
                    │ tag is out · alice slowed the room down: one message       │
                    │ every 30s                                                  │
  09:44       alice │ can you invite dave?                                       │
- 09:45             │ One may come in by this invite, until 2027-01-15 08:00     │
+ 09:45     /invite │ One may come in by this invite, until 2027-01-15 08:00     │
                    │ UTC                                                        │
  chat-tui://localhost:10500/Aaenp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enBQUFBQU │
  FBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoMw                                        │
@@ -126,7 +135,7 @@ fn an_invite_stands_alone_on_a_usual_screen() {
                  │ slowed the room down: one message        │
                  │ every 30s                                │
  09:44     alice │ can you invite dave?                     │
- 09:45           │ One may come in by this invite, until    │
+ 09:45   /invite │ One may come in by this invite, until    │
                  │ 2027-01-15 08:00 UTC                     │
  chat-tui://localhost:10500/Aaenp6enp6enp6enp6enp6enp6enp6e │
  np6enp6enp6enBQUFBQUFBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoM │
@@ -179,25 +188,28 @@ fn an_invite_stands_alone_on_a_tiny_screen() {
 fn a_device_is_added_by_what_stands_out() {
     let screen = {
         let mut screen = Screen::entered(60, 14);
-        screen.answered(CommandResult {
-            code: Some(DeviceCode::parse("mfrg-gzdf").unwrap()),
-            ..result("Another device of yours may come in with this code", &[])
-        });
+        screen.answered(
+            "/device add",
+            CommandResult {
+                code: Some(DeviceCode::parse("mfrg-gzdf").unwrap()),
+                ..result("Another device of yours may come in with this code", &[])
+            },
+        );
         screen
     };
     screen.check(
         r"
  #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
 
+
  ─────────────────── Sunday 22 November ───────────────────
- 09:45           │ Another device of yours may come in
+ 09:45   /device │ Another device of yours may come in
                  │ with this code
                  │
                  │   mfrg-gzdf
                  │
-                 │ On the other device start chat-tui,
-                 │ and type: /device mfrg-gzdf
-                 │ It is good once, for 10 minutes.
+                 │ On the other device:
+ chat-tui --device-code mfrg-gzdf HOST 10500 carol 1
 ────────────────────────────────────────────────────────────
  › type a message
  Alt-C copy   F1 help   Esc disconnect   Tab complete
@@ -257,16 +269,15 @@ fn a_connection_in_the_clear_is_told_at_every_size() {
 #[test]
 fn who_can_read_along_is_asked_for() {
     let screen = {
-        let mut screen = Screen::entered(60, 16);
-        screen
-            .typed("/security")
-            .key(crate::tui::key::Key::plain(crate::tui::key::Code::Enter));
+        let mut screen = Screen::entered(60, 18);
+        screen.typed("/security").key(ENTER);
         screen
     };
     screen.check(
         r"
  #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
- 09:45           │ Server: localhost:10500
+ ─────────────────── Sunday 22 November ───────────────────
+ 09:45 /security │ Server: localhost:10500
                  │ Encrypted: nobody between you and the
                  │ server can read along; the server
                  │ itself can.
@@ -277,7 +288,8 @@ fn who_can_read_along_is_asked_for() {
                  │   u6tq
                  │ It is the key that it had before, or
                  │ that you were told.
-                 │ You: carol, a member
+                 │ You: carol, a member, with the key
+                 │ 5a17c388
 ────────────────────────────────────────────────────────────
  › type a message
  Alt-C copy   F1 help   Esc disconnect   Tab complete
@@ -289,9 +301,7 @@ fn who_can_read_along_is_asked_for() {
 fn what_does_not_fit_the_hints_stands_above_the_input() {
     let screen = {
         let mut screen = Screen::entered(40, 12);
-        screen
-            .typed("/ban bob 3 strikes")
-            .key(crate::tui::key::Key::plain(crate::tui::key::Code::Enter));
+        screen.typed("/ban bob 3 strikes").key(ENTER);
         screen
     };
     screen.check(
