@@ -7,7 +7,7 @@ use chat_tui::protocol::{Fingerprint, Invite, InviteId, InviteKey, InviteToken};
 use crate::programs::{CHAT_SERVER, Home, Server, run};
 
 /// An invite as its operator makes one.
-fn invite(server: &Server) -> String {
+pub(crate) fn invite(server: &Server) -> String {
     let output = Command::new(CHAT_SERVER)
         .args(["invite", "--host", "localhost", "--port"])
         .arg(server.port.to_string())

@@ -33,7 +33,11 @@ impl Server {
     }
 
     pub(crate) fn with(port: u16, options: &[&str]) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::of(tempfile::tempdir().unwrap(), port, options)
+    }
+
+    /// With this data directory.
+    pub(crate) fn of(data: TempDir, port: u16, options: &[&str]) -> Self {
         let mut child = Command::new(CHAT_SERVER)
             .arg(port.to_string())
             .arg("--data-dir")
@@ -177,13 +181,19 @@ impl Ended {
         self.ended(5, says);
     }
 
+    /// Its nickname is another's.
+    #[track_caller]
+    pub(crate) fn is_refused(&self, says: &str) {
+        self.ended(4, &[says]);
+    }
+
     #[track_caller]
     fn ended(&self, status: i32, says: &[&str]) {
         assert_eq!(self.status, status, "{}", self.errors);
         for part in says {
             assert!(self.errors.contains(part), "{part:?}: {}", self.errors);
         }
-        if says.is_empty() {
+        if status == 0 && says.is_empty() {
             assert_eq!(self.errors, "", "nothing to say");
         }
     }
