@@ -97,11 +97,18 @@ impl IdentityError {
     }
 }
 
-/// The key of a nickname; made if there is none.
-pub fn of_nickname(state: &Path, nickname: &Nickname) -> Result<Identity, IdentityError> {
+/// Asks for a passphrase; `None` where nobody can be asked.
+pub type Ask<'a> = &'a mut dyn FnMut(&Path) -> io::Result<Option<String>>;
+
+/// The key of a nickname; made if there is none. `ask` is for one that the user has encrypted.
+pub fn of_nickname(
+    state: &Path,
+    nickname: &Nickname,
+    ask: Ask<'_>,
+) -> Result<Identity, IdentityError> {
     let path = state.join("keys").join(file_name(nickname));
-    if let Some(identity) = kept(&path)? {
-        return Ok(identity);
+    if let Some(key) = read(&path)? {
+        return unlock(&path, key, ask);
     }
     let not_made = |error: &io::Error| IdentityError::NotMade {
         path: path.clone(),
@@ -112,8 +119,8 @@ pub fn of_nickname(state: &Path, nickname: &Nickname) -> Result<Identity, Identi
     }
     let _lock = store::lock(&path).map_err(|error| not_made(&error))?;
     // Another process may have been quicker.
-    if let Some(identity) = kept(&path)? {
-        return Ok(identity);
+    if let Some(key) = read(&path)? {
+        return unlock(&path, key, ask);
     }
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| not_made(&error.into()))?;
@@ -124,30 +131,28 @@ pub fn of_nickname(state: &Path, nickname: &Nickname) -> Result<Identity, Identi
     Ok(identity)
 }
 
-fn kept(path: &Path) -> Result<Option<Identity>, IdentityError> {
+/// The key in a file.
+pub fn of_file(path: &Path, ask: Ask<'_>) -> Result<Identity, IdentityError> {
     match read(path)? {
-        None => Ok(None),
-        Some(key) if key.is_encrypted() => Err(IdentityError::NobodyToAsk(path.to_owned())),
-        Some(key) => identity(path, &key).map(Some),
+        Some(key) => unlock(path, key, ask),
+        None => Err(IdentityError::Unusable {
+            path: path.to_owned(),
+            why: io::Error::from(io::ErrorKind::NotFound).to_string(),
+        }),
     }
 }
 
-/// The key in a file. If it is encrypted, `ask` is called for its passphrase, a few times at most;
-/// `None` where nobody can be asked.
-pub fn of_file(
-    path: &Path,
-    mut ask: impl FnMut() -> io::Result<Option<String>>,
-) -> Result<Identity, IdentityError> {
-    let unusable = |error: io::Error| IdentityError::Unusable {
-        path: path.to_owned(),
-        why: error.to_string(),
-    };
-    let key = read(path)?.ok_or_else(|| unusable(io::ErrorKind::NotFound.into()))?;
+/// What a key's file holds; if that is encrypted, a passphrase is asked for, a few times at most.
+fn unlock(path: &Path, key: PrivateKey, ask: Ask<'_>) -> Result<Identity, IdentityError> {
     if !key.is_encrypted() {
         return identity(path, &key);
     }
     for _ in 0..ATTEMPTS_MAX {
-        let Some(passphrase) = ask().map_err(unusable)? else {
+        let asked = ask(path).map_err(|error| IdentityError::Unusable {
+            path: path.to_owned(),
+            why: error.to_string(),
+        })?;
+        let Some(passphrase) = asked else {
             return Err(IdentityError::NobodyToAsk(path.to_owned()));
         };
         if let Ok(key) = key.decrypt(passphrase) {
@@ -275,8 +280,12 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
         Nickname::parse(text).unwrap()
     }
 
-    fn nobody() -> io::Result<Option<String>> {
+    fn nobody(_: &Path) -> io::Result<Option<String>> {
         Ok(None)
+    }
+
+    fn of(state: &Path, nickname: &str) -> Result<Identity, IdentityError> {
+        of_nickname(state, &name(nickname), &mut nobody)
     }
 
     fn file(directory: &tempfile::TempDir, text: &str) -> PathBuf {
@@ -288,21 +297,21 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
     #[test]
     fn a_nickname_has_one_key_from_its_first_start_on() {
         let state = tempfile::tempdir().unwrap();
-        let key = |text: &str| of_nickname(state.path(), &name(text)).unwrap().public();
+        let key = |text: &str| of(state.path(), text).unwrap().public();
         let carol = key("carol");
         assert_eq!(key("carol"), carol);
         assert_eq!(key("Carol"), carol);
         assert_ne!(key("alice"), carol);
         // What the file holds is a key for other programs too.
         let path = state.path().join("keys").join("carol");
-        assert_eq!(of_file(&path, nobody).unwrap().public(), carol);
+        assert_eq!(of_file(&path, &mut nobody).unwrap().public(), carol);
     }
 
     #[test]
     fn of_many_first_starts_at_once_all_have_one_key() {
         let state = tempfile::tempdir().unwrap();
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let start = || of_nickname(state.path(), &name("carol")).unwrap().public();
+            let start = || of(state.path(), "carol").unwrap().public();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
             threads.into_iter().map(|t| t.join().unwrap()).collect()
         });
@@ -314,13 +323,13 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
     fn a_key_is_its_owners_alone() {
         use std::os::unix::fs::PermissionsExt;
         let state = tempfile::tempdir().unwrap();
-        of_nickname(state.path(), &name("carol")).unwrap();
+        of(state.path(), "carol").unwrap();
         let keys = state.path().join("keys");
         let path = keys.join("carol");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&keys), mode(&path)), (0o700, 0o600));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = of_nickname(state.path(), &name("carol")).unwrap_err();
+        let error = of(state.path(), "carol").unwrap_err();
         let command = format!("chmod 600 '{}'", path.display());
         assert!(error.to_string().contains(&command), "{error}");
     }
@@ -329,7 +338,7 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
     fn a_key_of_openssh_is_taken() {
         let directory = tempfile::tempdir().unwrap();
         let path = file(&directory, PLAIN);
-        let public = of_file(&path, nobody).unwrap().public();
+        let public = of_file(&path, &mut nobody).unwrap().public();
         assert_eq!(public.to_string(), PUBLIC);
     }
 
@@ -340,7 +349,7 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
         let mut asked = 0;
         let mut told = |right: u32| {
             asked = 0;
-            of_file(&path, || {
+            of_file(&path, &mut |_| {
                 asked += 1;
                 let passphrase = if asked == right { "sesame" } else { "open" };
                 Ok(Some(passphrase.to_owned()))
@@ -349,15 +358,30 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
         };
         assert_eq!(told(2).unwrap(), (PUBLIC.to_owned(), 2));
         assert!(matches!(told(9), Err(IdentityError::WrongPassphrase(_))));
-        let error = of_file(&path, nobody).unwrap_err();
+        let error = of_file(&path, &mut nobody).unwrap_err();
         assert!(matches!(error, IdentityError::NobodyToAsk(_)), "{error}");
+    }
+
+    #[test]
+    fn a_nicknames_key_may_be_encrypted() {
+        let state = tempfile::tempdir().unwrap();
+        of(state.path(), "carol").unwrap();
+        let path = state.path().join("keys").join("carol");
+        store::write_private(&path, ENCRYPTED.as_bytes()).unwrap();
+        let mut sesame = |_: &Path| Ok(Some("sesame".to_owned()));
+        let carol = of_nickname(state.path(), &name("carol"), &mut sesame).unwrap();
+        assert_eq!(carol.public().to_string(), PUBLIC);
+        assert!(matches!(
+            of(state.path(), "carol"),
+            Err(IdentityError::NobodyToAsk(_))
+        ));
     }
 
     #[test]
     fn what_is_no_key_of_the_kind_is_said() {
         let directory = tempfile::tempdir().unwrap();
         let says = |text: &str, part: &str| {
-            let error = of_file(&file(&directory, text), nobody).unwrap_err();
+            let error = of_file(&file(&directory, text), &mut nobody).unwrap_err();
             assert!(error.to_string().contains(part), "{error}");
         };
         says(ECDSA, "no private Ed25519 key");
@@ -366,17 +390,17 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
         says(&PLAIN[..PLAIN.len() / 2], "no private Ed25519 key");
         says(&"x".repeat(1 << 20), "no private Ed25519 key");
         let nowhere = directory.path().join("nowhere");
-        let error = of_file(&nowhere, nobody).unwrap_err();
+        let error = of_file(&nowhere, &mut nobody).unwrap_err();
         assert!(error.to_string().contains("can't be read"), "{error}");
     }
 
     #[test]
     fn a_damaged_key_is_not_replaced_by_another() {
         let state = tempfile::tempdir().unwrap();
-        of_nickname(state.path(), &name("carol")).unwrap();
+        of(state.path(), "carol").unwrap();
         let path = state.path().join("keys").join("carol");
         store::write_private(&path, b"").unwrap();
-        assert!(of_nickname(state.path(), &name("carol")).is_err());
+        assert!(of(state.path(), "carol").is_err());
         assert!(fs::read(&path).unwrap().is_empty());
     }
 
@@ -385,7 +409,7 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("file").join("state");
         fs::write(directory.path().join("file"), "").unwrap();
-        let error = of_nickname(&state, &name("carol")).unwrap_err();
+        let error = of(&state, "carol").unwrap_err();
         assert!(error.is_lack_of_a_place(), "{error}");
     }
 

@@ -295,6 +295,11 @@ impl Typed {
             let why = format!("unexpected argument '{more}': an invite names host and port itself");
             return Err(Self::command().error(ErrorKind::UnknownArgument, why));
         }
+        if self.options.plaintext {
+            let why = "an invite names the server's key, which only an encrypted connection shows: \
+                       leave --plaintext out, or name HOST and PORT instead";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, why));
+        }
         let nickname = self.port.take();
         let client_id = self.nickname.take();
         self.host = Some(invite.host.clone());
@@ -566,6 +571,7 @@ mod tests {
             (format!("{shown} alice 7 8"), "host and port itself"),
             (shown[..shown.len() - 1].to_owned(), "not a whole invite"),
             (format!("{shown} server"), "server's own name"),
+            (format!("--plaintext {shown}"), "leave --plaintext out"),
         ] {
             let error = parse(&format!("chat-tui {line}")).unwrap_err();
             assert_eq!(error.exit_code(), 2);

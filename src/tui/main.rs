@@ -75,19 +75,22 @@ struct Who {
 fn who(args: &Args) -> Result<Who, String> {
     let options = &args.options;
     let mut notices = Vec::new();
+    let mut ask = secrets::passphrase;
     let identity = match (&options.identity, directory(args)) {
         (Some(file), _) => {
-            let key = identity::of_file(file, || secrets::passphrase(file));
+            let key = identity::of_file(file, &mut ask);
             Some(key.map_err(|why| why.to_string())?)
         }
-        (None, Some(directory)) => match identity::of_nickname(&directory, &args.nickname) {
-            Ok(identity) => Some(identity),
-            Err(why) if why.is_lack_of_a_place() => {
-                notices.push(Line::inert(&format!("You come in without a key: {why}")));
-                None
+        (None, Some(directory)) => {
+            match identity::of_nickname(&directory, &args.nickname, &mut ask) {
+                Ok(identity) => Some(identity),
+                Err(why) if why.is_lack_of_a_place() => {
+                    notices.push(Line::inert(&format!("You come in without a key: {why}")));
+                    None
+                }
+                Err(why) => return Err(why.to_string()),
             }
-            Err(why) => return Err(why.to_string()),
-        },
+        }
         (None, None) => None,
     };
     let password = options.password_file.as_deref().map(secrets::password);
