@@ -158,10 +158,12 @@ impl Connection {
         self.newcomer.take();
     }
 
-    /// It has not joined, and others want to.
+    /// Others want to join: if it has not, it ends.
     pub(super) fn make_room(&self) {
-        self.end.set(Some(Departure::Lost));
-        self.wake.notify_one();
+        if self.newcomer.take().is_some() {
+            self.end.set(Some(Departure::Lost));
+            self.wake.notify_one();
+        }
     }
 
     fn flush(&self, worker: &Worker, now: Moment) -> Flushed {

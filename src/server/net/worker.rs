@@ -172,7 +172,7 @@ impl Worker {
         }
     }
 
-    /// One that has not joined is to go.
+    /// One that had not joined is to go, unless it has meanwhile.
     fn send_away(&self, id: ConnectionId) {
         if let Some(stranger) = self.strangers.borrow_mut().remove(&id) {
             stranger.abort();
