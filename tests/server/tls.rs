@@ -16,8 +16,11 @@ use chat_tui::{
     server::{
         Config,
         config::Plaintext,
-        engine::{house::Access, view::ViewLimits},
-        net::{Caps, Rate},
+        engine::{
+            house::{Access, Rate},
+            view::ViewLimits,
+        },
+        net::Caps,
     },
 };
 use rustls::{
@@ -336,6 +339,46 @@ fn who_hangs_up_without_a_word_is_gone() {
 }
 
 #[test]
+fn who_says_that_he_has_said_it_all_still_gets_his_answers() {
+    let server = Server::start();
+    let mut bob = Secure::connect(server.address);
+    bob.write(format!(
+        "{}{}{}",
+        join("bob"),
+        message("bob", 1, "over"),
+        json!({"type": "disconnect"})
+    ));
+    let stream = bob.0.get_mut();
+    stream.conn.send_close_notify();
+    stream.conn.complete_io(&mut stream.sock).unwrap();
+    stream.sock.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(bob.next("message")["message"], "over");
+    assert_eq!(bob.next("bye")["reason"], "disconnect");
+    assert!(bob.is_closed());
+}
+
+#[test]
+fn a_handshake_that_does_not_end_is_ended() {
+    let server = Server::start();
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    // A hello of 60 KB, in records of which each is in order.
+    let head = [1, 0, 0xea, 0x60];
+    let record = |bytes: &[u8]| {
+        let length = u16::try_from(bytes.len()).unwrap().to_be_bytes();
+        [&[0x16, 3, 1][..], &length, bytes].concat()
+    };
+    stream.write_all(&record(&head)).unwrap();
+    let since = Instant::now();
+    for _ in 0..20 {
+        // It may be closed already.
+        let _ = stream.write_all(&record(&[0; 1_000]));
+    }
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)));
+    assert!(since.elapsed() < limits::JOIN_WITHIN / 2);
+}
+
+#[test]
 fn stopping_tells_those_who_encrypt_too() {
     let mut server = Server::start();
     let mut bob = Secure::join(server.address, "bob");
@@ -533,11 +576,8 @@ fn one_address_has_so_many_connections_and_is_told_so_in_its_own_way() {
     let server = behind_proxy(Config {
         plaintext: Plaintext::Everybody,
         caps: Caps {
-            connections: 2,
-            rate: Rate {
-                every: Duration::from_mins(1),
-                burst: 4,
-            },
+            connections: Some(2),
+            rate: Some(Rate::new(1, 4)),
         },
         ..Config::default()
     });

@@ -1,17 +1,10 @@
 //! How the server is reached, and how it talks: keys, encryption, proxies, connections.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::server::{
-    keys::Keys,
-    net::{Caps, Rate},
-    network::Network,
-};
+use crate::server::{engine::house::Rate, keys::Keys, net::Caps, network::Network};
 
 /// Connections of one address at one time: those of a school behind one router.
 const ADDRESS_CONNECTIONS_DEFAULT: u32 = 256;
@@ -47,20 +40,20 @@ pub struct ReachArgs {
     /// A proxy that says whose each connection is (PROXY protocol); can be given several times
     #[arg(long, value_name = "ADDR[/BITS]")]
     pub proxy: Vec<Network>,
-    /// Connections that one address (IPv6: /64) may have at one time
+    /// Connections that one address (IPv6: /64) may have at one time; 0 sets no limit
     #[arg(
         long,
         value_name = "N",
         default_value_t = ADDRESS_CONNECTIONS_DEFAULT,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = clap::value_parser!(u32).range(..=1_000_000)
     )]
     pub max_per_address: u32,
-    /// How often one address may connect in a minute, once it has used up --max-per-address
+    /// How often one address may connect in a minute, after --max-per-address at once; 0 sets no limit
     #[arg(
         long,
         value_name = "N",
         default_value_t = ADDRESS_RATE_DEFAULT,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = clap::value_parser!(u32).range(..=1_000_000)
     )]
     pub connects_per_minute: u32,
 }
@@ -92,11 +85,14 @@ impl ReachArgs {
 
     pub(super) fn caps(&self) -> Caps {
         Caps {
-            connections: self.max_per_address as usize,
-            rate: Rate {
-                every: Duration::from_mins(1) / self.connects_per_minute,
-                burst: self.max_per_address,
-            },
+            connections: (self.max_per_address > 0).then_some(self.max_per_address as usize),
+            rate: (self.connects_per_minute > 0).then(|| {
+                let burst = match self.max_per_address {
+                    0 => ADDRESS_CONNECTIONS_DEFAULT,
+                    most => most,
+                };
+                Rate::new(self.connects_per_minute, burst)
+            }),
         }
     }
 }

@@ -12,62 +12,24 @@ use std::{
 
 use crate::{
     protocol::frame::{ErrorCode, ErrorFrame},
-    server::network::Site,
+    server::{
+        engine::house::{Rate, rates::Meters},
+        network::Site,
+    },
     text::Line,
 };
 
-/// Sites that are remembered besides those that have connections.
-const SITES_MAX: usize = 64 * 1024;
 /// Refusals that are put into words, in all: each may cost a handshake. Others are closed in
 /// silence.
-const WORDS: Rate = Rate {
-    every: Duration::from_millis(20),
-    burst: 100,
-};
+const WORDS: Rate = Rate::new(3_000, 100);
 
-/// What one site may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What one site may. [`Caps::default`]: as much as it likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caps {
     /// Connections at one time.
-    pub connections: usize,
+    pub connections: Option<usize>,
     /// How often it may make one.
-    pub rate: Rate,
-}
-
-impl Default for Caps {
-    /// As much as it likes.
-    fn default() -> Self {
-        Self {
-            connections: usize::MAX,
-            rate: Rate {
-                every: Duration::ZERO,
-                burst: u32::MAX,
-            },
-        }
-    }
-}
-
-/// So often, and so many at once after a pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// One in this time, on average.
-    pub every: Duration,
-    /// As many at once.
-    pub burst: u32,
-}
-
-impl Rate {
-    /// Takes one, if there is one to be had at this time; otherwise says how long to wait. `spent`
-    /// is when all that was taken will have been earned.
-    pub(super) fn take(&self, spent: &mut Duration, now: Duration) -> Result<(), Duration> {
-        let earned = now.max(*spent).saturating_add(self.every);
-        let most = now.saturating_add(self.every.saturating_mul(self.burst));
-        if earned > most {
-            return Err(earned.saturating_sub(most));
-        }
-        *spent = earned;
-        Ok(())
-    }
+    pub rate: Option<Rate>,
 }
 
 /// Why a connection is not to be had.
@@ -103,23 +65,17 @@ impl Refusal {
 /// Counts the connections of all sites. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
-    caps: Caps,
+    connections_max: usize,
     book: Arc<Mutex<Book>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Book {
-    sites: HashMap<Site, Entry>,
-    /// So many sites are looked through for some that can be forgotten.
-    enough: usize,
-    /// Of [`WORDS`].
-    words_spent: Duration,
-}
-
-#[derive(Debug, Default)]
-struct Entry {
-    connections: usize,
-    spent: Duration,
+    /// Of those that have any.
+    connections: HashMap<Site, usize>,
+    made: Meters<Site>,
+    /// Refusals that were put into words.
+    words: Meters<()>,
 }
 
 /// Counts one connection for as long as it lives.
@@ -131,9 +87,14 @@ pub(super) struct Pass {
 
 impl Gate {
     pub(super) fn new(caps: Caps) -> Self {
+        let book = Book {
+            connections: HashMap::new(),
+            made: Meters::new(caps.rate),
+            words: Meters::new(Some(WORDS)),
+        };
         Self {
-            caps,
-            book: Arc::default(),
+            connections_max: caps.connections.unwrap_or(usize::MAX),
+            book: Arc::new(book.into()),
         }
     }
 
@@ -143,54 +104,38 @@ impl Gate {
             gate: self.clone(),
             site: None,
         };
-        if address.to_canonical().is_loopback() || self.caps == Caps::default() {
+        if address.to_canonical().is_loopback() {
             return Ok(pass);
         }
         let site = Site::of(address);
         let mut book = self.book();
-        book.forget(now);
-        let entry = book.sites.entry(site).or_default();
-        if entry.connections >= self.caps.connections {
+        let here = book.connections.get(&site).copied().unwrap_or(0);
+        if here >= self.connections_max {
             return Err(Refusal::new(
                 ErrorCode::ServerFull,
                 "As many connections come from your address as the server takes from one. Close \
                  some, or try again later",
             ));
         }
-        if let Err(wait) = self.caps.rate.take(&mut entry.spent, now) {
+        if let Err(wait) = book.made.take(site, now) {
             return Err(Refusal {
                 code: ErrorCode::RateLimited,
                 words: "Connections come too fast from your address. Try again later",
                 retry_after: Some(wait),
             });
         }
-        entry.connections += 1;
+        book.connections.insert(site, here + 1);
         pass.site = Some(site);
         Ok(pass)
     }
 
     /// Whether a refusal is to be put into words.
     pub(super) fn may_explain(&self, now: Duration) -> bool {
-        WORDS.take(&mut self.book().words_spent, now).is_ok()
+        self.book().words.take((), now).is_ok()
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Book {
-    /// Keeps the book from growing with every address there is.
-    fn forget(&mut self, now: Duration) {
-        if self.sites.len() < self.enough.max(SITES_MAX) {
-            return;
-        }
-        self.sites
-            .retain(|_, entry| entry.connections > 0 || entry.spent > now);
-        if self.sites.len() >= self.enough.max(SITES_MAX) {
-            self.sites.retain(|_, entry| entry.connections > 0);
-        }
-        self.enough = 2 * self.sites.len();
     }
 }
 
@@ -199,8 +144,12 @@ impl Drop for Pass {
         let Some(site) = self.site else {
             return;
         };
-        if let Some(entry) = self.gate.book().sites.get_mut(&site) {
-            entry.connections = entry.connections.saturating_sub(1);
+        let mut book = self.gate.book();
+        if let Some(here) = book.connections.get_mut(&site) {
+            *here -= 1;
+            if *here == 0 {
+                book.connections.remove(&site);
+            }
         }
     }
 }
@@ -213,11 +162,8 @@ mod tests {
 
     fn gate(connections: usize, burst: u32) -> Gate {
         Gate::new(Caps {
-            connections,
-            rate: Rate {
-                every: SECOND,
-                burst,
-            },
+            connections: Some(connections),
+            rate: Some(Rate::new(60, burst)),
         })
     }
 
@@ -267,17 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn the_book_does_not_grow_with_every_address() {
+    fn the_book_forgets_who_has_left() {
         let gate = gate(1, 1);
-        let held = gate.enter(ip("192.0.2.1"), SECOND).unwrap();
-        for number in 0..2 * SITES_MAX {
-            let address = (u128::try_from(number).unwrap() << 64).into();
-            let _ = gate.enter(IpAddr::V6(address), SECOND);
-            assert!(gate.book().sites.len() <= SITES_MAX);
-        }
-        gate.enter(ip("192.0.2.1"), 9 * SECOND).unwrap_err();
+        let held: Vec<_> = (0..1_000_u128)
+            .map(|number| gate.enter(IpAddr::V6((number << 64).into()), SECOND))
+            .collect();
+        assert_eq!(gate.book().connections.len(), 1_000);
         drop(held);
-        gate.enter(ip("192.0.2.1"), 9 * SECOND).unwrap();
+        assert!(gate.book().connections.is_empty());
     }
 
     #[test]

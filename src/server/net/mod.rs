@@ -44,7 +44,7 @@ mod tls;
 mod worker;
 
 pub(in crate::server) use accept::SPARE_CONNECTIONS;
-pub use gate::{Caps, Rate};
+pub use gate::Caps;
 pub use hub::{Bound, RunError, StartError, bind};
 pub use listener::BindError;
 pub use reload::Reload;

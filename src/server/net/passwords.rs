@@ -5,7 +5,6 @@
 //! goes on beside it. Who is wrong too often from one place is not even compared for a while.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
@@ -13,11 +12,14 @@ use std::{
 
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-use super::{Clock, gate::Rate};
+use super::Clock;
 use crate::{
     protocol::{Password, frame::ErrorCode, wire::Refusal},
     server::{
-        engine::event::Request,
+        engine::{
+            event::Request,
+            house::{Rate, rates::Meters},
+        },
         log::Recorder,
         network::Site,
         secrets::{PasswordRecord, SecretError, Secrets, Workspace},
@@ -31,12 +33,7 @@ const WAITING_MAX: usize = 32;
 /// When to come back if more wait.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 /// Wrong passwords from one site: five at once, and five in a minute.
-const WRONG: Rate = Rate {
-    every: Duration::from_secs(12),
-    burst: 5,
-};
-/// Sites that are remembered for it.
-const SITES_MAX: usize = 16 * 1024;
+const WRONG: Rate = Rate::new(5, 5);
 
 /// The password in force. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
@@ -52,8 +49,7 @@ struct Shared {
     turns: Arc<Semaphore>,
     /// Of those whose turn is over; not more than have a turn at one time.
     spare: Mutex<Vec<Workspace>>,
-    /// When each site will have been quiet for long enough.
-    wrong: Mutex<HashMap<Site, Duration>>,
+    wrong: Mutex<Meters<Site>>,
 }
 
 impl Passwords {
@@ -66,7 +62,7 @@ impl Passwords {
             places: Semaphore::new(AT_ONCE + WAITING_MAX),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             spare: Mutex::default(),
-            wrong: Mutex::default(),
+            wrong: Meters::new(Some(WRONG)).into(),
         })))
     }
 
@@ -163,18 +159,13 @@ impl Shared {
 
     fn may_try(&self, site: Site, now: Duration) -> Result<(), Duration> {
         let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut spent = wrong.get(&site).copied().unwrap_or_default();
-        WRONG.take(&mut spent, now)
+        wrong.look(site, now)
     }
 
     fn was_wrong(&self, site: Site, now: Duration) {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        if wrong.len() >= SITES_MAX {
-            // There are no more others than can be wrong in a minute.
-            wrong.retain(|_, spent| *spent > now);
-        }
         // Refused only where several were compared at one time.
-        let _ = WRONG.take(wrong.entry(site).or_default(), now);
+        let _ = wrong.take(site, now);
     }
 }
 
@@ -233,7 +224,7 @@ mod tests {
         }
         for given in [wrong, password()] {
             let refused = passwords.check(clock, here, &given).await;
-            assert!(refused.is_err_and(|wait| wait <= WRONG.every));
+            assert!(refused.is_err_and(|wait| wait <= Duration::from_secs(12)));
         }
         let elsewhere = Ipv4Addr::new(127, 0, 0, 2).into();
         let right = passwords.check(clock, elsewhere, &password()).await;

@@ -41,7 +41,7 @@ mod commands;
 mod devices;
 mod facts;
 mod invites;
-mod rates;
+pub(in crate::server) mod rates;
 mod sanctions;
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ impl Rate {
 
 /// How much each of many has done of one thing.
 #[derive(Debug)]
-pub(super) struct Meters<K> {
+pub(in crate::server) struct Meters<K> {
     /// `None`: as often as they like.
     rate: Option<Rate>,
     paid: HashMap<K, Duration>,
@@ -40,7 +40,7 @@ pub(super) struct Meters<K> {
 
 impl<K: Copy + Eq + Hash> Meters<K> {
     /// Nobody has done anything yet.
-    pub(super) fn new(rate: Option<Rate>) -> Self {
+    pub(in crate::server) fn new(rate: Option<Rate>) -> Self {
         Self {
             rate,
             paid: HashMap::new(),
@@ -48,7 +48,7 @@ impl<K: Copy + Eq + Hash> Meters<K> {
     }
 
     /// Notes that it is done once more; or says for how long it may not be.
-    pub(super) fn take(&mut self, who: K, now: Duration) -> Result<(), Duration> {
+    pub(in crate::server) fn take(&mut self, who: K, now: Duration) -> Result<(), Duration> {
         self.look(who, now)?;
         let Some(rate) = self.rate else {
             return Ok(());
@@ -62,7 +62,7 @@ impl<K: Copy + Eq + Hash> Meters<K> {
     }
 
     /// Whether it may be done, or for how long not, without noting anything.
-    pub(super) fn look(&self, who: K, now: Duration) -> Result<(), Duration> {
+    pub(in crate::server) fn look(&self, who: K, now: Duration) -> Result<(), Duration> {
         let (Some(rate), Some(paid)) = (self.rate, self.paid.get(&who)) else {
             return Ok(());
         };
