@@ -6,6 +6,7 @@ mod basic_peers;
 mod conversation;
 mod history;
 mod hosting;
+mod house;
 mod passphrase;
 mod process;
 mod seed;

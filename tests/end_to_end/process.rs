@@ -41,7 +41,8 @@ impl Server {
         Self::start_with(port, &["--data-dir".as_ref(), directory.as_os_str()])
     }
 
-    fn start_with(port: u16, arguments: &[&OsStr]) -> Self {
+    /// On this port, with more arguments.
+    pub(crate) fn start_with(port: u16, arguments: &[&OsStr]) -> Self {
         let mut child = Command::new(CHAT_SERVER)
             .args([&port.to_string(), "--bind", "127.0.0.1"])
             .args(arguments)

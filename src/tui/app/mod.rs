@@ -344,6 +344,11 @@ impl Model {
         }
     }
 
+    /// What the user is asked for, while he has to answer.
+    pub fn asks(&self) -> Option<&Question> {
+        self.question.as_ref().filter(|question| !question.tried)
+    }
+
     /// The room that is shown.
     pub fn room(&self) -> &Room {
         &self.rooms[self.current]

@@ -21,6 +21,9 @@ pub struct Question {
     pub why: String,
     /// What is being written: kept nowhere else.
     pub composer: Composer,
+    /// Whether an answer is being tried. What is typed meanwhile is for the question still: were
+    /// it taken for a message, a second try would be said to everybody.
+    pub tried: bool,
 }
 
 /// What is asked for.
@@ -62,28 +65,32 @@ pub fn open(model: &mut Model, asks: Asks, why: String, text: &str) {
         asks,
         why,
         composer,
+        tried: false,
     });
     model.tell_columns();
 }
 
 /// The link's state has changed: what was asked for is void, and what would let us in is asked for.
 pub fn linked(model: &mut Model, link: &Link) {
-    // Of a nickname the session tells by itself.
-    if matches!(&model.question, Some(question) if question.asks != Asks::Nickname) {
-        model.question = None;
-    }
-    let Link::Stopped {
-        why,
-        wants: Some(wants),
-    } = link
-    else {
+    let Link::Stopped { why, wants } = link else {
         return;
     };
     let asks = match wants {
-        Wanted::Password => Asks::Password,
-        Wanted::Invite | Wanted::Code => Asks::Pass,
+        Some(Wanted::Password) => Asks::Password,
+        Some(Wanted::Invite | Wanted::Code) => Asks::Pass,
+        // Of a nickname the session tells by itself.
+        None if matches!(&model.question, Some(open) if open.asks == Asks::Nickname) => return,
+        None => return model.question = None,
     };
-    open(model, asks, why.as_str().to_owned(), "");
+    let why = why.as_str().to_owned();
+    match &mut model.question {
+        // Somebody may be at the next try already.
+        Some(question) if question.asks == asks => {
+            question.why = why;
+            question.tried = false;
+        }
+        _ => open(model, asks, why, ""),
+    }
 }
 
 /// Takes away what has been written.
@@ -114,13 +121,17 @@ pub fn answer(model: &mut Model, effects: &mut Vec<Effect>) {
         Ok(command) => {
             if let Command::Nick(nickname) = &command {
                 model.nickname = nickname.clone();
+                model.question = None;
+            } else if let Some(question) = &mut model.question {
+                question.tried = true;
+                clear(model);
             }
-            model.question = None;
             effects.push(Effect::Command(command));
         }
         Err(why) => {
             if let Some(question) = &mut model.question {
                 question.why = why;
+                question.tried = false;
             }
         }
     }

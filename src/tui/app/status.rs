@@ -53,20 +53,30 @@ impl Model {
         if let Some(remark) = self.remark().filter(|_| !self.remark_fits()) {
             return vec![remark.to_owned()];
         }
-        if let Some(question) = &self.question {
+        if let Some(question) = self.asks() {
             let why = question.why.trim_end_matches('.');
-            let (what, brief) = match question.asks {
-                Asks::Nickname => ("Which other nickname?", "Another nickname?"),
-                Asks::Password => ("What is the password? It is not shown.", "Password?"),
+            let (wordy, what, brief) = match question.asks {
+                Asks::Nickname => (
+                    "Which other nickname? If it is yours on another device, type /device add \
+                     there, and here /device and the code.",
+                    "Which other nickname?",
+                    "Another nickname?",
+                ),
+                Asks::Password => (
+                    "What is the password? It is not shown.",
+                    "Password?",
+                    "Password?",
+                ),
                 Asks::Pass => (
                     "Paste an invite, or type the code that another device of yours shows after \
                      /device add.",
                     "Invite or code?",
+                    "Invite or code?",
                 ),
             };
             return vec![
+                format!("{why}. {wordy}"),
                 format!("{why}. {what}"),
-                format!("{why}. {brief}"),
                 brief.to_owned(),
             ];
         }

@@ -35,7 +35,7 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
     let (glyph, style) = match &model.link {
         _ if model.leaving_since.is_some() => ("○", palette.quiet),
         _ if model.popup.is_none() && !model.remark_fits() => ("!", palette.warn),
-        _ if model.popup.is_some() || model.question.is_some() => ("?", palette.warn),
+        _ if model.popup.is_some() || model.asks().is_some() => ("?", palette.warn),
         Link::Waiting { .. } | Link::Stopped { .. } => ("✗", palette.bad),
         _ => ("◌", palette.warn),
     };

@@ -124,7 +124,7 @@ fn state(model: &Model, palette: &Palette) -> (&'static str, &'static str, Style
     if model.leaving_since.is_some() {
         return ("○", "leaving", palette.quiet);
     }
-    if model.question.is_some() {
+    if model.asks().is_some() {
         return ("○", "not in", palette.warn);
     }
     match &model.link {

@@ -40,20 +40,35 @@ fn a_password_is_asked_for_and_told_to_nobody_else() {
     desk.passes(Duration::from_secs(20)).key(ENTER);
     let password = Password::parse("correct battery").unwrap();
     assert_eq!(desk.done(), shown(Credential::Password(password)));
+    desk.key(Key::plain(Code::Up))
+        .key(Key::ctrl(Code::Char('y')));
+    assert_eq!(desk.text(), "", "nothing of it can be had back");
+    desk.heard(Event::Link(Link::Connecting));
+    assert_eq!(
+        desk.model.status().as_deref(),
+        Some("Connecting to localhost:10500 …")
+    );
+    desk.enters();
     assert_eq!(desk.text(), "half a thought", "a draft is left alone");
     desk.key(Key::ctrl(Code::Char('y')));
-    assert_eq!(
-        desk.text(),
-        "half a thought",
-        "nothing of it can be had back"
-    );
-    desk.heard(Event::Link(Link::Connecting));
+    assert_eq!(desk.text(), "half a thought");
+}
+
+#[test]
+fn a_second_try_is_no_message_however_early_it_is_typed() {
+    let mut desk = Desk::new();
+    desk.heard(stopped(Some(Wanted::Password), "A password is wanted"));
+    desk.typed("wrong").key(ENTER).typed("corr");
+    desk.heard(Event::Link(Link::Connecting)).typed("ect");
     desk.heard(stopped(Some(Wanted::Password), "The password is wrong"));
-    assert_eq!(desk.text(), "");
-    desk.key(Key::plain(Code::Up));
-    assert_eq!(desk.text(), "");
     let status = desk.model.status().unwrap();
     assert!(status.starts_with("The password is wrong"), "{status}");
+    desk.done();
+    desk.typed(" horse").key(ENTER);
+    let password = Password::parse("correct horse").unwrap();
+    assert_eq!(desk.did(), shown(Credential::Password(password)));
+    desk.typed("correct").enters();
+    assert_eq!(desk.text(), "", "what was begun goes with the question");
 }
 
 #[test]
