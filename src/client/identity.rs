@@ -108,7 +108,7 @@ pub fn of_nickname(
 ) -> Result<Identity, IdentityError> {
     let path = state.join("keys").join(file_name(nickname));
     if let Some(key) = read(&path)? {
-        return unlock(&path, key, ask);
+        return unlock(&path, &key, ask);
     }
     let not_made = |error: &io::Error| IdentityError::NotMade {
         path: path.clone(),
@@ -120,7 +120,7 @@ pub fn of_nickname(
     let _lock = store::lock(&path).map_err(|error| not_made(&error))?;
     // Another process may have been quicker.
     if let Some(key) = read(&path)? {
-        return unlock(&path, key, ask);
+        return unlock(&path, &key, ask);
     }
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| not_made(&error.into()))?;
@@ -134,7 +134,7 @@ pub fn of_nickname(
 /// The key in a file.
 pub fn of_file(path: &Path, ask: Ask<'_>) -> Result<Identity, IdentityError> {
     match read(path)? {
-        Some(key) => unlock(path, key, ask),
+        Some(key) => unlock(path, &key, ask),
         None => Err(IdentityError::Unusable {
             path: path.to_owned(),
             why: io::Error::from(io::ErrorKind::NotFound).to_string(),
@@ -143,9 +143,9 @@ pub fn of_file(path: &Path, ask: Ask<'_>) -> Result<Identity, IdentityError> {
 }
 
 /// What a key's file holds; if that is encrypted, a passphrase is asked for, a few times at most.
-fn unlock(path: &Path, key: PrivateKey, ask: Ask<'_>) -> Result<Identity, IdentityError> {
+fn unlock(path: &Path, key: &PrivateKey, ask: Ask<'_>) -> Result<Identity, IdentityError> {
     if !key.is_encrypted() {
-        return identity(path, &key);
+        return identity(path, key);
     }
     for _ in 0..ATTEMPTS_MAX {
         let asked = ask(path).map_err(|error| IdentityError::Unusable {
@@ -280,6 +280,7 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
         Nickname::parse(text).unwrap()
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "somebody else may fail")]
     fn nobody(_: &Path) -> io::Result<Option<String>> {
         Ok(None)
     }
