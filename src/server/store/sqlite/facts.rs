@@ -39,3 +39,105 @@ pub(super) fn read(connection: &Connection) -> Result<Vec<Fact>> {
         })?
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        maintenance,
+        tests::{killed, limit, open, pages},
+    };
+    use super::*;
+    use crate::server::store::{
+        Batch, Operation, Store, StoreError,
+        conformance::{LOBBY, append, at, fact, message, message_in, rooms},
+    };
+
+    #[test]
+    fn what_is_known_of_the_house_is_there_after_a_kill() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path());
+        let facts = vec![fact("a", Some("1")), fact("b", Some("2"))];
+        append(&mut store, 1, [Operation::Remember(facts)]);
+        append(&mut store, 1, [Operation::Remember(vec![fact("a", None)])]);
+        let copy = killed(directory.path());
+        let left = [fact("b", Some("2"))];
+        assert_eq!(open(copy.path()).facts().unwrap(), left);
+        drop(store);
+        assert_eq!(open(directory.path()).facts().unwrap(), left);
+    }
+
+    #[test]
+    fn of_a_refused_batch_no_fact_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path());
+        append(
+            &mut store,
+            1,
+            [Operation::Remember(vec![fact("a", Some("1"))])],
+        );
+        limit(&store, pages(&store));
+        let long = "x".repeat(10_000);
+        let batch = || Batch {
+            now: at(2),
+            operations: vec![
+                Operation::Remember(vec![fact("a", None), fact("b", Some("2"))]),
+                message_in(LOBBY, 1, 1, &long),
+            ],
+        };
+        assert_eq!(store.append(batch()).unwrap_err(), StoreError::Refused);
+        assert_eq!(store.facts().unwrap(), [fact("a", Some("1"))]);
+        limit(&store, 10_000);
+        store.append(batch()).unwrap();
+        assert_eq!(store.facts().unwrap(), [fact("b", Some("2"))]);
+    }
+
+    #[test]
+    fn a_backup_has_the_house_and_an_export_has_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path());
+        let remember = |key| Operation::Remember(vec![fact(key, Some("1"))]);
+        append(&mut store, 1, [message(1, 1), remember("before")]);
+        let backup = directory.path().join("backup.db");
+        maintenance::backup(directory.path(), &backup).unwrap();
+        append(&mut store, 1, [remember("after")]);
+        drop(store);
+        let mut lines = Vec::new();
+        maintenance::export(directory.path(), &rooms()[0], &mut lines).unwrap();
+        let other = tempfile::tempdir().unwrap();
+        maintenance::import(other.path(), &rooms()[0], &mut &lines[..]).unwrap();
+        assert_eq!(open(other.path()).facts().unwrap(), []);
+        maintenance::restore(directory.path(), &backup).unwrap();
+        let restored = open(directory.path()).facts().unwrap();
+        assert_eq!(restored, [fact("before", Some("1"))]);
+    }
+
+    #[test]
+    fn a_log_of_before_there_was_a_house_is_gone_on_with() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path());
+        append(&mut store, 1, [message(1, 1)]);
+        drop(store);
+        let earlier = Connection::open(directory.path().join("log.db")).unwrap();
+        let undo = "DROP TABLE house; PRAGMA user_version = 1";
+        earlier.execute_batch(undo).unwrap();
+        drop(earlier);
+        // A backup is made while a server of before runs.
+        let backup = directory.path().join("backup.db");
+        maintenance::backup(directory.path(), &backup).unwrap();
+        for restores in [false, true] {
+            if restores {
+                maintenance::restore(directory.path(), &backup).unwrap();
+            }
+            let mut store = open(directory.path());
+            assert_eq!(
+                (store.facts().unwrap().len(), store.extents()[0].head),
+                (0, 1)
+            );
+            append(
+                &mut store,
+                2,
+                [Operation::Remember(vec![fact("a", Some("1"))])],
+            );
+        }
+    }
+}
