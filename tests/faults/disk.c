@@ -7,7 +7,8 @@
  *   synced, and nothing else. What was written since is only remembered as ranges, and copied when
  *   a sync has succeeded.
  *
- * Linking, renaming and removing files takes effect at once in the shadow too.
+ * Making directories, and linking, renaming and removing files, takes effect at once in the shadow
+ * too.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -138,6 +139,13 @@ static void keep(int fd, const char *path, struct range *ranges, size_t count, i
     if (!shadow_of(path, target)) return;
     int out = syscall(SYS_openat, AT_FDCWD, target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (out < 0) abort();
+    /* What is open for writing only is read by another descriptor. (Not everything is: to close one
+     * of a database gives its locks up.) */
+    int in = fd;
+    if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) {
+        in = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+        if (in < 0) abort();
+    }
     struct stat now;
     if (resized && fstat(fd, &now) == 0 && syscall(SYS_ftruncate, out, now.st_size) != 0) abort();
     for (size_t at = 0; at < count; at++) {
@@ -146,12 +154,13 @@ static void keep(int fd, const char *path, struct range *ranges, size_t count, i
         while (from < ranges[at].end) {
             size_t want = (size_t)(ranges[at].end - from);
             if (want > sizeof buffer) want = sizeof buffer;
-            ssize_t got = syscall(SYS_pread64, fd, buffer, want, from);
+            ssize_t got = syscall(SYS_pread64, in, buffer, want, from);
             if (got <= 0) break;
             if (syscall(SYS_pwrite64, out, buffer, (size_t)got, from) != got) abort();
             from += got;
         }
     }
+    if (in != fd) syscall(SYS_close, in);
     syscall(SYS_close, out);
 }
 
@@ -234,6 +243,14 @@ static void forget(const char *path) {
             files[at].resized = 0;
         }
     pthread_mutex_unlock(&lock);
+}
+
+int mkdir(const char *path, mode_t mode) {
+    char target[PATH_MAX];
+    int outcome = (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+    if (outcome == 0 && is_ours(path) && shadow_of(path, target))
+        syscall(SYS_mkdirat, AT_FDCWD, target, 0700);
+    return outcome;
 }
 
 int unlink(const char *path) {

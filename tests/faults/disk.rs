@@ -99,8 +99,11 @@ impl Disk {
                 tear(&self.data().join(&name), &self.shadow().join(&name), rng);
             }
         }
+        let key = self.data().join("tls/key.pem");
+        let was = fs::read(&key).unwrap();
         fs::remove_dir_all(self.data()).unwrap();
         copy(&self.shadow(), &self.data());
+        assert!(fs::read(&key).unwrap() == was, "it would be another server");
     }
 }
 
@@ -127,13 +130,15 @@ fn tear(written: &Path, synced: &Path, rng: &mut Rng) {
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        assert!(
-            entry.file_type().unwrap().is_file(),
-            "{}",
-            entry.path().display()
-        );
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let (from, name) = {
+            let entry = entry.unwrap();
+            (entry.path(), entry.file_name())
+        };
+        if from.is_dir() {
+            copy(&from, &to.join(name));
+        } else {
+            fs::copy(&from, to.join(name)).unwrap();
+        }
     }
 }
 
