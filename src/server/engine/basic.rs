@@ -210,14 +210,16 @@ fn in_words(nickname: &Nickname, change: &Change) -> Option<String> {
 /// How a room is run.
 fn rules_in_words(rules: &RoomRules) -> String {
     let topic = rules.topic.as_ref().map_or("none", Line::as_str);
-    let mut words = format!("topic {topic}");
-    if rules.announce {
-        words.push_str("; only moderators write");
-    }
-    if rules.slow_seconds > 0 {
-        words.push_str(&format!("; {} s between two messages", rules.slow_seconds));
-    }
-    words
+    let announce = if rules.announce {
+        "; only moderators write"
+    } else {
+        ""
+    };
+    let slow = match rules.slow_seconds {
+        0 => String::new(),
+        seconds => format!("; {seconds} s between two messages"),
+    };
+    format!("topic {topic}{announce}{slow}")
 }
 
 #[cfg(test)]
