@@ -142,8 +142,8 @@ fn invite(token: InviteToken, place: Place<'_>) -> Told {
     let mut told = vec![(Tone::Verbatim, invite.expose())];
     let mut how = "They come in with: chat-tui INVITE".to_owned();
     if place.is_this_machine() {
-        how += &format!(
-            "\nFor other machines, put this one's name or address in the place of {host}."
+        how = format!(
+            "{how}\nFor other machines, put this one's name or address in the place of {host}."
         );
     }
     told.push((Tone::Answer, how));

@@ -112,8 +112,8 @@ pub fn who(model: &mut Model, slash: &'static Slash) {
 /// stays together.
 pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Told) {
     let (at, time) = (model.current, model.now.wall);
-    let offers = told.iter().filter(|(tone, _)| tone.is_offered());
-    let offered = offers.last().map(|(_, text)| to_copy(text));
+    let mut offers = told.iter().filter(|(tone, _)| tone.is_offered());
+    let offered = offers.next_back().map(|(_, text)| to_copy(text));
     let below = model.with_room(at, |room, context| {
         for (tone, text) in told {
             let notice = Entry::Notice {

@@ -66,7 +66,7 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
             waiting,
         } => refused(model, &nickname, &why, waiting),
         Event::Notice(line) => {
-            house::tell(model, None, vec![(Tone::Remark, line.as_str().to_owned())])
+            house::tell(model, None, vec![(Tone::Remark, line.as_str().to_owned())]);
         }
         Event::Distrusted(why) => house::tell(model, None, words::distrusted(&why)),
         Event::Ended(summary) => {

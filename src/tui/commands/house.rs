@@ -335,6 +335,7 @@ mod tests {
         Nickname::known(name).unwrap()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the commands have them")]
     fn line(text: &str) -> Option<Line> {
         Some(Line::inert(text))
     }
@@ -410,6 +411,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn every_command_says_what_it_is_for() {
         let room = RoomName::lobby;
         let invite = |uses, seconds| HouseCommand::Invite { uses, seconds };

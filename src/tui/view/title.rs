@@ -22,7 +22,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     let room = format!("#{}", model.room().name);
     let parts = parts(model, palette, span.width, columns(&room));
     let taken = width(&parts);
-    let gap = if taken + 2 > span.width { 0 } else { 1 };
+    let gap = u16::from(taken + 2 <= span.width);
     let room = fit(&room, span.width.saturating_sub(taken + gap));
     let left = put(buffer, span, &room, palette.strong);
     let free = span.after(left + 2);
@@ -76,8 +76,8 @@ fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Par
                 vec![with_glyph("unencrypted", palette.warn)],
             ];
             if !words.is_empty() {
-                let wordy = vec![with_glyph(words, style), warned("not encrypted")];
-                states.insert(0, wordy);
+                let both = vec![with_glyph(words, style), warned("not encrypted")];
+                states.insert(0, both);
             }
             states
         }

@@ -113,7 +113,7 @@ impl World {
         }
         // Every other one has a key; whoever is the same person has the same one, or none.
         let who = if role == Role::Single { index } else { 0 };
-        let keyed = (who + generation as usize) % 2 == 0;
+        let keyed = (who + generation as usize).is_multiple_of(2);
         let identity = keyed.then(|| Identity::from_seed(token));
         let token = Token::from_bytes(token);
         let user = identity

@@ -177,7 +177,7 @@ fn a_server_that_is_not_trusted_is_explained_with_what_to_type() {
     let entries = desk.entries();
     assert_eq!(entries[0], "It has another key.");
     assert_eq!(
-        entries[2].replace("\n", "-").replace(' ', ""),
+        entries[2].replace('\n', "-").replace(' ', ""),
         key.to_string()
     );
     assert_eq!(entries[3], command);
