@@ -14,7 +14,7 @@ fn tests_below(directory: &Path, names: &mut HashSet<String>) {
             let code = fs::read_to_string(&path).expect("a source");
             let functions = code.split("fn ").skip(1);
             names.extend(functions.filter_map(|rest| {
-                let (name, _) = rest.split_once("(")?;
+                let (name, _) = rest.split_once('(')?;
                 Some(name.to_owned())
             }));
         }

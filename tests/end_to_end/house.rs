@@ -80,7 +80,7 @@ fn the_owner_keeps_order() {
     alice.line("/invite");
     alice.wait_for("chat-tui INVITE");
     let shown = alice.text();
-    let lines: Vec<_> = shown.lines().map(|line| line.trim()).collect();
+    let lines: Vec<_> = shown.lines().map(str::trim).collect();
     let at = lines
         .iter()
         .position(|line| line.starts_with("chat-tui://"))
