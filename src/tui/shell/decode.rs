@@ -215,6 +215,9 @@ fn utf8(bytes: &[u8], at_end: bool) -> Found {
 fn csi(rest: &[u8], at_end: bool) -> Found {
     const OPENING: usize = 2;
     // The Linux console's F1 to F5.
+    if rest == b"[" && !at_end {
+        return Found::Incomplete;
+    }
     if let [b'[', which, ..] = rest {
         let f = Key::plain(Code::F(which.wrapping_sub(b'A').wrapping_add(1)));
         return Found::Input(
@@ -553,6 +556,7 @@ mod tests {
                 prop::sample::select(vec![
                     "a", "世", "\x1b[A", "\x1b[1;5C", "\x1bOP", "\x1bx", "\r", "\x1b\x1b[B",
                     "\x1b[200~pasted\ntext\x1b[201~", "\x1b]11;rgb:1/2/3\x07", "\x1b[<65;1;1M",
+                    "\x1b[[A",
                 ]),
                 0..8,
             ),
