@@ -7,6 +7,11 @@
 
 use std::{fs, panic, path::Path};
 
+#[allow(
+    unreachable_pub,
+    dead_code,
+    reason = "it is a crate of its own for the fuzzer"
+)]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 
@@ -73,7 +78,9 @@ fn what_was_kept_and_what_is_like_it_breaks_no_promise() {
             let checked = panic::catch_unwind(|| target(data));
             assert!(checked.is_ok(), "{name}: {}", data.escape_ascii());
         };
-        corpus.iter().for_each(|data| check(data));
+        for data in &corpus {
+            check(data);
+        }
         for _ in 0..changes() {
             check(&changed(&mut rng, &corpus));
         }

@@ -131,7 +131,7 @@ pub fn client_frame(data: &[u8]) {
     }
     let mut written = Vec::new();
     encode_client(&frame, &mut written);
-    assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert_eq!(written.split(|byte| *byte == b'\n').count(), 2);
     let again = parse_client(&written).unwrap_or_else(|refusal| panic!("{frame:?}: {refusal:?}"));
     assert_eq!(again, frame);
 }
