@@ -1,7 +1,7 @@
 //! Every `/` command, in one table: the update runs them from here, and completion, the help
 //! screen and the README's list are written from it.
 //!
-//! - [`house`]: what follows the name of a command that keeps order.
+//! - [`mod@house`]: what follows the name of a command that keeps order.
 
 pub mod house;
 
