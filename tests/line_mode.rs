@@ -33,6 +33,8 @@ impl Server {
     fn start(port: u16) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
             .args([&port.to_string(), "--ephemeral"])
+            // Some write faster than people do.
+            .args(["--messages-per-minute", "0"])
             .env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
