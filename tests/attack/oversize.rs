@@ -232,21 +232,27 @@ fn check(peer: &mut Peer, answer: Answer, why: &str) {
 fn at_every_limit_and_one_past_it() {
     let mut server = Server::start(&[]);
     let pair = Pair::start(server.address);
-    let joined = |secure: bool| {
+    // Each is somebody else: the one before may not have gone yet.
+    let mut count_of = 0_u32;
+    let mut otto = || {
+        count_of += 1;
+        join(&format!("otto{count_of}"))
+    };
+    let joined = |secure: bool, wish: &Value| {
         let to = server.address;
         let mut peer = if secure {
             Peer::secure(to)
         } else {
             Peer::plain(to)
         };
-        peer.send(&join("otto"));
+        peer.send(wish);
         peer.next("members");
         peer
     };
     for secure in [false, true] {
         for (what, limit, build, at, past) in FRAMES {
             for (count, answer) in [(*limit, at), (limit + 1, past)] {
-                let mut peer = joined(secure);
+                let mut peer = joined(secure, &otto());
                 peer.write(build(count));
                 check(&mut peer, *answer, &format!("{what}: {count}"));
             }
@@ -255,7 +261,7 @@ fn at_every_limit_and_one_past_it() {
     for (what, field, limit, build, past) in JOINS {
         for (count, answer) in [(*limit, &Type("welcome")), (limit + 1, past)] {
             let mut peer = Peer::plain(server.address);
-            let mut wish = join("otto");
+            let mut wish = otto();
             wish[*field] = build(count);
             peer.send(&wish);
             check(&mut peer, *answer, &format!("{what} of a join: {count}"));
