@@ -70,11 +70,12 @@ impl Credentials {
         let read = self.keys.open().and_then(|(key, _)| Current::new(key));
         match read {
             Ok(new) => {
-                self.recorder.info(format!(
-                    "read the certificate again; fingerprint: {}",
-                    new.fingerprint
-                ));
+                let fingerprint = new.fingerprint;
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+                // What is said holds by then.
+                self.recorder.info(format!(
+                    "read the certificate again; fingerprint: {fingerprint}"
+                ));
             }
             Err(error) => self.recorder.warn(format!(
                 "the certificate stays the one that was read before: {error}"
