@@ -1,7 +1,7 @@
 //! Users who are known by a key: their keys, their nicknames, whether they were let in.
 
 use super::{
-    ACCOUNTS_MAX, Access, House, KEYS_MAX, NICKNAMES_MAX, Site, Who,
+    ACCOUNTS_MAX, Access, House, KEYS_MAX, NICKNAMES_MAX, STRANGERS_MAX, Site, Who,
     access::{is_near, is_this_machine},
     facts,
     invites::Invited,
@@ -106,6 +106,7 @@ impl House {
         let visitor = self.identify(entry, now)?;
         self.not_banned(visitor.user, site, now)?;
         let visitor = self.let_in(visitor, entry, site, now)?;
+        let visitor = self.if_there_is_room(visitor)?;
         if !self.may_be_called(&entry.join.nickname, visitor.user) {
             return Err(refusal(ErrorCode::NicknameInUse, NICKNAME_IN_USE));
         }
@@ -136,11 +137,32 @@ impl House {
             if here { Ok(()) } else { Err(wait) }
         });
         looked.map_err(|wait| too_often("Too many new people come from your address", wait))?;
-        if self.accounts.len() >= ACCOUNTS_MAX {
+        Ok(visitor(key.user(), Role::Member))
+    }
+
+    /// Whoever is new is known from now on, if there is room. New keys cost nothing: a crowd of them
+    /// is not to keep others out, so that strangers still come in, but as if they had no key, and
+    /// there is room left for those who are invited.
+    fn if_there_is_room(&self, visitor: Visitor) -> Result<Visitor, ErrorFrame> {
+        let count = self.accounts.len();
+        if visitor.key.is_none() || count < STRANGERS_MAX {
+            return Ok(visitor);
+        }
+        if self.accounts.contains_key(&visitor.user) {
+            return Ok(visitor);
+        }
+        if visitor.admitted.is_none() {
+            return Ok(Visitor {
+                role: Role::Unverified,
+                key: None,
+                ..visitor
+            });
+        }
+        if count >= ACCOUNTS_MAX {
             let message = "The server knows as many people as it can. Tell its owner";
             return Err(refusal(ErrorCode::ServerFull, message));
         }
-        Ok(visitor(key.user(), Role::Member))
+        Ok(visitor)
     }
 
     /// Applies the rule of who may enter.
@@ -224,9 +246,15 @@ impl House {
 
     /// What a user is called, by the nickname that he used last.
     pub(super) fn called(&self, user: UserId) -> String {
-        let own = self.nicknames.values().filter(|owned| owned.user == user);
-        own.max_by_key(|owned| owned.used)
-            .map_or_else(|| user.to_string(), |owned| owned.nickname.clone())
+        self.nicknames_of(user)
+            .max_by_key(|(_, owned)| owned.used)
+            .map_or_else(|| user.to_string(), |(_, owned)| owned.nickname.clone())
+    }
+
+    /// The nicknames that are a user's, by their canonical forms.
+    fn nicknames_of(&self, user: UserId) -> impl Iterator<Item = (&String, &Owned)> {
+        let own = self.called.get(&user).into_iter().flatten();
+        own.filter_map(|canonical| self.nicknames.get_key_value(canonical))
     }
 
     /// Lets a visitor in, whom [`check`](Self::check) has found fit just now.
@@ -309,16 +337,24 @@ impl House {
             used: at,
         };
         self.changed.push(facts::of_nickname(&canonical, &owned));
-        self.nicknames.insert(canonical.clone(), owned);
+        self.own_nickname(canonical.clone(), owned);
         self.release_beyond(user, &canonical);
+    }
+
+    /// What is nobody's else is this user's.
+    pub(super) fn own_nickname(&mut self, canonical: String, owned: Owned) {
+        let own = self.called.entry(owned.user).or_default();
+        if !own.contains(&canonical) {
+            own.push(canonical.clone());
+        }
+        self.nicknames.insert(canonical, owned);
     }
 
     /// Of too many nicknames of one user, those used least recently are let go.
     fn release_beyond(&mut self, user: UserId, keep: &str) {
         let mut own: Vec<_> = self
-            .nicknames
-            .iter()
-            .filter(|(canonical, owned)| owned.user == user && *canonical != keep)
+            .nicknames_of(user)
+            .filter(|(canonical, _)| *canonical != keep)
             .map(|(canonical, owned)| (owned.used, canonical.clone()))
             .collect();
         own.sort();
@@ -329,7 +365,10 @@ impl House {
     }
 
     pub(super) fn forget_nickname(&mut self, canonical: &str) {
-        if self.nicknames.remove(canonical).is_some() {
+        if let Some(owned) = self.nicknames.remove(canonical) {
+            if let Some(own) = self.called.get_mut(&owned.user) {
+                own.retain(|other| other != canonical);
+            }
             self.changed.push(facts::no_nickname(canonical));
         }
     }

@@ -259,7 +259,7 @@ impl House {
                     used: fact.used,
                 };
                 let nickname = Nickname::parse(&owned.nickname).ok()?;
-                self.nicknames.insert(nickname.canonical(), owned);
+                self.own_nickname(nickname.canonical(), owned);
             }
             BAN => {
                 let fact: BanFact = read(value)?;

@@ -58,6 +58,8 @@ pub const KEYS_MAX: usize = 16;
 pub const NICKNAMES_MAX: usize = 4;
 /// Users that the server knows by a key.
 pub const ACCOUNTS_MAX: usize = 100_000;
+/// So many are known, and strangers come in without becoming known; the rest is for the invited.
+pub const STRANGERS_MAX: usize = ACCOUNTS_MAX / 10 * 9;
 /// Bans, and mutes, in force at one time.
 pub const SANCTIONS_MAX: usize = 10_000;
 /// Invites that are remembered.
@@ -145,6 +147,8 @@ pub struct House {
     keys: HashMap<PublicKey, UserId>,
     /// By canonical form.
     nicknames: HashMap<String, Owned>,
+    /// The same by whose they are: few each, so that nobody is looked for among all.
+    called: HashMap<UserId, Vec<String>>,
     bans: BTreeMap<u64, Ban>,
     mutes: HashMap<UserId, Mute>,
     rules: HashMap<RoomName, RoomRules>,
@@ -189,6 +193,7 @@ impl House {
             accounts: HashMap::new(),
             keys: HashMap::new(),
             nicknames: HashMap::new(),
+            called: HashMap::new(),
             bans: BTreeMap::new(),
             mutes: HashMap::new(),
             rules: HashMap::new(),

@@ -705,3 +705,45 @@ fn what_can_not_be_written_down_is_said_and_tried_again() {
     let mut world = world.again(house(Access::Open));
     assert_eq!(world.comes("bob", FAR), "error banned");
 }
+
+#[test]
+fn a_crowd_of_new_keys_keeps_nobody_out() {
+    let account = |number: usize| {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        let user = PublicKey::from_bytes(bytes).user();
+        let account = super::Account {
+            keys: Vec::new(),
+            role: Role::Member,
+            admitted: false,
+            since: 7,
+        };
+        super::facts::of_account(user, &account)
+    };
+    let facts = (0..super::STRANGERS_MAX).map(account).collect();
+    let mut world = World::with_house(house(Access::Open), facts);
+    // A stranger is let in, and owns nothing.
+    assert!(world.comes("carol", FAR).starts_with("welcome carol"));
+    assert_eq!(world.hub.role_of("carol"), Some(Role::Unverified));
+    world.cut("carol");
+    let other = Join {
+        nickname: nick("carol"),
+        ..join("mallory")
+    };
+    let heard = world.comes_with("mallory", FAR, other);
+    assert!(heard.starts_with("welcome carol"), "{heard}");
+    // There is room for who is invited.
+    let token = InviteToken::mint(
+        &house_settings().invite_key,
+        InviteId::from_bytes([1; 8]),
+        u64::MAX >> 11,
+        1,
+    );
+    let invited = Join {
+        invite: Some(token),
+        ..join("bob")
+    };
+    let heard = world.comes_with("bob", FAR, invited);
+    assert!(heard.starts_with("welcome bob"), "{heard}");
+    assert_eq!(world.hub.role_of("bob"), Some(Role::Member));
+}
