@@ -39,3 +39,15 @@ pub(crate) const fn sleeping(count: u64) -> u64 {
 
 /// Two comparisons of passwords at one time, 19 MiB each.
 pub(crate) const PASSWORDS: u64 = FEW + 2 * 19 * MIB;
+
+/// Of one who is known by a key: his account, key, nickname and measures in memory, and what is
+/// noted of each in the database's cache.
+const KNOWN: u64 = 6 * KIB;
+
+/// So many who have come in once.
+pub(crate) const fn known(count: u64) -> u64 {
+    WORKING + VIEWS + count * KNOWN
+}
+
+/// Talk that is read.
+pub(crate) const TALK: u64 = FEW + VIEWS + PAGES;

@@ -14,8 +14,10 @@
 )]
 
 mod bounds;
+mod crowds;
 mod dawdling;
 mod descriptors;
+mod frames;
 mod garbage;
 mod guesses;
 mod handshakes;
@@ -29,3 +31,4 @@ mod proxies;
 mod records;
 mod sleepers;
 mod storm;
+mod texts;
