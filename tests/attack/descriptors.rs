@@ -36,7 +36,9 @@ fn without_descriptors_those_who_are_in_chat_on() {
     assert!(server.logged() - logged < 16 * 1024);
     crowd.iter().for_each(slam);
     drop(crowd);
-    let mut honest = Peer::secure(server.address);
+    // While the crowd is still being taken away, who comes may be turned away once more: as any
+    // client does, he tries again.
+    let mut honest = Peer::retrying(server.address);
     let welcome = honest.enter(&join("dora"), &somebody(4));
     assert_eq!(welcome["type"], "welcome");
     pair.ends_unharmed("no descriptors");

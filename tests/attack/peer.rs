@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     sync::{Arc, LazyLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chat_tui::protocol::{Binding, Identity, Nonce, Token};
@@ -155,6 +155,18 @@ impl Peer {
     /// Encrypted.
     pub(crate) fn secure(to: SocketAddr) -> Self {
         Self::secured(connect(to).unwrap(), &TLS13).unwrap()
+    }
+
+    /// Encrypted, and tried again for as long as it is hung up on.
+    #[track_caller]
+    pub(crate) fn retrying(to: SocketAddr) -> Self {
+        let since = Instant::now();
+        loop {
+            match connect(to).and_then(|stream| Self::secured(stream, &TLS13)) {
+                Ok(peer) => return peer,
+                Err(error) => assert!(since.elapsed() < PATIENCE, "nobody is let in: {error}"),
+            }
+        }
     }
 
     /// Encrypted, over a connection that stands.

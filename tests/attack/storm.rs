@@ -55,7 +55,7 @@ fn a_storm_of_connections() {
         let _ = stream.write_all(join("ida").to_string().as_bytes());
     }));
     eprintln!("storms of {figures:?} connections, {STORM:?} each");
-    assert!(figures.iter().all(|count| *count > 1_000), "{figures:?}");
+    assert!(figures.iter().all(|count| *count > 100), "{figures:?}");
     // It has passed.
     let mut honest = Peer::secure(server.address);
     let welcome = honest.enter(&join("carl"), &somebody(3));
