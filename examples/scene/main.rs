@@ -131,7 +131,7 @@ async fn main() -> anyhow::Result<()> {
         host_label: "chat.lan:10500".to_owned(),
         nickname: nickname("carol"),
         theme,
-        no_color: false,
+        no_color: std::env::var_os("NO_COLOR").is_some(),
         host: None,
         key: None,
         restored,

@@ -79,7 +79,7 @@ pub const GROUPS: &[Group] = &[
         title: "Commands",
         commands: &[
             row("nick", "NAME", Run::Nick, "take another nickname"),
-            row("who", "", Run::Who, "who is in, and who keeps order"),
+            row("who", "", Run::Who, "who is in; the room's rules"),
             row(
                 "search",
                 "WORDS",

@@ -5,8 +5,9 @@ use jiff::SignedDuration;
 use crate::{
     client::event::{Passage, Security, VerifiedBy},
     protocol::{
-        DeviceCode, Fingerprint, Invite, InviteToken, KeyTag, Nickname, Role, RoomRules,
-        frame::Member, house::CommandResult,
+        DeviceCode, Fingerprint, Invite, InviteToken, KeyTag, Nickname, Role, RoomName, RoomRules,
+        frame::Member,
+        house::{CommandResult, HouseCommand},
     },
     tui::args::shell_word,
 };
@@ -126,12 +127,20 @@ fn on_the_other_device(code: DeviceCode, place: Place<'_>) -> String {
     format!("chat-tui --device-code {code} {host} {port} {nickname} 1")
 }
 
+/// Why a command is not even sent, where nothing could be made of its answer.
+pub fn in_vain(command: &HouseCommand, place: Place<'_>) -> Option<&'static str> {
+    let invites = matches!(command, HouseCommand::Invite { .. });
+    (invites && place.fingerprint().is_none()).then_some(NO_INVITE)
+}
+
+const NO_INVITE: &str = "An invite names the server's key, which nobody can be sure of where \
+                         nothing is encrypted: make one with chat-server invite, where the server \
+                         runs";
+
 fn invite(token: InviteToken, place: Place<'_>) -> Told {
     let parts = place.parts().zip(place.fingerprint());
     let Some(((host, port), fingerprint)) = parts else {
-        let why = "An invite names the server's key, which nobody can be sure of on a connection \
-                   that is not encrypted: make one with `chat-server invite` where the server runs.";
-        return vec![(Tone::Answer, why.to_owned())];
+        return vec![(Tone::Answer, NO_INVITE.to_owned())];
     };
     let invite = Invite {
         host: host.to_owned(),
@@ -140,12 +149,12 @@ fn invite(token: InviteToken, place: Place<'_>) -> Told {
         token,
     };
     let mut told = vec![(Tone::Verbatim, invite.expose())];
-    let mut how = "They come in with: chat-tui INVITE".to_owned();
-    if place.is_this_machine() {
-        how = format!(
-            "{how}\nFor other machines, put this one's name or address in the place of {host}."
-        );
-    }
+    let how = "They come in with: chat-tui INVITE";
+    let how = if place.is_this_machine() {
+        format!("{how}\nFor other machines, put this one's name or address in the place of {host}.")
+    } else {
+        how.to_owned()
+    };
     told.push((Tone::Answer, how));
     told
 }
@@ -256,8 +265,8 @@ pub fn security(place: Place<'_>, program: Option<&str>) -> Told {
     ]
 }
 
-/// Who is in: those who are special first.
-pub fn who(members: &[Member]) -> String {
+/// Who is in, those who are special first; and how the room is run.
+pub fn who(room: &RoomName, rules: &RoomRules, members: &[Member]) -> String {
     const KINDS: &[(Role, &str)] = &[
         (Role::Owner, "owner"),
         (Role::Moderator, "moderator"),
@@ -272,8 +281,19 @@ pub fn who(members: &[Member]) -> String {
             .collect();
         (!names.is_empty()).then(|| format!("{kind}: {}", names.join(", ")))
     });
-    let kinds: Vec<_> = kinds.collect();
-    format!("In the room are {}:\n{}", members.len(), kinds.join("\n"))
+    let topic = rules.topic.as_ref().map(|topic| format!("topic: {topic}"));
+    let announce = "only moderators can write".to_owned();
+    let announce = rules.announce.then_some(announce);
+    let slow = match rules.slow_seconds {
+        0 => None,
+        pause => Some(format!("one message every {}", seconds(pause))),
+    };
+    let lines: Vec<_> = [topic, announce, slow]
+        .into_iter()
+        .flatten()
+        .chain(kinds)
+        .collect();
+    format!("#{room} has {} in it\n{}", members.len(), lines.join("\n"))
 }
 
 /// What somebody did who changed a room's rules: ends of sentences that begin with his nickname.

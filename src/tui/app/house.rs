@@ -54,6 +54,10 @@ pub fn command(
             return false;
         }
     }
+    if let Some(why) = words::in_vain(&command, place(model)) {
+        model.say(why);
+        return false;
+    }
     let request = model.requests;
     model.requests += 1;
     model.asked.insert(request, slash);
@@ -100,11 +104,11 @@ pub fn security(model: &mut Model, slash: &'static Slash) {
 
 /// Tells who is in.
 pub fn who(model: &mut Model, slash: &'static Slash) {
-    let members = &model.room().members;
-    if members.is_empty() {
+    let room = model.room();
+    if room.members.is_empty() {
         return model.say("Who is in is not known at the moment");
     }
-    let text = words::who(members);
+    let text = words::who(&room.name, &room.rules, &room.members);
     tell(model, Some(slash), vec![(Tone::Answer, text)]);
 }
 

@@ -23,6 +23,10 @@ impl Model {
         let members = self.members.values().map(|member| &member.nickname);
         match house::read(slash, which, argument, &RoomName::lobby(), members) {
             Ok(Order::Send(command)) => {
+                if let Some(why) = words::in_vain(&command, self.place()) {
+                    self.say(why);
+                    return self.not_done();
+                }
                 let request = self.requests;
                 self.requests += 1;
                 self.asked.insert(request);
@@ -80,7 +84,7 @@ impl Model {
     /// Tells who is in.
     pub(super) fn tell_who(&mut self) {
         let members: Vec<_> = self.members.values().cloned().collect();
-        self.say(&words::who(&members));
+        self.say(&words::who(&RoomName::lobby(), &self.rules, &members));
     }
 
     /// Somebody may do more or less.

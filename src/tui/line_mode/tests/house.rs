@@ -229,7 +229,10 @@ fn who_wants_to_hear_it_is_told_who_does_what() {
         assert_eq!(said(&mut model), expected);
         line(&mut model, "/who");
         if manner.commands {
-            assert_eq!(said(&mut model), "In the room are 1:\nmoderator: bot\n");
+            assert_eq!(
+                said(&mut model),
+                "#lobby has 1 in it\ntopic: release day\nonly moderators can write\nmoderator: bot\n"
+            );
         }
     }
 }

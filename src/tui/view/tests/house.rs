@@ -2,7 +2,7 @@
 
 use super::{Screen, member};
 use crate::{
-    client::event::{Event, Security},
+    client::event::{Event, Link, Security},
     protocol::{
         DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules, frame::Member,
         house::CommandResult,
@@ -54,6 +54,12 @@ impl Screen {
 /// An owner, a moderator, a member (ourselves) and a stranger; a topic; an invite that was made.
 fn house(width: u16, height: u16) -> Screen {
     let mut screen = Screen::entered(width, height);
+    furnish(&mut screen);
+    screen
+}
+
+/// What makes a screen one of such a house.
+pub(super) fn furnish(screen: &mut Screen) {
     screen.desk.members(&[
         with_role("alice", Role::Owner),
         with_role("bob", Role::Moderator),
@@ -78,7 +84,6 @@ fn house(width: u16, height: u16) -> Screen {
             )
         },
     );
-    screen
 }
 
 #[test]
@@ -320,4 +325,32 @@ fn what_does_not_fit_the_hints_stands_above_the_input() {
  F1 help   Esc put aside   Tab complete
 ",
     );
+}
+
+#[test]
+fn what_a_hostile_server_tells_is_drawn_inert_and_in_its_place() {
+    let evil = "\u{1b}[31m\u{1b}]52;c;eA==\u{7}\u{202e}\u{200b}\u{9b}5m evil\r\n\t";
+    for (width, height) in [(100, 30), (80, 24), (40, 12), (20, 5)] {
+        let mut screen = Screen::entered(width, height);
+        let calm = screen.text();
+        screen.ruled(RoomRules {
+            topic: Some(Line::inert(&evil.repeat(40))),
+            announce: true,
+            slow_seconds: u64::MAX,
+        });
+        screen.answered("/bans", result(evil, &[evil, "", evil]));
+        screen.heard(Event::House {
+            request: 1,
+            answer: Err(Line::inert(evil)),
+        });
+        let why = Line::inert(&format!("{evil} sent you away"));
+        screen.heard(Event::Link(Link::Stopped { why, wants: None }));
+        let (buffer, _) = screen.buffer();
+        for cell in &buffer.content {
+            let harmless = |c: char| !c.is_control() && !matches!(c, '\u{202e}' | '\u{200b}');
+            assert!(cell.symbol().chars().all(harmless), "{:?}", cell.symbol());
+        }
+        let rows = |text: &str| text.lines().count();
+        assert_eq!(rows(&screen.text()), rows(&calm));
+    }
 }

@@ -14,7 +14,7 @@ use super::{
     palette::{Depth, Ground, Palette},
 };
 use crate::{
-    client::event::{Delivery, Event, RoomOpened},
+    client::event::{Delivery, Event, Link, RoomOpened, Wanted},
     protocol::{
         RoomName,
         frame::{Departure, Member},
@@ -175,8 +175,16 @@ proptest! {
         scrolled in 0..4_usize,
         typed in "[a-z \n世]{0,200}",
         help: bool,
+        asked: bool,
     ) {
         let mut screen = Screen::conversation(width, height);
+        house::furnish(&mut screen);
+        if asked {
+            screen.heard(Event::Link(Link::Stopped {
+                why: Line::inert("This server wants a password"),
+                wants: Some(Wanted::Password),
+            }));
+        }
         screen.typed(&typed);
         for _ in 0..scrolled {
             screen.key(Key::plain(Code::PageUp));
