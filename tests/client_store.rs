@@ -314,15 +314,17 @@ fn with_no_state_nothing_is_kept() {
 fn of_two_with_one_client_id_the_later_sends_and_the_other_says_so() {
     let state = tempfile::tempdir().unwrap();
     let server = Server::start(0, state.path());
+    let reader = Client::start(server.port, "alice", &["--follow"], state.path());
+    reader.status_with("Connected");
     let mut first = Client::start(server.port, "bot", &["--follow"], state.path());
     first.status_with("Connected");
     first.type_line("from the first");
+    // Only then is it sure to have read it.
+    reader.line_with("from the first");
     let mut second = Client::start(server.port, "bot", &["--follow"], state.path());
     second.status_with("Connected");
     first.status_with("same client ID");
     second.type_line("from the second");
-    let reader = Client::start(server.port, "alice", &["--follow"], state.path());
-    reader.status_with("Connected");
     second.type_line("the end");
     reader.line_with("the end");
     let said = said(server.port, state.path());
