@@ -165,6 +165,7 @@ pub fn session(data: &[u8]) {
         nickname: Nickname::parse("carol").unwrap(),
         client_id: client_id(),
         token: TOKEN,
+        enter: Vec::new(),
         last: None,
         most: Some(100),
         credentials: Credentials::default(),

@@ -83,6 +83,8 @@ pub struct Join {
     pub next: Option<u64>,
     /// The log that the client's positions are in; `None` on a first join.
     pub epoch: Option<Epoch>,
+    /// The rooms to be in; none: the lobby.
+    pub enter: Vec<RoomName>,
     /// Where the client stands in rooms that it knows.
     pub rooms: Vec<Position>,
     /// How many of the latest messages to give for a room where no position is known or holds.

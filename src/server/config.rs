@@ -1,6 +1,7 @@
 //! What the operator can say, and what it comes to.
 
 use std::{
+    collections::HashSet,
     ffi::OsString,
     net::IpAddr,
     num::{NonZeroU64, NonZeroUsize},
@@ -92,6 +93,10 @@ pub struct Args {
     /// The lobby's topic, shown to all who come in
     #[arg(long, value_name = "TEXT")]
     pub topic: Option<String>,
+    /// A room besides the lobby, for those who ask for it (chat-tui --room NAME); can be given more
+    /// than once
+    #[arg(long, value_name = "NAME", value_parser = RoomName::parse)]
+    pub room: Vec<RoomName>,
     /// Where messages and the server's key are kept [default: chat-server in ~/.local/share, the
     /// XDG data directory]
     #[arg(long, value_name = "DIR", global = true)]
@@ -328,6 +333,23 @@ impl Default for Config {
     }
 }
 
+/// The lobby, and others, each once.
+fn rooms(topic: Option<Line>, others: &[RoomName]) -> Vec<RoomSettings> {
+    let mut seen = HashSet::from([RoomName::lobby()]);
+    let lobby = RoomSettings {
+        name: RoomName::lobby(),
+        topic,
+    };
+    let others = others
+        .iter()
+        .filter(|name| seen.insert(RoomName::clone(name)));
+    let others = others.map(|name| RoomSettings {
+        name: name.clone(),
+        topic: None,
+    });
+    [lobby].into_iter().chain(others).collect()
+}
+
 impl From<&Args> for Config {
     fn from(args: &Args) -> Self {
         let topic = args.topic.as_deref().map(Line::inert);
@@ -335,10 +357,7 @@ impl From<&Args> for Config {
             bind: args.bind,
             port: args.port,
             clients_max: args.max_clients as usize,
-            rooms: vec![RoomSettings {
-                name: RoomName::lobby(),
-                topic,
-            }],
+            rooms: rooms(topic, &args.room),
             log_text: args.log_text,
             storage: if args.ephemeral {
                 Storage::Ephemeral

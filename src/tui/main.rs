@@ -120,6 +120,7 @@ async fn run(args: Args, who: Who) -> ExitCode {
         port: args.port,
         nickname: args.nickname.clone(),
         client_id: args.client_id.clone(),
+        enter: Vec::new(),
         entry: if lines {
             Entry::Last(args.options.history)
         } else {

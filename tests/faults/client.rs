@@ -99,6 +99,7 @@ impl Client {
             code: None,
             next: Some(next),
             epoch: self.epoch,
+            enter: Vec::new(),
             rooms: Vec::from_iter(self.epoch.map(|_| Position {
                 room: RoomName::lobby(),
                 seq: self.log.len() as u64,

@@ -113,6 +113,7 @@ impl Historian {
             code: None,
             next: None,
             epoch: Some(before),
+            enter: rooms().into(),
             rooms: positions,
             last: Some(rng.u64(0..50)),
             most: Some(self.most),

@@ -34,7 +34,7 @@ use super::{
     trust::{Policy, Trust},
 };
 use crate::{
-    protocol::{ClientId, KeyTag, Nickname, Token},
+    protocol::{ClientId, KeyTag, Nickname, RoomName, Token},
     text::Line,
 };
 
@@ -58,6 +58,8 @@ pub struct LinkConfig {
     pub nickname: Nickname,
     /// Which of the user's devices or sessions this is.
     pub client_id: ClientId,
+    /// The rooms to be in; none: the lobby.
+    pub enter: Vec<RoomName>,
     /// How it comes in.
     pub entry: Entry,
     /// Who comes in, and by what.
@@ -177,6 +179,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
         nickname: config.nickname,
         client_id: config.client_id,
         token,
+        enter: config.enter,
         last,
         most,
         credentials: config.credentials,

@@ -126,6 +126,7 @@ fn start(host: &str, port: u16) -> Handle {
 
 fn start_with(host: &str, port: u16, trust: Policy) -> Handle {
     let config = LinkConfig {
+        enter: Vec::new(),
         host: host.to_owned(),
         port,
         nickname: Nickname::parse("carol").unwrap(),

@@ -88,6 +88,8 @@ pub struct Config {
     /// The secret by which the server knows this user again: made by chance at the first start
     /// and kept.
     pub token: Token,
+    /// The rooms to be in; none: the lobby.
+    pub enter: Vec<RoomName>,
     /// How many of the latest messages to ask for on first coming in; `None` leaves it to the
     /// server. (After a break in the log, as many as there may be are asked for.)
     pub last: Option<u64>,

@@ -218,6 +218,11 @@ impl Outbox {
         self.entries.iter().filter(|entry| !entry.basic).count() + taken_back
     }
 
+    /// Where they are to be said.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = &RoomName> {
+        self.entries.iter().map(|entry| &entry.room)
+    }
+
     fn lowest(&self) -> u64 {
         let front = self.entries.front().and_then(|entry| entry.counter);
         front.unwrap_or(self.next_counter)

@@ -9,9 +9,12 @@ use super::{
 };
 use crate::{
     protocol::{
-        ClientFrame, basic,
+        ClientFrame, RoomName, basic,
         frame::{Join, Submission},
-        limits::{BASIC_PAUSE, LAST_MESSAGES_MAX, PROTOCOL_VERSION, UNANSWERED_MESSAGES_MAX},
+        limits::{
+            BASIC_PAUSE, JOIN_ROOMS_MAX, LAST_MESSAGES_MAX, PROTOCOL_VERSION,
+            UNANSWERED_MESSAGES_MAX,
+        },
         wire::{encode_client, encode_join},
     },
     text::Line,
@@ -62,6 +65,20 @@ impl Session {
         }
     }
 
+    /// Those that are wanted, and those that messages wait for: they are refused in others.
+    fn rooms_to_enter(&self) -> Vec<RoomName> {
+        let mut enter = self.config.enter.clone();
+        for room in self.outbox.rooms() {
+            if enter.is_empty() && *room != RoomName::lobby() {
+                enter.push(RoomName::lobby());
+            }
+            if !enter.is_empty() && !enter.contains(room) && enter.len() < JOIN_ROOMS_MAX {
+                enter.push(room.clone());
+            }
+        }
+        enter
+    }
+
     fn write_join(&mut self, now: Now, out: &mut Vec<u8>) {
         let Phase::Live(live) = &mut self.phase else {
             return;
@@ -85,6 +102,7 @@ impl Session {
             code: None,
             next: Some(self.outbox.join()),
             epoch: self.rooms.epoch(),
+            enter: self.rooms_to_enter(),
             rooms,
             last,
             most: self.config.most,

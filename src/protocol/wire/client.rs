@@ -179,6 +179,14 @@ fn join(flat: &Flat<'_>) -> Result<Join, Refusal> {
         code: optional("code", flat.code.as_ref(), DeviceCode::parse)?,
         next: flat.next.map(|Number(number)| number),
         epoch: optional("epoch", flat.epoch.as_ref(), Epoch::parse)?,
+        enter: flat
+            .enter
+            .as_ref()
+            .map_or(&[][..], |rooms| &rooms.0)
+            .iter()
+            .map(|room| RoomName::parse(room.as_str()))
+            .collect::<Result<_, _>>()
+            .map_err(|wrong| Refusal::field("enter", wrong, true))?,
         rooms: positions
             .iter()
             .map(|position| {
@@ -389,6 +397,8 @@ fn join_flat(join: &Join) -> Flat<'_> {
         code: join.code.and_then(shown),
         next: join.next.map(Number),
         epoch: join.epoch.and_then(shown),
+        enter: (!join.enter.is_empty())
+            .then(|| List(join.enter.iter().map(|room| room.as_str().into()).collect())),
         rooms: (!join.rooms.is_empty())
             .then(|| List(join.rooms.iter().map(position_flat).collect())),
         last: join.last.map(Number),

@@ -133,6 +133,7 @@ flat! {
         outcome: Str<'a>,
         timestamp: Str<'a>,
         epoch: Str<'a>,
+        enter: List<Str<'a>, JOIN_ROOMS_MAX>,
         rooms: List<RoomFlat<'a>, JOIN_ROOMS_MAX>,
         members: List<MemberFlat<'a>, MEMBERS_PAGE_MAX>,
         query: Str<'a>,

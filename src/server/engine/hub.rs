@@ -47,6 +47,8 @@ use retention::Retainer;
 const STAGED_OPERATIONS_MAX: usize = 16_384;
 /// Text that may wait for the next batch; then no requests are taken.
 const STAGED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A room that is not there, or not this client's: who is not in it is not to learn which.
+pub(super) const NO_SUCH_ROOM: &str = "There is no such room, or you are not in it";
 /// When to come back after the server stopped.
 const SHUTDOWN_RETRY_MS: u64 = 1_000;
 
@@ -55,8 +57,8 @@ const SHUTDOWN_RETRY_MS: u64 = 1_000;
 pub struct Settings {
     /// Sessions at one time.
     pub clients_max: usize,
-    /// The rooms, in the order of their [`RoomIndex`]. The first is the lobby. Everybody enters
-    /// all of them.
+    /// The rooms, in the order of their [`RoomIndex`]. The first is the lobby, where everybody is
+    /// who names no other.
     pub rooms: Vec<RoomSettings>,
     /// Our own program and version.
     pub server: Line,
@@ -84,18 +86,24 @@ pub(super) struct Room {
     /// Changes of the member list that are not published yet.
     diffs: SegmentBuilder,
     changes: Vec<MemberChange>,
+    /// Sessions that are in it.
+    readers: usize,
 }
 
 pub(super) struct User {
     pub(super) member: Arc<Member>,
     /// Sessions of his that are in.
     sessions: u32,
+    /// The rooms that he is in, each with how many of his sessions are.
+    rooms: Vec<(RoomIndex, u32)>,
 }
 
 /// One connection that was let in.
 pub(super) struct Session {
     pub(super) user: UserId,
     pub(super) role: Role,
+    /// The rooms that it is in, each once.
+    rooms: Box<[RoomIndex]>,
     /// The key that it came in by.
     pub(super) key: Option<PublicKey>,
     pub(super) device: DeviceId,
@@ -129,7 +137,12 @@ pub(super) enum Numbering {
 }
 
 impl Session {
-    pub(super) fn new(entry: &Entry, visitor: &Visitor, counter: u64) -> Self {
+    pub(super) fn new(
+        entry: &Entry,
+        visitor: &Visitor,
+        rooms: Box<[RoomIndex]>,
+        counter: u64,
+    ) -> Self {
         let basic = entry.join.protocol.is_none();
         Self {
             numbering: match entry.join.next {
@@ -139,6 +152,7 @@ impl Session {
             },
             user: visitor.user,
             role: visitor.role,
+            rooms,
             key: entry.key,
             device: entry.token.device(&entry.join.client_id),
             client_id: entry.join.client_id.clone(),
@@ -150,6 +164,11 @@ impl Session {
             leaving: None,
             gone: false,
         }
+    }
+
+    /// Whether it is in a room.
+    pub(super) fn is_in(&self, room: RoomIndex) -> bool {
+        self.rooms.contains(&room)
     }
 
     /// Settles who numbers this session's messages; false if it was the other one so far.
@@ -191,6 +210,8 @@ pub struct Hub {
     pub(super) now: Moment,
     pub(super) rooms: Vec<Room>,
     room_by_name: HashMap<RoomName, RoomIndex>,
+    /// Those among them with changes of the member list that are not published yet.
+    changed: Vec<RoomIndex>,
     pub(super) house: House,
     /// When facts of the house that could not be committed are tried again.
     facts_wait: Option<Duration>,
@@ -247,6 +268,7 @@ impl Hub {
             extent: *extent,
             diffs: SegmentBuilder::new(1),
             changes: Vec::new(),
+            readers: 0,
         };
         let names = settings.rooms.iter().map(|room| room.name.clone());
         let rooms: Vec<_> = settings.rooms.iter().zip(extents).map(room).collect();
@@ -260,6 +282,7 @@ impl Hub {
             now,
             rooms,
             room_by_name: names.zip((0..).map(RoomIndex)).collect(),
+            changed: Vec::new(),
             house,
             facts_wait: None,
             promised: Vec::new(),
@@ -390,6 +413,13 @@ impl Hub {
 
     pub(super) fn room_index(&self, name: &RoomName) -> Option<RoomIndex> {
         self.room_by_name.get(name).copied()
+    }
+
+    /// A room, if this connection is in it.
+    pub(super) fn room_of(&self, connection: ConnectionId, name: &RoomName) -> Option<RoomIndex> {
+        let room = self.room_index(name)?;
+        let session = self.sessions.get(&connection)?;
+        session.is_in(room).then_some(room)
     }
 
     pub(super) fn stopping(&self) -> bool {

@@ -76,6 +76,9 @@ pub struct Moment {
 pub struct RoomIndex(pub u32);
 
 impl RoomIndex {
+    /// The first room: who names no other is there.
+    pub const LOBBY: Self = Self(0);
+
     /// For looking into a list of rooms.
     pub fn at(self) -> usize {
         self.0 as usize

@@ -110,6 +110,7 @@ pub(super) fn join(name: &str) -> Join {
         code: None,
         next: None,
         epoch: None,
+        enter: Vec::new(),
         rooms: Vec::new(),
         last: None,
         most: None,
@@ -167,14 +168,27 @@ impl World {
         views: ViewLimits,
         memory: MemoryLimits,
     ) -> Self {
-        let rooms = [RoomName::lobby()];
-        let store = MemoryStore::new(Epoch::from_bytes([1; 8]), &rooms, memory);
+        Self::with_rooms(&[RoomName::lobby()], keep, clients_max, views, memory)
+    }
+
+    /// A server of these rooms.
+    pub(super) fn with_rooms(
+        rooms: &[RoomName],
+        keep: Keep,
+        clients_max: usize,
+        views: ViewLimits,
+        memory: MemoryLimits,
+    ) -> Self {
+        let store = MemoryStore::new(Epoch::from_bytes([1; 8]), rooms, memory);
         let settings = Settings {
             clients_max,
-            rooms: vec![RoomSettings {
-                name: RoomName::lobby(),
-                topic: None,
-            }],
+            rooms: rooms
+                .iter()
+                .map(|name| RoomSettings {
+                    name: name.clone(),
+                    topic: None,
+                })
+                .collect(),
             server: Line::inert("test"),
             record_texts: false,
             keep,
@@ -191,7 +205,7 @@ impl World {
                 start(),
             ),
             store,
-            views: Views::new([(RoomName::lobby(), 0)], views),
+            views: Views::new(rooms.iter().map(|name| (name.clone(), 0)), views),
             clients: BTreeMap::new(),
             records: Vec::new(),
             hold_commits: false,

@@ -22,6 +22,7 @@ use super::{
     accept::Place,
     gate::Pass,
     newcomers::Newcomer,
+    readers::Seat,
     stream::{Sink, Stream},
     worker::Worker,
 };
@@ -54,6 +55,10 @@ pub(super) struct Connection {
     wake: Notify,
     /// The socket took no more; the task waits until it does.
     blocked: Cell<bool>,
+    /// It is among those that are written to next.
+    touched: Cell<bool>,
+    /// Where it stands among the readers of each of its rooms.
+    pub(super) seats: RefCell<Box<[Seat]>>,
     /// The task does not read at the moment.
     deaf: Cell<bool>,
     /// The next look into a log does not begin before this time.
@@ -114,6 +119,8 @@ impl Connection {
             endpoint: RefCell::new(endpoint),
             wake: Notify::new(),
             blocked: Cell::new(false),
+            touched: Cell::new(false),
+            seats: RefCell::default(),
             deaf: Cell::new(false),
             next_look: Cell::new(Duration::ZERO),
             end: Cell::new(None),
@@ -124,6 +131,16 @@ impl Connection {
     }
 
     // What the worker does with it.
+
+    /// Puts it among those that are written to next; false if it is there already.
+    pub(super) fn touch(&self) -> bool {
+        !self.touched.replace(true)
+    }
+
+    /// Its turn has come.
+    pub(super) fn untouch(&self) {
+        self.touched.set(false);
+    }
 
     /// Writes what there is to write; what can't be done at once is left to the task.
     pub(super) fn flush_or_wake(&self, worker: &Worker, now: Moment) {

@@ -37,6 +37,7 @@ mod listener;
 mod newcomers;
 mod passwords;
 mod proxy;
+mod readers;
 mod reload;
 mod storage;
 mod stream;

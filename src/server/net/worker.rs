@@ -26,6 +26,7 @@ use super::{
     greeting::{Greeted, greet},
     listener,
     passwords::Passwords,
+    readers::Readers,
     storage::Pages,
     stream::SCRATCH_BYTES,
     tls::Credentials,
@@ -111,6 +112,8 @@ pub(super) struct Worker {
     /// Those of whom it is not known yet how they speak.
     strangers: RefCell<HashMap<ConnectionId, AbortHandle>>,
     connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
+    /// Those who read each room.
+    readers: RefCell<Readers>,
     stopping: Cell<bool>,
     /// Told when the last connection is gone.
     empty: Notify,
@@ -145,6 +148,7 @@ async fn run(start: Start) {
         zone: start.zone,
         strangers: RefCell::default(),
         connections: RefCell::default(),
+        readers: RefCell::default(),
         stopping: Cell::new(false),
         empty: Notify::new(),
     });
@@ -236,7 +240,9 @@ impl Worker {
     /// A connection has ended.
     pub(super) fn forget(&self, id: ConnectionId) {
         let mut connections = self.connections.borrow_mut();
-        connections.remove(&id);
+        if let Some(connection) = connections.remove(&id) {
+            self.readers.borrow_mut().remove(&connection);
+        }
         if connections.is_empty() {
             self.empty.notify_one();
         }
@@ -251,22 +257,24 @@ impl Worker {
         let mut turns = Vec::new();
         let mut touched = Vec::new();
         while deliveries.recv_many(&mut turns, DELIVERIES_MAX).await > 0 {
-            let mut all = false;
             for delivery in turns.drain(..).flatten() {
                 match delivery {
                     Delivery::Publish(publication) => {
                         self.views.borrow_mut().publish(&publication);
-                        all = true;
+                        let readers = self.readers.borrow();
+                        for room in publication.rooms() {
+                            touched
+                                .extend(readers.of(room).filter(|reader| reader.touch()).cloned());
+                        }
                     }
                     Delivery::Order { connection, order } => {
-                        touched.extend(self.apply(connection, order));
+                        let connection = self.apply(connection, order);
+                        touched.extend(connection.filter(|connection| connection.touch()));
                     }
                     Delivery::Stop => self.stopping.set(true),
                 }
             }
-            if all || self.is_stopping() {
-                // Everybody is in every room. (With rooms for some, this becomes the readers of
-                // the rooms that have news.)
+            if self.is_stopping() {
                 touched.clear();
                 touched.extend(self.connections.borrow().values().cloned());
             }
@@ -280,8 +288,10 @@ impl Worker {
 
     fn apply(&self, id: ConnectionId, order: Order) -> Option<Rc<Connection>> {
         let connection = self.connections.borrow().get(&id).cloned()?;
-        if let Order::Admit(_) = order {
+        if let Order::Admit(admission) = &order {
             connection.settle_in();
+            let rooms = admission.rooms.iter().map(|(room, _)| *room);
+            self.readers.borrow_mut().enter(&connection, rooms);
         }
         let mut endpoint = connection.endpoint.borrow_mut();
         endpoint.apply(self.clock.now(), &self.views.borrow(), order, &self.zone);
@@ -293,6 +303,7 @@ impl Worker {
         for some in connections.chunks(WRITES_IN_A_ROW) {
             let now = self.clock.now();
             for connection in some {
+                connection.untouch();
                 connection.flush_or_wake(self, now);
             }
             yield_now().await;

@@ -133,6 +133,7 @@ impl World {
             nickname: Nickname::parse(&name).expect("a nickname"),
             client_id: ClientId::parse(&client_id.to_string()).expect("an ID"),
             token,
+            enter: rooms().into(),
             last: Some(1000),
             most: None,
             credentials: Credentials {

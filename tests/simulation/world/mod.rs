@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chat_tui::{
     client::session::Now,
+    protocol::RoomName,
     server::{
         engine::{ConnectionId, Moment},
         store::{MemoryLimits, StoreError},
@@ -26,7 +27,7 @@ use crate::{
     mutant::Mutant,
     older::Older,
     server::{Server, Setup},
-    truth::{Fault, Truth},
+    truth::{Fault, Truth, rooms},
 };
 
 /// How long things go wrong.
@@ -227,10 +228,19 @@ impl World {
         if let Some(historian) = &self.historian {
             historian.settled(&self.truth, epoch)?;
         }
-        let mut lists = staying().map(|client| client.witness.members());
+        for room in rooms() {
+            self.lists_agree(&room)?;
+        }
+        self.truth.check_order()
+    }
+
+    /// All who are in a room list the same people in it, and these are those who are there.
+    fn lists_agree(&self, room: &RoomName) -> Result<(), Fault> {
+        let staying = || self.clients.iter().filter(|client| !client.is_gone());
+        let mut lists = staying().map(|client| client.witness.members(room));
         // Where all have left for good, nobody is there to be shown a list.
         let Some(list) = lists.next() else {
-            return self.truth.check_order();
+            return Ok(());
         };
         if let Some(other) = lists.find(|other| *other != list) {
             return Err(format!("the member lists {list:?} and {other:?}"));
@@ -239,7 +249,9 @@ impl World {
         expected.extend(self.historian.as_ref().map(|_| Historian::user()));
         expected.sort();
         expected.dedup();
-        let present = expected.len() + usize::from(self.older.is_some());
+        // A basic client is in the lobby and nowhere else.
+        let older = self.older.is_some() && *room == RoomName::lobby();
+        let present = expected.len() + usize::from(older);
         if list.len() != present || expected.iter().any(|user| !list.contains_key(user)) {
             return Err(format!("{list:?} are listed, present are {expected:?}"));
         }
@@ -249,7 +261,7 @@ impl World {
         if names.len() != present {
             return Err(format!("two are called the same: {list:?}"));
         }
-        self.truth.check_order()
+        Ok(())
     }
 
     fn all_leave(&mut self, steps: &mut u32) -> Result<(), Fault> {

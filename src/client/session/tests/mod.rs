@@ -192,6 +192,7 @@ impl Run {
             nickname: name("carol"),
             client_id: ClientId::parse("3").unwrap(),
             token: token(),
+            enter: Vec::new(),
             last: None,
             most: None,
             credentials,

@@ -45,6 +45,7 @@ fn every_field_of_a_join_arrives() {
         code: Some(DeviceCode::from_bytes([3; 5])),
         next: Some(8),
         epoch: Some(Epoch::from_bytes([1; 8])),
+        enter: vec![RoomName::lobby(), RoomName::parse("build").unwrap()],
         rooms: vec![Position {
             room: RoomName::lobby(),
             seq: 12,

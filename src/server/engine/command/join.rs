@@ -86,9 +86,32 @@ pub(in crate::server::engine) fn opened(
     let Some(entry) = hub.end_joining(connection) else {
         return;
     };
-    match may_enter(hub, &entry) {
-        Ok(visitor) => admit(hub, connection, &entry, &visitor, counter, ids),
+    let admitted = may_enter(hub, &entry)
+        .and_then(|visitor| rooms(hub, &entry.join).map(|rooms| (visitor, rooms)));
+    match admitted {
+        Ok((visitor, rooms)) => admit(hub, connection, &entry, &visitor, rooms, (counter, ids)),
         Err(error) => refuse(hub, connection, &entry, error),
+    }
+}
+
+/// The rooms that a client enters, each once. Those that are not here are left out, since a client
+/// may name them for a message that it had no chance to send; but one of them has to be.
+fn rooms(hub: &Hub, join: &Join) -> Result<Box<[RoomIndex]>, ErrorFrame> {
+    if join.enter.is_empty() || join.protocol.is_none() {
+        return Ok(Box::new([RoomIndex::LOBBY]));
+    }
+    let mut rooms = Vec::with_capacity(join.enter.len());
+    for room in join.enter.iter().filter_map(|name| hub.room_index(name)) {
+        if !rooms.contains(&room) {
+            rooms.push(room);
+        }
+    }
+    match join.enter.first().filter(|_| rooms.is_empty()) {
+        Some(name) => {
+            let message = format!("There is no room {name} here");
+            Err(error(ErrorCode::NoSuchRoom, &message))
+        }
+        None => Ok(rooms.into()),
     }
 }
 
@@ -125,8 +148,8 @@ fn admit(
     connection: ConnectionId,
     entry: &Entry,
     visitor: &Visitor,
-    counter: u64,
-    ids: &[Option<MessageId>],
+    rooms: Box<[RoomIndex]>,
+    (counter, ids): (u64, &[Option<MessageId>]),
 ) {
     hub.house.admit(visitor, entry, hub.now);
     let Entry {
@@ -136,14 +159,14 @@ fn admit(
         ..
     } = entry;
     let basic = join.protocol.is_none();
-    let starts = starts(hub, join, ids);
-    let session = Session::new(entry, visitor, counter);
+    let starts = starts(hub, join, &rooms, ids);
+    let cursors = rooms.iter().zip(&starts);
+    let cursors = cursors.map(|(room, start)| (*room, start.next)).collect();
+    let session = Session::new(entry, visitor, rooms, counter);
     let (user, device) = (session.user, session.device);
-    let rooms = (0..).map(RoomIndex);
-    let rooms = rooms.zip(&starts).map(|(room, start)| (room, start.next));
     let admission = Admission {
         user,
-        rooms: rooms.collect(),
+        rooms: cursors,
         welcome: join.protocol.map(|protocol| Welcome {
             protocol: protocol.min(limits::PROTOCOL_VERSION),
             server: hub.settings.server.clone(),
@@ -175,7 +198,12 @@ fn admit(
 }
 
 /// Where reading begins in each room. A basic client hears only what is said from now on.
-fn starts(hub: &Hub, join: &Join, ids: &[Option<MessageId>]) -> Vec<RoomStart> {
+fn starts(
+    hub: &Hub,
+    join: &Join,
+    rooms: &[RoomIndex],
+    ids: &[Option<MessageId>],
+) -> Vec<RoomStart> {
     let last = match join.protocol {
         None => 0,
         Some(_) => join.last.unwrap_or(LAST_MESSAGES_DEFAULT),
@@ -187,10 +215,11 @@ fn starts(hub: &Hub, join: &Join, ids: &[Option<MessageId>]) -> Vec<RoomStart> {
         .map(|((room, position), id)| (room, (position, *id)))
         .collect();
     let same_log = join.epoch == Some(hub.epoch);
-    let rooms = (0..).map(RoomIndex).zip(&hub.rooms);
     rooms
-        .map(|(index, room)| {
-            let (position, id) = positions.get(&index).copied().unzip();
+        .iter()
+        .map(|index| {
+            let room = &hub.rooms[index.at()];
+            let (position, id) = positions.get(index).copied().unzip();
             let (next, reset) = resume::start(
                 room.extent,
                 same_log,

@@ -10,7 +10,7 @@ use crate::{
     server::engine::{
         ConnectionId,
         event::Order,
-        hub::{Hub, Session, error},
+        hub::{Hub, NO_SUCH_ROOM, Session, error},
         look::{Look, LookFor},
     },
 };
@@ -41,8 +41,7 @@ fn look(
         Some(who) => hub.house.may_look(who, hub.now.mono),
         None => Ok(()),
     };
-    // Whoever is in is in every room.
-    let look = match (basic, hub.room_index(&name)) {
+    let look = match (basic, hub.room_of(connection, &name)) {
         (None, _) => return,
         // Its objects have no place for an answer.
         (Some(true), _) => Err(error(
@@ -50,7 +49,7 @@ fn look(
             "A basic client can't be given history",
         )),
         (Some(false), _) if may.is_err() => may.map(|()| unreachable!("it is an error")),
-        (Some(false), None) => Err(error(ErrorCode::NoSuchRoom, "There is no such room")),
+        (Some(false), None) => Err(error(ErrorCode::NoSuchRoom, NO_SUCH_ROOM)),
         (Some(false), Some(room)) => Ok(Look {
             room,
             name,

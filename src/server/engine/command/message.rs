@@ -11,7 +11,7 @@ use crate::{
         engine::{
             ConnectionId,
             house::Writer,
-            hub::{Hub, Numbering, What, error},
+            hub::{Hub, NO_SUCH_ROOM, Numbering, What, error},
         },
         store::Operation,
     },
@@ -61,8 +61,8 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
             return refuse_for_good(hub, connection, id, error);
         }
     };
-    let Some(room) = hub.room_index(&submission.room) else {
-        let error = error(ErrorCode::NoSuchRoom, "There is no such room");
+    let Some(room) = hub.room_of(connection, &submission.room) else {
+        let error = error(ErrorCode::NoSuchRoom, NO_SUCH_ROOM);
         return refuse_for_good(hub, connection, id, error);
     };
     let Some(settled) = settled(hub, connection, id) else {
@@ -96,7 +96,7 @@ fn may_write(
     connection: ConnectionId,
     submission: &Submission,
 ) -> Option<ErrorFrame> {
-    let room = hub.room_index(&submission.room)?;
+    let room = hub.room_of(connection, &submission.room)?;
     let session = hub.sessions.get(&connection)?;
     let moot = |id: MessageId| {
         id.counter <= session.settled() || session.held.is_some_and(|held| id.counter > held)

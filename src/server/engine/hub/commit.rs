@@ -366,7 +366,7 @@ impl Hub {
             seq,
             bytes,
             time,
-            receivers: self.sessions.len() - usize::from(basic == Some(true)),
+            receivers: self.rooms[room.at()].readers - usize::from(basic == Some(true)),
             text,
         });
     }

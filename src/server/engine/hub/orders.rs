@@ -150,12 +150,11 @@ impl Hub {
         if present.member.role == role {
             return;
         }
-        let member = Arc::new(Member {
+        present.member = Arc::new(Member {
             role,
             ..Member::clone(&present.member)
         });
-        present.member = Arc::clone(&member);
-        self.tell(&member, &Change::Promoted);
+        self.tell_where(user, &Change::Promoted);
     }
 
     fn rule(&mut self, room: &RoomName, rules: RoomRules, by: UserId) {
@@ -163,9 +162,8 @@ impl Hub {
             return;
         };
         let member = Arc::clone(&user.member);
-        let room = &mut self.rooms[index.at()];
-        room.rules = rules.clone();
-        room.tell(self.now.wall, &member, &Change::Rules(rules));
+        self.rooms[index.at()].rules = rules.clone();
+        self.tell([index], &member, &Change::Rules(rules));
     }
 
     /// Answers a command once what it changed is committed.

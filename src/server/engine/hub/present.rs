@@ -20,7 +20,7 @@ use crate::{
 
 impl Room {
     /// Puts a change among those that are published with this turn.
-    pub(super) fn tell(&mut self, time: Timestamp, member: &Arc<Member>, change: &Change) {
+    fn tell(&mut self, time: Timestamp, member: &Arc<Member>, change: &Change) {
         let frame = ServerFrame::Presence(Presence {
             room: self.name.clone(),
             version: self.diffs.next(),
@@ -64,27 +64,36 @@ impl Hub {
         session: Session,
         nickname: &Nickname,
     ) {
-        let (user, device, role) = (session.user, session.device, session.role);
-        if let Some(present) = self.users.get_mut(&user) {
-            present.sessions += 1;
+        let (user, device) = (session.user, session.device);
+        if self.users.contains_key(&user) {
             self.rename(user, nickname);
         } else {
-            let member = Arc::new(Member {
+            self.nicknames.insert(nickname.canonical(), user);
+        }
+        let present = self.users.entry(user).or_insert_with(|| User {
+            member: Arc::new(Member {
                 user,
                 nickname: nickname.clone(),
                 since: self.now.wall,
-                role,
-            });
-            self.nicknames.insert(nickname.canonical(), user);
-            self.users.insert(
-                user,
-                User {
-                    member: Arc::clone(&member),
-                    sessions: 1,
-                },
-            );
-            self.tell(&member, &Change::Joined);
+                role: session.role,
+            }),
+            sessions: 0,
+            rooms: Vec::with_capacity(session.rooms.len()),
+        });
+        present.sessions += 1;
+        let member = Arc::clone(&present.member);
+        let mut entered = Vec::new();
+        for &room in &session.rooms {
+            self.rooms[room.at()].readers += 1;
+            let known = present.rooms.iter_mut().find(|(other, _)| *other == room);
+            if let Some((_, sessions)) = known {
+                *sessions += 1;
+            } else {
+                present.rooms.push((room, 1));
+                entered.push(room);
+            }
         }
+        self.tell(entered, &member, &Change::Joined);
         let before = self.devices.insert(device, connection);
         self.sessions.insert(connection, session);
         if let Some(before) = before {
@@ -107,10 +116,10 @@ impl Hub {
             nickname: nickname.clone(),
             ..Member::clone(&present.member)
         });
-        present.member = Arc::clone(&member);
+        present.member = member;
         self.nicknames.remove(&was.canonical());
         self.nicknames.insert(nickname.canonical(), user);
-        self.tell(&member, &Change::Renamed { was: was.clone() });
+        self.tell_where(user, &Change::Renamed { was: was.clone() });
         self.record(Record::Renamed {
             was,
             nickname: nickname.clone(),
@@ -149,11 +158,22 @@ impl Hub {
         };
         present.sessions -= 1;
         let member = Arc::clone(&present.member);
+        let mut left = Vec::new();
+        for &room in &session.rooms {
+            self.rooms[room.at()].readers -= 1;
+            if let Some(at) = present.rooms.iter().position(|(other, _)| *other == room) {
+                present.rooms[at].1 -= 1;
+                if present.rooms[at].1 == 0 {
+                    present.rooms.swap_remove(at);
+                    left.push(room);
+                }
+            }
+        }
         if present.sessions == 0 {
             self.users.remove(&session.user);
             self.nicknames.remove(&member.nickname.canonical());
-            self.tell(&member, &Change::Left(reason));
         }
+        self.tell(left, &member, &Change::Left(reason));
         self.record(Record::Left {
             nickname: member.nickname.clone(),
             user: session.user,
@@ -164,24 +184,43 @@ impl Hub {
         });
     }
 
-    pub(super) fn tell(&mut self, member: &Arc<Member>, change: &Change) {
-        for room in &mut self.rooms {
+    /// Tells the members of these rooms.
+    pub(super) fn tell(
+        &mut self,
+        rooms: impl IntoIterator<Item = RoomIndex>,
+        member: &Arc<Member>,
+        change: &Change,
+    ) {
+        for index in rooms {
+            let room = &mut self.rooms[index.at()];
+            if room.changes.is_empty() {
+                self.changed.push(index);
+            }
             room.tell(self.now.wall, member, change);
         }
     }
 
+    /// Tells those who are in a room with a user.
+    pub(super) fn tell_where(&mut self, user: UserId, change: &Change) {
+        let Some(present) = self.users.get(&user) else {
+            return;
+        };
+        let member = Arc::clone(&present.member);
+        let rooms: Vec<_> = present.rooms.iter().map(|(room, _)| *room).collect();
+        self.tell(rooms, &member, change);
+    }
+
     pub(super) fn publish_presence(&mut self) {
         let mut presence = Vec::new();
-        for (room, index) in self.rooms.iter_mut().zip((0..).map(RoomIndex)) {
-            if !room.changes.is_empty() {
-                let next = SegmentBuilder::new(room.diffs.next());
-                presence.push(PresenceRun {
-                    room: index,
-                    segment: mem::replace(&mut room.diffs, next).finish(),
-                    changes: mem::take(&mut room.changes),
-                    at: self.now.mono,
-                });
-            }
+        for index in mem::take(&mut self.changed) {
+            let room = &mut self.rooms[index.at()];
+            let next = SegmentBuilder::new(room.diffs.next());
+            presence.push(PresenceRun {
+                room: index,
+                segment: mem::replace(&mut room.diffs, next).finish(),
+                changes: mem::take(&mut room.changes),
+                at: self.now.mono,
+            });
         }
         if !presence.is_empty() {
             self.effects.push(Effect::Publish(Arc::new(Publication {

@@ -19,6 +19,7 @@ use crate::{
 
 mod ending;
 mod keeping;
+mod rooms;
 
 fn nickname(name: &str) -> Nickname {
     Nickname::parse(name).unwrap()
