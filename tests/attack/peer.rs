@@ -123,13 +123,14 @@ pub(crate) fn slam(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
-trait Wire: Read + Write + Send {}
+pub(crate) trait Wire: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Wire for T {}
 
 /// See the module's docs.
 pub(crate) struct Peer {
-    wire: BufReader<Box<dyn Wire>>,
+    /// What it says, decrypted.
+    pub(crate) wire: BufReader<Box<dyn Wire>>,
     /// The socket under it, for what goes past TLS.
     pub(crate) socket: TcpStream,
     /// What the TLS session is bound to.
