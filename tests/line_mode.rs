@@ -33,6 +33,7 @@ impl Server {
     fn start(port: u16) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
             .args([&port.to_string(), "--ephemeral"])
+            .args(["--room", "build"])
             // Some write faster than people do.
             .args(["--messages-per-minute", "0"])
             .env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"))
@@ -297,6 +298,41 @@ fn no_server_is_an_exit_status_of_its_own() {
     let words = format!("Nothing is listening on localhost:{port}");
     assert!(sender.errors.contains(&words), "{}", sender.errors);
     assert!(sender.errors.contains("not delivered"), "{}", sender.errors);
+}
+
+#[test]
+fn who_is_in_another_room_is_heard_there_and_nowhere_else() {
+    let server = Server::new();
+    let lobby = server.follow("alice");
+    let build = Client::start(server.port, "bob", &["--follow", "--room", "build"]);
+    build.status_with("Connected");
+    let sender = server.feed("bot", &["--room", "build"], b"214 tests, 0 failures\n");
+    assert_eq!(sender.status, 0, "{}", sender.errors);
+    assert_eq!(said(&build.line()), "bot: 214 tests, 0 failures");
+    let sender = server.feed("bot", &[], b"hello lobby\n");
+    assert_eq!(sender.status, 0, "{}", sender.errors);
+    assert_eq!(
+        said(&lobby.line()),
+        "bot: hello lobby",
+        "and nothing before"
+    );
+    let sender = server.feed("bot", &["--room", "build"], b"done\n");
+    assert_eq!(sender.status, 0, "{}", sender.errors);
+    assert_eq!(said(&build.line()), "bot: done");
+}
+
+#[test]
+fn a_room_that_is_not_there_lets_nobody_in() {
+    let server = Server::new();
+    let sender = server.feed("bot", &["--room", "cellar"], b"hello\n");
+    assert_eq!(sender.status, 5, "{}", sender.errors);
+    let words = "has no room cellar: leave --room out";
+    assert!(sender.errors.contains(words), "{}", sender.errors);
+    // What waits for it keeps nobody out of the lobby, and is not said there.
+    let reader = server.follow("alice");
+    let sender = server.feed("bot", &[], b"hello lobby\n");
+    assert_eq!(sender.status, 3, "{}", sender.errors);
+    assert_eq!(said(&reader.line()), "bot: hello lobby");
 }
 
 #[test]

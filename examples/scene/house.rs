@@ -34,7 +34,8 @@ pub(crate) fn security(scene: &str) -> Security {
 pub(crate) fn before_the_door(scene: &str) -> Option<Vec<Event>> {
     let stopped = |why: &str, wants| {
         let why = Line::inert(why);
-        Event::Link(Link::Stopped { why, wants })
+        let brief = "Not let in!";
+        Event::Link(Link::Stopped { why, brief, wants })
     };
     let words = |text: &str| Passage::Words(Line::inert(text));
     let key = |label: &str, key| Passage::Key {

@@ -130,6 +130,7 @@ async fn main() -> anyhow::Result<()> {
     shell::run(Startup {
         host_label: "chat.lan:10500".to_owned(),
         nickname: nickname("carol"),
+        room: RoomName::lobby(),
         theme,
         no_color: std::env::var_os("NO_COLOR").is_some(),
         host: None,

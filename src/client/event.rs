@@ -235,6 +235,33 @@ pub enum Event {
     Ended(Summary),
 }
 
+impl Event {
+    /// The room in which it happened. What becomes of our own messages is told wherever we are.
+    pub fn room(&self) -> Option<&RoomName> {
+        match self {
+            Self::Room(opened) => Some(&opened.room),
+            Self::Message(received) => Some(&received.room),
+            Self::Page { room, .. }
+            | Self::Found { room, .. }
+            | Self::Members { room, .. }
+            | Self::Joined { room, .. }
+            | Self::Left { room, .. }
+            | Self::Renamed { room, .. }
+            | Self::Promoted { room, .. }
+            | Self::Rules { room, .. } => Some(room),
+            Self::Link(_)
+            | Self::Security(_)
+            | Self::Entered(_)
+            | Self::Outbox { .. }
+            | Self::House { .. }
+            | Self::NicknameRefused { .. }
+            | Self::Notice(_)
+            | Self::Distrusted(_)
+            | Self::Ended(_) => None,
+        }
+    }
+}
+
 /// How the link stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
@@ -255,6 +282,8 @@ pub enum Link {
     Stopped {
         /// Why, in one plain sentence.
         why: Line,
+        /// The same in a word or two, for where nothing else fits: at most 20 columns.
+        brief: &'static str,
         /// What would let us in.
         wants: Option<Wanted>,
     },

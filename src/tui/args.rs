@@ -8,7 +8,7 @@ use crate::{
     client::session::{CommandLine, server_label},
     console,
     protocol::{
-        ClientId, DeviceCode, Fingerprint, Invite, Nickname,
+        ClientId, DeviceCode, Fingerprint, Invite, Nickname, RoomName,
         limits::{LAST_MESSAGES_MAX, NICKNAME_GRAPHEMES_MAX},
     },
     text::{self, Line},
@@ -18,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   chat-tui localhost 10500 carol 3 --serve      host a chat on this machine, and join it
   chat-tui 192.168.1.20 10500 carol 3           join a chat
+  chat-tui ci.lan 10500 carol 3 --room build    in another room than the lobby
   echo \"deploy done\" | chat-tui localhost 10500 bot 9
   chat-tui localhost 10500 watcher 1 --follow < /dev/null >> chat.log
 
@@ -82,6 +83,10 @@ pub struct Options {
     /// Host the chat on this machine, if nobody does so yet: HOST must be localhost.
     #[arg(long)]
     pub serve: bool,
+
+    /// The room to be in, if the server has it.
+    #[arg(long, value_name = "NAME", value_parser = RoomName::parse, default_value = RoomName::LOBBY)]
+    pub room: RoomName,
 
     /// No full screen: a line for each message, no escape sequences. For pipes, scripts and screen
     /// readers; by itself when input or output is not a terminal.
@@ -539,6 +544,18 @@ mod tests {
         }
         let error = parse("chat-tui --trust abcd localhost 10500 carol 3").unwrap_err();
         assert!(error.to_string().contains("13 groups"), "{error}");
+    }
+
+    #[test]
+    fn a_room_is_the_lobby_unless_another_is_named() {
+        let room = |line: &str| parse(line).unwrap().options.room;
+        assert_eq!(room("chat-tui localhost 10500 carol 3"), RoomName::lobby());
+        let named = "chat-tui localhost 10500 carol 3 --room build";
+        assert_eq!(room(named).as_str(), "build");
+        let again = parse(named).unwrap().command_line.again;
+        assert_eq!(again, "localhost 10500 carol 3 --room build");
+        let error = parse("chat-tui localhost 10500 carol 3 --room Build").unwrap_err();
+        assert!(error.to_string().contains("lower-case"), "{error}");
     }
 
     fn invite() -> Invite {

@@ -62,6 +62,7 @@ pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> Exi
     let ourselves = Ourselves {
         server: args.server(),
         nickname: args.nickname.clone(),
+        room: args.options.room.clone(),
         key: session.key,
     };
     let mut model = Model::new(manner, ourselves, TimeZone::system());
@@ -83,7 +84,7 @@ pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> Exi
         }
     }
     if let Some(host) = host {
-        if model.others() > 0 {
+        if model.may_be_needed() {
             let how = host.stop_command();
             host.go_on();
             complain(&format!("The server goes on; stop it with: {how}\n"));

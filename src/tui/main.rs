@@ -15,6 +15,7 @@ use chat_tui::{
         trust::{self, Policy},
     },
     console,
+    protocol::RoomName,
     text::Line,
     tui::{
         Startup,
@@ -107,7 +108,7 @@ fn who(args: &Args) -> Result<Who, String> {
 
 async fn run(args: Args, who: Who) -> ExitCode {
     let host = if args.options.serve {
-        match serve::start(&args.host, args.port).await {
+        match serve::start(&args.host, args.port, rooms(&args).first()).await {
             Ok(host) => host,
             Err(error) => return fail(&error.to_string(), EXIT_USAGE),
         }
@@ -120,7 +121,7 @@ async fn run(args: Args, who: Who) -> ExitCode {
         port: args.port,
         nickname: args.nickname.clone(),
         client_id: args.client_id.clone(),
-        enter: Vec::new(),
+        enter: rooms(&args),
         entry: if lines {
             Entry::Last(args.options.history)
         } else {
@@ -149,6 +150,14 @@ async fn run(args: Args, who: Who) -> ExitCode {
     };
     closing.wait().await;
     code
+}
+
+/// The rooms that a server is asked for: none for the lobby, which is where one comes in.
+fn rooms(args: &Args) -> Vec<RoomName> {
+    let room = Some(args.options.room.clone());
+    room.filter(|room| *room != RoomName::lobby())
+        .into_iter()
+        .collect()
 }
 
 /// Where things are kept, if they are to be and there is a place.
@@ -201,6 +210,7 @@ async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> 
     let startup = Startup {
         host_label: args.server(),
         nickname: args.nickname,
+        room: args.options.room,
         theme: args.options.theme,
         no_color: args.options.no_color
             || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()),

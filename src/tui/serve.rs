@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::client::store;
+use crate::{client::store, protocol::RoomName};
 
 /// The first argument by which this program knows that it is to be the server. Only
 /// [`start`] gives it.
@@ -100,11 +100,15 @@ impl HostControl {
 }
 
 /// Starts a server for `host` and `port`, unless one listens there: then `None`, and there is
-/// nothing to do but join.
+/// nothing to do but join. `room`: one that it is to have besides the lobby.
 ///
 /// # Errors
 /// If `host` is not this machine, or the server could not be started; in one plain sentence.
-pub async fn start(host: &str, port: u16) -> anyhow::Result<Option<HostControl>> {
+pub async fn start(
+    host: &str,
+    port: u16,
+    room: Option<&RoomName>,
+) -> anyhow::Result<Option<HostControl>> {
     if !is_this_machine(host, port).await {
         bail!("--serve hosts on this machine, so HOST must be localhost, not {host}");
     }
@@ -113,7 +117,7 @@ pub async fn start(host: &str, port: u16) -> anyhow::Result<Option<HostControl>>
     }
     let log = open_log(port);
     let began = log.as_ref().map_or(0, |(_, file)| length(file));
-    let mut child = command(port, log.as_ref().map(|(_, file)| file))?
+    let mut child = command(port, room, log.as_ref().map(|(_, file)| file))?
         .spawn()
         .context("The server could not be started")?;
     let (Some(pid), Some(output)) = (child.id(), child.stdout.take()) else {
@@ -167,7 +171,7 @@ async fn somebody_listens(host: &str, port: u16) -> bool {
 
 /// The server as a process: this very program where it has the server in it, otherwise the
 /// `chat-server` that lies beside it.
-fn command(port: u16, log: Option<&File>) -> anyhow::Result<Command> {
+fn command(port: u16, room: Option<&RoomName>, log: Option<&File>) -> anyhow::Result<Command> {
     let own = std::env::current_exe().context("This program can't find itself")?;
     let mut command = if cfg!(feature = "server") {
         let mut command = Command::new(own);
@@ -181,6 +185,9 @@ fn command(port: u16, log: Option<&File>) -> anyhow::Result<Command> {
         Command::new(beside)
     };
     command.arg(port.to_string());
+    if let Some(room) = room {
+        command.args(["--room", room.as_str()]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command.stderr(match log {
         Some(file) => Stdio::from(file.try_clone()?),
@@ -259,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_machine_is_refused_in_words() {
-        let error = start("192.168.1.20", 10500).await.unwrap_err();
+        let error = start("192.168.1.20", 10500, None).await.unwrap_err();
         assert!(
             error.to_string().contains("HOST must be localhost"),
             "{error}"
@@ -270,6 +277,6 @@ mod tests {
     async fn where_somebody_listens_nothing_is_started() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert!(start("127.0.0.1", port).await.unwrap().is_none());
+        assert!(start("127.0.0.1", port, None).await.unwrap().is_none());
     }
 }

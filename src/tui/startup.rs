@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::{args::Theme, serve::HostControl};
 use crate::{
     client::{Command, Event, event::Restored},
-    protocol::{KeyTag, Nickname},
+    protocol::{KeyTag, Nickname, RoomName},
 };
 
 /// Everything that [`super::shell`] needs to run, and nothing that it would have to look up.
@@ -15,6 +15,8 @@ pub struct Startup {
     pub host_label: String,
     /// The nickname wanted.
     pub nickname: Nickname,
+    /// The room that is shown.
+    pub room: RoomName,
     /// What the user said about the background.
     pub theme: Theme,
     /// Whether colours are off, by option or by `NO_COLOR`.

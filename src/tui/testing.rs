@@ -72,6 +72,7 @@ pub(super) fn start(width: u16, height: u16, wall: Timestamp) -> Start {
         height,
         host: "localhost:10500".to_owned(),
         nickname: nickname("carol"),
+        room: RoomName::lobby(),
         hosting: false,
         key: KeyTag::parse("5a17c388").ok(),
         restored: Restored::default(),

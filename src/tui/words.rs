@@ -45,6 +45,8 @@ pub struct Place<'a> {
     pub server: &'a str,
     /// What we are called there.
     pub nickname: &'a Nickname,
+    /// The room that we are in.
+    pub room: &'a RoomName,
     /// Who can read along.
     pub security: Option<Security>,
 }
@@ -69,6 +71,15 @@ impl Place<'_> {
             address.is_ok_and(|address| address.is_loopback())
                 || host.eq_ignore_ascii_case("localhost")
         })
+    }
+}
+
+/// How a command says that it is about a room: ` --room build`; nothing for the lobby.
+pub fn room_option(room: &RoomName) -> String {
+    if *room == RoomName::lobby() {
+        String::new()
+    } else {
+        format!(" --room {room}")
     }
 }
 
@@ -124,7 +135,8 @@ fn on_the_other_device(code: DeviceCode, place: Place<'_>) -> String {
         (None, None) => ("HOST".to_owned(), "PORT".to_owned()),
     };
     let nickname = shell_word(place.nickname.as_str());
-    format!("chat-tui --device-code {code} {host} {port} {nickname} 1")
+    let room = room_option(place.room);
+    format!("chat-tui --device-code {code} {host} {port} {nickname} 1{room}")
 }
 
 /// Why a command is not even sent, where nothing could be made of its answer.
@@ -149,11 +161,14 @@ fn invite(token: InviteToken, place: Place<'_>) -> Told {
         token,
     };
     let mut told = vec![(Tone::Verbatim, invite.expose())];
-    let how = "They come in with: chat-tui INVITE";
+    let how = format!(
+        "They come in with: chat-tui INVITE{}",
+        room_option(place.room)
+    );
     let how = if place.is_this_machine() {
         format!("{how}\nFor other machines, put this one's name or address in the place of {host}.")
     } else {
-        how.to_owned()
+        how
     };
     told.push((Tone::Answer, how));
     told

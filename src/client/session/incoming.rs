@@ -156,7 +156,17 @@ impl Session {
     fn welcome(&mut self, now: Now, welcome: Welcome) -> Result<(), Fault> {
         let device = self.config.token.device(&self.config.client_id);
         if welcome.protocol != PROTOCOL_VERSION {
-            self.stop(now, Line::inert(words::OTHER_GENERATION), false);
+            self.stop(
+                now,
+                Line::inert(words::OTHER_GENERATION),
+                words::OTHER_VERSION,
+            );
+            return Ok(());
+        }
+        // A message that waits for another room lets us into that one, and not into ours.
+        let mut entered = welcome.rooms.iter().map(|start| &start.room);
+        if !self.config.enter.is_empty() && !entered.any(|room| self.wants_room(room)) {
+            self.no_room(now);
             return Ok(());
         }
         // Who has a key is the user that it belongs to; otherwise the token makes us who we are.
@@ -218,7 +228,19 @@ impl Session {
                 waiting: true,
             });
         }
-        self.stop(now, why, true);
+        self.stop_for_nickname(now, why);
+    }
+
+    /// The server does not have the room that the user wants.
+    fn no_room(&mut self, now: Now) {
+        let room = self.config.enter.first();
+        let room = room.map_or(RoomName::LOBBY, RoomName::as_str);
+        let why = format!(
+            "{} has no room {room}: leave --room out to come into the lobby, or have the server \
+             started with --room {room}",
+            self.server
+        );
+        self.stop(now, Line::inert(&why), words::NO_ROOM);
     }
 
     fn join_refused(&mut self, now: Now, error: ErrorFrame) {
@@ -236,8 +258,13 @@ impl Session {
             (ErrorCode::NicknameInUse | ErrorCode::BadNickname, _) => {
                 self.nickname_refused(now, error.message);
             }
+            (ErrorCode::NoSuchRoom, _) => self.no_room(now),
             (ErrorCode::UnsupportedProtocol, _) => {
-                self.stop(now, Line::inert(words::OTHER_GENERATION), false);
+                self.stop(
+                    now,
+                    Line::inert(words::OTHER_GENERATION),
+                    words::OTHER_VERSION,
+                );
             }
             (ErrorCode::ServerFull, wait) => {
                 let why = format!("{} is full", self.server);
@@ -251,7 +278,11 @@ impl Session {
             }
             (_, None) => {
                 let why = format!("The server did not let us in: {}", error.message);
-                self.stop(now, Line::inert(&why), false);
+                let brief = match error.code {
+                    ErrorCode::Banned => words::bye_in_brief(Departure::Banned),
+                    _ => words::NOT_IN,
+                };
+                self.stop(now, Line::inert(&why), brief);
             }
         }
     }
@@ -271,7 +302,7 @@ impl Session {
             // Somebody meant it: to come back by ourselves would be to fight him.
             Departure::Replaced => self.taken_over(now),
             Departure::Disconnect | Departure::Kicked | Departure::Banned => {
-                self.stop(now, why, false);
+                self.stop(now, why, words::bye_in_brief(bye.reason));
             }
             reason => {
                 if reason == Departure::Shutdown {

@@ -132,8 +132,11 @@ impl Session {
             }
             Looked::Lease(Err(why)) if self.lease == Lease::Asked => {
                 self.lease = Lease::Lost;
-                self.events
-                    .push_back(Event::Link(Link::Stopped { why, wants: None }));
+                self.events.push_back(Event::Link(Link::Stopped {
+                    why,
+                    brief: words::TAKEN_OVER_IN_BRIEF,
+                    wants: None,
+                }));
             }
             Looked::Page(page) => self.looked_page(page),
             Looked::Found(found) => self.looked_search(found),
@@ -149,7 +152,11 @@ impl Session {
         if matches!(self.phase, Phase::Ending { .. } | Phase::Ended) {
             return;
         }
-        self.stop(now, Line::inert(words::TAKEN_OVER), false);
+        self.stop(
+            now,
+            Line::inert(words::TAKEN_OVER),
+            words::TAKEN_OVER_IN_BRIEF,
+        );
     }
 
     fn tell_of_not_taken_back(&mut self) {

@@ -273,7 +273,7 @@ impl Session {
             if let Closed::Distrusted(distrust) = why {
                 let told = distrust.explanation(&self.server, &self.config.command_line);
                 self.events.push_back(Event::Distrusted(told));
-                self.stop(now, sentence, false);
+                self.stop(now, sentence, distrust.brief());
             } else {
                 self.drop_link(now, sentence, None);
             }

@@ -65,6 +65,12 @@ impl Session {
         }
     }
 
+    /// Whether the user wants to be in a room.
+    pub(super) fn wants_room(&self, room: &RoomName) -> bool {
+        let enter = &self.config.enter;
+        enter.contains(room) || (enter.is_empty() && *room == RoomName::lobby())
+    }
+
     /// Those that are wanted, and those that messages wait for: they are refused in others.
     fn rooms_to_enter(&self) -> Vec<RoomName> {
         let mut enter = self.config.enter.clone();

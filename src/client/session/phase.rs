@@ -2,11 +2,14 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{Action, Channel, Event, Now, Session, words::Fault};
+use super::{
+    Action, Channel, Event, Now, Session,
+    words::{self, Fault},
+};
 use crate::{
     client::event::{Entered, Link, Wanted},
     protocol::{
-        ClientFrame, MessageId, Nickname, Role, Signature,
+        ClientFrame, MessageId, Nickname, Role, RoomName, Signature,
         codec::Decoder,
         frame::Limits,
         limits::{BASIC_SERVER_AFTER, GONE_AFTER, PING_AFTER},
@@ -289,6 +292,13 @@ impl Session {
     /// Goes on as with a basic server: no answer to `join` came in time, or one that only such a
     /// server gives.
     pub(super) fn enter_basic(&mut self, now: Now) {
+        if !self.wants_room(&RoomName::lobby()) {
+            let why = format!(
+                "{} is an older server, which has no rooms: leave --room out",
+                self.server
+            );
+            return self.stop(now, Line::inert(&why), words::NO_ROOM);
+        }
         let Phase::Live(live) = &mut self.phase else {
             return;
         };
@@ -357,24 +367,34 @@ impl Session {
     }
 
     /// Gives the connection up for good, until the user wants otherwise.
-    pub(super) fn stop(&mut self, now: Now, why: Line, for_nickname: bool) {
-        self.halt(now, why, for_nickname, None);
+    pub(super) fn stop(&mut self, now: Now, why: Line, brief: &'static str) {
+        self.halt(now, why, brief, None);
     }
 
     /// The same, until the user gives what the server wants.
     pub(super) fn stop_wanting(&mut self, now: Now, why: Line, wants: Wanted) {
-        self.halt(now, why, false, Some(wants));
+        self.halt(now, why, words::NOT_IN, Some(wants));
     }
 
-    fn halt(&mut self, now: Now, why: Line, for_nickname: bool, wants: Option<Wanted>) {
+    /// The same, until the user gives another nickname.
+    pub(super) fn stop_for_nickname(&mut self, now: Now, why: Line) {
+        self.halt(now, why, words::NOT_IN, None);
+        if let Phase::Stopped { for_nickname } = &mut self.phase {
+            *for_nickname = true;
+        }
+    }
+
+    fn halt(&mut self, now: Now, why: Line, brief: &'static str, wants: Option<Wanted>) {
         if self.is_leaving() {
             self.finish_leaving(now);
             return;
         }
         self.hang_up();
-        self.phase = Phase::Stopped { for_nickname };
+        self.phase = Phase::Stopped {
+            for_nickname: false,
+        };
         self.events
-            .push_back(Event::Link(Link::Stopped { why, wants }));
+            .push_back(Event::Link(Link::Stopped { why, brief, wants }));
     }
 
     /// The server broke the protocol: a new connection may do better.

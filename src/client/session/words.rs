@@ -77,6 +77,24 @@ pub(super) fn bye(reason: Departure) -> &'static str {
     }
 }
 
+/// The same in a word or two.
+pub(super) fn bye_in_brief(reason: Departure) -> &'static str {
+    match reason {
+        Departure::Banned => "Banned!",
+        Departure::Kicked => "Sent away!",
+        _ => "Disconnected!",
+    }
+}
+
+/// Not let in, in a word or two.
+pub(super) const NOT_IN: &str = "Not let in!";
+
+/// [`OTHER_GENERATION`], in a word or two.
+pub(super) const OTHER_VERSION: &str = "Other version!";
+
+/// The room that is wanted is not there, in a word or two.
+pub(super) const NO_ROOM: &str = "No such room!";
+
 /// What the user took back, and another process of ours has by now.
 pub(super) const NOT_TAKEN_BACK: &str =
     "What you took back is with another terminal now, which will send it";
@@ -84,6 +102,9 @@ pub(super) const NOT_TAKEN_BACK: &str =
 /// Another process has this device's place, on the server or on the disk.
 pub(super) const TAKEN_OVER: &str =
     "Another terminal took over: it came in with the same client ID";
+
+/// The same in a word or two.
+pub(super) const TAKEN_OVER_IN_BRIEF: &str = "Taken over!";
 
 /// The outbox takes no more.
 pub(super) const OUTBOX_FULL: &str =

@@ -80,6 +80,7 @@ fn place(model: &Model) -> Place<'_> {
     Place {
         server: &model.host,
         nickname: &model.nickname,
+        room: &model.room().name,
         security: model.security,
     }
 }

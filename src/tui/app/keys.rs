@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     client::event::Command,
-    protocol::{Invite, Nickname, frame::Part, limits::TEXT_BYTES_MAX},
+    protocol::{Invite, Nickname, RoomName, frame::Part, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError},
     tui::{
         commands::{self, Run, Slash, Typed},
@@ -412,7 +412,9 @@ fn leave(model: &mut Model, effects: &mut Vec<Effect>) {
         .iter()
         .filter(|member| Some(member.user) != own)
         .count();
-    if model.hosting && others > 0 && model.leaving_since.is_none() {
+    // Who is in another room than the lobby does not see who is there.
+    let needed = others > 0 || model.room().name != RoomName::lobby();
+    if model.hosting && needed && model.leaving_since.is_none() {
         model.popup = Some(Popup::Host { others });
         return;
     }

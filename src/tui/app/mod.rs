@@ -60,7 +60,7 @@ use self::{
 use super::{commands::Slash, farewell::Ending, key::Key};
 use crate::{
     client::event::{Command, Event, Link, Restored, Security, Summary},
-    protocol::{KeyTag, Nickname, Role, UserId},
+    protocol::{KeyTag, Nickname, Role, RoomName, UserId},
     text::Line,
 };
 
@@ -245,6 +245,8 @@ pub struct Start {
     pub host: String,
     /// The nickname wished for.
     pub nickname: Nickname,
+    /// The room that is shown.
+    pub room: RoomName,
     /// Whether this process hosts the server.
     pub hosting: bool,
     /// The user's own key; `None`: he comes in without.
@@ -272,7 +274,7 @@ impl Model {
             link_since: start.now.elapsed,
             security: None,
             entered: None,
-            rooms: vec![Room::new(crate::protocol::RoomName::lobby())],
+            rooms: vec![Room::new(start.room)],
             current: 0,
             composer: Composer::default(),
             question: None,

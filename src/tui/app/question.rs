@@ -72,7 +72,7 @@ pub fn open(model: &mut Model, asks: Asks, why: String, text: &str) {
 
 /// The link's state has changed: what was asked for is void, and what would let us in is asked for.
 pub fn linked(model: &mut Model, link: &Link) {
-    let Link::Stopped { why, wants } = link else {
+    let Link::Stopped { why, wants, .. } = link else {
         return;
     };
     let asks = match wants {

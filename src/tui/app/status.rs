@@ -126,6 +126,7 @@ fn question(popup: &Popup) -> Option<Vec<String>> {
         }
         Popup::Host { others } => {
             let who = match others {
+                0 => "Others may be".to_owned(),
                 1 => "Somebody else is".to_owned(),
                 n => format!("{n} others are"),
             };

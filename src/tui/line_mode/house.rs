@@ -6,7 +6,7 @@ use crate::{
         Command,
         event::{Credential, Security},
     },
-    protocol::{Nickname, Role, RoomName, RoomRules, UserId, house::CommandResult},
+    protocol::{Nickname, Role, RoomRules, UserId, house::CommandResult},
     text::Line,
     tui::{
         commands::{
@@ -21,7 +21,7 @@ impl Model {
     /// Sends a command of the house on its way.
     pub(super) fn house(&mut self, slash: &Slash, which: House, argument: &str) {
         let members = self.members.values().map(|member| &member.nickname);
-        match house::read(slash, which, argument, &RoomName::lobby(), members) {
+        match house::read(slash, which, argument, &self.room, members) {
             Ok(Order::Send(command)) => {
                 if let Some(why) = words::in_vain(&command, self.place()) {
                     self.say(why);
@@ -84,7 +84,7 @@ impl Model {
     /// Tells who is in.
     pub(super) fn tell_who(&mut self) {
         let members: Vec<_> = self.members.values().cloned().collect();
-        self.say(&words::who(&RoomName::lobby(), &self.rules, &members));
+        self.say(&words::who(&self.room, &self.rules, &members));
     }
 
     /// Somebody may do more or less.
@@ -112,6 +112,7 @@ impl Model {
         Place {
             server: &self.server,
             nickname: &self.nickname,
+            room: &self.room,
             security: self.security,
         }
     }

@@ -41,6 +41,8 @@ pub(super) struct Ourselves {
     pub(super) server: String,
     /// What we are called.
     pub(super) nickname: Nickname,
+    /// The room that is read and written to.
+    pub(super) room: RoomName,
     /// Our own key, if we have one.
     pub(super) key: Option<KeyTag>,
 }
@@ -74,6 +76,8 @@ pub(super) struct Model {
     /// What we are called, and our own key.
     pub(super) nickname: Nickname,
     pub(super) key: Option<KeyTag>,
+    /// The room that is read and written to.
+    pub(super) room: RoomName,
     /// Who can read along.
     pub(super) security: Option<Security>,
     pub(super) user: Option<UserId>,
@@ -129,6 +133,7 @@ impl Model {
             server: ourselves.server,
             nickname: ourselves.nickname,
             key: ourselves.key,
+            room: ourselves.room,
             security: None,
             user: None,
             members: BTreeMap::new(),
@@ -172,10 +177,11 @@ impl Model {
         (due && !self.leaving).then_some((self.entered, self.settled))
     }
 
-    /// Who else is in the room, to decide whether a server goes on.
-    pub(super) fn others(&self) -> usize {
+    /// Whether a server that we host may be needed by others: they are in our room, or could be in
+    /// the lobby where that is another.
+    pub(super) fn may_be_needed(&self) -> bool {
         let ours = |user: &UserId| Some(*user) == self.user;
-        self.members.keys().filter(|user| !ours(user)).count()
+        self.room != RoomName::lobby() || !self.members.keys().all(ours)
     }
 
     /// How it ended.
@@ -315,6 +321,15 @@ impl Model {
 
     /// What the session tells.
     pub(super) fn event(&mut self, event: Event) {
+        // The session may be in others for the sake of messages that wait for them.
+        let elsewhere = event.room().is_some_and(|room| *room != self.room);
+        if !elsewhere {
+            self.happened(event);
+        }
+        self.leave_if_done();
+    }
+
+    fn happened(&mut self, event: Event) {
         match event {
             Event::Link(link) => self.link(link),
             Event::Entered(entered) => self.entered(&entered),
@@ -370,7 +385,6 @@ impl Model {
             }
             Event::Ended(summary) => self.ended = Some(summary),
         }
-        self.leave_if_done();
     }
 
     fn link(&mut self, link: Link) {
@@ -390,7 +404,7 @@ impl Model {
                 }
             }
             Link::Stopped { .. } if self.asked_for_nickname => {}
-            Link::Stopped { why, wants } => {
+            Link::Stopped { why, wants, .. } => {
                 self.say(why.as_str());
                 if wants == Some(Wanted::Password) {
                     self.say("Give it with --password-file FILE");
@@ -507,7 +521,7 @@ impl Model {
             Ok(body) => {
                 self.unnamed += 1;
                 self.commands.push_back(Command::Send {
-                    room: RoomName::lobby(),
+                    room: self.room.clone(),
                     body,
                 });
             }

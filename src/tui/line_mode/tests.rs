@@ -11,7 +11,10 @@ use crate::{
         Command, Event,
         event::{Delivery, Entered, Link, LocalId, Received, RoomOpened, Summary},
     },
-    protocol::{Nickname, Role, RoomName, UserId, frame::Reset},
+    protocol::{
+        Nickname, Role, RoomName, UserId,
+        frame::{Member, Reset},
+    },
     text::{Body, Line},
 };
 
@@ -45,7 +48,7 @@ fn enter(model: &mut Model, head: u64, next: u64) {
         limits: None,
     }));
     model.event(Event::Room(RoomOpened {
-        room: RoomName::lobby(),
+        room: model.room.clone(),
         topic: None,
         first: 1,
         head,
@@ -59,9 +62,19 @@ fn started(manner: Manner) -> Model {
     let ourselves = Ourselves {
         server: "chat.lan:10500".to_owned(),
         nickname: name("bot"),
+        room: RoomName::lobby(),
         key: None,
     };
     Model::new(manner, ourselves, TimeZone::UTC)
+}
+
+/// In, in a room that is not the lobby.
+fn in_build(manner: Manner) -> Model {
+    let mut model = started(manner);
+    model.room = RoomName::parse("build").unwrap();
+    enter(&mut model, 0, 1);
+    model.status.clear();
+    model
 }
 
 /// In, in an empty lobby.
@@ -298,6 +311,7 @@ fn a_refused_nickname_ends_a_script_and_asks_a_person() {
         waiting,
     };
     let stopped = Event::Link(Link::Stopped {
+        brief: "Not let in!",
         why: Line::inert("Nickname already in use"),
         wants: None,
     });
@@ -395,10 +409,63 @@ fn a_script_hears_only_of_trouble() {
     model.event(Event::Link(Link::Online));
     assert!(model.status.is_empty());
     model.event(Event::Link(Link::Stopped {
+        brief: "Not let in!",
         why: Line::inert("Elsewhere"),
         wants: None,
     }));
     assert_eq!(model.status, ["Elsewhere\n"]);
     model.event(ended(0));
     assert_eq!(model.outcome(), Outcome::NoServer);
+}
+
+#[test]
+fn another_room_is_written_to_and_read_alone() {
+    let mut model = in_build(FOLLOWER);
+    let build = model.room.clone();
+    line(&mut model, "hello");
+    let sent = model.commands.pop_front();
+    assert!(matches!(sent, Some(Command::Send { room, .. }) if room == build));
+
+    // The session is in the lobby, too: an earlier message waits for it.
+    model.event(Event::Room(RoomOpened {
+        room: RoomName::lobby(),
+        topic: None,
+        first: 1,
+        head: 7,
+        next: 4,
+        reset: Some(Reset::Epoch),
+    }));
+    model.event(message(4, 0, "for the lobby"));
+    let alice = Member {
+        user: UserId::from_bytes([1; 12]),
+        nickname: name("alice"),
+        since: Timestamp::UNIX_EPOCH,
+        role: Role::Member,
+    };
+    model.event(Event::Joined {
+        room: RoomName::lobby(),
+        member: alice.clone(),
+    });
+    assert!(model.output.is_empty() && model.status.is_empty());
+    assert!(model.members.is_empty());
+
+    model.event(Event::Joined {
+        room: build.clone(),
+        member: alice,
+    });
+    let Event::Message(received) = message(1, 0, "for the build") else {
+        panic!("not a message");
+    };
+    model.event(Event::Message(Received {
+        room: build,
+        ..received
+    }));
+    assert_eq!(model.status, ["alice joined\n"]);
+    assert_eq!(model.output, ["00:00 alice: for the build\n"]);
+}
+
+#[test]
+fn a_server_goes_on_where_nobody_can_see_who_is_in_its_lobby() {
+    assert!(!model(PERSON).may_be_needed());
+    assert!(in_build(PERSON).may_be_needed());
 }

@@ -137,6 +137,7 @@ impl Shell {
             height,
             host: startup.host_label,
             nickname: startup.nickname,
+            room: startup.room,
             hosting,
             key: startup.key,
             restored: startup.restored,

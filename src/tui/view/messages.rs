@@ -23,7 +23,7 @@ use crate::{
             timeline::{Edge, Gap},
         },
         keymap::{Action, label},
-        words::Tone,
+        words::{self, Tone},
     },
 };
 
@@ -86,7 +86,7 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
     let timeline = &model.room().timeline;
     let (from, to) = (timeline.first(), timeline.last());
     let loads = from > 0 && from <= to;
-    let mut words = if loads {
+    let mut said = if loads {
         vec![match &model.room().paging.failed {
             None => "loading …".to_owned(),
             Some(failed) => format!(
@@ -100,13 +100,14 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
     };
     let port = model.host.rsplit(':').next();
     if let Some(port) = port.filter(|_| model.hosting && !loads) {
-        let command = format!("chat-tui THIS-MACHINE {port} NICKNAME 1");
+        let room = words::room_option(&model.room().name);
+        let command = format!("chat-tui THIS-MACHINE {port} NICKNAME 1{room}");
         if area.height >= 8 && super::paint::columns(&command) <= area.width {
-            words.extend([String::new(), "Others come in with".to_owned(), command]);
+            said.extend([String::new(), "Others come in with".to_owned(), command]);
         }
     }
-    let rows = u16::try_from(words.len()).unwrap_or(1);
-    for (row, words) in ((area.height - rows).div_ceil(2)..).zip(&words) {
+    let rows = u16::try_from(said.len()).unwrap_or(1);
+    for (row, words) in ((area.height - rows).div_ceil(2)..).zip(&said) {
         let span = Span::row(area, row);
         let indent = span.width.saturating_sub(super::paint::columns(words)) / 2;
         put(buffer, span.after(indent), words, palette.quiet);

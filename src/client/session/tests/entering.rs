@@ -224,3 +224,60 @@ fn a_nickname_wished_for_during_a_join_that_is_refused_is_tried_at_once() {
     run.open();
     run.wrote(&["join dave"]);
 }
+
+fn build() -> RoomName {
+    RoomName::parse("build").unwrap()
+}
+
+const NO_BUILD: &str = "stopped: chat.lan:10500 has no room build: leave --room out to come into \
+                        the lobby, or have the server started with --room build";
+
+#[test]
+fn a_room_that_is_wanted_is_entered() {
+    let mut run = Run::wanting(Disk::default(), build());
+    let join = run.enter(Welcome {
+        rooms: vec![RoomStart {
+            room: build(),
+            ..lobby(1, 9, 7)
+        }],
+        ..welcome()
+    });
+    assert_eq!(join.enter, [build()]);
+    run.told(&["connecting", "online", "entered as carol", "#build from 7"]);
+}
+
+#[test]
+fn a_room_that_is_not_there_is_told_with_what_to_do() {
+    let mut run = Run::wanting(Disk::default(), build());
+    run.open();
+    let refused = error(ErrorCode::NoSuchRoom, "There is no room build here");
+    run.say(ServerFrame::Error(refused));
+    run.told(&["connecting", NO_BUILD]);
+    assert_eq!(run.session.deadline(), None, "nothing happens by itself");
+}
+
+#[test]
+fn who_is_let_into_another_room_only_is_not_in() {
+    let mut run = Run::wanting(Disk::default(), build());
+    // A message waits for the lobby.
+    run.send("hello");
+    run.events.clear();
+    let join = run.enter(welcome());
+    assert_eq!(join.enter, [build(), RoomName::lobby()]);
+    run.told(&[NO_BUILD]);
+    run.wrote(&[]);
+    assert!(!run.connected);
+}
+
+#[test]
+fn an_older_server_has_no_room_but_one() {
+    let mut run = Run::wanting(Disk::default(), build());
+    run.open();
+    run.written.clear();
+    run.time();
+    run.told(&[
+        "connecting",
+        "stopped: chat.lan:10500 is an older server, which has no rooms: leave --room out",
+    ]);
+    run.wrote(&[]);
+}

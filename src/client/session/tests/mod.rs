@@ -186,13 +186,26 @@ impl Run {
 
     /// The same, with a key and what else there is.
     fn with_credentials(disk: Disk, credentials: Credentials) -> (Self, Vec<RestoredMessage>) {
+        Self::with_rooms(disk, credentials, Vec::new())
+    }
+
+    /// One that wants to be in this room.
+    fn wanting(disk: Disk, room: RoomName) -> Self {
+        Self::with_rooms(disk, Credentials::default(), vec![room]).0
+    }
+
+    fn with_rooms(
+        disk: Disk,
+        credentials: Credentials,
+        enter: Vec<RoomName>,
+    ) -> (Self, Vec<RestoredMessage>) {
         let config = Config {
             host: "chat.lan".to_owned(),
             port: 10500,
             nickname: name("carol"),
             client_id: ClientId::parse("3").unwrap(),
             token: token(),
-            enter: Vec::new(),
+            enter,
             last: None,
             most: None,
             credentials,
@@ -425,10 +438,13 @@ fn event_in_short(event: &Event) -> String {
         Event::Link(Link::Online) => "online".to_owned(),
         Event::Link(Link::Basic) => "basic".to_owned(),
         Event::Link(Link::Waiting { why, .. }) => format!("waiting: {why}"),
-        Event::Link(Link::Stopped { why, wants: None }) => format!("stopped: {why}"),
+        Event::Link(Link::Stopped {
+            why, wants: None, ..
+        }) => format!("stopped: {why}"),
         Event::Link(Link::Stopped {
             why,
             wants: Some(wants),
+            ..
         }) => format!("stopped: {why}, wants: {wants:?}"),
         Event::Security(Security::Plain) => "plain".to_owned(),
         Event::Security(Security::Encrypted { verified_by, .. }) => {

@@ -101,6 +101,17 @@ impl Distrust {
         }
     }
 
+    /// The same in a word or two.
+    pub(in crate::client::session) fn brief(&self) -> &'static str {
+        match self {
+            Self::Changed { .. } | Self::Invite { .. } => "Another key!",
+            Self::NotVouched { .. } => "Not vouched for!",
+            Self::NotEncrypted { .. } => "Not encrypted!",
+            Self::Plaintext { .. } => "It does encrypt!",
+            Self::Unreadable(_) => "Keys not readable!",
+        }
+    }
+
     /// What it may mean, and what to type if all is well.
     pub(in crate::client::session) fn explanation(
         &self,

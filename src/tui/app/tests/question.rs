@@ -10,7 +10,11 @@ const CTRL_R: Key = Key::ctrl(Code::Char('r'));
 
 fn stopped(wants: Option<Wanted>, why: &str) -> Event {
     let why = Line::inert(why);
-    Event::Link(Link::Stopped { why, wants })
+    Event::Link(Link::Stopped {
+        why,
+        brief: "Not let in!",
+        wants,
+    })
 }
 
 fn shown(credential: Credential) -> Vec<Effect> {

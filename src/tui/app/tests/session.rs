@@ -1,6 +1,10 @@
 //! What the session tells.
 
 use super::*;
+use crate::{
+    client::event::{Page, Restored, RestoredRoom},
+    tui::app::Start,
+};
 
 #[test]
 fn the_unread_line_stands_above_what_was_not_seen() {
@@ -390,4 +394,47 @@ fn the_way_to_the_next_attempt_is_counted_down() {
     assert_eq!(desk.model.wakes_in(), None);
     desk.key(Key::ctrl(Code::Char('r')));
     assert_eq!(desk.done(), [Effect::Command(Command::RetryNow)]);
+}
+
+#[test]
+fn a_room_that_was_named_is_shown_from_the_start() {
+    let room = |name: &str| RoomName::parse(name).unwrap();
+    let kept = |name: &str| RestoredRoom {
+        room: room(name),
+        topic: None,
+        page: Page {
+            first: 1,
+            head: 1,
+            from: 1,
+            to: 1,
+            messages: vec![Received {
+                room: room(name),
+                ..received(Some(1), Timestamp::UNIX_EPOCH, "bob", name)
+            }],
+            offline: true,
+        },
+        read: 1,
+        draft: format!("to the {name}"),
+    };
+    let mut desk = Desk::start(Start {
+        room: room("build"),
+        restored: Restored {
+            rooms: vec![kept("lobby"), kept("build")],
+            ..Restored::default()
+        },
+        ..start(80, 24, Timestamp::UNIX_EPOCH)
+    });
+    assert_eq!(desk.model.room().name, room("build"));
+    assert_eq!(desk.entries(), ["build"]);
+    assert_eq!(desk.text(), "to the build");
+    desk.enters();
+    desk.key(ENTER);
+    let effects = desk.done();
+    assert!(
+        effects.iter().any(|effect| matches!(
+            effect,
+            Effect::Command(Command::Send { room: to, .. }) if *to == room("build")
+        )),
+        "{effects:?}"
+    );
 }

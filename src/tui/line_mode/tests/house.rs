@@ -151,6 +151,7 @@ fn a_server_that_is_not_trusted_is_explained() {
         Passage::Command(Line::inert(command)),
     ]));
     model.event(Event::Link(Link::Stopped {
+        brief: "Not let in!",
         why: Line::inert("chat.lan:10500 has another key"),
         wants: None,
     }));
@@ -167,6 +168,7 @@ fn a_server_that_is_not_trusted_is_explained() {
 fn who_is_not_let_in_for_want_of_a_password_is_told_how_to_give_it() {
     let mut model = started(SCRIPT);
     model.event(Event::Link(Link::Stopped {
+        brief: "Not let in!",
         why: Line::inert("This server wants a password"),
         wants: Some(Wanted::Password),
     }));
@@ -235,4 +237,33 @@ fn who_wants_to_hear_it_is_told_who_does_what() {
             );
         }
     }
+}
+
+#[test]
+fn commands_are_about_the_room_that_one_is_in() {
+    let mut model = in_build(COMMANDS);
+    line(&mut model, "/topic release day");
+    let asked = model.commands.pop_front();
+    let Some(Command::House {
+        command: HouseCommand::Topic { room, .. },
+        ..
+    }) = asked
+    else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(room.as_str(), "build");
+    line(&mut model, "/device add");
+    let code = Some(DeviceCode::parse("mfrg-gzdf").unwrap());
+    let result = CommandResult {
+        code,
+        ..result("A code", &[])
+    };
+    answer(&mut model, 1, Ok(result));
+    let told = said(&mut model);
+    assert!(
+        told.contains("chat.lan 10500 bot 1 --room build\n"),
+        "{told}"
+    );
+    line(&mut model, "/who");
+    assert!(said(&mut model).starts_with("#build has"));
 }

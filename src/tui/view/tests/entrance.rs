@@ -10,7 +10,11 @@ use crate::{
 fn stopped(width: u16, height: u16, wants: Option<Wanted>, why: &str) -> Screen {
     let mut screen = Screen::new(width, height);
     let why = Line::inert(why);
-    screen.heard(Event::Link(Link::Stopped { why, wants }));
+    screen.heard(Event::Link(Link::Stopped {
+        why,
+        brief: "Not let in!",
+        wants,
+    }));
     screen
 }
 
@@ -48,6 +52,7 @@ fn changed(width: u16, height: u16) -> Screen {
     ]));
     let why = "localhost:10500 has another key than before, so nothing was sent to it";
     screen.heard(Event::Link(Link::Stopped {
+        brief: "Another key!",
         why: Line::inert(why),
         wants: None,
     }));

@@ -344,7 +344,11 @@ fn what_a_hostile_server_tells_is_drawn_inert_and_in_its_place() {
             answer: Err(Line::inert(evil)),
         });
         let why = Line::inert(&format!("{evil} sent you away"));
-        screen.heard(Event::Link(Link::Stopped { why, wants: None }));
+        screen.heard(Event::Link(Link::Stopped {
+            why,
+            brief: "Another key!",
+            wants: None,
+        }));
         let (buffer, _) = screen.buffer();
         for cell in &buffer.content {
             let harmless = |c: char| !c.is_control() && !matches!(c, '\u{202e}' | '\u{200b}');

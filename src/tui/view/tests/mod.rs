@@ -181,6 +181,7 @@ proptest! {
         house::furnish(&mut screen);
         if asked {
             screen.heard(Event::Link(Link::Stopped {
+                brief: "Not let in!",
                 why: Line::inert("This server wants a password"),
                 wants: Some(Wanted::Password),
             }));
