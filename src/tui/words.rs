@@ -212,6 +212,15 @@ pub fn first_use_in_brief(place: Place<'_>) -> Option<String> {
     ))
 }
 
+/// That everybody can read along, which on this very machine is nobody.
+pub fn unencrypted(place: Place<'_>) -> Option<(Tone, String)> {
+    let plain = place.security == Some(Security::Plain) && !place.is_this_machine();
+    plain.then(|| (Tone::Answer, NOT_ENCRYPTED.to_owned()))
+}
+
+const NOT_ENCRYPTED: &str = "Not encrypted: everybody between you and the server can read along \
+                             and change what is said.";
+
 /// A server is not trusted.
 pub fn distrusted(passages: &[Passage]) -> Told {
     let mut told = Told::new();
@@ -254,11 +263,7 @@ pub fn security(place: Place<'_>, program: Option<&str>) -> Told {
         fingerprint,
     } = security
     else {
-        let text = format!(
-            "{server}\nNot encrypted: everybody between you and the server can read along and \
-             change what is said."
-        );
-        return vec![(Tone::Answer, text)];
+        return vec![(Tone::Answer, format!("{server}\n{NOT_ENCRYPTED}"))];
     };
     let how = match verified_by {
         VerifiedBy::Roots => "Its certificate is one that this system trusts.",

@@ -87,8 +87,11 @@ fn place(model: &Model) -> Place<'_> {
 
 /// A connection was opened.
 pub fn secured(model: &mut Model, security: Security) {
-    model.security = Some(security);
-    let told = words::first_use(place(model));
+    let before = model.security.replace(security);
+    let mut told = words::first_use(place(model));
+    if before != Some(Security::Plain) {
+        told.extend(words::unencrypted(place(model)));
+    }
     tell(model, None, told);
 }
 
@@ -143,14 +146,13 @@ fn to_copy(text: &str) -> String {
     rows.collect::<Vec<_>>().join("-")
 }
 
-/// Whether what can be copied stands at the end of the conversation.
+/// Whether what can be copied stands at the end of the conversation, and that is shown.
 pub fn offers(model: &Model) -> bool {
-    let timeline = &model.room().timeline;
-    let end = timeline.key(timeline.len());
-    model
-        .offered
-        .as_ref()
-        .is_some_and(|offered| offered.below == end)
+    let (room, layout) = (model.room(), model.layout());
+    let end = room.timeline.key(room.timeline.len());
+    let last = |offered: &Offered| offered.below == end;
+    model.offered.as_ref().is_some_and(last)
+        && room.top_place(&layout.columns, layout.messages.height).1
 }
 
 /// Copies what was told last.

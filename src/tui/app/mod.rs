@@ -122,6 +122,8 @@ pub struct Model {
     pub popup: Option<Popup>,
     /// What is there to be copied: told last.
     pub offered: Option<Offered>,
+    /// Where begins what is told of a server that is not trusted, until that is led to.
+    distrusted: Option<timeline::Key>,
     /// A remark that goes by itself, and when.
     pub flash: Option<(String, Duration)>,
     /// Whether the wheel scrolls the conversation.
@@ -284,6 +286,7 @@ impl Model {
             asked: BTreeMap::new(),
             popup: None,
             offered: None,
+            distrusted: None,
             flash: None,
             wheel: false,
             hosting: start.hosting,

@@ -293,6 +293,14 @@ impl Room {
         self.scroll_to(place, columns, height);
     }
 
+    /// Goes to the text of an entry: nothing of what stands above it is shown.
+    pub fn scroll_to_text(&mut self, key: Key, columns: &Columns, height: u16) {
+        let index = self.timeline.index(key);
+        let row = self.rows_above(index, columns);
+        self.paging.down = false;
+        self.scroll_to(Place { index, row }, columns, height);
+    }
+
     /// Messages below the line of the unread, if that is above what is shown and has not been seen.
     pub fn unread_above(&self, columns: &Columns, height: u16) -> u64 {
         let Some(from) = self.unread_from().filter(|_| self.unread_line_waits()) else {

@@ -68,7 +68,11 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
         Event::Notice(line) => {
             house::tell(model, None, vec![(Tone::Remark, line.as_str().to_owned())]);
         }
-        Event::Distrusted(why) => house::tell(model, None, words::distrusted(&why)),
+        Event::Distrusted(why) => {
+            let timeline = &model.room().timeline;
+            model.distrusted = Some(timeline.key(timeline.len()));
+            house::tell(model, None, words::distrusted(&why));
+        }
         Event::Ended(summary) => {
             model.summary = Some(summary);
             effects.push(Effect::Quit);
@@ -146,6 +150,11 @@ fn linked(model: &mut Model, link: Link) {
     question::linked(model, &link);
     model.link = link;
     model.link_since = model.now.elapsed;
+    // What it may mean is read before the command that accepts it.
+    if let Some(told) = model.distrusted.take() {
+        let (at, layout) = (model.current, model.layout());
+        model.rooms[at].scroll_to_text(told, &layout.columns, layout.messages.height);
+    }
 }
 
 fn entered(model: &mut Model, entered: Entered) {

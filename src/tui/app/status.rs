@@ -2,7 +2,7 @@
 
 use super::{Model, Popup, layout, question::Asks};
 use crate::{
-    client::event::Link,
+    client::event::{Link, Security},
     text::{width, wrap::wrap},
     tui::keymap::{Action, label},
 };
@@ -62,6 +62,11 @@ impl Model {
                     "Which other nickname?",
                     "Another nickname?",
                 ),
+                Asks::Password if self.security == Some(Security::Plain) => (
+                    "What is the password? It is not encrypted: everybody on the way can read it.",
+                    "Password, not encrypted?",
+                    "Password in clear?",
+                ),
                 Asks::Password => (
                     "What is the password? It is not shown.",
                     "Password?",
@@ -96,12 +101,13 @@ impl Model {
                     format!("Again in {seconds}\u{a0}s"),
                 ]
             }
-            Link::Stopped { why, .. } => {
+            Link::Stopped { why, brief, .. } => {
                 let now = label(Action::RetryNow);
                 let why = why.as_str().trim_end_matches('.');
                 vec![
                     format!("{why}. {now} tries again."),
-                    format!("{now} tries again"),
+                    format!("{brief} {now} tries again."),
+                    (*brief).to_owned(),
                 ]
             }
         }

@@ -112,10 +112,18 @@ fn width(parts: &[Part]) -> u16 {
     texts.sum::<u16>() + gaps
 }
 
-/// Who can read along on the link that there is.
+/// Who can read along on the link that there is; while something is asked for, on the one that the
+/// answer will go over, if that is everybody.
 fn security(model: &Model) -> Option<Security> {
-    let asks = model.question.is_some() || model.leaving_since.is_some();
-    model.security.filter(|_| model.online() && !asks)
+    let asks = model.question.is_some();
+    let told = |security: &Security| match security {
+        Security::Plain => model.online() || asks,
+        Security::Encrypted { .. } => model.online() && !asks,
+    };
+    model
+        .security
+        .filter(told)
+        .filter(|_| model.leaving_since.is_none())
 }
 
 /// The link's state: a glyph, words and a style, each telling it without the others. No words

@@ -5,6 +5,7 @@ use crate::{
     client::event::{Event, Link, Passage, Security, VerifiedBy, Wanted},
     protocol::Fingerprint,
     text::Line,
+    tui::key::{Code, Key},
 };
 
 fn stopped(width: u16, height: u16, wants: Option<Wanted>, why: &str) -> Screen {
@@ -315,6 +316,28 @@ fn a_changed_key_is_explained_on_a_small_screen() {
     changed(40, 12).check(
         r"
  #lobby      localhost:10500  ○ offline
+          │ localhost:10500 has
+          │ another key than before.
+          │ Either it was set up
+          │ anew, or somebody else
+          │ answers in its place and
+ ✗ localhost:10500 has another key than
+   before, so nothing was sent to it.
+   Ctrl-R tries again.
+───────────────────── more below · End ─
+ › type a message
+ Ctrl-R connect now   F1 help
+",
+    );
+}
+
+#[test]
+fn the_command_that_accepts_another_key_is_offered_where_it_is_shown() {
+    let mut screen = changed(40, 12);
+    screen.key(Key::ctrl(Code::End));
+    screen.check(
+        r"
+ #lobby      localhost:10500  ○ offline
           │ is the one offered now,
           │ this command accepts it:
  chat-tui --trust hq6d-ypb4-hq6d-ypb4-h
@@ -335,9 +358,9 @@ fn a_changed_key_is_explained_on_a_tiny_screen() {
     changed(20, 5).check(
         r"
 #lobby     ○ offline
-a localhost 10500 ca
-rol 3
-✗ Ctrl-R tries again
+ localhost:10500
+── more below · End
+✗ Another key!
 › type a message
 ",
     );
@@ -373,6 +396,65 @@ fn a_new_server_is_told_with_its_key() {
 ────────────────────────────────────────────────────────────
  › type a message
  Alt-C copy   F1 help   Esc disconnect   Tab complete
+",
+    );
+}
+
+/// A password is asked for over a link on which everybody can read it.
+fn in_clear(width: u16, height: u16) -> Screen {
+    let mut screen = Screen::new(width, height);
+    screen.desk.model.host = "chat.lan:10500".to_owned();
+    screen.heard(Event::Security(Security::Plain));
+    screen.heard(Event::Link(Link::Stopped {
+        why: Line::inert("This server wants a password"),
+        brief: "Not let in!",
+        wants: Some(Wanted::Password),
+    }));
+    screen.typed("correct horse");
+    screen
+}
+
+#[test]
+fn that_a_password_goes_in_clear_is_said_where_it_is_asked_for() {
+    in_clear(80, 24).check(
+        r"
+ #lobby                                 chat.lan:10500  ○ not in  not encrypted
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+ ───────────────────────────── Sunday 22 November ─────────────────────────────
+ 09:45             │ Not encrypted: everybody between you and the server can
+                   │ read along and change what is said.
+ ? This server wants a password. What is the password? It is not encrypted:
+   everybody on the way can read it.
+────────────────────────────────────────────────────────────────────────────────
+ › •••••••••••••
+ Enter try it   Esc cancel   Ctrl-U clear it
+",
+    );
+}
+
+#[test]
+fn that_a_password_goes_in_clear_is_said_on_the_smallest_screen() {
+    in_clear(20, 5).check(
+        r"
+#lobby ○ unencrypted
+ change what is
+ said.
+? Password in clear?
+› •••••••••••••
 ",
     );
 }
