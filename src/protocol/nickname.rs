@@ -26,7 +26,7 @@ pub enum NicknameError {
     Empty,
     /// Over [`NICKNAME_GRAPHEMES_MAX`] graphemes or [`NICKNAME_BYTES_MAX`] bytes.
     TooLong,
-    /// Holds a character that is invisible, deceives, or steers a terminal.
+    /// Holds a character that is invisible, deceives, or steers a terminal; or a colon.
     Character(char),
     /// Its letters are of scripts that nobody writes together.
     MixedScripts,
@@ -40,6 +40,9 @@ impl fmt::Display for NicknameError {
                 out,
                 "A nickname has at most {NICKNAME_GRAPHEMES_MAX} characters"
             ),
+            Self::Character(c) if alike::is_colon(*c) => {
+                write!(out, "A nickname can't hold the character '{c}'")
+            }
             Self::Character(c) => {
                 write!(
                     out,
@@ -66,11 +69,13 @@ impl Nickname {
     ///
     /// Its letters are of one script, or of those that Japanese, Korean and Chinese are written
     /// with, Latin ones among them ("highly restrictive" in UTS #39). Private characters look
-    /// different on every terminal, and are refused.
+    /// different on every terminal, and are refused; and so are colons, with which a nickname could
+    /// hold another's and what he is to have said.
     pub fn parse(text: &str) -> Result<Self, NicknameError> {
         let nickname = Self::known(text)?;
-        let private = |c: &char| c.general_category() == GeneralCategory::PrivateUse;
-        if let Some(c) = nickname.0.chars().find(private) {
+        let unfit =
+            |c: &char| c.general_category() == GeneralCategory::PrivateUse || alike::is_colon(*c);
+        if let Some(c) = nickname.0.chars().find(unfit) {
             return Err(NicknameError::Character(c));
         }
         if alike::mixes_scripts(&nickname.0) {
@@ -137,6 +142,13 @@ impl Nickname {
     /// The nickname as written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The nickname where a colon follows it, and what was said: nothing in it can be taken for that
+    /// colon, whatever the rules were when it was taken.
+    pub fn before_a_colon(&self) -> String {
+        let shown = |c| if alike::is_colon(c) { '·' } else { c };
+        self.0.chars().map(shown).collect()
     }
 
     /// The same however it is capitalised: what names are sorted and looked for by.

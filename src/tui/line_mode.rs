@@ -2,7 +2,7 @@
 //! a line of the output. For pipes, scripts and screen readers; no escape sequence is written.
 //!
 //! - Output: `09:42 alice: text`, further lines of a message indented by six spaces, a line
-//!   `-- 2026-11-22 --` where the day changes. One's own messages are not repeated; what was said
+//!   `-- 2026-11-22 --` where the day changes. `?alice` is somebody present who came without a key. One's own messages are not repeated; what was said
 //!   before one came is printed only as far as `--history` asks for.
 //! - Status goes to standard error. In a script only trouble is worth a word there.
 //! - Input from a terminal knows the commands (`/help`) and `q!`. Any other is literal text, unless

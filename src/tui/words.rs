@@ -93,6 +93,15 @@ pub fn mark(role: Role) -> Option<&'static str> {
     }
 }
 
+/// What stands before the name of somebody who says something: that he came without a key. What
+/// the others may do besides is no question there.
+pub fn mark_in_text(role: Role) -> &'static str {
+    match role {
+        Role::Unverified => "?",
+        Role::Member | Role::Moderator | Role::Owner => "",
+    }
+}
+
 /// So many seconds, for people: `1m 30s`.
 pub fn seconds(seconds: u64) -> String {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);

@@ -10,6 +10,7 @@
 //! `I` looks like `l`, and is an `i`: so `i`, `l`, `I` and `1` are one.
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_security::{mixed_script::AugmentedScriptSet, skeleton};
 
 /// Each pass takes what the one before made; the tables come to rest after two or three. A bound
@@ -35,6 +36,17 @@ pub(super) fn mixes_scripts(text: &str) -> bool {
     }
     let with_latin = but_latin.jpan || but_latin.kore || but_latin.hanb;
     all.is_empty() && !with_latin
+}
+
+/// Whether a character could be taken for the colon that ends a nickname before a text. Marks could,
+/// such as the visarga, but languages are written with them.
+pub(super) fn is_colon(c: char) -> bool {
+    if c.is_ascii() {
+        return c == ':';
+    }
+    let mut alike = String::new();
+    look(c, &mut alike);
+    alike == ":" && c.general_category_group() != GeneralCategoryGroup::Mark
 }
 
 /// The form that is the same for all texts that could be taken for one another. That of itself is

@@ -35,6 +35,20 @@ fn a_nickname_is_one_line_that_is_seen() {
         ("\u{202E}lorac", Err(NicknameError::Character('\u{202E}'))),
         ("\u{301}", Err(NicknameError::Character('\u{301}'))),
         ("\u{e0b0}carol", Err(NicknameError::Character('\u{e0b0}'))),
+        ("alice: yes", Err(NicknameError::Character(':'))),
+        (
+            "alice\u{ff1a} yes",
+            Err(NicknameError::Character('\u{ff1a}')),
+        ),
+        (
+            "alice\u{2236} yes",
+            Err(NicknameError::Character('\u{2236}')),
+        ),
+        (
+            "alice\u{a789} yes",
+            Err(NicknameError::Character('\u{a789}')),
+        ),
+        ("दुःख", Ok("दुःख")),
     ] {
         assert_eq!(nickname(text), expected.map(str::to_owned), "{text:?}");
     }
@@ -361,4 +375,18 @@ proptest! {
             prop_assert!(!taken.canonical().is_empty());
         }
     }
+}
+
+#[test]
+fn a_nickname_that_holds_a_colon_all_the_same_says_nothing_for_another() {
+    let check = |held: &str, shown: &str| {
+        let nickname = Nickname::inert(held);
+        assert_eq!(nickname.as_str(), held, "a log keeps what it holds");
+        assert_eq!(nickname.before_a_colon(), shown);
+    };
+    check("carol", "carol");
+    check("alice: yes", "alice· yes");
+    check("alice\u{ff1a} yes", "alice· yes");
+    let wrong = Nickname::parse("alice: yes").unwrap_err();
+    assert_eq!(wrong.to_string(), "A nickname can't hold the character ':'");
 }

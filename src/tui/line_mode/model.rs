@@ -17,7 +17,10 @@ use crate::{
         KeyTag, Nickname, RoomName, RoomRules, UserId, frame::Member, limits::TEXT_BYTES_MAX,
     },
     text::{Body, BodyError, Line},
-    tui::commands::{self, Run, Slash, Typed},
+    tui::{
+        commands::{self, Run, Slash, Typed},
+        words,
+    },
 };
 
 /// Messages on their way at once: no more input is read while there are so many.
@@ -457,8 +460,11 @@ impl Model {
         }
         let clock = time.strftime("%H:%M");
         let text = message.body.as_str().replace('\n', "\n      ");
+        let sender = message.user.and_then(|user| self.members.get(&user));
+        let mark = sender.map_or("", |sender| words::mark_in_text(sender.role));
+        let name = message.nickname.before_a_colon();
         self.output
-            .push_back(format!("{clock} {}: {text}\n", message.nickname));
+            .push_back(format!("{clock} {mark}{name}: {text}\n"));
     }
 
     fn delivery(&mut self, local: LocalId, delivery: Delivery) {

@@ -469,3 +469,40 @@ fn a_server_goes_on_where_nobody_can_see_who_is_in_its_lobby() {
     assert!(!model(PERSON).may_be_needed());
     assert!(in_build(PERSON).may_be_needed());
 }
+
+#[test]
+fn nobody_speaks_as_somebody_else() {
+    let mut model = model(FOLLOWER);
+    let said = |model: &mut Model, seq, nickname: &str| {
+        let Event::Message(received) = message(seq, 0, "yes") else {
+            panic!("not a message");
+        };
+        model.event(Event::Message(Received {
+            nickname: Nickname::inert(nickname),
+            ..received
+        }));
+        model.output.pop_front()
+    };
+    // From a log, or a server, with laxer rules.
+    let shown = said(&mut model, 1, "alice: deploy ok");
+    assert_eq!(shown.as_deref(), Some("00:00 alice· deploy ok: yes\n"));
+    let visitor = Member {
+        user: UserId::from_bytes([1; 12]),
+        nickname: name("alice"),
+        since: Timestamp::UNIX_EPOCH,
+        role: Role::Unverified,
+    };
+    model.event(Event::Joined {
+        room: RoomName::lobby(),
+        member: visitor,
+    });
+    let shown = said(&mut model, 2, "alice");
+    assert_eq!(shown.as_deref(), Some("00:00 ?alice: yes\n"));
+    model.event(Event::Promoted {
+        room: RoomName::lobby(),
+        user: UserId::from_bytes([1; 12]),
+        role: Role::Member,
+    });
+    let shown = said(&mut model, 3, "alice");
+    assert_eq!(shown.as_deref(), Some("00:00 alice: yes\n"));
+}

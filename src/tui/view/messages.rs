@@ -6,10 +6,11 @@ use jiff::{Timestamp, tz::TimeZone};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{
-    paint::{Span, fit, put, put_right, put_row, ruled},
+    paint::{Span, columns, fit, put, put_right, put_row, ruled},
     palette::Palette,
 };
 use crate::{
+    protocol::UserId,
     text::wrap::{cut, wrap},
     tui::{
         app::{
@@ -45,6 +46,14 @@ struct Text<'a> {
     style: Style,
     /// The rule beside it.
     rule: (&'a str, Style),
+}
+
+/// Who says something.
+struct Name<'a> {
+    /// What stands before the name.
+    mark: &'static str,
+    text: &'a str,
+    style: Style,
 }
 
 /// What an item's first row says of it.
@@ -102,14 +111,14 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
     if let Some(port) = port.filter(|_| model.hosting && !loads) {
         let room = words::room_option(&model.room().name);
         let command = format!("chat-tui THIS-MACHINE {port} NICKNAME 1{room}");
-        if area.height >= 8 && super::paint::columns(&command) <= area.width {
+        if area.height >= 8 && columns(&command) <= area.width {
             said.extend([String::new(), "Others come in with".to_owned(), command]);
         }
     }
     let rows = u16::try_from(said.len()).unwrap_or(1);
     for (row, words) in ((area.height - rows).div_ceil(2)..).zip(&said) {
         let span = Span::row(area, row);
-        let indent = span.width.saturating_sub(super::paint::columns(words)) / 2;
+        let indent = span.width.saturating_sub(columns(words)) / 2;
         put(buffer, span.after(indent), words, palette.quiet);
     }
 }
@@ -180,7 +189,12 @@ impl Pane<'_> {
                 asked, tone, text, ..
             } => {
                 if let Some(slash) = asked {
-                    self.name(buffer, y, &format!("/{}", slash.name), palette.quiet);
+                    let name = Name {
+                        mark: "",
+                        text: &format!("/{}", slash.name),
+                        style: palette.quiet,
+                    };
+                    self.name(buffer, y, &name);
                 }
                 self.notice(buffer, y, *tone, text)
             }
@@ -253,9 +267,13 @@ impl Pane<'_> {
         found: bool,
     ) -> i64 {
         let palette = self.palette;
-        let name = message.nickname.as_str();
         let style = palette.nickname(&message.nickname.folded());
-        let above = self.head(buffer, y, name, style, head);
+        let name = Name {
+            mark: self.mark(message.user),
+            text: message.nickname.as_str(),
+            style,
+        };
+        let above = self.head(buffer, y, &name, head);
         let mentioned = message
             .marks
             .iter()
@@ -295,8 +313,12 @@ impl Pane<'_> {
     fn outgoing(&self, buffer: &mut Buffer, outgoing: &Outgoing, y: i64, head: Head) -> i64 {
         let palette = self.palette;
         let nickname = &self.model.nickname;
-        let style = palette.nickname(&nickname.folded());
-        let above = self.head(buffer, y, nickname.as_str(), style, head);
+        let name = Name {
+            mark: self.mark(self.model.user),
+            text: nickname.as_str(),
+            style: palette.nickname(&nickname.folded()),
+        };
+        let above = self.head(buffer, y, &name, head);
         let waits = !matches!(outgoing.state, OutgoingState::Sent(_));
         let text = Text {
             words: outgoing.body.as_str(),
@@ -327,24 +349,37 @@ impl Pane<'_> {
     }
 
     /// Draws the nickname; answers the rows that it takes for itself.
-    fn head(&self, buffer: &mut Buffer, y: i64, name: &str, style: Style, head: Head) -> i64 {
+    fn head(&self, buffer: &mut Buffer, y: i64, name: &Name<'_>, head: Head) -> i64 {
         if head.own_row {
             if let Some(span) = self.span(y, 0, self.area.width) {
-                put(buffer, span, &fit(name, span.width), style);
+                let used = put(buffer, span, name.mark, self.palette.quiet);
+                let span = span.after(used);
+                put(buffer, span, &fit(name.text, span.width), name.style);
             }
         } else if head.name {
-            self.name(buffer, y.max(0), name, style);
+            self.name(buffer, y.max(0), name);
         }
         i64::from(head.own_row)
     }
 
     /// Draws a name in the column of nicknames, if there is one.
-    fn name(&self, buffer: &mut Buffer, y: i64, name: &str, style: Style) {
+    fn name(&self, buffer: &mut Buffer, y: i64, name: &Name<'_>) {
         if !self.columns.stacked()
             && let Some(span) = self.span(y, self.name_column(), self.columns.nickname)
         {
-            put_right(buffer, span, name, style);
+            let mark = columns(name.mark);
+            let text = fit(name.text, span.width.saturating_sub(mark));
+            let free = span.width.saturating_sub(mark + columns(&text));
+            put(buffer, span.after(free), name.mark, self.palette.quiet);
+            put_right(buffer, span, &text, name.style);
         }
+    }
+
+    /// What stands before the name of whoever is in.
+    fn mark(&self, user: Option<UserId>) -> &'static str {
+        let mut members = self.room.members.iter();
+        let member = user.and_then(|user| members.find(|member| member.user == user));
+        member.map_or("", |member| words::mark_in_text(member.role))
     }
 
     fn name_column(&self) -> u16 {

@@ -258,7 +258,7 @@ impl House {
                     nickname: fact.nickname,
                     used: fact.used,
                 };
-                let nickname = Nickname::parse(&owned.nickname).ok()?;
+                let nickname = Nickname::known(&owned.nickname).ok()?;
                 self.own_nickname(nickname.canonical(), owned);
             }
             BAN => {

@@ -109,7 +109,7 @@ impl House {
         let canonical = nickname.canonical();
         let owner = self.owner_of(nickname);
         self.lift(|ban| {
-            let called = Nickname::parse(&ban.nickname).is_ok_and(|n| n.canonical() == canonical);
+            let called = Nickname::known(&ban.nickname).is_ok_and(|n| n.canonical() == canonical);
             called || Some(ban.user) == owner
         })
     }

@@ -358,3 +358,58 @@ fn what_a_hostile_server_tells_is_drawn_inert_and_in_its_place() {
         assert_eq!(rows(&screen.text()), rows(&calm));
     }
 }
+
+/// Somebody without a key speaks, whose name is as long as there is room for, and somebody with one.
+fn stranger_speaks(width: u16, height: u16) -> Screen {
+    let mut screen = Screen::entered(width, height);
+    let long = "visitor from far away";
+    let members = vec![member("carol"), with_role("guest", Role::Unverified)];
+    screen.desk.heard(Event::Members {
+        room: RoomName::lobby(),
+        members: [members, vec![with_role(long, Role::Unverified)]].concat(),
+    });
+    screen
+        .message("22T09:41:03", "guest", "hello")
+        .message("22T09:41:10", "guest", "is anybody in?")
+        .message("22T09:41:30", long, "I am")
+        .message("22T09:41:40", "carol", "we all are");
+    screen
+}
+
+#[test]
+fn who_has_no_key_is_marked_where_he_speaks() {
+    stranger_speaks(60, 10).check(
+        r"
+ #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+
+ ─────────────────── Sunday 22 November ───────────────────
+ 09:41    ?guest │ hello
+                 │ is anybody in?
+       ?visitor… │ I am
+           carol │ we all are                             ✓
+────────────────────────────────────────────────────────────
+ › type a message
+ F1 help   Esc disconnect   Tab complete
+",
+    );
+}
+
+#[test]
+fn who_has_no_key_is_marked_on_a_narrow_screen() {
+    stranger_speaks(20, 12).check(
+        r"
+#lobby   ● encrypted
+─ Sunday 22 Novem… ─
+?guest
+ hello
+ is anybody in?
+?visitor from far a…
+ I am
+carol
+ we all are        ✓
+────────────────────
+› type a message
+F1 help
+",
+    );
+}
