@@ -348,12 +348,6 @@ impl Outbox {
         Some(entry)
     }
 
-    /// The message of ours with this counter that was acknowledged and whose echo is still to come.
-    fn echo_of(&self, counter: u64) -> Option<LocalId> {
-        let echo = self.echoes.iter().find(|(c, _)| *c == counter);
-        echo.map(|(_, local)| *local)
-    }
-
     /// The entry that an echo belongs to, if it was acknowledged before the echo came.
     pub(super) fn take_echo(&mut self, id: MessageId) -> Option<LocalId> {
         if id.device != self.device {

@@ -17,6 +17,8 @@ use crate::{
 pub(super) struct Flight {
     /// The entries in it, in order.
     keys: Vec<u64>,
+    /// Those of them that the disk did not have before.
+    fresh: Vec<u64>,
     /// The entries that it removes.
     gone: Vec<(u64, bool)>,
     /// The next counter before it.
@@ -29,7 +31,7 @@ impl Outbox {
     pub(in crate::client::session) fn load(&mut self, kept: KeptOutbox) -> Vec<RestoredMessage> {
         self.close();
         self.dirty.clear();
-        self.gone.clear();
+        let gone = std::mem::take(&mut self.gone);
         self.flight = None;
         self.bytes = 0;
         self.next_counter = kept.next_counter.max(self.settled + 1);
@@ -44,22 +46,27 @@ impl Outbox {
         let mut news = Vec::new();
         for kept in kept.entries {
             let was = ours.remove(&kept.key);
-            // One that left here, and whose leaving the disk has not heard of, is the same still.
-            let left = kept.counter.and_then(|counter| self.echo_of(counter));
-            let local = match was.as_ref().map(|was| was.local).or(left) {
-                Some(local) => local,
+            let counter = kept.counter.unwrap_or(0);
+            self.next_key = self.next_key.max(kept.key + 1);
+            self.next_counter = self.next_counter.max(counter + 1);
+            // Done with here, which the disk has not heard of: its user was told, and it stays so.
+            if was.is_none()
+                && let Some(by_user) = gone.get(&kept.key)
+            {
+                self.gone.insert(kept.key, *by_user);
+                continue;
+            }
+            let local = match &was {
+                Some(was) => was.local,
                 None => self.new_local(),
             };
             let mut entry = Entry::kept(local, kept);
             entry.counted |= was.as_ref().is_some_and(|was| was.counted);
             let delivery = entry.delivery();
             let same = |was: Entry| was.delivery() == delivery && !unsure.contains(&was.key);
-            if left.is_none() && !was.is_some_and(same) {
+            if !was.is_some_and(same) {
                 news.push(entry.news(delivery));
             }
-            self.next_key = self.next_key.max(entry.key + 1);
-            let counter = entry.counter.unwrap_or(0);
-            self.next_counter = self.next_counter.max(counter + 1);
             self.put_back(entry);
         }
         for mut entry in unsaved {
@@ -144,12 +151,15 @@ impl Outbox {
         };
         let mut changes: Vec<Change> = gone.iter().map(remove).collect();
         let entries = keys.iter().filter_map(|key| self.at_key(*key));
-        changes.extend(entries.map(|entry| Change::Entry(entry.to_keep())));
+        changes.extend(entries.clone().map(|entry| Change::Entry(entry.to_keep())));
+        let fresh = entries.filter(|entry| !entry.known).map(|entry| entry.key);
+        let fresh = fresh.collect();
         if self.next_counter != next_counter {
             changes.push(Change::NextCounter(self.next_counter));
         }
         self.flight = Some(Flight {
             keys,
+            fresh,
             gone,
             next_counter,
         });
@@ -197,6 +207,10 @@ impl Outbox {
         };
         self.next_counter = flight.next_counter.max(self.settled + 1);
         self.gone.extend(flight.gone);
+        // Of what the disk never had nothing goes: by such a key it may know another process's.
+        for key in &flight.fresh {
+            self.gone.remove(key);
+        }
         let mut news = Vec::new();
         // The disk never had these.
         let never = self.taking_back.extract_if(.., |entry| !entry.known);

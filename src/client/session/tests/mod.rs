@@ -279,9 +279,10 @@ impl Run {
                 self.session.handle_saved(now, saved);
             }
         }
-        while let Some(look) = self.session.poll_look() {
+        if let Some(look) = self.session.poll_look() {
             let looked = self.disk.look(&look);
             self.session.handle_looked(now, looked);
+            self.save();
         }
     }
 

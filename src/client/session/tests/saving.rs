@@ -382,14 +382,14 @@ fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
     run.wrote(&["2 its own", "3 too late"]);
 }
 
-#[test]
-fn a_message_whose_leaving_the_disk_has_not_heard_of_is_the_same_when_it_comes_back() {
+/// One that was sent, and lost its place before the disk heard of it; the other one has the message
+/// as pending.
+fn sent_and_taken_over(settled: ServerFrame) -> Run {
     let mut run = Run::online();
     run.send("mine");
     run.frames();
     run.disk.slow = Some(VecDeque::new());
-    // Its echo is far behind; and the disk is not ours any more.
-    run.say(stored(1, 1));
+    run.say(settled);
     run.disk_fails(SaveError::Lost);
     run.events.clear();
     run.disk.slow = None;
@@ -398,12 +398,74 @@ fn a_message_whose_leaving_the_disk_has_not_heard_of_is_the_same_when_it_comes_b
         next_key: 2,
         entries: vec![entry(1, "mine", Some(1))],
     });
+    run
+}
+
+#[test]
+fn a_message_whose_leaving_the_disk_has_not_heard_of_stays_sent() {
+    // Its echo is far behind, or was here.
+    for settled in [stored(1, 1), echo(1, 1, "mine")] {
+        let mut run = sent_and_taken_over(settled);
+        run.command(Command::RetryNow);
+        run.told(&["connecting"]);
+        let gone = run.disk.saves.iter().flat_map(|save| &save.changes);
+        assert!(gone.into_iter().any(|change| *change == Change::Remove(1)));
+        run.enter(Welcome {
+            counter: 1,
+            ..welcome()
+        });
+        run.wrote(&[]);
+    }
+}
+
+#[test]
+fn a_message_that_was_sent_keeps_its_place_until_its_echo_comes() {
+    let mut run = sent_and_taken_over(stored(1, 1));
     run.command(Command::RetryNow);
-    run.told(&["connecting"]);
-    run.enter(welcome());
+    run.enter(Welcome {
+        counter: 1,
+        ..welcome()
+    });
     run.events.clear();
     run.say(echo(1, 1, "mine"));
-    run.told(&["1 carol: mine =local 1", "local 1 is 1"]);
+    run.told(&["1 carol: mine =local 1"]);
+}
+
+#[test]
+fn a_message_that_was_sent_is_not_settled_elsewhere_however_often_the_lease_is_lost() {
+    let mut run = sent_and_taken_over(stored(1, 1));
+    run.disk.slow = Some(VecDeque::new());
+    run.command(Command::RetryNow);
+    run.disk_fails(SaveError::Lost);
+    run.events.clear();
+    // By now the other one has sent it as well.
+    run.disk.slow = None;
+    run.disk.left = Some(KeptOutbox {
+        next_counter: 2,
+        next_key: 2,
+        entries: Vec::new(),
+    });
+    run.command(Command::RetryNow);
+    run.told(&["connecting"]);
+}
+
+#[test]
+fn what_was_never_on_disk_takes_nobody_elses_message_away() {
+    let mut run = Run::online();
+    run.disk.slow = Some(VecDeque::new());
+    run.send("mine");
+    run.command(Command::Withdraw(LocalId(1)));
+    run.disk_fails(SaveError::Lost);
+    run.events.clear();
+    // The other one has given the same key to a message of its own.
+    run.disk.slow = None;
+    run.disk.left = Some(KeptOutbox {
+        next_counter: 2,
+        next_key: 2,
+        entries: vec![entry(1, "its own", Some(1))],
+    });
+    run.command(Command::RetryNow);
+    run.told(&["local 2 pending", "connecting"]);
 }
 
 #[test]
