@@ -9,7 +9,7 @@
     reason = "a panic is what is looked for"
 )]
 
-use std::{io::Write, str, time::Duration};
+use std::{io::Write, net::SocketAddr, str, time::Duration};
 
 use chat_tui::{
     client::{
@@ -231,7 +231,8 @@ fn settle<'a>(
         while let Some(action) = session.poll_action() {
             busy = true;
             if action == Action::Connect {
-                session.handle_opened(now, Channel::PLAIN);
+                let server = SocketAddr::from(([127, 0, 0, 1], 10500));
+                session.handle_opened(now, Channel::Plain { server });
                 if welcomed {
                     session.handle_bytes(now, welcome().as_bytes());
                 }
@@ -421,10 +422,15 @@ pub fn names(data: &[u8]) {
     if let Some((key, signature)) = data.split_first_chunk::<32>()
         && let Some((signature, _)) = signature.split_first_chunk::<64>()
     {
-        let binding = Binding::Exporter([1; 32]);
+        let plain = Binding::Plain {
+            server: Fingerprint::from_bytes([1; 32]),
+            address: SocketAddr::from(([127, 0, 0, 1], 10500)),
+        };
         let signature = Signature::from_bytes(*signature);
         let key = PublicKey::from_bytes(*key);
-        assert!(!key.proves(&binding, &Nonce::from_bytes([2; 32]), &signature));
+        for binding in [Binding::Exporter([1; 32]), plain] {
+            assert!(!key.proves(&binding, &Nonce::from_bytes([2; 32]), &signature));
+        }
     }
 }
 

@@ -5,7 +5,10 @@
 //! connection, together with the connection itself ([`Binding`]): a signature that somebody in the
 //! middle passes on is one about another connection, and worth nothing there.
 
-use std::fmt;
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use data_encoding::BASE32_NOPAD;
 use ed25519_dalek::{Signature as Signed, Signer, SigningKey, VerifyingKey};
@@ -16,8 +19,10 @@ use super::{
     name::{NameError, UserId},
 };
 
-/// What every signature of ours begins with, so that none is good for anything else.
-const DOMAIN: &[u8] = b"chat-tui proof of identity v1\0";
+/// What a signature over TLS begins with, so that it is good for nothing else.
+const DOMAIN_TLS: &[u8] = b"chat-tui proof of identity v1\0";
+/// The same over plain TCP. Of version 1 was what did not name the server's address.
+const DOMAIN_PLAIN: &[u8] = b"chat-tui proof of identity v2\0";
 
 hex_id!(
     /// Half of what makes somebody known: an Ed25519 public key (RFC 8032).
@@ -123,18 +128,30 @@ impl fmt::Debug for Fingerprint {
 pub enum Binding {
     /// The TLS session's exporter value (RFC 9266, `tls-exporter`).
     Exporter([u8; 32]),
-    /// The server's key, where nothing is encrypted.
-    ServerKey(Fingerprint),
+    /// Where nothing is encrypted: the server, by its key and by where it is. Whoever the client is
+    /// connected to can't be where the server is, unless it is the server.
+    Plain {
+        /// The server's key.
+        server: Fingerprint,
+        /// The server's end of the connection.
+        address: SocketAddr,
+    },
 }
 
 impl Binding {
     /// What is signed.
     fn with(&self, nonce: &Nonce) -> Vec<u8> {
-        let (kind, bytes) = match self {
-            Self::Exporter(bytes) => (b'E', bytes),
-            Self::ServerKey(fingerprint) => (b'K', &fingerprint.0),
-        };
-        [DOMAIN, &[kind], bytes, &nonce.0].concat()
+        match self {
+            Self::Exporter(bytes) => [DOMAIN_TLS, b"E", bytes, &nonce.0].concat(),
+            Self::Plain { server, address } => {
+                let ip = match address.ip() {
+                    IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                    IpAddr::V6(ip) => ip,
+                };
+                let port = address.port().to_be_bytes();
+                [DOMAIN_PLAIN, b"K", &server.0, &ip.octets(), &port, &nonce.0].concat()
+            }
+        }
     }
 }
 
@@ -242,12 +259,35 @@ mod tests {
         assert!(!carol.public().proves(&here, &Nonce([8; 32]), &proof));
         let elsewhere = Binding::Exporter([4; 32]);
         assert!(!carol.public().proves(&elsewhere, &NONCE, &proof));
-        // The same bytes, but a key instead of an exporter's value.
-        let plain = Binding::ServerKey(Fingerprint([3; 32]));
-        assert!(!carol.public().proves(&plain, &NONCE, &proof));
         let mut bent = proof;
         bent.0[10] ^= 1;
         assert!(!carol.public().proves(&here, &NONCE, &bent));
+    }
+
+    #[test]
+    fn over_plain_tcp_a_proof_holds_for_one_server_at_one_address() {
+        let carol = Identity::from_seed([1; 32]);
+        let plain = |key, address: &str| Binding::Plain {
+            server: Fingerprint([key; 32]),
+            address: address.parse().unwrap(),
+        };
+        let here = plain(3, "127.0.0.1:10500");
+        let proof = carol.prove(&here, &NONCE);
+        for (binding, holds) in [
+            (here, true),
+            // The same address, as a socket of both families tells it.
+            (plain(3, "[::ffff:127.0.0.1]:10500"), true),
+            (plain(4, "127.0.0.1:10500"), false),
+            (plain(3, "127.0.0.1:10501"), false),
+            (plain(3, "127.0.0.2:10500"), false),
+            (plain(3, "[::1]:10500"), false),
+            (Binding::Exporter([3; 32]), false),
+        ] {
+            let proves = carol.public().proves(&binding, &NONCE, &proof);
+            assert_eq!(proves, holds, "{binding:?}");
+        }
+        // What is signed is told in docs/PROTOCOL.md.
+        assert_eq!(here.with(&NONCE).len(), 30 + 1 + 32 + 16 + 2 + 32);
     }
 
     #[test]

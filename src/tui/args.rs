@@ -140,8 +140,9 @@ pub struct Options {
     #[arg(long, value_name = "FINGERPRINT", value_parser = Fingerprint::parse, conflicts_with = "plaintext")]
     pub trust: Option<Fingerprint>,
 
-    /// Do not encrypt: for an older server, on a network that you trust. On this machine that goes
-    /// by itself. A server that is known to encrypt is refused.
+    /// Do not encrypt: for an older server, on a network that you trust. To another machine you come
+    /// in without your key. On this machine that goes by itself. A server that is known to encrypt is
+    /// refused.
     #[arg(long)]
     pub plaintext: bool,
 

@@ -98,7 +98,7 @@ fn who(args: &Args) -> Result<Who, String> {
     Ok(Who {
         credentials: Credentials {
             identity,
-            invite: args.invite.as_ref().map(|invite| invite.token),
+            invite: args.invite.clone(),
             password: password.transpose()?,
             code: options.device_code,
         },

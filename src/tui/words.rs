@@ -373,10 +373,12 @@ fn article(role: Role) -> &'static str {
 
 /// What we may do ourselves, for `/security`.
 pub fn ourselves(nickname: &Nickname, role: Role, key: Option<KeyTag>) -> String {
-    let why = match role {
-        Role::Unverified => ": you came without a key, so anybody may take this nickname",
-        Role::Member | Role::Moderator | Role::Owner => "",
+    let how = match (role, key) {
+        (Role::Unverified, _) => {
+            ": the server knows you by no key, so anybody may take this nickname".to_owned()
+        }
+        (_, Some(key)) => format!(", with the key {key}"),
+        (_, None) => String::new(),
     };
-    let key = key.map_or_else(String::new, |key| format!(", with the key {key}"));
-    format!("You: {nickname}, {}{key}{why}", article(role))
+    format!("You: {nickname}, {}{how}", article(role))
 }

@@ -157,9 +157,12 @@ impl Person {
         let challenge = client.frame();
         assert_eq!(challenge["type"], "challenge", "{challenge}");
         let text = |name: &str| challenge[name].as_str().unwrap();
-        let server = Binding::ServerKey(Fingerprint::parse(text("fingerprint")).unwrap());
+        let binding = Binding::Plain {
+            server: Fingerprint::parse(text("fingerprint")).unwrap(),
+            address: server,
+        };
         let nonce = Nonce::parse(text("nonce")).unwrap();
-        let proof = self.key.prove(&server, &nonce).to_string();
+        let proof = self.key.prove(&binding, &nonce).to_string();
         client.send(&json!({"type": "proof", "signature": proof}));
         let answer = client.frame();
         (client, answer)

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use chat_tui::protocol::{Binding, Fingerprint, Identity};
+use chat_tui::protocol::{Binding, Fingerprint, Identity, Nonce};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     crypto::ring,
@@ -23,10 +23,20 @@ use crate::{
     process::Server,
 };
 
-/// What a server over plain TCP is to be signed for.
-fn plain_binding(challenge: &Value) -> Binding {
+/// What a client signs who is connected to this address over plain TCP.
+fn plain_binding(challenge: &Value, address: SocketAddr) -> Binding {
     let shown = challenge["fingerprint"].as_str().unwrap();
-    Binding::ServerKey(Fingerprint::parse(shown).unwrap())
+    Binding::Plain {
+        server: Fingerprint::parse(shown).unwrap(),
+        address,
+    }
+}
+
+/// The proof of such a client.
+fn sign(identity: &Identity, challenge: &Value, address: SocketAddr) -> Value {
+    let nonce = Nonce::parse(challenge["nonce"].as_str().unwrap()).unwrap();
+    let signature = identity.prove(&plain_binding(challenge, address), &nonce);
+    proof(&signature.to_string())
 }
 
 #[test]
@@ -119,17 +129,39 @@ fn over_plain_tcp_a_proof_is_good_once_too() {
         let challenge = peer.frame();
         (peer, challenge)
     };
-    let sign = |challenge: &Value| {
-        let nonce = challenge["nonce"].as_str().unwrap();
-        let nonce = chat_tui::protocol::Nonce::parse(nonce).unwrap();
-        proof(&carl.prove(&plain_binding(challenge), &nonce).to_string())
-    };
     let (mut first, challenge) = challenged();
-    first.send(&sign(&challenge));
+    first.send(&sign(&carl, &challenge, server.address));
     assert_eq!(first.frame()["type"], "welcome");
     let (mut second, _) = challenged();
-    second.send(&sign(&challenge));
+    second.send(&sign(&carl, &challenge, server.address));
     second.is_refused("bad_proof", "another nonce");
+}
+
+/// Whoever listens on another port of this machine can pass on what he hears, but not what is signed
+/// for him: the server's address is not his.
+#[test]
+fn over_plain_tcp_a_proof_is_good_at_the_servers_own_address_only() {
+    let server = Server::start(&[]);
+    let carl = somebody(3);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let relay_address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (victim, _) = listener.accept().unwrap();
+        relay(victim, connect(server.address).unwrap());
+    });
+    let mut wish = join("carl");
+    wish["key"] = carl.public().to_string().into();
+    let enter = |to: SocketAddr| {
+        let mut peer = Peer::plain(to);
+        peer.send(&wish);
+        let challenge = peer.frame();
+        peer.send(&sign(&carl, &challenge, to));
+        peer.frame()
+    };
+    let answer = enter(relay_address);
+    assert_eq!(answer["code"], "bad_proof", "{answer}");
+    let answer = enter(server.address);
+    assert_eq!(answer["type"], "welcome", "{answer}");
 }
 
 /// Somebody with a certificate of his own, who passes on what he hears, both ways, in plain sight
@@ -201,7 +233,7 @@ fn a_proof_for_plain_tcp_is_none_for_tls() {
     let mut wish = join("carl");
     wish["key"] = carl.public().to_string().into();
     plain.send(&wish);
-    let binding = plain_binding(&plain.frame());
+    let binding = plain_binding(&plain.frame(), server.address);
     let mut secure = Peer::secure(server.address);
     let nonce = secure.challenged(&wish, &carl);
     secure.send(&proof(&carl.prove(&binding, &nonce).to_string()));

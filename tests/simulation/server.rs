@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU64,
     sync::Arc,
     time::Duration,
@@ -36,6 +36,8 @@ use crate::{
     truth::{Fault, Truth, rooms},
 };
 
+/// Where it listens.
+pub(crate) const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10500);
 /// Bytes fetched from the store at once: few, so that pages have seams.
 const PAGE_BYTES: usize = 1500;
 
@@ -206,8 +208,8 @@ impl Server {
     /// Takes a connection.
     pub(crate) fn accept(&mut self, now: Moment, id: ConnectionId) {
         if let Some(running) = &mut self.running {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-            let channel = Channel::plain(address, Fingerprint::from_bytes([7; 32]));
+            let client = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+            let channel = Channel::plain(client, Fingerprint::from_bytes([7; 32]), ADDRESS);
             running.endpoints.insert(id, Endpoint::new(channel, now));
         }
     }

@@ -22,7 +22,6 @@ use super::{
 };
 use crate::{
     client::{
-        event::Security,
         session::{Channel, Closed, Distrust},
         trust::{self, Expected, Trust, Verdict, Verifier},
     },
@@ -45,10 +44,10 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    fn plain(tcp: TcpStream) -> Self {
+    fn plain(tcp: TcpStream, server: SocketAddr) -> Self {
         Self {
             stream: Stream::Plain(tcp),
-            channel: Channel::PLAIN,
+            channel: Channel::Plain { server },
             notice: None,
         }
     }
@@ -68,13 +67,13 @@ pub(super) async fn open(host: String, port: u16, trust: Arc<Trust>) -> Result<O
     // What is known is said first: that nobody listens may be why.
     let demand = demand?;
     let tcp = reached?;
-    if trust.is_plaintext() {
-        return Ok(Opened::plain(tcp));
-    }
     let address = tcp.peer_addr().map_err(|error| dial::lost(&error))?;
+    if trust.is_plaintext() {
+        return Ok(Opened::plain(tcp, address));
+    }
     let may_be_plain = trust.may_be_plain(demand.expected, address);
     if may_be_plain && trust.was_plain(address) {
-        return Ok(Opened::plain(tcp));
+        return Ok(Opened::plain(tcp, address));
     }
     let answer_within = if may_be_plain {
         SILENCE_MAX
@@ -105,7 +104,7 @@ pub(super) async fn open(host: String, port: u16, trust: Arc<Trust>) -> Result<O
     if may_be_plain && matches!(why, Failure::Other | Failure::HungUp | Failure::Silent) {
         let tcp = connect(address).await?;
         trust.is_plain(address);
-        return Ok(Opened::plain(tcp));
+        return Ok(Opened::plain(tcp, address));
     }
     Err(not_encrypted(why, trust.must_encrypt(expected)))
 }
@@ -167,12 +166,10 @@ async fn accept(
     };
     Ok(Opened {
         stream: Stream::Tls(Box::new(tls)),
-        channel: Channel {
-            security: Security::Encrypted {
-                verified_by,
-                fingerprint,
-            },
-            exporter: Some(exporter),
+        channel: Channel::Encrypted {
+            verified_by,
+            fingerprint,
+            exporter,
         },
         notice,
     })

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 
 use super::{
-    Now, Session,
+    Channel, Now, Session,
     phase::{Kind, Phase},
-    words::Fault,
+    words::{self, Fault},
 };
 use crate::{
-    client::event::{Credential, Security, Wanted},
+    client::event::{Credential, Wanted},
     protocol::{
-        Binding, ClientFrame, DeviceCode, Fingerprint, Identity, Invite, InviteToken, Nonce,
+        Binding, ClientFrame, DeviceCode, Fingerprint, Identity, Invite, Nonce,
         frame::{ErrorCode, Join},
         house::Password,
         wire::encode_client,
@@ -18,13 +18,14 @@ use crate::{
     text::Line,
 };
 
-/// What a session comes in with.
+/// What a session comes in with. None of it is shown where others on the way can read along.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// The user's key; without one he is not verified.
     pub identity: Option<Identity>,
-    /// An invite's token: sent until it has let us in.
-    pub invite: Option<InviteToken>,
+    /// An invite: its token is sent to the server whose key it names, and only encrypted, until it
+    /// has let us in.
+    pub invite: Option<Invite>,
     /// The server's password: sent once the server asks for one.
     pub password: Option<Password>,
     /// The code of a device: sent until it has let us in.
@@ -37,6 +38,8 @@ pub(super) struct Entrance {
     credentials: Credentials,
     /// Whether the server has asked for the password that there is.
     password_due: bool,
+    /// Whether the user was told that nothing of it is shown.
+    told: bool,
 }
 
 impl Entrance {
@@ -44,34 +47,41 @@ impl Entrance {
         Self {
             credentials,
             password_due: false,
+            told: false,
         }
     }
 
-    pub(super) fn has_key(&self) -> bool {
-        self.credentials.identity.is_some()
+    /// The key that we come in with on such a connection.
+    pub(super) fn identity(&self, channel: Channel) -> Option<&Identity> {
+        let identity = self.credentials.identity.as_ref();
+        identity.filter(|_| !channel.is_exposed())
     }
 
     /// Puts into a `join` what belongs there.
-    pub(super) fn fill(&self, join: &mut Join) {
+    pub(super) fn fill(&self, channel: Channel, join: &mut Join) {
+        if channel.is_exposed() {
+            return;
+        }
         let Credentials {
-            identity,
             invite,
             password,
             code,
+            ..
         } = &self.credentials;
-        join.key = identity.as_ref().map(Identity::public);
-        join.invite = *invite;
+        join.key = self.identity(channel).map(Identity::public);
+        let invite = invite.as_ref().filter(|invite| is_for(invite, channel));
+        join.invite = invite.map(|invite| invite.token);
         join.password = password.clone().filter(|_| self.password_due);
         join.code = *code;
     }
 
     /// The server let us in: it knows the key from now on.
     pub(super) fn entered(&mut self) {
-        let identity = self.credentials.identity.take();
-        *self = Self::new(Credentials {
-            identity,
+        self.credentials = Credentials {
+            identity: self.credentials.identity.take(),
             ..Credentials::default()
-        });
+        };
+        self.password_due = false;
     }
 
     /// Lets go of an invite that has expired; when it did.
@@ -79,7 +89,8 @@ impl Entrance {
         let expired = self
             .credentials
             .invite
-            .and_then(|invite| expired(&invite, now));
+            .as_ref()
+            .and_then(|invite| expired(invite, now));
         if expired.is_some() {
             self.credentials.invite = None;
         }
@@ -88,11 +99,23 @@ impl Entrance {
 }
 
 /// When an invite expired, if it has.
-fn expired(invite: &InviteToken, now: Timestamp) -> Option<Timestamp> {
-    let at = i64::try_from(invite.expires()).ok()?;
+fn expired(invite: &Invite, now: Timestamp) -> Option<Timestamp> {
+    let at = i64::try_from(invite.token.expires()).ok()?;
     let at = Timestamp::from_second(at).ok()?;
     (at <= now).then_some(at)
 }
+
+/// Whether what is at the other end has shown the key that an invite names.
+fn is_for(invite: &Invite, channel: Channel) -> bool {
+    matches!(channel, Channel::Encrypted { fingerprint, .. } if fingerprint == invite.fingerprint)
+}
+
+/// An invite, and nobody has shown its key.
+const IN_THE_CLEAR: &str = "An invite is shown to nobody where nothing is encrypted: leave, and \
+                            start with it instead";
+/// What would let us in, and others could read it.
+const EXPOSED: &str = "Nothing is encrypted on the way, so no password, invite or code is shown: \
+                       start without --plaintext";
 
 impl Session {
     /// Says of an invite that it has expired; it may have let its bearer in before.
@@ -105,6 +128,36 @@ impl Session {
         }
     }
 
+    /// What may not be shown on a connection that was just opened is not, which is said.
+    pub(super) fn withhold(&mut self, channel: Channel) {
+        let entrance = &mut self.entrance;
+        let Credentials {
+            identity,
+            invite,
+            password,
+            code,
+        } = &mut entrance.credentials;
+        let withheld = identity.is_some() || password.is_some() || code.is_some();
+        let is_news = withheld && channel.is_exposed() && !entrance.told;
+        entrance.told |= is_news;
+        let others = invite.take_if(|invite| !is_for(invite, channel)).is_some();
+        if is_news {
+            self.notice(&format!(
+                "Nothing is encrypted on the way to {}, so you come in without your key, and no \
+                 password or code is shown",
+                self.server
+            ));
+        }
+        match channel {
+            Channel::Plain { .. } if others => self.notice(IN_THE_CLEAR),
+            Channel::Encrypted { .. } if others => self.notice(&format!(
+                "The invite names another key than {} has, so it was not shown: ask for a new one",
+                self.server
+            )),
+            _ => {}
+        }
+    }
+
     /// The server wants to see that the key named in the `join` is held.
     pub(super) fn challenged(
         &mut self,
@@ -114,16 +167,20 @@ impl Session {
         let Phase::Live(live) = &mut self.phase else {
             return Ok(());
         };
-        let Some(identity) = &self.entrance.credentials.identity else {
+        let Some(identity) = self.entrance.identity(live.channel) else {
             return Err(Fault::new("it asks for a proof of no key"));
         };
         if std::mem::replace(&mut live.challenged, true) {
             return Err(Fault::new("it asks for a second proof"));
         }
-        let binding = match (live.exporter, fingerprint) {
-            (Some(exporter), _) => Binding::Exporter(exporter),
-            (None, Some(fingerprint)) => Binding::ServerKey(fingerprint),
-            (None, None) => return Err(Fault::new("it asks for a proof of nothing")),
+        let binding = match (live.channel, fingerprint) {
+            (Channel::Encrypted { exporter, .. }, _) => Binding::Exporter(exporter),
+            (Channel::Plain { server: address }, Some(server)) => {
+                Binding::Plain { server, address }
+            }
+            (Channel::Plain { .. }, None) => {
+                return Err(Fault::new("it asks for a proof of nothing"));
+            }
         };
         live.proof_due = Some(identity.prove(&binding, nonce));
         // No older server does that: this one only has to finish.
@@ -142,11 +199,13 @@ impl Session {
     /// The server did not let us in for want of something: whether that was why.
     pub(super) fn credential_refused(&mut self, now: Now, code: ErrorCode, why: &Line) -> bool {
         let leaving = self.is_leaving();
+        let exposed = self.is_exposed();
         let entrance = &mut self.entrance;
         let wanted = match code {
             ErrorCode::PasswordRequired => {
                 let tried = std::mem::replace(&mut entrance.password_due, true);
-                if !tried && entrance.credentials.password.is_some() && !leaving {
+                let has_password = entrance.credentials.password.is_some();
+                if !tried && has_password && !leaving && !exposed {
                     self.hang_up();
                     self.connect(now);
                     return true;
@@ -165,12 +224,26 @@ impl Session {
             }
             _ => return false,
         };
-        self.stop_wanting(now, why.clone(), wanted);
+        if exposed {
+            // Nobody is asked for what is not shown.
+            self.notice(EXPOSED);
+            self.stop(now, why.clone(), words::NOT_IN);
+        } else {
+            self.stop_wanting(now, why.clone(), wanted);
+        }
         true
+    }
+
+    /// Whether on the last connection others could read along.
+    fn is_exposed(&self) -> bool {
+        self.channel.is_some_and(|channel| channel.is_exposed())
     }
 
     /// The user has something that may let us in.
     pub(super) fn credential(&mut self, now: Now, credential: Credential) {
+        if self.is_exposed() {
+            return self.notice(EXPOSED);
+        }
         let credentials = &mut self.entrance.credentials;
         match credential {
             Credential::Password(password) => {
@@ -182,7 +255,7 @@ impl Session {
                 if let Err(why) = self.fits(now, &invite) {
                     return self.notice(why);
                 }
-                self.entrance.credentials.invite = Some(invite.token);
+                self.entrance.credentials.invite = Some(invite);
             }
         }
         if matches!(self.phase, Phase::Stopped { .. }) && self.holds_lease() {
@@ -190,14 +263,16 @@ impl Session {
         }
     }
 
-    /// Whether an invite is of the server that we talk to: no other may see it.
+    /// Whether an invite is of the server that we talked to last: no other may see it.
     fn fits(&self, now: Now, invite: &Invite) -> Result<(), &'static str> {
-        if let Some(Security::Encrypted { fingerprint, .. }) = self.security
-            && fingerprint != invite.fingerprint
-        {
-            return Err("That invite is for another server: leave, and start with it instead");
+        match self.channel {
+            Some(Channel::Plain { .. }) => return Err(IN_THE_CLEAR),
+            Some(channel @ Channel::Encrypted { .. }) if !is_for(invite, channel) => {
+                return Err("That invite is for another server: leave, and start with it instead");
+            }
+            _ => {}
         }
-        match expired(&invite.token, now.wall) {
+        match expired(invite, now.wall) {
             Some(_) => Err("That invite has expired: ask for a new one"),
             None => Ok(()),
         }

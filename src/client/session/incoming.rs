@@ -154,6 +154,9 @@ impl Session {
     }
 
     fn welcome(&mut self, now: Now, welcome: Welcome) -> Result<(), Fault> {
+        let Phase::Live(live) = &self.phase else {
+            return Ok(());
+        };
         let device = self.config.token.device(&self.config.client_id);
         if welcome.protocol != PROTOCOL_VERSION {
             self.stop(
@@ -170,7 +173,8 @@ impl Session {
             return Ok(());
         }
         // Who has a key is the user that it belongs to; otherwise the token makes us who we are.
-        let is_us = self.entrance.has_key() || welcome.user == self.user;
+        let is_us = self.entrance.identity(live.channel).is_some()
+            || welcome.user == self.config.token.user();
         if !is_us || welcome.device != device {
             return Err(Fault::new("it takes us for somebody else"));
         }

@@ -42,7 +42,7 @@ mod tally;
 mod tests;
 mod words;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -59,9 +59,9 @@ use self::{
     saver::Saver,
     tally::Tally,
 };
-use super::event::{Command, Delivery, Event, LocalId, RestoredMessage, Security};
+use super::event::{Command, Delivery, Event, LocalId, RestoredMessage, Security, VerifiedBy};
 use crate::{
-    protocol::{ClientId, Nickname, RoomName, Token, UserId},
+    protocol::{ClientId, Fingerprint, Nickname, RoomName, Token, UserId},
     text::{Body, Line},
 };
 
@@ -136,19 +136,47 @@ pub enum Action {
 
 /// What the driver knows of a connection that it has opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Channel {
-    /// Who can read along, and how the server is known.
-    pub security: Security,
-    /// What makes an encrypted connection this one and no other.
-    pub exporter: Option<[u8; 32]>,
+pub enum Channel {
+    /// In the clear.
+    Plain {
+        /// The server's end of it.
+        server: SocketAddr,
+    },
+    /// Encrypted.
+    Encrypted {
+        /// How the server is known.
+        verified_by: VerifiedBy,
+        /// Its key.
+        fingerprint: Fingerprint,
+        /// What makes this connection this one and no other.
+        exporter: [u8; 32],
+    },
 }
 
 impl Channel {
-    /// One in the clear.
-    pub const PLAIN: Self = Self {
-        security: Security::Plain,
-        exporter: None,
-    };
+    /// Who can read along, and how the server is known.
+    pub fn security(&self) -> Security {
+        match *self {
+            Self::Plain { .. } => Security::Plain,
+            Self::Encrypted {
+                verified_by,
+                fingerprint,
+                ..
+            } => Security::Encrypted {
+                verified_by,
+                fingerprint,
+            },
+        }
+    }
+
+    /// Whether others can read along, or answer in the server's place: all but what is encrypted
+    /// and what stays on this machine.
+    fn is_exposed(&self) -> bool {
+        match self {
+            Self::Plain { server } => !server.ip().to_canonical().is_loopback(),
+            Self::Encrypted { .. } => false,
+        }
+    }
 }
 
 /// See the module's page.
@@ -172,7 +200,7 @@ pub struct Session {
     /// Who we are, as far as is known.
     user: UserId,
     /// That of the last connection.
-    security: Option<Security>,
+    channel: Option<Channel>,
     /// Whether the last connection was refused for not being encrypted.
     plaintext_refused: bool,
     lease: Lease,
@@ -208,7 +236,7 @@ impl Session {
             commands: Commands::default(),
             entrance: Entrance::new(config.credentials.clone()),
             user: kept.user.unwrap_or_else(|| config.token.user()),
-            security: None,
+            channel: None,
             plaintext_refused: false,
             lease: Lease::Held,
             references: 0,

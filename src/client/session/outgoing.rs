@@ -90,6 +90,7 @@ impl Session {
             return;
         };
         live.join_due = false;
+        let channel = live.channel;
         let rooms = self.rooms.positions();
         // Where a position does not hold, the log is another one, and all of it is new to us.
         let last = if rooms.is_empty() {
@@ -114,7 +115,7 @@ impl Session {
             most: self.config.most,
             agent: Some(Line::inert(AGENT)),
         };
-        self.entrance.fill(&mut join);
+        self.entrance.fill(channel, &mut join);
         encode_join(&join, &basic::timestamp(now.wall, &self.config.zone), out);
     }
 

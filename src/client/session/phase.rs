@@ -94,8 +94,7 @@ pub(super) struct Live {
     /// After a sleep: when the server must have answered.
     pub(super) answer_by: Option<Duration>,
     pub(super) join_due: bool,
-    /// See [`Channel::exporter`].
-    pub(super) exporter: Option<[u8; 32]>,
+    pub(super) channel: Channel,
     /// Whether the server has asked for a proof; one connection has one.
     pub(super) challenged: bool,
     pub(super) proof_due: Option<Signature>,
@@ -132,7 +131,7 @@ impl Live {
             gone_after: GONE_AFTER,
             answer_by: None,
             join_due: true,
-            exporter: channel.exporter,
+            channel,
             challenged: false,
             proof_due: None,
             ping_due: false,
@@ -284,8 +283,9 @@ impl Session {
     pub(super) fn opened(&mut self, now: Now, channel: Channel) {
         if matches!(self.phase, Phase::Dialling { .. }) {
             self.phase = Phase::Live(Box::new(Live::new(now.elapsed, channel)));
-            self.security = Some(channel.security);
-            self.events.push_back(Event::Security(channel.security));
+            self.channel = Some(channel);
+            self.events.push_back(Event::Security(channel.security()));
+            self.withhold(channel);
         }
     }
 

@@ -88,12 +88,15 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// One that is not encrypted, to the server with this key.
-    pub fn plain(address: SocketAddr, server: Fingerprint) -> Self {
+    /// One that is not encrypted, to the server with this key, whose end of it is `own`.
+    pub fn plain(address: SocketAddr, server: Fingerprint, own: SocketAddr) -> Self {
         Self {
             address,
             encrypted: false,
-            binding: Binding::ServerKey(server),
+            binding: Binding::Plain {
+                server,
+                address: own,
+            },
         }
     }
 }
@@ -290,7 +293,7 @@ impl Endpoint {
             nonce,
             fingerprint: match self.channel.binding {
                 Binding::Exporter(_) => None,
-                Binding::ServerKey(fingerprint) => Some(fingerprint),
+                Binding::Plain { server, .. } => Some(server),
             },
         };
         if let Reader::Modern(peer) = &mut self.reader {
@@ -597,12 +600,15 @@ mod tests {
         text::Line,
     };
 
+    fn channel() -> Channel {
+        let [theirs, own] = ["192.0.2.1:7", "192.0.2.2:10500"].map(|a| a.parse().unwrap());
+        Channel::plain(theirs, Fingerprint::from_bytes([7; 32]), own)
+    }
+
     #[test]
     fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
         let mut views = Views::new([(RoomName::lobby(), 0)], ViewLimits::default());
-        let server = Fingerprint::from_bytes([7; 32]);
-        let channel = Channel::plain("192.0.2.1:7".parse().unwrap(), server);
-        let mut endpoint = Endpoint::new(channel, start());
+        let mut endpoint = Endpoint::new(channel(), start());
         // A basic client has no last words for its own goodbye: nothing would come after them.
         let user = UserId::from_bytes([1; 12]);
         let last = Some(Box::new(ServerFrame::Bye(Bye {
@@ -617,9 +623,7 @@ mod tests {
     }
 
     fn joined() -> Endpoint {
-        let server = Fingerprint::from_bytes([7; 32]);
-        let channel = Channel::plain("192.0.2.1:7".parse().unwrap(), server);
-        let mut endpoint = Endpoint::new(channel, start());
+        let mut endpoint = Endpoint::new(channel(), start());
         endpoint.state = State::Joined;
         endpoint
     }

@@ -71,8 +71,18 @@ pub(super) fn token(name: &str) -> Token {
     Token::from_bytes(bytes)
 }
 
+/// What proves a key to the server, which all talk to in the clear.
+pub(super) fn binding() -> Binding {
+    Channel::plain(own_address(), fingerprint(), own_address()).binding
+}
+
+/// Where the server is.
+fn own_address() -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 200], 10500))
+}
+
 /// The server's.
-pub(super) fn fingerprint() -> Fingerprint {
+fn fingerprint() -> Fingerprint {
     Fingerprint::from_bytes([7; 32])
 }
 
@@ -230,7 +240,7 @@ impl World {
         self.now.mono += Duration::from_secs(1);
         self.now.wall += Duration::from_secs(1);
         let address = SocketAddr::new(address.parse().unwrap(), 7);
-        let channel = Channel::plain(address, fingerprint());
+        let channel = Channel::plain(address, fingerprint(), own_address());
         let client = Client {
             id: ConnectionId::new(0, self.connections),
             endpoint: Endpoint::new(channel, self.now),
@@ -268,7 +278,7 @@ impl World {
         let Some(ServerFrame::Challenge { nonce, .. }) = challenge else {
             panic!("{challenge:?}");
         };
-        let signature = key.prove(&Binding::ServerKey(fingerprint()), &nonce);
+        let signature = key.prove(&binding(), &nonce);
         self.say(name, &ClientFrame::Proof { signature })
     }
 

@@ -55,7 +55,7 @@ pub(super) async fn greet(
         Verdict::Proxied => {
             let Some(source) = introduced(&socket, &mut first).await? else {
                 let outcome = Err(Refusal::malformed());
-                return Ok(plainly(worker, socket, address, outcome));
+                return plainly(worker, socket, address, outcome);
             };
             let address = source.unwrap_or(address);
             let now = worker.clock.now().mono;
@@ -92,7 +92,7 @@ pub(super) async fn greet(
         }
         _ => outcome = outcome.and(Err(Refusal::malformed())),
     }
-    let greeted = plainly(worker, socket, address, outcome);
+    let greeted = plainly(worker, socket, address, outcome)?;
     Ok(Greeted { first, ..greeted })
 }
 
@@ -102,13 +102,14 @@ fn plainly(
     socket: TcpStream,
     address: SocketAddr,
     outcome: Result<Pass, Refusal>,
-) -> Greeted {
-    Greeted {
+) -> io::Result<Greeted> {
+    let own = socket.local_addr()?;
+    Ok(Greeted {
         stream: Stream::plain(socket),
-        channel: Channel::plain(address, worker.credentials.fingerprint()),
+        channel: Channel::plain(address, worker.credentials.fingerprint(), own),
         first: Vec::new(),
         outcome,
-    }
+    })
 }
 
 fn may_be_plain(plaintext: Plaintext, address: IpAddr) -> bool {

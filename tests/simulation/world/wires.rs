@@ -10,7 +10,7 @@ use chat_tui::{
 use super::{Task, World};
 use crate::{
     net::{Pipe, Quality},
-    server::State,
+    server::{self, State},
     truth::Fault,
 };
 
@@ -75,7 +75,8 @@ impl World {
             let client = &mut self.clients[index];
             client.connection = Some(id);
             client.witness.opened(self.server.epoch());
-            client.session.handle_opened(now, Channel::PLAIN);
+            let server = server::ADDRESS;
+            client.session.handle_opened(now, Channel::Plain { server });
         } else {
             self.clients[index]
                 .session

@@ -1,5 +1,7 @@
 //! Who comes in, how that is proven, and what lets a key in that a server does not know.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::*;
 use crate::{
     client::event::{Credential, VerifiedBy},
@@ -33,14 +35,17 @@ fn run(credentials: Credentials) -> Run {
 }
 
 fn encrypted() -> Channel {
-    Channel {
-        security: Security::Encrypted {
-            verified_by: VerifiedBy::Pin,
-            fingerprint: SERVER,
-        },
-        exporter: Some(EXPORTER),
+    Channel::Encrypted {
+        verified_by: VerifiedBy::Pin,
+        fingerprint: SERVER,
+        exporter: EXPORTER,
     }
 }
+
+/// In the clear, and not on this machine.
+const ELSEWHERE: Channel = Channel::Plain {
+    server: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 10500),
+};
 
 fn challenge(fingerprint: Option<Fingerprint>) -> ServerFrame {
     ServerFrame::Challenge {
@@ -73,11 +78,18 @@ fn proof(run: &mut Run) -> crate::protocol::Signature {
 
 #[test]
 fn a_key_is_proven_on_the_connection_that_it_is_asked_for_on() {
+    let Channel::Plain { server: address } = PLAIN else {
+        unreachable!()
+    };
+    let on_this_machine = Binding::Plain {
+        server: SERVER,
+        address,
+    };
     for (channel, told, binding) in [
         (encrypted(), None, Binding::Exporter(EXPORTER)),
         // What a server says of itself does not count where the connection says more.
         (encrypted(), Some(SERVER), Binding::Exporter(EXPORTER)),
-        (Channel::PLAIN, Some(SERVER), Binding::ServerKey(SERVER)),
+        (PLAIN, Some(SERVER), on_this_machine),
     ] {
         let mut run = run(keyed());
         run.open_over(channel);
@@ -167,14 +179,15 @@ fn who_has_no_key_is_whom_his_token_makes_him() {
 #[test]
 fn an_invite_and_a_code_are_shown_until_they_have_let_us_in() {
     let code = DeviceCode::from_bytes([1; 5]);
-    let token = invite(SERVER, TODAY + 60).token;
+    let invite = invite(SERVER, TODAY + 60);
+    let token = invite.token;
     let mut run = run(Credentials {
-        invite: Some(token),
+        invite: Some(invite),
         code: Some(code),
         ..keyed()
     });
     for _ in 0..2 {
-        run.open();
+        run.open_over(encrypted());
         let join = run.join();
         assert_eq!((join.invite, join.code), (Some(token), Some(code)));
         run.lose();
@@ -233,7 +246,7 @@ fn what_is_wanted_is_said_and_may_be_given() {
         run.say(ServerFrame::Error(error(refused, "No")));
         run.told(&[&format!("stopped: No, wants: {wants}")]);
         run.command(Command::Credential(credential.clone()));
-        run.open();
+        run.open_over(encrypted());
         let join = run.join();
         match credential {
             Credential::Invite(_) => assert_eq!(join.invite, Some(good.token)),
@@ -245,39 +258,137 @@ fn what_is_wanted_is_said_and_may_be_given() {
 #[test]
 fn what_was_refused_is_not_shown_again() {
     let mut run = run(Credentials {
-        invite: Some(invite(SERVER, TODAY + 60).token),
+        invite: Some(invite(SERVER, TODAY + 60)),
         code: Some(DeviceCode::from_bytes([1; 5])),
         ..keyed()
     });
-    run.open();
+    run.open_over(encrypted());
     run.say(ServerFrame::Error(error(ErrorCode::BadInvite, "No")));
     run.written.clear();
     run.command(Command::RetryNow);
-    run.open();
+    run.open_over(encrypted());
     let join = run.join();
     assert!(join.invite.is_none() && join.code.is_some());
     run.say(ServerFrame::Error(error(ErrorCode::BadCode, "No")));
     run.command(Command::RetryNow);
-    run.open();
+    run.open_over(encrypted());
     assert_eq!(run.join().code, None);
+}
+
+/// What the user was told last but for what became of the link.
+fn notices(run: &mut Run) -> String {
+    let told = run.events.drain(..).filter_map(|event| match event {
+        Event::Notice(line) => Some(line.as_str().to_owned()),
+        _ => None,
+    });
+    told.collect::<Vec<_>>().join(". ")
 }
 
 #[test]
 fn an_invite_of_another_server_or_an_old_one_is_shown_to_nobody() {
     let other = Fingerprint::from_bytes([8; 32]);
-    for (invite, says) in [
-        (invite(other, TODAY + 60), "another server"),
-        (invite(SERVER, TODAY - 60), "has expired"),
+    for (channel, invite, says) in [
+        (encrypted(), invite(other, TODAY + 60), "another server"),
+        (encrypted(), invite(SERVER, TODAY - 60), "has expired"),
+        (PLAIN, invite(SERVER, TODAY + 60), "start with it instead"),
+        (
+            ELSEWHERE,
+            invite(SERVER, TODAY + 60),
+            "start without --plaintext",
+        ),
     ] {
         let mut run = run(keyed());
-        run.open_over(encrypted());
+        run.open_over(channel);
         run.frames();
         run.say(ServerFrame::Error(error(ErrorCode::AccessDenied, "No")));
+        run.events.clear();
         run.command(Command::Credential(Credential::Invite(invite)));
-        let told = event_in_short(run.events.last().unwrap());
+        let told = notices(&mut run);
         assert!(told.contains(says), "{told}");
         assert!(!run.connected);
     }
+}
+
+/// Typed before there was a connection, or named at the start.
+#[test]
+fn an_invite_is_shown_to_none_but_the_server_that_it_names() {
+    let other = Fingerprint::from_bytes([8; 32]);
+    for (channel, key, says) in [
+        (encrypted(), SERVER, None),
+        (encrypted(), other, Some("names another key than chat.lan")),
+        (PLAIN, SERVER, Some("start with it instead")),
+        (ELSEWHERE, SERVER, Some("start with it instead")),
+    ] {
+        let invite = invite(key, TODAY + 60);
+        let mut typed = run(keyed());
+        typed.command(Command::Credential(Credential::Invite(invite.clone())));
+        let named = run(Credentials {
+            invite: Some(invite.clone()),
+            ..keyed()
+        });
+        for mut run in [typed, named] {
+            run.open_over(channel);
+            let shown = says.is_none().then_some(invite.token);
+            assert_eq!(run.join().invite, shown, "{channel:?}");
+            let told = notices(&mut run);
+            assert!(says.is_none_or(|says| told.contains(says)), "{told}");
+            // That is said once, and the rest goes on.
+            run.say(ServerFrame::Welcome(welcome()));
+            run.lose();
+            run.open_over(channel);
+            assert_eq!(notices(&mut run), "");
+        }
+    }
+}
+
+#[test]
+fn where_others_can_read_along_nothing_of_ours_is_shown() {
+    let code = DeviceCode::from_bytes([1; 5]);
+    let mut run = run(Credentials {
+        password: Some(password("sesame")),
+        code: Some(code),
+        ..keyed()
+    });
+    run.open_over(ELSEWHERE);
+    let join = run.join();
+    assert_eq!((join.key, join.code, join.password), (None, None, None));
+    let told = notices(&mut run);
+    assert!(told.contains("you come in without your key"), "{told}");
+    // Nobody is asked for what would not be shown.
+    for wanted in [
+        ErrorCode::PasswordRequired,
+        ErrorCode::AccessDenied,
+        ErrorCode::BadCode,
+    ] {
+        run.say(ServerFrame::Error(error(wanted, "No")));
+        let told = event_in_short(run.events.last().unwrap());
+        assert_eq!(told, "stopped: No");
+        let told = notices(&mut run);
+        assert!(told.contains("start without --plaintext"), "{told}");
+        run.command(Command::Credential(Credential::Password(password("open"))));
+        assert!(!run.connected);
+        run.command(Command::RetryNow);
+        run.open_over(ELSEWHERE);
+        assert_eq!(run.join().password, None);
+        run.events.clear();
+    }
+    // Whoever asks for a proof has been shown no key to be proven.
+    run.say(challenge(Some(SERVER)));
+    assert!(run.frames().is_empty() && !run.connected);
+}
+
+#[test]
+fn who_shows_no_key_is_whom_his_token_makes_him_whoever_he_was_before() {
+    let (mut before, _) = Run::with_credentials(Disk::default(), keyed());
+    before.enter(Welcome {
+        user: UserId::from_bytes([9; 12]),
+        ..welcome()
+    });
+    let (mut run, _) = Run::with_credentials(before.disk, keyed());
+    run.open_over(ELSEWHERE);
+    run.say(ServerFrame::Welcome(welcome()));
+    assert!(run.connected, "{:?}", run.events);
+    assert_eq!(run.disk.kept().user, Some(us()));
 }
 
 #[test]
@@ -286,7 +397,7 @@ fn that_an_invite_has_expired_is_said_before_anything_else() {
     let (mut run, _) = Run::with_credentials(
         Disk::default(),
         Credentials {
-            invite: Some(invite(SERVER, 0).token),
+            invite: Some(invite(SERVER, 0)),
             ..keyed()
         },
     );
@@ -294,7 +405,7 @@ fn that_an_invite_has_expired_is_said_before_anything_else() {
         "notice: The invite expired on 1970-01-01: it lets in only whom it has let in before",
         "connecting",
     ]);
-    run.open();
+    run.open_over(encrypted());
     assert_eq!(run.join().invite, None);
 }
 
@@ -314,10 +425,10 @@ fn who_wants_it_encrypted_is_asked_anew_once() {
 #[test]
 fn with_all_that_lets_in_a_join_is_still_one_that_older_servers_take() {
     let mut run = run(Credentials {
-        invite: Some(invite(SERVER, TODAY).token),
+        invite: Some(invite(SERVER, TODAY + 60)),
         code: Some(DeviceCode::from_bytes([1; 5])),
         ..keyed()
     });
-    run.open();
+    run.open_over(encrypted());
     assert!(run.written.len() <= 1024, "{}", run.written.len());
 }

@@ -8,12 +8,10 @@ use crate::{client::event::VerifiedBy, protocol::Fingerprint};
 const KEY: Fingerprint = Fingerprint::from_bytes([1; 32]);
 
 fn encrypted(verified_by: VerifiedBy) -> Channel {
-    Channel {
-        security: Security::Encrypted {
-            verified_by,
-            fingerprint: KEY,
-        },
-        exporter: Some([5; 32]),
+    Channel::Encrypted {
+        verified_by,
+        fingerprint: KEY,
+        exporter: [5; 32],
     }
 }
 
@@ -24,7 +22,7 @@ fn told(run: &mut Run) -> Vec<String> {
 #[test]
 fn who_can_read_along_is_told_before_anything_is_said() {
     for (channel, told) in [
-        (Channel::PLAIN, "plain"),
+        (PLAIN, "plain"),
         (encrypted(VerifiedBy::Roots), "encrypted (Roots)"),
         (encrypted(VerifiedBy::Pin), "encrypted (Pin)"),
         (encrypted(VerifiedBy::FirstUse), "encrypted (FirstUse)"),

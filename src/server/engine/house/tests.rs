@@ -217,8 +217,7 @@ fn a_proof_is_good_for_one_challenge_only() {
         ["challenge"]
     );
     // The proof of another nonce.
-    let binding =
-        crate::protocol::Binding::ServerKey(crate::server::engine::testing::fingerprint());
+    let binding = crate::server::engine::testing::binding();
     let signature = carol.prove(&binding, &crate::protocol::Nonce::from_bytes([0; 32]));
     assert_eq!(
         world.say("carol", &ClientFrame::Proof { signature }),
