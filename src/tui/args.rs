@@ -80,7 +80,8 @@ struct Typed {
     reason = "switches are switches, and these docs are the help's text"
 )]
 pub struct Options {
-    /// Host the chat on this machine, if nobody does so yet: HOST must be localhost.
+    /// Host the chat on this machine, if nobody does so yet: HOST must be localhost. Whoever is on
+    /// your network can come in, too.
     #[arg(long)]
     pub serve: bool,
 

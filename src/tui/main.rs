@@ -106,15 +106,26 @@ fn who(args: &Args) -> Result<Who, String> {
     })
 }
 
-async fn run(args: Args, who: Who) -> ExitCode {
+async fn run(args: Args, mut who: Who) -> ExitCode {
+    let directory = directory(&args);
     let host = if args.options.serve {
-        match serve::start(&args.host, args.port, rooms(&args).first()).await {
+        match serve::start(
+            &args.host,
+            args.port,
+            rooms(&args).first(),
+            directory.as_deref(),
+        )
+        .await
+        {
             Ok(host) => host,
             Err(error) => return fail(&error.to_string(), EXIT_USAGE),
         }
     } else {
         None
     };
+    if let Some(host) = &host {
+        who.notices.extend_from_slice(host.told());
+    }
     let lines = args.options.plain || !io::stdout().is_terminal() || !io::stdin().is_terminal();
     let config = LinkConfig {
         host: args.host.clone(),
@@ -130,7 +141,7 @@ async fn run(args: Args, who: Who) -> ExitCode {
         credentials: who.credentials,
         notices: who.notices,
         trust: Policy {
-            directory: directory(&args),
+            directory,
             plaintext: args.options.plaintext,
             accept: args.options.trust,
             invited: args.invite.as_ref().map(|invite| invite.fingerprint),

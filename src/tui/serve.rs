@@ -2,8 +2,7 @@
 //!
 //! The server is a process of its own, out of reach of the terminal's Ctrl-C, so that it can go on
 //! when its host leaves. It tells that it listens by a line on its standard output; what it logs
-//! goes to `server-PORT.log` in the state directory (`$XDG_STATE_HOME/chat-tui`, or
-//! `~/.local/state/chat-tui`).
+//! goes to `server-PORT.log` in the state directory, if anything is kept there.
 
 use std::{
     fs::{self, File},
@@ -19,10 +18,10 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     net::{TcpStream, lookup_host},
     process::{Child, ChildStdout, Command},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
-use crate::{client::store, protocol::RoomName};
+use crate::{client::store, protocol::RoomName, text::Line, tui::words};
 
 /// The first argument by which this program knows that it is to be the server. Only
 /// [`start`] gives it.
@@ -34,7 +33,11 @@ const PROBE_WITHIN: Duration = Duration::from_secs(2);
 const START_WITHIN: Duration = Duration::from_secs(15);
 /// How long the server may take to end: it gives its clients five seconds.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
-/// Bytes of its first line that are read; the rest of a longer one is not looked at.
+/// How long its log may take to tell all of the start.
+const LOG_WITHIN: Duration = Duration::from_secs(1);
+/// How often the log is looked at meanwhile.
+const LOG_EVERY: Duration = Duration::from_millis(20);
+/// Bytes of its first line, and of its log's beginning or end, that are read.
 const LINE_BYTES: u64 = 4096;
 /// A log over this size is begun anew at the next start.
 const LOG_BYTES_MAX: u64 = 4 << 20;
@@ -44,7 +47,7 @@ const LOG_BYTES_MAX: u64 = 4 << 20;
 pub struct HostControl {
     child: Child,
     pid: u32,
-    log: Option<PathBuf>,
+    told: Vec<Line>,
 }
 
 impl HostControl {
@@ -62,9 +65,9 @@ impl HostControl {
         }
     }
 
-    /// Where the server logs, if it does.
-    pub fn log(&self) -> Option<&Path> {
-        self.log.as_deref()
+    /// What a host has to know: who can come in and how, and how the server comes to have an owner.
+    pub fn told(&self) -> &[Line] {
+        &self.told
     }
 
     /// Leaves the server to itself: it goes on after this program.
@@ -100,7 +103,8 @@ impl HostControl {
 }
 
 /// Starts a server for `host` and `port`, unless one listens there: then `None`, and there is
-/// nothing to do but join. `room`: one that it is to have besides the lobby.
+/// nothing to do but join. `room`: one that it is to have besides the lobby; `directory`: where to
+/// keep its log, if it is to be kept.
 ///
 /// # Errors
 /// If `host` is not this machine, or the server could not be started; in one plain sentence.
@@ -108,6 +112,7 @@ pub async fn start(
     host: &str,
     port: u16,
     room: Option<&RoomName>,
+    directory: Option<&Path>,
 ) -> anyhow::Result<Option<HostControl>> {
     if !is_this_machine(host, port).await {
         bail!("--serve hosts on this machine, so HOST must be localhost, not {host}");
@@ -115,7 +120,7 @@ pub async fn start(
     if somebody_listens(host, port).await {
         return Ok(None);
     }
-    let log = open_log(port);
+    let log = directory.and_then(|directory| open_log(directory, port));
     let began = log.as_ref().map_or(0, |(_, file)| length(file));
     let mut child = command(port, room, log.as_ref().map(|(_, file)| file))?
         .spawn()
@@ -124,18 +129,24 @@ pub async fn start(
         bail!("The server could not be started");
     };
     match timeout(START_WITHIN, first_line(output)).await {
-        Ok(Ok(true)) => Ok(Some(HostControl {
-            child,
-            pid,
-            log: log.map(|(path, _)| path),
-        })),
+        Ok(Ok(true)) => {
+            let room = room.map_or_else(String::new, words::room_option);
+            let mut told = vec![Line::inert(&format!(
+                "You host this chat: whoever is on your network can come in, with: chat-tui \
+                 THIS-MACHINE {port} NICKNAME 1{room}"
+            ))];
+            if let Some((path, mut file)) = log {
+                told.extend(how_to_own(&path, &mut file, began).await);
+            }
+            Ok(Some(HostControl { child, pid, told }))
+        }
         Ok(_) => {
             let _ = child.wait().await;
             // Somebody else may have been quicker.
             if somebody_listens(host, port).await {
                 return Ok(None);
             }
-            let said = log.and_then(|(_, file)| last_line(file, began));
+            let said = log.and_then(|(_, mut file)| last_line(&mut file, began));
             bail!(said.unwrap_or_else(|| "The server ended as soon as it was started".to_owned()));
         }
         Err(_) => {
@@ -208,11 +219,9 @@ async fn first_line(output: ChildStdout) -> io::Result<bool> {
     Ok(line.ends_with(b"\n"))
 }
 
-/// Opens the log to append to it; `None` where there is no place for one, which is no reason not
-/// to chat.
-fn open_log(port: u16) -> Option<(PathBuf, File)> {
-    let directory = store::default_directory()?;
-    store::create_private(&directory).ok()?;
+/// Opens the log to append to it; `None` where it can't be had, which is no reason not to chat.
+fn open_log(directory: &Path, port: u16) -> Option<(PathBuf, File)> {
+    store::create_private(directory).ok()?;
     let path = directory.join(format!("server-{port}.log"));
     let too_long = fs::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES_MAX);
     if too_long {
@@ -230,12 +239,46 @@ fn length(file: &File) -> u64 {
     file.metadata().map_or(0, |file| file.len())
 }
 
-/// The last thing that the server logged since `began`: why it ended.
-fn last_line(mut file: File, began: u64) -> Option<String> {
-    file.seek(SeekFrom::Start(began)).ok()?;
+/// How somebody comes to own the server, if nobody does. The log tells it at the start, before it
+/// says that the server listens.
+async fn how_to_own(path: &Path, log: &mut File, began: u64) -> Option<Line> {
+    let read = async {
+        loop {
+            let said = read_log(log, began)?;
+            if said.contains("listening on ") {
+                return Some(said);
+            }
+            sleep(LOG_EVERY).await;
+        }
+    };
+    match timeout(LOG_WITHIN, read).await {
+        Ok(said) => {
+            let said = said?;
+            let (_, code) = said.split_once("/owner ")?;
+            let code = code.split_whitespace().next()?;
+            let how = format!("Nobody owns it yet. To be its owner, type: /owner {code}");
+            Some(Line::inert(&how))
+        }
+        Err(_) => {
+            let path = path.display();
+            let how = format!("The code by which one comes to own it is in {path}");
+            Some(Line::inert(&how))
+        }
+    }
+}
+
+/// What the log holds from `from` on, as far as it is read.
+fn read_log(log: &mut File, from: u64) -> Option<String> {
+    log.seek(SeekFrom::Start(from)).ok()?;
     let mut said = Vec::new();
-    file.take(LINE_BYTES).read_to_end(&mut said).ok()?;
-    let said = String::from_utf8_lossy(&said);
+    log.take(LINE_BYTES).read_to_end(&mut said).ok()?;
+    Some(String::from_utf8_lossy(&said).into_owned())
+}
+
+/// The last thing that the server logged since `began`: why it ended.
+fn last_line(log: &mut File, began: u64) -> Option<String> {
+    let near_the_end = length(log).saturating_sub(LINE_BYTES);
+    let said = read_log(log, began.max(near_the_end))?;
     let line = said.lines().rev().find(|line| !line.trim().is_empty())?;
     let line = line.trim();
     Some(
@@ -266,7 +309,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_machine_is_refused_in_words() {
-        let error = start("192.168.1.20", 10500, None).await.unwrap_err();
+        let error = start("192.168.1.20", 10500, None, None).await.unwrap_err();
         assert!(
             error.to_string().contains("HOST must be localhost"),
             "{error}"
@@ -277,6 +320,25 @@ mod tests {
     async fn where_somebody_listens_nothing_is_started() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert!(start("127.0.0.1", port, None).await.unwrap().is_none());
+        assert!(
+            start("127.0.0.1", port, None, None)
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn why_it_ended_is_the_end_of_what_it_logged() {
+        let place = tempfile::tempdir().unwrap();
+        let (path, mut log) = open_log(place.path(), 10500).unwrap();
+        fs::write(&path, "chat-server: of a run before\n").unwrap();
+        let began = length(&log);
+        assert_eq!(last_line(&mut log, began), None);
+        let noise = "something happened\n".repeat(1000);
+        let said = format!("chat-server: of a run before\n{noise}chat-server: no more room\n\n");
+        fs::write(&path, said).unwrap();
+        let last = last_line(&mut log, began);
+        assert_eq!(last.as_deref(), Some("no more room"));
     }
 }

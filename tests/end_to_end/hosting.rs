@@ -80,6 +80,23 @@ fn a_host_with_guests_is_asked_whether_the_server_goes_on() {
 }
 
 #[test]
+fn a_host_is_told_who_can_come_in_and_how_to_own_the_server() {
+    let home = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let mut carol = host(port, home.path());
+    carol.wait_for("NICKNAME 1");
+    carol.wait_for("/owner ");
+    carol.wait_for("● encrypted");
+    let said = carol.text();
+    assert!(said.contains("whoever is on your"), "{said}");
+    assert!(said.contains(&format!("THIS-MACHINE {port}")), "{said}");
+    let (_, code) = said.split_once("/owner ").expect("a code");
+    let code = code.split_whitespace().next().expect("all of it");
+    carol.line(&format!("/owner {code}"));
+    carol.wait_for("◆");
+}
+
+#[test]
 fn nothing_is_hosted_by_accident() {
     let port = free_port();
     let carol = Terminal::start(

@@ -90,37 +90,26 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buff
     }
 }
 
-/// What stands where nothing is to be seen yet. A host is told how others come in.
+/// What stands where nothing is to be seen yet.
 fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     let timeline = &model.room().timeline;
     let (from, to) = (timeline.first(), timeline.last());
     let loads = from > 0 && from <= to;
-    let mut said = if loads {
-        vec![match &model.room().paging.failed {
+    let said = if loads {
+        match &model.room().paging.failed {
             None => "loading …".to_owned(),
             Some(failed) => format!(
                 "not loaded: {} · {} tries again",
                 failed.why,
                 label(Action::Send)
             ),
-        }]
-    } else {
-        vec!["Nobody has said anything yet.".to_owned()]
-    };
-    let port = model.host.rsplit(':').next();
-    if let Some(port) = port.filter(|_| model.hosting && !loads) {
-        let room = words::room_option(&model.room().name);
-        let command = format!("chat-tui THIS-MACHINE {port} NICKNAME 1{room}");
-        if area.height >= 8 && columns(&command) <= area.width {
-            said.extend([String::new(), "Others come in with".to_owned(), command]);
         }
-    }
-    let rows = u16::try_from(said.len()).unwrap_or(1);
-    for (row, words) in ((area.height - rows).div_ceil(2)..).zip(&said) {
-        let span = Span::row(area, row);
-        let indent = span.width.saturating_sub(columns(words)) / 2;
-        put(buffer, span.after(indent), words, palette.quiet);
-    }
+    } else {
+        "Nobody has said anything yet.".to_owned()
+    };
+    let span = Span::row(area, (area.height - 1).div_ceil(2));
+    let indent = span.width.saturating_sub(columns(&said)) / 2;
+    put(buffer, span.after(indent), &said, palette.quiet);
 }
 
 impl Pane<'_> {

@@ -511,33 +511,6 @@ fn a_large_paste_is_asked_about() {
 }
 
 #[test]
-fn a_host_is_told_how_others_come_in() {
-    let screen = {
-        let mut screen = Screen::entered(60, 14);
-        screen.desk.model.hosting = true;
-        screen
-    };
-    screen.check(
-        r"
- #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
-
-
-
-               Nobody has said anything yet.
-
-                    Others come in with
-           chat-tui THIS-MACHINE 10500 NICKNAME 1
-
-
-
-────────────────────────────────────────────────────────────
- › type a message
- F1 help   Esc disconnect   Tab complete
-",
-    );
-}
-
-#[test]
 fn a_host_is_asked_about_the_server() {
     let screen = {
         let mut screen = Screen::entered(60, 12);
