@@ -126,6 +126,11 @@ impl House {
         if let Some(user) = self.keys.get(&key) {
             return Ok(visitor(*user, self.role(*user)));
         }
+        // A user is called by his first key, and stays him without it.
+        if self.accounts.contains_key(&key.user()) {
+            let message = "This device was revoked: it needs a new key to come in again";
+            return Err(refusal(ErrorCode::AccessDenied, message));
+        }
         if let Some(code) = entry.join.code {
             let user = self.offered(code, now)?;
             return Ok(visitor(user, self.role(user)));

@@ -746,3 +746,46 @@ fn a_crowd_of_new_keys_keeps_nobody_out() {
     assert!(heard.starts_with("welcome bob"), "{heard}");
     assert_eq!(world.hub.role_of("bob"), Some(Role::Member));
 }
+
+/// Carol has a phone too, and from there revokes the device that she came with first.
+fn without_her_first_device() -> World {
+    let mut world = open();
+    world.comes("carol", FAR);
+    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    let phone = Join {
+        client_id: crate::protocol::ClientId::parse("phone").unwrap(),
+        nickname: nick("carol"),
+        code,
+        ..join("phone")
+    };
+    world.enter("phone", &key("phone"), FAR, phone);
+    let first = key("carol").public().tag();
+    world.hears("carol");
+    world.orders("phone", HouseCommand::RevokeDevice { key: first });
+    assert_eq!(world.hears("carol"), ["bye Kicked", "closed"]);
+    world
+}
+
+#[test]
+fn the_first_device_stays_out_once_it_is_revoked() {
+    let mut world = without_her_first_device();
+    assert_eq!(world.comes("carol", FAR), "error access_denied");
+    // Not by a code either.
+    let code = world.result_of("phone", HouseCommand::AddDevice).code;
+    let with_code = Join {
+        code,
+        ..join("carol")
+    };
+    let heard = world.comes_with("carol", FAR, with_code);
+    assert_eq!(heard, "error access_denied");
+    let lines = world.result_of("phone", HouseCommand::Devices).lines;
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let mut world = world.again(house(Access::Open));
+    assert_eq!(world.comes("carol", FAR), "error access_denied");
+    let phone = Join {
+        nickname: nick("carol"),
+        ..join("phone")
+    };
+    let heard = world.comes_with("phone", FAR, phone);
+    assert!(heard.starts_with("welcome carol"), "{heard}");
+}
