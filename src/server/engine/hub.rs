@@ -28,6 +28,7 @@ use crate::{
         ClientId, DeviceId, Epoch, MessageId, PublicKey, Role, RoomName, RoomRules, ServerFrame,
         UserId,
         frame::{Bye, Departure, ErrorCode, ErrorFrame, Member},
+        limits::NUMBER_MAX,
     },
     server::store::{Extent, Fact},
     text::Line,
@@ -176,13 +177,14 @@ impl Session {
         *self.numbering.get_or_insert(by) == by
     }
 
-    /// The next id that the server gives.
-    pub(super) fn next_id(&mut self) -> MessageId {
-        self.counter += 1;
-        MessageId {
+    /// The next id that the server gives; `None`: the device has used up all numbers.
+    pub(super) fn next_id(&mut self) -> Option<MessageId> {
+        let counter = (self.counter < NUMBER_MAX).then_some(self.counter + 1)?;
+        self.counter = counter;
+        Some(MessageId {
             device: self.device,
-            counter: self.counter,
-        }
+            counter,
+        })
     }
 
     /// Up to which counter the device is settled, as far as is known here.

@@ -225,6 +225,20 @@ fn a_device_is_told_where_it_stands() {
 }
 
 #[test]
+fn no_message_has_a_number_that_nobody_can_read() {
+    each(|store| {
+        let last = limits::NUMBER_MAX;
+        append(store, 1, [open(1, Some(last), &[])]);
+        let committed = append(store, 1, [message(1, last), message(1, last + 1)]);
+        assert_eq!(
+            committed.verdicts,
+            [Verdict::Done(stored(1, 1)), Verdict::Hole { counter: last }]
+        );
+        assert_eq!(store.extents()[0].head, 1);
+    });
+}
+
+#[test]
 fn rooms_count_for_themselves() {
     each(|store| {
         let batch = [

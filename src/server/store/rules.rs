@@ -8,7 +8,7 @@ use crate::{
     protocol::{
         MessageId, RoomName, ServerFrame,
         frame::{Member, Message, Part},
-        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX},
+        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
         wire::{encode_server, parse_server},
     },
     search::Query,
@@ -25,7 +25,7 @@ pub(super) enum Place {
     Settled,
     /// It is the one expected.
     Next,
-    /// One before it is missing.
+    /// One before it is missing, or there is no such number: nobody could read what had it.
     Ahead,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Place {
 pub(super) fn place(settled: u64, counter: u64) -> Place {
     if counter <= settled {
         Place::Settled
-    } else if counter == settled + 1 {
+    } else if counter == settled + 1 && counter <= NUMBER_MAX {
         Place::Next
     } else {
         Place::Ahead

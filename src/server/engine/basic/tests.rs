@@ -3,7 +3,13 @@ use std::time::Duration;
 use super::*;
 use crate::{
     protocol::{ClientFrame, limits::BASIC_FRAME_BYTES_MAX},
-    server::engine::testing::{World, message},
+    server::{
+        engine::{
+            house::Rate,
+            testing::{World, house_settings, id, message},
+        },
+        store::Reader,
+    },
 };
 
 const JOIN: &[u8] =
@@ -148,4 +154,42 @@ fn a_refused_nickname_is_said_in_the_one_way_that_it_understands() {
         ["error Nickname already in use"]
     );
     assert!(world.client("bob").closed);
+}
+
+#[test]
+fn a_basic_client_has_no_say_in_the_numbers_of_its_messages() {
+    let mut world = World::new();
+    world.join("alice");
+    world.connect("bob");
+    let last = br#"{"type":"join","nickname":"bob","clientID":"4","timestamp":"x","next":9007199254740991}"#;
+    world.send("bob", last);
+    let text = br#"{"type": "message", "nickname": "bob", "message": "hi", "timestamp": "x"}"#;
+    world.hears("alice");
+    for seq in 1..=3 {
+        world.send("bob", text);
+        assert_eq!(world.hears("alice"), [format!("{seq} bob: hi")]);
+    }
+    let page = world.store.read(RoomIndex::LOBBY, 1, 100_000).unwrap();
+    let page = std::str::from_utf8(page.bytes()).unwrap().to_owned();
+    assert!(page.contains("-3\""), "{page}");
+}
+
+#[test]
+fn an_id_does_not_help_a_basic_client_past_what_holds_for_all() {
+    let mut settings = house_settings();
+    settings.limits.messages = Some(Rate::new(1, 2));
+    let mut world = World::with_house(settings, Vec::new());
+    world.join("alice");
+    world.connect("bob");
+    world.send("bob", JOIN);
+    world.hears("alice");
+    // One that is settled, as it seems.
+    let id = id("mallory", 1);
+    let text = format!(
+        r#"{{"type": "message", "nickname": "bob", "message": "hi", "timestamp": "x", "id": "{id}"}}"#
+    );
+    for _ in 0..5 {
+        world.send("bob", text.as_bytes());
+    }
+    assert_eq!(world.hears("alice"), ["1 bob: hi", "2 bob: hi"]);
 }

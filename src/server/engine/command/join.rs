@@ -46,7 +46,8 @@ pub(in crate::server::engine) fn run(hub: &mut Hub, connection: ConnectionId, en
 fn open(hub: &Hub, entry: &Entry) -> Operation {
     Operation::Open {
         device: entry.token.device(&entry.join.client_id),
-        next: entry.join.next,
+        // A basic client's messages are numbered here: it has no say in that.
+        next: entry.join.next.filter(|_| entry.join.protocol.is_some()),
         look: positions(hub, &entry.join)
             .map(|(room, position)| (room, position.seq))
             .collect(),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     protocol::{
-        MessageId, ServerFrame,
-        frame::{ErrorCode, ErrorFrame, Submission},
+        MessageId, RoomName, ServerFrame,
+        frame::{Departure, ErrorCode, ErrorFrame, Submission},
     },
     server::{
         engine::{
@@ -25,9 +25,11 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     let Some(session) = hub.sessions.get_mut(&connection) else {
         return;
     };
-    let by = match submission.id {
-        Some(_) if !session.basic => Numbering::Client,
-        _ => Numbering::Server,
+    // The id, where the client gives it; to one that a basic client sends nobody listens.
+    let own = submission.id.filter(|_| !session.basic);
+    let by = match own {
+        Some(_) => Numbering::Client,
+        None => Numbering::Server,
     };
     if !session.numbers(by) {
         let refusal = ErrorFrame {
@@ -39,20 +41,16 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         };
         return hub.answer(connection, ServerFrame::Error(refusal));
     }
-    if let Some(error) = may_write(hub, connection, &submission) {
-        return not_now(
-            hub,
-            connection,
-            submission.id.filter(|_| by == Numbering::Client),
-            error,
-        );
+    if let Some(error) = may_write(hub, connection, &submission.room, own) {
+        return not_now(hub, connection, own, error);
     }
     let Some(session) = hub.sessions.get_mut(&connection) else {
         return;
     };
-    let id = match (by, submission.id) {
-        (Numbering::Client, Some(id)) => id,
-        _ => session.next_id(),
+    let Some(id) = own.or_else(|| session.next_id()) else {
+        let message = "This client has used up all numbers of its messages: use another client ID";
+        let error = error(ErrorCode::BadId, message);
+        return hub.break_off(connection, error, Departure::Protocol);
     };
     let body = match submission.body {
         Ok(body) => body,
@@ -94,14 +92,16 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
 fn may_write(
     hub: &mut Hub,
     connection: ConnectionId,
-    submission: &Submission,
+    room: &RoomName,
+    own: Option<MessageId>,
 ) -> Option<ErrorFrame> {
-    let room = hub.room_of(connection, &submission.room)?;
+    let room = hub.room_of(connection, room)?;
     let session = hub.sessions.get(&connection)?;
     let moot = |id: MessageId| {
-        id.counter <= session.settled() || session.held.is_some_and(|held| id.counter > held)
+        let waits = session.held.is_some_and(|held| id.counter > held);
+        id.device == session.device && (id.counter <= session.settled() || waits)
     };
-    if submission.id.is_some_and(moot) {
+    if own.is_some_and(moot) {
         return None;
     }
     let writer = Writer {

@@ -706,3 +706,27 @@ fn records_say_who_did_what() {
         Record::Left { user, reason: Departure::Lost, present: 1, .. } if *user == token("bob").user()
     ));
 }
+
+#[test]
+fn who_has_used_up_all_numbers_is_told_so() {
+    let mut world = World::new();
+    let last = Join {
+        next: Some(limits::NUMBER_MAX),
+        ..join("bob")
+    };
+    world.join_as("bob", last);
+    assert_eq!(
+        world.say("bob", &message("bob", limits::NUMBER_MAX, "the last")),
+        ["1 bob: the last"]
+    );
+    world.cut("bob");
+    world.join("bob");
+    let more = ClientFrame::Message(Submission {
+        room: RoomName::lobby(),
+        id: None,
+        body: Ok(Body::inert("one more")),
+    });
+    world.hears("bob");
+    assert_eq!(world.say("bob", &more), ["error bad_id", "closed"]);
+    assert_eq!(world.store_head(), 1);
+}
