@@ -217,6 +217,9 @@ pub struct Hub {
     pub(super) house: House,
     /// When facts of the house that could not be committed are tried again.
     facts_wait: Option<Duration>,
+    /// Facts of the house are staged or being committed: what changes meanwhile waits, so that
+    /// nothing older is ever written after something newer.
+    remembering: bool,
     /// Answers to commands that wait for their facts to be committed.
     promised: Vec<(ConnectionId, ServerFrame)>,
     pub(super) users: HashMap<UserId, User>,
@@ -287,6 +290,7 @@ impl Hub {
             changed: Vec::new(),
             house,
             facts_wait: None,
+            remembering: false,
             promised: Vec::new(),
             users: HashMap::new(),
             nicknames: HashMap::new(),
@@ -331,6 +335,8 @@ impl Hub {
             Event::Stop => {
                 if self.state == State::Running {
                     self.state = State::Stopping;
+                    // What waits to be tried again is tried now: there is no later.
+                    self.facts_wait = None;
                 }
             }
         }

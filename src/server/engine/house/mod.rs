@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use self::{
     accounts::{Account, Owned},
     audit::Entry as AuditEntry,
+    changed::Changed,
     rates::Meters,
     sanctions::{Ban, Mute},
 };
@@ -37,6 +38,7 @@ use crate::{
 pub mod access;
 mod accounts;
 mod audit;
+mod changed;
 mod commands;
 mod devices;
 mod facts;
@@ -158,7 +160,7 @@ pub struct House {
     /// When somebody last wrote in a room that is slowed down.
     wrote: HashMap<(Who, RoomName), Duration>,
     /// Facts that changed since they were last taken.
-    changed: Vec<Fact>,
+    changed: Changed,
     rates: Rates,
 }
 
@@ -201,7 +203,7 @@ impl House {
             audit: VecDeque::new(),
             codes: HashMap::new(),
             wrote: HashMap::new(),
-            changed: Vec::new(),
+            changed: Changed::default(),
             rates: Rates {
                 messages: Meters::new(limits.messages),
                 looks: Meters::new(limits.looks),
@@ -232,14 +234,13 @@ impl House {
     /// The facts that changed since the last call: for the next commit. Those that could not be
     /// committed are given back with [`put_back`](Self::put_back).
     pub fn take_facts(&mut self) -> Vec<Fact> {
-        std::mem::take(&mut self.changed)
+        self.changed.take()
     }
 
     /// Facts that could not be committed, to be taken again; those that changed meanwhile stay as
     /// they are now.
     pub fn put_back(&mut self, facts: Vec<Fact>) {
-        let later = std::mem::replace(&mut self.changed, facts);
-        self.changed.extend(later);
+        self.changed.put_back(facts);
     }
 
     /// Whether there is somebody who decides here.

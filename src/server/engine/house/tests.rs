@@ -789,3 +789,45 @@ fn the_first_device_stays_out_once_it_is_revoked() {
     let heard = world.comes_with("phone", FAR, phone);
     assert!(heard.starts_with("welcome carol"), "{heard}");
 }
+
+#[test]
+fn what_is_written_down_late_is_what_holds() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    let role = |role| HouseCommand::Role {
+        nickname: nick("bob"),
+        role,
+    };
+    // A commit is under way, and is refused after two more changes.
+    world.hold_commits = true;
+    world.orders("alice", role(Role::Moderator));
+    world.orders("alice", role(Role::Member));
+    world.fail = Some(crate::server::store::StoreError::Refused);
+    world.commit();
+    world.orders("alice", role(Role::Owner));
+    world.hold_commits = false;
+    while world.commits() {
+        world.commit();
+    }
+    world.advance(Duration::from_secs(2));
+    let mut after = world.again(house(Access::Open));
+    after.comes("bob", FAR);
+    assert_eq!(after.hub.role_of("bob"), Some(Role::Owner));
+}
+
+#[test]
+fn what_waits_to_be_written_down_is_tried_once_more_at_the_end() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    world.fail = Some(crate::server::store::StoreError::Refused);
+    let ban = HouseCommand::Ban {
+        nickname: nick("bob"),
+        seconds: None,
+        reason: None,
+    };
+    world.orders("alice", ban);
+    world.stop();
+    assert_eq!(world.finished, Some(false));
+    let mut world = world.again(house(Access::Open));
+    assert_eq!(world.comes("bob", FAR), "error banned");
+}

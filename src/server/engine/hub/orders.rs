@@ -181,7 +181,8 @@ impl Hub {
 
     /// Stages what changed in the house, if it is time.
     pub(super) fn remember(&mut self) {
-        if self.facts_wait.is_some_and(|at| self.now.mono < at) && self.promised.is_empty() {
+        let waits = self.facts_wait.is_some_and(|at| self.now.mono < at);
+        if self.remembering || waits && self.promised.is_empty() {
             return;
         }
         self.facts_wait = None;
@@ -194,11 +195,13 @@ impl Hub {
             facts: facts.clone(),
             answers,
         };
+        self.remembering = true;
         self.stage(NOBODY, Operation::Remember(facts), what);
     }
 
     /// What was staged is committed.
     pub(super) fn remembered(&mut self, answers: Vec<(ConnectionId, ServerFrame)>) {
+        self.remembering = false;
         for (connection, answer) in answers {
             self.answer(connection, answer);
             self.one_pending_less(connection);
@@ -211,6 +214,7 @@ impl Hub {
         facts: Vec<Fact>,
         answers: Vec<(ConnectionId, ServerFrame)>,
     ) {
+        self.remembering = false;
         self.house.put_back(facts);
         self.facts_wait = Some(self.now.mono + FACTS_AGAIN_AFTER);
         for (connection, answer) in answers {
