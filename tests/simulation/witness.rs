@@ -42,6 +42,8 @@ struct Typed {
     echoed: BTreeSet<Epoch>,
     /// Its user does not want it sent.
     taken_back: bool,
+    /// It is from before the process ended.
+    restored: bool,
 }
 
 impl Typed {
@@ -52,7 +54,15 @@ impl Typed {
             settled_in: None,
             echoed: BTreeSet::new(),
             taken_back: false,
+            restored: false,
         }
+    }
+
+    /// Whether what it was told may be about a log that the server has no more. A process that lost
+    /// its power may have lost the word that a message was acknowledged, and had told the server's
+    /// next log by then, in its join, that the message was settled: that is all that one can say.
+    fn may_be_of_another_log(&self) -> bool {
+        self.restored && self.delivery == Delivery::Sent { seq: None }
     }
 }
 
@@ -82,8 +92,9 @@ impl Witness {
         for message in restored {
             let text = message.body.as_str().to_owned();
             self.texts.insert(text.clone(), message.local);
-            self.typed
-                .insert(message.local, Typed::new(text, message.delivery));
+            let mut typed = Typed::new(text, message.delivery);
+            typed.restored = true;
+            self.typed.insert(message.local, typed);
         }
         let lost = before.into_values().find(|typed| {
             is_open(&typed.delivery)
@@ -320,6 +331,7 @@ impl Witness {
             // Another process with the same outbox has seen to it, in whatever log: it sent it, for
             // in this world nobody takes back what two processes share.
             Delivery::SettledElsewhere => self.shares && truth.was_stored(text),
+            Delivery::Sent { seq: None } if typed.may_be_of_another_log() => truth.was_stored(text),
             Delivery::Sent { seq } => stored.is_some() && (seq.is_none() || *seq == stored),
             _ => stored.is_none(),
         };
@@ -334,18 +346,18 @@ impl Witness {
     /// What must hold once all faults are over and all is quiet.
     pub(crate) fn settled(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
         let fault = |fault: String| Err(format!("{}: {fault}", self.name));
-        for Typed {
-            text,
-            delivery,
-            settled_in,
-            ..
-        } in self.typed.values()
-        {
+        for typed in self.typed.values() {
+            let Typed {
+                text,
+                delivery,
+                settled_in,
+                ..
+            } = typed;
             if is_open(delivery) {
                 return fault(format!("{text:?} is still {delivery:?}"));
             }
             let there = settled_in.is_some_and(|epoch| truth.find(epoch, text).is_some())
-                || self.shares && truth.was_stored(text);
+                || (self.shares || typed.may_be_of_another_log()) && truth.was_stored(text);
             let done = matches!(delivery, Delivery::Sent { .. } | Delivery::SettledElsewhere);
             if done != there {
                 return fault(format!("{text:?} is {delivery:?}, in the log: {there}"));
