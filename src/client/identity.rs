@@ -131,6 +131,16 @@ pub fn of_nickname(
     Ok(identity)
 }
 
+/// A key that is kept nowhere.
+///
+/// # Errors
+/// If the system gives no randomness.
+pub fn of_this_run() -> io::Result<Identity> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(Identity::from_seed(seed))
+}
+
 /// The key in a file.
 pub fn of_file(path: &Path, ask: Ask<'_>) -> Result<Identity, IdentityError> {
     match read(path)? {

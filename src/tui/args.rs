@@ -307,6 +307,12 @@ impl Typed {
                        leave --plaintext out, or name HOST and PORT instead";
             return Err(Self::command().error(ErrorKind::ArgumentConflict, why));
         }
+        let given = self.options.trust;
+        if given.is_some_and(|key| key != invite.fingerprint) {
+            let why = "--trust and the invite name two keys, and a server has one: ask which is \
+                       right, and leave the other out";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, why));
+        }
         let nickname = self.port.take();
         let client_id = self.nickname.take();
         self.host = Some(invite.host.clone());
@@ -378,6 +384,12 @@ fn again<'a>(mut arguments: impl Iterator<Item = &'a OsString>) -> String {
     let mut words = Vec::new();
     while let Some(argument) = arguments.next() {
         let argument = argument.to_string_lossy();
+        if argument == "--" {
+            // What follows is no option, whatever it looks like.
+            words.push(argument.into_owned());
+            words.extend(arguments.map(|rest| shell_word(&rest.to_string_lossy())));
+            break;
+        }
         if argument == "--trust" {
             arguments.next();
         } else if !argument.starts_with("--trust=") {
@@ -527,6 +539,11 @@ mod tests {
                 "::1 10500 --state-dir /a/b",
             ),
             (
+                "--plain -- localhost 10500 --trust 3",
+                None,
+                "localhost 10500",
+            ),
+            (
                 "localhost 10500 O'Hara 3",
                 Some("localhost 10500 'O'\\''Hara' 3"),
                 "localhost 10500",
@@ -591,6 +608,10 @@ mod tests {
             (shown[..shown.len() - 1].to_owned(), "not a whole invite"),
             (format!("{shown} server"), "server's own name"),
             (format!("--plaintext {shown}"), "leave --plaintext out"),
+            (
+                format!("--trust {} {shown}", Fingerprint::from_bytes([2; 32])),
+                "name two keys",
+            ),
         ] {
             let error = parse(&format!("chat-tui {line}")).unwrap_err();
             assert_eq!(error.exit_code(), 2);

@@ -94,6 +94,17 @@ fn who(args: &Args) -> Result<Who, String> {
         }
         (None, None) => None,
     };
+    let identity = match identity {
+        // What lets somebody in lets a key in: one for this run, where none can be kept.
+        None if lets_in(args) => {
+            notices.push(Line::inert(
+                "Your key is kept for this run only: the next start is somebody else, and has to be \
+                 let in anew",
+            ));
+            Some(identity::of_this_run().map_err(|why| format!("Can't make a key: {why}"))?)
+        }
+        identity => identity,
+    };
     let password = options.password_file.as_deref().map(secrets::password);
     Ok(Who {
         credentials: Credentials {
@@ -104,6 +115,12 @@ fn who(args: &Args) -> Result<Who, String> {
         },
         notices,
     })
+}
+
+/// Whether the user has said something that lets a key in.
+fn lets_in(args: &Args) -> bool {
+    let options = &args.options;
+    args.invite.is_some() || options.device_code.is_some() || options.password_file.is_some()
 }
 
 async fn run(args: Args, mut who: Who) -> ExitCode {

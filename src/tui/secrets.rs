@@ -29,13 +29,16 @@ pub fn password(path: &Path) -> Result<Password, String> {
             path.display()
         ));
     }
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     // Its line's end, and one byte to tell that it is too long.
     let bytes_max = PASSWORD_BYTES_MAX as u64 + 3;
-    file.take(bytes_max)
-        .read_to_string(&mut text)
-        .map_err(cant)?;
-    let line = text.lines().next().unwrap_or_default();
+    file.take(bytes_max).read_to_end(&mut bytes).map_err(cant)?;
+    // Cut before it is decoded: what follows the line may be anything, and end anywhere.
+    let line = bytes.split(|byte| *byte == b'\n').next();
+    let line = line.unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = str::from_utf8(line)
+        .map_err(|_| format!("The password in {} is not UTF-8", path.display()))?;
     Password::parse(line).map_err(|wrong| format!("{}: {wrong}", path.display()))
 }
 
@@ -181,6 +184,12 @@ mod tests {
             let read = password(&path).ok();
             let read = read.as_ref().map(Password::expose);
             assert_eq!(read, taken, "{text:?}");
+        }
+        // What follows the line is nothing to us, not even where it is cut off.
+        let cut = format!("{long}\n{}", "ö".repeat(10));
+        for text in [b"sesame\n\xff\xfe".as_slice(), cut.as_bytes()] {
+            fs::write(&path, text).unwrap();
+            assert!(password(&path).is_ok(), "{text:?}");
         }
         fs::write(&path, b"\xff").unwrap();
         assert!(password(&path).is_err());

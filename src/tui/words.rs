@@ -145,14 +145,32 @@ fn on_the_other_device(code: DeviceCode, place: Place<'_>) -> String {
     };
     let nickname = shell_word(place.nickname.as_str());
     let room = room_option(place.room);
-    format!("chat-tui --device-code {code} {host} {port} {nickname} 1{room}")
+    // The code is for this server alone: there, whoever answers first must not get it.
+    let trust = place.fingerprint();
+    let trust = trust.map_or_else(String::new, |key| format!(" --trust {key}"));
+    // The server has a say in what we are called: nothing of it is an option.
+    let end = if nickname.starts_with('-') || host.starts_with('-') {
+        " --"
+    } else {
+        ""
+    };
+    format!("chat-tui --device-code {code}{trust}{room}{end} {host} {port} {nickname} 1")
 }
 
 /// Why a command is not even sent, where nothing could be made of its answer.
 pub fn in_vain(command: &HouseCommand, place: Place<'_>) -> Option<&'static str> {
-    let invites = matches!(command, HouseCommand::Invite { .. });
-    (invites && place.fingerprint().is_none()).then_some(NO_INVITE)
+    if place.fingerprint().is_some() {
+        return None;
+    }
+    match command {
+        HouseCommand::Invite { .. } => Some(NO_INVITE),
+        HouseCommand::AddDevice => Some(NO_CODE),
+        _ => None,
+    }
 }
+
+const NO_CODE: &str = "A code for another device goes with the server's key, which nobody can be \
+                       sure of where nothing is encrypted: come in encrypted, and ask again";
 
 const NO_INVITE: &str = "An invite names the server's key, which nobody can be sure of where \
                          nothing is encrypted: make one with chat-server invite, where the server \

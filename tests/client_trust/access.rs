@@ -28,6 +28,17 @@ fn an_invite_lets_one_key_in_and_for_good() {
 }
 
 #[test]
+fn an_invite_lets_in_who_keeps_nothing_for_one_run() {
+    let home = Home::new();
+    let server = Server::with(0, &["--access", "invite"]);
+    let invite = invite(&server);
+    run(&mut home.client(&[&invite, "bot", "--no-state"])).is_in();
+    assert!(!home.state().exists());
+    // Its key is gone, and the invite is used up.
+    run(&mut home.client(&[&invite, "bot", "--no-state"])).is_out(&["invite"]);
+}
+
+#[test]
 fn a_password_lets_a_key_in_and_is_not_needed_again() {
     let home = Home::new();
     let data = tempfile::tempdir().unwrap();

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     client::{
-        session::{Channel, Closed, Distrust},
+        session::{Channel, Closed, Distrust, Source},
         trust::{self, Expected, Trust, Verdict, Verifier},
     },
     text::Line,
@@ -106,7 +106,11 @@ pub(super) async fn open(host: String, port: u16, trust: Arc<Trust>) -> Result<O
         trust.is_plain(address);
         return Ok(Opened::plain(tcp, address));
     }
-    Err(not_encrypted(why, trust.must_encrypt(expected)))
+    Err(not_encrypted(
+        why,
+        expected.source(),
+        trust.must_encrypt(expected),
+    ))
 }
 
 /// Finds out what the server has to show: from a file, and perhaps with the system's roots, which
@@ -175,10 +179,11 @@ async fn accept(
     })
 }
 
-/// `must`: the server has spoken TLS, now or before.
-fn not_encrypted(why: Failure, must: bool) -> Closed {
+/// `source`: who says that the server encrypts, if anybody. `must`: it has spoken TLS, now or before,
+/// or was said to.
+fn not_encrypted(why: Failure, source: Option<Source>, must: bool) -> Closed {
     match why {
-        Failure::Other => Closed::Distrusted(Distrust::NotEncrypted { known: must }),
+        Failure::Other => Closed::Distrusted(Distrust::NotEncrypted { source }),
         Failure::HungUp if must => Closed::Eof,
         Failure::Silent if must => Closed::TimedOut,
         Failure::HungUp => Closed::NoTls { hung_up: true },
@@ -210,16 +215,18 @@ mod tests {
 
     #[test]
     fn who_does_not_encrypt_is_told_apart() {
-        let distrusted = |known| Closed::Distrusted(Distrust::NotEncrypted { known });
+        let distrusted = |source| Closed::Distrusted(Distrust::NotEncrypted { source });
+        let given = Some(Source::Given);
         for (why, must, closed) in [
-            (Failure::Other, false, distrusted(false)),
-            (Failure::Other, true, distrusted(true)),
+            (Failure::Other, false, distrusted(None)),
+            (Failure::Other, true, distrusted(given)),
             (Failure::HungUp, false, Closed::NoTls { hung_up: true }),
             (Failure::HungUp, true, Closed::Eof),
             (Failure::Silent, false, Closed::NoTls { hung_up: false }),
             (Failure::Silent, true, Closed::TimedOut),
         ] {
-            assert_eq!(not_encrypted(why, must), closed);
+            let source = given.filter(|_| must);
+            assert_eq!(not_encrypted(why, source, must), closed);
         }
     }
 }

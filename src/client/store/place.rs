@@ -61,7 +61,13 @@ pub fn create_private(directory: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
+    let missing = directory.ancestors().take_while(|place| !place.exists());
+    let made: Vec<_> = missing.collect();
+    builder.create(directory)?;
+    made.iter()
+        .filter_map(|place| place.parent())
+        .for_each(sync);
+    Ok(())
 }
 
 /// Makes an empty file, unless there is one; one that is there is nobody else's to read any more.
@@ -94,8 +100,20 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if written.is_err() {
         // It may never have been made.
         let _ = fs::remove_file(&new);
+    } else if let Some(directory) = path.parent() {
+        sync(directory);
     }
     written
+}
+
+/// Waits until what a directory holds is on the disk. Where directories can't be synced, what they
+/// hold is as safe as that system makes it.
+fn sync(directory: &Path) {
+    let is_here = directory.as_os_str().is_empty();
+    let directory = if is_here { Path::new(".") } else { directory };
+    if let Ok(directory) = File::open(directory) {
+        let _ = directory.sync_all();
+    }
 }
 
 /// Writes a file and waits until it is on the disk.

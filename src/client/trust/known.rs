@@ -11,7 +11,7 @@
 
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -80,6 +80,7 @@ pub(crate) fn find(path: &Path, server: &str) -> Result<Option<Known>, FileError
 
 /// Makes a server known, unless it is by now. What it is known by then.
 pub(crate) fn add(path: &Path, server: &str, known: Known) -> Result<Known, FileError> {
+    let path = &resolved(path);
     let _lock = lock(path)?;
     let mut lines = Lines::read(path)?;
     if let Some(already) = lines.find(server)? {
@@ -92,6 +93,7 @@ pub(crate) fn add(path: &Path, server: &str, known: Known) -> Result<Known, File
 
 /// Makes a server known by this and nothing else.
 pub(crate) fn replace(path: &Path, server: &str, known: Known) -> Result<(), FileError> {
+    let path = &resolved(path);
     let _lock = lock(path)?;
     let mut lines = Lines::read(path)?;
     lines.remove(server);
@@ -101,6 +103,7 @@ pub(crate) fn replace(path: &Path, server: &str, known: Known) -> Result<(), Fil
 
 /// Makes a server unknown; `false` if it was.
 pub(crate) fn remove(path: &Path, server: &str) -> Result<bool, FileError> {
+    let path = &resolved(path);
     let _lock = lock(path)?;
     let mut lines = Lines::read(path)?;
     let known = lines.remove(server);
@@ -108,6 +111,11 @@ pub(crate) fn remove(path: &Path, server: &str) -> Result<bool, FileError> {
         lines.write()?;
     }
     Ok(known)
+}
+
+/// Where the file is: whoever keeps it elsewhere and links to it wants it to stay there.
+fn resolved(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Keeps other processes from changing the file meanwhile.
@@ -221,7 +229,7 @@ fn parse(line: &str) -> Result<Option<(&str, Known)>, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, thread};
+    use std::thread;
 
     use jiff::civil::date;
 
@@ -280,6 +288,19 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_kept_elsewhere_stays_there() {
+        let (directory, path) = place();
+        let elsewhere = directory.path().join("mine");
+        fs::write(&elsewhere, "# mine\n").unwrap();
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        add(&path, "localhost:10500", key(1)).unwrap();
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+        assert_eq!(find(&elsewhere, "localhost:10500").unwrap(), Some(key(1)));
     }
 
     #[test]

@@ -85,8 +85,10 @@ struct Run {
     encrypted: bool,
     /// Where no TLS was spoken.
     plain: BTreeSet<SocketAddr>,
-    /// Whether the key of `--trust` was seen: from then on the file counts.
+    /// Whether the key of `--trust` was seen and kept: from then on the file counts.
     accepted: bool,
+    /// Whether the user was told that nothing can be kept.
+    told: bool,
 }
 
 impl Trust {
@@ -185,17 +187,25 @@ impl Trust {
         };
         let mut run = self.run();
         run.known = Some(known);
-        run.accepted |= given;
+        run.accepted |= given && kept.is_ok();
         match kept {
-            Ok(kept) => match kept.by {
-                // Another process met it at the same time, and met another one.
-                By::Key(key) if key != fingerprint => Err(Distrust::Changed {
+            // Where another process met it at the same time, it may have met another one.
+            Ok(kept) => match (kept.by, by) {
+                (By::Key(key), _) if key != fingerprint => Err(Distrust::Changed {
                     expected: key,
                     source: Source::Known(kept.since),
                     offered: fingerprint,
                 }),
-                _ => Ok(None),
+                (By::System, VerifiedBy::FirstUse) => Err(Distrust::NotVouched {
+                    since: kept.since,
+                    offered: fingerprint,
+                    why: "they did for who answered another start, and not for who answered this \
+                          one"
+                    .to_owned(),
+                }),
+                (By::Key(_), _) | (By::System, VerifiedBy::Roots | VerifiedBy::Pin) => Ok(None),
             },
+            Err(_) if std::mem::replace(&mut run.told, true) => Ok(None),
             Err(error) => Ok(Some(Line::inert(&format!(
                 "Which key {} has is known for this run only: {error}",
                 self.server

@@ -134,6 +134,47 @@ fn of_two_who_meet_two_servers_at_once_the_second_is_told() {
 }
 
 #[test]
+fn of_two_who_meet_one_that_is_vouched_for_and_one_that_is_not_the_second_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, two) = (trust(policy(&directory)), trust(policy(&directory)));
+    let (first, second) = (one.expected().unwrap(), two.expected().unwrap());
+    assert_eq!(
+        one.accepted(TODAY, first, VerifiedBy::Roots, OURS),
+        Ok(None)
+    );
+    let told = two.accepted(TODAY, second, VerifiedBy::FirstUse, OTHER);
+    let Err(Distrust::NotVouched { since, offered, .. }) = told else {
+        panic!("{told:?}");
+    };
+    assert_eq!((since, offered), (TODAY, OTHER));
+    // Two certificates of one server may both be vouched for.
+    assert_eq!(
+        two.accepted(TODAY, second, VerifiedBy::Roots, OTHER),
+        Ok(None)
+    );
+}
+
+#[test]
+fn a_key_that_is_given_and_can_not_be_kept_is_given_for_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    meet(&trust(policy(&directory)), VerifiedBy::FirstUse);
+    // The file can be read, and not be replaced: what would take its place is a directory.
+    let file = directory.path().join(FILE);
+    let new = file.with_extension(format!("{}.new", std::process::id()));
+    std::fs::create_dir(&new).unwrap();
+    let given = trust(Policy {
+        accept: Some(OTHER),
+        ..policy(&directory)
+    });
+    for is_told in [true, false] {
+        let expected = given.expected().unwrap();
+        assert_eq!(expected, Expected::Key(OTHER, Source::Given));
+        let told = given.accepted(TODAY, expected, VerifiedBy::Pin, OTHER);
+        assert_eq!(told.unwrap().is_some(), is_told);
+    }
+}
+
+#[test]
 fn in_the_clear_is_spoken_on_this_machine_with_who_never_encrypted() {
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let mapped: SocketAddr = "[::ffff:127.0.0.1]:10500".parse().unwrap();

@@ -31,6 +31,17 @@ pub(crate) enum Expected {
     System(Date),
 }
 
+impl Expected {
+    /// Who says that it encrypts, if anybody.
+    pub(crate) fn source(self) -> Option<Source> {
+        match self {
+            Self::Anything => None,
+            Self::Key(_, source) => Some(source),
+            Self::System(since) => Some(Source::Known(since)),
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {

@@ -36,8 +36,8 @@ pub enum Distrust {
     },
     /// It does not encrypt.
     NotEncrypted {
-        /// Whether it did before, or was said to.
-        known: bool,
+        /// Who says that it does, if anybody.
+        source: Option<Source>,
     },
     /// The user wants no encryption, but it is known to encrypt.
     Plaintext {
@@ -88,10 +88,10 @@ impl Distrust {
                 "The invite names another key for {server} than the one it is known by, so nothing \
                  was sent to it"
             ),
-            Self::NotEncrypted { known: true } => format!(
+            Self::NotEncrypted { source: Some(_) } => format!(
                 "What answers on {server} does not encrypt, as it has to, so nothing was sent to it"
             ),
-            Self::NotEncrypted { known: false } => {
+            Self::NotEncrypted { source: None } => {
                 format!("{server} does not encrypt, so nothing was sent to it")
             }
             Self::Plaintext { .. } => {
@@ -180,14 +180,29 @@ impl Distrust {
                 )),
                 trust(invited),
             ],
-            Self::NotEncrypted { known: true } | Self::Plaintext { .. } => vec![
+            Self::NotEncrypted {
+                source: Some(Source::Known(_)),
+            }
+            | Self::Plaintext { .. } => vec![
                 words(
                     "If whoever runs it says that it does not encrypt any more, this command \
                      forgets what is known of it:",
                 ),
                 command(&format!("chat-tui --forget {}", commands.server)),
             ],
-            Self::NotEncrypted { known: false } => vec![
+            Self::NotEncrypted {
+                source: Some(Source::Given),
+            } => vec![words(
+                "Only what encrypts can show the key that was given with --trust. Ask again, whoever \
+                 told it, and whoever runs the server.",
+            )],
+            Self::NotEncrypted {
+                source: Some(Source::Invite),
+            } => vec![words(
+                "Only what encrypts can show the key that the invite names. Ask again, whoever gave \
+                 it to you: the server may be elsewhere by now.",
+            )],
+            Self::NotEncrypted { source: None } => vec![
                 words(
                     "If it is an older server on a network that you trust, this command talks to \
                      it all the same; everybody on the way can read along:",
@@ -248,6 +263,10 @@ mod tests {
                 offered: NEW,
             });
             assert!(lines.iter().all(|line| !line.starts_with("chat-tui")));
+            // Nor to forget what is known, or to speak in the clear.
+            let source = Some(source);
+            let lines = said(&Distrust::NotEncrypted { source });
+            assert!(lines.iter().all(|line| !line.starts_with("chat-tui")));
         }
     }
 
@@ -256,10 +275,15 @@ mod tests {
         let since = date(2026, 11, 22);
         let forget = "chat-tui --forget chat.lan 10500".to_owned();
         for (distrust, command) in [
-            (Distrust::NotEncrypted { known: true }, forget.clone()),
+            (
+                Distrust::NotEncrypted {
+                    source: Some(Source::Known(since)),
+                },
+                forget.clone(),
+            ),
             (Distrust::Plaintext { since }, forget),
             (
-                Distrust::NotEncrypted { known: false },
+                Distrust::NotEncrypted { source: None },
                 "chat-tui --plaintext chat.lan 10500 carol 3".to_owned(),
             ),
             (

@@ -147,6 +147,10 @@ fn an_invite_is_told_whole() {
     desk.typed("/invite").key(ENTER);
     assert_eq!(desk.commanded(), [], "one that could not be told");
     assert!(desk.remark().contains("chat-server invite"));
+    desk.key(Key::ctrl(Code::Char('u')));
+    desk.typed("/device add").key(ENTER);
+    assert_eq!(desk.commanded(), [], "a code without the server's key");
+    assert!(desk.remark().contains("come in encrypted"));
     desk.answered(CommandResult {
         invite: Some(token),
         ..result("One may come in by this invite", &[])
@@ -164,7 +168,8 @@ fn the_code_of_a_device_is_told_with_what_to_type_there() {
     });
     let entries = desk.entries();
     assert_eq!(entries[1].trim(), "mfrg-gzdf");
-    let how = "chat-tui --device-code mfrg-gzdf HOST 10500 carol 1";
+    let key = Fingerprint::from_bytes([0xa7; 32]);
+    let how = format!("chat-tui --device-code mfrg-gzdf --trust {key} HOST 10500 carol 1");
     assert_eq!(entries[3], how);
 }
 
@@ -179,11 +184,11 @@ fn what_was_told_last_can_be_copied_as_it_is_typed_elsewhere() {
         ..result("Another device can come in", &[])
     });
     desk.message(1, "bob", "hi").key(copy);
-    let command = "chat-tui --device-code mfrg-gzdf HOST 10500 carol 1";
-    assert_eq!(desk.did(), [Effect::Copy(command.to_owned())]);
+    let key = Fingerprint::from_bytes([0xa7; 32]);
+    let command = format!("chat-tui --device-code mfrg-gzdf --trust {key} HOST 10500 carol 1");
+    assert_eq!(desk.did(), [Effect::Copy(command)]);
     desk.typed("/security").key(ENTER).key(copy);
-    let fingerprint = Fingerprint::from_bytes([0xa7; 32]).to_string();
-    assert_eq!(desk.did(), [Effect::Copy(fingerprint)]);
+    assert_eq!(desk.did(), [Effect::Copy(key.to_string())]);
 }
 
 #[test]

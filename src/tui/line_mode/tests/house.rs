@@ -124,7 +124,18 @@ fn an_invite_and_a_code_are_told_whole() {
         ..result("Another device can come in", &[])
     };
     answer(&mut model, 1, Ok(added));
-    assert!(said(&mut model).contains("--device-code mfrg-gzdf chat.lan 10500 bot 1"));
+    let how = format!("chat-tui --device-code mfrg-gzdf --trust {KEY} chat.lan 10500 bot 1");
+    assert!(said(&mut model).contains(&how));
+
+    // A server that calls us by an option's name gets none into the command.
+    model.nickname = Nickname::parse("-x").unwrap();
+    let added = CommandResult {
+        code: Some(code),
+        ..result("Another device can come in", &[])
+    };
+    answer(&mut model, 2, Ok(added));
+    let how = format!("--trust {KEY} -- chat.lan 10500 -x 1");
+    assert!(said(&mut model).contains(&how));
 }
 
 #[test]
@@ -252,6 +263,8 @@ fn commands_are_about_the_room_that_one_is_in() {
         panic!("{asked:?}");
     };
     assert_eq!(room.as_str(), "build");
+    model.event(first_use());
+    said(&mut model);
     line(&mut model, "/device add");
     let code = Some(DeviceCode::parse("mfrg-gzdf").unwrap());
     let result = CommandResult {
@@ -261,7 +274,7 @@ fn commands_are_about_the_room_that_one_is_in() {
     answer(&mut model, 1, Ok(result));
     let told = said(&mut model);
     assert!(
-        told.contains("chat.lan 10500 bot 1 --room build\n"),
+        told.contains("--room build chat.lan 10500 bot 1\n"),
         "{told}"
     );
     line(&mut model, "/who");

@@ -192,7 +192,7 @@ fn an_invite_stands_alone_on_a_tiny_screen() {
 #[test]
 fn a_device_is_added_by_what_stands_out() {
     let screen = {
-        let mut screen = Screen::entered(60, 14);
+        let mut screen = Screen::entered(60, 16);
         screen.answered(
             "/device add",
             CommandResult {
@@ -214,7 +214,9 @@ fn a_device_is_added_by_what_stands_out() {
                  │   mfrg-gzdf
                  │
                  │ On the other device:
- chat-tui --device-code mfrg-gzdf HOST 10500 carol 1
+ chat-tui --device-code mfrg-gzdf --trust u6t2-pj5h-u6t2-pj
+ 5h-u6t2-pj5h-u6t2-pj5h-u6t2-pj5h-u6t2-pj5h-u6tq HOST 10500
+ carol 1
 ────────────────────────────────────────────────────────────
  › type a message
  Alt-C copy   F1 help   Esc disconnect   Tab complete
