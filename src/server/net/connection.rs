@@ -1,5 +1,11 @@
 //! One connection's task: reads, waits for a socket that takes no more, fetches pages, ends. What
 //! its client looks up in a log has a task of its own, so that nothing else waits for it.
+//!
+//! Most connections are idle most of the time, so what an idle one takes is kept small. A future is
+//! as large as the largest thing that it may ever wait for: what is seldom waited for (a page of the
+//! log, a full queue, a goodbye) is boxed, and the usual wait is one `poll` without state of its own.
+//! It also stands where it is polled, and not a second time where it was passed on from. With
+//! `select!` over tokio's `ready` and `notified`, and nothing boxed, the task took 2,048 bytes.
 
 use std::{
     cell::{Cell, RefCell},
@@ -8,15 +14,11 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
-    task::Poll,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use tokio::{
-    io::Interest,
-    sync::Notify,
-    time::{Sleep, sleep_until},
-};
+use tokio::time::{Sleep, sleep_until};
 
 use super::{
     accept::Place,
@@ -52,7 +54,7 @@ pub(super) struct Connection {
     stream: Stream,
     pub(super) endpoint: RefCell<Endpoint>,
     /// Tells the task that there is something to do.
-    wake: Notify,
+    wake: Wake,
     /// The socket took no more; the task waits until it does.
     blocked: Cell<bool>,
     /// It is among those that are written to next.
@@ -117,7 +119,7 @@ impl Connection {
             id,
             stream,
             endpoint: RefCell::new(endpoint),
-            wake: Notify::new(),
+            wake: Wake::default(),
             blocked: Cell::new(false),
             touched: Cell::new(false),
             seats: RefCell::default(),
@@ -152,7 +154,7 @@ impl Connection {
         // One that is to close has a deadline that its task does not know of yet.
         let ends = endpoint.is_closing() || worker.is_stopping() || self.end.get().is_some();
         if !done || may_go_on || ends {
-            self.wake.notify_one();
+            self.wake.call();
         }
     }
 
@@ -162,10 +164,10 @@ impl Connection {
         match pulse {
             Pulse::Fine => {}
             Pulse::Ping => self.flush_or_wake(worker, now),
-            Pulse::Late => self.wake.notify_one(),
+            Pulse::Late => self.wake.call(),
             Pulse::Gone => {
                 self.end.set(Some(Departure::Timeout));
-                self.wake.notify_one();
+                self.wake.call();
             }
         }
     }
@@ -179,7 +181,7 @@ impl Connection {
     pub(super) fn make_room(&self) {
         if self.newcomer.take().is_some() {
             self.end.set(Some(Departure::Lost));
-            self.wake.notify_one();
+            self.wake.call();
         }
     }
 
@@ -222,15 +224,22 @@ impl Connection {
     // The task.
 
     pub(super) async fn run(self: Rc<Self>, worker: Rc<Worker>) {
-        // One broken connection is one connection lost, not all of its worker's.
-        let reason = unwinding(self.serve(&worker)).await;
-        let reason = reason.unwrap_or(Departure::Lost);
+        let reason = {
+            let mut serving = pin!(self.serve(&worker));
+            // One broken connection is one connection lost, not all of its worker's. (The panic
+            // itself was reported.)
+            poll_fn(|context| {
+                let polled = catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(context)));
+                polled.unwrap_or(Poll::Ready(Departure::Lost))
+            })
+            .await
+        };
         let closed = Event::Closed {
             connection: self.id,
             reason,
         };
         // Nobody is there to be told once the hub has ended.
-        let _ = worker.events.send(closed).await;
+        let _ = worker.tell(closed).await;
         worker.forget(self.id);
     }
 
@@ -253,11 +262,11 @@ impl Connection {
             match flushed {
                 Flushed::Broken => return Departure::Lost,
                 Flushed::Done => {
-                    self.stream.close(CLOSE_WITHIN).await;
+                    Box::pin(self.stream.close(CLOSE_WITHIN)).await;
                     return Departure::Disconnect;
                 }
                 Flushed::Fetch { room, from } => {
-                    if !self.fetch(worker, room, from).await {
+                    if !Box::pin(self.fetch(worker, room, from)).await {
                         return Departure::Lost;
                     }
                     continue;
@@ -300,28 +309,41 @@ impl Connection {
         if is_over && !self.blocked.get() {
             return Ok(());
         }
-        let interest = match (may_read, self.blocked.get()) {
-            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
-            (true, false) => Some(Interest::READABLE),
-            (false, true) => Some(Interest::WRITABLE),
-            (false, false) => None,
-        };
-        // Few connections need an alarm; the task of the others stays small.
+        // Few connections need an alarm.
         let mut alarm = alarm.map(|at| Box::pin(sleep_until(worker.clock.instant(at))));
-        let ready = tokio::select! {
-            ready = self.stream.ready(interest.unwrap_or(Interest::ERROR)), if interest.is_some() => {
-                ready.map_err(|_| Departure::Lost)?
-            }
-            () = self.wake.notified() => return Ok(()),
-            () = ring(&mut alarm), if alarm.is_some() => return Ok(()),
-        };
-        if ready.is_writable() && self.blocked.replace(false) {
+        let ready = poll_fn(|context| self.poll_ready(context, may_read, &mut alarm)).await?;
+        if ready.writable && self.blocked.replace(false) {
             self.endpoint.borrow_mut().alive(worker.clock.now());
         }
-        if ready.is_readable() && may_read {
+        if ready.readable {
             self.read(worker).await?;
         }
         Ok(())
+    }
+
+    /// Ready for whatever comes first: the socket, the worker's word, the alarm.
+    fn poll_ready(
+        &self,
+        context: &mut Context<'_>,
+        may_read: bool,
+        alarm: &mut Option<Pin<Box<Sleep>>>,
+    ) -> Poll<Result<Ready, Departure>> {
+        let mut ready = Ready::default();
+        if self.blocked.get() {
+            ready.writable = is_ready(self.stream.poll_write_ready(context))?;
+        }
+        if may_read {
+            ready.readable = is_ready(self.stream.poll_read_ready(context))?;
+        }
+        let called = self.wake.poll(context).is_ready();
+        let rings = alarm
+            .as_mut()
+            .is_some_and(|alarm| alarm.as_mut().poll(context).is_ready());
+        if called || rings || ready.writable || ready.readable {
+            Poll::Ready(Ok(ready))
+        } else {
+            Poll::Pending
+        }
     }
 
     async fn read(&self, worker: &Worker) -> Result<(), Departure> {
@@ -370,7 +392,7 @@ impl Connection {
             }
             if let Some(passwords) = &worker.passwords {
                 for request in &mut requests {
-                    passwords.look_at(worker.clock, request).await;
+                    Box::pin(passwords.look_at(worker.clock, request)).await;
                 }
             }
             let event = Event::Requests {
@@ -378,8 +400,9 @@ impl Connection {
                 requests,
             };
             // The hub has ended: so do we.
-            let sent = worker.events.send(event).await;
-            sent.map_err(|_| Departure::Shutdown)?;
+            if !worker.tell(event).await {
+                return Err(Departure::Shutdown);
+            }
         }
     }
 
@@ -457,22 +480,43 @@ impl Sink for Reader<'_> {
     }
 }
 
-/// A future that gives nothing instead of panicking. (The panic itself was reported.)
-async fn unwinding<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        match polled {
-            Ok(polled) => polled.map(Some),
-            Err(_) => Poll::Ready(None),
-        }
-    })
-    .await
+/// What a socket is ready for.
+#[derive(Clone, Copy, Default)]
+struct Ready {
+    readable: bool,
+    writable: bool,
 }
 
-async fn ring(alarm: &mut Option<Pin<Box<Sleep>>>) {
-    if let Some(alarm) = alarm {
-        alarm.as_mut().await;
+fn is_ready(polled: Poll<io::Result<()>>) -> Result<bool, Departure> {
+    match polled {
+        Poll::Ready(Ok(())) => Ok(true),
+        Poll::Ready(Err(_)) => Err(Departure::Lost),
+        Poll::Pending => Ok(false),
+    }
+}
+
+/// Wakes one task of this thread, now or when it next waits: what [`tokio::sync::Notify`] does for
+/// many, without a place in a list of theirs.
+#[derive(Default)]
+struct Wake {
+    called: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Wake {
+    fn call(&self) {
+        self.called.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        if self.called.take() {
+            return Poll::Ready(());
+        }
+        self.waker.set(Some(context.waker().clone()));
+        Poll::Pending
     }
 }
 

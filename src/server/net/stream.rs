@@ -7,12 +7,13 @@ use std::{
     cell::{Cell, RefCell},
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::Shutdown,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use rustls::ServerConnection;
 use socket2::SockRef;
-use tokio::{io::Interest, io::Ready, net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, time::timeout};
 
 /// Bytes that are read from a socket at once where they are encrypted. With the longest record that
 /// lies here in part they make less than rustls keeps (16 KB) and a [`Sink`] that is asked to has
@@ -54,9 +55,14 @@ impl Stream {
         }
     }
 
-    /// Waits for the socket.
-    pub(super) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        self.socket.ready(interest).await
+    /// Whether there may be something to read.
+    pub(super) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_read_ready(context)
+    }
+
+    /// Whether something may be written.
+    pub(super) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_write_ready(context)
     }
 
     // Writing.

@@ -13,7 +13,11 @@ use std::{
 use jiff::tz::TimeZone;
 use tokio::{
     net::TcpStream,
-    sync::{Notify, Semaphore, mpsc, oneshot},
+    sync::{
+        Notify, Semaphore,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     task::{AbortHandle, LocalSet, yield_now},
     time::{MissedTickBehavior, interval, timeout, timeout_at},
 };
@@ -101,7 +105,7 @@ pub(super) struct Worker {
     /// Where a password lets people in.
     pub(super) passwords: Option<Passwords>,
     pub(super) views: RefCell<Views>,
-    pub(super) events: mpsc::Sender<Event>,
+    events: mpsc::Sender<Event>,
     pub(super) pages: Pages,
     pub(super) pages_at_once: Semaphore,
     pub(super) looks_at_once: Semaphore,
@@ -233,6 +237,22 @@ impl Worker {
                 let _ = stream.write(&[IoSlice::new(&words)]);
                 stream.close(CLOSE_WITHIN).await;
                 None
+            }
+        }
+    }
+
+    /// Tells the hub, once it has room for it; false if it has ended.
+    pub(super) fn tell(&self, event: Event) -> impl Future<Output = bool> + '_ {
+        let waiting = match self.events.try_send(event) {
+            Ok(()) => Ok(true),
+            // Seldom: whoever waits for it need not have the room for that all the time.
+            Err(TrySendError::Full(event)) => Err(Box::pin(self.events.send(event))),
+            Err(TrySendError::Closed(_)) => Ok(false),
+        };
+        async {
+            match waiting {
+                Ok(told) => told,
+                Err(sending) => sending.await.is_ok(),
             }
         }
     }
