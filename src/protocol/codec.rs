@@ -136,8 +136,14 @@ impl Decoder {
         self.end += count;
     }
 
-    /// Takes bytes that lie elsewhere, as many as there is space for, and says how many.
+    /// Takes bytes that lie elsewhere, as many as there is space for, and says how many. A decoder that
+    /// is [empty](Self::is_empty) takes up to 16 KB at once, and no more room than they need.
     pub fn feed(&mut self, bytes: &[u8]) -> usize {
+        if self.buffer.is_empty() && bytes.len() <= READ_BYTES {
+            self.buffer = bytes.to_vec();
+            self.end = bytes.len();
+            return bytes.len();
+        }
         let space = self.space();
         let count = bytes.len().min(space.len());
         space[..count].copy_from_slice(&bytes[..count]);

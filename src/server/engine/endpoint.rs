@@ -193,9 +193,25 @@ impl Endpoint {
         self.decoder.space()
     }
 
+    /// Bytes that were read elsewhere: as [`Decoder::feed`].
+    pub fn feed(&mut self, now: Moment, bytes: &[u8]) -> usize {
+        let count = self.decoder.feed(bytes);
+        self.heard_of(now);
+        count
+    }
+
+    /// Whether nothing is held of what was read.
+    pub fn is_drained(&self) -> bool {
+        self.decoder.is_empty()
+    }
+
     /// So many bytes were read into [`space`](Self::space).
     pub fn received(&mut self, now: Moment, count: usize) {
         self.decoder.filled(count);
+        self.heard_of(now);
+    }
+
+    fn heard_of(&mut self, now: Moment) {
         self.dry = false;
         self.received = now.mono;
         // The time to join is not stretched by sending a byte now and then.

@@ -225,7 +225,7 @@ pub struct Hub {
     pub(super) users: HashMap<UserId, User>,
     /// Whose each nickname is, by its folded form.
     nicknames: HashMap<String, UserId>,
-    pub(super) sessions: HashMap<ConnectionId, Session>,
+    pub(super) sessions: HashMap<ConnectionId, Box<Session>>,
     /// The session of each device.
     pub(super) devices: HashMap<DeviceId, ConnectionId>,
     /// The connections whose joins wait for the store.

@@ -70,6 +70,11 @@ impl Members {
         self.table.remove(&user);
     }
 
+    /// Gives back the pages that were kept.
+    pub fn forget_pages(&mut self) {
+        self.pages = HashMap::new();
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.table.len()
@@ -131,6 +136,7 @@ impl Members {
             }),
             &mut bytes,
         );
+        bytes.shrink_to_fit();
         Page {
             bytes: bytes.into(),
             version,

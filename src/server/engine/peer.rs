@@ -90,8 +90,8 @@ pub struct Peer {
     answers: Vec<u8>,
     /// Whether an answer is in `rest` or `answers`.
     answering: bool,
-    /// A page from the store, for this cursor.
-    page: Option<(usize, Segment)>,
+    /// A page from the store, for this cursor. Seldom there is one.
+    page: Option<Box<(usize, Segment)>>,
     source: Source,
 }
 
@@ -162,7 +162,7 @@ impl Peer {
 
     /// Bytes held for the other end alone.
     pub fn held_bytes(&self) -> usize {
-        let page = self.page.as_ref().map_or(0, |(_, page)| page.cost_bytes());
+        let page = self.page.as_ref().map_or(0, |page| page.1.cost_bytes());
         self.rest.len() + self.answers.capacity() + page
     }
 
@@ -211,14 +211,14 @@ impl Peer {
     /// If the member list is to be read: takes its next page as what is being written.
     fn look_at_members(&mut self, index: usize, views: &mut Views) {
         let cursor = &mut self.cursors[index];
-        let view = views.room_mut(cursor.room);
+        let view = views.room(cursor.room);
         if let Presence::Change(version) = cursor.presence
             && version < view.presence.first()
         {
             cursor.presence = Presence::ANEW;
         }
         if let Presence::Page { after, version } = cursor.presence {
-            let page = view.page(after);
+            let page = views.page(cursor.room, after);
             let version = version.min(page.version);
             self.rest = page.bytes;
             cursor.presence = match page.next {
@@ -244,7 +244,7 @@ impl Peer {
         if caught_up {
             return Offer::Nothing;
         }
-        if let Some((of, page)) = &self.page
+        if let Some((of, page)) = self.page.as_deref()
             && *of == index
         {
             if cursor.message < page.next() {
@@ -261,7 +261,7 @@ impl Peer {
     fn gather<'a>(&'a self, index: usize, views: &'a Views) -> Turn<'a> {
         let cursor = &self.cursors[index];
         let view = views.room(cursor.room);
-        Turn::Write(match (self.source, cursor.presence, &self.page) {
+        Turn::Write(match (self.source, cursor.presence, self.page.as_deref()) {
             (Source::Presence(_), Presence::Change(version), _) => view.presence.gather(version),
             (Source::Messages(_), _, Some((of, page))) if *of == index => {
                 Gather::one(page.since(cursor.message))
@@ -291,7 +291,7 @@ impl Peer {
 
     fn advance_messages(&mut self, index: usize, views: &Views, count: usize) -> Bytes {
         let cursor = &mut self.cursors[index];
-        let (number, rest) = match &self.page {
+        let (number, rest) = match self.page.as_deref() {
             Some((of, page)) if *of == index => page.advance(cursor.message, count),
             _ => view_of(cursor, views)
                 .messages
@@ -325,7 +325,7 @@ impl Peer {
         if page.first() > self.cursors[index].message {
             return false;
         }
-        self.page = Some((index, page));
+        self.page = Some(Box::new((index, page)));
         true
     }
 

@@ -5,7 +5,7 @@
 //! replica keeps is bounded in bytes for each room and in all. Whoever reads so slowly that his
 //! place is no longer held gets messages from the store and member lists by pages.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use super::{
     RoomIndex,
@@ -36,6 +36,10 @@ impl Default for ViewLimits {
     }
 }
 
+/// Bytes of the latest member changes of a room where nobody comes or goes: whoever missed more reads
+/// the list.
+const PRESENCE_AT_REST_BYTES: usize = 4 * 1024;
+
 /// One room, as its readers see it.
 #[derive(Debug)]
 pub struct RoomView {
@@ -49,11 +53,13 @@ pub struct RoomView {
     marks: VecDeque<(u64, u64)>,
     /// Who is there.
     pub members: Members,
+    /// Somebody came, went, or needed the list since [`Views::rest`] was last called.
+    lively: bool,
 }
 
 impl RoomView {
     /// The page of the member list behind a user.
-    pub fn page(&mut self, after: Option<UserId>) -> Page {
+    fn page(&mut self, after: Option<UserId>) -> Page {
         // The changes from `first` on are held: a page from just before them is good.
         let oldest = self.presence.first() - 1;
         let version = self.presence.next() - 1;
@@ -96,6 +102,16 @@ impl RoomView {
         freed
     }
 
+    /// Gives back what was kept for a crowd. Says how many bytes of the tails that freed.
+    fn rest(&mut self) -> usize {
+        self.members.forget_pages();
+        let mut freed = 0;
+        while self.presence.cost_bytes() > PRESENCE_AT_REST_BYTES {
+            freed += self.drop_oldest_presence();
+        }
+        freed
+    }
+
     fn drop_oldest_message(&mut self) -> usize {
         self.messages.drop_oldest().unwrap_or(0)
     }
@@ -114,6 +130,10 @@ impl RoomView {
 #[derive(Debug)]
 pub struct Views {
     rooms: Vec<RoomView>,
+    /// Rooms where something happened since [`rest`](Self::rest) was last called, and between that
+    /// call and the one before.
+    stirred: Vec<RoomIndex>,
+    resting: Vec<RoomIndex>,
     limits: ViewLimits,
     cost_bytes: usize,
     /// The room that gives up bytes next when all together have too many: taken in turn.
@@ -129,8 +149,11 @@ impl Views {
             presence: Tail::new(1),
             marks: VecDeque::new(),
             members: Members::default(),
+            lively: false,
         };
         Self {
+            stirred: Vec::new(),
+            resting: Vec::new(),
             rooms: rooms.into_iter().map(view).collect(),
             limits,
             cost_bytes: 0,
@@ -143,9 +166,32 @@ impl Views {
         &self.rooms[room.at()]
     }
 
-    /// One room, for reading a page of its member list.
-    pub fn room_mut(&mut self, room: RoomIndex) -> &mut RoomView {
-        &mut self.rooms[room.at()]
+    /// The page of a room's member list behind a user.
+    pub fn page(&mut self, room: RoomIndex, after: Option<UserId>) -> Page {
+        self.stir(room);
+        self.rooms[room.at()].page(after)
+    }
+
+    fn stir(&mut self, index: RoomIndex) {
+        let room = &mut self.rooms[index.at()];
+        if !room.lively {
+            room.lively = true;
+            self.stirred.push(index);
+        }
+    }
+
+    /// To be called now and then: rooms where nothing happened since the last time give back what
+    /// they kept for a crowd.
+    pub fn rest(&mut self) {
+        for index in mem::replace(&mut self.resting, mem::take(&mut self.stirred)) {
+            let room = &mut self.rooms[index.at()];
+            if !room.lively {
+                self.cost_bytes -= room.rest();
+            }
+        }
+        for index in &self.resting {
+            self.rooms[index.at()].lively = false;
+        }
     }
 
     /// Takes in what the hub made known.
@@ -165,6 +211,7 @@ impl Views {
             self.cost_bytes -= self.rooms[room.at()].begin_at(first);
         }
         for run in &publication.presence {
+            self.stir(run.room);
             let room = &mut self.rooms[run.room.at()];
             self.cost_bytes += run.segment.cost_bytes();
             room.publish(run);

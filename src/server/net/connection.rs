@@ -68,7 +68,7 @@ pub(super) struct Connection {
     /// Why it is to end, if it is.
     end: Cell<Option<Departure>>,
     /// Until it has joined.
-    newcomer: Cell<Option<Newcomer>>,
+    newcomer: Cell<Option<Box<Newcomer>>>,
     _pass: Pass,
     _place: Place,
 }
@@ -109,11 +109,8 @@ impl Connection {
         tickets: Tickets,
     ) -> Self {
         let mut endpoint = Endpoint::new(channel, since);
-        let space = endpoint.space();
-        let count = first.len().min(space.len());
-        space[..count].copy_from_slice(&first[..count]);
-        if count > 0 {
-            endpoint.received(since, count);
+        if !first.is_empty() {
+            endpoint.feed(since, first);
         }
         Self {
             id,
@@ -126,7 +123,7 @@ impl Connection {
             deaf: Cell::new(false),
             next_look: Cell::new(Duration::ZERO),
             end: Cell::new(None),
-            newcomer: Cell::new(Some(tickets.newcomer)),
+            newcomer: Cell::new(Some(Box::new(tickets.newcomer))),
             _pass: tickets.pass,
             _place: tickets.place,
         }
@@ -290,35 +287,40 @@ impl Connection {
             // A challenge is an answer that nobody else knows of.
             let more = flushed == Flushed::More
                 || flushed == Flushed::Idle && self.endpoint.borrow().is_answering();
-            if !more && let Err(reason) = self.wait(worker, alarm).await {
-                return reason;
+            if !more {
+                let ready = match self.wait(worker, alarm).await {
+                    Ok(ready) => ready,
+                    Err(reason) => return reason,
+                };
+                if ready.writable && self.blocked.replace(false) {
+                    self.endpoint.borrow_mut().alive(worker.clock.now());
+                }
+                if ready.readable
+                    && let Err(reason) = self.read(worker).await
+                {
+                    return reason;
+                }
             }
         }
     }
 
-    /// Until there is something to do: to read (which it does), to write, or what the worker says.
-    async fn wait(&self, worker: &Worker, alarm: Option<Duration>) -> Result<(), Departure> {
+    /// Until there is something to do: to read, to write, or what the worker says.
+    async fn wait(&self, worker: &Worker, alarm: Option<Duration>) -> Result<Ready, Departure> {
         let (may_read, is_over) = {
             let endpoint = self.endpoint.borrow();
             (endpoint.may_read(), endpoint.is_over())
         };
         self.deaf.set(!may_read);
-        if may_read && self.stream.is_unread() {
-            return self.read(worker).await;
-        }
-        if is_over && !self.blocked.get() {
-            return Ok(());
+        let readable = may_read && self.stream.is_unread();
+        if readable || is_over && !self.blocked.get() {
+            return Ok(Ready {
+                readable,
+                writable: false,
+            });
         }
         // Few connections need an alarm.
         let mut alarm = alarm.map(|at| Box::pin(sleep_until(worker.clock.instant(at))));
-        let ready = poll_fn(|context| self.poll_ready(context, may_read, &mut alarm)).await?;
-        if ready.writable && self.blocked.replace(false) {
-            self.endpoint.borrow_mut().alive(worker.clock.now());
-        }
-        if ready.readable {
-            self.read(worker).await?;
-        }
-        Ok(())
+        poll_fn(|context| self.poll_ready(context, may_read, &mut alarm)).await
     }
 
     /// Ready for whatever comes first: the socket, the worker's word, the alarm.
@@ -379,31 +381,65 @@ impl Connection {
     }
 
     /// Gives the hub all requests that have arrived, as far as that many may be under way. When
-    /// this returns, there is nothing to hand over: what was answered while it waited for the hub
+    /// this is done, there is nothing to hand over: what was answered while it waited for the hub
     /// has let others through, and nobody would wake the task for those.
-    async fn hand_over(&self, worker: &Worker) -> Result<(), Departure> {
-        loop {
-            let mut requests: Vec<Request> = {
-                let mut endpoint = self.endpoint.borrow_mut();
-                std::iter::from_fn(|| endpoint.request(random)).collect()
-            };
-            if requests.is_empty() {
-                return Ok(());
+    ///
+    /// What can be done at once is done by the call.
+    fn hand_over<'a>(
+        &'a self,
+        worker: &'a Worker,
+    ) -> impl Future<Output = Result<(), Departure>> + 'a {
+        let handed = self.hand_over_at_once(worker);
+        async {
+            match handed {
+                Ok(done) => done,
+                Err(event) => Box::pin(self.hand_over_in_time(worker, event)).await,
             }
-            if let Some(passwords) = &worker.passwords {
-                for request in &mut requests {
-                    Box::pin(passwords.look_at(worker.clock, request)).await;
+        }
+    }
+
+    /// `Err`: this has to wait for something, and then for the hub.
+    fn hand_over_at_once(&self, worker: &Worker) -> Result<Result<(), Departure>, Box<Event>> {
+        while let Some(event) = self.requests() {
+            if worker.passwords.is_some() {
+                return Err(Box::new(event));
+            }
+            match worker.try_tell(event) {
+                Ok(true) => {}
+                // The hub has ended: so do we.
+                Ok(false) => return Ok(Err(Departure::Shutdown)),
+                Err(event) => return Err(Box::new(event)),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn hand_over_in_time(&self, worker: &Worker, event: Box<Event>) -> Result<(), Departure> {
+        let mut next = Some(*event);
+        while let Some(mut event) = next {
+            if let (Some(passwords), Event::Requests { requests, .. }) =
+                (&worker.passwords, &mut event)
+            {
+                for request in requests {
+                    passwords.look_at(worker.clock, request).await;
                 }
             }
-            let event = Event::Requests {
-                connection: self.id,
-                requests,
-            };
-            // The hub has ended: so do we.
             if !worker.tell(event).await {
                 return Err(Departure::Shutdown);
             }
+            next = self.requests();
         }
+        Ok(())
+    }
+
+    /// All requests that have arrived, as far as that many may be under way.
+    fn requests(&self) -> Option<Event> {
+        let mut endpoint = self.endpoint.borrow_mut();
+        let requests: Vec<Request> = std::iter::from_fn(|| endpoint.request(random)).collect();
+        (!requests.is_empty()).then_some(Event::Requests {
+            connection: self.id,
+            requests,
+        })
     }
 
     /// Fetches a page and writes what the socket takes of it; false if there is none to be had, or
@@ -469,6 +505,16 @@ struct Reader<'a> {
 }
 
 impl Sink for Reader<'_> {
+    fn is_drained(&self) -> bool {
+        self.endpoint.is_drained()
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        let now = self.worker.clock.now();
+        let count = self.endpoint.feed(now, bytes);
+        debug_assert_eq!(count, bytes.len(), "there is space for a whole read");
+    }
+
     fn space(&mut self) -> &mut [u8] {
         self.endpoint.space()
     }

@@ -53,7 +53,7 @@ pub(super) async fn greet(
     let (address, mut outcome) = match verdict {
         Verdict::Known(outcome) => (address, outcome),
         Verdict::Proxied => {
-            let Some(source) = introduced(&socket, &mut first).await? else {
+            let Some(source) = Box::pin(introduced(&socket, &mut first)).await? else {
                 let outcome = Err(Refusal::malformed());
                 return plainly(worker, socket, address, outcome);
             };
@@ -72,7 +72,8 @@ pub(super) async fn greet(
     match first.first() {
         Some(&TLS_START) => {
             let current = worker.credentials.current();
-            let connection = shake_hands(worker, &socket, current.config, &first).await?;
+            let shaking = shake_hands(worker, &socket, current.config, &first);
+            let connection = Box::pin(shaking).await?;
             let binding = connection.export_keying_material([0; 32], BINDING_LABEL, Some(&[]));
             return Ok(Greeted {
                 channel: Channel {

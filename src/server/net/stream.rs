@@ -15,7 +15,7 @@ use rustls::ServerConnection;
 use socket2::SockRef;
 use tokio::{net::TcpStream, time::timeout};
 
-/// Bytes that are read from a socket at once where they are encrypted. With the longest record that
+/// Bytes that are read from a socket at once where nothing is held in part. Of encrypted ones: with the longest record that
 /// lies here in part they make less than rustls keeps (16 KB) and a [`Sink`] that is asked to has
 /// space for (16 KB).
 pub(super) const SCRATCH_BYTES: usize = 12 * 1024;
@@ -117,6 +117,14 @@ impl Stream {
         scratch: &mut [u8; SCRATCH_BYTES],
     ) -> io::Result<bool> {
         let Some(tls) = &self.tls else {
+            // Frames that come whole need no room of the connection's own to read into.
+            if into.is_drained() {
+                let count = self.socket.try_read(scratch)?;
+                if count > 0 {
+                    into.feed(&scratch[..count]);
+                }
+                return Ok(count > 0);
+            }
             let count = self.socket.try_read(into.space())?;
             into.filled(count);
             return Ok(count > 0);
@@ -201,6 +209,10 @@ impl Session {
 
 /// Who reads.
 pub(super) trait Sink {
+    /// Whether nothing of what was read before waits for more.
+    fn is_drained(&self) -> bool;
+    /// Takes these bytes, [`SCRATCH_BYTES`] at the most; only while it is drained.
+    fn feed(&mut self, bytes: &[u8]);
     /// Where to read to; empty if nothing can be taken now.
     fn space(&mut self) -> &mut [u8];
     /// So many bytes of it were used.

@@ -235,22 +235,28 @@ impl Worker {
                 encode_server(&ServerFrame::Error(refusal.frame()), &mut words);
                 // Best effort: an empty socket buffer takes so little at once.
                 let _ = stream.write(&[IoSlice::new(&words)]);
-                stream.close(CLOSE_WITHIN).await;
+                Box::pin(stream.close(CLOSE_WITHIN)).await;
                 None
             }
         }
     }
 
+    /// Tells the hub, if it has room for it; false if it has ended.
+    pub(super) fn try_tell(&self, event: Event) -> Result<bool, Event> {
+        match self.events.try_send(event) {
+            Ok(()) => Ok(true),
+            Err(TrySendError::Full(event)) => Err(event),
+            Err(TrySendError::Closed(_)) => Ok(false),
+        }
+    }
+
     /// Tells the hub, once it has room for it; false if it has ended.
     pub(super) fn tell(&self, event: Event) -> impl Future<Output = bool> + '_ {
-        let waiting = match self.events.try_send(event) {
-            Ok(()) => Ok(true),
-            // Seldom: whoever waits for it need not have the room for that all the time.
-            Err(TrySendError::Full(event)) => Err(Box::pin(self.events.send(event))),
-            Err(TrySendError::Closed(_)) => Ok(false),
-        };
+        // Seldom: whoever waits for it need not have the room for that all the time.
+        let told = self.try_tell(event);
+        let told = told.map_err(|event| Box::pin(self.events.send(event)));
         async {
-            match waiting {
+            match told {
                 Ok(told) => told,
                 Err(sending) => sending.await.is_ok(),
             }
@@ -335,6 +341,7 @@ impl Worker {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            self.views.borrow_mut().rest();
             let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
             let now = self.clock.now();
             for connection in &connections {

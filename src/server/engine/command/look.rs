@@ -10,7 +10,7 @@ use crate::{
     server::engine::{
         ConnectionId,
         event::Order,
-        hub::{Hub, NO_SUCH_ROOM, Session, error},
+        hub::{Hub, NO_SUCH_ROOM, error},
         look::{Look, LookFor},
     },
 };
@@ -37,7 +37,7 @@ fn look(
 ) {
     let session = hub.sessions.get(&connection);
     let basic = session.map(|session| session.basic);
-    let may = match session.map(Session::who) {
+    let may = match session.map(|session| session.who()) {
         Some(who) => hub.house.may_look(who, hub.now.mono),
         None => Ok(()),
     };

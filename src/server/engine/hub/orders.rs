@@ -72,7 +72,7 @@ impl Hub {
             role: member.role,
             sites: sessions
                 .filter(|session| session.user == member.user)
-                .map(Session::site)
+                .map(|session| session.site())
                 .collect(),
         })
     }

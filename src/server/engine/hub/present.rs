@@ -95,7 +95,7 @@ impl Hub {
         }
         self.tell(entered, &member, &Change::Joined);
         let before = self.devices.insert(device, connection);
-        self.sessions.insert(connection, session);
+        self.sessions.insert(connection, Box::new(session));
         if let Some(before) = before {
             let message = "You joined from elsewhere with the same client ID";
             self.close(before, bye(Departure::Replaced, message), false);
