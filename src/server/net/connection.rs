@@ -332,10 +332,10 @@ impl Connection {
     ) -> Poll<Result<Ready, Departure>> {
         let mut ready = Ready::default();
         if self.blocked.get() {
-            ready.writable = is_ready(self.stream.poll_write_ready(context))?;
+            ready.writable = is_ready(&self.stream.poll_write_ready(context))?;
         }
         if may_read {
-            ready.readable = is_ready(self.stream.poll_read_ready(context))?;
+            ready.readable = is_ready(&self.stream.poll_read_ready(context))?;
         }
         let called = self.wake.poll(context).is_ready();
         let rings = alarm
@@ -533,7 +533,7 @@ struct Ready {
     writable: bool,
 }
 
-fn is_ready(polled: Poll<io::Result<()>>) -> Result<bool, Departure> {
+fn is_ready(polled: &Poll<io::Result<()>>) -> Result<bool, Departure> {
     match polled {
         Poll::Ready(Ok(())) => Ok(true),
         Poll::Ready(Err(_)) => Err(Departure::Lost),

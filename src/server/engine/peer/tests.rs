@@ -9,6 +9,7 @@ use crate::{
     },
     server::{
         engine::{
+            RoomIndex,
             event::Order,
             testing::{World, join, message, start, token},
             view::{ViewLimits, Views},
@@ -306,6 +307,8 @@ fn the_member_list_is_right_in_the_end_however_it_changes_meanwhile() {
             world.join(newcomer);
             present.insert(token(newcomer).user());
             world.client("bob").window = step;
+            // What rests is given back, in the middle of whatever somebody reads.
+            world.views.rest();
             world.run();
             list.follow(&std::mem::take(&mut world.client("bob").heard));
         }
@@ -320,6 +323,37 @@ fn the_member_list_is_right_in_the_end_however_it_changes_meanwhile() {
             wrong.len()
         );
     }
+}
+
+#[test]
+fn a_room_that_rests_gives_back_what_a_crowd_needed() {
+    let mut world = world(ViewLimits::default());
+    for number in 0..100_u64 {
+        let join = crate::protocol::frame::Join {
+            token: Some(numbered(number)),
+            nickname: format!("n{number}").parse().unwrap(),
+            ..join("x")
+        };
+        world.connect("x");
+        world.say("x", &ClientFrame::Join(Box::new(join)));
+    }
+    let held = |world: &World| world.views.room(RoomIndex::LOBBY).presence.cost_bytes();
+    let crowded = held(&world);
+    assert!(crowded > 16 * 1024, "{crowded}");
+    world.views.rest();
+    assert_eq!(held(&world), crowded, "something happened only just now");
+    world.views.rest();
+    assert!(held(&world) <= 4 * 1024, "{}", held(&world));
+    // Whoever comes now is told of all.
+    let wish = ClientFrame::Join(Box::new(join("late")));
+    let mut bytes = Vec::new();
+    encode_client(&wish, &mut bytes);
+    world.connect("late");
+    world.post("late", &bytes);
+    let mut list = List::default();
+    list.follow(&std::mem::take(&mut world.client("late").heard));
+    assert!(list.whole);
+    assert_eq!(list.members.len(), 101);
 }
 
 #[test]
