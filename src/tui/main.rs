@@ -86,7 +86,12 @@ fn who(args: &Args) -> Result<Who, String> {
             match identity::of_nickname(&directory, &args.nickname, &mut ask) {
                 Ok(identity) => Some(identity),
                 Err(why) if why.is_lack_of_a_place() => {
-                    notices.push(Line::inert(&format!("You come in without a key: {why}")));
+                    let comes = if lets_in(args) {
+                        "Your key can't be kept"
+                    } else {
+                        "You come in without a key"
+                    };
+                    notices.push(Line::inert(&format!("{comes}: {why}")));
                     None
                 }
                 Err(why) => return Err(why.to_string()),

@@ -3,7 +3,8 @@
 //! 1. A server that is known by its key (from the file of [`known`] servers, an invite or `--trust`)
 //!    has to show that key, whoever vouches for another.
 //! 2. One that is not known, but for which the system's roots vouch, is fine; from then on they have
-//!    to: whoever is in the middle one day can't pass for a server that is met for the first time.
+//!    to: whoever is in the middle one day can't pass for a server that is met for the first time. An
+//!    invite that names another key than such a server has is not shown to it.
 //! 3. Any other is known by its key from then on.
 //!
 //! What is not as it has to be is a hard stop ([`Distrust`]): nothing is sent, nobody is asked, and
