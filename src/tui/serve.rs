@@ -251,20 +251,16 @@ async fn how_to_own(path: &Path, log: &mut File, began: u64) -> Option<Line> {
             sleep(LOG_EVERY).await;
         }
     };
-    match timeout(LOG_WITHIN, read).await {
-        Ok(said) => {
-            let said = said?;
-            let (_, code) = said.split_once("/owner ")?;
-            let code = code.split_whitespace().next()?;
-            let how = format!("Nobody owns it yet. To be its owner, type: /owner {code}");
-            Some(Line::inert(&how))
-        }
-        Err(_) => {
-            let path = path.display();
-            let how = format!("The code by which one comes to own it is in {path}");
-            Some(Line::inert(&how))
-        }
-    }
+    let how = if let Ok(said) = timeout(LOG_WITHIN, read).await {
+        let said = said?;
+        let (_, code) = said.split_once("/owner ")?;
+        let code = code.split_whitespace().next()?;
+        format!("Nobody owns it yet. To be its owner, type: /owner {code}")
+    } else {
+        let path = path.display();
+        format!("The code by which one comes to own it is in {path}")
+    };
+    Some(Line::inert(&how))
 }
 
 /// What the log holds from `from` on, as far as it is read.

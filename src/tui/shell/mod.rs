@@ -13,6 +13,7 @@ mod pace;
 pub mod terminal;
 
 use std::{
+    collections::VecDeque,
     io::{Read, Write},
     time::{Duration, Instant},
 };
@@ -93,6 +94,9 @@ struct Shell {
     flush_at: Option<Deadline>,
     started: Instant,
     commands: mpsc::Sender<Command>,
+    /// Commands that the session has not taken yet. Were they waited for, it could wait for its
+    /// events to be taken meanwhile, and neither would go on.
+    outgoing: VecDeque<Command>,
     events: mpsc::Receiver<Event>,
     host_choice: Option<HostChoice>,
     pace: Pace,
@@ -152,6 +156,7 @@ impl Shell {
             flush_at: None,
             started,
             commands: startup.commands,
+            outgoing: VecDeque::new(),
             events: startup.events,
             host_choice: None,
             pace: Pace::default(),
@@ -166,6 +171,7 @@ impl Shell {
         signals: &mut Signals,
     ) -> anyhow::Result<()> {
         let mut input_open = true;
+        let commands = self.commands.clone();
         loop {
             let wake = self.next_wake();
             let mut messages = Vec::new();
@@ -189,6 +195,16 @@ impl Shell {
                         messages.push(Msg::Terminate);
                     }
                 }
+                permit = commands.reserve(), if !self.outgoing.is_empty() => match permit {
+                    Ok(permit) => {
+                        if let Some(command) = self.outgoing.pop_front() {
+                            permit.send(command);
+                        }
+                        continue;
+                    }
+                    // It is gone only after it has told its end, which comes as an event.
+                    Err(_) => self.outgoing.clear(),
+                },
                 event = self.events.recv() => {
                     let event = event.context("The session has ended unexpectedly")?;
                     messages.push(Msg::Session(event));
@@ -212,7 +228,7 @@ impl Shell {
             if suspend {
                 self.screen.suspend()?;
             }
-            if self.update_all(messages).await? {
+            if self.update_all(messages)? {
                 return Ok(());
             }
             if self.stale && self.pace.wait(self.started.elapsed()).is_zero() {
@@ -268,7 +284,7 @@ impl Shell {
     }
 
     /// Updates with all messages; answers whether it is over.
-    async fn update_all(&mut self, messages: Vec<Msg>) -> anyhow::Result<bool> {
+    fn update_all(&mut self, messages: Vec<Msg>) -> anyhow::Result<bool> {
         let now = Now {
             wall: Timestamp::now(),
             elapsed: self.started.elapsed(),
@@ -279,7 +295,7 @@ impl Shell {
         let messages = [Msg::Now(now)].into_iter().chain(resized).chain(messages);
         for message in messages {
             for effect in update(&mut self.model, message) {
-                if self.perform(effect).await? {
+                if self.perform(effect)? {
                     return Ok(true);
                 }
             }
@@ -289,15 +305,17 @@ impl Shell {
     }
 
     /// Does what is to be done; answers whether that is the end.
-    async fn perform(&mut self, effect: Effect) -> anyhow::Result<bool> {
+    fn perform(&mut self, effect: Effect) -> anyhow::Result<bool> {
         match effect {
-            Effect::Command(command) => {
-                // The session takes commands in every state, so that this does not wait long; it
-                // is gone only after it has told its end, which comes as an event.
-                let _ = self.commands.send(command).await;
-            }
+            Effect::Command(command) => self.outgoing.push_back(command),
             Effect::Host(choice) => self.host_choice = Some(choice),
-            Effect::Quit => return Ok(true),
+            Effect::Quit => {
+                // What it does not take at once it would not take in time.
+                for command in self.outgoing.drain(..) {
+                    let _ = self.commands.try_send(command);
+                }
+                return Ok(true);
+            }
             Effect::Suspend => self.screen.suspend()?,
             Effect::Redraw => self.screen.redraw()?,
             Effect::Wheel(on) => self.screen.report_wheel(on)?,
