@@ -166,6 +166,15 @@ impl Session {
             );
             return Ok(());
         }
+        // Each is held, on the screen and on the disk: a server makes us hold none of its own.
+        let asked_for = |room: &RoomName| match self.asked_for.as_slice() {
+            [] => *room == RoomName::lobby(),
+            rooms => rooms.contains(room),
+        };
+        let mut opens = welcome.rooms.iter().map(|start| &start.room);
+        if let Some(room) = opens.find(|room| !asked_for(room)) {
+            return Err(Fault::new(format!("it opens #{room} without being asked")));
+        }
         // A message that waits for another room lets us into that one, and not into ours.
         let mut entered = welcome.rooms.iter().map(|start| &start.room);
         if !self.config.enter.is_empty() && !entered.any(|room| self.wants_room(room)) {

@@ -191,6 +191,8 @@ pub struct Session {
     phase: Phase,
     outbox: Outbox,
     rooms: Rooms,
+    /// The rooms that the last join named; none: the lobby.
+    asked_for: Vec<RoomName>,
     backoff: Backoff,
     tally: Tally,
     saver: Saver,
@@ -229,6 +231,7 @@ impl Session {
             },
             outbox: Outbox::new(config.token.device(&config.client_id)),
             rooms: Rooms::default(),
+            asked_for: Vec::new(),
             backoff: Backoff::new(config.seed),
             tally: Tally::default(),
             saver: Saver::default(),

@@ -86,6 +86,7 @@ impl Session {
     }
 
     fn write_join(&mut self, now: Now, out: &mut Vec<u8>) {
+        self.asked_for = self.rooms_to_enter();
         let Phase::Live(live) = &mut self.phase else {
             return;
         };
@@ -109,7 +110,7 @@ impl Session {
             code: None,
             next: Some(self.outbox.join()),
             epoch: self.rooms.epoch(),
-            enter: self.rooms_to_enter(),
+            enter: self.asked_for.clone(),
             rooms,
             last,
             most: self.config.most,

@@ -223,3 +223,17 @@ proptest! {
         prop_assert_eq!(settled + summary.unsent, 2);
     }
 }
+
+#[test]
+fn a_room_that_nobody_asked_for_is_not_entered() {
+    let mut run = Run::new();
+    let mut rooms = vec![lobby(1, 0, 1)];
+    rooms.push(RoomStart {
+        room: RoomName::parse("cellar").unwrap(),
+        ..lobby(1, 0, 1)
+    });
+    run.enter(Welcome { rooms, ..welcome() });
+    assert!(!run.connected);
+    let entered = |event: &Event| matches!(event, Event::Entered(_) | Event::Room(_));
+    assert!(!run.events.iter().any(entered), "{:?}", run.events);
+}
