@@ -63,6 +63,7 @@ pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> Exi
         server: args.server(),
         nickname: args.nickname.clone(),
         room: args.options.room.clone(),
+        plaintext: args.options.plaintext,
         key: session.key,
     };
     let mut model = Model::new(manner, ourselves, TimeZone::system());

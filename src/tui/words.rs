@@ -108,6 +108,19 @@ pub fn seconds(seconds: u64) -> String {
     format!("{:#}", SignedDuration::from_secs(seconds))
 }
 
+/// Whether what a command does is told to everybody in the room, us included.
+pub fn is_news(command: &HouseCommand) -> bool {
+    matches!(
+        command,
+        HouseCommand::Topic { .. } | HouseCommand::Announce { .. } | HouseCommand::Slow { .. }
+    )
+}
+
+/// Whether a result says no more than that it is done.
+pub fn says_no_more(result: &CommandResult) -> bool {
+    result.lines.is_empty() && result.invite.is_none() && result.code.is_none()
+}
+
 /// What a command came to.
 pub fn result(result: &CommandResult, place: Place<'_>) -> Told {
     let mut answer = result.message.as_str().to_owned();
@@ -115,13 +128,11 @@ pub fn result(result: &CommandResult, place: Place<'_>) -> Told {
         answer.push('\n');
         answer.push_str(line.as_str());
     }
-    let asked_for_more =
-        !result.lines.is_empty() || result.invite.is_some() || result.code.is_some();
     // That something was done is seen by what it does.
-    let tone = if asked_for_more {
-        Tone::Answer
-    } else {
+    let tone = if says_no_more(result) {
         Tone::Remark
+    } else {
+        Tone::Answer
     };
     let mut told = vec![(tone, answer)];
     if let Some(token) = result.invite {

@@ -61,6 +61,9 @@ pub fn command(
     let request = model.requests;
     model.requests += 1;
     model.asked.insert(request, slash);
+    if words::is_news(&command) {
+        model.news_awaited.insert(request, false);
+    }
     effects.push(Effect::Command(Command::House { request, command }));
     true
 }
@@ -68,7 +71,9 @@ pub fn command(
 /// What a command came to.
 pub fn answered(model: &mut Model, request: u64, answer: Result<CommandResult, Line>) {
     let asked = model.asked.remove(&request);
+    let news_told = model.news_awaited.remove(&request) == Some(true);
     let told = match answer {
+        Ok(result) if news_told && words::says_no_more(&result) => return,
         Ok(result) => words::result(&result, place(model)),
         Err(why) => vec![(Tone::Answer, why.as_str().to_owned())],
     };
@@ -178,5 +183,13 @@ pub fn promoted(model: &mut Model, at: usize, user: UserId, role: Role) {
 /// A room is run otherwise.
 pub fn rules(model: &mut Model, at: usize, rules: RoomRules, by: Option<Nickname>) {
     let time = model.now.wall;
+    let ours = by.as_ref() == Some(&model.nickname);
+    let before = model.rooms.get(at).map(|room| &room.rules);
+    if ours && before.is_some_and(|before| !words::changes(before, &rules).is_empty()) {
+        model
+            .news_awaited
+            .values_mut()
+            .for_each(|told| *told = true);
+    }
     model.with_room(at, |room, context| room.ruled(rules, by, time, context));
 }

@@ -118,6 +118,8 @@ pub struct Model {
     /// Commands that were sent to the server, and those of them that are not answered.
     requests: u64,
     asked: BTreeMap<u64, &'static Slash>,
+    /// Of those, the ones that are news to all, and whether we were told it.
+    news_awaited: BTreeMap<u64, bool>,
     /// What is open over the conversation.
     pub popup: Option<Popup>,
     /// What is there to be copied: told last.
@@ -284,6 +286,7 @@ impl Model {
             searches: 0,
             requests: 0,
             asked: BTreeMap::new(),
+            news_awaited: BTreeMap::new(),
             popup: None,
             offered: None,
             distrusted: None,

@@ -30,6 +30,9 @@ impl Model {
                 let request = self.requests;
                 self.requests += 1;
                 self.asked.insert(request);
+                if words::is_news(&command) {
+                    self.news_awaited.insert(request, false);
+                }
                 self.commands.push_back(Command::House { request, command });
             }
             Ok(Order::Code(_)) if self.has_entered() => {
@@ -52,7 +55,9 @@ impl Model {
         if self.asked.remove(&request) {
             self.settled += 1;
         }
+        let told = self.news_awaited.remove(&request) == Some(true);
         match answer {
+            Ok(result) if told && words::says_no_more(&result) => {}
             Ok(result) => self.tell(words::result(&result, self.place())),
             Err(why) => {
                 self.say(why.as_str());
@@ -63,12 +68,19 @@ impl Model {
 
     /// Who can read along.
     pub(super) fn security(&mut self, security: Security) {
-        self.security = Some(security);
+        let before = self.security.replace(security);
         if let Some(first) = words::first_use_in_brief(self.place()) {
             self.say(&first);
         }
-        if security == Security::Plain {
-            self.mention("Not encrypted: everybody on the way can read along");
+        if security == Security::Plain && before != Some(Security::Plain) {
+            const WORDS: &str = "Not encrypted: everybody on the way can read along";
+            // Without having asked for it one comes to that only on this machine; but what is
+            // called otherwise could be taken for another.
+            if words::unencrypted(self.place()).is_some() && !self.plaintext {
+                self.say(WORDS);
+            } else {
+                self.mention(WORDS);
+            }
         }
     }
 
@@ -105,6 +117,9 @@ impl Model {
         let Some(by) = by else { return };
         for what in words::changes(&before, &self.rules) {
             self.mention(&format!("{by} {what}"));
+            if *by == self.nickname && self.is_chatty() {
+                self.news_awaited.values_mut().for_each(|told| *told = true);
+            }
         }
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Ourselves {
     pub(super) nickname: Nickname,
     /// The room that is read and written to.
     pub(super) room: RoomName,
+    /// Whether he said that nothing is to be encrypted.
+    pub(super) plaintext: bool,
     /// Our own key, if we have one.
     pub(super) key: Option<KeyTag>,
 }
@@ -81,6 +83,8 @@ pub(super) struct Model {
     pub(super) key: Option<KeyTag>,
     /// The room that is read and written to.
     pub(super) room: RoomName,
+    /// Whether the user said that nothing is to be encrypted.
+    pub(super) plaintext: bool,
     /// Who can read along.
     pub(super) security: Option<Security>,
     pub(super) user: Option<UserId>,
@@ -91,6 +95,8 @@ pub(super) struct Model {
     /// Commands that were sent, and those of them that are not answered.
     pub(super) requests: u64,
     pub(super) asked: BTreeSet<u64>,
+    /// Of those, the ones that are news to all, and whether we have told it.
+    pub(super) news_awaited: BTreeMap<u64, bool>,
     /// Whether we were ever let in.
     entered: bool,
     /// Whether a room is open now: from then on its head says what is to be read.
@@ -137,12 +143,14 @@ impl Model {
             nickname: ourselves.nickname,
             key: ourselves.key,
             room: ourselves.room,
+            plaintext: ourselves.plaintext,
             security: None,
             user: None,
             members: BTreeMap::new(),
             rules: RoomRules::default(),
             requests: 0,
             asked: BTreeSet::new(),
+            news_awaited: BTreeMap::new(),
             entered: false,
             open: false,
             troubled: false,

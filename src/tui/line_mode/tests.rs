@@ -63,6 +63,7 @@ fn started(manner: Manner) -> Model {
         server: "chat.lan:10500".to_owned(),
         nickname: name("bot"),
         room: RoomName::lobby(),
+        plaintext: false,
         key: None,
     };
     Model::new(manner, ourselves, TimeZone::UTC)

@@ -257,3 +257,30 @@ fn what_a_hostile_server_answers_stays_one_notice_of_so_much() {
     assert_eq!(entries[0].lines().count(), 201, "no line becomes two");
     assert!(!entries[0].contains(['\u{1b}', '\u{7}', '\u{202e}']));
 }
+
+#[test]
+fn what_is_told_as_news_is_not_confirmed_besides() {
+    let mut desk = Desk::online();
+    let done = |request| Event::House {
+        request,
+        answer: Ok(CommandResult {
+            message: Line::inert("Done"),
+            lines: Vec::new(),
+            invite: None,
+            code: None,
+            reference: None,
+        }),
+    };
+    let ruled = |by: &str| Event::Rules {
+        room: RoomName::lobby(),
+        rules: rules(Some("tea at 4"), false, 0),
+        by: Some(nickname(by)),
+    };
+    desk.typed("/topic tea at 4").key(ENTER);
+    desk.heard(ruled("carol")).heard(done(0));
+    assert_eq!(desk.entries(), ["carol set the topic: tea at 4"]);
+    desk.typed("/topic tea at 4").key(ENTER);
+    desk.heard(ruled("carol")).heard(done(1));
+    let entries = desk.entries();
+    assert_eq!(entries.last().map(String::as_str), Some("Done"));
+}

@@ -145,8 +145,6 @@ fn a_new_server_is_told_to_scripts_too() {
     let told = said(&mut model);
     assert!(told.starts_with("First time on chat.lan:10500."), "{told}");
     assert!(told.contains(&KEY.to_string()), "{told}");
-    model.event(Event::Security(Security::Plain));
-    assert_eq!(said(&mut model), "", "whoever wrote the script chose that");
 }
 
 #[test]
@@ -279,4 +277,47 @@ fn commands_are_about_the_room_that_one_is_in() {
     );
     line(&mut model, "/who");
     assert!(said(&mut model).starts_with("#build has"));
+}
+
+#[test]
+fn what_is_told_as_news_is_not_confirmed_besides() {
+    let mut model = model(PERSON);
+    let rules = |topic: &str| Event::Rules {
+        room: RoomName::lobby(),
+        rules: RoomRules {
+            topic: Some(Line::inert(topic)),
+            ..RoomRules::default()
+        },
+        by: Some(name("bot")),
+    };
+    line(&mut model, "/topic tea at 4");
+    model.event(rules("tea at 4"));
+    answer(&mut model, 0, Ok(result("Done", &[])));
+    assert_eq!(said(&mut model), "bot set the topic: tea at 4\n");
+    line(&mut model, "/topic tea at 4");
+    model.event(rules("tea at 4"));
+    answer(&mut model, 1, Ok(result("Done", &[])));
+    assert_eq!(said(&mut model), "Done\n", "nothing is new");
+    line(&mut model, "/topic tea at 5");
+    model.event(rules("tea at 5"));
+    answer(&mut model, 2, Err("It is done, but not written down"));
+    let told = said(&mut model);
+    assert!(told.ends_with("not written down\n"), "{told}");
+}
+
+#[test]
+fn a_script_is_told_where_it_could_take_a_plain_link_for_another() {
+    let told = |server: &str, plaintext: bool| {
+        let mut model = started(SCRIPT);
+        model.server = server.to_owned();
+        model.plaintext = plaintext;
+        model.event(Event::Security(Security::Plain));
+        model.event(Event::Security(Security::Plain));
+        said(&mut model)
+    };
+    assert_eq!(told("localhost:10500", false), "");
+    assert_eq!(told("127.0.0.1:10500", false), "");
+    assert_eq!(told("ci.lan:10500", true), "", "it asked for it");
+    let words = "Not encrypted: everybody on the way can read along\n";
+    assert_eq!(told("ci.lan:10500", false), words, "once");
 }
