@@ -108,7 +108,8 @@ impl Channel {
     reason = "each is a fact of its own; all combinations of them happen"
 )]
 pub struct Endpoint {
-    channel: Channel,
+    /// Until it is in: nothing of it is needed later.
+    channel: Option<Box<Channel>>,
     decoder: Decoder,
     reader: Reader,
     state: State,
@@ -138,7 +139,7 @@ impl Endpoint {
     /// A fresh connection.
     pub fn new(channel: Channel, now: Moment) -> Self {
         Self {
-            channel,
+            channel: Some(Box::new(channel)),
             decoder: Decoder::new(),
             reader: Reader::Modern(Peer::new()),
             state: State::New,
@@ -277,7 +278,13 @@ impl Endpoint {
                         self.challenge(join, key, Nonce::from_bytes(random()));
                         return None;
                     }
-                    _ => Request::Join(Box::new(self.entry(join, None, random))),
+                    _ => match self.entry(join, None, random) {
+                        Ok(entry) => Request::Join(Box::new(entry)),
+                        Err(refusal) => {
+                            self.deaf = true;
+                            Request::Refused(refusal)
+                        }
+                    },
                 },
                 Ok(ClientFrame::Command(command)) => {
                     Request::Command(Box::new(command), Box::new(random()))
@@ -307,9 +314,9 @@ impl Endpoint {
     fn challenge(&mut self, join: Box<Join>, key: PublicKey, nonce: Nonce) {
         let challenge = ServerFrame::Challenge {
             nonce,
-            fingerprint: match self.channel.binding {
-                Binding::Exporter(_) => None,
-                Binding::Plain { server, .. } => Some(server),
+            fingerprint: match self.channel.as_ref().map(|channel| &channel.binding) {
+                Some(Binding::Plain { server, .. }) => Some(*server),
+                Some(Binding::Exporter(_)) | None => None,
             },
         };
         if let Reader::Modern(peer) = &mut self.reader {
@@ -339,26 +346,32 @@ impl Endpoint {
             let words = "The proof of who you are does not hold for this connection";
             return Err(Refusal::ending(ErrorCode::BadProof, words));
         }
-        Ok(self.entry(join, Some(key), random))
+        self.entry(join, Some(key), random)
     }
 
     fn holds(&self, key: &PublicKey, nonce: &Nonce, signature: &Signature) -> bool {
-        key.proves(&self.channel.binding, nonce, signature)
+        let channel = self.channel.as_ref();
+        channel.is_some_and(|channel| key.proves(&channel.binding, nonce, signature))
     }
 
+    /// A wish to enter; nobody enters twice.
     fn entry(
         &self,
         join: Box<Join>,
         key: Option<PublicKey>,
         random: impl FnOnce() -> [u8; 32],
-    ) -> Entry {
-        Entry {
+    ) -> Result<Entry, Refusal> {
+        let Some(channel) = &self.channel else {
+            let words = "The first frame, and only the first, is a join";
+            return Err(Refusal::ending(ErrorCode::JoinExpected, words));
+        };
+        Ok(Entry {
             token: join.token.unwrap_or_else(|| Token::from_bytes(random())),
             join,
             key,
             password: false,
-            channel: self.channel,
-        }
+            channel: **channel,
+        })
     }
 
     // Writing.
@@ -444,6 +457,7 @@ impl Endpoint {
 
     fn admit(&mut self, admission: &Admission, views: &Views, zone: &TimeZone) {
         self.state = State::Joined;
+        self.channel = None;
         self.reader = if let Some(welcome) = &admission.welcome {
             let mut peer = Peer::new();
             peer.answer(&ServerFrame::Welcome(welcome.clone()));

@@ -100,18 +100,27 @@ impl Members {
         {
             return page.clone();
         }
+        let page = self.encode(room, after, version);
+        if self.is_short() {
+            // Soon made, and made for one: the next who needs the list is in it.
+            return page;
+        }
         // Pages that start behind users of the past would pile up: a first page starts anew.
         if after.is_none() || self.pages.len() > 8 + self.table.len() / (MEMBERS_PAGE_MAX / 4) {
             self.pages.clear();
         }
-        let page = self.encode(room, after, version);
         self.pages.insert(after, (self.changed, page.clone()));
         page
     }
 
-    /// Whether a page of this time is still good. A short list is not worth it.
+    /// Whether it fits one page.
+    fn is_short(&self) -> bool {
+        self.table.len() <= MEMBERS_PAGE_MAX
+    }
+
+    /// Whether a page of this time is still good.
     fn may_be_stale(&self, at: Duration) -> bool {
-        self.table.len() > MEMBERS_PAGE_MAX && self.changed.saturating_sub(at) <= STALE_MAX
+        !self.is_short() && self.changed.saturating_sub(at) <= STALE_MAX
     }
 
     fn encode(&self, room: &RoomName, after: Option<UserId>, version: u64) -> Page {
