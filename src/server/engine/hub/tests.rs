@@ -711,12 +711,12 @@ fn records_say_who_did_what() {
 fn who_has_used_up_all_numbers_is_told_so() {
     let mut world = World::new();
     let last = Join {
-        next: Some(limits::NUMBER_MAX),
+        next: Some(NUMBER_MAX),
         ..join("bob")
     };
     world.join_as("bob", last);
     assert_eq!(
-        world.say("bob", &message("bob", limits::NUMBER_MAX, "the last")),
+        world.say("bob", &message("bob", NUMBER_MAX, "the last")),
         ["1 bob: the last"]
     );
     world.cut("bob");
