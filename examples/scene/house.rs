@@ -34,7 +34,11 @@ pub(crate) fn security(scene: &str) -> Security {
 pub(crate) fn before_the_door(scene: &str) -> Option<Vec<Event>> {
     let stopped = |why: &str, wants| {
         let why = Line::inert(why);
-        let brief = "Not let in!";
+        let brief = if scene == "changed" {
+            "Another key!"
+        } else {
+            "Not let in!"
+        };
         Event::Link(Link::Stopped { why, brief, wants })
     };
     let words = |text: &str| Passage::Words(Line::inert(text));
