@@ -22,6 +22,7 @@ mod garbage;
 mod guesses;
 mod handshakes;
 mod names;
+mod numbers;
 mod oversize;
 mod pair;
 mod peer;

@@ -102,6 +102,14 @@ impl Server {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Killed, and started once more on the same data.
+    pub(crate) fn again(mut self, arguments: &[&str]) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let data = std::mem::replace(&mut self.data, tempfile::tempdir().unwrap());
+        Self::start_in(data, arguments)
+    }
+
     /// Where its data is.
     pub(crate) fn data(&self) -> &Path {
         self.data.path()

@@ -35,6 +35,7 @@ use crate::{
 };
 
 mod commit;
+mod gone;
 mod orders;
 mod present;
 mod retention;
@@ -225,6 +226,7 @@ pub struct Hub {
     pub(super) users: HashMap<UserId, User>,
     /// Whose each nickname is, by its folded form.
     nicknames: HashMap<String, UserId>,
+    just_left: gone::JustLeft,
     pub(super) sessions: HashMap<ConnectionId, Box<Session>>,
     /// The session of each device.
     pub(super) devices: HashMap<DeviceId, ConnectionId>,
@@ -294,6 +296,7 @@ impl Hub {
             promised: Vec::new(),
             users: HashMap::new(),
             nicknames: HashMap::new(),
+            just_left: gone::JustLeft::default(),
             sessions: HashMap::new(),
             devices: HashMap::new(),
             joining: HashMap::new(),

@@ -40,14 +40,10 @@ pub struct Target {
     pub nickname: Nickname,
     /// What he may do.
     pub role: Role,
-    /// Where his sessions come from; none if he is not present.
+    /// Whether he is present.
+    pub present: bool,
+    /// Where his sessions come from, or came from until just now.
     pub sites: Vec<Site>,
-}
-
-impl Target {
-    fn is_present(&self) -> bool {
-        !self.sites.is_empty()
-    }
 }
 
 /// What is to be done besides.
@@ -169,6 +165,7 @@ impl House {
             user,
             nickname: nickname.clone(),
             role: self.role(user),
+            present: false,
             sites: Vec::new(),
         })
     }
@@ -352,7 +349,7 @@ impl House {
         reason: Option<&Line>,
         now: Moment,
     ) -> Result<Outcome, ErrorFrame> {
-        if !target.is_present() {
+        if !target.present {
             let message = format!("{} is not here", target.nickname);
             return Err(refusal(ErrorCode::NotFound, &message));
         }
@@ -386,6 +383,7 @@ impl House {
             at,
             until: duration.map(|duration| at.saturating_add(duration)),
             by: actor.nickname.as_str().to_owned(),
+            rank: actor.role,
             reason: reason.map(|reason| reason.as_str().to_owned()),
         })?;
         self.noted(
@@ -395,7 +393,7 @@ impl House {
         );
         let words = format!("{} banned you {how_long}{because}", actor.nickname);
         let mut outcome = Outcome::says(&format!("{nickname} is banned {how_long}"));
-        if target.is_present() {
+        if target.present {
             outcome = outcome.acts(Act::Dismiss {
                 user: target.user,
                 reason: Departure::Banned,
@@ -411,7 +409,7 @@ impl House {
         nickname: &Nickname,
         now: Moment,
     ) -> Result<Outcome, ErrorFrame> {
-        if !self.unban(nickname) {
+        if !self.unban(nickname, actor.role)? {
             let message = format!("{nickname} is not banned");
             return Err(refusal(ErrorCode::NotFound, &message));
         }
@@ -429,14 +427,12 @@ impl House {
     ) -> Result<Outcome, ErrorFrame> {
         let (at, nickname) = (seconds(now.wall), &target.nickname);
         let (how_long, because) = (for_how_long(duration), because(reason));
-        let sites = match target.role {
-            Role::Unverified => closable(&target.sites),
-            _ => Vec::new(),
-        };
         let mute = Mute {
             nickname: nickname.as_str().to_owned(),
-            sites,
+            sites: closable(&target.sites),
+            at,
             until: duration.map(|duration| at.saturating_add(duration)),
+            rank: actor.role,
         };
         self.mute(target.user, mute, now)?;
         self.noted(actor, now, &format!("muted {nickname} {how_long}{because}"));
@@ -450,7 +446,7 @@ impl House {
         now: Moment,
     ) -> Result<Outcome, ErrorFrame> {
         let nickname = &target.nickname;
-        if !self.unmute(target.user) {
+        if !self.unmute(target.user, actor.role)? {
             let message = format!("{nickname} is not muted");
             return Err(refusal(ErrorCode::NotFound, &message));
         }
@@ -580,7 +576,10 @@ fn allowed_target(
 ) -> Result<Target, ErrorFrame> {
     let sanction = matches!(
         command,
-        HouseCommand::Kick { .. } | HouseCommand::Ban { .. } | HouseCommand::Mute { .. }
+        HouseCommand::Kick { .. }
+            | HouseCommand::Ban { .. }
+            | HouseCommand::Mute { .. }
+            | HouseCommand::Unmute { .. }
     );
     if sanction && target.user == actor.user {
         return Err(refusal(ErrorCode::NotAllowed, "That is you"));

@@ -66,6 +66,8 @@ struct BanFact {
     at: u64,
     until: Option<u64>,
     by: String,
+    #[serde(default)]
+    rank: Option<String>,
     reason: Option<String>,
 }
 
@@ -73,7 +75,11 @@ struct BanFact {
 struct MuteFact {
     nickname: String,
     sites: Vec<IpAddr>,
+    #[serde(default)]
+    at: Option<u64>,
     until: Option<u64>,
+    #[serde(default)]
+    rank: Option<String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -172,6 +178,7 @@ pub(super) fn of_ban(number: u64, ban: &Ban) -> Fact {
         at: ban.at,
         until: ban.until,
         by: ban.by.clone(),
+        rank: Some(ban.rank.name().to_owned()),
         reason: ban.reason.clone(),
     };
     fact(BAN, &number_key(number), &value)
@@ -185,7 +192,9 @@ pub(super) fn of_mute(user: UserId, mute: &Mute) -> Fact {
     let value = MuteFact {
         nickname: mute.nickname.clone(),
         sites: addresses(&mute.sites),
+        at: Some(mute.at),
         until: mute.until,
+        rank: Some(mute.rank.name().to_owned()),
     };
     fact(MUTE, &user, &value)
 }
@@ -232,6 +241,12 @@ pub(super) fn no_audit(number: u64) -> Fact {
     no_fact(AUDIT, &number_key(number))
 }
 
+/// Of him who set a ban or a mute; every moderator lifts those of which it is not known.
+fn rank(name: Option<String>) -> Role {
+    name.and_then(|name| Role::parse(&name).ok())
+        .unwrap_or(Role::Moderator)
+}
+
 impl House {
     /// Takes in what the store has kept.
     pub(super) fn recall(&mut self, mut facts: Vec<Fact>) {
@@ -270,6 +285,7 @@ impl House {
                     at: fact.at,
                     until: fact.until,
                     by: fact.by,
+                    rank: rank(fact.rank),
                     reason: fact.reason,
                 };
                 self.bans.insert(key.parse().ok()?, ban);
@@ -279,7 +295,10 @@ impl House {
                 let mute = Mute {
                     nickname: fact.nickname,
                     sites: sites(fact.sites),
+                    // Where it is not known, nobody who has a key is to blame.
+                    at: fact.at.unwrap_or(u64::MAX),
                     until: fact.until,
+                    rank: rank(fact.rank),
                 };
                 self.mutes.insert(user(key)?, mute);
             }

@@ -24,8 +24,9 @@ use self::{
     accounts::{Account, Owned},
     audit::Entry as AuditEntry,
     changed::Changed,
+    mutes::Mutes,
     rates::Meters,
-    sanctions::{Ban, Mute},
+    sanctions::Ban,
 };
 use crate::{
     protocol::{
@@ -43,6 +44,7 @@ mod commands;
 mod devices;
 mod facts;
 mod invites;
+mod mutes;
 pub(in crate::server) mod rates;
 mod sanctions;
 #[cfg(test)]
@@ -152,7 +154,7 @@ pub struct House {
     /// The same by whose they are: few each, so that nobody is looked for among all.
     called: HashMap<UserId, Vec<String>>,
     bans: BTreeMap<u64, Ban>,
-    mutes: HashMap<UserId, Mute>,
+    mutes: Mutes,
     rules: HashMap<RoomName, RoomRules>,
     invites: HashMap<InviteId, invites::Known>,
     audit: VecDeque<AuditEntry>,
@@ -197,7 +199,7 @@ impl House {
             nicknames: HashMap::new(),
             called: HashMap::new(),
             bans: BTreeMap::new(),
-            mutes: HashMap::new(),
+            mutes: Mutes::default(),
             rules: HashMap::new(),
             invites: HashMap::new(),
             audit: VecDeque::new(),

@@ -30,6 +30,8 @@ pub(super) struct Ban {
     pub(super) until: Option<u64>,
     /// By whom.
     pub(super) by: String,
+    /// What he was: nobody below that may lift it.
+    pub(super) rank: Role,
     pub(super) reason: Option<String>,
 }
 
@@ -38,9 +40,13 @@ pub(super) struct Ban {
 pub(super) struct Mute {
     /// What he was called.
     pub(super) nickname: String,
-    /// Where he is, if he has no key: nobody without one may write from there.
+    /// Where he was: nobody may write from there whom the server did not know before.
     pub(super) sites: Vec<Site>,
+    /// Since when, in seconds since 1970.
+    pub(super) at: u64,
     pub(super) until: Option<u64>,
+    /// What he was who muted him: nobody below that may lift it.
+    pub(super) rank: Role,
 }
 
 /// Who wrote in slowed rooms and when: remembered of so many.
@@ -96,6 +102,8 @@ impl House {
             let message = "There are as many bans as the server remembers: lift some";
             return Err(refusal(ErrorCode::NotAllowed, message));
         }
+        let before = self.bans.values().filter(|other| other.user == ban.user);
+        may_lift(before.map(|other| other.rank), ban.rank)?;
         // One ban a user: the later one counts.
         self.lift(|other| other.user == ban.user);
         let number = self.bans.last_key_value().map_or(1, |(last, _)| last + 1);
@@ -104,14 +112,17 @@ impl House {
         Ok(())
     }
 
-    /// Lifts the bans of somebody; whether there were any.
-    pub(super) fn unban(&mut self, nickname: &Nickname) -> bool {
+    /// Lifts the bans of somebody, for one of this rank; whether there were any.
+    pub(super) fn unban(&mut self, nickname: &Nickname, rank: Role) -> Result<bool, ErrorFrame> {
         let canonical = nickname.canonical();
         let owner = self.owner_of(nickname);
-        self.lift(|ban| {
+        let meant = |ban: &Ban| {
             let called = Nickname::known(&ban.nickname).is_ok_and(|n| n.canonical() == canonical);
             called || Some(ban.user) == owner
-        })
+        };
+        let hit = self.bans.values().filter(|ban| meant(ban));
+        may_lift(hit.map(|ban| ban.rank), rank)?;
+        Ok(self.lift(meant))
     }
 
     fn lift(&mut self, which: impl Fn(&Ban) -> bool) -> bool {
@@ -130,14 +141,8 @@ impl House {
     /// Lets go of what is over.
     fn forget_over(&mut self, now: u64) {
         self.lift(|ban| !in_force(ban.until, now));
-        let changed = &mut self.changed;
-        self.mutes.retain(|user, mute| {
-            let keep = in_force(mute.until, now);
-            if !keep {
-                changed.push(facts::no_mute(*user));
-            }
-            keep
-        });
+        let over = self.mutes.retain(|mute| in_force(mute.until, now));
+        self.changed.extend(over.into_iter().map(facts::no_mute));
     }
 
     /// The bans and mutes in force, one a line.
@@ -171,18 +176,35 @@ impl House {
             let message = "There are as many mutes as the server remembers: lift some";
             return Err(refusal(ErrorCode::NotAllowed, message));
         }
+        let before = self.mutes.get(user).map(|before| before.rank);
+        may_lift(before, mute.rank)?;
         self.changed.push(facts::of_mute(user, &mute));
         self.mutes.insert(user, mute);
         Ok(())
     }
 
-    /// Whether there was a mute to lift.
-    pub(super) fn unmute(&mut self, user: UserId) -> bool {
-        let was = self.mutes.remove(&user).is_some();
+    /// Lifts somebody's mute, for one of this rank; whether there was one.
+    pub(super) fn unmute(&mut self, user: UserId, rank: Role) -> Result<bool, ErrorFrame> {
+        may_lift(self.mutes.get(user).map(|mute| mute.rank), rank)?;
+        let was = self.mutes.remove(user);
         if was {
             self.changed.push(facts::no_mute(user));
         }
-        was
+        Ok(was)
+    }
+
+    /// What mutes somebody who writes: his own mute, or that of somebody who was where he is, if he
+    /// is not known since before it.
+    fn mute_of(&self, writer: Writer, now: u64) -> Option<&Mute> {
+        let own = self.mutes.get(writer.user);
+        let own = own.filter(|mute| in_force(mute.until, now));
+        if own.is_some() || writer.role >= Role::Moderator {
+            return own;
+        }
+        let since = self.accounts.get(&writer.user).map(|known| known.since);
+        let hits =
+            |mute: &&Mute| in_force(mute.until, now) && since.is_none_or(|since| since >= mute.at);
+        self.mutes.at(writer.site).find(hits)
     }
 
     /// Whether somebody may write in a room now, and notes that he does. An error with
@@ -195,11 +217,7 @@ impl House {
         now: Moment,
     ) -> Result<(), ErrorFrame> {
         let at = seconds(now.wall);
-        let muted = self.mutes.iter().find(|(user, mute)| {
-            let from_there = writer.role == Role::Unverified && mute.sites.contains(&writer.site);
-            in_force(mute.until, at) && (**user == writer.user || from_there)
-        });
-        if let Some((_, mute)) = muted {
+        if let Some(mute) = self.mute_of(writer, at) {
             let until = mute
                 .until
                 .map_or_else(String::new, |until| format!(" until {}", moment(until)));
@@ -239,6 +257,17 @@ impl House {
         if self.wrote.len() >= WRITERS_MAX {
             self.wrote.clear();
         }
+    }
+}
+
+/// Whether somebody of this rank may lift what those of these ranks have set.
+fn may_lift(set: impl IntoIterator<Item = Role>, rank: Role) -> Result<(), ErrorFrame> {
+    match set.into_iter().max() {
+        Some(by) if by > rank => {
+            let message = format!("That was set by the {by}: only the {by} changes it");
+            Err(refusal(ErrorCode::NotAllowed, &message))
+        }
+        _ => Ok(()),
     }
 }
 

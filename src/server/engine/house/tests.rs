@@ -831,3 +831,146 @@ fn what_waits_to_be_written_down_is_tried_once_more_at_the_end() {
     let mut world = world.again(house(Access::Open));
     assert_eq!(world.comes("bob", FAR), "error banned");
 }
+
+/// Bob and carol are moderators.
+fn with_moderators() -> World {
+    let mut world = World::with_owner();
+    for name in ["bob", "carol"] {
+        world.comes(name, FAR);
+        let nickname = nick(name);
+        let role = Role::Moderator;
+        world.orders("alice", HouseCommand::Role { nickname, role });
+    }
+    world
+}
+
+fn mute(name: &str) -> HouseCommand {
+    HouseCommand::Mute {
+        nickname: nick(name),
+        seconds: None,
+        reason: None,
+    }
+}
+
+fn ban(name: &str) -> HouseCommand {
+    HouseCommand::Ban {
+        nickname: nick(name),
+        seconds: None,
+        reason: None,
+    }
+}
+
+#[test]
+fn nobody_lifts_what_somebody_above_him_has_set() {
+    let mut world = with_moderators();
+    world.comes("dave", FAR);
+    world.comes("eve", FAR);
+    for command in [mute("bob"), mute("dave"), ban("eve")] {
+        world.orders("alice", command);
+    }
+    let mut world = world.again(house(Access::Open));
+    for name in ["alice", "bob", "carol", "dave"] {
+        world.comes(name, FAR);
+    }
+    let unmute = |name| HouseCommand::Unmute {
+        nickname: nick(name),
+    };
+    let unban = HouseCommand::Unban {
+        nickname: nick("eve"),
+    };
+    let briefly = HouseCommand::Ban {
+        nickname: nick("eve"),
+        seconds: Some(1),
+        reason: None,
+    };
+    for (who, command) in [
+        ("bob", unmute("bob")),
+        ("carol", unmute("bob")),
+        ("carol", unmute("dave")),
+        ("carol", mute("dave")),
+        ("carol", unban.clone()),
+        ("carol", briefly),
+    ] {
+        world.hears(who);
+        let heard = world.orders(who, command.clone());
+        assert_eq!(heard, ["error not_allowed"], "{who}: {command:?}");
+    }
+    for command in [unmute("bob"), unmute("dave"), unban] {
+        world.hears("alice");
+        let heard = world.orders("alice", command);
+        assert!(heard[0].starts_with("result"), "{heard:?}");
+    }
+    // What a moderator has set, another one lifts.
+    world.orders("bob", mute("dave"));
+    world.hears("carol");
+    let heard = world.orders("carol", unmute("dave"));
+    assert!(heard[0].starts_with("result"), "{heard:?}");
+}
+
+#[test]
+fn who_goes_quickly_is_banned_all_the_same() {
+    let there = "203.0.113.7";
+    let mut world = World::with_owner();
+    // Without a key, and with one.
+    world.connect_from("bob", there);
+    world.say("bob", &ClientFrame::Join(Box::new(join("bob"))));
+    world.cut("bob");
+    world.hears("alice");
+    let kick = HouseCommand::Kick {
+        nickname: nick("bob"),
+        reason: None,
+    };
+    assert_eq!(world.orders("alice", kick), ["error not_found"]);
+    let heard = world.orders("alice", ban("bob"));
+    assert!(heard[0].starts_with("result bob is banned"), "{heard:?}");
+    assert_eq!(world.comes("eve", there), "error banned");
+    assert!(world.comes("dave", "203.0.113.8").starts_with("welcome"));
+    world.cut("dave");
+    world.orders("alice", ban("dave"));
+    assert_eq!(world.comes("eve", "203.0.113.8"), "error banned");
+    // Not for ever: an hour later nobody knows who that was.
+    world.connect_from("mallory", FAR);
+    world.say("mallory", &ClientFrame::Join(Box::new(join("mallory"))));
+    world.cut("mallory");
+    for _ in 0..61 {
+        world.advance(Duration::from_secs(60));
+        world.say("alice", &ClientFrame::Ping { reference: None });
+    }
+    world.hears("alice");
+    assert_eq!(world.orders("alice", ban("mallory")), ["error not_found"]);
+}
+
+#[test]
+fn a_fresh_key_or_none_does_not_end_a_mute() {
+    let there = "203.0.113.7";
+    let mut world = World::with_owner();
+    world.comes("carol", there);
+    world.comes("bob", there);
+    world.advance(Duration::from_secs(1));
+    world.orders("alice", mute("bob"));
+    world.cut("bob");
+    assert!(world.comes("eve", there).starts_with("welcome"));
+    world.hears("eve");
+    let heard = world.say("eve", &message("eve", 1, "it is me"));
+    assert_eq!(heard, ["error not_allowed 1"]);
+    world.connect_from("dave", there);
+    world.say("dave", &ClientFrame::Join(Box::new(join("dave"))));
+    world.hears("dave");
+    let heard = world.say("dave", &message("dave", 1, "it is me"));
+    assert_eq!(heard, ["error not_allowed 1"]);
+    // Who was known before is not to blame for his neighbour, also after a restart.
+    world.hears("carol");
+    let heard = world.say("carol", &message("carol", 1, "hi"));
+    assert_eq!(heard, ["1 carol: hi"]);
+    let mut after = world.again(house(Access::Open));
+    after.comes("frank", there);
+    after.hears("frank");
+    let heard = after.say("frank", &message("frank", 1, "it is me"));
+    assert_eq!(heard, ["error not_allowed 1"]);
+    // And nobody any more once it is lifted.
+    let nickname = nick("bob");
+    world.orders("alice", HouseCommand::Unmute { nickname });
+    world.hears("eve");
+    let heard = world.say("eve", &message("eve", 2, "thanks"));
+    assert_eq!(heard, ["2 eve: thanks"]);
+}

@@ -3,7 +3,7 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use super::{Hub, Session, What, bye, error};
+use super::{Hub, Session, What, bye, error, gone::Gone};
 use crate::{
     protocol::{
         Role, RoomName, RoomRules, ServerFrame, UserId,
@@ -54,15 +54,26 @@ impl Hub {
         Some((actor, session.who()))
     }
 
-    /// Whom a command is about: who is present by that nickname, or who owns it.
+    /// Whom a command is about: who is present by that nickname, or left a short while ago, or who
+    /// owns it.
     pub(in crate::server::engine) fn target(&self, command: &HouseCommand) -> Option<Target> {
         let nickname = about(command)?;
-        let present = self
-            .nicknames
-            .get(&nickname.canonical())
-            .and_then(|user| self.users.get(user));
-        let Some(present) = present else {
-            return self.house.absent(nickname);
+        let absent = self.house.absent(nickname);
+        let gone = self.just_left.find(nickname, self.now.mono);
+        // It may have become somebody else's meanwhile.
+        let his = |gone: &&Gone| absent.as_ref().is_none_or(|owner| owner.user == gone.user);
+        let gone = gone.filter(his);
+        let present = self.nicknames.get(&nickname.canonical()).copied();
+        let user = present.or(gone.map(|gone| gone.user));
+        let Some(present) = user.and_then(|user| self.users.get(&user)) else {
+            let gone = gone.map(|gone| Target {
+                user: gone.user,
+                nickname: gone.nickname.clone(),
+                role: absent.as_ref().map_or(gone.role, |owner| owner.role),
+                present: false,
+                sites: vec![gone.site],
+            });
+            return gone.or(absent);
         };
         let member = &present.member;
         let sessions = self.sessions.values();
@@ -70,6 +81,7 @@ impl Hub {
             user: member.user,
             nickname: member.nickname.clone(),
             role: member.role,
+            present: true,
             sites: sessions
                 .filter(|session| session.user == member.user)
                 .map(|session| session.site())

@@ -4,7 +4,7 @@ use std::{mem, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{Hub, Room, Session, User, bye};
+use super::{Hub, Room, Session, User, bye, gone::Gone};
 use crate::{
     protocol::{
         Nickname, ServerFrame, UserId,
@@ -172,6 +172,13 @@ impl Hub {
         if present.sessions == 0 {
             self.users.remove(&session.user);
             self.nicknames.remove(&member.nickname.canonical());
+            let gone = Gone {
+                user: session.user,
+                nickname: member.nickname.clone(),
+                role: session.role,
+                site: session.site(),
+            };
+            self.just_left.note(gone, self.now.mono);
         }
         self.tell(left, &member, &Change::Left(reason));
         self.record(Record::Left {

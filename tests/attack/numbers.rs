@@ -1,0 +1,75 @@
+//! The highest numbers that there are, from somebody who wants none to come after his.
+
+use serde_json::json;
+
+use crate::{
+    bounds,
+    pair::Pair,
+    peer::{Peer, join},
+    process::Server,
+};
+
+/// The highest number of the protocol.
+const LAST: u64 = (1 << 53) - 1;
+
+#[test]
+fn nobody_leaves_a_message_that_ends_the_server() {
+    let mut server = Server::start(&[]);
+    let pair = Pair::start(server.address);
+    let mut reader = Peer::plain(server.address);
+    reader.send(&join("reader"));
+    reader.next("welcome");
+
+    // As a basic client, which has no say in its numbers.
+    let mut basic = Peer::plain(server.address);
+    basic.send(&json!({
+        "type": "join", "nickname": "eve", "clientID": "4", "timestamp": "x", "next": LAST,
+    }));
+    let said = json!({"type": "message", "nickname": "eve", "message": "basic", "timestamp": "x"});
+    for _ in 0..3 {
+        basic.send(&said);
+        let heard = heard(&mut reader, "basic");
+        let (_, number) = heard.rsplit_once('-').unwrap();
+        assert!(number.parse::<u64>().unwrap() <= LAST, "{heard}");
+    }
+
+    // As one that had numbers of its own, and lets the server go on.
+    let wish = join("mallory");
+    let mut first = wish.clone();
+    first["next"] = json!(LAST);
+    let mut client = Peer::plain(server.address);
+    client.send(&first);
+    client.next("welcome");
+    drop(client);
+    let mut client = Peer::plain(server.address);
+    client.send(&wish);
+    client.next("welcome");
+    for _ in 0..2 {
+        client.send(&json!({"type": "message", "message": "numbered"}));
+    }
+    assert_eq!(client.last_words().last().unwrap(), "bad_id");
+    assert!(heard(&mut reader, "numbered").ends_with(&format!("-{LAST}")));
+
+    pair.ends_unharmed("numbers");
+    server.has_borne_it("numbers", bounds::FEW);
+
+    // Its log can be read, by it and by others.
+    let server = server.again(&[]);
+    let mut reader = Peer::plain(server.address);
+    let mut all = join("later");
+    all["last"] = json!(100);
+    reader.send(&all);
+    reader.next("welcome");
+    heard(&mut reader, "basic");
+    heard(&mut reader, "numbered");
+}
+
+/// The id of the next message with this text.
+fn heard(reader: &mut Peer, text: &str) -> String {
+    loop {
+        let message = reader.next("message");
+        if message["message"] == text {
+            return message["id"].as_str().unwrap().to_owned();
+        }
+    }
+}
