@@ -35,22 +35,18 @@ fn look(
     what: LookFor,
     reference: Option<u64>,
 ) {
-    let session = hub.sessions.get(&connection);
-    let basic = session.map(|session| session.basic);
-    let may = match session.map(|session| session.who()) {
-        Some(who) => hub.house.may_look(who, hub.now.mono),
-        None => Ok(()),
+    let Some(session) = hub.sessions.get(&connection) else {
+        return;
     };
-    let look = match (basic, hub.room_of(connection, &name)) {
-        (None, _) => return,
+    let (basic, who) = (session.basic, session.who());
+    let look = match hub.room_of(connection, &name) {
         // Its objects have no place for an answer.
-        (Some(true), _) => Err(error(
+        _ if basic => Err(error(
             ErrorCode::UnknownType,
             "A basic client can't be given history",
         )),
-        (Some(false), _) if may.is_err() => may.map(|()| unreachable!("it is an error")),
-        (Some(false), None) => Err(error(ErrorCode::NoSuchRoom, NO_SUCH_ROOM)),
-        (Some(false), Some(room)) => Ok(Look {
+        None => Err(error(ErrorCode::NoSuchRoom, NO_SUCH_ROOM)),
+        Some(room) => hub.house.may_look(who, hub.now.mono).map(|()| Look {
             room,
             name,
             what,
