@@ -2,9 +2,12 @@
 
 use super::{AUDIT_MAX, House, facts, moment};
 use crate::{
-    protocol::{Nickname, UserId, limits::RESULT_LINES_MAX},
+    protocol::{Nickname, UserId},
     text::Line,
 };
+
+/// Bytes of what was done: a reason or a topic can be longer, and is cut here.
+const DEED_BYTES_MAX: usize = 256;
 
 /// One thing that was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,11 @@ pub(super) struct Entry {
 
 impl House {
     /// Notes what was done.
-    pub(super) fn note(&mut self, at: u64, user: UserId, nickname: &Nickname, deed: String) {
+    pub(super) fn note(&mut self, at: u64, user: UserId, nickname: &Nickname, mut deed: String) {
+        if deed.len() > DEED_BYTES_MAX {
+            deed.truncate(deed.floor_char_boundary(DEED_BYTES_MAX));
+            deed.push('…');
+        }
         let number = self.audit.back().map_or(1, |last| last.number + 1);
         let entry = Entry {
             number,
@@ -41,25 +48,30 @@ impl House {
         }
     }
 
-    /// The entries before a number, newest first, as many as one result holds.
-    pub(super) fn audit_lines(&self, before: Option<u64>) -> Vec<Line> {
+    /// How many entries there are before a number.
+    pub(super) fn audit_count(&self, before: Option<u64>) -> usize {
+        self.audit_before(before).count()
+    }
+
+    /// The entries before a number, newest first.
+    fn audit_before(&self, before: Option<u64>) -> impl Iterator<Item = &Entry> {
         let before = before.unwrap_or(u64::MAX);
-        self.audit
-            .iter()
-            .rev()
-            .filter(|entry| entry.number < before)
-            .take(RESULT_LINES_MAX)
-            .map(|entry| {
-                let Entry {
-                    number,
-                    at,
-                    user,
-                    nickname,
-                    deed,
-                } = entry;
-                let text = format!("{number}  {}  {nickname} {deed}  ({user})", moment(*at));
-                Line::inert(&text)
-            })
-            .collect()
+        let newest_first = self.audit.iter().rev();
+        newest_first.filter(move |entry| entry.number < before)
+    }
+
+    /// The same, one a line.
+    pub(super) fn audit_lines(&self, before: Option<u64>) -> impl Iterator<Item = Line> {
+        self.audit_before(before).map(|entry| {
+            let Entry {
+                number,
+                at,
+                user,
+                nickname,
+                deed,
+            } = entry;
+            let text = format!("{number}  {}  {nickname} {deed}  ({user})", moment(*at));
+            Line::inert(&text)
+        })
     }
 }

@@ -12,11 +12,22 @@ use crate::{
         RoomRules, UserId,
         frame::{Departure, ErrorCode, ErrorFrame},
         house::{CommandResult, HouseCommand},
-        limits::RESULT_LINES_MAX,
+        limits::{FRAME_BYTES_MAX, RESULT_LINES_MAX},
     },
     server::engine::Moment,
     text::Line,
 };
+
+/// Bytes of the lines of one result, as they are told: the rest of its frame is more than enough.
+const LINES_BYTES_MAX: usize = FRAME_BYTES_MAX - 4 * 1024;
+
+/// What a line takes of a frame, with what parts it from the next: a quotation mark or a backslash
+/// is told as two bytes, and a line has no character that takes more.
+fn told_bytes(line: &Line) -> usize {
+    let text = line.as_str();
+    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\'));
+    text.len() + escaped.count() + r#"","#.len() + 1
+}
 
 /// Who gives a command.
 #[derive(Clone, Debug)]
@@ -99,19 +110,39 @@ impl Outcome {
         }
     }
 
-    /// A list; `what` is in it, as the end of a sentence: `Two are banned`.
-    fn lists(mut lines: Vec<Line>, nothing: &str, what: &str) -> Self {
-        let message = match lines.len() {
+    /// A list of `count` lines, of which as many are told as one frame holds; `what` is in it, as
+    /// the end of a sentence: `Two are banned`.
+    fn lists(
+        lines: impl IntoIterator<Item = Line>,
+        count: usize,
+        nothing: &str,
+        what: &str,
+    ) -> Self {
+        let mut room = LINES_BYTES_MAX;
+        let fits = |line: &Line| {
+            let bytes = told_bytes(line);
+            let fits = bytes <= room;
+            room = room.saturating_sub(bytes);
+            fits
+        };
+        let lines = lines.into_iter().take(RESULT_LINES_MAX);
+        let lines: Vec<_> = lines.take_while(fits).collect();
+        let message = match count {
             0 => nothing.to_owned(),
-            count if count > RESULT_LINES_MAX => {
-                format!("{what}: the first {RESULT_LINES_MAX} of {count}")
+            count if count > lines.len() => {
+                format!("{what}: the first {} of {count}", lines.len())
             }
             count => format!("{what}: {count}"),
         };
-        lines.truncate(RESULT_LINES_MAX);
         let mut outcome = Self::says(&message);
         outcome.result.lines = lines;
         outcome
+    }
+
+    /// All of a list.
+    fn lists_all(lines: Vec<Line>, nothing: &str, what: &str) -> Self {
+        let count = lines.len();
+        Self::lists(lines, count, nothing, what)
     }
 
     fn acts(mut self, act: Act) -> Self {
@@ -212,7 +243,7 @@ impl House {
             ) => self.silence(actor, &target, *seconds, reason.as_ref(), now),
             (HouseCommand::Unmute { .. }, Some(target)) => self.unsilence(actor, &target, now),
             (HouseCommand::Unban { nickname }, _) => self.let_back(actor, nickname, now),
-            (HouseCommand::Bans, _) => Ok(Outcome::lists(
+            (HouseCommand::Bans, _) => Ok(Outcome::lists_all(
                 self.sanction_lines(now),
                 "Nobody is banned or muted",
                 "Banned or muted",
@@ -252,7 +283,7 @@ impl House {
             (HouseCommand::Invite { uses, seconds }, _) => {
                 self.make_invite(actor, *uses, *seconds, random, now)
             }
-            (HouseCommand::Invites, _) => Ok(Outcome::lists(
+            (HouseCommand::Invites, _) => Ok(Outcome::lists_all(
                 self.invite_lines(now),
                 "No invite is known: those of chat-server invite are listed once they are used",
                 "Invites",
@@ -260,7 +291,7 @@ impl House {
             (HouseCommand::Revoke { invite }, _) => self.unmake_invite(actor, *invite, now),
             (HouseCommand::Release { nickname }, _) => self.release(actor, nickname, now),
             (HouseCommand::AddDevice, _) => self.add_device(actor, random, now),
-            (HouseCommand::Devices, _) => Ok(Outcome::lists(
+            (HouseCommand::Devices, _) => Ok(Outcome::lists_all(
                 self.device_lines(actor.user),
                 "You have no devices here",
                 "Your devices",
@@ -268,6 +299,7 @@ impl House {
             (HouseCommand::RevokeDevice { key }, _) => self.drop_device(actor, *key, now),
             (HouseCommand::Audit { before }, _) => Ok(Outcome::lists(
                 self.audit_lines(*before),
+                self.audit_count(*before),
                 "Nothing was done",
                 "What was done, newest first",
             )),
@@ -576,11 +608,11 @@ fn allowed_target(
 ) -> Result<Target, ErrorFrame> {
     let sanction = matches!(
         command,
-        HouseCommand::Kick { .. }
-            | HouseCommand::Ban { .. }
-            | HouseCommand::Mute { .. }
-            | HouseCommand::Unmute { .. }
+        HouseCommand::Kick { .. } | HouseCommand::Ban { .. } | HouseCommand::Mute { .. }
     );
+    // Nobody is above the owner who could do it for him.
+    let undoes = matches!(command, HouseCommand::Unmute { .. }) && actor.role < Role::Owner;
+    let sanction = sanction || undoes;
     if sanction && target.user == actor.user {
         return Err(refusal(ErrorCode::NotAllowed, "That is you"));
     }

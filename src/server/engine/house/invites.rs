@@ -1,9 +1,9 @@
 //! Invites: what is known of those that were made in the chat or used.
 //!
 //! An invite proves itself; the house remembers only how often each was used and which are
-//! revoked, until they have expired.
+//! revoked, until they have long expired.
 
-use super::{House, INVITES_MAX, facts, moment, refusal, seconds};
+use super::{House, INVITE_SECONDS_MAX, INVITES_MAX, facts, moment, refusal, seconds};
 use crate::{
     protocol::{
         InviteId, InviteToken,
@@ -51,7 +51,7 @@ impl House {
             Some(known) if known.uses > 0 && known.used >= u64::from(known.uses) => {
                 bad("The invite was used already: ask for another")
             }
-            None if self.invites.len() >= INVITES_MAX => {
+            None if self.invites.len() >= INVITES_MAX && self.dispensable(now).is_none() => {
                 bad("The server can remember no more invites: tell its owner")
             }
             Some(_) | None => Ok(Invited(*token)),
@@ -61,7 +61,8 @@ impl House {
     /// Counts that an invite was used.
     pub(super) fn use_invite(&mut self, invited: Invited, now: Moment) {
         let token = invited.0;
-        self.forget_expired(seconds(now.wall));
+        // There was room when it was found good.
+        let _ = self.has_room_for_invite(token.id(), now);
         let known = self.invites.entry(token.id()).or_insert_with(|| Known {
             expires: token.expires(),
             uses: token.uses(),
@@ -81,9 +82,9 @@ impl House {
         by: &str,
         now: Moment,
     ) -> Result<(), ErrorFrame> {
-        self.forget_expired(seconds(now.wall));
-        if self.invites.len() >= INVITES_MAX {
-            let message = "There are as many invites as the server remembers: revoke some";
+        if !self.has_room_for_invite(token.id(), now) {
+            let message =
+                "There are as many invites as the server remembers: wait until one expires";
             return Err(refusal(ErrorCode::NotAllowed, message));
         }
         let known = Known {
@@ -98,11 +99,39 @@ impl House {
         Ok(())
     }
 
-    /// What has expired need not be known: it lets nobody in.
+    /// Whether an invite may be remembered, for which another one goes if need be.
+    fn has_room_for_invite(&mut self, id: InviteId, now: Moment) -> bool {
+        self.forget_expired(seconds(now.wall));
+        if self.invites.contains_key(&id) || self.invites.len() < INVITES_MAX {
+            return true;
+        }
+        let Some(other) = self.dispensable(now) else {
+            return false;
+        };
+        self.invites.remove(&other);
+        self.changed.push(facts::no_invite(other));
+        true
+    }
+
+    /// What goes first where there is no room: what is over, then what was revoked without being
+    /// known here, of either what ends first.
+    fn dispensable(&self, now: Moment) -> Option<InviteId> {
+        let now = seconds(now.wall);
+        let over = |known: &Known| known.expires <= now;
+        let unknown = |known: &Known| known.revoked && known.used == 0 && known.by.is_none();
+        self.invites
+            .iter()
+            .filter(|(_, known)| over(known) || unknown(known))
+            .min_by_key(|(id, known)| (!over(known), known.expires, **id))
+            .map(|(id, _)| *id)
+    }
+
+    /// What has expired lets nobody in and need not be known; but for a while it is, since a clock
+    /// that was once far ahead would else make used and revoked invites good again.
     fn forget_expired(&mut self, now: u64) {
         let changed = &mut self.changed;
         self.invites.retain(|id, known| {
-            let keep = known.expires > now;
+            let keep = known.expires.saturating_add(INVITE_SECONDS_MAX) > now;
             if !keep {
                 changed.push(facts::no_invite(*id));
             }
@@ -113,13 +142,15 @@ impl House {
     /// Lets nobody in by an invite any more. Those made by `chat-server invite` are not known
     /// before they are used, so that one that nobody knows is noted as well.
     pub(super) fn revoke_invite(&mut self, id: InviteId, now: Moment) -> Result<(), ErrorFrame> {
-        self.forget_expired(seconds(now.wall));
-        if !self.invites.contains_key(&id) && self.invites.len() >= INVITES_MAX {
-            let message = "There are as many invites as the server remembers";
+        if !self.has_room_for_invite(id, now) {
+            let message =
+                "There are as many invites as the server remembers: wait until one expires";
             return Err(refusal(ErrorCode::NotAllowed, message));
         }
+        // None lasts longer.
+        let expires = seconds(now.wall).saturating_add(INVITE_SECONDS_MAX);
         let known = self.invites.entry(id).or_insert_with(|| Known {
-            expires: u64::MAX >> 11,
+            expires,
             uses: 0,
             used: 0,
             revoked: false,

@@ -932,10 +932,9 @@ fn who_goes_quickly_is_banned_all_the_same() {
     world.connect_from("mallory", FAR);
     world.say("mallory", &ClientFrame::Join(Box::new(join("mallory"))));
     world.cut("mallory");
-    for _ in 0..61 {
-        world.advance(Duration::from_secs(60));
-        world.say("alice", &ClientFrame::Ping { reference: None });
-    }
+    world.cut("alice");
+    world.advance(Duration::from_secs(3_600));
+    world.comes("alice", FAR);
     world.hears("alice");
     assert_eq!(world.orders("alice", ban("mallory")), ["error not_found"]);
 }
@@ -963,6 +962,7 @@ fn a_fresh_key_or_none_does_not_end_a_mute() {
     let heard = world.say("carol", &message("carol", 1, "hi"));
     assert_eq!(heard, ["1 carol: hi"]);
     let mut after = world.again(house(Access::Open));
+    after.advance(Duration::from_secs(60));
     after.comes("frank", there);
     after.hears("frank");
     let heard = after.say("frank", &message("frank", 1, "it is me"));
@@ -973,4 +973,109 @@ fn a_fresh_key_or_none_does_not_end_a_mute() {
     world.hears("eve");
     let heard = world.say("eve", &message("eve", 2, "thanks"));
     assert_eq!(heard, ["2 eve: thanks"]);
+}
+
+#[test]
+fn no_list_is_longer_than_a_frame() {
+    let mut world = World::with_owner();
+    let room = RoomName::lobby();
+    let topic = "\"\\".repeat(500);
+    for _ in 0..250 {
+        let topic = Some(Line::inert(&topic));
+        let room = room.clone();
+        world.orders("alice", HouseCommand::Topic { room, topic });
+    }
+    let result = world.result_of("alice", HouseCommand::Audit { before: None });
+    let (told, message) = (result.lines.len(), result.message.as_str());
+    let lines: Vec<_> = result.lines.iter().map(Line::as_str).collect();
+    let bytes = serde_json::to_string(&lines).unwrap().len();
+    let most = crate::protocol::limits::FRAME_BYTES_MAX - 2_048;
+    assert!(bytes < most, "{bytes}");
+    assert!(told > 50, "{told}");
+    let expected = format!("What was done, newest first: the first {told} of 251");
+    assert_eq!(message, expected);
+}
+
+#[test]
+fn unknown_invites_that_are_revoked_do_not_fill_the_table_for_good() {
+    let mut world = World::with_owner();
+    let now = 1_795_338_000;
+    let key = house_settings().invite_key;
+    let good = InviteToken::mint(&key, InviteId::from_bytes([1; 8]), now + 86_400, 1);
+    let with = |name: &'static str| Join {
+        invite: Some(good),
+        ..join(name)
+    };
+    assert!(
+        world
+            .comes_with("bob", FAR, with("bob"))
+            .starts_with("welcome")
+    );
+    for number in 0..super::INVITES_MAX as u64 + 10 {
+        let invite = InviteId::from_bytes((number + 1_000).to_le_bytes());
+        world.hears("alice");
+        let heard = world.orders("alice", HouseCommand::Revoke { invite });
+        assert!(
+            heard[0].starts_with("result Nobody comes in"),
+            "{number}: {heard:?}"
+        );
+    }
+    // There is room for new ones still, and what was used is known.
+    let make = HouseCommand::Invite {
+        uses: 1,
+        seconds: None,
+    };
+    let fresh = world.result_of("alice", make).invite;
+    let with_fresh = Join {
+        invite: fresh,
+        ..join("carol")
+    };
+    let mut world = world.again(house(Access::Invite));
+    assert!(
+        world
+            .comes_with("carol", FAR, with_fresh)
+            .starts_with("welcome")
+    );
+    assert_eq!(
+        world.comes_with("eve", FAR, with("eve")),
+        "error bad_invite"
+    );
+}
+
+#[test]
+fn a_clock_that_was_far_ahead_makes_no_used_invite_good_again() {
+    let settings = house(Access::Invite);
+    let now = 1_795_338_000;
+    let mint = |id: u8, after: u64| {
+        InviteToken::mint(
+            &settings.invite_key,
+            InviteId::from_bytes([id; 8]),
+            now + after,
+            1,
+        )
+    };
+    let with = |name: &'static str, token| Join {
+        invite: Some(token),
+        ..join(name)
+    };
+    let mut world = World::with_house(settings.clone(), Vec::new());
+    let used = mint(1, 86_400);
+    assert!(
+        world
+            .comes_with("bob", FAR, with("bob", used))
+            .starts_with("welcome")
+    );
+    world.now.wall += Duration::from_secs(40 * 86_400);
+    let later = mint(2, 80 * 86_400);
+    assert!(
+        world
+            .comes_with("carol", FAR, with("carol", later))
+            .starts_with("welcome")
+    );
+    // The server starts again with the clock put right.
+    let mut world = world.again(settings);
+    assert_eq!(
+        world.comes_with("eve", FAR, with("eve", used)),
+        "error bad_invite"
+    );
 }
