@@ -93,11 +93,9 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     let reload = bound.reload();
     let outcome = bound.run(async move {
         let signals = Signals::new();
+        let hung_up = hung_up(reload);
         announce(address, &credentials, quiet, &recorder);
-        if let Some(reload) = reload {
-            reload_when_told(reload);
-        }
-        told_to_stop(signals, recorder).await;
+        told_to_stop(signals, hung_up, recorder).await;
     });
     // A stderr that takes no more must not keep the process from ending.
     let can_say = written.wait(LOG_WITHIN);
@@ -149,13 +147,20 @@ fn raise_descriptor_limit(clients_max: u32) {
     }
 }
 
-/// Ready at Ctrl-C or SIGTERM. A second one ends the process at once.
-async fn told_to_stop(signals: io::Result<Signals>, recorder: Recorder) {
+/// Ready at Ctrl-C, at SIGTERM or once `hung_up` is. A second signal ends the process at once.
+async fn told_to_stop(
+    signals: io::Result<Signals>,
+    hung_up: impl Future<Output = ()>,
+    recorder: Recorder,
+) {
     let Ok(mut signals) = signals else {
         // Then it ends as a process without handlers ends.
         return std::future::pending().await;
     };
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = hung_up => {}
+    }
     recorder.info("stopping: telling everyone".to_owned());
     tokio::spawn(async move {
         signals.next().await;
@@ -163,24 +168,32 @@ async fn told_to_stop(signals: io::Result<Signals>, recorder: Recorder) {
     });
 }
 
-/// Reads what the operator may have changed at every SIGHUP. (Where there is nothing to read, a
-/// hang-up ends the process, as it should where a terminal is closed.)
-fn reload_when_told(reload: Reload) {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
-            return;
-        };
-        tokio::spawn(async move {
+/// Reads what the operator may have changed at every SIGHUP. Where the server was started in a
+/// terminal, a hang-up says that this was closed: then it is ready.
+#[cfg(unix)]
+fn hung_up(reload: Reload) -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let hang_up = signal(SignalKind::hangup());
+    // Once it is closed it is none any more.
+    let terminal = io::stderr().is_terminal();
+    async move {
+        if let Ok(mut hang_up) = hang_up {
             while hang_up.recv().await.is_some() {
+                if terminal {
+                    return;
+                }
                 let reload = reload.clone();
                 let _ = tokio::task::spawn_blocking(move || reload.read()).await;
             }
-        });
+        }
+        std::future::pending().await
     }
-    #[cfg(not(unix))]
-    let _ = reload;
+}
+
+/// Other systems have no such signal.
+#[cfg(not(unix))]
+fn hung_up(_: Reload) -> impl Future<Output = ()> {
+    std::future::pending()
 }
 
 #[cfg(unix)]

@@ -632,6 +632,21 @@ fn help_shows_how_to_host_and_how_to_join() {
 
 #[cfg(unix)]
 #[test]
+fn a_hang_up_ends_no_server_that_has_nothing_to_read_again() {
+    let server = Running::start(&["--bind", "127.0.0.1", "0"]);
+    let mut bob = Client::connect(server.1);
+    bob.send(&join("bob"));
+    bob.next("welcome");
+    server.signal("-HUP");
+    bob.send(&message("bob", 1, "still here"));
+    assert_eq!(bob.next("message")["seq"], 1);
+    server.signal("-TERM");
+    let (code, log) = server.ended(Duration::from_secs(5));
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("there is nothing to read again"), "{log}");
+}
+
+#[test]
 fn the_log_tells_who_did_what_but_not_what_was_said() {
     let server = Running::start(&["--bind", "127.0.0.1", "0"]);
     let mut bob = Client::connect(server.1);

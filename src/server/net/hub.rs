@@ -234,8 +234,8 @@ impl Bound {
         &self.credentials
     }
 
-    /// What is to be read again when the operator says so, if anything.
-    pub fn reload(&self) -> Option<Reload> {
+    /// What is to be read again when the operator says so.
+    pub fn reload(&self) -> Reload {
         Reload::new(&self.config, &self.credentials, self.passwords.as_ref())
     }
 

@@ -14,19 +14,19 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// `None` if there is nothing to be read again.
+    /// Of what is so configured; there may be nothing to read.
     pub(super) fn new(
         config: &Config,
         credentials: &Credentials,
         passwords: Option<&Passwords>,
-    ) -> Option<Self> {
+    ) -> Self {
         let own = matches!(config.keys, Keys::Files { .. });
-        (own || passwords.is_some()).then(|| Self {
+        Self {
             credentials: own.then(|| credentials.clone()),
             passwords: passwords.cloned(),
             secrets: config.secrets.clone(),
             recorder: config.recorder.clone(),
-        })
+        }
     }
 
     /// Reads it. What can't be used stays as it was, and is told. Touches the disk.
@@ -38,6 +38,10 @@ impl Reload {
         }
         if let Some(passwords) = &self.passwords {
             passwords.reload();
+        }
+        if self.credentials.is_none() && self.passwords.is_none() {
+            let words = "there is nothing to read again: no certificate of your own, no password";
+            self.recorder.info(words.to_owned());
         }
     }
 }
