@@ -695,6 +695,23 @@ fn a_relaxed_server_ends_in_order_while_somebody_reads_the_log() {
 }
 
 #[test]
+fn without_an_index_searches_find_what_is_said_and_no_index_is_left() {
+    let data = tempfile::tempdir().unwrap();
+    let index = data.path().join("index.db");
+    let server = Server::start(data.path());
+    server.join("alice").say("the build is green");
+    server.stop();
+    assert!(index.exists());
+    let server = Server::start_with(data.path(), &["--no-index"]);
+    assert!(!index.exists());
+    let mut bob = server.join("bob");
+    bob.send(&json!({"type": "search", "query": "green", "ref": 1}));
+    let found = bob.next("found");
+    assert_eq!(found["messages"][0]["message"], "the build is green");
+    assert_eq!((&found["from"], &found["indexed"]), (&json!(1), &json!(1)));
+}
+
+#[test]
 fn relaxed_and_ephemeral_are_said() {
     let data = tempfile::tempdir().unwrap();
     for (option, words) in [

@@ -114,6 +114,9 @@ pub struct Args {
         hide_possible_values = true
     )]
     pub durability: Durability,
+    /// Don't index messages for search; a search then looks through the log
+    #[arg(long, conflicts_with = "ephemeral")]
+    pub no_index: bool,
     /// How it is reached, and how it talks.
     #[command(flatten)]
     pub reach: ReachArgs,
@@ -365,7 +368,7 @@ impl From<&Args> for Config {
                 Storage::Disk {
                     directory: args.data_dir.clone(),
                     durability: args.durability,
-                    index: true,
+                    index: !args.no_index,
                 }
             },
             keys: args.reach.keys(args.data_dir.as_deref(), args.ephemeral),
