@@ -1,0 +1,322 @@
+//! One connection to the server: plain or TLS, its way in, and the lines that it is told.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    ops::Range,
+    sync::Arc,
+};
+
+use chat_tui::protocol::{Binding, Identity, Nonce};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind};
+use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
+
+/// Connections from one address: past some 14,000 the kernel searches long for a free port.
+const PER_SOURCE: usize = 10_000;
+
+/// How a client talks, and who it is.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// In the clear, as the user that its token makes it, its messages without ids.
+    Plain,
+    /// Encrypted, with a key of its own, its messages with ids.
+    Secure(Arc<ClientConfig>),
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Connecting,
+    Shaking,
+    Joining,
+    In,
+    Gone,
+}
+
+/// What it has heard in one of its rooms.
+#[derive(Default)]
+pub(crate) struct Slot {
+    /// What each publisher says next; `None`: not known yet, of one who came into the middle.
+    pub(crate) next: Vec<Option<u64>>,
+    /// The server's number of the last message, and its id.
+    pub(crate) seq: u64,
+    pub(crate) id: String,
+}
+
+/// See the module's docs.
+pub(crate) struct Client {
+    pub(crate) socket: TcpStream,
+    pub(crate) tls: Option<Box<ClientConnection>>,
+    config: Option<Arc<ClientConfig>>,
+    pub(crate) stage: Stage,
+    /// Whether the socket is waited for until it takes more.
+    pub(crate) blocked: bool,
+    /// It reads nothing.
+    pub(crate) deaf: bool,
+    /// Plain bytes to be written.
+    pub(crate) out: Vec<u8>,
+    /// A line whose end has not come.
+    pub(crate) tail: Vec<u8>,
+    number: usize,
+    /// The numbers of the rooms that it is in.
+    pub(crate) rooms: Range<usize>,
+    pub(crate) slots: Vec<Slot>,
+    /// Where messages have ids: whose, and the last one's count.
+    pub(crate) device: String,
+    counter: u64,
+    pub(crate) epoch: String,
+    /// Frames that told who is there: pages, and changes.
+    pub(crate) pages: u64,
+    pub(crate) changes: u64,
+    /// Those of whom it was told, by number, where that is asked for.
+    pub(crate) told: Vec<bool>,
+    pub(crate) told_count: usize,
+}
+
+/// A room's name.
+pub(crate) fn room_name(number: usize) -> String {
+    format!("r{number}")
+}
+
+impl Client {
+    /// Begins to connect.
+    pub(crate) fn connect(
+        number: usize,
+        to: SocketAddr,
+        way: &Way,
+        rooms: Range<usize>,
+    ) -> io::Result<Self> {
+        let source = u8::try_from(1 + number / PER_SOURCE).unwrap();
+        let mut client = Self {
+            socket: open(source, to)?,
+            tls: None,
+            config: match way {
+                Way::Plain => None,
+                Way::Secure(config) => Some(Arc::clone(config)),
+            },
+            stage: Stage::Connecting,
+            blocked: true,
+            deaf: false,
+            out: Vec::new(),
+            tail: Vec::new(),
+            number,
+            slots: rooms.clone().map(|_| Slot::default()).collect(),
+            rooms,
+            device: String::new(),
+            counter: 0,
+            epoch: String::new(),
+            pages: 0,
+            changes: 0,
+            told: Vec::new(),
+            told_count: 0,
+        };
+        client.prepare();
+        Ok(client)
+    }
+
+    /// Begins to connect anew, to go on where it was.
+    pub(crate) fn reconnect(&mut self, to: SocketAddr) -> io::Result<()> {
+        let source = u8::try_from(1 + self.number / PER_SOURCE).unwrap();
+        self.socket = open(source, to)?;
+        self.stage = Stage::Connecting;
+        self.blocked = true;
+        self.out.clear();
+        self.tail.clear();
+        self.prepare();
+        Ok(())
+    }
+
+    fn prepare(&mut self) {
+        self.tls = self.config.as_ref().map(|config| {
+            let name = "chat-server".try_into().unwrap();
+            let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
+            tls.set_buffer_limit(None);
+            Box::new(tls)
+        });
+    }
+
+    /// The connection stands.
+    pub(crate) fn connected(&mut self) {
+        match self.tls {
+            Some(_) => self.stage = Stage::Shaking,
+            None => self.join(),
+        }
+    }
+
+    /// The handshake may be done.
+    pub(crate) fn shaken(&mut self) {
+        if self.stage == Stage::Shaking
+            && self.tls.as_ref().is_some_and(|tls| !tls.is_handshaking())
+        {
+            self.join();
+        }
+    }
+
+    pub(crate) fn is_resumed(&self) -> bool {
+        let kind = self.tls.as_ref().and_then(|tls| tls.handshake_kind());
+        kind == Some(HandshakeKind::Resumed)
+    }
+
+    fn identity(&self) -> Identity {
+        let mut seed = [7; 32];
+        seed[..8].copy_from_slice(&self.number.to_le_bytes());
+        Identity::from_seed(seed)
+    }
+
+    fn join(&mut self) {
+        self.stage = Stage::Joining;
+        let rooms: Vec<_> = self.rooms.clone().map(room_name).collect();
+        let mut wish = json!({
+            "type": "join", "protocol": 1, "nickname": format!("u{}", self.number), "clientID": "1",
+            "token": format!("{:064x}", self.number + 1), "last": 0, "enter": rooms,
+        });
+        if self.tls.is_some() {
+            wish["key"] = self.identity().public().to_string().into();
+        }
+        if !self.epoch.is_empty() {
+            wish["epoch"] = self.epoch.as_str().into();
+            let positions = self
+                .slots
+                .iter()
+                .zip(rooms)
+                .filter(|(slot, _)| slot.seq > 0);
+            wish["rooms"] = positions
+                .map(|(slot, room)| json!({"room": room, "seq": slot.seq, "id": slot.id}))
+                .collect();
+        }
+        self.say(&wish);
+    }
+
+    /// It was asked to prove its key.
+    pub(crate) fn challenged(&mut self, line: &[u8]) {
+        let challenge: Value = serde_json::from_slice(line).unwrap();
+        let nonce = Nonce::parse(challenge["nonce"].as_str().unwrap()).unwrap();
+        let tls = self.tls.as_ref().expect("it named a key over TLS only");
+        let value = tls.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]));
+        let signature = self
+            .identity()
+            .prove(&Binding::Exporter(value.unwrap()), &nonce);
+        self.say(&json!({"type": "proof", "signature": signature.to_string()}));
+    }
+
+    /// It is in.
+    pub(crate) fn welcomed(&mut self, line: &[u8]) {
+        let welcome: Value = serde_json::from_slice(line).unwrap();
+        let text = |field: &str| welcome[field].as_str().unwrap().to_owned();
+        (self.device, self.epoch) = (text("device"), text("epoch"));
+        let rooms = welcome["rooms"].as_array().unwrap();
+        assert_eq!(rooms.len(), self.rooms.len(), "{welcome}");
+        self.stage = Stage::In;
+    }
+
+    pub(crate) fn say(&mut self, frame: &Value) {
+        self.out.extend_from_slice(frame.to_string().as_bytes());
+        self.out.push(b'\n');
+    }
+
+    /// To be written with the next flush.
+    pub(crate) fn publish(&mut self, room: usize, text: &[u8]) {
+        let out = &mut self.out;
+        write!(out, r#"{{"type":"message","room":"r{room}","#).unwrap();
+        if self.tls.is_some() {
+            self.counter += 1;
+            write!(out, r#""id":"{}-{}","#, self.device, self.counter).unwrap();
+        }
+        out.extend_from_slice(br#""message":""#);
+        out.extend_from_slice(text);
+        out.extend_from_slice(b"\"}\n");
+    }
+
+    /// Whether something is still to be written.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.out.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    /// Writes what the socket takes.
+    pub(crate) fn write(&mut self) -> io::Result<()> {
+        if self.stage == Stage::Connecting {
+            return Ok(());
+        }
+        let written = if let Some(tls) = &mut self.tls {
+            if self.stage != Stage::Shaking && !self.out.is_empty() {
+                tls.writer().write_all(&self.out)?;
+                self.out.clear();
+            }
+            let mut written = Ok(0);
+            while written.is_ok() && tls.wants_write() {
+                written = tls.write_tls(&mut self.socket);
+            }
+            written.map(drop)
+        } else {
+            let mut done = 0;
+            let mut written = Ok(());
+            while written.is_ok() && done < self.out.len() {
+                written = self
+                    .socket
+                    .write(&self.out[done..])
+                    .map(|count| done += count);
+            }
+            self.out.drain(..done);
+            written
+        };
+        match written {
+            Err(error) if is_for_later(&error) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Reads what has come into the buffer; 0: nothing for now.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match &mut self.tls {
+            Some(tls) => {
+                let mut read = Ok(0);
+                while matches!(read, Ok(0)) {
+                    match tls.read_tls(&mut self.socket) {
+                        Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                        Ok(_) => {}
+                        Err(error) => {
+                            read = Err(error);
+                            break;
+                        }
+                    }
+                    tls.process_new_packets().map_err(io::Error::other)?;
+                    if tls.is_handshaking() {
+                        continue;
+                    }
+                    read = match tls.reader().read(buffer) {
+                        Err(error) if is_for_later(&error) => Ok(0),
+                        read => read,
+                    };
+                }
+                read
+            }
+            None => match self.socket.read(buffer) {
+                Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+                read => read,
+            },
+        };
+        match read {
+            Err(error) if is_for_later(&error) => Ok(0),
+            read => read,
+        }
+    }
+}
+
+fn is_for_later(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+/// A socket that connects behind the caller's back, from one of this machine's addresses.
+fn open(source: u8, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, source), 0)).into())?;
+    match socket.connect(&to.into()) {
+        Err(error)
+            if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+        connected => connected?,
+    }
+    Ok(socket.into())
+}

@@ -1,0 +1,87 @@
+//! What is measured from one moment to another.
+
+use std::time::Instant;
+
+use crate::{
+    figures::{machine_cpu, own_cpu},
+    load::Load,
+    server::Server,
+};
+
+/// The moment that it begins with.
+pub(crate) struct Span {
+    begin: Instant,
+    cpu: f64,
+    index: f64,
+    own: f64,
+    machine: f64,
+    deliveries: u64,
+    said: u64,
+}
+
+/// What happened in between.
+pub(crate) struct Taken {
+    pub(crate) seconds: f64,
+    /// Processor time of the server, in seconds; that of its index in it.
+    pub(crate) cpu: f64,
+    pub(crate) index: f64,
+    /// Processors that the generator used, and everybody else.
+    pub(crate) own: f64,
+    pub(crate) others: f64,
+    pub(crate) deliveries: f64,
+    pub(crate) messages: f64,
+}
+
+fn said(load: &Load) -> u64 {
+    load.rooms.iter().flat_map(|room| &room.sent).sum()
+}
+
+impl Span {
+    pub(crate) fn begin(server: &Server, load: &Load) -> Self {
+        Self {
+            begin: Instant::now(),
+            cpu: server.cpu(),
+            index: server.cpu_of("index"),
+            own: own_cpu(),
+            machine: machine_cpu(),
+            deliveries: load.counts.deliveries,
+            said: said(load),
+        }
+    }
+
+    pub(crate) fn end(&self, server: &Server, load: &Load) -> Taken {
+        let seconds = self.begin.elapsed().as_secs_f64();
+        let (cpu, own) = (server.cpu() - self.cpu, own_cpu() - self.own);
+        Taken {
+            seconds,
+            cpu,
+            index: server.cpu_of("index") - self.index,
+            own: own / seconds,
+            others: ((machine_cpu() - self.machine - cpu - own) / seconds).max(0.0),
+            deliveries: (load.counts.deliveries - self.deliveries) as f64,
+            messages: (said(load) - self.said) as f64,
+        }
+    }
+}
+
+impl Taken {
+    /// Microseconds of the server's processor time.
+    pub(crate) fn per_delivery(&self) -> f64 {
+        self.cpu * 1e6 / self.deliveries
+    }
+
+    /// The same.
+    pub(crate) fn per_message(&self) -> f64 {
+        self.cpu * 1e6 / self.messages
+    }
+
+    /// Who used the processors meanwhile.
+    pub(crate) fn cores(&self) -> String {
+        format!(
+            "server {:.2}, generator {:.2}, others {:.2} cores",
+            self.cpu / self.seconds,
+            self.own,
+            self.others
+        )
+    }
+}
