@@ -186,7 +186,7 @@ fn hung_up(reload: Reload) -> impl Future<Output = ()> {
                 let _ = tokio::task::spawn_blocking(move || reload.read()).await;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -933,7 +933,7 @@ fn who_goes_quickly_is_banned_all_the_same() {
     world.say("mallory", &ClientFrame::Join(Box::new(join("mallory"))));
     world.cut("mallory");
     world.cut("alice");
-    world.advance(Duration::from_secs(3_600));
+    world.advance(Duration::from_hours(1));
     world.comes("alice", FAR);
     world.hears("alice");
     assert_eq!(world.orders("alice", ban("mallory")), ["error not_found"]);
@@ -962,7 +962,7 @@ fn a_fresh_key_or_none_does_not_end_a_mute() {
     let heard = world.say("carol", &message("carol", 1, "hi"));
     assert_eq!(heard, ["1 carol: hi"]);
     let mut after = world.again(house(Access::Open));
-    after.advance(Duration::from_secs(60));
+    after.advance(Duration::from_mins(1));
     after.comes("frank", there);
     after.hears("frank");
     let heard = after.say("frank", &message("frank", 1, "it is me"));
@@ -1065,7 +1065,7 @@ fn a_clock_that_was_far_ahead_makes_no_used_invite_good_again() {
             .comes_with("bob", FAR, with("bob", used))
             .starts_with("welcome")
     );
-    world.now.wall += Duration::from_secs(40 * 86_400);
+    world.now.wall += Duration::from_hours(40 * 24);
     let later = mint(2, 80 * 86_400);
     assert!(
         world
