@@ -1,0 +1,191 @@
+//! The client's screen: 100 columns, 30 rows, and a lobby where people have talked for a while.
+
+use std::{hint::black_box, time::Duration};
+
+use chat_tui::{
+    client::event::{Entered, Event, Link, Received, Restored, RoomOpened},
+    protocol::{
+        Nickname, Role, RoomName, UserId,
+        frame::{self, Member},
+        limits::TEXT_BYTES_MAX,
+    },
+    text::{Body, Line, wrap::wrap},
+    tui::{
+        app::{Model, Msg, Now, Start, update},
+        view::{
+            draw,
+            palette::{Depth, Ground, Palette},
+        },
+    },
+};
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::{Path, TEXT};
+
+const COLUMNS: u16 = 100;
+const ROWS: u16 = 30;
+/// Messages that are loaded.
+const LOADED: u64 = 500;
+/// Messages that come together.
+const COME: u64 = 64;
+const NAMES: [&str; 6] = ["alice", "bob", "carol", "erin", "春子", "مریم"];
+const WORDS: [&str; 5] = [
+    TEXT,
+    "yes",
+    "see https://example.org/a/path?query=1234567890#fragment",
+    "全角と half width が混ざっても列がずれないはずです。長い文でも言葉の途中で変なところで折り返さない。",
+    "👩‍👩‍👧‍👦 family, 🏳️‍🌈 flag, e\u{301}a\u{300}o\u{302} marks; @carol can you have a look at it, once there is time?",
+];
+
+fn pick<T: Copy>(list: &[T], number: u64) -> T {
+    list[usize::try_from(number).unwrap() % list.len()]
+}
+
+fn user(number: usize) -> UserId {
+    UserId::from_bytes([u8::try_from(number).unwrap(); 12])
+}
+
+fn message(seq: u64) -> Event {
+    let who = usize::try_from(seq / 3).unwrap() % NAMES.len();
+    let minutes = i64::try_from(seq).unwrap();
+    Event::Message(Received {
+        room: RoomName::lobby(),
+        seq: Some(seq),
+        id: None,
+        user: Some(user(who)),
+        nickname: Nickname::parse(NAMES[who]).unwrap(),
+        time: Timestamp::UNIX_EPOCH + minutes.minutes(),
+        body: Body::inert(pick(&WORDS, seq)),
+        local: None,
+    })
+}
+
+/// In the lobby, whose latest messages are there.
+fn model() -> Model {
+    let mut model = Model::new(Start {
+        now: Now {
+            wall: Timestamp::UNIX_EPOCH + 24.hours(),
+            elapsed: Duration::ZERO,
+        },
+        zone: TimeZone::UTC,
+        width: COLUMNS,
+        height: ROWS,
+        host: "chat.lan:10500".to_owned(),
+        nickname: Nickname::parse("carol").unwrap(),
+        room: RoomName::lobby(),
+        hosting: false,
+        key: None,
+        restored: Restored::default(),
+    });
+    let members = NAMES.iter().enumerate().map(|(number, name)| Member {
+        user: user(number),
+        nickname: Nickname::parse(name).unwrap(),
+        since: Timestamp::UNIX_EPOCH,
+        role: Role::Member,
+    });
+    let entered = [
+        Event::Link(Link::Online),
+        Event::Entered(Entered {
+            user: Some(user(2)),
+            nickname: Nickname::parse("carol").unwrap(),
+            role: Role::Member,
+            server: None,
+            limits: None,
+        }),
+        Event::Room(RoomOpened {
+            room: RoomName::lobby(),
+            topic: Some(Line::inert("welcome to the lab")),
+            first: 1,
+            head: LOADED,
+            next: 1,
+            reset: None::<frame::Reset>,
+        }),
+        Event::Members {
+            room: RoomName::lobby(),
+            members: members.collect(),
+        },
+    ];
+    for event in entered.into_iter().chain((1..=LOADED).map(message)) {
+        update(&mut model, Msg::Session(event));
+    }
+    model
+}
+
+/// Breaks the longest message into the rows of a screen.
+pub(crate) struct Wrap(String);
+
+impl Path for Wrap {
+    const NAME: &'static str = "text::wrap to 80 columns";
+    const UNIT: &'static str = "message of 16 KiB";
+    const UNITS: u64 = 1;
+
+    fn new() -> Self {
+        let mut text = WORDS.join(" ").repeat(50);
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        Self(text)
+    }
+
+    fn run(&mut self) {
+        black_box(wrap(black_box(&self.0), 80));
+    }
+}
+
+/// Takes in what others say.
+pub(crate) struct Receive {
+    model: Model,
+    next: u64,
+    come: Vec<Event>,
+}
+
+impl Path for Receive {
+    const NAME: &'static str = "tui::app::update";
+    const UNIT: &'static str = "message that comes";
+    const UNITS: u64 = COME;
+
+    fn new() -> Self {
+        Self {
+            model: model(),
+            next: LOADED + 1,
+            come: Vec::new(),
+        }
+    }
+
+    fn prepare(&mut self) {
+        self.come = (self.next..self.next + COME).map(message).collect();
+        self.next += COME;
+    }
+
+    fn run(&mut self) {
+        for event in self.come.drain(..) {
+            black_box(update(&mut self.model, Msg::Session(event)));
+        }
+    }
+}
+
+/// Draws the whole screen.
+pub(crate) struct Draw {
+    model: Model,
+    palette: Palette,
+    buffer: Buffer,
+}
+
+impl Path for Draw {
+    const NAME: &'static str = "tui::view::draw";
+    const UNIT: &'static str = "screen of 100x30";
+    const UNITS: u64 = 1;
+
+    fn new() -> Self {
+        Self {
+            model: model(),
+            palette: Palette::new(Depth::Many, Ground::Dark),
+            buffer: Buffer::empty(Rect::new(0, 0, COLUMNS, ROWS)),
+        }
+    }
+
+    fn run(&mut self) {
+        self.buffer.reset();
+        black_box(draw(&self.model, &self.palette, &mut self.buffer)).unwrap();
+        black_box(&self.buffer);
+    }
+}

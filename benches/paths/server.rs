@@ -1,0 +1,497 @@
+//! The server without its sockets and its disk: the hub, the log in memory, what readers are given.
+
+use std::{hint::black_box, mem, net::SocketAddr, sync::Arc, time::Duration};
+
+use chat_tui::{
+    protocol::{
+        ClientFrame, ClientId, DeviceId, Epoch, Fingerprint, InviteKey, MessageId, Nickname,
+        OwnerCode, Role, RoomName, Token, UserId,
+        frame::{self, Departure, Member, Submission},
+    },
+    server::{
+        engine::{
+            ConnectionId, Moment, RoomIndex,
+            endpoint::Channel,
+            event::{Effect, Entry, Event, Order, Publication, Request},
+            house,
+            hub::{Hub, Keep, RoomSettings, Settings},
+            peer::{Peer, Turn},
+            view::{ViewLimits, Views},
+        },
+        store::{Batch, MemoryLimits, MemoryStore, Operation, Reader, Store},
+    },
+    text::{Body, Line},
+};
+use jiff::{Timestamp, ToSpan};
+
+use super::{Path, TEXT};
+
+/// Who talks at the same time, and so has his message in the same commit.
+const SENDERS: u64 = 64;
+const READERS: u64 = 100;
+/// What somebody has missed.
+const MISSED: u64 = 1_000;
+const MEMBERS: u64 = 1_000;
+/// Bytes that the server fetches from the log at once.
+const PAGE_BYTES: usize = 64 * 1024;
+
+fn at(mono: Duration) -> Moment {
+    let seconds = i64::try_from(mono.as_secs()).unwrap();
+    Moment {
+        wall: Timestamp::UNIX_EPOCH + seconds.seconds(),
+        mono,
+    }
+}
+
+fn client_id() -> ClientId {
+    ClientId::parse("1").unwrap()
+}
+
+/// Whoever has this number.
+fn token(number: u64) -> Token {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    Token::from_bytes(bytes)
+}
+
+fn store() -> MemoryStore {
+    let epoch = Epoch::from_bytes([1; 8]);
+    MemoryStore::new(epoch, &[RoomName::lobby()], MemoryLimits::default())
+}
+
+fn views() -> Views {
+    Views::new([(RoomName::lobby(), 0)], ViewLimits::default())
+}
+
+/// The next message of one device, as an operation for the store.
+fn said(counter: u64, sender: &Arc<Member>) -> Batch {
+    let id = MessageId {
+        device: DeviceId::from_bytes([1; 12]),
+        counter,
+    };
+    Batch {
+        now: Timestamp::UNIX_EPOCH,
+        operations: vec![Operation::Message {
+            id,
+            settled: counter - 1,
+            room: RoomIndex::LOBBY,
+            sender: Arc::clone(sender),
+            body: Body::inert(TEXT),
+        }],
+    }
+}
+
+fn alice() -> Arc<Member> {
+    Arc::new(Member {
+        user: UserId::from_bytes([2; 12]),
+        nickname: Nickname::parse("alice").unwrap(),
+        since: Timestamp::UNIX_EPOCH,
+        role: Role::Member,
+    })
+}
+
+/// Appends the next message; gives what its readers are told.
+fn append(store: &mut MemoryStore, batch: Batch) -> Publication {
+    let committed = store.append(batch).unwrap();
+    Publication {
+        runs: committed.runs,
+        ..Publication::default()
+    }
+}
+
+/// Gives a reader all that there is for it; how many bytes that is.
+fn read(peer: &mut Peer, views: &mut Views, store: Option<&mut MemoryStore>) -> usize {
+    let mut store = store;
+    let mut bytes = 0;
+    loop {
+        let count = match peer.turn(views) {
+            Turn::Write(gather) => gather.slices().iter().map(|slice| slice.len()).sum(),
+            Turn::Fetch { room, from } => {
+                let store = store.as_mut().expect("the tail holds everything");
+                let page = store.read(room, from, PAGE_BYTES).unwrap();
+                assert!(peer.take_page(room, page));
+                continue;
+            }
+            Turn::Idle | Turn::Wait(_) | Turn::Done => return bytes,
+        };
+        bytes += count;
+        peer.wrote(views, count);
+    }
+}
+
+/// Who comes to the lobby, and reads from this message on.
+fn reader(message: u64) -> Peer {
+    let mut peer = Peer::new();
+    peer.attach(&[(RoomIndex::LOBBY, message)]);
+    peer
+}
+
+/// A hub, the log in memory, and one replica.
+struct World {
+    now: Duration,
+    hub: Hub,
+    store: MemoryStore,
+    views: Views,
+    effects: Vec<Effect>,
+    /// How each connection that was let in begins to read.
+    admitted: Vec<Vec<(RoomIndex, u64)>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let store = store();
+        let settings = Settings {
+            clients_max: usize::MAX,
+            rooms: vec![RoomSettings {
+                name: RoomName::lobby(),
+                topic: None,
+            }],
+            server: Line::inert("bench"),
+            record_texts: false,
+            keep: Keep::default(),
+            house: house::Settings {
+                access: house::Access::Open,
+                limits: house::Limits::NONE,
+                invite_key: InviteKey::from_bytes([3; 32]),
+                owner_code: OwnerCode::from_bytes([4; 10]),
+                new_owner: false,
+            },
+        };
+        let now = Duration::from_secs(100);
+        let hub = Hub::new(
+            settings,
+            store.epoch(),
+            &store.extents(),
+            None,
+            Vec::new(),
+            at(now),
+        );
+        Self {
+            now,
+            hub,
+            store,
+            views: views(),
+            effects: Vec::new(),
+            admitted: Vec::new(),
+        }
+    }
+
+    /// With so many members.
+    fn with(members: u64) -> Self {
+        let mut world = Self::new();
+        for number in 1..=members {
+            world.handle(enters(number));
+        }
+        world.turn();
+        assert_eq!(world.hub.present(), usize::try_from(members).unwrap());
+        world
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.hub.handle(at(self.now), event);
+    }
+
+    /// Until the hub wants nothing more; how many connections were told something.
+    fn turn(&mut self) -> u64 {
+        let mut orders = 0;
+        loop {
+            self.hub.finish_turn(at(self.now), &mut self.effects);
+            if self.effects.is_empty() {
+                return orders;
+            }
+            for effect in mem::take(&mut self.effects) {
+                match effect {
+                    Effect::Append(batch) => {
+                        let outcome = self.store.append(batch);
+                        self.hub.handle(at(self.now), Event::Committed(outcome));
+                    }
+                    Effect::Publish(publication) => self.views.publish(&publication),
+                    Effect::Order { order, .. } => {
+                        orders += 1;
+                        if let Order::Admit(admission) = order {
+                            self.admitted.push(admission.rooms);
+                        }
+                    }
+                    Effect::Record(record) => drop(black_box(record)),
+                    Effect::Finished { .. } => unreachable!("nobody stops it"),
+                }
+            }
+        }
+    }
+}
+
+/// A member comes in.
+fn enters(number: u64) -> Event {
+    let address = SocketAddr::from(([192, 0, 2, 1], 7));
+    let own = SocketAddr::from(([192, 0, 2, 2], 10500));
+    let entry = Entry {
+        join: Box::new(frame::Join {
+            protocol: Some(1),
+            nickname: Nickname::parse(&format!("member{number}")).unwrap(),
+            client_id: client_id(),
+            token: Some(token(number)),
+            key: None,
+            invite: None,
+            password: None,
+            code: None,
+            next: Some(1),
+            epoch: None,
+            enter: Vec::new(),
+            rooms: Vec::new(),
+            last: None,
+            most: None,
+            agent: None,
+        }),
+        token: token(number),
+        key: None,
+        password: false,
+        channel: Channel::plain(address, Fingerprint::from_bytes([7; 32]), own),
+    };
+    Event::Requests {
+        connection: ConnectionId::new(0, number),
+        requests: vec![Request::Join(Box::new(entry))],
+    }
+}
+
+/// One message to the log in memory, in a commit of its own.
+pub(crate) struct Append {
+    store: MemoryStore,
+    sender: Arc<Member>,
+    next: u64,
+    batches: Vec<Batch>,
+}
+
+impl Path for Append {
+    const NAME: &'static str = "MemoryStore::append, one by one";
+    const UNIT: &'static str = "message";
+    const UNITS: u64 = 64;
+
+    fn new() -> Self {
+        Self {
+            store: store(),
+            sender: alice(),
+            next: 1,
+            batches: Vec::new(),
+        }
+    }
+
+    fn prepare(&mut self) {
+        let counters = self.next..self.next + Self::UNITS;
+        self.next = counters.end;
+        self.batches = counters
+            .map(|counter| said(counter, &self.sender))
+            .collect();
+    }
+
+    fn run(&mut self) {
+        for batch in self.batches.drain(..) {
+            black_box(self.store.append(batch)).unwrap();
+        }
+    }
+}
+
+/// Messages through the hub: taken, committed together, acknowledged, published.
+pub(crate) struct Decide {
+    world: World,
+    next: u64,
+    events: Vec<Event>,
+}
+
+impl Path for Decide {
+    const NAME: &'static str = "hub and log, 64 in a commit";
+    const UNIT: &'static str = "message";
+    const UNITS: u64 = SENDERS;
+
+    fn new() -> Self {
+        Self {
+            world: World::with(SENDERS),
+            next: 1,
+            events: Vec::new(),
+        }
+    }
+
+    fn prepare(&mut self) {
+        let counter = self.next;
+        self.next += 1;
+        let event = |number| Event::Requests {
+            connection: ConnectionId::new(0, number),
+            requests: vec![Request::Frame(ClientFrame::Message(Submission {
+                room: RoomName::lobby(),
+                id: Some(MessageId {
+                    device: token(number).device(&client_id()),
+                    counter,
+                }),
+                body: Ok(Body::inert(TEXT)),
+            }))],
+        };
+        self.events = (1..=SENDERS).map(event).collect();
+    }
+
+    fn run(&mut self) {
+        for event in self.events.drain(..) {
+            self.world.handle(event);
+        }
+        assert_eq!(self.world.turn(), SENDERS);
+    }
+}
+
+/// One message to all who read the room, up to what a socket would be given.
+pub(crate) struct FanOut {
+    store: MemoryStore,
+    sender: Arc<Member>,
+    views: Views,
+    peers: Vec<Peer>,
+    next: u64,
+    news: Publication,
+}
+
+impl Path for FanOut {
+    const NAME: &'static str = "fan-out without sockets";
+    const UNIT: &'static str = "message for 100 readers";
+    const UNITS: u64 = 1;
+
+    fn new() -> Self {
+        let mut views = views();
+        let mut peers: Vec<_> = (0..READERS).map(|_| reader(1)).collect();
+        for peer in &mut peers {
+            read(peer, &mut views, None);
+        }
+        Self {
+            store: store(),
+            sender: alice(),
+            views,
+            peers,
+            next: 1,
+            news: Publication::default(),
+        }
+    }
+
+    fn prepare(&mut self) {
+        self.news = append(&mut self.store, said(self.next, &self.sender));
+        self.next += 1;
+    }
+
+    fn run(&mut self) {
+        self.views.publish(&self.news);
+        for peer in &mut self.peers {
+            assert!(read(peer, &mut self.views, None) > TEXT.len());
+        }
+    }
+}
+
+/// A room in which much was said, a commit each.
+fn talked() -> (MemoryStore, Vec<Publication>) {
+    let (mut store, sender) = (store(), alice());
+    let news = (1..=MISSED)
+        .map(|counter| append(&mut store, said(counter, &sender)))
+        .collect();
+    (store, news)
+}
+
+/// Somebody comes back, and what he missed is still in the views.
+pub(crate) struct ResumeFromTail {
+    views: Views,
+    peer: Peer,
+}
+
+impl Path for ResumeFromTail {
+    const NAME: &'static str = "resume from the views, without sockets";
+    const UNIT: &'static str = "message of 1,000";
+    const UNITS: u64 = MISSED;
+
+    fn new() -> Self {
+        let mut views = views();
+        for news in talked().1 {
+            views.publish(&news);
+        }
+        Self {
+            views,
+            peer: Peer::new(),
+        }
+    }
+
+    fn prepare(&mut self) {
+        self.peer = reader(1);
+    }
+
+    fn run(&mut self) {
+        let bytes = read(&mut self.peer, &mut self.views, None);
+        assert!(bytes > TEXT.len() * usize::try_from(MISSED).unwrap());
+    }
+}
+
+/// Somebody comes back, and what he missed has to come from the log.
+pub(crate) struct ResumeFromLog {
+    store: MemoryStore,
+    views: Views,
+    peer: Peer,
+}
+
+impl Path for ResumeFromLog {
+    const NAME: &'static str = "resume from the log in memory, without sockets";
+    const UNIT: &'static str = "message of 1,000";
+    const UNITS: u64 = MISSED;
+
+    fn new() -> Self {
+        Self {
+            store: talked().0,
+            views: Views::new([(RoomName::lobby(), MISSED)], ViewLimits::default()),
+            peer: Peer::new(),
+        }
+    }
+
+    fn prepare(&mut self) {
+        self.peer = reader(1);
+    }
+
+    fn run(&mut self) {
+        let bytes = read(&mut self.peer, &mut self.views, Some(&mut self.store));
+        assert!(bytes > TEXT.len() * usize::try_from(MISSED).unwrap());
+    }
+}
+
+/// Somebody comes into a large room, and reads who is there.
+pub(crate) struct Join {
+    world: World,
+    /// How many have come in so far.
+    came: u64,
+    event: Option<Event>,
+}
+
+impl Path for Join {
+    const NAME: &'static str = "join, with the member list";
+    const UNIT: &'static str = "join of 1,000 members";
+    const UNITS: u64 = 1;
+
+    fn new() -> Self {
+        Self {
+            world: World::with(MEMBERS - 1),
+            came: MEMBERS - 1,
+            event: None,
+        }
+    }
+
+    /// Whoever came before is gone, and for so long that no page of the list is kept.
+    fn prepare(&mut self) {
+        if self.came >= MEMBERS {
+            self.world.handle(Event::Closed {
+                connection: ConnectionId::new(0, self.came),
+                reason: Departure::Lost,
+            });
+            self.world.turn();
+        }
+        self.world.now += Duration::from_secs(10);
+        self.world.admitted.clear();
+        self.came += 1;
+        self.event = Some(enters(self.came));
+    }
+
+    fn run(&mut self) {
+        self.world.handle(self.event.take().unwrap());
+        self.world.turn();
+        let mut peer = Peer::new();
+        peer.attach(&self.world.admitted.pop().expect("let in"));
+        let bytes = read(&mut peer, &mut self.world.views, None);
+        assert!(bytes > usize::try_from(MEMBERS).unwrap() * 50);
+    }
+}
