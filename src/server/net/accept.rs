@@ -1,4 +1,7 @@
 //! Lets connections in and gives each to the worker that has fewest.
+//!
+//! On a thread of its own: in a storm of connections each takes some microseconds, and who talks
+//! already would wait for all of them where the hub is served by the same thread.
 
 use std::{
     fs::File,
@@ -9,10 +12,15 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{
     Clock,
@@ -81,7 +89,6 @@ impl Drop for Place {
 
 /// What the accept loop is given at its start.
 pub(super) struct Start {
-    pub(super) listener: TcpListener,
     pub(super) workers: Vec<mpsc::Sender<Visit>>,
     pub(super) clock: Clock,
     pub(super) clients_max: usize,
@@ -90,11 +97,52 @@ pub(super) struct Start {
     pub(super) recorder: Recorder,
 }
 
-/// Runs until its task is dropped.
-pub(super) async fn run(start: Start) {
+/// A door that stands open.
+pub(super) struct Accepting {
+    shut: oneshot::Sender<()>,
+    /// Told by being dropped.
+    ended: oneshot::Receiver<()>,
+}
+
+impl Accepting {
+    /// Lets nobody in any more; when this is done, the port is free.
+    pub(super) async fn end(self) {
+        drop(self.shut);
+        let _ = self.ended.await;
+    }
+}
+
+/// Begins to let connections in.
+pub(super) fn start(listener: std::net::TcpListener, start: Start) -> io::Result<Accepting> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let listener = {
+        let _guard = runtime.enter();
+        TcpListener::from_std(listener)?
+    };
+    let (shut, end) = oneshot::channel();
+    let (ending, ended) = oneshot::channel::<()>();
+    thread::Builder::new()
+        .name("accept".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = run(start, listener) => {}
+                    _ = end => {}
+                }
+            });
+            drop(runtime);
+            drop(ending);
+        })?;
+    Ok(Accepting { shut, ended })
+}
+
+async fn run(start: Start, listener: TcpListener) {
     let open = start.workers.iter().map(|_| Arc::default()).collect();
     let mut door = Door {
-        listener: start.listener,
+        listener,
         workers: start.workers,
         open,
         clock: start.clock,

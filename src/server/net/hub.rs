@@ -245,10 +245,7 @@ impl Bound {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let outcome = runtime.block_on(serve(self, shutdown));
-        // The tasks left (the accept loop) have nothing to finish.
-        runtime.shutdown_background();
-        outcome
+        runtime.block_on(serve(self, shutdown))
     }
 }
 
@@ -278,16 +275,15 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     )?;
     // The workers have theirs: the store is closed when the last of them is gone.
     drop(pages);
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let accepting = tokio::spawn(accept::run(accept::Start {
-        listener,
+    let door = accept::Start {
         workers: fleet.accepting,
         clock,
         clients_max: config.clients_max,
         proxies: config.proxies.clone(),
         gate,
         recorder: config.recorder.clone(),
-    }));
+    };
+    let accepting = accept::start(listener, door)?;
     let settings = Settings {
         clients_max: config.clients_max,
         rooms: config.rooms,
@@ -320,7 +316,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         recorder: config.recorder,
     };
     let (outcome, deadline) = driver.run(requests, shutdown).await;
-    accepting.abort();
+    let _ = timeout_at(deadline, accepting.end()).await;
     for ended in fleet.ended {
         // Told by the sender being dropped. One that takes too long is left behind.
         let _ = timeout_at(deadline, ended).await;
