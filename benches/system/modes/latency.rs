@@ -18,7 +18,7 @@ pub(crate) fn run(settings: &Settings, log: Log, encrypted: bool) {
     load.join(MEMBERS + PUBLISHERS, AT_ONCE, || way(encrypted), |_| 0..1);
     load.set_publishers(0, (0..PUBLISHERS).collect());
     load.beat(0..1, settings.rate, WARM_UP, |_| {});
-    load.latencies = Some((1, Vec::new()));
+    load.latencies = Some((usize::MAX, Vec::new()));
     let span = Span::begin(&server, &load);
     let late = load.beat(0..1, settings.rate, settings.time, |_| {});
     let taken = span.end(&server, &load);
