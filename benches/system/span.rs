@@ -12,7 +12,6 @@ use crate::{
 pub(crate) struct Span {
     begin: Instant,
     cpu: f64,
-    index: f64,
     own: f64,
     machine: f64,
     deliveries: u64,
@@ -22,9 +21,8 @@ pub(crate) struct Span {
 /// What happened in between.
 pub(crate) struct Taken {
     pub(crate) seconds: f64,
-    /// Processor time of the server, in seconds; that of its index in it.
+    /// Processor time of the server, in seconds.
     pub(crate) cpu: f64,
-    pub(crate) index: f64,
     /// Processors that the generator used, and everybody else.
     pub(crate) own: f64,
     pub(crate) others: f64,
@@ -41,7 +39,6 @@ impl Span {
         Self {
             begin: Instant::now(),
             cpu: server.cpu(),
-            index: server.cpu_of("index"),
             own: own_cpu(),
             machine: machine_cpu(),
             deliveries: load.counts.deliveries,
@@ -55,7 +52,6 @@ impl Span {
         Taken {
             seconds,
             cpu,
-            index: server.cpu_of("index") - self.index,
             own: own / seconds,
             others: ((machine_cpu() - self.machine - cpu - own) / seconds).max(0.0),
             deliveries: (load.counts.deliveries - self.deliveries) as f64,

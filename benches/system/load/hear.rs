@@ -90,10 +90,6 @@ impl Load {
         } else if is("welcome") {
             client.welcomed(line);
             self.joined += 1;
-        } else if is("found") {
-            let found: serde_json::Value = serde_json::from_slice(line).unwrap();
-            let number = |field: &str| found[field].as_u64().unwrap();
-            self.found = Some((number("indexed"), number("head")));
         } else if is("error") || is("bye") {
             let error: serde_json::Value = serde_json::from_slice(line).unwrap();
             self.errors.insert(error["message"].to_string());

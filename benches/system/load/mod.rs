@@ -73,8 +73,6 @@ pub(crate) struct Load {
     pub(crate) notes: usize,
     /// Those who have been told of all.
     pub(crate) complete: usize,
-    /// What the last search said: how far the index reaches, and how far the log.
-    pub(crate) found: Option<(u64, u64)>,
     /// Kinds of errors that came, each with its first one.
     pub(crate) errors: BTreeSet<String>,
 }
@@ -96,7 +94,6 @@ impl Load {
             keeps_positions: false,
             notes: 0,
             complete: 0,
-            found: None,
             errors: BTreeSet::new(),
         }
     }

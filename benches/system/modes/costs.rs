@@ -1,5 +1,7 @@
 //! What a message costs whatever the members, and what each delivery adds; with how many rooms.
 
+use std::time::Duration;
+
 use crate::{
     Settings,
     figures::fit,
@@ -15,15 +17,27 @@ const PUBLISHERS: usize = 4;
 const MEMBERS: usize = 4;
 /// Clients of many rooms; if there are more rooms, each is in several.
 const CLIENTS_MAX: usize = 10_000;
-/// Messages under way to all members together, at the most: what a machine's buffers hold.
+/// Messages under way to all members of a room together, at the most: what a machine's buffers hold.
 const UNDER_WAY_MAX: u64 = 1_000_000;
+/// In each of many rooms so much less is under way: alike for any number of rooms, so that each
+/// write has about as much in it.
+const LESS: u64 = 100;
 
 /// One room, more and more members.
 pub(crate) fn members(settings: &Settings, log: Log) {
     let mut points = Vec::new();
     for &members in &settings.points {
         let publishers = PUBLISHERS.min(members);
-        let taken = measure(settings, log, members, members, 1, 1, publishers);
+        let window = settings.window.min(UNDER_WAY_MAX / members as u64).max(1);
+        let shape = Shape {
+            clients: members,
+            group: members,
+            rooms: 1,
+            each: 1,
+            publishers,
+            window,
+        };
+        let taken = shape.measure(settings.time, log);
         points.push((members as f64, taken.per_message()));
         row(&format!("{members} members"), &taken);
     }
@@ -36,58 +50,63 @@ pub(crate) fn rooms(settings: &Settings, log: Log) {
     for &rooms in &settings.points {
         let each = (rooms * MEMBERS).div_ceil(CLIENTS_MAX);
         let groups = rooms.div_ceil(each);
-        let taken = measure(
-            settings,
-            log,
-            groups * MEMBERS,
-            MEMBERS,
-            groups * each,
+        let shape = Shape {
+            clients: groups * MEMBERS,
+            group: MEMBERS,
+            rooms: groups * each,
             each,
-            1,
-        );
+            publishers: 1,
+            window: (settings.window / LESS).max(1),
+        };
+        let taken = shape.measure(settings.time, log);
         let name = format!("{} rooms of {MEMBERS}", groups * each);
         row(&format!("{name}, {} clients", groups * MEMBERS), &taken);
     }
 }
 
 /// Groups of clients, each of which has some rooms to itself.
-fn measure(
-    settings: &Settings,
-    log: Log,
+struct Shape {
     clients: usize,
+    /// Clients of a group, all of them members of its rooms.
     group: usize,
     rooms: usize,
+    /// Rooms of a group.
     each: usize,
+    /// Of a room.
     publishers: usize,
-) -> Taken {
-    let server = Server::start(log, rooms);
-    let mut load = Load::new(server.address, rooms);
-    load.join(
-        clients,
-        AT_ONCE,
-        || way(false),
-        |client| {
-            let first = client / group * each;
-            first..first + each
-        },
-    );
-    for room in 0..rooms {
-        let first = room / each * group;
-        let speaks = |turn| first + (room + turn) % group;
-        load.set_publishers(room, (0..publishers).map(speaks).collect());
+    /// Of a room, too.
+    window: u64,
+}
+
+impl Shape {
+    fn measure(&self, time: Duration, log: Log) -> Taken {
+        let server = Server::start(log, self.rooms);
+        let mut load = Load::new(server.address, self.rooms);
+        load.join(
+            self.clients,
+            AT_ONCE,
+            || way(false),
+            |client| {
+                let first = client / self.group * self.each;
+                first..first + self.each
+            },
+        );
+        for room in 0..self.rooms {
+            let first = room / self.each * self.group;
+            let speaks = |turn| first + (room + turn) % self.group;
+            load.set_publishers(room, (0..self.publishers).map(speaks).collect());
+        }
+        load.touch_all();
+        load.talk(self.window, WARM_UP);
+        let span = Span::begin(&server, &load);
+        load.talk(self.window, time);
+        let taken = span.end(&server, &load);
+        let faults = load.faults().to_string();
+        if faults != "none" {
+            println!("  faults: {faults}");
+        }
+        taken
     }
-    let window = (UNDER_WAY_MAX / group as u64).min(settings.window) / rooms as u64;
-    let window = window.max(1);
-    load.touch_all();
-    load.talk(window, WARM_UP);
-    let span = Span::begin(&server, &load);
-    load.talk(window, settings.time);
-    let taken = span.end(&server, &load);
-    let faults = load.faults().to_string();
-    if faults != "none" {
-        println!("  faults: {faults}");
-    }
-    taken
 }
 
 fn row(name: &str, taken: &Taken) {
