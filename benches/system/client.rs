@@ -4,7 +4,10 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     ops::Range,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use chat_tui::protocol::{Binding, Identity, Nonce};
@@ -14,6 +17,25 @@ use socket2::{Domain, Socket, Type};
 
 /// Connections from one address: past some 14,000 the kernel searches long for a free port.
 const PER_SOURCE: usize = 10_000;
+
+/// Addresses of this machine's own for the clients of one server: the ports of those before are not
+/// free for a while after them.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources([u8; 2]);
+
+impl Sources {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU8 = AtomicU8::new(0);
+        // Another process has others.
+        let process = 1 + u8::try_from(std::process::id() % 250).unwrap();
+        Self([process, COUNT.fetch_add(1, Ordering::Relaxed)])
+    }
+
+    fn of(self, client: usize) -> Ipv4Addr {
+        let last = u8::try_from(1 + client / PER_SOURCE).unwrap();
+        Ipv4Addr::new(127, self.0[0], self.0[1], last)
+    }
+}
 
 /// How a client talks, and who it is.
 #[derive(Clone)]
@@ -59,6 +81,7 @@ pub(crate) struct Client {
     /// A line whose end has not come.
     pub(crate) tail: Vec<u8>,
     number: usize,
+    source: Ipv4Addr,
     /// The numbers of the rooms that it is in.
     pub(crate) rooms: Range<usize>,
     pub(crate) slots: Vec<Slot>,
@@ -83,11 +106,12 @@ impl Client {
     /// Begins to connect.
     pub(crate) fn connect(
         number: usize,
+        sources: Sources,
         to: SocketAddr,
         way: &Way,
         rooms: Range<usize>,
     ) -> io::Result<Self> {
-        let source = u8::try_from(1 + number / PER_SOURCE).unwrap();
+        let source = sources.of(number);
         let mut client = Self {
             socket: open(source, to)?,
             tls: None,
@@ -101,6 +125,7 @@ impl Client {
             out: Vec::new(),
             tail: Vec::new(),
             number,
+            source,
             slots: rooms.clone().map(|_| Slot::default()).collect(),
             rooms,
             device: String::new(),
@@ -117,8 +142,7 @@ impl Client {
 
     /// Begins to connect anew, to go on where it was.
     pub(crate) fn reconnect(&mut self, to: SocketAddr) -> io::Result<()> {
-        let source = u8::try_from(1 + self.number / PER_SOURCE).unwrap();
-        self.socket = open(source, to)?;
+        self.socket = open(self.source, to)?;
         self.stage = Stage::Connecting;
         self.blocked = true;
         self.out.clear();
@@ -308,11 +332,11 @@ fn is_for_later(error: &io::Error) -> bool {
 }
 
 /// A socket that connects behind the caller's back, from one of this machine's addresses.
-fn open(source: u8, to: SocketAddr) -> io::Result<TcpStream> {
+fn open(source: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, source), 0)).into())?;
+    socket.bind(&SocketAddr::from((source, 0)).into())?;
     match socket.connect(&to.into()) {
         Err(error)
             if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}

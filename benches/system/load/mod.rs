@@ -19,7 +19,7 @@ use rustix::event::{
 };
 
 use self::check::Counts;
-use crate::client::{Client, Stage, Way};
+use crate::client::{Client, Sources, Stage, Way};
 
 /// Bytes that are read from one connection before others have their turn.
 const READ_MAX: usize = 256 * 1024;
@@ -54,6 +54,7 @@ impl Room {
 /// See the module's docs.
 pub(crate) struct Load {
     to: SocketAddr,
+    sources: Sources,
     begin: Instant,
     epoll: OwnedFd,
     events: Vec<Event>,
@@ -81,6 +82,7 @@ impl Load {
     pub(crate) fn new(to: SocketAddr, rooms: usize) -> Self {
         Self {
             to,
+            sources: Sources::new(),
             begin: Instant::now(),
             epoll: epoll::create(CreateFlags::CLOEXEC).unwrap(),
             events: Vec::with_capacity(EVENTS_MAX),
@@ -107,7 +109,7 @@ impl Load {
     /// while it comes in.
     pub(crate) fn connect(&mut self, way: &Way, rooms: Range<usize>, into_the_middle: bool) {
         let number = self.clients.len();
-        let mut client = Client::connect(number, self.to, way, rooms.clone())
+        let mut client = Client::connect(number, self.sources, self.to, way, rooms.clone())
             .unwrap_or_else(|error| panic!("connection {number}: {error}"));
         client.told = vec![false; self.notes];
         for (slot, room) in client.slots.iter_mut().zip(rooms) {
