@@ -226,8 +226,13 @@ impl Door {
             return Some(Verdict::Proxied);
         }
         let outcome = self.gate.enter(address.ip(), now.mono);
-        let says_nothing = outcome.is_err() && !self.gate.may_explain(now.mono);
-        (!says_nothing).then_some(Verdict::Known(outcome))
+        if let Err(refusal) = &outcome
+            && !self.gate.may_explain(now.mono)
+        {
+            self.gate.turned_away(address, refusal, now.mono);
+            return None;
+        }
+        Some(Verdict::Known(outcome))
     }
 
     /// Until there is room for one more that has not joined.

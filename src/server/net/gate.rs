@@ -5,7 +5,8 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    mem,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,6 +15,7 @@ use crate::{
     protocol::frame::{ErrorCode, ErrorFrame},
     server::{
         engine::house::{Rate, rates::Meters},
+        log::Recorder,
         network::Site,
     },
     text::Line,
@@ -22,6 +24,9 @@ use crate::{
 /// Refusals that are put into words, in all: each may cost a handshake. Others are closed in
 /// silence.
 const WORDS: Rate = Rate::new(3_000, 100);
+
+/// Lines of the log about those who are turned away: more would be a way to fill a disk.
+const LINES: Rate = Rate::new(30, 20);
 
 /// What one site may. [`Caps::default`]: as much as it likes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +71,7 @@ impl Refusal {
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     connections_max: usize,
+    recorder: Recorder,
     book: Arc<Mutex<Book>>,
 }
 
@@ -76,6 +82,9 @@ struct Book {
     made: Meters<Site>,
     /// Refusals that were put into words.
     words: Meters<()>,
+    /// Lines of the log, and how many there were none for since the last.
+    lines: Meters<()>,
+    untold: u64,
 }
 
 /// Counts one connection for as long as it lives.
@@ -86,13 +95,16 @@ pub(super) struct Pass {
 }
 
 impl Gate {
-    pub(super) fn new(caps: Caps) -> Self {
+    pub(super) fn new(caps: Caps, recorder: Recorder) -> Self {
         let book = Book {
             connections: HashMap::new(),
             made: Meters::new(caps.rate),
             words: Meters::new(Some(WORDS)),
+            lines: Meters::new(Some(LINES)),
+            untold: 0,
         };
         Self {
+            recorder,
             connections_max: caps.connections.unwrap_or(usize::MAX),
             book: Arc::new(book.into()),
         }
@@ -134,6 +146,24 @@ impl Gate {
         self.book().words.take((), now).is_ok()
     }
 
+    /// Notes that somebody was turned away before he could join.
+    pub(super) fn turned_away(&self, address: SocketAddr, refusal: &Refusal, now: Duration) {
+        let mut book = self.book();
+        if book.lines.take((), now).is_err() {
+            book.untold += 1;
+            return;
+        }
+        let untold = mem::take(&mut book.untold);
+        drop(book);
+        let more = match untold {
+            0 => String::new(),
+            count => format!("; {count} more since the last line like this"),
+        };
+        let words = refusal.words;
+        let line = format!("turned away {address}: {words}{more}");
+        self.recorder.info(line);
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,10 +191,13 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn gate(connections: usize, burst: u32) -> Gate {
-        Gate::new(Caps {
-            connections: Some(connections),
-            rate: Some(Rate::new(60, burst)),
-        })
+        Gate::new(
+            Caps {
+                connections: Some(connections),
+                rate: Some(Rate::new(60, burst)),
+            },
+            Recorder::none(),
+        )
     }
 
     fn ip(text: &str) -> IpAddr {

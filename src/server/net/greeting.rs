@@ -60,7 +60,10 @@ pub(super) async fn greet(
             let address = source.unwrap_or(address);
             let now = worker.clock.now().mono;
             let outcome = worker.gate.enter(address.ip(), now);
-            if outcome.is_err() && !worker.gate.may_explain(now) {
+            if let Err(refusal) = &outcome
+                && !worker.gate.may_explain(now)
+            {
+                worker.gate.turned_away(address, refusal, now);
                 return Err(ErrorKind::ConnectionRefused.into());
             }
             (address, outcome)

@@ -264,7 +264,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let facts = store.facts().map_err(|_| RunError::Store)?;
     let (appender, pages, closed) = storage::start(store)?;
     let (events, requests) = mpsc::channel(EVENTS_MAX);
-    let gate = Gate::new(config.caps);
+    let gate = Gate::new(config.caps, config.recorder.clone());
     let fleet = Fleet::start(
         &config,
         clock,

@@ -231,6 +231,8 @@ impl Worker {
                 ))
             }
             Err(refusal) => {
+                let now = self.clock.now().mono;
+                self.gate.turned_away(channel.address, &refusal, now);
                 let mut words = Vec::new();
                 encode_server(&ServerFrame::Error(refusal.frame()), &mut words);
                 // Best effort: an empty socket buffer takes so little at once.
