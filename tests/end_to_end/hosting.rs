@@ -85,13 +85,19 @@ fn a_host_is_told_who_can_come_in_and_how_to_own_the_server() {
     let port = free_port();
     let mut carol = host(port, home.path());
     carol.wait_for("NICKNAME 1");
-    carol.wait_for("/owner ");
     carol.wait_for("● encrypted");
+    let mut code = String::new();
+    // All of it: a screen is not painted in one go.
+    carol.wait("a code", |screen| {
+        let said = screen.contents();
+        let told = said.split_once("/owner ");
+        let told = told.and_then(|(_, rest)| rest.split_whitespace().next());
+        code = told.unwrap_or_default().to_owned();
+        code.len() == "aaaa-bbbb-cccc-dddd".len()
+    });
     let said = carol.text();
     assert!(said.contains("whoever is on your"), "{said}");
     assert!(said.contains(&format!("THIS-MACHINE {port}")), "{said}");
-    let (_, code) = said.split_once("/owner ").expect("a code");
-    let code = code.split_whitespace().next().expect("all of it");
     carol.line(&format!("/owner {code}"));
     carol.wait_for("◆");
 }

@@ -45,6 +45,8 @@ impl Server {
     pub(crate) fn start_with(port: u16, arguments: &[&OsStr]) -> Self {
         let mut child = Command::new(CHAT_SERVER)
             .args([&port.to_string(), "--bind", "127.0.0.1"])
+            // Some of the tests write faster than people do.
+            .args(["--messages-per-minute", "0"])
             .args(arguments)
             .env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdout(Stdio::piped())

@@ -370,9 +370,12 @@ impl Session {
         self.tell(entry.local, entry.room, entry.body, Delivery::Sent { seq });
     }
 
-    /// Something of ours went through: another hold is worth another word.
+    /// Something of ours went through. Once all of it has, another hold is worth another word: of a
+    /// long text that goes out as fast as it may, every message is held.
     fn settled(&mut self) {
-        if let Phase::Live(live) = &mut self.phase {
+        if let Phase::Live(live) = &mut self.phase
+            && self.outbox.unsettled() == 0
+        {
             live.told_of_hold = false;
         }
     }

@@ -148,6 +148,21 @@ fn a_refusal_that_may_pass_holds_all_and_goes_on_by_itself() {
     run.wrote(&["2 b"]);
     run.say(echo(2, 2, "b"));
     run.wrote(&["3 c", "4 d"]);
+    // It is told once, not of each message that has to wait.
+    run.events.clear();
+    run.say(refusal(3, ErrorCode::RateLimited, Some(1000)));
+    run.told(&[]);
+    run.say(refusal(4, ErrorCode::HeldBack, Some(1000)));
+    run.time();
+    run.wrote(&["3 c"]);
+    run.say(echo(3, 3, "c"));
+    run.wrote(&["4 d"]);
+    run.say(echo(4, 4, "d"));
+    run.send("e");
+    run.wrote(&["5 e"]);
+    run.events.clear();
+    run.say(refusal(5, ErrorCode::RateLimited, Some(1000)));
+    run.told(&["notice: No"]);
 }
 
 #[test]
