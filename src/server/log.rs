@@ -50,6 +50,22 @@ enum Entry {
     Said(Level, String),
 }
 
+impl Entry {
+    fn level(&self) -> Level {
+        match self {
+            Self::Record(
+                Record::Refused { .. }
+                | Record::ClockJumped { .. }
+                | Record::ClockDoubted { .. }
+                | Record::StoreRefused { .. }
+                | Record::StoreFailed,
+            ) => Level::WARN,
+            Self::Record(_) => Level::INFO,
+            Self::Said(level, _) => *level,
+        }
+    }
+}
+
 /// Where the hub's records go, and all that is said while the server runs: the thread that says
 /// it never waits for stderr. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -98,9 +114,10 @@ impl Recorder {
         self.write(Entry::Said(Level::WARN, words));
     }
 
-    /// Never waits.
+    /// Never waits, and wakes nobody for what is not to be written.
     fn write(&self, entry: Entry) {
         if let Some(records) = &self.records
+            && entry.level() <= LevelFilter::current()
             && let Err(TrySendError::Full(_)) = records.try_send(entry)
         {
             self.left_out.fetch_add(1, Ordering::Relaxed);
@@ -123,17 +140,12 @@ impl Written {
 
 fn write_all(waiting: &Receiver<Entry>, left_out: &AtomicU64) {
     for entry in waiting {
-        match entry {
-            Entry::Record(
-                record @ (Record::Refused { .. }
-                | Record::ClockJumped { .. }
-                | Record::ClockDoubted { .. }
-                | Record::StoreRefused { .. }
-                | Record::StoreFailed),
-            ) => warn!("{}", Words(&record)),
-            Entry::Record(record) => info!("{}", Words(&record)),
-            Entry::Said(Level::WARN, words) => warn!("{words}"),
-            Entry::Said(_, words) => info!("{words}"),
+        let level = entry.level();
+        match (entry, level) {
+            (Entry::Record(record), Level::WARN) => warn!("{}", Words(&record)),
+            (Entry::Record(record), _) => info!("{}", Words(&record)),
+            (Entry::Said(_, words), Level::WARN) => warn!("{words}"),
+            (Entry::Said(_, words), _) => info!("{words}"),
         }
         let missing = left_out.swap(0, Ordering::Relaxed);
         if missing > 0 {
