@@ -183,10 +183,9 @@ impl Endpoint {
         }
     }
 
-    /// Whether there is something to be done with what the other end sends: to read, to ask, or
-    /// to end with it.
-    pub fn may_go_on(&self) -> bool {
-        self.may_read() || self.may_ask() && !self.dry || self.is_over()
+    /// Whether there may be a [`request`](Self::request) in what was received.
+    pub fn may_request(&self) -> bool {
+        self.may_ask() && (!self.dry || self.late)
     }
 
     /// Where to read to; then call [`received`](Self::received).
@@ -499,6 +498,11 @@ impl Endpoint {
             State::Closing { deadline, .. } => Some(deadline),
             State::New | State::Challenged(_) | State::Joined => None,
         }
+    }
+
+    /// Whether the other end is a basic client, as far as is known.
+    pub fn is_basic(&self) -> bool {
+        matches!(self.reader, Reader::Basic(_))
     }
 
     /// Whether it was told to close.

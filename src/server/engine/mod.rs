@@ -98,6 +98,11 @@ impl ConnectionId {
         Self(u64::from(worker) << Self::WORKER_SHIFT | number)
     }
 
+    /// Which one it was.
+    pub fn number(self) -> u64 {
+        self.0 & ((1 << Self::WORKER_SHIFT) - 1)
+    }
+
     /// Who serves it.
     pub fn worker(self) -> usize {
         usize::from((self.0 >> Self::WORKER_SHIFT) as u8)

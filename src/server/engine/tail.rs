@@ -251,8 +251,15 @@ impl Tail {
     }
 
     fn position(&self, number: u64) -> usize {
-        self.segments
-            .partition_point(|segment| segment.next() <= number)
+        // Most readers want the newest, and its neighbours are not in the processor's cache.
+        match self.segments.back() {
+            Some(newest) if newest.first() <= number => {
+                self.segments.len() - usize::from(number < newest.next())
+            }
+            _ => self
+                .segments
+                .partition_point(|segment| segment.next() <= number),
+        }
     }
 
     /// One frame, if it is held.

@@ -1,4 +1,5 @@
-//! Lets connections in and gives each to the worker that has fewest.
+//! Lets connections in. Each gets a worker that will serve it, and a porch where it waits until it has
+//! asked to come in.
 //!
 //! On a thread of its own: in a storm of connections each takes some microseconds, and who talks
 //! already would wait for all of them where the hub is served by the same thread.
@@ -26,6 +27,7 @@ use super::{
     Clock,
     gate::{Gate, Pass, Refusal},
     newcomers::{NEWCOMERS_MAX, Newcomer, Newcomers},
+    priority,
 };
 use crate::server::{
     engine::{ConnectionId, Moment},
@@ -36,10 +38,14 @@ use crate::server::{
 /// How many connections there may be besides those of clients that are in: of such as have not
 /// joined yet, and such as are being refused or saying goodbye.
 pub(in crate::server) const SPARE_CONNECTIONS: usize = NEWCOMERS_MAX + 512;
+/// Connections that the first worker has before others get any. It shares the hub's thread: as long as
+/// these are all, a message goes from one socket to the others without a switch of threads (two take
+/// as long as five writes), and the other processors are left to others.
+const FIRST_WORKER_CONNECTIONS: usize = 256;
 /// How long to wait when the system gives no connection for want of something.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Something for a worker to do.
+/// Something for a porch to do.
 #[derive(Debug)]
 pub(super) enum Visit {
     /// To serve a connection.
@@ -48,7 +54,7 @@ pub(super) enum Visit {
     Go(ConnectionId),
 }
 
-/// A connection for a worker.
+/// A connection for a porch.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) id: ConnectionId,
@@ -72,24 +78,35 @@ pub(super) enum Verdict {
 
 /// Counts one connection of a worker for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Place(Arc<AtomicUsize>);
+pub(super) struct Place(Open);
 
-impl Place {
-    fn new(open: &Arc<AtomicUsize>) -> Self {
-        open.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(open))
+/// How many connections a worker has, those on the porches that will be its among them. Cheap to
+/// clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn enter(&self) -> Place {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Place(self.clone())
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// What the accept loop is given at its start.
 pub(super) struct Start {
-    pub(super) workers: Vec<mpsc::Sender<Visit>>,
+    pub(super) porches: Vec<mpsc::Sender<Visit>>,
+    /// Of each worker.
+    pub(super) open: Vec<Open>,
     pub(super) clock: Clock,
     pub(super) clients_max: usize,
     pub(super) proxies: Vec<Network>,
@@ -127,6 +144,7 @@ pub(super) fn start(listener: std::net::TcpListener, start: Start) -> io::Result
     thread::Builder::new()
         .name("accept".to_owned())
         .spawn(move || {
+            priority::behind_members();
             runtime.block_on(async {
                 tokio::select! {
                     () = run(start, listener) => {}
@@ -140,11 +158,10 @@ pub(super) fn start(listener: std::net::TcpListener, start: Start) -> io::Result
 }
 
 async fn run(start: Start, listener: TcpListener) {
-    let open = start.workers.iter().map(|_| Arc::default()).collect();
     let mut door = Door {
         listener,
-        workers: start.workers,
-        open,
+        porches: start.porches,
+        open: start.open,
         clock: start.clock,
         connections_max: start.clients_max.saturating_add(SPARE_CONNECTIONS),
         proxies: start.proxies,
@@ -155,15 +172,15 @@ async fn run(start: Start, listener: TcpListener) {
         failing: false,
         recorder: start.recorder,
     };
-    // It ends when a worker is gone, and the server with it.
+    // It ends when a porch is gone.
     while door.let_one_in().await.is_some() {}
 }
 
 struct Door {
     listener: TcpListener,
-    workers: Vec<mpsc::Sender<Visit>>,
-    /// Connections of each worker.
-    open: Vec<Arc<AtomicUsize>>,
+    porches: Vec<mpsc::Sender<Visit>>,
+    /// Of each worker.
+    open: Vec<Open>,
     clock: Clock,
     connections_max: usize,
     proxies: Vec<Network>,
@@ -179,7 +196,7 @@ struct Door {
 }
 
 impl Door {
-    /// `None`: a worker is gone.
+    /// `None`: a porch is gone.
     async fn let_one_in(&mut self) -> Option<()> {
         // Before it is accepted: it waits where it costs nothing.
         self.make_room().await?;
@@ -195,16 +212,15 @@ impl Door {
         let Some(verdict) = self.judge(address, since) else {
             return Some(());
         };
-        let count = |open: &Arc<AtomicUsize>| open.load(Ordering::Relaxed);
-        if self.open.iter().map(count).sum::<usize>() >= self.connections_max {
+        let open: Vec<_> = self.open.iter().map(Open::count).collect();
+        if open.iter().sum::<usize>() >= self.connections_max {
             return Some(());
         }
-        // It moves to the worker's own runtime.
+        // It moves to the porch's own runtime.
         let Ok(stream) = stream.into_std() else {
             return Some(());
         };
-        let fewest = (0..self.workers.len()).min_by_key(|&worker| count(&self.open[worker]));
-        let worker = fewest.unwrap_or(0);
+        let worker = worker_for(&open);
         self.number += 1;
         let id = ConnectionId::new(u8::try_from(worker).unwrap_or(0), self.number);
         let accepted = Accepted {
@@ -213,11 +229,11 @@ impl Door {
             address,
             since,
             verdict,
-            place: Place::new(&self.open[worker]),
+            place: self.open[worker].enter(),
             newcomer: self.newcomers.enter(id, since.mono),
         };
         let visit = Visit::Come(Box::new(accepted));
-        self.workers[worker].send(visit).await.ok()
+        self.porch(id).send(visit).await.ok()
     }
 
     /// `None`: there is nothing more to be said to it.
@@ -251,8 +267,14 @@ impl Door {
         let Some(id) = self.newcomers.evict(self.clock.now().mono) else {
             return Some(false);
         };
-        let sent = self.workers[id.worker()].send(Visit::Go(id)).await;
+        let sent = self.porch(id).send(Visit::Go(id)).await;
         sent.ok().map(|()| true)
+    }
+
+    /// Where a connection waits: they take turns.
+    fn porch(&self, id: ConnectionId) -> &mpsc::Sender<Visit> {
+        let porches = self.porches.len() as u64;
+        &self.porches[usize::try_from(id.number() % porches).unwrap_or(0)]
     }
 
     /// The system is out of something: descriptors, mostly. Then who waits is to see that there is
@@ -279,6 +301,15 @@ impl Door {
     }
 }
 
+/// Which worker gets the next one, by how many each has.
+fn worker_for(open: &[usize]) -> usize {
+    if open[0] < FIRST_WORKER_CONNECTIONS {
+        return 0;
+    }
+    let fewest = (0..open.len()).min_by_key(|&worker| open[worker]);
+    fewest.unwrap_or(0)
+}
+
 fn open_reserve() -> Option<File> {
     #[cfg(unix)]
     let file = File::open("/dev/null").ok();
@@ -297,4 +328,25 @@ fn is_of_the_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_have_one_worker_and_many_all_of_them() {
+        let mut open = [0; 3];
+        for _ in 0..FIRST_WORKER_CONNECTIONS {
+            open[worker_for(&open)] += 1;
+        }
+        assert_eq!(open, [FIRST_WORKER_CONNECTIONS, 0, 0]);
+        for _ in 0..3 * FIRST_WORKER_CONNECTIONS {
+            open[worker_for(&open)] += 1;
+        }
+        assert!(
+            open.iter().all(|&n| n > FIRST_WORKER_CONNECTIONS),
+            "{open:?}"
+        );
+    }
 }

@@ -1,45 +1,45 @@
-//! One connection's task: reads, waits for a socket that takes no more, fetches pages, ends. What
-//! its client looks up in a log has a task of its own, so that nothing else waits for it.
+//! One connection that a worker serves: its socket, its [`Endpoint`], and what it waits for.
 //!
-//! Most connections are idle most of the time, so what an idle one takes is kept small. A future is
-//! as large as the largest thing that it may ever wait for: what is seldom waited for (a page of the
-//! log, a full queue, a goodbye) is boxed, and the usual wait is one `poll` without state of its own.
-//! It also stands where it is polled, and not a second time where it was passed on from. With
-//! `select!` over tokio's `ready` and `notified`, and nothing boxed, the task took 2,048 bytes.
+//! It has no task and no timer. The worker calls [`go_on`](Connection::go_on) when something has
+//! happened to it (its socket is ready, the hub said something, an alarm rang), and is told what it
+//! waits for next. Most connections are idle most of the time, and idle ones are only this: a few
+//! hundred bytes. As a task of tokio's each took 0.7 KB more, for the task's state, its registration
+//! with the reactor, and what its future might wait for.
 
 use std::{
-    cell::{Cell, RefCell},
-    future::poll_fn,
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
-    rc::Rc,
-    task::{Context, Poll, Waker},
+    net::TcpStream,
+    rc::{Rc, Weak},
     time::Duration,
 };
 
-use tokio::time::{Sleep, sleep_until};
-
 use super::{
+    Clock,
     accept::Place,
     gate::Pass,
     newcomers::Newcomer,
+    porch::Guest,
     readers::Seat,
-    stream::{Sink, Stream},
-    worker::Worker,
+    sockets::Readiness,
+    stream::{Intake, SCRATCH_BYTES, Sink, Stream},
+    to_hub::ToHub,
 };
 use crate::{
     protocol::frame::Departure,
-    server::engine::{
-        ConnectionId, Moment, RoomIndex,
-        endpoint::{CLOSE_WITHIN, Channel, Endpoint, Pulse},
-        event::{Event, Request},
-        peer::Turn,
+    server::{
+        engine::{
+            ConnectionId, Moment, RoomIndex,
+            endpoint::{Endpoint, Pulse},
+            event::{Event, Order, Request},
+            look::{Look, Looked},
+            peer::Turn,
+            tail::Segment,
+            view::Views,
+        },
+        store::StoreError,
     },
 };
 
-/// Bytes of one page from the store.
-const PAGE_BYTES_MAX: usize = 64 * 1024;
 /// Writes to one connection before others have their turn.
 const WRITES_MAX: usize = 16;
 /// Reads from one connection before others have their turn.
@@ -47,37 +47,71 @@ const READS_MAX: usize = 4;
 /// A look into a log is followed by a pause as long as it took, and this at most, before the same
 /// connection's next one begins: nobody has a reader for himself.
 const LOOK_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// There is no alarm.
+const NEVER: Duration = Duration::MAX;
 
-/// See the module's docs.
-pub(super) struct Connection {
-    id: ConnectionId,
-    stream: Stream,
-    pub(super) endpoint: RefCell<Endpoint>,
-    /// Tells the task that there is something to do.
-    wake: Wake,
-    /// The socket took no more; the task waits until it does.
-    blocked: Cell<bool>,
-    /// It is among those that are written to next.
-    touched: Cell<bool>,
-    /// Where it stands among the readers of each of its rooms.
-    pub(super) seats: RefCell<Box<[Seat]>>,
-    /// The task does not read at the moment.
-    deaf: Cell<bool>,
-    /// The next look into a log does not begin before this time.
-    next_look: Cell<Duration>,
-    /// Why it is to end, if it is.
-    end: Cell<Option<Departure>>,
-    /// Until it has joined.
-    newcomer: Cell<Option<Box<Newcomer>>>,
-    _pass: Pass,
-    _place: Place,
+/// What all connections of a worker go by.
+pub(super) struct Shop {
+    pub(super) clock: Clock,
+    pub(super) views: Views,
+    pub(super) hub: ToHub,
+    /// What nobody holds from one moment to another: where bytes are read to.
+    pub(super) scratch: Box<[u8; SCRATCH_BYTES]>,
+    /// The server is stopping.
+    pub(super) stopping: bool,
 }
 
-/// What a connection is counted by.
-pub(super) struct Tickets {
-    pub(super) place: Place,
-    pub(super) newcomer: Newcomer,
-    pub(super) pass: Pass,
+/// See the module's docs.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; all combinations of them happen"
+)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    stream: Stream<TcpStream>,
+    endpoint: Endpoint,
+    /// The socket may have something to read.
+    readable: bool,
+    /// The other end has closed: there is an end to be read, whatever comes before it.
+    hung_up: bool,
+    /// The socket took no more, and has not said since that it does.
+    blocked: bool,
+    /// It is among those whose turn comes.
+    queued: bool,
+    /// A page is on its way from the store.
+    fetching: bool,
+    /// When it is to have a turn though nothing happens.
+    alarm: Duration,
+    /// The next look into a log does not begin before this time.
+    next_look: Duration,
+    /// Lives as long as the connection: for those who run errands for it.
+    life: Option<Rc<()>>,
+    /// Why it is to end, if it is.
+    end: Option<Departure>,
+    /// Where it stands among the readers of each of its rooms.
+    pub(super) seats: Box<[Seat]>,
+    /// Until it has joined.
+    newcomer: Option<Box<Newcomer>>,
+    tickets: (Pass, Place),
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Something to happen.
+    Rest,
+    /// That, or this time.
+    Wait(Duration),
+    /// For others to have their turn.
+    Turn,
+    /// For the hub to have room.
+    Hub,
+    /// A page of a room's log, from this number on.
+    Page { room: RoomIndex, from: u64 },
+    /// For the other end to close too: all is written, for good.
+    Goodbye,
+    /// Nothing: it has ended.
+    Gone(Departure),
 }
 
 /// Where writing stands.
@@ -99,103 +133,266 @@ enum Flushed {
 }
 
 impl Connection {
-    /// One that was made at this time, and whose first bytes, where they are not encrypted, were
-    /// these.
-    pub(super) fn new(
-        id: ConnectionId,
-        stream: Stream,
-        channel: Channel,
-        (since, first): (Moment, &[u8]),
-        tickets: Tickets,
-    ) -> Self {
-        let mut endpoint = Endpoint::new(channel, since);
-        if !first.is_empty() {
-            endpoint.feed(since, first);
-        }
-        Self {
-            id,
-            stream,
-            endpoint: RefCell::new(endpoint),
-            wake: Wake::default(),
-            blocked: Cell::new(false),
-            touched: Cell::new(false),
-            seats: RefCell::default(),
-            deaf: Cell::new(false),
-            next_look: Cell::new(Duration::ZERO),
-            end: Cell::new(None),
-            newcomer: Cell::new(Some(Box::new(tickets.newcomer))),
-            _pass: tickets.pass,
-            _place: tickets.place,
-        }
+    /// Also gives its first request.
+    pub(super) fn new(guest: Guest) -> (Self, Event) {
+        let first = Event::Requests {
+            connection: guest.id,
+            requests: vec![guest.request],
+        };
+        let connection = Self {
+            id: guest.id,
+            readable: guest.stream.is_unread(),
+            stream: guest.stream,
+            endpoint: guest.endpoint,
+            hung_up: false,
+            blocked: false,
+            queued: false,
+            fetching: false,
+            alarm: NEVER,
+            next_look: Duration::ZERO,
+            life: None,
+            end: None,
+            seats: Box::default(),
+            newcomer: Some(Box::new(guest.tickets.newcomer)),
+            tickets: (guest.tickets.pass, guest.tickets.place),
+        };
+        (connection, first)
     }
 
-    // What the worker does with it.
+    pub(super) fn socket(&self) -> &TcpStream {
+        self.stream.socket()
+    }
 
-    /// Puts it among those that are written to next; false if it is there already.
-    pub(super) fn touch(&self) -> bool {
-        !self.touched.replace(true)
+    /// Tells whether it still lives.
+    pub(super) fn life(&mut self) -> Weak<()> {
+        Rc::downgrade(self.life.get_or_insert_default())
+    }
+
+    /// What is left of one that only waits for the other end to close too.
+    pub(super) fn into_rest(self) -> (Stream<TcpStream>, (Pass, Place)) {
+        (self.stream, self.tickets)
+    }
+
+    // What has happened to it.
+
+    /// Puts it among those whose turn comes; false if it is there already.
+    pub(super) fn queue(&mut self) -> bool {
+        !std::mem::replace(&mut self.queued, true)
     }
 
     /// Its turn has come.
-    pub(super) fn untouch(&self) {
-        self.touched.set(false);
+    pub(super) fn unqueue(&mut self) {
+        self.queued = false;
     }
 
-    /// Writes what there is to write; what can't be done at once is left to the task.
-    pub(super) fn flush_or_wake(&self, worker: &Worker, now: Moment) {
-        let done = self.blocked.get()
-            || catch_unwind(AssertUnwindSafe(|| self.flush(worker, now)))
-                .is_ok_and(|flushed| flushed == Flushed::Idle);
-        let endpoint = self.endpoint.borrow();
-        let may_go_on = self.deaf.get() && endpoint.may_go_on() || endpoint.may_look();
-        // One that is to close has a deadline that its task does not know of yet.
-        let ends = endpoint.is_closing() || worker.is_stopping() || self.end.get().is_some();
-        if !done || may_go_on || ends {
-            self.wake.call();
+    /// Its socket is ready.
+    pub(super) fn ready(&mut self, now: Moment, readiness: Readiness) {
+        self.readable |= readiness.readable;
+        self.hung_up |= readiness.hung_up;
+        if readiness.writable && std::mem::take(&mut self.blocked) {
+            self.endpoint.alive(now);
         }
     }
 
-    /// See [`Endpoint::tick`].
-    pub(super) fn tick(&self, worker: &Worker, now: Moment) {
-        let pulse = self.endpoint.borrow_mut().tick(now);
-        match pulse {
-            Pulse::Fine => {}
-            Pulse::Ping => self.flush_or_wake(worker, now),
-            Pulse::Late => self.wake.call(),
-            Pulse::Gone => {
-                self.end.set(Some(Departure::Timeout));
-                self.wake.call();
-            }
-        }
+    /// The hub says this.
+    pub(super) fn apply(
+        &mut self,
+        now: Moment,
+        views: &Views,
+        order: Order,
+        zone: &jiff::tz::TimeZone,
+    ) {
+        self.endpoint.apply(now, views, order, zone);
     }
 
     /// It has joined: it need not make room for others any more.
-    pub(super) fn settle_in(&self) {
-        self.newcomer.take();
+    pub(super) fn settle_in(&mut self) {
+        self.newcomer = None;
     }
 
     /// Others want to join: if it has not, it ends.
-    pub(super) fn make_room(&self) {
+    pub(super) fn make_room(&mut self) {
         if self.newcomer.take().is_some() {
-            self.end.set(Some(Departure::Lost));
-            self.wake.call();
+            self.end = Some(Departure::Lost);
         }
     }
 
-    fn flush(&self, worker: &Worker, now: Moment) -> Flushed {
-        let mut endpoint = self.endpoint.borrow_mut();
-        let mut views = worker.views.borrow_mut();
+    /// It broke down: it ends, and nobody else does.
+    pub(super) fn break_down(&mut self) {
+        self.end = Some(Departure::Lost);
+    }
+
+    /// About a second has passed; whether there is something to do now.
+    pub(super) fn tick(&mut self, now: Moment) -> bool {
+        match self.endpoint.tick(now) {
+            Pulse::Fine => false,
+            Pulse::Ping | Pulse::Late => true,
+            Pulse::Gone => {
+                self.end = Some(Departure::Timeout);
+                true
+            }
+        }
+    }
+
+    /// The page that it waited for; `None`: there is none to be had.
+    pub(super) fn take_page(&mut self, room: RoomIndex, page: Option<Segment>) {
+        self.fetching = false;
+        if !page.is_some_and(|page| self.endpoint.take_page(room, page)) {
+            self.end = Some(Departure::Lost);
+        }
+    }
+
+    /// Gives up what is left of the page.
+    pub(super) fn drop_page(&mut self) {
+        self.endpoint.drop_page();
+    }
+
+    /// Whether it holds a page that its socket takes.
+    pub(super) fn is_paging(&self) -> bool {
+        self.endpoint.has_page() && !self.blocked && self.end.is_none()
+    }
+
+    /// The look into a log that is to begin now, if there is one, and not before when.
+    pub(super) fn look(&mut self) -> Option<(Look, Duration)> {
+        self.endpoint.look().map(|look| (look, self.next_look))
+    }
+
+    /// What the look found, which was begun at this time.
+    pub(super) fn looked(
+        &mut self,
+        now: Moment,
+        begun: Duration,
+        looked: &Result<Looked, StoreError>,
+    ) {
+        let took = now.mono.saturating_sub(begun).min(LOOK_PAUSE_MAX);
+        self.next_look = now.mono + took;
+        self.endpoint.looked(looked);
+    }
+
+    /// Sets the alarm; false if it rings no later than that already.
+    pub(super) fn wake_at(&mut self, at: Duration) -> bool {
+        let sooner = at < self.alarm;
+        if sooner {
+            self.alarm = at;
+        }
+        sooner
+    }
+
+    /// The alarm for this time rings; false if there is none.
+    pub(super) fn ring(&mut self, at: Duration) -> bool {
+        let rings = self.alarm == at;
+        if rings {
+            self.alarm = NEVER;
+        }
+        rings
+    }
+
+    // What it does.
+
+    /// Does what can be done now: reads, asks the hub, writes.
+    pub(super) fn go_on(&mut self, shop: &mut Shop, now: Moment) -> Next {
+        if let Some(reason) = self.end {
+            return Next::Gone(reason);
+        }
+        if let Err(reason) = self.read(shop).and_then(|()| self.hand_over(shop)) {
+            return Next::Gone(reason);
+        }
+        let flushed = self.flush(shop, now);
+        let deadline = self.endpoint.deadline();
+        if deadline.is_some_and(|deadline| now.mono >= deadline) {
+            return Next::Gone(Departure::Lost);
+        }
+        let mut alarm = deadline;
+        match flushed {
+            Flushed::Broken => return Next::Gone(Departure::Lost),
+            Flushed::Done => return Next::Goodbye,
+            Flushed::More => return Next::Turn,
+            Flushed::Fetch { room, from } if !self.fetching => {
+                self.fetching = true;
+                return Next::Page { room, from };
+            }
+            Flushed::Wait(until) => alarm = Some(alarm.map_or(until, |at| at.min(until))),
+            Flushed::Fetch { .. } | Flushed::Idle | Flushed::Blocked => {}
+        }
+        // Nobody who has not joined by now will.
+        if shop.stopping && !self.endpoint.is_closing() {
+            return Next::Gone(Departure::Shutdown);
+        }
+        // Who sends no more may still want to read what could not be written yet.
+        let is_written = matches!(flushed, Flushed::Idle | Flushed::Wait(_));
+        if is_written && self.endpoint.is_over() {
+            return Next::Gone(Departure::Lost);
+        }
+        // What was written may have let more be read, or asked.
+        if self.may_read() || self.endpoint.may_request() {
+            return if shop.hub.is_full() {
+                Next::Hub
+            } else {
+                Next::Turn
+            };
+        }
+        alarm.map_or(Next::Rest, Next::Wait)
+    }
+
+    fn may_read(&self) -> bool {
+        self.readable && self.endpoint.may_read()
+    }
+
+    fn read(&mut self, shop: &mut Shop) -> Result<(), Departure> {
+        for _ in 0..READS_MAX {
+            if !self.may_read() || shop.hub.is_full() {
+                break;
+            }
+            let mut reading = Reading {
+                endpoint: &mut self.endpoint,
+                clock: shop.clock,
+            };
+            let read = self.stream.read(&mut reading, &mut shop.scratch);
+            match read {
+                Ok(intake) => {
+                    reading.note(intake);
+                    self.readable = match intake {
+                        Intake::Some => true,
+                        Intake::All => self.hung_up || self.stream.is_unread(),
+                        Intake::End => false,
+                    };
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Departure::Lost),
+            }
+            self.hand_over(shop)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the hub all requests that have arrived, as far as that many may be under way.
+    fn hand_over(&mut self, shop: &mut Shop) -> Result<(), Departure> {
+        if !self.endpoint.may_request() || shop.hub.is_full() {
+            return Ok(());
+        }
+        let next = || self.endpoint.request(super::random);
+        let requests: Vec<Request> = std::iter::from_fn(next).collect();
+        let asked = requests.is_empty()
+            || shop.hub.tell(Event::Requests {
+                connection: self.id,
+                requests,
+            });
+        // The hub has ended: so do we.
+        asked.then_some(()).ok_or(Departure::Shutdown)
+    }
+
+    fn flush(&mut self, shop: &mut Shop, now: Moment) -> Flushed {
+        if self.blocked {
+            return Flushed::Blocked;
+        }
         for _ in 0..WRITES_MAX {
             match self.stream.settle() {
                 Ok(true) => {}
-                Ok(false) => {
-                    self.blocked.set(true);
-                    endpoint.drop_page();
-                    return Flushed::Blocked;
-                }
+                Ok(false) => return self.block(),
                 Err(_) => return Flushed::Broken,
             }
-            let written = match endpoint.turn(now, &mut views) {
+            let written = match self.endpoint.turn(now, &mut shop.views) {
                 Turn::Write(gather) => self.stream.write(gather.slices()),
                 Turn::Fetch { room, from } => return Flushed::Fetch { room, from },
                 Turn::Wait(until) => return Flushed::Wait(until),
@@ -204,13 +401,16 @@ impl Connection {
             };
             match written {
                 Ok(0) => return Flushed::Broken,
-                // Read anew: a basic client's pause counts from when the object has left.
-                Ok(count) => endpoint.wrote(worker.clock.now(), &views, count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.blocked.set(true);
-                    endpoint.drop_page();
-                    return Flushed::Blocked;
+                Ok(count) => {
+                    // A basic client's pause counts from when the object has left.
+                    let now = if self.endpoint.is_basic() {
+                        shop.clock.now()
+                    } else {
+                        now
+                    };
+                    self.endpoint.wrote(now, &shop.views, count);
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.block(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Flushed::Broken,
             }
@@ -218,300 +418,36 @@ impl Connection {
         Flushed::More
     }
 
-    // The task.
-
-    pub(super) async fn run(self: Rc<Self>, worker: Rc<Worker>) {
-        let reason = {
-            let mut serving = pin!(self.serve(&worker));
-            // One broken connection is one connection lost, not all of its worker's. (The panic
-            // itself was reported.)
-            poll_fn(|context| {
-                let polled = catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(context)));
-                polled.unwrap_or(Poll::Ready(Departure::Lost))
-            })
-            .await
-        };
-        let closed = Event::Closed {
-            connection: self.id,
-            reason,
-        };
-        // Nobody is there to be told once the hub has ended.
-        let _ = worker.tell(closed).await;
-        worker.forget(self.id);
-    }
-
-    /// Until the connection has ended; says why.
-    async fn serve(self: &Rc<Self>, worker: &Rc<Worker>) -> Departure {
-        loop {
-            if let Some(reason) = self.end.get() {
-                return reason;
-            }
-            let flushed = if self.blocked.get() {
-                Flushed::Blocked
-            } else {
-                self.flush(worker, worker.clock.now())
-            };
-            self.look(worker);
-            let mut alarm = self.endpoint.borrow().deadline();
-            if alarm.is_some_and(|deadline| worker.clock.now().mono >= deadline) {
-                return Departure::Lost;
-            }
-            match flushed {
-                Flushed::Broken => return Departure::Lost,
-                Flushed::Done => {
-                    Box::pin(self.stream.close(CLOSE_WITHIN)).await;
-                    return Departure::Disconnect;
-                }
-                Flushed::Fetch { room, from } => {
-                    if !Box::pin(self.fetch(worker, room, from)).await {
-                        return Departure::Lost;
-                    }
-                    continue;
-                }
-                Flushed::More => tokio::task::yield_now().await,
-                Flushed::Wait(until) => alarm = Some(alarm.map_or(until, |at| at.min(until))),
-                Flushed::Idle | Flushed::Blocked => {}
-            }
-            // Nobody who has not joined by now will.
-            if worker.is_stopping() && !self.endpoint.borrow().is_closing() {
-                return Departure::Shutdown;
-            }
-            // Who sends no more may still want to read what could not be written yet.
-            let unwritten = matches!(flushed, Flushed::More | Flushed::Blocked);
-            if !unwritten && self.endpoint.borrow().is_over() {
-                return Departure::Lost;
-            }
-            if let Err(reason) = self.hand_over(worker).await {
-                return reason;
-            }
-            // A challenge is an answer that nobody else knows of.
-            let more = flushed == Flushed::More
-                || flushed == Flushed::Idle && self.endpoint.borrow().is_answering();
-            if !more {
-                let ready = match self.wait(worker, alarm).await {
-                    Ok(ready) => ready,
-                    Err(reason) => return reason,
-                };
-                if ready.writable && self.blocked.replace(false) {
-                    self.endpoint.borrow_mut().alive(worker.clock.now());
-                }
-                if ready.readable
-                    && let Err(reason) = self.read(worker).await
-                {
-                    return reason;
-                }
-            }
-        }
-    }
-
-    /// Until there is something to do: to read, to write, or what the worker says.
-    async fn wait(&self, worker: &Worker, alarm: Option<Duration>) -> Result<Ready, Departure> {
-        let (may_read, is_over) = {
-            let endpoint = self.endpoint.borrow();
-            (endpoint.may_read(), endpoint.is_over())
-        };
-        self.deaf.set(!may_read);
-        let readable = may_read && self.stream.is_unread();
-        if readable || is_over && !self.blocked.get() {
-            return Ok(Ready {
-                readable,
-                writable: false,
-            });
-        }
-        // Few connections need an alarm.
-        let mut alarm = alarm.map(|at| Box::pin(sleep_until(worker.clock.instant(at))));
-        poll_fn(|context| self.poll_ready(context, may_read, &mut alarm)).await
-    }
-
-    /// Ready for whatever comes first: the socket, the worker's word, the alarm.
-    fn poll_ready(
-        &self,
-        context: &mut Context<'_>,
-        may_read: bool,
-        alarm: &mut Option<Pin<Box<Sleep>>>,
-    ) -> Poll<Result<Ready, Departure>> {
-        let mut ready = Ready::default();
-        if self.blocked.get() {
-            ready.writable = is_ready(&self.stream.poll_write_ready(context))?;
-        }
-        if may_read {
-            ready.readable = is_ready(&self.stream.poll_read_ready(context))?;
-        }
-        let called = self.wake.poll(context).is_ready();
-        let rings = alarm
-            .as_mut()
-            .is_some_and(|alarm| alarm.as_mut().poll(context).is_ready());
-        if called || rings || ready.writable || ready.readable {
-            Poll::Ready(Ok(ready))
-        } else {
-            Poll::Pending
-        }
-    }
-
-    async fn read(&self, worker: &Worker) -> Result<(), Departure> {
-        for _ in 0..READS_MAX {
-            let read = {
-                let mut endpoint = self.endpoint.borrow_mut();
-                if !endpoint.may_read() {
-                    return Ok(());
-                }
-                let mut reader = Reader {
-                    endpoint: &mut endpoint,
-                    worker,
-                };
-                let mut scratch = worker.scratch.borrow_mut();
-                self.stream.read(&mut reader, &mut scratch)
-            };
-            match read {
-                Ok(false) => {
-                    self.endpoint.borrow_mut().end_of_input();
-                    return Ok(());
-                }
-                Ok(true) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // Also lets the decoder give its empty buffer back.
-                    return self.hand_over(worker).await;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(Departure::Lost),
-            }
-            self.hand_over(worker).await?;
-        }
-        Ok(())
-    }
-
-    /// Gives the hub all requests that have arrived, as far as that many may be under way. When
-    /// this is done, there is nothing to hand over: what was answered while it waited for the hub
-    /// has let others through, and nobody would wake the task for those.
-    ///
-    /// What can be done at once is done by the call.
-    fn hand_over<'a>(
-        &'a self,
-        worker: &'a Worker,
-    ) -> impl Future<Output = Result<(), Departure>> + 'a {
-        let handed = self.hand_over_at_once(worker);
-        async {
-            match handed {
-                Ok(done) => done,
-                Err(event) => Box::pin(self.hand_over_in_time(worker, event)).await,
-            }
-        }
-    }
-
-    /// `Err`: this has to wait for something, and then for the hub.
-    fn hand_over_at_once(&self, worker: &Worker) -> Result<Result<(), Departure>, Box<Event>> {
-        while let Some(event) = self.requests() {
-            if worker.passwords.is_some() {
-                return Err(Box::new(event));
-            }
-            match worker.try_tell(event) {
-                Ok(true) => {}
-                // The hub has ended: so do we.
-                Ok(false) => return Ok(Err(Departure::Shutdown)),
-                Err(event) => return Err(Box::new(event)),
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    async fn hand_over_in_time(&self, worker: &Worker, event: Box<Event>) -> Result<(), Departure> {
-        let mut next = Some(*event);
-        while let Some(mut event) = next {
-            if let (Some(passwords), Event::Requests { requests, .. }) =
-                (&worker.passwords, &mut event)
-            {
-                for request in requests {
-                    passwords.look_at(worker.clock, request).await;
-                }
-            }
-            if !worker.tell(event).await {
-                return Err(Departure::Shutdown);
-            }
-            next = self.requests();
-        }
-        Ok(())
-    }
-
-    /// All requests that have arrived, as far as that many may be under way.
-    fn requests(&self) -> Option<Event> {
-        let mut endpoint = self.endpoint.borrow_mut();
-        let requests: Vec<Request> = std::iter::from_fn(|| endpoint.request(random)).collect();
-        (!requests.is_empty()).then_some(Event::Requests {
-            connection: self.id,
-            requests,
-        })
-    }
-
-    /// Fetches a page and writes what the socket takes of it; false if there is none to be had, or
-    /// the log has lost what came next.
-    /// Few do so at one time, and nobody keeps a page while his socket is full.
-    async fn fetch(&self, worker: &Worker, room: RoomIndex, from: u64) -> bool {
-        let Ok(_permit) = worker.pages_at_once.acquire().await else {
-            return false;
-        };
-        let Ok(page) = worker.pages.read(room, from, PAGE_BYTES_MAX).await else {
-            return false;
-        };
-        if !self.endpoint.borrow_mut().take_page(room, page) {
-            return false;
-        }
-        while self.endpoint.borrow().has_page() && !self.blocked.get() {
-            match self.flush(worker, worker.clock.now()) {
-                Flushed::More => {}
-                Flushed::Broken => return false,
-                _ => break,
-            }
-        }
-        self.endpoint.borrow_mut().drop_page();
-        true
-    }
-
-    /// Begins the look into a log that its client asked for, if it is time for it.
-    fn look(self: &Rc<Self>, worker: &Rc<Worker>) {
-        let Some(look) = self.endpoint.borrow_mut().look() else {
-            return;
-        };
-        let due = worker.clock.instant(self.next_look.get());
-        let (this, worker) = (Rc::downgrade(self), Rc::clone(worker));
-        tokio::task::spawn_local(async move {
-            sleep_until(due).await;
-            let Ok(_permit) = worker.looks_at_once.acquire().await else {
-                return;
-            };
-            // It may have ended while others had their turn.
-            if this.strong_count() == 0 {
-                return;
-            }
-            let begun = worker.clock.now();
-            let looked = worker.pages.look(look).await;
-            if let Some(connection) = this.upgrade() {
-                let now = worker.clock.now();
-                let took = now.mono.saturating_sub(begun.mono).min(LOOK_PAUSE_MAX);
-                connection.next_look.set(now.mono + took);
-                let answer = || connection.endpoint.borrow_mut().looked(&looked);
-                if catch_unwind(AssertUnwindSafe(answer)).is_err() {
-                    connection.end.set(Some(Departure::Lost));
-                }
-                connection.flush_or_wake(&worker, now);
-            }
-        });
+    /// Nobody keeps a page while his socket is full.
+    fn block(&mut self) -> Flushed {
+        self.blocked = true;
+        self.endpoint.drop_page();
+        Flushed::Blocked
     }
 }
 
 /// An endpoint that reads.
-struct Reader<'a> {
-    endpoint: &'a mut Endpoint,
-    worker: &'a Worker,
+pub(super) struct Reading<'a> {
+    pub(super) endpoint: &'a mut Endpoint,
+    pub(super) clock: Clock,
 }
 
-impl Sink for Reader<'_> {
+impl Reading<'_> {
+    /// What a read came to.
+    pub(super) fn note(self, intake: Intake) {
+        if intake == Intake::End {
+            self.endpoint.end_of_input();
+        }
+    }
+}
+
+impl Sink for Reading<'_> {
     fn is_drained(&self) -> bool {
         self.endpoint.is_drained()
     }
 
     fn feed(&mut self, bytes: &[u8]) {
-        let now = self.worker.clock.now();
-        let count = self.endpoint.feed(now, bytes);
+        let count = self.endpoint.feed(self.clock.now(), bytes);
         debug_assert_eq!(count, bytes.len(), "there is space for a whole read");
     }
 
@@ -521,57 +457,7 @@ impl Sink for Reader<'_> {
 
     fn filled(&mut self, count: usize) {
         if count > 0 {
-            self.endpoint.received(self.worker.clock.now(), count);
+            self.endpoint.received(self.clock.now(), count);
         }
     }
-}
-
-/// What a socket is ready for.
-#[derive(Clone, Copy, Default)]
-struct Ready {
-    readable: bool,
-    writable: bool,
-}
-
-fn is_ready(polled: &Poll<io::Result<()>>) -> Result<bool, Departure> {
-    match polled {
-        Poll::Ready(Ok(())) => Ok(true),
-        Poll::Ready(Err(_)) => Err(Departure::Lost),
-        Poll::Pending => Ok(false),
-    }
-}
-
-/// Wakes one task of this thread, now or when it next waits: what [`tokio::sync::Notify`] does for
-/// many, without a place in a list of theirs.
-#[derive(Default)]
-struct Wake {
-    called: Cell<bool>,
-    waker: Cell<Option<Waker>>,
-}
-
-impl Wake {
-    fn call(&self) {
-        self.called.set(true);
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
-    fn poll(&self, context: &Context<'_>) -> Poll<()> {
-        if self.called.take() {
-            return Poll::Ready(());
-        }
-        self.waker.set(Some(context.waker().clone()));
-        Poll::Pending
-    }
-}
-
-/// For secrets and nonces. Without randomness there are none: the connection ends rather than be
-/// given one that can be guessed.
-fn random() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    if let Err(error) = getrandom::fill(&mut bytes) {
-        panic!("the system gives no random bytes: {error}");
-    }
-    bytes
 }

@@ -13,9 +13,9 @@ use tokio::{net::TcpStream, task::yield_now};
 use super::{
     accept::Verdict,
     gate::{Pass, Refusal},
+    porch::Porch,
     proxy,
-    stream::{Socket, Stream, take_in},
-    worker::Worker,
+    stream::{Outlet, Stream, take_in},
 };
 use crate::{
     protocol::{Binding, frame::ErrorCode},
@@ -35,7 +35,7 @@ const BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
 /// Who is there, and how to talk to him.
 pub(super) struct Greeted {
-    pub(super) stream: Stream,
+    pub(super) stream: Stream<TcpStream>,
     pub(super) channel: Channel,
     /// What was read already, where it is not encrypted.
     pub(super) first: Vec<u8>,
@@ -44,7 +44,7 @@ pub(super) struct Greeted {
 
 /// Finds out. An error: there is nobody to talk to.
 pub(super) async fn greet(
-    worker: &Worker,
+    porch: &Porch,
     socket: TcpStream,
     address: SocketAddr,
     verdict: Verdict,
@@ -55,15 +55,15 @@ pub(super) async fn greet(
         Verdict::Proxied => {
             let Some(source) = Box::pin(introduced(&socket, &mut first)).await? else {
                 let outcome = Err(Refusal::malformed());
-                return plainly(worker, socket, address, outcome);
+                return plainly(porch, socket, address, outcome);
             };
             let address = source.unwrap_or(address);
-            let now = worker.clock.now().mono;
-            let outcome = worker.gate.enter(address.ip(), now);
+            let now = porch.clock.now().mono;
+            let outcome = porch.gate.enter(address.ip(), now);
             if let Err(refusal) = &outcome
-                && !worker.gate.may_explain(now)
+                && !porch.gate.may_explain(now)
             {
-                worker.gate.turned_away(address, refusal, now);
+                porch.gate.turned_away(address, refusal, now);
                 return Err(ErrorKind::ConnectionRefused.into());
             }
             (address, outcome)
@@ -74,8 +74,8 @@ pub(super) async fn greet(
     }
     match first.first() {
         Some(&TLS_START) => {
-            let current = worker.credentials.current();
-            let shaking = shake_hands(worker, &socket, current.config, &first);
+            let current = porch.credentials.current();
+            let shaking = shake_hands(porch, &socket, current.config, &first);
             let connection = Box::pin(shaking).await?;
             let binding = connection.export_keying_material([0; 32], BINDING_LABEL, Some(&[]));
             return Ok(Greeted {
@@ -90,19 +90,19 @@ pub(super) async fn greet(
             });
         }
         Some(b'{' | b' ' | b'\t' | b'\r' | b'\n') => {
-            if outcome.is_ok() && !may_be_plain(worker.plaintext, address.ip()) {
+            if outcome.is_ok() && !may_be_plain(porch.plaintext, address.ip()) {
                 outcome = Err(Refusal::plaintext());
             }
         }
         _ => outcome = outcome.and(Err(Refusal::malformed())),
     }
-    let greeted = plainly(worker, socket, address, outcome)?;
+    let greeted = plainly(porch, socket, address, outcome)?;
     Ok(Greeted { first, ..greeted })
 }
 
 /// Somebody who does not encrypt.
 fn plainly(
-    worker: &Worker,
+    porch: &Porch,
     socket: TcpStream,
     address: SocketAddr,
     outcome: Result<Pass, Refusal>,
@@ -110,7 +110,7 @@ fn plainly(
     let own = socket.local_addr()?;
     Ok(Greeted {
         stream: Stream::plain(socket),
-        channel: Channel::plain(address, worker.credentials.fingerprint(), own),
+        channel: Channel::plain(address, porch.credentials.fingerprint(), own),
         first: Vec::new(),
         outcome,
     })
@@ -177,7 +177,7 @@ async fn read(socket: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<()> {
 /// Until both ends have the same keys. The server's sums take a third of a millisecond a client:
 /// few are done between two looks at everybody else.
 async fn shake_hands(
-    worker: &Worker,
+    porch: &Porch,
     socket: &TcpStream,
     config: Arc<ServerConfig>,
     first: &[u8],
@@ -191,7 +191,7 @@ async fn shake_hands(
             return Err(ErrorKind::InvalidData.into());
         }
         {
-            let _turn = worker.handshakes_at_once.acquire().await;
+            let _turn = porch.handshakes_at_once.acquire().await;
             let mut encrypted = &received[..];
             while !encrypted.is_empty() {
                 take_in(&mut connection, &mut encrypted, socket)?;
@@ -200,7 +200,7 @@ async fn shake_hands(
         }
         received.clear();
         while connection.wants_write() {
-            match connection.write_tls(&mut Socket(socket)) {
+            match connection.write_tls(&mut Outlet(socket)) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(_) => {}
                 Err(error) if is_passing(&error) => socket.writable().await?,
@@ -214,6 +214,7 @@ async fn shake_hands(
     }
 }
 
-fn is_passing(error: &io::Error) -> bool {
+/// The socket has nothing, or takes nothing, at the moment.
+pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

@@ -1,18 +1,21 @@
 //! Starts the threads, runs the hub, and ends it all.
 
-use std::{fmt, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, io, mem, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use tokio::{
     sync::{mpsc, oneshot},
+    task::LocalSet,
     time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
-    Clock, accept,
+    Clock,
+    accept::{self, Open},
     gate::Gate,
     listener::{self, BindError},
     passwords::Passwords,
+    porch::{self, Arrival},
     reload::Reload,
     storage::{self, Appender, Pages},
     tls::Credentials,
@@ -43,6 +46,8 @@ use crate::{
 const EVENTS_MAX: usize = 1024;
 /// Requests that the hub takes in one turn.
 const EVENTS_A_TURN_MAX: usize = 512;
+/// What a worker that serves nobody may be told later.
+const HELD_BACK_MAX: usize = 64;
 /// How long the store may take to finish when the server stops.
 const DRAIN_WITHIN: Duration = Duration::from_millis(1_500);
 /// How long stopping may take in all.
@@ -245,7 +250,7 @@ impl Bound {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(serve(self, shutdown))
+        LocalSet::new().block_on(&runtime, serve(self, shutdown))
     }
 }
 
@@ -265,18 +270,32 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let (appender, pages, closed) = storage::start(store)?;
     let (events, requests) = mpsc::channel(EVENTS_MAX);
     let gate = Gate::new(config.caps, config.recorder.clone());
-    let fleet = Fleet::start(
-        &config,
-        clock,
-        (&credentials, &gate, passwords.as_ref()),
-        &extents,
-        &events,
-        &pages,
-    )?;
+    let fleet = Fleet::start(&config, clock, &extents, &events, &pages)?;
     // The workers have theirs: the store is closed when the last of them is gone.
     drop(pages);
+    let mut porches = Vec::with_capacity(fleet.arrivals.len());
+    for number in 0..fleet.arrivals.len() {
+        let (visit, visits) = mpsc::channel(porch::ACCEPTED_MAX);
+        let start = porch::Start {
+            clock,
+            credentials: credentials.clone(),
+            plaintext: config.plaintext,
+            gate: gate.clone(),
+            passwords: passwords.clone(),
+            visits,
+            workers: fleet.arrivals.clone(),
+        };
+        porch::start(number, start)?;
+        porches.push(visit);
+    }
+    drop(fleet.arrivals);
     let door = accept::Start {
-        workers: fleet.accepting,
+        porches,
+        open: fleet
+            .outlets
+            .iter()
+            .map(|outlet| outlet.open.clone())
+            .collect(),
         clock,
         clients_max: config.clients_max,
         proxies: config.proxies.clone(),
@@ -312,7 +331,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         hub,
         clock,
         appender,
-        workers: fleet.deliveries,
+        workers: fleet.outlets,
         recorder: config.recorder,
     };
     let (outcome, deadline) = driver.run(requests, shutdown).await;
@@ -332,10 +351,10 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// The ways to the workers.
+/// The ways to the workers. The first is on the hub's own thread.
 struct Fleet {
-    deliveries: Vec<mpsc::Sender<Vec<Delivery>>>,
-    accepting: Vec<mpsc::Sender<accept::Visit>>,
+    outlets: Vec<Outlet>,
+    arrivals: Vec<mpsc::Sender<Arrival>>,
     ended: Vec<oneshot::Receiver<()>>,
 }
 
@@ -343,44 +362,71 @@ impl Fleet {
     fn start(
         config: &Config,
         clock: Clock,
-        (credentials, gate, passwords): (&Credentials, &Gate, Option<&Passwords>),
         extents: &[Extent],
         events: &mpsc::Sender<Event>,
         pages: &Pages,
     ) -> io::Result<Self> {
         let mut fleet = Self {
-            deliveries: Vec::new(),
-            accepting: Vec::new(),
+            outlets: Vec::new(),
+            arrivals: Vec::new(),
             ended: Vec::new(),
         };
         for number in 0..config.workers.get() {
             let (delivery, deliveries) = mpsc::channel(worker::DELIVERIES_MAX);
-            let (accept, visits) = mpsc::channel(worker::ACCEPTED_MAX);
+            let (arrival, arrivals) = mpsc::channel(worker::ARRIVALS_MAX);
             let (ended, end) = oneshot::channel();
             let rooms = config.rooms.iter().zip(extents);
             let rooms = rooms.map(|(room, extent)| (room.name.clone(), extent.head));
-            worker::start(
-                number,
-                worker::Start {
-                    views: Views::new(rooms, config.views),
-                    clock,
-                    credentials: credentials.clone(),
-                    plaintext: config.plaintext,
-                    gate: gate.clone(),
-                    passwords: passwords.cloned(),
-                    zone: TimeZone::system(),
-                    events: events.clone(),
-                    pages: pages.clone(),
-                    deliveries,
-                    visits,
-                    ended,
-                },
-            )?;
-            fleet.deliveries.push(delivery);
-            fleet.accepting.push(accept);
+            let start = worker::Start {
+                views: Views::new(rooms, config.views),
+                clock,
+                zone: TimeZone::system(),
+                events: events.clone(),
+                pages: pages.clone(),
+                deliveries,
+                arrivals,
+                ended,
+            };
+            if number == 0 {
+                worker::start_here(start)?;
+            } else {
+                worker::start(number, start)?;
+            }
+            fleet.outlets.push(Outlet::new(delivery));
+            fleet.arrivals.push(arrival);
             fleet.ended.push(end);
         }
         Ok(fleet)
+    }
+}
+
+/// The hub's way to one worker.
+struct Outlet {
+    deliveries: mpsc::Sender<Vec<Delivery>>,
+    /// Its connections.
+    open: Open,
+    /// What it is to be told next.
+    next: Vec<Delivery>,
+}
+
+impl Outlet {
+    fn new(deliveries: mpsc::Sender<Vec<Delivery>>) -> Self {
+        Self {
+            deliveries,
+            open: Open::default(),
+            next: Vec::new(),
+        }
+    }
+
+    /// Tells it what there is; false if it is gone. One that serves nobody only has to know in time
+    /// for who comes next: it is not woken for each message.
+    async fn send(&mut self) -> bool {
+        let may_wait = self.open.count() == 0 && self.next.len() < HELD_BACK_MAX;
+        if self.next.is_empty() || may_wait {
+            return true;
+        }
+        let next = mem::take(&mut self.next);
+        self.deliveries.send(next).await.is_ok()
     }
 }
 
@@ -389,7 +435,7 @@ struct Driver {
     hub: Hub,
     clock: Clock,
     appender: Appender,
-    workers: Vec<mpsc::Sender<Vec<Delivery>>>,
+    workers: Vec<Outlet>,
     recorder: Recorder,
 }
 
@@ -435,8 +481,10 @@ impl Driver {
             }
         };
         let deadline = stopping.unwrap_or_else(Instant::now) + STOP_WITHIN;
-        for worker in &self.workers {
-            let _ = timeout_at(deadline, worker.send(vec![Delivery::Stop])).await;
+        for worker in &mut self.workers {
+            worker.next.push(Delivery::Stop);
+            let next = mem::take(&mut worker.next);
+            let _ = timeout_at(deadline, worker.deliveries.send(next)).await;
         }
         (outcome, deadline)
     }
@@ -444,28 +492,26 @@ impl Driver {
     /// Says how it ended, if it did.
     async fn carry_out(&mut self, effects: &mut Vec<Effect>) -> Option<Result<(), RunError>> {
         let mut finished = None;
-        let mut deliveries: Vec<Vec<Delivery>> = self.workers.iter().map(|_| Vec::new()).collect();
         for effect in effects.drain(..) {
             match effect {
                 Effect::Order { connection, order } => {
-                    deliveries[connection.worker()].push(Delivery::Order { connection, order });
+                    let worker = &mut self.workers[connection.worker()];
+                    worker.next.push(Delivery::Order { connection, order });
                 }
                 Effect::Publish(publication) => {
-                    for delivery in &mut deliveries {
-                        delivery.push(Delivery::Publish(Arc::clone(&publication)));
+                    for worker in &mut self.workers {
+                        let publication = Arc::clone(&publication);
+                        worker.next.push(Delivery::Publish(publication));
                     }
                 }
-                // If the store is gone, its outcome says so.
-                Effect::Append(batch) => {
-                    self.appender.append(batch).await;
-                }
+                Effect::Append(batch) => self.appender.append(batch).await,
                 Effect::Record(record) => self.recorder.record(*record),
                 Effect::Finished { failed: false } => finished = Some(Ok(())),
                 Effect::Finished { failed: true } => finished = Some(Err(RunError::Store)),
             }
         }
-        for (worker, delivery) in self.workers.iter().zip(deliveries) {
-            if !delivery.is_empty() && worker.send(delivery).await.is_err() {
+        for worker in &mut self.workers {
+            if !worker.send().await {
                 return Some(Err(RunError::Worker));
             }
         }

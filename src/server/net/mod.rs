@@ -1,24 +1,29 @@
 //! Sockets, threads and time around the pure [`engine`](super::engine).
 //!
 //! ```text
-//!             accept                          bounded queue of requests
-//!  listener ---------> worker (1 of W) ------------------------------------> hub task
-//!                        |  one small task a connection: reads, parses        |     ^
-//!                        |  its own replica of the views                      |     |
-//!                        ^                                             append |     | committed
-//!                        |   one message a turn: news, orders                 v     |
-//!                        +---------------------------------------------- hub  store thread
-//!                        +---------- pages for slow readers ------------------+
+//!            accept          a stranger's              bounded queue of requests
+//!  listener -------> porch ------------> worker (1 of W) -----------------> hub
+//!                            first request |  its connections, in a table    |     ^
+//!                                          |  its own replica of the views   |     |
+//!                                          ^                          append |     | committed
+//!                                          |  one message a turn:            v     |
+//!                                          |  news, orders                  store thread
+//!                                          +--------------------------- hub
+//!                                          +---- pages for slow readers ------+
 //! ```
 //!
-//! - **One thread decides** (hub, and the accept loop beside it), **one thread stores**, and W
-//!   threads serve connections: each worker is a single-threaded runtime that owns its share of
-//!   the connections, so nothing is locked and nothing is shared but bytes.
+//! - **One thread decides** (the hub), and serves the first few hundred connections too: the first
+//!   worker is on it. Each further worker has a thread. Each owns its share of the connections, so
+//!   nothing is locked and nothing is shared but bytes. **One thread stores**; where nothing is kept
+//!   on disk, the hub's.
+//! - **Strangers are apart**: one thread accepts, and on W others, the porches, they say how they talk
+//!   and what they want. All of these come behind the hub and the workers
+//!   when processors are short.
 //! - The hub tells each worker what a turn brought by one message over a bounded queue. The worker
-//!   then goes through its connections and writes to each, from its cursor, at once. A socket that
-//!   takes no more is left to its connection's own task, which waits until it does.
+//!   then goes through those whom it concerns and writes to each, from its cursor, at once. A socket that
+//!   takes no more says so when it does again; until then it costs nothing.
 //! - Back-pressure runs against the stream: a worker that is busy makes the hub wait; a hub whose
-//!   batch is full takes no requests; a full queue of requests makes the connections stop reading;
+//!   batch is full takes no requests; a full queue of requests makes the workers stop reading;
 //!   then TCP makes the senders wait. A slow *reader* is never waited for: it only falls behind.
 //! - Heartbeats need no timer each: every worker looks at all its connections once a second.
 
@@ -36,12 +41,16 @@ mod hub;
 mod listener;
 mod newcomers;
 mod passwords;
+mod porch;
+mod priority;
 mod proxy;
 mod readers;
 mod reload;
+mod sockets;
 mod storage;
 mod stream;
 mod tls;
+mod to_hub;
 mod worker;
 
 pub(in crate::server) use accept::SPARE_CONNECTIONS;
@@ -78,4 +87,14 @@ impl Clock {
     fn instant(self, mono: std::time::Duration) -> tokio::time::Instant {
         (self.start + mono).into()
     }
+}
+
+/// For secrets and nonces. Without randomness there are none: the connection ends rather than be
+/// given one that can be guessed.
+fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        panic!("the system gives no random bytes: {error}");
+    }
+    bytes
 }

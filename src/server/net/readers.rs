@@ -1,6 +1,6 @@
 //! Which connections of a worker read which room.
 
-use std::rc::Rc;
+use slab::Slab;
 
 use super::connection::Connection;
 use crate::server::engine::RoomIndex;
@@ -15,47 +15,51 @@ pub(super) struct Seat {
 /// See the module's docs.
 #[derive(Default)]
 pub(super) struct Readers {
-    rooms: Vec<Vec<Rc<Connection>>>,
+    /// By their places in the worker's table.
+    rooms: Vec<Vec<u32>>,
 }
 
 impl Readers {
     /// Those who read a room.
-    pub(super) fn of(&self, room: RoomIndex) -> impl Iterator<Item = &Rc<Connection>> {
-        self.rooms.get(room.at()).into_iter().flatten()
+    pub(super) fn of(&self, room: RoomIndex) -> impl Iterator<Item = usize> {
+        let readers = self.rooms.get(room.at()).into_iter().flatten();
+        readers.map(|&reader| reader as usize)
     }
 
-    /// A connection reads these rooms from now on, and no others.
+    /// A connection reads these rooms from now on; it read none before.
     pub(super) fn enter(
         &mut self,
-        connection: &Rc<Connection>,
+        connection: &mut Connection,
+        at: usize,
         rooms: impl Iterator<Item = RoomIndex>,
     ) {
-        self.remove(connection);
+        let number =
+            |at| u32::try_from(at).unwrap_or_else(|_| unreachable!("connections are fewer"));
         let seats = rooms.map(|room| {
             if self.rooms.len() <= room.at() {
                 self.rooms.resize_with(room.at() + 1, Vec::new);
             }
             let readers = &mut self.rooms[room.at()];
-            let place = u32::try_from(readers.len()).unwrap_or(u32::MAX);
-            readers.push(Rc::clone(connection));
+            let place = number(readers.len());
+            readers.push(number(at));
             Seat { room, place }
         });
-        let seats = seats.collect();
-        *connection.seats.borrow_mut() = seats;
+        connection.seats = seats.collect();
     }
 
-    /// A connection reads no room any more.
-    pub(super) fn remove(&mut self, connection: &Connection) {
-        for seat in connection.seats.take() {
+    /// A connection that is no longer in the table reads no room any more.
+    pub(super) fn remove(&mut self, seats: &[Seat], table: &mut Slab<Box<Connection>>) {
+        for seat in seats {
             let readers = &mut self.rooms[seat.room.at()];
             let place = seat.place as usize;
             readers.swap_remove(place);
             // Whoever was last sits there now.
-            if let Some(moved) = readers.get(place) {
-                let mut seats = moved.seats.borrow_mut();
-                if let Some(theirs) = seats.iter_mut().find(|other| other.room == seat.room) {
-                    theirs.place = seat.place;
-                }
+            let moved = readers
+                .get(place)
+                .and_then(|&at| table.get_mut(at as usize));
+            let seats = moved.map(|moved| &mut moved.seats).into_iter().flatten();
+            for theirs in seats.filter(|theirs| theirs.room == seat.room) {
+                theirs.place = seat.place;
             }
         }
     }

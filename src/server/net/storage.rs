@@ -1,20 +1,28 @@
-//! The store on threads of its own: nothing else ever waits for a disk.
+//! The store, where nothing else ever waits for a disk: on threads of its own.
 //!
 //! One thread appends. Reads have a few threads beside it, each with a reader of the store, so
 //! that no commit waits for a page and no page for a commit; and searches, which take longest, have
-//! one that pages don't wait for. A store that has no readers (the one in memory) is read on its one
-//! thread, between commits.
+//! one that pages don't wait for.
 //!
-//! All threads take from bounded queues: whoever finds one full waits. Nobody has more than one
+//! A store that has no readers (the one in memory) waits for nothing, and stays on the hub's thread: an
+//! append takes less than handing it to another thread would. It is read there too, between appends.
+//!
+//! What is asked goes through bounded queues: whoever finds one full waits. Nobody has more than one
 //! read under way, so the order among reads means nothing.
 
 use std::{
+    cell::RefCell,
+    future::pending,
     io,
+    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{spawn_local, yield_now},
+};
 
 use crate::server::{
     engine::{
@@ -25,8 +33,8 @@ use crate::server::{
     store::{Batch, Committed, Reader, Store, StoreError},
 };
 
-/// Commands that may wait. The hub has one append under way at most, each worker a few reads.
-const COMMANDS_MAX: usize = 64;
+/// Batches that may wait: the hub has one under way at most.
+const BATCHES_MAX: usize = 1;
 /// Reads that may wait for a reader, and as many searches.
 const READS_MAX: usize = 64;
 /// Threads that read what is to be sent.
@@ -34,12 +42,6 @@ const PAGE_READERS: usize = 2;
 /// Threads that search, and do nothing else: however many search, they hold up no page.
 const SEARCH_READERS: usize = 1;
 const READERS: usize = PAGE_READERS + SEARCH_READERS;
-
-#[derive(Debug)]
-enum Command {
-    Append(Batch),
-    Read(Read),
-}
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -76,26 +78,27 @@ impl Read {
     }
 }
 
+type Outcome = Result<Committed, StoreError>;
+
 /// The hub's way to the store.
-#[derive(Debug)]
-pub(super) struct Appender {
-    commands: mpsc::Sender<Command>,
-    outcomes: mpsc::Receiver<Result<Committed, StoreError>>,
+pub(super) enum Appender {
+    /// It has a thread.
+    There {
+        batches: mpsc::Sender<Batch>,
+        outcomes: mpsc::Receiver<Outcome>,
+    },
+    /// It is on this one.
+    Here {
+        store: Rc<RefCell<Box<dyn Store>>>,
+        outcome: Option<Outcome>,
+    },
 }
 
 /// A worker's way to the store.
 #[derive(Clone, Debug)]
-pub(super) struct Pages(Way);
-
-#[derive(Clone, Debug)]
-enum Way {
-    /// There are readers.
-    Readers {
-        pages: mpsc::Sender<Read>,
-        searches: mpsc::Sender<Read>,
-    },
-    /// Between the appends.
-    Store(mpsc::Sender<Command>),
+pub(super) struct Pages {
+    pages: mpsc::Sender<Read>,
+    searches: mpsc::Sender<Read>,
 }
 
 /// Tells when the store is closed: what it had to bring to an end is done.
@@ -110,47 +113,69 @@ impl Closed {
     }
 }
 
-/// Starts the threads. The store is closed when the [`Appender`] is gone, and, if the store itself
-/// has to read, every [`Pages`].
-pub(super) fn start(mut store: Box<dyn Store>) -> io::Result<(Appender, Pages, Closed)> {
-    let (commands, mut waiting) = mpsc::channel(COMMANDS_MAX);
+/// Starts the threads; to be called on the hub's, within its [`LocalSet`](tokio::task::LocalSet). The
+/// store is closed when the [`Appender`] is gone, and, if the store itself has to read, every
+/// [`Pages`].
+pub(super) fn start(store: Box<dyn Store>) -> io::Result<(Appender, Pages, Closed)> {
+    let (closing, closed) = oneshot::channel();
+    let mut readers: Vec<_> = (0..READERS)
+        .map_while(|_| store.reader().transpose())
+        .collect::<Result<_, _>>()
+        .map_err(|_| io::Error::other("the store can't be read"))?;
+    let (appender, pages) = if readers.is_empty() {
+        start_here(store, closing)
+    } else {
+        let searchers = readers.split_off(PAGE_READERS);
+        let pages = Pages {
+            pages: start_readers("reader", readers)?,
+            searches: start_readers("search", searchers)?,
+        };
+        (start_there(store, closing)?, pages)
+    };
+    Ok((appender, pages, Closed(closed)))
+}
+
+fn start_here(store: Box<dyn Store>, closing: oneshot::Sender<()>) -> (Appender, Pages) {
+    let store = Rc::new(RefCell::new(store));
+    let (reads, mut waiting) = mpsc::channel::<Read>(READS_MAX);
+    let reading = Rc::clone(&store);
+    spawn_local(async move {
+        while let Some(read) = waiting.recv().await {
+            read.serve(&mut **reading.borrow_mut());
+            // One may take milliseconds.
+            yield_now().await;
+        }
+        drop((reading, closing));
+    });
+    let pages = Pages {
+        pages: reads.clone(),
+        searches: reads,
+    };
+    let outcome = None;
+    (Appender::Here { store, outcome }, pages)
+}
+
+fn start_there(mut store: Box<dyn Store>, closing: oneshot::Sender<()>) -> io::Result<Appender> {
+    let (batches, mut waiting) = mpsc::channel(BATCHES_MAX);
     // One of an append, and one of a store that fails by itself.
     let (outcome, outcomes) = mpsc::channel(2);
     let failure = outcome.clone();
     store.on_failure(Box::new(move || {
         drop(failure.try_send(Err(StoreError::Unknown)));
     }));
-    let (closing, closed) = oneshot::channel::<()>();
-    let mut readers: Vec<_> = (0..READERS)
-        .map_while(|_| store.reader().transpose())
-        .collect::<Result<_, _>>()
-        .map_err(|_| io::Error::other("the store can't be read"))?;
-    let way = if readers.is_empty() {
-        Way::Store(commands.clone())
-    } else {
-        let searchers = readers.split_off(PAGE_READERS);
-        Way::Readers {
-            pages: start_readers("reader", readers)?,
-            searches: start_readers("search", searchers)?,
+    let append = move || {
+        while let Some(batch) = waiting.blocking_recv() {
+            if outcome.blocking_send(store.append(batch)).is_err() {
+                break;
+            }
         }
+        drop(store);
+        drop(closing);
     };
     thread::Builder::new()
         .name("store".to_owned())
-        .spawn(move || {
-            while let Some(command) = waiting.blocking_recv() {
-                match command {
-                    Command::Append(batch) => {
-                        if outcome.blocking_send(store.append(batch)).is_err() {
-                            break;
-                        }
-                    }
-                    Command::Read(read) => read.serve(&mut *store),
-                }
-            }
-            drop(store);
-            drop(closing);
-        })?;
-    Ok((Appender { commands, outcomes }, Pages(way), Closed(closed)))
+        .spawn(append)?;
+    Ok(Appender::There { batches, outcomes })
 }
 
 /// They end when nobody can ask them any more.
@@ -177,17 +202,26 @@ fn start_readers(name: &str, readers: Vec<Box<dyn Reader>>) -> io::Result<mpsc::
 }
 
 impl Appender {
-    /// Hands a batch over; false if the store is gone.
-    pub(super) async fn append(&self, batch: Batch) -> bool {
-        self.commands.send(Command::Append(batch)).await.is_ok()
+    /// Hands a batch over. If the store is gone, its outcome says so.
+    pub(super) async fn append(&mut self, batch: Batch) {
+        match self {
+            Self::There { batches, .. } => drop(batches.send(batch).await),
+            Self::Here { store, outcome } => *outcome = Some(store.borrow_mut().append(batch)),
+        }
     }
 
     /// What became of the batch handed over last. May be dropped and called again.
-    pub(super) async fn outcome(&mut self) -> Result<Committed, StoreError> {
-        match self.outcomes.recv().await {
-            Some(outcome) => outcome,
-            // The thread broke down in the middle of it.
-            None => Err(StoreError::Unknown),
+    pub(super) async fn outcome(&mut self) -> Outcome {
+        match self {
+            Self::There { outcomes, .. } => match outcomes.recv().await {
+                Some(outcome) => outcome,
+                // The thread broke down in the middle of it.
+                None => Err(StoreError::Unknown),
+            },
+            Self::Here { outcome, .. } => match outcome.take() {
+                Some(outcome) => outcome,
+                None => pending().await,
+            },
         }
     }
 }
@@ -217,11 +251,12 @@ impl Pages {
     async fn ask<T>(&self, read: impl FnOnce(Answer<T>) -> Read) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let read = read(answer);
-        let sent = match &self.0 {
-            Way::Readers { searches, .. } if read.is_search() => searches.send(read).await.is_ok(),
-            Way::Readers { pages, .. } => pages.send(read).await.is_ok(),
-            Way::Store(commands) => commands.send(Command::Read(read)).await.is_ok(),
+        let way = if read.is_search() {
+            &self.searches
+        } else {
+            &self.pages
         };
+        let sent = way.send(read).await.is_ok();
         if !sent {
             return Err(StoreError::Unknown);
         }

@@ -4,16 +4,15 @@
 //! until it has left; what is read is passed on at once, as far as there is space.
 
 use std::{
-    cell::{Cell, RefCell},
     io::{self, ErrorKind, IoSlice, Read, Write},
-    net::Shutdown,
-    task::{Context, Poll},
+    net::{Shutdown, TcpStream},
+    os::fd::{AsRawFd, RawFd},
     time::Duration,
 };
 
 use rustls::ServerConnection;
 use socket2::SockRef;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream as AsyncStream, time::timeout};
 
 /// Bytes that are read from a socket at once where nothing is held in part. Of encrypted ones: with the longest record that
 /// lies here in part they make less than rustls keeps (16 KB) and a [`Sink`] that is asked to has
@@ -24,30 +23,76 @@ const RECORD_BYTES_MAX: usize = 16 * 1024;
 /// What one goodbye reads at a time of what nobody wants any more.
 const DISCARD_BYTES: usize = 4 * 1024;
 
+/// A socket that never waits: a worker's, or one that a task can wait for.
+pub(super) trait Socket {
+    fn try_read(&self, into: &mut [u8]) -> io::Result<usize>;
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+impl Socket for AsyncStream {
+    fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
+        Self::try_read(self, into)
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Self::try_write(self, bytes)
+    }
+
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Self::try_write_vectored(self, slices)
+    }
+}
+
+impl Socket for TcpStream {
+    fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
+        Read::read(&mut { self }, into)
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(&mut { self }, bytes)
+    }
+
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Write::write_vectored(&mut { self }, slices)
+    }
+}
+
 /// See the module's docs.
-pub(super) struct Stream {
-    socket: TcpStream,
+pub(super) struct Stream<S> {
+    socket: S,
     tls: Option<Box<Session>>,
 }
 
 struct Session {
-    connection: RefCell<ServerConnection>,
+    connection: ServerConnection,
     /// It holds what was received and there was no space for.
-    unread: Cell<bool>,
+    unread: bool,
 }
 
-impl Stream {
-    pub(super) fn plain(socket: TcpStream) -> Self {
+/// What a read came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Intake {
+    /// Something came, and there may be more.
+    Some,
+    /// Something may have come; the socket has no more for now.
+    All,
+    /// The other end sends no more.
+    End,
+}
+
+impl<S: Socket> Stream<S> {
+    pub(super) fn plain(socket: S) -> Self {
         Self { socket, tls: None }
     }
 
     /// After the handshake.
-    pub(super) fn encrypted(socket: TcpStream, mut connection: ServerConnection) -> Self {
+    pub(super) fn encrypted(socket: S, mut connection: ServerConnection) -> Self {
         connection.set_buffer_limit(Some(RECORD_BYTES_MAX));
         let session = Session {
-            connection: connection.into(),
+            connection,
             // What the client has sent right behind the handshake.
-            unread: Cell::new(true),
+            unread: true,
         };
         Self {
             socket,
@@ -55,26 +100,27 @@ impl Stream {
         }
     }
 
-    /// Whether there may be something to read.
-    pub(super) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.poll_read_ready(context)
+    pub(super) fn socket(&self) -> &S {
+        &self.socket
     }
 
-    /// Whether something may be written.
-    pub(super) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.poll_write_ready(context)
+    /// The same connection, with another kind of socket.
+    fn exchange<T>(self, exchange: impl FnOnce(S) -> io::Result<T>) -> io::Result<Stream<T>> {
+        Ok(Stream {
+            socket: exchange(self.socket)?,
+            tls: self.tls,
+        })
     }
 
     // Writing.
 
     /// Whether all that was taken has left. To be called before anything else is written.
-    pub(super) fn settle(&self) -> io::Result<bool> {
-        let Some(tls) = &self.tls else {
+    pub(super) fn settle(&mut self) -> io::Result<bool> {
+        let Some(tls) = &mut self.tls else {
             return Ok(true);
         };
-        let mut connection = tls.connection.borrow_mut();
-        while connection.wants_write() {
-            match connection.write_tls(&mut Socket(&self.socket)) {
+        while tls.connection.wants_write() {
+            match tls.connection.write_tls(&mut Outlet(&self.socket)) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -86,14 +132,14 @@ impl Stream {
     }
 
     /// Takes what it can of these, and says how many bytes.
-    pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Some(tls) = &self.tls else {
+    pub(super) fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else {
             return match slices {
                 [one] => self.socket.try_write(one),
                 several => self.socket.try_write_vectored(several),
             };
         };
-        let taken = tls.connection.borrow_mut().writer().write_vectored(slices);
+        let taken = tls.connection.writer().write_vectored(slices);
         self.settle()?;
         match taken {
             // Keys had to be changed first, and are now.
@@ -106,62 +152,81 @@ impl Stream {
 
     /// Whether there is something to read that the socket does not know of.
     pub(super) fn is_unread(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.unread.get())
+        self.tls.as_ref().is_some_and(|tls| tls.unread)
     }
 
     /// Reads once, and hands on what came: `into` has the space, and is told how much of it was
-    /// used. `false` at the end.
+    /// used.
     pub(super) fn read(
-        &self,
+        &mut self,
         into: &mut impl Sink,
         scratch: &mut [u8; SCRATCH_BYTES],
-    ) -> io::Result<bool> {
-        let Some(tls) = &self.tls else {
+    ) -> io::Result<Intake> {
+        let Some(tls) = &mut self.tls else {
             // Frames that come whole need no room of the connection's own to read into.
             if into.is_drained() {
                 let count = self.socket.try_read(scratch)?;
                 if count > 0 {
                     into.feed(&scratch[..count]);
                 }
-                return Ok(count > 0);
+                return Ok(Intake::of(count, SCRATCH_BYTES));
             }
-            let count = self.socket.try_read(into.space())?;
+            let space = into.space();
+            let asked = space.len();
+            let count = self.socket.try_read(space)?;
             into.filled(count);
-            return Ok(count > 0);
+            return Ok(Intake::of(count, asked));
         };
-        let mut connection = tls.connection.borrow_mut();
-        if tls.unread.get() {
-            return tls.pass_on(&mut connection, into);
+        if tls.unread {
+            let goes_on = tls.pass_on(into)?;
+            return Ok(if goes_on { Intake::Some } else { Intake::End });
         }
         let read = self.socket.try_read(scratch);
-        let mut encrypted = match read {
-            Ok(0) => return Ok(false),
-            Ok(count) => &scratch[..count],
+        let (mut encrypted, intake) = match read {
+            Ok(0) => return Ok(Intake::End),
+            Ok(count) => (&scratch[..count], Intake::of(count, SCRATCH_BYTES)),
             Err(error) => {
                 if error.kind() == ErrorKind::WouldBlock {
-                    // Lets it give back what it needed for a long record.
-                    let _ = connection.read_tls(&mut Nothing);
+                    tls.tidy();
                 }
                 return Err(error);
             }
         };
         while !encrypted.is_empty() {
-            take_in(&mut connection, &mut encrypted, &self.socket)?;
-            if !tls.pass_on(&mut connection, into)? {
-                return Ok(false);
+            take_in(&mut tls.connection, &mut encrypted, &self.socket)?;
+            if !tls.pass_on(into)? {
+                return Ok(Intake::End);
             }
         }
-        Ok(true)
+        if intake == Intake::All {
+            tls.tidy();
+        }
+        Ok(intake)
+    }
+}
+
+impl Stream<AsyncStream> {
+    /// For a worker.
+    pub(super) fn into_std(self) -> io::Result<Stream<TcpStream>> {
+        self.exchange(AsyncStream::into_std)
     }
 
-    // Closing.
+    /// Until there may be something to read.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
+    }
+
+    /// Until something may be written.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        self.socket.writable().await
+    }
 
     /// Everything is written. If the connection were closed with something unread in it, what was
     /// written last might never be read: so the other end is left to close first, for a while.
-    pub(super) async fn close(&self, within: Duration) {
+    pub(super) async fn close(mut self, within: Duration) {
         let close = async {
-            if let Some(tls) = &self.tls {
-                tls.connection.borrow_mut().send_close_notify();
+            if let Some(tls) = &mut self.tls {
+                tls.connection.send_close_notify();
                 while !self.settle()? {
                     self.socket.writable().await?;
                 }
@@ -182,28 +247,57 @@ impl Stream {
     }
 }
 
+impl Stream<TcpStream> {
+    /// For a task of its own.
+    pub(super) fn into_async(self) -> io::Result<Stream<AsyncStream>> {
+        self.exchange(AsyncStream::from_std)
+    }
+}
+
+impl AsRawFd for Stream<TcpStream> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl Intake {
+    /// So many bytes came of those that were asked for. A stream that gives less has no more.
+    fn of(count: usize, asked: usize) -> Self {
+        match count {
+            0 => Self::End,
+            _ if count < asked => Self::All,
+            _ => Self::Some,
+        }
+    }
+}
+
 impl Session {
     /// Hands on what was deciphered; `false` at the end.
-    fn pass_on(&self, connection: &mut ServerConnection, into: &mut impl Sink) -> io::Result<bool> {
+    fn pass_on(&mut self, into: &mut impl Sink) -> io::Result<bool> {
         loop {
             let space = into.space();
             if space.is_empty() {
-                self.unread.set(true);
+                self.unread = true;
                 return Ok(true);
             }
-            match connection.reader().read(space) {
+            match self.connection.reader().read(space) {
                 Ok(0) => {
-                    self.unread.set(false);
+                    self.unread = false;
                     return Ok(false);
                 }
                 Ok(count) => into.filled(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.unread.set(false);
+                    self.unread = false;
                     return Ok(true);
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Lets it give back what it needed for a long record.
+    fn tidy(&mut self) {
+        let _ = self.connection.read_tls(&mut Nothing);
     }
 }
 
@@ -224,20 +318,20 @@ pub(super) trait Sink {
 pub(super) fn take_in(
     connection: &mut ServerConnection,
     encrypted: &mut &[u8],
-    socket: &TcpStream,
+    socket: &impl Socket,
 ) -> io::Result<()> {
     connection.read_tls(encrypted)?;
     if let Err(error) = connection.process_new_packets() {
-        let _ = connection.write_tls(&mut Socket(socket));
+        let _ = connection.write_tls(&mut Outlet(socket));
         return Err(io::Error::new(ErrorKind::InvalidData, error));
     }
     Ok(())
 }
 
 /// A socket, to be written to as far as it takes it.
-pub(super) struct Socket<'a>(pub(super) &'a TcpStream);
+pub(super) struct Outlet<'a, S>(pub(super) &'a S);
 
-impl Write for Socket<'_> {
+impl<S: Socket> Write for Outlet<'_, S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
     }

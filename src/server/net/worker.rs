@@ -1,67 +1,74 @@
-//! One thread that serves its share of the connections.
+//! One loop that serves its share of the connections.
+//!
+//! It owns them all, in a table, and whatever happens to one of them comes through the loop: its
+//! socket is ready, the hub has news or an order, a page has arrived, an alarm rings. Then the
+//! connection does what it can ([`Connection::go_on`]), and nothing ever waits for one of them. What
+//! does wait, for the store or for the last goodbye, is a task beside the loop.
 
 use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    io::IoSlice,
-    rc::Rc,
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    future::pending,
+    io, mem,
+    os::fd::AsRawFd,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Weak,
     sync::Arc,
     thread,
     time::Duration,
 };
 
 use jiff::tz::TimeZone;
+use slab::Slab;
 use tokio::{
-    net::TcpStream,
     sync::{
-        Notify, Semaphore,
-        mpsc::{self, error::TrySendError},
+        OwnedSemaphorePermit, Semaphore,
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
         oneshot,
     },
-    task::{AbortHandle, LocalSet, yield_now},
-    time::{MissedTickBehavior, interval, timeout, timeout_at},
+    task::{LocalSet, spawn_local, yield_now},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at},
 };
+use tokio_util::task::TaskTracker;
 
 use super::{
     Clock,
-    accept::{Accepted, Visit},
-    connection::{Connection, Tickets},
-    gate::Gate,
-    greeting::{Greeted, greet},
-    listener,
-    passwords::Passwords,
+    connection::{Connection, Next, Shop},
+    porch::{Arrival, Guest},
     readers::Readers,
+    sockets::{Readiness, Sockets},
     storage::Pages,
     stream::SCRATCH_BYTES,
-    tls::Credentials,
+    to_hub::ToHub,
 };
 use crate::{
-    protocol::{ServerFrame, limits::JOIN_WITHIN, wire::encode_server},
+    protocol::frame::Departure,
     server::{
-        config::Plaintext,
         engine::{
-            ConnectionId,
+            ConnectionId, Moment, RoomIndex,
             endpoint::CLOSE_WITHIN,
             event::{Event, Order, Publication},
+            look::{Look, Looked},
+            tail::Segment,
             view::Views,
         },
+        store::StoreError,
     },
 };
 
 /// Turns of the hub that may wait for a worker; then the hub waits.
 pub(super) const DELIVERIES_MAX: usize = 64;
-/// Connections that may wait for a worker; then no more are accepted.
-pub(super) const ACCEPTED_MAX: usize = 256;
+/// Connections that may wait for a worker; then porches wait.
+pub(super) const ARRIVALS_MAX: usize = 256;
+/// Bytes of one page from the store.
+const PAGE_BYTES_MAX: usize = 64 * 1024;
 /// Pages from the store that the slow readers of one worker hold at one time.
 const PAGES_AT_ONCE: usize = 8;
 /// Looks into a log (history, searches) that the clients of one worker have at one time; the others
 /// wait for their turn, in the order of their asking.
 const LOOKS_AT_ONCE: usize = 4;
-/// Handshakes that one worker reckons at before others have their turn; each takes it a third of a
-/// millisecond.
-const HANDSHAKES_AT_ONCE: usize = 4;
-/// So many connections are written to before others get to read.
-const WRITES_IN_A_ROW: usize = 128;
+/// So many connections have their turn before the loop looks what else has happened.
+const TURNS_IN_A_ROW: usize = 128;
 /// How often the heartbeats are looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// How long the connections may take to end when the server stops.
@@ -83,278 +90,454 @@ pub(super) enum Delivery {
 pub(super) struct Start {
     pub(super) views: Views,
     pub(super) clock: Clock,
-    pub(super) credentials: Credentials,
-    pub(super) plaintext: Plaintext,
-    pub(super) gate: Gate,
-    pub(super) passwords: Option<Passwords>,
     pub(super) zone: TimeZone,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) pages: Pages,
     pub(super) deliveries: mpsc::Receiver<Vec<Delivery>>,
-    pub(super) visits: mpsc::Receiver<Visit>,
+    pub(super) arrivals: mpsc::Receiver<Arrival>,
     /// Told by being dropped: the worker has ended.
     pub(super) ended: oneshot::Sender<()>,
 }
 
-/// What the tasks of one worker share.
-pub(super) struct Worker {
-    pub(super) clock: Clock,
-    pub(super) credentials: Credentials,
-    pub(super) plaintext: Plaintext,
-    pub(super) gate: Gate,
-    /// Where a password lets people in.
-    pub(super) passwords: Option<Passwords>,
-    pub(super) views: RefCell<Views>,
-    events: mpsc::Sender<Event>,
-    pub(super) pages: Pages,
-    pub(super) pages_at_once: Semaphore,
-    pub(super) looks_at_once: Semaphore,
-    pub(super) handshakes_at_once: Semaphore,
-    /// What nobody holds from one moment to another: where encrypted bytes are read to.
-    pub(super) scratch: RefCell<Box<[u8; SCRATCH_BYTES]>>,
+/// See the module's docs.
+struct Worker {
+    shop: Shop,
     zone: TimeZone,
-    /// Those of whom it is not known yet how they speak.
-    strangers: RefCell<HashMap<ConnectionId, AbortHandle>>,
-    connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
+    pages: Pages,
+    pages_at_once: Arc<Semaphore>,
+    looks_at_once: Arc<Semaphore>,
+    sockets: Sockets,
+    table: Slab<Box<Connection>>,
+    places: HashMap<ConnectionId, usize>,
     /// Those who read each room.
-    readers: RefCell<Readers>,
-    stopping: Cell<bool>,
-    /// Told when the last connection is gone.
-    empty: Notify,
+    readers: Readers,
+    /// Those whose turn comes.
+    queue: VecDeque<usize>,
+    /// Those who wait for the hub to have room.
+    held_up: Vec<usize>,
+    alarms: BinaryHeap<Reverse<(Duration, ConnectionId)>>,
+    /// What the store answers. Not more than may be asked for at one time.
+    answers: UnboundedSender<Answer>,
+    /// Those who wait for the other end to close too.
+    goodbyes: TaskTracker,
 }
 
-/// Starts a worker's thread.
-pub(super) fn start(number: usize, start: Start) -> std::io::Result<()> {
+/// What the store answered.
+enum Answer {
+    Page {
+        connection: ConnectionId,
+        room: RoomIndex,
+        page: Option<Segment>,
+        /// Held until the page is written, or given up.
+        permit: OwnedSemaphorePermit,
+    },
+    Look {
+        connection: ConnectionId,
+        begun: Duration,
+        looked: Result<Looked, StoreError>,
+    },
+}
+
+/// Starts a worker on a thread of its own.
+pub(super) fn start(number: usize, start: Start) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()?;
-    thread::Builder::new()
-        .name(format!("worker-{number}"))
-        .spawn(move || LocalSet::new().block_on(&runtime, run(start)))?;
+    let sockets = {
+        let _guard = runtime.enter();
+        Sockets::new()?
+    };
+    let run = move || LocalSet::new().block_on(&runtime, run(start, sockets));
+    let name = format!("worker-{number}");
+    thread::Builder::new().name(name).spawn(run)?;
     Ok(())
 }
 
-async fn run(start: Start) {
-    let worker = Rc::new(Worker {
-        clock: start.clock,
-        credentials: start.credentials,
-        plaintext: start.plaintext,
-        gate: start.gate,
-        passwords: start.passwords,
-        views: RefCell::new(start.views),
-        events: start.events,
-        pages: start.pages,
-        pages_at_once: Semaphore::new(PAGES_AT_ONCE),
-        looks_at_once: Semaphore::new(LOOKS_AT_ONCE),
-        handshakes_at_once: Semaphore::new(HANDSHAKES_AT_ONCE),
-        scratch: RefCell::new(Box::new([0; SCRATCH_BYTES])),
+/// Starts a worker on the thread that calls this, beside what else it does.
+pub(super) fn start_here(start: Start) -> io::Result<()> {
+    let sockets = Sockets::new()?;
+    spawn_local(run(start, sockets));
+    Ok(())
+}
+
+async fn run(start: Start, sockets: Sockets) {
+    let (answers, answered) = mpsc::unbounded_channel();
+    let worker = Worker {
+        shop: Shop {
+            clock: start.clock,
+            views: start.views,
+            hub: ToHub::new(start.events),
+            scratch: Box::new([0; SCRATCH_BYTES]),
+            stopping: false,
+        },
         zone: start.zone,
-        strangers: RefCell::default(),
-        connections: RefCell::default(),
-        readers: RefCell::default(),
-        stopping: Cell::new(false),
-        empty: Notify::new(),
-    });
-    let accepting = tokio::task::spawn_local(Rc::clone(&worker).accept(start.visits));
-    let ticking = tokio::task::spawn_local(Rc::clone(&worker).tick());
-    worker.deliver(start.deliveries).await;
-    accepting.abort();
-    ticking.abort();
-    let _ = timeout(STOP_WITHIN, worker.until_empty()).await;
+        pages: start.pages,
+        pages_at_once: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
+        looks_at_once: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
+        sockets,
+        table: Slab::new(),
+        places: HashMap::new(),
+        readers: Readers::default(),
+        queue: VecDeque::new(),
+        held_up: Vec::new(),
+        alarms: BinaryHeap::new(),
+        answers,
+        goodbyes: TaskTracker::new(),
+    };
+    worker
+        .serve(start.deliveries, start.arrivals, answered)
+        .await;
     drop(start.ended);
 }
 
 impl Worker {
-    async fn accept(self: Rc<Self>, mut visits: mpsc::Receiver<Visit>) {
-        while let Some(visit) = visits.recv().await {
-            match visit {
-                Visit::Come(accepted) => {
-                    let id = accepted.id;
-                    let greeting = Rc::clone(&self).greet(accepted);
-                    let greeting = tokio::task::spawn_local(greeting).abort_handle();
-                    self.strangers.borrow_mut().insert(id, greeting);
-                }
-                Visit::Go(id) => self.send_away(id),
-            }
-        }
-    }
-
-    /// One that had not joined is to go, unless it has meanwhile.
-    fn send_away(&self, id: ConnectionId) {
-        if let Some(stranger) = self.strangers.borrow_mut().remove(&id) {
-            stranger.abort();
-        } else if let Some(connection) = self.connections.borrow().get(&id) {
-            connection.make_room();
-        }
-    }
-
-    /// Finds out how somebody speaks, and then talks to him, or tells him why not.
-    async fn greet(self: Rc<Self>, accepted: Box<Accepted>) {
-        let Accepted { id, since, .. } = *accepted;
-        let until = self.clock.instant(since.mono + JOIN_WITHIN);
-        let greeted = timeout_at(until, self.meet(accepted)).await;
-        self.strangers.borrow_mut().remove(&id);
-        if let Ok(Some(connection)) = greeted {
-            let connection = Rc::new(connection);
-            let known = Rc::clone(&connection);
-            self.connections.borrow_mut().insert(id, known);
-            // In a task of its own: what was needed until now is given back.
-            tokio::task::spawn_local(connection.run(Rc::clone(&self)));
-        }
-    }
-
-    async fn meet(&self, accepted: Box<Accepted>) -> Option<Connection> {
-        let socket = TcpStream::from_std(accepted.stream).ok()?;
-        listener::prepare(&socket);
-        let greeted = greet(self, socket, accepted.address, accepted.verdict).await;
-        let Greeted {
-            stream,
-            channel,
-            first,
-            outcome,
-        } = greeted.ok()?;
-        match outcome {
-            Ok(pass) => {
-                let tickets = Tickets {
-                    place: accepted.place,
-                    newcomer: accepted.newcomer,
-                    pass,
-                };
-                let begin = (accepted.since, &first[..]);
-                Some(Connection::new(
-                    accepted.id,
-                    stream,
-                    channel,
-                    begin,
-                    tickets,
-                ))
-            }
-            Err(refusal) => {
-                let now = self.clock.now().mono;
-                self.gate.turned_away(channel.address, &refusal, now);
-                let mut words = Vec::new();
-                encode_server(&ServerFrame::Error(refusal.frame()), &mut words);
-                // Best effort: an empty socket buffer takes so little at once.
-                let _ = stream.write(&[IoSlice::new(&words)]);
-                Box::pin(stream.close(CLOSE_WITHIN)).await;
-                None
-            }
-        }
-    }
-
-    /// Tells the hub, if it has room for it; false if it has ended.
-    pub(super) fn try_tell(&self, event: Event) -> Result<bool, Event> {
-        match self.events.try_send(event) {
-            Ok(()) => Ok(true),
-            Err(TrySendError::Full(event)) => Err(event),
-            Err(TrySendError::Closed(_)) => Ok(false),
-        }
-    }
-
-    /// Tells the hub, once it has room for it; false if it has ended.
-    pub(super) fn tell(&self, event: Event) -> impl Future<Output = bool> + '_ {
-        // Seldom: whoever waits for it need not have the room for that all the time.
-        let told = self.try_tell(event);
-        let told = told.map_err(|event| Box::pin(self.events.send(event)));
-        async {
-            match told {
-                Ok(told) => told,
-                Err(sending) => sending.await.is_ok(),
-            }
-        }
-    }
-
-    /// A connection has ended.
-    pub(super) fn forget(&self, id: ConnectionId) {
-        let mut connections = self.connections.borrow_mut();
-        if let Some(connection) = connections.remove(&id) {
-            self.readers.borrow_mut().remove(&connection);
-        }
-        if connections.is_empty() {
-            self.empty.notify_one();
-        }
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.get()
-    }
-
-    /// Carries out what the hub says, until it says no more.
-    async fn deliver(&self, mut deliveries: mpsc::Receiver<Vec<Delivery>>) {
+    async fn serve(
+        mut self,
+        mut deliveries: mpsc::Receiver<Vec<Delivery>>,
+        mut arrivals: mpsc::Receiver<Arrival>,
+        mut answered: UnboundedReceiver<Answer>,
+    ) {
+        let mut ticks = ticks();
         let mut turns = Vec::new();
-        let mut touched = Vec::new();
-        while deliveries.recv_many(&mut turns, DELIVERIES_MAX).await > 0 {
-            for delivery in turns.drain(..).flatten() {
-                match delivery {
-                    Delivery::Publish(publication) => {
-                        self.views.borrow_mut().publish(&publication);
-                        let readers = self.readers.borrow();
-                        for room in publication.rooms() {
-                            touched
-                                .extend(readers.of(room).filter(|reader| reader.touch()).cloned());
+        let mut found = Vec::new();
+        let mut stop_at = None;
+        while !(self.shop.stopping && self.table.is_empty()) {
+            let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
+            let alarm = alarm.map(|at| self.shop.clock.instant(at));
+            let hub_is_full = self.shop.hub.is_full();
+            tokio::select! {
+                count = deliveries.recv_many(&mut turns, DELIVERIES_MAX), if !self.shop.stopping => {
+                    if count == 0 {
+                        self.stop();
+                    }
+                    for delivery in turns.drain(..).flatten() {
+                        self.carry_out(delivery);
+                    }
+                }
+                ready = self.sockets.ready(&mut found) => {
+                    // Without it nobody can be served: the hub finds out that the worker is gone.
+                    if ready.is_err() {
+                        return;
+                    }
+                    let now = self.shop.clock.now();
+                    for (place, readiness) in found.drain(..) {
+                        self.ready(now, place, readiness);
+                    }
+                }
+                Some(arrival) = arrivals.recv() => self.receive(arrival),
+                Some(answer) = answered.recv() => self.hand_on(answer),
+                () = self.shop.hub.has_room(), if hub_is_full => {
+                    for place in mem::take(&mut self.held_up) {
+                        self.queue(place);
+                    }
+                }
+                () = until(alarm) => self.ring(),
+                _ = ticks.tick() => self.tick(),
+                // Others on this thread, and the sockets, before those whose turn is next.
+                () = yield_now(), if !self.queue.is_empty() => {}
+                () = until(stop_at) => break,
+            }
+            self.take_turns();
+            if self.shop.stopping && stop_at.is_none() {
+                stop_at = Some(Instant::now() + STOP_WITHIN);
+            }
+        }
+        self.goodbyes.close();
+        if let Some(stop_at) = stop_at {
+            let _ = timeout_at(stop_at, self.goodbyes.wait()).await;
+        }
+    }
+
+    // What has happened.
+
+    fn carry_out(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Publish(publication) => {
+                self.shop.views.publish(&publication);
+                for room in publication.rooms() {
+                    for place in self.readers.of(room) {
+                        if self
+                            .table
+                            .get_mut(place)
+                            .is_some_and(|reader| reader.queue())
+                        {
+                            self.queue.push_back(place);
                         }
                     }
-                    Delivery::Order { connection, order } => {
-                        let connection = self.apply(connection, order);
-                        touched.extend(connection.filter(|connection| connection.touch()));
-                    }
-                    Delivery::Stop => self.stopping.set(true),
                 }
             }
-            if self.is_stopping() {
-                touched.clear();
-                touched.extend(self.connections.borrow().values().cloned());
-            }
-            self.write_to(&touched).await;
-            touched.clear();
-            if self.is_stopping() {
-                return;
-            }
+            Delivery::Order { connection, order } => self.order(connection, order),
+            Delivery::Stop => self.stop(),
         }
     }
 
-    fn apply(&self, id: ConnectionId, order: Order) -> Option<Rc<Connection>> {
-        let connection = self.connections.borrow().get(&id).cloned()?;
+    fn order(&mut self, id: ConnectionId, order: Order) {
+        let Some(&place) = self.places.get(&id) else {
+            return;
+        };
+        let connection = &mut self.table[place];
         if let Order::Admit(admission) = &order {
             connection.settle_in();
             let rooms = admission.rooms.iter().map(|(room, _)| *room);
-            self.readers.borrow_mut().enter(&connection, rooms);
+            self.readers.enter(connection, place, rooms);
         }
-        let mut endpoint = connection.endpoint.borrow_mut();
-        endpoint.apply(self.clock.now(), &self.views.borrow(), order, &self.zone);
-        drop(endpoint);
-        Some(connection)
+        let now = self.shop.clock.now();
+        connection.apply(now, &self.shop.views, order, &self.zone);
+        self.queue(place);
     }
 
-    async fn write_to(&self, connections: &[Rc<Connection>]) {
-        for some in connections.chunks(WRITES_IN_A_ROW) {
-            let now = self.clock.now();
-            for connection in some {
-                connection.untouch();
-                connection.flush_or_wake(self, now);
-            }
-            yield_now().await;
-        }
-    }
-
-    async fn tick(self: Rc<Self>) {
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            self.views.borrow_mut().rest();
-            let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
-            let now = self.clock.now();
-            for connection in &connections {
-                connection.tick(&self, now);
+    fn stop(&mut self) {
+        self.shop.stopping = true;
+        for (place, connection) in &mut self.table {
+            if connection.queue() {
+                self.queue.push_back(place);
             }
         }
     }
 
-    async fn until_empty(&self) {
-        while !self.connections.borrow().is_empty() {
-            self.empty.notified().await;
+    fn ready(&mut self, now: Moment, place: usize, readiness: Readiness) {
+        if let Some(connection) = self.table.get_mut(place) {
+            connection.ready(now, readiness);
+            self.queue(place);
         }
     }
+
+    fn receive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Come(guest) => self.take_in(*guest),
+            Arrival::Go(id) => {
+                if let Some(&place) = self.places.get(&id) {
+                    self.table[place].make_room();
+                    self.queue(place);
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, guest: Guest) {
+        // One that can't be watched, or that comes when all is over, is dropped.
+        let place = self.table.vacant_key();
+        let socket = guest.stream.as_raw_fd();
+        if self.shop.stopping || self.sockets.add(socket, place).is_err() {
+            return;
+        }
+        let (connection, first) = Connection::new(guest);
+        if self.shop.hub.tell(first) {
+            self.places.insert(connection.id, place);
+            self.table.insert(Box::new(connection));
+            self.queue(place);
+        }
+    }
+
+    fn hand_on(&mut self, answer: Answer) {
+        let (Answer::Page { connection, .. } | Answer::Look { connection, .. }) = answer;
+        // It may have ended meanwhile.
+        let Some(&place) = self.places.get(&connection) else {
+            return;
+        };
+        match answer {
+            Answer::Page {
+                room, page, permit, ..
+            } => {
+                self.table[place].take_page(room, page);
+                // All of it, as far as the socket takes it: others wait for the permit.
+                let now = self.shop.clock.now();
+                while let Some(next) = self.turn(now, place) {
+                    let connection = &mut self.table[place];
+                    if next != Next::Turn || !connection.is_paging() {
+                        connection.drop_page();
+                        self.queue(place);
+                        break;
+                    }
+                }
+                drop(permit);
+            }
+            Answer::Look { begun, looked, .. } => {
+                let now = self.shop.clock.now();
+                let connection = &mut self.table[place];
+                let answer = || connection.looked(now, begun, &looked);
+                if catch_unwind(AssertUnwindSafe(answer)).is_err() {
+                    connection.break_down();
+                }
+                self.queue(place);
+            }
+        }
+    }
+
+    fn ring(&mut self) {
+        let now = self.shop.clock.now().mono;
+        while let Some(&Reverse((at, id))) = self.alarms.peek() {
+            if at > now {
+                break;
+            }
+            self.alarms.pop();
+            let place = self.places.get(&id).copied();
+            if let Some(place) = place.filter(|&place| self.table[place].ring(at)) {
+                self.queue(place);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        self.shop.views.rest();
+        let now = self.shop.clock.now();
+        for (place, connection) in &mut self.table {
+            if connection.tick(now) && connection.queue() {
+                self.queue.push_back(place);
+            }
+        }
+    }
+
+    // What is done about it.
+
+    fn queue(&mut self, place: usize) {
+        if self
+            .table
+            .get_mut(place)
+            .is_some_and(|connection| connection.queue())
+        {
+            self.queue.push_back(place);
+        }
+    }
+
+    fn take_turns(&mut self) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let now = self.shop.clock.now();
+        for _ in 0..TURNS_IN_A_ROW {
+            let Some(place) = self.queue.pop_front() else {
+                return;
+            };
+            if self.table.contains(place) && self.turn(now, place) == Some(Next::Turn) {
+                self.queue(place);
+            }
+        }
+    }
+
+    /// Lets a connection do what it can, and sees to what it waits for; `None`: it is gone.
+    fn turn(&mut self, now: Moment, place: usize) -> Option<Next> {
+        let connection = &mut self.table[place];
+        connection.unqueue();
+        let shop = &mut self.shop;
+        // One broken connection is one connection lost, not all of its worker's. (The panic itself
+        // was reported.)
+        let next = catch_unwind(AssertUnwindSafe(|| connection.go_on(shop, now)));
+        let next = next.unwrap_or(Next::Gone(Departure::Lost));
+        let id = connection.id;
+        let look = connection.look();
+        match next {
+            Next::Rest | Next::Turn => {}
+            Next::Wait(until) => {
+                if connection.wake_at(until) {
+                    self.alarms.push(Reverse((until, id)));
+                }
+            }
+            Next::Hub => self.held_up.push(place),
+            Next::Page { room, from } => {
+                let life = connection.life();
+                self.fetch(id, life, room, from);
+            }
+            Next::Goodbye => {
+                self.say_goodbye(place);
+                return None;
+            }
+            Next::Gone(reason) => {
+                self.remove(place, reason);
+                return None;
+            }
+        }
+        if let Some((look, due)) = look {
+            let life = self.table[place].life();
+            self.look(id, life, look, due);
+        }
+        Some(next)
+    }
+
+    /// Few do so at one time, and nobody whose connection has ended.
+    fn fetch(&self, connection: ConnectionId, life: Weak<()>, room: RoomIndex, from: u64) {
+        let (places, pages) = (Arc::clone(&self.pages_at_once), self.pages.clone());
+        let answers = self.answers.clone();
+        spawn_local(async move {
+            // They are never closed.
+            let Ok(permit) = places.acquire_owned().await else {
+                return;
+            };
+            if life.strong_count() == 0 {
+                return;
+            }
+            let page = pages.read(room, from, PAGE_BYTES_MAX).await.ok();
+            let _ = answers.send(Answer::Page {
+                connection,
+                room,
+                page,
+                permit,
+            });
+        });
+    }
+
+    /// As with pages; and each not before it is due.
+    fn look(&self, connection: ConnectionId, life: Weak<()>, look: Look, due: Duration) {
+        let (places, pages) = (Arc::clone(&self.looks_at_once), self.pages.clone());
+        let (answers, clock) = (self.answers.clone(), self.shop.clock);
+        spawn_local(async move {
+            sleep_until(clock.instant(due)).await;
+            // They are never closed.
+            let Ok(_permit) = places.acquire_owned().await else {
+                return;
+            };
+            if life.strong_count() == 0 {
+                return;
+            }
+            let begun = clock.now().mono;
+            let looked = pages.look(look).await;
+            let _ = answers.send(Answer::Look {
+                connection,
+                begun,
+                looked,
+            });
+        });
+    }
+
+    /// Waits for the other end to close, as it should.
+    fn say_goodbye(&mut self, place: usize) {
+        let connection = self.remove(place, Departure::Disconnect);
+        let (stream, tickets) = connection.into_rest();
+        if let Ok(stream) = stream.into_async() {
+            self.goodbyes.spawn_local(async move {
+                stream.close(CLOSE_WITHIN).await;
+                drop(tickets);
+            });
+        }
+    }
+
+    fn remove(&mut self, place: usize, reason: Departure) -> Connection {
+        let mut connection = self.table.remove(place);
+        self.places.remove(&connection.id);
+        let seats = mem::take(&mut connection.seats);
+        self.readers.remove(&seats, &mut self.table);
+        self.sockets.remove(connection.socket());
+        let closed = Event::Closed {
+            connection: connection.id,
+            reason,
+        };
+        // Nobody is there to be told once the hub has ended.
+        let _ = self.shop.hub.tell(closed);
+        *connection
+    }
+}
+
+/// Until this time; without one, for ever.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
+fn ticks() -> Interval {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

@@ -201,7 +201,7 @@ fn what_was_received_is_asked_before_more_is_read_and_after_the_input_ended() {
     for _ in 0..2 {
         endpoint.apply(now, views, Order::Answer(None), &TimeZone::UTC);
     }
-    assert!(!endpoint.may_read() && endpoint.may_go_on() && !endpoint.is_over());
+    assert!(!endpoint.may_read() && endpoint.may_request() && !endpoint.is_over());
     for _ in 0..2 {
         assert!(endpoint.request(|| unreachable!("no join")).is_some());
     }
@@ -223,7 +223,7 @@ fn nothing_is_asked_behind_a_join_that_is_not_answered() {
     world.post("bob", &bytes);
     world.run();
     let endpoint = &world.client("bob").endpoint;
-    assert!(!endpoint.may_read() && !endpoint.may_go_on());
+    assert!(!endpoint.may_read() && !endpoint.may_request());
     world.hold_commits = false;
     world.commit();
     assert_eq!(world.hears("bob").last().unwrap(), "1 bob: at once");

@@ -1,0 +1,285 @@
+//! One thread where strangers wait: from the accepted socket until they have asked to come in.
+//!
+//! What strangers cost (a handshake takes a third of a millisecond, a proof and a password more) is
+//! paid here, apart from the threads that serve those who are in, and at a lower priority: who talks
+//! already never waits for who only knocks. The first request (a join, its key proven and its password
+//! compared; or what is wrong with it) goes with the connection to the worker that will serve it.
+
+use std::{cell::RefCell, collections::HashMap, io, io::IoSlice, rc::Rc, thread};
+
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, mpsc},
+    task::{AbortHandle, LocalSet},
+    time::timeout_at,
+};
+
+use super::{
+    Clock,
+    accept::{Accepted, Place, Visit},
+    connection::Reading,
+    gate::{Gate, Pass},
+    greeting::{Greeted, greet, is_passing},
+    listener,
+    newcomers::Newcomer,
+    passwords::Passwords,
+    priority,
+    stream::{SCRATCH_BYTES, Stream},
+    tls::Credentials,
+};
+use crate::{
+    protocol::{ServerFrame, limits::JOIN_WITHIN, wire::encode_server},
+    server::{
+        config::Plaintext,
+        engine::{
+            ConnectionId,
+            endpoint::{CLOSE_WITHIN, Endpoint},
+            event::Request,
+            peer::Turn,
+            view::{ViewLimits, Views},
+        },
+    },
+};
+
+/// Connections that may wait for a porch; then no more are accepted.
+pub(super) const ACCEPTED_MAX: usize = 256;
+/// Handshakes that are reckoned at before other strangers have their turn.
+const HANDSHAKES_AT_ONCE: usize = 4;
+
+/// What a porch is given at its start.
+pub(super) struct Start {
+    pub(super) clock: Clock,
+    pub(super) credentials: Credentials,
+    pub(super) plaintext: Plaintext,
+    pub(super) gate: Gate,
+    pub(super) passwords: Option<Passwords>,
+    pub(super) visits: mpsc::Receiver<Visit>,
+    /// The ways to the workers.
+    pub(super) workers: Vec<mpsc::Sender<Arrival>>,
+}
+
+/// Something for a worker to do.
+pub(super) enum Arrival {
+    /// To serve a connection.
+    Come(Box<Guest>),
+    /// To end one, if it has not joined.
+    Go(ConnectionId),
+}
+
+/// A connection that has asked to come in.
+pub(super) struct Guest {
+    pub(super) id: ConnectionId,
+    pub(super) stream: Stream<std::net::TcpStream>,
+    pub(super) endpoint: Endpoint,
+    pub(super) request: Request,
+    pub(super) tickets: Tickets,
+}
+
+/// What a connection is counted by.
+pub(super) struct Tickets {
+    pub(super) place: Place,
+    pub(super) newcomer: Newcomer,
+    pub(super) pass: Pass,
+}
+
+/// What the tasks of one porch share.
+pub(super) struct Porch {
+    pub(super) clock: Clock,
+    pub(super) credentials: Credentials,
+    pub(super) plaintext: Plaintext,
+    pub(super) gate: Gate,
+    /// Where a password lets people in.
+    passwords: Option<Passwords>,
+    pub(super) handshakes_at_once: Semaphore,
+    /// What nobody holds from one moment to another: where encrypted bytes are read to.
+    scratch: RefCell<Box<[u8; SCRATCH_BYTES]>>,
+    /// Of no room: nobody here reads one.
+    views: RefCell<Views>,
+    strangers: RefCell<HashMap<ConnectionId, AbortHandle>>,
+    workers: Vec<mpsc::Sender<Arrival>>,
+}
+
+/// Starts a porch's thread. It ends with the accept loop.
+pub(super) fn start(number: usize, start: Start) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let run = move || {
+        priority::behind_members();
+        LocalSet::new().block_on(&runtime, run(start));
+    };
+    let name = format!("porch-{number}");
+    thread::Builder::new().name(name).spawn(run)?;
+    Ok(())
+}
+
+async fn run(start: Start) {
+    let porch = Rc::new(Porch {
+        clock: start.clock,
+        credentials: start.credentials,
+        plaintext: start.plaintext,
+        gate: start.gate,
+        passwords: start.passwords,
+        handshakes_at_once: Semaphore::new(HANDSHAKES_AT_ONCE),
+        scratch: RefCell::new(Box::new([0; SCRATCH_BYTES])),
+        views: Views::new([], ViewLimits::default()).into(),
+        strangers: RefCell::default(),
+        workers: start.workers,
+    });
+    let mut visits = start.visits;
+    while let Some(visit) = visits.recv().await {
+        match visit {
+            Visit::Come(accepted) => {
+                let id = accepted.id;
+                let receiving = tokio::task::spawn_local(Rc::clone(&porch).receive(accepted));
+                let mut strangers = porch.strangers.borrow_mut();
+                strangers.insert(id, receiving.abort_handle());
+            }
+            Visit::Go(id) => porch.send_away(id).await,
+        }
+    }
+}
+
+impl Porch {
+    /// One that had not joined is to go, unless it has meanwhile.
+    async fn send_away(&self, id: ConnectionId) {
+        let stranger = self.strangers.borrow_mut().remove(&id);
+        match stranger {
+            Some(stranger) => stranger.abort(),
+            None => self.send(id, Arrival::Go(id)).await,
+        }
+    }
+
+    /// To the worker that serves it.
+    async fn send(&self, id: ConnectionId, arrival: Arrival) {
+        // A worker that is gone has nobody left to serve.
+        let _ = self.workers[id.worker()].send(arrival).await;
+    }
+
+    async fn receive(self: Rc<Self>, accepted: Box<Accepted>) {
+        let Accepted { id, since, .. } = *accepted;
+        let until = self.clock.instant(since.mono + JOIN_WITHIN);
+        let stay = Stay(&self, id);
+        let guest = timeout_at(until, self.meet(accepted)).await;
+        drop(stay);
+        if let Ok(Some(guest)) = guest {
+            self.send(id, Arrival::Come(guest)).await;
+        }
+    }
+
+    /// Finds out how somebody speaks, and hears what he wants; or tells him why not.
+    async fn meet(&self, accepted: Box<Accepted>) -> Option<Box<Guest>> {
+        let Accepted {
+            id,
+            stream,
+            address,
+            since,
+            verdict,
+            place,
+            newcomer,
+        } = *accepted;
+        let socket = TcpStream::from_std(stream).ok()?;
+        listener::prepare(&socket);
+        let greeted = Box::pin(greet(self, socket, address, verdict)).await;
+        let Greeted {
+            mut stream,
+            channel,
+            first,
+            outcome,
+        } = greeted.ok()?;
+        let pass = match outcome {
+            Ok(pass) => pass,
+            Err(refusal) => {
+                let now = self.clock.now().mono;
+                self.gate.turned_away(channel.address, &refusal, now);
+                let mut words = Vec::new();
+                encode_server(&ServerFrame::Error(refusal.frame()), &mut words);
+                // Best effort: an empty socket buffer takes so little at once.
+                let _ = stream.write(&[IoSlice::new(&words)]);
+                Box::pin(stream.close(CLOSE_WITHIN)).await;
+                return None;
+            }
+        };
+        let mut endpoint = Endpoint::new(channel, since);
+        if !first.is_empty() {
+            endpoint.feed(since, &first);
+        }
+        let mut request = self.listen(&mut stream, &mut endpoint).await?;
+        if let Some(passwords) = &self.passwords {
+            passwords.look_at(self.clock, &mut request).await;
+        }
+        Some(Box::new(Guest {
+            id,
+            stream: stream.into_std().ok()?,
+            endpoint,
+            request,
+            tickets: Tickets {
+                place,
+                newcomer,
+                pass,
+            },
+        }))
+    }
+
+    /// The first request; `None` if there will be none. A challenge is told meanwhile.
+    async fn listen(
+        &self,
+        stream: &mut Stream<TcpStream>,
+        endpoint: &mut Endpoint,
+    ) -> Option<Request> {
+        loop {
+            if let Some(request) = endpoint.request(super::random) {
+                return Some(request);
+            }
+            if endpoint.is_answering() {
+                if !self.tell(stream, endpoint).ok()? {
+                    stream.writable().await.ok()?;
+                }
+                continue;
+            }
+            if endpoint.is_over() {
+                return None;
+            }
+            if !stream.is_unread() {
+                stream.readable().await.ok()?;
+            }
+            let clock = self.clock;
+            let mut reading = Reading { endpoint, clock };
+            let mut scratch = self.scratch.borrow_mut();
+            match stream.read(&mut reading, &mut scratch) {
+                Ok(intake) => reading.note(intake),
+                Err(error) if is_passing(&error) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Writes what is to be told; false if the socket takes no more for now.
+    fn tell(&self, stream: &mut Stream<TcpStream>, endpoint: &mut Endpoint) -> io::Result<bool> {
+        let now = self.clock.now();
+        let mut views = self.views.borrow_mut();
+        while stream.settle()? {
+            let Turn::Write(gather) = endpoint.turn(now, &mut views) else {
+                return Ok(true);
+            };
+            match stream.write(gather.slices()) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => endpoint.wrote(now, &views, count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Somebody is a stranger for as long as this lives.
+struct Stay<'a>(&'a Porch, ConnectionId);
+
+impl Drop for Stay<'_> {
+    fn drop(&mut self) {
+        self.0.strangers.borrow_mut().remove(&self.1);
+    }
+}
