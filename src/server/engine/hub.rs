@@ -119,7 +119,9 @@ pub(super) struct Session {
     /// that comes next, and otherwise by the first message.
     numbering: Option<Numbering>,
     /// The lowest counter that was refused for the time being and has not come again.
-    pub(super) held: Option<u64>,
+    held: Option<u64>,
+    /// One that was, has come again, and is not settled.
+    retried: Option<u64>,
     /// Operations of its that are staged or being committed.
     pub(super) pending: u32,
     /// It is going, as soon as nothing of it is pending: what somebody said comes before the
@@ -162,6 +164,7 @@ impl Session {
             basic,
             counter,
             held: None,
+            retried: None,
             pending: 0,
             leaving: None,
             gone: false,
@@ -171,6 +174,11 @@ impl Session {
     /// Whether it is in a room.
     pub(super) fn is_in(&self, room: RoomIndex) -> bool {
         self.rooms.contains(&room)
+    }
+
+    /// Whether an id can't be settled yet, because one before it was refused and has not come again.
+    pub(super) fn holds_back(&self, id: MessageId) -> bool {
+        id.device == self.device && self.held.is_some_and(|held| id.counter > held)
     }
 
     /// Settles who numbers this session's messages; false if it was the other one so far.

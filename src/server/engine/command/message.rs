@@ -41,6 +41,11 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         };
         return hub.answer(connection, ServerFrame::Error(refusal));
     }
+    // The store would say the same, for more.
+    if let Some(id) = own.filter(|id| session.holds_back(*id)) {
+        let answer = hub.hole(connection, id);
+        return hub.answer(connection, answer);
+    }
     if let Some(error) = may_write(hub, connection, &submission.room, own) {
         return not_now(hub, connection, own, error);
     }
@@ -87,8 +92,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     hub.stage(connection, operation, what);
 }
 
-/// Why somebody may not write now. Nothing is measured behind a message that waits, since the
-/// store holds it back, nor of a message that is settled already.
+/// Why somebody may not write now. A message that is settled already is not measured again.
 fn may_write(
     hub: &mut Hub,
     connection: ConnectionId,
@@ -97,10 +101,7 @@ fn may_write(
 ) -> Option<ErrorFrame> {
     let room = hub.room_of(connection, room)?;
     let session = hub.sessions.get(&connection)?;
-    let moot = |id: MessageId| {
-        let waits = session.held.is_some_and(|held| id.counter > held);
-        id.device == session.device && (id.counter <= session.settled() || waits)
-    };
+    let moot = |id: MessageId| id.device == session.device && id.counter <= session.settled();
     if own.is_some_and(moot) {
         return None;
     }

@@ -509,6 +509,35 @@ fn in_a_slow_room_messages_wait_and_none_is_lost() {
 }
 
 #[test]
+fn what_follows_a_message_that_waited_is_counted_as_well() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    let slow = HouseCommand::Slow {
+        room: RoomName::lobby(),
+        seconds: 30,
+    };
+    world.orders("alice", slow);
+    world.say("bob", &message("bob", 1, "one"));
+    world.say("bob", &message("bob", 2, "two"));
+    world.advance(Duration::from_secs(31));
+    world.hears("bob");
+    // The one that waited, and others behind it before it is stored.
+    world.hold_commits = true;
+    assert_eq!(world.say("bob", &message("bob", 2, "two")), [""; 0]);
+    assert_eq!(
+        world.say("bob", &message("bob", 3, "three")),
+        ["error rate_limited 3, try again"]
+    );
+    assert_eq!(
+        world.say("bob", &message("bob", 4, "four")),
+        ["error held_back 4, try again"]
+    );
+    world.hold_commits = false;
+    world.commit();
+    assert_eq!(world.hears("bob"), ["2 bob: two"]);
+}
+
+#[test]
 fn rules_are_told_and_outlive_the_server() {
     let mut world = World::with_owner();
     world.comes("bob", FAR);

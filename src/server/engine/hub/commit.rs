@@ -105,6 +105,16 @@ pub(in crate::server::engine) enum What {
     },
 }
 
+impl What {
+    /// The id that it settles.
+    fn id(&self) -> Option<MessageId> {
+        match self {
+            Self::Message { id, .. } | Self::Withdraw { id } | Self::Refuse { id, .. } => Some(*id),
+            Self::Open | Self::Remember { .. } => None,
+        }
+    }
+}
+
 impl Hub {
     /// Puts an operation into the next batch.
     pub(in crate::server::engine) fn stage(
@@ -115,6 +125,11 @@ impl Hub {
     ) {
         if let Some(session) = self.sessions.get_mut(&connection) {
             session.pending += 1;
+            if let Some(id) = what.id()
+                && session.held == Some(id.counter)
+            {
+                session.retried = session.held.take();
+            }
         }
         let bytes = match &what {
             What::Message { bytes, .. } => *bytes,
@@ -396,9 +411,13 @@ impl Hub {
     }
 
     /// The answer for an id before which another one has to come.
-    fn hole(&self, connection: ConnectionId, id: MessageId) -> ServerFrame {
+    pub(in crate::server::engine) fn hole(
+        &self,
+        connection: ConnectionId,
+        id: MessageId,
+    ) -> ServerFrame {
         let session = self.sessions.get(&connection);
-        let held = session.is_some_and(|session| session.held.is_some());
+        let held = session.is_some_and(|session| session.held.or(session.retried).is_some());
         let (code, message) = if held {
             let message = "An earlier message has to be stored first";
             (ErrorCode::HeldBack, message)
@@ -439,6 +458,7 @@ impl Hub {
         if let Some(session) = self.sessions.get_mut(&connection) {
             let held = session.held.get_or_insert(id.counter);
             *held = id.counter.min(*held);
+            session.retried = session.retried.filter(|retried| *retried != id.counter);
         }
     }
 
@@ -446,6 +466,7 @@ impl Hub {
         if let Some(session) = self.sessions.get_mut(&connection) {
             session.counter = session.counter.max(id.counter);
             session.held = session.held.filter(|held| *held > id.counter);
+            session.retried = session.retried.filter(|retried| *retried > id.counter);
         }
     }
 
