@@ -374,6 +374,7 @@ impl Server {
         let Some(endpoint) = running.endpoints.get_mut(&id) else {
             return;
         };
+        endpoint.go_on(now);
         let mut requests = Vec::new();
         loop {
             let mut fresh = || {

@@ -31,6 +31,10 @@ use crate::{
 /// Requests of one connection that may be under way; then it is read no further.
 pub const REQUESTS_MAX: u32 = 128;
 
+/// Whoever is told to come back later is not read for as long, but for no longer than this: so that
+/// somebody who does not heed it costs others little. Not to be felt by who does.
+pub const PAUSE_MAX: Duration = Duration::from_millis(100);
+
 /// How long a connection that is to close may take to write what it still has to.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -119,6 +123,8 @@ pub struct Endpoint {
     looking: Looking,
     /// All whole frames that were received have been requested.
     dry: bool,
+    /// Nothing is asked until then: what was asked came too early.
+    paused: Option<Duration>,
     /// A frame could not be read, so that nothing after it can be.
     deaf: bool,
     /// The other end sends no more.
@@ -146,6 +152,7 @@ impl Endpoint {
             under_way: 0,
             looking: Looking::None,
             dry: true,
+            paused: None,
             deaf: false,
             ended: false,
             heard: now.mono,
@@ -172,7 +179,18 @@ impl Endpoint {
             State::Closing { .. } => 0,
         };
         let looking = !matches!(self.looking, Looking::None);
-        !self.deaf && !self.is_answering() && !looking && self.under_way < requests_max
+        let is_held_up = self.deaf || self.paused.is_some() || self.is_answering() || looking;
+        !is_held_up && self.under_way < requests_max
+    }
+
+    /// Until when nothing is read; then call [`go_on`](Self::go_on).
+    pub fn paused(&self) -> Option<Duration> {
+        self.paused
+    }
+
+    /// Ends a pause that is over.
+    pub fn go_on(&mut self, now: Moment) {
+        self.paused = self.paused.filter(|until| *until > now.mono);
     }
 
     /// Whether an answer is not written yet.
@@ -396,7 +414,15 @@ impl Endpoint {
                 self.reader = Reader::Basic(Box::new(BasicPeer::new(user, zone.clone())));
             }
             Order::Answer(None) => {}
-            Order::Answer(Some(frame)) => self.say(now, &frame),
+            Order::Answer(Some(frame)) => {
+                if let ServerFrame::Error(error) = &*frame
+                    && let Some(wait) = error.retry_after_ms
+                {
+                    let pause = Duration::from_millis(wait).min(PAUSE_MAX);
+                    self.paused = self.paused.max(Some(now.mono + pause));
+                }
+                self.say(now, &frame);
+            }
             Order::Stored(ack) => {
                 if let Reader::Modern(peer) = &mut self.reader
                     && peer.is_far_behind(views)
@@ -581,6 +607,7 @@ impl Endpoint {
 
     /// To be called about once a second: looks whether the other end still gives signs of life.
     pub fn tick(&mut self, now: Moment) -> Pulse {
+        self.go_on(now);
         let silent = now.mono.saturating_sub(self.heard);
         if let Some(begun) = self.begun {
             if !self.may_read() {
@@ -628,9 +655,9 @@ mod tests {
     use crate::{
         protocol::{
             RoomName, UserId,
-            frame::{Bye, Departure},
+            frame::{Bye, Departure, ErrorFrame},
         },
-        server::engine::{testing::start, view::ViewLimits},
+        server::engine::{hub::error, testing::start, view::ViewLimits},
         text::Line,
     };
 
@@ -654,6 +681,17 @@ mod tests {
             endpoint.apply(start(), &views, order, &TimeZone::UTC);
         }
         assert!(matches!(endpoint.turn(start(), &mut views), Turn::Done));
+    }
+
+    impl Endpoint {
+        /// Its answers are on their way.
+        fn wrote_all(&mut self) {
+            let mut views = Views::new([], ViewLimits::default());
+            while let Turn::Write(gather) = self.turn(start(), &mut views) {
+                let count = gather.slices().iter().map(|slice| slice.len()).sum();
+                self.wrote(start(), &views, count);
+            }
+        }
     }
 
     fn joined() -> Endpoint {
@@ -718,5 +756,33 @@ mod tests {
         assert!(receive(&mut endpoint, at(1), ping).is_some());
         assert!(endpoint.request(|| [0; 32]).is_none());
         assert_eq!(tick(&mut endpoint, 100), Pulse::Fine);
+    }
+
+    #[test]
+    fn who_is_told_to_come_back_later_is_not_read_for_a_moment() {
+        let views = Views::new([(RoomName::lobby(), 0)], ViewLimits::default());
+        let check = |wait: Option<u64>, pause: Option<Duration>| {
+            let mut endpoint = joined();
+            let error = ServerFrame::Error(ErrorFrame {
+                retry_after_ms: wait,
+                ..error(ErrorCode::RateLimited, "Too fast")
+            });
+            let answer = Order::Answer(Some(Box::new(error)));
+            endpoint.apply(at(1), &views, answer, &TimeZone::UTC);
+            endpoint.wrote_all();
+            let until = pause.map(|pause| at(1).mono + pause);
+            assert_eq!(endpoint.paused(), until, "told to wait {wait:?}");
+            assert_eq!(endpoint.may_read(), pause.is_none());
+            for (mono, may_read) in until.into_iter().flat_map(|until| {
+                let before = until.saturating_sub(Duration::from_nanos(1));
+                [(before, false), (until, true)]
+            }) {
+                endpoint.go_on(Moment { mono, ..at(1) });
+                assert_eq!(endpoint.may_read(), may_read, "told to wait {wait:?}");
+            }
+        };
+        check(None, None);
+        check(Some(40), Some(Duration::from_millis(40)));
+        check(Some(60_000), Some(PAUSE_MAX));
     }
 }

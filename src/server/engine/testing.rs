@@ -389,6 +389,10 @@ impl World {
         loop {
             let mut moved = false;
             for client in self.clients.values_mut() {
+                // As if whoever is told to wait did.
+                if let Some(mono) = client.endpoint.paused() {
+                    client.endpoint.go_on(Moment { mono, ..self.now });
+                }
                 let requests: Vec<_> =
                     std::iter::from_fn(|| client.endpoint.request(|| [0x5e; 32])).collect();
                 if !requests.is_empty() {

@@ -294,6 +294,7 @@ impl Connection {
         if let Some(reason) = self.end {
             return Next::Gone(reason);
         }
+        self.endpoint.go_on(now);
         if let Err(reason) = self.read(shop).and_then(|()| self.hand_over(shop)) {
             return Next::Gone(reason);
         }
@@ -302,7 +303,7 @@ impl Connection {
         if deadline.is_some_and(|deadline| now.mono >= deadline) {
             return Next::Gone(Departure::Lost);
         }
-        let mut alarm = deadline;
+        let mut alarms = [deadline, self.endpoint.paused(), None];
         match flushed {
             Flushed::Broken => return Next::Gone(Departure::Lost),
             Flushed::Done => return Next::Goodbye,
@@ -311,7 +312,7 @@ impl Connection {
                 self.fetching = true;
                 return Next::Page { room, from };
             }
-            Flushed::Wait(until) => alarm = Some(alarm.map_or(until, |at| at.min(until))),
+            Flushed::Wait(until) => alarms[2] = Some(until),
             Flushed::Fetch { .. } | Flushed::Idle | Flushed::Blocked => {}
         }
         // Nobody who has not joined by now will.
@@ -331,6 +332,7 @@ impl Connection {
                 Next::Turn
             };
         }
+        let alarm = alarms.into_iter().flatten().min();
         alarm.map_or(Next::Rest, Next::Wait)
     }
 
