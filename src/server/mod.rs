@@ -27,6 +27,7 @@ pub mod keys;
 pub mod log;
 pub mod net;
 pub mod network;
+mod priority;
 pub mod secrets;
 pub mod store;
 

@@ -27,12 +27,12 @@ use super::{
     Clock,
     gate::{Gate, Pass, Refusal},
     newcomers::{NEWCOMERS_MAX, Newcomer, Newcomers},
-    priority,
 };
 use crate::server::{
     engine::{ConnectionId, Moment},
     log::Recorder,
     network::Network,
+    priority,
 };
 
 /// How many connections there may be besides those of clients that are in: of such as have not
@@ -144,7 +144,7 @@ pub(super) fn start(listener: std::net::TcpListener, start: Start) -> io::Result
     thread::Builder::new()
         .name("accept".to_owned())
         .spawn(move || {
-            priority::behind_members();
+            priority::behind_talk();
             runtime.block_on(async {
                 tokio::select! {
                     () = run(start, listener) => {}

@@ -42,7 +42,6 @@ mod listener;
 mod newcomers;
 mod passwords;
 mod porch;
-mod priority;
 mod proxy;
 mod readers;
 mod reload;

@@ -23,7 +23,6 @@ use super::{
     listener,
     newcomers::Newcomer,
     passwords::Passwords,
-    priority,
     stream::{SCRATCH_BYTES, Stream},
     tls::Credentials,
 };
@@ -38,6 +37,7 @@ use crate::{
             peer::Turn,
             view::{ViewLimits, Views},
         },
+        priority,
     },
 };
 
@@ -106,7 +106,7 @@ pub(super) fn start(number: usize, start: Start) -> io::Result<()> {
         .enable_time()
         .build()?;
     let run = move || {
-        priority::behind_members();
+        priority::behind_talk();
         LocalSet::new().block_on(&runtime, run(start));
     };
     let name = format!("porch-{number}");

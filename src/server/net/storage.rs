@@ -30,6 +30,7 @@ use crate::server::{
         look::{Look, Looked},
         tail::Segment,
     },
+    priority,
     store::{Batch, Committed, Reader, Store, StoreError},
 };
 
@@ -127,8 +128,8 @@ pub(super) fn start(store: Box<dyn Store>) -> io::Result<(Appender, Pages, Close
     } else {
         let searchers = readers.split_off(PAGE_READERS);
         let pages = Pages {
-            pages: start_readers("reader", readers)?,
-            searches: start_readers("search", searchers)?,
+            pages: start_readers("reader", readers, || ())?,
+            searches: start_readers("search", searchers, priority::behind_talk)?,
         };
         (start_there(store, closing)?, pages)
     };
@@ -179,7 +180,11 @@ fn start_there(mut store: Box<dyn Store>, closing: oneshot::Sender<()>) -> io::R
 }
 
 /// They end when nobody can ask them any more.
-fn start_readers(name: &str, readers: Vec<Box<dyn Reader>>) -> io::Result<mpsc::Sender<Read>> {
+fn start_readers(
+    name: &str,
+    readers: Vec<Box<dyn Reader>>,
+    prepare: fn(),
+) -> io::Result<mpsc::Sender<Read>> {
     let (reads, waiting) = mpsc::channel::<Read>(READS_MAX);
     let waiting = Arc::new(Mutex::new(waiting));
     for (number, mut reader) in readers.into_iter().enumerate() {
@@ -187,6 +192,7 @@ fn start_readers(name: &str, readers: Vec<Box<dyn Reader>>) -> io::Result<mpsc::
         thread::Builder::new()
             .name(format!("{name}-{number}"))
             .spawn(move || {
+                prepare();
                 loop {
                     // Held while waiting: the others wait for the lock instead.
                     let read = waiting

@@ -63,7 +63,10 @@ pub use self::search::{Bounds, IndexReader};
 use super::{Extent, StoreError};
 use crate::{
     protocol::{Epoch, RoomName, ServerFrame, frame::Message, wire::parse_server},
-    server::engine::{RoomIndex, tail::Segment},
+    server::{
+        engine::{RoomIndex, tail::Segment},
+        priority,
+    },
 };
 
 #[cfg(doc)]
@@ -106,7 +109,10 @@ impl Index {
         let writer = writer::Writer::new(path, epoch, rooms, log, Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("index".to_owned())
-            .spawn(move || writer.run())?;
+            .spawn(move || {
+                priority::behind_talk();
+                writer.run()
+            })?;
         Ok(Self {
             shared,
             path: path.to_owned(),

@@ -4,9 +4,9 @@
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Puts the thread that calls this behind those that serve members. Where a system knows no priority
-/// of a single thread, all stay equal.
-pub(super) fn behind_members() {
+/// Puts the thread that calls this behind those that carry what people say: it does what can wait, or
+/// what strangers want. Where a system knows no priority of a single thread, all stay equal.
+pub(super) fn behind_talk() {
     // On Linux what is said of "this process" holds for the thread alone (setpriority(2)). A server
     // that was started nicer than that stays so.
     #[cfg(target_os = "linux")]
