@@ -114,7 +114,8 @@ impl Channel {
 pub struct Endpoint {
     /// Until it is in: nothing of it is needed later.
     channel: Option<Box<Channel>>,
-    decoder: Decoder,
+    /// While something was received that is not a whole frame yet, or was not asked.
+    decoder: Option<Box<Decoder>>,
     reader: Reader,
     state: State,
     /// Requests that are not answered yet.
@@ -146,7 +147,7 @@ impl Endpoint {
     pub fn new(channel: Channel, now: Moment) -> Self {
         Self {
             channel: Some(Box::new(channel)),
-            decoder: Decoder::new(),
+            decoder: None,
             reader: Reader::Modern(Peer::new()),
             state: State::New,
             under_way: 0,
@@ -208,24 +209,24 @@ impl Endpoint {
 
     /// Where to read to; then call [`received`](Self::received).
     pub fn space(&mut self) -> &mut [u8] {
-        self.decoder.space()
+        self.decoder.get_or_insert_default().space()
     }
 
     /// Bytes that were read elsewhere: as [`Decoder::feed`].
     pub fn feed(&mut self, now: Moment, bytes: &[u8]) -> usize {
-        let count = self.decoder.feed(bytes);
+        let count = self.decoder.get_or_insert_default().feed(bytes);
         self.heard_of(now);
         count
     }
 
     /// Whether nothing is held of what was read.
     pub fn is_drained(&self) -> bool {
-        self.decoder.is_empty()
+        self.decoder.as_ref().is_none_or(|it| it.is_empty())
     }
 
     /// So many bytes were read into [`space`](Self::space).
     pub fn received(&mut self, now: Moment, count: usize) {
-        self.decoder.filled(count);
+        self.decoder.get_or_insert_default().filled(count);
         self.heard_of(now);
     }
 
@@ -274,10 +275,18 @@ impl Endpoint {
             return Some(Request::Refused(Refusal::malformed(words)));
         }
         let begun = self.begun.take().unwrap_or(self.received);
-        let request = match self.decoder.next_frame() {
+        let next = match &mut self.decoder {
+            Some(decoder) => decoder.next_frame(),
+            None => Ok(None),
+        };
+        let request = match next {
             Ok(None) => {
                 self.dry = true;
-                self.begun = (!self.decoder.is_empty()).then_some(begun);
+                if self.is_drained() {
+                    self.decoder = None;
+                } else {
+                    self.begun = Some(begun);
+                }
                 return None;
             }
             Ok(Some(frame)) => match parse_client(frame) {

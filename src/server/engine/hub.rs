@@ -16,6 +16,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use smallvec::SmallVec;
 
 use super::{
     ConnectionId, Moment, RoomIndex, command,
@@ -97,7 +98,7 @@ pub(super) struct User {
     /// Sessions of his that are in.
     sessions: u32,
     /// The rooms that he is in, each with how many of his sessions are.
-    rooms: Vec<(RoomIndex, u32)>,
+    rooms: SmallVec<[(RoomIndex, u32); 1]>,
 }
 
 /// One connection that was let in.
@@ -105,7 +106,7 @@ pub(super) struct Session {
     pub(super) user: UserId,
     pub(super) role: Role,
     /// The rooms that it is in, each once.
-    rooms: Box<[RoomIndex]>,
+    rooms: SmallVec<[RoomIndex; 2]>,
     /// The key that it came in by.
     pub(super) key: Option<PublicKey>,
     pub(super) device: DeviceId,
@@ -144,7 +145,7 @@ impl Session {
     pub(super) fn new(
         entry: &Entry,
         visitor: &Visitor,
-        rooms: Box<[RoomIndex]>,
+        rooms: SmallVec<[RoomIndex; 2]>,
         counter: u64,
     ) -> Self {
         let basic = entry.join.protocol.is_none();
@@ -233,7 +234,7 @@ pub struct Hub {
     promised: Vec<(ConnectionId, ServerFrame)>,
     pub(super) users: HashMap<UserId, User>,
     /// Whose each nickname is, by its folded form.
-    nicknames: HashMap<String, UserId>,
+    nicknames: HashMap<Box<str>, UserId>,
     just_left: gone::JustLeft,
     pub(super) sessions: HashMap<ConnectionId, Box<Session>>,
     /// The session of each device.

@@ -43,12 +43,23 @@ pub enum Turn<'a> {
     Done,
 }
 
-/// What the offer of the last turn was taken from.
+/// What the offer of the last turn was taken from; which cursor's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Rest,
-    Messages(usize),
-    Presence(usize),
+    Messages(u32),
+    Presence(u32),
+}
+
+/// What is on its way to the other end alone.
+#[derive(Debug, Default)]
+struct Outgoing {
+    /// What is being written, from where it stands.
+    rest: Bytes,
+    /// Answers that come after `rest`.
+    answers: Vec<u8>,
+    /// Whether an answer is in `rest` or `answers`.
+    answering: bool,
 }
 
 #[derive(Debug)]
@@ -82,14 +93,10 @@ impl Presence {
 #[derive(Debug)]
 pub struct Peer {
     cursors: Box<[Cursor]>,
+    /// Most peers have nothing under way most of the time.
+    outgoing: Option<Box<Outgoing>>,
     /// The cursor that is looked at first next time: rooms take turns.
-    first: usize,
-    /// What is being written, from where it stands.
-    rest: Bytes,
-    /// Answers that come after `rest`.
-    answers: Vec<u8>,
-    /// Whether an answer is in `rest` or `answers`.
-    answering: bool,
+    first: u32,
     /// A page from the store, for this cursor. Seldom there is one.
     page: Option<Box<(usize, Segment)>>,
     source: Source,
@@ -106,10 +113,8 @@ impl Peer {
     pub fn new() -> Self {
         Self {
             cursors: Box::default(),
+            outgoing: None,
             first: 0,
-            rest: Bytes::new(),
-            answers: Vec::new(),
-            answering: false,
             page: None,
             source: Source::Rest,
         }
@@ -146,24 +151,28 @@ impl Peer {
 
     /// Adds an answer that `encode` appends.
     pub fn answer_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        encode(&mut self.answers);
-        self.answering = true;
+        let outgoing = self.outgoing.get_or_insert_default();
+        encode(&mut outgoing.answers);
+        outgoing.answering = true;
     }
 
     /// Whether an answer is not written yet: then no more is to be asked for.
     pub fn is_answering(&self) -> bool {
-        self.answering
+        self.outgoing
+            .as_ref()
+            .is_some_and(|outgoing| outgoing.answering)
     }
 
     /// Whether nothing at all is on its way.
     pub fn is_quiet(&self) -> bool {
-        self.rest.is_empty() && self.answers.is_empty()
+        self.outgoing.is_none()
     }
 
     /// Bytes held for the other end alone.
     pub fn held_bytes(&self) -> usize {
         let page = self.page.as_ref().map_or(0, |page| page.1.cost_bytes());
-        self.rest.len() + self.answers.capacity() + page
+        let own = |outgoing: &Outgoing| outgoing.rest.len() + outgoing.answers.capacity();
+        self.outgoing.as_deref().map_or(0, own) + page
     }
 
     /// Whether a message's echo is far off: it is no longer in the tail that the peer reads.
@@ -175,11 +184,12 @@ impl Peer {
 
     /// What to do next.
     pub fn turn<'a>(&'a mut self, views: &'a mut Views) -> Turn<'a> {
-        if self.is_quiet() {
-            for step in 0..self.cursors.len() {
-                let index = (self.first + step) % self.cursors.len();
+        if self.outgoing.is_none() {
+            let count = self.cursors.len();
+            for step in 0..count {
+                let index = (self.first as usize + step) % count;
                 self.look_at_members(index, views);
-                if !self.rest.is_empty() {
+                if self.outgoing.is_some() {
                     break;
                 }
                 match self.offer(index, views) {
@@ -198,14 +208,21 @@ impl Peer {
                 }
             }
         }
-        if self.rest.is_empty() {
-            self.rest = Bytes::from(std::mem::take(&mut self.answers));
-        }
-        if self.rest.is_empty() {
+        let Some(outgoing) = &mut self.outgoing else {
             return Turn::Idle;
+        };
+        if outgoing.rest.is_empty() {
+            outgoing.rest = Bytes::from(std::mem::take(&mut outgoing.answers));
         }
         self.source = Source::Rest;
-        Turn::Write(Gather::one(&self.rest))
+        Turn::Write(Gather::one(&outgoing.rest))
+    }
+
+    /// What is to be written before anything else.
+    fn put_first(&mut self, rest: Bytes) {
+        if !rest.is_empty() {
+            self.outgoing.get_or_insert_default().rest = rest;
+        }
     }
 
     /// If the member list is to be read: takes its next page as what is being written.
@@ -220,7 +237,6 @@ impl Peer {
         if let Presence::Page { after, version } = cursor.presence {
             let page = views.page(cursor.room, after);
             let version = version.min(page.version);
-            self.rest = page.bytes;
             cursor.presence = match page.next {
                 Some(last) => Presence::Page {
                     after: Some(last),
@@ -228,6 +244,7 @@ impl Peer {
                 },
                 None => Presence::Change(version + 1),
             };
+            self.put_first(page.bytes);
         }
     }
 
@@ -239,7 +256,7 @@ impl Peer {
             && version < view.presence.next()
             && (caught_up || view.message_behind(version) <= cursor.message)
         {
-            return Offer::From(Source::Presence(index));
+            return Offer::From(Source::Presence(number(index)));
         }
         if caught_up {
             return Offer::Nothing;
@@ -248,14 +265,14 @@ impl Peer {
             && *of == index
         {
             if cursor.message < page.next() {
-                return Offer::From(Source::Messages(index));
+                return Offer::From(Source::Messages(number(index)));
             }
             self.page = None;
         }
         if cursor.message < view.messages.first() {
             return Offer::Fetch;
         }
-        Offer::From(Source::Messages(index))
+        Offer::From(Source::Messages(number(index)))
     }
 
     fn gather<'a>(&'a self, index: usize, views: &'a Views) -> Turn<'a> {
@@ -273,20 +290,21 @@ impl Peer {
     /// So many bytes of the last turn's offer were written. The views must be as they were.
     pub fn wrote(&mut self, views: &Views, count: usize) {
         let (index, rest) = match self.source {
-            Source::Rest => {
-                self.rest.advance(count);
-                if self.is_quiet() {
-                    self.answering = false;
-                    // Gives the memory back: most peers are idle most of the time.
-                    self.rest = Bytes::new();
-                }
-                return;
-            }
-            Source::Messages(index) => (index, self.advance_messages(index, views, count)),
-            Source::Presence(index) => (index, self.advance_presence(index, views, count)),
+            Source::Rest => return self.wrote_own(count),
+            Source::Messages(index) => (index, self.advance_messages(index as usize, views, count)),
+            Source::Presence(index) => (index, self.advance_presence(index as usize, views, count)),
         };
-        self.rest = rest;
-        self.first = (index + 1) % self.cursors.len();
+        self.put_first(rest);
+        self.first = (index + 1) % number(self.cursors.len());
+    }
+
+    fn wrote_own(&mut self, count: usize) {
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.rest.advance(count);
+            if outgoing.rest.is_empty() && outgoing.answers.is_empty() {
+                self.outgoing = None;
+            }
+        }
     }
 
     fn advance_messages(&mut self, index: usize, views: &Views, count: usize) -> Bytes {
@@ -338,6 +356,11 @@ impl Peer {
     pub fn has_page(&self) -> bool {
         self.page.is_some()
     }
+}
+
+/// A cursor's, or how many there are: a join names few rooms.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or_else(|_| unreachable!("rooms are fewer"))
 }
 
 enum Offer {

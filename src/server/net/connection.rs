@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+use smallvec::SmallVec;
+
 use super::{
     Clock,
     accept::Place,
@@ -82,17 +84,24 @@ pub(super) struct Connection {
     fetching: bool,
     /// When it is to have a turn though nothing happens.
     alarm: Duration,
-    /// The next look into a log does not begin before this time.
-    next_look: Duration,
-    /// Lives as long as the connection: for those who run errands for it.
-    life: Option<Rc<()>>,
+    /// Once it has looked into a log, or fetched a page of one.
+    errands: Option<Box<Errands>>,
     /// Why it is to end, if it is.
     end: Option<Departure>,
     /// Where it stands among the readers of each of its rooms.
-    pub(super) seats: Box<[Seat]>,
+    pub(super) seats: SmallVec<[Seat; 1]>,
     /// Until it has joined.
     newcomer: Option<Box<Newcomer>>,
     tickets: (Pass, Place),
+}
+
+/// What others do for a connection.
+#[derive(Default)]
+struct Errands {
+    /// Lives as long as the connection.
+    life: Rc<()>,
+    /// The next look into a log does not begin before this time.
+    next_look: Duration,
 }
 
 /// What a connection waits for.
@@ -149,10 +158,9 @@ impl Connection {
             queued: false,
             fetching: false,
             alarm: NEVER,
-            next_look: Duration::ZERO,
-            life: None,
+            errands: None,
             end: None,
-            seats: Box::default(),
+            seats: SmallVec::new(),
             newcomer: Some(Box::new(guest.tickets.newcomer)),
             tickets: (guest.tickets.pass, guest.tickets.place),
         };
@@ -165,7 +173,7 @@ impl Connection {
 
     /// Tells whether it still lives.
     pub(super) fn life(&mut self) -> Weak<()> {
-        Rc::downgrade(self.life.get_or_insert_default())
+        Rc::downgrade(&self.errands.get_or_insert_default().life)
     }
 
     /// What is left of one that only waits for the other end to close too.
@@ -254,7 +262,8 @@ impl Connection {
 
     /// The look into a log that is to begin now, if there is one, and not before when.
     pub(super) fn look(&mut self) -> Option<(Look, Duration)> {
-        self.endpoint.look().map(|look| (look, self.next_look))
+        let look = self.endpoint.look()?;
+        Some((look, self.errands.get_or_insert_default().next_look))
     }
 
     /// What the look found, which was begun at this time.
@@ -265,7 +274,7 @@ impl Connection {
         looked: &Result<Looked, StoreError>,
     ) {
         let took = now.mono.saturating_sub(begun).min(LOOK_PAUSE_MAX);
-        self.next_look = now.mono + took;
+        self.errands.get_or_insert_default().next_look = now.mono + took;
         self.endpoint.looked(looked);
     }
 

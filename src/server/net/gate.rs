@@ -90,8 +90,14 @@ struct Book {
 /// Counts one connection for as long as it lives.
 #[derive(Debug)]
 pub(super) struct Pass {
-    gate: Gate,
-    site: Option<Site>,
+    _counted: Option<Box<Counted>>,
+}
+
+/// Where it is counted, if it is.
+#[derive(Debug)]
+struct Counted {
+    book: Arc<Mutex<Book>>,
+    site: Site,
 }
 
 impl Gate {
@@ -112,12 +118,8 @@ impl Gate {
 
     /// A connection comes in from this address.
     pub(super) fn enter(&self, address: IpAddr, now: Duration) -> Result<Pass, Refusal> {
-        let mut pass = Pass {
-            gate: self.clone(),
-            site: None,
-        };
         if address.to_canonical().is_loopback() {
-            return Ok(pass);
+            return Ok(Pass { _counted: None });
         }
         let site = Site::of(address);
         let mut book = self.book();
@@ -137,8 +139,10 @@ impl Gate {
             });
         }
         book.connections.insert(site, here + 1);
-        pass.site = Some(site);
-        Ok(pass)
+        let book = Arc::clone(&self.book);
+        Ok(Pass {
+            _counted: Some(Box::new(Counted { book, site })),
+        })
     }
 
     /// Whether a refusal is to be put into words.
@@ -165,20 +169,21 @@ impl Gate {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        open(&self.book)
     }
 }
 
-impl Drop for Pass {
+fn open(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        let Some(site) = self.site else {
-            return;
-        };
-        let mut book = self.gate.book();
-        if let Some(here) = book.connections.get_mut(&site) {
+        let mut book = open(&self.book);
+        if let Some(here) = book.connections.get_mut(&self.site) {
             *here -= 1;
             if *here == 0 {
-                book.connections.remove(&site);
+                book.connections.remove(&self.site);
             }
         }
     }

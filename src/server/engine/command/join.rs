@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
 use crate::{
     protocol::{
         MessageId, Nickname,
@@ -97,11 +99,11 @@ pub(in crate::server::engine) fn opened(
 
 /// The rooms that a client enters, each once. Those that are not here are left out, since a client
 /// may name them for a message that it had no chance to send; but one of them has to be.
-fn rooms(hub: &Hub, join: &Join) -> Result<Box<[RoomIndex]>, ErrorFrame> {
+fn rooms(hub: &Hub, join: &Join) -> Result<SmallVec<[RoomIndex; 2]>, ErrorFrame> {
     if join.enter.is_empty() || join.protocol.is_none() {
-        return Ok(Box::new([RoomIndex::LOBBY]));
+        return Ok([RoomIndex::LOBBY].into_iter().collect());
     }
-    let mut rooms = Vec::with_capacity(join.enter.len());
+    let mut rooms = SmallVec::with_capacity(join.enter.len());
     for room in join.enter.iter().filter_map(|name| hub.room_index(name)) {
         if !rooms.contains(&room) {
             rooms.push(room);
@@ -112,7 +114,7 @@ fn rooms(hub: &Hub, join: &Join) -> Result<Box<[RoomIndex]>, ErrorFrame> {
             let message = format!("There is no room {name} here");
             Err(error(ErrorCode::NoSuchRoom, &message))
         }
-        None => Ok(rooms.into()),
+        None => Ok(rooms),
     }
 }
 
@@ -149,7 +151,7 @@ fn admit(
     connection: ConnectionId,
     entry: &Entry,
     visitor: &Visitor,
-    rooms: Box<[RoomIndex]>,
+    rooms: SmallVec<[RoomIndex; 2]>,
     (counter, ids): (u64, &[Option<MessageId>]),
 ) {
     hub.house.admit(visitor, entry, hub.now);

@@ -63,7 +63,7 @@ impl Hub {
         // It may have become somebody else's meanwhile.
         let his = |gone: &&Gone| absent.as_ref().is_none_or(|owner| owner.user == gone.user);
         let gone = gone.filter(his);
-        let present = self.nicknames.get(&nickname.canonical()).copied();
+        let present = self.nicknames.get(nickname.canonical().as_str()).copied();
         let user = present.or(gone.map(|gone| gone.user));
         let Some(present) = user.and_then(|user| self.users.get(&user)) else {
             let gone = gone.map(|gone| Target {
@@ -93,7 +93,7 @@ impl Hub {
     #[cfg(test)]
     pub(in crate::server::engine) fn role_of(&self, nickname: &str) -> Option<Role> {
         let nickname = crate::protocol::Nickname::parse(nickname).ok()?;
-        let user = self.nicknames.get(&nickname.canonical())?;
+        let user = self.nicknames.get(nickname.canonical().as_str())?;
         self.users.get(user).map(|user| user.member.role)
     }
 

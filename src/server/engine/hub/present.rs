@@ -3,6 +3,7 @@
 use std::{mem, sync::Arc};
 
 use jiff::Timestamp;
+use smallvec::SmallVec;
 
 use super::{Hub, Room, Session, User, bye, gone::Gone};
 use crate::{
@@ -52,7 +53,7 @@ impl Hub {
             && self.house.may_be_called(nickname, user)
             && self
                 .nicknames
-                .get(&nickname.canonical())
+                .get(nickname.canonical().as_str())
                 .is_none_or(|owner| *owner == user)
     }
 
@@ -68,7 +69,7 @@ impl Hub {
         if self.users.contains_key(&user) {
             self.rename(user, nickname);
         } else {
-            self.nicknames.insert(nickname.canonical(), user);
+            self.nicknames.insert(nickname.canonical().into(), user);
         }
         let present = self.users.entry(user).or_insert_with(|| User {
             member: Arc::new(Member {
@@ -78,7 +79,7 @@ impl Hub {
                 role: session.role,
             }),
             sessions: 0,
-            rooms: Vec::with_capacity(session.rooms.len()),
+            rooms: SmallVec::with_capacity(session.rooms.len()),
         });
         present.sessions += 1;
         let member = Arc::clone(&present.member);
@@ -117,8 +118,8 @@ impl Hub {
             ..Member::clone(&present.member)
         });
         present.member = member;
-        self.nicknames.remove(&was.canonical());
-        self.nicknames.insert(nickname.canonical(), user);
+        self.nicknames.remove(was.canonical().as_str());
+        self.nicknames.insert(nickname.canonical().into(), user);
         self.tell_where(user, &Change::Renamed { was: was.clone() });
         self.record(Record::Renamed {
             was,
@@ -171,7 +172,7 @@ impl Hub {
         }
         if present.sessions == 0 {
             self.users.remove(&session.user);
-            self.nicknames.remove(&member.nickname.canonical());
+            self.nicknames.remove(member.nickname.canonical().as_str());
             let gone = Gone {
                 user: session.user,
                 nickname: member.nickname.clone(),
