@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
+
 /// Bytes as lower-case hexadecimal digits, the form that every id has on the wire.
 pub(super) fn write_hex(bytes: &[u8], out: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    HEXLOWER.encode_write(bytes, out)
 }
 
 pub(super) fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {

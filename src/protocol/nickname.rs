@@ -5,7 +5,7 @@ mod alike;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::LazyLock};
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
@@ -165,7 +165,8 @@ impl Nickname {
 
     /// Whether this could be taken for the server's own.
     pub fn is_reserved(&self) -> bool {
-        self.canonical() == alike::canonical(Self::SERVER)
+        static SERVER: LazyLock<String> = LazyLock::new(|| alike::canonical(Nickname::SERVER));
+        self.canonical() == *SERVER
     }
 }
 

@@ -9,6 +9,8 @@
 //!
 //! `I` looks like `l`, and is an `i`: so `i`, `l`, `I` and `1` are one.
 
+use std::{array, sync::LazyLock};
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_security::{mixed_script::AugmentedScriptSet, skeleton};
@@ -65,7 +67,11 @@ pub(super) fn canonical(text: &str) -> String {
 
 fn pass(text: &str) -> String {
     let mut letters = String::with_capacity(2 * text.len());
-    text.nfd().for_each(|c| look(c, &mut letters));
+    if text.is_ascii() {
+        text.chars().for_each(|c| look(c, &mut letters));
+    } else {
+        text.nfd().for_each(|c| look(c, &mut letters));
+    }
     let mut out = String::with_capacity(letters.len());
     for c in letters.chars() {
         match c {
@@ -82,8 +88,21 @@ fn pass(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out.trim_matches(' ').nfd().collect()
+    let out = out.trim_matches(' ');
+    if out.is_ascii() {
+        return out.to_owned();
+    }
+    out.nfd().collect()
 }
+
+/// What each ASCII character looks like, in small letters: most nicknames have no others.
+static ASCII: LazyLock<[Box<str>; 128]> = LazyLock::new(|| {
+    array::from_fn(|code| {
+        let small = char::from(u8::try_from(code).unwrap_or(0)).to_ascii_lowercase();
+        let alike: String = skeleton(small.encode_utf8(&mut [0; 4])).collect();
+        alike.into()
+    })
+});
 
 /// What one decomposed character looks like, in small letters.
 fn look(c: char, out: &mut String) {
@@ -92,9 +111,8 @@ fn look(c: char, out: &mut String) {
     if c == VOICED {
         return out.push(c);
     }
-    if c.is_ascii() {
-        let small = c.to_ascii_lowercase();
-        return out.extend(skeleton(small.encode_utf8(&mut [0; 4])));
+    if let Some(alike) = ASCII.get(c as usize) {
+        return out.push_str(alike);
     }
     let capital: String = c.to_uppercase().collect();
     let small: String = capital.chars().flat_map(char::to_lowercase).collect();

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use tokio::{
     sync::{mpsc, oneshot},
     task::LocalSet,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     reload::Reload,
     storage::{self, Appender, Pages},
     tls::Credentials,
+    until,
     worker::{self, Delivery},
 };
 use crate::{
@@ -452,7 +453,7 @@ impl Driver {
         let mut effects = Vec::new();
         let outcome = loop {
             let wake = self.hub.wakes_at().map(|at| self.clock.instant(at));
-            let drained = stopping.map_or_else(Instant::now, |since: Instant| since + DRAIN_WITHIN);
+            let drained = stopping.map(|since: Instant| since + DRAIN_WITHIN);
             tokio::select! {
                 outcome = self.appender.outcome() => {
                     self.hub.handle(self.clock.now(), Event::Committed(outcome));
@@ -468,15 +469,14 @@ impl Driver {
                     self.hub.handle(self.clock.now(), Event::Stop);
                 }
                 // Nothing happened; the turn may have something to do all the same.
-                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+                () = until(wake) => {}
                 // The store does not answer: what became of the last batch stays unknown.
-                () = sleep_until(drained), if stopping.is_some() => {
+                () = until(drained) => {
                     let unknown = Event::Committed(Err(StoreError::Unknown));
                     self.hub.handle(self.clock.now(), unknown);
                 }
             }
-            self.hub.finish_turn(self.clock.now(), &mut effects);
-            if let Some(outcome) = self.carry_out(&mut effects).await {
+            if let Some(outcome) = self.end_turn(&mut effects).await {
                 break outcome;
             }
         };
@@ -489,7 +489,20 @@ impl Driver {
         (outcome, deadline)
     }
 
-    /// Says how it ended, if it did.
+    /// Ends the turn, and with it those that it brings about at once. Says how it ended, if it did.
+    async fn end_turn(&mut self, effects: &mut Vec<Effect>) -> Option<Result<(), RunError>> {
+        loop {
+            self.hub.finish_turn(self.clock.now(), effects);
+            let ended = self.carry_out(effects).await;
+            match self.appender.outcome_at_once() {
+                Some(outcome) if ended.is_none() => {
+                    self.hub.handle(self.clock.now(), Event::Committed(outcome));
+                }
+                _ => return ended,
+            }
+        }
+    }
+
     async fn carry_out(&mut self, effects: &mut Vec<Effect>) -> Option<Result<(), RunError>> {
         let mut finished = None;
         for effect in effects.drain(..) {

@@ -27,7 +27,7 @@
 //!   then TCP makes the senders wait. A slow *reader* is never waited for: it only falls behind.
 //! - Heartbeats need no timer each: every worker looks at all its connections once a second.
 
-use std::time::Instant;
+use std::{future::pending, time::Instant};
 
 use jiff::Timestamp;
 
@@ -96,4 +96,12 @@ fn random() -> [u8; 32] {
         panic!("the system gives no random bytes: {error}");
     }
     bytes
+}
+
+/// Until this time; without one, for ever.
+async fn until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => pending().await,
+    }
 }

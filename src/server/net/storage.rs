@@ -216,6 +216,14 @@ impl Appender {
         }
     }
 
+    /// What became of the batch handed over last, where that took no time.
+    pub(super) fn outcome_at_once(&mut self) -> Option<Outcome> {
+        match self {
+            Self::There { .. } => None,
+            Self::Here { outcome, .. } => outcome.take(),
+        }
+    }
+
     /// What became of the batch handed over last. May be dropped and called again.
     pub(super) async fn outcome(&mut self) -> Outcome {
         match self {

@@ -8,7 +8,6 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
-    future::pending,
     io, mem,
     os::fd::AsRawFd,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -40,6 +39,7 @@ use super::{
     storage::Pages,
     stream::SCRATCH_BYTES,
     to_hub::ToHub,
+    until,
 };
 use crate::{
     protocol::frame::Departure,
@@ -525,14 +525,6 @@ impl Worker {
         // Nobody is there to be told once the hub has ended.
         let _ = self.shop.hub.tell(closed);
         *connection
-    }
-}
-
-/// Until this time; without one, for ever.
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => pending().await,
     }
 }
 
