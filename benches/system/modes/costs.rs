@@ -18,7 +18,7 @@ const MEMBERS: usize = 4;
 /// Clients of many rooms; if there are more rooms, each is in several.
 const CLIENTS_MAX: usize = 10_000;
 /// Messages under way to all members of a room together, at the most: what a machine's buffers hold.
-const UNDER_WAY_MAX: u64 = 1_000_000;
+const UNDER_WAY_MAX: u64 = 10_000_000;
 /// In each of many rooms so much less is under way: alike for any number of rooms, so that each
 /// write has about as much in it.
 const LESS: u64 = 100;
