@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     convert::Infallible,
+    mem,
 };
 
 use jiff::Timestamp;
@@ -82,6 +83,12 @@ pub struct MemoryStore {
     epoch: Epoch,
     limits: MemoryLimits,
     rooms: Vec<Room>,
+    /// What all logs take together.
+    cost_bytes: usize,
+    /// The rooms that the batch under way adds to.
+    touched: Vec<RoomIndex>,
+    /// Those that lost entries to it; one may be here twice.
+    shortened: Vec<RoomIndex>,
     devices: HashMap<DeviceId, Device>,
     /// The devices by their last use: the first is forgotten first.
     by_use: BTreeMap<u64, DeviceId>,
@@ -104,6 +111,9 @@ impl MemoryStore {
             epoch,
             limits,
             rooms: rooms.iter().map(room).collect(),
+            cost_bytes: 0,
+            touched: Vec::new(),
+            shortened: Vec::new(),
             devices: HashMap::new(),
             by_use: BTreeMap::new(),
             uses: 0,
@@ -162,7 +172,13 @@ impl MemoryStore {
         let outcome = match operation {
             Operation::Message {
                 room, sender, body, ..
-            } => self.rooms[room.at()].append(room, now, id, &sender, body),
+            } => {
+                let state = &mut self.rooms[room.at()];
+                if state.run.is_empty() {
+                    self.touched.push(room);
+                }
+                state.append(room, now, id, &sender, body)
+            }
             Operation::Spend {
                 refused: Some(code),
                 ..
@@ -178,15 +194,20 @@ impl MemoryStore {
 
     fn retain(&mut self, retention: Retention) -> Verdict {
         let mut steps = 0;
-        for room in &mut self.rooms {
-            while steps < RETAIN_STEPS_MAX && room.is_over(retention) {
-                room.drop_oldest();
+        for room in self.indices() {
+            while steps < RETAIN_STEPS_MAX && self.rooms[room.at()].is_over(retention) {
+                self.drop_oldest(room);
                 steps += 1;
             }
         }
         Verdict::Retained {
             more: self.rooms.iter().any(|room| room.is_over(retention)),
         }
+    }
+
+    fn indices(&self) -> impl Iterator<Item = RoomIndex> + use<> {
+        let count = self.rooms.len();
+        (0..).map(RoomIndex).take(count)
     }
 
     fn remember(&mut self, facts: &[Fact]) -> Verdict {
@@ -201,39 +222,46 @@ impl MemoryStore {
         Verdict::Remembered
     }
 
-    fn firsts(&self) -> Vec<u64> {
-        self.rooms.iter().map(|room| room.log.first()).collect()
+    /// Adds the runs of the batch to their logs.
+    fn finish_runs(&mut self) -> Vec<Run> {
+        self.touched.sort_unstable();
+        let finish = |&room: &RoomIndex| {
+            let state = &mut self.rooms[room.at()];
+            let before = state.log.cost_bytes();
+            let segment = state.finish_run()?;
+            self.cost_bytes += state.log.cost_bytes() - before;
+            Some(Run { room, segment })
+        };
+        self.touched.iter().filter_map(finish).collect()
     }
 
-    /// Drops the oldest entries of what is over its limit, and says which rooms have lost some
-    /// since they began with `before`.
-    fn evict(&mut self, before: &[u64]) -> Vec<(RoomIndex, u64)> {
-        for room in &mut self.rooms {
-            while room.log.cost_bytes() > self.limits.room_bytes_max {
-                room.drop_oldest();
+    /// Drops the oldest entries of what is over its limit, and says which rooms have lost some.
+    fn evict(&mut self) -> Vec<(RoomIndex, u64)> {
+        for room in mem::take(&mut self.touched) {
+            while self.rooms[room.at()].log.cost_bytes() > self.limits.room_bytes_max {
+                self.drop_oldest(room);
             }
         }
-        let cost = |rooms: &[Room]| {
-            rooms
-                .iter()
-                .map(|room| room.log.cost_bytes())
-                .sum::<usize>()
-        };
-        while cost(&self.rooms) > self.limits.total_bytes_max {
-            if let Some(largest) = self
-                .rooms
-                .iter_mut()
-                .max_by_key(|room| room.log.cost_bytes())
-            {
-                largest.drop_oldest();
-            }
+        while self.cost_bytes > self.limits.total_bytes_max {
+            let cost = |room: &RoomIndex| self.rooms[room.at()].log.cost_bytes();
+            let Some(largest) = self.indices().max_by_key(cost) else {
+                break;
+            };
+            self.drop_oldest(largest);
         }
-        (0..)
-            .map(RoomIndex)
-            .zip(before.iter().zip(&self.rooms))
-            .filter(|(_, (before, room))| **before != room.log.first())
-            .map(|(index, (_, room))| (index, room.log.first()))
-            .collect()
+        let mut shortened = mem::take(&mut self.shortened);
+        shortened.sort_unstable();
+        shortened.dedup();
+        let first = |room: RoomIndex| (room, self.rooms[room.at()].log.first());
+        shortened.into_iter().map(first).collect()
+    }
+
+    fn drop_oldest(&mut self, room: RoomIndex) {
+        self.shortened.push(room);
+        let room = &mut self.rooms[room.at()];
+        let before = room.log.cost_bytes();
+        room.drop_oldest();
+        self.cost_bytes -= before - room.log.cost_bytes();
     }
 }
 
@@ -286,7 +314,7 @@ impl Room {
             return None;
         }
         let next = SegmentBuilder::new(self.run.next());
-        let segment = std::mem::replace(&mut self.run, next).finish();
+        let segment = mem::replace(&mut self.run, next).finish();
         self.log.push(segment.clone());
         Some(segment)
     }
@@ -363,24 +391,15 @@ impl Store for MemoryStore {
     }
 
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
-        let firsts = self.firsts();
         let verdicts = batch
             .operations
             .into_iter()
             .map(|operation| self.take(batch.now, operation))
             .collect();
-        let runs = (0..)
-            .map(RoomIndex)
-            .zip(&mut self.rooms)
-            .filter_map(|(room, state)| {
-                let segment = state.finish_run()?;
-                Some(Run { room, segment })
-            })
-            .collect();
         Ok(Committed {
             verdicts,
-            runs,
-            firsts: self.evict(&firsts),
+            runs: self.finish_runs(),
+            firsts: self.evict(),
         })
     }
 
