@@ -17,6 +17,8 @@ use crate::{
 
 /// Entries that one search looks at without an index.
 pub(super) const SCANNED_MAX: u64 = 5_000;
+/// Bytes of those, one entry more: some milliseconds, however long the texts are.
+const SCANNED_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Where a counter stands among those that a device has settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +160,8 @@ pub(super) struct Scan<'a> {
     frames: Frames,
     /// The lowest number that is done with.
     from: u64,
+    /// Of what was looked at.
+    bytes: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -170,6 +174,7 @@ impl<'a> Scan<'a> {
             to,
             frames: Frames::default(),
             from: to + 1,
+            bytes: 0,
         }
     }
 
@@ -194,7 +199,8 @@ impl<'a> Scan<'a> {
             return false;
         }
         self.from = seq;
-        !self.frames.is_full()
+        self.bytes += frame.len();
+        !self.frames.is_full() && self.bytes < SCANNED_BYTES_MAX
     }
 
     /// What was found. There is no index, so none is behind.
