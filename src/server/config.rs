@@ -276,7 +276,8 @@ pub struct Config {
     pub rooms: Vec<RoomSettings>,
     /// Whether texts of messages are logged.
     pub log_text: bool,
-    /// Threads that serve connections; at most 256.
+    /// Threads that serve those who are in, the hub's among them, and as many again for those who come;
+    /// at most 256.
     pub workers: NonZeroUsize,
     /// What each of them keeps of the rooms for its readers.
     pub views: ViewLimits,

@@ -361,7 +361,7 @@ impl Server {
                 page.frames.remove(1);
             }
             if let Some(endpoint) = running.endpoints.get_mut(&id) {
-                endpoint.looked(&looked);
+                endpoint.looked(now, &looked);
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     protocol::{
         Binding, ClientFrame, Fingerprint, Nonce, PublicKey, ServerFrame, Signature, Token,
         codec::Decoder,
-        frame::{ErrorCode, Join},
+        frame::{ErrorCode, ErrorFrame, Join},
         limits::{GONE_AFTER, JOIN_WITHIN, LINE_WITHIN, PING_AFTER},
         wire::{Refusal, parse_client},
     },
@@ -424,11 +424,8 @@ impl Endpoint {
             }
             Order::Answer(None) => {}
             Order::Answer(Some(frame)) => {
-                if let ServerFrame::Error(error) = &*frame
-                    && let Some(wait) = error.retry_after_ms
-                {
-                    let pause = Duration::from_millis(wait).min(PAUSE_MAX);
-                    self.paused = self.paused.max(Some(now.mono + pause));
+                if let ServerFrame::Error(error) = &*frame {
+                    self.pause(now, error);
                 }
                 self.say(now, &frame);
             }
@@ -442,9 +439,18 @@ impl Endpoint {
             Order::Look(Ok(look)) => self.looking = Looking::Allowed(look),
             Order::Look(Err(refusal)) => {
                 self.looking = Looking::None;
+                self.pause(now, &refusal);
                 self.say(now, &ServerFrame::Error(*refusal));
             }
             Order::Close { last, drain } => self.close(now, last, drain),
+        }
+    }
+
+    /// Who is told to come back later is not read for a moment.
+    fn pause(&mut self, now: Moment, error: &ErrorFrame) {
+        if let Some(wait) = error.retry_after_ms {
+            let pause = Duration::from_millis(wait).min(PAUSE_MAX);
+            self.paused = self.paused.max(Some(now.mono + pause));
         }
     }
 
@@ -476,7 +482,11 @@ impl Endpoint {
     }
 
     /// What the look found: its answer. Nobody wants it any more if the connection is to close.
-    pub fn looked(&mut self, looked: &Result<Looked, StoreError>) {
+    pub fn looked(&mut self, now: Moment, looked: &Result<Looked, StoreError>) {
+        if looked.is_err() {
+            // So is who asks for what can't be read at the moment.
+            self.paused = self.paused.max(Some(now.mono + PAUSE_MAX));
+        }
         match (
             mem::replace(&mut self.looking, Looking::None),
             &mut self.reader,
@@ -664,7 +674,7 @@ mod tests {
     use crate::{
         protocol::{
             RoomName, UserId,
-            frame::{Bye, Departure, ErrorFrame},
+            frame::{Bye, Departure},
         },
         server::engine::{hub::error, testing::start, view::ViewLimits},
         text::Line,
@@ -770,14 +780,15 @@ mod tests {
     #[test]
     fn who_is_told_to_come_back_later_is_not_read_for_a_moment() {
         let views = Views::new([(RoomName::lobby(), 0)], ViewLimits::default());
-        let check = |wait: Option<u64>, pause: Option<Duration>| {
+        let refusal = |wait| ErrorFrame {
+            retry_after_ms: wait,
+            ..error(ErrorCode::RateLimited, "Too fast")
+        };
+        let message = |wait| Order::Answer(Some(Box::new(ServerFrame::Error(refusal(wait)))));
+        let look = |wait| Order::Look(Err(Box::new(refusal(wait))));
+        let check = |order: Order, wait: Option<u64>, pause: Option<Duration>| {
             let mut endpoint = joined();
-            let error = ServerFrame::Error(ErrorFrame {
-                retry_after_ms: wait,
-                ..error(ErrorCode::RateLimited, "Too fast")
-            });
-            let answer = Order::Answer(Some(Box::new(error)));
-            endpoint.apply(at(1), &views, answer, &TimeZone::UTC);
+            endpoint.apply(at(1), &views, order, &TimeZone::UTC);
             endpoint.wrote_all();
             let until = pause.map(|pause| at(1).mono + pause);
             assert_eq!(endpoint.paused(), until, "told to wait {wait:?}");
@@ -790,8 +801,13 @@ mod tests {
                 assert_eq!(endpoint.may_read(), may_read, "told to wait {wait:?}");
             }
         };
-        check(None, None);
-        check(Some(40), Some(Duration::from_millis(40)));
-        check(Some(60_000), Some(PAUSE_MAX));
+        for (wait, pause) in [
+            (None, None),
+            (Some(40), Some(Duration::from_millis(40))),
+            (Some(60_000), Some(PAUSE_MAX)),
+        ] {
+            check(message(wait), wait, pause);
+            check(look(wait), wait, pause);
+        }
     }
 }

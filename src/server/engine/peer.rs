@@ -259,6 +259,7 @@ impl Peer {
             return Offer::From(Source::Presence(number(index)));
         }
         if caught_up {
+            self.page.take_if(|page| page.0 == index);
             return Offer::Nothing;
         }
         if let Some((of, page)) = self.page.as_deref()

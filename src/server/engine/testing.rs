@@ -434,7 +434,7 @@ impl World {
                 } else {
                     look.read(&mut self.store)
                 };
-                client.endpoint.looked(&looked);
+                client.endpoint.looked(self.now, &looked);
                 self.looks += 1;
                 moved = true;
             }

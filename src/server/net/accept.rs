@@ -22,6 +22,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
+use tokio_util::sync::DropGuard;
 
 use super::{
     Clock,
@@ -112,6 +113,8 @@ pub(super) struct Start {
     pub(super) proxies: Vec<Network>,
     pub(super) gate: Gate,
     pub(super) recorder: Recorder,
+    /// If it ends before it should, the server ends too.
+    pub(super) fallen: DropGuard,
 }
 
 /// A door that stands open.
@@ -158,6 +161,7 @@ pub(super) fn start(listener: std::net::TcpListener, start: Start) -> io::Result
 }
 
 async fn run(start: Start, listener: TcpListener) {
+    let _fallen = start.fallen;
     let mut door = Door {
         listener,
         porches: start.porches,

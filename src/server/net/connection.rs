@@ -80,6 +80,8 @@ pub(super) struct Connection {
     blocked: bool,
     /// It is among those whose turn comes.
     queued: bool,
+    /// It is among those who wait for the hub to have room.
+    held_up: bool,
     /// A page is on its way from the store.
     fetching: bool,
     /// When it is to have a turn though nothing happens.
@@ -156,6 +158,7 @@ impl Connection {
             hung_up: false,
             blocked: false,
             queued: false,
+            held_up: false,
             fetching: false,
             alarm: NEVER,
             errands: None,
@@ -191,6 +194,16 @@ impl Connection {
     /// Its turn has come.
     pub(super) fn unqueue(&mut self) {
         self.queued = false;
+    }
+
+    /// Puts it among those who wait for the hub; false if it is there already.
+    pub(super) fn hold_up(&mut self) -> bool {
+        !std::mem::replace(&mut self.held_up, true)
+    }
+
+    /// The hub has room again.
+    pub(super) fn let_go(&mut self) {
+        self.held_up = false;
     }
 
     /// Its socket is ready.
@@ -275,7 +288,7 @@ impl Connection {
     ) {
         let took = now.mono.saturating_sub(begun).min(LOOK_PAUSE_MAX);
         self.errands.get_or_insert_default().next_look = now.mono + took;
-        self.endpoint.looked(looked);
+        self.endpoint.looked(now, looked);
     }
 
     /// Sets the alarm; false if it rings no later than that already.

@@ -8,6 +8,7 @@ use tokio::{
     task::LocalSet,
     time::{Instant, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Clock,
@@ -269,9 +270,11 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let (epoch, extents, known) = (store.epoch(), store.extents(), store.known_time());
     let facts = store.facts().map_err(|_| RunError::Store)?;
     let (appender, pages, closed) = storage::start(store)?;
-    let (events, requests) = mpsc::channel(EVENTS_MAX);
+    let (events, mut requests) = mpsc::channel(EVENTS_MAX);
+    // Cancelled when a thread ends that should not have.
+    let fallen = CancellationToken::new();
     let gate = Gate::new(config.caps, config.recorder.clone());
-    let fleet = Fleet::start(&config, clock, &extents, &events, &pages)?;
+    let fleet = Fleet::start(&config, clock, &extents, (&events, &pages), &fallen)?;
     // The workers have theirs: the store is closed when the last of them is gone.
     drop(pages);
     let mut porches = Vec::with_capacity(fleet.arrivals.len());
@@ -285,6 +288,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
             passwords: passwords.clone(),
             visits,
             workers: fleet.arrivals.clone(),
+            fallen: fallen.clone().drop_guard(),
         };
         porch::start(number, start)?;
         porches.push(visit);
@@ -302,6 +306,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         proxies: config.proxies.clone(),
         gate,
         recorder: config.recorder.clone(),
+        fallen: fallen.clone().drop_guard(),
     };
     let accepting = accept::start(listener, door)?;
     let settings = Settings {
@@ -333,9 +338,11 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         clock,
         appender,
         workers: fleet.outlets,
+        fallen,
         recorder: config.recorder,
     };
-    let (outcome, deadline) = driver.run(requests, shutdown).await;
+    // The requests end with the workers: who asks while all ends has still to be told that it does.
+    let (outcome, deadline) = driver.run(&mut requests, shutdown).await;
     let _ = timeout_at(deadline, accepting.end()).await;
     for ended in fleet.ended {
         // Told by the sender being dropped. One that takes too long is left behind.
@@ -364,8 +371,8 @@ impl Fleet {
         config: &Config,
         clock: Clock,
         extents: &[Extent],
-        events: &mpsc::Sender<Event>,
-        pages: &Pages,
+        (events, pages): (&mpsc::Sender<Event>, &Pages),
+        fallen: &CancellationToken,
     ) -> io::Result<Self> {
         let mut fleet = Self {
             outlets: Vec::new(),
@@ -386,7 +393,7 @@ impl Fleet {
                 pages: pages.clone(),
                 deliveries,
                 arrivals,
-                ended,
+                ended: (ended, fallen.clone().drop_guard()),
             };
             if number == 0 {
                 worker::start_here(start)?;
@@ -408,6 +415,8 @@ struct Outlet {
     open: Open,
     /// What it is to be told next.
     next: Vec<Delivery>,
+    /// Something in there has to be told now: what was erased is to be kept nowhere.
+    urgent: bool,
 }
 
 impl Outlet {
@@ -416,16 +425,18 @@ impl Outlet {
             deliveries,
             open: Open::default(),
             next: Vec::new(),
+            urgent: false,
         }
     }
 
     /// Tells it what there is; false if it is gone. One that serves nobody only has to know in time
     /// for who comes next: it is not woken for each message.
     async fn send(&mut self) -> bool {
-        let may_wait = self.open.count() == 0 && self.next.len() < HELD_BACK_MAX;
+        let may_wait = self.open.count() == 0 && self.next.len() < HELD_BACK_MAX && !self.urgent;
         if self.next.is_empty() || may_wait {
             return true;
         }
+        self.urgent = false;
         let next = mem::take(&mut self.next);
         self.deliveries.send(next).await.is_ok()
     }
@@ -437,6 +448,7 @@ struct Driver {
     clock: Clock,
     appender: Appender,
     workers: Vec<Outlet>,
+    fallen: CancellationToken,
     recorder: Recorder,
 }
 
@@ -444,7 +456,7 @@ impl Driver {
     /// Until it has stopped; says also until when the workers may take to end.
     async fn run(
         mut self,
-        mut requests: mpsc::Receiver<Event>,
+        requests: &mut mpsc::Receiver<Event>,
         shutdown: impl Future<Output = ()>,
     ) -> (Result<(), RunError>, Instant) {
         let mut shutdown = pin!(shutdown);
@@ -468,6 +480,7 @@ impl Driver {
                     stopping = Some(Instant::now());
                     self.hub.handle(self.clock.now(), Event::Stop);
                 }
+                () = self.fallen.cancelled() => break Err(RunError::Worker),
                 // Nothing happened; the turn may have something to do all the same.
                 () = until(wake) => {}
                 // The store does not answer: what became of the last batch stays unknown.
@@ -514,6 +527,7 @@ impl Driver {
                 Effect::Publish(publication) => {
                     for worker in &mut self.workers {
                         let publication = Arc::clone(&publication);
+                        worker.urgent |= !publication.firsts.is_empty();
                         worker.next.push(Delivery::Publish(publication));
                     }
                 }

@@ -12,8 +12,8 @@
 //!                                          +---- pages for slow readers ------+
 //! ```
 //!
-//! - **One thread decides** (the hub), and serves the first few hundred connections too: the first
-//!   worker is on it. Each further worker has a thread. Each owns its share of the connections, so
+//! - **One thread decides** (the hub), and serves connections too, all of them while they are a few
+//!   hundred: the first worker is on it. Each further worker has a thread. Each owns its share of the connections, so
 //!   nothing is locked and nothing is shared but bytes. **One thread stores**; where nothing is kept
 //!   on disk, the hub's.
 //! - **Strangers are apart**: one thread accepts, and on W others, the porches, they say how they talk

@@ -10,9 +10,10 @@ use std::{cell::RefCell, collections::HashMap, io, io::IoSlice, rc::Rc, thread};
 use tokio::{
     net::TcpStream,
     sync::{Semaphore, mpsc},
-    task::{AbortHandle, LocalSet},
+    task::{AbortHandle, LocalSet, yield_now},
     time::timeout_at,
 };
+use tokio_util::sync::DropGuard;
 
 use super::{
     Clock,
@@ -56,6 +57,8 @@ pub(super) struct Start {
     pub(super) visits: mpsc::Receiver<Visit>,
     /// The ways to the workers.
     pub(super) workers: Vec<mpsc::Sender<Arrival>>,
+    /// If it ends before it should, the server ends too.
+    pub(super) fallen: DropGuard,
 }
 
 /// Something for a worker to do.
@@ -127,7 +130,7 @@ async fn run(start: Start) {
         strangers: RefCell::default(),
         workers: start.workers,
     });
-    let mut visits = start.visits;
+    let (mut visits, _fallen) = (start.visits, start.fallen);
     while let Some(visit) = visits.recv().await {
         match visit {
             Visit::Come(accepted) => {
@@ -241,17 +244,23 @@ impl Porch {
             if endpoint.is_over() {
                 return None;
             }
+            if !stream.settle().ok()? {
+                stream.writable().await.ok()?;
+                continue;
+            }
             if !stream.is_unread() {
                 stream.readable().await.ok()?;
             }
             let clock = self.clock;
             let mut reading = Reading { endpoint, clock };
-            let mut scratch = self.scratch.borrow_mut();
-            match stream.read(&mut reading, &mut scratch) {
+            let read = stream.read(&mut reading, &mut self.scratch.borrow_mut());
+            match read {
                 Ok(intake) => reading.note(intake),
                 Err(error) if is_passing(&error) => {}
                 Err(_) => return None,
             }
+            // However much comes, the others have their turn, and the time to join passes.
+            yield_now().await;
         }
     }
 

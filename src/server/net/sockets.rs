@@ -15,7 +15,7 @@ use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use tokio::io::unix::AsyncFd;
 
 /// Sockets that are looked at before others have their turn.
-const EVENTS_MAX: usize = 256;
+pub(super) const EVENTS_MAX: usize = 256;
 
 /// What a socket is ready for. Told when that changes, and not again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

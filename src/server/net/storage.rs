@@ -7,8 +7,8 @@
 //! A store that has no readers (the one in memory) waits for nothing, and stays on the hub's thread: an
 //! append takes less than handing it to another thread would. It is read there too, between appends.
 //!
-//! What is asked goes through bounded queues: whoever finds one full waits. Nobody has more than one
-//! read under way, so the order among reads means nothing.
+//! What is asked goes through bounded queues: whoever finds one full waits. Nobody has more than a page
+//! and a look under way, so the order among reads means nothing.
 
 use std::{
     cell::RefCell,
@@ -143,7 +143,7 @@ fn start_here(store: Box<dyn Store>, closing: oneshot::Sender<()>) -> (Appender,
     spawn_local(async move {
         while let Some(read) = waiting.recv().await {
             read.serve(&mut **reading.borrow_mut());
-            // One may take milliseconds.
+            // Others on this thread before the next one.
             yield_now().await;
         }
         drop((reading, closing));

@@ -12,7 +12,7 @@ use std::{
 
 use rustls::ServerConnection;
 use socket2::SockRef;
-use tokio::{net::TcpStream as AsyncStream, time::timeout};
+use tokio::{net::TcpStream as AsyncStream, task::yield_now, time::timeout};
 
 /// Bytes that are read from a socket at once where nothing is held in part. Of encrypted ones: with the longest record that
 /// lies here in part they make less than rustls keeps (16 KB) and a [`Sink`] that is asked to has
@@ -236,7 +236,8 @@ impl Stream<AsyncStream> {
                 self.socket.readable().await?;
                 match self.socket.try_read(&mut [0; DISCARD_BYTES]) {
                     Ok(0) => return Ok(()),
-                    Ok(_) => {}
+                    // However much comes, the time passes.
+                    Ok(_) => yield_now().await,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     Err(error) => return Err(error),
                 }

@@ -1,6 +1,6 @@
 //! A worker's way to the hub: a bounded queue, and what waits for it to have room.
 
-use std::{collections::VecDeque, future::Future};
+use std::collections::VecDeque;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 
@@ -9,8 +9,8 @@ use crate::server::engine::event::Event;
 /// See the module's docs.
 pub(super) struct ToHub {
     events: mpsc::Sender<Event>,
-    /// What the queue had no room for. While there is something, no requests are taken from
-    /// connections: of those there is one at most, and one goodbye of each connection.
+    /// What the queue had no room for. While there is something, nobody else is let in and nothing is
+    /// taken from connections: so there is one request at most, and one goodbye of each connection.
     waiting: VecDeque<Event>,
 }
 
@@ -45,22 +45,75 @@ impl ToHub {
 
     /// Until it has room again: then what waits is told, as far as that goes. May be dropped and
     /// called again. Once the hub has ended, nothing waits any more.
-    pub(super) fn has_room(&mut self) -> impl Future<Output = ()> + '_ {
-        async {
-            match self.events.reserve().await {
-                Ok(permit) => {
-                    if let Some(event) = self.waiting.pop_front() {
-                        permit.send(event);
-                    }
+    pub(super) async fn has_room(&mut self) {
+        match self.events.reserve().await {
+            Ok(permit) => {
+                if let Some(event) = self.waiting.pop_front() {
+                    permit.send(event);
                 }
-                Err(_) => self.waiting.clear(),
             }
-            while let Some(event) = self.waiting.pop_front() {
-                if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
-                    self.waiting.push_front(event);
-                    break;
-                }
+            Err(_) => self.waiting.clear(),
+        }
+        while let Some(event) = self.waiting.pop_front() {
+            if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+                self.waiting.push_front(event);
+                break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, pin::pin, task::Context, task::Poll, task::Waker};
+
+    use super::*;
+    use crate::{protocol::frame::Departure, server::engine::ConnectionId};
+
+    fn closed(number: u64) -> Event {
+        Event::Closed {
+            connection: ConnectionId::new(0, number),
+            reason: Departure::Lost,
+        }
+    }
+
+    fn heard(events: &mut mpsc::Receiver<Event>) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        while let Ok(Event::Closed { connection, .. }) = events.try_recv() {
+            numbers.push(connection.number());
+        }
+        numbers
+    }
+
+    fn goes_on(to_hub: &mut ToHub) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        pin!(to_hub.has_room()).poll(&mut context) == Poll::Ready(())
+    }
+
+    #[test]
+    fn what_waits_for_the_hub_is_told_in_its_order() {
+        let (events, mut queue) = mpsc::channel(2);
+        let mut to_hub = ToHub::new(events);
+        for number in 1..=5 {
+            assert!(to_hub.tell(closed(number)));
+        }
+        assert!(to_hub.is_full() && !goes_on(&mut to_hub));
+        assert_eq!(heard(&mut queue), [1, 2]);
+        assert!(goes_on(&mut to_hub) && to_hub.is_full());
+        // Behind what waits already.
+        assert!(to_hub.tell(closed(6)));
+        assert_eq!(heard(&mut queue), [3, 4]);
+        assert!(goes_on(&mut to_hub) && !to_hub.is_full());
+        assert_eq!(heard(&mut queue), [5, 6]);
+    }
+
+    #[test]
+    fn nothing_waits_for_a_hub_that_has_ended() {
+        let (events, queue) = mpsc::channel(1);
+        let mut to_hub = ToHub::new(events);
+        assert!(to_hub.tell(closed(1)) && to_hub.tell(closed(2)));
+        drop(queue);
+        assert!(goes_on(&mut to_hub) && !to_hub.is_full());
+        assert!(!to_hub.tell(closed(3)));
     }
 }

@@ -28,14 +28,14 @@ use tokio::{
     task::{LocalSet, spawn_local, yield_now},
     time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::DropGuard, task::TaskTracker};
 
 use super::{
     Clock,
     connection::{Connection, Next, Shop},
     porch::{Arrival, Guest},
     readers::Readers,
-    sockets::{Readiness, Sockets},
+    sockets::{EVENTS_MAX, Readiness, Sockets},
     storage::Pages,
     stream::SCRATCH_BYTES,
     to_hub::ToHub,
@@ -95,8 +95,8 @@ pub(super) struct Start {
     pub(super) pages: Pages,
     pub(super) deliveries: mpsc::Receiver<Vec<Delivery>>,
     pub(super) arrivals: mpsc::Receiver<Arrival>,
-    /// Told by being dropped: the worker has ended.
-    pub(super) ended: oneshot::Sender<()>,
+    /// Told by being dropped: the worker has ended; and if it should not have, the server ends too.
+    pub(super) ended: (oneshot::Sender<()>, DropGuard),
 }
 
 /// See the module's docs.
@@ -116,7 +116,7 @@ struct Worker {
     /// Those who wait for the hub to have room.
     held_up: Vec<usize>,
     alarms: BinaryHeap<Reverse<(Duration, ConnectionId)>>,
-    /// What the store answers. Not more than may be asked for at one time.
+    /// What the store answers: of each connection a page and a look at the most.
     answers: UnboundedSender<Answer>,
     /// Those who wait for the other end to close too.
     goodbyes: TaskTracker,
@@ -202,6 +202,7 @@ impl Worker {
         let mut turns = Vec::new();
         let mut found = Vec::new();
         let mut stop_at = None;
+        let mut many_are_ready = false;
         while !(self.shop.stopping && self.table.is_empty()) {
             let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
             let alarm = alarm.map(|at| self.shop.clock.instant(at));
@@ -220,25 +221,33 @@ impl Worker {
                     if ready.is_err() {
                         return;
                     }
+                    many_are_ready = found.len() >= EVENTS_MAX;
                     let now = self.shop.clock.now();
                     for (place, readiness) in found.drain(..) {
                         self.ready(now, place, readiness);
                     }
                 }
-                Some(arrival) = arrivals.recv() => self.receive(arrival),
+                Some(arrival) = arrivals.recv(), if !hub_is_full => self.receive(arrival),
                 Some(answer) = answered.recv() => self.hand_on(answer),
                 () = self.shop.hub.has_room(), if hub_is_full => {
                     for place in mem::take(&mut self.held_up) {
+                        if let Some(connection) = self.table.get_mut(place) {
+                            connection.let_go();
+                        }
                         self.queue(place);
                     }
                 }
                 () = until(alarm) => self.ring(),
                 _ = ticks.tick() => self.tick(),
-                // Others on this thread, and the sockets, before those whose turn is next.
+                // The sockets, and others on this thread, before those whose turn is next.
                 () = yield_now(), if !self.queue.is_empty() => {}
                 () = until(stop_at) => break,
             }
             self.take_turns();
+            // Others on this thread have theirs, however much the sockets bring.
+            if mem::take(&mut many_are_ready) {
+                yield_now().await;
+            }
             if self.shop.stopping && stop_at.is_none() {
                 stop_at = Some(Instant::now() + STOP_WITHIN);
             }
@@ -282,8 +291,10 @@ impl Worker {
             let rooms = admission.rooms.iter().map(|(room, _)| *room);
             self.readers.enter(connection, place, rooms);
         }
-        let now = self.shop.clock.now();
-        connection.apply(now, &self.shop.views, order, &self.zone);
+        let (now, views, zone) = (self.shop.clock.now(), &self.shop.views, &self.zone);
+        attempt(connection, |connection| {
+            connection.apply(now, views, order, zone);
+        });
         self.queue(place);
     }
 
@@ -340,7 +351,9 @@ impl Worker {
             Answer::Page {
                 room, page, permit, ..
             } => {
-                self.table[place].take_page(room, page);
+                attempt(&mut self.table[place], |connection| {
+                    connection.take_page(room, page);
+                });
                 // All of it, as far as the socket takes it: others wait for the permit.
                 let now = self.shop.clock.now();
                 while let Some(next) = self.turn(now, place) {
@@ -355,11 +368,9 @@ impl Worker {
             }
             Answer::Look { begun, looked, .. } => {
                 let now = self.shop.clock.now();
-                let connection = &mut self.table[place];
-                let answer = || connection.looked(now, begun, &looked);
-                if catch_unwind(AssertUnwindSafe(answer)).is_err() {
-                    connection.break_down();
-                }
+                attempt(&mut self.table[place], |connection| {
+                    connection.looked(now, begun, &looked);
+                });
                 self.queue(place);
             }
         }
@@ -383,7 +394,8 @@ impl Worker {
         self.shop.views.rest();
         let now = self.shop.clock.now();
         for (place, connection) in &mut self.table {
-            if connection.tick(now) && connection.queue() {
+            let is_due = attempt(connection, |connection| connection.tick(now)).unwrap_or(true);
+            if is_due && connection.queue() {
                 self.queue.push_back(place);
             }
         }
@@ -421,12 +433,11 @@ impl Worker {
         let connection = &mut self.table[place];
         connection.unqueue();
         let shop = &mut self.shop;
-        // One broken connection is one connection lost, not all of its worker's. (The panic itself
-        // was reported.)
-        let next = catch_unwind(AssertUnwindSafe(|| connection.go_on(shop, now)));
-        let next = next.unwrap_or(Next::Gone(Departure::Lost));
+        let gone_on = attempt(connection, |connection| {
+            (connection.go_on(shop, now), connection.look())
+        });
+        let (next, look) = gone_on.unwrap_or((Next::Gone(Departure::Lost), None));
         let id = connection.id;
-        let look = connection.look();
         match next {
             Next::Rest | Next::Turn => {}
             Next::Wait(until) => {
@@ -434,10 +445,16 @@ impl Worker {
                     self.alarms.push(Reverse((until, id)));
                 }
             }
-            Next::Hub => self.held_up.push(place),
+            Next::Hub => {
+                if connection.hold_up() {
+                    self.held_up.push(place);
+                }
+            }
             Next::Page { room, from } => {
                 let life = connection.life();
                 self.fetch(id, life, room, from);
+                // It may read on meanwhile, and has its deadlines.
+                self.queue(place);
             }
             Next::Goodbye => {
                 self.say_goodbye(place);
@@ -526,6 +543,16 @@ impl Worker {
         let _ = self.shop.hub.tell(closed);
         *connection
     }
+}
+
+/// Does something with a connection. One that breaks down is one connection lost, not all of its
+/// worker's. (The panic itself was reported.)
+fn attempt<T>(connection: &mut Connection, deed: impl FnOnce(&mut Connection) -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(|| deed(&mut *connection)));
+    if done.is_err() {
+        connection.break_down();
+    }
+    done.ok()
 }
 
 fn ticks() -> Interval {

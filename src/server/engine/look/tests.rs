@@ -297,7 +297,8 @@ fn a_connection_that_closes_meanwhile_drops_what_it_asked_for() {
     world.clients.insert("ghost", first);
     world.join("alice");
     let looked = look.read(&mut world.store);
-    world.client("ghost").endpoint.looked(&looked);
+    let now = world.now;
+    world.client("ghost").endpoint.looked(now, &looked);
     world.run();
     assert_eq!(world.hears("ghost"), ["bye Replaced", "closed"]);
 }

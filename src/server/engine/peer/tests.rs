@@ -11,6 +11,8 @@ use crate::{
         engine::{
             RoomIndex,
             event::Order,
+            peer::{Peer, Turn},
+            tail::SegmentBuilder,
             testing::{World, join, message, start, token},
             view::{ViewLimits, Views},
         },
@@ -90,7 +92,7 @@ fn a_caught_up_reader_gets_a_whole_commit_in_one_slice() {
         .endpoint
         .turn(now, views)
     {
-        super::Turn::Write(gather) => gather.slices().len(),
+        Turn::Write(gather) => gather.slices().len(),
         other => panic!("{other:?}"),
     };
     assert_eq!(one(client, world.now, &mut world.views), 1, "the first");
@@ -104,6 +106,35 @@ fn a_caught_up_reader_gets_a_whole_commit_in_one_slice() {
         1,
         "the other four"
     );
+}
+
+#[test]
+fn a_page_that_is_written_is_let_go_of() {
+    let mut views = Views::new([(RoomName::lobby(), 2)], ViewLimits::default());
+    let mut page = SegmentBuilder::new(1);
+    for text in ["one", "two"] {
+        page.push(|out| out.extend_from_slice(text.as_bytes()));
+    }
+    let page = page.finish();
+    let mut peer = Peer::new();
+    peer.attach(&[(RoomIndex::LOBBY, 1)]);
+    let mut pages = 0;
+    loop {
+        let count = match peer.turn(&mut views) {
+            Turn::Write(gather) => gather.slices().iter().map(|slice| slice.len()).sum(),
+            Turn::Fetch { room, from } => {
+                assert_eq!(from, 1);
+                assert!(peer.take_page(room, page.clone()));
+                pages += 1;
+                continue;
+            }
+            Turn::Idle => break,
+            other => panic!("{other:?}"),
+        };
+        peer.wrote(&views, count);
+    }
+    assert_eq!(pages, 1);
+    assert!(!peer.has_page());
 }
 
 #[test]

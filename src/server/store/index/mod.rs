@@ -111,7 +111,7 @@ impl Index {
             .name("index".to_owned())
             .spawn(move || {
                 priority::behind_talk();
-                writer.run()
+                writer.run();
             })?;
         Ok(Self {
             shared,
