@@ -39,6 +39,8 @@
 //! 4. Each batch of requests of a connection is answered in full (as many are counted by
 //!    [`Order::Answer`](event::Order) and its kin), or the connection is closed. Nothing is handed
 //!    in behind a join that is not answered ([`Endpoint`](endpoint::Endpoint) sees to both).
+//! 5. An endpoint that is [paused](endpoint::Endpoint::paused) is told when that time has come, by
+//!    [`Endpoint::go_on`](endpoint::Endpoint::go_on).
 
 #![deny(clippy::disallowed_methods)]
 

@@ -26,6 +26,9 @@
 //!   batch is full takes no requests; a full queue of requests makes the workers stop reading;
 //!   then TCP makes the senders wait. A slow *reader* is never waited for: it only falls behind.
 //! - Heartbeats need no timer each: every worker looks at all its connections once a second.
+//! - A thread that breaks down ends the server, which says so: whoever runs it starts it again, and
+//!   clients resume. A connection that breaks down ends alone.
+//! - For Unix: sockets are watched by their descriptors. (The client does without.)
 
 use std::{future::pending, time::Instant};
 
