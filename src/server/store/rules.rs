@@ -214,3 +214,28 @@ impl<'a> Scan<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_looks_at_so_many_bytes_and_goes_on_from_there() {
+        let query = Query::parse("tea", &jiff::tz::TimeZone::UTC).unwrap();
+        let extent = Extent {
+            first: 1,
+            head: 1_000,
+        };
+        let frame = vec![b'x'; SCANNED_BYTES_MAX / 10];
+        let search = |to| {
+            let mut scan = Scan::new(&query, extent, to);
+            let mut numbers = (scan.until()..=scan.to()).rev();
+            while numbers.next().is_some_and(|seq| scan.look(seq, &frame)) {}
+            scan.finish()
+        };
+        let found = search(1_000);
+        // One more than fits: each is a little less than a tenth.
+        assert_eq!((found.from, found.to), (990, 1_000));
+        assert_eq!(search(found.from - 1).from, 979);
+    }
+}
