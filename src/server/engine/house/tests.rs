@@ -479,8 +479,8 @@ fn the_muted_and_a_room_for_announcements_refuse_messages_for_good() {
     );
 }
 
-#[test]
-fn in_a_slow_room_messages_wait_and_none_is_lost() {
+/// Bob may say something every 30 s.
+fn slow() -> World {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
     let slow = HouseCommand::Slow {
@@ -488,6 +488,12 @@ fn in_a_slow_room_messages_wait_and_none_is_lost() {
         seconds: 30,
     };
     world.orders("alice", slow);
+    world
+}
+
+#[test]
+fn in_a_slow_room_messages_wait_and_none_is_lost() {
+    let mut world = slow();
     world.hears("bob");
     assert_eq!(world.say("bob", &message("bob", 1, "one")), ["1 bob: one"]);
     assert_eq!(
@@ -510,13 +516,7 @@ fn in_a_slow_room_messages_wait_and_none_is_lost() {
 
 #[test]
 fn what_follows_a_message_that_waited_is_counted_as_well() {
-    let mut world = World::with_owner();
-    world.comes("bob", FAR);
-    let slow = HouseCommand::Slow {
-        room: RoomName::lobby(),
-        seconds: 30,
-    };
-    world.orders("alice", slow);
+    let mut world = slow();
     world.say("bob", &message("bob", 1, "one"));
     world.say("bob", &message("bob", 2, "two"));
     world.advance(Duration::from_secs(31));
