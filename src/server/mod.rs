@@ -138,7 +138,6 @@ fn announce(address: SocketAddr, credentials: &Credentials, quiet: bool, recorde
 
 /// Every connection takes a descriptor, and systems allow a process few unless it asks for more.
 fn raise_descriptor_limit(clients_max: u32) {
-    #[cfg(unix)]
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) if limit < u64::from(clients_max) + DESCRIPTORS_BESIDES => warn!(
             "this system allows {limit} open connections: too few for --max-clients {clients_max}"
@@ -171,7 +170,6 @@ async fn told_to_stop(
 
 /// Reads what the operator may have changed at every SIGHUP. Where the server was started in a
 /// terminal, a hang-up says that this was closed: then it is ready.
-#[cfg(unix)]
 fn hung_up(reload: Reload) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let hang_up = signal(SignalKind::hangup());
@@ -191,19 +189,11 @@ fn hung_up(reload: Reload) -> impl Future<Output = ()> {
     }
 }
 
-/// Other systems have no such signal.
-#[cfg(not(unix))]
-fn hung_up(_: Reload) -> impl Future<Output = ()> {
-    std::future::pending()
-}
-
-#[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
-#[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -218,19 +208,5 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

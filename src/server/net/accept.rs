@@ -315,11 +315,7 @@ fn worker_for(open: &[usize]) -> usize {
 }
 
 fn open_reserve() -> Option<File> {
-    #[cfg(unix)]
-    let file = File::open("/dev/null").ok();
-    #[cfg(not(unix))]
-    let file = None;
-    file
+    File::open("/dev/null").ok()
 }
 
 /// Whether only this one connection failed. Otherwise the system is out of something (descriptors,
