@@ -7,7 +7,7 @@
 
 use std::{
     io::{self, ErrorKind},
-    os::fd::{AsRawFd, RawFd},
+    os::fd::AsRawFd,
     time::Duration,
 };
 
@@ -48,10 +48,10 @@ impl Sockets {
     }
 
     /// Watches one more, under this number. What it is ready for already is told too.
-    pub(super) fn add(&self, socket: RawFd, number: usize) -> io::Result<()> {
+    pub(super) fn add(&self, socket: &impl AsRawFd, number: usize) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registry = self.poll.get_ref().registry();
-        registry.register(&mut SourceFd(&socket), Token(number), interest)
+        registry.register(&mut SourceFd(&socket.as_raw_fd()), Token(number), interest)
     }
 
     /// Watches one no longer.

@@ -6,7 +6,6 @@
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::{Shutdown, TcpStream},
-    os::fd::{AsRawFd, RawFd},
     time::Duration,
 };
 
@@ -252,12 +251,6 @@ impl Stream<TcpStream> {
     /// For a task of its own.
     pub(super) fn into_async(self) -> io::Result<Stream<AsyncStream>> {
         self.exchange(AsyncStream::from_std)
-    }
-}
-
-impl AsRawFd for Stream<TcpStream> {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
     io, mem,
-    os::fd::AsRawFd,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Weak,
     sync::Arc,
@@ -329,7 +328,7 @@ impl Worker {
     fn take_in(&mut self, guest: Guest) {
         // One that can't be watched, or that comes when all is over, is dropped.
         let place = self.table.vacant_key();
-        let socket = guest.stream.as_raw_fd();
+        let socket = guest.stream.socket();
         if self.shop.stopping || self.sockets.add(socket, place).is_err() {
             return;
         }
