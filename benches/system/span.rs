@@ -15,7 +15,6 @@ pub(crate) struct Span {
     own: f64,
     machine: f64,
     deliveries: u64,
-    said: u64,
 }
 
 /// What happened in between.
@@ -27,11 +26,6 @@ pub(crate) struct Taken {
     pub(crate) own: f64,
     pub(crate) others: f64,
     pub(crate) deliveries: f64,
-    pub(crate) messages: f64,
-}
-
-fn said(load: &Load) -> u64 {
-    load.rooms.iter().flat_map(|room| &room.sent).sum()
 }
 
 impl Span {
@@ -42,7 +36,6 @@ impl Span {
             own: own_cpu(),
             machine: machine_cpu(),
             deliveries: load.counts.deliveries,
-            said: said(load),
         }
     }
 
@@ -55,7 +48,6 @@ impl Span {
             own: own / seconds,
             others: ((machine_cpu() - self.machine - cpu - own) / seconds).max(0.0),
             deliveries: (load.counts.deliveries - self.deliveries) as f64,
-            messages: (said(load) - self.said) as f64,
         }
     }
 }
@@ -66,9 +58,9 @@ impl Taken {
         self.cpu * 1e6 / self.deliveries
     }
 
-    /// The same.
-    pub(crate) fn per_message(&self) -> f64 {
-        self.cpu * 1e6 / self.messages
+    /// Of messages that went to so many each; those that not all have heard yet count in part.
+    pub(crate) fn messages_per_second(&self, members: usize) -> f64 {
+        self.deliveries / members as f64 / self.seconds
     }
 
     /// Who used the processors meanwhile.

@@ -38,8 +38,8 @@ pub(crate) fn members(settings: &Settings, log: Log) {
             window,
         };
         let taken = shape.measure(settings.time, log);
-        points.push((members as f64, taken.per_message()));
-        row(&format!("{members} members"), &taken);
+        points.push((members as f64, taken.per_delivery() * members as f64));
+        row(&format!("{members} members"), members, &taken);
     }
     let (message, delivery) = fit(&points);
     println!("  fit: {message:.2} µs per message and {delivery:.3} µs per delivery");
@@ -60,7 +60,8 @@ pub(crate) fn rooms(settings: &Settings, log: Log) {
         };
         let taken = shape.measure(settings.time, log);
         let name = format!("{} rooms of {MEMBERS}", groups * each);
-        row(&format!("{name}, {} clients", groups * MEMBERS), &taken);
+        let name = format!("{name}, {} clients", groups * MEMBERS);
+        row(&name, MEMBERS, &taken);
     }
 }
 
@@ -97,7 +98,7 @@ impl Shape {
             load.set_publishers(room, (0..self.publishers).map(speaks).collect());
         }
         load.touch_all();
-        load.talk(self.window, WARM_UP);
+        load.warm_up(self.window, WARM_UP);
         let span = Span::begin(&server, &load);
         load.talk(self.window, time);
         let taken = span.end(&server, &load);
@@ -109,12 +110,12 @@ impl Shape {
     }
 }
 
-fn row(name: &str, taken: &Taken) {
+fn row(name: &str, members: usize, taken: &Taken) {
     println!(
         "{name:>36}  {:>10.2} µs/message  {:>7.3} µs/delivery  {:>8.0} messages/s  {}",
-        taken.per_message(),
+        taken.per_delivery() * members as f64,
         taken.per_delivery(),
-        taken.messages / taken.seconds,
+        taken.messages_per_second(members),
         taken.cores()
     );
 }

@@ -23,7 +23,7 @@ pub(crate) fn run(settings: &Settings, log: Log, encrypted: bool) {
         load.join(all, AT_ONCE, || way(encrypted), |_| 0..1);
         load.set_publishers(0, (0..PUBLISHERS).collect());
         load.touch_all();
-        load.talk(settings.window, WARM_UP);
+        load.warm_up(settings.window, WARM_UP);
         let span = Span::begin(&server, &load);
         load.talk(settings.window, settings.time);
         let taken = span.end(&server, &load);
@@ -31,7 +31,7 @@ pub(crate) fn run(settings: &Settings, log: Log, encrypted: bool) {
             "{members:>6} members  {:>7.3} µs/delivery  {:>10.0} deliveries/s  {:>8.0} messages/s  {}",
             taken.per_delivery(),
             taken.deliveries / taken.seconds,
-            taken.messages / taken.seconds,
+            taken.messages_per_second(all),
             taken.cores(),
         );
         if log == Log::Disk {

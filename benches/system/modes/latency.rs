@@ -32,7 +32,7 @@ pub(crate) fn run(settings: &Settings, log: Log, encrypted: bool) {
     );
     println!(
         "  {:.0} messages/s to {MEMBERS} members, generator late by {:.2} ms at most, faults: {faults}",
-        taken.messages / taken.seconds,
+        taken.messages_per_second(MEMBERS + PUBLISHERS),
         late.as_secs_f64() * 1e3,
     );
 }
