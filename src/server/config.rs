@@ -45,7 +45,7 @@ pub use reach::{Plaintext, ReachArgs};
 pub const PORT_DEFAULT: u16 = 10_500;
 /// Sessions at one time, unless told otherwise.
 pub const CLIENTS_MAX_DEFAULT: usize = 10_000;
-/// More workers than this do not help: the system's network code is the limit.
+/// Workers, and porches, that there are without being asked for.
 const WORKERS_MAX: usize = 4;
 
 const EXAMPLES: &str = "\
@@ -276,10 +276,11 @@ pub struct Config {
     pub rooms: Vec<RoomSettings>,
     /// Whether texts of messages are logged.
     pub log_text: bool,
-    /// Threads that serve those who are in, the hub's among them, and as many again for those who come;
-    /// at most 256.
+    /// Threads that serve those who are in, the hub's among them; at most 256.
     pub workers: NonZeroUsize,
-    /// What each of them keeps of the rooms for its readers.
+    /// Threads that meet those who come.
+    pub porches: NonZeroUsize,
+    /// What each worker keeps of the rooms for its readers.
     pub views: ViewLimits,
     /// How much of each room's log is kept.
     pub keep: Keep,
@@ -309,7 +310,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let most = NonZeroUsize::new(WORKERS_MAX).unwrap_or(NonZeroUsize::MIN);
+        let processors = available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             bind: None,
             port: PORT_DEFAULT,
@@ -319,7 +320,8 @@ impl Default for Config {
                 topic: None,
             }],
             log_text: false,
-            workers: available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(most)),
+            workers: threads(processors - 1),
+            porches: threads(processors),
             views: ViewLimits::default(),
             keep: Keep::default(),
             access: Access::default(),
@@ -335,6 +337,16 @@ impl Default for Config {
             recorder: Recorder::none(),
         }
     }
+}
+
+/// As many, but at least one and at most [`WORKERS_MAX`].
+///
+/// Workers are one fewer than processors, and so leave one to the commits, the index, those who come,
+/// and whoever else is on the machine. They do not gain by having that one too: with two workers and
+/// a reading end on two processors, a delivery to a room of 10,000 took 0.08 µs of processor time
+/// where one worker takes 0.05, and delivered a quarter less.
+fn threads(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count.min(WORKERS_MAX)).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The lobby, and others, each once.

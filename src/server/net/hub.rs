@@ -277,8 +277,8 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let fleet = Fleet::start(&config, clock, &extents, (&events, &pages), &fallen)?;
     // The workers have theirs: the store is closed when the last of them is gone.
     drop(pages);
-    let mut porches = Vec::with_capacity(fleet.arrivals.len());
-    for number in 0..fleet.arrivals.len() {
+    let mut porches = Vec::with_capacity(config.porches.get());
+    for number in 0..config.porches.get() {
         let (visit, visits) = mpsc::channel(porch::ACCEPTED_MAX);
         let start = porch::Start {
             clock,
