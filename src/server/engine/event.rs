@@ -138,14 +138,6 @@ pub struct Publication {
     pub presence: Vec<PresenceRun>,
 }
 
-impl Publication {
-    /// The rooms whose readers have something to read; one may come twice.
-    pub fn rooms(&self) -> impl Iterator<Item = RoomIndex> {
-        let messages = self.runs.iter().map(|run| run.room);
-        messages.chain(self.presence.iter().map(|run| run.room))
-    }
-}
-
 /// Changes of one member list.
 #[derive(Debug)]
 pub struct PresenceRun {

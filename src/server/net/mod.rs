@@ -21,7 +21,8 @@
 //!   when processors are short.
 //! - The hub tells each worker what a turn brought by one message over a bounded queue. The worker
 //!   then goes through those whom it concerns and writes to each, from its cursor, at once. A socket that
-//!   takes no more says so when it does again; until then it costs nothing.
+//!   takes no more says so when it does again; until then it costs nothing. Who comes and goes in a big
+//!   room is told at intervals: see `pace`.
 //! - Back-pressure runs against the stream: a worker that is busy makes the hub wait; a hub whose
 //!   batch is full takes no requests; a full queue of requests makes the workers stop reading;
 //!   then TCP makes the senders wait. A slow *reader* is never waited for: it only falls behind.
@@ -43,6 +44,7 @@ mod greeting;
 mod hub;
 mod listener;
 mod newcomers;
+mod pace;
 mod passwords;
 mod porch;
 mod proxy;

@@ -26,6 +26,11 @@ impl Readers {
         readers.map(|&reader| reader as usize)
     }
 
+    /// How many they are.
+    pub(super) fn count(&self, room: RoomIndex) -> usize {
+        self.rooms.get(room.at()).map_or(0, Vec::len)
+    }
+
     /// A connection reads these rooms from now on; it read none before.
     pub(super) fn enter(
         &mut self,

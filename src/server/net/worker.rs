@@ -32,6 +32,7 @@ use tokio_util::{sync::DropGuard, task::TaskTracker};
 use super::{
     Clock,
     connection::{Connection, Next, Shop},
+    pace::Pace,
     porch::{Arrival, Guest},
     readers::Readers,
     sockets::{EVENTS_MAX, Readiness, Sockets},
@@ -110,6 +111,7 @@ struct Worker {
     places: HashMap<ConnectionId, usize>,
     /// Those who read each room.
     readers: Readers,
+    pace: Pace,
     /// Those whose turn comes.
     queue: VecDeque<usize>,
     /// Those who wait for the hub to have room.
@@ -178,6 +180,7 @@ async fn run(start: Start, sockets: Sockets) {
         table: Slab::new(),
         places: HashMap::new(),
         readers: Readers::default(),
+        pace: Pace::default(),
         queue: VecDeque::new(),
         held_up: Vec::new(),
         alarms: BinaryHeap::new(),
@@ -204,6 +207,7 @@ impl Worker {
         let mut many_are_ready = false;
         while !(self.shop.stopping && self.table.is_empty()) {
             let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
+            let alarm = alarm.into_iter().chain(self.pace.due()).min();
             let alarm = alarm.map(|at| self.shop.clock.instant(at));
             let hub_is_full = self.shop.hub.is_full();
             tokio::select! {
@@ -261,22 +265,37 @@ impl Worker {
 
     fn carry_out(&mut self, delivery: Delivery) {
         match delivery {
-            Delivery::Publish(publication) => {
-                self.shop.views.publish(&publication);
-                for room in publication.rooms() {
-                    for place in self.readers.of(room) {
-                        if self
-                            .table
-                            .get_mut(place)
-                            .is_some_and(|reader| reader.queue())
-                        {
-                            self.queue.push_back(place);
-                        }
-                    }
-                }
-            }
+            Delivery::Publish(publication) => self.publish(&publication),
             Delivery::Order { connection, order } => self.order(connection, order),
             Delivery::Stop => self.stop(),
+        }
+    }
+
+    fn publish(&mut self, publication: &Publication) {
+        self.shop.views.publish(publication);
+        for run in &publication.runs {
+            self.pace.woken(run.room);
+            self.wake(run.room);
+        }
+        if publication.presence.is_empty() {
+            return;
+        }
+        let now = self.shop.clock.now().mono;
+        for run in &publication.presence {
+            let readers = self.readers.count(run.room);
+            if self.pace.changed(now, run.room, readers) {
+                self.wake(run.room);
+            }
+        }
+    }
+
+    /// All readers of a room have their turn.
+    fn wake(&mut self, room: RoomIndex) {
+        for place in self.readers.of(room) {
+            let reader = self.table.get_mut(place);
+            if reader.is_some_and(|reader| reader.queue()) {
+                self.queue.push_back(place);
+            }
         }
     }
 
@@ -386,6 +405,9 @@ impl Worker {
             if let Some(place) = place.filter(|&place| self.table[place].ring(at)) {
                 self.queue(place);
             }
+        }
+        while let Some(room) = self.pace.take_due(now, |room| self.readers.count(room)) {
+            self.wake(room);
         }
     }
 
