@@ -21,7 +21,7 @@ use chat_tui::{
     },
     search::Query,
     text::{Body, Line},
-    tui::{Startup, args::Theme, shell},
+    tui::{Startup, args::Theme, shell, signals::Signals},
 };
 use jiff::{Timestamp, ToSpan};
 use tokio::sync::mpsc::{self, Sender};
@@ -134,6 +134,7 @@ async fn main() -> anyhow::Result<()> {
         theme,
         no_color: std::env::var_os("NO_COLOR").is_some(),
         host: None,
+        signals: Signals::new()?,
         key: None,
         restored,
         commands,

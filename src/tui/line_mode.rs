@@ -20,7 +20,6 @@
 mod cutter;
 mod house;
 mod model;
-mod signals;
 #[cfg(test)]
 mod tests;
 
@@ -40,9 +39,13 @@ use tokio::{
 use self::{
     cutter::Cutter,
     model::{Manner, Model, Ourselves},
-    signals::Signals,
 };
-use super::{args::Args, farewell, serve::HostControl};
+use super::{
+    args::Args,
+    farewell,
+    serve::HostControl,
+    signals::{EXIT_INTERRUPTED, Signals},
+};
 use crate::{client::link::Handle, text::Body};
 
 /// Bytes read at once.
@@ -52,7 +55,12 @@ const QUEUE_MAX: usize = 16;
 
 /// Runs until the input is delivered, the user leaves, or there is no hope. The session must have
 /// been started with `args.options.history` messages to ask for.
-pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> ExitCode {
+pub async fn run(
+    args: &Args,
+    session: Handle,
+    host: Option<HostControl>,
+    mut signals: Signals,
+) -> ExitCode {
     let interactive = io::stdin().is_terminal();
     let manner = Manner {
         interactive,
@@ -71,7 +79,7 @@ pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> Exi
     let kept = session.kept;
     let began = Instant::now();
     let limit = Duration::from_secs(args.options.timeout);
-    let end = converse(&mut model, session, limit).await;
+    let end = converse(&mut model, session, limit, &mut signals).await;
 
     let chatted = model.has_entered().then(|| began.elapsed());
     if let Some(summary) = model.ended.filter(|_| model.is_chatty()) {
@@ -94,13 +102,8 @@ pub async fn run(args: &Args, session: Handle, host: Option<HostControl>) -> Exi
         }
     }
     match end {
-        Ok(End::Left) => ExitCode::from(model.outcome() as u8),
-        // As shells count it: 128 and the number of the signal.
-        Ok(End::Interrupted) => ExitCode::from(130),
-        Err(error) => {
-            complain(&format!("{error}\n"));
-            ExitCode::FAILURE
-        }
+        End::Left => ExitCode::from(model.outcome() as u8),
+        End::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
     }
 }
 
@@ -111,8 +114,12 @@ enum End {
     Interrupted,
 }
 
-async fn converse(model: &mut Model, mut session: Handle, limit: Duration) -> io::Result<End> {
-    let mut signals = Signals::new()?;
+async fn converse(
+    model: &mut Model,
+    mut session: Handle,
+    limit: Duration,
+    signals: &mut Signals,
+) -> End {
     let mut signalled = false;
     let mut cutter = Cutter::default();
     let mut input = Some(read_input());
@@ -167,7 +174,7 @@ async fn converse(model: &mut Model, mut session: Handle, limit: Duration) -> io
             },
             () = signals.next() => {
                 if std::mem::replace(&mut signalled, true) {
-                    return Ok(End::Interrupted);
+                    return End::Interrupted;
                 }
                 model.leave();
             },
@@ -186,7 +193,7 @@ async fn converse(model: &mut Model, mut session: Handle, limit: Duration) -> io
     drop(output);
     // The thread ends when it has written what it was given.
     let _ = tokio::task::spawn_blocking(move || writer.join()).await;
-    Ok(End::Left)
+    End::Left
 }
 
 async fn next_chunk(

@@ -23,6 +23,7 @@ use chat_tui::{
         farewell, line_mode, secrets,
         serve::{self, HostControl},
         shell,
+        signals::{EXIT_INTERRUPTED, Signals},
     },
 };
 
@@ -130,15 +131,21 @@ fn lets_in(args: &Args) -> bool {
 
 async fn run(args: Args, mut who: Who) -> ExitCode {
     let directory = directory(&args);
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
+    };
     let host = if args.options.serve {
-        match serve::start(
-            &args.host,
-            args.port,
-            rooms(&args).first(),
-            directory.as_deref(),
-        )
-        .await
-        {
+        let room = rooms(&args);
+        let started = tokio::select! {
+            biased;
+            // The server that may have been begun ends, too.
+            () = signals.next() => return ExitCode::from(EXIT_INTERRUPTED),
+            started = serve::start(&args.host, args.port, room.first(), directory.as_deref()) => {
+                started
+            }
+        };
+        match started {
             Ok(host) => host,
             Err(error) => return fail(&error.to_string(), EXIT_USAGE),
         }
@@ -173,13 +180,18 @@ async fn run(args: Args, mut who: Who) -> ExitCode {
     let session = link::spawn(config, open_store(&args));
     let mut session = match session {
         Ok(session) => session,
-        Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
+        Err(error) => {
+            if let Some(host) = host {
+                host.stop().await;
+            }
+            return fail(&format!("Can't start: {error}"), EXIT_FAILURE);
+        }
     };
     let closing = session.closing();
     let code = if lines {
-        line_mode::run(&args, session, host).await
+        line_mode::run(&args, session, host, signals).await
     } else {
-        full_screen(args, session, host).await
+        full_screen(args, session, host, signals).await
     };
     closing.wait().await;
     code
@@ -238,7 +250,12 @@ fn open_store(args: &Args) -> Keep {
     }
 }
 
-async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> ExitCode {
+async fn full_screen(
+    args: Args,
+    session: Handle,
+    host: Option<HostControl>,
+    signals: Signals,
+) -> ExitCode {
     let kept = session.kept;
     let startup = Startup {
         host_label: args.server(),
@@ -248,6 +265,7 @@ async fn full_screen(args: Args, session: Handle, host: Option<HostControl>) -> 
         no_color: args.options.no_color
             || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()),
         host,
+        signals,
         key: session.key,
         restored: session.restored,
         commands: session.commands,

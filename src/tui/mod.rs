@@ -22,6 +22,7 @@ pub mod line_mode;
 pub mod secrets;
 pub mod serve;
 pub mod shell;
+pub mod signals;
 pub mod startup;
 #[cfg(test)]
 mod testing;

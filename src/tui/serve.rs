@@ -102,9 +102,30 @@ impl HostControl {
     }
 }
 
+/// A server that is being started: it ends if that is given up.
+struct Starting(Option<HostControl>);
+
+impl Starting {
+    /// It has begun.
+    fn done(mut self) -> Option<HostControl> {
+        self.0.take()
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(server) = &mut self.0 {
+            // An error here means that it is gone already.
+            let _ = server.ask_to_end();
+        }
+    }
+}
+
 /// Starts a server for `host` and `port`, unless one listens there: then `None`, and there is
 /// nothing to do but join. `room`: one that it is to have besides the lobby; `directory`: where to
 /// keep its log, if it is to be kept.
+///
+/// To give up waiting for it is to give up the server too.
 ///
 /// # Errors
 /// If `host` is not this machine, or the server could not be started; in one plain sentence.
@@ -128,32 +149,37 @@ pub async fn start(
     let (Some(pid), Some(output)) = (child.id(), child.stdout.take()) else {
         bail!("The server could not be started");
     };
-    match timeout(START_WITHIN, first_line(output)).await {
-        Ok(Ok(true)) => {
-            let room = room.map_or_else(String::new, words::room_option);
-            let mut told = vec![Line::inert(&format!(
-                "You host this chat: whoever is on your network can come in, with: chat-tui \
-                 THIS-MACHINE {port} NICKNAME 1{room}"
-            ))];
-            if let Some((path, mut file)) = log {
-                told.extend(how_to_own(&path, &mut file, began).await);
-            }
-            Ok(Some(HostControl { child, pid, told }))
+    let told = Vec::new();
+    let mut starting = Starting(Some(HostControl { child, pid, told }));
+    let listens = timeout(START_WITHIN, first_line(output)).await;
+    if matches!(listens, Ok(Ok(true)))
+        && let Some(server) = &mut starting.0
+    {
+        let room = room.map_or_else(String::new, words::room_option);
+        server.told.push(Line::inert(&format!(
+            "You host this chat: whoever is on your network can come in, with: chat-tui \
+             THIS-MACHINE {port} NICKNAME 1{room}"
+        )));
+        if let Some((path, mut file)) = log {
+            server
+                .told
+                .extend(how_to_own(&path, &mut file, began).await);
         }
-        Ok(_) => {
-            let _ = child.wait().await;
-            // Somebody else may have been quicker.
-            if somebody_listens(host, port).await {
-                return Ok(None);
-            }
-            let said = log.and_then(|(_, mut file)| last_line(&mut file, began));
-            bail!(said.unwrap_or_else(|| "The server ended as soon as it was started".to_owned()));
-        }
-        Err(_) => {
-            let _ = child.kill().await;
+        return Ok(starting.done());
+    }
+    if let Some(mut server) = starting.done() {
+        if listens.is_err() {
+            let _ = server.child.kill().await;
             bail!("The server did not begin to listen in time");
         }
+        let _ = server.child.wait().await;
     }
+    // Somebody else may have been quicker.
+    if somebody_listens(host, port).await {
+        return Ok(None);
+    }
+    let said = log.and_then(|(_, mut file)| last_line(&mut file, began));
+    bail!(said.unwrap_or_else(|| "The server ended as soon as it was started".to_owned()))
 }
 
 /// Whether a name or address can only mean this machine.

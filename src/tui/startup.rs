@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::{args::Theme, serve::HostControl};
+use super::{args::Theme, serve::HostControl, signals::Signals};
 use crate::{
     client::{Command, Event, event::Restored},
     protocol::{KeyTag, Nickname, RoomName},
@@ -23,6 +23,8 @@ pub struct Startup {
     pub no_color: bool,
     /// Set when this run hosts the chat: the server ends with it, or goes on.
     pub host: Option<HostControl>,
+    /// What asks the program to end.
+    pub signals: Signals,
     /// The user's own key; `None`: he comes in without.
     pub key: Option<KeyTag>,
     /// What the client's own store holds: painted before the network answers.

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use crate::{
     conversation::signal,
     process::{CHAT_SERVER, CHAT_TUI},
-    terminal::Terminal,
+    terminal::{PATIENCE, Terminal},
 };
 
 fn free_port() -> u16 {
@@ -100,6 +100,42 @@ fn a_host_is_told_who_can_come_in_and_how_to_own_the_server() {
     assert!(said.contains(&format!("THIS-MACHINE {port}")), "{said}");
     carol.line(&format!("/owner {code}"));
     carol.wait_for("◆");
+}
+
+/// Whenever it is: before the server listens, or before anything is shown.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_host_in_a_hurry_leaves_no_server_behind() {
+    let home = tempfile::tempdir().expect("a folder");
+    for _ in 0..5 {
+        let port = free_port();
+        let mut carol = host(port, home.path());
+        until(|| server_is_there(port));
+        carol.keys("\x03\x03");
+        carol.ended();
+        until(|| !server_is_there(port));
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn until(is_so: impl Fn() -> bool) {
+    let begin = std::time::Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "it is not so");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether the process runs that `--serve` starts.
+#[cfg(target_os = "linux")]
+fn server_is_there(port: u16) -> bool {
+    let line = format!("\0__server\0{port}\0");
+    let mut processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    processes.any(|process| {
+        // One that has ended has no command line any more.
+        let said = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&said).contains(&line)
+    })
 }
 
 #[test]

@@ -382,7 +382,7 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
 
 fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
     if again || model.leaving_since.is_some() {
-        return leave_now(model, effects);
+        return leave_unasked(model, effects);
     }
     model.interrupted = true;
     model.popup = None;
@@ -405,27 +405,37 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
 
 /// Leaves, after asking what becomes of a server that others use.
 fn leave(model: &mut Model, effects: &mut Vec<Effect>) {
-    let own = model.user;
-    let others = model
-        .room()
-        .members
-        .iter()
-        .filter(|member| Some(member.user) != own)
-        .count();
-    // Who is in another room than the lobby does not see who is there.
-    let needed = others > 0 || model.room().name != RoomName::lobby();
-    if model.hosting && needed && model.leaving_since.is_none() {
+    if model.leaving_since.is_none()
+        && let Some(others) = others_need_server(model)
+    {
         model.popup = Some(Popup::Host { others });
         return;
     }
-    if model.hosting && model.leaving_since.is_none() {
+    leave_unasked(model, effects);
+}
+
+/// Leaves when there is nobody to ask. A server that we host goes on where others may need it.
+pub fn leave_unasked(model: &mut Model, effects: &mut Vec<Effect>) {
+    let first = model.leaving_since.is_none();
+    if model.hosting && first && others_need_server(model).is_none() {
         effects.push(Effect::Host(HostChoice::Stop));
     }
     leave_now(model, effects);
 }
 
-/// Leaves without a question; the second time at once.
-pub fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
+/// How many others there are who may need the server that we host, if they may.
+fn others_need_server(model: &Model) -> Option<usize> {
+    let own = model.user;
+    let members = &model.room().members;
+    let others = members.iter().filter(|member| Some(member.user) != own);
+    let others = others.count();
+    // Who is in another room than the lobby does not see who is there.
+    let needed = others > 0 || model.room().name != RoomName::lobby();
+    (model.hosting && needed).then_some(others)
+}
+
+/// Leaves, whatever becomes of a server; the second time at once.
+fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
     model.popup = None;
     if model.leaving_since.is_some() {
         effects.push(Effect::Quit);

@@ -545,7 +545,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Focus(focused) => focus(model, focused, &mut effects),
         Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches), &mut effects),
         Msg::Session(event) => session::heard(model, event, &mut effects),
-        Msg::Terminate => keys::leave_now(model, &mut effects),
+        Msg::Terminate => keys::leave_unasked(model, &mut effects),
     }
     let at = model.current;
     if model.focused && model.rooms[at].scroll == room::Scroll::Follow {

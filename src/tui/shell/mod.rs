@@ -31,11 +31,12 @@ use self::{
     pace::Pace,
     terminal::Screen,
 };
-use super::serve::HostControl;
 use super::{
     Startup,
     app::{Effect, HostChoice, Model, Msg, Now, Start, update},
     farewell::Ending,
+    serve::HostControl,
+    signals::Signals,
     view::{
         self,
         palette::{Depth, Ground, Palette},
@@ -52,22 +53,34 @@ const INPUT_QUEUE: usize = 64;
 pub async fn run(startup: Startup) -> anyhow::Result<Ending> {
     let mut startup = startup;
     let host = startup.host.take();
-    let mut signals = Signals::new()?;
+    let shown = show(startup, host.is_some()).await;
+    if let Some(host) = host {
+        // Nobody has heard of it yet where nothing could be shown.
+        let choice = shown
+            .as_ref()
+            .map_or(Some(HostChoice::Stop), |shown| shown.1);
+        leave_host(host, choice).await?;
+    }
+    shown?.0
+}
+
+/// How it ended, and what was chosen for the server. `Err`: it could not begin.
+async fn show(
+    startup: Startup,
+    hosting: bool,
+) -> anyhow::Result<(anyhow::Result<Ending>, Option<HostChoice>)> {
+    let changes = Changes::new()?;
     let screen = Screen::take().context("The terminal can't be used")?;
-    let mut shell = Shell::new(startup, host.is_some(), screen);
+    let mut shell = Shell::new(startup, hosting, screen, changes);
     // The first painting waits for nothing: no network, no answer of the terminal's.
     shell.draw()?;
     if environment::answers_queries() {
         shell.screen.ask()?;
     }
     let mut input = read_input();
-    let ended = shell.run(&mut input, &mut signals).await;
+    let ended = shell.run(&mut input).await;
     shell.screen.give_back();
-    if let Some(host) = host {
-        leave_host(host, shell.host_choice).await?;
-    }
-    ended?;
-    Ok(shell.model.ending())
+    Ok((ended.map(|()| shell.model.ending()), shell.host_choice))
 }
 
 /// Does with the server that we host what was chosen. It goes on where nothing was: others may
@@ -98,27 +111,23 @@ struct Shell {
     /// events to be taken meanwhile, and neither would go on.
     outgoing: VecDeque<Command>,
     events: mpsc::Receiver<Event>,
+    signals: Signals,
+    changes: Changes,
     host_choice: Option<HostChoice>,
     pace: Pace,
     stale: bool,
 }
 
-/// Signals that end, stop or resize.
-struct Signals {
-    terminate: Signal,
-    hangup: Signal,
-    interrupt: Signal,
+/// Signals that stop or resize.
+struct Changes {
     resized: Signal,
     stop: Signal,
 }
 
-impl Signals {
+impl Changes {
     fn new() -> anyhow::Result<Self> {
         let on = |kind| signal(kind).context("Signals can't be listened to");
         Ok(Self {
-            terminate: on(SignalKind::terminate())?,
-            hangup: on(SignalKind::hangup())?,
-            interrupt: on(SignalKind::interrupt())?,
             resized: on(SignalKind::window_change())?,
             stop: on(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
         })
@@ -126,7 +135,7 @@ impl Signals {
 }
 
 impl Shell {
-    fn new(startup: Startup, hosting: bool, screen: Screen) -> Self {
+    fn new(startup: Startup, hosting: bool, screen: Screen, changes: Changes) -> Self {
         let started = Instant::now();
         let (width, height) = screen.size();
         let depth = environment::depth(startup.no_color);
@@ -158,6 +167,8 @@ impl Shell {
             commands: startup.commands,
             outgoing: VecDeque::new(),
             events: startup.events,
+            signals: startup.signals,
+            changes,
             host_choice: None,
             pace: Pace::default(),
             stale: true,
@@ -165,11 +176,7 @@ impl Shell {
     }
 
     /// Waits for something, takes all that waits, then draws; until it is over.
-    async fn run(
-        &mut self,
-        input: &mut mpsc::Receiver<Vec<u8>>,
-        signals: &mut Signals,
-    ) -> anyhow::Result<()> {
+    async fn run(&mut self, input: &mut mpsc::Receiver<Vec<u8>>) -> anyhow::Result<()> {
         let mut input_open = true;
         let commands = self.commands.clone();
         loop {
@@ -181,11 +188,9 @@ impl Shell {
                 () = terminal::panicked() => {
                     anyhow::bail!("A part of the program has failed; its message is above");
                 }
-                _ = signals.terminate.recv() => messages.push(Msg::Terminate),
-                _ = signals.hangup.recv() => messages.push(Msg::Terminate),
-                _ = signals.interrupt.recv() => messages.push(Msg::Terminate),
-                _ = signals.stop.recv() => suspend = true,
-                _ = signals.resized.recv() => {}
+                () = self.signals.next() => messages.push(Msg::Terminate),
+                _ = self.changes.stop.recv() => suspend = true,
+                _ = self.changes.resized.recv() => {}
                 bytes = input.recv(), if input_open => {
                     if let Some(bytes) = bytes {
                         self.decode(&bytes, &mut messages)?;

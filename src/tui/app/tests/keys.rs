@@ -112,6 +112,24 @@ fn a_host_is_asked_what_becomes_of_the_server() {
     assert_eq!(alone.did(), [stop, leaves()].concat());
 }
 
+/// Who is in a hurry, or whose terminal is closed, is asked nothing: the server goes on for others, and
+/// for nobody else.
+#[test]
+fn a_host_who_is_not_asked_takes_along_a_server_that_nobody_uses() {
+    let stop = vec![Effect::Host(HostChoice::Stop)];
+    let ways: [fn(&mut Desk) -> &mut Desk; 2] = [
+        |desk| desk.msg(Msg::Terminate),
+        |desk| desk.key(CTRL_C).key(CTRL_C),
+    ];
+    for way in ways {
+        for (mut desk, expected) in [(Desk::online(), vec![]), (Desk::new(), stop.clone())] {
+            desk.model.hosting = true;
+            way(&mut desk);
+            assert_eq!(desk.did(), [expected, leaves()].concat());
+        }
+    }
+}
+
 #[test]
 fn what_is_typed_is_sent_as_it_was_typed() {
     let mut desk = Desk::online();

@@ -1,14 +1,22 @@
-//! The signals that ask a program without a screen to end.
+//! The signals that ask the program to end.
 
 use std::io;
 
-/// Ctrl-C, SIGTERM and SIGHUP.
+/// How a program ends that was interrupted, as shells count it: 128 and the signal's number.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// Ctrl-C, SIGTERM and SIGHUP. None that comes from [`new`](Self::new) on is missed.
+#[derive(Debug)]
 #[cfg(unix)]
-pub(super) struct Signals([tokio::signal::unix::Signal; 3]);
+pub struct Signals([tokio::signal::unix::Signal; 3]);
 
 #[cfg(unix)]
 impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
+    /// Listens to them from now on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self([
             signal(SignalKind::interrupt())?,
@@ -18,7 +26,7 @@ impl Signals {
     }
 
     /// Returns at the next one.
-    pub(super) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -30,15 +38,21 @@ impl Signals {
 
 /// Ctrl-C.
 #[cfg(not(unix))]
-pub(super) struct Signals;
+#[derive(Debug)]
+pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
+    /// Listens to them from now on.
+    ///
+    /// # Errors
+    /// None.
+    pub fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
-    pub(super) async fn next(&mut self) {
+    /// Returns at the next one.
+    pub async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }
