@@ -37,6 +37,13 @@ impl Sources {
     }
 }
 
+/// Where one comes from the next time: while the ports of its first connection rest, the system looks
+/// long for a free one beside them.
+fn elsewhere(source: Ipv4Addr) -> Ipv4Addr {
+    let [a, b, c, d] = source.octets();
+    Ipv4Addr::new(a, b, c ^ 0x80, d)
+}
+
 /// How a client talks, and who it is.
 #[derive(Clone)]
 pub(crate) enum Way {
@@ -142,6 +149,7 @@ impl Client {
 
     /// Begins to connect anew, to go on where it was.
     pub(crate) fn reconnect(&mut self, to: SocketAddr) -> io::Result<()> {
+        self.source = elsewhere(self.source);
         self.socket = open(self.source, to)?;
         self.stage = Stage::Connecting;
         self.blocked = true;
