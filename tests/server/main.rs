@@ -8,7 +8,6 @@ use std::os::unix::net::UnixStream;
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    num::NonZeroUsize,
     process::{Child, Command, Stdio},
     sync::mpsc::channel,
     thread::{self, JoinHandle},
@@ -21,6 +20,7 @@ use chat_tui::{
 };
 use serde_json::{Value, json};
 
+mod crowd;
 mod history;
 mod tls;
 
@@ -263,44 +263,6 @@ fn a_reader_that_never_reads_hurts_nobody_and_misses_nothing() {
         let frame = sleeper.next("message");
         assert_eq!(frame["seq"], counter);
         assert_eq!(frame["message"].as_str().map(str::len), Some(text.len()));
-    }
-}
-
-/// The first 256 connections are served by the hub's thread; those who come then, by others too.
-#[test]
-fn a_crowd_that_several_threads_serve_hears_all_in_one_order() {
-    // Both ends of each connection are in this process.
-    rlimit::increase_nofile_limit(4_096).unwrap();
-    let server = Server::with(Config {
-        workers: NonZeroUsize::new(3).unwrap(),
-        ..Config::default()
-    });
-    let mut crowd: Vec<_> = (0..300).map(|n| server.join(&format!("u{n}"))).collect();
-    let (speakers, each) = ([0, 100, 290, 299], 25);
-    for counter in 1..=each {
-        for speaker in speakers {
-            let name = format!("u{speaker}");
-            crowd[speaker].send(&message(&name, counter, &format!("{name}: {counter}")));
-        }
-    }
-    let hear = |client: &mut Client| -> Vec<String> {
-        let heard = (0..speakers.len() as u64 * each).map(|number| {
-            let frame = client.next("message");
-            assert_eq!(frame["seq"], number + 1);
-            frame["message"].as_str().unwrap().to_owned()
-        });
-        heard.collect()
-    };
-    let first = hear(&mut crowd[0]);
-    for speaker in speakers {
-        let own = first
-            .iter()
-            .filter(|text| text.starts_with(&format!("u{speaker}: ")));
-        let expected = (1..=each).map(|counter| format!("u{speaker}: {counter}"));
-        assert!(own.eq(expected.collect::<Vec<_>>().iter()), "{first:?}");
-    }
-    for client in &mut crowd[1..] {
-        assert_eq!(hear(client), first);
     }
 }
 

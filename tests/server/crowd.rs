@@ -1,0 +1,102 @@
+//! Many at one time: who hears what.
+
+use std::num::NonZeroUsize;
+
+use chat_tui::{
+    protocol::RoomName,
+    server::{Config, engine::hub::RoomSettings},
+};
+use serde_json::json;
+
+use crate::{Client, Server, join, message};
+
+/// The first 256 connections are served by the hub's thread; those who come then, by others too.
+#[test]
+fn a_crowd_that_several_threads_serve_hears_all_in_one_order() {
+    // Both ends of each connection are in this process.
+    rlimit::increase_nofile_limit(4_096).unwrap();
+    let server = Server::with(Config {
+        workers: NonZeroUsize::new(3).unwrap(),
+        ..Config::default()
+    });
+    let mut crowd: Vec<_> = (0..300).map(|n| server.join(&format!("u{n}"))).collect();
+    let (speakers, each) = ([0, 100, 290, 299], 25);
+    for counter in 1..=each {
+        for speaker in speakers {
+            let name = format!("u{speaker}");
+            crowd[speaker].send(&message(&name, counter, &format!("{name}: {counter}")));
+        }
+    }
+    let hear = |client: &mut Client| -> Vec<String> {
+        let heard = (0..speakers.len() as u64 * each).map(|number| {
+            let frame = client.next("message");
+            assert_eq!(frame["seq"], number + 1);
+            frame["message"].as_str().unwrap().to_owned()
+        });
+        heard.collect()
+    };
+    let first = hear(&mut crowd[0]);
+    for speaker in speakers {
+        let own = first
+            .iter()
+            .filter(|text| text.starts_with(&format!("u{speaker}: ")));
+        let expected = (1..=each).map(|counter| format!("u{speaker}: {counter}"));
+        assert!(own.eq(expected.collect::<Vec<_>>().iter()), "{first:?}");
+    }
+    for client in &mut crowd[1..] {
+        assert_eq!(hear(client), first);
+    }
+}
+
+/// Rooms of which each client is in one or in both: people come and go in an order of no order, and who
+/// is there hears what is said in his rooms, each message once, and nothing else.
+#[test]
+fn who_comes_and_goes_leaves_the_others_where_they_are() {
+    let rooms = ["lobby", "tea"];
+    let settings = rooms.map(|name| RoomSettings {
+        name: RoomName::parse(name).unwrap(),
+        topic: None,
+    });
+    let server = Server::with(Config {
+        rooms: settings.to_vec(),
+        ..Config::default()
+    });
+    let enter = |number: usize| {
+        let theirs = [&rooms[..1], &rooms[1..], &rooms[..]][number % 3];
+        let mut client = server.connect();
+        let mut wish = join(&format!("u{number}"));
+        wish["enter"] = json!(theirs);
+        client.send(&wish);
+        assert_eq!(client.frame()["type"], "welcome");
+        (client, theirs)
+    };
+    let (mut speaker, _) = enter(2);
+    let mut present: Vec<_> = (3..63).map(enter).collect();
+    let mut said = 0;
+    for round in 0..20 {
+        // Some say goodbye, others are just gone.
+        for step in 0..6 {
+            let (mut client, _) = present.swap_remove((round * 31 + step * 17) % present.len());
+            if step % 2 == 0 {
+                client.send(&json!({"type": "disconnect"}));
+                client.next("bye");
+            }
+        }
+        present.extend((0..6).map(|step| enter(100 + round * 6 + step)));
+        for room in rooms {
+            said += 1;
+            let mut words = message("u2", said, &format!("{room} {round}"));
+            words["room"] = json!(room);
+            speaker.send(&words);
+            assert_eq!(speaker.next("message")["room"], room);
+        }
+        for (client, theirs) in &mut present {
+            // Rooms have no order among them.
+            let mut heard: Vec<_> = theirs.iter().map(|_| client.next("message")).collect();
+            heard.sort_by_key(|frame| frame["room"].to_string());
+            for (frame, room) in heard.iter().zip(*theirs) {
+                assert_eq!(frame["message"], format!("{room} {round}"), "{theirs:?}");
+            }
+        }
+    }
+}
