@@ -58,7 +58,12 @@ impl Taken {
         self.cpu * 1e6 / self.deliveries
     }
 
-    /// Of messages that went to so many each; those that not all have heard yet count in part.
+    /// The same for a message that goes to so many.
+    pub(crate) fn per_message(&self, members: usize) -> f64 {
+        self.per_delivery() * members as f64
+    }
+
+    /// How many messages those were that go to so many each.
     pub(crate) fn messages_per_second(&self, members: usize) -> f64 {
         self.deliveries / members as f64 / self.seconds
     }

@@ -105,13 +105,6 @@ impl HostControl {
 /// A server that is being started: it ends if that is given up.
 struct Starting(Option<HostControl>);
 
-impl Starting {
-    /// It has begun.
-    fn done(mut self) -> Option<HostControl> {
-        self.0.take()
-    }
-}
-
 impl Drop for Starting {
     fn drop(&mut self) {
         if let Some(server) = &mut self.0 {
@@ -165,14 +158,14 @@ pub async fn start(
                 .told
                 .extend(how_to_own(&path, &mut file, began).await);
         }
-        return Ok(starting.done());
+        return Ok(starting.0.take());
     }
-    if let Some(mut server) = starting.done() {
-        if listens.is_err() {
-            let _ = server.child.kill().await;
-            bail!("The server did not begin to listen in time");
-        }
-        let _ = server.child.wait().await;
+    if listens.is_err() {
+        bail!("The server did not begin to listen in time");
+    }
+    if let Some(server) = &mut starting.0 {
+        // It has closed its output, and so is about to end; if it does not, it is made to.
+        let _ = timeout(STOP_WITHIN, server.child.wait()).await;
     }
     // Somebody else may have been quicker.
     if somebody_listens(host, port).await {

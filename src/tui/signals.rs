@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// How a program ends that was interrupted, as shells count it: 128 and the signal's number.
+/// How a program ends that one of them interrupted: what shells make of Ctrl-C.
 pub const EXIT_INTERRUPTED: u8 = 130;
 
 /// Ctrl-C, SIGTERM and SIGHUP. None that comes from [`new`](Self::new) on is missed.

@@ -100,3 +100,26 @@ fn who_comes_and_goes_leaves_the_others_where_they_are() {
         }
     }
 }
+
+/// In a big room changes are told at intervals, and told all the same where nobody says a word.
+#[test]
+fn a_quiet_crowd_hears_who_comes_and_who_goes() {
+    let server = Server::start();
+    let mut crowd: Vec<_> = (0..120).map(|n| server.join(&format!("u{n}"))).collect();
+    for round in 0..10 {
+        let (one, another) = (format!("one{round}"), format!("another{round}"));
+        let (mut first, second) = (server.join(&one), server.join(&another));
+        first.send(&json!({"type": "disconnect"}));
+        first.next("bye");
+        drop(second);
+        for client in &mut crowd {
+            for (kind, name) in [("joined", &one), ("joined", &another)] {
+                while client.next(kind)["nickname"] != **name {}
+            }
+            let gone = [client.next("left"), client.next("left")];
+            let mut gone = gone.map(|left| left["nickname"].as_str().unwrap().to_owned());
+            gone.sort();
+            assert_eq!(gone, [another.clone(), one.clone()]);
+        }
+    }
+}

@@ -38,7 +38,7 @@ pub(crate) fn members(settings: &Settings, log: Log) {
             window,
         };
         let taken = shape.measure(settings.time, log);
-        points.push((members as f64, taken.per_delivery() * members as f64));
+        points.push((members as f64, taken.per_message(members)));
         row(&format!("{members} members"), members, &taken);
     }
     let (message, delivery) = fit(&points);
@@ -59,8 +59,8 @@ pub(crate) fn rooms(settings: &Settings, log: Log) {
             window: (settings.window / LESS).max(1),
         };
         let taken = shape.measure(settings.time, log);
-        let name = format!("{} rooms of {MEMBERS}", groups * each);
-        let name = format!("{name}, {} clients", groups * MEMBERS);
+        let (rooms, clients) = (groups * each, groups * MEMBERS);
+        let name = format!("{rooms} rooms of {MEMBERS}, {clients} clients");
         row(&name, MEMBERS, &taken);
     }
 }
@@ -113,7 +113,7 @@ impl Shape {
 fn row(name: &str, members: usize, taken: &Taken) {
     println!(
         "{name:>36}  {:>10.2} µs/message  {:>7.3} µs/delivery  {:>8.0} messages/s  {}",
-        taken.per_delivery() * members as f64,
+        taken.per_message(members),
         taken.per_delivery(),
         taken.messages_per_second(members),
         taken.cores()

@@ -276,15 +276,23 @@ impl Peer {
         Offer::From(Source::Messages(number(index)))
     }
 
+    /// Messages and changes in the order in which they happened: each up to the next of the others.
     fn gather<'a>(&'a self, index: usize, views: &'a Views) -> Turn<'a> {
         let cursor = &self.cursors[index];
         let view = views.room(cursor.room);
         Turn::Write(match (self.source, cursor.presence, self.page.as_deref()) {
-            (Source::Presence(_), Presence::Change(version), _) => view.presence.gather(version),
+            (Source::Presence(_), Presence::Change(version), _) => {
+                let until = view.change_ahead(cursor.message);
+                view.presence.gather(version, until)
+            }
             (Source::Messages(_), _, Some((of, page))) if *of == index => {
                 Gather::one(page.since(cursor.message))
             }
-            _ => view.messages.gather(cursor.message),
+            (_, Presence::Change(version), _) if version < view.presence.next() => {
+                let until = view.message_behind(version);
+                view.messages.gather(cursor.message, until)
+            }
+            _ => view.messages.gather(cursor.message, u64::MAX),
         })
     }
 

@@ -267,11 +267,12 @@ impl Tail {
         self.segments.get(self.position(number))?.frame(number)
     }
 
-    /// What is held from a number on, as much as one write takes.
-    pub fn gather(&self, number: u64) -> Gather<'_> {
+    /// What is held from a number on, as much as one write takes, and no segment that begins at
+    /// `until` or later.
+    pub fn gather(&self, number: u64, until: u64) -> Gather<'_> {
         let mut gather = Gather::new();
         for segment in self.segments.range(self.position(number)..) {
-            if !gather.push(segment.since(number)) {
+            if segment.first() >= until || !gather.push(segment.since(number)) {
                 break;
             }
         }
@@ -341,7 +342,11 @@ mod tests {
     #[test]
     fn a_reader_gets_what_follows_its_number() {
         let check = |number, expected: &str| {
-            assert_eq!(text(&tail().gather(number)), expected, "from {number}");
+            assert_eq!(
+                text(&tail().gather(number, u64::MAX)),
+                expected,
+                "from {number}"
+            );
         };
         check(5, "aabbb|c|ddddee");
         check(6, "bbb|c|ddddee");

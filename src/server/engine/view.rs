@@ -74,6 +74,13 @@ impl RoomView {
         mark.map_or(0, |(_, message)| *message)
     }
 
+    /// The first member change that happened after the message before this one: it is not to be read
+    /// yet by who reads on from there. `u64::MAX`: there is none.
+    pub fn change_ahead(&self, message: u64) -> u64 {
+        let ahead = self.marks.partition_point(|(_, next)| *next <= message);
+        self.marks.get(ahead).map_or(u64::MAX, |(first, _)| *first)
+    }
+
     fn publish(&mut self, run: &PresenceRun) {
         self.members.change_at(run.at);
         for change in &run.changes {

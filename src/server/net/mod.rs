@@ -16,7 +16,7 @@
 //!   hundred: the first worker is on it. Each further worker has a thread. Each owns its share of the connections, so
 //!   nothing is locked and nothing is shared but bytes. **One thread stores**; where nothing is kept
 //!   on disk, the hub's.
-//! - **Strangers are apart**: one thread accepts, and on W others, the porches, they say how they talk
+//! - **Strangers are apart**: one thread accepts, and on some others, the porches, they say how they talk
 //!   and what they want. All of these come behind the hub and the workers
 //!   when processors are short.
 //! - The hub tells each worker what a turn brought by one message over a bounded queue. The worker

@@ -429,8 +429,10 @@ fn others_need_server(model: &Model) -> Option<usize> {
     let members = &model.room().members;
     let others = members.iter().filter(|member| Some(member.user) != own);
     let others = others.count();
-    // Who is in another room than the lobby does not see who is there.
-    let needed = others > 0 || model.room().name != RoomName::lobby();
+    // Who is in another room than the lobby does not see who is there. Who never was in needs nothing, and
+    // has told nobody.
+    let elsewhere = model.room().name != RoomName::lobby() && model.entered.is_some();
+    let needed = others > 0 || elsewhere;
     (model.hosting && needed).then_some(others)
 }
 

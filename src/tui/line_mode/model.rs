@@ -189,10 +189,11 @@ impl Model {
     }
 
     /// Whether a server that we host may be needed by others: they are in our room, or could be in
-    /// the lobby where that is another.
+    /// the lobby where that is another, once we have been in.
     pub(super) fn may_be_needed(&self) -> bool {
         let ours = |user: &UserId| Some(*user) == self.user;
-        self.room != RoomName::lobby() || !self.members.keys().all(ours)
+        let elsewhere = self.room != RoomName::lobby() && self.entered;
+        elsewhere || !self.members.keys().all(ours)
     }
 
     /// How it ended.

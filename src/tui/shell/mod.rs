@@ -59,7 +59,7 @@ pub async fn run(startup: Startup) -> anyhow::Result<Ending> {
         let choice = shown
             .as_ref()
             .map_or(Some(HostChoice::Stop), |shown| shown.1);
-        leave_host(host, choice).await?;
+        leave_host(host, choice).await;
     }
     shown?.0
 }
@@ -85,15 +85,15 @@ async fn show(
 
 /// Does with the server that we host what was chosen. It goes on where nothing was: others may
 /// need it.
-async fn leave_host(host: HostControl, choice: Option<HostChoice>) -> anyhow::Result<()> {
+async fn leave_host(host: HostControl, choice: Option<HostChoice>) {
     if choice == Some(HostChoice::Stop) {
         host.stop().await;
-        return Ok(());
+        return;
     }
     let how = host.stop_command();
     host.go_on();
-    writeln!(std::io::stdout(), "The server goes on; `{how}` stops it.")?;
-    Ok(())
+    // Somebody who closed the terminal does not read it.
+    let _ = writeln!(std::io::stdout(), "The server goes on; `{how}` stops it.");
 }
 
 struct Shell {

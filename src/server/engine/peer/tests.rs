@@ -405,6 +405,35 @@ fn a_departure_comes_behind_the_words_before_it() {
     );
 }
 
+/// However much of both one write could take.
+#[test]
+fn changes_that_were_not_told_yet_keep_their_place_among_messages() {
+    let mut world = World::new();
+    world.join("alice");
+    world.join("bob");
+    world.hears("alice");
+    world.client("alice").window = 0;
+    world.join("dave");
+    world.say("bob", &message("bob", 1, "one"));
+    world.join("erin");
+    world.say("erin", &message("erin", 1, "two"));
+    world.say("bob", &message("bob", 2, "three"));
+    world.say("bob", &ClientFrame::Disconnect);
+    world.client("alice").window = usize::MAX;
+    world.run();
+    assert_eq!(
+        world.hears("alice"),
+        [
+            "dave joined",
+            "1 bob: one",
+            "erin joined",
+            "2 erin: two",
+            "3 bob: three",
+            "bob left Disconnect"
+        ]
+    );
+}
+
 #[test]
 fn a_reader_that_was_blocked_and_reads_again_counts_as_alive() {
     let mut world = World::new();
