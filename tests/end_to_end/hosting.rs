@@ -1,6 +1,14 @@
 //! `--serve`: one command hosts and joins.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+#[cfg(target_os = "linux")]
+use std::{os::fd::OwnedFd, time::Instant};
+
+#[cfg(target_os = "linux")]
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 
 use crate::{
     conversation::signal,
@@ -110,38 +118,49 @@ fn a_host_in_a_hurry_leaves_no_server_behind() {
     for stage in 0..3 {
         let port = free_port();
         let mut carol = host(port, home.path());
+        let server = server_on(port);
         match stage {
-            0 => until(|| server_is_there(port)),
-            1 => until(|| listens(port)),
+            0 => {}
+            1 => carol.wait_for("carol"),
             _ => carol.wait_for("● encrypted"),
         }
         carol.keys("\x03\x03");
         let code = carol.ended().exit_code();
         assert!([0, 130].contains(&code), "{stage}: {code}");
-        until(|| !server_is_there(port));
+        assert!(ends(&server), "{stage}: the server goes on");
     }
 }
 
+/// The process that `--serve` starts, as soon as it is there. Nothing tells when that is.
 #[cfg(target_os = "linux")]
-fn until(is_so: impl Fn() -> bool) {
-    let begin = std::time::Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "it is not so");
-        // To look is work for those who are looked at, too.
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
-}
-
-/// Whether the process runs that `--serve` starts.
-#[cfg(target_os = "linux")]
-fn server_is_there(port: u16) -> bool {
+fn server_on(port: u16) -> OwnedFd {
     let line = format!("\0__server\0{port}\0");
-    let mut processes = std::fs::read_dir("/proc").expect("processes").flatten();
-    processes.any(|process| {
-        // One that has ended has no command line any more.
-        let said = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&said).contains(&line)
-    })
+    let begin = Instant::now();
+    loop {
+        let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+        for process in processes {
+            // One that has ended has no command line any more.
+            let said = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            if String::from_utf8_lossy(&said).contains(&line) {
+                let number = process
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse().ok());
+                let number = Pid::from_raw(number.expect("a process ID")).expect("one");
+                return pidfd_open(number, PidfdFlags::empty()).expect("a process");
+            }
+        }
+        assert!(begin.elapsed() < PATIENCE, "no server is started");
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until a process has ended; whether it does.
+#[cfg(target_os = "linux")]
+fn ends(process: &OwnedFd) -> bool {
+    let patience = Timespec::try_from(PATIENCE).expect("a time");
+    let mut ended = [PollFd::new(process, PollFlags::IN)];
+    poll(&mut ended, Some(&patience)).expect("it can be waited for") > 0
 }
 
 #[test]
