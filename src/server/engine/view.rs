@@ -74,8 +74,8 @@ impl RoomView {
         mark.map_or(0, |(_, message)| *message)
     }
 
-    /// The first member change that happened after the message before this one: it is not to be read
-    /// yet by who reads on from there. `u64::MAX`: there is none.
+    /// The first member change that happened only after this message was said: whoever reads that next
+    /// is not to read the change yet. `u64::MAX`: there is none.
     pub fn change_ahead(&self, message: u64) -> u64 {
         let ahead = self.marks.partition_point(|(_, next)| *next <= message);
         self.marks.get(ahead).map_or(u64::MAX, |(first, _)| *first)

@@ -119,7 +119,9 @@ mod tests {
 
     #[test]
     fn few_are_told_at_once_and_many_at_intervals() {
-        for (readers, wait) in [(1, 0), (49, 0), (50, 1), (1_000, 20), (10_000, 200)] {
+        let few = [(0, 0), (1, 0), (49, 0), (50, 1)];
+        let many = [(1_000, 20), (10_000, 200), (25_000, 500), (usize::MAX, 500)];
+        for (readers, wait) in few.into_iter().chain(many) {
             let mut pace = Pace::default();
             assert!(pace.changed(ms(5), ROOM, readers), "{readers}: the first");
             assert_eq!(pace.changed(ms(5), ROOM, readers), wait == 0, "{readers}");

@@ -387,13 +387,19 @@ fn a_room_that_rests_gives_back_what_a_crowd_needed() {
     assert_eq!(list.members.len(), 101);
 }
 
-#[test]
-fn a_departure_comes_behind_the_words_before_it() {
+/// Alice and bob are in; she reads nothing for now.
+fn with_a_reader_who_waits() -> World {
     let mut world = World::new();
     world.join("alice");
     world.join("bob");
     world.hears("alice");
     world.client("alice").window = 0;
+    world
+}
+
+#[test]
+fn a_departure_comes_behind_the_words_before_it() {
+    let mut world = with_a_reader_who_waits();
     world.say("bob", &message("bob", 1, "one"));
     world.say("bob", &message("bob", 2, "two"));
     world.say("bob", &ClientFrame::Disconnect);
@@ -408,11 +414,7 @@ fn a_departure_comes_behind_the_words_before_it() {
 /// However much of both one write could take.
 #[test]
 fn changes_that_were_not_told_yet_keep_their_place_among_messages() {
-    let mut world = World::new();
-    world.join("alice");
-    world.join("bob");
-    world.hears("alice");
-    world.client("alice").window = 0;
+    let mut world = with_a_reader_who_waits();
     world.join("dave");
     world.say("bob", &message("bob", 1, "one"));
     world.join("erin");
