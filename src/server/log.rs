@@ -10,7 +10,6 @@
 use std::{
     fmt,
     io::{self, IsTerminal},
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -33,7 +32,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::{config::Args, engine::event::Record};
+use super::{config::Args, engine::event::Record, network::ClientAddress};
 use crate::{
     protocol::{frame::Departure, wire::DEPARTURES},
     text::{self, Line},
@@ -263,7 +262,7 @@ impl Words<'_> {
             "message from {} to #{room}: number {seq}, id {id}, {bytes} bytes, from {}, at {time}, \
              to {receivers} clients",
             sender.nickname,
-            Address(*address),
+            WhereFrom(*address),
         )?;
         match text {
             Some(text) => write!(out, ": {}", Line::inert(text.as_str())),
@@ -272,9 +271,9 @@ impl Words<'_> {
     }
 }
 
-struct Address(Option<SocketAddr>);
+struct WhereFrom(Option<ClientAddress>);
 
-impl fmt::Display for Address {
+impl fmt::Display for WhereFrom {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(address) => write!(out, "{address}"),

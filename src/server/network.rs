@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
@@ -62,24 +62,133 @@ impl fmt::Display for Network {
     }
 }
 
-/// What one machine or household has for itself, and limits are counted by: an IPv4 address, or the
-/// first 64 bits of an IPv6 one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Site(IpAddr);
+/// Where a client is, as far as that is known: its whole address. Whether it is this machine, or in
+/// a private network, is asked of this, never of a [`Site`], which many addresses can share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// It has this address. One of IPv4 is kept as such, also where a socket of both families told
+    /// it.
+    Known(SocketAddr),
+    /// It comes through this proxy, which does not say from where (PROXY protocol: `UNKNOWN`,
+    /// `LOCAL`). Then it is from nowhere that is trusted: not this machine, though the proxy be on
+    /// it, and not a private network.
+    Hidden(SocketAddr),
+}
 
-impl Site {
-    /// Where an address is.
-    pub fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            v4 @ IpAddr::V4(_) => v4,
-            v6 => masked(v6, 64),
+impl ClientAddress {
+    /// Whether it is this machine itself.
+    pub fn is_this_machine(self) -> bool {
+        self.ip().is_some_and(|ip| ip.is_loopback())
+    }
+
+    /// Whether its address can only belong to this machine or a private network.
+    pub fn is_near(self) -> bool {
+        self.ip().is_some_and(is_near)
+    }
+
+    /// What the limits count it by.
+    pub fn site(self) -> Site {
+        Site(self.ip().map(shared))
+    }
+
+    /// What a ban of whoever came from here closes to others whom the server did not know before.
+    /// Not this machine, where its owner is; nor a proxy that says of nobody where they are.
+    pub fn closable(self) -> Option<Site> {
+        (!self.is_this_machine())
+            .then(|| self.site())
+            .filter(|site| site.0.is_some())
+    }
+
+    fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Known(address) => Some(address.ip().to_canonical()),
+            Self::Hidden(_) => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for ClientAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self::Known(match address.ip().to_canonical() {
+            v4 @ IpAddr::V4(_) => SocketAddr::new(v4, address.port()),
+            // With its zone, where it has one.
+            IpAddr::V6(_) => address,
         })
     }
+}
 
-    /// Its address, or the first one of its network.
-    pub fn address(self) -> IpAddr {
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(address) => address.fmt(out),
+            Self::Hidden(proxy) => write!(out, "an address that the proxy {proxy} does not tell"),
+        }
+    }
+}
+
+/// What limits and bans count by: what one machine or household has for itself.
+///
+/// An IPv4 address; of IPv6 the first 64 bits, which a provider gives to one household. But the whole
+/// IPv6 address where a /64 is shared by strangers: unique local and link-local ones (all machines of
+/// a network), those that stand for IPv4 addresses (NAT64, RFC 6052 and RFC 8215), and the network
+/// of `::1`. All clients whose proxy does not tell their address are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Site(Option<IpAddr>);
+
+impl Site {
+    /// As it is kept with a ban or a mute.
+    pub fn kept(self) -> Option<IpAddr> {
         self.0
     }
+
+    /// As it was kept. `None` for what no ban should close: older servers took this machine's `::1`
+    /// for `::`.
+    pub fn of_kept(address: IpAddr) -> Option<Self> {
+        let unspecified = address.to_canonical().is_unspecified();
+        let known = ClientAddress::from(SocketAddr::new(address, 0));
+        known.closable().filter(|_| !unspecified)
+    }
+}
+
+/// The first of the addresses that are one to the limits.
+fn shared(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
+    let first = |bits| masked(address, bits);
+    let is_whole = v6.is_unique_local()
+        || v6.is_unicast_link_local()
+        || first(64) == Ipv6Addr::UNSPECIFIED
+        || first(96) == NAT64
+        || first(48) == LOCAL_NAT64;
+    if is_whole { address } else { first(64) }
+}
+
+/// The network whose addresses stand for all of IPv4 (RFC 6052), /96.
+const NAT64: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
+/// The same, for translators of one's own (RFC 8215), /48.
+const LOCAL_NAT64: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0);
+
+/// Whether an address can only belong to this machine or a private network: loopback, private
+/// (RFC 1918), link-local (RFC 3927, RFC 4291), unique local (RFC 4193), and shared by a carrier's
+/// customers (RFC 6598), as overlay networks use them.
+pub fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            address.is_loopback()
+                || address.is_private()
+                || address.is_link_local()
+                || is_shared(address)
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
+}
+
+fn is_shared(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    first == 100 && (64..128).contains(&second)
 }
 
 fn width(address: IpAddr) -> u8 {
@@ -141,12 +250,110 @@ mod tests {
         }
     }
 
+    fn from(text: &str) -> ClientAddress {
+        ClientAddress::from(SocketAddr::new(text.parse().unwrap(), 7))
+    }
+
+    fn hidden() -> ClientAddress {
+        ClientAddress::Hidden("127.0.0.1:7".parse().unwrap())
+    }
+
     #[test]
-    fn an_ipv6_household_is_one_site() {
-        let site = |text: &str| Site::of(text.parse().unwrap());
-        assert_eq!(site("2001:db8::1"), site("2001:db8::ffff:ffff:ffff:ffff"));
-        assert_ne!(site("2001:db8::1"), site("2001:db8:0:1::1"));
-        assert_eq!(site("::ffff:192.0.2.7"), site("192.0.2.7"));
-        assert_ne!(site("192.0.2.6"), site("192.0.2.7"));
+    fn near_is_what_nobody_reaches_from_elsewhere() {
+        for (address, this_machine, near) in [
+            ("127.0.0.1", true, true),
+            ("127.9.9.9", true, true),
+            ("::1", true, true),
+            ("::ffff:127.0.0.1", true, true),
+            ("10.1.2.3", false, true),
+            ("172.16.0.1", false, true),
+            ("172.32.0.1", false, false),
+            ("192.168.1.20", false, true),
+            ("::ffff:192.168.1.20", false, true),
+            ("169.254.1.1", false, true),
+            ("100.64.0.1", false, true),
+            ("100.127.255.254", false, true),
+            ("100.128.0.1", false, false),
+            ("fe80::1", false, true),
+            ("febf::1", false, true),
+            ("fec0::1", false, false),
+            ("fc00::1", false, true),
+            ("fd00::1", false, true),
+            ("2001:db8::1", false, false),
+            ("192.0.2.1", false, false),
+            ("8.8.8.8", false, false),
+            ("0.0.0.0", false, false),
+            // What is like this machine's, and is not.
+            ("::", false, false),
+            ("::2", false, false),
+            ("::127.0.0.1", false, false),
+            ("64:ff9b::127.0.0.1", false, false),
+            ("64:ff9b::10.0.0.1", false, false),
+            ("::ffff:0:127.0.0.1", false, false),
+        ] {
+            let address = from(address);
+            assert_eq!(address.is_this_machine(), this_machine, "{address}");
+            assert_eq!(address.is_near(), near, "{address}");
+        }
+        assert!(!hidden().is_this_machine() && !hidden().is_near());
+    }
+
+    #[test]
+    fn a_household_is_one_site_and_no_two_are() {
+        let one = |a: &str, b: &str| from(a).site() == from(b).site();
+        for (a, b) in [
+            ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"),
+            ("2002:c000:201::1", "2002:c000:201::2"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("::ffff:127.0.0.1", "127.0.0.1"),
+        ] {
+            assert!(one(a, b), "{a} {b}");
+        }
+        for (a, b) in [
+            ("2001:db8::1", "2001:db8:0:1::1"),
+            ("192.0.2.6", "192.0.2.7"),
+            ("::ffff:192.0.2.6", "::ffff:192.0.2.7"),
+            // All machines of a network have the same 64 bits.
+            ("fe80::1", "fe80::2"),
+            ("fd00:1:2:3::1", "fd00:1:2:3::2"),
+            // As all of the internet has behind a translator.
+            ("64:ff9b::192.0.2.6", "64:ff9b::192.0.2.7"),
+            ("64:ff9b:1::192.0.2.6", "64:ff9b:1::192.0.2.7"),
+            // This machine is merged with nobody.
+            ("::1", "::2"),
+            ("::1", "::"),
+            ("::1", "::127.0.0.1"),
+            ("127.0.0.1", "::1"),
+        ] {
+            assert!(!one(a, b), "{a} {b}");
+        }
+        let other = ClientAddress::Hidden("[2001:db8::5]:9".parse().unwrap());
+        assert_eq!(hidden().site(), other.site());
+        assert_ne!(hidden().site(), from("127.0.0.1").site());
+    }
+
+    #[test]
+    fn a_ban_closes_what_it_may_also_after_a_restart() {
+        for (address, closes) in [
+            ("192.0.2.7", true),
+            ("192.168.1.20", true),
+            ("2001:db8::7", true),
+            ("fd00::7", true),
+            ("fe80::7", true),
+            ("127.0.0.1", false),
+            ("127.0.0.2", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+        ] {
+            let closed = from(address).closable();
+            assert_eq!(closed.is_some(), closes, "{address}");
+            let kept = closed.and_then(Site::kept).and_then(Site::of_kept);
+            assert_eq!(kept, closed, "{address}");
+        }
+        assert_eq!(hidden().closable(), None);
+        // As older servers kept this machine.
+        for kept in ["::", "::1", "127.0.0.1", "0.0.0.0"] {
+            assert_eq!(Site::of_kept(kept.parse().unwrap()), None, "{kept}");
+        }
     }
 }

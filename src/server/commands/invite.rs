@@ -15,7 +15,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{CommandError, say};
 use crate::{
     protocol::{Invite, InviteId, InviteToken},
-    server::{config::InviteArgs, engine::house::access::is_near, secrets},
+    server::{config::InviteArgs, network::is_near, secrets},
 };
 
 /// Addresses that are nobody's (RFC 5737, RFC 3849). Nothing is ever sent there.

@@ -25,7 +25,7 @@ use crate::{
         limits::{GONE_AFTER, JOIN_WITHIN, LINE_WITHIN, PING_AFTER},
         wire::{Refusal, parse_client},
     },
-    server::store::StoreError,
+    server::{network::ClientAddress, store::StoreError},
 };
 
 /// Requests of one connection that may be under way; then it is read no further.
@@ -84,7 +84,7 @@ enum Looking {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channel {
     /// Where the client is.
-    pub address: SocketAddr,
+    pub address: ClientAddress,
     /// Whether nobody on the way can read what is said.
     pub encrypted: bool,
     /// What a client signs to prove that its key is at the other end of this very connection.
@@ -93,9 +93,9 @@ pub struct Channel {
 
 impl Channel {
     /// One that is not encrypted, to the server with this key, whose end of it is `own`.
-    pub fn plain(address: SocketAddr, server: Fingerprint, own: SocketAddr) -> Self {
+    pub fn plain(address: impl Into<ClientAddress>, server: Fingerprint, own: SocketAddr) -> Self {
         Self {
-            address,
+            address: address.into(),
             encrypted: false,
             binding: Binding::Plain {
                 server,

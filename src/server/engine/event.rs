@@ -1,6 +1,6 @@
 //! What the hub is told, and what it wants done: plain values.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,7 +13,10 @@ use crate::{
         house::CommandRequest,
         wire::Refusal,
     },
-    server::store::{Batch, Committed, Run, StoreError},
+    server::{
+        network::ClientAddress,
+        store::{Batch, Committed, Run, StoreError},
+    },
     text::{Body, Line},
 };
 
@@ -174,7 +177,7 @@ pub enum Record {
         /// With which client ID.
         client_id: ClientId,
         /// From where.
-        address: SocketAddr,
+        address: ClientAddress,
         /// By which key; `None`: unverified.
         key: Option<KeyTag>,
         /// Whether nobody on the way can read what is said.
@@ -191,7 +194,7 @@ pub enum Record {
         /// The sender.
         sender: Arc<Member>,
         /// Where the sender is; `None` if he has left.
-        address: Option<SocketAddr>,
+        address: Option<ClientAddress>,
         /// Its id.
         id: MessageId,
         /// The room.
@@ -225,7 +228,7 @@ pub enum Record {
         /// With which client ID.
         client_id: ClientId,
         /// From where.
-        address: SocketAddr,
+        address: ClientAddress,
         /// Why.
         reason: Departure,
         /// How many sessions are in now.
@@ -236,7 +239,7 @@ pub enum Record {
         /// As what.
         nickname: Nickname,
         /// From where.
-        address: SocketAddr,
+        address: ClientAddress,
         /// Why.
         message: Line,
     },

@@ -10,7 +10,6 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     mem,
-    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -31,7 +30,10 @@ use crate::{
         frame::{Bye, Departure, ErrorCode, ErrorFrame, Member},
         limits::NUMBER_MAX,
     },
-    server::store::{Extent, Fact},
+    server::{
+        network::ClientAddress,
+        store::{Extent, Fact},
+    },
     text::Line,
 };
 
@@ -111,7 +113,7 @@ pub(super) struct Session {
     pub(super) key: Option<PublicKey>,
     pub(super) device: DeviceId,
     pub(super) client_id: ClientId,
-    pub(super) address: SocketAddr,
+    pub(super) address: ClientAddress,
     pub(super) basic: bool,
     /// The highest counter of the device that is known to be settled; where the server numbers
     /// the messages, the highest that was given to one.

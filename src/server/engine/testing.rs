@@ -24,7 +24,10 @@ use crate::{
         frame::{Change, Departure, Join, Outcome, Submission},
         wire::{ERROR_CODES, encode_client, parse_server},
     },
-    server::store::{Batch, Fact, MemoryLimits, MemoryStore, Reader, Store, StoreError},
+    server::{
+        network::ClientAddress,
+        store::{Batch, Fact, MemoryLimits, MemoryStore, Reader, Store, StoreError},
+    },
     text::{Body, Line},
 };
 
@@ -74,6 +77,11 @@ pub(super) fn token(name: &str) -> Token {
 /// What proves a key to the server, which all talk to in the clear.
 pub(super) fn binding() -> Binding {
     Channel::plain(own_address(), fingerprint(), own_address()).binding
+}
+
+/// A client's address.
+fn known(address: &str) -> ClientAddress {
+    SocketAddr::new(address.parse().unwrap(), 7).into()
 }
 
 /// Where the server is.
@@ -236,10 +244,14 @@ impl World {
 
     /// A fresh connection from an address.
     pub(super) fn connect_from(&mut self, name: &'static str, address: &str) -> &mut Client {
+        self.connect_at(name, known(address))
+    }
+
+    /// A fresh connection from where a client may be.
+    pub(super) fn connect_at(&mut self, name: &'static str, address: ClientAddress) -> &mut Client {
         self.connections += 1;
         self.now.mono += Duration::from_secs(1);
         self.now.wall += Duration::from_secs(1);
-        let address = SocketAddr::new(address.parse().unwrap(), 7);
         let channel = Channel::plain(address, fingerprint(), own_address());
         let client = Client {
             id: ConnectionId::new(0, self.connections),
@@ -266,7 +278,18 @@ impl World {
         address: &str,
         join: Join,
     ) -> Vec<String> {
-        self.connect_from(name, address);
+        self.enter_at(name, key, known(address), join)
+    }
+
+    /// The same, from where a client may be.
+    pub(super) fn enter_at(
+        &mut self,
+        name: &'static str,
+        key: &Identity,
+        address: ClientAddress,
+        join: Join,
+    ) -> Vec<String> {
+        self.connect_at(name, address);
         let join = Join {
             key: Some(key.public()),
             ..join

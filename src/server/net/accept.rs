@@ -32,7 +32,7 @@ use super::{
 use crate::server::{
     engine::{ConnectionId, Moment},
     log::Recorder,
-    network::Network,
+    network::{ClientAddress, Network},
     priority,
 };
 
@@ -210,8 +210,6 @@ impl Door {
             Err(error) => return self.bear(&error).await,
         };
         self.failing = false;
-        // An IPv4 client that came in by an IPv6 socket has an IPv4 address.
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let since = self.clock.now();
         let Some(verdict) = self.judge(address, since) else {
             return Some(());
@@ -245,7 +243,8 @@ impl Door {
         if self.proxies.iter().any(|net| net.contains(address.ip())) {
             return Some(Verdict::Proxied);
         }
-        let outcome = self.gate.enter(address.ip(), now.mono);
+        let address = ClientAddress::from(address);
+        let outcome = self.gate.enter(address, now.mono);
         if let Err(refusal) = &outcome
             && !self.gate.may_explain(now.mono)
         {

@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     mem,
-    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,7 +15,7 @@ use crate::{
     server::{
         engine::house::{Rate, rates::Meters},
         log::Recorder,
-        network::Site,
+        network::{ClientAddress, Site},
     },
     text::Line,
 };
@@ -117,11 +116,11 @@ impl Gate {
     }
 
     /// A connection comes in from this address.
-    pub(super) fn enter(&self, address: IpAddr, now: Duration) -> Result<Pass, Refusal> {
-        if address.to_canonical().is_loopback() {
+    pub(super) fn enter(&self, address: ClientAddress, now: Duration) -> Result<Pass, Refusal> {
+        if address.is_this_machine() {
             return Ok(Pass { _counted: None });
         }
-        let site = Site::of(address);
+        let site = address.site();
         let mut book = self.book();
         let here = book.connections.get(&site).copied().unwrap_or(0);
         if here >= self.connections_max {
@@ -151,7 +150,7 @@ impl Gate {
     }
 
     /// Notes that somebody was turned away before he could join.
-    pub(super) fn turned_away(&self, address: SocketAddr, refusal: &Refusal, now: Duration) {
+    pub(super) fn turned_away(&self, address: ClientAddress, refusal: &Refusal, now: Duration) {
         let mut book = self.book();
         if book.lines.take((), now).is_err() {
             book.untold += 1;
@@ -191,6 +190,8 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -205,14 +206,14 @@ mod tests {
         )
     }
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn from(text: &str) -> ClientAddress {
+        SocketAddr::new(text.parse().unwrap(), 7).into()
     }
 
     #[test]
     fn a_site_has_so_many_at_one_time_and_others_do_not_suffer() {
         let gate = gate(2, 100);
-        let enter = |address| gate.enter(ip(address), SECOND);
+        let enter = |address| gate.enter(from(address), SECOND);
         let held = [enter("2001:db8::1"), enter("2001:db8::2")].map(Result::unwrap);
         let refused = enter("2001:db8::3").unwrap_err().frame();
         assert_eq!(refused.code, ErrorCode::ServerFull);
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn a_site_that_comes_too_often_is_told_how_long_to_wait() {
         let gate = gate(100, 3);
-        let at = |ms| gate.enter(ip("192.0.2.1"), Duration::from_millis(ms));
+        let at = |ms| gate.enter(from("192.0.2.1"), Duration::from_millis(ms));
         for _ in 0..3 {
             at(10_000).unwrap();
         }
@@ -246,15 +247,20 @@ mod tests {
     fn this_machine_is_not_counted() {
         let gate = gate(1, 1);
         let own = ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"];
-        let held: Vec<_> = own.iter().map(|own| gate.enter(ip(own), SECOND)).collect();
+        let held: Vec<_> = own
+            .iter()
+            .map(|own| gate.enter(from(own), SECOND))
+            .collect();
         assert!(held.iter().all(Result::is_ok));
     }
 
     #[test]
     fn the_book_forgets_who_has_left() {
         let gate = gate(1, 1);
-        let held: Vec<_> = (0..1_000_u128)
-            .map(|number| gate.enter(IpAddr::V6((number << 64).into()), SECOND))
+        let household = |number: u128| IpAddr::V6(((0x2000 << 112) + (number << 64)).into());
+        let held: Vec<_> = (0..1_000)
+            .map(|number| SocketAddr::new(household(number), 7).into())
+            .map(|address| gate.enter(address, SECOND))
             .collect();
         assert_eq!(gate.book().connections.len(), 1_000);
         drop(held);

@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
 };
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     protocol::{Binding, frame::ErrorCode},
-    server::{config::Plaintext, engine::endpoint::Channel},
+    server::{config::Plaintext, engine::endpoint::Channel, network::ClientAddress},
 };
 
 /// Bytes that are read at once before it is known what they are: most greetings are shorter.
@@ -51,15 +51,15 @@ pub(super) async fn greet(
 ) -> io::Result<Greeted> {
     let mut first = Vec::new();
     let (address, mut outcome) = match verdict {
-        Verdict::Known(outcome) => (address, outcome),
+        Verdict::Known(outcome) => (address.into(), outcome),
         Verdict::Proxied => {
             let Some(source) = Box::pin(introduced(&socket, &mut first)).await? else {
                 let outcome = Err(Refusal::malformed());
-                return plainly(porch, socket, address, outcome);
+                return plainly(porch, socket, address.into(), outcome);
             };
-            let address = source.unwrap_or(address);
+            let address = told_by(address, source);
             let now = porch.clock.now().mono;
-            let outcome = porch.gate.enter(address.ip(), now);
+            let outcome = porch.gate.enter(address, now);
             if let Err(refusal) = &outcome
                 && !porch.gate.may_explain(now)
             {
@@ -90,7 +90,7 @@ pub(super) async fn greet(
             });
         }
         Some(b'{' | b' ' | b'\t' | b'\r' | b'\n') => {
-            if outcome.is_ok() && !may_be_plain(porch.plaintext, address.ip()) {
+            if outcome.is_ok() && !may_be_plain(porch.plaintext, address) {
                 outcome = Err(Refusal::plaintext());
             }
         }
@@ -104,7 +104,7 @@ pub(super) async fn greet(
 fn plainly(
     porch: &Porch,
     socket: TcpStream,
-    address: SocketAddr,
+    address: ClientAddress,
     outcome: Result<Pass, Refusal>,
 ) -> io::Result<Greeted> {
     let own = socket.local_addr()?;
@@ -116,10 +116,23 @@ fn plainly(
     })
 }
 
-fn may_be_plain(plaintext: Plaintext, address: IpAddr) -> bool {
+/// Where a client is, by what its proxy says: without a word, nowhere that is known, and not where
+/// the proxy is. A loopback address is of the proxy's machine.
+fn told_by(proxy: SocketAddr, source: Option<SocketAddr>) -> ClientAddress {
+    match source.map(ClientAddress::from) {
+        Some(address)
+            if !address.is_this_machine() || ClientAddress::from(proxy).is_this_machine() =>
+        {
+            address
+        }
+        _ => ClientAddress::Hidden(proxy),
+    }
+}
+
+fn may_be_plain(plaintext: Plaintext, address: ClientAddress) -> bool {
     match plaintext {
         Plaintext::Everybody => true,
-        Plaintext::Loopback => address.to_canonical().is_loopback(),
+        Plaintext::Loopback => address.is_this_machine(),
         Plaintext::Nobody => false,
     }
 }
@@ -217,4 +230,34 @@ async fn shake_hands(
 /// The socket has nothing, or takes nothing, at the moment.
 pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_believed_about_its_clients_and_not_taken_for_one() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        for (proxy, source, expected) in [
+            ("127.0.0.1:9", Some("203.0.113.9:1"), Some("203.0.113.9:1")),
+            ("[::1]:9", Some("[2001:db8::9]:1"), Some("[2001:db8::9]:1")),
+            ("127.0.0.1:9", Some("[::1]:1"), Some("[::1]:1")),
+            ("10.0.0.5:9", Some("192.168.1.7:1"), Some("192.168.1.7:1")),
+            // The loopback of another machine.
+            ("10.0.0.5:9", Some("127.0.0.1:1"), None),
+            ("10.0.0.5:9", Some("[::1]:1"), None),
+            ("[::ffff:10.0.0.5]:9", Some("[::ffff:127.0.0.1]:1"), None),
+            ("127.0.0.1:9", None, None),
+            ("[::1]:9", None, None),
+            ("10.0.0.5:9", None, None),
+        ] {
+            let proxy = address(proxy);
+            let expected = expected.map_or(ClientAddress::Hidden(proxy), |known| {
+                ClientAddress::Known(address(known))
+            });
+            let told = told_by(proxy, source.map(address));
+            assert_eq!(told, expected, "{proxy} {source:?}");
+        }
+    }
 }

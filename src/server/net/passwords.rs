@@ -5,7 +5,6 @@
 //! goes on beside it. Who is wrong too often from one place is not even compared for a while.
 
 use std::{
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
@@ -21,7 +20,7 @@ use crate::{
             house::{Rate, rates::Meters},
         },
         log::Recorder,
-        network::Site,
+        network::{ClientAddress, Site},
         secrets::{PasswordRecord, SecretError, Secrets, Workspace},
     },
 };
@@ -96,8 +95,7 @@ impl Passwords {
         let (Some(_), Some(password)) = (entry.key, &entry.join.password) else {
             return;
         };
-        let address = entry.channel.address.ip();
-        match self.check(clock, address, password).await {
+        match self.check(clock, entry.channel.address, password).await {
             Ok(is_right) => entry.password = is_right,
             Err(wait) => *request = Request::Refused(too_often(wait)),
         }
@@ -108,11 +106,11 @@ impl Passwords {
     async fn check(
         &self,
         clock: Clock,
-        address: IpAddr,
+        address: ClientAddress,
         password: &Password,
     ) -> Result<bool, Duration> {
         let shared = &self.0;
-        let site = Site::of(address);
+        let site = address.site();
         shared.may_try(site, clock.now().mono)?;
         let Ok(_place) = shared.places.try_acquire() else {
             return Err(BUSY_RETRY);
@@ -171,7 +169,7 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::SocketAddr;
 
     use tokio::task::JoinSet;
 
@@ -190,8 +188,8 @@ mod tests {
         for number in 0..40 {
             let passwords = passwords.clone();
             checks.spawn(async move {
-                let address = Ipv4Addr::from_bits(number).into();
-                passwords.check(clock, address, &password()).await
+                let address = SocketAddr::from(([10, 0, 0, number], 7));
+                passwords.check(clock, address.into(), &password()).await
             });
         }
         let (mut wrong, mut busy) = (0, 0);
@@ -213,7 +211,8 @@ mod tests {
         };
         set_password(home.path(), &password()).unwrap();
         let passwords = Passwords::open(&secrets, &Recorder::none()).unwrap();
-        let (clock, here) = (Clock::start(), Ipv4Addr::LOCALHOST.into());
+        let clock = Clock::start();
+        let [here, elsewhere] = [1, 2].map(|last| SocketAddr::from(([127, 0, 0, last], 7)).into());
         let wrong = Password::parse("open barley").unwrap();
         for _ in 0..10 {
             let right = passwords.check(clock, here, &password()).await;
@@ -226,7 +225,6 @@ mod tests {
             let refused = passwords.check(clock, here, &given).await;
             assert!(refused.is_err_and(|wait| wait <= Duration::from_secs(12)));
         }
-        let elsewhere = Ipv4Addr::new(127, 0, 0, 2).into();
         let right = passwords.check(clock, elsewhere, &password()).await;
         assert_eq!(right, Ok(true));
     }

@@ -108,7 +108,7 @@ fn may_write(
     let writer = Writer {
         user: session.user,
         role: session.role,
-        site: session.site(),
+        address: session.address,
     };
     let room = &hub.rooms[room.at()];
     let may = hub

@@ -1,13 +1,8 @@
 //! Users who are known by a key: their keys, their nicknames, whether they were let in.
 
 use super::{
-    ACCOUNTS_MAX, Access, House, KEYS_MAX, NICKNAMES_MAX, STRANGERS_MAX, Site, Who,
-    access::{is_near, is_this_machine},
-    facts,
-    invites::Invited,
-    refusal,
-    sanctions::who,
-    seconds, too_often,
+    ACCOUNTS_MAX, Access, ClientAddress, House, KEYS_MAX, NICKNAMES_MAX, STRANGERS_MAX, Who, facts,
+    invites::Invited, refusal, sanctions::who, seconds, too_often,
 };
 use crate::{
     protocol::{
@@ -77,18 +72,18 @@ impl House {
     /// Whether somebody may come in, as far as that is known before anything is asked of the
     /// store. Notes the attempt.
     pub fn knock(&mut self, entry: &Entry, now: Moment) -> Result<(), ErrorFrame> {
-        let site = Site::of(entry.channel.address.ip());
+        let address = entry.channel.address;
         let known = entry.key.and_then(|key| self.keys.get(&key));
         let who = match known {
             Some(user) => Who::User(*user),
-            None => who(entry.token.user(), Role::Unverified, site),
+            None => who(entry.token.user(), Role::Unverified, address),
         };
         let taken = self.rates.joins.take(who, now.mono);
         taken.map_err(|wait| too_often("You come in too often", wait))?;
         if let Err(error) = self.check(entry, now) {
             // Whoever guesses has to wait.
             if matches!(error.code, ErrorCode::BadCode | ErrorCode::BadInvite) {
-                let _ = self.rates.mistakes.take(site, now.mono);
+                let _ = self.rates.mistakes.take(address.site(), now.mono);
             }
             return Err(error);
         }
@@ -98,14 +93,14 @@ impl House {
     /// Who somebody is, and whether he may come in under the nickname that he wants, as far as
     /// nobody present has it. Changes nothing.
     pub fn check(&self, entry: &Entry, now: Moment) -> Result<Visitor, ErrorFrame> {
-        let site = Site::of(entry.channel.address.ip());
+        let address = entry.channel.address;
         if entry.join.code.is_some() || entry.join.invite.is_some() {
-            let looked = self.rates.mistakes.look(site, now.mono);
+            let looked = self.rates.mistakes.look(address.site(), now.mono);
             looked.map_err(|wait| too_often("Too many wrong codes", wait))?;
         }
         let visitor = self.identify(entry, now)?;
-        self.not_banned(visitor.user, site, now)?;
-        let visitor = self.let_in(visitor, entry, site, now)?;
+        self.not_banned(visitor.user, address, now)?;
+        let visitor = self.let_in(visitor, entry, now)?;
         let visitor = self.if_there_is_room(visitor)?;
         if !self.may_be_called(&entry.join.nickname, visitor.user) {
             return Err(refusal(ErrorCode::NicknameInUse, NICKNAME_IN_USE));
@@ -135,11 +130,14 @@ impl House {
             let user = self.offered(code, now)?;
             return Ok(visitor(user, self.role(user)));
         }
-        let site = Site::of(entry.channel.address.ip());
-        let looked = self.rates.newcomers.look(site, now.mono);
+        let address = entry.channel.address;
+        let looked = self.rates.newcomers.look(address.site(), now.mono);
         let looked = looked.or_else(|wait| {
-            let here = is_this_machine(site.address());
-            if here { Ok(()) } else { Err(wait) }
+            if address.is_this_machine() {
+                Ok(())
+            } else {
+                Err(wait)
+            }
         });
         looked.map_err(|wait| too_often("Too many new people come from your address", wait))?;
         Ok(visitor(key.user(), Role::Member))
@@ -171,13 +169,7 @@ impl House {
     }
 
     /// Applies the rule of who may enter.
-    fn let_in(
-        &self,
-        visitor: Visitor,
-        entry: &Entry,
-        site: Site,
-        now: Moment,
-    ) -> Result<Visitor, ErrorFrame> {
+    fn let_in(&self, visitor: Visitor, entry: &Entry, now: Moment) -> Result<Visitor, ErrorFrame> {
         if let Some(account) = self.accounts.get(&visitor.user)
             && account.admitted
         {
@@ -193,11 +185,11 @@ impl House {
                         ..visitor
                     });
                 }
-                Err(_) if self.is_open_to(site) => {}
+                Err(_) if self.is_open_to(entry.channel.address) => {}
                 Err(error) => return Err(error),
             }
         }
-        if self.is_open_to(site) {
+        if self.is_open_to(entry.channel.address) {
             return Ok(visitor);
         }
         let denied = |code, message| Err(refusal(code, message));
@@ -228,9 +220,9 @@ impl House {
         }
     }
 
-    fn is_open_to(&self, site: Site) -> bool {
+    fn is_open_to(&self, address: ClientAddress) -> bool {
         match self.settings.access {
-            Access::Local => is_near(site.address()),
+            Access::Local => address.is_near(),
             Access::Open => true,
             Access::Invite | Access::Password => false,
         }
@@ -268,7 +260,7 @@ impl House {
             return;
         };
         let user = visitor.user;
-        let site = Site::of(entry.channel.address.ip());
+        let site = entry.channel.address.site();
         let mut changed = false;
         if !self.accounts.contains_key(&user) {
             let _ = self.rates.newcomers.take(site, now.mono);

@@ -1,8 +1,8 @@
 //! The commands: who may give which, and what each comes to.
 
 use super::{
-    House, INVITE_SECONDS_DEFAULT, INVITE_SECONDS_MAX, SLOW_SECONDS_MAX, Site, facts, moment,
-    refusal,
+    ClientAddress, House, INVITE_SECONDS_DEFAULT, INVITE_SECONDS_MAX, SLOW_SECONDS_MAX, facts,
+    moment, refusal,
     sanctions::{Ban, Mute, because, closable, for_how_long},
     seconds, too_often,
 };
@@ -39,7 +39,7 @@ pub struct Actor {
     /// What he may do.
     pub role: Role,
     /// From where.
-    pub site: Site,
+    pub address: ClientAddress,
 }
 
 /// Whom a command is about.
@@ -54,7 +54,7 @@ pub struct Target {
     /// Whether he is present.
     pub present: bool,
     /// Where his sessions come from, or came from until just now.
-    pub sites: Vec<Site>,
+    pub addresses: Vec<ClientAddress>,
 }
 
 /// What is to be done besides.
@@ -197,7 +197,7 @@ impl House {
             nickname: nickname.clone(),
             role: self.role(user),
             present: false,
-            sites: Vec::new(),
+            addresses: Vec::new(),
         })
     }
 
@@ -325,10 +325,10 @@ impl House {
     }
 
     fn own(&mut self, actor: &Actor, code: OwnerCode, now: Moment) -> Result<Outcome, ErrorFrame> {
-        let taken = self.rates.mistakes.look(actor.site, now.mono);
+        let taken = self.rates.mistakes.look(actor.address.site(), now.mono);
         taken.map_err(|wait| too_often("Too many wrong codes", wait))?;
         if self.has_owner() || code != self.settings.owner_code {
-            let _ = self.rates.mistakes.take(actor.site, now.mono);
+            let _ = self.rates.mistakes.take(actor.address.site(), now.mono);
             let message = "That is not the code, or there is an owner already: the server shows \
                            it at its start, as long as there is none";
             return Err(refusal(ErrorCode::BadCode, message));
@@ -411,7 +411,7 @@ impl House {
         self.ban(Ban {
             user: target.user,
             nickname: nickname.as_str().to_owned(),
-            sites: closable(&target.sites),
+            sites: closable(&target.addresses),
             at,
             until: duration.map(|duration| at.saturating_add(duration)),
             by: actor.nickname.as_str().to_owned(),
@@ -461,7 +461,7 @@ impl House {
         let (how_long, because) = (for_how_long(duration), because(reason));
         let mute = Mute {
             nickname: nickname.as_str().to_owned(),
-            sites: closable(&target.sites),
+            sites: closable(&target.addresses),
             at,
             until: duration.map(|duration| at.saturating_add(duration)),
             rank: actor.role,

@@ -163,11 +163,11 @@ fn number_key(number: u64) -> String {
 }
 
 fn addresses(sites: &[Site]) -> Vec<IpAddr> {
-    sites.iter().map(|site| site.address()).collect()
+    sites.iter().filter_map(|site| site.kept()).collect()
 }
 
 fn sites(addresses: Vec<IpAddr>) -> Vec<Site> {
-    addresses.into_iter().map(Site::of).collect()
+    addresses.into_iter().filter_map(Site::of_kept).collect()
 }
 
 pub(super) fn of_ban(number: u64, ban: &Ban) -> Fact {

@@ -33,7 +33,10 @@ use crate::{
         DeviceCode, InviteId, InviteKey, OwnerCode, PublicKey, Role, RoomName, RoomRules, UserId,
         frame::{ErrorCode, ErrorFrame},
     },
-    server::{network::Site, store::Fact},
+    server::{
+        network::{ClientAddress, Site},
+        store::Fact,
+    },
 };
 
 pub mod access;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    House, SANCTIONS_MAX, SLOW_SECONDS_MAX, Site, Who, access::is_this_machine, facts, in_words,
-    moment, refusal, seconds, too_often,
+    ClientAddress, House, SANCTIONS_MAX, SLOW_SECONDS_MAX, Site, Who, facts, in_words, moment,
+    refusal, seconds, too_often,
 };
 use crate::{
     protocol::{
@@ -73,10 +73,10 @@ impl House {
     pub(super) fn not_banned(
         &self,
         user: UserId,
-        site: Site,
+        address: ClientAddress,
         now: Moment,
     ) -> Result<(), ErrorFrame> {
-        let now = seconds(now.wall);
+        let (now, site) = (seconds(now.wall), address.site());
         let account = self.accounts.get(&user);
         let trusted = account.is_some_and(|account| account.role >= Role::Moderator);
         let hit = self.bans.values().find(|ban| {
@@ -204,7 +204,7 @@ impl House {
         let since = self.accounts.get(&writer.user).map(|known| known.since);
         let hits =
             |mute: &&Mute| in_force(mute.until, now) && since.is_none_or(|since| since >= mute.at);
-        self.mutes.at(writer.site).find(hits)
+        self.mutes.at(writer.address.site()).find(hits)
     }
 
     /// Whether somebody may write in a room now, and notes that he does. An error with
@@ -279,32 +279,29 @@ pub struct Writer {
     /// What he may do.
     pub role: Role,
     /// From where.
-    pub site: Site,
+    pub address: ClientAddress,
 }
 
 impl Writer {
     fn who(&self) -> Who {
-        who(self.user, self.role, self.site)
+        who(self.user, self.role, self.address)
     }
 }
 
 /// Who somebody is to the measures.
-pub fn who(user: UserId, role: Role, site: Site) -> Who {
+pub fn who(user: UserId, role: Role, address: ClientAddress) -> Who {
     // On this machine itself everybody has the same address, and is its operator's guest.
-    let many = is_this_machine(site.address());
+    let many = address.is_this_machine();
     match role {
-        Role::Unverified if !many => Who::From(site),
+        Role::Unverified if !many => Who::From(address.site()),
         _ => Who::User(user),
     }
 }
 
-/// The places that a ban closes: not this machine itself, where its owner is.
-pub(super) fn closable(sites: &[Site]) -> Vec<Site> {
-    let mut sites: Vec<_> = sites
-        .iter()
-        .copied()
-        .filter(|site| !is_this_machine(site.address()))
-        .collect();
+/// The places that a ban of somebody closes who came from here.
+pub(super) fn closable(addresses: &[ClientAddress]) -> Vec<Site> {
+    let closable = addresses.iter().filter_map(|address| address.closable());
+    let mut sites: Vec<_> = closable.collect();
     sites.sort_unstable();
     sites.dedup();
     // One user's sessions come from few places.

@@ -12,10 +12,13 @@ use crate::{
     },
     server::{
         engine::testing::{World, house_settings, join, message},
+        network::ClientAddress,
         store::{Fact, Store},
     },
     text::Line,
 };
+
+mod addresses;
 
 const LAN: &str = "192.168.1.20";
 const FAR: &str = "192.0.2.1";

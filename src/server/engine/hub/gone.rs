@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     protocol::{Nickname, Role, UserId},
-    server::network::Site,
+    server::network::ClientAddress,
 };
 
 /// How long it is known who left.
@@ -22,7 +22,7 @@ pub(super) struct Gone {
     pub(super) nickname: Nickname,
     pub(super) role: Role,
     /// From where he was here.
-    pub(super) site: Site,
+    pub(super) address: ClientAddress,
 }
 
 /// See the module's docs.
@@ -74,7 +74,7 @@ mod tests {
             user: UserId::from_bytes([1; 12]),
             nickname: Nickname::parse(name).unwrap(),
             role: Role::Member,
-            site: Site::of("192.0.2.1".parse().unwrap()),
+            address: ClientAddress::Known("192.0.2.1:7".parse().unwrap()),
         };
         let known = |left: &JustLeft, name: &str, now| {
             left.find(&Nickname::parse(name).unwrap(), now).is_some()

@@ -15,7 +15,6 @@ use crate::{
             ConnectionId,
             house::{Act, Actor, Target, Who, about, who},
         },
-        network::Site,
         store::{Fact, Operation},
     },
     text::Line,
@@ -27,13 +26,9 @@ const FACTS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const NOBODY: ConnectionId = ConnectionId(0);
 
 impl Session {
-    pub(in crate::server::engine) fn site(&self) -> Site {
-        Site::of(self.address.ip())
-    }
-
     /// Who this is to the measures.
     pub(in crate::server::engine) fn who(&self) -> Who {
-        who(self.user, self.role, self.site())
+        who(self.user, self.role, self.address)
     }
 }
 
@@ -49,7 +44,7 @@ impl Hub {
             user: session.user,
             nickname: user.member.nickname.clone(),
             role: session.role,
-            site: session.site(),
+            address: session.address,
         };
         Some((actor, session.who()))
     }
@@ -71,7 +66,7 @@ impl Hub {
                 nickname: gone.nickname.clone(),
                 role: absent.as_ref().map_or(gone.role, |owner| owner.role),
                 present: false,
-                sites: vec![gone.site],
+                addresses: vec![gone.address],
             });
             return gone.or(absent);
         };
@@ -82,9 +77,9 @@ impl Hub {
             nickname: member.nickname.clone(),
             role: member.role,
             present: true,
-            sites: sessions
+            addresses: sessions
                 .filter(|session| session.user == member.user)
-                .map(|session| session.site())
+                .map(|session| session.address)
                 .collect(),
         })
     }

@@ -177,7 +177,7 @@ impl Hub {
                 user: session.user,
                 nickname: member.nickname.clone(),
                 role: session.role,
-                site: session.site(),
+                address: session.address,
             };
             self.just_left.note(gone, self.now.mono);
         }
