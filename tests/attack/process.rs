@@ -7,15 +7,19 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread,
 };
 
 use tempfile::TempDir;
 
+use crate::peer::PATIENCE;
+
 pub(crate) const MIB: u64 = 1024 * 1024;
-/// Lines of the log that are kept for the one who has to find out what went wrong.
-const LOG_LINES: usize = 40;
+/// Lines of the log that are looked through: those of a minute of chat, and more.
+const LOG_LINES: usize = 10_000;
+/// Lines of its end that are shown to the one who has to find out what went wrong.
+const SHOWN_LINES: usize = 40;
 /// Descriptors that an attack may need.
 const DESCRIPTORS: u64 = 16_000;
 
@@ -23,10 +27,17 @@ const DESCRIPTORS: u64 = 16_000;
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    log: Arc<Mutex<Log>>,
+    log: Arc<Kept>,
     /// Bytes at rest.
     rest: u64,
     data: TempDir,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    log: Mutex<Log>,
+    /// Told of each line.
+    more: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +80,7 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = Arc::<Mutex<Log>>::default();
+        let log = Arc::<Kept>::default();
         let stderr = child.stderr.take().unwrap();
         let kept = Arc::clone(&log);
         thread::spawn(move || keep(stderr, &kept));
@@ -130,23 +141,31 @@ impl Server {
         self.memory("VmHWM").saturating_sub(self.rest)
     }
 
-    /// Bytes that it has logged.
-    pub(crate) fn logged(&self) -> u64 {
-        self.log.lock().unwrap().bytes
+    /// Waits until a line of the log has these words.
+    #[track_caller]
+    pub(crate) fn logs(&self, words: &str) {
+        let log = self.log.log.lock().unwrap();
+        let waited = self
+            .log
+            .more
+            .wait_timeout_while(log, PATIENCE, |log| log.lines_with(words) == 0);
+        assert!(
+            !waited.unwrap().1.timed_out(),
+            "the log never says {words:?}"
+        );
     }
 
-    /// Whether a line of the log's end has these words.
-    pub(crate) fn has_logged(&self, words: &str) -> bool {
-        let log = self.log.lock().unwrap();
-        log.last.iter().any(|line| line.contains(words))
+    /// How many lines of the log have these words.
+    pub(crate) fn lines_with(&self, words: &str) -> usize {
+        self.log.log.lock().unwrap().lines_with(words)
     }
 
     /// It stands as it stood: no panic, no more memory than `bound` beyond that at rest.
     pub(crate) fn has_borne_it(&mut self, what: &str, bound: u64) {
         let grown = self.grown();
         let ended = self.child.try_wait().unwrap();
-        let log = self.log.lock().unwrap();
-        assert_eq!(ended, None, "{what}: it ended: {log:#?}");
+        let log = self.log.log.lock().unwrap();
+        assert_eq!(ended, None, "{what}: it ended: {:#?}", log.end());
         assert!(log.panics.is_empty(), "{what}: {:#?}", log.panics);
         eprintln!(
             "{what}: {} MiB at rest, at most {:.1} MiB more (bound {} MiB), {} KiB of log",
@@ -162,12 +181,26 @@ impl Server {
     }
 }
 
+impl Log {
+    fn lines_with(&self, words: &str) -> usize {
+        self.last.iter().filter(|line| line.contains(words)).count()
+    }
+
+    fn end(&self) -> Vec<&String> {
+        let before = self.last.len().saturating_sub(SHOWN_LINES);
+        self.last.iter().skip(before).collect()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("the end of its log: {:#?}", self.log.lock().unwrap());
+            eprintln!(
+                "the end of its log: {:#?}",
+                self.log.log.lock().unwrap().end()
+            );
         }
     }
 }
@@ -176,11 +209,11 @@ fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_chat-server"))
 }
 
-fn keep(from: impl Read, log: &Mutex<Log>) {
+fn keep(from: impl Read, kept: &Kept) {
     for line in BufReader::new(from).split(b'\n') {
         let Ok(line) = line else { return };
         let line = String::from_utf8_lossy(&line).into_owned();
-        let mut log = log.lock().unwrap();
+        let mut log = kept.log.lock().unwrap();
         log.bytes += line.len() as u64 + 1;
         if line.contains("panicked") {
             log.panics.push(line.clone());
@@ -189,5 +222,6 @@ fn keep(from: impl Read, log: &Mutex<Log>) {
             log.last.pop_front();
         }
         log.last.push_back(line);
+        kept.more.notify_all();
     }
 }

@@ -35,8 +35,8 @@ fn who_is_no_proxy_cannot_say_whose_connection_it_is() {
         assert_eq!(codes, ["malformed"], "{number}: {first:?}");
     }
     // The operator can see it, in few lines.
-    assert!(server.has_logged("turned away 127.0.0.1:"));
-    assert!(server.has_logged("A connection begins with TLS or a JSON object"));
+    server.logs("turned away 127.0.0.1:");
+    server.logs("A connection begins with TLS or a JSON object");
     pair.ends_unharmed("no proxies");
     server.has_borne_it("no proxies", bounds::FEW);
 }

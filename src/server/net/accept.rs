@@ -5,9 +5,8 @@
 //! already would wait for all of them where the hub is served by the same thread.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
-    mem::replace,
     net::SocketAddr,
     sync::{
         Arc,
@@ -45,6 +44,14 @@ pub(in crate::server) const SPARE_CONNECTIONS: usize = NEWCOMERS_MAX + 512;
 const FIRST_WORKER_CONNECTIONS: usize = 256;
 /// How long to wait when the system gives no connection for want of something.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Descriptors that connections leave to the rest of the server, besides those that it has open when it
+/// begins: what it opens later (the log, the index, keys that are read again), and connections that are
+/// about to be closed. Without them a crowd could keep the log from being read.
+const DESCRIPTORS_LEFT: usize = 24;
+/// Connections that are taken however few descriptors there are.
+const CONNECTIONS_MIN: usize = 8;
+/// How often it is said that no more connections can be had.
+const SAID_EVERY: Duration = Duration::from_mins(1);
 
 /// Something for a porch to do.
 #[derive(Debug)]
@@ -167,13 +174,13 @@ async fn run(start: Start, listener: TcpListener) {
         porches: start.porches,
         open: start.open,
         clock: start.clock,
-        connections_max: start.clients_max.saturating_add(SPARE_CONNECTIONS),
+        most: Most::of(start.clients_max, descriptors()),
         proxies: start.proxies,
         gate: start.gate,
         newcomers: Newcomers::default(),
         number: 0,
         reserve: open_reserve(),
-        failing: false,
+        said: None,
         recorder: start.recorder,
     };
     // It ends when a porch is gone.
@@ -186,7 +193,7 @@ struct Door {
     /// Of each worker.
     open: Vec<Open>,
     clock: Clock,
-    connections_max: usize,
+    most: Most,
     proxies: Vec<Network>,
     gate: Gate,
     newcomers: Newcomers,
@@ -194,8 +201,8 @@ struct Door {
     number: u64,
     /// A descriptor to do without when there is no other.
     reserve: Option<File>,
-    /// The system gave no connection the last time.
-    failing: bool,
+    /// When it was last said that there were no more connections to be had.
+    said: Option<Duration>,
     recorder: Recorder,
 }
 
@@ -209,14 +216,16 @@ impl Door {
             Err(error) if is_of_the_connection(&error) => return Some(()),
             Err(error) => return self.bear(&error).await,
         };
-        self.failing = false;
         let since = self.clock.now();
         let Some(verdict) = self.judge(address, since) else {
             return Some(());
         };
         let open: Vec<_> = self.open.iter().map(Open::count).collect();
-        if open.iter().sum::<usize>() >= self.connections_max {
-            return Some(());
+        if open.iter().sum::<usize>() >= self.most.connections {
+            // Closed rather than left to wait; the next one may have the place of the slowest.
+            drop(stream);
+            self.say(self.most.why);
+            return self.evict().await.map(|_| ());
         }
         // It moves to the porch's own runtime.
         let Ok(stream) = stream.into_std() else {
@@ -274,20 +283,26 @@ impl Door {
         sent.ok().map(|()| true)
     }
 
+    /// Says why a connection can't be had; at times, not for each.
+    fn say(&mut self, why: &str) {
+        let now = self.clock.now().mono;
+        if self.said.is_none_or(|said| said + SAID_EVERY <= now) {
+            self.said = Some(now);
+            let words = format!("can't take new connections for now: {why}");
+            self.recorder.warn(words);
+        }
+    }
+
     /// Where a connection waits: they take turns.
     fn porch(&self, id: ConnectionId) -> &mpsc::Sender<Visit> {
         let porches = self.porches.len() as u64;
         &self.porches[usize::try_from(id.number() % porches).unwrap_or(0)]
     }
 
-    /// The system is out of something: descriptors, mostly. Then who waits is to see that there is
-    /// nothing to wait for.
+    /// The system is out of something: of descriptors for all of its programs, or of memory. Then who
+    /// waits is to see that there is nothing to wait for.
     async fn bear(&mut self, error: &io::Error) -> Option<()> {
-        // Said once, not five times a second.
-        if !replace(&mut self.failing, true) {
-            let words = format!("can't take new connections for now: {error}");
-            self.recorder.warn(words);
-        }
+        self.say(&error.to_string());
         self.evict().await?;
         let spare = self.reserve.take();
         let had_spare = spare.is_some();
@@ -302,6 +317,45 @@ impl Door {
         self.reserve = open_reserve();
         Some(())
     }
+}
+
+/// How many connections there may be at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Most {
+    connections: usize,
+    /// Why no more, in words.
+    why: &'static str,
+}
+
+impl Most {
+    /// By how many clients may be in, and by how many descriptors the system allows, and how many of
+    /// those are open already; where that is known.
+    fn of(clients_max: usize, descriptors: Option<(usize, usize)>) -> Self {
+        let wanted = Self {
+            connections: clients_max.saturating_add(SPARE_CONNECTIONS),
+            why: "there are as many as --max-clients allows for",
+        };
+        let Some((allowed, open)) = descriptors else {
+            return wanted;
+        };
+        let left = allowed.saturating_sub(open.saturating_add(DESCRIPTORS_LEFT));
+        let possible = Self {
+            connections: left.max(CONNECTIONS_MIN),
+            why: "there are as many as the system allows this program open files (ulimit -n)",
+        };
+        if possible.connections < wanted.connections {
+            possible
+        } else {
+            wanted
+        }
+    }
+}
+
+/// How many descriptors this process may have, and how many it has.
+fn descriptors() -> Option<(usize, usize)> {
+    let (allowed, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).ok()?;
+    let open = fs::read_dir("/dev/fd").ok()?.count();
+    Some((usize::try_from(allowed).unwrap_or(usize::MAX), open))
 }
 
 /// Which worker gets the next one, by how many each has.
@@ -332,6 +386,25 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_to_the_log() {
+        let wanted = 100 + SPARE_CONNECTIONS;
+        for (descriptors, expected) in [
+            (None, wanted),
+            (Some((usize::MAX, 40)), wanted),
+            (Some((65_536, 40)), wanted),
+            (Some((wanted + 40 + DESCRIPTORS_LEFT, 40)), wanted),
+            (Some((wanted + 39 + DESCRIPTORS_LEFT, 40)), wanted - 1),
+            (Some((128, 40)), 128 - 40 - DESCRIPTORS_LEFT),
+            (Some((40, 60)), CONNECTIONS_MIN),
+        ] {
+            let most = Most::of(100, descriptors);
+            assert_eq!(most.connections, expected, "{descriptors:?}");
+            assert_eq!(most.why.contains("ulimit"), expected < wanted);
+        }
+        assert!(descriptors().is_some_and(|(allowed, open)| 3 < open && open < allowed));
+    }
 
     #[test]
     fn few_have_one_worker_and_many_all_of_them() {
