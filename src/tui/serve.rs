@@ -178,7 +178,7 @@ pub async fn start(
 /// Whether a name or address can only mean this machine.
 async fn is_this_machine(host: &str, port: u16) -> bool {
     if let Ok(address) = host.parse::<IpAddr>() {
-        return address.is_loopback();
+        return address.to_canonical().is_loopback();
     }
     let Ok(Ok(addresses)) = timeout(PROBE_WITHIN, lookup_host((host, port))).await else {
         return false;
@@ -186,7 +186,7 @@ async fn is_this_machine(host: &str, port: u16) -> bool {
     let mut some = false;
     for address in addresses {
         some = true;
-        if !address.ip().is_loopback() {
+        if !address.ip().to_canonical().is_loopback() {
             return false;
         }
     }
@@ -313,6 +313,8 @@ mod tests {
             ("127.0.0.1", true),
             ("127.8.8.8", true),
             ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("::2", false),
             ("localhost", true),
             ("0.0.0.0", false),
             ("192.168.1.20", false),

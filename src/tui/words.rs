@@ -68,7 +68,7 @@ impl Place<'_> {
     fn is_this_machine(&self) -> bool {
         self.parts().is_some_and(|(host, _)| {
             let address = host.parse::<std::net::IpAddr>();
-            address.is_ok_and(|address| address.is_loopback())
+            address.is_ok_and(|address| address.to_canonical().is_loopback())
                 || host.eq_ignore_ascii_case("localhost")
         })
     }

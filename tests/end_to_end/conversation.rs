@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::{
+    families::over_both,
     process::{CHAT_TUI, Server},
     seed,
     terminal::Terminal,
@@ -37,37 +38,39 @@ pub(crate) fn signal(pid: u32, name: &str) {
 
 #[test]
 fn two_people_talk_and_one_leaves() {
-    let server = Server::start();
-    let mut alice = server.client("alice", "1", 100, 30);
-    alice.wait_for("● encrypted");
-    let mut bob = server.client("bob", "2", 80, 24);
-    bob.wait_for("● encrypted");
-    alice.wait_for("Members 2");
+    over_both(|address| {
+        let server = Server::start_at(address, 0, &["--ephemeral".as_ref()]);
+        let mut alice = server.client("alice", "1", 100, 30);
+        alice.wait_for("● encrypted");
+        let mut bob = server.client("bob", "2", 80, 24);
+        bob.wait_for("● encrypted");
+        alice.wait_for("Members 2");
 
-    alice.line("good morning, 日本語 👋🏽");
-    bob.wait_for("good morning, 日本語 👋🏽");
-    alice.wait_for("✓");
-    bob.line("and to you");
-    alice.wait_for("and to you");
-    server.logs("message from bob");
+        alice.line("good morning, 日本語 👋🏽");
+        bob.wait_for("good morning, 日本語 👋🏽");
+        alice.wait_for("✓");
+        bob.line("and to you");
+        alice.wait_for("and to you");
+        server.logs("message from bob");
 
-    bob.keys("\x1b");
-    let status = bob.ended();
-    assert!(status.success(), "{status:?}");
-    assert_restored(&bob);
-    let farewell = bob.text();
-    for part in ["1 message", "10 characters"] {
-        assert!(
-            farewell.contains(part),
-            "{part} is not in the farewell:\n{farewell}"
-        );
-    }
-    alice.wait_for("bob left");
-    alice.wait_for("Members 1");
+        bob.keys("\x1b");
+        let status = bob.ended();
+        assert!(status.success(), "{status:?}");
+        assert_restored(&bob);
+        let farewell = bob.text();
+        for part in ["1 message", "10 characters"] {
+            assert!(
+                farewell.contains(part),
+                "{part} is not in the farewell:\n{farewell}"
+            );
+        }
+        alice.wait_for("bob left");
+        alice.wait_for("Members 1");
 
-    alice.line("q!");
-    assert!(alice.ended().success());
-    assert_restored(&alice);
+        alice.line("q!");
+        assert!(alice.ended().success());
+        assert_restored(&alice);
+    });
 }
 
 #[test]
@@ -101,34 +104,36 @@ fn a_resize_loses_nothing() {
 
 #[test]
 fn what_is_typed_while_the_server_is_away_arrives_once_it_is_back() {
-    let server = Server::start();
-    let mut alice = server.client("alice", "1", 100, 30);
-    alice.wait_for("● encrypted");
-    alice.line("before");
-    alice.wait_for("✓");
+    over_both(|address| {
+        let server = Server::start_at(address, 0, &["--ephemeral".as_ref()]);
+        let mut alice = server.client("alice", "1", 100, 30);
+        alice.wait_for("● encrypted");
+        alice.line("before");
+        alice.wait_for("✓");
 
-    let port = server.kill();
-    alice.wait_for("Trying again");
-    alice.line("typed in the dark");
-    alice.wait_for("typed in the dark");
-    alice.wait_for("…");
+        let port = server.kill();
+        alice.wait_for("Trying again");
+        alice.line("typed in the dark");
+        alice.wait_for("typed in the dark");
+        alice.wait_for("…");
 
-    let server = Server::start_on(port);
-    alice.keys("\x12"); // Ctrl-R: connect now.
-    alice.wait_for("● encrypted");
-    server.logs("message from alice");
-    alice.wait("the break is marked", |screen| {
-        let text = screen.contents();
-        text.contains("before")
-            && text.contains("started anew")
-            && text.contains("typed in the dark")
+        let server = Server::start_at(address, port, &["--ephemeral".as_ref()]);
+        alice.keys("\x12"); // Ctrl-R: connect now.
+        alice.wait_for("● encrypted");
+        server.logs("message from alice");
+        alice.wait("the break is marked", |screen| {
+            let text = screen.contents();
+            text.contains("before")
+                && text.contains("started anew")
+                && text.contains("typed in the dark")
+        });
+        let mut bob = server.client("bob", "2", 80, 24);
+        bob.wait_for("typed in the dark");
+        bob.line("got it");
+        alice.wait_for("got it");
+        let once = alice.text().matches("typed in the dark").count();
+        assert_eq!(once, 1, "{}", alice.text());
     });
-    let mut bob = server.client("bob", "2", 80, 24);
-    bob.wait_for("typed in the dark");
-    bob.line("got it");
-    alice.wait_for("got it");
-    let once = alice.text().matches("typed in the dark").count();
-    assert_eq!(once, 1, "{}", alice.text());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     io::Write,
     process::{Command, Stdio},
 };
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     conversation::signal,
+    families::over_both,
     process::{CHAT_TUI, Server},
     terminal::Terminal,
 };
@@ -55,61 +57,64 @@ fn numbers(text: &str) -> BTreeSet<u64> {
 
 #[test]
 fn the_conversation_the_draft_and_what_waits_survive_restarts() {
-    let data = directory();
-    let server = Server::start_keeping(0, data.path());
-    let mut alice = server.client("alice", "1", 80, 24);
-    alice.wait_for("● encrypted");
-    alice.line("said before");
-    alice.wait_for("✓");
-    alice.line("q!");
-    alice.ended();
-    let port = server.kill();
+    over_both(|address| {
+        let data = directory();
+        let kept: [&OsStr; 2] = ["--data-dir".as_ref(), data.path().as_ref()];
+        let server = Server::start_at(address, 0, &kept);
+        let mut alice = server.client("alice", "1", 80, 24);
+        alice.wait_for("● encrypted");
+        alice.line("said before");
+        alice.wait_for("✓");
+        alice.line("q!");
+        alice.ended();
+        let port = server.kill();
 
-    // No server: what is shown comes from this computer.
-    let start = || {
-        let port = port.to_string();
-        Terminal::start(CHAT_TUI, &["localhost", &port, "alice", "1"], 80, 24)
-    };
-    let mut alice = start();
-    alice.wait_for("said before");
-    alice.line("typed in the dark");
-    alice.wait_for("…");
-    alice.keys("half a thought");
-    alice.wait_for("half a thought");
-    signal(alice.pid(), "TERM");
-    alice.ended();
+        // No server: what is shown comes from this computer.
+        let start = || {
+            let (host, port) = (address.to_string(), port.to_string());
+            Terminal::start(CHAT_TUI, &[&host, &port, "alice", "1"], 80, 24)
+        };
+        let mut alice = start();
+        alice.wait_for("said before");
+        alice.line("typed in the dark");
+        alice.wait_for("…");
+        alice.keys("half a thought");
+        alice.wait_for("half a thought");
+        signal(alice.pid(), "TERM");
+        alice.ended();
 
-    let mut alice = start();
-    alice.wait("all is back", |screen| {
-        let text = screen.contents();
-        text.contains("said before")
-            && text.contains("typed in the dark")
-            && text.contains("› half a thought")
+        let mut alice = start();
+        alice.wait("all is back", |screen| {
+            let text = screen.contents();
+            text.contains("said before")
+                && text.contains("typed in the dark")
+                && text.contains("› half a thought")
+        });
+        let server = Server::start_at(address, port, &kept);
+        alice.keys("\x12"); // Ctrl-R: connect now.
+        alice.wait_for("● encrypted");
+        server.logs("message from alice");
+        alice.wait("it is sent", |screen| {
+            let text = screen.contents();
+            text.matches('✓').count() >= 1 && !text.contains("  …")
+        });
+        alice.keys("\r");
+        server.logs("message from alice");
+        // What was sent is offered again by the input's history, in a later run too.
+        alice.line("q!");
+        alice.ended();
+        let mut alice = server.client("alice", "1", 80, 24);
+        alice.wait_for("● encrypted");
+        alice.keys("\x1b[A\x1b[A");
+        alice.wait_for("› typed in the dark");
+
+        let bob = server.client("bob", "2", 80, 24);
+        bob.wait_for("half a thought");
+        let text = bob.text();
+        for said in ["said before", "typed in the dark", "half a thought"] {
+            assert_eq!(text.matches(said).count(), 1, "{said}:\n{text}");
+        }
     });
-    let server = Server::start_keeping(port, data.path());
-    alice.keys("\x12"); // Ctrl-R: connect now.
-    alice.wait_for("● encrypted");
-    server.logs("message from alice");
-    alice.wait("it is sent", |screen| {
-        let text = screen.contents();
-        text.matches('✓').count() >= 1 && !text.contains("  …")
-    });
-    alice.keys("\r");
-    server.logs("message from alice");
-    // What was sent is offered again by the input's history, in a later run too.
-    alice.line("q!");
-    alice.ended();
-    let mut alice = server.client("alice", "1", 80, 24);
-    alice.wait_for("● encrypted");
-    alice.keys("\x1b[A\x1b[A");
-    alice.wait_for("› typed in the dark");
-
-    let bob = server.client("bob", "2", 80, 24);
-    bob.wait_for("half a thought");
-    let text = bob.text();
-    for said in ["said before", "typed in the dark", "half a thought"] {
-        assert_eq!(text.matches(said).count(), 1, "{said}:\n{text}");
-    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `--serve`: one command hosts and joins.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 #[cfg(target_os = "linux")]
 use std::{os::fd::OwnedFd, time::Instant};
 
@@ -12,12 +12,16 @@ use rustix::{
 
 use crate::{
     conversation::signal,
+    families::over_both,
     process::{CHAT_SERVER, CHAT_TUI},
     terminal::{PATIENCE, Terminal},
 };
 
+/// One that is free in both families, where there are two.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0))
+        .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)))
+        .expect("a free port");
     listener.local_addr().expect("an address").port()
 }
 
@@ -25,9 +29,9 @@ fn listens(port: u16) -> bool {
     TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok()
 }
 
-fn host(port: u16, home: &std::path::Path) -> Terminal {
+fn host(host: &str, port: u16, home: &std::path::Path) -> Terminal {
     let home = home.to_str().expect("a path");
-    let arguments = ["localhost", &port.to_string(), "carol", "3", "--serve"];
+    let arguments = [host, &port.to_string(), "carol", "3", "--serve"];
     Terminal::start_in(
         CHAT_TUI,
         &arguments,
@@ -41,73 +45,74 @@ fn host(port: u16, home: &std::path::Path) -> Terminal {
     )
 }
 
-fn guest(port: u16) -> Terminal {
-    Terminal::start(
-        CHAT_TUI,
-        &["localhost", &port.to_string(), "bob", "4"],
-        80,
-        24,
-    )
+fn guest(host: &str, port: u16) -> Terminal {
+    Terminal::start(CHAT_TUI, &[host, &port.to_string(), "bob", "4"], 80, 24)
 }
 
 #[test]
 fn a_host_alone_takes_the_server_along() {
-    let home = tempfile::tempdir().expect("a folder");
-    let port = free_port();
-    let mut carol = host(port, home.path());
-    carol.wait_for("● encrypted");
-    assert!(listens(port));
-    carol.line("q!");
-    assert!(carol.ended().success());
-    assert!(!listens(port), "the server goes on");
+    over_both(|address| {
+        let home = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let mut carol = host(&address.to_string(), port, home.path());
+        carol.wait_for("● encrypted");
+        assert!(listens(port));
+        carol.line("q!");
+        assert!(carol.ended().success());
+        assert!(!listens(port), "the server goes on");
+    });
 }
 
 #[test]
 fn a_host_with_guests_is_asked_whether_the_server_goes_on() {
-    let home = tempfile::tempdir().expect("a folder");
-    let port = free_port();
-    let mut carol = host(port, home.path());
-    carol.wait_for("● encrypted");
-    let mut bob = guest(port);
-    bob.wait_for("● encrypted");
-    carol.wait_for("Members 2");
-    carol.line("q!");
-    carol.wait_for("Keep it running");
-    carol.keys("k");
-    assert!(carol.ended().success());
-    let said = carol.text();
-    let Some((_, after)) = said.split_once("kill ") else {
-        panic!("how to stop it is not said:\n{said}");
-    };
-    let pid: String = after.chars().take_while(char::is_ascii_digit).collect();
-    bob.wait_for("carol left");
-    bob.line("still here");
-    bob.wait_for("✓");
-    signal(pid.parse().expect("a process ID"), "TERM");
-    bob.wait_for("stopp");
+    over_both(|address| {
+        let home = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let mut carol = host(&address.to_string(), port, home.path());
+        carol.wait_for("● encrypted");
+        let mut bob = guest(&address.to_string(), port);
+        bob.wait_for("● encrypted");
+        carol.wait_for("Members 2");
+        carol.line("q!");
+        carol.wait_for("Keep it running");
+        carol.keys("k");
+        assert!(carol.ended().success());
+        let said = carol.text();
+        let Some((_, after)) = said.split_once("kill ") else {
+            panic!("how to stop it is not said:\n{said}");
+        };
+        let pid: String = after.chars().take_while(char::is_ascii_digit).collect();
+        bob.wait_for("carol left");
+        bob.line("still here");
+        bob.wait_for("✓");
+        signal(pid.parse().expect("a process ID"), "TERM");
+        bob.wait_for("stopp");
+    });
 }
 
 #[test]
 fn a_host_is_told_who_can_come_in_and_how_to_own_the_server() {
-    let home = tempfile::tempdir().expect("a folder");
-    let port = free_port();
-    let mut carol = host(port, home.path());
-    carol.wait_for("NICKNAME 1");
-    carol.wait_for("● encrypted");
-    let mut code = String::new();
-    // All of it: a screen is not painted in one go.
-    carol.wait("a code", |screen| {
-        let said = screen.contents();
-        let told = said.split_once("/owner ");
-        let told = told.and_then(|(_, rest)| rest.split_whitespace().next());
-        code = told.unwrap_or_default().to_owned();
-        code.len() == "aaaa-bbbb-cccc-dddd".len()
+    over_both(|address| {
+        let home = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let mut carol = host(&address.to_string(), port, home.path());
+        carol.wait_for("NICKNAME 1");
+        carol.wait_for("● encrypted");
+        let mut code = String::new();
+        // All of it: a screen is not painted in one go.
+        carol.wait("a code", |screen| {
+            let said = screen.contents();
+            let told = said.split_once("/owner ");
+            let told = told.and_then(|(_, rest)| rest.split_whitespace().next());
+            code = told.unwrap_or_default().to_owned();
+            code.len() == "aaaa-bbbb-cccc-dddd".len()
+        });
+        let said = carol.text();
+        assert!(said.contains("whoever is on your"), "{said}");
+        assert!(said.contains(&format!("THIS-MACHINE {port}")), "{said}");
+        carol.line(&format!("/owner {code}"));
+        carol.wait_for("◆");
     });
-    let said = carol.text();
-    assert!(said.contains("whoever is on your"), "{said}");
-    assert!(said.contains(&format!("THIS-MACHINE {port}")), "{said}");
-    carol.line(&format!("/owner {code}"));
-    carol.wait_for("◆");
 }
 
 /// Whenever it is: before the server listens, once it does, and once he is in.
@@ -117,7 +122,7 @@ fn a_host_in_a_hurry_leaves_no_server_behind() {
     let home = tempfile::tempdir().expect("a folder");
     for stage in 0..3 {
         let port = free_port();
-        let mut carol = host(port, home.path());
+        let mut carol = host("localhost", port, home.path());
         let server = server_on(port);
         match stage {
             0 => {}
@@ -201,7 +206,7 @@ fn a_server_on_a_terminal_says_once_where_it_listens() {
     let after = text.split("chat-tui HOST ").nth(1).expect("how to join");
     let port = after.split(' ').next().expect("a port");
     // Once somebody has come in, all that there is to say of the start has been said.
-    let bob = guest(port.parse().expect("a port"));
+    let bob = guest("localhost", port.parse().expect("a port"));
     bob.wait_for("● encrypted");
     server.wait_for("bob joined");
     let text = server.text();

@@ -4,6 +4,8 @@
 
 mod basic_peers;
 mod conversation;
+#[path = "../families.rs"]
+mod families;
 mod history;
 mod hosting;
 mod house;

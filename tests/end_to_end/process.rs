@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     io::{BufRead, BufReader, Read},
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver},
@@ -21,7 +21,9 @@ pub(crate) const CHAT_SERVER: &str = env!("CARGO_BIN_EXE_chat-server");
 /// A `chat-server` process; killed with the value.
 pub(crate) struct Server {
     child: Child,
-    port: u16,
+    address: SocketAddr,
+    /// What its clients call its host.
+    host: String,
     log: Receiver<String>,
 }
 
@@ -43,8 +45,15 @@ impl Server {
 
     /// On this port, with more arguments.
     pub(crate) fn start_with(port: u16, arguments: &[&OsStr]) -> Self {
+        let mut server = Self::start_at(Ipv4Addr::LOCALHOST.into(), port, arguments);
+        "localhost".clone_into(&mut server.host);
+        server
+    }
+
+    /// At this address and port, with more arguments; its clients go to the address.
+    pub(crate) fn start_at(address: IpAddr, port: u16, arguments: &[&OsStr]) -> Self {
         let mut child = Command::new(CHAT_SERVER)
-            .args([&port.to_string(), "--bind", "127.0.0.1"])
+            .args([&port.to_string(), "--bind", &address.to_string()])
             // Some of the tests write faster than people do.
             .args(["--messages-per-minute", "0"])
             .args(arguments)
@@ -58,17 +67,23 @@ impl Server {
         let line = said
             .recv_timeout(PATIENCE)
             .expect("it says where it listens");
-        let port = line
-            .rsplit(':')
-            .next()
-            .and_then(|port| port.parse().ok())
-            .expect("a port");
-        Self { child, port, log }
+        let listens = line.strip_prefix("listening on ").expect("an address");
+        Self {
+            child,
+            address: listens.parse().expect("an address"),
+            host: address.to_string(),
+            log,
+        }
+    }
+
+    /// What its clients call its host, as an argument.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     /// The port as an argument.
     pub(crate) fn port(&self) -> String {
-        self.port.to_string()
+        self.address.port().to_string()
     }
 
     /// Its process ID.
@@ -78,7 +93,7 @@ impl Server {
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+        self.address
     }
 
     /// Waits for a line of its log.
@@ -96,7 +111,7 @@ impl Server {
     pub(crate) fn kill(mut self) -> u16 {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ran");
-        self.port
+        self.address.port()
     }
 
     /// Opens a client's screen.
@@ -107,7 +122,7 @@ impl Server {
         columns: u16,
         rows: u16,
     ) -> Terminal {
-        let arguments = ["localhost", &self.port(), nickname, client_id];
+        let arguments = [&self.host, &self.port(), nickname, client_id];
         Terminal::start(CHAT_TUI, &arguments, columns, rows)
     }
 }
