@@ -3,7 +3,6 @@
 use std::{
     collections::HashSet,
     ffi::OsString,
-    net::IpAddr,
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
     thread::available_parallelism,
@@ -24,7 +23,7 @@ use super::{
     keys::Keys,
     log::Recorder,
     net::Caps,
-    network::Network,
+    network::{BindAddress, Network},
     secrets::Secrets,
     store::{
         MemoryLimits,
@@ -81,7 +80,7 @@ pub struct Args {
     pub port: u16,
     /// The address to listen on; all of this machine unless given
     #[arg(long, value_name = "ADDR")]
-    pub bind: Option<IpAddr>,
+    pub bind: Option<BindAddress>,
     /// Clients that may be in at one time; one more is refused
     #[arg(
         long,
@@ -267,7 +266,7 @@ pub fn data_directory() -> Result<PathBuf, OpenError> {
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The address; `None`: all of this machine.
-    pub bind: Option<IpAddr>,
+    pub bind: Option<BindAddress>,
     /// The port; 0: any that is free.
     pub port: u16,
     /// Sessions at one time.
@@ -368,7 +367,7 @@ impl From<&Args> for Config {
     fn from(args: &Args) -> Self {
         let topic = args.topic.as_deref().map(Line::inert);
         Self {
-            bind: args.bind,
+            bind: args.bind.clone(),
             port: args.port,
             clients_max: args.max_clients as usize,
             rooms: rooms(topic, &args.room),

@@ -1,8 +1,8 @@
 //! Addresses, as the operator and the limits speak of them.
 
 use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     str::FromStr,
 };
 
@@ -59,6 +59,62 @@ impl FromStr for Network {
 impl fmt::Display for Network {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}", self.first, self.bits)
+    }
+}
+
+/// An address of this machine, to listen on. A link-local one has the interface that it is of:
+/// `fe80::1%eth0`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindAddress {
+    ip: IpAddr,
+    zone: Option<String>,
+}
+
+impl BindAddress {
+    /// With a port. Asks the system for the number of the interface.
+    pub fn at(&self, port: u16) -> io::Result<SocketAddr> {
+        let Some(zone) = &self.zone else {
+            return Ok(SocketAddr::new(self.ip, port));
+        };
+        let found = (format!("{}%{zone}", self.ip), port).to_socket_addrs();
+        let no_interface = || io::Error::from(io::ErrorKind::AddrNotAvailable);
+        found
+            .map_err(|_| no_interface())?
+            .next()
+            .ok_or_else(no_interface)
+    }
+
+    /// The address itself.
+    pub fn ip(&self) -> IpAddr {
+        self.ip
+    }
+}
+
+impl<A: Into<IpAddr>> From<A> for BindAddress {
+    fn from(address: A) -> Self {
+        Self {
+            ip: address.into(),
+            zone: None,
+        }
+    }
+}
+
+impl FromStr for BindAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WANTED: &str = "an address of this machine, such as 192.168.1.20 or fe80::1%eth0";
+        let Some((address, zone)) = text.split_once('%') else {
+            return text.parse::<IpAddr>().map(Self::from).map_err(|_| WANTED);
+        };
+        let address: Ipv6Addr = address.parse().map_err(|_| WANTED)?;
+        if !address.is_unicast_link_local() || zone.is_empty() {
+            return Err(WANTED);
+        }
+        Ok(Self {
+            ip: address.into(),
+            zone: Some(zone.to_owned()),
+        })
     }
 }
 
@@ -247,6 +303,30 @@ mod tests {
             "/8",
         ] {
             assert!(Network::from_str(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_to_listen_on_may_name_its_interface() {
+        let at = |text: &str| BindAddress::from_str(text).map(|bind| bind.at(7).unwrap());
+        for text in ["127.0.0.1", "::1", "fe80::1"] {
+            assert_eq!(at(text), Ok(SocketAddr::new(text.parse().unwrap(), 7)));
+        }
+        let SocketAddr::V6(link_local) = at("fe80::1%1").unwrap() else {
+            panic!("an address of IPv6");
+        };
+        assert_eq!((link_local.scope_id(), link_local.port()), (1, 7));
+        let nowhere = BindAddress::from_str("fe80::1%no-such-0").unwrap().at(7);
+        assert_eq!(nowhere.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+        for wrong in [
+            "",
+            "localhost",
+            "fe80::1%",
+            "::1%1",
+            "192.0.2.1%eth0",
+            "[::1]",
+        ] {
+            assert!(BindAddress::from_str(wrong).is_err(), "{wrong}");
         }
     }
 

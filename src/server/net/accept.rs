@@ -17,7 +17,7 @@ use std::{
 };
 
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot},
     time::timeout,
 };
@@ -26,6 +26,7 @@ use tokio_util::sync::DropGuard;
 use super::{
     Clock,
     gate::{Gate, Pass, Refusal},
+    gateway::GatewayWatch,
     newcomers::{NEWCOMERS_MAX, Newcomer, Newcomers},
 };
 use crate::server::{
@@ -119,6 +120,8 @@ pub(super) struct Start {
     pub(super) clients_max: usize,
     pub(super) proxies: Vec<Network>,
     pub(super) gate: Gate,
+    /// Where it makes a difference who is near.
+    pub(super) gateways: Option<GatewayWatch>,
     pub(super) recorder: Recorder,
     /// If it ends before it should, the server ends too.
     pub(super) fallen: DropGuard,
@@ -177,6 +180,7 @@ async fn run(start: Start, listener: TcpListener) {
         most: Most::of(start.clients_max, descriptors()),
         proxies: start.proxies,
         gate: start.gate,
+        gateways: start.gateways,
         newcomers: Newcomers::default(),
         number: 0,
         reserve: open_reserve(),
@@ -196,6 +200,8 @@ struct Door {
     most: Most,
     proxies: Vec<Network>,
     gate: Gate,
+    /// Until something was noticed.
+    gateways: Option<GatewayWatch>,
     newcomers: Newcomers,
     /// Of the latest connection.
     number: u64,
@@ -220,6 +226,9 @@ impl Door {
         let Some(verdict) = self.judge(address, since) else {
             return Some(());
         };
+        if matches!(verdict, Verdict::Known(Ok(_))) {
+            self.look_for_gateways(address.into(), &stream, since);
+        }
         let open: Vec<_> = self.open.iter().map(Open::count).collect();
         if open.iter().sum::<usize>() >= self.most.connections {
             // Closed rather than left to wait; the next one may have the place of the slowest.
@@ -261,6 +270,16 @@ impl Door {
             return None;
         }
         Some(Verdict::Known(outcome))
+    }
+
+    /// Notes where somebody comes from who is let in for that.
+    fn look_for_gateways(&mut self, client: ClientAddress, stream: &TcpStream, now: Moment) {
+        if let Some(watch) = &mut self.gateways
+            && let Ok(own) = stream.local_addr()
+            && watch.sees(client, own.ip(), now.mono)
+        {
+            self.gateways = None;
+        }
     }
 
     /// Until there is room for one more that has not joined.

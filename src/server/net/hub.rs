@@ -14,6 +14,7 @@ use super::{
     Clock,
     accept::{self, Open},
     gate::Gate,
+    gateway::GatewayWatch,
     listener::{self, BindError},
     passwords::Passwords,
     porch::{self, Arrival},
@@ -158,7 +159,7 @@ impl From<io::Error> for RunError {
 /// Takes the port, so that clients can connect from now on, and opens the log and the keys; they are
 /// served by [`Bound::run`].
 pub fn bind(config: Config) -> Result<Bound, StartError> {
-    let listening = listener::listen(config.bind, config.port);
+    let listening = listener::listen(config.bind.as_ref(), config.port);
     let (listener, address) = listening.map_err(StartError::Bind)?;
     let store = open_store(&config)?;
     let credentials = Credentials::open(&config.keys, &config.recorder);
@@ -305,6 +306,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         clients_max: config.clients_max,
         proxies: config.proxies.clone(),
         gate,
+        gateways: GatewayWatch::start(config.access, &config.recorder),
         recorder: config.recorder.clone(),
         fallen: fallen.clone().drop_guard(),
     };

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use crate::server::network::BindAddress;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 /// Connections that the system keeps ready until they are accepted.
@@ -47,16 +48,25 @@ impl fmt::Display for BindError {
                 "There is no permission to listen on port {port}. Choose one from 1024 up: \
                  chat-server 10500"
             ),
+            _ if lacks_interface(self.address) => write!(
+                out,
+                "{address} is of one interface of this machine: name it, as in --bind {address}%eth0"
+            ),
             _ => write!(out, "Can't listen on {}: {}", self.address, self.error),
         }
     }
+}
+
+/// Whether nobody can tell which network an address is of.
+fn lacks_interface(address: SocketAddr) -> bool {
+    matches!(address, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
 }
 
 impl std::error::Error for BindError {}
 
 /// Listens on an address, or, without one, on all of this machine, IPv6 and IPv4. Says where.
 pub(super) fn listen(
-    address: Option<IpAddr>,
+    address: Option<&BindAddress>,
     port: u16,
 ) -> Result<(TcpListener, SocketAddr), BindError> {
     let all_v6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -66,7 +76,14 @@ pub(super) fn listen(
         open(address).map_err(|error| BindError { address, error })
     };
     match address {
-        Some(address) => attempt(address),
+        Some(bind) => {
+            let failed = |error| BindError {
+                address: SocketAddr::new(bind.ip(), port),
+                error,
+            };
+            let address = bind.at(port).map_err(failed)?;
+            open(address).map_err(|error| BindError { address, error })
+        }
         None => attempt(all_v6).or_else(|failed| match failed.error.kind() {
             io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(failed),
             // No IPv6 on this machine.

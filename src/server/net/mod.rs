@@ -40,6 +40,7 @@ use super::engine::Moment;
 mod accept;
 mod connection;
 mod gate;
+mod gateway;
 mod greeting;
 mod hub;
 mod listener;
