@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    families::over_both,
     harness::{Server, run},
     passwords::set_password,
 };
@@ -38,60 +39,66 @@ fn words(output: &Output) -> String {
 
 #[test]
 fn one_line_from_the_operator_lets_a_user_in_for_good() {
-    let home = tempfile::tempdir().unwrap();
-    let data = home.path().join("data");
-    let server = Server::start(&data, &["--access", "invite"]);
-    let port = server.address.port().to_string();
-    let place = ["--host", "127.0.0.1", "--port", &port];
-    let invite = run(&data, &[&["invite"], &place[..]].concat()).stdout;
-    let invite = String::from_utf8(invite).unwrap();
-    let (alice, bob) = (home.path().join("alice"), home.path().join("bob"));
+    over_both(|address| {
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path().join("data");
+        let server = Server::start_at(address, &data, &["--access", "invite"]);
+        let port = server.address.port().to_string();
+        let here = address.to_string();
+        let place = ["--host", &here, "--port", &port];
+        let invite = run(&data, &[&["invite"], &place[..]].concat()).stdout;
+        let invite = String::from_utf8(invite).unwrap();
+        let (alice, bob) = (home.path().join("alice"), home.path().join("bob"));
 
-    let output = client(&alice, &[invite.trim(), "alice", "1"]);
-    assert!(output.status.success(), "{}", words(&output));
-    server.says("alice joined");
-    let output = client(&alice, &["127.0.0.1", &port, "alice", "1"]);
-    assert!(output.status.success(), "{}", words(&output));
-    server.says("alice joined");
+        let output = client(&alice, &[invite.trim(), "alice", "1"]);
+        assert!(output.status.success(), "{}", words(&output));
+        server.says("alice joined");
+        let output = client(&alice, &[&here, &port, "alice", "1"]);
+        assert!(output.status.success(), "{}", words(&output));
+        server.says("alice joined");
 
-    let output = client(&bob, &[invite.trim(), "bob", "1"]);
-    assert!(!output.status.success());
-    assert!(
-        words(&output).contains("was used already"),
-        "{}",
-        words(&output)
-    );
+        let output = client(&bob, &[invite.trim(), "bob", "1"]);
+        assert!(!output.status.success());
+        assert!(
+            words(&output).contains("was used already"),
+            "{}",
+            words(&output)
+        );
 
-    // Nobody else can pose as the server of an invite.
-    let other = Server::start(&home.path().join("other"), &["--access", "open"]);
-    let elsewhere = format!(":{}/", other.address.port());
-    let bent = invite.replace(&format!(":{port}/"), &elsewhere);
-    let output = client(&bob, &[bent.trim(), "bob", "1"]);
-    assert!(!output.status.success(), "{}", words(&output));
-    let fingerprint = server.fingerprint.to_string();
-    assert!(words(&output).contains(&fingerprint), "{}", words(&output));
+        // Nobody else can pose as the server of an invite.
+        let other = Server::start_at(address, &home.path().join("other"), &["--access", "open"]);
+        let elsewhere = format!(":{}/", other.address.port());
+        let bent = invite.replace(&format!(":{port}/"), &elsewhere);
+        let output = client(&bob, &[bent.trim(), "bob", "1"]);
+        assert!(!output.status.success(), "{}", words(&output));
+        let fingerprint = server.fingerprint.to_string();
+        assert!(words(&output).contains(&fingerprint), "{}", words(&output));
+    });
 }
 
 #[test]
 fn the_operators_password_is_the_one_that_a_user_comes_in_by() {
-    let home = tempfile::tempdir().unwrap();
-    let data = home.path().join("data");
-    assert!(set_password(&data, "open sésame\n").status.success());
-    let server = Server::start(&data, &["--access", "password"]);
-    let port = server.address.port().to_string();
-    let file = home.path().join("file");
-    let enter = |password: &str| {
-        fs::write(&file, password).unwrap();
-        // The client takes none that others can read.
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        let file = file.to_str().unwrap();
-        let to = ["127.0.0.1", &port, "alice", "1", "--password-file", file];
-        client(&home.path().join("alice"), &to)
-    };
-    let output = enter("open sesame\n");
-    assert!(!output.status.success(), "{}", words(&output));
-    // An accent of its own, as some keyboards write it.
-    let output = enter("open se\u{301}same\n");
-    assert!(output.status.success(), "{}", words(&output));
-    server.says("alice joined");
+    over_both(|address| {
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path().join("data");
+        assert!(set_password(&data, "open sésame\n").status.success());
+        let server = Server::start_at(address, &data, &["--access", "password"]);
+        let port = server.address.port().to_string();
+        let file = home.path().join("file");
+        let here = address.to_string();
+        let enter = |password: &str| {
+            fs::write(&file, password).unwrap();
+            // The client takes none that others can read.
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            let file = file.to_str().unwrap();
+            let to = [&here, &port, "alice", "1", "--password-file", file];
+            client(&home.path().join("alice"), &to)
+        };
+        let output = enter("open sesame\n");
+        assert!(!output.status.success(), "{}", words(&output));
+        // An accent of its own, as some keyboards write it.
+        let output = enter("open se\u{301}same\n");
+        assert!(output.status.success(), "{}", words(&output));
+        server.says("alice joined");
+    });
 }

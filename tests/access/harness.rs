@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -48,7 +48,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: &Path, options: &[&str]) -> Self {
-        let options = [&["0", "--bind", "127.0.0.1"], options].concat();
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), data, options)
+    }
+
+    pub(crate) fn start_at(address: IpAddr, data: &Path, options: &[&str]) -> Self {
+        let address = address.to_string();
+        let options = [&["0", "--bind", &address], options].concat();
         let mut command = program(data, &options);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -122,9 +127,6 @@ pub(crate) struct Person {
 /// What a person comes with.
 pub(crate) type With<'a> = (&'a str, &'a str);
 
-/// Where people are, unless it is said. All of 127.0.0.0/8 is this machine.
-pub(crate) const HERE: [u8; 4] = [127, 0, 0, 1];
-
 pub(crate) const NOTHING: With<'_> = ("agent", "test");
 
 impl Person {
@@ -135,15 +137,15 @@ impl Person {
         Self { nickname, key }
     }
 
-    /// Asks to be let in, and gives what is answered: `welcome` or `error`.
+    /// Asks to be let in, from the address that the server has, and gives what is answered: `welcome` or `error`.
     pub(crate) fn join(&self, server: &Server, with: With<'_>) -> (Client, Value) {
-        self.join_from(HERE, server.address, with)
+        self.join_from(server.address.ip(), server.address, with)
     }
 
     /// As [`join`](Self::join), from this address.
     pub(crate) fn join_from(
         &self,
-        own: [u8; 4],
+        own: IpAddr,
         server: SocketAddr,
         (name, value): With<'_>,
     ) -> (Client, Value) {
@@ -191,9 +193,9 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn connect(own: [u8; 4], server: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from((own, 0)).into()).unwrap();
+    fn connect(own: IpAddr, server: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(own, 0).into()).unwrap();
         socket.connect(&server.into()).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

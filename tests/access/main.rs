@@ -6,6 +6,8 @@
 #[cfg(feature = "tui")]
 mod both;
 mod entering;
+#[path = "../families/mod.rs"]
+mod families;
 mod harness;
 mod inviting;
 mod passwords;

@@ -12,7 +12,7 @@ use rustix::{
 
 use crate::{
     conversation::signal,
-    families::over_both,
+    families::{over_both, skip},
     process::{CHAT_SERVER, CHAT_TUI},
     terminal::{PATIENCE, Terminal},
 };
@@ -211,4 +211,60 @@ fn a_server_on_a_terminal_says_once_where_it_listens() {
     server.wait_for("bob joined");
     let text = server.text();
     assert_eq!(text.matches("listening on").count(), 1, "{text}");
+}
+
+/// As many systems have it: `localhost` is `::1` first. The README's "Try it".
+#[cfg(target_os = "linux")]
+#[test]
+fn where_localhost_is_ipv6_first_one_hosts_and_another_joins() {
+    let home = tempfile::tempdir().expect("a folder");
+    let hosts = home.path().join("hosts");
+    std::fs::write(&hosts, "::1 localhost\n127.0.0.1 localhost\n").expect("a file");
+    let script = format!(
+        "mount --bind '{}' /etc/hosts && exec \"$0\" \"$@\"",
+        hosts.display()
+    );
+    let there = ["--mount", "sh", "-c", &script];
+    let can = std::process::Command::new("unshare")
+        .args(there)
+        .arg("true")
+        .stderr(std::process::Stdio::null())
+        .status();
+    if !can.is_ok_and(|status| status.success()) {
+        return skip("where localhost is ::1 first: it takes root, unshare and mount");
+    }
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return skip("where localhost is ::1 first: this machine has no IPv6");
+    }
+    let port = free_port().to_string();
+    let start = |home: &std::path::Path, arguments: &[&str]| {
+        let home = home.to_str().expect("a path");
+        let all = [&there[..], &[CHAT_TUI, "localhost", &port], arguments].concat();
+        let homes = ["HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"].map(|name| (name, home));
+        Terminal::start_in("unshare", &all, 80, 24, &homes)
+    };
+    let mut carol = start(home.path(), &["carol", "3", "--serve"]);
+    carol.wait_for("● encrypted");
+    let others = tempfile::tempdir().expect("a folder");
+    let mut bob = start(others.path(), &["bob", "4"]);
+    bob.wait_for("● encrypted");
+    carol.wait_for("Members 2");
+    bob.line("good morning");
+    carol.wait_for("good morning");
+    // They came by IPv6, or this shows nothing.
+    let log = home.path().join(format!("chat-tui/server-{port}.log"));
+    let log = std::fs::read_to_string(&log).expect("a log");
+    for name in ["carol", "bob"] {
+        let line = log
+            .lines()
+            .find(|line| line.contains(&format!("{name} joined")));
+        assert!(
+            line.is_some_and(|line| line.contains("from [::1]:")),
+            "{log}"
+        );
+    }
+    bob.line("q!");
+    assert!(bob.ended().success());
+    carol.line("q!");
+    assert!(carol.ended().success());
 }

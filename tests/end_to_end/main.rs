@@ -4,7 +4,7 @@
 
 mod basic_peers;
 mod conversation;
-#[path = "../families.rs"]
+#[path = "../families/mod.rs"]
 mod families;
 mod history;
 mod hosting;

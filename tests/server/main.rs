@@ -7,7 +7,7 @@
 use std::os::unix::net::UnixStream;
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
-    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     sync::mpsc::channel,
     thread::{self, JoinHandle},
@@ -21,6 +21,8 @@ use chat_tui::{
 use serde_json::{Value, json};
 
 mod crowd;
+#[path = "../families/mod.rs"]
+mod families;
 mod history;
 mod tls;
 
@@ -39,8 +41,12 @@ impl Server {
     }
 
     fn with(config: Config) -> Self {
+        Self::at(Ipv4Addr::LOCALHOST.into(), config)
+    }
+
+    fn at(address: IpAddr, config: Config) -> Self {
         let bound = bind(Config {
-            bind: Some(Ipv4Addr::LOCALHOST.into()),
+            bind: Some(address.into()),
             port: 0,
             ..config
         })

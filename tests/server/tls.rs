@@ -34,7 +34,7 @@ use rustls::{
 };
 use serde_json::{Value, json};
 
-use super::{Client, PATIENCE, Running, Server, join, message, program};
+use super::{Client, PATIENCE, Running, Server, families::over_both, join, message, program};
 
 /// Takes any certificate whose key is at the other end, and tells its fingerprint.
 #[derive(Debug)]
@@ -569,6 +569,64 @@ fn a_proxy_has_to_say_whose_connection_it_is() {
         bob.send(&join("carol"));
         assert_eq!(bob.frame()["type"], "welcome");
     }
+}
+
+/// What a proxy says that does not say whose a connection is: it can't tell, or is there for itself, to
+/// see whether we are well. What it adds of addresses is not to be heeded.
+fn of_nobody() -> Vec<Vec<u8>> {
+    let binary = |kind: [u8; 2], addresses: &[u8]| {
+        let length = u16::try_from(addresses.len()).unwrap().to_be_bytes();
+        [&b"\r\n\r\n\0\r\nQUIT\n"[..], &kind, &length, addresses].concat()
+    };
+    let here = [127, 0, 0, 1, 127, 0, 0, 1, 0x30, 0x39, 0x29, 4];
+    let here_v6 = [&[0; 15][..], &[1], &[0; 15], &[1], &here[8..]].concat();
+    vec![
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        b"PROXY UNKNOWN 127.0.0.1 127.0.0.1 12345 10500\r\n".to_vec(),
+        b"PROXY UNKNOWN ::1 ::1 12345 10500\r\n".to_vec(),
+        binary([0x20, 0x00], &[]),
+        binary([0x20, 0x11], &here),
+        binary([0x20, 0x21], &here_v6),
+        binary([0x21, 0x00], &here),
+        binary([0x21, 0x12], &here),
+        binary([0x21, 0x22], &here_v6),
+        binary([0x21, 0x31], &[b'/'; 216]),
+    ]
+}
+
+#[test]
+fn whom_a_proxy_does_not_name_comes_from_nowhere_that_is_trusted() {
+    over_both(|address| {
+        let server = |access| {
+            Server::at(
+                address,
+                Config {
+                    proxies: vec![address.to_string().parse().unwrap()],
+                    access,
+                    ..Config::default()
+                },
+            )
+        };
+        let (local, open) = (server(Access::Local), server(Access::Open));
+        for header in of_nobody() {
+            let shown = header.escape_ascii();
+            let mut plain = local.connect();
+            plain.write(&header);
+            plain.send(&join("bob"));
+            plain.is_refused("plaintext_refused");
+            let secure = |server: &Server| {
+                let mut client = Secure::begin(server.address, &header, &client_config(&TLS13));
+                client.send(&join("bob"));
+                client.frame()
+            };
+            assert_eq!(secure(&local)["code"], "access_denied", "{shown}");
+            assert_eq!(secure(&open)["type"], "welcome", "{shown}");
+        }
+        // Who is named is where they are said to be.
+        let mut named = proxied(&local, &address.to_string());
+        named.send(&join("carol"));
+        assert_eq!(named.frame()["type"], "welcome");
+    });
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! Clients that come by a gateway: from one private address, whoever they are.
+
+use crate::{
+    network::Network,
+    programs::{CHAT_SERVER, CHAT_TUI, Server, says_hello},
+};
+
+/// What is said of a gateway.
+const WARNING: &str = "--access local lets everybody in";
+
+/// The server's machine, and its gateway's.
+fn behind_a_gateway() -> Option<[Network; 2]> {
+    let two = Network::two()?;
+    let [server, gateway] = &two;
+    server.ip("addr add 172.17.0.2/16 dev near");
+    server.ip("route add default via 172.17.0.1");
+    server.ip("addr add fd00::2/64 dev near nodad");
+    server.ip("-6 route add default via fd00::1");
+    gateway.ip("addr add 172.17.0.1/16 dev far");
+    gateway.ip("addr add fd00::1/64 dev far nodad");
+    Some(two)
+}
+
+#[test]
+fn a_client_from_the_gateway_is_let_in_and_the_operator_told_once_what_to_do() {
+    let Some([inside, gateway]) = behind_a_gateway() else {
+        return;
+    };
+    for (host, from) in [("172.17.0.2", "172.17.0.1"), ("fd00::2", "fd00::1")] {
+        let server = Server::start(inside.command(CHAT_SERVER), &[]);
+        let mut lines = Vec::new();
+        for name in ["bob", "carol"] {
+            let client = gateway.command(CHAT_TUI);
+            let (came, said) = says_hello(client, &[host, &server.port, name, "1"]);
+            assert!(came, "{host}: {said}");
+            lines.extend(server.says(&format!("{name} left")));
+        }
+        let warnings: Vec<_> = lines.iter().filter(|line| line.contains(WARNING)).collect();
+        assert_eq!(warnings.len(), 1, "{lines:#?}");
+        let words = [
+            &format!("from {from}, the gateway"),
+            "--access invite",
+            &format!("--proxy {from}"),
+        ];
+        for words in words {
+            assert!(warnings[0].contains(words), "{words}: {}", warnings[0]);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_said_of_neighbours_nor_where_it_makes_no_difference() {
+    let Some([inside, gateway]) = behind_a_gateway() else {
+        return;
+    };
+    // Somebody on the machine itself, by whatever address; and the gateway, where the invited only come in.
+    let server = Server::start(inside.command(CHAT_SERVER), &[]);
+    let mut lines = Vec::new();
+    for host in ["127.0.0.1", "::1", "172.17.0.2", "fd00::2"] {
+        let (came, said) = says_hello(inside.command(CHAT_TUI), &[host, &server.port, "bob", "1"]);
+        assert!(came, "{host}: {said}");
+        lines.extend(server.says("bob left"));
+    }
+    // A neighbour: what was the gateway is one no more.
+    inside.ip("route del default");
+    inside.ip("-6 route del default");
+    let server = Server::start(inside.command(CHAT_SERVER), &[]);
+    for host in ["172.17.0.2", "fd00::2"] {
+        let client = gateway.command(CHAT_TUI);
+        let (came, said) = says_hello(client, &[host, &server.port, "bob", "1"]);
+        assert!(came, "{host}: {said}");
+        lines.extend(server.says("bob left"));
+    }
+    inside.ip("route add default via 172.17.0.1");
+    let server = Server::start(inside.command(CHAT_SERVER), &["--access", "invite"]);
+    let client = gateway.command(CHAT_TUI);
+    let (came, said) = says_hello(client, &["172.17.0.2", &server.port, "bob", "1"]);
+    assert!(!came && said.contains("lets only people in"), "{said}");
+    lines.extend(server.says("bob refused"));
+    assert!(
+        !lines.iter().any(|line| line.contains(WARNING)),
+        "{lines:#?}"
+    );
+}
