@@ -41,13 +41,16 @@ impl FromStr for Network {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
         };
-        let address = IpAddr::from_str(address)
-            .map_err(|_| "an address, or a network such as 10.0.0.0/8")?
-            .to_canonical();
+        let address =
+            IpAddr::from_str(address).map_err(|_| "an address, or a network such as 10.0.0.0/8")?;
+        // Of an IPv4 address that is written as IPv6 the bits may be counted either way.
+        let is_mapped = address.is_ipv6() && address.to_canonical().is_ipv4();
+        let address = address.to_canonical();
         let most = width(address);
         let bits = match bits.map(u8::from_str) {
             None => most,
             Some(Ok(bits)) if bits <= most => bits,
+            Some(Ok(bits @ 96..=128)) if is_mapped => bits - 96,
             Some(_) => {
                 return Err("behind the / stands a number of bits: up to 32, IPv6 up to 128");
             }
@@ -284,6 +287,10 @@ mod tests {
             ("2001:db8::1", "2001:db8::1", "2001:db8::2"),
             ("::/0", "2001:db8::1", "127.0.0.1"),
             ("::ffff:10.0.0.0/8", "10.9.9.9", "11.0.0.1"),
+            ("::ffff:10.0.0.0/104", "10.9.9.9", "11.0.0.1"),
+            ("::ffff:0:0/96", "203.0.113.9", "::1"),
+            ("fe80::/10", "febf::1", "fec0::1"),
+            ("::1", "::1", "::"),
         ] {
             let read: Network = network.parse().unwrap();
             assert!(read.contains(inside.parse().unwrap()), "{network} {inside}");
@@ -300,6 +307,8 @@ mod tests {
             "::/129",
             "10.0.0.0/",
             "10.0.0.0/-1",
+            "::ffff:10.0.0.0/95",
+            "10.0.0.0/104",
             "/8",
         ] {
             assert!(Network::from_str(wrong).is_err(), "{wrong}");
