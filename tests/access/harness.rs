@@ -1,7 +1,7 @@
 //! Servers, commands and clients.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, ErrorKind, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -147,16 +147,27 @@ impl Person {
         &self,
         own: IpAddr,
         server: SocketAddr,
-        (name, value): With<'_>,
+        with: With<'_>,
     ) -> (Client, Value) {
+        self.try_join_from(own, server, with).expect("it closed")
+    }
+
+    /// The same; `None` where it is closed without an answer: whoever takes too long to come in is, and
+    /// on a busy machine all may.
+    pub(crate) fn try_join_from(
+        &self,
+        own: IpAddr,
+        server: SocketAddr,
+        (name, value): With<'_>,
+    ) -> Option<(Client, Value)> {
         let mut client = Client::connect(own, server);
         let mut join = json!({
             "type": "join", "protocol": 1, "nickname": self.nickname, "clientID": "1",
             "token": Token::from_bytes([7; 32]).expose(), "key": self.key.public().to_string(),
         });
         join[name] = value.into();
-        client.send(&join);
-        let challenge = client.frame();
+        client.try_send(&join)?;
+        let challenge = client.try_frame()?;
         assert_eq!(challenge["type"], "challenge", "{challenge}");
         let text = |name: &str| challenge[name].as_str().unwrap();
         let binding = Binding::Plain {
@@ -165,9 +176,9 @@ impl Person {
         };
         let nonce = Nonce::parse(text("nonce")).unwrap();
         let proof = self.key.prove(&binding, &nonce).to_string();
-        client.send(&json!({"type": "proof", "signature": proof}));
-        let answer = client.frame();
-        (client, answer)
+        client.try_send(&json!({"type": "proof", "signature": proof}))?;
+        let answer = client.try_frame()?;
+        Some((client, answer))
     }
 
     /// Comes in.
@@ -204,13 +215,25 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, frame: &Value) {
-        writeln!(self.stream, "{frame}").unwrap();
+        self.try_send(frame).expect("it closed");
+    }
+
+    fn try_send(&mut self, frame: &Value) -> Option<()> {
+        writeln!(self.stream, "{frame}").ok()
     }
 
     pub(crate) fn frame(&mut self) -> Value {
+        self.try_frame().expect("it closed")
+    }
+
+    /// `None`: it closed.
+    fn try_frame(&mut self) -> Option<Value> {
         let mut line = String::new();
-        assert!(self.input.read_line(&mut line).unwrap() > 0, "it closed");
-        serde_json::from_str(&line).unwrap()
+        match self.input.read_line(&mut line) {
+            Ok(count) if count > 0 => Some(serde_json::from_str(&line).unwrap()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("nothing comes: {error}"),
+            Ok(_) | Err(_) => None,
+        }
     }
 
     /// The next frame of a kind.
