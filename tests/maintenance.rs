@@ -5,9 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -295,8 +296,7 @@ fn a_backup_is_the_log_and_a_restore_is_another_one() {
         &["backup", &backup_name],
         "Choose another name",
     );
-    let mode =
-        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&backup).unwrap().permissions());
+    let mode = fs::metadata(&backup).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let before = done(data.path(), &["export"]);
     assert_eq!(seqs(&before), [1, 2, 3, 4, 5, 6, 7]);
@@ -737,4 +737,180 @@ fn relaxed_and_ephemeral_are_said() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+}
+
+/// Whether tests can act as root towards another user; says so where they can't.
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    let root = output.stdout == b"0\n";
+    if !root {
+        println!("skipped: only root can be led astray in another user's directory");
+    }
+    root
+}
+
+/// A user who is nobody's.
+const STRANGER: u32 = 54_321;
+
+/// A data directory of another user's, with a log in it; and one above it that both can enter.
+fn data_of_a_stranger() -> (tempfile::TempDir, PathBuf) {
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+    let data = home.path().join("data");
+    let server = Server::start(&data);
+    server.join("alice").say("hello");
+    server.stop();
+    let mut theirs = vec![data.clone()];
+    while let Some(path) = theirs.pop() {
+        chown(&path, Some(STRANGER), Some(STRANGER)).unwrap();
+        if path.is_dir() {
+            theirs.extend(
+                fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        }
+    }
+    (home, data)
+}
+
+#[test]
+fn a_command_of_roots_is_not_led_astray_by_links_in_another_users_directory() {
+    if !is_root() {
+        return;
+    }
+    let (home, data) = data_of_a_stranger();
+    let backup = home.path().join("backup.db");
+    done(&data, &["backup", backup.to_str().unwrap()]);
+    let exported = home.path().join("exported.json");
+    fs::write(&exported, done(&data, &["export"])).unwrap();
+    let (backup, exported) = (backup.to_str().unwrap(), exported.to_str().unwrap());
+    let secret = home.path().join("secret");
+    for (name, arguments) in [
+        ("lock", &["restore", backup][..]),
+        ("lock", &["erase", "1"]),
+        ("lock", &["import", "--room", "other", exported]),
+        ("restored.db", &["restore", backup]),
+        ("restored.db-journal", &["restore", backup]),
+        ("restoring", &["restore", backup]),
+        ("new.db", &["restore", backup]),
+        ("log.db-wal", &["erase", "1"]),
+        ("log.db-shm", &["erase", "1"]),
+        ("log.db-shm", &["export"]),
+        ("index.db", &["erase", "1"]),
+        ("invite.key", &["invite", "--host", "chat.example.org"]),
+        ("fingerprint", &["invite", "--host", "chat.example.org"]),
+        ("tls", &["invite", "--host", "chat.example.org"]),
+        ("password", &["password", "--remove"]),
+    ] {
+        fs::write(&secret, "secret").unwrap();
+        fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+        let name = data.join(name);
+        if name.is_dir() {
+            fs::rename(&name, home.path().join("was")).unwrap();
+        } else {
+            let _ = fs::remove_file(&name);
+        }
+        symlink(&secret, &name).unwrap();
+        // It may be refused, or done without the link.
+        run(&data, arguments);
+        let found = fs::metadata(&secret).unwrap();
+        assert_eq!(
+            (found.uid(), found.mode() & 0o777),
+            (0, 0o600),
+            "{arguments:?}"
+        );
+        assert_eq!(
+            fs::read_to_string(&secret).unwrap(),
+            "secret",
+            "{arguments:?}"
+        );
+        let _ = fs::remove_file(&name);
+        let was = home.path().join("was");
+        if was.exists() {
+            fs::rename(was, name).unwrap();
+        }
+    }
+    // All that was made belongs to whose directory it is.
+    done(&data, &["restore", backup]);
+    for entry in fs::read_dir(&data).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().uid(), STRANGER, "{entry:?}");
+    }
+}
+
+#[test]
+fn a_server_of_roots_does_not_host_in_another_users_directory() {
+    if !is_root() {
+        return;
+    }
+    let (_home, data) = data_of_a_stranger();
+    refused(&data, &["0"], "belongs to another user (54321)");
+    assert_eq!(run(&data, &["0", "--ephemeral"]).status.code(), Some(2));
+}
+
+#[test]
+fn what_others_can_write_to_or_secrets_that_they_can_read_are_not_used() {
+    let data = tempfile::tempdir().unwrap();
+    Server::start(data.path()).stop();
+    let mode = |name: &str, mode| {
+        fs::set_permissions(data.path().join(name), Permissions::from_mode(mode)).unwrap();
+    };
+    mode("", 0o777);
+    for arguments in [&["0"][..], &["invite"], &["backup", "b"], &["erase", "1"]] {
+        refused(data.path(), arguments, "chmod go-w");
+        assert_eq!(run(data.path(), arguments).status.code(), Some(2));
+    }
+    mode("", 0o755);
+    for (name, loose, arguments) in [
+        ("tls/key.pem", 0o644, &["0", "-q"][..]),
+        ("tls/key.pem", 0o604, &["invite"]),
+        ("tls/key.pem", 0o666, &["0", "--ephemeral", "-qq"]),
+        ("invite.key", 0o666, &["0", "-q"]),
+        ("invite.key", 0o640, &["invite"]),
+    ] {
+        mode(name, loose);
+        refused(data.path(), arguments, "chmod 600");
+        assert_eq!(run(data.path(), arguments).status.code(), Some(2));
+        mode(name, 0o600);
+    }
+    Server::start(data.path()).stop();
+}
+
+#[test]
+fn a_database_with_more_in_it_than_a_server_makes_is_neither_restored_nor_served() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    server.join("alice").say("hello");
+    server.stop();
+    let good = data.path().join("good.db");
+    done(data.path(), &["backup", good.to_str().unwrap()]);
+    for statement in [
+        "CREATE TRIGGER evil AFTER INSERT ON entry BEGIN DELETE FROM entry; END",
+        "CREATE VIEW evil AS SELECT 1",
+        "CREATE TABLE evil(x)",
+        "CREATE INDEX evil ON entry(time)",
+        "DROP INDEX entry_device_counter",
+        "ALTER TABLE spent ADD COLUMN evil TEXT",
+        "DROP TABLE house",
+    ] {
+        let bad = data.path().join("bad.db");
+        fs::copy(&good, &bad).unwrap();
+        let database = rusqlite::Connection::open(&bad).unwrap();
+        database.execute_batch(statement).unwrap();
+        drop(database);
+        refused(
+            data.path(),
+            &["restore", bad.to_str().unwrap()],
+            "has something that no chat-server made",
+        );
+        let other = tempfile::tempdir().unwrap();
+        fs::copy(&bad, other.path().join("log.db")).unwrap();
+        refused(
+            other.path(),
+            &["0"],
+            "has something that no chat-server made",
+        );
+    }
+    done(data.path(), &["restore", good.to_str().unwrap()]);
 }

@@ -5,16 +5,19 @@ use std::{
     fmt,
     fs::File,
     io::{self, BufReader, BufWriter},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{
     config::Command,
     keys::KeyError,
     secrets::{self, SecretError},
-    store::sqlite::maintenance::{
-        self, Exported, MaintenanceError, Restored, TOMBSTONE, backup, erase, export, import,
-        restore,
+    store::sqlite::{
+        maintenance::{
+            self, Exported, MaintenanceError, Restored, TOMBSTONE, backup, erase, export, import,
+            restore,
+        },
+        owner,
     },
 };
 use crate::console;
@@ -28,6 +31,8 @@ pub(super) enum CommandError {
     Maintenance(MaintenanceError),
     Keys(KeyError),
     Secrets(SecretError),
+    /// No server was ever started with this data directory.
+    NoServer(PathBuf),
     /// This machine has no address that others could reach it by, or this is none.
     Host(Option<String>),
     /// What was typed or piped in can't be taken, and why.
@@ -46,6 +51,7 @@ impl CommandError {
             Self::Output(_) | Self::Secrets(SecretError::System(_)) => true,
             Self::Keys(_)
             | Self::Secrets(_)
+            | Self::NoServer(_)
             | Self::Host(_)
             | Self::Input(_)
             | Self::Interrupted => false,
@@ -59,6 +65,13 @@ impl fmt::Display for CommandError {
             Self::Maintenance(error) => error.fmt(out),
             Self::Keys(error) => error.fmt(out),
             Self::Secrets(error) => error.fmt(out),
+            Self::NoServer(directory) => write!(
+                out,
+                "No server was ever started with {}, so nobody could come in by an invite that is \
+                 made there. Say with --data-dir DIR where the server keeps its data, or start it \
+                 first",
+                directory.display()
+            ),
             Self::Host(None) => out.write_str(
                 "This machine has no address by which others could reach it. Say with --host NAME \
                  what they are to use",
@@ -98,6 +111,7 @@ impl From<SecretError> for CommandError {
 /// Carries a command out, and says on stderr what was done: stdout is for what was asked for.
 pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), CommandError> {
     let directory = secrets::directory(directory)?;
+    owner::check(&directory, false).map_err(MaintenanceError::Open)?;
     match command {
         Command::Invite(wanted) => return invite::run(&directory, wanted),
         Command::Password(wanted) => return password::run(&directory, *wanted),

@@ -4,13 +4,32 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
-use super::store::sqlite::{
-    lock::make_directory,
-    place::{hand_over, move_to, private, sync_directory},
-};
+pub(super) use super::store::sqlite::lock::make_directory as directory;
+use super::store::sqlite::place::{move_to, not_through_links, private, sync_directory};
+
+/// Whose a secret is, and so who may read its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secret {
+    /// The server's own, in its data directory: for its user alone.
+    Own,
+    /// The operator's: links may lead to it, and where containers are given their secrets all can
+    /// read them.
+    Operators,
+}
+
+impl Secret {
+    /// What of a file's mode must not be set.
+    fn forbidden(self) -> u32 {
+        match self {
+            Self::Own => 0o077,
+            Self::Operators => 0o022,
+        }
+    }
+}
 
 /// Makes a file that must not change once it is there. If another process was quicker, its file
 /// stands.
@@ -45,26 +64,54 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
 
 /// At most so many bytes of a file.
 pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    bytes_of(&File::open(path)?, most)
 }
 
-/// Makes a directory for the server's user alone where there is none, and those above it. It
-/// belongs to whom `owner` belongs to, a directory that is made as well.
-pub(super) fn directory(path: &Path, owner: &Path) -> io::Result<()> {
-    make_directory(path)?;
-    hand_over(&File::open(path)?, owner)
+/// A secret could not be read.
+#[derive(Debug)]
+pub(super) enum SecretFileError {
+    /// Others can read or change it: it is none any more.
+    Exposed,
+    /// The system says why.
+    Io(io::Error),
+}
+
+/// At most so many bytes of a secret.
+pub(super) fn read_secret(
+    path: &Path,
+    secret: Secret,
+    most: u64,
+) -> Result<Vec<u8>, SecretFileError> {
+    let mut options = File::options();
+    options.read(true);
+    if secret == Secret::Own {
+        not_through_links(&mut options);
+    }
+    let file = options.open(path).map_err(SecretFileError::Io)?;
+    let found = file.metadata().map_err(SecretFileError::Io)?;
+    if found.permissions().mode() & secret.forbidden() != 0 {
+        return Err(SecretFileError::Exposed);
+    }
+    bytes_of(&file, most).map_err(SecretFileError::Io)
+}
+
+fn bytes_of(file: &File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes a file under another name; it has all its bytes and lasts.
 fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let new = path.with_extension(format!("new-{}", std::process::id()));
+    // Left by a process of the same number that was killed.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    let mut file = private(&mut options).open(&new)?;
+    let mut file = private(options.write(true).create_new(true)).open(&new)?;
     file.write_all(bytes)?;
-    hand_over(&file, parent(path))?;
     file.sync_all()?;
     Ok(new)
 }

@@ -18,7 +18,11 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{config::data_directory, files, store::sqlite::OpenError};
+use super::{
+    config::data_directory,
+    files::{self, Secret, SecretFileError},
+    store::sqlite::OpenError,
+};
 use crate::protocol::Fingerprint;
 
 /// Where they are, in the data directory.
@@ -61,6 +65,8 @@ pub enum KeyError {
     NoHome,
     /// A file or directory can't be read, or not be made.
     File(PathBuf, io::Error),
+    /// Others can read or change the key in this file.
+    Exposed(PathBuf),
     /// A file holds no key that can be used.
     NoKey(PathBuf),
     /// A file holds no certificate that can be used.
@@ -84,6 +90,12 @@ impl fmt::Display for KeyError {
                 out,
                 "{}: {error}. It is needed for the server's key: see that the server's user may \
                  use it",
+                path.display()
+            ),
+            Self::Exposed(path) => write!(
+                out,
+                "The server's key {0} can be read or changed by other users, and is not used like \
+                 that. Type: chmod 600 '{0}'",
                 path.display()
             ),
             Self::NoKey(path) => write!(
@@ -141,7 +153,10 @@ impl Keys {
     pub(super) fn open(&self) -> Result<(ServerKey, Origin), KeyError> {
         match self {
             Self::Memory => Ok((make()?, Origin::Made)),
-            Self::Files { certificate, key } => Ok((load(certificate, key)?, Origin::Loaded)),
+            Self::Files { certificate, key } => {
+                let private = read_key(key, Secret::Operators)?;
+                Ok((load(certificate, key, &private)?, Origin::Loaded))
+            }
             Self::Kept {
                 directory,
                 or_memory,
@@ -153,6 +168,11 @@ impl Keys {
             },
         }
     }
+}
+
+/// Whether a server has ever been started with this data directory.
+pub(super) fn were_made(data: &Path) -> Result<bool, KeyError> {
+    is_there(&data.join(DIRECTORY).join(KEY))
 }
 
 /// What serves for TLS: nothing of the process as a whole is heeded.
@@ -177,18 +197,18 @@ fn open_kept(directory: Option<&Path>) -> Result<(ServerKey, Origin), KeyError> 
         if certified {
             return Err(KeyError::Missing(key, certificate));
         }
-        files::directory(&directory, &data)
-            .map_err(|error| KeyError::File(directory.clone(), error))?;
+        files::directory(&directory).map_err(|error| KeyError::File(directory.clone(), error))?;
         keep(&key, new_key()?.serialize_pem().as_bytes())?;
         origin = Origin::Made;
     }
     if !is_there(&certificate)? {
-        let text = String::from_utf8(read(&key)?).ok();
+        let text = String::from_utf8(read_key(&key, Secret::Own)?).ok();
         let own = text.and_then(|text| rcgen::KeyPair::from_pem(&text).ok());
         let own = own.ok_or_else(|| KeyError::NoKey(key.clone()))?;
         keep(&certificate, certify(&own)?.pem().as_bytes())?;
     }
-    Ok((load(&certificate, &key)?, origin))
+    let private = read_key(&key, Secret::Own)?;
+    Ok((load(&certificate, &key, &private)?, origin))
 }
 
 fn make() -> Result<ServerKey, KeyError> {
@@ -217,12 +237,12 @@ fn certify(key: &rcgen::KeyPair) -> Result<rcgen::Certificate, KeyError> {
     certify().map_err(|error: rcgen::Error| KeyError::System(error.to_string()))
 }
 
-/// Reads a pair of files that belong together.
-fn load(certificate: &Path, key: &Path) -> Result<ServerKey, KeyError> {
+/// Reads a certificate that belongs to a key, which was read already.
+fn load(certificate: &Path, key: &Path, private: &[u8]) -> Result<ServerKey, KeyError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificate)?).collect();
     let chain = chain.ok().filter(|chain| !chain.is_empty());
     let chain = chain.ok_or_else(|| KeyError::NoCertificate(certificate.to_owned()))?;
-    let private = PrivateKeyDer::from_pem_slice(&read(key)?);
+    let private = PrivateKeyDer::from_pem_slice(private);
     let private = private.map_err(|_| KeyError::NoKey(key.to_owned()))?;
     let certified = CertifiedKey::from_der(chain, private, &provider());
     let certified = certified.map_err(|error| match error {
@@ -252,6 +272,13 @@ fn is_there(path: &Path) -> Result<bool, KeyError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
     files::read(path, FILE_BYTES_MAX).map_err(|error| KeyError::File(path.to_owned(), error))
+}
+
+fn read_key(path: &Path, secret: Secret) -> Result<Vec<u8>, KeyError> {
+    files::read_secret(path, secret, FILE_BYTES_MAX).map_err(|error| match error {
+        SecretFileError::Exposed => KeyError::Exposed(path.to_owned()),
+        SecretFileError::Io(error) => KeyError::File(path.to_owned(), error),
+    })
 }
 
 /// Writes a file that lasts. If another server was quicker, its file stands.

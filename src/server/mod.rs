@@ -38,9 +38,11 @@ pub use net::{BindError, Bound, Credentials, Reload, RunError, StartError, bind}
 
 use config::Args;
 use log::Recorder;
+use store::sqlite::owner;
 
-/// The operator asked for what can't be: the arguments, the address, the data directory, or what a
-/// command is to do.
+/// The operator asked for what can't be: the arguments, the data directory, or what a command is to
+/// do. What may pass by itself (a port in use, an address that is not there yet, a full disk) is a
+/// mere failure, so that a supervisor tries again.
 const EXIT_USAGE: u8 = 2;
 /// What shells report of a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -72,6 +74,13 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
             Err(error) if error.may_pass() => fail(&error, ExitCode::FAILURE),
             Err(error) => fail(&error, EXIT_USAGE.into()),
         };
+    }
+    // It has the keys of a server that keeps no messages, too.
+    let data = secrets::directory(args.data_dir.as_deref());
+    if let Ok(data) = data
+        && let Err(error) = owner::check(&data, true)
+    {
+        return fail(&error, EXIT_USAGE.into());
     }
     log::show(&args);
     raise_descriptor_limit(args.max_clients);

@@ -1,15 +1,16 @@
 //! `chat-server invite`.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Stdio};
+use std::{fs, io::Write, os::unix::fs::PermissionsExt, process::Stdio};
 
 use chat_tui::protocol::InviteKey;
 
 use crate::harness::{Server, invite, now, program, refused};
 
 #[test]
-fn an_invite_is_made_before_the_first_start_and_beside_a_server() {
+fn an_invite_is_made_beside_a_server_and_without_it() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
+    drop(Server::start(&data, &[]));
     let before = now();
     let (first, said) = invite(&data, &[]);
     assert!(said.contains("for one person"), "{said}");
@@ -55,6 +56,33 @@ fn an_invite_is_made_before_the_first_start_and_beside_a_server() {
 }
 
 #[test]
+fn where_no_server_ever_was_there_is_no_invite_and_nothing_is_made() {
+    let home = tempfile::tempdir().unwrap();
+    let slip = home.path().join("slip");
+    refused(&slip, &["invite"], "No server was ever started with");
+    assert!(!slip.exists());
+    fs::create_dir(&slip).unwrap();
+    refused(&slip, &["invite"], "--data-dir DIR");
+    assert_eq!(fs::read_dir(&slip).unwrap().count(), 0);
+    // A password may be set before the first start, but it is said.
+    let mut command = program(&slip, &["password"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"open sesame\n").unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && said.contains("no server was started"),
+        "{said}"
+    );
+}
+
+#[test]
 fn an_invite_is_to_the_certificate_that_the_server_shows() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
@@ -76,6 +104,7 @@ fn an_invite_is_to_the_certificate_that_the_server_shows() {
 fn what_makes_no_invite_is_told_with_what_to_do() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
+    drop(Server::start(&data, &[]));
     for (options, words) in [
         (["--host", "a b"], "--host NAME"),
         (["--host", "chat.example.org:10500"], "--host NAME"),

@@ -68,7 +68,10 @@ fn a_server_does_not_start_without_the_password_that_it_is_to_ask_for() {
     let data = home.path().join("data");
     let arguments = ["0", "--access", "password"];
     refused(&data, &arguments, "chat-server password");
-    fs::write(data.join("password"), "open sesame\n").unwrap();
+    let path = data.join("password");
+    fs::write(&path, "open sesame\n").unwrap();
+    refused(&data, &arguments, "chmod 600");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     refused(&data, &arguments, "chat-server password");
 }
 

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
@@ -780,6 +781,8 @@ fn keys_that_cannot_be_used_are_refused_in_one_sentence() {
     let tls = data.path().join("chat-server/tls");
     fs::create_dir_all(&tls).unwrap();
     fs::write(tls.join("key.pem"), "damaged").unwrap();
+    check(&[], "chmod 600");
+    fs::set_permissions(tls.join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
     check(&[], "holds no private key");
 }
 

@@ -15,7 +15,12 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{CommandError, say};
 use crate::{
     protocol::{Invite, InviteId, InviteToken},
-    server::{config::InviteArgs, network::is_near, secrets},
+    server::{
+        config::InviteArgs,
+        network::is_near,
+        secrets,
+        store::sqlite::{maintenance::MaintenanceError, owner::AsOwner},
+    },
 };
 
 /// Addresses that are nobody's (RFC 5737, RFC 3849). Nothing is ever sent there.
@@ -25,6 +30,10 @@ const ELSEWHERE: [IpAddr; 2] = [
 ];
 
 pub(super) fn run(data: &Path, wanted: &InviteArgs) -> Result<(), CommandError> {
+    let _owner = AsOwner::of(data).map_err(MaintenanceError::Open)?;
+    if !secrets::has_hosted(data)? {
+        return Err(CommandError::NoServer(data.to_owned()));
+    }
     let (host, is_given) = match &wanted.host {
         Some(host) => (bare(host).to_owned(), true),
         None => (own_host().ok_or(CommandError::Host(None))?, false),

@@ -9,10 +9,15 @@ use std::{
 use super::{CommandError, say};
 use crate::{
     protocol::{Password, limits::PASSWORD_BYTES_MAX},
-    server::{config::PasswordArgs, secrets},
+    server::{
+        config::PasswordArgs,
+        secrets,
+        store::sqlite::{maintenance::MaintenanceError, owner::AsOwner},
+    },
 };
 
 pub(super) fn run(data: &Path, wanted: PasswordArgs) -> Result<(), CommandError> {
+    let _owner = AsOwner::of(data).map_err(MaintenanceError::Open)?;
     if wanted.remove {
         let was_there = secrets::remove_password(data)?;
         say(if was_there {
@@ -32,6 +37,13 @@ pub(super) fn run(data: &Path, wanted: PasswordArgs) -> Result<(), CommandError>
         read(&one_line()?)?
     };
     secrets::set_password(data, &password)?;
+    if !secrets::has_hosted(data)? {
+        say(&format!(
+            "no server was started with {} yet; if that is a slip, say with --data-dir DIR where the \
+             server keeps its data",
+            data.display()
+        ));
+    }
     say(&format!(
         "the password is set, for chat-server --access password; a server that runs takes it up at \
          SIGHUP, or at its next start. In {}, nobody can read it",

@@ -113,6 +113,8 @@ fn what_cannot_be_kept_is_refused_or_made_in_memory() {
     let directory = home.path().join(DIRECTORY);
     fs::create_dir(&directory).unwrap();
     fs::write(directory.join(KEY), "damaged").unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(directory.join(KEY), private).unwrap();
     let keys = Keys::Kept {
         directory: Some(home.path().to_owned()),
         or_memory: true,

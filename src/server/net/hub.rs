@@ -96,7 +96,8 @@ impl StartError {
     /// Whether the same may go well later, without anything being done about it.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Bind(_) | Self::Keys(_) | Self::Secrets(_) => false,
+            Self::Bind(error) => error.may_pass(),
+            Self::Keys(_) | Self::Secrets(_) => false,
             Self::Open(error) => error.may_pass(),
             Self::System(_) => true,
         }

@@ -28,6 +28,19 @@ pub struct BindError {
     error: io::Error,
 }
 
+impl BindError {
+    /// Whether the same may go well later, without anything being done about it: the port is given
+    /// up, the network comes up, a process closes its files.
+    pub fn may_pass(&self) -> bool {
+        !matches!(
+            self.error.kind(),
+            io::ErrorKind::PermissionDenied
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::Unsupported
+        )
+    }
+}
+
 impl fmt::Display for BindError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (address, port) = (self.address.ip(), self.address.port());

@@ -14,8 +14,8 @@ pub(super) use password::{
 
 use super::{
     config::data_directory,
-    files,
-    keys::{KeyError, Keys},
+    files::{self, Secret, SecretFileError},
+    keys::{self, KeyError, Keys},
     log::Recorder,
     store::sqlite::OpenError,
 };
@@ -103,6 +103,8 @@ pub enum SecretError {
     NoHome,
     /// A file or directory can't be read, or not be made.
     File(PathBuf, io::Error),
+    /// Others can read or change the file.
+    Exposed(PathBuf),
     /// The file is not what it must be.
     NoInviteKey(PathBuf),
     /// There is no password.
@@ -124,6 +126,12 @@ impl fmt::Display for SecretError {
                 out,
                 "{}: {error}. It is needed to know who may come in: see that the server's user may \
                  use it",
+                path.display()
+            ),
+            Self::Exposed(path) => write!(
+                out,
+                "{0} can be read or changed by other users, and is not used like that. Type: \
+                 chmod 600 '{0}'",
                 path.display()
             ),
             Self::NoInviteKey(path) => write!(
@@ -166,12 +174,12 @@ pub(super) fn invite_key(data: &Path) -> Result<InviteKey, SecretError> {
     let refuse = |error| SecretError::File(path.clone(), error);
     if !path.try_exists().map_err(refuse)? {
         let key = random::<INVITE_KEY_BYTES>()?;
-        files::directory(data, data)
+        files::directory(data)
             .and_then(|()| files::keep(&path, &key))
             .map_err(refuse)?;
     }
     // One byte more would be something else.
-    let bytes = files::read(&path, INVITE_KEY_BYTES as u64 + 1).map_err(refuse)?;
+    let bytes = read(&path, INVITE_KEY_BYTES as u64 + 1)?;
     let bytes = bytes.try_into();
     bytes
         .map(InviteKey::from_bytes)
@@ -181,11 +189,18 @@ pub(super) fn invite_key(data: &Path) -> Result<InviteKey, SecretError> {
 fn note_fingerprint(data: &Path, own: Option<Fingerprint>) -> Result<(), SecretError> {
     let path = data.join(FINGERPRINT);
     let noted = match own {
-        Some(fingerprint) => files::directory(data, data)
+        Some(fingerprint) => files::directory(data)
             .and_then(|()| files::replace(&path, format!("{fingerprint}\n").as_bytes())),
         None => files::remove(&path).map(drop),
     };
     noted.map_err(|error| SecretError::File(path, error))
+}
+
+/// Whether a server has ever been started with this data directory.
+pub(super) fn has_hosted(data: &Path) -> Result<bool, KeyError> {
+    let path = data.join(FINGERPRINT);
+    let noted = path.try_exists();
+    Ok(noted.map_err(|error| KeyError::File(path, error))? || keys::were_made(data)?)
 }
 
 /// The key that clients know the server of this directory by. Made, where there is none yet.
@@ -208,6 +223,14 @@ pub(super) fn fingerprint(data: &Path) -> Result<Fingerprint, KeyError> {
         or_memory: false,
     };
     kept.open().map(|(key, _)| key.fingerprint)
+}
+
+/// At most so many bytes of a secret.
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, SecretError> {
+    files::read_secret(path, Secret::Own, most).map_err(|error| match error {
+        SecretFileError::Exposed => SecretError::Exposed(path.to_owned()),
+        SecretFileError::Io(error) => SecretError::File(path.to_owned(), error),
+    })
 }
 
 /// Bytes that nobody can guess.

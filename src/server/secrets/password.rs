@@ -111,7 +111,7 @@ fn system(error: password_hash::Error) -> SecretError {
 pub(in crate::server) fn set_password(data: &Path, password: &Password) -> Result<(), SecretError> {
     let record = PasswordRecord::of(password)?;
     let path = data.join(FILE);
-    files::directory(data, data)
+    files::directory(data)
         .and_then(|()| files::replace(&path, format!("{}\n", record.0).as_bytes()))
         .map_err(|error| SecretError::File(path, error))
 }
@@ -125,9 +125,11 @@ pub(in crate::server) fn remove_password(data: &Path) -> Result<bool, SecretErro
 /// Reads the password that is kept.
 pub(in crate::server) fn read_password(data: &Path) -> Result<PasswordRecord, SecretError> {
     let path = data.join(FILE);
-    let bytes = files::read(&path, FILE_BYTES_MAX).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => SecretError::NoPassword(path.clone()),
-        _ => SecretError::File(path.clone(), error),
+    let bytes = super::read(&path, FILE_BYTES_MAX).map_err(|error| match error {
+        SecretError::File(path, error) if error.kind() == io::ErrorKind::NotFound => {
+            SecretError::NoPassword(path)
+        }
+        error => error,
     })?;
     let text = String::from_utf8(bytes).ok();
     let record = text.as_deref().and_then(PasswordRecord::parse);
@@ -188,7 +190,10 @@ mod tests {
             ("open sesame\n".to_owned(), false),
             (String::new(), false),
         ] {
-            fs::write(home.path().join(FILE), &text).unwrap();
+            let path = home.path().join(FILE);
+            fs::write(&path, &text).unwrap();
+            let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            fs::set_permissions(&path, private).unwrap();
             let read = read_password(home.path());
             assert_eq!(read.is_ok(), sound, "{text}");
             if let Err(error) = read {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    place::{hand_over, private, sync_directory},
+    place::{not_through_links, private, sync_directory},
     refusal::{OpenError, directory_error},
 };
 
@@ -43,11 +43,10 @@ pub(super) fn take(directory: &Path) -> Result<Lock, OpenError> {
     }
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
-    let mut file = private(&mut options)
+    let mut file = not_through_links(private(&mut options))
         .open(directory.join(LOCK))
         .map_err(refuse)?;
     lock(&file, directory)?;
-    hand_over(&file, directory).map_err(refuse)?;
     // For the words of the next one who wants it; no more hangs on it.
     let _ = file
         .rewind()

@@ -48,6 +48,7 @@ mod failure;
 pub(in crate::server) mod lock;
 pub mod maintenance;
 mod open;
+pub(in crate::server) mod owner;
 pub(in crate::server) mod place;
 mod read;
 mod refusal;

@@ -19,14 +19,14 @@ use super::{
     failure::Failed,
     lock::take,
     place::{
-        DATABASE, INDEX, NEW, RESTORING, beside, hand_over, has_log, is_there, move_to, private,
-        remove, sync_directory,
+        DATABASE, INDEX, NEW, RESTORING, beside, has_log, is_there, move_to, private, remove,
+        sync_directory,
     },
     read::{self, LogReader},
     refusal::{OpenError, directory_error, of_migration, refusal},
     schema::{
-        APPLICATION_ID, BUSY, connect, create, entry_key, entry_of, meta, migrate, number_at,
-        set_meta, time_at, use_wal, version,
+        APPLICATION_ID, BUSY, connect, create, entry_key, entry_of, foreign, meta, migrate,
+        number_at, set_meta, time_at, use_wal, version,
     },
 };
 use crate::{
@@ -132,7 +132,6 @@ pub(super) fn make(directory: &Path, vfs: Option<&str>) -> Result<(), OpenError>
     let mut options = File::options();
     private(options.write(true).create_new(true))
         .open(&path)
-        .and_then(|file| hand_over(&file, directory))
         .map_err(refuse)?;
     let mut connection = connect(&path, vfs).map_err(|error| refusal(&path, error))?;
     let complete = create(&mut connection).map_err(|error| of_migration(&path, error))?;
@@ -159,6 +158,7 @@ pub(super) fn open_database(path: &Path, vfs: Option<&str>) -> Result<Connection
     let mut connection = connect(path, vfs).map_err(|error| refusal(path, error))?;
     let refuse = |error| refusal(path, error);
     check_version(&connection, path)?;
+    check_schema(&connection, path)?;
     if !use_wal(&connection).map_err(refuse)? {
         return Err(OpenError::NoWal(path.to_owned()));
     }
@@ -257,6 +257,17 @@ pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), 
         return Err(OpenError::Newer(path.to_owned()));
     }
     Ok(())
+}
+
+/// Whether the database has the tables of ours, as they are made, and nothing else: a trigger or a view
+/// would do what its maker wants when we read or write.
+pub(super) fn check_schema(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match foreign(connection) {
+        Ok(None) => Ok(()),
+        Ok(Some(what)) => Err(OpenError::Altered(path.to_owned(), what)),
+        Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(refusal(path, err)),
+        Err(error) => Err(of_migration(path, error)),
+    }
 }
 
 /// Whether every room's entries end where its head is, and begin where it says. Cheap: it looks at

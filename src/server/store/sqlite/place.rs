@@ -37,24 +37,14 @@ pub(in crate::server) fn private(options: &mut fs::OpenOptions) -> &mut fs::Open
     options
 }
 
-/// Gives a new file to the directory's owner. What root makes in another user's directory would
-/// otherwise keep that user's server from starting.
-pub(in crate::server) fn hand_over(file: &File, directory: &Path) -> io::Result<()> {
+/// A link of this name is not followed, but an error.
+pub(in crate::server) fn not_through_links(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt, fchown};
-        let (owner, own) = (directory.metadata()?, file.metadata()?);
-        if own.uid() != owner.uid() {
-            match fchown(file, Some(owner.uid()), Some(owner.gid())) {
-                // Only root may give files away; others keep what they have made.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-                done => return done,
-            }
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = (file, directory);
-    Ok(())
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        options,
+        rustix::fs::OFlags::NOFOLLOW.bits().cast_signed(),
+    );
+    options
 }
 
 /// Whether a directory has a log. What only looks as if it had none is refused: a log that is made

@@ -15,6 +15,10 @@ pub enum OpenError {
     NoHome,
     /// The directory can't be made, or not be used.
     Directory(PathBuf, io::Error),
+    /// Other users can write to it.
+    Exposed(PathBuf),
+    /// It is the user's of this number, and this process is root's.
+    OtherOwner(PathBuf, u32),
     /// A server uses it.
     InUse(PathBuf, Option<u32>),
     /// A program that is no server of ours holds the database.
@@ -32,6 +36,8 @@ pub enum OpenError {
     Foreign(PathBuf),
     /// The file is of a newer version of this program.
     Newer(PathBuf),
+    /// The database has, or lacks, something that no version of this program has made so.
+    Altered(PathBuf, String),
     /// The file is damaged, and how.
     Damaged(PathBuf, String),
     /// The file system can't hold it.
@@ -71,6 +77,18 @@ impl fmt::Display for OpenError {
                 out,
                 "Messages can't be kept in {}: {error}. Give --data-dir a directory that this user \
                  may write to",
+                path.display()
+            ),
+            Self::Exposed(path) => write!(
+                out,
+                "Other users can write to {0}, and so could change what the server keeps there. \
+                 Type: chmod go-w '{0}'",
+                path.display()
+            ),
+            Self::OtherOwner(path, user) => write!(
+                out,
+                "{} belongs to another user ({user}), who could lead root astray there. Run this \
+                 as that user: sudo -u '#{user}' chat-server …",
                 path.display()
             ),
             Self::InUse(path, process) => {
@@ -117,6 +135,12 @@ impl fmt::Display for OpenError {
                 out,
                 "{} is of a newer version of chat-server. Run that version, or restore a backup \
                  that this one has made",
+                path.display()
+            ),
+            Self::Altered(path, what) => write!(
+                out,
+                "{} has something that no chat-server made ({what}), and is not used. Restore a \
+                 backup with chat-server restore FILE; this one is kept",
                 path.display()
             ),
             Self::Damaged(path, how) => write!(

@@ -1,9 +1,9 @@
 //! The database's tables, and how a connection to it is set up.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Row, config::DbConfig};
 use rusqlite_migration::{M, Migrations};
 
 /// What stands in the header of every database of ours: "chat".
@@ -19,6 +19,9 @@ const CACHE_KIB: i64 = 8 * 1024;
 /// The write-ahead log is cut back to this when it begins anew. It is not cut to nothing: writing
 /// over what is there costs less than making a file longer.
 const WAL_KEPT_BYTES: i64 = 32 * 1024 * 1024;
+
+/// Characters of a stray object's name that are told.
+const NAME_CHARS_MAX: usize = 40;
 
 /// How far a room's numbers reach in [`entry_key`]: 2⁴⁰ messages.
 const SEQ_BITS: u32 = 40;
@@ -112,6 +115,33 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite_migration::Result
     MIGRATIONS.to_latest(connection)
 }
 
+/// Something in a database that the steps up to its version don't make, or make otherwise, or that
+/// is missing; `None`: it has what it must have. (What SQLite keeps for itself is of no account.)
+pub(super) fn foreign(connection: &Connection) -> rusqlite_migration::Result<Option<String>> {
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let mut ours = Connection::open_in_memory()?;
+    MIGRATIONS.to_version(&mut ours, version as usize)?;
+    let (mut found, mut ours) = (objects(connection)?, objects(&ours)?);
+    ours.retain(|object| !found.remove(object));
+    // Names are anybody's text: quoted, and cut.
+    let stray = found.into_iter().next().or(ours.into_iter().next());
+    Ok(stray.map(|(kind, name, _)| {
+        let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+        format!("the {kind} {name:?}")
+    }))
+}
+
+/// What a database has: of which kind, by which name, made by which statement.
+fn objects(connection: &Connection) -> Result<BTreeSet<(String, String, Option<String>)>> {
+    connection
+        .prepare(
+            "SELECT type, name, sql FROM sqlite_schema
+             WHERE name NOT GLOB 'sqlite_stat*' OR type <> 'table'",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect()
+}
+
 /// Opens a database that is there, to write to it.
 pub(super) fn connect(path: &Path, vfs: Option<&str>) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -144,7 +174,13 @@ fn set_up(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     // What is removed is overwritten.
     connection.pragma_update(None, "secure_delete", true)?;
-    connection.pragma_update(None, "trusted_schema", false)
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // The file may come from elsewhere. Ours have no triggers and no views, and nobody has reason to
+    // write to SQLite's own tables.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    Ok(())
 }
 
 /// Makes an empty file a database of ours in the write-ahead mode. False if this file system has no

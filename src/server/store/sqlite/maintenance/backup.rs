@@ -13,9 +13,10 @@ use rusqlite::{
 };
 
 use super::{
-    DATABASE, MaintenanceError, OpenError, Partial, RESTORING, Result, check, check_header,
-    check_version, create_new, hand_over, has_log, is_there, look_into, move_to, of_file,
-    of_sqlite, open_database, private, remove, remove_index, sync_directory, take,
+    AsOwner, DATABASE, MaintenanceError, OpenError, Partial, RESTORING, Result, check,
+    check_header, check_schema, check_version, create_new, has_log, is_there, look_into, move_to,
+    of_file, of_sqlite, open_database, parent, private, refusal, remove, remove_index,
+    sync_directory, take,
 };
 use crate::server::store::{
     fresh_epoch,
@@ -40,6 +41,7 @@ const RESTORED: &str = "restored.db";
 pub fn backup(directory: &Path, file: &Path) -> Result<u64> {
     let (source, source_path) = look_into(directory)?;
     let partial = Partial::begin(file)?;
+    let _owner = AsOwner::of(parent(file))?;
     copy(&source, &source_path, &partial.path, file)?;
     let refuse = of_sqlite(file);
     let copied = connect(&partial.path, None).map_err(&refuse)?;
@@ -69,13 +71,15 @@ pub struct Restored {
 ///
 /// Interrupted, it leaves a mark that keeps servers from starting until it is done again.
 pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
-    check_header(file).map_err(|error| no_backup(file, error))?;
+    let source = open_backup(file).map_err(|error| no_backup(file, error))?;
+    let _owner = AsOwner::of(directory)?;
     let _lock = take(directory)?;
     // What can't be put aside as one is not touched.
     has_log(directory)?;
     let path = directory.join(RESTORED);
     remove(&path).map_err(of_file(&path))?;
-    let copied = copy_backup(file, directory, &path).and_then(|()| prepare(&path));
+    let copied = copy_backup(&source, file, &path).and_then(|()| prepare(&path));
+    drop(source);
     let messages = copied.map_err(|error| {
         // Otherwise the next restore removes it.
         let _ = remove(&path);
@@ -105,6 +109,9 @@ pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
 fn no_backup(file: &Path, error: OpenError) -> MaintenanceError {
     let why = match error {
         OpenError::Damaged(_, how) => format!("it is damaged ({how})"),
+        OpenError::Altered(_, what) => {
+            format!("it has something that no chat-server made ({what})")
+        }
         OpenError::Foreign(_) => "it is not a backup of chat-server".to_owned(),
         OpenError::Newer(_) => "it is of a newer version of chat-server".to_owned(),
         OpenError::Missing(_) => "there is no such file".to_owned(),
@@ -113,13 +120,18 @@ fn no_backup(file: &Path, error: OpenError) -> MaintenanceError {
     MaintenanceError::NoBackup(file.to_owned(), why)
 }
 
-fn copy_backup(file: &Path, directory: &Path, path: &Path) -> Result<()> {
-    let new = create_new(path)?;
-    hand_over(&new, directory).map_err(of_file(path))?;
-    drop(new);
-    let source = connect_to_read(file).map_err(of_sqlite(file))?;
+/// Opens a backup, wherever it is, as the user who named it.
+fn open_backup(file: &Path) -> std::result::Result<Connection, OpenError> {
+    check_header(file)?;
+    let source = connect_to_read(file).map_err(|error| refusal(file, error))?;
     check_version(&source, file)?;
-    copy(&source, file, path, path)
+    check_schema(&source, file)?;
+    Ok(source)
+}
+
+fn copy_backup(source: &Connection, file: &Path, path: &Path) -> Result<()> {
+    create_new(path)?;
+    copy(source, file, path, path)
 }
 
 /// Makes a copied backup a log to go on with.
@@ -202,7 +214,6 @@ fn mark_begun(directory: &Path, mark: &Path) -> Result<PathBuf> {
         let mut options = File::options();
         options.write(true).create(true).truncate(true);
         let mut file = private(&mut options).open(mark)?;
-        hand_over(&file, directory)?;
         file.write_all(name.as_bytes())?;
         file.sync_all()?;
         sync_directory(directory)

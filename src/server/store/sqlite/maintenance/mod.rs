@@ -3,6 +3,9 @@
 //!
 //! Backup and export read, and so work beside a server that runs. All else changes the log and
 //! takes the data directory's lock, which a server holds.
+//!
+//! Root works in a data directory, and in one that a new file is for, as its owner ([`AsOwner`]).
+//! What is read from elsewhere is opened as root.
 
 mod backup;
 mod erase;
@@ -20,10 +23,10 @@ use rusqlite::Connection;
 use super::{
     OpenError,
     lock::{Lock, take},
-    open::{check, check_header, check_version, make, make_lasting, open_database},
+    open::{check, check_header, check_schema, check_version, make, make_lasting, open_database},
+    owner::AsOwner,
     place::{
-        DATABASE, INDEX, RESTORING, hand_over, has_log, is_there, move_to, private, remove,
-        sync_directory,
+        DATABASE, INDEX, RESTORING, has_log, is_there, move_to, private, remove, sync_directory,
     },
     refusal::{is_lasting, refusal},
     schema::connect_to_read,
@@ -192,6 +195,7 @@ fn of_file(path: &Path) -> impl Fn(io::Error) -> MaintenanceError {
 
 /// A log to be read, whether a server runs or not.
 fn look_into(directory: &Path) -> Result<(Connection, PathBuf)> {
+    let _owner = AsOwner::of(directory)?;
     refuse_half_restored(directory)?;
     let path = directory.join(DATABASE);
     if !has_log(directory)? {
@@ -200,6 +204,7 @@ fn look_into(directory: &Path) -> Result<(Connection, PathBuf)> {
     check_header(&path)?;
     let connection = connect_to_read(&path).map_err(of_sqlite(&path))?;
     check_version(&connection, &path)?;
+    check_schema(&connection, &path)?;
     Ok((connection, path))
 }
 
@@ -210,9 +215,11 @@ struct Opened {
     /// Whether there was none before.
     is_new: bool,
     _lock: Lock,
+    _owner: AsOwner,
 }
 
 fn open(directory: &Path) -> Result<Opened> {
+    let _owner = AsOwner::of(directory)?;
     // Nothing is made where there is nothing.
     if !is_there(&directory.join(RESTORING))? && !has_log(directory)? {
         return Err(OpenError::Missing(directory.join(DATABASE)).into());
@@ -222,6 +229,7 @@ fn open(directory: &Path) -> Result<Opened> {
 
 /// As [`open`], but where there is no log there is an empty one then.
 fn open_or_make(directory: &Path) -> Result<Opened> {
+    let owner = AsOwner::of(directory)?;
     let path = directory.join(DATABASE);
     let lock = take(directory)?;
     refuse_half_restored(directory)?;
@@ -237,6 +245,7 @@ fn open_or_make(directory: &Path) -> Result<Opened> {
         path,
         is_new,
         _lock: lock,
+        _owner: owner,
     })
 }
 
@@ -262,6 +271,7 @@ fn create_new(path: &Path) -> Result<File> {
 
 /// A file on its way: under another name until it is complete, and gone if it never is.
 struct Partial {
+    file: File,
     path: PathBuf,
     name: PathBuf,
 }
@@ -269,6 +279,7 @@ struct Partial {
 impl Partial {
     /// For a file of this name, of which there must be none.
     fn begin(name: &Path) -> Result<Self> {
+        let _owner = AsOwner::of(parent(name))?;
         if name.is_dir() {
             return Err(MaintenanceError::Directory(name.to_owned()));
         }
@@ -278,12 +289,13 @@ impl Partial {
         let mut path = name.as_os_str().to_owned();
         path.push(format!(".part-{}", std::process::id()));
         let path = PathBuf::from(path);
-        create_new(&path).map_err(|error| match error {
+        let file = create_new(&path).map_err(|error| match error {
             // Whoever reads it has never heard of the other name.
             MaintenanceError::File(_, error) => of_file(name)(error),
             error => error,
         })?;
         Ok(Self {
+            file,
             path,
             name: name.to_owned(),
         })
@@ -292,27 +304,28 @@ impl Partial {
     /// Complete: from now on it has its name, and lasts.
     fn finish(self) -> Result<()> {
         let refuse = of_file(&self.name);
-        File::options()
-            .write(true)
-            .open(&self.path)
-            .and_then(|file| file.sync_all())
-            .map_err(&refuse)?;
+        let _owner = AsOwner::of(parent(&self.name))?;
+        self.file.sync_all().map_err(&refuse)?;
         match move_to(&self.path, &self.name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(MaintenanceError::Exists(self.name.clone()));
             }
             moved => moved.map_err(&refuse)?,
         }
-        let parent = self.name.parent().unwrap_or(Path::new("."));
-        sync_directory(parent).map_err(&refuse)
+        sync_directory(parent(&self.name)).map_err(&refuse)
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
         // What can't be removed can be seen by its name to be incomplete.
-        let _ = remove(&self.path);
+        let _ = AsOwner::of(parent(&self.name)).map(|_owner| remove(&self.path));
     }
+}
+
+/// The directory of a file.
+fn parent(name: &Path) -> &Path {
+    name.parent().unwrap_or(Path::new("."))
 }
 
 /// The index holds words of what is gone: it is made anew by the next start.
@@ -324,8 +337,7 @@ fn remove_index(directory: &Path) -> Result<()> {
 /// Writes a file that is not there yet: it has its name when it is complete.
 pub fn into_file<T>(name: &Path, write: impl FnOnce(&mut dyn io::Write) -> Result<T>) -> Result<T> {
     let partial = Partial::begin(name)?;
-    let file = File::options().write(true).open(&partial.path);
-    let mut out = io::BufWriter::new(file.map_err(of_file(name))?);
+    let mut out = io::BufWriter::new(&partial.file);
     let written = write(&mut out)?;
     out.into_inner()
         .map_err(|error| MaintenanceError::File(name.to_owned(), error.into_error()))?;

@@ -1,0 +1,217 @@
+//! Whose a data directory is, and as whom a process works in it.
+//!
+//! The owner of a directory decides what its names lead to. A command that root runs in another
+//! user's directory would follow the links that this user has put there, and overwrite, or give
+//! away, files of root's. SQLite opens files by name, so looking first is no help: the user could be
+//! quicker. Therefore root **becomes the directory's owner** for as long as a command works in it
+//! ([`AsOwner`]), and a server, which has many threads, is not started there at all ([`check`]).
+
+use std::{
+    fs::Metadata,
+    marker::PhantomData,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::process::{getegid, geteuid};
+
+use super::refusal::{OpenError, directory_error};
+
+/// Others may write.
+const OTHERS_WRITE: u32 = 0o002;
+/// Members of the group may write.
+const GROUP_WRITES: u32 = 0o020;
+
+/// Refuses a data directory that other users can write to, and one of another user's where root is
+/// to host in it. A directory that is not there yet is made for this user alone.
+pub(in crate::server) fn check(directory: &Path, hosts: bool) -> Result<(), OpenError> {
+    let found = match directory.metadata() {
+        Ok(found) => found,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(directory_error(directory, error)),
+    };
+    // Where each user has a group of their own, their directories are often open to it.
+    let by_group = found.mode() & GROUP_WRITES != 0 && found.gid() != getegid().as_raw();
+    if by_group || found.mode() & OTHERS_WRITE != 0 {
+        return Err(OpenError::Exposed(directory.to_owned()));
+    }
+    if hosts && is_anothers(&found) {
+        return Err(OpenError::OtherOwner(directory.to_owned(), found.uid()));
+    }
+    Ok(())
+}
+
+fn is_anothers(found: &Metadata) -> bool {
+    geteuid().is_root() && found.uid() != 0
+}
+
+/// Root works as the owner of a directory, on this thread, for as long as this lives. For anybody
+/// else, and in root's own directories, nothing changes.
+#[derive(Debug)]
+#[must_use = "it ends when it is dropped"]
+pub(in crate::server) struct AsOwner {
+    was: Option<Was>,
+    /// Users are a thread's own: it can't go to another one.
+    _thread: PhantomData<*const ()>,
+}
+
+impl AsOwner {
+    /// Becomes the owner of a directory; of the one above it where it is not there yet.
+    pub(in crate::server) fn of(directory: &Path) -> Result<Self, OpenError> {
+        let refuse = |error| directory_error(directory, error);
+        let there = existing(directory);
+        let found = there.metadata().map_err(refuse)?;
+        let was = if is_anothers(&found) {
+            Some(Was::become_user(&there, &found)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            was,
+            _thread: PhantomData,
+        })
+    }
+}
+
+impl Drop for AsOwner {
+    fn drop(&mut self) {
+        if let Some(was) = self.was.take() {
+            was.come_back();
+        }
+    }
+}
+
+/// The directory, or the closest one above it that is there.
+fn existing(directory: &Path) -> PathBuf {
+    let above = directory.ancestors().find(|path| path.is_dir());
+    match above {
+        Some(path) if !path.as_os_str().is_empty() => path.to_owned(),
+        // The parent of a plain name.
+        _ => PathBuf::from("."),
+    }
+}
+
+/// What a thread of root's was before.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Was {
+    group: rustix::process::Gid,
+    groups: Vec<rustix::process::Gid>,
+}
+
+#[cfg(target_os = "linux")]
+impl Was {
+    fn become_user(directory: &Path, found: &Metadata) -> Result<Self, OpenError> {
+        use rustix::{
+            process::{Gid, Uid, getgroups},
+            thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
+        };
+        let refuse = |error: rustix::io::Errno| directory_error(directory, error.into());
+        let was = Self {
+            group: getegid(),
+            groups: getgroups().map_err(refuse)?,
+        };
+        let (user, group) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
+        // The user last: after that the rest could not be changed any more.
+        let done = set_thread_groups(&[group])
+            .and_then(|()| set_thread_res_gid(None, group, None))
+            .and_then(|()| set_thread_res_uid(None, user, None));
+        match done {
+            Ok(()) => Ok(was),
+            Err(error) => {
+                was.come_back();
+                Err(refuse(error))
+            }
+        }
+    }
+
+    /// If this fails the thread goes on with less than it had.
+    fn come_back(self) {
+        use rustix::{
+            process::Uid,
+            thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
+        };
+        let _ = set_thread_res_uid(None, Uid::ROOT, None)
+            .and_then(|()| set_thread_res_gid(None, self.group, None))
+            .and_then(|()| set_thread_groups(&self.groups));
+    }
+}
+
+/// Elsewhere a thread has no user of its own: the command has to be run as the owner.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+struct Was;
+
+#[cfg(not(target_os = "linux"))]
+impl Was {
+    fn become_user(directory: &Path, found: &Metadata) -> Result<Self, OpenError> {
+        Err(OpenError::OtherOwner(directory.to_owned(), found.uid()))
+    }
+
+    fn come_back(self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::{PermissionsExt, chown},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_others_can_write_to_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path().join("data");
+        assert!(check(&data, true).is_ok());
+        fs::create_dir(&data).unwrap();
+        for (mode, fits) in [
+            (0o700, true),
+            (0o755, true),
+            (0o775, true),
+            (0o777, false),
+            (0o1777, false),
+            (0o702, false),
+        ] {
+            fs::set_permissions(&data, Permissions::from_mode(mode)).unwrap();
+            for hosts in [false, true] {
+                assert_eq!(check(&data, hosts).is_ok(), fits, "{mode:o}");
+            }
+        }
+    }
+
+    #[test]
+    fn root_works_as_the_owner_of_a_directory_and_hosts_in_its_own() {
+        if !geteuid().is_root() {
+            return eprintln!("skipped: only root can become another user");
+        }
+        let home = tempfile::tempdir().unwrap();
+        fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+        let (data, own) = (home.path().join("data"), home.path().join("own"));
+        for path in [&data, &own] {
+            fs::create_dir(path).unwrap();
+        }
+        fs::write(own.join("secret"), "secret").unwrap();
+        fs::set_permissions(own.join("secret"), Permissions::from_mode(0o600)).unwrap();
+        chown(&data, Some(12_345), Some(12_346)).unwrap();
+        let groups = rustix::process::getgroups().unwrap();
+
+        let guard = AsOwner::of(&data.join("not/there/yet")).unwrap();
+        assert!(fs::read(own.join("secret")).is_err());
+        fs::write(data.join("file"), "").unwrap();
+        // Once is enough.
+        drop(AsOwner::of(&own).unwrap());
+        assert!(fs::read(own.join("secret")).is_err());
+        drop(guard);
+
+        assert!(fs::read(own.join("secret")).is_ok());
+        assert_eq!(rustix::process::getgroups().unwrap(), groups);
+        let made = fs::metadata(data.join("file")).unwrap();
+        assert_eq!((made.uid(), made.gid()), (12_345, 12_346));
+        assert!(check(&data, false).is_ok());
+        let refused = check(&data, true).unwrap_err();
+        assert!(matches!(refused, OpenError::OtherOwner(_, 12_345)));
+        assert!(check(&own, true).is_ok());
+    }
+}
