@@ -80,6 +80,9 @@ pub enum Command {
     Typed(String),
     /// Something that may let us in where we were not; connects, if we are stopped.
     Credential(Credential),
+    /// The user is at the keys: if the server has said nothing for a while, find out whether it
+    /// answers.
+    Probe,
     /// Do not wait for the next attempt to connect.
     RetryNow,
     /// Say goodbye and end.
@@ -112,11 +115,13 @@ pub enum Wanted {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The link's state changed.
+    /// The link's state changed. Whatever the last [`Event::Unanswered`] said is past.
     Link(Link),
+    /// The server has not answered for so long what it has to; `None`: it answers again.
+    Unanswered(Option<Duration>),
     /// A connection was opened: who can read along on it. Comes before anything is said there.
     Security(Security),
-    /// The server let us in (again). Follows `Link(Online)` or `Link(Basic)`.
+    /// The server let us in (again). Follows `Link` with `Online`, `Basic` or `Guess`.
     Entered(Entered),
     /// A room is open: its messages follow from `next`.
     Room(RoomOpened),
@@ -250,6 +255,7 @@ impl Event {
             | Self::Promoted { room, .. }
             | Self::Rules { room, .. } => Some(room),
             Self::Link(_)
+            | Self::Unanswered(_)
             | Self::Security(_)
             | Self::Entered(_)
             | Self::Outbox { .. }
@@ -271,6 +277,9 @@ pub enum Link {
     Online,
     /// In, on a server that knows no history, members or receipts.
     Basic,
+    /// Connected, but what listens has not said anything: a server as with [`Link::Basic`], or none
+    /// at all.
+    Guess,
     /// Not connected; the next attempt comes by itself.
     Waiting {
         /// What went wrong, in one plain sentence.

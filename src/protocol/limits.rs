@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// The one version of the protocol that this build speaks.
 pub const PROTOCOL_VERSION: u64 = 1;
+/// What a `join` names that only asks whether a modern server listens: there is no such version.
+pub const NO_PROTOCOL: u64 = 0;
 
 /// Bytes of one frame, from its opening to its closing brace.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;

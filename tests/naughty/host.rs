@@ -35,10 +35,11 @@ impl Host {
         self.0.local_addr().unwrap().port().to_string()
     }
 
-    /// Waits for a client that speaks plainly; one that wants encryption gets none.
+    /// Waits for a client that speaks plainly; one that wants encryption gets none, and one that
+    /// asks what listens is told.
     pub(crate) fn join(&self) -> Guest {
         loop {
-            let (stream, _) = self.0.accept().unwrap();
+            let (mut stream, _) = self.0.accept().unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut first = [0];
             if stream.peek(&mut first).unwrap_or(0) == 0 || first != *b"{" {
@@ -48,6 +49,13 @@ impl Host {
             let Some(join) = read(&mut lines) else {
                 continue;
             };
+            if join["protocol"] == 0 {
+                let answer = json!({
+                    "type": "error", "code": "unsupported_protocol", "message": "No such protocol"
+                });
+                let _ = writeln!(stream, "{answer}");
+                continue;
+            }
             return Guest {
                 stream,
                 lines,

@@ -336,7 +336,7 @@ impl Link {
             self.out.clear();
             self.written = 0;
             if action == Action::Connect {
-                if !self.understood {
+                if self.session.asks_anew().unwrap_or(!self.understood) {
                     self.trust.ask_again();
                 }
                 let (host, trust) = (self.host.clone(), Arc::clone(&self.trust));

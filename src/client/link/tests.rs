@@ -12,11 +12,23 @@ use crate::{
     client::event::{Delivery, Link as State},
     protocol::{
         ClientFrame, Epoch, Role, RoomName, ServerFrame,
-        frame::{Join, Limits, Message, RoomStart, Welcome},
+        frame::{ErrorCode, ErrorFrame, Join, Limits, Message, RoomStart, Welcome},
+        limits::NO_PROTOCOL,
         wire::{encode_server, parse_client},
     },
     text::{Body, Line},
 };
+
+/// What a modern server says to the question what it is.
+fn unsupported() -> ServerFrame {
+    ServerFrame::Error(ErrorFrame {
+        code: ErrorCode::UnsupportedProtocol,
+        message: Line::inert("There is no protocol 0"),
+        id: None,
+        reference: None,
+        retry_after_ms: None,
+    })
+}
 
 /// The far end of one connection.
 struct Far {
@@ -25,7 +37,20 @@ struct Far {
 }
 
 impl Far {
+    /// Accepts a connection in the clear, once it has answered the question what it is on the one
+    /// before.
     async fn accept(listener: &TcpListener) -> Self {
+        let mut asked = Self::reached(listener).await;
+        let question = asked.hear().await;
+        let Some(ClientFrame::Join(join)) = &question else {
+            panic!("{question:?}");
+        };
+        assert_eq!((join.protocol, join.token), (Some(NO_PROTOCOL), None));
+        asked.say(unsupported()).await;
+        Self::reached(listener).await
+    }
+
+    async fn reached(listener: &TcpListener) -> Self {
         let (stream, _) = listener.accept().await.unwrap();
         Self::over(stream)
     }

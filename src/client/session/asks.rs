@@ -101,6 +101,12 @@ impl Asks {
         }
     }
 
+    /// How many the server has to answer.
+    pub(super) fn unanswered(&self) -> usize {
+        let sent = |ask: &Ask| matches!(ask.stage, Stage::Sent { .. });
+        usize::from(self.0.front().is_some_and(sent))
+    }
+
     /// The connection is gone: the disk has to do.
     pub(super) fn close(&mut self) {
         if let Some(ask) = self.0.front_mut()
@@ -209,7 +215,10 @@ impl Session {
 
     /// Begins with the next one, if none is under way.
     fn next_ask(&mut self) {
-        let (online, basic) = (self.can_ask(), self.mode() == Some(Mode::Basic));
+        // What has not said anything may be a server yet that keeps history.
+        let basic =
+            matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Basic && live.spoke);
+        let online = self.can_ask();
         let is_new = |ask: &Ask| ask.stage == Stage::New;
         while basic && let Some(ask) = self.asks.0.pop_front_if(|ask| is_new(ask)) {
             let why = "This older server keeps no history";

@@ -46,6 +46,12 @@ impl Commands {
         )?;
         self.0.remove(at).map(|asked| asked.request)
     }
+
+    /// How many the server has to answer.
+    pub(super) fn unanswered(&self) -> usize {
+        let sent = |asked: &&Asked| matches!(asked.stage, Stage::Sent { .. });
+        self.0.iter().filter(sent).count()
+    }
 }
 
 impl Session {

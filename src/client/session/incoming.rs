@@ -39,6 +39,19 @@ enum Incoming {
     Fault(Fault),
 }
 
+/// Whether this is what a modern server says to a `join` that only asks what listens: it refuses
+/// the protocol; or it does not look at that closely, and goes on.
+fn answers_what_listens(frame: &ServerFrame) -> bool {
+    match frame {
+        ServerFrame::Welcome(_) | ServerFrame::Challenge { .. } => true,
+        ServerFrame::Error(error) => matches!(
+            error.code,
+            ErrorCode::UnsupportedProtocol | ErrorCode::BadField
+        ),
+        _ => false,
+    }
+}
+
 impl Session {
     pub(super) fn take_frames(&mut self, now: Now) {
         while let Some(frame) = self.next_frame() {
@@ -80,10 +93,15 @@ impl Session {
             FromServer::Error { message } if message.as_str() == basic::NICKNAME_IN_USE => {
                 self.nickname_refused(now, message);
             }
-            FromServer::Error { message } => self.events.push_back(Event::Notice(message)),
+            FromServer::Error { message } => {
+                self.spoke();
+                self.events.push_back(Event::Notice(message));
+            }
             FromServer::Message { .. } if self.kind == Kind::Modern => {
                 return Err(Fault::new("a message without a number"));
             }
+            // A basic server sends nobody their own words: that is an echo.
+            FromServer::Message { nickname, .. } if nickname == self.nickname => {}
             FromServer::Message { nickname, body } => {
                 if self.kind != Kind::Basic {
                     // Only a basic server says this. What was written to it is out, and must not
@@ -92,8 +110,9 @@ impl Session {
                     self.forget_unconfirmed();
                 }
                 if matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Joining) {
-                    self.enter_basic(now);
+                    self.enter_basic(now, true);
                 }
+                self.spoke();
                 self.tally.received(&body);
                 self.events.push_back(Event::Message(Received {
                     room: RoomName::lobby(),
@@ -110,10 +129,24 @@ impl Session {
         Ok(())
     }
 
+    /// What was only guessed to be a basic server is one.
+    fn spoke(&mut self) {
+        if let Phase::Live(live) = &mut self.phase
+            && live.mode == Mode::Basic
+            && !std::mem::replace(&mut live.spoke, true)
+        {
+            self.events.push_back(Event::Link(Link::Basic));
+        }
+    }
+
     fn take_frame(&mut self, now: Now, frame: ServerFrame) -> Result<(), Fault> {
         let Phase::Live(live) = &mut self.phase else {
             return Ok(());
         };
+        if live.asks_what && answers_what_listens(&frame) {
+            self.is_modern(now);
+            return Ok(());
+        }
         let online = live.mode == Mode::Online;
         match frame {
             ServerFrame::Unknown | ServerFrame::Pong { .. } => {}

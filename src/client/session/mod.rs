@@ -20,7 +20,7 @@
 //! Split by what must be right on its own: `outbox` (ids, order, what is sent again), `rooms`
 //! (positions, numbers, breaks), `members`, `backoff`, `saver` (what waits for the disk), `asks`
 //! (pages and searches), `credentials` (who we are, and what lets us in); `phase` holds every change of state, `incoming` and `outgoing` the frames, `keeping` what the disk
-//! says. None of it knows a terminal, or how the disk is kept.
+//! says, `watch` whether the server answers. None of it knows a terminal, or how the disk is kept.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -40,6 +40,7 @@ mod saver;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod words;
 
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
@@ -54,7 +55,7 @@ use self::{
     keeping::Lease,
     kept::{Change, Kept},
     outbox::{Outbox, Withdrawal},
-    phase::{Kind, Mode, Phase, Then},
+    phase::{Kind, Listener, Mode, Phase, Then},
     rooms::Rooms,
     saver::Saver,
     tally::Tally,
@@ -209,6 +210,8 @@ pub struct Session {
     references: u64,
     /// A join was sent whose answer was not waited for: it may reach the server yet.
     join_astray: bool,
+    /// What the last connection in the clear has shown of what listens there.
+    listener: Listener,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
 }
@@ -244,6 +247,7 @@ impl Session {
             lease: Lease::Held,
             references: 0,
             join_astray: false,
+            listener: Listener::Unknown,
             actions: VecDeque::new(),
             events: VecDeque::new(),
             config,
@@ -280,6 +284,7 @@ impl Session {
             Command::House { request, command } => self.command_house(request, command),
             Command::Nick(nickname) => self.change_nickname(now, nickname),
             Command::Credential(credential) => self.credential(now, credential),
+            Command::Probe => self.probe(now),
             Command::RetryNow => {
                 if matches!(self.phase, Phase::Waiting { .. } | Phase::Stopped { .. })
                     && self.holds_lease()
@@ -326,7 +331,10 @@ impl Session {
             live.decoder.filled(count);
             live.heard = now.elapsed;
             live.answer_by = None;
+            live.probe_at = None;
+            let unanswered = self.unanswered();
             self.take_frames(now);
+            self.watch_heard(now, unanswered);
         }
     }
 
@@ -350,6 +358,7 @@ impl Session {
         if let Phase::Live(live) = &mut self.phase {
             live.heard = now.elapsed;
             live.answer_by = None;
+            live.watch.begin_again(now.elapsed);
         }
     }
 
@@ -391,6 +400,16 @@ impl Session {
     /// be saved may be, if the driver can.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Ended)
+    }
+
+    /// Whether whoever connects next should ask anew if what listens there encrypts; `None`: that
+    /// depends on whether it let us in. A modern server that had only stood still may encrypt after
+    /// all.
+    pub fn asks_anew(&self) -> Option<bool> {
+        match self.listener {
+            Listener::Unknown => None,
+            Listener::Modern { late } => Some(late),
+        }
     }
 
     /// How many events wait to be polled. A driver takes no more commands while they are many.

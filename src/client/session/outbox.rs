@@ -218,6 +218,11 @@ impl Outbox {
         self.entries.iter().filter(|entry| !entry.basic).count() + taken_back
     }
 
+    /// How many were written on this connection and have no outcome.
+    pub(super) fn unanswered(&self) -> usize {
+        self.sent
+    }
+
     /// Where they are to be said.
     pub(super) fn rooms(&self) -> impl Iterator<Item = &RoomName> {
         self.entries.iter().map(|entry| &entry.room)

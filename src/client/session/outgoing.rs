@@ -12,7 +12,7 @@ use crate::{
         ClientFrame, RoomName, basic,
         frame::{Join, Submission},
         limits::{
-            BASIC_PAUSE, JOIN_ROOMS_MAX, LAST_MESSAGES_MAX, PROTOCOL_VERSION,
+            BASIC_PAUSE, JOIN_ROOMS_MAX, LAST_MESSAGES_MAX, NO_PROTOCOL, PROTOCOL_VERSION,
             UNANSWERED_MESSAGES_MAX,
         },
         wire::{encode_client, encode_join},
@@ -52,6 +52,7 @@ impl Session {
         {
             live.next_object = now.elapsed + BASIC_PAUSE;
             live.object_out = true;
+            self.watch_written(now);
         }
         let Phase::Live(live) = &self.phase else {
             return;
@@ -85,7 +86,37 @@ impl Session {
         enter
     }
 
+    /// Asks what listens, in the clear: a `join` with a protocol that there is not is refused by
+    /// every modern server and is a good one to a basic server. It shows nothing that is secret.
+    fn ask_what_listens(&self, now: Now, out: &mut Vec<u8>) {
+        let question = Join {
+            protocol: Some(NO_PROTOCOL),
+            nickname: self.nickname.clone(),
+            client_id: self.config.client_id.clone(),
+            token: None,
+            key: None,
+            invite: None,
+            password: None,
+            code: None,
+            next: None,
+            epoch: None,
+            enter: Vec::new(),
+            rooms: Vec::new(),
+            last: None,
+            most: None,
+            agent: None,
+        };
+        let time = basic::timestamp(now.wall, &self.config.zone);
+        encode_join(&question, &time, out);
+    }
+
     fn write_join(&mut self, now: Now, out: &mut Vec<u8>) {
+        if let Phase::Live(live) = &mut self.phase
+            && live.asks_what
+        {
+            live.join_due = false;
+            return self.ask_what_listens(now, out);
+        }
         self.asked_for = self.rooms_to_enter();
         let Phase::Live(live) = &mut self.phase else {
             return;
@@ -141,6 +172,7 @@ impl Session {
             encode_client(&pong, out);
         }
         if std::mem::take(&mut live.ping_due) {
+            live.watch.pinged();
             encode_client(&ClientFrame::Ping { reference: None }, out);
         }
         if let Some(nickname) = live.nick_due.take() {

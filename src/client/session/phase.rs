@@ -4,6 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     Action, Channel, Event, Now, Session,
+    watch::Watch,
     words::{self, Fault},
 };
 use crate::{
@@ -52,7 +53,7 @@ pub(super) enum Mode {
     Joining,
     /// The server said welcome.
     Online,
-    /// The server seems to be one that never does.
+    /// The server seems to be one that never does, or none at all.
     Basic,
 }
 
@@ -89,11 +90,19 @@ pub(super) struct Live {
     pub(super) heard: Duration,
     /// When we last asked for a sign of life.
     pub(super) asked: Duration,
+    /// When to ask because the user is about to write.
+    pub(super) probe_at: Option<Duration>,
     pub(super) ping_after: Duration,
     pub(super) gone_after: Duration,
     /// After a sleep: when the server must have answered.
     pub(super) answer_by: Option<Duration>,
+    pub(super) watch: Watch,
     pub(super) join_due: bool,
+    /// Whether the `join` only asks what listens: nothing is shown in the clear before that is
+    /// known.
+    pub(super) asks_what: bool,
+    /// Whether it has said something as only a basic server does.
+    pub(super) spoke: bool,
     pub(super) channel: Channel,
     /// Whether the server has asked for a proof; one connection has one.
     pub(super) challenged: bool,
@@ -120,17 +129,21 @@ pub(super) struct Live {
 }
 
 impl Live {
-    fn new(now: Duration, channel: Channel) -> Self {
+    fn new(now: Duration, channel: Channel, asks_what: bool) -> Self {
         Self {
             decoder: Decoder::new(),
             mode: Mode::Joining,
             since: now,
             heard: now,
             asked: now,
+            probe_at: None,
             ping_after: PING_AFTER,
             gone_after: GONE_AFTER,
             answer_by: None,
+            watch: Watch::default(),
             join_due: true,
+            asks_what,
+            spoke: false,
             channel,
             challenged: false,
             proof_due: None,
@@ -158,11 +171,6 @@ impl Live {
         self.ping_after = within(limits.ping_after_ms, 1, 60).min(self.gone_after / 2);
     }
 
-    /// After so much silence of the server's, and again after as much, it is asked.
-    fn next_ping(&self) -> Duration {
-        self.heard.max(self.asked) + self.ping_after
-    }
-
     pub(super) fn enter(&mut self, now: Duration, mode: Mode) {
         self.mode = mode;
         self.since = now;
@@ -181,6 +189,17 @@ pub(super) enum Kind {
     Basic,
 }
 
+/// What a connection in the clear has shown of what listens there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listener {
+    Unknown,
+    /// It is a modern server: the next connection may be told who we are.
+    Modern {
+        /// Whether it took so long over its answer that it was taken for something else.
+        late: bool,
+    },
+}
+
 impl Session {
     /// When the current state's own time is up.
     pub(super) fn phase_deadline(&self) -> Option<Duration> {
@@ -196,7 +215,7 @@ impl Session {
             Mode::Online => {
                 let ping = (!live.ping_due).then_some(live.next_ping());
                 let gone = live.heard + live.gone_after;
-                [ping, live.answer_by, Some(gone)]
+                [ping, live.answer_by, Some(gone), live.watch.deadline()]
                     .into_iter()
                     .flatten()
                     .min()
@@ -246,7 +265,7 @@ impl Session {
                     let why = format!("{} took the connection but does not answer", self.server);
                     self.drop_link(now, Line::inert(&why), None);
                 } else {
-                    self.enter_basic(now);
+                    self.enter_basic(now, false);
                 }
             }
             Mode::Online if live.answer_by.is_some_and(|by| elapsed >= by) => {
@@ -265,47 +284,83 @@ impl Session {
                 if let Phase::Live(live) = &mut self.phase {
                     live.ping_due = true;
                     live.asked = elapsed;
+                    live.probe_at = None;
                 }
             }
             _ => {}
         }
+        self.watch_time(now);
     }
 
     /// Asks the link for a connection.
     pub(super) fn connect(&mut self, now: Now) {
+        self.dial(now);
+        self.events.push_back(Event::Link(Link::Connecting));
+    }
+
+    fn dial(&mut self, now: Now) {
         self.phase = Phase::Dialling {
             give_up: now.elapsed + DIAL_WITHIN,
         };
         self.actions.push_back(Action::Connect);
-        self.events.push_back(Event::Link(Link::Connecting));
+    }
+
+    /// What listens in the clear has said what only a modern server says: it is told who we are,
+    /// on a connection of its own.
+    pub(super) fn is_modern(&mut self, now: Now) {
+        if self.is_leaving() {
+            return self.finish_leaving(now);
+        }
+        let late = matches!(&self.phase, Phase::Live(live) if live.mode != Mode::Joining);
+        self.hang_up();
+        self.kind = Kind::Modern;
+        self.listener = Listener::Modern { late };
+        self.dial(now);
+        if late {
+            self.events.push_back(Event::Link(Link::Connecting));
+        }
     }
 
     pub(super) fn opened(&mut self, now: Now, channel: Channel) {
         if matches!(self.phase, Phase::Dialling { .. }) {
-            self.phase = Phase::Live(Box::new(Live::new(now.elapsed, channel)));
-            self.channel = Some(channel);
-            self.events.push_back(Event::Security(channel.security()));
+            let listener = std::mem::replace(&mut self.listener, Listener::Unknown);
+            let proven = listener != Listener::Unknown;
+            let asks_what = matches!(channel, Channel::Plain { .. }) && !proven;
+            let live = Live::new(now.elapsed, channel, asks_what);
+            self.phase = Phase::Live(Box::new(live));
+            // Who was only asked what they are is still who they were.
+            let before = self
+                .channel
+                .replace(channel)
+                .map(|before| before.security());
+            if !proven || before != Some(channel.security()) {
+                self.events.push_back(Event::Security(channel.security()));
+            }
             self.withhold(channel);
         }
     }
 
-    /// Goes on as with a basic server: no answer to `join` came in time, or one that only such a
-    /// server gives.
-    pub(super) fn enter_basic(&mut self, now: Now) {
+    /// Goes on as with a basic server: no answer to `join` came in time, or (`spoke`) one that only
+    /// such a server gives.
+    pub(super) fn enter_basic(&mut self, now: Now, spoke: bool) {
         if !self.wants_room(&RoomName::lobby()) {
-            let why = format!(
-                "{} is an older server, which has no rooms: leave --room out",
-                self.server
-            );
+            let is = if spoke {
+                "is an older server, which has"
+            } else {
+                "does not answer: an older server, if it is one, has"
+            };
+            let why = format!("{} {is} no rooms: leave --room out", self.server);
             return self.stop(now, Line::inert(&why), words::NO_ROOM);
         }
         let Phase::Live(live) = &mut self.phase else {
             return;
         };
         live.enter(now.elapsed, Mode::Basic);
+        live.spoke = spoke;
         let wished = live.nick_due.take();
         self.forget_unconfirmed();
-        self.events.push_back(Event::Link(Link::Basic));
+        let link = if spoke { Link::Basic } else { Link::Guess };
+        self.events.push_back(Event::Link(link));
         self.events.push_back(Event::Entered(Entered {
             user: None,
             nickname: self.nickname.clone(),
@@ -331,6 +386,7 @@ impl Session {
                 live.ping_due = true;
                 live.asked = now.elapsed;
                 live.answer_by = Some(now.elapsed + AWAKE_ANSWER_WITHIN);
+                live.watch.begin_again(now.elapsed);
             }
             _ => {}
         }
@@ -480,7 +536,8 @@ impl Session {
 
     pub(super) fn hang_up(&mut self) {
         if let Phase::Live(live) = &mut self.phase {
-            self.join_astray |= live.mode == Mode::Joining && !live.join_due;
+            let joins = live.mode == Mode::Joining && !live.asks_what;
+            self.join_astray |= joins && !live.join_due;
             // Whether it took effect is not known; it is what the user wanted last.
             let asked = live.nick_asked.take().map(|(_, nickname)| nickname);
             if let Some(nickname) = live.nick_due.take().or(asked) {

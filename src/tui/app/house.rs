@@ -49,6 +49,10 @@ pub fn command(
             model.say("This server is an older one: it knows no such commands");
             return false;
         }
+        Link::Guess => {
+            model.say("Nothing has answered yet: an older server knows no such commands");
+            return false;
+        }
         _ => {
             model.say("Not connected: that has to wait until you are");
             return false;

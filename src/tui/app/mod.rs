@@ -66,6 +66,8 @@ use crate::{
 
 /// How long a remark stands in the hint line.
 const FLASH: Duration = Duration::from_secs(5);
+/// How often the session is told that the user is at the keys.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// How long leaving may take; then the screen goes whatever the server says.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -99,6 +101,10 @@ pub struct Model {
     pub link: Link,
     /// When it came to stand so.
     pub link_since: Duration,
+    /// For how long the server had owed an answer when that was told, and when it was.
+    unanswered: Option<(Duration, Duration)>,
+    /// When the session was last told that the user is at the keys.
+    probed: Duration,
     /// Who can read along, as of the last connection; `None` before the first.
     pub security: Option<Security>,
     /// When we were first let in.
@@ -276,6 +282,8 @@ impl Model {
             key: start.key,
             link: Link::Connecting,
             link_since: start.now.elapsed,
+            unanswered: None,
+            probed: start.now.elapsed,
             security: None,
             entered: None,
             rooms: vec![Room::new(start.room)],
@@ -426,7 +434,23 @@ impl Model {
 
     /// Whether the conversation is on a working link.
     pub fn online(&self) -> bool {
-        matches!(self.link, Link::Online | Link::Basic)
+        matches!(self.link, Link::Online | Link::Basic | Link::Guess)
+    }
+
+    /// The server has owed an answer for so long, or owes none any more.
+    fn unanswered(&mut self, waited: Option<Duration>) {
+        self.unanswered = waited.map(|waited| (waited, self.now.elapsed));
+    }
+
+    /// For how long the server has owed an answer, where that is worth telling.
+    pub fn unanswered_for(&self) -> Option<Duration> {
+        let (waited, told) = self.unanswered?;
+        Some(waited + self.now.elapsed.saturating_sub(told))
+    }
+
+    /// Whether what is shown of the others holds as far as anybody can tell.
+    pub fn is_current(&self) -> bool {
+        self.online() && self.unanswered.is_none()
     }
 
     /// Time to the next attempt, rounded up to whole seconds.
@@ -463,11 +487,15 @@ impl Model {
             }
             _ => None,
         };
+        let count = self.unanswered_for().map(|waited| {
+            let part = waited.subsec_nanos();
+            Duration::from_secs(1).saturating_sub(Duration::from_nanos(u64::from(part)))
+        });
         let keeping = self
             .keeping
             .due()
             .map(|due| due.saturating_sub(self.now.elapsed));
-        [flash, leaving, countdown, keeping]
+        [flash, leaving, countdown, count, keeping]
             .into_iter()
             .flatten()
             .min()
@@ -533,6 +561,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
     let moves_list = !matches!(msg, Msg::Now(_) | Msg::Focus(_))
         && !matches!(&msg, Msg::Session(event) if !matches!(event, Event::Found { .. }));
+    if matches!(msg, Msg::Key(_) | Msg::Pasted(_) | Msg::Focus(true)) {
+        at_the_keys(model, &mut effects);
+    }
     match msg {
         Msg::Now(now) => passed(model, now, &mut effects),
         Msg::Resized { width, height } => {
@@ -563,6 +594,15 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         keeping::look(model, &mut effects);
     }
     effects
+}
+
+/// Whoever is about to write should know whether anybody is there.
+fn at_the_keys(model: &mut Model, effects: &mut Vec<Effect>) {
+    let now = model.now.elapsed;
+    if model.link == Link::Online && now >= model.probed + PROBE_EVERY {
+        model.probed = now;
+        effects.push(Effect::Command(Command::Probe));
+    }
 }
 
 fn passed(model: &mut Model, now: Now, effects: &mut Vec<Effect>) {

@@ -17,6 +17,7 @@ use crate::{
 pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
     match event {
         Event::Link(link) => linked(model, link),
+        Event::Unanswered(waited) => model.unanswered(waited),
         Event::Security(security) => house::secured(model, security),
         Event::Entered(entered) => self::entered(model, entered),
         Event::Room(opened) => {
@@ -144,12 +145,13 @@ fn in_a_room(model: &mut Model, event: Event) {
 }
 
 fn linked(model: &mut Model, link: Link) {
-    if model.link == Link::Basic && link == Link::Online {
+    if matches!(model.link, Link::Basic | Link::Guess) && link == Link::Online {
         model.flash = None;
     }
     question::linked(model, &link);
     model.link = link;
     model.link_since = model.now.elapsed;
+    model.unanswered(None);
     // What it may mean is read before the command that accepts it.
     if let Some(told) = model.distrusted.take() {
         let (at, layout) = (model.current, model.layout());

@@ -86,7 +86,7 @@ impl Model {
             ];
         }
         match &self.link {
-            Link::Online | Link::Basic => Vec::new(),
+            Link::Online | Link::Basic | Link::Guess => Vec::new(),
             Link::Connecting => {
                 let again = if self.entered.is_some() { " again" } else { "" };
                 let full = format!("Connecting{again} to {} …", self.host);

@@ -388,7 +388,7 @@ impl Model {
             }
             Event::House { request, answer } => self.answered(request, answer),
             // Those are for the full screen only.
-            Event::Page { .. } | Event::Found { .. } => {}
+            Event::Page { .. } | Event::Found { .. } | Event::Unanswered(_) => {}
             Event::Notice(line) => self.say(line.as_str()),
             Event::Distrusted(told) => {
                 for passage in &told {
@@ -401,13 +401,17 @@ impl Model {
 
     fn link(&mut self, link: Link) {
         // A basic server has nothing to be read before what comes.
-        self.open = matches!(link, Link::Basic);
+        self.open = matches!(link, Link::Basic | Link::Guess);
         match link {
             Link::Connecting => {}
             Link::Online => self.back("Connected"),
             Link::Basic => self.back(
                 "Connected to an older server: it keeps no history, has no member list, and \
                  confirms nothing",
+            ),
+            Link::Guess => self.back(
+                "Connected, but nothing has answered yet: an older server, which confirms \
+                 nothing, or none",
             ),
             Link::Waiting { why, .. } => {
                 // Said once, however many attempts fail.

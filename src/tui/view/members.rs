@@ -30,11 +30,11 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     for (at, member) in members.iter().take(shown).enumerate() {
         let Ok(at) = u16::try_from(at + 1) else { break };
         let span = row(at);
-        let online = model.online();
-        let (glyph, style) = if online {
+        let current = model.is_current();
+        let (glyph, style) = if current {
             ("●", palette.good)
         } else {
-            // What is known of the others is as old as the link.
+            // What is known of the others is as old as the server's last word.
             ("○", palette.quiet)
         };
         put(buffer, span, glyph, style);
@@ -51,7 +51,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
             member.nickname.as_str(),
             names.width.saturating_sub(columns(note)),
         );
-        let style = if online {
+        let style = if current {
             palette.nickname(&member.nickname.folded())
         } else {
             palette.quiet

@@ -10,6 +10,7 @@ use super::{
     palette::Palette,
 };
 use crate::{
+    client::event::Link,
     protocol::UserId,
     text::wrap::{cut, wrap},
     tui::{
@@ -90,6 +91,9 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buff
     }
 }
 
+/// What is said of a conversation with what has not answered.
+const GUESS: &str = "No answer yet: an older server, or none.";
+
 /// What stands where nothing is to be seen yet.
 fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     let timeline = &model.room().timeline;
@@ -105,7 +109,11 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
             ),
         }
     } else {
-        "Nobody has said anything yet.".to_owned()
+        let said = match model.link {
+            Link::Guess => GUESS,
+            _ => "Nobody has said anything yet.",
+        };
+        said.to_owned()
     };
     let span = Span::row(area, (area.height - 1).div_ceil(2));
     let indent = span.width.saturating_sub(columns(&said)) / 2;

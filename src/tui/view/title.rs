@@ -52,7 +52,12 @@ type Part = Vec<(String, Style)>;
 /// What stands on the right, as much as there is room for beside the room's name.
 fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Part> {
     let quiet = |text: &str| vec![(text.to_owned(), palette.quiet)];
-    let (glyph, words, style) = state(model, palette);
+    let State {
+        glyph,
+        words,
+        style,
+        silent,
+    } = state(model, palette);
     let with_glyph = |words: &str, words_style| {
         vec![
             (format!("{glyph} "), style),
@@ -60,25 +65,36 @@ fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Par
         ]
     };
     // What the link says of itself, from wordy to brief.
-    let states: Vec<Vec<Part>> = match (security(model), words) {
-        (None, words) => vec![vec![with_glyph(words, style)]],
-        (Some(Security::Encrypted { .. }), "") => {
-            vec![vec![with_glyph("encrypted", palette.quiet)]]
+    let each = |beside: &[Part]| -> Vec<Vec<Part>> {
+        let with = |words: &String| {
+            let beside = beside.iter().cloned();
+            [with_glyph(words, style)]
+                .into_iter()
+                .chain(beside)
+                .collect()
+        };
+        words.iter().map(with).collect()
+    };
+    let states: Vec<Vec<Part>> = match security(model) {
+        None => each(&[]),
+        Some(Security::Encrypted { .. }) => {
+            let mut states = each(&[quiet("encrypted")]);
+            // Where nobody answers, who could read along matters less.
+            states.extend(if silent {
+                each(&[])
+            } else {
+                vec![vec![with_glyph("encrypted", palette.quiet)]]
+            });
+            states
         }
-        (Some(Security::Encrypted { .. }), words) => vec![
-            vec![with_glyph(words, style), quiet("encrypted")],
-            vec![with_glyph("encrypted", palette.quiet)],
-        ],
-        (Some(Security::Plain), words) => {
+        Some(Security::Plain) => {
             let warned = |words: &str| vec![(words.to_owned(), palette.warn)];
-            let mut states = vec![
-                vec![with_glyph("not encrypted", palette.warn)],
-                vec![with_glyph("unencrypted", palette.warn)],
-            ];
-            if !words.is_empty() {
-                let both = vec![with_glyph(words, style), warned("not encrypted")];
-                states.insert(0, both);
+            let mut states = each(&[warned("not encrypted")]);
+            if silent {
+                states.extend(each(&[warned("unencrypted")]));
             }
+            states.push(vec![with_glyph("not encrypted", palette.warn)]);
+            states.push(vec![with_glyph("unencrypted", palette.warn)]);
             states
         }
     };
@@ -126,20 +142,59 @@ fn security(model: &Model) -> Option<Security> {
         .filter(|_| model.leaving_since.is_none())
 }
 
-/// The link's state: a glyph, words and a style, each telling it without the others. No words
-/// where who can read along says enough.
-fn state(model: &Model, palette: &Palette) -> (&'static str, &'static str, Style) {
+/// The link's state: a glyph, words and a style, each telling it without the others.
+struct State {
+    glyph: &'static str,
+    /// From wordy to brief; none where who can read along says enough.
+    words: Vec<String>,
+    style: Style,
+    /// Whether nobody has answered.
+    silent: bool,
+}
+
+impl State {
+    fn new(glyph: &'static str, words: &[&str], style: Style) -> Self {
+        Self {
+            glyph,
+            words: words.iter().map(|words| (*words).to_owned()).collect(),
+            style,
+            silent: false,
+        }
+    }
+
+    fn silent(words: &[&str], style: Style) -> Self {
+        Self {
+            silent: true,
+            ..Self::new("◌", words, style)
+        }
+    }
+}
+
+fn state(model: &Model, palette: &Palette) -> State {
     if model.leaving_since.is_some() {
-        return ("○", "leaving", palette.quiet);
+        return State::new("○", &["leaving"], palette.quiet);
     }
     if model.asks().is_some() {
-        return ("○", "not in", palette.warn);
+        return State::new("○", &["not in"], palette.warn);
+    }
+    if let Some(waited) = model.unanswered_for().filter(|_| model.online()) {
+        let full = format!("no answer for {} s", waited.as_secs());
+        return State::silent(&[&full, "no answer"], palette.warn);
     }
     match &model.link {
-        Link::Online if model.security.is_some() => ("●", "", palette.good),
-        Link::Online => ("●", "connected", palette.good),
-        Link::Basic => ("●", "basic server", palette.warn),
-        Link::Connecting => ("◌", "connecting", palette.warn),
-        Link::Waiting { .. } | Link::Stopped { .. } => ("○", "offline", palette.bad),
+        Link::Online if model.security.is_some() => State::new("●", &[], palette.good),
+        Link::Online => State::new("●", &["connected"], palette.good),
+        Link::Basic => State::new("●", &["basic server"], palette.warn),
+        Link::Guess => State::silent(
+            &[
+                "no answer yet: an older server, or none",
+                "no answer yet: older server, or none",
+                "no answer yet",
+                "no answer",
+            ],
+            palette.warn,
+        ),
+        Link::Connecting => State::new("◌", &["connecting"], palette.warn),
+        Link::Waiting { .. } | Link::Stopped { .. } => State::new("○", &["offline"], palette.bad),
     }
 }

@@ -291,6 +291,24 @@ async fn an_older_server_of_this_machine_is_reached_all_the_same() {
     }
 }
 
+/// A server that stands still looks like an older program; once it goes on, it is asked again.
+#[tokio::test]
+async fn a_server_that_had_only_stood_still_is_asked_anew_whether_it_encrypts() {
+    let server = Safe::start().await;
+    let mut session = start_with("127.0.0.1", server.port(), Policy::default());
+    let (_hello, _) = server.listener.accept().await.unwrap();
+    let mut still = Far::reached(&server.listener).await;
+    let question = still.hear().await;
+    assert!(matches!(question, Some(ClientFrame::Join(join)) if join.token.is_none()));
+    session
+        .until(|event| matches!(event, Event::Link(State::Guess)))
+        .await;
+    still.say(unsupported()).await;
+    server.accept().await.let_in(0, 0).await;
+    let encrypted = |event: &Event| matches!(event, Event::Security(Security::Encrypted { .. }));
+    session.until(encrypted).await;
+}
+
 /// An older program of this machine was replaced by one that insists.
 #[tokio::test]
 async fn who_does_not_let_us_in_is_asked_anew_whether_it_encrypts() {

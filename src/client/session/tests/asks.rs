@@ -166,12 +166,12 @@ fn a_server_that_does_not_answer_is_not_waited_for_for_ever() {
     let mut run = Run::online();
     run.page(OLD);
     run.pass(Duration::from_secs(14));
-    run.told(&[]);
+    run.told(&["unanswered for 3 s"]);
     run.pass(Duration::from_secs(1));
     run.told(&["page 4..=3"]);
     // What comes too late belongs to no question.
     run.say(history(1, 3, 1));
-    run.told(&[]);
+    run.told(&["answers"]);
     assert!(run.connected);
 }
 
@@ -209,8 +209,9 @@ fn a_server_that_knows_no_history_says_so_once_for_each() {
 #[test]
 fn a_basic_server_has_no_history() {
     let mut run = Run::new();
-    run.open();
+    run.reach();
     run.time();
+    run.say_bytes(br#"{"type":"error","message":"Hm"}"#);
     run.events.clear();
     run.page(OLD);
     run.search(1);
@@ -218,6 +219,17 @@ fn a_basic_server_has_no_history() {
         "no page: This older server keeps no history",
         "not searched: This older server keeps no history",
     ]);
+}
+
+#[test]
+fn what_has_not_said_that_it_is_a_basic_server_may_have_history_one_day() {
+    let mut run = Run::new();
+    run.disk.page = Some(kept_page(1, 3));
+    run.reach();
+    run.time();
+    run.events.clear();
+    run.page(OLD);
+    run.told(&["page 1..=3"]);
 }
 
 #[test]

@@ -5,10 +5,10 @@ impl Run {
     /// On a server that has not answered in time.
     fn basic() -> Self {
         let mut run = Self::new();
-        run.open();
+        run.reach();
         run.written.clear();
         run.time();
-        run.told(&["connecting", "basic", "entered as carol"]);
+        run.told(&["connecting", "guess", "entered as carol"]);
         run
     }
 
@@ -36,14 +36,109 @@ const HELLO: &[u8] =
 fn a_server_that_does_not_answer_is_taken_for_a_basic_one() {
     let mut run = Run::basic();
     assert_eq!(run.elapsed, Duration::from_secs(3));
+    // It is one once it speaks as one, and every connection has to show that anew.
+    run.say_bytes(HELLO);
+    run.told(&["basic", "- alice: hello"]);
     run.say_bytes(HELLO);
     run.told(&["- alice: hello"]);
+    run.lose();
+    run.reach();
+    run.events.clear();
+    run.time();
+    run.told(&["guess", "entered as carol"]);
+    run.say_bytes(br#"{"type":"error","message":"Hm"}"#);
+    run.told(&["basic", "notice: Hm"]);
+}
+
+#[test]
+fn what_shows_nothing_of_a_basic_server_stays_a_guess() {
+    let mut run = Run::basic();
+    for says in [
+        // An echo, and what nobody understands.
+        r#"{"type":"join","protocol":0,"nickname":"carol","clientID":"3"}"#,
+        r#"{"type":"message","nickname":"carol","message":"mine","timestamp":""}"#,
+        r#"{"hello":1}"#,
+    ] {
+        run.say_bytes(says.as_bytes());
+        run.told(&[]);
+    }
+    run.send("hello?");
+    run.pass(Duration::from_mins(1));
+    run.told(&["local 1 pending", "local 1 unconfirmed"]);
+}
+
+/// What would tell somebody who we are, by its field.
+const SECRETS: [&str; 6] = ["token", "key", "invite", "password", "code", "next"];
+
+#[test]
+fn in_the_clear_nothing_is_shown_before_it_is_known_what_listens() {
+    // Silent, hung up on, garbage, an older server: each says nothing of a modern one.
+    let silent: &[u8] = b"";
+    for says in [silent, b"{}", b"HTTP/1.1 400\r\n\r\n", HELLO] {
+        let mut run = Run::new();
+        for _ in 0..3 {
+            run.reach();
+            let join = &run.objects()[0];
+            assert_eq!(join["type"], "join");
+            assert_eq!(join["nickname"], "carol");
+            assert_eq!(join["clientID"], "3");
+            assert_eq!(join["protocol"], 0);
+            run.say_bytes(says);
+            run.send("hello");
+            run.pass(Duration::from_secs(4));
+            for object in run.objects() {
+                let secret = SECRETS.iter().find(|field| object.get(**field).is_some());
+                assert_eq!(secret, None, "{object}");
+            }
+            if run.connected {
+                run.lose();
+            } else {
+                run.wait_for_connect();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_modern_server_in_the_clear_is_known_by_its_answer_and_told_who_we_are() {
+    let challenge = ServerFrame::Challenge {
+        nonce: crate::protocol::Nonce::from_bytes([3; 32]),
+        fingerprint: None,
+    };
+    // One that looks at the protocol, and those that do not.
+    for answer in [unsupported(), challenge, ServerFrame::Welcome(welcome())] {
+        let mut run = Run::new();
+        for _ in 0..2 {
+            run.reach();
+            assert_eq!(run.join().token, None);
+            run.events.clear();
+            run.say(answer.clone());
+            run.told(&[]);
+            assert_eq!(run.session.asks_anew(), Some(false));
+            run.reach();
+            assert_eq!(run.join().token, Some(token()));
+            run.say(ServerFrame::Welcome(welcome()));
+            run.told(&["online", "entered as carol", "#lobby from 1"]);
+            // Whatever listens there the next time is asked again.
+            run.lose();
+        }
+    }
+}
+
+#[test]
+fn who_leaves_while_it_is_asked_what_listens_has_left() {
+    let mut run = Run::new();
+    run.reach();
+    run.command(Command::Leave);
+    run.say(unsupported());
+    assert!(!run.connected);
+    run.told(&["connecting", "ended: sent 0/0, received 0/0, unsent 0"]);
 }
 
 #[test]
 fn what_only_a_basic_server_says_tells_at_once() {
     let mut run = Run::new();
-    run.open();
+    run.reach();
     run.events.clear();
     run.say_bytes(HELLO);
     run.told(&["basic", "entered as carol", "- alice: hello"]);
@@ -90,12 +185,17 @@ fn a_long_text_goes_in_objects_that_a_basic_peer_can_read() {
 }
 
 #[test]
-fn a_late_welcome_ends_the_mode_and_all_goes_again_under_the_same_ids() {
+fn a_late_answer_ends_the_mode_and_all_goes_again_under_the_same_ids() {
     let mut run = Run::basic();
     run.send("one");
     run.pass(Duration::from_secs(1));
     run.events.clear();
     run.written.clear();
+    run.say(unsupported());
+    run.told(&["connecting"]);
+    assert_eq!(run.session.asks_anew(), Some(true));
+    run.reach();
+    assert_eq!(run.join().token, Some(token()));
     run.say(ServerFrame::Welcome(welcome()));
     run.told(&["online", "entered as carol", "#lobby from 1"]);
     run.wrote(&["1 one"]);
@@ -113,7 +213,7 @@ fn another_connection_to_a_basic_server_repeats_nothing() {
     run.pass(Duration::from_secs(1));
     run.lose();
     run.send("two");
-    run.open();
+    run.reach();
     run.written.clear();
     run.time();
     assert_eq!(run.texts(), ["two"]);
@@ -156,7 +256,7 @@ fn a_long_talk_with_a_basic_server_does_not_fill_the_outbox() {
 fn a_server_that_was_modern_once_is_never_basic() {
     let mut run = Run::online();
     run.lose();
-    run.open();
+    run.reach();
     run.pass(Duration::from_secs(14));
     assert!(run.connected);
     run.events.clear();
@@ -182,7 +282,7 @@ fn a_welcome_that_has_begun_is_waited_for() {
 fn a_basic_server_refuses_a_nickname_in_its_own_words() {
     for wait in [0, 5] {
         let mut run = Run::new();
-        run.open();
+        run.reach();
         run.pass(Duration::from_secs(wait));
         run.events.clear();
         run.say_bytes(br#"{"type": "error", "message": "Nickname already in use"}"#);
@@ -231,7 +331,7 @@ fn a_new_nickname_on_a_basic_server_is_a_new_join() {
     run.command(Command::Nick(name("dave")));
     assert_eq!(run.objects()[0]["type"], "disconnect");
     run.close(&Closed::Eof);
-    run.open();
+    run.reach();
     assert_eq!(run.join().nickname.as_str(), "dave");
 }
 
@@ -246,13 +346,13 @@ fn a_ping_would_only_confuse_a_basic_server() {
 #[test]
 fn a_nickname_wished_for_before_the_server_turned_out_to_be_basic_is_a_new_join() {
     let mut run = Run::new();
-    run.open();
+    run.reach();
     run.command(Command::Nick(name("dave")));
     run.written.clear();
     run.time();
     assert_eq!(run.objects()[0]["type"], "disconnect");
     run.close(&Closed::Eof);
-    run.open();
+    run.reach();
     assert_eq!(run.join().nickname.as_str(), "dave");
 }
 

@@ -272,12 +272,25 @@ fn who_is_let_into_another_room_only_is_not_in() {
 #[test]
 fn an_older_server_has_no_room_but_one() {
     let mut run = Run::wanting(Disk::default(), build());
-    run.open();
+    run.reach();
     run.written.clear();
     run.time();
     run.told(&[
         "connecting",
-        "stopped: chat.lan:10500 is an older server, which has no rooms: leave --room out",
+        "stopped: chat.lan:10500 does not answer: an older server, if it is one, has no rooms: \
+         leave --room out",
     ]);
     run.wrote(&[]);
+
+    let mut run = Run::wanting(Disk::default(), build());
+    run.reach();
+    run.events.clear();
+    run.say_bytes(br#"{"type":"message","nickname":"alice","message":"hello"}"#);
+    let why = "chat.lan:10500 is an older server, which has no rooms: leave --room out";
+    assert_eq!(
+        event_in_short(&run.events[0]),
+        format!("stopped: {why}"),
+        "{:?}",
+        run.events
+    );
 }

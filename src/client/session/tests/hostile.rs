@@ -13,7 +13,7 @@ fn what_is_no_chat_server_is_named_so() {
         "{\"type\":5}",
     ] {
         let mut run = Run::new();
-        run.open();
+        run.reach();
         run.events.clear();
         run.say_bytes(bytes.as_bytes());
         run.told(&["waiting: What listens on chat.lan:10500 is no chat server"]);
@@ -178,7 +178,7 @@ proptest! {
     ) {
         let mut run = if online { Run::online() } else { Run::new() };
         if !online {
-            run.open();
+            run.reach();
         }
         run.say_bytes(&bytes);
         run.pass(Duration::from_secs(30));

@@ -26,6 +26,7 @@ use crate::protocol::{
         Ack, Bye, Departure, ErrorCode, ErrorFrame, Join, Limits, Message, Outcome, RoomStart,
         Welcome,
     },
+    limits::NO_PROTOCOL,
     wire::{encode_server, parse_client},
 };
 
@@ -133,6 +134,14 @@ fn refusal(counter: u64, code: ErrorCode, retry_after_ms: Option<u64>) -> Server
         retry_after_ms,
         ..error(code, "No")
     })
+}
+
+/// What a modern server says to the question what it is.
+fn unsupported() -> ServerFrame {
+    ServerFrame::Error(error(
+        ErrorCode::UnsupportedProtocol,
+        "There is no protocol 0",
+    ))
 }
 
 fn bye(reason: Departure, retry_after_ms: Option<u64>) -> ServerFrame {
@@ -293,14 +302,44 @@ impl Run {
         }
     }
 
+    /// Opens a connection in the clear to a modern server: the `join` is written.
     fn open(&mut self) {
         self.open_over(PLAIN);
-        // Who can read along is nothing to most tests.
+        self.forget_security();
+    }
+
+    /// Opens a connection in the clear to whatever listens.
+    fn reach(&mut self) {
+        self.reach_over(PLAIN);
+        self.forget_security();
+    }
+
+    /// Who can read along is nothing to most tests.
+    fn forget_security(&mut self) {
         self.events
             .retain(|event| !matches!(event, Event::Security(_)));
     }
 
+    /// Whether all that was written is the question what listens.
+    fn asks_what_listens(&self) -> bool {
+        let question = |bytes: &[u8]| match parse_client(bytes) {
+            Ok(ClientFrame::Join(join)) => join.protocol == Some(NO_PROTOCOL),
+            _ => false,
+        };
+        question(self.written.trim_ascii_end())
+    }
+
+    /// Opens a connection to a modern server, which has answered the question what it is.
     fn open_over(&mut self, channel: Channel) {
+        self.reach_over(channel);
+        if self.asks_what_listens() {
+            self.written.clear();
+            self.say(unsupported());
+            self.reach_over(channel);
+        }
+    }
+
+    fn reach_over(&mut self, channel: Channel) {
         assert!(self.connected, "the session asked for no connection");
         let now = self.now();
         self.session.handle_opened(now, channel);
@@ -445,6 +484,9 @@ fn event_in_short(event: &Event) -> String {
         Event::Link(Link::Connecting) => "connecting".to_owned(),
         Event::Link(Link::Online) => "online".to_owned(),
         Event::Link(Link::Basic) => "basic".to_owned(),
+        Event::Link(Link::Guess) => "guess".to_owned(),
+        Event::Unanswered(None) => "answers".to_owned(),
+        Event::Unanswered(Some(waited)) => format!("unanswered for {} s", waited.as_secs()),
         Event::Link(Link::Waiting { why, .. }) => format!("waiting: {why}"),
         Event::Link(Link::Stopped {
             why, wants: None, ..

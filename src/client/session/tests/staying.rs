@@ -228,3 +228,210 @@ fn a_join_of_ours_that_comes_late_is_not_taken_for_somebody_else() {
     run.say(bye(Departure::Replaced, None));
     run.told(&["stopped: Another terminal took over: it came in with the same client ID"]);
 }
+
+/// What has to be answered, and an answer to it.
+fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
+    use crate::protocol::{
+        frame::{HistoryPage, PageHead, Part},
+        house::{CommandResult, HouseCommand},
+    };
+    let part = Part::Since(Timestamp::UNIX_EPOCH);
+    let page = HistoryPage {
+        head: PageHead {
+            room: RoomName::lobby(),
+            first: 1,
+            head: 0,
+            from: 1,
+            to: 0,
+            reference: Some(1),
+        },
+        messages: Vec::new(),
+    };
+    let result = CommandResult {
+        reference: Some(1),
+        message: Line::inert("Done"),
+        lines: Vec::new(),
+        invite: None,
+        code: None,
+    };
+    vec![
+        (
+            "a message",
+            Command::Send {
+                room: RoomName::lobby(),
+                body: Body::parse("hi").unwrap(),
+            },
+            echo(1, 1, "hi"),
+        ),
+        (
+            "a page",
+            Command::Page {
+                room: RoomName::lobby(),
+                part,
+            },
+            ServerFrame::History(page),
+        ),
+        (
+            "a command",
+            Command::House {
+                request: 1,
+                command: HouseCommand::Devices,
+            },
+            ServerFrame::Result(result),
+        ),
+        (
+            "a nickname",
+            Command::Nick(name("dave")),
+            ServerFrame::Nick {
+                nickname: name("dave"),
+                reference: Some(1),
+            },
+        ),
+    ]
+}
+
+/// What the user was told of whether the server answers.
+fn health(run: &mut Run) -> Vec<String> {
+    let about = run.events.drain(..).filter_map(|event| match event {
+        Event::Unanswered(_) => Some(event_in_short(&event)),
+        _ => None,
+    });
+    about.collect()
+}
+
+#[test]
+fn a_server_that_owes_an_answer_and_says_nothing_is_told_of_after_three_seconds() {
+    for (what, command, answer) in owed() {
+        let mut run = Run::online();
+        run.pass(Duration::from_secs(10));
+        run.command(command);
+        run.pass(Duration::from_millis(2_999));
+        assert!(health(&mut run).is_empty(), "{what}");
+        run.pass(Duration::from_millis(1));
+        assert_eq!(health(&mut run), ["unanswered for 3 s"], "{what}");
+        // Said once, and over with the first word.
+        run.pass(Duration::from_secs(5));
+        assert!(health(&mut run).is_empty(), "{what}");
+        run.say(answer);
+        assert_eq!(health(&mut run), ["answers"], "{what}");
+        run.pass(Duration::from_secs(15));
+        assert!(health(&mut run).is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn a_server_that_freezes_while_nothing_is_said_is_told_of_after_the_next_ping() {
+    let mut run = Run::online();
+    run.pass(Duration::from_millis(22_999));
+    assert!(health(&mut run).is_empty());
+    run.pass(Duration::from_millis(1));
+    assert_eq!(health(&mut run), ["unanswered for 3 s"]);
+    run.say(ServerFrame::Pong { reference: None });
+    assert_eq!(health(&mut run), ["answers"]);
+}
+
+#[test]
+fn whoever_is_about_to_write_need_not_wait_for_the_next_ping() {
+    let mut run = Run::online();
+    run.pass(Duration::from_secs(10));
+    run.command(Command::Probe);
+    run.time();
+    run.wrote(&["ping"]);
+    run.pass(Duration::from_secs(3));
+    assert_eq!(health(&mut run), ["unanswered for 3 s"]);
+    // Where it was heard a moment ago, a moment later.
+    let mut run = Run::online();
+    run.command(Command::Probe);
+    run.command(Command::Probe);
+    run.pass(Duration::from_secs(5));
+    run.wrote(&["ping"]);
+    assert_eq!(health(&mut run), ["unanswered for 3 s"]);
+    // And not at all where it has spoken meanwhile, or where an answer is awaited already.
+    let mut run = Run::online();
+    run.command(Command::Probe);
+    run.say(message(1, "x"));
+    run.pass(Duration::from_secs(5));
+    run.wrote(&[]);
+    run.send("hi");
+    run.command(Command::Probe);
+    run.pass(Duration::from_secs(2));
+    run.wrote(&["1 hi"]);
+}
+
+#[test]
+fn a_slow_disk_a_slow_line_and_a_full_screen_are_no_silence() {
+    let quiet = |mut run: Run| assert!(health(&mut run).is_empty());
+    let mut slow_disk = Run::online();
+    slow_disk.send("hi");
+    slow_disk.pass(Duration::from_millis(2_500));
+    slow_disk.say(echo(1, 1, "hi"));
+    slow_disk.pass(Duration::from_secs(10));
+    quiet(slow_disk);
+
+    let mut slow_line = Run::online();
+    slow_line.send("hi");
+    let mut bytes = Vec::new();
+    encode_server(&message(1, &"long ".repeat(500)), &mut bytes);
+    for part in bytes.chunks(bytes.len() / 5) {
+        slow_line.pass(Duration::from_millis(2_500));
+        slow_line.say_bytes(part);
+    }
+    quiet(slow_line);
+
+    let mut full = Run::online();
+    full.send("hi");
+    for _ in 0..10 {
+        full.elapsed += Duration::from_secs(3);
+        let now = full.now();
+        full.session.handle_unread(now);
+        full.session.handle_time(now);
+        full.settle();
+    }
+    quiet(full);
+}
+
+#[test]
+fn whoever_was_away_themselves_has_not_been_kept_waiting() {
+    let mut run = Run::online();
+    run.send("hi");
+    // The process was stopped, and is back before what came meanwhile was read.
+    run.elapsed += Duration::from_secs(40);
+    let now = run.now();
+    run.session.handle_time(now);
+    run.settle();
+    assert!(health(&mut run).is_empty());
+    // From now on it counts.
+    run.pass(Duration::from_secs(3));
+    assert_eq!(health(&mut run), ["unanswered for 3 s"]);
+}
+
+#[test]
+fn a_server_that_speaks_and_leaves_a_message_unanswered_is_told_of_too() {
+    let mut run = Run::online();
+    run.send("hi");
+    let says = |run: &mut Run| run.say(ServerFrame::Pong { reference: None });
+    for _ in 0..9 {
+        run.pass(Duration::from_secs(2));
+        says(&mut run);
+    }
+    assert!(health(&mut run).is_empty());
+    run.pass(Duration::from_secs(2));
+    assert_eq!(health(&mut run), ["unanswered for 20 s"]);
+    says(&mut run);
+    assert!(health(&mut run).is_empty(), "that is no answer");
+    run.say(echo(1, 1, "hi"));
+    assert_eq!(health(&mut run), ["answers"]);
+}
+
+#[test]
+fn another_connection_owes_nothing_of_the_last() {
+    let mut run = Run::online();
+    run.send("hi");
+    run.pass(Duration::from_secs(3));
+    assert_eq!(health(&mut run), ["unanswered for 3 s"]);
+    run.lose();
+    run.enter(welcome());
+    run.say(echo(1, 1, "hi"));
+    run.pass(Duration::from_secs(10));
+    assert!(health(&mut run).is_empty());
+}

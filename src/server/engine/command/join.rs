@@ -33,9 +33,10 @@ pub(in crate::server::engine) fn run(hub: &mut Hub, connection: ConnectionId, en
         let error = error(ErrorCode::ShuttingDown, "The server is stopping");
         return refuse(hub, connection, &entry, error);
     }
-    if entry.join.protocol == Some(0) {
+    if entry.join.protocol == Some(limits::NO_PROTOCOL) {
+        // Whoever asks what listens here has their answer: that is no refusal to be recorded.
         let error = error(ErrorCode::UnsupportedProtocol, "There is no protocol 0");
-        return refuse(hub, connection, &entry, error);
+        return hub.break_off(connection, error, Departure::Protocol);
     }
     if let Err(error) = hub.house.knock(&entry, hub.now) {
         return refuse(hub, connection, &entry, error);

@@ -435,7 +435,11 @@ fn what_is_read_and_written_is_kept_a_moment_later() {
     desk.msg(Msg::Focus(true)).key(CTRL_C).key(CTRL_C);
     assert_eq!(
         desk.done(),
-        [vec![read(503), draft("")], leaves()].concat(),
+        [
+            vec![Effect::Command(Command::Probe), read(503), draft("")],
+            leaves()
+        ]
+        .concat(),
         "and when one leaves"
     );
 

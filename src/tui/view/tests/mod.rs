@@ -1,6 +1,7 @@
 //! Draws screens on which things have happened, for the tests to look at.
 
 mod entrance;
+mod health;
 mod history;
 mod house;
 mod screens;

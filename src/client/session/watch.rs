@@ -1,0 +1,156 @@
+//! Whether the server answers what it has to: what the user is told when it does not.
+//!
+//! What has to be answered was written on this connection and has had no outcome: messages, pages,
+//! searches, commands, a nickname, a `ping`. A server that says nothing at all is noticed soon; one
+//! that speaks and leaves our messages unanswered gets longer, since it may have much to say first.
+
+use std::time::Duration;
+
+use super::{
+    Event, Now, Session,
+    phase::{Live, Mode, Phase},
+};
+
+/// How long the server may say nothing while something has to be answered. A slow disk takes a
+/// second or two.
+const SILENT_AFTER: Duration = Duration::from_secs(3);
+/// How long it may leave something unanswered although it speaks.
+const IGNORED_AFTER: Duration = Duration::from_secs(20);
+/// Whoever looks at the clock so much later than they wanted to was not there to listen.
+const LATE: Duration = Duration::from_secs(1);
+/// After so much silence, a user who is about to write is worth a `ping`.
+const PROBE_AFTER: Duration = Duration::from_secs(2);
+
+/// Since when the server owes an answer on this connection.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// Since when it has said nothing at all.
+    silent: Option<Duration>,
+    /// Since when it has answered nothing.
+    ignored: Option<Duration>,
+    /// Whether a `ping` of ours is out and nothing has come since.
+    pinged: bool,
+    /// Whether the user was told.
+    told: bool,
+}
+
+impl Watch {
+    /// When the user is to be told.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let silent = self.silent.map(|since| since + SILENT_AFTER);
+        let ignored = self.ignored.map(|since| since + IGNORED_AFTER);
+        [silent, ignored]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|_| !self.told)
+    }
+
+    /// Nobody listened until now: what was silence before then counts for nothing.
+    pub(super) fn begin_again(&mut self, now: Duration) {
+        for since in [&mut self.silent, &mut self.ignored].into_iter().flatten() {
+            *since = (*since).max(now);
+        }
+    }
+
+    pub(super) fn pinged(&mut self) {
+        self.pinged = true;
+    }
+
+    /// How long there has been no answer, where that is too long.
+    fn overdue(&self, now: Duration) -> Option<Duration> {
+        let after = |since: Option<Duration>, limit| {
+            let waited = now.saturating_sub(since?);
+            (waited >= limit).then_some(waited)
+        };
+        after(self.ignored, IGNORED_AFTER).or(after(self.silent, SILENT_AFTER))
+    }
+}
+
+impl Session {
+    fn watch(&mut self) -> Option<&mut Watch> {
+        match &mut self.phase {
+            Phase::Live(live) => Some(&mut live.watch),
+            _ => None,
+        }
+    }
+
+    /// How much of what the user wants the server has to answer.
+    pub(super) fn unanswered(&self) -> usize {
+        let Phase::Live(live) = &self.phase else {
+            return 0;
+        };
+        if live.mode != Mode::Online {
+            return 0;
+        }
+        let nickname = usize::from(live.nick_asked.is_some());
+        nickname + self.outbox.unanswered() + self.asks.unanswered() + self.commands.unanswered()
+    }
+
+    /// Something was handed out to be written.
+    pub(super) fn watch_written(&mut self, now: Now) {
+        let unanswered = self.unanswered();
+        let Some(watch) = self.watch() else { return };
+        if unanswered > 0 {
+            watch.ignored.get_or_insert(now.elapsed);
+        }
+        if unanswered > 0 || watch.pinged {
+            watch.silent.get_or_insert(now.elapsed);
+        }
+    }
+
+    /// Bytes came, and were understood; `before`: what was unanswered until then.
+    pub(super) fn watch_heard(&mut self, now: Now, before: usize) {
+        let left = self.unanswered();
+        let Some(watch) = self.watch() else { return };
+        watch.pinged = false;
+        if left == 0 {
+            (watch.silent, watch.ignored) = (None, None);
+        } else {
+            watch.silent = Some(now.elapsed);
+            if left < before {
+                watch.ignored = Some(now.elapsed);
+            }
+        }
+        if watch.overdue(now.elapsed).is_none() && std::mem::take(&mut watch.told) {
+            self.events.push_back(Event::Unanswered(None));
+        }
+    }
+
+    /// The time for an answer may be over.
+    pub(super) fn watch_time(&mut self, now: Now) {
+        let leaving = self.is_leaving();
+        let Some(watch) = self.watch().filter(|_| !leaving) else {
+            return;
+        };
+        let Some(deadline) = watch.deadline().filter(|at| now.elapsed >= *at) else {
+            return;
+        };
+        if now.elapsed > deadline + LATE {
+            return watch.begin_again(now.elapsed);
+        }
+        watch.told = true;
+        let waited = watch.overdue(now.elapsed);
+        self.events.push_back(Event::Unanswered(waited));
+    }
+
+    /// The user is about to write: a server that has said nothing for a while is asked whether it
+    /// is there.
+    pub(super) fn probe(&mut self, now: Now) {
+        if self.unanswered() == 0
+            && let Phase::Live(live) = &mut self.phase
+        {
+            let at = live.heard.max(live.asked) + PROBE_AFTER;
+            live.probe_at = Some(at.max(now.elapsed));
+        }
+    }
+}
+
+impl Live {
+    /// After so much silence of the server's, and again after as much, it is asked; sooner where
+    /// the user is about to write.
+    pub(super) fn next_ping(&self) -> Duration {
+        let regular = self.heard.max(self.asked) + self.ping_after;
+        self.probe_at.map_or(regular, |at| at.min(regular))
+    }
+}

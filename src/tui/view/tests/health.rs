@@ -1,0 +1,152 @@
+//! What the title says of a server that does not answer, and of what has never answered.
+
+use std::time::Duration;
+
+use super::*;
+use crate::client::event::{Entered, Security};
+use crate::protocol::Role;
+
+impl Screen {
+    /// Connected in the clear to what has not said anything.
+    fn guessing(width: u16, height: u16) -> Self {
+        let mut screen = Self::new(width, height);
+        screen.heard(Event::Security(Security::Plain));
+        screen.linked_without_word(Link::Guess);
+        screen
+    }
+
+    fn linked_without_word(&mut self, link: Link) {
+        self.heard(Event::Link(link));
+        self.heard(Event::Entered(Entered {
+            user: None,
+            nickname: nickname("carol"),
+            role: Role::Unverified,
+            server: None,
+            limits: None,
+        }));
+    }
+
+    fn title(&self) -> String {
+        let text = self.text();
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// Whether the title, or a sign on the screen, looks as if all were well.
+    fn looks_well(&self) -> bool {
+        let good = Palette::new(Depth::Many, Ground::Dark).good.fg;
+        let (buffer, _) = self.buffer();
+        let columns = usize::from(self.desk.model.width);
+        let mut cells = buffer.content().iter().enumerate();
+        cells.any(|(at, cell)| {
+            let tells = at < columns || cell.symbol() == "●";
+            tells && Some(cell.fg) == good
+        })
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_told_of_in_words_at_every_size() {
+    for (width, height, title) in [
+        (
+            100,
+            30,
+            " #lobby  welcome to the lab                  localhost:10500  ◌ no answer for 3 s  encrypted",
+        ),
+        (
+            80,
+            24,
+            " #lobby  welcome to the lab  localhost:10500  ◌ no answer for 3 s  encrypted",
+        ),
+        (40, 12, " #lobby   ◌ no answer for 3 s  encrypted"),
+        (32, 8, " #lobby  ◌ no answer  encrypted"),
+        (20, 5, "#lobby   ◌ no answer"),
+    ] {
+        let mut screen = Screen::conversation(width, height);
+        assert!(screen.looks_well(), "{width}x{height}");
+        screen.heard(Event::Unanswered(Some(Duration::from_secs(3))));
+        let shown = screen.title();
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(squeezed(&shown), squeezed(title), "{width}x{height}");
+        assert!(!screen.looks_well(), "{width}x{height}");
+        // It counts by itself, and goes with the first word.
+        assert_eq!(screen.desk.model.wakes_in(), Some(Duration::from_secs(1)));
+        screen.desk.passes(Duration::from_secs(2));
+        assert!(screen.title().contains("no answer"), "{width}x{height}");
+        assert!(width < 40 || screen.title().contains("no answer for 5 s"));
+        screen.heard(Event::Unanswered(None));
+        assert!(screen.title().contains("● encrypted"), "{width}x{height}");
+        assert!(screen.looks_well(), "{width}x{height}");
+    }
+}
+
+#[test]
+fn that_nobody_answers_is_said_beside_that_nothing_is_encrypted() {
+    for (width, words) in [
+        (80, "◌ no answer for 3 s  not encrypted"),
+        (40, "◌ no answer  not encrypted"),
+        (34, "◌ no answer  unencrypted"),
+        (20, "◌ unencrypted"),
+    ] {
+        let mut screen = Screen::conversation(width, 24);
+        screen.heard(Event::Security(Security::Plain));
+        screen.heard(Event::Unanswered(Some(Duration::from_secs(3))));
+        let title = screen.title();
+        assert!(title.contains(words), "{title}");
+    }
+}
+
+#[test]
+fn what_became_of_the_link_matters_more_than_how_long_it_was_silent() {
+    let mut screen = Screen::conversation(80, 24);
+    screen.heard(Event::Unanswered(Some(Duration::from_secs(40))));
+    screen.heard(Event::Link(Link::Waiting {
+        why: Line::inert("Nothing was heard"),
+        retry_in: Duration::from_secs(1),
+    }));
+    assert!(screen.title().contains("○ offline"), "{}", screen.title());
+    screen.desk.enters();
+    assert!(screen.title().contains("● encrypted"), "{}", screen.title());
+}
+
+#[test]
+fn what_has_not_said_anything_is_no_server_yet_at_any_size() {
+    for (width, height, words) in [
+        (
+            100,
+            30,
+            "◌ no answer yet: an older server, or none  not encrypted",
+        ),
+        (
+            80,
+            24,
+            "◌ no answer yet: an older server, or none  not encrypted",
+        ),
+        (
+            64,
+            24,
+            "◌ no answer yet: older server, or none  not encrypted",
+        ),
+        (40, 12, "◌ no answer yet  not encrypted"),
+        (20, 5, "◌ unencrypted"),
+    ] {
+        let mut screen = Screen::guessing(width, height);
+        let title = screen.title();
+        assert!(title.contains(words), "{title}");
+        assert!(screen.text().contains("No answer yet"), "{width}x{height}");
+        screen
+            .sending(1, "hello", Delivery::Pending)
+            .sending(1, "hello", Delivery::Unconfirmed);
+        assert!(!screen.looks_well(), "{width}x{height}");
+        let text = screen.text();
+        assert!(text.contains('~') && !text.contains('✓'), "{text}");
+    }
+}
+
+#[test]
+fn what_speaks_as_an_older_server_is_one() {
+    let mut screen = Screen::guessing(80, 24);
+    screen.heard(Event::Link(Link::Basic));
+    screen.message("22T09:45:00", "alice", "hello");
+    let title = screen.title();
+    assert!(title.contains("● basic server  not encrypted"), "{title}");
+}

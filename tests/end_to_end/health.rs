@@ -1,0 +1,206 @@
+//! What the screen shows of a server that stands still, and of what has never said anything.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    process::{CHAT_TUI, Server},
+    terminal::Terminal,
+};
+
+fn signal(server: &Server, name: &str) {
+    let sent = Command::new("kill")
+        .args([name, &server.pid().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// Whether the title, or a member's sign, is green: as if all were well.
+fn looks_well(screen: &vt100::Screen) -> bool {
+    // What our palette calls good, whatever the background.
+    const GOOD: [u8; 3] = [28, 114, 22];
+    let (rows, columns) = screen.size();
+    let (rows, columns) = (u16::from(rows), u16::from(columns));
+    let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+    cells
+        .filter_map(|(row, column)| Some((row, screen.cell(row, column)?)))
+        .filter(|(row, cell)| *row == 0 || cell.contents() == "●")
+        .any(|(_, cell)| match cell.fgcolor() {
+            vt100::Color::Idx(color) => GOOD.contains(&color),
+            _ => false,
+        })
+}
+
+fn title(screen: &vt100::Screen) -> String {
+    screen
+        .contents()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[test]
+fn a_server_that_stands_still_is_told_of_and_so_is_its_return() {
+    let server = Server::start();
+    let mut carol = server.client("carol", "3", 80, 24);
+    carol.wait("all is well", |screen| {
+        title(screen).contains("● encrypted") && looks_well(screen)
+    });
+    signal(&server, "-STOP");
+    let stopped = Instant::now();
+    carol.line("is anybody there?");
+    carol.wait("no answer", |screen| {
+        title(screen).contains("no answer for") && !looks_well(screen)
+    });
+    assert!(
+        stopped.elapsed() >= Duration::from_secs(3),
+        "that was hasty: {:?}",
+        stopped.elapsed()
+    );
+    carol.wait_for("…");
+    signal(&server, "-CONT");
+    carol.wait("all is well again", |screen| {
+        title(screen).contains("● encrypted") && looks_well(screen)
+    });
+    carol.wait_for("✓");
+}
+
+/// Takes connections, says `greeting` on each, and keeps what it hears. It never answers.
+struct Listener {
+    address: SocketAddr,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Listener {
+    fn start(greeting: &'static [u8], hangs_up: bool) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&heard);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(stream) = stream else { return };
+                let kept = Arc::clone(&kept);
+                thread::spawn(move || listen(stream, greeting, hangs_up, &kept));
+            }
+        });
+        Self { address, heard }
+    }
+
+    fn heard(&self) -> String {
+        let heard = self.heard.lock().expect("no panic");
+        String::from_utf8_lossy(&heard).into_owned()
+    }
+
+    fn client(&self, columns: u16, rows: u16, options: &[&str]) -> Terminal {
+        let port = self.address.port().to_string();
+        let arguments = [options, &["127.0.0.1", &port, "carol", "3"]].concat();
+        Terminal::start(CHAT_TUI, &arguments, columns, rows)
+    }
+}
+
+fn listen(mut stream: TcpStream, greeting: &[u8], hangs_up: bool, kept: &Mutex<Vec<u8>>) {
+    let mut bytes = [0; 4096];
+    let _ = stream.write_all(greeting);
+    while let Ok(count) = stream.read(&mut bytes) {
+        if count == 0 {
+            return;
+        }
+        kept.lock().expect("no panic").extend(&bytes[..count]);
+        if hangs_up {
+            return;
+        }
+    }
+}
+
+/// What only a modern server may be told in the clear.
+#[track_caller]
+fn shows_no_secret(heard: &str) {
+    for field in ["token", "key", "password", "invite", "code"] {
+        assert!(!heard.contains(&format!("\"{field}\"")), "{heard}");
+    }
+}
+
+#[test]
+fn what_says_nothing_is_no_connected_server() {
+    for options in [&[][..], &["--plaintext"], &["--no-state"]] {
+        let listener = Listener::start(b"", false);
+        let mut carol = listener.client(100, 30, options);
+        carol.wait("no answer yet", |screen| {
+            title(screen).contains("no answer yet: an older server, or none")
+        });
+        carol.line("hello?");
+        carol.wait("an unconfirmed message", |screen| {
+            let text = screen.contents();
+            text.contains('~') && !text.contains('✓') && !looks_well(screen)
+        });
+        let heard = listener.heard();
+        assert!(heard.contains("\"join\"") && heard.contains("hello?"));
+        shows_no_secret(&heard);
+    }
+}
+
+#[test]
+fn what_hangs_up_or_says_something_else_is_shown_no_secret_however_often_it_is_tried() {
+    for (greeting, hangs_up) in [(&b""[..], true), (b"220 mail.lan ESMTP\r\n", false)] {
+        let listener = Listener::start(greeting, hangs_up);
+        let mut carol = listener.client(80, 24, &["--plaintext"]);
+        for _ in 0..3 {
+            carol.wait_for("offline");
+            assert!(!looks_well_now(&carol));
+            carol.keys("\x12");
+        }
+        shows_no_secret(&listener.heard());
+    }
+}
+
+fn looks_well_now(terminal: &Terminal) -> bool {
+    let mut well = false;
+    terminal.wait("the screen", |screen| {
+        well = looks_well(screen);
+        true
+    });
+    well
+}
+
+#[test]
+fn in_the_clear_a_modern_server_knows_who_comes_back() {
+    let server = Server::start();
+    let port = server.port();
+    let alice = server.client("alice", "1", 80, 24);
+    alice.wait_for("● encrypted");
+    let home = tempfile::tempdir().expect("a folder");
+    let state = home.path().to_str().expect("a path");
+    let arguments = [
+        "--plaintext",
+        "--state-dir",
+        state,
+        "127.0.0.1",
+        &port,
+        "carol",
+        "3",
+    ];
+    for said in ["first", "second"] {
+        let mut carol = Terminal::start(CHAT_TUI, &arguments, 80, 24);
+        carol.wait_for("● not encrypted");
+        // Had she come as somebody else, the first would not be hers.
+        carol.line(said);
+        carol.wait("confirmed", |screen| {
+            let text = screen.contents();
+            text.matches('✓').count() == if said == "first" { 1 } else { 2 }
+        });
+        carol.line("q!");
+        assert!(carol.ended().success());
+    }
+    alice.wait_for("second");
+    // The question what listens is nobody's coming and going.
+    let text = alice.text();
+    assert_eq!(text.matches("first").count(), 1, "{text}");
+}
