@@ -71,6 +71,16 @@ pub fn wrap(text: &str, columns: usize) -> Vec<Row> {
     wrap_with(text, columns, Spaces::Hang)
 }
 
+/// The first rows of [`wrap`], so many at the most: the lines behind them are not looked at.
+pub fn wrap_first(text: &str, columns: usize, rows_max: usize) -> Vec<Row> {
+    let mut lines = text.match_indices('\n').map(|(at, _)| at + 1);
+    // No line has less than a row.
+    let end = rows_max.checked_sub(1).and_then(|at| lines.nth(at));
+    let mut rows = wrap(&text[..end.unwrap_or(text.len())], columns);
+    rows.truncate(rows_max);
+    rows
+}
+
 /// [`wrap`], with a choice of [`Spaces`].
 pub fn wrap_with(text: &str, columns: usize, spaces: Spaces) -> Vec<Row> {
     rows(text, columns, spaces, by_words)

@@ -16,6 +16,10 @@ pub enum Run {
     Date,
     /// Look for messages.
     Search,
+    /// Show all of a long message.
+    Unfold,
+    /// Fold long messages again.
+    Fold,
     /// Let go of a message that was refused.
     Discard,
     /// Show the help.
@@ -87,6 +91,8 @@ pub const GROUPS: &[Group] = &[
                 "search; without words, how to",
             ),
             row("date", "DAY", Run::Date, "go to a day: 2026-11-20, monday"),
+            row("unfold", "", Run::Unfold, "show all of a long message"),
+            row("fold", "", Run::Fold, "fold long messages again"),
             row("discard", "", Run::Discard, "let go of what was refused"),
             row(
                 "security",
@@ -95,7 +101,12 @@ pub const GROUPS: &[Group] = &[
                 "who can read along, the keys",
             ),
             row("help", "", Run::Help, "all keys and commands"),
-            row("mouse", "", Run::Mouse, "let the wheel scroll, or not"),
+            row(
+                "mouse",
+                "",
+                Run::Mouse,
+                "wheel and clicks for the chat, or not",
+            ),
             row("quit", "", Run::Quit, "disconnect, as q! does"),
         ],
     },

@@ -23,6 +23,7 @@ pub mod secrets;
 pub mod serve;
 pub mod shell;
 pub mod signals;
+pub mod signs;
 pub mod startup;
 #[cfg(test)]
 mod testing;

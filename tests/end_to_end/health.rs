@@ -3,23 +3,16 @@
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    process::Command,
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
+    conversation::signal,
     process::{CHAT_TUI, Server},
     terminal::Terminal,
 };
-
-fn signal(server: &Server, name: &str) {
-    let sent = Command::new("kill")
-        .args([name, &server.pid().to_string()])
-        .status();
-    assert!(sent.expect("kill runs").success());
-}
 
 /// Whether the title, or a member's sign, is green: as if all were well.
 fn looks_well(screen: &vt100::Screen) -> bool {
@@ -53,7 +46,7 @@ fn a_server_that_stands_still_is_told_of_and_so_is_its_return() {
     carol.wait("all is well", |screen| {
         title(screen).contains("● encrypted") && looks_well(screen)
     });
-    signal(&server, "-STOP");
+    signal(server.pid(), "STOP");
     let stopped = Instant::now();
     carol.line("is anybody there?");
     carol.wait("no answer", |screen| {
@@ -65,7 +58,7 @@ fn a_server_that_stands_still_is_told_of_and_so_is_its_return() {
         stopped.elapsed()
     );
     carol.wait_for("…");
-    signal(&server, "-CONT");
+    signal(server.pid(), "CONT");
     carol.wait("all is well again", |screen| {
         title(screen).contains("● encrypted") && looks_well(screen)
     });

@@ -6,6 +6,7 @@ mod basic_peers;
 mod conversation;
 #[path = "../families/mod.rs"]
 mod families;
+mod folding;
 mod health;
 mod history;
 mod hosting;

@@ -65,6 +65,8 @@ pub struct Message {
     pub marks: Vec<Mark>,
     /// What is known about it, where it is one of ours.
     pub own: Option<Own>,
+    /// Whether the reader wants to see all of it, however long it is.
+    pub unfolded: bool,
 }
 
 /// What is known about one of our own messages in the scrollback.

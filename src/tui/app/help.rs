@@ -1,11 +1,10 @@
-//! The help: all keys and commands from their tables, laid out for a width. The update must know
+//! The help: all keys, commands and signs from their tables, laid out for a width. The update must know
 //! how many rows that makes, the view draws them.
 
 use super::layout::Layout;
 use crate::{
-    protocol::Role,
     text::{self, wrap::wrap},
-    tui::{commands, keymap, words::mark},
+    tui::{commands, keymap, signs},
 };
 
 /// From this width on there are two columns.
@@ -16,13 +15,6 @@ const BESIDE_FROM: u16 = 16;
 const KEYS_MIN: u16 = 14;
 /// Between keys and explanations.
 const GAP: u16 = 2;
-
-/// What stands beside names.
-const MARKS: &[(Role, &str)] = &[
-    (Role::Owner, "owns the server"),
-    (Role::Moderator, "keeps order"),
-    (Role::Unverified, "came without a key: may be anybody"),
-];
 
 /// The help as it stands on a screen.
 #[derive(Debug)]
@@ -179,16 +171,14 @@ fn parts() -> Vec<Part> {
             help: "disconnect, from anywhere",
         });
     }
-    commands.push(Part {
-        title: "Beside names",
-        lines: MARKS
-            .iter()
-            .map(|(role, help)| Line {
-                keys: vec![mark(*role).unwrap_or_default().to_owned()],
-                help,
-            })
-            .collect(),
-    });
+    let of_sign = |(sign, help): &signs::Sign| Line {
+        keys: vec![(*sign).to_owned()],
+        help,
+    };
+    commands.extend(signs::legends().iter().map(|legend| Part {
+        title: legend.title,
+        lines: legend.signs.iter().map(of_sign).collect(),
+    }));
     // Editing is what most know already: it comes last.
     let at = parts.len().saturating_sub(1);
     parts.splice(at..at, commands);

@@ -1,4 +1,6 @@
-//! What the user does: keys, pastes, the wheel.
+//! What the user does: keys, pastes, the wheel, clicks.
+
+use ratatui::layout::Position;
 
 use super::{
     Effect, HostChoice, Model, Popup, date,
@@ -104,6 +106,17 @@ pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
     room.scroll_by(rows, &columns, height);
     if room.shows_failure(&columns, height) {
         paging::try_again(model);
+    }
+}
+
+/// Takes a click: on the count of a folded message's rows it shows them.
+pub fn clicked(model: &mut Model, column: u16, row: u16) {
+    let layout = model.layout();
+    let area = layout.messages;
+    let shown = model.popup.is_none() && model.listing().is_none();
+    if shown && area.contains(Position::new(column, row)) {
+        let room = &mut model.rooms[model.current];
+        room.unfold_at(row - area.y, &layout.columns, area.height);
     }
 }
 
@@ -282,7 +295,7 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
             model.wheel = !model.wheel;
             effects.push(Effect::Wheel(model.wheel));
             model.say(if model.wheel {
-                "The wheel scrolls; to select text, hold Shift"
+                "The wheel scrolls, a click unfolds; to select text, hold Shift"
             } else {
                 "The mouse is the terminal's again"
             });
@@ -292,6 +305,7 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
             done_with(model, effects);
             return search::open(model, argument, effects);
         }
+        Run::Unfold | Run::Fold => fold(model, slash.run == Run::Unfold),
         Run::Discard => outgoing::discard(model, effects),
         Run::Security => house::security(model, slash),
         Run::Who => house::who(model, slash),
@@ -306,6 +320,18 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
         },
     }
     done_with(model, effects);
+}
+
+/// Shows all of a long message, or folds all long ones again.
+fn fold(model: &mut Model, unfold: bool) {
+    let layout = model.layout();
+    let (columns, height) = (layout.columns, layout.messages.height);
+    let room = &mut model.rooms[model.current];
+    if !unfold {
+        room.fold(&columns, height);
+    } else if !room.unfold(&columns, height) {
+        model.say("No message here is folded");
+    }
 }
 
 /// What was typed has been done: it is offered again by the input's history, now and later.

@@ -7,6 +7,8 @@
 
 use ratatui::layout::Rect;
 
+use super::rows::Folding;
+
 /// Columns of the member list, its rule included.
 const MEMBERS: u16 = 20;
 /// Columns of the scrollback at most: the eye loses its row in a longer one.
@@ -73,11 +75,13 @@ pub struct Columns {
     pub margin: u16,
     /// Width of what stands alone on its rows.
     pub alone: u16,
+    /// Which messages are folded.
+    pub folding: Folding,
 }
 
 impl Columns {
-    /// Columns for a scrollback of this width.
-    pub fn new(width: u16) -> Self {
+    /// Columns for a scrollback of this width on a screen of this height.
+    pub fn new(width: u16, height: u16) -> Self {
         let margin = u16::from(width >= NICKNAMES_FROM);
         let time = if width >= TIME_FROM { 5 } else { 0 };
         let nickname = match width {
@@ -112,6 +116,7 @@ impl Columns {
             state,
             margin,
             alone: width.saturating_sub(2 * margin).max(1),
+            folding: Folding::new(height),
         }
     }
 
@@ -199,7 +204,7 @@ impl Layout {
             rule,
             input,
             hint,
-            columns: Columns::new(messages.width),
+            columns: Columns::new(messages.width, height),
         }
     }
 }

@@ -6,7 +6,8 @@
 //! - [`entry`], [`presence`], [`timeline`]: what was said and what happened, in order, as far as it
 //!   is loaded.
 //! - [`room`]: a timeline, who is in, what is on its way.
-//! - [`layout`], [`scroll`]: where things stand on the screen, and moving through them.
+//! - [`layout`], [`rows`], [`scroll`]: where things stand on the screen, how much of a long text is
+//!   shown, and moving through them.
 //! - [`paging`], [`date`]: what is loaded, when; going to a message or a day.
 //! - [`composer`]: the text being written, its history and completions.
 //! - [`question`]: what is asked for before we can come in.
@@ -36,6 +37,7 @@ pub mod paging;
 pub mod presence;
 pub mod question;
 pub mod room;
+pub mod rows;
 pub mod scroll;
 pub mod search;
 pub mod session;
@@ -206,6 +208,13 @@ pub enum Msg {
     Focus(bool),
     /// The wheel was turned by so many notches; down is positive.
     Wheel(i16),
+    /// A cell of the screen was clicked.
+    Clicked {
+        /// Its column.
+        column: u16,
+        /// Its row.
+        row: u16,
+    },
     /// The session tells something.
     Session(Event),
     /// The program is to end without another question.
@@ -575,6 +584,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Pasted(text) => keys::pasted(model, &text),
         Msg::Focus(focused) => focus(model, focused, &mut effects),
         Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches), &mut effects),
+        Msg::Clicked { column, row } => keys::clicked(model, column, row),
         Msg::Session(event) => session::heard(model, event, &mut effects),
         Msg::Terminate => keys::leave_unasked(model, &mut effects),
     }

@@ -12,11 +12,13 @@ use super::{
     entry::Entry,
     layout::Columns,
     room::{Room, Scroll},
+    search::Search,
     timeline::Gap,
 };
 use crate::{
     client::event::{Command, Page},
     protocol::frame::Part,
+    search::Query,
     text::Line,
 };
 
@@ -188,8 +190,9 @@ impl Room {
         Part::Forward { from, to }
     }
 
-    /// Leads the reader to where he wants to be, if that is held.
-    fn arrive(&mut self, columns: &Columns, height: u16) {
+    /// Leads the reader to where he wants to be, if that is held; in a message, to what was looked
+    /// for.
+    fn arrive(&mut self, looked_for: Option<&Query>, columns: &Columns, height: u16) {
         let Some(goal) = &self.paging.goal else {
             return;
         };
@@ -204,7 +207,15 @@ impl Room {
         if in_context {
             self.found = Some(key);
         }
-        self.scroll_to_key(key, in_context, columns, height);
+        let text = self.timeline.get(self.timeline.index(key)).map(Entry::text);
+        let part = looked_for
+            .zip(text)
+            .and_then(|(query, text)| Some(query.find(text).first()?.start))
+            .filter(|_| in_context);
+        match part {
+            Some(byte) => self.scroll_to_part(key, byte, columns, height),
+            None => self.scroll_to_key(key, in_context, columns, height),
+        }
         self.paging.goal = None;
     }
 }
@@ -214,8 +225,9 @@ impl Room {
 pub fn go_on(model: &mut Model, effects: &mut Vec<Effect>) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
+    let looked_for = model.search.as_ref().and_then(Search::looked_for);
     let room = &mut model.rooms[model.current];
-    room.arrive(&columns, height);
+    room.arrive(looked_for, &columns, height);
     if room.paging.asked.is_some() || height == 0 {
         return;
     }
@@ -287,7 +299,8 @@ pub fn paged(model: &mut Model, at: usize, part: Part, page: Result<Page, Line>)
         None => {}
     }
     // Before it is decided what is far from the reader.
-    model.rooms[at].arrive(&columns, height);
+    let looked_for = model.search.as_ref().and_then(Search::looked_for);
+    model.rooms[at].arrive(looked_for, &columns, height);
 }
 
 /// Why a gap stays, offline.

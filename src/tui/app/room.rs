@@ -8,6 +8,7 @@ use super::{
     marks,
     paging::Paging,
     presence::Change,
+    rows::Rows,
     timeline::{Key, Timeline},
 };
 use crate::{
@@ -81,6 +82,10 @@ pub struct Outgoing {
     pub state: OutgoingState,
     /// Whether the client's own store is known to have it: then the next start has it too.
     pub kept: bool,
+    /// Whether the reader wants to see all of it, however long it is.
+    pub unfolded: bool,
+    /// The rows of its text.
+    pub rows: Rows,
 }
 
 impl Outgoing {
@@ -342,15 +347,19 @@ impl Room {
         added
     }
 
-    fn forget_outgoing(&mut self, received: &Received) {
-        if let Some(local) = received.local {
-            self.outbox.retain(|outgoing| outgoing.local != local);
-        }
+    /// Lets go of the message of ours that has come; whether it was unfolded.
+    fn forget_outgoing(&mut self, received: &Received) -> bool {
+        let Some(local) = received.local else {
+            return false;
+        };
+        let unfolded = self.find(local).is_some_and(|outgoing| outgoing.unfolded);
+        self.outbox.retain(|outgoing| outgoing.local != local);
+        unfolded
     }
 
     /// A message came.
     pub fn received(&mut self, received: Received, context: Context<'_>) {
-        self.forget_outgoing(&received);
+        let unfolded = self.forget_outgoing(&received);
         let (seq, local) = (received.seq, received.local);
         let news = seq.is_none_or(|seq| seq > self.history_to.max(self.read));
         if let Some(seq) = seq {
@@ -361,7 +370,10 @@ impl Room {
             self.pass_own();
             return;
         }
-        let message = message(received, context);
+        let message = Message {
+            unfolded,
+            ..message(received, context)
+        };
         let own = message.own.is_some();
         self.timeline.push(Entry::Message(message), context.zone);
         let looking = context.looking && self.scroll == Scroll::Follow;
@@ -452,6 +464,8 @@ impl Room {
             marks,
             state: OutgoingState::Saving,
             kept: false,
+            unfolded: false,
+            rows: Rows::default(),
         });
     }
 
@@ -552,6 +566,8 @@ impl Room {
                 marks,
                 state,
                 kept: true,
+                unfolded: false,
+                rows: Rows::default(),
             });
         }
     }
@@ -581,6 +597,7 @@ impl Room {
                 marks: outgoing.marks,
                 body: outgoing.body,
                 own: Some(own),
+                unfolded: outgoing.unfolded,
             }),
             context.zone,
         );
@@ -702,5 +719,6 @@ fn message(received: Received, context: Context<'_>) -> Message {
         time: received.time,
         body: received.body,
         own: own.then_some(Own::Sent),
+        unfolded: false,
     }
 }

@@ -1,4 +1,4 @@
-//! Moving through a room's scrollback by rows. The place is kept as an item and the row on which
+//! Moving through a room's scrollback by rows, and folding what is long in it. The place is kept as an item and the row on which
 //! its text stands, so that it stays whatever arrives below, is loaded above, is dropped, or
 //! becomes of the width.
 
@@ -9,6 +9,7 @@ use super::{
     layout::Columns,
     paging::Loading,
     room::{ItemKey, Outgoing, OutgoingState, Room, Scroll},
+    rows::Folded,
     timeline::{Edge, Key},
 };
 use crate::text::wrap::{cut, wrap};
@@ -152,16 +153,167 @@ impl Room {
                 let count = |text: &str| cut(text, usize::from(columns.alone)).len();
                 self.timeline.text_rows(index, columns.alone, count)
             }
-            Some(Item::Entry(_)) => self.timeline.text_rows(index, columns.body_width, count),
-            Some(Item::Outgoing(outgoing)) => {
-                let mut rows = count(outgoing.body.as_str());
-                if let OutgoingState::Failed(why) = &outgoing.state {
-                    rows += count(&failure(why.as_str()));
-                }
-                u32::try_from(rows).unwrap_or(u32::MAX)
+            Some(item) => {
+                let rows = match self.folded(index, columns) {
+                    Some(folded) => folded.rows(),
+                    None => self.whole_rows(index, columns),
+                };
+                rows.saturating_add(match item {
+                    Item::Outgoing(Outgoing {
+                        state: OutgoingState::Failed(why),
+                        ..
+                    }) => u32::try_from(count(&failure(why.as_str()))).unwrap_or(u32::MAX),
+                    _ => 0,
+                })
             }
             None => 0,
         }
+    }
+
+    /// The rows of an item's text, whether they are shown or not.
+    fn whole_rows(&self, index: usize, columns: &Columns) -> u32 {
+        let width = columns.body_width;
+        let count = |text: &str| wrap(text, usize::from(width)).len();
+        match self.item(index) {
+            Some(Item::Entry(_)) => self.timeline.text_rows(index, width, count),
+            Some(Item::Outgoing(outgoing)) => {
+                outgoing.rows.at(width, || count(outgoing.body.as_str()))
+            }
+            None => 0,
+        }
+    }
+
+    /// How the item's text is folded, if it is: messages are, where they are long and the reader
+    /// does not want to see all of them.
+    pub fn folded(&self, index: usize, columns: &Columns) -> Option<Folded> {
+        let unfolded = match self.item(index)? {
+            Item::Entry(Entry::Message(message)) => message.unfolded,
+            Item::Outgoing(outgoing) => outgoing.unfolded,
+            Item::Entry(_) => true,
+        };
+        if unfolded {
+            return None;
+        }
+        columns.folding.of(self.whole_rows(index, columns))
+    }
+
+    fn set_unfolded(&mut self, index: usize, unfolded: bool) {
+        if let Some(at) = index.checked_sub(self.timeline.len()) {
+            if let Some(outgoing) = self.outbox.get_mut(at) {
+                outgoing.unfolded = unfolded;
+            }
+        } else if let Some(Entry::Message(message)) = self.timeline.get_mut(index) {
+            message.unfolded = unfolded;
+        }
+    }
+
+    /// The items on the screen, and the row of it on which each begins.
+    fn on_screen(&self, columns: &Columns, height: u16) -> Vec<(usize, i64)> {
+        let (top, _) = self.top_place(columns, height);
+        let mut row = i64::from(self.blank_rows(top, columns, height)) - i64::from(top.row);
+        let mut items = Vec::new();
+        for index in top.index..self.items() {
+            if row >= i64::from(height) {
+                break;
+            }
+            items.push((index, row));
+            row += i64::from(self.item_rows(index, columns));
+        }
+        items
+    }
+
+    /// The rows that stay blank above the first item: what is short stands at the bottom.
+    pub fn blank_rows(&self, top: Place, columns: &Columns, height: u16) -> u16 {
+        if top.index > 0 {
+            return 0;
+        }
+        let mut rows: u32 = 0;
+        for index in 0..self.items() {
+            rows = rows.saturating_add(self.item_rows(index, columns));
+            if rows >= u32::from(height) {
+                return 0;
+            }
+        }
+        height - u16::try_from(rows).unwrap_or(height)
+    }
+
+    /// Shows all of the folded message whose last row is lowest on the screen; where there is none,
+    /// of the next one above. False where nothing is folded.
+    pub fn unfold(&mut self, columns: &Columns, height: u16) -> bool {
+        let shown = self.on_screen(columns, height);
+        let folded = |(index, _): &&(usize, i64)| self.folded(*index, columns).is_some();
+        if let Some(&(index, row)) = shown.iter().rev().find(folded) {
+            self.unfold_shown(index, row, columns);
+            return true;
+        }
+        let above = shown.first().map_or(0, |(index, _)| *index);
+        let mut above = (0..above).rev();
+        let Some(index) = above.find(|index| self.folded(*index, columns).is_some()) else {
+            return false;
+        };
+        self.set_unfolded(index, true);
+        self.scroll_to(Place { index, row: 0 }, columns, height);
+        true
+    }
+
+    /// Shows all of the folded message whose count of rows stands on this row of the screen, if one
+    /// does.
+    pub fn unfold_at(&mut self, row: u16, columns: &Columns, height: u16) {
+        let clicked = i64::from(row);
+        let shown = self.on_screen(columns, height);
+        let count = |(index, row): &&(usize, i64)| {
+            let folded = self.folded(*index, columns);
+            folded.is_some_and(|folded| {
+                let above = self.rows_above(*index, columns);
+                row + i64::from(above) + i64::from(folded.shown) == clicked
+            })
+        };
+        if let Some(&(index, row)) = shown.iter().find(count) {
+            self.unfold_shown(index, row, columns);
+        }
+    }
+
+    /// What is looked at stays: the text goes on below it.
+    fn unfold_shown(&mut self, index: usize, row: i64, columns: &Columns) {
+        self.set_unfolded(index, true);
+        self.hold(index, row + i64::from(self.rows_above(index, columns)));
+    }
+
+    /// Folds all messages again. One that began above the screen begins on its first row then.
+    pub fn fold(&mut self, columns: &Columns, height: u16) {
+        let (top, follows) = self.top_place(columns, height);
+        let before = self.item_rows(top.index, columns);
+        for index in 0..self.items() {
+            self.set_unfolded(index, false);
+        }
+        if !follows && self.item_rows(top.index, columns) != before {
+            let row = self.rows_above(top.index, columns).min(top.row);
+            let index = top.index;
+            self.scroll_to(Place { index, row }, columns, height);
+        }
+    }
+
+    /// Goes to a part of a message's text, given by its first byte: it stands a third down, and is
+    /// shown even if the message is folded.
+    pub fn scroll_to_part(&mut self, key: Key, byte: usize, columns: &Columns, height: u16) {
+        let index = self.timeline.index(key);
+        let Some(entry) = self.timeline.get(index) else {
+            return;
+        };
+        let rows = wrap(entry.text(), usize::from(columns.body_width));
+        let row = rows.iter().take_while(|row| row.next <= byte).count();
+        let row = u32::try_from(row).unwrap_or(u32::MAX);
+        let folded = self.folded(index, columns);
+        if folded.is_some_and(|folded| row >= folded.shown) {
+            self.set_unfolded(index, true);
+        }
+        if row < u32::from(height / 2) {
+            return self.scroll_to_key(key, true, columns, height);
+        }
+        let row = row.saturating_add(self.rows_above(index, columns));
+        let place = self.step(Place { index, row }, -i64::from(height / 3), columns);
+        self.paging.down = false;
+        self.scroll_to(place, columns, height);
     }
 
     /// All rows of an item.

@@ -96,6 +96,11 @@ impl Search {
         !self.listed
     }
 
+    /// What was searched for.
+    pub fn looked_for(&self) -> Option<&Query> {
+        self.asked.as_ref().map(|asked| &asked.query)
+    }
+
     /// What was searched for, if that is what is written now too.
     pub fn answers(&self) -> bool {
         self.asked

@@ -6,13 +6,14 @@
 //! is missing between two numbers is a [`Gap`], which is computed and never stored. A key never
 //! changes: a place in the scrollback survives whatever is loaded, arrives or is dropped.
 
-use std::{cell::Cell, collections::VecDeque};
+use std::collections::VecDeque;
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
     entry::{Entry, MarkKind, Message, Own},
     presence::{Change, FOLDED_MAX, fold, sentence},
+    rows::Rows,
 };
 use crate::{client::event::LocalId, protocol::UserId};
 
@@ -85,8 +86,7 @@ struct Slot {
     entry: Entry,
     /// The local day on which it happened.
     day: Option<Date>,
-    /// Rows of the text at a width, so that scrolling does not wrap again what it passes.
-    rows: Cell<(u16, u32)>,
+    rows: Rows,
 }
 
 impl Key {
@@ -249,15 +249,12 @@ impl Timeline {
         let Some(slot) = self.slots.get(index) else {
             return 0;
         };
-        let (known_width, known) = slot.rows.get();
-        if known_width == width && known > 0 {
-            return known;
-        }
-        let rows = u32::try_from(wrap(slot.entry.text()))
-            .unwrap_or(u32::MAX)
-            .max(1);
-        slot.rows.set((width, rows));
-        rows
+        slot.rows.at(width, || wrap(slot.entry.text()))
+    }
+
+    /// The entry at a position, to be changed in nothing that its rows depend on.
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Entry> {
+        self.slots.get_mut(index).map(|slot| &mut slot.entry)
     }
 
     /// Another log begins, of which nothing is held.
@@ -432,7 +429,7 @@ impl Timeline {
             fold(changes, change);
             *text = sentence(changes);
             self.bytes = self.bytes - before + text.len();
-            slot.rows.set((0, 0));
+            slot.rows.forget();
             return;
         }
         let changes = vec![change];
@@ -476,7 +473,7 @@ impl Slot {
             key,
             entry,
             day,
-            rows: Cell::new((0, 0)),
+            rows: Rows::default(),
         }
     }
 }

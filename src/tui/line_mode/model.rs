@@ -284,7 +284,7 @@ impl Model {
             Run::Security => self.tell_security(),
             Run::Who => self.tell_who(),
             Run::House(which) => self.house(slash, which, argument),
-            Run::Mouse | Run::Date | Run::Search | Run::Discard => {
+            Run::Mouse | Run::Date | Run::Search | Run::Unfold | Run::Fold | Run::Discard => {
                 self.say("That is for the full screen");
             }
         }

@@ -32,6 +32,13 @@ pub enum Input {
     Focus(bool),
     /// The wheel: so many notches, down is positive.
     Wheel(i16),
+    /// The first button was pressed on a cell of the screen; both count from 0.
+    Click {
+        /// Its column.
+        column: u16,
+        /// Its row.
+        row: u16,
+    },
     /// Answers what the background is: whether it is light.
     Background {
         /// Nearer to white than to black.
@@ -255,7 +262,7 @@ fn csi(rest: &[u8], at_end: bool) -> Found {
 fn report(parameters: &[u8], last: u8) -> Option<Input> {
     match (parameters.first(), last) {
         (Some(b'?'), b'u') => return Some(Input::KeyboardProtocol),
-        (Some(b'<'), b'M') => return wheel(&numbers(&parameters[1..])),
+        (Some(b'<'), b'M') => return mouse(&numbers(&parameters[1..])),
         (Some(b'<' | b'?' | b'>' | b'='), _) => return None,
         (None, b'I') => return Some(Input::Focus(true)),
         (None, b'O') => return Some(Input::Focus(false)),
@@ -289,8 +296,13 @@ fn numbers(parameters: &[u8]) -> Vec<(u32, u32)> {
         .collect()
 }
 
-fn wheel(numbers: &[(u32, u32)]) -> Option<Input> {
+fn mouse(numbers: &[(u32, u32)]) -> Option<Input> {
+    let at = |which: usize| u16::try_from(numbers.get(which)?.0.checked_sub(1)?).ok();
     match numbers.first()?.0 & !0b1_1100 {
+        0 => Some(Input::Click {
+            column: at(1)?,
+            row: at(2)?,
+        }),
         64 => Some(Input::Wheel(-1)),
         65 => Some(Input::Wheel(1)),
         _ => None,
@@ -477,7 +489,11 @@ mod tests {
             ("\x1b[O", vec![Input::Focus(false)]),
             ("\x1b[<64;10;5M", vec![Input::Wheel(-1)]),
             ("\x1b[<65;10;5M", vec![Input::Wheel(1)]),
-            ("\x1b[<0;10;5M", vec![]),
+            ("\x1b[<0;10;5M", vec![Input::Click { column: 9, row: 4 }]),
+            ("\x1b[<16;1;1M", vec![Input::Click { column: 0, row: 0 }]),
+            // Let go, another button, moved; and nowhere.
+            ("\x1b[<0;10;5m\x1b[<2;10;5M\x1b[<32;10;5M", vec![]),
+            ("\x1b[<0;0;5M\x1b[<0;5M\x1b[<0;99999;1M", vec![]),
             ("\x1b[M !!", vec![]),
             ("\x1b[?1u", vec![Input::KeyboardProtocol]),
             (

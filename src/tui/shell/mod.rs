@@ -270,6 +270,7 @@ impl Shell {
                 Input::Paste(text) => Msg::Pasted(text),
                 Input::Focus(focused) => Msg::Focus(focused),
                 Input::Wheel(notches) => Msg::Wheel(notches),
+                Input::Click { column, row } => Msg::Clicked { column, row },
                 Input::Background { light } => {
                     self.screen.answered();
                     if self.asks_ground {

@@ -22,6 +22,7 @@ use crate::{
             room::Scroll,
         },
         keymap::{Action, label},
+        signs,
         words::seconds,
     },
 };
@@ -33,11 +34,11 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
     };
     let (left, right) = layout::input_margins(area.width);
     let (glyph, style) = match &model.link {
-        _ if model.leaving_since.is_some() => ("○", palette.quiet),
+        _ if model.leaving_since.is_some() => (signs::ABSENT, palette.quiet),
         _ if model.popup.is_none() && !model.remark_fits() => ("!", palette.warn),
         _ if model.popup.is_some() || model.asks().is_some() => ("?", palette.warn),
-        Link::Waiting { .. } | Link::Stopped { .. } => ("✗", palette.bad),
-        _ => ("◌", palette.warn),
+        Link::Waiting { .. } | Link::Stopped { .. } => (signs::FAILED, palette.bad),
+        _ => (signs::WAITING, palette.warn),
     };
     let rows = wrap(&words, usize::from(layout::input_columns(area.width)));
     for (row, found) in (0..area.height).zip(&rows) {

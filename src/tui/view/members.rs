@@ -6,7 +6,7 @@ use super::{
     paint::{Span, columns, fit, put},
     palette::Palette,
 };
-use crate::tui::{app::Model, words::mark};
+use crate::tui::{app::Model, signs, words::mark};
 
 /// Draws the member list with the rule on its left.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
@@ -32,10 +32,10 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
         let span = row(at);
         let current = model.is_current();
         let (glyph, style) = if current {
-            ("●", palette.good)
+            (signs::PRESENT, palette.good)
         } else {
             // What is known of the others is as old as the server's last word.
-            ("○", palette.quiet)
+            (signs::ABSENT, palette.quiet)
         };
         put(buffer, span, glyph, style);
         let ours = Some(member.user) == model.user;

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     client::event::Link,
     protocol::UserId,
-    text::wrap::{cut, wrap},
+    text::wrap::{cut, wrap, wrap_first},
     tui::{
         app::{
             Model,
@@ -21,10 +21,12 @@ use crate::{
             layout::Columns,
             paging::Loading,
             room::{Outgoing, OutgoingState, Room},
+            rows::Folded,
             scroll::{Item, LineAbove, failure},
             timeline::{Edge, Gap},
         },
         keymap::{Action, label},
+        signs,
         words::{self, Tone},
     },
 };
@@ -47,6 +49,17 @@ struct Text<'a> {
     style: Style,
     /// The rule beside it.
     rule: (&'a str, Style),
+    /// Set where only its first rows are shown.
+    folded: Option<Folded>,
+}
+
+/// How an item's text is shown.
+#[derive(Clone, Copy)]
+struct Shown {
+    /// Whether the reader was led to it.
+    found: bool,
+    /// Set where only its first rows are.
+    folded: Option<Folded>,
 }
 
 /// Who says something.
@@ -82,7 +95,8 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buff
         room,
     };
     let (top, _) = room.top_place(&columns, area.height);
-    let mut y = i64::from(pane.first_row(top.index)) - i64::from(top.row);
+    let blank = room.blank_rows(top, &columns, area.height);
+    let mut y = i64::from(blank) - i64::from(top.row);
     for index in top.index..room.items() {
         if y >= i64::from(area.height) {
             break;
@@ -121,21 +135,6 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
 }
 
 impl Pane<'_> {
-    /// The row on which the first item stands: what is short stands at the bottom.
-    fn first_row(&self, index: usize) -> u16 {
-        if index > 0 {
-            return 0;
-        }
-        let mut rows: u32 = 0;
-        for index in 0..self.room.items() {
-            rows += self.room.item_rows(index, &self.columns);
-            if rows >= u32::from(self.area.height) {
-                return 0;
-            }
-        }
-        self.area.height - u16::try_from(rows).unwrap_or(self.area.height)
-    }
-
     /// Draws an item whose first row would be at `y`; answers its rows. The first message on the
     /// screen says when and who, even where its run began above.
     fn item(&self, buffer: &mut Buffer, index: usize, y: i64, on_top: bool) -> i64 {
@@ -151,7 +150,7 @@ impl Pane<'_> {
                 LineAbove::Day(day) => (self.model.day_in_words(day), "─", palette.quiet),
                 LineAbove::Edge(edge) => {
                     let (words, style) = self.edge(&edge);
-                    (words, "┄", style)
+                    (words, signs::MISSING, style)
                 }
             };
             self.line(buffer, y + rows, &words, glyph, style);
@@ -162,18 +161,21 @@ impl Pane<'_> {
             name: self.room.has_head(index) || on_top,
             time: self.shows_time(index) || on_top,
         };
+        let body = Shown {
+            found: self.room.found == Some(self.room.timeline.key(index)),
+            folded: self.room.folded(index, &self.columns),
+        };
         rows += match self.room.item(index) {
-            Some(Item::Entry(entry)) => {
-                let found = self.room.found == Some(self.room.timeline.key(index));
-                self.entry(buffer, entry, y + rows, head, found)
+            Some(Item::Entry(entry)) => self.entry(buffer, entry, y + rows, head, body),
+            Some(Item::Outgoing(outgoing)) => {
+                self.outgoing(buffer, outgoing, y + rows, head, body.folded)
             }
-            Some(Item::Outgoing(outgoing)) => self.outgoing(buffer, outgoing, y + rows, head),
             None => 0,
         };
         rows
     }
 
-    fn entry(&self, buffer: &mut Buffer, entry: &Entry, y: i64, head: Head, found: bool) -> i64 {
+    fn entry(&self, buffer: &mut Buffer, entry: &Entry, y: i64, head: Head, body: Shown) -> i64 {
         let palette = self.palette;
         if let Some(time) = entry.time()
             && head.time
@@ -181,7 +183,7 @@ impl Pane<'_> {
             self.time(buffer, y.max(0), time);
         }
         match entry {
-            Entry::Message(message) => self.message(buffer, message, y, head, found),
+            Entry::Message(message) => self.message(buffer, message, y, head, body),
             Entry::Notice {
                 asked, tone, text, ..
             } => {
@@ -202,6 +204,7 @@ impl Pane<'_> {
                     found: Vec::new(),
                     style: palette.quiet,
                     rule: ("│", palette.line),
+                    folded: None,
                 };
                 self.text(buffer, y, &text)
             }
@@ -212,6 +215,7 @@ impl Pane<'_> {
                     found: Vec::new(),
                     style: palette.warn,
                     rule: ("┊", palette.warn),
+                    folded: None,
                 };
                 self.text(buffer, y, &text)
             }
@@ -239,6 +243,7 @@ impl Pane<'_> {
             found: Vec::new(),
             style,
             rule: ("│", rule),
+            folded: None,
         };
         self.text(buffer, y, &text)
     }
@@ -261,7 +266,7 @@ impl Pane<'_> {
         message: &Message,
         y: i64,
         head: Head,
-        found: bool,
+        Shown { found, folded }: Shown,
     ) -> i64 {
         let palette = self.palette;
         let style = palette.nickname(&message.nickname.folded());
@@ -276,9 +281,9 @@ impl Pane<'_> {
             .iter()
             .any(|mark| mark.kind == MarkKind::Mention);
         let rule = if found {
-            ("┃", palette.accent)
+            (signs::MARKED, palette.accent)
         } else if mentioned {
-            ("┃", palette.warn)
+            (signs::MARKED, palette.warn)
         } else {
             ("│", palette.line)
         };
@@ -288,6 +293,7 @@ impl Pane<'_> {
             found: self.found_in(message),
             style: Style::new(),
             rule,
+            folded,
         };
         // Where there is no rule, one stands beside what the reader was led to.
         let text_rows = self.text(buffer, y + above, &text);
@@ -300,14 +306,23 @@ impl Pane<'_> {
         }
         let rows = above + text_rows;
         match message.own {
-            Some(Own::Sent) => self.state(buffer, y + rows - 1, "✓", palette.quiet),
-            Some(Own::Unconfirmed(_)) => self.state(buffer, y + rows - 1, "~", palette.quiet),
+            Some(Own::Sent) => self.state(buffer, y + rows - 1, signs::SENT, palette.quiet),
+            Some(Own::Unconfirmed(_)) => {
+                self.state(buffer, y + rows - 1, signs::UNCONFIRMED, palette.quiet);
+            }
             None => {}
         }
         rows
     }
 
-    fn outgoing(&self, buffer: &mut Buffer, outgoing: &Outgoing, y: i64, head: Head) -> i64 {
+    fn outgoing(
+        &self,
+        buffer: &mut Buffer,
+        outgoing: &Outgoing,
+        y: i64,
+        head: Head,
+        folded: Option<Folded>,
+    ) -> i64 {
         let palette = self.palette;
         let nickname = &self.model.nickname;
         let name = Name {
@@ -323,13 +338,14 @@ impl Pane<'_> {
             found: Vec::new(),
             style: if waits { palette.quiet } else { Style::new() },
             rule: ("│", palette.line),
+            folded,
         };
         let mut rows = above + self.text(buffer, y + above, &text);
         let (glyph, style) = match &outgoing.state {
-            OutgoingState::Saving => ("·", palette.quiet),
-            OutgoingState::Pending | OutgoingState::TakingBack => ("…", palette.quiet),
-            OutgoingState::Sent(_) => ("✓", palette.quiet),
-            OutgoingState::Failed(_) => ("✗", palette.bad),
+            OutgoingState::Saving => (signs::SAVING, palette.quiet),
+            OutgoingState::Pending | OutgoingState::TakingBack => (signs::PENDING, palette.quiet),
+            OutgoingState::Sent(_) => (signs::SENT, palette.quiet),
+            OutgoingState::Failed(_) => (signs::FAILED, palette.bad),
         };
         self.state(buffer, y + rows - 1, glyph, style);
         if let OutgoingState::Failed(why) = &outgoing.state {
@@ -339,6 +355,7 @@ impl Pane<'_> {
                 found: Vec::new(),
                 style: palette.bad,
                 rule: ("│", palette.line),
+                folded: None,
             };
             rows += self.text(buffer, y + rows, &text);
         }
@@ -387,7 +404,14 @@ impl Pane<'_> {
 
     /// Draws a wrapped text with the rule beside it; answers its rows.
     fn text(&self, buffer: &mut Buffer, y: i64, text: &Text<'_>) -> i64 {
-        let rows = wrap(text.words, usize::from(self.columns.body_width));
+        let width = usize::from(self.columns.body_width);
+        let rows = match text.folded {
+            Some(Folded { shown, .. }) => {
+                let shown = usize::try_from(shown).unwrap_or(usize::MAX);
+                wrap_first(text.words, width, shown)
+            }
+            None => wrap(text.words, width),
+        };
         let mut at = y;
         for row in &rows {
             if let Some(span) = self.span(at, self.columns.body, self.columns.body_width) {
@@ -395,14 +419,40 @@ impl Pane<'_> {
                     self.style_at(text, byte)
                 });
             }
-            if let Some(rule) = self.columns.rule
-                && let Some(span) = self.span(at, rule, 1)
-            {
-                put(buffer, span, text.rule.0, text.rule.1);
+            self.rule(buffer, at, text.rule);
+            at += 1;
+        }
+        if let Some(Folded { hidden, .. }) = text.folded {
+            if let Some(span) = self.span(at, self.columns.body, self.columns.body_width) {
+                put(buffer, span, &self.fold_words(hidden), self.palette.accent);
             }
+            self.rule(buffer, at, text.rule);
             at += 1;
         }
         at - y
+    }
+
+    fn rule(&self, buffer: &mut Buffer, y: i64, (glyph, style): (&str, Style)) {
+        if let Some(rule) = self.columns.rule
+            && let Some(span) = self.span(y, rule, 1)
+        {
+            put(buffer, span, glyph, style);
+        }
+    }
+
+    /// How many rows a folded message has besides, and what shows them: as much as there is room
+    /// for.
+    fn fold_words(&self, hidden: u32) -> String {
+        let hidden = in_groups(u64::from(hidden));
+        let click = if self.model.wheel { " or click" } else { "" };
+        let words = [
+            format!("… {hidden} more lines · /unfold{click}"),
+            format!("… {hidden} more lines · /unfold"),
+            format!("… {hidden} more · /unfold"),
+        ];
+        let fits = |words: &String| columns(words) <= self.columns.body_width;
+        let fitting = words.into_iter().find(fits);
+        fitting.unwrap_or_else(|| format!("… {hidden} more"))
     }
 
     /// The parts of a message that were looked for, while a search is open.

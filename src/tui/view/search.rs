@@ -8,11 +8,14 @@ use super::{
     paint::{Span, columns, fit, put, put_right, ruled},
     palette::Palette,
 };
-use crate::tui::app::{
-    Model,
-    hits::{Hit, ListRow},
-    layout::{Columns, Layout},
-    search::Search,
+use crate::tui::{
+    app::{
+        Model,
+        hits::{Hit, ListRow},
+        layout::{Columns, Layout},
+        search::Search,
+    },
+    signs,
 };
 
 /// How to write what is looked for.
@@ -121,7 +124,7 @@ impl Pane<'_> {
                 }
                 if let Some(rule) = self.columns.rule {
                     let (glyph, style) = if chosen {
-                        ("┃", palette.accent)
+                        (signs::MARKED, palette.accent)
                     } else {
                         ("│", palette.line)
                     };

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     client::event::{Link, Security},
-    tui::app::Model,
+    tui::{app::Model, signs},
 };
 
 /// Draws the title bar. What matters least goes first where it is narrow: the topic, the length of
@@ -165,26 +165,26 @@ impl State {
     fn silent(words: &[&str], style: Style) -> Self {
         Self {
             silent: true,
-            ..Self::new("◌", words, style)
+            ..Self::new(signs::WAITING, words, style)
         }
     }
 }
 
 fn state(model: &Model, palette: &Palette) -> State {
     if model.leaving_since.is_some() {
-        return State::new("○", &["leaving"], palette.quiet);
+        return State::new(signs::ABSENT, &["leaving"], palette.quiet);
     }
     if model.asks().is_some() {
-        return State::new("○", &["not in"], palette.warn);
+        return State::new(signs::ABSENT, &["not in"], palette.warn);
     }
     if let Some(waited) = model.unanswered_for().filter(|_| model.online()) {
         let full = format!("no answer for {} s", waited.as_secs());
         return State::silent(&[&full, "no answer"], palette.warn);
     }
     match &model.link {
-        Link::Online if model.security.is_some() => State::new("●", &[], palette.good),
-        Link::Online => State::new("●", &["connected"], palette.good),
-        Link::Basic => State::new("●", &["basic server"], palette.warn),
+        Link::Online if model.security.is_some() => State::new(signs::PRESENT, &[], palette.good),
+        Link::Online => State::new(signs::PRESENT, &["connected"], palette.good),
+        Link::Basic => State::new(signs::PRESENT, &["basic server"], palette.warn),
         Link::Guess => State::silent(
             &[
                 "no answer yet: an older server, or none",
@@ -194,7 +194,9 @@ fn state(model: &Model, palette: &Palette) -> State {
             ],
             palette.warn,
         ),
-        Link::Connecting => State::new("◌", &["connecting"], palette.warn),
-        Link::Waiting { .. } | Link::Stopped { .. } => State::new("○", &["offline"], palette.bad),
+        Link::Connecting => State::new(signs::WAITING, &["connecting"], palette.warn),
+        Link::Waiting { .. } | Link::Stopped { .. } => {
+            State::new(signs::ABSENT, &["offline"], palette.bad)
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::protocol::Role;
 
 impl Screen {
     /// Connected in the clear to what has not said anything.
-    fn guessing(width: u16, height: u16) -> Self {
+    pub(super) fn guessing(width: u16, height: u16) -> Self {
         let mut screen = Self::new(width, height);
         screen.heard(Event::Security(Security::Plain));
         screen.linked_without_word(Link::Guess);

@@ -1,6 +1,7 @@
 //! Draws screens on which things have happened, for the tests to look at.
 
 mod entrance;
+mod fold;
 mod health;
 mod history;
 mod house;
