@@ -175,10 +175,15 @@ fn parts() -> Vec<Part> {
         keys: vec![(*sign).to_owned()],
         help,
     };
-    commands.extend(signs::legends().iter().map(|legend| Part {
+    let legends = signs::legends();
+    let mut legends = legends.iter().map(|legend| Part {
         title: legend.title,
         lines: legend.signs.iter().map(of_sign).collect(),
-    }));
+    });
+    // What became of one's own messages is looked for first: it stands below how to send them.
+    let below_talk = parts.len().min(1);
+    parts.splice(below_talk..below_talk, legends.next());
+    commands.extend(legends);
     // Editing is what most know already: it comes last.
     let at = parts.len().saturating_sub(1);
     parts.splice(at..at, commands);
