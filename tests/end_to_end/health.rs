@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use std::{
 use crate::{
     conversation::signal,
     process::{CHAT_TUI, Server},
-    terminal::Terminal,
+    terminal::{PATIENCE, Terminal},
 };
 
 /// Whether the title, or a member's sign, is green: as if all were well.
@@ -65,17 +65,24 @@ fn a_server_that_stands_still_is_told_of_and_so_is_its_return() {
     carol.wait_for("✓");
 }
 
+/// What was heard, and that there is more of it.
+#[derive(Default)]
+struct Heard {
+    bytes: Mutex<Vec<u8>>,
+    more: Condvar,
+}
+
 /// Takes connections, says `greeting` on each, and keeps what it hears. It never answers.
 struct Listener {
     address: SocketAddr,
-    heard: Arc<Mutex<Vec<u8>>>,
+    heard: Arc<Heard>,
 }
 
 impl Listener {
     fn start(greeting: &'static [u8], hangs_up: bool) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let heard = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::new(Heard::default());
         let kept = Arc::clone(&heard);
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -87,9 +94,25 @@ impl Listener {
         Self { address, heard }
     }
 
-    fn heard(&self) -> String {
-        let heard = self.heard.lock().expect("no panic");
-        String::from_utf8_lossy(&heard).into_owned()
+    /// All that was heard, once it says this.
+    #[track_caller]
+    fn heard(&self, words: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut bytes = self.heard.bytes.lock().expect("no panic");
+        loop {
+            let heard = String::from_utf8_lossy(&bytes).into_owned();
+            if heard.contains(words) {
+                return heard;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{words} was not heard: {heard}");
+            bytes = self
+                .heard
+                .more
+                .wait_timeout(bytes, left)
+                .expect("no panic")
+                .0;
+        }
     }
 
     fn client(&self, columns: u16, rows: u16, options: &[&str]) -> Terminal {
@@ -99,14 +122,17 @@ impl Listener {
     }
 }
 
-fn listen(mut stream: TcpStream, greeting: &[u8], hangs_up: bool, kept: &Mutex<Vec<u8>>) {
+fn listen(mut stream: TcpStream, greeting: &[u8], hangs_up: bool, kept: &Heard) {
     let mut bytes = [0; 4096];
     let _ = stream.write_all(greeting);
     while let Ok(count) = stream.read(&mut bytes) {
         if count == 0 {
             return;
         }
-        kept.lock().expect("no panic").extend(&bytes[..count]);
+        let mut heard = kept.bytes.lock().expect("no panic");
+        heard.extend(&bytes[..count]);
+        drop(heard);
+        kept.more.notify_all();
         if hangs_up {
             return;
         }
@@ -134,8 +160,8 @@ fn what_says_nothing_is_no_connected_server() {
             let text = screen.contents();
             text.contains('~') && !text.contains('✓') && !looks_well(screen)
         });
-        let heard = listener.heard();
-        assert!(heard.contains("\"join\"") && heard.contains("hello?"));
+        let heard = listener.heard("hello?");
+        assert!(heard.contains("\"join\""), "{heard}");
         shows_no_secret(&heard);
     }
 }
@@ -150,7 +176,7 @@ fn what_hangs_up_or_says_something_else_is_shown_no_secret_however_often_it_is_t
             assert!(!looks_well_now(&carol));
             carol.keys("\x12");
         }
-        shows_no_secret(&listener.heard());
+        shows_no_secret(&listener.heard("\"join\""));
     }
 }
 
