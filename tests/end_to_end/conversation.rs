@@ -9,8 +9,9 @@ use crate::{
     terminal::Terminal,
 };
 
-/// What every way out must have undone: the alternate screen, the hidden cursor, pasting.
-fn assert_restored(terminal: &Terminal) {
+/// What every way out must have undone: the alternate screen, the hidden cursor, pasting, rows that
+/// are cut.
+pub(crate) fn assert_restored(terminal: &Terminal) {
     let raw = terminal.raw();
     let last = |sequence: &[u8]| {
         raw.windows(sequence.len())
@@ -20,6 +21,7 @@ fn assert_restored(terminal: &Terminal) {
         (&b"\x1b[?1049h"[..], &b"\x1b[?1049l"[..]),
         (b"\x1b[?25l", b"\x1b[?25h"),
         (b"\x1b[?2004h", b"\x1b[?2004l"),
+        (b"\x1b[?7l", b"\x1b[?7h"),
     ] {
         assert!(
             last(on) < last(off),
@@ -47,7 +49,12 @@ fn two_people_talk_and_one_leaves() {
         alice.wait_for("Members 2");
 
         alice.line("good morning, 日本語 👋🏽");
-        bob.wait_for("good morning, 日本語 👋🏽");
+        // The terminal of the tests gives the tone columns of its own, which are other cells'.
+        bob.wait_for("good morning, 日本語 👋");
+        let waves = "👋🏽".as_bytes();
+        bob.wait_raw("a toned hand", |raw| {
+            raw.windows(waves.len()).any(|part| part == waves)
+        });
         alice.wait_for("✓");
         bob.line("and to you");
         alice.wait_for("and to you");

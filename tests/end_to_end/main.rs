@@ -11,6 +11,7 @@ mod health;
 mod history;
 mod hosting;
 mod house;
+mod jobs;
 mod passphrase;
 mod process;
 mod seed;

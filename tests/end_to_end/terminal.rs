@@ -129,6 +129,11 @@ impl Terminal {
         self.wait_until(what, |output| is_so(output.parser.screen()));
     }
 
+    /// Waits until what was ever written to the terminal is as it should be.
+    pub(crate) fn wait_raw(&self, what: &str, mut is_so: impl FnMut(&[u8]) -> bool) {
+        self.wait_until(what, |output| is_so(&output.raw));
+    }
+
     /// Waits until something is so; fails once the program has ended and it is not.
     fn wait_until(&self, what: &str, mut is_so: impl FnMut(&Output) -> bool) {
         let deadline = Instant::now() + PATIENCE;

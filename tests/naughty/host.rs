@@ -154,6 +154,15 @@ impl Guest {
         self.say(&json!({"type": text, "message": text, text: text}));
     }
 
+    /// Gives the room another topic.
+    pub(crate) fn topic(&mut self, topic: &str) {
+        self.version += 1;
+        self.say(&json!({
+            "type": "rules", "room": "lobby", "user": MALLORY, "nickname": "alice",
+            "timestamp": TIME, "version": self.version, "topic": topic
+        }));
+    }
+
     /// A message of somebody's.
     pub(crate) fn message(&mut self, nickname: &str, text: &str) {
         self.seq += 1;

@@ -9,7 +9,7 @@ const OURS: &[&str] = &[
     "?25h", "?25l", "2J", "K",
     // The other screen, drawing at once, pastes, focus, the wheel, the title kept and put back.
     "?1049h", "?1049l", "?2026h", "?2026l", "?2004h", "?2004l", "?1004h", "?1004l", "?1007h",
-    "?1007l", "22;2t", "23;2t", // Whether keys can be reported unambiguously.
+    "?1007l", "?7h", "?7l", "22;2t", "23;2t", // Whether keys can be reported unambiguously.
     "?u",
 ];
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
 mod arguments;
+mod clusters;
 mod corpus;
 mod export;
 mod host;
@@ -15,6 +16,7 @@ mod screen;
 #[path = "../end_to_end/terminal.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
 mod terminal;
+mod tmux;
 
 /// The client's program.
 const CHAT_TUI: &str = env!("CARGO_BIN_EXE_chat-tui");

@@ -217,6 +217,8 @@ pub enum Msg {
     },
     /// The session tells something.
     Session(Event),
+    /// The program can't be stopped: nobody would continue it.
+    CannotSuspend,
     /// The program is to end without another question.
     Terminate,
 }
@@ -586,6 +588,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches), &mut effects),
         Msg::Clicked { column, row } => keys::clicked(model, column, row),
         Msg::Session(event) => session::heard(model, event, &mut effects),
+        Msg::CannotSuspend => model.say("There is no shell here to go back to"),
         Msg::Terminate => keys::leave_unasked(model, &mut effects),
     }
     let at = model.current;

@@ -1,4 +1,4 @@
-//! What the variables say about the terminal.
+//! What the terminal's size is, and what the variables say about it.
 
 use std::env;
 
@@ -50,6 +50,34 @@ fn ground_of(theme: Theme, colorfgbg: Option<&str>) -> Ground {
     }
 }
 
+/// Columns and rows at most: more than any display has at the smallest type, so that a terminal that
+/// tells nonsense costs no memory.
+const SIZE_MAX: (u16, u16) = (1_000, 500);
+/// Columns and rows where nothing is told: those of the VT100.
+const SIZE_DEFAULT: (u16, u16) = (80, 24);
+
+/// Columns and rows of the terminal: what it tells; where it tells none, as a serial line does, what
+/// the variables tell.
+pub fn size() -> (u16, u16) {
+    let told = crossterm::terminal::window_size().map_or((0, 0), |size| (size.columns, size.rows));
+    size_of(told, |name| env::var(name).ok())
+}
+
+fn size_of(told: (u16, u16), variable: impl Fn(&str) -> Option<String>) -> (u16, u16) {
+    let one = |told: u16, name: &str, default: u16, max: u16| {
+        let told = Some(told).filter(|told| *told > 0);
+        let count = told.or_else(|| {
+            let count = variable(name)?.trim().parse().ok();
+            count.filter(|count| (1..=max).contains(count))
+        });
+        count.unwrap_or(default).min(max)
+    };
+    (
+        one(told.0, "COLUMNS", SIZE_DEFAULT.0, SIZE_MAX.0),
+        one(told.1, "LINES", SIZE_DEFAULT.1, SIZE_MAX.1),
+    )
+}
+
 /// Whether the terminal can be asked something without showing the question.
 pub fn answers_queries() -> bool {
     let term = env::var("TERM").unwrap_or_default();
@@ -76,6 +104,31 @@ mod tests {
             (false, false, "vt100", Depth::Mono),
         ] {
             assert_eq!(depth_of(no_color, colorterm, term), expected, "{term}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_what_is_told_then_the_variables_then_a_default() {
+        let none = ["", ""];
+        for (told, variables, expected) in [
+            ((100, 30), ["70", "14"], (100, 30)),
+            ((0, 0), none, (80, 24)),
+            ((0, 0), ["70", "14"], (70, 14)),
+            ((0, 30), none, (80, 30)),
+            ((0, 30), ["70", "14"], (70, 30)),
+            ((100, 0), ["70", " 14\n"], (100, 14)),
+            ((0, 0), ["0", "-1"], (80, 24)),
+            ((0, 0), ["wide", "99999999999"], (80, 24)),
+            ((0, 0), ["1001", "501"], (80, 24)),
+            ((1, 1), none, (1, 1)),
+            ((65535, 65535), none, (1000, 500)),
+        ] {
+            let variable = |name: &str| {
+                let [columns, lines] = variables;
+                let value = if name == "COLUMNS" { columns } else { lines };
+                (!value.is_empty()).then(|| value.to_owned())
+            };
+            assert_eq!(size_of(told, variable), expected, "{told:?} {variables:?}");
         }
     }
 

@@ -2,24 +2,31 @@
 //!
 //! - [`decode`] (pure): bytes to keys.
 //! - [`terminal`]: taken over and given back.
-//! - `backend`: how a screen is written to it.
+//! - `diff` (pure), `backend`: how a screen is written to it.
+//! - `jobs`: in the foreground or not, stopped and continued.
 //! - [`pace`] (pure): how often it is drawn.
-//! - [`environment`]: what the variables say about it.
+//! - [`environment`]: its size, and what the variables say about it.
 
 mod backend;
 pub mod decode;
+mod diff;
 pub mod environment;
+mod jobs;
 mod pace;
 pub mod terminal;
 
 use std::{
     collections::VecDeque,
-    io::{Read, Write},
+    io::Write,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use jiff::{Timestamp, tz::TimeZone};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
@@ -46,6 +53,8 @@ use crate::client::event::{Command, Event};
 
 /// Messages that are taken before the screen is drawn again, however many wait.
 const TAKEN_MAX: usize = 1_000;
+/// How often it is looked whether the terminal is ours again. No signal tells.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Pieces of input that wait at most; the reading waits then.
 const INPUT_QUEUE: usize = 64;
 
@@ -118,10 +127,11 @@ struct Shell {
     stale: bool,
 }
 
-/// Signals that stop or resize.
+/// Signals that resize, stop or continue.
 struct Changes {
     resized: Signal,
     stop: Signal,
+    continued: Signal,
 }
 
 impl Changes {
@@ -130,6 +140,7 @@ impl Changes {
         Ok(Self {
             resized: on(SignalKind::window_change())?,
             stop: on(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
+            continued: on(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         })
     }
 }
@@ -137,7 +148,7 @@ impl Changes {
 impl Shell {
     fn new(startup: Startup, hosting: bool, screen: Screen, changes: Changes) -> Self {
         let started = Instant::now();
-        let (width, height) = screen.size();
+        let (width, height) = environment::size();
         let depth = environment::depth(startup.no_color);
         let ground = environment::ground(startup.theme);
         let model = Model::new(Start {
@@ -190,6 +201,7 @@ impl Shell {
                 }
                 () = self.signals.next() => messages.push(Msg::Terminate),
                 _ = self.changes.stop.recv() => suspend = true,
+                _ = self.changes.continued.recv() => self.screen.continued(),
                 _ = self.changes.resized.recv() => {}
                 bytes = input.recv(), if input_open => {
                     if let Some(bytes) = bytes {
@@ -231,8 +243,9 @@ impl Shell {
                 messages.push(Msg::Session(event));
             }
             if suspend {
-                self.screen.suspend()?;
+                self.suspend()?;
             }
+            self.screen.come_back()?;
             if self.update_all(messages)? {
                 return Ok(());
             }
@@ -249,8 +262,9 @@ impl Shell {
             .stale
             .then(|| now + self.pace.wait(self.started.elapsed()));
         let change = self.model.wakes_in().map(|after| now + after);
+        let look = self.screen.is_away().then(|| now + LOOK_EVERY);
         let an_hour = now + Duration::from_hours(1);
-        [draw, change, self.flush_at]
+        [draw, change, look, self.flush_at]
             .into_iter()
             .flatten()
             .fold(an_hour, Deadline::min)
@@ -295,7 +309,7 @@ impl Shell {
             wall: Timestamp::now(),
             elapsed: self.started.elapsed(),
         };
-        let (width, height) = self.screen.size();
+        let (width, height) = environment::size();
         let resized = (width, height) != (self.model.width, self.model.height);
         let resized = resized.then_some(Msg::Resized { width, height });
         let messages = [Msg::Now(now)].into_iter().chain(resized).chain(messages);
@@ -322,12 +336,23 @@ impl Shell {
                 }
                 return Ok(true);
             }
-            Effect::Suspend => self.screen.suspend()?,
+            Effect::Suspend => self.suspend()?,
             Effect::Redraw => self.screen.redraw()?,
             Effect::Wheel(on) => self.screen.report_wheel(on)?,
             Effect::Copy(text) => self.screen.copy(&text)?,
         }
         Ok(false)
+    }
+
+    /// Stops until we are continued, where somebody is there to continue us.
+    fn suspend(&mut self) -> anyhow::Result<()> {
+        if jobs::can_stop() {
+            self.screen.suspend()?;
+        } else {
+            // Only a remark comes of it.
+            update(&mut self.model, Msg::CannotSuspend);
+        }
+        Ok(())
     }
 
     fn draw(&mut self) -> anyhow::Result<()> {
@@ -346,17 +371,24 @@ impl Shell {
 fn read_input() -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(INPUT_QUEUE);
     std::thread::spawn(move || {
-        let mut stdin = std::io::stdin().lock();
+        let stdin = std::io::stdin();
         let mut bytes = [0; 4096];
         loop {
-            match stdin.read(&mut bytes) {
+            // Stopped while it reads, it could still take what is typed into the shell that comes
+            // next; stopped while it waits, it can't. (Where terminals can't be waited for, the
+            // reading waits.)
+            let mut waits = [PollFd::new(&stdin, PollFlags::IN)];
+            if poll(&mut waits, None) == Err(Errno::INTR) {
+                continue;
+            }
+            match rustix::io::read(&stdin, &mut bytes) {
                 Ok(0) => return,
                 Ok(count) => {
                     if sender.blocking_send(bytes[..count].to_vec()).is_err() {
                         return;
                     }
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(Errno::INTR) => {}
                 Err(_) => return,
             }
         }

@@ -4,7 +4,7 @@ use std::{
     io::{self, Write},
     panic,
     sync::{
-        Once,
+        Mutex, Once, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -18,20 +18,29 @@ use crossterm::{
     execute, queue,
     style::Print,
     terminal::{
-        self, BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate,
-        EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
+        BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+        LeaveAlternateScreen, SetTitle,
     },
 };
-use ratatui::{Terminal, buffer::Buffer, layout::Position};
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::Notify;
 
-use super::backend::Careful;
+use super::{
+    backend::{CUT_AT_EDGE, Careful, WRAP_AT_EDGE},
+    environment, jobs,
+};
 
 /// Bytes that are collected before they are written: a whole frame goes out in one piece.
 const FRAME_BYTES: usize = 64 * 1024;
 
-/// Whether the terminal is ours now.
+/// Whether the terminal is ours now, until it is given back; not whether we are in the foreground.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// How the terminal's lines were edited before it was ours.
+static MODE: Mutex<Option<Termios>> = Mutex::new(None);
 /// Whether the unambiguous reporting of keys is on.
 static KEYBOARD: AtomicBool = AtomicBool::new(false);
 /// Whether the wheel is told to us.
@@ -51,19 +60,33 @@ const WHEEL_OFF: &str = "\x1b[?1006l\x1b[?1000l";
 /// what was sent before.
 const NO_ARROWS_BY_WHEEL: &str = "\x1b[?1007l";
 const ARROWS_BY_WHEEL: &str = "\x1b[?1007h";
+/// Has keys reported unambiguously where that may have been turned off since it was turned on.
+const KEYBOARD_AGAIN: &str = "\x1b[=1;1u";
 /// Asks for the background's colour, and whether keys can be reported unambiguously.
 const QUERIES: &str = "\x1b]11;?\x1b\\\x1b[?u";
 
 /// The terminal while it is ours. Dropping it gives it back.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Screen {
-    terminal: Terminal<Careful<Frames>>,
+    out: Careful<Frames>,
+    /// What the terminal shows.
+    shown: Buffer,
+    /// What is drawn next, and nothing between two drawings.
+    next: Buffer,
     title: String,
     /// Whether an answer of the terminal's may still come.
     asked: bool,
+    /// Whether keys are to be reported unambiguously.
+    keyboard: bool,
+    /// Whether the wheel is to be told to us.
+    wheel: bool,
+    /// Whether we were stopped, and have not taken the terminal again.
+    away: bool,
 }
 
-/// Collects what is to be written until it is flushed: a frame goes out in one piece, and what a
-/// panic has left half written never does, for by then the terminal is no longer ours.
+/// Collects what is to be written until it is flushed: a frame goes out in one piece. What a panic
+/// has left half written never does, for by then the terminal is no longer ours; nor does anything
+/// while we are in the background.
 struct Frames(Vec<u8>);
 
 impl Write for Frames {
@@ -74,7 +97,7 @@ impl Write for Frames {
 
     fn flush(&mut self) -> io::Result<()> {
         let bytes = std::mem::replace(&mut self.0, Vec::with_capacity(FRAME_BYTES));
-        if !TAKEN.load(Ordering::SeqCst) {
+        if !TAKEN.load(Ordering::SeqCst) || !jobs::in_foreground() {
             return Ok(());
         }
         let mut out = io::stdout().lock();
@@ -87,18 +110,17 @@ impl Screen {
     /// Takes the terminal over.
     pub fn take() -> io::Result<Self> {
         install_hook();
-        enter()?;
-        let terminal = on_frames().inspect_err(|_| restore())?;
+        enter(true)?;
         Ok(Self {
-            terminal,
+            out: Careful::new(Frames(Vec::with_capacity(FRAME_BYTES))),
+            shown: Buffer::default(),
+            next: Buffer::default(),
             title: String::new(),
             asked: false,
+            keyboard: false,
+            wheel: false,
+            away: false,
         })
-    }
-
-    /// Columns and rows.
-    pub fn size(&self) -> (u16, u16) {
-        terminal::size().unwrap_or((80, 24))
     }
 
     /// Asks the terminal what it can do and looks like; the answers come as input.
@@ -114,12 +136,14 @@ impl Screen {
 
     /// Has the wheel told to us; selecting text then takes Shift. Or leaves it to the terminal.
     pub fn report_wheel(&mut self, on: bool) -> io::Result<()> {
+        self.wheel = on;
         WHEEL.store(on, Ordering::SeqCst);
         self.write(Print(if on { WHEEL_ON } else { WHEEL_OFF }))
     }
 
     /// Has keys reported unambiguously, once the terminal has said that it can.
     pub fn report_keys(&mut self) -> io::Result<()> {
+        self.keyboard = true;
         if KEYBOARD.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
@@ -145,44 +169,76 @@ impl Screen {
     }
 
     fn write(&mut self, command: impl Command) -> io::Result<()> {
-        execute!(self.terminal.backend_mut(), command)
+        execute!(self.out, command)
     }
 
-    /// Draws a screen, in one piece.
+    /// Draws a screen, in one piece; nothing while we are away, or in the background.
     pub fn draw(&mut self, view: impl FnOnce(&mut Buffer) -> Option<Position>) -> io::Result<()> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(|frame| {
-            if let Some(cursor) = view(frame.buffer_mut()) {
-                frame.set_cursor_position(cursor);
-            }
-        })?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+        self.away |= !jobs::in_foreground();
+        if self.away {
+            return Ok(());
+        }
+        queue!(self.out, BeginSynchronizedUpdate)?;
+        let (width, height) = environment::size();
+        let area = Rect::new(0, 0, width, height);
+        if area != self.shown.area {
+            self.shown = Buffer::empty(area);
+            self.next = Buffer::empty(area);
+            queue!(self.out, Clear(ClearType::All))?;
+        }
+        let cursor = view(&mut self.next);
+        self.out.draw(&self.shown, &self.next, cursor)?;
+        std::mem::swap(&mut self.shown, &mut self.next);
+        self.next.reset();
+        execute!(self.out, EndSynchronizedUpdate)
     }
 
-    /// The next drawing draws every cell. Not by ratatui's `clear`: that one asks the terminal
-    /// where its cursor is, and our own reading of the input would take the answer.
+    /// The next drawing draws every cell.
     pub fn redraw(&mut self) -> io::Result<()> {
-        self.terminal = on_frames()?;
+        self.shown.reset();
         self.write(Clear(ClearType::All))
     }
 
-    /// Gives the terminal back, stops this process until it is continued, takes it over again.
+    /// Gives the terminal back and stops until we are continued.
     pub fn suspend(&mut self) -> io::Result<()> {
-        let unambiguous = KEYBOARD.load(Ordering::SeqCst);
-        let wheel = WHEEL.load(Ordering::SeqCst);
+        self.away = true;
         restore();
-        #[cfg(unix)]
-        let _ =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
-        enter()?;
-        if unambiguous {
-            self.report_keys()?;
+        jobs::stop()
+    }
+
+    /// We were stopped, by whomever, and go on: whether the terminal is still as we left it, and
+    /// whether it is ours at all, is not known.
+    pub fn continued(&mut self) {
+        self.away = true;
+    }
+
+    /// Whether the terminal is to be taken again as soon as it is ours.
+    pub fn is_away(&self) -> bool {
+        self.away
+    }
+
+    /// Takes the terminal again after we were stopped, if we are in the foreground; answers whether
+    /// it did.
+    pub fn come_back(&mut self) -> io::Result<bool> {
+        if !self.away || !jobs::in_foreground() {
+            return Ok(false);
         }
-        if wheel {
+        // After SIGSTOP all that was turned on is still on, as far as nobody has turned it off:
+        // what terminals count is not turned on once more.
+        let given_back = !TAKEN.load(Ordering::SeqCst);
+        enter(given_back)?;
+        if self.keyboard && given_back {
+            self.report_keys()?;
+        } else if self.keyboard {
+            self.write(Print(KEYBOARD_AGAIN))?;
+        }
+        if self.wheel {
             self.report_wheel(true)?;
         }
+        self.away = false;
         self.title.clear();
-        self.redraw()
+        self.redraw()?;
+        Ok(true)
     }
 }
 
@@ -192,7 +248,7 @@ impl Screen {
         // An answer that is still on its way would be typed into the shell that comes next. What
         // the user has typed ahead goes with it, but only on a terminal that never answers.
         #[cfg(unix)]
-        if self.asked {
+        if self.asked && jobs::in_foreground() {
             let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
         }
         restore();
@@ -205,11 +261,6 @@ impl Drop for Screen {
     }
 }
 
-fn on_frames() -> io::Result<Terminal<Careful<Frames>>> {
-    let frames = Frames(Vec::with_capacity(FRAME_BYTES));
-    Terminal::new(Careful::new(frames))
-}
-
 /// Comes back when something has panicked, in whatever thread or task: the terminal has been
 /// given back then, and must not be drawn on any more.
 pub async fn panicked() {
@@ -218,14 +269,19 @@ pub async fn panicked() {
     }
 }
 
-fn enter() -> io::Result<()> {
+/// Takes the terminal. `anew`: nothing of it is ours already.
+fn enter(anew: bool) -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
-    terminal::enable_raw_mode().inspect_err(|_| restore())?;
+    raw_mode().inspect_err(|_| restore())?;
+    let mut out = io::stdout();
+    if anew {
+        queue!(out, Print(PUSH_TITLE)).inspect_err(|_| restore())?;
+    }
     execute!(
-        io::stdout(),
-        Print(PUSH_TITLE),
+        out,
         EnterAlternateScreen,
         Print(NO_ARROWS_BY_WHEEL),
+        Print(CUT_AT_EDGE),
         EnableBracketedPaste,
         EnableFocusChange,
         cursor::Hide,
@@ -233,9 +289,26 @@ fn enter() -> io::Result<()> {
     .inspect_err(|_| restore())
 }
 
+/// Has every key told as it is typed. A shell edits its lines again while we are stopped, and its
+/// user may have changed how: what is found then is put back at the end. Not by crossterm's raw
+/// mode, which believes that what it has set stays so.
+fn raw_mode() -> io::Result<()> {
+    let now = tcgetattr(io::stdin())?;
+    let mut raw = now.clone();
+    raw.make_raw();
+    tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+    let mut mode = MODE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Some shells set for a job what it had set when it was stopped.
+    if mode.is_none() || now.local_modes.contains(LocalModes::ICANON) {
+        *mode = Some(now);
+    }
+    Ok(())
+}
+
 /// Gives the terminal back as it was. Can be called at any time, from any thread, and again.
 pub fn restore() {
-    if !TAKEN.swap(false, Ordering::SeqCst) {
+    // In the background it is no longer ours to give back; to set its mode would stop us.
+    if !TAKEN.swap(false, Ordering::SeqCst) || !jobs::in_foreground() {
         return;
     }
     let mut out = io::stdout();
@@ -251,11 +324,15 @@ pub fn restore() {
         Print(ARROWS_BY_WHEEL),
         DisableFocusChange,
         DisableBracketedPaste,
+        Print(WRAP_AT_EDGE),
         LeaveAlternateScreen,
         cursor::Show,
         Print(POP_TITLE),
     );
-    let _ = terminal::disable_raw_mode();
+    let mode = MODE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(mode) = mode {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &mode);
+    }
 }
 
 /// Before a panic's message is written, the terminal is given back, so that it can be read. The

@@ -1,10 +1,6 @@
 //! Writing inert text into cells, one grapheme at a time, never past an edge.
 
-use ratatui::{
-    buffer::Buffer,
-    layout::Rect,
-    style::{Modifier, Style},
-};
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::text::{grapheme_width, width, wrap::Row};
@@ -89,16 +85,6 @@ pub fn put_cluster(buffer: &mut Buffer, span: Span, text: &str, width: u16, styl
         return 0;
     }
     buffer.set_stringn(span.x, span.y, text, usize::from(width), style);
-    // Terminals give each letter of a wide cluster (a conjunct of Hindi, say) cells of its own. To
-    // ratatui those are blank and need no drawing when the cluster goes; as something else than
-    // blank they are drawn over.
-    for x in (span.x..span.x + width).skip(1) {
-        if width > 2
-            && let Some(cell) = buffer.cell_mut((x, span.y))
-        {
-            cell.modifier |= Modifier::ITALIC;
-        }
-    }
     width
 }
 
