@@ -3,6 +3,7 @@
 //! - [`startup`]: what the screen is started with.
 //! - [`serve`]: a server, for the host.
 //! - [`secrets`]: passphrases and passwords.
+//! - [`local_time`]: the reader's time zone, and moments in it.
 //! - [`farewell`]: what is said at the end.
 //! - [`key`], [`keymap`], [`commands`] (pure): what a user can do, each in one table.
 //! - [`input`] (pure): the editor of the input box.
@@ -19,6 +20,7 @@ pub mod input;
 pub mod key;
 pub mod keymap;
 pub mod line_mode;
+pub mod local_time;
 pub mod secrets;
 pub mod serve;
 pub mod shell;

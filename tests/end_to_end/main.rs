@@ -16,3 +16,4 @@ mod passphrase;
 mod process;
 mod seed;
 mod terminal;
+mod zone;

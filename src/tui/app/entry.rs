@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::presence::Change;
 use crate::{
     client::event::LocalId,
     protocol::{Nickname, UserId},
     text::Body,
-    tui::{commands::Slash, words::Tone},
+    tui::{commands::Slash, local_time, words::Tone},
 };
 
 /// A sender who goes on within so many seconds is not named again.
@@ -40,6 +40,8 @@ pub enum Entry {
         tone: Tone,
         /// What; may have several lines.
         text: String,
+        /// The same as it was told, where that names a moment in UTC.
+        utc: Option<String>,
     },
     /// What is below belongs to another log than what is above.
     Break {
@@ -102,6 +104,18 @@ impl Entry {
         match self {
             Self::Message(message) => message.body.as_str(),
             Self::Presence { text, .. } | Self::Notice { text, .. } | Self::Break { text } => text,
+        }
+    }
+
+    /// Tells the moments in a server's words in another zone.
+    pub fn set_zone(&mut self, zone: &TimeZone) {
+        if let Self::Notice {
+            text,
+            utc: Some(utc),
+            ..
+        } = self
+        {
+            *text = local_time::in_text(utc, zone);
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{
             Slash,
             house::{self, House, Order},
         },
+        local_time,
         words::{self, Place, Told, Tone},
     },
 };
@@ -133,11 +134,14 @@ pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Told) {
     let offered = offers.next_back().map(|(_, text)| to_copy(text));
     let below = model.with_room(at, |room, context| {
         for (tone, text) in told {
+            let local = local_time::in_text(&text, context.zone);
+            let utc = (local != text).then_some(text);
             let notice = Entry::Notice {
                 time,
                 asked: asked.take(),
                 tone,
-                text,
+                text: local,
+                utc,
             };
             room.timeline.push(notice, context.zone);
         }

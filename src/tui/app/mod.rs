@@ -59,7 +59,7 @@ use self::{
     room::{Context, OutgoingState, Room},
     search::Search,
 };
-use super::{commands::Slash, farewell::Ending, key::Key};
+use super::{commands::Slash, farewell::Ending, key::Key, local_time};
 use crate::{
     client::event::{Command, Event, Link, Restored, Security, Summary},
     protocol::{KeyTag, Nickname, Role, RoomName, UserId},
@@ -193,6 +193,8 @@ pub struct Offered {
 pub enum Msg {
     /// Time went on; comes before whatever else happened then.
     Now(Now),
+    /// The reader is in another time zone.
+    Zone(TimeZone),
     /// The screen has another size.
     Resized {
         /// Columns.
@@ -349,7 +351,8 @@ impl Model {
             }
         }
         let now = self.now.wall;
-        for message in restored.outbox {
+        for mut message in restored.outbox {
+            local_time::in_delivery(&mut message.delivery, context.zone);
             let at = self.rooms.iter().position(|room| room.name == message.room);
             let at = at.unwrap_or_else(|| {
                 self.rooms.push(Room::new(message.room.clone()));
@@ -577,6 +580,12 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     }
     match msg {
         Msg::Now(now) => passed(model, now, &mut effects),
+        Msg::Zone(zone) => {
+            for room in &mut model.rooms {
+                room.timeline.set_zone(&zone);
+            }
+            model.zone = zone;
+        }
         Msg::Resized { width, height } => {
             model.width = width;
             model.height = height;
@@ -587,7 +596,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Focus(focused) => focus(model, focused, &mut effects),
         Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches), &mut effects),
         Msg::Clicked { column, row } => keys::clicked(model, column, row),
-        Msg::Session(event) => session::heard(model, event, &mut effects),
+        Msg::Session(event) => {
+            let event = match event {
+                // Those stay on the screen, and are told anew when the zone changes.
+                Event::House { .. } | Event::Notice(_) => event,
+                event => local_time::in_event(event, &model.zone),
+            };
+            session::heard(model, event, &mut effects);
+        }
         Msg::CannotSuspend => model.say("There is no shell here to go back to"),
         Msg::Terminate => keys::leave_unasked(model, &mut effects),
     }

@@ -402,6 +402,16 @@ impl Timeline {
         self.slots.len() - held
     }
 
+    /// Tells the days of all entries in another zone.
+    pub fn set_zone(&mut self, zone: &TimeZone) {
+        for slot in &mut self.slots {
+            // A moment has as many bytes in every zone.
+            slot.entry.set_zone(zone);
+            slot.day = day(&slot.entry, zone);
+            slot.rows = Rows::default();
+        }
+    }
+
     fn append(&mut self, slot: Slot) {
         self.bytes += slot.entry.text().len();
         self.slots.push_back(slot);
@@ -468,14 +478,18 @@ impl Timeline {
 
 impl Slot {
     fn new(key: Key, entry: Entry, zone: &TimeZone) -> Self {
-        let day = entry.time().map(|time| time.to_zoned(zone.clone()).date());
         Self {
             key,
+            day: day(&entry, zone),
             entry,
-            day,
             rows: Rows::default(),
         }
     }
+}
+
+/// The reader's day on which something was.
+fn day(entry: &Entry, zone: &TimeZone) -> Option<Date> {
+    Some(entry.time()?.to_zoned(zone.clone()).date())
 }
 
 fn unconfirmed(entry: &Entry, local: LocalId) -> bool {

@@ -19,7 +19,7 @@ use crate::{
     text::{Body, BodyError, Line},
     tui::{
         commands::{self, Run, Slash, Typed},
-        words,
+        local_time, words,
     },
 };
 
@@ -333,6 +333,7 @@ impl Model {
 
     /// What the session tells.
     pub(super) fn event(&mut self, event: Event) {
+        let event = local_time::in_event(event, &self.zone);
         // The session may be in others for the sake of messages that wait for them.
         let elsewhere = event.room().is_some_and(|room| *room != self.room);
         if !elsewhere {

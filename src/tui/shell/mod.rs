@@ -22,7 +22,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
@@ -42,6 +42,7 @@ use super::{
     Startup,
     app::{Effect, HostChoice, Model, Msg, Now, Start, update},
     farewell::Ending,
+    local_time::Zone,
     serve::HostControl,
     signals::Signals,
     view::{
@@ -107,6 +108,7 @@ async fn leave_host(host: HostControl, choice: Option<HostChoice>) {
 
 struct Shell {
     model: Model,
+    zone: Zone,
     palette: Palette,
     depth: Depth,
     asks_ground: bool,
@@ -151,12 +153,13 @@ impl Shell {
         let (width, height) = environment::size();
         let depth = environment::depth(startup.no_color);
         let ground = environment::ground(startup.theme);
+        let zone = Zone::new(Timestamp::now());
         let model = Model::new(Start {
             now: Now {
                 wall: Timestamp::now(),
                 elapsed: Duration::ZERO,
             },
-            zone: TimeZone::system(),
+            zone: zone.get(),
             width,
             height,
             host: startup.host_label,
@@ -168,6 +171,7 @@ impl Shell {
         });
         Self {
             model,
+            zone,
             palette: Palette::new(depth, ground),
             depth,
             asks_ground: ground == Ground::Unknown,
@@ -245,7 +249,9 @@ impl Shell {
             if suspend {
                 self.suspend()?;
             }
-            self.screen.come_back()?;
+            if self.screen.come_back()? {
+                self.zone.doubt();
+            }
             if self.update_all(messages)? {
                 return Ok(());
             }
@@ -263,11 +269,12 @@ impl Shell {
             .then(|| now + self.pace.wait(self.started.elapsed()));
         let change = self.model.wakes_in().map(|after| now + after);
         let look = self.screen.is_away().then(|| now + LOOK_EVERY);
-        let an_hour = now + Duration::from_hours(1);
+        // The time zone is looked at once a minute, and then what is shown follows it.
+        let a_minute = now + Duration::from_mins(1);
         [draw, change, look, self.flush_at]
             .into_iter()
             .flatten()
-            .fold(an_hour, Deadline::min)
+            .fold(a_minute, Deadline::min)
     }
 
     fn decode(&mut self, bytes: &[u8], messages: &mut Vec<Msg>) -> anyhow::Result<()> {
@@ -312,7 +319,9 @@ impl Shell {
         let (width, height) = environment::size();
         let resized = (width, height) != (self.model.width, self.model.height);
         let resized = resized.then_some(Msg::Resized { width, height });
-        let messages = [Msg::Now(now)].into_iter().chain(resized).chain(messages);
+        let zone = self.zone.look(now.wall).map(Msg::Zone);
+        let first = [Msg::Now(now)].into_iter().chain(zone).chain(resized);
+        let messages = first.chain(messages);
         for message in messages {
             for effect in update(&mut self.model, message) {
                 if self.perform(effect)? {

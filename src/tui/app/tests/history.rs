@@ -225,6 +225,7 @@ fn long_texts_are_bounded_by_their_bytes() {
                 asked: None,
                 tone: crate::tui::words::Tone::Remark,
                 text,
+                utc: None,
             },
             &jiff::tz::TimeZone::UTC,
         );

@@ -232,8 +232,8 @@ fn who_is_banned_is_told_so() {
 
 
 
- ✗ You are banned from this server until 2026-11-29 09:30
-   UTC: too loud. Ctrl-R tries again.
+ ✗ You are banned from this server until 2026-11-29 09:30:
+   too loud. Ctrl-R tries again.
 ────────────────────────────────────────────────────────────
  › type a message; it goes out when connected
  Ctrl-R connect now   F1 help   Esc disconnect

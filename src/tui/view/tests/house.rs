@@ -1,5 +1,7 @@
 //! Screens of a house that is kept in order, at the sizes that people have.
 
+use jiff::tz::TimeZone;
+
 use super::{Screen, member};
 use crate::{
     client::event::{Event, Link, Security},
@@ -9,6 +11,7 @@ use crate::{
     },
     text::Line,
     tui::{
+        app::Msg,
         key::{Code, Key},
         testing::nickname,
     },
@@ -86,6 +89,54 @@ pub(super) fn furnish(screen: &mut Screen) {
     );
 }
 
+/// The whole of a screen, with rows that are broken put together.
+fn in_one(screen: &Screen) -> String {
+    let text = screen.text();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn all_times_are_the_readers_and_go_with_him() {
+    let zone = |name| Msg::Zone(TimeZone::get(name).unwrap());
+    let mut screen = Screen::entered(140, 40);
+    screen.desk.msg(zone("Pacific/Auckland"));
+    screen.message("22T10:30:00", "alice", "before midnight");
+    screen.message("22T11:30:00", "alice", "after midnight");
+    screen.answered(
+        "/audit",
+        result(
+            "What was done, newest first: 1",
+            &["1  2026-11-22 09:30 UTC  alice became the owner"],
+        ),
+    );
+    let shown = in_one(&screen);
+    for part in [
+        "23:30 alice │ before midnight",
+        "Monday 23 November",
+        "00:30 alice │ after midnight",
+        "2026-11-22 22:30 alice became the owner",
+    ] {
+        assert!(shown.contains(part), "{part}: {}", screen.text());
+    }
+    screen.desk.msg(zone("Asia/Kolkata"));
+    screen.heard(Event::NicknameRefused {
+        nickname: nickname("dave"),
+        why: Line::inert("It is taken until 2026-11-22 09:50 UTC"),
+        waiting: false,
+    });
+    let shown = in_one(&screen);
+    for part in [
+        "16:00 alice │ before midnight",
+        "17:00 alice │ after midnight",
+        "2026-11-22 15:00 alice became the owner",
+        "taken until 2026-11-22 15:20",
+    ] {
+        assert!(shown.contains(part), "{part}: {}", screen.text());
+    }
+    assert!(!shown.contains("Monday"), "{}", screen.text());
+    assert!(!shown.contains("UTC"), "{}", screen.text());
+}
+
 #[test]
 fn an_invite_stands_alone_on_its_rows() {
     house(100, 30).check(
@@ -105,13 +156,13 @@ fn an_invite_stands_alone_on_its_rows() {
                                                                                 │
                                                                                 │
                                                                                 │
+                                                                                │
  ───────────────────────────── Sunday 22 November ───────────────────────────── │
  09:45             │ alice set the topic: release day: no merges until the      │
                    │ tag is out · alice slowed the room down: one message       │
                    │ every 30s                                                  │
  09:44       alice │ can you invite dave?                                       │
  09:45     /invite │ One may come in by this invite, until 2027-01-15 08:00     │
-                   │ UTC                                                        │
  chat-tui://localhost:10500/Aaenp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enBQUFBQU │
  FBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoMw                                        │
                    │ They come in with: chat-tui INVITE                         │
@@ -141,7 +192,7 @@ fn an_invite_stands_alone_on_a_usual_screen() {
                  │ every 30s                                │
  09:44     alice │ can you invite dave?                     │
  09:45   /invite │ One may come in by this invite, until    │
-                 │ 2027-01-15 08:00 UTC                     │
+                 │ 2027-01-15 08:00                         │
  chat-tui://localhost:10500/Aaenp6enp6enp6enp6enp6enp6enp6e │
  np6enp6enp6enBQUFBQUFBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoM │
  w                                                          │

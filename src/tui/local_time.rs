@@ -1,0 +1,213 @@
+//! The reader's time zone, and moments in it: for the screen and for line mode.
+//!
+//! A server names moments in its texts for people in UTC (`2026-11-23 09:30 UTC`; docs/PROTOCOL.md):
+//! it does not know where its readers are. Beside the times of messages, which are the reader's own,
+//! that would be read wrongly; so they are told in the reader's zone here, as the texts come in.
+
+use jiff::{
+    SignedDuration, Timestamp, civil,
+    tz::{self, TimeZone},
+};
+
+use crate::{
+    client::event::{Delivery, Event, Link},
+    protocol::house::CommandResult,
+    text::Line,
+};
+
+/// How often the system is asked for its zone.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(60);
+/// How a moment stands in a server's text, before [`IN_UTC`].
+const MOMENT: &str = "%Y-%m-%d %H:%M";
+/// The bytes of that.
+const MOMENT_BYTES: usize = "2026-11-23 09:30".len();
+/// What follows it there.
+const IN_UTC: &str = " UTC";
+
+/// The system's zone, which may change while we run: whoever travels sets it.
+#[derive(Debug)]
+pub struct Zone {
+    zone: TimeZone,
+    looked: Option<Timestamp>,
+}
+
+impl Zone {
+    /// As it is now.
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            zone: read(),
+            looked: Some(now),
+        }
+    }
+
+    /// As it was when last looked at.
+    pub fn get(&self) -> TimeZone {
+        self.zone.clone()
+    }
+
+    /// Has the next look be one, however short ago the last was.
+    pub fn doubt(&mut self) {
+        self.looked = None;
+    }
+
+    /// Looks whether it is another now, once a minute at most: by the clock on the wall, which goes
+    /// on while the machine sleeps.
+    pub fn look(&mut self, now: Timestamp) -> Option<TimeZone> {
+        let looked = self.looked.map(|looked| now.duration_since(looked));
+        if looked.is_some_and(|ago| (SignedDuration::ZERO..LOOK_EVERY).contains(&ago)) {
+            return None;
+        }
+        self.looked = Some(now);
+        let zone = read();
+        if zone == self.zone {
+            return None;
+        }
+        self.zone = zone.clone();
+        Some(zone)
+    }
+}
+
+/// The system's zone, read anew.
+fn read() -> TimeZone {
+    tz::reset_system_time_zone_cache();
+    TimeZone::system()
+}
+
+/// A moment, to the minute.
+pub fn moment(time: Timestamp, zone: &TimeZone) -> String {
+    time.to_zoned(zone.clone()).strftime(MOMENT).to_string()
+}
+
+/// An event, with the moments that the server's texts name told in a zone.
+pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
+    match &mut event {
+        Event::House { answer, .. } => match answer {
+            Ok(CommandResult { message, lines, .. }) => {
+                localize(message, zone);
+                for line in lines {
+                    localize(line, zone);
+                }
+            }
+            Err(why) => localize(why, zone),
+        },
+        Event::Page { page: Err(why), .. }
+        | Event::Found {
+            found: Err(why), ..
+        }
+        | Event::NicknameRefused { why, .. }
+        | Event::Link(Link::Waiting { why, .. } | Link::Stopped { why, .. })
+        | Event::Notice(why) => localize(why, zone),
+        Event::Outbox { delivery, .. } => in_delivery(delivery, zone),
+        _ => {}
+    }
+    event
+}
+
+/// The same for what is known about a message of ours.
+pub fn in_delivery(delivery: &mut Delivery, zone: &TimeZone) {
+    if let Delivery::Failed { why } = delivery {
+        localize(why, zone);
+    }
+}
+
+fn localize(line: &mut Line, zone: &TimeZone) {
+    if line.as_str().contains(IN_UTC) {
+        *line = Line::inert(&in_text(line.as_str(), zone));
+    }
+}
+
+/// A text, with the moments that it names in UTC told in a zone.
+pub fn in_text(text: &str, zone: &TimeZone) -> String {
+    let mut told = String::new();
+    let mut rest = 0;
+    for (at, _) in text.match_indices(IN_UTC) {
+        let after = &text[at + IN_UTC.len()..];
+        let Some(start) = at.checked_sub(MOMENT_BYTES).filter(|from| *from >= rest) else {
+            continue;
+        };
+        let stands_alone = !after.starts_with(char::is_alphanumeric)
+            && !text
+                .get(..start)
+                .is_none_or(|before| before.ends_with(char::is_alphanumeric));
+        let time = text.get(start..at).and_then(|moment| {
+            let utc = civil::DateTime::strptime(MOMENT, moment).ok()?;
+            Some(utc.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        });
+        if let Some(time) = time.filter(|_| stands_alone) {
+            told.push_str(&text[rest..start]);
+            told.push_str(&moment(time, zone));
+            rest = at + IN_UTC.len();
+        }
+    }
+    told.push_str(&text[rest..]);
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auckland() -> TimeZone {
+        TimeZone::get("Pacific/Auckland").unwrap()
+    }
+
+    #[test]
+    fn moments_in_texts_are_told_in_the_readers_zone() {
+        for (text, expected) in [
+            (
+                "One may come in by this invite, until 2026-11-23 09:30 UTC",
+                "One may come in by this invite, until 2026-11-23 22:30",
+            ),
+            // Summer and winter, both ends of a line, two in one.
+            (
+                "2026-07-01 12:00 UTC to 2026-12-31 23:59 UTC",
+                "2026-07-02 00:00 to 2027-01-01 12:59",
+            ),
+            (
+                "日本語2026-11-23 09:30 UTC: too loud",
+                "日本語2026-11-23 09:30 UTC: too loud",
+            ),
+            ("„2026-11-23 09:30 UTC“", "„2026-11-23 22:30“"),
+        ] {
+            assert_eq!(in_text(text, &auckland()), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_stays() {
+        for text in [
+            "",
+            " UTC",
+            "all times are in UTC",
+            "2026-13-23 09:30 UTC",
+            "2026-11-23 25:30 UTC",
+            "2026-11-23 09:30 UTCX",
+            "12026-11-23 09:30 UTC",
+            "2026-11-23 09:30",
+            "äöüäöüäöü2026 UTC",
+            "until 9999-12-31 23:59 UTC!",
+        ] {
+            let _no_panic = in_text(text, &auckland());
+            if !text.starts_with("until") {
+                assert_eq!(in_text(text, &auckland()), text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_zone_is_looked_at_once_a_minute_and_after_the_clock_was_set_back() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let mut zone = Zone {
+            zone: TimeZone::fixed(tz::offset(3)),
+            looked: Some(at(0)),
+        };
+        assert_eq!(zone.look(at(59)), None);
+        assert!(zone.look(at(60)).is_some(), "no system is there by chance");
+        zone.zone = TimeZone::fixed(tz::offset(3));
+        assert_eq!(zone.look(at(61)), None);
+        assert!(zone.look(at(0)).is_some());
+        zone.zone = TimeZone::fixed(tz::offset(3));
+        zone.doubt();
+        assert!(zone.look(at(1)).is_some());
+    }
+}
