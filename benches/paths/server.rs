@@ -228,6 +228,7 @@ fn enters(number: u64) -> Event {
         join: Box::new(frame::Join {
             protocol: Some(1),
             nickname: Nickname::parse(&format!("member{number}")).unwrap(),
+            keep_nickname: false,
             client_id: client_id(),
             token: Some(token(number)),
             key: None,

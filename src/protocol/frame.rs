@@ -65,6 +65,9 @@ pub struct Join {
     pub protocol: Option<u64>,
     /// The nickname wanted.
     pub nickname: Nickname,
+    /// The nickname is no wish: the client was told it last, and only comes back. If the user has
+    /// another one by now, that one stays.
+    pub keep_nickname: bool,
     /// Which of the user's devices or sessions this is.
     pub client_id: ClientId,
     /// Proof of being the same user as before. A client that has none yet makes one by chance

@@ -91,6 +91,7 @@ impl Client {
         let join = ClientFrame::Join(Box::new(Join {
             protocol: Some(1),
             nickname: self.name.clone(),
+            keep_nickname: false,
             client_id: self.own_id.clone(),
             token: Some(self.token),
             key: None,

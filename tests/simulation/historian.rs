@@ -105,6 +105,7 @@ impl Historian {
         written(&ClientFrame::Join(Box::new(Join {
             protocol: Some(1),
             nickname: Nickname::parse("historian").expect("a nickname"),
+            keep_nickname: false,
             client_id: ClientId::parse("1").expect("an ID"),
             token: Some(Self::token()),
             key: None,

@@ -153,7 +153,9 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     }
     let (token, store) = if let Keep::In(opened) = keep {
         kept = opened.kept;
-        restored.user = kept.user.or(Some(opened.token.user()));
+        restored.user = kept
+            .user
+            .or_else(|| Some(config.credentials.likely_user(&opened.token)));
         restored.rooms = opened.rooms;
         restored.typed = opened.typed;
         notices.extend(opened.notices);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     client::event::{Credential, Wanted},
     protocol::{
-        Binding, ClientFrame, DeviceCode, Fingerprint, Identity, Invite, Nonce,
+        Binding, ClientFrame, DeviceCode, Fingerprint, Identity, Invite, Nonce, Token, UserId,
         frame::{ErrorCode, Join},
         house::Password,
         wire::encode_client,
@@ -30,6 +30,15 @@ pub struct Credentials {
     pub password: Option<Password>,
     /// The code of a device: sent until it has let us in.
     pub code: Option<DeviceCode>,
+}
+
+impl Credentials {
+    /// Who comes in with these, as far as can be known before the server says: the key may have
+    /// been added to a user who has another one.
+    pub fn likely_user(&self, token: &Token) -> UserId {
+        let identity = self.identity.as_ref();
+        identity.map_or_else(|| token.user(), |identity| identity.public().user())
+    }
 }
 
 /// What is tried, and what comes of it.

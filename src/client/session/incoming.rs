@@ -16,8 +16,8 @@ use crate::{
         ClientFrame, RoomName, ServerFrame,
         basic::{self, FromServer},
         frame::{
-            Ack, Bye, Departure, ErrorCode, ErrorFrame, MembersPage, Message, Outcome, Presence,
-            Welcome,
+            Ack, Bye, Change as MemberChange, Departure, ErrorCode, ErrorFrame, MembersPage,
+            Message, Outcome, Presence, Welcome,
         },
         limits::PROTOCOL_VERSION,
         wire::parse_server,
@@ -179,7 +179,7 @@ impl Session {
                 if live.nick_asked.as_ref().map(|(r, _)| *r) == reference {
                     live.nick_asked = None;
                 }
-                self.nickname = nickname;
+                self.told_nickname(&nickname);
             }
             _ => return Err(Fault::new("a frame that has no place here")),
         }
@@ -237,7 +237,7 @@ impl Session {
             live.enter(now.elapsed, Mode::Online);
             live.keep_to(&limits);
         }
-        self.nickname = welcome.nickname.clone();
+        self.told_nickname(&welcome.nickname);
         self.events.push_back(Event::Link(Link::Online));
         self.events.push_back(Event::Entered(Entered {
             user: Some(welcome.user),
@@ -375,7 +375,7 @@ impl Session {
             if let Some(epoch) = self.rooms.epoch() {
                 self.saver.message(epoch, &message);
             }
-            if counts && message.user != self.user {
+            if counts && !self.is_us(message.user) {
                 self.tally.received(&message.body);
             }
             self.events.push_back(Event::Message(Received {
@@ -468,6 +468,10 @@ impl Session {
 
     fn members_page(&mut self, page: MembersPage) -> Result<(), Fault> {
         let room = page.room.clone();
+        if let Some(own) = page.members.iter().find(|member| self.is_us(member.user)) {
+            // Who reads slowly is given a list instead of the changes.
+            self.told_nickname(&own.nickname.clone());
+        }
         let known = self.rooms.members(&room)?;
         if let Some(rules) = known.other_rules(&page) {
             self.events.push_back(Event::Rules {
@@ -485,6 +489,10 @@ impl Session {
     fn presence(&mut self, presence: Presence) -> Result<(), Fault> {
         let (room, user, time) = (presence.room.clone(), presence.user, presence.time);
         let nickname = presence.nickname.clone();
+        if matches!(presence.change, MemberChange::Renamed { .. }) && self.is_us(user) {
+            // Whether or not it is news: the list may not be complete.
+            self.told_nickname(&nickname);
+        }
         let news = self.rooms.members(&room)?.change(presence)?;
         self.events.extend(news.map(|news| match news {
             News::Joined(member) => Event::Joined { room, member },
@@ -501,18 +509,13 @@ impl Session {
                 rules,
                 by: Some(nickname),
             },
-            News::Renamed { was } => {
-                if user == self.config.token.user() {
-                    self.nickname = nickname.clone();
-                }
-                Event::Renamed {
-                    room,
-                    user,
-                    was,
-                    nickname,
-                    time,
-                }
-            }
+            News::Renamed { was } => Event::Renamed {
+                room,
+                user,
+                was,
+                nickname,
+                time,
+            },
         }));
         Ok(())
     }

@@ -186,6 +186,8 @@ pub struct Session {
     config: Config,
     /// The nickname of the next join.
     nickname: Nickname,
+    /// The user wished for it; otherwise the server told it, and may know a later one.
+    nickname_wished: bool,
     /// Host and port, for words.
     server: String,
     kind: Kind,
@@ -227,6 +229,7 @@ impl Session {
     pub fn resume(config: Config, kept: Kept, now: Now) -> (Self, Vec<RestoredMessage>) {
         let mut session = Self {
             nickname: config.nickname.clone(),
+            nickname_wished: true,
             server: server_label(&config.host, config.port),
             kind: Kind::Unknown,
             phase: Phase::Stopped {
@@ -241,7 +244,9 @@ impl Session {
             asks: Asks::default(),
             commands: Commands::default(),
             entrance: Entrance::new(config.credentials.clone()),
-            user: kept.user.unwrap_or_else(|| config.token.user()),
+            user: kept
+                .user
+                .unwrap_or_else(|| config.credentials.likely_user(&config.token)),
             channel: None,
             plaintext_refused: false,
             lease: Lease::Held,
@@ -452,16 +457,36 @@ impl Session {
     fn change_nickname(&mut self, now: Now, nickname: Nickname) {
         match &mut self.phase {
             Phase::Live(live) if live.mode == Mode::Basic => {
-                self.nickname = nickname;
+                self.wish_nickname(nickname);
                 self.leave(now, Then::Rejoin);
             }
             Phase::Live(live) if !live.join_due => live.nick_due = Some(nickname),
             Phase::Stopped { for_nickname: true } => {
-                self.nickname = nickname;
+                self.wish_nickname(nickname);
                 self.connect(now);
             }
-            _ => self.nickname = nickname,
+            _ => self.wish_nickname(nickname),
         }
+    }
+
+    /// The next join asks for this nickname.
+    fn wish_nickname(&mut self, nickname: Nickname) {
+        self.nickname = nickname;
+        self.nickname_wished = true;
+    }
+
+    /// The server says that we are called so: by this connection's wish, or by that of another of
+    /// the user's devices.
+    fn told_nickname(&mut self, nickname: &Nickname) {
+        self.nickname = nickname.clone();
+        self.nickname_wished = false;
+    }
+
+    /// Whether this is the user that the server told us we are. With a key that is another one than
+    /// the token's, and a device that was added has a key of a user who began with another one: all
+    /// that asks who we are asks here.
+    fn is_us(&self, user: UserId) -> bool {
+        user == self.user
     }
 
     fn tell(&mut self, local: LocalId, room: RoomName, body: Body, delivery: Delivery) {

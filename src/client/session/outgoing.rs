@@ -92,6 +92,7 @@ impl Session {
         let question = Join {
             protocol: Some(NO_PROTOCOL),
             nickname: self.nickname.clone(),
+            keep_nickname: false,
             client_id: self.config.client_id.clone(),
             token: None,
             key: None,
@@ -133,6 +134,7 @@ impl Session {
         let mut join = Join {
             protocol: Some(PROTOCOL_VERSION),
             nickname: self.nickname.clone(),
+            keep_nickname: !self.nickname_wished,
             client_id: self.config.client_id.clone(),
             token: Some(self.config.token),
             key: None,

@@ -541,7 +541,7 @@ impl Session {
             // Whether it took effect is not known; it is what the user wanted last.
             let asked = live.nick_asked.take().map(|(_, nickname)| nickname);
             if let Some(nickname) = live.nick_due.take().or(asked) {
-                self.nickname = nickname;
+                self.wish_nickname(nickname);
             }
         }
         self.outbox.close();

@@ -170,6 +170,7 @@ fn join(flat: &Flat<'_>) -> Result<Join, Refusal> {
         protocol: flat.protocol.map(|Number(number)| number),
         nickname: Nickname::parse(flat.nickname.as_ref().map_or("", Str::as_str))
             .map_err(|wrong| bad_nickname(wrong, true))?,
+        keep_nickname: flat.keep_nickname.unwrap_or(false),
         client_id: ClientId::parse(flat.client_id.as_ref().map_or("", Str::as_str))
             .map_err(|wrong| Refusal::field("clientID", wrong, true))?,
         token: optional("token", flat.token.as_ref(), Token::parse)?,
@@ -386,6 +387,7 @@ fn join_flat(join: &Join) -> Flat<'_> {
     Flat {
         protocol: join.protocol.map(Number),
         nickname: Some(join.nickname.as_str().into()),
+        keep_nickname: join.keep_nickname.then_some(true),
         client_id: Some(join.client_id.as_str().into()),
         token: join.token.as_ref().map(|token| token.expose().into()),
         key: join.key.and_then(shown),

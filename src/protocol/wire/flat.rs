@@ -158,6 +158,7 @@ flat! {
         from: Number,
         to: Number,
         back: bool,
+        keep_nickname: bool,
         indexed: Number,
         seconds: Number,
         uses: Number,

@@ -120,6 +120,7 @@ pub(super) fn join(name: &str) -> Join {
     Join {
         protocol: Some(1),
         nickname: Nickname::parse(name).unwrap(),
+        keep_nickname: false,
         client_id: client_id(),
         token: Some(token(name)),
         key: None,

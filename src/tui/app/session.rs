@@ -98,6 +98,13 @@ fn place(model: &mut Model, name: &RoomName) -> usize {
 fn in_a_room(model: &mut Model, event: Event) {
     match event {
         Event::Members { room, members } => {
+            // A list stands for the changes before it, ours among them.
+            let own = members
+                .iter()
+                .find(|member| Some(member.user) == model.user);
+            if let Some(own) = own {
+                model.nickname = own.nickname.clone();
+            }
             let at = place(model, &room);
             model.with_room(at, |room, _| room.set_members(members));
         }

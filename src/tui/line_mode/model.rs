@@ -354,6 +354,11 @@ impl Model {
             Event::Members { members, .. } => {
                 let members = members.into_iter().map(|member| (member.user, member));
                 self.members = members.collect();
+                // A list stands for the changes before it, ours among them.
+                let own = self.user.and_then(|user| self.members.get(&user));
+                if let Some(own) = own {
+                    self.nickname = own.nickname.clone();
+                }
             }
             Event::Joined { member, .. } => {
                 self.mention(&format!("{} joined", member.nickname));

@@ -1,6 +1,6 @@
 use super::*;
-use crate::protocol::Role;
 use crate::protocol::frame::{Change, Member, MembersPage, Presence};
+use crate::protocol::{Identity, Role};
 
 fn member(byte: u8, nickname: &str) -> Member {
     Member {
@@ -105,4 +105,101 @@ fn our_own_new_name_is_kept_for_the_next_join() {
     run.lose();
     run.open();
     assert_eq!(run.join().nickname.as_str(), "caro");
+}
+
+/// Who we are by a key, which is not who we are by the token.
+fn with_key() -> (Run, UserId) {
+    let identity = Identity::from_seed([6; 32]);
+    let user = identity.public().user();
+    let credentials = Credentials {
+        identity: Some(identity),
+        ..Credentials::default()
+    };
+    let (mut run, _) = Run::with_credentials(Disk::default(), credentials);
+    run.enter(Welcome { user, ..welcome() });
+    run.events.clear();
+    (run, user)
+}
+
+fn renamed(version: u64, user: UserId, was: &str, nickname: &str) -> ServerFrame {
+    ServerFrame::Presence(Presence {
+        room: RoomName::lobby(),
+        version,
+        user,
+        nickname: name(nickname),
+        role: Role::Member,
+        time: Timestamp::UNIX_EPOCH,
+        change: Change::Renamed { was: name(was) },
+    })
+}
+
+fn own(user: UserId, nickname: &str) -> Member {
+    Member {
+        user,
+        ..member(0, nickname)
+    }
+}
+
+/// Another device of ours takes another nickname, and this one hears of it: by a change, by a change
+/// before the list is complete, or, where it reads slowly, by the list that stands for the change.
+#[test]
+fn a_nickname_that_another_device_of_ours_took_is_kept_for_the_next_join() {
+    type Hears = fn(&mut Run, UserId);
+    let ways: [(&str, Hears); 3] = [
+        ("a change", |run, user| {
+            run.say(page(4, true, false, vec![own(user, "carol")]));
+            run.say(renamed(5, user, "carol", "caro"));
+        }),
+        ("a change before the list", |run, user| {
+            run.say(renamed(5, user, "carol", "caro"));
+        }),
+        ("a list", |run, user| {
+            run.say(page(4, true, false, vec![own(user, "carol")]));
+            run.say(page(9, true, false, vec![own(user, "caro")]));
+        }),
+    ];
+    for (way, hears) in ways {
+        let (mut run, user) = with_key();
+        hears(&mut run, user);
+        run.lose();
+        run.open();
+        let join = run.join();
+        assert_eq!(join.nickname.as_str(), "caro", "{way}");
+        assert!(join.keep_nickname, "{way}: it is no wish of this device");
+
+        let (mut run, _) = with_key();
+        hears(&mut run, alice());
+        run.lose();
+        run.open();
+        assert_eq!(run.join().nickname.as_str(), "carol", "{way}: of others");
+    }
+}
+
+#[test]
+fn only_what_the_user_wished_for_is_asked_for() {
+    let mut run = Run::new();
+    run.open();
+    assert!(!run.join().keep_nickname, "the first time");
+    run.lose();
+    run.open();
+    assert!(!run.join().keep_nickname, "nobody has told us anything yet");
+    run.say(ServerFrame::Welcome(welcome()));
+    run.lose();
+    run.command(Command::Nick(name("caro")));
+    run.open();
+    let join = run.join();
+    assert_eq!(
+        (join.nickname.as_str(), join.keep_nickname),
+        ("caro", false)
+    );
+    run.say(ServerFrame::Welcome(welcome()));
+    run.command(Command::Nick(name("cora")));
+    run.lose();
+    run.open();
+    let join = run.join();
+    assert_eq!(
+        (join.nickname.as_str(), join.keep_nickname),
+        ("cora", false),
+        "whose answer was lost"
+    );
 }

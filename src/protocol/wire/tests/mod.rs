@@ -32,6 +32,7 @@ fn every_field_of_a_join_arrives() {
     let join = ClientFrame::Join(Box::new(Join {
         protocol: Some(1),
         nickname: Nickname::parse("Zoë \"z\"").unwrap(),
+        keep_nickname: true,
         client_id: ClientId::parse("3").unwrap(),
         token: Some(Token::from_bytes([0xa5; 32])),
         key: Some(PublicKey::from_bytes([0xb6; 32])),

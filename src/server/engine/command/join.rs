@@ -87,10 +87,10 @@ pub(in crate::server::engine) fn opened(
     ids: &[Option<MessageId>],
 ) {
     // It may have closed meanwhile.
-    let Some(entry) = hub.end_joining(connection) else {
+    let Some(mut entry) = hub.end_joining(connection) else {
         return;
     };
-    let admitted = may_enter(hub, &entry)
+    let admitted = may_enter(hub, &mut entry)
         .and_then(|visitor| rooms(hub, &entry.join).map(|rooms| (visitor, rooms)));
     match admitted {
         Ok((visitor, rooms)) => admit(hub, connection, &entry, &visitor, rooms, (counter, ids)),
@@ -119,9 +119,14 @@ fn rooms(hub: &Hub, join: &Join) -> Result<SmallVec<[RoomIndex; 2]>, ErrorFrame>
     }
 }
 
-fn may_enter(hub: &Hub, entry: &Entry) -> Result<Visitor, ErrorFrame> {
+fn may_enter(hub: &Hub, entry: &mut Entry) -> Result<Visitor, ErrorFrame> {
     // Once more: somebody may have been banned, or a nickname taken, meanwhile.
     let visitor = hub.house.check(entry, hub.now)?;
+    if entry.join.keep_nickname
+        && let Some(nickname) = hub.known_as(visitor.user)
+    {
+        entry.join.nickname = nickname;
+    }
     let takes_over = hub
         .devices
         .contains_key(&entry.token.device(&entry.join.client_id));

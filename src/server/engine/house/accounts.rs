@@ -102,7 +102,8 @@ impl House {
         self.not_banned(visitor.user, address, now)?;
         let visitor = self.let_in(visitor, entry, now)?;
         let visitor = self.if_there_is_room(visitor)?;
-        if !self.may_be_called(&entry.join.nickname, visitor.user) {
+        // Which nickname is kept is known only when the user comes in: it is looked at there.
+        if !entry.join.keep_nickname && !self.may_be_called(&entry.join.nickname, visitor.user) {
             return Err(refusal(ErrorCode::NicknameInUse, NICKNAME_IN_USE));
         }
         Ok(visitor)

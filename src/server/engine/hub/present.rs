@@ -57,6 +57,16 @@ impl Hub {
                 .is_none_or(|owner| *owner == user)
     }
 
+    /// What a user is called now, or was when they left a short while ago, if they still may be.
+    pub(in crate::server::engine) fn known_as(&self, user: UserId) -> Option<Nickname> {
+        if let Some(present) = self.users.get(&user) {
+            return Some(present.member.nickname.clone());
+        }
+        let nickname = self.just_left.nickname(user, self.now.mono)?;
+        self.nickname_is_free(nickname, user)
+            .then(|| nickname.clone())
+    }
+
     /// Adds a session; the first one of a user makes him present, and another nickname renames
     /// him. A session of the same device gives way.
     pub(in crate::server::engine) fn begin_session(

@@ -185,6 +185,59 @@ fn a_second_session_is_the_same_member() {
     assert_eq!(world.hears("alice"), ["bob left Lost"]);
 }
 
+/// A device that only comes back asks for no nickname: what another device of the user has taken
+/// meanwhile stands, whether that one is still there or has just gone.
+#[test]
+fn a_device_that_comes_back_undoes_no_rename() {
+    let phone = |keep_nickname, nickname: &str| Join {
+        client_id: ClientId::parse("phone").unwrap(),
+        nickname: Nickname::parse(nickname).unwrap(),
+        keep_nickname,
+        ..join("bob")
+    };
+    let nick = ClientFrame::Nick {
+        nickname: nickname("robert"),
+        reference: None,
+    };
+    for gone in [false, true] {
+        let mut world = World::new();
+        world.join("bob");
+        world.join_as("phone", phone(false, "bob"));
+        world.cut("phone");
+        world.say("bob", &nick);
+        if gone {
+            world.cut("bob");
+        }
+        let heard = world.join_as("phone", phone(true, "bob"));
+        assert!(heard[0].starts_with("welcome robert,"), "{heard:?}");
+        // The nickname that it was called by may be another's by now.
+        world.cut("phone");
+        let other = Join {
+            nickname: nickname("bob"),
+            ..join("eve")
+        };
+        world.join_as("eve", other);
+        let heard = world.join_as("phone", phone(true, "bob"));
+        assert!(heard[0].starts_with("welcome robert,"), "{heard:?}");
+        // A wish is a wish.
+        world.cut("phone");
+        let heard = world.join_as("phone", phone(false, "rob"));
+        assert!(heard[0].starts_with("welcome rob,"), "{heard:?}");
+        world.cut("phone");
+        if !gone {
+            world.cut("bob");
+        }
+        // And what another took while nobody of ours was there is theirs.
+        let other = Join {
+            nickname: nickname("rob"),
+            ..join("mallory")
+        };
+        world.join_as("mallory", other);
+        let heard = world.join_as("phone", phone(true, "rob"));
+        assert_eq!(heard, ["error nickname_in_use", "closed"]);
+    }
+}
+
 #[test]
 fn one_client_more_than_the_limit_is_refused_unless_he_takes_his_own_place() {
     let mut world = World::with(2, ViewLimits::default(), MemoryLimits::default());
