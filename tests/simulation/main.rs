@@ -10,6 +10,7 @@ mod net;
 mod older;
 mod server;
 mod truth;
+mod wishes;
 mod witness;
 mod world;
 
@@ -139,6 +140,16 @@ fn a_page_with_a_hole_is_caught() {
 #[test]
 fn a_cursor_kept_before_its_messages_is_caught() {
     is_caught(Mutant::CursorFirst);
+}
+
+#[test]
+fn a_device_that_misses_a_rename_is_caught() {
+    is_caught(Mutant::MissesRenames);
+}
+
+#[test]
+fn a_device_that_asks_for_its_nickname_again_is_caught() {
+    is_caught(Mutant::AsksAgain);
 }
 
 /// The first commit of a run fails, then, in another run, the second one, and so on, until a run

@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chat_tui::{
-    protocol::{DeviceId, MessageId},
+    protocol::{
+        ClientFrame, DeviceId, MessageId, Nickname,
+        wire::{encode_client, parse_client},
+    },
     server::{
         engine::{
             event::{Admission, Publication},
@@ -32,6 +35,11 @@ pub(crate) enum Mutant {
     CursorFirst,
     /// A page of history leaves a message out.
     PageWithAHole,
+    /// A device does not take a nickname that another device of its user took for its own, and asks
+    /// for the one that it knows.
+    MissesRenames,
+    /// A device that comes back asks for the nickname that it was told, as if that were a wish.
+    AsksAgain,
 }
 
 /// Gives a message that was seen before an id that was not.
@@ -71,6 +79,19 @@ pub(crate) fn fill_holes(batch: &mut Batch) {
             *settled = id.counter - 1;
         }
     }
+}
+
+/// Makes a wish of the nickname in a `join`: of the one that stands there, or of another.
+pub(crate) fn ask_again(frame: &mut Vec<u8>, nickname: Option<&Nickname>) {
+    let Ok(ClientFrame::Join(mut join)) = parse_client(frame.trim_ascii_end()) else {
+        return;
+    };
+    join.keep_nickname = false;
+    if let Some(nickname) = nickname {
+        join.nickname = nickname.clone();
+    }
+    frame.clear();
+    encode_client(&ClientFrame::Join(join), frame);
 }
 
 /// Moves every start that something follows on by one.

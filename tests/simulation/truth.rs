@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use chat_tui::{
     protocol::{
-        Epoch, MessageId, Nickname, RoomName, ServerFrame, frame::Message, wire::parse_server,
+        Epoch, MessageId, Nickname, RoomName, ServerFrame, UserId, frame::Message,
+        wire::parse_server,
     },
     server::store::{Committed, Extent},
 };
@@ -25,6 +26,7 @@ pub(crate) fn rooms() -> [RoomName; 2] {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) id: MessageId,
+    pub(crate) user: UserId,
     pub(crate) nickname: Nickname,
     pub(crate) time: Timestamp,
     pub(crate) text: String,
@@ -100,6 +102,12 @@ impl Truth {
         self.room(epoch, room)?.entries.get(at)
     }
 
+    /// All that a log ever held.
+    pub(crate) fn entries(&self, epoch: Epoch) -> impl Iterator<Item = (&RoomName, &Entry)> {
+        let rooms = self.logs.get(&epoch).into_iter().flat_map(|log| &log.rooms);
+        rooms.flat_map(|(name, room)| room.entries.iter().map(move |entry| (name, entry)))
+    }
+
     /// Where a text stands: no text is typed twice.
     pub(crate) fn find(&self, epoch: Epoch, text: &str) -> Option<u64> {
         let (_, seq) = self.logs.get(&epoch)?.texts.get(text)?;
@@ -159,6 +167,7 @@ impl Log {
         }
         let Message {
             id,
+            user,
             nickname,
             time,
             body,
@@ -170,6 +179,7 @@ impl Log {
         let text = body.as_str().to_owned();
         let entry = Entry {
             id,
+            user,
             nickname,
             time,
             text,

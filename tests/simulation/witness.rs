@@ -149,6 +149,16 @@ impl Witness {
         typed.map(|(local, _)| *local).collect()
     }
 
+    /// Whether a text of this client's user stands on the screen, or did.
+    pub(crate) fn shows(&self, text: &str) -> bool {
+        self.texts.contains_key(text)
+    }
+
+    /// The text of a message.
+    pub(crate) fn text(&self, local: LocalId) -> Option<&str> {
+        self.typed.get(&local).map(|typed| typed.text.as_str())
+    }
+
     /// Whether the session is over.
     pub(crate) fn ended(&self) -> bool {
         self.ended

@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 use super::{Task, World};
 use crate::{
     client_disk::ClientDisk,
-    mutant::Mutant,
+    mutant::{self, Mutant},
     truth::{Fault, rooms},
     witness::Witness,
 };
@@ -44,6 +44,8 @@ pub(super) struct Client {
     /// Whether its process was killed once.
     was_killed: bool,
     config: Config,
+    /// The nickname that its own user asked for here.
+    own_nickname: Nickname,
     /// What outlives the process; `None`: nothing is kept, and the process never fails.
     disk: Option<Rc<RefCell<ClientDisk>>>,
     /// What proves that it holds the lease there.
@@ -72,6 +74,22 @@ enum Role {
 }
 
 impl Client {
+    /// Whether this user asks for other nicknames. Two that take each other's place do not.
+    pub(super) fn may_be_renamed(&self) -> bool {
+        matches!(self.role, Role::Single | Role::Shared)
+    }
+
+    /// What it writes is spoilt as by a client that has something broken.
+    pub(super) fn spoil(&self, mutant: Option<Mutant>, written: &mut Vec<u8>) {
+        match mutant {
+            Some(Mutant::MissesRenames) if self.role == Role::Shared => {
+                mutant::ask_again(written, Some(&self.own_nickname));
+            }
+            Some(Mutant::AsksAgain) => mutant::ask_again(written, None),
+            _ => {}
+        }
+    }
+
     /// Whether its session is over.
     pub(super) fn is_gone(&self) -> bool {
         self.witness.ended()
@@ -115,6 +133,10 @@ impl World {
         let who = if role == Role::Single { index } else { 0 };
         let keyed = (who + generation as usize).is_multiple_of(2);
         let identity = keyed.then(|| Identity::from_seed(token));
+        if role == Role::Shared {
+            // Each of a user's devices makes a token of its own: the key is what they share.
+            token[31] = seat;
+        }
         let token = Token::from_bytes(token);
         let user = identity
             .as_ref()
@@ -156,7 +178,9 @@ impl World {
         let owner = disk
             .as_ref()
             .map_or(0, |disk| disk.borrow_mut().take_lease());
+        self.wishes.asks(user, index, config.nickname.clone());
         Client {
+            own_nickname: config.nickname.clone(),
             session: Session::new(config.clone(), self.session_now()),
             down: false,
             was_killed: false,
@@ -196,7 +220,11 @@ impl World {
                 let pending = self.clients[index].witness.pending();
                 match self.rng.choice(&pending) {
                     Some(local) => {
-                        self.clients[index].witness.takes_back(*local);
+                        let witness = &mut self.clients[index].witness;
+                        witness.takes_back(*local);
+                        if let Some(text) = witness.text(*local) {
+                            self.wishes.takes_back(text);
+                        }
                         self.command(index, Command::Withdraw(*local))
                     }
                     None => Ok(()),
@@ -233,21 +261,30 @@ impl World {
             _ => lobby,
         };
         let body = Body::visible(&text).expect("a text");
+        self.wishes
+            .says(client.user, index, room.clone(), body.as_str());
         self.command(index, Command::Send { room, body })
     }
 
     pub(super) fn rename(&mut self, index: usize) -> Result<(), Fault> {
         let client = &mut self.clients[index];
-        if client.role != Role::Single || client.is_gone() || client.down {
+        let waits = self.wishes.waits_for_name(client.user);
+        if !client.may_be_renamed() || waits || client.is_gone() || client.down {
             return Ok(());
         }
         client.renames += 1;
-        let name = if !self.mended && self.rng.u8(..4) == 0 {
+        let single = client.role == Role::Single;
+        let name = if single && !self.mended && self.rng.u8(..4) == 0 {
             CONTESTED[index % 2].to_owned()
         } else {
             format!("c{index}g{}r{}", client.generation, client.renames)
         };
         let nickname = Nickname::parse(&name).expect("a nickname");
+        if self.wishes.has_name(client.user, index, &nickname) {
+            return Ok(());
+        }
+        client.own_nickname = nickname.clone();
+        self.wishes.asks(client.user, index, nickname.clone());
         self.command(index, Command::Nick(nickname))
     }
 
@@ -303,6 +340,7 @@ impl World {
         }
         let client = &mut self.clients[index];
         client.witness.see(&self.truth, event)?;
+        self.wishes.told(client.user, index, event);
         match event {
             Event::NicknameRefused {
                 nickname, waiting, ..
@@ -416,6 +454,8 @@ impl World {
         client.down = true;
         client.asleep = false;
         client.leaving = None;
+        let witness = &client.witness;
+        self.wishes.process_ended(index, |text| witness.shows(text));
         self.hang_up(index);
         self.after_any(10_000, Task::Boot(index));
     }
@@ -432,6 +472,15 @@ impl World {
         let kept = disk.open();
         let shown = disk.shown();
         drop(disk);
+        if client.may_be_renamed() {
+            // It is started again by the nickname that its user goes by.
+            if let Some(nickname) = self.wishes.name(client.user) {
+                client.config.nickname = nickname.clone();
+            }
+            let nickname = client.config.nickname.clone();
+            client.own_nickname = nickname.clone();
+            self.wishes.asks(client.user, index, nickname);
+        }
         let (session, restored) = Session::resume(client.config.clone(), kept, now);
         client.session = session;
         client.down = false;

@@ -63,6 +63,7 @@ impl World {
     }
 
     fn server_is_gone(&mut self) {
+        self.wishes.server_is_gone();
         for id in self.connections.keys().copied().collect::<Vec<_>>() {
             self.server_closed(id);
         }

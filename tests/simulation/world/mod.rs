@@ -28,6 +28,7 @@ use crate::{
     older::Older,
     server::{Server, Setup},
     truth::{Fault, Truth, rooms},
+    wishes::Wishes,
 };
 
 /// How long things go wrong.
@@ -79,6 +80,7 @@ pub(crate) struct World {
     wall: Timestamp,
     server: Server,
     truth: Truth,
+    wishes: Wishes,
     clients: Vec<Client>,
     older: Option<Older>,
     historian: Option<Historian>,
@@ -153,6 +155,7 @@ impl World {
             wall,
             server: Server::new(setup, plan.mutant),
             truth: Truth::default(),
+            wishes: Wishes::default(),
             clients: Vec::new(),
             older: (rng.u8(..3) == 0).then(Older::new),
             historian: (rng.u8(..2) == 0).then(Historian::new),
@@ -231,6 +234,7 @@ impl World {
         for room in rooms() {
             self.lists_agree(&room)?;
         }
+        self.wishes.check_said(&self.truth, epoch)?;
         self.truth.check_order()
     }
 
@@ -254,6 +258,11 @@ impl World {
         let present = expected.len() + usize::from(older);
         if list.len() != present || expected.iter().any(|user| !list.contains_key(user)) {
             return Err(format!("{list:?} are listed, present are {expected:?}"));
+        }
+        for client in staying().filter(|client| client.may_be_renamed()) {
+            if let Some(listed) = list.get(&client.user) {
+                self.wishes.check_name(client.user, listed)?;
+            }
         }
         let mut names: Vec<_> = list.values().map(|n| n.as_str().to_lowercase()).collect();
         names.sort();

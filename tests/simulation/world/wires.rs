@@ -326,6 +326,7 @@ impl World {
             if out.is_empty() {
                 break;
             }
+            client.spoil(self.mutant, &mut out);
             connection.up.write_all(self.now, &out, &mut self.rng);
         }
     }
