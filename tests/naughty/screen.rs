@@ -28,7 +28,7 @@ fn client(host: &Host) -> (Terminal, Guest) {
 
 /// Leaves, and judges all that was ever written, the farewell included.
 fn leave(mut terminal: Terminal) -> String {
-    terminal.keys("\x1b");
+    terminal.keys("\x03\x03");
     terminal.ended();
     judge::terminal("the screen", &terminal.raw());
     String::from_utf8(terminal.raw()).unwrap()

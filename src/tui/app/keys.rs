@@ -2,6 +2,8 @@
 
 use ratatui::layout::Position;
 
+use std::time::Duration;
+
 use super::{
     Effect, HostChoice, Model, Popup, date,
     help::Help,
@@ -28,6 +30,29 @@ const PASTE_ROWS_MAX: usize = 10;
 /// A pasted text of more bytes than this is asked about first.
 const PASTE_BYTES_MAX: usize = 2 * 1024;
 
+/// For so long after an Esc that closed something, none leaves: whoever closes two things in a row
+/// would be out when there was only one.
+const ESC_GUARD: Duration = Duration::from_millis(1_500);
+/// An Esc that comes so soon after another is the same press, held down, or one of a row.
+const ESC_HELD: Duration = Duration::from_millis(300);
+
+/// When Esc was last pressed without leaving.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Escapes {
+    /// When it last closed something.
+    closed: Option<Duration>,
+    /// When it last did anything but leave.
+    last: Option<Duration>,
+}
+
+impl Escapes {
+    /// Whether an Esc would leave by accident now.
+    fn guard(&self, now: Duration) -> bool {
+        let within = |at: Option<Duration>, time| at.is_some_and(|at| now < at + time);
+        within(self.closed, ESC_GUARD) || within(self.last, ESC_HELD)
+    }
+}
+
 /// Takes a key.
 pub fn pressed(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     let action = keymap::action(key);
@@ -41,6 +66,9 @@ pub fn pressed(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         Some(Action::Suspend) => return effects.push(Effect::Suspend),
         Some(Action::Interrupt) => return interrupt(model, again, effects),
         _ => {}
+    }
+    if action == Some(Action::Escape) {
+        note_escape(model);
     }
     if model.popup.is_some() {
         return in_popup(model, key, action, effects);
@@ -57,7 +85,12 @@ pub fn pressed(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
 
 /// Takes a pasted text. A newline in it never sends.
 pub fn pasted(model: &mut Model, text: &str) {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
+    if let Some(Popup::Paste { text: before }) = &mut model.popup {
+        // It came in parts: the question is about all of them.
+        text.insert_str(0, before);
+        model.popup = None;
+    }
     if model.popup.is_some() || text.is_empty() {
         return;
     }
@@ -70,6 +103,17 @@ pub fn pasted(model: &mut Model, text: &str) {
         model.popup = Some(Popup::Paste { text });
     } else {
         insert(model, &text);
+    }
+}
+
+/// Takes lines that came all at once and were not marked as pasted, as from a terminal that does not
+/// mark them. Nobody types like that, so none of them is sent before its user has seen it.
+pub fn came_at_once(model: &mut Model, text: &str) {
+    pasted(model, text);
+    let for_a_message = model.question.is_none() && model.listing().is_none();
+    if for_a_message && model.popup.is_none() && model.flash.is_none() {
+        let send = keymap::label(Action::Send);
+        model.say(format!("Several lines came at once: {send} sends them"));
     }
 }
 
@@ -359,10 +403,26 @@ pub enum Escape {
     Cancel,
     /// Disconnects.
     Leave,
+    /// Says that another one disconnects: the one before has just closed something.
+    Warn,
 }
 
 /// What Esc does now: it closes what is open before it disconnects.
 pub fn escape_means(model: &Model) -> Escape {
+    match escape_closes(model) {
+        Escape::Leave if model.escapes.guard(model.now.elapsed) => Escape::Warn,
+        other => other,
+    }
+}
+
+/// Whether Esc would leave, now or as soon as it may: then a terminal's lone Esc, which may be the
+/// first byte of another key, is waited out for longer.
+pub fn escape_leaves(model: &Model) -> bool {
+    model.popup.is_none() && escape_closes(model) == Escape::Leave
+}
+
+/// What Esc closes, if anything.
+fn escape_closes(model: &Model) -> Escape {
     if model.writing().completion.is_some() {
         Escape::CloseCompletion
     } else if model.listing().is_some() {
@@ -385,6 +445,17 @@ pub fn escape_means(model: &Model) -> Escape {
     }
 }
 
+fn note_escape(model: &mut Model) {
+    let now = model.now.elapsed;
+    let closes = model.popup.is_some() || escape_closes(model) != Escape::Leave;
+    if closes {
+        model.escapes.closed = Some(now);
+    }
+    if closes || escape_means(model) == Escape::Warn {
+        model.escapes.last = Some(now);
+    }
+}
+
 fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
     match escape_means(model) {
         Escape::CloseCompletion => model.writing_mut().completion = None,
@@ -403,6 +474,7 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
         }
         Escape::Cancel => model.question = None,
         Escape::Leave => leave(model, effects),
+        Escape::Warn => model.say(format!("{} again leaves", keymap::label(Action::Escape))),
     }
 }
 

@@ -148,6 +148,8 @@ pub struct Model {
     keeping: Keeping,
     /// Whether the key before was Ctrl-C, on an empty input.
     interrupted: bool,
+    /// When Esc was pressed.
+    escapes: keys::Escapes,
 }
 
 /// The two times that matter.
@@ -206,6 +208,8 @@ pub enum Msg {
     Key(Key),
     /// A text was pasted.
     Pasted(String),
+    /// Lines came all at once, and were not marked as pasted.
+    CameAtOnce(String),
     /// The terminal came to be looked at, or no longer is.
     Focus(bool),
     /// The wheel was turned by so many notches; down is positive.
@@ -318,6 +322,7 @@ impl Model {
             summary: None,
             keeping: Keeping::default(),
             interrupted: false,
+            escapes: keys::Escapes::default(),
         };
         model.restore(start.restored);
         model.tell_columns();
@@ -593,6 +598,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Key(key) => keys::pressed(model, key, &mut effects),
         Msg::Pasted(text) => keys::pasted(model, &text),
+        Msg::CameAtOnce(text) => keys::came_at_once(model, &text),
         Msg::Focus(focused) => focus(model, focused, &mut effects),
         Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches), &mut effects),
         Msg::Clicked { column, row } => keys::clicked(model, column, row),

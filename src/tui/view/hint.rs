@@ -120,7 +120,7 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
         Escape::ToEnd => "back to the end",
         Escape::PutAside => "put aside",
         Escape::Cancel => "cancel",
-        Escape::Leave => "disconnect",
+        Escape::Leave | Escape::Warn => "disconnect",
     };
     hints.push(of(Action::Escape, escape));
     hints.push(of(Action::Complete, "complete"));

@@ -1,6 +1,10 @@
 //! What the user does.
 
 use super::*;
+use crate::client::event::Wanted;
+
+/// As long after an Esc that closed something the next one leaves.
+const GUARD: Duration = Duration::from_millis(1_500);
 
 #[test]
 fn escape_closes_what_is_open_before_it_disconnects() {
@@ -21,10 +25,65 @@ fn escape_closes_what_is_open_before_it_disconnects() {
     assert_eq!(desk.text(), "", "then the draft is put aside");
     let typed = Effect::Command(Command::Typed("@bert ".to_owned()));
     assert_eq!(desk.done(), [typed]);
-    desk.key(ESC);
+    desk.passes(GUARD).key(ESC);
     assert_eq!(desk.did(), leaves(), "and then it disconnects");
     desk.key(ESC);
     assert_eq!(desk.done(), [Effect::Quit], "at once, if asked again");
+}
+
+/// Whatever an Esc has closed, the next one leaves only after a while, and says so; the row that
+/// a key held down types never leaves.
+#[test]
+fn an_escape_soon_after_one_that_closed_something_does_not_leave() {
+    type Opens = fn(&mut Desk) -> &mut Desk;
+    let closed: [(&str, Opens); 6] = [
+        ("help", |desk| desk.key(Key::plain(Code::F(1)))),
+        ("a paste", |desk| desk.pasted(&"line\n".repeat(11))),
+        ("search", |desk| desk.key(Key::ctrl(Code::Char('f')))),
+        ("the past", |desk| desk.key(PAGE_UP)),
+        ("a draft", |desk| desk.typed("half a thought")),
+        ("a password", |desk| {
+            desk.heard(Event::Link(Link::Stopped {
+                why: Line::inert("A password is wanted"),
+                brief: "not in",
+                wants: Some(Wanted::Password),
+            }))
+        }),
+    ];
+    let millis = Duration::from_millis;
+    for (what, opens) in closed {
+        let mut desk = Desk::full();
+        opens(&mut desk).key(ESC).did();
+        desk.passes(millis(200)).key(ESC);
+        assert_eq!(desk.did(), [], "{what}");
+        let told = desk.model.flash.as_ref().map(|(words, _)| words.as_str());
+        assert_eq!(told, Some("Esc again leaves"), "{what}");
+        desk.passes(millis(1_499)).key(ESC);
+        assert_eq!(desk.did(), [], "{what}");
+        desk.passes(millis(1_800)).key(ESC);
+        assert_eq!(desk.did(), leaves(), "{what}");
+    }
+    let mut desk = Desk::full();
+    desk.key(Key::ctrl(Code::Char('f'))).did();
+    for step in 0..100 {
+        desk.passes(millis(step * 33)).key(ESC);
+        assert_eq!(desk.did(), [], "held down for {step} steps");
+    }
+    desk.passes(millis(99 * 33 + 300)).key(ESC);
+    assert_eq!(desk.did(), leaves());
+}
+
+#[test]
+fn an_escape_would_leave_where_nothing_is_open() {
+    let mut desk = Desk::full();
+    let leaves = |desk: &Desk| crate::tui::app::keys::escape_leaves(&desk.model);
+    assert!(leaves(&desk));
+    desk.key(PAGE_UP);
+    assert!(!leaves(&desk));
+    desk.key(ESC);
+    assert!(leaves(&desk), "soon: it is waited out all the same");
+    desk.key(Key::plain(Code::F(1)));
+    assert!(!leaves(&desk));
 }
 
 #[test]
@@ -102,7 +161,7 @@ fn a_host_is_asked_what_becomes_of_the_server() {
         assert_eq!(desk.model.popup, Some(Popup::Host { others: 2 }));
         desk.key(ESC);
         assert_eq!((desk.done(), &desk.model.popup), (vec![], &None), "stays");
-        desk.key(ESC).key(Key::plain(Code::Char(key)));
+        desk.passes(GUARD).key(ESC).key(Key::plain(Code::Char(key)));
         assert_eq!(desk.did(), [expected, leaves()].concat());
     }
     let mut alone = Desk::new();
@@ -185,6 +244,37 @@ fn a_pasted_newline_never_sends_and_a_large_paste_asks() {
     assert_eq!(desk.model.popup, None, "nothing to ask about");
     assert_eq!(desk.text(), "", "more than a message can hold");
     assert!(desk.model.flash.is_some());
+}
+
+#[test]
+fn a_paste_that_comes_in_parts_is_asked_about_once() {
+    let part = "line\n".repeat(11);
+    let mut desk = Desk::online();
+    desk.pasted(&part).pasted(&part).pasted("end");
+    assert_eq!(desk.text(), "");
+    desk.key(ENTER);
+    assert_eq!(desk.text(), format!("{part}{part}end"));
+    assert_eq!(desk.done(), []);
+    let mut desk = Desk::online();
+    desk.pasted(&"x".repeat(10_000)).pasted(&"x".repeat(10_000));
+    assert_eq!(desk.model.popup, None, "more than a message can hold");
+    assert!(desk.model.flash.is_some());
+}
+
+/// Where a terminal does not mark what is pasted, it looks like keys.
+#[test]
+fn lines_that_come_at_once_are_not_sent_before_they_are_seen() {
+    let mut desk = Desk::online();
+    desk.typed("see: ");
+    desk.msg(Msg::CameAtOnce("one\rq!\r/quit\r".to_owned()));
+    assert_eq!(desk.text(), "see: one\nq!\n/quit\n");
+    let told = desk.model.flash.as_ref().map(|(words, _)| words.as_str());
+    assert_eq!(told, Some("Several lines came at once: Enter sends them"));
+    assert_eq!(desk.done(), []);
+    desk.key(ENTER);
+    assert_eq!(desk.sent(), ["see: one\nq!\n/quit"]);
+    desk.msg(Msg::CameAtOnce("line\r".repeat(20)));
+    assert!(matches!(desk.model.popup, Some(Popup::Paste { .. })));
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn to_be_asked_is_no_duty() {
     assert_eq!(desk.text(), "");
     desk.key(CTRL_R);
     assert_eq!(desk.did(), [Effect::Command(Command::RetryNow)]);
-    desk.key(ESC);
+    desk.passes(Duration::from_secs(2)).key(ESC);
     assert_eq!(desk.did(), leaves());
 }
 
