@@ -137,6 +137,8 @@ fn screens(server: &Server) {
         let text = format!("message {number}.");
         alice.keys(&text);
         alice.wait_for(&text);
+        // Nobody presses Enter so soon behind the text that it could be part of a paste.
+        thread::sleep(Duration::from_millis(30));
         let start = Instant::now();
         alice.keys("\r");
         bob.wait_for(&text);

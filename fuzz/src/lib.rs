@@ -33,7 +33,10 @@ use chat_tui::{
     },
     search::Query,
     text::{self, Body, Line, wrap},
-    tui::shell::decode,
+    tui::{
+        key::{Code, Key},
+        shell::decode,
+    },
 };
 use jiff::{Timestamp, tz::TimeZone};
 use unicode_normalization::UnicodeNormalization;
@@ -500,12 +503,47 @@ pub fn terminal_input(data: &[u8]) {
     }
     let read = |at_once: usize| {
         let mut decoder = decode::Decoder::default();
-        let mut found: Vec<_> = data
-            .chunks(at_once.max(1))
-            .flat_map(|chunk| decoder.feed(chunk))
+        let chunks = data.chunks(at_once.max(1));
+        let mut found: Vec<_> = chunks
+            .flat_map(|chunk| decoder.feed(Duration::ZERO, chunk))
             .collect();
-        found.extend(decoder.flush());
-        found
+        found.extend(decoder.pass(Duration::from_hours(1)));
+        spelled(&found)
     };
     assert_eq!(read(at_once), read(data.len()));
+}
+
+/// What was typed, whether it came as keys or as lines.
+fn spelled(inputs: &[decode::Input]) -> Vec<String> {
+    let mut spelled = vec![String::new()];
+    // What is no key does not wait for lines to be complete: it has no order among them.
+    let is_typed = |input: &&decode::Input| {
+        matches!(
+            input,
+            decode::Input::Key(_) | decode::Input::Lines(_) | decode::Input::Paste(_)
+        )
+    };
+    let reported = inputs.iter().filter(|input| !is_typed(input));
+    let reported: Vec<_> = reported.map(|input| format!("{input:?}")).collect();
+    for input in inputs.iter().filter(is_typed) {
+        let text = match input {
+            decode::Input::Lines(text) => Some(text.clone()),
+            decode::Input::Key(key) if *key == Key::plain(Code::Enter) => Some("\r".to_owned()),
+            decode::Input::Key(key) if *key == Key::plain(Code::Tab) => Some("\t".to_owned()),
+            decode::Input::Key(key) if *key == Key::ctrl(Code::Char('j')) => Some("\n".to_owned()),
+            decode::Input::Key(key) => key.typed().map(String::from),
+            _ => None,
+        };
+        match (text, spelled.last_mut()) {
+            (Some(text), Some(last)) => last.push_str(&text),
+            _ => spelled.extend([format!("{input:?}"), String::new()]),
+        }
+    }
+    // They are one Enter, which is known where they come as keys.
+    for text in &mut spelled {
+        *text = text.replace("\r\n", "\r");
+    }
+    spelled.retain(|text| !text.is_empty());
+    spelled.extend(reported);
+    spelled
 }

@@ -17,3 +17,4 @@ mod process;
 mod seed;
 mod terminal;
 mod zone;
+mod typing;

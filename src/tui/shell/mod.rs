@@ -40,7 +40,7 @@ use self::{
 };
 use super::{
     Startup,
-    app::{Effect, HostChoice, Model, Msg, Now, Start, update},
+    app::{Effect, HostChoice, Model, Msg, Now, Start, keys::escape_leaves, update},
     farewell::Ending,
     local_time::Zone,
     serve::HostControl,
@@ -106,6 +106,13 @@ async fn leave_host(host: HostControl, choice: Option<HostChoice>) {
     let _ = writeln!(std::io::stdout(), "The server goes on; `{how}` stops it.");
 }
 
+/// What one read of the terminal gave, and when: what it means depends on what came together, and
+/// the loop may be busy.
+struct Typed {
+    at: Instant,
+    bytes: Vec<u8>,
+}
+
 struct Shell {
     model: Model,
     zone: Zone,
@@ -114,8 +121,6 @@ struct Shell {
     asks_ground: bool,
     screen: Screen,
     decoder: Decoder,
-    /// When what has begun is believed to be all.
-    flush_at: Option<Deadline>,
     started: Instant,
     commands: mpsc::Sender<Command>,
     /// Commands that the session has not taken yet. Were they waited for, it could wait for its
@@ -177,7 +182,6 @@ impl Shell {
             asks_ground: ground == Ground::Unknown,
             screen,
             decoder: Decoder::default(),
-            flush_at: None,
             started,
             commands: startup.commands,
             outgoing: VecDeque::new(),
@@ -191,7 +195,7 @@ impl Shell {
     }
 
     /// Waits for something, takes all that waits, then draws; until it is over.
-    async fn run(&mut self, input: &mut mpsc::Receiver<Vec<u8>>) -> anyhow::Result<()> {
+    async fn run(&mut self, input: &mut mpsc::Receiver<Typed>) -> anyhow::Result<()> {
         let mut input_open = true;
         let commands = self.commands.clone();
         loop {
@@ -207,9 +211,9 @@ impl Shell {
                 _ = self.changes.stop.recv() => suspend = true,
                 _ = self.changes.continued.recv() => self.screen.continued(),
                 _ = self.changes.resized.recv() => {}
-                bytes = input.recv(), if input_open => {
-                    if let Some(bytes) = bytes {
-                        self.decode(&bytes, &mut messages)?;
+                typed = input.recv(), if input_open => {
+                    if let Some(typed) = typed {
+                        self.decode(&typed, &mut messages)?;
                     } else {
                         // Nobody can type any more: the terminal is gone.
                         input_open = false;
@@ -231,15 +235,12 @@ impl Shell {
                     messages.push(Msg::Session(event));
                 }
                 () = tokio::time::sleep_until(wake) => {
-                    if self.flush_at.is_some_and(|at| at <= Deadline::now()) {
-                        self.flush_at = None;
-                        let found = self.decoder.flush();
-                        self.take(found, &mut messages)?;
-                    }
+                    let found = self.decoder.pass(self.started.elapsed());
+                    self.take(found, &mut messages)?;
                 }
             }
-            while let Ok(bytes) = input.try_recv() {
-                self.decode(&bytes, &mut messages)?;
+            while let Ok(typed) = input.try_recv() {
+                self.decode(&typed, &mut messages)?;
             }
             while messages.len() < TAKEN_MAX
                 && let Ok(event) = self.events.try_recv()
@@ -269,17 +270,19 @@ impl Shell {
             .then(|| now + self.pace.wait(self.started.elapsed()));
         let change = self.model.wakes_in().map(|after| now + after);
         let look = self.screen.is_away().then(|| now + LOOK_EVERY);
+        let decoder = self.decoder.deadline();
+        let decoder = decoder.map(|at| Deadline::from_std(self.started + at));
         // The time zone is looked at once a minute, and then what is shown follows it.
         let a_minute = now + Duration::from_mins(1);
-        [draw, change, look, self.flush_at]
+        [draw, change, look, decoder]
             .into_iter()
             .flatten()
             .fold(a_minute, Deadline::min)
     }
 
-    fn decode(&mut self, bytes: &[u8], messages: &mut Vec<Msg>) -> anyhow::Result<()> {
-        let found = self.decoder.feed(bytes);
-        self.flush_at = self.decoder.patience().map(|wait| Deadline::now() + wait);
+    fn decode(&mut self, typed: &Typed, messages: &mut Vec<Msg>) -> anyhow::Result<()> {
+        let at = typed.at.saturating_duration_since(self.started);
+        let found = self.decoder.feed(at, &typed.bytes);
         self.take(found, messages)
     }
 
@@ -289,6 +292,7 @@ impl Shell {
             messages.push(match input {
                 Input::Key(key) => Msg::Key(key),
                 Input::Paste(text) => Msg::Pasted(text),
+                Input::Lines(text) => Msg::CameAtOnce(text),
                 Input::Focus(focused) => Msg::Focus(focused),
                 Input::Wheel(notches) => Msg::Wheel(notches),
                 Input::Click { column, row } => Msg::Clicked { column, row },
@@ -329,6 +333,7 @@ impl Shell {
                 }
             }
         }
+        self.decoder.escape_leaves(escape_leaves(&self.model));
         self.stale = true;
         Ok(false)
     }
@@ -377,7 +382,7 @@ impl Shell {
 
 /// Reads the terminal's bytes in a thread of its own: reading a terminal cannot be done without
 /// blocking on every system. It ends with the process, or with the terminal.
-fn read_input() -> mpsc::Receiver<Vec<u8>> {
+fn read_input() -> mpsc::Receiver<Typed> {
     let (sender, receiver) = mpsc::channel(INPUT_QUEUE);
     std::thread::spawn(move || {
         let stdin = std::io::stdin();
@@ -393,7 +398,11 @@ fn read_input() -> mpsc::Receiver<Vec<u8>> {
             match rustix::io::read(&stdin, &mut bytes) {
                 Ok(0) => return,
                 Ok(count) => {
-                    if sender.blocking_send(bytes[..count].to_vec()).is_err() {
+                    let typed = Typed {
+                        at: Instant::now(),
+                        bytes: bytes[..count].to_vec(),
+                    };
+                    if sender.blocking_send(typed).is_err() {
                         return;
                     }
                 }
