@@ -42,7 +42,7 @@ fn alt_keys_swallow_nothing_and_reports_type_nothing() {
 fn an_escape_too_many_does_not_leave() {
     let server = Server::start();
     let mut alice = server.client("alice", "1", 100, 30);
-    alice.wait_for("● encrypted");
+    alice.wait_for("Members 1");
     alice.keys("\x06");
     alice.wait_for("Enter search");
     alice.keys("\x1b\x1b");
