@@ -412,22 +412,32 @@ impl Outbox {
         Withdrawal::Asked
     }
 
-    /// The next entry for a basic server, which is told each message once.
-    pub(super) fn next_for_basic(&mut self) -> Option<(MessageId, Entry)> {
-        let entry = self.entries.iter().find(|entry| entry.is_due())?;
+    /// The next entry for a basic server, which is told each message once, and only what is for the
+    /// lobby: it has no rooms, and all would read it. If it is not `certain` to be such a server,
+    /// what comes behind a message for a room waits: later counters may not overtake that one.
+    pub(super) fn next_for_basic(&self, certain: bool) -> Option<(MessageId, Entry)> {
+        let for_lobby = |entry: &&Entry| entry.room == RoomName::lobby();
+        let mut due = self.entries.iter().filter(|entry| entry.is_due());
+        let entry = if certain {
+            due.find(for_lobby)
+        } else {
+            due.next().filter(for_lobby)
+        }?;
         let counter = entry.counter.filter(|_| entry.reserved)?;
         Some((self.id(counter), entry.clone()))
     }
 
     /// Whether [`Self::next_for_basic`] has one.
-    pub(super) fn due_for_basic(&self) -> bool {
-        // What was written comes first, and what may not leave yet last.
+    pub(super) fn due_for_basic(&self, certain: bool) -> bool {
+        // What was written comes first, and what may not leave yet last: mostly this is enough.
         let may_leave = |entry: &&Entry| entry.reserved;
-        self.entries
+        let any = self
+            .entries
             .iter()
             .rev()
             .skip_while(|e| !may_leave(e))
-            .any(Entry::is_due)
+            .any(Entry::is_due);
+        any && self.next_for_basic(certain).is_some()
     }
 
     /// An entry was written to a basic server in full. It stays, in case a welcome comes late,

@@ -215,7 +215,7 @@ impl Session {
         let leaving = live.leaving.as_ref().is_some_and(|leaving| !leaving.said);
         let more = live.mode == Mode::Basic
             && live.leaving.as_ref().is_none_or(|leaving| !leaving.said)
-            && (!live.parts.is_empty() || self.outbox.due_for_basic());
+            && (!live.parts.is_empty() || self.outbox.due_for_basic(self.kind == Kind::Basic));
         live.mode != Mode::Online && !live.join_due && (leaving || more)
     }
 
@@ -245,7 +245,7 @@ impl Session {
             return false;
         };
         if live.parts.is_empty() {
-            let Some((id, entry)) = self.outbox.next_for_basic() else {
+            let Some((id, entry)) = self.outbox.next_for_basic(self.kind == Kind::Basic) else {
                 return false;
             };
             let time = basic::timestamp(now.wall, &self.config.zone);

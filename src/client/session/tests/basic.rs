@@ -144,6 +144,25 @@ fn what_only_a_basic_server_says_tells_at_once() {
     run.told(&["basic", "entered as carol", "- alice: hello"]);
 }
 
+/// A basic server has no rooms: what was said in one would be read by all.
+#[test]
+fn what_is_for_a_room_is_not_said_in_the_lobby_of_a_basic_server() {
+    let build = RoomName::parse("build").unwrap();
+    let body = Body::parse("for the builders").unwrap();
+    let mut run = Run::basic();
+    run.command(Command::Send { room: build, body });
+    run.send("for all");
+    run.pass(BASIC_PAUSE * 10);
+    assert_eq!(
+        run.texts(),
+        [""; 0],
+        "it may be a slow server that has rooms"
+    );
+    run.say_bytes(HELLO);
+    run.pass(BASIC_PAUSE * 10);
+    assert_eq!(run.texts(), ["for all"], "it has none");
+}
+
 #[test]
 fn messages_go_out_one_by_one_and_are_never_confirmed() {
     let mut run = Run::basic();
