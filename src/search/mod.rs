@@ -19,6 +19,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod fold;
+pub mod times;
 mod words;
 
 use std::{fmt, ops::Range};
