@@ -85,6 +85,7 @@ fn message(seq: u64) -> Message {
         user: UserId::from_bytes([2; 12]),
         nickname: Nickname::parse("alice").unwrap(),
         time: Timestamp::from_second(1_700_000_000 + i64::try_from(seq).unwrap()).unwrap(),
+        clock_was: None,
         body: Body::inert(&format!("the {word} of today is number {seq}, as it seems")),
     }
 }

@@ -102,7 +102,7 @@ fn fill(folder: &Path, head: u64) {
         let end = head.min(seq + BATCH - 1);
         let operations = (seq..=end).map(message).collect();
         let now = time(seq);
-        store.append(Batch { now, operations }).unwrap();
+        store.append(Batch::new(now, operations)).unwrap();
         seq = end + 1;
     }
 }
@@ -341,7 +341,7 @@ fn main() {
         };
         let operations = vec![Operation::Retain(retention)];
         let now = time(head);
-        let committed = store.append(Batch { now, operations }).unwrap();
+        let committed = store.append(Batch::new(now, operations)).unwrap();
         assert!(matches!(committed.verdicts[..], [Verdict::Retained { .. }]));
         thread::sleep(Duration::from_millis(20));
     }

@@ -129,7 +129,7 @@ fn fill(store: &mut SqliteStore, from: u64, count: u64, batch: u64) -> Vec<Durat
             .collect();
         let now = Timestamp::now();
         let start = Instant::now();
-        store.append(Batch { now, operations }).unwrap();
+        store.append(Batch::new(now, operations)).unwrap();
         times.push(start.elapsed());
     }
     times

@@ -538,9 +538,18 @@ fn a_line_that_is_not_right_is_named_and_nothing_is_imported() {
             "Line 2: its number is not 3",
         ),
         (long, "Line 1: "),
+        // Nothing says that a clock was set back; or that it was set forward.
         (
-            change(3, "\"timestamp\":\"2", "\"timestamp\":\"3"),
-            "Line 4: its time is more than a day ahead",
+            change(0, "\"timestamp\":\"2", "\"timestamp\":\"3"),
+            "Line 2: it is older than the message before it",
+        ),
+        (
+            change(
+                1,
+                "\"timestamp\":\"2",
+                "\"clock_was\":\"0001-01-01T00:00:00Z\",\"timestamp\":\"1",
+            ),
+            "Line 2: it is older than the message before it",
         ),
         (
             format!("{}\n\n{}", lines[0], lines[1]),
@@ -553,6 +562,95 @@ fn a_line_that_is_not_right_is_named_and_nothing_is_imported() {
         refused(other.path(), &["import", &name], words);
         assert!(!other.path().join("log.db").exists());
     }
+}
+
+/// A room as it is after its server's clock was two hours ahead for a message, and was put right; and
+/// then was years ahead for the last one.
+fn with_corrections() -> (tempfile::TempDir, String) {
+    let said = |seq: u64, time: &str, was: Option<&str>| {
+        let mut frame = json!({
+            "type": "message", "room": "lobby", "seq": seq,
+            "id": format!("{}-{seq}", token("alice").device(&ClientId::parse("1").unwrap())),
+            "user": token("alice").user().to_string(), "nickname": "alice",
+            "message": format!("number {seq}"), "timestamp": time,
+        });
+        if let Some(was) = was {
+            frame["clock_was"] = json!(was);
+        }
+        format!("{frame}\n")
+    };
+    let lines = [
+        said(1, "2026-11-20T09:00:00Z", None),
+        said(2, "2026-11-20T11:01:00Z", Some("2026-11-20T09:01:00Z")),
+        said(3, "2026-11-20T09:02:00Z", Some("2026-11-20T11:02:00Z")),
+        said(4, "2026-11-21T09:00:00Z", None),
+        said(5, "2145-01-01T00:00:00Z", Some("2026-11-21T09:00:01Z")),
+    ];
+    let data = tempfile::tempdir().unwrap();
+    let (file, name) = path(&data, "lines");
+    fs::write(file, lines.concat()).unwrap();
+    done(data.path(), &["import", &name]);
+    let exported = done(data.path(), &["export"]);
+    (data, exported)
+}
+
+#[test]
+fn a_log_with_a_corrected_clock_goes_out_and_in_again_with_its_marks() {
+    let (data, exported) = with_corrections();
+    assert_eq!(exported.matches("clock_was").count(), 3);
+    let (file, name) = path(&data, "lobby.jsonl");
+    fs::write(file, &exported).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    done(other.path(), &["import", &name]);
+    assert_eq!(done(other.path(), &["export"]), exported);
+}
+
+#[test]
+fn a_server_on_a_log_from_the_future_says_so_and_goes_on_from_the_right_time() {
+    let (data, _) = with_corrections();
+    let mut child = program(data.path(), &["0", "--bind", "127.0.0.1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let output = child.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap();
+    let address = address.parse().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let server = Server { child, address };
+    let warned = log.find(|line| line.as_ref().unwrap().contains("2145-01-01T00:00:00Z"));
+    let warned = warned.unwrap().unwrap();
+    assert!(warned.contains("one of them is wrong"), "{warned}");
+    // Nobody reads the rest, and nobody need wait for that.
+    std::thread::spawn(move || log.for_each(drop));
+
+    let mut alice = server.join("alice");
+    let first = alice.say("the clock is right");
+    let second = alice.say("and goes on");
+    assert_eq!(first["clock_was"], "2145-01-01T00:00:00Z");
+    assert_eq!(second["clock_was"], Value::Null);
+    let (time, welcome) = (&first["timestamp"], &alice.welcome["timestamp"]);
+    assert!(time.as_str() >= welcome.as_str(), "{time} {welcome}");
+    assert!(second["timestamp"].as_str() < Some("2145"), "{second}");
+    let mut since = |time: &str| {
+        alice.send(&json!({"type": "history", "since": time, "ref": 1}));
+        alice.next("history")["from"].as_u64()
+    };
+    for (time, from) in [
+        ("2026-11-20T00:00:00Z", Some(1)),
+        ("2026-11-20T09:01:30Z", Some(3)),
+        ("2026-11-20T10:00:00Z", Some(2)),
+        ("2026-11-21T00:00:00Z", Some(4)),
+        ("2026-11-22T00:00:00Z", Some(6)),
+        ("2144-01-01T00:00:00Z", Some(5)),
+        ("2146-01-01T00:00:00Z", Some(8)),
+    ] {
+        assert_eq!(since(time), from, "{time}");
+    }
+    drop(alice);
+    server.stop();
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn delivered(seq: u64) -> ServerFrame {
         user: UserId::from_bytes([2; 12]),
         nickname: Nickname::parse("alice").unwrap(),
         time: Timestamp::from_millisecond(1_795_000_000_123).unwrap(),
+        clock_was: None,
         body: Body::inert(TEXT),
     })
 }

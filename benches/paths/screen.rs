@@ -56,6 +56,7 @@ fn message(seq: u64) -> Event {
         user: Some(user(who)),
         nickname: Nickname::parse(NAMES[who]).unwrap(),
         time: Timestamp::UNIX_EPOCH + minutes.minutes(),
+        clock_was: None,
         body: Body::inert(pick(&WORDS, seq)),
         local: None,
     })

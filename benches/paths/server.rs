@@ -18,11 +18,11 @@ use chat_tui::{
             peer::{Peer, Turn},
             view::{ViewLimits, Views},
         },
-        store::{Batch, MemoryLimits, MemoryStore, Operation, Reader, Store},
+        store::{Batch, KnownTimes, MemoryLimits, MemoryStore, Operation, Reader, Store},
     },
     text::{Body, Line},
 };
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{Path, TEXT};
 
@@ -71,6 +71,7 @@ fn said(counter: u64, sender: &Arc<Member>) -> Batch {
     };
     Batch {
         now: Timestamp::UNIX_EPOCH,
+        correction: SignedDuration::ZERO,
         operations: vec![Operation::Message {
             id,
             settled: counter - 1,
@@ -162,7 +163,7 @@ impl World {
             settings,
             store.epoch(),
             &store.extents(),
-            None,
+            KnownTimes::default(),
             Vec::new(),
             at(now),
         );

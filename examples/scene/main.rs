@@ -285,6 +285,7 @@ fn log_message(seq: u64) -> Received {
         user: Some(user(said.1)),
         nickname: nickname(said.1),
         time: ago(-minutes - 60),
+        clock_was: None,
         body: Body::inert(&format!("{} ({seq})", said.2)),
         local: None,
     }
@@ -365,6 +366,7 @@ fn message(minutes: i64, who: &str, text: &str, local: Option<u64>) -> Event {
         user: Some(user(who)),
         nickname: nickname(who),
         time: ago(minutes),
+        clock_was: None,
         body: Body::inert(text),
         local: local.map(LocalId),
     })

@@ -398,6 +398,9 @@ pub struct Received {
     pub nickname: Nickname,
     /// When: the server's time, or that of arrival from a basic server.
     pub time: Timestamp,
+    /// Set where the server's clock was corrected since the message before: what it would have shown
+    /// otherwise.
+    pub clock_was: Option<Timestamp>,
     /// The text, inert.
     pub body: Body,
     /// Set when this is the echo of a message typed in this run.

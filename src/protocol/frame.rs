@@ -396,8 +396,11 @@ pub struct Message {
     pub user: UserId,
     /// What the sender was called then.
     pub nickname: Nickname,
-    /// When the server took it; never before an earlier entry's time.
+    /// When the server took it; before an earlier entry's time only where the clock was set back.
     pub time: Timestamp,
+    /// Set where the server's clock was corrected since the entry before: what it would have shown,
+    /// had it been left alone.
+    pub clock_was: Option<Timestamp>,
     /// The text. What a log holds is never refused: a receiver makes it inert.
     pub body: Body,
 }

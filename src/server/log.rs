@@ -54,7 +54,8 @@ impl Entry {
         match self {
             Self::Record(
                 Record::Refused { .. }
-                | Record::ClockJumped { .. }
+                | Record::ClockCorrected { .. }
+                | Record::ClockBehindLog { .. }
                 | Record::ClockDoubted { .. }
                 | Record::StoreRefused { .. }
                 | Record::StoreFailed,
@@ -215,11 +216,36 @@ impl fmt::Display for Words<'_> {
             Record::Erased { room, from, to } => {
                 write!(out, "erased the messages {from} to {to} of {room}")
             }
-            Record::ClockJumped { by } => write!(
+            Record::ClockCorrected {
+                by,
+                was,
+                now,
+                stops_erasing,
+            } => {
+                let length = text::span(by.unsigned_abs());
+                if by.is_negative() {
+                    write!(out, "the clock was set back by {length}")?;
+                } else {
+                    write!(
+                        out,
+                        "the clock went ahead by {length}, because it was set or the machine slept"
+                    )?;
+                }
+                write!(
+                    out,
+                    ": it showed {was:.0} and now shows {now:.0}; messages get the new times, each \
+                     room's next one is marked"
+                )?;
+                if *stops_erasing {
+                    out.write_str(", and no messages are erased by age for an hour")?;
+                }
+                out.write_str("; see that the clock is right")
+            }
+            Record::ClockBehindLog { last, now } => write!(
                 out,
-                "the clock jumped by {} s: no messages are erased by age for an hour; \
-                 see that the clock is right",
-                by.as_secs()
+                "the last message was stored at {last:.0}, but the clock shows {now:.0}: one of \
+                 them is wrong; new messages get the clock's time and are marked, so see that the \
+                 clock is right"
             ),
             Record::ClockDoubted { by } => write!(
                 out,

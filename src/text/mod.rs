@@ -15,7 +15,7 @@ mod width;
 #[cfg(feature = "tui")]
 pub mod wrap;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -167,6 +167,20 @@ pub fn inert_json(line: &str) -> Cow<'_, str> {
 /// Whether nothing would be seen of a text: empty, white space, blank Braille cells.
 pub fn is_blank(text: &str) -> bool {
     clean::is_blank(text)
+}
+
+/// A length of time for people: the two largest units that matter, to the second.
+pub fn span(length: Duration) -> String {
+    let seconds = length.saturating_add(Duration::from_millis(500)).as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    let seconds = seconds % 60;
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {seconds} s"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        (0..730, _, _) => format!("{days} d {hours} h"),
+        (_, _, _) => format!("{} years", days / 365),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{client::event::Summary, text::Body};
+use crate::{
+    client::event::Summary,
+    text::{Body, span},
+};
 
 /// What there is to say of a run on the screen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,19 +102,6 @@ fn plural(count: u64, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
-    }
-}
-
-/// The two largest units that matter.
-fn span(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    let seconds = seconds % 60;
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min {seconds} s"),
-        (0, _, _) => format!("{hours} h {minutes} min"),
-        (_, _, _) => format!("{days} d {hours} h"),
     }
 }
 

@@ -55,6 +55,7 @@ pub(super) fn received(seq: Option<u64>, time: Timestamp, who: &str, text: &str)
         user: Some(user(who)),
         nickname: nickname(who),
         time,
+        clock_was: None,
         body: Body::inert(text),
         local: None,
     }

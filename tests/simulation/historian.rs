@@ -384,6 +384,7 @@ fn is_true(truth: &Truth, epoch: Epoch, message: &Message) -> Result<(), Fault> 
         .ok_or(format!("{seq} was shown before its commit"))?;
     let same = entry.id == message.id
         && entry.time == message.time
+        && entry.clock_was == message.clock_was
         && entry.nickname == message.nickname
         && entry.text == message.body.as_str();
     if same {
@@ -414,11 +415,12 @@ fn check_page(
     let (from, to) = match part {
         Part::Forward { from, to } | Part::Backward { from, to } => clamp(from, to),
         Part::Since(time) => {
-            let late = |seq: &u64| {
-                let entry = truth.entry(epoch, &head.room, *seq);
-                entry.is_some_and(|entry| entry.time >= time)
+            let late = |seq| {
+                let entry = truth.entry(epoch, &head.room, seq)?;
+                (entry.time >= time).then_some((entry.time, seq))
             };
-            let first = (head.first..=head.head).find(late);
+            let least = (head.first..=head.head).filter_map(late).min();
+            let first = least.map(|(_, seq)| seq);
             (first.unwrap_or(head.head + 1), head.head)
         }
     };

@@ -138,6 +138,11 @@ fn a_page_with_a_hole_is_caught() {
 }
 
 #[test]
+fn times_that_stand_still_are_caught() {
+    is_caught(Mutant::TimesStandStill);
+}
+
+#[test]
 fn a_cursor_kept_before_its_messages_is_caught() {
     is_caught(Mutant::CursorFirst);
 }

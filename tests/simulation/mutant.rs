@@ -40,6 +40,8 @@ pub(crate) enum Mutant {
     MissesRenames,
     /// A device that comes back asks for the nickname that it was told, as if that were a wish.
     AsksAgain,
+    /// No message is of an earlier time than those before it, whatever the clock was.
+    TimesStandStill,
 }
 
 /// Gives a message that was seen before an id that was not.

@@ -27,7 +27,7 @@ use chat_tui::{
     text::Line,
 };
 use fastrand::Rng;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     disk::{Disk, Durability},
@@ -63,6 +63,8 @@ pub(crate) struct Server {
     tokens: u64,
     mutant: Option<Mutant>,
     forgetting: Forgetting,
+    /// For [`Mutant::TimesStandStill`]: the latest time of all.
+    latest: Timestamp,
     /// What [`Mutant::AcknowledgesEarly`] has told of, and the disk has not yet.
     early: Option<(Duration, Committed)>,
     /// Commits that fail from now on.
@@ -76,6 +78,8 @@ struct Running {
     views: Views,
     endpoints: BTreeMap<ConnectionId, Endpoint>,
     committing: Option<(Duration, Batch)>,
+    /// What the clock showed when that began.
+    began: Timestamp,
     /// Looks into the log that are under way, and when they end.
     looking: BTreeMap<ConnectionId, (Duration, Look)>,
     /// It has told everybody that it ends, for want of a store or because it was told to.
@@ -107,6 +111,7 @@ impl Server {
             tokens: 0,
             mutant,
             forgetting: Forgetting::default(),
+            latest: Timestamp::MIN,
             early: None,
             failing: 0,
             commits: 0,
@@ -141,7 +146,7 @@ impl Server {
             .facts()
             .map_err(|_| "the store's facts can't be read".to_owned())?;
         let extents = self.disk.log.extents();
-        let known = self.disk.log.known_time();
+        let known = self.disk.log.known_times();
         let heads = extents.iter().map(|extent| extent.head);
         // Small enough that slow readers fall out of both tails.
         let limits = ViewLimits {
@@ -154,6 +159,7 @@ impl Server {
             hub: Hub::new(settings, self.disk.epoch(), &extents, known, facts, now),
             endpoints: BTreeMap::new(),
             committing: None,
+            began: now.wall,
             looking: BTreeMap::new(),
             finished: false,
             in_order: true,
@@ -290,6 +296,7 @@ impl Server {
         let Some((_, batch)) = running.committing.take_if(|(due, _)| *due <= now.mono) else {
             return Ok(());
         };
+        let began = running.began;
         let number = self.commits;
         self.commits += 1;
         let fails = self.setup.fails.filter(|(at, _)| *at == number);
@@ -310,6 +317,7 @@ impl Server {
         };
         if let Ok(committed) = &outcome {
             truth.commit(self.disk.epoch(), committed)?;
+            Truth::check_times(committed, began)?;
         }
         if let Some(running) = &mut self.running {
             running.hub.handle(now, Event::Committed(outcome));
@@ -326,6 +334,10 @@ impl Server {
         match self.mutant {
             Some(Mutant::NoDeduplication) => self.forgetting.spoil(&mut batch),
             Some(Mutant::HoldsNothingBack) => mutant::fill_holes(&mut batch),
+            Some(Mutant::TimesStandStill) => {
+                self.latest = self.latest.max(batch.now);
+                batch.now = self.latest;
+            }
             _ => {}
         }
         batch
@@ -432,6 +444,7 @@ impl Server {
                     let due = now.mono + Duration::from_millis(latency);
                     assert!(running.committing.is_none(), "one append at a time");
                     running.committing = Some((due, batch));
+                    running.began = now.wall;
                     acknowledge |= self.mutant == Some(Mutant::AcknowledgesEarly);
                 }
                 Effect::Publish(publication) => {

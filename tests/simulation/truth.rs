@@ -9,7 +9,7 @@ use chat_tui::{
     },
     server::store::{Committed, Extent},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// A rule that was broken, in words.
 pub(crate) type Fault = String;
@@ -29,6 +29,7 @@ pub(crate) struct Entry {
     pub(crate) user: UserId,
     pub(crate) nickname: Nickname,
     pub(crate) time: Timestamp,
+    pub(crate) clock_was: Option<Timestamp>,
     pub(crate) text: String,
 }
 
@@ -74,6 +75,23 @@ impl Truth {
                 return Err(format!("history begins at {first} all at once"));
             }
             room.evicted_below = *first;
+        }
+        Ok(())
+    }
+
+    /// Messages get the time of the clock, whatever it showed before: `now`, when they were given to
+    /// the store.
+    pub(crate) fn check_times(committed: &Committed, now: Timestamp) -> Result<(), Fault> {
+        for run in &committed.runs {
+            for seq in run.segment.first()..run.segment.next() {
+                let frame = run.segment.frame(seq).ok_or("a run has a hole")?;
+                if let Ok(ServerFrame::Message(message)) = parse_server(frame)
+                    && !within_a_minute(message.time, now)
+                {
+                    let time = message.time;
+                    return Err(format!("{seq} was said at {now}, and is of {time}"));
+                }
+            }
         }
         Ok(())
     }
@@ -155,6 +173,11 @@ impl Truth {
     }
 }
 
+/// Up to which a clock that goes back stands still.
+fn within_a_minute(one: Timestamp, other: Timestamp) -> bool {
+    one.duration_since(other).abs() <= SignedDuration::from_mins(1)
+}
+
 impl Log {
     fn take(&mut self, name: &RoomName, seq: u64, frame: &[u8]) -> Result<(), Fault> {
         let Ok(ServerFrame::Message(message)) = parse_server(frame) else {
@@ -170,11 +193,16 @@ impl Log {
             user,
             nickname,
             time,
+            clock_was,
             body,
             ..
         } = message;
-        if room.entries.last().is_some_and(|last| last.time > time) {
+        let set_back = clock_was.is_some_and(|was| was > time);
+        if room.entries.last().is_some_and(|last| last.time > time) && !set_back {
             return Err(format!("the time of {seq} is before that of {head}"));
+        }
+        if clock_was.is_some_and(|was| within_a_minute(was, time)) {
+            return Err(format!("{seq} is marked for next to nothing"));
         }
         let text = body.as_str().to_owned();
         let entry = Entry {
@@ -182,6 +210,7 @@ impl Log {
             user,
             nickname,
             time,
+            clock_was,
             text,
         };
         self.add(name, seq, entry).map_or(Ok(()), |(text, before)| {

@@ -131,6 +131,7 @@ impl Far {
             user: join.token.unwrap().user(),
             nickname: join.nickname.clone(),
             time: Timestamp::UNIX_EPOCH,
+            clock_was: None,
             body,
         }))
         .await;
@@ -287,6 +288,7 @@ async fn messages_that_nobody_takes_wait_in_the_socket_and_the_user_can_still_le
                 user: token.user(),
                 nickname: Nickname::parse("alice").unwrap(),
                 time: Timestamp::UNIX_EPOCH,
+                clock_was: None,
                 body: Body::inert("x"),
             });
             encode_server(&message, &mut bytes);

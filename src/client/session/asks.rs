@@ -425,6 +425,7 @@ fn received(message: Message) -> Received {
         user: Some(message.user),
         nickname: message.nickname,
         time: message.time,
+        clock_was: message.clock_was,
         body: message.body,
         local: None,
     }

@@ -121,6 +121,7 @@ impl Session {
                     user: None,
                     nickname,
                     time: now.wall,
+                    clock_was: None,
                     body,
                     local: None,
                 }));
@@ -385,6 +386,7 @@ impl Session {
                 user: Some(message.user),
                 nickname: message.nickname,
                 time: message.time,
+                clock_was: message.clock_was,
                 body: message.body,
                 local,
             }));

@@ -20,7 +20,10 @@ use crate::{
         ClientId, Epoch, MessageId, Nickname, RoomName, UserId, frame::Part,
         limits::HISTORY_PAGE_MAX,
     },
-    search::Query,
+    search::{
+        Query,
+        times::{self, CORRECTIONS_MAX},
+    },
     text::{Body, Line},
 };
 
@@ -112,8 +115,8 @@ pub(super) fn put(database: &Connection, run: &Run, max: u64) -> Result<(), Faul
         return Ok(());
     };
     let mut insert = database.prepare_cached(
-        "INSERT OR IGNORE INTO message (log, seq, id, user, nickname, time, body)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO message (log, seq, id, user, nickname, time, body, clock_was)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     for message in &run.messages {
         insert.execute(params![
@@ -124,6 +127,7 @@ pub(super) fn put(database: &Connection, run: &Run, max: u64) -> Result<(), Faul
             message.nickname.as_str(),
             nanoseconds(message.time),
             message.body.as_str(),
+            message.clock_was.map(nanoseconds),
         ])?;
     }
     join_range(database, room.log, from, to)?;
@@ -291,7 +295,7 @@ fn piece(
     to: u64,
 ) -> Result<Page, Fault> {
     let mut select = database.prepare_cached(
-        "SELECT seq, id, user, nickname, time, body FROM message
+        "SELECT seq, id, user, nickname, time, body, clock_was FROM message
          WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq",
     )?;
     let mut rows = select.query(params![room.log, signed(from), signed(to)])?;
@@ -314,14 +318,18 @@ fn piece(
 
 fn message(name: &RoomName, row: &Row<'_>) -> Result<Received, Fault> {
     let text = |column| row.get_ref(column)?.as_str().map_err(|_| Fault::Damaged);
-    let time: i64 = row.get(4)?;
+    let time = |nanoseconds: i64| {
+        Timestamp::from_nanosecond(nanoseconds.into()).map_err(|_| Fault::Damaged)
+    };
+    let clock_was: Option<i64> = row.get(6)?;
     Ok(Received {
         room: name.clone(),
         seq: Some(number(row, 0)?),
         id: Some(MessageId::parse(text(1)?).map_err(|_| Fault::Damaged)?),
         user: Some(UserId::parse(text(2)?).map_err(|_| Fault::Damaged)?),
         nickname: Nickname::inert(text(3)?),
-        time: Timestamp::from_nanosecond(time.into()).map_err(|_| Fault::Damaged)?,
+        time: time(row.get(4)?)?,
+        clock_was: clock_was.map(time).transpose()?,
         body: Body::inert(text(5)?),
         local: None,
     })
@@ -387,35 +395,62 @@ fn range_from(
         .optional()?)
 }
 
-/// From the first kept message of this time or later. (Within a log times never go back.)
+/// From the kept message that a page since this time begins with: see [`times::since`].
 fn since(
     database: &Connection,
     log: i64,
     log_first: u64,
     time: Timestamp,
 ) -> Result<Option<(u64, u64)>, Fault> {
-    let time = nanoseconds(time);
-    let mut next = database.prepare_cached(
-        "SELECT seq, time FROM message WHERE log = ? AND seq >= ? ORDER BY seq LIMIT 1",
-    )?;
-    let mut low = log_first;
-    let mut high = match range_up_to(database, log, u64::MAX >> 1)? {
-        Some((_, last)) => last + 1,
-        None => return Ok(None),
-    };
-    // What is sought is at `low` or above, and not above `high`.
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let (seq, at): (u64, i64) = next.query_row(params![log, signed(middle)], |row| {
-            Ok((number(row, 0)?, row.get(1)?))
-        })?;
-        if at < time {
-            low = seq + 1;
-        } else {
-            high = middle;
-        }
+    let time = Timestamp::from_nanosecond(nanoseconds(time).into()).map_err(|_| Fault::Damaged)?;
+    let mut at = database.prepare_cached("SELECT time FROM message WHERE log = ? AND seq = ?")?;
+    let found = times::since(stretches(database, log, log_first)?, time, |seq| {
+        let at: i64 = at.query_row(params![log, signed(seq)], |row| row.get(0))?;
+        Timestamp::from_nanosecond(at.into()).map_err(|_| Fault::Damaged)
+    })?;
+    match found {
+        Some(seq) => range_from(database, log, seq, false),
+        None => Ok(None),
     }
-    range_from(database, log, low, true)
+}
+
+/// The kept numbers of a log in runs within which times never go back, in order. A new one begins
+/// where the clock was corrected, and behind what is not held, where it may have been. Of too many,
+/// the latest.
+fn stretches(
+    database: &Connection,
+    log: i64,
+    log_first: u64,
+) -> Result<Vec<std::ops::Range<u64>>, Fault> {
+    let numbers = |statement: &str| -> Result<Vec<u64>, Fault> {
+        let mut select = database.prepare_cached(statement)?;
+        let most = signed(CORRECTIONS_MAX as u64);
+        let rows = select.query_map(params![log, signed(log_first), most], |row| number(row, 0))?;
+        let mut numbers = rows.collect::<Result<Vec<_>, _>>()?;
+        numbers.sort_unstable();
+        Ok(numbers)
+    };
+    let marks = numbers(
+        "SELECT seq FROM message INDEXED BY message_marked
+         WHERE log = ? AND seq >= ? AND clock_was IS NOT NULL ORDER BY seq DESC LIMIT ?",
+    )?;
+    let mut select = database.prepare_cached(
+        "SELECT max(first, ?2), last FROM range WHERE log = ?1 AND last >= ?2
+         ORDER BY first DESC LIMIT ?3",
+    )?;
+    let most = signed(CORRECTIONS_MAX as u64);
+    let ranges = select.query_map(params![log, signed(log_first), most], |row| {
+        Ok(number(row, 0)?..number(row, 1)? + 1)
+    })?;
+    let mut found = Vec::new();
+    for range in ranges {
+        let range = range?;
+        let inside = |mark: &u64| range.contains(mark);
+        let marks: Vec<u64> = marks.iter().copied().filter(inside).collect();
+        found.extend(times::stretches(range, &marks).rev());
+    }
+    found.reverse();
+    Ok(found)
 }
 
 /// Looks for messages up to a number, newest first.
@@ -438,7 +473,7 @@ pub(super) fn search(
     };
     let to = to.unwrap_or(u64::MAX >> 1).min(room.head);
     let mut select = database.prepare_cached(
-        "SELECT seq, id, user, nickname, time, body FROM message
+        "SELECT seq, id, user, nickname, time, body, clock_was FROM message
          WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC",
     )?;
     let mut rows = select.query(params![room.log, signed(room.first), signed(to)])?;

@@ -74,6 +74,13 @@ const STEPS: &[M<'static>] = &[
     ),
     // Who the server says that we are, where that is not what the token makes us.
     M::up("ALTER TABLE profile ADD COLUMN user TEXT"),
+    // What the server's clock would have shown, where it was corrected before a message.
+    M::up(
+        "
+    ALTER TABLE message ADD COLUMN clock_was INTEGER;
+    CREATE INDEX message_marked ON message (log, seq) WHERE clock_was IS NOT NULL;
+    ",
+    ),
 ];
 
 /// Opens a database that exists, if only as an empty file, and brings it up to date. Who keeps it

@@ -77,6 +77,7 @@ fn message(seq: u64, text: &str) -> Message {
         user: UserId::from_bytes([1; 12]),
         nickname: Nickname::parse("alice").unwrap(),
         time: time(seq),
+        clock_was: None,
         body: Body::inert(text),
     }
 }
@@ -318,6 +319,72 @@ fn a_page_is_what_one_range_has_from_the_end_that_counts() {
         assert_eq!(store.page(part, false), online, "{part:?}");
         assert_eq!(store.page(part, true), offline, "{part:?} offline");
     }
+}
+
+/// Messages from this number on, each with its time and what the clock was.
+fn said(from: u64, times: &[(u64, Option<u64>)]) -> Change {
+    let of = |(seq, (at, was)): (u64, &(u64, Option<u64>))| Message {
+        time: time(*at),
+        clock_was: was.map(time),
+        ..message(seq, "text")
+    };
+    Change::Messages(Run {
+        room: lobby(),
+        epoch: epoch(1),
+        messages: (from..).zip(times).map(of).collect(),
+    })
+}
+
+#[test]
+fn a_day_is_found_whatever_the_server_s_clock_did() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    store.keep(vec![
+        opened(1, 1, 200),
+        // Ahead for one message.
+        said(
+            1,
+            &[
+                (10, None),
+                (20, None),
+                (9_000, Some(25)),
+                (30, Some(9_010)),
+                (40, None),
+            ],
+        ),
+        // Behind for two; where it was put back and when is not held.
+        said(101, &[(1, None), (2, None), (50, Some(3)), (60, None)]),
+    ]);
+    drop(store);
+    let mut store = home.open().store;
+    for (since, found) in [
+        (0, Some((101, 104))),
+        (3, Some((1, 5))),
+        (21, Some((4, 5))),
+        (41, Some((103, 104))),
+        (61, Some((3, 5))),
+        (9_001, None),
+    ] {
+        for offline in [false, true] {
+            assert_eq!(
+                store.page(Part::Since(time(since)), offline),
+                found,
+                "{since}"
+            );
+        }
+    }
+    let look = Look::Page {
+        room: lobby(),
+        epoch: None,
+        part: Part::Forward { from: 1, to: 5 },
+        offline: false,
+    };
+    let Looked::Page(page) = store.look(&look) else {
+        panic!("not a page");
+    };
+    let page = page.unwrap().unwrap().messages;
+    let marks: Vec<_> = page.iter().map(|message| message.clock_was).collect();
+    assert_eq!(marks, [None, None, Some(time(25)), Some(time(9_010)), None]);
 }
 
 #[test]

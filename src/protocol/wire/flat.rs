@@ -132,6 +132,7 @@ flat! {
         reason: Str<'a>,
         outcome: Str<'a>,
         timestamp: Str<'a>,
+        clock_was: Str<'a>,
         epoch: Str<'a>,
         enter: List<Str<'a>, JOIN_ROOMS_MAX>,
         rooms: List<RoomFlat<'a>, JOIN_ROOMS_MAX>,
@@ -224,6 +225,8 @@ pub(in crate::protocol) struct MessageFlat<'a> {
     pub(in crate::protocol) message: Str<'a>,
     #[serde(borrow)]
     pub(in crate::protocol) timestamp: Str<'a>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) clock_was: Option<Str<'a>>,
     pub(in crate::protocol) seq: Number,
 }
 

@@ -181,6 +181,12 @@ impl Fields<'_> {
             user: self.user()?,
             nickname: self.nickname()?,
             time: self.time()?,
+            clock_was: self
+                .0
+                .clock_was
+                .as_ref()
+                .map(|was| time(was.as_str()))
+                .transpose()?,
             body: Body::inert(need("message", self.0.message.as_ref())?.as_str()),
         })
     }
@@ -302,6 +308,11 @@ fn message(flat: &MessageFlat<'_>) -> Result<Message, WireError> {
         user: UserId::parse(flat.user.as_str())?,
         nickname: Nickname::inert(flat.nickname.as_str()),
         time: time(flat.timestamp.as_str())?,
+        clock_was: flat
+            .clock_was
+            .as_ref()
+            .map(|was| time(was.as_str()))
+            .transpose()?,
         body: Body::inert(flat.message.as_str()),
     })
 }
@@ -352,6 +363,7 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
             nickname: Some(message.nickname.as_str().into()),
             message: Some(message.body.as_str().into()),
             timestamp: shown(message.time),
+            clock_was: message.clock_was.and_then(shown),
             ..Flat::of("message")
         },
         ServerFrame::History(page) => Flat {
@@ -459,6 +471,7 @@ fn message_flat(message: &Message) -> MessageFlat<'_> {
         nickname: message.nickname.as_str().into(),
         message: message.body.as_str().into(),
         timestamp: message.time.to_string().into(),
+        clock_was: message.clock_was.map(|was| was.to_string().into()),
         seq: Number(message.seq),
     }
 }

@@ -252,10 +252,23 @@ pub enum Record {
         /// The highest number erased.
         to: u64,
     },
-    /// The clock on the wall jumped: nothing is erased by age for a while.
-    ClockJumped {
+    /// The clock on the wall was corrected.
+    ClockCorrected {
         /// By how much.
         by: SignedDuration,
+        /// What was told last before.
+        was: Timestamp,
+        /// What is told now.
+        now: Timestamp,
+        /// Whether nothing is erased by age for a while, where something would be.
+        stops_erasing: bool,
+    },
+    /// At the start the clock is behind the log.
+    ClockBehindLog {
+        /// When the last message was stored, by the clock of then.
+        last: Timestamp,
+        /// What the clock says.
+        now: Timestamp,
     },
     /// The clock on the wall is away from what the log knows: nothing is erased by age for a day.
     ClockDoubted {

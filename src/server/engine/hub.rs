@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use smallvec::SmallVec;
 
 use super::{
@@ -32,17 +32,19 @@ use crate::{
     },
     server::{
         network::ClientAddress,
-        store::{Extent, Fact},
+        store::{CORRECTION_MIN, Extent, Fact, KnownTimes},
     },
     text::Line,
 };
 
+mod clock;
 mod commit;
 mod gone;
 mod orders;
 mod present;
 mod retention;
 
+use clock::Clock;
 use commit::Staged;
 pub(super) use commit::What;
 pub use retention::Keep;
@@ -220,8 +222,11 @@ enum State {
 pub struct Hub {
     pub(super) settings: Settings,
     pub(super) epoch: Epoch,
-    /// The time of the turn. What is told never goes back, whatever the clock on the wall does.
+    /// The time of the turn, as it is told.
     pub(super) now: Moment,
+    clock: Clock,
+    /// By how much the clock was corrected, as far as the store has not been told.
+    correction: SignedDuration,
     pub(super) rooms: Vec<Room>,
     room_by_name: HashMap<RoomName, RoomIndex>,
     /// Those among them with changes of the member list that are not published yet.
@@ -261,7 +266,7 @@ pub struct Hub {
 
 impl Hub {
     /// Nobody is present. `extents` tells what the store holds of each room, and `known` is what
-    /// [`Store::known_time`](crate::server::store::Store::known_time) says, `facts` what
+    /// [`Store::known_times`](crate::server::store::Store::known_times) says, `facts` what
     /// [`Store::facts`](crate::server::store::Store::facts) gives.
     ///
     /// # Panics
@@ -270,7 +275,7 @@ impl Hub {
         settings: Settings,
         epoch: Epoch,
         extents: &[Extent],
-        known: Option<Timestamp>,
+        known: KnownTimes,
         facts: Vec<Fact>,
         now: Moment,
     ) -> Self {
@@ -295,9 +300,22 @@ impl Hub {
             rules: (0..).map(RoomIndex).zip(rules).collect(),
             ..Publication::default()
         };
+        let mut effects = vec![Effect::Publish(Arc::new(start))];
+        let ahead = known.last.filter(|last| {
+            let by = last.duration_since(now.wall);
+            by.is_positive() && by.unsigned_abs() > CORRECTION_MIN
+        });
+        effects.extend(ahead.map(|last| {
+            Effect::Record(Box::new(Record::ClockBehindLog {
+                last,
+                now: now.wall,
+            }))
+        }));
         Self {
             epoch,
             now,
+            clock: Clock::new(now),
+            correction: SignedDuration::ZERO,
             rooms,
             room_by_name: names.zip((0..).map(RoomIndex)).collect(),
             changed: Vec::new(),
@@ -318,9 +336,9 @@ impl Hub {
             reopening: 0,
             retained: false,
             refusals: commit::Refusals::default(),
-            retainer: Retainer::new(settings.keep, known, now),
+            retainer: Retainer::new(settings.keep, known.believed.or(known.last), now),
             state: State::Running,
-            effects: vec![Effect::Publish(Arc::new(start))],
+            effects,
             settings,
         }
     }
@@ -375,8 +393,9 @@ impl Hub {
     pub fn wakes_at(&self) -> Option<Duration> {
         let idle = self.committing.is_none() && self.state == State::Running;
         let facts = self.facts_wait;
-        let both = [self.retainer.wakes_at(), facts];
-        both.into_iter().flatten().min().filter(|_| idle)
+        let clock = Some(self.clock.due());
+        let all = [self.retainer.wakes_at(), facts, clock];
+        all.into_iter().flatten().min().filter(|_| idle)
     }
 
     /// Whether it takes requests now. When it does not, a commit under way will change that.
@@ -395,8 +414,17 @@ impl Hub {
     }
 
     fn set_time(&mut self, now: Moment) {
-        let wall = now.wall.max(self.now.wall);
-        self.now = Moment { wall, ..now };
+        let corrected = self.clock.read(now);
+        let before = mem::replace(&mut self.now, self.clock.now());
+        let Some(by) = corrected else { return };
+        self.correction = self.correction.saturating_add(by);
+        let stops_erasing = self.retainer.clock_corrected(now.mono);
+        self.record(Record::ClockCorrected {
+            by,
+            was: before.wall,
+            now: now.wall,
+            stops_erasing,
+        });
     }
 
     fn request(&mut self, connection: ConnectionId, request: Request) {

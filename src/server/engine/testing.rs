@@ -26,7 +26,9 @@ use crate::{
     },
     server::{
         network::ClientAddress,
-        store::{Batch, Fact, MemoryLimits, MemoryStore, Reader, Store, StoreError},
+        store::{
+            Batch, Fact, KnownTimes, MemoryLimits, MemoryStore, Reader, Store, StoreError,
+        },
     },
     text::{Body, Line},
 };
@@ -169,7 +171,14 @@ impl World {
             house: settings,
         };
         let extents = store.extents();
-        world.hub = Hub::new(hub, store.epoch(), &extents, None, facts, start());
+        world.hub = Hub::new(
+            hub,
+            store.epoch(),
+            &extents,
+            KnownTimes::default(),
+            facts,
+            start(),
+        );
         world
     }
 
@@ -219,7 +228,7 @@ impl World {
                 settings,
                 store.epoch(),
                 &store.extents(),
-                None,
+                KnownTimes::default(),
                 Vec::new(),
                 start(),
             ),
@@ -313,6 +322,13 @@ impl World {
     pub(super) fn join_as(&mut self, name: &'static str, join: Join) -> Vec<String> {
         self.connect(name);
         self.say(name, &ClientFrame::Join(Box::new(join)))
+    }
+
+    /// Sends a frame, and leaves what is heard for later.
+    pub(super) fn post_frame(&mut self, name: &str, frame: &ClientFrame) {
+        let mut bytes = Vec::new();
+        encode_client(frame, &mut bytes);
+        self.post(name, &bytes);
     }
 
     /// Sends a frame; gives what the sender hears.

@@ -269,7 +269,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         ..
     } = bound;
     let clock = Clock::start();
-    let (epoch, extents, known) = (store.epoch(), store.extents(), store.known_time());
+    let (epoch, extents, known) = (store.epoch(), store.extents(), store.known_times());
     let facts = store.facts().map_err(|_| RunError::Store)?;
     let (appender, pages, closed) = storage::start(store)?;
     let (events, mut requests) = mpsc::channel(EVENTS_MAX);

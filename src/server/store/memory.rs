@@ -10,12 +10,14 @@ use std::{
     mem,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Batch, Committed, Extent, Fact, Found, Operation, Page, Reader, Retention, Run, Settled, Store,
-    StoreError, Verdict,
-    rules::{Frames, Place, Scan, decode_entry, encode_entry, entry_time, first_not, place, span},
+    Batch, Committed, Extent, Fact, Found, KnownTimes, Operation, Page, Reader, Retention, Run,
+    Settled, Store, StoreError, Verdict,
+    rules::{
+        Frames, Place, Scan, decode_entry, encode_entry, entry_time, first_young, place, span,
+    },
 };
 use crate::{
     protocol::{
@@ -23,7 +25,10 @@ use crate::{
         frame::{Member, Message, Part},
         limits::UNANSWERED_MESSAGES_MAX,
     },
-    search::Query,
+    search::{
+        Query,
+        times::{self, CORRECTIONS_MAX, stretches},
+    },
     server::engine::{
         RoomIndex,
         tail::{Segment, SegmentBuilder, Tail},
@@ -62,7 +67,12 @@ struct Room {
     log: Tail,
     /// The ids of the entries held, from `log.first()` on.
     ids: VecDeque<MessageId>,
-    last_time: Timestamp,
+    /// The latest entry's time.
+    last_time: Option<Timestamp>,
+    /// By how much the clock was corrected since then.
+    correction: SignedDuration,
+    /// The entries held that are marked with a correction.
+    marked: VecDeque<u64>,
     /// The entries of the batch under way.
     run: SegmentBuilder,
 }
@@ -104,7 +114,9 @@ impl MemoryStore {
             name: name.clone(),
             log: Tail::new(1),
             ids: VecDeque::new(),
-            last_time: Timestamp::MIN,
+            last_time: None,
+            correction: SignedDuration::ZERO,
+            marked: VecDeque::new(),
             run: SegmentBuilder::new(1),
         };
         Self {
@@ -156,7 +168,7 @@ impl MemoryStore {
     fn take(&mut self, now: Timestamp, operation: Operation) -> Verdict {
         let (id, settled) = match &operation {
             Operation::Open { device, next, look } => return self.open(*device, *next, look),
-            Operation::Retain(retention) => return self.retain(*retention),
+            Operation::Retain(retention) => return self.retain(now, *retention),
             Operation::Remember(facts) => return self.remember(facts),
             Operation::Message { id, settled, .. } | Operation::Spend { id, settled, .. } => {
                 (*id, *settled)
@@ -192,17 +204,18 @@ impl MemoryStore {
         Verdict::Done(outcome)
     }
 
-    fn retain(&mut self, retention: Retention) -> Verdict {
+    fn retain(&mut self, now: Timestamp, retention: Retention) -> Verdict {
         let mut steps = 0;
+        let mut more = false;
         for room in self.indices() {
-            while steps < RETAIN_STEPS_MAX && self.rooms[room.at()].is_over(retention) {
+            let kept = self.rooms[room.at()].kept_from(now, retention);
+            while steps < RETAIN_STEPS_MAX && self.rooms[room.at()].log.first() < kept {
                 self.drop_oldest(room);
                 steps += 1;
             }
+            more |= self.rooms[room.at()].log.first() < kept;
         }
-        Verdict::Retained {
-            more: self.rooms.iter().any(|room| room.is_over(retention)),
-        }
+        Verdict::Retained { more }
     }
 
     fn indices(&self) -> impl Iterator<Item = RoomIndex> + use<> {
@@ -300,12 +313,16 @@ impl Room {
         body: Body,
     ) -> Settled {
         let seq = self.run.next();
-        let time = entry_time(now, self.last_time);
-        self.last_time = time;
+        let (time, clock_was) = entry_time(now, self.correction, self.last_time);
+        self.last_time = Some(time);
+        self.correction = SignedDuration::ZERO;
+        if clock_was.is_some() {
+            self.marked.push_back(seq);
+        }
         self.ids.push_back(id);
         let name = &self.name;
         self.run
-            .push(|out| encode_entry(name, seq, id, sender, time, body, out));
+            .push(|out| encode_entry(name, seq, id, sender, (time, clock_was), body, out));
         Settled::Stored { room, seq, time }
     }
 
@@ -325,6 +342,8 @@ impl Room {
         for _ in before..self.log.first() {
             self.ids.pop_front();
         }
+        let first = self.log.first();
+        while self.marked.pop_front_if(|seq| *seq < first).is_some() {}
     }
 
     fn extent(&self) -> Extent {
@@ -334,31 +353,45 @@ impl Room {
         }
     }
 
-    fn is_over(&self, retention: Retention) -> bool {
+    /// The lowest number that is to be kept.
+    fn kept_from(&self, now: Timestamp, retention: Retention) -> u64 {
         let Extent { first, head } = self.extent();
-        let old = |time| {
-            self.message(first)
-                .is_some_and(|message| message.time < time)
-        };
-        first <= head
-            && (retention
-                .messages_max
-                .is_some_and(|max| head - first >= max)
-                || retention.keep_since.is_some_and(old))
+        let by_number = retention
+            .messages_max
+            .map_or(first, |max| (head + 1).saturating_sub(max));
+        let by_age = retention.keep_since.and_then(|since| {
+            let oldest: Vec<u64> = self
+                .marked
+                .iter()
+                .copied()
+                .take(CORRECTIONS_MAX - 1)
+                .collect();
+            let end = self.marked.get(oldest.len()).copied();
+            let stretches = stretches(first..end.unwrap_or(head + 1), &oldest);
+            let Ok(young) = first_young(stretches, since, now, |seq| self.time_at(seq));
+            young
+        });
+        first.max(by_number).max(by_age.unwrap_or(first))
     }
 
     fn message(&self, seq: u64) -> Option<Message> {
         decode_entry(self.log.frame(seq)?)
     }
 
-    /// The number of the first entry of this time or later: times never go back.
-    fn first_since(&self, time: Timestamp) -> u64 {
+    fn time_at(&self, seq: u64) -> Result<Timestamp, Infallible> {
+        Ok(self
+            .message(seq)
+            .map_or(Timestamp::MIN, |message| message.time))
+    }
+
+    /// The number that a page since this time begins with.
+    fn since(&self, time: Timestamp) -> u64 {
         let Extent { first, head } = self.extent();
-        let before = |seq| Ok(self.message(seq).is_some_and(|m| m.time < time));
-        let found: Result<u64, Infallible> = first_not(first, head + 1, before);
-        match found {
-            Ok(seq) => seq,
-        }
+        let skipped = self.marked.len().saturating_sub(CORRECTIONS_MAX);
+        let latest: Vec<u64> = self.marked.iter().copied().skip(skipped).collect();
+        let stretches = stretches(first..head + 1, &latest);
+        let Ok(found) = times::since(stretches, time, |seq| self.time_at(seq));
+        found.unwrap_or(head + 1)
     }
 
     fn id_at(&self, seq: u64) -> Option<MessageId> {
@@ -376,9 +409,11 @@ impl Store for MemoryStore {
         self.rooms.iter().map(Room::extent).collect()
     }
 
-    fn known_time(&self) -> Option<Timestamp> {
-        let times = self.rooms.iter().map(|room| room.last_time);
-        times.max().filter(|time| *time > Timestamp::MIN)
+    fn known_times(&self) -> KnownTimes {
+        KnownTimes {
+            believed: None,
+            last: self.rooms.iter().filter_map(|room| room.last_time).max(),
+        }
     }
 
     fn facts(&mut self) -> Result<Vec<Fact>, StoreError> {
@@ -391,6 +426,9 @@ impl Store for MemoryStore {
     }
 
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
+        for room in &mut self.rooms {
+            room.correction = room.correction.saturating_add(batch.correction);
+        }
         let verdicts = batch
             .operations
             .into_iter()
@@ -421,7 +459,7 @@ impl Reader for MemoryStore {
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
         let room = &self.rooms[room.at()];
         let extent = room.extent();
-        let (from, to, ends) = span(extent, part, |time| Ok(room.first_since(time)))?;
+        let (from, to, ends) = span(extent, part, |time| Ok(room.since(time)))?;
         let mut frames = Frames::default();
         let mut add = |seq| room.log.frame(seq).is_some_and(|frame| frames.add(frame));
         if ends {
@@ -498,7 +536,7 @@ mod tests {
 
     fn append(store: &mut MemoryStore, second: i64, operations: Vec<Operation>) -> Committed {
         let now = Timestamp::from_second(second).unwrap();
-        store.append(Batch { now, operations }).unwrap()
+        store.append(Batch::new(now, operations)).unwrap()
     }
 
     fn stored(seq: u64, second: i64) -> Settled {

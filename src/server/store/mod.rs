@@ -18,10 +18,10 @@
 //! batches and commits as all else, so whoever was told that he is banned, or let in, still is after
 //! a power failure.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::engine::{RoomIndex, tail::Segment};
 use crate::{
@@ -57,6 +57,10 @@ pub fn fresh_epoch() -> std::io::Result<Epoch> {
     Ok(Epoch::from_bytes(bytes))
 }
 
+/// A clock that is off by more than this was corrected: that is marked. By less, times stand still
+/// until it is where it was.
+pub const CORRECTION_MIN: Duration = Duration::from_mins(1);
+
 /// What a room's log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
@@ -69,11 +73,24 @@ pub struct Extent {
 /// Operations that are committed together, in this order.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The time; entries get it unless the log's last one is later. With a step of retention, as
-    /// the clock says it.
+    /// The time, which entries get. With a step of retention, as the clock says it.
     pub now: Timestamp,
+    /// By how much the clock was corrected since the batch before; below zero where it was set back.
+    /// The next entry of each room is marked with it.
+    pub correction: SignedDuration,
     /// What to do.
     pub operations: Vec<Operation>,
+}
+
+impl Batch {
+    /// One before which the clock was not corrected.
+    pub fn new(now: Timestamp, operations: Vec<Operation>) -> Self {
+        Self {
+            now,
+            correction: SignedDuration::ZERO,
+            operations,
+        }
+    }
 }
 
 /// One thing to be done to the log.
@@ -195,6 +212,15 @@ pub struct Committed {
     pub firsts: Vec<(RoomIndex, u64)>,
 }
 
+/// The times that a log knows of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownTimes {
+    /// Of the last step of retention by age, which is only taken while the clock is believed.
+    pub believed: Option<Timestamp>,
+    /// The latest that a room's last entry has.
+    pub last: Option<Timestamp>,
+}
+
 /// Why a batch was not committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreError {
@@ -263,9 +289,8 @@ pub trait Store: Reader {
     /// What each room's log holds, in the order of [`RoomIndex`].
     fn extents(&self) -> Vec<Extent>;
 
-    /// A time that the clock is to be measured by: of the last step of retention by age, which is
-    /// only taken while the clock is believed; if there was none, of the last entry.
-    fn known_time(&self) -> Option<Timestamp>;
+    /// The times that the clock is to be measured by.
+    fn known_times(&self) -> KnownTimes;
 
     /// All facts of the house, by kind and key. Read once, at the start.
     fn facts(&mut self) -> Result<Vec<Fact>, StoreError>;

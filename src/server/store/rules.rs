@@ -1,9 +1,11 @@
 //! What every store does alike: where a counter stands, what an entry is, what a page holds.
 
-use bytes::Bytes;
-use jiff::Timestamp;
+use std::ops::Range;
 
-use super::{Extent, Found};
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{CORRECTION_MIN, Extent, Found};
 use crate::{
     protocol::{
         MessageId, RoomName, ServerFrame,
@@ -11,7 +13,7 @@ use crate::{
         limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
         wire::{encode_server, parse_server},
     },
-    search::Query,
+    search::{Query, times::first_not},
     text::Body,
 };
 
@@ -42,10 +44,61 @@ pub(super) fn place(settled: u64, counter: u64) -> Place {
     }
 }
 
-/// An entry's time: to the millisecond, as on the wire and on disk, and never before the last.
-pub(super) fn entry_time(now: Timestamp, last: Timestamp) -> Timestamp {
-    let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-    now.max(last)
+/// An entry's time, to the millisecond, as on the wire and on disk; and, where the clock was
+/// corrected since the room's last entry, what it would have shown otherwise. Times go back only
+/// there: by less than [`CORRECTION_MIN`] they stand still instead. `last` is the last entry's time,
+/// `by` how much the clock was corrected since, as far as that is known.
+pub(super) fn entry_time(
+    now: Timestamp,
+    by: SignedDuration,
+    last: Option<Timestamp>,
+) -> (Timestamp, Option<Timestamp>) {
+    let to_millisecond =
+        |time: Timestamp| Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time);
+    let now = to_millisecond(now);
+    let Some(last) = last else {
+        return (now, None);
+    };
+    let edge = if by.is_negative() {
+        Timestamp::MAX
+    } else {
+        Timestamp::MIN
+    };
+    let mut was = to_millisecond(now.checked_sub(by).unwrap_or(edge));
+    // While no server ran, nobody saw it.
+    let behind = last.duration_since(now);
+    if behind.is_positive() && behind.unsigned_abs() > CORRECTION_MIN {
+        was = was.max(last);
+    }
+    if was.duration_since(now).unsigned_abs() <= CORRECTION_MIN {
+        return (now.max(last), None);
+    }
+    let time = if was > now { now } else { now.max(last) };
+    (time, Some(was))
+}
+
+/// The lowest number that is kept for its age: all entries below it are older than `since`; `None`
+/// where the first one is kept already. A time that is still to come is wrong: such an entry goes
+/// with the next one whose time has come, which was stored after it. So it does not hold up what
+/// follows for years, and no entry goes whose time is `since` or later but not to come.
+pub(super) fn first_young<E>(
+    stretches: impl IntoIterator<Item = Range<u64>>,
+    since: Timestamp,
+    now: Timestamp,
+    mut time_at: impl FnMut(u64) -> Result<Timestamp, E>,
+) -> Result<Option<u64>, E> {
+    let mut young = None;
+    for stretch in stretches {
+        let Range { start, end } = stretch;
+        let seq = first_not(stretch, |seq| Ok(time_at(seq)? < since))?;
+        if seq > start {
+            young = Some(seq);
+        }
+        if seq < end && time_at(seq)? <= now {
+            break;
+        }
+    }
+    Ok(young)
 }
 
 /// Appends a new entry's frame to `out`.
@@ -54,7 +107,7 @@ pub(super) fn encode_entry(
     seq: u64,
     id: MessageId,
     sender: &Member,
-    time: Timestamp,
+    (time, clock_was): (Timestamp, Option<Timestamp>),
     body: Body,
     out: &mut Vec<u8>,
 ) {
@@ -65,6 +118,7 @@ pub(super) fn encode_entry(
         user: sender.user,
         nickname: sender.nickname.clone(),
         time,
+        clock_was,
         body,
     });
     encode_server(&frame, out);
@@ -90,24 +144,6 @@ pub(super) fn span<E>(
         Part::Backward { from, to } => (from.max(extent.first), to.min(extent.head), true),
         Part::Since(time) => (since(time)?, extent.head, false),
     })
-}
-
-/// The first number in `first..end` of which `before` is false; `before` is true for all lower
-/// ones and false for all higher ones.
-pub(super) fn first_not<E>(
-    mut first: u64,
-    mut end: u64,
-    mut before: impl FnMut(u64) -> Result<bool, E>,
-) -> Result<u64, E> {
-    while first < end {
-        let middle = first + (end - first) / 2;
-        if before(middle)? {
-            first = middle + 1;
-        } else {
-            end = middle;
-        }
-    }
-    Ok(first)
 }
 
 /// Frames of one page: no more than it takes.

@@ -101,6 +101,7 @@ fn message(seq: u64, second: i64, text: &str) -> Event {
         user: Some(UserId::from_bytes([1; 12])),
         nickname: name("alice"),
         time: Timestamp::from_second(second).unwrap(),
+        clock_was: None,
         body: Body::inert(text),
         local: None,
     })

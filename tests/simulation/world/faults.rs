@@ -39,7 +39,9 @@ impl World {
                 self.after_any(60_000, Task::Wake(index));
             }
             _ => {
-                let seconds = self.rng.i64(-100..100);
+                // A little, or by hours; back again, or not.
+                let far = if self.rng.bool() { 100 } else { 10_000 };
+                let seconds = self.rng.i64(-far..far);
                 self.wall = self
                     .wall
                     .saturating_add(SignedDuration::from_secs(seconds))

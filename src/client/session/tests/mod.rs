@@ -84,6 +84,7 @@ fn message(seq: u64, text: &str) -> ServerFrame {
         user: alice(),
         nickname: name("alice"),
         time: Timestamp::UNIX_EPOCH,
+        clock_was: None,
         body: Body::inert(text),
     })
 }
@@ -96,6 +97,7 @@ fn echo(seq: u64, counter: u64, text: &str) -> ServerFrame {
         user: us(),
         nickname: name("carol"),
         time: Timestamp::UNIX_EPOCH,
+        clock_was: None,
         body: Body::inert(text),
     })
 }

@@ -346,6 +346,7 @@ fn stored(seq: u64, text: &str) -> Message {
         user: UserId::from_bytes([9; 12]),
         nickname: Nickname::parse("Zoë \"z\"").unwrap(),
         time: "2026-11-22T09:00:00.123Z".parse().unwrap(),
+        clock_was: None,
         body: Body::inert(text),
     }
 }
@@ -481,6 +482,7 @@ proptest! {
             user: UserId::from_bytes([9; 12]),
             nickname: Nickname::parse("carol").unwrap(),
             time: Timestamp::from_millisecond(1_795_339_341_123).unwrap(),
+            clock_was: None,
             body,
         });
         prop_assert_eq!(through_server(&echoed), echoed);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Hub, State, error};
 use crate::{
@@ -46,6 +46,8 @@ pub(super) struct Committing {
     pending: Vec<Pending>,
     /// Whether it is a step of retention.
     retains: bool,
+    /// The correction of the clock that the store is told of.
+    correction: SignedDuration,
 }
 
 /// What the store refused, for the log: one line for many.
@@ -162,8 +164,8 @@ impl Hub {
                 clock.wall,
                 operations,
                 Committing {
-                    pending: Vec::new(),
                     retains: true,
+                    ..Committing::default()
                 },
             );
         }
@@ -189,19 +191,32 @@ impl Hub {
             operations.push(staged.operation);
             pending.push(staged.pending);
         }
+        // It is written with the messages that it is for: to come in, nothing need be.
+        let messages = |operation: &_| matches!(operation, Operation::Message { .. });
+        let correction = if operations.iter().any(messages) {
+            self.correction
+        } else {
+            SignedDuration::ZERO
+        };
         self.commit(
             self.now.wall,
             operations,
             Committing {
                 pending,
-                retains: false,
+                correction,
+                ..Committing::default()
             },
         );
     }
 
     fn commit(&mut self, now: Timestamp, operations: Vec<Operation>, committing: Committing) {
+        let correction = committing.correction;
         self.committing = Some(committing);
-        self.effects.push(Effect::Append(Batch { now, operations }));
+        self.effects.push(Effect::Append(Batch {
+            now,
+            correction,
+            operations,
+        }));
     }
 
     fn retention(&mut self, clock: Moment) -> Option<Retention> {
@@ -210,9 +225,6 @@ impl Hub {
         }
         let rooms = self.rooms.iter().map(|room| room.extent);
         let due = self.retainer.look(clock, rooms);
-        if let Some(by) = due.jumped {
-            self.record(Record::ClockJumped { by });
-        }
         if let Some(by) = due.doubt {
             self.record(Record::ClockDoubted { by });
         }
@@ -220,9 +232,16 @@ impl Hub {
     }
 
     pub(super) fn committed(&mut self, outcome: Result<Committed, StoreError>) {
-        let Committing { pending, retains } = self.committing.take().unwrap_or_default();
+        let Committing {
+            pending,
+            retains,
+            correction,
+        } = self.committing.take().unwrap_or_default();
         match outcome {
-            Ok(committed) => self.take_up(pending, retains, committed),
+            Ok(committed) => {
+                self.correction = self.correction.saturating_sub(correction);
+                self.take_up(pending, retains, committed);
+            }
             Err(StoreError::Refused) => {
                 if retains {
                     self.retainer.failed();

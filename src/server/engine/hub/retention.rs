@@ -6,9 +6,7 @@
 //! it is decided when.
 //!
 //! **What is erased does not come back, so age is trusted to a steady clock only.** The clock on the
-//! wall may jump: a battery is empty, a time server is wrong, somebody sets the date, a machine
-//! sleeps. Once a minute, and before each step, it is compared with the clock that only ever runs
-//! forward. After a jump of more than [`JUMP_MIN`], in either direction, nothing goes by age for
+//! wall may jump: see [`super::clock`]. After each correction nothing goes by age for
 //! [`STEADY_AFTER_JUMP`], and the log of the server says so: time to put the clock right. After a
 //! start nothing goes by age for [`STEADY_AFTER_START`].
 //!
@@ -27,15 +25,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::server::{
     engine::Moment,
-    store::{Extent, Retention},
+    store::{CORRECTION_MIN, Extent, Retention},
 };
 
 /// How often it is looked whether something is to go.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How often entries go by age.
 const AGE_EVERY: Duration = Duration::from_hours(1);
-/// The clock on the wall jumped if it differs by more than this from what it should say.
-pub(super) const JUMP_MIN: Duration = Duration::from_mins(1);
 /// For so long it must have kept step after a jump before it is believed.
 pub(super) const STEADY_AFTER_JUMP: Duration = Duration::from_hours(1);
 /// For so long it must have kept step after a start before it is believed.
@@ -65,8 +61,6 @@ pub struct Keep {
 #[derive(Debug)]
 pub(super) struct Retainer {
     keep: Keep,
-    /// When the clock was last looked at.
-    looked: Moment,
     /// From when on it is believed.
     steady_from: Duration,
     /// When something is to be looked at next.
@@ -90,8 +84,6 @@ pub(super) struct Retainer {
 pub(super) struct Due {
     /// A step for the store.
     pub(super) step: Option<Retention>,
-    /// The clock was seen to have jumped by so much: to be told.
-    pub(super) jumped: Option<SignedDuration>,
     /// The clock is away from what the log knows by so much: to be told.
     pub(super) doubt: Option<SignedDuration>,
 }
@@ -103,7 +95,7 @@ impl Retainer {
             .map(|known| now.wall.duration_since(known))
             .filter(|by| {
                 let most = if by.is_negative() {
-                    JUMP_MIN
+                    CORRECTION_MIN
                 } else {
                     AHEAD_MAX
                 };
@@ -112,7 +104,6 @@ impl Retainer {
         let doubted_for = doubt.map_or(Duration::ZERO, |_| STEADY_IN_DOUBT);
         Self {
             keep,
-            looked: now,
             steady_from: now.mono + STEADY_AFTER_START.max(doubted_for),
             due: now.mono,
             age_due: now.mono,
@@ -136,7 +127,6 @@ impl Retainer {
             return Due::default();
         }
         self.due = now.mono + LOOK_EVERY;
-        let jumped = self.watch_clock(now);
         let held = |extent: Extent| (extent.head + 1).saturating_sub(extent.first);
         let held: Vec<u64> = rooms.map(held).collect();
         let begins = now.mono >= self.age_due;
@@ -155,7 +145,6 @@ impl Retainer {
         }
         Due {
             step,
-            jumped,
             doubt: self.doubt.take(),
         }
     }
@@ -183,25 +172,16 @@ impl Retainer {
         self.more = true;
     }
 
-    /// By how much the clock on the wall jumped since it was last looked at, if it did.
-    fn watch_clock(&mut self, now: Moment) -> Option<SignedDuration> {
-        let before = std::mem::replace(&mut self.looked, now);
-        self.keep.days?;
-        let passed = now.mono.saturating_sub(before.mono);
-        let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
-        let shown = now.wall.duration_since(before.wall);
-        let jumped = shown.saturating_sub(passed);
-        if jumped.unsigned_abs() <= JUMP_MIN {
-            return None;
-        }
-        let steady_for = if now.mono < self.doubted_until {
-            self.doubted_until = now.mono + STEADY_IN_DOUBT;
+    /// The clock was corrected: it is not believed for a while. Whether that matters.
+    pub(super) fn clock_corrected(&mut self, now: Duration) -> bool {
+        let steady_for = if now < self.doubted_until {
+            self.doubted_until = now + STEADY_IN_DOUBT;
             STEADY_IN_DOUBT
         } else {
             STEADY_AFTER_JUMP
         };
-        self.steady_from = self.steady_from.max(now.mono + steady_for);
-        Some(jumped)
+        self.steady_from = self.steady_from.max(now + steady_for);
+        self.keep.days.is_some()
     }
 
     /// What is older goes; `None` while the clock is not believed, or if age does not count.

@@ -79,6 +79,10 @@ pub trait Log {
     /// What a room's log holds.
     fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError>;
 
+    /// The numbers of the entries that are marked with a correction of the clock, in order: of more
+    /// than [`CORRECTIONS_MAX`](crate::search::times::CORRECTIONS_MAX), the latest.
+    fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError>;
+
     /// As [`Reader::read`](super::Reader::read).
     fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
     -> Result<Segment, StoreError>;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    ops::{ControlFlow, RangeInclusive},
+    ops::{ControlFlow, Range, RangeInclusive},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     protocol::limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX},
-    search::Query,
+    search::{
+        Query,
+        times::{first_not, stretches},
+    },
     server::{
         engine::{RoomIndex, tail::Segment},
         store::{Extent, Found, StoreError, deadline::Deadline},
@@ -112,14 +115,7 @@ impl IndexReader {
         let to = to.min(extent.head);
         let mut search = Search::new(log, room, query, self.bounds, self.deadline.clone());
         self.deadline.set(self.bounds.time_max * FIRST_TIMES);
-        let low = match query.after {
-            Some(after) => search.first_since(extent, after)?,
-            None => extent.first,
-        };
-        let high = match query.before {
-            Some(before) => to.min(search.first_since(extent, before)?.saturating_sub(1)),
-            None => to,
-        };
+        let (low, high) = search.reach(extent, to)?;
         let (ended, kept) = {
             let opened = self.open(room);
             let index = opened.as_ref().map(|(view, kept)| (view.0, *kept));
@@ -286,18 +282,63 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The number of the first entry of this time or later: times never go back.
-    fn first_since(&mut self, extent: Extent, time: Timestamp) -> Result<u64, StoreError> {
-        let (mut first, mut end) = (extent.first, extent.head + 1);
-        while first < end {
-            let middle = first + (end - first) / 2;
-            if self.time_from(middle)?.is_some_and(|found| found < time) {
-                first = middle + 1;
-            } else {
-                end = middle;
+    /// The numbers between which all are whose time is asked for. Where the clock was corrected
+    /// between them, others are there too.
+    fn reach(&mut self, extent: Extent, to: u64) -> Result<(u64, u64), StoreError> {
+        let Query { after, before, .. } = *self.query;
+        if after.is_none() && before.is_none() {
+            return Ok((extent.first, to));
+        }
+        let marked = self.log.marked(self.room, extent)?;
+        let stretches = || stretches(extent.first..extent.head + 1, &marked);
+        // Of what is below nothing is known.
+        let known = stretches().next().map_or(extent.first, |known| known.start);
+        let low = match after {
+            Some(after) if known == extent.first => self.lowest_since(stretches(), after)?,
+            _ => Some(extent.first),
+        };
+        let high = match before {
+            Some(before) => self
+                .highest_before(stretches().rev(), before)?
+                .unwrap_or(known.saturating_sub(1)),
+            None => to,
+        };
+        Ok((low.unwrap_or(extent.head + 1), high.min(to)))
+    }
+
+    fn lowest_since(
+        &mut self,
+        stretches: impl Iterator<Item = Range<u64>>,
+        time: Timestamp,
+    ) -> Result<Option<u64>, StoreError> {
+        for stretch in stretches {
+            let seq = self.first_since(stretch.clone(), time)?;
+            if seq < stretch.end {
+                return Ok(Some(seq));
             }
         }
-        Ok(first)
+        Ok(None)
+    }
+
+    fn highest_before(
+        &mut self,
+        stretches: impl Iterator<Item = Range<u64>>,
+        time: Timestamp,
+    ) -> Result<Option<u64>, StoreError> {
+        for stretch in stretches {
+            let seq = self.first_since(stretch.clone(), time)?;
+            if seq > stretch.start {
+                return Ok(Some(seq - 1));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first number of a stretch whose time is not before this one.
+    fn first_since(&mut self, stretch: Range<u64>, time: Timestamp) -> Result<u64, StoreError> {
+        first_not(stretch, |seq| {
+            Ok(self.time_from(seq)?.is_some_and(|found| found < time))
+        })
     }
 
     /// The time of an entry or, where it holds no message, of the next that does.

@@ -1,13 +1,13 @@
 //! One batch, one transaction.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     Room, RoomState, SqliteStore,
     devices::{Changes, Devices},
     facts, failure, retain,
-    schema::{SEQ_MAX, entry_key, entry_of, number, number_at, set_meta, time_at},
+    schema::{SEQ_MAX, entry_key, entry_of, milliseconds, number, number_at, set_meta, time_at},
 };
 use crate::{
     protocol::{DeviceId, MessageId, frame::ErrorCode, wire::ERROR_CODES},
@@ -146,6 +146,9 @@ impl<'a> Work<'a> {
     }
 
     fn carry_out(&mut self, batch: Batch) -> rusqlite::Result<()> {
+        for state in &mut self.states {
+            state.correction = state.correction.saturating_add(batch.correction);
+        }
         for operation in batch.operations {
             let verdict = match operation {
                 Operation::Open { device, next, look } => self.open(device, next, &look)?,
@@ -166,12 +169,11 @@ impl<'a> Work<'a> {
 
     fn retain(&mut self, now: Timestamp, retention: Retention) -> rusqlite::Result<Verdict> {
         if retention.keep_since.is_some() {
-            let now = now.to_string();
-            set_meta(self.connection, retain::BELIEVED, Some(&now))?;
+            set_meta(self.connection, retain::BELIEVED, Some(&now.to_string()))?;
         }
         let index = self.index;
         let mut blocked = false;
-        let verdict = retain::step(self, retention, |room, below| {
+        let verdict = retain::step(self, (now, retention), |room, below| {
             index.map_or(below, |index| {
                 index.erase(room, below);
                 let erased = index.erased(room);
@@ -230,11 +232,13 @@ impl<'a> Work<'a> {
                 let seq = (at.head < SEQ_MAX)
                     .then_some(at.head + 1)
                     .ok_or_else(full)?;
-                let time = entry_time(now, at.last_time);
+                let last = (at.head > 0).then_some(at.last_time);
+                let time = entry_time(now, at.correction, last);
                 self.frame.clear();
                 let name = &self.rooms[room.at()].name;
                 encode_entry(name, seq, id, &sender, time, body, &mut self.frame);
                 self.insert(room, seq, time, (no, id.counter))?;
+                let (time, _) = time;
                 Settled::Stored { room, seq, time }
             }
             Operation::Spend { refused, .. } => {
@@ -252,16 +256,18 @@ impl<'a> Work<'a> {
         &mut self,
         room: RoomIndex,
         seq: u64,
-        time: Timestamp,
+        (time, clock_was): (Timestamp, Option<Timestamp>),
         (device, counter): (i64, u64),
     ) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached(
-                "INSERT INTO entry(id, time, device, counter, frame) VALUES(?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO entry(id, time, clock_was, device, counter, frame)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute((
                 entry_key(self.rooms[room.at()].no, seq),
                 time.as_millisecond(),
+                clock_was.map(Timestamp::as_millisecond),
                 device,
                 number(counter),
                 &self.frame[..],
@@ -269,6 +275,7 @@ impl<'a> Work<'a> {
         let state = &mut self.states[room.at()];
         state.head = seq;
         state.last_time = time;
+        state.correction = SignedDuration::ZERO;
         let run = self.runs[room.at()].get_or_insert_with(|| SegmentBuilder::new(seq));
         run.push(|out| out.extend_from_slice(&self.frame));
         Ok(())
@@ -353,13 +360,15 @@ impl<'a> Work<'a> {
             if room.state != *state {
                 self.connection
                     .prepare_cached(
-                        "UPDATE room SET first = ?2, head = ?3, last_time = ?4 WHERE no = ?1",
+                        "UPDATE room SET first = ?2, head = ?3, last_time = ?4, correction = ?5
+                         WHERE no = ?1",
                     )?
                     .execute((
                         room.no,
                         number(state.first),
                         number(state.head),
                         state.last_time.as_millisecond(),
+                        milliseconds(state.correction),
                     ))?;
             }
         }

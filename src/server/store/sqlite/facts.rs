@@ -43,7 +43,7 @@ pub(super) fn read(connection: &Connection) -> Result<Vec<Fact>> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        maintenance,
+        maintenance, schema,
         tests::{killed, limit, open, pages},
     };
     use super::*;
@@ -79,6 +79,7 @@ mod tests {
         let long = "x".repeat(10_000);
         let batch = || Batch {
             now: at(2),
+            correction: jiff::SignedDuration::ZERO,
             operations: vec![
                 Operation::Remember(vec![fact("a", None), fact("b", Some("2"))]),
                 message_in(LOBBY, 1, 1, &long),
@@ -118,6 +119,7 @@ mod tests {
         append(&mut store, 1, [message(1, 1)]);
         drop(store);
         let earlier = Connection::open(directory.path().join("log.db")).unwrap();
+        earlier.execute_batch(schema::WITHOUT_MARKS).unwrap();
         let undo = "DROP TABLE house; PRAGMA user_version = 1";
         earlier.execute_batch(undo).unwrap();
         drop(earlier);

@@ -64,7 +64,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Error, config::DbConfig};
 
 pub use self::refusal::OpenError;
@@ -77,7 +77,8 @@ use self::{
     read::{LogReader, SqliteReader, within},
 };
 use super::{
-    Batch, Committed, Extent, Fact, Found, Operation, Page, Reader, Store, StoreError, index::Index,
+    Batch, Committed, Extent, Fact, Found, KnownTimes, Operation, Page, Reader, Store, StoreError,
+    index::Index,
 };
 use crate::{
     protocol::{Epoch, RoomName, frame::Part},
@@ -125,6 +126,8 @@ struct RoomState {
     head: u64,
     /// The latest entry's time.
     last_time: Timestamp,
+    /// By how much the clock was corrected since then.
+    correction: SignedDuration,
 }
 
 impl RoomState {
@@ -307,14 +310,17 @@ impl Store for SqliteStore {
         self.rooms.iter().map(|room| room.state.extent()).collect()
     }
 
-    fn known_time(&self) -> Option<Timestamp> {
+    fn known_times(&self) -> KnownTimes {
         // What can't be read counts as not there: the last entry does as well.
         let believed = schema::meta(&self.connection, retain::BELIEVED)
             .ok()
             .flatten();
-        let believed = believed.and_then(|time| time.parse().ok());
-        let last = self.rooms.iter().map(|room| room.state.last_time).max();
-        believed.or(last.filter(|time| *time > Timestamp::UNIX_EPOCH))
+        let states = self.rooms.iter().map(|room| room.state);
+        let written = states.filter(|state| state.head > 0);
+        KnownTimes {
+            believed: believed.and_then(|time| time.parse().ok()),
+            last: written.map(|state| state.last_time).max(),
+        }
     }
 
     fn facts(&mut self) -> Result<Vec<Fact>, StoreError> {

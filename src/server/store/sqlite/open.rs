@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::{
@@ -385,7 +385,10 @@ fn find_rooms(connection: &Connection, names: &[RoomName]) -> rusqlite::Result<V
     let rooms = names
         .iter()
         .map(|name| match find_room(connection, name)? {
-            Some(room) => Ok(room),
+            Some(mut room) => {
+                room.state.correction = correction(connection, room.no)?;
+                Ok(room)
+            }
             None => make_room(connection, name),
         })
         .collect::<rusqlite::Result<_>>()?;
@@ -393,7 +396,14 @@ fn find_rooms(connection: &Connection, names: &[RoomName]) -> rusqlite::Result<V
     Ok(rooms)
 }
 
-/// A room by its name.
+/// By how much the clock was corrected since a room's last entry.
+fn correction(connection: &Connection, room: i64) -> rusqlite::Result<SignedDuration> {
+    connection.query_row("SELECT correction FROM room WHERE no = ?1", [room], |row| {
+        Ok(SignedDuration::from_millis(row.get(0)?))
+    })
+}
+
+/// A room by its name, in a log of whatever schema: without its correction.
 pub(super) fn find_room(
     connection: &Connection,
     name: &RoomName,
@@ -410,6 +420,7 @@ pub(super) fn find_room(
                         first: number_at(row, 1)?,
                         head: number_at(row, 2)?,
                         last_time: time_at(row, 3)?,
+                        correction: SignedDuration::ZERO,
                     },
                 })
             },
@@ -430,6 +441,7 @@ pub(super) fn make_room(connection: &Connection, name: &RoomName) -> rusqlite::R
             first: 1,
             head: 0,
             last_time: Timestamp::UNIX_EPOCH,
+            correction: SignedDuration::ZERO,
         },
     })
 }

@@ -5,10 +5,13 @@ use std::{path::Path, time::Duration};
 use jiff::Timestamp;
 use rusqlite::{Connection, Error, Result, Rows, config::DbConfig};
 
-use super::schema::{connect_to_read, entry_key, entry_of, number_at, time_at};
+use super::schema::{connect_to_read, entry_key, entry_of, number, number_at, time_at};
 use crate::{
     protocol::frame::Part,
-    search::Query,
+    search::{
+        Query,
+        times::{self, CORRECTIONS_MAX, stretches},
+    },
     server::{
         engine::{
             RoomIndex,
@@ -18,7 +21,7 @@ use crate::{
             Extent, Found, Page, Reader, StoreError,
             deadline::Deadline,
             index::{IndexReader, Log},
-            rules::{Frames, Scan, first_not, span},
+            rules::{Frames, Scan, span},
         },
     },
 };
@@ -63,6 +66,10 @@ impl LogReader {
 impl Log for LogReader {
     fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError> {
         self.within(room, extent)
+    }
+
+    fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError> {
+        self.within(room, |connection, no| marked(connection, no, extent, true))
     }
 
     fn read(
@@ -160,7 +167,7 @@ pub(super) fn segment(
 /// See [`Reader::page`].
 pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Page> {
     let extent = extent(connection, room)?;
-    let since = |time| first_since(connection, room, extent, time);
+    let since = |time| since(connection, room, extent, time);
     let (from, to, ends) = span(extent, part, since)?;
     let mut frames = Frames::default();
     each(connection, room, from, to, ends, |_, frame| {
@@ -194,18 +201,42 @@ pub(super) fn search(connection: &Connection, room: i64, query: &Query, to: u64)
     Ok(scan.finish())
 }
 
-/// The number of the first entry of this time or later.
-pub(super) fn first_since(
+/// The number that a page since this time begins with.
+fn since(connection: &Connection, room: i64, extent: Extent, time: Timestamp) -> Result<u64> {
+    let Extent { first, head } = extent;
+    let stretches = stretches(first..head + 1, &marked(connection, room, extent, true)?);
+    let found = times::since(stretches, time, |seq| entry_time(connection, room, seq))?;
+    Ok(found.unwrap_or(head + 1))
+}
+
+/// An entry's time.
+pub(super) fn entry_time(connection: &Connection, room: i64, seq: u64) -> Result<Timestamp> {
+    connection
+        .prepare_cached("SELECT time FROM entry WHERE id = ?1")?
+        .query_row([entry_key(room, seq)], |row| time_at(row, 0))
+}
+
+/// The numbers of the entries that are marked with a correction of the clock, in order: of more than
+/// [`CORRECTIONS_MAX`], the latest or the first.
+pub(super) fn marked(
     connection: &Connection,
     room: i64,
     extent: Extent,
-    time: Timestamp,
-) -> Result<u64> {
-    let mut entry = connection.prepare_cached("SELECT time FROM entry WHERE id = ?1")?;
-    first_not(extent.first, extent.head + 1, |seq| {
-        let at = entry.query_row([entry_key(room, seq)], |row| time_at(row, 0))?;
-        Ok(at < time)
-    })
+    latest: bool,
+) -> Result<Vec<u64>> {
+    let mut statement = connection.prepare_cached(if latest {
+        "SELECT id FROM entry INDEXED BY entry_marked
+         WHERE clock_was IS NOT NULL AND id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3"
+    } else {
+        "SELECT id FROM entry INDEXED BY entry_marked
+         WHERE clock_was IS NOT NULL AND id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3"
+    })?;
+    let (from, to) = (entry_key(room, extent.first), entry_key(room, extent.head));
+    let most = number(CORRECTIONS_MAX as u64);
+    let rows = statement.query_map((from, to, most), |row| Ok(entry_of(row.get(0)?).1))?;
+    let mut numbers = rows.collect::<Result<Vec<_>>>()?;
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// Hands out the entries `from..=to` in their order, or the last one first, until `take` wants no

@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Result};
 
 use super::{
@@ -17,9 +18,12 @@ use super::{
     read,
     schema::{entry_key, entry_of, number_at},
 };
-use crate::server::{
-    engine::RoomIndex,
-    store::{Extent, Retention, Verdict},
+use crate::{
+    search::times::{CORRECTIONS_MAX, stretches},
+    server::{
+        engine::RoomIndex,
+        store::{Extent, Retention, Verdict, rules::first_young},
+    },
 };
 
 /// In `meta`: when entries last went by age, which is a time at which the clock was believed.
@@ -36,7 +40,7 @@ const STEP_BYTES_MAX: u64 = 1024 * 1024;
 /// which it has.
 pub(super) fn step(
     work: &mut Work<'_>,
-    retention: Retention,
+    retention: (Timestamp, Retention),
     mut forget: impl FnMut(RoomIndex, u64) -> u64,
 ) -> Result<Verdict> {
     let (mut left, mut bytes_left) = (STEP_MAX, STEP_BYTES_MAX);
@@ -83,15 +87,30 @@ fn reach(
     Ok(range.end)
 }
 
-/// The lowest number of a room that is to be kept.
-fn due(connection: &Connection, room: i64, state: RoomState, retention: Retention) -> Result<u64> {
-    let Extent { first, head } = state.extent();
+/// The lowest number of a room that is to be kept, at this time.
+fn due(
+    connection: &Connection,
+    room: i64,
+    state: RoomState,
+    (now, retention): (Timestamp, Retention),
+) -> Result<u64> {
+    let extent = state.extent();
+    let Extent { first, head } = extent;
     let by_number = retention
         .messages_max
         .map_or(first, |max| (head + 1).saturating_sub(max));
-    let by_time = match retention.keep_since {
-        Some(time) => read::first_since(connection, room, state.extent(), time)?,
-        None => first,
+    let by_age = match retention.keep_since {
+        Some(since) => {
+            let mut marked = read::marked(connection, room, extent, false)?;
+            // What follows on so many waits for the next step.
+            let full = marked.len() == CORRECTIONS_MAX;
+            let end = marked.pop_if(|_| full).unwrap_or(head + 1);
+            let stretches = stretches(first..end, &marked);
+            first_young(stretches, since, now, |seq| {
+                read::entry_time(connection, room, seq)
+            })?
+        }
+        None => None,
     };
-    Ok(first.max(by_number).max(by_time))
+    Ok(first.max(by_number).max(by_age.unwrap_or(first)))
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Row, config::DbConfig};
 use rusqlite_migration::{M, Migrations};
 
@@ -53,6 +53,15 @@ pub(super) fn number_at(row: &Row<'_>, column: usize) -> Result<u64> {
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
+/// A length of time as SQLite has them.
+pub(super) fn milliseconds(length: SignedDuration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(if length.is_negative() {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
+}
+
 /// A time that was stored as milliseconds.
 pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Timestamp> {
     let value: i64 = row.get(column)?;
@@ -64,6 +73,8 @@ pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Timestamp> {
 ///
 /// `entry.device` and `counter` are unique, for a repetition to be answered from, as long as the
 /// entry is kept. `spent` has the counters that were used up for nothing, with the refusal's code.
+/// `entry.clock_was` is what the clock would have shown, where it was corrected since the entry
+/// before, and `room.correction` by how much it was since the last entry, in milliseconds.
 /// Times are milliseconds since 1970. `house` has what is known of the house, as JSON.
 const STEPS: &[M<'static>] = &[
 M::up(
@@ -101,6 +112,11 @@ M::up("CREATE TABLE house(
          value TEXT NOT NULL,
          PRIMARY KEY(kind, key)
      ) WITHOUT ROWID, STRICT;",
+),
+M::up(
+    "ALTER TABLE entry ADD COLUMN clock_was INTEGER;
+     CREATE INDEX entry_marked ON entry(id) WHERE clock_was IS NOT NULL;
+     ALTER TABLE room ADD COLUMN correction INTEGER NOT NULL DEFAULT 0;",
 )];
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
@@ -222,6 +238,13 @@ pub(super) fn set_meta(connection: &Connection, key: &str, value: Option<&str>) 
     };
     Ok(())
 }
+
+/// Makes a log what it was before corrections of the clock were marked.
+#[cfg(test)]
+pub(super) const WITHOUT_MARKS: &str = "DROP INDEX entry_marked;
+     ALTER TABLE entry DROP COLUMN clock_was;
+     ALTER TABLE room DROP COLUMN correction;
+     PRAGMA user_version = 2;";
 
 #[cfg(test)]
 mod tests {

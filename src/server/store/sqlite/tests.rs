@@ -6,6 +6,7 @@ use crate::server::store::{
     conformance::{
         self, LOBBY, append, at, id, message, message_in, rooms, settings, spend, stored,
     },
+    rules,
 };
 
 pub(super) fn open(directory: &Path) -> SqliteStore {
@@ -409,6 +410,7 @@ fn on_a_full_disk_devices_are_opened_and_the_refusal_is_told_once() {
     let full = |store: &mut SqliteStore| {
         let batch = Batch {
             now: at(2),
+            correction: SignedDuration::ZERO,
             operations: vec![
                 conformance::open(1, None, &[]),
                 message_in(LOBBY, 1, 2, &long),
@@ -478,6 +480,7 @@ fn a_full_disk_refuses_and_service_resumes_by_itself() {
     let long = "x".repeat(10_000);
     let batch = || Batch {
         now: at(2),
+        correction: SignedDuration::ZERO,
         operations: vec![message(1, 2), message_in(LOBBY, 1, 3, &long)],
     };
     let mut reader = store.reader().unwrap().unwrap();
@@ -505,6 +508,7 @@ fn after_a_failure_nothing_more_is_stored_and_the_files_stay_as_they_are() {
     for _ in 0..2 {
         let batch = Batch {
             now: at(2),
+            correction: SignedDuration::ZERO,
             operations: vec![message(1, 2)],
         };
         assert_eq!(store.append(batch).unwrap_err(), StoreError::Unknown);
@@ -631,9 +635,13 @@ fn the_write_ahead_log_begins_anew_under_steady_load() {
 fn the_time_that_is_known_is_when_old_messages_last_went_or_else_of_the_last_message() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
-    assert_eq!(store.known_time(), None);
+    assert_eq!(store.known_times(), KnownTimes::default());
     append(&mut store, 10, [message(1, 1)]);
-    assert_eq!(store.known_time(), Some(at(10)));
+    let known = |believed: Option<i64>, last| KnownTimes {
+        believed: believed.map(at),
+        last: Some(at(last)),
+    };
+    assert_eq!(store.known_times(), known(None, 10));
     let by_age = |since| {
         Operation::Retain(Retention {
             keep_since: Some(at(since)),
@@ -645,5 +653,54 @@ fn the_time_that_is_known_is_when_old_messages_last_went_or_else_of_the_last_mes
     append(&mut store, 1_000_000, [message(1, 2)]);
     retain(&mut store, 10);
     drop(store);
-    assert_eq!(open(directory.path()).known_time(), Some(at(50)));
+    let store = open(directory.path());
+    assert_eq!(store.known_times(), known(Some(50), 1_000_000));
+}
+
+#[test]
+fn a_log_of_before_corrections_were_marked_goes_on_from_the_right_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    // Sent while the clock was years ahead; then it was put right, and all times stood still.
+    append(&mut store, 1_000, [message(1, 1)]);
+    append(&mut store, 900_000_000, [message(1, 2), message(1, 3)]);
+    drop(store);
+    let path = directory.path().join("log.db");
+    let earlier = Connection::open(&path).unwrap();
+    earlier.execute_batch(schema::WITHOUT_MARKS).unwrap();
+    drop(earlier);
+    // Before a server of today was there, it can be exported.
+    let mut lines = Vec::new();
+    maintenance::export(directory.path(), &rooms()[0], &mut lines).unwrap();
+    assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count(), 3);
+    let mut store = open(directory.path());
+    append(&mut store, 2_000, [message(1, 4)]);
+    let batch = Batch {
+        now: at(9_000),
+        correction: SignedDuration::from_secs(7_000),
+        operations: vec![message_in(conformance::TEA, 2, 1, "tea")],
+    };
+    store.append(batch).unwrap();
+    drop(store);
+    // What is to be marked is, over a restart.
+    let mut store = open(directory.path());
+    append(&mut store, 9_001, [message(1, 5)]);
+    let all = store.read(LOBBY, 1, 100_000).unwrap();
+    let marks = (1..=5).map(|seq| {
+        let message = rules::decode_entry(all.frame(seq).unwrap()).unwrap();
+        (message.time, message.clock_was)
+    });
+    let (wrong, right) = (at(900_000_000), at(2_000));
+    assert_eq!(
+        marks.collect::<Vec<_>>(),
+        [
+            (at(1_000), None),
+            (wrong, None),
+            (wrong, None),
+            (right, Some(wrong)),
+            (at(9_001), Some(at(2_001))),
+        ]
+    );
+    let page = store.page(LOBBY, Part::Since(at(1_500))).unwrap();
+    assert_eq!((page.from, page.to), (4, 5));
 }

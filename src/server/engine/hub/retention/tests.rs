@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::clock::Clock, *};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -6,6 +6,9 @@ const HOUR: Duration = Duration::from_hours(1);
 /// A retainer and the two clocks, which run together unless told otherwise.
 struct Run {
     retainer: Retainer,
+    clock: Clock,
+    /// The corrections that it has seen.
+    jumps: Vec<i64>,
     now: Moment,
     extent: Extent,
 }
@@ -27,6 +30,8 @@ impl Run {
         };
         Self {
             retainer: Retainer::new(keep, ahead.map(|by| now.wall - by), now),
+            clock: Clock::new(now),
+            jumps: Vec::new(),
             now,
             extent: Extent {
                 first: 1,
@@ -37,6 +42,7 @@ impl Run {
 
     /// What is due now: the steps taken are told as done, with nothing more to do.
     fn look(&mut self) -> Due {
+        self.read_clock();
         let due = self.retainer.look(self.now, std::iter::once(self.extent));
         if due.step.is_some() {
             self.retainer.done(false);
@@ -46,6 +52,7 @@ impl Run {
 
     /// Whether a step is due: it is taken, and leaves more to do or not.
     fn look_as(&mut self, more: bool) -> bool {
+        self.read_clock();
         let due = self.retainer.look(self.now, std::iter::once(self.extent));
         if due.step.is_some() {
             self.retainer.done(more);
@@ -53,18 +60,24 @@ impl Run {
         due.step.is_some()
     }
 
+    fn read_clock(&mut self) {
+        if let Some(by) = self.clock.read(self.now) {
+            self.retainer.clock_corrected(self.now.mono);
+            self.jumps.push(by.as_secs());
+        }
+    }
+
     /// Time passes; how many steps by age were taken, and which jumps were seen.
     fn pass(&mut self, time: Duration) -> (usize, Vec<i64>) {
-        let (mut steps, mut jumps) = (0, Vec::new());
+        let mut steps = 0;
         let end = self.now.mono + time;
         while self.now.mono < end {
             self.now.mono += Duration::from_secs(10);
             self.now.wall += Duration::from_secs(10);
             let due = self.look();
             steps += usize::from(due.step.is_some_and(|step| step.keep_since.is_some()));
-            jumps.extend(due.jumped.map(|by| by.as_secs()));
         }
-        (steps, jumps)
+        (steps, std::mem::take(&mut self.jumps))
     }
 
     fn jump(&mut self, seconds: i64) {
@@ -78,7 +91,7 @@ fn everything_is_kept_unless_the_operator_says_otherwise() {
     assert_eq!(run.retainer.wakes_at(), None);
     assert_eq!(run.look(), Due::default());
     run.jump(1_000_000);
-    assert_eq!(run.pass(24 * HOUR), (0, vec![]));
+    assert_eq!(run.pass(24 * HOUR), (0, vec![1_000_000]));
 }
 
 #[test]
@@ -161,7 +174,7 @@ fn a_step_that_failed_comes_again() {
 
 #[test]
 fn after_a_jump_nothing_goes_by_age_until_the_clock_was_steady_for_an_hour() {
-    let minute = i64::try_from(JUMP_MIN.as_secs()).unwrap();
+    let minute = i64::try_from(CORRECTION_MIN.as_secs()).unwrap();
     for by in [minute + 1, -minute - 1, 1_000_000_000, -1_000_000_000] {
         let mut run = Run::new(30, 0);
         run.pass(2 * HOUR);
@@ -216,7 +229,7 @@ fn a_machine_that_slept_waits_an_hour_too() {
 #[test]
 fn a_clock_that_the_log_does_not_bear_out_is_not_believed_for_a_day() {
     let week = SignedDuration::try_from(AHEAD_MAX).unwrap();
-    let minute = SignedDuration::try_from(JUMP_MIN).unwrap();
+    let minute = SignedDuration::try_from(CORRECTION_MIN).unwrap();
     let second = SignedDuration::from_secs(1);
     for by in [
         week + second,

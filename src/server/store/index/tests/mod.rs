@@ -32,6 +32,8 @@ struct TestLog(Arc<Mutex<[Room; 2]>>);
 #[derive(Default)]
 struct Room {
     first: u64,
+    /// By so many minutes the clock is wrong.
+    ahead: i64,
     entries: Vec<(Nickname, Timestamp, String, Vec<u8>)>,
     /// The lowest number ever read.
     lowest_read: Option<u64>,
@@ -51,7 +53,8 @@ impl TestLog {
         let room = &mut self.0.lock().unwrap()[room.at()];
         let counter = room.entries.len() as u64 + 1;
         let nickname = Nickname::parse(nickname).unwrap();
-        let time = Timestamp::from_second(i64::try_from(counter).unwrap() * 60).unwrap();
+        let minutes = i64::try_from(counter).unwrap() + room.ahead;
+        let time = Timestamp::from_second(minutes * 60).unwrap();
         let frame = ServerFrame::Message(Message {
             room: RoomName::lobby(),
             seq: counter,
@@ -62,6 +65,7 @@ impl TestLog {
             user: UserId::from_bytes([1; 12]),
             nickname: nickname.clone(),
             time,
+            clock_was: None,
             body: Body::inert(text),
         });
         let mut bytes = Vec::new();
@@ -69,6 +73,11 @@ impl TestLog {
         // As it comes back from there.
         let text = Body::inert(text).as_str().to_owned();
         room.entries.push((nickname, time, text, bytes));
+    }
+
+    /// Somebody sets the clock.
+    fn set_clock(&self, room: RoomIndex, ahead: i64) {
+        self.0.lock().unwrap()[room.at()].ahead = ahead;
     }
 
     fn drop_below(&self, room: RoomIndex, first: u64) {
@@ -95,6 +104,17 @@ impl TestLog {
 }
 
 impl Log for TestLog {
+    fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError> {
+        let room = &self.0.lock().unwrap()[room.at()];
+        let goes_back = |pair: &[(Nickname, Timestamp, String, Vec<u8>)]| pair[0].1 > pair[1].1;
+        let pairs = (2..).zip(room.entries.windows(2));
+        let marked = pairs.filter(|(_, pair)| goes_back(pair));
+        Ok(marked
+            .map(|(seq, _)| seq)
+            .filter(|seq| (extent.first..=extent.head).contains(seq))
+            .collect())
+    }
+
     fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError> {
         let room = &self.0.lock().unwrap()[room.at()];
         Ok(Extent {

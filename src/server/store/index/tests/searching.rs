@@ -152,6 +152,38 @@ fn times_bound_a_search() {
 }
 
 #[test]
+fn times_bound_a_search_where_the_clock_was_corrected() {
+    let mut world = World::new();
+    let day = 24 * 60;
+    for number in 0..5_000 {
+        match number {
+            // Years ahead for a while, behind for a while.
+            1_500 => world.log.set_clock(ROOM, 1_000 * day),
+            1_600 => world.log.set_clock(ROOM, 0),
+            3_000 => world.log.set_clock(ROOM, -4 * day),
+            3_500 => world.log.set_clock(ROOM, 0),
+            _ => {}
+        }
+        let text = format!("entry {}", number % 50);
+        world.log.say(ROOM, "alice", &text);
+    }
+    world.start(1);
+    world.drain();
+    for written in [
+        "entry after:1970-01-02 before:1970-01-03",
+        "after:1970-01-04 3",
+        "after:1970-01-04",
+        "before:1970-01-02 entry",
+        "before:1970-01-01",
+        "after:1971-01-01 entry",
+        "before:1971-01-01 3",
+        "before:1960-01-01 entry",
+    ] {
+        world.check(ROOM, written);
+    }
+}
+
+#[test]
 fn a_search_that_takes_too_long_goes_on_from_where_it_came() {
     let mut world = World::new();
     for number in 0..600 {

@@ -26,7 +26,7 @@ fn open(folder: &Path) -> SqliteStore {
 
 fn commit(store: &mut SqliteStore, operations: Vec<Operation>) {
     let now = Timestamp::UNIX_EPOCH;
-    store.append(Batch { now, operations }).unwrap();
+    store.append(Batch::new(now, operations)).unwrap();
 }
 
 fn say(counter: u64, text: &str) -> Operation {

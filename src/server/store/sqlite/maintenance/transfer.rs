@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{MaintenanceError, Opened, Result, look_into, of_sqlite, open_or_make, remove};
@@ -28,10 +28,6 @@ use crate::{
 
 /// Bytes that are read of a log at a time.
 const PAGE_BYTES: usize = 1024 * 1024;
-
-/// How far the times of imported messages may be ahead of this machine's clock. Those of new ones
-/// are never before them.
-const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// What an export did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +107,6 @@ fn import_into(opened: &Opened, name: &RoomName, input: &mut dyn BufRead) -> Res
         changes: Changes::default(),
         known: Devices::default(),
         frame: Vec::new(),
-        latest: Timestamp::now()
-            .saturating_add(AHEAD_MAX)
-            .unwrap_or(Timestamp::MAX),
     };
     let mut line = Vec::new();
     let mut empty = None;
@@ -139,6 +132,11 @@ fn import_into(opened: &Opened, name: &RoomName, input: &mut dyn BufRead) -> Res
     Ok(count)
 }
 
+/// As times are in a log.
+fn to_millisecond(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
 struct Import<'a> {
     connection: &'a Connection,
     path: &'a Path,
@@ -150,8 +148,6 @@ struct Import<'a> {
     changes: Changes,
     known: Devices,
     frame: Vec<u8>,
-    /// No message may be of a later time.
-    latest: Timestamp,
 }
 
 impl Import<'_> {
@@ -180,15 +176,18 @@ impl Import<'_> {
             if message.seq != seq + 1 {
                 return Err(format!("its number is not {}", seq + 1));
             }
-            if message.time < time {
-                return Err("it is older than the message before it".to_owned());
+            if to_millisecond(message.time) < time
+                && message.clock_was.is_none_or(|was| was <= message.time)
+            {
+                return Err(
+                    "it is older than the message before it, and no clock_was says that \
+                            the clock was set back"
+                        .to_owned(),
+                );
             }
         }
         if !(1..=SEQ_MAX).contains(&message.seq) {
             return Err("its number can't be".to_owned());
-        }
-        if message.time > self.latest {
-            return Err("its time is more than a day ahead of this machine's clock".to_owned());
         }
         Body::parse(message.body.as_str())
             .map(drop)
@@ -197,23 +196,29 @@ impl Import<'_> {
 
     fn insert(&mut self, message: Message) -> rusqlite::Result<()> {
         let (seq, id) = (message.seq, message.id);
-        let millisecond = message.time.as_millisecond();
-        let time = Timestamp::from_millisecond(millisecond).unwrap_or(message.time);
+        let time = to_millisecond(message.time);
+        let clock_was = message.clock_was.map(to_millisecond);
         let device = self.changes.get(self.connection, &self.known, id.device)?;
         let counter = id.counter.max(device.counter);
         let no = self
             .changes
             .raise(self.connection, id.device, device, counter)?;
         self.frame.clear();
-        let message = Message { time, ..message };
+        let message = Message {
+            time,
+            clock_was,
+            ..message
+        };
         encode_server(&ServerFrame::Message(message), &mut self.frame);
         self.connection
             .prepare_cached(
-                "INSERT INTO entry(id, time, device, counter, frame) VALUES(?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO entry(id, time, clock_was, device, counter, frame)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute((
                 entry_key(self.room, seq),
-                millisecond,
+                time.as_millisecond(),
+                clock_was.map(Timestamp::as_millisecond),
                 no,
                 number(id.counter),
                 &self.frame[..],
