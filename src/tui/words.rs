@@ -9,6 +9,7 @@ use crate::{
         frame::Member,
         house::{CommandResult, HouseCommand},
     },
+    text,
     tui::args::shell_word,
 };
 
@@ -410,4 +411,14 @@ pub fn ourselves(nickname: &Nickname, role: Role, key: Option<KeyTag>) -> String
         (_, None) => String::new(),
     };
     format!("You: {nickname}, {}{how}", article(role))
+}
+/// The server's clock was corrected by so much. Forward, it need not have been set: while a machine
+/// sleeps, its time goes on.
+pub fn clock_corrected(by: SignedDuration) -> String {
+    let how = if by.is_negative() {
+        "set back"
+    } else {
+        "went ahead"
+    };
+    format!("server's clock {how} by {}", text::span(by.unsigned_abs()))
 }

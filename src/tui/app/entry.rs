@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::presence::Change;
 use crate::{
@@ -61,6 +61,8 @@ pub struct Message {
     pub nickname: Nickname,
     /// When.
     pub time: Timestamp,
+    /// What the server's clock would have shown, where it was corrected before this message.
+    pub clock_was: Option<Timestamp>,
     /// The text.
     pub body: Body,
     /// The parts of the text that are not plain.
@@ -125,6 +127,16 @@ impl Entry {
             Self::Message(message) => Some(message.time),
             Self::Presence { time, .. } | Self::Notice { time, .. } => Some(*time),
             Self::Break { .. } => None,
+        }
+    }
+
+    /// By how much the server's clock was corrected before it, if it was.
+    pub fn clock_corrected(&self) -> Option<SignedDuration> {
+        match self {
+            Self::Message(message) => message
+                .clock_was
+                .map(|was| message.time.duration_since(was)),
+            _ => None,
         }
     }
 

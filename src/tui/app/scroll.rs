@@ -2,7 +2,7 @@
 //! its text stands, so that it stays whatever arrives below, is loaded above, is dropped, or
 //! becomes of the width.
 
-use jiff::civil::Date;
+use jiff::{SignedDuration, civil::Date};
 
 use super::{
     entry::Entry,
@@ -43,6 +43,8 @@ pub enum LineAbove {
     Edge(Edge),
     /// Another day begins.
     Day(Date),
+    /// The server's clock was corrected by so much.
+    Clock(SignedDuration),
 }
 
 /// The reason below a message that failed.
@@ -131,6 +133,9 @@ impl Room {
         lines.extend(edge.map(LineAbove::Edge));
         if unread.is_some() && !unread_first {
             lines.push(LineAbove::Unread);
+        }
+        if let Some(Item::Entry(entry)) = self.item(index) {
+            lines.extend(entry.clock_corrected().map(LineAbove::Clock));
         }
         lines.extend(self.timeline.day_above(index).map(LineAbove::Day));
         lines

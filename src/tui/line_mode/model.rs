@@ -468,8 +468,15 @@ impl Model {
         if let Some(seq) = message.seq {
             self.last = seq;
         }
+        if self.output_closed {
+            return;
+        }
+        if let Some(was) = message.clock_was {
+            let corrected = words::clock_corrected(message.time.duration_since(was));
+            self.output.push_back(format!("-- {corrected} --\n"));
+        }
         // Who sent it has it on his screen, or in his script.
-        if message.local.is_some() || self.output_closed {
+        if message.local.is_some() {
             return;
         }
         let time = message.time.to_zoned(self.zone.clone());

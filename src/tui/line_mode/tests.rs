@@ -508,3 +508,31 @@ fn nobody_speaks_as_somebody_else() {
     let shown = said(&mut model, 3, "alice");
     assert_eq!(shown.as_deref(), Some("00:00 alice: yes\n"));
 }
+
+#[test]
+fn a_clock_that_was_corrected_is_said_before_the_first_message_after() {
+    let mut model = model(PERSON);
+    let marked = |seq, second, was, local| {
+        let Event::Message(received) = message(seq, second, "x") else {
+            panic!("not a message");
+        };
+        Event::Message(Received {
+            clock_was: Some(Timestamp::from_second(was).unwrap()),
+            local,
+            ..received
+        })
+    };
+    model.event(message(1, 10_800, "x"));
+    model.event(marked(2, 3_600, 10_860, None));
+    // Our own we know, but not what was before it.
+    model.event(marked(3, 4_000, 3_660, Some(LocalId(1))));
+    assert_eq!(
+        model.output,
+        [
+            "03:00 alice: x\n",
+            "-- server's clock set back by 2 h 1 min --\n",
+            "01:00 alice: x\n",
+            "-- server's clock went ahead by 5 min 40 s --\n",
+        ]
+    );
+}

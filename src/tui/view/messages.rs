@@ -147,6 +147,7 @@ impl Pane<'_> {
                     (words, "─", palette.quiet)
                 }
                 LineAbove::Unread => (new_messages(self.room.unread()), "─", palette.warn),
+                LineAbove::Clock(by) => (words::clock_corrected(by), "─", palette.quiet),
                 LineAbove::Day(day) => (self.model.day_in_words(day), "─", palette.quiet),
                 LineAbove::Edge(edge) => {
                     let (words, style) = self.edge(&edge);

@@ -441,3 +441,47 @@ fn a_hit_in_its_place_stands_out_without_colours_too() {
         .collect();
     assert_eq!(marked, "number");
 }
+
+#[test]
+fn a_clock_that_was_corrected_is_a_quiet_row_above_the_first_message_after() {
+    let log = Log {
+        first: 1,
+        head: 4,
+        page: 50,
+    };
+    let years = jiff::SignedDuration::from_hours(24 * 365 * 19);
+    let hours = jiff::SignedDuration::from_hours(2);
+    let marked = |seq: u64, ahead, was| crate::client::event::Received {
+        time: short(seq).time + ahead,
+        clock_was: Some(short(seq).time + was),
+        ..short(seq)
+    };
+    let mut screen = Screen::new(60, 14);
+    screen.desk.enters().opens(log.first, log.head, 1);
+    for message in [
+        short(1),
+        marked(2, hours, jiff::SignedDuration::ZERO),
+        marked(3, jiff::SignedDuration::ZERO, hours),
+        marked(4, jiff::SignedDuration::ZERO, years),
+    ] {
+        screen.heard(Event::Message(message));
+    }
+    screen.check(
+        r"
+ #lobby                        localhost:10500  ● encrypted
+
+ ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ history begins here ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
+ ──────────────── Thursday 1 January 1970 ─────────────────
+ 00:20     alice │ this is number 1
+ ───────── server's clock went ahead by 2 h 0 min ─────────
+ 02:40     alice │ this is number 2
+ ────────── server's clock set back by 2 h 0 min ──────────
+ 01:00       bob │ this is number 3
+ ────────── server's clock set back by 19 years ───────────
+ 01:20       bob │ this is number 4
+────────────────────────────────────────────────────────────
+ › type a message
+ F1 help   Esc disconnect   Tab complete
+",
+    );
+}
