@@ -1,7 +1,7 @@
 //! One room as the screen holds it: what was said, who is in, what we have on the way there, and
 //! where the reader stands.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
     entry::{Entry, Mark, Message, Own},
@@ -20,6 +20,9 @@ use crate::{
     text::{Body, Line},
     tui::words,
 };
+
+/// A member list is no older than this when it is given.
+const LIST_AGE_MAX: SignedDuration = SignedDuration::from_mins(1);
 
 /// A room.
 #[derive(Debug)]
@@ -615,13 +618,16 @@ impl Room {
         let (nickname, time) = (member.nickname.clone(), member.since);
         let known = self.members.iter().any(|other| other.user == member.user);
         let ourselves = Some(member.user) == context.user;
-        // The list that we were given on coming in may be a moment old: who came before us is no
-        // news, though he comes to be known after.
+        // The list that we were given on coming in may be a moment old: who came just before us is no
+        // news, though he comes to be known after. By the server's clock, which may be set back.
         let own = self
             .members
             .iter()
             .find(|other| Some(other.user) == context.user);
-        let before_us = own.is_none_or(|own| member.since < own.since);
+        let before_us = own.is_none_or(|own| {
+            let earlier = own.since.duration_since(member.since);
+            earlier.is_positive() && earlier < LIST_AGE_MAX
+        });
         self.upsert(member);
         if !known && !ourselves && !before_us {
             self.timeline

@@ -304,6 +304,24 @@ fn who_came_before_us_has_not_just_come() {
 }
 
 #[test]
+fn who_comes_after_the_server_s_clock_was_set_back_has_just_come() {
+    let since = |name: &str, seconds| Member {
+        since: Timestamp::from_second(seconds).unwrap(),
+        ..member(name)
+    };
+    let mut desk = Desk::online();
+    desk.heard(Event::Members {
+        room: RoomName::lobby(),
+        members: vec![since("carol", 7_200)],
+    });
+    desk.heard(Event::Joined {
+        room: RoomName::lobby(),
+        member: since("dave", 10),
+    });
+    assert_eq!(desk.entries(), ["dave joined"]);
+}
+
+#[test]
 fn somebody_who_tries_names_is_told_of_once() {
     let mut desk = Desk::online();
     for (who, was, now) in [
