@@ -412,13 +412,9 @@ pub fn ourselves(nickname: &Nickname, role: Role, key: Option<KeyTag>) -> String
     };
     format!("You: {nickname}, {}{how}", article(role))
 }
-/// The server's clock was corrected by so much. Forward, it need not have been set: while a machine
-/// sleeps, its time goes on.
+/// The server's clock was corrected by so much: short, for a row of 40 columns. It need not have been
+/// set: a machine that sleeps wakes with its clock ahead.
 pub fn clock_corrected(by: SignedDuration) -> String {
-    let how = if by.is_negative() {
-        "set back"
-    } else {
-        "went ahead"
-    };
-    format!("server's clock {how} by {}", text::span(by.unsigned_abs()))
+    let way = if by.is_negative() { "back" } else { "ahead" };
+    format!("server clock moved {} {way}", text::span(by.unsigned_abs()))
 }

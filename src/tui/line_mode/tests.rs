@@ -530,9 +530,9 @@ fn a_clock_that_was_corrected_is_said_before_the_first_message_after() {
         model.output,
         [
             "03:00 alice: x\n",
-            "-- server's clock set back by 2 h 1 min --\n",
+            "-- server clock moved 2 h 1 min back --\n",
             "01:00 alice: x\n",
-            "-- server's clock went ahead by 5 min 40 s --\n",
+            "-- server clock moved 5 min 40 s ahead --\n",
         ]
     );
 }

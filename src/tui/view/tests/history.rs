@@ -473,15 +473,21 @@ fn a_clock_that_was_corrected_is_a_quiet_row_above_the_first_message_after() {
  ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ history begins here ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
  ──────────────── Thursday 1 January 1970 ─────────────────
  00:20     alice │ this is number 1
- ───────── server's clock went ahead by 2 h 0 min ─────────
+ ─────────── server clock moved 2 h 0 min ahead ───────────
  02:40     alice │ this is number 2
- ────────── server's clock set back by 2 h 0 min ──────────
+ ─────────── server clock moved 2 h 0 min back ────────────
  01:00       bob │ this is number 3
- ────────── server's clock set back by 19 years ───────────
+ ──────────── server clock moved 19 years back ────────────
  01:20       bob │ this is number 4
 ────────────────────────────────────────────────────────────
  › type a message
  F1 help   Esc disconnect   Tab complete
 ",
     );
+    // Where it is narrow, nothing of it is cut off.
+    let longest = jiff::SignedDuration::from_hours(24 * 729 + 23);
+    let mut screen = Screen::new(40, 12);
+    screen.desk.enters().opens(1, 1, 1);
+    screen.heard(Event::Message(marked(1, longest, longest + longest)));
+    assert!(screen.text().contains("moved 729 d 23 h back"));
 }
