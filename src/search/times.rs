@@ -134,6 +134,6 @@ mod tests {
             stretches(500..510, &[500, 505, 600]).collect::<Vec<_>>(),
             [500..505, 505..510]
         );
-        assert_eq!(stretches(5..5, &[]).collect::<Vec<_>>(), [5..5]);
+        assert!(stretches(5..5, &[]).all(|stretch| stretch.is_empty()));
     }
 }

@@ -216,6 +216,21 @@ impl fmt::Display for Words<'_> {
             Record::Erased { room, from, to } => {
                 write!(out, "erased the messages {from} to {to} of {room}")
             }
+            Record::ClockCorrected { .. }
+            | Record::ClockBehindLog { .. }
+            | Record::ClockDoubted { .. } => self.clock(out),
+            Record::StoreRefused { operations } => write!(
+                out,
+                "the store refused {operations} operations; clients will try again"
+            ),
+            Record::StoreFailed => out.write_str("the store failed: the server stops"),
+        }
+    }
+}
+
+impl Words<'_> {
+    fn clock(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
             Record::ClockCorrected {
                 by,
                 was,
@@ -258,16 +273,10 @@ impl fmt::Display for Words<'_> {
                     "ahead of"
                 },
             ),
-            Record::StoreRefused { operations } => write!(
-                out,
-                "the store refused {operations} operations; clients will try again"
-            ),
-            Record::StoreFailed => out.write_str("the store failed: the server stops"),
+            _ => Ok(()),
         }
     }
-}
 
-impl Words<'_> {
     fn message(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Record::Message {
             sender,

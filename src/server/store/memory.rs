@@ -368,7 +368,8 @@ impl Room {
                 .collect();
             let end = self.marked.get(oldest.len()).copied();
             let stretches = stretches(first..end.unwrap_or(head + 1), &oldest);
-            let Ok(young) = first_young(stretches, since, now, |seq| self.time_at(seq));
+            let time_at = |seq| Ok::<_, Infallible>(self.time_at(seq));
+            let Ok(young) = first_young(stretches, since, now, time_at);
             young
         });
         first.max(by_number).max(by_age.unwrap_or(first))
@@ -378,10 +379,9 @@ impl Room {
         decode_entry(self.log.frame(seq)?)
     }
 
-    fn time_at(&self, seq: u64) -> Result<Timestamp, Infallible> {
-        Ok(self
-            .message(seq)
-            .map_or(Timestamp::MIN, |message| message.time))
+    fn time_at(&self, seq: u64) -> Timestamp {
+        let message = self.message(seq);
+        message.map_or(Timestamp::MIN, |message| message.time)
     }
 
     /// The number that a page since this time begins with.
@@ -390,7 +390,8 @@ impl Room {
         let skipped = self.marked.len().saturating_sub(CORRECTIONS_MAX);
         let latest: Vec<u64> = self.marked.iter().copied().skip(skipped).collect();
         let stretches = stretches(first..head + 1, &latest);
-        let Ok(found) = times::since(stretches, time, |seq| self.time_at(seq));
+        let time_at = |seq| Ok::<_, Infallible>(self.time_at(seq));
+        let Ok(found) = times::since(stretches, time, time_at);
         found.unwrap_or(head + 1)
     }
 

@@ -672,7 +672,7 @@ fn a_log_of_before_corrections_were_marked_goes_on_from_the_right_time() {
     // Before a server of today was there, it can be exported.
     let mut lines = Vec::new();
     maintenance::export(directory.path(), &rooms()[0], &mut lines).unwrap();
-    assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count(), 3);
+    assert_eq!(String::from_utf8(lines).unwrap().lines().count(), 3);
     let mut store = open(directory.path());
     append(&mut store, 2_000, [message(1, 4)]);
     let batch = Batch {

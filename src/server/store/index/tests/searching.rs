@@ -159,9 +159,8 @@ fn times_bound_a_search_where_the_clock_was_corrected() {
         match number {
             // Years ahead for a while, behind for a while.
             1_500 => world.log.set_clock(ROOM, 1_000 * day),
-            1_600 => world.log.set_clock(ROOM, 0),
             3_000 => world.log.set_clock(ROOM, -4 * day),
-            3_500 => world.log.set_clock(ROOM, 0),
+            1_600 | 3_500 => world.log.set_clock(ROOM, 0),
             _ => {}
         }
         let text = format!("entry {}", number % 50);
