@@ -203,6 +203,14 @@ fn tables_give_the_limits_in_force() {
         format!("{} ms", limits::BASIC_PAUSE.as_millis()),
     );
     check(
+        "the same on a busy machine",
+        format!("{} ms", limits::BASIC_PAUSE_MAX.as_millis()),
+    );
+    check(
+        "silence towards a basic client after its `join`",
+        format!("{} s", limits::BASIC_QUIET.as_secs()),
+    );
+    check(
         "waiting for `welcome` before taking a server for a basic one",
         format!("{} s", limits::BASIC_SERVER_AFTER.as_secs()),
     );

@@ -2,7 +2,7 @@
 //!
 //! A basic peer takes whatever one `recv(1024)` gives it for exactly one object. So what is sent
 //! to one has at most [`BASIC_FRAME_BYTES_MAX`] bytes, and whoever sends leaves
-//! [`super::limits::BASIC_PAUSE`] between two. What a basic client sends is read by
+//! [`super::limits::BASIC_PAUSE`] between two ([`Spacing`]). What a basic client sends is read by
 //! [`super::wire::parse_client`] like everything else.
 
 use std::borrow::Cow;
@@ -16,6 +16,9 @@ use super::{
     wire::{Flat, Str, read_flat, write},
 };
 use crate::text::{Body, Line};
+
+mod spacing;
+pub use spacing::Spacing;
 
 /// The error that a basic client understands: it asks for another nickname.
 pub const NICKNAME_IN_USE: &str = "Nickname already in use";

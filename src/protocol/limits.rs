@@ -69,5 +69,9 @@ pub const BASIC_FRAME_BYTES_MAX: usize = 1024;
 /// The shortest time between two objects sent to a basic peer, so that each arrives alone. Such a
 /// peer was seen to keep up with one every 10 ms; the rest is for machines that are busy.
 pub const BASIC_PAUSE: Duration = Duration::from_millis(20);
+/// The longest, where the writer sees that its machine is busy.
+pub const BASIC_PAUSE_MAX: Duration = Duration::from_millis(500);
+/// A basic client that has just come is told nothing for so long: it has yet to begin to read.
+pub const BASIC_QUIET: Duration = Duration::from_secs(1);
 /// A server that answers a `join` with nothing for so long is taken for a basic one.
 pub const BASIC_SERVER_AFTER: Duration = Duration::from_secs(3);

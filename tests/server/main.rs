@@ -24,6 +24,7 @@ mod crowd;
 #[path = "../families/mod.rs"]
 mod families;
 mod history;
+mod older;
 mod tls;
 
 /// How long anything that must happen may take before the test fails.

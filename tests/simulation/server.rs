@@ -243,7 +243,7 @@ impl Server {
         let mut gone = Vec::new();
         for (id, endpoint) in &mut running.endpoints {
             let late = endpoint
-                .deadline()
+                .deadline(false)
                 .is_some_and(|deadline| deadline <= now.mono);
             if endpoint.tick(now) == Pulse::Gone {
                 let closed = Event::Closed {

@@ -1,10 +1,11 @@
 //! One basic client: the older programs, which take whatever one `recv(1024)` gives for exactly
 //! one object (see [`crate::protocol::basic`]).
 //!
-//! It reads the lobby like everybody else, by a cursor, but slowly: one object at a time, at least
-//! [`BASIC_PAUSE`] after the one before, its own messages left out, and comings and goings told
-//! as messages from `server`. When it is more than [`BEHIND_MAX`] behind, it is taken to the last
-//! [`KEPT`], and one line says how many were left out (its own among them are counted too).
+//! It reads the lobby like everybody else, by a cursor: what the replica no longer holds comes from
+//! the log, by small pages. But it reads slowly: one object at a time, each [spaced](Spacing) from the one
+//! before, and none within [`BASIC_QUIET`] after it came, its own messages left out. Who comes and goes
+//! it is told by `server`, [summed up](crowd). Messages are left out, and one line says how many, only where
+//! the log no longer holds them or more than [`BEHIND_MAX`] wait.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,21 +14,27 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{
     Moment, RoomIndex,
     peer::Turn,
-    tail::{Gather, Tail},
-    view::Views,
+    tail::{Gather, Segment},
+    view::{RoomView, Views},
 };
 use crate::protocol::{
-    Nickname, RoomRules, ServerFrame, UserId, basic,
-    frame::{Change, Departure},
-    limits::BASIC_PAUSE,
+    Nickname, ServerFrame, UserId,
+    basic::{self, Spacing},
+    frame::Departure,
+    limits::BASIC_QUIET,
     wire::parse_server,
 };
-use crate::text::Line;
 
-/// How many messages, or member changes, a basic client may be behind.
-pub const BEHIND_MAX: u64 = 200;
+mod crowd;
+
+use crowd::Crowd;
+
+/// How many messages a basic client may be behind: at a pause of 20 ms it reads for 200 s.
+pub const BEHIND_MAX: u64 = 10_000;
 /// How many of them it still gets when it was further behind.
-pub const KEPT: u64 = 20;
+pub const KEPT: u64 = 1_000;
+/// Bytes of the log that are fetched for it at once, and held while they are told; or one message.
+pub const PAGE_BYTES_MAX: usize = 4 * 1024;
 
 /// See the module's docs.
 #[derive(Debug)]
@@ -38,6 +45,10 @@ pub struct BasicPeer {
     cursor: Option<(RoomIndex, u64)>,
     /// The version of the next member change.
     presence: u64,
+    /// The changes before it that it was not told yet.
+    crowd: Crowd,
+    /// A part of the log that the replica does not hold.
+    page: Option<Segment>,
     /// What is being written, and how much of it is.
     current: Vec<u8>,
     written: usize,
@@ -45,9 +56,21 @@ pub struct BasicPeer {
     answers: VecDeque<Vec<u8>>,
     /// The other objects of what is being told.
     objects: VecDeque<Vec<u8>>,
-    /// Not before this time the next object is begun.
-    due: Duration,
+    spacing: Spacing,
     left_out: u64,
+}
+
+/// What comes next.
+enum Step {
+    /// It is among the objects now, if there is anything to tell of it.
+    Taken,
+    Fetch {
+        room: RoomIndex,
+        from: u64,
+    },
+    /// Nothing before this time.
+    Wait(Duration),
+    Nothing,
 }
 
 impl BasicPeer {
@@ -58,29 +81,55 @@ impl BasicPeer {
             zone,
             cursor: None,
             presence: 0,
+            crowd: Crowd::default(),
+            page: None,
             current: Vec::new(),
             written: 0,
             answers: VecDeque::new(),
             objects: VecDeque::new(),
-            due: Duration::ZERO,
+            spacing: Spacing::default(),
             left_out: 0,
         }
     }
 
     /// Begins to read a room at a number, and its member changes from now on.
-    pub fn attach(&mut self, room: RoomIndex, message: u64, views: &Views) {
+    pub fn attach(&mut self, now: Moment, room: RoomIndex, message: u64, views: &Views) {
         self.cursor = Some((room, message));
         self.presence = views.room(room).presence.next();
+        self.spacing = Spacing::not_before(now.mono + BASIC_QUIET);
     }
 
-    /// Reads no room any more; what was begun is finished.
-    pub fn detach(&mut self) {
-        self.cursor = None;
+    /// Its connection is to close: it is told no changes any more, and no messages either unless it is
+    /// to be sent what its room still holds (`drain`). What was begun is finished.
+    pub fn close(&mut self, now: Moment, drain: bool) {
+        self.presence = u64::MAX;
+        self.crowd = Crowd::default();
+        self.spacing.hasten(now.mono);
+        if !drain {
+            self.cursor = None;
+            self.page = None;
+        }
+    }
+
+    /// There is no time for what it was not told yet: one line says how much that is.
+    pub fn give_up(&mut self, views: &Views) {
+        let Some((room, message)) = &mut self.cursor else {
+            return;
+        };
+        let next = views.room(*room).messages.next();
+        self.left_out += next.saturating_sub(*message);
+        *message = next;
+        self.objects.clear();
     }
 
     /// Adds an answer, if it is one that a basic client has an object for.
     pub fn answer(&mut self, now: Moment, frame: &ServerFrame) {
         match frame {
+            // It shows no `error` but the one for which it asks for another nickname.
+            ServerFrame::Error(error) if self.cursor.is_some() => {
+                let objects = self.in_servers_name(error.message.as_str(), now.wall);
+                self.answers.extend(objects);
+            }
             ServerFrame::Error(error) => self
                 .answers
                 .push_back(basic::error_to_client(error.message.as_str())),
@@ -100,24 +149,29 @@ impl BasicPeer {
     /// Bytes held for the other end alone.
     pub fn held_bytes(&self) -> usize {
         let waiting = self.answers.iter().chain(&self.objects);
-        self.current.len() + waiting.map(Vec::len).sum::<usize>()
+        let page = self.page.as_ref().map_or(0, Segment::cost_bytes);
+        self.current.len() + waiting.map(Vec::len).sum::<usize>() + page
     }
 
     /// What to do next.
     pub fn turn<'a>(&'a mut self, now: Moment, views: &Views) -> Turn<'a> {
+        self.watch_members(now.mono, views);
         while self.current.is_empty() {
-            match self
-                .answers
-                .pop_front()
-                .or_else(|| self.objects.pop_front())
-            {
-                Some(object) => self.current = object,
-                None if self.tell_next(now, views) => {}
-                None => return Turn::Idle,
+            let has_more = !self.answers.is_empty() || !self.objects.is_empty();
+            if (has_more || self.has_news(now.mono, views)) && !self.spacing.may_leave(now.mono) {
+                return Turn::Wait(self.spacing.due());
             }
-        }
-        if self.written == 0 && now.mono < self.due {
-            return Turn::Wait(self.due);
+            let next = self.answers.pop_front();
+            if let Some(object) = next.or_else(|| self.objects.pop_front()) {
+                self.current = object;
+                break;
+            }
+            match self.tell_next(now, views) {
+                Step::Taken => {}
+                Step::Fetch { room, from } => return Turn::Fetch { room, from },
+                Step::Wait(until) => return Turn::Wait(until),
+                Step::Nothing => return Turn::Idle,
+            }
         }
         Turn::Write(Gather::one(&self.current[self.written..]))
     }
@@ -128,98 +182,112 @@ impl BasicPeer {
         if self.written == self.current.len() {
             self.current = Vec::new();
             self.written = 0;
-            self.due = now.mono + BASIC_PAUSE;
+            self.spacing.left(now.mono);
         }
     }
 
-    /// Takes the next thing there is to tell, which may be none; false when it has caught up.
-    fn tell_next(&mut self, now: Moment, views: &Views) -> bool {
+    /// The page that [`Turn::Fetch`] asked for. False if it does not lead on.
+    #[must_use]
+    pub fn take_page(&mut self, page: Segment) -> bool {
+        let Some((_, message)) = &mut self.cursor else {
+            return true;
+        };
+        // The log no longer holds what comes between.
+        let lost = page.first().saturating_sub(*message);
+        self.left_out += lost;
+        *message += lost;
+        let leads_on = lost > 0 || page.next() > *message;
+        self.page = Some(page);
+        leads_on
+    }
+
+    /// Notes all changes of the member list: they are told later, and the replica keeps them for a
+    /// while only.
+    fn watch_members(&mut self, now: Duration, views: &Views) {
+        let Some((room, _)) = self.cursor else {
+            return;
+        };
+        let changes = &views.room(room).presence;
+        let missed = changes.first().saturating_sub(self.presence);
+        if missed > 0 {
+            self.presence += missed;
+            self.crowd.miss(now, missed);
+        }
+        while let Some(frame) = changes.frame(self.presence) {
+            self.presence += 1;
+            if let Ok(ServerFrame::Presence(presence)) = parse_server(frame)
+                && presence.user != self.user
+            {
+                self.crowd.note(now, &presence.nickname, &presence.change);
+            }
+        }
+    }
+
+    /// Whether something is to be told now.
+    fn has_news(&self, now: Duration, views: &Views) -> bool {
+        let behind = |(room, message): (RoomIndex, u64)| message < views.room(room).messages.next();
+        self.left_out > 0
+            || self.crowd.due().is_some_and(|due| due <= now)
+            || self.cursor.is_some_and(behind)
+    }
+
+    /// Takes the next thing there is to tell.
+    fn tell_next(&mut self, now: Moment, views: &Views) -> Step {
         let Some((room, message)) = self.cursor else {
-            return false;
+            return Step::Nothing;
         };
         let view = views.room(room);
-        let (message, messages_left_out) = skip(&view.messages, message);
-        let (version, changes_left_out) = skip(&view.presence, self.presence);
-        self.left_out += messages_left_out + changes_left_out;
-        self.cursor = Some((room, message));
-        self.presence = version;
+        let behind = view.messages.next().saturating_sub(message);
+        if behind > BEHIND_MAX {
+            self.left_out += behind - KEPT;
+            self.cursor = Some((room, message + behind - KEPT));
+            self.page = None;
+        }
         if self.left_out > 0 {
             let text = basic::left_out(self.left_out);
             self.left_out = 0;
             self.objects = self.in_servers_name(&text, now.wall).into();
-        } else if let Some(frame) = view.presence.frame(version) {
-            self.presence = version + 1;
-            self.tell(frame);
-        } else if let Some(frame) = view.messages.frame(message) {
-            self.cursor = Some((room, message + 1));
-            self.tell(frame);
-        } else {
-            return false;
+            return Step::Taken;
         }
-        true
+        if self.crowd.due().is_some_and(|due| due <= now.mono) {
+            if let Some(text) = self.crowd.take() {
+                self.objects = self.in_servers_name(&text, now.wall).into();
+            }
+            return Step::Taken;
+        }
+        if behind > 0 {
+            return self.tell_message(view, room, message);
+        }
+        self.page = None;
+        self.crowd.due().map_or(Step::Nothing, Step::Wait)
     }
 
-    fn tell(&mut self, frame: &[u8]) {
-        match parse_server(frame) {
-            Ok(ServerFrame::Message(message)) if message.user != self.user => {
-                let time = basic::timestamp(message.time, &self.zone);
-                let nickname = message.nickname.as_str();
-                self.objects = basic::to_client(nickname, message.body.as_str(), &time).into();
-            }
-            Ok(ServerFrame::Presence(presence)) if presence.user != self.user => {
-                if let Some(text) = in_words(&presence.nickname, &presence.change) {
-                    self.objects = self.in_servers_name(&text, presence.time).into();
-                }
-            }
-            // Its own, or nothing that it can be told.
-            _ => {}
+    fn tell_message(&mut self, view: &RoomView, room: RoomIndex, message: u64) -> Step {
+        let page = self.page.take();
+        let held = view.messages.frame(message);
+        let Some(frame) = held.or_else(|| page.as_ref()?.frame(message)) else {
+            return Step::Fetch {
+                room,
+                from: message,
+            };
+        };
+        self.cursor = Some((room, message + 1));
+        // Others are of its own, or nothing that it can be told.
+        if let Ok(ServerFrame::Message(message)) = parse_server(frame)
+            && message.user != self.user
+        {
+            let time = basic::timestamp(message.time, &self.zone);
+            let nickname = message.nickname.as_str();
+            self.objects = basic::to_client(nickname, message.body.as_str(), &time).into();
         }
+        self.page = page.filter(|page| page.next() > message + 1);
+        Step::Taken
     }
 
     fn in_servers_name(&self, text: &str, time: Timestamp) -> Vec<Vec<u8>> {
         let time = basic::timestamp(time, &self.zone);
         basic::to_client(Nickname::SERVER, text, &time)
     }
-}
-
-/// Where to go on, and how many are left out.
-fn skip(tail: &Tail, number: u64) -> (u64, u64) {
-    let behind = tail.next() - number;
-    if behind <= BEHIND_MAX && number >= tail.first() {
-        return (number, 0);
-    }
-    let kept = (tail.next() - KEPT.min(behind)).max(tail.first());
-    (kept, kept - number)
-}
-
-/// What there is to say about a change.
-fn in_words(nickname: &Nickname, change: &Change) -> Option<String> {
-    Some(match change {
-        Change::Joined => format!("{nickname} joined"),
-        Change::Left(Departure::Timeout) => format!("{nickname} left: no sign of life"),
-        Change::Left(Departure::Lost) => format!("{nickname} left: connection lost"),
-        Change::Left(Departure::Kicked) => format!("{nickname} was sent away"),
-        Change::Left(Departure::Banned) => format!("{nickname} was banned"),
-        Change::Left(_) => format!("{nickname} left"),
-        Change::Renamed { was } => format!("{was} is now {nickname}"),
-        Change::Rules(rules) => format!("{nickname} changed the room: {}", rules_in_words(rules)),
-        Change::Promoted => return None,
-    })
-}
-
-/// How a room is run.
-fn rules_in_words(rules: &RoomRules) -> String {
-    let topic = rules.topic.as_ref().map_or("none", Line::as_str);
-    let announce = if rules.announce {
-        "; only moderators write"
-    } else {
-        ""
-    };
-    let slow = match rules.slow_seconds {
-        0 => String::new(),
-        seconds => format!("; {seconds} s between two messages"),
-    };
-    format!("topic {topic}{announce}{slow}")
 }
 
 #[cfg(test)]

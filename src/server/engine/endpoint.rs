@@ -37,6 +37,13 @@ pub const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// How long a connection that is to close may take to write what it still has to.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long it may take no byte meanwhile: then nobody reads at the other end.
+pub const STALLED_AFTER: Duration = Duration::from_millis(500);
+/// Before the end of that time: kept for telling a basic client what it will not be told.
+const BASIC_LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long a basic client's message may wait for the limits' sake: it can't send it again.
+pub const BASIC_WAIT_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 enum Reader {
@@ -56,6 +63,8 @@ enum State {
     Closing {
         last: Option<Box<ServerFrame>>,
         deadline: Duration,
+        /// When something was written last, or the end was decided.
+        moved: Duration,
     },
 }
 
@@ -126,6 +135,8 @@ pub struct Endpoint {
     dry: bool,
     /// Nothing is asked until then: what was asked came too early.
     paused: Option<Duration>,
+    /// What is to be asked once more after that.
+    again: Option<Box<ClientFrame>>,
     /// A frame could not be read, so that nothing after it can be.
     deaf: bool,
     /// The other end sends no more.
@@ -154,6 +165,7 @@ impl Endpoint {
             looking: Looking::None,
             dry: true,
             paused: None,
+            again: None,
             deaf: false,
             ended: false,
             heard: now.mono,
@@ -168,7 +180,7 @@ impl Endpoint {
 
     /// Whether more may be read: what was read before is under way, and that is not too much.
     pub fn may_read(&self) -> bool {
-        self.dry && !self.ended && self.may_ask()
+        self.dry && !self.ended && self.again.is_none() && self.may_ask()
     }
 
     /// Whether another request may be under way: there are not too many, answers get written, and
@@ -176,6 +188,8 @@ impl Endpoint {
     fn may_ask(&self) -> bool {
         let requests_max = match self.state {
             State::New | State::Challenged(_) => 1,
+            // What has to wait is asked again, before what follows it.
+            State::Joined if self.is_basic() => 1,
             State::Joined => REQUESTS_MAX,
             State::Closing { .. } => 0,
         };
@@ -204,7 +218,7 @@ impl Endpoint {
 
     /// Whether there may be a [`request`](Self::request) in what was received.
     pub fn may_request(&self) -> bool {
-        self.may_ask() && (!self.dry || self.late)
+        self.may_ask() && (!self.dry || self.late || self.again.is_some())
     }
 
     /// Where to read to; then call [`received`](Self::received).
@@ -255,7 +269,8 @@ impl Endpoint {
     /// Whether the other end sends no more, and all that it asked for is answered (though the
     /// answers may not be written).
     pub fn is_over(&self) -> bool {
-        self.ended && self.dry && self.under_way == 0 && !self.is_closing()
+        let asks_no_more = self.ended && self.dry && self.again.is_none();
+        asks_no_more && self.under_way == 0 && !self.is_closing()
     }
 
     /// The next request among what was received, if one more may be under way. `random` gives
@@ -264,6 +279,10 @@ impl Endpoint {
     pub fn request(&mut self, random: impl FnOnce() -> [u8; 32]) -> Option<Request> {
         if !self.may_ask() {
             return None;
+        }
+        if let Some(frame) = self.again.take() {
+            self.under_way += 1;
+            return Some(Request::Frame(*frame));
         }
         if mem::take(&mut self.late) {
             self.deaf = true;
@@ -417,12 +436,16 @@ impl Endpoint {
         match order {
             Order::Admit(admission) => {
                 self.alive(now);
-                self.admit(&admission, views, zone);
+                self.admit(now, &admission, views, zone);
             }
             Order::Basic(user) => {
                 self.reader = Reader::Basic(Box::new(BasicPeer::new(user, zone.clone())));
             }
             Order::Answer(None) => {}
+            Order::Again { frame, wait } => {
+                self.again = Some(frame);
+                self.paused = self.paused.max(Some(now.mono + wait));
+            }
             Order::Answer(Some(frame)) => {
                 if let ServerFrame::Error(error) = &*frame {
                     self.pause(now, error);
@@ -499,7 +522,7 @@ impl Endpoint {
         }
     }
 
-    fn admit(&mut self, admission: &Admission, views: &Views, zone: &TimeZone) {
+    fn admit(&mut self, now: Moment, admission: &Admission, views: &Views, zone: &TimeZone) {
         self.state = State::Joined;
         self.channel = None;
         self.reader = if let Some(welcome) = &admission.welcome {
@@ -510,7 +533,7 @@ impl Endpoint {
         } else {
             let mut peer = BasicPeer::new(admission.user, zone.clone());
             if let Some(&(room, message)) = admission.rooms.first() {
-                peer.attach(room, message, views);
+                peer.attach(now, room, message, views);
             }
             Reader::Basic(Box::new(peer))
         };
@@ -529,17 +552,24 @@ impl Endpoint {
         match (&mut self.reader, drain) {
             (Reader::Modern(peer), true) => peer.leave_members(),
             (Reader::Modern(peer), false) => peer.detach(),
-            (Reader::Basic(_), true) => {}
-            (Reader::Basic(peer), false) => peer.detach(),
+            (Reader::Basic(peer), drain) => peer.close(now, drain),
         }
         self.looking = Looking::None;
-        let deadline = now.mono + CLOSE_WITHIN;
-        self.state = State::Closing { last, deadline };
+        self.again = None;
+        self.state = State::Closing {
+            last,
+            deadline: now.mono + CLOSE_WITHIN,
+            moved: now.mono,
+        };
     }
 
-    /// Until when everything must be written, if it is to close.
-    pub fn deadline(&self) -> Option<Duration> {
+    /// Until when everything must be written, if it is to close. `blocked`: the other end takes nothing
+    /// at the moment.
+    pub fn deadline(&self, blocked: bool) -> Option<Duration> {
         match self.state {
+            State::Closing {
+                deadline, moved, ..
+            } if blocked => Some(deadline.min(moved + STALLED_AFTER)),
             State::Closing { deadline, .. } => Some(deadline),
             State::New | State::Challenged(_) | State::Joined => None,
         }
@@ -557,6 +587,12 @@ impl Endpoint {
 
     /// What to do next.
     pub fn turn<'a>(&'a mut self, now: Moment, views: &'a mut Views) -> Turn<'a> {
+        if let (State::Closing { deadline, .. }, Reader::Basic(peer)) =
+            (&self.state, &mut self.reader)
+            && now.mono + BASIC_LAST_WORDS >= *deadline
+        {
+            peer.give_up(views);
+        }
         while self.is_closing() && self.is_caught_up(now, views) {
             match self.last_words() {
                 Some(last) => self.say(now, &last),
@@ -586,6 +622,9 @@ impl Endpoint {
 
     /// So many bytes of the last turn's offer were written. The views must be as they were.
     pub fn wrote(&mut self, now: Moment, views: &Views, count: usize) {
+        if let State::Closing { moved, .. } = &mut self.state {
+            *moved = now.mono;
+        }
         match &mut self.reader {
             Reader::Modern(peer) => peer.wrote(views, count),
             Reader::Basic(peer) => peer.wrote(now, count),
@@ -598,11 +637,12 @@ impl Endpoint {
     pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
         match &mut self.reader {
             Reader::Modern(peer) => peer.take_page(room, page),
-            Reader::Basic(_) => true,
+            Reader::Basic(peer) => peer.take_page(page),
         }
     }
 
-    /// Gives up the page: the other end does not read at the moment.
+    /// Gives up the page: the other end does not read at the moment. (A basic client's is small, and
+    /// kept while it waits for its turn.)
     pub fn drop_page(&mut self) {
         if let Reader::Modern(peer) = &mut self.reader {
             peer.drop_page();

@@ -101,6 +101,13 @@ pub enum Order {
     Admit(Box<Admission>),
     /// A request is answered; by nothing, where there is nothing to say.
     Answer(Option<Box<ServerFrame>>),
+    /// Its request is to be made once more, after a while: a basic client's, which can't do that itself.
+    Again {
+        /// What it asked.
+        frame: Box<ClientFrame>,
+        /// After how long.
+        wait: Duration,
+    },
     /// Its message was stored just now. The echo tells it, unless its reader is far behind.
     Stored(Box<Ack>),
     /// It may look into a room's log, and answers its request itself with what it finds; or it

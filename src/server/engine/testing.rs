@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     ConnectionId, Moment,
-    endpoint::{Channel, Endpoint, Pulse},
+    endpoint::{Channel, Endpoint, PAUSE_MAX, Pulse},
     event::{Effect, Event, Record},
     house,
     hub::{Hub, Keep, RoomSettings, Settings},
@@ -429,10 +429,11 @@ impl World {
         loop {
             let mut moved = false;
             for client in self.clients.values_mut() {
-                // As if whoever is told to wait did.
-                if let Some(mono) = client.endpoint.paused() {
-                    client.endpoint.go_on(Moment { mono, ..self.now });
-                }
+                // As if whoever is told to wait did; what waits for longer waits.
+                let short = self.now.mono + PAUSE_MAX;
+                let until = client.endpoint.paused().filter(|until| *until <= short);
+                let mono = until.unwrap_or(self.now.mono);
+                client.endpoint.go_on(Moment { mono, ..self.now });
                 let requests: Vec<_> =
                     std::iter::from_fn(|| client.endpoint.request(|| [0x5e; 32])).collect();
                 if !requests.is_empty() {

@@ -268,6 +268,11 @@ impl Connection {
         self.endpoint.drop_page();
     }
 
+    /// Whether it is one of the older programs, as far as is known.
+    pub(super) fn is_basic(&self) -> bool {
+        self.endpoint.is_basic()
+    }
+
     /// Whether it holds a page that its socket takes.
     pub(super) fn is_paging(&self) -> bool {
         self.endpoint.has_page() && !self.blocked && self.end.is_none()
@@ -321,7 +326,7 @@ impl Connection {
             return Next::Gone(reason);
         }
         let flushed = self.flush(shop, now);
-        let deadline = self.endpoint.deadline();
+        let deadline = self.endpoint.deadline(self.blocked);
         if deadline.is_some_and(|deadline| now.mono >= deadline) {
             return Next::Gone(Departure::Lost);
         }

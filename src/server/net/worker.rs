@@ -45,7 +45,7 @@ use crate::{
     protocol::frame::Departure,
     server::{
         engine::{
-            ConnectionId, Moment, RoomIndex,
+            ConnectionId, Moment, RoomIndex, basic,
             endpoint::CLOSE_WITHIN,
             event::{Event, Order, Publication},
             look::{Look, Looked},
@@ -472,8 +472,7 @@ impl Worker {
                 }
             }
             Next::Page { room, from } => {
-                let life = connection.life();
-                self.fetch(id, life, room, from);
+                self.fetch(place, room, from);
                 // It may read on meanwhile, and has its deadlines.
                 self.queue(place);
             }
@@ -494,7 +493,14 @@ impl Worker {
     }
 
     /// Few do so at one time, and nobody whose connection has ended.
-    fn fetch(&self, connection: ConnectionId, life: Weak<()>, room: RoomIndex, from: u64) {
+    fn fetch(&mut self, place: usize, room: RoomIndex, from: u64) {
+        let connection = &mut self.table[place];
+        let bytes_max = if connection.is_basic() {
+            basic::PAGE_BYTES_MAX
+        } else {
+            PAGE_BYTES_MAX
+        };
+        let (connection, life) = (connection.id, connection.life());
         let (places, pages) = (Arc::clone(&self.pages_at_once), self.pages.clone());
         let answers = self.answers.clone();
         spawn_local(async move {
@@ -505,7 +511,7 @@ impl Worker {
             if life.strong_count() == 0 {
                 return;
             }
-            let page = pages.read(room, from, PAGE_BYTES_MAX).await.ok();
+            let page = pages.read(room, from, bytes_max).await.ok();
             let _ = answers.send(Answer::Page {
                 connection,
                 room,

@@ -1,14 +1,19 @@
 use std::time::Duration;
 
-use super::*;
+use super::{crowd::GATHER, *};
 use crate::{
-    protocol::{ClientFrame, limits::BASIC_FRAME_BYTES_MAX},
+    protocol::{
+        ClientFrame,
+        limits::{BASIC_FRAME_BYTES_MAX, BASIC_PAUSE},
+    },
     server::{
         engine::{
+            endpoint::{BASIC_WAIT_MAX, CLOSE_WITHIN},
             house::Rate,
             testing::{World, house_settings, id, message},
+            view::ViewLimits,
         },
-        store::Reader,
+        store::{MemoryLimits, Reader},
     },
 };
 
@@ -39,19 +44,56 @@ fn pause(world: &mut World, time: Duration) -> Vec<String> {
     raw.iter().map(|object| shown(object)).collect()
 }
 
-fn basic() -> World {
-    let mut world = World::new();
+/// Steps of one pause each, until a step brings nothing.
+fn all(world: &mut World) -> Vec<String> {
+    let mut all = pause(world, BASIC_PAUSE);
+    loop {
+        let next = pause(world, BASIC_PAUSE);
+        assert!(next.len() <= 1, "one at a time: {next:?}");
+        if next.is_empty() {
+            return all;
+        }
+        all.extend(next);
+    }
+}
+
+/// Bob has just come in by an older program; alice is there too.
+fn fresh(mut world: World) -> World {
     world.join("alice");
     world.connect("bob");
     world.send("bob", JOIN);
-    assert_eq!(
-        pause(&mut world, BASIC_PAUSE),
-        [""; 0],
-        "a good join is not answered"
-    );
     assert_eq!(world.hears("alice").last().unwrap(), "bob joined");
     world
 }
+
+fn basic_in(world: World) -> World {
+    let mut world = fresh(world);
+    let heard = pause(&mut world, BASIC_QUIET);
+    assert_eq!(heard, [""; 0], "a good join is not answered");
+    world
+}
+
+fn basic() -> World {
+    basic_in(World::new())
+}
+
+/// Alice says numbers.
+fn say_many(world: &mut World, numbers: std::ops::RangeInclusive<u64>) {
+    for counter in numbers {
+        world.say("alice", &message("alice", counter, &counter.to_string()));
+    }
+}
+
+fn numbers(range: std::ops::RangeInclusive<u64>) -> Vec<String> {
+    range.map(|number| format!("alice: {number}")).collect()
+}
+
+/// A replica that holds next to nothing.
+const LITTLE: ViewLimits = ViewLimits {
+    messages_bytes_max: 1_000,
+    presence_bytes_max: 1_000,
+    total_bytes_max: 2_000,
+};
 
 #[test]
 fn a_basic_client_talks_and_never_hears_itself() {
@@ -71,13 +113,27 @@ fn a_basic_client_talks_and_never_hears_itself() {
 #[test]
 fn it_gets_one_object_at_a_time() {
     let mut world = basic();
-    for counter in 1..=3 {
-        world.say("alice", &message("alice", counter, &counter.to_string()));
-    }
+    say_many(&mut world, 1..=3);
     assert_eq!(pause(&mut world, Duration::ZERO), ["alice: 1"]);
     assert_eq!(pause(&mut world, BASIC_PAUSE.saturating_sub(MS)), [""; 0]);
     assert_eq!(pause(&mut world, 1 * MS), ["alice: 2"]);
     assert_eq!(pause(&mut world, 100 * MS), ["alice: 3"]);
+}
+
+#[test]
+fn a_client_that_has_just_come_is_told_nothing_for_a_second() {
+    let mut world = fresh(World::new());
+    say_many(&mut world, 1..=3);
+    let nick = ClientFrame::Nick {
+        nickname: "al".parse().unwrap(),
+        reference: None,
+    };
+    world.say("alice", &nick);
+    let almost = BASIC_QUIET.saturating_sub(MS);
+    assert_eq!(pause(&mut world, almost), [""; 0]);
+    let news = ["server: alice is now al"];
+    assert_eq!(pause(&mut world, 1 * MS), news);
+    assert_eq!(all(&mut world), numbers(1..=3));
 }
 
 #[test]
@@ -98,16 +154,17 @@ fn a_long_text_comes_in_parts() {
 fn comings_and_goings_are_told_in_the_servers_name() {
     let mut world = basic();
     world.join("carol");
-    assert_eq!(pause(&mut world, BASIC_PAUSE), ["server: carol joined"]);
+    assert_eq!(pause(&mut world, GATHER.saturating_sub(MS)), [""; 0]);
+    assert_eq!(pause(&mut world, 1 * MS), ["server: carol joined"]);
     let nick = ClientFrame::Nick {
         nickname: "cc".parse().unwrap(),
         reference: None,
     };
     world.say("carol", &nick);
-    assert_eq!(pause(&mut world, BASIC_PAUSE), ["server: carol is now cc"]);
+    assert_eq!(pause(&mut world, GATHER), ["server: carol is now cc"]);
     world.cut("carol");
     assert_eq!(
-        pause(&mut world, BASIC_PAUSE),
+        pause(&mut world, GATHER),
         ["server: cc left: connection lost"]
     );
     world.stop();
@@ -119,28 +176,129 @@ fn comings_and_goings_are_told_in_the_servers_name() {
 }
 
 #[test]
+fn a_crowd_that_comes_and_goes_is_one_line() {
+    let mut world = basic_in(World::with(
+        200,
+        ViewLimits::default(),
+        MemoryLimits::default(),
+    ));
+    let crowd: Vec<&'static str> = (0..100).map(|n| &*format!("u{n}").leak()).collect();
+    let now = world.now.mono;
+    for name in &crowd {
+        // All at once: to connect takes a second here.
+        world.now.mono = now;
+        world.join(name);
+    }
+    let line = "server: u0, u1 and 98 others joined";
+    assert_eq!(pause(&mut world, GATHER), [line]);
+    for name in &crowd[1..] {
+        world.cut(name);
+    }
+    let line = "server: u1, u2 and 97 others left: connection lost";
+    assert_eq!(pause(&mut world, GATHER), [line]);
+    assert_eq!(all(&mut world), [""; 0]);
+}
+
+#[test]
+fn changes_that_the_replica_lost_are_counted() {
+    let mut world = basic_in(World::with(200, LITTLE, MemoryLimits::default()));
+    // It has no turn meanwhile.
+    let bob = world.clients.remove("bob").unwrap();
+    for number in 0..50 {
+        world.join(format!("u{number}").leak());
+    }
+    world.clients.insert("bob", bob);
+    let mut heard = pause(&mut world, Duration::ZERO);
+    heard.extend(pause(&mut world, GATHER));
+    let [line] = heard.try_into().unwrap();
+    assert!(line.contains("comings and goings were left out"), "{line}");
+    assert!(line.ends_with("and u49 joined"), "{line}");
+}
+
+#[test]
+fn what_the_replica_no_longer_holds_comes_from_the_log() {
+    let mut world = basic_in(World::with(10, LITTLE, MemoryLimits::default()));
+    say_many(&mut world, 1..=500);
+    let mut held = 0;
+    let mut got = pause(&mut world, Duration::ZERO);
+    while got.len() < 500 {
+        let heard = pause(&mut world, BASIC_PAUSE);
+        assert_eq!(heard.len(), 1, "it has a turn with each pause");
+        got.extend(heard);
+        held = held.max(world.client("bob").endpoint.held_bytes());
+    }
+    assert_eq!(got, numbers(1..=500));
+    assert!(held > 0 && held < 2 * PAGE_BYTES_MAX, "{held} bytes");
+    assert_eq!(world.client("bob").endpoint.held_bytes(), 0);
+}
+
+#[test]
 fn one_line_says_how_many_were_left_out() {
-    let check = |count: u64, expected: &[&str]| {
-        let mut world = basic();
-        // Nothing is begun while it still pauses.
-        world.join("carol");
-        pause(&mut world, Duration::ZERO);
-        for counter in 1..=count {
-            world.say("alice", &message("alice", counter, &counter.to_string()));
-        }
-        let mut got = Vec::new();
-        for _ in 0..2 * BEHIND_MAX {
-            got.extend(pause(&mut world, BASIC_PAUSE));
-        }
-        assert_eq!(got[..2], *expected, "{count} behind");
-        assert_eq!(got.last().unwrap(), &format!("alice: {count}"));
+    let check = |count: u64, expected: &[&str], rest: std::ops::RangeInclusive<u64>| {
+        let mut world = basic_in(World::with(10, LITTLE, MemoryLimits::default()));
+        // It takes nothing meanwhile.
+        world.client("bob").window = 0;
+        say_many(&mut world, 1..=count);
+        world.client("bob").window = usize::MAX;
+        let got = all(&mut world);
+        let begun = expected.len();
+        assert_eq!(got[..begun], *expected, "{count} behind");
+        assert_eq!(got[begun..], numbers(rest), "{count} behind");
     };
-    // One of them is taken at once, to be told after the pause.
-    check(BEHIND_MAX, &["alice: 1", "alice: 2"]);
-    check(BEHIND_MAX + 1, &["alice: 1", "alice: 2"]);
+    // One of them was begun.
+    check(BEHIND_MAX + 1, &["alice: 1"], 2..=BEHIND_MAX + 1);
     let left_out = BEHIND_MAX + 1 - KEPT;
     let line = format!("server: {left_out} messages were left out: you were too far behind");
-    check(BEHIND_MAX + 2, &["alice: 1", &line]);
+    let expected = ["alice: 1", &line];
+    check(BEHIND_MAX + 2, &expected, left_out + 2..=BEHIND_MAX + 2);
+}
+
+#[test]
+fn what_the_log_lost_is_left_out_and_counted() {
+    let memory = MemoryLimits {
+        room_bytes_max: 5_000,
+        ..MemoryLimits::default()
+    };
+    let mut world = basic_in(World::with(10, LITTLE, memory));
+    say_many(&mut world, 1..=200);
+    let first = world.store_first();
+    assert!(first > 2);
+    let got = all(&mut world);
+    assert_eq!(got[0], "alice: 1");
+    let line = format!(
+        "server: {} messages were left out: you were too far behind",
+        first - 2
+    );
+    assert_eq!(got[1], line);
+    assert_eq!(got[2..], numbers(first..=200));
+}
+
+#[test]
+fn a_server_that_stops_says_what_it_has_no_time_for() {
+    let mut world = basic();
+    say_many(&mut world, 1..=500);
+    let since = world.now.mono;
+    world.stop();
+    let got = all(&mut world);
+    let told = got.len() as u64 - 2;
+    assert_eq!(got[..got.len() - 2], numbers(1..=told));
+    let line = format!(
+        "server: {} messages were left out: you were too far behind",
+        500 - told
+    );
+    let stopping = "server: The server is stopping";
+    assert_eq!(got[got.len() - 2..], [line.as_str(), stopping]);
+    assert!(world.client("bob").closed);
+    assert!(world.now.mono.saturating_sub(since) < CLOSE_WITHIN);
+}
+
+#[test]
+fn a_client_that_has_just_come_is_told_the_end_all_the_same() {
+    let mut world = fresh(World::new());
+    world.stop();
+    let stopping = "server: The server is stopping";
+    assert_eq!(pause(&mut world, BASIC_PAUSE), [stopping]);
+    assert!(world.client("bob").closed);
 }
 
 #[test]
@@ -192,4 +350,42 @@ fn an_id_does_not_help_a_basic_client_past_what_holds_for_all() {
         world.send("bob", text.as_bytes());
     }
     assert_eq!(world.hears("alice"), ["1 bob: hi", "2 bob: hi"]);
+}
+
+/// Bob says these at once.
+fn say_at_once(world: &mut World, texts: std::ops::RangeInclusive<u64>) {
+    let object = |text| {
+        format!(
+            r#"{{"type": "message", "nickname": "bob", "message": "{text}", "timestamp": "x"}}"#
+        )
+    };
+    let objects: String = texts.map(object).collect();
+    world.send("bob", objects.as_bytes());
+}
+
+#[test]
+fn messages_over_the_limit_wait_and_keep_their_order() {
+    let mut settings = house_settings();
+    settings.limits.messages = Some(Rate::new(60, 2));
+    let mut world = fresh(World::with_house(settings, Vec::new()));
+    say_at_once(&mut world, 1..=5);
+    assert_eq!(world.hears("alice"), ["1 bob: 1", "2 bob: 2"]);
+    for number in 3..=5 {
+        assert_eq!(world.hears("alice"), [""; 0]);
+        pause(&mut world, Duration::from_millis(1_001));
+        assert_eq!(world.hears("alice"), [format!("{number} bob: {number}")]);
+    }
+    assert_eq!(all(&mut world), [""; 0], "it is told of nothing");
+}
+
+#[test]
+fn a_message_that_would_have_to_wait_for_long_is_refused_in_words() {
+    let mut settings = house_settings();
+    settings.limits.messages = Some(Rate::new(1, 2));
+    let mut world = fresh(World::with_house(settings, Vec::new()));
+    say_at_once(&mut world, 1..=3);
+    assert_eq!(world.hears("alice"), ["1 bob: 1", "2 bob: 2"]);
+    assert!(BASIC_WAIT_MAX < Duration::from_mins(1));
+    let line = "server: You write too fast: try again in 1 minute";
+    assert_eq!(pause(&mut world, BASIC_QUIET), [line]);
 }

@@ -1,15 +1,17 @@
 //! `message`: a text for a room.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     protocol::{
-        MessageId, RoomName, ServerFrame,
+        ClientFrame, MessageId, RoomName, ServerFrame,
         frame::{Departure, ErrorCode, ErrorFrame, Submission},
     },
     server::{
         engine::{
             ConnectionId,
+            endpoint::BASIC_WAIT_MAX,
+            event::Order,
             house::Writer,
             hub::{Hub, NO_SUCH_ROOM, Numbering, What, error},
         },
@@ -26,7 +28,8 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         return;
     };
     // The id, where the client gives it; to one that a basic client sends nobody listens.
-    let own = submission.id.filter(|_| !session.basic);
+    let basic = session.basic;
+    let own = submission.id.filter(|_| !basic);
     let by = match own {
         Some(_) => Numbering::Client,
         None => Numbering::Server,
@@ -47,7 +50,17 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         return hub.answer(connection, answer);
     }
     if let Some(error) = may_write(hub, connection, &submission.room, own) {
-        return not_now(hub, connection, own, error);
+        let wait = error.retry_after_ms.map(Duration::from_millis);
+        return match wait.filter(|wait| basic && *wait <= BASIC_WAIT_MAX && !hub.stopping()) {
+            Some(wait) => hub.order(
+                connection,
+                Order::Again {
+                    frame: Box::new(ClientFrame::Message(submission)),
+                    wait,
+                },
+            ),
+            None => not_now(hub, connection, own, error),
+        };
     }
     let Some(session) = hub.sessions.get_mut(&connection) else {
         return;

@@ -183,6 +183,7 @@ fn a_basic_client_is_given_no_history() {
         },
     );
     world.say("bob", &forward(1, 9));
+    world.advance(crate::protocol::limits::BASIC_QUIET);
     assert_eq!(world.looks, 0);
     let raw = String::from_utf8(world.client("bob").raw.concat()).unwrap();
     assert!(raw.contains("can't be given history"), "{raw}");
