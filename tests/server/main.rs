@@ -25,6 +25,7 @@ mod crowd;
 mod families;
 mod history;
 mod older;
+mod stopping;
 mod tls;
 
 /// How long anything that must happen may take before the test fails.
@@ -453,7 +454,11 @@ struct Basic(TcpStream);
 
 impl Basic {
     fn connect(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address).unwrap();
+        Self::to(server.address)
+    }
+
+    fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(stream)
     }
@@ -761,10 +766,17 @@ fn it_serves_and_stops_though_its_log_takes_no_more() {
 #[test]
 fn a_second_interrupt_ends_it_at_once() {
     let server = Running::start(&["--bind", "127.0.0.1", "0"]);
-    // It waits for this one, which does not close its end after the goodbye.
     let mut bob = Client::connect(server.1);
     bob.send(&join("bob"));
     bob.next("members");
+    // It has something to tell this one for longer than the shell takes to start `kill`.
+    let mut carol = Basic::to(server.1);
+    carol.join("carol");
+    bob.next("joined");
+    for counter in 1..=190 {
+        bob.send(&message("bob", counter, "x"));
+        bob.next("message");
+    }
     server.signal("-INT");
     assert_eq!(bob.next("bye")["reason"], "shutdown");
     server.signal("-INT");

@@ -27,7 +27,10 @@ use tokio::{
     task::{LocalSet, spawn_local, yield_now},
     time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at},
 };
-use tokio_util::{sync::DropGuard, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use super::{
     Clock,
@@ -73,6 +76,10 @@ const TURNS_IN_A_ROW: usize = 128;
 const TICK: Duration = Duration::from_secs(1);
 /// How long the connections may take to end when the server stops.
 const STOP_WITHIN: Duration = CLOSE_WITHIN.saturating_add(Duration::from_millis(500));
+/// When the server stops, all is written, and other ends have not closed: for so long they are waited
+/// for. By then what was written has arrived, or the network is so slow that the system sends it
+/// behind the server's end.
+const FAREWELL: Duration = Duration::from_millis(250);
 
 /// What a turn of the hub means for a worker: to be carried out in order.
 #[derive(Debug)]
@@ -121,6 +128,8 @@ struct Worker {
     answers: UnboundedSender<Answer>,
     /// Those who wait for the other end to close too.
     goodbyes: TaskTracker,
+    /// They are to wait no longer.
+    farewell: CancellationToken,
 }
 
 /// What the store answered.
@@ -186,6 +195,7 @@ async fn run(start: Start, sockets: Sockets) {
         alarms: BinaryHeap::new(),
         answers,
         goodbyes: TaskTracker::new(),
+        farewell: CancellationToken::new(),
     };
     worker
         .serve(start.deliveries, start.arrivals, answered)
@@ -256,8 +266,10 @@ impl Worker {
             }
         }
         self.goodbyes.close();
-        if let Some(stop_at) = stop_at {
-            let _ = timeout_at(stop_at, self.goodbyes.wait()).await;
+        let until = Instant::now() + FAREWELL;
+        if timeout_at(until, self.goodbyes.wait()).await.is_err() {
+            self.farewell.cancel();
+            self.goodbyes.wait().await;
         }
     }
 
@@ -549,8 +561,10 @@ impl Worker {
         let connection = self.remove(place, Departure::Disconnect);
         let (stream, tickets) = connection.into_rest();
         if let Ok(stream) = stream.into_async() {
+            let farewell = self.farewell.clone();
             self.goodbyes.spawn_local(async move {
-                stream.close(CLOSE_WITHIN).await;
+                let closing = stream.close(CLOSE_WITHIN);
+                let _ = farewell.run_until_cancelled_owned(closing).await;
                 drop(tickets);
             });
         }
