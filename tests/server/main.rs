@@ -25,6 +25,8 @@ mod crowd;
 mod families;
 mod history;
 mod older;
+#[cfg(feature = "client")]
+mod pace;
 mod stopping;
 mod tls;
 

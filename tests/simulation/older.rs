@@ -97,7 +97,7 @@ impl Older {
             }
             let (nickname, text) = match parse_from_server(frame) {
                 Some(FromServer::Message { nickname, body }) => (nickname, body),
-                // A message that could not be stored.
+                // It was not let in.
                 Some(FromServer::Error { .. }) => {
                     self.waits_for = None;
                     continue;
@@ -111,6 +111,10 @@ impl Older {
             let own = format!("old{}", self.joins);
             if nickname.as_str() == own {
                 return Err(format!("the older client is told its own {text:?}"));
+            }
+            // What it said was refused: it is told so in the server's name.
+            if nickname.is_reserved() && text.contains("can't store messages") {
+                self.waits_for = None;
             }
             self.left_out |= nickname.is_reserved() && text.contains("left out");
             let Some(seq) = self.epoch.and_then(|epoch| truth.find_start(epoch, text)) else {

@@ -10,7 +10,10 @@ use std::{
 };
 
 use chat_tui::{
-    protocol::{Epoch, Fingerprint, InviteKey, OwnerCode, frame::Departure},
+    protocol::{
+        Epoch, Fingerprint, InviteKey, OwnerCode, ServerFrame,
+        frame::{Departure, ErrorCode},
+    },
     server::{
         engine::{
             ConnectionId, Moment,
@@ -50,6 +53,8 @@ pub(crate) struct Setup {
     pub(crate) durability: Durability,
     /// How many messages of a room are kept; `None`: all.
     pub(crate) keep: Option<u64>,
+    /// How often somebody may say something; `None`: as often as he likes.
+    pub(crate) messages: Option<house::Rate>,
     /// A commit that fails, counted from 0, and how.
     pub(crate) fails: Option<(u32, StoreError)>,
 }
@@ -71,6 +76,12 @@ pub(crate) struct Server {
     pub(crate) failing: u32,
     /// Commits so far.
     pub(crate) commits: u32,
+    /// Connections so far.
+    pub(crate) connections: u64,
+    /// Messages whose outcome was told so far.
+    pub(crate) outcomes: u64,
+    /// Messages that were refused so far because they came too early, or one before them did.
+    pub(crate) too_early: u64,
 }
 
 struct Running {
@@ -115,6 +126,9 @@ impl Server {
             early: None,
             failing: 0,
             commits: 0,
+            connections: 0,
+            outcomes: 0,
+            too_early: 0,
         }
     }
 
@@ -134,7 +148,10 @@ impl Server {
             },
             house: house::Settings {
                 access: house::Access::Local,
-                limits: house::Limits::NONE,
+                limits: house::Limits {
+                    messages: self.setup.messages,
+                    ..house::Limits::NONE
+                },
                 invite_key: InviteKey::from_bytes([0x1e; 32]),
                 owner_code: OwnerCode::from_bytes([0x0c; 10]),
                 new_owner: false,
@@ -213,6 +230,7 @@ impl Server {
 
     /// Takes a connection.
     pub(crate) fn accept(&mut self, now: Moment, id: ConnectionId) {
+        self.connections += 1;
         if let Some(running) = &mut self.running {
             let client = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
             let channel = Channel::plain(client, Fingerprint::from_bytes([7; 32]), ADDRESS);
@@ -459,6 +477,18 @@ impl Server {
                     connection,
                     mut order,
                 } => {
+                    match &order {
+                        Order::Stored(_) => self.outcomes += 1,
+                        Order::Answer(Some(answer)) => match &**answer {
+                            ServerFrame::Ack(_) => self.outcomes += 1,
+                            ServerFrame::Error(error) => {
+                                let early = [ErrorCode::RateLimited, ErrorCode::HeldBack];
+                                self.too_early += u64::from(early.contains(&error.code));
+                            }
+                            _ => {}
+                        },
+                        _ => {}
+                    }
                     if let Order::Admit(admission) = &mut order
                         && self.mutant == Some(Mutant::CursorOffByOne)
                     {

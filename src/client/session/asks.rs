@@ -31,6 +31,8 @@ pub(super) const ASKS_MAX: usize = 32;
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// The longest wait that a server can ask for before one is given up.
 const HOLD_MAX: Duration = Duration::from_secs(5);
+/// The longest that a server can keep all of them waiting.
+const WAIT_MAX: Duration = Duration::from_mins(1);
 /// How often a server may ask for a wait.
 const HOLDS_MAX: u32 = 3;
 
@@ -74,7 +76,11 @@ enum Stage {
 
 /// See the module's page.
 #[derive(Debug, Default)]
-pub(super) struct Asks(VecDeque<Ask>);
+pub(super) struct Asks {
+    waiting: VecDeque<Ask>,
+    /// Nothing is asked of the server before then: it said so, and in which words.
+    not_before: Option<(Duration, Line)>,
+}
 
 impl Asks {
     /// Takes one; gives what to say where too many wait.
@@ -85,8 +91,8 @@ impl Asks {
             stage: Stage::New,
             holds: 0,
         };
-        if self.0.len() < ASKS_MAX {
-            self.0.push_back(ask);
+        if self.waiting.len() < ASKS_MAX {
+            self.waiting.push_back(ask);
             return None;
         }
         let why = "Too much is asked for at once: try again in a moment";
@@ -95,7 +101,7 @@ impl Asks {
 
     /// When the one under way changes its state by itself.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        match self.0.front()?.stage {
+        match self.waiting.front()?.stage {
             Stage::Sent { until, .. } | Stage::Held { until } => Some(until),
             _ => None,
         }
@@ -104,12 +110,13 @@ impl Asks {
     /// How many the server has to answer.
     pub(super) fn unanswered(&self) -> usize {
         let sent = |ask: &Ask| matches!(ask.stage, Stage::Sent { .. });
-        usize::from(self.0.front().is_some_and(sent))
+        usize::from(self.waiting.front().is_some_and(sent))
     }
 
     /// The connection is gone: the disk has to do.
     pub(super) fn close(&mut self) {
-        if let Some(ask) = self.0.front_mut()
+        self.not_before = None;
+        if let Some(ask) = self.waiting.front_mut()
             && matches!(
                 ask.stage,
                 Stage::Send | Stage::Sent { .. } | Stage::Held { .. }
@@ -122,7 +129,7 @@ impl Asks {
     /// The one that waits for the server's answer under this reference.
     fn sent(&mut self, reference: Option<u64>) -> Option<&mut Ask> {
         let reference = reference?;
-        self.0
+        self.waiting
             .front_mut()
             .filter(|ask| matches!(ask.stage, Stage::Sent { reference: r, .. } if r == reference))
     }
@@ -220,11 +227,11 @@ impl Session {
             matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Basic && live.spoke);
         let online = self.can_ask();
         let is_new = |ask: &Ask| ask.stage == Stage::New;
-        while basic && let Some(ask) = self.asks.0.pop_front_if(|ask| is_new(ask)) {
+        while basic && let Some(ask) = self.asks.waiting.pop_front_if(|ask| is_new(ask)) {
             let why = "This older server keeps no history";
             self.events.push_back(ask.refused(Line::inert(why)));
         }
-        let Some(ask) = self.asks.0.front_mut().filter(|ask| is_new(ask)) else {
+        let Some(ask) = self.asks.waiting.front_mut().filter(|ask| is_new(ask)) else {
             return;
         };
         // Where a time stands in the log, and what is to be found there, the server knows best.
@@ -237,7 +244,7 @@ impl Session {
     }
 
     fn answer(&mut self, event: impl FnOnce(Ask) -> Event) {
-        if let Some(ask) = self.asks.0.pop_front() {
+        if let Some(ask) = self.asks.waiting.pop_front() {
             self.events.push_back(event(ask));
         }
         self.next_ask();
@@ -267,7 +274,7 @@ impl Session {
 
     /// What to ask the disk, if it is its turn.
     pub(super) fn ask_disk(&mut self) -> Option<Look> {
-        let ask = self.asks.0.front_mut()?;
+        let ask = self.asks.waiting.front_mut()?;
         let Stage::Look { offline } = ask.stage else {
             return None;
         };
@@ -277,8 +284,17 @@ impl Session {
 
     /// The frame to ask the server with, if it is its turn.
     pub(super) fn ask_server(&mut self, now: Now) -> Option<ClientFrame> {
-        let ask = self.asks.0.front_mut()?;
+        let not_before = self.asks.not_before.as_ref().map(|(until, _)| *until);
+        let ask = self.asks.waiting.front_mut()?;
         if ask.stage != Stage::Send {
+            return None;
+        }
+        if let Some(until) = not_before.filter(|until| *until > now.elapsed) {
+            // It would be refused like the one before it. Where that takes too long, it is told so at
+            // once.
+            let is_long = until > now.elapsed + HOLD_MAX;
+            let until = if is_long { now.elapsed } else { until };
+            ask.stage = Stage::Held { until };
             return None;
         }
         self.references += 1;
@@ -292,7 +308,7 @@ impl Session {
     /// What the disk has of a page.
     pub(super) fn looked_page(&mut self, page: Result<Option<Page>, Line>) {
         let online = self.can_ask();
-        let Some(ask) = self.asks.0.front_mut() else {
+        let Some(ask) = self.asks.waiting.front_mut() else {
             return;
         };
         let (Stage::Looking { offline }, What::Page { part }) = (ask.stage, &ask.what) else {
@@ -314,7 +330,7 @@ impl Session {
     /// What the disk found.
     pub(super) fn looked_search(&mut self, found: Result<Found, Line>) {
         let looking = |ask: &Ask| matches!(ask.stage, Stage::Looking { .. });
-        if self.asks.0.front().is_some_and(looking) {
+        if self.asks.waiting.front().is_some_and(looking) {
             self.answer_search(found);
         }
     }
@@ -385,10 +401,14 @@ impl Session {
             matches!(ask.stage, Stage::Sent { reference, .. }
             if unknown || error.reference == Some(reference))
         };
-        let Some(ask) = self.asks.0.front_mut().filter(|ask| sent(ask)) else {
+        let Some(ask) = self.asks.waiting.front_mut().filter(|ask| sent(ask)) else {
             return Some(error);
         };
         let wait = error.retry_after_ms.map(Duration::from_millis);
+        if let Some(wait) = wait {
+            let until = now.elapsed + wait.min(WAIT_MAX);
+            self.asks.not_before = Some((until, error.message.clone()));
+        }
         match wait.filter(|wait| *wait <= HOLD_MAX && ask.holds < HOLDS_MAX) {
             Some(wait) => {
                 ask.holds += 1;
@@ -407,8 +427,14 @@ impl Session {
             return;
         }
         let online = self.can_ask();
-        if let Some(ask) = self.asks.0.front_mut() {
+        let refused = self.asks.not_before.as_ref();
+        let refused = refused.filter(|(until, _)| *until > now.elapsed + HOLD_MAX);
+        if let Some(ask) = self.asks.waiting.front_mut() {
             ask.stage = match ask.stage {
+                Stage::Held { .. } if let Some((_, why)) = refused.filter(|_| online) => {
+                    let why = why.clone();
+                    return self.answer(|ask| ask.refused(why));
+                }
                 Stage::Held { .. } if online => Stage::Send,
                 _ => Stage::Look { offline: true },
             };

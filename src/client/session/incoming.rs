@@ -222,8 +222,7 @@ impl Session {
             return Err(Fault::new("it takes us for somebody else"));
         }
         let (epoch, limits) = (welcome.epoch, welcome.limits);
-        self.outbox
-            .welcome(welcome.counter, limits.unanswered_messages)?;
+        self.outbox.welcome(now.elapsed, welcome.counter, &limits)?;
         let opened = self.rooms.open(welcome.epoch, welcome.rooms)?;
         if opened.iter().any(|room| room.reset.is_some()) {
             self.outbox.forget_echoes();

@@ -9,6 +9,7 @@
 
 mod disk;
 mod entry;
+mod pace;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -19,13 +20,16 @@ use crate::{
     client::event::{Delivery, LocalId, RestoredMessage},
     protocol::{
         DeviceId, MessageId, RoomName,
+        frame::Limits,
         limits::{NUMBER_MAX, TEXT_BYTES_MAX, UNANSWERED_MESSAGES_MAX},
     },
     text::{Body, Line},
 };
 
-use self::disk::Flight;
 pub(super) use self::entry::Entry;
+#[cfg(test)]
+pub(super) use self::pace::{FLIGHT_FIRST, TRIAL};
+use self::{disk::Flight, pace::Pace};
 use super::words::{self, Fault};
 
 /// Messages that the outbox takes; one more is refused, and can be sent again later.
@@ -86,9 +90,9 @@ pub(super) struct Outbox {
     window: usize,
     /// A refusal that may pass: nothing is sent before then.
     held_until: Option<Duration>,
-    /// The message so refused. Until its outcome is known nothing behind it is sent: it would be
-    /// refused as well, all of it, each time.
-    held: Option<u64>,
+    /// What may leave at the server's pace does not before then.
+    paced_until: Option<Duration>,
+    pace: Pace,
     /// Entries that were already sent when they were withdrawn.
     withdrawals: VecDeque<u64>,
     /// `join.next` of this connection.
@@ -122,7 +126,8 @@ impl Outbox {
             reached: 0,
             window: 1,
             held_until: None,
-            held: None,
+            paced_until: None,
+            pace: Pace::new(),
             withdrawals: VecDeque::new(),
             joined_next: 1,
             refused: VecDeque::new(),
@@ -244,14 +249,19 @@ impl Outbox {
     pub(super) fn close(&mut self) {
         self.sent = 0;
         self.held_until = None;
-        self.held = None;
+        self.paced_until = None;
         self.withdrawals.clear();
     }
 
     /// A welcome came: `highest` is the highest counter that the server has settled for us. Our
     /// own log of counters may be behind it (the disk was restored, say); ids that never left us
     /// then move up.
-    pub(super) fn welcome(&mut self, highest: u64, window: u64) -> Result<(), Fault> {
+    pub(super) fn welcome(
+        &mut self,
+        now: Duration,
+        highest: u64,
+        limits: &Limits,
+    ) -> Result<(), Fault> {
         if highest + 1 < self.joined_next || highest >= NUMBER_MAX / 2 {
             return Err(Fault::new(format!(
                 "{highest} messages settled where {} was next",
@@ -260,7 +270,8 @@ impl Outbox {
         }
         self.close();
         self.reached = highest;
-        let window = usize::try_from(window).unwrap_or(usize::MAX);
+        self.pace.welcome(now, limits);
+        let window = usize::try_from(limits.unanswered_messages).unwrap_or(usize::MAX);
         self.window = window.clamp(1, UNANSWERED_MESSAGES_MAX);
         if self.next_counter <= highest {
             self.next_counter = highest + 1;
@@ -277,13 +288,14 @@ impl Outbox {
         Ok(())
     }
 
-    /// When a hold ends, if one is on.
-    pub(super) fn held_until(&self) -> Option<Duration> {
-        self.held_until
+    /// When the next one may leave, if one waits for that.
+    pub(super) fn waits_until(&self) -> Option<Duration> {
+        self.held_until.or(self.paced_until)
     }
 
-    /// What to write next on this connection, if anything may be.
-    pub(super) fn next_to_send(&mut self, now: Duration) -> Option<ToSend> {
+    /// What to write next on this connection, if anything may be; `leaving`: it is about to end.
+    pub(super) fn next_to_send(&mut self, now: Duration, leaving: bool) -> Option<ToSend> {
+        self.paced_until = None;
         if let Some(counter) = self.withdrawals.pop_front() {
             return Some(ToSend::Withdraw(self.id(counter)));
         }
@@ -291,7 +303,7 @@ impl Outbox {
             return None;
         }
         self.held_until = None;
-        if self.sent >= self.window {
+        if self.sent >= self.window.min(self.pace.flight(leaving)) {
             return None;
         }
         let entry = self.entries.get(self.sent).filter(|entry| entry.reserved)?;
@@ -302,13 +314,18 @@ impl Outbox {
             self.reached += 1;
             return Some(ToSend::Withdraw(self.id(self.reached)));
         }
-        if self.held.is_some_and(|held| counter > held) {
-            return None;
-        }
         let id = self.id(counter);
         let to_send = if entry.withdrawn {
             ToSend::Withdraw(id)
         } else {
+            // What is settled already is answered without being counted.
+            if counter > self.settled {
+                self.paced_until = self.pace.waits(now, counter);
+                if self.paced_until.is_some() {
+                    return None;
+                }
+                self.pace.left(now, counter);
+            }
             ToSend::Message {
                 id,
                 room: entry.room.clone(),
@@ -326,10 +343,9 @@ impl Outbox {
             // An answer to what is to be sent again anyway.
             return;
         }
-        let known = self.find(id).is_some();
+        self.pace.refused(now, id.counter, wait);
         self.sent = self.sent.min(self.place(id.counter));
         self.reached = id.counter.saturating_sub(1);
-        self.held = known.then_some(id.counter);
         // Those behind it are withdrawn in their turn: until then, their place does not exist.
         self.withdrawals.retain(|counter| *counter < id.counter);
         self.held_until = Some(now + wait.clamp(HOLD_MIN, HOLD_MAX));
@@ -406,7 +422,6 @@ impl Outbox {
             } else if at == self.sent {
                 // To take it back needs no waiting.
                 self.held_until = None;
-                self.held = None;
             }
         }
         Withdrawal::Asked
@@ -493,9 +508,9 @@ impl Outbox {
     fn remove(&mut self, at: usize) -> Option<Entry> {
         let entry = self.entries.remove(at)?;
         self.bytes -= entry.body.as_str().len();
-        self.held = self.held.filter(|held| Some(*held) != entry.counter);
         if at < self.sent {
             self.sent -= 1;
+            self.pace.settled();
         }
         Some(entry)
     }

@@ -12,7 +12,7 @@ use crate::{
         ClientFrame, RoomName, basic,
         frame::{Join, Submission},
         limits::{
-            BASIC_PAUSE, JOIN_ROOMS_MAX, LAST_MESSAGES_MAX, NO_PROTOCOL, PROTOCOL_VERSION,
+            JOIN_ROOMS_MAX, LAST_MESSAGES_MAX, NO_PROTOCOL, PROTOCOL_VERSION,
             UNANSWERED_MESSAGES_MAX,
         },
         wire::{encode_client, encode_join},
@@ -38,19 +38,19 @@ impl Session {
         if let Phase::Live(live) = &mut self.phase
             && std::mem::take(&mut live.object_out)
         {
-            live.next_object = now.elapsed + BASIC_PAUSE;
+            live.spacing.left(now.elapsed);
         }
         match &self.phase {
             Phase::Live(live) if live.join_due => self.write_join(now, out),
             Phase::Live(live) if live.proof_due.is_some() => self.write_proof(out),
             Phase::Live(live) if live.mode == Mode::Online => self.write_frames(now, out),
-            Phase::Live(live) if now.elapsed >= live.next_object => self.write_object(now, out),
+            Phase::Live(_) => self.write_object(now, out),
             _ => {}
         }
         if out.len() > before
             && let Phase::Live(live) = &mut self.phase
         {
-            live.next_object = now.elapsed + BASIC_PAUSE;
+            live.spacing.left(now.elapsed);
             live.object_out = true;
             self.watch_written(now);
         }
@@ -58,8 +58,8 @@ impl Session {
             return;
         };
         let write_at = match live.mode {
-            Mode::Online => self.outbox.held_until(),
-            _ => self.object_due(live).then_some(live.next_object),
+            Mode::Online => self.outbox.waits_until(),
+            _ => self.object_due(live).then_some(live.spacing.due()),
         };
         if let Phase::Live(live) = &mut self.phase {
             live.write_at = write_at.filter(|at| *at > now.elapsed);
@@ -188,7 +188,8 @@ impl Session {
             encode_client(&nick, out);
         }
         while out.len() < WRITE_BYTES {
-            match self.outbox.next_to_send(now.elapsed) {
+            let leaving = live.leaving.is_some();
+            match self.outbox.next_to_send(now.elapsed, leaving) {
                 Some(ToSend::Message { id, room, body }) => {
                     let submission = Submission {
                         room,
@@ -224,6 +225,12 @@ impl Session {
             return;
         };
         if !self.object_due(live) {
+            return;
+        }
+        let Phase::Live(live) = &mut self.phase else {
+            return;
+        };
+        if !live.spacing.may_leave(now.elapsed) {
             return;
         }
         let leaving = live.leaving.as_ref();

@@ -11,6 +11,7 @@ use crate::{
     client::event::{Entered, Link, Wanted},
     protocol::{
         ClientFrame, MessageId, Nickname, Role, RoomName, Signature,
+        basic::Spacing,
         codec::Decoder,
         frame::Limits,
         limits::{BASIC_SERVER_AFTER, GONE_AFTER, PING_AFTER},
@@ -118,7 +119,7 @@ pub(super) struct Live {
     pub(super) parts: VecDeque<Vec<u8>>,
     pub(super) parts_of: Option<MessageId>,
     /// When the next object may be written to a basic server.
-    pub(super) next_object: Duration,
+    pub(super) spacing: Spacing,
     /// Whether something was handed out and is not known to be written yet.
     pub(super) object_out: bool,
     /// When to ask again for something to write: set where there was something that had to wait.
@@ -153,7 +154,7 @@ impl Live {
             nick_asked: None,
             parts: VecDeque::new(),
             parts_of: None,
-            next_object: now,
+            spacing: Spacing::not_before(now),
             object_out: false,
             write_at: None,
             leaving: None,

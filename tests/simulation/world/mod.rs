@@ -13,7 +13,7 @@ use chat_tui::{
     client::session::Now,
     protocol::RoomName,
     server::{
-        engine::{ConnectionId, Moment},
+        engine::{ConnectionId, Moment, house::Rate},
         store::{MemoryLimits, StoreError},
     },
 };
@@ -35,6 +35,8 @@ use crate::{
 const CHATTER: Duration = Duration::from_mins(1);
 /// How long the world may take to come to rest afterwards.
 const REST: Duration = Duration::from_mins(5);
+/// Messages that a client sends on a new connection before it knows whether they are taken.
+const FLIGHT_FIRST: u64 = 16;
 /// Events in one run; more means that something turns in circles.
 const STEPS_MAX: u32 = 60_000;
 
@@ -125,6 +127,7 @@ impl Plan {
 pub(crate) fn run(plan: Plan) -> Result<u32, Fault> {
     let mut world = World::new(plan)?;
     world.live()?;
+    world.pace_was_kept()?;
     Ok(world.server.commits)
 }
 
@@ -148,6 +151,7 @@ impl World {
                 Durability::Full
             },
             keep: (rng.u8(..4) == 0).then(|| rng.u64(5..60)),
+            messages: (rng.u8(..3) == 0).then(|| Rate::new(rng.u32(300..1200), rng.u32(1..30))),
             fails: plan.fails,
         };
         let mut world = Self {
@@ -269,6 +273,19 @@ impl World {
         names.dedup();
         if names.len() != present {
             return Err(format!("two are called the same: {list:?}"));
+        }
+        Ok(())
+    }
+
+    /// Whoever says more than he may draws few refusals: never more than a few for each connection, and
+    /// in proportion to what was taken, not to its square.
+    fn pace_was_kept(&self) -> Result<(), Fault> {
+        let (refused, taken) = (self.server.too_early, self.server.outcomes);
+        let connections = self.server.connections;
+        if refused > 2 * taken + FLIGHT_FIRST * connections {
+            return Err(format!(
+                "{refused} messages came too early, {taken} were taken, over {connections} connections"
+            ));
         }
         Ok(())
     }

@@ -199,6 +199,38 @@ fn a_refusal_is_told_and_one_that_may_pass_is_waited_out() {
 }
 
 #[test]
+fn what_follows_a_refusal_is_not_asked_before_its_time() {
+    let refusal = |reference, retry_after_ms| {
+        ServerFrame::Error(ErrorFrame {
+            reference: Some(reference),
+            retry_after_ms,
+            ..error(ErrorCode::RateLimited, "Not so fast")
+        })
+    };
+    let mut run = Run::online();
+    for _ in 0..3 {
+        run.page(OLD);
+    }
+    run.frames();
+    // Others would be refused as well: they are not even asked.
+    run.say(refusal(1, Some(30_000)));
+    let refused = run.elapsed;
+    run.time();
+    run.time();
+    assert_eq!(run.elapsed, refused);
+    run.wrote(&[]);
+    run.told(&["no page: Not so fast"; 3]);
+    run.pass(Duration::from_secs(25));
+    run.written.clear();
+    run.page(OLD);
+    run.wrote(&[]);
+    run.pass(Duration::from_secs(5));
+    run.wrote(&["history Backward { from: 1, to: 3 }"]);
+    run.say(history(1, 3, 2));
+    run.told(&["page 1..=3"]);
+}
+
+#[test]
 fn a_server_that_knows_no_history_says_so_once_for_each() {
     let mut run = Run::online();
     run.page(OLD);

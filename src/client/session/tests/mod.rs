@@ -9,6 +9,7 @@ mod hostile;
 mod leaving;
 mod members;
 mod outbox;
+mod pace;
 mod resume;
 mod saving;
 mod staying;
