@@ -203,6 +203,10 @@ fn tables_give_the_limits_in_force() {
         format!("{} ms", limits::BASIC_PAUSE.as_millis()),
     );
     check(
+        "more for each other basic client",
+        format!("{} ms", limits::BASIC_PAUSE_FOR_EACH.as_secs_f64() * 1e3),
+    );
+    check(
         "the same on a busy machine",
         format!("{} ms", limits::BASIC_PAUSE_MAX.as_millis()),
     );

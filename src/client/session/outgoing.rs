@@ -38,7 +38,7 @@ impl Session {
         if let Phase::Live(live) = &mut self.phase
             && std::mem::take(&mut live.object_out)
         {
-            live.spacing.left(now.elapsed);
+            live.spacing.left(now.elapsed, 0);
         }
         match &self.phase {
             Phase::Live(live) if live.join_due => self.write_join(now, out),
@@ -50,7 +50,7 @@ impl Session {
         if out.len() > before
             && let Phase::Live(live) = &mut self.phase
         {
-            live.spacing.left(now.elapsed);
+            live.spacing.left(now.elapsed, 0);
             live.object_out = true;
             self.watch_written(now);
         }

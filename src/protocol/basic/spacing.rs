@@ -2,7 +2,7 @@
 
 use std::{mem, time::Duration};
 
-use crate::protocol::limits::{BASIC_PAUSE, BASIC_PAUSE_MAX};
+use crate::protocol::limits::{BASIC_PAUSE, BASIC_PAUSE_FOR_EACH, BASIC_PAUSE_MAX};
 
 /// How many times its own lateness a writer adds to the pause.
 const LATENESS_COUNTS: u32 = 2;
@@ -12,7 +12,8 @@ const LATENESS_COUNTS: u32 = 2;
 /// Nobody can see whether the other end has read: what was acknowledged lies in its system's buffer,
 /// and a peer that does not run for a moment then reads two objects as one. What can be seen is how late
 /// the writer itself was woken. That is a measure of how busy the machine is, where both are on one, and
-/// the pause grows with it.
+/// the pause grows with it. It also grows with the number of basic peers that are written to: a hundred of
+/// them on one machine would have no time for anything but to wake up and read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spacing {
     due: Duration,
@@ -51,9 +52,10 @@ impl Spacing {
         true
     }
 
-    /// An object has left.
-    pub fn left(&mut self, now: Duration) {
-        let pause = BASIC_PAUSE + LATENESS_COUNTS * self.late.min(BASIC_PAUSE_MAX);
+    /// An object has left. So many `others` are written to as well.
+    pub fn left(&mut self, now: Duration, others: u32) {
+        let late = LATENESS_COUNTS * self.late.min(BASIC_PAUSE_MAX);
+        let pause = BASIC_PAUSE + BASIC_PAUSE_FOR_EACH.saturating_mul(others) + late;
         self.due = now + pause.min(BASIC_PAUSE_MAX);
     }
 }
@@ -69,12 +71,12 @@ mod tests {
         let mut spacing = Spacing::not_before(Duration::ZERO);
         let mut now = Duration::ZERO;
         assert!(spacing.may_leave(now));
-        spacing.left(now);
+        spacing.left(now, 0);
         let pause = |late: &u32| {
             assert!(!spacing.may_leave(spacing.due().saturating_sub(MS)));
             now = spacing.due() + *late * MS;
             assert!(spacing.may_leave(now));
-            spacing.left(now);
+            spacing.left(now, 0);
             (spacing.due() - now).as_millis()
         };
         late.iter().map(pause).collect()
@@ -88,12 +90,22 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_is_written_to_more_slowly() {
+        let pauses = [(0, 20), (10, 24), (100, 60), (5_000, 500)];
+        for (others, pause) in pauses {
+            let mut spacing = Spacing::default();
+            spacing.left(Duration::ZERO, others);
+            assert_eq!(spacing.due(), pause * MS, "{others} others");
+        }
+    }
+
+    #[test]
     fn who_had_nothing_to_say_was_not_late() {
         let mut spacing = Spacing::not_before(Duration::ZERO);
-        spacing.left(Duration::ZERO);
+        spacing.left(Duration::ZERO, 0);
         let later = Duration::from_secs(9);
         assert!(spacing.may_leave(later));
-        spacing.left(later);
+        spacing.left(later, 0);
         assert_eq!(spacing.due() - later, BASIC_PAUSE);
     }
 }

@@ -177,12 +177,13 @@ impl BasicPeer {
     }
 
     /// So many bytes of the last turn's offer were written.
-    pub fn wrote(&mut self, now: Moment, count: usize) {
+    pub fn wrote(&mut self, now: Moment, views: &Views, count: usize) {
         self.written += count;
         if self.written == self.current.len() {
             self.current = Vec::new();
             self.written = 0;
-            self.spacing.left(now.mono);
+            let others = views.basic_readers.saturating_sub(1);
+            self.spacing.left(now.mono, others);
         }
     }
 

@@ -627,7 +627,7 @@ impl Endpoint {
         }
         match &mut self.reader {
             Reader::Modern(peer) => peer.wrote(views, count),
-            Reader::Basic(peer) => peer.wrote(now, count),
+            Reader::Basic(peer) => peer.wrote(now, views, count),
         }
     }
 

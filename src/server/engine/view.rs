@@ -143,6 +143,8 @@ pub struct Views {
     resting: Vec<RoomIndex>,
     limits: ViewLimits,
     cost_bytes: usize,
+    /// How many basic clients read from here: who has many of them writes to each more slowly.
+    pub basic_readers: u32,
     /// The room that gives up bytes next when all together have too many: taken in turn.
     hand: usize,
 }
@@ -164,6 +166,7 @@ impl Views {
             rooms: rooms.into_iter().map(view).collect(),
             limits,
             cost_bytes: 0,
+            basic_readers: 0,
             hand: 0,
         }
     }

@@ -426,7 +426,9 @@ impl Worker {
     fn tick(&mut self) {
         self.shop.views.rest();
         let now = self.shop.clock.now();
+        self.shop.views.basic_readers = 0;
         for (place, connection) in &mut self.table {
+            self.shop.views.basic_readers += u32::from(connection.is_basic());
             let is_due = attempt(connection, |connection| connection.tick(now)).unwrap_or(true);
             if is_due && connection.queue() {
                 self.queue.push_back(place);
