@@ -103,7 +103,7 @@ fn a_hundred_older_clients_hear_everything_that_the_others_say() {
         let name = |member: &Value| member["nickname"].as_str().unwrap().to_owned();
         match frame["type"].as_str() {
             Some("members") => {
-                present.extend(frame["members"].as_array().unwrap().iter().map(name))
+                present.extend(frame["members"].as_array().unwrap().iter().map(name));
             }
             Some("joined") => present.extend([name(&frame)]),
             _ => {}

@@ -112,15 +112,15 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
     let talk = async {
         let mut carol = spawn(config, Keep::Nothing).unwrap();
         for number in 0..count {
-            let send = Command::Send {
+            let command = Command::Send {
                 room: RoomName::lobby(),
                 body: Body::parse(&format!("number {number}")).unwrap(),
             };
             // Events are taken meanwhile: whoever takes none is not listened to either.
-            let mut sending = Box::pin(carol.commands.send(send));
+            let mut sending = Box::pin(carol.commands.send(command));
             loop {
                 tokio::select! {
-                    sent = &mut sending => break sent.unwrap(),
+                    done = &mut sending => break done.unwrap(),
                     event = carol.events.recv() => assert!(event.is_some()),
                 }
             }

@@ -89,7 +89,8 @@ impl Network {
     /// When what leaves now arrives: no sooner than what left before.
     fn arrives(&mut self, now: Duration, before: Option<Duration>) -> Duration {
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005) + 1;
-        let span = (self.most - self.least).as_micros() as u64 + 1;
+        let span = self.most.saturating_sub(self.least).as_micros();
+        let span = u64::try_from(span).unwrap() + 1;
         let latency = self.least + Duration::from_micros((self.seed >> 33) % span);
         (now + latency).max(before.unwrap_or_default())
     }
