@@ -215,6 +215,7 @@ fn saving(profile: &Profile) {
     let mut store = open(profile);
     measure("a message typed, until it is on the disk", |n| {
         let entry = KeptEntry {
+            number: Some(1),
             key: n + 1,
             room: RoomName::lobby(),
             body: Body::inert("as long as people write, mostly"),

@@ -110,7 +110,7 @@ fn errors(output: &Output) -> String {
 
 /// What is said in the room, without times and names.
 fn said(port: u16, state: &Path) -> Vec<String> {
-    let options = ["--history", "1000", "--no-state"];
+    let options = ["--history", "100000", "--no-state"];
     let mut command = command(port, "reader", &options, state);
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{}", errors(&output));
@@ -311,7 +311,7 @@ fn with_no_state_nothing_is_kept() {
 }
 
 #[test]
-fn of_two_with_one_client_id_the_later_sends_and_the_other_says_so() {
+fn of_two_with_one_client_id_the_later_sends_for_both_and_the_other_says_so() {
     let state = tempfile::tempdir().unwrap();
     let server = Server::start(0, state.path());
     let reader = Client::start(server.port, "alice", &["--follow"], state.path());
@@ -325,10 +325,19 @@ fn of_two_with_one_client_id_the_later_sends_and_the_other_says_so() {
     second.status_with("Connected");
     first.status_with("same client ID");
     second.type_line("from the second");
+    reader.line_with("from the second");
+    first.type_line("what the first has left to say");
+    reader.line_with("what the first has left to say");
     second.type_line("the end");
     reader.line_with("the end");
     let said = said(server.port, state.path());
-    assert_eq!(said, ["from the first", "from the second", "the end"]);
+    let all = [
+        "from the first",
+        "from the second",
+        "what the first has left to say",
+        "the end",
+    ];
+    assert_eq!(said, all);
 }
 
 #[test]

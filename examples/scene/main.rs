@@ -140,7 +140,8 @@ async fn main() -> anyhow::Result<()> {
         commands,
         events,
     })
-    .await?;
+    .await
+    .0?;
     Ok(())
 }
 

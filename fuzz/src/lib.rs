@@ -17,7 +17,7 @@ use chat_tui::{
         identity,
         session::{
             Action, Channel, CommandLine, Config, Credentials, Now, Session,
-            kept::{Look, Looked},
+            kept::{Leased, Look, Looked},
         },
     },
     protocol::{
@@ -173,6 +173,7 @@ pub fn session(data: &[u8]) {
         most: Some(100),
         credentials: Credentials::default(),
         command_line: CommandLine::default(),
+        yields: false,
         zone: TimeZone::UTC,
         seed: 7,
     };
@@ -218,7 +219,11 @@ fn nothing_kept(look: &Look) -> Looked {
     match look {
         Look::Page { .. } => Looked::Page(Ok(None)),
         Look::Search { .. } => Looked::Found(Err(Line::inert("nothing is kept"))),
-        Look::Lease => Looked::Lease(Ok(None)),
+        Look::Lease(_) => Looked::Lease(Ok(Leased {
+            ours: true,
+            ..Leased::default()
+        })),
+        Look::Adopt { .. } => Looked::Adopted(Ok(Some(Vec::new()))),
     }
 }
 

@@ -16,9 +16,20 @@ use crate::{
     text::{Body, Line},
 };
 
-/// A message of this client, from the moment it was typed: consecutive from 1 within one run.
+/// A message of this client, from the moment it was typed or found: consecutive from 1 within one
+/// run. Those that other processes hand over meanwhile are numbered apart from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LocalId(pub u64);
+
+impl LocalId {
+    /// The numbers of messages that other processes handed over begin here.
+    pub const OF_OTHERS: u64 = 1 << 62;
+
+    /// Whether another process handed it over while this one ran.
+    pub fn is_of_others(self) -> bool {
+        self.0 >= Self::OF_OTHERS
+    }
+}
 
 /// What the user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -287,6 +298,9 @@ pub enum Link {
         /// How long until the next attempt, from when this was sent.
         retry_in: Duration,
     },
+    /// Not connected: another process has this device's place, and sends what is typed here. When
+    /// it has ended, an attempt comes by itself.
+    Aside,
     /// Not connected, and no attempt comes by itself ([`Command::RetryNow`] makes one).
     Stopped {
         /// Why, in one plain sentence.

@@ -44,6 +44,15 @@ pub(super) enum CommandError {
 }
 
 impl CommandError {
+    /// Whether whoever read what was asked for wants no more of it.
+    pub(super) fn is_closed_pipe(&self) -> bool {
+        let (Self::Output(error) | Self::Maintenance(MaintenanceError::Stream(error))) = self
+        else {
+            return false;
+        };
+        error.kind() == io::ErrorKind::BrokenPipe
+    }
+
     /// Whether the same may go well later, without anything being done about it.
     pub(super) fn may_pass(&self) -> bool {
         match self {

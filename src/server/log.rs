@@ -34,6 +34,7 @@ use tracing_subscriber::{
 
 use super::{config::Args, engine::event::Record, network::ClientAddress};
 use crate::{
+    console,
     protocol::{frame::Departure, wire::DEPARTURES},
     text::{self, Line},
 };
@@ -342,7 +343,9 @@ pub(super) fn show(args: &Args) {
     };
     // `RUST_LOG` is not heeded: what is logged is for the operator to say, not for whatever the
     // environment happens to hold.
-    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colours = io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none()
+        && !console::is_dumb_terminal();
     // What libraries say is for their authors, unless something is wrong.
     let ours = Targets::new()
         .with_default(level.min(LevelFilter::WARN))

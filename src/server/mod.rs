@@ -44,8 +44,6 @@ use store::sqlite::owner;
 /// do. What may pass by itself (a port in use, an address that is not there yet, a full disk) is a
 /// mere failure, so that a supervisor tries again.
 const EXIT_USAGE: u8 = 2;
-/// What shells report of a program that Ctrl-C ended.
-const EXIT_INTERRUPTED: i32 = 130;
 /// Descriptors besides those of clients: other connections, files, polls.
 const DESCRIPTORS_BESIDES: u64 = net::SPARE_CONNECTIONS as u64 + 64;
 /// How long the last lines of the log may take.
@@ -60,10 +58,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     let args = match Args::read(args) {
         Ok(args) => args,
         Err(answer) => {
-            // Help and version are no error; what can't be printed has nobody to read it.
-            let _ = console::answer(&answer);
-            return answer
-                .exit_code()
+            return console::answer("chat-server", &answer)
                 .try_into()
                 .map_or(ExitCode::FAILURE, |code: u8| code.into());
         }
@@ -71,6 +66,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     if let Some(command) = &args.command {
         return match commands::run(command, args.data_dir.as_deref()) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
             Err(error) if error.may_pass() => fail(&error, ExitCode::FAILURE),
             Err(error) => fail(&error, EXIT_USAGE.into()),
         };
@@ -136,12 +132,15 @@ fn announce(address: SocketAddr, credentials: &Credentials, quiet: bool, recorde
         "listening on {address}; join with: chat-tui HOST {port} NICKNAME CLIENTID; stop: Ctrl-C"
     ));
     if quiet || !io::stdout().is_terminal() {
+        let words = format!("listening on {address}\nfingerprint {fingerprint}\n");
+        let mut out = io::stdout().lock();
+        let written = out.write_all(words.as_bytes()).and_then(|()| out.flush());
         // Whoever started us may not care to read it.
-        let _ = writeln!(
-            io::stdout(),
-            "listening on {address}\nfingerprint {fingerprint}"
-        );
-        let _ = io::stdout().flush();
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            recorder.info(format!("the address can't be written to stdout: {error}"));
+        }
     }
 }
 
@@ -167,25 +166,26 @@ async fn told_to_stop(
         return std::future::pending().await;
     };
     tokio::select! {
-        () = signals.next() => {}
+        _ = signals.next() => {}
         () = hung_up => {}
     }
     recorder.info("stopping: telling everyone".to_owned());
     tokio::spawn(async move {
-        signals.next().await;
-        std::process::exit(EXIT_INTERRUPTED);
+        std::process::exit(signals.next().await);
     });
 }
 
 /// Reads what the operator may have changed at every SIGHUP. Where the server was started in a
-/// terminal, a hang-up says that this was closed: then it is ready.
+/// terminal, a hang-up says that this was closed: then it is ready, unless whoever started it wants
+/// that ignored (`nohup`).
 fn hung_up(reload: Reload) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let hang_up = signal(SignalKind::hangup());
     // Once it is closed it is none any more.
     let terminal = io::stderr().is_terminal();
+    let ignored = console::is_ignored(rustix::process::Signal::HUP.as_raw());
+    let hang_up = (!terminal || !ignored).then(|| signal(SignalKind::hangup()));
     async move {
-        if let Ok(mut hang_up) = hang_up {
+        if let Some(Ok(mut hang_up)) = hang_up {
             while hang_up.recv().await.is_some() {
                 if terminal {
                     return;
@@ -198,24 +198,43 @@ fn hung_up(reload: Reload) -> impl Future<Output = ()> {
     }
 }
 
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
+/// Ctrl-C and SIGTERM. One that whoever started us has ignored stays so.
+struct Signals([Option<tokio::signal::unix::Signal>; 2]);
 
 impl Signals {
+    const NUMBERS: [i32; 2] = [
+        rustix::process::Signal::INT.as_raw(),
+        rustix::process::Signal::TERM.as_raw(),
+    ];
+
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        let listen = |number| {
+            let heeded = !console::is_ignored(number);
+            heeded
+                .then(|| signal(SignalKind::from_raw(number)))
+                .transpose()
+        };
+        let [interrupt, terminate] = Self::NUMBERS.map(listen);
+        Ok(Self([interrupt?, terminate?]))
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+    /// The exit status of a program that the next one ends, as shells report it.
+    async fn next(&mut self) -> i32 {
+        let [interrupt, terminate] = &mut self.0;
+        let number = tokio::select! {
+            () = heard(interrupt) => Self::NUMBERS[0],
+            () = heard(terminate) => Self::NUMBERS[1],
+        };
+        128 + number
+    }
+}
+
+async fn heard(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
         }
+        None => std::future::pending().await,
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     console,
     protocol::{
         ClientId, DeviceCode, Fingerprint, Invite, Nickname, RoomName,
-        limits::{LAST_MESSAGES_MAX, NICKNAME_GRAPHEMES_MAX},
+        limits::NICKNAME_GRAPHEMES_MAX,
     },
     text::{self, Line},
 };
@@ -26,16 +26,21 @@ In a pipe, chat-tui works line by line: each line of its input is sent as a mess
 that arrives becomes a line of its output. See --plain.
 
 What is not sent when it ends is sent by the next start with the same server, nickname and client
-ID, so a script need not send it again; with --no-state it is lost.
+ID, so a script need not send it again; with --no-state it is lost. Runs may overlap: one with the
+same client ID as another that is still in hands its lines to that one, and ends when they are
+delivered.
 
-Exit status:
-  0  everything was sent, or you left
-  1  something went wrong that the other numbers do not tell
-  2  wrong arguments, or --serve could not start the server
-  3  some messages were not delivered
-  4  the nickname was refused
-  5  the server can't be reached, or does not let you in
-Numbers 3 to 5 come from line mode only: the full screen waits, asks, and tries again.";
+Exit status, of a run's own lines:
+    0  everything was sent, or you left
+    1  something went wrong that the other numbers do not tell, such as an output that can't be
+       written
+    2  wrong arguments, or --serve could not start the server
+    3  some messages were not delivered
+    4  the nickname was refused
+    5  the server can't be reached, or does not let you in
+    6  sent, but not confirmed: an older server, or none, took it
+  129, 130, 143  ended by SIGHUP, SIGINT, SIGTERM, after a goodbye
+Numbers 3 to 6 come from line mode only: the full screen waits, asks, and tries again.";
 
 /// Chat in the terminal.
 ///
@@ -90,7 +95,7 @@ pub struct Options {
     pub room: RoomName,
 
     /// No full screen: a line for each message, no escape sequences. For pipes, scripts and screen
-    /// readers; by itself when input or output is not a terminal.
+    /// readers; by itself when input or output is not a terminal, or TERM is dumb or not set.
     #[arg(long)]
     pub plain: bool,
 
@@ -99,12 +104,12 @@ pub struct Options {
     pub follow: bool,
 
     /// In line mode: lines that begin with / are commands, and q! leaves, even if the input is
-    /// not a terminal.
+    /// not a terminal. Each line then waits until the one before it is done.
     #[arg(long)]
     pub commands: bool,
 
     /// In line mode: print the last N messages on coming in.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LAST_MESSAGES_MAX))]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub history: u64,
 
     /// In line mode: how long to try to get in, and how long to wait at the end of the input until
@@ -221,10 +226,8 @@ impl Request {
             .find_map(|name| std::env::var(name).ok());
         let arguments = std::env::args_os().collect();
         Self::parse(arguments, user.as_deref()).unwrap_or_else(|error| {
-            let status = error.exit_code();
-            // Nobody is left to be told that it could not be printed.
-            let _ = console::answer(&error);
-            if status != 0 {
+            let status = console::answer("chat-tui", &error);
+            if error.exit_code() != 0 {
                 let _ = writeln!(std::io::stderr(), "Example: {EXAMPLE}");
             }
             std::process::exit(status)
@@ -666,6 +669,8 @@ mod tests {
             text.contains("chat-tui localhost 10500 carol 3 --serve"),
             "{text}"
         );
-        assert!(text.contains("\n  5 "), "{text}");
+        for status in ["\n    5 ", "\n    6 ", "\n  129, 130, 143 "] {
+            assert!(text.contains(status), "{text}");
+        }
     }
 }

@@ -20,7 +20,8 @@ pub struct Ending {
     pub not_kept: Vec<Body>,
 }
 
-/// The summary of a run on the screen, as [`text`]. What was not kept is told in full.
+/// The summary of a run on the screen, in lines that are ended. `kept`: whether what was not sent is
+/// kept for the next start. What was not kept is told in full.
 pub fn of_screen(ending: &Ending, kept: bool) -> String {
     let mut text = match (&ending.summary, ending.chatted_for) {
         (None, Some(duration)) => format!("Chatted for {}\n", span(duration)),
@@ -37,17 +38,9 @@ pub fn of_screen(ending: &Ending, kept: bool) -> String {
     text
 }
 
-/// The summary of a run, in lines that fit a narrow terminal, each ended. `chatted` is
-/// `None` where we were never let in. `kept`: whether what was not sent is kept for the next start.
-pub fn text(summary: &Summary, chatted: Option<Duration>, kept: bool) -> String {
-    let mut text = figures(summary, chatted);
-    if summary.unsent > 0 {
-        text += &unsent(summary.unsent, kept);
-    }
-    text
-}
-
-fn figures(summary: &Summary, chatted: Option<Duration>) -> String {
+/// The figures of a run, in lines that fit a narrow terminal, each ended. `chatted` is `None` where
+/// we were never let in.
+pub fn figures(summary: &Summary, chatted: Option<Duration>) -> String {
     let count = |messages: u64, characters| match messages {
         0 => "nothing".to_owned(),
         _ => format!(
@@ -79,6 +72,17 @@ pub fn unsent(count: u64, kept: bool) -> String {
     };
     let messages = plural(count, "message");
     format!("{messages} {verb} not delivered yet: the next start sends {them}.\n")
+}
+
+/// The same of messages that earlier runs have left.
+pub fn unsent_of_earlier_runs(count: u64) -> String {
+    let (messages, verb, them) = match count {
+        1 => ("message", "is", "it"),
+        _ => ("messages", "are", "them"),
+    };
+    format!(
+        "{count} {messages} of earlier runs {verb} still to be delivered: the next start sends {them}.\n"
+    )
 }
 
 /// That messages are nowhere but in the lines that follow, as a line.
@@ -155,43 +159,48 @@ mod tests {
 
     #[test]
     fn one_is_one_and_two_are_two() {
-        let check = |figures: [u64; 5], seconds, expected: &str| {
+        let check = |given: [u64; 4], seconds, expected: &str| {
             let summary = Summary {
-                messages_sent: figures[0],
-                characters_sent: figures[1],
-                messages_received: figures[2],
-                characters_received: figures[3],
-                unsent: figures[4],
+                messages_sent: given[0],
+                characters_sent: given[1],
+                messages_received: given[2],
+                characters_received: given[3],
+                unsent: 0,
             };
             let duration = Duration::from_secs(seconds);
-            assert_eq!(text(&summary, Some(duration), false), expected);
+            assert_eq!(figures(&summary, Some(duration)), expected);
         };
         check(
-            [0, 0, 0, 0, 0],
+            [0, 0, 0, 0],
             0,
             "Chatted for 0 s\n  sent      nothing\n  received  nothing\n",
         );
         check(
-            [1, 1, 2, 10, 0],
+            [1, 1, 2, 10],
             75,
             "Chatted for 1 min 15 s\n  sent      1 message, 1 character\n  \
              received  2 messages, 10 characters\n",
         );
         check(
-            [2, 9, 1, 5, 1],
+            [2, 9, 1, 5],
             2 * 3600 + 61,
             "Chatted for 2 h 1 min\n  sent      2 messages, 9 characters\n  \
-             received  1 message, 5 characters\n1 message was not delivered.\n",
+             received  1 message, 5 characters\n",
         );
         check(
-            [2, 9, 0, 0, 2],
+            [2, 9, 0, 0],
             90_000,
             "Chatted for 1 d 1 h\n  sent      2 messages, 9 characters\n  \
-             received  nothing\n2 messages were not delivered.\n",
+             received  nothing\n",
         );
         assert_eq!(
-            text(&Summary::default(), None, false),
+            figures(&Summary::default(), None),
             "Never got in: nothing was sent or received.\n"
+        );
+        assert_eq!(unsent(2, false), "2 messages were not delivered.\n");
+        assert_eq!(
+            unsent_of_earlier_runs(1),
+            "1 message of earlier runs is still to be delivered: the next start sends it.\n"
         );
         assert_eq!(
             unsent(2, true),

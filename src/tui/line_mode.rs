@@ -1,23 +1,31 @@
 //! The client without a screen: each line of the input is sent, each message that arrives becomes
 //! a line of the output. For pipes, scripts and screen readers; no escape sequence is written.
 //!
-//! - Output: `09:42 alice: text`, further lines of a message indented by six spaces, a line
-//!   `-- 2026-11-22 --` where the day changes. `?alice` is somebody present who came without a key. One's own messages are not repeated; what was said
-//!   before one came is printed only as far as `--history` asks for.
+//! - Output on a terminal: `09:42 alice: text`, and a line `-- 2026-11-22 --` where the day changes;
+//!   to anything else: `2026-11-22T09:42:07+01:00 alice: text`. Further lines of a message are
+//!   indented by six spaces. `?alice` is somebody present who came without a key. What this
+//!   process sends is not repeated; what was said before one came is printed only as far as `--history` asks for.
 //! - Status goes to standard error. In a script only trouble is worth a word there.
 //! - Input from a terminal knows the commands (`/help`) and `q!`. Any other is literal text, unless
 //!   `--commands` is given. Empty lines are skipped; a line longer than a message can be is
-//!   refused, and counts as not delivered.
+//!   refused, and counts as not delivered. In a script, a command waits until what stands before it
+//!   is done and what it needs is there, and what follows waits for its answer.
 //! - At the end of the input it waits until the server has acknowledged everything, and leaves; or,
-//!   with `--follow`, stays to read. Closing the output ends it, quietly.
+//!   with `--follow`, stays to read. Closing the output ends it, quietly; an output that can't be
+//!   written ends it too, and that is told.
+//! - A script leaves its client ID's place to another process that has it, hands its lines to that
+//!   one, and waits until they are settled; where that one ends, it takes the place. With `--follow`
+//!   it takes the place at the start, as whoever opens a second screen does, and stands aside when
+//!   somebody else takes it.
 //! - It gives up when it is not let in within `--timeout` seconds, or when for so long nothing more
 //!   of what it sent arrives; never while somebody sits at a terminal.
 //! - What an earlier run with the same server, nickname and client ID could not send any more goes
-//!   out first, and is waited for like the rest. What is refused is said and not kept: nobody is
-//!   there to change it.
+//!   out first, and is waited for like the rest, but the exit status is that of the run's own lines.
+//!   What is refused is said and not kept: nobody is there to change it.
 //! - A server that `--serve` started ends with it when nobody else is in, and goes on otherwise.
 
 mod cutter;
+mod history;
 mod house;
 mod model;
 #[cfg(test)]
@@ -32,7 +40,7 @@ use std::{
 
 use jiff::tz::TimeZone;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 
@@ -44,7 +52,7 @@ use super::{
     args::Args,
     farewell,
     serve::HostControl,
-    signals::{EXIT_INTERRUPTED, Signals},
+    signals::{Signals, Stopped},
 };
 use crate::{client::link::Handle, text::Body};
 
@@ -66,6 +74,8 @@ pub async fn run(
         interactive,
         commands: interactive || args.options.commands,
         follow: args.options.follow,
+        stamps: !io::stdout().is_terminal(),
+        history: args.options.history,
     };
     let ourselves = Ourselves {
         server: args.server(),
@@ -83,14 +93,10 @@ pub async fn run(
 
     let chatted = model.has_entered().then(|| began.elapsed());
     if let Some(summary) = model.ended.filter(|_| model.is_chatty()) {
-        complain(&farewell::text(&summary, chatted, kept));
-    } else {
-        if model.undelivered() > 0 {
-            complain(&farewell::undelivered(model.undelivered()));
-        }
-        if model.unsent() > 0 {
-            complain(&farewell::unsent(model.unsent(), kept));
-        }
+        complain(&farewell::figures(&summary, chatted));
+    }
+    for words in model.last_words(kept) {
+        complain(&words);
     }
     if let Some(host) = host {
         if model.may_be_needed() {
@@ -103,15 +109,15 @@ pub async fn run(
     }
     match end {
         End::Left => ExitCode::from(model.outcome() as u8),
-        End::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
+        End::Stopped(by) => ExitCode::from(by),
     }
 }
 
 enum End {
-    /// In order.
+    /// In order, by itself.
     Left,
-    /// By a second signal: somebody could not wait.
-    Interrupted,
+    /// By a signal: in order, or, by a second one, at once.
+    Stopped(Stopped),
 }
 
 async fn converse(
@@ -120,10 +126,10 @@ async fn converse(
     limit: Duration,
     signals: &mut Signals,
 ) -> End {
-    let mut signalled = false;
+    let mut stopped = None;
     let mut cutter = Cutter::default();
     let mut input = Some(read_input());
-    let (output, writer) = write_output();
+    let (output, writer, mut failure) = write_output();
     let mut deserted = watch_output();
     let mut progress = model.progress();
     let mut give_up = Instant::now() + limit;
@@ -152,11 +158,19 @@ async fn converse(
             permit = output.reserve(), if !model.output.is_empty() => {
                 match (permit, model.output.pop_front()) {
                     (Ok(permit), Some(text)) => permit.send(text),
-                    _ => model.output_closed(),
+                    _ => output_gone(model, &mut failure).await,
                 }
             },
-            () = output.closed(), if !model.is_output_closed() => model.output_closed(),
-            Some(()) = deserted.recv() => model.output_closed(),
+            () = output.closed(), if !model.is_output_closed() => {
+                output_gone(model, &mut failure).await;
+            }
+            Some(()) = deserted.recv() => {
+                if model.manner.stamps {
+                    model.output_closed();
+                } else {
+                    model.output_broken("the terminal is gone");
+                }
+            }
             chunk = next_chunk(input.as_mut()), if takes_input => match chunk {
                 Some(Ok(chunk)) => {
                     for line in cutter.feed(&chunk) {
@@ -172,9 +186,9 @@ async fn converse(
                     model.input_ended(error.as_deref());
                 }
             },
-            () = signals.next() => {
-                if std::mem::replace(&mut signalled, true) {
-                    return End::Interrupted;
+            by = signals.next() => {
+                if stopped.replace(by).is_some() {
+                    return End::Stopped(by);
                 }
                 model.leave();
             },
@@ -193,7 +207,21 @@ async fn converse(
     drop(output);
     // The thread ends when it has written what it was given.
     let _ = tokio::task::spawn_blocking(move || writer.join()).await;
-    End::Left
+    if !model.is_output_closed() {
+        output_gone(model, &mut failure).await;
+    }
+    for line in model.status.drain(..) {
+        complain(&line);
+    }
+    stopped.map_or(End::Left, End::Stopped)
+}
+
+/// The thread that writes has ended: because it could not write, or nobody reads.
+async fn output_gone(model: &mut Model, failure: &mut oneshot::Receiver<io::Error>) {
+    match failure.await {
+        Ok(error) => model.output_broken(&error.to_string()),
+        Err(_) => model.output_closed(),
+    }
 }
 
 async fn next_chunk(
@@ -231,9 +259,15 @@ fn read_input() -> mpsc::Receiver<io::Result<Vec<u8>>> {
 }
 
 /// Standard output, written by a thread of its own, flushed whenever nothing more waits. The
-/// thread ends, and with it the channel, when the output is closed from the other side.
-fn write_output() -> (mpsc::Sender<String>, thread::JoinHandle<()>) {
+/// thread ends, and with it the channel, when the output can't be written; and says why, unless it
+/// was closed from the other side.
+fn write_output() -> (
+    mpsc::Sender<String>,
+    thread::JoinHandle<()>,
+    oneshot::Receiver<io::Error>,
+) {
     let (sender, mut receiver) = mpsc::channel::<String>(QUEUE_MAX);
+    let (failed, failure) = oneshot::channel();
     let writer = thread::spawn(move || {
         let mut output = io::BufWriter::new(io::stdout().lock());
         while let Some(text) = receiver.blocking_recv() {
@@ -241,14 +275,18 @@ fn write_output() -> (mpsc::Sender<String>, thread::JoinHandle<()>) {
             if written.is_ok() && receiver.is_empty() {
                 written = output.flush();
             }
-            if written.is_err() {
+            if let Err(error) = written {
                 // What is left in the buffer could only fail again.
                 let _ = output.into_parts();
+                if error.kind() != io::ErrorKind::BrokenPipe {
+                    // Whoever would be told is gone, then.
+                    let _ = failed.send(error);
+                }
                 return;
             }
         }
     });
-    (sender, writer)
+    (sender, writer, failure)
 }
 
 /// Tells when whoever read the output is gone, even while there is nothing to write: a pipe's end

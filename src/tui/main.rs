@@ -1,7 +1,7 @@
 //! `chat-tui`: joins a chat, and hosts one if asked to.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::PathBuf,
     process::ExitCode,
 };
@@ -23,7 +23,7 @@ use chat_tui::{
         farewell, line_mode, secrets,
         serve::{self, HostControl},
         shell,
-        signals::{EXIT_INTERRUPTED, Signals},
+        signals::Signals,
     },
 };
 
@@ -140,7 +140,7 @@ async fn run(args: Args, mut who: Who) -> ExitCode {
         let started = tokio::select! {
             biased;
             // The server that may have been begun ends, too.
-            () = signals.next() => return ExitCode::from(EXIT_INTERRUPTED),
+            by = signals.next() => return ExitCode::from(by),
             started = serve::start(&args.host, args.port, room.first(), directory.as_deref()) => {
                 started
             }
@@ -155,7 +155,17 @@ async fn run(args: Args, mut who: Who) -> ExitCode {
     if let Some(host) = &host {
         who.notices.extend_from_slice(host.told());
     }
-    let lines = args.options.plain || !io::stdout().is_terminal() || !io::stdin().is_terminal();
+    let on_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
+    let lines = args.options.plain || !on_terminal || console::is_dumb_terminal();
+    if lines && !args.options.plain && on_terminal {
+        console::complain(
+            "chat-tui",
+            "This terminal can't be drawn on (its kind, in TERM, is \"dumb\" or not set), so that \
+             this is line mode, as with --plain",
+        );
+    }
+    // A script's runs may overlap: each leaves its client ID's place to one that has it.
+    let script = lines && !io::stdin().is_terminal();
     let config = LinkConfig {
         host: args.host.clone(),
         port: args.port,
@@ -163,7 +173,8 @@ async fn run(args: Args, mut who: Who) -> ExitCode {
         client_id: args.client_id.clone(),
         enter: rooms(&args),
         entry: if lines {
-            Entry::Last(args.options.history)
+            // What is wanted of the rest is read page by page.
+            Entry::Last(0)
         } else {
             Entry::GoOn
         },
@@ -176,8 +187,10 @@ async fn run(args: Args, mut who: Who) -> ExitCode {
             invited: args.invite.as_ref().map(|invite| invite.fingerprint),
         },
         command_line: args.command_line.clone(),
+        yields: script,
     };
-    let session = link::spawn(config, open_store(&args));
+    let keep = open_store(&args, script && !args.options.follow);
+    let session = link::spawn(config, keep);
     let mut session = match session {
         Ok(session) => session,
         Err(error) => {
@@ -227,11 +240,19 @@ fn forget(host: &str, port: u16, state_dir: Option<PathBuf>) -> ExitCode {
         Ok(false) => format!("{server} was not known"),
         Err(why) => return fail(why.as_str(), EXIT_FAILURE),
     };
-    let _ = writeln!(io::stdout(), "{words}");
-    ExitCode::SUCCESS
+    print(&format!("{words}\n"))
 }
 
-fn open_store(args: &Args) -> Keep {
+/// Prints what was asked for.
+fn print(text: &str) -> ExitCode {
+    match console::print("chat-tui", text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(console::Unprinted) => ExitCode::from(EXIT_FAILURE),
+    }
+}
+
+/// Opens what is kept; `aside`: leaves the client ID's place to another process that has it.
+fn open_store(args: &Args, aside: bool) -> Keep {
     if args.options.no_state {
         return Keep::Nothing;
     }
@@ -244,7 +265,12 @@ fn open_store(args: &Args) -> Keep {
         nickname: args.nickname.clone(),
         client_id: args.client_id.clone(),
     };
-    match store::open(&profile) {
+    let opened = if aside {
+        store::open_aside(&profile)
+    } else {
+        store::open(&profile)
+    };
+    match opened {
         Ok(opened) => Keep::In(Box::new(opened)),
         Err(why) => Keep::Impossible(why),
     }
@@ -271,15 +297,14 @@ async fn full_screen(
         commands: session.commands,
         events: session.events,
     };
-    match shell::run(startup).await {
-        Ok(ending) => {
-            // Somebody who closed the terminal reads no farewell.
-            let text = farewell::of_screen(&ending, kept);
-            let _ = io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
+    let (ended, stopped) = shell::run(startup).await;
+    let code = match ended {
+        Ok(ending) => print(&farewell::of_screen(&ending, kept)),
+        // With a terminal that is gone nothing else can be expected.
+        Err(_) if stopped.is_some() => ExitCode::from(EXIT_FAILURE),
         Err(error) => fail(&format!("{error:#}"), EXIT_FAILURE),
-    }
+    };
+    stopped.map_or(code, ExitCode::from)
 }
 
 fn fail(why: &str, code: u8) -> ExitCode {

@@ -1,14 +1,24 @@
 //! The signals that ask the program to end.
+//!
+//! One that whoever started us has ignored stays so: `nohup` asks for that, and a shell for what it
+//! runs in the background.
 
 use std::io;
 
-/// How a program ends that one of them interrupted: what shells make of Ctrl-C.
-pub const EXIT_INTERRUPTED: u8 = 130;
+/// The exit status of a program that a signal has ended, as shells report it: 128 and its number.
+pub type Stopped = u8;
 
 /// Ctrl-C, SIGTERM and SIGHUP. None that comes from [`new`](Self::new) on is missed.
 #[derive(Debug)]
 #[cfg(unix)]
-pub struct Signals([tokio::signal::unix::Signal; 3]);
+pub struct Signals([Option<tokio::signal::unix::Signal>; 3]);
+
+#[cfg(unix)]
+const NUMBERS: [rustix::process::Signal; 3] = [
+    rustix::process::Signal::INT,
+    rustix::process::Signal::TERM,
+    rustix::process::Signal::HUP,
+];
 
 #[cfg(unix)]
 impl Signals {
@@ -18,21 +28,35 @@ impl Signals {
     /// The system's.
     pub fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        ]))
+        let listen = |number: i32| {
+            let heeded = !crate::console::is_ignored(number);
+            heeded
+                .then(|| signal(SignalKind::from_raw(number)))
+                .transpose()
+        };
+        let [interrupt, terminate, hangup] = NUMBERS.map(|signal| listen(signal.as_raw()));
+        Ok(Self([interrupt?, terminate?, hangup?]))
     }
 
     /// Returns at the next one.
-    pub async fn next(&mut self) {
+    pub async fn next(&mut self) -> Stopped {
         let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+        let at = tokio::select! {
+            () = heard(interrupt) => 0,
+            () = heard(terminate) => 1,
+            () = heard(hangup) => 2,
+        };
+        u8::try_from(128 + NUMBERS[at].as_raw()).unwrap_or(u8::MAX)
+    }
+}
+
+#[cfg(unix)]
+async fn heard(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
         }
+        None => std::future::pending().await,
     }
 }
 
@@ -52,9 +76,10 @@ impl Signals {
     }
 
     /// Returns at the next one.
-    pub async fn next(&mut self) {
+    pub async fn next(&mut self) -> Stopped {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }
+        130
     }
 }

@@ -16,5 +16,5 @@ mod passphrase;
 mod process;
 mod seed;
 mod terminal;
-mod zone;
 mod typing;
+mod zone;

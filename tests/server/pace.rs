@@ -100,6 +100,7 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
             ..Policy::default()
         },
         command_line: CommandLine::default(),
+        yields: false,
         notices: Vec::new(),
     };
     let mut witness = server.join("witness");

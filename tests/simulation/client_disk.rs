@@ -2,11 +2,18 @@
 //! are written in their order; those that are durable are synced when they count as saved, the
 //! others later or, if the power fails, never.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chat_tui::{
-    client::session::kept::{Change, Kept, KeptEntry, KeptOutbox, KeptRoom, Save, SaveError},
+    client::{
+        event::Delivery,
+        session::kept::{
+            ADOPTED_MAX, Change, Claim, Kept, KeptEntry, KeptOutbox, KeptRoom, Leased, Save,
+            SaveError,
+        },
+    },
     protocol::{Epoch, MessageId, RoomName, UserId},
+    text::Body,
 };
 use fastrand::Rng;
 
@@ -14,11 +21,13 @@ use fastrand::Rng;
 #[derive(Debug, Default)]
 pub(crate) struct ClientDisk {
     /// Everything that was written.
-    written: Vec<Save>,
+    written: Vec<Written>,
     /// So many of them are synced.
     synced: usize,
-    /// Which process holds the lease.
+    /// Which process holds the lease, and which processes there are: each is a run of its own.
     owner: u64,
+    running: BTreeSet<u64>,
+    runs: u64,
     /// Whether a cursor is kept apart from the messages that it covers, and ahead of them: what
     /// must not be.
     cursor_first: bool,
@@ -26,11 +35,27 @@ pub(crate) struct ClientDisk {
     cursors: BTreeMap<RoomName, (Epoch, u64, MessageId)>,
 }
 
+/// One thing that was written.
+#[derive(Debug)]
+enum Written {
+    /// A run's save.
+    Save(u64, Save),
+    /// What was submitted was moved to the outbox, at most so many, under keys from this one on.
+    Adopted { key: u64, most: u64 },
+    /// A run was told what became of its messages.
+    Told(u64),
+}
+
+/// Which run typed something, and which of its own it is.
+type Origin = (u64, u64);
+
 #[derive(Debug, Default)]
 struct State {
     next_counter: u64,
     next_key: u64,
-    entries: BTreeMap<u64, KeptEntry>,
+    entries: BTreeMap<u64, (KeptEntry, Option<Origin>)>,
+    submitted: Vec<(Origin, RoomName, Body)>,
+    settled: BTreeMap<Origin, Delivery>,
     rooms: BTreeMap<RoomName, Room>,
     user: Option<UserId>,
 }
@@ -52,16 +77,90 @@ impl ClientDisk {
         }
     }
 
-    /// A process takes the lease; gives what proves that it has it.
-    pub(crate) fn take_lease(&mut self) -> u64 {
-        self.owner += 1;
-        self.owner
+    /// A process begins; gives the number of its run.
+    pub(crate) fn begin_run(&mut self) -> u64 {
+        self.runs += 1;
+        self.running.insert(self.runs);
+        self.runs
+    }
+
+    /// A process has ended.
+    pub(crate) fn end_run(&mut self, run: u64) {
+        self.running.remove(&run);
+    }
+
+    /// Says how the lease stands for a run, which may take it, and what became of its messages.
+    pub(crate) fn lease(&mut self, run: u64, claim: Claim) -> Leased {
+        let free = self.owner == run || !self.running.contains(&self.owner);
+        let ours = claim == Claim::Take || claim == Claim::IfFree && free;
+        let settled = self.state().settled;
+        let settled = settled.into_iter().filter(|((of, _), _)| *of == run);
+        let settled: Vec<_> = settled.map(|((_, which), told)| (which, told)).collect();
+        if !settled.is_empty() {
+            self.written.push(Written::Told(run));
+        }
+        let outbox = ours.then(|| self.take(run));
+        Leased {
+            ours,
+            outbox,
+            settled,
+        }
+    }
+
+    fn take(&mut self, run: u64) -> KeptOutbox {
+        self.owner = run;
+        let key = self.state().next_key.max(1);
+        let most = u64::MAX;
+        self.written.push(Written::Adopted { key, most });
+        self.outbox(run, 0)
+    }
+
+    /// Moves what was submitted to the outbox; `None`: another run has the lease.
+    pub(crate) fn adopt(&mut self, run: u64, key: u64) -> Option<Vec<KeptEntry>> {
+        if self.owner != run {
+            return None;
+        }
+        let most = ADOPTED_MAX;
+        self.written.push(Written::Adopted { key, most });
+        Some(self.outbox(run, key).entries)
+    }
+
+    fn outbox(&self, run: u64, key: u64) -> KeptOutbox {
+        let state = self.state();
+        let entries = state.entries.into_values().filter(|(e, _)| e.key >= key);
+        let entries = entries.map(|(entry, origin)| KeptEntry {
+            number: origin.and_then(|(of, which)| (of == run).then_some(which)),
+            ..entry
+        });
+        KeptOutbox {
+            next_counter: state.next_counter.max(1),
+            next_key: state.next_key.max(1),
+            entries: entries.collect(),
+        }
+    }
+
+    /// The texts that are still to be sent, by whoever has the lease, and, if wanted, those refused.
+    pub(crate) fn texts(&self, with_refused: bool) -> Vec<String> {
+        let state = self.state();
+        let entries = state.entries.into_values().map(|(entry, _)| entry);
+        let entries = entries.filter(|entry| with_refused || entry.failed.is_none());
+        let submitted = state.submitted.into_iter().map(|(.., body)| body);
+        let texts = entries.map(|entry| entry.body).chain(submitted);
+        texts.map(|body| body.as_str().to_owned()).collect()
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::default();
+        for written in &self.written {
+            state.write(written);
+        }
+        state
     }
 
     /// A save is carried out; of one without the lease only what needs none.
-    pub(crate) fn save(&mut self, owner: u64, save: Save) -> Result<(), SaveError> {
+    pub(crate) fn save(&mut self, run: u64, save: Save) -> Result<(), SaveError> {
         let durable = save.is_durable();
-        let saved = self.write(owner, save);
+        let saved = self.write(run, save);
         if durable {
             self.synced = self.written.len();
         }
@@ -69,13 +168,13 @@ impl ClientDisk {
     }
 
     /// A save is written, and its process ends before it learns of it.
-    pub(crate) fn write(&mut self, owner: u64, mut save: Save) -> Result<(), SaveError> {
-        let lost = save.is_fenced() && owner != self.owner;
+    pub(crate) fn write(&mut self, run: u64, mut save: Save) -> Result<(), SaveError> {
+        let lost = save.is_fenced() && run != self.owner;
         if lost {
             save.changes.retain(|change| !change.is_fenced());
         }
         self.note_cursors(&save);
-        self.written.push(save);
+        self.written.push(Written::Save(run, save));
         if lost { Err(SaveError::Lost) } else { Ok(()) }
     }
 
@@ -104,15 +203,11 @@ impl ClientDisk {
         self.synced = survive;
     }
 
-    /// What a process finds that starts now.
-    pub(crate) fn open(&mut self) -> Kept {
+    /// What a run finds that starts now, with the lease if it may take it.
+    pub(crate) fn open(&mut self, run: u64, claim: Claim) -> Kept {
         self.synced = self.written.len();
-        let mut state = State::default();
-        for save in &self.written {
-            for change in &save.changes {
-                state.take(change);
-            }
-        }
+        let leased = self.lease(run, claim);
+        let state = self.state();
         let rooms = state.rooms.iter().map(|(name, room)| {
             let last = room.messages.last_key_value();
             let mut kept = KeptRoom {
@@ -135,21 +230,15 @@ impl ClientDisk {
         });
         Kept {
             rooms: rooms.collect(),
-            outbox: KeptOutbox {
-                next_counter: state.next_counter.max(1),
-                next_key: state.next_key.max(1),
-                entries: state.entries.into_values().collect(),
-            },
+            outbox: leased.outbox.unwrap_or_default(),
             user: state.user,
+            aside: !leased.ours,
         }
     }
 
     /// The last message that is there in each room, and in which log: what a screen can show.
     pub(crate) fn shown(&self) -> BTreeMap<RoomName, (Epoch, u64)> {
-        let mut state = State::default();
-        for change in self.written.iter().flat_map(|save| &save.changes) {
-            state.take(change);
-        }
+        let state = self.state();
         let last = |(name, room): (RoomName, Room)| {
             let (seq, _) = room.messages.last_key_value()?;
             Some((name, (room.epoch, *seq)))
@@ -159,13 +248,58 @@ impl ClientDisk {
 }
 
 impl State {
-    fn take(&mut self, change: &Change) {
+    fn write(&mut self, written: &Written) {
+        match written {
+            Written::Save(run, save) => {
+                for change in &save.changes {
+                    self.take(*run, change);
+                }
+            }
+            Written::Adopted { key, most } => {
+                let count = self.submitted.len();
+                let count = usize::try_from(*most).map_or(count, |most| count.min(most));
+                for (key, (origin, room, body)) in (*key..).zip(self.submitted.drain(..count)) {
+                    let entry = KeptEntry {
+                        key,
+                        number: None,
+                        room,
+                        body,
+                        counter: None,
+                        withdrawn: false,
+                        unconfirmed: false,
+                        failed: None,
+                    };
+                    self.next_key = self.next_key.max(key + 1);
+                    self.entries.insert(key, (entry, Some(origin)));
+                }
+            }
+            Written::Told(run) => self.settled.retain(|(of, _), _| of != run),
+        }
+    }
+
+    fn take(&mut self, run: u64, change: &Change) {
         match change {
+            Change::Settled { key, delivery } => {
+                if let Some((_, Some(origin))) = self.entries.get(key)
+                    && origin.0 != run
+                {
+                    self.settled.insert(*origin, delivery.clone());
+                }
+            }
+            Change::Submit { number, room, body } => {
+                let origin = (run, *number);
+                self.submitted.push((origin, room.clone(), body.clone()));
+            }
             Change::Entry(entry) => {
                 self.next_key = self.next_key.max(entry.key + 1);
                 let next = entry.counter.map_or(0, |counter| counter + 1);
                 self.next_counter = self.next_counter.max(next);
-                self.entries.insert(entry.key, entry.clone());
+                let known = self.entries.get(&entry.key);
+                let origin = match known {
+                    Some((_, origin)) => *origin,
+                    None => entry.number.map(|number| (run, number)),
+                };
+                self.entries.insert(entry.key, (entry.clone(), origin));
             }
             Change::Remove(key) | Change::TakeBack(key) => {
                 self.entries.remove(key);

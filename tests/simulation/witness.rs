@@ -86,6 +86,7 @@ impl Witness {
         truth: &Truth,
         restored: Vec<RestoredMessage>,
         shown: &BTreeMap<RoomName, (Epoch, u64)>,
+        there: &[String],
     ) -> Result<(), Fault> {
         let before = std::mem::take(&mut self.typed);
         self.texts.clear();
@@ -96,10 +97,13 @@ impl Witness {
             typed.restored = true;
             self.typed.insert(message.local, typed);
         }
+        // Another process has it.
+        let is_shared = |text: &String| self.shares && there.contains(text);
         let lost = before.into_values().find(|typed| {
             is_open(&typed.delivery)
                 && !typed.taken_back
                 && !self.texts.contains_key(&typed.text)
+                && !is_shared(&typed.text)
                 && !truth.was_stored(&typed.text)
         });
         if let Some(Typed { text, .. }) = lost {
@@ -341,6 +345,7 @@ impl Witness {
             // Another process with the same outbox has seen to it, in whatever log: it sent it, for
             // in this world nobody takes back what two processes share.
             Delivery::SettledElsewhere => self.shares && truth.was_stored(text),
+            Delivery::Sent { .. } if self.shares => truth.was_stored(text),
             Delivery::Sent { seq: None } if typed.may_be_of_another_log() => truth.was_stored(text),
             Delivery::Sent { seq } => stored.is_some() && (seq.is_none() || *seq == stored),
             _ => stored.is_none(),

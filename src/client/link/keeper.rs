@@ -1,14 +1,18 @@
 //! Carries out what the session wants saved and looked up: on a thread of its own, in order, so
 //! that a slow disk holds up nothing but what waits for it.
 
-use std::{sync::mpsc as std_mpsc, thread, time::Duration};
+use std::{
+    sync::mpsc::{self as std_mpsc, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     client::{
-        session::kept::{Look, Looked, Save, SaveError},
-        store::Store,
+        session::kept::{Leased, Look, Looked, Save, SaveError},
+        store::{NEWS_EVERY, Store},
     },
     text::Line,
 };
@@ -27,6 +31,8 @@ pub(super) enum Job {
 pub(super) enum Done {
     Saved(Result<(), SaveError>),
     Looked(Looked),
+    /// Another process has done something that the session should look at.
+    News,
     /// Something that the user should know.
     Notice(Line),
 }
@@ -53,13 +59,22 @@ impl Keeper {
         let (jobs, queue) = std_mpsc::sync_channel::<Job>(JOBS_MAX);
         let (answers, done) = mpsc::channel(JOBS_MAX);
         let work = move || {
-            for job in queue {
-                let answer = match job {
-                    Job::Save(save) => Done::Saved(store.save(&save)),
-                    Job::Look(look) => Done::Looked(store.look(&look)),
+            let mut looked = Instant::now();
+            loop {
+                let answer = match queue.recv_timeout(NEWS_EVERY) {
+                    Ok(Job::Save(save)) => Some(Done::Saved(store.save(&save))),
+                    Ok(Job::Look(look)) => Some(Done::Looked(store.look(&look))),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => break,
                 };
+                // However busy it is.
+                let due = looked.elapsed() >= NEWS_EVERY;
+                if due {
+                    looked = Instant::now();
+                }
+                let news = (due && store.has_news()).then_some(Done::News);
                 let notices = store.take_notices().into_iter().map(Done::Notice);
-                for answer in notices.chain([answer]) {
+                for answer in notices.chain(answer).chain(news) {
                     if answers.blocking_send(answer).is_err() {
                         return;
                     }
@@ -137,7 +152,12 @@ fn nothing(look: &Look) -> Looked {
         Look::Search { .. } => Looked::Found(Err(Line::inert(
             "Nothing is kept on this machine that could be searched",
         ))),
-        Look::Lease => Looked::Lease(Ok(None)),
+        // There is no other process that could have it.
+        Look::Lease(_) => Looked::Lease(Ok(Leased {
+            ours: true,
+            ..Leased::default()
+        })),
+        Look::Adopt { .. } => Looked::Adopted(Ok(Some(Vec::new()))),
     }
 }
 
@@ -145,13 +165,15 @@ fn unanswered(look: &Look) -> Looked {
     match look {
         Look::Page { .. } => Looked::Page(Err(gone())),
         Look::Search { .. } => Looked::Found(Err(gone())),
-        Look::Lease => Looked::Lease(Err(gone())),
+        Look::Lease(_) => Looked::Lease(Err(gone())),
+        Look::Adopt { .. } => Looked::Adopted(Err(gone())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::session::kept::Claim;
 
     #[tokio::test]
     async fn a_store_that_died_saves_nothing_and_says_so() {
@@ -167,7 +189,7 @@ mod tests {
                 .is_some_and(|saved| failed(&saved))
         );
         assert!(matches!(
-            keeper.look(Look::Lease),
+            keeper.look(Look::Lease(Claim::Take)),
             Some(Looked::Lease(Err(_)))
         ));
     }

@@ -70,6 +70,9 @@ pub struct LinkConfig {
     pub command_line: CommandLine,
     /// What the user should know first, each one plain sentence.
     pub notices: Vec<Line>,
+    /// Whether it leaves this device's place to another process that has it, and takes it when that
+    /// one has ended: see [`Config::yields`].
+    pub yields: bool,
 }
 
 /// Which messages are wanted on coming in.
@@ -186,6 +189,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
         most,
         credentials: config.credentials,
         command_line: config.command_line,
+        yields: config.yields,
         zone: TimeZone::system(),
         seed: u64::from_le_bytes(seed),
     };
@@ -310,6 +314,7 @@ impl Link {
         match done {
             Done::Saved(saved) => self.session.handle_saved(now, saved),
             Done::Looked(looked) => self.session.handle_looked(now, looked),
+            Done::News => self.session.handle_news(),
             Done::Notice(notice) => self.notices.push(notice),
         }
     }

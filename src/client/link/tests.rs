@@ -161,6 +161,7 @@ fn start_with(host: &str, port: u16, trust: Policy) -> Handle {
         credentials: Credentials::default(),
         notices: Vec::new(),
         trust,
+        yields: false,
         command_line: CommandLine {
             again: format!("{host} {port} carol 3"),
             server: format!("{host} {port}"),

@@ -201,12 +201,8 @@ impl Session {
             return Ok(());
         }
         // Each is held, on the screen and on the disk: a server makes us hold none of its own.
-        let asked_for = |room: &RoomName| match self.asked_for.as_slice() {
-            [] => *room == RoomName::lobby(),
-            rooms => rooms.contains(room),
-        };
         let mut opens = welcome.rooms.iter().map(|start| &start.room);
-        if let Some(room) = opens.find(|room| !asked_for(room)) {
+        if let Some(room) = opens.find(|room| !self.asks_for(room)) {
             return Err(Fault::new(format!("it opens #{room} without being asked")));
         }
         // A message that waits for another room lets us into that one, and not into ours.
@@ -346,7 +342,7 @@ impl Session {
                 self.drop_link(now, why, Some(ASTRAY_WAIT));
             }
             // Somebody meant it: to come back by ourselves would be to fight him.
-            Departure::Replaced => self.taken_over(now),
+            Departure::Replaced => self.replaced(now),
             Departure::Disconnect | Departure::Kicked | Departure::Banned => {
                 self.stop(now, why, words::bye_in_brief(bye.reason));
             }
@@ -368,7 +364,7 @@ impl Session {
         let entry = self.outbox.settle(message.id);
         let local = match &entry {
             Some(entry) => Some(entry.local),
-            None => self.outbox.take_echo(message.id),
+            None => self.outbox.take_echo(&message),
         };
         let seq = message.seq;
         if let Taken::New { counts } = taken {

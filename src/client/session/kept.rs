@@ -12,7 +12,8 @@
 //!   power. Any other may be lost then, but only together with all later ones, up to the next
 //!   durable one.
 //! - A save that touches the device's outbox or counters is carried out only while this process
-//!   holds the device's lease: see [`SaveError::Lost`].
+//!   holds the device's lease: see [`SaveError::Lost`]. A process without it adds messages by
+//!   [`Change::Submit`], which the holder takes over by [`Look::Adopt`].
 //!
 //! What it promises in return:
 //!
@@ -27,7 +28,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    client::event::{Found, Page},
+    client::event::{Delivery, Found, Page},
     protocol::{
         Epoch, MessageId, RoomName, UserId,
         frame::{Message, Part, Reset},
@@ -45,6 +46,8 @@ pub struct Kept {
     pub rooms: Vec<KeptRoom>,
     /// Who we are on this server, as it said when it last let us in.
     pub user: Option<UserId>,
+    /// Whether another process has the device's lease: the outbox is not ours, and is not given.
+    pub aside: bool,
 }
 
 /// A device's outbox and its counters.
@@ -73,6 +76,8 @@ impl Default for KeptOutbox {
 pub struct KeptEntry {
     /// Which: no two entries of a device ever have the same.
     pub key: u64,
+    /// Which of this run's own messages it is; `None`: it is another run's.
+    pub number: Option<u64>,
     /// Where to.
     pub room: RoomName,
     /// The text.
@@ -117,7 +122,10 @@ impl Save {
         self.changes.iter().any(|change| {
             matches!(
                 change,
-                Change::Entry(_) | Change::TakeBack(_) | Change::NextCounter(_)
+                Change::Entry(_)
+                    | Change::TakeBack(_)
+                    | Change::NextCounter(_)
+                    | Change::Submit { .. }
             )
         })
     }
@@ -140,6 +148,23 @@ pub enum Change {
     TakeBack(u64),
     /// All lower counters are used up.
     NextCounter(u64),
+    /// What became of the entry with this key, for the run that typed it, if that is another one
+    /// and wants to know. Comes before the entry's removal.
+    Settled {
+        /// Which.
+        key: u64,
+        /// What.
+        delivery: Delivery,
+    },
+    /// A message of this run, for whichever process has the device's lease.
+    Submit {
+        /// Which of this run's own messages it is.
+        number: u64,
+        /// Where to.
+        room: RoomName,
+        /// The text.
+        body: Body,
+    },
     /// A room was opened.
     Opened(Opened),
     /// Messages of a room's log, all from one number to another: a range that is joined with
@@ -172,7 +197,11 @@ impl Change {
     pub fn is_fenced(&self) -> bool {
         matches!(
             self,
-            Self::Entry(_) | Self::Remove(_) | Self::TakeBack(_) | Self::NextCounter(_)
+            Self::Entry(_)
+                | Self::Remove(_)
+                | Self::TakeBack(_)
+                | Self::NextCounter(_)
+                | Self::Settled { .. }
         )
     }
 }
@@ -241,8 +270,29 @@ pub enum Look {
         /// The highest number to be looked at; `None`: the end.
         to: Option<u64>,
     },
-    /// Take the device's lease, and say what its outbox holds.
-    Lease,
+    /// Take the device's lease, if it may be taken, and say what its outbox holds; and what became
+    /// of this run's own messages with other processes.
+    Lease(Claim),
+    /// Take the messages over that other processes have [submitted](Change::Submit): at most
+    /// [`ADOPTED_MAX`], as entries with keys from this one on.
+    Adopt {
+        /// The lowest key that no entry has or will have but for these.
+        key: u64,
+    },
+}
+
+/// Messages of other processes that are taken over at once.
+pub const ADOPTED_MAX: u64 = 256;
+
+/// When a process takes a device's lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// In any case: its user wants it here.
+    Take,
+    /// If no other process that runs has it.
+    IfFree,
+    /// Not now.
+    No,
 }
 
 /// What was looked up. `Err` says in one plain sentence why it could not be.
@@ -252,9 +302,21 @@ pub enum Looked {
     Page(Result<Option<Page>, Line>),
     /// What was found.
     Found(Result<Found, Line>),
-    /// The lease is ours. `None`: nobody else can have changed what we know, because nothing is
-    /// kept.
-    Lease(Result<Option<KeptOutbox>, Line>),
+    /// How the lease stands.
+    Lease(Result<Leased, Line>),
+    /// What was taken over; `None`: the lease is another process's.
+    Adopted(Result<Option<Vec<KeptEntry>>, Line>),
+}
+
+/// How the device's lease stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leased {
+    /// Whether it is ours now.
+    pub ours: bool,
+    /// What its outbox holds, if it is ours and anything is kept.
+    pub outbox: Option<KeptOutbox>,
+    /// What became of this run's own messages with another process, by their numbers. Told once.
+    pub settled: Vec<(u64, Delivery)>,
 }
 
 /// When a message was taken; for those who keep times as numbers.

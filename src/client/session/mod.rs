@@ -52,7 +52,7 @@ use self::{
     backoff::Backoff,
     credentials::Entrance,
     house::Commands,
-    keeping::Lease,
+    keeping::{Lease, Watch},
     kept::{Change, Kept},
     outbox::{Outbox, Withdrawal},
     phase::{Kind, Listener, Mode, Phase, Then},
@@ -70,7 +70,7 @@ pub use self::{
     credentials::Credentials,
     outbox::{OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX},
     words::{
-        Closed,
+        Closed, OUTBOX_FULL,
         trust::{CommandLine, Distrust, Source},
     },
 };
@@ -101,6 +101,10 @@ pub struct Config {
     pub credentials: Credentials,
     /// How the user started this, for the commands that are told.
     pub command_line: CommandLine,
+    /// Whether to leave this device's place to another process that has its outbox: what is to be
+    /// sent is handed to that one meanwhile, and when it has ended, the place is taken. Otherwise
+    /// another process that takes the place stops this session, until the user wants it back.
+    pub yields: bool,
     /// The zone of the times that basic servers are told.
     pub zone: TimeZone,
     /// Where the chance in waiting times comes from.
@@ -209,6 +213,9 @@ pub struct Session {
     /// Whether the last connection was refused for not being encrypted.
     plaintext_refused: bool,
     lease: Lease,
+    watch: Watch,
+    /// Whether other processes may have submitted messages.
+    news: bool,
     references: u64,
     /// A join was sent whose answer was not waited for: it may reach the server yet.
     join_astray: bool,
@@ -250,6 +257,8 @@ impl Session {
             channel: None,
             plaintext_refused: false,
             lease: Lease::Held,
+            watch: Watch::default(),
+            news: false,
             references: 0,
             join_astray: false,
             listener: Listener::Unknown,
@@ -258,9 +267,13 @@ impl Session {
             config,
         };
         session.rooms.restore(kept.rooms);
-        let outbox = session.outbox.load(kept.outbox);
+        let outbox = session.outbox.resume(kept.outbox);
         session.check_invite(now);
-        session.connect(now);
+        if kept.aside {
+            session.stand_aside(now);
+        } else {
+            session.connect(now);
+        }
         (session, outbox)
     }
 
@@ -370,6 +383,7 @@ impl Session {
     /// The [`deadline`](Self::deadline) has come. Harmless at any other time.
     pub fn handle_time(&mut self, now: Now) {
         self.asks_time(now);
+        self.lease_time(now);
         self.phase_time(now);
     }
 
@@ -385,6 +399,7 @@ impl Session {
             self.phase_deadline(),
             self.asks.deadline(),
             self.save_deadline(),
+            self.watch.next,
         ]
         .into_iter()
         .flatten()
@@ -448,6 +463,10 @@ impl Session {
                 self.forget_unconfirmed();
             }
             Withdrawal::Asked | Withdrawal::Saving => {}
+            Withdrawal::Elsewhere(pending) => {
+                self.notice(words::NOT_TAKEN_BACK);
+                self.tell_of([pending]);
+            }
             Withdrawal::Unknown => {
                 self.outbox.take_refused(local);
             }
@@ -490,6 +509,7 @@ impl Session {
     }
 
     fn tell(&mut self, local: LocalId, room: RoomName, body: Body, delivery: Delivery) {
+        self.outbox.note_for_others(local, &delivery);
         self.events.push_back(Event::Outbox {
             local,
             room,

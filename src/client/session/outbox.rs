@@ -20,7 +20,7 @@ use crate::{
     client::event::{Delivery, LocalId, RestoredMessage},
     protocol::{
         DeviceId, MessageId, RoomName,
-        frame::Limits,
+        frame::{Limits, Message},
         limits::{NUMBER_MAX, TEXT_BYTES_MAX, UNANSWERED_MESSAGES_MAX},
     },
     text::{Body, Line},
@@ -66,6 +66,8 @@ pub(super) enum Withdrawal {
     Asked,
     /// It was written to a basic server, where nothing can be taken back.
     TooLate,
+    /// Another process has it, and sends it.
+    Elsewhere(RestoredMessage),
     /// No such entry.
     Unknown,
 }
@@ -80,6 +82,8 @@ pub(super) struct Outbox {
     next_counter: u64,
     next_key: u64,
     next_local: u64,
+    /// The same for what other processes hand over.
+    next_of_others: u64,
     /// The highest counter that a welcome said to be settled.
     settled: u64,
     /// `entries[..sent]` were written on this connection and are not answered yet.
@@ -100,11 +104,20 @@ pub(super) struct Outbox {
     refused: VecDeque<Entry>,
     /// Counters whose acknowledgement came before their echo.
     echoes: VecDeque<(u64, LocalId)>,
+    /// Our messages that another process had sent, under these numbers, in whatever log it was:
+    /// their echo is to come.
+    sent_elsewhere: VecDeque<(Entry, u64)>,
     /// Entries, pending or refused, that are not on disk as they are, by their keys.
     dirty: BTreeSet<u64>,
     /// Keys of entries that the disk may still have and that are done with, and whether that is
     /// by the user's wish alone.
     gone: BTreeMap<u64, bool>,
+    /// The keys of entries that other runs typed.
+    others: BTreeMap<LocalId, u64>,
+    /// What became of such, and is to be told to those runs.
+    outcomes: BTreeMap<u64, Delivery>,
+    /// Whether the disk was asked for what other processes submitted.
+    adopting: bool,
     /// Entries that the user took back before they left and that the disk may still have.
     taking_back: Vec<Entry>,
     /// Those of them that another process has now, as pending: it has the outbox.
@@ -121,6 +134,7 @@ impl Outbox {
             next_counter: 1,
             next_key: 1,
             next_local: 1,
+            next_of_others: LocalId::OF_OTHERS,
             settled: 0,
             sent: 0,
             reached: 0,
@@ -132,8 +146,12 @@ impl Outbox {
             joined_next: 1,
             refused: VecDeque::new(),
             echoes: VecDeque::new(),
+            sent_elsewhere: VecDeque::new(),
             dirty: BTreeSet::new(),
             gone: BTreeMap::new(),
+            others: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            adopting: false,
             taking_back: Vec::new(),
             not_taken_back: Vec::new(),
             flight: None,
@@ -143,6 +161,12 @@ impl Outbox {
     fn new_local(&mut self) -> LocalId {
         let local = LocalId(self.next_local);
         self.next_local += 1;
+        local
+    }
+
+    fn new_local_of_others(&mut self) -> LocalId {
+        let local = LocalId(self.next_of_others);
+        self.next_of_others += 1;
         local
     }
 
@@ -162,6 +186,7 @@ impl Outbox {
     /// Takes a refused message again, under a new id and at the end; as [`Self::push`].
     pub(super) fn push_again(&mut self, local: LocalId) -> Option<RestoredMessage> {
         let entry = self.take_refused(local)?;
+        self.others.remove(&local);
         self.enter(local, entry.counted, entry.room, entry.body)
     }
 
@@ -183,6 +208,8 @@ impl Outbox {
         let entry = Entry {
             local,
             key: self.new_key(),
+            own: true,
+            submitted: false,
             room,
             body,
             counter: None,
@@ -370,17 +397,26 @@ impl Outbox {
     }
 
     /// The entry that an echo belongs to, if it was acknowledged before the echo came.
-    pub(super) fn take_echo(&mut self, id: MessageId) -> Option<LocalId> {
-        if id.device != self.device {
+    pub(super) fn take_echo(&mut self, message: &Message) -> Option<LocalId> {
+        if message.id.device != self.device {
             return None;
         }
-        let at = self.echoes.iter().position(|(c, _)| *c == id.counter)?;
-        self.echoes.remove(at).map(|(_, local)| local)
+        let counter = message.id.counter;
+        if let Some(at) = self.echoes.iter().position(|(c, _)| *c == counter) {
+            return self.echoes.remove(at).map(|(_, local)| local);
+        }
+        let here = |(entry, seq): &(Entry, u64)| {
+            let sent = (&entry.room, *seq, &entry.body);
+            sent == (&message.room, message.seq, &message.body)
+        };
+        let at = self.sent_elsewhere.iter().position(here)?;
+        self.sent_elsewhere.remove(at).map(|(entry, _)| entry.local)
     }
 
     /// The log is another one: acknowledged messages have no echo to come.
     pub(super) fn forget_echoes(&mut self) {
         self.echoes.clear();
+        self.sent_elsewhere.clear();
     }
 
     /// As [`Self::settle`], for a refusal for good: the text is kept to be sent again.
@@ -402,6 +438,9 @@ impl Outbox {
         let entry = &mut self.entries[at];
         if entry.basic {
             return Withdrawal::TooLate;
+        }
+        if entry.submitted {
+            return Withdrawal::Elsewhere(entry.news(Delivery::Pending));
         }
         let Some(counter) = entry.counter else {
             // It has used up nothing.

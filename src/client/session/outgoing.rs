@@ -72,6 +72,14 @@ impl Session {
         enter.contains(room) || (enter.is_empty() && *room == RoomName::lobby())
     }
 
+    /// Whether the last join named a room.
+    pub(super) fn asks_for(&self, room: &RoomName) -> bool {
+        match self.asked_for.as_slice() {
+            [] => *room == RoomName::lobby(),
+            rooms => rooms.contains(room),
+        }
+    }
+
     /// Those that are wanted, and those that messages wait for: they are refused in others.
     fn rooms_to_enter(&self) -> Vec<RoomName> {
         let mut enter = self.config.enter.clone();

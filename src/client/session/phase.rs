@@ -374,6 +374,15 @@ impl Session {
         }
     }
 
+    /// A message came that waits for a room which the last join did not name: only another join does.
+    pub(super) fn enter_anew(&mut self, now: Now) {
+        let joined = |live: &Live| !live.join_due && live.leaving.is_none();
+        if matches!(&self.phase, Phase::Live(live) if joined(live)) {
+            self.hang_up();
+            self.connect(now);
+        }
+    }
+
     /// The machine slept: what was connected probably is no more, and what waits need not.
     pub(super) fn woke(&mut self, now: Now) {
         match &mut self.phase {
@@ -442,6 +451,15 @@ impl Session {
     }
 
     fn halt(&mut self, now: Now, why: Line, brief: &'static str, wants: Option<Wanted>) {
+        self.halt_with(now, Link::Stopped { why, brief, wants });
+    }
+
+    /// The same, until another process has ended.
+    pub(super) fn stop_aside(&mut self, now: Now) {
+        self.halt_with(now, Link::Aside);
+    }
+
+    fn halt_with(&mut self, now: Now, link: Link) {
         if self.is_leaving() {
             self.finish_leaving(now);
             return;
@@ -450,8 +468,12 @@ impl Session {
         self.phase = Phase::Stopped {
             for_nickname: false,
         };
-        self.events
-            .push_back(Event::Link(Link::Stopped { why, brief, wants }));
+        self.events.push_back(Event::Link(link));
+    }
+
+    /// Whether only the disk is waited for.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Ending { .. })
     }
 
     /// The server broke the protocol: a new connection may do better.

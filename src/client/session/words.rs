@@ -107,7 +107,7 @@ pub(super) const TAKEN_OVER: &str =
 pub(super) const TAKEN_OVER_IN_BRIEF: &str = "Taken over!";
 
 /// The outbox takes no more.
-pub(super) const OUTBOX_FULL: &str =
+pub const OUTBOX_FULL: &str =
     "Too much is waiting to be sent: try again when the server has caught up";
 
 /// No version of the protocol in common.

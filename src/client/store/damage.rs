@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::{Fault, Owner, Profile, device, place, schema};
+use super::{Fault, Owner, Profile, device, device::Origin, place, schema};
 use crate::{
     client::session::kept::KeptEntry,
     protocol::{ClientId, Token, UserId},
@@ -21,7 +21,8 @@ pub(super) struct Rescued {
     pub(super) token: Option<Token>,
     user: Option<UserId>,
     devices: Vec<(ClientId, Vec<u8>, i64, i64)>,
-    outbox: Vec<(ClientId, KeptEntry)>,
+    outbox: Vec<(ClientId, KeptEntry, Option<Origin>)>,
+    submitted: Vec<(ClientId, Vec<u8>, i64, String, String)>,
     drafts: Vec<(String, String, String)>,
     typed: Vec<String>,
 }
@@ -114,10 +115,20 @@ pub(super) fn rescue(database: &Connection) -> Rescued {
         rescued.devices.push((client(row, 0)?, lease, counter, key));
         Ok(())
     });
-    let outbox = "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, client
-                  FROM outbox ORDER BY client, key";
+    let outbox = "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, client, run,
+                  number FROM outbox ORDER BY client, key";
     each(database, outbox, |row| {
-        rescued.outbox.push((client(row, 7)?, device::entry(row)?));
+        let origin = device::origin(row, 8).unwrap_or_default();
+        let entry = (client(row, 7)?, device::entry(row)?, origin);
+        rescued.outbox.push(entry);
+        Ok(())
+    });
+    let submitted = "SELECT client, run, number, room, body FROM submitted ORDER BY id";
+    each(database, submitted, |row| {
+        let (run, number, room, body) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+        rescued
+            .submitted
+            .push((client(row, 0)?, run, number, room, body));
         Ok(())
     });
     each(database, "SELECT client, room, body FROM draft", |row| {
@@ -177,13 +188,20 @@ pub(super) fn start_anew(profile: &Profile, path: &Path, rescued: &Rescued) -> R
         )?;
     }
     // Without the token the ids of the entries are nobody's.
-    for (client, entry) in &rescued.outbox {
+    for (client, entry, origin) in &rescued.outbox {
         let counter = entry.counter.filter(|_| rescued.token.is_some());
         let entry = KeptEntry {
             counter,
             ..entry.clone()
         };
-        device::put(&transaction, client, &entry)?;
+        let origin = origin.as_ref().map(|(run, number)| (&run[..], *number));
+        device::put(&transaction, client, &entry, origin)?;
+    }
+    for (client, run, number, room, body) in &rescued.submitted {
+        transaction.execute(
+            "INSERT INTO submitted (client, run, number, room, body) VALUES (?, ?, ?, ?, ?)",
+            params![client.as_str(), run, number, room, body],
+        )?;
     }
     for (client, room, body) in &rescued.drafts {
         transaction.execute(

@@ -63,18 +63,27 @@ pub(super) fn set_token(
     Ok(())
 }
 
-/// Takes the lease, whoever has it, and reads what it is for.
+/// Takes the lease, whoever has it.
 pub(super) fn take_lease(
     database: &Connection,
     client: &ClientId,
     owner: Owner,
-) -> Result<KeptOutbox, Fault> {
+) -> Result<(), Fault> {
     database
         .prepare_cached(
             "INSERT INTO device (client, lease, next_counter, next_key) VALUES (?1, ?2, 1, 1)
              ON CONFLICT DO UPDATE SET lease = ?2",
         )?
         .execute(params![client.as_str(), owner])?;
+    Ok(())
+}
+
+/// What the lease is for, as its holder sees it.
+pub(super) fn outbox(
+    database: &Connection,
+    client: &ClientId,
+    owner: Owner,
+) -> Result<KeptOutbox, Fault> {
     let (next_counter, next_key) = database
         .prepare_cached("SELECT next_counter, next_key FROM device WHERE client = ?")?
         .query_row([client.as_str()], |row| {
@@ -83,8 +92,17 @@ pub(super) fn take_lease(
     Ok(KeptOutbox {
         next_counter,
         next_key,
-        entries: outbox(database, client)?,
+        entries: entries_from(database, client, 0, owner)?,
     })
+}
+
+/// Who has the lease, or had it last; `None`: nobody ever did.
+pub(super) fn holder(database: &Connection, client: &ClientId) -> Result<Option<Vec<u8>>, Fault> {
+    let holder = database
+        .prepare_cached("SELECT lease FROM device WHERE client = ?")?
+        .query_row([client.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(holder)
 }
 
 /// Whether the lease is still that of `owner`.
@@ -93,27 +111,44 @@ pub(super) fn holds_lease(
     client: &ClientId,
     owner: Owner,
 ) -> Result<bool, Fault> {
-    let holder: Option<Vec<u8>> = database
-        .prepare_cached("SELECT lease FROM device WHERE client = ?")?
-        .query_row([client.as_str()], |row| row.get(0))
-        .optional()?;
+    let holder = holder(database, client)?;
     Ok(holder.is_some_and(|holder| holder == owner))
 }
 
-fn outbox(database: &Connection, client: &ClientId) -> Result<Vec<KeptEntry>, Fault> {
+/// The entries of the outbox with keys from `key` on, as the run `owner` sees them.
+pub(super) fn entries_from(
+    database: &Connection,
+    client: &ClientId,
+    key: u64,
+    owner: Owner,
+) -> Result<Vec<KeptEntry>, Fault> {
     let mut select = database.prepare_cached(
-        "SELECT key, room, body, counter, withdrawn, unconfirmed, failed
-         FROM outbox WHERE client = ? ORDER BY key",
+        "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, run, number
+         FROM outbox WHERE client = ? AND key >= ? ORDER BY key",
     )?;
-    let mut rows = select.query([client.as_str()])?;
+    let mut rows = select.query(params![client.as_str(), signed(key)])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        entries.push(entry(row)?);
+        let mut entry = entry(row)?;
+        let origin = origin(row, 7)?;
+        entry.number = origin.and_then(|(run, number)| (run == owner).then_some(number));
+        entries.push(entry);
     }
     Ok(entries)
 }
 
-/// Reads an entry from the columns that [`outbox`] selects.
+/// Which run typed an entry, and which of its own it is.
+pub(super) type Origin = (Vec<u8>, u64);
+
+/// Reads it from this column and the next; entries of older programs have none.
+pub(super) fn origin(row: &Row<'_>, column: usize) -> Result<Option<Origin>, Fault> {
+    Ok(match row.get::<_, Option<Vec<u8>>>(column)? {
+        Some(run) => Some((run, number(row, column + 1)?)),
+        None => None,
+    })
+}
+
+/// Reads an entry from the columns that [`entries_from`] selects.
 pub(super) fn entry(row: &Row<'_>) -> Result<KeptEntry, Fault> {
     let (room, body): (String, String) = (row.get(1)?, row.get(2)?);
     let counter: Option<i64> = row.get(3)?;
@@ -121,6 +156,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<KeptEntry, Fault> {
     let failed: Option<String> = row.get(6)?;
     Ok(KeptEntry {
         key: number(row, 0)?,
+        number: None,
         room: RoomName::parse(&room).map_err(|_| Fault::Damaged)?,
         body: Body::inert(&body),
         counter: counter.transpose()?,
@@ -130,17 +166,24 @@ pub(super) fn entry(row: &Row<'_>) -> Result<KeptEntry, Fault> {
     })
 }
 
+/// Puts an entry in, or in place of the one with its key, whose origin stays.
 pub(super) fn put(
     database: &Connection,
     client: &ClientId,
     entry: &KeptEntry,
+    origin: Option<(&[u8], u64)>,
 ) -> Result<(), Fault> {
     let counter = entry.counter.map(signed);
+    let (run, which) = origin.unzip();
     database
         .prepare_cached(
-            "INSERT OR REPLACE INTO outbox
-             (client, key, room, body, counter, withdrawn, unconfirmed, failed)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outbox
+             (client, key, room, body, counter, withdrawn, unconfirmed, failed, run, number)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET
+                 room = excluded.room, body = excluded.body, counter = excluded.counter,
+                 withdrawn = excluded.withdrawn, unconfirmed = excluded.unconfirmed,
+                 failed = excluded.failed",
         )?
         .execute(params![
             client.as_str(),
@@ -151,6 +194,8 @@ pub(super) fn put(
             entry.withdrawn,
             entry.unconfirmed,
             entry.failed.as_ref().map(Line::as_str),
+            run,
+            which.map(signed),
         ])?;
     database
         .prepare_cached("UPDATE device SET next_key = max(next_key, ?2) WHERE client = ?1")?

@@ -7,12 +7,19 @@
 //! | rooms, messages | the profile's | gap-free ranges of a log; all devices write, twice does no harm |
 //! | typed texts, read cursors | the profile's | |
 //! | outbox, counters, lease | a device's (a client ID's) | only the holder of the lease changes them |
+//! | messages submitted, outcomes | a device's | of processes that don't have the lease, for the one that does, and back |
 //! | drafts | a device's | |
 //!
 //! **The lease** makes two processes with one client ID safe. Opening takes it, by writing a value
 //! drawn by chance; every transaction that touches the outbox or the counters looks, inside itself,
-//! whether that value still stands. So whoever came last has it, and the one before finds out with
-//! its next save at the latest.
+//! whether that value still stands. [`open`] takes it from whoever has it, as a user wants who opens
+//! a second screen; the one before finds out within [`NEWS_EVERY`]. [`open_aside`] takes it only if
+//! no process that runs has it ([`alive`]), as scripts want whose runs overlap.
+//!
+//! **Handing over.** A process without the lease puts its messages into a table of their own
+//! ([`handover`]), from which the holder, or whoever is the next one, moves them to the outbox. Each
+//! entry says which run typed it: what becomes of it is noted for that run, if it is not the holder
+//! itself, and the run asks for it.
 //!
 //! **What lasts.** The database is in WAL mode. A transaction with an outbox entry or a counter is
 //! committed with `synchronous=FULL`: it is on the disk when it counts as saved. Messages and
@@ -32,9 +39,11 @@
 //! itself, whether its file is still the one at the path, and what is rescued is read under the
 //! write lock.
 
+mod alive;
 mod cache;
 mod damage;
 mod device;
+mod handover;
 mod place;
 mod schema;
 #[cfg(test)]
@@ -42,19 +51,25 @@ mod tests;
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::{
     event::{Page, RestoredRoom},
-    session::kept::{Change, Kept, KeptRoom, Look, Looked, Save, SaveError},
+    session::kept::{
+        ADOPTED_MAX, Change, Claim, Kept, KeptEntry, KeptOutbox, KeptRoom, Leased, Look, Looked,
+        Save, SaveError,
+    },
 };
 use crate::{
     protocol::{ClientId, Nickname, Token},
     text::Line,
 };
+
+use self::alive::Alive;
 
 pub(crate) use self::place::{is_nowhere, lock, write_private};
 pub use self::{
@@ -69,6 +84,11 @@ pub const RESTORED_MESSAGES_MAX: u64 = 200;
 const BUSY_WITHIN: Duration = Duration::from_secs(5);
 /// The same while it is opened for the first time: somebody waits for the screen.
 const OPEN_BUSY_WITHIN: Duration = Duration::from_millis(300);
+/// How often [`Store::has_news`] is to be asked.
+pub const NEWS_EVERY: Duration = Duration::from_millis(200);
+/// How soon a database that was busy is tried again. SQLite waits by itself, but not where two that
+/// open it for the first time would wait for each other.
+const BUSY_EVERY: Duration = Duration::from_millis(20);
 
 /// Whose store it is, and where.
 #[derive(Clone, Debug)]
@@ -212,6 +232,10 @@ pub struct Store {
     owner: Owner,
     /// Whether the lease was ours when last looked at.
     held: bool,
+    /// The sign that we run, while it is.
+    alive: Option<Alive>,
+    /// The state of the database when it was last looked for news.
+    seen: Option<i64>,
     /// The lowest counter and the lowest key that are not used up, as far as is known here.
     next: (u64, u64),
     /// [`CACHE_MESSAGES_MAX`], but in tests.
@@ -227,6 +251,18 @@ pub struct Store {
 /// # Errors
 /// If there is no store to be had, why; the session can do without.
 pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
+    open_with(profile, Claim::Take, OPEN_BUSY_WITHIN)
+}
+
+/// As [`open`], but leaves the lease to another process that runs and has it.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_aside(profile: &Profile) -> Result<Opened, OpenError> {
+    open_with(profile, Claim::IfFree, BUSY_WITHIN)
+}
+
+fn open_with(profile: &Profile, claim: Claim, busy_within: Duration) -> Result<Opened, OpenError> {
     let path = place::file(profile);
     let unusable = |why: String| OpenError::Unusable {
         path: path.clone(),
@@ -236,7 +272,13 @@ pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
         path,
         why: error.to_string(),
     })?;
-    let attempt = || -> Result<Opened, Fault> { Store::open_file(profile, path.clone()) };
+    let until = Instant::now() + busy_within;
+    let attempt = || loop {
+        match Store::open_file(profile, path.clone(), claim, busy_within) {
+            Err(fault) if fault.is_busy() && Instant::now() < until => thread::sleep(BUSY_EVERY),
+            other => return other,
+        }
+    };
     let first = attempt();
     let first = match first {
         Err(Fault::Damaged) => {
@@ -270,8 +312,13 @@ pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
 }
 
 impl Store {
-    fn open_file(profile: &Profile, path: PathBuf) -> Result<Opened, Fault> {
-        let (mut database, file) = open_database(&path, OPEN_BUSY_WITHIN)?;
+    fn open_file(
+        profile: &Profile,
+        path: PathBuf,
+        claim: Claim,
+        busy_within: Duration,
+    ) -> Result<Opened, Fault> {
+        let (mut database, file) = open_database(&path, busy_within)?;
         let mut owner = Owner::default();
         let mut fresh = [0; 32];
         if getrandom::fill(&mut owner).is_err() || getrandom::fill(&mut fresh).is_err() {
@@ -280,8 +327,9 @@ impl Store {
         // The lease need not outlive a power failure: nobody is left to fight over it.
         let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (token, made) = device::token(&transaction, profile, Token::from_bytes(fresh))?;
-        let outbox = device::take_lease(&transaction, &profile.client_id, owner)?;
+        let leased = take_lease(&transaction, &profile.client_id, owner, &path, claim)?;
         transaction.commit()?;
+        let (outbox, alive) = leased.unzip();
         if made {
             // Whoever we are from now on has to be found again whatever happens.
             schema::sync(&database)?;
@@ -293,8 +341,10 @@ impl Store {
         let user = device::user(&transaction)?;
         drop(transaction);
         database.busy_timeout(BUSY_WITHIN)?;
+        let held = outbox.is_some();
         let kept = Kept {
-            outbox,
+            aside: !held,
+            outbox: outbox.unwrap_or_default(),
             rooms: rooms.iter().map(|(kept, _)| kept.clone()).collect(),
             user,
         };
@@ -305,7 +355,9 @@ impl Store {
             profile: profile.clone(),
             token,
             owner,
-            held: true,
+            held,
+            alive: alive.flatten(),
+            seen: None,
             next: (kept.outbox.next_counter, kept.outbox.next_key),
             cache_messages_max: CACHE_MESSAGES_MAX,
             durable: false,
@@ -342,11 +394,21 @@ impl Store {
         if save.is_fenced() && has_moved(self.file, &self.path) {
             return Err(Fault::Moved);
         }
-        let lost = save.is_fenced() && !device::holds_lease(&transaction, client, self.owner)?;
+        let owner = self.owner;
+        let lost = save.is_fenced() && !device::holds_lease(&transaction, client, owner)?;
         for change in &save.changes {
             match change {
                 change if lost && change.is_fenced() => {}
-                Change::Entry(entry) => device::put(&transaction, client, entry)?,
+                Change::Entry(entry) => {
+                    let origin = entry.number.map(|number| (&owner[..], number));
+                    device::put(&transaction, client, entry, origin)?;
+                }
+                Change::Settled { key, delivery } => {
+                    handover::settle_entry(&transaction, client, owner, *key, delivery)?;
+                }
+                Change::Submit { number, room, body } => {
+                    handover::submit(&transaction, client, owner, *number, room, body)?;
+                }
                 Change::Remove(key) | Change::TakeBack(key) => {
                     device::remove(&transaction, client, *key)?;
                 }
@@ -387,7 +449,8 @@ impl Store {
             match look {
                 Look::Page { .. } => Looked::Page(Err(why)),
                 Look::Search { .. } => Looked::Found(Err(why)),
-                Look::Lease => Looked::Lease(Err(why)),
+                Look::Lease(_) => Looked::Lease(Err(why)),
+                Look::Adopt { .. } => Looked::Adopted(Err(why)),
             }
         })
     }
@@ -413,22 +476,84 @@ impl Store {
                 let moment = self.database.transaction()?;
                 Looked::Found(Ok(cache::search(&moment, room, *epoch, query, *to)?))
             }
-            Look::Lease => {
-                let transaction = self
-                    .database
-                    .transaction_with_behavior(TransactionBehavior::Immediate)?;
-                if has_moved(self.file, &self.path) {
-                    return Err(Fault::Moved);
-                }
-                let client = &self.profile.client_id;
-                let outbox = device::take_lease(&transaction, client, self.owner)?;
-                transaction.commit()?;
-                self.held = true;
-                self.next.0 = self.next.0.max(outbox.next_counter);
-                self.next.1 = self.next.1.max(outbox.next_key);
-                Looked::Lease(Ok(Some(outbox)))
-            }
+            Look::Lease(claim) => Looked::Lease(Ok(self.lease(*claim)?)),
+            Look::Adopt { key } => Looked::Adopted(Ok(self.adopt(*key)?)),
         })
+    }
+
+    fn lease(&mut self, claim: Claim) -> Result<Leased, Fault> {
+        let (client, owner) = (&self.profile.client_id, self.owner);
+        let settled = handover::settled(&self.database, owner)?;
+        let holder = device::holder(&self.database, client)?;
+        let free = || is_free(&self.path, owner, holder.as_deref());
+        let take = claim == Claim::Take || claim == Claim::IfFree && free();
+        if take && holder.as_deref() != Some(&owner) {
+            // The sign of before means nothing any more, and the next one has its name.
+            self.alive = None;
+        }
+        if !take && settled.is_empty() {
+            // Nothing to be written: it is asked often.
+            return Ok(Leased::default());
+        }
+        let transaction = self
+            .database
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if has_moved(self.file, &self.path) {
+            return Err(Fault::Moved);
+        }
+        let settled = handover::settled(&transaction, owner)?;
+        handover::told(&transaction, owner)?;
+        let claim = if take { claim } else { Claim::No };
+        let leased = take_lease(&transaction, client, owner, &self.path, claim)?;
+        transaction.commit()?;
+        let (outbox, alive) = leased.unzip();
+        if let Some(outbox) = &outbox {
+            self.held = true;
+            self.alive = alive.flatten().or_else(|| self.alive.take());
+            self.next.0 = self.next.0.max(outbox.next_counter);
+            self.next.1 = self.next.1.max(outbox.next_key);
+        }
+        Ok(Leased {
+            ours: outbox.is_some(),
+            outbox,
+            settled,
+        })
+    }
+
+    fn adopt(&mut self, key: u64) -> Result<Option<Vec<KeptEntry>>, Fault> {
+        let (client, owner) = (&self.profile.client_id, self.owner);
+        let transaction = self
+            .database
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if has_moved(self.file, &self.path) {
+            return Err(Fault::Moved);
+        }
+        if !device::holds_lease(&transaction, client, owner)? {
+            self.held = false;
+            return Ok(None);
+        }
+        let next = handover::adopt(&transaction, client, key, ADOPTED_MAX)?;
+        let entries = device::entries_from(&transaction, client, key, owner)?;
+        transaction.commit()?;
+        self.next.1 = self.next.1.max(next);
+        Ok(Some(entries))
+    }
+
+    /// Whether another process has done something that the holder of the lease should look at:
+    /// submitted a message, or taken the lease. Costs next to nothing while nobody writes.
+    pub fn has_news(&mut self) -> bool {
+        let version = self
+            .database
+            .pragma_query_value(None, "data_version", |row| row.get(0));
+        // What can't be read now is read the next time, or told by a save.
+        let Ok(version) = version else { return false };
+        if !self.held || self.seen.replace(version) == Some(version) {
+            return false;
+        }
+        let client = &self.profile.client_id;
+        let lost = device::holds_lease(&self.database, client, self.owner).map(|held| !held);
+        lost.and_then(|lost| Ok(lost || handover::is_waiting(&self.database, client)?))
+            .unwrap_or(false)
     }
 
     /// What the user should know since the last call, each one plain sentence.
@@ -481,6 +606,42 @@ impl Store {
         self.durable = false;
         Ok(())
     }
+}
+
+/// Takes the lease if it may be taken: gives the outbox, and the sign that we run, unless we hold
+/// it already or there is none to be had.
+fn take_lease(
+    database: &Connection,
+    client: &ClientId,
+    owner: Owner,
+    path: &Path,
+    claim: Claim,
+) -> Result<Option<(KeptOutbox, Option<Alive>)>, Fault> {
+    let holder = device::holder(database, client)?;
+    let before = holder.as_deref().filter(|holder| **holder != owner);
+    let may = match claim {
+        Claim::Take => true,
+        Claim::IfFree => is_free(path, owner, holder.as_deref()),
+        Claim::No => false,
+    };
+    if !may {
+        return Ok(None);
+    }
+    // The sign is there before anybody looks for it.
+    let ours = holder.is_some() && before.is_none();
+    let alive = if ours { None } else { Alive::sign(path, owner) };
+    device::take_lease(database, client, owner)?;
+    handover::adopt_all(database, client)?;
+    let outbox = device::outbox(database, client, owner)?;
+    if let Some(before) = before {
+        alive::forget(path, before);
+    }
+    Ok(Some((outbox, alive)))
+}
+
+/// Whether no other process that runs has the lease.
+fn is_free(path: &Path, owner: Owner, holder: Option<&[u8]>) -> bool {
+    holder.is_none_or(|holder| holder == owner || !alive::is_alive(path, holder))
 }
 
 /// A file, whatever it is called.

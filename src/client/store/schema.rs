@@ -81,6 +81,31 @@ const STEPS: &[M<'static>] = &[
     CREATE INDEX message_marked ON message (log, seq) WHERE clock_was IS NOT NULL;
     ",
     ),
+    // Several processes with one client ID: which of them (a `run` is what its lease is, or would
+    // be) typed an entry, as which of its own; what waits for the holder; and what became of it.
+    M::up(
+        "
+    ALTER TABLE outbox ADD COLUMN run BLOB;
+    ALTER TABLE outbox ADD COLUMN number INTEGER;
+    CREATE TABLE submitted (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        client TEXT NOT NULL,
+        run BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        room TEXT NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE settled (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        run BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        seq INTEGER,
+        why TEXT,
+        UNIQUE (run, number)
+    ) STRICT;
+    ",
+    ),
 ];
 
 /// Opens a database that exists, if only as an empty file, and brings it up to date. Who keeps it

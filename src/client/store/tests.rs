@@ -11,7 +11,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    client::session::kept::{KeptEntry, KeptOutbox, Opened as RoomOpened, Run},
+    client::{
+        event::Delivery,
+        session::kept::{KeptEntry, KeptOutbox, Opened as RoomOpened, Run},
+    },
     protocol::{
         DeviceId, Epoch, MessageId, RoomName, UserId,
         frame::{Message, Part, Reset},
@@ -111,6 +114,7 @@ fn messages(number: u8, from: u64, to: u64) -> Change {
 fn entry(key: u64, text: &str, counter: Option<u64>) -> KeptEntry {
     KeptEntry {
         key,
+        number: None,
         room: lobby(),
         body: Body::parse(text).unwrap(),
         counter,
@@ -162,11 +166,15 @@ impl Store {
         })
     }
 
-    fn lease(&mut self) -> KeptOutbox {
-        match self.look(&Look::Lease) {
-            Looked::Lease(Ok(Some(outbox))) => outbox,
+    fn ask(&mut self, claim: Claim) -> Leased {
+        match self.look(&Look::Lease(claim)) {
+            Looked::Lease(Ok(leased)) => leased,
             other => panic!("{other:?}"),
         }
+    }
+
+    fn take(&mut self) -> KeptOutbox {
+        self.ask(Claim::Take).outbox.unwrap()
     }
 }
 
@@ -516,7 +524,7 @@ fn whoever_opened_last_holds_the_lease() {
         Change::Entry(entry(2, "two", Some(1))),
         Change::NextCounter(2),
     ]);
-    let outbox = first.lease();
+    let outbox = first.take();
     assert_eq!(outbox.next_counter, 2);
     let texts: Vec<_> = outbox
         .entries
@@ -534,7 +542,134 @@ fn whoever_opened_last_holds_the_lease() {
     assert_eq!(other.typed, ["kept all the same"]);
     other.store.keep(vec![Change::Entry(entry(1, "x", None))]);
     first.keep(vec![Change::Remove(2)]);
-    assert_eq!(other.store.lease().entries.len(), 1);
+    assert_eq!(other.store.take().entries.len(), 1);
+}
+
+/// What a process without the lease has to say.
+fn submit(number: u64, text: &str) -> Change {
+    Change::Submit {
+        number,
+        room: lobby(),
+        body: Body::parse(text).unwrap(),
+    }
+}
+
+fn texts(entries: &[KeptEntry]) -> Vec<(u64, Option<u64>, &str)> {
+    let in_short = entries
+        .iter()
+        .map(|entry| (entry.key, entry.number, entry.body.as_str()));
+    in_short.collect()
+}
+
+#[test]
+fn who_comes_while_another_runs_hands_over_and_is_told() {
+    let home = Home::new();
+    let mut holder = home.open().store;
+    let profile = home.profile("carol", "3");
+    let mut first = open_aside(&profile).unwrap();
+    let mut second = open_aside(&profile).unwrap();
+    assert!(first.kept.aside && second.kept.aside);
+    holder.keep(vec![Change::Entry(entry(1, "its own", None))]);
+    assert!(!holder.has_news());
+    first.store.keep(vec![submit(1, "a"), submit(2, "b")]);
+    second.store.keep(vec![submit(1, "c")]);
+    assert!(holder.has_news());
+    let Looked::Adopted(Ok(Some(adopted))) = holder.look(&Look::Adopt { key: 10 }) else {
+        panic!("not taken over");
+    };
+    let expected = [(10, None, "a"), (11, None, "b"), (12, None, "c")];
+    assert_eq!(texts(&adopted), expected);
+
+    let sent = Delivery::Sent { seq: Some(4) };
+    let failed = Delivery::Failed {
+        why: Line::inert("No"),
+    };
+    for (key, delivery) in [(10, &sent), (12, &failed), (1, &sent)] {
+        let delivery = delivery.clone();
+        holder.keep(vec![Change::Settled { key, delivery }, Change::Remove(key)]);
+    }
+    assert_eq!(first.store.ask(Claim::IfFree).settled, [(1, sent)]);
+    assert_eq!(
+        first.store.ask(Claim::IfFree),
+        Leased::default(),
+        "told once"
+    );
+    assert_eq!(second.store.ask(Claim::IfFree).settled, [(1, failed)]);
+
+    // What waits when the holder ends, whatever it has heard of, is the next one's.
+    second.store.keep(vec![submit(2, "d")]);
+    drop(holder);
+    let leased = first.store.ask(Claim::IfFree);
+    assert!(leased.ours);
+    let outbox = leased.outbox.unwrap();
+    assert_eq!(
+        texts(&outbox.entries),
+        [(11, Some(2), "b"), (13, None, "d")]
+    );
+    assert_eq!(outbox.next_key, 14);
+    assert!(!second.store.ask(Claim::IfFree).ours, "one has it");
+    assert!(second.store.ask(Claim::Take).ours, "a user may want it");
+    assert!(!first.store.ask(Claim::IfFree).ours);
+}
+
+#[test]
+fn a_store_that_is_given_back_is_free_and_nothing_is_left_beside_it() {
+    let home = Home::new();
+    let profile = home.profile("carol", "3");
+    drop(open_aside(&profile).unwrap());
+    let again = open_aside(&profile).unwrap();
+    assert!(!again.kept.aside);
+    // Who is taken over and takes it back is as alive as before.
+    let mut other = home.open();
+    let mut store = again.store;
+    store.take();
+    assert!(!other.store.ask(Claim::IfFree).ours);
+    // One that was killed leaves its sign.
+    fs::write(home.file().with_extension("00.run"), b"").unwrap();
+    assert!(!alive::is_alive(&home.file(), &[0]));
+    drop((store, other));
+    let signs = fs::read_dir(home.0.path().join("state")).unwrap();
+    let signs = signs.map(|file| file.unwrap().path());
+    let is_sign = |path: &PathBuf| path.extension().is_some_and(|end| end == "run");
+    assert_eq!(signs.filter(is_sign).count(), 1);
+}
+
+#[test]
+fn more_than_the_outbox_holds_is_refused_to_who_submits_it() {
+    let home = Home::new();
+    let holder = home.open();
+    let mut other = open_aside(&home.profile("carol", "3")).unwrap().store;
+    let long = "x".repeat(crate::protocol::limits::TEXT_BYTES_MAX);
+    let most = crate::client::session::OUTBOX_BYTES_MAX / long.len();
+    let all = (1..=most as u64 + 1).map(|number| submit(number, &long));
+    other.keep(all.collect());
+    let settled = other.ask(Claim::No).settled;
+    let [(number, Delivery::Failed { .. })] = settled[..] else {
+        panic!("{settled:?}");
+    };
+    assert_eq!(number, most as u64 + 1);
+    drop(holder);
+}
+
+#[test]
+fn what_was_submitted_outlives_damage() {
+    let home = Home::new();
+    filled(&home);
+    let mut holder = home.open().store;
+    let mut other = open_aside(&home.profile("carol", "3")).unwrap().store;
+    other.keep(vec![submit(1, "handed over")]);
+    fs::remove_file(home.file()).unwrap();
+    holder.keep(vec![Change::NextCounter(1)]);
+    let entries = holder.take().entries;
+    let last = entries.last().unwrap();
+    assert_eq!(last.body.as_str(), "handed over");
+    let key = last.key;
+    let sent = Delivery::Sent { seq: None };
+    let delivery = sent.clone();
+    holder.keep(vec![Change::Settled { key, delivery }, Change::Remove(key)]);
+    // It finds the new file with its next save.
+    other.keep(vec![submit(2, "another")]);
+    assert_eq!(other.ask(Claim::No).settled, [(1, sent)]);
 }
 
 #[test]
@@ -894,7 +1029,7 @@ fn what_another_process_lets_go_of_meanwhile_is_not_taken_for_damage() {
     let mut writer = home.open().store;
     writer.cache_messages_max = 20;
     writer.keep(vec![opened(1, 1, 5000)]);
-    let writing = std::thread::spawn(move || {
+    let writing = thread::spawn(move || {
         for seq in 1..400 {
             writer.keep(vec![messages(1, seq, seq)]);
         }

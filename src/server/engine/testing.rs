@@ -26,9 +26,7 @@ use crate::{
     },
     server::{
         network::ClientAddress,
-        store::{
-            Batch, Fact, KnownTimes, MemoryLimits, MemoryStore, Reader, Store, StoreError,
-        },
+        store::{Batch, Fact, KnownTimes, MemoryLimits, MemoryStore, Reader, Store, StoreError},
     },
     text::{Body, Line},
 };

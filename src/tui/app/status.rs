@@ -101,6 +101,7 @@ impl Model {
                     format!("Again in {seconds}\u{a0}s"),
                 ]
             }
+            Link::Aside => vec!["Another terminal has this client ID's place".to_owned()],
             Link::Stopped { why, brief, .. } => {
                 let now = label(Action::RetryNow);
                 let why = why.as_str().trim_end_matches('.');

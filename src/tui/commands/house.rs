@@ -117,15 +117,22 @@ pub fn read<'a>(
             House::Device => device(argument)?,
         })
     };
-    if house == House::Device
-        && let Ok(code) = DeviceCode::parse(argument)
-    {
+    if let Some(code) = code(house, argument) {
         return Ok(Order::Code(code));
     }
     command().map(Order::Send).map_err(|wrong| {
         let colon = if wrong.ends_with('?') { "" } else { ":" };
         format!("{wrong}{colon} {}", usages(slash))
     })
+}
+
+/// Whether it is the code by which one comes in, and nothing for a server that one is in on.
+pub fn is_code(house: House, argument: &str) -> bool {
+    code(house, argument).is_some()
+}
+
+fn code(house: House, argument: &str) -> Option<DeviceCode> {
+    (house == House::Device).then(|| DeviceCode::parse(argument).ok())?
 }
 
 /// A nickname, and what follows it.

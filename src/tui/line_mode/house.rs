@@ -139,7 +139,7 @@ impl Model {
     }
 
     /// A script's line that did nothing is a line that did not arrive.
-    fn not_done(&mut self) {
+    pub(super) fn not_done(&mut self) {
         self.undelivered += u64::from(!self.manner.interactive);
     }
 }

@@ -4,30 +4,39 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{civil::Date, tz::TimeZone};
 
-use super::cutter::InputLine;
+use super::{cutter::InputLine, history::History};
 use crate::{
     client::{
         Command, Event,
         event::{
-            Delivery, Entered, Link, LocalId, Received, Restored, RestoredMessage, RoomOpened,
-            Security, Summary, Wanted,
+            Delivery, Entered, Link, LocalId, Page, Received, Restored, RestoredMessage,
+            RoomOpened, Security, Summary, Wanted,
         },
     },
     protocol::{
-        KeyTag, Nickname, RoomName, RoomRules, UserId, frame::Member, limits::TEXT_BYTES_MAX,
+        KeyTag, Nickname, RoomName, RoomRules, UserId,
+        frame::{Member, Part},
+        limits::TEXT_BYTES_MAX,
     },
     text::{Body, BodyError, Line},
     tui::{
-        commands::{self, Run, Slash, Typed},
-        local_time, words,
+        commands::{self, Run, Slash, Typed, house},
+        farewell, local_time, words,
     },
 };
 
 /// Messages on their way at once: no more input is read while there are so many.
 const ON_THE_WAY_MAX: usize = 256;
 
+/// What a message that nobody confirms was taken by.
+const CONFIRMS_NOTHING: &str = "an older server, or none, took";
+
 /// How line mode is to behave.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of its own, whatever the others are"
+)]
 pub(super) struct Manner {
     /// Whether somebody types: he is told more, asked for another nickname, and waited for.
     pub(super) interactive: bool,
@@ -35,6 +44,10 @@ pub(super) struct Manner {
     pub(super) commands: bool,
     /// Whether to stay when the input ends.
     pub(super) follow: bool,
+    /// Whether each line says when in full: it is not for a terminal, where people look at once.
+    pub(super) stamps: bool,
+    /// How many of the latest messages are wanted on coming in.
+    pub(super) history: u64,
 }
 
 /// Who comes in, and where.
@@ -57,7 +70,7 @@ pub(super) struct Ourselves {
 pub(super) enum Outcome {
     /// Everything that was to be sent was.
     Good = 0,
-    /// The input could not be read.
+    /// The input could not be read, or the output not be written.
     Broken = 1,
     /// Something was not delivered.
     NotDelivered = 3,
@@ -65,6 +78,8 @@ pub(super) enum Outcome {
     NicknameRefused = 4,
     /// No server, or none that lets us in.
     NoServer = 5,
+    /// Everything was sent, to somebody who confirms nothing.
+    Unconfirmed = 6,
 }
 
 /// See the module's page.
@@ -75,7 +90,7 @@ pub(super) enum Outcome {
 )]
 pub(super) struct Model {
     pub(super) manner: Manner,
-    zone: TimeZone,
+    pub(super) zone: TimeZone,
     /// Host and port, for people.
     pub(super) server: String,
     /// What we are called, and our own key.
@@ -88,8 +103,9 @@ pub(super) struct Model {
     /// Who can read along.
     pub(super) security: Option<Security>,
     pub(super) user: Option<UserId>,
-    /// Who is in.
+    /// Who is in, and whether the server has said so on this connection.
     pub(super) members: BTreeMap<UserId, Member>,
+    members_known: bool,
     /// How the room is run.
     pub(super) rules: RoomRules,
     /// Commands that were sent, and those of them that are not answered.
@@ -97,8 +113,15 @@ pub(super) struct Model {
     pub(super) asked: BTreeSet<u64>,
     /// Of those, the ones that are news to all, and whether we have told it.
     pub(super) news_awaited: BTreeMap<u64, bool>,
+    /// The nickname that a script has asked for, until the server answers.
+    nickname_asked: Option<Nickname>,
     /// Whether we were ever let in.
     entered: bool,
+    /// Whether the server is one that confirms nothing, and whether it has said anything at all.
+    basic: bool,
+    heard: bool,
+    /// Whether another process has this device's place, and sends what we have to send.
+    aside: bool,
     /// Whether a room is open now: from then on its head says what is to be read.
     open: bool,
     /// Whether the last word on the link was a complaint.
@@ -106,19 +129,28 @@ pub(super) struct Model {
     /// The number up to which there was something to read when we came in, and the last read.
     head: u64,
     last: u64,
-    /// Sent, but the session has not named them yet.
-    unnamed: usize,
+    /// What is still to be read of what was said before.
+    history: History,
+    /// How many were sent, and how many of them the session has named.
+    sent: u64,
+    named: u64,
     /// Messages that earlier runs have left; ours are numbered behind them.
     earlier: u64,
-    /// Sent, outcome open.
+    /// Of ours: sent, outcome open; and sent, never to be confirmed.
     on_the_way: BTreeSet<LocalId>,
+    unconfirmed: BTreeSet<LocalId>,
+    /// Of earlier runs, outcome open.
+    older: BTreeSet<LocalId>,
     /// Counts what was settled: progress.
     pub(super) settled: u64,
     /// Lines and messages that will never arrive.
     pub(super) undelivered: u64,
     lines_read: u64,
+    /// Lines that wait for what the first of them needs.
+    waiting: VecDeque<InputLine>,
     input_ended: bool,
     output_closed: bool,
+    output_broken: bool,
     told_of_damage: bool,
     asked_for_nickname: bool,
     day: Option<Date>,
@@ -147,23 +179,34 @@ impl Model {
             security: None,
             user: None,
             members: BTreeMap::new(),
+            members_known: false,
             rules: RoomRules::default(),
             requests: 0,
             asked: BTreeSet::new(),
             news_awaited: BTreeMap::new(),
+            nickname_asked: None,
             entered: false,
+            basic: false,
+            heard: false,
+            aside: false,
             open: false,
             troubled: false,
             head: 0,
             last: 0,
-            unnamed: 0,
+            history: History::new(manner.history),
+            sent: 0,
+            named: 0,
             earlier: 0,
             on_the_way: BTreeSet::new(),
+            unconfirmed: BTreeSet::new(),
+            older: BTreeSet::new(),
             settled: 0,
             undelivered: 0,
             lines_read: 0,
+            waiting: VecDeque::new(),
             input_ended: false,
             output_closed: false,
+            output_broken: false,
             told_of_damage: false,
             asked_for_nickname: false,
             day: None,
@@ -178,14 +221,28 @@ impl Model {
 
     /// Whether more input can be taken.
     pub(super) fn takes_input(&self) -> bool {
-        !self.input_ended && !self.leaving && self.waiting_for() < ON_THE_WAY_MAX
+        !self.input_ended
+            && !self.leaving
+            && self.waiting.is_empty()
+            && self.waiting_for() < ON_THE_WAY_MAX
     }
 
     /// What must change for the time limit to begin anew; `None` while nothing has to happen.
-    pub(super) fn progress(&self) -> Option<(bool, u64)> {
-        let arriving = self.input_ended && (self.waiting_for() > 0 || self.last < self.head);
-        let due = !self.manner.interactive && (!self.entered || arriving);
-        (due && !self.leaving).then_some((self.entered, self.settled))
+    pub(super) fn progress(&self) -> Option<(bool, bool, u64)> {
+        let arriving = self.input_ended && (self.waiting_for() > 0 || self.is_reading());
+        let entering = !self.entered && !self.aside || self.aside && self.needs_place();
+        let due = !self.manner.interactive && (entering || arriving);
+        (due && !self.leaving).then_some((self.entered, self.aside, self.settled))
+    }
+
+    /// Whether there is something to be read that was asked for.
+    fn is_reading(&self) -> bool {
+        !self.aside && self.last < self.head || self.history.is_due()
+    }
+
+    /// Whether only who is in can do what is to be done next.
+    fn needs_place(&self) -> bool {
+        !self.waiting.is_empty() || self.history.is_due()
     }
 
     /// Whether a server that we host may be needed by others: they are in our room, or could be in
@@ -198,33 +255,65 @@ impl Model {
 
     /// How it ended.
     pub(super) fn outcome(&self) -> Outcome {
-        let unsent = self.ended.map_or(0, |summary| summary.unsent);
+        let confirmed = self.unconfirmed.is_empty() && (self.heard || !self.basic);
         match self.failure {
             Some(Outcome::NicknameRefused) => Outcome::NicknameRefused,
             Some(failure) if !self.entered => failure,
-            _ if unsent + self.undelivered > 0 => Outcome::NotDelivered,
+            _ if self.unsent() + self.undelivered() > 0 => Outcome::NotDelivered,
             Some(failure) => failure,
+            None if self.output_broken => Outcome::Broken,
+            None if !confirmed => Outcome::Unconfirmed,
             None => Outcome::Good,
         }
     }
 
-    /// What will never be delivered.
+    /// What will never be delivered, or done.
     pub(super) fn undelivered(&self) -> u64 {
-        self.undelivered
+        self.undelivered + self.waiting.len() as u64
     }
 
-    /// What was not delivered yet when the session ended.
+    /// What of this run was not delivered yet when the session ended.
     pub(super) fn unsent(&self) -> u64 {
-        self.ended.map_or(0, |summary| summary.unsent)
+        self.sent - self.named + self.on_the_way.len() as u64
+    }
+
+    /// What is to be said at the end, besides the figures: each a line that is ended.
+    pub(super) fn last_words(&self, kept: bool) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.undelivered() > 0 {
+            words.push(farewell::undelivered(self.undelivered()));
+        }
+        if self.unsent() > 0 {
+            words.push(farewell::unsent(self.unsent(), kept));
+        }
+        if !self.older.is_empty() && kept {
+            words.push(farewell::unsent_of_earlier_runs(self.older.len() as u64));
+        }
+        match self.unconfirmed.len() as u64 {
+            0 if self.outcome() == Outcome::Unconfirmed => {
+                let server = &self.server;
+                words.push(format!(
+                    "Nothing on {server} has answered: an older server listens there, or none\n"
+                ));
+            }
+            0 => {}
+            1 => words.push(format!(
+                "1 message was sent, but not confirmed: {CONFIRMS_NOTHING} it.\n"
+            )),
+            count => words.push(format!(
+                "{count} messages were sent, but not confirmed: {CONFIRMS_NOTHING} them.\n"
+            )),
+        }
+        words
     }
 
     /// What earlier runs have left.
     pub(super) fn restored(&mut self, restored: &Restored) {
         let pending = |message: &&RestoredMessage| message.delivery == Delivery::Pending;
         let pending = restored.outbox.iter().filter(pending);
-        self.on_the_way.extend(pending.map(|message| message.local));
+        self.older.extend(pending.map(|message| message.local));
         self.earlier = restored.outbox.len() as u64;
-        let count = self.on_the_way.len();
+        let count = self.older.len();
         if count > 0 {
             let messages = if count == 1 { "message" } else { "messages" };
             self.say(&format!("Sending {count} {messages} of an earlier run"));
@@ -241,11 +330,57 @@ impl Model {
         self.entered
     }
 
-    /// A line of the input.
+    /// A line of the input. In a script it waits its turn: until what stands before it is done, and
+    /// what it needs is there.
     pub(super) fn line(&mut self, line: InputLine) {
         if self.input_ended || self.leaving {
             return;
         }
+        self.waiting.push_back(line);
+        self.go_on();
+    }
+
+    /// Takes the lines whose turn has come.
+    fn go_on(&mut self) {
+        while !self.leaving
+            && self.waiting.front().is_some_and(|line| self.is_ready(line))
+            && let Some(line) = self.waiting.pop_front()
+        {
+            self.take(line);
+        }
+    }
+
+    fn is_ready(&self, line: &InputLine) -> bool {
+        if self.manner.interactive || !self.manner.commands {
+            return true;
+        }
+        if !self.asked.is_empty() || self.nickname_asked.is_some() {
+            return false;
+        }
+        let InputLine::Text { text, .. } = line else {
+            return true;
+        };
+        let Typed::Command(slash, argument) = commands::read(text) else {
+            return true;
+        };
+        let needs_place = match slash.run {
+            Run::Nick | Run::Security | Run::Who => true,
+            // That is what lets us in.
+            Run::House(which) => !house::is_code(which, argument),
+            Run::Quit
+            | Run::Help
+            | Run::Mouse
+            | Run::Date
+            | Run::Search
+            | Run::Unfold
+            | Run::Fold
+            | Run::Discard => false,
+        };
+        let in_place = self.open && (self.members_known || self.basic);
+        !needs_place || in_place && self.waiting_for() == 0
+    }
+
+    fn take(&mut self, line: InputLine) {
         self.lines_read += 1;
         let (text, damaged) = match line {
             InputLine::Text { text, damaged } => (text, damaged),
@@ -285,7 +420,8 @@ impl Model {
             Run::Who => self.tell_who(),
             Run::House(which) => self.house(slash, which, argument),
             Run::Mouse | Run::Date | Run::Search | Run::Unfold | Run::Fold | Run::Discard => {
-                self.say("That is for the full screen");
+                self.say(&format!("/{} is for the full screen", slash.name));
+                self.not_done();
             }
         }
     }
@@ -300,11 +436,19 @@ impl Model {
         self.leave_if_done();
     }
 
+    /// The output can't be written: the rest is as if nobody read it, and the run has failed.
+    pub(super) fn output_broken(&mut self, error: &str) {
+        self.say(&format!("The output can't be written: {error}"));
+        self.output_broken = true;
+        self.output_closed();
+    }
+
     /// Nobody reads the output any more. Who came to read finishes what was begun, and goes; who
     /// came to send goes on.
     pub(super) fn output_closed(&mut self) {
         self.output_closed = true;
         self.output.clear();
+        self.history.give_up();
         self.input_ended |= self.is_chatty();
         self.leave_if_done();
     }
@@ -316,7 +460,15 @@ impl Model {
 
     /// The time limit passed without progress.
     pub(super) fn out_of_time(&mut self) {
-        if self.entered {
+        if self.aside {
+            self.say(
+                "Gave up waiting: another process has this client ID, and is not done; give this \
+                 one another client ID",
+            );
+            if self.needs_place() {
+                self.failure = Some(Outcome::NoServer);
+            }
+        } else if self.entered {
             self.say("Gave up waiting for what was sent to arrive");
         } else {
             self.failure = Some(Outcome::NoServer);
@@ -339,6 +491,7 @@ impl Model {
         if !elsewhere {
             self.happened(event);
         }
+        self.go_on();
         self.leave_if_done();
     }
 
@@ -349,9 +502,16 @@ impl Model {
             Event::Room(room) => self.room(&room),
             Event::Message(message) => self.message(&message),
             Event::Outbox {
-                local, delivery, ..
-            } => self.delivery(local, delivery),
+                local,
+                room,
+                body,
+                delivery,
+            } => match self.number(local) {
+                Some(number) => self.delivery(local, number, delivery),
+                None => self.delivery_of_others(local, &room, &body, delivery),
+            },
             Event::Members { members, .. } => {
+                self.members_known = true;
                 let members = members.into_iter().map(|member| (member.user, member));
                 self.members = members.collect();
                 // A list stands for the changes before it, ours among them.
@@ -377,6 +537,7 @@ impl Model {
                 self.mention(&format!("{was} is now {nickname}"));
                 if Some(user) == self.user {
                     self.nickname = nickname.clone();
+                    self.nickname_asked = None;
                 }
                 if let Some(member) = self.members.get_mut(&user) {
                     member.nickname = nickname;
@@ -393,8 +554,9 @@ impl Model {
                 self.nickname_refused(&nickname, &why, waiting);
             }
             Event::House { request, answer } => self.answered(request, answer),
+            Event::Page { page, .. } => self.page(page),
             // Those are for the full screen only.
-            Event::Page { .. } | Event::Found { .. } | Event::Unanswered(_) => {}
+            Event::Found { .. } | Event::Unanswered(_) => {}
             Event::Notice(line) => self.say(line.as_str()),
             Event::Distrusted(told) => {
                 for passage in &told {
@@ -407,18 +569,31 @@ impl Model {
 
     fn link(&mut self, link: Link) {
         // A basic server has nothing to be read before what comes.
-        self.open = matches!(link, Link::Basic | Link::Guess);
+        self.basic = matches!(link, Link::Basic | Link::Guess);
+        self.open = self.basic;
+        self.members_known = false;
+        self.aside = matches!(link, Link::Aside);
         match link {
             Link::Connecting => {}
+            Link::Aside => self.mention(
+                "Another process came in with the same client ID: this one waits until that has \
+                 ended, which sends what is to be sent meanwhile",
+            ),
+            Link::Guess => {
+                self.history.give_up();
+                self.back(
+                    "Connected, but nothing has answered yet: an older server, which confirms \
+                     nothing, or none",
+                );
+            }
             Link::Online => self.back("Connected"),
-            Link::Basic => self.back(
-                "Connected to an older server: it keeps no history, has no member list, and \
-                 confirms nothing",
-            ),
-            Link::Guess => self.back(
-                "Connected, but nothing has answered yet: an older server, which confirms \
-                 nothing, or none",
-            ),
+            Link::Basic => {
+                self.history.give_up();
+                self.back(
+                    "Connected to an older server: it keeps no history, has no member list, and \
+                     confirms nothing",
+                );
+            }
             Link::Waiting { why, .. } => {
                 // Said once, however many attempts fail.
                 if !std::mem::replace(&mut self.troubled, true) {
@@ -446,6 +621,7 @@ impl Model {
     fn entered(&mut self, entered: &Entered) {
         self.entered = true;
         self.asked_for_nickname = false;
+        self.nickname_asked = None;
         self.user = entered.user;
         self.nickname = entered.nickname.clone();
     }
@@ -462,29 +638,86 @@ impl Model {
         self.last = room.next.saturating_sub(1);
         self.head = room.head;
         self.open = true;
+        if let Some(part) = self
+            .history
+            .opened(room.first, room.head, room.reset.is_some())
+        {
+            self.ask_page(part);
+        }
+    }
+
+    fn ask_page(&mut self, part: Part) {
+        let room = self.room.clone();
+        self.commands.push_back(Command::Page { room, part });
+    }
+
+    /// A page of what was said before.
+    fn page(&mut self, page: Result<Page, Line>) {
+        if !self.history.is_due() {
+            return;
+        }
+        match page {
+            // The connection is gone: it is asked for again on the next one.
+            Ok(page) if page.offline => {}
+            Err(_) if !self.open => {}
+            Ok(page) => {
+                self.settled += 1;
+                let (messages, next) = self.history.read(page, self.last);
+                for message in messages {
+                    self.print(&message);
+                }
+                if let Some(part) = next {
+                    self.ask_page(part);
+                }
+            }
+            Err(why) => {
+                self.say(&format!("What was said before can't be read: {why}"));
+                self.failure = Some(Outcome::Broken);
+                self.history.give_up();
+            }
+        }
     }
 
     fn message(&mut self, message: &Received) {
+        self.heard = true;
+        let own = message.local.is_some_and(|local| !local.is_of_others());
         if let Some(seq) = message.seq {
             self.last = seq;
+            if self.history.comes_by_page(seq, own) {
+                return;
+            }
         }
-        if self.output_closed {
-            return;
+        // Who sent it has it on his screen, or in his script.
+        if own {
+            self.mark_clock(message);
+        } else {
+            self.print(message);
         }
-        if let Some(was) = message.clock_was {
+    }
+
+    /// Says where the server's clock was corrected.
+    fn mark_clock(&mut self, message: &Received) {
+        if let Some(was) = message.clock_was.filter(|_| !self.output_closed) {
             let corrected = words::clock_corrected(message.time.duration_since(was));
             self.output.push_back(format!("-- {corrected} --\n"));
         }
-        // Who sent it has it on his screen, or in his script.
-        if message.local.is_some() {
+    }
+
+    fn print(&mut self, message: &Received) {
+        self.mark_clock(message);
+        if self.output_closed {
             return;
         }
         let time = message.time.to_zoned(self.zone.clone());
         let day = time.date();
-        if self.day.replace(day).is_some_and(|before| before != day) {
-            self.output.push_back(format!("-- {day} --\n"));
-        }
-        let clock = time.strftime("%H:%M");
+        let clock = if self.manner.stamps {
+            time.strftime("%Y-%m-%dT%H:%M:%S%:z")
+        } else {
+            if self.day.replace(day).is_some_and(|before| before != day) {
+                self.output.push_back(format!("-- {day} --\n"));
+            }
+            time.strftime("%H:%M")
+        };
         let text = message.body.as_str().replace('\n', "\n      ");
         let sender = message.user.and_then(|user| self.members.get(&user));
         let mark = sender.map_or("", |sender| words::mark_in_text(sender.role));
@@ -493,31 +726,77 @@ impl Model {
             .push_back(format!("{clock} {mark}{name}: {text}\n"));
     }
 
-    fn delivery(&mut self, local: LocalId, delivery: Delivery) {
+    /// Which of this run's own messages it is, from 1 on; `None`: it is not one.
+    fn number(&self, local: LocalId) -> Option<u64> {
+        let number = local.0.checked_sub(self.earlier)?;
+        (number > 0 && !local.is_of_others()).then_some(number)
+    }
+
+    fn delivery(&mut self, local: LocalId, number: u64, delivery: Delivery) {
+        self.named = self.named.max(number);
+        if delivery == Delivery::Pending {
+            self.unconfirmed.remove(&local);
+            self.on_the_way.insert(local);
+            return;
+        }
+        self.on_the_way.remove(&local);
+        self.unconfirmed.remove(&local);
+        self.settled += 1;
         match delivery {
-            Delivery::Pending => {
-                self.unnamed = self.unnamed.saturating_sub(1);
-                self.on_the_way.insert(local);
-            }
+            Delivery::Pending | Delivery::Sent { .. } => {}
+            Delivery::Unconfirmed => drop(self.unconfirmed.insert(local)),
             Delivery::Failed { why } => {
-                if !self.on_the_way.remove(&local) {
-                    self.unnamed = self.unnamed.saturating_sub(1);
-                }
-                self.settled += 1;
                 self.undelivered += 1;
-                let which = match local.0.checked_sub(self.earlier) {
-                    None | Some(0) => "A message of an earlier run".to_owned(),
-                    Some(number) => format!("Message {number}"),
-                };
-                self.say(&format!("{which} was not delivered: {why}"));
+                self.say(&format!("Message {number} was not delivered: {why}"));
                 // Nobody is there to change it.
+                self.commands.push_back(Command::Withdraw(local));
+            }
+            Delivery::Withdrawn => {
+                self.undelivered += 1;
+                self.say(&format!(
+                    "Message {number} was not delivered: another process took it back"
+                ));
+            }
+            Delivery::SettledElsewhere => {
+                self.undelivered += 1;
+                self.say(&format!(
+                    "It is not known whether message {number} was delivered: another process had it"
+                ));
+            }
+        }
+    }
+
+    /// What became of a message that another run has left, or has handed over. This run's outcome
+    /// does not depend on it.
+    fn delivery_of_others(
+        &mut self,
+        local: LocalId,
+        room: &RoomName,
+        body: &Body,
+        delivery: Delivery,
+    ) {
+        match delivery {
+            Delivery::Pending => {}
+            Delivery::Failed { why } => {
+                self.older.remove(&local);
+                self.settled += 1;
+                let which = if local.is_of_others() {
+                    "another"
+                } else {
+                    "an earlier"
+                };
+                let text = body.as_str().replace('\n', "\n  ");
+                self.say(&format!(
+                    "A message of {which} run, for {room}, was not delivered and is not kept: \
+                     {why}. If it is still wanted, send it again:\n  {text}"
+                ));
                 self.commands.push_back(Command::Withdraw(local));
             }
             Delivery::Sent { .. }
             | Delivery::Unconfirmed
             | Delivery::Withdrawn
             | Delivery::SettledElsewhere => {
-                self.on_the_way.remove(&local);
+                self.older.remove(&local);
                 self.settled += 1;
             }
         }
@@ -532,6 +811,9 @@ impl Model {
                 ""
             };
             self.say(&format!("{nickname}: {why}{hint}"));
+            if self.nickname_asked.take().is_some() {
+                self.not_done();
+            }
         } else {
             self.say(&format!("{nickname}: {why}"));
             self.failure = Some(Outcome::NicknameRefused);
@@ -551,7 +833,7 @@ impl Model {
     fn send(&mut self, text: &str) {
         match Body::visible(text) {
             Ok(body) => {
-                self.unnamed += 1;
+                self.sent += 1;
                 self.commands.push_back(Command::Send {
                     room: self.room.clone(),
                     body,
@@ -570,14 +852,25 @@ impl Model {
 
     fn nick(&mut self, name: &str) {
         match Nickname::parse(name) {
-            Ok(nickname) => self.commands.push_back(Command::Nick(nickname)),
-            Err(wrong) => self.say(&format!("{wrong}: /nick NAME")),
+            Ok(nickname) => {
+                // Of the same one nothing is heard, and an older server says nothing either.
+                let answered = !self.basic && nickname != self.nickname;
+                if answered && !self.manner.interactive {
+                    self.nickname_asked = Some(nickname.clone());
+                }
+                self.commands.push_back(Command::Nick(nickname));
+            }
+            Err(wrong) => {
+                self.say(&format!("{wrong}: /nick NAME"));
+                self.not_done();
+            }
         }
     }
 
     /// A person goes at once; in a script, what was written before is delivered first.
     fn quit(&mut self) {
         self.input_ended = true;
+        self.waiting.clear();
         self.manner.follow = false;
         if self.manner.interactive {
             self.leave();
@@ -595,16 +888,19 @@ impl Model {
     }
 
     fn waiting_for(&self) -> usize {
-        self.unnamed + self.on_the_way.len() + self.asked.len()
+        let unnamed = usize::try_from(self.sent - self.named).unwrap_or(usize::MAX);
+        let asked = self.asked.len() + usize::from(self.nickname_asked.is_some());
+        unnamed + self.on_the_way.len() + self.older.len() + asked
     }
 
     fn leave_if_done(&mut self) {
-        let read = self.open && self.last >= self.head;
+        let read = self.aside || self.open && self.last >= self.head;
         let stays = self.manner.follow && !self.output_closed;
         if self.input_ended
             && !stays
             && !self.leaving
             && self.waiting_for() == 0
+            && !self.needs_place()
             && (read || self.output_closed)
         {
             self.leave();

@@ -9,11 +9,14 @@ use super::{
 use crate::{
     client::{
         Command, Event,
-        event::{Delivery, Entered, Link, LocalId, Received, RoomOpened, Summary},
+        event::{
+            Delivery, Entered, Link, LocalId, Page, Received, Restored, RestoredMessage,
+            RoomOpened, Summary,
+        },
     },
     protocol::{
         Nickname, Role, RoomName, UserId,
-        frame::{Member, Reset},
+        frame::{Member, Part, Reset},
     },
     text::{Body, Line},
 };
@@ -22,11 +25,13 @@ const SCRIPT: Manner = Manner {
     interactive: false,
     commands: false,
     follow: false,
+    stamps: false,
+    history: 0,
 };
 const PERSON: Manner = Manner {
     interactive: true,
     commands: true,
-    follow: false,
+    ..SCRIPT
 };
 const FOLLOWER: Manner = Manner {
     follow: true,
@@ -55,6 +60,15 @@ fn enter(model: &mut Model, head: u64, next: u64) {
         next,
         reset: None,
     }));
+    members(model);
+}
+
+/// The server says who is in: nobody.
+fn members(model: &mut Model) {
+    model.event(Event::Members {
+        room: model.room.clone(),
+        members: Vec::new(),
+    });
 }
 
 /// Before anything has happened.
@@ -222,14 +236,191 @@ fn it_leaves_when_the_input_ended_and_all_was_acknowledged() {
 }
 
 #[test]
-fn an_older_server_confirms_nothing_and_that_is_enough() {
+fn what_nobody_confirms_is_an_outcome_of_its_own_and_said() {
     let mut model = model(SCRIPT);
     line(&mut model, "a");
     model.input_ended(None);
     commands(&mut model);
+    model.event(Event::Link(Link::Basic));
     model.event(outbox(1, Delivery::Pending));
     model.event(outbox(1, Delivery::Unconfirmed));
     assert_eq!(commands(&mut model), ["Leave"]);
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::Unconfirmed);
+    assert_eq!(
+        model.last_words(true),
+        ["1 message was sent, but not confirmed: an older server, or none, took it.\n"]
+    );
+    // The welcome came late.
+    model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
+    model.event(Event::Link(Link::Online));
+    assert_eq!(model.outcome(), Outcome::Good);
+    assert!(model.last_words(true).is_empty());
+}
+
+#[test]
+fn who_has_heard_nothing_has_not_been_anywhere() {
+    let mut model = started(SCRIPT);
+    model.input_ended(None);
+    model.event(Event::Link(Link::Basic));
+    assert_eq!(commands(&mut model), ["Leave"]);
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::Unconfirmed);
+    let words = model.last_words(true);
+    assert!(
+        words[0].contains("Nothing on chat.lan:10500 has answered"),
+        "{words:?}"
+    );
+    let Event::Message(said) = message(1, 0, "hi") else {
+        panic!("not a message");
+    };
+    model.ended = None;
+    model.event(Event::Message(Received { seq: None, ..said }));
+    assert_eq!(
+        model.outcome(),
+        Outcome::Good,
+        "an older server, and it is there"
+    );
+}
+
+#[test]
+fn a_run_answers_for_its_own_lines() {
+    let mut model = started(SCRIPT);
+    let left = |local, delivery| RestoredMessage {
+        local: LocalId(local),
+        room: RoomName::parse("nope").unwrap(),
+        body: Body::inert("left\nover"),
+        delivery,
+    };
+    model.restored(&Restored {
+        outbox: vec![left(1, Delivery::Pending), left(2, Delivery::Pending)],
+        ..Restored::default()
+    });
+    enter(&mut model, 0, 1);
+    line(&mut model, "mine");
+    model.input_ended(None);
+    commands(&mut model);
+    model.status.clear();
+    model.event(Event::Outbox {
+        local: LocalId(1),
+        room: RoomName::parse("nope").unwrap(),
+        body: Body::inert("left\nover"),
+        delivery: failed(),
+    });
+    let told = model.status.pop_front().unwrap();
+    assert!(
+        told.starts_with("A message of an earlier run, for nope, was not delivered"),
+        "{told}"
+    );
+    assert!(told.ends_with("send it again:\n  left\n  over\n"), "{told}");
+    model.event(outbox(3, Delivery::Pending));
+    model.event(outbox(3, Delivery::Sent { seq: Some(1) }));
+    // One of another process, which asks for itself.
+    model.event(outbox(LocalId::OF_OTHERS, Delivery::Pending));
+    assert!(
+        !commands(&mut model).contains(&"Leave".to_owned()),
+        "the other is waited for"
+    );
+    model.out_of_time();
+    model.event(ended(2));
+    assert_eq!(model.outcome(), Outcome::Good);
+    let words = model.last_words(true);
+    assert_eq!(
+        words,
+        ["1 message of earlier runs is still to be delivered: the next start sends it.\n"]
+    );
+}
+
+#[test]
+fn a_run_that_stands_aside_waits_for_its_lines_and_for_nothing_else() {
+    let mut model = started(SCRIPT);
+    model.event(Event::Link(Link::Aside));
+    line(&mut model, "a");
+    assert_eq!(model.progress(), None, "the input may take its time");
+    model.input_ended(None);
+    assert_eq!(commands(&mut model), ["send a"]);
+    model.event(outbox(1, Delivery::Pending));
+    assert!(model.progress().is_some());
+    model.event(outbox(1, Delivery::Sent { seq: Some(7) }));
+    assert_eq!(commands(&mut model), ["Leave"]);
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::Good);
+    assert!(model.status.is_empty());
+
+    // What only who is in can do waits for its turn, which may not come in time.
+    let mut model = started(Manner {
+        commands: true,
+        ..SCRIPT
+    });
+    model.event(Event::Link(Link::Aside));
+    line(&mut model, "/bans");
+    model.input_ended(None);
+    assert!(commands(&mut model).is_empty());
+    assert!(model.progress().is_some());
+    model.out_of_time();
+    model.event(ended(0));
+    assert!(model.status[0].contains("give this one another client ID"));
+    assert_eq!(model.outcome(), Outcome::NoServer);
+}
+
+#[test]
+fn what_another_process_did_with_a_message_is_the_outcome() {
+    for (delivery, says) in [
+        (failed(), "Message 1 was not delivered: No"),
+        (Delivery::Withdrawn, "another process took it back"),
+        (
+            Delivery::SettledElsewhere,
+            "It is not known whether message 1",
+        ),
+    ] {
+        let mut model = started(SCRIPT);
+        model.event(Event::Link(Link::Aside));
+        line(&mut model, "a");
+        model.input_ended(None);
+        model.event(outbox(1, Delivery::Pending));
+        model.event(outbox(1, delivery));
+        assert!(model.status[0].contains(says), "{:?}", model.status);
+        model.event(ended(0));
+        assert_eq!(model.outcome(), Outcome::NotDelivered);
+    }
+}
+
+#[test]
+fn a_line_for_a_file_says_when_in_full() {
+    let mut model = model(Manner {
+        stamps: true,
+        ..FOLLOWER
+    });
+    model.zone = TimeZone::fixed(jiff::tz::offset(2));
+    model.event(message(1, 1_763_804_520, "hi\nthere"));
+    model.event(message(2, 1_763_804_520 + 86_400, "next"));
+    assert_eq!(
+        model.output,
+        [
+            "2025-11-22T11:42:00+02:00 alice: hi\n      there\n",
+            "2025-11-23T11:42:00+02:00 alice: next\n"
+        ]
+    );
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_and_the_outcome() {
+    let mut model = model(FOLLOWER);
+    model.input_ended(None);
+    model.output_broken("No space left on device");
+    assert_eq!(
+        model.status,
+        ["The output can't be written: No space left on device\n"]
+    );
+    assert_eq!(commands(&mut model), ["Leave"]);
+    model.event(ended(0));
+    assert_eq!(model.outcome(), Outcome::Broken);
+
+    // Who came to send goes on.
+    let mut model = self::model(SCRIPT);
+    model.output_broken("No space left on device");
+    line(&mut model, "a");
+    assert_eq!(commands(&mut model), ["send a"]);
 }
 
 #[test]
@@ -244,12 +435,34 @@ fn it_does_not_leave_before_it_is_in() {
 
 #[test]
 fn history_that_was_asked_for_is_read_before_leaving() {
-    let mut model = started(SCRIPT);
+    let mut model = started(Manner {
+        history: 2,
+        ..SCRIPT
+    });
     model.input_ended(None);
-    enter(&mut model, 9, 8);
+    enter(&mut model, 9, 10);
+    let part = Part::Forward { from: 8, to: 9 };
+    let room = RoomName::lobby();
+    let asked = Command::Page {
+        room: room.clone(),
+        part,
+    };
+    assert_eq!(model.commands.pop_front(), Some(asked));
     assert!(commands(&mut model).is_empty());
-    model.event(message(8, 0, "x"));
-    model.event(message(9, 0, "x"));
+    let received = |seq| match message(seq, 0, "x") {
+        Event::Message(received) => received,
+        other => panic!("{other:?}"),
+    };
+    let page = Page {
+        first: 1,
+        head: 9,
+        from: 8,
+        to: 9,
+        messages: vec![received(8), received(9)],
+        offline: false,
+    };
+    let page = Ok(page);
+    model.event(Event::Page { room, part, page });
     assert_eq!(commands(&mut model), ["Leave"]);
     assert_eq!(model.output.len(), 2);
 }

@@ -44,7 +44,7 @@ use super::{
     farewell::Ending,
     local_time::Zone,
     serve::HostControl,
-    signals::Signals,
+    signals::{Signals, Stopped},
     view::{
         self,
         palette::{Depth, Ground, Palette},
@@ -59,8 +59,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Pieces of input that wait at most; the reading waits then.
 const INPUT_QUEUE: usize = 64;
 
-/// Shows the conversation until the user leaves or the session ends.
-pub async fn run(startup: Startup) -> anyhow::Result<Ending> {
+/// Shows the conversation until the user leaves or the session ends. Tells by which signal it was
+/// asked to end, if it was.
+pub async fn run(startup: Startup) -> (anyhow::Result<Ending>, Option<Stopped>) {
     let mut startup = startup;
     let host = startup.host.take();
     let shown = show(startup, host.is_some()).await;
@@ -71,14 +72,18 @@ pub async fn run(startup: Startup) -> anyhow::Result<Ending> {
             .map_or(Some(HostChoice::Stop), |shown| shown.1);
         leave_host(host, choice).await;
     }
-    shown?.0
+    match shown {
+        Ok((ending, _, stopped)) => (ending, stopped),
+        Err(error) => (Err(error), None),
+    }
 }
 
-/// How it ended, and what was chosen for the server. `Err`: it could not begin.
+/// How it ended, what was chosen for the server, and which signal ended it. `Err`: it could not
+/// begin.
 async fn show(
     startup: Startup,
     hosting: bool,
-) -> anyhow::Result<(anyhow::Result<Ending>, Option<HostChoice>)> {
+) -> anyhow::Result<(anyhow::Result<Ending>, Option<HostChoice>, Option<Stopped>)> {
     let changes = Changes::new()?;
     let screen = Screen::take().context("The terminal can't be used")?;
     let mut shell = Shell::new(startup, hosting, screen, changes);
@@ -90,7 +95,8 @@ async fn show(
     let mut input = read_input();
     let ended = shell.run(&mut input).await;
     shell.screen.give_back();
-    Ok((ended.map(|()| shell.model.ending()), shell.host_choice))
+    let ending = ended.map(|()| shell.model.ending());
+    Ok((ending, shell.host_choice, shell.stopped))
 }
 
 /// Does with the server that we host what was chosen. It goes on where nothing was: others may
@@ -130,6 +136,8 @@ struct Shell {
     signals: Signals,
     changes: Changes,
     host_choice: Option<HostChoice>,
+    /// By the last signal that asked the program to end.
+    stopped: Option<Stopped>,
     pace: Pace,
     stale: bool,
 }
@@ -189,6 +197,7 @@ impl Shell {
             signals: startup.signals,
             changes,
             host_choice: None,
+            stopped: None,
             pace: Pace::default(),
             stale: true,
         }
@@ -207,7 +216,10 @@ impl Shell {
                 () = terminal::panicked() => {
                     anyhow::bail!("A part of the program has failed; its message is above");
                 }
-                () = self.signals.next() => messages.push(Msg::Terminate),
+                by = self.signals.next() => {
+                    self.stopped = Some(by);
+                    messages.push(Msg::Terminate);
+                }
                 _ = self.changes.stop.recv() => suspend = true,
                 _ = self.changes.continued.recv() => self.screen.continued(),
                 _ = self.changes.resized.recv() => {}

@@ -195,7 +195,7 @@ fn state(model: &Model, palette: &Palette) -> State {
             palette.warn,
         ),
         Link::Connecting => State::new(signs::WAITING, &["connecting"], palette.warn),
-        Link::Waiting { .. } | Link::Stopped { .. } => {
+        Link::Waiting { .. } | Link::Aside | Link::Stopped { .. } => {
             State::new(signs::ABSENT, &["offline"], palette.bad)
         }
     }

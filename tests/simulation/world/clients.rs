@@ -7,7 +7,7 @@ use chat_tui::{
         event::{Command, Event, Link},
         session::{
             CommandLine, Config, Credentials, Session,
-            kept::{Look, Looked, Save, SaveError},
+            kept::{Claim, Kept, Leased, Look, Looked, Save, SaveError},
         },
     },
     protocol::{ClientId, Identity, Nickname, RoomName, Token, UserId},
@@ -48,8 +48,8 @@ pub(super) struct Client {
     own_nickname: Nickname,
     /// What outlives the process; `None`: nothing is kept, and the process never fails.
     disk: Option<Rc<RefCell<ClientDisk>>>,
-    /// What proves that it holds the lease there.
-    owner: u64,
+    /// What tells its process from others there.
+    run: u64,
     /// The save under way.
     saving: Option<(u64, Save)>,
     role: Role,
@@ -73,6 +73,15 @@ enum Role {
     Twin,
 }
 
+/// Whether a process takes the lease from another one at its start.
+fn claim(config: &Config) -> Claim {
+    if config.yields {
+        Claim::IfFree
+    } else {
+        Claim::Take
+    }
+}
+
 impl Client {
     /// Whether this user asks for other nicknames. Two that take each other's place do not.
     pub(super) fn may_be_renamed(&self) -> bool {
@@ -93,6 +102,20 @@ impl Client {
     /// Whether its session is over.
     pub(super) fn is_gone(&self) -> bool {
         self.witness.ended()
+    }
+
+    /// Whether another process has the same client ID.
+    fn is_of_pair(&self) -> bool {
+        matches!(self.role, Role::Original | Role::Twin)
+    }
+
+    /// Whatever was handed over, to whichever process: all of it was sent, or refused.
+    pub(super) fn outbox_is_empty(&self) -> Result<(), Fault> {
+        let unsent = self.disk.as_ref().map(|disk| disk.borrow().texts(false));
+        match unsent.unwrap_or_default().first() {
+            Some(text) => Err(format!("{text:?} is still on the disk of {}", self.user)),
+            None => Ok(()),
+        }
     }
 
     /// Nobody waits longer than that for a goodbye.
@@ -163,6 +186,8 @@ impl World {
                 ..Credentials::default()
             },
             command_line: CommandLine::default(),
+            // As scripts do, and screens do not.
+            yields: matches!(role, Role::Original | Role::Twin) && self.rng.bool(),
             zone: TimeZone::UTC,
             seed: self.rng.u64(..),
         };
@@ -175,18 +200,29 @@ impl World {
             Role::Original => Some(fresh()),
             Role::Single | Role::Shared => (self.rng.u8(..3) > 0).then(fresh),
         };
-        let owner = disk
-            .as_ref()
-            .map_or(0, |disk| disk.borrow_mut().take_lease());
+        let (run, kept) = match &disk {
+            Some(disk) => {
+                let mut disk = disk.borrow_mut();
+                let run = disk.begin_run();
+                // Another process has filled it already, if it is the twin's.
+                (run, disk.open(run, claim(&config)))
+            }
+            None => (0, Kept::default()),
+        };
+        let aside = kept.aside;
+        let kept = Kept {
+            aside,
+            ..Kept::default()
+        };
         self.wishes.asks(user, index, config.nickname.clone());
         Client {
             own_nickname: config.nickname.clone(),
-            session: Session::new(config.clone(), self.session_now()),
+            session: Session::resume(config.clone(), kept, self.session_now()).0,
             down: false,
             was_killed: false,
             config,
             disk,
-            owner,
+            run,
             saving: None,
             witness: Witness::new(format!("client {index}"), shares),
             user,
@@ -367,7 +403,14 @@ impl World {
                     _ => return Err(format!("client {index} stopped: {why}")),
                 }
             }
-            Event::Ended(_) if !self.mended => self.after_any(8000, Task::Anew(index)),
+            Event::Ended(_) => {
+                if let Some(disk) = &client.disk {
+                    disk.borrow_mut().end_run(client.run);
+                }
+                if !self.mended {
+                    self.after_any(8000, Task::Anew(index));
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -378,16 +421,19 @@ impl World {
         let now = self.session_now();
         let client = &mut self.clients[index];
         while let Some(look) = client.session.poll_look() {
-            let lease = |disk: &Rc<RefCell<ClientDisk>>| {
-                let mut disk = disk.borrow_mut();
-                client.owner = disk.take_lease();
-                disk.open().outbox
-            };
-            let looked = match look {
-                Look::Lease => Looked::Lease(Ok(client.disk.as_ref().map(lease))),
+            let run = client.run;
+            let disk = client.disk.as_ref().map(|disk| disk.borrow_mut());
+            let looked = match (look, disk) {
+                (Look::Lease(claim), Some(mut disk)) => Looked::Lease(Ok(disk.lease(run, claim))),
+                (Look::Lease(_), None) => Looked::Lease(Ok(Leased {
+                    ours: true,
+                    ..Leased::default()
+                })),
+                (Look::Adopt { key }, Some(mut disk)) => Looked::Adopted(Ok(disk.adopt(run, key))),
+                (Look::Adopt { .. }, None) => Looked::Adopted(Ok(Some(Vec::new()))),
                 // Nobody here looks back by these: see the historian.
-                Look::Page { .. } => Looked::Page(Ok(None)),
-                Look::Search { .. } => Looked::Found(Err(Line::inert("Nothing is kept"))),
+                (Look::Page { .. }, _) => Looked::Page(Ok(None)),
+                (Look::Search { .. }, _) => Looked::Found(Err(Line::inert("Nothing is kept"))),
             };
             client.session.handle_looked(now, looked);
         }
@@ -421,15 +467,36 @@ impl World {
         };
         let saved = match &client.disk {
             Some(_) if fails => Err(SaveError::Failed(Line::inert("simulated"))),
-            Some(disk) => disk.borrow_mut().save(client.owner, save),
+            Some(disk) => disk.borrow_mut().save(client.run, save),
             None => Ok(()),
         };
+        if client.is_of_pair() {
+            self.after_any(400, Task::News(index));
+        }
+        let client = &mut self.clients[index];
         if client.witness.ended() {
             // The process did not wait for its disk.
             return Ok(());
         }
         client.session.handle_saved(now, saved);
         self.listen(index)
+    }
+
+    /// The process that has the outbox notices that another one has written something.
+    pub(super) fn news(&mut self, from: usize) -> Result<(), Fault> {
+        for index in 0..self.clients.len() {
+            let client = &mut self.clients[index];
+            if index == from || client.down || client.is_gone() || !client.is_of_pair() {
+                continue;
+            }
+            if client.asleep {
+                self.after_any(1000, Task::News(from));
+                continue;
+            }
+            client.session.handle_news();
+            self.listen(index)?;
+        }
+        Ok(())
     }
 
     /// A client's process is killed, or its machine loses its power.
@@ -445,18 +512,22 @@ impl World {
             && self.rng.bool()
         {
             // Nobody is left to be told what became of it.
-            let _ = disk.borrow_mut().write(client.owner, save);
+            let _ = disk.borrow_mut().write(client.run, save);
         }
         // The power would fail for both of two on one machine.
         if !matches!(client.role, Role::Original | Role::Twin) && self.rng.bool() {
             disk.borrow_mut().power_cut(&mut self.rng);
         }
+        disk.borrow_mut().end_run(client.run);
         client.down = true;
         client.asleep = false;
         client.leaving = None;
         let witness = &client.witness;
         self.wishes.process_ended(index, |text| witness.shows(text));
         self.hang_up(index);
+        if self.clients[index].is_of_pair() {
+            self.after_any(400, Task::News(index));
+        }
         self.after_any(10_000, Task::Boot(index));
     }
 
@@ -468,9 +539,10 @@ impl World {
             return Ok(());
         };
         let mut disk = disk.borrow_mut();
-        client.owner = disk.take_lease();
-        let kept = disk.open();
+        client.run = disk.begin_run();
+        let kept = disk.open(client.run, claim(&client.config));
         let shown = disk.shown();
+        let there = disk.texts(true);
         drop(disk);
         if client.may_be_renamed() {
             // It is started again by the nickname that its user goes by.
@@ -485,7 +557,9 @@ impl World {
         client.session = session;
         client.down = false;
         client.was_killed = true;
-        client.witness.restarted(&self.truth, restored, &shown)?;
+        client
+            .witness
+            .restarted(&self.truth, restored, &shown, &there)?;
         self.listen(index)
     }
 

@@ -72,6 +72,8 @@ enum Task {
     Saved(usize, u64),
     /// A client's process is there again.
     Boot(usize),
+    /// What a client has written is noticed by the other process of its device.
+    News(usize),
 }
 
 /// Everything.
@@ -228,6 +230,7 @@ impl World {
         let staying = || self.clients.iter().filter(|client| !client.is_gone());
         for client in staying() {
             client.witness.settled(&self.truth, epoch)?;
+            client.outbox_is_empty()?;
         }
         if let Some(older) = &self.older {
             older.settled(&self.truth, epoch)?;
@@ -391,6 +394,7 @@ impl World {
             }
             Task::Saved(index, number) => self.saved(index, number)?,
             Task::Boot(index) => self.boot(index)?,
+            Task::News(index) => self.news(index)?,
             Task::Wake(index) if self.clients[index].down => {}
             Task::Wake(index) => {
                 self.clients[index].asleep = false;

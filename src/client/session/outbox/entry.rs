@@ -17,8 +17,12 @@ use crate::{
 )]
 pub(in crate::client::session) struct Entry {
     pub(in crate::client::session) local: LocalId,
-    /// What the disk knows it by.
+    /// What the disk knows it by; where it was submitted, only this process does.
     pub(super) key: u64,
+    /// Whether it was typed in this run.
+    pub(super) own: bool,
+    /// Whether it was submitted to another process: the disk has it, but not as ours.
+    pub(super) submitted: bool,
     pub(in crate::client::session) room: RoomName,
     pub(in crate::client::session) body: Body,
     /// Its counter; entries without one stand behind all that have one.
@@ -46,6 +50,7 @@ impl Entry {
     pub(super) fn to_keep(&self) -> KeptEntry {
         KeptEntry {
             key: self.key,
+            number: self.own.then_some(self.local.0),
             room: self.room.clone(),
             body: self.body.clone(),
             counter: self.counter,
@@ -59,6 +64,8 @@ impl Entry {
         Self {
             local,
             key: kept.key,
+            own: kept.number.is_some(),
+            submitted: false,
             room: kept.room,
             body: kept.body,
             counter: kept.counter,

@@ -6,7 +6,8 @@ use crate::{
     client::{
         event::{Found, Page},
         session::kept::{
-            Change, Kept, KeptEntry, KeptOutbox, KeptRoom, Look, Looked, Save, SaveError,
+            Change, Claim, Kept, KeptEntry, KeptOutbox, KeptRoom, Leased, Look, Looked, Save,
+            SaveError,
         },
     },
     protocol::RoomName,
@@ -28,6 +29,13 @@ pub(super) struct Disk {
     pub(super) found: Option<Found>,
     /// What another process has left, for whoever takes the lease.
     pub(super) left: Option<KeptOutbox>,
+    /// What it says of the lease to who does not take it in any case.
+    pub(super) leased: Leased,
+    /// Whether the session yields to other processes, and whether one has its place at first.
+    pub(super) yields: bool,
+    pub(super) aside: bool,
+    /// What other processes have submitted.
+    pub(super) submitted: Vec<KeptEntry>,
 }
 
 impl Disk {
@@ -44,14 +52,26 @@ impl Disk {
         Some(Ok(()))
     }
 
-    pub(super) fn look(&self, look: &Look) -> Looked {
+    pub(super) fn look(&mut self, look: &Look) -> Looked {
         match look {
             Look::Page { .. } => Looked::Page(Ok(self.page.clone())),
             Look::Search { .. } => {
                 let none = Line::inert("Nothing is kept");
                 Looked::Found(self.found.clone().ok_or(none))
             }
-            Look::Lease => Looked::Lease(Ok(self.left.clone())),
+            Look::Lease(Claim::Take) => Looked::Lease(Ok(Leased {
+                ours: true,
+                outbox: self.left.clone(),
+                settled: Vec::new(),
+            })),
+            // What became of something is told once.
+            Look::Lease(_) => Looked::Lease(Ok(std::mem::take(&mut self.leased))),
+            Look::Adopt { key } => {
+                let submitted = std::mem::take(&mut self.submitted);
+                let entries = submitted.into_iter().zip(*key..);
+                let entries = entries.map(|(entry, key)| KeptEntry { key, ..entry });
+                Looked::Adopted(Ok(Some(entries.collect())))
+            }
         }
     }
 
@@ -105,7 +125,11 @@ impl Disk {
                     }
                 }
                 Change::User(user) => known = Some(*user),
-                Change::Read { .. } | Change::Draft { .. } | Change::Typed(_) => {}
+                Change::Read { .. }
+                | Change::Draft { .. }
+                | Change::Typed(_)
+                | Change::Settled { .. }
+                | Change::Submit { .. } => {}
             }
         }
         outbox.entries = entries.into_values().collect();
@@ -113,6 +137,7 @@ impl Disk {
             outbox,
             rooms: rooms.into_values().collect(),
             user: known,
+            aside: self.aside,
         }
     }
 }

@@ -5,6 +5,7 @@ mod basic;
 mod credentials;
 mod disk;
 mod entering;
+mod handover;
 mod hostile;
 mod leaving;
 mod members;
@@ -229,6 +230,7 @@ impl Run {
             most: None,
             credentials,
             command_line: CommandLine::default(),
+            yields: disk.yields,
             zone: TimeZone::UTC,
             seed: 1,
         };
@@ -482,6 +484,13 @@ fn frame_in_short(frame: &ClientFrame) -> String {
     }
 }
 
+fn local_in_short(local: LocalId) -> String {
+    match local.0.checked_sub(LocalId::OF_OTHERS) {
+        Some(number) => format!("of others {number}"),
+        None => local.0.to_string(),
+    }
+}
+
 fn event_in_short(event: &Event) -> String {
     match event {
         Event::Link(Link::Connecting) => "connecting".to_owned(),
@@ -490,6 +499,7 @@ fn event_in_short(event: &Event) -> String {
         Event::Link(Link::Guess) => "guess".to_owned(),
         Event::Unanswered(None) => "answers".to_owned(),
         Event::Unanswered(Some(waited)) => format!("unanswered for {} s", waited.as_secs()),
+        Event::Link(Link::Aside) => "aside".to_owned(),
         Event::Link(Link::Waiting { why, .. }) => format!("waiting: {why}"),
         Event::Link(Link::Stopped {
             why, wants: None, ..
@@ -512,20 +522,24 @@ fn event_in_short(event: &Event) -> String {
             let seq = message.seq.map_or("-".to_owned(), |seq| seq.to_string());
             let local = message
                 .local
-                .map_or(String::new(), |l| format!(" =local {}", l.0));
+                .map_or(String::new(), |l| format!(" =local {}", local_in_short(l)));
             let text = message.body.as_str();
             format!("{seq} {}: {text}{local}", message.nickname)
         }
         Event::Outbox {
             local, delivery, ..
         } => match delivery {
-            Delivery::Pending => format!("local {} pending", local.0),
-            Delivery::Sent { seq: Some(seq) } => format!("local {} is {seq}", local.0),
-            Delivery::Sent { seq: None } => format!("local {} sent", local.0),
-            Delivery::Unconfirmed => format!("local {} unconfirmed", local.0),
-            Delivery::Failed { why } => format!("local {} failed: {why}", local.0),
-            Delivery::Withdrawn => format!("local {} withdrawn", local.0),
-            Delivery::SettledElsewhere => format!("local {} settled elsewhere", local.0),
+            Delivery::Pending => format!("local {} pending", local_in_short(*local)),
+            Delivery::Sent { seq: Some(seq) } => {
+                format!("local {} is {seq}", local_in_short(*local))
+            }
+            Delivery::Sent { seq: None } => format!("local {} sent", local_in_short(*local)),
+            Delivery::Unconfirmed => format!("local {} unconfirmed", local_in_short(*local)),
+            Delivery::Failed { why } => format!("local {} failed: {why}", local_in_short(*local)),
+            Delivery::Withdrawn => format!("local {} withdrawn", local_in_short(*local)),
+            Delivery::SettledElsewhere => {
+                format!("local {} settled elsewhere", local_in_short(*local))
+            }
         },
         Event::Members { members, .. } => {
             let mut names: Vec<_> = members.iter().map(|m| m.nickname.to_string()).collect();

@@ -21,7 +21,7 @@ impl Run {
         self.settle();
     }
 
-    fn disk_fails(&mut self, error: SaveError) {
+    pub(super) fn disk_fails(&mut self, error: SaveError) {
         self.disk.slow.as_mut().unwrap().pop_front().unwrap();
         let now = self.now();
         self.session.handle_saved(now, Err(error));
@@ -55,6 +55,8 @@ fn in_short(change: &Change) -> String {
         Change::Draft { text, .. } => format!("draft {text}"),
         Change::Typed(text) => format!("typed {text}"),
         Change::User(user) => format!("user {user}"),
+        Change::Settled { key, delivery } => format!("{key} is {delivery:?}"),
+        Change::Submit { number, body, .. } => format!("submit {number} {}", body.as_str()),
     }
 }
 
@@ -65,6 +67,7 @@ fn full() -> SaveError {
 fn entry(key: u64, text: &str, counter: Option<u64>) -> KeptEntry {
     KeptEntry {
         key,
+        number: None,
         room: RoomName::lobby(),
         body: Body::parse(text).unwrap(),
         counter,
@@ -358,22 +361,32 @@ fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
     run.events.clear();
     run.disk_fails(SaveError::Lost);
     let why = "Another terminal took over: it came in with the same client ID";
-    run.told(&[
-        &format!("local 2 failed: {why}"),
-        &format!("stopped: {why}"),
-    ]);
+    run.told(&[&format!("stopped: {why}")]);
     assert!(!run.connected);
+    // What was typed too late for this process is handed to the other one.
+    assert_eq!(run.saving(), ["submit 2 too late"]);
+    run.disk_done();
+    run.told(&["local 2 pending"]);
 
     // The other one has sent ours, and typed one of its own.
     run.disk.slow = None;
     run.disk.left = Some(KeptOutbox {
         next_counter: 3,
-        next_key: 9,
-        entries: vec![entry(8, "its own", Some(2))],
+        next_key: 10,
+        entries: vec![
+            entry(8, "its own", Some(2)),
+            KeptEntry {
+                number: Some(2),
+                ..entry(9, "too late", None)
+            },
+        ],
     });
     run.command(Command::RetryNow);
-    run.told(&["local 3 pending", "local 1 settled elsewhere", "connecting"]);
-    run.command(Command::SendAgain(LocalId(2)));
+    run.told(&[
+        "local of others 0 pending",
+        "local 1 settled elsewhere",
+        "connecting",
+    ]);
     let join = run.enter(Welcome {
         counter: 1,
         ..welcome()
@@ -465,7 +478,7 @@ fn what_was_never_on_disk_takes_nobody_elses_message_away() {
         entries: vec![entry(1, "its own", Some(1))],
     });
     run.command(Command::RetryNow);
-    run.told(&["local 2 pending", "connecting"]);
+    run.told(&["local of others 0 pending", "connecting"]);
 }
 
 #[test]

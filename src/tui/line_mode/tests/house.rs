@@ -261,6 +261,7 @@ fn commands_are_about_the_room_that_one_is_in() {
         panic!("{asked:?}");
     };
     assert_eq!(room.as_str(), "build");
+    answer(&mut model, 0, Ok(result("The topic is set", &[])));
     model.event(first_use());
     said(&mut model);
     line(&mut model, "/device add");
@@ -320,4 +321,87 @@ fn a_script_is_told_where_it_could_take_a_plain_link_for_another() {
     assert_eq!(told("ci.lan:10500", true), "", "it asked for it");
     let words = "Not encrypted: everybody on the way can read along\n";
     assert_eq!(told("ci.lan:10500", false), words, "once");
+}
+
+#[test]
+fn in_a_script_a_command_waits_until_what_it_needs_is_there() {
+    let mut model = started(COMMANDS);
+    for text in ["first", "/who", "/topic x", "last"] {
+        line(&mut model, text);
+    }
+    model.input_ended(None);
+    assert_eq!(commands(&mut model), ["send first"], "what follows waits");
+    model.event(Event::Link(Link::Connecting));
+    model.event(Event::Link(Link::Online));
+    model.event(Event::Entered(Entered {
+        user: Some(UserId::from_bytes([7; 12])),
+        nickname: name("bot"),
+        role: Role::Member,
+        server: None,
+        limits: None,
+    }));
+    model.event(Event::Room(RoomOpened {
+        room: RoomName::lobby(),
+        topic: None,
+        first: 1,
+        head: 0,
+        next: 1,
+        reset: None,
+    }));
+    model.event(outbox(1, Delivery::Pending));
+    model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
+    assert_eq!(said(&mut model), "", "nobody knows yet who is in");
+    members(&mut model);
+    assert!(said(&mut model).starts_with("#lobby has"));
+    let asked = commands(&mut model);
+    assert!(asked.len() == 1 && asked[0].contains("Topic"), "{asked:?}");
+    answer(&mut model, 0, Ok(result("The topic is set", &[])));
+    assert_eq!(commands(&mut model), ["send last"]);
+    model.event(outbox(2, Delivery::Pending));
+    model.event(outbox(2, Delivery::Sent { seq: Some(2) }));
+    assert_eq!(commands(&mut model), ["Leave"]);
+    model.event(Event::Ended(Summary::default()));
+    assert_eq!(model.outcome(), Outcome::Good);
+}
+
+#[test]
+fn a_nickname_asked_for_in_a_script_is_waited_for() {
+    let mut taken = model(COMMANDS);
+    taken.user = Some(UserId::from_bytes([7; 12]));
+    line(&mut taken, "/nick other");
+    taken.input_ended(None);
+    assert_eq!(commands(&mut taken).len(), 1, "no Leave before the answer");
+    taken.event(Event::Renamed {
+        room: RoomName::lobby(),
+        user: UserId::from_bytes([7; 12]),
+        was: name("bot"),
+        nickname: name("other"),
+        time: Timestamp::UNIX_EPOCH,
+    });
+    assert_eq!(commands(&mut taken), ["Leave"]);
+
+    let mut refused = model(COMMANDS);
+    line(&mut refused, "/nick alice");
+    refused.input_ended(None);
+    commands(&mut refused);
+    refused.event(Event::NicknameRefused {
+        nickname: name("alice"),
+        why: Line::inert("Nickname already in use"),
+        waiting: false,
+    });
+    assert_eq!(commands(&mut refused), ["Leave"]);
+    refused.event(Event::Ended(Summary::default()));
+    assert_eq!(refused.outcome(), Outcome::NotDelivered);
+}
+
+#[test]
+fn a_script_that_never_comes_in_has_not_done_what_waits() {
+    let mut model = started(COMMANDS);
+    line(&mut model, "/bans");
+    line(&mut model, "hello");
+    model.input_ended(None);
+    model.out_of_time();
+    model.event(Event::Ended(Summary::default()));
+    assert_eq!(model.outcome(), Outcome::NoServer);
+    assert_eq!(model.last_words(true), ["2 messages were not delivered.\n"]);
 }

@@ -1,0 +1,211 @@
+//! Several processes with one client ID: what one without the outbox hands to the one that has it.
+
+use super::*;
+use crate::client::session::kept::{KeptEntry, KeptOutbox, Leased, SaveError};
+
+/// What another process typed; its key is the disk's to give.
+fn submitted(text: &str, room: &str) -> KeptEntry {
+    KeptEntry {
+        key: 0,
+        number: None,
+        room: RoomName::parse(room).unwrap(),
+        body: Body::parse(text).unwrap(),
+        counter: None,
+        withdrawn: false,
+        unconfirmed: false,
+        failed: None,
+    }
+}
+
+/// One that stands aside from the start.
+fn aside() -> Run {
+    let (run, restored) = Run::with(Disk {
+        yields: true,
+        aside: true,
+        ..Disk::default()
+    });
+    assert!(restored.is_empty());
+    run
+}
+
+impl Run {
+    /// Until the disk is asked again.
+    fn asks_again(&mut self) {
+        let at = self.session.deadline().expect("it asks again");
+        self.elapsed = self.elapsed.max(at);
+        self.time();
+    }
+}
+
+#[test]
+fn who_stands_aside_connects_nowhere_and_hands_over_what_it_has_to_send() {
+    let mut run = aside();
+    run.told(&["aside"]);
+    assert!(!run.connected);
+    run.send("a");
+    run.send("b");
+    run.told(&["local 1 pending", "local 2 pending"]);
+    run.disk.leased = Leased {
+        settled: vec![
+            (1, Delivery::Sent { seq: Some(7) }),
+            (
+                2,
+                Delivery::Failed {
+                    why: Line::inert("No"),
+                },
+            ),
+        ],
+        ..Leased::default()
+    };
+    run.asks_again();
+    run.told(&["local 1 is 7", "local 2 failed: No"]);
+    assert!(!run.connected);
+    run.command(Command::Leave);
+    run.told(&["ended: sent 1/1, received 0/0, unsent 0"]);
+}
+
+#[test]
+fn when_the_other_has_ended_its_place_is_taken_with_all_that_is_there() {
+    let mut run = aside();
+    run.send("ours");
+    run.events.clear();
+    let entry = |key, number, text: &str| KeptEntry {
+        key,
+        number,
+        ..submitted(text, "lobby")
+    };
+    run.disk.leased = Leased {
+        ours: true,
+        outbox: Some(KeptOutbox {
+            next_counter: 5,
+            next_key: 9,
+            entries: vec![entry(7, None, "theirs"), entry(8, Some(1), "ours")],
+        }),
+        settled: Vec::new(),
+    };
+    run.asks_again();
+    run.told(&["local of others 0 pending", "connecting"]);
+    run.enter(Welcome {
+        counter: 4,
+        ..welcome()
+    });
+    run.wrote(&["5 theirs", "6 ours"]);
+    run.events.clear();
+    run.say(echo(1, 5, "theirs"));
+    run.say(echo(2, 6, "ours"));
+    run.told(&[
+        "1 carol: theirs =local of others 0",
+        "local of others 0 is 1",
+        "2 carol: ours =local 1",
+        "local 1 is 2",
+    ]);
+    // The run that typed the one is told.
+    let saved = run.disk.saves.iter().flat_map(|save| &save.changes);
+    let told = |change: &&Change| matches!(change, Change::Settled { .. });
+    let told: Vec<_> = saved.filter(told).collect();
+    let delivery = Delivery::Sent { seq: Some(1) };
+    assert_eq!(told, [&Change::Settled { key: 7, delivery }]);
+}
+
+#[test]
+fn what_others_submit_is_sent_behind_what_was_typed_before() {
+    let mut run = Run::online();
+    run.send("one");
+    run.disk.submitted = vec![submitted("two", "lobby")];
+    run.session.handle_news();
+    run.settle();
+    run.send("three");
+    run.wrote(&["1 one", "2 two", "3 three"]);
+    run.told(&[
+        "local 1 pending",
+        "local of others 0 pending",
+        "local 2 pending",
+    ]);
+    // A refusal for good is for the one who typed it to hear.
+    run.say(refusal(2, ErrorCode::BadText, None));
+    let saved = run.disk.saves.iter().flat_map(|save| &save.changes);
+    let failed = saved.filter(|change| {
+        matches!(
+            change,
+            Change::Settled {
+                delivery: Delivery::Failed { .. },
+                ..
+            }
+        )
+    });
+    assert_eq!(failed.count(), 1);
+}
+
+#[test]
+fn what_waits_for_another_room_leads_to_another_join() {
+    let mut run = Run::online();
+    run.disk.submitted = vec![submitted("to build", "build")];
+    run.session.handle_news();
+    run.settle();
+    run.told(&["local of others 0 pending", "connecting"]);
+    run.open();
+    let rooms: Vec<_> = run.join().enter.iter().map(RoomName::to_string).collect();
+    assert_eq!(rooms, ["lobby", "build"]);
+}
+
+#[test]
+fn who_is_taken_over_hands_over_and_comes_back_when_it_may() {
+    let (mut run, _) = Run::with(Disk {
+        yields: true,
+        ..Disk::default()
+    });
+    run.open();
+    run.say(ServerFrame::Welcome(welcome()));
+    run.frames();
+    run.events.clear();
+    run.say(bye(Departure::Replaced, None));
+    run.told(&["aside"]);
+    run.send("still here");
+    run.told(&["local 1 pending"]);
+    run.disk.leased = Leased {
+        ours: true,
+        outbox: Some(KeptOutbox {
+            next_counter: 1,
+            next_key: 2,
+            entries: vec![KeptEntry {
+                key: 1,
+                number: Some(1),
+                ..submitted("still here", "lobby")
+            }],
+        }),
+        settled: Vec::new(),
+    };
+    run.asks_again();
+    run.told(&["connecting"]);
+    run.enter(welcome());
+    run.wrote(&["1 still here"]);
+}
+
+#[test]
+fn what_a_screen_says_after_it_was_taken_over_is_handed_over_and_can_not_be_taken_back() {
+    let mut run = Run::online();
+    run.say(bye(Departure::Replaced, None));
+    run.events.clear();
+    run.send("typed all the same");
+    run.told(&["local 1 pending"]);
+    run.command(Command::Withdraw(LocalId(1)));
+    run.told(&[
+        "notice: What you took back is with another terminal now, which will send it",
+        "local 1 pending",
+    ]);
+    assert!(!run.connected, "it does not come back by itself");
+    run.disk.leased.settled = vec![(1, Delivery::Sent { seq: Some(3) })];
+    run.asks_again();
+    run.told(&["local 1 is 3"]);
+    assert_eq!(run.session.deadline(), None, "nothing is left to be asked");
+}
+
+#[test]
+fn a_disk_that_takes_nothing_for_the_other_either_is_told() {
+    let mut run = aside();
+    run.events.clear();
+    run.disk.slow = Some(VecDeque::new());
+    run.send("a");
+    run.disk_fails(SaveError::Failed(Line::inert("the disk is full")));
+    run.told(&["local 1 failed: It could not be kept here: the disk is full"]);
+}

@@ -1,0 +1,191 @@
+//! What processes with one client ID hand to each other: messages to be sent by whichever has the
+//! lease, and what became of them.
+
+use rusqlite::{Connection, params};
+
+use super::{
+    Fault, Owner,
+    device::{number, signed},
+};
+use crate::{
+    client::{
+        event::Delivery,
+        session::kept::ADOPTED_MAX,
+        session::{OUTBOX_BYTES_MAX, OUTBOX_FULL, OUTBOX_MESSAGES_MAX},
+    },
+    protocol::{ClientId, RoomName},
+    text::{Body, Line},
+};
+
+/// Outcomes that nobody has asked for yet; of more, the oldest go: whoever wanted them is gone.
+const SETTLED_MAX: u64 = 10_000;
+
+/// Puts a message down for the holder. Of too many, it is refused, by an outcome of its own.
+pub(super) fn submit(
+    database: &Connection,
+    client: &ClientId,
+    owner: Owner,
+    which: u64,
+    room: &RoomName,
+    body: &Body,
+) -> Result<(), Fault> {
+    let (count, bytes) = database
+        .prepare_cached(
+            "SELECT count(*), ifnull(sum(length(CAST(body AS BLOB))), 0)
+             FROM submitted WHERE client = ?",
+        )?
+        .query_row([client.as_str()], |row| {
+            Ok((number(row, 0)?, number(row, 1)?))
+        })?;
+    let bytes = bytes + body.as_str().len() as u64;
+    if count >= OUTBOX_MESSAGES_MAX as u64 || bytes > OUTBOX_BYTES_MAX as u64 {
+        let why = Line::inert(OUTBOX_FULL);
+        return settle(database, owner, which, &Delivery::Failed { why });
+    }
+    database
+        .prepare_cached(
+            "INSERT INTO submitted (client, run, number, room, body) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            client.as_str(),
+            owner,
+            signed(which),
+            room.as_str(),
+            body.as_str()
+        ])?;
+    Ok(())
+}
+
+/// Whether something waits for the holder.
+pub(super) fn is_waiting(database: &Connection, client: &ClientId) -> Result<bool, Fault> {
+    let waits = database
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM submitted WHERE client = ?)")?
+        .query_row([client.as_str()], |row| row.get(0))?;
+    Ok(waits)
+}
+
+/// Moves what waits for the holder to the outbox, at most so many messages, under keys from `key`
+/// on. Gives the lowest key that is free then.
+pub(super) fn adopt(
+    database: &Connection,
+    client: &ClientId,
+    mut key: u64,
+    most: u64,
+) -> Result<u64, Fault> {
+    let ids: Vec<i64> = {
+        let mut select = database
+            .prepare_cached("SELECT id FROM submitted WHERE client = ? ORDER BY id LIMIT ?")?;
+        let ids = select.query_map(params![client.as_str(), signed(most)], |row| row.get(0))?;
+        ids.collect::<Result<_, _>>()?
+    };
+    for id in ids {
+        database
+            .prepare_cached(
+                "INSERT INTO outbox
+                 (client, key, room, body, withdrawn, unconfirmed, run, number)
+                 SELECT client, ?, room, body, 0, 0, run, number FROM submitted WHERE id = ?",
+            )?
+            .execute(params![signed(key), id])?;
+        database
+            .prepare_cached("DELETE FROM submitted WHERE id = ?")?
+            .execute([id])?;
+        key += 1;
+    }
+    database
+        .prepare_cached("UPDATE device SET next_key = max(next_key, ?2) WHERE client = ?1")?
+        .execute(params![client.as_str(), signed(key)])?;
+    Ok(key)
+}
+
+/// Moves all of it.
+pub(super) fn adopt_all(database: &Connection, client: &ClientId) -> Result<(), Fault> {
+    let mut key = database
+        .prepare_cached("SELECT next_key FROM device WHERE client = ?")?
+        .query_row([client.as_str()], |row| number(row, 0))?;
+    loop {
+        let next = adopt(database, client, key, ADOPTED_MAX)?;
+        if next < key + ADOPTED_MAX {
+            return Ok(());
+        }
+        key = next;
+    }
+}
+
+/// Notes what became of an entry, if another run than `owner` typed it.
+pub(super) fn settle_entry(
+    database: &Connection,
+    client: &ClientId,
+    owner: Owner,
+    key: u64,
+    delivery: &Delivery,
+) -> Result<(), Fault> {
+    let whose = {
+        let mut select = database.prepare_cached(
+            "SELECT run, number FROM outbox
+             WHERE client = ? AND key = ? AND run IS NOT NULL AND run <> ?",
+        )?;
+        let mut rows = select.query(params![client.as_str(), signed(key), owner])?;
+        match rows.next()? {
+            Some(row) => Some((row.get::<_, Owner>(0)?, number(row, 1)?)),
+            None => None,
+        }
+    };
+    whose.map_or(Ok(()), |(run, which)| {
+        settle(database, run, which, delivery)
+    })
+}
+
+fn settle(database: &Connection, run: Owner, which: u64, delivery: &Delivery) -> Result<(), Fault> {
+    let (state, seq, why) = match delivery {
+        Delivery::Sent { seq } => ("sent", seq.map(signed), None),
+        Delivery::Withdrawn => ("withdrawn", None, None),
+        Delivery::Unconfirmed => ("unconfirmed", None, None),
+        Delivery::Failed { why } => ("failed", None, Some(why.as_str())),
+        Delivery::Pending | Delivery::SettledElsewhere => return Ok(()),
+    };
+    database
+        .prepare_cached(
+            "INSERT OR REPLACE INTO settled (run, number, state, seq, why) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![run, signed(which), state, seq, why])?;
+    database
+        .prepare_cached("DELETE FROM settled WHERE id <= (SELECT max(id) FROM settled) - ?")?
+        .execute([signed(SETTLED_MAX)])?;
+    Ok(())
+}
+
+/// What became of a run's own messages, as far as it was not told before.
+pub(super) fn settled(database: &Connection, run: Owner) -> Result<Vec<(u64, Delivery)>, Fault> {
+    let mut select = database
+        .prepare_cached("SELECT number, state, seq, why FROM settled WHERE run = ? ORDER BY id")?;
+    let mut rows = select.query([run])?;
+    let mut settled = Vec::new();
+    while let Some(row) = rows.next()? {
+        let state: String = row.get(1)?;
+        let why: Option<String> = row.get(3)?;
+        let delivery = match state.as_str() {
+            "sent" => Delivery::Sent {
+                seq: match row.get::<_, Option<i64>>(2)? {
+                    Some(_) => Some(number(row, 2)?),
+                    None => None,
+                },
+            },
+            "withdrawn" => Delivery::Withdrawn,
+            "unconfirmed" => Delivery::Unconfirmed,
+            "failed" => Delivery::Failed {
+                why: Line::inert(why.as_deref().unwrap_or_default()),
+            },
+            _ => return Err(Fault::Damaged),
+        };
+        settled.push((number(row, 0)?, delivery));
+    }
+    Ok(settled)
+}
+
+/// The run has been told.
+pub(super) fn told(database: &Connection, run: Owner) -> Result<(), Fault> {
+    database
+        .prepare_cached("DELETE FROM settled WHERE run = ?")?
+        .execute([run])?;
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! What was said before we came in, as far as it was asked for: read page by page from its
+//! beginning, so that however much it is, one page of it is held. What is said meanwhile comes by
+//! the pages, too, until they have caught up.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    client::event::{Page, Received},
+    protocol::{frame::Part, limits::HISTORY_PAGE_MAX},
+};
+
+/// How far it was read.
+#[derive(Debug)]
+pub(super) struct History {
+    state: State,
+    /// Our own of those that come by a page: who sent them has them.
+    own: BTreeSet<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// So many of the latest are wanted.
+    Wanted(u64),
+    /// All from this number on.
+    From(u64),
+    /// All there is to be read was.
+    Done,
+}
+
+impl History {
+    /// So many of the latest messages are wanted.
+    pub(super) fn new(wanted: u64) -> Self {
+        let state = match wanted {
+            0 => State::Done,
+            wanted => State::Wanted(wanted),
+        };
+        Self {
+            state,
+            own: BTreeSet::new(),
+        }
+    }
+
+    /// Whether something is still to be read.
+    pub(super) fn is_due(&self) -> bool {
+        self.state != State::Done
+    }
+
+    /// Nothing more is to be read.
+    pub(super) fn give_up(&mut self) {
+        self.state = State::Done;
+        self.own.clear();
+    }
+
+    /// The room is open, with the messages `first` to `head` in it, perhaps `anew`, of another log:
+    /// gives what to ask for.
+    pub(super) fn opened(&mut self, first: u64, head: u64, anew: bool) -> Option<Part> {
+        let from = match self.state {
+            State::Wanted(wanted) => first.max((head + 1).saturating_sub(wanted)),
+            State::From(_) if anew => first,
+            State::From(next) => next.max(first),
+            State::Done => return None,
+        };
+        self.own.clear();
+        self.go_on(from, head)
+    }
+
+    /// A page came; gives what is to be printed of it, and what to ask for next. `last` is the
+    /// number of the last message that was said.
+    pub(super) fn read(&mut self, page: Page, last: u64) -> (Vec<Received>, Option<Part>) {
+        let State::From(from) = self.state else {
+            return (Vec::new(), None);
+        };
+        let own = std::mem::take(&mut self.own);
+        let wanted = |message: &Received| {
+            message
+                .seq
+                .is_some_and(|seq| seq >= from && !own.contains(&seq))
+        };
+        let messages = page.messages.into_iter().filter(wanted).collect();
+        // What is not there any more, and an empty page, must not be asked for for ever.
+        let next = (page.to + 1).max(page.first).max(from + 1);
+        self.own = own.into_iter().filter(|seq| *seq >= next).collect();
+        (messages, self.go_on(next, last.max(page.head)))
+    }
+
+    fn go_on(&mut self, from: u64, last: u64) -> Option<Part> {
+        if from > last {
+            self.give_up();
+            return None;
+        }
+        self.state = State::From(from);
+        Some(Part::Forward {
+            from,
+            to: last.min(from + HISTORY_PAGE_MAX as u64 - 1),
+        })
+    }
+
+    /// A message is said now: whether a page brings it. `own`: whether we have sent it.
+    pub(super) fn comes_by_page(&mut self, seq: u64, own: bool) -> bool {
+        if own && self.is_due() {
+            self.own.insert(seq);
+        }
+        self.is_due()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        protocol::{Nickname, RoomName},
+        text::Body,
+    };
+
+    /// A log with the numbers up to `head`, of which a page gives at most `most`.
+    fn page(part: Part, first: u64, head: u64, most: u64) -> Page {
+        let Part::Forward { from, to } = part else {
+            panic!("{part:?}");
+        };
+        let from = from.max(first);
+        let to = to.min(head).min(from + most - 1);
+        let message = |seq| Received {
+            room: RoomName::lobby(),
+            seq: Some(seq),
+            id: None,
+            user: None,
+            nickname: Nickname::parse("alice").unwrap(),
+            time: Timestamp::UNIX_EPOCH,
+            clock_was: None,
+            body: Body::inert("x"),
+            local: None,
+        };
+        Page {
+            first,
+            head,
+            from,
+            to,
+            messages: (from..=to).map(message).collect(),
+            offline: false,
+        }
+    }
+
+    fn numbers(messages: &[Received]) -> Vec<u64> {
+        messages.iter().filter_map(|message| message.seq).collect()
+    }
+
+    #[test]
+    fn so_many_of_the_latest_are_read_in_order_whatever_a_page_holds() {
+        for (wanted, head, most) in [
+            (1, 1, 1),
+            (3000, 5000, 200),
+            (3000, 2000, 200),
+            (1000, 1000, 7),
+            (10, 0, 1),
+        ] {
+            let mut history = History::new(wanted);
+            let mut read = Vec::new();
+            let mut asked = history.opened(1, head, false);
+            while let Some(part) = asked {
+                let (messages, next) = history.read(page(part, 1, head, most), head);
+                assert!(messages.len() as u64 <= most);
+                read.extend(numbers(&messages));
+                asked = next;
+            }
+            let from = (head + 1).saturating_sub(wanted).max(1);
+            assert_eq!(read, (from..=head).collect::<Vec<_>>());
+            assert!(!history.is_due());
+            assert!(!history.comes_by_page(head + 1, false));
+        }
+    }
+
+    #[test]
+    fn what_is_said_meanwhile_comes_once_and_our_own_not_at_all() {
+        let mut history = History::new(5);
+        let part = history.opened(1, 3, false).unwrap();
+        assert!(history.comes_by_page(4, true));
+        assert!(history.comes_by_page(5, false));
+        let (messages, next) = history.read(page(part, 1, 3, 200), 5);
+        assert_eq!(numbers(&messages), [1, 2, 3]);
+        let (messages, next) = history.read(page(next.unwrap(), 1, 5, 200), 5);
+        assert_eq!(numbers(&messages), [5]);
+        assert_eq!(next, None);
+        assert!(
+            !history.comes_by_page(6, false),
+            "that one is printed as it comes"
+        );
+    }
+
+    #[test]
+    fn after_a_break_it_goes_on_and_what_is_gone_is_not_waited_for() {
+        let mut history = History::new(100);
+        let part = history.opened(1, 100, false).unwrap();
+        let (messages, _) = history.read(page(part, 1, 100, 10), 100);
+        assert_eq!(numbers(&messages), (1..=10).collect::<Vec<_>>());
+        // Another connection; meanwhile the server has let go of some.
+        let part = history.opened(50, 120, false).unwrap();
+        let (messages, next) = history.read(page(part, 60, 120, 200), 120);
+        assert_eq!(numbers(&messages), (60..=120).collect::<Vec<_>>());
+        assert_eq!(next, None);
+    }
+}
