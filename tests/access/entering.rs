@@ -180,9 +180,22 @@ fn whoever_guesses_has_to_wait_and_nobody_else_does() {
         let earned = began.elapsed().as_secs() / 12;
         let most = 6 + usize::try_from(earned).unwrap();
         assert!((1..=most).contains(&compared), "{compared}");
-        let frank = Person::new("frank");
         let right = ("password", "open sesame");
-        let refusal = frank.is_refused(&server, right, "rate_limited");
+        // Every twelve seconds a guess is earned again, and a busy machine may take as long between
+        // the last one and this: then it is used up, and somebody else comes.
+        let (frank, refusal) = ["frank", "grace", "heidi", "ivan", "judy"]
+            .into_iter()
+            .find_map(|name| {
+                let person = Person::new(name);
+                let (_, answer) = person.join(&server, right);
+                if answer["code"] == "rate_limited" {
+                    return Some((person, answer));
+                }
+                assert_eq!(answer["type"], "welcome", "{answer}");
+                Person::new("mallory").join(&server, ("password", "a guess"));
+                None
+            })
+            .expect("somebody has to wait");
         let wait = Duration::from_millis(refusal["retry_after_ms"].as_u64().unwrap());
         assert!(wait <= Duration::from_mins(1), "{wait:?}");
         // Of IPv6 a machine calls itself by one address only; and elsewhere than on Linux of IPv4, too.
