@@ -41,9 +41,9 @@ fn check(pane: &mut Pane, what: &str) {
     );
 }
 
-/// Without what may be joined to an emoji, or select its form: tmux 3.3 forgets a joiner that is the
-/// last of what it reads at one time, and does not show what follows it then. Where that happens is
-/// chance.
+/// Without what may be joined to an emoji, or select its form, and without blanks: tmux 3.3 forgets a
+/// joiner that is the last of what it reads at one time, and shows what follows in the next column, or
+/// not at all. Where that happens is chance.
 fn without_joined(screen: &str) -> String {
     let joined: Vec<char> = CLUSTERS
         .chars()
@@ -52,7 +52,7 @@ fn without_joined(screen: &str) -> String {
         .map(|(_, joined)| joined)
         .collect();
     let may_be_lost = |c: char| {
-        let selects = matches!(c, '\u{200d}' | '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}');
+        let selects = matches!(c, ' ' | '\u{200d}' | '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}');
         selects || joined.contains(&c)
     };
     screen.chars().filter(|c| !may_be_lost(*c)).collect()

@@ -407,6 +407,12 @@ fn read_input() -> mpsc::Receiver<Typed> {
             if poll(&mut waits, None) == Err(Errno::INTR) {
                 continue;
             }
+            // What is typed while we are in the background is the shell's; to read would stop us, perhaps
+            // only when we are back in front.
+            if !jobs::in_foreground() {
+                std::thread::sleep(LOOK_EVERY);
+                continue;
+            }
             match rustix::io::read(&stdin, &mut bytes) {
                 Ok(0) => return,
                 Ok(count) => {
