@@ -42,8 +42,13 @@ struct Server {
 
 impl Server {
     fn start(port: u16, state: &Path) -> Self {
+        Self::start_with(port, &[], state)
+    }
+
+    fn start_with(port: u16, options: &[String], state: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
             .arg(port.to_string())
+            .args(options)
             // They write and come in faster than people do.
             .args(["--messages-per-minute", "0", "--joins-per-minute", "0"])
             .env("XDG_DATA_HOME", state)
@@ -465,4 +470,22 @@ fn where_nothing_can_be_kept_one_can_chat_all_the_same() {
         errors(&bot)
     );
     assert_eq!(said(server.port, state.path()), ["one"]);
+}
+
+/// More than one join may name.
+#[test]
+fn who_was_in_many_rooms_enters_one_more_and_comes_back_to_the_first() {
+    const ROOMS: usize = 66;
+    let state = tempfile::tempdir().unwrap();
+    let rooms = (1..ROOMS).map(|room| format!("--room=room-{room}"));
+    let server = Server::start_with(0, &rooms.collect::<Vec<_>>(), state.path());
+    for room in (0..ROOMS).chain([0, 1, ROOMS - 1]) {
+        let name = match room {
+            0 => "lobby".to_owned(),
+            room => format!("room-{room}"),
+        };
+        let options = ["--room", &name, "--timeout", "30"];
+        let bot = feed(server.port, "bot", &options, "hello\n", state.path());
+        assert_eq!(bot.status.code(), Some(0), "{name}: {}", errors(&bot));
+    }
 }

@@ -65,6 +65,7 @@ impl Session {
                 self.fault(now, &fault);
             }
         }
+        self.enter_next_room(now);
     }
 
     fn next_frame(&mut self) -> Option<Incoming> {
@@ -202,7 +203,7 @@ impl Session {
         }
         // Each is held, on the screen and on the disk: a server makes us hold none of its own.
         let mut opens = welcome.rooms.iter().map(|start| &start.room);
-        if let Some(room) = opens.find(|room| !self.asks_for(room)) {
+        if let Some(room) = opens.find(|room| !self.asked_for(room)) {
             return Err(Fault::new(format!("it opens #{room} without being asked")));
         }
         // A message that waits for another room lets us into that one, and not into ours.

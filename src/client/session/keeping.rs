@@ -252,7 +252,7 @@ impl Session {
                 // There may be more.
                 self.news |= !entries.is_empty();
                 let news = self.outbox.adopt(entries);
-                let elsewhere = |news: &RestoredMessage| !self.asks_for(&news.room);
+                let elsewhere = |news: &RestoredMessage| !self.asked_for(&news.room);
                 let elsewhere = news.iter().any(elsewhere);
                 self.tell_of(news);
                 if elsewhere {

@@ -266,7 +266,10 @@ impl Session {
             events: VecDeque::new(),
             config,
         };
-        session.rooms.restore(kept.rooms);
+        let enter = &session.config.enter;
+        session
+            .rooms
+            .restore(kept.rooms, |room| outgoing::names(enter, room));
         let outbox = session.outbox.resume(kept.outbox);
         session.check_invite(now);
         if kept.aside {

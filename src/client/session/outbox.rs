@@ -260,6 +260,16 @@ impl Outbox {
         self.entries.iter().map(|entry| &entry.room)
     }
 
+    /// The room of the next message to be sent.
+    pub(super) fn next_room(&self) -> Option<&RoomName> {
+        self.entries.get(self.sent).map(|entry| &entry.room)
+    }
+
+    /// Whether something was sent that is not answered yet.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.sent > 0
+    }
+
     fn lowest(&self) -> u64 {
         let front = self.entries.front().and_then(|entry| entry.counter);
         front.unwrap_or(self.next_counter)

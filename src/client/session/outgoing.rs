@@ -68,15 +68,29 @@ impl Session {
 
     /// Whether the user wants to be in a room.
     pub(super) fn wants_room(&self, room: &RoomName) -> bool {
-        let enter = &self.config.enter;
-        enter.contains(room) || (enter.is_empty() && *room == RoomName::lobby())
+        names(&self.config.enter, room)
     }
 
     /// Whether the last join named a room.
-    pub(super) fn asks_for(&self, room: &RoomName) -> bool {
-        match self.asked_for.as_slice() {
-            [] => *room == RoomName::lobby(),
-            rooms => rooms.contains(room),
+    pub(super) fn asked_for(&self, room: &RoomName) -> bool {
+        names(&self.asked_for, room)
+    }
+
+    /// Joins anew where the next message is for a room that the last join had no place for, now
+    /// that those before it are settled.
+    pub(super) fn enter_next_room(&mut self, now: Now) {
+        let is_in = matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Online);
+        if is_in
+            && !self.is_leaving()
+            && let Some(room) = self
+                .outbox
+                .next_room()
+                .filter(|_| !self.outbox.awaits_answers())
+            && !self.asked_for(room)
+            && self.rooms_to_enter().contains(room)
+        {
+            let why = format!("The next message is for #{room}");
+            self.drop_link(now, Line::inert(&why), Some(Duration::ZERO));
         }
     }
 
@@ -126,13 +140,14 @@ impl Session {
             live.join_due = false;
             return self.ask_what_listens(now, out);
         }
-        self.asked_for = self.rooms_to_enter();
+        let enter = self.rooms_to_enter();
         let Phase::Live(live) = &mut self.phase else {
             return;
         };
         live.join_due = false;
         let channel = live.channel;
-        let rooms = self.rooms.positions();
+        self.asked_for = enter;
+        let rooms = self.rooms.positions(|room| self.asked_for(room));
         // Where a position does not hold, the log is another one, and all of it is new to us.
         let last = if rooms.is_empty() {
             self.config.last
@@ -196,8 +211,17 @@ impl Session {
             encode_client(&nick, out);
         }
         while out.len() < WRITE_BYTES {
+            // In a room that was not entered it would be refused: it waits for the next join.
+            let next = self.outbox.next_room();
+            let waits = self.outbox.awaits_answers()
+                && next.is_some_and(|room| !names(&self.asked_for, room));
             let leaving = live.leaving.is_some();
-            match self.outbox.next_to_send(now.elapsed, leaving) {
+            let next = if waits {
+                None
+            } else {
+                self.outbox.next_to_send(now.elapsed, leaving)
+            };
+            match next {
                 Some(ToSend::Message { id, room, body }) => {
                     let submission = Submission {
                         room,
@@ -305,5 +329,13 @@ impl Session {
         for entry in self.outbox.forget_unconfirmed(keep) {
             self.tell(entry.local, entry.room, entry.body, Delivery::Withdrawn);
         }
+    }
+}
+
+/// Whether a list of rooms to be in names one; an empty one names the lobby.
+pub(super) fn names(enter: &[RoomName], room: &RoomName) -> bool {
+    match enter {
+        [] => *room == RoomName::lobby(),
+        rooms => rooms.contains(room),
     }
 }

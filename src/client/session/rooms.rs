@@ -12,7 +12,8 @@ use crate::{
     },
 };
 
-/// Every room that we are or were in, at most [`JOIN_ROOMS_MAX`].
+/// Every room of one log that this profile is or was in. A connection has at most
+/// [`JOIN_ROOMS_MAX`] of them open; the others are known for what is kept of them.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
     epoch: Option<Epoch>,
@@ -55,13 +56,14 @@ impl Rooms {
         self.rooms.get(room).map(|room| room.head)
     }
 
-    /// Takes over where earlier runs were. Positions in another log than the others' are not:
-    /// `join` names one.
-    pub(super) fn restore(&mut self, rooms: Vec<KeptRoom>) {
-        for room in rooms.into_iter().filter(|room| room.seq > 0) {
-            if *self.epoch.get_or_insert(room.epoch) == room.epoch
-                && self.rooms.len() < JOIN_ROOMS_MAX
-            {
+    /// Takes over where earlier runs were. `join` names one log: that of a room which is `wanted`
+    /// now. A room that was last entered before that log began counts as never entered.
+    pub(super) fn restore(&mut self, rooms: Vec<KeptRoom>, wanted: impl Fn(&RoomName) -> bool) {
+        let (wanted, others): (Vec<_>, Vec<_>) =
+            rooms.into_iter().partition(|room| wanted(&room.room));
+        let rooms = wanted.into_iter().chain(others);
+        for room in rooms.filter(|room| room.seq > 0) {
+            if *self.epoch.get_or_insert(room.epoch) == room.epoch {
                 let held = Room {
                     held: room.seq,
                     id: room.id,
@@ -74,10 +76,11 @@ impl Rooms {
         }
     }
 
-    /// What `join` says about where we stand.
-    pub(super) fn positions(&self) -> Vec<Position> {
+    /// What `join` says about where we stand in the rooms that it enters.
+    pub(super) fn positions(&self, entered: impl Fn(&RoomName) -> bool) -> Vec<Position> {
         self.rooms
             .iter()
+            .filter(|(name, _)| entered(name))
             .map(|(name, room)| Position {
                 room: name.clone(),
                 seq: room.held,
@@ -101,15 +104,13 @@ impl Rooms {
         starts: Vec<RoomStart>,
     ) -> Result<Vec<RoomOpened>, Fault> {
         starts.iter().try_for_each(check)?;
+        if starts.len() > JOIN_ROOMS_MAX {
+            return Err(Fault::new("more rooms than a client can be in"));
+        }
         if self.epoch.is_some_and(|ours| ours != epoch) {
             // What is not opened now is of a log that is no more.
             self.rooms
                 .retain(|name, _| starts.iter().any(|start| start.room == *name));
-        }
-        let known = |start: &&RoomStart| self.rooms.contains_key(&start.room);
-        let unknown = starts.len() - starts.iter().filter(known).count();
-        if self.rooms.len() + unknown > JOIN_ROOMS_MAX {
-            return Err(Fault::new("more rooms than a client can be in"));
         }
         let another = self.epoch.is_some_and(|ours| ours != epoch);
         self.epoch = Some(epoch);

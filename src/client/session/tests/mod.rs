@@ -12,6 +12,7 @@ mod members;
 mod outbox;
 mod pace;
 mod resume;
+mod rooms;
 mod saving;
 mod staying;
 mod trust;
