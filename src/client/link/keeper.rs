@@ -2,6 +2,9 @@
 //! that a slow disk holds up nothing but what waits for it.
 
 use std::{
+    collections::VecDeque,
+    mem::take,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{self as std_mpsc, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
@@ -42,11 +45,19 @@ pub(super) enum Keeper {
     Store {
         jobs: std_mpsc::SyncSender<Job>,
         done: mpsc::Receiver<Done>,
+        under_way: UnderWay,
     },
     /// Everything succeeds, and nothing is there.
     Nothing,
-    /// Its thread died: nothing succeeds any more.
-    Gone,
+    /// Its thread died: nothing succeeds any more. Holds the answers to what it had not answered.
+    Gone(VecDeque<Done>),
+}
+
+/// What the thread was given and has not answered yet.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    save: bool,
+    look: Option<Look>,
 }
 
 impl Keeper {
@@ -61,9 +72,17 @@ impl Keeper {
         let work = move || {
             let mut looked = Instant::now();
             loop {
+                // One that breaks down has changed nothing: its transaction is undone.
                 let answer = match queue.recv_timeout(NEWS_EVERY) {
-                    Ok(Job::Save(save)) => Some(Done::Saved(store.save(&save))),
-                    Ok(Job::Look(look)) => Some(Done::Looked(store.look(&look))),
+                    Ok(Job::Save(save)) => {
+                        let saved = catch_unwind(AssertUnwindSafe(|| store.save(&save)));
+                        let saved = saved.unwrap_or_else(|_| Err(SaveError::Failed(gone())));
+                        Some(Done::Saved(saved))
+                    }
+                    Ok(Job::Look(look)) => {
+                        let looked = catch_unwind(AssertUnwindSafe(|| store.look(&look)));
+                        Some(Done::Looked(looked.unwrap_or_else(|_| unanswered(&look))))
+                    }
                     Err(RecvTimeoutError::Timeout) => None,
                     Err(RecvTimeoutError::Disconnected) => break,
                 };
@@ -84,7 +103,11 @@ impl Keeper {
             drop(answers);
         };
         match thread::Builder::new().name("store".to_owned()).spawn(work) {
-            Ok(_) => Self::Store { jobs, done },
+            Ok(_) => Self::Store {
+                jobs,
+                done,
+                under_way: UnderWay::default(),
+            },
             Err(_) => Self::Nothing,
         }
     }
@@ -93,9 +116,14 @@ impl Keeper {
     pub(super) fn save(&mut self, save: Save) -> Option<Result<(), SaveError>> {
         match self {
             Self::Nothing => Some(Ok(())),
-            Self::Gone => Some(Err(SaveError::Failed(gone()))),
-            Self::Store { jobs, .. } => match jobs.try_send(Job::Save(save)) {
-                Ok(()) => None,
+            Self::Gone(_) => Some(Err(SaveError::Failed(gone()))),
+            Self::Store {
+                jobs, under_way, ..
+            } => match jobs.try_send(Job::Save(save)) {
+                Ok(()) => {
+                    under_way.save = true;
+                    None
+                }
                 Err(_) => Some(Err(SaveError::Failed(gone()))),
             },
         }
@@ -105,15 +133,15 @@ impl Keeper {
     pub(super) fn look(&mut self, look: Look) -> Option<Looked> {
         match self {
             Self::Nothing => Some(nothing(&look)),
-            Self::Gone => Some(unanswered(&look)),
-            Self::Store { jobs, .. } => match jobs.try_send(Job::Look(look)) {
-                Ok(()) => None,
-                Err(
-                    std_mpsc::TrySendError::Full(job) | std_mpsc::TrySendError::Disconnected(job),
-                ) => match job {
-                    Job::Look(look) => Some(unanswered(&look)),
-                    Job::Save(_) => None,
-                },
+            Self::Gone(_) => Some(unanswered(&look)),
+            Self::Store {
+                jobs, under_way, ..
+            } => match jobs.try_send(Job::Look(look.clone())) {
+                Ok(()) => {
+                    under_way.look = Some(look);
+                    None
+                }
+                Err(_) => Some(unanswered(&look)),
             },
         }
     }
@@ -121,7 +149,7 @@ impl Keeper {
     /// Closes the store, within a time: what was saved is safe either way, but a file that was
     /// closed is opened faster.
     pub(super) async fn close(&mut self) {
-        if let Self::Store { jobs, mut done } = std::mem::replace(self, Self::Nothing) {
+        if let Self::Store { jobs, mut done, .. } = std::mem::replace(self, Self::Nothing) {
             drop(jobs);
             let closed = async { while done.recv().await.is_some() {} };
             // Nothing depends on whether it was in time.
@@ -129,21 +157,49 @@ impl Keeper {
         }
     }
 
-    /// The next answer. A store that died answers once that it is gone.
+    /// The next answer. Whatever a store that died has not answered is answered by that. May be
+    /// dropped and called again.
     pub(super) async fn done(&mut self) -> Done {
-        let Self::Store { done, .. } = self else {
-            return std::future::pending().await;
-        };
-        if let Some(done) = done.recv().await {
-            return done;
+        if let Self::Store {
+            done, under_way, ..
+        } = self
+        {
+            match done.recv().await {
+                Some(done) => {
+                    match &done {
+                        Done::Saved(_) => under_way.save = false,
+                        Done::Looked(_) => under_way.look = None,
+                        Done::Notice(_) => {}
+                    }
+                    return done;
+                }
+                None => *self = Self::Gone(take(under_way).answers()),
+            }
         }
-        *self = Self::Gone;
-        Done::Saved(Err(SaveError::Failed(gone())))
+        let answer = match self {
+            Self::Gone(answers) => answers.pop_front(),
+            Self::Store { .. } | Self::Nothing => None,
+        };
+        match answer {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl UnderWay {
+    /// What it is answered once the store is gone.
+    fn answers(self) -> VecDeque<Done> {
+        let saved = self
+            .save
+            .then(|| Done::Saved(Err(SaveError::Failed(gone()))));
+        let looked = self.look.map(|look| Done::Looked(unanswered(&look)));
+        saved.into_iter().chain(looked).collect()
     }
 }
 
 fn gone() -> Line {
-    Line::inert("what keeps things on this machine has failed")
+    Line::inert("what keeps things on this machine broke down (a defect): start chat-tui again")
 }
 
 fn nothing(look: &Look) -> Looked {
@@ -173,24 +229,76 @@ fn unanswered(look: &Look) -> Looked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::session::kept::Claim;
+    use crate::{
+        client::session::kept::Claim,
+        protocol::{RoomName, frame::Part},
+    };
 
-    #[tokio::test]
-    async fn a_store_that_died_saves_nothing_and_says_so() {
-        let (jobs, queue) = std_mpsc::sync_channel(JOBS_MAX);
-        let (answers, done) = mpsc::channel(JOBS_MAX);
-        let mut keeper = Keeper::Store { jobs, done };
+    /// A store whose thread dies when it has this.
+    fn dying(queue: std_mpsc::Receiver<Job>, answers: mpsc::Sender<Done>) {
         drop((queue, answers));
-        let failed = |saved: &Result<(), SaveError>| matches!(saved, Err(SaveError::Failed(_)));
-        assert!(matches!(keeper.done().await, Done::Saved(saved) if failed(&saved)));
-        assert!(
-            keeper
-                .save(Save::default())
-                .is_some_and(|saved| failed(&saved))
-        );
-        assert!(matches!(
-            keeper.look(Look::Lease(Claim::Take)),
-            Some(Looked::Lease(Err(_)))
-        ));
+    }
+
+    fn failed(saved: &Result<(), SaveError>) -> bool {
+        matches!(saved, Err(SaveError::Failed(_)))
+    }
+
+    fn page() -> Look {
+        Look::Page {
+            room: RoomName::lobby(),
+            epoch: None,
+            part: Part::Backward { from: 1, to: 9 },
+            offline: true,
+        }
+    }
+
+    /// Whatever it had when it died: nothing, one of them or both, with or without an answer before.
+    #[tokio::test]
+    async fn what_a_store_had_when_it_died_is_answered_and_all_that_is_asked_later() {
+        for (saves, look) in [
+            (false, None),
+            (true, None),
+            (false, Some(page())),
+            (false, Some(Look::Lease(Claim::Take))),
+            (true, Some(page())),
+        ] {
+            let (jobs, queue) = std_mpsc::sync_channel(JOBS_MAX);
+            let (answers, done) = mpsc::channel(JOBS_MAX);
+            let under_way = UnderWay::default();
+            let mut keeper = Keeper::Store {
+                jobs,
+                done,
+                under_way,
+            };
+            assert!(keeper.save(Save::default()).is_none());
+            answers.send(Done::Saved(Ok(()))).await.unwrap();
+            assert!(matches!(keeper.done().await, Done::Saved(Ok(()))));
+            assert!(!saves || keeper.save(Save::default()).is_none());
+            if let Some(look) = look.clone() {
+                assert!(keeper.look(look).is_none());
+            }
+            dying(queue, answers);
+            if saves {
+                assert!(matches!(keeper.done().await, Done::Saved(saved) if failed(&saved)));
+            }
+            match look {
+                Some(Look::Lease(_)) => assert!(matches!(
+                    keeper.done().await,
+                    Done::Looked(Looked::Lease(Err(_)))
+                )),
+                Some(_) => assert!(matches!(
+                    keeper.done().await,
+                    Done::Looked(Looked::Page(Err(_)))
+                )),
+                None => {}
+            }
+            // And nothing else by itself.
+            let more = timeout(Duration::from_millis(1), keeper.done()).await;
+            assert!(more.is_err());
+            let saved = keeper.save(Save::default());
+            assert!(saved.is_some_and(|saved| failed(&saved)));
+            let looked = keeper.look(page());
+            assert!(matches!(looked, Some(Looked::Page(Err(_)))));
+        }
     }
 }
