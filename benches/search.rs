@@ -41,6 +41,7 @@ use chat_tui::{
             Batch, Operation, Reader, Retention, SqliteStore, Store, Verdict,
             sqlite::{Durability, Settings},
         },
+        supervisor::Supervisor,
     },
     text::Body,
 };
@@ -90,6 +91,7 @@ fn open(folder: &Path, index: bool) -> SqliteStore {
         durability: Durability::Relaxed,
         index,
         recorder: Recorder::none(),
+        supervisor: Supervisor::default(),
     };
     SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()
 }

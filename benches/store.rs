@@ -48,6 +48,7 @@ use chat_tui::{
             Batch, Operation, SqliteStore, Store,
             sqlite::{Durability, Settings},
         },
+        supervisor::Supervisor,
     },
     text::Body,
 };
@@ -97,6 +98,7 @@ fn open(directory: &Path, durability: Durability, index: bool) -> SqliteStore {
         durability,
         index,
         recorder: Recorder::none(),
+        supervisor: Supervisor::default(),
     };
     SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()
 }

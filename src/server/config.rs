@@ -29,6 +29,7 @@ use super::{
         MemoryLimits,
         sqlite::{Durability, OpenError},
     },
+    supervisor::Supervisor,
 };
 use crate::{protocol::RoomName, text::Line};
 
@@ -305,6 +306,8 @@ pub struct Config {
     pub memory: MemoryLimits,
     /// Where records go.
     pub recorder: Recorder,
+    /// What starts the threads.
+    pub supervisor: Supervisor,
 }
 
 impl Default for Config {
@@ -337,6 +340,7 @@ impl Default for Config {
             secrets: Secrets::default(),
             memory: MemoryLimits::default(),
             recorder: Recorder::none(),
+            supervisor: Supervisor::default(),
         }
     }
 }

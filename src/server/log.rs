@@ -15,7 +15,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
-    thread,
     time::Duration,
 };
 
@@ -32,7 +31,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::{config::Args, engine::event::Record, network::ClientAddress};
+use super::{config::Args, engine::event::Record, network::ClientAddress, supervisor::Supervisor};
 use crate::{
     console,
     protocol::{frame::Departure, wire::DEPARTURES},
@@ -85,17 +84,16 @@ impl Recorder {
     }
 
     /// To the log. Gives also what tells when all is written, once the last recorder is gone.
-    pub fn start() -> io::Result<(Self, Written)> {
+    pub fn start(supervisor: &Supervisor) -> io::Result<(Self, Written)> {
         let (records, waiting) = sync_channel(RECORDS_MAX);
         let left_out = Arc::default();
         let counted = Arc::clone(&left_out);
         let (end, ended) = sync_channel(0);
-        thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || {
-                write_all(&waiting, &counted);
-                drop(end);
-            })?;
+        supervisor.start("log", move || {
+            write_all(&waiting, &counted);
+            drop(end);
+            Ok(())
+        })?;
         let recorder = Self {
             records: Some(records),
             left_out,

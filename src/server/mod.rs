@@ -4,6 +4,7 @@
 //! - [`store`] keeps the log.
 //! - [`net`] has the sockets and threads and drives both.
 //! - [`keys`] has what clients know the server by, [`secrets`] what they are let in by.
+//! - [`supervisor`] starts every thread, and ends the server when one breaks down.
 //! - [`config`] and [`log`] are the operator's side.
 //!
 //! Other programs start one in a process with [`bind`] and [`Bound::run`], or become one with
@@ -30,6 +31,7 @@ pub mod network;
 mod priority;
 pub mod secrets;
 pub mod store;
+pub mod supervisor;
 
 use crate::console;
 
@@ -39,6 +41,7 @@ pub use net::{BindError, Bound, Credentials, Reload, RunError, StartError, bind}
 use config::Args;
 use log::Recorder;
 use store::sqlite::owner;
+use supervisor::Supervisor;
 
 /// The operator asked for what can't be: the arguments, the data directory, or what a command is to
 /// do. What may pass by itself (a port in use, an address that is not there yet, a full disk) is a
@@ -80,12 +83,14 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     }
     log::show(&args);
     raise_descriptor_limit(args.max_clients);
-    let (recorder, written) = match Recorder::start() {
+    let supervisor = Supervisor::default();
+    let (recorder, written) = match Recorder::start(&supervisor) {
         Ok(started) => started,
         Err(error) => return fail(&RunError::from(error), ExitCode::FAILURE),
     };
     let config = Config {
         recorder: recorder.clone(),
+        supervisor: supervisor.clone(),
         ..Config::from(&args)
     };
     let bound = match bind(config) {
@@ -99,7 +104,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     let reload = bound.reload();
     let outcome = bound.run(async move {
         let signals = Signals::new();
-        let hung_up = hung_up(reload);
+        let hung_up = hung_up(reload, supervisor);
         announce(address, &credentials, quiet, &recorder);
         told_to_stop(signals, hung_up, recorder).await;
     });
@@ -178,7 +183,7 @@ async fn told_to_stop(
 /// Reads what the operator may have changed at every SIGHUP. Where the server was started in a
 /// terminal, a hang-up says that this was closed: then it is ready, unless whoever started it wants
 /// that ignored (`nohup`).
-fn hung_up(reload: Reload) -> impl Future<Output = ()> {
+fn hung_up(reload: Reload, supervisor: Supervisor) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     // Once it is closed it is none any more.
     let terminal = io::stderr().is_terminal();
@@ -191,7 +196,8 @@ fn hung_up(reload: Reload) -> impl Future<Output = ()> {
                     return;
                 }
                 let reload = reload.clone();
-                let _ = tokio::task::spawn_blocking(move || reload.read()).await;
+                // One that broke down has changed nothing, and stderr has it.
+                let _ = supervisor.blocking("reload", move || reload.read()).await;
             }
         }
         std::future::pending::<()>().await;

@@ -74,6 +74,11 @@ impl Client {
         }
     }
 
+    /// The id of its message with this counter, as it is written.
+    pub(crate) fn message_id(&self, counter: u64) -> String {
+        self.id(counter).to_string()
+    }
+
     /// Connects and comes in; says what the server said.
     pub(crate) fn join(&mut self, address: SocketAddr) -> Result<Welcome, Gone> {
         self.connection = None;

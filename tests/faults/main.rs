@@ -9,6 +9,7 @@ mod disk;
 mod kill;
 mod load;
 mod process;
+mod rows;
 
 #[cfg(target_os = "linux")]
 mod errors;

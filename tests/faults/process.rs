@@ -68,10 +68,16 @@ impl Process {
 
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(self) {
+        drop(self.stopped());
+    }
+
+    /// The same, and what it said.
+    pub(crate) fn stopped(self) -> String {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         let (status, log) = self.ended();
         assert!(status.success(), "{status}: {log}");
+        log
     }
 
     /// Waits until it has ended; how, and what it said. One that does not end is killed.

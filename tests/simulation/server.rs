@@ -319,7 +319,7 @@ impl Server {
         self.commits += 1;
         let fails = self.setup.fails.filter(|(at, _)| *at == number);
         let outcome = match fails.map(|(_, error)| error) {
-            Some(StoreError::Unknown) => {
+            Some(StoreError::Unknown | StoreError::Damaged) => {
                 if rng.bool() {
                     let batch = self.spoiled(batch);
                     self.disk.write_untold(batch);

@@ -169,7 +169,7 @@ impl Keeper {
                     match &done {
                         Done::Saved(_) => under_way.save = false,
                         Done::Looked(_) => under_way.look = None,
-                        Done::Notice(_) => {}
+                        Done::Notice(_) | Done::News => {}
                     }
                     return done;
                 }

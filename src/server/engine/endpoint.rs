@@ -12,7 +12,7 @@ use super::{
     Moment, RoomIndex,
     basic::BasicPeer,
     event::{Admission, Entry, Order, Request},
-    look::{Look, Looked},
+    look::{Look, Looked, unavailable},
     peer::{Peer, Turn},
     tail::Segment,
     view::Views,
@@ -561,6 +561,12 @@ impl Endpoint {
             deadline: now.mono + CLOSE_WITHIN,
             moved: now.mono,
         };
+    }
+
+    /// A room's log can't be read where the other end is: nothing can follow, and it is told why.
+    pub fn unreadable(&mut self, now: Moment, error: StoreError) {
+        let error = unavailable(error, None);
+        self.close(now, Some(Box::new(ServerFrame::Error(error))), false);
     }
 
     /// Until when everything must be written, if it is to close. `blocked`: the other end takes nothing

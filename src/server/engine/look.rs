@@ -96,7 +96,10 @@ impl Look {
                 let head = self.head(found.extent, found.from, found.to);
                 encode_found(&head, found.indexed, frames, out);
             }
-            Err(_) => encode_server(&ServerFrame::Error(self.unavailable()), out),
+            Err(error) => {
+                let error = unavailable(*error, self.reference);
+                encode_server(&ServerFrame::Error(error), out);
+            }
         }
     }
 
@@ -117,15 +120,22 @@ impl Look {
             reference: self.reference,
         }
     }
+}
 
-    fn unavailable(&self) -> ErrorFrame {
-        ErrorFrame {
-            code: ErrorCode::Unavailable,
-            message: Line::inert("The server can't read its log at the moment"),
-            id: None,
-            reference: self.reference,
-            retry_after_ms: Some(UNAVAILABLE_RETRY_MS),
-        }
+/// What is told of a log that can't be read. To ask again for what is damaged is of no use.
+pub(super) fn unavailable(error: StoreError, reference: Option<u64>) -> ErrorFrame {
+    let is_damaged = error == StoreError::Damaged;
+    let message = if is_damaged {
+        "The server's log is damaged here: tell its operator"
+    } else {
+        "The server can't read its log at the moment"
+    };
+    ErrorFrame {
+        code: ErrorCode::Unavailable,
+        message: Line::inert(message),
+        id: None,
+        reference,
+        retry_after_ms: (!is_damaged).then_some(UNAVAILABLE_RETRY_MS),
     }
 }
 

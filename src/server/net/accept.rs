@@ -12,7 +12,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
     time::Duration,
 };
 
@@ -21,7 +20,6 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
-use tokio_util::sync::DropGuard;
 
 use super::{
     Clock,
@@ -34,6 +32,7 @@ use crate::server::{
     log::Recorder,
     network::{ClientAddress, Network},
     priority,
+    supervisor::Supervisor,
 };
 
 /// How many connections there may be besides those of clients that are in: of such as have not
@@ -123,8 +122,7 @@ pub(super) struct Start {
     /// Where it makes a difference who is near.
     pub(super) gateways: Option<GatewayWatch>,
     pub(super) recorder: Recorder,
-    /// If it ends before it should, the server ends too.
-    pub(super) fallen: DropGuard,
+    pub(super) supervisor: Supervisor,
 }
 
 /// A door that stands open.
@@ -154,24 +152,23 @@ pub(super) fn start(listener: std::net::TcpListener, start: Start) -> io::Result
     };
     let (shut, end) = oneshot::channel();
     let (ending, ended) = oneshot::channel::<()>();
-    thread::Builder::new()
-        .name("accept".to_owned())
-        .spawn(move || {
-            priority::behind_talk();
-            runtime.block_on(async {
-                tokio::select! {
-                    () = run(start, listener) => {}
-                    _ = end => {}
-                }
-            });
-            drop(runtime);
-            drop(ending);
-        })?;
+    let supervisor = start.supervisor.clone();
+    supervisor.start("accept", move || {
+        priority::behind_talk();
+        runtime.block_on(async {
+            tokio::select! {
+                () = run(start, listener) => {}
+                _ = end => {}
+            }
+        });
+        drop(runtime);
+        drop(ending);
+        Ok(())
+    })?;
     Ok(Accepting { shut, ended })
 }
 
 async fn run(start: Start, listener: TcpListener) {
-    let _fallen = start.fallen;
     let mut door = Door {
         listener,
         porches: start.porches,
@@ -187,7 +184,7 @@ async fn run(start: Start, listener: TcpListener) {
         said: None,
         recorder: start.recorder,
     };
-    // It ends when a porch is gone.
+    // It ends when a porch is gone, which ends the server.
     while door.let_one_in().await.is_some() {}
 }
 

@@ -255,11 +255,18 @@ impl Connection {
         }
     }
 
-    /// The page that it waited for; `None`: there is none to be had.
-    pub(super) fn take_page(&mut self, room: RoomIndex, page: Option<Segment>) {
+    /// The page that it waited for.
+    pub(super) fn take_page(
+        &mut self,
+        now: Moment,
+        room: RoomIndex,
+        page: Result<Segment, StoreError>,
+    ) {
         self.fetching = false;
-        if !page.is_some_and(|page| self.endpoint.take_page(room, page)) {
-            self.end = Some(Departure::Lost);
+        match page.map(|page| self.endpoint.take_page(room, page)) {
+            Ok(true) => {}
+            Ok(false) => self.end = Some(Departure::Lost),
+            Err(error) => self.endpoint.unreadable(now, error),
         }
     }
 

@@ -8,7 +8,6 @@ use tokio::{
     task::LocalSet,
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Clock,
@@ -41,6 +40,7 @@ use crate::{
             Extent, MemoryStore, SqliteStore, Store, StoreError, fresh_epoch,
             sqlite::{self, Durability, OpenError},
         },
+        supervisor::{Breakdown, Supervisor},
     },
     text::Line,
 };
@@ -125,8 +125,8 @@ pub enum RunError {
     System(io::Error),
     /// The store failed: what was in flight may or may not have been stored.
     Store,
-    /// A thread that serves connections broke down.
-    Worker,
+    /// A part of the server broke down, or can't go on.
+    Breakdown(Breakdown),
 }
 
 impl RunError {
@@ -142,9 +142,7 @@ impl fmt::Display for RunError {
             Self::Store => out.write_str(
                 "Messages can't be stored any more; the server stopped rather than lose them",
             ),
-            Self::Worker => out.write_str(
-                "A part of the server broke down (a defect, please report it); the server stopped",
-            ),
+            Self::Breakdown(breakdown) => breakdown.fmt(out),
         }
     }
 }
@@ -170,7 +168,7 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
     let invite_key = config.secrets.invite_key(&config.recorder);
     let invite_key = invite_key.map_err(StartError::Secrets)?;
     let passwords = (config.access == Access::Password)
-        .then(|| Passwords::open(&config.secrets, &config.recorder))
+        .then(|| Passwords::open(&config.secrets, &config.recorder, &config.supervisor))
         .transpose()
         .map_err(StartError::Secrets)?;
     Ok(Bound {
@@ -208,6 +206,7 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
         durability: *durability,
         index: *index,
         recorder: config.recorder.clone(),
+        supervisor: config.supervisor.clone(),
     };
     let store = SqliteStore::open(&settings, &names).map_err(StartError::Open)?;
     let held = store
@@ -254,7 +253,14 @@ impl Bound {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        LocalSet::new().block_on(&runtime, serve(self, shutdown))
+        let supervisor = self.config.supervisor.clone();
+        let serve = || LocalSet::new().block_on(&runtime, serve(self, shutdown));
+        let outcome = supervisor.run("hub", serve);
+        // What else failed then is a consequence.
+        match (supervisor.breakdown(), outcome) {
+            (Some(breakdown), _) => Err(RunError::Breakdown(breakdown)),
+            (None, outcome) => outcome.unwrap_or(Ok(())),
+        }
     }
 }
 
@@ -271,12 +277,11 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let clock = Clock::start();
     let (epoch, extents, known) = (store.epoch(), store.extents(), store.known_times());
     let facts = store.facts().map_err(|_| RunError::Store)?;
-    let (appender, pages, closed) = storage::start(store)?;
+    let supervisor = config.supervisor.clone();
+    let (appender, pages, closed) = storage::start(store, &supervisor)?;
     let (events, mut requests) = mpsc::channel(EVENTS_MAX);
-    // Cancelled when a thread ends that should not have.
-    let fallen = CancellationToken::new();
     let gate = Gate::new(config.caps, config.recorder.clone());
-    let fleet = Fleet::start(&config, clock, &extents, (&events, &pages), &fallen)?;
+    let fleet = Fleet::start(&config, clock, &extents, (&events, &pages))?;
     // The workers have theirs: the store is closed when the last of them is gone.
     drop(pages);
     let mut porches = Vec::with_capacity(config.porches.get());
@@ -290,7 +295,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
             passwords: passwords.clone(),
             visits,
             workers: fleet.arrivals.clone(),
-            fallen: fallen.clone().drop_guard(),
+            supervisor: supervisor.clone(),
         };
         porch::start(number, start)?;
         porches.push(visit);
@@ -309,7 +314,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         gate,
         gateways: GatewayWatch::start(config.access, &config.recorder),
         recorder: config.recorder.clone(),
-        fallen: fallen.clone().drop_guard(),
+        supervisor: supervisor.clone(),
     };
     let accepting = accept::start(listener, door)?;
     let settings = Settings {
@@ -341,7 +346,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         clock,
         appender,
         workers: fleet.outlets,
-        fallen,
+        supervisor,
         recorder: config.recorder,
     };
     // The requests end with the workers: who asks while all ends has still to be told that it does.
@@ -375,7 +380,6 @@ impl Fleet {
         clock: Clock,
         extents: &[Extent],
         (events, pages): (&mpsc::Sender<Event>, &Pages),
-        fallen: &CancellationToken,
     ) -> io::Result<Self> {
         let mut fleet = Self {
             outlets: Vec::new(),
@@ -396,7 +400,8 @@ impl Fleet {
                 pages: pages.clone(),
                 deliveries,
                 arrivals,
-                ended: (ended, fallen.clone().drop_guard()),
+                ended,
+                supervisor: config.supervisor.clone(),
             };
             if number == 0 {
                 worker::start_here(start)?;
@@ -451,7 +456,7 @@ struct Driver {
     clock: Clock,
     appender: Appender,
     workers: Vec<Outlet>,
-    fallen: CancellationToken,
+    supervisor: Supervisor,
     recorder: Recorder,
 }
 
@@ -483,7 +488,7 @@ impl Driver {
                     stopping = Some(Instant::now());
                     self.hub.handle(self.clock.now(), Event::Stop);
                 }
-                () = self.fallen.cancelled() => break Err(RunError::Worker),
+                () = self.supervisor.fallen() => break self.broken_down(),
                 // Nothing happened; the turn may have something to do all the same.
                 () = until(wake) => {}
                 // The store does not answer: what became of the last batch stays unknown.
@@ -519,6 +524,20 @@ impl Driver {
         }
     }
 
+    /// A part is gone that is needed.
+    fn broken_down(&self) -> Result<(), RunError> {
+        // A worker that ended without a word.
+        let unknown = || {
+            let why = "it has ended".to_owned();
+            self.supervisor.give_up("worker", why);
+        };
+        if self.supervisor.breakdown().is_none() {
+            unknown();
+        }
+        let breakdown = self.supervisor.breakdown();
+        breakdown.map_or(Ok(()), |breakdown| Err(RunError::Breakdown(breakdown)))
+    }
+
     async fn carry_out(&mut self, effects: &mut Vec<Effect>) -> Option<Result<(), RunError>> {
         let mut finished = None;
         for effect in effects.drain(..) {
@@ -542,7 +561,7 @@ impl Driver {
         }
         for worker in &mut self.workers {
             if !worker.send().await {
-                return Some(Err(RunError::Worker));
+                return Some(self.broken_down());
             }
         }
         finished

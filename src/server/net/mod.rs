@@ -28,7 +28,8 @@
 //!   then TCP makes the senders wait. A slow *reader* is never waited for: it only falls behind.
 //! - Heartbeats need no timer each: every worker looks at all its connections once a second.
 //! - A thread that breaks down ends the server, which says so: whoever runs it starts it again, and
-//!   clients resume. A connection that breaks down ends alone.
+//!   clients resume ([`supervisor`](super::supervisor)). A connection that breaks down ends alone, and
+//!   a page or a search that does is answered with an error.
 //! - For Unix: sockets are watched by their descriptors. (The client does without.)
 
 use std::{future::pending, time::Instant};

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::sync::Semaphore;
 
 use super::Clock;
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         log::Recorder,
         network::{ClientAddress, Site},
         secrets::{PasswordRecord, SecretError, Secrets, Workspace},
+        supervisor::{Panicked, Supervisor},
     },
 };
 
@@ -42,6 +43,7 @@ pub(super) struct Passwords(Arc<Shared>);
 struct Shared {
     secrets: Secrets,
     recorder: Recorder,
+    supervisor: Supervisor,
     record: RwLock<Arc<PasswordRecord>>,
     /// For those who are compared and those who wait for it.
     places: Semaphore,
@@ -53,10 +55,15 @@ struct Shared {
 
 impl Passwords {
     /// Reads the password.
-    pub(super) fn open(secrets: &Secrets, recorder: &Recorder) -> Result<Self, SecretError> {
+    pub(super) fn open(
+        secrets: &Secrets,
+        recorder: &Recorder,
+        supervisor: &Supervisor,
+    ) -> Result<Self, SecretError> {
         Ok(Self(Arc::new(Shared {
             secrets: secrets.clone(),
             recorder: recorder.clone(),
+            supervisor: supervisor.clone(),
             record: RwLock::new(Arc::new(secrets.password()?)),
             places: Semaphore::new(AT_ONCE + WAITING_MAX),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
@@ -120,8 +127,9 @@ impl Passwords {
         };
         // Others from there had theirs meanwhile.
         shared.may_try(site, clock.now().mono)?;
+        let supervisor = &shared.supervisor;
         let (shared, password) = (Arc::clone(shared), password.clone());
-        let compared = spawn_blocking(move || {
+        let compared = supervisor.blocking("password", move || {
             let mut memory = shared.spare().pop().unwrap_or_default();
             let is_right = shared.record().is_of(&password, &mut memory);
             shared.spare().push(memory);
@@ -132,8 +140,8 @@ impl Passwords {
             drop(turn);
             is_right
         });
-        // One that broke down is no.
-        Ok(compared.await.unwrap_or(false))
+        // One that broke down says nothing of the password.
+        compared.await.map_err(|Panicked| BUSY_RETRY)
     }
 }
 
@@ -182,7 +190,8 @@ mod tests {
 
     #[tokio::test]
     async fn few_are_compared_at_one_time_and_few_wait() {
-        let passwords = Passwords::open(&Secrets::Memory, &Recorder::none()).unwrap();
+        let passwords =
+            Passwords::open(&Secrets::Memory, &Recorder::none(), &Supervisor::default()).unwrap();
         let clock = Clock::start();
         let mut checks = JoinSet::new();
         for number in 0..40 {
@@ -210,7 +219,8 @@ mod tests {
             or_memory: false,
         };
         set_password(home.path(), &password()).unwrap();
-        let passwords = Passwords::open(&secrets, &Recorder::none()).unwrap();
+        let passwords =
+            Passwords::open(&secrets, &Recorder::none(), &Supervisor::default()).unwrap();
         let clock = Clock::start();
         let [here, elsewhere] = [1, 2].map(|last| SocketAddr::from(([127, 0, 0, last], 7)).into());
         let wrong = Password::parse("open barley").unwrap();

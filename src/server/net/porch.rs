@@ -5,7 +5,7 @@
 //! already never waits for who only knocks. The first request (a join, its key proven and its password
 //! compared; or what is wrong with it) goes with the connection to the worker that will serve it.
 
-use std::{cell::RefCell, collections::HashMap, io, io::IoSlice, rc::Rc, thread};
+use std::{cell::RefCell, collections::HashMap, io, io::IoSlice, rc::Rc};
 
 use tokio::{
     net::TcpStream,
@@ -13,7 +13,6 @@ use tokio::{
     task::{AbortHandle, LocalSet, yield_now},
     time::timeout_at,
 };
-use tokio_util::sync::DropGuard;
 
 use super::{
     Clock,
@@ -39,6 +38,7 @@ use crate::{
             view::{ViewLimits, Views},
         },
         priority,
+        supervisor::Supervisor,
     },
 };
 
@@ -57,8 +57,7 @@ pub(super) struct Start {
     pub(super) visits: mpsc::Receiver<Visit>,
     /// The ways to the workers.
     pub(super) workers: Vec<mpsc::Sender<Arrival>>,
-    /// If it ends before it should, the server ends too.
-    pub(super) fallen: DropGuard,
+    pub(super) supervisor: Supervisor,
 }
 
 /// Something for a worker to do.
@@ -108,12 +107,13 @@ pub(super) fn start(number: usize, start: Start) -> io::Result<()> {
         .enable_io()
         .enable_time()
         .build()?;
+    let supervisor = start.supervisor.clone();
     let run = move || {
         priority::behind_talk();
         LocalSet::new().block_on(&runtime, run(start));
+        Ok(())
     };
-    let name = format!("porch-{number}");
-    thread::Builder::new().name(name).spawn(run)?;
+    supervisor.start(format!("porch-{number}"), run)?;
     Ok(())
 }
 
@@ -130,7 +130,7 @@ async fn run(start: Start) {
         strangers: RefCell::default(),
         workers: start.workers,
     });
-    let (mut visits, _fallen) = (start.visits, start.fallen);
+    let mut visits = start.visits;
     while let Some(visit) = visits.recv().await {
         match visit {
             Visit::Come(accepted) => {

@@ -16,7 +16,6 @@ use std::{
     io,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
-    thread,
 };
 
 use tokio::{
@@ -32,6 +31,7 @@ use crate::server::{
     },
     priority,
     store::{Batch, Committed, Reader, Store, StoreError},
+    supervisor::Supervisor,
 };
 
 /// Batches that may wait: the hub has one under way at most.
@@ -43,6 +43,9 @@ const PAGE_READERS: usize = 2;
 /// Threads that search, and do nothing else: however many search, they hold up no page.
 const SEARCH_READERS: usize = 1;
 const READERS: usize = PAGE_READERS + SEARCH_READERS;
+
+/// What reads a store that has no readers.
+const READER_HERE: &str = "reader";
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -117,32 +120,42 @@ impl Closed {
 /// Starts the threads; to be called on the hub's, within its [`LocalSet`](tokio::task::LocalSet). The
 /// store is closed when the [`Appender`] is gone, and, if the store itself has to read, every
 /// [`Pages`].
-pub(super) fn start(store: Box<dyn Store>) -> io::Result<(Appender, Pages, Closed)> {
+pub(super) fn start(
+    store: Box<dyn Store>,
+    supervisor: &Supervisor,
+) -> io::Result<(Appender, Pages, Closed)> {
     let (closing, closed) = oneshot::channel();
     let mut readers: Vec<_> = (0..READERS)
         .map_while(|_| store.reader().transpose())
         .collect::<Result<_, _>>()
         .map_err(|_| io::Error::other("the store can't be read"))?;
     let (appender, pages) = if readers.is_empty() {
-        start_here(store, closing)
+        start_here(store, closing, supervisor)
     } else {
         let searchers = readers.split_off(PAGE_READERS);
         let pages = Pages {
-            pages: start_readers("reader", readers, || ())?,
-            searches: start_readers("search", searchers, priority::behind_talk)?,
+            pages: start_readers("reader", readers, || (), supervisor)?,
+            searches: start_readers("search", searchers, priority::behind_talk, supervisor)?,
         };
-        (start_there(store, closing)?, pages)
+        (start_there(store, closing, supervisor)?, pages)
     };
     Ok((appender, pages, Closed(closed)))
 }
 
-fn start_here(store: Box<dyn Store>, closing: oneshot::Sender<()>) -> (Appender, Pages) {
+fn start_here(
+    store: Box<dyn Store>,
+    closing: oneshot::Sender<()>,
+    supervisor: &Supervisor,
+) -> (Appender, Pages) {
     let store = Rc::new(RefCell::new(store));
     let (reads, mut waiting) = mpsc::channel::<Read>(READS_MAX);
     let reading = Rc::clone(&store);
+    let supervisor = supervisor.clone();
     spawn_local(async move {
+        let _alarm = supervisor.alarm(READER_HERE);
         while let Some(read) = waiting.recv().await {
-            read.serve(&mut **reading.borrow_mut());
+            // One that breaks down is not answered, which whoever asked takes for an error.
+            let _ = supervisor.guard(READER_HERE, || read.serve(&mut **reading.borrow_mut()));
             // Others on this thread before the next one.
             yield_now().await;
         }
@@ -156,7 +169,11 @@ fn start_here(store: Box<dyn Store>, closing: oneshot::Sender<()>) -> (Appender,
     (Appender::Here { store, outcome }, pages)
 }
 
-fn start_there(mut store: Box<dyn Store>, closing: oneshot::Sender<()>) -> io::Result<Appender> {
+fn start_there(
+    mut store: Box<dyn Store>,
+    closing: oneshot::Sender<()>,
+    supervisor: &Supervisor,
+) -> io::Result<Appender> {
     let (batches, mut waiting) = mpsc::channel(BATCHES_MAX);
     // One of an append, and one of a store that fails by itself.
     let (outcome, outcomes) = mpsc::channel(2);
@@ -172,10 +189,9 @@ fn start_there(mut store: Box<dyn Store>, closing: oneshot::Sender<()>) -> io::R
         }
         drop(store);
         drop(closing);
+        Ok(())
     };
-    thread::Builder::new()
-        .name("store".to_owned())
-        .spawn(append)?;
+    supervisor.start("store", append)?;
     Ok(Appender::There { batches, outcomes })
 }
 
@@ -184,25 +200,26 @@ fn start_readers(
     name: &str,
     readers: Vec<Box<dyn Reader>>,
     prepare: fn(),
+    supervisor: &Supervisor,
 ) -> io::Result<mpsc::Sender<Read>> {
     let (reads, waiting) = mpsc::channel::<Read>(READS_MAX);
     let waiting = Arc::new(Mutex::new(waiting));
     for (number, mut reader) in readers.into_iter().enumerate() {
         let waiting = Arc::clone(&waiting);
-        thread::Builder::new()
-            .name(format!("{name}-{number}"))
-            .spawn(move || {
-                prepare();
-                loop {
-                    // Held while waiting: the others wait for the lock instead.
-                    let read = waiting
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .blocking_recv();
-                    let Some(read) = read else { return };
-                    read.serve(&mut *reader);
-                }
-            })?;
+        let (name, guarding) = (format!("{name}-{number}"), supervisor.clone());
+        supervisor.start(name.clone(), move || {
+            prepare();
+            loop {
+                // Held while waiting: the others wait for the lock instead.
+                let read = waiting
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .blocking_recv();
+                let Some(read) = read else { return Ok(()) };
+                // One that breaks down is not answered, which whoever asked takes for an error.
+                let _ = guarding.guard(&name, || read.serve(&mut *reader));
+            }
+        })?;
     }
     Ok(reads)
 }

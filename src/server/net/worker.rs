@@ -12,7 +12,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Weak,
     sync::Arc,
-    thread,
     time::Duration,
 };
 
@@ -27,10 +26,7 @@ use tokio::{
     task::{LocalSet, spawn_local, yield_now},
     time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at},
 };
-use tokio_util::{
-    sync::{CancellationToken, DropGuard},
-    task::TaskTracker,
-};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Clock,
@@ -56,6 +52,7 @@ use crate::{
             view::Views,
         },
         store::StoreError,
+        supervisor::Supervisor,
     },
 };
 
@@ -74,6 +71,8 @@ const LOOKS_AT_ONCE: usize = 4;
 const TURNS_IN_A_ROW: usize = 128;
 /// How often the heartbeats are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// What the worker on the hub's thread is called.
+const FIRST: &str = "worker-0";
 /// How long the connections may take to end when the server stops.
 const STOP_WITHIN: Duration = CLOSE_WITHIN.saturating_add(Duration::from_millis(500));
 /// When the server stops, all is written, and other ends have not closed: for so long they are waited
@@ -102,8 +101,9 @@ pub(super) struct Start {
     pub(super) pages: Pages,
     pub(super) deliveries: mpsc::Receiver<Vec<Delivery>>,
     pub(super) arrivals: mpsc::Receiver<Arrival>,
-    /// Told by being dropped: the worker has ended; and if it should not have, the server ends too.
-    pub(super) ended: (oneshot::Sender<()>, DropGuard),
+    /// Told by being dropped: the worker has ended.
+    pub(super) ended: oneshot::Sender<()>,
+    pub(super) supervisor: Supervisor,
 }
 
 /// See the module's docs.
@@ -130,6 +130,7 @@ struct Worker {
     goodbyes: TaskTracker,
     /// They are to wait no longer.
     farewell: CancellationToken,
+    supervisor: Supervisor,
 }
 
 /// What the store answered.
@@ -137,7 +138,7 @@ enum Answer {
     Page {
         connection: ConnectionId,
         room: RoomIndex,
-        page: Option<Segment>,
+        page: Result<Segment, StoreError>,
         /// Held until the page is written, or given up.
         permit: OwnedSemaphorePermit,
     },
@@ -158,20 +159,26 @@ pub(super) fn start(number: usize, start: Start) -> io::Result<()> {
         let _guard = runtime.enter();
         Sockets::new()?
     };
+    let supervisor = start.supervisor.clone();
     let run = move || LocalSet::new().block_on(&runtime, run(start, sockets));
-    let name = format!("worker-{number}");
-    thread::Builder::new().name(name).spawn(run)?;
+    supervisor.start(format!("worker-{number}"), run)?;
     Ok(())
 }
 
 /// Starts a worker on the thread that calls this, beside what else it does.
 pub(super) fn start_here(start: Start) -> io::Result<()> {
     let sockets = Sockets::new()?;
-    spawn_local(run(start, sockets));
+    let supervisor = start.supervisor.clone();
+    spawn_local(async move {
+        let _alarm = supervisor.alarm(FIRST);
+        if let Err(why) = run(start, sockets).await {
+            supervisor.give_up(FIRST, why);
+        }
+    });
     Ok(())
 }
 
-async fn run(start: Start, sockets: Sockets) {
+async fn run(start: Start, sockets: Sockets) -> Result<(), String> {
     let (answers, answered) = mpsc::unbounded_channel();
     let worker = Worker {
         shop: Shop {
@@ -196,11 +203,13 @@ async fn run(start: Start, sockets: Sockets) {
         answers,
         goodbyes: TaskTracker::new(),
         farewell: CancellationToken::new(),
+        supervisor: start.supervisor,
     };
-    worker
+    let served = worker
         .serve(start.deliveries, start.arrivals, answered)
         .await;
     drop(start.ended);
+    served
 }
 
 impl Worker {
@@ -209,7 +218,7 @@ impl Worker {
         mut deliveries: mpsc::Receiver<Vec<Delivery>>,
         mut arrivals: mpsc::Receiver<Arrival>,
         mut answered: UnboundedReceiver<Answer>,
-    ) {
+    ) -> Result<(), String> {
         let mut ticks = ticks();
         let mut turns = Vec::new();
         let mut found = Vec::new();
@@ -230,10 +239,8 @@ impl Worker {
                     }
                 }
                 ready = self.sockets.ready(&mut found) => {
-                    // Without it nobody can be served: the hub finds out that the worker is gone.
-                    if ready.is_err() {
-                        return;
-                    }
+                    // Without it nobody can be served.
+                    ready.map_err(|error| format!("it can't watch its sockets: {error}"))?;
                     many_are_ready = found.len() >= EVENTS_MAX;
                     let now = self.shop.clock.now();
                     for (place, readiness) in found.drain(..) {
@@ -271,6 +278,7 @@ impl Worker {
             self.farewell.cancel();
             self.goodbyes.wait().await;
         }
+        Ok(())
     }
 
     // What has happened.
@@ -381,11 +389,11 @@ impl Worker {
             Answer::Page {
                 room, page, permit, ..
             } => {
+                let now = self.shop.clock.now();
                 attempt(&mut self.table[place], |connection| {
-                    connection.take_page(room, page);
+                    connection.take_page(now, room, page);
                 });
                 // All of it, as far as the socket takes it: others wait for the permit.
-                let now = self.shop.clock.now();
                 while let Some(next) = self.turn(now, place) {
                     let connection = &mut self.table[place];
                     if next != Next::Turn || !connection.is_paging() {
@@ -517,7 +525,9 @@ impl Worker {
         let (connection, life) = (connection.id, connection.life());
         let (places, pages) = (Arc::clone(&self.pages_at_once), self.pages.clone());
         let answers = self.answers.clone();
+        let alarm = self.supervisor.alarm("a page for a reader");
         spawn_local(async move {
+            let _alarm = alarm;
             // They are never closed.
             let Ok(permit) = places.acquire_owned().await else {
                 return;
@@ -525,7 +535,7 @@ impl Worker {
             if life.strong_count() == 0 {
                 return;
             }
-            let page = pages.read(room, from, bytes_max).await.ok();
+            let page = pages.read(room, from, bytes_max).await;
             let _ = answers.send(Answer::Page {
                 connection,
                 room,
@@ -539,7 +549,9 @@ impl Worker {
     fn look(&self, connection: ConnectionId, life: Weak<()>, look: Look, due: Duration) {
         let (places, pages) = (Arc::clone(&self.looks_at_once), self.pages.clone());
         let (answers, clock) = (self.answers.clone(), self.shop.clock);
+        let alarm = self.supervisor.alarm("a look into the log");
         spawn_local(async move {
+            let _alarm = alarm;
             sleep_until(clock.instant(due)).await;
             // They are never closed.
             let Ok(_permit) = places.acquire_owned().await else {

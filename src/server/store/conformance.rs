@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     protocol::{Nickname, Role, UserId, frame::Message, limits},
-    server::log::Recorder,
+    server::{log::Recorder, supervisor::Supervisor},
 };
 
 mod times;
@@ -116,6 +116,7 @@ pub(super) fn settings(directory: &std::path::Path) -> Settings {
         durability: Durability::Full,
         index: false,
         recorder: Recorder::none(),
+        supervisor: Supervisor::default(),
     }
 }
 

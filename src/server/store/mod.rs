@@ -165,6 +165,8 @@ pub enum Verdict {
     Remembered,
     /// The id was settled before.
     Repeated(Settled),
+    /// What is known of the device is damaged, and the operator was told: nothing was done.
+    Damaged,
     /// The counter is too high: the next after this one has to come first.
     Hole {
         /// The highest counter settled.
@@ -228,6 +230,8 @@ pub enum StoreError {
     Refused,
     /// It is not known what of it was done. Nothing more may be acknowledged: the server stops.
     Unknown,
+    /// What was to be read is damaged, and the operator was told. Of readers only.
+    Damaged,
 }
 
 /// A room that the store keeps, in the order of [`RoomIndex`].

@@ -226,8 +226,9 @@ fn what_follows_a_refusal_is_not_asked_before_its_time() {
     run.wrote(&[]);
     run.pass(Duration::from_secs(5));
     run.wrote(&["history Backward { from: 1, to: 3 }"]);
+    // A ping of the half minute was not answered either.
     run.say(history(1, 3, 2));
-    run.told(&["page 1..=3"]);
+    run.told(&["unanswered for 3 s", "page 1..=3", "answers"]);
 }
 
 #[test]

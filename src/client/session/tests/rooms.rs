@@ -100,6 +100,7 @@ fn messages_for_more_rooms_than_a_join_names_are_all_sent() {
     let entry = |number: usize| {
         Change::Entry(KeptEntry {
             key: number as u64 + 1,
+            number: None,
             room: room(number),
             body: Body::inert("hi"),
             counter: None,

@@ -248,7 +248,7 @@ impl Hub {
                 }
                 self.refused(pending, retains);
             }
-            Err(StoreError::Unknown) => {
+            Err(StoreError::Unknown | StoreError::Damaged) => {
                 self.record(Record::StoreFailed);
                 if self.state != State::Finished {
                     self.state = State::Failed;
@@ -330,6 +330,12 @@ impl Hub {
             (What::Open, Verdict::Opened { counter, ids }) => {
                 return command::join::opened(self, connection, *counter, ids);
             }
+            (What::Open, Verdict::Damaged) => {
+                let message = "What the server keeps of this device is damaged: tell its operator, \
+                               or come in with another client ID";
+                let error = error(ErrorCode::Unavailable, message);
+                return command::join::failed(self, connection, error);
+            }
             (What::Open, _) => unreachable!("opening a device is answered by its state"),
             (What::Remember { .. }, _) => {
                 if let What::Remember { answers, .. } = what {
@@ -340,6 +346,7 @@ impl Hub {
             (What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. }, _) => *id,
         };
         match verdict {
+            Verdict::Damaged => return self.not_durable(Pending { connection, what }),
             Verdict::Done(settled) => {
                 self.settled(connection, id);
                 self.done(connection, what, *settled);

@@ -66,6 +66,7 @@ use crate::{
     server::{
         engine::{RoomIndex, tail::Segment},
         priority,
+        supervisor::Supervisor,
     },
 };
 
@@ -108,15 +109,15 @@ impl Index {
         epoch: Epoch,
         rooms: &[RoomName],
         log: Box<dyn Log + Send>,
+        supervisor: &Supervisor,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new(rooms.len()));
         let writer = writer::Writer::new(path, epoch, rooms, log, Arc::clone(&shared));
-        let thread = std::thread::Builder::new()
-            .name("index".to_owned())
-            .spawn(move || {
-                priority::behind_talk();
-                writer.run();
-            })?;
+        let thread = supervisor.start("index", move || {
+            priority::behind_talk();
+            writer.run();
+            Ok(())
+        })?;
         Ok(Self {
             shared,
             path: path.to_owned(),

@@ -214,10 +214,18 @@ fn room(connection: &Connection, name: &RoomName) -> rusqlite::Result<Kept> {
 }
 
 fn kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<Kept> {
+    let number = |column| {
+        let value: i64 = row.get(column)?;
+        let number = u64::try_from(value)
+            .ok()
+            .filter(|number| *number <= SEQ_MAX);
+        number.ok_or(rusqlite::Error::IntegralValueOutOfRange(column, value))
+    };
     Ok(Kept {
         id: row.get(0)?,
-        first: row.get::<_, i64>(1)?.cast_unsigned(),
-        indexed: row.get::<_, i64>(2)?.cast_unsigned(),
+        // One more than there can be, where all are erased.
+        first: number(1)?.max(1),
+        indexed: number(2)?,
         mark: row.get(3)?,
     })
 }

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     Room, RoomState, SqliteStore,
+    damage::{Damages, InRow},
     devices::{Changes, Devices},
     facts, failure, retain,
     schema::{SEQ_MAX, entry_key, entry_of, milliseconds, number, number_at, set_meta, time_at},
@@ -27,6 +28,7 @@ pub(super) struct Work<'a> {
     pub(super) rooms: &'a [Room],
     devices: &'a Devices,
     index: Option<&'a Index>,
+    damages: &'a Damages,
     /// The index could not say what it holds, so that nothing may be removed.
     blocked: bool,
     pub(super) states: Vec<RoomState>,
@@ -84,21 +86,23 @@ impl SqliteStore {
             let Operation::Open { device, next, look } = operation else {
                 return Ok(());
             };
-            let known = work
-                .changes
-                .get(work.connection, work.devices, *device)?
-                .counter;
-            let verdict = Verdict::Opened {
-                counter: known.max(settled_below(*next)),
-                ids: work.ids_at(look)?,
-            };
+            let known = work.changes.get(work.connection, work.devices, *device);
+            let ids = work.ids_at(look)?;
+            let verdict = known.map(|known| Verdict::Opened {
+                counter: known.counter.max(settled_below(*next)),
+                ids,
+            });
+            let verdict = work.or_damaged(verdict)?;
             work.verdicts.push(verdict);
             Ok(())
         });
         match answered {
             Ok(()) => Ok(work.finish(false).committed),
             Err(error) if failure::may_pass(&error, self.directory()) => Err(StoreError::Refused),
-            Err(error) => Err(self.fail(&format!("The log can't be read: {error}"))),
+            Err(error) => Err(self.fail(&format!(
+                "The log can't be read: {}",
+                failure::reason(&error)
+            ))),
         }
     }
 
@@ -115,7 +119,10 @@ impl SqliteStore {
             ));
         }
         if !may_pass {
-            return self.fail(&format!("Messages can't be stored: {error}"));
+            return self.fail(&format!(
+                "Messages can't be stored: {}",
+                failure::reason(error)
+            ));
         }
         self.say_refused(error);
         StoreError::Refused
@@ -135,6 +142,7 @@ impl<'a> Work<'a> {
             rooms,
             devices: &store.devices,
             index: store.index.as_ref(),
+            damages: &store.damages,
             blocked: false,
             states: rooms.iter().map(|room| room.state).collect(),
             changes: Changes::default(),
@@ -151,14 +159,20 @@ impl<'a> Work<'a> {
         }
         for operation in batch.operations {
             let verdict = match operation {
-                Operation::Open { device, next, look } => self.open(device, next, &look)?,
+                Operation::Open { device, next, look } => {
+                    let opened = self.open(device, next, &look);
+                    self.or_damaged(opened)?
+                }
                 Operation::Retain(retention) => self.retain(batch.now, retention)?,
                 Operation::Remember(facts) => {
                     self.fact_bytes += facts::write(self.connection, &facts)?;
                     Verdict::Remembered
                 }
                 Operation::Message { id, settled, .. } | Operation::Spend { id, settled, .. } => {
-                    self.settle(batch.now, id, settled, operation)?
+                    match self.raised(id.device, settled) {
+                        Ok(counter) => self.settle(batch.now, id, counter, operation)?,
+                        error => self.or_damaged(error.map(|_| Verdict::Damaged))?,
+                    }
                 }
             };
             self.verdicts.push(verdict);
@@ -196,6 +210,23 @@ impl<'a> Work<'a> {
         Ok(Verdict::Opened { counter, ids })
     }
 
+    /// What is known of one device may be damaged: that is no reason to refuse the others, as long
+    /// as nothing was done yet.
+    fn or_damaged(&self, verdict: rusqlite::Result<Verdict>) -> rusqlite::Result<Verdict> {
+        match verdict {
+            Err(error) if self.damages.tell(&error) => Ok(Verdict::Damaged),
+            verdict => verdict,
+        }
+    }
+
+    /// What an entry says, unless it is damaged: then it counts as not there.
+    fn unless_damaged<T>(&self, found: rusqlite::Result<Option<T>>) -> rusqlite::Result<Option<T>> {
+        match found {
+            Err(error) if self.damages.tell(&error) => Ok(None),
+            found => found,
+        }
+    }
+
     /// The device's counter, which is at least this from now on.
     fn raised(&mut self, id: DeviceId, settled: u64) -> rusqlite::Result<u64> {
         let device = self.changes.get(self.connection, self.devices, id)?;
@@ -209,10 +240,9 @@ impl<'a> Work<'a> {
         &mut self,
         now: Timestamp,
         id: MessageId,
-        settled: u64,
+        counter: u64,
         operation: Operation,
     ) -> rusqlite::Result<Verdict> {
-        let counter = self.raised(id.device, settled)?;
         match place(counter, id.counter) {
             Place::Settled => return Ok(Verdict::Repeated(self.outcome(id)?)),
             Place::Ahead => return Ok(Verdict::Hole { counter }),
@@ -303,8 +333,12 @@ impl<'a> Work<'a> {
         let stored = self
             .connection
             .prepare_cached("SELECT id, time FROM entry WHERE device = ?1 AND counter = ?2")?
-            .query_row(key, |row| Ok((row.get(0)?, time_at(row, 1)?)))
-            .optional()?;
+            .query_row(key, |row| {
+                let entry = row.get(0)?;
+                Ok((entry, time_at(row, 1).in_row("entry", entry)?))
+            })
+            .optional();
+        let stored = self.unless_damaged(stored)?;
         if let Some((row, time)) = stored {
             let (no, seq) = entry_of(row);
             let room = (0..).zip(self.rooms).find(|(_, room)| room.no == no);
@@ -317,11 +351,14 @@ impl<'a> Work<'a> {
                 }),
             );
         }
-        let spent: Option<Option<String>> = self
+        let spent: rusqlite::Result<Option<Option<String>>> = self
             .connection
             .prepare_cached("SELECT code FROM spent WHERE device = ?1 AND counter = ?2")?
-            .query_row(key, |row| row.get(0))
-            .optional()?;
+            .query_row(key, |row| {
+                row.get(0).in_row("spent", id.counter.cast_signed())
+            })
+            .optional();
+        let spent = self.unless_damaged(spent)?;
         Ok(match spent {
             None => Settled::Forgotten,
             Some(None) => Settled::Withdrawn,
@@ -341,18 +378,21 @@ impl<'a> Work<'a> {
         if seq > SEQ_MAX {
             return Ok(None);
         }
-        self.connection
+        let key = entry_key(room.no, seq);
+        let id = self
+            .connection
             .prepare_cached(
                 "SELECT device.id, entry.counter FROM entry
                  JOIN device ON device.no = entry.device WHERE entry.id = ?1",
             )?
-            .query_row([entry_key(room.no, seq)], |row| {
+            .query_row([key], |row| {
                 Ok(MessageId {
-                    device: DeviceId::from_bytes(row.get(0)?),
-                    counter: number_at(row, 1)?,
+                    device: DeviceId::from_bytes(row.get(0).in_row("entry", key)?),
+                    counter: number_at(row, 1).in_row("entry", key)?,
                 })
             })
-            .optional()
+            .optional();
+        self.unless_damaged(id)
     }
 
     fn write_rooms(&self) -> rusqlite::Result<()> {

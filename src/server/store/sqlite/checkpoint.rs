@@ -28,7 +28,7 @@
 use std::{
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -38,7 +38,7 @@ use super::{
     failure::{self, Failed},
     schema::connect,
 };
-use crate::server::log::Recorder;
+use crate::server::{log::Recorder, supervisor::Supervisor};
 
 /// Frames (pages of 4 KiB) of the log at which it is copied.
 const DUE_FRAMES: i64 = 4_096;
@@ -119,6 +119,7 @@ impl Checkpoints {
         connection: Connection,
         failed: Arc<Failed>,
         recorder: Recorder,
+        supervisor: &Supervisor,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let keeper = Keeper {
@@ -128,9 +129,10 @@ impl Checkpoints {
             recorder,
             warned: false,
         };
-        let thread = thread::Builder::new()
-            .name("checkpoint".to_owned())
-            .spawn(move || keeper.run())?;
+        let thread = supervisor.start("checkpoint", move || {
+            keeper.run();
+            Ok(())
+        })?;
         Ok(Self {
             shared,
             thread: Some(thread),

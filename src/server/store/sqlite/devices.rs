@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Result};
 
-use super::schema::{number, number_at};
-use crate::protocol::DeviceId;
+use super::{
+    damage::{InRow, damaged},
+    schema::{number, number_at},
+};
+use crate::protocol::{DeviceId, limits::NUMBER_MAX};
 
 /// Devices that are kept in memory: twice this at the most, 40 bytes each.
 const DEVICES_MAX: usize = 10_000;
@@ -123,9 +126,15 @@ fn find(connection: &Connection, id: DeviceId) -> Result<Device> {
     connection
         .prepare_cached("SELECT no, counter FROM device WHERE id = ?1")?
         .query_row([id.to_bytes()], |row| {
+            let no = row.get(0)?;
+            let counter = number_at(row, 1).in_row("device", no)?;
+            if counter > NUMBER_MAX {
+                let what = format!("there is no counter {counter}");
+                return Err(damaged("device", no, what));
+            }
             Ok(Device {
-                no: Some(row.get(0)?),
-                counter: number_at(row, 1)?,
+                no: Some(no),
+                counter,
             })
         })
         .optional()

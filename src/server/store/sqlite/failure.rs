@@ -11,6 +11,7 @@ use std::{
 
 use rusqlite::{Error, ErrorCode, ffi};
 
+use super::damage::damage;
 use crate::server::store::space;
 
 /// Whether the disk has failed, and who wants to hear of it.
@@ -60,6 +61,9 @@ impl Failed {
 /// Whether the log can be relied on after an error, once what was begun is undone: the system
 /// refused, or somebody is in the way. If not, the disk fails, or what is on it is damaged.
 pub(super) fn may_pass(error: &Error, directory: &Path) -> bool {
+    if damage(error).is_some() {
+        return false;
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => false,
         Some(ErrorCode::SystemIoFailure) => match error.sqlite_extended_error_code() {
@@ -109,6 +113,9 @@ pub(super) fn wants_space(error: &Error) -> bool {
 
 /// An error in plain words.
 pub(super) fn reason(error: &Error) -> String {
+    if let Some(damage) = damage(error) {
+        return damage.to_string();
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
         Some(ErrorCode::ReadOnly) => "the database may not be written".to_owned(),

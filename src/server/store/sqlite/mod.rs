@@ -21,6 +21,7 @@
 //! |---|---|
 //! | the system refuses, before or in `COMMIT`: no space, a quota used up, read-only, can't open; somebody else is at it | rolled back, [`StoreError::Refused`]; the next batch tries again |
 //! | before `COMMIT`, the disk fails to read or to write, or the database is damaged | [`StoreError::Unknown`], and so is every batch after it |
+//! | a reader, or what is looked up for one device, meets a row that says what none of ours can | [`StoreError::Damaged`], [`Verdict::Damaged`](super::Verdict::Damaged): that request is refused, the operator is told, and all others are served |
 //! | any other error in `COMMIT`: a failed write or sync | the same |
 //! | an I/O error while a checkpoint copies | the same, and the server is told though it asks for nothing: nothing was lost, but this disk is not to be trusted |
 //!
@@ -42,6 +43,7 @@
 
 mod append;
 mod checkpoint;
+mod damage;
 mod devices;
 mod facts;
 mod failure;
@@ -70,6 +72,7 @@ use rusqlite::{Connection, Error, config::DbConfig};
 pub use self::refusal::OpenError;
 use self::{
     checkpoint::Checkpoints,
+    damage::Damages,
     devices::Devices,
     failure::{Failed, reason, wants_space},
     lock::Lock,
@@ -86,6 +89,7 @@ use crate::{
     server::{
         engine::{RoomIndex, tail::Segment},
         log::Recorder,
+        supervisor::Supervisor,
     },
 };
 
@@ -117,6 +121,8 @@ pub struct Settings {
     pub index: bool,
     /// Where the operator is told what he should know.
     pub recorder: Recorder,
+    /// What starts the threads.
+    pub supervisor: Supervisor,
 }
 
 /// What a transaction changes of a room.
@@ -159,6 +165,7 @@ pub struct SqliteStore {
     devices: Devices,
     durability: Durability,
     recorder: Recorder,
+    damages: Damages,
     /// The disk has failed: nothing more is done.
     failed: Arc<Failed>,
     refusals: Refusals,
@@ -371,7 +378,8 @@ impl Store for SqliteStore {
 
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
         let rooms = self.rooms.iter().map(|room| room.no).collect();
-        let log = LogReader::open(&self.path, rooms).map_err(|_| StoreError::Refused)?;
+        let damages = self.damages.clone();
+        let log = LogReader::open(&self.path, rooms, damages).map_err(|_| StoreError::Refused)?;
         let index = self.index.as_ref().map(Index::reader);
         Ok(Some(Box::new(SqliteReader { log, index })))
     }
@@ -383,7 +391,12 @@ impl SqliteStore {
         room: RoomIndex,
         read: impl FnOnce(&Connection, i64) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        within(&self.connection, self.rooms[room.at()].no, read)
+        within(
+            &self.connection,
+            self.rooms[room.at()].no,
+            &self.damages,
+            read,
+        )
     }
 }
 

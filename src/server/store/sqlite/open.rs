@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::{
     Durability, Refusals, Room, RoomState, Settings, SqliteStore,
     checkpoint::{self, Checkpoints, connect_to_copy},
+    damage::{Damages, InRow},
     devices::Devices,
     failure,
     failure::Failed,
@@ -22,7 +23,7 @@ use super::{
         DATABASE, INDEX, NEW, RESTORING, beside, has_log, is_there, move_to, private, remove,
         sync_directory,
     },
-    read::{self, LogReader},
+    read::{self, LogReader, is_extent},
     refusal::{OpenError, directory_error, of_migration, refusal},
     schema::{
         APPLICATION_ID, BUSY, connect, create, entry_key, entry_of, foreign, meta, migrate,
@@ -83,13 +84,19 @@ impl SqliteStore {
         let (settled, rooms, copier) = prepare().map_err(|error| refusal(&path, error))?;
         let Settled { epoch, durability } = settled;
         let failed = Arc::new(Failed::default());
-        let checkpoints = Checkpoints::start(copier, Arc::clone(&failed), recorder.clone());
+        let checkpoints = Checkpoints::start(
+            copier,
+            Arc::clone(&failed),
+            recorder.clone(),
+            &settings.supervisor,
+        );
         let checkpoints = checkpoints.map_err(OpenError::System)?;
         if !is_copied {
             checkpoints.empty();
         }
+        let damages = Damages::new(recorder.clone());
         let index = if settings.index {
-            Some(start_index(&path, epoch, &rooms)?)
+            Some(start_index(&path, epoch, &rooms, settings, &damages)?)
         } else {
             // An index that nobody keeps would keep what is erased.
             let removed = remove(&directory.join(INDEX));
@@ -106,6 +113,7 @@ impl SqliteStore {
             devices: Devices::default(),
             durability,
             recorder,
+            damages,
             failed,
             refusals: Refusals::default(),
             blocked: 0,
@@ -116,11 +124,18 @@ impl SqliteStore {
     }
 }
 
-fn start_index(path: &Path, epoch: Epoch, rooms: &[Room]) -> Result<Index, OpenError> {
+fn start_index(
+    path: &Path,
+    epoch: Epoch,
+    rooms: &[Room],
+    settings: &Settings,
+    damages: &Damages,
+) -> Result<Index, OpenError> {
     let nos = rooms.iter().map(|room| room.no).collect();
     let names: Vec<_> = rooms.iter().map(|room| room.name.clone()).collect();
-    let log = LogReader::open(path, nos).map_err(|error| refusal(path, error))?;
-    Index::start(&path.with_file_name(INDEX), epoch, &names, Box::new(log))
+    let log = LogReader::open(path, nos, damages.clone()).map_err(|error| refusal(path, error))?;
+    let path = path.with_file_name(INDEX);
+    Index::start(&path, epoch, &names, Box::new(log), &settings.supervisor)
         .map_err(OpenError::System)
 }
 
@@ -285,7 +300,13 @@ fn fault(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
     let mut rooms = rooms.query([])?;
     while let Some(room) = rooms.next()? {
         let no: i64 = room.get(0)?;
-        let (first, head) = (number_at(room, 1)?, number_at(room, 2)?);
+        let (first, head) = (
+            number_at(room, 1).in_row("room", no)?,
+            number_at(room, 2).in_row("room", no)?,
+        );
+        if !is_extent(first, head) {
+            return Ok(Some("a room does not hold the messages that it should"));
+        }
         // Both in one would be looked for in every row between.
         let ends = "SELECT (SELECT min(id) FROM entry WHERE id BETWEEN ?1 AND ?2),
                            (SELECT max(id) FROM entry WHERE id BETWEEN ?1 AND ?2)";
@@ -398,9 +419,12 @@ fn find_rooms(connection: &Connection, names: &[RoomName]) -> rusqlite::Result<V
 
 /// By how much the clock was corrected since a room's last entry.
 fn correction(connection: &Connection, room: i64) -> rusqlite::Result<SignedDuration> {
-    connection.query_row("SELECT correction FROM room WHERE no = ?1", [room], |row| {
-        Ok(SignedDuration::from_millis(row.get(0)?))
-    })
+    let correction = "SELECT correction FROM room WHERE no = ?1";
+    connection
+        .query_row(correction, [room], |row| {
+            Ok(SignedDuration::from_millis(row.get(0)?))
+        })
+        .in_row("room", room)
 }
 
 /// A room by its name, in a log of whatever schema: without its correction.
@@ -413,13 +437,14 @@ pub(super) fn find_room(
             "SELECT no, first, head, last_time FROM room WHERE name = ?1",
             [name.as_str()],
             |row| {
+                let no = row.get(0)?;
                 Ok(Room {
-                    no: row.get(0)?,
+                    no,
                     name: name.clone(),
                     state: RoomState {
-                        first: number_at(row, 1)?,
-                        head: number_at(row, 2)?,
-                        last_time: time_at(row, 3)?,
+                        first: number_at(row, 1).in_row("room", no)?,
+                        head: number_at(row, 2).in_row("room", no)?,
+                        last_time: time_at(row, 3).in_row("room", no)?,
                         correction: SignedDuration::ZERO,
                     },
                 })

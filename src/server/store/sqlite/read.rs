@@ -5,7 +5,10 @@ use std::{path::Path, time::Duration};
 use jiff::Timestamp;
 use rusqlite::{Connection, Error, Result, Rows, config::DbConfig};
 
-use super::schema::{connect_to_read, entry_key, entry_of, number, number_at, time_at};
+use super::{
+    damage::{Damages, InRow, damage, damaged},
+    schema::{SEQ_MAX, connect_to_read, entry_key, entry_of, number, number_at, time_at},
+};
 use crate::{
     protocol::frame::Part,
     search::{
@@ -21,7 +24,7 @@ use crate::{
             Extent, Found, Page, Reader, StoreError,
             deadline::Deadline,
             index::{IndexReader, Log},
-            rules::{Frames, Scan, span},
+            rules::{Frames, Scan, decode_entry, span},
         },
     },
 };
@@ -36,10 +39,11 @@ pub(super) struct LogReader {
     /// The rows of the rooms, in the order of [`RoomIndex`].
     rooms: Vec<i64>,
     deadline: Deadline,
+    damages: Damages,
 }
 
 impl LogReader {
-    pub(super) fn open(path: &Path, rooms: Vec<i64>) -> Result<Self> {
+    pub(super) fn open(path: &Path, rooms: Vec<i64>, damages: Damages) -> Result<Self> {
         let connection = connect_to_read(path)?;
         // The store does that.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -49,6 +53,7 @@ impl LogReader {
             connection,
             rooms,
             deadline,
+            damages,
         })
     }
 
@@ -59,7 +64,7 @@ impl LogReader {
         read: impl FnOnce(&Connection, i64) -> Result<T>,
     ) -> Result<T, StoreError> {
         self.deadline.set(READ_MAX);
-        within(&self.connection, self.rooms[room.at()], read)
+        within(&self.connection, self.rooms[room.at()], &self.damages, read)
     }
 }
 
@@ -116,10 +121,11 @@ impl Reader for SqliteReader {
     }
 }
 
-/// Reads in a transaction. What can't be read may be readable later.
+/// Reads in a transaction. What can't be read may be readable later, unless it is damaged.
 pub(super) fn within<T>(
     connection: &Connection,
     room: i64,
+    damages: &Damages,
     read: impl FnOnce(&Connection, i64) -> Result<T>,
 ) -> Result<T, StoreError> {
     let all = || {
@@ -129,7 +135,13 @@ pub(super) fn within<T>(
         transaction.rollback()?;
         Ok(read)
     };
-    all().map_err(|_: Error| StoreError::Refused)
+    all().map_err(|error: Error| {
+        if damages.tell_unread(&error) {
+            StoreError::Damaged
+        } else {
+            StoreError::Refused
+        }
+    })
 }
 
 /// What a room holds.
@@ -137,11 +149,19 @@ pub(super) fn extent(connection: &Connection, room: i64) -> Result<Extent> {
     connection
         .prepare_cached("SELECT first, head FROM room WHERE no = ?1")?
         .query_row([room], |row| {
-            Ok(Extent {
-                first: number_at(row, 0)?,
-                head: number_at(row, 1)?,
-            })
+            let (first, head) = (number_at(row, 0)?, number_at(row, 1)?);
+            if !is_extent(first, head) {
+                let what = format!("no room goes from {first} to {head}");
+                return Err(damaged("room", room, what));
+            }
+            Ok(Extent { first, head })
         })
+        .in_row("room", room)
+}
+
+/// Whether a room can have these as its first and last number.
+pub(super) fn is_extent(first: u64, head: u64) -> bool {
+    first > 0 && head <= SEQ_MAX && first <= head + 1
 }
 
 /// See [`Reader::read`].
@@ -154,7 +174,7 @@ pub(super) fn segment(
     let Extent { first, head } = extent(connection, room)?;
     let from = from.clamp(first, head + 1);
     let mut run = SegmentBuilder::new(from);
-    each(connection, room, from, head, false, |_, frame| {
+    each_sound(connection, room, from, head, false, |frame| {
         let fits = run.is_empty() || run.len() + frame.len() <= bytes_max;
         if fits {
             run.push(|out| out.extend_from_slice(frame));
@@ -170,9 +190,7 @@ pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Pag
     let since = |time| since(connection, room, extent, time);
     let (from, to, ends) = span(extent, part, since)?;
     let mut frames = Frames::default();
-    each(connection, room, from, to, ends, |_, frame| {
-        frames.add(frame)
-    })?;
+    each_sound(connection, room, from, to, ends, |frame| frames.add(frame))?;
     let count = frames.count();
     Ok(if ends {
         Page {
@@ -211,9 +229,11 @@ fn since(connection: &Connection, room: i64, extent: Extent, time: Timestamp) ->
 
 /// An entry's time.
 pub(super) fn entry_time(connection: &Connection, room: i64, seq: u64) -> Result<Timestamp> {
+    let key = entry_key(room, seq);
     connection
         .prepare_cached("SELECT time FROM entry WHERE id = ?1")?
-        .query_row([entry_key(room, seq)], |row| time_at(row, 0))
+        .query_row([key], |row| time_at(row, 0))
+        .in_row("entry", key)
 }
 
 /// The numbers of the entries that are marked with a correction of the clock, in order: of more than
@@ -237,6 +257,35 @@ pub(super) fn marked(
     let mut numbers = rows.collect::<Result<Vec<_>>>()?;
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// As [`each`], of entries that go out as they are: each must be the message that its number says.
+/// Ends before one that is not; that is an error only where it is the first.
+fn each_sound(
+    connection: &Connection,
+    room: i64,
+    from: u64,
+    to: u64,
+    backwards: bool,
+    mut take: impl FnMut(&[u8]) -> bool,
+) -> Result<()> {
+    let (mut taken, mut unsound) = (false, None);
+    let handed_out = each(connection, room, from, to, backwards, |seq, frame| {
+        if decode_entry(frame).is_none_or(|message| message.seq != seq) {
+            unsound = Some(seq);
+            return false;
+        }
+        taken = true;
+        take(frame)
+    });
+    let unsound = unsound.map(|seq| {
+        let what = format!("its frame is not message {seq}");
+        damaged("entry", entry_key(room, seq), what)
+    });
+    match handed_out.and(unsound.map_or(Ok(()), Err)) {
+        Err(error) if taken && damage(&error).is_some() => Ok(()),
+        done => done,
+    }
 }
 
 /// Hands out the entries `from..=to` in their order, or the last one first, until `take` wants no
@@ -263,22 +312,27 @@ pub(super) fn each(
     } else {
         &mut (from..=to)
     };
-    hand_out(rows, numbers, take)
+    hand_out(room, rows, numbers, take)
 }
 
 /// One row for each number: a log with a hole in it is damaged, and must not be served as though
 /// other messages had these numbers.
 fn hand_out(
+    room: i64,
     mut rows: Rows<'_>,
     numbers: &mut dyn Iterator<Item = u64>,
     mut take: impl FnMut(u64, &[u8]) -> bool,
 ) -> Result<()> {
     for seq in numbers {
-        let row = rows.next()?.ok_or(Error::QueryReturnedNoRows)?;
-        if entry_of(row.get(0)?).1 != seq {
-            return Err(Error::QueryReturnedNoRows);
+        let key = entry_key(room, seq);
+        let row = rows.next()?.ok_or(Error::QueryReturnedNoRows);
+        let row = row.in_row("entry", key)?;
+        if row.get::<_, i64>(0)? != key {
+            return Err(damaged("entry", key, "it is missing"));
         }
-        let frame = row.get_ref(1)?.as_blob()?;
+        let Ok(frame) = row.get_ref(1)?.as_blob() else {
+            return Err(damaged("entry", key, "its frame is no bytes"));
+        };
         if !take(seq, frame) {
             return Ok(());
         }

@@ -7,6 +7,8 @@ use std::{
 
 use rusqlite::{ErrorCode, ffi};
 
+use super::damage::damage;
+
 /// Why a data directory can't be used. Its text says what to do, in plain sentences. Nothing that
 /// was there has been changed.
 #[derive(Debug)]
@@ -184,6 +186,7 @@ pub(super) fn refusal(path: &Path, error: rusqlite::Error) -> OpenError {
         None if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
             OpenError::Damaged(path, "a message that must be there is missing".to_owned())
         }
+        None if let Some(damage) = damage(&error) => OpenError::Damaged(path, damage.to_string()),
         None | Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged(path, error.to_string()),
         Some(ErrorCode::NotADatabase) => OpenError::Foreign(path),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Held(path),

@@ -167,7 +167,7 @@ impl World {
         let rooms = [RoomName::lobby(), RoomName::parse("other").unwrap()];
         let epoch = Epoch::from_bytes([epoch; 8]);
         let log = Box::new(self.log.clone());
-        let index = Index::start(&self.path(), epoch, &rooms, log).unwrap();
+        let index = Index::start(&self.path(), epoch, &rooms, log, &Supervisor::default()).unwrap();
         self.index.insert(index)
     }
 

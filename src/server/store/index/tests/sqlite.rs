@@ -11,6 +11,7 @@ use crate::{
             Batch, Operation, Reader, Retention, SqliteStore, Store,
             sqlite::{Durability, Settings},
         },
+        supervisor::Supervisor,
     },
 };
 
@@ -20,6 +21,7 @@ fn open(folder: &Path) -> SqliteStore {
         durability: Durability::Relaxed,
         index: true,
         recorder: Recorder::none(),
+        supervisor: Supervisor::default(),
     };
     SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()
 }
