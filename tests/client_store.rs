@@ -489,3 +489,87 @@ fn who_was_in_many_rooms_enters_one_more_and_comes_back_to_the_first() {
         assert_eq!(bot.status.code(), Some(0), "{name}: {}", errors(&bot));
     }
 }
+
+/// A file system of the client's own, of some megabytes, in a room where much more is said: what it
+/// keeps of others makes place for what its user says.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_others_say_fills_no_disk_and_keeps_nobody_from_speaking() {
+    // Twenty megabytes, for a disk of eight.
+    const LINES: usize = 1_500;
+    let allowed = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "true"])
+        .status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "no file system to be had");
+        println!("skipped: this system gives no mount of one's own");
+        return;
+    }
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::start(0, state.path());
+    let home = tempfile::tempdir().unwrap();
+    let mut child = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg(r#"mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@""#)
+        .arg(home.path())
+        .arg(env!("CARGO_BIN_EXE_chat-tui"))
+        .args([
+            "localhost",
+            &server.port.to_string(),
+            "carol",
+            "1",
+            "--follow",
+        ])
+        .env("XDG_STATE_HOME", home.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let process = child.id();
+    let mut carol = Client {
+        input: child.stdin.take(),
+        output: lines(child.stdout.take().unwrap()),
+        status: lines(child.stderr.take().unwrap()),
+        child,
+    };
+    carol.status_with("Connected");
+    let long = "x".repeat(14_000);
+    let flood = (1..=LINES).map(|line| format!("{long} line {line}\n"));
+    let flood = feed(
+        server.port,
+        "alice",
+        &["--no-state", "--timeout", "60"],
+        &flood.collect::<String>(),
+        state.path(),
+    );
+    assert!(flood.status.success(), "{}", errors(&flood));
+    let reader = Client::start(
+        server.port,
+        "bob",
+        &["--follow", "--no-state", "--history", "0"],
+        state.path(),
+    );
+    reader.status_with("Connected");
+    carol.line_with(&format!("line {LINES}"));
+    // Each is refused if there is no room for it: what is kept is there, and then others fill the disk.
+    let mut say = |lines: std::ops::RangeInclusive<u32>| {
+        for line in lines {
+            let mine = format!("mine {line}");
+            carol.type_line(&format!("{long} {mine}"));
+            let heard = || reader.output.recv_timeout(PATIENCE);
+            let refused = || panic!("{mine}: {:?}", carol.status.try_iter().collect::<Vec<_>>());
+            while !heard().unwrap_or_else(|_| refused()).contains(&mine) {}
+        }
+    };
+    say(1..=20);
+    let inside = home.path().strip_prefix("/").unwrap().join("filler");
+    let inside = Path::new(&format!("/proc/{process}/root")).join(inside);
+    let mut filler = fs::File::create(inside).unwrap();
+    while filler.write_all(&[0; 4096]).is_ok() {}
+    say(21..=60);
+    carol.kill();
+    let told: Vec<_> = carol.status.iter().collect();
+    let unkept = |line: &String| line.contains("not kept") || line.contains("not delivered");
+    assert!(!told.iter().any(unkept), "{told:?}");
+}

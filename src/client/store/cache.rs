@@ -14,7 +14,7 @@ use super::{
 use crate::{
     client::{
         event::{Found, Page, Received, RestoredRoom},
-        session::kept::{KeptRoom, Opened, Run, nanoseconds},
+        session::kept::{Change, KeptRoom, Opened, Run, nanoseconds},
     },
     protocol::{
         ClientId, Epoch, MessageId, Nickname, RoomName, UserId, frame::Part,
@@ -31,6 +31,8 @@ use crate::{
 pub const CACHE_MESSAGES_MAX: u64 = 1_000_000;
 /// Messages that one search looks at.
 pub const SEARCH_MESSAGES_MAX: u64 = 20_000;
+/// What a message takes besides its text, at most.
+const ROW_BYTES: u64 = 300;
 /// Messages that one save lets go of at most, for each of the reasons.
 pub(super) const DROP_STEP: u64 = 2_000;
 
@@ -103,6 +105,18 @@ pub(super) fn open_room(database: &Connection, opened: &Opened, max: u64) -> Res
             signed(read),
         ])?;
     tidy(database, log, opened.first, max)
+}
+
+/// Bytes that a change keeps of messages.
+pub(super) fn bytes(change: &Change) -> u64 {
+    let Change::Messages(run) = change else {
+        return 0;
+    };
+    let texts = run
+        .messages
+        .iter()
+        .map(|message| message.body.as_str().len());
+    texts.map(|text| text as u64 + ROW_BYTES).sum()
 }
 
 /// Keeps messages, of all in the room at most `max`.
@@ -180,6 +194,32 @@ fn tidy(database: &Connection, log: i64, log_first: u64, max: u64) -> Result<(),
         drop_oldest(database, log, over.min(DROP_STEP), u64::MAX)?;
     }
     Ok(())
+}
+
+/// Drops up to so many messages, to make room: of a log that is no more, or else of the room that has
+/// most. The latest one of a room stays. Says how many.
+pub(super) fn evict(database: &Connection, count: u64) -> Result<u64, Fault> {
+    let largest: Option<(i64, u64, u64, bool)> = database
+        .prepare_cached(
+            "SELECT log, sum(last - first + 1) AS kept, max(last),
+                    log NOT IN (SELECT log FROM room) AS stale
+             FROM range GROUP BY log ORDER BY stale DESC, kept DESC LIMIT 1",
+        )?
+        .query_row((), |row| {
+            Ok((row.get(0)?, number(row, 1)?, number(row, 2)?, row.get(3)?))
+        })
+        .optional()?;
+    let Some((log, kept, last, stale)) = largest else {
+        return Ok(0);
+    };
+    let (droppable, up_to) = if stale {
+        (kept, u64::MAX)
+    } else {
+        (kept.saturating_sub(1), last.saturating_sub(1))
+    };
+    let count = count.min(droppable);
+    drop_oldest(database, log, count, up_to)?;
+    Ok(count)
 }
 
 fn lowest_range(database: &Connection, log: i64) -> Result<Option<(u64, u64)>, Fault> {

@@ -26,7 +26,9 @@
 //! cursors are not worth an `fsync` each (`NORMAL`): after a power failure they may be missing, in
 //! the order in which they came, and then they come again from the server.
 //!
-//! **Bounds.** [`CACHE_MESSAGES_MAX`] messages of a room and [`TYPED_MAX`] texts; the oldest go.
+//! **Bounds.** [`CACHE_MESSAGES_MAX`] messages of a room, [`CACHE_BYTES_MAX`] for all profiles, and
+//! none of the disk's last space; [`TYPED_MAX`] texts. The oldest go. Where the disk is full, messages
+//! go before anything of an outbox is refused.
 //! What the server has erased, and what belongs to a log that is no more, goes too: a few at a
 //! time, within the saves that come anyway.
 //!
@@ -40,6 +42,7 @@
 //! write lock.
 
 mod alive;
+mod budget;
 mod cache;
 mod damage;
 mod device;
@@ -69,15 +72,18 @@ use crate::{
     text::Line,
 };
 
-use self::alive::Alive;
+use self::{alive::Alive, budget::Budget};
 
 pub(crate) use self::place::{is_nowhere, lock, write_private};
 pub use self::{
+    budget::CACHE_BYTES_MAX,
     cache::{CACHE_MESSAGES_MAX, SEARCH_MESSAGES_MAX},
     device::{DRAFT_BYTES_MAX, TYPED_MAX},
     place::{create_private, default_directory},
 };
 
+/// How often messages are let go of for one save that finds the disk full.
+const ROOM_TRIES: usize = 8;
 /// Messages of each room that are given on opening.
 pub const RESTORED_MESSAGES_MAX: u64 = 200;
 /// How long another process may keep the database locked.
@@ -185,6 +191,12 @@ impl From<rusqlite::Error> for Fault {
 }
 
 impl Fault {
+    /// Whether it is for want of space.
+    fn wants_space(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+            || error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_WRITE))
+    }
+
     /// Whether somebody else keeps it locked.
     fn is_busy(&self) -> bool {
         let Self::Failed(error) = self else {
@@ -240,6 +252,7 @@ pub struct Store {
     next: (u64, u64),
     /// [`CACHE_MESSAGES_MAX`], but in tests.
     cache_messages_max: u64,
+    budget: Budget,
     /// Whether transactions now wait for the disk.
     durable: bool,
     notices: Vec<Line>,
@@ -360,6 +373,7 @@ impl Store {
             seen: None,
             next: (kept.outbox.next_counter, kept.outbox.next_key),
             cache_messages_max: CACHE_MESSAGES_MAX,
+            budget: Budget::default(),
             durable: false,
             notices: Vec::new(),
         };
@@ -376,16 +390,34 @@ impl Store {
     /// Saves all of it or nothing; but see [`SaveError::Lost`].
     pub fn save(&mut self, save: &Save) -> Result<(), SaveError> {
         let failed = |fault: &Fault| SaveError::Failed(Line::inert(&fault.words()));
-        self.soundly(|store| store.try_save(save))
-            .map_err(|fault| failed(&fault))?
+        let mut saved = self.soundly(|store| store.try_save(save, true));
+        // Messages come again from the server; all else comes first.
+        if matches!(&saved, Err(fault) if fault.wants_space()) && !save.changes.iter().all(is_cache)
+        {
+            saved = self.soundly(|store| store.try_save(save, false));
+        }
+        for _ in 0..ROOM_TRIES {
+            let lacks = matches!(&saved, Err(fault) if fault.wants_space());
+            if !lacks
+                || save.changes.iter().all(is_cache)
+                || !budget::make_room(&self.database, &self.path)
+            {
+                break;
+            }
+            saved = self.soundly(|store| store.try_save(save, false));
+        }
+        saved.map_err(|fault| failed(&fault))?
     }
 
-    fn try_save(&mut self, save: &Save) -> Result<Result<(), SaveError>, Fault> {
+    /// `caches`: whether there is room for messages, too.
+    fn try_save(&mut self, save: &Save, caches: bool) -> Result<Result<(), SaveError>, Fault> {
         if self.durable != save.is_durable() {
             self.durable = save.is_durable();
             let level = if self.durable { "FULL" } else { "NORMAL" };
             self.database.pragma_update(None, "synchronous", level)?;
         }
+        let bytes = save.changes.iter().map(cache::bytes).sum();
+        let caches = caches && bytes > 0 && self.budget.has_room(&self.database, &self.path, bytes);
         let client = &self.profile.client_id;
         let max = self.cache_messages_max;
         let transaction = self
@@ -417,13 +449,21 @@ impl Store {
                 Change::Typed(text) => device::add_typed(&transaction, text)?,
                 Change::User(user) => device::set_user(&transaction, *user)?,
                 Change::Opened(opened) => cache::open_room(&transaction, opened, max)?,
-                Change::Messages(run) => cache::put(&transaction, run, max)?,
+                Change::Messages(run) if caches => cache::put(&transaction, run, max)?,
+                Change::Messages(_) => {}
                 Change::Read { room, epoch, seq } => {
                     cache::read(&transaction, room, *epoch, *seq)?;
                 }
             }
         }
+        if caches {
+            self.budget.keep(&transaction, &self.path)?;
+        }
         transaction.commit()?;
+        if caches {
+            // What can't be given back now is given back later.
+            let _ = self.budget.give_back(&self.database, &self.path);
+        }
         if save.is_fenced() {
             self.held = !lost;
         }
@@ -642,6 +682,10 @@ fn take_lease(
 /// Whether no other process that runs has the lease.
 fn is_free(path: &Path, owner: Owner, holder: Option<&[u8]>) -> bool {
     holder.is_none_or(|holder| holder == owner || !alive::is_alive(path, holder))
+}
+
+fn is_cache(change: &Change) -> bool {
+    matches!(change, Change::Messages(_))
 }
 
 /// A file, whatever it is called.

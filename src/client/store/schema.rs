@@ -7,6 +7,12 @@ use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 
 use super::{Fault, OPEN_BUSY_WITHIN};
 
+/// Pages at which the write-ahead log is copied into the database: what it holds beyond the file's end
+/// needs place there.
+const WAL_PAGES: i64 = 256;
+/// The write-ahead log is cut back to this when it begins anew.
+const WAL_KEPT_BYTES: i64 = 1 << 20;
+
 /// How every version came from the one before. What is released is never changed again.
 const STEPS: &[M<'static>] = &[
     M::up(
@@ -115,7 +121,14 @@ pub(super) fn open(path: &Path, busy_within: Duration) -> Result<Connection, Fau
     // Where the system's own `fsync` does not reach the disk itself (macOS), ask for what does.
     database.pragma_update(None, "fullfsync", true)?;
     database.pragma_update(None, "checkpoint_fullfsync", true)?;
+    // Only a file without tables takes it: what is free in it can be given back to the disk.
+    let pages: i64 = database.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    if pages == 0 {
+        database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     database.pragma_update(None, "journal_mode", "WAL")?;
+    database.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
+    database.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     database.pragma_update(None, "synchronous", "NORMAL")?;
     match Migrations::from_slice(STEPS).to_latest(&mut database) {
         Ok(()) => Ok(database),
@@ -148,6 +161,17 @@ pub(super) fn is_newer(path: &Path) -> bool {
             MigrationDefinitionError::DatabaseTooFarAhead
         ))
     )
+}
+
+/// Whether a database has other tables than those that this program makes.
+pub(super) fn is_other(path: &Path) -> bool {
+    connect(path, OPEN_BUSY_WITHIN).is_ok_and(|database| {
+        let version = Migrations::from_slice(STEPS).current_version(&database);
+        let newest = rusqlite_migration::SchemaVersion::Inside(
+            std::num::NonZeroUsize::new(STEPS.len()).unwrap_or(std::num::NonZeroUsize::MIN),
+        );
+        version != Ok(newest)
+    })
 }
 
 /// Waits until all that was committed is on the disk.

@@ -1,0 +1,267 @@
+//! How much of the disk the caches may take: a number of bytes for all profiles together, and never
+//! the last of the disk's space, so that what the user writes can always be kept.
+//!
+//! What is too much goes from the room that has most, oldest first; of each room the latest message
+//! stays, for it says where to go on. Profiles that were not used for a while go before the one
+//! that is.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use rusqlite::Connection;
+
+use super::{Fault, cache, place, schema};
+
+/// Bytes that the stores of all profiles in a directory take, as far as they are caches.
+pub const CACHE_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of the disk that no cache takes, or
+const FREE_BYTES_MIN: u64 = 64 << 20;
+/// one part in so many of it, where that is less.
+const FREE_SHARE: u64 = 20;
+/// A profile that was not written to for so long is not in use.
+const IDLE_AFTER: Duration = Duration::from_hours(1);
+/// How long another process may keep such a profile locked.
+const IDLE_BUSY_WITHIN: Duration = Duration::from_millis(50);
+/// Messages that go at a time where the disk has little space left, and where it has none: to remove
+/// them takes some of it, too.
+const LOW_STEP: u64 = 500;
+const FULL_STEP: u64 = 100;
+/// How often so many go for one save.
+const STEPS_MAX: u32 = 64;
+const FULL_STEPS: u32 = 8;
+/// A file that is removed when the disk is full, beside the stores, and its size.
+const RESERVE: &str = "reserve.bin";
+const RESERVE_BYTES: usize = 2 << 20;
+
+/// What the caches in a directory may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// See [`CACHE_BYTES_MAX`].
+    pub(super) bytes_max: u64,
+    /// What the disk has free, and in all; `None`: as the system says. For tests.
+    pub(super) disk: Option<(u64, u64)>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            bytes_max: CACHE_BYTES_MAX,
+            disk: cfg!(test).then_some((u64::MAX, u64::MAX)),
+        }
+    }
+}
+
+/// What a database takes.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    /// Its file, without its write-ahead log.
+    file: u64,
+    /// Of that, pages that are in use.
+    live: u64,
+}
+
+impl Size {
+    fn of(database: &Connection) -> Result<Self, Fault> {
+        let number = |name| -> Result<u64, Fault> {
+            let value: i64 = database.pragma_query_value(None, name, |row| row.get(0))?;
+            Ok(u64::try_from(value).unwrap_or(0))
+        };
+        let (page, pages) = (number("page_size")?, number("page_count")?);
+        Ok(Self {
+            file: pages * page,
+            live: pages.saturating_sub(number("freelist_count")?) * page,
+        })
+    }
+}
+
+impl Budget {
+    /// What a store may take whose file this is, beside the others.
+    fn allowance(self, path: &Path) -> u64 {
+        let others: u64 = others(path).iter().map(|other| other.bytes).sum();
+        self.bytes_max.saturating_sub(others)
+    }
+
+    /// What may be written to the disk before its last space is touched.
+    fn spare(self, path: &Path) -> u64 {
+        let (free, all) = self.disk.or_else(|| space(path)).unwrap_or((u64::MAX, 0));
+        free.saturating_sub(FREE_BYTES_MIN.min(all / FREE_SHARE))
+    }
+
+    /// Before a transaction that adds messages of so many bytes: whether the disk has room for them,
+    /// made by removing older ones if need be.
+    pub(super) fn has_room(self, database: &Connection, path: &Path, bytes: u64) -> bool {
+        // In the write-ahead log and in the file, with what stands around them.
+        let wanted = bytes.saturating_mul(3);
+        for _ in 0..STEPS_MAX {
+            if self.spare(path) >= wanted {
+                return true;
+            }
+            if !matches!(evict_step(database, LOW_STEP), Ok(evicted) if evicted > 0) {
+                break;
+            }
+        }
+        self.spare(path) >= wanted
+    }
+
+    /// Within a transaction that has added messages: removes as many as are too many.
+    pub(super) fn keep(self, database: &Connection, path: &Path) -> Result<(), Fault> {
+        let allowance = self.allowance(path);
+        while Size::of(database)?.live > allowance && cache::evict(database, cache::DROP_STEP)? > 0
+        {
+        }
+        Ok(())
+    }
+
+    /// Between transactions: gives what is free in the file back to the disk, where it is too large;
+    /// and takes from a profile that is not in use what is too much for all of them.
+    pub(super) fn give_back(self, database: &Connection, path: &Path) -> Result<(), Fault> {
+        let Size { file, live } = Size::of(database)?;
+        if file > live && file > self.allowance(path) {
+            shrink(database)?;
+        }
+        let reserve = reserve(path);
+        if !reserve.exists() && self.spare(path) > RESERVE_BYTES as u64 {
+            // Without it less can be done about a full disk.
+            let _ = place::write_private(&reserve, &vec![0; RESERVE_BYTES]);
+        }
+        let others = others(path);
+        let all: u64 = others.iter().map(|other| other.bytes).sum::<u64>() + live;
+        if all > self.bytes_max
+            && let Some(idle) = others.iter().find(|other| other.is_idle())
+        {
+            // It may be in use all the same, damaged, or of another version: then it stays.
+            let _ = empty(&idle.path);
+        }
+        Ok(())
+    }
+}
+
+/// Makes room on a disk that is full, a little at a time: whether there may be some now.
+pub(super) fn make_room(database: &Connection, path: &Path) -> bool {
+    // What follows takes some of it itself, for a moment.
+    let mut made = fs::remove_file(reserve(path)).is_ok();
+    // What is in the write-ahead log is in the file then, and the log's place is free.
+    made |= checkpoint(database);
+    let steps = (0..FULL_STEPS).map(|_| evict_step(database, FULL_STEP));
+    let evicted: u64 = steps
+        .map_while(Result::ok)
+        .take_while(|count| *count > 0)
+        .sum();
+    made || evicted > 0
+}
+
+/// Lets go of some messages, and gives their place back to the disk.
+fn evict_step(database: &Connection, count: u64) -> Result<u64, Fault> {
+    let transaction = database.unchecked_transaction()?;
+    let evicted = cache::evict(&transaction, count)?;
+    transaction.commit()?;
+    if evicted > 0 {
+        shrink(database)?;
+    }
+    Ok(evicted)
+}
+
+/// Space that is kept for making room.
+fn reserve(path: &Path) -> PathBuf {
+    path.with_file_name(RESERVE)
+}
+
+/// Whether the write-ahead log was emptied.
+fn checkpoint(database: &Connection) -> bool {
+    let emptied =
+        |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? > 0);
+    let done = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), emptied);
+    done.unwrap_or(false)
+}
+
+/// Cuts off what is free in the file.
+fn shrink(database: &Connection) -> Result<(), Fault> {
+    let mut step = database.prepare("PRAGMA incremental_vacuum")?;
+    let mut rows = step.query(())?;
+    while rows.next()?.is_some() {}
+    drop(rows);
+    drop(step);
+    checkpoint(database);
+    Ok(())
+}
+
+/// Takes the cache from a profile that is not in use.
+fn empty(path: &Path) -> Result<(), Fault> {
+    if schema::is_other(path) {
+        return Ok(());
+    }
+    let mut database = schema::connect(path, IDLE_BUSY_WITHIN)?;
+    let transaction = database.transaction()?;
+    while cache::evict(&transaction, cache::DROP_STEP)? > 0 {}
+    transaction.commit()?;
+    shrink(&database)
+}
+
+/// Another profile's store.
+#[derive(Debug)]
+struct Other {
+    path: PathBuf,
+    bytes: u64,
+    written: SystemTime,
+}
+
+impl Other {
+    fn is_idle(&self) -> bool {
+        let idle = self.written.elapsed().is_ok_and(|time| time > IDLE_AFTER);
+        // What is left of one that was emptied: its outbox, and the latest messages.
+        idle && self.bytes > 1 << 20
+    }
+}
+
+/// The other stores beside a store's file, those first that were not written to for longest. What
+/// was set aside because it is damaged is the user's, and counts for nothing.
+fn others(path: &Path) -> Vec<Other> {
+    let Some(Ok(entries)) = path.parent().map(fs::read_dir) else {
+        return Vec::new();
+    };
+    let store = |entry: fs::DirEntry| {
+        let other = entry.path();
+        let name = other.file_name()?.to_str()?;
+        if other == path
+            || other.extension().is_none_or(|end| end != "db")
+            || name.contains(".damaged-")
+        {
+            return None;
+        }
+        let mut log = other.as_os_str().to_owned();
+        log.push("-wal");
+        let (file, log) = (entry.metadata().ok()?, fs::metadata(log).ok());
+        let written = log.as_ref().and_then(|log| log.modified().ok());
+        Some(Other {
+            bytes: file.len() + log.map_or(0, |log| log.len()),
+            written: file
+                .modified()
+                .ok()?
+                .max(written.unwrap_or(SystemTime::UNIX_EPOCH)),
+            path: other,
+        })
+    };
+    let mut others: Vec<_> = entries.flatten().filter_map(store).collect();
+    others.sort_by_key(|other| other.written);
+    others
+}
+
+/// The bytes that are free on a file's disk, and all of them, as far as the system tells.
+fn space(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        let disk = rustix::fs::statvfs(path).ok()?;
+        Some((
+            disk.f_bavail.saturating_mul(disk.f_frsize),
+            disk.f_blocks.saturating_mul(disk.f_frsize),
+        ))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
