@@ -340,6 +340,7 @@ fn main() {
         let retention = Retention {
             keep_since: None,
             messages_max: Some(kept),
+            bytes_max: None,
         };
         let operations = vec![Operation::Retain(retention)];
         let now = time(head);

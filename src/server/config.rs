@@ -45,6 +45,8 @@ pub use reach::{Plaintext, ReachArgs};
 pub const PORT_DEFAULT: u16 = 10_500;
 /// Sessions at one time, unless told otherwise.
 pub const CLIENTS_MAX_DEFAULT: usize = 10_000;
+/// The least that the log can be kept to: who is known, and what became of each id, is in it, too.
+const RETAIN_BYTES_MIN: u64 = 16 << 20;
 /// Workers, and porches, that there are at the most unless more are asked for.
 const THREADS_MAX: usize = 4;
 
@@ -132,6 +134,10 @@ pub struct Args {
     /// Erase the oldest messages of a room that has more than this
     #[arg(long, value_name = "N")]
     pub retain_messages: Option<NonZeroU64>,
+    /// Erase the oldest messages while the log of all rooms takes more than this: bytes, or with K, M
+    /// or G; 16M at the least
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub retain_bytes: Option<NonZeroU64>,
     /// Write the texts of messages to the log too; without it, never
     #[arg(long)]
     pub log_text: bool,
@@ -147,6 +153,28 @@ pub struct Args {
 fn port(text: &str) -> Result<u16, String> {
     text.parse()
         .map_err(|_| format!("a port is a number up to 65535; {}", commands()))
+}
+
+/// Bytes, in the units that disks are told in.
+fn bytes(text: &str) -> Result<NonZeroU64, String> {
+    let trimmed = text.strip_suffix(['b', 'B']).unwrap_or(text);
+    let (digits, unit) = match trimmed.to_ascii_uppercase().chars().last() {
+        Some('K') => (&trimmed[..trimmed.len() - 1], 1 << 10),
+        Some('M') => (&trimmed[..trimmed.len() - 1], 1 << 20),
+        Some('G') => (&trimmed[..trimmed.len() - 1], 1 << 30),
+        Some('T') => (&trimmed[..trimmed.len() - 1], 1 << 40),
+        _ => (text, 1),
+    };
+    let number = digits.parse::<u64>().ok();
+    let number = number.filter(|_| digits.bytes().all(|digit| digit.is_ascii_digit()));
+    let bytes = number
+        .ok_or("a number of bytes, such as 500M or 20G, is needed")?
+        .checked_mul(unit)
+        .ok_or("so many bytes has no disk: say less")?;
+    let least = RETAIN_BYTES_MIN >> 20;
+    NonZeroU64::new(bytes)
+        .filter(|bytes| bytes.get() >= RETAIN_BYTES_MIN)
+        .ok_or_else(|| format!("the log takes some by itself: {least}M is the least"))
 }
 
 /// Which commands there are.
@@ -190,6 +218,19 @@ impl Args {
             }
         }
         Self::from_arg_matches(&found).map_err(|error| error.format(&mut parser))
+    }
+}
+
+impl Args {
+    /// In memory the log is kept to its size with each message: retention has nothing to do.
+    fn memory(&self) -> MemoryLimits {
+        let usual = MemoryLimits::default();
+        let bytes = self.retain_bytes.map(NonZeroU64::get);
+        let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        MemoryLimits {
+            total_bytes_max: bytes.map_or(usual.total_bytes_max, |b| b.min(usual.total_bytes_max)),
+            ..usual
+        }
     }
 }
 
@@ -399,8 +440,50 @@ impl From<&Args> for Config {
             keep: Keep {
                 days: args.retain_days,
                 messages: args.retain_messages,
+                bytes: args.retain_bytes,
             },
+            memory: args.memory(),
             ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_read_with_their_units_and_what_is_wrong_is_said() {
+        for (text, expected) in [
+            ("16777216", 16 << 20),
+            ("16M", 16 << 20),
+            ("500m", 500 << 20),
+            ("20G", 20 << 30),
+            ("20GB", 20 << 30),
+            ("2T", 2 << 40),
+            ("20000K", 20_000 << 10),
+        ] {
+            assert_eq!(bytes(text).map(NonZeroU64::get), Ok(expected), "{text}");
+        }
+        for (text, why) in [
+            ("", "a number"),
+            ("G", "a number"),
+            ("much", "a number"),
+            ("-5G", "a number"),
+            ("+5G", "a number"),
+            ("1.5G", "a number"),
+            ("5 G", "a number"),
+            ("5GG", "a number"),
+            ("5é", "a number"),
+            ("5P", "a number"),
+            ("0", "16M is the least"),
+            ("15M", "16M is the least"),
+            ("16777215", "16M is the least"),
+            ("99999999999999999999", "a number"),
+            ("99999999999999G", "less"),
+        ] {
+            let error = bytes(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
         }
     }
 }

@@ -194,3 +194,40 @@ fn after_a_failed_sync_the_server_ends_and_the_next_one_has_what_was_promised() 
 fn after_a_failed_write_the_server_ends_and_the_next_one_has_what_was_promised() {
     ends_and_loses_nothing(Disk::writes);
 }
+
+/// Before the disk is full the operator is told, twice, however it fills; and that there is space again.
+#[test]
+fn before_the_disk_is_full_the_operator_is_told() {
+    const MIB: usize = 1 << 20;
+    let data = tempfile::tempdir().unwrap();
+    let server = Process::start(data.path(), |server| {
+        let mut inside = Command::new("unshare");
+        inside
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+            .arg(r#"mount -t tmpfs -o size=100m tmpfs "$0" && exec "$@""#)
+            .arg(data.path())
+            .arg(server.get_program())
+            .args(server.get_args())
+            .env("HOME", data.path());
+        *server = inside;
+    });
+    let place = data.path().strip_prefix("/").unwrap().join("filler");
+    let place = std::path::Path::new(&format!("/proc/{}/root", server.id())).join(place);
+    let fill = |bytes: usize| fs::write(&place, vec![7; bytes]).unwrap();
+    fill(92 * MIB);
+    server.says(" WARN the disk of the log has ");
+    let left = |free: usize| {
+        let mut out = fs::File::options().append(true).open(&place).unwrap();
+        while {
+            let disk = rustix::fs::statvfs(&place).unwrap();
+            disk.f_bavail * disk.f_frsize > free as u64
+        } {
+            std::io::Write::write_all(&mut out, &[7; 4096]).unwrap();
+        }
+    };
+    left(MIB / 2);
+    server.says(" WARN the disk of the log has ");
+    fs::remove_file(&place).unwrap();
+    server.says(" again");
+    server.stop();
+}

@@ -1,7 +1,7 @@
 //! A `chat-server` process over a data directory.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -15,6 +15,7 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
     log: Option<JoinHandle<String>>,
+    lines: mpsc::Receiver<String>,
 }
 
 impl Process {
@@ -35,10 +36,16 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut errors = child.stderr.take().unwrap();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        let (tell, lines) = mpsc::channel();
         let log = thread::spawn(move || {
             let mut log = String::new();
-            let _ = errors.read_to_string(&mut log);
+            for line in errors.lines().map_while(Result::ok) {
+                log.push_str(&line);
+                log.push('\n');
+                // Few tests want to hear of it at once.
+                let _ = tell.send(line);
+            }
             log
         });
         let mut said = String::new();
@@ -52,7 +59,17 @@ impl Process {
             address: address.parse().unwrap(),
             child,
             log: Some(log),
+            lines,
         }
+    }
+
+    /// Waits until it says a line with this in it.
+    pub(crate) fn says(&self, part: &str) {
+        let next = || self.lines.recv_timeout(PATIENCE);
+        while !next()
+            .unwrap_or_else(|_| panic!("never said: {part}"))
+            .contains(part)
+        {}
     }
 
     /// Its number in the system.

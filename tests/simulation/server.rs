@@ -145,6 +145,7 @@ impl Server {
             keep: Keep {
                 days: None,
                 messages: self.setup.keep.and_then(NonZeroU64::new),
+                bytes: None,
             },
             house: house::Settings {
                 access: house::Access::Local,

@@ -384,6 +384,7 @@ fn what_is_not_kept_goes_and_its_numbers_stay_used() {
             Operation::Retain(Retention {
                 keep_since,
                 messages_max,
+                bytes_max: None,
             })
         };
         for (retention, first) in [
@@ -426,6 +427,7 @@ fn retention_goes_in_steps() {
             let retain = Operation::Retain(Retention {
                 keep_since: None,
                 messages_max: Some(100),
+                bytes_max: None,
             });
             let committed = append(store, 1, [retain]);
             firsts.push(committed.firsts[0].1);
@@ -635,6 +637,7 @@ fn both_come_out_of_random_runs_alike() {
                 vec![Operation::Retain(Retention {
                     keep_since: random.bool().then(|| at(random.i64(0..=round) + shift)),
                     messages_max: random.bool().then(|| random.u64(..20)),
+                    bytes_max: None,
                 })]
             } else {
                 let mut operation = |_| random_operation(&mut random, &mut counters);

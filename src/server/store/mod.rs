@@ -142,7 +142,13 @@ pub struct Retention {
     pub keep_since: Option<Timestamp>,
     /// Of entries beyond so many the oldest go.
     pub messages_max: Option<u64>,
+    /// Of all rooms' entries the oldest go while the log takes more bytes than this; but of each room
+    /// the latest [`KEPT_BY_BYTES`] stay.
+    pub bytes_max: Option<u64>,
 }
+
+/// Entries of each room that are kept however many bytes the log takes: it has tables besides.
+pub const KEPT_BY_BYTES: u64 = 100;
 
 /// What became of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -55,6 +55,9 @@ pub struct Keep {
     pub days: Option<NonZeroU64>,
     /// Of more than so many messages the oldest go.
     pub messages: Option<NonZeroU64>,
+    /// The oldest go while the log takes more bytes than this. Only the store knows what it takes, so
+    /// it is asked whenever something is looked at.
+    pub bytes: Option<NonZeroU64>,
 }
 
 /// See the module's docs.
@@ -135,10 +138,13 @@ impl Retainer {
         let messages_max = self.keep.messages.map(NonZeroU64::get);
         let too_many = messages_max.is_some_and(|max| held.iter().any(|held| *held > max));
         let too_old = keep_since.is_some() && begins;
+        let bytes_max = self.keep.bytes.map(NonZeroU64::get);
         let possible = keep_since.is_some() || messages_max.is_some();
-        let step = (too_many || too_old || self.more && possible).then_some(Retention {
+        let due = too_many || too_old || bytes_max.is_some() || self.more && possible;
+        let step = due.then_some(Retention {
             keep_since,
             messages_max,
+            bytes_max,
         });
         if too_old {
             self.age_due = now.mono + AGE_EVERY;

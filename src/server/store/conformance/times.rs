@@ -168,6 +168,7 @@ fn what_is_young_by_its_own_time_is_kept_and_a_time_to_come_holds_nothing_up() {
         Operation::Retain(Retention {
             keep_since: Some(at(since)),
             messages_max: None,
+            bytes_max: None,
         })
     };
     let ahead = &[(100, 0), (900_000, 0), (200, 0), (300, 0)][..];
@@ -214,6 +215,7 @@ fn however_often_a_clock_was_corrected_the_latest_and_the_oldest_are_found() {
         let retain = Operation::Retain(Retention {
             keep_since: Some(at(201)),
             messages_max: None,
+            bytes_max: None,
         });
         append(store, 300, [retain]);
         assert_eq!(store.extents()[0].first, 41);

@@ -38,7 +38,7 @@ use super::{
     failure::{self, Failed},
     schema::connect,
 };
-use crate::server::{log::Recorder, supervisor::Supervisor};
+use crate::server::{log::Recorder, store::space::Watch, supervisor::Supervisor};
 
 /// Frames (pages of 4 KiB) of the log at which it is copied.
 const DUE_FRAMES: i64 = 4_096;
@@ -50,6 +50,8 @@ const PASSES_MAX: usize = 4;
 const LOOK_BYTES: usize = 256 * 1024;
 /// so many commits.
 const LOOK_COMMITS: usize = 64;
+/// How often the disk's space is looked at, if nothing is written.
+const WATCH_EVERY: Duration = Duration::from_secs(10);
 /// When to try again after somebody was in the way, or the disk was full.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -105,6 +107,18 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same, but not for longer than this.
+    fn wait_while_for(
+        &self,
+        time: Duration,
+        condition: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'_, State> {
+        let waited = self
+            .changed
+            .wait_timeout_while(self.lock(), time, |state| condition(state));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// Waits so long, or less if the thread is to stop.
     fn sleep(&self, time: Duration) {
         let _ = self
@@ -127,6 +141,7 @@ impl Checkpoints {
             shared: Arc::clone(&shared),
             failed,
             recorder,
+            space: Watch::default(),
             warned: false,
         };
         let thread = supervisor.start("checkpoint", move || {
@@ -246,6 +261,7 @@ struct Keeper {
     shared: Arc<Shared>,
     failed: Arc<Failed>,
     recorder: Recorder,
+    space: Watch,
     /// Whether it was said that the disk is full.
     warned: bool,
 }
@@ -253,11 +269,15 @@ struct Keeper {
 impl Keeper {
     fn run(mut self) {
         loop {
+            self.watch_space();
             let empty = {
                 let idle = |state: &State| !(state.look || state.empty || state.stopped);
-                let mut state = self.shared.wait_while(idle);
+                let mut state = self.shared.wait_while_for(WATCH_EVERY, idle);
                 if state.stopped {
                     return;
+                }
+                if idle(&state) {
+                    continue;
                 }
                 state.look = false;
                 state.working = true;
@@ -276,6 +296,19 @@ impl Keeper {
             if done == Ok(false) {
                 self.shared.sleep(RETRY);
             }
+        }
+    }
+
+    /// Others may fill the disk while nothing is written here.
+    fn watch_space(&mut self) {
+        let directory = self.connection.path().map(Path::new);
+        let said = directory
+            .and_then(Path::parent)
+            .and_then(|directory| self.space.look(directory));
+        match said {
+            Some((true, words)) => self.recorder.warn(words),
+            Some((false, words)) => self.recorder.info(words),
+            None => {}
         }
     }
 

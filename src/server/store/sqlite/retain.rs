@@ -15,14 +15,15 @@ use rusqlite::{Connection, Result};
 use super::{
     RoomState,
     append::Work,
+    damage::InRow,
     read,
-    schema::{entry_key, entry_of, number_at},
+    schema::{entry_key, entry_of, number_at, time_at},
 };
 use crate::{
     search::times::{CORRECTIONS_MAX, stretches},
     server::{
         engine::RoomIndex,
-        store::{Extent, Retention, Verdict, rules::first_young},
+        store::{Extent, KEPT_BY_BYTES, Retention, Verdict, rules::first_young},
     },
 };
 
@@ -32,6 +33,11 @@ pub(super) const BELIEVED: &str = "believed";
 /// Entries that one step removes at most. Each may stand on a page of its own in the index of ids:
 /// 4 MiB of them.
 const STEP_MAX: u64 = 1_000;
+/// Entries that the index is asked to forget at a time because of the log's size, and bytes of them.
+const FORGET_MAX: u64 = 50_000;
+const FORGET_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Entries of a room that go before it is looked whose are the oldest.
+const TURN_MAX: u64 = 100;
 /// Bytes of frames that one step removes, one frame more: the write-ahead log gets somewhat more,
 /// for their pages are overwritten. Appends wait no longer than for so many.
 const STEP_BYTES_MAX: u64 = 1024 * 1024;
@@ -63,7 +69,80 @@ pub(super) fn step(
         }
         more |= to < due;
     }
+    if let Some(max) = retention.1.bytes_max {
+        more |= shorten(work, max, left, &mut forget)?;
+    }
     Ok(Verdict::Retained { more })
+}
+
+/// Removes the oldest entries of all rooms while the log takes more than `max`, `left` of them at the
+/// most. Whether it still does, and some could go.
+fn shorten(
+    work: &mut Work<'_>,
+    max: u64,
+    mut left: u64,
+    forget: &mut impl FnMut(RoomIndex, u64) -> u64,
+) -> Result<bool> {
+    let mut bytes_left = STEP_BYTES_MAX;
+    loop {
+        let over = size(work.connection)?.saturating_sub(max);
+        let Some(index) = oldest(work)? else {
+            return Ok(false);
+        };
+        if over == 0 || left == 0 || bytes_left == 0 {
+            return Ok(over > 0);
+        }
+        let room = &work.rooms[index.at()];
+        let state = &mut work.states[index.at()];
+        let last = (state.head + 1).saturating_sub(KEPT_BY_BYTES);
+        let most = last.min(state.first + FORGET_MAX);
+        let mut over = over.min(FORGET_BYTES_MAX);
+        let due = reach(work.connection, room.no, state.first..most, &mut over)?;
+        let due = due.min(forget(index, due));
+        if due <= state.first {
+            // The rest goes once the index has forgotten it.
+            return Ok(false);
+        }
+        // A few at a time, so that the rooms take turns by age.
+        let due = due.min(state.first + left.min(TURN_MAX));
+        let to = reach(work.connection, room.no, state.first..due, &mut bytes_left)?;
+        work.connection
+            .prepare_cached("DELETE FROM entry WHERE id >= ?1 AND id < ?2")?
+            .execute((entry_key(room.no, state.first), entry_key(room.no, to)))?;
+        left = left.saturating_sub(to - state.first);
+        state.first = to;
+    }
+}
+
+/// Bytes that the log takes on the disk: without what is free in it, and is used before it grows.
+fn size(connection: &Connection) -> Result<u64> {
+    connection.query_row(
+        "SELECT (page_count - freelist_count) * page_size
+         FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+        [],
+        |row| number_at(row, 0),
+    )
+}
+
+/// The room whose first entry is the oldest, of those that have some to spare.
+fn oldest(work: &Work<'_>) -> Result<Option<RoomIndex>> {
+    let mut time = work
+        .connection
+        .prepare_cached("SELECT time FROM entry WHERE id = ?1")?;
+    let mut oldest: Option<(Timestamp, RoomIndex)> = None;
+    for (index, room) in (0..).map(RoomIndex).zip(work.rooms) {
+        let state = work.states[index.at()];
+        if state.first + KEPT_BY_BYTES > state.head {
+            continue;
+        }
+        let key = entry_key(room.no, state.first);
+        let at = time.query_row([key], |row| time_at(row, 0));
+        let at = at.in_row("entry", key)?;
+        if oldest.is_none_or(|(before, _)| at < before) {
+            oldest = Some((at, index));
+        }
+    }
+    Ok(oldest.map(|(_, index)| index))
 }
 
 /// Up to which number of a range a step comes, with so many bytes left, which become less.
@@ -113,4 +192,106 @@ fn due(
         None => None,
     };
     Ok(first.max(by_number).max(by_age.unwrap_or(first)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::server::store::{
+        Operation, Settled, SqliteStore, Store,
+        conformance::{LOBBY, append, message_in, rooms, settings},
+        sqlite::{Durability, Settings},
+    };
+
+    const OTHER: RoomIndex = RoomIndex(1);
+
+    fn by_bytes(bytes_max: u64) -> Operation {
+        Operation::Retain(Retention {
+            bytes_max: Some(bytes_max),
+            ..Retention::default()
+        })
+    }
+
+    /// In both rooms in turn, each with a second of its own.
+    fn fill(store: &mut SqliteStore, messages: u64) {
+        let text = "x".repeat(4_000);
+        for counter in 1..=messages {
+            let room = if counter % 2 == 0 { LOBBY } else { OTHER };
+            let second = i64::try_from(counter).unwrap();
+            append(store, second, [message_in(room, 1, counter, &text)]);
+        }
+    }
+
+    #[test]
+    fn while_the_log_takes_too_many_bytes_the_oldest_of_all_rooms_go() {
+        for index in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let settings = Settings {
+                index,
+                durability: Durability::Relaxed,
+                ..settings(directory.path())
+            };
+            let mut store = SqliteStore::open(&settings, &rooms()).unwrap();
+            fill(&mut store, 1_000);
+            let before = size(&store.connection).unwrap();
+            assert_eq!(
+                append(&mut store, 9_000, [by_bytes(before)]).verdicts,
+                [Verdict::Retained { more: false }]
+            );
+            assert_eq!(store.extents()[0].first, 1, "at the limit");
+            let max = before / 2;
+            let mut steps = 0;
+            while size(&store.connection).unwrap() > max {
+                steps += 1;
+                assert!(steps < 1_000);
+                let firsts: Vec<u64> = store.extents().iter().map(|e| e.first).collect();
+                let committed = append(&mut store, 9_000, [by_bytes(max)]);
+                if committed.verdicts != [Verdict::Retained { more: true }]
+                    && let Some(index) = &store.index
+                {
+                    // It is asked to forget them first, which takes its time.
+                    for (room, first) in [(LOBBY, firsts[0]), (OTHER, firsts[1])] {
+                        let below = first.saturating_sub(1);
+                        assert!(index.wait(room, 500, below, Duration::from_mins(1)));
+                    }
+                    std::thread::yield_now();
+                    steps = 0;
+                }
+            }
+            let [lobby, other] = [0, 1].map(|room| store.extents()[room]);
+            assert_eq!((lobby.head, other.head), (500, 500));
+            // Of the same age, give or take a turn; and no more than was too much.
+            assert!(
+                lobby.first.abs_diff(other.first) <= TURN_MAX,
+                "{lobby:?} {other:?}"
+            );
+            assert!((150..=350).contains(&lobby.first), "{lobby:?}");
+            // Numbers and ids stay used.
+            let again = append(&mut store, 9_000, [message_in(OTHER, 1, 1, "x")]);
+            assert_eq!(again.verdicts, [Verdict::Repeated(Settled::Forgotten)]);
+        }
+    }
+
+    #[test]
+    fn however_little_the_log_may_take_the_latest_of_each_room_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            durability: Durability::Relaxed,
+            ..settings(directory.path())
+        };
+        let mut store = SqliteStore::open(&settings, &rooms()).unwrap();
+        fill(&mut store, 1_000);
+        let mut steps = 0;
+        while append(&mut store, 9_000, [by_bytes(1)]).verdicts
+            == [Verdict::Retained { more: true }]
+        {
+            steps += 1;
+            assert!(steps < 100);
+        }
+        for extent in &store.extents()[..2] {
+            assert_eq!((extent.first, extent.head), (401, 500));
+        }
+    }
 }

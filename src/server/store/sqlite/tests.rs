@@ -43,6 +43,7 @@ fn retain(store: &mut SqliteStore, messages: u64) -> Verdict {
     let retain = Operation::Retain(Retention {
         keep_since: None,
         messages_max: Some(messages),
+        bytes_max: None,
     });
     append(store, 1, [retain]).verdicts.remove(0)
 }
@@ -646,6 +647,7 @@ fn the_time_that_is_known_is_when_old_messages_last_went_or_else_of_the_last_mes
         Operation::Retain(Retention {
             keep_since: Some(at(since)),
             messages_max: None,
+            bytes_max: None,
         })
     };
     append(&mut store, 50, [by_age(5)]);

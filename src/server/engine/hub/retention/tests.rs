@@ -27,6 +27,7 @@ impl Run {
         let keep = Keep {
             days: NonZeroU64::new(days),
             messages: NonZeroU64::new(messages),
+            bytes: None,
         };
         Self {
             retainer: Retainer::new(keep, ahead.map(|by| now.wall - by), now),
@@ -137,6 +138,7 @@ fn by_number_at_once_whatever_the_clock_says() {
     let step = Retention {
         keep_since: None,
         messages_max: Some(100),
+        bytes_max: None,
     };
     assert_eq!(
         run.look(),
@@ -288,4 +290,31 @@ fn one_run_by_age_takes_a_tenth_and_the_next_goes_on() {
         }
     }
     assert_eq!(firsts, [1, 10_001, 19_001, 28_001]);
+}
+
+#[test]
+fn what_the_log_takes_is_asked_each_minute_whatever_the_clock_says() {
+    let start = Moment {
+        wall: "2026-11-22T09:00:00Z".parse().unwrap(),
+        mono: Duration::from_secs(1_000),
+    };
+    let keep = Keep {
+        bytes: NonZeroU64::new(1 << 30),
+        ..Keep::default()
+    };
+    let mut retainer = Retainer::new(keep, None, start);
+    let step = Retention {
+        bytes_max: Some(1 << 30),
+        ..Retention::default()
+    };
+    let mut now = start;
+    for _ in 0..3 {
+        assert_eq!(retainer.wakes_at(), Some(now.mono));
+        assert_eq!(retainer.look(now, [].into_iter()).step, Some(step));
+        retainer.done(false);
+        now.mono += LOOK_EVERY;
+        // Whatever it shows.
+        now.wall = start.wall - SignedDuration::from_hours(9);
+    }
+    assert_eq!(retainer.look(start, [].into_iter()).step, None);
 }

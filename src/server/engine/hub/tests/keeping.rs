@@ -25,6 +25,7 @@ fn keeping(days: u64, messages: u64) -> World {
     let keep = Keep {
         days: NonZeroU64::new(days),
         messages: NonZeroU64::new(messages),
+        bytes: None,
     };
     let mut world = World::keeping(keep, 10, ViewLimits::default(), MemoryLimits::default());
     world.join("alice");

@@ -99,6 +99,7 @@ fn the_whole_log_is_searched_and_what_is_no_longer_kept_is_gone() {
         let retention = Retention {
             keep_since: None,
             messages_max: Some(LAST - 300),
+            bytes_max: None,
         };
         commit(&mut store, vec![Operation::Retain(retention)]);
         store.extents()[0].first == 301
