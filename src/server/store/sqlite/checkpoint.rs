@@ -51,7 +51,7 @@ const LOOK_BYTES: usize = 256 * 1024;
 /// so many commits.
 const LOOK_COMMITS: usize = 64;
 /// How often the disk's space is looked at, if nothing is written.
-const WATCH_EVERY: Duration = Duration::from_secs(10);
+const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// When to try again after somebody was in the way, or the disk was full.
 const RETRY: Duration = Duration::from_millis(250);
 
