@@ -510,7 +510,7 @@ fn what_others_say_fills_no_disk_and_keeps_nobody_from_speaking() {
     let home = tempfile::tempdir().unwrap();
     let mut child = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-        .arg(r#"mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@""#)
+        .arg(r#"mount -t tmpfs -o size=8m,mode=700 tmpfs "$0" && exec "$@""#)
         .arg(home.path())
         .arg(env!("CARGO_BIN_EXE_chat-tui"))
         .args([

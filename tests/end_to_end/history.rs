@@ -77,7 +77,7 @@ fn the_conversation_the_draft_and_what_waits_survive_restarts() {
         let mut alice = start();
         alice.wait_for("said before");
         alice.line("typed in the dark");
-        alice.wait_for("…");
+        alice.wait_for("│ typed in the dark");
         alice.keys("half a thought");
         alice.wait_for("half a thought");
         signal(alice.pid(), "TERM");

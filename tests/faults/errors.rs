@@ -91,7 +91,7 @@ fn a_full_file_system_holds_messages_back_and_loses_none() {
         let mut inside = Command::new("unshare");
         inside
             .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-            .arg(r#"mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@""#)
+            .arg(r#"mount -t tmpfs -o size=4m,mode=700 tmpfs "$0" && exec "$@""#)
             .arg(data.path())
             .arg(server.get_program())
             .args(server.get_args())
@@ -204,7 +204,7 @@ fn before_the_disk_is_full_the_operator_is_told() {
         let mut inside = Command::new("unshare");
         inside
             .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-            .arg(r#"mount -t tmpfs -o size=100m tmpfs "$0" && exec "$@""#)
+            .arg(r#"mount -t tmpfs -o size=100m,mode=700 tmpfs "$0" && exec "$@""#)
             .arg(data.path())
             .arg(server.get_program())
             .args(server.get_args())
