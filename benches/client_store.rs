@@ -86,6 +86,7 @@ fn message(seq: u64) -> Message {
         nickname: Nickname::parse("alice").unwrap(),
         time: Timestamp::from_second(1_700_000_000 + i64::try_from(seq).unwrap()).unwrap(),
         clock_was: None,
+        unproven: false,
         body: Body::inert(&format!("the {word} of today is number {seq}, as it seems")),
     }
 }

@@ -565,6 +565,48 @@ fn a_line_that_is_not_right_is_named_and_nothing_is_imported() {
     }
 }
 
+#[test]
+fn whether_a_key_was_proven_stays_over_restarts_and_export_and_import() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let said = server.join("alice").say("without a key");
+    assert_eq!(said["proven"], json!(false));
+    server.stop();
+    // As it was said with a key; an earlier server's don't tell either.
+    let first = done(data.path(), &["export"]);
+    let second = first
+        .replace(",\"proven\":false", "")
+        .replace("\"seq\":1", "\"seq\":2")
+        .replace("-1\"", "-2\"");
+    let both = format!("{first}{second}");
+    let of = |lines: &str| -> Vec<Value> {
+        let proven = |line: &str| serde_json::from_str::<Value>(line).unwrap()["proven"].clone();
+        lines.lines().map(proven).collect()
+    };
+    assert_eq!(of(&both), [json!(false), Value::Null], "{both}");
+    let other = tempfile::tempdir().unwrap();
+    let (file, name) = path(&other, "lines");
+    fs::write(&file, &both).unwrap();
+    done(other.path(), &["import", &name]);
+    assert_eq!(done(other.path(), &["export"]), both);
+    let server = Server::start(other.path());
+    let mut alice = server.join("alice");
+    alice.send(&json!({"type": "history", "from": 1, "to": 2, "ref": 1}));
+    let page = alice.next("history");
+    let messages = page["messages"].as_array().unwrap();
+    let proven: Vec<_> = messages.iter().map(|message| &message["proven"]).collect();
+    assert_eq!(proven, [&json!(false), &Value::Null]);
+    drop(alice);
+    server.stop();
+    for nonsense in ["\"no\"", "0", "{}", "false,\"proven\":true"] {
+        let other = tempfile::tempdir().unwrap();
+        let (file, name) = path(&other, "lines");
+        let proven = format!("\"proven\":{nonsense}");
+        fs::write(file, both.replace("\"proven\":false", &proven)).unwrap();
+        refused(other.path(), &["import", &name], "Line 1: ");
+    }
+}
+
 /// A room as it is after its server's clock was two hours ahead for a message, and was put right; and
 /// then was years ahead for the last one.
 fn with_corrections() -> (tempfile::TempDir, String) {

@@ -34,6 +34,7 @@ fn delivered(seq: u64) -> ServerFrame {
         nickname: Nickname::parse("alice").unwrap(),
         time: Timestamp::from_millisecond(1_795_000_000_123).unwrap(),
         clock_was: None,
+        unproven: false,
         body: Body::inert(TEXT),
     })
 }

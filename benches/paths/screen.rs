@@ -57,6 +57,7 @@ fn message(seq: u64) -> Event {
         nickname: Nickname::parse(NAMES[who]).unwrap(),
         time: Timestamp::UNIX_EPOCH + minutes.minutes(),
         clock_was: None,
+        unproven: false,
         body: Body::inert(pick(&WORDS, seq)),
         local: None,
     })

@@ -287,6 +287,7 @@ fn log_message(seq: u64) -> Received {
         nickname: nickname(said.1),
         time: ago(-minutes - 60),
         clock_was: None,
+        unproven: false,
         body: Body::inert(&format!("{} ({seq})", said.2)),
         local: None,
     }
@@ -368,6 +369,7 @@ fn message(minutes: i64, who: &str, text: &str, local: Option<u64>) -> Event {
         nickname: nickname(who),
         time: ago(minutes),
         clock_was: None,
+        unproven: false,
         body: Body::inert(text),
         local: local.map(LocalId),
     })

@@ -415,6 +415,8 @@ pub struct Received {
     /// Set where the server's clock was corrected since the message before: what it would have shown
     /// otherwise.
     pub clock_was: Option<Timestamp>,
+    /// Whether its sender is known to have been unverified when they sent it.
+    pub unproven: bool,
     /// The text, inert.
     pub body: Body,
     /// Set when this is the echo of a message typed in this run.

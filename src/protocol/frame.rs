@@ -401,6 +401,9 @@ pub struct Message {
     /// Set where the server's clock was corrected since the entry before: what it would have shown,
     /// had it been left alone.
     pub clock_was: Option<Timestamp>,
+    /// Whether its sender was unverified when they sent it, which holds for ever. Older servers did
+    /// not say, so that false may mean that nobody knows.
+    pub unproven: bool,
     /// The text. What a log holds is never refused: a receiver makes it inert.
     pub body: Body,
 }

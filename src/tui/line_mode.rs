@@ -3,7 +3,7 @@
 //!
 //! - Output on a terminal: `09:42 alice: text`, and a line `-- 2026-11-22 --` where the day changes;
 //!   to anything else: `2026-11-22T09:42:07+01:00 alice: text`. Further lines of a message are
-//!   indented by six spaces. `?alice` is somebody present who came without a key. What this
+//!   indented by six spaces. `?alice` had no key when they said it. What this
 //!   process sends is not repeated; what was said before one came is printed only as far as `--history` asks for.
 //! - Status goes to standard error. In a script only trouble is worth a word there.
 //! - Input from a terminal knows the commands (`/help`) and `q!`. Any other is literal text, unless

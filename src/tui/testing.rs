@@ -56,6 +56,7 @@ pub(super) fn received(seq: Option<u64>, time: Timestamp, who: &str, text: &str)
         nickname: nickname(who),
         time,
         clock_was: None,
+        unproven: false,
         body: Body::inert(text),
         local: None,
     }

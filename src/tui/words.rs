@@ -94,12 +94,15 @@ pub fn mark(role: Role) -> Option<&'static str> {
     }
 }
 
-/// What stands before the name of somebody who says something: that he came without a key. What
-/// the others may do besides is no question there.
-pub fn mark_in_text(role: Role) -> &'static str {
-    match role {
-        Role::Unverified => "?",
-        Role::Member | Role::Moderator | Role::Owner => "",
+/// What stands before the name of somebody who says something: that they had no key when they said
+/// it. `unproven`: the message itself tells so. An older server's messages don't tell: of those it is
+/// known where their `sender`, the very user, is there without a key. What others may do besides is no
+/// question there.
+pub fn mark_in_text(unproven: bool, sender: Option<&Member>) -> &'static str {
+    if unproven || sender.is_some_and(|sender| sender.role == Role::Unverified) {
+        "?"
+    } else {
+        ""
     }
 }
 

@@ -385,6 +385,7 @@ fn is_true(truth: &Truth, epoch: Epoch, message: &Message) -> Result<(), Fault> 
     let same = entry.id == message.id
         && entry.time == message.time
         && entry.clock_was == message.clock_was
+        && entry.unproven == message.unproven
         && entry.nickname == message.nickname
         && entry.text == message.body.as_str();
     if same {

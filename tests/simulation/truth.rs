@@ -30,6 +30,7 @@ pub(crate) struct Entry {
     pub(crate) nickname: Nickname,
     pub(crate) time: Timestamp,
     pub(crate) clock_was: Option<Timestamp>,
+    pub(crate) unproven: bool,
     pub(crate) text: String,
 }
 
@@ -194,6 +195,7 @@ impl Log {
             nickname,
             time,
             clock_was,
+            unproven,
             body,
             ..
         } = message;
@@ -211,6 +213,7 @@ impl Log {
             nickname,
             time,
             clock_was,
+            unproven,
             text,
         };
         self.add(name, seq, entry).map_or(Ok(()), |(text, before)| {

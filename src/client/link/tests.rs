@@ -132,6 +132,7 @@ impl Far {
             nickname: join.nickname.clone(),
             time: Timestamp::UNIX_EPOCH,
             clock_was: None,
+            unproven: false,
             body,
         }))
         .await;
@@ -290,6 +291,7 @@ async fn messages_that_nobody_takes_wait_in_the_socket_and_the_user_can_still_le
                 nickname: Nickname::parse("alice").unwrap(),
                 time: Timestamp::UNIX_EPOCH,
                 clock_was: None,
+                unproven: false,
                 body: Body::inert("x"),
             });
             encode_server(&message, &mut bytes);

@@ -452,6 +452,7 @@ fn received(message: Message) -> Received {
         nickname: message.nickname,
         time: message.time,
         clock_was: message.clock_was,
+        unproven: message.unproven,
         body: message.body,
         local: None,
     }

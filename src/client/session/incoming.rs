@@ -123,6 +123,7 @@ impl Session {
                     nickname,
                     time: now.wall,
                     clock_was: None,
+                    unproven: false,
                     body,
                     local: None,
                 }));
@@ -383,6 +384,7 @@ impl Session {
                 nickname: message.nickname,
                 time: message.time,
                 clock_was: message.clock_was,
+                unproven: message.unproven,
                 body: message.body,
                 local,
             }));

@@ -129,8 +129,9 @@ pub(super) fn put(database: &Connection, run: &Run, max: u64) -> Result<(), Faul
         return Ok(());
     };
     let mut insert = database.prepare_cached(
-        "INSERT OR IGNORE INTO message (log, seq, id, user, nickname, time, body, clock_was)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO message
+             (log, seq, id, user, nickname, time, body, clock_was, proven)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     for message in &run.messages {
         insert.execute(params![
@@ -142,6 +143,7 @@ pub(super) fn put(database: &Connection, run: &Run, max: u64) -> Result<(), Faul
             nanoseconds(message.time),
             message.body.as_str(),
             message.clock_was.map(nanoseconds),
+            message.unproven.then_some(false),
         ])?;
     }
     join_range(database, room.log, from, to)?;
@@ -335,7 +337,7 @@ fn piece(
     to: u64,
 ) -> Result<Page, Fault> {
     let mut select = database.prepare_cached(
-        "SELECT seq, id, user, nickname, time, body, clock_was FROM message
+        "SELECT seq, id, user, nickname, time, body, clock_was, proven FROM message
          WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq",
     )?;
     let mut rows = select.query(params![room.log, signed(from), signed(to)])?;
@@ -370,6 +372,7 @@ fn message(name: &RoomName, row: &Row<'_>) -> Result<Received, Fault> {
         nickname: Nickname::inert(text(3)?),
         time: time(row.get(4)?)?,
         clock_was: clock_was.map(time).transpose()?,
+        unproven: row.get::<_, Option<bool>>(7)? == Some(false),
         body: Body::inert(text(5)?),
         local: None,
     })
@@ -513,7 +516,7 @@ pub(super) fn search(
     };
     let to = to.unwrap_or(u64::MAX >> 1).min(room.head);
     let mut select = database.prepare_cached(
-        "SELECT seq, id, user, nickname, time, body, clock_was FROM message
+        "SELECT seq, id, user, nickname, time, body, clock_was, proven FROM message
          WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC",
     )?;
     let mut rows = select.query(params![room.log, signed(room.first), signed(to)])?;

@@ -112,6 +112,9 @@ const STEPS: &[M<'static>] = &[
     ) STRICT;
     ",
     ),
+    // Whether who sent a message had proven a key: 0 where they had not. NULL where that was not
+    // said: they had, or nobody knows.
+    M::up("ALTER TABLE message ADD COLUMN proven INTEGER"),
 ];
 
 /// Opens a database that exists, if only as an empty file, and brings it up to date. Who keeps it

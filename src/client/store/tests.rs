@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     client::{
-        event::Delivery,
+        event::{Delivery, Received},
         session::kept::{KeptEntry, KeptOutbox, Opened as RoomOpened, Run},
     },
     protocol::{
@@ -83,6 +83,7 @@ fn message(seq: u64, text: &str) -> Message {
         nickname: Nickname::parse("alice").unwrap(),
         time: time(seq),
         clock_was: None,
+        unproven: false,
         body: Body::inert(text),
     }
 }
@@ -395,6 +396,57 @@ fn a_day_is_found_whatever_the_server_s_clock_did() {
     let page = page.unwrap().unwrap().messages;
     let marks: Vec<_> = page.iter().map(|message| message.clock_was).collect();
     assert_eq!(marks, [None, None, Some(time(25)), Some(time(9_010)), None]);
+}
+
+#[test]
+fn what_was_said_without_a_key_is_kept_as_that() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    let unproven = Message {
+        unproven: true,
+        ..message(2, "text 2")
+    };
+    store.keep(vec![
+        opened(1, 1, 3),
+        Change::Messages(Run {
+            room: lobby(),
+            epoch: epoch(1),
+            messages: vec![message(1, "text 1"), unproven, message(3, "text 3")],
+        }),
+    ]);
+    drop(store);
+    // What an earlier program kept does not tell.
+    let database = Connection::open(home.file()).unwrap();
+    let forget = "UPDATE message SET proven = NULL WHERE seq = 3";
+    assert_eq!(database.execute(forget, ()).unwrap(), 1);
+    drop(database);
+    let mut opened = home.open();
+    let shown = |messages: &[Received]| -> Vec<_> {
+        let of = |message: &Received| (message.seq, message.unproven);
+        messages.iter().map(of).collect()
+    };
+    let [room] = opened.rooms.as_slice() else {
+        panic!("{:?}", opened.rooms);
+    };
+    let kept = [(Some(1), false), (Some(2), true), (Some(3), false)];
+    assert_eq!(shown(&room.page.messages), kept);
+    let look = Look::Search {
+        room: lobby(),
+        epoch: None,
+        query: Query {
+            words: Words::parse("text").unwrap(),
+            sender: None,
+            after: None,
+            before: None,
+        },
+        to: None,
+    };
+    let Looked::Found(found) = opened.store.look(&look) else {
+        panic!("not found");
+    };
+    let mut found = shown(&found.unwrap().messages);
+    found.reverse();
+    assert_eq!(found, kept);
 }
 
 #[test]

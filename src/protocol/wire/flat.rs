@@ -159,6 +159,7 @@ flat! {
         from: Number,
         to: Number,
         back: bool,
+        proven: bool,
         keep_nickname: bool,
         indexed: Number,
         seconds: Number,
@@ -227,6 +228,8 @@ pub(in crate::protocol) struct MessageFlat<'a> {
     pub(in crate::protocol) timestamp: Str<'a>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub(in crate::protocol) clock_was: Option<Str<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) proven: Option<bool>,
     pub(in crate::protocol) seq: Number,
 }
 

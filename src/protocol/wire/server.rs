@@ -187,6 +187,7 @@ impl Fields<'_> {
                 .as_ref()
                 .map(|was| time(was.as_str()))
                 .transpose()?,
+            unproven: self.0.proven == Some(false),
             body: Body::inert(need("message", self.0.message.as_ref())?.as_str()),
         })
     }
@@ -313,6 +314,7 @@ fn message(flat: &MessageFlat<'_>) -> Result<Message, WireError> {
             .as_ref()
             .map(|was| time(was.as_str()))
             .transpose()?,
+        unproven: flat.proven == Some(false),
         body: Body::inert(flat.message.as_str()),
     })
 }
@@ -364,6 +366,7 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
             message: Some(message.body.as_str().into()),
             timestamp: shown(message.time),
             clock_was: message.clock_was.and_then(shown),
+            proven: proven(message),
             ..Flat::of("message")
         },
         ServerFrame::History(page) => Flat {
@@ -462,6 +465,11 @@ fn page_flat<'a>(kind: &'a str, head: &'a PageHead) -> Flat<'a> {
     }
 }
 
+/// Whether the sender had proven a key: said where they had not, since most have.
+fn proven(message: &Message) -> Option<bool> {
+    message.unproven.then_some(false)
+}
+
 fn message_flat(message: &Message) -> MessageFlat<'_> {
     MessageFlat {
         kind: "message".into(),
@@ -472,6 +480,7 @@ fn message_flat(message: &Message) -> MessageFlat<'_> {
         message: message.body.as_str().into(),
         timestamp: message.time.to_string().into(),
         clock_was: message.clock_was.map(|was| was.to_string().into()),
+        proven: proven(message),
         seq: Number(message.seq),
     }
 }

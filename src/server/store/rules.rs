@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{CORRECTION_MIN, Extent, Found};
 use crate::{
     protocol::{
-        MessageId, RoomName, ServerFrame,
+        MessageId, Role, RoomName, ServerFrame,
         frame::{Member, Message, Part},
         limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
         wire::{encode_server, parse_server},
@@ -119,6 +119,7 @@ pub(super) fn encode_entry(
         nickname: sender.nickname.clone(),
         time,
         clock_was,
+        unproven: sender.role == Role::Unverified,
         body,
     });
     encode_server(&frame, out);

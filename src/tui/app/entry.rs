@@ -63,6 +63,8 @@ pub struct Message {
     pub time: Timestamp,
     /// What the server's clock would have shown, where it was corrected before this message.
     pub clock_was: Option<Timestamp>,
+    /// Whether the sender is known to have been unverified when they sent it.
+    pub unproven: bool,
     /// The text.
     pub body: Body,
     /// The parts of the text that are not plain.
@@ -148,6 +150,7 @@ impl Entry {
         };
         this.nickname == before.nickname
             && this.user == before.user
+            && this.unproven == before.unproven
             && this.time.as_second() - before.time.as_second() <= RUN_SECONDS_MAX
     }
 

@@ -27,6 +27,8 @@ pub struct Hit {
     pub seq: u64,
     /// Who.
     pub nickname: Nickname,
+    /// Whether they are known to have been unverified when they sent it.
+    pub unproven: bool,
     /// When.
     pub time: Timestamp,
     /// Its text around the first thing found, as one line.
@@ -73,6 +75,7 @@ impl Hit {
         Some(Self {
             seq: received.seq?,
             nickname: received.nickname.clone(),
+            unproven: received.unproven,
             time: received.time,
             text: whole[from..to].replace(['\n', '\t'], " "),
             marks: marks

@@ -129,6 +129,7 @@ mod tests {
             nickname: Nickname::parse("alice").unwrap(),
             time: Timestamp::UNIX_EPOCH,
             clock_was: None,
+            unproven: false,
             body: Body::inert("x"),
             local: None,
         };

@@ -720,7 +720,7 @@ impl Model {
         };
         let text = message.body.as_str().replace('\n', "\n      ");
         let sender = message.user.and_then(|user| self.members.get(&user));
-        let mark = sender.map_or("", |sender| words::mark_in_text(sender.role));
+        let mark = words::mark_in_text(message.unproven, sender);
         let name = message.nickname.before_a_colon();
         self.output
             .push_back(format!("{clock} {mark}{name}: {text}\n"));

@@ -116,6 +116,7 @@ fn message(seq: u64, second: i64, text: &str) -> Event {
         nickname: name("alice"),
         time: Timestamp::from_second(second).unwrap(),
         clock_was: None,
+        unproven: false,
         body: Body::inert(text),
         local: None,
     })
@@ -720,6 +721,59 @@ fn nobody_speaks_as_somebody_else() {
     });
     let shown = said(&mut model, 3, "alice");
     assert_eq!(shown.as_deref(), Some("00:00 alice: yes\n"));
+}
+
+#[test]
+fn who_had_no_key_is_marked_as_it_is_said_and_in_what_was_said_before() {
+    let said = |seq, user, unproven| {
+        let Event::Message(received) = message(seq, 0, "yes") else {
+            panic!("not a message");
+        };
+        Received {
+            user: Some(UserId::from_bytes([user; 12])),
+            unproven,
+            ..received
+        }
+    };
+    // Only the second alice is there, who has a key; then only the first, who has none.
+    for (user, role) in [(2, Role::Member), (1, Role::Unverified)] {
+        let mut model = model(FOLLOWER);
+        model.event(Event::Joined {
+            room: RoomName::lobby(),
+            member: Member {
+                user: UserId::from_bytes([user; 12]),
+                nickname: name("alice"),
+                since: Timestamp::UNIX_EPOCH,
+                role,
+            },
+        });
+        model.event(Event::Message(said(1, 1, true)));
+        model.event(Event::Message(said(2, 2, false)));
+        assert_eq!(model.output, ["00:00 ?alice: yes\n", "00:00 alice: yes\n"]);
+    }
+    let mut model = started(Manner {
+        history: 2,
+        ..SCRIPT
+    });
+    model.input_ended(None);
+    enter(&mut model, 2, 3);
+    let page = Page {
+        first: 1,
+        head: 2,
+        from: 1,
+        to: 2,
+        messages: vec![said(1, 1, true), said(2, 2, false)],
+        offline: false,
+    };
+    model.event(Event::Page {
+        room: RoomName::lobby(),
+        part: Part::Forward { from: 1, to: 2 },
+        page: Ok(page),
+    });
+    let shown: Vec<_> = model.output.iter().collect();
+    assert_eq!(shown.len(), 2);
+    assert!(shown[0].ends_with(" ?alice: yes\n"), "{shown:?}");
+    assert!(shown[1].ends_with(" alice: yes\n"), "{shown:?}");
 }
 
 #[test]

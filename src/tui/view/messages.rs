@@ -6,7 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{
-    paint::{Span, columns, fit, put, put_right, put_row, ruled},
+    paint::{Span, columns, fit, put, put_name, put_row, ruled},
     palette::Palette,
 };
 use crate::{
@@ -272,7 +272,7 @@ impl Pane<'_> {
         let palette = self.palette;
         let style = palette.nickname(&message.nickname.folded());
         let name = Name {
-            mark: self.mark(message.user),
+            mark: self.mark(message.user, message.unproven),
             text: message.nickname.as_str(),
             style,
         };
@@ -327,7 +327,7 @@ impl Pane<'_> {
         let palette = self.palette;
         let nickname = &self.model.nickname;
         let name = Name {
-            mark: self.mark(self.model.user),
+            mark: self.mark(self.model.user, false),
             text: nickname.as_str(),
             style: palette.nickname(&nickname.folded()),
         };
@@ -382,19 +382,16 @@ impl Pane<'_> {
         if !self.columns.stacked()
             && let Some(span) = self.span(y, self.name_column(), self.columns.nickname)
         {
-            let mark = columns(name.mark);
-            let text = fit(name.text, span.width.saturating_sub(mark));
-            let free = span.width.saturating_sub(mark + columns(&text));
-            put(buffer, span.after(free), name.mark, self.palette.quiet);
-            put_right(buffer, span, &text, name.style);
+            let mark = (name.mark, self.palette.quiet);
+            put_name(buffer, span, mark, name.text, name.style);
         }
     }
 
-    /// What stands before the name of whoever is in.
-    fn mark(&self, user: Option<UserId>) -> &'static str {
+    /// What stands before the name of whoever says something.
+    fn mark(&self, user: Option<UserId>, unproven: bool) -> &'static str {
         let mut members = self.room.members.iter();
         let member = user.and_then(|user| members.find(|member| member.user == user));
-        member.map_or("", |member| words::mark_in_text(member.role))
+        words::mark_in_text(unproven, member)
     }
 
     fn name_column(&self) -> u16 {

@@ -116,6 +116,14 @@ pub fn put_right(buffer: &mut Buffer, span: Span, text: &str, style: Style) {
     put(buffer, span.after(indent), &text, style);
 }
 
+/// Draws a name at the right end, with what stands before it.
+pub fn put_name(buffer: &mut Buffer, span: Span, mark: (&str, Style), name: &str, style: Style) {
+    let name = fit(name, span.width.saturating_sub(columns(mark.0)));
+    let free = span.width.saturating_sub(columns(mark.0) + columns(&name));
+    put(buffer, span.after(free), mark.0, mark.1);
+    put_right(buffer, span, &name, style);
+}
+
 /// The text, cut by grapheme with `…` where it is wider than the columns.
 pub fn fit(text: &str, width: u16) -> String {
     if columns(text) <= width {

@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{
     messages::clock_text,
-    paint::{Span, columns, fit, put, put_right, ruled},
+    paint::{Span, columns, fit, put, put_name, ruled},
     palette::Palette,
 };
 use crate::tui::{
@@ -15,7 +15,7 @@ use crate::tui::{
         layout::{Columns, Layout},
         search::Search,
     },
-    signs,
+    signs, words,
 };
 
 /// How to write what is looked for.
@@ -108,6 +108,8 @@ impl Pane<'_> {
                 let mut span = whole.after(2);
                 let time = clock_text(hit.time, &self.model.zone);
                 span = span.after(put(buffer, span, &time, palette.quiet) + 1);
+                let mark = words::mark_in_text(hit.unproven, None);
+                span = span.after(put(buffer, span, mark, palette.quiet));
                 let style = palette.nickname(&hit.nickname.folded());
                 let name = fit(hit.nickname.as_str(), span.width);
                 put(buffer, span, &name, style);
@@ -169,6 +171,8 @@ impl Pane<'_> {
         }
         let span = Span::of(self.area, y, names, self.columns.nickname);
         let style = self.palette.nickname(&hit.nickname.folded());
-        put_right(buffer, span, hit.nickname.as_str(), style);
+        let mark = words::mark_in_text(hit.unproven, None);
+        let mark = (mark, self.palette.quiet);
+        put_name(buffer, span, mark, hit.nickname.as_str(), style);
     }
 }

@@ -88,6 +88,7 @@ fn message(seq: u64, text: &str) -> ServerFrame {
         nickname: name("alice"),
         time: Timestamp::UNIX_EPOCH,
         clock_was: None,
+        unproven: false,
         body: Body::inert(text),
     })
 }
@@ -101,6 +102,7 @@ fn echo(seq: u64, counter: u64, text: &str) -> ServerFrame {
         nickname: name("carol"),
         time: Timestamp::UNIX_EPOCH,
         clock_was: None,
+        unproven: false,
         body: Body::inert(text),
     })
 }

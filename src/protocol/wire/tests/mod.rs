@@ -347,6 +347,7 @@ fn stored(seq: u64, text: &str) -> Message {
         nickname: Nickname::parse("Zoë \"z\"").unwrap(),
         time: "2026-11-22T09:00:00.123Z".parse().unwrap(),
         clock_was: None,
+        unproven: false,
         body: Body::inert(text),
     }
 }
@@ -391,6 +392,69 @@ fn pages_are_spliced_as_they_would_be_encoded() {
             });
             same_value(&page, &spliced);
         }
+    }
+}
+
+#[test]
+fn whether_a_key_was_proven_is_said_where_it_was_not_alone_and_on_pages() {
+    let head = PageHead {
+        room: RoomName::lobby(),
+        first: 1,
+        head: 2,
+        from: 1,
+        to: 2,
+        reference: None,
+    };
+    let unproven = Message {
+        unproven: true,
+        ..stored(2, "x")
+    };
+    let messages = vec![stored(1, "x"), unproven.clone()];
+    let page = ServerFrame::History(HistoryPage {
+        head: head.clone(),
+        messages: messages.clone(),
+    });
+    let found = ServerFrame::Found(FoundPage {
+        head,
+        indexed: 2,
+        messages,
+    });
+    for (frame, says) in [
+        (ServerFrame::Message(stored(1, "x")), 0),
+        (ServerFrame::Message(unproven), 1),
+        (page, 1),
+        (found, 1),
+    ] {
+        let mut bytes = Vec::new();
+        encode_server(&frame, &mut bytes);
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert_eq!(text.matches("proven").count(), says, "{text}");
+        assert_eq!(text.matches(r#""proven":false"#).count(), says, "{text}");
+        assert_eq!(through_server(&frame), frame);
+    }
+    // Whatever else it may be: nobody knows, or it is no frame.
+    let of = |proven: &str| {
+        parse_server(
+            format!(
+                r#"{{"type":"message","room":"lobby","id":"{ID}","user":"{}","nickname":"a","message":"x","timestamp":"2026-11-22T09:00:00Z",{proven}"seq":1}}"#,
+                UserId::from_bytes([9; 12])
+            )
+            .as_bytes(),
+        )
+    };
+    for proven in ["", r#""proven":true,"#, r#""proven":null,"#] {
+        match of(proven) {
+            Ok(ServerFrame::Message(message)) => assert!(!message.unproven, "{proven}"),
+            other => panic!("{proven}: {other:?}"),
+        }
+    }
+    for proven in [
+        r#""proven":"false","#,
+        r#""proven":0,"#,
+        r#""proven":[],"#,
+        r#""proven":false,"proven":true,"#,
+    ] {
+        assert!(of(proven).is_err(), "{proven}");
     }
 }
 
@@ -483,6 +547,7 @@ proptest! {
             nickname: Nickname::parse("carol").unwrap(),
             time: Timestamp::from_millisecond(1_795_339_341_123).unwrap(),
             clock_was: None,
+            unproven: false,
             body,
         });
         prop_assert_eq!(through_server(&echoed), echoed);

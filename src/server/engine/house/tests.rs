@@ -7,7 +7,7 @@ use crate::{
     protocol::{
         ClientFrame, Identity, InviteId, InviteToken, Nickname, PublicKey, Role, RoomName,
         ServerFrame,
-        frame::Join,
+        frame::{HistoryRequest, Join, Part},
         house::{CommandRequest, HouseCommand},
     },
     server::{
@@ -156,6 +156,58 @@ fn who_brings_no_key_owns_nothing_and_is_marked() {
     world.cut("bob");
     assert!(world.comes("bob", FAR).starts_with("welcome bob"));
     assert_eq!(world.hub.role_of("bob"), Some(Role::Member));
+}
+
+#[test]
+fn what_is_said_without_a_key_says_so_whoever_has_its_name_later() {
+    let mut world = open();
+    world.comes("carol", FAR);
+    // Yesterday there was an alice without a key, and one with an older program.
+    let called_alice = |name: &'static str, protocol| Join {
+        protocol,
+        nickname: nick("alice"),
+        ..join(name)
+    };
+    world.join_as("mallory", called_alice("mallory", Some(1)));
+    world.post_frame("mallory", &message("mallory", 1, "from mallory"));
+    world.cut("mallory");
+    world.join_as("eve", called_alice("eve", None));
+    world.post_frame("eve", &message("eve", 1, "from an older program"));
+    world.cut("eve");
+    // Today there is one with a key.
+    assert!(world.comes("alice", FAR).starts_with("welcome alice"));
+    world.post_frame("alice", &message("alice", 1, "from alice"));
+    let said = |frames: Vec<ServerFrame>| -> Vec<(String, bool)> {
+        let messages = frames.into_iter().flat_map(|frame| match frame {
+            ServerFrame::Message(message) => vec![message],
+            ServerFrame::History(page) => page.messages,
+            ServerFrame::Found(page) => page.messages,
+            _ => Vec::new(),
+        });
+        messages
+            .map(|message| (message.body.as_str().to_owned(), message.unproven))
+            .collect()
+    };
+    let expected = [
+        ("from mallory".to_owned(), true),
+        ("from an older program".to_owned(), true),
+        ("from alice".to_owned(), false),
+    ];
+    // As it is said, and read later.
+    assert_eq!(
+        said(std::mem::take(&mut world.client("carol").heard)),
+        expected
+    );
+    let page = ClientFrame::History(HistoryRequest {
+        room: RoomName::lobby(),
+        part: Part::Forward { from: 1, to: 3 },
+        reference: Some(1),
+    });
+    world.post_frame("carol", &page);
+    assert_eq!(
+        said(std::mem::take(&mut world.client("carol").heard)),
+        expected
+    );
 }
 
 #[test]

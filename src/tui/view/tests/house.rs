@@ -2,9 +2,9 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Screen, member};
+use super::{Screen, member, time};
 use crate::{
-    client::event::{Event, Link, Security},
+    client::event::{Event, Found, Link, Received, Security},
     protocol::{
         DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules, frame::Member,
         house::CommandResult,
@@ -13,7 +13,7 @@ use crate::{
     tui::{
         app::Msg,
         key::{Code, Key},
-        testing::nickname,
+        testing::{nickname, received, user},
     },
 };
 
@@ -445,6 +445,91 @@ fn who_has_no_key_is_marked_where_he_speaks() {
  F1 help   Esc disconnect   Tab complete
 ",
     );
+}
+
+/// Of two who are called alice, one without a key spoke yesterday, the other speaks today; and the
+/// other way round.
+fn two_of_a_name(width: u16, height: u16, unverified_today: bool) -> Screen {
+    let mut screen = Screen::entered(width, height);
+    let unverified = user("alice without a key");
+    let said = |seq, at, unproven| Received {
+        user: Some(if unproven { unverified } else { user("alice") }),
+        unproven,
+        ..received(Some(seq), time(at), "alice", "merge it")
+    };
+    let today = Member {
+        user: if unverified_today {
+            unverified
+        } else {
+            user("alice")
+        },
+        ..if unverified_today {
+            with_role("alice", Role::Unverified)
+        } else {
+            member("alice")
+        }
+    };
+    screen.desk.opens(1, 3, 1);
+    screen.heard(Event::Members {
+        room: RoomName::lobby(),
+        members: vec![today, member("carol")],
+    });
+    for message in [
+        said(1, "21T09:41:00", !unverified_today),
+        said(2, "22T09:41:00", unverified_today),
+        said(3, "22T09:41:20", !unverified_today),
+    ] {
+        screen.heard(Event::Message(message));
+    }
+    screen
+}
+
+#[test]
+fn who_had_no_key_is_marked_for_ever_and_not_for_whoever_has_the_name_today() {
+    for (unverified_today, yesterday, today) in
+        [(false, "?alice", " alice"), (true, " alice", "?alice")]
+    {
+        let screen = two_of_a_name(60, 12, unverified_today);
+        let shown = screen.text();
+        let names: Vec<_> = shown
+            .lines()
+            .filter(|line| line.contains("merge it"))
+            .map(|line| line.split('│').next().unwrap_or_default())
+            .map(|names| &names.trim_end()[names.trim_end().len() - 6..])
+            .collect();
+        assert_eq!(names, [yesterday, today, yesterday], "{shown}");
+    }
+}
+
+#[test]
+fn who_had_no_key_is_marked_among_what_was_found() {
+    for (width, marked) in [(60, "?alice │ merge it"), (24, "?alice")] {
+        let mut screen = two_of_a_name(width, 12, false);
+        screen
+            .key(Key::ctrl(Code::Char('f')))
+            .typed("merge")
+            .key(ENTER);
+        let found = |seq, unproven| Received {
+            unproven,
+            ..received(Some(seq), time("21T09:41:00"), "alice", "merge it")
+        };
+        screen.heard(Event::Found {
+            search: 1,
+            room: RoomName::lobby(),
+            found: Ok(Found {
+                first: 1,
+                from: 1,
+                to: 3,
+                messages: vec![found(2, false), found(1, true)],
+                indexed: None,
+                offline: false,
+            }),
+        });
+        let shown = screen.text();
+        assert_eq!(shown.matches("alice").count(), 2, "{shown}");
+        assert_eq!(shown.matches(marked).count(), 1, "{shown}");
+        assert_eq!(shown.matches('?').count(), 1, "{shown}");
+    }
 }
 
 #[test]

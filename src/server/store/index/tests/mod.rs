@@ -66,6 +66,7 @@ impl TestLog {
             nickname: nickname.clone(),
             time,
             clock_was: None,
+            unproven: false,
             body: Body::inert(text),
         });
         let mut bytes = Vec::new();
