@@ -186,6 +186,10 @@ impl Channel {
 
 /// See the module's page.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, no states of one machine"
+)]
 pub struct Session {
     config: Config,
     /// The nickname of the next join.

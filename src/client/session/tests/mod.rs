@@ -494,24 +494,30 @@ fn local_in_short(local: LocalId) -> String {
     }
 }
 
-fn event_in_short(event: &Event) -> String {
-    match event {
-        Event::Link(Link::Connecting) => "connecting".to_owned(),
-        Event::Link(Link::Online) => "online".to_owned(),
-        Event::Link(Link::Basic) => "basic".to_owned(),
-        Event::Link(Link::Guess) => "guess".to_owned(),
-        Event::Unanswered(None) => "answers".to_owned(),
-        Event::Unanswered(Some(waited)) => format!("unanswered for {} s", waited.as_secs()),
-        Event::Link(Link::Aside) => "aside".to_owned(),
-        Event::Link(Link::Waiting { why, .. }) => format!("waiting: {why}"),
-        Event::Link(Link::Stopped {
+fn link_in_short(link: &Link) -> String {
+    match link {
+        Link::Connecting => "connecting".to_owned(),
+        Link::Online => "online".to_owned(),
+        Link::Basic => "basic".to_owned(),
+        Link::Guess => "guess".to_owned(),
+        Link::Aside => "aside".to_owned(),
+        Link::Waiting { why, .. } => format!("waiting: {why}"),
+        Link::Stopped {
             why, wants: None, ..
-        }) => format!("stopped: {why}"),
-        Event::Link(Link::Stopped {
+        } => format!("stopped: {why}"),
+        Link::Stopped {
             why,
             wants: Some(wants),
             ..
-        }) => format!("stopped: {why}, wants: {wants:?}"),
+        } => format!("stopped: {why}, wants: {wants:?}"),
+    }
+}
+
+fn event_in_short(event: &Event) -> String {
+    match event {
+        Event::Link(link) => link_in_short(link),
+        Event::Unanswered(None) => "answers".to_owned(),
+        Event::Unanswered(Some(waited)) => format!("unanswered for {} s", waited.as_secs()),
         Event::Security(Security::Plain) => "plain".to_owned(),
         Event::Security(Security::Encrypted { verified_by, .. }) => {
             format!("encrypted ({verified_by:?})")
