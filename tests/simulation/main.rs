@@ -133,6 +133,11 @@ fn acknowledging_before_the_sync_is_caught() {
 }
 
 #[test]
+fn telling_whose_a_nickname_is_before_it_is_stored_is_caught() {
+    is_caught(Mutant::OwnershipEarly);
+}
+
+#[test]
 fn a_page_with_a_hole_is_caught() {
     is_caught(Mutant::PageWithAHole);
 }

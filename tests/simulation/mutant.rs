@@ -12,7 +12,7 @@ use chat_tui::{
             event::{Admission, Publication},
             tail::{Segment, SegmentBuilder},
         },
-        store::{Batch, Operation, Run},
+        store::{Batch, Fact, Operation, Run},
     },
 };
 
@@ -33,6 +33,8 @@ pub(crate) enum Mutant {
     SyncsLater,
     /// A client's disk keeps where it stands before it keeps what it was given up to there.
     CursorFirst,
+    /// Who owns a nickname is told before it is stored: it comes to the disk with the next commit.
+    OwnershipEarly,
     /// A page of history leaves a message out.
     PageWithAHole,
     /// A device does not take a nickname that another device of its user took for its own, and asks
@@ -72,6 +74,19 @@ impl Forgetting {
             }
         }
     }
+}
+
+/// Puts the facts of the batch before into the place of this one's, and gives those.
+pub(crate) fn facts_of_before(batch: &mut Batch, before: &mut Vec<Fact>) {
+    let mut later = Vec::new();
+    for operation in &mut batch.operations {
+        if let Operation::Remember(facts) = operation {
+            later.append(facts);
+            facts.append(before);
+        }
+    }
+    // Where there was no place, they wait on.
+    before.append(&mut later);
 }
 
 /// Says of every message that the one before it was settled.

@@ -25,7 +25,7 @@ use chat_tui::{
             peer::Turn,
             view::{ViewLimits, Views},
         },
-        store::{Batch, Committed, MemoryLimits, Reader, Store, StoreError},
+        store::{Batch, Committed, Fact, MemoryLimits, Reader, Store, StoreError},
     },
     text::Line,
 };
@@ -70,6 +70,8 @@ pub(crate) struct Server {
     forgetting: Forgetting,
     /// For [`Mutant::TimesStandStill`]: the latest time of all.
     latest: Timestamp,
+    /// What [`Mutant::OwnershipEarly`] has told of, and not stored yet.
+    unstored: Vec<Fact>,
     /// What [`Mutant::AcknowledgesEarly`] has told of, and the disk has not yet.
     early: Option<(Duration, Committed)>,
     /// Commits that fail from now on.
@@ -123,6 +125,7 @@ impl Server {
             mutant,
             forgetting: Forgetting::default(),
             latest: Timestamp::MIN,
+            unstored: Vec::new(),
             early: None,
             failing: 0,
             commits: 0,
@@ -163,6 +166,8 @@ impl Server {
             .log
             .facts()
             .map_err(|_| "the store's facts can't be read".to_owned())?;
+        self.unstored.clear();
+        truth.check_nicknames(self.disk.epoch(), &facts)?;
         let extents = self.disk.log.extents();
         let known = self.disk.log.known_times();
         let heads = extents.iter().map(|extent| extent.head);
@@ -352,6 +357,9 @@ impl Server {
     fn spoiled(&mut self, mut batch: Batch) -> Batch {
         match self.mutant {
             Some(Mutant::NoDeduplication) => self.forgetting.spoil(&mut batch),
+            Some(Mutant::OwnershipEarly) => {
+                mutant::facts_of_before(&mut batch, &mut self.unstored);
+            }
             Some(Mutant::HoldsNothingBack) => mutant::fill_holes(&mut batch),
             Some(Mutant::TimesStandStill) => {
                 self.latest = self.latest.max(batch.now);

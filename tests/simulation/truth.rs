@@ -7,9 +7,10 @@ use chat_tui::{
         Epoch, MessageId, Nickname, RoomName, ServerFrame, UserId, frame::Message,
         wire::parse_server,
     },
-    server::store::{Committed, Extent},
+    server::store::{Committed, Extent, Fact},
 };
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
 /// A rule that was broken, in words.
 pub(crate) type Fault = String;
@@ -56,6 +57,18 @@ struct Room {
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     logs: HashMap<Epoch, Log>,
+    /// The nickname that each user was last told is theirs, and by the server of which log.
+    nicknames: HashMap<UserId, (Epoch, Nickname)>,
+}
+
+/// Nicknames that one user may own; then those not used for longest are released.
+const NICKNAMES_MAX: usize = 4;
+
+/// What the store keeps of a nickname's owner.
+#[derive(Deserialize)]
+struct Owned {
+    user: String,
+    nickname: String,
 }
 
 impl Truth {
@@ -92,6 +105,29 @@ impl Truth {
                     let time = message.time;
                     return Err(format!("{seq} was said at {now}, and is of {time}"));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody who has a key was told that a nickname is theirs.
+    pub(crate) fn owns(&mut self, epoch: Epoch, user: UserId, nickname: Nickname) {
+        self.nicknames.insert(user, (epoch, nickname));
+    }
+
+    /// What was told of nicknames is what the store kept.
+    pub(crate) fn check_nicknames(&self, epoch: Epoch, facts: &[Fact]) -> Result<(), Fault> {
+        let facts = facts.iter().filter(|fact| &*fact.kind == "nickname");
+        let owned = facts.filter_map(|fact| serde_json::from_str(fact.value.as_ref()?).ok());
+        let owned: Vec<Owned> = owned.collect();
+        for (user, (of, nickname)) in &self.nicknames {
+            let user = user.to_string();
+            let own = owned.iter().filter(|owned| owned.user == user);
+            let own: Vec<_> = own.map(|owned| owned.nickname.as_str()).collect();
+            if *of == epoch && own.len() < NICKNAMES_MAX && !own.contains(&nickname.as_str()) {
+                return Err(format!(
+                    "{user} was told to own {nickname}, kept is {own:?}"
+                ));
             }
         }
         Ok(())

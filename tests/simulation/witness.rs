@@ -138,6 +138,11 @@ impl Witness {
         }
     }
 
+    /// The log that its connection leads to, or led to.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
     /// The numbers of messages whose outcome the client does not know.
     pub(crate) fn pending(&self) -> Vec<LocalId> {
         self.that_are(|delivery| *delivery == Delivery::Pending)

@@ -5,7 +5,8 @@
 //! Only what was committed is published or acknowledged.
 //!
 //! One file for each thing that a client can ask is in `command/`; what goes to the store and
-//! comes back is in `commit`, what is done by command in `orders`, who comes and goes in `present`, when old entries go in `retention`.
+//! comes back is in `commit`, what is done by command in `orders`, what waits for facts to be committed
+//! in `promises`, who comes and goes in `present`, when old entries go in `retention`.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -42,11 +43,13 @@ mod commit;
 mod gone;
 mod orders;
 mod present;
+mod promises;
 mod retention;
 
 use clock::Clock;
 use commit::Staged;
 pub(super) use commit::What;
+use promises::Promise;
 pub use retention::Keep;
 use retention::Retainer;
 
@@ -127,8 +130,10 @@ pub(super) struct Session {
     held: Option<u64>,
     /// One that was, has come again, and is not settled.
     retried: Option<u64>,
-    /// Operations of its that are staged or being committed.
+    /// Operations of its that are staged or being committed, and promises to it.
     pub(super) pending: u32,
+    /// Nicknames that it was promised.
+    renaming: u32,
     /// It is going, as soon as nothing of it is pending: what somebody said comes before the
     /// news that he left.
     leaving: Option<Departure>,
@@ -171,6 +176,7 @@ impl Session {
             held: None,
             retried: None,
             pending: 0,
+            renaming: 0,
             leaving: None,
             gone: false,
         }
@@ -237,8 +243,12 @@ pub struct Hub {
     /// Facts of the house are staged or being committed: what changes meanwhile waits, so that
     /// nothing older is ever written after something newer.
     remembering: bool,
-    /// Answers to commands that wait for their facts to be committed.
-    promised: Vec<(ConnectionId, ServerFrame)>,
+    /// What is told and done once facts are committed that are not staged yet.
+    promised: Vec<Promise>,
+    /// The same, where the store refused the facts once.
+    overdue: Vec<Promise>,
+    /// The connections whose joins wait for facts that are not staged yet.
+    entering: Vec<ConnectionId>,
     pub(super) users: HashMap<UserId, User>,
     /// Whose each nickname is, by its folded form.
     nicknames: HashMap<Box<str>, UserId>,
@@ -323,6 +333,8 @@ impl Hub {
             facts_wait: None,
             remembering: false,
             promised: Vec::new(),
+            overdue: Vec::new(),
+            entering: Vec::new(),
             users: HashMap::new(),
             nicknames: HashMap::new(),
             just_left: gone::JustLeft::default(),

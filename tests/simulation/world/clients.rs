@@ -377,7 +377,27 @@ impl World {
         let client = &mut self.clients[index];
         client.witness.see(&self.truth, event)?;
         self.wishes.told(client.user, index, event);
+        let (user, has_key) = (client.user, client.config.credentials.identity.is_some());
+        let called = match event {
+            Event::Entered(entered) => Some(&entered.nickname),
+            Event::Renamed {
+                user: who,
+                nickname,
+                ..
+            } if *who == user => Some(nickname),
+            _ => None,
+        };
+        if has_key && let (Some(nickname), Some(epoch)) = (called, client.witness.epoch()) {
+            self.truth.owns(epoch, user, nickname.clone());
+        }
         match event {
+            Event::NicknameRefused { why, waiting, .. } if why.as_str().contains("can't store") => {
+                if *waiting {
+                    self.after_any(8000, Task::Retry(index));
+                } else {
+                    self.after_any(8000, Task::Rename(index));
+                }
+            }
             Event::NicknameRefused {
                 nickname, waiting, ..
             } => {

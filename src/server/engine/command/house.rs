@@ -26,6 +26,7 @@ fn carry_out(
         return Ok(());
     };
     hub.house.may_command(who, hub.now.mono)?;
+    hub.has_room_for_promises()?;
     let target = hub.target(&request.command);
     let rules = hub.rules_named(&request.command).cloned();
     let command = &request.command;
@@ -34,7 +35,6 @@ fn carry_out(
         .house
         .carry_out(&actor, command, target, rules.as_ref(), random, now)?;
     outcome.result.reference = request.reference;
-    hub.promise(connection, outcome.result);
-    hub.act(connection, outcome.acts);
+    hub.promise(connection, outcome);
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! `join`: a connection wants to come in. First the store is asked where its device and its
 //! positions stand; all else is decided when the answer is there, in one step, so that two who
 //! want the same nickname are told apart.
+//!
+//! A client that comes to own something by it (an account, a key, a nickname) is let in only once that
+//! is committed: the store is then asked a second time, behind those facts, and the client let in by
+//! that answer.
 
 use std::collections::HashMap;
 
@@ -93,7 +97,13 @@ pub(in crate::server::engine) fn opened(
     let admitted = may_enter(hub, &mut entry)
         .and_then(|visitor| rooms(hub, &entry.join).map(|rooms| (visitor, rooms)));
     match admitted {
-        Ok((visitor, rooms)) => admit(hub, connection, &entry, &visitor, rooms, (counter, ids)),
+        Ok((visitor, rooms)) => {
+            hub.house.admit(&visitor, &entry, hub.now);
+            if hub.house.owes(visitor.user, &entry.join.nickname) {
+                return hub.enter_when_stored(connection, entry);
+            }
+            admit(hub, connection, &entry, &visitor, rooms, (counter, ids));
+        }
         Err(error) => refuse(hub, connection, &entry, error),
     }
 }
@@ -160,7 +170,6 @@ fn admit(
     rooms: SmallVec<[RoomIndex; 2]>,
     (counter, ids): (u64, &[Option<MessageId>]),
 ) {
-    hub.house.admit(visitor, entry, hub.now);
     let Entry {
         join,
         token,

@@ -8,7 +8,7 @@ pub(super) mod house;
 pub(super) mod join;
 mod look;
 mod message;
-mod nick;
+pub(super) mod nick;
 mod ping;
 pub(super) mod refused;
 mod withdraw;

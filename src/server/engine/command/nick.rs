@@ -1,11 +1,8 @@
-//! `nick`: another nickname.
+//! `nick`: another nickname. One that the client comes to own is told, to it and to all, once that is
+//! committed.
 
 use crate::{
-    protocol::{
-        Nickname, ServerFrame,
-        basic::NICKNAME_IN_USE,
-        frame::{ErrorCode, ErrorFrame},
-    },
+    protocol::{Nickname, ServerFrame, basic::NICKNAME_IN_USE, frame::ErrorCode},
     server::engine::{
         ConnectionId,
         hub::{Hub, error},
@@ -25,18 +22,39 @@ pub(super) fn run(
     if let Err(error) = hub.house.may_rename(who, hub.now.mono) {
         return hub.refuse_request(connection, error, reference);
     }
-    let answer = if hub.nickname_is_free(nickname, user) {
-        hub.rename(user, nickname);
-        hub.house.claim(user, nickname, hub.now);
-        ServerFrame::Nick {
-            nickname: nickname.clone(),
-            reference,
-        }
-    } else {
-        ServerFrame::Error(ErrorFrame {
-            reference,
-            ..error(ErrorCode::NicknameInUse, NICKNAME_IN_USE)
-        })
+    if !hub.nickname_is_free(nickname, user) {
+        return in_use(hub, connection, reference);
+    }
+    hub.house.claim(user, nickname, hub.now);
+    // Those behind one that waits wait, too: the last one is to be the one that stays.
+    if hub.renames_later(connection) || hub.house.owes(user, nickname) {
+        return hub.rename_when_stored(connection, nickname.clone(), reference);
+    }
+    renamed(hub, connection, nickname, reference);
+}
+
+/// Carries out what was found allowed, if it still is.
+pub(in crate::server::engine) fn renamed(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    nickname: &Nickname,
+    reference: Option<u64>,
+) {
+    let Some(user) = hub.sessions.get(&connection).map(|session| session.user) else {
+        return;
+    };
+    if !hub.nickname_is_free(nickname, user) {
+        return in_use(hub, connection, reference);
+    }
+    hub.rename(user, nickname);
+    let answer = ServerFrame::Nick {
+        nickname: nickname.clone(),
+        reference,
     };
     hub.answer(connection, answer);
+}
+
+fn in_use(hub: &mut Hub, connection: ConnectionId, reference: Option<u64>) {
+    let error = error(ErrorCode::NicknameInUse, NICKNAME_IN_USE);
+    hub.refuse_request(connection, error, reference);
 }

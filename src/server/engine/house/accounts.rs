@@ -255,17 +255,18 @@ impl House {
         own.filter_map(|canonical| self.nicknames.get_key_value(canonical))
     }
 
-    /// Lets a visitor in, whom [`check`](Self::check) has found fit just now.
+    /// Notes that a visitor comes in, whom [`check`](Self::check) has found fit just now. They may be
+    /// told of it once the house no longer [`owes`](Self::owes) them anything. Doing it again changes
+    /// nothing.
     pub fn admit(&mut self, visitor: &Visitor, entry: &Entry, now: Moment) {
         let (Some(key), at) = (visitor.key, seconds(now.wall)) else {
             return;
         };
         let user = visitor.user;
         let site = entry.channel.address.site();
-        let mut changed = false;
-        if !self.accounts.contains_key(&user) {
+        let is_new = !self.accounts.contains_key(&user);
+        if is_new {
             let _ = self.rates.newcomers.take(site, now.mono);
-            changed = true;
         }
         let account = self.accounts.entry(user).or_insert_with(|| Account {
             keys: Vec::new(),
@@ -280,19 +281,18 @@ impl House {
                 added: at,
                 seen: at,
             });
-            changed = true;
         }
+        let mut was_seen = false;
         for known in &mut account.keys {
             if known.public == key && at >= known.seen.saturating_add(SEEN_EVERY) {
                 known.seen = at;
-                changed = true;
+                was_seen = true;
             }
         }
-        if visitor.admitted.is_some() {
-            account.admitted = true;
-            changed = true;
-        }
-        if changed {
+        account.admitted |= visitor.admitted.is_some();
+        if is_new || added || visitor.admitted.is_some() {
+            self.changed.owe(facts::of_account(user, account));
+        } else if was_seen {
             self.changed.push(facts::of_account(user, account));
         }
         self.keys.insert(key, user);
@@ -322,7 +322,9 @@ impl House {
             return;
         }
         let (canonical, at) = (nickname.canonical(), seconds(now.wall));
-        if let Some(owned) = self.nicknames.get(&canonical)
+        let known = self.nicknames.get(&canonical);
+        let is_new = known.is_none();
+        if let Some(owned) = known
             && (owned.user != user
                 || owned.nickname == nickname.as_str()
                     && at < owned.used.saturating_add(SEEN_EVERY))
@@ -334,7 +336,12 @@ impl House {
             nickname: nickname.as_str().to_owned(),
             used: at,
         };
-        self.changed.push(facts::of_nickname(&canonical, &owned));
+        let fact = facts::of_nickname(&canonical, &owned);
+        if is_new {
+            self.changed.owe(fact);
+        } else {
+            self.changed.push(fact);
+        }
         self.own_nickname(canonical.clone(), owned);
         self.release_beyond(user, &canonical);
     }

@@ -124,6 +124,11 @@ fn no_fact(kind: &str, key: &impl ToString) -> Fact {
     }
 }
 
+/// Names a user's account.
+pub(super) fn account_name(user: UserId) -> Fact {
+    no_fact(ACCOUNT, &user)
+}
+
 pub(super) fn of_account(user: UserId, account: &Account) -> Fact {
     let key = |key: &Key| KeyFact {
         key: key.public.to_string(),

@@ -30,7 +30,8 @@ use self::{
 };
 use crate::{
     protocol::{
-        DeviceCode, InviteId, InviteKey, OwnerCode, PublicKey, Role, RoomName, RoomRules, UserId,
+        DeviceCode, InviteId, InviteKey, Nickname, OwnerCode, PublicKey, Role, RoomName, RoomRules,
+        UserId,
         frame::{ErrorCode, ErrorFrame},
     },
     server::{
@@ -242,6 +243,19 @@ impl House {
         self.changed.take()
     }
 
+    /// The facts that were taken last are committed.
+    pub fn stored_facts(&mut self) {
+        self.changed.stored();
+    }
+
+    /// Whether a user's account, or that they own a nickname, is not committed yet: then nobody may
+    /// be told of it, since a power failure would undo it.
+    pub fn owes(&self, user: UserId, nickname: &Nickname) -> bool {
+        let account = facts::account_name(user);
+        let nickname = facts::no_nickname(&nickname.canonical());
+        self.changed.is_owed(&account) || self.changed.is_owed(&nickname)
+    }
+
     /// Facts that could not be committed, to be taken again; those that changed meanwhile stay as
     /// they are now.
     pub fn put_back(&mut self, facts: Vec<Fact>) {
@@ -260,11 +274,14 @@ impl House {
         self.rules.get(room)
     }
 
+    /// What a user may do whom the server knows by a key.
+    pub fn known_role(&self, user: UserId) -> Option<Role> {
+        self.accounts.get(&user).map(|account| account.role)
+    }
+
     /// What somebody may do.
     pub fn role(&self, user: UserId) -> Role {
-        self.accounts
-            .get(&user)
-            .map_or(Role::Unverified, |account| account.role)
+        self.known_role(user).unwrap_or(Role::Unverified)
     }
 
     /// What messages are limited to, for `welcome`.

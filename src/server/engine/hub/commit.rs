@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Hub, State, error};
+use super::{Hub, State, error, promises::Promise};
 use crate::{
     protocol::{
         MessageId, ServerFrame,
@@ -75,12 +75,14 @@ impl Pending {
 pub(in crate::server::engine) enum What {
     /// To come in.
     Open,
+    /// To come in, as somebody who owns what is stored before this.
+    Enter,
     /// To remember what changed in the house.
     Remember {
         /// The same, in case it has to be asked for again.
         facts: Vec<Fact>,
-        /// The answers to those who wait for it.
-        answers: Vec<(ConnectionId, ServerFrame)>,
+        /// What is told and done once they are stored.
+        promises: Vec<Promise>,
     },
     /// To store a message.
     Message {
@@ -112,7 +114,7 @@ impl What {
     fn id(&self) -> Option<MessageId> {
         match self {
             Self::Message { id, .. } | Self::Withdraw { id } | Self::Refuse { id, .. } => Some(*id),
-            Self::Open | Self::Remember { .. } => None,
+            Self::Open | Self::Enter | Self::Remember { .. } => None,
         }
     }
 }
@@ -135,7 +137,7 @@ impl Hub {
         }
         let bytes = match &what {
             What::Message { bytes, .. } => *bytes,
-            What::Open | What::Remember { .. } | What::Withdraw { .. } | What::Refuse { .. } => 0,
+            _ => 0,
         };
         self.staged_bytes += bytes;
         self.staged.push_back(Staged {
@@ -259,7 +261,7 @@ impl Hub {
     }
 
     /// Nothing of a batch was done. Those who only want to come in are asked for once more, by
-    /// themselves: that need not be written.
+    /// themselves: that need not be written. (Those who were to own something are refused.)
     fn refused(&mut self, pending: Vec<Pending>, retains: bool) {
         let mixed = !pending.iter().all(Pending::is_open);
         let (opens, others): (Vec<_>, Vec<_>) = pending
@@ -327,19 +329,21 @@ impl Hub {
     fn conclude(&mut self, pending: Pending, verdict: &Verdict) {
         let Pending { connection, what } = pending;
         let id = match (&what, verdict) {
-            (What::Open, Verdict::Opened { counter, ids }) => {
+            (What::Open | What::Enter, Verdict::Opened { counter, ids }) => {
                 return command::join::opened(self, connection, *counter, ids);
             }
-            (What::Open, Verdict::Damaged) => {
+            (What::Open | What::Enter, Verdict::Damaged) => {
                 let message = "What the server keeps of this device is damaged: tell its operator, \
                                or come in with another client ID";
                 let error = error(ErrorCode::Unavailable, message);
                 return command::join::failed(self, connection, error);
             }
-            (What::Open, _) => unreachable!("opening a device is answered by its state"),
+            (What::Open | What::Enter, _) => {
+                unreachable!("opening a device is answered by its state")
+            }
             (What::Remember { .. }, _) => {
-                if let What::Remember { answers, .. } = what {
-                    self.remembered(answers);
+                if let What::Remember { promises, .. } = what {
+                    self.remembered(promises);
                 }
                 return;
             }
@@ -378,7 +382,7 @@ impl Hub {
                 let answer = self.outcome(*id, settled);
                 return self.answer(connection, answer);
             }
-            (What::Open | What::Remember { .. }, _) => return,
+            (What::Open | What::Enter | What::Remember { .. }, _) => return,
         };
         let basic = self.sessions.get(&connection).map(|session| session.basic);
         let order = match basic {
@@ -468,8 +472,8 @@ impl Hub {
             )
         };
         match what {
-            What::Open => command::join::failed(self, connection, refusal),
-            What::Remember { facts, answers } => self.not_remembered(facts, answers),
+            What::Open | What::Enter => command::join::failed(self, connection, refusal),
+            What::Remember { facts, promises } => self.not_remembered(facts, promises),
             What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. } => {
                 refusal.id = Some(id);
                 self.hold(connection, id);

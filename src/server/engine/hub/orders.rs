@@ -1,29 +1,20 @@
-//! What is done in the house by command: whom a command means, what follows from it at once, and
-//! the answer, which waits until it is kept.
+//! What is done in the house by command: whom a command means, and what follows from it.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use super::{Hub, Session, What, bye, error, gone::Gone};
+use super::{Hub, Session, bye, gone::Gone};
 use crate::{
     protocol::{
-        Role, RoomName, RoomRules, ServerFrame, UserId,
-        frame::{Change, Departure, ErrorCode, ErrorFrame, Member},
-        house::{CommandResult, HouseCommand},
+        Role, RoomName, RoomRules, UserId,
+        frame::{Change, Departure, Member},
+        house::HouseCommand,
     },
-    server::{
-        engine::{
-            ConnectionId,
-            house::{Act, Actor, Target, Who, about, who},
-        },
-        store::{Fact, Operation},
+    server::engine::{
+        ConnectionId,
+        house::{Act, Actor, Target, Who, about, who},
     },
     text::Line,
 };
-
-/// After how long facts are tried again that could not be committed.
-const FACTS_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// No connection has this number.
-const NOBODY: ConnectionId = ConnectionId(0);
 
 impl Session {
     /// Who this is to the measures.
@@ -43,7 +34,8 @@ impl Hub {
         let actor = Actor {
             user: session.user,
             nickname: user.member.nickname.clone(),
-            role: session.role,
+            // One who was just demoted may do less at once, before it is committed and told.
+            role: session.role.min(self.house.role(session.user)),
             address: session.address,
         };
         Some((actor, session.who()))
@@ -75,7 +67,7 @@ impl Hub {
         Some(Target {
             user: member.user,
             nickname: member.nickname.clone(),
-            role: member.role,
+            role: self.house.known_role(member.user).unwrap_or(member.role),
             present: true,
             addresses: sessions
                 .filter(|session| session.user == member.user)
@@ -103,13 +95,14 @@ impl Hub {
         else {
             return None;
         };
-        let room = self.room_index(room)?;
-        Some(&self.rooms[room.at()].rules)
+        let index = self.room_index(room)?;
+        // The house knows a change first: before it is committed.
+        let known = self.house.rules(room);
+        Some(known.unwrap_or(&self.rooms[index.at()].rules))
     }
 
-    /// Does what follows from a command.
-    pub(in crate::server::engine) fn act(&mut self, connection: ConnectionId, acts: Vec<Act>) {
-        let by = self.sessions.get(&connection).map(|session| session.user);
+    /// Does what follows from a command of this member.
+    pub(super) fn act(&mut self, by: &Arc<Member>, acts: Vec<Act>) {
         for act in acts {
             match act {
                 Act::Dismiss {
@@ -123,11 +116,7 @@ impl Hub {
                     self.dismiss(has, Departure::Kicked, &words);
                 }
                 Act::Promote { user, role } => self.promote(user, role),
-                Act::Rule { room, rules } => {
-                    if let Some(by) = by {
-                        self.rule(&room, rules, by);
-                    }
-                }
+                Act::Rule { room, rules } => self.rule(&room, rules, by),
             }
         }
     }
@@ -164,78 +153,10 @@ impl Hub {
         self.tell_where(user, &Change::Promoted);
     }
 
-    fn rule(&mut self, room: &RoomName, rules: RoomRules, by: UserId) {
-        let (Some(index), Some(user)) = (self.room_index(room), self.users.get(&by)) else {
-            return;
-        };
-        let member = Arc::clone(&user.member);
-        self.rooms[index.at()].rules = rules.clone();
-        self.tell([index], &member, &Change::Rules(rules));
-    }
-
-    /// Answers a command once what it changed is committed.
-    pub(in crate::server::engine) fn promise(
-        &mut self,
-        connection: ConnectionId,
-        result: CommandResult,
-    ) {
-        if let Some(session) = self.sessions.get_mut(&connection) {
-            session.pending += 1;
-        }
-        self.promised
-            .push((connection, ServerFrame::Result(result)));
-    }
-
-    /// Stages what changed in the house, if it is time.
-    pub(super) fn remember(&mut self) {
-        let waits = self.facts_wait.is_some_and(|at| self.now.mono < at);
-        if self.remembering || waits && self.promised.is_empty() {
-            return;
-        }
-        self.facts_wait = None;
-        let facts = self.house.take_facts();
-        let answers = mem::take(&mut self.promised);
-        if facts.is_empty() {
-            return self.remembered(answers);
-        }
-        let what = What::Remember {
-            facts: facts.clone(),
-            answers,
-        };
-        self.remembering = true;
-        self.stage(NOBODY, Operation::Remember(facts), what);
-    }
-
-    /// What was staged is committed.
-    pub(super) fn remembered(&mut self, answers: Vec<(ConnectionId, ServerFrame)>) {
-        self.remembering = false;
-        for (connection, answer) in answers {
-            self.answer(connection, answer);
-            self.one_pending_less(connection);
-        }
-    }
-
-    /// What was staged could not be committed: it is in force, and tried again.
-    pub(super) fn not_remembered(
-        &mut self,
-        facts: Vec<Fact>,
-        answers: Vec<(ConnectionId, ServerFrame)>,
-    ) {
-        self.remembering = false;
-        self.house.put_back(facts);
-        self.facts_wait = Some(self.now.mono + FACTS_AGAIN_AFTER);
-        for (connection, answer) in answers {
-            let ServerFrame::Result(result) = answer else {
-                continue;
-            };
-            let message = "It is done, but the server can't write it down at the moment: it will \
-                           not outlive the server unless that changes";
-            let refusal = ErrorFrame {
-                reference: result.reference,
-                ..error(ErrorCode::NotDurable, message)
-            };
-            self.answer(connection, ServerFrame::Error(refusal));
-            self.one_pending_less(connection);
+    fn rule(&mut self, room: &RoomName, rules: RoomRules, by: &Arc<Member>) {
+        if let Some(index) = self.room_index(room) {
+            self.rooms[index.at()].rules = rules.clone();
+            self.tell([index], by, &Change::Rules(rules));
         }
     }
 }

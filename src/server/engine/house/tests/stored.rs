@@ -1,0 +1,233 @@
+//! What somebody is told of the house is stored: a power failure undoes nothing that was told.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{protocol::RoomRules, server::store::StoreError};
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn wants(nickname: &str) -> ClientFrame {
+    ClientFrame::Nick {
+        nickname: nick(nickname),
+        reference: Some(4),
+    }
+}
+
+/// What this server would know after a power failure now.
+fn after_a_power_cut(world: &mut World) -> World {
+    world.again(house(Access::Open))
+}
+
+#[test]
+fn who_is_welcome_under_a_nickname_owns_it_also_after_a_power_cut() {
+    let mut world = open();
+    world.hold_commits = true;
+    assert_eq!(world.comes("carol", FAR), "");
+    // The store said where the device stands; that carol owns her nickname is not stored yet.
+    world.commit();
+    assert_eq!(world.hears("carol"), [""; 0]);
+    let mut cut = after_a_power_cut(&mut world);
+    let other = Join {
+        nickname: nick("carol"),
+        ..join("mallory")
+    };
+    let heard = cut.comes_with("mallory", FAR, other.clone());
+    assert!(heard.starts_with("welcome carol"), "{heard}");
+    // It is nobody else's meanwhile.
+    assert_eq!(
+        world.join_as("mallory", other.clone()),
+        ["error nickname_in_use", "closed"]
+    );
+    world.commit();
+    assert!(world.hears("carol")[0].starts_with("welcome carol"));
+    let mut cut = after_a_power_cut(&mut world);
+    assert_eq!(
+        cut.comes_with("mallory", FAR, other),
+        "error nickname_in_use"
+    );
+    assert!(cut.comes("carol", FAR).starts_with("welcome carol"));
+}
+
+#[test]
+fn a_nickname_that_is_taken_is_told_to_nobody_before_it_is_stored() {
+    let mut world = open();
+    world.comes("carol", FAR);
+    world.comes("dave", FAR);
+    world.hears("carol");
+    world.hold_commits = true;
+    // In the order of asking, the second of them known already.
+    world.post_frame("carol", &wants("caroline"));
+    world.post_frame("carol", &wants("carol"));
+    assert_eq!(world.hears("carol"), [""; 0]);
+    assert_eq!(world.hears("dave"), [""; 0]);
+    world.hold_commits = false;
+    world.commit();
+    assert_eq!(
+        world.hears("dave"),
+        ["carol is caroline", "caroline is carol"]
+    );
+    assert_eq!(
+        world.hears("carol"),
+        [
+            "nick caroline",
+            "nick carol",
+            "carol is caroline",
+            "caroline is carol"
+        ]
+    );
+    world.fail = Some(StoreError::Refused);
+    assert_eq!(
+        world.say("carol", &wants("cara")),
+        ["error not_durable, try again"]
+    );
+    assert_eq!(world.hears("dave"), [""; 0]);
+    assert_eq!(
+        world.say("carol", &wants("cara")),
+        ["nick cara", "carol is cara"]
+    );
+}
+
+#[test]
+fn what_a_command_does_to_others_is_seen_once_it_is_stored() {
+    let nickname = || nick("bob");
+    let (seconds, reason) = (None, None);
+    let kick = HouseCommand::Kick {
+        nickname: nickname(),
+        reason: None,
+    };
+    let ban = HouseCommand::Ban {
+        nickname: nickname(),
+        seconds,
+        reason,
+    };
+    let role = HouseCommand::Role {
+        nickname: nickname(),
+        role: Role::Moderator,
+    };
+    let room = RoomName::lobby();
+    let topic = HouseCommand::Topic {
+        room,
+        topic: Some(Line::inert("tea")),
+    };
+    for command in [kick, ban, role, topic] {
+        let mut world = World::with_owner();
+        world.comes("bob", FAR);
+        world.comes("carol", FAR);
+        for name in ["alice", "bob", "carol"] {
+            world.hears(name);
+        }
+        world.hold_commits = true;
+        assert_eq!(world.orders("alice", command.clone()), [""; 0]);
+        let heard = [world.hears("bob"), world.hears("carol")];
+        assert!(heard.concat().is_empty(), "{command:?}: {heard:?}");
+        world.commit();
+        let heard = [world.hears("bob"), world.hears("carol")];
+        assert!(
+            heard.iter().all(|h| !h.is_empty()),
+            "{command:?}: {heard:?}"
+        );
+        assert!(!world.hears("alice").is_empty(), "{command:?}");
+    }
+}
+
+#[test]
+fn what_the_store_refuses_is_in_force_and_seen_when_it_is_stored() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    world.hears("alice");
+    world.fail = Some(StoreError::Refused);
+    let ban = HouseCommand::Ban {
+        nickname: nick("bob"),
+        seconds: None,
+        reason: None,
+    };
+    assert_eq!(world.orders("alice", ban), ["error not_durable"]);
+    world.hold_commits = true;
+    let again = world.enter("again", &key("bob"), FAR, join("bob"));
+    assert_eq!(again, ["error banned", "closed"]);
+    world.advance(Duration::from_secs(2));
+    assert_eq!(world.hears("bob"), [""; 0]);
+    world.commit();
+    assert_eq!(world.hears("bob"), ["bye Banned", "closed"]);
+}
+
+#[test]
+fn two_changes_of_a_room_at_once_are_both_kept() {
+    let mut world = World::with_owner();
+    world.hold_commits = true;
+    let room = RoomName::lobby;
+    let topic = Some(Line::inert("tea"));
+    world.orders(
+        "alice",
+        HouseCommand::Topic {
+            room: room(),
+            topic: topic.clone(),
+        },
+    );
+    world.orders(
+        "alice",
+        HouseCommand::Slow {
+            room: room(),
+            seconds: 5,
+        },
+    );
+    world.hold_commits = false;
+    world.commit();
+    let expected = RoomRules {
+        topic,
+        slow_seconds: 5,
+        ..RoomRules::default()
+    };
+    assert_eq!(world.hub.house.rules(&room()), Some(&expected));
+}
+
+#[test]
+fn who_could_not_be_noted_is_not_let_in_and_comes_back() {
+    let mut world = open();
+    world.hold_commits = true;
+    world.comes("carol", FAR);
+    world.commit();
+    world.fail = Some(StoreError::Refused);
+    world.commit();
+    assert_eq!(
+        world.hears("carol"),
+        ["error not_durable, try again", "closed"]
+    );
+    world.hold_commits = false;
+    assert!(world.comes("carol", FAR).starts_with("welcome carol"));
+    let mut cut = after_a_power_cut(&mut world);
+    assert!(cut.comes("carol", FAR).starts_with("welcome carol"));
+}
+
+#[test]
+fn who_is_known_waits_for_one_commit_and_comes_in_without_space_too() {
+    let mut world = open();
+    world.comes("carol", FAR);
+    world.cut("carol");
+    world.hold_commits = true;
+    // It would be noted that they were here today.
+    world.now.wall += 2 * DAY;
+    world.comes("carol", FAR);
+    world.commit();
+    assert!(world.hears("carol")[0].starts_with("welcome carol"));
+    // Nothing can be written, and so nothing is.
+    world.fail = Some(StoreError::Refused);
+    world.commit();
+    assert!(!world.hears("carol").contains(&"closed".to_owned()));
+}
+
+#[test]
+fn who_closes_before_they_are_noted_leaves_nothing_behind() {
+    let mut world = open();
+    world.hold_commits = true;
+    world.comes("carol", FAR);
+    world.commit();
+    world.cut("carol");
+    world.hold_commits = false;
+    world.commit();
+    assert_eq!(world.hub.present(), 0);
+    assert!(world.comes("carol", FAR).starts_with("welcome carol"));
+    world.stop();
+    assert_eq!(world.finished, Some(false));
+}
