@@ -9,6 +9,7 @@ mod mutant;
 mod net;
 mod older;
 mod server;
+mod thief;
 mod truth;
 mod wishes;
 mod witness;
@@ -135,6 +136,11 @@ fn acknowledging_before_the_sync_is_caught() {
 #[test]
 fn telling_whose_a_nickname_is_before_it_is_stored_is_caught() {
     is_caught(Mutant::OwnershipEarly);
+}
+
+#[test]
+fn a_device_that_is_nobodys_is_caught() {
+    is_caught(Mutant::DeviceOfAnybody);
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(crate) enum Mutant {
     CursorFirst,
     /// Who owns a nickname is told before it is stored: it comes to the disk with the next commit.
     OwnershipEarly,
+    /// A device is opened to everybody who has its token, whatever their key.
+    DeviceOfAnybody,
     /// A page of history leaves a message out.
     PageWithAHole,
     /// A device does not take a nickname that another device of its user took for its own, and asks
@@ -87,6 +89,15 @@ pub(crate) fn facts_of_before(batch: &mut Batch, before: &mut Vec<Fact>) {
     }
     // Where there was no place, they wait on.
     before.append(&mut later);
+}
+
+/// Says that whoever opens a device has no key.
+pub(crate) fn forget_owners(batch: &mut Batch) {
+    for operation in &mut batch.operations {
+        if let Operation::Open { owner, .. } = operation {
+            *owner = None;
+        }
+    }
 }
 
 /// Says of every message that the one before it was settled.

@@ -360,6 +360,7 @@ impl Server {
             Some(Mutant::OwnershipEarly) => {
                 mutant::facts_of_before(&mut batch, &mut self.unstored);
             }
+            Some(Mutant::DeviceOfAnybody) => mutant::forget_owners(&mut batch),
             Some(Mutant::HoldsNothingBack) => mutant::fill_holes(&mut batch),
             Some(Mutant::TimesStandStill) => {
                 self.latest = self.latest.max(batch.now);

@@ -115,6 +115,12 @@ impl Truth {
         self.nicknames.insert(user, (epoch, nickname));
     }
 
+    /// Whether somebody who has a key was let in by the server of this log.
+    pub(crate) fn is_known(&self, epoch: Epoch, user: UserId) -> bool {
+        let known = self.nicknames.get(&user);
+        known.is_some_and(|(of, _)| *of == epoch)
+    }
+
     /// What was told of nicknames is what the store kept.
     pub(crate) fn check_nicknames(&self, epoch: Epoch, facts: &[Fact]) -> Result<(), Fault> {
         let facts = facts.iter().filter(|fact| &*fact.kind == "nickname");

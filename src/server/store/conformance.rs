@@ -71,8 +71,23 @@ pub(super) fn fact(key: &str, value: Option<&str>) -> Fact {
 pub(super) fn open(name: u8, next: Option<u64>, look: &[(RoomIndex, u64)]) -> Operation {
     Operation::Open {
         device: device(name),
+        owner: None,
         next,
         look: look.to_vec(),
+    }
+}
+
+/// Somebody with a key opens a device, who was `before` before the key was added to a user's.
+fn open_as(name: u8, (user, before): (u8, u8), next: Option<u64>) -> Operation {
+    let user_id = |name| UserId::from_bytes([name; 12]);
+    Operation::Open {
+        device: device(name),
+        owner: Some(DeviceOwner {
+            user: user_id(user),
+            key_user: user_id(before),
+        }),
+        next,
+        look: Vec::new(),
     }
 }
 
@@ -198,6 +213,63 @@ fn a_counter_can_be_used_up_for_nothing() {
 }
 
 #[test]
+fn a_device_is_opened_to_its_owner_and_to_nobody_else() {
+    each(|store| {
+        let opened = |counter| Verdict::Opened {
+            counter,
+            ids: Vec::new(),
+        };
+        append(store, 1, [message(1, 1)]);
+        for (opening, verdict) in [
+            // Nobody's, and open to all, until somebody proves a key.
+            (open(1, None, &[]), opened(1)),
+            (open_as(1, (7, 7), None), opened(1)),
+            (open(1, None, &[]), Verdict::Foreign),
+            (open(1, Some(limits::NUMBER_MAX), &[]), Verdict::Foreign),
+            (open_as(1, (8, 8), Some(5)), Verdict::Foreign),
+            (open_as(1, (8, 9), Some(5)), Verdict::Foreign),
+            (open_as(1, (7, 7), Some(5)), opened(4)),
+            // The key is added to another user's: it is the same device.
+            (open_as(1, (8, 7), None), opened(4)),
+            (open_as(1, (8, 9), None), opened(4)),
+            (open_as(1, (7, 9), None), Verdict::Foreign),
+            // One that has not sent anything is its owner's, too.
+            (open_as(2, (7, 7), None), opened(0)),
+            (open(2, None, &[]), Verdict::Foreign),
+        ] {
+            let what = format!("{opening:?}");
+            let committed = append(store, 1, [opening]);
+            assert_eq!(committed.verdicts, [verdict], "{what}");
+        }
+    });
+}
+
+#[test]
+fn nobody_uses_up_a_devices_numbers_by_saying_that_they_are() {
+    each(|store| {
+        let far = rules::AHEAD_MAX + 1;
+        for (next, verdict) in [
+            (limits::NUMBER_MAX, None),
+            (far + 1, None),
+            (far, Some(far - 1)),
+            (far, Some(far - 1)),
+            (limits::NUMBER_MAX, None),
+            (2 * far - 1, Some(2 * far - 2)),
+        ] {
+            let expected = verdict.map_or(Verdict::TooFarAhead, |counter| Verdict::Opened {
+                counter,
+                ids: Vec::new(),
+            });
+            let committed = append(store, 1, [open(1, Some(next), &[])]);
+            assert_eq!(committed.verdicts, [expected], "{next}");
+        }
+        let next = 2 * far - 1;
+        let committed = append(store, 1, [message(1, next)]);
+        assert_eq!(committed.verdicts, [Verdict::Done(stored(1, 1))]);
+    });
+}
+
+#[test]
 fn a_device_is_told_where_it_stands() {
     each(|store| {
         append(store, 1, [message(1, 1), message(1, 2)]);
@@ -231,8 +303,12 @@ fn a_device_is_told_where_it_stands() {
 fn no_message_has_a_number_that_nobody_can_read() {
     each(|store| {
         let last = limits::NUMBER_MAX;
-        append(store, 1, [open(1, Some(last), &[])]);
-        let committed = append(store, 1, [message(1, last), message(1, last + 1)]);
+        // A store that forgets devices is reminded of how far one came.
+        let mut message_of_one = message(1, last);
+        if let Operation::Message { settled, .. } = &mut message_of_one {
+            *settled = last - 1;
+        }
+        let committed = append(store, 1, [message_of_one, message(1, last + 1)]);
         assert_eq!(
             committed.verdicts,
             [Verdict::Done(stored(1, 1)), Verdict::Hole { counter: last }]

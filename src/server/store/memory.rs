@@ -13,15 +13,16 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Batch, Committed, Extent, Fact, Found, KnownTimes, Operation, Page, Reader, Retention, Run,
-    Settled, Store, StoreError, Verdict,
+    Batch, Committed, DeviceOwner, Extent, Fact, Found, KnownTimes, Operation, Page, Reader,
+    Retention, Run, Settled, Store, StoreError, Verdict,
     rules::{
-        Frames, Place, Scan, decode_entry, encode_entry, entry_time, first_young, place, span,
+        self, Frames, OpenedDevice, Place, Scan, decode_entry, encode_entry, entry_time,
+        first_young, place, span,
     },
 };
 use crate::{
     protocol::{
-        DeviceId, Epoch, MessageId, RoomName,
+        DeviceId, Epoch, MessageId, RoomName, UserId,
         frame::{Member, Message, Part},
         limits::UNANSWERED_MESSAGES_MAX,
     },
@@ -79,6 +80,8 @@ struct Room {
 
 #[derive(Debug, Default)]
 struct Device {
+    /// Whose it is, if they have a key.
+    user: Option<UserId>,
     /// The highest counter settled.
     counter: u64,
     /// What became of the latest counters; the last is that of `counter`.
@@ -150,24 +153,38 @@ impl MemoryStore {
         self.devices.entry(id).or_default()
     }
 
-    fn open(&mut self, id: DeviceId, next: Option<u64>, look: &[(RoomIndex, u64)]) -> Verdict {
+    fn open(
+        &mut self,
+        id: DeviceId,
+        owner: Option<DeviceOwner>,
+        next: Option<u64>,
+        look: &[(RoomIndex, u64)],
+    ) -> Verdict {
+        let known = self.devices.get(&id);
+        let (user, settled) = known.map_or((None, 0), |known| (known.user, known.counter));
+        let OpenedDevice { counter, user } = match rules::open(user, settled, owner, next) {
+            Ok(opened) => opened,
+            Err(refused) => return refused,
+        };
         let ids = look
             .iter()
             .map(|&(room, seq)| self.rooms.get(room.at())?.id_at(seq))
             .collect();
-        let settled = next.map_or(0, |next| next.saturating_sub(1));
-        let counter = if self.devices.contains_key(&id) || settled > 0 {
-            self.device(id, settled).counter
-        } else {
-            // One that never sent anything needs no place here yet.
-            0
-        };
+        // One that never sent anything, and is nobody's, needs no place here yet.
+        if self.devices.contains_key(&id) || counter > 0 || user.is_some() {
+            self.device(id, counter).user = user;
+        }
         Verdict::Opened { counter, ids }
     }
 
     fn take(&mut self, now: Timestamp, operation: Operation) -> Verdict {
         let (id, settled) = match &operation {
-            Operation::Open { device, next, look } => return self.open(*device, *next, look),
+            Operation::Open {
+                device,
+                owner,
+                next,
+                look,
+            } => return self.open(*device, *owner, *next, look),
             Operation::Retain(retention) => return self.retain(now, *retention),
             Operation::Remember(facts) => return self.remember(facts),
             Operation::Message { id, settled, .. } | Operation::Spend { id, settled, .. } => {
@@ -503,7 +520,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::protocol::{Nickname, Role, UserId};
+    use crate::protocol::{Nickname, Role};
 
     fn device(name: u8) -> DeviceId {
         DeviceId::from_bytes([name; 12])
@@ -572,6 +589,7 @@ mod tests {
             1,
             vec![Operation::Open {
                 device: device(9),
+                owner: None,
                 next: None,
                 look,
             }],

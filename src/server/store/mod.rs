@@ -14,6 +14,9 @@
 //! - a higher one: [`Verdict::Hole`]; the one before must come first. That is also how a refusal
 //!   for the time being holds back the messages behind it: it uses up no counter.
 //!
+//! A device belongs to the user who first proved a key with it, and is opened to nobody else: neither
+//! somebody without a key nor somebody with another user's takes it over, or settles counters of it.
+//!
 //! Beside the log it keeps the house's [`Fact`]s, which mean nothing to it. They change in the same
 //! batches and commits as all else, so whoever was told that he is banned, or let in, still is after
 //! a power failure.
@@ -26,7 +29,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::engine::{RoomIndex, tail::Segment};
 use crate::{
     protocol::{
-        DeviceId, Epoch, MessageId, RoomName,
+        DeviceId, Epoch, MessageId, RoomName, UserId,
         frame::{ErrorCode, Member, Part},
     },
     search::Query,
@@ -100,6 +103,8 @@ pub enum Operation {
     Open {
         /// The device.
         device: DeviceId,
+        /// Whose it is, if they have proven a key: from now on it is opened to nobody else.
+        owner: Option<DeviceOwner>,
         /// The lowest counter that it will still send, by its own account: whatever is lower is
         /// settled from now on.
         next: Option<u64>,
@@ -135,6 +140,16 @@ pub enum Operation {
     },
 }
 
+/// Somebody with a key who opens a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceOwner {
+    /// Who they are.
+    pub user: UserId,
+    /// Who their key alone would make them: they may have been that before it was added to the
+    /// user's.
+    pub key_user: UserId,
+}
+
 /// How much of each room's log is kept. What goes is erased; its numbers stay used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -160,6 +175,11 @@ pub enum Verdict {
         /// The ids asked for; `None` where the log holds no such entry (any more).
         ids: Vec<Option<MessageId>>,
     },
+    /// The device is another user's, who has a key: it was not opened.
+    Foreign,
+    /// The counter that the device says comes next is further ahead than is believed: it was not
+    /// opened.
+    TooFarAhead,
     /// The message is in the log, or the counter is used up: done now.
     Done(Settled),
     /// Old entries were dropped; `more` if a further step would drop some.

@@ -5,10 +5,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CORRECTION_MIN, Extent, Found};
+use super::{CORRECTION_MIN, DeviceOwner, Extent, Found, Verdict};
 use crate::{
     protocol::{
-        MessageId, Role, RoomName, ServerFrame,
+        MessageId, Role, RoomName, ServerFrame, UserId,
         frame::{Member, Message, Part},
         limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
         wire::{encode_server, parse_server},
@@ -42,6 +42,41 @@ pub(super) fn place(settled: u64, counter: u64) -> Place {
     } else {
         Place::Ahead
     }
+}
+
+/// How far beyond what the log knows to be settled a device may say that it is: a log that was lost,
+/// or is an older backup, knows less than the device; but nobody is to use up a device's numbers by
+/// saying so. At 10 messages a minute it is three years.
+pub(super) const AHEAD_MAX: u64 = 1 << 24;
+
+/// What opening a device comes to: up to which counter it is settled, and whose it is then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OpenedDevice {
+    pub(super) counter: u64,
+    pub(super) user: Option<UserId>,
+}
+
+/// Opens a device that is `user`'s, where all up to `settled` are settled, to somebody who says that
+/// `next` comes next; or says why not.
+pub(super) fn open(
+    user: Option<UserId>,
+    settled: u64,
+    owner: Option<DeviceOwner>,
+    next: Option<u64>,
+) -> Result<OpenedDevice, Verdict> {
+    let is_theirs =
+        |user| owner.is_some_and(|owner: DeviceOwner| user == owner.user || user == owner.key_user);
+    if user.is_some_and(|user| !is_theirs(user)) {
+        return Err(Verdict::Foreign);
+    }
+    let said = next.map_or(0, |next| next.saturating_sub(1));
+    if said > settled.saturating_add(AHEAD_MAX) {
+        return Err(Verdict::TooFarAhead);
+    }
+    Ok(OpenedDevice {
+        counter: said.max(settled),
+        user: owner.map(|owner| owner.user).or(user),
+    })
 }
 
 /// An entry's time, to the millisecond, as on the wire and on disk; and, where the clock was

@@ -99,6 +99,11 @@ impl Client {
         }
     }
 
+    /// What a thief needs who wants to come in its place.
+    pub(super) fn stolen(&self) -> (Token, ClientId) {
+        (self.config.token, self.config.client_id.clone())
+    }
+
     /// Whether its session is over.
     pub(super) fn is_gone(&self) -> bool {
         self.witness.ended()

@@ -27,6 +27,7 @@ use crate::{
     mutant::Mutant,
     older::Older,
     server::{Server, Setup},
+    thief::Thief,
     truth::{Fault, Truth, rooms},
     wishes::Wishes,
 };
@@ -49,6 +50,8 @@ enum Task {
     OlderActs,
     /// The one who looks back does so.
     HistorianActs,
+    /// The thief does something.
+    ThiefActs,
     /// A client's user wants the connection back that somebody took over.
     Retry(usize),
     /// A client's user thinks of another nickname.
@@ -88,6 +91,7 @@ pub(crate) struct World {
     clients: Vec<Client>,
     older: Option<Older>,
     historian: Option<Historian>,
+    thief: Option<Thief>,
     connections: BTreeMap<ConnectionId, Connection>,
     tasks: BTreeMap<(Duration, u64), Task>,
     made: u64,
@@ -165,6 +169,7 @@ impl World {
             clients: Vec::new(),
             older: (rng.u8(..3) == 0).then(Older::new),
             historian: (rng.u8(..2) == 0).then(Historian::new),
+            thief: (rng.u8(..3) == 0).then(Thief::default),
             connections: BTreeMap::new(),
             tasks: BTreeMap::new(),
             made: 0,
@@ -184,6 +189,9 @@ impl World {
         }
         if world.older.is_some() {
             world.after_any(3000, Task::OlderActs);
+        }
+        if world.thief.is_some() {
+            world.after_any(3000, Task::ThiefActs);
         }
         if world.historian.is_some() {
             world.after_any(3000, Task::HistorianActs);
@@ -365,6 +373,7 @@ impl World {
             Task::Act(index) => self.act(index)?,
             Task::OlderActs => self.older_acts(),
             Task::HistorianActs => self.historian_acts(),
+            Task::ThiefActs => self.thief_acts(),
             Task::Retry(index) => self.retry(index)?,
             Task::Rename(index) => self.rename(index)?,
             Task::Anew(index) => self.anew(index),

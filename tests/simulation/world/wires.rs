@@ -7,7 +7,7 @@ use chat_tui::{
     server::engine::ConnectionId,
 };
 
-use super::{Task, World};
+use super::{Client, Task, World};
 use crate::{
     net::{Pipe, Quality},
     server::{self, State},
@@ -20,6 +20,7 @@ pub(super) enum Whose {
     Client(usize),
     Older,
     Historian,
+    Thief,
 }
 
 pub(super) struct Connection {
@@ -36,7 +37,7 @@ impl World {
     pub(super) fn is_asleep(&self, whose: Whose) -> bool {
         match whose {
             Whose::Client(index) => self.clients[index].asleep || self.clients[index].down,
-            Whose::Older | Whose::Historian => false,
+            Whose::Older | Whose::Historian | Whose::Thief => false,
         }
     }
 
@@ -131,6 +132,28 @@ impl World {
         self.historian = Some(historian);
     }
 
+    /// The thief tries to come in as a member whom the server knows by a key.
+    pub(super) fn thief_acts(&mut self) {
+        self.after_any(6000, Task::ThiefActs);
+        let Some(mut thief) = self.thief.take() else {
+            return;
+        };
+        if self.server.is_up() && thief.connection.is_none() {
+            let epoch = self.server.epoch();
+            let known = |client: &&Client| self.truth.is_known(epoch, client.user);
+            let known: Vec<_> = self.clients.iter().filter(known).collect();
+            let stolen = self.rng.choice(&known).map(|client| client.stolen());
+            if let Some((token, client_id)) = stolen {
+                let id = self.connect(Whose::Thief);
+                let says = thief.joins(id, token, client_id);
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.up.write_all(self.now, &says, &mut self.rng);
+                }
+            }
+        }
+        self.thief = Some(thief);
+    }
+
     pub(super) fn server_hears(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id)
             && connection.server_open
@@ -183,6 +206,12 @@ impl World {
             Whose::Historian => {
                 if let Some(historian) = &mut self.historian {
                     historian.closed(id);
+                }
+                Ok(())
+            }
+            Whose::Thief => {
+                if let Some(thief) = &mut self.thief {
+                    thief.connection = thief.connection.filter(|of| *of != id);
                 }
                 Ok(())
             }
@@ -264,6 +293,11 @@ impl World {
                 Whose::Older => {
                     if let Some(older) = &mut self.older {
                         older.hears(&self.truth, &bytes)?;
+                    }
+                }
+                Whose::Thief => {
+                    if let Some(thief) = &mut self.thief {
+                        thief.hears(&bytes)?;
                     }
                 }
                 Whose::Historian => {

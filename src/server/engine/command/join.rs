@@ -25,7 +25,7 @@ use crate::{
             hub::{Hub, Session, What, error},
             resume,
         },
-        store::Operation,
+        store::{Operation, Verdict},
     },
 };
 
@@ -52,6 +52,7 @@ pub(in crate::server::engine) fn run(hub: &mut Hub, connection: ConnectionId, en
 
 fn open(hub: &Hub, entry: &Entry) -> Operation {
     Operation::Open {
+        owner: hub.house.device_owner(entry, hub.now),
         device: entry.token.device(&entry.join.client_id),
         // A basic client's messages are numbered here: it has no say in that.
         next: entry.join.next.filter(|_| entry.join.protocol.is_some()),
@@ -81,6 +82,26 @@ pub(in crate::server::engine) fn failed(
     if let Some(entry) = hub.end_joining(connection) {
         refuse(hub, connection, &entry, error);
     }
+}
+
+/// The store did not open the device: it is somebody else's, or its numbers can't be right.
+pub(in crate::server::engine) fn not_opened(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    verdict: &Verdict,
+) {
+    let error = match verdict {
+        Verdict::TooFarAhead => error(
+            ErrorCode::BadId,
+            "The number of this client's next message is further ahead than can be: use another \
+             client ID",
+        ),
+        _ => error(
+            ErrorCode::BadId,
+            "This client ID is a device of somebody with another key: use another client ID",
+        ),
+    };
+    failed(hub, connection, error);
 }
 
 /// The store said where the device stands: the connection is let in or refused.

@@ -10,7 +10,10 @@ use crate::{
         basic::NICKNAME_IN_USE,
         frame::{ErrorCode, ErrorFrame},
     },
-    server::engine::{Moment, event::Entry},
+    server::{
+        engine::{Moment, event::Entry},
+        store::DeviceOwner,
+    },
 };
 
 /// How often it is noted that a key or a nickname was used, in seconds: a day.
@@ -88,6 +91,18 @@ impl House {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Whose device it is that somebody comes with, if they have a key.
+    pub fn device_owner(&self, entry: &Entry, now: Moment) -> Option<DeviceOwner> {
+        let key = entry.key?;
+        let offered = || self.offered(entry.join.code?, now).ok();
+        let known = self.keys.get(&key).copied();
+        let key_user = key.user();
+        Some(DeviceOwner {
+            user: known.or_else(offered).unwrap_or(key_user),
+            key_user,
+        })
     }
 
     /// Who somebody is, and whether he may come in under the nickname that he wants, as far as

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod addresses;
+mod devices;
 mod stored;
 
 const LAN: &str = "192.168.1.20";
@@ -54,12 +55,6 @@ impl World {
     fn comes_with(&mut self, name: &'static str, address: &str, wish: Join) -> String {
         let heard = self.enter(name, &key(name), address, wish);
         heard.into_iter().next().unwrap_or_default()
-    }
-
-    fn post_frame(&mut self, name: &str, frame: &ClientFrame) {
-        let mut bytes = Vec::new();
-        crate::protocol::wire::encode_client(frame, &mut bytes);
-        self.post(name, &bytes);
     }
 
     fn orders(&mut self, name: &str, command: HouseCommand) -> Vec<String> {

@@ -339,7 +339,7 @@ impl Hub {
                 return command::join::failed(self, connection, error);
             }
             (What::Open | What::Enter, _) => {
-                unreachable!("opening a device is answered by its state")
+                return command::join::not_opened(self, connection, verdict);
             }
             (What::Remember { .. }, _) => {
                 if let What::Remember { promises, .. } = what {
@@ -361,7 +361,11 @@ impl Hub {
                 self.answer(connection, answer);
             }
             Verdict::Remembered => {}
-            Verdict::Hole { .. } | Verdict::Opened { .. } | Verdict::Retained { .. } => {
+            Verdict::Hole { .. }
+            | Verdict::Opened { .. }
+            | Verdict::Foreign
+            | Verdict::TooFarAhead
+            | Verdict::Retained { .. } => {
                 let answer = self.hole(connection, id);
                 self.answer(connection, answer);
             }

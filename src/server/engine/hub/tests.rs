@@ -12,7 +12,7 @@ use crate::{
             testing::{World, id, join, message, token},
             view::ViewLimits,
         },
-        store::{MemoryLimits, StoreError},
+        store::{Batch, MemoryLimits, Operation, Store, StoreError},
     },
     text::{Body, BodyError},
 };
@@ -759,16 +759,16 @@ fn records_say_who_did_what() {
 #[test]
 fn who_has_used_up_all_numbers_is_told_so() {
     let mut world = World::new();
-    let last = Join {
-        next: Some(NUMBER_MAX),
-        ..join("bob")
+    let last = Operation::Spend {
+        id: id("bob", NUMBER_MAX),
+        settled: NUMBER_MAX - 1,
+        refused: None,
     };
-    world.join_as("bob", last);
-    assert_eq!(
-        world.say("bob", &message("bob", NUMBER_MAX, "the last")),
-        ["1 bob: the last"]
-    );
-    world.cut("bob");
+    let batch = Batch {
+        now: world.now.wall,
+        operations: vec![last],
+    };
+    world.store.append(batch).unwrap();
     world.join("bob");
     let more = ClientFrame::Message(Submission {
         room: RoomName::lobby(),
@@ -777,5 +777,5 @@ fn who_has_used_up_all_numbers_is_told_so() {
     });
     world.hears("bob");
     assert_eq!(world.say("bob", &more), ["error bad_id", "closed"]);
-    assert_eq!(world.store_head(), 1);
+    assert_eq!(world.store_head(), 0);
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{
     Room, RoomState, SqliteStore,
     damage::{Damages, InRow},
-    devices::{Changes, Devices},
+    devices::{Changes, Device, Devices},
     facts, failure, retain,
     schema::{SEQ_MAX, entry_key, entry_of, milliseconds, number, number_at, set_meta, time_at},
 };
@@ -15,9 +15,9 @@ use crate::{
     server::{
         engine::{RoomIndex, tail::SegmentBuilder},
         store::{
-            Batch, Committed, Operation, Retention, Run, Settled, StoreError, Verdict,
+            Batch, Committed, DeviceOwner, Operation, Retention, Run, Settled, StoreError, Verdict,
             index::Index,
-            rules::{Place, encode_entry, entry_time, place},
+            rules::{self, OpenedDevice, Place, encode_entry, entry_time, place},
         },
     },
 };
@@ -79,19 +79,31 @@ impl SqliteStore {
     }
 
     /// Answers a batch of nothing but [`Operation::Open`] from what is there: nothing can be
-    /// written. What a device says is settled is, though it is not written down.
+    /// written. What a device says is settled is, though it is not written down; nor is whose it is.
     pub(super) fn answer(&self, batch: &Batch) -> Result<Committed, StoreError> {
         let mut work = Work::new(self);
         let answered = batch.operations.iter().try_for_each(|operation| {
-            let Operation::Open { device, next, look } = operation else {
+            let Operation::Open {
+                device,
+                owner,
+                next,
+                look,
+            } = operation
+            else {
                 return Ok(());
             };
             let known = work.changes.get(work.connection, work.devices, *device);
             let ids = work.ids_at(look)?;
-            let verdict = known.map(|known| Verdict::Opened {
-                counter: known.counter.max(settled_below(*next)),
-                ids,
-            });
+            let verdict =
+                known.map(
+                    |known| match rules::open(known.user, known.counter, *owner, *next) {
+                        Ok(opened) => Verdict::Opened {
+                            counter: opened.counter,
+                            ids,
+                        },
+                        Err(refused) => refused,
+                    },
+                );
             let verdict = work.or_damaged(verdict)?;
             work.verdicts.push(verdict);
             Ok(())
@@ -129,11 +141,6 @@ impl SqliteStore {
     }
 }
 
-/// The highest counter that a device says is settled.
-fn settled_below(next: Option<u64>) -> u64 {
-    next.map_or(0, |next| next.saturating_sub(1))
-}
-
 impl<'a> Work<'a> {
     fn new(store: &'a SqliteStore) -> Self {
         let rooms = &store.rooms;
@@ -159,8 +166,13 @@ impl<'a> Work<'a> {
         }
         for operation in batch.operations {
             let verdict = match operation {
-                Operation::Open { device, next, look } => {
-                    let opened = self.open(device, next, &look);
+                Operation::Open {
+                    device,
+                    owner,
+                    next,
+                    look,
+                } => {
+                    let opened = self.open(device, owner, next, &look);
                     self.or_damaged(opened)?
                 }
                 Operation::Retain(retention) => self.retain(batch.now, retention)?,
@@ -202,10 +214,24 @@ impl<'a> Work<'a> {
     fn open(
         &mut self,
         id: DeviceId,
+        owner: Option<DeviceOwner>,
         next: Option<u64>,
         look: &[(RoomIndex, u64)],
     ) -> rusqlite::Result<Verdict> {
-        let counter = self.raised(id, settled_below(next))?;
+        let device = self.changes.get(self.connection, self.devices, id)?;
+        let opened = match rules::open(device.user, device.counter, owner, next) {
+            Ok(opened) => opened,
+            Err(refused) => return Ok(refused),
+        };
+        let OpenedDevice { counter, user } = opened;
+        if (counter, user) != (device.counter, device.user) {
+            let opened = Device {
+                counter,
+                user,
+                ..device
+            };
+            self.changes.put(self.connection, id, opened)?;
+        }
         let ids = self.ids_at(look)?;
         Ok(Verdict::Opened { counter, ids })
     }
@@ -231,7 +257,9 @@ impl<'a> Work<'a> {
     fn raised(&mut self, id: DeviceId, settled: u64) -> rusqlite::Result<u64> {
         let device = self.changes.get(self.connection, self.devices, id)?;
         if settled > device.counter {
-            self.changes.raise(self.connection, id, device, settled)?;
+            let counter = settled;
+            let device = Device { counter, ..device };
+            self.changes.put(self.connection, id, device)?;
         }
         Ok(settled.max(device.counter))
     }
@@ -249,9 +277,9 @@ impl<'a> Work<'a> {
             Place::Next => {}
         }
         let device = self.changes.get(self.connection, self.devices, id.device)?;
-        let no = self
-            .changes
-            .raise(self.connection, id.device, device, id.counter)?;
+        let counter = id.counter;
+        let device = Device { counter, ..device };
+        let no = self.changes.put(self.connection, id.device, device)?;
         let settled = match operation {
             Operation::Message {
                 room, sender, body, ..

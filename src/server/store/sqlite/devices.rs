@@ -8,9 +8,9 @@ use super::{
     damage::{InRow, damaged},
     schema::{number, number_at},
 };
-use crate::protocol::{DeviceId, limits::NUMBER_MAX};
+use crate::protocol::{DeviceId, UserId, limits::NUMBER_MAX};
 
-/// Devices that are kept in memory: twice this at the most, 40 bytes each.
+/// Devices that are kept in memory: twice this at the most, 56 bytes each.
 const DEVICES_MAX: usize = 10_000;
 
 /// What is known about a device.
@@ -20,6 +20,8 @@ pub(super) struct Device {
     pub(super) no: Option<i64>,
     /// The highest counter settled.
     pub(super) counter: u64,
+    /// Whose it is, if they have a key.
+    pub(super) user: Option<UserId>,
 }
 
 /// Devices as the last commit left them. Whoever was used last is found here: of two generations
@@ -86,22 +88,21 @@ impl Changes {
         Ok(device)
     }
 
-    /// Raises a device's counter, and says its row.
-    pub(super) fn raise(
+    /// Notes where a device stands from now on, and says its row.
+    pub(super) fn put(
         &mut self,
         connection: &Connection,
         id: DeviceId,
         device: Device,
-        counter: u64,
     ) -> Result<i64> {
         let no = match device.no {
             Some(no) => no,
-            None => insert(connection, id, counter)?,
+            None => insert(connection, id, device)?,
         };
         let change = Change {
             device: Device {
                 no: Some(no),
-                counter,
+                ..device
             },
             dirty: device.no.is_some() || self.devices.get(&id).is_some_and(|c| c.dirty),
         };
@@ -109,13 +110,14 @@ impl Changes {
         Ok(no)
     }
 
-    /// Writes the counters that have moved.
+    /// Writes what has changed of devices that had a row.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
         let mut update =
-            connection.prepare_cached("UPDATE device SET counter = ?2 WHERE no = ?1")?;
+            connection.prepare_cached("UPDATE device SET counter = ?2, user = ?3 WHERE no = ?1")?;
         for Change { device, dirty } in self.devices.values() {
             if *dirty && let Some(no) = device.no {
-                update.execute((no, number(device.counter)))?;
+                let user = device.user.map(|user| user.to_bytes());
+                update.execute((no, number(device.counter), user))?;
             }
         }
         Ok(())
@@ -124,7 +126,7 @@ impl Changes {
 
 fn find(connection: &Connection, id: DeviceId) -> Result<Device> {
     connection
-        .prepare_cached("SELECT no, counter FROM device WHERE id = ?1")?
+        .prepare_cached("SELECT no, counter, user FROM device WHERE id = ?1")?
         .query_row([id.to_bytes()], |row| {
             let no = row.get(0)?;
             let counter = number_at(row, 1).in_row("device", no)?;
@@ -135,14 +137,16 @@ fn find(connection: &Connection, id: DeviceId) -> Result<Device> {
             Ok(Device {
                 no: Some(no),
                 counter,
+                user: row.get::<_, Option<_>>(2)?.map(UserId::from_bytes),
             })
         })
         .optional()
         .map(Option::unwrap_or_default)
 }
 
-fn insert(connection: &Connection, id: DeviceId, counter: u64) -> Result<i64> {
+fn insert(connection: &Connection, id: DeviceId, device: Device) -> Result<i64> {
+    let user = device.user.map(|user| user.to_bytes());
     connection
-        .prepare_cached("INSERT INTO device(id, counter) VALUES(?1, ?2)")?
-        .insert((id.to_bytes(), number(counter)))
+        .prepare_cached("INSERT INTO device(id, counter, user) VALUES(?1, ?2, ?3)")?
+        .insert((id.to_bytes(), number(device.counter), user))
 }

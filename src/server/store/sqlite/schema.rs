@@ -73,6 +73,7 @@ pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Timestamp> {
 ///
 /// `entry.device` and `counter` are unique, for a repetition to be answered from, as long as the
 /// entry is kept. `spent` has the counters that were used up for nothing, with the refusal's code.
+/// `device.user` is who has proven a key with it, if anybody has since there is such a column.
 /// `entry.clock_was` is what the clock would have shown, where it was corrected since the entry
 /// before, and `room.correction` by how much it was since the last entry, in milliseconds.
 /// Times are milliseconds since 1970. `house` has what is known of the house, as JSON.
@@ -117,7 +118,9 @@ M::up(
     "ALTER TABLE entry ADD COLUMN clock_was INTEGER;
      CREATE INDEX entry_marked ON entry(id) WHERE clock_was IS NOT NULL;
      ALTER TABLE room ADD COLUMN correction INTEGER NOT NULL DEFAULT 0;",
-)];
+),
+M::up("ALTER TABLE device ADD COLUMN user BLOB;"),
+];
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
@@ -241,7 +244,8 @@ pub(super) fn set_meta(connection: &Connection, key: &str, value: Option<&str>) 
 
 /// Makes a log what it was before corrections of the clock were marked.
 #[cfg(test)]
-pub(super) const WITHOUT_MARKS: &str = "DROP INDEX entry_marked;
+pub(super) const WITHOUT_MARKS: &str = "ALTER TABLE device DROP COLUMN user;
+     DROP INDEX entry_marked;
      ALTER TABLE entry DROP COLUMN clock_was;
      ALTER TABLE room DROP COLUMN correction;
      PRAGMA user_version = 2;";

@@ -18,7 +18,7 @@ use crate::{
     },
     server::store::sqlite::{
         checkpoint,
-        devices::{Changes, Devices},
+        devices::{Changes, Device, Devices},
         open::{find_room, make_room},
         read,
         schema::{SEQ_MAX, entry_key, number},
@@ -202,7 +202,7 @@ impl Import<'_> {
         let counter = id.counter.max(device.counter);
         let no = self
             .changes
-            .raise(self.connection, id.device, device, counter)?;
+            .put(self.connection, id.device, Device { counter, ..device })?;
         self.frame.clear();
         let message = Message {
             time,
