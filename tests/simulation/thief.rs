@@ -30,6 +30,7 @@ impl Thief {
         self.decoder = Decoder::new();
         let join = Join {
             protocol: Some(1),
+            keep_nickname: false,
             nickname: Nickname::parse("thief").expect("a nickname"),
             client_id,
             token: Some(token),

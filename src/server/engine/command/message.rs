@@ -12,7 +12,6 @@ use crate::{
             ConnectionId,
             endpoint::BASIC_WAIT_MAX,
             event::Order,
-            house::Writer,
             hub::{Hub, NO_SUCH_ROOM, Numbering, What, error},
         },
         store::Operation,
@@ -114,15 +113,11 @@ fn may_write(
 ) -> Option<ErrorFrame> {
     let room = hub.room_of(connection, room)?;
     let session = hub.sessions.get(&connection)?;
+    let writer = session.writer();
     let moot = |id: MessageId| id.device == session.device && id.counter <= session.settled();
     if own.is_some_and(moot) {
         return None;
     }
-    let writer = Writer {
-        user: session.user,
-        role: session.role,
-        address: session.address,
-    };
     let room = &hub.rooms[room.at()];
     let may = hub
         .house

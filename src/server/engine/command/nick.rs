@@ -18,8 +18,8 @@ pub(super) fn run(
     let Some(session) = hub.sessions.get(&connection) else {
         return;
     };
-    let (user, who) = (session.user, session.who());
-    if let Err(error) = hub.house.may_rename(who, hub.now.mono) {
+    let (user, writer) = (session.user, session.writer());
+    if let Err(error) = hub.house.may_rename(writer, hub.now) {
         return hub.refuse_request(connection, error, reference);
     }
     if !hub.nickname_is_free(nickname, user) {

@@ -2,7 +2,10 @@
 
 use super::{
     ACCOUNTS_MAX, Access, ClientAddress, House, KEYS_MAX, NICKNAMES_MAX, STRANGERS_MAX, Who, facts,
-    invites::Invited, refusal, sanctions::who, seconds, too_often,
+    invites::Invited,
+    refusal,
+    sanctions::{Writer, who},
+    seconds, too_often,
 };
 use crate::{
     protocol::{
@@ -83,14 +86,23 @@ impl House {
         };
         let taken = self.rates.joins.take(who, now.mono);
         taken.map_err(|wait| too_often("You come in too often", wait))?;
-        if let Err(error) = self.check(entry, now) {
-            // Whoever guesses has to wait.
-            if matches!(error.code, ErrorCode::BadCode | ErrorCode::BadInvite) {
-                let _ = self.rates.mistakes.take(address.site(), now.mono);
+        match self.check(entry, now) {
+            Ok(visitor) => {
+                let writer = Writer {
+                    user: visitor.user,
+                    role: visitor.role,
+                    address,
+                };
+                self.may_come_muted(writer, now)
             }
-            return Err(error);
+            Err(error) => {
+                // Whoever guesses has to wait.
+                if matches!(error.code, ErrorCode::BadCode | ErrorCode::BadInvite) {
+                    let _ = self.rates.mistakes.take(address.site(), now.mono);
+                }
+                Err(error)
+            }
         }
-        Ok(())
     }
 
     /// Whose device it is that somebody comes with, if they have a key.
@@ -115,6 +127,7 @@ impl House {
         }
         let visitor = self.identify(entry, now)?;
         self.not_banned(visitor.user, address, now)?;
+        self.not_muted_as(visitor.user, &entry.join.nickname, now)?;
         let visitor = self.let_in(visitor, entry, now)?;
         let visitor = self.if_there_is_room(visitor)?;
         // Which nickname is kept is known only when the user comes in: it is looked at there.

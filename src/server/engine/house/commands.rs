@@ -2,8 +2,9 @@
 
 use super::{
     ClientAddress, House, INVITE_SECONDS_DEFAULT, INVITE_SECONDS_MAX, SLOW_SECONDS_MAX, facts,
+    invites::Voided,
     moment, refusal,
-    sanctions::{Ban, Mute, because, closable, for_how_long},
+    sanctions::{Ban, Mute, Writer, because, closable, for_how_long},
     seconds, too_often,
 };
 use crate::{
@@ -213,6 +214,7 @@ impl House {
         now: Moment,
     ) -> Result<Outcome, ErrorFrame> {
         may(actor, command)?;
+        self.may_speak(actor, command, now)?;
         let target = match (about(command), target) {
             (Some(_), Some(target)) => Some(allowed_target(actor, command, target)?),
             (Some(nickname), None) => {
@@ -315,6 +317,47 @@ impl House {
         }
     }
 
+    /// A moderator who is muted changes nothing that everybody reads: topics, reasons, and the like.
+    /// (An owner may be muted, who was not one then; nobody is above them who could lift it.)
+    fn may_speak(
+        &self,
+        actor: &Actor,
+        command: &HouseCommand,
+        now: Moment,
+    ) -> Result<(), ErrorFrame> {
+        if needs(command) < Role::Moderator || actor.role == Role::Owner {
+            return Ok(());
+        }
+        let writer = Writer {
+            user: actor.user,
+            role: actor.role,
+            address: actor.address,
+        };
+        self.not_muted(writer, now)
+    }
+
+    /// Revokes the invites of somebody who is to make none any more, and says so at the end of a
+    /// sentence; nothing, where there are none.
+    fn void_invites(&mut self, actor: &Actor, target: &Target, now: Moment) -> String {
+        let Voided { invites, used } = self.revoke_invites_of(target.user, &target.nickname, now);
+        if invites == 0 {
+            return String::new();
+        }
+        let s = if invites == 1 { "" } else { "s" };
+        let nickname = &target.nickname;
+        self.noted(
+            actor,
+            now,
+            &format!("revoked {invites} invite{s} of {nickname}"),
+        );
+        let came = match used {
+            0 => "nobody has come in".to_owned(),
+            1 => "one person has come in".to_owned(),
+            used => format!("{used} people have come in"),
+        };
+        format!(". The invite{s} that they had made ({invites}) were revoked; {came} by them")
+    }
+
     fn noted(&mut self, actor: &Actor, now: Moment, deed: &str) {
         self.note(
             seconds(now.wall),
@@ -366,7 +409,12 @@ impl House {
         }
         self.noted(actor, now, &format!("made {nickname} {role}"));
         let act = self.set_role(target.user, role);
-        Ok(Outcome::says(&format!("{nickname} is {role} now")).acts(act))
+        let voided = if role < Role::Moderator {
+            self.void_invites(actor, target, now)
+        } else {
+            String::new()
+        };
+        Ok(Outcome::says(&format!("{nickname} is {role} now{voided}")).acts(act))
     }
 
     fn owners(&self) -> usize {
@@ -424,7 +472,9 @@ impl House {
             &format!("banned {nickname} {how_long}{because}"),
         );
         let words = format!("{} banned you {how_long}{because}", actor.nickname);
-        let mut outcome = Outcome::says(&format!("{nickname} is banned {how_long}"));
+        let voided = self.void_invites(actor, target, now);
+        self.taken_up(None, target.user);
+        let mut outcome = Outcome::says(&format!("{nickname} is banned {how_long}{voided}"));
         if target.present {
             outcome = outcome.acts(Act::Dismiss {
                 user: target.user,
@@ -517,7 +567,7 @@ impl House {
         let expires = seconds(now.wall).saturating_add(duration);
         let id = InviteId::from_bytes(std::array::from_fn(|i| random[i]));
         let token = InviteToken::mint(&self.settings.invite_key, id, expires, uses);
-        self.remember_invite(&token, actor.nickname.as_str(), now)?;
+        self.remember_invite(&token, actor.user, actor.nickname.as_str(), now)?;
         let many = match uses {
             0 => "any number of people".to_owned(),
             1 => "one person".to_owned(),

@@ -96,6 +96,8 @@ struct InviteFact {
     used: u64,
     revoked: bool,
     by: Option<String>,
+    #[serde(default)]
+    by_user: Option<String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -224,6 +226,7 @@ pub(super) fn of_invite(id: InviteId, known: &invites::Known) -> Fact {
         used: known.used,
         revoked: known.revoked,
         by: known.by.clone(),
+        by_user: known.by_user.map(|user| user.to_string()),
     };
     fact(INVITE, &id, &value)
 }
@@ -318,7 +321,12 @@ impl House {
             }
             INVITE => {
                 let fact: InviteFact = read(value)?;
+                let by_user = fact.by_user.as_deref();
                 let known = invites::Known {
+                    by_user: match by_user {
+                        Some(by) => Some(user(by)?),
+                        None => None,
+                    },
                     expires: fact.expires,
                     uses: fact.uses,
                     used: fact.used,

@@ -6,7 +6,7 @@
 use super::{House, INVITE_SECONDS_MAX, INVITES_MAX, facts, moment, refusal, seconds};
 use crate::{
     protocol::{
-        InviteId, InviteToken,
+        InviteId, InviteToken, Nickname, UserId,
         frame::{ErrorCode, ErrorFrame},
     },
     server::engine::Moment,
@@ -22,8 +22,18 @@ pub(super) struct Known {
     pub(super) uses: u16,
     pub(super) used: u64,
     pub(super) revoked: bool,
-    /// Who made it, if it was made in the chat.
+    /// What they were called who made it, if it was made in the chat.
     pub(super) by: Option<String>,
+    /// Who that was; of older servers' invites it is not known.
+    pub(super) by_user: Option<UserId>,
+}
+
+/// Invites that were revoked because of who had made them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Voided {
+    pub(super) invites: usize,
+    /// How many people have come in by them.
+    pub(super) used: u64,
 }
 
 /// An invite that is good.
@@ -69,6 +79,7 @@ impl House {
             used: 0,
             revoked: false,
             by: None,
+            by_user: None,
         });
         known.used += 1;
         let fact = facts::of_invite(token.id(), known);
@@ -79,6 +90,7 @@ impl House {
     pub(super) fn remember_invite(
         &mut self,
         token: &InviteToken,
+        by_user: UserId,
         by: &str,
         now: Moment,
     ) -> Result<(), ErrorFrame> {
@@ -93,6 +105,7 @@ impl House {
             used: 0,
             revoked: false,
             by: Some(by.to_owned()),
+            by_user: Some(by_user),
         };
         self.changed.push(facts::of_invite(token.id(), &known));
         self.invites.insert(token.id(), known);
@@ -155,11 +168,45 @@ impl House {
             used: 0,
             revoked: false,
             by: None,
+            by_user: None,
         });
         known.revoked = true;
         let fact = facts::of_invite(id, known);
         self.changed.push(fact);
         Ok(())
+    }
+
+    /// Revokes what this user has made; of older servers' invites, what was made by this nickname or
+    /// one that is theirs. Those of `chat-server invite` are the operator's.
+    pub(super) fn revoke_invites_of(
+        &mut self,
+        user: UserId,
+        nickname: &Nickname,
+        now: Moment,
+    ) -> Voided {
+        let now = seconds(now.wall);
+        let is_theirs = |known: &Known| match (known.by_user, &known.by) {
+            (Some(by), _) => by == user,
+            (None, Some(by)) => Nickname::known(by).is_ok_and(|by| {
+                by.canonical() == nickname.canonical() || self.owner_of(&by) == Some(user)
+            }),
+            (None, None) => false,
+        };
+        let good = |known: &Known| known.expires > now && !known.revoked;
+        let theirs = self.invites.iter().filter(|(_, known)| good(known));
+        let theirs = theirs.filter(|(_, known)| is_theirs(known));
+        let theirs: Vec<_> = theirs.map(|(id, _)| *id).collect();
+        let mut voided = Voided::default();
+        for id in theirs {
+            if let Some(known) = self.invites.get_mut(&id) {
+                known.revoked = true;
+                voided.invites += 1;
+                voided.used += known.used;
+                let fact = facts::of_invite(id, known);
+                self.changed.push(fact);
+            }
+        }
+        voided
     }
 
     /// The invites that are known and not over, one a line.

@@ -35,6 +35,7 @@ use crate::{
         frame::{ErrorCode, ErrorFrame},
     },
     server::{
+        engine::Moment,
         network::{ClientAddress, Site},
         store::Fact,
     },
@@ -98,6 +99,8 @@ pub struct Limits {
     pub commands: Option<Rate>,
     /// Joins of one key; of those without one, from one address.
     pub joins: Option<Rate>,
+    /// Joins of somebody who is muted; of those whom the server does not know, from one address.
+    pub muted_joins: Option<Rate>,
     /// Users that become known from one address.
     pub newcomers: Option<Rate>,
     /// Wrong codes, invites and passwords from one address.
@@ -112,6 +115,7 @@ impl Limits {
         nicks: None,
         commands: None,
         joins: None,
+        muted_joins: None,
         newcomers: None,
         mistakes: None,
     };
@@ -126,6 +130,7 @@ impl Default for Limits {
             nicks: Some(Rate::new(6, 5)),
             commands: Some(Rate::new(60, 20)),
             joins: Some(Rate::new(60, 60)),
+            muted_joins: Some(Rate::new(1, 3)),
             newcomers: Some(Rate::new(30, 200)),
             mistakes: Some(Rate::new(5, 5)),
         }
@@ -178,6 +183,7 @@ struct Rates {
     nicks: Meters<Who>,
     commands: Meters<Who>,
     joins: Meters<Who>,
+    muted_joins: Meters<Who>,
     newcomers: Meters<Site>,
     mistakes: Meters<Site>,
 }
@@ -216,6 +222,7 @@ impl House {
                 nicks: Meters::new(limits.nicks),
                 commands: Meters::new(limits.commands),
                 joins: Meters::new(limits.joins),
+                muted_joins: Meters::new(limits.muted_joins),
                 newcomers: Meters::new(limits.newcomers),
                 mistakes: Meters::new(limits.mistakes),
             },
@@ -296,8 +303,10 @@ impl House {
     }
 
     /// Notes a wish for another nickname.
-    pub fn may_rename(&mut self, who: Who, now: Duration) -> Result<(), ErrorFrame> {
-        let taken = self.rates.nicks.take(who, now);
+    pub fn may_rename(&mut self, writer: Writer, now: Moment) -> Result<(), ErrorFrame> {
+        // All would read it.
+        self.not_muted(writer, now)?;
+        let taken = self.rates.nicks.take(writer.who(), now.mono);
         taken.map_err(|wait| too_often("You change your nickname too often", wait))
     }
 

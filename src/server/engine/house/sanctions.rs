@@ -49,6 +49,15 @@ pub(super) struct Mute {
     pub(super) rank: Role,
 }
 
+impl Mute {
+    fn in_words(&self) -> String {
+        let until = self
+            .until
+            .map_or_else(String::new, |until| format!(" until {}", moment(until)));
+        format!("A moderator has muted you{until}")
+    }
+}
+
 /// Who wrote in slowed rooms and when: remembered of so many.
 const WRITERS_MAX: usize = 100_000;
 
@@ -207,6 +216,52 @@ impl House {
         self.mutes.at(writer.address.site()).find(hits)
     }
 
+    /// Refuses what everybody would read to somebody who is muted.
+    pub(super) fn not_muted(&self, writer: Writer, now: Moment) -> Result<(), ErrorFrame> {
+        let mute = self.mute_of(writer, seconds(now.wall));
+        mute.map_or(Ok(()), |mute| {
+            Err(refusal(ErrorCode::NotAllowed, &mute.in_words()))
+        })
+    }
+
+    /// Whether somebody who is muted may come in under a nickname: their own mute leaves them the
+    /// nickname that they had, and those that they own, since all read who comes.
+    pub(super) fn not_muted_as(
+        &self,
+        user: UserId,
+        nickname: &Nickname,
+        now: Moment,
+    ) -> Result<(), ErrorFrame> {
+        let mute = self.mutes.get(user);
+        let Some(mute) = mute.filter(|mute| in_force(mute.until, seconds(now.wall))) else {
+            return Ok(());
+        };
+        let had = Nickname::known(&mute.nickname);
+        let had = had.is_ok_and(|had| had.canonical() == nickname.canonical());
+        if had || self.owner_of(nickname) == Some(user) {
+            return Ok(());
+        }
+        let message = format!("{}: come in as {}", mute.in_words(), mute.nickname);
+        Err(refusal(ErrorCode::NotAllowed, &message))
+    }
+
+    /// Notes that somebody who is muted comes in, if they are; or says for how long they may not:
+    /// everybody is told of it.
+    pub(super) fn may_come_muted(&mut self, writer: Writer, now: Moment) -> Result<(), ErrorFrame> {
+        let at = seconds(now.wall);
+        if self.mute_of(writer, at).is_none() {
+            return Ok(());
+        }
+        // A fresh key is no other place.
+        let own = self.mutes.get(writer.user);
+        let who = match own.filter(|mute| in_force(mute.until, at)) {
+            Some(_) => Who::User(writer.user),
+            None => Who::From(writer.address.site()),
+        };
+        let taken = self.rates.muted_joins.take(who, now.mono);
+        taken.map_err(|wait| too_often("You are muted, and come in too often", wait))
+    }
+
     /// Whether somebody may write in a room now, and notes that he does. An error with
     /// `retry_after_ms` passes; any other is for good.
     pub fn may_write(
@@ -216,14 +271,7 @@ impl House {
         rules: &RoomRules,
         now: Moment,
     ) -> Result<(), ErrorFrame> {
-        let at = seconds(now.wall);
-        if let Some(mute) = self.mute_of(writer, at) {
-            let until = mute
-                .until
-                .map_or_else(String::new, |until| format!(" until {}", moment(until)));
-            let message = format!("A moderator has muted you{until}");
-            return Err(refusal(ErrorCode::NotAllowed, &message));
-        }
+        self.not_muted(writer, now)?;
         let moderator = writer.role >= Role::Moderator;
         if rules.announce && !moderator {
             let message = "Only moderators write in this room";
@@ -283,7 +331,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    fn who(&self) -> Who {
+    pub(super) fn who(&self) -> Who {
         who(self.user, self.role, self.address)
     }
 }

@@ -20,6 +20,7 @@ use crate::{
 
 mod addresses;
 mod devices;
+mod outcasts;
 mod stored;
 
 const LAN: &str = "192.168.1.20";

@@ -11,12 +11,21 @@ use crate::{
     },
     server::engine::{
         ConnectionId,
-        house::{Act, Actor, Target, Who, about, who},
+        house::{Act, Actor, Target, Who, Writer, about, who},
     },
     text::Line,
 };
 
 impl Session {
+    /// Who says what everybody reads.
+    pub(in crate::server::engine) fn writer(&self) -> Writer {
+        Writer {
+            user: self.user,
+            role: self.role,
+            address: self.address,
+        }
+    }
+
     /// Who this is to the measures.
     pub(in crate::server::engine) fn who(&self) -> Who {
         who(self.user, self.role, self.address)
