@@ -209,6 +209,9 @@ pub enum HouseCommand {
     RevokeDevice {
         /// Which key.
         key: KeyTag,
+        /// Whether the key is kept out from now on, as by a ban; otherwise it may come in as somebody
+        /// new.
+        block: bool,
     },
     /// What was done in the house, newest first.
     Audit {

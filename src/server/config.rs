@@ -329,6 +329,8 @@ pub struct Config {
     pub access: Access,
     /// Whether whoever owned the house does so no more.
     pub new_owner: bool,
+    /// Whether records of accounts, bans and the like that can't be read are deleted.
+    pub drop_damaged: bool,
     /// How often things may be done.
     pub limits: Limits,
     /// Where the log is kept.
@@ -372,6 +374,7 @@ impl Default for Config {
             keep: Keep::default(),
             access: Access::default(),
             new_owner: false,
+            drop_damaged: false,
             limits: Limits::NONE,
             storage: Storage::default(),
             keys: Keys::default(),
@@ -436,6 +439,7 @@ impl From<&Args> for Config {
             },
             access: args.entry.access,
             new_owner: args.entry.new_owner,
+            drop_damaged: args.entry.drop_damaged,
             limits: args.limits.limits(),
             keep: Keep {
                 days: args.retain_days,

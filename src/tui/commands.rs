@@ -115,7 +115,12 @@ pub const GROUPS: &[Group] = &[
         commands: &[
             house("device", "", House::Device, "list them"),
             house("device", "add", House::Device, "a code for one more"),
-            house("device", "revoke ID", House::Device, "shut one out"),
+            house(
+                "device",
+                "revoke ID [block]",
+                House::Device,
+                "shut one out, or block its key",
+            ),
             house("device", "CODE", House::Device, "come in as one of yours"),
         ],
     },

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "tui")]
 mod both;
+mod damaged;
 mod entering;
 #[path = "../families/mod.rs"]
 mod families;

@@ -165,6 +165,7 @@ flat! {
         seconds: Number,
         uses: Number,
         on: bool,
+        block: bool,
         announce: bool,
         slow_seconds: Number,
         limits: LimitsFlat,

@@ -94,6 +94,7 @@ fn command(flat: &Flat<'_>) -> Result<HouseCommand, Refusal> {
         "devices" => HouseCommand::Devices,
         "revoke_device" => HouseCommand::RevokeDevice {
             key: needed("key", flat.key.as_ref(), KeyTag::parse)?,
+            block: flat.block.unwrap_or(false),
         },
         "audit" => HouseCommand::Audit {
             before: flat.to.map(|Number(before)| before),
@@ -183,8 +184,9 @@ pub(super) fn command_flat(request: &CommandRequest) -> Flat<'_> {
         HouseCommand::Release { nickname } => named(nickname, of("release")),
         HouseCommand::AddDevice => of("add_device"),
         HouseCommand::Devices => of("devices"),
-        HouseCommand::RevokeDevice { key } => Flat {
+        HouseCommand::RevokeDevice { key, block } => Flat {
             key: shown(key),
+            block: block.then_some(true),
             ..of("revoke_device")
         },
         HouseCommand::Audit { before } => Flat {

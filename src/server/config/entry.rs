@@ -25,6 +25,9 @@ pub struct EntryArgs {
     /// Show a code for a new owner; who was the owner is a member again
     #[arg(long)]
     pub new_owner: bool,
+    /// Delete records of accounts and bans that can't be read, in place of refusing to start
+    #[arg(long)]
+    pub drop_damaged: bool,
 }
 
 /// What an invite is to be like.

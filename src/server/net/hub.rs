@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     Clock,
     accept::{self, Open},
+    damage,
     gate::Gate,
     gateway::GatewayWatch,
     listener::{self, BindError},
@@ -84,6 +85,10 @@ pub enum StartError {
     Bind(BindError),
     /// It can't keep messages.
     Open(OpenError),
+    /// So many records of accounts, bans and the like can't be read, among them these.
+    Damaged(usize, Vec<String>),
+    /// The store can't be read.
+    Unreadable,
     /// It has no key to be known by.
     Keys(KeyError),
     /// It has no secrets to let people in by.
@@ -97,7 +102,8 @@ impl StartError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Bind(error) => error.may_pass(),
-            Self::Keys(_) | Self::Secrets(_) => false,
+            Self::Keys(_) | Self::Secrets(_) | Self::Damaged(..) => false,
+            Self::Unreadable => true,
             Self::Open(error) => error.may_pass(),
             Self::System(_) => true,
         }
@@ -109,6 +115,14 @@ impl fmt::Display for StartError {
         match self {
             Self::Bind(error) => error.fmt(out),
             Self::Open(error) => error.fmt(out),
+            Self::Damaged(count, names) => write!(
+                out,
+                "{count} records of accounts, bans and the like are damaged ({}): somebody who is \
+                 banned could come in, or somebody else become the owner. Restore a backup \
+                 (chat-server restore FILE), or start with --drop-damaged, which deletes them",
+                names.join(", ")
+            ),
+            Self::Unreadable => out.write_str("The server can't read what it keeps: try again"),
             Self::Keys(error) => error.fmt(out),
             Self::Secrets(error) => error.fmt(out),
             Self::System(error) => RunError::fmt_system(error, out),
@@ -160,7 +174,8 @@ impl From<io::Error> for RunError {
 pub fn bind(config: Config) -> Result<Bound, StartError> {
     let listening = listener::listen(config.bind.as_ref(), config.port);
     let (listener, address) = listening.map_err(StartError::Bind)?;
-    let store = open_store(&config)?;
+    let mut store = open_store(&config)?;
+    damage::look_for_it(&config, &mut *store)?;
     let credentials = Credentials::open(&config.keys, &config.recorder);
     let credentials = credentials.map_err(StartError::Keys)?;
     let own = matches!(config.keys, Keys::Files { .. }).then(|| credentials.fingerprint());

@@ -40,6 +40,7 @@ use super::engine::Moment;
 
 mod accept;
 mod connection;
+mod damage;
 mod gate;
 mod gateway;
 mod greeting;

@@ -301,9 +301,18 @@ fn device(text: &str) -> Result<HouseCommand, Wrong> {
     match (what.to_ascii_lowercase().as_str(), rest.trim_start()) {
         ("" | "list", "") => Ok(HouseCommand::Devices),
         ("add", "") => Ok(HouseCommand::AddDevice),
-        ("revoke", key) => Ok(HouseCommand::RevokeDevice {
-            key: KeyTag::parse(key).map_err(|wrong| wrong.to_string())?,
-        }),
+        ("revoke", rest) => {
+            let (key, how) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let block = match how.trim().to_ascii_lowercase().as_str() {
+                "" => false,
+                "block" => true,
+                _ => return Err("A device is revoked, or revoked and blocked".to_owned()),
+            };
+            Ok(HouseCommand::RevokeDevice {
+                key: KeyTag::parse(key).map_err(|wrong| wrong.to_string())?,
+                block,
+            })
+        }
         _ => Err("That is no code, and nothing to do with devices".to_owned()),
     }
 }
@@ -512,6 +521,14 @@ mod tests {
                 "/device revoke 0a1b2c3d",
                 HouseCommand::RevokeDevice {
                     key: KeyTag::parse("0a1b2c3d").unwrap(),
+                    block: false,
+                },
+            ),
+            (
+                "/device revoke 0a1b2c3d  Block ",
+                HouseCommand::RevokeDevice {
+                    key: KeyTag::parse("0a1b2c3d").unwrap(),
+                    block: true,
                 },
             ),
             (
@@ -569,7 +586,11 @@ mod tests {
             ),
             (
                 "/device revoke x",
-                "A device has 8 hexadecimal digits: /device, /device add, /device revoke ID, /device CODE",
+                "A device has 8 hexadecimal digits: /device, /device add, /device revoke ID [block], /device CODE",
+            ),
+            (
+                "/device revoke 0a1b2c3d now",
+                "A device is revoked, or revoked and blocked: /device, /device add, /device revoke ID [block], /device CODE",
             ),
         ] {
             assert_eq!(typed(text), Err(expected.to_owned()), "{text}");

@@ -71,6 +71,11 @@ fn every_command_arrives() {
         HouseCommand::Devices,
         HouseCommand::RevokeDevice {
             key: PublicKey::from_bytes([5; 32]).tag(),
+            block: false,
+        },
+        HouseCommand::RevokeDevice {
+            key: PublicKey::from_bytes([5; 32]).tag(),
+            block: true,
         },
         HouseCommand::Audit { before: Some(12) },
     ] {

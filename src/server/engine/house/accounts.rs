@@ -127,6 +127,10 @@ impl House {
         }
         let visitor = self.identify(entry, now)?;
         self.not_banned(visitor.user, address, now)?;
+        // A key that is kept out is so whoever's it is said to be.
+        if let Some(key) = entry.key {
+            self.not_banned(key.user(), address, now)?;
+        }
         self.not_muted_as(visitor.user, &entry.join.nickname, now)?;
         let visitor = self.let_in(visitor, entry, now)?;
         let visitor = self.if_there_is_room(visitor)?;

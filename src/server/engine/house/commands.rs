@@ -1,7 +1,8 @@
 //! The commands: who may give which, and what each comes to.
 
 use super::{
-    ClientAddress, House, INVITE_SECONDS_DEFAULT, INVITE_SECONDS_MAX, SLOW_SECONDS_MAX, facts,
+    ClientAddress, House, INVITE_SECONDS_DEFAULT, INVITE_SECONDS_MAX, KEYS_MAX, SLOW_SECONDS_MAX,
+    facts,
     invites::Voided,
     moment, refusal,
     sanctions::{Ban, Mute, Writer, because, closable, for_how_long},
@@ -298,7 +299,9 @@ impl House {
                 "You have no devices here",
                 "Your devices",
             )),
-            (HouseCommand::RevokeDevice { key }, _) => self.drop_device(actor, *key, now),
+            (HouseCommand::RevokeDevice { key, block }, _) => {
+                self.drop_device(actor, *key, *block, now)
+            }
             (HouseCommand::Audit { before }, _) => Ok(Outcome::lists(
                 self.audit_lines(*before),
                 self.audit_count(*before),
@@ -465,6 +468,7 @@ impl House {
             by: actor.nickname.as_str().to_owned(),
             rank: actor.role,
             reason: reason.map(|reason| reason.as_str().to_owned()),
+            of: None,
         })?;
         self.noted(
             actor,
@@ -625,13 +629,66 @@ impl House {
         &mut self,
         actor: &Actor,
         tag: KeyTag,
+        block: bool,
         now: Moment,
     ) -> Result<Outcome, ErrorFrame> {
+        if block {
+            self.has_room_for_block(actor.user, now)?;
+        }
         let key = self.revoke_device(actor.user, tag)?;
         self.noted(actor, now, &format!("revoked the device {tag}"));
-        let message = format!("The device {tag} does not come in any more");
+        // A user is called by the first key, which stays out without it.
+        let message = if key.user() == actor.user {
+            format!("The device {tag} does not come in any more")
+        } else if block {
+            self.block(actor, key, now)?;
+            format!(
+                "The device {tag} does not come in any more, nor anybody else by its key, until the \
+                 owner lifts that: /unban {}",
+                key_name(tag)
+            )
+        } else {
+            format!(
+                "The device {tag} does not come in any more as you. By its key somebody new could: \
+                 next time, /device revoke ID block keeps that out"
+            )
+        };
         Ok(Outcome::says(&message).acts(Act::DismissKey(key)))
     }
+
+    /// Whether one more key may be kept out for a user.
+    fn has_room_for_block(&mut self, user: UserId, now: Moment) -> Result<(), ErrorFrame> {
+        self.has_room_for_ban(seconds(now.wall))?;
+        let blocked = self.bans.values().filter(|ban| ban.of == Some(user));
+        if blocked.count() < KEYS_MAX {
+            return Ok(());
+        }
+        let message = "As many of your devices are blocked as can be: ask the owner to lift some";
+        Err(refusal(ErrorCode::NotAllowed, message))
+    }
+
+    /// Keeps out whoever comes by a key that was a user's.
+    fn block(&mut self, actor: &Actor, key: PublicKey, now: Moment) -> Result<(), ErrorFrame> {
+        let tag = key.tag();
+        self.ban(Ban {
+            user: key.user(),
+            nickname: key_name(tag),
+            sites: Vec::new(),
+            at: seconds(now.wall),
+            until: None,
+            by: actor.nickname.as_str().to_owned(),
+            rank: Role::Owner,
+            reason: Some("a device that was revoked".to_owned()),
+            of: Some(actor.user),
+        })?;
+        self.noted(actor, now, &format!("blocked the device {tag}"));
+        Ok(())
+    }
+}
+
+/// What a key that is kept out is called among the bans: a nickname, so that it can be lifted by it.
+fn key_name(tag: KeyTag) -> String {
+    format!("key-{tag}")
 }
 
 /// Whether somebody may give a command at all.

@@ -10,7 +10,7 @@
 //! | `invite` | id | how often it was used, whether it is revoked |
 //! | `audit` | number | what was done |
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -69,6 +69,8 @@ struct BanFact {
     #[serde(default)]
     rank: Option<String>,
     reason: Option<String>,
+    #[serde(default)]
+    of: Option<String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -187,6 +189,7 @@ pub(super) fn of_ban(number: u64, ban: &Ban) -> Fact {
         by: ban.by.clone(),
         rank: Some(ban.rank.name().to_owned()),
         reason: ban.reason.clone(),
+        of: ban.of.map(|user| user.to_string()),
     };
     fact(BAN, &number_key(number), &value)
 }
@@ -249,10 +252,153 @@ pub(super) fn no_audit(number: u64) -> Fact {
     no_fact(AUDIT, &number_key(number))
 }
 
-/// Of him who set a ban or a mute; every moderator lifts those of which it is not known.
-fn rank(name: Option<String>) -> Role {
-    name.and_then(|name| Role::parse(&name).ok())
-        .unwrap_or(Role::Moderator)
+/// Of whoever set a ban or a mute; every moderator lifts those of which it is not known. `None`: it
+/// can't be read.
+fn rank(name: Option<&str>) -> Option<Role> {
+    name.map_or(Some(Role::Moderator), |name| Role::parse(name).ok())
+}
+
+/// A fact as it was read.
+enum Known {
+    Account(UserId, Account),
+    Nickname(String, Owned),
+    Ban(u64, Ban),
+    Mute(UserId, Mute),
+    Room(RoomName, RoomRules),
+    Invite(InviteId, invites::Known),
+    Audit(audit::Entry),
+}
+
+/// Whether this program knows what facts of a kind mean; a newer server may keep others.
+fn is_known(kind: &str) -> bool {
+    [ACCOUNT, NICKNAME, BAN, MUTE, ROOM, INVITE, AUDIT].contains(&kind)
+}
+
+/// Reads a fact; `None`: it can't be read, or is of a newer server.
+fn read(fact: &Fact) -> Option<Known> {
+    fn json<T: DeserializeOwned>(value: &str) -> Option<T> {
+        serde_json::from_str(value).ok()
+    }
+    let user = |text: &str| UserId::parse(text).ok();
+    let (key, value) = (fact.key.as_str(), fact.value.as_deref()?);
+    Some(match &*fact.kind {
+        ACCOUNT => Known::Account(user(key)?, account(json(value)?)?),
+        NICKNAME => {
+            let fact: NicknameFact = json(value)?;
+            let owned = Owned {
+                user: user(&fact.user)?,
+                nickname: fact.nickname,
+                used: fact.used,
+            };
+            let nickname = Nickname::known(&owned.nickname).ok()?;
+            Known::Nickname(nickname.canonical(), owned)
+        }
+        BAN => {
+            let fact: BanFact = json(value)?;
+            let ban = Ban {
+                user: user(&fact.user)?,
+                nickname: fact.nickname,
+                sites: sites(fact.sites),
+                at: fact.at,
+                until: fact.until,
+                by: fact.by,
+                rank: rank(fact.rank.as_deref())?,
+                reason: fact.reason,
+                of: match fact.of {
+                    Some(of) => Some(user(&of)?),
+                    None => None,
+                },
+            };
+            Known::Ban(key.parse().ok()?, ban)
+        }
+        MUTE => {
+            let fact: MuteFact = json(value)?;
+            let mute = Mute {
+                nickname: fact.nickname,
+                sites: sites(fact.sites),
+                // Where it is not known, nobody who has a key is to blame.
+                at: fact.at.unwrap_or(u64::MAX),
+                until: fact.until,
+                rank: rank(fact.rank.as_deref())?,
+            };
+            Known::Mute(user(key)?, mute)
+        }
+        ROOM => {
+            let fact: RoomFact = json(value)?;
+            let rules = RoomRules {
+                topic: fact.topic.as_deref().map(Line::inert),
+                announce: fact.announce,
+                slow_seconds: fact.slow_seconds,
+            };
+            Known::Room(RoomName::parse(key).ok()?, rules)
+        }
+        INVITE => {
+            let fact: InviteFact = json(value)?;
+            let known = invites::Known {
+                expires: fact.expires,
+                uses: fact.uses,
+                used: fact.used,
+                revoked: fact.revoked,
+                by: fact.by,
+                by_user: match fact.by_user {
+                    Some(by) => Some(user(&by)?),
+                    None => None,
+                },
+            };
+            Known::Invite(InviteId::parse(key).ok()?, known)
+        }
+        AUDIT => {
+            let fact: AuditFact = json(value)?;
+            Known::Audit(audit::Entry {
+                number: key.parse().ok()?,
+                at: fact.at,
+                user: user(&fact.user)?,
+                nickname: fact.nickname,
+                deed: fact.deed,
+            })
+        }
+        _ => return None,
+    })
+}
+
+fn account(fact: AccountFact) -> Option<Account> {
+    let key = |fact: KeyFact| {
+        let public = PublicKey::parse(&fact.key).ok()?;
+        Some(Key {
+            public,
+            added: fact.added,
+            seen: fact.seen,
+        })
+    };
+    Some(Account {
+        keys: fact.keys.into_iter().map(key).collect::<Option<_>>()?,
+        role: Role::parse(&fact.role).ok()?,
+        admitted: fact.admitted,
+        since: fact.since,
+    })
+}
+
+/// What the store has kept and this program can't read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Of a kind that it knows: they are damaged, and nobody can say what they forbade.
+    pub damaged: Vec<Fact>,
+    /// The kinds that it does not know, and how many facts there are of each: they are of a newer
+    /// server, and stay as they are.
+    pub unknown: BTreeMap<Box<str>, usize>,
+}
+
+/// Looks for what can't be read among what the store has kept.
+pub fn unread(facts: &[Fact]) -> Unread {
+    let mut unread = Unread::default();
+    for fact in facts {
+        if !is_known(&fact.kind) {
+            *unread.unknown.entry(fact.kind.clone()).or_default() += 1;
+        } else if read(fact).is_none() {
+            unread.damaged.push(fact.clone());
+        }
+    }
+    unread
 }
 
 impl House {
@@ -260,113 +406,20 @@ impl House {
     pub(super) fn recall(&mut self, mut facts: Vec<Fact>) {
         // Numbers in their order.
         facts.sort_by(|one, other| (&one.kind, &one.key).cmp(&(&other.kind, &other.key)));
-        for fact in facts {
-            let Fact { kind, key, value } = fact;
-            let _ = value.and_then(|value| self.recall_one(&kind, &key, &value));
+        for known in facts.iter().filter_map(read) {
+            match known {
+                Known::Account(user, account) => {
+                    let keys = account.keys.iter().map(|key| (key.public, user));
+                    self.keys.extend(keys);
+                    self.accounts.insert(user, account);
+                }
+                Known::Nickname(canonical, owned) => self.own_nickname(canonical, owned),
+                Known::Ban(number, ban) => drop(self.bans.insert(number, ban)),
+                Known::Mute(user, mute) => self.mutes.insert(user, mute),
+                Known::Room(room, rules) => drop(self.rules.insert(room, rules)),
+                Known::Invite(id, known) => drop(self.invites.insert(id, known)),
+                Known::Audit(entry) => self.audit.push_back(entry),
+            }
         }
-    }
-
-    /// `None`: it can't be read.
-    fn recall_one(&mut self, kind: &str, key: &str, value: &str) -> Option<()> {
-        fn read<T: DeserializeOwned>(value: &str) -> Option<T> {
-            serde_json::from_str(value).ok()
-        }
-        let user = |text: &str| UserId::parse(text).ok();
-        match kind {
-            ACCOUNT => self.recall_account(user(key)?, read(value)?),
-            NICKNAME => {
-                let fact: NicknameFact = read(value)?;
-                let owned = Owned {
-                    user: user(&fact.user)?,
-                    nickname: fact.nickname,
-                    used: fact.used,
-                };
-                let nickname = Nickname::known(&owned.nickname).ok()?;
-                self.own_nickname(nickname.canonical(), owned);
-            }
-            BAN => {
-                let fact: BanFact = read(value)?;
-                let ban = Ban {
-                    user: user(&fact.user)?,
-                    nickname: fact.nickname,
-                    sites: sites(fact.sites),
-                    at: fact.at,
-                    until: fact.until,
-                    by: fact.by,
-                    rank: rank(fact.rank),
-                    reason: fact.reason,
-                };
-                self.bans.insert(key.parse().ok()?, ban);
-            }
-            MUTE => {
-                let fact: MuteFact = read(value)?;
-                let mute = Mute {
-                    nickname: fact.nickname,
-                    sites: sites(fact.sites),
-                    // Where it is not known, nobody who has a key is to blame.
-                    at: fact.at.unwrap_or(u64::MAX),
-                    until: fact.until,
-                    rank: rank(fact.rank),
-                };
-                self.mutes.insert(user(key)?, mute);
-            }
-            ROOM => {
-                let fact: RoomFact = read(value)?;
-                let rules = RoomRules {
-                    topic: fact.topic.as_deref().map(Line::inert),
-                    announce: fact.announce,
-                    slow_seconds: fact.slow_seconds,
-                };
-                self.rules.insert(RoomName::parse(key).ok()?, rules);
-            }
-            INVITE => {
-                let fact: InviteFact = read(value)?;
-                let by_user = fact.by_user.as_deref();
-                let known = invites::Known {
-                    by_user: match by_user {
-                        Some(by) => Some(user(by)?),
-                        None => None,
-                    },
-                    expires: fact.expires,
-                    uses: fact.uses,
-                    used: fact.used,
-                    revoked: fact.revoked,
-                    by: fact.by,
-                };
-                self.invites.insert(InviteId::parse(key).ok()?, known);
-            }
-            AUDIT => {
-                let fact: AuditFact = read(value)?;
-                self.audit.push_back(audit::Entry {
-                    number: key.parse().ok()?,
-                    at: fact.at,
-                    user: user(&fact.user)?,
-                    nickname: fact.nickname,
-                    deed: fact.deed,
-                });
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    fn recall_account(&mut self, user: UserId, fact: AccountFact) {
-        let key = |fact: KeyFact| {
-            let public = PublicKey::parse(&fact.key).ok()?;
-            Some(Key {
-                public,
-                added: fact.added,
-                seen: fact.seen,
-            })
-        };
-        let account = Account {
-            keys: fact.keys.into_iter().filter_map(key).collect(),
-            role: Role::parse(&fact.role).unwrap_or_default(),
-            admitted: fact.admitted,
-            since: fact.since,
-        };
-        let keys = account.keys.iter().map(|key| (key.public, user));
-        self.keys.extend(keys);
-        self.accounts.insert(user, account);
     }
 }

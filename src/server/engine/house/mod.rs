@@ -58,6 +58,7 @@ mod tests;
 pub use access::Access;
 pub use accounts::Visitor;
 pub use commands::{Act, Actor, Outcome, Target, about};
+pub use facts::{Unread, unread};
 pub use rates::Rate;
 pub use sanctions::{Writer, who};
 
@@ -199,7 +200,8 @@ pub enum Who {
 }
 
 impl House {
-    /// As the facts tell it. A fact that can't be read is left out: it is of a newer server.
+    /// As the facts tell it. What can't be read is left out: the caller has looked for it with
+    /// [`unread`].
     pub fn new(settings: Settings, facts: Vec<Fact>) -> Self {
         let limits = settings.limits;
         let mut house = Self {

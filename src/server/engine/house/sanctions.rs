@@ -33,6 +33,8 @@ pub(super) struct Ban {
     /// What he was: nobody below that may lift it.
     pub(super) rank: Role,
     pub(super) reason: Option<String>,
+    /// Whose device it was that is kept out, if it is one.
+    pub(super) of: Option<UserId>,
 }
 
 /// Somebody whose messages are refused.
@@ -105,12 +107,18 @@ impl House {
         Err(refusal(ErrorCode::Banned, &message))
     }
 
-    pub(super) fn ban(&mut self, ban: Ban) -> Result<(), ErrorFrame> {
-        self.forget_over(ban.at);
-        if self.bans.len() >= SANCTIONS_MAX {
-            let message = "There are as many bans as the server remembers: lift some";
-            return Err(refusal(ErrorCode::NotAllowed, message));
+    /// Whether one more ban may be in force, at this time in seconds.
+    pub(super) fn has_room_for_ban(&mut self, now: u64) -> Result<(), ErrorFrame> {
+        self.forget_over(now);
+        if self.bans.len() < SANCTIONS_MAX {
+            return Ok(());
         }
+        let message = "There are as many bans as the server remembers: lift some";
+        Err(refusal(ErrorCode::NotAllowed, message))
+    }
+
+    pub(super) fn ban(&mut self, ban: Ban) -> Result<(), ErrorFrame> {
+        self.has_room_for_ban(ban.at)?;
         let before = self.bans.values().filter(|other| other.user == ban.user);
         may_lift(before.map(|other| other.rank), ban.rank)?;
         // One ban a user: the later one counts.

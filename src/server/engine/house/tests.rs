@@ -654,7 +654,13 @@ fn another_device_comes_in_by_a_code_once() {
     let tag = |key: PublicKey| key.tag();
     let key_of_phone = tag(key("phone").public());
     world.hears("phone");
-    let heard = world.orders("carol", HouseCommand::RevokeDevice { key: key_of_phone });
+    let heard = world.orders(
+        "carol",
+        HouseCommand::RevokeDevice {
+            key: key_of_phone,
+            block: false,
+        },
+    );
     assert!(heard[0].contains("does not come in any more"), "{heard:?}");
     assert_eq!(world.hears("phone"), ["bye Kicked", "closed"]);
     let heard = world.comes_with(
@@ -667,7 +673,13 @@ fn another_device_comes_in_by_a_code_once() {
     );
     assert_eq!(heard, "error nickname_in_use");
     let own = tag(key("carol").public());
-    let heard = world.orders("carol", HouseCommand::RevokeDevice { key: own });
+    let heard = world.orders(
+        "carol",
+        HouseCommand::RevokeDevice {
+            key: own,
+            block: false,
+        },
+    );
     assert!(heard.contains(&"error not_allowed".to_owned()), "{heard:?}");
 }
 
@@ -848,7 +860,13 @@ fn without_her_first_device() -> World {
     world.enter("phone", &key("phone"), FAR, phone);
     let first = key("carol").public().tag();
     world.hears("carol");
-    world.orders("phone", HouseCommand::RevokeDevice { key: first });
+    world.orders(
+        "phone",
+        HouseCommand::RevokeDevice {
+            key: first,
+            block: false,
+        },
+    );
     assert_eq!(world.hears("carol"), ["bye Kicked", "closed"]);
     world
 }

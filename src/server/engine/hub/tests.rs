@@ -765,7 +765,7 @@ fn who_has_used_up_all_numbers_is_told_so() {
         refused: None,
     };
     let batch = Batch {
-        correction: jiff::SignedDuration::ZERO,
+        correction: SignedDuration::ZERO,
         now: world.now.wall,
         operations: vec![last],
     };

@@ -26,15 +26,22 @@ pub(super) fn write(connection: &Connection, facts: &[Fact]) -> Result<usize> {
     Ok(bytes)
 }
 
+/// Stands for a text that is none: it is no JSON either, so that it is found to be damaged.
+const NO_TEXT: &str = "\u{fffd}";
+
 /// All that is known, by kind and key.
 pub(super) fn read(connection: &Connection) -> Result<Vec<Fact>> {
     connection
         .prepare("SELECT kind, key, value FROM house ORDER BY kind, key")?
         .query_map([], |row| {
+            let text = |column| {
+                let bytes = row.get_ref(column)?.as_bytes()?;
+                Ok::<_, rusqlite::Error>(str::from_utf8(bytes).unwrap_or(NO_TEXT).to_owned())
+            };
             Ok(Fact {
-                kind: row.get(0)?,
-                key: row.get(1)?,
-                value: Some(row.get(2)?),
+                kind: text(0)?.into(),
+                key: text(1)?,
+                value: Some(text(2)?),
             })
         })?
         .collect()

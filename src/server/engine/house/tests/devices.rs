@@ -68,3 +68,82 @@ fn a_device_that_came_by_a_code_comes_without_it_afterwards() {
     let heard = world.comes_with("tablet", FAR, again);
     assert!(heard.starts_with("welcome carol"), "{heard}");
 }
+
+/// Carol has a phone, which came by a code.
+fn with_phone() -> World {
+    let mut world = World::with_owner();
+    world.comes("carol", FAR);
+    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    let phone = Join {
+        nickname: nick("carol"),
+        client_id: ClientId::parse("phone").unwrap(),
+        code,
+        ..join("phone")
+    };
+    let heard = world.comes_with("phone", FAR, phone);
+    assert!(heard.starts_with("welcome carol"), "{heard}");
+    world
+}
+
+fn revoke(block: bool) -> HouseCommand {
+    HouseCommand::RevokeDevice {
+        key: key("phone").public().tag(),
+        block,
+    }
+}
+
+#[test]
+fn a_revoked_device_comes_as_somebody_new_unless_it_is_blocked() {
+    for block in [false, true] {
+        let mut world = with_phone();
+        let said = world.result_of("carol", revoke(block)).message;
+        let said = said.as_str();
+        assert!(said.contains("does not come in any more"), "{said}");
+        let goes_on = if block { "/unban key-" } else { "ID block" };
+        assert!(said.contains(goes_on), "{said}");
+        assert!(world.hears("phone").contains(&"closed".to_owned()));
+        let mut world = world.again(house(Access::Open));
+        let heard = world.comes_with("phone", "203.0.113.9", join("phone"));
+        let expected = if block {
+            "error banned"
+        } else {
+            "welcome phone"
+        };
+        assert!(heard.starts_with(expected), "{block}: {heard}");
+        // Nobody else is kept out.
+        assert!(world.comes("carol", FAR).starts_with("welcome carol"));
+        assert!(world.comes("dave", FAR).starts_with("welcome dave"));
+    }
+}
+
+#[test]
+fn a_blocked_device_is_listed_and_let_back_by_the_owner_only() {
+    let mut world = with_phone();
+    world.orders("carol", revoke(true));
+    world.comes("mod", FAR);
+    let role = HouseCommand::Role {
+        nickname: nick("mod"),
+        role: Role::Moderator,
+    };
+    world.orders("alice", role);
+    let lines = world.result_of("alice", HouseCommand::Bans).lines;
+    let name = format!("key-{}", key("phone").public().tag());
+    assert!(lines[0].as_str().starts_with(&name), "{lines:?}");
+    let unban = HouseCommand::Unban {
+        nickname: Nickname::parse(&name).unwrap(),
+    };
+    world.hears("mod");
+    assert_eq!(world.orders("mod", unban.clone()), ["error not_allowed"]);
+    // It does not come back by a code either.
+    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    let wish = Join {
+        nickname: nick("carol"),
+        client_id: ClientId::parse("again").unwrap(),
+        code,
+        ..join("phone")
+    };
+    assert_eq!(world.comes_with("phone", FAR, wish.clone()), "error banned");
+    world.orders("alice", unban);
+    let heard = world.comes_with("phone", FAR, wish);
+    assert!(heard.starts_with("welcome carol"), "{heard}");
+}

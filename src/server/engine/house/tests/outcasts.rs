@@ -176,12 +176,12 @@ fn who_is_demoted_or_banned_leaves_no_invite_of_theirs_behind() {
             ..join("eve")
         };
         assert_eq!(
-            world.comes_with("eve", FAR, with(theirs)),
+            world.comes_with("eve", "203.0.113.5", with(theirs)),
             "error bad_invite"
         );
         assert!(
             world
-                .comes_with("eve", FAR, with(operators))
+                .comes_with("eve", "203.0.113.5", with(operators))
                 .starts_with("welcome")
         );
     }

@@ -1,0 +1,44 @@
+//! Records of the house that can't be read, looked for at the start.
+
+use super::{Clock, StartError};
+use crate::server::{
+    config::Config,
+    engine::house::{self, Unread},
+    store::{Batch, Fact, Operation, Store},
+};
+
+/// Damaged records that are named where the server does not start because of them.
+const NAMED_MAX: usize = 5;
+
+/// Refuses to start where records of the house are damaged, or deletes them if the operator says so.
+pub(super) fn look_for_it(config: &Config, store: &mut dyn Store) -> Result<(), StartError> {
+    let facts = store.facts().map_err(|_| StartError::Unreadable)?;
+    let Unread { damaged, unknown } = house::unread(&facts);
+    for (kind, count) in unknown {
+        config.recorder.warn(format!(
+            "{count} records of the kind {kind:?} are of a newer server: they are kept, and not used"
+        ));
+    }
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    let name = |fact: &Fact| format!("{} {:?}", fact.kind, fact.key);
+    if !config.drop_damaged {
+        let names = damaged.iter().take(NAMED_MAX).map(name);
+        return Err(StartError::Damaged(damaged.len(), names.collect()));
+    }
+    for fact in &damaged {
+        let name = name(fact);
+        config
+            .recorder
+            .warn(format!("the damaged record {name} is deleted"));
+    }
+    let gone = damaged.into_iter().map(|fact| Fact {
+        value: None,
+        ..fact
+    });
+    let operations = vec![Operation::Remember(gone.collect())];
+    let batch = Batch::new(Clock::start().now().wall, operations);
+    store.append(batch).map_err(|_| StartError::Unreadable)?;
+    Ok(())
+}
