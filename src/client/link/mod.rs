@@ -18,7 +18,7 @@ use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::{
     sync::mpsc,
-    task::JoinHandle,
+    task::{JoinHandle, spawn_blocking},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
@@ -29,7 +29,10 @@ use self::{
 };
 use super::{
     event::{Command, Event, Restored},
-    session::{Action, Closed, CommandLine, Config, Credentials, Now, Session, kept::Kept},
+    session::{
+        Action, Closed, CommandLine, Config, Credentials, Distrust, KeyVerdict, Now, Session,
+        kept::Kept,
+    },
     store,
     trust::{Policy, Trust},
 };
@@ -213,6 +216,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
         held: None,
         ended: false,
         dialling: None,
+        pinning: None,
         stream: None,
         out: Vec::new(),
         written: 0,
@@ -228,6 +232,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     })
 }
 
+type Pinning = JoinHandle<Result<Option<Line>, Distrust>>;
 type Dialling = Pin<Box<dyn Future<Output = Result<Opened, Closed>> + Send>>;
 
 struct Link {
@@ -246,6 +251,8 @@ struct Link {
     held: Option<Event>,
     ended: bool,
     dialling: Option<Dialling>,
+    /// The server's key, while it is written down.
+    pinning: Option<Pinning>,
     stream: Option<Stream>,
     /// What is being written; `out[..written]` is.
     out: Vec<u8>,
@@ -257,6 +264,7 @@ enum Woke {
     Command(Option<Command>),
     Room,
     Dialled(Result<Opened, Closed>),
+    Pinned(Result<Option<Line>, Distrust>),
     Socket,
     Time,
     Done(Done),
@@ -282,6 +290,7 @@ impl Link {
                     Err(_) => break,
                 },
                 dialled = dialled(self.dialling.as_mut()) => Woke::Dialled(dialled),
+                pinned = pinned(self.pinning.as_mut()) => Woke::Pinned(pinned),
                 () = ready(self.stream.as_ref(), room, self.written < self.out.len()) => Woke::Socket,
                 () = until(deadline) => Woke::Time,
                 _ = tick.tick() => Woke::Time,
@@ -300,11 +309,15 @@ impl Link {
                         .handle_command(self.clocks.now(), Command::Leave);
                 }
                 Woke::Dialled(dialled) => self.dialled(dialled),
+                Woke::Pinned(pinned) => self.pinned(pinned),
                 Woke::Socket => self.move_bytes(),
                 Woke::Time => self.time(),
                 Woke::Done(done) => self.done(done),
                 Woke::Room => {}
             }
+        }
+        if let Some(pinning) = self.pinning {
+            let _ = pinning.await;
         }
         self.keeper.close().await;
     }
@@ -337,6 +350,14 @@ impl Link {
     /// Does what the session wants done.
     fn act(&mut self) {
         self.keep();
+        match self.session.poll_key_verdict() {
+            Some(KeyVerdict::Keep) if self.trust.is_at_first_sight() => {
+                let trust = Arc::clone(&self.trust);
+                self.pinning = Some(spawn_blocking(move || trust.let_in()));
+            }
+            Some(KeyVerdict::Doubt) => self.trust.doubt(),
+            Some(KeyVerdict::Keep) | None => {}
+        }
         while let Some(action) = self.session.poll_action() {
             self.dialling = None;
             self.stream = None;
@@ -398,6 +419,15 @@ impl Link {
                 self.session.handle_opened(now, opened.channel);
             }
             Err(why) => self.session.handle_closed(now, &why),
+        }
+    }
+
+    /// The server's key is written down, unless another process has met another one meanwhile.
+    fn pinned(&mut self, pinned: Result<Option<Line>, Distrust>) {
+        self.pinning = None;
+        match pinned {
+            Ok(notice) => self.notices.extend(notice),
+            Err(distrust) => self.closed(self.clocks.now(), &Closed::Distrusted(distrust)),
         }
     }
 
@@ -464,6 +494,14 @@ impl Link {
 async fn dialled(dialling: Option<&mut Dialling>) -> Result<Opened, Closed> {
     match dialling {
         Some(dialling) => dialling.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn pinned(pinning: Option<&mut Pinning>) -> Result<Option<Line>, Distrust> {
+    match pinning {
+        // It has nothing that could break down.
+        Some(pinning) => pinning.await.unwrap_or(Ok(None)),
         None => std::future::pending().await,
     }
 }

@@ -148,7 +148,7 @@ fn server_name(host: &str, address: SocketAddr) -> ServerName<'static> {
     ServerName::try_from(name.to_owned()).unwrap_or_else(|_| address.ip().into())
 }
 
-/// The server has shown what it had to: it is known from now on.
+/// The server has shown what it had to.
 async fn accept(
     trust: Arc<Trust>,
     expected: Expected,

@@ -152,6 +152,10 @@ fn start(host: &str, port: u16) -> Handle {
 }
 
 fn start_with(host: &str, port: u16, trust: Policy) -> Handle {
+    start_as(host, port, trust, Credentials::default())
+}
+
+fn start_as(host: &str, port: u16, trust: Policy, credentials: Credentials) -> Handle {
     let config = LinkConfig {
         enter: Vec::new(),
         host: host.to_owned(),
@@ -159,7 +163,7 @@ fn start_with(host: &str, port: u16, trust: Policy) -> Handle {
         nickname: Nickname::parse("carol").unwrap(),
         client_id: ClientId::parse("3").unwrap(),
         entry: Entry::GoOn,
-        credentials: Credentials::default(),
+        credentials,
         notices: Vec::new(),
         trust,
         yields: false,

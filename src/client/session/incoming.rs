@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Delivery, Event, Now, Session,
+    Channel, Delivery, Distrust, Event, KeyVerdict, Now, Session,
     kept::{Change, Opened},
     members::News,
     phase::{Kind, Mode, Phase},
@@ -138,6 +138,7 @@ impl Session {
             && live.mode == Mode::Basic
             && !std::mem::replace(&mut live.spoke, true)
         {
+            self.key_verdict = Some(KeyVerdict::Keep);
             self.events.push_back(Event::Link(Link::Basic));
         }
     }
@@ -226,6 +227,7 @@ impl Session {
             self.outbox.forget_echoes();
         }
         self.kind = Kind::Modern;
+        self.key_verdict = Some(KeyVerdict::Keep);
         self.plaintext_refused = false;
         self.entrance.entered();
         if std::mem::replace(&mut self.user, welcome.user) != welcome.user {
@@ -303,6 +305,7 @@ impl Session {
                 self.nickname_refused(now, error.message);
             }
             (ErrorCode::NoSuchRoom, _) => self.no_room(now),
+            (ErrorCode::BadProof, _) => self.proof_refused(now, &error.message),
             (ErrorCode::UnsupportedProtocol, _) => {
                 self.stop(
                     now,
@@ -329,6 +332,18 @@ impl Session {
                 self.stop(now, Line::inert(&why), brief);
             }
         }
+    }
+
+    /// The proof that we hold our key does not hold. Over TLS it is bound to the two ends of the
+    /// connection, so that there are others in between.
+    fn proof_refused(&mut self, now: Now, why: &Line) {
+        if let Some(Channel::Encrypted { fingerprint, .. }) = self.channel {
+            self.key_verdict = Some(KeyVerdict::Doubt);
+            let offered = fingerprint;
+            return self.distrust(now, &Distrust::PassedOn { offered });
+        }
+        let why = format!("The server did not let us in: {why}");
+        self.stop(now, Line::inert(&why), words::NOT_IN);
     }
 
     fn bye(&mut self, now: Now, bye: Bye) {

@@ -139,6 +139,15 @@ pub enum Action {
     Close,
 }
 
+/// What became of the server's key, as far as it was taken at first sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyVerdict {
+    /// The server let us in, or speaks as an older one does: the key is kept.
+    Keep,
+    /// A proof bound to the connection did not hold: the key may be that of somebody in between.
+    Doubt,
+}
+
 /// What the driver knows of a connection that it has opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
@@ -225,6 +234,7 @@ pub struct Session {
     join_astray: bool,
     /// What the last connection in the clear has shown of what listens there.
     listener: Listener,
+    key_verdict: Option<KeyVerdict>,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
 }
@@ -266,6 +276,7 @@ impl Session {
             references: 0,
             join_astray: false,
             listener: Listener::Unknown,
+            key_verdict: None,
             actions: VecDeque::new(),
             events: VecDeque::new(),
             config,
@@ -329,16 +340,22 @@ impl Session {
     /// The connection could not be opened, or is gone.
     pub fn handle_closed(&mut self, now: Now, why: &Closed) {
         if matches!(self.phase, Phase::Dialling { .. } | Phase::Live(_)) {
-            let host = self.config.host.trim_matches(['[', ']']);
-            let sentence = why.sentence(host, &self.server);
             if let Closed::Distrusted(distrust) = why {
-                let told = distrust.explanation(&self.server, &self.config.command_line);
-                self.events.push_back(Event::Distrusted(told));
-                self.stop(now, sentence, distrust.brief());
+                self.distrust(now, distrust);
             } else {
+                let host = self.config.host.trim_matches(['[', ']']);
+                let sentence = why.sentence(host, &self.server);
                 self.drop_link(now, sentence, None);
             }
         }
+    }
+
+    /// Gives the connection up, says why and what can be done.
+    fn distrust(&mut self, now: Now, distrust: &Distrust) {
+        let told = distrust.explanation(&self.server, &self.config.command_line);
+        self.events.push_back(Event::Distrusted(told));
+        let why = Line::inert(&distrust.sentence(&self.server));
+        self.stop(now, why, distrust.brief());
     }
 
     /// Where to read to, so that nothing is copied; then tell by
@@ -437,6 +454,11 @@ impl Session {
             Listener::Unknown => None,
             Listener::Modern { late } => Some(late),
         }
+    }
+
+    /// What became of the server's key, told once.
+    pub fn poll_key_verdict(&mut self) -> Option<KeyVerdict> {
+        self.key_verdict.take()
     }
 
     /// How many events wait to be polled. A driver takes no more commands while they are many.

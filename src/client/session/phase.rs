@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Action, Channel, Event, Now, Session,
+    Action, Channel, Event, KeyVerdict, Now, Session,
     watch::Watch,
     words::{self, Fault},
 };
@@ -358,6 +358,9 @@ impl Session {
         };
         live.enter(now.elapsed, Mode::Basic);
         live.spoke = spoke;
+        if spoke {
+            self.key_verdict = Some(KeyVerdict::Keep);
+        }
         let wished = live.nick_due.take();
         self.forget_unconfirmed();
         let link = if spoke { Link::Basic } else { Link::Guess };

@@ -5,7 +5,9 @@
 //! 2. One that is not known, but for which the system's roots vouch, is fine; from then on they have
 //!    to: whoever is in the middle one day can't pass for a server that is met for the first time. An
 //!    invite that names another key than such a server has is not shown to it.
-//! 3. Any other is known by its key from then on.
+//! 3. Any other is taken at its word for this run. Once it has let us in it is known by its key from
+//!    then on: before that, it may be somebody who only passes the connection on, and whom the
+//!    proof of our own key finds out.
 //!
 //! What is not as it has to be is a hard stop ([`Distrust`]): nothing is sent, nobody is asked, and
 //! the words say what to type if all is well.
@@ -68,6 +70,27 @@ fn in_words(error: &FileError) -> Line {
     Line::inert(&error.to_string())
 }
 
+impl Known {
+    /// Whether a server that another process has made known meanwhile is the one that this process
+    /// has met.
+    fn agrees(self, by: VerifiedBy, fingerprint: Fingerprint) -> Result<(), Distrust> {
+        match (self.by, by) {
+            (By::Key(key), _) if key != fingerprint => Err(Distrust::Changed {
+                expected: key,
+                source: Source::Known(self.since),
+                offered: fingerprint,
+            }),
+            (By::System, VerifiedBy::FirstUse) => Err(Distrust::NotVouched {
+                since: self.since,
+                offered: fingerprint,
+                why: "they did for who answered another start, and not for who answered this one"
+                    .to_owned(),
+            }),
+            (By::Key(_), _) | (By::System, VerifiedBy::Roots | VerifiedBy::Pin) => Ok(()),
+        }
+    }
+}
+
 /// Trust in one server, over all the connections of a run.
 #[derive(Debug)]
 pub(crate) struct Trust {
@@ -84,6 +107,8 @@ struct Run {
     known: Option<Known>,
     /// Whether the server has spoken TLS.
     encrypted: bool,
+    /// Whether `known` is to be kept once the server has let us in.
+    at_first_sight: bool,
     /// Where no TLS was spoken.
     plain: BTreeSet<SocketAddr>,
     /// Whether the key of `--trust` was seen and kept: from then on the file counts.
@@ -155,8 +180,9 @@ impl Trust {
         })
     }
 
-    /// The server showed what it had to: it is known from now on. What the user should know, if
-    /// that can't be kept.
+    /// The server showed what it had to: it is known from now on; for this run only, where nobody
+    /// vouches for its key, until [`let_in`](Self::let_in). What the user should know, if that can't
+    /// be kept.
     pub(crate) fn accepted(
         &self,
         today: Date,
@@ -181,6 +207,58 @@ impl Trust {
         if !is_news {
             return Ok(None);
         }
+        if by == VerifiedBy::FirstUse {
+            // Where another process met it at the same time, it may have met another one.
+            if let Some(kept) = self.known()? {
+                return kept.agrees(by, fingerprint).map(|()| None);
+            }
+            let mut run = self.run();
+            run.known = Some(known);
+            run.at_first_sight = true;
+            return Ok(None);
+        }
+        self.keep(known, given, by, fingerprint)
+    }
+
+    /// Whether there is a key to be kept once the server has let us in.
+    pub(crate) fn is_at_first_sight(&self) -> bool {
+        self.run().at_first_sight
+    }
+
+    /// The server let us in: the key that was taken at first sight is kept. What the user should
+    /// know, if that can't be done.
+    pub(crate) fn let_in(&self) -> Result<Option<Line>, Distrust> {
+        let known = {
+            let mut run = self.run();
+            let is_due = std::mem::take(&mut run.at_first_sight);
+            run.known.filter(|_| is_due)
+        };
+        match known {
+            Some(
+                known @ Known {
+                    by: By::Key(key), ..
+                },
+            ) => self.keep(known, false, VerifiedBy::FirstUse, key),
+            _ => Ok(None),
+        }
+    }
+
+    /// Who showed the key taken at first sight may be somebody in between: it is not kept.
+    pub(crate) fn doubt(&self) {
+        let mut run = self.run();
+        if std::mem::take(&mut run.at_first_sight) {
+            run.known = None;
+        }
+    }
+
+    /// Keeps what a server is known by.
+    fn keep(
+        &self,
+        known: Known,
+        given: bool,
+        by: VerifiedBy,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<Line>, Distrust> {
         let kept = match &self.file {
             None => Ok(known),
             Some(file) if given => known::replace(file, &self.server, known).map(|()| known),
@@ -190,22 +268,7 @@ impl Trust {
         run.known = Some(known);
         run.accepted |= given && kept.is_ok();
         match kept {
-            // Where another process met it at the same time, it may have met another one.
-            Ok(kept) => match (kept.by, by) {
-                (By::Key(key), _) if key != fingerprint => Err(Distrust::Changed {
-                    expected: key,
-                    source: Source::Known(kept.since),
-                    offered: fingerprint,
-                }),
-                (By::System, VerifiedBy::FirstUse) => Err(Distrust::NotVouched {
-                    since: kept.since,
-                    offered: fingerprint,
-                    why: "they did for who answered another start, and not for who answered this \
-                          one"
-                    .to_owned(),
-                }),
-                (By::Key(_), _) | (By::System, VerifiedBy::Roots | VerifiedBy::Pin) => Ok(None),
-            },
+            Ok(kept) => kept.agrees(by, fingerprint).map(|()| None),
             Err(_) if std::mem::replace(&mut run.told, true) => Ok(None),
             Err(error) => Ok(Some(Line::inert(&format!(
                 "Which key {} has is known for this run only: {error}",

@@ -24,6 +24,34 @@ fn meet(trust: &Trust, by: VerifiedBy) {
     let expected = trust.expected().unwrap();
     assert_eq!(expected, Expected::Anything);
     assert_eq!(trust.accepted(TODAY, expected, by, OURS), Ok(None));
+    assert_eq!(trust.let_in(), Ok(None));
+}
+
+/// Only what vouches for itself, or was named by the user, is kept at once.
+#[test]
+fn a_key_at_first_sight_is_kept_once_its_server_has_let_us_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = trust(policy(&directory));
+    let known = |key| Ok(Expected::Key(key, Source::Known(TODAY)));
+    let see = |key| {
+        let expected = run.expected().unwrap();
+        let seen = run.accepted(TODAY, expected, VerifiedBy::FirstUse, key);
+        assert_eq!(seen, Ok(None));
+    };
+    see(OTHER);
+    // This run takes no other; the next one has never met it.
+    assert_eq!(run.expected(), known(OTHER));
+    assert_eq!(trust(policy(&directory)).expected(), Ok(Expected::Anything));
+    // It was somebody in between: the genuine one may be met yet.
+    run.doubt();
+    assert_eq!(run.let_in(), Ok(None));
+    assert_eq!(run.expected(), Ok(Expected::Anything));
+    see(OURS);
+    assert_eq!(run.let_in(), Ok(None));
+    // What is kept stays, whatever is doubted later.
+    run.doubt();
+    assert_eq!(run.expected(), known(OURS));
+    assert_eq!(trust(policy(&directory)).expected(), known(OURS));
 }
 
 #[test]
@@ -122,6 +150,17 @@ fn of_two_who_meet_two_servers_at_once_the_second_is_told() {
     assert_eq!(
         one.accepted(TODAY, first, VerifiedBy::FirstUse, OURS),
         Ok(None)
+    );
+    // A third has met the other server, and is let in after the first.
+    let three = trust(policy(&directory));
+    let third = three.expected().unwrap();
+    let met = three.accepted(TODAY, third, VerifiedBy::FirstUse, OTHER);
+    assert_eq!(met, Ok(None));
+    assert_eq!(one.let_in(), Ok(None));
+    let let_in = three.let_in();
+    assert!(
+        matches!(let_in, Err(Distrust::Changed { .. })),
+        "{let_in:?}"
     );
     assert_eq!(
         two.accepted(TODAY, second, VerifiedBy::FirstUse, OTHER),
@@ -233,8 +272,9 @@ fn what_can_not_be_kept_holds_for_the_run_and_is_told() {
         ..Policy::default()
     });
     let expected = trust.expected().unwrap();
-    let told = trust.accepted(TODAY, expected, VerifiedBy::FirstUse, OURS);
-    let told = told.unwrap().expect("a word");
+    let seen = trust.accepted(TODAY, expected, VerifiedBy::FirstUse, OURS);
+    assert_eq!(seen, Ok(None));
+    let told = trust.let_in().unwrap().expect("a word");
     assert!(told.as_str().contains("this run only"), "{told}");
     let known = Expected::Key(OURS, Source::Known(TODAY));
     assert_eq!(trust.expected(), Ok(known));

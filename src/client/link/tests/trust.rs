@@ -108,6 +108,26 @@ async fn stopped(session: &mut Handle) -> (String, Vec<String>) {
     }
 }
 
+/// Waits until a session that is let in has kept what it had to, and ended.
+async fn ended(mut session: Handle) {
+    session
+        .until(|event| matches!(event, Event::Link(State::Online)))
+        .await;
+    session.commands.send(Command::Leave).await.unwrap();
+    session
+        .until(|event| matches!(event, Event::Ended(_)))
+        .await;
+    session.closing().wait().await;
+}
+
+fn start_keyed(host: &str, port: u16, trust: Policy) -> Handle {
+    let credentials = Credentials {
+        identity: Some(crate::protocol::Identity::from_seed([6; 32])),
+        ..Credentials::default()
+    };
+    start_as(host, port, trust, credentials)
+}
+
 async fn waiting(session: &mut Handle) -> String {
     let told = session.until(|event| matches!(event, Event::Link(State::Waiting { .. })));
     let Event::Link(State::Waiting { why, .. }) = told.await else {
@@ -174,8 +194,10 @@ async fn a_key_is_known_from_the_first_time_on_and_another_stops_it() {
     let port = server.port();
     let by = async |server: &Safe| {
         let mut session = start_with("localhost", port, keeping(directory.path()));
-        drop(server.accept().await);
-        security(&mut session).await
+        server.accept().await.let_in(0, 0).await;
+        let security = security(&mut session).await;
+        ended(session).await;
+        security
     };
     let encrypted = |verified_by, key| Security::Encrypted {
         verified_by,
@@ -212,6 +234,64 @@ async fn a_key_is_known_from_the_first_time_on_and_another_stops_it() {
     let accepted = encrypted(VerifiedBy::Pin, other.key);
     assert_eq!(security(&mut session).await, accepted);
     assert_eq!(by(&other).await, accepted);
+}
+
+/// Somebody in between has a key of their own, and passes on what the server answers.
+#[tokio::test]
+async fn who_only_passes_the_connection_on_is_found_out_and_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("known_hosts");
+    let between = Safe::start().await;
+    let port = between.port();
+    let mut session = start_keyed("localhost", port, keeping(directory.path()));
+    let mut far = between.accept().await;
+    assert!(matches!(far.hear().await, Some(ClientFrame::Join(_))));
+    far.say(ServerFrame::Challenge {
+        nonce: crate::protocol::Nonce::from_bytes([3; 32]),
+        fingerprint: None,
+    })
+    .await;
+    assert!(matches!(far.hear().await, Some(ClientFrame::Proof { .. })));
+    assert!(!file.exists(), "it is kept before it has let us in");
+    far.say(ServerFrame::Error(ErrorFrame {
+        code: ErrorCode::BadProof,
+        message: Line::inert("The proof of who you are does not hold for this connection"),
+        id: None,
+        reference: None,
+        retry_after_ms: None,
+    }))
+    .await;
+    security(&mut session).await;
+    let (why, told) = stopped(&mut session).await;
+    assert!(why.contains("may pass the connection on"), "{why}");
+    let key = format!("The key offered now: {}", between.key);
+    assert!(told.contains(&key), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("was not kept")));
+    assert!(!file.exists(), "it is kept");
+    // On an honest network the server itself is met as for the first time.
+    let server = Safe::on(between.listener, &[&TLS13]);
+    session.commands.send(Command::RetryNow).await.unwrap();
+    server.accept().await.let_in(0, 0).await;
+    ended(session).await;
+    let known = std::fs::read_to_string(&file).unwrap();
+    assert!(known.contains(&server.key.to_string()), "{known}");
+}
+
+/// Nobody is let in yet, and somebody else answers by now.
+#[tokio::test]
+async fn a_key_at_first_sight_is_the_only_one_for_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Safe::start().await;
+    let port = server.port();
+    let mut session = start_with("localhost", port, keeping(directory.path()));
+    drop(server.accept().await);
+    waiting(&mut session).await;
+    assert!(!directory.path().join("known_hosts").exists());
+    let other = Safe::on(server.listener, &[&TLS13]);
+    session.commands.send(Command::RetryNow).await.unwrap();
+    assert!(other.tls().await.is_err(), "the handshake went through");
+    let (why, _) = stopped(&mut session).await;
+    assert!(why.contains("has another key than before"), "{why}");
 }
 
 /// Another terminal accepts the key; then it is enough to try again.
@@ -356,10 +436,9 @@ async fn a_known_server_is_not_spoken_to_in_the_clear_by_another_run() {
     let directory = tempfile::tempdir().unwrap();
     let server = Safe::start().await;
     let port = server.port();
-    let mut session = start_with("127.0.0.1", port, keeping(directory.path()));
-    drop(server.accept().await);
-    security(&mut session).await;
-    drop(session);
+    let session = start_with("127.0.0.1", port, keeping(directory.path()));
+    server.accept().await.let_in(0, 0).await;
+    ended(session).await;
     let mut session = start_with("127.0.0.1", port, keeping(directory.path()));
     let (mut other, _) = server.listener.accept().await.unwrap();
     other.write_all(b"garbage").await.unwrap();

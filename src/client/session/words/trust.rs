@@ -44,6 +44,12 @@ pub enum Distrust {
         /// Since when it is known.
         since: Date,
     },
+    /// The proof of our own key, which is bound to the encrypted connection, did not hold at the
+    /// server: the connection does not end there.
+    PassedOn {
+        /// The key at our end of it.
+        offered: Fingerprint,
+    },
     /// What is known of servers can't be read: one plain sentence.
     Unreadable(Line),
 }
@@ -97,6 +103,10 @@ impl Distrust {
             Self::Plaintext { .. } => {
                 format!("{server} is known to encrypt, so --plaintext is not for it")
             }
+            Self::PassedOn { .. } => format!(
+                "Somebody between here and {server} may pass the connection on: the proof of your \
+                 key does not hold at its other end"
+            ),
             Self::Unreadable(why) => why.as_str().to_owned(),
         }
     }
@@ -108,6 +118,7 @@ impl Distrust {
             Self::NotVouched { .. } => "Not vouched for!",
             Self::NotEncrypted { .. } => "Not encrypted!",
             Self::Plaintext { .. } => "It does encrypt!",
+            Self::PassedOn { .. } => "Passed on?",
             Self::Unreadable(_) => "Keys not readable!",
         }
     }
@@ -208,6 +219,21 @@ impl Distrust {
                      it all the same; everybody on the way can read along:",
                 ),
                 command(&format!("chat-tui --plaintext {}", commands.again)),
+            ],
+            Self::PassedOn { offered } => vec![
+                words(&format!(
+                    "Your key proves who you are on this one encrypted connection. {server} refused \
+                     the proof, so the encryption seems to end at somebody in between, who would \
+                     read all that is said. No message was sent. A key that was met here for the \
+                     first time was not kept."
+                )),
+                key("The key offered now", offered),
+                words(
+                    "Ask whoever runs the server, by another way than this chat, which key it shows \
+                     when it starts. If it is another one, use another network, or start with \
+                     --trust and the key that you are told. If it is this one, something that ends \
+                     the encryption stands before the server, and they have to take it away.",
+                ),
             ],
             Self::Unreadable(_) => Vec::new(),
         }
