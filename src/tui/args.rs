@@ -1,6 +1,10 @@
 //! The command line of `chat-tui`.
 
-use std::{ffi::OsString, io::Write, path::PathBuf};
+use std::{
+    ffi::OsString,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 
@@ -12,6 +16,7 @@ use crate::{
         limits::NICKNAME_GRAPHEMES_MAX,
     },
     text::{self, Line},
+    tui::secrets,
 };
 
 const EXAMPLES: &str = "\
@@ -137,8 +142,18 @@ pub struct Options {
     #[arg(long, value_name = "CODE", value_parser = DeviceCode::parse)]
     pub device_code: Option<DeviceCode>,
 
-    /// Where the server's password is: the first line of this file. It is shown to a server that
-    /// asks for it.
+    /// The same, where it is not seen among the machine's processes: the first line of this file, or of
+    /// the input if FILE is -; what follows there is sent.
+    #[arg(long, value_name = "FILE", conflicts_with = "device_code")]
+    pub device_code_file: Option<PathBuf>,
+
+    /// The invite, in place of HOST and PORT: the first line of this file, or of the input if FILE is
+    /// -; what follows there is sent.
+    #[arg(long, value_name = "FILE")]
+    pub invite_file: Option<PathBuf>,
+
+    /// Where the server's password is: the first line of this file, or of the input if FILE is -. It is
+    /// shown to a server that asks for it.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 
@@ -154,7 +169,7 @@ pub struct Options {
 
     /// Forget which key HOST PORT is known by, and end: the next start meets it as for the first
     /// time.
-    #[arg(long, conflicts_with_all = ["nickname", "client_id", "trust", "plaintext", "serve", "no_state"])]
+    #[arg(long, conflicts_with_all = ["nickname", "client_id", "invite_file", "trust", "plaintext", "serve", "no_state"])]
     forget: bool,
 
     /// The terminal's background; auto asks the terminal.
@@ -170,6 +185,7 @@ pub struct Options {
 const USAGE: &str = "\
 chat-tui [OPTIONS] HOST PORT NICKNAME CLIENTID
        chat-tui [OPTIONS] INVITE [NICKNAME [CLIENTID]]
+       chat-tui [OPTIONS] --invite-file FILE [NICKNAME [CLIENTID]]
        chat-tui --forget HOST PORT";
 
 /// The one line that shows how it is done, for whoever got it wrong.
@@ -225,7 +241,11 @@ impl Request {
             .into_iter()
             .find_map(|name| std::env::var(name).ok());
         let arguments = std::env::args_os().collect();
-        Self::parse(arguments, user.as_deref()).unwrap_or_else(|error| {
+        Self::parse(arguments, user.as_deref(), secrets::invite).unwrap_or_else(|error| {
+            if error.kind() == ErrorKind::Io {
+                console::complain("chat-tui", error.to_string().trim_start_matches("error: "));
+                std::process::exit(1);
+            }
             let status = console::answer("chat-tui", &error);
             if error.exit_code() != 0 {
                 let _ = writeln!(std::io::stderr(), "Example: {EXAMPLE}");
@@ -234,10 +254,19 @@ impl Request {
         })
     }
 
-    /// `user`: what the system calls the user.
-    fn parse(arguments: Vec<OsString>, user: Option<&str>) -> Result<Self, clap::Error> {
+    /// `user`: what the system calls the user. `read`: reads the invite in a file; what is wrong, in one
+    /// plain sentence.
+    fn parse(
+        arguments: Vec<OsString>,
+        user: Option<&str>,
+        read: impl FnOnce(&Path) -> Result<String, String>,
+    ) -> Result<Self, clap::Error> {
         let again = again(arguments.iter().skip(1));
         let mut typed = Typed::try_parse_from(arguments)?;
+        typed.read_input_once()?;
+        if let Some(file) = typed.options.invite_file.take() {
+            typed.put_invite(&file, read)?;
+        }
         let mut words = Words::default();
         let invite = match typed.host.as_deref() {
             Some(text) if Invite::looks_like_one(text) => {
@@ -298,6 +327,54 @@ impl Request {
 }
 
 impl Typed {
+    /// The input has one first line.
+    fn read_input_once(&self) -> Result<(), clap::Error> {
+        let options = &self.options;
+        let files = [
+            &options.invite_file,
+            &options.device_code_file,
+            &options.password_file,
+        ];
+        let from_input = files
+            .into_iter()
+            .flatten()
+            .filter(|file| *file == Path::new(secrets::INPUT));
+        if from_input.count() > 1 {
+            let why = "only one FILE can be -, the input: put the others into files";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, why));
+        }
+        Ok(())
+    }
+
+    /// Puts the invite in a file where it stands when it is typed.
+    fn put_invite(
+        &mut self,
+        file: &Path,
+        read: impl FnOnce(&Path) -> Result<String, String>,
+    ) -> Result<(), clap::Error> {
+        let conflict = |why: &str| Self::command().error(ErrorKind::ArgumentConflict, why);
+        if self.host.as_deref().is_some_and(Invite::looks_like_one) {
+            return Err(conflict(
+                "--invite-file and INVITE are both given: leave one out",
+            ));
+        }
+        if self.client_id.is_some() || self.nickname.is_some() {
+            return Err(conflict(
+                "an invite names host and port itself: with --invite-file, leave HOST and PORT out",
+            ));
+        }
+        let invite = read(file).map_err(|why| Self::command().error(ErrorKind::Io, why))?;
+        if !Invite::looks_like_one(&invite) {
+            let file = Line::inert(&file.to_string_lossy());
+            let why = format!("there is no invite in {file}: chat-tui://HOST:PORT/… is expected");
+            return Err(Self::command().error(ErrorKind::ValueValidation, why));
+        }
+        self.nickname = self.port.take();
+        self.port = self.host.take();
+        self.host = Some(invite);
+        Ok(())
+    }
+
     /// Puts what an invite says, and what stands behind it, where it would stand without one.
     fn follow_invite(&mut self, invite: &Invite, user: Option<&str>) -> Result<(), clap::Error> {
         if let Some(more) = &self.client_id {
@@ -467,7 +544,12 @@ mod tests {
     use super::*;
 
     fn request(line: &str) -> Result<Request, clap::Error> {
-        Request::parse(line.split(' ').map(OsString::from).collect(), Some("carol"))
+        let arguments = line.split(' ').map(OsString::from).collect();
+        Request::parse(arguments, Some("carol"), |file| match file.to_str() {
+            Some("invite") => Ok(invite().expose()),
+            Some("empty") => Ok(String::new()),
+            _ => Err("it can't be read".to_owned()),
+        })
     }
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
@@ -623,6 +705,41 @@ mod tests {
     }
 
     #[test]
+    fn an_invite_in_a_file_is_as_good_as_one_that_is_typed() {
+        for (rest, nickname, client_id) in [
+            ("--invite-file invite", "carol", "1"),
+            ("--invite-file invite alice", "alice", "1"),
+            ("alice 7 --invite-file=invite --plain", "alice", "7"),
+        ] {
+            let args = parse(&format!("chat-tui {rest}")).unwrap();
+            assert_eq!((args.host.as_str(), args.port), ("chat.lan", 10777));
+            assert_eq!(args.nickname.as_str(), nickname, "{rest}");
+            assert_eq!(args.client_id.as_str(), client_id, "{rest}");
+            assert_eq!(args.invite, Some(invite()));
+            assert_eq!(args.command_line.again, rest);
+        }
+        let shown = invite().expose();
+        for (rest, says) in [
+            ("--invite-file nowhere", "it can't be read"),
+            ("--invite-file empty", "no invite in empty"),
+            ("--invite-file invite chat.lan 10777 alice 7", "leave HOST"),
+            ("--invite-file invite alice 7 8", "leave HOST"),
+            (&format!("--invite-file invite {shown}"), "leave one out"),
+            ("--invite-file - --password-file -", "only one FILE"),
+            ("--plaintext --invite-file invite", "leave --plaintext out"),
+            ("--forget --invite-file invite", "cannot be used with"),
+            (
+                "--device-code mfrg-gzdf --device-code-file x h 1 a 1",
+                "cannot be used with",
+            ),
+        ] {
+            let error = parse(&format!("chat-tui {rest}")).unwrap_err();
+            assert!(error.to_string().contains(says), "{rest}: {error}");
+            assert!(!error.to_string().contains(&shown), "it is shown: {error}");
+        }
+    }
+
+    #[test]
     fn who_brings_an_invite_may_be_called_what_the_system_calls_him() {
         let line = vec!["chat-tui".into(), invite().expose().into()];
         for (user, nickname) in [
@@ -634,7 +751,8 @@ mod tests {
             (Some(""), None),
             (None, None),
         ] {
-            match (Request::parse(line.clone(), user), nickname) {
+            let parsed = Request::parse(line.clone(), user, |_| unreachable!());
+            match (parsed, nickname) {
                 (Ok(Request::Chat(args)), Some(nickname)) => {
                     assert_eq!(args.nickname.as_str(), nickname);
                 }

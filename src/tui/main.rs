@@ -112,12 +112,16 @@ fn who(args: &Args) -> Result<Who, String> {
         identity => identity,
     };
     let password = options.password_file.as_deref().map(secrets::password);
+    let code = options
+        .device_code_file
+        .as_deref()
+        .map(secrets::device_code);
     Ok(Who {
         credentials: Credentials {
             identity,
             invite: args.invite.clone(),
             password: password.transpose()?,
-            code: options.device_code,
+            code: code.transpose()?.or(options.device_code),
         },
         notices,
     })
@@ -126,7 +130,10 @@ fn who(args: &Args) -> Result<Who, String> {
 /// Whether the user has said something that lets a key in.
 fn lets_in(args: &Args) -> bool {
     let options = &args.options;
-    args.invite.is_some() || options.device_code.is_some() || options.password_file.is_some()
+    args.invite.is_some()
+        || options.device_code.is_some()
+        || options.device_code_file.is_some()
+        || options.password_file.is_some()
 }
 
 async fn run(args: Args, mut who: Who) -> ExitCode {

@@ -1,45 +1,76 @@
-//! What only the user knows: a key's passphrase, asked for before the screen opens, and the
-//! password in a file.
+//! What only the user knows: a key's passphrase, asked for before the screen opens, and what lets them
+//! in, from a file or from the input: as an argument, every process of the machine could see it.
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, BufRead, Read},
     path::Path,
 };
 
 use crate::{
     client::identity::is_exposed,
-    protocol::{house::Password, limits::PASSWORD_BYTES_MAX},
+    protocol::{
+        DeviceCode,
+        house::Password,
+        limits::{INVITE_BYTES_MAX, PASSWORD_BYTES_MAX},
+    },
 };
 
 /// Bytes of a passphrase.
 #[cfg(unix)]
 const PASSPHRASE_BYTES_MAX: usize = 4096;
 
-/// Reads the password of a server: a file's first line. `Err` is one plain sentence.
+/// Bytes of a device's code, however it is spaced.
+const CODE_BYTES_MAX: usize = 64;
+/// The name that stands for the input.
+pub const INPUT: &str = "-";
+
+/// Reads the password of a server. `Err` is one plain sentence.
 pub fn password(path: &Path) -> Result<Password, String> {
+    let line = first_line("password", path, PASSWORD_BYTES_MAX)?;
+    Password::parse(&line).map_err(|wrong| format!("{}: {wrong}", path.display()))
+}
+
+/// Reads a device's code. `Err` is one plain sentence.
+pub fn device_code(path: &Path) -> Result<DeviceCode, String> {
+    let line = first_line("device's code", path, CODE_BYTES_MAX)?;
+    DeviceCode::parse(line.trim()).map_err(|wrong| format!("{}: {wrong}", path.display()))
+}
+
+/// Reads an invite, which is still to be parsed. `Err` is one plain sentence.
+pub fn invite(path: &Path) -> Result<String, String> {
+    first_line("invite", path, INVITE_BYTES_MAX)
+}
+
+/// Reads a file's first line, or that of the input, where the rest is left for others.
+fn first_line(what: &str, path: &Path, bytes_max: usize) -> Result<String, String> {
     let cant = |error: io::Error| {
         let path = path.display();
-        format!("The password in {path} can't be read: {error}")
+        format!("The {what} in {path} can't be read: {error}")
     };
-    let file = File::open(path).map_err(cant)?;
-    if is_exposed(&file.metadata().map_err(cant)?) {
-        return Err(format!(
-            "The password in {0} can be read by others. Type: chmod 600 '{0}'",
-            path.display()
-        ));
-    }
-    let mut bytes = Vec::new();
     // Its line's end, and one byte to tell that it is too long.
-    let bytes_max = PASSWORD_BYTES_MAX as u64 + 3;
-    file.take(bytes_max).read_to_end(&mut bytes).map_err(cant)?;
+    let bytes_max = bytes_max as u64 + 3;
+    let mut bytes = Vec::new();
+    if path == Path::new(INPUT) {
+        let mut input = io::stdin().lock().take(bytes_max);
+        input.read_until(b'\n', &mut bytes).map_err(cant)?;
+    } else {
+        let file = File::open(path).map_err(cant)?;
+        if is_exposed(&file.metadata().map_err(cant)?) {
+            return Err(format!(
+                "The {what} in {0} can be read by others. Type: chmod 600 '{0}'",
+                path.display()
+            ));
+        }
+        file.take(bytes_max).read_to_end(&mut bytes).map_err(cant)?;
+    }
     // Cut before it is decoded: what follows the line may be anything, and end anywhere.
     let line = bytes.split(|byte| *byte == b'\n').next();
     let line = line.unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let line = str::from_utf8(line)
-        .map_err(|_| format!("The password in {} is not UTF-8", path.display()))?;
-    Password::parse(line).map_err(|wrong| format!("{}: {wrong}", path.display()))
+    let line = str::from_utf8(line);
+    let line = line.map_err(|_| format!("The {what} in {} is not UTF-8", path.display()))?;
+    Ok(line.to_owned())
 }
 
 /// Asks for a key's passphrase on the terminal, whatever input and output are; what is typed is
@@ -198,13 +229,37 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_password_that_others_can_read_is_not_used() {
+    fn what_lets_in_is_not_used_where_others_can_read_it() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("password");
         fs::write(&path, "sesame").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let wrong = password(&path).unwrap_err();
-        assert!(wrong.contains("chmod 600"), "{wrong}");
+        for wrong in [
+            password(&path).map(drop),
+            device_code(&path).map(drop),
+            invite(&path).map(drop),
+        ] {
+            let wrong = wrong.unwrap_err();
+            assert!(wrong.contains("chmod 600"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_code_and_an_invite_are_a_files_first_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        let code = DeviceCode::from_bytes([0x61, 0x62, 0x63, 0x64, 0x65]);
+        let write = |text: &str| {
+            crate::client::store::write_private(&path, text.as_bytes()).unwrap();
+        };
+        for text in ["MFRG GZDF\n", "mfrg-gzdf", " mfrg gzdf \r\nmore"] {
+            write(text);
+            assert_eq!(device_code(&path), Ok(code), "{text:?}");
+        }
+        write("no code\n");
+        assert!(device_code(&path).is_err());
+        write("chat-tui://chat.lan:10500/x\nmore");
+        assert_eq!(invite(&path).unwrap(), "chat-tui://chat.lan:10500/x");
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     invites::invite,
-    programs::{CHAT_SERVER, Home, Server, run},
+    programs::{CHAT_SERVER, Home, Server, run, run_with},
 };
 
 #[test]
@@ -101,8 +101,11 @@ fn a_code_makes_two_machines_one_member() {
     let with = |code: &str| {
         run(&mut sofa.client(&["localhost", &port, "carol", "2", "--device-code", code]))
     };
-    with("aaaa-aaaa").is_out(&[]);
-    with(&code).is_in();
+    with("aaaa-aaaa").is_out(&["--device-code-file FILE"]);
+    // From the input, where no other process sees it.
+    let from_input = ["localhost", &port, "carol", "2", "--device-code-file", "-"];
+    let input = format!("{code}\nhello\n");
+    run_with(&mut sofa.client(&from_input), &input).is_in();
     run(&mut sofa.client(&["localhost", &port, "carol", "2"])).is_good(&[]);
     drop(input);
     first.kill().unwrap();

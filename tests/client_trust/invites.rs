@@ -1,10 +1,10 @@
 //! Coming in by an invite.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use chat_tui::protocol::{Fingerprint, Invite, InviteId, InviteKey, InviteToken};
 
-use crate::programs::{CHAT_SERVER, Home, Server, run};
+use crate::programs::{CHAT_SERVER, Home, Server, run, run_with};
 
 /// An invite as its operator makes one.
 pub(crate) fn invite(server: &Server) -> String {
@@ -29,6 +29,35 @@ fn an_invite_names_the_server_and_its_key() {
     // As the user of the machine, with the client ID 1.
     assert!(home.state().join("keys").join("carol").exists());
     run(&mut home.client(&[&invite, "bot", "7"])).is_good(&[]);
+}
+
+/// What every process of the machine can see of another is its arguments.
+#[test]
+fn an_invite_is_taken_from_a_file_or_from_the_input_whose_other_lines_are_sent() {
+    let (home, server) = (Home::new(), Server::start());
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("invite");
+    fs::write(&file, format!("{}\n", invite(&server))).unwrap();
+    let path = file.to_str().unwrap();
+    let by_file = || run(&mut home.client(&["--invite-file", path, "bot"]));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        by_file().is_not_begun("chmod 600");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    by_file().is_good(&[]);
+    let arguments = ["--invite-file", "-", "alice", "7"];
+    let input = format!("{}\nfirst\nsecond\n", invite(&server));
+    run_with(&mut home.client(&arguments), &input).is_good(&[]);
+    let port = server.port.to_string();
+    let reader = ["localhost", &port, "reader", "1", "--history", "9"];
+    let read = run_with(&mut home.client(&reader), "");
+    for said in ["first", "second"] {
+        assert!(read.output.contains(said), "{said}: {read:?}");
+    }
+    assert!(!read.output.contains("chat-tui://"), "{read:?}");
 }
 
 #[test]

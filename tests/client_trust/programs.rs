@@ -138,9 +138,14 @@ impl Home {
 
 /// Runs a program with one line of input, to its end.
 pub(crate) fn run(command: &mut Command) -> Ended {
+    run_with(command, "hello\n")
+}
+
+/// Runs a program with this input, to its end.
+pub(crate) fn run_with(command: &mut Command, input: &str) -> Ended {
     let mut child = command.spawn().unwrap();
     // Who gives up reads nothing.
-    let _ = child.stdin.take().unwrap().write_all(b"hello\n");
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     Ended::from(child.wait_with_output().unwrap())
 }
 
@@ -185,6 +190,12 @@ impl Ended {
     #[track_caller]
     pub(crate) fn is_refused(&self, says: &str) {
         self.ended(4, &[says]);
+    }
+
+    /// It never set out, and said this.
+    #[track_caller]
+    pub(crate) fn is_not_begun(&self, says: &str) {
+        self.ended(1, &[says]);
     }
 
     #[track_caller]

@@ -603,8 +603,11 @@ impl Model {
             Link::Stopped { .. } if self.asked_for_nickname => {}
             Link::Stopped { why, wants, .. } => {
                 self.say(why.as_str());
-                if wants == Some(Wanted::Password) {
-                    self.say("Give it with --password-file FILE");
+                match wants {
+                    Some(Wanted::Password) => self.say("Give it with --password-file FILE"),
+                    Some(Wanted::Invite) => self.say("Give one with --invite-file FILE"),
+                    Some(Wanted::Code) => self.say("Give one with --device-code-file FILE"),
+                    None => {}
                 }
                 self.failure = Some(Outcome::NoServer);
                 self.leave();

@@ -174,17 +174,23 @@ fn a_server_that_is_not_trusted_is_explained() {
 }
 
 #[test]
-fn who_is_not_let_in_for_want_of_a_password_is_told_how_to_give_it() {
-    let mut model = started(SCRIPT);
-    model.event(Event::Link(Link::Stopped {
-        brief: "Not let in!",
-        why: Line::inert("This server wants a password"),
-        wants: Some(Wanted::Password),
-    }));
-    let told = said(&mut model);
-    assert!(told.contains("--password-file"), "{told}");
-    model.event(Event::Ended(Summary::default()));
-    assert_eq!(model.outcome(), Outcome::NoServer);
+fn who_is_not_let_in_for_want_of_something_is_told_how_to_give_it() {
+    for (wanted, option) in [
+        (Wanted::Password, "--password-file FILE"),
+        (Wanted::Invite, "--invite-file FILE"),
+        (Wanted::Code, "--device-code-file FILE"),
+    ] {
+        let mut model = started(SCRIPT);
+        model.event(Event::Link(Link::Stopped {
+            brief: "Not let in!",
+            why: Line::inert("This server wants more"),
+            wants: Some(wanted),
+        }));
+        let told = said(&mut model);
+        assert!(told.contains(option), "{told}");
+        model.event(Event::Ended(Summary::default()));
+        assert_eq!(model.outcome(), Outcome::NoServer);
+    }
 }
 
 #[test]
