@@ -13,6 +13,7 @@ use std::{io::Write, net::SocketAddr, str, time::Duration};
 
 use chat_tui::{
     client::{
+        Host,
         event::{Command, Event},
         identity,
         session::{
@@ -163,7 +164,7 @@ fn client_id() -> ClientId {
 pub fn session(data: &[u8]) {
     let (choice, data) = split_first(data);
     let config = Config {
-        host: "chat.lan".to_owned(),
+        host: Host::parse("chat.lan").unwrap(),
         port: 10500,
         nickname: Nickname::parse("carol").unwrap(),
         client_id: client_id(),

@@ -9,13 +9,13 @@ use std::{
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 
 use crate::{
-    client::session::{CommandLine, server_label},
+    client::{Host, session::CommandLine},
     console,
     protocol::{
         ClientId, DeviceCode, Fingerprint, Invite, Nickname, RoomName,
         limits::NICKNAME_GRAPHEMES_MAX,
     },
-    text::{self, Line},
+    text::Line,
     tui::secrets,
 };
 
@@ -199,7 +199,7 @@ pub enum Request {
     /// To forget which key a server is known by.
     Forget {
         /// The server's name or address.
-        host: String,
+        host: Host,
         /// Its port.
         port: u16,
         /// Where what is known is kept, if that was said.
@@ -210,8 +210,8 @@ pub enum Request {
 /// Where to go, as whom, and how.
 #[derive(Clone, Debug)]
 pub struct Args {
-    /// The server: a name, an IPv4 or an IPv6 address.
-    pub host: String,
+    /// The server's name or address.
+    pub host: Host,
     /// Its port.
     pub port: u16,
     /// What the user is called.
@@ -229,7 +229,7 @@ pub struct Args {
 impl Args {
     /// The server as people write it: `localhost:10500`, `[::1]:10500`.
     pub fn server(&self) -> String {
-        server_label(&self.host, self.port)
+        self.host.with_port(self.port)
     }
 }
 
@@ -306,7 +306,7 @@ impl Request {
         else {
             return Err(words.missing());
         };
-        let mut server = vec![host.clone(), port.to_string()];
+        let mut server = vec![host.to_string(), port.to_string()];
         if let Some(directory) = &typed.options.state_dir {
             server.extend(["--state-dir".to_owned(), directory.to_string_lossy().into()]);
         }
@@ -501,20 +501,8 @@ pub enum Theme {
     Light,
 }
 
-fn host(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-        .unwrap_or(text);
-    if bare.is_empty() {
-        return Err("name a machine, such as localhost".to_owned());
-    }
-    let misplaced = |c: char| c.is_whitespace() || matches!(c, '/' | '[' | ']' | '@');
-    if bare.chars().any(misplaced) || text::first_unfit_for_line(bare).is_some() {
-        return Err("this is no name or address of a machine, such as localhost".to_owned());
-    }
-    Ok(bare.to_owned())
+fn host(text: &str) -> Result<Host, String> {
+    Host::parse(text).map_err(|wrong| wrong.to_string())
 }
 
 fn port(text: &str) -> Result<u16, String> {
@@ -567,7 +555,7 @@ mod tests {
     #[test]
     fn the_seeds_command_line_is_taken() {
         let args = parse("chat-tui localhost 10500 carol 3").unwrap();
-        assert_eq!(args.host, "localhost");
+        assert_eq!(args.host.as_str(), "localhost");
         assert_eq!(args.port, 10500);
         assert_eq!(args.nickname.as_str(), "carol");
         assert_eq!(args.client_id.as_str(), "3");
@@ -580,11 +568,15 @@ mod tests {
     fn addresses_are_taken_as_people_write_them() {
         let check = |given: &str, host: &str| {
             let args = parse(&format!("chat-tui {given} 10500 carol 3")).unwrap();
-            assert_eq!(args.host, host);
+            assert_eq!(args.host.as_str(), host);
+            assert_eq!(args.server(), args.host.with_port(10500));
         };
         check("127.0.0.1", "127.0.0.1");
         check("::1", "::1");
         check("[::1]", "::1");
+        check("LOCALHOST.", "localhost");
+        check("::ffff:127.0.0.1", "127.0.0.1");
+        check("bücher.example", "xn--bcher-kva.example");
         check("fe80::1%eth0", "fe80::1%eth0");
         check("chat.example.org", "chat.example.org");
     }

@@ -8,9 +8,9 @@ use std::{
 
 use chat_tui::{
     client::{
-        identity,
+        Host, identity,
         link::{self, Entry, Handle, Keep, LinkConfig},
-        session::{Credentials, server_label},
+        session::Credentials,
         store::{self, OpenError, Profile},
         trust::{self, Policy},
     },
@@ -77,6 +77,12 @@ struct Who {
 fn who(args: &Args) -> Result<Who, String> {
     let options = &args.options;
     let mut notices = Vec::new();
+    if let Some(name) = args.host.unicode() {
+        notices.push(Line::inert(&format!(
+            "{name} is looked up as {}",
+            args.host
+        )));
+    }
     let mut ask = secrets::passphrase;
     let identity = match (&options.identity, directory(args)) {
         (Some(file), _) => {
@@ -148,7 +154,7 @@ async fn run(args: Args, mut who: Who) -> ExitCode {
             biased;
             // The server that may have been begun ends, too.
             by = signals.next() => return ExitCode::from(by),
-            started = serve::start(&args.host, args.port, room.first(), directory.as_deref()) => {
+            started = serve::start(args.host.as_str(), args.port, room.first(), directory.as_deref()) => {
                 started
             }
         };
@@ -234,14 +240,14 @@ fn directory(args: &Args) -> Option<PathBuf> {
     options.state_dir.clone().or_else(store::default_directory)
 }
 
-fn forget(host: &str, port: u16, state_dir: Option<PathBuf>) -> ExitCode {
+fn forget(host: &Host, port: u16, state_dir: Option<PathBuf>) -> ExitCode {
     let Some(directory) = state_dir.or_else(store::default_directory) else {
         return fail(
             &format!("Can't forget it: {}", OpenError::NoPlace),
             EXIT_FAILURE,
         );
     };
-    let server = server_label(host, port);
+    let server = host.with_port(port);
     let words = match trust::forget(&directory, host, port) {
         Ok(true) => format!("{server} is forgotten: the next start meets it as for the first time"),
         Ok(false) => format!("{server} was not known"),

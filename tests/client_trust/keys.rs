@@ -1,6 +1,6 @@
 //! Servers that are known by their key.
 
-use crate::programs::{Home, Server, older_program, own_address, run};
+use crate::programs::{Home, Server, older_program, own_address, run, run_with};
 
 #[test]
 fn a_first_time_is_told_where_others_are_on_the_way_and_the_second_is_silent() {
@@ -152,4 +152,36 @@ fn a_damaged_line_of_known_servers_is_named() {
         file.to_str().unwrap(),
         "mend or delete that line",
     ]);
+}
+
+/// What a name is typed like does not tell servers apart: not their keys, not what waits for them.
+#[test]
+fn one_server_in_several_spellings_has_one_key_and_one_outbox() {
+    let (home, server) = (Home::new(), Server::start());
+    home.send("localhost", server.port, &[]).is_good(&[]);
+    let port = server.end();
+    // Nobody is there: it waits on the disk.
+    for spelling in ["LOCALHOST", "localhost."] {
+        home.send(spelling, port, &["--timeout", "1"]).is_out(&[]);
+    }
+    let server = Server::on(port);
+    for spelling in ["LocalHost", "localhost."] {
+        let refused = home.send(spelling, port, &["--timeout", "1"]);
+        refused.is_out(&["localhost:", "has another key than before"]);
+    }
+    let word = port.to_string();
+    run(&mut home.client(&["--forget", "LOCALHOST.", &word])).is_good(&[]);
+    home.send("localhost", port, &[]).is_in();
+    let known = home.known_hosts();
+    let lines: Vec<_> = known.lines().filter(|line| !line.is_empty()).collect();
+    let [line] = lines[..] else {
+        panic!("{known}");
+    };
+    assert!(line.starts_with(&format!("localhost:{port} {}", server.key)));
+    let read = ["LOCALHOST", &word, "reader", "1", "--history", "9"];
+    let read = run_with(&mut home.client(&read), "");
+    let said = read.output.lines().filter(|line| line.ends_with("hello"));
+    // Four that had to wait, and the last one.
+    assert_eq!(said.count(), 5, "{read:?}");
+    drop(server);
 }

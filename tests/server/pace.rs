@@ -13,6 +13,7 @@ use std::{
 
 use chat_tui::{
     client::{
+        Host,
         event::{Command, Delivery, Event},
         link::{Entry, Keep, LinkConfig, spawn},
         session::{CommandLine, Credentials},
@@ -88,7 +89,7 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
     });
     let relay = Relay::before(server.address);
     let config = LinkConfig {
-        host: "127.0.0.1".to_owned(),
+        host: Host::parse("127.0.0.1").unwrap(),
         port: relay.address.port(),
         nickname: Nickname::parse("carol").unwrap(),
         client_id: ClientId::parse("3").unwrap(),

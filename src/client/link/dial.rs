@@ -10,7 +10,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{client::session::Closed, protocol::limits::GONE_AFTER};
+use crate::{
+    client::{Host, session::Closed},
+    protocol::limits::GONE_AFTER,
+};
 
 /// How long a look-up may take.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(10);
@@ -25,11 +28,11 @@ const ADDRESSES_MAX: usize = 16;
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(20), Duration::from_secs(8), 3);
 
 /// Opens a connection to the first address of a name that takes one.
-pub(super) async fn reach(host: &str, port: u16) -> Result<TcpStream, Closed> {
-    let name = host.trim_matches(['[', ']']);
-    let found = match timeout(LOOK_UP_WITHIN, lookup_host((name, port))).await {
+pub(super) async fn reach(host: &Host, port: u16) -> Result<TcpStream, Closed> {
+    let found = match timeout(LOOK_UP_WITHIN, lookup_host((host.as_str(), port))).await {
         Ok(Ok(found)) => found.collect::<Vec<_>>(),
-        Ok(Err(_)) | Err(_) => return Err(Closed::UnknownHost),
+        Ok(Err(error)) => return Err(not_found(&error)),
+        Err(_) => return Err(Closed::NoLookUp),
     };
     if found.is_empty() {
         return Err(Closed::UnknownHost);
@@ -96,6 +99,35 @@ fn prepare(stream: &TcpStream) {
     let _ = socket.set_tcp_keepalive(&keepalive);
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_user_timeout(Some(GONE_AFTER));
+}
+
+/// Why a name has no address. The standard library hands the resolver's own number over on Windows
+/// only, and elsewhere its sentence, which is English: it follows `setlocale`, which no Rust program
+/// calls by itself. Whatever is not plainly an answer is none.
+fn not_found(error: &io::Error) -> Closed {
+    /// What the resolvers of the systems say once they know that there is no such name, or none with
+    /// an address (`EAI_NONAME`, `EAI_NODATA`).
+    const ANSWERS: [&str; 6] = [
+        // glibc
+        "Name or service not known",
+        "No address associated with hostname",
+        // musl
+        "Name does not resolve",
+        "Name has no usable address",
+        // BSD and macOS
+        "nodename nor servname provided",
+        "Name could not be resolved",
+    ];
+    /// `WSAHOST_NOT_FOUND`, `WSANO_DATA`.
+    const WINDOWS_ANSWERS: [i32; 2] = [11_001, 11_004];
+    let text = error.to_string();
+    let known = ANSWERS.iter().any(|answer| text.contains(answer));
+    let number = error.raw_os_error();
+    if known || number.is_some_and(|number| WINDOWS_ANSWERS.contains(&number)) {
+        Closed::UnknownHost
+    } else {
+        Closed::NoLookUp
+    }
 }
 
 fn not_opened(error: &io::Error) -> Closed {
@@ -172,6 +204,43 @@ mod tests {
             likelier(Some(Closed::Refused), Closed::TimedOut),
             Closed::Refused
         );
+    }
+
+    #[test]
+    fn that_nobody_can_be_asked_is_told_apart_from_no_such_name() {
+        let looked_up = |what: &str| {
+            let text = format!("failed to lookup address information: {what}");
+            not_found(&io::Error::other(text))
+        };
+        for answer in [
+            "Name or service not known",
+            "No address associated with hostname",
+            "Name does not resolve",
+            "Name has no usable address",
+            "nodename nor servname provided, or not known",
+        ] {
+            assert_eq!(looked_up(answer), Closed::UnknownHost, "{answer}");
+        }
+        for none in [
+            "Temporary failure in name resolution",
+            "Non-recoverable failure in name resolution",
+            "Try again",
+            "Unrecoverable error",
+            "System error",
+        ] {
+            assert_eq!(looked_up(none), Closed::NoLookUp, "{none}");
+        }
+        for (number, closed) in [
+            (11_001, Closed::UnknownHost),
+            (11_002, Closed::NoLookUp),
+            (11_004, Closed::UnknownHost),
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(not_found(&error), closed, "{number}");
+        }
+        // With no way to a name server.
+        let error = io::Error::from(io::ErrorKind::NetworkUnreachable);
+        assert_eq!(not_found(&error), Closed::NoLookUp);
     }
 
     #[test]

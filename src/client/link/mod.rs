@@ -28,6 +28,7 @@ use self::{
     stream::Stream,
 };
 use super::{
+    Host,
     event::{Command, Event, Restored},
     session::{
         Action, Closed, CommandLine, Config, Credentials, Distrust, KeyVerdict, Now, Session,
@@ -53,8 +54,8 @@ const SLEEP_MIN: Duration = Duration::from_secs(5);
 /// Where to go, and as whom.
 #[derive(Clone, Debug)]
 pub struct LinkConfig {
-    /// A host name or address; IPv6 with or without brackets.
-    pub host: String,
+    /// The server's name or address.
+    pub host: Host,
     /// The port.
     pub port: u16,
     /// The nickname wanted.
@@ -236,7 +237,7 @@ type Pinning = JoinHandle<Result<Option<Line>, Distrust>>;
 type Dialling = Pin<Box<dyn Future<Output = Result<Opened, Closed>> + Send>>;
 
 struct Link {
-    host: String,
+    host: Host,
     port: u16,
     trust: Arc<Trust>,
     /// Whether on the last connection that was opened we were let in, or asked for another name.

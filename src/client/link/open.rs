@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     client::{
+        Host,
         session::{Channel, Closed, Distrust, Source},
         trust::{self, Expected, Trust, Verdict, Verifier},
     },
@@ -61,7 +62,7 @@ struct Demand {
 }
 
 /// Opens a connection.
-pub(super) async fn open(host: String, port: u16, trust: Arc<Trust>) -> Result<Opened, Closed> {
+pub(super) async fn open(host: Host, port: u16, trust: Arc<Trust>) -> Result<Opened, Closed> {
     let demanding = demand(Arc::clone(&trust));
     let (reached, demand) = tokio::join!(reach(&host, port), demanding);
     // What is known is said first: that nobody listens may be why.
@@ -138,8 +139,8 @@ async fn demand(trust: Arc<Trust>) -> Result<Demand, Closed> {
 }
 
 /// The name that the server's certificate is asked for.
-fn server_name(host: &str, address: SocketAddr) -> ServerName<'static> {
-    let name = host.trim_matches(['[', ']']);
+fn server_name(host: &Host, address: SocketAddr) -> ServerName<'static> {
+    let name = host.as_str();
     // An address's zone is nobody's business but this machine's.
     let bare = name.split_once('%').map_or(name, |(bare, _)| bare);
     if let Ok(address) = bare.parse::<IpAddr>() {
@@ -198,10 +199,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_is_asked_for_the_name_that_was_typed() {
+    fn a_certificate_is_asked_for_the_name_that_is_meant() {
         let address = SocketAddr::from(([192, 0, 2, 1], 10500));
         for (host, name) in [
             ("chat.example.org", "chat.example.org"),
+            ("Chat.Example.org.", "chat.example.org"),
+            ("bücher.example", "xn--bcher-kva.example"),
             ("192.168.1.20", "192.168.1.20"),
             ("::1", "::1"),
             ("[::1]", "::1"),
@@ -209,7 +212,8 @@ mod tests {
             // No name that a certificate can hold.
             ("-", "192.0.2.1"),
         ] {
-            assert_eq!(server_name(host, address).to_str(), name, "{host}");
+            let host = Host::parse(host).unwrap();
+            assert_eq!(server_name(&host, address).to_str(), name, "{host}");
         }
     }
 

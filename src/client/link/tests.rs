@@ -158,7 +158,7 @@ fn start_with(host: &str, port: u16, trust: Policy) -> Handle {
 fn start_as(host: &str, port: u16, trust: Policy, credentials: Credentials) -> Handle {
     let config = LinkConfig {
         enter: Vec::new(),
-        host: host.to_owned(),
+        host: Host::parse(host).unwrap(),
         port,
         nickname: Nickname::parse("carol").unwrap(),
         client_id: ClientId::parse("3").unwrap(),

@@ -60,6 +60,7 @@ use self::{
     saver::Saver,
     tally::Tally,
 };
+use super::Host;
 use super::event::{Command, Delivery, Event, LocalId, RestoredMessage, Security, VerifiedBy};
 use crate::{
     protocol::{ClientId, Fingerprint, Nickname, RoomName, Token, UserId},
@@ -78,8 +79,8 @@ pub use self::{
 /// What a session needs to know from the start.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The server's name or address as the user gave it; for words only.
-    pub host: String,
+    /// The server's name or address; for words only.
+    pub host: Host,
     /// Its port.
     pub port: u16,
     /// The nickname wanted.
@@ -109,16 +110,6 @@ pub struct Config {
     pub zone: TimeZone,
     /// Where the chance in waiting times comes from.
     pub seed: u64,
-}
-
-/// Host and port as people write them: `localhost:10500`, `[::1]:10500`.
-pub fn server_label(host: &str, port: u16) -> String {
-    let host = host.trim_matches(['[', ']']);
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
 }
 
 /// The time, on both clocks.
@@ -251,7 +242,7 @@ impl Session {
         let mut session = Self {
             nickname: config.nickname.clone(),
             nickname_wished: true,
-            server: server_label(&config.host, config.port),
+            server: config.host.with_port(config.port),
             kind: Kind::Unknown,
             phase: Phase::Stopped {
                 for_nickname: false,
@@ -343,8 +334,7 @@ impl Session {
             if let Closed::Distrusted(distrust) = why {
                 self.distrust(now, distrust);
             } else {
-                let host = self.config.host.trim_matches(['[', ']']);
-                let sentence = why.sentence(host, &self.server);
+                let sentence = why.sentence(&self.config.host, &self.server);
                 self.drop_link(now, sentence, None);
             }
         }

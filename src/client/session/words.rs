@@ -3,13 +3,15 @@
 pub(super) mod trust;
 
 use self::trust::Distrust;
-use crate::{protocol::frame::Departure, text::Line};
+use crate::{client::Host, protocol::frame::Departure, text::Line};
 
 /// Why there is no connection (any more), as the link found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// The name could not be looked up: no such host, or no name server to ask.
+    /// There is no machine of that name.
     UnknownHost,
+    /// The name could not be looked up: there is no name server to ask, or it does not answer.
+    NoLookUp,
     /// The machine is there, but nothing listens on the port.
     Refused,
     /// Nothing answered in time.
@@ -35,11 +37,13 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// One plain sentence; `server` is the address as the user gave it, port included, and
-    /// `host` the same without the port.
-    pub(super) fn sentence(&self, host: &str, server: &str) -> Line {
+    /// One plain sentence; `server` is `host` with its port.
+    pub(super) fn sentence(&self, host: &Host, server: &str) -> Line {
         Line::inert(&match self {
             Self::UnknownHost => format!("No machine called {host} could be found"),
+            Self::NoLookUp => {
+                format!("The name {host} can't be looked up now: are you online?")
+            }
             Self::Refused => format!("Nothing is listening on {server}"),
             Self::TimedOut => format!("{server} does not answer"),
             Self::Unreachable => format!("There is no way to {host} from here"),

@@ -101,7 +101,7 @@ const BUSY_EVERY: Duration = Duration::from_millis(20);
 pub struct Profile {
     /// The directory of all stores; made if it is not there.
     pub directory: PathBuf,
-    /// The server, as the user named it: `localhost:10500`.
+    /// The server, in the spelling of [`Host::with_port`](crate::client::Host::with_port).
     pub server: String,
     /// The nickname given at the start.
     pub nickname: Nickname,

@@ -18,7 +18,10 @@ use std::{
 
 use jiff::civil::Date;
 
-use crate::{client::store, protocol::Fingerprint};
+use crate::{
+    client::{Host, store},
+    protocol::Fingerprint,
+};
 
 /// Bytes of the file: thousands of servers.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -162,6 +165,7 @@ impl<'a> Lines<'a> {
     /// matters.
     fn find(&self, server: &str) -> Result<Option<Known>, FileError> {
         let mut found = None;
+        let mut older = None;
         for (at, line) in self.lines.iter().enumerate() {
             let damaged = |what| FileError::Damaged {
                 path: self.path.to_owned(),
@@ -171,11 +175,15 @@ impl<'a> Lines<'a> {
             let Some((name, known)) = parse(line).map_err(damaged)? else {
                 continue;
             };
-            if name == server && found.replace(known).is_some() {
-                return Err(damaged("this server has a line before"));
+            if name == server {
+                if found.replace(known).is_some() {
+                    return Err(damaged("this server has a line before"));
+                }
+            } else if older.is_none() && is_older(name, server) {
+                older = Some(known);
             }
         }
-        Ok(found)
+        Ok(found.or(older))
     }
 
     fn push(&mut self, server: &str, known: Known) {
@@ -189,8 +197,10 @@ impl<'a> Lines<'a> {
     /// Whatever its line says: it may be what is wrong with the file.
     fn remove(&mut self, server: &str) -> bool {
         let before = self.lines.len();
-        self.lines
-            .retain(|line| line.split_whitespace().next() != Some(server));
+        self.lines.retain(|line| {
+            let name = line.split_whitespace().next();
+            name.is_none_or(|name| name != server && !is_older(name, server))
+        });
         self.lines.len() < before
     }
 
@@ -202,6 +212,12 @@ impl<'a> Lines<'a> {
             why: error.to_string(),
         })
     }
+}
+
+/// Whether a line's name is that of a server in a spelling of the user's own, as names were kept once:
+/// `chat.lan.:10500`.
+fn is_older(name: &str, server: &str) -> bool {
+    name != server && Host::respelt(name).is_some_and(|name| name == server)
 }
 
 /// Which server a line is about, and what it says; `None`: it says nothing.
@@ -262,6 +278,32 @@ mod tests {
         assert!(remove(&path, "localhost:10500").unwrap());
         assert!(!remove(&path, "localhost:10500").unwrap());
         assert_eq!(find(&path, "localhost:10500").unwrap(), None);
+    }
+
+    #[test]
+    fn a_server_that_was_kept_in_another_spelling_is_known_and_can_be_forgotten() {
+        let (_directory, path) = place();
+        add(&path, "chat.lan.:10500", key(1)).unwrap();
+        add(&path, "[0:0::1]:10500", key(2)).unwrap();
+        assert_eq!(find(&path, "chat.lan:10500").unwrap(), Some(key(1)));
+        assert_eq!(find(&path, "[::1]:10500").unwrap(), Some(key(2)));
+        assert_eq!(find(&path, "chat.lan:10501").unwrap(), None);
+        assert_eq!(add(&path, "chat.lan:10500", key(3)).unwrap(), key(1));
+        replace(&path, "chat.lan:10500", key(3)).unwrap();
+        assert_eq!(find(&path, "chat.lan:10500").unwrap(), Some(key(3)));
+        // The spelling of today counts where both are there.
+        let text = fs::read_to_string(&path).unwrap();
+        let line = text
+            .lines()
+            .last()
+            .unwrap()
+            .replace("chat.lan:", "Chat.lan.:");
+        fs::write(&path, format!("{line}\n{text}")).unwrap();
+        replace(&path, "[::1]:10500", key(4)).unwrap();
+        assert_eq!(find(&path, "chat.lan:10500").unwrap(), Some(key(3)));
+        assert!(remove(&path, "chat.lan:10500").unwrap());
+        assert_eq!(find(&path, "chat.lan:10500").unwrap(), None);
+        assert_eq!(find(&path, "[::1]:10500").unwrap(), Some(key(4)));
     }
 
     #[test]

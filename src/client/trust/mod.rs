@@ -32,8 +32,9 @@ use rustls::{client::danger::ServerCertVerifier, crypto::CryptoProvider};
 use self::known::{By, FileError, Known};
 pub(crate) use self::verifier::{Expected, Verdict, Verifier};
 use super::{
+    Host,
     event::VerifiedBy,
-    session::{Distrust, Source, server_label},
+    session::{Distrust, Source},
 };
 use crate::{protocol::Fingerprint, text::Line};
 
@@ -57,13 +58,8 @@ const FILE: &str = "known_hosts";
 ///
 /// # Errors
 /// If the file can't be changed, in one plain sentence.
-pub fn forget(directory: &Path, host: &str, port: u16) -> Result<bool, Line> {
-    known::remove(&directory.join(FILE), &name(host, port)).map_err(|error| in_words(&error))
-}
-
-/// What a server is called in the file: names are the same in capitals.
-fn name(host: &str, port: u16) -> String {
-    server_label(host, port).to_lowercase()
+pub fn forget(directory: &Path, host: &Host, port: u16) -> Result<bool, Line> {
+    known::remove(&directory.join(FILE), &host.with_port(port)).map_err(|error| in_words(&error))
 }
 
 fn in_words(error: &FileError) -> Line {
@@ -118,9 +114,9 @@ struct Run {
 }
 
 impl Trust {
-    pub(crate) fn new(host: &str, port: u16, policy: Policy) -> Self {
+    pub(crate) fn new(host: &Host, port: u16, policy: Policy) -> Self {
         Self {
-            server: name(host, port),
+            server: host.with_port(port),
             file: policy.directory.as_ref().map(|place| place.join(FILE)),
             policy,
             run: Mutex::default(),

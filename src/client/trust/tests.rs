@@ -15,8 +15,12 @@ fn policy(directory: &tempfile::TempDir) -> Policy {
     }
 }
 
+fn host(text: &str) -> Host {
+    Host::parse(text).unwrap()
+}
+
 fn trust(policy: Policy) -> Trust {
-    Trust::new("Chat.lan", 10500, policy)
+    Trust::new(&host("Chat.lan"), 10500, policy)
 }
 
 /// Meets a server for the first time.
@@ -63,9 +67,9 @@ fn a_key_that_was_met_is_expected_by_this_run_and_the_next() {
     assert_eq!(first.expected(), known);
     assert_eq!(trust(policy(&directory)).expected(), known);
     // The name is the same in capitals, and another port is another server.
-    let capitals = Trust::new("CHAT.LAN", 10500, policy(&directory));
+    let capitals = Trust::new(&host("CHAT.LAN."), 10500, policy(&directory));
     assert_eq!(capitals.expected(), known);
-    let other = Trust::new("chat.lan", 10501, policy(&directory));
+    let other = Trust::new(&host("chat.lan"), 10501, policy(&directory));
     assert_eq!(other.expected(), Ok(Expected::Anything));
 }
 
@@ -246,8 +250,14 @@ fn a_server_that_is_known_is_not_spoken_to_in_the_clear_even_if_asked_to() {
     meet(&trust(policy(&directory)), VerifiedBy::FirstUse);
     let refused = Err(Distrust::Plaintext { since: TODAY });
     assert_eq!(plaintext().expected(), refused);
-    assert_eq!(forget(directory.path(), "chat.lan", 10500), Ok(true));
-    assert_eq!(forget(directory.path(), "chat.lan", 10500), Ok(false));
+    assert_eq!(
+        forget(directory.path(), &host("CHAT.lan."), 10500),
+        Ok(true)
+    );
+    assert_eq!(
+        forget(directory.path(), &host("CHAT.lan."), 10500),
+        Ok(false)
+    );
     assert_eq!(plaintext().expected(), Ok(Expected::Anything));
 }
 

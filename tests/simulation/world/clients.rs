@@ -4,6 +4,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use chat_tui::{
     client::{
+        Host,
         event::{Command, Event, Link},
         session::{
             CommandLine, Config, Credentials, Session,
@@ -178,7 +179,7 @@ impl World {
         };
         let client_id = if role == Role::Twin { 0 } else { index };
         let config = Config {
-            host: "server".into(),
+            host: Host::parse("server").expect("a name"),
             port: 10500,
             nickname: Nickname::parse(&name).expect("a nickname"),
             client_id: ClientId::parse(&client_id.to_string()).expect("an ID"),

@@ -308,7 +308,8 @@ async fn what_another_process_learns_is_known_at_the_next_attempt() {
     let mut session = start_with("localhost", port, keeping(directory.path()));
     drop(server.tls().await);
     stopped(&mut session).await;
-    forget(directory.path(), "localhost", port).unwrap();
+    let host = Host::parse("localhost").unwrap();
+    forget(directory.path(), &host, port).unwrap();
     session.commands.send(Command::RetryNow).await.unwrap();
     server.accept().await.let_in(0, 0).await;
     session

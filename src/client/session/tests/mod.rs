@@ -223,7 +223,7 @@ impl Run {
         enter: Vec<RoomName>,
     ) -> (Self, Vec<RestoredMessage>) {
         let config = Config {
-            host: "chat.lan".to_owned(),
+            host: Host::parse("chat.lan").unwrap(),
             port: 10500,
             nickname: name("carol"),
             client_id: ClientId::parse("3").unwrap(),
