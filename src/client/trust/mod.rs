@@ -103,8 +103,8 @@ struct Run {
     known: Option<Known>,
     /// Whether the server has spoken TLS.
     encrypted: bool,
-    /// Whether `known` is to be kept once the server has let us in.
-    at_first_sight: bool,
+    /// The key that was taken at first sight, until the server has let us in.
+    met: Option<Known>,
     /// Where no TLS was spoken.
     plain: BTreeSet<SocketAddr>,
     /// Whether the key of `--trust` was seen and kept: from then on the file counts.
@@ -138,7 +138,8 @@ impl Trust {
                 .map_err(|error| Distrust::Unreadable(in_words(&error)))?,
             None => None,
         };
-        Ok(found.or(self.run().known))
+        let run = self.run();
+        Ok(found.or(run.known).or(run.met))
     }
 
     /// What the server has to show. Reads the file each time: another process may have changed it,
@@ -208,9 +209,7 @@ impl Trust {
             if let Some(kept) = self.known()? {
                 return kept.agrees(by, fingerprint).map(|()| None);
             }
-            let mut run = self.run();
-            run.known = Some(known);
-            run.at_first_sight = true;
+            self.run().met = Some(known);
             return Ok(None);
         }
         self.keep(known, given, by, fingerprint)
@@ -218,33 +217,28 @@ impl Trust {
 
     /// Whether there is a key to be kept once the server has let us in.
     pub(crate) fn is_at_first_sight(&self) -> bool {
-        self.run().at_first_sight
+        self.run().met.is_some()
     }
 
     /// The server let us in: the key that was taken at first sight is kept. What the user should
     /// know, if that can't be done.
     pub(crate) fn let_in(&self) -> Result<Option<Line>, Distrust> {
-        let known = {
-            let mut run = self.run();
-            let is_due = std::mem::take(&mut run.at_first_sight);
-            run.known.filter(|_| is_due)
+        let met = self.run().met;
+        let Some(known) = met else {
+            return Ok(None);
         };
-        match known {
-            Some(
-                known @ Known {
-                    by: By::Key(key), ..
-                },
-            ) => self.keep(known, false, VerifiedBy::FirstUse, key),
-            _ => Ok(None),
-        }
+        let By::Key(key) = known.by else {
+            return Ok(None);
+        };
+        let kept = self.keep(known, false, VerifiedBy::FirstUse, key);
+        // Only now: a connection that is opened meanwhile has to show the same key.
+        self.run().met = None;
+        kept
     }
 
     /// Who showed the key taken at first sight may be somebody in between: it is not kept.
     pub(crate) fn doubt(&self) {
-        let mut run = self.run();
-        if std::mem::take(&mut run.at_first_sight) {
-            run.known = None;
-        }
+        self.run().met = None;
     }
 
     /// Keeps what a server is known by.

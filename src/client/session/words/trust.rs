@@ -220,24 +220,31 @@ impl Distrust {
                 ),
                 command(&format!("chat-tui --plaintext {}", commands.again)),
             ],
-            Self::PassedOn { offered } => vec![
-                words(&format!(
-                    "Your key proves who you are on this one encrypted connection. {server} refused \
-                     the proof, so the encryption seems to end at somebody in between, who would \
-                     read all that is said. No message was sent. A key that was met here for the \
-                     first time was not kept."
-                )),
-                key("The key offered now", offered),
-                words(
-                    "Ask whoever runs the server, by another way than this chat, which key it shows \
-                     when it starts. If it is another one, use another network, or start with \
-                     --trust and the key that you are told. If it is this one, something that ends \
-                     the encryption stands before the server, and they have to take it away.",
-                ),
-            ],
+            Self::PassedOn { offered } => passed_on(server, offered),
             Self::Unreadable(_) => Vec::new(),
         }
     }
+}
+
+/// What it means that a proof bound to the connection does not hold at its other end.
+fn passed_on(server: &str, offered: &Fingerprint) -> Vec<Passage> {
+    let means = format!(
+        "Your key proves who you are on this one encrypted connection. {server} refused the proof, \
+         so the encryption seems to end at somebody in between, who would read all that is said. \
+         No message was sent. A key that was met here for the first time was not kept."
+    );
+    let ask = "Ask whoever runs the server, by another way than this chat, which key it shows when it \
+               starts. If it is another one, use another network, or start with --trust and the key \
+               that you are told. If it is this one, something that ends the encryption stands before \
+               the server, and they have to take it away.";
+    vec![
+        Passage::Words(Line::inert(&means)),
+        Passage::Key {
+            label: Line::inert("The key offered now"),
+            key: *offered,
+        },
+        Passage::Words(Line::inert(ask)),
+    ]
 }
 
 /// How to find out whether a key is the right one.
