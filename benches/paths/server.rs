@@ -156,6 +156,7 @@ impl World {
                 invite_key: InviteKey::from_bytes([3; 32]),
                 owner_code: OwnerCode::from_bytes([4; 10]),
                 new_owner: false,
+                keep_accounts_days: 365,
             },
         };
         let now = Duration::from_secs(100);

@@ -43,6 +43,8 @@ pub use reach::{Plaintext, ReachArgs};
 
 /// The port of a server that names none.
 pub const PORT_DEFAULT: u16 = 10_500;
+/// For how many days accounts are kept of people who wrote, unless told otherwise.
+pub const KEEP_ACCOUNTS_DAYS_DEFAULT: u64 = 365;
 /// Sessions at one time, unless told otherwise.
 pub const CLIENTS_MAX_DEFAULT: usize = 10_000;
 /// The least that the log can be kept to: who is known, and what became of each id, is in it, too.
@@ -329,6 +331,8 @@ pub struct Config {
     pub access: Access,
     /// Whether whoever owned the house does so no more.
     pub new_owner: bool,
+    /// For how many days accounts and nicknames are kept of people who wrote and are not seen any more.
+    pub keep_accounts_days: u64,
     /// Whether records of accounts, bans and the like that can't be read are deleted.
     pub drop_damaged: bool,
     /// How often things may be done.
@@ -375,6 +379,7 @@ impl Default for Config {
             access: Access::default(),
             new_owner: false,
             drop_damaged: false,
+            keep_accounts_days: KEEP_ACCOUNTS_DAYS_DEFAULT,
             limits: Limits::NONE,
             storage: Storage::default(),
             keys: Keys::default(),
@@ -440,6 +445,7 @@ impl From<&Args> for Config {
             access: args.entry.access,
             new_owner: args.entry.new_owner,
             drop_damaged: args.entry.drop_damaged,
+            keep_accounts_days: u64::from(args.entry.keep_accounts),
             limits: args.limits.limits(),
             keep: Keep {
                 days: args.retain_days,

@@ -31,7 +31,15 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::{config::Args, engine::event::Record, network::ClientAddress, supervisor::Supervisor};
+use super::{
+    config::Args,
+    engine::{
+        event::Record,
+        house::{ACCOUNTS_MAX, STRANGERS_MAX},
+    },
+    network::ClientAddress,
+    supervisor::Supervisor,
+};
 use crate::{
     console,
     protocol::{frame::Departure, wire::DEPARTURES},
@@ -57,6 +65,7 @@ impl Entry {
                 | Record::ClockCorrected { .. }
                 | Record::ClockBehindLog { .. }
                 | Record::ClockDoubted { .. }
+                | Record::ManyAccounts { .. }
                 | Record::StoreRefused { .. }
                 | Record::StoreFailed,
             ) => Level::WARN,
@@ -218,6 +227,12 @@ impl fmt::Display for Words<'_> {
             Record::ClockCorrected { .. }
             | Record::ClockBehindLog { .. }
             | Record::ClockDoubted { .. } => self.clock(out),
+            Record::ManyAccounts { known } => write!(
+                out,
+                "{known} people are known by a key, of {ACCOUNTS_MAX} at the most; from \
+                 {STRANGERS_MAX} on newcomers come in unverified. Those who never wrote are \
+                 forgotten sooner now; see docs/OPERATING.md, Limits"
+            ),
             Record::StoreRefused { operations } => write!(
                 out,
                 "the store refused {operations} operations; clients will try again"

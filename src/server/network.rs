@@ -8,7 +8,7 @@ use std::{
 
 /// Those addresses that begin with the same bits: `10.0.0.0/8`, `fd00::/8`; without a number of
 /// bits, one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
     first: IpAddr,
     bits: u8,
@@ -150,6 +150,15 @@ impl ClientAddress {
         Site(self.ip().map(shared))
     }
 
+    /// Networks that a provider may give to one customer as well, and that are counted beside its
+    /// [`site`](Self::site): of IPv6 the /56 and the /48. `None` where a site is a whole address.
+    pub fn wider(self) -> Option<[Network; 2]> {
+        let Some(IpAddr::V6(ip)) = self.ip() else {
+            return None;
+        };
+        (!is_whole(ip)).then(|| [56, 48].map(|bits| Network::new(ip.into(), bits)))
+    }
+
     /// What a ban of whoever came from here closes to others whom the server did not know before.
     /// Not this machine, where its owner is; nor a proxy that says of nobody where they are.
     pub fn closable(self) -> Option<Site> {
@@ -211,16 +220,20 @@ impl Site {
 
 /// The first of the addresses that are one to the limits.
 fn shared(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else {
-        return address;
-    };
-    let first = |bits| masked(address, bits);
-    let is_whole = v6.is_unique_local()
-        || v6.is_unicast_link_local()
+    match address {
+        IpAddr::V6(v6) if !is_whole(v6) => masked(address, 64),
+        address => address,
+    }
+}
+
+/// Whether strangers share the /64 of an address, so that each of its addresses counts.
+fn is_whole(address: Ipv6Addr) -> bool {
+    let first = |bits| masked(address.into(), bits);
+    address.is_unique_local()
+        || address.is_unicast_link_local()
         || first(64) == Ipv6Addr::UNSPECIFIED
         || first(96) == NAT64
-        || first(48) == LOCAL_NAT64;
-    if is_whole { address } else { first(64) }
+        || first(48) == LOCAL_NAT64
 }
 
 /// The network whose addresses stand for all of IPv4 (RFC 6052), /96.

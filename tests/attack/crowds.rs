@@ -22,6 +22,38 @@ fn crowd() -> u64 {
     said.map_or(300, |count| count.parse().unwrap())
 }
 
+/// A customer may have many networks of IPv6: together they let in few more than one of them.
+#[test]
+fn new_keys_from_one_customers_networks() {
+    let options = [
+        &PROXIED[..],
+        &["--access", "open", "--newcomers-per-minute", "3"],
+    ]
+    .concat();
+    let mut server = Server::start(&options);
+    let pair = Pair::start(server.address);
+    let mut came = 0;
+    for number in 0..200 {
+        let source = format!("2001:db8:7:{:x}::1", number * 256);
+        let mut peer = Peer::proxied(server.address, &source);
+        let answer = peer.enter(&join(&format!("guest{number}")), &somebody(1_000 + number));
+        if answer["type"] == "welcome" {
+            came += 1;
+        } else {
+            assert_eq!(answer["code"], "rate_limited", "{answer}");
+        }
+    }
+    // Four times twenty, and a few while that takes.
+    assert!((80..110).contains(&came), "{came}");
+    let mut peer = Peer::proxied(server.address, "2001:db8:8::1");
+    assert_eq!(
+        peer.enter(&join("neighbour"), &somebody(500))["type"],
+        "welcome"
+    );
+    pair.ends_unharmed("new keys of one customer");
+    server.has_borne_it("new keys of one customer", bounds::FEW);
+}
+
 /// Keys cost nothing: so many from one place are let in, and then few.
 #[test]
 fn new_keys_from_one_place() {

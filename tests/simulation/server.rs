@@ -159,6 +159,7 @@ impl Server {
                 invite_key: InviteKey::from_bytes([0x1e; 32]),
                 owner_code: OwnerCode::from_bytes([0x0c; 10]),
                 new_owner: false,
+                keep_accounts_days: 365,
             },
         };
         let facts = self

@@ -28,6 +28,14 @@ pub struct EntryArgs {
     /// Delete records of accounts and bans that can't be read, in place of refusing to start
     #[arg(long)]
     pub drop_damaged: bool,
+    /// For how many days people who wrote keep their accounts and nicknames while they are not seen
+    #[arg(
+        long,
+        value_name = "DAYS",
+        default_value_t = super::KEEP_ACCOUNTS_DAYS_DEFAULT as u32,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub keep_accounts: u32,
 }
 
 /// What an invite is to be like.

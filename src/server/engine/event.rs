@@ -282,6 +282,11 @@ pub enum Record {
         /// By how much; below zero where it is behind.
         by: SignedDuration,
     },
+    /// Half, or nine tenths, of the accounts that the server can have are there.
+    ManyAccounts {
+        /// How many there are.
+        known: usize,
+    },
     /// The store refused something; told once for all that it refused in a minute.
     StoreRefused {
         /// How many operations.

@@ -391,6 +391,7 @@ impl Hub {
     pub fn finish_turn(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.set_time(now);
         self.publish_presence();
+        self.sweep(now);
         self.remember();
         self.append_staged(now);
         let idle = self.staged.is_empty() && self.committing.is_none();
@@ -406,7 +407,8 @@ impl Hub {
         let idle = self.committing.is_none() && self.state == State::Running;
         let facts = self.facts_wait;
         let clock = Some(self.clock.due());
-        let all = [self.retainer.wakes_at(), facts, clock];
+        let sweep = self.house.sweeps_at();
+        let all = [self.retainer.wakes_at(), facts, clock, sweep];
         all.into_iter().flatten().min().filter(|_| idle)
     }
 
@@ -423,6 +425,18 @@ impl Hub {
     /// How many sessions are in.
     pub fn present(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Lets accounts go that nobody has used for long. `clock`: the time as it was read.
+    fn sweep(&mut self, clock: Moment) {
+        if self.state != State::Running {
+            return;
+        }
+        let users = &self.users;
+        self.house.sweep(clock, |user| users.contains_key(&user));
+        if let Some(known) = self.house.fuller() {
+            self.record(Record::ManyAccounts { known });
+        }
     }
 
     fn set_time(&mut self, now: Moment) {

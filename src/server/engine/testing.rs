@@ -113,6 +113,7 @@ pub(super) fn house_settings() -> house::Settings {
         invite_key: InviteKey::from_bytes([0x1e; 32]),
         owner_code: OwnerCode::from_bytes([0x0c; 10]),
         new_owner: false,
+        keep_accounts_days: 365,
     }
 }
 

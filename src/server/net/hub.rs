@@ -103,9 +103,8 @@ impl StartError {
         match self {
             Self::Bind(error) => error.may_pass(),
             Self::Keys(_) | Self::Secrets(_) | Self::Damaged(..) => false,
-            Self::Unreadable => true,
             Self::Open(error) => error.may_pass(),
-            Self::System(_) => true,
+            Self::Unreadable | Self::System(_) => true,
         }
     }
 }
@@ -344,6 +343,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
             invite_key,
             owner_code: OwnerCode::from_bytes(random()?),
             new_owner: config.new_owner,
+            keep_accounts_days: config.keep_accounts_days,
         },
     };
     let owner_code = settings.house.owner_code;

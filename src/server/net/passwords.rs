@@ -17,10 +17,10 @@ use crate::{
     server::{
         engine::{
             event::Request,
-            house::{Rate, rates::Meters},
+            house::{Rate, rates::SiteMeters},
         },
         log::Recorder,
-        network::{ClientAddress, Site},
+        network::ClientAddress,
         secrets::{PasswordRecord, SecretError, Secrets, Workspace},
         supervisor::{Panicked, Supervisor},
     },
@@ -50,7 +50,7 @@ struct Shared {
     turns: Arc<Semaphore>,
     /// Of those whose turn is over; not more than have a turn at one time.
     spare: Mutex<Vec<Workspace>>,
-    wrong: Mutex<Meters<Site>>,
+    wrong: Mutex<SiteMeters>,
 }
 
 impl Passwords {
@@ -68,7 +68,7 @@ impl Passwords {
             places: Semaphore::new(AT_ONCE + WAITING_MAX),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             spare: Mutex::default(),
-            wrong: Meters::new(Some(WRONG)).into(),
+            wrong: SiteMeters::new(Some(WRONG)).into(),
         })))
     }
 
@@ -117,8 +117,7 @@ impl Passwords {
         password: &Password,
     ) -> Result<bool, Duration> {
         let shared = &self.0;
-        let site = address.site();
-        shared.may_try(site, clock.now().mono)?;
+        shared.may_try(address, clock.now().mono)?;
         let Ok(_place) = shared.places.try_acquire() else {
             return Err(BUSY_RETRY);
         };
@@ -126,7 +125,7 @@ impl Passwords {
             return Err(BUSY_RETRY);
         };
         // Others from there had theirs meanwhile.
-        shared.may_try(site, clock.now().mono)?;
+        shared.may_try(address, clock.now().mono)?;
         let supervisor = &shared.supervisor;
         let (shared, password) = (Arc::clone(shared), password.clone());
         let compared = supervisor.blocking("password", move || {
@@ -134,7 +133,7 @@ impl Passwords {
             let is_right = shared.record().is_of(&password, &mut memory);
             shared.spare().push(memory);
             if !is_right {
-                shared.was_wrong(site, clock.now().mono);
+                shared.was_wrong(address, clock.now().mono);
             }
             // Held until it is noted, even if nobody waits for it any more.
             drop(turn);
@@ -163,15 +162,15 @@ impl Shared {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn may_try(&self, site: Site, now: Duration) -> Result<(), Duration> {
+    fn may_try(&self, address: ClientAddress, now: Duration) -> Result<(), Duration> {
         let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        wrong.look(site, now)
+        wrong.look(address, now)
     }
 
-    fn was_wrong(&self, site: Site, now: Duration) {
+    fn was_wrong(&self, address: ClientAddress, now: Duration) {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         // Refused only where several were compared at one time.
-        let _ = wrong.take(site, now);
+        let _ = wrong.take(address, now);
     }
 }
 

@@ -231,8 +231,10 @@ fn a_device_is_opened_to_its_owner_and_to_nobody_else() {
             (open_as(1, (7, 7), Some(5)), opened(4)),
             // The key is added to another user's: it is the same device.
             (open_as(1, (8, 7), None), opened(4)),
-            (open_as(1, (8, 9), None), opened(4)),
-            (open_as(1, (7, 9), None), Verdict::Foreign),
+            (open_as(1, (8, 9), None), Verdict::Foreign),
+            // Another key of the user who is called by the first.
+            (open_as(1, (7, 9), None), opened(4)),
+            (open_as(1, (7, 7), None), opened(4)),
             // One that has not sent anything is its owner's, too.
             (open_as(2, (7, 7), None), opened(0)),
             (open(2, None, &[]), Verdict::Foreign),

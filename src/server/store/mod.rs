@@ -143,10 +143,9 @@ pub enum Operation {
 /// Somebody with a key who opens a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceOwner {
-    /// Who they are.
+    /// Who they are. The device may be that of another key of theirs, by which they are called.
     pub user: UserId,
-    /// Who their key alone would make them: they may have been that before it was added to the
-    /// user's.
+    /// Who their key alone would make them: the device is kept as that user's.
     pub key_user: UserId,
 }
 

@@ -75,7 +75,8 @@ pub(super) fn open(
     }
     Ok(OpenedDevice {
         counter: said.max(settled),
-        user: owner.map(|owner| owner.user).or(user),
+        // The key's own user, who stays the same whatever account it is in.
+        user: user.or(owner.map(|owner| owner.key_user)),
     })
 }
 

@@ -32,6 +32,16 @@ pub(super) struct Account {
     pub(super) admitted: bool,
     /// Since when he is known, in seconds since 1970.
     pub(super) since: u64,
+    /// About when they last wrote; 0: never. `None`: it is not known, since an older server kept it.
+    pub(super) wrote: Option<u64>,
+}
+
+impl Account {
+    /// About when the user was last here.
+    pub(super) fn seen(&self) -> u64 {
+        let keys = self.keys.iter().map(|key| key.seen);
+        keys.chain(self.wrote).fold(self.since, u64::max)
+    }
 }
 
 /// One of a user's keys.
@@ -98,7 +108,7 @@ impl House {
             Err(error) => {
                 // Whoever guesses has to wait.
                 if matches!(error.code, ErrorCode::BadCode | ErrorCode::BadInvite) {
-                    let _ = self.rates.mistakes.take(address.site(), now.mono);
+                    let _ = self.rates.mistakes.take(address, now.mono);
                 }
                 Err(error)
             }
@@ -122,7 +132,7 @@ impl House {
     pub fn check(&self, entry: &Entry, now: Moment) -> Result<Visitor, ErrorFrame> {
         let address = entry.channel.address;
         if entry.join.code.is_some() || entry.join.invite.is_some() {
-            let looked = self.rates.mistakes.look(address.site(), now.mono);
+            let looked = self.rates.mistakes.look(address, now.mono);
             looked.map_err(|wait| too_often("Too many wrong codes", wait))?;
         }
         let visitor = self.identify(entry, now)?;
@@ -164,7 +174,7 @@ impl House {
             return Ok(visitor(user, self.role(user)));
         }
         let address = entry.channel.address;
-        let looked = self.rates.newcomers.look(address.site(), now.mono);
+        let looked = self.rates.newcomers.look(address, now.mono);
         let looked = looked.or_else(|wait| {
             if address.is_this_machine() {
                 Ok(())
@@ -295,16 +305,16 @@ impl House {
             return;
         };
         let user = visitor.user;
-        let site = entry.channel.address.site();
         let is_new = !self.accounts.contains_key(&user);
         if is_new {
-            let _ = self.rates.newcomers.take(site, now.mono);
+            let _ = self.rates.newcomers.take(entry.channel.address, now.mono);
         }
         let account = self.accounts.entry(user).or_insert_with(|| Account {
             keys: Vec::new(),
             role: Role::Member,
             admitted: false,
             since: at,
+            wrote: Some(0),
         });
         let added = !account.keys.iter().any(|known| known.public == key);
         if added {
@@ -346,6 +356,37 @@ impl House {
             None => {}
         }
         self.claim(user, nickname, now);
+    }
+
+    /// Notes that somebody writes, once a day.
+    pub(super) fn note_writing(&mut self, user: UserId, now: Moment) {
+        let at = seconds(now.wall);
+        let Some(account) = self.accounts.get_mut(&user) else {
+            return;
+        };
+        if account
+            .wrote
+            .is_none_or(|wrote| wrote == 0 || at >= wrote.saturating_add(SEEN_EVERY))
+        {
+            account.wrote = Some(at);
+            self.changed.push(facts::of_account(user, account));
+        }
+    }
+
+    /// Notes that somebody goes, who was here for longer than it is noted that they were seen.
+    pub fn note_leaving(&mut self, user: UserId, key: Option<PublicKey>, now: Moment) {
+        let at = seconds(now.wall);
+        let Some(account) = self.accounts.get_mut(&user) else {
+            return;
+        };
+        let proven = account
+            .keys
+            .iter_mut()
+            .find(|known| Some(known.public) == key);
+        if let Some(proven) = proven.filter(|key| at >= key.seen.saturating_add(SEEN_EVERY)) {
+            proven.seen = at;
+            self.changed.push(facts::of_account(user, account));
+        }
     }
 
     /// Notes that somebody is called so now: what is nobody's becomes his, if he is known.

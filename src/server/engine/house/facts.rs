@@ -41,6 +41,8 @@ struct AccountFact {
     role: String,
     admitted: bool,
     since: u64,
+    #[serde(default)]
+    wrote: Option<u64>,
     keys: Vec<KeyFact>,
 }
 
@@ -128,7 +130,7 @@ fn no_fact(kind: &str, key: &impl ToString) -> Fact {
     }
 }
 
-/// Names a user's account.
+/// Names a user's account; as a fact, says that there is none any more.
 pub(super) fn account_name(user: UserId) -> Fact {
     no_fact(ACCOUNT, &user)
 }
@@ -143,6 +145,7 @@ pub(super) fn of_account(user: UserId, account: &Account) -> Fact {
         role: account.role.name().to_owned(),
         admitted: account.admitted,
         since: account.since,
+        wrote: account.wrote,
         keys: account.keys.iter().map(key).collect(),
     };
     fact(ACCOUNT, &user, &value)
@@ -375,6 +378,7 @@ fn account(fact: AccountFact) -> Option<Account> {
         role: Role::parse(&fact.role).ok()?,
         admitted: fact.admitted,
         since: fact.since,
+        wrote: fact.wrote,
     })
 }
 

@@ -25,8 +25,9 @@ use self::{
     audit::Entry as AuditEntry,
     changed::Changed,
     mutes::Mutes,
-    rates::Meters,
+    rates::{Meters, SiteMeters},
     sanctions::Ban,
+    sweep::Sweep,
 };
 use crate::{
     protocol::{
@@ -52,6 +53,7 @@ mod invites;
 mod mutes;
 pub(in crate::server) mod rates;
 mod sanctions;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -151,6 +153,9 @@ pub struct Settings {
     pub owner_code: OwnerCode,
     /// Whether whoever owned the house so far does so no more: for an owner who lost his keys.
     pub new_owner: bool,
+    /// For how many days the accounts and nicknames of people who wrote are kept after they were last
+    /// here.
+    pub keep_accounts_days: u64,
 }
 
 /// See the module's docs.
@@ -174,6 +179,7 @@ pub struct House {
     /// Facts that changed since they were last taken.
     changed: Changed,
     rates: Rates,
+    sweep: Sweep,
 }
 
 /// Who has done how much.
@@ -185,8 +191,8 @@ struct Rates {
     commands: Meters<Who>,
     joins: Meters<Who>,
     muted_joins: Meters<Who>,
-    newcomers: Meters<Site>,
-    mistakes: Meters<Site>,
+    newcomers: SiteMeters,
+    mistakes: SiteMeters,
 }
 
 /// Who is measured: somebody known, or everybody unknown from one place, since whoever has no key
@@ -225,9 +231,10 @@ impl House {
                 commands: Meters::new(limits.commands),
                 joins: Meters::new(limits.joins),
                 muted_joins: Meters::new(limits.muted_joins),
-                newcomers: Meters::new(limits.newcomers),
-                mistakes: Meters::new(limits.mistakes),
+                newcomers: SiteMeters::new(limits.newcomers),
+                mistakes: SiteMeters::new(limits.mistakes),
             },
+            sweep: Sweep::default(),
         };
         house.recall(facts);
         if house.settings.new_owner {

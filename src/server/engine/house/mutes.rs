@@ -58,6 +58,11 @@ impl Mutes {
         users.filter_map(|user| self.by_user.get(user))
     }
 
+    /// Whose they are.
+    pub(super) fn users(&self) -> impl Iterator<Item = UserId> {
+        self.by_user.keys().copied()
+    }
+
     pub(super) fn values(&self) -> impl Iterator<Item = &Mute> {
         self.by_user.values()
     }

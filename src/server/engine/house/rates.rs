@@ -5,6 +5,8 @@
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
+use crate::server::network::{ClientAddress, Network, Site};
+
 /// Who are measured at one time; beyond that, those are let go who have paid for everything, or, if
 /// they are few, the half that is nearest to it: so that a crowd costs each of its members little.
 const MEASURED_MAX: usize = 100_000;
@@ -85,8 +87,65 @@ impl<K: Copy + Eq + Hash> Meters<K> {
     }
 }
 
+/// How much more may come from a /56, and from a /48, of IPv6 than from one site.
+const WIDER: [u32; 2] = [2, 4];
+
+/// How much was done from where: by sites, and by the wider networks that one customer may have.
+#[derive(Debug)]
+pub(in crate::server) struct SiteMeters {
+    sites: Meters<Site>,
+    wider: [Meters<Network>; 2],
+}
+
+impl SiteMeters {
+    /// Nothing was done yet. `rate`: what may be done from one site.
+    pub(in crate::server) fn new(rate: Option<Rate>) -> Self {
+        let wider = |times: u32| {
+            rate.map(|rate| Rate {
+                per_minute: rate.per_minute.saturating_mul(times),
+                burst: rate.burst.saturating_mul(times),
+            })
+        };
+        Self {
+            sites: Meters::new(rate),
+            wider: WIDER.map(|times| Meters::new(wider(times))),
+        }
+    }
+
+    /// As [`Meters::take`].
+    pub(in crate::server) fn take(
+        &mut self,
+        address: ClientAddress,
+        now: Duration,
+    ) -> Result<(), Duration> {
+        self.look(address, now)?;
+        self.sites.take(address.site(), now)?;
+        for (meters, network) in self
+            .wider
+            .iter_mut()
+            .zip(address.wider().into_iter().flatten())
+        {
+            meters.take(network, now)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Meters::look`].
+    pub(in crate::server) fn look(
+        &self,
+        address: ClientAddress,
+        now: Duration,
+    ) -> Result<(), Duration> {
+        self.sites.look(address.site(), now)?;
+        let mut wider = self.wider.iter().zip(address.wider().into_iter().flatten());
+        wider.try_for_each(|(meters, network)| meters.look(network, now))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -122,6 +181,31 @@ mod tests {
             assert_eq!(meters.take('a', SECOND), Ok(()));
         }
         assert!(meters.paid.is_empty());
+    }
+
+    #[test]
+    fn a_customer_with_many_networks_is_measured_as_one() {
+        let mut meters = SiteMeters::new(Some(Rate::new(1, 10)));
+        let mut come = |address: String| {
+            let address = SocketAddr::new(address.parse().unwrap(), 7);
+            meters.take(address.into(), SECOND).is_ok()
+        };
+        let count = |came: &[bool]| came.iter().filter(|came| **came).count();
+        let networks = |from: u32| (from..from + 100).map(|n| format!("2001:db8:1:{n:x}::7"));
+        // A /64 each of one /56, of the /48 around it, and of another /48.
+        let one_56: Vec<_> = networks(0x100).map(&mut come).collect();
+        assert_eq!(count(&one_56), 20);
+        let one_48: Vec<_> = (2..100u32)
+            .map(|n| come(format!("2001:db8:1:{n:x}00::7")))
+            .collect();
+        assert_eq!(count(&one_48), 20);
+        assert!(come("2001:db8:2::7".to_owned()));
+        // IPv4, and where each address is one site, has no wider ones.
+        for n in 0..100 {
+            assert!(come(format!("198.51.100.{n}")));
+            assert!(come(format!("fd00::{n:x}")));
+            assert!(come(format!("64:ff9b::{n:x}")));
+        }
     }
 
     #[test]

@@ -297,6 +297,7 @@ impl House {
         }
         let taken = self.rates.messages.take(writer.who(), now.mono);
         taken.map_err(|wait| too_often("You write too fast", wait))?;
+        self.note_writing(writer.user, now);
         if slowed {
             self.forget_writers(now.mono);
             self.wrote.insert(place, now.mono);

@@ -22,6 +22,7 @@ mod addresses;
 mod devices;
 mod outcasts;
 mod stored;
+mod sweep;
 
 const LAN: &str = "192.168.1.20";
 const FAR: &str = "192.0.2.1";
@@ -815,6 +816,7 @@ fn a_crowd_of_new_keys_keeps_nobody_out() {
             role: Role::Member,
             admitted: false,
             since: 7,
+            wrote: None,
         };
         super::facts::of_account(user, &account)
     };

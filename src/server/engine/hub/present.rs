@@ -161,6 +161,7 @@ impl Hub {
         let Some(session) = self.sessions.remove(&connection) else {
             return;
         };
+        self.house.note_leaving(session.user, session.key, self.now);
         if self.devices.get(&session.device) == Some(&connection) {
             self.devices.remove(&session.device);
         }

@@ -116,7 +116,7 @@ impl Changes {
             connection.prepare_cached("UPDATE device SET counter = ?2, user = ?3 WHERE no = ?1")?;
         for Change { device, dirty } in self.devices.values() {
             if *dirty && let Some(no) = device.no {
-                let user = device.user.map(|user| user.to_bytes());
+                let user = device.user.map(UserId::to_bytes);
                 update.execute((no, number(device.counter), user))?;
             }
         }
@@ -145,7 +145,7 @@ fn find(connection: &Connection, id: DeviceId) -> Result<Device> {
 }
 
 fn insert(connection: &Connection, id: DeviceId, device: Device) -> Result<i64> {
-    let user = device.user.map(|user| user.to_bytes());
+    let user = device.user.map(UserId::to_bytes);
     connection
         .prepare_cached("INSERT INTO device(id, counter, user) VALUES(?1, ?2, ?3)")?
         .insert((id.to_bytes(), number(device.counter), user))
