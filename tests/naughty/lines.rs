@@ -110,6 +110,11 @@ fn an_input_that_is_no_text_is_not_repeated() {
             guest.say(&json!({
                 "type": "error", "code": "bad_text", "id": frame["id"], "message": "\u{1b}[2Jno\u{9b}2J"
             }));
+        } else if frame["type"] == "nick" {
+            guest.say(&json!({
+                "type": "error", "code": "nickname_in_use", "ref": frame["ref"],
+                "message": "\u{1b}[2Jno\u{9b}2J"
+            }));
         }
     }
     assert!(refused > 20, "{refused}");

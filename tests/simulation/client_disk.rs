@@ -17,6 +17,8 @@ use chat_tui::{
 };
 use fastrand::Rng;
 
+use crate::mutant::Mutant;
+
 /// See the module's docs.
 #[derive(Debug, Default)]
 pub(crate) struct ClientDisk {
@@ -28,9 +30,9 @@ pub(crate) struct ClientDisk {
     owner: u64,
     running: BTreeSet<u64>,
     runs: u64,
-    /// Whether a cursor is kept apart from the messages that it covers, and ahead of them: what
-    /// must not be.
-    cursor_first: bool,
+    /// What is broken: with [`Mutant::CursorFirst`] a cursor is kept apart from the messages that it
+    /// covers, and ahead of them.
+    mutant: Option<Mutant>,
     /// The cursors that such a disk keeps.
     cursors: BTreeMap<RoomName, (Epoch, u64, MessageId)>,
 }
@@ -70,9 +72,9 @@ struct Room {
 
 impl ClientDisk {
     /// An empty one.
-    pub(crate) fn new(cursor_first: bool) -> Self {
+    pub(crate) fn new(mutant: Option<Mutant>) -> Self {
         Self {
-            cursor_first,
+            mutant,
             ..Self::default()
         }
     }
@@ -93,6 +95,7 @@ impl ClientDisk {
     pub(crate) fn lease(&mut self, run: u64, claim: Claim) -> Leased {
         let free = self.owner == run || !self.running.contains(&self.owner);
         let ours = claim == Claim::Take || claim == Claim::IfFree && free;
+        let unbroken = ours && self.owner == run;
         let settled = self.state().settled;
         let settled = settled.into_iter().filter(|((of, _), _)| *of == run);
         let settled: Vec<_> = settled.map(|((_, which), told)| (which, told)).collect();
@@ -102,6 +105,7 @@ impl ClientDisk {
         let outbox = ours.then(|| self.take(run));
         Leased {
             ours,
+            unbroken,
             outbox,
             settled,
         }
@@ -152,7 +156,7 @@ impl ClientDisk {
     fn state(&self) -> State {
         let mut state = State::default();
         for written in &self.written {
-            state.write(written);
+            state.write(written, self.mutant);
         }
         state
     }
@@ -180,7 +184,7 @@ impl ClientDisk {
 
     /// A save is made up; nothing of it is written yet.
     pub(crate) fn begin(&mut self, save: &Save) {
-        if self.cursor_first {
+        if self.mutant == Some(Mutant::CursorFirst) {
             self.note_cursors(save);
         }
     }
@@ -219,7 +223,7 @@ impl ClientDisk {
                 id: last.map(|(_, id)| *id),
             };
             if let Some(&(epoch, seq, id)) = self.cursors.get(name)
-                && self.cursor_first
+                && self.mutant == Some(Mutant::CursorFirst)
                 && epoch == room.epoch
                 && seq > kept.seq
             {
@@ -248,7 +252,7 @@ impl ClientDisk {
 }
 
 impl State {
-    fn write(&mut self, written: &Written) {
+    fn write(&mut self, written: &Written, mutant: Option<Mutant>) {
         match written {
             Written::Save(run, save) => {
                 for change in &save.changes {
@@ -258,7 +262,13 @@ impl State {
             Written::Adopted { key, most } => {
                 let count = self.submitted.len();
                 let count = usize::try_from(*most).map_or(count, |most| count.min(most));
-                for (key, (origin, room, body)) in (*key..).zip(self.submitted.drain(..count)) {
+                let mut taken: Vec<_> = self.submitted.drain(..count).collect();
+                match mutant {
+                    Some(Mutant::HandoverLoses) if count > 0 => drop(taken.remove(0)),
+                    Some(Mutant::HandoverDoubles) => self.submitted.clone_from(&taken),
+                    _ => {}
+                }
+                for (key, (origin, room, body)) in (*key..).zip(taken) {
                     let entry = KeptEntry {
                         key,
                         number: None,

@@ -168,6 +168,16 @@ fn a_device_that_asks_for_its_nickname_again_is_caught() {
     is_caught(Mutant::AsksAgain);
 }
 
+#[test]
+fn a_handover_that_loses_a_message_is_caught() {
+    is_caught(Mutant::HandoverLoses);
+}
+
+#[test]
+fn a_handover_that_happens_twice_is_caught() {
+    is_caught(Mutant::HandoverDoubles);
+}
+
 /// The first commit of a run fails, then, in another run, the second one, and so on, until a run
 /// has none left to fail.
 fn every_commit_fails_once(error: StoreError) {

@@ -46,6 +46,10 @@ pub(crate) enum Mutant {
     AsksAgain,
     /// No message is of an earlier time than those before it, whatever the clock was.
     TimesStandStill,
+    /// Of the messages that one process hands to another the first is lost.
+    HandoverLoses,
+    /// Messages that one process has taken over from another are there to be taken over again.
+    HandoverDoubles,
 }
 
 /// Gives a message that was seen before an id that was not.

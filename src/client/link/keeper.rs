@@ -211,6 +211,7 @@ fn nothing(look: &Look) -> Looked {
         // There is no other process that could have it.
         Look::Lease(_) => Looked::Lease(Ok(Leased {
             ours: true,
+            unbroken: true,
             ..Leased::default()
         })),
         Look::Adopt { .. } => Looked::Adopted(Ok(Some(Vec::new()))),

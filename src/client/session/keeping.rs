@@ -42,6 +42,8 @@ pub(super) struct Watch {
     due: bool,
     /// Whether the disk was asked, and has not answered yet.
     asking: bool,
+    /// Whether it was the server that said that we were replaced.
+    replaced: bool,
 }
 
 impl Session {
@@ -226,6 +228,16 @@ impl Session {
             }
             None => self.outbox.take_back_submissions(),
         }
+        // By whom, if nobody else works with this disk? By one that has a copy of it; to come back by
+        // ourselves would be to fight it.
+        let fights = std::mem::take(&mut self.watch.replaced) && leased.unbroken;
+        if self.config.yields && fights {
+            return self.stop(
+                now,
+                Line::inert(words::TAKEN_OVER),
+                words::TAKEN_OVER_IN_BRIEF,
+            );
+        }
         if matches!(self.phase, Phase::Stopped { .. }) {
             self.connect(now);
         }
@@ -294,6 +306,7 @@ impl Session {
     /// The server says that another connection has taken our place.
     pub(super) fn replaced(&mut self, now: Now) {
         self.taken_over(now);
+        self.watch.replaced = true;
         let later = now.elapsed + REPLACED_WAIT;
         self.watch.next = self.watch.next.map(|at| at.max(later));
     }

@@ -313,6 +313,8 @@ pub enum Looked {
 pub struct Leased {
     /// Whether it is ours now.
     pub ours: bool,
+    /// Whether it was ours all the time: no other process works with what is kept here.
+    pub unbroken: bool,
     /// What its outbox holds, if it is ours and anything is kept.
     pub outbox: Option<KeptOutbox>,
     /// What became of this run's own messages with another process, by their numbers. Told once.

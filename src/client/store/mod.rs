@@ -555,6 +555,7 @@ impl Store {
         }
         Ok(Leased {
             ours: outbox.is_some(),
+            unbroken: outbox.is_some() && holder.as_deref() == Some(&self.owner),
             outbox,
             settled,
         })

@@ -230,6 +230,8 @@ impl Model {
     /// What must change for the time limit to begin anew; `None` while nothing has to happen.
     pub(super) fn progress(&self) -> Option<(bool, bool, u64)> {
         let arriving = self.input_ended && (self.waiting_for() > 0 || self.is_reading());
+        // While a line waits, no more input is read: nobody knows whether there is any.
+        let arriving = arriving || !self.waiting.is_empty();
         let entering = !self.entered && !self.aside || self.aside && self.needs_place();
         let due = !self.manner.interactive && (entering || arriving);
         (due && !self.leaving).then_some((self.entered, self.aside, self.settled))
@@ -460,6 +462,9 @@ impl Model {
 
     /// The time limit passed without progress.
     pub(super) fn out_of_time(&mut self) {
+        if self.entered && !self.aside && !self.input_ended {
+            return self.skip_command();
+        }
         if self.aside {
             self.say(
                 "Gave up waiting: another process has this client ID, and is not done; give this \
@@ -475,6 +480,27 @@ impl Model {
             self.say("Gave up: no server let us in");
         }
         self.leave();
+    }
+
+    /// What the lines that wait are waiting for does not come: they go on without it.
+    fn skip_command(&mut self) {
+        self.settled += 1;
+        let unanswered = self.asked.len() + usize::from(self.nickname_asked.is_some());
+        self.asked.clear();
+        self.nickname_asked = None;
+        if unanswered > 0 {
+            self.say("Gave up waiting for an answer to a command: it may have been done");
+            self.undelivered += unanswered as u64;
+        } else if self.waiting.pop_front().is_some() {
+            self.lines_read += 1;
+            let line = self.lines_read;
+            self.say(&format!(
+                "Line {line} was not done: the connection did not come back in time"
+            ));
+            self.undelivered += 1;
+        }
+        self.go_on();
+        self.leave_if_done();
     }
 
     /// Says goodbye.

@@ -198,8 +198,8 @@ impl World {
             seed: self.rng.u64(..),
         };
         let shares = matches!(role, Role::Original | Role::Twin);
-        let cursor_first = self.mutant == Some(Mutant::CursorFirst);
-        let fresh = || Rc::new(RefCell::new(ClientDisk::new(cursor_first)));
+        let mutant = self.mutant;
+        let fresh = || Rc::new(RefCell::new(ClientDisk::new(mutant)));
         let disk = match role {
             // Of the same machine.
             Role::Twin => self.clients[0].disk.clone(),

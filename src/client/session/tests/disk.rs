@@ -62,7 +62,7 @@ impl Disk {
             Look::Lease(Claim::Take) => Looked::Lease(Ok(Leased {
                 ours: true,
                 outbox: self.left.clone(),
-                settled: Vec::new(),
+                ..Leased::default()
             })),
             // What became of something is told once.
             Look::Lease(_) => Looked::Lease(Ok(std::mem::take(&mut self.leased))),

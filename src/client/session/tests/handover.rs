@@ -81,7 +81,7 @@ fn when_the_other_has_ended_its_place_is_taken_with_all_that_is_there() {
             next_key: 9,
             entries: vec![entry(7, None, "theirs"), entry(8, Some(1), "ours")],
         }),
-        settled: Vec::new(),
+        ..Leased::default()
     };
     run.asks_again();
     run.told(&["local of others 0 pending", "connecting"]);
@@ -173,12 +173,34 @@ fn who_is_taken_over_hands_over_and_comes_back_when_it_may() {
                 ..submitted("still here", "lobby")
             }],
         }),
-        settled: Vec::new(),
+        ..Leased::default()
     };
     run.asks_again();
     run.told(&["connecting"]);
     run.enter(welcome());
     run.wrote(&["1 still here"]);
+}
+
+#[test]
+fn who_is_replaced_by_nobody_on_this_disk_does_not_fight() {
+    let (mut run, _) = Run::with(Disk {
+        yields: true,
+        ..Disk::default()
+    });
+    run.open();
+    run.say(ServerFrame::Welcome(welcome()));
+    run.frames();
+    run.events.clear();
+    run.say(bye(Departure::Replaced, None));
+    run.told(&["aside"]);
+    run.disk.leased = Leased {
+        ours: true,
+        unbroken: true,
+        ..Leased::default()
+    };
+    run.asks_again();
+    run.told(&["stopped: Another terminal took over: it came in with the same client ID"]);
+    assert!(!run.connected);
 }
 
 #[test]

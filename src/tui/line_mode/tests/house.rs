@@ -411,3 +411,30 @@ fn a_script_that_never_comes_in_has_not_done_what_waits() {
     assert_eq!(model.outcome(), Outcome::NoServer);
     assert_eq!(model.last_words(true), ["2 messages were not delivered.\n"]);
 }
+
+#[test]
+fn an_answer_that_never_comes_holds_up_nothing_for_ever() {
+    let mut model = model(COMMANDS);
+    line(&mut model, "/bans");
+    line(&mut model, "hello");
+    assert_eq!(commands(&mut model).len(), 1);
+    assert!(model.progress().is_some(), "though the input has not ended");
+    model.out_of_time();
+    assert!(said(&mut model).contains("Gave up waiting for an answer"));
+    assert_eq!(commands(&mut model), ["send hello"], "and it stays");
+    model.event(outbox(1, Delivery::Pending));
+    model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
+    // Nor does a connection that does not come back.
+    model.event(Event::Link(Link::Waiting {
+        why: Line::inert("Lost"),
+        retry_in: std::time::Duration::from_secs(1),
+    }));
+    line(&mut model, "/who");
+    assert!(model.progress().is_some());
+    model.out_of_time();
+    assert!(said(&mut model).contains("Line 3 was not done"));
+    model.input_ended(None);
+    model.event(Event::Ended(Summary::default()));
+    assert_eq!(model.outcome(), Outcome::NotDelivered);
+    assert_eq!(model.undelivered(), 2);
+}
