@@ -7,6 +7,7 @@ mod conversation;
 #[path = "../families/mod.rs"]
 mod families;
 mod folding;
+mod handover;
 mod health;
 mod history;
 mod hosting;

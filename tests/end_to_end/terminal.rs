@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex},
     thread,
     time::{Duration, Instant},
@@ -21,6 +22,11 @@ struct Output {
     parser: vt100::Parser,
     raw: Vec<u8>,
     ended: bool,
+}
+
+/// What the clients of this test keep.
+pub(crate) fn state() -> PathBuf {
+    STATE.with(|state| state.path().to_owned())
 }
 
 /// A program in a terminal of its own.
@@ -52,10 +58,7 @@ impl Terminal {
         command.args(arguments);
         command.env("TERM", "xterm-256color");
         command.env("TZ", "UTC");
-        command.env(
-            "XDG_STATE_HOME",
-            STATE.with(|state| state.path().to_owned()),
-        );
+        command.env("XDG_STATE_HOME", state());
         command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
         for name in ["NO_COLOR", "COLORFGBG", "COLORTERM"] {
             command.env_remove(name);
