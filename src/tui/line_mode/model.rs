@@ -709,7 +709,9 @@ impl Model {
 
     fn message(&mut self, message: &Received) {
         self.heard = true;
-        let own = message.local.is_some_and(|local| !local.is_of_others());
+        // What another process handed over is for those who read: a script sends.
+        let ours = |local: LocalId| !local.is_of_others() || !self.is_chatty();
+        let own = message.local.is_some_and(ours);
         if let Some(seq) = message.seq {
             self.last = seq;
             if self.history.comes_by_page(seq, own) {
