@@ -3,7 +3,8 @@
 
 use chat_tui::{
     protocol::{
-        basic, limits,
+        Binding, Fingerprint, Identity, Invite, InviteId, InviteKey, InviteToken, Nonce, basic,
+        limits,
         wire::{DEPARTURES, ERROR_CODES, encode_client, encode_server, parse_client, parse_server},
     },
     search,
@@ -102,6 +103,58 @@ fn basic_examples_are_read() {
         };
         same(example, &written);
     }
+}
+
+/// The values of a block fenced as `vector WHAT`, by their names.
+fn vector(what: &str) -> impl Fn(&str) -> &'static str {
+    let fence = format!("```vector {what}\n");
+    let block = PAGE.split(fence.as_str()).nth(1).expect("a vector");
+    let block = block.split("```").next().unwrap_or_default();
+    move |name| {
+        let value = |line: &'static str| {
+            let (found, value) = line.split_once(' ')?;
+            (found == name).then_some(value.trim())
+        };
+        block.lines().find_map(value).expect("a value")
+    }
+}
+
+fn bytes<const N: usize>(hex: &str) -> [u8; N] {
+    let pair = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hexadecimal");
+    assert_eq!(hex.len(), 2 * N, "{hex}");
+    std::array::from_fn(pair)
+}
+
+#[test]
+fn the_test_vectors_are_what_the_programs_make() {
+    let proof = vector("proof");
+    let identity = Identity::from_seed(bytes(proof("seed")));
+    assert_eq!(identity.public().to_string(), proof("key"));
+    let nonce = Nonce::from_bytes(bytes(proof("nonce")));
+    let over_tls = Binding::Exporter(bytes(proof("exporter")));
+    let signature = identity.prove(&over_tls, &nonce);
+    assert_eq!(signature.to_string(), proof("signature"));
+    let in_the_clear = Binding::Plain {
+        server: Fingerprint::from_bytes(bytes(proof("server"))),
+        address: proof("address").parse().expect("an address"),
+    };
+    let signature = identity.prove(&in_the_clear, &nonce);
+    assert_eq!(signature.to_string(), proof("signature2"));
+
+    let invite = vector("invite");
+    let key = InviteKey::from_bytes(bytes(invite("secret")));
+    let number = |name| invite(name).parse::<u64>().expect("a number");
+    let uses = u16::try_from(number("uses")).expect("a small number");
+    let id = InviteId::from_bytes(bytes(invite("id")));
+    let token = InviteToken::mint(&key, id, number("expires"), uses);
+    assert_eq!(token.expose(), invite("token"));
+    let whole = Invite {
+        host: "chat.example.org".to_owned(),
+        port: 10_500,
+        fingerprint: Fingerprint::from_bytes(bytes(invite("fingerprint"))),
+        token,
+    };
+    assert_eq!(whole.expose(), invite("invite"));
 }
 
 #[test]
