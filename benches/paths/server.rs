@@ -249,6 +249,7 @@ fn enters(number: u64) -> Event {
         key: None,
         password: false,
         channel: Channel::plain(address, Fingerprint::from_bytes([7; 32]), own),
+        own_device: false,
     };
     Event::Requests {
         connection: ConnectionId::new(0, number),

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 pub use super::nickname::{Nickname, NicknameError};
 use super::{
     hex::{hex_id, shown_hex_id, write_hex},
+    key::PublicKey,
     limits,
 };
 
@@ -147,6 +148,12 @@ impl Token {
     /// The device that this token and a client ID name.
     pub fn device(&self, client_id: &ClientId) -> DeviceId {
         DeviceId(self.derive("chat-tui device", client_id.as_str()))
+    }
+
+    /// The device that they name together with a key, where that other one is somebody else's.
+    pub fn device_of_key(&self, client_id: &ClientId, key: &PublicKey) -> DeviceId {
+        let what = format!("{key} {client_id}");
+        DeviceId(self.derive("chat-tui device of a key", &what))
     }
 
     fn derive(&self, domain: &str, what: &str) -> [u8; 12] {

@@ -182,8 +182,9 @@ const JOINS: &[(&str, &str, usize, Field, Answer)] = &[
         "next",
         "next",
         0,
-        |over| (NUMBER_MAX + over as u64).into(),
-        End("malformed"),
+        // One more than as far as a device may be ahead of the log.
+        |over| ((1 << 24) + 1 + over as u64).into(),
+        End("bad_id"),
     ),
     (
         "password",

@@ -194,7 +194,11 @@ impl Session {
         let Phase::Live(live) = &self.phase else {
             return Ok(());
         };
-        let device = self.config.token.device(&self.config.client_id);
+        let (token, client_id) = (self.config.token, &self.config.client_id);
+        // Where somebody else's key has the one, we have the other.
+        let own = self.entrance.identity(live.channel);
+        let own = own.map(|identity| token.device_of_key(client_id, &identity.public()));
+        let is_ours = welcome.device == token.device(client_id) || Some(welcome.device) == own;
         if welcome.protocol != PROTOCOL_VERSION {
             self.stop(
                 now,
@@ -217,9 +221,10 @@ impl Session {
         // Who has a key is the user that it belongs to; otherwise the token makes us who we are.
         let is_us = self.entrance.identity(live.channel).is_some()
             || welcome.user == self.config.token.user();
-        if !is_us || welcome.device != device {
+        if !is_us || !is_ours {
             return Err(Fault::new("it takes us for somebody else"));
         }
+        self.outbox.is_of(welcome.device);
         let (epoch, limits) = (welcome.epoch, welcome.limits);
         self.outbox.welcome(now.elapsed, welcome.counter, &limits)?;
         let opened = self.rooms.open(welcome.epoch, welcome.rooms)?;

@@ -126,6 +126,11 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// The server knows this device by another id: what is sent from now on has that one.
+    pub(super) fn is_of(&mut self, device: DeviceId) {
+        self.device = device;
+    }
+
     pub(super) fn new(device: DeviceId) -> Self {
         Self {
             device,

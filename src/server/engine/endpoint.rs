@@ -416,6 +416,7 @@ impl Endpoint {
             key,
             password: false,
             channel: **channel,
+            own_device: false,
         })
     }
 

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{ConnectionId, RoomIndex, endpoint::Channel, look::Look, tail::Segment};
 use crate::{
     protocol::{
-        ClientFrame, ClientId, KeyTag, MessageId, Nickname, PublicKey, RoomName, RoomRules,
-        ServerFrame, Token, UserId,
+        ClientFrame, ClientId, DeviceId, KeyTag, MessageId, Nickname, PublicKey, RoomName,
+        RoomRules, ServerFrame, Token, UserId,
         frame::{Ack, Departure, ErrorFrame, Join, Member, Welcome},
         house::CommandRequest,
         wire::Refusal,
@@ -69,6 +69,18 @@ pub struct Entry {
     pub password: bool,
     /// How the client came.
     pub channel: Channel,
+    /// The device of this token and client ID is somebody else's: it has one of its key's own.
+    pub own_device: bool,
+}
+
+impl Entry {
+    /// The device that comes in.
+    pub fn device(&self) -> DeviceId {
+        match self.key.filter(|_| self.own_device) {
+            Some(key) => self.token.device_of_key(&self.join.client_id, &key),
+            None => self.token.device(&self.join.client_id),
+        }
+    }
 }
 
 /// What is to be done.

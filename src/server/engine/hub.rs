@@ -168,7 +168,7 @@ impl Session {
             role: visitor.role,
             rooms,
             key: entry.key,
-            device: entry.token.device(&entry.join.client_id),
+            device: entry.device(),
             client_id: entry.join.client_id.clone(),
             address: entry.channel.address,
             basic,

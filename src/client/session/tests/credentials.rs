@@ -167,6 +167,32 @@ fn who_has_a_key_is_whom_the_server_says_and_is_so_at_the_next_start() {
 }
 
 #[test]
+fn where_a_device_is_somebody_elses_our_key_has_one_of_its_own() {
+    let own = token().device_of_key(&ClientId::parse("3").unwrap(), &identity().public());
+    let taken = |device| Welcome {
+        device,
+        ..welcome()
+    };
+    let mut run = run(keyed());
+    run.enter(taken(own));
+    run.frames();
+    run.send("hi");
+    match run.frames().as_slice() {
+        [ClientFrame::Message(said)] => assert_eq!(said.id.unwrap().device, own),
+        other => panic!("{other:?}"),
+    }
+    // No other is ours; nor is that one without the key.
+    for (credentials, device) in [
+        (keyed(), DeviceId::from_bytes([9; 12])),
+        (Credentials::default(), own),
+    ] {
+        let (mut run, _) = Run::with_credentials(Disk::default(), credentials);
+        run.enter(taken(device));
+        assert!(!run.connected);
+    }
+}
+
+#[test]
 fn who_has_no_key_is_whom_his_token_makes_him() {
     let mut run = run(Credentials::default());
     run.enter(Welcome {

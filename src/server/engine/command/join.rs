@@ -53,7 +53,7 @@ pub(in crate::server::engine) fn run(hub: &mut Hub, connection: ConnectionId, en
 fn open(hub: &Hub, entry: &Entry) -> Operation {
     Operation::Open {
         owner: hub.house.device_owner(entry, hub.now),
-        device: entry.token.device(&entry.join.client_id),
+        device: entry.device(),
         // A basic client's messages are numbered here: it has no say in that.
         next: entry.join.next.filter(|_| entry.join.protocol.is_some()),
         look: positions(hub, &entry.join)
@@ -84,12 +84,24 @@ pub(in crate::server::engine) fn failed(
     }
 }
 
-/// The store did not open the device: it is somebody else's, or its numbers can't be right.
+/// The store did not open the device: its numbers can't be right, or it is somebody else's. Then who
+/// has a key gets a device of its own, so that nobody who has seen a token keeps its owner out.
 pub(in crate::server::engine) fn not_opened(
     hub: &mut Hub,
     connection: ConnectionId,
     verdict: &Verdict,
 ) {
+    if *verdict == Verdict::Foreign
+        && let Some(mut entry) = hub.end_joining(connection)
+    {
+        if entry.key.is_some() && !entry.own_device {
+            entry.own_device = true;
+            let operation = open(hub, &entry);
+            hub.begin_joining(connection, entry);
+            return hub.stage(connection, operation, What::Open);
+        }
+        hub.begin_joining(connection, entry);
+    }
     let error = match verdict {
         Verdict::TooFarAhead => error(
             ErrorCode::BadId,
@@ -98,7 +110,7 @@ pub(in crate::server::engine) fn not_opened(
         ),
         _ => error(
             ErrorCode::BadId,
-            "This client ID is a device of somebody with another key: use another client ID",
+            "This client ID is a device of somebody who has a key, and you show none: use another client ID",
         ),
     };
     failed(hub, connection, error);
@@ -158,9 +170,7 @@ fn may_enter(hub: &Hub, entry: &mut Entry) -> Result<Visitor, ErrorFrame> {
     {
         entry.join.nickname = nickname;
     }
-    let takes_over = hub
-        .devices
-        .contains_key(&entry.token.device(&entry.join.client_id));
+    let takes_over = hub.devices.contains_key(&entry.device());
     if hub.sessions.len() >= hub.settings.clients_max && !takes_over {
         let message = "The server is full: as many are in as it takes. Try again later";
         return Err(error(ErrorCode::ServerFull, message));

@@ -379,12 +379,11 @@ impl House {
         let Some(account) = self.accounts.get_mut(&user) else {
             return;
         };
-        let proven = account
-            .keys
-            .iter_mut()
-            .find(|known| Some(known.public) == key);
-        if let Some(proven) = proven.filter(|key| at >= key.seen.saturating_add(SEEN_EVERY)) {
-            proven.seen = at;
+        let stale = |known: &&mut Key| {
+            Some(known.public) == key && at >= known.seen.saturating_add(SEEN_EVERY)
+        };
+        if let Some(known) = account.keys.iter_mut().find(stale) {
+            known.seen = at;
             self.changed.push(facts::of_account(user, account));
         }
     }

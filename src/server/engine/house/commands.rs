@@ -203,10 +203,6 @@ impl House {
         })
     }
 
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one table: an arm for each command, each a line or a few"
-    )]
     /// Carries out a command. `target`: whom [`about`] names, if he is known. `rules`: how the
     /// room is run that it names, if there is such a room. `random`: bytes that nobody can guess.
     pub fn carry_out(
@@ -220,14 +216,7 @@ impl House {
     ) -> Result<Outcome, ErrorFrame> {
         may(actor, command)?;
         self.may_speak(actor, command, now)?;
-        let target = match (about(command), target) {
-            (Some(_), Some(target)) => Some(allowed_target(actor, command, target)?),
-            (Some(nickname), None) => {
-                let message = format!("Nobody here is called {nickname}");
-                return Err(refusal(ErrorCode::NotFound, &message));
-            }
-            (None, _) => None,
-        };
+        let target = meant(actor, command, target)?;
         match (command, target) {
             (HouseCommand::Own { code }, _) => self.own(actor, *code, now),
             (HouseCommand::Role { role, .. }, Some(target)) => {
@@ -709,6 +698,22 @@ fn may(actor: &Actor, command: &HouseCommand) -> Result<(), ErrorFrame> {
         Role::Owner => "Only the owner can do that",
     };
     Err(refusal(ErrorCode::NotAllowed, message))
+}
+
+/// Whom a command is about, if it is about somebody.
+fn meant(
+    actor: &Actor,
+    command: &HouseCommand,
+    target: Option<Target>,
+) -> Result<Option<Target>, ErrorFrame> {
+    match (about(command), target) {
+        (Some(_), Some(target)) => allowed_target(actor, command, target).map(Some),
+        (Some(nickname), None) => {
+            let message = format!("Nobody here is called {nickname}");
+            Err(refusal(ErrorCode::NotFound, &message))
+        }
+        (None, _) => Ok(None),
+    }
 }
 
 /// Whether a command may be about this one.
