@@ -1,10 +1,10 @@
 //! The truth: what the store committed. Everything that a client is shown is compared with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chat_tui::{
     protocol::{
-        Epoch, MessageId, Nickname, RoomName, ServerFrame, UserId, frame::Message,
+        DeviceId, Epoch, MessageId, Nickname, RoomName, ServerFrame, UserId, frame::Message,
         wire::parse_server,
     },
     server::store::{Committed, Extent, Fact},
@@ -59,6 +59,8 @@ pub(crate) struct Truth {
     logs: HashMap<Epoch, Log>,
     /// The nickname that each user was last told is theirs, and by the server of which log.
     nicknames: HashMap<UserId, (Epoch, Nickname)>,
+    /// The devices with which somebody who has a key was let in, by the server of which log.
+    devices: HashSet<(Epoch, DeviceId)>,
 }
 
 /// Nicknames that one user may own; then those not used for longest are released.
@@ -115,10 +117,14 @@ impl Truth {
         self.nicknames.insert(user, (epoch, nickname));
     }
 
-    /// Whether somebody who has a key was let in by the server of this log.
-    pub(crate) fn is_known(&self, epoch: Epoch, user: UserId) -> bool {
-        let known = self.nicknames.get(&user);
-        known.is_some_and(|(of, _)| *of == epoch)
+    /// Somebody who has a key was let in with a device.
+    pub(crate) fn owns_device(&mut self, epoch: Epoch, device: DeviceId) {
+        self.devices.insert((epoch, device));
+    }
+
+    /// Whether somebody who has a key was let in with a device by the server of this log.
+    pub(crate) fn is_owned(&self, epoch: Epoch, device: DeviceId) -> bool {
+        self.devices.contains(&(epoch, device))
     }
 
     /// What was told of nicknames is what the store kept.

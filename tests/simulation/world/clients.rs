@@ -385,7 +385,8 @@ impl World {
         self.wishes.told(client.user, index, event);
         let (user, has_key) = (client.user, client.config.credentials.identity.is_some());
         let called = match event {
-            Event::Entered(entered) => Some(&entered.nickname),
+            // (Not where a silent server was taken for a basic one.)
+            Event::Entered(entered) if entered.user == Some(user) => Some(&entered.nickname),
             Event::Renamed {
                 user: who,
                 nickname,
@@ -395,6 +396,10 @@ impl World {
         };
         if has_key && let (Some(nickname), Some(epoch)) = (called, client.witness.epoch()) {
             self.truth.owns(epoch, user, nickname.clone());
+            if matches!(event, Event::Entered(_)) {
+                let (token, client_id) = client.stolen();
+                self.truth.owns_device(epoch, token.device(&client_id));
+            }
         }
         match event {
             Event::NicknameRefused { why, waiting, .. } if why.as_str().contains("can't store") => {

@@ -338,13 +338,18 @@ impl World {
     /// When something happens next. (What has arrived but is not wanted yet waits for something
     /// else to happen.)
     fn next_event(&self) -> Option<Duration> {
+        let task = self.tasks.first_key_value().map(|((time, _), _)| *time);
+        // What was made just now for just now.
+        if task.is_some_and(|time| time <= self.now) {
+            return Some(self.now);
+        }
         let mut next: Option<Duration> = None;
         let mut at = |time: Option<Duration>| {
             if let Some(time) = time.filter(|time| *time > self.now) {
                 next = Some(next.map_or(time, |next| next.min(time)));
             }
         };
-        at(self.tasks.first_key_value().map(|((time, _), _)| *time));
+        at(task);
         at(self.server.wakes_at());
         for client in self
             .clients

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chat_tui::{
     client::session::{Action, Channel, Closed, Now},
+    protocol::{ClientId, Token},
     server::engine::ConnectionId,
 };
 
@@ -140,9 +141,12 @@ impl World {
         };
         if self.server.is_up() && thief.connection.is_none() {
             let epoch = self.server.epoch();
-            let known = |client: &&Client| self.truth.is_known(epoch, client.user);
-            let known: Vec<_> = self.clients.iter().filter(known).collect();
-            let stolen = self.rng.choice(&known).map(|client| client.stolen());
+            let known = |(token, client_id): &(Token, ClientId)| {
+                self.truth.is_owned(epoch, token.device(client_id))
+            };
+            let all = self.clients.iter().map(Client::stolen);
+            let known: Vec<_> = all.filter(known).collect();
+            let stolen = self.rng.choice(&known).cloned();
             if let Some((token, client_id)) = stolen {
                 let id = self.connect(Whose::Thief);
                 let says = thief.joins(id, token, client_id);
