@@ -216,7 +216,9 @@ impl Session {
             Mode::Online => {
                 let ping = (!live.ping_due).then_some(live.next_ping());
                 let gone = live.heard + live.gone_after;
-                [ping, live.answer_by, Some(gone), live.watch.deadline()]
+                // Who leaves is told of no silence any more.
+                let silence = live.watch.deadline().filter(|_| live.leaving.is_none());
+                [ping, live.answer_by, Some(gone), silence]
                     .into_iter()
                     .flatten()
                     .min()

@@ -319,6 +319,22 @@ fn a_server_that_owes_an_answer_and_says_nothing_is_told_of_after_three_seconds(
     }
 }
 
+/// A time that is past and stays asked for would keep the driver awake, and the goodbye from ending.
+#[test]
+fn who_leaves_a_server_that_owes_an_answer_waits_for_the_goodbye_alone() {
+    let mut run = Run::online();
+    run.send("hi");
+    run.frames();
+    run.pass(Duration::from_millis(2_900));
+    run.command(Command::Leave);
+    run.frames();
+    run.elapsed += Duration::from_millis(200);
+    run.session.handle_time(run.now());
+    assert!(run.session.deadline() > Some(run.elapsed));
+    run.pass(Duration::from_secs(1));
+    assert!(run.session.is_over());
+}
+
 #[test]
 fn a_server_that_freezes_while_nothing_is_said_is_told_of_after_the_next_ping() {
     let mut run = Run::online();
