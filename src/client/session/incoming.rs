@@ -180,10 +180,11 @@ impl Session {
                 nickname,
                 reference,
             } if online => {
-                if live.nick_asked.as_ref().map(|(r, _)| *r) == reference {
-                    live.nick_asked = None;
+                // Late, it may be older than what another device of the user took meanwhile.
+                let asked = live.nick_asked.take_if(|(r, _)| Some(*r) == reference);
+                if asked.is_some() {
+                    self.told_nickname(&nickname);
                 }
-                self.told_nickname(&nickname);
             }
             _ => return Err(Fault::new("a frame that has no place here")),
         }

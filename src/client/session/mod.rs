@@ -516,6 +516,11 @@ impl Session {
     /// The server says that we are called so: by this connection's wish, or by that of another of
     /// the user's devices.
     fn told_nickname(&mut self, nickname: &Nickname) {
+        // With the news that everybody gets, the wish is granted, whether or not its answer comes: it is
+        // not to be wished again after a later one.
+        if let Phase::Live(live) = &mut self.phase {
+            live.nick_asked.take_if(|(_, asked)| asked == nickname);
+        }
         self.nickname = nickname.clone();
         self.nickname_wished = false;
     }
