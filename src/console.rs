@@ -65,10 +65,10 @@ pub fn print(program: &str, text: &str) -> Result<(), Unprinted> {
     printed(program, written)
 }
 
-/// As [`print`], of something that was written by others.
+/// As [`print()`], of something that was written by others.
 ///
 /// # Errors
-/// As for [`print`].
+/// As for [`print()`].
 pub fn printed(program: &str, written: io::Result<()>) -> Result<(), Unprinted> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
