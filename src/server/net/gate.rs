@@ -1,10 +1,14 @@
 //! How many connections one site may have, and how often it may make one.
 //!
+//! The wider networks of IPv6 that one customer may have (a /56, a /48) may have more than one site, by
+//! [`WIDER`], and no more than that, however many sites they hold.
+//!
 //! Connections from this machine itself are not counted by site: they are its own users', or come
 //! through a tunnel, where one address stands for everybody.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
+    hash::Hash,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -13,9 +17,12 @@ use std::{
 use crate::{
     protocol::frame::{ErrorCode, ErrorFrame},
     server::{
-        engine::house::{Rate, rates::Meters},
+        engine::house::{
+            Rate,
+            rates::{Meters, SiteMeters, WIDER},
+        },
         log::Recorder,
-        network::{ClientAddress, Site},
+        network::{ClientAddress, Network, Site},
     },
     text::Line,
 };
@@ -78,7 +85,9 @@ pub(super) struct Gate {
 struct Book {
     /// Of those that have any.
     connections: HashMap<Site, usize>,
-    made: Meters<Site>,
+    /// The same of the wider networks: /56, /48.
+    wider: [HashMap<Network, usize>; 2],
+    made: SiteMeters,
     /// Refusals that were put into words.
     words: Meters<()>,
     /// Lines of the log, and how many there were none for since the last.
@@ -96,14 +105,62 @@ pub(super) struct Pass {
 #[derive(Debug)]
 struct Counted {
     book: Arc<Mutex<Book>>,
-    site: Site,
+    address: ClientAddress,
+}
+
+impl Book {
+    /// The wider networks of an address, each with its counts and how many times a site's share it has.
+    fn wider(
+        &mut self,
+        address: ClientAddress,
+    ) -> impl Iterator<Item = (&mut HashMap<Network, usize>, Network, usize)> {
+        let networks = address.wider().into_iter().flatten();
+        let shares = WIDER.map(|times| usize::try_from(times).unwrap_or(usize::MAX));
+        let counts = self.wider.iter_mut().zip(networks).zip(shares);
+        counts.map(|((counts, network), share)| (counts, network, share))
+    }
+
+    /// Whether an address, or a network around it, has as many as it may.
+    fn is_full(&mut self, address: ClientAddress, connections_max: usize) -> bool {
+        let here = self.connections.get(&address.site());
+        here.is_some_and(|here| *here >= connections_max)
+            || self.wider(address).any(|(counts, network, share)| {
+                let max = connections_max.saturating_mul(share);
+                counts.get(&network).is_some_and(|here| *here >= max)
+            })
+    }
+
+    fn count(&mut self, address: ClientAddress) {
+        *self.connections.entry(address.site()).or_default() += 1;
+        for (counts, network, _) in self.wider(address) {
+            *counts.entry(network).or_default() += 1;
+        }
+    }
+
+    fn uncount(&mut self, address: ClientAddress) {
+        subtract(&mut self.connections, address.site());
+        for (counts, network, _) in self.wider(address) {
+            subtract(counts, network);
+        }
+    }
+}
+
+/// One fewer; what has none is forgotten.
+fn subtract<K: Eq + Hash>(counts: &mut HashMap<K, usize>, from: K) {
+    if let Entry::Occupied(mut count) = counts.entry(from) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
+    }
 }
 
 impl Gate {
     pub(super) fn new(caps: Caps, recorder: Recorder) -> Self {
         let book = Book {
             connections: HashMap::new(),
-            made: Meters::new(caps.rate),
+            wider: Default::default(),
+            made: SiteMeters::new(caps.rate),
             words: Meters::new(Some(WORDS)),
             lines: Meters::new(Some(LINES)),
             untold: 0,
@@ -120,27 +177,25 @@ impl Gate {
         if address.is_this_machine() {
             return Ok(Pass { _counted: None });
         }
-        let site = address.site();
         let mut book = self.book();
-        let here = book.connections.get(&site).copied().unwrap_or(0);
-        if here >= self.connections_max {
+        if book.is_full(address, self.connections_max) {
             return Err(Refusal::new(
                 ErrorCode::ServerFull,
                 "As many connections come from your address as the server takes from one. Close \
                  some, or try again later",
             ));
         }
-        if let Err(wait) = book.made.take(site, now) {
+        if let Err(wait) = book.made.take(address, now) {
             return Err(Refusal {
                 code: ErrorCode::RateLimited,
                 words: "Connections come too fast from your address. Try again later",
                 retry_after: Some(wait),
             });
         }
-        book.connections.insert(site, here + 1);
+        book.count(address);
         let book = Arc::clone(&self.book);
         Ok(Pass {
-            _counted: Some(Box::new(Counted { book, site })),
+            _counted: Some(Box::new(Counted { book, address })),
         })
     }
 
@@ -178,13 +233,7 @@ fn open(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut book = open(&self.book);
-        if let Some(here) = book.connections.get_mut(&self.site) {
-            *here -= 1;
-            if *here == 0 {
-                book.connections.remove(&self.site);
-            }
-        }
+        open(&self.book).uncount(self.address);
     }
 }
 
@@ -224,6 +273,38 @@ mod tests {
     }
 
     #[test]
+    fn a_wider_network_of_many_sites_has_a_stated_multiple_of_one_site() {
+        // The /64s of one /56: twice a site's share. Those of one /48: four times.
+        for (sites, share) in [(0..256_u32, 2), (0..65_536, 4)] {
+            let gate = gate(3, u32::MAX);
+            let step = if share == 2 { 1 } else { 256 };
+            let household = |site: u32| from(&format!("2001:db8:1:{site:x}::1"));
+            let each = sites.step_by(step).take(100);
+            let held: Vec<_> = each
+                .filter_map(|site| gate.enter(household(site), SECOND).ok())
+                .collect();
+            assert_eq!(held.len(), 3 * share, "of {share} shares");
+            // Others do not suffer, and all may come again after they have left.
+            gate.enter(from("2001:db8:2::1"), SECOND).unwrap();
+            drop(held);
+            assert!(gate.book().wider.iter().all(HashMap::is_empty));
+            gate.enter(household(0), SECOND).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_wider_network_of_many_sites_comes_no_oftener_than_a_stated_multiple() {
+        let gate = gate(usize::MAX, 5);
+        let came = (0..256)
+            .filter(|site| {
+                let address = from(&format!("2001:db8:1:{site:x}::1"));
+                gate.enter(address, SECOND).is_ok()
+            })
+            .count();
+        assert_eq!(came, 10);
+    }
+
+    #[test]
     fn a_site_that_comes_too_often_is_told_how_long_to_wait() {
         let gate = gate(100, 3);
         let at = |ms| gate.enter(from("192.0.2.1"), Duration::from_millis(ms));
@@ -257,7 +338,7 @@ mod tests {
     #[test]
     fn the_book_forgets_who_has_left() {
         let gate = gate(1, 1);
-        let household = |number: u128| IpAddr::V6(((0x2000 << 112) + (number << 64)).into());
+        let household = |number: u128| IpAddr::V6(((0x2000 << 112) + (number << 80)).into());
         let held: Vec<_> = (0..1_000)
             .map(|number| SocketAddr::new(household(number), 7).into())
             .map(|address| gate.enter(address, SECOND))

@@ -88,7 +88,7 @@ impl<K: Copy + Eq + Hash> Meters<K> {
 }
 
 /// How much more may come from a /56, and from a /48, of IPv6 than from one site.
-const WIDER: [u32; 2] = [2, 4];
+pub(in crate::server) const WIDER: [u32; 2] = [2, 4];
 
 /// How much was done from where: by sites, and by the wider networks that one customer may have.
 #[derive(Debug)]
