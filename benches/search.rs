@@ -35,7 +35,7 @@ use chat_tui::{
     protocol::{DeviceId, MessageId, Nickname, Role, RoomName, UserId, frame::Member},
     search::Query,
     server::{
-        engine::RoomIndex,
+        core::RoomIndex,
         log::Recorder,
         store::{
             Batch, Operation, Reader, Retention, SqliteStore, Store, Verdict,

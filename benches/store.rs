@@ -42,7 +42,7 @@ use chat_tui::{
     },
     server::{
         Config, Storage, bind,
-        engine::RoomIndex,
+        core::RoomIndex,
         log::Recorder,
         store::{
             Batch, Operation, SqliteStore, Store,

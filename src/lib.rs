@@ -8,13 +8,13 @@
 //! | [`search`] | what a search asks for, and which texts it finds | where texts are kept |
 //! | [`protocol`] | names, frames, limits, the codec | sockets, rooms' state |
 //! | [`console`] | what the programs say on the terminal that they were started from | what it is about |
-//! | [`server`] | `engine` (pure: hub, log cursors, presence), `store`, `net` | the client's half |
+//! | [`server`] | `core` (pure: hub, log cursors, presence), `store`, `net` | the client's half |
 //! | [`client`] | `session` (pure: join, resume, outbox), `store` (what is kept), `link` (socket, clock) | terminals, servers |
 //! | [`tui`] | `app` (pure: model, update), `view`, `shell`, the line mode | SQL, sockets |
 //!
 //! # Invariants
 //!
-//! 1. `protocol`, `text`, `search`, `server::engine`, `client::session` and `tui::app` do no I/O and read
+//! 1. `protocol`, `text`, `search`, `server::core`, `client::session` and `tui::app` do no I/O and read
 //!    no clock or randomness: inputs, `now` and ids come in; effects come out as data. Clippy
 //!    keeps this promise (`.clippy.toml`).
 //! 2. `server` and `client`/`tui` meet only in `protocol`, `search`, `text` and `console`: each builds without the

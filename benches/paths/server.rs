@@ -9,7 +9,7 @@ use chat_tui::{
         frame::{self, Departure, Member, Submission},
     },
     server::{
-        engine::{
+        core::{
             ConnectionId, Moment, RoomIndex,
             endpoint::Channel,
             event::{Effect, Entry, Event, Order, Publication, Request},

@@ -15,7 +15,7 @@ use clap::{
 use etcetera::BaseStrategy;
 
 use super::{
-    engine::{
+    core::{
         house::{Access, Limits},
         hub::{Keep, RoomSettings},
         view::ViewLimits,

@@ -33,7 +33,7 @@ use tracing_subscriber::{
 
 use super::{
     config::Args,
-    engine::{
+    core::{
         event::Record,
         house::{ACCOUNTS_MAX, STRANGERS_MAX},
     },

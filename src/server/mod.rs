@@ -1,6 +1,6 @@
 //! The server: hosts the rooms.
 //!
-//! - [`engine`] decides (pure).
+//! - [`core`] decides (pure).
 //! - [`store`] keeps the log.
 //! - [`net`] has the sockets and threads and drives both.
 //! - [`keys`] has what clients know the server by, [`secrets`] what they are let in by.
@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 mod commands;
 pub mod config;
-pub mod engine;
+pub mod core;
 mod files;
 pub mod keys;
 pub mod log;

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use chat_tui::{
     protocol::RoomName,
-    server::{Config, engine::hub::RoomSettings},
+    server::{Config, core::hub::RoomSettings},
 };
 use serde_json::json;
 

@@ -16,7 +16,7 @@ use std::{
 
 use chat_tui::{
     protocol::{ClientId, MessageId, Token, limits},
-    server::{Config, RunError, bind, engine::view::ViewLimits},
+    server::{Config, RunError, bind, core::view::ViewLimits},
 };
 use serde_json::{Value, json};
 

@@ -20,7 +20,7 @@ use chat_tui::{
         trust::Policy,
     },
     protocol::{ClientId, Nickname, RoomName, codec::Decoder},
-    server::{Config, engine::house::Limits},
+    server::{Config, core::house::Limits},
     text::Body,
 };
 use serde_json::Value;

@@ -17,7 +17,7 @@ use chat_tui::{
     server::{
         Config,
         config::Plaintext,
-        engine::{
+        core::{
             house::{Access, Rate},
             view::ViewLimits,
         },

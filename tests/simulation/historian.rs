@@ -15,7 +15,7 @@ use chat_tui::{
         wire::{encode_client, parse_server},
     },
     search::{Query, Words},
-    server::engine::ConnectionId,
+    server::core::ConnectionId,
 };
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};

@@ -8,7 +8,7 @@ use chat_tui::{
         wire::{encode_client, parse_client},
     },
     server::{
-        engine::{
+        core::{
             event::{Admission, Publication},
             tail::{Segment, SegmentBuilder},
         },
@@ -149,7 +149,7 @@ pub(crate) fn out_of_order(publication: &Arc<Publication>) -> Arc<Publication> {
         publication
             .presence
             .iter()
-            .map(|run| chat_tui::server::engine::event::PresenceRun {
+            .map(|run| chat_tui::server::core::event::PresenceRun {
                 room: run.room,
                 segment: run.segment.clone(),
                 changes: run.changes.clone(),

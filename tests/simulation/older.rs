@@ -7,7 +7,7 @@ use chat_tui::{
         codec::Decoder,
         limits::BASIC_FRAME_BYTES_MAX,
     },
-    server::engine::ConnectionId,
+    server::core::ConnectionId,
 };
 
 use crate::truth::{Fault, Truth};

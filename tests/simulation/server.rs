@@ -15,7 +15,7 @@ use chat_tui::{
         frame::{Departure, ErrorCode},
     },
     server::{
-        engine::{
+        core::{
             ConnectionId, Moment,
             endpoint::{Channel, Endpoint, Pulse},
             event::{Effect, Event, Order},

@@ -8,7 +8,7 @@ use chat_tui::{
         frame::Join,
         wire::{encode_client, parse_server},
     },
-    server::engine::ConnectionId,
+    server::core::ConnectionId,
 };
 
 use crate::truth::{Fault, rooms};

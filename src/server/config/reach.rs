@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::server::{engine::house::Rate, keys::Keys, net::Caps, network::Network};
+use crate::server::{core::house::Rate, keys::Keys, net::Caps, network::Network};
 
 /// Connections of one address at one time: those of a school behind one router.
 const ADDRESS_CONNECTIONS_DEFAULT: u32 = 256;

@@ -28,7 +28,7 @@ use super::{
     newcomers::{NEWCOMERS_MAX, Newcomer, Newcomers},
 };
 use crate::server::{
-    engine::{ConnectionId, Moment},
+    core::{ConnectionId, Moment},
     log::Recorder,
     network::{ClientAddress, Network},
     priority,

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     protocol::frame::Departure,
     server::{
-        engine::{
+        core::{
             ConnectionId, Moment, RoomIndex,
             endpoint::{Endpoint, Pulse},
             event::{Event, Order, Request},

@@ -3,7 +3,7 @@
 use super::{Clock, StartError};
 use crate::server::{
     config::Config,
-    engine::house::{self, Unread},
+    core::house::{self, Unread},
     store::{Batch, Fact, Operation, Store},
 };
 

@@ -17,7 +17,7 @@ use std::{
 use crate::{
     protocol::frame::{ErrorCode, ErrorFrame},
     server::{
-        engine::house::{
+        core::house::{
             Rate,
             rates::{Meters, SiteMeters, WIDER},
         },

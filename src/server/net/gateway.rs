@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::server::{
-    engine::house::Access,
+    core::house::Access,
     log::Recorder,
     network::{ClientAddress, is_near},
 };

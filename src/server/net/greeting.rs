@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     protocol::{Binding, frame::ErrorCode},
-    server::{config::Plaintext, engine::endpoint::Channel, network::ClientAddress},
+    server::{config::Plaintext, core::endpoint::Channel, network::ClientAddress},
 };
 
 /// Bytes that are read at once before it is known what they are: most greetings are shorter.

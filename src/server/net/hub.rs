@@ -28,7 +28,7 @@ use crate::{
     protocol::{InviteKey, OwnerCode, RoomName},
     server::{
         config::{Config, Storage, data_directory},
-        engine::{
+        core::{
             event::{Effect, Event},
             house::{self, Access},
             hub::{Hub, Settings},

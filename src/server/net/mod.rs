@@ -1,4 +1,4 @@
-//! Sockets, threads and time around the pure [`engine`](super::engine).
+//! Sockets, threads and time around the pure [`core`](super::core).
 //!
 //! ```text
 //!            accept          a stranger's              bounded queue of requests
@@ -36,7 +36,7 @@ use std::{future::pending, time::Instant};
 
 use jiff::Timestamp;
 
-use super::engine::Moment;
+use super::core::Moment;
 
 mod accept;
 mod connection;
@@ -67,7 +67,7 @@ pub use listener::BindError;
 pub use reload::Reload;
 pub use tls::Credentials;
 
-/// Reads the time for the engine.
+/// Reads the time for the core.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
     start: Instant,

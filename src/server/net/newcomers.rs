@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::server::engine::ConnectionId;
+use crate::server::core::ConnectionId;
 
 /// Connections that may be here at one time.
 pub(super) const NEWCOMERS_MAX: usize = 1024;

@@ -15,7 +15,7 @@ use super::Clock;
 use crate::{
     protocol::{Password, frame::ErrorCode, wire::Refusal},
     server::{
-        engine::{
+        core::{
             event::Request,
             house::{Rate, rates::SiteMeters},
         },

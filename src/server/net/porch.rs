@@ -30,7 +30,7 @@ use crate::{
     protocol::{ServerFrame, limits::JOIN_WITHIN, wire::encode_server},
     server::{
         config::Plaintext,
-        engine::{
+        core::{
             ConnectionId,
             endpoint::{CLOSE_WITHIN, Endpoint},
             event::Request,

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::server::{
-    engine::{
+    core::{
         RoomIndex,
         look::{Look, Looked},
         tail::Segment,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use crate::server::engine::event::Event;
+use crate::server::core::event::Event;
 
 /// See the module's docs.
 pub(super) struct ToHub {
@@ -68,7 +68,7 @@ mod tests {
     use std::{future::Future, pin::pin, task::Context, task::Poll, task::Waker};
 
     use super::*;
-    use crate::{protocol::frame::Departure, server::engine::ConnectionId};
+    use crate::{protocol::frame::Departure, server::core::ConnectionId};
 
     fn closed(number: u64) -> Event {
         Event::Closed {

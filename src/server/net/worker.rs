@@ -43,7 +43,7 @@ use super::{
 use crate::{
     protocol::frame::Departure,
     server::{
-        engine::{
+        core::{
             ConnectionId, Moment, RoomIndex, basic,
             endpoint::CLOSE_WITHIN,
             event::{Event, Order, Publication},

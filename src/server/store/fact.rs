@@ -1,4 +1,4 @@
-//! What is known of the house: who owns which key, who is banned, what the topic is. The engine says
+//! What is known of the house: who owns which key, who is banned, what the topic is. The core says
 //! what a fact means; the store keeps it.
 
 /// Bytes of a fact's kind.
@@ -21,7 +21,7 @@ pub struct Fact {
 }
 
 impl Fact {
-    /// Stops what would keep more than was agreed on: the engine has limits of its own, below these.
+    /// Stops what would keep more than was agreed on: the core has limits of its own, below these.
     pub(super) fn assert_bounded(&self) {
         let value = self.value.as_ref().map_or(0, String::len);
         assert!(

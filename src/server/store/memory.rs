@@ -30,7 +30,7 @@ use crate::{
         Query,
         times::{self, CORRECTIONS_MAX, stretches},
     },
-    server::engine::{
+    server::core::{
         RoomIndex,
         tail::{Segment, SegmentBuilder, Tail},
     },

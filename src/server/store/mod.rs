@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use super::engine::{RoomIndex, tail::Segment};
+use super::core::{RoomIndex, tail::Segment};
 use crate::{
     protocol::{
         DeviceId, Epoch, MessageId, RoomName, UserId,

@@ -12,7 +12,7 @@ use chat_tui::{
         },
     },
     protocol::{ClientId, Identity, Nickname, RoomName, Token, UserId},
-    server::engine::ConnectionId,
+    server::core::ConnectionId,
     text::{Body, Line},
 };
 use jiff::tz::TimeZone;

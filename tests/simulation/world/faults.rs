@@ -1,6 +1,6 @@
 //! What goes wrong, and how it is mended.
 
-use chat_tui::server::engine::ConnectionId;
+use chat_tui::server::core::ConnectionId;
 use jiff::SignedDuration;
 
 use super::{Task, World};

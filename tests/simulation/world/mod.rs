@@ -13,7 +13,7 @@ use chat_tui::{
     client::session::Now,
     protocol::RoomName,
     server::{
-        engine::{ConnectionId, Moment, house::Rate},
+        core::{ConnectionId, Moment, house::Rate},
         store::{MemoryLimits, StoreError},
     },
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chat_tui::{
     client::session::{Action, Channel, Closed, Now},
     protocol::{ClientId, Token},
-    server::engine::ConnectionId,
+    server::core::ConnectionId,
 };
 
 use super::{Client, Task, World};

@@ -25,7 +25,7 @@ use crate::{
         times::{first_not, stretches},
     },
     server::{
-        engine::{RoomIndex, tail::Segment},
+        core::{RoomIndex, tail::Segment},
         store::{Extent, Found, StoreError, deadline::Deadline},
     },
 };

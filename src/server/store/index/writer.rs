@@ -17,7 +17,7 @@ use super::{
 use crate::{
     protocol::{Epoch, RoomName},
     server::{
-        engine::RoomIndex,
+        core::RoomIndex,
         store::{StoreError, space},
     },
 };

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     protocol::{DeviceId, MessageId, frame::ErrorCode, wire::ERROR_CODES},
     server::{
-        engine::{RoomIndex, tail::SegmentBuilder},
+        core::{RoomIndex, tail::SegmentBuilder},
         store::{
             Batch, Committed, DeviceOwner, Operation, Retention, Run, Settled, StoreError, Verdict,
             index::Index,

@@ -87,7 +87,7 @@ use crate::{
     protocol::{Epoch, RoomName, frame::Part},
     search::Query,
     server::{
-        engine::{RoomIndex, tail::Segment},
+        core::{RoomIndex, tail::Segment},
         log::Recorder,
         supervisor::Supervisor,
     },

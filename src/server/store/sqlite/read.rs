@@ -16,7 +16,7 @@ use crate::{
         times::{self, CORRECTIONS_MAX, stretches},
     },
     server::{
-        engine::{
+        core::{
             RoomIndex,
             tail::{Segment, SegmentBuilder},
         },

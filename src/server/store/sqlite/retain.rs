@@ -22,7 +22,7 @@ use super::{
 use crate::{
     search::times::{CORRECTIONS_MAX, stretches},
     server::{
-        engine::RoomIndex,
+        core::RoomIndex,
         store::{Extent, KEPT_BY_BYTES, Retention, Verdict, rules::first_young},
     },
 };

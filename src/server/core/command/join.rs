@@ -1,0 +1,300 @@
+//! `join`: a connection wants to come in. First the store is asked where its device and its
+//! positions stand; all else is decided when the answer is there, in one step, so that two who
+//! want the same nickname are told apart.
+//!
+//! A client that comes to own something by it (an account, a key, a nickname) is let in only once that
+//! is committed: the store is then asked a second time, behind those facts, and the client let in by
+//! that answer.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use crate::{
+    protocol::{
+        MessageId, Nickname,
+        basic::NICKNAME_IN_USE,
+        frame::{Departure, ErrorCode, ErrorFrame, Join, Limits, Position, RoomStart, Welcome},
+        limits,
+    },
+    server::{
+        core::{
+            ConnectionId, RoomIndex,
+            event::{Admission, Entry, Order, Record},
+            house::{Rate, Visitor},
+            hub::{Hub, Session, What, error},
+            resume,
+        },
+        store::{Operation, Verdict},
+    },
+};
+
+/// How many of the latest messages a client gets that does not say.
+const LAST_MESSAGES_DEFAULT: u64 = 200;
+
+pub(in crate::server::core) fn run(hub: &mut Hub, connection: ConnectionId, entry: Box<Entry>) {
+    if hub.stopping() {
+        let error = error(ErrorCode::ShuttingDown, "The server is stopping");
+        return refuse(hub, connection, &entry, error);
+    }
+    if entry.join.protocol == Some(limits::NO_PROTOCOL) {
+        // Whoever asks what listens here has their answer: that is no refusal to be recorded.
+        let error = error(ErrorCode::UnsupportedProtocol, "There is no protocol 0");
+        return hub.break_off(connection, error, Departure::Protocol);
+    }
+    if let Err(error) = hub.house.knock(&entry, hub.now) {
+        return refuse(hub, connection, &entry, error);
+    }
+    let operation = open(hub, &entry);
+    hub.begin_joining(connection, entry);
+    hub.stage(connection, operation, What::Open);
+}
+
+fn open(hub: &Hub, entry: &Entry) -> Operation {
+    Operation::Open {
+        owner: hub.house.device_owner(entry, hub.now),
+        device: entry.device(),
+        // A basic client's messages are numbered here: it has no say in that.
+        next: entry.join.next.filter(|_| entry.join.protocol.is_some()),
+        look: positions(hub, &entry.join)
+            .map(|(room, position)| (room, position.seq))
+            .collect(),
+    }
+}
+
+/// What the store is to be asked for a connection that waits to come in.
+pub(in crate::server::core) fn opening(hub: &Hub, connection: ConnectionId) -> Option<Operation> {
+    hub.joining.get(&connection).map(|entry| open(hub, entry))
+}
+
+/// The rooms with a position, in the order in which the join names them.
+fn positions<'a>(hub: &Hub, join: &'a Join) -> impl Iterator<Item = (RoomIndex, &'a Position)> {
+    let known = |position: &'a Position| Some((hub.room_index(&position.room)?, position));
+    join.rooms.iter().filter_map(known)
+}
+
+/// The store could not say where the device stands.
+pub(in crate::server::core) fn failed(hub: &mut Hub, connection: ConnectionId, error: ErrorFrame) {
+    if let Some(entry) = hub.end_joining(connection) {
+        refuse(hub, connection, &entry, error);
+    }
+}
+
+/// The store did not open the device: its numbers can't be right, or it is somebody else's. Then who
+/// has a key gets a device of its own, so that nobody who has seen a token keeps its owner out.
+pub(in crate::server::core) fn not_opened(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    verdict: &Verdict,
+) {
+    if *verdict == Verdict::Foreign
+        && let Some(mut entry) = hub.end_joining(connection)
+    {
+        if entry.key.is_some() && !entry.own_device {
+            entry.own_device = true;
+            let operation = open(hub, &entry);
+            hub.begin_joining(connection, entry);
+            return hub.stage(connection, operation, What::Open);
+        }
+        hub.begin_joining(connection, entry);
+    }
+    let error = match verdict {
+        Verdict::TooFarAhead => error(
+            ErrorCode::BadId,
+            "The number of this client's next message is further ahead than can be: use another \
+             client ID",
+        ),
+        _ => error(
+            ErrorCode::BadId,
+            "This client ID is a device of somebody who has a key, and you show none: use another client ID",
+        ),
+    };
+    failed(hub, connection, error);
+}
+
+/// The store said where the device stands: the connection is let in or refused.
+pub(in crate::server::core) fn opened(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    counter: u64,
+    ids: &[Option<MessageId>],
+) {
+    // It may have closed meanwhile.
+    let Some(mut entry) = hub.end_joining(connection) else {
+        return;
+    };
+    let admitted = may_enter(hub, &mut entry)
+        .and_then(|visitor| rooms(hub, &entry.join).map(|rooms| (visitor, rooms)));
+    match admitted {
+        Ok((visitor, rooms)) => {
+            hub.house.admit(&visitor, &entry, hub.now);
+            if hub.house.owes(visitor.user, &entry.join.nickname) {
+                return hub.enter_when_stored(connection, entry);
+            }
+            admit(hub, connection, &entry, &visitor, rooms, (counter, ids));
+        }
+        Err(error) => refuse(hub, connection, &entry, error),
+    }
+}
+
+/// The rooms that a client enters, each once. Those that are not here are left out, since a client
+/// may name them for a message that it had no chance to send; but one of them has to be.
+fn rooms(hub: &Hub, join: &Join) -> Result<SmallVec<[RoomIndex; 2]>, ErrorFrame> {
+    if join.enter.is_empty() || join.protocol.is_none() {
+        return Ok([RoomIndex::LOBBY].into_iter().collect());
+    }
+    let mut rooms = SmallVec::with_capacity(join.enter.len());
+    for room in join.enter.iter().filter_map(|name| hub.room_index(name)) {
+        if !rooms.contains(&room) {
+            rooms.push(room);
+        }
+    }
+    match join.enter.first().filter(|_| rooms.is_empty()) {
+        Some(name) => {
+            let message = format!("There is no room {name} here");
+            Err(error(ErrorCode::NoSuchRoom, &message))
+        }
+        None => Ok(rooms),
+    }
+}
+
+fn may_enter(hub: &Hub, entry: &mut Entry) -> Result<Visitor, ErrorFrame> {
+    // Once more: somebody may have been banned, or a nickname taken, meanwhile.
+    let visitor = hub.house.check(entry, hub.now)?;
+    if entry.join.keep_nickname
+        && let Some(nickname) = hub.known_as(visitor.user)
+    {
+        entry.join.nickname = nickname;
+    }
+    let takes_over = hub.devices.contains_key(&entry.device());
+    if hub.sessions.len() >= hub.settings.clients_max && !takes_over {
+        let message = "The server is full: as many are in as it takes. Try again later";
+        return Err(error(ErrorCode::ServerFull, message));
+    }
+    if !hub.nickname_is_free(&entry.join.nickname, visitor.user) {
+        return Err(error(ErrorCode::NicknameInUse, NICKNAME_IN_USE));
+    }
+    Ok(visitor)
+}
+
+fn refuse(hub: &mut Hub, connection: ConnectionId, entry: &Entry, error: ErrorFrame) {
+    hub.record(Record::Refused {
+        nickname: Nickname::clone(&entry.join.nickname),
+        address: entry.channel.address,
+        message: error.message.clone(),
+    });
+    if entry.join.protocol.is_none() {
+        hub.order(connection, Order::Basic(entry.token.user()));
+    }
+    hub.break_off(connection, error, Departure::Protocol);
+}
+
+fn admit(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    entry: &Entry,
+    visitor: &Visitor,
+    rooms: SmallVec<[RoomIndex; 2]>,
+    (counter, ids): (u64, &[Option<MessageId>]),
+) {
+    let Entry {
+        join,
+        token,
+        channel,
+        ..
+    } = entry;
+    let basic = join.protocol.is_none();
+    let starts = starts(hub, join, &rooms, ids);
+    let cursors = rooms.iter().zip(&starts);
+    let cursors = cursors.map(|(room, start)| (*room, start.next)).collect();
+    let session = Session::new(entry, visitor, rooms, counter);
+    let (user, device) = (session.user, session.device);
+    let admission = Admission {
+        user,
+        rooms: cursors,
+        welcome: join.protocol.map(|protocol| Welcome {
+            protocol: protocol.min(limits::PROTOCOL_VERSION),
+            server: hub.settings.server.clone(),
+            user,
+            device,
+            token: *token,
+            nickname: join.nickname.clone(),
+            role: session.role,
+            counter,
+            epoch: hub.epoch,
+            time: hub.now.wall,
+            rooms: starts,
+            limits: told_limits(hub.house.message_rate()),
+        }),
+    };
+    hub.order(connection, Order::Admit(Box::new(admission)));
+    hub.begin_session(connection, session, &join.nickname);
+    hub.record(Record::Joined {
+        nickname: join.nickname.clone(),
+        user,
+        client_id: join.client_id.clone(),
+        address: channel.address,
+        key: entry.key.map(|key| key.tag()),
+        encrypted: channel.encrypted,
+        agent: join.agent.clone(),
+        basic,
+        present: hub.sessions.len(),
+    });
+}
+
+/// Where reading begins in each room. A basic client hears only what is said from now on.
+fn starts(
+    hub: &Hub,
+    join: &Join,
+    rooms: &[RoomIndex],
+    ids: &[Option<MessageId>],
+) -> Vec<RoomStart> {
+    let last = match join.protocol {
+        None => 0,
+        Some(_) => join.last.unwrap_or(LAST_MESSAGES_DEFAULT),
+    };
+    let last = last.min(limits::LAST_MESSAGES_MAX);
+    // A room that is named twice: the last position counts.
+    let positions: HashMap<_, _> = positions(hub, join)
+        .zip(ids)
+        .map(|((room, position), id)| (room, (position, *id)))
+        .collect();
+    let same_log = join.epoch == Some(hub.epoch);
+    rooms
+        .iter()
+        .map(|index| {
+            let room = &hub.rooms[index.at()];
+            let (position, id) = positions.get(index).copied().unzip();
+            let (next, reset) = resume::start(
+                room.extent,
+                same_log,
+                position,
+                id.flatten(),
+                last,
+                join.most,
+            );
+            RoomStart {
+                room: room.name.clone(),
+                topic: room.rules.topic.clone(),
+                first: room.extent.first,
+                head: room.extent.head,
+                next,
+                reset,
+            }
+        })
+        .collect()
+}
+
+fn told_limits(messages: Option<Rate>) -> Limits {
+    let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Limits {
+        frame_bytes: limits::FRAME_BYTES_MAX as u64,
+        text_bytes: limits::TEXT_BYTES_MAX as u64,
+        nickname_graphemes: limits::NICKNAME_GRAPHEMES_MAX as u64,
+        unanswered_messages: limits::UNANSWERED_MESSAGES_MAX as u64,
+        ping_after_ms: ms(limits::PING_AFTER),
+        gone_after_ms: ms(limits::GONE_AFTER),
+        messages_per_minute: messages.map(|rate| u64::from(rate.per_minute)),
+        messages_burst: messages.map(|rate| u64::from(rate.burst)),
+    }
+}

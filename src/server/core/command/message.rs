@@ -1,0 +1,187 @@
+//! `message`: a text for a room.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    protocol::{
+        ClientFrame, MessageId, RoomName, ServerFrame,
+        frame::{Departure, ErrorCode, ErrorFrame, Submission},
+    },
+    server::{
+        core::{
+            ConnectionId,
+            endpoint::BASIC_WAIT_MAX,
+            event::Order,
+            hub::{Hub, NO_SUCH_ROOM, Numbering, What, error},
+        },
+        store::Operation,
+    },
+    text::Body,
+};
+
+/// When to send again what came while the server was stopping: it will be back by then, or gone.
+const STOPPING_RETRY_MS: u64 = 1_000;
+
+pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submission) {
+    let Some(session) = hub.sessions.get_mut(&connection) else {
+        return;
+    };
+    // The id, where the client gives it; to one that a basic client sends nobody listens.
+    let basic = session.basic;
+    let own = submission.id.filter(|_| !basic);
+    let by = match own {
+        Some(_) => Numbering::Client,
+        None => Numbering::Server,
+    };
+    if !session.numbers(by) {
+        let refusal = ErrorFrame {
+            id: submission.id,
+            ..error(
+                ErrorCode::BadId,
+                "Either all messages of a connection have an id, or none",
+            )
+        };
+        return hub.answer(connection, ServerFrame::Error(refusal));
+    }
+    // The store would say the same, for more.
+    if let Some(id) = own.filter(|id| session.holds_back(*id)) {
+        let answer = hub.hole(connection, id);
+        return hub.answer(connection, answer);
+    }
+    if let Some(error) = may_write(hub, connection, &submission.room, own) {
+        let wait = error.retry_after_ms.map(Duration::from_millis);
+        return match wait.filter(|wait| basic && *wait <= BASIC_WAIT_MAX && !hub.stopping()) {
+            Some(wait) => hub.order(
+                connection,
+                Order::Again {
+                    frame: Box::new(ClientFrame::Message(submission)),
+                    wait,
+                },
+            ),
+            None => not_now(hub, connection, own, error),
+        };
+    }
+    let Some(session) = hub.sessions.get_mut(&connection) else {
+        return;
+    };
+    let Some(id) = own.or_else(|| session.next_id()) else {
+        let message = "This client has used up all numbers of its messages: use another client ID";
+        let error = error(ErrorCode::BadId, message);
+        return hub.break_off(connection, error, Departure::Protocol);
+    };
+    let body = match submission.body {
+        Ok(body) => body,
+        Err(wrong) => {
+            let error = error(ErrorCode::BadText, &wrong.to_string());
+            return refuse_for_good(hub, connection, id, error);
+        }
+    };
+    let Some(room) = hub.room_of(connection, &submission.room) else {
+        let error = error(ErrorCode::NoSuchRoom, NO_SUCH_ROOM);
+        return refuse_for_good(hub, connection, id, error);
+    };
+    let Some(settled) = settled(hub, connection, id) else {
+        return;
+    };
+    let user = hub.sessions.get(&connection).map(|session| session.user);
+    let Some(user) = user.and_then(|user| hub.users.get(&user)) else {
+        return;
+    };
+    let sender = Arc::clone(&user.member);
+    let what = What::Message {
+        id,
+        sender: Arc::clone(&sender),
+        bytes: body.as_str().len(),
+        text: hub.settings.record_texts.then(|| Body::clone(&body)),
+    };
+    let operation = Operation::Message {
+        id,
+        settled,
+        room,
+        sender,
+        body,
+    };
+    hub.stage(connection, operation, what);
+}
+
+/// Why somebody may not write now. A message that is settled already is not measured again.
+fn may_write(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    room: &RoomName,
+    own: Option<MessageId>,
+) -> Option<ErrorFrame> {
+    let room = hub.room_of(connection, room)?;
+    let session = hub.sessions.get(&connection)?;
+    let writer = session.writer();
+    let moot = |id: MessageId| id.device == session.device && id.counter <= session.settled();
+    if own.is_some_and(moot) {
+        return None;
+    }
+    let room = &hub.rooms[room.at()];
+    let may = hub
+        .house
+        .may_write(writer, &room.name, &room.rules, hub.now);
+    may.err()
+}
+
+/// Refuses a message for a while, or for good.
+fn not_now(hub: &mut Hub, connection: ConnectionId, id: Option<MessageId>, error: ErrorFrame) {
+    match id {
+        Some(id) if error.retry_after_ms.is_none() => refuse_for_good(hub, connection, id, error),
+        Some(id) => {
+            // Whatever is wrong with the id is said first.
+            if settled(hub, connection, id).is_some() {
+                hub.hold(connection, id);
+                let id = Some(id);
+                hub.answer(connection, ServerFrame::Error(ErrorFrame { id, ..error }));
+            }
+        }
+        None => hub.answer(connection, ServerFrame::Error(error)),
+    }
+}
+
+/// Refuses a message in a way that lasts: the error, and the counter is used up.
+pub(super) fn refuse_for_good(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    id: MessageId,
+    error: ErrorFrame,
+) {
+    let Some(settled) = settled(hub, connection, id) else {
+        return;
+    };
+    let operation = Operation::Spend {
+        id,
+        settled,
+        refused: Some(error.code),
+    };
+    let error = Box::new(ErrorFrame {
+        id: Some(id),
+        ..error
+    });
+    hub.stage(connection, operation, What::Refuse { id, error });
+}
+
+/// Up to which counter the client's device is settled, as far as is known here; answers and gives
+/// nothing if an id can't be settled now: it is another device's, or the server is stopping.
+pub(super) fn settled(hub: &mut Hub, connection: ConnectionId, id: MessageId) -> Option<u64> {
+    let session = hub.sessions.get(&connection)?;
+    let refusal = if session.device != id.device {
+        error(ErrorCode::BadId, "This id belongs to another device")
+    } else if hub.stopping() {
+        hub.hold(connection, id);
+        ErrorFrame {
+            retry_after_ms: Some(STOPPING_RETRY_MS),
+            ..error(ErrorCode::ShuttingDown, "The server is stopping")
+        }
+    } else {
+        return Some(session.settled());
+    };
+    let refusal = ErrorFrame {
+        id: Some(id),
+        ..refusal
+    };
+    hub.answer(connection, ServerFrame::Error(refusal));
+    None
+}

@@ -1,0 +1,60 @@
+//! `nick`: another nickname. One that the client comes to own is told, to it and to all, once that is
+//! committed.
+
+use crate::{
+    protocol::{Nickname, ServerFrame, basic::NICKNAME_IN_USE, frame::ErrorCode},
+    server::core::{
+        ConnectionId,
+        hub::{Hub, error},
+    },
+};
+
+pub(super) fn run(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    nickname: &Nickname,
+    reference: Option<u64>,
+) {
+    let Some(session) = hub.sessions.get(&connection) else {
+        return;
+    };
+    let (user, writer) = (session.user, session.writer());
+    if let Err(error) = hub.house.may_rename(writer, hub.now) {
+        return hub.refuse_request(connection, error, reference);
+    }
+    if !hub.nickname_is_free(nickname, user) {
+        return in_use(hub, connection, reference);
+    }
+    hub.house.claim(user, nickname, hub.now);
+    // Those behind one that waits wait, too: the last one is to be the one that stays.
+    if hub.renames_later(connection) || hub.house.owes(user, nickname) {
+        return hub.rename_when_stored(connection, nickname.clone(), reference);
+    }
+    renamed(hub, connection, nickname, reference);
+}
+
+/// Carries out what was found allowed, if it still is.
+pub(in crate::server::core) fn renamed(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    nickname: &Nickname,
+    reference: Option<u64>,
+) {
+    let Some(user) = hub.sessions.get(&connection).map(|session| session.user) else {
+        return;
+    };
+    if !hub.nickname_is_free(nickname, user) {
+        return in_use(hub, connection, reference);
+    }
+    hub.rename(user, nickname);
+    let answer = ServerFrame::Nick {
+        nickname: nickname.clone(),
+        reference,
+    };
+    hub.answer(connection, answer);
+}
+
+fn in_use(hub: &mut Hub, connection: ConnectionId, reference: Option<u64>) {
+    let error = error(ErrorCode::NicknameInUse, NICKNAME_IN_USE);
+    hub.refuse_request(connection, error, reference);
+}

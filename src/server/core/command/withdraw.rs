@@ -1,0 +1,40 @@
+//! `withdraw`: a message whose outcome its sender does not know is taken back; its counter is
+//! used up, so that the messages behind it can come.
+
+use super::message::settled;
+use crate::{
+    protocol::{
+        MessageId, ServerFrame,
+        frame::{ErrorCode, ErrorFrame},
+    },
+    server::{
+        core::{
+            ConnectionId,
+            hub::{Hub, Numbering, What, error},
+        },
+        store::Operation,
+    },
+};
+
+pub(super) fn run(hub: &mut Hub, connection: ConnectionId, id: MessageId) {
+    let session = hub.sessions.get_mut(&connection);
+    if !session.is_some_and(|session| session.numbers(Numbering::Client)) {
+        let refusal = ErrorFrame {
+            id: Some(id),
+            ..error(
+                ErrorCode::BadId,
+                "This client's messages have no ids of its own",
+            )
+        };
+        return hub.answer(connection, ServerFrame::Error(refusal));
+    }
+    let Some(settled) = settled(hub, connection, id) else {
+        return;
+    };
+    let operation = Operation::Spend {
+        id,
+        settled,
+        refused: None,
+    };
+    hub.stage(connection, operation, What::Withdraw { id });
+}

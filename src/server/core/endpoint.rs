@@ -1,0 +1,860 @@
+//! The server's end of one connection: bytes in, requests out; orders in, bytes out.
+//!
+//! It owns the decoder, the heartbeat, the count of requests under way, the one look into a log
+//! that may be among them, and the reader ([`Peer`] or [`BasicPeer`]). It knows no socket and no
+//! other connection.
+
+use std::{mem, net::SocketAddr, time::Duration};
+
+use jiff::tz::TimeZone;
+
+use super::{
+    Moment, RoomIndex,
+    basic::BasicPeer,
+    event::{Admission, Entry, Order, Request},
+    look::{Look, Looked, unavailable},
+    peer::{Peer, Turn},
+    tail::Segment,
+    view::Views,
+};
+use crate::{
+    protocol::{
+        Binding, ClientFrame, Fingerprint, Nonce, PublicKey, ServerFrame, Signature, Token,
+        codec::Decoder,
+        frame::{ErrorCode, ErrorFrame, Join},
+        limits::{GONE_AFTER, JOIN_WITHIN, LINE_WITHIN, PING_AFTER},
+        wire::{Refusal, parse_client},
+    },
+    server::{network::ClientAddress, store::StoreError},
+};
+
+/// Requests of one connection that may be under way; then it is read no further.
+pub const REQUESTS_MAX: u32 = 128;
+
+/// Whoever is told to come back later is not read for as long, but for no longer than this: so that
+/// somebody who does not heed it costs others little. Not to be felt by who does.
+pub const PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// How long a connection that is to close may take to write what it still has to.
+pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long it may take no byte meanwhile: then nobody reads at the other end.
+pub const STALLED_AFTER: Duration = Duration::from_millis(500);
+/// Before the end of that time: kept for telling a basic client what it will not be told.
+const BASIC_LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long a basic client's message may wait for the limits' sake: it can't send it again.
+pub const BASIC_WAIT_MAX: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+enum Reader {
+    Modern(Peer),
+    Basic(Box<BasicPeer>),
+}
+
+#[derive(Debug)]
+enum State {
+    /// No join was answered yet.
+    New,
+    /// The join named a key; that it is held is yet to be proven.
+    Challenged(Box<Challenged>),
+    /// Let in.
+    Joined,
+    /// To be closed; these are the last words, until they are on their way.
+    Closing {
+        last: Option<Box<ServerFrame>>,
+        deadline: Duration,
+        /// When something was written last, or the end was decided.
+        moved: Duration,
+    },
+}
+
+/// A join that waits for its proof.
+#[derive(Debug)]
+struct Challenged {
+    join: Box<Join>,
+    key: PublicKey,
+    nonce: Nonce,
+}
+
+/// Where a look into a log stands. While there is one, nothing more is asked.
+#[derive(Debug)]
+enum Looking {
+    /// There is none.
+    None,
+    /// Whether it is allowed is not answered yet.
+    Asked,
+    /// It is allowed, and begins when everything before it is written.
+    Allowed(Box<Look>),
+    /// The log is being read.
+    Reading(Box<Look>),
+}
+
+/// How a client is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Where the client is.
+    pub address: ClientAddress,
+    /// Whether nobody on the way can read what is said.
+    pub encrypted: bool,
+    /// What a client signs to prove that its key is at the other end of this very connection.
+    pub binding: Binding,
+}
+
+impl Channel {
+    /// One that is not encrypted, to the server with this key, whose end of it is `own`.
+    pub fn plain(address: impl Into<ClientAddress>, server: Fingerprint, own: SocketAddr) -> Self {
+        Self {
+            address: address.into(),
+            encrypted: false,
+            binding: Binding::Plain {
+                server,
+                address: own,
+            },
+        }
+    }
+}
+
+/// See the module's docs.
+#[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; all combinations of them happen"
+)]
+pub struct Endpoint {
+    /// Until it is in: nothing of it is needed later.
+    channel: Option<Box<Channel>>,
+    /// While something was received that is not a whole frame yet, or was not asked.
+    decoder: Option<Box<Decoder>>,
+    reader: Reader,
+    state: State,
+    /// Requests that are not answered yet.
+    under_way: u32,
+    /// The one among them that looks into a log.
+    looking: Looking,
+    /// All whole frames that were received have been requested.
+    dry: bool,
+    /// Nothing is asked until then: what was asked came too early.
+    paused: Option<Duration>,
+    /// What is to be asked once more after that.
+    again: Option<Box<ClientFrame>>,
+    /// A frame could not be read, so that nothing after it can be.
+    deaf: bool,
+    /// The other end sends no more.
+    ended: bool,
+    /// When the other end last gave a sign of life; at first, when the connection was made.
+    heard: Duration,
+    /// Whether it was pinged since then.
+    pinged: bool,
+    /// When bytes came last.
+    received: Duration,
+    /// Since when the rest of a frame is waited for.
+    begun: Option<Duration>,
+    /// It was waited for too long.
+    late: bool,
+}
+
+impl Endpoint {
+    /// A fresh connection.
+    pub fn new(channel: Channel, now: Moment) -> Self {
+        Self {
+            channel: Some(Box::new(channel)),
+            decoder: None,
+            reader: Reader::Modern(Peer::new()),
+            state: State::New,
+            under_way: 0,
+            looking: Looking::None,
+            dry: true,
+            paused: None,
+            again: None,
+            deaf: false,
+            ended: false,
+            heard: now.mono,
+            pinged: false,
+            received: now.mono,
+            begun: None,
+            late: false,
+        }
+    }
+
+    // Reading.
+
+    /// Whether more may be read: what was read before is under way, and that is not too much.
+    pub fn may_read(&self) -> bool {
+        self.dry && !self.ended && self.again.is_none() && self.may_ask()
+    }
+
+    /// Whether another request may be under way: there are not too many, answers get written, and
+    /// a join, and a look into a log, are answered before anything else is asked.
+    fn may_ask(&self) -> bool {
+        let requests_max = match self.state {
+            State::New | State::Challenged(_) => 1,
+            // What has to wait is asked again, before what follows it.
+            State::Joined if self.is_basic() => 1,
+            State::Joined => REQUESTS_MAX,
+            State::Closing { .. } => 0,
+        };
+        let looking = !matches!(self.looking, Looking::None);
+        let is_held_up = self.deaf || self.paused.is_some() || self.is_answering() || looking;
+        !is_held_up && self.under_way < requests_max
+    }
+
+    /// Until when nothing is read; then call [`go_on`](Self::go_on).
+    pub fn paused(&self) -> Option<Duration> {
+        self.paused
+    }
+
+    /// Ends a pause that is over.
+    pub fn go_on(&mut self, now: Moment) {
+        self.paused = self.paused.filter(|until| *until > now.mono);
+    }
+
+    /// Whether an answer is not written yet.
+    pub fn is_answering(&self) -> bool {
+        match &self.reader {
+            Reader::Modern(peer) => peer.is_answering(),
+            Reader::Basic(peer) => peer.is_answering(),
+        }
+    }
+
+    /// Whether there may be a [`request`](Self::request) in what was received.
+    pub fn may_request(&self) -> bool {
+        self.may_ask() && (!self.dry || self.late || self.again.is_some())
+    }
+
+    /// Where to read to; then call [`received`](Self::received).
+    pub fn space(&mut self) -> &mut [u8] {
+        self.decoder.get_or_insert_default().space()
+    }
+
+    /// Bytes that were read elsewhere: as [`Decoder::feed`].
+    pub fn feed(&mut self, now: Moment, bytes: &[u8]) -> usize {
+        let count = self.decoder.get_or_insert_default().feed(bytes);
+        self.heard_of(now);
+        count
+    }
+
+    /// Whether nothing is held of what was read.
+    pub fn is_drained(&self) -> bool {
+        self.decoder.as_ref().is_none_or(|it| it.is_empty())
+    }
+
+    /// So many bytes were read into [`space`](Self::space).
+    pub fn received(&mut self, now: Moment, count: usize) {
+        self.decoder.get_or_insert_default().filled(count);
+        self.heard_of(now);
+    }
+
+    fn heard_of(&mut self, now: Moment) {
+        self.dry = false;
+        self.received = now.mono;
+        // The time to join is not stretched by sending a byte now and then.
+        if !matches!(self.state, State::New | State::Challenged(_)) {
+            self.alive(now);
+        }
+    }
+
+    /// The other end gave a sign of life: bytes came, or bytes could be written that could not
+    /// be before. (What lies in the buffers before a slow reader may keep a `ping` waiting for
+    /// longer than anybody waits for the `pong`.)
+    pub fn alive(&mut self, now: Moment) {
+        self.heard = now.mono;
+        self.pinged = false;
+    }
+
+    /// The other end will send no more. What it asked for is still answered.
+    pub fn end_of_input(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether the other end sends no more, and all that it asked for is answered (though the
+    /// answers may not be written).
+    pub fn is_over(&self) -> bool {
+        let asks_no_more = self.ended && self.dry && self.again.is_none();
+        asks_no_more && self.under_way == 0 && !self.is_closing()
+    }
+
+    /// The next request among what was received, if one more may be under way. `random` gives
+    /// bytes that nobody can guess. A join that names a key is answered here, by a challenge: so
+    /// there may be something to write when this gives nothing.
+    pub fn request(&mut self, random: impl FnOnce() -> [u8; 32]) -> Option<Request> {
+        if !self.may_ask() {
+            return None;
+        }
+        if let Some(frame) = self.again.take() {
+            self.under_way += 1;
+            return Some(Request::Frame(*frame));
+        }
+        if mem::take(&mut self.late) {
+            self.deaf = true;
+            self.under_way += 1;
+            let words = format!(
+                "A frame has to be complete within {} seconds",
+                LINE_WITHIN.as_secs()
+            );
+            return Some(Request::Refused(Refusal::malformed(words)));
+        }
+        let begun = self.begun.take().unwrap_or(self.received);
+        let next = match &mut self.decoder {
+            Some(decoder) => decoder.next_frame(),
+            None => Ok(None),
+        };
+        let request = match next {
+            Ok(None) => {
+                self.dry = true;
+                if self.is_drained() {
+                    self.decoder = None;
+                } else {
+                    self.begun = Some(begun);
+                }
+                return None;
+            }
+            Ok(Some(frame)) => match parse_client(frame) {
+                Ok(frame) if matches!(self.state, State::Challenged(_)) => {
+                    match self.proven(&frame, random) {
+                        Ok(entry) => Request::Join(Box::new(entry)),
+                        Err(refusal) => {
+                            self.deaf = true;
+                            Request::Refused(refusal)
+                        }
+                    }
+                }
+                Ok(ClientFrame::Join(join)) => match join.key.filter(|_| join.protocol.is_some()) {
+                    Some(key) if matches!(self.state, State::New) => {
+                        self.challenge(join, key, Nonce::from_bytes(random()));
+                        return None;
+                    }
+                    _ => match self.entry(join, None, random) {
+                        Ok(entry) => Request::Join(Box::new(entry)),
+                        Err(refusal) => {
+                            self.deaf = true;
+                            Request::Refused(refusal)
+                        }
+                    },
+                },
+                Ok(ClientFrame::Command(command)) => {
+                    Request::Command(Box::new(command), Box::new(random()))
+                }
+                Ok(frame) => {
+                    let looks = matches!(frame, ClientFrame::History(_) | ClientFrame::Search(_));
+                    if looks && matches!(self.state, State::Joined) {
+                        self.looking = Looking::Asked;
+                    }
+                    Request::Frame(frame)
+                }
+                Err(refusal) => {
+                    self.deaf = refusal.fatal();
+                    Request::Refused(refusal)
+                }
+            },
+            Err(error) => {
+                self.deaf = true;
+                Request::Refused(Refusal::malformed(error))
+            }
+        };
+        self.under_way += 1;
+        Some(request)
+    }
+
+    /// Asks for the proof that a key is held.
+    fn challenge(&mut self, join: Box<Join>, key: PublicKey, nonce: Nonce) {
+        let challenge = ServerFrame::Challenge {
+            nonce,
+            fingerprint: match self.channel.as_ref().map(|channel| &channel.binding) {
+                Some(Binding::Plain { server, .. }) => Some(*server),
+                Some(Binding::Exporter(_)) | None => None,
+            },
+        };
+        if let Reader::Modern(peer) = &mut self.reader {
+            peer.answer(&challenge);
+        }
+        self.state = State::Challenged(Box::new(Challenged { join, key, nonce }));
+    }
+
+    /// Looks at the answer to a challenge, which is good for one.
+    fn proven(
+        &mut self,
+        frame: &ClientFrame,
+        random: impl FnOnce() -> [u8; 32],
+    ) -> Result<Entry, Refusal> {
+        let State::Challenged(challenged) = mem::replace(&mut self.state, State::New) else {
+            return Err(Refusal::ending(
+                ErrorCode::JoinExpected,
+                "A join comes first",
+            ));
+        };
+        let ClientFrame::Proof { signature } = frame else {
+            let words = "A challenge is answered by a proof";
+            return Err(Refusal::ending(ErrorCode::JoinExpected, words));
+        };
+        let Challenged { join, key, nonce } = *challenged;
+        if !self.holds(&key, &nonce, signature) {
+            let words = "The proof of who you are does not hold for this connection";
+            return Err(Refusal::ending(ErrorCode::BadProof, words));
+        }
+        self.entry(join, Some(key), random)
+    }
+
+    fn holds(&self, key: &PublicKey, nonce: &Nonce, signature: &Signature) -> bool {
+        let channel = self.channel.as_ref();
+        channel.is_some_and(|channel| key.proves(&channel.binding, nonce, signature))
+    }
+
+    /// A wish to enter; nobody enters twice.
+    fn entry(
+        &self,
+        join: Box<Join>,
+        key: Option<PublicKey>,
+        random: impl FnOnce() -> [u8; 32],
+    ) -> Result<Entry, Refusal> {
+        let Some(channel) = &self.channel else {
+            let words = "The first frame, and only the first, is a join";
+            return Err(Refusal::ending(ErrorCode::JoinExpected, words));
+        };
+        Ok(Entry {
+            token: join.token.unwrap_or_else(|| Token::from_bytes(random())),
+            join,
+            key,
+            password: false,
+            channel: **channel,
+            own_device: false,
+        })
+    }
+
+    // Writing.
+
+    /// Carries out an order. `zone` is the server's own.
+    pub fn apply(&mut self, now: Moment, views: &Views, order: Order, zone: &TimeZone) {
+        if self.is_closing() {
+            return;
+        }
+        let answers = !matches!(
+            order,
+            Order::Basic(_) | Order::Close { .. } | Order::Look(Ok(_))
+        );
+        if answers {
+            self.under_way = self.under_way.saturating_sub(1);
+        }
+        match order {
+            Order::Admit(admission) => {
+                self.alive(now);
+                self.admit(now, &admission, views, zone);
+            }
+            Order::Basic(user) => {
+                self.reader = Reader::Basic(Box::new(BasicPeer::new(user, zone.clone())));
+            }
+            Order::Answer(None) => {}
+            Order::Again { frame, wait } => {
+                self.again = Some(frame);
+                self.paused = self.paused.max(Some(now.mono + wait));
+            }
+            Order::Answer(Some(frame)) => {
+                if let ServerFrame::Error(error) = &*frame {
+                    self.pause(now, error);
+                }
+                self.say(now, &frame);
+            }
+            Order::Stored(ack) => {
+                if let Reader::Modern(peer) = &mut self.reader
+                    && peer.is_far_behind(views)
+                {
+                    peer.answer(&ServerFrame::Ack(*ack));
+                }
+            }
+            Order::Look(Ok(look)) => self.looking = Looking::Allowed(look),
+            Order::Look(Err(refusal)) => {
+                self.looking = Looking::None;
+                self.pause(now, &refusal);
+                self.say(now, &ServerFrame::Error(*refusal));
+            }
+            Order::Close { last, drain } => self.close(now, last, drain),
+        }
+    }
+
+    /// Who is told to come back later is not read for a moment.
+    fn pause(&mut self, now: Moment, error: &ErrorFrame) {
+        if let Some(wait) = error.retry_after_ms {
+            let pause = Duration::from_millis(wait).min(PAUSE_MAX);
+            self.paused = self.paused.max(Some(now.mono + pause));
+        }
+    }
+
+    /// Whether a look into a log is to begin now: everything before it is answered and written, so
+    /// that what it finds is all that is held for the other end.
+    pub fn may_look(&self) -> bool {
+        matches!(
+            (&self.looking, &self.reader),
+            (Looking::Allowed(_), Reader::Modern(peer)) if peer.is_quiet()
+        )
+    }
+
+    /// The look that is to begin now; then call [`looked`](Self::looked).
+    pub fn look(&mut self) -> Option<Look> {
+        if !self.may_look() {
+            return None;
+        }
+        match mem::replace(&mut self.looking, Looking::None) {
+            Looking::Allowed(look) => {
+                let begun = Look::clone(&look);
+                self.looking = Looking::Reading(look);
+                Some(begun)
+            }
+            other => {
+                self.looking = other;
+                None
+            }
+        }
+    }
+
+    /// What the look found: its answer. Nobody wants it any more if the connection is to close.
+    pub fn looked(&mut self, now: Moment, looked: &Result<Looked, StoreError>) {
+        if looked.is_err() {
+            // So is who asks for what can't be read at the moment.
+            self.paused = self.paused.max(Some(now.mono + PAUSE_MAX));
+        }
+        match (
+            mem::replace(&mut self.looking, Looking::None),
+            &mut self.reader,
+        ) {
+            (Looking::Reading(look), Reader::Modern(peer)) => {
+                self.under_way = self.under_way.saturating_sub(1);
+                peer.answer_with(|out| look.answer(looked, out));
+            }
+            (other, _) => self.looking = other,
+        }
+    }
+
+    fn admit(&mut self, now: Moment, admission: &Admission, views: &Views, zone: &TimeZone) {
+        self.state = State::Joined;
+        self.channel = None;
+        self.reader = if let Some(welcome) = &admission.welcome {
+            let mut peer = Peer::new();
+            peer.answer(&ServerFrame::Welcome(welcome.clone()));
+            peer.attach(&admission.rooms);
+            Reader::Modern(peer)
+        } else {
+            let mut peer = BasicPeer::new(admission.user, zone.clone());
+            if let Some(&(room, message)) = admission.rooms.first() {
+                peer.attach(now, room, message, views);
+            }
+            Reader::Basic(Box::new(peer))
+        };
+    }
+
+    fn say(&mut self, now: Moment, frame: &ServerFrame) {
+        match &mut self.reader {
+            Reader::Modern(peer) => peer.answer(frame),
+            Reader::Basic(peer) => peer.answer(now, frame),
+        }
+    }
+
+    /// Ends the connection: behind the messages that its rooms still hold for it (`drain`), or at
+    /// once.
+    pub fn close(&mut self, now: Moment, last: Option<Box<ServerFrame>>, drain: bool) {
+        match (&mut self.reader, drain) {
+            (Reader::Modern(peer), true) => peer.leave_members(),
+            (Reader::Modern(peer), false) => peer.detach(),
+            (Reader::Basic(peer), drain) => peer.close(now, drain),
+        }
+        self.looking = Looking::None;
+        self.again = None;
+        self.state = State::Closing {
+            last,
+            deadline: now.mono + CLOSE_WITHIN,
+            moved: now.mono,
+        };
+    }
+
+    /// A room's log can't be read where the other end is: nothing can follow, and it is told why.
+    pub fn unreadable(&mut self, now: Moment, error: StoreError) {
+        let error = unavailable(error, None);
+        self.close(now, Some(Box::new(ServerFrame::Error(error))), false);
+    }
+
+    /// Until when everything must be written, if it is to close. `blocked`: the other end takes nothing
+    /// at the moment.
+    pub fn deadline(&self, blocked: bool) -> Option<Duration> {
+        match self.state {
+            State::Closing {
+                deadline, moved, ..
+            } if blocked => Some(deadline.min(moved + STALLED_AFTER)),
+            State::Closing { deadline, .. } => Some(deadline),
+            State::New | State::Challenged(_) | State::Joined => None,
+        }
+    }
+
+    /// Whether the other end is a basic client, as far as is known.
+    pub fn is_basic(&self) -> bool {
+        matches!(self.reader, Reader::Basic(_))
+    }
+
+    /// Whether it was told to close.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing { .. })
+    }
+
+    /// What to do next.
+    pub fn turn<'a>(&'a mut self, now: Moment, views: &'a mut Views) -> Turn<'a> {
+        if let (State::Closing { deadline, .. }, Reader::Basic(peer)) =
+            (&self.state, &mut self.reader)
+            && now.mono + BASIC_LAST_WORDS >= *deadline
+        {
+            peer.give_up(views);
+        }
+        while self.is_closing() && self.is_caught_up(now, views) {
+            match self.last_words() {
+                Some(last) => self.say(now, &last),
+                None => return Turn::Done,
+            }
+        }
+        match &mut self.reader {
+            Reader::Modern(peer) => peer.turn(views),
+            Reader::Basic(peer) => peer.turn(now, views),
+        }
+    }
+
+    fn last_words(&mut self) -> Option<Box<ServerFrame>> {
+        match &mut self.state {
+            State::Closing { last, .. } => last.take(),
+            State::New | State::Challenged(_) | State::Joined => None,
+        }
+    }
+
+    fn is_caught_up(&mut self, now: Moment, views: &mut Views) -> bool {
+        let turn = match &mut self.reader {
+            Reader::Modern(peer) => peer.turn(views),
+            Reader::Basic(peer) => peer.turn(now, views),
+        };
+        matches!(turn, Turn::Idle)
+    }
+
+    /// So many bytes of the last turn's offer were written. The views must be as they were.
+    pub fn wrote(&mut self, now: Moment, views: &Views, count: usize) {
+        if let State::Closing { moved, .. } = &mut self.state {
+            *moved = now.mono;
+        }
+        match &mut self.reader {
+            Reader::Modern(peer) => peer.wrote(views, count),
+            Reader::Basic(peer) => peer.wrote(now, views, count),
+        }
+    }
+
+    /// The page that [`Turn::Fetch`] asked for. False if the connection has to be closed: the log
+    /// no longer holds what comes next here.
+    #[must_use]
+    pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+        match &mut self.reader {
+            Reader::Modern(peer) => peer.take_page(room, page),
+            Reader::Basic(peer) => peer.take_page(page),
+        }
+    }
+
+    /// Gives up the page: the other end does not read at the moment. (A basic client's is small, and
+    /// kept while it waits for its turn.)
+    pub fn drop_page(&mut self) {
+        if let Reader::Modern(peer) = &mut self.reader {
+            peer.drop_page();
+        }
+    }
+
+    /// Whether it holds a page.
+    pub fn has_page(&self) -> bool {
+        matches!(&self.reader, Reader::Modern(peer) if peer.has_page())
+    }
+
+    /// Bytes held for the other end alone, that it has not read.
+    pub fn held_bytes(&self) -> usize {
+        match &self.reader {
+            Reader::Modern(peer) => peer.held_bytes(),
+            Reader::Basic(peer) => peer.held_bytes(),
+        }
+    }
+
+    // Time.
+
+    /// To be called about once a second: looks whether the other end still gives signs of life.
+    pub fn tick(&mut self, now: Moment) -> Pulse {
+        self.go_on(now);
+        let silent = now.mono.saturating_sub(self.heard);
+        if let Some(begun) = self.begun {
+            if !self.may_read() {
+                // It is we who do not read: the time counts from when we do.
+                self.begun = Some(now.mono);
+            } else if now.mono.saturating_sub(begun) >= LINE_WITHIN {
+                self.begun = None;
+                self.late = true;
+                return Pulse::Late;
+            }
+        }
+        match (&self.state, &mut self.reader) {
+            (State::New | State::Challenged(_), _) if silent >= JOIN_WITHIN => Pulse::Gone,
+            // While requests are under way it is we who are late: nothing is read.
+            (State::Joined, Reader::Modern(_)) if silent >= GONE_AFTER && self.under_way == 0 => {
+                Pulse::Gone
+            }
+            (State::Joined, Reader::Modern(peer)) if silent >= PING_AFTER && !self.pinged => {
+                peer.answer(&ServerFrame::Ping { reference: None });
+                self.pinged = true;
+                Pulse::Ping
+            }
+            // A basic client can't answer; TCP finds out whether it is gone.
+            _ => Pulse::Fine,
+        }
+    }
+}
+
+/// How the other end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pulse {
+    /// Alive, as far as is known.
+    Fine,
+    /// Silent: there is a `ping` to be written.
+    Ping,
+    /// It has begun a frame and does not end it: there is a [`request`](Endpoint::request).
+    Late,
+    /// Silent for too long: to be given up, for [`Departure::Timeout`](crate::protocol::frame::Departure::Timeout).
+    Gone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        protocol::{
+            RoomName, UserId,
+            frame::{Bye, Departure},
+        },
+        server::core::{hub::error, testing::start, view::ViewLimits},
+        text::Line,
+    };
+
+    fn channel() -> Channel {
+        let [theirs, own] = ["192.0.2.1:7", "192.0.2.2:10500"].map(|a| a.parse().unwrap());
+        Channel::plain(theirs, Fingerprint::from_bytes([7; 32]), own)
+    }
+
+    #[test]
+    fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
+        let mut views = Views::new([(RoomName::lobby(), 0)], ViewLimits::default());
+        let mut endpoint = Endpoint::new(channel(), start());
+        // A basic client has no last words for its own goodbye: nothing would come after them.
+        let user = UserId::from_bytes([1; 12]);
+        let last = Some(Box::new(ServerFrame::Bye(Bye {
+            reason: Departure::Disconnect,
+            message: Line::inert("Goodbye"),
+            retry_after_ms: None,
+        })));
+        for order in [Order::Basic(user), Order::Close { last, drain: true }] {
+            endpoint.apply(start(), &views, order, &TimeZone::UTC);
+        }
+        assert!(matches!(endpoint.turn(start(), &mut views), Turn::Done));
+    }
+
+    impl Endpoint {
+        /// Its answers are on their way.
+        fn wrote_all(&mut self) {
+            let mut views = Views::new([], ViewLimits::default());
+            while let Turn::Write(gather) = self.turn(start(), &mut views) {
+                let count = gather.slices().iter().map(|slice| slice.len()).sum();
+                self.wrote(start(), &views, count);
+            }
+        }
+    }
+
+    fn joined() -> Endpoint {
+        let mut endpoint = Endpoint::new(channel(), start());
+        endpoint.state = State::Joined;
+        endpoint
+    }
+
+    /// At so many seconds.
+    fn at(seconds: u64) -> Moment {
+        let start = start();
+        Moment {
+            mono: start.mono + Duration::from_secs(seconds),
+            ..start
+        }
+    }
+
+    fn receive(endpoint: &mut Endpoint, now: Moment, bytes: &[u8]) -> Option<Request> {
+        endpoint.space()[..bytes.len()].copy_from_slice(bytes);
+        endpoint.received(now, bytes.len());
+        endpoint.request(|| [0; 32])
+    }
+
+    #[test]
+    fn a_frame_that_does_not_end_ends_the_connection() {
+        let mut endpoint = joined();
+        assert!(receive(&mut endpoint, at(1), b"{").is_none());
+        for second in 2..31 {
+            assert!(receive(&mut endpoint, at(second), b" ").is_none());
+            assert_eq!(endpoint.tick(at(second)), Pulse::Fine);
+        }
+        assert_eq!(endpoint.tick(at(31)), Pulse::Late);
+        let Some(Request::Refused(refusal)) = endpoint.request(|| [0; 32]) else {
+            panic!("it is not refused");
+        };
+        assert!(refusal.fatal());
+        assert!(refusal.message.contains("30 seconds"), "{refusal:?}");
+    }
+
+    #[test]
+    fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
+        let mut endpoint = joined();
+        let ping = b"{\"type\":\"ping\"}";
+        assert!(receive(&mut endpoint, at(1), &ping[..5]).is_none());
+        // Its rest comes in time, and with it the beginning of the next one.
+        let rest = [&ping[5..], &ping[..5]].concat();
+        assert!(receive(&mut endpoint, at(30), &rest).is_some());
+        assert!(endpoint.request(|| [0; 32]).is_none());
+        let tick = |endpoint: &mut Endpoint, second| {
+            endpoint.alive(at(second));
+            endpoint.tick(at(second))
+        };
+        assert_eq!(tick(&mut endpoint, 59), Pulse::Fine);
+        // What waits for us is not late.
+        endpoint.under_way = REQUESTS_MAX;
+        assert_eq!(tick(&mut endpoint, 70), Pulse::Fine);
+        endpoint.under_way = 0;
+        assert_eq!(tick(&mut endpoint, 99), Pulse::Fine);
+        assert_eq!(tick(&mut endpoint, 100), Pulse::Late);
+        // Between frames there is all the time there is.
+        let mut endpoint = joined();
+        assert!(receive(&mut endpoint, at(1), ping).is_some());
+        assert!(endpoint.request(|| [0; 32]).is_none());
+        assert_eq!(tick(&mut endpoint, 100), Pulse::Fine);
+    }
+
+    #[test]
+    fn who_is_told_to_come_back_later_is_not_read_for_a_moment() {
+        let views = Views::new([(RoomName::lobby(), 0)], ViewLimits::default());
+        let refusal = |wait| ErrorFrame {
+            retry_after_ms: wait,
+            ..error(ErrorCode::RateLimited, "Too fast")
+        };
+        let message = |wait| Order::Answer(Some(Box::new(ServerFrame::Error(refusal(wait)))));
+        let look = |wait| Order::Look(Err(Box::new(refusal(wait))));
+        let check = |order: Order, wait: Option<u64>, pause: Option<Duration>| {
+            let mut endpoint = joined();
+            endpoint.apply(at(1), &views, order, &TimeZone::UTC);
+            endpoint.wrote_all();
+            let until = pause.map(|pause| at(1).mono + pause);
+            assert_eq!(endpoint.paused(), until, "told to wait {wait:?}");
+            assert_eq!(endpoint.may_read(), pause.is_none());
+            for (mono, may_read) in until.into_iter().flat_map(|until| {
+                let before = until.saturating_sub(Duration::from_nanos(1));
+                [(before, false), (until, true)]
+            }) {
+                endpoint.go_on(Moment { mono, ..at(1) });
+                assert_eq!(endpoint.may_read(), may_read, "told to wait {wait:?}");
+            }
+        };
+        for (wait, pause) in [
+            (None, None),
+            (Some(40), Some(Duration::from_millis(40))),
+            (Some(60_000), Some(PAUSE_MAX)),
+        ] {
+            check(message(wait), wait, pause);
+            check(look(wait), wait, pause);
+        }
+    }
+}

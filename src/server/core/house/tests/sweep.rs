@@ -1,0 +1,244 @@
+//! Which accounts go, and when.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{protocol::UserId, server::core::event::Record};
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// So much time passes, with nobody there.
+fn pass(world: &mut World, time: Duration) {
+    world.now.mono += time;
+    world.now.wall += time;
+    world.run();
+}
+
+/// Time passes until nothing more goes.
+fn settle(world: &mut World) {
+    for _ in 0..400 {
+        pass(world, Duration::from_secs(1));
+    }
+}
+
+/// A server that has run for an hour: its clock is believed.
+fn steady(facts: Vec<Fact>) -> World {
+    let mut world = World::with_house(house(Access::Open), facts);
+    world.comes("first", FAR);
+    world.cut("first");
+    pass(&mut world, 2 * HOUR);
+    pass(&mut world, 2 * HOUR);
+    world
+}
+
+/// Comes in, says something or nothing, and goes.
+fn visits(world: &mut World, name: &'static str, says: bool) {
+    assert!(world.comes(name, FAR).starts_with("welcome"), "{name}");
+    if says {
+        world.say(name, &message(name, 1, "hello"));
+    }
+    world.cut(name);
+}
+
+fn known(world: &mut World) -> BTreeSet<UserId> {
+    let facts = world.store.facts().unwrap();
+    let accounts = facts.iter().filter(|fact| &*fact.kind == "account");
+    accounts
+        .map(|fact| UserId::parse(&fact.key).unwrap())
+        .collect()
+}
+
+fn is_known(world: &mut World, name: &str) -> bool {
+    known(world).contains(&key(name).public().user())
+}
+
+fn nickname_is_free(world: &World, nickname: &str) -> bool {
+    world
+        .hub
+        .house
+        .may_be_called(&nick(nickname), key("somebody").public().user())
+}
+
+#[test]
+fn who_never_wrote_goes_after_a_week_and_who_did_after_a_year() {
+    let mut world = steady(Vec::new());
+    visits(&mut world, "lurker", false);
+    visits(&mut world, "carol", true);
+    pass(&mut world, 6 * DAY);
+    settle(&mut world);
+    assert!(is_known(&mut world, "lurker") && is_known(&mut world, "carol"));
+    pass(&mut world, 2 * DAY);
+    settle(&mut world);
+    assert!(!is_known(&mut world, "lurker") && is_known(&mut world, "carol"));
+    assert!(nickname_is_free(&world, "lurker") && !nickname_is_free(&world, "carol"));
+    // To be seen is enough to stay.
+    pass(&mut world, 300 * DAY);
+    visits(&mut world, "carol", false);
+    pass(&mut world, 360 * DAY);
+    settle(&mut world);
+    assert!(is_known(&mut world, "carol") && !nickname_is_free(&world, "carol"));
+    pass(&mut world, 6 * DAY);
+    settle(&mut world);
+    assert!(!is_known(&mut world, "carol") && nickname_is_free(&world, "carol"));
+    // The same key is the same user, and its device the same device.
+    let heard = world.comes("carol", FAR);
+    assert!(heard.starts_with("welcome carol, counter 1"), "{heard}");
+}
+
+#[test]
+fn some_stay_however_long_they_are_not_seen() {
+    let mut world = steady(Vec::new());
+    world.comes("alice", FAR);
+    let code = house_settings().owner_code;
+    world.orders("alice", HouseCommand::Own { code });
+    for name in ["mod", "banned", "muted"] {
+        world.comes(name, FAR);
+    }
+    let (seconds, reason) = (None, None);
+    for command in [
+        HouseCommand::Role {
+            nickname: nick("mod"),
+            role: Role::Moderator,
+        },
+        HouseCommand::Ban {
+            nickname: nick("banned"),
+            seconds,
+            reason: reason.clone(),
+        },
+        HouseCommand::Mute {
+            nickname: nick("muted"),
+            seconds,
+            reason,
+        },
+    ] {
+        world.orders("alice", command);
+    }
+    let id = InviteId::from_bytes([1; 8]);
+    let invite = InviteToken::mint(&house_settings().invite_key, id, 9_000_000_000, 0);
+    let wish = Join {
+        invite: Some(invite),
+        ..join("invited")
+    };
+    world.comes_with("invited", "203.0.113.5", wish);
+    for name in ["alice", "mod", "muted", "invited"] {
+        world.cut(name);
+    }
+    pass(&mut world, 800 * DAY);
+    settle(&mut world);
+    for name in ["alice", "mod", "banned", "muted", "invited"] {
+        assert!(is_known(&mut world, name), "{name}");
+        // Who was let in for good still is, and the nickname is anybody's.
+        assert_eq!(nickname_is_free(&world, name), name == "invited", "{name}");
+    }
+    let mut world = world.again(house(Access::Invite));
+    let heard = world.comes("invited", "203.0.113.5");
+    assert!(heard.starts_with("welcome invited"), "{heard}");
+    assert_eq!(world.comes("banned", FAR), "error banned");
+}
+
+#[test]
+fn who_is_here_stays_and_is_seen_when_they_go() {
+    let mut world = steady(Vec::new());
+    world.comes("lurker", FAR);
+    // Signs of life keep them here.
+    for _ in 0..9 {
+        world.now.mono += DAY;
+        world.now.wall += DAY;
+        world.say("lurker", &ClientFrame::Pong { reference: None });
+    }
+    world.cut("lurker");
+    settle(&mut world);
+    pass(&mut world, DAY);
+    settle(&mut world);
+    assert!(is_known(&mut world, "lurker"));
+    pass(&mut world, 7 * DAY);
+    settle(&mut world);
+    assert!(!is_known(&mut world, "lurker"));
+}
+
+#[test]
+fn a_clock_that_is_wrong_makes_nobody_go_at_once() {
+    let mut world = steady(Vec::new());
+    visits(&mut world, "lurker", false);
+    world.now.wall += 30 * DAY;
+    settle(&mut world);
+    pass(&mut world, HOUR / 2);
+    settle(&mut world);
+    assert!(is_known(&mut world, "lurker"));
+    // Somebody put it right.
+    world.now.wall -= 30 * DAY;
+    pass(&mut world, 2 * HOUR);
+    settle(&mut world);
+    pass(&mut world, 2 * HOUR);
+    settle(&mut world);
+    assert!(is_known(&mut world, "lurker"));
+    // Of those that wrote a share goes in a day, even by a clock that is steady.
+    let facts = crowd(3_000, |_| r#""wrote":1000000,"#);
+    let mut world = steady(facts);
+    pass(&mut world, HOUR);
+    settle(&mut world);
+    let left = world.hub.house.accounts.len();
+    assert!((2_600..2_800).contains(&left), "{left}");
+}
+
+/// Accounts of a crowd, long ago, which noted this of themselves.
+fn crowd(count: usize, noted: impl Fn(usize) -> &'static str) -> Vec<Fact> {
+    let account = |number: usize| {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        let key = PublicKey::from_bytes(bytes);
+        let value = format!(
+            r#"{{"role":"member","admitted":false,"since":7,{}"keys":[{{"key":"{key}","added":7,"seen":7}}]}}"#,
+            noted(number)
+        );
+        Fact {
+            kind: "account".into(),
+            key: key.user().to_string(),
+            value: Some(value),
+        }
+    };
+    (0..count).map(account).collect()
+}
+
+#[test]
+fn a_crowd_of_passers_by_makes_room_for_newcomers_step_by_step() {
+    let facts = crowd(super::super::STRANGERS_MAX, |_| r#""wrote":0,"#);
+    let mut world = World::with_house(house(Access::Open), facts);
+    let told = |world: &World| {
+        let told = |record: &Record| match record {
+            Record::ManyAccounts { known } => Some(*known),
+            _ => None,
+        };
+        world.records.iter().filter_map(told).collect::<Vec<_>>()
+    };
+    world.comes("early", FAR);
+    assert_eq!(told(&world), [super::super::STRANGERS_MAX]);
+    assert_eq!(world.hub.role_of("early"), Some(Role::Unverified));
+    world.cut("early");
+    pass(&mut world, 2 * HOUR);
+    world.hold_commits = true;
+    pass(&mut world, HOUR);
+    assert!(world.commits());
+    world.hold_commits = false;
+    world.commit();
+    settle(&mut world);
+    world.comes("carol", FAR);
+    assert_eq!(world.hub.role_of("carol"), Some(Role::Member));
+}
+
+#[test]
+fn what_an_older_server_kept_counts_as_written() {
+    // Seen two months ago.
+    let old = |noted| {
+        let mut facts = crowd(50, |_| noted);
+        for value in facts.iter_mut().filter_map(|fact| fact.value.as_mut()) {
+            *value = value.replace("\"seen\":7", "\"seen\":1790000000");
+        }
+        let mut world = steady(facts);
+        settle(&mut world);
+        world.hub.house.accounts.len()
+    };
+    // And the one who came first in this test.
+    assert_eq!((old(""), old(r#""wrote":0,"#)), (51, 1));
+}

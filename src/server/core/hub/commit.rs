@@ -1,0 +1,518 @@
+//! What waits for the store, and what the store's verdicts mean for those who asked.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Hub, State, error, promises::Promise};
+use crate::{
+    protocol::{
+        MessageId, ServerFrame,
+        frame::{Ack, ErrorCode, ErrorFrame, Member, Outcome},
+    },
+    server::{
+        core::{
+            ConnectionId, Moment, RoomIndex, command,
+            event::{Effect, Order, Publication, Record},
+        },
+        store::{Batch, Committed, Fact, Operation, Retention, Settled, StoreError, Verdict},
+    },
+    text::Body,
+};
+
+/// Operations of one batch at most.
+const BATCH_OPERATIONS_MAX: usize = 4_096;
+/// Text of one batch at most, one message more: a quarter of what a view holds of a room, so that
+/// whoever keeps up finds a commit there and need not ask the store.
+const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// When to send again what could not be stored.
+const NOT_DURABLE_RETRY_MS: u64 = 1_000;
+/// When to send again what was held back.
+const HELD_BACK_RETRY_MS: u64 = 250;
+/// How often it is said at most that the store refused something.
+const REFUSED_SAID_EVERY: Duration = Duration::from_mins(1);
+
+/// An operation with all that is needed to answer for it.
+pub(super) struct Staged {
+    pub(super) operation: Operation,
+    pub(super) pending: Pending,
+    /// What it counts against the limits.
+    pub(super) bytes: usize,
+}
+
+/// What is with the store.
+#[derive(Default)]
+pub(super) struct Committing {
+    pending: Vec<Pending>,
+    /// Whether it is a step of retention.
+    retains: bool,
+    /// The correction of the clock that the store is told of.
+    correction: SignedDuration,
+}
+
+/// What the store refused, for the log: one line for many.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Refusals {
+    /// Operations that were not told of yet.
+    untold: usize,
+    /// When some were last told of.
+    told: Option<Duration>,
+}
+
+/// Who waits for what.
+pub(super) struct Pending {
+    connection: ConnectionId,
+    what: What,
+}
+
+impl Pending {
+    fn is_open(&self) -> bool {
+        matches!(self.what, What::Open)
+    }
+}
+
+/// What was asked.
+pub(in crate::server::core) enum What {
+    /// To come in.
+    Open,
+    /// To come in, as somebody who owns what is stored before this.
+    Enter,
+    /// To remember what changed in the house.
+    Remember {
+        /// The same, in case it has to be asked for again.
+        facts: Vec<Fact>,
+        /// What is told and done once they are stored.
+        promises: Vec<Promise>,
+    },
+    /// To store a message.
+    Message {
+        /// Its id.
+        id: MessageId,
+        /// Who sent it.
+        sender: Arc<Member>,
+        /// Bytes of its text.
+        bytes: usize,
+        /// Its text, if texts are recorded.
+        text: Option<Body>,
+    },
+    /// To take a message back.
+    Withdraw {
+        /// Its id.
+        id: MessageId,
+    },
+    /// A message that is refused for good, with this.
+    Refuse {
+        /// Its id.
+        id: MessageId,
+        /// The answer.
+        error: Box<ErrorFrame>,
+    },
+}
+
+impl What {
+    /// The id that it settles.
+    fn id(&self) -> Option<MessageId> {
+        match self {
+            Self::Message { id, .. } | Self::Withdraw { id } | Self::Refuse { id, .. } => Some(*id),
+            Self::Open | Self::Enter | Self::Remember { .. } => None,
+        }
+    }
+}
+
+impl Hub {
+    /// Puts an operation into the next batch.
+    pub(in crate::server::core) fn stage(
+        &mut self,
+        connection: ConnectionId,
+        operation: Operation,
+        what: What,
+    ) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.pending += 1;
+            if let Some(id) = what.id()
+                && session.held == Some(id.counter)
+            {
+                session.retried = session.held.take();
+            }
+        }
+        let bytes = match &what {
+            What::Message { bytes, .. } => *bytes,
+            _ => 0,
+        };
+        self.staged_bytes += bytes;
+        self.staged.push_back(Staged {
+            operation,
+            pending: Pending { connection, what },
+            bytes,
+        });
+    }
+
+    /// Gives the store what is staged, if it is idle, or a step of retention if one is due: each
+    /// has a commit of its own, so that neither fails with the other, and they take turns.
+    /// `clock`: the time as it was read.
+    pub(super) fn append_staged(&mut self, clock: Moment) {
+        // Nothing is added to a log of which nobody knows how it ends.
+        let over = matches!(self.state, State::Failed | State::Finished);
+        if self.committing.is_some() || over {
+            return;
+        }
+        let waits = !self.staged.is_empty();
+        if !(waits && self.retained)
+            && let Some(retention) = self.retention(clock)
+        {
+            self.retained = true;
+            let operations = vec![Operation::Retain(retention)];
+            return self.commit(
+                clock.wall,
+                operations,
+                Committing {
+                    retains: true,
+                    ..Committing::default()
+                },
+            );
+        }
+        self.retained = false;
+        if !waits {
+            return;
+        }
+        let most = match std::mem::take(&mut self.reopening) {
+            0 => BATCH_OPERATIONS_MAX,
+            reopening => reopening,
+        };
+        let mut bytes = 0;
+        let fits = |staged: &&Staged| {
+            let fits = bytes < BATCH_BYTES_MAX;
+            bytes += staged.bytes;
+            fits
+        };
+        let count = self.staged.iter().take(most).take_while(fits).count();
+        let mut operations = Vec::with_capacity(count);
+        let mut pending = Vec::with_capacity(count);
+        for staged in self.staged.drain(..count) {
+            self.staged_bytes -= staged.bytes;
+            operations.push(staged.operation);
+            pending.push(staged.pending);
+        }
+        // It is written with the messages that it is for: to come in, nothing need be.
+        let messages = |operation: &_| matches!(operation, Operation::Message { .. });
+        let correction = if operations.iter().any(messages) {
+            self.correction
+        } else {
+            SignedDuration::ZERO
+        };
+        self.commit(
+            self.now.wall,
+            operations,
+            Committing {
+                pending,
+                correction,
+                ..Committing::default()
+            },
+        );
+    }
+
+    fn commit(&mut self, now: Timestamp, operations: Vec<Operation>, committing: Committing) {
+        let correction = committing.correction;
+        self.committing = Some(committing);
+        self.effects.push(Effect::Append(Batch {
+            now,
+            correction,
+            operations,
+        }));
+    }
+
+    fn retention(&mut self, clock: Moment) -> Option<Retention> {
+        if self.state != State::Running {
+            return None;
+        }
+        let rooms = self.rooms.iter().map(|room| room.extent);
+        let due = self.retainer.look(clock, rooms);
+        if let Some(by) = due.doubt {
+            self.record(Record::ClockDoubted { by });
+        }
+        due.step
+    }
+
+    pub(super) fn committed(&mut self, outcome: Result<Committed, StoreError>) {
+        let Committing {
+            pending,
+            retains,
+            correction,
+        } = self.committing.take().unwrap_or_default();
+        match outcome {
+            Ok(committed) => {
+                self.correction = self.correction.saturating_sub(correction);
+                self.take_up(pending, retains, committed);
+            }
+            Err(StoreError::Refused) => {
+                if retains {
+                    self.retainer.failed();
+                }
+                self.refused(pending, retains);
+            }
+            Err(StoreError::Unknown | StoreError::Damaged) => {
+                self.record(Record::StoreFailed);
+                if self.state != State::Finished {
+                    self.state = State::Failed;
+                }
+            }
+        }
+        self.tell_refusals();
+    }
+
+    /// Nothing of a batch was done. Those who only want to come in are asked for once more, by
+    /// themselves: that need not be written. (Those who were to own something are refused.)
+    fn refused(&mut self, pending: Vec<Pending>, retains: bool) {
+        let mixed = !pending.iter().all(Pending::is_open);
+        let (opens, others): (Vec<_>, Vec<_>) = pending
+            .into_iter()
+            .partition(|pending| mixed && pending.is_open());
+        for pending in opens.into_iter().rev() {
+            // It may have closed meanwhile.
+            if let Some(operation) = command::join::opening(self, pending.connection) {
+                self.reopening += 1;
+                self.staged.push_front(Staged {
+                    operation,
+                    pending,
+                    bytes: 0,
+                });
+            }
+        }
+        self.refusals.untold += others.len() + usize::from(retains);
+        for pending in others {
+            self.not_durable(pending);
+        }
+    }
+
+    fn tell_refusals(&mut self) {
+        let Refusals { untold, told } = self.refusals;
+        let now = self.now.mono;
+        if untold > 0 && told.is_none_or(|told| now >= told + REFUSED_SAID_EVERY) {
+            self.refusals = Refusals {
+                untold: 0,
+                told: Some(now),
+            };
+            self.record(Record::StoreRefused { operations: untold });
+        }
+    }
+
+    fn take_up(&mut self, pending: Vec<Pending>, retains: bool, committed: Committed) {
+        let operations = pending.len() + usize::from(retains);
+        debug_assert_eq!(operations, committed.verdicts.len());
+        for run in &committed.runs {
+            self.rooms[run.room.at()].extent.head = run.segment.next() - 1;
+        }
+        for &(room, first) in &committed.firsts {
+            let room = &mut self.rooms[room.at()];
+            let from = std::mem::replace(&mut room.extent.first, first);
+            if retains {
+                let (room, to) = (room.name.clone(), first - 1);
+                self.record(Record::Erased { room, from, to });
+            }
+        }
+        if retains {
+            let more = committed.verdicts.last() == Some(&Verdict::Retained { more: true });
+            self.retainer.done(more);
+        }
+        if !committed.runs.is_empty() || !committed.firsts.is_empty() {
+            self.effects.push(Effect::Publish(Arc::new(Publication {
+                runs: committed.runs,
+                firsts: committed.firsts,
+                ..Publication::default()
+            })));
+        }
+        for (pending, verdict) in pending.into_iter().zip(committed.verdicts) {
+            self.conclude(pending, &verdict);
+        }
+    }
+
+    fn conclude(&mut self, pending: Pending, verdict: &Verdict) {
+        let Pending { connection, what } = pending;
+        let id = match (&what, verdict) {
+            (What::Open | What::Enter, Verdict::Opened { counter, ids }) => {
+                return command::join::opened(self, connection, *counter, ids);
+            }
+            (What::Open | What::Enter, Verdict::Damaged) => {
+                let message = "What the server keeps of this device is damaged: tell its operator, \
+                               or come in with another client ID";
+                let error = error(ErrorCode::Unavailable, message);
+                return command::join::failed(self, connection, error);
+            }
+            (What::Open | What::Enter, _) => {
+                return command::join::not_opened(self, connection, verdict);
+            }
+            (What::Remember { .. }, _) => {
+                if let What::Remember { promises, .. } = what {
+                    self.remembered(promises);
+                }
+                return;
+            }
+            (What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. }, _) => *id,
+        };
+        match verdict {
+            Verdict::Damaged => return self.not_durable(Pending { connection, what }),
+            Verdict::Done(settled) => {
+                self.settled(connection, id);
+                self.done(connection, what, *settled);
+            }
+            Verdict::Repeated(settled) => {
+                self.settled(connection, id);
+                let answer = self.outcome(id, *settled);
+                self.answer(connection, answer);
+            }
+            Verdict::Remembered => {}
+            Verdict::Hole { .. }
+            | Verdict::Opened { .. }
+            | Verdict::Foreign
+            | Verdict::TooFarAhead
+            | Verdict::Retained { .. } => {
+                let answer = self.hole(connection, id);
+                self.answer(connection, answer);
+            }
+        }
+        self.one_pending_less(connection);
+    }
+
+    /// Carried out just now.
+    fn done(&mut self, connection: ConnectionId, what: What, settled: Settled) {
+        let (id, room, seq, time) = match (&what, settled) {
+            (What::Message { id, .. }, Settled::Stored { room, seq, time }) => {
+                (*id, room, seq, time)
+            }
+            (What::Refuse { error, .. }, _) => {
+                return self.answer(connection, ServerFrame::Error(ErrorFrame::clone(error)));
+            }
+            (What::Message { id, .. } | What::Withdraw { id }, _) => {
+                let answer = self.outcome(*id, settled);
+                return self.answer(connection, answer);
+            }
+            (What::Open | What::Enter | What::Remember { .. }, _) => return,
+        };
+        let basic = self.sessions.get(&connection).map(|session| session.basic);
+        let order = match basic {
+            Some(true) => Order::Answer(None),
+            Some(false) | None => Order::Stored(Box::new(Ack {
+                id,
+                outcome: self.stored(room, seq, time),
+            })),
+        };
+        self.order(connection, order);
+        let What::Message {
+            sender,
+            bytes,
+            text,
+            ..
+        } = what
+        else {
+            return;
+        };
+        let session = self.sessions.get(&connection);
+        self.record(Record::Message {
+            sender,
+            address: session.map(|session| session.address),
+            id,
+            room: self.rooms[room.at()].name.clone(),
+            seq,
+            bytes,
+            time,
+            receivers: self.rooms[room.at()].readers - usize::from(basic == Some(true)),
+            text,
+        });
+    }
+
+    fn stored(&self, room: RoomIndex, seq: u64, time: Timestamp) -> Outcome {
+        Outcome::Stored {
+            room: self.rooms[room.at()].name.clone(),
+            seq,
+            time,
+        }
+    }
+
+    /// The answer for an id that is settled.
+    fn outcome(&self, id: MessageId, settled: Settled) -> ServerFrame {
+        let outcome = match settled {
+            Settled::Stored { room, seq, time } => self.stored(room, seq, time),
+            Settled::Withdrawn => Outcome::Withdrawn,
+            Settled::Forgotten => Outcome::Settled,
+            Settled::Refused(code) => {
+                return ServerFrame::Error(ErrorFrame {
+                    id: Some(id),
+                    ..error(code, "This message was refused before")
+                });
+            }
+        };
+        ServerFrame::Ack(Ack { id, outcome })
+    }
+
+    /// The answer for an id before which another one has to come.
+    pub(in crate::server::core) fn hole(
+        &self,
+        connection: ConnectionId,
+        id: MessageId,
+    ) -> ServerFrame {
+        let session = self.sessions.get(&connection);
+        let held = session.is_some_and(|session| session.held.or(session.retried).is_some());
+        let (code, message) = if held {
+            let message = "An earlier message has to be stored first";
+            (ErrorCode::HeldBack, message)
+        } else {
+            let message = "The message before this one is missing";
+            (ErrorCode::BadId, message)
+        };
+        ServerFrame::Error(ErrorFrame {
+            id: Some(id),
+            retry_after_ms: Some(HELD_BACK_RETRY_MS),
+            ..error(code, message)
+        })
+    }
+
+    fn not_durable(&mut self, pending: Pending) {
+        let Pending { connection, what } = pending;
+        let mut refusal = ErrorFrame {
+            retry_after_ms: Some(NOT_DURABLE_RETRY_MS),
+            ..error(
+                ErrorCode::NotDurable,
+                "The server can't store messages at the moment",
+            )
+        };
+        match what {
+            What::Open | What::Enter => command::join::failed(self, connection, refusal),
+            What::Remember { facts, promises } => self.not_remembered(facts, promises),
+            What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. } => {
+                refusal.id = Some(id);
+                self.hold(connection, id);
+                self.answer(connection, ServerFrame::Error(refusal));
+                self.one_pending_less(connection);
+            }
+        }
+    }
+
+    /// Remembers that an id was refused for the time being.
+    pub(in crate::server::core) fn hold(&mut self, connection: ConnectionId, id: MessageId) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            let held = session.held.get_or_insert(id.counter);
+            *held = id.counter.min(*held);
+            session.retried = session.retried.filter(|retried| *retried != id.counter);
+        }
+    }
+
+    fn settled(&mut self, connection: ConnectionId, id: MessageId) {
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.counter = session.counter.max(id.counter);
+            session.held = session.held.filter(|held| *held > id.counter);
+            session.retried = session.retried.filter(|retried| *retried > id.counter);
+        }
+    }
+
+    pub(super) fn one_pending_less(&mut self, connection: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(&connection) else {
+            return;
+        };
+        session.pending = session.pending.saturating_sub(1);
+        if session.pending == 0
+            && let Some(reason) = session.leaving
+        {
+            self.part(connection, reason);
+        }
+    }
+}

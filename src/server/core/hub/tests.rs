@@ -1,0 +1,782 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    protocol::{
+        ClientFrame, MessageId, Nickname,
+        frame::{Join, Position, Submission},
+        limits,
+    },
+    server::{
+        core::{
+            testing::{World, id, join, message, token},
+            view::ViewLimits,
+        },
+        store::{Batch, MemoryLimits, Operation, Store, StoreError},
+    },
+    text::{Body, BodyError},
+};
+
+mod correcting;
+mod ending;
+mod keeping;
+mod rooms;
+
+/// The frame by which somebody comes in.
+fn join_frame(name: &str) -> ClientFrame {
+    ClientFrame::Join(Box::new(join(name)))
+}
+
+fn nickname(name: &str) -> Nickname {
+    Nickname::parse(name).unwrap()
+}
+
+#[test]
+fn two_people_talk() {
+    let mut world = World::new();
+    assert_eq!(
+        world.join("alice"),
+        ["welcome alice, counter 0, 1..=0, next 1", "members alice"]
+    );
+    world.join("bob");
+    assert_eq!(world.hears("alice"), ["bob joined"]);
+    assert_eq!(world.say("bob", &message("bob", 1, "hi")), ["1 bob: hi"]);
+    assert_eq!(world.hears("alice"), ["1 bob: hi"]);
+    assert_eq!(
+        world.say("bob", &ClientFrame::Disconnect),
+        ["bye Disconnect", "closed"]
+    );
+    assert_eq!(world.hears("alice"), ["bob left Disconnect"]);
+}
+
+#[test]
+fn the_first_frame_is_a_join_and_no_other() {
+    let mut world = World::new();
+    let check = |world: &mut World, bytes: &[u8], expected: &str| {
+        world.connect("x");
+        assert_eq!(world.send("x", bytes), [expected, "closed"]);
+    };
+    check(&mut world, b"{\"type\":\"ping\"}", "error join_expected");
+    check(&mut world, b"{\"type\":\"frob\"}", "error unknown_type");
+    check(&mut world, b"hello", "error malformed");
+    check(
+        &mut world,
+        b"{\"type\":\"join\",\"protocol\":0,\"nickname\":\"x\",\"clientID\":\"1\"}",
+        "error unsupported_protocol",
+    );
+    world.join("alice");
+    let again = ClientFrame::Join(Box::new(join("alice")));
+    assert_eq!(
+        world.say("alice", &again),
+        ["error join_expected", "closed"]
+    );
+    assert_eq!(world.hub.present(), 0);
+}
+
+#[test]
+fn a_client_that_speaks_a_later_version_is_spoken_to_in_ours() {
+    let mut world = World::new();
+    let later = Join {
+        protocol: Some(99),
+        ..join("alice")
+    };
+    world.connect("alice");
+    world.say("alice", &ClientFrame::Join(Box::new(later)));
+    world.join("bob");
+    assert_eq!(world.hears("alice"), ["bob joined"]);
+}
+
+#[test]
+fn a_nickname_belongs_to_one_user_at_a_time() {
+    let mut world = World::new();
+    world.join("alice");
+    let check = |world: &mut World, wanted: &str, expected: &[&str]| {
+        let join = Join {
+            nickname: nickname(wanted),
+            ..join("mallory")
+        };
+        assert_eq!(world.join_as("mallory", join), expected, "{wanted}");
+    };
+    let refused = ["error nickname_in_use", "closed"];
+    check(&mut world, "alice", &refused);
+    check(&mut world, "ALICE", &refused);
+    check(&mut world, "Server", &refused);
+    // Not the same letters, but the same to the eye.
+    check(&mut world, "a1ice", &refused);
+    check(&mut world, "аӏісе", &refused);
+    check(&mut world, "ｓｅｒｖｅｒ", &refused);
+    world.cut("alice");
+    check(
+        &mut world,
+        "Alice",
+        &["welcome Alice, counter 0, 1..=0, next 1", "members Alice"],
+    );
+}
+
+#[test]
+fn two_who_want_a_nickname_at_once_are_told_apart() {
+    let mut world = World::new();
+    world.hold_commits = true;
+    world.join("bob");
+    let second = Join {
+        nickname: nickname("bob"),
+        ..join("carol")
+    };
+    world.join_as("carol", second);
+    world.commit();
+    world.commit();
+    assert_eq!(
+        world.hears("bob")[0],
+        "welcome bob, counter 0, 1..=0, next 1"
+    );
+    assert_eq!(world.hears("carol"), ["error nickname_in_use", "closed"]);
+}
+
+#[test]
+fn nick_renames_for_all_and_frees_the_old_name() {
+    let mut world = World::new();
+    world.join("alice");
+    world.join("bob");
+    world.hears("alice");
+    let nick = |name| ClientFrame::Nick {
+        nickname: nickname(name),
+        reference: Some(1),
+    };
+    assert_eq!(world.say("bob", &nick("Alice")), ["error nickname_in_use"]);
+    assert_eq!(world.say("bob", &nick("server")), ["error nickname_in_use"]);
+    assert_eq!(world.say("bob", &nick("AL1CE")), ["error nickname_in_use"]);
+    assert_eq!(world.say("bob", &nick("Bob")), ["nick Bob", "bob is Bob"]);
+    assert_eq!(world.say("bob", &nick("rob")), ["nick rob", "Bob is rob"]);
+    assert_eq!(world.hears("alice"), ["bob is Bob", "Bob is rob"]);
+    assert_eq!(
+        world.say("alice", &nick("bob")),
+        ["nick bob", "alice is bob"]
+    );
+    assert_eq!(world.say("bob", &message("bob", 1, "x"))[1], "1 rob: x");
+}
+
+#[test]
+fn the_same_device_takes_its_place_back_and_nobody_else_notices() {
+    let mut world = World::new();
+    world.join("alice");
+    world.join("bob");
+    world.hears("alice");
+    let ghost = world.clients.remove("bob").unwrap();
+    world.clients.insert("ghost", ghost);
+    assert_eq!(
+        world.join("bob"),
+        ["welcome bob, counter 0, 1..=0, next 1", "members alice bob"]
+    );
+    assert_eq!(world.hears("ghost"), ["bye Replaced", "closed"]);
+    assert_eq!(world.hears("alice"), [""; 0]);
+    assert_eq!(world.hub.present(), 2);
+}
+
+#[test]
+fn a_second_session_is_the_same_member() {
+    let mut world = World::new();
+    world.join("alice");
+    world.join("bob");
+    world.hears("alice");
+    let phone = Join {
+        client_id: ClientId::parse("phone").unwrap(),
+        ..join("bob")
+    };
+    assert_eq!(world.join_as("phone", phone)[1], "members alice bob");
+    world.say("bob", &message("bob", 1, "x"));
+    assert_eq!(world.hears("phone"), ["1 bob: x"]);
+    world.cut("bob");
+    assert_eq!(world.hears("alice"), ["1 bob: x"]);
+    world.cut("phone");
+    assert_eq!(world.hears("alice"), ["bob left Lost"]);
+}
+
+/// A device that only comes back asks for no nickname: what another device of the user has taken
+/// meanwhile stands, whether that one is still there or has just gone.
+#[test]
+fn a_device_that_comes_back_undoes_no_rename() {
+    let phone = |keep_nickname, nickname: &str| Join {
+        client_id: ClientId::parse("phone").unwrap(),
+        nickname: Nickname::parse(nickname).unwrap(),
+        keep_nickname,
+        ..join("bob")
+    };
+    let nick = ClientFrame::Nick {
+        nickname: nickname("robert"),
+        reference: None,
+    };
+    for gone in [false, true] {
+        let mut world = World::new();
+        world.join("bob");
+        world.join_as("phone", phone(false, "bob"));
+        world.cut("phone");
+        world.say("bob", &nick);
+        if gone {
+            world.cut("bob");
+        }
+        let heard = world.join_as("phone", phone(true, "bob"));
+        assert!(heard[0].starts_with("welcome robert,"), "{heard:?}");
+        // The nickname that it was called by may be another's by now.
+        world.cut("phone");
+        let other = Join {
+            nickname: nickname("bob"),
+            ..join("eve")
+        };
+        world.join_as("eve", other);
+        let heard = world.join_as("phone", phone(true, "bob"));
+        assert!(heard[0].starts_with("welcome robert,"), "{heard:?}");
+        // A wish is a wish.
+        world.cut("phone");
+        let heard = world.join_as("phone", phone(false, "rob"));
+        assert!(heard[0].starts_with("welcome rob,"), "{heard:?}");
+        world.cut("phone");
+        if !gone {
+            world.cut("bob");
+        }
+        // And what another took while nobody of ours was there is theirs.
+        let other = Join {
+            nickname: nickname("rob"),
+            ..join("mallory")
+        };
+        world.join_as("mallory", other);
+        let heard = world.join_as("phone", phone(true, "rob"));
+        assert_eq!(heard, ["error nickname_in_use", "closed"]);
+    }
+}
+
+#[test]
+fn one_client_more_than_the_limit_is_refused_unless_he_takes_his_own_place() {
+    let mut world = World::with(2, ViewLimits::default(), MemoryLimits::default());
+    world.join("alice");
+    world.join("bob");
+    assert_eq!(world.join("carol"), ["error server_full", "closed"]);
+    assert_eq!(world.join("bob").len(), 2);
+    world.cut("bob");
+    assert_eq!(world.join("carol").len(), 2);
+}
+
+#[test]
+fn the_same_id_again_gets_the_same_answer() {
+    let mut world = World::new();
+    world.join("bob");
+    let check = |world: &mut World, frame: &ClientFrame, expected: &[&str]| {
+        assert_eq!(world.say("bob", frame), expected);
+    };
+    let bad = |counter| {
+        ClientFrame::Message(Submission {
+            room: RoomName::parse("elsewhere").unwrap(),
+            id: Some(id("bob", counter)),
+            body: Ok(Body::inert("x")),
+        })
+    };
+    let withdraw = |counter| ClientFrame::Withdraw {
+        id: id("bob", counter),
+    };
+    check(&mut world, &message("bob", 1, "x"), &["1 bob: x"]);
+    check(&mut world, &message("bob", 1, "x"), &["ack 1 stored 1"]);
+    check(&mut world, &withdraw(1), &["ack 1 stored 1"]);
+    check(&mut world, &bad(2), &["error no_such_room 2"]);
+    check(&mut world, &bad(2), &["error no_such_room 2"]);
+    check(
+        &mut world,
+        &message("bob", 2, "x"),
+        &["error no_such_room 2"],
+    );
+    check(&mut world, &withdraw(3), &["ack 3 Withdrawn"]);
+    check(&mut world, &message("bob", 3, "x"), &["ack 3 Withdrawn"]);
+    check(
+        &mut world,
+        &message("bob", 5, "x"),
+        &["error bad_id 5, try again"],
+    );
+    check(&mut world, &message("bob", 4, "y"), &["2 bob: y"]);
+    check(&mut world, &message("eve", 1, "x"), &["error bad_id 1"]);
+    check(&mut world, &message("bob", 5, "z"), &["3 bob: z"]);
+    // Over a reconnect too.
+    world.cut("bob");
+    assert_eq!(
+        world.join("bob")[0],
+        "welcome bob, counter 5, 1..=3, next 1"
+    );
+    world.hears("bob");
+    check(&mut world, &message("bob", 5, "z"), &["ack 5 stored 3"]);
+}
+
+#[test]
+fn messages_without_ids_are_numbered_by_the_server() {
+    let mut world = World::new();
+    world.join("bob");
+    let plain = |text: &str| {
+        ClientFrame::Message(Submission {
+            room: RoomName::lobby(),
+            id: None,
+            body: Ok(Body::inert(text)),
+        })
+    };
+    assert_eq!(world.say("bob", &plain("x")), ["1 bob: x"]);
+    assert_eq!(world.say("bob", &plain("x")), ["2 bob: x"]);
+    // Nothing was lost in between: it is said that this one was not stored, and the next one is.
+    world.fail = Some(StoreError::Refused);
+    assert_eq!(
+        world.say("bob", &plain("y")),
+        ["error not_durable 3, try again"]
+    );
+    assert_eq!(world.say("bob", &plain("z")), ["3 bob: z"]);
+    // Half and half would mix up the counters.
+    assert_eq!(
+        world.say("bob", &message("bob", 5, "w")),
+        ["error bad_id 5"]
+    );
+    let withdraw = ClientFrame::Withdraw { id: id("bob", 5) };
+    assert_eq!(world.say("bob", &withdraw), ["error bad_id 5"]);
+    world.join("carol");
+    world.hears("bob");
+    assert_eq!(
+        world.say("carol", &message("carol", 1, "v")),
+        ["4 carol: v"]
+    );
+    assert_eq!(world.say("carol", &plain("u")), ["error bad_id"]);
+    // Whoever says at the join where its count stands will send ids: what has none is a mistake,
+    // or the part of a text that will come whole.
+    let counting = Join {
+        next: Some(1),
+        ..join("dave")
+    };
+    world.join_as("dave", counting);
+    assert_eq!(world.say("dave", &plain("t")), ["error bad_id"]);
+}
+
+#[test]
+fn a_text_that_cannot_be_taken_uses_up_its_counter() {
+    let mut world = World::new();
+    world.join("bob");
+    let line = format!(
+        "{{\"type\":\"message\",\"id\":\"{}\",\"message\":\"a\\u001bb\"}}",
+        id("bob", 1)
+    );
+    assert!(matches!(
+        Body::parse("a\u{1b}b"),
+        Err(BodyError::Character(_))
+    ));
+    assert_eq!(world.send("bob", line.as_bytes()), ["error bad_text 1"]);
+    assert_eq!(world.say("bob", &message("bob", 2, "x")), ["1 bob: x"]);
+}
+
+#[test]
+fn outcomes_are_remembered_as_long_as_they_may_be_unknown() {
+    let mut world = World::new();
+    world.join("bob");
+    let count = limits::UNANSWERED_MESSAGES_MAX as u64 + 1;
+    for counter in 1..=count {
+        world.say("bob", &message("bob", counter, "x"));
+    }
+    let first = world.say("bob", &message("bob", 1, "x"));
+    assert_eq!(first, ["ack 1 Settled"]);
+    let second = world.say("bob", &message("bob", 2, "x"));
+    assert_eq!(second, ["ack 2 stored 2"]);
+}
+
+#[test]
+fn nothing_is_told_before_its_commit_and_what_comes_meanwhile_goes_together() {
+    let mut world = World::new();
+    world.join("alice");
+    world.join("bob");
+    world.hears("alice");
+    world.hold_commits = true;
+    for counter in 1..=3 {
+        let text = counter.to_string();
+        assert_eq!(world.say("bob", &message("bob", counter, &text)), [""; 0]);
+    }
+    world.commit();
+    assert_eq!(world.hears("alice"), ["1 bob: 1"]);
+    world.commit();
+    assert_eq!(world.hears("alice"), ["2 bob: 2", "3 bob: 3"]);
+    assert_eq!(world.hears("bob"), ["1 bob: 1", "2 bob: 2", "3 bob: 3"]);
+}
+
+#[test]
+fn what_could_not_be_stored_holds_back_what_follows() {
+    let mut world = World::new();
+    world.join("bob");
+    world.hold_commits = true;
+    world.say("bob", &message("bob", 1, "a"));
+    world.say("bob", &message("bob", 2, "b"));
+    world.fail = Some(StoreError::Refused);
+    world.commit();
+    assert_eq!(world.hears("bob"), ["error not_durable 1, try again"]);
+    world.commit();
+    assert_eq!(world.hears("bob"), ["error held_back 2, try again"]);
+    world.hold_commits = false;
+    assert_eq!(
+        world.say("bob", &message("bob", 2, "b")),
+        ["error held_back 2, try again"]
+    );
+    assert_eq!(world.say("bob", &message("bob", 1, "a")), ["1 bob: a"]);
+    assert_eq!(world.say("bob", &message("bob", 2, "b")), ["2 bob: b"]);
+}
+
+#[test]
+fn a_join_that_the_store_cannot_answer_is_to_be_tried_again() {
+    let mut world = World::new();
+    world.fail = Some(StoreError::Refused);
+    assert_eq!(
+        world.join("bob"),
+        ["error not_durable, try again", "closed"]
+    );
+    assert_eq!(world.join("bob").len(), 2);
+}
+
+#[test]
+fn who_comes_in_does_not_fail_with_the_messages_of_others() {
+    let mut world = World::new();
+    world.join("bob");
+    world.hold_commits = true;
+    world.say("bob", &message("bob", 1, "under way"));
+    world.say("bob", &message("bob", 2, "a"));
+    world.join("carol");
+    world.join("dave");
+    world.cut("dave");
+    world.commit();
+    world.hears("bob");
+    world.fail = Some(StoreError::Refused);
+    world.say("bob", &message("bob", 3, "b"));
+    world.commit();
+    assert_eq!(world.hears("bob"), ["error not_durable 2, try again"]);
+    assert_eq!(world.hears("carol"), [""; 0]);
+    // Those who come in are asked for by themselves.
+    world.commit();
+    assert_eq!(
+        world.hears("carol")[..2],
+        [
+            "welcome carol, counter 0, 1..=1, next 1",
+            "members bob carol"
+        ]
+    );
+    world.commit();
+    assert_eq!(
+        world.hears("bob"),
+        ["carol joined", "error held_back 3, try again"]
+    );
+}
+
+#[test]
+fn a_store_that_fails_while_nothing_is_asked_of_it_ends_the_server_too() {
+    let mut world = World::new();
+    world.join("bob");
+    let unknown = Event::Committed(Err(StoreError::Unknown));
+    world.hub.handle(world.now, unknown);
+    world.run();
+    assert_eq!(world.finished, Some(true));
+    assert_eq!(world.hears("bob"), ["bye Shutdown", "closed"]);
+}
+
+#[test]
+fn many_refusals_are_told_in_one_line_a_minute() {
+    let mut world = World::new();
+    world.join("bob");
+    for (seconds, told) in [(0, vec![1]), (20, vec![1]), (20, vec![1]), (20, vec![1, 3])] {
+        world.advance(std::time::Duration::from_secs(seconds));
+        world.say("bob", &ClientFrame::Pong { reference: None });
+        world.fail = Some(StoreError::Refused);
+        world.say("bob", &message("bob", 1, "a"));
+        let refused = |record: &Record| match record {
+            Record::StoreRefused { operations } => Some(*operations),
+            _ => None,
+        };
+        let records: Vec<_> = world.records.iter().filter_map(refused).collect();
+        assert_eq!(records, told);
+    }
+}
+
+#[test]
+fn a_client_may_ask_before_it_is_welcome() {
+    let mut world = World::new();
+    world.hold_commits = true;
+    world.join("bob");
+    world.say("bob", &message("bob", 1, "early"));
+    world.say("bob", &ClientFrame::Disconnect);
+    world.commit();
+    world.commit();
+    assert_eq!(
+        world.hears("bob")[2..],
+        ["1 bob: early", "bye Disconnect", "closed"]
+    );
+}
+
+#[test]
+fn who_broke_off_is_heard_to_the_end() {
+    let mut world = World::new();
+    world.join("alice");
+    world.join("bob");
+    world.hears("alice");
+    world.hold_commits = true;
+    world.say("bob", &message("bob", 1, "last words"));
+    world.cut("bob");
+    world.commit();
+    assert_eq!(world.hears("alice"), ["1 bob: last words", "bob left Lost"]);
+}
+
+#[test]
+fn a_server_that_forgot_goes_on_where_the_client_stands() {
+    let mut world = World::new();
+    let wish = Join {
+        next: Some(8),
+        ..join("bob")
+    };
+    assert_eq!(
+        world.join_as("bob", wish)[0],
+        "welcome bob, counter 7, 1..=0, next 1"
+    );
+    assert_eq!(world.say("bob", &message("bob", 7, "x")), ["ack 7 Settled"]);
+    assert_eq!(world.say("bob", &message("bob", 8, "x")), ["1 bob: x"]);
+}
+
+#[test]
+fn a_device_that_the_store_forgot_while_it_was_in_goes_on() {
+    let memory = MemoryLimits {
+        devices_max: 1,
+        ..MemoryLimits::default()
+    };
+    let mut world = World::with(10, ViewLimits::default(), memory);
+    world.join("alice");
+    world.join("bob");
+    world.say("bob", &message("bob", 1, "x"));
+    world.say("alice", &message("alice", 1, "y"));
+    assert_eq!(
+        world.say("bob", &message("bob", 2, "z")),
+        ["2 alice: y", "3 bob: z"]
+    );
+}
+
+#[test]
+fn a_resume_gives_what_follows_and_says_when_it_cannot() {
+    let mut world = World::new();
+    world.join("alice");
+    for counter in 1..=4 {
+        world.say("alice", &message("alice", counter, "x"));
+    }
+    let epoch = world.hub.epoch;
+    let check = |world: &mut World, epoch, seq, id: Option<MessageId>, welcome: &str, first| {
+        let join = Join {
+            epoch: Some(epoch),
+            rooms: vec![Position {
+                room: RoomName::lobby(),
+                seq,
+                id,
+            }],
+            last: Some(1),
+            ..join("bob")
+        };
+        let heard = world.join_as("bob", join);
+        assert_eq!(
+            heard[0],
+            format!("welcome bob, counter 0, 1..=4, {welcome}")
+        );
+        assert_eq!(heard.get(2).map(String::as_str), first);
+        world.cut("bob");
+    };
+    let same = |seq| Some(id("alice", seq));
+    let other = Epoch::from_bytes([9; 8]);
+    let world = &mut world;
+    check(world, epoch, 2, same(2), "next 3", Some("3 alice: x"));
+    check(world, epoch, 4, same(4), "next 5", None);
+    check(world, epoch, 0, None, "next 1", Some("1 alice: x"));
+    check(
+        world,
+        other,
+        2,
+        same(2),
+        "next 4 reset Epoch",
+        Some("4 alice: x"),
+    );
+    check(
+        world,
+        epoch,
+        5,
+        same(5),
+        "next 4 reset Seq",
+        Some("4 alice: x"),
+    );
+    check(
+        world,
+        epoch,
+        2,
+        same(3),
+        "next 4 reset Id",
+        Some("4 alice: x"),
+    );
+}
+
+#[test]
+fn silence_is_answered_by_a_ping_and_then_taken_for_death() {
+    let mut world = World::new();
+    world.join("alice");
+    world.join("bob");
+    world.hears("alice");
+    world.advance(limits::PING_AFTER);
+    assert_eq!(world.hears("alice"), ["ping"]);
+    world.say("alice", &ClientFrame::Pong { reference: None });
+    world.advance(limits::GONE_AFTER.saturating_sub(limits::PING_AFTER));
+    assert_eq!(world.hears("bob").last().unwrap(), "closed");
+    assert_eq!(world.hears("alice"), ["ping", "bob left Timeout"]);
+    assert_eq!(
+        world.say("alice", &ClientFrame::Ping { reference: Some(3) }),
+        ["pong Some(3)"]
+    );
+}
+
+#[test]
+fn who_does_not_join_in_time_is_sent_away_however_it_dribbles() {
+    let mut world = World::new();
+    world.connect("x");
+    world.advance(
+        limits::JOIN_WITHIN
+            .checked_sub(Duration::from_secs(1))
+            .unwrap(),
+    );
+    world.send("x", b"{");
+    assert!(!world.client("x").closed);
+    world.advance(Duration::from_secs(1));
+    assert!(world.client("x").closed);
+}
+
+#[test]
+fn stopping_delivers_what_was_accepted_and_tells_everyone() {
+    let mut world = World::new();
+    world.join("alice");
+    world.join("bob");
+    world.hears("alice");
+    world.hold_commits = true;
+    world.say("bob", &message("bob", 1, "in time"));
+    world.stop();
+    let late = world.say("bob", &message("bob", 2, "late"));
+    assert_eq!(late, ["error shutting_down 2, try again"]);
+    assert_eq!(world.finished, None);
+    world.commit();
+    assert_eq!(world.finished, Some(false));
+    let end = ["1 bob: in time", "bye Shutdown", "closed"];
+    assert_eq!(world.hears("alice"), end);
+    assert_eq!(world.hears("bob"), end);
+}
+
+#[test]
+fn after_a_failure_of_the_store_nothing_is_acknowledged() {
+    let mut world = World::new();
+    world.join("bob");
+    world.hold_commits = true;
+    world.say("bob", &message("bob", 1, "?"));
+    world.fail = Some(StoreError::Unknown);
+    world.commit();
+    assert_eq!(world.finished, Some(true));
+    assert_eq!(world.hears("bob"), ["bye Shutdown", "closed"]);
+}
+
+#[test]
+fn after_a_failure_of_the_store_nothing_more_is_given_to_it() {
+    let mut world = World::new();
+    world.join("bob");
+    world.hold_commits = true;
+    world.say("bob", &message("bob", 1, "in doubt"));
+    world.say("bob", &message("bob", 2, "waits"));
+    world.fail = Some(StoreError::Unknown);
+    world.commit();
+    assert!(!world.commits(), "what waits for the next batch stays out");
+    assert_eq!(world.hears("bob"), ["bye Shutdown", "closed"]);
+}
+
+#[test]
+fn a_basic_client_that_is_not_in_yet_is_told_of_the_end_like_one() {
+    let mut world = World::new();
+    world.hold_commits = true;
+    let basic = Join {
+        protocol: None,
+        ..join("bob")
+    };
+    world.join_as("bob", basic);
+    world.fail = Some(StoreError::Unknown);
+    world.commit();
+    let raw = String::from_utf8(world.client("bob").raw.concat()).unwrap();
+    assert!(raw.contains(r#""nickname":"server""#), "{raw}");
+    assert!(!raw.contains("bye"), "{raw}");
+}
+
+#[test]
+fn requests_wait_while_too_much_is_staged() {
+    let mut world = World::new();
+    world.join("bob");
+    world.hold_commits = true;
+    let text = "x".repeat(limits::TEXT_BYTES_MAX);
+    let requests = STAGED_BYTES_MAX / limits::TEXT_BYTES_MAX;
+    let connection = ConnectionId::new(0, 1);
+    let ask = |world: &mut World, counter| {
+        let requests = vec![Request::Frame(message("bob", counter, &text))];
+        world.hub.handle(
+            world.now,
+            Event::Requests {
+                connection,
+                requests,
+            },
+        );
+    };
+    for counter in 1..requests as u64 {
+        ask(&mut world, counter);
+    }
+    assert!(world.hub.has_room());
+    ask(&mut world, requests as u64);
+    assert!(!world.hub.has_room());
+    world.run();
+    assert!(world.hub.has_room(), "part of it is being committed");
+    world.hold_commits = false;
+    world.commit();
+    assert_eq!(world.store_head(), requests as u64);
+}
+
+#[test]
+fn records_say_who_did_what() {
+    let mut world = World::new();
+    world.join("alice");
+    world.join("bob");
+    world.say("bob", &message("bob", 1, "four"));
+    world.cut("bob");
+    let Record::Message {
+        bytes,
+        receivers,
+        text,
+        seq,
+        ..
+    } = &world.records[2]
+    else {
+        panic!("{:?}", world.records[2]);
+    };
+    assert_eq!((*bytes, *receivers, *seq), (4, 2, 1));
+    assert_eq!(*text, None, "texts are not recorded unless asked for");
+    assert!(matches!(
+        &world.records[3],
+        Record::Left { user, reason: Departure::Lost, present: 1, .. } if *user == token("bob").user()
+    ));
+}
+
+#[test]
+fn who_has_used_up_all_numbers_is_told_so() {
+    let mut world = World::new();
+    let last = Operation::Spend {
+        id: id("bob", NUMBER_MAX),
+        settled: NUMBER_MAX - 1,
+        refused: None,
+    };
+    let batch = Batch {
+        correction: SignedDuration::ZERO,
+        now: world.now.wall,
+        operations: vec![last],
+    };
+    world.store.append(batch).unwrap();
+    world.join("bob");
+    let more = ClientFrame::Message(Submission {
+        room: RoomName::lobby(),
+        id: None,
+        body: Ok(Body::inert("one more")),
+    });
+    world.hears("bob");
+    assert_eq!(world.say("bob", &more), ["error bad_id", "closed"]);
+    assert_eq!(world.store_head(), 0);
+}

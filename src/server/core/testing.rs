@@ -1,0 +1,626 @@
+//! The core with everything around it made of values: for the tests of its parts.
+//!
+//! Clients are called by one-word names, which are also their nicknames unless a join says
+//! otherwise. What they get is told in short words, one string a frame.
+
+use std::{collections::BTreeMap, mem, net::SocketAddr, time::Duration};
+
+use jiff::tz::TimeZone;
+
+use super::{
+    ConnectionId, Moment,
+    endpoint::{Channel, Endpoint, PAUSE_MAX, Pulse},
+    event::{Effect, Event, Record},
+    house,
+    hub::{Hub, Keep, RoomSettings, Settings},
+    peer::Turn,
+    view::{ViewLimits, Views},
+};
+use crate::{
+    protocol::{
+        Binding, ClientFrame, ClientId, Epoch, Fingerprint, Identity, InviteKey, MessageId,
+        Nickname, OwnerCode, RoomName, ServerFrame, Token,
+        codec::Decoder,
+        frame::{Change, Departure, Join, Outcome, Submission},
+        wire::{ERROR_CODES, encode_client, parse_server},
+    },
+    server::{
+        network::ClientAddress,
+        store::{Batch, Fact, KnownTimes, MemoryLimits, MemoryStore, Reader, Store, StoreError},
+    },
+    text::{Body, Line},
+};
+
+/// How large a store's page is here: a few messages.
+const PAGE_BYTES_MAX: usize = 600;
+
+pub(super) struct Client {
+    id: ConnectionId,
+    pub(super) endpoint: Endpoint,
+    decoder: Decoder,
+    /// Bytes that its end of the socket takes; `usize::MAX`: any number.
+    pub(super) window: usize,
+    pub(super) heard: Vec<ServerFrame>,
+    /// What arrived as it came, for those who do not speak frames.
+    pub(super) raw: Vec<Vec<u8>>,
+    pub(super) closed: bool,
+}
+
+pub(super) struct World {
+    pub(super) now: Moment,
+    pub(super) hub: Hub,
+    pub(super) store: MemoryStore,
+    pub(super) views: Views,
+    pub(super) clients: BTreeMap<&'static str, Client>,
+    pub(super) records: Vec<Record>,
+    /// Whether commits wait for [`World::commit`].
+    pub(super) hold_commits: bool,
+    held: Option<Batch>,
+    /// What the next commit comes to.
+    pub(super) fail: Option<StoreError>,
+    /// Whether looks into the log wait.
+    pub(super) hold_looks: bool,
+    /// Whether the log can't be looked into.
+    pub(super) unreadable: bool,
+    /// How many looks there were.
+    pub(super) looks: usize,
+    pub(super) finished: Option<bool>,
+    connections: u64,
+}
+
+pub(super) fn token(name: &str) -> Token {
+    let mut bytes = [0; 32];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    Token::from_bytes(bytes)
+}
+
+/// What proves a key to the server, which all talk to in the clear.
+pub(super) fn binding() -> Binding {
+    Channel::plain(own_address(), fingerprint(), own_address()).binding
+}
+
+/// A client's address.
+fn known(address: &str) -> ClientAddress {
+    SocketAddr::new(address.parse().unwrap(), 7).into()
+}
+
+/// Where the server is.
+fn own_address() -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 200], 10500))
+}
+
+/// The server's.
+fn fingerprint() -> Fingerprint {
+    Fingerprint::from_bytes([7; 32])
+}
+
+pub(super) fn client_id() -> ClientId {
+    ClientId::parse("1").unwrap()
+}
+
+pub(super) fn id(name: &str, counter: u64) -> MessageId {
+    MessageId {
+        device: token(name).device(&client_id()),
+        counter,
+    }
+}
+
+/// Everybody may come in, and do as much as he likes.
+pub(super) fn house_settings() -> house::Settings {
+    house::Settings {
+        access: house::Access::Open,
+        limits: house::Limits::NONE,
+        invite_key: InviteKey::from_bytes([0x1e; 32]),
+        owner_code: OwnerCode::from_bytes([0x0c; 10]),
+        new_owner: false,
+        keep_accounts_days: 365,
+    }
+}
+
+pub(super) fn join(name: &str) -> Join {
+    Join {
+        protocol: Some(1),
+        nickname: Nickname::parse(name).unwrap(),
+        keep_nickname: false,
+        client_id: client_id(),
+        token: Some(token(name)),
+        key: None,
+        invite: None,
+        password: None,
+        code: None,
+        next: None,
+        epoch: None,
+        enter: Vec::new(),
+        rooms: Vec::new(),
+        last: None,
+        most: None,
+        agent: None,
+    }
+}
+
+pub(super) fn message(name: &str, counter: u64, text: &str) -> ClientFrame {
+    ClientFrame::Message(Submission {
+        room: RoomName::lobby(),
+        id: Some(id(name, counter)),
+        body: Ok(Body::inert(text)),
+    })
+}
+
+pub(super) fn start() -> Moment {
+    Moment {
+        wall: "2026-11-22T09:00:00Z".parse().unwrap(),
+        mono: Duration::from_secs(100),
+    }
+}
+
+impl World {
+    /// A server whose house is so, and knows this already.
+    pub(super) fn with_house(settings: house::Settings, facts: Vec<Fact>) -> Self {
+        let mut world = Self::new();
+        let store = &world.store;
+        let hub = Settings {
+            clients_max: 100,
+            rooms: vec![RoomSettings {
+                name: RoomName::lobby(),
+                topic: None,
+            }],
+            server: Line::inert("test"),
+            record_texts: false,
+            keep: Keep::default(),
+            house: settings,
+        };
+        let extents = store.extents();
+        world.hub = Hub::new(
+            hub,
+            store.epoch(),
+            &extents,
+            KnownTimes::default(),
+            facts,
+            start(),
+        );
+        world
+    }
+
+    pub(super) fn new() -> Self {
+        Self::with(10, ViewLimits::default(), MemoryLimits::default())
+    }
+
+    pub(super) fn with(clients_max: usize, views: ViewLimits, memory: MemoryLimits) -> Self {
+        Self::keeping(Keep::default(), clients_max, views, memory)
+    }
+
+    pub(super) fn keeping(
+        keep: Keep,
+        clients_max: usize,
+        views: ViewLimits,
+        memory: MemoryLimits,
+    ) -> Self {
+        Self::with_rooms(&[RoomName::lobby()], keep, clients_max, views, memory)
+    }
+
+    /// A server of these rooms.
+    pub(super) fn with_rooms(
+        rooms: &[RoomName],
+        keep: Keep,
+        clients_max: usize,
+        views: ViewLimits,
+        memory: MemoryLimits,
+    ) -> Self {
+        let store = MemoryStore::new(Epoch::from_bytes([1; 8]), rooms, memory);
+        let settings = Settings {
+            clients_max,
+            rooms: rooms
+                .iter()
+                .map(|name| RoomSettings {
+                    name: name.clone(),
+                    topic: None,
+                })
+                .collect(),
+            server: Line::inert("test"),
+            record_texts: false,
+            keep,
+            house: house_settings(),
+        };
+        Self {
+            now: start(),
+            hub: Hub::new(
+                settings,
+                store.epoch(),
+                &store.extents(),
+                KnownTimes::default(),
+                Vec::new(),
+                start(),
+            ),
+            store,
+            views: Views::new(rooms.iter().map(|name| (name.clone(), 0)), views),
+            clients: BTreeMap::new(),
+            records: Vec::new(),
+            hold_commits: false,
+            held: None,
+            fail: None,
+            hold_looks: false,
+            unreadable: false,
+            looks: 0,
+            finished: None,
+            connections: 0,
+        }
+    }
+
+    /// A fresh connection under this name; one that was there before goes on without its name.
+    pub(super) fn connect(&mut self, name: &'static str) -> &mut Client {
+        self.connect_from(name, "192.0.2.1")
+    }
+
+    /// A fresh connection from an address.
+    pub(super) fn connect_from(&mut self, name: &'static str, address: &str) -> &mut Client {
+        self.connect_at(name, known(address))
+    }
+
+    /// A fresh connection from where a client may be.
+    pub(super) fn connect_at(&mut self, name: &'static str, address: ClientAddress) -> &mut Client {
+        self.connections += 1;
+        self.now.mono += Duration::from_secs(1);
+        self.now.wall += Duration::from_secs(1);
+        let channel = Channel::plain(address, fingerprint(), own_address());
+        let client = Client {
+            id: ConnectionId::new(0, self.connections),
+            endpoint: Endpoint::new(channel, self.now),
+            decoder: Decoder::new(),
+            window: usize::MAX,
+            heard: Vec::new(),
+            raw: Vec::new(),
+            closed: false,
+        };
+        self.clients.insert(name, client);
+        self.client(name)
+    }
+
+    pub(super) fn client(&mut self, name: &str) -> &mut Client {
+        self.clients.get_mut(name).unwrap()
+    }
+
+    /// Comes in by a key, from an address.
+    pub(super) fn enter(
+        &mut self,
+        name: &'static str,
+        key: &Identity,
+        address: &str,
+        join: Join,
+    ) -> Vec<String> {
+        self.enter_at(name, key, known(address), join)
+    }
+
+    /// The same, from where a client may be.
+    pub(super) fn enter_at(
+        &mut self,
+        name: &'static str,
+        key: &Identity,
+        address: ClientAddress,
+        join: Join,
+    ) -> Vec<String> {
+        self.connect_at(name, address);
+        let join = Join {
+            key: Some(key.public()),
+            ..join
+        };
+        let mut bytes = Vec::new();
+        encode_client(&ClientFrame::Join(Box::new(join)), &mut bytes);
+        self.post(name, &bytes);
+        let challenge = self.client(name).heard.pop();
+        let Some(ServerFrame::Challenge { nonce, .. }) = challenge else {
+            panic!("{challenge:?}");
+        };
+        let signature = key.prove(&binding(), &nonce);
+        self.say(name, &ClientFrame::Proof { signature })
+    }
+
+    pub(super) fn join(&mut self, name: &'static str) -> Vec<String> {
+        self.join_as(name, join(name))
+    }
+
+    pub(super) fn join_as(&mut self, name: &'static str, join: Join) -> Vec<String> {
+        self.connect(name);
+        self.say(name, &ClientFrame::Join(Box::new(join)))
+    }
+
+    /// Sends a frame, and leaves what is heard for later.
+    pub(super) fn post_frame(&mut self, name: &str, frame: &ClientFrame) {
+        let mut bytes = Vec::new();
+        encode_client(frame, &mut bytes);
+        self.post(name, &bytes);
+    }
+
+    /// Sends a frame; gives what the sender hears.
+    pub(super) fn say(&mut self, name: &str, frame: &ClientFrame) -> Vec<String> {
+        let mut bytes = Vec::new();
+        encode_client(frame, &mut bytes);
+        self.send(name, &bytes)
+    }
+
+    pub(super) fn send(&mut self, name: &str, bytes: &[u8]) -> Vec<String> {
+        self.post(name, bytes);
+        self.hears(name)
+    }
+
+    /// Sends, and leaves what is heard for later.
+    pub(super) fn post(&mut self, name: &str, mut bytes: &[u8]) {
+        let now = self.now;
+        while !bytes.is_empty() {
+            let client = self.clients.get_mut(name).unwrap();
+            let space = client.endpoint.space();
+            let count = space.len().min(bytes.len());
+            space[..count].copy_from_slice(&bytes[..count]);
+            client.endpoint.received(now, count);
+            bytes = &bytes[count..];
+            self.run();
+        }
+    }
+
+    /// What a client heard since it was last asked.
+    pub(super) fn hears(&mut self, name: &str) -> Vec<String> {
+        let client = self.client(name);
+        let mut heard: Vec<_> = mem::take(&mut client.heard).iter().map(in_short).collect();
+        if client.closed {
+            heard.push("closed".to_owned());
+        }
+        heard
+    }
+
+    /// The connection breaks.
+    pub(super) fn cut(&mut self, name: &str) {
+        let client = self.clients.remove(name).unwrap();
+        self.close(client.id, Departure::Lost);
+        self.run();
+    }
+
+    fn close(&mut self, connection: ConnectionId, reason: Departure) {
+        self.hub
+            .handle(self.now, Event::Closed { connection, reason });
+    }
+
+    pub(super) fn advance(&mut self, time: Duration) {
+        self.now.mono += time;
+        self.now.wall += time;
+        let mut gone = Vec::new();
+        for client in self.clients.values_mut() {
+            if client.endpoint.tick(self.now) == Pulse::Gone {
+                gone.push(client.id);
+                client.closed = true;
+            }
+        }
+        for id in gone {
+            self.close(id, Departure::Timeout);
+        }
+        self.run();
+    }
+
+    /// Lets the commit that was held happen.
+    pub(super) fn commit(&mut self) {
+        let batch = self.held.take().expect("a commit is held");
+        let outcome = match self.fail.take() {
+            Some(error) => Err(error),
+            None => self.store.append(batch),
+        };
+        self.hub.handle(self.now, Event::Committed(outcome));
+        self.run();
+    }
+
+    /// Whether a commit is held.
+    pub(super) fn commits(&self) -> bool {
+        self.held.is_some()
+    }
+
+    pub(super) fn store_head(&self) -> u64 {
+        self.store.extents()[0].head
+    }
+
+    pub(super) fn store_first(&self) -> u64 {
+        self.store.extents()[0].first
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.hub.handle(self.now, Event::Stop);
+        self.run();
+    }
+
+    /// Until nothing moves any more.
+    pub(super) fn run(&mut self) {
+        loop {
+            let mut moved = false;
+            for client in self.clients.values_mut() {
+                // As if whoever is told to wait did; what waits for longer waits.
+                let short = self.now.mono + PAUSE_MAX;
+                let until = client.endpoint.paused().filter(|until| *until <= short);
+                let mono = until.unwrap_or(self.now.mono);
+                client.endpoint.go_on(Moment { mono, ..self.now });
+                let requests: Vec<_> =
+                    std::iter::from_fn(|| client.endpoint.request(|| [0x5e; 32])).collect();
+                if !requests.is_empty() {
+                    let connection = client.id;
+                    let event = Event::Requests {
+                        connection,
+                        requests,
+                    };
+                    self.hub.handle(self.now, event);
+                    moved = true;
+                }
+            }
+            moved |= self.turn();
+            moved |= self.look();
+            let (now, views, store) = (self.now, &mut self.views, &mut self.store);
+            let mut closed = Vec::new();
+            for client in self.clients.values_mut().filter(|client| !client.closed) {
+                moved |= write(client, now, views, store);
+                if client.closed {
+                    closed.push(client.id);
+                }
+            }
+            for id in closed {
+                self.close(id, Departure::Lost);
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Lets those who want to look into the log.
+    fn look(&mut self) -> bool {
+        let mut moved = false;
+        for client in self.clients.values_mut().filter(|_| !self.hold_looks) {
+            if let Some(look) = client.endpoint.look() {
+                let looked = if self.unreadable {
+                    Err(StoreError::Refused)
+                } else {
+                    look.read(&mut self.store)
+                };
+                client.endpoint.looked(self.now, &looked);
+                self.looks += 1;
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    fn turn(&mut self) -> bool {
+        let mut effects = Vec::new();
+        self.hub.finish_turn(self.now, &mut effects);
+        let moved = !effects.is_empty();
+        for effect in effects {
+            match effect {
+                Effect::Order { connection, order } => {
+                    let mut clients = self.clients.values_mut();
+                    if let Some(client) = clients.find(|client| client.id == connection) {
+                        let zone = TimeZone::UTC;
+                        client.endpoint.apply(self.now, &self.views, order, &zone);
+                    }
+                }
+                Effect::Publish(publication) => self.views.publish(&publication),
+                Effect::Append(batch) => {
+                    assert!(self.held.is_none(), "one append at a time");
+                    self.held = Some(batch);
+                    if !self.hold_commits {
+                        self.commit();
+                    }
+                }
+                Effect::Record(record) => self.records.push(*record),
+                Effect::Finished { failed } => self.finished = Some(failed),
+            }
+        }
+        moved
+    }
+}
+
+/// Writes what the client's window takes.
+fn write(client: &mut Client, now: Moment, views: &mut Views, store: &mut MemoryStore) -> bool {
+    let mut moved = false;
+    loop {
+        let written = match client.endpoint.turn(now, views) {
+            Turn::Write(gather) => {
+                let bytes: Vec<u8> = gather.slices().iter().flat_map(|s| s.to_vec()).collect();
+                let count = bytes.len().min(client.window);
+                bytes[..count].to_vec()
+            }
+            Turn::Fetch { room, from } => {
+                if client.window == 0 {
+                    return moved;
+                }
+                let page = store.read(room, from, PAGE_BYTES_MAX).unwrap();
+                if client.endpoint.take_page(room, page) {
+                    continue;
+                }
+                client.closed = true;
+                return true;
+            }
+            Turn::Done => {
+                client.closed = true;
+                return true;
+            }
+            Turn::Idle | Turn::Wait(_) => return moved,
+        };
+        if written.is_empty() {
+            client.endpoint.drop_page();
+            return moved;
+        }
+        moved = true;
+        client.endpoint.wrote(now, views, written.len());
+        if client.window != usize::MAX {
+            client.window -= written.len();
+        }
+        let mut bytes = &written[..];
+        while !bytes.is_empty() {
+            let count = client.decoder.feed(bytes);
+            bytes = &bytes[count..];
+            while let Some(frame) = client.decoder.next_frame().unwrap() {
+                client.raw.push(frame.to_vec());
+                client
+                    .heard
+                    .push(parse_server(frame).unwrap_or(ServerFrame::Unknown));
+            }
+        }
+    }
+}
+
+fn in_short(frame: &ServerFrame) -> String {
+    let code = |code| ERROR_CODES.iter().find(|(of, _)| *of == code).unwrap().1;
+    match frame {
+        ServerFrame::Welcome(welcome) => {
+            let room = &welcome.rooms[0];
+            let reset = room
+                .reset
+                .map_or(String::new(), |reset| format!(" reset {reset:?}"));
+            format!(
+                "welcome {}, counter {}, {}..={}, next {}{reset}",
+                welcome.nickname, welcome.counter, room.first, room.head, room.next
+            )
+        }
+        ServerFrame::Members(page) => {
+            let mut names: Vec<_> = page.members.iter().map(|m| m.nickname.as_str()).collect();
+            names.sort_unstable();
+            let start = if page.start { "members" } else { "and" };
+            let more = if page.more { " …" } else { "" };
+            format!("{start} {}{more}", names.join(" "))
+        }
+        ServerFrame::Presence(presence) => match &presence.change {
+            Change::Joined => format!("{} joined", presence.nickname),
+            Change::Left(reason) => format!("{} left {reason:?}", presence.nickname),
+            Change::Renamed { was } => format!("{was} is {}", presence.nickname),
+            Change::Promoted => format!("{} is {}", presence.nickname, presence.role),
+            Change::Rules(rules) => format!("{} rules {rules:?}", presence.nickname),
+        },
+        ServerFrame::Message(message) => format!(
+            "{} {}: {}",
+            message.seq,
+            message.nickname,
+            message.body.as_str()
+        ),
+        ServerFrame::History(page) => format!(
+            "history {}..={} of {}..={}",
+            page.head.from, page.head.to, page.head.first, page.head.head
+        ),
+        ServerFrame::Found(page) => format!(
+            "found {:?} in {}..={}",
+            page.messages.iter().map(|m| m.seq).collect::<Vec<_>>(),
+            page.head.from,
+            page.head.to
+        ),
+        ServerFrame::Ack(ack) => match &ack.outcome {
+            Outcome::Stored { seq, .. } => format!("ack {} stored {seq}", ack.id.counter),
+            outcome => format!("ack {} {outcome:?}", ack.id.counter),
+        },
+        ServerFrame::Challenge { .. } => "challenge".to_owned(),
+        ServerFrame::Result(result) => format!("result {}", result.message),
+        ServerFrame::Nick { nickname, .. } => format!("nick {nickname}"),
+        ServerFrame::Ping { .. } => "ping".to_owned(),
+        ServerFrame::Pong { reference } => format!("pong {reference:?}"),
+        ServerFrame::Error(error) => {
+            let id = error
+                .id
+                .map_or(String::new(), |id| format!(" {}", id.counter));
+            let retry = error.retry_after_ms.map_or("", |_| ", try again");
+            format!("error {}{id}{retry}", code(error.code))
+        }
+        ServerFrame::Bye(bye) => format!("bye {:?}", bye.reason),
+        ServerFrame::Unknown => "not a frame".to_owned(),
+    }
+}
