@@ -36,9 +36,9 @@ use chat_tui::{
     search::Query,
     server::{
         core::RoomIndex,
-        log::Recorder,
+        event_log::EventLog,
         store::{
-            Batch, Operation, Reader, Retention, SqliteStore, Store, Verdict,
+            Batch, OpResult, Operation, Reader, Retention, SqliteStore, Store,
             sqlite::{Durability, Settings},
         },
         supervisor::Supervisor,
@@ -90,7 +90,7 @@ fn open(folder: &Path, index: bool) -> SqliteStore {
         directory: folder.to_owned(),
         durability: Durability::Relaxed,
         index,
-        recorder: Recorder::none(),
+        recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     };
     SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()
@@ -345,7 +345,10 @@ fn main() {
         let operations = vec![Operation::Retain(retention)];
         let now = time(head);
         let committed = store.append(Batch::new(now, operations)).unwrap();
-        assert!(matches!(committed.verdicts[..], [Verdict::Retained { .. }]));
+        assert!(matches!(
+            committed.verdicts[..],
+            [OpResult::Retained { .. }]
+        ));
         thread::sleep(Duration::from_millis(20));
     }
     println!(

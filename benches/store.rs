@@ -43,7 +43,7 @@ use chat_tui::{
     server::{
         Config, Storage, bind,
         core::RoomIndex,
-        log::Recorder,
+        event_log::EventLog,
         store::{
             Batch, Operation, SqliteStore, Store,
             sqlite::{Durability, Settings},
@@ -97,7 +97,7 @@ fn open(directory: &Path, durability: Durability, index: bool) -> SqliteStore {
         directory: directory.to_owned(),
         durability,
         index,
-        recorder: Recorder::none(),
+        recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     };
     SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()

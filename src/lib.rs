@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`text`] | what a text from people may hold; its width; where it breaks | who sent it |
 //! | [`search`] | what a search asks for, and which texts it finds | where texts are kept |
+//! | [`time`] | one moment on both clocks | who reads them |
 //! | [`protocol`] | names, frames, limits, the codec | sockets, rooms' state |
 //! | [`console`] | what the programs say on the terminal that they were started from | what it is about |
 //! | [`server`] | `core` (pure: hub, log cursors, presence), `store`, `net` | the client's half |
@@ -36,5 +37,6 @@ pub mod search;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod text;
+pub mod time;
 #[cfg(feature = "tui")]
 pub mod tui;

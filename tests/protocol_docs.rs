@@ -3,7 +3,7 @@
 
 use chat_tui::{
     protocol::{
-        Binding, Fingerprint, Identity, Invite, InviteId, InviteKey, InviteToken, Nonce, basic,
+        Binding, Fingerprint, Identity, Invite, InviteId, InviteKey, InviteToken, Nonce, legacy,
         limits,
         wire::{DEPARTURES, ERROR_CODES, encode_client, encode_server, parse_client, parse_server},
     },
@@ -88,18 +88,18 @@ fn every_type_has_an_example() {
 
 #[test]
 fn basic_examples_are_read() {
-    for example in examples("basic-client") {
+    for example in examples("legacy-client") {
         parse_client(example.as_bytes()).expect(example);
     }
-    for example in examples("basic-server") {
-        let object = basic::parse_from_server(example.as_bytes()).expect(example);
+    for example in examples("legacy-server") {
+        let object = legacy::parse_from_server(example.as_bytes()).expect(example);
         let value: Value = serde_json::from_str(example).expect(example);
         let field = |name: &str| value[name].as_str().expect(example);
         let written = match object {
-            basic::FromServer::Message { .. } => {
-                basic::to_client(field("nickname"), field("message"), field("timestamp")).remove(0)
+            legacy::FromServer::Message { .. } => {
+                legacy::to_client(field("nickname"), field("message"), field("timestamp")).remove(0)
             }
-            basic::FromServer::Error { message } => basic::error_to_client(message.as_str()),
+            legacy::FromServer::Error { message } => legacy::error_to_client(message.as_str()),
         };
         same(example, &written);
     }
@@ -248,27 +248,27 @@ fn tables_give_the_limits_in_force() {
         format!("{} s", limits::JOIN_WITHIN.as_secs()),
     );
     check(
-        "bytes of an object to or from a basic peer",
-        number(limits::BASIC_FRAME_BYTES_MAX),
+        "bytes of an object to or from a legacy peer",
+        number(limits::LEGACY_FRAME_BYTES_MAX),
     );
     check(
-        "pause between two objects to a basic peer",
-        format!("{} ms", limits::BASIC_PAUSE.as_millis()),
+        "pause between two objects to a legacy peer",
+        format!("{} ms", limits::LEGACY_PAUSE.as_millis()),
     );
     check(
-        "more for each other basic client",
-        format!("{} ms", limits::BASIC_PAUSE_FOR_EACH.as_secs_f64() * 1e3),
+        "more for each other legacy client",
+        format!("{} ms", limits::LEGACY_PAUSE_FOR_EACH.as_secs_f64() * 1e3),
     );
     check(
         "the same on a busy machine",
-        format!("{} ms", limits::BASIC_PAUSE_MAX.as_millis()),
+        format!("{} ms", limits::LEGACY_PAUSE_MAX.as_millis()),
     );
     check(
-        "silence towards a basic client after its `join`",
-        format!("{} s", limits::BASIC_QUIET.as_secs()),
+        "silence towards a legacy client after its `join`",
+        format!("{} s", limits::LEGACY_QUIET.as_secs()),
     );
     check(
-        "waiting for `welcome` before taking a server for a basic one",
-        format!("{} s", limits::BASIC_SERVER_AFTER.as_secs()),
+        "waiting for `welcome` before taking a server for a legacy one",
+        format!("{} s", limits::LEGACY_SERVER_AFTER.as_secs()),
     );
 }

@@ -10,17 +10,18 @@ use chat_tui::{
     },
     server::{
         core::{
-            ConnectionId, Moment, RoomIndex,
+            ConnectionId, RoomIndex,
             endpoint::Channel,
-            event::{Effect, Entry, Event, Order, Publication, Request},
+            event::{ConnectionCommand, Effect, Event, JoinRequest, Publication, Request},
             house,
             hub::{Hub, Keep, RoomSettings, Settings},
-            peer::{Peer, Turn},
-            view::{ViewLimits, Views},
+            replica::{Replica, ReplicaLimits},
+            subscriber::{Subscriber, Turn},
         },
         store::{Batch, KnownTimes, MemoryLimits, MemoryStore, Operation, Reader, Store},
     },
     text::{Body, Line},
+    time::Now,
 };
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
@@ -35,9 +36,9 @@ const MEMBERS: u64 = 1_000;
 /// Bytes that the server fetches from the log at once.
 const PAGE_BYTES: usize = 64 * 1024;
 
-fn at(mono: Duration) -> Moment {
+fn at(mono: Duration) -> Now {
     let seconds = i64::try_from(mono.as_secs()).unwrap();
-    Moment {
+    Now {
         wall: Timestamp::UNIX_EPOCH + seconds.seconds(),
         mono,
     }
@@ -59,8 +60,8 @@ fn store() -> MemoryStore {
     MemoryStore::new(epoch, &[RoomName::lobby()], MemoryLimits::default())
 }
 
-fn views() -> Views {
-    Views::new([(RoomName::lobby(), 0)], ViewLimits::default())
+fn replica() -> Replica {
+    Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default())
 }
 
 /// The next message of one device, as an operation for the store.
@@ -101,11 +102,11 @@ fn append(store: &mut MemoryStore, batch: Batch) -> Publication {
 }
 
 /// Gives a reader all that there is for it; how many bytes that is.
-fn read(peer: &mut Peer, views: &mut Views, store: Option<&mut MemoryStore>) -> usize {
+fn read(peer: &mut Subscriber, replica: &mut Replica, store: Option<&mut MemoryStore>) -> usize {
     let mut store = store;
     let mut bytes = 0;
     loop {
-        let count = match peer.turn(views) {
+        let count = match peer.turn(replica) {
             Turn::Write(gather) => gather.slices().iter().map(|slice| slice.len()).sum(),
             Turn::Fetch { room, from } => {
                 let store = store.as_mut().expect("the tail holds everything");
@@ -116,13 +117,13 @@ fn read(peer: &mut Peer, views: &mut Views, store: Option<&mut MemoryStore>) -> 
             Turn::Idle | Turn::Wait(_) | Turn::Done => return bytes,
         };
         bytes += count;
-        peer.wrote(views, count);
+        peer.wrote(replica, count);
     }
 }
 
 /// Who comes to the lobby, and reads from this message on.
-fn reader(message: u64) -> Peer {
-    let mut peer = Peer::new();
+fn reader(message: u64) -> Subscriber {
+    let mut peer = Subscriber::new();
     peer.attach(&[(RoomIndex::LOBBY, message)]);
     peer
 }
@@ -132,7 +133,7 @@ struct World {
     now: Duration,
     hub: Hub,
     store: MemoryStore,
-    views: Views,
+    replica: Replica,
     effects: Vec<Effect>,
     /// How each connection that was let in begins to read.
     admitted: Vec<Vec<(RoomIndex, u64)>>,
@@ -172,7 +173,7 @@ impl World {
             now,
             hub,
             store,
-            views: views(),
+            replica: replica(),
             effects: Vec::new(),
             admitted: Vec::new(),
         }
@@ -207,14 +208,14 @@ impl World {
                         let outcome = self.store.append(batch);
                         self.hub.handle(at(self.now), Event::Committed(outcome));
                     }
-                    Effect::Publish(publication) => self.views.publish(&publication),
-                    Effect::Order { order, .. } => {
+                    Effect::Publish(publication) => self.replica.publish(&publication),
+                    Effect::Command { command, .. } => {
                         orders += 1;
-                        if let Order::Admit(admission) = order {
+                        if let ConnectionCommand::Admit(admission) = command {
                             self.admitted.push(admission.rooms);
                         }
                     }
-                    Effect::Record(record) => drop(black_box(record)),
+                    Effect::Log(record) => drop(black_box(record)),
                     Effect::Finished { .. } => unreachable!("nobody stops it"),
                 }
             }
@@ -226,7 +227,7 @@ impl World {
 fn enters(number: u64) -> Event {
     let address = SocketAddr::from(([192, 0, 2, 1], 7));
     let own = SocketAddr::from(([192, 0, 2, 2], 10500));
-    let entry = Entry {
+    let entry = JoinRequest {
         join: Box::new(frame::Join {
             protocol: Some(1),
             nickname: Nickname::parse(&format!("member{number}")).unwrap(),
@@ -343,8 +344,8 @@ impl Path for Decide {
 pub(crate) struct FanOut {
     store: MemoryStore,
     sender: Arc<Member>,
-    views: Views,
-    peers: Vec<Peer>,
+    replica: Replica,
+    peers: Vec<Subscriber>,
     next: u64,
     news: Publication,
 }
@@ -355,15 +356,15 @@ impl Path for FanOut {
     const UNITS: u64 = 1;
 
     fn new() -> Self {
-        let mut views = views();
+        let mut replica = replica();
         let mut peers: Vec<_> = (0..READERS).map(|_| reader(1)).collect();
         for peer in &mut peers {
-            read(peer, &mut views, None);
+            read(peer, &mut replica, None);
         }
         Self {
             store: store(),
             sender: alice(),
-            views,
+            replica,
             peers,
             next: 1,
             news: Publication::default(),
@@ -376,9 +377,9 @@ impl Path for FanOut {
     }
 
     fn run(&mut self) {
-        self.views.publish(&self.news);
+        self.replica.publish(&self.news);
         for peer in &mut self.peers {
-            assert!(read(peer, &mut self.views, None) > TEXT.len());
+            assert!(read(peer, &mut self.replica, None) > TEXT.len());
         }
     }
 }
@@ -392,25 +393,25 @@ fn talked() -> (MemoryStore, Vec<Publication>) {
     (store, news)
 }
 
-/// Somebody comes back, and what he missed is still in the views.
+/// Somebody comes back, and what he missed is still in the replica.
 pub(crate) struct ResumeFromTail {
-    views: Views,
-    peer: Peer,
+    replica: Replica,
+    peer: Subscriber,
 }
 
 impl Path for ResumeFromTail {
-    const NAME: &'static str = "resume from the views, without sockets";
+    const NAME: &'static str = "resume from the replica, without sockets";
     const UNIT: &'static str = "message of 1,000";
     const UNITS: u64 = MISSED;
 
     fn new() -> Self {
-        let mut views = views();
+        let mut replica = replica();
         for news in talked().1 {
-            views.publish(&news);
+            replica.publish(&news);
         }
         Self {
-            views,
-            peer: Peer::new(),
+            replica,
+            peer: Subscriber::new(),
         }
     }
 
@@ -419,7 +420,7 @@ impl Path for ResumeFromTail {
     }
 
     fn run(&mut self) {
-        let bytes = read(&mut self.peer, &mut self.views, None);
+        let bytes = read(&mut self.peer, &mut self.replica, None);
         assert!(bytes > TEXT.len() * usize::try_from(MISSED).unwrap());
     }
 }
@@ -427,8 +428,8 @@ impl Path for ResumeFromTail {
 /// Somebody comes back, and what he missed has to come from the log.
 pub(crate) struct ResumeFromLog {
     store: MemoryStore,
-    views: Views,
-    peer: Peer,
+    replica: Replica,
+    peer: Subscriber,
 }
 
 impl Path for ResumeFromLog {
@@ -439,8 +440,8 @@ impl Path for ResumeFromLog {
     fn new() -> Self {
         Self {
             store: talked().0,
-            views: Views::new([(RoomName::lobby(), MISSED)], ViewLimits::default()),
-            peer: Peer::new(),
+            replica: Replica::new([(RoomName::lobby(), MISSED)], ReplicaLimits::default()),
+            peer: Subscriber::new(),
         }
     }
 
@@ -449,7 +450,7 @@ impl Path for ResumeFromLog {
     }
 
     fn run(&mut self) {
-        let bytes = read(&mut self.peer, &mut self.views, Some(&mut self.store));
+        let bytes = read(&mut self.peer, &mut self.replica, Some(&mut self.store));
         assert!(bytes > TEXT.len() * usize::try_from(MISSED).unwrap());
     }
 }
@@ -493,9 +494,9 @@ impl Path for Join {
     fn run(&mut self) {
         self.world.handle(self.event.take().unwrap());
         self.world.turn();
-        let mut peer = Peer::new();
+        let mut peer = Subscriber::new();
         peer.attach(&self.world.admitted.pop().expect("let in"));
-        let bytes = read(&mut peer, &mut self.world.views, None);
+        let bytes = read(&mut peer, &mut self.world.replica, None);
         assert!(bytes > usize::try_from(MEMBERS).unwrap() * 50);
     }
 }

@@ -4,7 +4,7 @@ use chat_tui::{
     client::event::{Event, Link, Passage, Security, VerifiedBy, Wanted},
     protocol::{
         DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomName, RoomRules,
-        house::{CommandResult, HouseCommand},
+        admin::{AdminCommand, AdminResult},
     },
     text::Line,
 };
@@ -99,8 +99,8 @@ pub(crate) fn rules(scene: &str) -> Event {
 }
 
 /// What a command comes to.
-pub(crate) fn answer(request: u64, command: &HouseCommand) -> Event {
-    let result = |message: &str, lines: &[&str]| CommandResult {
+pub(crate) fn answer(request: u64, command: &AdminCommand) -> Event {
+    let result = |message: &str, lines: &[&str]| AdminResult {
         message: Line::inert(message),
         lines: lines.iter().map(|line| Line::inert(line)).collect(),
         invite: None,
@@ -109,7 +109,7 @@ pub(crate) fn answer(request: u64, command: &HouseCommand) -> Event {
     };
     let key = InviteKey::from_bytes([9; 32]);
     let answer = match command {
-        HouseCommand::Invite { .. } => Ok(CommandResult {
+        AdminCommand::Invite { .. } => Ok(AdminResult {
             invite: Some(InviteToken::mint(
                 &key,
                 InviteId::from_bytes([5; 8]),
@@ -121,31 +121,31 @@ pub(crate) fn answer(request: u64, command: &HouseCommand) -> Event {
                 &[],
             )
         }),
-        HouseCommand::AddDevice => Ok(CommandResult {
+        AdminCommand::AddDevice => Ok(AdminResult {
             code: Some(DeviceCode::from_bytes([0x61, 0x62, 0x63, 0x64, 0x65])),
             ..result(
                 "Another device of yours can come in, once, within 10 minutes",
                 &[],
             )
         }),
-        HouseCommand::Devices => Ok(result(
+        AdminCommand::Devices => Ok(result(
             "You have 2 devices",
             &[
                 "5a17c388  added 2026-11-02 09:12 UTC, last seen about 2026-11-22 09:30 UTC",
                 "e8129401  added 2026-11-20 18:40 UTC, last seen about 2026-11-21 07:05 UTC",
             ],
         )),
-        HouseCommand::Bans => Ok(result(
+        AdminCommand::Bans => Ok(result(
             "2 are kept out",
             &[
                 "robert until 2026-11-29 09:30 UTC, by bob: too loud",
                 "eve until lifted, by alice",
             ],
         )),
-        HouseCommand::Kick { nickname, .. } => {
+        AdminCommand::Kick { nickname, .. } => {
             Ok(result(&format!("{nickname} was sent away"), &[]))
         }
         _ => Err(Line::inert("Only the owner can do that")),
     };
-    Event::House { request, answer }
+    Event::Admin { request, answer }
 }

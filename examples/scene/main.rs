@@ -117,7 +117,7 @@ async fn main() -> anyhow::Result<()> {
                     };
                     let _ = tell.send(found).await;
                 }
-                Command::House { request, command } => {
+                Command::Admin { request, command } => {
                     let _ = tell.send(house::answer(request, &command)).await;
                 }
                 Command::Leave => {

@@ -24,10 +24,11 @@ use chat_tui::{
     protocol::{
         Binding, ClientFrame, ClientId, DeviceCode, DeviceId, Epoch, Fingerprint, Invite,
         InviteToken, MessageId, Nickname, Nonce, OwnerCode, PublicKey, RoomName, ServerFrame,
-        Signature, Token, UserId, basic,
+        Signature, Token, UserId,
         codec::{Decoder, FrameError},
+        legacy,
         limits::{
-            BASIC_FRAME_BYTES_MAX, FRAME_BYTES_MAX, INVITE_BYTES_MAX, LINE_BYTES_MAX,
+            FRAME_BYTES_MAX, INVITE_BYTES_MAX, LEGACY_FRAME_BYTES_MAX, LINE_BYTES_MAX,
             NICKNAME_BYTES_MAX, TEXT_BYTES_MAX,
         },
         wire::{encode_client, encode_server, parse_client, parse_server},
@@ -59,7 +60,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("client_frame", client_frame),
     ("server_frame", server_frame),
     ("session", session),
-    ("basic", basic),
+    ("legacy", legacy),
     ("text", text),
     ("wrap", wrap),
     ("nickname", nickname),
@@ -288,20 +289,20 @@ fn shown(event: &Event) {
 }
 
 /// An older server's objects; and ours for it, which are short enough.
-pub fn basic(data: &[u8]) {
-    if let Some(basic::FromServer::Message { nickname, body }) = basic::parse_from_server(data) {
+pub fn legacy(data: &[u8]) {
+    if let Some(legacy::FromServer::Message { nickname, body }) = legacy::parse_from_server(data) {
         assert_line(nickname.as_str());
         assert_eq!(Body::inert(body.as_str()), body);
     }
     let Ok(text) = str::from_utf8(data) else {
         return;
     };
-    assert_eq!(basic::split_for_server(text).collect::<String>(), text);
-    for object in basic::to_client("carol", text, "2026-11-22 09:22:23") {
-        assert!(object.len() <= BASIC_FRAME_BYTES_MAX);
+    assert_eq!(legacy::split_for_server(text).collect::<String>(), text);
+    for object in legacy::to_client("carol", text, "2026-11-22 09:22:23") {
+        assert!(object.len() <= LEGACY_FRAME_BYTES_MAX);
         assert!(serde_json::from_slice::<serde_json::Value>(&object).is_ok());
     }
-    assert!(basic::error_to_client(text).len() <= BASIC_FRAME_BYTES_MAX);
+    assert!(legacy::error_to_client(text).len() <= LEGACY_FRAME_BYTES_MAX);
 }
 
 /// What is let in stays as it is; what is made harmless is let in, and stays so.

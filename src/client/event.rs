@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use crate::{
     protocol::{
         DeviceCode, Fingerprint, Invite, MessageId, Nickname, Role, RoomName, RoomRules, UserId,
+        admin::{AdminCommand, AdminResult, Password},
         frame::{Departure, Limits, Member, Part, Reset},
-        house::{CommandResult, HouseCommand, Password},
     },
     search::Query,
     text::{Body, Line},
@@ -46,12 +46,12 @@ pub enum Command {
     Withdraw(LocalId),
     /// Send a message again that was refused, under a new id.
     SendAgain(LocalId),
-    /// Have something done in the house; answered by [`Event::House`].
-    House {
+    /// Have something done in the house; answered by [`Event::Admin`].
+    Admin {
         /// Which, chosen by whoever asks and echoed in the answer.
         request: u64,
         /// What.
-        command: HouseCommand,
+        command: AdminCommand,
     },
     /// Take another nickname: at once when online, with the next join otherwise.
     Nick(Nickname),
@@ -226,12 +226,12 @@ pub enum Event {
         /// Who changed them just now; `None` where they were so before.
         by: Option<Nickname>,
     },
-    /// What a [`Command::House`] came to.
-    House {
+    /// What a [`Command::Admin`] came to.
+    Admin {
         /// Which.
         request: u64,
         /// The result, or why there is none, in one plain sentence.
-        answer: Result<CommandResult, Line>,
+        answer: Result<AdminResult, Line>,
     },
     /// The nickname was refused: taken, or not a possible one. On a join the session waits for
     /// [`Command::Nick`], and [`Link::Stopped`] follows; when online the old one stays in force.
@@ -270,7 +270,7 @@ impl Event {
             | Self::Security(_)
             | Self::Entered(_)
             | Self::Outbox { .. }
-            | Self::House { .. }
+            | Self::Admin { .. }
             | Self::NicknameRefused { .. }
             | Self::Notice(_)
             | Self::Distrusted(_)

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{
-    house::{CommandRequest, CommandResult, Password, Role, RoomRules},
+    admin::{AdminRequest, AdminResult, Password, Role, RoomRules},
     invite::InviteToken,
     key::{DeviceCode, Fingerprint, Nonce, PublicKey, Signature},
     name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId},
@@ -26,8 +26,8 @@ pub enum ClientFrame {
     },
     /// A text for a room.
     Message(Submission),
-    /// Keeps order in the house; answered by [`ServerFrame::Result`].
-    Command(CommandRequest),
+    /// Keeps order in the admin; answered by [`ServerFrame::Result`].
+    Command(AdminRequest),
     /// Uses up the counter of a message that the user took back before its outcome was known.
     Withdraw {
         /// The message taken back.
@@ -61,7 +61,7 @@ pub enum ClientFrame {
 /// A client's wish to enter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
-    /// The highest protocol version that the client speaks; `None` marks a *basic* client.
+    /// The highest protocol version that the client speaks; `None` marks a *legacy* client.
     pub protocol: Option<u64>,
     /// The nickname wanted.
     pub nickname: Nickname,
@@ -161,7 +161,7 @@ pub struct Position {
 pub struct Submission {
     /// The room; `lobby` where the frame named none.
     pub room: RoomName,
-    /// Its id; `None` from a basic client only.
+    /// Its id; `None` from a legacy client only.
     pub id: Option<MessageId>,
     /// The text, or why it can't be taken.
     pub body: Result<Body, BodyError>,
@@ -190,7 +190,7 @@ pub enum ServerFrame {
     /// What a search found.
     Found(FoundPage),
     /// What a command came to.
-    Result(CommandResult),
+    Result(AdminResult),
     /// Answers a message whose echo the sender will not see soon, or a `withdraw`.
     Ack(Ack),
     /// Confirms a `nick`.

@@ -64,17 +64,17 @@ pub const JOIN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a frame may take from its first byte to its last.
 pub const LINE_WITHIN: Duration = Duration::from_secs(30);
 
-/// Bytes of one object sent to, or by, a basic peer: it reads with `recv(1024)`.
-pub const BASIC_FRAME_BYTES_MAX: usize = 1024;
-/// The shortest time between two objects sent to a basic peer, so that each arrives alone. Such a
+/// Bytes of one object sent to, or by, a legacy peer: it reads with `recv(1024)`.
+pub const LEGACY_FRAME_BYTES_MAX: usize = 1024;
+/// The shortest time between two objects sent to a legacy peer, so that each arrives alone. Such a
 /// peer was seen to keep up with one every 10 ms; the rest is for machines that are busy.
-pub const BASIC_PAUSE: Duration = Duration::from_millis(20);
-/// So much longer it is for each other basic peer that is written to. Of a hundred older programs on two
+pub const LEGACY_PAUSE: Duration = Duration::from_millis(20);
+/// So much longer it is for each other legacy peer that is written to. Of a hundred older programs on two
 /// cores half were lost at 20 ms.
-pub const BASIC_PAUSE_FOR_EACH: Duration = Duration::from_micros(400);
+pub const LEGACY_PAUSE_FOR_EACH: Duration = Duration::from_micros(400);
 /// The longest, where the writer sees that its machine is busy, or writes to very many.
-pub const BASIC_PAUSE_MAX: Duration = Duration::from_millis(500);
-/// A basic client that has just come is told nothing for so long: it has yet to begin to read.
-pub const BASIC_QUIET: Duration = Duration::from_secs(1);
-/// A server that answers a `join` with nothing for so long is taken for a basic one.
-pub const BASIC_SERVER_AFTER: Duration = Duration::from_secs(3);
+pub const LEGACY_PAUSE_MAX: Duration = Duration::from_millis(500);
+/// A legacy client that has just come is told nothing for so long: it has yet to begin to read.
+pub const LEGACY_QUIET: Duration = Duration::from_secs(1);
+/// A server that answers a `join` with nothing for so long is taken for a legacy one.
+pub const LEGACY_SERVER_AFTER: Duration = Duration::from_secs(3);

@@ -9,27 +9,27 @@
 //! - [`name`]: the small types that an untrusted string becomes ([`Nickname`], [`RoomName`], …).
 //! - [`key`]: who is at each end, proven; [`invite`]: who may come in besides.
 //! - [`frame`]: every frame, typed, as both sides see it.
-//! - [`house`]: roles, and the commands that keep order.
+//! - [`admin`]: roles, and the commands that keep order.
 //! - [`codec`]: finds the frames in a stream of bytes.
 //! - [`wire`]: one frame's JSON to a typed frame and back.
-//! - [`basic`]: the older format of basic peers.
+//! - [`legacy`]: the older format of legacy peers.
 
 #![deny(clippy::disallowed_methods)]
 
-pub mod basic;
+pub mod admin;
 pub mod codec;
 pub mod frame;
 mod hex;
-pub mod house;
 pub mod invite;
 pub mod key;
+pub mod legacy;
 pub mod limits;
 pub mod name;
 mod nickname;
 pub mod wire;
 
+pub use admin::{Password, Role, RoomRules};
 pub use frame::{ClientFrame, ServerFrame};
-pub use house::{Password, Role, RoomRules};
 pub use invite::{Invite, InviteId, InviteKey, InviteToken};
 pub use key::{
     Binding, DeviceCode, Fingerprint, Identity, KeyTag, Nonce, OwnerCode, PublicKey, Signature,

@@ -61,7 +61,7 @@ impl fmt::Display for NicknameError {
 impl std::error::Error for NicknameError {}
 
 impl Nickname {
-    /// The nickname that the server speaks under to basic clients; nobody can take it.
+    /// The nickname that the server speaks under to legacy clients; nobody can take it.
     pub const SERVER: &'static str = "server";
 
     /// A nickname that somebody may take. Spaces at both ends are dropped; the rest is normalised

@@ -18,11 +18,11 @@ use super::{
     core::{
         house::{Access, Limits},
         hub::{Keep, RoomSettings},
-        view::ViewLimits,
+        replica::ReplicaLimits,
     },
+    event_log::EventLog,
     keys::Keys,
-    log::Recorder,
-    net::Caps,
+    net::PerSiteLimits,
     network::{BindAddress, Network},
     secrets::Secrets,
     store::{
@@ -49,7 +49,7 @@ pub const KEEP_ACCOUNTS_DAYS_DEFAULT: u64 = 365;
 pub const CLIENTS_MAX_DEFAULT: usize = 10_000;
 /// The least that the log can be kept to: who is known, and what became of each id, is in it, too.
 const RETAIN_BYTES_MIN: u64 = 16 << 20;
-/// Workers, and porches, that there are at the most unless more are asked for.
+/// Worker threads, and handshake threads, that there are at the most unless more are asked for.
 const THREADS_MAX: usize = 4;
 
 const EXAMPLES: &str = "\
@@ -322,9 +322,9 @@ pub struct Config {
     /// Threads that serve those who are in, the hub's among them; at most 256.
     pub workers: NonZeroUsize,
     /// Threads that meet those who come.
-    pub porches: NonZeroUsize,
+    pub handshake_threads: NonZeroUsize,
     /// What each worker keeps of the rooms for its readers.
-    pub views: ViewLimits,
+    pub replica: ReplicaLimits,
     /// How much of each room's log is kept.
     pub keep: Keep,
     /// Who may come in.
@@ -346,13 +346,13 @@ pub struct Config {
     /// Those who say whose connection it is that they pass on, by the PROXY protocol.
     pub proxies: Vec<Network>,
     /// How many connections one address may have.
-    pub caps: Caps,
+    pub per_site: PerSiteLimits,
     /// Where what lets people in comes from.
     pub secrets: Secrets,
     /// What the log holds if it is in memory.
     pub memory: MemoryLimits,
     /// Where records go.
-    pub recorder: Recorder,
+    pub recorder: EventLog,
     /// What starts the threads.
     pub supervisor: Supervisor,
 }
@@ -373,8 +373,8 @@ impl Default for Config {
             // Measured on two, with the reading end on them too (docs/PERFORMANCE.md): with a second
             // worker a delivery to a room of 10,000 took 0.08 µs of processor time in place of 0.05.
             workers: threads(processors - 1),
-            porches: threads(processors),
-            views: ViewLimits::default(),
+            handshake_threads: threads(processors),
+            replica: ReplicaLimits::default(),
             keep: Keep::default(),
             access: Access::default(),
             new_owner: false,
@@ -385,10 +385,10 @@ impl Default for Config {
             keys: Keys::default(),
             plaintext: Plaintext::default(),
             proxies: Vec::new(),
-            caps: Caps::default(),
+            per_site: PerSiteLimits::default(),
             secrets: Secrets::default(),
             memory: MemoryLimits::default(),
-            recorder: Recorder::none(),
+            recorder: EventLog::none(),
             supervisor: Supervisor::default(),
         }
     }
@@ -437,7 +437,7 @@ impl From<&Args> for Config {
             keys: args.reach.keys(args.data_dir.as_deref(), args.ephemeral),
             plaintext: args.reach.plaintext(),
             proxies: args.reach.proxy.clone(),
-            caps: args.reach.caps(),
+            per_site: args.reach.per_site(),
             secrets: Secrets::Kept {
                 directory: args.data_dir.clone(),
                 or_memory: args.ephemeral,

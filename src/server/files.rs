@@ -9,7 +9,7 @@ use std::{
 };
 
 pub(super) use super::store::sqlite::lock::make_directory as directory;
-use super::store::sqlite::place::{move_to, not_through_links, private, sync_directory};
+use super::store::sqlite::paths::{move_to, not_through_links, private, sync_directory};
 
 /// Whose a secret is, and so who may read its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! - [`net`] has the sockets and threads and drives both.
 //! - [`keys`] has what clients know the server by, [`secrets`] what they are let in by.
 //! - [`supervisor`] starts every thread, and ends the server when one breaks down.
-//! - [`config`] and [`log`] are the operator's side.
+//! - [`config`] and [`event_log`] are the operator's side.
 //!
 //! Other programs start one in a process with [`bind`] and [`Bound::run`], or become one with
 //! [`main_with`]. Nothing here knows the client's half.
@@ -23,9 +23,9 @@ use tracing::{error, info, warn};
 mod commands;
 pub mod config;
 pub mod core;
+pub mod event_log;
 mod files;
 pub mod keys;
-pub mod log;
 pub mod net;
 pub mod network;
 mod priority;
@@ -39,7 +39,7 @@ pub use config::{Config, Storage};
 pub use net::{BindError, Bound, Credentials, Reload, RunError, StartError, bind};
 
 use config::Args;
-use log::Recorder;
+use event_log::EventLog;
 use store::sqlite::owner;
 use supervisor::Supervisor;
 
@@ -81,10 +81,10 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     {
         return fail(&error, EXIT_USAGE.into());
     }
-    log::show(&args);
+    event_log::show(&args);
     raise_descriptor_limit(args.max_clients);
     let supervisor = Supervisor::default();
-    let (recorder, written) = match Recorder::start(&supervisor) {
+    let (recorder, written) = match EventLog::start(&supervisor) {
         Ok(started) => started,
         Err(error) => return fail(&RunError::from(error), ExitCode::FAILURE),
     };
@@ -129,7 +129,7 @@ fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
 
 /// Says where the server listens. What is said holds from then on: that clients can connect, and
 /// that a signal stops it in good order.
-fn announce(address: SocketAddr, credentials: &Credentials, quiet: bool, recorder: &Recorder) {
+fn announce(address: SocketAddr, credentials: &Credentials, quiet: bool, recorder: &EventLog) {
     let port = address.port();
     let fingerprint = credentials.fingerprint();
     recorder.info(format!("clients know this server by {fingerprint}"));
@@ -164,7 +164,7 @@ fn raise_descriptor_limit(clients_max: u32) {
 async fn told_to_stop(
     signals: io::Result<Signals>,
     hung_up: impl Future<Output = ()>,
-    recorder: Recorder,
+    recorder: EventLog,
 ) {
     let Ok(mut signals) = signals else {
         // Then it ends as a process without handlers ends.

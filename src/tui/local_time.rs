@@ -11,7 +11,7 @@ use jiff::{
 
 use crate::{
     client::event::{Delivery, Event, Link},
-    protocol::house::CommandResult,
+    protocol::admin::AdminResult,
     text::Line,
 };
 
@@ -81,8 +81,8 @@ pub fn moment(time: Timestamp, zone: &TimeZone) -> String {
 /// An event, with the moments that the server's texts name told in a zone.
 pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
     match &mut event {
-        Event::House { answer, .. } => match answer {
-            Ok(CommandResult { message, lines, .. }) => {
+        Event::Admin { answer, .. } => match answer {
+            Ok(AdminResult { message, lines, .. }) => {
                 localize(message, zone);
                 for line in lines {
                     localize(line, zone);

@@ -11,7 +11,7 @@ use crate::{
     client::identity::is_exposed,
     protocol::{
         DeviceCode,
-        house::Password,
+        admin::Password,
         limits::{INVITE_BYTES_MAX, PASSWORD_BYTES_MAX},
     },
 };

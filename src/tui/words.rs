@@ -6,8 +6,8 @@ use crate::{
     client::event::{Passage, Security, VerifiedBy},
     protocol::{
         DeviceCode, Fingerprint, Invite, InviteToken, KeyTag, Nickname, Role, RoomName, RoomRules,
+        admin::{AdminCommand, AdminResult},
         frame::Member,
-        house::{CommandResult, HouseCommand},
     },
     text,
     tui::args::shell_word,
@@ -113,20 +113,20 @@ pub fn seconds(seconds: u64) -> String {
 }
 
 /// Whether what a command does is told to everybody in the room, us included.
-pub fn is_news(command: &HouseCommand) -> bool {
+pub fn is_news(command: &AdminCommand) -> bool {
     matches!(
         command,
-        HouseCommand::Topic { .. } | HouseCommand::Announce { .. } | HouseCommand::Slow { .. }
+        AdminCommand::Topic { .. } | AdminCommand::Announce { .. } | AdminCommand::Slow { .. }
     )
 }
 
 /// Whether a result says no more than that it is done.
-pub fn says_no_more(result: &CommandResult) -> bool {
+pub fn says_no_more(result: &AdminResult) -> bool {
     result.lines.is_empty() && result.invite.is_none() && result.code.is_none()
 }
 
 /// What a command came to.
-pub fn result(result: &CommandResult, place: Place<'_>) -> Told {
+pub fn result(result: &AdminResult, place: Place<'_>) -> Told {
     let mut answer = result.message.as_str().to_owned();
     for line in &result.lines {
         answer.push('\n');
@@ -173,13 +173,13 @@ fn on_the_other_device(code: DeviceCode, place: Place<'_>) -> String {
 }
 
 /// Why a command is not even sent, where nothing could be made of its answer.
-pub fn in_vain(command: &HouseCommand, place: Place<'_>) -> Option<&'static str> {
+pub fn in_vain(command: &AdminCommand, place: Place<'_>) -> Option<&'static str> {
     if place.fingerprint().is_some() {
         return None;
     }
     match command {
-        HouseCommand::Invite { .. } => Some(NO_INVITE),
-        HouseCommand::AddDevice => Some(NO_CODE),
+        AdminCommand::Invite { .. } => Some(NO_INVITE),
+        AdminCommand::AddDevice => Some(NO_CODE),
         _ => None,
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use chat_tui::{
     protocol::{ClientId, MessageId, Token, limits},
-    server::{Config, RunError, bind, core::view::ViewLimits},
+    server::{Config, RunError, bind, core::replica::ReplicaLimits},
 };
 use serde_json::{Value, json};
 
@@ -244,13 +244,13 @@ fn what_is_not_the_protocol_is_answered_and_the_connection_closes() {
 
 #[test]
 fn a_reader_that_never_reads_hurts_nobody_and_misses_nothing() {
-    let little = ViewLimits {
+    let little = ReplicaLimits {
         messages_bytes_max: 64 * 1024,
         presence_bytes_max: 16 * 1024,
         total_bytes_max: 80 * 1024,
     };
     let server = Server::with(Config {
-        views: little,
+        replica: little,
         ..Config::default()
     });
     let mut sleeper = server.join("sleeper");

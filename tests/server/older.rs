@@ -13,7 +13,7 @@ use std::{
 
 use chat_tui::protocol::{
     codec::Decoder,
-    limits::{BASIC_FRAME_BYTES_MAX, BASIC_PAUSE, BASIC_QUIET},
+    limits::{LEGACY_FRAME_BYTES_MAX, LEGACY_PAUSE, LEGACY_QUIET},
 };
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ struct Told {
 impl Told {
     fn take(&mut self, frame: &[u8]) {
         assert!(
-            frame.len() <= BASIC_FRAME_BYTES_MAX,
+            frame.len() <= LEGACY_FRAME_BYTES_MAX,
             "{} bytes",
             frame.len()
         );
@@ -139,7 +139,7 @@ fn a_hundred_older_clients_hear_everything_that_the_others_say() {
         assert!(told.news.len() <= 4, "summed up: {:?}", told.news);
         // That the reader was late for the first object, and in time for the last, is forgiven.
         let pace = told.pace().unwrap();
-        assert!(pace >= BASIC_PAUSE * 4 / 5, "{pace:?} apart");
+        assert!(pace >= LEGACY_PAUSE * 4 / 5, "{pace:?} apart");
         assert!(since.elapsed() < WITHIN);
     }
 }
@@ -155,7 +155,7 @@ fn who_has_just_come_is_left_in_peace_for_a_second() {
     alice.send(&crate::message("alice", 1, "hello"));
     let mut others: Vec<_> = (0..5).map(|n| server.join(&format!("u{n}"))).collect();
     let mut heard = vec![bob.line()];
-    assert!(joined.elapsed() >= BASIC_QUIET, "{:?}", joined.elapsed());
+    assert!(joined.elapsed() >= LEGACY_QUIET, "{:?}", joined.elapsed());
     // Five come within a second, unless this machine has other things to do.
     let all = |line: &String| line.contains("u4") || line.contains("others");
     while heard.len() < 2 || !heard.iter().any(all) {

@@ -19,9 +19,9 @@ use chat_tui::{
         config::Plaintext,
         core::{
             house::{Access, Rate},
-            view::ViewLimits,
+            replica::ReplicaLimits,
         },
-        net::Caps,
+        net::PerSiteLimits,
     },
 };
 use rustls::{
@@ -288,13 +288,13 @@ fn frames_may_be_cut_into_records_anywhere() {
 
 #[test]
 fn a_reader_that_never_reads_misses_nothing_encrypted_either() {
-    let little = ViewLimits {
+    let little = ReplicaLimits {
         messages_bytes_max: 64 * 1024,
         presence_bytes_max: 16 * 1024,
         total_bytes_max: 80 * 1024,
     };
     let server = Server::with(Config {
-        views: little,
+        replica: little,
         ..Config::default()
     });
     let mut sleeper = Secure::join(server.address, "sleeper");
@@ -635,7 +635,7 @@ fn whom_a_proxy_does_not_name_comes_from_nowhere_that_is_trusted() {
 fn one_address_has_so_many_connections_and_is_told_so_in_its_own_way() {
     let server = behind_proxy(Config {
         plaintext: Plaintext::Everybody,
-        caps: Caps {
+        per_site: PerSiteLimits {
             connections: Some(2),
             rate: Some(Rate::new(1, 4)),
         },

@@ -9,10 +9,10 @@ use chat_tui::{
     },
     server::{
         core::{
-            event::{Admission, Publication},
-            tail::{Segment, SegmentBuilder},
+            event::{Joined, Publication},
+            segment::{Segment, SegmentBuilder},
         },
-        store::{Batch, Fact, Operation, Run},
+        store::{Batch, Operation, Run, StateRecord},
     },
 };
 
@@ -83,10 +83,10 @@ impl Forgetting {
 }
 
 /// Puts the facts of the batch before into the place of this one's, and gives those.
-pub(crate) fn facts_of_before(batch: &mut Batch, before: &mut Vec<Fact>) {
+pub(crate) fn facts_of_before(batch: &mut Batch, before: &mut Vec<StateRecord>) {
     let mut later = Vec::new();
     for operation in &mut batch.operations {
-        if let Operation::Remember(facts) = operation {
+        if let Operation::PutState(facts) = operation {
             later.append(facts);
             facts.append(before);
         }
@@ -98,7 +98,7 @@ pub(crate) fn facts_of_before(batch: &mut Batch, before: &mut Vec<Fact>) {
 /// Says that whoever opens a device has no key.
 pub(crate) fn forget_owners(batch: &mut Batch) {
     for operation in &mut batch.operations {
-        if let Operation::Open { owner, .. } = operation {
+        if let Operation::OpenDevice { owner, .. } = operation {
             *owner = None;
         }
     }
@@ -127,7 +127,7 @@ pub(crate) fn ask_again(frame: &mut Vec<u8>, nickname: Option<&Nickname>) {
 }
 
 /// Moves every start that something follows on by one.
-pub(crate) fn off_by_one(admission: &mut Admission) {
+pub(crate) fn off_by_one(admission: &mut Joined) {
     let Some(welcome) = &mut admission.welcome else {
         return;
     };
@@ -149,7 +149,7 @@ pub(crate) fn out_of_order(publication: &Arc<Publication>) -> Arc<Publication> {
         publication
             .presence
             .iter()
-            .map(|run| chat_tui::server::core::event::PresenceRun {
+            .map(|run| chat_tui::server::core::event::PresenceChanges {
                 room: run.room,
                 segment: run.segment.clone(),
                 changes: run.changes.clone(),

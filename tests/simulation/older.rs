@@ -3,9 +3,9 @@
 use chat_tui::{
     protocol::{
         Epoch, MessageId, Nickname, RoomName,
-        basic::{FromServer, parse_from_server},
         codec::Decoder,
-        limits::BASIC_FRAME_BYTES_MAX,
+        legacy::{FromServer, parse_from_server},
+        limits::LEGACY_FRAME_BYTES_MAX,
     },
     server::core::ConnectionId,
 };
@@ -92,7 +92,7 @@ impl Older {
     pub(crate) fn hears(&mut self, truth: &Truth, bytes: &[u8]) -> Result<(), Fault> {
         self.decoder.feed(bytes);
         while let Some(frame) = self.decoder.next_frame().map_err(|e| e.to_string())? {
-            if frame.len() > BASIC_FRAME_BYTES_MAX {
+            if frame.len() > LEGACY_FRAME_BYTES_MAX {
                 return Err(format!("the older client gets {} bytes", frame.len()));
             }
             let (nickname, text) = match parse_from_server(frame) {

@@ -16,18 +16,19 @@ use chat_tui::{
     },
     server::{
         core::{
-            ConnectionId, Moment,
+            ConnectionId,
             endpoint::{Channel, Endpoint, Pulse},
-            event::{Effect, Event, Order},
+            event::{ConnectionCommand, Effect, Event},
             house,
             hub::{Hub, Keep, RoomSettings, Settings},
-            look::{Look, Looked},
-            peer::Turn,
-            view::{ViewLimits, Views},
+            log_query::{LogQuery, QueryResult},
+            replica::{Replica, ReplicaLimits},
+            subscriber::Turn,
         },
-        store::{Batch, Committed, Fact, MemoryLimits, Reader, Store, StoreError},
+        store::{Batch, Committed, MemoryLimits, Reader, StateRecord, Store, StoreError},
     },
     text::Line,
+    time::Now,
 };
 use fastrand::Rng;
 use jiff::{Timestamp, tz::TimeZone};
@@ -71,7 +72,7 @@ pub(crate) struct Server {
     /// For [`Mutant::TimesStandStill`]: the latest time of all.
     latest: Timestamp,
     /// What [`Mutant::OwnershipEarly`] has told of, and not stored yet.
-    unstored: Vec<Fact>,
+    unstored: Vec<StateRecord>,
     /// What [`Mutant::AcknowledgesEarly`] has told of, and the disk has not yet.
     early: Option<(Duration, Committed)>,
     /// Commits that fail from now on.
@@ -88,13 +89,13 @@ pub(crate) struct Server {
 
 struct Running {
     hub: Hub,
-    views: Views,
+    replica: Replica,
     endpoints: BTreeMap<ConnectionId, Endpoint>,
     committing: Option<(Duration, Batch)>,
     /// What the clock showed when that began.
     began: Timestamp,
     /// Looks into the log that are under way, and when they end.
-    looking: BTreeMap<ConnectionId, (Duration, Look)>,
+    looking: BTreeMap<ConnectionId, (Duration, LogQuery)>,
     /// It has told everybody that it ends, for want of a store or because it was told to.
     finished: bool,
     /// The store did not fail.
@@ -136,7 +137,7 @@ impl Server {
     }
 
     /// Starts the process.
-    pub(crate) fn start(&mut self, now: Moment, truth: &mut Truth) -> Result<(), Fault> {
+    pub(crate) fn start(&mut self, now: Now, truth: &mut Truth) -> Result<(), Fault> {
         self.disk.open(truth)?;
         let settings = Settings {
             clients_max: 100,
@@ -173,13 +174,13 @@ impl Server {
         let known = self.disk.log.known_times();
         let heads = extents.iter().map(|extent| extent.head);
         // Small enough that slow readers fall out of both tails.
-        let limits = ViewLimits {
+        let limits = ReplicaLimits {
             messages_bytes_max: 4000,
             presence_bytes_max: 1200,
             total_bytes_max: 5000,
         };
         self.running = Some(Running {
-            views: Views::new(rooms().into_iter().zip(heads), limits),
+            replica: Replica::new(rooms().into_iter().zip(heads), limits),
             hub: Hub::new(settings, self.disk.epoch(), &extents, known, facts, now),
             endpoints: BTreeMap::new(),
             committing: None,
@@ -212,7 +213,7 @@ impl Server {
     }
 
     /// Tells the process to end.
-    pub(crate) fn stop(&mut self, now: Moment) {
+    pub(crate) fn stop(&mut self, now: Now) {
         if let Some(running) = &mut self.running {
             running.hub.handle(now, Event::Stop);
         }
@@ -236,7 +237,7 @@ impl Server {
     }
 
     /// Takes a connection.
-    pub(crate) fn accept(&mut self, now: Moment, id: ConnectionId) {
+    pub(crate) fn accept(&mut self, now: Now, id: ConnectionId) {
         self.connections += 1;
         if let Some(running) = &mut self.running {
             let client = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
@@ -246,7 +247,7 @@ impl Server {
     }
 
     /// A connection broke or was closed at the other end.
-    pub(crate) fn lost(&mut self, now: Moment, id: ConnectionId) {
+    pub(crate) fn lost(&mut self, now: Now, id: ConnectionId) {
         if let Some(running) = &mut self.running
             && running.endpoints.remove(&id).is_some()
         {
@@ -261,7 +262,7 @@ impl Server {
     }
 
     /// Once a second.
-    pub(crate) fn tick(&mut self, now: Moment) -> Vec<ConnectionId> {
+    pub(crate) fn tick(&mut self, now: Now) -> Vec<ConnectionId> {
         let Some(running) = &mut self.running else {
             return Vec::new();
         };
@@ -308,7 +309,7 @@ impl Server {
     /// Ends the commit under way if it is due.
     pub(crate) fn commit(
         &mut self,
-        now: Moment,
+        now: Now,
         truth: &mut Truth,
         rng: &mut Rng,
     ) -> Result<(), Fault> {
@@ -373,7 +374,7 @@ impl Server {
     }
 
     /// Ends the looks into the log that are due.
-    pub(crate) fn look(&mut self, now: Moment, rng: &mut Rng) {
+    pub(crate) fn look(&mut self, now: Now, rng: &mut Rng) {
         let Some(running) = &mut self.running else {
             return;
         };
@@ -395,7 +396,7 @@ impl Server {
                 0 => Err(StoreError::Refused),
                 _ => look.read(&mut self.disk.log),
             };
-            if let (Ok(Looked::Page(page)), Some(Mutant::PageWithAHole)) =
+            if let (Ok(QueryResult::Page(page)), Some(Mutant::PageWithAHole)) =
                 (&mut looked, self.mutant)
                 && page.frames.len() > 2
             {
@@ -408,14 +409,14 @@ impl Server {
     }
 
     /// Reads what has arrived from a connection, as far as the server wants to.
-    pub(crate) fn read(&mut self, now: Moment, id: ConnectionId, up: &mut Pipe) {
+    pub(crate) fn read(&mut self, now: Now, id: ConnectionId, up: &mut Pipe) {
         let Some(running) = &mut self.running else {
             return;
         };
         let Some(endpoint) = running.endpoints.get_mut(&id) else {
             return;
         };
-        endpoint.go_on(now);
+        endpoint.poll(now);
         let mut requests = Vec::new();
         loop {
             let mut fresh = || {
@@ -456,7 +457,7 @@ impl Server {
     }
 
     /// Ends the hub's turn and carries out what it wants.
-    pub(crate) fn finish_turn(&mut self, now: Moment, rng: &mut Rng) {
+    pub(crate) fn finish_turn(&mut self, now: Now, rng: &mut Rng) {
         let Some(running) = &mut self.running else {
             return;
         };
@@ -482,15 +483,15 @@ impl Server {
                     } else {
                         Arc::clone(&publication)
                     };
-                    running.views.publish(&publication);
+                    running.replica.publish(&publication);
                 }
-                Effect::Order {
+                Effect::Command {
                     connection,
-                    mut order,
+                    mut command,
                 } => {
-                    match &order {
-                        Order::Stored(_) => self.outcomes += 1,
-                        Order::Answer(Some(answer)) => match &**answer {
+                    match &command {
+                        ConnectionCommand::Stored(_) => self.outcomes += 1,
+                        ConnectionCommand::Answer(Some(answer)) => match &**answer {
                             ServerFrame::Ack(_) => self.outcomes += 1,
                             ServerFrame::Error(error) => {
                                 let early = [ErrorCode::RateLimited, ErrorCode::HeldBack];
@@ -500,20 +501,20 @@ impl Server {
                         },
                         _ => {}
                     }
-                    if let Order::Admit(admission) = &mut order
+                    if let ConnectionCommand::Admit(admission) = &mut command
                         && self.mutant == Some(Mutant::CursorOffByOne)
                     {
                         mutant::off_by_one(admission);
                     }
                     if let Some(endpoint) = running.endpoints.get_mut(&connection) {
-                        endpoint.apply(now, &running.views, order, &TimeZone::UTC);
+                        endpoint.apply(now, &running.replica, command, &TimeZone::UTC);
                     }
                 }
                 Effect::Finished { failed } => {
                     running.finished = true;
                     running.in_order = !failed;
                 }
-                Effect::Record(_) => {}
+                Effect::Log(_) => {}
             }
         }
         if acknowledge && self.early.is_none() {
@@ -521,7 +522,7 @@ impl Server {
         }
     }
 
-    fn acknowledge_early(&mut self, now: Moment, rng: &mut Rng) {
+    fn acknowledge_early(&mut self, now: Now, rng: &mut Rng) {
         let Some((due, batch)) = self.running.as_mut().and_then(|r| r.committing.take()) else {
             return;
         };
@@ -535,7 +536,7 @@ impl Server {
     /// Writes what a connection is due, as far as the pipe takes it.
     pub(crate) fn write(
         &mut self,
-        now: Moment,
+        now: Now,
         id: ConnectionId,
         down: &mut Pipe,
         rng: &mut Rng,
@@ -547,7 +548,7 @@ impl Server {
             return State::Closed;
         };
         loop {
-            let offer = match endpoint.turn(now, &mut running.views) {
+            let offer = match endpoint.turn(now, &mut running.replica) {
                 Turn::Write(gather) => {
                     let slices: Vec<&[u8]> = gather.slices().iter().map(|s| &s[..]).collect();
                     slices.concat()
@@ -572,7 +573,7 @@ impl Server {
                 }
             };
             let count = down.write(now.mono, &offer, rng);
-            endpoint.wrote(now, &running.views, count);
+            endpoint.wrote(now, &running.replica, count);
             if count < offer.len() {
                 if endpoint.has_page() && rng.bool() {
                     endpoint.drop_page();

@@ -7,7 +7,7 @@ use chat_tui::{
         DeviceId, Epoch, MessageId, Nickname, RoomName, ServerFrame, UserId, frame::Message,
         wire::parse_server,
     },
-    server::store::{Committed, Extent, Fact},
+    server::store::{Committed, Extent, StateRecord},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -128,7 +128,7 @@ impl Truth {
     }
 
     /// What was told of nicknames is what the store kept.
-    pub(crate) fn check_nicknames(&self, epoch: Epoch, facts: &[Fact]) -> Result<(), Fault> {
+    pub(crate) fn check_nicknames(&self, epoch: Epoch, facts: &[StateRecord]) -> Result<(), Fault> {
         let facts = facts.iter().filter(|fact| &*fact.kind == "nickname");
         let owned = facts.filter_map(|fact| serde_json::from_str(fact.value.as_ref()?).ok());
         let owned: Vec<Owned> = owned.collect();

@@ -11,8 +11,8 @@ use crate::{
     client::event::{Credential, Wanted},
     protocol::{
         Binding, ClientFrame, DeviceCode, Fingerprint, Identity, Invite, Nonce, Token, UserId,
+        admin::Password,
         frame::{ErrorCode, Join},
-        house::Password,
         wire::encode_client,
     },
     text::Line,

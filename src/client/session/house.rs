@@ -12,8 +12,8 @@ use super::{
 use crate::{
     protocol::{
         ClientFrame,
+        admin::{AdminCommand, AdminRequest, AdminResult},
         frame::ErrorFrame,
-        house::{CommandRequest, CommandResult, HouseCommand},
     },
     text::Line,
 };
@@ -31,7 +31,7 @@ struct Asked {
 
 #[derive(Debug)]
 enum Stage {
-    ToSend(HouseCommand),
+    ToSend(AdminCommand),
     Sent { reference: u64 },
 }
 
@@ -56,7 +56,7 @@ impl Commands {
 
 impl Session {
     /// The user wants something done in the house.
-    pub(super) fn command_house(&mut self, request: u64, command: HouseCommand) {
+    pub(super) fn command_house(&mut self, request: u64, command: AdminCommand) {
         let online = matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Online)
             && !self.is_leaving();
         let why = if !online {
@@ -73,8 +73,8 @@ impl Session {
         self.answer_house(request, Err(Line::inert(why)));
     }
 
-    fn answer_house(&mut self, request: u64, answer: Result<CommandResult, Line>) {
-        self.events.push_back(Event::House { request, answer });
+    fn answer_house(&mut self, request: u64, answer: Result<AdminResult, Line>) {
+        self.events.push_back(Event::Admin { request, answer });
     }
 
     /// The next command that is to be sent.
@@ -84,7 +84,7 @@ impl Session {
         self.references += 1;
         let reference = self.references;
         match std::mem::replace(&mut asked.stage, Stage::Sent { reference }) {
-            Stage::ToSend(command) => Some(ClientFrame::Command(CommandRequest {
+            Stage::ToSend(command) => Some(ClientFrame::Command(AdminRequest {
                 command,
                 reference: Some(reference),
             })),
@@ -92,7 +92,7 @@ impl Session {
         }
     }
 
-    pub(super) fn house_result(&mut self, result: CommandResult) {
+    pub(super) fn house_result(&mut self, result: AdminResult) {
         if let Some(request) = self.commands.take(result.reference) {
             self.answer_house(request, Ok(result));
         }

@@ -14,11 +14,11 @@ use crate::{
     client::event::{Entered, Link, Received},
     protocol::{
         ClientFrame, RoomName, ServerFrame,
-        basic::{self, FromServer},
         frame::{
             Ack, Bye, Change as MemberChange, Departure, ErrorCode, ErrorFrame, MembersPage,
             Message, Outcome, Presence, Welcome,
         },
+        legacy::{self, FromServer},
         limits::PROTOCOL_VERSION,
         wire::parse_server,
     },
@@ -78,7 +78,7 @@ impl Session {
             Err(error) => return Some(Incoming::Fault(Fault::new(error.to_string()))),
         };
         if mode != Mode::Online
-            && let Some(frame) = basic::parse_from_server(bytes)
+            && let Some(frame) = legacy::parse_from_server(bytes)
         {
             return Some(Incoming::Basic(frame));
         }
@@ -91,7 +91,7 @@ impl Session {
 
     fn take_basic(&mut self, now: Now, frame: FromServer) -> Result<(), Fault> {
         match frame {
-            FromServer::Error { message } if message.as_str() == basic::NICKNAME_IN_USE => {
+            FromServer::Error { message } if message.as_str() == legacy::NICKNAME_IN_USE => {
                 self.nickname_refused(now, message);
             }
             FromServer::Error { message } => {

@@ -308,7 +308,7 @@ impl Session {
             Command::Read { room, seq } => self.read(room, seq),
             Command::Draft { room, text } => self.saver.put(Change::Draft { room, text }),
             Command::Typed(text) => self.saver.put(Change::Typed(text)),
-            Command::House { request, command } => self.command_house(request, command),
+            Command::Admin { request, command } => self.command_house(request, command),
             Command::Nick(nickname) => self.change_nickname(now, nickname),
             Command::Credential(credential) => self.credential(now, credential),
             Command::Probe => self.probe(now),

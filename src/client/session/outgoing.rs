@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     protocol::{
-        ClientFrame, RoomName, basic,
+        ClientFrame, RoomName,
         frame::{Join, Submission},
+        legacy,
         limits::{
             JOIN_ROOMS_MAX, LAST_MESSAGES_MAX, NO_PROTOCOL, PROTOCOL_VERSION,
             UNANSWERED_MESSAGES_MAX,
@@ -129,7 +130,7 @@ impl Session {
             most: None,
             agent: None,
         };
-        let time = basic::timestamp(now.wall, &self.config.zone);
+        let time = legacy::timestamp(now.wall, &self.config.zone);
         encode_join(&question, &time, out);
     }
 
@@ -173,7 +174,7 @@ impl Session {
             agent: Some(Line::inert(AGENT)),
         };
         self.entrance.fill(channel, &mut join);
-        encode_join(&join, &basic::timestamp(now.wall, &self.config.zone), out);
+        encode_join(&join, &legacy::timestamp(now.wall, &self.config.zone), out);
     }
 
     fn write_frames(&mut self, now: Now, out: &mut Vec<u8>) {
@@ -274,7 +275,7 @@ impl Session {
             && let Some(leaving) = &mut live.leaving
         {
             leaving.said = true;
-            out.extend(basic::disconnect(&self.nickname, &self.config.client_id));
+            out.extend(legacy::disconnect(&self.nickname, &self.config.client_id));
         }
     }
 
@@ -287,14 +288,14 @@ impl Session {
             let Some((id, entry)) = self.outbox.next_for_basic(self.kind == Kind::Basic) else {
                 return false;
             };
-            let time = basic::timestamp(now.wall, &self.config.zone);
-            let texts: Vec<_> = basic::split_for_server(entry.body.as_str()).collect();
+            let time = legacy::timestamp(now.wall, &self.config.zone);
+            let texts: Vec<_> = legacy::split_for_server(entry.body.as_str()).collect();
             // A part of a message is not the message: under its id, a server that knows ids would
             // take the first part for the whole.
             let id_shown = (texts.len() == 1).then_some(id);
             live.parts = texts
                 .into_iter()
-                .map(|text| basic::submission(id_shown, &self.nickname, text, &time))
+                .map(|text| legacy::submission(id_shown, &self.nickname, text, &time))
                 .collect();
             live.parts_of = Some(id);
         }

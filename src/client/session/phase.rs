@@ -11,10 +11,10 @@ use crate::{
     client::event::{Entered, Link, Wanted},
     protocol::{
         ClientFrame, MessageId, Nickname, Role, RoomName, Signature,
-        basic::Spacing,
         codec::Decoder,
         frame::Limits,
-        limits::{BASIC_SERVER_AFTER, GONE_AFTER, PING_AFTER},
+        legacy::Spacing,
+        limits::{GONE_AFTER, LEGACY_SERVER_AFTER, PING_AFTER},
     },
     text::Line,
 };
@@ -233,7 +233,7 @@ impl Session {
         if self.kind == Kind::Modern || !live.decoder.is_empty() {
             live.since + JOIN_ANSWER_WITHIN
         } else {
-            live.since + BASIC_SERVER_AFTER
+            live.since + LEGACY_SERVER_AFTER
         }
     }
 

@@ -5,16 +5,16 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::{
+    admin,
     flat::{Flat, List, Number, RoomFlat, Str, number, read_flat, shown, write},
-    house,
 };
 use crate::{
     protocol::{
+        admin::Password,
         frame::{
             ClientFrame, ErrorCode, ErrorFrame, HistoryRequest, Join, Part, Position,
             SearchRequest, Submission,
         },
-        house::Password,
         invite::InviteToken,
         key::{DeviceCode, PublicKey, Signature},
         limits::NUMBER_MAX,
@@ -107,7 +107,7 @@ pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
             Ok(ClientFrame::Proof { signature })
         }
         "message" => submission(&flat).map(ClientFrame::Message),
-        "command" => house::parse(&flat, reference).map(ClientFrame::Command),
+        "command" => admin::parse(&flat, reference).map(ClientFrame::Command),
         "withdraw" => {
             let id = flat.id.as_ref().map_or("", Str::as_str);
             let id = MessageId::parse(id).map_err(|wrong| Refusal::field("id", wrong, true))?;
@@ -286,7 +286,7 @@ fn submission(flat: &Flat<'_>) -> Result<Submission, Refusal> {
         .map_err(|wrong| Refusal::field("id", wrong, true))?;
     let room = room(flat).map_err(|refusal| Refusal { id, ..refusal })?;
     let text = flat.message.as_ref().map_or("", Str::as_str);
-    // A basic client knows nothing of what a text may hold: the server does for it what other
+    // A legacy client knows nothing of what a text may hold: the server does for it what other
     // clients do before they send.
     let body = if id.is_some() {
         Body::parse(text)
@@ -298,7 +298,7 @@ fn submission(flat: &Flat<'_>) -> Result<Submission, Refusal> {
 
 /// Appends a client's frame to `out`, newline-ended.
 ///
-/// What a basic server wants besides is written by [`encode_join`] and [`basic`](crate::protocol::basic).
+/// What a legacy server wants besides is written by [`encode_join`] and [`legacy`](crate::protocol::legacy).
 pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
     let flat = match frame {
         ClientFrame::Join(join) => join_flat(join),
@@ -306,7 +306,7 @@ pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
             signature: shown(signature),
             ..Flat::of("proof")
         },
-        ClientFrame::Command(request) => house::command_flat(request),
+        ClientFrame::Command(request) => admin::command_flat(request),
         ClientFrame::Message(submission) => Flat {
             room: Some(submission.room.as_str().into()),
             id: submission.id.and_then(shown),
@@ -410,7 +410,7 @@ fn join_flat(join: &Join) -> Flat<'_> {
     }
 }
 
-/// Appends a `join` that a basic server takes as well: `timestamp` is the one in its format.
+/// Appends a `join` that a legacy server takes as well: `timestamp` is the one in its format.
 pub fn encode_join(join: &Join, timestamp: &str, out: &mut Vec<u8>) {
     write(
         &Flat {

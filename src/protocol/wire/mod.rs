@@ -5,9 +5,9 @@
 //! times the memory and time for a long frame.) So a field's name means one kind of value in all
 //! frames: that is a rule of the protocol, and this struct is where it is kept.
 
+mod admin;
 mod client;
 mod flat;
-mod house;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -5,20 +5,20 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::{
-    DEPARTURES, ERROR_CODES, departure, error_code,
+    DEPARTURES, ERROR_CODES, admin, departure, error_code,
     flat::{
         Flat, List, MemberFlat, MessageFlat, Number, RoomFlat, Str, number, read_flat, shown, write,
     },
-    house, name_of,
+    name_of,
 };
 use crate::{
     protocol::{
+        admin::{Role, RoomRules},
         frame::ErrorCode,
         frame::{
             Ack, Bye, Change, ErrorFrame, FoundPage, HistoryPage, Member, MembersPage, Message,
             Outcome, PageHead, Presence, Reset, RoomStart, ServerFrame, Welcome,
         },
-        house::{Role, RoomRules},
         key::{Fingerprint, Nonce},
         name::{DeviceId, Epoch, MessageId, NameError, Nickname, RoomName, Token, UserId},
     },
@@ -74,7 +74,7 @@ impl Fields<'_> {
                     .transpose()?,
             },
             "welcome" => ServerFrame::Welcome(self.welcome()?),
-            "result" => ServerFrame::Result(house::result(flat)?),
+            "result" => ServerFrame::Result(admin::result(flat)?),
             "members" => ServerFrame::Members(self.members()?),
             "joined" => ServerFrame::Presence(self.presence(Change::Joined)?),
             "left" => {
@@ -108,7 +108,7 @@ impl Fields<'_> {
             "ping" => ServerFrame::Ping { reference },
             "pong" => ServerFrame::Pong { reference },
             "error" => ServerFrame::Error(ErrorFrame {
-                // A basic server's errors have no code.
+                // A legacy server's errors have no code.
                 code: flat
                     .code
                     .as_ref()
@@ -344,7 +344,7 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
             ..Flat::of("challenge")
         },
         ServerFrame::Welcome(welcome) => welcome_flat(welcome),
-        ServerFrame::Result(result) => house::result_flat(result),
+        ServerFrame::Result(result) => admin::result_flat(result),
         ServerFrame::Members(page) => Flat {
             room: Some(page.room.as_str().into()),
             version: number(page.version),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::server::{core::house::Rate, keys::Keys, net::Caps, network::Network};
+use crate::server::{core::house::Rate, keys::Keys, net::PerSiteLimits, network::Network};
 
 /// Connections of one address at one time: those of a school behind one router.
 const ADDRESS_CONNECTIONS_DEFAULT: u32 = 256;
@@ -83,8 +83,8 @@ impl ReachArgs {
         }
     }
 
-    pub(super) fn caps(&self) -> Caps {
-        Caps {
+    pub(super) fn per_site(&self) -> PerSiteLimits {
+        PerSiteLimits {
             connections: (self.max_per_address > 0).then_some(self.max_per_address as usize),
             rate: (self.connects_per_minute > 0).then(|| {
                 let burst = match self.max_per_address {

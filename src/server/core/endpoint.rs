@@ -1,7 +1,7 @@
 //! The server's end of one connection: bytes in, requests out; orders in, bytes out.
 //!
 //! It owns the decoder, the heartbeat, the count of requests under way, the one look into a log
-//! that may be among them, and the reader ([`Peer`] or [`BasicPeer`]). It knows no socket and no
+//! that may be among them, and the reader ([`Subscriber`] or [`LegacySubscriber`]). It knows no socket and no
 //! other connection.
 
 use std::{mem, net::SocketAddr, time::Duration};
@@ -9,13 +9,13 @@ use std::{mem, net::SocketAddr, time::Duration};
 use jiff::tz::TimeZone;
 
 use super::{
-    Moment, RoomIndex,
-    basic::BasicPeer,
-    event::{Admission, Entry, Order, Request},
-    look::{Look, Looked, unavailable},
-    peer::{Peer, Turn},
-    tail::Segment,
-    view::Views,
+    RoomIndex,
+    event::{ConnectionCommand, JoinRequest, Joined, Request},
+    legacy::LegacySubscriber,
+    log_query::{LogQuery, QueryResult, unavailable},
+    replica::Replica,
+    segment::Segment,
+    subscriber::{Subscriber, Turn},
 };
 use crate::{
     protocol::{
@@ -26,6 +26,7 @@ use crate::{
         wire::{Refusal, parse_client},
     },
     server::{network::ClientAddress, store::StoreError},
+    time::Now,
 };
 
 /// Requests of one connection that may be under way; then it is read no further.
@@ -39,16 +40,16 @@ pub const PAUSE_MAX: Duration = Duration::from_millis(100);
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// How long it may take no byte meanwhile: then nobody reads at the other end.
 pub const STALLED_AFTER: Duration = Duration::from_millis(500);
-/// Before the end of that time: kept for telling a basic client what it will not be told.
-const BASIC_LAST_WORDS: Duration = Duration::from_millis(500);
+/// Before the end of that time: kept for telling a legacy client what it will not be told.
+const LEGACY_LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How long a basic client's message may wait for the limits' sake: it can't send it again.
-pub const BASIC_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a legacy client's message may wait for the limits' sake: it can't send it again.
+pub const LEGACY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 enum Reader {
-    Modern(Peer),
-    Basic(Box<BasicPeer>),
+    Modern(Subscriber),
+    Basic(Box<LegacySubscriber>),
 }
 
 #[derive(Debug)]
@@ -78,15 +79,15 @@ struct Challenged {
 
 /// Where a look into a log stands. While there is one, nothing more is asked.
 #[derive(Debug)]
-enum Looking {
+enum QueryState {
     /// There is none.
     None,
     /// Whether it is allowed is not answered yet.
     Asked,
     /// It is allowed, and begins when everything before it is written.
-    Allowed(Box<Look>),
+    Allowed(Box<LogQuery>),
     /// The log is being read.
-    Reading(Box<Look>),
+    Reading(Box<LogQuery>),
 }
 
 /// How a client is connected.
@@ -130,7 +131,7 @@ pub struct Endpoint {
     /// Requests that are not answered yet.
     under_way: u32,
     /// The one among them that looks into a log.
-    looking: Looking,
+    looking: QueryState,
     /// All whole frames that were received have been requested.
     dry: bool,
     /// Nothing is asked until then: what was asked came too early.
@@ -155,14 +156,14 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// A fresh connection.
-    pub fn new(channel: Channel, now: Moment) -> Self {
+    pub fn new(channel: Channel, now: Now) -> Self {
         Self {
             channel: Some(Box::new(channel)),
             decoder: None,
-            reader: Reader::Modern(Peer::new()),
+            reader: Reader::Modern(Subscriber::new()),
             state: State::New,
             under_way: 0,
-            looking: Looking::None,
+            looking: QueryState::None,
             dry: true,
             paused: None,
             again: None,
@@ -193,26 +194,26 @@ impl Endpoint {
             State::Joined => REQUESTS_MAX,
             State::Closing { .. } => 0,
         };
-        let looking = !matches!(self.looking, Looking::None);
+        let looking = !matches!(self.looking, QueryState::None);
         let is_held_up = self.deaf || self.paused.is_some() || self.is_answering() || looking;
         !is_held_up && self.under_way < requests_max
     }
 
-    /// Until when nothing is read; then call [`go_on`](Self::go_on).
+    /// Until when nothing is read; then call [`poll`](Self::poll).
     pub fn paused(&self) -> Option<Duration> {
         self.paused
     }
 
     /// Ends a pause that is over.
-    pub fn go_on(&mut self, now: Moment) {
+    pub fn poll(&mut self, now: Now) {
         self.paused = self.paused.filter(|until| *until > now.mono);
     }
 
     /// Whether an answer is not written yet.
     pub fn is_answering(&self) -> bool {
         match &self.reader {
-            Reader::Modern(peer) => peer.is_answering(),
-            Reader::Basic(peer) => peer.is_answering(),
+            Reader::Modern(subscriber) => subscriber.is_answering(),
+            Reader::Basic(subscriber) => subscriber.is_answering(),
         }
     }
 
@@ -227,7 +228,7 @@ impl Endpoint {
     }
 
     /// Bytes that were read elsewhere: as [`Decoder::feed`].
-    pub fn feed(&mut self, now: Moment, bytes: &[u8]) -> usize {
+    pub fn feed(&mut self, now: Now, bytes: &[u8]) -> usize {
         let count = self.decoder.get_or_insert_default().feed(bytes);
         self.heard_of(now);
         count
@@ -239,12 +240,12 @@ impl Endpoint {
     }
 
     /// So many bytes were read into [`space`](Self::space).
-    pub fn received(&mut self, now: Moment, count: usize) {
+    pub fn received(&mut self, now: Now, count: usize) {
         self.decoder.get_or_insert_default().filled(count);
         self.heard_of(now);
     }
 
-    fn heard_of(&mut self, now: Moment) {
+    fn heard_of(&mut self, now: Now) {
         self.dry = false;
         self.received = now.mono;
         // The time to join is not stretched by sending a byte now and then.
@@ -256,7 +257,7 @@ impl Endpoint {
     /// The other end gave a sign of life: bytes came, or bytes could be written that could not
     /// be before. (What lies in the buffers before a slow reader may keep a `ping` waiting for
     /// longer than anybody waits for the `pong`.)
-    pub fn alive(&mut self, now: Moment) {
+    pub fn alive(&mut self, now: Now) {
         self.heard = now.mono;
         self.pinged = false;
     }
@@ -332,12 +333,12 @@ impl Endpoint {
                     },
                 },
                 Ok(ClientFrame::Command(command)) => {
-                    Request::Command(Box::new(command), Box::new(random()))
+                    Request::Admin(Box::new(command), Box::new(random()))
                 }
                 Ok(frame) => {
                     let looks = matches!(frame, ClientFrame::History(_) | ClientFrame::Search(_));
                     if looks && matches!(self.state, State::Joined) {
-                        self.looking = Looking::Asked;
+                        self.looking = QueryState::Asked;
                     }
                     Request::Frame(frame)
                 }
@@ -364,8 +365,8 @@ impl Endpoint {
                 Some(Binding::Exporter(_)) | None => None,
             },
         };
-        if let Reader::Modern(peer) = &mut self.reader {
-            peer.answer(&challenge);
+        if let Reader::Modern(subscriber) = &mut self.reader {
+            subscriber.answer(&challenge);
         }
         self.state = State::Challenged(Box::new(Challenged { join, key, nonce }));
     }
@@ -375,7 +376,7 @@ impl Endpoint {
         &mut self,
         frame: &ClientFrame,
         random: impl FnOnce() -> [u8; 32],
-    ) -> Result<Entry, Refusal> {
+    ) -> Result<JoinRequest, Refusal> {
         let State::Challenged(challenged) = mem::replace(&mut self.state, State::New) else {
             return Err(Refusal::ending(
                 ErrorCode::JoinExpected,
@@ -405,12 +406,12 @@ impl Endpoint {
         join: Box<Join>,
         key: Option<PublicKey>,
         random: impl FnOnce() -> [u8; 32],
-    ) -> Result<Entry, Refusal> {
+    ) -> Result<JoinRequest, Refusal> {
         let Some(channel) = &self.channel else {
             let words = "The first frame, and only the first, is a join";
             return Err(Refusal::ending(ErrorCode::JoinExpected, words));
         };
-        Ok(Entry {
+        Ok(JoinRequest {
             token: join.token.unwrap_or_else(|| Token::from_bytes(random())),
             join,
             key,
@@ -423,55 +424,63 @@ impl Endpoint {
     // Writing.
 
     /// Carries out an order. `zone` is the server's own.
-    pub fn apply(&mut self, now: Moment, views: &Views, order: Order, zone: &TimeZone) {
+    pub fn apply(
+        &mut self,
+        now: Now,
+        replica: &Replica,
+        command: ConnectionCommand,
+        zone: &TimeZone,
+    ) {
         if self.is_closing() {
             return;
         }
         let answers = !matches!(
-            order,
-            Order::Basic(_) | Order::Close { .. } | Order::Look(Ok(_))
+            command,
+            ConnectionCommand::Legacy(_)
+                | ConnectionCommand::Close { .. }
+                | ConnectionCommand::Query(Ok(_))
         );
         if answers {
             self.under_way = self.under_way.saturating_sub(1);
         }
-        match order {
-            Order::Admit(admission) => {
+        match command {
+            ConnectionCommand::Admit(admission) => {
                 self.alive(now);
-                self.admit(now, &admission, views, zone);
+                self.admit(now, &admission, replica, zone);
             }
-            Order::Basic(user) => {
-                self.reader = Reader::Basic(Box::new(BasicPeer::new(user, zone.clone())));
+            ConnectionCommand::Legacy(user) => {
+                self.reader = Reader::Basic(Box::new(LegacySubscriber::new(user, zone.clone())));
             }
-            Order::Answer(None) => {}
-            Order::Again { frame, wait } => {
+            ConnectionCommand::Answer(None) => {}
+            ConnectionCommand::Retry { frame, wait } => {
                 self.again = Some(frame);
                 self.paused = self.paused.max(Some(now.mono + wait));
             }
-            Order::Answer(Some(frame)) => {
+            ConnectionCommand::Answer(Some(frame)) => {
                 if let ServerFrame::Error(error) = &*frame {
                     self.pause(now, error);
                 }
                 self.say(now, &frame);
             }
-            Order::Stored(ack) => {
-                if let Reader::Modern(peer) = &mut self.reader
-                    && peer.is_far_behind(views)
+            ConnectionCommand::Stored(ack) => {
+                if let Reader::Modern(subscriber) = &mut self.reader
+                    && subscriber.is_far_behind(replica)
                 {
-                    peer.answer(&ServerFrame::Ack(*ack));
+                    subscriber.answer(&ServerFrame::Ack(*ack));
                 }
             }
-            Order::Look(Ok(look)) => self.looking = Looking::Allowed(look),
-            Order::Look(Err(refusal)) => {
-                self.looking = Looking::None;
+            ConnectionCommand::Query(Ok(look)) => self.looking = QueryState::Allowed(look),
+            ConnectionCommand::Query(Err(refusal)) => {
+                self.looking = QueryState::None;
                 self.pause(now, &refusal);
                 self.say(now, &ServerFrame::Error(*refusal));
             }
-            Order::Close { last, drain } => self.close(now, last, drain),
+            ConnectionCommand::Close { last, drain } => self.close(now, last, drain),
         }
     }
 
     /// Who is told to come back later is not read for a moment.
-    fn pause(&mut self, now: Moment, error: &ErrorFrame) {
+    fn pause(&mut self, now: Now, error: &ErrorFrame) {
         if let Some(wait) = error.retry_after_ms {
             let pause = Duration::from_millis(wait).min(PAUSE_MAX);
             self.paused = self.paused.max(Some(now.mono + pause));
@@ -483,19 +492,19 @@ impl Endpoint {
     pub fn may_look(&self) -> bool {
         matches!(
             (&self.looking, &self.reader),
-            (Looking::Allowed(_), Reader::Modern(peer)) if peer.is_quiet()
+            (QueryState::Allowed(_), Reader::Modern(subscriber)) if subscriber.is_quiet()
         )
     }
 
     /// The look that is to begin now; then call [`looked`](Self::looked).
-    pub fn look(&mut self) -> Option<Look> {
+    pub fn look(&mut self) -> Option<LogQuery> {
         if !self.may_look() {
             return None;
         }
-        match mem::replace(&mut self.looking, Looking::None) {
-            Looking::Allowed(look) => {
-                let begun = Look::clone(&look);
-                self.looking = Looking::Reading(look);
+        match mem::replace(&mut self.looking, QueryState::None) {
+            QueryState::Allowed(look) => {
+                let begun = LogQuery::clone(&look);
+                self.looking = QueryState::Reading(look);
                 Some(begun)
             }
             other => {
@@ -506,56 +515,56 @@ impl Endpoint {
     }
 
     /// What the look found: its answer. Nobody wants it any more if the connection is to close.
-    pub fn looked(&mut self, now: Moment, looked: &Result<Looked, StoreError>) {
+    pub fn looked(&mut self, now: Now, looked: &Result<QueryResult, StoreError>) {
         if looked.is_err() {
             // So is who asks for what can't be read at the moment.
             self.paused = self.paused.max(Some(now.mono + PAUSE_MAX));
         }
         match (
-            mem::replace(&mut self.looking, Looking::None),
+            mem::replace(&mut self.looking, QueryState::None),
             &mut self.reader,
         ) {
-            (Looking::Reading(look), Reader::Modern(peer)) => {
+            (QueryState::Reading(look), Reader::Modern(subscriber)) => {
                 self.under_way = self.under_way.saturating_sub(1);
-                peer.answer_with(|out| look.answer(looked, out));
+                subscriber.answer_with(|out| look.answer(looked, out));
             }
             (other, _) => self.looking = other,
         }
     }
 
-    fn admit(&mut self, now: Moment, admission: &Admission, views: &Views, zone: &TimeZone) {
+    fn admit(&mut self, now: Now, admission: &Joined, replica: &Replica, zone: &TimeZone) {
         self.state = State::Joined;
         self.channel = None;
         self.reader = if let Some(welcome) = &admission.welcome {
-            let mut peer = Peer::new();
-            peer.answer(&ServerFrame::Welcome(welcome.clone()));
-            peer.attach(&admission.rooms);
-            Reader::Modern(peer)
+            let mut subscriber = Subscriber::new();
+            subscriber.answer(&ServerFrame::Welcome(welcome.clone()));
+            subscriber.attach(&admission.rooms);
+            Reader::Modern(subscriber)
         } else {
-            let mut peer = BasicPeer::new(admission.user, zone.clone());
+            let mut subscriber = LegacySubscriber::new(admission.user, zone.clone());
             if let Some(&(room, message)) = admission.rooms.first() {
-                peer.attach(now, room, message, views);
+                subscriber.attach(now, room, message, replica);
             }
-            Reader::Basic(Box::new(peer))
+            Reader::Basic(Box::new(subscriber))
         };
     }
 
-    fn say(&mut self, now: Moment, frame: &ServerFrame) {
+    fn say(&mut self, now: Now, frame: &ServerFrame) {
         match &mut self.reader {
-            Reader::Modern(peer) => peer.answer(frame),
-            Reader::Basic(peer) => peer.answer(now, frame),
+            Reader::Modern(subscriber) => subscriber.answer(frame),
+            Reader::Basic(subscriber) => subscriber.answer(now, frame),
         }
     }
 
     /// Ends the connection: behind the messages that its rooms still hold for it (`drain`), or at
     /// once.
-    pub fn close(&mut self, now: Moment, last: Option<Box<ServerFrame>>, drain: bool) {
+    pub fn close(&mut self, now: Now, last: Option<Box<ServerFrame>>, drain: bool) {
         match (&mut self.reader, drain) {
-            (Reader::Modern(peer), true) => peer.leave_members(),
-            (Reader::Modern(peer), false) => peer.detach(),
-            (Reader::Basic(peer), drain) => peer.close(now, drain),
+            (Reader::Modern(subscriber), true) => subscriber.leave_members(),
+            (Reader::Modern(subscriber), false) => subscriber.detach(),
+            (Reader::Basic(subscriber), drain) => subscriber.close(now, drain),
         }
-        self.looking = Looking::None;
+        self.looking = QueryState::None;
         self.again = None;
         self.state = State::Closing {
             last,
@@ -565,7 +574,7 @@ impl Endpoint {
     }
 
     /// A room's log can't be read where the other end is: nothing can follow, and it is told why.
-    pub fn unreadable(&mut self, now: Moment, error: StoreError) {
+    pub fn unreadable(&mut self, now: Now, error: StoreError) {
         let error = unavailable(error, None);
         self.close(now, Some(Box::new(ServerFrame::Error(error))), false);
     }
@@ -582,7 +591,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether the other end is a basic client, as far as is known.
+    /// Whether the other end is a legacy client, as far as is known.
     pub fn is_basic(&self) -> bool {
         matches!(self.reader, Reader::Basic(_))
     }
@@ -593,22 +602,22 @@ impl Endpoint {
     }
 
     /// What to do next.
-    pub fn turn<'a>(&'a mut self, now: Moment, views: &'a mut Views) -> Turn<'a> {
-        if let (State::Closing { deadline, .. }, Reader::Basic(peer)) =
+    pub fn turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
+        if let (State::Closing { deadline, .. }, Reader::Basic(subscriber)) =
             (&self.state, &mut self.reader)
-            && now.mono + BASIC_LAST_WORDS >= *deadline
+            && now.mono + LEGACY_LAST_WORDS >= *deadline
         {
-            peer.give_up(views);
+            subscriber.give_up(replica);
         }
-        while self.is_closing() && self.is_caught_up(now, views) {
+        while self.is_closing() && self.is_caught_up(now, replica) {
             match self.last_words() {
                 Some(last) => self.say(now, &last),
                 None => return Turn::Done,
             }
         }
         match &mut self.reader {
-            Reader::Modern(peer) => peer.turn(views),
-            Reader::Basic(peer) => peer.turn(now, views),
+            Reader::Modern(subscriber) => subscriber.turn(replica),
+            Reader::Basic(subscriber) => subscriber.turn(now, replica),
         }
     }
 
@@ -619,22 +628,22 @@ impl Endpoint {
         }
     }
 
-    fn is_caught_up(&mut self, now: Moment, views: &mut Views) -> bool {
+    fn is_caught_up(&mut self, now: Now, replica: &mut Replica) -> bool {
         let turn = match &mut self.reader {
-            Reader::Modern(peer) => peer.turn(views),
-            Reader::Basic(peer) => peer.turn(now, views),
+            Reader::Modern(subscriber) => subscriber.turn(replica),
+            Reader::Basic(subscriber) => subscriber.turn(now, replica),
         };
         matches!(turn, Turn::Idle)
     }
 
-    /// So many bytes of the last turn's offer were written. The views must be as they were.
-    pub fn wrote(&mut self, now: Moment, views: &Views, count: usize) {
+    /// So many bytes of the last turn's offer were written. The replica must be as it was.
+    pub fn wrote(&mut self, now: Now, replica: &Replica, count: usize) {
         if let State::Closing { moved, .. } = &mut self.state {
             *moved = now.mono;
         }
         match &mut self.reader {
-            Reader::Modern(peer) => peer.wrote(views, count),
-            Reader::Basic(peer) => peer.wrote(now, views, count),
+            Reader::Modern(subscriber) => subscriber.wrote(replica, count),
+            Reader::Basic(subscriber) => subscriber.wrote(now, replica, count),
         }
     }
 
@@ -643,37 +652,37 @@ impl Endpoint {
     #[must_use]
     pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
         match &mut self.reader {
-            Reader::Modern(peer) => peer.take_page(room, page),
-            Reader::Basic(peer) => peer.take_page(page),
+            Reader::Modern(subscriber) => subscriber.take_page(room, page),
+            Reader::Basic(subscriber) => subscriber.take_page(page),
         }
     }
 
-    /// Gives up the page: the other end does not read at the moment. (A basic client's is small, and
+    /// Gives up the page: the other end does not read at the moment. (A legacy client's is small, and
     /// kept while it waits for its turn.)
     pub fn drop_page(&mut self) {
-        if let Reader::Modern(peer) = &mut self.reader {
-            peer.drop_page();
+        if let Reader::Modern(subscriber) = &mut self.reader {
+            subscriber.drop_page();
         }
     }
 
     /// Whether it holds a page.
     pub fn has_page(&self) -> bool {
-        matches!(&self.reader, Reader::Modern(peer) if peer.has_page())
+        matches!(&self.reader, Reader::Modern(subscriber) if subscriber.has_page())
     }
 
     /// Bytes held for the other end alone, that it has not read.
     pub fn held_bytes(&self) -> usize {
         match &self.reader {
-            Reader::Modern(peer) => peer.held_bytes(),
-            Reader::Basic(peer) => peer.held_bytes(),
+            Reader::Modern(subscriber) => subscriber.held_bytes(),
+            Reader::Basic(subscriber) => subscriber.held_bytes(),
         }
     }
 
     // Time.
 
     /// To be called about once a second: looks whether the other end still gives signs of life.
-    pub fn tick(&mut self, now: Moment) -> Pulse {
-        self.go_on(now);
+    pub fn tick(&mut self, now: Now) -> Pulse {
+        self.poll(now);
         let silent = now.mono.saturating_sub(self.heard);
         if let Some(begun) = self.begun {
             if !self.may_read() {
@@ -691,12 +700,12 @@ impl Endpoint {
             (State::Joined, Reader::Modern(_)) if silent >= GONE_AFTER && self.under_way == 0 => {
                 Pulse::Gone
             }
-            (State::Joined, Reader::Modern(peer)) if silent >= PING_AFTER && !self.pinged => {
-                peer.answer(&ServerFrame::Ping { reference: None });
+            (State::Joined, Reader::Modern(subscriber)) if silent >= PING_AFTER && !self.pinged => {
+                subscriber.answer(&ServerFrame::Ping { reference: None });
                 self.pinged = true;
                 Pulse::Ping
             }
-            // A basic client can't answer; TCP finds out whether it is gone.
+            // A legacy client can't answer; TCP finds out whether it is gone.
             _ => Pulse::Fine,
         }
     }
@@ -723,7 +732,7 @@ mod tests {
             RoomName, UserId,
             frame::{Bye, Departure},
         },
-        server::core::{hub::error, testing::start, view::ViewLimits},
+        server::core::{hub::error, replica::ReplicaLimits, testing::start},
         text::Line,
     };
 
@@ -734,28 +743,31 @@ mod tests {
 
     #[test]
     fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
-        let mut views = Views::new([(RoomName::lobby(), 0)], ViewLimits::default());
+        let mut replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
         let mut endpoint = Endpoint::new(channel(), start());
-        // A basic client has no last words for its own goodbye: nothing would come after them.
+        // A legacy client has no last words for its own goodbye: nothing would come after them.
         let user = UserId::from_bytes([1; 12]);
         let last = Some(Box::new(ServerFrame::Bye(Bye {
             reason: Departure::Disconnect,
             message: Line::inert("Goodbye"),
             retry_after_ms: None,
         })));
-        for order in [Order::Basic(user), Order::Close { last, drain: true }] {
-            endpoint.apply(start(), &views, order, &TimeZone::UTC);
+        for command in [
+            ConnectionCommand::Legacy(user),
+            ConnectionCommand::Close { last, drain: true },
+        ] {
+            endpoint.apply(start(), &replica, command, &TimeZone::UTC);
         }
-        assert!(matches!(endpoint.turn(start(), &mut views), Turn::Done));
+        assert!(matches!(endpoint.turn(start(), &mut replica), Turn::Done));
     }
 
     impl Endpoint {
         /// Its answers are on their way.
         fn wrote_all(&mut self) {
-            let mut views = Views::new([], ViewLimits::default());
-            while let Turn::Write(gather) = self.turn(start(), &mut views) {
+            let mut replica = Replica::new([], ReplicaLimits::default());
+            while let Turn::Write(gather) = self.turn(start(), &mut replica) {
                 let count = gather.slices().iter().map(|slice| slice.len()).sum();
-                self.wrote(start(), &views, count);
+                self.wrote(start(), &replica, count);
             }
         }
     }
@@ -767,15 +779,15 @@ mod tests {
     }
 
     /// At so many seconds.
-    fn at(seconds: u64) -> Moment {
+    fn at(seconds: u64) -> Now {
         let start = start();
-        Moment {
+        Now {
             mono: start.mono + Duration::from_secs(seconds),
             ..start
         }
     }
 
-    fn receive(endpoint: &mut Endpoint, now: Moment, bytes: &[u8]) -> Option<Request> {
+    fn receive(endpoint: &mut Endpoint, now: Now, bytes: &[u8]) -> Option<Request> {
         endpoint.space()[..bytes.len()].copy_from_slice(bytes);
         endpoint.received(now, bytes.len());
         endpoint.request(|| [0; 32])
@@ -826,16 +838,17 @@ mod tests {
 
     #[test]
     fn who_is_told_to_come_back_later_is_not_read_for_a_moment() {
-        let views = Views::new([(RoomName::lobby(), 0)], ViewLimits::default());
+        let replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
         let refusal = |wait| ErrorFrame {
             retry_after_ms: wait,
             ..error(ErrorCode::RateLimited, "Too fast")
         };
-        let message = |wait| Order::Answer(Some(Box::new(ServerFrame::Error(refusal(wait)))));
-        let look = |wait| Order::Look(Err(Box::new(refusal(wait))));
-        let check = |order: Order, wait: Option<u64>, pause: Option<Duration>| {
+        let message =
+            |wait| ConnectionCommand::Answer(Some(Box::new(ServerFrame::Error(refusal(wait)))));
+        let look = |wait| ConnectionCommand::Query(Err(Box::new(refusal(wait))));
+        let check = |command: ConnectionCommand, wait: Option<u64>, pause: Option<Duration>| {
             let mut endpoint = joined();
-            endpoint.apply(at(1), &views, order, &TimeZone::UTC);
+            endpoint.apply(at(1), &replica, command, &TimeZone::UTC);
             endpoint.wrote_all();
             let until = pause.map(|pause| at(1).mono + pause);
             assert_eq!(endpoint.paused(), until, "told to wait {wait:?}");
@@ -844,7 +857,7 @@ mod tests {
                 let before = until.saturating_sub(Duration::from_nanos(1));
                 [(before, false), (until, true)]
             }) {
-                endpoint.go_on(Moment { mono, ..at(1) });
+                endpoint.poll(Now { mono, ..at(1) });
                 assert_eq!(endpoint.may_read(), may_read, "told to wait {wait:?}");
             }
         };

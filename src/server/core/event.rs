@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ConnectionId, RoomIndex, endpoint::Channel, look::Look, tail::Segment};
+use super::{ConnectionId, RoomIndex, endpoint::Channel, log_query::LogQuery, segment::Segment};
 use crate::{
     protocol::{
         ClientFrame, ClientId, DeviceId, KeyTag, MessageId, Nickname, PublicKey, RoomName,
         RoomRules, ServerFrame, Token, UserId,
+        admin::AdminRequest,
         frame::{Ack, Departure, ErrorFrame, Join, Member, Welcome},
-        house::CommandRequest,
         wire::Refusal,
     },
     server::{
@@ -47,9 +47,9 @@ pub enum Event {
 #[derive(Debug)]
 pub enum Request {
     /// A wish to enter.
-    Join(Box<Entry>),
+    Join(Box<JoinRequest>),
     /// Something to be done in the house, with random bytes for whatever secret it makes.
-    Command(Box<CommandRequest>, Box<[u8; 32]>),
+    Admin(Box<AdminRequest>, Box<[u8; 32]>),
     /// Any other frame.
     Frame(ClientFrame),
     /// A frame that can't be taken.
@@ -58,7 +58,7 @@ pub enum Request {
 
 /// A wish to enter, with what the shell adds to it.
 #[derive(Debug)]
-pub struct Entry {
+pub struct JoinRequest {
     /// What the client sent.
     pub join: Box<Join>,
     /// The token in force: the client's own, or a fresh one from the shell.
@@ -73,7 +73,7 @@ pub struct Entry {
     pub own_device: bool,
 }
 
-impl Entry {
+impl JoinRequest {
     /// The device that comes in.
     pub fn device(&self) -> DeviceId {
         match self.key.filter(|_| self.own_device) {
@@ -87,18 +87,18 @@ impl Entry {
 #[derive(Debug)]
 pub enum Effect {
     /// Something for one connection.
-    Order {
+    Command {
         /// Which.
         connection: ConnectionId,
         /// What.
-        order: Order,
+        command: ConnectionCommand,
     },
     /// Something for every replica of the rooms.
     Publish(Arc<Publication>),
     /// To be committed; the outcome comes back as [`Event::Committed`].
     Append(Batch),
     /// Something for the log of the server.
-    Record(Box<Record>),
+    Log(Box<LogEvent>),
     /// After [`Event::Stop`], or a store that failed: all was delivered and everybody told.
     Finished {
         /// Whether the store failed.
@@ -106,15 +106,15 @@ pub enum Effect {
     },
 }
 
-/// What one connection is to do. All but `Basic` and `Close` answer one request.
+/// What one connection is to do. All but `Legacy` and `Close` answer one request.
 #[derive(Debug)]
-pub enum Order {
+pub enum ConnectionCommand {
     /// It is let in.
-    Admit(Box<Admission>),
+    Admit(Box<Joined>),
     /// A request is answered; by nothing, where there is nothing to say.
     Answer(Option<Box<ServerFrame>>),
-    /// Its request is to be made once more, after a while: a basic client's, which can't do that itself.
-    Again {
+    /// Its request is to be made once more, after a while: a legacy client's, which can't do that itself.
+    Retry {
         /// What it asked.
         frame: Box<ClientFrame>,
         /// After how long.
@@ -124,9 +124,9 @@ pub enum Order {
     Stored(Box<Ack>),
     /// It may look into a room's log, and answers its request itself with what it finds; or it
     /// may not.
-    Look(Result<Box<Look>, Box<ErrorFrame>>),
-    /// It is a basic client, and is spoken to like one though it was not let in.
-    Basic(UserId),
+    Query(Result<Box<LogQuery>, Box<ErrorFrame>>),
+    /// It is a legacy client, and is spoken to like one though it was not let in.
+    Legacy(UserId),
     /// It ends.
     Close {
         /// The last words.
@@ -138,10 +138,10 @@ pub enum Order {
 
 /// How a connection begins to read.
 #[derive(Debug)]
-pub struct Admission {
+pub struct Joined {
     /// Who.
     pub user: UserId,
-    /// The first words; `None` for a basic client, which gets none.
+    /// The first words; `None` for a legacy client, which gets none.
     pub welcome: Option<Welcome>,
     /// The rooms, and the number of the message that comes first in each.
     pub rooms: Vec<(RoomIndex, u64)>,
@@ -157,19 +157,19 @@ pub struct Publication {
     /// How rooms are run that nobody reads yet: at the start.
     pub rules: Vec<(RoomIndex, Arc<RoomRules>)>,
     /// Changes of member lists.
-    pub presence: Vec<PresenceRun>,
+    pub presence: Vec<PresenceChanges>,
 }
 
 /// Changes of one member list.
 #[derive(Debug)]
-pub struct PresenceRun {
+pub struct PresenceChanges {
     /// The room.
     pub room: RoomIndex,
     /// The frames that tell them, numbered by version.
     pub segment: Segment,
     /// The changes themselves, in the same order.
     pub changes: Vec<MemberChange>,
-    /// When they happened, as [`Moment::mono`](super::Moment::mono).
+    /// When they happened, as [`Now::mono`](super::Now::mono).
     pub at: Duration,
 }
 
@@ -186,7 +186,7 @@ pub enum MemberChange {
 
 /// Something for the log of the server. What it says, and in which words, is the log's affair.
 #[derive(Debug)]
-pub enum Record {
+pub enum LogEvent {
     /// Somebody came in.
     Joined {
         /// As what.
@@ -201,10 +201,10 @@ pub enum Record {
         key: Option<KeyTag>,
         /// Whether nobody on the way can read what is said.
         encrypted: bool,
-        /// With which program; `None` for a basic client that does not say.
+        /// With which program; `None` for a legacy client that does not say.
         agent: Option<Line>,
-        /// Whether it is a basic client.
-        basic: bool,
+        /// Whether it is a legacy client.
+        legacy: bool,
         /// How many sessions are in now.
         present: usize,
     },

@@ -19,10 +19,12 @@ use jiff::SignedDuration;
 use smallvec::SmallVec;
 
 use super::{
-    ConnectionId, Moment, RoomIndex, command,
-    event::{Effect, Entry, Event, MemberChange, Order, Publication, Record, Request},
+    ConnectionId, RoomIndex, command,
+    event::{
+        ConnectionCommand, Effect, Event, JoinRequest, LogEvent, MemberChange, Publication, Request,
+    },
     house::{self, House, Visitor},
-    tail::SegmentBuilder,
+    segment::SegmentBuilder,
 };
 use crate::{
     protocol::{
@@ -33,18 +35,19 @@ use crate::{
     },
     server::{
         network::ClientAddress,
-        store::{CORRECTION_MIN, Extent, Fact, KnownTimes},
+        store::{CORRECTION_MIN, Extent, KnownTimes, StateRecord},
     },
     text::Line,
+    time::Now,
 };
 
+mod admin;
 mod clock;
 mod commit;
-mod gone;
-mod orders;
-mod present;
+mod presence;
 mod promises;
 mod retention;
+mod whowas;
 
 use clock::Clock;
 use commit::Staged;
@@ -119,7 +122,7 @@ pub(super) struct Session {
     pub(super) device: DeviceId,
     pub(super) client_id: ClientId,
     pub(super) address: ClientAddress,
-    pub(super) basic: bool,
+    pub(super) legacy: bool,
     /// The highest counter of the device that is known to be settled; where the server numbers
     /// the messages, the highest that was given to one.
     pub(super) counter: u64,
@@ -146,21 +149,21 @@ pub(super) struct Session {
 pub(super) enum Numbering {
     /// The client: it may send them again.
     Client,
-    /// The server: for basic clients, and for those that do without sending again.
+    /// The server: for legacy clients, and for those that do without sending again.
     Server,
 }
 
 impl Session {
     pub(super) fn new(
-        entry: &Entry,
+        entry: &JoinRequest,
         visitor: &Visitor,
         rooms: SmallVec<[RoomIndex; 2]>,
         counter: u64,
     ) -> Self {
-        let basic = entry.join.protocol.is_none();
+        let legacy = entry.join.protocol.is_none();
         Self {
             numbering: match entry.join.next {
-                _ if basic => Some(Numbering::Server),
+                _ if legacy => Some(Numbering::Server),
                 Some(_) => Some(Numbering::Client),
                 None => None,
             },
@@ -171,7 +174,7 @@ impl Session {
             device: entry.device(),
             client_id: entry.join.client_id.clone(),
             address: entry.channel.address,
-            basic,
+            legacy,
             counter,
             held: None,
             retried: None,
@@ -229,7 +232,7 @@ pub struct Hub {
     pub(super) settings: Settings,
     pub(super) epoch: Epoch,
     /// The time of the turn, as it is told.
-    pub(super) now: Moment,
+    pub(super) now: Now,
     clock: Clock,
     /// By how much the clock was corrected, as far as the store has not been told.
     correction: SignedDuration,
@@ -252,12 +255,12 @@ pub struct Hub {
     pub(super) users: HashMap<UserId, User>,
     /// Whose each nickname is, by its folded form.
     nicknames: HashMap<Box<str>, UserId>,
-    just_left: gone::JustLeft,
+    just_left: whowas::Whowas,
     pub(super) sessions: HashMap<ConnectionId, Box<Session>>,
     /// The session of each device.
     pub(super) devices: HashMap<DeviceId, ConnectionId>,
     /// The connections whose joins wait for the store.
-    pub(super) joining: HashMap<ConnectionId, Box<Entry>>,
+    pub(super) joining: HashMap<ConnectionId, Box<JoinRequest>>,
     /// Those told to close that are not gone yet: nothing more is taken from them.
     closing: HashSet<ConnectionId>,
     staged: VecDeque<Staged>,
@@ -286,8 +289,8 @@ impl Hub {
         epoch: Epoch,
         extents: &[Extent],
         known: KnownTimes,
-        facts: Vec<Fact>,
-        now: Moment,
+        facts: Vec<StateRecord>,
+        now: Now,
     ) -> Self {
         assert!(!settings.rooms.is_empty(), "there is a lobby");
         assert_eq!(settings.rooms.len(), extents.len(), "one extent a room");
@@ -316,7 +319,7 @@ impl Hub {
             by.is_positive() && by.unsigned_abs() > CORRECTION_MIN
         });
         effects.extend(ahead.map(|last| {
-            Effect::Record(Box::new(Record::ClockBehindLog {
+            Effect::Log(Box::new(LogEvent::ClockBehindLog {
                 last,
                 now: now.wall,
             }))
@@ -337,7 +340,7 @@ impl Hub {
             entering: Vec::new(),
             users: HashMap::new(),
             nicknames: HashMap::new(),
-            just_left: gone::JustLeft::default(),
+            just_left: whowas::Whowas::default(),
             sessions: HashMap::new(),
             devices: HashMap::new(),
             joining: HashMap::new(),
@@ -356,7 +359,7 @@ impl Hub {
     }
 
     /// Takes in what happened.
-    pub fn handle(&mut self, now: Moment, event: Event) {
+    pub fn handle(&mut self, now: Now, event: Event) {
         self.set_time(now);
         match event {
             Event::Requests {
@@ -388,7 +391,7 @@ impl Hub {
 
     /// Ends a turn: what came together in it is published together, and goes to the store if that
     /// is idle. Gives everything that is to be done since the last call.
-    pub fn finish_turn(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+    pub fn finish_turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.set_time(now);
         self.publish_presence();
         self.sweep(now);
@@ -428,24 +431,24 @@ impl Hub {
     }
 
     /// Lets accounts go that nobody has used for long. `clock`: the time as it was read.
-    fn sweep(&mut self, clock: Moment) {
+    fn sweep(&mut self, clock: Now) {
         if self.state != State::Running {
             return;
         }
         let users = &self.users;
         self.house.sweep(clock, |user| users.contains_key(&user));
         if let Some(known) = self.house.fuller() {
-            self.record(Record::ManyAccounts { known });
+            self.record(LogEvent::ManyAccounts { known });
         }
     }
 
-    fn set_time(&mut self, now: Moment) {
+    fn set_time(&mut self, now: Now) {
         let corrected = self.clock.read(now);
         let before = mem::replace(&mut self.now, self.clock.now());
         let Some(by) = corrected else { return };
         self.correction = self.correction.saturating_add(by);
         let stops_erasing = self.retainer.clock_corrected(now.mono);
-        self.record(Record::ClockCorrected {
+        self.record(LogEvent::ClockCorrected {
             by,
             was: before.wall,
             now: now.wall,
@@ -465,8 +468,8 @@ impl Hub {
         }
         match (request, joined.is_some()) {
             (Request::Join(entry), false) => command::join::run(self, connection, entry),
-            (Request::Command(request, random), true) => {
-                command::house::run(self, connection, &request, &random);
+            (Request::Admin(request, random), true) => {
+                command::admin::run(self, connection, &request, &random);
             }
             (Request::Frame(frame), true) => command::run(self, connection, frame),
             (Request::Refused(refusal), true) if !refusal.fatal() => {
@@ -475,7 +478,7 @@ impl Hub {
             (Request::Refused(refusal), _) => {
                 self.break_off(connection, refusal.frame(), Departure::Protocol);
             }
-            (Request::Join(_) | Request::Command(..) | Request::Frame(_), _) => {
+            (Request::Join(_) | Request::Admin(..) | Request::Frame(_), _) => {
                 self.join_expected(connection);
             }
         }
@@ -502,22 +505,25 @@ impl Hub {
         self.state != State::Running
     }
 
-    pub(super) fn begin_joining(&mut self, connection: ConnectionId, entry: Box<Entry>) {
+    pub(super) fn begin_joining(&mut self, connection: ConnectionId, entry: Box<JoinRequest>) {
         self.joining.insert(connection, entry);
     }
 
-    pub(super) fn end_joining(&mut self, connection: ConnectionId) -> Option<Box<Entry>> {
+    pub(super) fn end_joining(&mut self, connection: ConnectionId) -> Option<Box<JoinRequest>> {
         self.joining.remove(&connection)
     }
 
     // What is to be done.
 
-    pub(super) fn order(&mut self, connection: ConnectionId, order: Order) {
-        self.effects.push(Effect::Order { connection, order });
+    pub(super) fn command(&mut self, connection: ConnectionId, command: ConnectionCommand) {
+        self.effects.push(Effect::Command {
+            connection,
+            command,
+        });
     }
 
     pub(super) fn answer(&mut self, connection: ConnectionId, frame: ServerFrame) {
-        self.order(connection, Order::Answer(Some(Box::new(frame))));
+        self.command(connection, ConnectionCommand::Answer(Some(Box::new(frame))));
     }
 
     /// Refuses a request that carries a reference.
@@ -531,8 +537,8 @@ impl Hub {
         self.answer(connection, frame);
     }
 
-    pub(super) fn record(&mut self, record: Record) {
-        self.effects.push(Effect::Record(Box::new(record)));
+    pub(super) fn record(&mut self, record: LogEvent) {
+        self.effects.push(Effect::Log(Box::new(record)));
     }
 
     /// Tells a connection what is wrong and ends it.
@@ -556,7 +562,7 @@ impl Hub {
         }
         self.closing.insert(connection);
         let last = Some(Box::new(last));
-        self.order(connection, Order::Close { last, drain });
+        self.command(connection, ConnectionCommand::Close { last, drain });
     }
 
     fn finish(&mut self) {
@@ -572,7 +578,7 @@ impl Hub {
         }
         for (connection, entry) in mem::take(&mut self.joining) {
             if entry.join.protocol.is_none() {
-                self.order(connection, Order::Basic(entry.token.user()));
+                self.command(connection, ConnectionCommand::Legacy(entry.token.user()));
             }
             self.close(connection, bye(Departure::Shutdown, message), true);
         }

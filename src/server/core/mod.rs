@@ -1,6 +1,6 @@
 //! The server's brain: who is present, what is allowed, what each connection is sent next.
 //!
-//! Pure: no socket, no clock, no randomness. Time comes in as a [`Moment`], secrets come in with
+//! Pure: no socket, no clock, no randomness. Time comes in as a [`Now`](crate::time::Now), secrets come in with
 //! the requests, and what is to be done goes out as data. The shell around it is
 //! [`super::net`]; a simulation can be another.
 //!
@@ -11,21 +11,21 @@
 //!             (one a connection)                     Hub::finish_turn   |
 //!                                                                       |
 //!    Effect::Append(batch) -> Store::append -> Event::Committed --------+--> Hub
-//!    Effect::Publish(publication) -> Views::publish  (every replica)    |
-//!    Effect::Order { connection, order } -> Endpoint::apply <-----------+
+//!    Effect::Publish(publication) -> Replica::publish  (every replica)    |
+//!    Effect::Command { connection, command } -> Endpoint::apply <-----------+
 //!
-//!  Endpoint::turn(views) -> bytes to write; Endpoint::wrote(n)
+//!  Endpoint::turn(replica) -> bytes to write; Endpoint::wrote(n)
 //!                        -> a page to fetch: Reader::read -> Endpoint::take_page
-//!  Endpoint::look -> Look::read(reader) -> Endpoint::looked
+//!  Endpoint::look -> LogQuery::read(reader) -> Endpoint::looked
 //! ```
 //!
 //! - [`house`] knows who may come in and who may do what, for as long as there is a server.
 //! - [`hub`] knows users, sessions, nicknames, rooms. One for the server.
 //! - [`view`] is a replica of what the readers of the rooms need. One for each worker.
-//! - [`endpoint`] is one connection: its decoder, its heartbeat, and its reader ([`peer`], or
-//!   [`basic`] for the older programs), which is a cursor into the views and nothing more.
+//! - [`endpoint`] is one connection: its decoder, its heartbeat, and its reader ([`subscriber`], or
+//!   [`legacy`] for the older programs), which is a cursor into the replica and nothing more.
 //! - [`look`] is what a connection reads of a log because it was asked to: history, searches.
-//! - [`tail`] is what the views are made of: numbered frames in contiguous runs of bytes.
+//! - [`segment`] is what a replica is made of: numbered frames in contiguous runs of bytes.
 //!
 //! The driver keeps these rules:
 //!
@@ -37,41 +37,28 @@
 //! 3. One [`Effect::Append`](event::Effect::Append) is under way at a time; its outcome comes
 //!    back as [`Event::Committed`](event::Event::Committed), however much later.
 //! 4. Each batch of requests of a connection is answered in full (as many are counted by
-//!    [`Order::Answer`](event::Order) and its kin), or the connection is closed. Nothing is handed
+//!    [`ConnectionCommand::Answer`](event::ConnectionCommand) and its kin), or the connection is closed. Nothing is handed
 //!    in behind a join that is not answered ([`Endpoint`](endpoint::Endpoint) sees to both).
 //! 5. An endpoint that is [paused](endpoint::Endpoint::paused) is told when that time has come, by
-//!    [`Endpoint::go_on`](endpoint::Endpoint::go_on).
+//!    [`Endpoint::poll`](endpoint::Endpoint::poll).
 
 #![deny(clippy::disallowed_methods)]
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
-pub mod basic;
 mod command;
 pub mod endpoint;
 pub mod event;
 pub mod house;
 pub mod hub;
-pub mod look;
-pub mod members;
-pub mod peer;
+pub mod legacy;
+pub mod log_query;
+pub mod member_list;
+pub mod replica;
 mod resume;
-pub mod tail;
-pub mod view;
+pub mod segment;
+pub mod subscriber;
 
 #[cfg(test)]
 mod testing;
-
-/// The time, as the shell reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// What the clock on the wall says. May jump.
-    pub wall: Timestamp,
-    /// The time since some start. Never goes back; all waiting is measured by it.
-    pub mono: Duration,
-}
 
 /// A room's place in the server's list of rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

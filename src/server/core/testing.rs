@@ -8,13 +8,13 @@ use std::{collections::BTreeMap, mem, net::SocketAddr, time::Duration};
 use jiff::tz::TimeZone;
 
 use super::{
-    ConnectionId, Moment,
+    ConnectionId,
     endpoint::{Channel, Endpoint, PAUSE_MAX, Pulse},
-    event::{Effect, Event, Record},
+    event::{Effect, Event, LogEvent},
     house,
     hub::{Hub, Keep, RoomSettings, Settings},
-    peer::Turn,
-    view::{ViewLimits, Views},
+    replica::{Replica, ReplicaLimits},
+    subscriber::Turn,
 };
 use crate::{
     protocol::{
@@ -26,9 +26,12 @@ use crate::{
     },
     server::{
         network::ClientAddress,
-        store::{Batch, Fact, KnownTimes, MemoryLimits, MemoryStore, Reader, Store, StoreError},
+        store::{
+            Batch, KnownTimes, MemoryLimits, MemoryStore, Reader, StateRecord, Store, StoreError,
+        },
     },
     text::{Body, Line},
+    time::Now,
 };
 
 /// How large a store's page is here: a few messages.
@@ -47,12 +50,12 @@ pub(super) struct Client {
 }
 
 pub(super) struct World {
-    pub(super) now: Moment,
+    pub(super) now: Now,
     pub(super) hub: Hub,
     pub(super) store: MemoryStore,
-    pub(super) views: Views,
+    pub(super) replica: Replica,
     pub(super) clients: BTreeMap<&'static str, Client>,
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<LogEvent>,
     /// Whether commits wait for [`World::commit`].
     pub(super) hold_commits: bool,
     held: Option<Batch>,
@@ -146,8 +149,8 @@ pub(super) fn message(name: &str, counter: u64, text: &str) -> ClientFrame {
     })
 }
 
-pub(super) fn start() -> Moment {
-    Moment {
+pub(super) fn start() -> Now {
+    Now {
         wall: "2026-11-22T09:00:00Z".parse().unwrap(),
         mono: Duration::from_secs(100),
     }
@@ -155,7 +158,7 @@ pub(super) fn start() -> Moment {
 
 impl World {
     /// A server whose house is so, and knows this already.
-    pub(super) fn with_house(settings: house::Settings, facts: Vec<Fact>) -> Self {
+    pub(super) fn with_house(settings: house::Settings, facts: Vec<StateRecord>) -> Self {
         let mut world = Self::new();
         let store = &world.store;
         let hub = Settings {
@@ -182,20 +185,20 @@ impl World {
     }
 
     pub(super) fn new() -> Self {
-        Self::with(10, ViewLimits::default(), MemoryLimits::default())
+        Self::with(10, ReplicaLimits::default(), MemoryLimits::default())
     }
 
-    pub(super) fn with(clients_max: usize, views: ViewLimits, memory: MemoryLimits) -> Self {
-        Self::keeping(Keep::default(), clients_max, views, memory)
+    pub(super) fn with(clients_max: usize, replica: ReplicaLimits, memory: MemoryLimits) -> Self {
+        Self::keeping(Keep::default(), clients_max, replica, memory)
     }
 
     pub(super) fn keeping(
         keep: Keep,
         clients_max: usize,
-        views: ViewLimits,
+        replica: ReplicaLimits,
         memory: MemoryLimits,
     ) -> Self {
-        Self::with_rooms(&[RoomName::lobby()], keep, clients_max, views, memory)
+        Self::with_rooms(&[RoomName::lobby()], keep, clients_max, replica, memory)
     }
 
     /// A server of these rooms.
@@ -203,7 +206,7 @@ impl World {
         rooms: &[RoomName],
         keep: Keep,
         clients_max: usize,
-        views: ViewLimits,
+        replica: ReplicaLimits,
         memory: MemoryLimits,
     ) -> Self {
         let store = MemoryStore::new(Epoch::from_bytes([1; 8]), rooms, memory);
@@ -232,7 +235,7 @@ impl World {
                 start(),
             ),
             store,
-            views: Views::new(rooms.iter().map(|name| (name.clone(), 0)), views),
+            replica: Replica::new(rooms.iter().map(|name| (name.clone(), 0)), replica),
             clients: BTreeMap::new(),
             records: Vec::new(),
             hold_commits: false,
@@ -432,7 +435,7 @@ impl World {
                 let short = self.now.mono + PAUSE_MAX;
                 let until = client.endpoint.paused().filter(|until| *until <= short);
                 let mono = until.unwrap_or(self.now.mono);
-                client.endpoint.go_on(Moment { mono, ..self.now });
+                client.endpoint.poll(Now { mono, ..self.now });
                 let requests: Vec<_> =
                     std::iter::from_fn(|| client.endpoint.request(|| [0x5e; 32])).collect();
                 if !requests.is_empty() {
@@ -447,10 +450,10 @@ impl World {
             }
             moved |= self.turn();
             moved |= self.look();
-            let (now, views, store) = (self.now, &mut self.views, &mut self.store);
+            let (now, replica, store) = (self.now, &mut self.replica, &mut self.store);
             let mut closed = Vec::new();
             for client in self.clients.values_mut().filter(|client| !client.closed) {
-                moved |= write(client, now, views, store);
+                moved |= write(client, now, replica, store);
                 if client.closed {
                     closed.push(client.id);
                 }
@@ -488,14 +491,19 @@ impl World {
         let moved = !effects.is_empty();
         for effect in effects {
             match effect {
-                Effect::Order { connection, order } => {
+                Effect::Command {
+                    connection,
+                    command,
+                } => {
                     let mut clients = self.clients.values_mut();
                     if let Some(client) = clients.find(|client| client.id == connection) {
                         let zone = TimeZone::UTC;
-                        client.endpoint.apply(self.now, &self.views, order, &zone);
+                        client
+                            .endpoint
+                            .apply(self.now, &self.replica, command, &zone);
                     }
                 }
-                Effect::Publish(publication) => self.views.publish(&publication),
+                Effect::Publish(publication) => self.replica.publish(&publication),
                 Effect::Append(batch) => {
                     assert!(self.held.is_none(), "one append at a time");
                     self.held = Some(batch);
@@ -503,7 +511,7 @@ impl World {
                         self.commit();
                     }
                 }
-                Effect::Record(record) => self.records.push(*record),
+                Effect::Log(record) => self.records.push(*record),
                 Effect::Finished { failed } => self.finished = Some(failed),
             }
         }
@@ -512,10 +520,10 @@ impl World {
 }
 
 /// Writes what the client's window takes.
-fn write(client: &mut Client, now: Moment, views: &mut Views, store: &mut MemoryStore) -> bool {
+fn write(client: &mut Client, now: Now, replica: &mut Replica, store: &mut MemoryStore) -> bool {
     let mut moved = false;
     loop {
-        let written = match client.endpoint.turn(now, views) {
+        let written = match client.endpoint.turn(now, replica) {
             Turn::Write(gather) => {
                 let bytes: Vec<u8> = gather.slices().iter().flat_map(|s| s.to_vec()).collect();
                 let count = bytes.len().min(client.window);
@@ -543,7 +551,7 @@ fn write(client: &mut Client, now: Moment, views: &mut Views, store: &mut Memory
             return moved;
         }
         moved = true;
-        client.endpoint.wrote(now, views, written.len());
+        client.endpoint.wrote(now, replica, written.len());
         if client.window != usize::MAX {
             client.window -= written.len();
         }

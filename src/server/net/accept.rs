@@ -1,4 +1,4 @@
-//! Lets connections in. Each gets a worker that will serve it, and a porch where it waits until it has
+//! Lets connections in. Each gets a worker that will serve it, and a handshake pool where it waits until it has
 //! asked to come in.
 //!
 //! On a thread of its own: in a storm of connections each takes some microseconds, and who talks
@@ -23,21 +23,22 @@ use tokio::{
 
 use super::{
     Clock,
-    gate::{Gate, Pass, Refusal},
+    conn_limit::{ConnectionLimiter, Permit, Refusal},
     gateway::GatewayWatch,
-    newcomers::{NEWCOMERS_MAX, Newcomer, Newcomers},
+    unjoined::{UNJOINED_MAX, Unjoined, UnjoinedGuard},
 };
 use crate::server::{
-    core::{ConnectionId, Moment},
-    log::Recorder,
+    core::ConnectionId,
+    event_log::EventLog,
     network::{ClientAddress, Network},
     priority,
     supervisor::Supervisor,
 };
+use crate::time::Now;
 
 /// How many connections there may be besides those of clients that are in: of such as have not
 /// joined yet, and such as are being refused or saying goodbye.
-pub(in crate::server) const SPARE_CONNECTIONS: usize = NEWCOMERS_MAX + 512;
+pub(in crate::server) const SPARE_CONNECTIONS: usize = UNJOINED_MAX + 512;
 /// Connections that the first worker has before others get any. It shares the hub's thread: as long as
 /// these are all, a message goes from one socket to the others without a switch of threads (two take
 /// as long as five writes), and the other processors are left to others.
@@ -53,50 +54,50 @@ const CONNECTIONS_MIN: usize = 8;
 /// How often it is said that no more connections can be had.
 const SAID_EVERY: Duration = Duration::from_mins(1);
 
-/// Something for a porch to do.
+/// Something for a pool to do.
 #[derive(Debug)]
-pub(super) enum Visit {
+pub(super) enum HandshakeMsg {
     /// To serve a connection.
     Come(Box<Accepted>),
     /// To end one that has not joined.
     Go(ConnectionId),
 }
 
-/// A connection for a porch.
+/// A connection for a pool.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) id: ConnectionId,
     pub(super) stream: std::net::TcpStream,
     /// The other end's: a proxy's or the client's.
     pub(super) address: SocketAddr,
-    pub(super) since: Moment,
+    pub(super) since: Now,
     pub(super) verdict: Verdict,
-    pub(super) place: Place,
-    pub(super) newcomer: Newcomer,
+    pub(super) place: LoadGuard,
+    pub(super) unjoined_guard: UnjoinedGuard,
 }
 
 /// Whether a connection may be had.
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// As far as its address goes.
-    Known(Result<Pass, Refusal>),
+    Known(Result<Permit, Refusal>),
     /// It comes through a proxy, which has to say whose it is.
     Proxied,
 }
 
 /// Counts one connection of a worker for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Place(Open);
+pub(super) struct LoadGuard(LoadCounter);
 
-/// How many connections a worker has, those on the porches that will be its among them. Cheap to
+/// How many connections a worker has, including those in the handshake that were assigned to it. Cheap to
 /// clone; all clones are one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Open(Arc<AtomicUsize>);
+pub(super) struct LoadCounter(Arc<AtomicUsize>);
 
-impl Open {
-    fn enter(&self) -> Place {
+impl LoadCounter {
+    fn enter(&self) -> LoadGuard {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Place(self.clone())
+        LoadGuard(self.clone())
     }
 
     pub(super) fn count(&self) -> usize {
@@ -104,7 +105,7 @@ impl Open {
     }
 }
 
-impl Drop for Place {
+impl Drop for LoadGuard {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -112,20 +113,20 @@ impl Drop for Place {
 
 /// What the accept loop is given at its start.
 pub(super) struct Start {
-    pub(super) porches: Vec<mpsc::Sender<Visit>>,
+    pub(super) pools: Vec<mpsc::Sender<HandshakeMsg>>,
     /// Of each worker.
-    pub(super) open: Vec<Open>,
+    pub(super) open: Vec<LoadCounter>,
     pub(super) clock: Clock,
     pub(super) clients_max: usize,
     pub(super) proxies: Vec<Network>,
-    pub(super) gate: Gate,
+    pub(super) limiter: ConnectionLimiter,
     /// Where it makes a difference who is near.
     pub(super) gateways: Option<GatewayWatch>,
-    pub(super) recorder: Recorder,
+    pub(super) recorder: EventLog,
     pub(super) supervisor: Supervisor,
 }
 
-/// A door that stands open.
+/// An open listener, and what it needs to accept.
 pub(super) struct Accepting {
     shut: oneshot::Sender<()>,
     /// Told by being dropped.
@@ -169,55 +170,55 @@ pub(super) fn start(listener: std::net::TcpListener, start: Start) -> io::Result
 }
 
 async fn run(start: Start, listener: TcpListener) {
-    let mut door = Door {
+    let mut acceptor = Acceptor {
         listener,
-        porches: start.porches,
+        pools: start.pools,
         open: start.open,
         clock: start.clock,
         most: Most::of(start.clients_max, descriptors()),
         proxies: start.proxies,
-        gate: start.gate,
+        limiter: start.limiter,
         gateways: start.gateways,
-        newcomers: Newcomers::default(),
+        unjoined: Unjoined::default(),
         number: 0,
         reserve: open_reserve(),
         said: None,
         recorder: start.recorder,
     };
-    // It ends when a porch is gone, which ends the server.
-    while door.let_one_in().await.is_some() {}
+    // It ends when a pool is gone, which ends the server.
+    while acceptor.accept_one().await.is_some() {}
 }
 
-struct Door {
+struct Acceptor {
     listener: TcpListener,
-    porches: Vec<mpsc::Sender<Visit>>,
+    pools: Vec<mpsc::Sender<HandshakeMsg>>,
     /// Of each worker.
-    open: Vec<Open>,
+    open: Vec<LoadCounter>,
     clock: Clock,
     most: Most,
     proxies: Vec<Network>,
-    gate: Gate,
+    limiter: ConnectionLimiter,
     /// Until something was noticed.
     gateways: Option<GatewayWatch>,
-    newcomers: Newcomers,
+    unjoined: Unjoined,
     /// Of the latest connection.
     number: u64,
     /// A descriptor to do without when there is no other.
     reserve: Option<File>,
     /// When it was last said that there were no more connections to be had.
     said: Option<Duration>,
-    recorder: Recorder,
+    recorder: EventLog,
 }
 
-impl Door {
-    /// `None`: a porch is gone.
-    async fn let_one_in(&mut self) -> Option<()> {
+impl Acceptor {
+    /// `None`: a pool is gone.
+    async fn accept_one(&mut self) -> Option<()> {
         // Before it is accepted: it waits where it costs nothing.
         self.make_room().await?;
         let (stream, address) = match self.listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) if is_of_the_connection(&error) => return Some(()),
-            Err(error) => return self.bear(&error).await,
+            Err(error) => return self.backoff(&error).await,
         };
         let since = self.clock.now();
         let Some(verdict) = self.judge(address, since) else {
@@ -226,14 +227,14 @@ impl Door {
         if matches!(verdict, Verdict::Known(Ok(_))) {
             self.look_for_gateways(address.into(), &stream, since);
         }
-        let open: Vec<_> = self.open.iter().map(Open::count).collect();
+        let open: Vec<_> = self.open.iter().map(LoadCounter::count).collect();
         if open.iter().sum::<usize>() >= self.most.connections {
             // Closed rather than left to wait; the next one may have the place of the slowest.
             drop(stream);
             self.say(self.most.why);
             return self.evict().await.map(|_| ());
         }
-        // It moves to the porch's own runtime.
+        // It moves to the pool's own runtime.
         let Ok(stream) = stream.into_std() else {
             return Some(());
         };
@@ -247,30 +248,30 @@ impl Door {
             since,
             verdict,
             place: self.open[worker].enter(),
-            newcomer: self.newcomers.enter(id, since.mono),
+            unjoined_guard: self.unjoined.enter(id, since.mono),
         };
-        let visit = Visit::Come(Box::new(accepted));
-        self.porch(id).send(visit).await.ok()
+        let message = HandshakeMsg::Come(Box::new(accepted));
+        self.pool(id).send(message).await.ok()
     }
 
     /// `None`: there is nothing more to be said to it.
-    fn judge(&self, address: SocketAddr, now: Moment) -> Option<Verdict> {
+    fn judge(&self, address: SocketAddr, now: Now) -> Option<Verdict> {
         if self.proxies.iter().any(|net| net.contains(address.ip())) {
             return Some(Verdict::Proxied);
         }
         let address = ClientAddress::from(address);
-        let outcome = self.gate.enter(address, now.mono);
+        let outcome = self.limiter.enter(address, now.mono);
         if let Err(refusal) = &outcome
-            && !self.gate.may_explain(now.mono)
+            && !self.limiter.may_explain(now.mono)
         {
-            self.gate.turned_away(address, refusal, now.mono);
+            self.limiter.turned_away(address, refusal, now.mono);
             return None;
         }
         Some(Verdict::Known(outcome))
     }
 
     /// Notes where somebody comes from who is let in for that.
-    fn look_for_gateways(&mut self, client: ClientAddress, stream: &TcpStream, now: Moment) {
+    fn look_for_gateways(&mut self, client: ClientAddress, stream: &TcpStream, now: Now) {
         if let Some(watch) = &mut self.gateways
             && let Ok(own) = stream.local_addr()
             && watch.sees(client, own.ip(), now.mono)
@@ -281,10 +282,10 @@ impl Door {
 
     /// Until there is room for one more that has not joined.
     async fn make_room(&self) -> Option<()> {
-        while self.newcomers.are_many() && !self.evict().await? {
+        while self.unjoined.are_many() && !self.evict().await? {
             let now = self.clock.now().mono;
-            let due = self.newcomers.due().unwrap_or(now);
-            let _ = timeout(due.saturating_sub(now), self.newcomers.gone()).await;
+            let due = self.unjoined.due().unwrap_or(now);
+            let _ = timeout(due.saturating_sub(now), self.unjoined.gone()).await;
         }
         Some(())
     }
@@ -292,10 +293,10 @@ impl Door {
     /// Ends the connection that has been here longest without joining; false if all have only just
     /// come.
     async fn evict(&self) -> Option<bool> {
-        let Some(id) = self.newcomers.evict(self.clock.now().mono) else {
+        let Some(id) = self.unjoined.evict(self.clock.now().mono) else {
             return Some(false);
         };
-        let sent = self.porch(id).send(Visit::Go(id)).await;
+        let sent = self.pool(id).send(HandshakeMsg::Go(id)).await;
         sent.ok().map(|()| true)
     }
 
@@ -310,14 +311,14 @@ impl Door {
     }
 
     /// Where a connection waits: they take turns.
-    fn porch(&self, id: ConnectionId) -> &mpsc::Sender<Visit> {
-        let porches = self.porches.len() as u64;
-        &self.porches[usize::try_from(id.number() % porches).unwrap_or(0)]
+    fn pool(&self, id: ConnectionId) -> &mpsc::Sender<HandshakeMsg> {
+        let pools = self.pools.len() as u64;
+        &self.pools[usize::try_from(id.number() % pools).unwrap_or(0)]
     }
 
     /// The system is out of something: of descriptors for all of its programs, or of memory. Then who
     /// waits is to see that there is nothing to wait for.
-    async fn bear(&mut self, error: &io::Error) -> Option<()> {
+    async fn backoff(&mut self, error: &io::Error) -> Option<()> {
         self.say(&error.to_string());
         self.evict().await?;
         let spare = self.reserve.take();

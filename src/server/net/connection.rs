@@ -1,6 +1,6 @@
 //! One connection that a worker serves: its socket, its [`Endpoint`], and what it waits for.
 //!
-//! It has no task and no timer. The worker calls [`go_on`](Connection::go_on) when something has
+//! It has no task and no timer. The worker calls [`poll`](Connection::poll) when something has
 //! happened to it (its socket is ready, the hub said something, an alarm rang), and is told what it
 //! waits for next. Most connections are idle most of the time, and idle ones are only this: a few
 //! hundred bytes. As a task of tokio's each took 0.7 KB more, for the task's state, its registration
@@ -17,29 +17,30 @@ use smallvec::SmallVec;
 
 use super::{
     Clock,
-    accept::Place,
-    gate::Pass,
-    newcomers::Newcomer,
-    porch::Guest,
-    readers::Seat,
+    accept::LoadGuard,
+    conn_limit::Permit,
+    handshake::Negotiated,
+    hub_sender::HubSender,
+    readers::ReaderSlot,
     sockets::Readiness,
     stream::{Intake, SCRATCH_BYTES, Sink, Stream},
-    to_hub::ToHub,
+    unjoined::UnjoinedGuard,
 };
 use crate::{
     protocol::frame::Departure,
     server::{
         core::{
-            ConnectionId, Moment, RoomIndex,
+            ConnectionId, RoomIndex,
             endpoint::{Endpoint, Pulse},
-            event::{Event, Order, Request},
-            look::{Look, Looked},
-            peer::Turn,
-            tail::Segment,
-            view::Views,
+            event::{ConnectionCommand, Event, Request},
+            log_query::{LogQuery, QueryResult},
+            replica::Replica,
+            segment::Segment,
+            subscriber::Turn,
         },
         store::StoreError,
     },
+    time::Now,
 };
 
 /// Writes to one connection before others have their turn.
@@ -53,10 +54,10 @@ const LOOK_PAUSE_MAX: Duration = Duration::from_secs(1);
 const NEVER: Duration = Duration::MAX;
 
 /// What all connections of a worker go by.
-pub(super) struct Shop {
+pub(super) struct WorkerContext {
     pub(super) clock: Clock,
-    pub(super) views: Views,
-    pub(super) hub: ToHub,
+    pub(super) replica: Replica,
+    pub(super) hub: HubSender,
     /// What nobody holds from one moment to another: where bytes are read to.
     pub(super) scratch: Box<[u8; SCRATCH_BYTES]>,
     /// The server is stopping.
@@ -87,19 +88,19 @@ pub(super) struct Connection {
     /// When it is to have a turn though nothing happens.
     alarm: Duration,
     /// Once it has looked into a log, or fetched a page of one.
-    errands: Option<Box<Errands>>,
+    pending_reads: Option<Box<PendingReads>>,
     /// Why it is to end, if it is.
     end: Option<Departure>,
     /// Where it stands among the readers of each of its rooms.
-    pub(super) seats: SmallVec<[Seat; 1]>,
+    pub(super) slots: SmallVec<[ReaderSlot; 1]>,
     /// Until it has joined.
-    newcomer: Option<Box<Newcomer>>,
-    tickets: (Pass, Place),
+    unjoined_guard: Option<Box<UnjoinedGuard>>,
+    guards: (Permit, LoadGuard),
 }
 
 /// What others do for a connection.
 #[derive(Default)]
-struct Errands {
+struct PendingReads {
     /// Lives as long as the connection.
     life: Rc<()>,
     /// The next look into a log does not begin before this time.
@@ -122,7 +123,7 @@ pub(super) enum Next {
     /// For the other end to close too: all is written, for good.
     Goodbye,
     /// Nothing: it has ended.
-    Gone(Departure),
+    WhowasRecord(Departure),
 }
 
 /// Where writing stands.
@@ -145,27 +146,27 @@ enum Flushed {
 
 impl Connection {
     /// Also gives its first request.
-    pub(super) fn new(guest: Guest) -> (Self, Event) {
+    pub(super) fn new(negotiated: Negotiated) -> (Self, Event) {
         let first = Event::Requests {
-            connection: guest.id,
-            requests: vec![guest.request],
+            connection: negotiated.id,
+            requests: vec![negotiated.request],
         };
         let connection = Self {
-            id: guest.id,
-            readable: guest.stream.is_unread(),
-            stream: guest.stream,
-            endpoint: guest.endpoint,
+            id: negotiated.id,
+            readable: negotiated.stream.is_unread(),
+            stream: negotiated.stream,
+            endpoint: negotiated.endpoint,
             hung_up: false,
             blocked: false,
             queued: false,
             held_up: false,
             fetching: false,
             alarm: NEVER,
-            errands: None,
+            pending_reads: None,
             end: None,
-            seats: SmallVec::new(),
-            newcomer: Some(Box::new(guest.tickets.newcomer)),
-            tickets: (guest.tickets.pass, guest.tickets.place),
+            slots: SmallVec::new(),
+            unjoined_guard: Some(Box::new(negotiated.guards.unjoined_guard)),
+            guards: (negotiated.guards.permit, negotiated.guards.place),
         };
         (connection, first)
     }
@@ -176,12 +177,12 @@ impl Connection {
 
     /// Tells whether it still lives.
     pub(super) fn life(&mut self) -> Weak<()> {
-        Rc::downgrade(&self.errands.get_or_insert_default().life)
+        Rc::downgrade(&self.pending_reads.get_or_insert_default().life)
     }
 
     /// What is left of one that only waits for the other end to close too.
-    pub(super) fn into_rest(self) -> (Stream<TcpStream>, (Pass, Place)) {
-        (self.stream, self.tickets)
+    pub(super) fn into_rest(self) -> (Stream<TcpStream>, (Permit, LoadGuard)) {
+        (self.stream, self.guards)
     }
 
     // What has happened to it.
@@ -207,7 +208,7 @@ impl Connection {
     }
 
     /// Its socket is ready.
-    pub(super) fn ready(&mut self, now: Moment, readiness: Readiness) {
+    pub(super) fn ready(&mut self, now: Now, readiness: Readiness) {
         self.readable |= readiness.readable;
         self.hung_up |= readiness.hung_up;
         if readiness.writable && std::mem::take(&mut self.blocked) {
@@ -218,22 +219,22 @@ impl Connection {
     /// The hub says this.
     pub(super) fn apply(
         &mut self,
-        now: Moment,
-        views: &Views,
-        order: Order,
+        now: Now,
+        replica: &Replica,
+        command: ConnectionCommand,
         zone: &jiff::tz::TimeZone,
     ) {
-        self.endpoint.apply(now, views, order, zone);
+        self.endpoint.apply(now, replica, command, zone);
     }
 
     /// It has joined: it need not make room for others any more.
     pub(super) fn settle_in(&mut self) {
-        self.newcomer = None;
+        self.unjoined_guard = None;
     }
 
     /// Others want to join: if it has not, it ends.
     pub(super) fn make_room(&mut self) {
-        if self.newcomer.take().is_some() {
+        if self.unjoined_guard.take().is_some() {
             self.end = Some(Departure::Lost);
         }
     }
@@ -244,7 +245,7 @@ impl Connection {
     }
 
     /// About a second has passed; whether there is something to do now.
-    pub(super) fn tick(&mut self, now: Moment) -> bool {
+    pub(super) fn tick(&mut self, now: Now) -> bool {
         match self.endpoint.tick(now) {
             Pulse::Fine => false,
             Pulse::Ping | Pulse::Late => true,
@@ -258,7 +259,7 @@ impl Connection {
     /// The page that it waited for.
     pub(super) fn take_page(
         &mut self,
-        now: Moment,
+        now: Now,
         room: RoomIndex,
         page: Result<Segment, StoreError>,
     ) {
@@ -286,20 +287,20 @@ impl Connection {
     }
 
     /// The look into a log that is to begin now, if there is one, and not before when.
-    pub(super) fn look(&mut self) -> Option<(Look, Duration)> {
+    pub(super) fn look(&mut self) -> Option<(LogQuery, Duration)> {
         let look = self.endpoint.look()?;
-        Some((look, self.errands.get_or_insert_default().next_look))
+        Some((look, self.pending_reads.get_or_insert_default().next_look))
     }
 
     /// What the look found, which was begun at this time.
     pub(super) fn looked(
         &mut self,
-        now: Moment,
+        now: Now,
         begun: Duration,
-        looked: &Result<Looked, StoreError>,
+        looked: &Result<QueryResult, StoreError>,
     ) {
         let took = now.mono.saturating_sub(begun).min(LOOK_PAUSE_MAX);
-        self.errands.get_or_insert_default().next_look = now.mono + took;
+        self.pending_reads.get_or_insert_default().next_look = now.mono + took;
         self.endpoint.looked(now, looked);
     }
 
@@ -324,22 +325,22 @@ impl Connection {
     // What it does.
 
     /// Does what can be done now: reads, asks the hub, writes.
-    pub(super) fn go_on(&mut self, shop: &mut Shop, now: Moment) -> Next {
+    pub(super) fn poll(&mut self, context: &mut WorkerContext, now: Now) -> Next {
         if let Some(reason) = self.end {
-            return Next::Gone(reason);
+            return Next::WhowasRecord(reason);
         }
-        self.endpoint.go_on(now);
-        if let Err(reason) = self.read(shop).and_then(|()| self.hand_over(shop)) {
-            return Next::Gone(reason);
+        self.endpoint.poll(now);
+        if let Err(reason) = self.read(context).and_then(|()| self.hand_over(context)) {
+            return Next::WhowasRecord(reason);
         }
-        let flushed = self.flush(shop, now);
+        let flushed = self.flush(context, now);
         let deadline = self.endpoint.deadline(self.blocked);
         if deadline.is_some_and(|deadline| now.mono >= deadline) {
-            return Next::Gone(Departure::Lost);
+            return Next::WhowasRecord(Departure::Lost);
         }
         let mut alarms = [deadline, self.endpoint.paused(), None];
         match flushed {
-            Flushed::Broken => return Next::Gone(Departure::Lost),
+            Flushed::Broken => return Next::WhowasRecord(Departure::Lost),
             Flushed::Done => return Next::Goodbye,
             Flushed::More => return Next::Turn,
             Flushed::Fetch { room, from } if !self.fetching => {
@@ -350,17 +351,17 @@ impl Connection {
             Flushed::Fetch { .. } | Flushed::Idle | Flushed::Blocked => {}
         }
         // Nobody who has not joined by now will.
-        if shop.stopping && !self.endpoint.is_closing() {
-            return Next::Gone(Departure::Shutdown);
+        if context.stopping && !self.endpoint.is_closing() {
+            return Next::WhowasRecord(Departure::Shutdown);
         }
         // Who sends no more may still want to read what could not be written yet.
         let is_written = matches!(flushed, Flushed::Idle | Flushed::Wait(_));
         if is_written && self.endpoint.is_over() {
-            return Next::Gone(Departure::Lost);
+            return Next::WhowasRecord(Departure::Lost);
         }
         // What was written may have let more be read, or asked.
         if self.may_read() || self.endpoint.may_request() {
-            return if shop.hub.is_full() {
+            return if context.hub.is_full() {
                 Next::Hub
             } else {
                 Next::Turn
@@ -374,16 +375,16 @@ impl Connection {
         self.readable && self.endpoint.may_read()
     }
 
-    fn read(&mut self, shop: &mut Shop) -> Result<(), Departure> {
+    fn read(&mut self, context: &mut WorkerContext) -> Result<(), Departure> {
         for _ in 0..READS_MAX {
-            if !self.may_read() || shop.hub.is_full() {
+            if !self.may_read() || context.hub.is_full() {
                 break;
             }
             let mut reading = Reading {
                 endpoint: &mut self.endpoint,
-                clock: shop.clock,
+                clock: context.clock,
             };
-            let read = self.stream.read(&mut reading, &mut shop.scratch);
+            let read = self.stream.read(&mut reading, &mut context.scratch);
             match read {
                 Ok(intake) => {
                     reading.note(intake);
@@ -397,20 +398,20 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Err(Departure::Lost),
             }
-            self.hand_over(shop)?;
+            self.hand_over(context)?;
         }
         Ok(())
     }
 
     /// Gives the hub all requests that have arrived, as far as that many may be under way.
-    fn hand_over(&mut self, shop: &mut Shop) -> Result<(), Departure> {
-        if !self.endpoint.may_request() || shop.hub.is_full() {
+    fn hand_over(&mut self, context: &mut WorkerContext) -> Result<(), Departure> {
+        if !self.endpoint.may_request() || context.hub.is_full() {
             return Ok(());
         }
         let next = || self.endpoint.request(super::random);
         let requests: Vec<Request> = std::iter::from_fn(next).collect();
         let asked = requests.is_empty()
-            || shop.hub.tell(Event::Requests {
+            || context.hub.tell(Event::Requests {
                 connection: self.id,
                 requests,
             });
@@ -418,7 +419,7 @@ impl Connection {
         asked.then_some(()).ok_or(Departure::Shutdown)
     }
 
-    fn flush(&mut self, shop: &mut Shop, now: Moment) -> Flushed {
+    fn flush(&mut self, context: &mut WorkerContext, now: Now) -> Flushed {
         if self.blocked {
             return Flushed::Blocked;
         }
@@ -428,7 +429,7 @@ impl Connection {
                 Ok(false) => return self.block(),
                 Err(_) => return Flushed::Broken,
             }
-            let written = match self.endpoint.turn(now, &mut shop.views) {
+            let written = match self.endpoint.turn(now, &mut context.replica) {
                 Turn::Write(gather) => self.stream.write(gather.slices()),
                 Turn::Fetch { room, from } => return Flushed::Fetch { room, from },
                 Turn::Wait(until) => return Flushed::Wait(until),
@@ -438,13 +439,13 @@ impl Connection {
             match written {
                 Ok(0) => return Flushed::Broken,
                 Ok(count) => {
-                    // A basic client's pause counts from when the object has left.
+                    // A legacy client's pause counts from when the object has left.
                     let now = if self.endpoint.is_basic() {
-                        shop.clock.now()
+                        context.clock.now()
                     } else {
                         now
                     };
-                    self.endpoint.wrote(now, &shop.views, count);
+                    self.endpoint.wrote(now, &context.replica, count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.block(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

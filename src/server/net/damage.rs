@@ -4,7 +4,7 @@ use super::{Clock, StartError};
 use crate::server::{
     config::Config,
     core::house::{self, Unread},
-    store::{Batch, Fact, Operation, Store},
+    store::{Batch, Operation, StateRecord, Store},
 };
 
 /// Damaged records that are named where the server does not start because of them.
@@ -22,7 +22,7 @@ pub(super) fn look_for_it(config: &Config, store: &mut dyn Store) -> Result<(), 
     if damaged.is_empty() {
         return Ok(());
     }
-    let name = |fact: &Fact| format!("{} {:?}", fact.kind, fact.key);
+    let name = |fact: &StateRecord| format!("{} {:?}", fact.kind, fact.key);
     if !config.drop_damaged {
         let names = damaged.iter().take(NAMED_MAX).map(name);
         return Err(StartError::Damaged(damaged.len(), names.collect()));
@@ -33,11 +33,11 @@ pub(super) fn look_for_it(config: &Config, store: &mut dyn Store) -> Result<(), 
             .recorder
             .warn(format!("the damaged record {name} is deleted"));
     }
-    let gone = damaged.into_iter().map(|fact| Fact {
+    let gone = damaged.into_iter().map(|fact| StateRecord {
         value: None,
         ..fact
     });
-    let operations = vec![Operation::Remember(gone.collect())];
+    let operations = vec![Operation::PutState(gone.collect())];
     let batch = Batch::new(Clock::start().now().wall, operations);
     store.append(batch).map_err(|_| StartError::Unreadable)?;
     Ok(())

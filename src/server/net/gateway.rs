@@ -15,7 +15,7 @@ use std::{
 
 use crate::server::{
     core::house::Access,
-    log::Recorder,
+    event_log::EventLog,
     network::{ClientAddress, is_near},
 };
 
@@ -29,7 +29,7 @@ const READ_EVERY: Duration = Duration::from_secs(10);
 
 /// See the module's docs.
 pub(super) struct GatewayWatch {
-    recorder: Recorder,
+    recorder: EventLog,
     gateways: Vec<IpAddr>,
     /// When those were read.
     read: Option<Duration>,
@@ -44,7 +44,7 @@ enum Forwarder {
 
 impl GatewayWatch {
     /// `None` where it makes no difference from where people come.
-    pub(super) fn start(access: Access, recorder: &Recorder) -> Option<Self> {
+    pub(super) fn start(access: Access, recorder: &EventLog) -> Option<Self> {
         (access == Access::Local).then(|| Self {
             recorder: recorder.clone(),
             gateways: Vec::new(),
@@ -241,7 +241,7 @@ mod tests {
             (Access::Invite, false),
             (Access::Password, false),
         ] {
-            let watch = GatewayWatch::start(access, &Recorder::none());
+            let watch = GatewayWatch::start(access, &EventLog::none());
             assert_eq!(watch.is_some(), watched, "{access:?}");
         }
     }

@@ -11,13 +11,13 @@ use tokio::{
 
 use super::{
     Clock,
-    accept::{self, Open},
+    accept::{self, LoadCounter},
+    conn_limit::ConnectionLimiter,
     damage,
-    gate::Gate,
     gateway::GatewayWatch,
+    handshake::{self, WorkerMsg},
     listener::{self, BindError},
     passwords::Passwords,
-    porch::{self, Arrival},
     reload::Reload,
     storage::{self, Appender, Pages},
     tls::Credentials,
@@ -32,10 +32,10 @@ use crate::{
             event::{Effect, Event},
             house::{self, Access},
             hub::{Hub, Settings},
-            view::Views,
+            replica::Replica,
         },
+        event_log::EventLog,
         keys::{KeyError, Keys},
-        log::Recorder,
         secrets::SecretError,
         store::{
             Extent, MemoryStore, SqliteStore, Store, StoreError, fresh_epoch,
@@ -84,7 +84,7 @@ pub enum StartError {
     /// It can't listen.
     Bind(BindError),
     /// It can't keep messages.
-    Open(OpenError),
+    LoadCounter(OpenError),
     /// So many records of accounts, bans and the like can't be read, among them these.
     Damaged(usize, Vec<String>),
     /// The store can't be read.
@@ -103,7 +103,7 @@ impl StartError {
         match self {
             Self::Bind(error) => error.may_pass(),
             Self::Keys(_) | Self::Secrets(_) | Self::Damaged(..) => false,
-            Self::Open(error) => error.may_pass(),
+            Self::LoadCounter(error) => error.may_pass(),
             Self::Unreadable | Self::System(_) => true,
         }
     }
@@ -113,7 +113,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind(error) => error.fmt(out),
-            Self::Open(error) => error.fmt(out),
+            Self::LoadCounter(error) => error.fmt(out),
             Self::Damaged(count, names) => write!(
                 out,
                 "{count} records of accounts, bans and the like are damaged ({}): somebody who is \
@@ -213,7 +213,7 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
     };
     let directory = match directory {
         Some(directory) => directory.clone(),
-        None => data_directory().map_err(StartError::Open)?,
+        None => data_directory().map_err(StartError::LoadCounter)?,
     };
     let settings = sqlite::Settings {
         directory,
@@ -222,7 +222,7 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
         recorder: config.recorder.clone(),
         supervisor: config.supervisor.clone(),
     };
-    let store = SqliteStore::open(&settings, &names).map_err(StartError::Open)?;
+    let store = SqliteStore::open(&settings, &names).map_err(StartError::LoadCounter)?;
     let held = store
         .extents()
         .into_iter()
@@ -294,29 +294,29 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let supervisor = config.supervisor.clone();
     let (appender, pages, closed) = storage::start(store, &supervisor)?;
     let (events, mut requests) = mpsc::channel(EVENTS_MAX);
-    let gate = Gate::new(config.caps, config.recorder.clone());
+    let limiter = ConnectionLimiter::new(config.per_site, config.recorder.clone());
     let fleet = Fleet::start(&config, clock, &extents, (&events, &pages))?;
     // The workers have theirs: the store is closed when the last of them is gone.
     drop(pages);
-    let mut porches = Vec::with_capacity(config.porches.get());
-    for number in 0..config.porches.get() {
-        let (visit, visits) = mpsc::channel(porch::ACCEPTED_MAX);
-        let start = porch::Start {
+    let mut pools = Vec::with_capacity(config.handshake_threads.get());
+    for number in 0..config.handshake_threads.get() {
+        let (message, messages) = mpsc::channel(handshake::ACCEPTED_MAX);
+        let start = handshake::Start {
             clock,
             credentials: credentials.clone(),
             plaintext: config.plaintext,
-            gate: gate.clone(),
+            limiter: limiter.clone(),
             passwords: passwords.clone(),
-            visits,
-            workers: fleet.arrivals.clone(),
+            messages,
+            workers: fleet.messages.clone(),
             supervisor: supervisor.clone(),
         };
-        porch::start(number, start)?;
-        porches.push(visit);
+        handshake::start(number, start)?;
+        pools.push(message);
     }
-    drop(fleet.arrivals);
-    let door = accept::Start {
-        porches,
+    drop(fleet.messages);
+    let acceptor = accept::Start {
+        pools,
         open: fleet
             .outlets
             .iter()
@@ -325,12 +325,12 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         clock,
         clients_max: config.clients_max,
         proxies: config.proxies.clone(),
-        gate,
+        limiter,
         gateways: GatewayWatch::start(config.access, &config.recorder),
         recorder: config.recorder.clone(),
         supervisor: supervisor.clone(),
     };
-    let accepting = accept::start(listener, door)?;
+    let accepting = accept::start(listener, acceptor)?;
     let settings = Settings {
         clients_max: config.clients_max,
         rooms: config.rooms,
@@ -385,7 +385,7 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
 /// The ways to the workers. The first is on the hub's own thread.
 struct Fleet {
     outlets: Vec<Outlet>,
-    arrivals: Vec<mpsc::Sender<Arrival>>,
+    messages: Vec<mpsc::Sender<WorkerMsg>>,
     ended: Vec<oneshot::Receiver<()>>,
 }
 
@@ -398,23 +398,23 @@ impl Fleet {
     ) -> io::Result<Self> {
         let mut fleet = Self {
             outlets: Vec::new(),
-            arrivals: Vec::new(),
+            messages: Vec::new(),
             ended: Vec::new(),
         };
         for number in 0..config.workers.get() {
             let (delivery, deliveries) = mpsc::channel(worker::DELIVERIES_MAX);
-            let (arrival, arrivals) = mpsc::channel(worker::ARRIVALS_MAX);
+            let (message, messages) = mpsc::channel(worker::ARRIVALS_MAX);
             let (ended, end) = oneshot::channel();
             let rooms = config.rooms.iter().zip(extents);
             let rooms = rooms.map(|(room, extent)| (room.name.clone(), extent.head));
             let start = worker::Start {
-                views: Views::new(rooms, config.views),
+                replica: Replica::new(rooms, config.replica),
                 clock,
                 zone: TimeZone::system(),
                 events: events.clone(),
                 pages: pages.clone(),
                 deliveries,
-                arrivals,
+                messages,
                 ended,
                 supervisor: config.supervisor.clone(),
             };
@@ -424,7 +424,7 @@ impl Fleet {
                 worker::start(number, start)?;
             }
             fleet.outlets.push(Outlet::new(delivery));
-            fleet.arrivals.push(arrival);
+            fleet.messages.push(message);
             fleet.ended.push(end);
         }
         Ok(fleet)
@@ -435,7 +435,7 @@ impl Fleet {
 struct Outlet {
     deliveries: mpsc::Sender<Vec<Delivery>>,
     /// Its connections.
-    open: Open,
+    open: LoadCounter,
     /// What it is to be told next.
     next: Vec<Delivery>,
     /// Something in there has to be told now: what was erased is to be kept nowhere.
@@ -446,7 +446,7 @@ impl Outlet {
     fn new(deliveries: mpsc::Sender<Vec<Delivery>>) -> Self {
         Self {
             deliveries,
-            open: Open::default(),
+            open: LoadCounter::default(),
             next: Vec::new(),
             urgent: false,
         }
@@ -472,7 +472,7 @@ struct Driver {
     appender: Appender,
     workers: Vec<Outlet>,
     supervisor: Supervisor,
-    recorder: Recorder,
+    recorder: EventLog,
 }
 
 impl Driver {
@@ -557,9 +557,15 @@ impl Driver {
         let mut finished = None;
         for effect in effects.drain(..) {
             match effect {
-                Effect::Order { connection, order } => {
+                Effect::Command {
+                    connection,
+                    command,
+                } => {
                     let worker = &mut self.workers[connection.worker()];
-                    worker.next.push(Delivery::Order { connection, order });
+                    worker.next.push(Delivery::Command {
+                        connection,
+                        command,
+                    });
                 }
                 Effect::Publish(publication) => {
                     for worker in &mut self.workers {
@@ -569,7 +575,7 @@ impl Driver {
                     }
                 }
                 Effect::Append(batch) => self.appender.append(batch).await,
-                Effect::Record(record) => self.recorder.record(*record),
+                Effect::Log(record) => self.recorder.record(*record),
                 Effect::Finished { failed: false } => finished = Some(Ok(())),
                 Effect::Finished { failed: true } => finished = Some(Err(RunError::Store)),
             }

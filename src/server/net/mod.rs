@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!            accept          a stranger's              bounded queue of requests
-//!  listener -------> porch ------------> worker (1 of W) -----------------> hub
+//!  listener -------> pool ------------> worker (1 of W) -----------------> hub
 //!                            first request |  its connections, in a table    |     ^
-//!                                          |  its own replica of the views   |     |
+//!                                          |  its own replica of the rooms     |     |
 //!                                          ^                          append |     | committed
 //!                                          |  one message a turn:            v     |
 //!                                          |  news, orders                  store thread
@@ -16,13 +16,13 @@
 //!   hundred: the first worker is on it. Each further worker has a thread. Each owns its share of the connections, so
 //!   nothing is locked and nothing is shared but bytes. **One thread stores**; where nothing is kept
 //!   on disk, the hub's.
-//! - **Strangers are apart**: one thread accepts, and on some others, the porches, they say how they talk
+//! - **Strangers are apart**: one thread accepts, and on some others, the pools, they say how they talk
 //!   and what they want. All of these come behind the hub and the workers
 //!   when processors are short.
 //! - The hub tells each worker what a turn brought by one message over a bounded queue. The worker
 //!   then goes through those whom it concerns and writes to each, from its cursor, at once. A socket that
 //!   takes no more says so when it does again; until then it costs nothing. Who comes and goes in a big
-//!   room is told at intervals: see `pace`.
+//!   room is told at intervals: see `throttle`.
 //! - Back-pressure runs against the stream: a worker that is busy makes the hub wait; a hub whose
 //!   batch is full takes no requests; a full queue of requests makes the workers stop reading;
 //!   then TCP makes the senders wait. A slow *reader* is never waited for: it only falls behind.
@@ -34,34 +34,33 @@
 
 use std::{future::pending, time::Instant};
 
+use crate::time::Now;
 use jiff::Timestamp;
 
-use super::core::Moment;
-
 mod accept;
+mod conn_limit;
 mod connection;
 mod damage;
-mod gate;
 mod gateway;
-mod greeting;
+mod handshake;
 mod hub;
+mod hub_sender;
 mod listener;
-mod newcomers;
-mod pace;
 mod passwords;
-mod porch;
+mod presence_throttle;
 mod proxy;
 mod readers;
 mod reload;
+mod sniff;
 mod sockets;
 mod storage;
 mod stream;
 mod tls;
-mod to_hub;
+mod unjoined;
 mod worker;
 
 pub(in crate::server) use accept::SPARE_CONNECTIONS;
-pub use gate::Caps;
+pub use conn_limit::PerSiteLimits;
 pub use hub::{Bound, RunError, StartError, bind};
 pub use listener::BindError;
 pub use reload::Reload;
@@ -80,11 +79,11 @@ impl Clock {
         }
     }
 
-    fn now(self) -> Moment {
+    fn now(self) -> Now {
         // What is on the wire and in the log has milliseconds: enough for people, and shorter.
         let wall = Timestamp::now();
         let wall = Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall);
-        Moment {
+        Now {
             wall,
             mono: self.start.elapsed(),
         }

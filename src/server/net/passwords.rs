@@ -17,9 +17,9 @@ use crate::{
     server::{
         core::{
             event::Request,
-            house::{Rate, rates::SiteMeters},
+            house::{Rate, rate_limit::SiteRateLimiter},
         },
-        log::Recorder,
+        event_log::EventLog,
         network::ClientAddress,
         secrets::{PasswordRecord, SecretError, Secrets, Workspace},
         supervisor::{Panicked, Supervisor},
@@ -42,7 +42,7 @@ pub(super) struct Passwords(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     secrets: Secrets,
-    recorder: Recorder,
+    recorder: EventLog,
     supervisor: Supervisor,
     record: RwLock<Arc<PasswordRecord>>,
     /// For those who are compared and those who wait for it.
@@ -50,14 +50,14 @@ struct Shared {
     turns: Arc<Semaphore>,
     /// Of those whose turn is over; not more than have a turn at one time.
     spare: Mutex<Vec<Workspace>>,
-    wrong: Mutex<SiteMeters>,
+    wrong: Mutex<SiteRateLimiter>,
 }
 
 impl Passwords {
     /// Reads the password.
     pub(super) fn open(
         secrets: &Secrets,
-        recorder: &Recorder,
+        recorder: &EventLog,
         supervisor: &Supervisor,
     ) -> Result<Self, SecretError> {
         Ok(Self(Arc::new(Shared {
@@ -68,7 +68,7 @@ impl Passwords {
             places: Semaphore::new(AT_ONCE + WAITING_MAX),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             spare: Mutex::default(),
-            wrong: SiteMeters::new(Some(WRONG)).into(),
+            wrong: SiteRateLimiter::new(Some(WRONG)).into(),
         })))
     }
 
@@ -190,7 +190,7 @@ mod tests {
     #[tokio::test]
     async fn few_are_compared_at_one_time_and_few_wait() {
         let passwords =
-            Passwords::open(&Secrets::Memory, &Recorder::none(), &Supervisor::default()).unwrap();
+            Passwords::open(&Secrets::Memory, &EventLog::none(), &Supervisor::default()).unwrap();
         let clock = Clock::start();
         let mut checks = JoinSet::new();
         for number in 0..40 {
@@ -219,7 +219,7 @@ mod tests {
         };
         set_password(home.path(), &password()).unwrap();
         let passwords =
-            Passwords::open(&secrets, &Recorder::none(), &Supervisor::default()).unwrap();
+            Passwords::open(&secrets, &EventLog::none(), &Supervisor::default()).unwrap();
         let clock = Clock::start();
         let [here, elsewhere] = [1, 2].map(|last| SocketAddr::from(([127, 0, 0, last], 7)).into());
         let wrong = Password::parse("open barley").unwrap();

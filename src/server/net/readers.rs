@@ -7,7 +7,7 @@ use crate::server::core::RoomIndex;
 
 /// Where a connection stands among the readers of a room, so that it is found there when it goes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seat {
+pub(super) struct ReaderSlot {
     room: RoomIndex,
     place: u32,
 }
@@ -40,31 +40,31 @@ impl Readers {
     ) {
         let number =
             |at| u32::try_from(at).unwrap_or_else(|_| unreachable!("connections are fewer"));
-        let seats = rooms.map(|room| {
+        let slots = rooms.map(|room| {
             if self.rooms.len() <= room.at() {
                 self.rooms.resize_with(room.at() + 1, Vec::new);
             }
             let readers = &mut self.rooms[room.at()];
             let place = number(readers.len());
             readers.push(number(at));
-            Seat { room, place }
+            ReaderSlot { room, place }
         });
-        connection.seats = seats.collect();
+        connection.slots = slots.collect();
     }
 
     /// A connection that is no longer in the table reads no room any more.
-    pub(super) fn remove(&mut self, seats: &[Seat], table: &mut Slab<Box<Connection>>) {
-        for seat in seats {
-            let readers = &mut self.rooms[seat.room.at()];
-            let place = seat.place as usize;
+    pub(super) fn remove(&mut self, slots: &[ReaderSlot], table: &mut Slab<Box<Connection>>) {
+        for slot in slots {
+            let readers = &mut self.rooms[slot.room.at()];
+            let place = slot.place as usize;
             readers.swap_remove(place);
             // Whoever was last sits there now.
             let moved = readers
                 .get(place)
                 .and_then(|&at| table.get_mut(at as usize));
-            let seats = moved.map(|moved| &mut moved.seats).into_iter().flatten();
-            for theirs in seats.filter(|theirs| theirs.room == seat.room) {
-                theirs.place = seat.place;
+            let slots = moved.map(|moved| &mut moved.slots).into_iter().flatten();
+            for theirs in slots.filter(|theirs| theirs.room == slot.room) {
+                theirs.place = slot.place;
             }
         }
     }

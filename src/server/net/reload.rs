@@ -1,7 +1,7 @@
 //! What the operator may change while the server runs.
 
 use super::{passwords::Passwords, tls::Credentials};
-use crate::server::{config::Config, keys::Keys, log::Recorder, secrets::Secrets};
+use crate::server::{config::Config, event_log::EventLog, keys::Keys, secrets::Secrets};
 
 /// What is read again when he says so: his certificate, and the password.
 #[derive(Clone, Debug)]
@@ -10,7 +10,7 @@ pub struct Reload {
     credentials: Option<Credentials>,
     passwords: Option<Passwords>,
     secrets: Secrets,
-    recorder: Recorder,
+    recorder: EventLog,
 }
 
 impl Reload {

@@ -26,8 +26,8 @@ use tokio::{
 use crate::server::{
     core::{
         RoomIndex,
-        look::{Look, Looked},
-        tail::Segment,
+        log_query::{LogQuery, QueryResult},
+        segment::Segment,
     },
     priority,
     store::{Batch, Committed, Reader, Store, StoreError},
@@ -57,15 +57,15 @@ enum Read {
         bytes_max: usize,
         answer: Answer<Segment>,
     },
-    Look {
-        look: Look,
-        answer: Answer<Looked>,
+    LogQuery {
+        look: LogQuery,
+        answer: Answer<QueryResult>,
     },
 }
 
 impl Read {
     fn is_search(&self) -> bool {
-        matches!(self, Self::Look { look, .. } if look.is_search())
+        matches!(self, Self::LogQuery { look, .. } if look.is_search())
     }
 
     fn serve(self, reader: &mut dyn Reader) {
@@ -77,7 +77,7 @@ impl Read {
                 bytes_max,
                 answer,
             } => drop(answer.send(reader.read(room, from, bytes_max))),
-            Self::Look { look, answer } => drop(answer.send(look.read(reader))),
+            Self::LogQuery { look, answer } => drop(answer.send(look.read(reader))),
         }
     }
 }
@@ -274,9 +274,9 @@ impl Pages {
         self.ask(read).await
     }
 
-    /// See [`Look::read`].
-    pub(super) async fn look(&self, look: Look) -> Result<Looked, StoreError> {
-        self.ask(|answer| Read::Look { look, answer }).await
+    /// See [`LogQuery::read`].
+    pub(super) async fn look(&self, look: LogQuery) -> Result<QueryResult, StoreError> {
+        self.ask(|answer| Read::LogQuery { look, answer }).await
     }
 
     async fn ask<T>(&self, read: impl FnOnce(Answer<T>) -> Read) -> Result<T, StoreError> {

@@ -9,12 +9,12 @@ use rustls::{
 use crate::{
     protocol::Fingerprint,
     server::{
+        event_log::EventLog,
         keys::{KeyError, Keys, Origin, ServerKey, provider},
-        log::Recorder,
     },
 };
 
-/// Tickets that a client gets with each full handshake, each good for one shorter one.
+/// Guards that a client gets with each full handshake, each good for one shorter one.
 const TICKETS: usize = 1;
 
 /// The key and certificate in force. Cheap to clone; all clones are one.
@@ -22,7 +22,7 @@ const TICKETS: usize = 1;
 pub struct Credentials {
     keys: Keys,
     current: Arc<RwLock<Current>>,
-    recorder: Recorder,
+    recorder: EventLog,
 }
 
 /// What one handshake goes by.
@@ -34,7 +34,7 @@ pub(super) struct Current {
 
 impl Credentials {
     /// Reads or makes the key, and says so.
-    pub(super) fn open(keys: &Keys, recorder: &Recorder) -> Result<Self, KeyError> {
+    pub(super) fn open(keys: &Keys, recorder: &EventLog) -> Result<Self, KeyError> {
         let (key, origin) = keys.open()?;
         match (&origin, keys) {
             (Origin::MemoryOnly(error), _) => recorder.warn(format!(

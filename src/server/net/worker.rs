@@ -2,7 +2,7 @@
 //!
 //! It owns them all, in a table, and whatever happens to one of them comes through the loop: its
 //! socket is ready, the hub has news or an order, a page has arrived, an alarm rings. Then the
-//! connection does what it can ([`Connection::go_on`]), and nothing ever waits for one of them. What
+//! connection does what it can ([`Connection::poll`]), and nothing ever waits for one of them. What
 //! does wait, for the store or for the last goodbye, is a task beside the loop.
 
 use std::{
@@ -30,35 +30,37 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Clock,
-    connection::{Connection, Next, Shop},
-    pace::Pace,
-    porch::{Arrival, Guest},
+    connection::{Connection, Next, WorkerContext},
+    handshake::{Negotiated, WorkerMsg},
+    hub_sender::HubSender,
+    presence_throttle::PresenceThrottle,
     readers::Readers,
     sockets::{EVENTS_MAX, Readiness, Sockets},
     storage::Pages,
     stream::SCRATCH_BYTES,
-    to_hub::ToHub,
     until,
 };
 use crate::{
     protocol::frame::Departure,
     server::{
         core::{
-            ConnectionId, Moment, RoomIndex, basic,
+            ConnectionId, RoomIndex,
             endpoint::CLOSE_WITHIN,
-            event::{Event, Order, Publication},
-            look::{Look, Looked},
-            tail::Segment,
-            view::Views,
+            event::{ConnectionCommand, Event, Publication},
+            legacy,
+            log_query::{LogQuery, QueryResult},
+            replica::Replica,
+            segment::Segment,
         },
         store::StoreError,
         supervisor::Supervisor,
     },
+    time::Now,
 };
 
 /// Turns of the hub that may wait for a worker; then the hub waits.
 pub(super) const DELIVERIES_MAX: usize = 64;
-/// Connections that may wait for a worker; then porches wait.
+/// Connections that may wait for a worker; then handshake pools wait.
 pub(super) const ARRIVALS_MAX: usize = 256;
 /// Bytes of one page from the store.
 const PAGE_BYTES_MAX: usize = 64 * 1024;
@@ -84,9 +86,9 @@ const FAREWELL: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) enum Delivery {
     Publish(Arc<Publication>),
-    Order {
+    Command {
         connection: ConnectionId,
-        order: Order,
+        command: ConnectionCommand,
     },
     /// Nothing follows.
     Stop,
@@ -94,13 +96,13 @@ pub(super) enum Delivery {
 
 /// What a worker is given at its start.
 pub(super) struct Start {
-    pub(super) views: Views,
+    pub(super) replica: Replica,
     pub(super) clock: Clock,
     pub(super) zone: TimeZone,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) pages: Pages,
     pub(super) deliveries: mpsc::Receiver<Vec<Delivery>>,
-    pub(super) arrivals: mpsc::Receiver<Arrival>,
+    pub(super) messages: mpsc::Receiver<WorkerMsg>,
     /// Told by being dropped: the worker has ended.
     pub(super) ended: oneshot::Sender<()>,
     pub(super) supervisor: Supervisor,
@@ -108,7 +110,7 @@ pub(super) struct Start {
 
 /// See the module's docs.
 struct Worker {
-    shop: Shop,
+    context: WorkerContext,
     zone: TimeZone,
     pages: Pages,
     pages_at_once: Arc<Semaphore>,
@@ -118,7 +120,7 @@ struct Worker {
     places: HashMap<ConnectionId, usize>,
     /// Those who read each room.
     readers: Readers,
-    pace: Pace,
+    throttle: PresenceThrottle,
     /// Those whose turn comes.
     queue: VecDeque<usize>,
     /// Those who wait for the hub to have room.
@@ -142,10 +144,10 @@ enum Answer {
         /// Held until the page is written, or given up.
         permit: OwnedSemaphorePermit,
     },
-    Look {
+    LogQuery {
         connection: ConnectionId,
         begun: Duration,
-        looked: Result<Looked, StoreError>,
+        looked: Result<QueryResult, StoreError>,
     },
 }
 
@@ -181,10 +183,10 @@ pub(super) fn start_here(start: Start) -> io::Result<()> {
 async fn run(start: Start, sockets: Sockets) -> Result<(), String> {
     let (answers, answered) = mpsc::unbounded_channel();
     let worker = Worker {
-        shop: Shop {
+        context: WorkerContext {
             clock: start.clock,
-            views: start.views,
-            hub: ToHub::new(start.events),
+            replica: start.replica,
+            hub: HubSender::new(start.events),
             scratch: Box::new([0; SCRATCH_BYTES]),
             stopping: false,
         },
@@ -196,7 +198,7 @@ async fn run(start: Start, sockets: Sockets) -> Result<(), String> {
         table: Slab::new(),
         places: HashMap::new(),
         readers: Readers::default(),
-        pace: Pace::default(),
+        throttle: PresenceThrottle::default(),
         queue: VecDeque::new(),
         held_up: Vec::new(),
         alarms: BinaryHeap::new(),
@@ -206,7 +208,7 @@ async fn run(start: Start, sockets: Sockets) -> Result<(), String> {
         supervisor: start.supervisor,
     };
     let served = worker
-        .serve(start.deliveries, start.arrivals, answered)
+        .serve(start.deliveries, start.messages, answered)
         .await;
     drop(start.ended);
     served
@@ -216,7 +218,7 @@ impl Worker {
     async fn serve(
         mut self,
         mut deliveries: mpsc::Receiver<Vec<Delivery>>,
-        mut arrivals: mpsc::Receiver<Arrival>,
+        mut messages: mpsc::Receiver<WorkerMsg>,
         mut answered: UnboundedReceiver<Answer>,
     ) -> Result<(), String> {
         let mut ticks = ticks();
@@ -224,13 +226,13 @@ impl Worker {
         let mut found = Vec::new();
         let mut stop_at = None;
         let mut many_are_ready = false;
-        while !(self.shop.stopping && self.table.is_empty()) {
+        while !(self.context.stopping && self.table.is_empty()) {
             let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
-            let alarm = alarm.into_iter().chain(self.pace.due()).min();
-            let alarm = alarm.map(|at| self.shop.clock.instant(at));
-            let hub_is_full = self.shop.hub.is_full();
+            let alarm = alarm.into_iter().chain(self.throttle.due()).min();
+            let alarm = alarm.map(|at| self.context.clock.instant(at));
+            let hub_is_full = self.context.hub.is_full();
             tokio::select! {
-                count = deliveries.recv_many(&mut turns, DELIVERIES_MAX), if !self.shop.stopping => {
+                count = deliveries.recv_many(&mut turns, DELIVERIES_MAX), if !self.context.stopping => {
                     if count == 0 {
                         self.stop();
                     }
@@ -242,14 +244,14 @@ impl Worker {
                     // Without it nobody can be served.
                     ready.map_err(|error| format!("it can't watch its sockets: {error}"))?;
                     many_are_ready = found.len() >= EVENTS_MAX;
-                    let now = self.shop.clock.now();
+                    let now = self.context.clock.now();
                     for (place, readiness) in found.drain(..) {
                         self.ready(now, place, readiness);
                     }
                 }
-                Some(arrival) = arrivals.recv(), if !hub_is_full => self.receive(arrival),
+                Some(message) = messages.recv(), if !hub_is_full => self.receive(message),
                 Some(answer) = answered.recv() => self.hand_on(answer),
-                () = self.shop.hub.has_room(), if hub_is_full => {
+                () = self.context.hub.has_room(), if hub_is_full => {
                     for place in mem::take(&mut self.held_up) {
                         if let Some(connection) = self.table.get_mut(place) {
                             connection.let_go();
@@ -268,7 +270,7 @@ impl Worker {
             if mem::take(&mut many_are_ready) {
                 yield_now().await;
             }
-            if self.shop.stopping && stop_at.is_none() {
+            if self.context.stopping && stop_at.is_none() {
                 stop_at = Some(Instant::now() + STOP_WITHIN);
             }
         }
@@ -286,24 +288,27 @@ impl Worker {
     fn carry_out(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Publish(publication) => self.publish(&publication),
-            Delivery::Order { connection, order } => self.order(connection, order),
+            Delivery::Command {
+                connection,
+                command,
+            } => self.command(connection, command),
             Delivery::Stop => self.stop(),
         }
     }
 
     fn publish(&mut self, publication: &Publication) {
-        self.shop.views.publish(publication);
+        self.context.replica.publish(publication);
         for run in &publication.runs {
-            self.pace.woken(run.room);
+            self.throttle.woken(run.room);
             self.wake(run.room);
         }
         if publication.presence.is_empty() {
             return;
         }
-        let now = self.shop.clock.now().mono;
+        let now = self.context.clock.now().mono;
         for run in &publication.presence {
             let readers = self.readers.count(run.room);
-            if self.pace.changed(now, run.room, readers) {
+            if self.throttle.changed(now, run.room, readers) {
                 self.wake(run.room);
             }
         }
@@ -319,25 +324,25 @@ impl Worker {
         }
     }
 
-    fn order(&mut self, id: ConnectionId, order: Order) {
+    fn command(&mut self, id: ConnectionId, command: ConnectionCommand) {
         let Some(&place) = self.places.get(&id) else {
             return;
         };
         let connection = &mut self.table[place];
-        if let Order::Admit(admission) = &order {
+        if let ConnectionCommand::Admit(admission) = &command {
             connection.settle_in();
             let rooms = admission.rooms.iter().map(|(room, _)| *room);
             self.readers.enter(connection, place, rooms);
         }
-        let (now, views, zone) = (self.shop.clock.now(), &self.shop.views, &self.zone);
-        attempt(connection, |connection| {
-            connection.apply(now, views, order, zone);
+        let (now, replica, zone) = (self.context.clock.now(), &self.context.replica, &self.zone);
+        catch_panic(connection, |connection| {
+            connection.apply(now, replica, command, zone);
         });
         self.queue(place);
     }
 
     fn stop(&mut self) {
-        self.shop.stopping = true;
+        self.context.stopping = true;
         for (place, connection) in &mut self.table {
             if connection.queue() {
                 self.queue.push_back(place);
@@ -345,17 +350,17 @@ impl Worker {
         }
     }
 
-    fn ready(&mut self, now: Moment, place: usize, readiness: Readiness) {
+    fn ready(&mut self, now: Now, place: usize, readiness: Readiness) {
         if let Some(connection) = self.table.get_mut(place) {
             connection.ready(now, readiness);
             self.queue(place);
         }
     }
 
-    fn receive(&mut self, arrival: Arrival) {
-        match arrival {
-            Arrival::Come(guest) => self.take_in(*guest),
-            Arrival::Go(id) => {
+    fn receive(&mut self, message: WorkerMsg) {
+        match message {
+            WorkerMsg::Come(negotiated) => self.take_in(*negotiated),
+            WorkerMsg::Go(id) => {
                 if let Some(&place) = self.places.get(&id) {
                     self.table[place].make_room();
                     self.queue(place);
@@ -364,15 +369,15 @@ impl Worker {
         }
     }
 
-    fn take_in(&mut self, guest: Guest) {
+    fn take_in(&mut self, negotiated: Negotiated) {
         // One that can't be watched, or that comes when all is over, is dropped.
         let place = self.table.vacant_key();
-        let socket = guest.stream.socket();
-        if self.shop.stopping || self.sockets.add(socket, place).is_err() {
+        let socket = negotiated.stream.socket();
+        if self.context.stopping || self.sockets.add(socket, place).is_err() {
             return;
         }
-        let (connection, first) = Connection::new(guest);
-        if self.shop.hub.tell(first) {
+        let (connection, first) = Connection::new(negotiated);
+        if self.context.hub.tell(first) {
             self.places.insert(connection.id, place);
             self.table.insert(Box::new(connection));
             self.queue(place);
@@ -380,7 +385,7 @@ impl Worker {
     }
 
     fn hand_on(&mut self, answer: Answer) {
-        let (Answer::Page { connection, .. } | Answer::Look { connection, .. }) = answer;
+        let (Answer::Page { connection, .. } | Answer::LogQuery { connection, .. }) = answer;
         // It may have ended meanwhile.
         let Some(&place) = self.places.get(&connection) else {
             return;
@@ -389,8 +394,8 @@ impl Worker {
             Answer::Page {
                 room, page, permit, ..
             } => {
-                let now = self.shop.clock.now();
-                attempt(&mut self.table[place], |connection| {
+                let now = self.context.clock.now();
+                catch_panic(&mut self.table[place], |connection| {
                     connection.take_page(now, room, page);
                 });
                 // All of it, as far as the socket takes it: others wait for the permit.
@@ -404,9 +409,9 @@ impl Worker {
                 }
                 drop(permit);
             }
-            Answer::Look { begun, looked, .. } => {
-                let now = self.shop.clock.now();
-                attempt(&mut self.table[place], |connection| {
+            Answer::LogQuery { begun, looked, .. } => {
+                let now = self.context.clock.now();
+                catch_panic(&mut self.table[place], |connection| {
                     connection.looked(now, begun, &looked);
                 });
                 self.queue(place);
@@ -415,7 +420,7 @@ impl Worker {
     }
 
     fn ring(&mut self) {
-        let now = self.shop.clock.now().mono;
+        let now = self.context.clock.now().mono;
         while let Some(&Reverse((at, id))) = self.alarms.peek() {
             if at > now {
                 break;
@@ -426,18 +431,18 @@ impl Worker {
                 self.queue(place);
             }
         }
-        while let Some(room) = self.pace.take_due(now, |room| self.readers.count(room)) {
+        while let Some(room) = self.throttle.take_due(now, |room| self.readers.count(room)) {
             self.wake(room);
         }
     }
 
     fn tick(&mut self) {
-        self.shop.views.rest();
-        let now = self.shop.clock.now();
-        self.shop.views.basic_readers = 0;
+        self.context.replica.rest();
+        let now = self.context.clock.now();
+        self.context.replica.basic_readers = 0;
         for (place, connection) in &mut self.table {
-            self.shop.views.basic_readers += u32::from(connection.is_basic());
-            let is_due = attempt(connection, |connection| connection.tick(now)).unwrap_or(true);
+            self.context.replica.basic_readers += u32::from(connection.is_basic());
+            let is_due = catch_panic(connection, |connection| connection.tick(now)).unwrap_or(true);
             if is_due && connection.queue() {
                 self.queue.push_back(place);
             }
@@ -460,7 +465,7 @@ impl Worker {
         if self.queue.is_empty() {
             return;
         }
-        let now = self.shop.clock.now();
+        let now = self.context.clock.now();
         for _ in 0..TURNS_IN_A_ROW {
             let Some(place) = self.queue.pop_front() else {
                 return;
@@ -472,14 +477,14 @@ impl Worker {
     }
 
     /// Lets a connection do what it can, and sees to what it waits for; `None`: it is gone.
-    fn turn(&mut self, now: Moment, place: usize) -> Option<Next> {
+    fn turn(&mut self, now: Now, place: usize) -> Option<Next> {
         let connection = &mut self.table[place];
         connection.unqueue();
-        let shop = &mut self.shop;
-        let gone_on = attempt(connection, |connection| {
-            (connection.go_on(shop, now), connection.look())
+        let context = &mut self.context;
+        let gone_on = catch_panic(connection, |connection| {
+            (connection.poll(context, now), connection.look())
         });
-        let (next, look) = gone_on.unwrap_or((Next::Gone(Departure::Lost), None));
+        let (next, look) = gone_on.unwrap_or((Next::WhowasRecord(Departure::Lost), None));
         let id = connection.id;
         match next {
             Next::Rest | Next::Turn => {}
@@ -502,7 +507,7 @@ impl Worker {
                 self.say_goodbye(place);
                 return None;
             }
-            Next::Gone(reason) => {
+            Next::WhowasRecord(reason) => {
                 self.remove(place, reason);
                 return None;
             }
@@ -518,7 +523,7 @@ impl Worker {
     fn fetch(&mut self, place: usize, room: RoomIndex, from: u64) {
         let connection = &mut self.table[place];
         let bytes_max = if connection.is_basic() {
-            basic::PAGE_BYTES_MAX
+            legacy::PAGE_BYTES_MAX
         } else {
             PAGE_BYTES_MAX
         };
@@ -546,9 +551,9 @@ impl Worker {
     }
 
     /// As with pages; and each not before it is due.
-    fn look(&self, connection: ConnectionId, life: Weak<()>, look: Look, due: Duration) {
+    fn look(&self, connection: ConnectionId, life: Weak<()>, look: LogQuery, due: Duration) {
         let (places, pages) = (Arc::clone(&self.looks_at_once), self.pages.clone());
-        let (answers, clock) = (self.answers.clone(), self.shop.clock);
+        let (answers, clock) = (self.answers.clone(), self.context.clock);
         let alarm = self.supervisor.alarm("a look into the log");
         spawn_local(async move {
             let _alarm = alarm;
@@ -562,7 +567,7 @@ impl Worker {
             }
             let begun = clock.now().mono;
             let looked = pages.look(look).await;
-            let _ = answers.send(Answer::Look {
+            let _ = answers.send(Answer::LogQuery {
                 connection,
                 begun,
                 looked,
@@ -573,13 +578,13 @@ impl Worker {
     /// Waits for the other end to close, as it should.
     fn say_goodbye(&mut self, place: usize) {
         let connection = self.remove(place, Departure::Disconnect);
-        let (stream, tickets) = connection.into_rest();
+        let (stream, guards) = connection.into_rest();
         if let Ok(stream) = stream.into_async() {
             let farewell = self.farewell.clone();
             self.goodbyes.spawn_local(async move {
                 let closing = stream.close(CLOSE_WITHIN);
                 let _ = farewell.run_until_cancelled_owned(closing).await;
-                drop(tickets);
+                drop(guards);
             });
         }
     }
@@ -587,22 +592,25 @@ impl Worker {
     fn remove(&mut self, place: usize, reason: Departure) -> Connection {
         let mut connection = self.table.remove(place);
         self.places.remove(&connection.id);
-        let seats = mem::take(&mut connection.seats);
-        self.readers.remove(&seats, &mut self.table);
+        let slots = mem::take(&mut connection.slots);
+        self.readers.remove(&slots, &mut self.table);
         self.sockets.remove(connection.socket());
         let closed = Event::Closed {
             connection: connection.id,
             reason,
         };
         // Nobody is there to be told once the hub has ended.
-        let _ = self.shop.hub.tell(closed);
+        let _ = self.context.hub.tell(closed);
         *connection
     }
 }
 
 /// Does something with a connection. One that breaks down is one connection lost, not all of its
 /// worker's. (The panic itself was reported.)
-fn attempt<T>(connection: &mut Connection, deed: impl FnOnce(&mut Connection) -> T) -> Option<T> {
+fn catch_panic<T>(
+    connection: &mut Connection,
+    deed: impl FnOnce(&mut Connection) -> T,
+) -> Option<T> {
     let done = catch_unwind(AssertUnwindSafe(|| deed(&mut *connection)));
     if done.is_err() {
         connection.break_down();

@@ -14,9 +14,9 @@ pub(super) use password::{
 
 use super::{
     config::data_directory,
+    event_log::EventLog,
     files::{self, Secret, SecretFileError},
     keys::{self, KeyError, Keys},
-    log::Recorder,
     store::sqlite::OpenError,
 };
 use crate::protocol::{Fingerprint, InviteKey};
@@ -47,7 +47,7 @@ pub enum Secrets {
 
 impl Secrets {
     /// Reads, or makes, the secret that invites are made with.
-    pub(super) fn invite_key(&self, recorder: &Recorder) -> Result<InviteKey, SecretError> {
+    pub(super) fn invite_key(&self, recorder: &EventLog) -> Result<InviteKey, SecretError> {
         let Self::Kept {
             directory: named,
             or_memory,
@@ -80,7 +80,7 @@ impl Secrets {
 
     /// Notes the key of the operator's own certificate, for invites to name; `None`: that there is
     /// none.
-    pub(super) fn note_fingerprint(&self, own: Option<Fingerprint>, recorder: &Recorder) {
+    pub(super) fn note_fingerprint(&self, own: Option<Fingerprint>, recorder: &EventLog) {
         let Self::Kept {
             directory: named, ..
         } = self

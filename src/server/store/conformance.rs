@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     protocol::{Nickname, Role, UserId, frame::Message, limits},
-    server::{log::Recorder, supervisor::Supervisor},
+    server::{event_log::EventLog, supervisor::Supervisor},
 };
 
 mod times;
@@ -52,7 +52,7 @@ pub(super) fn message(name: u8, counter: u64) -> Operation {
 }
 
 pub(super) fn spend(name: u8, counter: u64, refused: Option<ErrorCode>) -> Operation {
-    Operation::Spend {
+    Operation::Settle {
         id: id(name, counter),
         settled: 0,
         refused,
@@ -60,8 +60,8 @@ pub(super) fn spend(name: u8, counter: u64, refused: Option<ErrorCode>) -> Opera
 }
 
 /// The fact that `key` of the kind `ban` is `value`; none: that it no longer is.
-pub(super) fn fact(key: &str, value: Option<&str>) -> Fact {
-    Fact {
+pub(super) fn fact(key: &str, value: Option<&str>) -> StateRecord {
+    StateRecord {
         kind: "ban".into(),
         key: key.to_owned(),
         value: value.map(str::to_owned),
@@ -69,7 +69,7 @@ pub(super) fn fact(key: &str, value: Option<&str>) -> Fact {
 }
 
 pub(super) fn open(name: u8, next: Option<u64>, look: &[(RoomIndex, u64)]) -> Operation {
-    Operation::Open {
+    Operation::OpenDevice {
         device: device(name),
         owner: None,
         next,
@@ -80,7 +80,7 @@ pub(super) fn open(name: u8, next: Option<u64>, look: &[(RoomIndex, u64)]) -> Op
 /// Somebody with a key opens a device, who was `before` before the key was added to a user's.
 fn open_as(name: u8, (user, before): (u8, u8), next: Option<u64>) -> Operation {
     let user_id = |name| UserId::from_bytes([name; 12]);
-    Operation::Open {
+    Operation::OpenDevice {
         device: device(name),
         owner: Some(DeviceOwner {
             user: user_id(user),
@@ -108,8 +108,8 @@ pub(super) fn append(
     committed
 }
 
-pub(super) fn stored(seq: u64, second: i64) -> Settled {
-    Settled::Stored {
+pub(super) fn stored(seq: u64, second: i64) -> MessageOutcome {
+    MessageOutcome::Stored {
         room: LOBBY,
         seq,
         time: at(second),
@@ -117,7 +117,7 @@ pub(super) fn stored(seq: u64, second: i64) -> Settled {
 }
 
 fn seqs(frames: &[Bytes]) -> Vec<u64> {
-    let seq = |frame: &Bytes| rules::decode_entry(frame).unwrap().seq;
+    let seq = |frame: &Bytes| semantics::decode_entry(frame).unwrap().seq;
     frames.iter().map(seq).collect()
 }
 
@@ -130,7 +130,7 @@ pub(super) fn settings(directory: &std::path::Path) -> Settings {
         directory: directory.to_owned(),
         durability: Durability::Full,
         index: false,
-        recorder: Recorder::none(),
+        recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     }
 }
@@ -157,14 +157,14 @@ fn numbers_have_no_holes_and_times_stand_still_where_the_clock_goes_back_a_littl
         let second = append(store, 5, [message(1, 1), message(1, 3), message(1, 2)]);
         assert_eq!(
             first.verdicts,
-            [Verdict::Done(stored(1, 10)), Verdict::Done(stored(2, 10))]
+            [OpResult::Done(stored(1, 10)), OpResult::Done(stored(2, 10))]
         );
         assert_eq!(
             second.verdicts,
             [
-                Verdict::Repeated(stored(1, 10)),
-                Verdict::Hole { counter: 1 },
-                Verdict::Done(stored(3, 10)),
+                OpResult::Repeated(stored(1, 10)),
+                OpResult::CounterGap { counter: 1 },
+                OpResult::Done(stored(3, 10)),
             ]
         );
         assert_eq!(second.runs[0].segment.first(), 3);
@@ -180,9 +180,9 @@ fn a_repetition_in_one_batch_is_one() {
         assert_eq!(
             committed.verdicts,
             [
-                Verdict::Done(stored(1, 10)),
-                Verdict::Repeated(stored(1, 10)),
-                Verdict::Done(stored(2, 10)),
+                OpResult::Done(stored(1, 10)),
+                OpResult::Repeated(stored(1, 10)),
+                OpResult::Done(stored(2, 10)),
             ]
         );
     });
@@ -202,10 +202,10 @@ fn a_counter_can_be_used_up_for_nothing() {
         assert_eq!(
             committed.verdicts,
             [
-                Verdict::Done(Settled::Refused(ErrorCode::BadText)),
-                Verdict::Done(Settled::Withdrawn),
-                Verdict::Repeated(Settled::Refused(ErrorCode::BadText)),
-                Verdict::Repeated(Settled::Withdrawn),
+                OpResult::Done(MessageOutcome::Refused(ErrorCode::BadText)),
+                OpResult::Done(MessageOutcome::Withdrawn),
+                OpResult::Repeated(MessageOutcome::Refused(ErrorCode::BadText)),
+                OpResult::Repeated(MessageOutcome::Withdrawn),
             ]
         );
         assert!(committed.runs.is_empty());
@@ -215,7 +215,7 @@ fn a_counter_can_be_used_up_for_nothing() {
 #[test]
 fn a_device_is_opened_to_its_owner_and_to_nobody_else() {
     each(|store| {
-        let opened = |counter| Verdict::Opened {
+        let opened = |counter| OpResult::Opened {
             counter,
             ids: Vec::new(),
         };
@@ -224,20 +224,20 @@ fn a_device_is_opened_to_its_owner_and_to_nobody_else() {
             // Nobody's, and open to all, until somebody proves a key.
             (open(1, None, &[]), opened(1)),
             (open_as(1, (7, 7), None), opened(1)),
-            (open(1, None, &[]), Verdict::Foreign),
-            (open(1, Some(limits::NUMBER_MAX), &[]), Verdict::Foreign),
-            (open_as(1, (8, 8), Some(5)), Verdict::Foreign),
-            (open_as(1, (8, 9), Some(5)), Verdict::Foreign),
+            (open(1, None, &[]), OpResult::Foreign),
+            (open(1, Some(limits::NUMBER_MAX), &[]), OpResult::Foreign),
+            (open_as(1, (8, 8), Some(5)), OpResult::Foreign),
+            (open_as(1, (8, 9), Some(5)), OpResult::Foreign),
             (open_as(1, (7, 7), Some(5)), opened(4)),
             // The key is added to another user's: it is the same device.
             (open_as(1, (8, 7), None), opened(4)),
-            (open_as(1, (8, 9), None), Verdict::Foreign),
+            (open_as(1, (8, 9), None), OpResult::Foreign),
             // Another key of the user who is called by the first.
             (open_as(1, (7, 9), None), opened(4)),
             (open_as(1, (7, 7), None), opened(4)),
             // One that has not sent anything is its owner's, too.
             (open_as(2, (7, 7), None), opened(0)),
-            (open(2, None, &[]), Verdict::Foreign),
+            (open(2, None, &[]), OpResult::Foreign),
         ] {
             let what = format!("{opening:?}");
             let committed = append(store, 1, [opening]);
@@ -249,7 +249,7 @@ fn a_device_is_opened_to_its_owner_and_to_nobody_else() {
 #[test]
 fn nobody_uses_up_a_devices_numbers_by_saying_that_they_are() {
     each(|store| {
-        let far = rules::AHEAD_MAX + 1;
+        let far = semantics::AHEAD_MAX + 1;
         for (next, verdict) in [
             (limits::NUMBER_MAX, None),
             (far + 1, None),
@@ -258,7 +258,7 @@ fn nobody_uses_up_a_devices_numbers_by_saying_that_they_are() {
             (limits::NUMBER_MAX, None),
             (2 * far - 1, Some(2 * far - 2)),
         ] {
-            let expected = verdict.map_or(Verdict::TooFarAhead, |counter| Verdict::Opened {
+            let expected = verdict.map_or(OpResult::TooFarAhead, |counter| OpResult::Opened {
                 counter,
                 ids: Vec::new(),
             });
@@ -267,7 +267,7 @@ fn nobody_uses_up_a_devices_numbers_by_saying_that_they_are() {
         }
         let next = 2 * far - 1;
         let committed = append(store, 1, [message(1, next)]);
-        assert_eq!(committed.verdicts, [Verdict::Done(stored(1, 1))]);
+        assert_eq!(committed.verdicts, [OpResult::Done(stored(1, 1))]);
     });
 }
 
@@ -288,14 +288,14 @@ fn a_device_is_told_where_it_stands() {
             (open(2, None, &[(LOBBY, u64::MAX)]), 7, vec![None]),
         ] {
             let committed = append(store, 1, [opening]);
-            assert_eq!(committed.verdicts, [Verdict::Opened { counter, ids }]);
+            assert_eq!(committed.verdicts, [OpResult::Opened { counter, ids }]);
         }
         let repeated = append(store, 1, [message(2, 3), message(2, 8)]);
         assert_eq!(
             repeated.verdicts,
             [
-                Verdict::Repeated(Settled::Forgotten),
-                Verdict::Done(stored(3, 1))
+                OpResult::Repeated(MessageOutcome::Forgotten),
+                OpResult::Done(stored(3, 1))
             ]
         );
     });
@@ -313,7 +313,10 @@ fn no_message_has_a_number_that_nobody_can_read() {
         let committed = append(store, 1, [message_of_one, message(1, last + 1)]);
         assert_eq!(
             committed.verdicts,
-            [Verdict::Done(stored(1, 1)), Verdict::Hole { counter: last }]
+            [
+                OpResult::Done(stored(1, 1)),
+                OpResult::CounterGap { counter: last }
+            ]
         );
         assert_eq!(store.extents()[0].head, 1);
     });
@@ -475,7 +478,7 @@ fn what_is_not_kept_goes_and_its_numbers_stay_used() {
         ] {
             let before = store.extents()[0].first;
             let committed = append(store, 100, [retention]);
-            assert_eq!(committed.verdicts, [Verdict::Retained { more: false }]);
+            assert_eq!(committed.verdicts, [OpResult::Retained { more: false }]);
             let moved = (before != first).then_some((LOBBY, first));
             assert_eq!(committed.firsts, moved.into_iter().collect::<Vec<_>>());
             assert_eq!(store.extents()[0], Extent { first, head: 30 });
@@ -486,9 +489,9 @@ fn what_is_not_kept_goes_and_its_numbers_stay_used() {
         assert_eq!(
             committed.verdicts,
             [
-                Verdict::Done(stored(31, 101)),
-                Verdict::Repeated(stored(31, 101)),
-                Verdict::Hole { counter: 31 }
+                OpResult::Done(stored(31, 101)),
+                OpResult::Repeated(stored(31, 101)),
+                OpResult::CounterGap { counter: 31 }
             ]
         );
     });
@@ -509,7 +512,7 @@ fn retention_goes_in_steps() {
             });
             let committed = append(store, 1, [retain]);
             firsts.push(committed.firsts[0].1);
-            if committed.verdicts == [Verdict::Retained { more: false }] {
+            if committed.verdicts == [OpResult::Retained { more: false }] {
                 break;
             }
         }
@@ -521,14 +524,14 @@ fn retention_goes_in_steps() {
 fn of_each_fact_the_last_value_is_kept() {
     each(|store| {
         assert_eq!(store.facts().unwrap(), []);
-        let other = Fact {
+        let other = StateRecord {
             kind: "account".into(),
             ..fact("b", Some("9"))
         };
-        let long = Fact {
-            kind: "k".repeat(FACT_KIND_BYTES_MAX).into(),
-            key: "é".repeat(FACT_KEY_BYTES_MAX / 2),
-            value: Some("v".repeat(FACT_VALUE_BYTES_MAX)),
+        let long = StateRecord {
+            kind: "k".repeat(STATE_KIND_BYTES_MAX).into(),
+            key: "é".repeat(STATE_KEY_BYTES_MAX / 2),
+            value: Some("v".repeat(STATE_VALUE_BYTES_MAX)),
         };
         let gone = |key| fact(key, None);
         let is = |key, value| fact(key, Some(value));
@@ -552,8 +555,8 @@ fn of_each_fact_the_last_value_is_kept() {
             ),
             (vec![], vec![other, is("c", "4"), long]),
         ] {
-            let committed = append(store, 1, [Operation::Remember(changes)]);
-            assert_eq!(committed.verdicts, [Verdict::Remembered]);
+            let committed = append(store, 1, [Operation::PutState(changes)]);
+            assert_eq!(committed.verdicts, [OpResult::StatePut]);
             assert_eq!(store.facts().unwrap(), left);
         }
     });
@@ -562,16 +565,16 @@ fn of_each_fact_the_last_value_is_kept() {
 #[test]
 fn facts_and_messages_go_in_one_batch() {
     each(|store| {
-        let remember = |key| Operation::Remember(vec![fact(key, Some("1"))]);
+        let remember = |key| Operation::PutState(vec![fact(key, Some("1"))]);
         let batch = [message(1, 1), remember("a"), message(1, 2), remember("b")];
         let committed = append(store, 1, batch);
         assert_eq!(
             committed.verdicts,
             [
-                Verdict::Done(stored(1, 1)),
-                Verdict::Remembered,
-                Verdict::Done(stored(2, 1)),
-                Verdict::Remembered,
+                OpResult::Done(stored(1, 1)),
+                OpResult::StatePut,
+                OpResult::Done(stored(2, 1)),
+                OpResult::StatePut,
             ]
         );
         assert_eq!(store.facts().unwrap().len(), 2);
@@ -582,11 +585,11 @@ fn facts_and_messages_go_in_one_batch() {
 #[test]
 #[should_panic(expected = "too long")]
 fn a_fact_that_is_too_long_is_a_defect() {
-    let long = "x".repeat(FACT_KEY_BYTES_MAX + 1);
+    let long = "x".repeat(STATE_KEY_BYTES_MAX + 1);
     append(
         &mut memory(),
         1,
-        [Operation::Remember(vec![fact(&long, None)])],
+        [Operation::PutState(vec![fact(&long, None)])],
     );
 }
 
@@ -595,8 +598,8 @@ fn a_fact_that_is_too_long_is_a_defect() {
 fn assert_alike(one: &Committed, other: &Committed, context: &str) {
     for verdicts in one.verdicts.iter().zip(&other.verdicts) {
         match verdicts {
-            (Verdict::Repeated(Settled::Forgotten), Verdict::Repeated(_))
-            | (Verdict::Repeated(_), Verdict::Repeated(Settled::Forgotten)) => {}
+            (OpResult::Repeated(MessageOutcome::Forgotten), OpResult::Repeated(_))
+            | (OpResult::Repeated(_), OpResult::Repeated(MessageOutcome::Forgotten)) => {}
             (one, other) => assert_eq!(one, other, "{context}"),
         }
     }
@@ -648,8 +651,8 @@ fn assert_read_alike(
     );
 }
 
-fn random_facts(random: &mut fastrand::Rng) -> Vec<Fact> {
-    let mut one = |_| Fact {
+fn random_facts(random: &mut fastrand::Rng) -> Vec<StateRecord> {
+    let mut one = |_| StateRecord {
         kind: ["ban", "role"][random.usize(..2)].into(),
         key: random.u8(..8).to_string(),
         value: (random.u8(..3) > 0).then(|| random.u8(..).to_string()),
@@ -659,7 +662,7 @@ fn random_facts(random: &mut fastrand::Rng) -> Vec<Fact> {
 
 fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Operation {
     if random.u8(..10) == 0 {
-        return Operation::Remember(random_facts(random));
+        return Operation::PutState(random_facts(random));
     }
     let name = random.u8(1..4);
     let next = &mut counters[usize::from(name)];
@@ -687,7 +690,7 @@ fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Oper
             message_in(RoomIndex(random.u32(..2)), name, counter, text)
         }
     };
-    if let Operation::Message { settled: at, .. } | Operation::Spend { settled: at, .. } =
+    if let Operation::Message { settled: at, .. } | Operation::Settle { settled: at, .. } =
         &mut operation
     {
         *at = settled.saturating_sub(1);

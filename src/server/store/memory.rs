@@ -13,10 +13,10 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Batch, Committed, DeviceOwner, Extent, Fact, Found, KnownTimes, Operation, Page, Reader,
-    Retention, Run, Settled, Store, StoreError, Verdict,
-    rules::{
-        self, Frames, OpenedDevice, Place, Scan, decode_entry, encode_entry, entry_time,
+    Batch, Committed, DeviceOwner, Extent, Found, KnownTimes, MessageOutcome, OpResult, Operation,
+    Page, Reader, Retention, Run, StateRecord, Store, StoreError,
+    semantics::{
+        self, CounterOrder, Frames, OpenedDevice, Scan, decode_entry, encode_entry, entry_time,
         first_young, place, span,
     },
 };
@@ -32,7 +32,7 @@ use crate::{
     },
     server::core::{
         RoomIndex,
-        tail::{Segment, SegmentBuilder, Tail},
+        segment::{Segment, SegmentBuilder, Tail},
     },
     text::Body,
 };
@@ -85,7 +85,7 @@ struct Device {
     /// The highest counter settled.
     counter: u64,
     /// What became of the latest counters; the last is that of `counter`.
-    outcomes: VecDeque<Settled>,
+    outcomes: VecDeque<MessageOutcome>,
     /// When it was last used, in operations.
     used: u64,
 }
@@ -159,10 +159,10 @@ impl MemoryStore {
         owner: Option<DeviceOwner>,
         next: Option<u64>,
         look: &[(RoomIndex, u64)],
-    ) -> Verdict {
+    ) -> OpResult {
         let known = self.devices.get(&id);
         let (user, settled) = known.map_or((None, 0), |known| (known.user, known.counter));
-        let OpenedDevice { counter, user } = match rules::open(user, settled, owner, next) {
+        let OpenedDevice { counter, user } = match semantics::open(user, settled, owner, next) {
             Ok(opened) => opened,
             Err(refused) => return refused,
         };
@@ -174,29 +174,29 @@ impl MemoryStore {
         if self.devices.contains_key(&id) || counter > 0 || user.is_some() {
             self.device(id, counter).user = user;
         }
-        Verdict::Opened { counter, ids }
+        OpResult::Opened { counter, ids }
     }
 
-    fn take(&mut self, now: Timestamp, operation: Operation) -> Verdict {
+    fn take(&mut self, now: Timestamp, operation: Operation) -> OpResult {
         let (id, settled) = match &operation {
-            Operation::Open {
+            Operation::OpenDevice {
                 device,
                 owner,
                 next,
                 look,
             } => return self.open(*device, *owner, *next, look),
             Operation::Retain(retention) => return self.retain(now, *retention),
-            Operation::Remember(facts) => return self.remember(facts),
-            Operation::Message { id, settled, .. } | Operation::Spend { id, settled, .. } => {
+            Operation::PutState(facts) => return self.remember(facts),
+            Operation::Message { id, settled, .. } | Operation::Settle { id, settled, .. } => {
                 (*id, *settled)
             }
         };
         let device = self.device(id.device, settled);
         let counter = device.counter;
         match place(counter, id.counter) {
-            Place::Settled => return Verdict::Repeated(device.outcome(id.counter)),
-            Place::Ahead => return Verdict::Hole { counter },
-            Place::Next => {}
+            CounterOrder::Settled => return OpResult::Repeated(device.outcome(id.counter)),
+            CounterOrder::Ahead => return OpResult::CounterGap { counter },
+            CounterOrder::Next => {}
         }
         let outcome = match operation {
             Operation::Message {
@@ -208,20 +208,20 @@ impl MemoryStore {
                 }
                 state.append(room, now, id, &sender, body)
             }
-            Operation::Spend {
+            Operation::Settle {
                 refused: Some(code),
                 ..
-            } => Settled::Refused(code),
-            Operation::Spend { .. }
-            | Operation::Open { .. }
+            } => MessageOutcome::Refused(code),
+            Operation::Settle { .. }
+            | Operation::OpenDevice { .. }
             | Operation::Retain(_)
-            | Operation::Remember(_) => Settled::Withdrawn,
+            | Operation::PutState(_) => MessageOutcome::Withdrawn,
         };
         self.device(id.device, 0).settle(outcome);
-        Verdict::Done(outcome)
+        OpResult::Done(outcome)
     }
 
-    fn retain(&mut self, now: Timestamp, retention: Retention) -> Verdict {
+    fn retain(&mut self, now: Timestamp, retention: Retention) -> OpResult {
         let mut steps = 0;
         let mut more = false;
         for room in self.indices() {
@@ -232,7 +232,7 @@ impl MemoryStore {
             }
             more |= self.rooms[room.at()].log.first() < kept;
         }
-        Verdict::Retained { more }
+        OpResult::Retained { more }
     }
 
     fn indices(&self) -> impl Iterator<Item = RoomIndex> + use<> {
@@ -240,7 +240,7 @@ impl MemoryStore {
         (0..).map(RoomIndex).take(count)
     }
 
-    fn remember(&mut self, facts: &[Fact]) -> Verdict {
+    fn remember(&mut self, facts: &[StateRecord]) -> OpResult {
         for fact in facts {
             fact.assert_bounded();
             let key = (fact.kind.clone(), fact.key.clone());
@@ -249,7 +249,7 @@ impl MemoryStore {
                 None => drop(self.facts.remove(&key)),
             }
         }
-        Verdict::Remembered
+        OpResult::StatePut
     }
 
     /// Adds the runs of the batch to their logs.
@@ -303,7 +303,7 @@ impl Device {
         }
     }
 
-    fn settle(&mut self, outcome: Settled) {
+    fn settle(&mut self, outcome: MessageOutcome) {
         self.counter += 1;
         if self.outcomes.len() == UNANSWERED_MESSAGES_MAX {
             self.outcomes.pop_front();
@@ -311,12 +311,12 @@ impl Device {
         self.outcomes.push_back(outcome);
     }
 
-    fn outcome(&self, counter: u64) -> Settled {
+    fn outcome(&self, counter: u64) -> MessageOutcome {
         usize::try_from(self.counter - counter)
             .ok()
             .and_then(|back| self.outcomes.iter().rev().nth(back))
             .copied()
-            .unwrap_or(Settled::Forgotten)
+            .unwrap_or(MessageOutcome::Forgotten)
     }
 }
 
@@ -328,7 +328,7 @@ impl Room {
         id: MessageId,
         sender: &Member,
         body: Body,
-    ) -> Settled {
+    ) -> MessageOutcome {
         let seq = self.run.next();
         let (time, clock_was) = entry_time(now, self.correction, self.last_time);
         self.last_time = Some(time);
@@ -340,7 +340,7 @@ impl Room {
         let name = &self.name;
         self.run
             .push(|out| encode_entry(name, seq, id, sender, (time, clock_was), body, out));
-        Settled::Stored { room, seq, time }
+        MessageOutcome::Stored { room, seq, time }
     }
 
     fn finish_run(&mut self) -> Option<Segment> {
@@ -434,8 +434,8 @@ impl Store for MemoryStore {
         }
     }
 
-    fn facts(&mut self) -> Result<Vec<Fact>, StoreError> {
-        let fact = |((kind, key), value): (&(Box<str>, String), &String)| Fact {
+    fn facts(&mut self) -> Result<Vec<StateRecord>, StoreError> {
+        let fact = |((kind, key), value): (&(Box<str>, String), &String)| StateRecord {
             kind: kind.clone(),
             key: key.clone(),
             value: Some(value.clone()),
@@ -557,8 +557,8 @@ mod tests {
         store.append(Batch::new(now, operations)).unwrap()
     }
 
-    fn stored(seq: u64, second: i64) -> Settled {
-        Settled::Stored {
+    fn stored(seq: u64, second: i64) -> MessageOutcome {
+        MessageOutcome::Stored {
             room: RoomIndex(0),
             seq,
             time: Timestamp::from_second(second).unwrap(),
@@ -587,7 +587,7 @@ mod tests {
         let opened = append(
             &mut store,
             1,
-            vec![Operation::Open {
+            vec![Operation::OpenDevice {
                 device: device(9),
                 owner: None,
                 next: None,
@@ -596,7 +596,7 @@ mod tests {
         );
         assert_eq!(
             opened.verdicts,
-            [Verdict::Opened {
+            [OpResult::Opened {
                 counter: 0,
                 ids: vec![None, Some(id(1, first))],
             }]
@@ -615,8 +615,8 @@ mod tests {
         assert_eq!(
             again.verdicts,
             [
-                Verdict::Repeated(stored(3, 1)),
-                Verdict::Hole { counter: 0 }
+                OpResult::Repeated(stored(3, 1)),
+                OpResult::CounterGap { counter: 0 }
             ]
         );
     }

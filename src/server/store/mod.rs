@@ -11,13 +11,13 @@
 //!
 //! - the counter expected next: the operation is carried out;
 //! - a lower one: it was settled before, and the answer is what became of it then;
-//! - a higher one: [`Verdict::Hole`]; the one before must come first. That is also how a refusal
+//! - a higher one: [`OpResult::CounterGap`]; the one before must come first. That is also how a refusal
 //!   for the time being holds back the messages behind it: it uses up no counter.
 //!
 //! A device belongs to the user who first proved a key with it, and is opened to nobody else: neither
 //! somebody without a key nor somebody with another user's takes it over, or settles counters of it.
 //!
-//! Beside the log it keeps the house's [`Fact`]s, which mean nothing to it. They change in the same
+//! Beside the log it keeps the house's [`StateRecord`]s, which mean nothing to it. They change in the same
 //! batches and commits as all else, so whoever was told that he is banned, or let in, still is after
 //! a power failure.
 
@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use super::core::{RoomIndex, tail::Segment};
+use super::core::{RoomIndex, segment::Segment};
 use crate::{
     protocol::{
         DeviceId, Epoch, MessageId, RoomName, UserId,
@@ -39,16 +39,16 @@ use crate::{
 #[cfg(test)]
 mod conformance;
 mod deadline;
-mod fact;
+mod disk_space;
 pub mod index;
 mod memory;
-mod rules;
-mod space;
+mod semantics;
 pub mod sqlite;
+mod state;
 
-pub use fact::{FACT_KEY_BYTES_MAX, FACT_KIND_BYTES_MAX, FACT_VALUE_BYTES_MAX, Fact};
 pub use memory::{MemoryLimits, MemoryStore};
 pub use sqlite::SqliteStore;
+pub use state::{STATE_KEY_BYTES_MAX, STATE_KIND_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateRecord};
 
 /// A new epoch, by chance.
 ///
@@ -100,7 +100,7 @@ impl Batch {
 #[derive(Clone, Debug)]
 pub enum Operation {
     /// A device is about to come in: says where it stands.
-    Open {
+    OpenDevice {
         /// The device.
         device: DeviceId,
         /// Whose it is, if they have proven a key: from now on it is opened to nobody else.
@@ -128,9 +128,9 @@ pub enum Operation {
     /// Drops the oldest entries that are no longer to be kept: a bounded step.
     Retain(Retention),
     /// Changes what is known of the house.
-    Remember(Vec<Fact>),
+    PutState(Vec<StateRecord>),
     /// Uses up a counter for nothing: the message was taken back, or refused for good.
-    Spend {
+    Settle {
         /// The id used up.
         id: MessageId,
         /// As with a message.
@@ -166,7 +166,7 @@ pub const KEPT_BY_BYTES: u64 = 100;
 
 /// What became of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum OpResult {
     /// The device is open.
     Opened {
         /// The highest counter settled for it.
@@ -180,20 +180,20 @@ pub enum Verdict {
     /// opened.
     TooFarAhead,
     /// The message is in the log, or the counter is used up: done now.
-    Done(Settled),
+    Done(MessageOutcome),
     /// Old entries were dropped; `more` if a further step would drop some.
     Retained {
         /// See above.
         more: bool,
     },
     /// The facts are kept.
-    Remembered,
+    StatePut,
     /// The id was settled before.
-    Repeated(Settled),
+    Repeated(MessageOutcome),
     /// What is known of the device is damaged, and the operator was told: nothing was done.
     Damaged,
     /// The counter is too high: the next after this one has to come first.
-    Hole {
+    CounterGap {
         /// The highest counter settled.
         counter: u64,
     },
@@ -201,7 +201,7 @@ pub enum Verdict {
 
 /// The lasting outcome of a message id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum MessageOutcome {
     /// In the log.
     Stored {
         /// The room.
@@ -232,7 +232,7 @@ pub struct Run {
 #[derive(Clone, Debug)]
 pub struct Committed {
     /// One for each operation, in order.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<OpResult>,
     /// The new entries, at most one run for each room.
     pub runs: Vec<Run>,
     /// Rooms whose lowest held number has changed, and to what.
@@ -322,11 +322,11 @@ pub trait Store: Reader {
     fn known_times(&self) -> KnownTimes;
 
     /// All facts of the house, by kind and key. Read once, at the start.
-    fn facts(&mut self) -> Result<Vec<Fact>, StoreError>;
+    fn facts(&mut self) -> Result<Vec<StateRecord>, StoreError>;
 
     /// Carries out all of a batch or nothing. Once it returns `Ok`, it lasts.
     ///
-    /// A batch of nothing but [`Operation::Open`] is answered as long as the log can be read, even
+    /// A batch of nothing but [`Operation::OpenDevice`] is answered as long as the log can be read, even
     /// if nothing can be written: that a device's counter is raised may then wait, for each of its
     /// messages says so again.
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError>;

@@ -3,7 +3,7 @@
 use super::{Effect, Model, Offered, entry::Entry};
 use crate::{
     client::event::{Command, Credential, Link, Security},
-    protocol::{Nickname, Role, RoomRules, UserId, house::CommandResult},
+    protocol::{Nickname, Role, RoomRules, UserId, admin::AdminResult},
     text::Line,
     tui::{
         commands::{
@@ -69,12 +69,12 @@ pub fn command(
     if words::is_news(&command) {
         model.news_awaited.insert(request, false);
     }
-    effects.push(Effect::Command(Command::House { request, command }));
+    effects.push(Effect::Command(Command::Admin { request, command }));
     true
 }
 
 /// What a command came to.
-pub fn answered(model: &mut Model, request: u64, answer: Result<CommandResult, Line>) {
+pub fn answered(model: &mut Model, request: u64, answer: Result<AdminResult, Line>) {
     let asked = model.asked.remove(&request);
     let news_told = model.news_awaited.remove(&request) == Some(true);
     let told = match answer {

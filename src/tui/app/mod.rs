@@ -605,7 +605,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Session(event) => {
             let event = match event {
                 // Those stay on the screen, and are told anew when the zone changes.
-                Event::House { .. } | Event::Notice(_) => event,
+                Event::Admin { .. } | Event::Notice(_) => event,
                 event => local_time::in_event(event, &model.zone),
             };
             session::heard(model, event, &mut effects);

@@ -60,7 +60,7 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
             room,
             found,
         } => search::found(model, search, &room, found, effects),
-        Event::House { request, answer } => house::answered(model, request, answer),
+        Event::Admin { request, answer } => house::answered(model, request, answer),
         Event::NicknameRefused {
             nickname,
             why,

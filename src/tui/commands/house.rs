@@ -5,7 +5,7 @@ use jiff::{Span, SpanRelativeTo, Unit};
 use super::{Slash, usages};
 use crate::{
     protocol::{
-        DeviceCode, InviteId, KeyTag, Nickname, OwnerCode, Role, RoomName, house::HouseCommand,
+        DeviceCode, InviteId, KeyTag, Nickname, OwnerCode, Role, RoomName, admin::AdminCommand,
         limits::NICKNAME_BYTES_MAX,
     },
     text::Line,
@@ -38,7 +38,7 @@ pub enum House {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// To be sent.
-    Send(HouseCommand),
+    Send(AdminCommand),
     /// The code of another device, by which this one comes in.
     Code(DeviceCode),
 }
@@ -57,61 +57,61 @@ pub fn read<'a>(
     members: impl Iterator<Item = &'a Nickname>,
 ) -> Result<Order, String> {
     let room = room.clone();
-    let command = || -> Result<HouseCommand, Wrong> {
+    let command = || -> Result<AdminCommand, Wrong> {
         Ok(match house {
             House::Invite => invite(argument)?,
-            House::Invites => HouseCommand::Invites,
-            House::Revoke => HouseCommand::Revoke {
+            House::Invites => AdminCommand::Invites,
+            House::Revoke => AdminCommand::Revoke {
                 invite: InviteId::parse(argument).map_err(|wrong| wrong.to_string())?,
             },
             House::Kick => {
                 let (nickname, rest) = name_and_rest(argument, members)?;
                 let reason = reason(rest);
-                HouseCommand::Kick { nickname, reason }
+                AdminCommand::Kick { nickname, reason }
             }
             House::Ban => {
                 let (nickname, seconds, reason) = sanction(argument, members)?;
-                HouseCommand::Ban {
+                AdminCommand::Ban {
                     nickname,
                     seconds,
                     reason,
                 }
             }
-            House::Unban => HouseCommand::Unban {
+            House::Unban => AdminCommand::Unban {
                 nickname: name(argument)?,
             },
-            House::Bans => HouseCommand::Bans,
+            House::Bans => AdminCommand::Bans,
             House::Mute => {
                 let (nickname, seconds, reason) = sanction(argument, members)?;
-                HouseCommand::Mute {
+                AdminCommand::Mute {
                     nickname,
                     seconds,
                     reason,
                 }
             }
-            House::Unmute => HouseCommand::Unmute {
+            House::Unmute => AdminCommand::Unmute {
                 nickname: name(argument)?,
             },
-            House::Topic => HouseCommand::Topic {
+            House::Topic => AdminCommand::Topic {
                 room,
                 topic: topic(argument)?,
             },
-            House::Announce => HouseCommand::Announce {
+            House::Announce => AdminCommand::Announce {
                 room,
                 on: switch(argument).ok_or("On or off?")?,
             },
-            House::Slow => HouseCommand::Slow {
+            House::Slow => AdminCommand::Slow {
                 room,
                 seconds: pause(argument)?,
             },
-            House::Own => HouseCommand::Own {
+            House::Own => AdminCommand::Own {
                 code: OwnerCode::parse(argument).map_err(|wrong| wrong.to_string())?,
             },
             House::Role => role(argument)?,
-            House::Release => HouseCommand::Release {
+            House::Release => AdminCommand::Release {
                 nickname: name(argument)?,
             },
-            House::Audit => HouseCommand::Audit {
+            House::Audit => AdminCommand::Audit {
                 before: before(argument)?,
             },
             House::Device => device(argument)?,
@@ -254,7 +254,7 @@ fn topic(text: &str) -> Result<Option<Line>, Wrong> {
     }
 }
 
-fn invite(text: &str) -> Result<HouseCommand, Wrong> {
+fn invite(text: &str) -> Result<AdminCommand, Wrong> {
     let (mut uses, mut lasts) = (None, None);
     for word in text.split_whitespace() {
         let twice = if word.eq_ignore_ascii_case("any") {
@@ -270,20 +270,20 @@ fn invite(text: &str) -> Result<HouseCommand, Wrong> {
             return Err("For how many, and for how long?".to_owned());
         }
     }
-    Ok(HouseCommand::Invite {
+    Ok(AdminCommand::Invite {
         uses: uses.unwrap_or(1),
         seconds: lasts,
     })
 }
 
-fn role(text: &str) -> Result<HouseCommand, Wrong> {
+fn role(text: &str) -> Result<AdminCommand, Wrong> {
     let (who, role) = text.rsplit_once(char::is_whitespace).unwrap_or((text, ""));
     let nickname = name(who.trim_end())?;
     let role = Role::parse(&role.to_ascii_lowercase())
         .ok()
         .filter(|role| *role != Role::Unverified)
         .ok_or("A role is owner, moderator or member")?;
-    Ok(HouseCommand::Role { nickname, role })
+    Ok(AdminCommand::Role { nickname, role })
 }
 
 fn before(text: &str) -> Result<Option<u64>, Wrong> {
@@ -296,11 +296,11 @@ fn before(text: &str) -> Result<Option<u64>, Wrong> {
         .map_err(|_| "That goes by the numbers of its entries".to_owned())
 }
 
-fn device(text: &str) -> Result<HouseCommand, Wrong> {
+fn device(text: &str) -> Result<AdminCommand, Wrong> {
     let (what, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     match (what.to_ascii_lowercase().as_str(), rest.trim_start()) {
-        ("" | "list", "") => Ok(HouseCommand::Devices),
-        ("add", "") => Ok(HouseCommand::AddDevice),
+        ("" | "list", "") => Ok(AdminCommand::Devices),
+        ("add", "") => Ok(AdminCommand::AddDevice),
         ("revoke", rest) => {
             let (key, how) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
             let block = match how.trim().to_ascii_lowercase().as_str() {
@@ -308,7 +308,7 @@ fn device(text: &str) -> Result<HouseCommand, Wrong> {
                 "block" => true,
                 _ => return Err("A device is revoked, or revoked and blocked".to_owned()),
             };
-            Ok(HouseCommand::RevokeDevice {
+            Ok(AdminCommand::RevokeDevice {
                 key: KeyTag::parse(key).map_err(|wrong| wrong.to_string())?,
                 block,
             })
@@ -340,7 +340,7 @@ mod tests {
         }
     }
 
-    fn sent(text: &str) -> HouseCommand {
+    fn sent(text: &str) -> AdminCommand {
         match typed(text) {
             Ok(Order::Send(command)) => command,
             other => panic!("{text}: {other:?}"),
@@ -377,7 +377,7 @@ mod tests {
             ("/kick @home go", "@home", line("go")),
             ("/kick gone away", "gone", line("away")),
         ] {
-            let expected = HouseCommand::Kick {
+            let expected = AdminCommand::Kick {
                 nickname: nickname(who),
                 reason: why,
             };
@@ -405,7 +405,7 @@ mod tests {
             } else {
                 "bob"
             };
-            let expected = HouseCommand::Ban {
+            let expected = AdminCommand::Ban {
                 nickname: nickname(who),
                 seconds,
                 reason: why,
@@ -430,110 +430,110 @@ mod tests {
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn every_command_says_what_it_is_for() {
         let room = RoomName::lobby;
-        let invite = |uses, seconds| HouseCommand::Invite { uses, seconds };
+        let invite = |uses, seconds| AdminCommand::Invite { uses, seconds };
         for (text, expected) in [
             ("/invite", invite(1, None)),
             ("/invite 5", invite(5, None)),
             ("/invite 2d", invite(1, Some(172_800))),
             ("/invite any 1w", invite(0, Some(604_800))),
             ("/invite 1w 3", invite(3, Some(604_800))),
-            ("/invites", HouseCommand::Invites),
+            ("/invites", AdminCommand::Invites),
             (
                 "/revoke 0102030405060708",
-                HouseCommand::Revoke {
+                AdminCommand::Revoke {
                     invite: InviteId::parse("0102030405060708").unwrap(),
                 },
             ),
             (
                 "/unban bob the builder",
-                HouseCommand::Unban {
+                AdminCommand::Unban {
                     nickname: nickname("bob the builder"),
                 },
             ),
             (
                 "/unmute \"bob\"",
-                HouseCommand::Unmute {
+                AdminCommand::Unmute {
                     nickname: nickname("bob"),
                 },
             ),
-            ("/bans", HouseCommand::Bans),
+            ("/bans", AdminCommand::Bans),
             (
                 "/topic release day",
-                HouseCommand::Topic {
+                AdminCommand::Topic {
                     room: room(),
                     topic: line("release day"),
                 },
             ),
             (
                 "/topic off",
-                HouseCommand::Topic {
+                AdminCommand::Topic {
                     room: room(),
                     topic: None,
                 },
             ),
             (
                 "/announce ON",
-                HouseCommand::Announce {
+                AdminCommand::Announce {
                     room: room(),
                     on: true,
                 },
             ),
             (
                 "/slow 30s",
-                HouseCommand::Slow {
+                AdminCommand::Slow {
                     room: room(),
                     seconds: 30,
                 },
             ),
             (
                 "/slow 10",
-                HouseCommand::Slow {
+                AdminCommand::Slow {
                     room: room(),
                     seconds: 10,
                 },
             ),
             (
                 "/slow off",
-                HouseCommand::Slow {
+                AdminCommand::Slow {
                     room: room(),
                     seconds: 0,
                 },
             ),
             (
                 "/role bob the builder Moderator",
-                HouseCommand::Role {
+                AdminCommand::Role {
                     nickname: nickname("bob the builder"),
                     role: Role::Moderator,
                 },
             ),
             (
                 "/release carol",
-                HouseCommand::Release {
+                AdminCommand::Release {
                     nickname: nickname("carol"),
                 },
             ),
-            ("/audit", HouseCommand::Audit { before: None }),
-            ("/audit 40", HouseCommand::Audit { before: Some(40) }),
-            ("/device", HouseCommand::Devices),
-            ("/device list", HouseCommand::Devices),
-            ("/device add", HouseCommand::AddDevice),
+            ("/audit", AdminCommand::Audit { before: None }),
+            ("/audit 40", AdminCommand::Audit { before: Some(40) }),
+            ("/device", AdminCommand::Devices),
+            ("/device list", AdminCommand::Devices),
+            ("/device add", AdminCommand::AddDevice),
             (
                 "/device revoke 0a1b2c3d",
-                HouseCommand::RevokeDevice {
+                AdminCommand::RevokeDevice {
                     key: KeyTag::parse("0a1b2c3d").unwrap(),
                     block: false,
                 },
             ),
             (
                 "/device revoke 0a1b2c3d  Block ",
-                HouseCommand::RevokeDevice {
+                AdminCommand::RevokeDevice {
                     key: KeyTag::parse("0a1b2c3d").unwrap(),
                     block: true,
                 },
             ),
             (
                 "/owner mfxg-k2lt-mfxg-k2lt",
-                HouseCommand::Own {
+                AdminCommand::Own {
                     code: OwnerCode::parse("mfxgk2ltmfxgk2lt").unwrap(),
                 },
             ),

@@ -6,7 +6,7 @@ use crate::{
         Command,
         event::{Credential, Security},
     },
-    protocol::{Nickname, Role, RoomRules, UserId, house::CommandResult},
+    protocol::{Nickname, Role, RoomRules, UserId, admin::AdminResult},
     text::Line,
     tui::{
         commands::{
@@ -33,7 +33,7 @@ impl Model {
                 if words::is_news(&command) {
                     self.news_awaited.insert(request, false);
                 }
-                self.commands.push_back(Command::House { request, command });
+                self.commands.push_back(Command::Admin { request, command });
             }
             Ok(Order::Code(_)) if self.has_entered() => {
                 self.say("You are in: that code is for your other device");
@@ -51,7 +51,7 @@ impl Model {
     }
 
     /// What a command came to.
-    pub(super) fn answered(&mut self, request: u64, answer: Result<CommandResult, Line>) {
+    pub(super) fn answered(&mut self, request: u64, answer: Result<AdminResult, Line>) {
         if self.asked.remove(&request) {
             self.settled += 1;
         }

@@ -579,7 +579,7 @@ impl Model {
             } => {
                 self.nickname_refused(&nickname, &why, waiting);
             }
-            Event::House { request, answer } => self.answered(request, answer),
+            Event::Admin { request, answer } => self.answered(request, answer),
             Event::Page { page, .. } => self.page(page),
             // Those are for the full screen only.
             Event::Found { .. } | Event::Unanswered(_) => {}

@@ -13,9 +13,10 @@ use chat_tui::{
     client::session::Now,
     protocol::RoomName,
     server::{
-        core::{ConnectionId, Moment, house::Rate},
+        core::{ConnectionId, house::Rate},
         store::{MemoryLimits, StoreError},
     },
+    time,
 };
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -438,8 +439,8 @@ impl World {
             .expect("far from the end of time")
     }
 
-    fn moment(&self) -> Moment {
-        Moment {
+    fn moment(&self) -> time::Now {
+        time::Now {
             wall: self.wall(),
             mono: self.now,
         }

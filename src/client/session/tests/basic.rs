@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::limits::BASIC_PAUSE;
+use crate::protocol::limits::LEGACY_PAUSE;
 
 impl Run {
     /// On a server that has not answered in time.
@@ -152,14 +152,14 @@ fn what_is_for_a_room_is_not_said_in_the_lobby_of_a_basic_server() {
     let mut run = Run::basic();
     run.command(Command::Send { room: build, body });
     run.send("for all");
-    run.pass(BASIC_PAUSE * 10);
+    run.pass(LEGACY_PAUSE * 10);
     assert_eq!(
         run.texts(),
         [""; 0],
         "it may be a slow server that has rooms"
     );
     run.say_bytes(HELLO);
-    run.pass(BASIC_PAUSE * 10);
+    run.pass(LEGACY_PAUSE * 10);
     assert_eq!(run.texts(), ["for all"], "it has none");
 }
 
@@ -176,7 +176,7 @@ fn messages_go_out_one_by_one_and_are_never_confirmed() {
     run.told(&["local 1 pending", "local 1 unconfirmed", "local 2 pending"]);
     let before = run.elapsed;
     run.time();
-    assert_eq!(run.since(before), BASIC_PAUSE);
+    assert_eq!(run.since(before), LEGACY_PAUSE);
     assert_eq!(run.texts(), ["two"]);
     run.told(&["local 2 unconfirmed"]);
     assert_eq!(run.session.deadline(), None);

@@ -7,7 +7,7 @@ use crate::{
     client::event::{Credential, VerifiedBy},
     protocol::{
         Binding, DeviceCode, Fingerprint, Identity, Invite, InviteId, InviteKey, InviteToken,
-        Nonce, house::Password,
+        Nonce, admin::Password,
     },
 };
 

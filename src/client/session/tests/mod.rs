@@ -566,7 +566,7 @@ fn event_in_short(event: &Event) -> String {
             let by = by.as_ref().map_or("nobody", Nickname::as_str);
             format!("topic {topic} by {by}")
         }
-        Event::House { request, answer } => match answer {
+        Event::Admin { request, answer } => match answer {
             Ok(result) => format!("{request}: {}", result.message),
             Err(why) => format!("{request} refused: {why}"),
         },

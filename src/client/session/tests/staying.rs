@@ -232,8 +232,8 @@ fn a_join_of_ours_that_comes_late_is_not_taken_for_somebody_else() {
 /// What has to be answered, and an answer to it.
 fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
     use crate::protocol::{
+        admin::{AdminCommand, AdminResult},
         frame::{HistoryPage, PageHead, Part},
-        house::{CommandResult, HouseCommand},
     };
     let part = Part::Since(Timestamp::UNIX_EPOCH);
     let page = HistoryPage {
@@ -247,7 +247,7 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
         },
         messages: Vec::new(),
     };
-    let result = CommandResult {
+    let result = AdminResult {
         reference: Some(1),
         message: Line::inert("Done"),
         lines: Vec::new(),
@@ -273,9 +273,9 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
         ),
         (
             "a command",
-            Command::House {
+            Command::Admin {
                 request: 1,
-                command: HouseCommand::Devices,
+                command: AdminCommand::Devices,
             },
             ServerFrame::Result(result),
         ),

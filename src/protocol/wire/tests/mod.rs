@@ -1,10 +1,10 @@
 //! Round trips, refusals, and bytes that mean nothing.
 
-mod house;
+mod admin;
 
 use super::*;
 use crate::{
-    protocol::{frame::*, house::*, invite::*, key::*, limits::*, name::*},
+    protocol::{admin::*, frame::*, invite::*, key::*, limits::*, name::*},
     search::{QUERY_BYTES_MAX, Query, TERMS_MAX, Words},
     text::{Body, Line},
 };
@@ -181,7 +181,7 @@ fn a_refused_text_keeps_its_id() {
         }
         other => panic!("{other:?}"),
     }
-    // Without an id it is a basic client's, and made visible instead.
+    // Without an id it is a legacy client's, and made visible instead.
     match parse_client(br#"{"type":"message","message":"a\u001b[2Jb"}"#) {
         Ok(ClientFrame::Message(submission)) => {
             assert!(!submission.body.unwrap().as_str().contains('\u{1b}'));

@@ -13,26 +13,30 @@ use smallvec::SmallVec;
 use crate::{
     protocol::{
         MessageId, Nickname,
-        basic::NICKNAME_IN_USE,
         frame::{Departure, ErrorCode, ErrorFrame, Join, Limits, Position, RoomStart, Welcome},
+        legacy::NICKNAME_IN_USE,
         limits,
     },
     server::{
         core::{
             ConnectionId, RoomIndex,
-            event::{Admission, Entry, Order, Record},
+            event::{ConnectionCommand, JoinRequest, Joined, LogEvent},
             house::{Rate, Visitor},
             hub::{Hub, Session, What, error},
             resume,
         },
-        store::{Operation, Verdict},
+        store::{OpResult, Operation},
     },
 };
 
 /// How many of the latest messages a client gets that does not say.
 const LAST_MESSAGES_DEFAULT: u64 = 200;
 
-pub(in crate::server::core) fn run(hub: &mut Hub, connection: ConnectionId, entry: Box<Entry>) {
+pub(in crate::server::core) fn run(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    entry: Box<JoinRequest>,
+) {
     if hub.stopping() {
         let error = error(ErrorCode::ShuttingDown, "The server is stopping");
         return refuse(hub, connection, &entry, error);
@@ -50,11 +54,11 @@ pub(in crate::server::core) fn run(hub: &mut Hub, connection: ConnectionId, entr
     hub.stage(connection, operation, What::Open);
 }
 
-fn open(hub: &Hub, entry: &Entry) -> Operation {
-    Operation::Open {
+fn open(hub: &Hub, entry: &JoinRequest) -> Operation {
+    Operation::OpenDevice {
         owner: hub.house.device_owner(entry, hub.now),
         device: entry.device(),
-        // A basic client's messages are numbered here: it has no say in that.
+        // A legacy client's messages are numbered here: it has no say in that.
         next: entry.join.next.filter(|_| entry.join.protocol.is_some()),
         look: positions(hub, &entry.join)
             .map(|(room, position)| (room, position.seq))
@@ -85,9 +89,9 @@ pub(in crate::server::core) fn failed(hub: &mut Hub, connection: ConnectionId, e
 pub(in crate::server::core) fn not_opened(
     hub: &mut Hub,
     connection: ConnectionId,
-    verdict: &Verdict,
+    verdict: &OpResult,
 ) {
-    if *verdict == Verdict::Foreign
+    if *verdict == OpResult::Foreign
         && let Some(mut entry) = hub.end_joining(connection)
     {
         if entry.key.is_some() && !entry.own_device {
@@ -99,7 +103,7 @@ pub(in crate::server::core) fn not_opened(
         hub.begin_joining(connection, entry);
     }
     let error = match verdict {
-        Verdict::TooFarAhead => error(
+        OpResult::TooFarAhead => error(
             ErrorCode::BadId,
             "The number of this client's next message is further ahead than can be: use another \
              client ID",
@@ -158,7 +162,7 @@ fn rooms(hub: &Hub, join: &Join) -> Result<SmallVec<[RoomIndex; 2]>, ErrorFrame>
     }
 }
 
-fn may_enter(hub: &Hub, entry: &mut Entry) -> Result<Visitor, ErrorFrame> {
+fn may_enter(hub: &Hub, entry: &mut JoinRequest) -> Result<Visitor, ErrorFrame> {
     // Once more: somebody may have been banned, or a nickname taken, meanwhile.
     let visitor = hub.house.check(entry, hub.now)?;
     if entry.join.keep_nickname
@@ -177,14 +181,14 @@ fn may_enter(hub: &Hub, entry: &mut Entry) -> Result<Visitor, ErrorFrame> {
     Ok(visitor)
 }
 
-fn refuse(hub: &mut Hub, connection: ConnectionId, entry: &Entry, error: ErrorFrame) {
-    hub.record(Record::Refused {
+fn refuse(hub: &mut Hub, connection: ConnectionId, entry: &JoinRequest, error: ErrorFrame) {
+    hub.record(LogEvent::Refused {
         nickname: Nickname::clone(&entry.join.nickname),
         address: entry.channel.address,
         message: error.message.clone(),
     });
     if entry.join.protocol.is_none() {
-        hub.order(connection, Order::Basic(entry.token.user()));
+        hub.command(connection, ConnectionCommand::Legacy(entry.token.user()));
     }
     hub.break_off(connection, error, Departure::Protocol);
 }
@@ -192,24 +196,24 @@ fn refuse(hub: &mut Hub, connection: ConnectionId, entry: &Entry, error: ErrorFr
 fn admit(
     hub: &mut Hub,
     connection: ConnectionId,
-    entry: &Entry,
+    entry: &JoinRequest,
     visitor: &Visitor,
     rooms: SmallVec<[RoomIndex; 2]>,
     (counter, ids): (u64, &[Option<MessageId>]),
 ) {
-    let Entry {
+    let JoinRequest {
         join,
         token,
         channel,
         ..
     } = entry;
-    let basic = join.protocol.is_none();
+    let legacy = join.protocol.is_none();
     let starts = starts(hub, join, &rooms, ids);
     let cursors = rooms.iter().zip(&starts);
     let cursors = cursors.map(|(room, start)| (*room, start.next)).collect();
     let session = Session::new(entry, visitor, rooms, counter);
     let (user, device) = (session.user, session.device);
-    let admission = Admission {
+    let admission = Joined {
         user,
         rooms: cursors,
         welcome: join.protocol.map(|protocol| Welcome {
@@ -227,9 +231,9 @@ fn admit(
             limits: told_limits(hub.house.message_rate()),
         }),
     };
-    hub.order(connection, Order::Admit(Box::new(admission)));
+    hub.command(connection, ConnectionCommand::Admit(Box::new(admission)));
     hub.begin_session(connection, session, &join.nickname);
-    hub.record(Record::Joined {
+    hub.record(LogEvent::Joined {
         nickname: join.nickname.clone(),
         user,
         client_id: join.client_id.clone(),
@@ -237,12 +241,12 @@ fn admit(
         key: entry.key.map(|key| key.tag()),
         encrypted: channel.encrypted,
         agent: join.agent.clone(),
-        basic,
+        legacy,
         present: hub.sessions.len(),
     });
 }
 
-/// Where reading begins in each room. A basic client hears only what is said from now on.
+/// Where reading begins in each room. A legacy client hears only what is said from now on.
 fn starts(
     hub: &Hub,
     join: &Join,

@@ -10,8 +10,8 @@ use crate::{
     server::{
         core::{
             ConnectionId,
-            endpoint::BASIC_WAIT_MAX,
-            event::Order,
+            endpoint::LEGACY_WAIT_MAX,
+            event::ConnectionCommand,
             hub::{Hub, NO_SUCH_ROOM, Numbering, What, error},
         },
         store::Operation,
@@ -26,9 +26,9 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     let Some(session) = hub.sessions.get_mut(&connection) else {
         return;
     };
-    // The id, where the client gives it; to one that a basic client sends nobody listens.
-    let basic = session.basic;
-    let own = submission.id.filter(|_| !basic);
+    // The id, where the client gives it; to one that a legacy client sends nobody listens.
+    let legacy = session.legacy;
+    let own = submission.id.filter(|_| !legacy);
     let by = match own {
         Some(_) => Numbering::Client,
         None => Numbering::Server,
@@ -50,10 +50,10 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     }
     if let Some(error) = may_write(hub, connection, &submission.room, own) {
         let wait = error.retry_after_ms.map(Duration::from_millis);
-        return match wait.filter(|wait| basic && *wait <= BASIC_WAIT_MAX && !hub.stopping()) {
-            Some(wait) => hub.order(
+        return match wait.filter(|wait| legacy && *wait <= LEGACY_WAIT_MAX && !hub.stopping()) {
+            Some(wait) => hub.command(
                 connection,
-                Order::Again {
+                ConnectionCommand::Retry {
                     frame: Box::new(ClientFrame::Message(submission)),
                     wait,
                 },
@@ -151,7 +151,7 @@ pub(super) fn refuse_for_good(
     let Some(settled) = settled(hub, connection, id) else {
         return;
     };
-    let operation = Operation::Spend {
+    let operation = Operation::Settle {
         id,
         settled,
         refused: Some(error.code),

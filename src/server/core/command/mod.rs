@@ -4,9 +4,9 @@
 use super::{ConnectionId, hub::Hub};
 use crate::protocol::{ClientFrame, frame::Departure};
 
-pub(super) mod house;
+pub(super) mod admin;
 pub(super) mod join;
-mod look;
+mod log_query;
 mod message;
 pub(super) mod nick;
 mod ping;
@@ -17,8 +17,8 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, frame: ClientFrame) {
     match frame {
         ClientFrame::Message(submission) => message::run(hub, connection, submission),
         ClientFrame::Withdraw { id } => withdraw::run(hub, connection, id),
-        ClientFrame::History(request) => look::history(hub, connection, request),
-        ClientFrame::Search(request) => look::search(hub, connection, request),
+        ClientFrame::History(request) => log_query::history(hub, connection, request),
+        ClientFrame::Search(request) => log_query::search(hub, connection, request),
         ClientFrame::Nick {
             nickname,
             reference,

@@ -2,7 +2,7 @@
 //! committed.
 
 use crate::{
-    protocol::{Nickname, ServerFrame, basic::NICKNAME_IN_USE, frame::ErrorCode},
+    protocol::{Nickname, ServerFrame, frame::ErrorCode, legacy::NICKNAME_IN_USE},
     server::core::{
         ConnectionId,
         hub::{Hub, error},

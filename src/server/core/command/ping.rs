@@ -2,7 +2,7 @@
 
 use crate::{
     protocol::ServerFrame,
-    server::core::{ConnectionId, event::Order, hub::Hub},
+    server::core::{ConnectionId, event::ConnectionCommand, hub::Hub},
 };
 
 pub(super) fn run(hub: &mut Hub, connection: ConnectionId, reference: Option<u64>) {
@@ -10,5 +10,5 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, reference: Option<u64
 }
 
 pub(super) fn answered(hub: &mut Hub, connection: ConnectionId) {
-    hub.order(connection, Order::Answer(None));
+    hub.command(connection, ConnectionCommand::Answer(None));
 }

@@ -31,7 +31,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, id: MessageId) {
     let Some(settled) = settled(hub, connection, id) else {
         return;
     };
-    let operation = Operation::Spend {
+    let operation = Operation::Settle {
         id,
         settled,
         refused: None,

@@ -1,22 +1,19 @@
 //! Users who are known by a key: their keys, their nicknames, whether they were let in.
 
 use super::{
-    ACCOUNTS_MAX, Access, ClientAddress, House, KEYS_MAX, NICKNAMES_MAX, STRANGERS_MAX, Who, facts,
+    ACCOUNTS_MAX, Access, ClientAddress, House, KEYS_MAX, NICKNAMES_MAX, STRANGERS_MAX, Who,
+    bans::{Writer, who},
     invites::Invited,
-    refusal,
-    sanctions::{Writer, who},
-    seconds, too_often,
+    persist, refusal, seconds, too_often,
 };
 use crate::{
     protocol::{
         Nickname, PublicKey, Role, UserId,
-        basic::NICKNAME_IN_USE,
         frame::{ErrorCode, ErrorFrame},
+        legacy::NICKNAME_IN_USE,
     },
-    server::{
-        core::{Moment, event::Entry},
-        store::DeviceOwner,
-    },
+    server::{core::event::JoinRequest, store::DeviceOwner},
+    time::Now,
 };
 
 /// How often it is noted that a key or a nickname was used, in seconds: a day.
@@ -87,7 +84,7 @@ enum Admitted {
 impl House {
     /// Whether somebody may come in, as far as that is known before anything is asked of the
     /// store. Notes the attempt.
-    pub fn knock(&mut self, entry: &Entry, now: Moment) -> Result<(), ErrorFrame> {
+    pub fn knock(&mut self, entry: &JoinRequest, now: Now) -> Result<(), ErrorFrame> {
         let address = entry.channel.address;
         let known = entry.key.and_then(|key| self.keys.get(&key));
         let who = match known {
@@ -116,7 +113,7 @@ impl House {
     }
 
     /// Whose device it is that somebody comes with, if they have a key.
-    pub fn device_owner(&self, entry: &Entry, now: Moment) -> Option<DeviceOwner> {
+    pub fn device_owner(&self, entry: &JoinRequest, now: Now) -> Option<DeviceOwner> {
         let key = entry.key?;
         let offered = || self.offered(entry.join.code?, now).ok();
         let known = self.keys.get(&key).copied();
@@ -129,7 +126,7 @@ impl House {
 
     /// Who somebody is, and whether he may come in under the nickname that he wants, as far as
     /// nobody present has it. Changes nothing.
-    pub fn check(&self, entry: &Entry, now: Moment) -> Result<Visitor, ErrorFrame> {
+    pub fn check(&self, entry: &JoinRequest, now: Now) -> Result<Visitor, ErrorFrame> {
         let address = entry.channel.address;
         if entry.join.code.is_some() || entry.join.invite.is_some() {
             let looked = self.rates.mistakes.look(address, now.mono);
@@ -151,7 +148,7 @@ impl House {
         Ok(visitor)
     }
 
-    fn identify(&self, entry: &Entry, now: Moment) -> Result<Visitor, ErrorFrame> {
+    fn identify(&self, entry: &JoinRequest, now: Now) -> Result<Visitor, ErrorFrame> {
         let visitor = |user, role| Visitor {
             user,
             role,
@@ -212,7 +209,12 @@ impl House {
     }
 
     /// Applies the rule of who may enter.
-    fn let_in(&self, visitor: Visitor, entry: &Entry, now: Moment) -> Result<Visitor, ErrorFrame> {
+    fn let_in(
+        &self,
+        visitor: Visitor,
+        entry: &JoinRequest,
+        now: Now,
+    ) -> Result<Visitor, ErrorFrame> {
         if let Some(account) = self.accounts.get(&visitor.user)
             && account.admitted
         {
@@ -300,7 +302,7 @@ impl House {
     /// Notes that a visitor comes in, whom [`check`](Self::check) has found fit just now. They may be
     /// told of it once the house no longer [`owes`](Self::owes) them anything. Doing it again changes
     /// nothing.
-    pub fn admit(&mut self, visitor: &Visitor, entry: &Entry, now: Moment) {
+    pub fn admit(&mut self, visitor: &Visitor, entry: &JoinRequest, now: Now) {
         let (Some(key), at) = (visitor.key, seconds(now.wall)) else {
             return;
         };
@@ -333,9 +335,9 @@ impl House {
         }
         account.admitted |= visitor.admitted.is_some();
         if is_new || added || visitor.admitted.is_some() {
-            self.changed.owe(facts::of_account(user, account));
+            self.dirty.owe(persist::of_account(user, account));
         } else if was_seen {
-            self.changed.push(facts::of_account(user, account));
+            self.dirty.push(persist::of_account(user, account));
         }
         self.keys.insert(key, user);
         let nickname = &entry.join.nickname;
@@ -359,7 +361,7 @@ impl House {
     }
 
     /// Notes that somebody writes, once a day.
-    pub(super) fn note_writing(&mut self, user: UserId, now: Moment) {
+    pub(super) fn note_writing(&mut self, user: UserId, now: Now) {
         let at = seconds(now.wall);
         let Some(account) = self.accounts.get_mut(&user) else {
             return;
@@ -369,12 +371,12 @@ impl House {
             .is_none_or(|wrote| wrote == 0 || at >= wrote.saturating_add(SEEN_EVERY))
         {
             account.wrote = Some(at);
-            self.changed.push(facts::of_account(user, account));
+            self.dirty.push(persist::of_account(user, account));
         }
     }
 
     /// Notes that somebody goes, who was here for longer than it is noted that they were seen.
-    pub fn note_leaving(&mut self, user: UserId, key: Option<PublicKey>, now: Moment) {
+    pub fn note_leaving(&mut self, user: UserId, key: Option<PublicKey>, now: Now) {
         let at = seconds(now.wall);
         let Some(account) = self.accounts.get_mut(&user) else {
             return;
@@ -384,12 +386,12 @@ impl House {
         };
         if let Some(known) = account.keys.iter_mut().find(stale) {
             known.seen = at;
-            self.changed.push(facts::of_account(user, account));
+            self.dirty.push(persist::of_account(user, account));
         }
     }
 
     /// Notes that somebody is called so now: what is nobody's becomes his, if he is known.
-    pub fn claim(&mut self, user: UserId, nickname: &Nickname, now: Moment) {
+    pub fn claim(&mut self, user: UserId, nickname: &Nickname, now: Now) {
         if !self.accounts.contains_key(&user) {
             return;
         }
@@ -408,11 +410,11 @@ impl House {
             nickname: nickname.as_str().to_owned(),
             used: at,
         };
-        let fact = facts::of_nickname(&canonical, &owned);
+        let fact = persist::of_nickname(&canonical, &owned);
         if is_new {
-            self.changed.owe(fact);
+            self.dirty.owe(fact);
         } else {
-            self.changed.push(fact);
+            self.dirty.push(fact);
         }
         self.own_nickname(canonical.clone(), owned);
         self.release_beyond(user, &canonical);
@@ -446,7 +448,7 @@ impl House {
             if let Some(own) = self.called.get_mut(&owned.user) {
                 own.retain(|other| other != canonical);
             }
-            self.changed.push(facts::no_nickname(canonical));
+            self.dirty.push(persist::no_nickname(canonical));
         }
     }
 

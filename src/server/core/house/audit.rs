@@ -1,6 +1,6 @@
 //! What was done in the house, and by whom: for the owner to read.
 
-use super::{AUDIT_MAX, House, facts, moment};
+use super::{AUDIT_MAX, House, moment, persist};
 use crate::{
     protocol::{Nickname, UserId},
     text::Line,
@@ -39,12 +39,12 @@ impl House {
             nickname: nickname.as_str().to_owned(),
             deed,
         };
-        self.changed.push(facts::of_audit(&entry));
+        self.dirty.push(persist::of_audit(&entry));
         self.audit.push_back(entry);
         while self.audit.len() > AUDIT_MAX {
             let oldest = self.audit.pop_front();
-            let gone = oldest.map(|oldest| facts::no_audit(oldest.number));
-            self.changed.extend(gone);
+            let gone = oldest.map(|oldest| persist::no_audit(oldest.number));
+            self.dirty.extend(gone);
         }
     }
 

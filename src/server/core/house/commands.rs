@@ -2,22 +2,20 @@
 
 use super::{
     ClientAddress, House, INVITE_SECONDS_DEFAULT, INVITE_SECONDS_MAX, KEYS_MAX, SLOW_SECONDS_MAX,
-    facts,
+    bans::{Ban, Mute, Writer, because, closable, for_how_long},
     invites::Voided,
-    moment, refusal,
-    sanctions::{Ban, Mute, Writer, because, closable, for_how_long},
-    seconds, too_often,
+    moment, persist, refusal, seconds, too_often,
 };
 use crate::{
     protocol::{
         DeviceCode, InviteId, InviteToken, KeyTag, Nickname, OwnerCode, PublicKey, Role, RoomName,
         RoomRules, UserId,
+        admin::{AdminCommand, AdminResult},
         frame::{Departure, ErrorCode, ErrorFrame},
-        house::{CommandResult, HouseCommand},
         limits::{FRAME_BYTES_MAX, RESULT_LINES_MAX},
     },
-    server::core::Moment,
     text::Line,
+    time::Now,
 };
 
 /// Bytes of the lines of one result, as they are told: the rest of its frame is more than enough.
@@ -93,7 +91,7 @@ pub enum Act {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// What is answered, once it is kept; the hub puts the reference in.
-    pub result: CommandResult,
+    pub result: AdminResult,
     /// What is to be done besides.
     pub acts: Vec<Act>,
 }
@@ -101,7 +99,7 @@ pub struct Outcome {
 impl Outcome {
     fn says(message: &str) -> Self {
         Self {
-            result: CommandResult {
+            result: AdminResult {
                 message: Line::inert(message),
                 lines: Vec::new(),
                 invite: None,
@@ -154,38 +152,38 @@ impl Outcome {
 }
 
 /// The least that somebody has to be who gives a command.
-fn needs(command: &HouseCommand) -> Role {
+fn needs(command: &AdminCommand) -> Role {
     match command {
-        HouseCommand::Own { .. }
-        | HouseCommand::AddDevice
-        | HouseCommand::Devices
-        | HouseCommand::RevokeDevice { .. } => Role::Member,
-        HouseCommand::Kick { .. }
-        | HouseCommand::Ban { .. }
-        | HouseCommand::Unban { .. }
-        | HouseCommand::Bans
-        | HouseCommand::Mute { .. }
-        | HouseCommand::Unmute { .. }
-        | HouseCommand::Topic { .. }
-        | HouseCommand::Announce { .. }
-        | HouseCommand::Slow { .. }
-        | HouseCommand::Invite { .. }
-        | HouseCommand::Invites
-        | HouseCommand::Revoke { .. } => Role::Moderator,
-        HouseCommand::Role { .. } | HouseCommand::Release { .. } | HouseCommand::Audit { .. } => {
+        AdminCommand::Own { .. }
+        | AdminCommand::AddDevice
+        | AdminCommand::Devices
+        | AdminCommand::RevokeDevice { .. } => Role::Member,
+        AdminCommand::Kick { .. }
+        | AdminCommand::Ban { .. }
+        | AdminCommand::Unban { .. }
+        | AdminCommand::Bans
+        | AdminCommand::Mute { .. }
+        | AdminCommand::Unmute { .. }
+        | AdminCommand::Topic { .. }
+        | AdminCommand::Announce { .. }
+        | AdminCommand::Slow { .. }
+        | AdminCommand::Invite { .. }
+        | AdminCommand::Invites
+        | AdminCommand::Revoke { .. } => Role::Moderator,
+        AdminCommand::Role { .. } | AdminCommand::Release { .. } | AdminCommand::Audit { .. } => {
             Role::Owner
         }
     }
 }
 
 /// The nickname that a command is about.
-pub fn about(command: &HouseCommand) -> Option<&Nickname> {
+pub fn about(command: &AdminCommand) -> Option<&Nickname> {
     match command {
-        HouseCommand::Role { nickname, .. }
-        | HouseCommand::Kick { nickname, .. }
-        | HouseCommand::Ban { nickname, .. }
-        | HouseCommand::Mute { nickname, .. }
-        | HouseCommand::Unmute { nickname } => Some(nickname),
+        AdminCommand::Role { nickname, .. }
+        | AdminCommand::Kick { nickname, .. }
+        | AdminCommand::Ban { nickname, .. }
+        | AdminCommand::Mute { nickname, .. }
+        | AdminCommand::Unmute { nickname } => Some(nickname),
         _ => None,
     }
 }
@@ -208,43 +206,43 @@ impl House {
     pub fn carry_out(
         &mut self,
         actor: &Actor,
-        command: &HouseCommand,
+        command: &AdminCommand,
         target: Option<Target>,
         rules: Option<&RoomRules>,
         random: &[u8; 32],
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         may(actor, command)?;
         self.may_speak(actor, command, now)?;
         let target = meant(actor, command, target)?;
         match (command, target) {
-            (HouseCommand::Own { code }, _) => self.own(actor, *code, now),
-            (HouseCommand::Role { role, .. }, Some(target)) => {
+            (AdminCommand::Own { code }, _) => self.own(actor, *code, now),
+            (AdminCommand::Role { role, .. }, Some(target)) => {
                 self.give_role(actor, &target, *role, now)
             }
-            (HouseCommand::Kick { reason, .. }, Some(target)) => {
+            (AdminCommand::Kick { reason, .. }, Some(target)) => {
                 self.kick(actor, &target, reason.as_ref(), now)
             }
             (
-                HouseCommand::Ban {
+                AdminCommand::Ban {
                     seconds, reason, ..
                 },
                 Some(target),
             ) => self.ban_out(actor, &target, *seconds, reason.as_ref(), now),
             (
-                HouseCommand::Mute {
+                AdminCommand::Mute {
                     seconds, reason, ..
                 },
                 Some(target),
             ) => self.silence(actor, &target, *seconds, reason.as_ref(), now),
-            (HouseCommand::Unmute { .. }, Some(target)) => self.unsilence(actor, &target, now),
-            (HouseCommand::Unban { nickname }, _) => self.let_back(actor, nickname, now),
-            (HouseCommand::Bans, _) => Ok(Outcome::lists_all(
+            (AdminCommand::Unmute { .. }, Some(target)) => self.unsilence(actor, &target, now),
+            (AdminCommand::Unban { nickname }, _) => self.let_back(actor, nickname, now),
+            (AdminCommand::Bans, _) => Ok(Outcome::lists_all(
                 self.sanction_lines(now),
                 "Nobody is banned or muted",
                 "Banned or muted",
             )),
-            (HouseCommand::Topic { room, topic }, _) => {
+            (AdminCommand::Topic { room, topic }, _) => {
                 let rules = RoomRules {
                     topic: topic.clone(),
                     ..known(rules)?
@@ -255,7 +253,7 @@ impl House {
                 };
                 Ok(self.rule(actor, room, rules, &deed, now))
             }
-            (HouseCommand::Announce { room, on }, _) => {
+            (AdminCommand::Announce { room, on }, _) => {
                 let rules = RoomRules {
                     announce: *on,
                     ..known(rules)?
@@ -264,7 +262,7 @@ impl House {
                 let deed = format!("lets {who} write in #{room}");
                 Ok(self.rule(actor, room, rules, &deed, now))
             }
-            (HouseCommand::Slow { room, seconds }, _) => {
+            (AdminCommand::Slow { room, seconds }, _) => {
                 let slow_seconds = (*seconds).min(SLOW_SECONDS_MAX);
                 let rules = RoomRules {
                     slow_seconds,
@@ -276,26 +274,26 @@ impl House {
                 };
                 Ok(self.rule(actor, room, rules, &deed, now))
             }
-            (HouseCommand::Invite { uses, seconds }, _) => {
+            (AdminCommand::Invite { uses, seconds }, _) => {
                 self.make_invite(actor, *uses, *seconds, random, now)
             }
-            (HouseCommand::Invites, _) => Ok(Outcome::lists_all(
+            (AdminCommand::Invites, _) => Ok(Outcome::lists_all(
                 self.invite_lines(now),
                 "No invite is known: those of chat-server invite are listed once they are used",
                 "Invites",
             )),
-            (HouseCommand::Revoke { invite }, _) => self.unmake_invite(actor, *invite, now),
-            (HouseCommand::Release { nickname }, _) => self.release(actor, nickname, now),
-            (HouseCommand::AddDevice, _) => self.add_device(actor, random, now),
-            (HouseCommand::Devices, _) => Ok(Outcome::lists_all(
+            (AdminCommand::Revoke { invite }, _) => self.unmake_invite(actor, *invite, now),
+            (AdminCommand::Release { nickname }, _) => self.release(actor, nickname, now),
+            (AdminCommand::AddDevice, _) => self.add_device(actor, random, now),
+            (AdminCommand::Devices, _) => Ok(Outcome::lists_all(
                 self.device_lines(actor.user),
                 "You have no devices here",
                 "Your devices",
             )),
-            (HouseCommand::RevokeDevice { key, block }, _) => {
+            (AdminCommand::RevokeDevice { key, block }, _) => {
                 self.drop_device(actor, *key, *block, now)
             }
-            (HouseCommand::Audit { before }, _) => Ok(Outcome::lists(
+            (AdminCommand::Audit { before }, _) => Ok(Outcome::lists(
                 self.audit_lines(*before),
                 self.audit_count(*before),
                 "Nothing was done",
@@ -303,11 +301,11 @@ impl House {
             )),
             // They name somebody, and whoever is nobody was found out above.
             (
-                HouseCommand::Role { .. }
-                | HouseCommand::Kick { .. }
-                | HouseCommand::Ban { .. }
-                | HouseCommand::Mute { .. }
-                | HouseCommand::Unmute { .. },
+                AdminCommand::Role { .. }
+                | AdminCommand::Kick { .. }
+                | AdminCommand::Ban { .. }
+                | AdminCommand::Mute { .. }
+                | AdminCommand::Unmute { .. },
                 None,
             ) => Err(refusal(ErrorCode::NotFound, "Nobody is meant")),
         }
@@ -315,12 +313,7 @@ impl House {
 
     /// A moderator who is muted changes nothing that everybody reads: topics, reasons, and the like.
     /// (An owner may be muted, who was not one then; nobody is above them who could lift it.)
-    fn may_speak(
-        &self,
-        actor: &Actor,
-        command: &HouseCommand,
-        now: Moment,
-    ) -> Result<(), ErrorFrame> {
+    fn may_speak(&self, actor: &Actor, command: &AdminCommand, now: Now) -> Result<(), ErrorFrame> {
         if needs(command) < Role::Moderator || actor.role == Role::Owner {
             return Ok(());
         }
@@ -334,7 +327,7 @@ impl House {
 
     /// Revokes the invites of somebody who is to make none any more, and says so at the end of a
     /// sentence; nothing, where there are none.
-    fn void_invites(&mut self, actor: &Actor, target: &Target, now: Moment) -> String {
+    fn void_invites(&mut self, actor: &Actor, target: &Target, now: Now) -> String {
         let Voided { invites, used } = self.revoke_invites_of(target.user, &target.nickname, now);
         if invites == 0 {
             return String::new();
@@ -354,7 +347,7 @@ impl House {
         format!(". The invite{s} that they had made ({invites}) were revoked; {came} by them")
     }
 
-    fn noted(&mut self, actor: &Actor, now: Moment, deed: &str) {
+    fn noted(&mut self, actor: &Actor, now: Now, deed: &str) {
         self.note(
             seconds(now.wall),
             actor.user,
@@ -363,7 +356,7 @@ impl House {
         );
     }
 
-    fn own(&mut self, actor: &Actor, code: OwnerCode, now: Moment) -> Result<Outcome, ErrorFrame> {
+    fn own(&mut self, actor: &Actor, code: OwnerCode, now: Now) -> Result<Outcome, ErrorFrame> {
         let taken = self.rates.mistakes.look(actor.address, now.mono);
         taken.map_err(|wait| too_often("Too many wrong codes", wait))?;
         if self.has_owner() || code != self.settings.owner_code {
@@ -381,7 +374,7 @@ impl House {
         if let Some(account) = self.accounts.get_mut(&user) {
             account.role = role;
             account.admitted |= role > Role::Member;
-            self.changed.push(facts::of_account(user, account));
+            self.dirty.push(persist::of_account(user, account));
         }
         Act::Promote { user, role }
     }
@@ -391,7 +384,7 @@ impl House {
         actor: &Actor,
         target: &Target,
         role: Role,
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         let nickname = &target.nickname;
         if role == Role::Unverified || target.role == Role::Unverified {
@@ -423,7 +416,7 @@ impl House {
         actor: &Actor,
         target: &Target,
         reason: Option<&Line>,
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         if !target.present {
             let message = format!("{} is not here", target.nickname);
@@ -448,7 +441,7 @@ impl House {
         target: &Target,
         duration: Option<u64>,
         reason: Option<&Line>,
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         let (at, nickname) = (seconds(now.wall), &target.nickname);
         let (how_long, because) = (for_how_long(duration), because(reason));
@@ -486,7 +479,7 @@ impl House {
         &mut self,
         actor: &Actor,
         nickname: &Nickname,
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         if !self.unban(nickname, actor.role)? {
             let message = format!("{nickname} is not banned");
@@ -502,7 +495,7 @@ impl House {
         target: &Target,
         duration: Option<u64>,
         reason: Option<&Line>,
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         let (at, nickname) = (seconds(now.wall), &target.nickname);
         let (how_long, because) = (for_how_long(duration), because(reason));
@@ -522,7 +515,7 @@ impl House {
         &mut self,
         actor: &Actor,
         target: &Target,
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         let nickname = &target.nickname;
         if !self.unmute(target.user, actor.role)? {
@@ -539,10 +532,10 @@ impl House {
         room: &RoomName,
         rules: RoomRules,
         deed: &str,
-        now: Moment,
+        now: Now,
     ) -> Outcome {
         self.noted(actor, now, deed);
-        self.changed.push(facts::of_room(room, &rules));
+        self.dirty.push(persist::of_room(room, &rules));
         self.rules.insert(room.clone(), rules.clone());
         Outcome::says("Done").acts(Act::Rule {
             room: room.clone(),
@@ -556,7 +549,7 @@ impl House {
         uses: u16,
         duration: Option<u64>,
         random: &[u8; 32],
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         let duration = duration
             .unwrap_or(INVITE_SECONDS_DEFAULT)
@@ -581,7 +574,7 @@ impl House {
         &mut self,
         actor: &Actor,
         id: InviteId,
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         self.revoke_invite(id, now)?;
         self.noted(actor, now, &format!("revoked the invite {id}"));
@@ -592,7 +585,7 @@ impl House {
         &mut self,
         actor: &Actor,
         nickname: &Nickname,
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         let Some(user) = self.owner_of(nickname) else {
             let message = format!("{nickname} belongs to nobody");
@@ -609,7 +602,7 @@ impl House {
         &mut self,
         actor: &Actor,
         random: &[u8; 32],
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         let code = DeviceCode::from_bytes(std::array::from_fn(|i| random[i]));
         self.offer_device(actor.user, code, now)?;
@@ -623,7 +616,7 @@ impl House {
         actor: &Actor,
         tag: KeyTag,
         block: bool,
-        now: Moment,
+        now: Now,
     ) -> Result<Outcome, ErrorFrame> {
         if block {
             self.has_room_for_block(actor.user, now)?;
@@ -650,7 +643,7 @@ impl House {
     }
 
     /// Whether one more key may be kept out for a user.
-    fn has_room_for_block(&mut self, user: UserId, now: Moment) -> Result<(), ErrorFrame> {
+    fn has_room_for_block(&mut self, user: UserId, now: Now) -> Result<(), ErrorFrame> {
         self.has_room_for_ban(seconds(now.wall))?;
         let blocked = self.bans.values().filter(|ban| ban.of == Some(user));
         if blocked.count() < KEYS_MAX {
@@ -661,7 +654,7 @@ impl House {
     }
 
     /// Keeps out whoever comes by a key that was a user's.
-    fn block(&mut self, actor: &Actor, key: PublicKey, now: Moment) -> Result<(), ErrorFrame> {
+    fn block(&mut self, actor: &Actor, key: PublicKey, now: Now) -> Result<(), ErrorFrame> {
         let tag = key.tag();
         self.ban(Ban {
             user: key.user(),
@@ -685,7 +678,7 @@ fn key_name(tag: KeyTag) -> String {
 }
 
 /// Whether somebody may give a command at all.
-fn may(actor: &Actor, command: &HouseCommand) -> Result<(), ErrorFrame> {
+fn may(actor: &Actor, command: &AdminCommand) -> Result<(), ErrorFrame> {
     let needed = needs(command);
     if actor.role >= needed {
         return Ok(());
@@ -703,7 +696,7 @@ fn may(actor: &Actor, command: &HouseCommand) -> Result<(), ErrorFrame> {
 /// Whom a command is about, if it is about somebody.
 fn meant(
     actor: &Actor,
-    command: &HouseCommand,
+    command: &AdminCommand,
     target: Option<Target>,
 ) -> Result<Option<Target>, ErrorFrame> {
     match (about(command), target) {
@@ -719,15 +712,15 @@ fn meant(
 /// Whether a command may be about this one.
 fn allowed_target(
     actor: &Actor,
-    command: &HouseCommand,
+    command: &AdminCommand,
     target: Target,
 ) -> Result<Target, ErrorFrame> {
     let sanction = matches!(
         command,
-        HouseCommand::Kick { .. } | HouseCommand::Ban { .. } | HouseCommand::Mute { .. }
+        AdminCommand::Kick { .. } | AdminCommand::Ban { .. } | AdminCommand::Mute { .. }
     );
     // Nobody is above the owner who could do it for him.
-    let undoes = matches!(command, HouseCommand::Unmute { .. }) && actor.role < Role::Owner;
+    let undoes = matches!(command, AdminCommand::Unmute { .. }) && actor.role < Role::Owner;
     let sanction = sanction || undoes;
     if sanction && target.user == actor.user {
         return Err(refusal(ErrorCode::NotAllowed, "That is you"));

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{DEVICE_CODE_FOR, DEVICE_CODES_MAX, House, facts, moment, refusal};
+use super::{DEVICE_CODE_FOR, DEVICE_CODES_MAX, House, moment, persist, refusal};
 use crate::{
     protocol::{
         DeviceCode, KeyTag, PublicKey, UserId,
         frame::{ErrorCode, ErrorFrame},
     },
-    server::core::Moment,
     text::Line,
+    time::Now,
 };
 
 /// A code that lets a device in.
@@ -25,7 +25,7 @@ impl House {
         &mut self,
         user: UserId,
         code: DeviceCode,
-        now: Moment,
+        now: Now,
     ) -> Result<(), ErrorFrame> {
         self.codes
             .retain(|_, offer| offer.until > now.mono && offer.user != user);
@@ -43,7 +43,7 @@ impl House {
     }
 
     /// Whose device brings a code.
-    pub(super) fn offered(&self, code: DeviceCode, now: Moment) -> Result<UserId, ErrorFrame> {
+    pub(super) fn offered(&self, code: DeviceCode, now: Now) -> Result<UserId, ErrorFrame> {
         self.codes
             .get(&code)
             .filter(|offer| offer.until > now.mono && self.has_room_for_key(offer.user))
@@ -90,7 +90,7 @@ impl House {
             return Err(refusal(ErrorCode::NotAllowed, message));
         }
         let key = account.keys.remove(at).public;
-        self.changed.push(facts::of_account(user, account));
+        self.dirty.push(persist::of_account(user, account));
         self.keys.remove(&key);
         Ok(key)
     }

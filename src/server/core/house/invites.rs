@@ -3,14 +3,14 @@
 //! An invite proves itself; the house remembers only how often each was used and which are
 //! revoked, until they have long expired.
 
-use super::{House, INVITE_SECONDS_MAX, INVITES_MAX, facts, moment, refusal, seconds};
+use super::{House, INVITE_SECONDS_MAX, INVITES_MAX, moment, persist, refusal, seconds};
 use crate::{
     protocol::{
         InviteId, InviteToken, Nickname, UserId,
         frame::{ErrorCode, ErrorFrame},
     },
-    server::core::Moment,
     text::Line,
+    time::Now,
 };
 
 /// What is known of an invite.
@@ -48,7 +48,7 @@ impl Invited {
 
 impl House {
     /// Whether an invite is good.
-    pub(super) fn invited(&self, token: &InviteToken, now: Moment) -> Result<Invited, ErrorFrame> {
+    pub(super) fn invited(&self, token: &InviteToken, now: Now) -> Result<Invited, ErrorFrame> {
         let bad = |message: &str| Err(refusal(ErrorCode::BadInvite, message));
         if !token.is_from(&self.settings.invite_key) {
             return bad("The invite is not one of this server: ask for another");
@@ -69,7 +69,7 @@ impl House {
     }
 
     /// Counts that an invite was used.
-    pub(super) fn use_invite(&mut self, invited: Invited, now: Moment) {
+    pub(super) fn use_invite(&mut self, invited: Invited, now: Now) {
         let token = invited.0;
         // There was room when it was found good.
         let _ = self.has_room_for_invite(token.id(), now);
@@ -82,8 +82,8 @@ impl House {
             by_user: None,
         });
         known.used += 1;
-        let fact = facts::of_invite(token.id(), known);
-        self.changed.push(fact);
+        let fact = persist::of_invite(token.id(), known);
+        self.dirty.push(fact);
     }
 
     /// Remembers an invite that was made in the chat.
@@ -92,7 +92,7 @@ impl House {
         token: &InviteToken,
         by_user: UserId,
         by: &str,
-        now: Moment,
+        now: Now,
     ) -> Result<(), ErrorFrame> {
         if !self.has_room_for_invite(token.id(), now) {
             let message =
@@ -107,13 +107,13 @@ impl House {
             by: Some(by.to_owned()),
             by_user: Some(by_user),
         };
-        self.changed.push(facts::of_invite(token.id(), &known));
+        self.dirty.push(persist::of_invite(token.id(), &known));
         self.invites.insert(token.id(), known);
         Ok(())
     }
 
     /// Whether an invite may be remembered, for which another one goes if need be.
-    fn has_room_for_invite(&mut self, id: InviteId, now: Moment) -> bool {
+    fn has_room_for_invite(&mut self, id: InviteId, now: Now) -> bool {
         self.forget_expired(seconds(now.wall));
         if self.invites.contains_key(&id) || self.invites.len() < INVITES_MAX {
             return true;
@@ -122,13 +122,13 @@ impl House {
             return false;
         };
         self.invites.remove(&other);
-        self.changed.push(facts::no_invite(other));
+        self.dirty.push(persist::no_invite(other));
         true
     }
 
     /// What goes first where there is no room: what is over, then what was revoked without being
     /// known here, of either what ends first.
-    fn dispensable(&self, now: Moment) -> Option<InviteId> {
+    fn dispensable(&self, now: Now) -> Option<InviteId> {
         let now = seconds(now.wall);
         let over = |known: &Known| known.expires <= now;
         let unknown = |known: &Known| known.revoked && known.used == 0 && known.by.is_none();
@@ -142,11 +142,11 @@ impl House {
     /// What has expired lets nobody in and need not be known; but for a while it is, since a clock
     /// that was once far ahead would else make used and revoked invites good again.
     fn forget_expired(&mut self, now: u64) {
-        let changed = &mut self.changed;
+        let changed = &mut self.dirty;
         self.invites.retain(|id, known| {
             let keep = known.expires.saturating_add(INVITE_SECONDS_MAX) > now;
             if !keep {
-                changed.push(facts::no_invite(*id));
+                changed.push(persist::no_invite(*id));
             }
             keep
         });
@@ -154,7 +154,7 @@ impl House {
 
     /// Lets nobody in by an invite any more. Those made by `chat-server invite` are not known
     /// before they are used, so that one that nobody knows is noted as well.
-    pub(super) fn revoke_invite(&mut self, id: InviteId, now: Moment) -> Result<(), ErrorFrame> {
+    pub(super) fn revoke_invite(&mut self, id: InviteId, now: Now) -> Result<(), ErrorFrame> {
         if !self.has_room_for_invite(id, now) {
             let message =
                 "There are as many invites as the server remembers: wait until one expires";
@@ -171,8 +171,8 @@ impl House {
             by_user: None,
         });
         known.revoked = true;
-        let fact = facts::of_invite(id, known);
-        self.changed.push(fact);
+        let fact = persist::of_invite(id, known);
+        self.dirty.push(fact);
         Ok(())
     }
 
@@ -182,7 +182,7 @@ impl House {
         &mut self,
         user: UserId,
         nickname: &Nickname,
-        now: Moment,
+        now: Now,
     ) -> Voided {
         let now = seconds(now.wall);
         let is_theirs = |known: &Known| match (known.by_user, &known.by) {
@@ -202,15 +202,15 @@ impl House {
                 known.revoked = true;
                 voided.invites += 1;
                 voided.used += known.used;
-                let fact = facts::of_invite(id, known);
-                self.changed.push(fact);
+                let fact = persist::of_invite(id, known);
+                self.dirty.push(fact);
             }
         }
         voided
     }
 
     /// The invites that are known and not over, one a line.
-    pub(super) fn invite_lines(&self, now: Moment) -> Vec<Line> {
+    pub(super) fn invite_lines(&self, now: Now) -> Vec<Line> {
         let now = seconds(now.wall);
         let mut known: Vec<_> = self
             .invites

@@ -5,10 +5,10 @@
 //!  join    -> House::knock  (may he come in at all?)        no change
 //!          -> House::check  (as who? may he be called so?)  a Visitor; no change
 //!          -> House::admit  (he is in)                      facts
-//!  command -> House::carry_out                              facts, and acts for the hub
+//!  command -> House::carry_out                              persist, and acts for the hub
 //! ```
 //!
-//! Everything that lasts is a [`Fact`]: a kind, a key, and a value, which replaces the one before.
+//! Everything that lasts is a [`StateRecord`]: a kind, a key, and a value, which replaces the one before.
 //! The store keeps the latest value of each and gives them back at the next start; what changed is
 //! taken out with [`House::take_facts`] and goes into the next commit. What need not outlive the
 //! process (measures of how often, codes for devices) is no fact.
@@ -23,10 +23,10 @@ use jiff::Timestamp;
 use self::{
     accounts::{Account, Owned},
     audit::Entry as AuditEntry,
-    changed::Changed,
+    bans::Ban,
+    dirty::Dirty,
     mutes::Mutes,
-    rates::{Meters, SiteMeters},
-    sanctions::Ban,
+    rate_limit::{RateLimiter, SiteRateLimiter},
     sweep::Sweep,
 };
 use crate::{
@@ -36,33 +36,33 @@ use crate::{
         frame::{ErrorCode, ErrorFrame},
     },
     server::{
-        core::Moment,
         network::{ClientAddress, Site},
-        store::Fact,
+        store::StateRecord,
     },
+    time::Now,
 };
 
 pub mod access;
 mod accounts;
 mod audit;
-mod changed;
+mod bans;
 mod commands;
 mod devices;
-mod facts;
+mod dirty;
 mod invites;
 mod mutes;
-pub(in crate::server) mod rates;
-mod sanctions;
+mod persist;
+pub(in crate::server) mod rate_limit;
 mod sweep;
 #[cfg(test)]
 mod tests;
 
 pub use access::Access;
 pub use accounts::Visitor;
+pub use bans::{Writer, who};
 pub use commands::{Act, Actor, Outcome, Target, about};
-pub use facts::{Unread, unread};
-pub use rates::Rate;
-pub use sanctions::{Writer, who};
+pub use persist::{Unread, unread};
+pub use rate_limit::Rate;
 
 /// Keys that one user may have.
 pub const KEYS_MAX: usize = 16;
@@ -177,7 +177,7 @@ pub struct House {
     /// When somebody last wrote in a room that is slowed down.
     wrote: HashMap<(Who, RoomName), Duration>,
     /// Facts that changed since they were last taken.
-    changed: Changed,
+    dirty: Dirty,
     rates: Rates,
     sweep: Sweep,
 }
@@ -185,14 +185,14 @@ pub struct House {
 /// Who has done how much.
 #[derive(Debug)]
 struct Rates {
-    messages: Meters<Who>,
-    looks: Meters<Who>,
-    nicks: Meters<Who>,
-    commands: Meters<Who>,
-    joins: Meters<Who>,
-    muted_joins: Meters<Who>,
-    newcomers: SiteMeters,
-    mistakes: SiteMeters,
+    messages: RateLimiter<Who>,
+    looks: RateLimiter<Who>,
+    nicks: RateLimiter<Who>,
+    commands: RateLimiter<Who>,
+    joins: RateLimiter<Who>,
+    muted_joins: RateLimiter<Who>,
+    newcomers: SiteRateLimiter,
+    mistakes: SiteRateLimiter,
 }
 
 /// Who is measured: somebody known, or everybody unknown from one place, since whoever has no key
@@ -208,7 +208,7 @@ pub enum Who {
 impl House {
     /// As the facts tell it. What can't be read is left out: the caller has looked for it with
     /// [`unread`].
-    pub fn new(settings: Settings, facts: Vec<Fact>) -> Self {
+    pub fn new(settings: Settings, facts: Vec<StateRecord>) -> Self {
         let limits = settings.limits;
         let mut house = Self {
             settings,
@@ -223,16 +223,16 @@ impl House {
             audit: VecDeque::new(),
             codes: HashMap::new(),
             wrote: HashMap::new(),
-            changed: Changed::default(),
+            dirty: Dirty::default(),
             rates: Rates {
-                messages: Meters::new(limits.messages),
-                looks: Meters::new(limits.looks),
-                nicks: Meters::new(limits.nicks),
-                commands: Meters::new(limits.commands),
-                joins: Meters::new(limits.joins),
-                muted_joins: Meters::new(limits.muted_joins),
-                newcomers: SiteMeters::new(limits.newcomers),
-                mistakes: SiteMeters::new(limits.mistakes),
+                messages: RateLimiter::new(limits.messages),
+                looks: RateLimiter::new(limits.looks),
+                nicks: RateLimiter::new(limits.nicks),
+                commands: RateLimiter::new(limits.commands),
+                joins: RateLimiter::new(limits.joins),
+                muted_joins: RateLimiter::new(limits.muted_joins),
+                newcomers: SiteRateLimiter::new(limits.newcomers),
+                mistakes: SiteRateLimiter::new(limits.mistakes),
             },
             sweep: Sweep::default(),
         };
@@ -248,34 +248,34 @@ impl House {
         for (user, account) in &mut self.accounts {
             if account.role == Role::Owner {
                 account.role = Role::Member;
-                self.changed.push(facts::of_account(*user, account));
+                self.dirty.push(persist::of_account(*user, account));
             }
         }
     }
 
     /// The facts that changed since the last call: for the next commit. Those that could not be
     /// committed are given back with [`put_back`](Self::put_back).
-    pub fn take_facts(&mut self) -> Vec<Fact> {
-        self.changed.take()
+    pub fn take_facts(&mut self) -> Vec<StateRecord> {
+        self.dirty.take()
     }
 
     /// The facts that were taken last are committed.
     pub fn stored_facts(&mut self) {
-        self.changed.stored();
+        self.dirty.stored();
     }
 
     /// Whether a user's account, or that they own a nickname, is not committed yet: then nobody may
     /// be told of it, since a power failure would undo it.
     pub fn owes(&self, user: UserId, nickname: &Nickname) -> bool {
-        let account = facts::account_name(user);
-        let nickname = facts::no_nickname(&nickname.canonical());
-        self.changed.is_owed(&account) || self.changed.is_owed(&nickname)
+        let account = persist::account_name(user);
+        let nickname = persist::no_nickname(&nickname.canonical());
+        self.dirty.is_owed(&account) || self.dirty.is_owed(&nickname)
     }
 
     /// Facts that could not be committed, to be taken again; those that changed meanwhile stay as
     /// they are now.
-    pub fn put_back(&mut self, facts: Vec<Fact>) {
-        self.changed.put_back(facts);
+    pub fn put_back(&mut self, facts: Vec<StateRecord>) {
+        self.dirty.put_back(facts);
     }
 
     /// Whether there is somebody who decides here.
@@ -312,7 +312,7 @@ impl House {
     }
 
     /// Notes a wish for another nickname.
-    pub fn may_rename(&mut self, writer: Writer, now: Moment) -> Result<(), ErrorFrame> {
+    pub fn may_rename(&mut self, writer: Writer, now: Now) -> Result<(), ErrorFrame> {
         // All would read it.
         self.not_muted(writer, now)?;
         let taken = self.rates.nicks.take(writer.who(), now.mono);

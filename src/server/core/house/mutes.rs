@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Site, sanctions::Mute};
+use super::{Site, bans::Mute};
 use crate::protocol::UserId;
 
 /// One a user at most, found by him and by where he was.

@@ -14,11 +14,9 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::{ACCOUNTS_MAX, House, STRANGERS_MAX, accounts::Account, facts, seconds};
-use crate::{
-    protocol::{Role, UserId},
-    server::core::Moment,
-};
+use super::{ACCOUNTS_MAX, House, STRANGERS_MAX, accounts::Account, persist, seconds};
+use crate::protocol::{Role, UserId};
+use crate::time::Now;
 
 /// How often it is looked for accounts that go.
 const EVERY: Duration = Duration::from_mins(10);
@@ -42,7 +40,7 @@ pub(super) struct Sweep {
     /// When the next step is due.
     due: Duration,
     /// When the clock was last looked at.
-    looked: Option<Moment>,
+    looked: Option<Now>,
     /// Since when it has kept step.
     steady_since: Duration,
     /// Those that may go, to be looked at once more; the last is the next.
@@ -60,7 +58,7 @@ impl House {
     }
 
     /// Lets some accounts go, if it is time.
-    pub fn sweep(&mut self, clock: Moment, is_present: impl Fn(UserId) -> bool) {
+    pub fn sweep(&mut self, clock: Now, is_present: impl Fn(UserId) -> bool) {
         let now = clock.mono;
         if now < self.sweep.due || self.accounts.is_empty() {
             return;
@@ -120,7 +118,7 @@ impl House {
     }
 
     /// Whether the clock on the wall has kept step for long enough.
-    fn is_steady(&mut self, clock: Moment) -> bool {
+    fn is_steady(&mut self, clock: Now) -> bool {
         let Some(before) = self.sweep.looked.replace(clock) else {
             self.sweep.steady_since = clock.mono;
             return false;
@@ -180,7 +178,7 @@ impl House {
             }
             self.called.remove(&user);
             self.taken_up(None, user);
-            self.changed.push(facts::account_name(user));
+            self.dirty.push(persist::account_name(user));
         }
     }
 }

@@ -7,13 +7,13 @@ use crate::{
     protocol::{
         ClientFrame, Identity, InviteId, InviteToken, Nickname, PublicKey, Role, RoomName,
         ServerFrame,
+        admin::{AdminCommand, AdminRequest},
         frame::{HistoryRequest, Join, Part},
-        house::{CommandRequest, HouseCommand},
     },
     server::{
         core::testing::{World, house_settings, join, message},
         network::ClientAddress,
-        store::{Fact, Store},
+        store::{StateRecord, Store},
     },
     text::Line,
 };
@@ -59,8 +59,8 @@ impl World {
         heard.into_iter().next().unwrap_or_default()
     }
 
-    fn orders(&mut self, name: &str, command: HouseCommand) -> Vec<String> {
-        let request = CommandRequest {
+    fn orders(&mut self, name: &str, command: AdminCommand) -> Vec<String> {
+        let request = AdminRequest {
             command,
             reference: Some(9),
         };
@@ -71,9 +71,9 @@ impl World {
     fn result_of(
         &mut self,
         name: &str,
-        command: HouseCommand,
-    ) -> crate::protocol::house::CommandResult {
-        let request = CommandRequest {
+        command: AdminCommand,
+    ) -> crate::protocol::admin::AdminResult {
+        let request = AdminRequest {
             command,
             reference: Some(9),
         };
@@ -96,14 +96,14 @@ impl World {
         let mut world = open();
         world.comes("alice", FAR);
         let code = house_settings().owner_code;
-        let heard = world.orders("alice", HouseCommand::Own { code });
+        let heard = world.orders("alice", AdminCommand::Own { code });
         assert!(heard.contains(&"alice is owner".to_owned()), "{heard:?}");
         world
     }
 
     /// The server stops and starts again, with what it had kept.
     fn again(&mut self, settings: Settings) -> Self {
-        let facts: Vec<Fact> = self.store.facts().unwrap();
+        let facts: Vec<StateRecord> = self.store.facts().unwrap();
         Self::with_house(settings, facts)
     }
 }
@@ -244,7 +244,7 @@ fn a_user_owns_few_nicknames_and_the_owner_can_release_one() {
         world.comes_with("eve", FAR, wish("robert")),
         "error nickname_in_use"
     );
-    let release = HouseCommand::Release {
+    let release = AdminCommand::Release {
         nickname: nick("robert"),
     };
     world.hears("bob");
@@ -308,7 +308,7 @@ fn who_may_enter_follows_the_operators_choice() {
         (Access::Invite, "127.0.0.1", false, false),
         (Access::Password, "127.0.0.1", false, false),
     ];
-    for (access, address, keyed, basic) in cases {
+    for (access, address, keyed, legacy) in cases {
         let mut world = World::with_house(house(access), Vec::new());
         let heard = world.comes("carol", address);
         assert_eq!(heard.starts_with("welcome"), keyed, "{access:?}: {heard}");
@@ -316,7 +316,7 @@ fn who_may_enter_follows_the_operators_choice() {
         let heard = world.say("bob", &ClientFrame::Join(Box::new(join("bob"))));
         assert_eq!(
             heard[0].starts_with("welcome"),
-            basic,
+            legacy,
             "{access:?}: {heard:?}"
         );
         let expected = match access {
@@ -393,20 +393,20 @@ fn the_owner_is_who_knows_the_code_and_nobody_after_him() {
     let code = house_settings().owner_code;
     let wrong = crate::protocol::OwnerCode::from_bytes([0; 10]);
     assert_eq!(
-        world.orders("eve", HouseCommand::Own { code })[0],
+        world.orders("eve", AdminCommand::Own { code })[0],
         "error not_allowed",
     );
     assert!(!world.hub.has_owner());
     world.hears("alice");
     assert_eq!(
-        world.orders("alice", HouseCommand::Own { code: wrong }),
+        world.orders("alice", AdminCommand::Own { code: wrong }),
         ["error bad_code"]
     );
-    let heard = world.orders("alice", HouseCommand::Own { code });
+    let heard = world.orders("alice", AdminCommand::Own { code });
     assert!(heard.contains(&"alice is owner".to_owned()), "{heard:?}");
     world.hears("bob");
     assert_eq!(
-        world.orders("bob", HouseCommand::Own { code }),
+        world.orders("bob", AdminCommand::Own { code }),
         ["error bad_code"]
     );
     let mut world = world.again(house(Access::Open));
@@ -427,7 +427,7 @@ fn an_owner_who_lost_his_keys_is_followed_by_another() {
     assert_eq!(world.hub.role_of("alice"), Some(Role::Member));
     world.comes("bob", FAR);
     let code = house_settings().owner_code;
-    world.orders("bob", HouseCommand::Own { code });
+    world.orders("bob", AdminCommand::Own { code });
     let mut world = world.again(house(Access::Open));
     world.comes("bob", FAR);
     assert_eq!(world.hub.role_of("bob"), Some(Role::Owner));
@@ -442,12 +442,12 @@ fn moderators_send_away_whom_they_may() {
     for name in ["bob", "carol"] {
         let nickname = nick(name);
         let role = Role::Moderator;
-        world.orders("alice", HouseCommand::Role { nickname, role });
+        world.orders("alice", AdminCommand::Role { nickname, role });
     }
     for name in ["alice", "bob", "carol", "dave"] {
         world.hears(name);
     }
-    let kick = |name: &str| HouseCommand::Kick {
+    let kick = |name: &str| AdminCommand::Kick {
         nickname: nick(name),
         reason: Some(Line::inert("too loud")),
     };
@@ -470,7 +470,7 @@ fn a_ban_keeps_the_key_out_and_strangers_from_there() {
     world.comes("carol", "203.0.113.7");
     world.cut("carol");
     world.hears("alice");
-    let ban = HouseCommand::Ban {
+    let ban = AdminCommand::Ban {
         nickname: nick("bob"),
         seconds: Some(3_600),
         reason: None,
@@ -493,7 +493,7 @@ fn a_ban_keeps_the_key_out_and_strangers_from_there() {
     assert!(after.comes("bob", FAR).starts_with("welcome"));
     world.hears("alice");
     let nickname = nick("bob");
-    world.orders("alice", HouseCommand::Unban { nickname });
+    world.orders("alice", AdminCommand::Unban { nickname });
     assert!(world.comes("bob", "203.0.113.7").starts_with("welcome"));
 }
 
@@ -502,7 +502,7 @@ fn the_muted_and_a_room_for_announcements_refuse_messages_for_good() {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
     let nickname = || nick("bob");
-    let mute = HouseCommand::Mute {
+    let mute = AdminCommand::Mute {
         nickname: nickname(),
         seconds: None,
         reason: None,
@@ -515,7 +515,7 @@ fn the_muted_and_a_room_for_announcements_refuse_messages_for_good() {
     );
     world.orders(
         "alice",
-        HouseCommand::Unmute {
+        AdminCommand::Unmute {
             nickname: nickname(),
         },
     );
@@ -525,7 +525,7 @@ fn the_muted_and_a_room_for_announcements_refuse_messages_for_good() {
         ["1 bob: thanks"]
     );
     let room = RoomName::lobby();
-    world.orders("alice", HouseCommand::Announce { room, on: true });
+    world.orders("alice", AdminCommand::Announce { room, on: true });
     world.hears("bob");
     assert_eq!(
         world.say("bob", &message("bob", 3, "oh")),
@@ -542,7 +542,7 @@ fn the_muted_and_a_room_for_announcements_refuse_messages_for_good() {
 fn slow() -> World {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
-    let slow = HouseCommand::Slow {
+    let slow = AdminCommand::Slow {
         room: RoomName::lobby(),
         seconds: 30,
     };
@@ -601,7 +601,7 @@ fn rules_are_told_and_outlive_the_server() {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
     world.hears("bob");
-    let topic = HouseCommand::Topic {
+    let topic = AdminCommand::Topic {
         room: RoomName::lobby(),
         topic: Some(Line::inert("tea at 4")),
     };
@@ -635,7 +635,7 @@ fn rules_are_told_and_outlive_the_server() {
 fn another_device_comes_in_by_a_code_once() {
     let mut world = open();
     world.comes("carol", FAR);
-    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    let code = world.result_of("carol", AdminCommand::AddDevice).code;
     let phone = Join {
         client_id: crate::protocol::ClientId::parse("phone").unwrap(),
         nickname: nick("carol"),
@@ -646,7 +646,7 @@ fn another_device_comes_in_by_a_code_once() {
     assert!(heard[0].starts_with("welcome carol"), "{heard:?}");
     // One member, with two sessions.
     assert_eq!(world.hub.present(), 2);
-    let lines = world.result_of("carol", HouseCommand::Devices).lines;
+    let lines = world.result_of("carol", AdminCommand::Devices).lines;
     assert_eq!(lines.len(), 2);
     // Not twice.
     let heard = world.enter("eve", &key("eve"), FAR, phone);
@@ -657,7 +657,7 @@ fn another_device_comes_in_by_a_code_once() {
     world.hears("phone");
     let heard = world.orders(
         "carol",
-        HouseCommand::RevokeDevice {
+        AdminCommand::RevokeDevice {
             key: key_of_phone,
             block: false,
         },
@@ -676,7 +676,7 @@ fn another_device_comes_in_by_a_code_once() {
     let own = tag(key("carol").public());
     let heard = world.orders(
         "carol",
-        HouseCommand::RevokeDevice {
+        AdminCommand::RevokeDevice {
             key: own,
             block: false,
         },
@@ -690,7 +690,7 @@ fn codes_expire_and_guessing_is_slowed_down() {
     settings.limits.mistakes = Some(Rate::new(1, 3));
     let mut world = World::with_house(settings, Vec::new());
     world.comes("carol", FAR);
-    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    let code = world.result_of("carol", AdminCommand::AddDevice).code;
     world.advance(Duration::from_secs(601));
     let with = |code| Join {
         nickname: nick("carol"),
@@ -747,9 +747,9 @@ fn who_does_too_much_waits_and_nothing_of_it_is_lost() {
             .say("bob", &nick_wish)
             .contains(&"error rate_limited, try again".to_owned())
     );
-    world.orders("bob", HouseCommand::Devices);
+    world.orders("bob", AdminCommand::Devices);
     assert_eq!(
-        world.orders("bob", HouseCommand::Devices),
+        world.orders("bob", AdminCommand::Devices),
         ["error rate_limited, try again"]
     );
     // Coming in again and again, as the same one.
@@ -766,9 +766,9 @@ fn what_was_done_is_written_down_for_the_owner() {
     world.comes("bob", FAR);
     let nickname = nick("bob");
     let reason = Some(Line::inert("too loud"));
-    world.orders("alice", HouseCommand::Kick { nickname, reason });
+    world.orders("alice", AdminCommand::Kick { nickname, reason });
     let lines = world
-        .result_of("alice", HouseCommand::Audit { before: None })
+        .result_of("alice", AdminCommand::Audit { before: None })
         .lines;
     assert!(
         lines[0].as_str().contains("alice sent bob away: too loud"),
@@ -781,7 +781,7 @@ fn what_was_done_is_written_down_for_the_owner() {
     let mut world = world.again(house(Access::Open));
     world.comes("alice", FAR);
     let again = world
-        .result_of("alice", HouseCommand::Audit { before: None })
+        .result_of("alice", AdminCommand::Audit { before: None })
         .lines;
     assert_eq!(lines, again);
 }
@@ -792,7 +792,7 @@ fn what_can_not_be_written_down_is_said_and_tried_again() {
     world.comes("bob", FAR);
     world.hears("alice");
     world.fail = Some(crate::server::store::StoreError::Refused);
-    let ban = HouseCommand::Ban {
+    let ban = AdminCommand::Ban {
         nickname: nick("bob"),
         seconds: None,
         reason: None,
@@ -818,7 +818,7 @@ fn a_crowd_of_new_keys_keeps_nobody_out() {
             since: 7,
             wrote: None,
         };
-        super::facts::of_account(user, &account)
+        super::persist::of_account(user, &account)
     };
     let facts = (0..super::STRANGERS_MAX).map(account).collect();
     let mut world = World::with_house(house(Access::Open), facts);
@@ -852,7 +852,7 @@ fn a_crowd_of_new_keys_keeps_nobody_out() {
 fn without_her_first_device() -> World {
     let mut world = open();
     world.comes("carol", FAR);
-    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    let code = world.result_of("carol", AdminCommand::AddDevice).code;
     let phone = Join {
         client_id: crate::protocol::ClientId::parse("phone").unwrap(),
         nickname: nick("carol"),
@@ -864,7 +864,7 @@ fn without_her_first_device() -> World {
     world.hears("carol");
     world.orders(
         "phone",
-        HouseCommand::RevokeDevice {
+        AdminCommand::RevokeDevice {
             key: first,
             block: false,
         },
@@ -878,14 +878,14 @@ fn the_first_device_stays_out_once_it_is_revoked() {
     let mut world = without_her_first_device();
     assert_eq!(world.comes("carol", FAR), "error access_denied");
     // Not by a code either.
-    let code = world.result_of("phone", HouseCommand::AddDevice).code;
+    let code = world.result_of("phone", AdminCommand::AddDevice).code;
     let with_code = Join {
         code,
         ..join("carol")
     };
     let heard = world.comes_with("carol", FAR, with_code);
     assert_eq!(heard, "error access_denied");
-    let lines = world.result_of("phone", HouseCommand::Devices).lines;
+    let lines = world.result_of("phone", AdminCommand::Devices).lines;
     assert_eq!(lines.len(), 1, "{lines:?}");
     let mut world = world.again(house(Access::Open));
     assert_eq!(world.comes("carol", FAR), "error access_denied");
@@ -901,7 +901,7 @@ fn the_first_device_stays_out_once_it_is_revoked() {
 fn what_is_written_down_late_is_what_holds() {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
-    let role = |role| HouseCommand::Role {
+    let role = |role| AdminCommand::Role {
         nickname: nick("bob"),
         role,
     };
@@ -927,7 +927,7 @@ fn what_waits_to_be_written_down_is_tried_once_more_at_the_end() {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
     world.fail = Some(crate::server::store::StoreError::Refused);
-    let ban = HouseCommand::Ban {
+    let ban = AdminCommand::Ban {
         nickname: nick("bob"),
         seconds: None,
         reason: None,
@@ -946,21 +946,21 @@ fn with_moderators() -> World {
         world.comes(name, FAR);
         let nickname = nick(name);
         let role = Role::Moderator;
-        world.orders("alice", HouseCommand::Role { nickname, role });
+        world.orders("alice", AdminCommand::Role { nickname, role });
     }
     world
 }
 
-fn mute(name: &str) -> HouseCommand {
-    HouseCommand::Mute {
+fn mute(name: &str) -> AdminCommand {
+    AdminCommand::Mute {
         nickname: nick(name),
         seconds: None,
         reason: None,
     }
 }
 
-fn ban(name: &str) -> HouseCommand {
-    HouseCommand::Ban {
+fn ban(name: &str) -> AdminCommand {
+    AdminCommand::Ban {
         nickname: nick(name),
         seconds: None,
         reason: None,
@@ -979,13 +979,13 @@ fn nobody_lifts_what_somebody_above_him_has_set() {
     for name in ["alice", "bob", "carol", "dave"] {
         world.comes(name, FAR);
     }
-    let unmute = |name| HouseCommand::Unmute {
+    let unmute = |name| AdminCommand::Unmute {
         nickname: nick(name),
     };
-    let unban = HouseCommand::Unban {
+    let unban = AdminCommand::Unban {
         nickname: nick("eve"),
     };
-    let briefly = HouseCommand::Ban {
+    let briefly = AdminCommand::Ban {
         nickname: nick("eve"),
         seconds: Some(1),
         reason: None,
@@ -1023,7 +1023,7 @@ fn who_goes_quickly_is_banned_all_the_same() {
     world.say("bob", &ClientFrame::Join(Box::new(join("bob"))));
     world.cut("bob");
     world.hears("alice");
-    let kick = HouseCommand::Kick {
+    let kick = AdminCommand::Kick {
         nickname: nick("bob"),
         reason: None,
     };
@@ -1076,7 +1076,7 @@ fn a_fresh_key_or_none_does_not_end_a_mute() {
     assert_eq!(heard, ["error not_allowed 1"]);
     // And nobody any more once it is lifted.
     let nickname = nick("bob");
-    world.orders("alice", HouseCommand::Unmute { nickname });
+    world.orders("alice", AdminCommand::Unmute { nickname });
     world.hears("eve");
     let heard = world.say("eve", &message("eve", 2, "thanks"));
     assert_eq!(heard, ["2 eve: thanks"]);
@@ -1090,9 +1090,9 @@ fn no_list_is_longer_than_a_frame() {
     for _ in 0..250 {
         let topic = Some(Line::inert(&topic));
         let room = room.clone();
-        world.orders("alice", HouseCommand::Topic { room, topic });
+        world.orders("alice", AdminCommand::Topic { room, topic });
     }
-    let result = world.result_of("alice", HouseCommand::Audit { before: None });
+    let result = world.result_of("alice", AdminCommand::Audit { before: None });
     let (told, message) = (result.lines.len(), result.message.as_str());
     let lines: Vec<_> = result.lines.iter().map(Line::as_str).collect();
     let bytes = serde_json::to_string(&lines).unwrap().len();
@@ -1121,14 +1121,14 @@ fn unknown_invites_that_are_revoked_do_not_fill_the_table_for_good() {
     for number in 0..super::INVITES_MAX as u64 + 10 {
         let invite = InviteId::from_bytes((number + 1_000).to_le_bytes());
         world.hears("alice");
-        let heard = world.orders("alice", HouseCommand::Revoke { invite });
+        let heard = world.orders("alice", AdminCommand::Revoke { invite });
         assert!(
             heard[0].starts_with("result Nobody comes in"),
             "{number}: {heard:?}"
         );
     }
     // There is room for new ones still, and what was used is known.
-    let make = HouseCommand::Invite {
+    let make = AdminCommand::Invite {
         uses: 1,
         seconds: None,
     };

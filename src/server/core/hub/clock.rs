@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::server::{core::Moment, store::CORRECTION_MIN};
+use crate::server::store::CORRECTION_MIN;
+use crate::time::Now;
 
 /// How often it is read, whether or not anything happens.
 pub(super) const READ_EVERY: Duration = Duration::from_mins(1);
@@ -22,7 +23,7 @@ pub(super) const READ_EVERY: Duration = Duration::from_mins(1);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     /// The last reading.
-    read: Moment,
+    read: Now,
     /// What is told: never before an earlier one, but by a correction.
     told: Timestamp,
     /// When it is to be read next at the latest.
@@ -30,7 +31,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new(now: Moment) -> Self {
+    pub(super) fn new(now: Now) -> Self {
         Self {
             read: now,
             told: now.wall,
@@ -44,15 +45,15 @@ impl Clock {
     }
 
     /// The time that is told.
-    pub(super) fn now(&self) -> Moment {
-        Moment {
+    pub(super) fn now(&self) -> Now {
+        Now {
             wall: self.told,
             ..self.read
         }
     }
 
     /// A reading; if the clock was corrected, by how much.
-    pub(super) fn read(&mut self, now: Moment) -> Option<SignedDuration> {
+    pub(super) fn read(&mut self, now: Now) -> Option<SignedDuration> {
         self.due = now.mono + READ_EVERY;
         let before = std::mem::replace(&mut self.read, now);
         let passed = now.mono.saturating_sub(before.mono);
@@ -80,7 +81,7 @@ mod tests {
     /// Reads a clock every ten seconds by which it is moved by so much; what is told, in seconds
     /// since the first reading, and the corrections.
     fn run(moves: &[i64]) -> (Vec<i64>, Vec<i64>) {
-        let mut now = Moment {
+        let mut now = Now {
             wall: "2026-11-22T09:00:00Z".parse().unwrap(),
             mono: Duration::from_secs(1_000),
         };

@@ -12,12 +12,16 @@ use crate::{
     },
     server::{
         core::{
-            ConnectionId, Moment, RoomIndex, command,
-            event::{Effect, Order, Publication, Record},
+            ConnectionId, RoomIndex, command,
+            event::{ConnectionCommand, Effect, LogEvent, Publication},
         },
-        store::{Batch, Committed, Fact, Operation, Retention, Settled, StoreError, Verdict},
+        store::{
+            Batch, Committed, MessageOutcome, OpResult, Operation, Retention, StateRecord,
+            StoreError,
+        },
     },
     text::Body,
+    time::Now,
 };
 
 /// Operations of one batch at most.
@@ -78,9 +82,9 @@ pub(in crate::server::core) enum What {
     /// To come in, as somebody who owns what is stored before this.
     Enter,
     /// To remember what changed in the house.
-    Remember {
+    PutState {
         /// The same, in case it has to be asked for again.
-        facts: Vec<Fact>,
+        facts: Vec<StateRecord>,
         /// What is told and done once they are stored.
         promises: Vec<Promise>,
     },
@@ -114,7 +118,7 @@ impl What {
     fn id(&self) -> Option<MessageId> {
         match self {
             Self::Message { id, .. } | Self::Withdraw { id } | Self::Refuse { id, .. } => Some(*id),
-            Self::Open | Self::Enter | Self::Remember { .. } => None,
+            Self::Open | Self::Enter | Self::PutState { .. } => None,
         }
     }
 }
@@ -150,7 +154,7 @@ impl Hub {
     /// Gives the store what is staged, if it is idle, or a step of retention if one is due: each
     /// has a commit of its own, so that neither fails with the other, and they take turns.
     /// `clock`: the time as it was read.
-    pub(super) fn append_staged(&mut self, clock: Moment) {
+    pub(super) fn append_staged(&mut self, clock: Now) {
         // Nothing is added to a log of which nobody knows how it ends.
         let over = matches!(self.state, State::Failed | State::Finished);
         if self.committing.is_some() || over {
@@ -221,14 +225,14 @@ impl Hub {
         }));
     }
 
-    fn retention(&mut self, clock: Moment) -> Option<Retention> {
+    fn retention(&mut self, clock: Now) -> Option<Retention> {
         if self.state != State::Running {
             return None;
         }
         let rooms = self.rooms.iter().map(|room| room.extent);
         let due = self.retainer.look(clock, rooms);
         if let Some(by) = due.doubt {
-            self.record(Record::ClockDoubted { by });
+            self.record(LogEvent::ClockDoubted { by });
         }
         due.step
     }
@@ -251,7 +255,7 @@ impl Hub {
                 self.refused(pending, retains);
             }
             Err(StoreError::Unknown | StoreError::Damaged) => {
-                self.record(Record::StoreFailed);
+                self.record(LogEvent::StoreFailed);
                 if self.state != State::Finished {
                     self.state = State::Failed;
                 }
@@ -292,7 +296,7 @@ impl Hub {
                 untold: 0,
                 told: Some(now),
             };
-            self.record(Record::StoreRefused { operations: untold });
+            self.record(LogEvent::StoreRefused { operations: untold });
         }
     }
 
@@ -307,11 +311,11 @@ impl Hub {
             let from = std::mem::replace(&mut room.extent.first, first);
             if retains {
                 let (room, to) = (room.name.clone(), first - 1);
-                self.record(Record::Erased { room, from, to });
+                self.record(LogEvent::Erased { room, from, to });
             }
         }
         if retains {
-            let more = committed.verdicts.last() == Some(&Verdict::Retained { more: true });
+            let more = committed.verdicts.last() == Some(&OpResult::Retained { more: true });
             self.retainer.done(more);
         }
         if !committed.runs.is_empty() || !committed.firsts.is_empty() {
@@ -326,13 +330,13 @@ impl Hub {
         }
     }
 
-    fn conclude(&mut self, pending: Pending, verdict: &Verdict) {
+    fn conclude(&mut self, pending: Pending, verdict: &OpResult) {
         let Pending { connection, what } = pending;
         let id = match (&what, verdict) {
-            (What::Open | What::Enter, Verdict::Opened { counter, ids }) => {
+            (What::Open | What::Enter, OpResult::Opened { counter, ids }) => {
                 return command::join::opened(self, connection, *counter, ids);
             }
-            (What::Open | What::Enter, Verdict::Damaged) => {
+            (What::Open | What::Enter, OpResult::Damaged) => {
                 let message = "What the server keeps of this device is damaged: tell its operator, \
                                or come in with another client ID";
                 let error = error(ErrorCode::Unavailable, message);
@@ -341,8 +345,8 @@ impl Hub {
             (What::Open | What::Enter, _) => {
                 return command::join::not_opened(self, connection, verdict);
             }
-            (What::Remember { .. }, _) => {
-                if let What::Remember { promises, .. } = what {
+            (What::PutState { .. }, _) => {
+                if let What::PutState { promises, .. } = what {
                     self.remembered(promises);
                 }
                 return;
@@ -350,22 +354,22 @@ impl Hub {
             (What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. }, _) => *id,
         };
         match verdict {
-            Verdict::Damaged => return self.not_durable(Pending { connection, what }),
-            Verdict::Done(settled) => {
+            OpResult::Damaged => return self.not_durable(Pending { connection, what }),
+            OpResult::Done(settled) => {
                 self.settled(connection, id);
                 self.done(connection, what, *settled);
             }
-            Verdict::Repeated(settled) => {
+            OpResult::Repeated(settled) => {
                 self.settled(connection, id);
                 let answer = self.outcome(id, *settled);
                 self.answer(connection, answer);
             }
-            Verdict::Remembered => {}
-            Verdict::Hole { .. }
-            | Verdict::Opened { .. }
-            | Verdict::Foreign
-            | Verdict::TooFarAhead
-            | Verdict::Retained { .. } => {
+            OpResult::StatePut => {}
+            OpResult::CounterGap { .. }
+            | OpResult::Opened { .. }
+            | OpResult::Foreign
+            | OpResult::TooFarAhead
+            | OpResult::Retained { .. } => {
                 let answer = self.hole(connection, id);
                 self.answer(connection, answer);
             }
@@ -374,9 +378,9 @@ impl Hub {
     }
 
     /// Carried out just now.
-    fn done(&mut self, connection: ConnectionId, what: What, settled: Settled) {
+    fn done(&mut self, connection: ConnectionId, what: What, settled: MessageOutcome) {
         let (id, room, seq, time) = match (&what, settled) {
-            (What::Message { id, .. }, Settled::Stored { room, seq, time }) => {
+            (What::Message { id, .. }, MessageOutcome::Stored { room, seq, time }) => {
                 (*id, room, seq, time)
             }
             (What::Refuse { error, .. }, _) => {
@@ -386,17 +390,17 @@ impl Hub {
                 let answer = self.outcome(*id, settled);
                 return self.answer(connection, answer);
             }
-            (What::Open | What::Enter | What::Remember { .. }, _) => return,
+            (What::Open | What::Enter | What::PutState { .. }, _) => return,
         };
-        let basic = self.sessions.get(&connection).map(|session| session.basic);
-        let order = match basic {
-            Some(true) => Order::Answer(None),
-            Some(false) | None => Order::Stored(Box::new(Ack {
+        let legacy = self.sessions.get(&connection).map(|session| session.legacy);
+        let command = match legacy {
+            Some(true) => ConnectionCommand::Answer(None),
+            Some(false) | None => ConnectionCommand::Stored(Box::new(Ack {
                 id,
                 outcome: self.stored(room, seq, time),
             })),
         };
-        self.order(connection, order);
+        self.command(connection, command);
         let What::Message {
             sender,
             bytes,
@@ -407,7 +411,7 @@ impl Hub {
             return;
         };
         let session = self.sessions.get(&connection);
-        self.record(Record::Message {
+        self.record(LogEvent::Message {
             sender,
             address: session.map(|session| session.address),
             id,
@@ -415,7 +419,7 @@ impl Hub {
             seq,
             bytes,
             time,
-            receivers: self.rooms[room.at()].readers - usize::from(basic == Some(true)),
+            receivers: self.rooms[room.at()].readers - usize::from(legacy == Some(true)),
             text,
         });
     }
@@ -429,12 +433,12 @@ impl Hub {
     }
 
     /// The answer for an id that is settled.
-    fn outcome(&self, id: MessageId, settled: Settled) -> ServerFrame {
+    fn outcome(&self, id: MessageId, settled: MessageOutcome) -> ServerFrame {
         let outcome = match settled {
-            Settled::Stored { room, seq, time } => self.stored(room, seq, time),
-            Settled::Withdrawn => Outcome::Withdrawn,
-            Settled::Forgotten => Outcome::Settled,
-            Settled::Refused(code) => {
+            MessageOutcome::Stored { room, seq, time } => self.stored(room, seq, time),
+            MessageOutcome::Withdrawn => Outcome::Withdrawn,
+            MessageOutcome::Forgotten => Outcome::Settled,
+            MessageOutcome::Refused(code) => {
                 return ServerFrame::Error(ErrorFrame {
                     id: Some(id),
                     ..error(code, "This message was refused before")
@@ -477,7 +481,7 @@ impl Hub {
         };
         match what {
             What::Open | What::Enter => command::join::failed(self, connection, refusal),
-            What::Remember { facts, promises } => self.not_remembered(facts, promises),
+            What::PutState { facts, promises } => self.not_remembered(facts, promises),
             What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. } => {
                 refusal.id = Some(id);
                 self.hold(connection, id);

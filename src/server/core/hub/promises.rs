@@ -12,16 +12,16 @@ use super::{Hub, What, error};
 use crate::{
     protocol::{
         Nickname, ServerFrame,
+        admin::AdminResult,
         frame::{ErrorCode, ErrorFrame, Member},
-        house::CommandResult,
     },
     server::{
         core::{
             ConnectionId, command,
-            event::Entry,
+            event::JoinRequest,
             house::{Act, Outcome},
         },
-        store::{Fact, Operation},
+        store::{Operation, StateRecord},
     },
 };
 
@@ -40,7 +40,7 @@ pub(in crate::server::core) enum Promise {
     /// A command was carried out.
     Command {
         /// Who waits for the answer, and what it is; `None`: they were told that it takes longer.
-        answer: Option<(ConnectionId, CommandResult)>,
+        answer: Option<(ConnectionId, AdminResult)>,
         /// Who gave the command.
         by: Arc<Member>,
         /// What follows from it.
@@ -107,7 +107,7 @@ impl Hub {
     pub(in crate::server::core) fn enter_when_stored(
         &mut self,
         connection: ConnectionId,
-        entry: Box<Entry>,
+        entry: Box<JoinRequest>,
     ) {
         self.begin_joining(connection, entry);
         self.entering.push(connection);
@@ -127,12 +127,12 @@ impl Hub {
         if facts.is_empty() {
             self.remembered(promises);
         } else {
-            let what = What::Remember {
+            let what = What::PutState {
                 facts: facts.clone(),
                 promises,
             };
             self.remembering = true;
-            self.stage(NOBODY, Operation::Remember(facts), what);
+            self.stage(NOBODY, Operation::PutState(facts), what);
         }
         for connection in mem::take(&mut self.entering) {
             // It may have closed meanwhile.
@@ -168,7 +168,7 @@ impl Hub {
     }
 
     /// What was staged could not be committed: it is in force, and tried again.
-    pub(super) fn not_remembered(&mut self, facts: Vec<Fact>, promises: Vec<Promise>) {
+    pub(super) fn not_remembered(&mut self, facts: Vec<StateRecord>, promises: Vec<Promise>) {
         self.remembering = false;
         self.house.put_back(facts);
         self.facts_wait = Some(self.now.mono + FACTS_AGAIN_AFTER);

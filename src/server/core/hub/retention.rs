@@ -23,10 +23,8 @@ use std::{num::NonZeroU64, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::server::{
-    core::Moment,
-    store::{CORRECTION_MIN, Extent, Retention},
-};
+use crate::server::store::{CORRECTION_MIN, Extent, Retention};
+use crate::time::Now;
 
 /// How often it is looked whether something is to go.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
@@ -93,7 +91,7 @@ pub(super) struct Due {
 
 impl Retainer {
     /// `known`: a time at which the clock was believed, as far as the log knows.
-    pub(super) fn new(keep: Keep, known: Option<Timestamp>, now: Moment) -> Self {
+    pub(super) fn new(keep: Keep, known: Option<Timestamp>, now: Now) -> Self {
         let doubt = known
             .map(|known| now.wall.duration_since(known))
             .filter(|by| {
@@ -125,7 +123,7 @@ impl Retainer {
 
     /// What is to be done now. After a step, [`done`](Self::done) or [`failed`](Self::failed) is
     /// called before this is called again.
-    pub(super) fn look(&mut self, now: Moment, rooms: impl Iterator<Item = Extent>) -> Due {
+    pub(super) fn look(&mut self, now: Now, rooms: impl Iterator<Item = Extent>) -> Due {
         if self.wakes_at().is_none_or(|at| now.mono < at) {
             return Due::default();
         }
@@ -191,7 +189,7 @@ impl Retainer {
     }
 
     /// What is older goes; `None` while the clock is not believed, or if age does not count.
-    fn keep_since(&self, now: Moment) -> Option<Timestamp> {
+    fn keep_since(&self, now: Now) -> Option<Timestamp> {
         let days = self.keep.days.filter(|_| now.mono >= self.steady_from)?;
         let hours = days.get().checked_mul(24)?;
         let age = SignedDuration::try_from_hours(i64::try_from(hours).ok()?)?;

@@ -9,8 +9,8 @@ use crate::{
     },
     server::{
         core::{
+            replica::ReplicaLimits,
             testing::{World, id, join, message, token},
-            view::ViewLimits,
         },
         store::{Batch, MemoryLimits, Operation, Store, StoreError},
     },
@@ -246,7 +246,7 @@ fn a_device_that_comes_back_undoes_no_rename() {
 
 #[test]
 fn one_client_more_than_the_limit_is_refused_unless_he_takes_his_own_place() {
-    let mut world = World::with(2, ViewLimits::default(), MemoryLimits::default());
+    let mut world = World::with(2, ReplicaLimits::default(), MemoryLimits::default());
     world.join("alice");
     world.join("bob");
     assert_eq!(world.join("carol"), ["error server_full", "closed"]);
@@ -479,8 +479,8 @@ fn many_refusals_are_told_in_one_line_a_minute() {
         world.say("bob", &ClientFrame::Pong { reference: None });
         world.fail = Some(StoreError::Refused);
         world.say("bob", &message("bob", 1, "a"));
-        let refused = |record: &Record| match record {
-            Record::StoreRefused { operations } => Some(*operations),
+        let refused = |record: &LogEvent| match record {
+            LogEvent::StoreRefused { operations } => Some(*operations),
             _ => None,
         };
         let records: Vec<_> = world.records.iter().filter_map(refused).collect();
@@ -527,7 +527,10 @@ fn a_server_that_forgot_goes_on_where_the_client_stands() {
         world.join_as("bob", wish)[0],
         "welcome bob, counter 7, 1..=0, next 1"
     );
-    assert_eq!(world.say("bob", &message("bob", 7, "x")), ["ack 7 Settled"]);
+    assert_eq!(
+        world.say("bob", &message("bob", 7, "x")),
+        ["ack 7 Settled"]
+    );
     assert_eq!(world.say("bob", &message("bob", 8, "x")), ["1 bob: x"]);
 }
 
@@ -537,7 +540,7 @@ fn a_device_that_the_store_forgot_while_it_was_in_goes_on() {
         devices_max: 1,
         ..MemoryLimits::default()
     };
-    let mut world = World::with(10, ViewLimits::default(), memory);
+    let mut world = World::with(10, ReplicaLimits::default(), memory);
     world.join("alice");
     world.join("bob");
     world.say("bob", &message("bob", 1, "x"));
@@ -688,11 +691,11 @@ fn after_a_failure_of_the_store_nothing_more_is_given_to_it() {
 fn a_basic_client_that_is_not_in_yet_is_told_of_the_end_like_one() {
     let mut world = World::new();
     world.hold_commits = true;
-    let basic = Join {
+    let legacy = Join {
         protocol: None,
         ..join("bob")
     };
-    world.join_as("bob", basic);
+    world.join_as("bob", legacy);
     world.fail = Some(StoreError::Unknown);
     world.commit();
     let raw = String::from_utf8(world.client("bob").raw.concat()).unwrap();
@@ -738,7 +741,7 @@ fn records_say_who_did_what() {
     world.join("bob");
     world.say("bob", &message("bob", 1, "four"));
     world.cut("bob");
-    let Record::Message {
+    let LogEvent::Message {
         bytes,
         receivers,
         text,
@@ -752,14 +755,14 @@ fn records_say_who_did_what() {
     assert_eq!(*text, None, "texts are not recorded unless asked for");
     assert!(matches!(
         &world.records[3],
-        Record::Left { user, reason: Departure::Lost, present: 1, .. } if *user == token("bob").user()
+        LogEvent::Left { user, reason: Departure::Lost, present: 1, .. } if *user == token("bob").user()
     ));
 }
 
 #[test]
 fn who_has_used_up_all_numbers_is_told_so() {
     let mut world = World::new();
-    let last = Operation::Spend {
+    let last = Operation::Settle {
         id: id("bob", NUMBER_MAX),
         settled: NUMBER_MAX - 1,
         refused: None,

@@ -17,7 +17,7 @@ fn say(store: &mut dyn Store, said: &[(i64, i64)]) -> Vec<Message> {
     let all = store.read(LOBBY, 1, 10_000_000).unwrap();
     let numbers = all.first()..all.next();
     numbers
-        .map(|seq| rules::decode_entry(all.frame(seq).unwrap()).unwrap())
+        .map(|seq| semantics::decode_entry(all.frame(seq).unwrap()).unwrap())
         .collect()
 }
 
@@ -95,7 +95,7 @@ fn a_correction_waits_for_the_next_message_of_each_room() {
             let committed = store.append(batch).unwrap();
             let run = &committed.runs[0];
             let frame = run.segment.frame(run.segment.first());
-            let message = rules::decode_entry(frame.unwrap()).unwrap();
+            let message = semantics::decode_entry(frame.unwrap()).unwrap();
             message.clock_was.map(Timestamp::as_second)
         };
         assert_eq!(correct(110, 90, vec![message(1, 2)]), Some(20));

@@ -64,7 +64,7 @@ use super::{Extent, StoreError};
 use crate::{
     protocol::{Epoch, RoomName, ServerFrame, frame::Message, wire::parse_server},
     server::{
-        core::{RoomIndex, tail::Segment},
+        core::{RoomIndex, segment::Segment},
         priority,
         supervisor::Supervisor,
     },

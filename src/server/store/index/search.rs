@@ -25,7 +25,7 @@ use crate::{
         times::{first_not, stretches},
     },
     server::{
-        core::{RoomIndex, tail::Segment},
+        core::{RoomIndex, segment::Segment},
         store::{Extent, Found, StoreError, deadline::Deadline},
     },
 };

@@ -18,7 +18,7 @@ use crate::{
     protocol::{Epoch, RoomName},
     server::{
         core::RoomIndex,
-        store::{StoreError, space},
+        store::{StoreError, disk_space},
     },
 };
 
@@ -174,7 +174,7 @@ impl Writer {
     /// Whether an error is of a disk that fails rather than of one that takes no more.
     fn is_broken(&self, error: &rusqlite::Error) -> bool {
         error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
-            && !self.path.parent().is_some_and(space::is_refused)
+            && !self.path.parent().is_some_and(disk_space::is_refused)
     }
 
     /// Removes the file, so that it is made anew: with rooms that begin where `firsts` says.

@@ -7,17 +7,19 @@ use super::{
     Room, RoomState, SqliteStore,
     damage::{Damages, InRow},
     devices::{Changes, Device, Devices},
-    facts, failure, retain,
+    failure, retain,
     schema::{SEQ_MAX, entry_key, entry_of, milliseconds, number, number_at, set_meta, time_at},
+    state,
 };
 use crate::{
     protocol::{DeviceId, MessageId, frame::ErrorCode, wire::ERROR_CODES},
     server::{
-        core::{RoomIndex, tail::SegmentBuilder},
+        core::{RoomIndex, segment::SegmentBuilder},
         store::{
-            Batch, Committed, DeviceOwner, Operation, Retention, Run, Settled, StoreError, Verdict,
+            Batch, Committed, DeviceOwner, MessageOutcome, OpResult, Operation, Retention, Run,
+            StoreError,
             index::Index,
-            rules::{self, OpenedDevice, Place, encode_entry, entry_time, place},
+            semantics::{self, CounterOrder, OpenedDevice, encode_entry, entry_time, place},
         },
     },
 };
@@ -38,7 +40,7 @@ pub(super) struct Work<'a> {
     frame: Vec<u8>,
     /// Bytes of facts.
     fact_bytes: usize,
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<OpResult>,
 }
 
 /// What a committed batch leaves to be taken up.
@@ -78,12 +80,12 @@ impl SqliteStore {
         }
     }
 
-    /// Answers a batch of nothing but [`Operation::Open`] from what is there: nothing can be
+    /// Answers a batch of nothing but [`Operation::OpenDevice`] from what is there: nothing can be
     /// written. What a device says is settled is, though it is not written down; nor is whose it is.
     pub(super) fn answer(&self, batch: &Batch) -> Result<Committed, StoreError> {
         let mut work = Work::new(self);
         let answered = batch.operations.iter().try_for_each(|operation| {
-            let Operation::Open {
+            let Operation::OpenDevice {
                 device,
                 owner,
                 next,
@@ -94,16 +96,15 @@ impl SqliteStore {
             };
             let known = work.changes.get(work.connection, work.devices, *device);
             let ids = work.ids_at(look)?;
-            let verdict =
-                known.map(
-                    |known| match rules::open(known.user, known.counter, *owner, *next) {
-                        Ok(opened) => Verdict::Opened {
-                            counter: opened.counter,
-                            ids,
-                        },
-                        Err(refused) => refused,
+            let verdict = known.map(|known| {
+                match semantics::open(known.user, known.counter, *owner, *next) {
+                    Ok(opened) => OpResult::Opened {
+                        counter: opened.counter,
+                        ids,
                     },
-                );
+                    Err(refused) => refused,
+                }
+            });
             let verdict = work.or_damaged(verdict)?;
             work.verdicts.push(verdict);
             Ok(())
@@ -166,7 +167,7 @@ impl<'a> Work<'a> {
         }
         for operation in batch.operations {
             let verdict = match operation {
-                Operation::Open {
+                Operation::OpenDevice {
                     device,
                     owner,
                     next,
@@ -176,14 +177,14 @@ impl<'a> Work<'a> {
                     self.or_damaged(opened)?
                 }
                 Operation::Retain(retention) => self.retain(batch.now, retention)?,
-                Operation::Remember(facts) => {
-                    self.fact_bytes += facts::write(self.connection, &facts)?;
-                    Verdict::Remembered
+                Operation::PutState(facts) => {
+                    self.fact_bytes += state::write(self.connection, &facts)?;
+                    OpResult::StatePut
                 }
-                Operation::Message { id, settled, .. } | Operation::Spend { id, settled, .. } => {
+                Operation::Message { id, settled, .. } | Operation::Settle { id, settled, .. } => {
                     match self.raised(id.device, settled) {
                         Ok(counter) => self.settle(batch.now, id, counter, operation)?,
-                        error => self.or_damaged(error.map(|_| Verdict::Damaged))?,
+                        error => self.or_damaged(error.map(|_| OpResult::Damaged))?,
                     }
                 }
             };
@@ -193,7 +194,7 @@ impl<'a> Work<'a> {
         self.write_rooms()
     }
 
-    fn retain(&mut self, now: Timestamp, retention: Retention) -> rusqlite::Result<Verdict> {
+    fn retain(&mut self, now: Timestamp, retention: Retention) -> rusqlite::Result<OpResult> {
         if retention.keep_since.is_some() {
             set_meta(self.connection, retain::BELIEVED, Some(&now.to_string()))?;
         }
@@ -217,9 +218,9 @@ impl<'a> Work<'a> {
         owner: Option<DeviceOwner>,
         next: Option<u64>,
         look: &[(RoomIndex, u64)],
-    ) -> rusqlite::Result<Verdict> {
+    ) -> rusqlite::Result<OpResult> {
         let device = self.changes.get(self.connection, self.devices, id)?;
-        let opened = match rules::open(device.user, device.counter, owner, next) {
+        let opened = match semantics::open(device.user, device.counter, owner, next) {
             Ok(opened) => opened,
             Err(refused) => return Ok(refused),
         };
@@ -233,14 +234,14 @@ impl<'a> Work<'a> {
             self.changes.put(self.connection, id, opened)?;
         }
         let ids = self.ids_at(look)?;
-        Ok(Verdict::Opened { counter, ids })
+        Ok(OpResult::Opened { counter, ids })
     }
 
     /// What is known of one device may be damaged: that is no reason to refuse the others, as long
     /// as nothing was done yet.
-    fn or_damaged(&self, verdict: rusqlite::Result<Verdict>) -> rusqlite::Result<Verdict> {
+    fn or_damaged(&self, verdict: rusqlite::Result<OpResult>) -> rusqlite::Result<OpResult> {
         match verdict {
-            Err(error) if self.damages.tell(&error) => Ok(Verdict::Damaged),
+            Err(error) if self.damages.tell(&error) => Ok(OpResult::Damaged),
             verdict => verdict,
         }
     }
@@ -270,11 +271,11 @@ impl<'a> Work<'a> {
         id: MessageId,
         counter: u64,
         operation: Operation,
-    ) -> rusqlite::Result<Verdict> {
+    ) -> rusqlite::Result<OpResult> {
         match place(counter, id.counter) {
-            Place::Settled => return Ok(Verdict::Repeated(self.outcome(id)?)),
-            Place::Ahead => return Ok(Verdict::Hole { counter }),
-            Place::Next => {}
+            CounterOrder::Settled => return Ok(OpResult::Repeated(self.outcome(id)?)),
+            CounterOrder::Ahead => return Ok(OpResult::CounterGap { counter }),
+            CounterOrder::Next => {}
         }
         let device = self.changes.get(self.connection, self.devices, id.device)?;
         let counter = id.counter;
@@ -297,17 +298,17 @@ impl<'a> Work<'a> {
                 encode_entry(name, seq, id, &sender, time, body, &mut self.frame);
                 self.insert(room, seq, time, (no, id.counter))?;
                 let (time, _) = time;
-                Settled::Stored { room, seq, time }
+                MessageOutcome::Stored { room, seq, time }
             }
-            Operation::Spend { refused, .. } => {
+            Operation::Settle { refused, .. } => {
                 self.spend((no, id.counter), refused)?;
-                refused.map_or(Settled::Withdrawn, Settled::Refused)
+                refused.map_or(MessageOutcome::Withdrawn, MessageOutcome::Refused)
             }
-            Operation::Open { .. } | Operation::Retain(_) | Operation::Remember(_) => {
+            Operation::OpenDevice { .. } | Operation::Retain(_) | Operation::PutState(_) => {
                 unreachable!("these settle no id")
             }
         };
-        Ok(Verdict::Done(settled))
+        Ok(OpResult::Done(settled))
     }
 
     fn insert(
@@ -355,7 +356,7 @@ impl<'a> Work<'a> {
     }
 
     /// What became of an id.
-    fn outcome(&mut self, id: MessageId) -> rusqlite::Result<Settled> {
+    fn outcome(&mut self, id: MessageId) -> rusqlite::Result<MessageOutcome> {
         let device = self.changes.get(self.connection, self.devices, id.device)?;
         let key = (device.no, number(id.counter));
         let stored = self
@@ -371,13 +372,13 @@ impl<'a> Work<'a> {
             let (no, seq) = entry_of(row);
             let room = (0..).zip(self.rooms).find(|(_, room)| room.no == no);
             // In a room that there no longer is, for all that this server says.
-            return Ok(
-                room.map_or(Settled::Forgotten, |(index, _)| Settled::Stored {
+            return Ok(room.map_or(MessageOutcome::Forgotten, |(index, _)| {
+                MessageOutcome::Stored {
                     room: RoomIndex(index),
                     seq,
                     time,
-                }),
-            );
+                }
+            }));
         }
         let spent: rusqlite::Result<Option<Option<String>>> = self
             .connection
@@ -388,9 +389,9 @@ impl<'a> Work<'a> {
             .optional();
         let spent = self.unless_damaged(spent)?;
         Ok(match spent {
-            None => Settled::Forgotten,
-            Some(None) => Settled::Withdrawn,
-            Some(Some(name)) => Settled::Refused(code(&name)),
+            None => MessageOutcome::Forgotten,
+            Some(None) => MessageOutcome::Withdrawn,
+            Some(Some(name)) => MessageOutcome::Refused(code(&name)),
         })
     }
 

@@ -38,7 +38,7 @@ use super::{
     failure::{self, Failed},
     schema::connect,
 };
-use crate::server::{log::Recorder, store::space::Watch, supervisor::Supervisor};
+use crate::server::{event_log::EventLog, store::disk_space::Watch, supervisor::Supervisor};
 
 /// Frames (pages of 4 KiB) of the log at which it is copied.
 const DUE_FRAMES: i64 = 4_096;
@@ -132,11 +132,11 @@ impl Checkpoints {
     pub(super) fn start(
         connection: Connection,
         failed: Arc<Failed>,
-        recorder: Recorder,
+        recorder: EventLog,
         supervisor: &Supervisor,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let keeper = Keeper {
+        let keeper = Checkpointer {
             connection,
             shared: Arc::clone(&shared),
             failed,
@@ -256,17 +256,17 @@ pub(super) fn step(connection: &Connection, mode: &str) -> Result<Progress> {
     })
 }
 
-struct Keeper {
+struct Checkpointer {
     connection: Connection,
     shared: Arc<Shared>,
     failed: Arc<Failed>,
-    recorder: Recorder,
+    recorder: EventLog,
     space: Watch,
     /// Whether it was said that the disk is full.
     warned: bool,
 }
 
-impl Keeper {
+impl Checkpointer {
     fn run(mut self) {
         loop {
             self.watch_space();

@@ -12,7 +12,7 @@ use std::{
 
 use rusqlite::{Error, ErrorCode, Result, types::Type};
 
-use crate::server::log::Recorder;
+use crate::server::event_log::EventLog;
 
 /// Rows that are told of in one run.
 const TOLD_MAX: usize = 100;
@@ -77,12 +77,12 @@ impl<T> InRow for Result<T> {
 /// clone; all clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Damages {
-    recorder: Recorder,
+    recorder: EventLog,
     told: Arc<Mutex<HashSet<(&'static str, i64)>>>,
 }
 
 impl Damages {
-    pub(super) fn new(recorder: Recorder) -> Self {
+    pub(super) fn new(recorder: EventLog) -> Self {
         Self {
             recorder,
             told: Arc::default(),

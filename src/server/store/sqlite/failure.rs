@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{Error, ErrorCode, ffi};
 
 use super::damage::damage;
-use crate::server::store::space;
+use crate::server::store::disk_space;
 
 /// Whether the disk has failed, and who wants to hear of it.
 #[derive(Default)]
@@ -67,7 +67,7 @@ pub(super) fn may_pass(error: &Error, directory: &Path) -> bool {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => false,
         Some(ErrorCode::SystemIoFailure) => match error.sqlite_extended_error_code() {
-            Some(ffi::SQLITE_IOERR_WRITE) => space::is_refused(directory),
+            Some(ffi::SQLITE_IOERR_WRITE) => disk_space::is_refused(directory),
             // About memory that is shared, or locks.
             Some(
                 ffi::SQLITE_IOERR_NOMEM
@@ -99,7 +99,7 @@ pub(super) fn commit_was_undone(error: &Error, directory: &Path) -> bool {
         ) => true,
         Some(ErrorCode::SystemIoFailure) => {
             error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_WRITE)
-                && space::is_refused(directory)
+                && disk_space::is_refused(directory)
         }
         _ => false,
     }

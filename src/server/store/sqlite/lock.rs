@@ -14,8 +14,8 @@ use std::{
 };
 
 use super::{
-    place::{not_through_links, private, sync_directory},
-    refusal::{OpenError, directory_error},
+    open_error::{OpenError, directory_error},
+    paths::{not_through_links, private, sync_directory},
 };
 
 /// The file that is locked as long as a server lives. It stays when the server is gone.

@@ -21,7 +21,7 @@
 //! |---|---|
 //! | the system refuses, before or in `COMMIT`: no space, a quota used up, read-only, can't open; somebody else is at it | rolled back, [`StoreError::Refused`]; the next batch tries again |
 //! | before `COMMIT`, the disk fails to read or to write, or the database is damaged | [`StoreError::Unknown`], and so is every batch after it |
-//! | a reader, or what is looked up for one device, meets a row that says what none of ours can | [`StoreError::Damaged`], [`Verdict::Damaged`](super::Verdict::Damaged): that request is refused, the operator is told, and all others are served |
+//! | a reader, or what is looked up for one device, meets a row that says what none of ours can | [`StoreError::Damaged`], [`OpResult::Damaged`](super::OpResult::Damaged): that request is refused, the operator is told, and all others are served |
 //! | any other error in `COMMIT`: a failed write or sync | the same |
 //! | an I/O error while a checkpoint copies | the same, and the server is told though it asks for nothing: nothing was lost, but this disk is not to be trusted |
 //!
@@ -45,17 +45,17 @@ mod append;
 mod checkpoint;
 mod damage;
 mod devices;
-mod facts;
 mod failure;
 pub(in crate::server) mod lock;
 pub mod maintenance;
 mod open;
+mod open_error;
 pub(in crate::server) mod owner;
-pub(in crate::server) mod place;
+pub(in crate::server) mod paths;
 mod read;
-mod refusal;
 mod retain;
 mod schema;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -69,26 +69,26 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Error, config::DbConfig};
 
-pub use self::refusal::OpenError;
+pub use self::open_error::OpenError;
 use self::{
     checkpoint::Checkpoints,
     damage::Damages,
     devices::Devices,
     failure::{Failed, reason, wants_space},
     lock::Lock,
-    place::INDEX,
+    paths::INDEX,
     read::{LogReader, SqliteReader, within},
 };
 use super::{
-    Batch, Committed, Extent, Fact, Found, KnownTimes, Operation, Page, Reader, Store, StoreError,
-    index::Index,
+    Batch, Committed, Extent, Found, KnownTimes, Operation, Page, Reader, StateRecord, Store,
+    StoreError, index::Index,
 };
 use crate::{
     protocol::{Epoch, RoomName, frame::Part},
     search::Query,
     server::{
-        core::{RoomIndex, tail::Segment},
-        log::Recorder,
+        core::{RoomIndex, segment::Segment},
+        event_log::EventLog,
         supervisor::Supervisor,
     },
 };
@@ -120,7 +120,7 @@ pub struct Settings {
     /// Whether an index is kept for searches. Without one they look through the log's end only.
     pub index: bool,
     /// Where the operator is told what he should know.
-    pub recorder: Recorder,
+    pub recorder: EventLog,
     /// What starts the threads.
     pub supervisor: Supervisor,
 }
@@ -164,7 +164,7 @@ pub struct SqliteStore {
     rooms: Vec<Room>,
     devices: Devices,
     durability: Durability,
-    recorder: Recorder,
+    recorder: EventLog,
     damages: Damages,
     /// The disk has failed: nothing more is done.
     failed: Arc<Failed>,
@@ -266,7 +266,7 @@ impl SqliteStore {
 
     /// After retention has removed some: once it has come to an end, they are to be nowhere.
     fn empty_when_removed(&mut self, committed: &Committed) {
-        use super::Verdict::Retained;
+        use super::OpResult::Retained;
         self.removing |= !committed.firsts.is_empty();
         let more = |verdict: &_| matches!(verdict, Retained { more: true });
         if self.removing && !committed.verdicts.iter().any(more) {
@@ -330,8 +330,8 @@ impl Store for SqliteStore {
         }
     }
 
-    fn facts(&mut self) -> Result<Vec<Fact>, StoreError> {
-        facts::read(&self.connection).map_err(|_| StoreError::Refused)
+    fn facts(&mut self) -> Result<Vec<StateRecord>, StoreError> {
+        state::read(&self.connection).map_err(|_| StoreError::Refused)
     }
 
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
@@ -341,7 +341,7 @@ impl Store for SqliteStore {
         }
         let only_opens = |batch: &Batch| {
             let mut operations = batch.operations.iter();
-            operations.all(|operation| matches!(operation, Operation::Open { .. }))
+            operations.all(|operation| matches!(operation, Operation::OpenDevice { .. }))
         };
         let readable = only_opens(&batch).then(|| batch.clone());
         if let Some(batch) = &readable

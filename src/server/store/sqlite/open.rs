@@ -19,12 +19,12 @@ use super::{
     failure,
     failure::Failed,
     lock::take,
-    place::{
+    open_error::{OpenError, directory_error, of_migration, refusal},
+    paths::{
         DATABASE, INDEX, NEW, RESTORING, beside, has_log, is_there, move_to, private, remove,
         sync_directory,
     },
     read::{self, LogReader, is_extent},
-    refusal::{OpenError, directory_error, of_migration, refusal},
     schema::{
         APPLICATION_ID, BUSY, connect, create, entry_key, entry_of, foreign, meta, migrate,
         number_at, set_meta, time_at, use_wal, version,
@@ -33,8 +33,8 @@ use super::{
 use crate::{
     protocol::{Epoch, RoomName},
     server::{
-        log::Recorder,
-        store::{fresh_epoch, index::Index, rules::decode_entry},
+        event_log::EventLog,
+        store::{fresh_epoch, index::Index, semantics::decode_entry},
     },
 };
 
@@ -82,7 +82,7 @@ impl SqliteStore {
             Ok((settled, rooms, connect_to_copy(&path)?))
         };
         let (settled, rooms, copier) = prepare().map_err(|error| refusal(&path, error))?;
-        let Settled { epoch, durability } = settled;
+        let Opened { epoch, durability } = settled;
         let failed = Arc::new(Failed::default());
         let checkpoints = Checkpoints::start(
             copier,
@@ -338,7 +338,7 @@ pub(super) fn set_epoch(connection: &Connection, epoch: Epoch) -> rusqlite::Resu
 }
 
 /// Which log this is, and when its commits may be acknowledged.
-struct Settled {
+struct Opened {
     epoch: Epoch,
     durability: Durability,
 }
@@ -350,10 +350,10 @@ fn settle(
     path: &Path,
     durability: Durability,
     fresh: Epoch,
-    recorder: &Recorder,
-) -> rusqlite::Result<Settled> {
+    recorder: &EventLog,
+) -> rusqlite::Result<Opened> {
     let full = match settle_epoch(connection, durability, fresh) {
-        Ok(epoch) => return Ok(Settled { epoch, durability }),
+        Ok(epoch) => return Ok(Opened { epoch, durability }),
         Err(error) if is_full(&error, path) => error,
         Err(error) => return Err(error),
     };
@@ -367,7 +367,7 @@ fn settle(
     if durability == Durability::Relaxed {
         recorder.warn("the disk is full: this run syncs every commit".to_owned());
     }
-    Ok(Settled {
+    Ok(Opened {
         epoch,
         durability: Durability::Full,
     })

@@ -15,7 +15,7 @@ use std::{
 
 use rustix::process::{getegid, geteuid};
 
-use super::refusal::{OpenError, directory_error};
+use super::open_error::{OpenError, directory_error};
 
 /// Others may write.
 const OTHERS_WRITE: u32 = 0o002;

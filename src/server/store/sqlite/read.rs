@@ -18,13 +18,13 @@ use crate::{
     server::{
         core::{
             RoomIndex,
-            tail::{Segment, SegmentBuilder},
+            segment::{Segment, SegmentBuilder},
         },
         store::{
             Extent, Found, Page, Reader, StoreError,
             deadline::Deadline,
             index::{IndexReader, Log},
-            rules::{Frames, Scan, decode_entry, span},
+            semantics::{Frames, Scan, decode_entry, span},
         },
     },
 };

@@ -23,7 +23,7 @@ use crate::{
     search::times::{CORRECTIONS_MAX, stretches},
     server::{
         core::RoomIndex,
-        store::{Extent, KEPT_BY_BYTES, Retention, Verdict, rules::first_young},
+        store::{Extent, KEPT_BY_BYTES, OpResult, Retention, semantics::first_young},
     },
 };
 
@@ -48,7 +48,7 @@ pub(super) fn step(
     work: &mut Work<'_>,
     retention: (Timestamp, Retention),
     mut forget: impl FnMut(RoomIndex, u64) -> u64,
-) -> Result<Verdict> {
+) -> Result<OpResult> {
     let (mut left, mut bytes_left) = (STEP_MAX, STEP_BYTES_MAX);
     let mut more = false;
     for (index, room) in (0..).map(RoomIndex).zip(work.rooms) {
@@ -72,7 +72,7 @@ pub(super) fn step(
     if let Some(max) = retention.1.bytes_max {
         more |= shorten(work, max, left, &mut forget)?;
     }
-    Ok(Verdict::Retained { more })
+    Ok(OpResult::Retained { more })
 }
 
 /// Removes the oldest entries of all rooms while the log takes more than `max`, `left` of them at the
@@ -200,7 +200,7 @@ mod tests {
 
     use super::*;
     use crate::server::store::{
-        Operation, Settled, SqliteStore, Store,
+        MessageOutcome, Operation, SqliteStore, Store,
         conformance::{LOBBY, append, message_in, rooms, settings},
         sqlite::{Durability, Settings},
     };
@@ -238,7 +238,7 @@ mod tests {
             let before = size(&store.connection).unwrap();
             assert_eq!(
                 append(&mut store, 9_000, [by_bytes(before)]).verdicts,
-                [Verdict::Retained { more: false }]
+                [OpResult::Retained { more: false }]
             );
             assert_eq!(store.extents()[0].first, 1, "at the limit");
             let max = before / 2;
@@ -248,7 +248,7 @@ mod tests {
                 assert!(steps < 1_000);
                 let firsts: Vec<u64> = store.extents().iter().map(|e| e.first).collect();
                 let committed = append(&mut store, 9_000, [by_bytes(max)]);
-                if committed.verdicts != [Verdict::Retained { more: true }]
+                if committed.verdicts != [OpResult::Retained { more: true }]
                     && let Some(index) = &store.index
                 {
                     // It is asked to forget them first, which takes its time.
@@ -270,7 +270,10 @@ mod tests {
             assert!((150..=350).contains(&lobby.first), "{lobby:?}");
             // Numbers and ids stay used.
             let again = append(&mut store, 9_000, [message_in(OTHER, 1, 1, "x")]);
-            assert_eq!(again.verdicts, [Verdict::Repeated(Settled::Forgotten)]);
+            assert_eq!(
+                again.verdicts,
+                [OpResult::Repeated(MessageOutcome::Forgotten)]
+            );
         }
     }
 
@@ -285,7 +288,7 @@ mod tests {
         fill(&mut store, 1_000);
         let mut steps = 0;
         while append(&mut store, 9_000, [by_bytes(1)]).verdicts
-            == [Verdict::Retained { more: true }]
+            == [OpResult::Retained { more: true }]
         {
             steps += 1;
             assert!(steps < 100);

@@ -2,11 +2,11 @@ use std::{fs, path::Path, time::Duration};
 
 use super::*;
 use crate::server::store::{
-    Operation, Retention, Settled, Verdict,
+    MessageOutcome, OpResult, Operation, Retention,
     conformance::{
         self, LOBBY, append, at, id, message, message_in, rooms, settings, spend, stored,
     },
-    rules,
+    semantics,
 };
 
 pub(super) fn open(directory: &Path) -> SqliteStore {
@@ -39,7 +39,7 @@ fn holds(path: &Path, text: &str) -> bool {
     memchr::memmem::find(&bytes, text.as_bytes()).is_some()
 }
 
-fn retain(store: &mut SqliteStore, messages: u64) -> Verdict {
+fn retain(store: &mut SqliteStore, messages: u64) -> OpResult {
     let retain = Operation::Retain(Retention {
         keep_since: None,
         messages_max: Some(messages),
@@ -61,9 +61,9 @@ fn what_was_committed_is_there_after_a_kill() {
     assert_eq!(
         committed.verdicts,
         [
-            Verdict::Repeated(stored(1, 10)),
-            Verdict::Repeated(Settled::Withdrawn),
-            Verdict::Done(stored(2, 10)),
+            OpResult::Repeated(stored(1, 10)),
+            OpResult::Repeated(MessageOutcome::Withdrawn),
+            OpResult::Done(stored(2, 10)),
         ]
     );
 }
@@ -378,7 +378,10 @@ fn rooms_that_are_not_served_are_kept() {
     let mut lobby = SqliteStore::open(&settings(directory.path()), &rooms()[..1]).unwrap();
     // What became of the message can't be told without its room.
     let repeated = append(&mut lobby, 8, [message_in(LOBBY, 1, 1, "hot")]);
-    assert_eq!(repeated.verdicts, [Verdict::Repeated(Settled::Forgotten)]);
+    assert_eq!(
+        repeated.verdicts,
+        [OpResult::Repeated(MessageOutcome::Forgotten)]
+    );
     drop(lobby);
     let mut both = open(directory.path());
     assert_eq!(both.extents()[1], Extent { first: 1, head: 1 });
@@ -432,7 +435,7 @@ fn on_a_full_disk_devices_are_opened_and_the_refusal_is_told_once() {
         let expected = [(1, vec![Some(id(1, 1))]), (7, vec![])];
         assert_eq!(
             opened,
-            expected.map(|(counter, ids)| Verdict::Opened { counter, ids })
+            expected.map(|(counter, ids)| OpResult::Opened { counter, ids })
         );
         // Nothing is written for this one either.
         append(&mut store, 2, [message(3, 5)]);
@@ -462,7 +465,7 @@ fn the_write_ahead_log_stays_short_while_old_messages_go() {
         wal.unwrap().len()
     };
     let (mut longest, mut last) = (0, store.extents()[0].first);
-    while retain(&mut store, 1) == (Verdict::Retained { more: true }) {
+    while retain(&mut store, 1) == (OpResult::Retained { more: true }) {
         let first = store.extents()[0].first;
         assert!(first - last <= 70, "{} at a time", first - last);
         (longest, last) = (longest.max(length()), first);
@@ -494,7 +497,7 @@ fn a_full_disk_refuses_and_service_resumes_by_itself() {
     let committed = store.append(batch()).unwrap();
     assert_eq!(
         committed.verdicts,
-        [Verdict::Done(stored(2, 2)), Verdict::Done(stored(3, 2))]
+        [OpResult::Done(stored(2, 2)), OpResult::Done(stored(3, 2))]
     );
     drop(store);
     assert_eq!(open(directory.path()).extents()[0].head, 3);
@@ -540,7 +543,7 @@ fn what_is_not_kept_is_nowhere_any_more() {
     append(&mut store, 1, [message_in(LOBBY, 1, 51, "public")]);
     let files = ["log.db", "log.db-wal"].map(|name| directory.path().join(name));
     assert!(files.iter().any(|path| holds(path, "secret")));
-    assert_eq!(retain(&mut store, 1), Verdict::Retained { more: false });
+    assert_eq!(retain(&mut store, 1), OpResult::Retained { more: false });
     store.checkpoints.as_ref().unwrap().settle();
     for path in &files {
         assert!(!holds(path, "secret"), "{path:?}");
@@ -598,7 +601,7 @@ fn what_is_not_kept_leaves_the_index_first() {
     // The first run asks the index, the next finds it done.
     retain(&mut store, 10);
     wait(&store, 30, 21);
-    assert_eq!(retain(&mut store, 10), Verdict::Retained { more: false });
+    assert_eq!(retain(&mut store, 10), OpResult::Retained { more: false });
     let extent = Extent {
         first: 21,
         head: 30,
@@ -689,7 +692,7 @@ fn a_log_of_before_corrections_were_marked_goes_on_from_the_right_time() {
     append(&mut store, 9_001, [message(1, 5)]);
     let all = store.read(LOBBY, 1, 100_000).unwrap();
     let marks = (1..=5).map(|seq| {
-        let message = rules::decode_entry(all.frame(seq).unwrap()).unwrap();
+        let message = semantics::decode_entry(all.frame(seq).unwrap()).unwrap();
         (message.time, message.clock_was)
     });
     let (wrong, right) = (at(900_000_000), at(2_000));

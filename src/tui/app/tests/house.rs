@@ -4,13 +4,13 @@ use super::*;
 use crate::{
     protocol::{
         DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, Role, RoomRules,
-        house::{CommandResult, HouseCommand},
+        admin::{AdminCommand, AdminResult},
     },
     tui::testing::user,
 };
 
-fn result(message: &str, lines: &[&str]) -> CommandResult {
-    CommandResult {
+fn result(message: &str, lines: &[&str]) -> AdminResult {
+    AdminResult {
         message: Line::inert(message),
         lines: lines.iter().map(|line| Line::inert(line)).collect(),
         invite: None,
@@ -44,17 +44,17 @@ impl Desk {
         })
     }
 
-    fn answered(&mut self, answer: CommandResult) -> &mut Self {
-        self.heard(Event::House {
+    fn answered(&mut self, answer: AdminResult) -> &mut Self {
+        self.heard(Event::Admin {
             request: 0,
             answer: Ok(answer),
         })
     }
 
-    fn commanded(&mut self) -> Vec<HouseCommand> {
+    fn commanded(&mut self) -> Vec<AdminCommand> {
         let done = self.did().into_iter();
         let commands = done.filter_map(|effect| match effect {
-            Effect::Command(Command::House { command, .. }) => Some(command),
+            Effect::Command(Command::Admin { command, .. }) => Some(command),
             _ => None,
         });
         commands.collect()
@@ -73,15 +73,15 @@ fn commands_go_to_the_server_each_under_a_number_of_its_own() {
     let expected = [
         (
             0,
-            HouseCommand::Kick {
+            AdminCommand::Kick {
                 nickname: nickname("bob"),
                 reason: Some(Line::inert("too loud")),
             },
         ),
-        (1, HouseCommand::Bans),
+        (1, AdminCommand::Bans),
     ];
     let expected =
-        expected.map(|(request, command)| Effect::Command(Command::House { request, command }));
+        expected.map(|(request, command)| Effect::Command(Command::Admin { request, command }));
     assert_eq!(desk.did(), expected);
     assert_eq!(desk.text(), "");
 }
@@ -114,7 +114,7 @@ fn an_answer_is_one_notice_and_no_message() {
     let said = "2 are banned\nbob, for 1 hour\neve, until lifted";
     assert_eq!(desk.entries().last().unwrap(), said);
     assert_eq!(desk.model.room().unread(), 0);
-    desk.heard(Event::House {
+    desk.heard(Event::Admin {
         request: 1,
         answer: Err(Line::inert("Only moderators can do that")),
     });
@@ -129,7 +129,7 @@ fn an_invite_is_told_whole() {
     let key = InviteKey::from_bytes([9; 32]);
     let token = InviteToken::mint(&key, InviteId::from_bytes([5; 8]), 1_800_000_000, 1);
     let mut desk = Desk::online();
-    desk.answered(CommandResult {
+    desk.answered(AdminResult {
         invite: Some(token),
         ..result("One may come in by this invite", &[])
     });
@@ -151,7 +151,7 @@ fn an_invite_is_told_whole() {
     desk.typed("/device add").key(ENTER);
     assert_eq!(desk.commanded(), [], "a code without the server's key");
     assert!(desk.remark().contains("come in encrypted"));
-    desk.answered(CommandResult {
+    desk.answered(AdminResult {
         invite: Some(token),
         ..result("One may come in by this invite", &[])
     });
@@ -162,7 +162,7 @@ fn an_invite_is_told_whole() {
 #[test]
 fn the_code_of_a_device_is_told_with_what_to_type_there() {
     let mut desk = Desk::online();
-    desk.answered(CommandResult {
+    desk.answered(AdminResult {
         code: Some(DeviceCode::parse("mfrg-gzdf").unwrap()),
         ..result("Another device can come in", &[])
     });
@@ -179,7 +179,7 @@ fn what_was_told_last_can_be_copied_as_it_is_typed_elsewhere() {
     let mut desk = Desk::online();
     desk.key(copy);
     assert_eq!(desk.did(), []);
-    desk.answered(CommandResult {
+    desk.answered(AdminResult {
         code: Some(DeviceCode::parse("mfrg-gzdf").unwrap()),
         ..result("Another device can come in", &[])
     });
@@ -261,9 +261,9 @@ fn what_a_hostile_server_answers_stays_one_notice_of_so_much() {
 #[test]
 fn what_is_told_as_news_is_not_confirmed_besides() {
     let mut desk = Desk::online();
-    let done = |request| Event::House {
+    let done = |request| Event::Admin {
         request,
-        answer: Ok(CommandResult {
+        answer: Ok(AdminResult {
             message: Line::inert("Done"),
             lines: Vec::new(),
             invite: None,

@@ -5,8 +5,8 @@ use crate::{
     client::event::{Credential, Passage, Security, VerifiedBy, Wanted},
     protocol::{
         DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomRules,
+        admin::{AdminCommand, AdminResult},
         frame::Member,
-        house::{CommandResult, HouseCommand},
     },
 };
 
@@ -23,8 +23,8 @@ fn first_use() -> Event {
     })
 }
 
-fn result(message: &str, lines: &[&str]) -> CommandResult {
-    CommandResult {
+fn result(message: &str, lines: &[&str]) -> AdminResult {
+    AdminResult {
         message: Line::inert(message),
         lines: lines.iter().map(|line| Line::inert(line)).collect(),
         invite: None,
@@ -33,8 +33,8 @@ fn result(message: &str, lines: &[&str]) -> CommandResult {
     }
 }
 
-fn answer(model: &mut Model, request: u64, answer: Result<CommandResult, &str>) {
-    model.event(Event::House {
+fn answer(model: &mut Model, request: u64, answer: Result<AdminResult, &str>) {
+    model.event(Event::Admin {
         request,
         answer: answer.map_err(Line::inert),
     });
@@ -48,11 +48,11 @@ fn said(model: &mut Model) -> String {
 fn a_command_is_sent_and_waited_for() {
     let mut model = model(COMMANDS);
     line(&mut model, "/kick \"too loud\" go away");
-    let kick = HouseCommand::Kick {
+    let kick = AdminCommand::Kick {
         nickname: name("too loud"),
         reason: Some(Line::inert("go away")),
     };
-    let expected = Command::House {
+    let expected = Command::Admin {
         request: 0,
         command: kick,
     };
@@ -105,7 +105,7 @@ fn an_invite_and_a_code_are_told_whole() {
     let mut model = model(PERSON);
     model.event(first_use());
     said(&mut model);
-    let invited = CommandResult {
+    let invited = AdminResult {
         invite: Some(token),
         ..result("One may come in", &[])
     };
@@ -119,7 +119,7 @@ fn an_invite_and_a_code_are_told_whole() {
     );
 
     let code = DeviceCode::parse("mfrg-gzdf").unwrap();
-    let added = CommandResult {
+    let added = AdminResult {
         code: Some(code),
         ..result("Another device can come in", &[])
     };
@@ -129,7 +129,7 @@ fn an_invite_and_a_code_are_told_whole() {
 
     // A server that calls us by an option's name gets none into the command.
     model.nickname = Nickname::parse("-x").unwrap();
-    let added = CommandResult {
+    let added = AdminResult {
         code: Some(code),
         ..result("Another device can come in", &[])
     };
@@ -259,8 +259,8 @@ fn commands_are_about_the_room_that_one_is_in() {
     let mut model = in_build(COMMANDS);
     line(&mut model, "/topic release day");
     let asked = model.commands.pop_front();
-    let Some(Command::House {
-        command: HouseCommand::Topic { room, .. },
+    let Some(Command::Admin {
+        command: AdminCommand::Topic { room, .. },
         ..
     }) = asked
     else {
@@ -272,7 +272,7 @@ fn commands_are_about_the_room_that_one_is_in() {
     said(&mut model);
     line(&mut model, "/device add");
     let code = Some(DeviceCode::parse("mfrg-gzdf").unwrap());
-    let result = CommandResult {
+    let result = AdminResult {
         code,
         ..result("A code", &[])
     };

@@ -6,8 +6,8 @@ use super::{Screen, member, time};
 use crate::{
     client::event::{Event, Found, Link, Received, Security},
     protocol::{
-        DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules, frame::Member,
-        house::CommandResult,
+        DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules,
+        admin::AdminResult, frame::Member,
     },
     text::Line,
     tui::{
@@ -26,8 +26,8 @@ fn with_role(name: &str, role: Role) -> Member {
     }
 }
 
-fn result(message: &str, lines: &[&str]) -> CommandResult {
-    CommandResult {
+fn result(message: &str, lines: &[&str]) -> AdminResult {
+    AdminResult {
         message: Line::inert(message),
         lines: lines.iter().map(|line| Line::inert(line)).collect(),
         invite: None,
@@ -38,8 +38,8 @@ fn result(message: &str, lines: &[&str]) -> CommandResult {
 
 impl Screen {
     /// A command is typed and answered.
-    fn answered(&mut self, typed: &str, answer: CommandResult) -> &mut Self {
-        self.typed(typed).key(ENTER).heard(Event::House {
+    fn answered(&mut self, typed: &str, answer: AdminResult) -> &mut Self {
+        self.typed(typed).key(ENTER).heard(Event::Admin {
             request: 0,
             answer: Ok(answer),
         })
@@ -79,7 +79,7 @@ pub(super) fn furnish(screen: &mut Screen) {
     let token = InviteToken::mint(&key, InviteId::from_bytes([5; 8]), 1_800_000_000, 1);
     screen.answered(
         "/invite",
-        CommandResult {
+        AdminResult {
             invite: Some(token),
             ..result(
                 "One may come in by this invite, until 2027-01-15 08:00 UTC",
@@ -246,7 +246,7 @@ fn a_device_is_added_by_what_stands_out() {
         let mut screen = Screen::entered(60, 16);
         screen.answered(
             "/device add",
-            CommandResult {
+            AdminResult {
                 code: Some(DeviceCode::parse("mfrg-gzdf").unwrap()),
                 ..result("Another device of yours may come in with this code", &[])
             },
@@ -392,7 +392,7 @@ fn what_a_hostile_server_tells_is_drawn_inert_and_in_its_place() {
             slow_seconds: u64::MAX,
         });
         screen.answered("/bans", result(evil, &[evil, "", evil]));
-        screen.heard(Event::House {
+        screen.heard(Event::Admin {
             request: 1,
             answer: Err(Line::inert(evil)),
         });

@@ -68,7 +68,7 @@ fn who_a_proxy_does_not_name_needs_an_invite_though_the_proxy_be_on_this_machine
 }
 
 /// What is kept once Alice has banned, or muted, Bob, who came from an address.
-fn kept(sanction: fn(&str) -> HouseCommand, address: &str) -> Vec<Fact> {
+fn kept(sanction: fn(&str) -> AdminCommand, address: &str) -> Vec<StateRecord> {
     let mut world = World::with_owner();
     world.comes("bob", address);
     world.hears("alice");
@@ -79,7 +79,7 @@ fn kept(sanction: fn(&str) -> HouseCommand, address: &str) -> Vec<Fact> {
 }
 
 /// A server that is started with that.
-fn after(facts: Vec<Fact>) -> World {
+fn after(facts: Vec<StateRecord>) -> World {
     let mut world = World::with_house(house(Access::Open), facts);
     world.advance(Duration::from_mins(1));
     world

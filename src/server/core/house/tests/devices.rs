@@ -60,7 +60,7 @@ fn a_device_of_before_is_its_owners_from_their_next_proof_on() {
 fn a_device_that_came_by_a_code_comes_without_it_afterwards() {
     let mut world = open();
     world.comes("carol", FAR);
-    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    let code = world.result_of("carol", AdminCommand::AddDevice).code;
     let wish = Join {
         nickname: nick("carol"),
         client_id: ClientId::parse("2").unwrap(),
@@ -81,7 +81,7 @@ fn a_device_that_came_by_a_code_comes_without_it_afterwards() {
 fn with_phone() -> World {
     let mut world = World::with_owner();
     world.comes("carol", FAR);
-    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    let code = world.result_of("carol", AdminCommand::AddDevice).code;
     let phone = Join {
         nickname: nick("carol"),
         client_id: ClientId::parse("phone").unwrap(),
@@ -93,8 +93,8 @@ fn with_phone() -> World {
     world
 }
 
-fn revoke(block: bool) -> HouseCommand {
-    HouseCommand::RevokeDevice {
+fn revoke(block: bool) -> AdminCommand {
+    AdminCommand::RevokeDevice {
         key: key("phone").public().tag(),
         block,
     }
@@ -129,21 +129,21 @@ fn a_blocked_device_is_listed_and_let_back_by_the_owner_only() {
     let mut world = with_phone();
     world.orders("carol", revoke(true));
     world.comes("mod", FAR);
-    let role = HouseCommand::Role {
+    let role = AdminCommand::Role {
         nickname: nick("mod"),
         role: Role::Moderator,
     };
     world.orders("alice", role);
-    let lines = world.result_of("alice", HouseCommand::Bans).lines;
+    let lines = world.result_of("alice", AdminCommand::Bans).lines;
     let name = format!("key-{}", key("phone").public().tag());
     assert!(lines[0].as_str().starts_with(&name), "{lines:?}");
-    let unban = HouseCommand::Unban {
+    let unban = AdminCommand::Unban {
         nickname: Nickname::parse(&name).unwrap(),
     };
     world.hears("mod");
     assert_eq!(world.orders("mod", unban.clone()), ["error not_allowed"]);
     // It does not come back by a code either.
-    let code = world.result_of("carol", HouseCommand::AddDevice).code;
+    let code = world.result_of("carol", AdminCommand::AddDevice).code;
     let wish = Join {
         nickname: nick("carol"),
         client_id: ClientId::parse("again").unwrap(),

@@ -6,7 +6,7 @@ use super::*;
 fn with_muted_bob(address: &str) -> World {
     let mut world = World::with_owner();
     world.comes("bob", address);
-    let mute = HouseCommand::Mute {
+    let mute = AdminCommand::Mute {
         nickname: nick("bob"),
         seconds: None,
         reason: None,
@@ -107,40 +107,40 @@ fn a_muted_moderator_changes_nothing_that_all_read() {
     world.comes("carol", FAR);
     let nickname = nick("bob");
     let role = Role::Moderator;
-    world.orders("alice", HouseCommand::Role { nickname, role });
-    let mute = HouseCommand::Mute {
+    world.orders("alice", AdminCommand::Role { nickname, role });
+    let mute = AdminCommand::Mute {
         nickname: nick("bob"),
         seconds: None,
         reason: None,
     };
     world.orders("alice", mute);
     world.hears("bob");
-    let topic = HouseCommand::Topic {
+    let topic = AdminCommand::Topic {
         room: RoomName::lobby(),
         topic: Some(Line::inert("alice is a fool")),
     };
-    let kick = HouseCommand::Kick {
+    let kick = AdminCommand::Kick {
         nickname: nick("carol"),
         reason: Some(Line::inert("alice is a fool")),
     };
     for command in [topic, kick] {
         assert_eq!(world.orders("bob", command), ["error not_allowed"]);
     }
-    assert!(world.orders("bob", HouseCommand::Devices)[0].starts_with("result"));
+    assert!(world.orders("bob", AdminCommand::Devices)[0].starts_with("result"));
 }
 
 #[test]
 fn who_is_demoted_or_banned_leaves_no_invite_of_theirs_behind() {
-    let role = |role| HouseCommand::Role {
+    let role = |role| AdminCommand::Role {
         nickname: nick("bob"),
         role,
     };
-    let ban = HouseCommand::Ban {
+    let ban = AdminCommand::Ban {
         nickname: nick("bob"),
         seconds: Some(60),
         reason: None,
     };
-    let invite = HouseCommand::Invite {
+    let invite = AdminCommand::Invite {
         uses: 0,
         seconds: None,
     };
@@ -155,11 +155,11 @@ fn who_is_demoted_or_banned_leaves_no_invite_of_theirs_behind() {
         // The name that they made it by is another's now.
         world.say("bob", &wants("robert"));
         let end = match end {
-            HouseCommand::Role { role, .. } => HouseCommand::Role {
+            AdminCommand::Role { role, .. } => AdminCommand::Role {
                 nickname: nick("robert"),
                 role,
             },
-            _ => HouseCommand::Ban {
+            _ => AdminCommand::Ban {
                 nickname: nick("robert"),
                 seconds: Some(60),
                 reason: None,
@@ -167,7 +167,7 @@ fn who_is_demoted_or_banned_leaves_no_invite_of_theirs_behind() {
         };
         let message = world.result_of("alice", end).message;
         assert!(message.as_str().contains("(1) were revoked"), "{message}");
-        let audit = world.result_of("alice", HouseCommand::Audit { before: None });
+        let audit = world.result_of("alice", AdminCommand::Audit { before: None });
         let said = |line: &Line| line.as_str().contains("revoked 1 invite of robert");
         assert!(audit.lines.iter().any(said), "{:?}", audit.lines);
         let mut world = world.again(house(Access::Invite));
@@ -193,14 +193,14 @@ fn an_invite_of_an_older_server_is_known_by_its_makers_nickname() {
     world.comes("bob", FAR);
     let value = r#"{"expires":9000000000,"uses":0,"used":2,"revoked":false,"by":"bob"}"#;
     let mut facts = world.store.facts().unwrap();
-    facts.push(Fact {
+    facts.push(StateRecord {
         kind: "invite".into(),
         key: InviteId::from_bytes([1; 8]).to_string(),
         value: Some(value.to_owned()),
     });
     let mut world = World::with_house(house(Access::Open), facts);
     world.comes("alice", FAR);
-    let ban = HouseCommand::Ban {
+    let ban = AdminCommand::Ban {
         nickname: nick("bob"),
         seconds: None,
         reason: None,

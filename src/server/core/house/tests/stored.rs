@@ -92,21 +92,21 @@ fn a_nickname_that_is_taken_is_told_to_nobody_before_it_is_stored() {
 fn what_a_command_does_to_others_is_seen_once_it_is_stored() {
     let nickname = || nick("bob");
     let (seconds, reason) = (None, None);
-    let kick = HouseCommand::Kick {
+    let kick = AdminCommand::Kick {
         nickname: nickname(),
         reason: None,
     };
-    let ban = HouseCommand::Ban {
+    let ban = AdminCommand::Ban {
         nickname: nickname(),
         seconds,
         reason,
     };
-    let role = HouseCommand::Role {
+    let role = AdminCommand::Role {
         nickname: nickname(),
         role: Role::Moderator,
     };
     let room = RoomName::lobby();
-    let topic = HouseCommand::Topic {
+    let topic = AdminCommand::Topic {
         room,
         topic: Some(Line::inert("tea")),
     };
@@ -137,7 +137,7 @@ fn what_the_store_refuses_is_in_force_and_seen_when_it_is_stored() {
     world.comes("bob", FAR);
     world.hears("alice");
     world.fail = Some(StoreError::Refused);
-    let ban = HouseCommand::Ban {
+    let ban = AdminCommand::Ban {
         nickname: nick("bob"),
         seconds: None,
         reason: None,
@@ -160,14 +160,14 @@ fn two_changes_of_a_room_at_once_are_both_kept() {
     let topic = Some(Line::inert("tea"));
     world.orders(
         "alice",
-        HouseCommand::Topic {
+        AdminCommand::Topic {
             room: room(),
             topic: topic.clone(),
         },
     );
     world.orders(
         "alice",
-        HouseCommand::Slow {
+        AdminCommand::Slow {
             room: room(),
             seconds: 5,
         },

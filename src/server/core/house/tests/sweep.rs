@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{protocol::UserId, server::core::event::Record};
+use crate::{protocol::UserId, server::core::event::LogEvent};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -23,7 +23,7 @@ fn settle(world: &mut World) {
 }
 
 /// A server that has run for an hour: its clock is believed.
-fn steady(facts: Vec<Fact>) -> World {
+fn steady(facts: Vec<StateRecord>) -> World {
     let mut world = World::with_house(house(Access::Open), facts);
     world.comes("first", FAR);
     world.cut("first");
@@ -91,22 +91,22 @@ fn some_stay_however_long_they_are_not_seen() {
     let mut world = steady(Vec::new());
     world.comes("alice", FAR);
     let code = house_settings().owner_code;
-    world.orders("alice", HouseCommand::Own { code });
+    world.orders("alice", AdminCommand::Own { code });
     for name in ["mod", "banned", "muted"] {
         world.comes(name, FAR);
     }
     let (seconds, reason) = (None, None);
     for command in [
-        HouseCommand::Role {
+        AdminCommand::Role {
             nickname: nick("mod"),
             role: Role::Moderator,
         },
-        HouseCommand::Ban {
+        AdminCommand::Ban {
             nickname: nick("banned"),
             seconds,
             reason: reason.clone(),
         },
-        HouseCommand::Mute {
+        AdminCommand::Mute {
             nickname: nick("muted"),
             seconds,
             reason,
@@ -183,7 +183,7 @@ fn a_clock_that_is_wrong_makes_nobody_go_at_once() {
 }
 
 /// Accounts of a crowd, long ago, which noted this of themselves.
-fn crowd(count: usize, noted: impl Fn(usize) -> &'static str) -> Vec<Fact> {
+fn crowd(count: usize, noted: impl Fn(usize) -> &'static str) -> Vec<StateRecord> {
     let account = |number: usize| {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
@@ -192,7 +192,7 @@ fn crowd(count: usize, noted: impl Fn(usize) -> &'static str) -> Vec<Fact> {
             r#"{{"role":"member","admitted":false,"since":7,{}"keys":[{{"key":"{key}","added":7,"seen":7}}]}}"#,
             noted(number)
         );
-        Fact {
+        StateRecord {
             kind: "account".into(),
             key: key.user().to_string(),
             value: Some(value),
@@ -206,8 +206,8 @@ fn a_crowd_of_passers_by_makes_room_for_newcomers_step_by_step() {
     let facts = crowd(super::super::STRANGERS_MAX, |_| r#""wrote":0,"#);
     let mut world = World::with_house(house(Access::Open), facts);
     let told = |world: &World| {
-        let told = |record: &Record| match record {
-            Record::ManyAccounts { known } => Some(*known),
+        let told = |record: &LogEvent| match record {
+            LogEvent::ManyAccounts { known } => Some(*known),
             _ => None,
         };
         world.records.iter().filter_map(told).collect::<Vec<_>>()

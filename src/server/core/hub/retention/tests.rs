@@ -9,7 +9,7 @@ struct Run {
     clock: Clock,
     /// The corrections that it has seen.
     jumps: Vec<i64>,
-    now: Moment,
+    now: Now,
     extent: Extent,
 }
 
@@ -20,7 +20,7 @@ impl Run {
 
     /// The clock is so much ahead of what the log knows.
     fn since(days: u64, messages: u64, ahead: Option<SignedDuration>) -> Self {
-        let now = Moment {
+        let now = Now {
             wall: "2026-11-22T09:00:00Z".parse().unwrap(),
             mono: Duration::from_secs(1_000),
         };
@@ -294,7 +294,7 @@ fn one_run_by_age_takes_a_tenth_and_the_next_goes_on() {
 
 #[test]
 fn what_the_log_takes_is_asked_each_minute_whatever_the_clock_says() {
-    let start = Moment {
+    let start = Now {
         wall: "2026-11-22T09:00:00Z".parse().unwrap(),
         mono: Duration::from_secs(1_000),
     };

@@ -11,7 +11,7 @@ use crate::{
     },
     server::{
         core::{
-            event::{Effect, Record},
+            event::{Effect, LogEvent},
             hub::Hub,
             testing::{World, message},
         },
@@ -43,8 +43,8 @@ fn welcome(world: &mut World, name: &'static str) -> Welcome {
 }
 
 fn corrections(world: &World) -> Vec<i64> {
-    let by = |record: &Record| match record {
-        Record::ClockCorrected {
+    let by = |record: &LogEvent| match record {
+        LogEvent::ClockCorrected {
             by,
             stops_erasing: false,
             ..
@@ -145,9 +145,9 @@ fn a_start_behind_the_log_is_told() {
         let mut effects = Vec::new();
         hub.finish_turn(world.now, &mut effects);
         let tells = |effect: &Effect| match effect {
-            Effect::Record(record) => matches!(
+            Effect::Log(record) => matches!(
                 **record,
-                Record::ClockBehindLog { last: of, now: at } if of == last && at == now
+                LogEvent::ClockBehindLog { last: of, now: at } if of == last && at == now
             ),
             _ => false,
         };

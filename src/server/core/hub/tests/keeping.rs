@@ -9,10 +9,10 @@ use crate::{
     },
     server::{
         core::{
-            event::Record,
+            event::LogEvent,
             hub::Keep,
+            replica::ReplicaLimits,
             testing::{World, join, message},
-            view::ViewLimits,
         },
         store::{MemoryLimits, StoreError},
     },
@@ -27,7 +27,7 @@ fn keeping(days: u64, messages: u64) -> World {
         messages: NonZeroU64::new(messages),
         bytes: None,
     };
-    let mut world = World::keeping(keep, 10, ViewLimits::default(), MemoryLimits::default());
+    let mut world = World::keeping(keep, 10, ReplicaLimits::default(), MemoryLimits::default());
     world.join("alice");
     world
 }
@@ -60,8 +60,8 @@ fn page(from: u64, to: u64) -> ClientFrame {
 }
 
 fn erased(world: &World) -> Vec<(u64, u64)> {
-    let erased = |record: &Record| match record {
-        Record::Erased { from, to, .. } => Some((*from, *to)),
+    let erased = |record: &LogEvent| match record {
+        LogEvent::Erased { from, to, .. } => Some((*from, *to)),
         _ => None,
     };
     world.records.iter().filter_map(erased).collect()
@@ -177,7 +177,7 @@ fn a_clock_that_jumps_erases_nothing() {
     let jumps = world.records.iter().filter(|r| {
         matches!(
             r,
-            Record::ClockCorrected {
+            LogEvent::ClockCorrected {
                 stops_erasing: true,
                 ..
             }

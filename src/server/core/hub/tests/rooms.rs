@@ -19,7 +19,7 @@ fn world() -> World {
         &["lobby", "build", "tea"].map(room),
         Keep::default(),
         10,
-        ViewLimits::default(),
+        ReplicaLimits::default(),
         MemoryLimits::default(),
     )
 }

@@ -17,7 +17,7 @@ use super::*;
 use crate::{
     protocol::{DeviceId, MessageId, Nickname, UserId, wire::encode_server},
     search::Query,
-    server::{core::tail::SegmentBuilder, store::Found},
+    server::{core::segment::SegmentBuilder, store::Found},
     text::Body,
 };
 

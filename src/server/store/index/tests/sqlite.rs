@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     protocol::{Role, frame::Member},
     server::{
-        log::Recorder,
+        event_log::EventLog,
         store::{
             Batch, Operation, Reader, Retention, SqliteStore, Store,
             sqlite::{Durability, Settings},
@@ -20,7 +20,7 @@ fn open(folder: &Path) -> SqliteStore {
         directory: folder.to_owned(),
         durability: Durability::Relaxed,
         index: true,
-        recorder: Recorder::none(),
+        recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     };
     SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()

@@ -23,7 +23,7 @@ use crate::server::store::{
     sqlite::{
         checkpoint,
         open::{RELAXED, set_epoch},
-        place::beside,
+        paths::beside,
         schema::{connect, connect_to_read, number_at, set_meta},
     },
 };

@@ -6,7 +6,7 @@ use super::{MaintenanceError, Opened, Result, of_sqlite, open, remove_index};
 use crate::{
     protocol::{RoomName, ServerFrame, frame::Message, wire::encode_server},
     server::store::{
-        rules::decode_entry,
+        semantics::decode_entry,
         sqlite::{checkpoint, open::find_room, read, schema::entry_key},
     },
     text::Body,

@@ -24,11 +24,11 @@ use super::{
     OpenError,
     lock::{Lock, take},
     open::{check, check_header, check_schema, check_version, make, make_lasting, open_database},
+    open_error::{is_lasting, refusal},
     owner::AsOwner,
-    place::{
+    paths::{
         DATABASE, INDEX, RESTORING, has_log, is_there, move_to, private, remove, sync_directory,
     },
-    refusal::{is_lasting, refusal},
     schema::connect_to_read,
 };
 use crate::protocol::RoomName;
@@ -122,7 +122,7 @@ impl fmt::Display for MaintenanceError {
                 write!(out, "{path} can't be read or written: {error}. ")?;
                 out.write_str(match error.kind() {
                     io::ErrorKind::NotFound => {
-                        "Look at the name, and whether its directory is there"
+                        "LogQuery at the name, and whether its directory is there"
                     }
                     io::ErrorKind::PermissionDenied => {
                         "Choose a place that this user may use, or run this as the one who may"
@@ -130,7 +130,7 @@ impl fmt::Display for MaintenanceError {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                         "Make room, then try again"
                     }
-                    _ => "Look at the disk, or choose another place",
+                    _ => "LogQuery at the disk, or choose another place",
                 })
             }
             Self::Stream(error) => write!(out, "It can't be read or written: {error}"),

@@ -1,0 +1,184 @@
+//! Commands, their results, and who is who.
+
+use super::*;
+
+#[test]
+fn every_command_arrives() {
+    let nickname = || Nickname::parse("Zoë").unwrap();
+    let reason = || Some(Line::inert("too loud"));
+    for command in [
+        AdminCommand::Own {
+            code: OwnerCode::from_bytes([7; 10]),
+        },
+        AdminCommand::Role {
+            nickname: nickname(),
+            role: Role::Moderator,
+        },
+        AdminCommand::Kick {
+            nickname: nickname(),
+            reason: reason(),
+        },
+        AdminCommand::Ban {
+            nickname: nickname(),
+            seconds: Some(3600),
+            reason: reason(),
+        },
+        AdminCommand::Ban {
+            nickname: nickname(),
+            seconds: None,
+            reason: None,
+        },
+        AdminCommand::Unban {
+            nickname: nickname(),
+        },
+        AdminCommand::Bans,
+        AdminCommand::Mute {
+            nickname: nickname(),
+            seconds: Some(60),
+            reason: None,
+        },
+        AdminCommand::Unmute {
+            nickname: nickname(),
+        },
+        AdminCommand::Topic {
+            room: RoomName::lobby(),
+            topic: Some(Line::inert("tea at 4")),
+        },
+        AdminCommand::Topic {
+            room: RoomName::lobby(),
+            topic: None,
+        },
+        AdminCommand::Announce {
+            room: RoomName::lobby(),
+            on: false,
+        },
+        AdminCommand::Slow {
+            room: RoomName::lobby(),
+            seconds: 10,
+        },
+        AdminCommand::Invite {
+            uses: 0,
+            seconds: Some(86_400),
+        },
+        AdminCommand::Invites,
+        AdminCommand::Revoke {
+            invite: InviteId::from_bytes([4; 8]),
+        },
+        AdminCommand::Release {
+            nickname: nickname(),
+        },
+        AdminCommand::AddDevice,
+        AdminCommand::Devices,
+        AdminCommand::RevokeDevice {
+            key: PublicKey::from_bytes([5; 32]).tag(),
+            block: false,
+        },
+        AdminCommand::RevokeDevice {
+            key: PublicKey::from_bytes([5; 32]).tag(),
+            block: true,
+        },
+        AdminCommand::Audit { before: Some(12) },
+    ] {
+        let request = ClientFrame::Command(AdminRequest {
+            command,
+            reference: Some(7),
+        });
+        assert_eq!(through_client(&request), request);
+    }
+}
+
+#[test]
+fn a_command_that_makes_no_sense_is_refused_by_its_ref_and_the_connection_goes_on() {
+    let check = |fields: &str, code: ErrorCode| {
+        let frame = format!(r#"{{"type":"command",{fields}"ref":7}}"#);
+        let refusal = parse_client(frame.as_bytes()).unwrap_err();
+        let found = (refusal.code, refusal.reference, refusal.fatal());
+        assert_eq!(found, (code, Some(7), false), "{fields}");
+    };
+    check("", ErrorCode::UnknownType);
+    check(r#""command":"dance","#, ErrorCode::UnknownType);
+    check(r#""command":"kick","#, ErrorCode::BadNickname);
+    check(r#""command":"own","code":"x","#, ErrorCode::BadField);
+    check(
+        r#""command":"role","nickname":"a","role":"god","#,
+        ErrorCode::BadField,
+    );
+    check(r#""command":"invite","uses":65536,"#, ErrorCode::BadField);
+    check(r#""command":"revoke","invite":"zz","#, ErrorCode::BadField);
+    check(
+        r#""command":"topic","room":"No Room","#,
+        ErrorCode::NoSuchRoom,
+    );
+}
+
+#[test]
+fn results_challenges_and_changes_arrive() {
+    let presence = |role, change| {
+        ServerFrame::Presence(Presence {
+            room: RoomName::lobby(),
+            version: 3,
+            user: UserId::from_bytes([9; 12]),
+            nickname: Nickname::parse("Zoë").unwrap(),
+            role,
+            time: "2026-11-22T09:00:00.123Z".parse().unwrap(),
+            change,
+        })
+    };
+    let rules = RoomRules {
+        topic: Some(Line::inert("tea at 4")),
+        announce: true,
+        slow_seconds: 10,
+    };
+    for frame in [
+        ServerFrame::Challenge {
+            nonce: Nonce::from_bytes([1; 32]),
+            fingerprint: Some(Fingerprint::from_bytes([2; 32])),
+        },
+        ServerFrame::Challenge {
+            nonce: Nonce::from_bytes([1; 32]),
+            fingerprint: None,
+        },
+        ServerFrame::Result(AdminResult {
+            message: Line::inert("done"),
+            lines: vec![Line::inert("one"), Line::inert("two")],
+            invite: Some(InviteToken::mint(
+                &InviteKey::from_bytes([1; 32]),
+                InviteId::from_bytes([2; 8]),
+                1_800_000_000,
+                1,
+            )),
+            code: Some(DeviceCode::from_bytes([3; 5])),
+            reference: Some(4),
+        }),
+        presence(Role::Moderator, Change::Promoted),
+        presence(Role::Unverified, Change::Joined),
+        presence(Role::Owner, Change::Rules(rules.clone())),
+        presence(Role::Member, Change::Rules(RoomRules::default())),
+        presence(Role::Member, Change::Left(Departure::Kicked)),
+        ServerFrame::Members(MembersPage {
+            room: RoomName::lobby(),
+            version: 1,
+            start: true,
+            more: false,
+            rules: Some(rules),
+            members: vec![Member {
+                user: UserId::from_bytes([9; 12]),
+                nickname: Nickname::parse("Zoë").unwrap(),
+                since: "2026-11-22T09:00:00.123Z".parse().unwrap(),
+                role: Role::Owner,
+            }],
+        }),
+    ] {
+        assert_eq!(through_server(&frame), frame);
+    }
+}
+
+#[test]
+fn one_line_too_many_is_no_result() {
+    let result = |count: usize| {
+        let lines = vec![r#""x""#; count].join(",");
+        parse_server(format!(r#"{{"type":"result","lines":[{lines}]}}"#).as_bytes())
+    };
+    assert!(result(RESULT_LINES_MAX).is_ok());
+    assert!(result(RESULT_LINES_MAX + 1).is_err());
+}

@@ -1,0 +1,64 @@
+//! `history` and `search`: a look into a room's log. Whether it is allowed is decided here, each
+//! time anew; the connection carries it out (see [`crate::server::core::log_query`]).
+
+use crate::{
+    protocol::{
+        RoomName,
+        frame::{ErrorCode, ErrorFrame, HistoryRequest, SearchRequest},
+        limits::NUMBER_MAX,
+    },
+    server::core::{
+        ConnectionId,
+        event::ConnectionCommand,
+        hub::{Hub, NO_SUCH_ROOM, error},
+        log_query::{LogQuery, QueryKind},
+    },
+};
+
+pub(super) fn history(hub: &mut Hub, connection: ConnectionId, request: HistoryRequest) {
+    let what = QueryKind::Page(request.part);
+    look(hub, connection, request.room, what, request.reference);
+}
+
+pub(super) fn search(hub: &mut Hub, connection: ConnectionId, request: SearchRequest) {
+    let what = QueryKind::Messages {
+        query: request.query,
+        to: request.to.unwrap_or(NUMBER_MAX),
+    };
+    look(hub, connection, request.room, what, request.reference);
+}
+
+fn look(
+    hub: &mut Hub,
+    connection: ConnectionId,
+    name: RoomName,
+    what: QueryKind,
+    reference: Option<u64>,
+) {
+    let Some(session) = hub.sessions.get(&connection) else {
+        return;
+    };
+    let (legacy, who) = (session.legacy, session.who());
+    let look = match hub.room_of(connection, &name) {
+        // Its objects have no place for an answer.
+        _ if legacy => Err(error(
+            ErrorCode::UnknownType,
+            "A legacy client can't be given history",
+        )),
+        None => Err(error(ErrorCode::NoSuchRoom, NO_SUCH_ROOM)),
+        Some(room) => hub.house.may_look(who, hub.now.mono).map(|()| LogQuery {
+            room,
+            name,
+            what,
+            reference,
+        }),
+    };
+    let command = match look {
+        Ok(look) => ConnectionCommand::Query(Ok(Box::new(look))),
+        Err(refusal) => ConnectionCommand::Query(Err(Box::new(ErrorFrame {
+            reference,
+            ..refusal
+        }))),
+    };
+    hub.command(connection, command);
+}

@@ -1,0 +1,251 @@
+//! Users and sessions: who comes, goes and is renamed, and what all are told of it.
+
+use std::{mem, sync::Arc};
+
+use jiff::Timestamp;
+use smallvec::SmallVec;
+
+use super::{Hub, Room, Session, User, bye, whowas::WhowasRecord};
+use crate::{
+    protocol::{
+        Nickname, ServerFrame, UserId,
+        frame::{Change, Departure, Member, Presence},
+        wire::encode_server,
+    },
+    server::core::{
+        ConnectionId, RoomIndex,
+        event::{Effect, LogEvent, MemberChange, PresenceChanges, Publication},
+        segment::SegmentBuilder,
+    },
+};
+
+impl Room {
+    /// Puts a change among those that are published with this turn.
+    fn tell(&mut self, time: Timestamp, member: &Arc<Member>, change: &Change) {
+        let frame = ServerFrame::Presence(Presence {
+            room: self.name.clone(),
+            version: self.diffs.next(),
+            user: member.user,
+            nickname: member.nickname.clone(),
+            role: member.role,
+            time,
+            change: change.clone(),
+        });
+        self.diffs.push(|out| encode_server(&frame, out));
+        self.changes.push(match change {
+            Change::Left(_) => MemberChange::Remove(member.user),
+            Change::Joined | Change::Renamed { .. } | Change::Promoted => {
+                MemberChange::Put(Arc::clone(member))
+            }
+            Change::Rules(rules) => MemberChange::Rules(Arc::new(rules.clone())),
+        });
+    }
+}
+
+impl Hub {
+    /// Whether a user may be called so now: it is nobody's, or his own.
+    pub(in crate::server::core) fn nickname_is_free(
+        &self,
+        nickname: &Nickname,
+        user: UserId,
+    ) -> bool {
+        !nickname.is_reserved()
+            && self.house.may_be_called(nickname, user)
+            && self
+                .nicknames
+                .get(nickname.canonical().as_str())
+                .is_none_or(|owner| *owner == user)
+    }
+
+    /// What a user is called now, or was when they left a short while ago, if they still may be.
+    pub(in crate::server::core) fn known_as(&self, user: UserId) -> Option<Nickname> {
+        if let Some(present) = self.users.get(&user) {
+            return Some(present.member.nickname.clone());
+        }
+        let nickname = self.just_left.nickname(user, self.now.mono)?;
+        self.nickname_is_free(nickname, user)
+            .then(|| nickname.clone())
+    }
+
+    /// Adds a session; the first one of a user makes him present, and another nickname renames
+    /// him. A session of the same device gives way.
+    pub(in crate::server::core) fn begin_session(
+        &mut self,
+        connection: ConnectionId,
+        session: Session,
+        nickname: &Nickname,
+    ) {
+        let (user, device) = (session.user, session.device);
+        if self.users.contains_key(&user) {
+            self.rename(user, nickname);
+        } else {
+            self.nicknames.insert(nickname.canonical().into(), user);
+        }
+        let present = self.users.entry(user).or_insert_with(|| User {
+            member: Arc::new(Member {
+                user,
+                nickname: nickname.clone(),
+                since: self.now.wall,
+                role: session.role,
+            }),
+            sessions: 0,
+            rooms: SmallVec::with_capacity(session.rooms.len()),
+        });
+        present.sessions += 1;
+        let member = Arc::clone(&present.member);
+        let mut entered = Vec::new();
+        for &room in &session.rooms {
+            self.rooms[room.at()].readers += 1;
+            let known = present.rooms.iter_mut().find(|(other, _)| *other == room);
+            if let Some((_, sessions)) = known {
+                *sessions += 1;
+            } else {
+                present.rooms.push((room, 1));
+                entered.push(room);
+            }
+        }
+        self.tell(entered, &member, &Change::Joined);
+        let before = self.devices.insert(device, connection);
+        self.sessions.insert(connection, Box::new(session));
+        if let Some(before) = before {
+            let message = "You joined from elsewhere with the same client ID";
+            self.close(before, bye(Departure::Replaced, message), false);
+            self.end_session(before, Departure::Replaced);
+        }
+    }
+
+    /// Gives a user another nickname, which must be free; the same one changes nothing.
+    pub(in crate::server::core) fn rename(&mut self, user: UserId, nickname: &Nickname) {
+        let Some(present) = self.users.get_mut(&user) else {
+            return;
+        };
+        let was = present.member.nickname.clone();
+        if was == *nickname {
+            return;
+        }
+        let member = Arc::new(Member {
+            nickname: nickname.clone(),
+            ..Member::clone(&present.member)
+        });
+        present.member = member;
+        self.nicknames.remove(was.canonical().as_str());
+        self.nicknames.insert(nickname.canonical().into(), user);
+        self.tell_where(user, &Change::Renamed { was: was.clone() });
+        self.record(LogEvent::Renamed {
+            was,
+            nickname: nickname.clone(),
+            user,
+        });
+    }
+
+    /// Lets a session go, once nothing of it is pending.
+    pub(in crate::server::core) fn leave(&mut self, connection: ConnectionId, reason: Departure) {
+        let Some(session) = self.sessions.get_mut(&connection) else {
+            return;
+        };
+        if session.pending > 0 {
+            session.leaving.get_or_insert(reason);
+        } else {
+            self.part(connection, reason);
+        }
+    }
+
+    pub(super) fn part(&mut self, connection: ConnectionId, reason: Departure) {
+        if reason == Departure::Disconnect {
+            self.close(connection, bye(reason, "Goodbye"), true);
+        }
+        self.end_session(connection, reason);
+    }
+
+    pub(super) fn end_session(&mut self, connection: ConnectionId, reason: Departure) {
+        let Some(session) = self.sessions.remove(&connection) else {
+            return;
+        };
+        self.house.note_leaving(session.user, session.key, self.now);
+        if self.devices.get(&session.device) == Some(&connection) {
+            self.devices.remove(&session.device);
+        }
+        let Some(present) = self.users.get_mut(&session.user) else {
+            return;
+        };
+        present.sessions -= 1;
+        let member = Arc::clone(&present.member);
+        let mut left = Vec::new();
+        for &room in &session.rooms {
+            self.rooms[room.at()].readers -= 1;
+            if let Some(at) = present.rooms.iter().position(|(other, _)| *other == room) {
+                present.rooms[at].1 -= 1;
+                if present.rooms[at].1 == 0 {
+                    present.rooms.swap_remove(at);
+                    left.push(room);
+                }
+            }
+        }
+        if present.sessions == 0 {
+            self.users.remove(&session.user);
+            self.nicknames.remove(member.nickname.canonical().as_str());
+            let gone = WhowasRecord {
+                user: session.user,
+                nickname: member.nickname.clone(),
+                role: session.role,
+                address: session.address,
+            };
+            self.just_left.note(gone, self.now.mono);
+        }
+        self.tell(left, &member, &Change::Left(reason));
+        self.record(LogEvent::Left {
+            nickname: member.nickname.clone(),
+            user: session.user,
+            client_id: session.client_id,
+            address: session.address,
+            reason,
+            present: self.sessions.len(),
+        });
+    }
+
+    /// Tells the members of these rooms.
+    pub(super) fn tell(
+        &mut self,
+        rooms: impl IntoIterator<Item = RoomIndex>,
+        member: &Arc<Member>,
+        change: &Change,
+    ) {
+        for index in rooms {
+            let room = &mut self.rooms[index.at()];
+            if room.changes.is_empty() {
+                self.changed.push(index);
+            }
+            room.tell(self.now.wall, member, change);
+        }
+    }
+
+    /// Tells those who are in a room with a user.
+    pub(super) fn tell_where(&mut self, user: UserId, change: &Change) {
+        let Some(present) = self.users.get(&user) else {
+            return;
+        };
+        let member = Arc::clone(&present.member);
+        let rooms: Vec<_> = present.rooms.iter().map(|(room, _)| *room).collect();
+        self.tell(rooms, &member, change);
+    }
+
+    pub(super) fn publish_presence(&mut self) {
+        let mut presence = Vec::new();
+        for index in mem::take(&mut self.changed) {
+            let room = &mut self.rooms[index.at()];
+            let next = SegmentBuilder::new(room.diffs.next());
+            presence.push(PresenceChanges {
+                room: index,
+                segment: mem::replace(&mut room.diffs, next).finish(),
+                changes: mem::take(&mut room.changes),
+                at: self.now.mono,
+            });
+        }
+        if !presence.is_empty() {
+            self.effects.push(Effect::Publish(Arc::new(Publication {
+                presence,
+                ..Publication::default()
+            })));
+        }
+    }
+}

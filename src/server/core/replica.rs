@@ -1,0 +1,253 @@
+//! A replica of what the readers of the rooms need: the end of each log, the latest changes of
+//! each member list, and the list itself.
+//!
+//! Each worker has its own, so that nothing is locked; the bytes are shared between them. What a
+//! replica keeps is bounded in bytes for each room and in all. Whoever reads so slowly that his
+//! place is no longer held gets messages from the store and member lists by pages.
+
+use std::{collections::VecDeque, mem, sync::Arc};
+
+use super::{
+    RoomIndex,
+    event::{MemberChange, PresenceChanges, Publication},
+    member_list::{Members, Page},
+    segment::Tail,
+};
+use crate::protocol::{RoomName, UserId};
+
+/// How much a replica keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaLimits {
+    /// Bytes of the latest messages of one room.
+    pub messages_bytes_max: usize,
+    /// Bytes of the latest member changes of one room.
+    pub presence_bytes_max: usize,
+    /// Bytes of both together over all rooms.
+    pub total_bytes_max: usize,
+}
+
+impl Default for ReplicaLimits {
+    fn default() -> Self {
+        Self {
+            messages_bytes_max: 1024 * 1024,
+            presence_bytes_max: 512 * 1024,
+            total_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Bytes of the latest member changes of a room where nobody comes or goes: whoever missed more reads
+/// the list.
+const PRESENCE_AT_REST_BYTES: usize = 4 * 1024;
+
+/// One room, as its readers see it.
+#[derive(Debug)]
+pub struct RoomReplica {
+    name: RoomName,
+    /// Numbered by `seq`.
+    pub messages: Tail,
+    /// Numbered by the member list's version.
+    pub presence: Tail,
+    /// For each segment of `presence`, its first version and the number of the message that came
+    /// next when it was published.
+    marks: VecDeque<(u64, u64)>,
+    /// Who is there.
+    pub members: Members,
+    /// Somebody came, went, or needed the list since [`Replica::rest`] was last called.
+    lively: bool,
+}
+
+impl RoomReplica {
+    /// The page of the member list behind a user.
+    fn page(&mut self, after: Option<UserId>) -> Page {
+        // The changes from `first` on are held: a page from just before them is good.
+        let oldest = self.presence.first() - 1;
+        let version = self.presence.next() - 1;
+        self.members.page(&self.name, after, version, oldest)
+    }
+
+    /// The number of the message before which a member change happened: who reads both gets them
+    /// in this order.
+    pub fn message_behind(&self, version: u64) -> u64 {
+        let behind = self.marks.partition_point(|(first, _)| *first <= version);
+        let mark = behind.checked_sub(1).and_then(|at| self.marks.get(at));
+        mark.map_or(0, |(_, message)| *message)
+    }
+
+    /// The first member change that happened only after this message was said: whoever reads that next
+    /// is not to read the change yet. `u64::MAX`: there is none.
+    pub fn change_ahead(&self, message: u64) -> u64 {
+        let ahead = self.marks.partition_point(|(_, next)| *next <= message);
+        self.marks.get(ahead).map_or(u64::MAX, |(first, _)| *first)
+    }
+
+    fn publish(&mut self, run: &PresenceChanges) {
+        self.members.change_at(run.at);
+        for change in &run.changes {
+            match change {
+                MemberChange::Put(member) => self.members.put(Arc::clone(member)),
+                MemberChange::Remove(user) => self.members.remove(*user),
+                MemberChange::Rules(rules) => self.members.rule(Arc::clone(rules)),
+            }
+        }
+        let mark = (run.segment.first(), self.messages.next());
+        self.marks.push_back(mark);
+        self.presence.push(run.segment.clone());
+    }
+
+    /// What is erased from the log is not kept here either, as soon as the rest of its segment is
+    /// erased too. Says how many bytes that freed.
+    fn begin_at(&mut self, first: u64) -> usize {
+        let mut freed = 0;
+        while self
+            .messages
+            .first_segment_next()
+            .is_some_and(|next| next <= first)
+        {
+            freed += self.drop_oldest_message();
+        }
+        freed
+    }
+
+    /// Gives back what was kept for a crowd. Says how many bytes of the tails that freed.
+    fn rest(&mut self) -> usize {
+        self.members.forget_pages();
+        let mut freed = 0;
+        while self.presence.cost_bytes() > PRESENCE_AT_REST_BYTES {
+            freed += self.drop_oldest_presence();
+        }
+        freed
+    }
+
+    fn drop_oldest_message(&mut self) -> usize {
+        self.messages.drop_oldest().unwrap_or(0)
+    }
+
+    fn drop_oldest_presence(&mut self) -> usize {
+        self.marks.pop_front();
+        self.presence.drop_oldest().unwrap_or(0)
+    }
+
+    fn cost_bytes(&self) -> usize {
+        self.messages.cost_bytes() + self.presence.cost_bytes()
+    }
+}
+
+/// All rooms.
+#[derive(Debug)]
+pub struct Replica {
+    rooms: Vec<RoomReplica>,
+    /// Rooms where something happened since [`rest`](Self::rest) was last called, and between that
+    /// call and the one before.
+    stirred: Vec<RoomIndex>,
+    resting: Vec<RoomIndex>,
+    limits: ReplicaLimits,
+    cost_bytes: usize,
+    /// How many legacy clients read from here: who has many of them writes to each more slowly.
+    pub basic_readers: u32,
+    /// The room that gives up bytes next when all together have too many: taken in turn.
+    hand: usize,
+}
+
+impl Replica {
+    /// Empty rooms; each with the highest number given in it so far.
+    pub fn new(rooms: impl IntoIterator<Item = (RoomName, u64)>, limits: ReplicaLimits) -> Self {
+        let view = |(name, head)| RoomReplica {
+            name,
+            messages: Tail::new(head + 1),
+            presence: Tail::new(1),
+            marks: VecDeque::new(),
+            members: Members::default(),
+            lively: false,
+        };
+        Self {
+            stirred: Vec::new(),
+            resting: Vec::new(),
+            rooms: rooms.into_iter().map(view).collect(),
+            limits,
+            cost_bytes: 0,
+            basic_readers: 0,
+            hand: 0,
+        }
+    }
+
+    /// One room.
+    pub fn room(&self, room: RoomIndex) -> &RoomReplica {
+        &self.rooms[room.at()]
+    }
+
+    /// The page of a room's member list behind a user.
+    pub fn page(&mut self, room: RoomIndex, after: Option<UserId>) -> Page {
+        self.stir(room);
+        self.rooms[room.at()].page(after)
+    }
+
+    fn stir(&mut self, index: RoomIndex) {
+        let room = &mut self.rooms[index.at()];
+        if !room.lively {
+            room.lively = true;
+            self.stirred.push(index);
+        }
+    }
+
+    /// To be called now and then: rooms where nothing happened since the last time give back what
+    /// they kept for a crowd.
+    pub fn rest(&mut self) {
+        for index in mem::replace(&mut self.resting, mem::take(&mut self.stirred)) {
+            let room = &mut self.rooms[index.at()];
+            if !room.lively {
+                self.cost_bytes -= room.rest();
+            }
+        }
+        for index in &self.resting {
+            self.rooms[index.at()].lively = false;
+        }
+    }
+
+    /// Takes in what the hub made known.
+    pub fn publish(&mut self, publication: &Publication) {
+        for run in &publication.runs {
+            let room = &mut self.rooms[run.room.at()];
+            self.cost_bytes += run.segment.cost_bytes();
+            room.messages.push(run.segment.clone());
+            while room.messages.cost_bytes() > self.limits.messages_bytes_max {
+                self.cost_bytes -= room.drop_oldest_message();
+            }
+        }
+        for (room, rules) in &publication.rules {
+            self.rooms[room.at()].members.rule(Arc::clone(rules));
+        }
+        for &(room, first) in &publication.firsts {
+            self.cost_bytes -= self.rooms[room.at()].begin_at(first);
+        }
+        for run in &publication.presence {
+            self.stir(run.room);
+            let room = &mut self.rooms[run.room.at()];
+            self.cost_bytes += run.segment.cost_bytes();
+            room.publish(run);
+            while room.presence.cost_bytes() > self.limits.presence_bytes_max {
+                self.cost_bytes -= room.drop_oldest_presence();
+            }
+        }
+        self.keep_within_total();
+    }
+
+    fn keep_within_total(&mut self) {
+        while self.cost_bytes > self.limits.total_bytes_max {
+            let room = &mut self.rooms[self.hand];
+            self.cost_bytes -= if room.messages.cost_bytes() >= room.presence.cost_bytes() {
+                room.drop_oldest_message()
+            } else {
+                room.drop_oldest_presence()
+            };
+            self.hand = (self.hand + 1) % self.rooms.len();
+        }
+        debug_assert_eq!(
+            self.cost_bytes,
+            self.rooms
+                .iter()
+                .map(RoomReplica::cost_bytes)
+                .sum::<usize>()
+        );
+    }
+}

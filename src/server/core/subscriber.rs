@@ -1,0 +1,390 @@
+//! One reader of the rooms: cursors, and what is in progress.
+//!
+//! A subscriber has no queue. In each room it holds the number of the next message and the version of
+//! the next member change; what lies between that and the end of the log *is* its backlog,
+//! shared by all. Besides, it holds what it owes an answer to (bounded by the requests that one
+//! connection may have under way) and what is left of a frame that was written in part: at most a
+//! page or [`limits::FRAME_BYTES_MAX`](crate::protocol::limits::FRAME_BYTES_MAX), however far it is behind.
+//!
+//! Two cases leave the replica: a message that their tails no longer hold comes from the store, by
+//! pages that the driver fetches ([`Turn::Fetch`]); a member change that they no longer hold makes
+//! the subscriber read the member list anew.
+
+use bytes::{Buf, Bytes};
+
+use super::{
+    RoomIndex,
+    replica::{Replica, RoomReplica},
+    segment::{Gather, Segment},
+};
+use crate::protocol::{ServerFrame, UserId, wire::encode_server};
+
+/// What a subscriber wants to do next.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for the length of one write"
+)]
+pub enum Turn<'a> {
+    /// To write these; say how much was with `wrote`.
+    Write(Gather<'a>),
+    /// To be given a page of a room's log from this number on, with `take_page`.
+    Fetch {
+        /// The room.
+        room: RoomIndex,
+        /// The number.
+        from: u64,
+    },
+    /// Nothing until this time.
+    Wait(std::time::Duration),
+    /// Nothing, until something is published or asked.
+    Idle,
+    /// Everything is written, the last words too: to close the connection.
+    Done,
+}
+
+/// What the offer of the last turn was taken from; which cursor's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Rest,
+    Messages(u32),
+    Presence(u32),
+}
+
+/// What is on its way to the other end alone.
+#[derive(Debug, Default)]
+struct Outgoing {
+    /// What is being written, from where it stands.
+    rest: Bytes,
+    /// Answers that come after `rest`.
+    answers: Vec<u8>,
+    /// Whether an answer is in `rest` or `answers`.
+    answering: bool,
+}
+
+#[derive(Debug)]
+struct Cursor {
+    room: RoomIndex,
+    /// The number of the next message.
+    message: u64,
+    presence: Presence,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    /// Reading the member list: the next page starts behind this user.
+    Page {
+        after: Option<UserId>,
+        /// The oldest version among the pages so far.
+        version: u64,
+    },
+    /// The version of the next change.
+    Change(u64),
+}
+
+impl Presence {
+    const ANEW: Self = Self::Page {
+        after: None,
+        version: u64::MAX,
+    };
+}
+
+/// See the module's docs.
+#[derive(Debug)]
+pub struct Subscriber {
+    cursors: Box<[Cursor]>,
+    /// Most subscribers have nothing under way most of the time.
+    outgoing: Option<Box<Outgoing>>,
+    /// The cursor that is looked at first next time: rooms take turns.
+    first: u32,
+    /// A page from the store, for this cursor. Seldom there is one.
+    page: Option<Box<(usize, Segment)>>,
+    source: Source,
+}
+
+impl Default for Subscriber {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Subscriber {
+    /// Reads no room yet.
+    pub fn new() -> Self {
+        Self {
+            cursors: Box::default(),
+            outgoing: None,
+            first: 0,
+            page: None,
+            source: Source::Rest,
+        }
+    }
+
+    /// Begins to read: in each room the member list, and the messages from a number on.
+    pub fn attach(&mut self, rooms: &[(RoomIndex, u64)]) {
+        let cursor = |&(room, message)| Cursor {
+            room,
+            message,
+            presence: Presence::ANEW,
+        };
+        self.cursors = rooms.iter().map(cursor).collect();
+        self.first = 0;
+    }
+
+    /// Reads no room any more; what was begun is finished.
+    pub fn detach(&mut self) {
+        self.cursors = Box::default();
+        self.page = None;
+    }
+
+    /// Reads no member changes any more.
+    pub fn leave_members(&mut self) {
+        for cursor in &mut self.cursors {
+            cursor.presence = Presence::Change(u64::MAX);
+        }
+    }
+
+    /// Adds an answer.
+    pub fn answer(&mut self, frame: &ServerFrame) {
+        self.answer_with(|out| encode_server(frame, out));
+    }
+
+    /// Adds an answer that `encode` appends.
+    pub fn answer_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let outgoing = self.outgoing.get_or_insert_default();
+        encode(&mut outgoing.answers);
+        outgoing.answering = true;
+    }
+
+    /// Whether an answer is not written yet: then no more is to be asked for.
+    pub fn is_answering(&self) -> bool {
+        self.outgoing
+            .as_ref()
+            .is_some_and(|outgoing| outgoing.answering)
+    }
+
+    /// Whether nothing at all is on its way.
+    pub fn is_quiet(&self) -> bool {
+        self.outgoing.is_none()
+    }
+
+    /// Bytes held for the other end alone.
+    pub fn held_bytes(&self) -> usize {
+        let page = self.page.as_ref().map_or(0, |page| page.1.cost_bytes());
+        let own = |outgoing: &Outgoing| outgoing.rest.len() + outgoing.answers.capacity();
+        self.outgoing.as_deref().map_or(0, own) + page
+    }
+
+    /// Whether a message's echo is far off: it is no longer in the tail that the subscriber reads.
+    pub fn is_far_behind(&self, replica: &Replica) -> bool {
+        self.cursors
+            .iter()
+            .any(|cursor| cursor.message < replica.room(cursor.room).messages.first())
+    }
+
+    /// What to do next.
+    pub fn turn<'a>(&'a mut self, replica: &'a mut Replica) -> Turn<'a> {
+        if self.outgoing.is_none() {
+            let count = self.cursors.len();
+            for step in 0..count {
+                let index = (self.first as usize + step) % count;
+                self.look_at_members(index, replica);
+                if self.outgoing.is_some() {
+                    break;
+                }
+                match self.offer(index, replica) {
+                    Offer::Nothing => {}
+                    Offer::From(source) => {
+                        self.source = source;
+                        return self.gather(index, replica);
+                    }
+                    Offer::Fetch => {
+                        let Cursor { room, message, .. } = self.cursors[index];
+                        return Turn::Fetch {
+                            room,
+                            from: message,
+                        };
+                    }
+                }
+            }
+        }
+        let Some(outgoing) = &mut self.outgoing else {
+            return Turn::Idle;
+        };
+        if outgoing.rest.is_empty() {
+            outgoing.rest = Bytes::from(std::mem::take(&mut outgoing.answers));
+        }
+        self.source = Source::Rest;
+        Turn::Write(Gather::one(&outgoing.rest))
+    }
+
+    /// What is to be written before anything else.
+    fn put_first(&mut self, rest: Bytes) {
+        if !rest.is_empty() {
+            self.outgoing.get_or_insert_default().rest = rest;
+        }
+    }
+
+    /// If the member list is to be read: takes its next page as what is being written.
+    fn look_at_members(&mut self, index: usize, replica: &mut Replica) {
+        let cursor = &mut self.cursors[index];
+        let view = replica.room(cursor.room);
+        if let Presence::Change(version) = cursor.presence
+            && version < view.presence.first()
+        {
+            cursor.presence = Presence::ANEW;
+        }
+        if let Presence::Page { after, version } = cursor.presence {
+            let page = replica.page(cursor.room, after);
+            let version = version.min(page.version);
+            cursor.presence = match page.next {
+                Some(last) => Presence::Page {
+                    after: Some(last),
+                    version,
+                },
+                None => Presence::Change(version + 1),
+            };
+            self.put_first(page.bytes);
+        }
+    }
+
+    fn offer(&mut self, index: usize, replica: &Replica) -> Offer {
+        let cursor = &mut self.cursors[index];
+        let view = replica.room(cursor.room);
+        let caught_up = cursor.message >= view.messages.next();
+        if let Presence::Change(version) = cursor.presence
+            && version < view.presence.next()
+            && (caught_up || view.message_behind(version) <= cursor.message)
+        {
+            return Offer::From(Source::Presence(number(index)));
+        }
+        if caught_up {
+            self.page.take_if(|page| page.0 == index);
+            return Offer::Nothing;
+        }
+        if let Some((of, page)) = self.page.as_deref()
+            && *of == index
+        {
+            if cursor.message < page.next() {
+                return Offer::From(Source::Messages(number(index)));
+            }
+            self.page = None;
+        }
+        if cursor.message < view.messages.first() {
+            return Offer::Fetch;
+        }
+        Offer::From(Source::Messages(number(index)))
+    }
+
+    /// Messages and changes in the order in which they happened: each up to the next of the others.
+    fn gather<'a>(&'a self, index: usize, replica: &'a Replica) -> Turn<'a> {
+        let cursor = &self.cursors[index];
+        let view = replica.room(cursor.room);
+        Turn::Write(match (self.source, cursor.presence, self.page.as_deref()) {
+            (Source::Presence(_), Presence::Change(version), _) => {
+                let until = view.change_ahead(cursor.message);
+                view.presence.gather(version, until)
+            }
+            (Source::Messages(_), _, Some((of, page))) if *of == index => {
+                Gather::one(page.since(cursor.message))
+            }
+            (_, Presence::Change(version), _) if version < view.presence.next() => {
+                let until = view.message_behind(version);
+                view.messages.gather(cursor.message, until)
+            }
+            _ => view.messages.gather(cursor.message, u64::MAX),
+        })
+    }
+
+    /// So many bytes of the last turn's offer were written. The replica must be as it was.
+    pub fn wrote(&mut self, replica: &Replica, count: usize) {
+        let (index, rest) = match self.source {
+            Source::Rest => return self.wrote_own(count),
+            Source::Messages(index) => {
+                (index, self.advance_messages(index as usize, replica, count))
+            }
+            Source::Presence(index) => {
+                (index, self.advance_presence(index as usize, replica, count))
+            }
+        };
+        self.put_first(rest);
+        self.first = (index + 1) % number(self.cursors.len());
+    }
+
+    fn wrote_own(&mut self, count: usize) {
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.rest.advance(count);
+            if outgoing.rest.is_empty() && outgoing.answers.is_empty() {
+                self.outgoing = None;
+            }
+        }
+    }
+
+    fn advance_messages(&mut self, index: usize, replica: &Replica, count: usize) -> Bytes {
+        let cursor = &mut self.cursors[index];
+        let (number, rest) = match self.page.as_deref() {
+            Some((of, page)) if *of == index => page.advance(cursor.message, count),
+            _ => view_of(cursor, replica)
+                .messages
+                .advance(cursor.message, count),
+        };
+        cursor.message = number;
+        Bytes::copy_from_slice(rest)
+    }
+
+    fn advance_presence(&mut self, index: usize, replica: &Replica, count: usize) -> Bytes {
+        let cursor = &mut self.cursors[index];
+        let Presence::Change(version) = cursor.presence else {
+            return Bytes::new();
+        };
+        let (version, rest) = view_of(cursor, replica).presence.advance(version, count);
+        cursor.presence = Presence::Change(version);
+        Bytes::copy_from_slice(rest)
+    }
+
+    /// The page that [`Turn::Fetch`] asked for. Where it starts later than asked, the entries
+    /// between are no longer held: the reader sees the gap in the numbers.
+    ///
+    /// False if it does not follow on what the other end has: the log lost what comes between,
+    /// while it was waiting for it. A gap is told in a welcome and nowhere else, so the connection
+    /// has to be closed; the other end resumes.
+    #[must_use]
+    pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+        let Some(index) = self.cursors.iter().position(|cursor| cursor.room == room) else {
+            return true;
+        };
+        if page.first() > self.cursors[index].message {
+            return false;
+        }
+        self.page = Some(Box::new((index, page)));
+        true
+    }
+
+    /// Gives up the page: while the other end does not read, nothing is kept for it.
+    pub fn drop_page(&mut self) {
+        self.page = None;
+    }
+
+    /// Whether it holds a page.
+    pub fn has_page(&self) -> bool {
+        self.page.is_some()
+    }
+}
+
+/// A cursor's, or how many there are: a join names few rooms.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or_else(|_| unreachable!("rooms are fewer"))
+}
+
+enum Offer {
+    Nothing,
+    From(Source),
+    Fetch,
+}
+
+fn view_of<'a>(cursor: &Cursor, replica: &'a Replica) -> &'a RoomReplica {
+    replica.room(cursor.room)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! One thread where strangers wait: from the accepted socket until they have asked to come in.
+//!
+//! What strangers cost (a handshake takes a third of a millisecond, a proof and a password more) is
+//! paid here, apart from the threads that serve those who are in, and at a lower priority: who talks
+//! already never waits for who only knocks. The first request (a join, its key proven and its password
+//! compared; or what is wrong with it) goes with the connection to the worker that will serve it.
+
+use std::{cell::RefCell, collections::HashMap, io, io::IoSlice, rc::Rc};
+
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, mpsc},
+    task::{AbortHandle, LocalSet, yield_now},
+    time::timeout_at,
+};
+
+use super::{
+    Clock,
+    accept::{Accepted, HandshakeMsg, LoadGuard},
+    conn_limit::{ConnectionLimiter, Permit},
+    connection::Reading,
+    listener,
+    passwords::Passwords,
+    sniff::{Detected, detect, is_passing},
+    stream::{SCRATCH_BYTES, Stream},
+    tls::Credentials,
+    unjoined::UnjoinedGuard,
+};
+use crate::{
+    protocol::{ServerFrame, limits::JOIN_WITHIN, wire::encode_server},
+    server::{
+        config::Plaintext,
+        core::{
+            ConnectionId,
+            endpoint::{CLOSE_WITHIN, Endpoint},
+            event::Request,
+            replica::{Replica, ReplicaLimits},
+            subscriber::Turn,
+        },
+        priority,
+        supervisor::Supervisor,
+    },
+};
+
+/// Connections that may wait for a pool; then no more are accepted.
+pub(super) const ACCEPTED_MAX: usize = 256;
+/// Handshakes that are reckoned at before other strangers have their turn.
+const HANDSHAKES_AT_ONCE: usize = 4;
+
+/// What a pool is given at its start.
+pub(super) struct Start {
+    pub(super) clock: Clock,
+    pub(super) credentials: Credentials,
+    pub(super) plaintext: Plaintext,
+    pub(super) limiter: ConnectionLimiter,
+    pub(super) passwords: Option<Passwords>,
+    pub(super) messages: mpsc::Receiver<HandshakeMsg>,
+    /// The ways to the workers.
+    pub(super) workers: Vec<mpsc::Sender<WorkerMsg>>,
+    pub(super) supervisor: Supervisor,
+}
+
+/// Something for a worker to do.
+pub(super) enum WorkerMsg {
+    /// To serve a connection.
+    Come(Box<Negotiated>),
+    /// To end one, if it has not joined.
+    Go(ConnectionId),
+}
+
+/// A connection that has asked to come in.
+pub(super) struct Negotiated {
+    pub(super) id: ConnectionId,
+    pub(super) stream: Stream<std::net::TcpStream>,
+    pub(super) endpoint: Endpoint,
+    pub(super) request: Request,
+    pub(super) guards: Guards,
+}
+
+/// What a connection is counted by.
+pub(super) struct Guards {
+    pub(super) place: LoadGuard,
+    pub(super) unjoined_guard: UnjoinedGuard,
+    pub(super) permit: Permit,
+}
+
+/// What the tasks of one pool share.
+pub(super) struct HandshakePool {
+    pub(super) clock: Clock,
+    pub(super) credentials: Credentials,
+    pub(super) plaintext: Plaintext,
+    pub(super) limiter: ConnectionLimiter,
+    /// Where a password lets people in.
+    passwords: Option<Passwords>,
+    pub(super) handshakes_at_once: Semaphore,
+    /// What nobody holds from one moment to another: where encrypted bytes are read to.
+    scratch: RefCell<Box<[u8; SCRATCH_BYTES]>>,
+    /// Of no room: nobody here reads one.
+    replica: RefCell<Replica>,
+    strangers: RefCell<HashMap<ConnectionId, AbortHandle>>,
+    workers: Vec<mpsc::Sender<WorkerMsg>>,
+}
+
+/// Starts a pool's thread. It ends with the accept loop.
+pub(super) fn start(number: usize, start: Start) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let supervisor = start.supervisor.clone();
+    let run = move || {
+        priority::behind_talk();
+        LocalSet::new().block_on(&runtime, run(start));
+        Ok(())
+    };
+    supervisor.start(format!("handshake-{number}"), run)?;
+    Ok(())
+}
+
+async fn run(start: Start) {
+    let pool = Rc::new(HandshakePool {
+        clock: start.clock,
+        credentials: start.credentials,
+        plaintext: start.plaintext,
+        limiter: start.limiter,
+        passwords: start.passwords,
+        handshakes_at_once: Semaphore::new(HANDSHAKES_AT_ONCE),
+        scratch: RefCell::new(Box::new([0; SCRATCH_BYTES])),
+        replica: Replica::new([], ReplicaLimits::default()).into(),
+        strangers: RefCell::default(),
+        workers: start.workers,
+    });
+    let mut messages = start.messages;
+    while let Some(message) = messages.recv().await {
+        match message {
+            HandshakeMsg::Come(accepted) => {
+                let id = accepted.id;
+                let receiving = tokio::task::spawn_local(Rc::clone(&pool).receive(accepted));
+                let mut strangers = pool.strangers.borrow_mut();
+                strangers.insert(id, receiving.abort_handle());
+            }
+            HandshakeMsg::Go(id) => pool.send_away(id).await,
+        }
+    }
+}
+
+impl HandshakePool {
+    /// One that had not joined is to go, unless it has meanwhile.
+    async fn send_away(&self, id: ConnectionId) {
+        let stranger = self.strangers.borrow_mut().remove(&id);
+        match stranger {
+            Some(stranger) => stranger.abort(),
+            None => self.send(id, WorkerMsg::Go(id)).await,
+        }
+    }
+
+    /// To the worker that serves it.
+    async fn send(&self, id: ConnectionId, message: WorkerMsg) {
+        // A worker that is gone has nobody left to serve.
+        let _ = self.workers[id.worker()].send(message).await;
+    }
+
+    async fn receive(self: Rc<Self>, accepted: Box<Accepted>) {
+        let Accepted { id, since, .. } = *accepted;
+        let until = self.clock.instant(since.mono + JOIN_WITHIN);
+        let stay = AbortOnDrop(&self, id);
+        let negotiated = timeout_at(until, self.meet(accepted)).await;
+        drop(stay);
+        if let Ok(Some(negotiated)) = negotiated {
+            self.send(id, WorkerMsg::Come(negotiated)).await;
+        }
+    }
+
+    /// Finds out how somebody speaks, and hears what he wants; or tells him why not.
+    async fn meet(&self, accepted: Box<Accepted>) -> Option<Box<Negotiated>> {
+        let Accepted {
+            id,
+            stream,
+            address,
+            since,
+            verdict,
+            place,
+            unjoined_guard,
+        } = *accepted;
+        let socket = TcpStream::from_std(stream).ok()?;
+        listener::prepare(&socket);
+        let detected = Box::pin(detect(self, socket, address, verdict)).await;
+        let Detected {
+            mut stream,
+            channel,
+            first,
+            outcome,
+        } = detected.ok()?;
+        let permit = match outcome {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                let now = self.clock.now().mono;
+                self.limiter.turned_away(channel.address, &refusal, now);
+                let mut words = Vec::new();
+                encode_server(&ServerFrame::Error(refusal.frame()), &mut words);
+                // Best effort: an empty socket buffer takes so little at once.
+                let _ = stream.write(&[IoSlice::new(&words)]);
+                Box::pin(stream.close(CLOSE_WITHIN)).await;
+                return None;
+            }
+        };
+        let mut endpoint = Endpoint::new(channel, since);
+        if !first.is_empty() {
+            endpoint.feed(since, &first);
+        }
+        let mut request = self.listen(&mut stream, &mut endpoint).await?;
+        if let Some(passwords) = &self.passwords {
+            passwords.look_at(self.clock, &mut request).await;
+        }
+        Some(Box::new(Negotiated {
+            id,
+            stream: stream.into_std().ok()?,
+            endpoint,
+            request,
+            guards: Guards {
+                place,
+                unjoined_guard,
+                permit,
+            },
+        }))
+    }
+
+    /// The first request; `None` if there will be none. A challenge is told meanwhile.
+    async fn listen(
+        &self,
+        stream: &mut Stream<TcpStream>,
+        endpoint: &mut Endpoint,
+    ) -> Option<Request> {
+        loop {
+            if let Some(request) = endpoint.request(super::random) {
+                return Some(request);
+            }
+            if endpoint.is_answering() {
+                if !self.tell(stream, endpoint).ok()? {
+                    stream.writable().await.ok()?;
+                }
+                continue;
+            }
+            if endpoint.is_over() {
+                return None;
+            }
+            if !stream.settle().ok()? {
+                stream.writable().await.ok()?;
+                continue;
+            }
+            if !stream.is_unread() {
+                stream.readable().await.ok()?;
+            }
+            let clock = self.clock;
+            let mut reading = Reading { endpoint, clock };
+            let read = stream.read(&mut reading, &mut self.scratch.borrow_mut());
+            match read {
+                Ok(intake) => reading.note(intake),
+                Err(error) if is_passing(&error) => {}
+                Err(_) => return None,
+            }
+            // However much comes, the others have their turn, and the time to join passes.
+            yield_now().await;
+        }
+    }
+
+    /// Writes what is to be told; false if the socket takes no more for now.
+    fn tell(&self, stream: &mut Stream<TcpStream>, endpoint: &mut Endpoint) -> io::Result<bool> {
+        let now = self.clock.now();
+        let mut replica = self.replica.borrow_mut();
+        while stream.settle()? {
+            let Turn::Write(gather) = endpoint.turn(now, &mut replica) else {
+                return Ok(true);
+            };
+            match stream.write(gather.slices()) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => endpoint.wrote(now, &replica, count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Somebody is a stranger for as long as this lives.
+struct AbortOnDrop<'a>(&'a HandshakePool, ConnectionId);
+
+impl Drop for AbortOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.strangers.borrow_mut().remove(&self.1);
+    }
+}

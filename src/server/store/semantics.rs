@@ -1,0 +1,314 @@
+//! What every store does alike: where a counter stands, what an entry is, what a page holds.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{CORRECTION_MIN, DeviceOwner, Extent, Found, OpResult};
+use crate::{
+    protocol::{
+        MessageId, Role, RoomName, ServerFrame, UserId,
+        frame::{Member, Message, Part},
+        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
+        wire::{encode_server, parse_server},
+    },
+    search::{Query, times::first_not},
+    text::Body,
+};
+
+/// Entries that one search looks at without an index.
+pub(super) const SCANNED_MAX: u64 = 5_000;
+/// Bytes of those, one entry more: some milliseconds, however long the texts are.
+const SCANNED_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Where a counter stands among those that a device has settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CounterOrder {
+    /// It was settled before.
+    Settled,
+    /// It is the one expected.
+    Next,
+    /// One before it is missing, or there is no such number: nobody could read what had it.
+    Ahead,
+}
+
+/// The place of `counter` where all up to `settled` are settled.
+pub(super) fn place(settled: u64, counter: u64) -> CounterOrder {
+    if counter <= settled {
+        CounterOrder::Settled
+    } else if counter == settled + 1 && counter <= NUMBER_MAX {
+        CounterOrder::Next
+    } else {
+        CounterOrder::Ahead
+    }
+}
+
+/// How far beyond what the log knows to be settled a device may say that it is: a log that was lost,
+/// or is an older backup, knows less than the device; but nobody is to use up a device's numbers by
+/// saying so. At 10 messages a minute it is three years.
+pub(super) const AHEAD_MAX: u64 = 1 << 24;
+
+/// What opening a device comes to: up to which counter it is settled, and whose it is then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OpenedDevice {
+    pub(super) counter: u64,
+    pub(super) user: Option<UserId>,
+}
+
+/// Opens a device that is `user`'s, where all up to `settled` are settled, to somebody who says that
+/// `next` comes next; or says why not.
+pub(super) fn open(
+    user: Option<UserId>,
+    settled: u64,
+    owner: Option<DeviceOwner>,
+    next: Option<u64>,
+) -> Result<OpenedDevice, OpResult> {
+    let is_theirs =
+        |user| owner.is_some_and(|owner: DeviceOwner| user == owner.user || user == owner.key_user);
+    if user.is_some_and(|user| !is_theirs(user)) {
+        return Err(OpResult::Foreign);
+    }
+    let said = next.map_or(0, |next| next.saturating_sub(1));
+    if said > settled.saturating_add(AHEAD_MAX) {
+        return Err(OpResult::TooFarAhead);
+    }
+    Ok(OpenedDevice {
+        counter: said.max(settled),
+        // The key's own user, who stays the same whatever account it is in.
+        user: user.or(owner.map(|owner| owner.key_user)),
+    })
+}
+
+/// An entry's time, to the millisecond, as on the wire and on disk; and, where the clock was
+/// corrected since the room's last entry, what it would have shown otherwise. Times go back only
+/// there: by less than [`CORRECTION_MIN`] they stand still instead. `last` is the last entry's time,
+/// `by` how much the clock was corrected since, as far as that is known.
+pub(super) fn entry_time(
+    now: Timestamp,
+    by: SignedDuration,
+    last: Option<Timestamp>,
+) -> (Timestamp, Option<Timestamp>) {
+    let to_millisecond =
+        |time: Timestamp| Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time);
+    let now = to_millisecond(now);
+    let Some(last) = last else {
+        return (now, None);
+    };
+    let edge = if by.is_negative() {
+        Timestamp::MAX
+    } else {
+        Timestamp::MIN
+    };
+    let mut was = to_millisecond(now.checked_sub(by).unwrap_or(edge));
+    // While no server ran, nobody saw it.
+    let behind = last.duration_since(now);
+    if behind.is_positive() && behind.unsigned_abs() > CORRECTION_MIN {
+        was = was.max(last);
+    }
+    if was.duration_since(now).unsigned_abs() <= CORRECTION_MIN {
+        return (now.max(last), None);
+    }
+    let time = if was > now { now } else { now.max(last) };
+    (time, Some(was))
+}
+
+/// The lowest number that is kept for its age: all entries below it are older than `since`; `None`
+/// where the first one is kept already. A time that is still to come is wrong: such an entry goes
+/// with the next one whose time has come, which was stored after it. So it does not hold up what
+/// follows for years, and no entry goes whose time is `since` or later but not to come.
+pub(super) fn first_young<E>(
+    stretches: impl IntoIterator<Item = Range<u64>>,
+    since: Timestamp,
+    now: Timestamp,
+    mut time_at: impl FnMut(u64) -> Result<Timestamp, E>,
+) -> Result<Option<u64>, E> {
+    let mut young = None;
+    for stretch in stretches {
+        let Range { start, end } = stretch;
+        let seq = first_not(stretch, |seq| Ok(time_at(seq)? < since))?;
+        if seq > start {
+            young = Some(seq);
+        }
+        if seq < end && time_at(seq)? <= now {
+            break;
+        }
+    }
+    Ok(young)
+}
+
+/// Appends a new entry's frame to `out`.
+pub(super) fn encode_entry(
+    room: &RoomName,
+    seq: u64,
+    id: MessageId,
+    sender: &Member,
+    (time, clock_was): (Timestamp, Option<Timestamp>),
+    body: Body,
+    out: &mut Vec<u8>,
+) {
+    let frame = ServerFrame::Message(Message {
+        room: room.clone(),
+        seq,
+        id,
+        user: sender.user,
+        nickname: sender.nickname.clone(),
+        time,
+        clock_was,
+        unproven: sender.role == Role::Unverified,
+        body,
+    });
+    encode_server(&frame, out);
+}
+
+/// What an encoded entry says; `None` if it is none.
+pub(super) fn decode_entry(frame: &[u8]) -> Option<Message> {
+    match parse_server(frame.trim_ascii_end()) {
+        Ok(ServerFrame::Message(message)) => Some(message),
+        _ => None,
+    }
+}
+
+/// The numbers that a part covers of what is held, and whether its end is what matters. `since`
+/// finds the first entry of a time.
+pub(super) fn span<E>(
+    extent: Extent,
+    part: Part,
+    since: impl FnOnce(Timestamp) -> Result<u64, E>,
+) -> Result<(u64, u64, bool), E> {
+    Ok(match part {
+        Part::Forward { from, to } => (from.max(extent.first), to.min(extent.head), false),
+        Part::Backward { from, to } => (from.max(extent.first), to.min(extent.head), true),
+        Part::Since(time) => (since(time)?, extent.head, false),
+    })
+}
+
+/// Frames of one page: no more than it takes.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    frames: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Frames {
+    /// Adds a frame; false if the page has no room for it. The first always fits.
+    pub(super) fn add(&mut self, frame: &[u8]) -> bool {
+        // One more for what parts it from the next.
+        let bytes = self.bytes + frame.len() + 1;
+        if !self.frames.is_empty() && bytes > HISTORY_BYTES_MAX || self.is_full() {
+            return false;
+        }
+        self.bytes = bytes;
+        self.frames.push(Bytes::copy_from_slice(frame));
+        true
+    }
+
+    fn is_full(&self) -> bool {
+        self.frames.len() == HISTORY_PAGE_MAX
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.frames.len() as u64
+    }
+
+    /// The frames as they were added.
+    pub(super) fn finish(self) -> Vec<Bytes> {
+        self.frames
+    }
+
+    /// The frames with the last first.
+    pub(super) fn finish_reversed(mut self) -> Vec<Bytes> {
+        self.frames.reverse();
+        self.frames
+    }
+}
+
+/// A search that reads entries, newest first.
+#[derive(Debug)]
+pub(super) struct Scan<'a> {
+    query: &'a Query,
+    extent: Extent,
+    to: u64,
+    frames: Frames,
+    /// The lowest number that is done with.
+    from: u64,
+    /// Of what was looked at.
+    bytes: usize,
+}
+
+impl<'a> Scan<'a> {
+    /// A search from `to` downwards.
+    pub(super) fn new(query: &'a Query, extent: Extent, to: u64) -> Self {
+        let to = to.min(extent.head);
+        Self {
+            query,
+            extent,
+            to,
+            frames: Frames::default(),
+            from: to + 1,
+            bytes: 0,
+        }
+    }
+
+    /// The highest number to be looked at.
+    pub(super) fn to(&self) -> u64 {
+        self.to
+    }
+
+    /// The lowest number to be looked at.
+    pub(super) fn until(&self) -> u64 {
+        let bound = (self.to + 1).saturating_sub(SCANNED_MAX);
+        self.extent.first.max(bound)
+    }
+
+    /// Looks at the next entry; false if the search ends here.
+    pub(super) fn look(&mut self, seq: u64, frame: &[u8]) -> bool {
+        let hit = decode_entry(frame).is_some_and(|message| {
+            let text = message.body.as_str();
+            self.query.matches(&message.nickname, message.time, text)
+        });
+        if hit && !self.frames.add(frame) {
+            return false;
+        }
+        self.from = seq;
+        self.bytes += frame.len();
+        !self.frames.is_full() && self.bytes < SCANNED_BYTES_MAX
+    }
+
+    /// What was found. There is no index, so none is behind.
+    pub(super) fn finish(self) -> Found {
+        Found {
+            extent: self.extent,
+            from: self.from,
+            to: self.to,
+            indexed: self.extent.head,
+            frames: self.frames.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_looks_at_so_many_bytes_and_goes_on_from_there() {
+        let query = Query::parse("tea", &jiff::tz::TimeZone::UTC).unwrap();
+        let extent = Extent {
+            first: 1,
+            head: 1_000,
+        };
+        let frame = vec![b'x'; SCANNED_BYTES_MAX / 10];
+        let search = |to| {
+            let mut scan = Scan::new(&query, extent, to);
+            let mut numbers = (scan.until()..=scan.to()).rev();
+            while numbers.next().is_some_and(|seq| scan.look(seq, &frame)) {}
+            scan.finish()
+        };
+        let found = search(1_000);
+        // One more than fits: each is a little less than a tenth.
+        assert_eq!((found.from, found.to), (990, 1_000));
+        assert_eq!(search(found.from - 1).from, 979);
+    }
+}

@@ -1,0 +1,152 @@
+//! The house's facts, as rows.
+
+use rusqlite::{Connection, Result};
+
+use crate::server::store::StateRecord;
+
+/// Carries changes out, in their order, and says how many bytes they have.
+pub(super) fn write(connection: &Connection, facts: &[StateRecord]) -> Result<usize> {
+    let mut bytes = 0;
+    for fact in facts {
+        fact.assert_bounded();
+        let StateRecord { kind, key, value } = fact;
+        match value {
+            Some(value) => connection
+                .prepare_cached(
+                    "INSERT INTO house(kind, key, value) VALUES(?1, ?2, ?3)
+                     ON CONFLICT(kind, key) DO UPDATE SET value = excluded.value",
+                )?
+                .execute((kind, key, value))?,
+            None => connection
+                .prepare_cached("DELETE FROM house WHERE kind = ?1 AND key = ?2")?
+                .execute((kind, key))?,
+        };
+        bytes += kind.len() + key.len() + value.as_ref().map_or(0, String::len);
+    }
+    Ok(bytes)
+}
+
+/// Stands for a text that is none: it is no JSON either, so that it is found to be damaged.
+const NO_TEXT: &str = "\u{fffd}";
+
+/// All that is known, by kind and key.
+pub(super) fn read(connection: &Connection) -> Result<Vec<StateRecord>> {
+    connection
+        .prepare("SELECT kind, key, value FROM house ORDER BY kind, key")?
+        .query_map([], |row| {
+            let text = |column| {
+                let bytes = row.get_ref(column)?.as_bytes()?;
+                Ok::<_, rusqlite::Error>(str::from_utf8(bytes).unwrap_or(NO_TEXT).to_owned())
+            };
+            Ok(StateRecord {
+                kind: text(0)?.into(),
+                key: text(1)?,
+                value: Some(text(2)?),
+            })
+        })?
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        maintenance, schema,
+        tests::{killed, limit, open, pages},
+    };
+    use super::*;
+    use crate::server::store::{
+        Batch, Operation, Store, StoreError,
+        conformance::{LOBBY, append, at, fact, message, message_in, rooms},
+    };
+
+    #[test]
+    fn what_is_known_of_the_house_is_there_after_a_kill() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path());
+        let facts = vec![fact("a", Some("1")), fact("b", Some("2"))];
+        append(&mut store, 1, [Operation::PutState(facts)]);
+        append(&mut store, 1, [Operation::PutState(vec![fact("a", None)])]);
+        let copy = killed(directory.path());
+        let left = [fact("b", Some("2"))];
+        assert_eq!(open(copy.path()).facts().unwrap(), left);
+        drop(store);
+        assert_eq!(open(directory.path()).facts().unwrap(), left);
+    }
+
+    #[test]
+    fn of_a_refused_batch_no_fact_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path());
+        append(
+            &mut store,
+            1,
+            [Operation::PutState(vec![fact("a", Some("1"))])],
+        );
+        limit(&store, pages(&store));
+        let long = "x".repeat(10_000);
+        let batch = || Batch {
+            now: at(2),
+            correction: jiff::SignedDuration::ZERO,
+            operations: vec![
+                Operation::PutState(vec![fact("a", None), fact("b", Some("2"))]),
+                message_in(LOBBY, 1, 1, &long),
+            ],
+        };
+        assert_eq!(store.append(batch()).unwrap_err(), StoreError::Refused);
+        assert_eq!(store.facts().unwrap(), [fact("a", Some("1"))]);
+        limit(&store, 10_000);
+        store.append(batch()).unwrap();
+        assert_eq!(store.facts().unwrap(), [fact("b", Some("2"))]);
+    }
+
+    #[test]
+    fn a_backup_has_the_house_and_an_export_has_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path());
+        let remember = |key| Operation::PutState(vec![fact(key, Some("1"))]);
+        append(&mut store, 1, [message(1, 1), remember("before")]);
+        let backup = directory.path().join("backup.db");
+        maintenance::backup(directory.path(), &backup).unwrap();
+        append(&mut store, 1, [remember("after")]);
+        drop(store);
+        let mut lines = Vec::new();
+        maintenance::export(directory.path(), &rooms()[0], &mut lines).unwrap();
+        let other = tempfile::tempdir().unwrap();
+        maintenance::import(other.path(), &rooms()[0], &mut &lines[..]).unwrap();
+        assert_eq!(open(other.path()).facts().unwrap(), []);
+        maintenance::restore(directory.path(), &backup).unwrap();
+        let restored = open(directory.path()).facts().unwrap();
+        assert_eq!(restored, [fact("before", Some("1"))]);
+    }
+
+    #[test]
+    fn a_log_of_before_there_was_a_house_is_gone_on_with() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path());
+        append(&mut store, 1, [message(1, 1)]);
+        drop(store);
+        let earlier = Connection::open(directory.path().join("log.db")).unwrap();
+        earlier.execute_batch(schema::WITHOUT_MARKS).unwrap();
+        let undo = "DROP TABLE house; PRAGMA user_version = 1";
+        earlier.execute_batch(undo).unwrap();
+        drop(earlier);
+        // A backup is made while a server of before runs.
+        let backup = directory.path().join("backup.db");
+        maintenance::backup(directory.path(), &backup).unwrap();
+        for restores in [false, true] {
+            if restores {
+                maintenance::restore(directory.path(), &backup).unwrap();
+            }
+            let mut store = open(directory.path());
+            assert_eq!(
+                (store.facts().unwrap().len(), store.extents()[0].head),
+                (0, 1)
+            );
+            append(
+                &mut store,
+                2,
+                [Operation::PutState(vec![fact("a", Some("1"))])],
+            );
+        }
+    }
+}
