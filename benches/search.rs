@@ -35,10 +35,10 @@ use chat_tui::{
     protocol::{DeviceId, MessageId, Nickname, Role, RoomName, UserId, frame::Member},
     search::Query,
     server::{
-        core::RoomIndex,
         event_log::EventLog,
+        log::{Batch, LogWriter, OpResult, Operation, Reader, Retention, RoomIndex, Store},
         store::{
-            Batch, OpResult, Operation, Reader, Retention, SqliteStore, Store,
+            SqliteStore,
             sqlite::{Durability, Settings},
         },
         supervisor::Supervisor,

@@ -42,10 +42,10 @@ use chat_tui::{
     },
     server::{
         Config, Storage, bind,
-        core::RoomIndex,
         event_log::EventLog,
+        log::{Batch, LogWriter, Operation, RoomIndex, Store},
         store::{
-            Batch, Operation, SqliteStore, Store,
+            SqliteStore,
             sqlite::{Durability, Settings},
         },
         supervisor::Supervisor,

@@ -10,7 +10,7 @@ use chat_tui::{
     },
     server::{
         core::{
-            ConnectionId, RoomIndex,
+            ConnectionId,
             endpoint::Channel,
             event::{ConnectionCommand, Effect, Event, JoinRequest, Publication, Request},
             house,
@@ -18,7 +18,10 @@ use chat_tui::{
             replica::{Replica, ReplicaLimits},
             subscriber::{Subscriber, Turn},
         },
-        store::{Batch, KnownTimes, MemoryLimits, MemoryStore, Operation, Reader, Store},
+        log::{
+            Batch, KnownTimes, LogReader, LogWriter, MemoryLimits, MemoryStore, Operation,
+            RoomIndex,
+        },
     },
     text::{Body, Line},
     time::Now,

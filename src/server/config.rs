@@ -25,12 +25,10 @@ use super::{
     net::PerSiteLimits,
     network::{BindAddress, Network},
     secrets::Secrets,
-    store::{
-        MemoryLimits,
-        sqlite::{Durability, OpenError},
-    },
+    store::sqlite::{Durability, OpenError},
     supervisor::Supervisor,
 };
+use crate::server::log::MemoryLimits;
 use crate::{protocol::RoomName, text::Line};
 
 mod entry;

@@ -26,6 +26,7 @@ pub mod core;
 pub mod event_log;
 mod files;
 pub mod keys;
+pub mod log;
 pub mod net;
 pub mod network;
 mod priority;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chat_tui::{
     protocol::Epoch,
-    server::store::{Batch, Committed, MemoryLimits, MemoryStore, Store, StoreError},
+    server::log::{Batch, Committed, LogWriter, MemoryLimits, MemoryStore, StoreError},
 };
 use fastrand::Rng;
 

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use chat_tui::server::store::StoreError;
+use chat_tui::server::log::StoreError;
 use mutant::Mutant;
 use world::Plan;
 

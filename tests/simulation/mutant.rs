@@ -8,11 +8,11 @@ use chat_tui::{
         wire::{encode_client, parse_client},
     },
     server::{
-        core::{
-            event::{Joined, Publication},
+        core::event::{Joined, Publication},
+        log::{
+            Batch, Operation, Run, StateRecord,
             segment::{Segment, SegmentBuilder},
         },
-        store::{Batch, Operation, Run, StateRecord},
     },
 };
 

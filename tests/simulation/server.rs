@@ -25,7 +25,10 @@ use chat_tui::{
             replica::{Replica, ReplicaLimits},
             subscriber::Turn,
         },
-        store::{Batch, Committed, MemoryLimits, Reader, StateRecord, Store, StoreError},
+        log::{
+            Batch, Committed, LogReader, LogWriter, MemoryLimits, StateRecord, StateStore,
+            StoreError,
+        },
     },
     text::Line,
     time::Now,
@@ -166,7 +169,7 @@ impl Server {
         let facts = self
             .disk
             .log
-            .facts()
+            .state()
             .map_err(|_| "the store's facts can't be read".to_owned())?;
         self.unstored.clear();
         truth.check_nicknames(self.disk.epoch(), &facts)?;

@@ -7,7 +7,7 @@ use chat_tui::{
         DeviceId, Epoch, MessageId, Nickname, RoomName, ServerFrame, UserId, frame::Message,
         wire::parse_server,
     },
-    server::store::{Committed, Extent, StateRecord},
+    server::log::{Committed, Extent, StateRecord},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;

@@ -9,14 +9,13 @@ use std::{mem, net::SocketAddr, time::Duration};
 use jiff::tz::TimeZone;
 
 use super::{
-    RoomIndex,
     event::{ConnectionCommand, JoinRequest, Joined, Request},
     legacy::LegacySubscriber,
     log_query::{LogQuery, QueryResult, unavailable},
     replica::Replica,
-    segment::Segment,
     subscriber::{Subscriber, Turn},
 };
+use crate::server::log::{RoomIndex, segment::Segment};
 use crate::{
     protocol::{
         Binding, ClientFrame, Fingerprint, Nonce, PublicKey, ServerFrame, Signature, Token,
@@ -25,7 +24,7 @@ use crate::{
         limits::{GONE_AFTER, JOIN_WITHIN, LINE_WITHIN, PING_AFTER},
         wire::{Refusal, parse_client},
     },
-    server::{network::ClientAddress, store::StoreError},
+    server::{log::StoreError, network::ClientAddress},
     time::Now,
 };
 

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ConnectionId, RoomIndex, endpoint::Channel, log_query::LogQuery, segment::Segment};
+use super::{ConnectionId, endpoint::Channel, log_query::LogQuery};
+use crate::server::log::{RoomIndex, segment::Segment};
 use crate::{
     protocol::{
         ClientFrame, ClientId, DeviceId, KeyTag, MessageId, Nickname, PublicKey, RoomName,
@@ -14,8 +15,8 @@ use crate::{
         wire::Refusal,
     },
     server::{
+        log::{Batch, Committed, Run, StoreError},
         network::ClientAddress,
-        store::{Batch, Committed, Run, StoreError},
     },
     text::{Body, Line},
 };

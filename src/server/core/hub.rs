@@ -19,13 +19,13 @@ use jiff::SignedDuration;
 use smallvec::SmallVec;
 
 use super::{
-    ConnectionId, RoomIndex, command,
+    ConnectionId, command,
     event::{
         ConnectionCommand, Effect, Event, JoinRequest, LogEvent, MemberChange, Publication, Request,
     },
     house::{self, House, Visitor},
-    segment::SegmentBuilder,
 };
+use crate::server::log::{RoomIndex, segment::SegmentBuilder};
 use crate::{
     protocol::{
         ClientId, DeviceId, Epoch, MessageId, PublicKey, Role, RoomName, RoomRules, ServerFrame,
@@ -34,8 +34,8 @@ use crate::{
         limits::NUMBER_MAX,
     },
     server::{
+        log::{CORRECTION_MIN, Extent, KnownTimes, StateRecord},
         network::ClientAddress,
-        store::{CORRECTION_MIN, Extent, KnownTimes, StateRecord},
     },
     text::Line,
     time::Now,

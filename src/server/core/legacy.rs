@@ -12,9 +12,7 @@ use std::{collections::VecDeque, time::Duration};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    RoomIndex,
     replica::{Replica, RoomReplica},
-    segment::{Gather, Segment},
     subscriber::Turn,
 };
 use crate::protocol::{
@@ -23,6 +21,10 @@ use crate::protocol::{
     legacy::{self, Spacing},
     limits::LEGACY_QUIET,
     wire::parse_server,
+};
+use crate::server::log::{
+    RoomIndex,
+    segment::{Gather, Segment},
 };
 
 mod presence_summary;

@@ -22,12 +22,12 @@ use crate::{
         wire::{encode_found, encode_history, encode_server},
     },
     search::Query,
-    server::store::{Extent, Found, Page, Reader, StoreError},
+    server::log::{Extent, Found, Page, Reader, StoreError},
     text::Line,
 };
 
-use super::RoomIndex;
 use crate::protocol::ServerFrame;
+use crate::server::log::RoomIndex;
 
 /// When to ask again for what could not be read.
 const UNAVAILABLE_RETRY_MS: u64 = 1_000;

@@ -54,25 +54,10 @@ pub mod log_query;
 pub mod member_list;
 pub mod replica;
 mod resume;
-pub mod segment;
 pub mod subscriber;
 
 #[cfg(test)]
 mod testing;
-
-/// A room's place in the server's list of rooms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RoomIndex(pub u32);
-
-impl RoomIndex {
-    /// The first room: who names no other is there.
-    pub const LOBBY: Self = Self(0);
-
-    /// For looking into a list of rooms.
-    pub fn at(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// One connection, for as long as the server runs: numbers are not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,12 +8,11 @@
 use std::{collections::VecDeque, mem, sync::Arc};
 
 use super::{
-    RoomIndex,
     event::{MemberChange, PresenceChanges, Publication},
     member_list::{Members, Page},
-    segment::Tail,
 };
 use crate::protocol::{RoomName, UserId};
+use crate::server::log::{RoomIndex, segment::Tail};
 
 /// How much a replica keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

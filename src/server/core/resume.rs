@@ -5,7 +5,7 @@ use crate::{
         MessageId,
         frame::{Position, Reset},
     },
-    server::store::Extent,
+    server::log::Extent,
 };
 
 /// The number of the message to be delivered first, and why the client's position was not taken

@@ -12,12 +12,12 @@
 
 use bytes::{Buf, Bytes};
 
-use super::{
+use super::replica::{Replica, RoomReplica};
+use crate::protocol::{ServerFrame, UserId, wire::encode_server};
+use crate::server::log::{
     RoomIndex,
-    replica::{Replica, RoomReplica},
     segment::{Gather, Segment},
 };
-use crate::protocol::{ServerFrame, UserId, wire::encode_server};
 
 /// What a subscriber wants to do next.
 #[derive(Debug)]

@@ -25,10 +25,11 @@ use crate::{
         wire::{ERROR_CODES, encode_client, parse_server},
     },
     server::{
-        network::ClientAddress,
-        store::{
-            Batch, KnownTimes, MemoryLimits, MemoryStore, Reader, StateRecord, Store, StoreError,
+        log::{
+            Batch, KnownTimes, LogReader, LogWriter, MemoryLimits, MemoryStore, StateRecord,
+            StoreError,
         },
+        network::ClientAddress,
     },
     text::{Body, Line},
     time::Now,

@@ -30,15 +30,14 @@ use crate::{
     protocol::frame::Departure,
     server::{
         core::{
-            ConnectionId, RoomIndex,
+            ConnectionId,
             endpoint::{Endpoint, Pulse},
             event::{ConnectionCommand, Event, Request},
             log_query::{LogQuery, QueryResult},
             replica::Replica,
-            segment::Segment,
             subscriber::Turn,
         },
-        store::StoreError,
+        log::{RoomIndex, StoreError, segment::Segment},
     },
     time::Now,
 };

@@ -4,7 +4,7 @@ use super::{Clock, StartError};
 use crate::server::{
     config::Config,
     core::house::{self, Unread},
-    store::{Batch, Operation, StateRecord, Store},
+    log::{Batch, Operation, StateRecord, Store},
 };
 
 /// Damaged records that are named where the server does not start because of them.
@@ -12,7 +12,7 @@ const NAMED_MAX: usize = 5;
 
 /// Refuses to start where records of the house are damaged, or deletes them if the operator says so.
 pub(super) fn look_for_it(config: &Config, store: &mut dyn Store) -> Result<(), StartError> {
-    let facts = store.facts().map_err(|_| StartError::Unreadable)?;
+    let facts = store.state().map_err(|_| StartError::Unreadable)?;
     let Unread { damaged, unknown } = house::unread(&facts);
     for (kind, count) in unknown {
         config.recorder.warn(format!(

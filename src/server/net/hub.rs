@@ -36,9 +36,10 @@ use crate::{
         },
         event_log::EventLog,
         keys::{KeyError, Keys},
+        log::{Extent, LogWriter, MemoryStore, Store, StoreError},
         secrets::SecretError,
         store::{
-            Extent, MemoryStore, SqliteStore, Store, StoreError, fresh_epoch,
+            SqliteStore, fresh_epoch,
             sqlite::{self, Durability, OpenError},
         },
         supervisor::{Breakdown, Supervisor},
@@ -84,7 +85,7 @@ pub enum StartError {
     /// It can't listen.
     Bind(BindError),
     /// It can't keep messages.
-    LoadCounter(OpenError),
+    Open(OpenError),
     /// So many records of accounts, bans and the like can't be read, among them these.
     Damaged(usize, Vec<String>),
     /// The store can't be read.
@@ -103,7 +104,7 @@ impl StartError {
         match self {
             Self::Bind(error) => error.may_pass(),
             Self::Keys(_) | Self::Secrets(_) | Self::Damaged(..) => false,
-            Self::LoadCounter(error) => error.may_pass(),
+            Self::Open(error) => error.may_pass(),
             Self::Unreadable | Self::System(_) => true,
         }
     }
@@ -113,7 +114,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind(error) => error.fmt(out),
-            Self::LoadCounter(error) => error.fmt(out),
+            Self::Open(error) => error.fmt(out),
             Self::Damaged(count, names) => write!(
                 out,
                 "{count} records of accounts, bans and the like are damaged ({}): somebody who is \
@@ -213,7 +214,7 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
     };
     let directory = match directory {
         Some(directory) => directory.clone(),
-        None => data_directory().map_err(StartError::LoadCounter)?,
+        None => data_directory().map_err(StartError::Open)?,
     };
     let settings = sqlite::Settings {
         directory,
@@ -222,7 +223,7 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
         recorder: config.recorder.clone(),
         supervisor: config.supervisor.clone(),
     };
-    let store = SqliteStore::open(&settings, &names).map_err(StartError::LoadCounter)?;
+    let store = SqliteStore::open(&settings, &names).map_err(StartError::Open)?;
     let held = store
         .extents()
         .into_iter()
@@ -290,7 +291,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     } = bound;
     let clock = Clock::start();
     let (epoch, extents, known) = (store.epoch(), store.extents(), store.known_times());
-    let facts = store.facts().map_err(|_| RunError::Store)?;
+    let facts = store.state().map_err(|_| RunError::Store)?;
     let supervisor = config.supervisor.clone();
     let (appender, pages, closed) = storage::start(store, &supervisor)?;
     let (events, mut requests) = mpsc::channel(EVENTS_MAX);

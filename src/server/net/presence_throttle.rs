@@ -9,7 +9,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, mem, time::Duration};
 
-use crate::server::core::RoomIndex;
+use crate::server::log::RoomIndex;
 
 /// Between one time that a room's readers are told and the next, for each of them. A write takes 3 to
 /// 6 µs: so a third of the worker's time at the most, and 20 ms in a room of a thousand.

@@ -3,7 +3,7 @@
 use slab::Slab;
 
 use super::connection::Connection;
-use crate::server::core::RoomIndex;
+use crate::server::log::RoomIndex;
 
 /// Where a connection stands among the readers of a room, so that it is found there when it goes.
 #[derive(Clone, Copy, Debug)]

@@ -24,13 +24,9 @@ use tokio::{
 };
 
 use crate::server::{
-    core::{
-        RoomIndex,
-        log_query::{LogQuery, QueryResult},
-        segment::Segment,
-    },
+    core::log_query::{LogQuery, QueryResult},
+    log::{Batch, Committed, Reader, RoomIndex, Store, StoreError, segment::Segment},
     priority,
-    store::{Batch, Committed, Reader, Store, StoreError},
     supervisor::Supervisor,
 };
 

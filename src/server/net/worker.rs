@@ -44,15 +44,14 @@ use crate::{
     protocol::frame::Departure,
     server::{
         core::{
-            ConnectionId, RoomIndex,
+            ConnectionId,
             endpoint::CLOSE_WITHIN,
             event::{ConnectionCommand, Event, Publication},
             legacy,
             log_query::{LogQuery, QueryResult},
             replica::Replica,
-            segment::Segment,
         },
-        store::StoreError,
+        log::{RoomIndex, StoreError, segment::Segment},
         supervisor::Supervisor,
     },
     time::Now,

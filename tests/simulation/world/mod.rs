@@ -14,7 +14,7 @@ use chat_tui::{
     protocol::RoomName,
     server::{
         core::{ConnectionId, house::Rate},
-        store::{MemoryLimits, StoreError},
+        log::{MemoryLimits, StoreError},
     },
     time,
 };

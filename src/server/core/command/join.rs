@@ -19,13 +19,13 @@ use crate::{
     },
     server::{
         core::{
-            ConnectionId, RoomIndex,
+            ConnectionId,
             event::{ConnectionCommand, JoinRequest, Joined, LogEvent},
             house::{Rate, Visitor},
             hub::{Hub, Session, What, error},
             resume,
         },
-        store::{OpResult, Operation},
+        log::{OpResult, Operation, RoomIndex},
     },
 };
 

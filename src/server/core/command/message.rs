@@ -14,7 +14,7 @@ use crate::{
             event::ConnectionCommand,
             hub::{Hub, NO_SUCH_ROOM, Numbering, What, error},
         },
-        store::Operation,
+        log::Operation,
     },
     text::Body,
 };

@@ -12,7 +12,7 @@ use crate::{
             ConnectionId,
             hub::{Hub, Numbering, What, error},
         },
-        store::Operation,
+        log::Operation,
     },
 };
 

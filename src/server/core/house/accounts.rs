@@ -12,7 +12,7 @@ use crate::{
         frame::{ErrorCode, ErrorFrame},
         legacy::NICKNAME_IN_USE,
     },
-    server::{core::event::JoinRequest, store::DeviceOwner},
+    server::{core::event::JoinRequest, log::DeviceOwner},
     time::Now,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-use crate::server::store::StateRecord;
+use crate::server::log::StateRecord;
 
 /// Which fact: its kind and its key.
 type Name = (Box<str>, String);

@@ -36,8 +36,8 @@ use crate::{
         frame::{ErrorCode, ErrorFrame},
     },
     server::{
+        log::StateRecord,
         network::{ClientAddress, Site},
-        store::StateRecord,
     },
     time::Now,
 };

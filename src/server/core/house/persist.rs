@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     protocol::{InviteId, Nickname, PublicKey, Role, RoomName, RoomRules, UserId},
-    server::store::StateRecord,
+    server::log::StateRecord,
     text::Line,
 };
 

@@ -12,8 +12,8 @@ use crate::{
     },
     server::{
         core::testing::{World, house_settings, join, message},
+        log::{StateRecord, StateStore},
         network::ClientAddress,
-        store::{StateRecord, Store},
     },
     text::Line,
 };
@@ -103,7 +103,7 @@ impl World {
 
     /// The server stops and starts again, with what it had kept.
     fn again(&mut self, settings: Settings) -> Self {
-        let facts: Vec<StateRecord> = self.store.facts().unwrap();
+        let facts: Vec<StateRecord> = self.store.state().unwrap();
         Self::with_house(settings, facts)
     }
 }
@@ -791,7 +791,7 @@ fn what_can_not_be_written_down_is_said_and_tried_again() {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
     world.hears("alice");
-    world.fail = Some(crate::server::store::StoreError::Refused);
+    world.fail = Some(crate::server::log::StoreError::Refused);
     let ban = AdminCommand::Ban {
         nickname: nick("bob"),
         seconds: None,
@@ -909,7 +909,7 @@ fn what_is_written_down_late_is_what_holds() {
     world.hold_commits = true;
     world.orders("alice", role(Role::Moderator));
     world.orders("alice", role(Role::Member));
-    world.fail = Some(crate::server::store::StoreError::Refused);
+    world.fail = Some(crate::server::log::StoreError::Refused);
     world.commit();
     world.orders("alice", role(Role::Owner));
     world.hold_commits = false;
@@ -926,7 +926,7 @@ fn what_is_written_down_late_is_what_holds() {
 fn what_waits_to_be_written_down_is_tried_once_more_at_the_end() {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
-    world.fail = Some(crate::server::store::StoreError::Refused);
+    world.fail = Some(crate::server::log::StoreError::Refused);
     let ban = AdminCommand::Ban {
         nickname: nick("bob"),
         seconds: None,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::server::store::CORRECTION_MIN;
+use crate::server::log::CORRECTION_MIN;
 use crate::time::Now;
 
 /// How often it is read, whether or not anything happens.

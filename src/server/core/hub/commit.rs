@@ -12,12 +12,12 @@ use crate::{
     },
     server::{
         core::{
-            ConnectionId, RoomIndex, command,
+            ConnectionId, command,
             event::{ConnectionCommand, Effect, LogEvent, Publication},
         },
-        store::{
-            Batch, Committed, MessageOutcome, OpResult, Operation, Retention, StateRecord,
-            StoreError,
+        log::{
+            Batch, Committed, MessageOutcome, OpResult, Operation, Retention, RoomIndex,
+            StateRecord, StoreError,
         },
     },
     text::Body,

@@ -12,10 +12,12 @@ use crate::{
         frame::{Change, Departure, Member, Presence},
         wire::encode_server,
     },
-    server::core::{
-        ConnectionId, RoomIndex,
-        event::{Effect, LogEvent, MemberChange, PresenceChanges, Publication},
-        segment::SegmentBuilder,
+    server::{
+        core::{
+            ConnectionId,
+            event::{Effect, LogEvent, MemberChange, PresenceChanges, Publication},
+        },
+        log::{RoomIndex, segment::SegmentBuilder},
     },
 };
 

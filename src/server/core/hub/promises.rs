@@ -21,7 +21,7 @@ use crate::{
             event::JoinRequest,
             house::{Act, Outcome},
         },
-        store::{Operation, StateRecord},
+        log::{Operation, StateRecord},
     },
 };
 

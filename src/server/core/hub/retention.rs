@@ -23,7 +23,7 @@ use std::{num::NonZeroU64, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::server::store::{CORRECTION_MIN, Extent, Retention};
+use crate::server::log::{CORRECTION_MIN, Extent, Retention};
 use crate::time::Now;
 
 /// How often it is looked whether something is to go.

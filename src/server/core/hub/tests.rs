@@ -12,7 +12,7 @@ use crate::{
             replica::ReplicaLimits,
             testing::{World, id, join, message, token},
         },
-        store::{Batch, MemoryLimits, Operation, Store, StoreError},
+        log::{Batch, LogWriter, MemoryLimits, Operation, StoreError},
     },
     text::{Body, BodyError},
 };
@@ -527,10 +527,7 @@ fn a_server_that_forgot_goes_on_where_the_client_stands() {
         world.join_as("bob", wish)[0],
         "welcome bob, counter 7, 1..=0, next 1"
     );
-    assert_eq!(
-        world.say("bob", &message("bob", 7, "x")),
-        ["ack 7 Settled"]
-    );
+    assert_eq!(world.say("bob", &message("bob", 7, "x")), ["ack 7 Settled"]);
     assert_eq!(world.say("bob", &message("bob", 8, "x")), ["1 bob: x"]);
 }
 

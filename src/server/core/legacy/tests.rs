@@ -13,7 +13,7 @@ use crate::{
             replica::ReplicaLimits,
             testing::{World, house_settings, id, message},
         },
-        store::{MemoryLimits, Reader},
+        log::{LogReader, MemoryLimits},
     },
 };
 

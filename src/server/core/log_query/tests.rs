@@ -12,7 +12,7 @@ use crate::{
             replica::ReplicaLimits,
             testing::{World, join, message},
         },
-        store::MemoryLimits,
+        log::MemoryLimits,
     },
 };
 

@@ -9,14 +9,12 @@ use crate::{
     },
     server::{
         core::{
-            RoomIndex,
             event::ConnectionCommand,
             replica::{Replica, ReplicaLimits},
-            segment::SegmentBuilder,
             subscriber::{Subscriber, Turn},
             testing::{World, join, message, start, token},
         },
-        store::MemoryLimits,
+        log::{MemoryLimits, RoomIndex, segment::SegmentBuilder},
     },
 };
 

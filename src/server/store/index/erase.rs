@@ -12,7 +12,7 @@ use super::{
     message,
     schema::{self, PREFIX_CHARS},
 };
-use crate::server::core::segment::Segment;
+use crate::server::log::segment::Segment;
 
 /// What FTS5 writes before a word in its pages: which of its two tables the word is in.
 const WHOLE: u8 = b'0';

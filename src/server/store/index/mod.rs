@@ -60,11 +60,11 @@ use std::{
 };
 
 pub use self::search::{Bounds, IndexReader};
-use super::{Extent, StoreError};
+use crate::server::log::{Extent, StoreError};
 use crate::{
     protocol::{Epoch, RoomName, ServerFrame, frame::Message, wire::parse_server},
     server::{
-        core::{RoomIndex, segment::Segment},
+        log::{RoomIndex, segment::Segment},
         priority,
         supervisor::Supervisor,
     },
@@ -76,7 +76,7 @@ use crate::search::Query;
 use writer::BATCH_BYTES_MAX;
 
 /// What the index needs of the log. It sees whatever is committed.
-pub trait Log {
+pub trait IndexedLog {
     /// What a room's log holds.
     fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError>;
 
@@ -108,7 +108,7 @@ impl Index {
         path: &Path,
         epoch: Epoch,
         rooms: &[RoomName],
-        log: Box<dyn Log + Send>,
+        log: Box<dyn IndexedLog + Send>,
         supervisor: &Supervisor,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new(rooms.len()));

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, params};
 
 use super::{
-    Log, Shared,
+    IndexedLog, Shared,
     expression::{Expression, expression},
     message,
     schema::{self, Kept, Trouble},
@@ -25,8 +25,8 @@ use crate::{
         times::{first_not, stretches},
     },
     server::{
-        core::{RoomIndex, segment::Segment},
-        store::{Extent, Found, StoreError, deadline::Deadline},
+        log::{Extent, Found, RoomIndex, StoreError, segment::Segment},
+        store::deadline::Deadline,
     },
 };
 
@@ -106,7 +106,7 @@ impl IndexReader {
     /// nothing of the numbers that are asked for.
     pub fn search(
         &mut self,
-        log: &mut dyn Log,
+        log: &mut dyn IndexedLog,
         room: RoomIndex,
         query: &Query,
         to: u64,
@@ -188,7 +188,7 @@ impl Drop for View<'_> {
 
 /// One search under way.
 struct Search<'a> {
-    log: &'a mut dyn Log,
+    log: &'a mut dyn IndexedLog,
     room: RoomIndex,
     query: &'a Query,
     bounds: Bounds,
@@ -241,7 +241,7 @@ enum Ended {
 
 impl<'a> Search<'a> {
     fn new(
-        log: &'a mut dyn Log,
+        log: &'a mut dyn IndexedLog,
         room: RoomIndex,
         query: &'a Query,
         bounds: Bounds,

@@ -11,14 +11,14 @@ use rusqlite::{Connection, ErrorCode, params};
 use tracing::{info, warn};
 
 use super::{
-    Log, Shared, erase, message,
+    IndexedLog, Shared, erase, message,
     schema::{self, Kept, Trouble},
 };
 use crate::{
     protocol::{Epoch, RoomName},
     server::{
-        core::RoomIndex,
-        store::{StoreError, disk_space},
+        log::{RoomIndex, StoreError},
+        store::disk_space,
     },
 };
 
@@ -48,7 +48,7 @@ pub(super) struct Writer {
     path: PathBuf,
     epoch: Epoch,
     names: Vec<RoomName>,
-    log: Box<dyn Log + Send>,
+    log: Box<dyn IndexedLog + Send>,
     shared: Arc<Shared>,
     database: Option<Database>,
     failures: u32,
@@ -106,7 +106,7 @@ impl Writer {
         path: &Path,
         epoch: Epoch,
         rooms: &[RoomName],
-        log: Box<dyn Log + Send>,
+        log: Box<dyn IndexedLog + Send>,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
@@ -270,7 +270,7 @@ impl Database {
 
     /// A log that lost what is in the index can't say any more what is to be removed from it; and
     /// one that ends before the index gives its next entries numbers that are taken here.
-    fn check(&self, log: &mut dyn Log) -> Result<(), Failure> {
+    fn check(&self, log: &mut dyn IndexedLog) -> Result<(), Failure> {
         for (index, room) in (0..).map(RoomIndex).zip(&self.rooms) {
             let extent = log.extent(index)?;
             if room.count() > 0 && extent.first > room.first || extent.head < room.indexed {
@@ -283,7 +283,7 @@ impl Database {
 
     /// Whether the last entry of each room is still the one that was indexed. It is another one
     /// where an older copy of the log was put in its place, and went on from there.
-    fn compare(&self, log: &mut dyn Log) -> Result<(), Failure> {
+    fn compare(&self, log: &mut dyn IndexedLog) -> Result<(), Failure> {
         for (index, room) in (0..).map(RoomIndex).zip(&self.rooms) {
             let Some(mark) = room.mark else { continue };
             let segment = log.read(index, room.indexed, 0)?;
@@ -312,7 +312,7 @@ impl Database {
     /// Indexes the next entries of the log: one transaction. Rooms take turns, so that none waits
     /// for another's long history; within a transaction they come in the order of their rows,
     /// which is the order that FTS5 takes without a flush between.
-    fn follow(&mut self, log: &mut dyn Log) -> Result<Step, Failure> {
+    fn follow(&mut self, log: &mut dyn IndexedLog) -> Result<Step, Failure> {
         let transaction = self.connection.transaction()?;
         let mut kept = self.rooms.clone();
         let mut left = BATCH_BYTES_MAX;
@@ -368,7 +368,7 @@ impl Database {
     }
 
     /// Removes a room's lowest entries below a number: one transaction.
-    fn erase(&mut self, log: &mut dyn Log, room: usize, below: u64) -> Result<(), Failure> {
+    fn erase(&mut self, log: &mut dyn IndexedLog, room: usize, below: u64) -> Result<(), Failure> {
         if !self.secure {
             self.configure_secure(true)?;
         }

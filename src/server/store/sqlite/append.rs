@@ -14,13 +14,13 @@ use super::{
 use crate::{
     protocol::{DeviceId, MessageId, frame::ErrorCode, wire::ERROR_CODES},
     server::{
-        core::{RoomIndex, segment::SegmentBuilder},
-        store::{
-            Batch, Committed, DeviceOwner, MessageOutcome, OpResult, Operation, Retention, Run,
-            StoreError,
-            index::Index,
+        log::{
+            Batch, Committed, DeviceOwner, MessageOutcome, OpResult, Operation, Retention,
+            RoomIndex, Run, StoreError,
+            segment::SegmentBuilder,
             semantics::{self, CounterOrder, OpenedDevice, encode_entry, entry_time, place},
         },
+        store::index::Index,
     },
 };
 

@@ -77,18 +77,19 @@ use self::{
     failure::{Failed, reason, wants_space},
     lock::Lock,
     paths::INDEX,
-    read::{LogReader, SqliteReader, within},
+    read::{SqliteLog, SqliteReader, within},
 };
-use super::{
-    Batch, Committed, Extent, Found, KnownTimes, Operation, Page, Reader, StateRecord, Store,
-    StoreError, index::Index,
+use super::index::Index;
+use crate::server::log::{
+    Batch, Committed, Extent, Found, KnownTimes, LogReader, LogWriter, Operation, Page, Reader,
+    SearchIndex, StateRecord, StateStore, Store, StoreError,
 };
 use crate::{
     protocol::{Epoch, RoomName, frame::Part},
     search::Query,
     server::{
-        core::{RoomIndex, segment::Segment},
         event_log::EventLog,
+        log::{RoomIndex, segment::Segment},
         supervisor::Supervisor,
     },
 };
@@ -266,7 +267,7 @@ impl SqliteStore {
 
     /// After retention has removed some: once it has come to an end, they are to be nowhere.
     fn empty_when_removed(&mut self, committed: &Committed) {
-        use super::OpResult::Retained;
+        use crate::server::log::OpResult::Retained;
         self.removing |= !committed.firsts.is_empty();
         let more = |verdict: &_| matches!(verdict, Retained { more: true });
         if self.removing && !committed.verdicts.iter().any(more) {
@@ -308,7 +309,7 @@ impl Drop for SqliteStore {
     }
 }
 
-impl Store for SqliteStore {
+impl LogWriter for SqliteStore {
     fn epoch(&self) -> Epoch {
         self.epoch
     }
@@ -328,10 +329,6 @@ impl Store for SqliteStore {
             believed: believed.and_then(|time| time.parse().ok()),
             last: written.map(|state| state.last_time).max(),
         }
-    }
-
-    fn facts(&mut self) -> Result<Vec<StateRecord>, StoreError> {
-        state::read(&self.connection).map_err(|_| StoreError::Refused)
     }
 
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
@@ -375,11 +372,19 @@ impl Store for SqliteStore {
     fn on_failure(&mut self, tell: Box<dyn FnOnce() + Send>) {
         self.failed.on_told(tell);
     }
+}
 
+impl StateStore for SqliteStore {
+    fn state(&mut self) -> Result<Vec<StateRecord>, StoreError> {
+        state::read(&self.connection).map_err(|_| StoreError::Refused)
+    }
+}
+
+impl Store for SqliteStore {
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
         let rooms = self.rooms.iter().map(|room| room.no).collect();
         let damages = self.damages.clone();
-        let log = LogReader::open(&self.path, rooms, damages).map_err(|_| StoreError::Refused)?;
+        let log = SqliteLog::open(&self.path, rooms, damages).map_err(|_| StoreError::Refused)?;
         let index = self.index.as_ref().map(Index::reader);
         Ok(Some(Box::new(SqliteReader { log, index })))
     }
@@ -400,7 +405,7 @@ impl SqliteStore {
     }
 }
 
-impl Reader for SqliteStore {
+impl LogReader for SqliteStore {
     fn read(
         &mut self,
         room: RoomIndex,
@@ -415,7 +420,9 @@ impl Reader for SqliteStore {
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
         self.read_here(room, |connection, no| read::page(connection, no, part))
     }
+}
 
+impl SearchIndex for SqliteStore {
     fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
         self.read_here(room, |connection, no| {
             read::search(connection, no, query, to)

@@ -24,7 +24,7 @@ use super::{
         DATABASE, INDEX, NEW, RESTORING, beside, has_log, is_there, move_to, private, remove,
         sync_directory,
     },
-    read::{self, LogReader, is_extent},
+    read::{self, SqliteLog, is_extent},
     schema::{
         APPLICATION_ID, BUSY, connect, create, entry_key, entry_of, foreign, meta, migrate,
         number_at, set_meta, time_at, use_wal, version,
@@ -34,7 +34,8 @@ use crate::{
     protocol::{Epoch, RoomName},
     server::{
         event_log::EventLog,
-        store::{fresh_epoch, index::Index, semantics::decode_entry},
+        log::semantics::decode_entry,
+        store::{fresh_epoch, index::Index},
     },
 };
 
@@ -133,7 +134,7 @@ fn start_index(
 ) -> Result<Index, OpenError> {
     let nos = rooms.iter().map(|room| room.no).collect();
     let names: Vec<_> = rooms.iter().map(|room| room.name.clone()).collect();
-    let log = LogReader::open(path, nos, damages.clone()).map_err(|error| refusal(path, error))?;
+    let log = SqliteLog::open(path, nos, damages.clone()).map_err(|error| refusal(path, error))?;
     let path = path.with_file_name(INDEX);
     Index::start(&path, epoch, &names, Box::new(log), &settings.supervisor)
         .map_err(OpenError::System)

@@ -16,15 +16,14 @@ use crate::{
         times::{self, CORRECTIONS_MAX, stretches},
     },
     server::{
-        core::{
-            RoomIndex,
+        log::{
+            Extent, Found, LogReader, Page, RoomIndex, SearchIndex, StoreError,
             segment::{Segment, SegmentBuilder},
+            semantics::{Frames, Scan, decode_entry, span},
         },
         store::{
-            Extent, Found, Page, Reader, StoreError,
             deadline::Deadline,
-            index::{IndexReader, Log},
-            semantics::{Frames, Scan, decode_entry, span},
+            index::{IndexReader, IndexedLog},
         },
     },
 };
@@ -34,7 +33,7 @@ const READ_MAX: Duration = Duration::from_secs(1);
 
 /// Reads the log beside the store, with a connection of its own. Every read is one short
 /// transaction.
-pub(super) struct LogReader {
+pub(super) struct SqliteLog {
     connection: Connection,
     /// The rows of the rooms, in the order of [`RoomIndex`].
     rooms: Vec<i64>,
@@ -42,7 +41,7 @@ pub(super) struct LogReader {
     damages: Damages,
 }
 
-impl LogReader {
+impl SqliteLog {
     pub(super) fn open(path: &Path, rooms: Vec<i64>, damages: Damages) -> Result<Self> {
         let connection = connect_to_read(path)?;
         // The store does that.
@@ -68,7 +67,7 @@ impl LogReader {
     }
 }
 
-impl Log for LogReader {
+impl IndexedLog for SqliteLog {
     fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError> {
         self.within(room, extent)
     }
@@ -91,26 +90,28 @@ impl Log for LogReader {
 
 /// What [`Store::reader`](crate::server::store::Store::reader) gives.
 pub(super) struct SqliteReader {
-    pub(super) log: LogReader,
+    pub(super) log: SqliteLog,
     /// Without one, a search looks through the log's end.
     pub(super) index: Option<IndexReader>,
 }
 
-impl Reader for SqliteReader {
+impl LogReader for SqliteReader {
     fn read(
         &mut self,
         room: RoomIndex,
         from: u64,
         bytes_max: usize,
     ) -> Result<Segment, StoreError> {
-        Log::read(&mut self.log, room, from, bytes_max)
+        IndexedLog::read(&mut self.log, room, from, bytes_max)
     }
 
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
         self.log
             .within(room, |connection, no| page(connection, no, part))
     }
+}
 
+impl SearchIndex for SqliteReader {
     fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
         match &mut self.index {
             Some(index) => index.search(&mut self.log, room, query, to),

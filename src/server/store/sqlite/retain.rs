@@ -21,10 +21,7 @@ use super::{
 };
 use crate::{
     search::times::{CORRECTIONS_MAX, stretches},
-    server::{
-        core::RoomIndex,
-        store::{Extent, KEPT_BY_BYTES, OpResult, Retention, semantics::first_young},
-    },
+    server::log::{Extent, KEPT_BY_BYTES, OpResult, Retention, RoomIndex, semantics::first_young},
 };
 
 /// In `meta`: when entries last went by age, which is a time at which the clock was believed.
@@ -199,10 +196,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::server::store::{
-        MessageOutcome, Operation, SqliteStore, Store,
-        conformance::{LOBBY, append, message_in, rooms, settings},
-        sqlite::{Durability, Settings},
+    use crate::server::{
+        log::{
+            LogWriter, MessageOutcome, Operation,
+            conformance::{LOBBY, append, message_in, rooms, settings},
+        },
+        store::{
+            SqliteStore,
+            sqlite::{Durability, Settings},
+        },
     };
 
     const OTHER: RoomIndex = RoomIndex(1);

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Result};
 
-use crate::server::store::StateRecord;
+use crate::server::log::StateRecord;
 
 /// Carries changes out, in their order, and says how many bytes they have.
 pub(super) fn write(connection: &Connection, facts: &[StateRecord]) -> Result<usize> {
@@ -54,8 +54,8 @@ mod tests {
         tests::{killed, limit, open, pages},
     };
     use super::*;
-    use crate::server::store::{
-        Batch, Operation, Store, StoreError,
+    use crate::server::log::{
+        Batch, LogWriter, Operation, StateStore, StoreError,
         conformance::{LOBBY, append, at, fact, message, message_in, rooms},
     };
 
@@ -68,9 +68,9 @@ mod tests {
         append(&mut store, 1, [Operation::PutState(vec![fact("a", None)])]);
         let copy = killed(directory.path());
         let left = [fact("b", Some("2"))];
-        assert_eq!(open(copy.path()).facts().unwrap(), left);
+        assert_eq!(open(copy.path()).state().unwrap(), left);
         drop(store);
-        assert_eq!(open(directory.path()).facts().unwrap(), left);
+        assert_eq!(open(directory.path()).state().unwrap(), left);
     }
 
     #[test]
@@ -93,10 +93,10 @@ mod tests {
             ],
         };
         assert_eq!(store.append(batch()).unwrap_err(), StoreError::Refused);
-        assert_eq!(store.facts().unwrap(), [fact("a", Some("1"))]);
+        assert_eq!(store.state().unwrap(), [fact("a", Some("1"))]);
         limit(&store, 10_000);
         store.append(batch()).unwrap();
-        assert_eq!(store.facts().unwrap(), [fact("b", Some("2"))]);
+        assert_eq!(store.state().unwrap(), [fact("b", Some("2"))]);
     }
 
     #[test]
@@ -113,9 +113,9 @@ mod tests {
         maintenance::export(directory.path(), &rooms()[0], &mut lines).unwrap();
         let other = tempfile::tempdir().unwrap();
         maintenance::import(other.path(), &rooms()[0], &mut &lines[..]).unwrap();
-        assert_eq!(open(other.path()).facts().unwrap(), []);
+        assert_eq!(open(other.path()).state().unwrap(), []);
         maintenance::restore(directory.path(), &backup).unwrap();
-        let restored = open(directory.path()).facts().unwrap();
+        let restored = open(directory.path()).state().unwrap();
         assert_eq!(restored, [fact("before", Some("1"))]);
     }
 
@@ -139,7 +139,7 @@ mod tests {
             }
             let mut store = open(directory.path());
             assert_eq!(
-                (store.facts().unwrap().len(), store.extents()[0].head),
+                (store.state().unwrap().len(), store.extents()[0].head),
                 (0, 1)
             );
             append(

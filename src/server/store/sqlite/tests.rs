@@ -1,7 +1,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use super::*;
-use crate::server::store::{
+use crate::server::log::{
     MessageOutcome, OpResult, Operation, Retention,
     conformance::{
         self, LOBBY, append, at, id, message, message_in, rooms, settings, spend, stored,

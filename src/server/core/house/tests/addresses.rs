@@ -1,6 +1,7 @@
 //! Where people come from: of every property of an address, over both families.
 
 use super::*;
+use crate::server::log::StateStore;
 
 /// This machine, as a socket may tell it.
 const THIS_MACHINE: [&str; 4] = ["127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1"];
@@ -75,7 +76,7 @@ fn kept(sanction: fn(&str) -> AdminCommand, address: &str) -> Vec<StateRecord> {
     world.advance(Duration::from_secs(1));
     let heard = world.orders("alice", sanction("bob"));
     assert!(heard.iter().any(|line| line.starts_with("result bob is")));
-    world.store.facts().unwrap()
+    world.store.state().unwrap()
 }
 
 /// A server that is started with that.

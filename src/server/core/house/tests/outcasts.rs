@@ -1,6 +1,7 @@
 //! Those who are muted, banned or demoted: no way round it is left to them.
 
 use super::*;
+use crate::server::log::StateStore;
 
 /// Alice owns the server, and has muted bob.
 fn with_muted_bob(address: &str) -> World {
@@ -192,7 +193,7 @@ fn an_invite_of_an_older_server_is_known_by_its_makers_nickname() {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
     let value = r#"{"expires":9000000000,"uses":0,"used":2,"revoked":false,"by":"bob"}"#;
-    let mut facts = world.store.facts().unwrap();
+    let mut facts = world.store.state().unwrap();
     facts.push(StateRecord {
         kind: "invite".into(),
         key: InviteId::from_bytes([1; 8]).to_string(),

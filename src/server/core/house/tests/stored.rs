@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{protocol::RoomRules, server::store::StoreError};
+use crate::{protocol::RoomRules, server::log::StoreError};
 
 const DAY: Duration = Duration::from_hours(24);
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{protocol::UserId, server::core::event::LogEvent};
+use crate::{
+    protocol::UserId,
+    server::{core::event::LogEvent, log::StateStore},
+};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -42,7 +45,7 @@ fn visits(world: &mut World, name: &'static str, says: bool) {
 }
 
 fn known(world: &mut World) -> BTreeSet<UserId> {
-    let facts = world.store.facts().unwrap();
+    let facts = world.store.state().unwrap();
     let accounts = facts.iter().filter(|fact| &*fact.kind == "account");
     accounts
         .map(|fact| UserId::parse(&fact.key).unwrap())

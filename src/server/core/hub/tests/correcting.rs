@@ -15,7 +15,7 @@ use crate::{
             hub::Hub,
             testing::{World, message},
         },
-        store::{KnownTimes, StoreError},
+        log::{KnownTimes, StoreError},
     },
 };
 

@@ -14,7 +14,7 @@ use crate::{
             replica::ReplicaLimits,
             testing::{World, join, message},
         },
-        store::{MemoryLimits, StoreError},
+        log::{MemoryLimits, StoreError},
     },
 };
 

@@ -17,7 +17,7 @@ use super::*;
 use crate::{
     protocol::{DeviceId, MessageId, Nickname, UserId, wire::encode_server},
     search::Query,
-    server::{core::segment::SegmentBuilder, store::Found},
+    server::log::{Found, segment::SegmentBuilder},
     text::Body,
 };
 
@@ -104,7 +104,7 @@ impl TestLog {
     }
 }
 
-impl Log for TestLog {
+impl IndexedLog for TestLog {
     fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError> {
         let room = &self.0.lock().unwrap()[room.at()];
         let goes_back = |pair: &[(Nickname, Timestamp, String, Vec<u8>)]| pair[0].1 > pair[1].1;

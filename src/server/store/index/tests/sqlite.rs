@@ -7,8 +7,9 @@ use crate::{
     protocol::{Role, frame::Member},
     server::{
         event_log::EventLog,
+        log::{Batch, LogWriter, Operation, Reader, Retention, Store},
         store::{
-            Batch, Operation, Reader, Retention, SqliteStore, Store,
+            SqliteStore,
             sqlite::{Durability, Settings},
         },
         supervisor::Supervisor,

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::{MaintenanceError, Opened, Result, of_sqlite, open, remove_index};
 use crate::{
     protocol::{RoomName, ServerFrame, frame::Message, wire::encode_server},
-    server::store::{
-        semantics::decode_entry,
-        sqlite::{checkpoint, open::find_room, read, schema::entry_key},
+    server::{
+        log::semantics::decode_entry,
+        store::sqlite::{checkpoint, open::find_room, read, schema::entry_key},
     },
     text::Body,
 };

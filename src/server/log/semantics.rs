@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CORRECTION_MIN, DeviceOwner, Extent, Found, OpResult};
+use crate::server::log::{CORRECTION_MIN, DeviceOwner, Extent, Found, OpResult};
 use crate::{
     protocol::{
         MessageId, Role, RoomName, ServerFrame, UserId,
@@ -18,13 +18,13 @@ use crate::{
 };
 
 /// Entries that one search looks at without an index.
-pub(super) const SCANNED_MAX: u64 = 5_000;
+pub(in crate::server) const SCANNED_MAX: u64 = 5_000;
 /// Bytes of those, one entry more: some milliseconds, however long the texts are.
 const SCANNED_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Where a counter stands among those that a device has settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CounterOrder {
+pub(in crate::server) enum CounterOrder {
     /// It was settled before.
     Settled,
     /// It is the one expected.
@@ -34,7 +34,7 @@ pub(super) enum CounterOrder {
 }
 
 /// The place of `counter` where all up to `settled` are settled.
-pub(super) fn place(settled: u64, counter: u64) -> CounterOrder {
+pub(in crate::server) fn place(settled: u64, counter: u64) -> CounterOrder {
     if counter <= settled {
         CounterOrder::Settled
     } else if counter == settled + 1 && counter <= NUMBER_MAX {
@@ -47,18 +47,18 @@ pub(super) fn place(settled: u64, counter: u64) -> CounterOrder {
 /// How far beyond what the log knows to be settled a device may say that it is: a log that was lost,
 /// or is an older backup, knows less than the device; but nobody is to use up a device's numbers by
 /// saying so. At 10 messages a minute it is three years.
-pub(super) const AHEAD_MAX: u64 = 1 << 24;
+pub(in crate::server) const AHEAD_MAX: u64 = 1 << 24;
 
 /// What opening a device comes to: up to which counter it is settled, and whose it is then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OpenedDevice {
-    pub(super) counter: u64,
-    pub(super) user: Option<UserId>,
+pub(in crate::server) struct OpenedDevice {
+    pub(in crate::server) counter: u64,
+    pub(in crate::server) user: Option<UserId>,
 }
 
 /// Opens a device that is `user`'s, where all up to `settled` are settled, to somebody who says that
 /// `next` comes next; or says why not.
-pub(super) fn open(
+pub(in crate::server) fn open(
     user: Option<UserId>,
     settled: u64,
     owner: Option<DeviceOwner>,
@@ -84,7 +84,7 @@ pub(super) fn open(
 /// corrected since the room's last entry, what it would have shown otherwise. Times go back only
 /// there: by less than [`CORRECTION_MIN`] they stand still instead. `last` is the last entry's time,
 /// `by` how much the clock was corrected since, as far as that is known.
-pub(super) fn entry_time(
+pub(in crate::server) fn entry_time(
     now: Timestamp,
     by: SignedDuration,
     last: Option<Timestamp>,
@@ -117,7 +117,7 @@ pub(super) fn entry_time(
 /// where the first one is kept already. A time that is still to come is wrong: such an entry goes
 /// with the next one whose time has come, which was stored after it. So it does not hold up what
 /// follows for years, and no entry goes whose time is `since` or later but not to come.
-pub(super) fn first_young<E>(
+pub(in crate::server) fn first_young<E>(
     stretches: impl IntoIterator<Item = Range<u64>>,
     since: Timestamp,
     now: Timestamp,
@@ -138,7 +138,7 @@ pub(super) fn first_young<E>(
 }
 
 /// Appends a new entry's frame to `out`.
-pub(super) fn encode_entry(
+pub(in crate::server) fn encode_entry(
     room: &RoomName,
     seq: u64,
     id: MessageId,
@@ -162,7 +162,7 @@ pub(super) fn encode_entry(
 }
 
 /// What an encoded entry says; `None` if it is none.
-pub(super) fn decode_entry(frame: &[u8]) -> Option<Message> {
+pub(in crate::server) fn decode_entry(frame: &[u8]) -> Option<Message> {
     match parse_server(frame.trim_ascii_end()) {
         Ok(ServerFrame::Message(message)) => Some(message),
         _ => None,
@@ -171,7 +171,7 @@ pub(super) fn decode_entry(frame: &[u8]) -> Option<Message> {
 
 /// The numbers that a part covers of what is held, and whether its end is what matters. `since`
 /// finds the first entry of a time.
-pub(super) fn span<E>(
+pub(in crate::server) fn span<E>(
     extent: Extent,
     part: Part,
     since: impl FnOnce(Timestamp) -> Result<u64, E>,
@@ -185,14 +185,14 @@ pub(super) fn span<E>(
 
 /// Frames of one page: no more than it takes.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(in crate::server) struct Frames {
     frames: Vec<Bytes>,
     bytes: usize,
 }
 
 impl Frames {
     /// Adds a frame; false if the page has no room for it. The first always fits.
-    pub(super) fn add(&mut self, frame: &[u8]) -> bool {
+    pub(in crate::server) fn add(&mut self, frame: &[u8]) -> bool {
         // One more for what parts it from the next.
         let bytes = self.bytes + frame.len() + 1;
         if !self.frames.is_empty() && bytes > HISTORY_BYTES_MAX || self.is_full() {
@@ -208,17 +208,17 @@ impl Frames {
     }
 
     /// How many there are.
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::server) fn count(&self) -> u64 {
         self.frames.len() as u64
     }
 
     /// The frames as they were added.
-    pub(super) fn finish(self) -> Vec<Bytes> {
+    pub(in crate::server) fn finish(self) -> Vec<Bytes> {
         self.frames
     }
 
     /// The frames with the last first.
-    pub(super) fn finish_reversed(mut self) -> Vec<Bytes> {
+    pub(in crate::server) fn finish_reversed(mut self) -> Vec<Bytes> {
         self.frames.reverse();
         self.frames
     }
@@ -226,7 +226,7 @@ impl Frames {
 
 /// A search that reads entries, newest first.
 #[derive(Debug)]
-pub(super) struct Scan<'a> {
+pub(in crate::server) struct Scan<'a> {
     query: &'a Query,
     extent: Extent,
     to: u64,
@@ -239,7 +239,7 @@ pub(super) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     /// A search from `to` downwards.
-    pub(super) fn new(query: &'a Query, extent: Extent, to: u64) -> Self {
+    pub(in crate::server) fn new(query: &'a Query, extent: Extent, to: u64) -> Self {
         let to = to.min(extent.head);
         Self {
             query,
@@ -252,18 +252,18 @@ impl<'a> Scan<'a> {
     }
 
     /// The highest number to be looked at.
-    pub(super) fn to(&self) -> u64 {
+    pub(in crate::server) fn to(&self) -> u64 {
         self.to
     }
 
     /// The lowest number to be looked at.
-    pub(super) fn until(&self) -> u64 {
+    pub(in crate::server) fn until(&self) -> u64 {
         let bound = (self.to + 1).saturating_sub(SCANNED_MAX);
         self.extent.first.max(bound)
     }
 
     /// Looks at the next entry; false if the search ends here.
-    pub(super) fn look(&mut self, seq: u64, frame: &[u8]) -> bool {
+    pub(in crate::server) fn look(&mut self, seq: u64, frame: &[u8]) -> bool {
         let hit = decode_entry(frame).is_some_and(|message| {
             let text = message.body.as_str();
             self.query.matches(&message.nickname, message.time, text)
@@ -277,7 +277,7 @@ impl<'a> Scan<'a> {
     }
 
     /// What was found. There is no index, so none is behind.
-    pub(super) fn finish(self) -> Found {
+    pub(in crate::server) fn finish(self) -> Found {
         Found {
             extent: self.extent,
             from: self.from,

@@ -1,6 +1,8 @@
 //! What every store makes of a clock that is corrected.
 
 use super::*;
+use crate::{protocol::frame::Part, search::Query};
+use jiff::{SignedDuration, Timestamp};
 
 /// One message at each of these times; a correction of the clock before it.
 fn say(store: &mut dyn Store, said: &[(i64, i64)]) -> Vec<Message> {

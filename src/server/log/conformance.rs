@@ -3,36 +3,52 @@
 
 use std::sync::Arc;
 
-use super::{
-    sqlite::{Durability, Settings},
-    *,
+use super::*;
+use crate::{
+    protocol::{
+        DeviceId, Epoch, MessageId, RoomName,
+        frame::{ErrorCode, Member, Part},
+    },
+    search::Query,
+    server::store::{
+        SqliteStore,
+        sqlite::{Durability, Settings},
+    },
+    text::Body,
 };
 use crate::{
     protocol::{Nickname, Role, UserId, frame::Message, limits},
     server::{event_log::EventLog, supervisor::Supervisor},
 };
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 
 mod times;
 
-pub(super) const LOBBY: RoomIndex = RoomIndex(0);
-pub(super) const TEA: RoomIndex = RoomIndex(1);
+pub(in crate::server) const LOBBY: RoomIndex = RoomIndex(0);
+pub(in crate::server) const TEA: RoomIndex = RoomIndex(1);
 
-pub(super) fn rooms() -> Vec<RoomName> {
+pub(in crate::server) fn rooms() -> Vec<RoomName> {
     vec![RoomName::lobby(), RoomName::parse("tea").unwrap()]
 }
 
-pub(super) fn device(name: u8) -> DeviceId {
+pub(in crate::server) fn device(name: u8) -> DeviceId {
     DeviceId::from_bytes([name; 12])
 }
 
-pub(super) fn id(name: u8, counter: u64) -> MessageId {
+pub(in crate::server) fn id(name: u8, counter: u64) -> MessageId {
     MessageId {
         device: device(name),
         counter,
     }
 }
 
-pub(super) fn message_in(room: RoomIndex, name: u8, counter: u64, text: &str) -> Operation {
+pub(in crate::server) fn message_in(
+    room: RoomIndex,
+    name: u8,
+    counter: u64,
+    text: &str,
+) -> Operation {
     Operation::Message {
         id: id(name, counter),
         settled: 0,
@@ -47,11 +63,11 @@ pub(super) fn message_in(room: RoomIndex, name: u8, counter: u64, text: &str) ->
     }
 }
 
-pub(super) fn message(name: u8, counter: u64) -> Operation {
+pub(in crate::server) fn message(name: u8, counter: u64) -> Operation {
     message_in(LOBBY, name, counter, "text")
 }
 
-pub(super) fn spend(name: u8, counter: u64, refused: Option<ErrorCode>) -> Operation {
+pub(in crate::server) fn spend(name: u8, counter: u64, refused: Option<ErrorCode>) -> Operation {
     Operation::Settle {
         id: id(name, counter),
         settled: 0,
@@ -60,7 +76,7 @@ pub(super) fn spend(name: u8, counter: u64, refused: Option<ErrorCode>) -> Opera
 }
 
 /// The fact that `key` of the kind `ban` is `value`; none: that it no longer is.
-pub(super) fn fact(key: &str, value: Option<&str>) -> StateRecord {
+pub(in crate::server) fn fact(key: &str, value: Option<&str>) -> StateRecord {
     StateRecord {
         kind: "ban".into(),
         key: key.to_owned(),
@@ -68,7 +84,7 @@ pub(super) fn fact(key: &str, value: Option<&str>) -> StateRecord {
     }
 }
 
-pub(super) fn open(name: u8, next: Option<u64>, look: &[(RoomIndex, u64)]) -> Operation {
+pub(in crate::server) fn open(name: u8, next: Option<u64>, look: &[(RoomIndex, u64)]) -> Operation {
     Operation::OpenDevice {
         device: device(name),
         owner: None,
@@ -91,11 +107,11 @@ fn open_as(name: u8, (user, before): (u8, u8), next: Option<u64>) -> Operation {
     }
 }
 
-pub(super) fn at(second: i64) -> Timestamp {
+pub(in crate::server) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-pub(super) fn append(
+pub(in crate::server) fn append(
     store: &mut dyn Store,
     second: i64,
     operations: impl Into<Vec<Operation>>,
@@ -108,7 +124,7 @@ pub(super) fn append(
     committed
 }
 
-pub(super) fn stored(seq: u64, second: i64) -> MessageOutcome {
+pub(in crate::server) fn stored(seq: u64, second: i64) -> MessageOutcome {
     MessageOutcome::Stored {
         room: LOBBY,
         seq,
@@ -121,11 +137,11 @@ fn seqs(frames: &[Bytes]) -> Vec<u64> {
     frames.iter().map(seq).collect()
 }
 
-pub(super) fn memory() -> MemoryStore {
+pub(in crate::server) fn memory() -> MemoryStore {
     MemoryStore::new(Epoch::from_bytes([1; 8]), &rooms(), MemoryLimits::default())
 }
 
-pub(super) fn settings(directory: &std::path::Path) -> Settings {
+pub(in crate::server) fn settings(directory: &std::path::Path) -> Settings {
     Settings {
         directory: directory.to_owned(),
         durability: Durability::Full,
@@ -523,7 +539,7 @@ fn retention_goes_in_steps() {
 #[test]
 fn of_each_fact_the_last_value_is_kept() {
     each(|store| {
-        assert_eq!(store.facts().unwrap(), []);
+        assert_eq!(store.state().unwrap(), []);
         let other = StateRecord {
             kind: "account".into(),
             ..fact("b", Some("9"))
@@ -557,7 +573,7 @@ fn of_each_fact_the_last_value_is_kept() {
         ] {
             let committed = append(store, 1, [Operation::PutState(changes)]);
             assert_eq!(committed.verdicts, [OpResult::StatePut]);
-            assert_eq!(store.facts().unwrap(), left);
+            assert_eq!(store.state().unwrap(), left);
         }
     });
 }
@@ -577,7 +593,7 @@ fn facts_and_messages_go_in_one_batch() {
                 OpResult::StatePut,
             ]
         );
-        assert_eq!(store.facts().unwrap().len(), 2);
+        assert_eq!(store.state().unwrap().len(), 2);
         assert_eq!(store.extents()[0].head, 2);
     });
 }
@@ -735,7 +751,7 @@ fn both_come_out_of_random_runs_alike() {
             let committed = sqlite.append(batch).unwrap();
             assert_alike(&expected, &committed, &context);
             assert_eq!(memory.extents(), sqlite.extents(), "{context}");
-            assert_eq!(memory.facts(), sqlite.facts(), "{context}");
+            assert_eq!(memory.state(), sqlite.state(), "{context}");
             if random.u8(..10) == 0 {
                 let epoch = sqlite.epoch();
                 drop((sqlite, reader));

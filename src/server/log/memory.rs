@@ -12,9 +12,10 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Batch, Committed, DeviceOwner, Extent, Found, KnownTimes, MessageOutcome, OpResult, Operation,
-    Page, Reader, Retention, Run, StateRecord, Store, StoreError,
+use crate::server::log::{
+    Batch, Committed, DeviceOwner, Extent, Found, KnownTimes, LogReader, LogWriter, MessageOutcome,
+    OpResult, Operation, Page, Reader, Retention, Run, SearchIndex, StateRecord, StateStore, Store,
+    StoreError,
     semantics::{
         self, CounterOrder, Frames, OpenedDevice, Scan, decode_entry, encode_entry, entry_time,
         first_young, place, span,
@@ -30,7 +31,7 @@ use crate::{
         Query,
         times::{self, CORRECTIONS_MAX, stretches},
     },
-    server::core::{
+    server::log::{
         RoomIndex,
         segment::{Segment, SegmentBuilder, Tail},
     },
@@ -418,7 +419,7 @@ impl Room {
     }
 }
 
-impl Store for MemoryStore {
+impl LogWriter for MemoryStore {
     fn epoch(&self) -> Epoch {
         self.epoch
     }
@@ -432,15 +433,6 @@ impl Store for MemoryStore {
             believed: None,
             last: self.rooms.iter().filter_map(|room| room.last_time).max(),
         }
-    }
-
-    fn facts(&mut self) -> Result<Vec<StateRecord>, StoreError> {
-        let fact = |((kind, key), value): (&(Box<str>, String), &String)| StateRecord {
-            kind: kind.clone(),
-            key: key.clone(),
-            value: Some(value.clone()),
-        };
-        Ok(self.facts.iter().map(fact).collect())
     }
 
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
@@ -458,13 +450,26 @@ impl Store for MemoryStore {
             firsts: self.evict(),
         })
     }
+}
 
+impl StateStore for MemoryStore {
+    fn state(&mut self) -> Result<Vec<StateRecord>, StoreError> {
+        let fact = |((kind, key), value): (&(Box<str>, String), &String)| StateRecord {
+            kind: kind.clone(),
+            key: key.clone(),
+            value: Some(value.clone()),
+        };
+        Ok(self.facts.iter().map(fact).collect())
+    }
+}
+
+impl Store for MemoryStore {
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
         Ok(None)
     }
 }
 
-impl Reader for MemoryStore {
+impl LogReader for MemoryStore {
     fn read(
         &mut self,
         room: RoomIndex,
@@ -502,7 +507,9 @@ impl Reader for MemoryStore {
             }
         })
     }
+}
 
+impl SearchIndex for MemoryStore {
     fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
         let room = &self.rooms[room.at()];
         let mut scan = Scan::new(query, room.extent(), to);

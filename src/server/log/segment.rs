@@ -60,7 +60,7 @@ impl Segment {
     }
 
     /// The frames from this number on.
-    pub(super) fn since(&self, number: u64) -> &[u8] {
+    pub(in crate::server) fn since(&self, number: u64) -> &[u8] {
         &self.bytes[self.start(self.index(number))..]
     }
 

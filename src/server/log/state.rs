@@ -22,7 +22,7 @@ pub struct StateRecord {
 
 impl StateRecord {
     /// Stops what would keep more than was agreed on: the core has limits of its own, below these.
-    pub(super) fn assert_bounded(&self) {
+    pub(in crate::server) fn assert_bounded(&self) {
         let value = self.value.as_ref().map_or(0, String::len);
         assert!(
             self.kind.len() <= STATE_KIND_BYTES_MAX
