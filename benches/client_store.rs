@@ -23,7 +23,9 @@ use std::{
 
 use chat_tui::{
     client::{
-        session::kept::{Change, KeptEntry, Look, Opened, Run, Save},
+        session::persist_types::{
+            CacheQuery, MessageRange, PersistedEntry, RoomUpdate, Save, StoreChange,
+        },
         store::{self, CACHE_MESSAGES_MAX, Profile, Store},
     },
     protocol::{
@@ -92,13 +94,13 @@ fn message(seq: u64) -> Message {
 }
 
 fn messages(from: u64, to: u64) -> Save {
-    let run = Run {
+    let run = MessageRange {
         room: RoomName::lobby(),
         epoch: epoch(),
         messages: (from..=to).map(message).collect(),
     };
     Save {
-        changes: vec![Change::Messages(run)],
+        changes: vec![StoreChange::Messages(run)],
     }
 }
 
@@ -108,7 +110,7 @@ fn open(profile: &Profile) -> Store {
 
 fn fill(profile: &Profile) {
     let mut store = open(profile);
-    let opened = Opened {
+    let opened = RoomUpdate {
         room: RoomName::lobby(),
         epoch: epoch(),
         topic: None,
@@ -117,7 +119,7 @@ fn fill(profile: &Profile) {
         reset: None,
     };
     let opened = Save {
-        changes: vec![Change::Opened(opened)],
+        changes: vec![StoreChange::Room(opened)],
     };
     store.save(&opened).unwrap();
     let start = Instant::now();
@@ -176,7 +178,7 @@ fn looking(profile: &Profile) {
     let room = RoomName::lobby;
     measure("a page somewhere in the past", |n| {
         let to = (n + 1) * (MESSAGES / (ROUNDS + 1));
-        store.look(&Look::Page {
+        store.look(&CacheQuery::Page {
             room: room(),
             epoch: Some(epoch()),
             part: Part::Backward { from: 1, to },
@@ -185,7 +187,7 @@ fn looking(profile: &Profile) {
     });
     measure("a page from a time on", |n| {
         let second = 1_700_000_000 + i64::try_from((n + 1) * 20_000).unwrap();
-        store.look(&Look::Page {
+        store.look(&CacheQuery::Page {
             room: room(),
             epoch: Some(epoch()),
             part: Part::Since(Timestamp::from_second(second).unwrap()),
@@ -197,7 +199,7 @@ fn looking(profile: &Profile) {
         ("a step of a search that finds nothing", "nowhere"),
     ] {
         measure(what, |n| {
-            store.look(&Look::Search {
+            store.look(&CacheQuery::Search {
                 room: room(),
                 epoch: Some(epoch()),
                 query: Query {
@@ -215,7 +217,7 @@ fn looking(profile: &Profile) {
 fn saving(profile: &Profile) {
     let mut store = open(profile);
     measure("a message typed, until it is on the disk", |n| {
-        let entry = KeptEntry {
+        let entry = PersistedEntry {
             number: Some(1),
             key: n + 1,
             room: RoomName::lobby(),
@@ -225,10 +227,10 @@ fn saving(profile: &Profile) {
             unconfirmed: false,
             failed: None,
         };
-        let changes = vec![Change::Entry(entry), Change::NextCounter(n + 2)];
+        let changes = vec![StoreChange::Entry(entry), StoreChange::NextCounter(n + 2)];
         store.save(&Save { changes }).unwrap();
     });
-    let changes = (1..=ROUNDS).map(Change::Remove).collect();
+    let changes = (1..=ROUNDS).map(StoreChange::Remove).collect();
     store.save(&Save { changes }).unwrap();
     measure("a message that came, kept among a million", |n| {
         store

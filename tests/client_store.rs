@@ -21,7 +21,7 @@ use std::{
 
 use chat_tui::{
     client::{
-        session::kept::Kept,
+        session::persist_types::PersistedState,
         store::{self, Profile},
     },
     protocol::{ClientId, Nickname},
@@ -136,7 +136,7 @@ fn profile(port: u16, nickname: &str, state: &Path) -> Profile {
 }
 
 /// What a client that is gone has kept.
-fn kept(port: u16, nickname: &str, state: &Path) -> Kept {
+fn kept(port: u16, nickname: &str, state: &Path) -> PersistedState {
     store::open(&profile(port, nickname, state)).unwrap().kept
 }
 

@@ -3,7 +3,7 @@
 use std::{hint::black_box, time::Duration};
 
 use chat_tui::{
-    client::event::{Entered, Event, Link, Received, Restored, RoomOpened},
+    client::event::{ConnectionStatus, Entered, Event, Received, Restored, RoomOpened},
     protocol::{
         Nickname, Role, RoomName, UserId,
         frame::{self, Member},
@@ -87,7 +87,7 @@ fn model() -> Model {
         role: Role::Member,
     });
     let entered = [
-        Event::Link(Link::Online),
+        Event::Connection(ConnectionStatus::Online),
         Event::Entered(Entered {
             user: Some(user(2)),
             nickname: Nickname::parse("carol").unwrap(),

@@ -1,7 +1,9 @@
 //! What a server answers that keeps order, made up.
 
 use chat_tui::{
-    client::event::{Event, Link, Passage, Security, VerifiedBy, Wanted},
+    client::event::{
+        ConnectionStatus, CredentialWanted, Event, ExplanationPart, Security, VerifiedBy,
+    },
     protocol::{
         DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomName, RoomRules,
         admin::{AdminCommand, AdminResult},
@@ -39,21 +41,21 @@ pub(crate) fn before_the_door(scene: &str) -> Option<Vec<Event>> {
         } else {
             "Not let in!"
         };
-        Event::Link(Link::Stopped { why, brief, wants })
+        Event::Connection(ConnectionStatus::Stopped { why, brief, wants })
     };
-    let words = |text: &str| Passage::Words(Line::inert(text));
-    let key = |label: &str, key| Passage::Key {
+    let words = |text: &str| ExplanationPart::Words(Line::inert(text));
+    let key = |label: &str, key| ExplanationPart::Key {
         label: Line::inert(label),
         key,
     };
     Some(match scene {
         "password" => vec![stopped(
             "This server wants a password from whoever comes for the first time",
-            Some(Wanted::Password),
+            Some(CredentialWanted::Password),
         )],
         "invite" => vec![stopped(
             "From where you are, only people who are invited come in",
-            Some(Wanted::Invite),
+            Some(CredentialWanted::Invite),
         )],
         "banned" => vec![stopped(
             "You are banned from this server until 2026-11-29 09:30 UTC: too loud",
@@ -71,7 +73,7 @@ pub(crate) fn before_the_door(scene: &str) -> Option<Vec<Event>> {
                     "Ask whoever runs it, by another way than this chat, which key it shows when \
                      it starts. If that is the one offered now, this command accepts it:",
                 ),
-                Passage::Command(Line::inert(&format!(
+                ExplanationPart::Command(Line::inert(&format!(
                     "chat-tui --trust {} chat.lan 10500 carol 3",
                     Fingerprint::from_bytes([0x3c; 32])
                 ))),

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use chat_tui::{
     client::event::{
-        Command, Delivery, Entered, Event, Found, Link, LocalId, Page, Received, Restored,
-        RestoredRoom, RoomOpened, Summary,
+        Command, ConnectionStatus, Delivery, Entered, Event, Found, LocalId, Page, Received,
+        Restored, RestoredRoom, RoomOpened, Summary,
     },
     protocol::{
         DeviceId, MessageId, Nickname, Role, RoomName, UserId,
@@ -155,7 +155,7 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
     }
     if scene == "refused" || scene == "offline" {
         return tell
-            .send(Event::Link(Link::Waiting {
+            .send(Event::Connection(ConnectionStatus::Waiting {
                 why: Line::inert("Nothing listens at localhost:10500 (connection refused)"),
                 retry_in: Duration::from_secs(9),
             }))
@@ -201,7 +201,7 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
         let body = Body::inert("typed while the line is down");
         tell.send(outbox(51, &body, Delivery::Pending)).await?;
         return tell
-            .send(Event::Link(Link::Waiting {
+            .send(Event::Connection(ConnectionStatus::Waiting {
                 why: Line::inert("The connection was lost"),
                 retry_in: Duration::from_secs(9),
             }))
@@ -212,7 +212,8 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
 
 /// Lets us in, to a room whose log reaches to `head`.
 async fn enter(tell: &Sender<Event>, head: u64) -> Result<(), mpsc::error::SendError<Event>> {
-    tell.send(Event::Link(Link::Online)).await?;
+    tell.send(Event::Connection(ConnectionStatus::Online))
+        .await?;
     tell.send(Event::Entered(Entered {
         user: Some(user("carol")),
         nickname: nickname("carol"),

@@ -17,8 +17,8 @@ use chat_tui::{
         event::{Command, Event},
         identity,
         session::{
-            Action, Channel, CommandLine, Config, Credentials, Now, Session,
-            kept::{Leased, Look, Looked},
+            Channel, CommandLine, Config, Credentials, Now, Session, SocketAction,
+            persist_types::{CacheQuery, CacheResult, LeaseStatus},
         },
     },
     protocol::{
@@ -217,15 +217,15 @@ fn welcome() -> String {
     format!("{welcome}\n")
 }
 
-fn nothing_kept(look: &Look) -> Looked {
+fn empty_cache_result(look: &CacheQuery) -> CacheResult {
     match look {
-        Look::Page { .. } => Looked::Page(Ok(None)),
-        Look::Search { .. } => Looked::Found(Err(Line::inert("nothing is kept"))),
-        Look::Lease(_) => Looked::Lease(Ok(Leased {
+        CacheQuery::Page { .. } => CacheResult::Page(Ok(None)),
+        CacheQuery::Search { .. } => CacheResult::Found(Err(Line::inert("nothing is kept"))),
+        CacheQuery::Lease(_) => CacheResult::Lease(Ok(LeaseStatus {
             ours: true,
-            ..Leased::default()
+            ..LeaseStatus::default()
         })),
-        Look::Adopt { .. } => Looked::Adopted(Ok(Some(Vec::new()))),
+        CacheQuery::Adopt { .. } => CacheResult::Adopted(Ok(Some(Vec::new()))),
     }
 }
 
@@ -240,7 +240,7 @@ fn settle<'a>(
         let mut busy = false;
         while let Some(action) = session.poll_action() {
             busy = true;
-            if action == Action::Connect {
+            if action == SocketAction::Connect {
                 let server = SocketAddr::from(([127, 0, 0, 1], 10500));
                 session.handle_opened(now, Channel::Plain { server });
                 if welcomed {
@@ -252,9 +252,9 @@ fn settle<'a>(
             busy = true;
             session.handle_saved(now, Ok(()));
         }
-        while let Some(look) = session.poll_look() {
+        while let Some(look) = session.poll_cache_query() {
             busy = true;
-            session.handle_looked(now, nothing_kept(&look));
+            session.handle_cache_result(now, empty_cache_result(&look));
         }
         let mut out = Vec::new();
         session.poll_write(now, &mut out);

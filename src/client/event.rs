@@ -34,7 +34,7 @@ impl LocalId {
 /// What the user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Send a text. Taken in any state of the link: it waits in the outbox.
+    /// Send a text. Taken in any state of the connection: it waits in the outbox.
     Send {
         /// Where to.
         room: RoomName,
@@ -114,7 +114,7 @@ pub enum Credential {
 
 /// What a server wants before it lets us in; answered by [`Command::Credential`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum CredentialWanted {
     /// Its password.
     Password,
     /// An invite, or another one; a device's code may do as well.
@@ -126,13 +126,13 @@ pub enum Wanted {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The link's state changed. Whatever the last [`Event::Unanswered`] said is past.
-    Link(Link),
+    /// The connection's status changed. Whatever the last [`Event::Unanswered`] said is past.
+    Connection(ConnectionStatus),
     /// The server has not answered for so long what it has to; `None`: it answers again.
     Unanswered(Option<Duration>),
     /// A connection was opened: who can read along on it. Comes before anything is said there.
     Security(Security),
-    /// The server let us in (again). Follows `Link` with `Online`, `Basic` or `Guess`.
+    /// The server let us in (again). Follows `Connection` with `Online`, `Basic` or `Unidentified`.
     Entered(Entered),
     /// A room is open: its messages follow from `next`.
     Room(RoomOpened),
@@ -234,7 +234,7 @@ pub enum Event {
         answer: Result<AdminResult, Line>,
     },
     /// The nickname was refused: taken, or not a possible one. On a join the session waits for
-    /// [`Command::Nick`], and [`Link::Stopped`] follows; when online the old one stays in force.
+    /// [`Command::Nick`], and [`ConnectionStatus::Stopped`] follows; when online the old one stays in force.
     NicknameRefused {
         /// The one refused.
         nickname: Nickname,
@@ -245,8 +245,8 @@ pub enum Event {
     },
     /// Something that the user should read once, in one plain sentence.
     Notice(Line),
-    /// Why a server is not trusted; [`Link::Stopped`] follows.
-    Distrusted(Vec<Passage>),
+    /// Why a server is not trusted; [`ConnectionStatus::Stopped`] follows.
+    Distrusted(Vec<ExplanationPart>),
     /// The session is over: nothing follows.
     Ended(Summary),
 }
@@ -265,7 +265,7 @@ impl Event {
             | Self::Renamed { room, .. }
             | Self::Promoted { room, .. }
             | Self::Rules { room, .. } => Some(room),
-            Self::Link(_)
+            Self::Connection(_)
             | Self::Unanswered(_)
             | Self::Security(_)
             | Self::Entered(_)
@@ -279,18 +279,18 @@ impl Event {
     }
 }
 
-/// How the link stands.
+/// The status of the connection to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Link {
+pub enum ConnectionStatus {
     /// Looking up the name, opening the connection, waiting for the welcome.
     Connecting,
     /// In.
     Online,
     /// In, on a server that knows no history, members or receipts.
     Basic,
-    /// Connected, but what listens has not said anything: a server as with [`Link::Basic`], or none
+    /// Connected, but what listens has not said anything: a server as with [`ConnectionStatus::Basic`], or none
     /// at all.
-    Guess,
+    Unidentified,
     /// Not connected; the next attempt comes by itself.
     Waiting {
         /// What went wrong, in one plain sentence.
@@ -300,7 +300,7 @@ pub enum Link {
     },
     /// Not connected: another process has this device's place, and sends what is typed here. When
     /// it has ended, an attempt comes by itself.
-    Aside,
+    Standby,
     /// Not connected, and no attempt comes by itself ([`Command::RetryNow`] makes one).
     Stopped {
         /// Why, in one plain sentence.
@@ -308,13 +308,13 @@ pub enum Link {
         /// The same in a word or two, for where nothing else fits: at most 20 columns.
         brief: &'static str,
         /// What would let us in.
-        wants: Option<Wanted>,
+        wants: Option<CredentialWanted>,
     },
 }
 
 /// A part of what is told of a server that is not trusted: what that may mean, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Passage {
+pub enum ExplanationPart {
     /// Plain sentences.
     Words(Line),
     /// A key.
@@ -328,7 +328,7 @@ pub enum Passage {
     Command(Line),
 }
 
-impl Passage {
+impl ExplanationPart {
     /// The passage on one line.
     pub fn to_line(&self) -> Line {
         match self {

@@ -10,7 +10,7 @@ use jiff::{
 };
 
 use crate::{
-    client::event::{Delivery, Event, Link},
+    client::event::{ConnectionStatus, Delivery, Event},
     protocol::admin::AdminResult,
     text::Line,
 };
@@ -95,7 +95,9 @@ pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
             found: Err(why), ..
         }
         | Event::NicknameRefused { why, .. }
-        | Event::Link(Link::Waiting { why, .. } | Link::Stopped { why, .. })
+        | Event::Connection(
+            ConnectionStatus::Waiting { why, .. } | ConnectionStatus::Stopped { why, .. },
+        )
         | Event::Notice(why) => localize(why, zone),
         Event::Outbox { delivery, .. } => in_delivery(delivery, zone),
         _ => {}

@@ -264,8 +264,8 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// Opens what is kept; `aside`: leaves the client ID's place to another process that has it.
-fn open_store(args: &Args, aside: bool) -> Keep {
+/// Opens what is kept; `standby`: leaves the client ID's place to another process that has it.
+fn open_store(args: &Args, standby: bool) -> Keep {
     if args.options.no_state {
         return Keep::Nothing;
     }
@@ -278,8 +278,8 @@ fn open_store(args: &Args, aside: bool) -> Keep {
         nickname: args.nickname.clone(),
         client_id: args.client_id.clone(),
     };
-    let opened = if aside {
-        store::open_aside(&profile)
+    let opened = if standby {
+        store::open_on_standby(&profile)
     } else {
         store::open(&profile)
     };

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     client::event::{
-        Command, Delivery, Entered, Event, Link, LocalId, Page, Received, Restored, RoomOpened,
-        Security, VerifiedBy,
+        Command, ConnectionStatus, Delivery, Entered, Event, LocalId, Page, Received, Restored,
+        RoomOpened, Security, VerifiedBy,
     },
     protocol::{
         Fingerprint, KeyTag, Nickname, Role, RoomName, UserId,
@@ -131,7 +131,7 @@ impl Desk {
             verified_by: VerifiedBy::Pin,
             fingerprint: Fingerprint::from_bytes([0xa7; 32]),
         }))
-        .heard(Event::Link(Link::Online))
+        .heard(Event::Connection(ConnectionStatus::Online))
         .heard(Event::Entered(Entered {
             user: Some(user("carol")),
             nickname: nickname("carol"),

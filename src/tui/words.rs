@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use crate::{
-    client::event::{Passage, Security, VerifiedBy},
+    client::event::{ExplanationPart, Security, VerifiedBy},
     protocol::{
         DeviceCode, Fingerprint, Invite, InviteToken, KeyTag, Nickname, Role, RoomName, RoomRules,
         admin::{AdminCommand, AdminResult},
@@ -264,16 +264,18 @@ const NOT_ENCRYPTED: &str = "Not encrypted: everybody between you and the server
                              and change what is said.";
 
 /// A server is not trusted.
-pub fn distrusted(passages: &[Passage]) -> Told {
+pub fn distrusted(passages: &[ExplanationPart]) -> Told {
     let mut told = Told::new();
     for passage in passages {
         match passage {
-            Passage::Words(words) => told.push((Tone::Answer, words.as_str().to_owned())),
-            Passage::Key { label, key } => {
+            ExplanationPart::Words(words) => told.push((Tone::Answer, words.as_str().to_owned())),
+            ExplanationPart::Key { label, key } => {
                 told.push((Tone::Answer, format!("{label}:")));
                 told.push((Tone::Strong, in_rows(*key)));
             }
-            Passage::Command(command) => told.push((Tone::Verbatim, command.as_str().to_owned())),
+            ExplanationPart::Command(command) => {
+                told.push((Tone::Verbatim, command.as_str().to_owned()))
+            }
         }
     }
     told

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chat_tui::{
     client::{
         event::Delivery,
-        session::kept::{
-            ADOPTED_MAX, Change, Claim, Kept, KeptEntry, KeptOutbox, KeptRoom, Leased, Save,
-            SaveError,
+        session::persist_types::{
+            ADOPTED_MAX, LeaseClaim, LeaseStatus, PersistedEntry, PersistedOutbox, PersistedRoom,
+            PersistedState, Save, SaveError, StoreChange,
         },
     },
     protocol::{Epoch, MessageId, RoomName, UserId},
@@ -55,7 +55,7 @@ type Origin = (u64, u64);
 struct State {
     next_counter: u64,
     next_key: u64,
-    entries: BTreeMap<u64, (KeptEntry, Option<Origin>)>,
+    entries: BTreeMap<u64, (PersistedEntry, Option<Origin>)>,
     submitted: Vec<(Origin, RoomName, Body)>,
     settled: BTreeMap<Origin, Delivery>,
     rooms: BTreeMap<RoomName, Room>,
@@ -92,9 +92,9 @@ impl ClientDisk {
     }
 
     /// Says how the lease stands for a run, which may take it, and what became of its messages.
-    pub(crate) fn lease(&mut self, run: u64, claim: Claim) -> Leased {
+    pub(crate) fn lease(&mut self, run: u64, claim: LeaseClaim) -> LeaseStatus {
         let free = self.owner == run || !self.running.contains(&self.owner);
-        let ours = claim == Claim::Take || claim == Claim::IfFree && free;
+        let ours = claim == LeaseClaim::Take || claim == LeaseClaim::IfFree && free;
         let unbroken = ours && self.owner == run;
         let settled = self.state().settled;
         let settled = settled.into_iter().filter(|((of, _), _)| *of == run);
@@ -103,7 +103,7 @@ impl ClientDisk {
             self.written.push(Written::Told(run));
         }
         let outbox = ours.then(|| self.take(run));
-        Leased {
+        LeaseStatus {
             ours,
             unbroken,
             outbox,
@@ -111,7 +111,7 @@ impl ClientDisk {
         }
     }
 
-    fn take(&mut self, run: u64) -> KeptOutbox {
+    fn take(&mut self, run: u64) -> PersistedOutbox {
         self.owner = run;
         let key = self.state().next_key.max(1);
         let most = u64::MAX;
@@ -120,7 +120,7 @@ impl ClientDisk {
     }
 
     /// Moves what was submitted to the outbox; `None`: another run has the lease.
-    pub(crate) fn adopt(&mut self, run: u64, key: u64) -> Option<Vec<KeptEntry>> {
+    pub(crate) fn adopt(&mut self, run: u64, key: u64) -> Option<Vec<PersistedEntry>> {
         if self.owner != run {
             return None;
         }
@@ -129,14 +129,14 @@ impl ClientDisk {
         Some(self.outbox(run, key).entries)
     }
 
-    fn outbox(&self, run: u64, key: u64) -> KeptOutbox {
+    fn outbox(&self, run: u64, key: u64) -> PersistedOutbox {
         let state = self.state();
         let entries = state.entries.into_values().filter(|(e, _)| e.key >= key);
-        let entries = entries.map(|(entry, origin)| KeptEntry {
+        let entries = entries.map(|(entry, origin)| PersistedEntry {
             number: origin.and_then(|(of, which)| (of == run).then_some(which)),
             ..entry
         });
-        KeptOutbox {
+        PersistedOutbox {
             next_counter: state.next_counter.max(1),
             next_key: state.next_key.max(1),
             entries: entries.collect(),
@@ -191,7 +191,7 @@ impl ClientDisk {
 
     fn note_cursors(&mut self, save: &Save) {
         for change in &save.changes {
-            if let Change::Messages(run) = change
+            if let StoreChange::Messages(run) = change
                 && let Some(last) = run.messages.last()
             {
                 let cursor = (run.epoch, last.seq, last.id);
@@ -208,13 +208,13 @@ impl ClientDisk {
     }
 
     /// What a run finds that starts now, with the lease if it may take it.
-    pub(crate) fn open(&mut self, run: u64, claim: Claim) -> Kept {
+    pub(crate) fn open(&mut self, run: u64, claim: LeaseClaim) -> PersistedState {
         self.synced = self.written.len();
         let leased = self.lease(run, claim);
         let state = self.state();
         let rooms = state.rooms.iter().map(|(name, room)| {
             let last = room.messages.last_key_value();
-            let mut kept = KeptRoom {
+            let mut kept = PersistedRoom {
                 room: name.clone(),
                 epoch: room.epoch,
                 first: room.first,
@@ -232,11 +232,11 @@ impl ClientDisk {
             }
             kept
         });
-        Kept {
+        PersistedState {
             rooms: rooms.collect(),
             outbox: leased.outbox.unwrap_or_default(),
             user: state.user,
-            aside: !leased.ours,
+            standby: !leased.ours,
         }
     }
 
@@ -269,7 +269,7 @@ impl State {
                     _ => {}
                 }
                 for (key, (origin, room, body)) in (*key..).zip(taken) {
-                    let entry = KeptEntry {
+                    let entry = PersistedEntry {
                         key,
                         number: None,
                         room,
@@ -287,20 +287,20 @@ impl State {
         }
     }
 
-    fn take(&mut self, run: u64, change: &Change) {
+    fn take(&mut self, run: u64, change: &StoreChange) {
         match change {
-            Change::Settled { key, delivery } => {
+            StoreChange::Settled { key, delivery } => {
                 if let Some((_, Some(origin))) = self.entries.get(key)
                     && origin.0 != run
                 {
                     self.settled.insert(*origin, delivery.clone());
                 }
             }
-            Change::Submit { number, room, body } => {
+            StoreChange::Submit { number, room, body } => {
                 let origin = (run, *number);
                 self.submitted.push((origin, room.clone(), body.clone()));
             }
-            Change::Entry(entry) => {
+            StoreChange::Entry(entry) => {
                 self.next_key = self.next_key.max(entry.key + 1);
                 let next = entry.counter.map_or(0, |counter| counter + 1);
                 self.next_counter = self.next_counter.max(next);
@@ -311,11 +311,11 @@ impl State {
                 };
                 self.entries.insert(entry.key, (entry.clone(), origin));
             }
-            Change::Remove(key) | Change::TakeBack(key) => {
+            StoreChange::Remove(key) | StoreChange::TakeBack(key) => {
                 self.entries.remove(key);
             }
-            Change::NextCounter(next) => self.next_counter = self.next_counter.max(*next),
-            Change::Opened(opened) => {
+            StoreChange::NextCounter(next) => self.next_counter = self.next_counter.max(*next),
+            StoreChange::Room(opened) => {
                 let room = self.rooms.entry(opened.room.clone()).or_insert(Room {
                     epoch: opened.epoch,
                     first: opened.first,
@@ -330,15 +330,15 @@ impl State {
                 room.head = opened.head;
                 room.messages = room.messages.split_off(&opened.first);
             }
-            Change::Messages(run) => {
+            StoreChange::Messages(run) => {
                 let room = self.rooms.get_mut(&run.room);
                 if let Some(room) = room.filter(|room| room.epoch == run.epoch) {
                     let messages = run.messages.iter().map(|m| (m.seq, m.id));
                     room.messages.extend(messages);
                 }
             }
-            Change::User(user) => self.user = Some(*user),
-            Change::Read { .. } | Change::Draft { .. } | Change::Typed(_) => {}
+            StoreChange::User(user) => self.user = Some(*user),
+            StoreChange::Read { .. } | StoreChange::Draft { .. } | StoreChange::Typed(_) => {}
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
-    client::event::{Delivery, Event, Link, LocalId, Received, RestoredMessage, RoomOpened},
+    client::event::{
+        ConnectionStatus, Delivery, Event, LocalId, Received, RestoredMessage, RoomOpened,
+    },
     protocol::{Epoch, Nickname, RoomName, UserId},
 };
 
@@ -204,7 +206,8 @@ impl Witness {
             | Event::Joined { .. }
             | Event::Left { .. }
             | Event::Renamed { .. } => self.presence(event),
-            Event::Notice(line) | Event::Link(Link::Waiting { why: line, .. })
+            Event::Notice(line)
+            | Event::Connection(ConnectionStatus::Waiting { why: line, .. })
                 if line.as_str().contains("broke the protocol") =>
             {
                 Err(line.to_string())

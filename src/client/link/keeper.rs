@@ -14,7 +14,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     client::{
-        session::kept::{Leased, Look, Looked, Save, SaveError},
+        session::persist_types::{CacheQuery, CacheResult, LeaseStatus, Save, SaveError},
         store::{NEWS_EVERY, Store},
     },
     text::Line,
@@ -27,13 +27,13 @@ pub(super) const CLOSE_WITHIN: Duration = Duration::from_millis(200);
 
 pub(super) enum Job {
     Save(Save),
-    Look(Look),
+    Query(CacheQuery),
 }
 
 /// What a job came to.
 pub(super) enum Done {
     Saved(Result<(), SaveError>),
-    Looked(Looked),
+    CacheResult(CacheResult),
     /// Another process has done something that the session should look at.
     News,
     /// Something that the user should know.
@@ -57,7 +57,7 @@ pub(super) enum Keeper {
 #[derive(Default)]
 pub(super) struct UnderWay {
     save: bool,
-    look: Option<Look>,
+    look: Option<CacheQuery>,
 }
 
 impl Keeper {
@@ -79,9 +79,11 @@ impl Keeper {
                         let saved = saved.unwrap_or_else(|_| Err(SaveError::Failed(gone())));
                         Some(Done::Saved(saved))
                     }
-                    Ok(Job::Look(look)) => {
+                    Ok(Job::Query(look)) => {
                         let looked = catch_unwind(AssertUnwindSafe(|| store.look(&look)));
-                        Some(Done::Looked(looked.unwrap_or_else(|_| unanswered(&look))))
+                        Some(Done::CacheResult(
+                            looked.unwrap_or_else(|_| unanswered(&look)),
+                        ))
                     }
                     Err(RecvTimeoutError::Timeout) => None,
                     Err(RecvTimeoutError::Disconnected) => break,
@@ -130,13 +132,13 @@ impl Keeper {
     }
 
     /// Has something looked up; the answer, if it is there at once.
-    pub(super) fn look(&mut self, look: Look) -> Option<Looked> {
+    pub(super) fn look(&mut self, look: CacheQuery) -> Option<CacheResult> {
         match self {
             Self::Nothing => Some(nothing(&look)),
             Self::Gone(_) => Some(unanswered(&look)),
             Self::Store {
                 jobs, under_way, ..
-            } => match jobs.try_send(Job::Look(look.clone())) {
+            } => match jobs.try_send(Job::Query(look.clone())) {
                 Ok(()) => {
                     under_way.look = Some(look);
                     None
@@ -168,7 +170,7 @@ impl Keeper {
                 Some(done) => {
                     match &done {
                         Done::Saved(_) => under_way.save = false,
-                        Done::Looked(_) => under_way.look = None,
+                        Done::CacheResult(_) => under_way.look = None,
                         Done::Notice(_) | Done::News => {}
                     }
                     return done;
@@ -193,7 +195,7 @@ impl UnderWay {
         let saved = self
             .save
             .then(|| Done::Saved(Err(SaveError::Failed(gone()))));
-        let looked = self.look.map(|look| Done::Looked(unanswered(&look)));
+        let looked = self.look.map(|look| Done::CacheResult(unanswered(&look)));
         saved.into_iter().chain(looked).collect()
     }
 }
@@ -202,28 +204,28 @@ fn gone() -> Line {
     Line::inert("what keeps things on this machine broke down (a defect): start chat-tui again")
 }
 
-fn nothing(look: &Look) -> Looked {
+fn nothing(look: &CacheQuery) -> CacheResult {
     match look {
-        Look::Page { .. } => Looked::Page(Ok(None)),
-        Look::Search { .. } => Looked::Found(Err(Line::inert(
+        CacheQuery::Page { .. } => CacheResult::Page(Ok(None)),
+        CacheQuery::Search { .. } => CacheResult::Found(Err(Line::inert(
             "Nothing is kept on this machine that could be searched",
         ))),
         // There is no other process that could have it.
-        Look::Lease(_) => Looked::Lease(Ok(Leased {
+        CacheQuery::Lease(_) => CacheResult::Lease(Ok(LeaseStatus {
             ours: true,
             unbroken: true,
-            ..Leased::default()
+            ..LeaseStatus::default()
         })),
-        Look::Adopt { .. } => Looked::Adopted(Ok(Some(Vec::new()))),
+        CacheQuery::Adopt { .. } => CacheResult::Adopted(Ok(Some(Vec::new()))),
     }
 }
 
-fn unanswered(look: &Look) -> Looked {
+fn unanswered(look: &CacheQuery) -> CacheResult {
     match look {
-        Look::Page { .. } => Looked::Page(Err(gone())),
-        Look::Search { .. } => Looked::Found(Err(gone())),
-        Look::Lease(_) => Looked::Lease(Err(gone())),
-        Look::Adopt { .. } => Looked::Adopted(Err(gone())),
+        CacheQuery::Page { .. } => CacheResult::Page(Err(gone())),
+        CacheQuery::Search { .. } => CacheResult::Found(Err(gone())),
+        CacheQuery::Lease(_) => CacheResult::Lease(Err(gone())),
+        CacheQuery::Adopt { .. } => CacheResult::Adopted(Err(gone())),
     }
 }
 
@@ -231,7 +233,7 @@ fn unanswered(look: &Look) -> Looked {
 mod tests {
     use super::*;
     use crate::{
-        client::session::kept::Claim,
+        client::session::persist_types::LeaseClaim,
         protocol::{RoomName, frame::Part},
     };
 
@@ -244,8 +246,8 @@ mod tests {
         matches!(saved, Err(SaveError::Failed(_)))
     }
 
-    fn page() -> Look {
-        Look::Page {
+    fn page() -> CacheQuery {
+        CacheQuery::Page {
             room: RoomName::lobby(),
             epoch: None,
             part: Part::Backward { from: 1, to: 9 },
@@ -260,7 +262,7 @@ mod tests {
             (false, None),
             (true, None),
             (false, Some(page())),
-            (false, Some(Look::Lease(Claim::Take))),
+            (false, Some(CacheQuery::Lease(LeaseClaim::Take))),
             (true, Some(page())),
         ] {
             let (jobs, queue) = std_mpsc::sync_channel(JOBS_MAX);
@@ -283,13 +285,13 @@ mod tests {
                 assert!(matches!(keeper.done().await, Done::Saved(saved) if failed(&saved)));
             }
             match look {
-                Some(Look::Lease(_)) => assert!(matches!(
+                Some(CacheQuery::Lease(_)) => assert!(matches!(
                     keeper.done().await,
-                    Done::Looked(Looked::Lease(Err(_)))
+                    Done::CacheResult(CacheResult::Lease(Err(_)))
                 )),
                 Some(_) => assert!(matches!(
                     keeper.done().await,
-                    Done::Looked(Looked::Page(Err(_)))
+                    Done::CacheResult(CacheResult::Page(Err(_)))
                 )),
                 None => {}
             }
@@ -299,7 +301,7 @@ mod tests {
             let saved = keeper.save(Save::default());
             assert!(saved.is_some_and(|saved| failed(&saved)));
             let looked = keeper.look(page());
-            assert!(matches!(looked, Some(Looked::Page(Err(_)))));
+            assert!(matches!(looked, Some(CacheResult::Page(Err(_)))));
         }
     }
 }

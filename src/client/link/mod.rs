@@ -31,8 +31,8 @@ use super::{
     Host,
     event::{Command, Event, Restored},
     session::{
-        Action, Closed, CommandLine, Config, Credentials, Distrust, KeyVerdict, Now, Session,
-        kept::Kept,
+        Closed, CommandLine, Config, Credentials, Distrust, KeyVerdict, Now, Session, SocketAction,
+        persist_types::PersistedState,
     },
     store,
     trust::{Policy, Trust},
@@ -149,7 +149,7 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     let mut secret = [0; 32];
     let mut seed = [0; 8];
     getrandom::fill(&mut seed)?;
-    let mut kept = Kept::default();
+    let mut kept = PersistedState::default();
     let mut restored = Restored::default();
     let mut notices = config.notices;
     if let Keep::Impossible(why) = &keep {
@@ -327,8 +327,8 @@ impl Link {
         let now = self.clocks.now();
         match done {
             Done::Saved(saved) => self.session.handle_saved(now, saved),
-            Done::Looked(looked) => self.session.handle_looked(now, looked),
-            Done::News => self.session.handle_news(),
+            Done::CacheResult(looked) => self.session.handle_cache_result(now, looked),
+            Done::News => self.session.handle_store_news(),
             Done::Notice(notice) => self.notices.push(notice),
         }
     }
@@ -341,9 +341,9 @@ impl Link {
                 self.session.handle_saved(now, saved);
             }
         }
-        while let Some(look) = self.session.poll_look() {
+        while let Some(look) = self.session.poll_cache_query() {
             if let Some(looked) = self.keeper.look(look) {
-                self.session.handle_looked(now, looked);
+                self.session.handle_cache_result(now, looked);
             }
         }
     }
@@ -364,8 +364,12 @@ impl Link {
             self.stream = None;
             self.out.clear();
             self.written = 0;
-            if action == Action::Connect {
-                if self.session.asks_anew().unwrap_or(!self.understood) {
+            if action == SocketAction::Connect {
+                if self
+                    .session
+                    .should_probe_again()
+                    .unwrap_or(!self.understood)
+                {
                     self.trust.ask_again();
                 }
                 let (host, trust) = (self.host.clone(), Arc::clone(&self.trust));

@@ -9,7 +9,7 @@ mod trust;
 
 use super::*;
 use crate::{
-    client::event::{Delivery, Link as State},
+    client::event::{ConnectionStatus as State, Delivery},
     protocol::{
         ClientFrame, Epoch, Role, RoomName, ServerFrame,
         frame::{ErrorCode, ErrorFrame, Join, Limits, Message, RoomStart, Welcome},
@@ -220,7 +220,7 @@ async fn a_conversation_survives_its_connection() {
     session.send("two").await;
     assert!(matches!(far.hear().await, Some(ClientFrame::Message(_))));
     drop(far);
-    let waiting = |event: &Event| matches!(event, Event::Link(State::Waiting { .. }));
+    let waiting = |event: &Event| matches!(event, Event::Connection(State::Waiting { .. }));
     session.until(waiting).await;
     session.commands.send(Command::RetryNow).await.unwrap();
 
@@ -250,7 +250,7 @@ async fn a_name_with_two_addresses_reaches_whoever_listens() {
     let mut far = Far::accept(&listener).await;
     far.let_in(0, 0).await;
     session
-        .until(|event| matches!(event, Event::Link(State::Online)))
+        .until(|event| matches!(event, Event::Connection(State::Online)))
         .await;
 }
 
@@ -261,9 +261,9 @@ async fn nobody_listening_is_said_in_words() {
     drop(listener);
     let mut session = start("127.0.0.1", port);
     let event = session
-        .until(|event| matches!(event, Event::Link(State::Waiting { .. })))
+        .until(|event| matches!(event, Event::Connection(State::Waiting { .. })))
         .await;
-    let Event::Link(State::Waiting { why, .. }) = event else {
+    let Event::Connection(State::Waiting { why, .. }) = event else {
         unreachable!()
     };
     assert_eq!(

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use super::{
     Channel, Now, Session,
-    phase::{Kind, Phase},
-    words::{self, Fault},
+    connection_state::{ConnectionState, ServerKind},
+    user_text::{self, ProtocolFault},
 };
 use crate::{
-    client::event::{Credential, Wanted},
+    client::event::{Credential, CredentialWanted},
     protocol::{
         Binding, ClientFrame, DeviceCode, Fingerprint, Identity, Invite, Nonce, Token, UserId,
         admin::Password,
@@ -43,7 +43,7 @@ impl Credentials {
 
 /// What is tried, and what comes of it.
 #[derive(Debug, Default)]
-pub(super) struct Entrance {
+pub(super) struct CredentialState {
     credentials: Credentials,
     /// Whether the server has asked for the password that there is.
     password_due: bool,
@@ -51,7 +51,7 @@ pub(super) struct Entrance {
     told: bool,
 }
 
-impl Entrance {
+impl CredentialState {
     pub(super) fn new(credentials: Credentials) -> Self {
         Self {
             credentials,
@@ -129,7 +129,7 @@ const EXPOSED: &str = "Nothing is encrypted on the way, so no password, invite o
 impl Session {
     /// Says of an invite that it has expired; it may have let its bearer in before.
     pub(super) fn check_invite(&mut self, now: Now) {
-        if let Some(expired) = self.entrance.drop_expired(now.wall) {
+        if let Some(expired) = self.credential_state.drop_expired(now.wall) {
             let day = expired.to_zoned(self.config.zone.clone()).date();
             self.notice(&format!(
                 "The invite expired on {day}: it lets in only whom it has let in before"
@@ -139,16 +139,16 @@ impl Session {
 
     /// What may not be shown on a connection that was just opened is not, which is said.
     pub(super) fn withhold(&mut self, channel: Channel) {
-        let entrance = &mut self.entrance;
+        let credential_state = &mut self.credential_state;
         let Credentials {
             identity,
             invite,
             password,
             code,
-        } = &mut entrance.credentials;
+        } = &mut credential_state.credentials;
         let withheld = identity.is_some() || password.is_some() || code.is_some();
-        let is_news = withheld && channel.is_exposed() && !entrance.told;
-        entrance.told |= is_news;
+        let is_news = withheld && channel.is_exposed() && !credential_state.told;
+        credential_state.told |= is_news;
         let others = invite.take_if(|invite| !is_for(invite, channel)).is_some();
         if is_news {
             self.notice(&format!(
@@ -172,15 +172,15 @@ impl Session {
         &mut self,
         nonce: &Nonce,
         fingerprint: Option<Fingerprint>,
-    ) -> Result<(), Fault> {
-        let Phase::Live(live) = &mut self.phase else {
+    ) -> Result<(), ProtocolFault> {
+        let ConnectionState::Live(live) = &mut self.state else {
             return Ok(());
         };
-        let Some(identity) = self.entrance.identity(live.channel) else {
-            return Err(Fault::new("it asks for a proof of no key"));
+        let Some(identity) = self.credential_state.identity(live.channel) else {
+            return Err(ProtocolFault::new("it asks for a proof of no key"));
         };
         if std::mem::replace(&mut live.challenged, true) {
-            return Err(Fault::new("it asks for a second proof"));
+            return Err(ProtocolFault::new("it asks for a second proof"));
         }
         let binding = match (live.channel, fingerprint) {
             (Channel::Encrypted { exporter, .. }, _) => Binding::Exporter(exporter),
@@ -188,17 +188,17 @@ impl Session {
                 Binding::Plain { server, address }
             }
             (Channel::Plain { .. }, None) => {
-                return Err(Fault::new("it asks for a proof of nothing"));
+                return Err(ProtocolFault::new("it asks for a proof of nothing"));
             }
         };
         live.proof_due = Some(identity.prove(&binding, nonce));
         // No older server does that: this one only has to finish.
-        self.kind = Kind::Modern;
+        self.kind = ServerKind::Modern;
         Ok(())
     }
 
     pub(super) fn write_proof(&mut self, out: &mut Vec<u8>) {
-        if let Phase::Live(live) = &mut self.phase
+        if let ConnectionState::Live(live) = &mut self.state
             && let Some(signature) = live.proof_due.take()
         {
             encode_client(&ClientFrame::Proof { signature }, out);
@@ -209,34 +209,34 @@ impl Session {
     pub(super) fn credential_refused(&mut self, now: Now, code: ErrorCode, why: &Line) -> bool {
         let leaving = self.is_leaving();
         let exposed = self.is_exposed();
-        let entrance = &mut self.entrance;
+        let credential_state = &mut self.credential_state;
         let wanted = match code {
             ErrorCode::PasswordRequired => {
-                let tried = std::mem::replace(&mut entrance.password_due, true);
-                let has_password = entrance.credentials.password.is_some();
+                let tried = std::mem::replace(&mut credential_state.password_due, true);
+                let has_password = credential_state.credentials.password.is_some();
                 if !tried && has_password && !leaving && !exposed {
                     self.hang_up();
                     self.connect(now);
                     return true;
                 }
-                entrance.credentials.password = None;
-                Wanted::Password
+                credential_state.credentials.password = None;
+                CredentialWanted::Password
             }
             ErrorCode::BadInvite => {
-                entrance.credentials.invite = None;
-                Wanted::Invite
+                credential_state.credentials.invite = None;
+                CredentialWanted::Invite
             }
-            ErrorCode::AccessDenied => Wanted::Invite,
+            ErrorCode::AccessDenied => CredentialWanted::Invite,
             ErrorCode::BadCode => {
-                entrance.credentials.code = None;
-                Wanted::Code
+                credential_state.credentials.code = None;
+                CredentialWanted::Code
             }
             _ => return false,
         };
         if exposed {
             // Nobody is asked for what is not shown.
             self.notice(EXPOSED);
-            self.stop(now, why.clone(), words::NOT_IN);
+            self.stop(now, why.clone(), user_text::NOT_IN);
         } else {
             self.stop_wanting(now, why.clone(), wanted);
         }
@@ -253,21 +253,21 @@ impl Session {
         if self.is_exposed() {
             return self.notice(EXPOSED);
         }
-        let credentials = &mut self.entrance.credentials;
+        let credentials = &mut self.credential_state.credentials;
         match credential {
             Credential::Password(password) => {
                 credentials.password = Some(password);
-                self.entrance.password_due = true;
+                self.credential_state.password_due = true;
             }
             Credential::Code(code) => credentials.code = Some(code),
             Credential::Invite(invite) => {
                 if let Err(why) = self.fits(now, &invite) {
                     return self.notice(why);
                 }
-                self.entrance.credentials.invite = Some(invite);
+                self.credential_state.credentials.invite = Some(invite);
             }
         }
-        if matches!(self.phase, Phase::Stopped { .. }) && self.holds_lease() {
+        if matches!(self.state, ConnectionState::Stopped { .. }) && self.holds_lease() {
             self.connect(now);
         }
     }

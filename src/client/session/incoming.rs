@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use super::{
     Channel, Delivery, Distrust, Event, KeyVerdict, Now, Session,
-    kept::{Change, Opened},
-    members::News,
-    phase::{Kind, Mode, Phase},
-    rooms::Taken,
-    words::{self, Fault},
+    connection_state::{ConnectionState, Mode, ServerKind},
+    members::MemberChange,
+    persist_types::{RoomUpdate, StoreChange},
+    rooms::Receipt,
+    user_text::{self, ProtocolFault},
 };
 use crate::{
-    client::event::{Entered, Link, Received},
+    client::event::{ConnectionStatus, Entered, Received},
     protocol::{
         ClientFrame, RoomName, ServerFrame,
         frame::{
-            Ack, Bye, Change as MemberChange, Departure, ErrorCode, ErrorFrame, MembersPage,
-            Message, Outcome, Presence, Welcome,
+            Ack, Bye, Change, Departure, ErrorCode, ErrorFrame, MembersPage, Message, Outcome,
+            Presence, Welcome,
         },
         legacy::{self, FromServer},
         limits::PROTOCOL_VERSION,
@@ -36,7 +36,7 @@ enum Incoming {
     Basic(FromServer),
     /// Something that a basic server passes on and nobody can read.
     Noise,
-    Fault(Fault),
+    ProtocolFault(ProtocolFault),
 }
 
 /// Whether this is what a modern server says to a `join` that only asks what listens: it refuses
@@ -59,7 +59,7 @@ impl Session {
                 Incoming::Modern(frame) => self.take_frame(now, *frame),
                 Incoming::Basic(frame) => self.take_basic(now, frame),
                 Incoming::Noise => Ok(()),
-                Incoming::Fault(fault) => Err(fault),
+                Incoming::ProtocolFault(fault) => Err(fault),
             };
             if let Err(fault) = taken {
                 self.fault(now, &fault);
@@ -69,13 +69,17 @@ impl Session {
     }
 
     fn next_frame(&mut self) -> Option<Incoming> {
-        let Phase::Live(live) = &mut self.phase else {
+        let ConnectionState::Live(live) = &mut self.state else {
             return None;
         };
         let mode = live.mode;
         let bytes = match live.decoder.next_frame() {
             Ok(bytes) => bytes?,
-            Err(error) => return Some(Incoming::Fault(Fault::new(error.to_string()))),
+            Err(error) => {
+                return Some(Incoming::ProtocolFault(ProtocolFault::new(
+                    error.to_string(),
+                )));
+            }
         };
         if mode != Mode::Online
             && let Some(frame) = legacy::parse_from_server(bytes)
@@ -85,11 +89,11 @@ impl Session {
         Some(match parse_server(bytes) {
             Ok(frame) => Incoming::Modern(Box::new(frame)),
             Err(_) if mode == Mode::Basic => Incoming::Noise,
-            Err(error) => Incoming::Fault(Fault::new(error.to_string())),
+            Err(error) => Incoming::ProtocolFault(ProtocolFault::new(error.to_string())),
         })
     }
 
-    fn take_basic(&mut self, now: Now, frame: FromServer) -> Result<(), Fault> {
+    fn take_basic(&mut self, now: Now, frame: FromServer) -> Result<(), ProtocolFault> {
         match frame {
             FromServer::Error { message } if message.as_str() == legacy::NICKNAME_IN_USE => {
                 self.nickname_refused(now, message);
@@ -98,23 +102,24 @@ impl Session {
                 self.spoke();
                 self.events.push_back(Event::Notice(message));
             }
-            FromServer::Message { .. } if self.kind == Kind::Modern => {
-                return Err(Fault::new("a message without a number"));
+            FromServer::Message { .. } if self.kind == ServerKind::Modern => {
+                return Err(ProtocolFault::new("a message without a number"));
             }
             // A basic server sends nobody their own words: that is an echo.
             FromServer::Message { nickname, .. } if nickname == self.nickname => {}
             FromServer::Message { nickname, body } => {
-                if self.kind != Kind::Basic {
+                if self.kind != ServerKind::Basic {
                     // Only a basic server says this. What was written to it is out, and must not
                     // be said again to whatever server may be there one day.
-                    self.kind = Kind::Basic;
+                    self.kind = ServerKind::Basic;
                     self.forget_unconfirmed();
                 }
-                if matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Joining) {
+                if matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Joining)
+                {
                     self.enter_basic(now, true);
                 }
                 self.spoke();
-                self.tally.received(&body);
+                self.stats.received(&body);
                 self.events.push_back(Event::Message(Received {
                     room: RoomName::lobby(),
                     seq: None,
@@ -134,17 +139,18 @@ impl Session {
 
     /// What was only guessed to be a basic server is one.
     fn spoke(&mut self) {
-        if let Phase::Live(live) = &mut self.phase
+        if let ConnectionState::Live(live) = &mut self.state
             && live.mode == Mode::Basic
             && !std::mem::replace(&mut live.spoke, true)
         {
             self.key_verdict = Some(KeyVerdict::Keep);
-            self.events.push_back(Event::Link(Link::Basic));
+            self.events
+                .push_back(Event::Connection(ConnectionStatus::Basic));
         }
     }
 
-    fn take_frame(&mut self, now: Now, frame: ServerFrame) -> Result<(), Fault> {
-        let Phase::Live(live) = &mut self.phase else {
+    fn take_frame(&mut self, now: Now, frame: ServerFrame) -> Result<(), ProtocolFault> {
+        let ConnectionState::Live(live) = &mut self.state else {
             return Ok(());
         };
         if live.asks_what && answers_what_listens(&frame) {
@@ -169,10 +175,10 @@ impl Session {
             ServerFrame::Ack(ack) if online => self.ack(&ack),
             ServerFrame::History(page) if online => self.history(page)?,
             ServerFrame::Found(page) if online => self.found(page)?,
-            ServerFrame::Result(result) if online => self.house_result(result),
+            ServerFrame::Result(result) if online => self.admin_result(result),
             ServerFrame::Error(error) if online => {
-                let error = self.house_refused(error);
-                if let Some(error) = error.and_then(|error| self.ask_refused(now, error)) {
+                let error = self.admin_refused(error);
+                if let Some(error) = error.and_then(|error| self.request_refused(now, error)) {
                     self.error(now, error)?;
                 }
             }
@@ -186,32 +192,34 @@ impl Session {
                     self.told_nickname(&nickname);
                 }
             }
-            _ => return Err(Fault::new("a frame that has no place here")),
+            _ => return Err(ProtocolFault::new("a frame that has no place here")),
         }
         Ok(())
     }
 
-    fn welcome(&mut self, now: Now, welcome: Welcome) -> Result<(), Fault> {
-        let Phase::Live(live) = &self.phase else {
+    fn welcome(&mut self, now: Now, welcome: Welcome) -> Result<(), ProtocolFault> {
+        let ConnectionState::Live(live) = &self.state else {
             return Ok(());
         };
         let (token, client_id) = (self.config.token, &self.config.client_id);
         // Where somebody else's key has the one, we have the other.
-        let own = self.entrance.identity(live.channel);
+        let own = self.credential_state.identity(live.channel);
         let own = own.map(|identity| token.device_of_key(client_id, &identity.public()));
         let is_ours = welcome.device == token.device(client_id) || Some(welcome.device) == own;
         if welcome.protocol != PROTOCOL_VERSION {
             self.stop(
                 now,
-                Line::inert(words::OTHER_GENERATION),
-                words::OTHER_VERSION,
+                Line::inert(user_text::OTHER_GENERATION),
+                user_text::OTHER_VERSION,
             );
             return Ok(());
         }
         // Each is held, on the screen and on the disk: a server makes us hold none of its own.
         let mut opens = welcome.rooms.iter().map(|start| &start.room);
         if let Some(room) = opens.find(|room| !self.asked_for(room)) {
-            return Err(Fault::new(format!("it opens #{room} without being asked")));
+            return Err(ProtocolFault::new(format!(
+                "it opens #{room} without being asked"
+            )));
         }
         // A message that waits for another room lets us into that one, and not into ours.
         let mut entered = welcome.rooms.iter().map(|start| &start.room);
@@ -220,10 +228,10 @@ impl Session {
             return Ok(());
         }
         // Who has a key is the user that it belongs to; otherwise the token makes us who we are.
-        let is_us = self.entrance.identity(live.channel).is_some()
+        let is_us = self.credential_state.identity(live.channel).is_some()
             || welcome.user == self.config.token.user();
         if !is_us || !is_ours {
-            return Err(Fault::new("it takes us for somebody else"));
+            return Err(ProtocolFault::new("it takes us for somebody else"));
         }
         self.outbox.is_of(welcome.device);
         let (epoch, limits) = (welcome.epoch, welcome.limits);
@@ -232,19 +240,20 @@ impl Session {
         if opened.iter().any(|room| room.reset.is_some()) {
             self.outbox.forget_echoes();
         }
-        self.kind = Kind::Modern;
+        self.kind = ServerKind::Modern;
         self.key_verdict = Some(KeyVerdict::Keep);
         self.plaintext_refused = false;
-        self.entrance.entered();
+        self.credential_state.entered();
         if std::mem::replace(&mut self.user, welcome.user) != welcome.user {
-            self.saver.put(Change::User(welcome.user));
+            self.write_buffer.put(StoreChange::User(welcome.user));
         }
-        if let Phase::Live(live) = &mut self.phase {
+        if let ConnectionState::Live(live) = &mut self.state {
             live.enter(now.elapsed, Mode::Online);
             live.keep_to(&limits);
         }
         self.told_nickname(&welcome.nickname);
-        self.events.push_back(Event::Link(Link::Online));
+        self.events
+            .push_back(Event::Connection(ConnectionStatus::Online));
         self.events.push_back(Event::Entered(Entered {
             user: Some(welcome.user),
             nickname: welcome.nickname,
@@ -253,7 +262,7 @@ impl Session {
             limits: Some(limits),
         }));
         for opened in opened {
-            self.saver.opened(Opened {
+            self.write_buffer.opened(RoomUpdate {
                 room: opened.room.clone(),
                 epoch,
                 topic: opened.topic.clone(),
@@ -267,7 +276,8 @@ impl Session {
     }
 
     fn nickname_refused(&mut self, now: Now, why: Line) {
-        if matches!(&self.phase, Phase::Live(live) if live.nick_due.is_some()) && !self.is_leaving()
+        if matches!(&self.state, ConnectionState::Live(live) if live.nick_due.is_some())
+            && !self.is_leaving()
         {
             // The user wants another one by now.
             self.hang_up();
@@ -292,7 +302,7 @@ impl Session {
              started with --room {room}",
             self.server
         );
-        self.stop(now, Line::inert(&why), words::NO_ROOM);
+        self.stop(now, Line::inert(&why), user_text::NO_ROOM);
     }
 
     fn join_refused(&mut self, now: Now, error: ErrorFrame) {
@@ -305,7 +315,7 @@ impl Session {
             (ErrorCode::PlaintextRefused, _)
                 if !std::mem::replace(&mut self.plaintext_refused, true) =>
             {
-                self.drop_link(now, error.message, Some(Duration::ZERO));
+                self.drop_connection(now, error.message, Some(Duration::ZERO));
             }
             (ErrorCode::NicknameInUse | ErrorCode::BadNickname, _) => {
                 self.nickname_refused(now, error.message);
@@ -315,25 +325,25 @@ impl Session {
             (ErrorCode::UnsupportedProtocol, _) => {
                 self.stop(
                     now,
-                    Line::inert(words::OTHER_GENERATION),
-                    words::OTHER_VERSION,
+                    Line::inert(user_text::OTHER_GENERATION),
+                    user_text::OTHER_VERSION,
                 );
             }
             (ErrorCode::ServerFull, wait) => {
                 let why = format!("{} is full", self.server);
-                self.drop_link(now, Line::inert(&why), Some(wait.unwrap_or(FULL_WAIT)));
+                self.drop_connection(now, Line::inert(&why), Some(wait.unwrap_or(FULL_WAIT)));
             }
             (ErrorCode::ShuttingDown | ErrorCode::RateLimited | ErrorCode::NotDurable, None) => {
-                self.drop_link(now, error.message, None);
+                self.drop_connection(now, error.message, None);
             }
             (_, Some(wait)) => {
-                self.drop_link(now, error.message, Some(wait.max(Duration::from_millis(1))));
+                self.drop_connection(now, error.message, Some(wait.max(Duration::from_millis(1))));
             }
             (_, None) => {
                 let why = format!("The server did not let us in: {}", error.message);
                 let brief = match error.code {
-                    ErrorCode::Banned => words::bye_in_brief(Departure::Banned),
-                    _ => words::NOT_IN,
+                    ErrorCode::Banned => user_text::bye_in_brief(Departure::Banned),
+                    _ => user_text::NOT_IN,
                 };
                 self.stop(now, Line::inert(&why), brief);
             }
@@ -349,12 +359,12 @@ impl Session {
             return self.distrust(now, &Distrust::PassedOn { offered });
         }
         let why = format!("The server did not let us in: {why}");
-        self.stop(now, Line::inert(&why), words::NOT_IN);
+        self.stop(now, Line::inert(&why), user_text::NOT_IN);
     }
 
     fn bye(&mut self, now: Now, bye: Bye) {
         let why = if bye.message.as_str().is_empty() {
-            Line::inert(words::bye(bye.reason))
+            Line::inert(user_text::bye(bye.reason))
         } else {
             bye.message
         };
@@ -362,12 +372,12 @@ impl Session {
             // By ourselves: a join of ours that we had given up arrived behind the one that was
             // answered. If it was somebody else after all, he takes over once more.
             Departure::Replaced if std::mem::take(&mut self.join_astray) => {
-                self.drop_link(now, why, Some(ASTRAY_WAIT));
+                self.drop_connection(now, why, Some(ASTRAY_WAIT));
             }
             // Somebody meant it: to come back by ourselves would be to fight him.
             Departure::Replaced => self.replaced(now),
             Departure::Disconnect | Departure::Kicked | Departure::Banned => {
-                self.stop(now, why, words::bye_in_brief(bye.reason));
+                self.stop(now, why, user_text::bye_in_brief(bye.reason));
             }
             reason => {
                 if reason == Departure::Shutdown {
@@ -376,12 +386,12 @@ impl Session {
                     self.notice(why.as_str());
                 }
                 let wait = bye.retry_after_ms.map(|ms| ms.max(1));
-                self.drop_link(now, why, wait.map(Duration::from_millis));
+                self.drop_connection(now, why, wait.map(Duration::from_millis));
             }
         }
     }
 
-    fn message(&mut self, message: Message) -> Result<(), Fault> {
+    fn message(&mut self, message: Message) -> Result<(), ProtocolFault> {
         let taken = self.rooms.take(&message)?;
         // The echo is the acknowledgement, even of a message that was shown before.
         let entry = self.outbox.settle(message.id);
@@ -390,12 +400,12 @@ impl Session {
             None => self.outbox.take_echo(&message),
         };
         let seq = message.seq;
-        if let Taken::New { counts } = taken {
+        if let Receipt::New { counts } = taken {
             if let Some(epoch) = self.rooms.epoch() {
-                self.saver.message(epoch, &message);
+                self.write_buffer.message(epoch, &message);
             }
             if counts && !self.is_us(message.user) {
-                self.tally.received(&message.body);
+                self.stats.received(&message.body);
             }
             self.events.push_back(Event::Message(Received {
                 room: message.room,
@@ -416,10 +426,10 @@ impl Session {
         Ok(())
     }
 
-    fn sent(&mut self, entry: super::outbox::Entry, seq: Option<u64>) {
+    fn sent(&mut self, entry: super::outbox::OutboxEntry, seq: Option<u64>) {
         self.settled();
         if !entry.counted {
-            self.tally.sent(&entry.body);
+            self.stats.sent(&entry.body);
         }
         self.tell(entry.local, entry.room, entry.body, Delivery::Sent { seq });
     }
@@ -427,7 +437,7 @@ impl Session {
     /// Something of ours went through. Once all of it has, another hold is worth another word: of a
     /// long text that goes out as fast as it may, every message is held.
     fn settled(&mut self) {
-        if let Phase::Live(live) = &mut self.phase
+        if let ConnectionState::Live(live) = &mut self.state
             && self.outbox.unsettled() == 0
         {
             live.told_of_hold = false;
@@ -450,15 +460,15 @@ impl Session {
         }
     }
 
-    fn error(&mut self, now: Now, error: ErrorFrame) -> Result<(), Fault> {
-        let Phase::Live(live) = &mut self.phase else {
+    fn error(&mut self, now: Now, error: ErrorFrame) -> Result<(), ProtocolFault> {
+        let ConnectionState::Live(live) = &mut self.state else {
             return Ok(());
         };
         if let Some(id) = error.id {
             if error.code == ErrorCode::BadId && error.retry_after_ms.is_none() {
                 // The counters of both sides disagree. To give the message up would leave a hole
                 // before all later ones; a new connection compares them again.
-                return Err(Fault::new(format!("it does not take the id {id}")));
+                return Err(ProtocolFault::new(format!("it does not take the id {id}")));
             }
             if let Some(wait) = error.retry_after_ms {
                 self.outbox
@@ -487,7 +497,7 @@ impl Session {
         Ok(())
     }
 
-    fn members_page(&mut self, page: MembersPage) -> Result<(), Fault> {
+    fn members_page(&mut self, page: MembersPage) -> Result<(), ProtocolFault> {
         let room = page.room.clone();
         if let Some(own) = page.members.iter().find(|member| self.is_us(member.user)) {
             // Who reads slowly is given a list instead of the changes.
@@ -507,30 +517,30 @@ impl Session {
         Ok(())
     }
 
-    fn presence(&mut self, presence: Presence) -> Result<(), Fault> {
+    fn presence(&mut self, presence: Presence) -> Result<(), ProtocolFault> {
         let (room, user, time) = (presence.room.clone(), presence.user, presence.time);
         let nickname = presence.nickname.clone();
-        if matches!(presence.change, MemberChange::Renamed { .. }) && self.is_us(user) {
+        if matches!(presence.change, Change::Renamed { .. }) && self.is_us(user) {
             // Whether or not it is news: the list may not be complete.
             self.told_nickname(&nickname);
         }
         let news = self.rooms.members(&room)?.change(presence)?;
         self.events.extend(news.map(|news| match news {
-            News::Joined(member) => Event::Joined { room, member },
-            News::Left { nickname, reason } => Event::Left {
+            MemberChange::Joined(member) => Event::Joined { room, member },
+            MemberChange::Left { nickname, reason } => Event::Left {
                 room,
                 user,
                 nickname,
                 time,
                 reason,
             },
-            News::Promoted(role) => Event::Promoted { room, user, role },
-            News::Rules(rules) => Event::Rules {
+            MemberChange::Promoted(role) => Event::Promoted { room, user, role },
+            MemberChange::Rules(rules) => Event::Rules {
                 room,
                 rules,
                 by: Some(nickname),
             },
-            News::Renamed { was } => Event::Renamed {
+            MemberChange::Renamed { was } => Event::Renamed {
                 room,
                 user,
                 was,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use super::words::Fault;
+use super::user_text::ProtocolFault;
 use crate::protocol::{
     Nickname, Role, RoomRules, UserId,
     frame::{Change, Departure, Member, MembersPage, Presence},
@@ -25,7 +25,7 @@ pub(super) struct Members {
 
 /// What a change means to the user.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum MemberChange {
     Joined(Member),
     Left {
         nickname: Nickname,
@@ -56,11 +56,13 @@ impl Members {
     }
 
     /// Takes a page; the whole list once the last one is in.
-    pub(super) fn page(&mut self, page: MembersPage) -> Result<Option<Vec<Member>>, Fault> {
+    pub(super) fn page(&mut self, page: MembersPage) -> Result<Option<Vec<Member>>, ProtocolFault> {
         if page.start {
             self.close();
         } else if self.complete {
-            return Err(Fault::new("a page of members that belongs to no list"));
+            return Err(ProtocolFault::new(
+                "a page of members that belongs to no list",
+            ));
         }
         self.version = None;
         for member in page.members {
@@ -75,9 +77,12 @@ impl Members {
 
     /// Takes a change; tells what is news about it. (A page read after the change knows it
     /// already.)
-    pub(super) fn change(&mut self, presence: Presence) -> Result<Option<News>, Fault> {
+    pub(super) fn change(
+        &mut self,
+        presence: Presence,
+    ) -> Result<Option<MemberChange>, ProtocolFault> {
         if self.version.is_some_and(|v| presence.version != v + 1) {
-            return Err(Fault::new("a change of the member list is missing"));
+            return Err(ProtocolFault::new("a change of the member list is missing"));
         }
         self.version = Some(presence.version);
         let news = match presence.change {
@@ -88,17 +93,22 @@ impl Members {
                     since: presence.time,
                     role: presence.role,
                 };
-                self.insert(member.clone()).then_some(News::Joined(member))
+                self.insert(member.clone())
+                    .then_some(MemberChange::Joined(member))
             }
-            Change::Left(reason) => self.known.remove(&presence.user).map(|member| News::Left {
-                nickname: member.nickname,
-                reason,
-            }),
+            Change::Left(reason) => {
+                self.known
+                    .remove(&presence.user)
+                    .map(|member| MemberChange::Left {
+                        nickname: member.nickname,
+                        reason,
+                    })
+            }
             Change::Renamed { .. } => self.rename(&presence),
             Change::Promoted => self.promote(&presence),
             Change::Rules(rules) => {
                 self.rules = rules.clone();
-                return Ok(Some(News::Rules(rules)));
+                return Ok(Some(MemberChange::Rules(rules)));
             }
         };
         Ok(news.filter(|_| self.complete))
@@ -120,18 +130,18 @@ impl Members {
         }
     }
 
-    fn promote(&mut self, presence: &Presence) -> Option<News> {
+    fn promote(&mut self, presence: &Presence) -> Option<MemberChange> {
         let member = self.known.get_mut(&presence.user)?;
         let was = std::mem::replace(&mut member.role, presence.role);
-        (was != presence.role).then_some(News::Promoted(presence.role))
+        (was != presence.role).then_some(MemberChange::Promoted(presence.role))
     }
 
-    fn rename(&mut self, presence: &Presence) -> Option<News> {
+    fn rename(&mut self, presence: &Presence) -> Option<MemberChange> {
         let member = self.known.get_mut(&presence.user)?;
         if member.nickname == presence.nickname {
             return None;
         }
         let was = std::mem::replace(&mut member.nickname, presence.nickname.clone());
-        Some(News::Renamed { was })
+        Some(MemberChange::Renamed { was })
     }
 }

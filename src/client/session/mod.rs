@@ -1,13 +1,13 @@
-//! The connection's brain: joins, resumes, keeps order, loses nothing.
+//! The client's protocol state machine: joins, resumes, keeps order, loses nothing.
 //!
 //! Pure: it owns no socket, is handed the time, and does nothing until it is called. Whoever
-//! drives it (the [link](crate::client::link), a test, the simulation)
+//! drives it (the [driver](crate::client::link), a test, the simulation)
 //!
 //! 1. hands in what happened with one of the `handle_*` methods, and then, each time,
 //! 2. has carried out what [`poll_save`](Session::poll_save) and
-//!    [`poll_look`](Session::poll_look) give, and says so by
-//!    [`handle_saved`](Session::handle_saved) and [`handle_looked`](Session::handle_looked),
-//!    at once or later: [`kept`] says what a disk must promise,
+//!    [`poll_cache_query`](Session::poll_cache_query) give, and says so by
+//!    [`handle_saved`](Session::handle_saved) and [`handle_cache_result`](Session::handle_cache_result),
+//!    at once or later: [`persist_types`] says what a disk must promise,
 //! 3. carries out [`poll_action`](Session::poll_action) until `None`,
 //! 4. writes what [`poll_write`](Session::poll_write) gives, and calls it again once that is
 //!    written,
@@ -17,48 +17,50 @@
 //!
 //! A new session wants to connect: poll it first. It is over with [`Event::Ended`].
 //!
-//! Split by what must be right on its own: `outbox` (ids, order, what is sent again), `rooms`
-//! (positions, numbers, breaks), `members`, `backoff`, `saver` (what waits for the disk), `asks`
-//! (pages and searches), `credentials` (who we are, and what lets us in); `phase` holds every change of state, `incoming` and `outgoing` the frames, `keeping` what the disk
-//! says, `watch` whether the server answers. None of it knows a terminal, or how the disk is kept.
+//! One part per responsibility: `connection_state` (every change of state), `incoming` and
+//! `outgoing` (frames), `outbox` (ids, order, what is sent again), `rooms` (positions, numbers,
+//! breaks), `members`, `requests` (pages and searches), `admin` (administrative commands),
+//! `credentials` (who we are, and what lets us in), `persistence` (saves, cache queries and the
+//! lease), `write_buffer` (what waits for the disk), `watchdog` (whether the server answers),
+//! `backoff`, `stats`, `user_text`. None of it knows a terminal, or how the disk is kept.
 
 #![deny(clippy::disallowed_methods)]
 
-mod asks;
+mod admin;
 mod backoff;
+mod connection_state;
 mod credentials;
-mod house;
 mod incoming;
-mod keeping;
-pub mod kept;
 mod members;
 mod outbox;
 mod outgoing;
-mod phase;
+pub mod persist_types;
+mod persistence;
+mod requests;
 mod rooms;
-mod saver;
-mod tally;
+mod stats;
 #[cfg(test)]
 mod tests;
-mod watch;
-mod words;
+mod user_text;
+mod watchdog;
+mod write_buffer;
 
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 
 use self::{
-    asks::Asks,
+    admin::AdminCommands,
     backoff::Backoff,
-    credentials::Entrance,
-    house::Commands,
-    keeping::{Lease, Watch},
-    kept::{Change, Kept},
+    connection_state::{AfterLeaving, ConnectionState, Listener, Mode, ServerKind},
+    credentials::CredentialState,
     outbox::{Outbox, Withdrawal},
-    phase::{Kind, Listener, Mode, Phase, Then},
-    rooms::Rooms,
-    saver::Saver,
-    tally::Tally,
+    persist_types::{PersistedState, StoreChange},
+    persistence::{LeaseState, LeaseWatch},
+    requests::Requests,
+    rooms::RoomCursors,
+    stats::Stats,
+    write_buffer::WriteBuffer,
 };
 use super::Host;
 use super::event::{Command, Delivery, Event, LocalId, RestoredMessage, Security, VerifiedBy};
@@ -70,7 +72,7 @@ use crate::{
 pub use self::{
     credentials::Credentials,
     outbox::{OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX},
-    words::{
+    user_text::{
         Closed, OUTBOX_FULL,
         trust::{CommandLine, Distrust, Source},
     },
@@ -123,7 +125,7 @@ pub struct Now {
 
 /// What the driver must do with its socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum SocketAction {
     /// Open a connection; answered by [`Session::handle_opened`] or [`Session::handle_closed`].
     Connect,
     /// Drop the connection, or the attempt, if there is one. Not answered.
@@ -198,26 +200,26 @@ pub struct Session {
     nickname_wished: bool,
     /// Host and port, for words.
     server: String,
-    kind: Kind,
-    phase: Phase,
+    kind: ServerKind,
+    state: ConnectionState,
     outbox: Outbox,
-    rooms: Rooms,
+    rooms: RoomCursors,
     /// The rooms that the last join named; none: the lobby.
     asked_for: Vec<RoomName>,
     backoff: Backoff,
-    tally: Tally,
-    saver: Saver,
-    asks: Asks,
-    commands: Commands,
-    entrance: Entrance,
+    stats: Stats,
+    write_buffer: WriteBuffer,
+    requests: Requests,
+    commands: AdminCommands,
+    credential_state: CredentialState,
     /// Who we are, as far as is known.
     user: UserId,
     /// That of the last connection.
     channel: Option<Channel>,
     /// Whether the last connection was refused for not being encrypted.
     plaintext_refused: bool,
-    lease: Lease,
-    watch: Watch,
+    lease: LeaseState,
+    lease_watch: LeaseWatch,
     /// Whether other processes may have submitted messages.
     news: bool,
     references: u64,
@@ -226,43 +228,43 @@ pub struct Session {
     /// What the last connection in the clear has shown of what listens there.
     listener: Listener,
     key_verdict: Option<KeyVerdict>,
-    actions: VecDeque<Action>,
+    actions: VecDeque<SocketAction>,
     events: VecDeque<Event>,
 }
 
 impl Session {
     /// A session that wants to connect at `now` and has nothing from earlier runs.
     pub fn new(config: Config, now: Now) -> Self {
-        Self::resume(config, Kept::default(), now).0
+        Self::resume(config, PersistedState::default(), now).0
     }
 
     /// A session that goes on where earlier runs were, and the messages of theirs that are pending
     /// or were refused.
-    pub fn resume(config: Config, kept: Kept, now: Now) -> (Self, Vec<RestoredMessage>) {
+    pub fn resume(config: Config, kept: PersistedState, now: Now) -> (Self, Vec<RestoredMessage>) {
         let mut session = Self {
             nickname: config.nickname.clone(),
             nickname_wished: true,
             server: config.host.with_port(config.port),
-            kind: Kind::Unknown,
-            phase: Phase::Stopped {
+            kind: ServerKind::Unknown,
+            state: ConnectionState::Stopped {
                 for_nickname: false,
             },
             outbox: Outbox::new(config.token.device(&config.client_id)),
-            rooms: Rooms::default(),
+            rooms: RoomCursors::default(),
             asked_for: Vec::new(),
             backoff: Backoff::new(config.seed),
-            tally: Tally::default(),
-            saver: Saver::default(),
-            asks: Asks::default(),
-            commands: Commands::default(),
-            entrance: Entrance::new(config.credentials.clone()),
+            stats: Stats::default(),
+            write_buffer: WriteBuffer::default(),
+            requests: Requests::default(),
+            commands: AdminCommands::default(),
+            credential_state: CredentialState::new(config.credentials.clone()),
             user: kept
                 .user
                 .unwrap_or_else(|| config.credentials.likely_user(&config.token)),
             channel: None,
             plaintext_refused: false,
-            lease: Lease::Held,
-            watch: Watch::default(),
+            lease: LeaseState::Held,
+            lease_watch: LeaseWatch::default(),
             news: false,
             references: 0,
             join_astray: false,
@@ -278,8 +280,8 @@ impl Session {
             .restore(kept.rooms, |room| outgoing::names(enter, room));
         let outbox = session.outbox.resume(kept.outbox);
         session.check_invite(now);
-        if kept.aside {
-            session.stand_aside(now);
+        if kept.standby {
+            session.stand_by(now);
         } else {
             session.connect(now);
         }
@@ -288,7 +290,7 @@ impl Session {
 
     /// The user wants something.
     pub fn handle_command(&mut self, now: Now, command: Command) {
-        if matches!(self.phase, Phase::Ended) {
+        if matches!(self.state, ConnectionState::Ended) {
             return;
         }
         match command {
@@ -298,28 +300,32 @@ impl Session {
                 self.tell_of(full);
             }
             Command::Withdraw(local) => self.withdraw(local),
-            Command::Page { room, part } => self.ask_page(room, part),
+            Command::Page { room, part } => self.request_page(room, part),
             Command::Search {
                 search,
                 room,
                 query,
                 to,
-            } => self.ask_search(search, room, query, to),
+            } => self.request_search(search, room, query, to),
             Command::Read { room, seq } => self.read(room, seq),
-            Command::Draft { room, text } => self.saver.put(Change::Draft { room, text }),
-            Command::Typed(text) => self.saver.put(Change::Typed(text)),
-            Command::Admin { request, command } => self.command_house(request, command),
+            Command::Draft { room, text } => {
+                self.write_buffer.put(StoreChange::Draft { room, text })
+            }
+            Command::Typed(text) => self.write_buffer.put(StoreChange::Typed(text)),
+            Command::Admin { request, command } => self.admin_command(request, command),
             Command::Nick(nickname) => self.change_nickname(now, nickname),
             Command::Credential(credential) => self.credential(now, credential),
             Command::Probe => self.probe(now),
             Command::RetryNow => {
-                if matches!(self.phase, Phase::Waiting { .. } | Phase::Stopped { .. })
-                    && self.holds_lease()
+                if matches!(
+                    self.state,
+                    ConnectionState::Waiting { .. } | ConnectionState::Stopped { .. }
+                ) && self.holds_lease()
                 {
                     self.connect(now);
                 }
             }
-            Command::Leave => self.leave(now, Then::End),
+            Command::Leave => self.leave(now, AfterLeaving::End),
         }
     }
 
@@ -330,12 +336,15 @@ impl Session {
 
     /// The connection could not be opened, or is gone.
     pub fn handle_closed(&mut self, now: Now, why: &Closed) {
-        if matches!(self.phase, Phase::Dialling { .. } | Phase::Live(_)) {
+        if matches!(
+            self.state,
+            ConnectionState::Dialling { .. } | ConnectionState::Live(_)
+        ) {
             if let Closed::Distrusted(distrust) = why {
                 self.distrust(now, distrust);
             } else {
                 let sentence = why.sentence(&self.config.host, &self.server);
-                self.drop_link(now, sentence, None);
+                self.drop_connection(now, sentence, None);
             }
         }
     }
@@ -351,22 +360,22 @@ impl Session {
     /// Where to read to, so that nothing is copied; then tell by
     /// [`handle_filled`](Self::handle_filled) how much came. Empty without a connection.
     pub fn space(&mut self) -> &mut [u8] {
-        match &mut self.phase {
-            Phase::Live(live) => live.decoder.space(),
+        match &mut self.state {
+            ConnectionState::Live(live) => live.decoder.space(),
             _ => &mut [],
         }
     }
 
     /// The first `count` bytes of [`space`](Self::space) were read.
     pub fn handle_filled(&mut self, now: Now, count: usize) {
-        if let Phase::Live(live) = &mut self.phase {
+        if let ConnectionState::Live(live) = &mut self.state {
             live.decoder.filled(count);
             live.heard = now.elapsed;
             live.answer_by = None;
             live.probe_at = None;
             let unanswered = self.unanswered();
             self.take_frames(now);
-            self.watch_heard(now, unanswered);
+            self.watchdog_heard(now, unanswered);
         }
     }
 
@@ -387,18 +396,18 @@ impl Session {
     /// The driver holds back from reading, because events are not taken: the silence is ours and
     /// not the server's.
     pub fn handle_unread(&mut self, now: Now) {
-        if let Phase::Live(live) = &mut self.phase {
+        if let ConnectionState::Live(live) = &mut self.state {
             live.heard = now.elapsed;
             live.answer_by = None;
-            live.watch.begin_again(now.elapsed);
+            live.watchdog.begin_again(now.elapsed);
         }
     }
 
     /// The [`deadline`](Self::deadline) has come. Harmless at any other time.
     pub fn handle_time(&mut self, now: Now) {
-        self.asks_time(now);
+        self.requests_time(now);
         self.lease_time(now);
-        self.phase_time(now);
+        self.state_time(now);
     }
 
     /// The machine was asleep, or its clock was set.
@@ -410,10 +419,10 @@ impl Session {
     /// call [`poll_write`](Self::poll_write) again.
     pub fn deadline(&self) -> Option<Duration> {
         [
-            self.phase_deadline(),
-            self.asks.deadline(),
+            self.state_deadline(),
+            self.requests.deadline(),
             self.save_deadline(),
-            self.watch.next,
+            self.lease_watch.next,
         ]
         .into_iter()
         .flatten()
@@ -421,7 +430,7 @@ impl Session {
     }
 
     /// What to do with the socket next.
-    pub fn poll_action(&mut self) -> Option<Action> {
+    pub fn poll_action(&mut self) -> Option<SocketAction> {
         self.actions.pop_front()
     }
 
@@ -433,13 +442,13 @@ impl Session {
     /// Whether [`Event::Ended`] is, or was, to be polled: nothing is told after it. What is still to
     /// be saved may be, if the driver can.
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Ended)
+        matches!(self.state, ConnectionState::Ended)
     }
 
     /// Whether whoever connects next should ask anew if what listens there encrypts; `None`: that
     /// depends on whether it let us in. A modern server that had only stood still may encrypt after
     /// all.
-    pub fn asks_anew(&self) -> Option<bool> {
+    pub fn should_probe_again(&self) -> Option<bool> {
         match self.listener {
             Listener::Unknown => None,
             Listener::Modern { late } => Some(late),
@@ -461,7 +470,8 @@ impl Session {
         if let Some(epoch) = self.rooms.epoch()
             && self.rooms.head(&room).is_some_and(|head| seq <= head)
         {
-            self.saver.put(Change::Read { room, epoch, seq });
+            self.write_buffer
+                .put(StoreChange::Read { room, epoch, seq });
         }
     }
 
@@ -478,12 +488,12 @@ impl Session {
             Withdrawal::TooLate => {
                 self.notice("That message is out already: this server can't take it back");
             }
-            Withdrawal::Asked if self.kind == Kind::Basic && !self.is_writing_parts() => {
+            Withdrawal::Asked if self.kind == ServerKind::Basic && !self.is_writing_parts() => {
                 self.forget_unconfirmed();
             }
             Withdrawal::Asked | Withdrawal::Saving => {}
             Withdrawal::Elsewhere(pending) => {
-                self.notice(words::NOT_TAKEN_BACK);
+                self.notice(user_text::NOT_TAKEN_BACK);
                 self.tell_of([pending]);
             }
             Withdrawal::Unknown => {
@@ -493,13 +503,13 @@ impl Session {
     }
 
     fn change_nickname(&mut self, now: Now, nickname: Nickname) {
-        match &mut self.phase {
-            Phase::Live(live) if live.mode == Mode::Basic => {
+        match &mut self.state {
+            ConnectionState::Live(live) if live.mode == Mode::Basic => {
                 self.wish_nickname(nickname);
-                self.leave(now, Then::Rejoin);
+                self.leave(now, AfterLeaving::Rejoin);
             }
-            Phase::Live(live) if !live.join_due => live.nick_due = Some(nickname),
-            Phase::Stopped { for_nickname: true } => {
+            ConnectionState::Live(live) if !live.join_due => live.nick_due = Some(nickname),
+            ConnectionState::Stopped { for_nickname: true } => {
                 self.wish_nickname(nickname);
                 self.connect(now);
             }
@@ -518,7 +528,7 @@ impl Session {
     fn told_nickname(&mut self, nickname: &Nickname) {
         // With the news that everybody gets, the wish is granted, whether or not its answer comes: it is
         // not to be wished again after a later one.
-        if let Phase::Live(live) = &mut self.phase {
+        if let ConnectionState::Live(live) = &mut self.state {
             live.nick_asked.take_if(|(_, asked)| asked == nickname);
         }
         self.nickname = nickname.clone();

@@ -9,7 +9,7 @@
 
 mod disk;
 mod entry;
-mod pace;
+mod rate_limiter;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -26,11 +26,11 @@ use crate::{
     text::{Body, Line},
 };
 
-pub(super) use self::entry::Entry;
+pub(super) use self::entry::OutboxEntry;
 #[cfg(test)]
-pub(super) use self::pace::{FLIGHT_FIRST, TRIAL};
-use self::{disk::Flight, pace::Pace};
-use super::words::{self, Fault};
+pub(super) use self::rate_limiter::{FLIGHT_FIRST, TRIAL};
+use self::{disk::SaveInFlight, rate_limiter::RateLimiter};
+use super::user_text::{self, ProtocolFault};
 
 /// Messages that the outbox takes; one more is refused, and can be sent again later.
 pub const OUTBOX_MESSAGES_MAX: usize = 10_000;
@@ -59,7 +59,7 @@ pub(super) enum ToSend {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Withdrawal {
     /// It had not left, and the disk never had it: it is gone.
-    Done(Entry),
+    Done(OutboxEntry),
     /// It had not left: it is gone once the disk has let go of it.
     Saving,
     /// The server has to say whether it was in time.
@@ -76,7 +76,7 @@ pub(super) enum Withdrawal {
 #[derive(Debug)]
 pub(super) struct Outbox {
     device: DeviceId,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<OutboxEntry>,
     bytes: usize,
     /// The counter of the next message that gets one.
     next_counter: u64,
@@ -96,17 +96,17 @@ pub(super) struct Outbox {
     held_until: Option<Duration>,
     /// What may leave at the server's pace does not before then.
     paced_until: Option<Duration>,
-    pace: Pace,
+    rate_limiter: RateLimiter,
     /// Entries that were already sent when they were withdrawn.
     withdrawals: VecDeque<u64>,
     /// `join.next` of this connection.
     joined_next: u64,
-    refused: VecDeque<Entry>,
+    refused: VecDeque<OutboxEntry>,
     /// Counters whose acknowledgement came before their echo.
     echoes: VecDeque<(u64, LocalId)>,
     /// Our messages that another process had sent, under these numbers, in whatever log it was:
     /// their echo is to come.
-    sent_elsewhere: VecDeque<(Entry, u64)>,
+    sent_elsewhere: VecDeque<(OutboxEntry, u64)>,
     /// Entries, pending or refused, that are not on disk as they are, by their keys.
     dirty: BTreeSet<u64>,
     /// Keys of entries that the disk may still have and that are done with, and whether that is
@@ -119,10 +119,10 @@ pub(super) struct Outbox {
     /// Whether the disk was asked for what other processes submitted.
     adopting: bool,
     /// Entries that the user took back before they left and that the disk may still have.
-    taking_back: Vec<Entry>,
+    taking_back: Vec<OutboxEntry>,
     /// Those of them that another process has now, as pending: it has the outbox.
-    not_taken_back: Vec<Entry>,
-    flight: Option<Flight>,
+    not_taken_back: Vec<OutboxEntry>,
+    flight: Option<SaveInFlight>,
 }
 
 impl Outbox {
@@ -146,7 +146,7 @@ impl Outbox {
             window: 1,
             held_until: None,
             paced_until: None,
-            pace: Pace::new(),
+            rate_limiter: RateLimiter::new(),
             withdrawals: VecDeque::new(),
             joined_next: 1,
             refused: VecDeque::new(),
@@ -196,7 +196,7 @@ impl Outbox {
     }
 
     /// Lets go of a refused message.
-    pub(super) fn take_refused(&mut self, local: LocalId) -> Option<Entry> {
+    pub(super) fn take_refused(&mut self, local: LocalId) -> Option<OutboxEntry> {
         let at = self.refused.iter().position(|entry| entry.local == local)?;
         let entry = self.refused.remove(at)?;
         self.drop_entry(&entry, true);
@@ -210,7 +210,7 @@ impl Outbox {
         room: RoomName,
         body: Body,
     ) -> Option<RestoredMessage> {
-        let entry = Entry {
+        let entry = OutboxEntry {
             local,
             key: self.new_key(),
             own: true,
@@ -228,14 +228,14 @@ impl Outbox {
         self.dirty.insert(entry.key);
         let bytes = self.bytes + entry.body.as_str().len();
         if self.entries.len() >= OUTBOX_MESSAGES_MAX || bytes > OUTBOX_BYTES_MAX {
-            return Some(self.keep_refused(entry, Line::inert(words::OUTBOX_FULL)));
+            return Some(self.keep_refused(entry, Line::inert(user_text::OUTBOX_FULL)));
         }
         self.bytes = bytes;
         self.entries.push_back(entry);
         None
     }
 
-    fn keep_refused(&mut self, mut entry: Entry, why: Line) -> RestoredMessage {
+    fn keep_refused(&mut self, mut entry: OutboxEntry, why: Line) -> RestoredMessage {
         if self.refused.len() >= REFUSED_MAX
             && let Some(oldest) = self.refused.pop_front()
         {
@@ -303,16 +303,16 @@ impl Outbox {
         now: Duration,
         highest: u64,
         limits: &Limits,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ProtocolFault> {
         if highest + 1 < self.joined_next || highest >= NUMBER_MAX / 2 {
-            return Err(Fault::new(format!(
+            return Err(ProtocolFault::new(format!(
                 "{highest} messages settled where {} was next",
                 self.joined_next
             )));
         }
         self.close();
         self.reached = highest;
-        self.pace.welcome(now, limits);
+        self.rate_limiter.welcome(now, limits);
         let window = usize::try_from(limits.unanswered_messages).unwrap_or(usize::MAX);
         self.window = window.clamp(1, UNANSWERED_MESSAGES_MAX);
         if self.next_counter <= highest {
@@ -345,7 +345,7 @@ impl Outbox {
             return None;
         }
         self.held_until = None;
-        if self.sent >= self.window.min(self.pace.flight(leaving)) {
+        if self.sent >= self.window.min(self.rate_limiter.flight(leaving)) {
             return None;
         }
         let entry = self.entries.get(self.sent).filter(|entry| entry.reserved)?;
@@ -362,11 +362,11 @@ impl Outbox {
         } else {
             // What is settled already is answered without being counted.
             if counter > self.settled {
-                self.paced_until = self.pace.waits(now, counter);
+                self.paced_until = self.rate_limiter.waits(now, counter);
                 if self.paced_until.is_some() {
                     return None;
                 }
-                self.pace.left(now, counter);
+                self.rate_limiter.left(now, counter);
             }
             ToSend::Message {
                 id,
@@ -385,7 +385,7 @@ impl Outbox {
             // An answer to what is to be sent again anyway.
             return;
         }
-        self.pace.refused(now, id.counter, wait);
+        self.rate_limiter.refused(now, id.counter, wait);
         self.sent = self.sent.min(self.place(id.counter));
         self.reached = id.counter.saturating_sub(1);
         // Those behind it are withdrawn in their turn: until then, their place does not exist.
@@ -394,7 +394,7 @@ impl Outbox {
     }
 
     /// The server said what became of a message: it leaves. `None`: it had left before.
-    pub(super) fn settle(&mut self, id: MessageId) -> Option<Entry> {
+    pub(super) fn settle(&mut self, id: MessageId) -> Option<OutboxEntry> {
         let at = self.find(id)?;
         let entry = self.remove(at)?;
         self.forget(&entry);
@@ -402,7 +402,7 @@ impl Outbox {
     }
 
     /// As [`Self::settle`], for an acknowledgement whose echo is still to come.
-    pub(super) fn settle_before_echo(&mut self, id: MessageId) -> Option<Entry> {
+    pub(super) fn settle_before_echo(&mut self, id: MessageId) -> Option<OutboxEntry> {
         let entry = self.settle(id)?;
         if self.echoes.len() >= ECHOES_MAX {
             self.echoes.pop_front();
@@ -420,7 +420,7 @@ impl Outbox {
         if let Some(at) = self.echoes.iter().position(|(c, _)| *c == counter) {
             return self.echoes.remove(at).map(|(_, local)| local);
         }
-        let here = |(entry, seq): &(Entry, u64)| {
+        let here = |(entry, seq): &(OutboxEntry, u64)| {
             let sent = (&entry.room, *seq, &entry.body);
             sent == (&message.room, message.seq, &message.body)
         };
@@ -484,8 +484,8 @@ impl Outbox {
     /// The next entry for a basic server, which is told each message once, and only what is for the
     /// lobby: it has no rooms, and all would read it. If it is not `certain` to be such a server,
     /// what comes behind a message for a room waits: later counters may not overtake that one.
-    pub(super) fn next_for_basic(&self, certain: bool) -> Option<(MessageId, Entry)> {
-        let for_lobby = |entry: &&Entry| entry.room == RoomName::lobby();
+    pub(super) fn next_for_basic(&self, certain: bool) -> Option<(MessageId, OutboxEntry)> {
+        let for_lobby = |entry: &&OutboxEntry| entry.room == RoomName::lobby();
         let mut due = self.entries.iter().filter(|entry| entry.is_due());
         let entry = if certain {
             due.find(for_lobby)
@@ -499,19 +499,19 @@ impl Outbox {
     /// Whether [`Self::next_for_basic`] has one.
     pub(super) fn due_for_basic(&self, certain: bool) -> bool {
         // What was written comes first, and what may not leave yet last: mostly this is enough.
-        let may_leave = |entry: &&Entry| entry.reserved;
+        let may_leave = |entry: &&OutboxEntry| entry.reserved;
         let any = self
             .entries
             .iter()
             .rev()
             .skip_while(|e| !may_leave(e))
-            .any(Entry::is_due);
+            .any(OutboxEntry::is_due);
         any && self.next_for_basic(certain).is_some()
     }
 
     /// An entry was written to a basic server in full. It stays, in case a welcome comes late,
     /// until [`Self::forget_unconfirmed`]. Gives the entry as it was before.
-    pub(super) fn written_to_basic(&mut self, id: MessageId) -> Option<Entry> {
+    pub(super) fn written_to_basic(&mut self, id: MessageId) -> Option<OutboxEntry> {
         let at = self.find(id)?;
         let entry = &mut self.entries[at];
         let before = entry.clone();
@@ -523,8 +523,8 @@ impl Outbox {
 
     /// Lets go of all but the last `keep` messages that a basic server need not be told any more;
     /// gives those of them that it was not told in full, because the user took them back.
-    pub(super) fn forget_unconfirmed(&mut self, keep: usize) -> Vec<Entry> {
-        let over = |entry: &&Entry| !entry.is_due();
+    pub(super) fn forget_unconfirmed(&mut self, keep: usize) -> Vec<OutboxEntry> {
+        let over = |entry: &&OutboxEntry| !entry.is_due();
         let over = self.entries.iter().take_while(over).count();
         let mut withdrawn = Vec::new();
         for _ in keep..over {
@@ -546,7 +546,7 @@ impl Outbox {
 
     /// Where an entry with this counter stands, or would.
     fn place(&self, counter: u64) -> usize {
-        let before = |entry: &Entry| entry.counter.is_some_and(|own| own < counter);
+        let before = |entry: &OutboxEntry| entry.counter.is_some_and(|own| own < counter);
         self.entries.partition_point(before)
     }
 
@@ -559,12 +559,12 @@ impl Outbox {
         (there && id.device == self.device).then_some(at)
     }
 
-    fn remove(&mut self, at: usize) -> Option<Entry> {
+    fn remove(&mut self, at: usize) -> Option<OutboxEntry> {
         let entry = self.entries.remove(at)?;
         self.bytes -= entry.body.as_str().len();
         if at < self.sent {
             self.sent -= 1;
-            self.pace.settled();
+            self.rate_limiter.settled();
         }
         Some(entry)
     }

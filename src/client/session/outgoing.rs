@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     Delivery, Now, Session,
+    connection_state::{ConnectionState, Live, Mode, ServerKind},
     outbox::ToSend,
-    phase::{Kind, Live, Mode, Phase},
 };
 use crate::{
     protocol::{
@@ -36,33 +36,33 @@ impl Session {
         let before = out.len();
         // The pause counts from when the last object is known to have left, not from when it was
         // meant to: on a busy machine those can be far apart.
-        if let Phase::Live(live) = &mut self.phase
+        if let ConnectionState::Live(live) = &mut self.state
             && std::mem::take(&mut live.object_out)
         {
             live.spacing.left(now.elapsed, 0);
         }
-        match &self.phase {
-            Phase::Live(live) if live.join_due => self.write_join(now, out),
-            Phase::Live(live) if live.proof_due.is_some() => self.write_proof(out),
-            Phase::Live(live) if live.mode == Mode::Online => self.write_frames(now, out),
-            Phase::Live(_) => self.write_object(now, out),
+        match &self.state {
+            ConnectionState::Live(live) if live.join_due => self.write_join(now, out),
+            ConnectionState::Live(live) if live.proof_due.is_some() => self.write_proof(out),
+            ConnectionState::Live(live) if live.mode == Mode::Online => self.write_frames(now, out),
+            ConnectionState::Live(_) => self.write_object(now, out),
             _ => {}
         }
         if out.len() > before
-            && let Phase::Live(live) = &mut self.phase
+            && let ConnectionState::Live(live) = &mut self.state
         {
             live.spacing.left(now.elapsed, 0);
             live.object_out = true;
-            self.watch_written(now);
+            self.watchdog_written(now);
         }
-        let Phase::Live(live) = &self.phase else {
+        let ConnectionState::Live(live) = &self.state else {
             return;
         };
         let write_at = match live.mode {
             Mode::Online => self.outbox.waits_until(),
             _ => self.object_due(live).then_some(live.spacing.due()),
         };
-        if let Phase::Live(live) = &mut self.phase {
+        if let ConnectionState::Live(live) = &mut self.state {
             live.write_at = write_at.filter(|at| *at > now.elapsed);
         }
     }
@@ -80,7 +80,7 @@ impl Session {
     /// Joins anew where the next message is for a room that the last join had no place for, now
     /// that those before it are settled.
     pub(super) fn enter_next_room(&mut self, now: Now) {
-        let is_in = matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Online);
+        let is_in = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Online);
         if is_in
             && !self.is_leaving()
             && let Some(room) = self
@@ -91,7 +91,7 @@ impl Session {
             && self.rooms_to_enter().contains(room)
         {
             let why = format!("The next message is for #{room}");
-            self.drop_link(now, Line::inert(&why), Some(Duration::ZERO));
+            self.drop_connection(now, Line::inert(&why), Some(Duration::ZERO));
         }
     }
 
@@ -135,14 +135,14 @@ impl Session {
     }
 
     fn write_join(&mut self, now: Now, out: &mut Vec<u8>) {
-        if let Phase::Live(live) = &mut self.phase
+        if let ConnectionState::Live(live) = &mut self.state
             && live.asks_what
         {
             live.join_due = false;
             return self.ask_what_listens(now, out);
         }
         let enter = self.rooms_to_enter();
-        let Phase::Live(live) = &mut self.phase else {
+        let ConnectionState::Live(live) = &mut self.state else {
             return;
         };
         live.join_due = false;
@@ -173,22 +173,22 @@ impl Session {
             most: self.config.most,
             agent: Some(Line::inert(AGENT)),
         };
-        self.entrance.fill(channel, &mut join);
+        self.credential_state.fill(channel, &mut join);
         encode_join(&join, &legacy::timestamp(now.wall, &self.config.zone), out);
     }
 
     fn write_frames(&mut self, now: Now, out: &mut Vec<u8>) {
         if !self.is_leaving()
-            && let Some(frame) = self.ask_server(now)
+            && let Some(frame) = self.poll_request_frame(now)
         {
             encode_client(&frame, out);
         }
         while !self.is_leaving()
-            && let Some(frame) = self.house_frame()
+            && let Some(frame) = self.poll_admin_frame()
         {
             encode_client(&frame, out);
         }
-        let Phase::Live(live) = &mut self.phase else {
+        let ConnectionState::Live(live) = &mut self.state else {
             return;
         };
         if live.leaving.as_ref().is_some_and(|leaving| leaving.said) {
@@ -198,7 +198,7 @@ impl Session {
             encode_client(&pong, out);
         }
         if std::mem::take(&mut live.ping_due) {
-            live.watch.pinged();
+            live.watchdog.pinged();
             encode_client(&ClientFrame::Ping { reference: None }, out);
         }
         if let Some(nickname) = live.nick_due.take() {
@@ -233,7 +233,7 @@ impl Session {
                 }
                 Some(ToSend::Withdraw(id)) => encode_client(&ClientFrame::Withdraw { id }, out),
                 None => {
-                    let saving = self.saver.is_busy() && self.outbox.has_unsaved();
+                    let saving = self.write_buffer.is_busy() && self.outbox.has_unsaved();
                     if let Some(leaving) = live.leaving.as_mut().filter(|_| !saving) {
                         leaving.said = true;
                         encode_client(&ClientFrame::Disconnect, out);
@@ -249,18 +249,19 @@ impl Session {
         let leaving = live.leaving.as_ref().is_some_and(|leaving| !leaving.said);
         let more = live.mode == Mode::Basic
             && live.leaving.as_ref().is_none_or(|leaving| !leaving.said)
-            && (!live.parts.is_empty() || self.outbox.due_for_basic(self.kind == Kind::Basic));
+            && (!live.parts.is_empty()
+                || self.outbox.due_for_basic(self.kind == ServerKind::Basic));
         live.mode != Mode::Online && !live.join_due && (leaving || more)
     }
 
     fn write_object(&mut self, now: Now, out: &mut Vec<u8>) {
-        let Phase::Live(live) = &self.phase else {
+        let ConnectionState::Live(live) = &self.state else {
             return;
         };
         if !self.object_due(live) {
             return;
         }
-        let Phase::Live(live) = &mut self.phase else {
+        let ConnectionState::Live(live) = &mut self.state else {
             return;
         };
         if !live.spacing.may_leave(now.elapsed) {
@@ -271,7 +272,7 @@ impl Session {
         if live.mode == Mode::Basic && !hurry && self.write_part(now, out) {
             return;
         }
-        if let Phase::Live(live) = &mut self.phase
+        if let ConnectionState::Live(live) = &mut self.state
             && let Some(leaving) = &mut live.leaving
         {
             leaving.said = true;
@@ -281,11 +282,12 @@ impl Session {
 
     /// Writes the next part of a message; `false` when there is none.
     fn write_part(&mut self, now: Now, out: &mut Vec<u8>) -> bool {
-        let Phase::Live(live) = &mut self.phase else {
+        let ConnectionState::Live(live) = &mut self.state else {
             return false;
         };
         if live.parts.is_empty() {
-            let Some((id, entry)) = self.outbox.next_for_basic(self.kind == Kind::Basic) else {
+            let Some((id, entry)) = self.outbox.next_for_basic(self.kind == ServerKind::Basic)
+            else {
                 return false;
             };
             let time = legacy::timestamp(now.wall, &self.config.zone);
@@ -314,7 +316,7 @@ impl Session {
     fn written_to_basic(&mut self, id: crate::protocol::MessageId) {
         if let Some(entry) = self.outbox.written_to_basic(id) {
             if !entry.counted {
-                self.tally.sent(&entry.body);
+                self.stats.sent(&entry.body);
             }
             self.tell(entry.local, entry.room, entry.body, Delivery::Unconfirmed);
         }
@@ -325,7 +327,7 @@ impl Session {
     /// what is so far back that no welcome can come any more. What the user took back before all
     /// of it was out goes as well.
     pub(super) fn forget_unconfirmed(&mut self) {
-        let certain = self.kind == Kind::Basic;
+        let certain = self.kind == ServerKind::Basic;
         let keep = if certain { 0 } else { UNANSWERED_MESSAGES_MAX };
         for entry in self.outbox.forget_unconfirmed(keep) {
             self.tell(entry.local, entry.room, entry.body, Delivery::Withdrawn);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{kept::KeptRoom, members::Members, words::Fault};
+use super::{members::Members, persist_types::PersistedRoom, user_text::ProtocolFault};
 use crate::{
     client::event::{Page, RoomOpened},
     protocol::{
@@ -15,13 +15,13 @@ use crate::{
 /// Every room of one log that this profile is or was in. A connection has at most
 /// [`JOIN_ROOMS_MAX`] of them open; the others are known for what is kept of them.
 #[derive(Debug, Default)]
-pub(super) struct Rooms {
+pub(super) struct RoomCursors {
     epoch: Option<Epoch>,
-    rooms: BTreeMap<RoomName, Room>,
+    rooms: BTreeMap<RoomName, RoomCursor>,
 }
 
 #[derive(Debug, Default)]
-struct Room {
+struct RoomCursor {
     /// The number up to which the user has been given what there was to give.
     held: u64,
     /// The id of that message, where it was given on its own and not jumped over.
@@ -38,14 +38,14 @@ struct Room {
 
 /// Whether a message is to be shown.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum Receipt {
     /// The user has it already.
     Known,
     /// It is new; whether it counts as received (history that was there before us does not).
     New { counts: bool },
 }
 
-impl Rooms {
+impl RoomCursors {
     /// The log that our positions are in.
     pub(super) fn epoch(&self) -> Option<Epoch> {
         self.epoch
@@ -58,18 +58,22 @@ impl Rooms {
 
     /// Takes over where earlier runs were. `join` names one log: that of a room which is `wanted`
     /// now. A room that was last entered before that log began counts as never entered.
-    pub(super) fn restore(&mut self, rooms: Vec<KeptRoom>, wanted: impl Fn(&RoomName) -> bool) {
+    pub(super) fn restore(
+        &mut self,
+        rooms: Vec<PersistedRoom>,
+        wanted: impl Fn(&RoomName) -> bool,
+    ) {
         let (wanted, others): (Vec<_>, Vec<_>) =
             rooms.into_iter().partition(|room| wanted(&room.room));
         let rooms = wanted.into_iter().chain(others);
         for room in rooms.filter(|room| room.seq > 0) {
             if *self.epoch.get_or_insert(room.epoch) == room.epoch {
-                let held = Room {
+                let held = RoomCursor {
                     held: room.seq,
                     id: room.id,
                     first: room.first,
                     head: room.head.max(room.seq),
-                    ..Room::default()
+                    ..RoomCursor::default()
                 };
                 self.rooms.insert(room.room, held);
             }
@@ -102,10 +106,10 @@ impl Rooms {
         &mut self,
         epoch: Epoch,
         starts: Vec<RoomStart>,
-    ) -> Result<Vec<RoomOpened>, Fault> {
+    ) -> Result<Vec<RoomOpened>, ProtocolFault> {
         starts.iter().try_for_each(check)?;
         if starts.len() > JOIN_ROOMS_MAX {
-            return Err(Fault::new("more rooms than a client can be in"));
+            return Err(ProtocolFault::new("more rooms than a client can be in"));
         }
         if self.epoch.is_some_and(|ours| ours != epoch) {
             // What is not opened now is of a log that is no more.
@@ -152,14 +156,14 @@ impl Rooms {
 
     /// Takes a message. On one connection each room's numbers come one after the other; anything
     /// else is a fault, and nothing of it is shown.
-    pub(super) fn take(&mut self, message: &Message) -> Result<Taken, Fault> {
+    pub(super) fn take(&mut self, message: &Message) -> Result<Receipt, ProtocolFault> {
         let room = self
             .rooms
             .get_mut(&message.room)
             .filter(|room| room.due == Some(message.seq));
         let Some(room) = room else {
             let due = self.rooms.get(&message.room).and_then(|room| room.due);
-            return Err(Fault::new(match due {
+            return Err(ProtocolFault::new(match due {
                 Some(due) => format!("message {} came where {due} was due", message.seq),
                 None => format!("a message for #{}, which is not open", message.room),
             }));
@@ -167,11 +171,11 @@ impl Rooms {
         room.due = Some(message.seq + 1);
         room.head = room.head.max(message.seq);
         if message.seq <= room.held {
-            return Ok(Taken::Known);
+            return Ok(Receipt::Known);
         }
         room.held = message.seq;
         room.id = Some(message.id);
-        Ok(Taken::New {
+        Ok(Receipt::New {
             counts: message.seq > room.history,
         })
     }
@@ -203,23 +207,23 @@ impl Rooms {
     }
 
     /// The member list of a room that is open.
-    pub(super) fn members(&mut self, room: &RoomName) -> Result<&mut Members, Fault> {
+    pub(super) fn members(&mut self, room: &RoomName) -> Result<&mut Members, ProtocolFault> {
         self.rooms
             .get_mut(room)
             .filter(|room| room.due.is_some())
             .map(|room| &mut room.members)
-            .ok_or_else(|| Fault::new(format!("members of #{room}, which is not open")))
+            .ok_or_else(|| ProtocolFault::new(format!("members of #{room}, which is not open")))
     }
 }
 
-fn check(start: &RoomStart) -> Result<(), Fault> {
+fn check(start: &RoomStart) -> Result<(), ProtocolFault> {
     let RoomStart {
         first, head, next, ..
     } = *start;
     if first >= 1 && first <= next && first <= head + 1 && next <= head + 1 {
         Ok(())
     } else {
-        Err(Fault::new(format!(
+        Err(ProtocolFault::new(format!(
             "#{} goes from {first} to {head} but starts at {next}",
             start.room
         )))

@@ -14,7 +14,9 @@ use super::{
 use crate::{
     client::{
         event::{Found, Page, Received, RestoredRoom},
-        session::kept::{Change, KeptRoom, Opened, Run, nanoseconds},
+        session::persist_types::{
+            MessageRange, PersistedRoom, RoomUpdate, StoreChange, nanoseconds,
+        },
     },
     protocol::{
         ClientId, Epoch, MessageId, Nickname, RoomName, UserId, frame::Part,
@@ -73,7 +75,7 @@ fn room_of(
 }
 
 /// Takes what a server said about a room; if its log is another one, begins anew.
-pub(super) fn open_room(database: &Connection, opened: &Opened, max: u64) -> Result<(), Fault> {
+pub(super) fn open_room(database: &Connection, opened: &RoomUpdate, max: u64) -> Result<(), Fault> {
     let known = room(database, &opened.room)?;
     let epoch = opened.epoch.to_string();
     let same = |room: &&Room| room.epoch == epoch && opened.reset.is_none();
@@ -108,8 +110,8 @@ pub(super) fn open_room(database: &Connection, opened: &Opened, max: u64) -> Res
 }
 
 /// Bytes that a change keeps of messages.
-pub(super) fn bytes(change: &Change) -> u64 {
-    let Change::Messages(run) = change else {
+pub(super) fn bytes(change: &StoreChange) -> u64 {
+    let StoreChange::Messages(run) = change else {
         return 0;
     };
     let texts = run
@@ -120,7 +122,7 @@ pub(super) fn bytes(change: &Change) -> u64 {
 }
 
 /// Keeps messages, of all in the room at most `max`.
-pub(super) fn put(database: &Connection, run: &Run, max: u64) -> Result<(), Fault> {
+pub(super) fn put(database: &Connection, run: &MessageRange, max: u64) -> Result<(), Fault> {
     let (Some(from), Some(to)) = (run.messages.first(), run.messages.last()) else {
         return Ok(());
     };
@@ -280,7 +282,7 @@ pub(super) fn restore(database: &Connection, client: &ClientId) -> Result<Vec<Re
         let row = room(database, &name)?.ok_or(Fault::Damaged)?;
         let mut page = latest(database, &name, &row)?;
         let last = page.messages.last();
-        let kept = KeptRoom {
+        let kept = PersistedRoom {
             room: name.clone(),
             epoch: Epoch::parse(&row.epoch).map_err(|_| Fault::Damaged)?,
             first: row.first,

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::{Fault, Owner, Profile, device, device::Origin, place, schema};
 use crate::{
-    client::session::kept::KeptEntry,
+    client::session::persist_types::PersistedEntry,
     protocol::{ClientId, Token, UserId},
     text::Line,
 };
@@ -21,7 +21,7 @@ pub(super) struct Rescued {
     pub(super) token: Option<Token>,
     user: Option<UserId>,
     devices: Vec<(ClientId, Vec<u8>, i64, i64)>,
-    outbox: Vec<(ClientId, KeptEntry, Option<Origin>)>,
+    outbox: Vec<(ClientId, PersistedEntry, Option<Origin>)>,
     submitted: Vec<(ClientId, Vec<u8>, i64, String, String)>,
     drafts: Vec<(String, String, String)>,
     typed: Vec<String>,
@@ -190,7 +190,7 @@ pub(super) fn start_anew(profile: &Profile, path: &Path, rescued: &Rescued) -> R
     // Without the token the ids of the entries are nobody's.
     for (client, entry, origin) in &rescued.outbox {
         let counter = entry.counter.filter(|_| rescued.token.is_some());
-        let entry = KeptEntry {
+        let entry = PersistedEntry {
             counter,
             ..entry.clone()
         };

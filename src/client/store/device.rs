@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Fault, Owner, Profile};
 use crate::{
-    client::session::kept::{KeptEntry, KeptOutbox},
+    client::session::persist_types::{PersistedEntry, PersistedOutbox},
     protocol::{ClientId, RoomName, Token, UserId},
     text::{Body, Line},
 };
@@ -83,13 +83,13 @@ pub(super) fn outbox(
     database: &Connection,
     client: &ClientId,
     owner: Owner,
-) -> Result<KeptOutbox, Fault> {
+) -> Result<PersistedOutbox, Fault> {
     let (next_counter, next_key) = database
         .prepare_cached("SELECT next_counter, next_key FROM device WHERE client = ?")?
         .query_row([client.as_str()], |row| {
             Ok((number(row, 0)?, number(row, 1)?))
         })?;
-    Ok(KeptOutbox {
+    Ok(PersistedOutbox {
         next_counter,
         next_key,
         entries: entries_from(database, client, 0, owner)?,
@@ -121,7 +121,7 @@ pub(super) fn entries_from(
     client: &ClientId,
     key: u64,
     owner: Owner,
-) -> Result<Vec<KeptEntry>, Fault> {
+) -> Result<Vec<PersistedEntry>, Fault> {
     let mut select = database.prepare_cached(
         "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, run, number
          FROM outbox WHERE client = ? AND key >= ? ORDER BY key",
@@ -149,12 +149,12 @@ pub(super) fn origin(row: &Row<'_>, column: usize) -> Result<Option<Origin>, Fau
 }
 
 /// Reads an entry from the columns that [`entries_from`] selects.
-pub(super) fn entry(row: &Row<'_>) -> Result<KeptEntry, Fault> {
+pub(super) fn entry(row: &Row<'_>) -> Result<PersistedEntry, Fault> {
     let (room, body): (String, String) = (row.get(1)?, row.get(2)?);
     let counter: Option<i64> = row.get(3)?;
     let counter = counter.map(|counter| u64::try_from(counter).map_err(|_| Fault::Damaged));
     let failed: Option<String> = row.get(6)?;
-    Ok(KeptEntry {
+    Ok(PersistedEntry {
         key: number(row, 0)?,
         number: None,
         room: RoomName::parse(&room).map_err(|_| Fault::Damaged)?,
@@ -170,7 +170,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<KeptEntry, Fault> {
 pub(super) fn put(
     database: &Connection,
     client: &ClientId,
-    entry: &KeptEntry,
+    entry: &PersistedEntry,
     origin: Option<(&[u8], u64)>,
 ) -> Result<(), Fault> {
     let counter = entry.counter.map(signed);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     client::{
         event::Delivery,
-        session::kept::ADOPTED_MAX,
+        session::persist_types::ADOPTED_MAX,
         session::{OUTBOX_BYTES_MAX, OUTBOX_FULL, OUTBOX_MESSAGES_MAX},
     },
     protocol::{ClientId, RoomName},

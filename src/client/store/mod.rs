@@ -13,7 +13,7 @@
 //! **The lease** makes two processes with one client ID safe. Opening takes it, by writing a value
 //! drawn by chance; every transaction that touches the outbox or the counters looks, inside itself,
 //! whether that value still stands. [`open`] takes it from whoever has it, as a user wants who opens
-//! a second screen; the one before finds out within [`NEWS_EVERY`]. [`open_aside`] takes it only if
+//! a second screen; the one before finds out within [`NEWS_EVERY`]. [`open_on_standby`] takes it only if
 //! no process that runs has it ([`alive`]), as scripts want whose runs overlap.
 //!
 //! **Handing over.** A process without the lease puts its messages into a table of their own
@@ -62,9 +62,9 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::{
     event::{Page, RestoredRoom},
-    session::kept::{
-        ADOPTED_MAX, Change, Claim, Kept, KeptEntry, KeptOutbox, KeptRoom, Leased, Look, Looked,
-        Save, SaveError,
+    session::persist_types::{
+        ADOPTED_MAX, CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedEntry,
+        PersistedOutbox, PersistedRoom, PersistedState, Save, SaveError, StoreChange,
     },
 };
 use crate::{
@@ -117,7 +117,7 @@ pub struct Opened {
     /// Who we are.
     pub token: Token,
     /// What the session goes on from.
-    pub kept: Kept,
+    pub kept: PersistedState,
     /// The rooms, with their latest messages.
     pub rooms: Vec<RestoredRoom>,
     /// Texts sent earlier, oldest first.
@@ -264,18 +264,22 @@ pub struct Store {
 /// # Errors
 /// If there is no store to be had, why; the session can do without.
 pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
-    open_with(profile, Claim::Take, OPEN_BUSY_WITHIN)
+    open_with(profile, LeaseClaim::Take, OPEN_BUSY_WITHIN)
 }
 
 /// As [`open`], but leaves the lease to another process that runs and has it.
 ///
 /// # Errors
 /// As for [`open`].
-pub fn open_aside(profile: &Profile) -> Result<Opened, OpenError> {
-    open_with(profile, Claim::IfFree, BUSY_WITHIN)
+pub fn open_on_standby(profile: &Profile) -> Result<Opened, OpenError> {
+    open_with(profile, LeaseClaim::IfFree, BUSY_WITHIN)
 }
 
-fn open_with(profile: &Profile, claim: Claim, busy_within: Duration) -> Result<Opened, OpenError> {
+fn open_with(
+    profile: &Profile,
+    claim: LeaseClaim,
+    busy_within: Duration,
+) -> Result<Opened, OpenError> {
     let path = place::file(profile);
     let unusable = |why: String| OpenError::Unusable {
         path: path.clone(),
@@ -328,7 +332,7 @@ impl Store {
     fn open_file(
         profile: &Profile,
         path: PathBuf,
-        claim: Claim,
+        claim: LeaseClaim,
         busy_within: Duration,
     ) -> Result<Opened, Fault> {
         let (mut database, file) = open_database(&path, busy_within)?;
@@ -355,8 +359,8 @@ impl Store {
         drop(transaction);
         database.busy_timeout(BUSY_WITHIN)?;
         let held = outbox.is_some();
-        let kept = Kept {
-            aside: !held,
+        let kept = PersistedState {
+            standby: !held,
             outbox: outbox.unwrap_or_default(),
             rooms: rooms.iter().map(|(kept, _)| kept.clone()).collect(),
             user,
@@ -431,27 +435,31 @@ impl Store {
         for change in &save.changes {
             match change {
                 change if lost && change.is_fenced() => {}
-                Change::Entry(entry) => {
+                StoreChange::Entry(entry) => {
                     let origin = entry.number.map(|number| (&owner[..], number));
                     device::put(&transaction, client, entry, origin)?;
                 }
-                Change::Settled { key, delivery } => {
+                StoreChange::Settled { key, delivery } => {
                     handover::settle_entry(&transaction, client, owner, *key, delivery)?;
                 }
-                Change::Submit { number, room, body } => {
+                StoreChange::Submit { number, room, body } => {
                     handover::submit(&transaction, client, owner, *number, room, body)?;
                 }
-                Change::Remove(key) | Change::TakeBack(key) => {
+                StoreChange::Remove(key) | StoreChange::TakeBack(key) => {
                     device::remove(&transaction, client, *key)?;
                 }
-                Change::NextCounter(next) => device::next_counter(&transaction, client, *next)?,
-                Change::Draft { room, text } => device::draft(&transaction, client, room, text)?,
-                Change::Typed(text) => device::add_typed(&transaction, text)?,
-                Change::User(user) => device::set_user(&transaction, *user)?,
-                Change::Opened(opened) => cache::open_room(&transaction, opened, max)?,
-                Change::Messages(run) if caches => cache::put(&transaction, run, max)?,
-                Change::Messages(_) => {}
-                Change::Read { room, epoch, seq } => {
+                StoreChange::NextCounter(next) => {
+                    device::next_counter(&transaction, client, *next)?
+                }
+                StoreChange::Draft { room, text } => {
+                    device::draft(&transaction, client, room, text)?
+                }
+                StoreChange::Typed(text) => device::add_typed(&transaction, text)?,
+                StoreChange::User(user) => device::set_user(&transaction, *user)?,
+                StoreChange::Room(opened) => cache::open_room(&transaction, opened, max)?,
+                StoreChange::Messages(run) if caches => cache::put(&transaction, run, max)?,
+                StoreChange::Messages(_) => {}
+                StoreChange::Read { room, epoch, seq } => {
                     cache::read(&transaction, room, *epoch, *seq)?;
                 }
             }
@@ -469,8 +477,8 @@ impl Store {
         }
         for change in save.changes.iter().filter(|_| !lost) {
             match change {
-                Change::NextCounter(next) => self.next.0 = self.next.0.max(*next),
-                Change::Entry(entry) => self.next.1 = self.next.1.max(entry.key + 1),
+                StoreChange::NextCounter(next) => self.next.0 = self.next.0.max(*next),
+                StoreChange::Entry(entry) => self.next.1 = self.next.1.max(entry.key + 1),
                 _ => {}
             }
         }
@@ -478,7 +486,7 @@ impl Store {
     }
 
     /// Looks something up.
-    pub fn look(&mut self, look: &Look) -> Looked {
+    pub fn look(&mut self, look: &CacheQuery) -> CacheResult {
         let looked = self.soundly(|store| store.try_look(look));
         looked.unwrap_or_else(|fault| {
             let why = format!(
@@ -487,17 +495,17 @@ impl Store {
             );
             let why = Line::inert(&why);
             match look {
-                Look::Page { .. } => Looked::Page(Err(why)),
-                Look::Search { .. } => Looked::Found(Err(why)),
-                Look::Lease(_) => Looked::Lease(Err(why)),
-                Look::Adopt { .. } => Looked::Adopted(Err(why)),
+                CacheQuery::Page { .. } => CacheResult::Page(Err(why)),
+                CacheQuery::Search { .. } => CacheResult::Found(Err(why)),
+                CacheQuery::Lease(_) => CacheResult::Lease(Err(why)),
+                CacheQuery::Adopt { .. } => CacheResult::Adopted(Err(why)),
             }
         })
     }
 
-    fn try_look(&mut self, look: &Look) -> Result<Looked, Fault> {
+    fn try_look(&mut self, look: &CacheQuery) -> Result<CacheResult, Fault> {
         Ok(match look {
-            Look::Page {
+            CacheQuery::Page {
                 room,
                 epoch,
                 part,
@@ -505,35 +513,35 @@ impl Store {
             } => {
                 // Ranges and messages of one moment: another process may be dropping some.
                 let moment = self.database.transaction()?;
-                Looked::Page(Ok(cache::page(&moment, room, *epoch, *part, *offline)?))
+                CacheResult::Page(Ok(cache::page(&moment, room, *epoch, *part, *offline)?))
             }
-            Look::Search {
+            CacheQuery::Search {
                 room,
                 epoch,
                 query,
                 to,
             } => {
                 let moment = self.database.transaction()?;
-                Looked::Found(Ok(cache::search(&moment, room, *epoch, query, *to)?))
+                CacheResult::Found(Ok(cache::search(&moment, room, *epoch, query, *to)?))
             }
-            Look::Lease(claim) => Looked::Lease(Ok(self.lease(*claim)?)),
-            Look::Adopt { key } => Looked::Adopted(Ok(self.adopt(*key)?)),
+            CacheQuery::Lease(claim) => CacheResult::Lease(Ok(self.lease(*claim)?)),
+            CacheQuery::Adopt { key } => CacheResult::Adopted(Ok(self.adopt(*key)?)),
         })
     }
 
-    fn lease(&mut self, claim: Claim) -> Result<Leased, Fault> {
+    fn lease(&mut self, claim: LeaseClaim) -> Result<LeaseStatus, Fault> {
         let (client, owner) = (&self.profile.client_id, self.owner);
         let settled = handover::settled(&self.database, owner)?;
         let holder = device::holder(&self.database, client)?;
         let free = || is_free(&self.path, owner, holder.as_deref());
-        let take = claim == Claim::Take || claim == Claim::IfFree && free();
+        let take = claim == LeaseClaim::Take || claim == LeaseClaim::IfFree && free();
         if take && holder.as_deref() != Some(&owner) {
             // The sign of before means nothing any more, and the next one has its name.
             self.alive = None;
         }
         if !take && settled.is_empty() {
             // Nothing to be written: it is asked often.
-            return Ok(Leased::default());
+            return Ok(LeaseStatus::default());
         }
         let transaction = self
             .database
@@ -543,7 +551,7 @@ impl Store {
         }
         let settled = handover::settled(&transaction, owner)?;
         handover::told(&transaction, owner)?;
-        let claim = if take { claim } else { Claim::No };
+        let claim = if take { claim } else { LeaseClaim::No };
         let leased = take_lease(&transaction, client, owner, &self.path, claim)?;
         transaction.commit()?;
         let (outbox, alive) = leased.unzip();
@@ -553,7 +561,7 @@ impl Store {
             self.next.0 = self.next.0.max(outbox.next_counter);
             self.next.1 = self.next.1.max(outbox.next_key);
         }
-        Ok(Leased {
+        Ok(LeaseStatus {
             ours: outbox.is_some(),
             unbroken: outbox.is_some() && holder.as_deref() == Some(&self.owner),
             outbox,
@@ -561,7 +569,7 @@ impl Store {
         })
     }
 
-    fn adopt(&mut self, key: u64) -> Result<Option<Vec<KeptEntry>>, Fault> {
+    fn adopt(&mut self, key: u64) -> Result<Option<Vec<PersistedEntry>>, Fault> {
         let (client, owner) = (&self.profile.client_id, self.owner);
         let transaction = self
             .database
@@ -656,14 +664,14 @@ fn take_lease(
     client: &ClientId,
     owner: Owner,
     path: &Path,
-    claim: Claim,
-) -> Result<Option<(KeptOutbox, Option<Alive>)>, Fault> {
+    claim: LeaseClaim,
+) -> Result<Option<(PersistedOutbox, Option<Alive>)>, Fault> {
     let holder = device::holder(database, client)?;
     let before = holder.as_deref().filter(|holder| **holder != owner);
     let may = match claim {
-        Claim::Take => true,
-        Claim::IfFree => is_free(path, owner, holder.as_deref()),
-        Claim::No => false,
+        LeaseClaim::Take => true,
+        LeaseClaim::IfFree => is_free(path, owner, holder.as_deref()),
+        LeaseClaim::No => false,
     };
     if !may {
         return Ok(None);
@@ -685,8 +693,8 @@ fn is_free(path: &Path, owner: Owner, holder: Option<&[u8]>) -> bool {
     holder.is_none_or(|holder| holder == owner || !alive::is_alive(path, holder))
 }
 
-fn is_cache(change: &Change) -> bool {
-    matches!(change, Change::Messages(_))
+fn is_cache(change: &StoreChange) -> bool {
+    matches!(change, StoreChange::Messages(_))
 }
 
 /// A file, whatever it is called.
@@ -733,7 +741,7 @@ fn other(why: String) -> Fault {
 }
 
 /// A room as it is kept, and as it is shown before the network answers.
-type Restored = (KeptRoom, RestoredRoom);
+type Restored = (PersistedRoom, RestoredRoom);
 
 /// A page without a message.
 fn empty_page(first: u64, head: u64) -> Page {

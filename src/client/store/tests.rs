@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     client::{
         event::{Delivery, Received},
-        session::kept::{KeptEntry, KeptOutbox, Opened as RoomOpened, Run},
+        session::persist_types::{MessageRange, PersistedEntry, PersistedOutbox, RoomUpdate},
     },
     protocol::{
         DeviceId, Epoch, MessageId, RoomName, UserId,
@@ -93,8 +93,8 @@ fn time(seq: u64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + i64::try_from(seq).unwrap()).unwrap()
 }
 
-fn opened(number: u8, first: u64, head: u64) -> Change {
-    Change::Opened(RoomOpened {
+fn opened(number: u8, first: u64, head: u64) -> StoreChange {
+    StoreChange::Room(RoomUpdate {
         room: lobby(),
         epoch: epoch(number),
         topic: Some(Line::inert("a topic")),
@@ -104,8 +104,8 @@ fn opened(number: u8, first: u64, head: u64) -> Change {
     })
 }
 
-fn messages(number: u8, from: u64, to: u64) -> Change {
-    Change::Messages(Run {
+fn messages(number: u8, from: u64, to: u64) -> StoreChange {
+    StoreChange::Messages(MessageRange {
         room: lobby(),
         epoch: epoch(number),
         messages: (from..=to)
@@ -114,8 +114,8 @@ fn messages(number: u8, from: u64, to: u64) -> Change {
     })
 }
 
-fn entry(key: u64, text: &str, counter: Option<u64>) -> KeptEntry {
-    KeptEntry {
+fn entry(key: u64, text: &str, counter: Option<u64>) -> PersistedEntry {
+    PersistedEntry {
         key,
         number: None,
         room: lobby(),
@@ -129,7 +129,7 @@ fn entry(key: u64, text: &str, counter: Option<u64>) -> KeptEntry {
 
 impl Store {
     #[track_caller]
-    fn keep(&mut self, changes: Vec<Change>) {
+    fn keep(&mut self, changes: Vec<StoreChange>) {
         assert_eq!(self.save(&Save { changes }), Ok(()));
     }
 
@@ -153,13 +153,13 @@ impl Store {
 
     /// The numbers of a page.
     fn page(&mut self, part: Part, offline: bool) -> Option<(u64, u64)> {
-        let look = Look::Page {
+        let look = CacheQuery::Page {
             room: lobby(),
             epoch: None,
             part,
             offline,
         };
-        let Looked::Page(page) = self.look(&look) else {
+        let CacheResult::Page(page) = self.look(&look) else {
             panic!("not a page");
         };
         page.unwrap().map(|page| {
@@ -169,15 +169,15 @@ impl Store {
         })
     }
 
-    fn ask(&mut self, claim: Claim) -> Leased {
-        match self.look(&Look::Lease(claim)) {
-            Looked::Lease(Ok(leased)) => leased,
+    fn ask(&mut self, claim: LeaseClaim) -> LeaseStatus {
+        match self.look(&CacheQuery::Lease(claim)) {
+            CacheResult::Lease(Ok(leased)) => leased,
             other => panic!("{other:?}"),
         }
     }
 
-    fn take(&mut self) -> KeptOutbox {
-        self.ask(Claim::Take).outbox.unwrap()
+    fn take(&mut self) -> PersistedOutbox {
+        self.ask(LeaseClaim::Take).outbox.unwrap()
     }
 }
 
@@ -185,29 +185,29 @@ impl Store {
 fn what_is_kept_comes_back() {
     let home = Home::new();
     let mut first = home.open();
-    assert_eq!(first.kept, Kept::default());
-    let failed = KeptEntry {
+    assert_eq!(first.kept, PersistedState::default());
+    let failed = PersistedEntry {
         failed: Some(Line::inert("No")),
         ..entry(2, "bad", Some(8))
     };
     first.store.keep(vec![
-        Change::Entry(entry(1, "one", Some(7))),
-        Change::Entry(failed.clone()),
-        Change::Entry(entry(3, "gone", None)),
-        Change::NextCounter(9),
-        Change::Remove(3),
+        StoreChange::Entry(entry(1, "one", Some(7))),
+        StoreChange::Entry(failed.clone()),
+        StoreChange::Entry(entry(3, "gone", None)),
+        StoreChange::NextCounter(9),
+        StoreChange::Remove(3),
         opened(1, 1, 3),
         messages(1, 1, 3),
-        Change::Read {
+        StoreChange::Read {
             room: lobby(),
             epoch: epoch(1),
             seq: 2,
         },
-        Change::Draft {
+        StoreChange::Draft {
             room: lobby(),
             text: "half a".to_owned(),
         },
-        Change::Typed("earlier".to_owned()),
+        StoreChange::Typed("earlier".to_owned()),
     ]);
     drop(first.store);
 
@@ -215,7 +215,7 @@ fn what_is_kept_comes_back() {
     assert_eq!(second.token, first.token);
     assert_eq!(
         second.kept.outbox,
-        KeptOutbox {
+        PersistedOutbox {
             next_counter: 9,
             next_key: 4,
             entries: vec![entry(1, "one", Some(7)), failed],
@@ -226,7 +226,7 @@ fn what_is_kept_comes_back() {
     };
     assert_eq!((room.read, room.draft.as_str()), (2, "half a"));
     assert_eq!((room.page.from, room.page.to, room.page.head), (1, 3, 3));
-    let Change::Messages(run) = messages(1, 1, 3) else {
+    let StoreChange::Messages(run) = messages(1, 1, 3) else {
         unreachable!()
     };
     for (shown, kept) in room.page.messages.iter().zip(&run.messages) {
@@ -262,12 +262,12 @@ fn nobody_else_may_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
     let mut opened = home.open();
-    opened.store.keep(vec![Change::Typed("x".to_owned())]);
+    opened.store.keep(vec![StoreChange::Typed("x".to_owned())]);
     drop(opened);
     // As another program may have left it.
     fs::set_permissions(home.file(), fs::Permissions::from_mode(0o644)).unwrap();
     let mut opened = home.open();
-    opened.store.keep(vec![Change::Typed("y".to_owned())]);
+    opened.store.keep(vec![StoreChange::Typed("y".to_owned())]);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let directory = home.0.path().join("state");
     assert_eq!(mode(&directory), 0o700);
@@ -333,13 +333,13 @@ fn a_page_is_what_one_range_has_from_the_end_that_counts() {
 }
 
 /// Messages from this number on, each with its time and what the clock was.
-fn said(from: u64, times: &[(u64, Option<u64>)]) -> Change {
+fn said(from: u64, times: &[(u64, Option<u64>)]) -> StoreChange {
     let of = |(seq, (at, was)): (u64, &(u64, Option<u64>))| Message {
         time: time(*at),
         clock_was: was.map(time),
         ..message(seq, "text")
     };
-    Change::Messages(Run {
+    StoreChange::Messages(MessageRange {
         room: lobby(),
         epoch: epoch(1),
         messages: (from..).zip(times).map(of).collect(),
@@ -384,13 +384,13 @@ fn a_day_is_found_whatever_the_server_s_clock_did() {
             );
         }
     }
-    let look = Look::Page {
+    let look = CacheQuery::Page {
         room: lobby(),
         epoch: None,
         part: Part::Forward { from: 1, to: 5 },
         offline: false,
     };
-    let Looked::Page(page) = store.look(&look) else {
+    let CacheResult::Page(page) = store.look(&look) else {
         panic!("not a page");
     };
     let page = page.unwrap().unwrap().messages;
@@ -408,7 +408,7 @@ fn what_was_said_without_a_key_is_kept_as_that() {
     };
     store.keep(vec![
         opened(1, 1, 3),
-        Change::Messages(Run {
+        StoreChange::Messages(MessageRange {
             room: lobby(),
             epoch: epoch(1),
             messages: vec![message(1, "text 1"), unproven, message(3, "text 3")],
@@ -430,7 +430,7 @@ fn what_was_said_without_a_key_is_kept_as_that() {
     };
     let kept = [(Some(1), false), (Some(2), true), (Some(3), false)];
     assert_eq!(shown(&room.page.messages), kept);
-    let look = Look::Search {
+    let look = CacheQuery::Search {
         room: lobby(),
         epoch: None,
         query: Query {
@@ -441,7 +441,7 @@ fn what_was_said_without_a_key_is_kept_as_that() {
         },
         to: None,
     };
-    let Looked::Found(found) = opened.store.look(&look) else {
+    let CacheResult::Found(found) = opened.store.look(&look) else {
         panic!("not found");
     };
     let mut found = shown(&found.unwrap().messages);
@@ -453,7 +453,7 @@ fn what_was_said_without_a_key_is_kept_as_that() {
 fn another_log_is_not_mixed_with_the_old_one() {
     let home = Home::new();
     let mut store = home.open().store;
-    let read = Change::Read {
+    let read = StoreChange::Read {
         room: lobby(),
         epoch: epoch(1),
         seq: 9,
@@ -471,7 +471,7 @@ fn another_log_is_not_mixed_with_the_old_one() {
     store.keep(vec![messages(2, 1, 3)]);
     assert_eq!(store.ranges(), [(1, 3)]);
     assert_eq!(store.count(), 3, "the old log's messages are gone");
-    let reset = Change::Opened(RoomOpened {
+    let reset = StoreChange::Room(RoomUpdate {
         room: lobby(),
         epoch: epoch(2),
         topic: None,
@@ -541,7 +541,7 @@ fn a_search_goes_newest_first_and_says_how_far() {
             before: None,
         };
         let room = lobby();
-        let Looked::Found(Ok(found)) = store.look(&Look::Search {
+        let CacheResult::Found(Ok(found)) = store.look(&CacheQuery::Search {
             room,
             epoch: None,
             query,
@@ -563,20 +563,20 @@ fn a_search_goes_newest_first_and_says_how_far() {
 fn whoever_opened_last_holds_the_lease() {
     let home = Home::new();
     let mut first = home.open().store;
-    first.keep(vec![Change::Entry(entry(1, "one", None))]);
+    first.keep(vec![StoreChange::Entry(entry(1, "one", None))]);
     let mut second = home.open();
     assert_eq!(second.kept.outbox.entries.len(), 1);
     let late = Save {
         changes: vec![
-            Change::Entry(entry(2, "late", Some(1))),
-            Change::NextCounter(2),
-            Change::Typed("kept all the same".to_owned()),
+            StoreChange::Entry(entry(2, "late", Some(1))),
+            StoreChange::NextCounter(2),
+            StoreChange::Typed("kept all the same".to_owned()),
         ],
     };
     assert_eq!(first.save(&late), Err(SaveError::Lost));
     second.store.keep(vec![
-        Change::Entry(entry(2, "two", Some(1))),
-        Change::NextCounter(2),
+        StoreChange::Entry(entry(2, "two", Some(1))),
+        StoreChange::NextCounter(2),
     ]);
     let outbox = first.take();
     assert_eq!(outbox.next_counter, 2);
@@ -587,28 +587,30 @@ fn whoever_opened_last_holds_the_lease() {
         .collect();
     assert_eq!(texts, ["one", "two"]);
     let remove = Save {
-        changes: vec![Change::Remove(1)],
+        changes: vec![StoreChange::Remove(1)],
     };
     assert_eq!(second.store.save(&remove), Err(SaveError::Lost));
     assert_eq!(first.save(&remove), Ok(()));
     // Another device is another lease.
     let mut other = home.open_as("carol", "4");
     assert_eq!(other.typed, ["kept all the same"]);
-    other.store.keep(vec![Change::Entry(entry(1, "x", None))]);
-    first.keep(vec![Change::Remove(2)]);
+    other
+        .store
+        .keep(vec![StoreChange::Entry(entry(1, "x", None))]);
+    first.keep(vec![StoreChange::Remove(2)]);
     assert_eq!(other.store.take().entries.len(), 1);
 }
 
 /// What a process without the lease has to say.
-fn submit(number: u64, text: &str) -> Change {
-    Change::Submit {
+fn submit(number: u64, text: &str) -> StoreChange {
+    StoreChange::Submit {
         number,
         room: lobby(),
         body: Body::parse(text).unwrap(),
     }
 }
 
-fn texts(entries: &[KeptEntry]) -> Vec<(u64, Option<u64>, &str)> {
+fn texts(entries: &[PersistedEntry]) -> Vec<(u64, Option<u64>, &str)> {
     let in_short = entries
         .iter()
         .map(|entry| (entry.key, entry.number, entry.body.as_str()));
@@ -620,15 +622,16 @@ fn who_comes_while_another_runs_hands_over_and_is_told() {
     let home = Home::new();
     let mut holder = home.open().store;
     let profile = home.profile("carol", "3");
-    let mut first = open_aside(&profile).unwrap();
-    let mut second = open_aside(&profile).unwrap();
-    assert!(first.kept.aside && second.kept.aside);
-    holder.keep(vec![Change::Entry(entry(1, "its own", None))]);
+    let mut first = open_on_standby(&profile).unwrap();
+    let mut second = open_on_standby(&profile).unwrap();
+    assert!(first.kept.standby && second.kept.standby);
+    holder.keep(vec![StoreChange::Entry(entry(1, "its own", None))]);
     assert!(!holder.has_news());
     first.store.keep(vec![submit(1, "a"), submit(2, "b")]);
     second.store.keep(vec![submit(1, "c")]);
     assert!(holder.has_news());
-    let Looked::Adopted(Ok(Some(adopted))) = holder.look(&Look::Adopt { key: 10 }) else {
+    let CacheResult::Adopted(Ok(Some(adopted))) = holder.look(&CacheQuery::Adopt { key: 10 })
+    else {
         panic!("not taken over");
     };
     let expected = [(10, None, "a"), (11, None, "b"), (12, None, "c")];
@@ -640,20 +643,23 @@ fn who_comes_while_another_runs_hands_over_and_is_told() {
     };
     for (key, delivery) in [(10, &sent), (12, &failed), (1, &sent)] {
         let delivery = delivery.clone();
-        holder.keep(vec![Change::Settled { key, delivery }, Change::Remove(key)]);
+        holder.keep(vec![
+            StoreChange::Settled { key, delivery },
+            StoreChange::Remove(key),
+        ]);
     }
-    assert_eq!(first.store.ask(Claim::IfFree).settled, [(1, sent)]);
+    assert_eq!(first.store.ask(LeaseClaim::IfFree).settled, [(1, sent)]);
     assert_eq!(
-        first.store.ask(Claim::IfFree),
-        Leased::default(),
+        first.store.ask(LeaseClaim::IfFree),
+        LeaseStatus::default(),
         "told once"
     );
-    assert_eq!(second.store.ask(Claim::IfFree).settled, [(1, failed)]);
+    assert_eq!(second.store.ask(LeaseClaim::IfFree).settled, [(1, failed)]);
 
     // What waits when the holder ends, whatever it has heard of, is the next one's.
     second.store.keep(vec![submit(2, "d")]);
     drop(holder);
-    let leased = first.store.ask(Claim::IfFree);
+    let leased = first.store.ask(LeaseClaim::IfFree);
     assert!(leased.ours);
     let outbox = leased.outbox.unwrap();
     assert_eq!(
@@ -661,23 +667,26 @@ fn who_comes_while_another_runs_hands_over_and_is_told() {
         [(11, Some(2), "b"), (13, None, "d")]
     );
     assert_eq!(outbox.next_key, 14);
-    assert!(!second.store.ask(Claim::IfFree).ours, "one has it");
-    assert!(second.store.ask(Claim::Take).ours, "a user may want it");
-    assert!(!first.store.ask(Claim::IfFree).ours);
+    assert!(!second.store.ask(LeaseClaim::IfFree).ours, "one has it");
+    assert!(
+        second.store.ask(LeaseClaim::Take).ours,
+        "a user may want it"
+    );
+    assert!(!first.store.ask(LeaseClaim::IfFree).ours);
 }
 
 #[test]
 fn a_store_that_is_given_back_is_free_and_nothing_is_left_beside_it() {
     let home = Home::new();
     let profile = home.profile("carol", "3");
-    drop(open_aside(&profile).unwrap());
-    let again = open_aside(&profile).unwrap();
-    assert!(!again.kept.aside);
+    drop(open_on_standby(&profile).unwrap());
+    let again = open_on_standby(&profile).unwrap();
+    assert!(!again.kept.standby);
     // Who is taken over and takes it back is as alive as before.
     let mut other = home.open();
     let mut store = again.store;
     store.take();
-    assert!(!other.store.ask(Claim::IfFree).ours);
+    assert!(!other.store.ask(LeaseClaim::IfFree).ours);
     // One that was killed leaves its sign.
     fs::write(home.file().with_extension("00.run"), b"").unwrap();
     assert!(!alive::is_alive(&home.file(), &[0]));
@@ -692,12 +701,12 @@ fn a_store_that_is_given_back_is_free_and_nothing_is_left_beside_it() {
 fn more_than_the_outbox_holds_is_refused_to_who_submits_it() {
     let home = Home::new();
     let holder = home.open();
-    let mut other = open_aside(&home.profile("carol", "3")).unwrap().store;
+    let mut other = open_on_standby(&home.profile("carol", "3")).unwrap().store;
     let long = "x".repeat(crate::protocol::limits::TEXT_BYTES_MAX);
     let most = crate::client::session::OUTBOX_BYTES_MAX / long.len();
     let all = (1..=most as u64 + 1).map(|number| submit(number, &long));
     other.keep(all.collect());
-    let settled = other.ask(Claim::No).settled;
+    let settled = other.ask(LeaseClaim::No).settled;
     let [(number, Delivery::Failed { .. })] = settled[..] else {
         panic!("{settled:?}");
     };
@@ -710,20 +719,23 @@ fn what_was_submitted_outlives_damage() {
     let home = Home::new();
     filled(&home);
     let mut holder = home.open().store;
-    let mut other = open_aside(&home.profile("carol", "3")).unwrap().store;
+    let mut other = open_on_standby(&home.profile("carol", "3")).unwrap().store;
     other.keep(vec![submit(1, "handed over")]);
     fs::remove_file(home.file()).unwrap();
-    holder.keep(vec![Change::NextCounter(1)]);
+    holder.keep(vec![StoreChange::NextCounter(1)]);
     let entries = holder.take().entries;
     let last = entries.last().unwrap();
     assert_eq!(last.body.as_str(), "handed over");
     let key = last.key;
     let sent = Delivery::Sent { seq: None };
     let delivery = sent.clone();
-    holder.keep(vec![Change::Settled { key, delivery }, Change::Remove(key)]);
+    holder.keep(vec![
+        StoreChange::Settled { key, delivery },
+        StoreChange::Remove(key),
+    ]);
     // It finds the new file with its next save.
     other.keep(vec![submit(2, "another")]);
-    assert_eq!(other.ask(Claim::No).settled, [(1, sent)]);
+    assert_eq!(other.ask(LeaseClaim::No).settled, [(1, sent)]);
 }
 
 #[test]
@@ -742,7 +754,7 @@ fn two_devices_fill_one_cache() {
 fn of_texts_typed_the_latest_are_kept() {
     let home = Home::new();
     let mut store = home.open().store;
-    let typed = |n: usize| Change::Typed(n.to_string());
+    let typed = |n: usize| StoreChange::Typed(n.to_string());
     store.keep((0..TYPED_MAX + 3).map(typed).collect());
     let typed = home.open_as("carol", "9").typed;
     assert_eq!(typed.len(), TYPED_MAX);
@@ -756,7 +768,7 @@ fn of_texts_typed_the_latest_are_kept() {
 fn a_draft_is_cut_between_characters_and_an_empty_one_is_none() {
     let home = Home::new();
     let mut store = home.open().store;
-    let draft = |text: String| Change::Draft {
+    let draft = |text: String| StoreChange::Draft {
         room: lobby(),
         text,
     };
@@ -773,9 +785,9 @@ fn filled(home: &Home) -> Token {
     let mut opened_now = home.open();
     let store = &mut opened_now.store;
     store.keep(vec![
-        Change::Entry(entry(1, "pending", Some(5))),
-        Change::NextCounter(6),
-        Change::Draft {
+        StoreChange::Entry(entry(1, "pending", Some(5))),
+        StoreChange::NextCounter(6),
+        StoreChange::Draft {
             room: lobby(),
             text: "half a".to_owned(),
         },
@@ -830,7 +842,7 @@ fn damaged_messages_cost_messages_only() {
     assert!(notices[0].as_str().contains("set aside"), "{notices:?}");
     assert_eq!(home.files_with("damaged"), 1);
     // The session goes on in the new file, lease and all.
-    store.keep(vec![Change::Entry(entry(2, "more", Some(6)))]);
+    store.keep(vec![StoreChange::Entry(entry(2, "more", Some(6)))]);
     drop(opened_now);
     let again = home.open();
     assert_eq!(again.token, token);
@@ -970,7 +982,10 @@ fn a_full_disk_saves_nothing_and_goes_on_when_there_is_room() {
     limit(&store, pages);
     let long = "x".repeat(16_000);
     let save = Save {
-        changes: vec![messages(1, 3, 4), Change::Entry(entry(1, &long, Some(1)))],
+        changes: vec![
+            messages(1, 3, 4),
+            StoreChange::Entry(entry(1, &long, Some(1))),
+        ],
     };
     let full = SaveError::Failed(Line::inert("there is no room left on the disk"));
     assert_eq!(store.save(&save), Err(full));
@@ -999,15 +1014,15 @@ fn two_processes_that_meet_the_same_damage_make_one_new_file() {
     };
     look(&mut one);
     one.keep(vec![
-        Change::Entry(entry(2, "after it", Some(6))),
-        Change::NextCounter(7),
+        StoreChange::Entry(entry(2, "after it", Some(6))),
+        StoreChange::NextCounter(7),
     ]);
     look(&mut other);
-    other.keep(vec![Change::Entry(entry(1, "of the other", Some(1)))]);
+    other.keep(vec![StoreChange::Entry(entry(1, "of the other", Some(1)))]);
     assert_eq!(home.files_with("damaged"), 1);
     assert_eq!(one.take_notices().len(), 1);
     assert_eq!(other.take_notices(), [], "for this one nothing was lost");
-    one.keep(vec![Change::Entry(entry(3, "still ours", Some(7)))]);
+    one.keep(vec![StoreChange::Entry(entry(3, "still ours", Some(7)))]);
     drop((one, other));
     let texts = |client| {
         let entries = home.open_as("carol", client).kept.outbox.entries;
@@ -1031,7 +1046,7 @@ fn what_is_saved_goes_to_the_file_that_took_the_place_of_ours() {
         quick.page(Part::Backward { from: 1, to }, false);
     }
     assert_eq!(home.files_with("damaged"), 1);
-    idle.keep(vec![Change::Entry(entry(1, "late", Some(1)))]);
+    idle.keep(vec![StoreChange::Entry(entry(1, "late", Some(1)))]);
     drop((idle, quick));
     assert_eq!(home.open_as("carol", "4").kept.outbox.entries.len(), 1);
 }
@@ -1042,13 +1057,13 @@ fn damage_in_a_running_client_costs_neither_the_token_nor_the_lease_nor_the_coun
     let mut opened_now = home.open();
     let store = &mut opened_now.store;
     store.keep(vec![
-        Change::Entry(entry(1, "sent", Some(1))),
-        Change::NextCounter(9),
+        StoreChange::Entry(entry(1, "sent", Some(1))),
+        StoreChange::NextCounter(9),
     ]);
     // Neither who we are nor what is used up can be read.
     let spoil = "DROP TABLE profile; DROP TABLE device;";
     store.database.execute_batch(spoil).unwrap();
-    store.keep(vec![Change::Entry(entry(2, "more", Some(9)))]);
+    store.keep(vec![StoreChange::Entry(entry(2, "more", Some(9)))]);
     let notices = store.take_notices();
     assert_eq!(notices.len(), 1);
     assert!(!notices[0].as_str().contains("new member"), "{notices:?}");
@@ -1066,9 +1081,9 @@ fn a_file_that_is_deleted_while_it_is_open_is_made_anew() {
     let home = Home::new();
     let mut opened_now = home.open();
     let store = &mut opened_now.store;
-    store.keep(vec![Change::Entry(entry(1, "one", None))]);
+    store.keep(vec![StoreChange::Entry(entry(1, "one", None))]);
     fs::remove_file(home.file()).unwrap();
-    store.keep(vec![Change::Entry(entry(2, "two", None))]);
+    store.keep(vec![StoreChange::Entry(entry(2, "two", None))]);
     assert!(store.take_notices()[0].as_str().contains("was deleted"));
     let token = opened_now.token;
     drop(opened_now);
@@ -1102,15 +1117,18 @@ fn of_another_log_nothing_is_given_and_nothing_is_read() {
     let home = Home::new();
     let mut store = home.open().store;
     store.keep(vec![opened(1, 1, 30), messages(1, 1, 30)]);
-    let look = |number| Look::Page {
+    let look = |number| CacheQuery::Page {
         room: lobby(),
         epoch: Some(epoch(number)),
         part: Part::Backward { from: 1, to: 30 },
         offline: true,
     };
-    assert!(matches!(store.look(&look(1)), Looked::Page(Ok(Some(_)))));
-    assert_eq!(store.look(&look(2)), Looked::Page(Ok(None)));
-    let read = |number, seq| Change::Read {
+    assert!(matches!(
+        store.look(&look(1)),
+        CacheResult::Page(Ok(Some(_)))
+    ));
+    assert_eq!(store.look(&look(2)), CacheResult::Page(Ok(None)));
+    let read = |number, seq| StoreChange::Read {
         room: lobby(),
         epoch: epoch(number),
         seq,

@@ -2,7 +2,7 @@
 
 use super::{Effect, Model, Offered, entry::Entry};
 use crate::{
-    client::event::{Command, Credential, Link, Security},
+    client::event::{Command, ConnectionStatus, Credential, Security},
     protocol::{Nickname, Role, RoomRules, UserId, admin::AdminResult},
     text::Line,
     tui::{
@@ -44,13 +44,13 @@ pub fn command(
             return true;
         }
     };
-    match model.link {
-        Link::Online => {}
-        Link::Basic => {
+    match model.connection {
+        ConnectionStatus::Online => {}
+        ConnectionStatus::Basic => {
             model.say("This server is an older one: it knows no such commands");
             return false;
         }
-        Link::Guess => {
+        ConnectionStatus::Unidentified => {
             model.say("Nothing has answered yet: an older server knows no such commands");
             return false;
         }

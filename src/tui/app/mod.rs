@@ -61,7 +61,7 @@ use self::{
 };
 use super::{commands::Slash, farewell::Ending, key::Key, local_time};
 use crate::{
-    client::event::{Command, Event, Link, Restored, Security, Summary},
+    client::event::{Command, ConnectionStatus, Event, Restored, Security, Summary},
     protocol::{KeyTag, Nickname, Role, RoomName, UserId},
     text::Line,
 };
@@ -99,10 +99,10 @@ pub struct Model {
     pub role: Role,
     /// Our own key, if we have one.
     pub key: Option<KeyTag>,
-    /// How the link stands.
-    pub link: Link,
+    /// The status of the connection.
+    pub connection: ConnectionStatus,
     /// When it came to stand so.
-    pub link_since: Duration,
+    pub connection_since: Duration,
     /// For how long the server had owed an answer when that was told, and when it was.
     unanswered: Option<(Duration, Duration)>,
     /// When the session was last told that the user is at the keys.
@@ -297,8 +297,8 @@ impl Model {
             user: None,
             role: Role::Unverified,
             key: start.key,
-            link: Link::Connecting,
-            link_since: start.now.elapsed,
+            connection: ConnectionStatus::Connecting,
+            connection_since: start.now.elapsed,
             unanswered: None,
             probed: start.now.elapsed,
             security: None,
@@ -453,7 +453,10 @@ impl Model {
 
     /// Whether the conversation is on a working link.
     pub fn online(&self) -> bool {
-        matches!(self.link, Link::Online | Link::Basic | Link::Guess)
+        matches!(
+            self.connection,
+            ConnectionStatus::Online | ConnectionStatus::Basic | ConnectionStatus::Unidentified
+        )
     }
 
     /// The server has owed an answer for so long, or owes none any more.
@@ -474,10 +477,10 @@ impl Model {
 
     /// Time to the next attempt, rounded up to whole seconds.
     pub fn retry_in(&self) -> Duration {
-        let Link::Waiting { retry_in, .. } = &self.link else {
+        let ConnectionStatus::Waiting { retry_in, .. } = &self.connection else {
             return Duration::ZERO;
         };
-        let left = (self.link_since + *retry_in).saturating_sub(self.now.elapsed);
+        let left = (self.connection_since + *retry_in).saturating_sub(self.now.elapsed);
         Duration::from_secs(
             left.as_millis()
                 .div_ceil(1000)
@@ -495,9 +498,9 @@ impl Model {
         let leaving = self
             .leaving_since
             .map(|since| (since + LEAVE_WITHIN).saturating_sub(self.now.elapsed));
-        let countdown = match &self.link {
-            Link::Waiting { retry_in, .. } => {
-                let left = (self.link_since + *retry_in).saturating_sub(self.now.elapsed);
+        let countdown = match &self.connection {
+            ConnectionStatus::Waiting { retry_in, .. } => {
+                let left = (self.connection_since + *retry_in).saturating_sub(self.now.elapsed);
                 let part = left.subsec_nanos();
                 (!left.is_zero()).then(|| match part {
                     0 => Duration::from_secs(1),
@@ -634,7 +637,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 /// Whoever is about to write should know whether anybody is there.
 fn at_the_keys(model: &mut Model, effects: &mut Vec<Effect>) {
     let now = model.now.elapsed;
-    if model.link == Link::Online && now >= model.probed + PROBE_EVERY {
+    if model.connection == ConnectionStatus::Online && now >= model.probed + PROBE_EVERY {
         model.probed = now;
         effects.push(Effect::Command(Command::Probe));
     }

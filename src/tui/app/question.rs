@@ -4,7 +4,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::{Effect, Model, composer::Composer};
 use crate::{
-    client::event::{Command, Credential, Link, Wanted},
+    client::event::{Command, ConnectionStatus, Credential, CredentialWanted},
     protocol::{DeviceCode, Invite, Nickname, Password},
     tui::input::{Draft, Editor},
 };
@@ -71,13 +71,13 @@ pub fn open(model: &mut Model, asks: Asks, why: String, text: &str) {
 }
 
 /// The link's state has changed: what was asked for is void, and what would let us in is asked for.
-pub fn linked(model: &mut Model, link: &Link) {
-    let Link::Stopped { why, wants, .. } = link else {
+pub fn connection_changed(model: &mut Model, status: &ConnectionStatus) {
+    let ConnectionStatus::Stopped { why, wants, .. } = status else {
         return;
     };
     let asks = match wants {
-        Some(Wanted::Password) => Asks::Password,
-        Some(Wanted::Invite | Wanted::Code) => Asks::Pass,
+        Some(CredentialWanted::Password) => Asks::Password,
+        Some(CredentialWanted::Invite | CredentialWanted::Code) => Asks::Pass,
         // Of a nickname the session tells by itself.
         None if matches!(&model.question, Some(open) if open.asks == Asks::Nickname) => return,
         None => return model.question = None,

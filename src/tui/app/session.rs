@@ -7,7 +7,7 @@ use super::{
     search,
 };
 use crate::{
-    client::event::{Delivery, Entered, Event, Link},
+    client::event::{ConnectionStatus, Delivery, Entered, Event},
     protocol::{Nickname, RoomName},
     text::Line,
     tui::words::{self, Tone},
@@ -16,7 +16,7 @@ use crate::{
 /// Takes an event of the session.
 pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
     match event {
-        Event::Link(link) => linked(model, link),
+        Event::Connection(status) => connection_changed(model, status),
         Event::Unanswered(waited) => model.unanswered(waited),
         Event::Security(security) => house::secured(model, security),
         Event::Entered(entered) => self::entered(model, entered),
@@ -151,13 +151,17 @@ fn in_a_room(model: &mut Model, event: Event) {
     }
 }
 
-fn linked(model: &mut Model, link: Link) {
-    if matches!(model.link, Link::Basic | Link::Guess) && link == Link::Online {
+fn connection_changed(model: &mut Model, status: ConnectionStatus) {
+    if matches!(
+        model.connection,
+        ConnectionStatus::Basic | ConnectionStatus::Unidentified
+    ) && status == ConnectionStatus::Online
+    {
         model.flash = None;
     }
-    question::linked(model, &link);
-    model.link = link;
-    model.link_since = model.now.elapsed;
+    question::connection_changed(model, &status);
+    model.connection = status;
+    model.connection_since = model.now.elapsed;
     model.unanswered(None);
     // What it may mean is read before the command that accepts it.
     if let Some(told) = model.distrusted.take() {

@@ -2,7 +2,7 @@
 
 use super::{Model, Popup, layout, question::Asks};
 use crate::{
-    client::event::{Link, Security},
+    client::event::{ConnectionStatus, Security},
     text::{width, wrap::wrap},
     tui::keymap::{Action, label},
 };
@@ -85,14 +85,16 @@ impl Model {
                 brief.to_owned(),
             ];
         }
-        match &self.link {
-            Link::Online | Link::Basic | Link::Guess => Vec::new(),
-            Link::Connecting => {
+        match &self.connection {
+            ConnectionStatus::Online | ConnectionStatus::Basic | ConnectionStatus::Unidentified => {
+                Vec::new()
+            }
+            ConnectionStatus::Connecting => {
                 let again = if self.entered.is_some() { " again" } else { "" };
                 let full = format!("Connecting{again} to {} …", self.host);
                 vec![full, "Connecting …".to_owned()]
             }
-            Link::Waiting { why, .. } => {
+            ConnectionStatus::Waiting { why, .. } => {
                 let seconds = self.retry_in().as_secs();
                 let now = label(Action::RetryNow);
                 let why = why.as_str().trim_end_matches('.');
@@ -101,8 +103,10 @@ impl Model {
                     format!("Again in {seconds}\u{a0}s"),
                 ]
             }
-            Link::Aside => vec!["Another terminal has this client ID's place".to_owned()],
-            Link::Stopped { why, brief, .. } => {
+            ConnectionStatus::Standby => {
+                vec!["Another terminal has this client ID's place".to_owned()]
+            }
+            ConnectionStatus::Stopped { why, brief, .. } => {
                 let now = label(Action::RetryNow);
                 let why = why.as_str().trim_end_matches('.');
                 vec![

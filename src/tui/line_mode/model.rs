@@ -9,8 +9,8 @@ use crate::{
     client::{
         Command, Event,
         event::{
-            Delivery, Entered, Link, LocalId, Page, Received, Restored, RestoredMessage,
-            RoomOpened, Security, Summary, Wanted,
+            ConnectionStatus, CredentialWanted, Delivery, Entered, LocalId, Page, Received,
+            Restored, RestoredMessage, RoomOpened, Security, Summary,
         },
     },
     protocol::{
@@ -121,7 +121,7 @@ pub(super) struct Model {
     basic: bool,
     heard: bool,
     /// Whether another process has this device's place, and sends what we have to send.
-    aside: bool,
+    standby: bool,
     /// Whether a room is open now: from then on its head says what is to be read.
     open: bool,
     /// Whether the last word on the link was a complaint.
@@ -188,7 +188,7 @@ impl Model {
             entered: false,
             basic: false,
             heard: false,
-            aside: false,
+            standby: false,
             open: false,
             troubled: false,
             head: 0,
@@ -232,14 +232,14 @@ impl Model {
         let arriving = self.input_ended && (self.waiting_for() > 0 || self.is_reading());
         // While a line waits, no more input is read: nobody knows whether there is any.
         let arriving = arriving || !self.waiting.is_empty();
-        let entering = !self.entered && !self.aside || self.aside && self.needs_place();
+        let entering = !self.entered && !self.standby || self.standby && self.needs_place();
         let due = !self.manner.interactive && (entering || arriving);
-        (due && !self.leaving).then_some((self.entered, self.aside, self.settled))
+        (due && !self.leaving).then_some((self.entered, self.standby, self.settled))
     }
 
     /// Whether there is something to be read that was asked for.
     fn is_reading(&self) -> bool {
-        !self.aside && self.last < self.head || self.history.is_due()
+        !self.standby && self.last < self.head || self.history.is_due()
     }
 
     /// Whether only who is in can do what is to be done next.
@@ -462,10 +462,10 @@ impl Model {
 
     /// The time limit passed without progress.
     pub(super) fn out_of_time(&mut self) {
-        if self.entered && !self.aside && !self.input_ended {
+        if self.entered && !self.standby && !self.input_ended {
             return self.skip_command();
         }
-        if self.aside {
+        if self.standby {
             self.say(
                 "Gave up waiting: another process has this client ID, and is not done; give this \
                  one another client ID",
@@ -523,7 +523,7 @@ impl Model {
 
     fn happened(&mut self, event: Event) {
         match event {
-            Event::Link(link) => self.link(link),
+            Event::Connection(status) => self.connection_changed(status),
             Event::Entered(entered) => self.entered(&entered),
             Event::Room(room) => self.room(&room),
             Event::Message(message) => self.message(&message),
@@ -593,46 +593,53 @@ impl Model {
         }
     }
 
-    fn link(&mut self, link: Link) {
+    fn connection_changed(&mut self, status: ConnectionStatus) {
         // A basic server has nothing to be read before what comes.
-        self.basic = matches!(link, Link::Basic | Link::Guess);
+        self.basic = matches!(
+            status,
+            ConnectionStatus::Basic | ConnectionStatus::Unidentified
+        );
         self.open = self.basic;
         self.members_known = false;
-        self.aside = matches!(link, Link::Aside);
-        match link {
-            Link::Connecting => {}
-            Link::Aside => self.mention(
+        self.standby = matches!(status, ConnectionStatus::Standby);
+        match status {
+            ConnectionStatus::Connecting => {}
+            ConnectionStatus::Standby => self.mention(
                 "Another process came in with the same client ID: this one waits until that has \
                  ended, which sends what is to be sent meanwhile",
             ),
-            Link::Guess => {
+            ConnectionStatus::Unidentified => {
                 self.history.give_up();
                 self.back(
                     "Connected, but nothing has answered yet: an older server, which confirms \
                      nothing, or none",
                 );
             }
-            Link::Online => self.back("Connected"),
-            Link::Basic => {
+            ConnectionStatus::Online => self.back("Connected"),
+            ConnectionStatus::Basic => {
                 self.history.give_up();
                 self.back(
                     "Connected to an older server: it keeps no history, has no member list, and \
                      confirms nothing",
                 );
             }
-            Link::Waiting { why, .. } => {
+            ConnectionStatus::Waiting { why, .. } => {
                 // Said once, however many attempts fail.
                 if !std::mem::replace(&mut self.troubled, true) {
                     self.say(&format!("{why}; trying again"));
                 }
             }
-            Link::Stopped { .. } if self.asked_for_nickname => {}
-            Link::Stopped { why, wants, .. } => {
+            ConnectionStatus::Stopped { .. } if self.asked_for_nickname => {}
+            ConnectionStatus::Stopped { why, wants, .. } => {
                 self.say(why.as_str());
                 match wants {
-                    Some(Wanted::Password) => self.say("Give it with --password-file FILE"),
-                    Some(Wanted::Invite) => self.say("Give one with --invite-file FILE"),
-                    Some(Wanted::Code) => self.say("Give one with --device-code-file FILE"),
+                    Some(CredentialWanted::Password) => {
+                        self.say("Give it with --password-file FILE")
+                    }
+                    Some(CredentialWanted::Invite) => self.say("Give one with --invite-file FILE"),
+                    Some(CredentialWanted::Code) => {
+                        self.say("Give one with --device-code-file FILE")
+                    }
                     None => {}
                 }
                 self.failure = Some(Outcome::NoServer);
@@ -925,7 +932,7 @@ impl Model {
     }
 
     fn leave_if_done(&mut self) {
-        let read = self.aside || self.open && self.last >= self.head;
+        let read = self.standby || self.open && self.last >= self.head;
         let stays = self.manner.follow && !self.output_closed;
         if self.input_ended
             && !stays

@@ -10,8 +10,8 @@ use crate::{
     client::{
         Command, Event,
         event::{
-            Delivery, Entered, Link, LocalId, Page, Received, Restored, RestoredMessage,
-            RoomOpened, Summary,
+            ConnectionStatus, Delivery, Entered, LocalId, Page, Received, Restored,
+            RestoredMessage, RoomOpened, Summary,
         },
     },
     protocol::{
@@ -43,8 +43,8 @@ fn name(text: &str) -> Nickname {
 }
 
 fn enter(model: &mut Model, head: u64, next: u64) {
-    model.event(Event::Link(Link::Connecting));
-    model.event(Event::Link(Link::Online));
+    model.event(Event::Connection(ConnectionStatus::Connecting));
+    model.event(Event::Connection(ConnectionStatus::Online));
     model.event(Event::Entered(Entered {
         user: Some(UserId::from_bytes([7; 12])),
         nickname: name("bot"),
@@ -242,7 +242,7 @@ fn what_nobody_confirms_is_an_outcome_of_its_own_and_said() {
     line(&mut model, "a");
     model.input_ended(None);
     commands(&mut model);
-    model.event(Event::Link(Link::Basic));
+    model.event(Event::Connection(ConnectionStatus::Basic));
     model.event(outbox(1, Delivery::Pending));
     model.event(outbox(1, Delivery::Unconfirmed));
     assert_eq!(commands(&mut model), ["Leave"]);
@@ -254,7 +254,7 @@ fn what_nobody_confirms_is_an_outcome_of_its_own_and_said() {
     );
     // The welcome came late.
     model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
-    model.event(Event::Link(Link::Online));
+    model.event(Event::Connection(ConnectionStatus::Online));
     assert_eq!(model.outcome(), Outcome::Good);
     assert!(model.last_words(true).is_empty());
 }
@@ -263,7 +263,7 @@ fn what_nobody_confirms_is_an_outcome_of_its_own_and_said() {
 fn who_has_heard_nothing_has_not_been_anywhere() {
     let mut model = started(SCRIPT);
     model.input_ended(None);
-    model.event(Event::Link(Link::Basic));
+    model.event(Event::Connection(ConnectionStatus::Basic));
     assert_eq!(commands(&mut model), ["Leave"]);
     model.event(ended(0));
     assert_eq!(model.outcome(), Outcome::Unconfirmed);
@@ -333,9 +333,9 @@ fn a_run_answers_for_its_own_lines() {
 }
 
 #[test]
-fn a_run_that_stands_aside_waits_for_its_lines_and_for_nothing_else() {
+fn a_run_on_standby_waits_for_its_lines_and_for_nothing_else() {
     let mut model = started(SCRIPT);
-    model.event(Event::Link(Link::Aside));
+    model.event(Event::Connection(ConnectionStatus::Standby));
     line(&mut model, "a");
     assert_eq!(model.progress(), None, "the input may take its time");
     model.input_ended(None);
@@ -353,7 +353,7 @@ fn a_run_that_stands_aside_waits_for_its_lines_and_for_nothing_else() {
         commands: true,
         ..SCRIPT
     });
-    model.event(Event::Link(Link::Aside));
+    model.event(Event::Connection(ConnectionStatus::Standby));
     line(&mut model, "/bans");
     model.input_ended(None);
     assert!(commands(&mut model).is_empty());
@@ -375,7 +375,7 @@ fn what_another_process_did_with_a_message_is_the_outcome() {
         ),
     ] {
         let mut model = started(SCRIPT);
-        model.event(Event::Link(Link::Aside));
+        model.event(Event::Connection(ConnectionStatus::Standby));
         line(&mut model, "a");
         model.input_ended(None);
         model.event(outbox(1, Delivery::Pending));
@@ -428,7 +428,7 @@ fn an_output_that_cannot_be_written_is_told_and_the_outcome() {
 fn it_does_not_leave_before_it_is_in() {
     let mut model = started(SCRIPT);
     model.input_ended(None);
-    model.event(Event::Link(Link::Connecting));
+    model.event(Event::Connection(ConnectionStatus::Connecting));
     assert!(commands(&mut model).is_empty());
     enter(&mut model, 0, 1);
     assert_eq!(commands(&mut model), ["Leave"]);
@@ -526,7 +526,7 @@ fn a_refused_nickname_ends_a_script_and_asks_a_person() {
         why: Line::inert("Nickname already in use"),
         waiting,
     };
-    let stopped = Event::Link(Link::Stopped {
+    let stopped = Event::Connection(ConnectionStatus::Stopped {
         brief: "Not let in!",
         why: Line::inert("Nickname already in use"),
         wants: None,
@@ -550,7 +550,7 @@ fn a_refused_nickname_ends_a_script_and_asks_a_person() {
 fn no_server_in_time_is_the_outcome_and_said_once() {
     let mut model = started(SCRIPT);
     let waiting = || {
-        Event::Link(Link::Waiting {
+        Event::Connection(ConnectionStatus::Waiting {
             why: Line::inert("Nothing is listening on localhost:1"),
             retry_in: std::time::Duration::from_secs(1),
         })
@@ -621,10 +621,10 @@ fn missing_messages_and_another_log_are_told() {
 #[test]
 fn a_script_hears_only_of_trouble() {
     let mut model = model(SCRIPT);
-    model.event(Event::Link(Link::Connecting));
-    model.event(Event::Link(Link::Online));
+    model.event(Event::Connection(ConnectionStatus::Connecting));
+    model.event(Event::Connection(ConnectionStatus::Online));
     assert!(model.status.is_empty());
-    model.event(Event::Link(Link::Stopped {
+    model.event(Event::Connection(ConnectionStatus::Stopped {
         brief: "Not let in!",
         why: Line::inert("Elsewhere"),
         wants: None,

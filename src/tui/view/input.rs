@@ -11,7 +11,7 @@ use super::{
     palette::Palette,
 };
 use crate::{
-    client::event::Link,
+    client::event::ConnectionStatus,
     protocol::Role,
     text::wrap::wrap,
     tui::{
@@ -33,11 +33,13 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
         return;
     };
     let (left, right) = layout::input_margins(area.width);
-    let (glyph, style) = match &model.link {
+    let (glyph, style) = match &model.connection {
         _ if model.leaving_since.is_some() => (signs::ABSENT, palette.quiet),
         _ if model.popup.is_none() && !model.remark_fits() => ("!", palette.warn),
         _ if model.popup.is_some() || model.asks().is_some() => ("?", palette.warn),
-        Link::Waiting { .. } | Link::Stopped { .. } => (signs::FAILED, palette.bad),
+        ConnectionStatus::Waiting { .. } | ConnectionStatus::Stopped { .. } => {
+            (signs::FAILED, palette.bad)
+        }
         _ => (signs::WAITING, palette.warn),
     };
     let rows = wrap(&words, usize::from(layout::input_columns(area.width)));

@@ -10,7 +10,7 @@ use super::{
     palette::Palette,
 };
 use crate::{
-    client::event::Link,
+    client::event::ConnectionStatus,
     protocol::UserId,
     text::wrap::{cut, wrap, wrap_first},
     tui::{
@@ -123,8 +123,8 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
             ),
         }
     } else {
-        let said = match model.link {
-            Link::Guess => GUESS,
+        let said = match model.connection {
+            ConnectionStatus::Unidentified => GUESS,
             _ => "Nobody has said anything yet.",
         };
         said.to_owned()

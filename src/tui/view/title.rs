@@ -7,7 +7,7 @@ use super::{
     palette::Palette,
 };
 use crate::{
-    client::event::{Link, Security},
+    client::event::{ConnectionStatus, Security},
     tui::{app::Model, signs},
 };
 
@@ -181,11 +181,13 @@ fn state(model: &Model, palette: &Palette) -> State {
         let full = format!("no answer for {} s", waited.as_secs());
         return State::silent(&[&full, "no answer"], palette.warn);
     }
-    match &model.link {
-        Link::Online if model.security.is_some() => State::new(signs::PRESENT, &[], palette.good),
-        Link::Online => State::new(signs::PRESENT, &["connected"], palette.good),
-        Link::Basic => State::new(signs::PRESENT, &["basic server"], palette.warn),
-        Link::Guess => State::silent(
+    match &model.connection {
+        ConnectionStatus::Online if model.security.is_some() => {
+            State::new(signs::PRESENT, &[], palette.good)
+        }
+        ConnectionStatus::Online => State::new(signs::PRESENT, &["connected"], palette.good),
+        ConnectionStatus::Basic => State::new(signs::PRESENT, &["basic server"], palette.warn),
+        ConnectionStatus::Unidentified => State::silent(
             &[
                 "no answer yet: an older server, or none",
                 "no answer yet: older server, or none",
@@ -194,9 +196,9 @@ fn state(model: &Model, palette: &Palette) -> State {
             ],
             palette.warn,
         ),
-        Link::Connecting => State::new(signs::WAITING, &["connecting"], palette.warn),
-        Link::Waiting { .. } | Link::Aside | Link::Stopped { .. } => {
-            State::new(signs::ABSENT, &["offline"], palette.bad)
-        }
+        ConnectionStatus::Connecting => State::new(signs::WAITING, &["connecting"], palette.warn),
+        ConnectionStatus::Waiting { .. }
+        | ConnectionStatus::Standby
+        | ConnectionStatus::Stopped { .. } => State::new(signs::ABSENT, &["offline"], palette.bad),
     }
 }

@@ -5,10 +5,12 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use chat_tui::{
     client::{
         Host,
-        event::{Command, Event, Link},
+        event::{Command, ConnectionStatus, Event},
         session::{
             CommandLine, Config, Credentials, Session,
-            kept::{Claim, Kept, Leased, Look, Looked, Save, SaveError},
+            persist_types::{
+                CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedState, Save, SaveError,
+            },
         },
     },
     protocol::{ClientId, Identity, Nickname, RoomName, Token, UserId},
@@ -75,11 +77,11 @@ enum Role {
 }
 
 /// Whether a process takes the lease from another one at its start.
-fn claim(config: &Config) -> Claim {
+fn claim(config: &Config) -> LeaseClaim {
     if config.yields {
-        Claim::IfFree
+        LeaseClaim::IfFree
     } else {
-        Claim::Take
+        LeaseClaim::Take
     }
 }
 
@@ -213,12 +215,12 @@ impl World {
                 // Another process has filled it already, if it is the twin's.
                 (run, disk.open(run, claim(&config)))
             }
-            None => (0, Kept::default()),
+            None => (0, PersistedState::default()),
         };
-        let aside = kept.aside;
-        let kept = Kept {
-            aside,
-            ..Kept::default()
+        let standby = kept.standby;
+        let kept = PersistedState {
+            standby,
+            ..PersistedState::default()
         };
         self.wishes.asks(user, index, config.nickname.clone());
         Client {
@@ -419,7 +421,7 @@ impl World {
                     self.after_any(8000, Task::Rename(index));
                 }
             }
-            Event::Link(Link::Stopped { why, .. }) => {
+            Event::Connection(ConnectionStatus::Stopped { why, .. }) => {
                 let taken_over = why.as_str().contains("same client ID");
                 let refused = why.as_str() == "Nickname already in use";
                 match client.role {
@@ -451,22 +453,28 @@ impl World {
     pub(super) fn keep(&mut self, index: usize) {
         let now = self.session_now();
         let client = &mut self.clients[index];
-        while let Some(look) = client.session.poll_look() {
+        while let Some(look) = client.session.poll_cache_query() {
             let run = client.run;
             let disk = client.disk.as_ref().map(|disk| disk.borrow_mut());
             let looked = match (look, disk) {
-                (Look::Lease(claim), Some(mut disk)) => Looked::Lease(Ok(disk.lease(run, claim))),
-                (Look::Lease(_), None) => Looked::Lease(Ok(Leased {
+                (CacheQuery::Lease(claim), Some(mut disk)) => {
+                    CacheResult::Lease(Ok(disk.lease(run, claim)))
+                }
+                (CacheQuery::Lease(_), None) => CacheResult::Lease(Ok(LeaseStatus {
                     ours: true,
-                    ..Leased::default()
+                    ..LeaseStatus::default()
                 })),
-                (Look::Adopt { key }, Some(mut disk)) => Looked::Adopted(Ok(disk.adopt(run, key))),
-                (Look::Adopt { .. }, None) => Looked::Adopted(Ok(Some(Vec::new()))),
+                (CacheQuery::Adopt { key }, Some(mut disk)) => {
+                    CacheResult::Adopted(Ok(disk.adopt(run, key)))
+                }
+                (CacheQuery::Adopt { .. }, None) => CacheResult::Adopted(Ok(Some(Vec::new()))),
                 // Nobody here looks back by these: see the historian.
-                (Look::Page { .. }, _) => Looked::Page(Ok(None)),
-                (Look::Search { .. }, _) => Looked::Found(Err(Line::inert("Nothing is kept"))),
+                (CacheQuery::Page { .. }, _) => CacheResult::Page(Ok(None)),
+                (CacheQuery::Search { .. }, _) => {
+                    CacheResult::Found(Err(Line::inert("Nothing is kept")))
+                }
             };
-            client.session.handle_looked(now, looked);
+            client.session.handle_cache_result(now, looked);
         }
         let Some(disk) = &client.disk else {
             while client.session.poll_save(now).is_some() {
@@ -524,7 +532,7 @@ impl World {
                 self.after_any(1000, Task::News(from));
                 continue;
             }
-            client.session.handle_news();
+            client.session.handle_store_news();
             self.listen(index)?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_tui::{
-    client::session::{Action, Channel, Closed, Now},
+    client::session::{Channel, Closed, Now, SocketAction},
     protocol::{ClientId, Token},
     server::core::ConnectionId,
 };
@@ -323,7 +323,7 @@ impl World {
         self.keep(index);
         while let Some(action) = self.clients[index].session.poll_action() {
             self.hang_up(index);
-            if action == Action::Connect {
+            if action == SocketAction::Connect {
                 self.made += 1;
                 self.clients[index].dialling = Some(self.made);
                 self.after_any(100, Task::Dialled(index, self.made));

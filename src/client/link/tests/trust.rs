@@ -98,10 +98,14 @@ async fn stopped(session: &mut Handle) -> (String, Vec<String>) {
     loop {
         match session.events.recv().await.expect("the session goes on") {
             Event::Distrusted(told) => {
-                let lines = told.iter().map(crate::client::event::Passage::to_line);
+                let lines = told
+                    .iter()
+                    .map(crate::client::event::ExplanationPart::to_line);
                 notices.extend(lines.map(|line| line.as_str().to_owned()));
             }
-            Event::Link(State::Stopped { why, .. }) => return (why.as_str().to_owned(), notices),
+            Event::Connection(State::Stopped { why, .. }) => {
+                return (why.as_str().to_owned(), notices);
+            }
             Event::Security(security) => panic!("it connected: {security:?}"),
             _ => {}
         }
@@ -111,7 +115,7 @@ async fn stopped(session: &mut Handle) -> (String, Vec<String>) {
 /// Waits until a session that is let in has kept what it had to, and ended.
 async fn ended(mut session: Handle) {
     session
-        .until(|event| matches!(event, Event::Link(State::Online)))
+        .until(|event| matches!(event, Event::Connection(State::Online)))
         .await;
     session.commands.send(Command::Leave).await.unwrap();
     session
@@ -129,8 +133,8 @@ fn start_keyed(host: &str, port: u16, trust: Policy) -> Handle {
 }
 
 async fn waiting(session: &mut Handle) -> String {
-    let told = session.until(|event| matches!(event, Event::Link(State::Waiting { .. })));
-    let Event::Link(State::Waiting { why, .. }) = told.await else {
+    let told = session.until(|event| matches!(event, Event::Connection(State::Waiting { .. })));
+    let Event::Connection(State::Waiting { why, .. }) = told.await else {
         unreachable!()
     };
     why.as_str().to_owned()
@@ -174,7 +178,7 @@ async fn a_server_that_reads_slowly_gets_all_of_it_in_order() {
     let mut far = server.accept().await;
     let join = far.let_in(0, 0).await;
     session
-        .until(|event| matches!(event, Event::Link(State::Online)))
+        .until(|event| matches!(event, Event::Connection(State::Online)))
         .await;
     // Megabytes that nobody reads yet.
     let text = |number: u64| format!("{number} {}", "x".repeat(15_000));
@@ -313,7 +317,7 @@ async fn what_another_process_learns_is_known_at_the_next_attempt() {
     session.commands.send(Command::RetryNow).await.unwrap();
     server.accept().await.let_in(0, 0).await;
     session
-        .until(|event| matches!(event, Event::Link(State::Online)))
+        .until(|event| matches!(event, Event::Connection(State::Online)))
         .await;
 }
 
@@ -363,7 +367,7 @@ async fn an_older_server_of_this_machine_is_reached_all_the_same() {
         assert_eq!(security(&mut session).await, Security::Plain);
         far.let_in(0, 0).await;
         session
-            .until(|event| matches!(event, Event::Link(State::Online)))
+            .until(|event| matches!(event, Event::Connection(State::Online)))
             .await;
         // It comes back without asking again.
         drop((far, hello));
@@ -382,7 +386,7 @@ async fn a_server_that_had_only_stood_still_is_asked_anew_whether_it_encrypts() 
     let question = still.hear().await;
     assert!(matches!(question, Some(ClientFrame::Join(join)) if join.token.is_none()));
     session
-        .until(|event| matches!(event, Event::Link(State::Guess)))
+        .until(|event| matches!(event, Event::Connection(State::Unidentified)))
         .await;
     still.say(unsupported()).await;
     server.accept().await.let_in(0, 0).await;
@@ -417,8 +421,8 @@ async fn a_server_that_encrypted_is_never_spoken_to_in_the_clear() {
     server.accept().await.let_in(0, 0).await;
     let (mut other, _) = server.listener.accept().await.unwrap();
     other.write_all(b"{\"type\": \"error\"}").await.unwrap();
-    let told = session.until(|event| matches!(event, Event::Link(State::Stopped { .. })));
-    let Event::Link(State::Stopped { why, .. }) = told.await else {
+    let told = session.until(|event| matches!(event, Event::Connection(State::Stopped { .. })));
+    let Event::Connection(State::Stopped { why, .. }) = told.await else {
         unreachable!()
     };
     assert!(

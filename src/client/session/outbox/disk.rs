@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::{Entry, OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, Outbox};
+use super::{OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, Outbox, OutboxEntry};
 use crate::{
     client::{
         event::{Delivery, LocalId, RestoredMessage},
-        session::kept::{ADOPTED_MAX, Change, KeptEntry, KeptOutbox},
+        session::persist_types::{ADOPTED_MAX, PersistedEntry, PersistedOutbox, StoreChange},
     },
     protocol::limits::TEXT_BYTES_MAX,
     text::Line,
@@ -15,7 +15,7 @@ use crate::{
 
 /// What the save under way holds of the outbox.
 #[derive(Debug)]
-pub(super) struct Flight {
+pub(super) struct SaveInFlight {
     /// The entries in it, in order.
     keys: Vec<u64>,
     /// Those of them that the disk did not have before.
@@ -32,13 +32,13 @@ pub(super) struct Flight {
 
 /// The entries that were known before the disk said what it has now, to be found by both of their
 /// names.
-struct Known {
-    by_local: HashMap<LocalId, Entry>,
+struct KnownEntries {
+    by_local: HashMap<LocalId, OutboxEntry>,
     by_key: HashMap<u64, LocalId>,
 }
 
-impl Known {
-    fn new(entries: Vec<Entry>) -> Self {
+impl KnownEntries {
+    fn new(entries: Vec<OutboxEntry>) -> Self {
         // Only this process knows a submitted one by its key.
         let on_disk = entries.iter().filter(|entry| !entry.submitted);
         Self {
@@ -47,7 +47,7 @@ impl Known {
         }
     }
 
-    fn take(&mut self, kept: &KeptEntry) -> Option<Entry> {
+    fn take(&mut self, kept: &PersistedEntry) -> Option<OutboxEntry> {
         let by_number = kept.number.map(LocalId);
         let by_number = by_number.filter(|local| self.by_local.contains_key(local));
         let local = by_number.or_else(|| self.by_key.get(&kept.key).copied())?;
@@ -57,19 +57,25 @@ impl Known {
 
 impl Outbox {
     /// Takes over what earlier runs have left: all of it is news to the user.
-    pub(in crate::client::session) fn resume(&mut self, kept: KeptOutbox) -> Vec<RestoredMessage> {
+    pub(in crate::client::session) fn resume(
+        &mut self,
+        kept: PersistedOutbox,
+    ) -> Vec<RestoredMessage> {
         self.take(kept, Self::new_local)
     }
 
     /// Takes over what the disk has, in place of all that was known of it. Gives what is news to
     /// the user.
-    pub(in crate::client::session) fn load(&mut self, kept: KeptOutbox) -> Vec<RestoredMessage> {
+    pub(in crate::client::session) fn load(
+        &mut self,
+        kept: PersistedOutbox,
+    ) -> Vec<RestoredMessage> {
         self.take(kept, Self::new_local_of_others)
     }
 
     fn take(
         &mut self,
-        kept: KeptOutbox,
+        kept: PersistedOutbox,
         new_local: impl Fn(&mut Self) -> LocalId,
     ) -> Vec<RestoredMessage> {
         self.close();
@@ -87,7 +93,7 @@ impl Outbox {
             .chain(self.taking_back.drain(..))
             .chain(self.not_taken_back.drain(..));
         let (known, unsaved): (Vec<_>, Vec<_>) = all.partition(|entry| entry.known);
-        let mut ours = Known::new(known);
+        let mut ours = KnownEntries::new(known);
         let mut news = Vec::new();
         for kept in kept.entries {
             let was = ours.take(&kept);
@@ -106,11 +112,11 @@ impl Outbox {
                 (None, Some(number)) => LocalId(number),
                 (None, None) => new_local(self),
             };
-            let mut entry = Entry::kept(local, kept);
+            let mut entry = OutboxEntry::kept(local, kept);
             self.note_origin(&entry);
             entry.counted |= was.as_ref().is_some_and(|was| was.counted);
             let delivery = entry.delivery();
-            let same = |was: Entry| was.delivery() == delivery && !unsure.contains(&was.key);
+            let same = |was: OutboxEntry| was.delivery() == delivery && !unsure.contains(&was.key);
             if !was.is_some_and(same) {
                 news.push(entry.news(delivery));
             }
@@ -132,15 +138,15 @@ impl Outbox {
         }
         // What another process has dealt with meanwhile: whether it was sent is for the log to say.
         let rest = ours.by_local.into_values();
-        let mut settled: Vec<Entry> = rest.filter(|entry| entry.failed.is_none()).collect();
+        let mut settled: Vec<OutboxEntry> = rest.filter(|entry| entry.failed.is_none()).collect();
         settled.sort_by_key(|entry| entry.key);
-        let elsewhere = |entry: Entry| entry.news(Delivery::SettledElsewhere);
+        let elsewhere = |entry: OutboxEntry| entry.news(Delivery::SettledElsewhere);
         news.extend(settled.into_iter().map(elsewhere));
         news
     }
 
     /// Remembers an entry that another run typed, so that what becomes of it is told there.
-    fn note_origin(&mut self, entry: &Entry) {
+    fn note_origin(&mut self, entry: &OutboxEntry) {
         if !entry.own {
             self.others.insert(entry.local, entry.key);
         }
@@ -194,7 +200,7 @@ impl Outbox {
     /// asked for; gives what is news to the user.
     pub(in crate::client::session) fn adopt(
         &mut self,
-        entries: Vec<KeptEntry>,
+        entries: Vec<PersistedEntry>,
     ) -> Vec<RestoredMessage> {
         self.adopting = false;
         let mut news = Vec::new();
@@ -204,7 +210,7 @@ impl Outbox {
                 None => self.new_local_of_others(),
             };
             self.next_key = self.next_key.max(kept.key + 1);
-            let entry = Entry::kept(local, kept);
+            let entry = OutboxEntry::kept(local, kept);
             self.note_origin(&entry);
             news.push(entry.news(Delivery::Pending));
             self.bytes += entry.body.as_str().len();
@@ -215,12 +221,12 @@ impl Outbox {
     }
 
     /// Hands what is not on disk to the process that has the outbox. As [`Self::changes`].
-    pub(in crate::client::session) fn submissions(&mut self) -> Vec<Change> {
+    pub(in crate::client::session) fn submissions(&mut self) -> Vec<StoreChange> {
         let mut changes = Vec::new();
         let mut keys = Vec::new();
         for entry in self.entries.iter().filter(|entry| !entry.known) {
             keys.push(entry.key);
-            changes.push(Change::Submit {
+            changes.push(StoreChange::Submit {
                 number: entry.local.0,
                 room: entry.room.clone(),
                 body: entry.body.clone(),
@@ -229,7 +235,7 @@ impl Outbox {
         for key in &keys {
             self.dirty.remove(key);
         }
-        self.flight = Some(Flight {
+        self.flight = Some(SaveInFlight {
             fresh: keys.clone(),
             keys,
             gone: Vec::new(),
@@ -242,7 +248,7 @@ impl Outbox {
 
     /// Whether another process is to say what becomes of messages of this run.
     pub(in crate::client::session) fn is_watching(&self) -> bool {
-        let watched = |entry: &Entry| entry.own && entry.known && !entry.basic;
+        let watched = |entry: &OutboxEntry| entry.own && entry.known && !entry.basic;
         self.entries.iter().any(watched)
     }
 
@@ -291,7 +297,7 @@ impl Outbox {
         }
     }
 
-    fn put_back(&mut self, entry: Entry) {
+    fn put_back(&mut self, entry: OutboxEntry) {
         if entry.failed.is_some() {
             self.refused.push_back(entry);
         } else {
@@ -301,14 +307,14 @@ impl Outbox {
     }
 
     /// The disk need not have it any more.
-    pub(super) fn forget(&mut self, entry: &Entry) {
+    pub(super) fn forget(&mut self, entry: &OutboxEntry) {
         self.drop_entry(entry, false);
     }
 
     /// As [`Self::forget`], and whether only the user's wish says so.
-    pub(super) fn drop_entry(&mut self, entry: &Entry, by_user: bool) {
+    pub(super) fn drop_entry(&mut self, entry: &OutboxEntry, by_user: bool) {
         self.dirty.remove(&entry.key);
-        let flies = |flight: &Flight| flight.keys.binary_search(&entry.key).is_ok();
+        let flies = |flight: &SaveInFlight| flight.keys.binary_search(&entry.key).is_ok();
         if entry.known || self.flight.as_ref().is_some_and(flies) {
             self.gone.insert(entry.key, by_user);
         }
@@ -341,7 +347,7 @@ impl Outbox {
 
     /// What is to be saved now. Nothing else may be asked for until it is
     /// [saved](Self::saved) or [not](Self::not_saved).
-    pub(in crate::client::session) fn changes(&mut self, number: bool) -> Vec<Change> {
+    pub(in crate::client::session) fn changes(&mut self, number: bool) -> Vec<StoreChange> {
         let next_counter = self.next_counter;
         if number {
             let from = self.entries.partition_point(|e| e.counter.is_some());
@@ -355,25 +361,29 @@ impl Outbox {
         let gone: Vec<(u64, bool)> = std::mem::take(&mut self.gone).into_iter().collect();
         let remove = |(key, by_user): &(u64, bool)| {
             if *by_user {
-                Change::TakeBack(*key)
+                StoreChange::TakeBack(*key)
             } else {
-                Change::Remove(*key)
+                StoreChange::Remove(*key)
             }
         };
         let outcomes: Vec<_> = std::mem::take(&mut self.outcomes).into_iter().collect();
-        let settled = outcomes.iter().map(|(key, delivery)| Change::Settled {
+        let settled = outcomes.iter().map(|(key, delivery)| StoreChange::Settled {
             key: *key,
             delivery: delivery.clone(),
         });
-        let mut changes: Vec<Change> = settled.chain(gone.iter().map(remove)).collect();
+        let mut changes: Vec<StoreChange> = settled.chain(gone.iter().map(remove)).collect();
         let entries = keys.iter().filter_map(|key| self.at_key(*key));
-        changes.extend(entries.clone().map(|entry| Change::Entry(entry.to_keep())));
+        changes.extend(
+            entries
+                .clone()
+                .map(|entry| StoreChange::Entry(entry.to_keep())),
+        );
         let fresh = entries.filter(|entry| !entry.known).map(|entry| entry.key);
         let fresh = fresh.collect();
         if self.next_counter != next_counter {
-            changes.push(Change::NextCounter(self.next_counter));
+            changes.push(StoreChange::NextCounter(self.next_counter));
         }
-        self.flight = Some(Flight {
+        self.flight = Some(SaveInFlight {
             keys,
             fresh,
             gone,
@@ -384,7 +394,7 @@ impl Outbox {
         changes
     }
 
-    fn at_key(&self, key: u64) -> Option<&Entry> {
+    fn at_key(&self, key: u64) -> Option<&OutboxEntry> {
         match self.entries.binary_search_by_key(&key, |entry| entry.key) {
             Ok(at) => self.entries.get(at),
             Err(_) => self.refused.iter().find(|entry| entry.key == key),
@@ -397,7 +407,7 @@ impl Outbox {
         let Some(flight) = self.flight.take() else {
             return news;
         };
-        let went = |entry: &mut Entry| flight.gone.iter().any(|(key, _)| *key == entry.key);
+        let went = |entry: &mut OutboxEntry| flight.gone.iter().any(|(key, _)| *key == entry.key);
         let went = self.taking_back.extract_if(.., went);
         news.extend(went.map(|entry| entry.news(Delivery::Withdrawn)));
         for entry in &mut self.taking_back {

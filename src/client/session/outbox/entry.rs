@@ -3,7 +3,7 @@
 use crate::{
     client::{
         event::{Delivery, LocalId, RestoredMessage},
-        session::kept::KeptEntry,
+        session::persist_types::PersistedEntry,
     },
     protocol::RoomName,
     text::{Body, Line},
@@ -15,7 +15,7 @@ use crate::{
     clippy::struct_excessive_bools,
     reason = "independent facts, no states of one machine"
 )]
-pub(in crate::client::session) struct Entry {
+pub(in crate::client::session) struct OutboxEntry {
     pub(in crate::client::session) local: LocalId,
     /// What the disk knows it by; where it was submitted, only this process does.
     pub(super) key: u64,
@@ -41,14 +41,14 @@ pub(in crate::client::session) struct Entry {
     pub(super) failed: Option<Line>,
 }
 
-impl Entry {
+impl OutboxEntry {
     /// Whether a basic server has yet to be told.
     pub(super) fn is_due(&self) -> bool {
         !self.basic && !self.withdrawn
     }
 
-    pub(super) fn to_keep(&self) -> KeptEntry {
-        KeptEntry {
+    pub(super) fn to_keep(&self) -> PersistedEntry {
+        PersistedEntry {
             key: self.key,
             number: self.own.then_some(self.local.0),
             room: self.room.clone(),
@@ -60,7 +60,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn kept(local: LocalId, kept: KeptEntry) -> Self {
+    pub(super) fn kept(local: LocalId, kept: PersistedEntry) -> Self {
         Self {
             local,
             key: kept.key,

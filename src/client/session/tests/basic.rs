@@ -8,7 +8,7 @@ impl Run {
         run.reach();
         run.written.clear();
         run.time();
-        run.told(&["connecting", "guess", "entered as carol"]);
+        run.told(&["connecting", "unidentified", "entered as carol"]);
         run
     }
 
@@ -45,13 +45,13 @@ fn a_server_that_does_not_answer_is_taken_for_a_basic_one() {
     run.reach();
     run.events.clear();
     run.time();
-    run.told(&["guess", "entered as carol"]);
+    run.told(&["unidentified", "entered as carol"]);
     run.say_bytes(br#"{"type":"error","message":"Hm"}"#);
     run.told(&["basic", "notice: Hm"]);
 }
 
 #[test]
-fn what_shows_nothing_of_a_basic_server_stays_a_guess() {
+fn what_shows_nothing_of_a_basic_server_stays_unidentified() {
     let mut run = Run::basic();
     for says in [
         // An echo, and what nobody understands.
@@ -114,7 +114,7 @@ fn a_modern_server_in_the_clear_is_known_by_its_answer_and_told_who_we_are() {
             run.events.clear();
             run.say(answer.clone());
             run.told(&[]);
-            assert_eq!(run.session.asks_anew(), Some(false));
+            assert_eq!(run.session.should_probe_again(), Some(false));
             run.reach();
             assert_eq!(run.join().token, Some(token()));
             run.say(ServerFrame::Welcome(welcome()));
@@ -212,7 +212,7 @@ fn a_late_answer_ends_the_mode_and_all_goes_again_under_the_same_ids() {
     run.written.clear();
     run.say(unsupported());
     run.told(&["connecting"]);
-    assert_eq!(run.session.asks_anew(), Some(true));
+    assert_eq!(run.session.should_probe_again(), Some(true));
     run.reach();
     assert_eq!(run.join().token, Some(token()));
     run.say(ServerFrame::Welcome(welcome()));

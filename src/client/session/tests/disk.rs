@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::{
     client::{
         event::{Found, Page},
-        session::kept::{
-            Change, Claim, Kept, KeptEntry, KeptOutbox, KeptRoom, Leased, Look, Looked, Save,
-            SaveError,
+        session::persist_types::{
+            CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedEntry, PersistedOutbox,
+            PersistedRoom, PersistedState, Save, SaveError, StoreChange,
         },
     },
     protocol::RoomName,
@@ -28,14 +28,14 @@ pub(super) struct Disk {
     /// What it finds.
     pub(super) found: Option<Found>,
     /// What another process has left, for whoever takes the lease.
-    pub(super) left: Option<KeptOutbox>,
+    pub(super) left: Option<PersistedOutbox>,
     /// What it says of the lease to who does not take it in any case.
-    pub(super) leased: Leased,
+    pub(super) leased: LeaseStatus,
     /// Whether the session yields to other processes, and whether one has its place at first.
     pub(super) yields: bool,
-    pub(super) aside: bool,
+    pub(super) standby: bool,
     /// What other processes have submitted.
-    pub(super) submitted: Vec<KeptEntry>,
+    pub(super) submitted: Vec<PersistedEntry>,
 }
 
 impl Disk {
@@ -52,25 +52,25 @@ impl Disk {
         Some(Ok(()))
     }
 
-    pub(super) fn look(&mut self, look: &Look) -> Looked {
+    pub(super) fn look(&mut self, look: &CacheQuery) -> CacheResult {
         match look {
-            Look::Page { .. } => Looked::Page(Ok(self.page.clone())),
-            Look::Search { .. } => {
+            CacheQuery::Page { .. } => CacheResult::Page(Ok(self.page.clone())),
+            CacheQuery::Search { .. } => {
                 let none = Line::inert("Nothing is kept");
-                Looked::Found(self.found.clone().ok_or(none))
+                CacheResult::Found(self.found.clone().ok_or(none))
             }
-            Look::Lease(Claim::Take) => Looked::Lease(Ok(Leased {
+            CacheQuery::Lease(LeaseClaim::Take) => CacheResult::Lease(Ok(LeaseStatus {
                 ours: true,
                 outbox: self.left.clone(),
-                ..Leased::default()
+                ..LeaseStatus::default()
             })),
             // What became of something is told once.
-            Look::Lease(_) => Looked::Lease(Ok(std::mem::take(&mut self.leased))),
-            Look::Adopt { key } => {
+            CacheQuery::Lease(_) => CacheResult::Lease(Ok(std::mem::take(&mut self.leased))),
+            CacheQuery::Adopt { key } => {
                 let submitted = std::mem::take(&mut self.submitted);
                 let entries = submitted.into_iter().zip(*key..);
-                let entries = entries.map(|(entry, key)| KeptEntry { key, ..entry });
-                Looked::Adopted(Ok(Some(entries.collect())))
+                let entries = entries.map(|(entry, key)| PersistedEntry { key, ..entry });
+                CacheResult::Adopted(Ok(Some(entries.collect())))
             }
         }
     }
@@ -79,30 +79,30 @@ impl Disk {
     pub(super) fn kept_numbers(&self) -> Vec<u64> {
         let changes = self.saves.iter().flat_map(|save| &save.changes);
         let messages = changes.filter_map(|change| match change {
-            Change::Messages(run) => Some(run.messages.iter().map(|message| message.seq)),
+            StoreChange::Messages(run) => Some(run.messages.iter().map(|message| message.seq)),
             _ => None,
         });
         messages.flatten().collect()
     }
 
     /// What a session would start from that is started now.
-    pub(super) fn kept(&self) -> Kept {
-        let mut outbox = KeptOutbox::default();
-        let mut entries: BTreeMap<u64, KeptEntry> = BTreeMap::new();
-        let mut rooms: BTreeMap<RoomName, KeptRoom> = BTreeMap::new();
+    pub(super) fn kept(&self) -> PersistedState {
+        let mut outbox = PersistedOutbox::default();
+        let mut entries: BTreeMap<u64, PersistedEntry> = BTreeMap::new();
+        let mut rooms: BTreeMap<RoomName, PersistedRoom> = BTreeMap::new();
         let mut known = None;
         for change in self.saves.iter().flat_map(|save| &save.changes) {
             match change {
-                Change::Entry(entry) => {
+                StoreChange::Entry(entry) => {
                     outbox.next_key = outbox.next_key.max(entry.key + 1);
                     entries.insert(entry.key, entry.clone());
                 }
-                Change::Remove(key) | Change::TakeBack(key) => drop(entries.remove(key)),
-                Change::NextCounter(next) => {
+                StoreChange::Remove(key) | StoreChange::TakeBack(key) => drop(entries.remove(key)),
+                StoreChange::NextCounter(next) => {
                     outbox.next_counter = outbox.next_counter.max(*next);
                 }
-                Change::Opened(opened) => {
-                    let room = KeptRoom {
+                StoreChange::Room(opened) => {
+                    let room = PersistedRoom {
                         room: opened.room.clone(),
                         epoch: opened.epoch,
                         first: opened.first,
@@ -115,7 +115,7 @@ impl Disk {
                         .filter(|known| known.epoch == opened.epoch && opened.reset.is_none());
                     rooms.insert(opened.room.clone(), known.unwrap_or(room));
                 }
-                Change::Messages(run) => {
+                StoreChange::Messages(run) => {
                     if let Some(room) = rooms.get_mut(&run.room)
                         && let Some(last) = run.messages.last()
                         && last.seq > room.seq
@@ -124,20 +124,20 @@ impl Disk {
                         room.id = Some(last.id);
                     }
                 }
-                Change::User(user) => known = Some(*user),
-                Change::Read { .. }
-                | Change::Draft { .. }
-                | Change::Typed(_)
-                | Change::Settled { .. }
-                | Change::Submit { .. } => {}
+                StoreChange::User(user) => known = Some(*user),
+                StoreChange::Read { .. }
+                | StoreChange::Draft { .. }
+                | StoreChange::Typed(_)
+                | StoreChange::Settled { .. }
+                | StoreChange::Submit { .. } => {}
             }
         }
         outbox.entries = entries.into_values().collect();
-        Kept {
+        PersistedState {
             outbox,
             rooms: rooms.into_values().collect(),
             user: known,
-            aside: self.aside,
+            standby: self.standby,
         }
     }
 }

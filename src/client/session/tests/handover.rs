@@ -1,11 +1,13 @@
 //! Several processes with one client ID: what one without the outbox hands to the one that has it.
 
 use super::*;
-use crate::client::session::kept::{KeptEntry, KeptOutbox, Leased, SaveError};
+use crate::client::session::persist_types::{
+    LeaseStatus, PersistedEntry, PersistedOutbox, SaveError,
+};
 
 /// What another process typed; its key is the disk's to give.
-fn submitted(text: &str, room: &str) -> KeptEntry {
-    KeptEntry {
+fn submitted(text: &str, room: &str) -> PersistedEntry {
+    PersistedEntry {
         key: 0,
         number: None,
         room: RoomName::parse(room).unwrap(),
@@ -17,11 +19,11 @@ fn submitted(text: &str, room: &str) -> KeptEntry {
     }
 }
 
-/// One that stands aside from the start.
-fn aside() -> Run {
+/// A session that starts on standby.
+fn on_standby() -> Run {
     let (run, restored) = Run::with(Disk {
         yields: true,
-        aside: true,
+        standby: true,
         ..Disk::default()
     });
     assert!(restored.is_empty());
@@ -38,14 +40,14 @@ impl Run {
 }
 
 #[test]
-fn who_stands_aside_connects_nowhere_and_hands_over_what_it_has_to_send() {
-    let mut run = aside();
-    run.told(&["aside"]);
+fn who_stands_by_connects_nowhere_and_hands_over_what_it_has_to_send() {
+    let mut run = on_standby();
+    run.told(&["standby"]);
     assert!(!run.connected);
     run.send("a");
     run.send("b");
     run.told(&["local 1 pending", "local 2 pending"]);
-    run.disk.leased = Leased {
+    run.disk.leased = LeaseStatus {
         settled: vec![
             (1, Delivery::Sent { seq: Some(7) }),
             (
@@ -55,7 +57,7 @@ fn who_stands_aside_connects_nowhere_and_hands_over_what_it_has_to_send() {
                 },
             ),
         ],
-        ..Leased::default()
+        ..LeaseStatus::default()
     };
     run.asks_again();
     run.told(&["local 1 is 7", "local 2 failed: No"]);
@@ -66,22 +68,22 @@ fn who_stands_aside_connects_nowhere_and_hands_over_what_it_has_to_send() {
 
 #[test]
 fn when_the_other_has_ended_its_place_is_taken_with_all_that_is_there() {
-    let mut run = aside();
+    let mut run = on_standby();
     run.send("ours");
     run.events.clear();
-    let entry = |key, number, text: &str| KeptEntry {
+    let entry = |key, number, text: &str| PersistedEntry {
         key,
         number,
         ..submitted(text, "lobby")
     };
-    run.disk.leased = Leased {
+    run.disk.leased = LeaseStatus {
         ours: true,
-        outbox: Some(KeptOutbox {
+        outbox: Some(PersistedOutbox {
             next_counter: 5,
             next_key: 9,
             entries: vec![entry(7, None, "theirs"), entry(8, Some(1), "ours")],
         }),
-        ..Leased::default()
+        ..LeaseStatus::default()
     };
     run.asks_again();
     run.told(&["local of others 0 pending", "connecting"]);
@@ -101,10 +103,10 @@ fn when_the_other_has_ended_its_place_is_taken_with_all_that_is_there() {
     ]);
     // The run that typed the one is told.
     let saved = run.disk.saves.iter().flat_map(|save| &save.changes);
-    let told = |change: &&Change| matches!(change, Change::Settled { .. });
+    let told = |change: &&StoreChange| matches!(change, StoreChange::Settled { .. });
     let told: Vec<_> = saved.filter(told).collect();
     let delivery = Delivery::Sent { seq: Some(1) };
-    assert_eq!(told, [&Change::Settled { key: 7, delivery }]);
+    assert_eq!(told, [&StoreChange::Settled { key: 7, delivery }]);
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn what_others_submit_is_sent_behind_what_was_typed_before() {
     let mut run = Run::online();
     run.send("one");
     run.disk.submitted = vec![submitted("two", "lobby")];
-    run.session.handle_news();
+    run.session.handle_store_news();
     run.settle();
     run.send("three");
     run.wrote(&["1 one", "2 two", "3 three"]);
@@ -127,7 +129,7 @@ fn what_others_submit_is_sent_behind_what_was_typed_before() {
     let failed = saved.filter(|change| {
         matches!(
             change,
-            Change::Settled {
+            StoreChange::Settled {
                 delivery: Delivery::Failed { .. },
                 ..
             }
@@ -140,7 +142,7 @@ fn what_others_submit_is_sent_behind_what_was_typed_before() {
 fn what_waits_for_another_room_leads_to_another_join() {
     let mut run = Run::online();
     run.disk.submitted = vec![submitted("to build", "build")];
-    run.session.handle_news();
+    run.session.handle_store_news();
     run.settle();
     run.told(&["local of others 0 pending", "connecting"]);
     run.open();
@@ -159,21 +161,21 @@ fn who_is_taken_over_hands_over_and_comes_back_when_it_may() {
     run.frames();
     run.events.clear();
     run.say(bye(Departure::Replaced, None));
-    run.told(&["aside"]);
+    run.told(&["standby"]);
     run.send("still here");
     run.told(&["local 1 pending"]);
-    run.disk.leased = Leased {
+    run.disk.leased = LeaseStatus {
         ours: true,
-        outbox: Some(KeptOutbox {
+        outbox: Some(PersistedOutbox {
             next_counter: 1,
             next_key: 2,
-            entries: vec![KeptEntry {
+            entries: vec![PersistedEntry {
                 key: 1,
                 number: Some(1),
                 ..submitted("still here", "lobby")
             }],
         }),
-        ..Leased::default()
+        ..LeaseStatus::default()
     };
     run.asks_again();
     run.told(&["connecting"]);
@@ -192,11 +194,11 @@ fn who_is_replaced_by_nobody_on_this_disk_does_not_fight() {
     run.frames();
     run.events.clear();
     run.say(bye(Departure::Replaced, None));
-    run.told(&["aside"]);
-    run.disk.leased = Leased {
+    run.told(&["standby"]);
+    run.disk.leased = LeaseStatus {
         ours: true,
         unbroken: true,
-        ..Leased::default()
+        ..LeaseStatus::default()
     };
     run.asks_again();
     run.told(&["stopped: Another terminal took over: it came in with the same client ID"]);
@@ -224,7 +226,7 @@ fn what_a_screen_says_after_it_was_taken_over_is_handed_over_and_can_not_be_take
 
 #[test]
 fn a_disk_that_takes_nothing_for_the_other_either_is_told() {
-    let mut run = aside();
+    let mut run = on_standby();
     run.events.clear();
     run.disk.slow = Some(VecDeque::new());
     run.send("a");

@@ -26,7 +26,7 @@ fn a_welcome_for_somebody_else_is_none() {
         let mut run = Run::new();
         run.enter(welcome);
         assert!(!run.connected);
-        let online = |event: &Event| matches!(event, Event::Link(Link::Online));
+        let online = |event: &Event| matches!(event, Event::Connection(ConnectionStatus::Online));
         assert!(!run.events.iter().any(online));
     };
     check(Welcome {

@@ -1,6 +1,5 @@
 //! The session against a server that says exactly what a test wants, in virtual time.
 
-mod asks;
 mod basic;
 mod credentials;
 mod disk;
@@ -10,7 +9,8 @@ mod hostile;
 mod leaving;
 mod members;
 mod outbox;
-mod pace;
+mod rate_limiter;
+mod requests;
 mod resume;
 mod rooms;
 mod saving;
@@ -21,7 +21,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use self::disk::Disk;
 use super::*;
-use crate::client::event::{Link, Passage};
+use crate::client::event::{ConnectionStatus, ExplanationPart};
 use crate::protocol::{
     ClientFrame, DeviceId, Epoch, MessageId, Role, ServerFrame, UserId,
     codec::Decoder,
@@ -280,7 +280,7 @@ impl Run {
     fn settle(&mut self) {
         self.save();
         while let Some(action) = self.session.poll_action() {
-            self.connected = action == Action::Connect;
+            self.connected = action == SocketAction::Connect;
         }
         loop {
             let before = self.written.len();
@@ -303,9 +303,9 @@ impl Run {
                 self.session.handle_saved(now, saved);
             }
         }
-        if let Some(look) = self.session.poll_look() {
+        if let Some(look) = self.session.poll_cache_query() {
             let looked = self.disk.look(&look);
-            self.session.handle_looked(now, looked);
+            self.session.handle_cache_result(now, looked);
             self.save();
         }
     }
@@ -494,18 +494,18 @@ fn local_in_short(local: LocalId) -> String {
     }
 }
 
-fn link_in_short(link: &Link) -> String {
-    match link {
-        Link::Connecting => "connecting".to_owned(),
-        Link::Online => "online".to_owned(),
-        Link::Basic => "basic".to_owned(),
-        Link::Guess => "guess".to_owned(),
-        Link::Aside => "aside".to_owned(),
-        Link::Waiting { why, .. } => format!("waiting: {why}"),
-        Link::Stopped {
+fn status_in_short(status: &ConnectionStatus) -> String {
+    match status {
+        ConnectionStatus::Connecting => "connecting".to_owned(),
+        ConnectionStatus::Online => "online".to_owned(),
+        ConnectionStatus::Basic => "basic".to_owned(),
+        ConnectionStatus::Unidentified => "unidentified".to_owned(),
+        ConnectionStatus::Standby => "standby".to_owned(),
+        ConnectionStatus::Waiting { why, .. } => format!("waiting: {why}"),
+        ConnectionStatus::Stopped {
             why, wants: None, ..
         } => format!("stopped: {why}"),
-        Link::Stopped {
+        ConnectionStatus::Stopped {
             why,
             wants: Some(wants),
             ..
@@ -515,7 +515,7 @@ fn link_in_short(link: &Link) -> String {
 
 fn event_in_short(event: &Event) -> String {
     match event {
-        Event::Link(link) => link_in_short(link),
+        Event::Connection(status) => status_in_short(status),
         Event::Unanswered(None) => "answers".to_owned(),
         Event::Unanswered(Some(waited)) => format!("unanswered for {} s", waited.as_secs()),
         Event::Security(Security::Plain) => "plain".to_owned(),
@@ -590,7 +590,7 @@ fn event_in_short(event: &Event) -> String {
         },
         Event::Notice(line) => format!("notice: {line}"),
         Event::Distrusted(told) => {
-            let lines: Vec<_> = told.iter().map(Passage::to_line).collect();
+            let lines: Vec<_> = told.iter().map(ExplanationPart::to_line).collect();
             format!("distrusted: {lines:?}")
         }
         Event::Ended(summary) => format!(

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    client::session::kept::{Change, KeptEntry, Opened, Run as Kept, Save},
+    client::session::persist_types::{MessageRange, PersistedEntry, RoomUpdate, Save, StoreChange},
     protocol::limits::JOIN_ROOMS_MAX,
 };
 
@@ -28,7 +28,7 @@ fn after(rooms: impl Iterator<Item = RoomName>, epoch: Epoch) -> Disk {
         let ServerFrame::Message(message) = message(1, "hi") else {
             unreachable!()
         };
-        let opened = Change::Opened(Opened {
+        let opened = StoreChange::Room(RoomUpdate {
             room: room.clone(),
             epoch,
             topic: None,
@@ -36,7 +36,7 @@ fn after(rooms: impl Iterator<Item = RoomName>, epoch: Epoch) -> Disk {
             head: 1,
             reset: None,
         });
-        let messages = Change::Messages(Kept {
+        let messages = StoreChange::Messages(MessageRange {
             room: room.clone(),
             epoch,
             messages: vec![Message { room, ..message }],
@@ -98,7 +98,7 @@ fn messages_for_more_rooms_than_a_join_names_are_all_sent() {
     let count = JOIN_ROOMS_MAX + 6;
     let mut disk = Disk::default();
     let entry = |number: usize| {
-        Change::Entry(KeptEntry {
+        StoreChange::Entry(PersistedEntry {
             key: number as u64 + 1,
             number: None,
             room: room(number),

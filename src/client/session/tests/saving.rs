@@ -1,7 +1,9 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::client::session::kept::{Change, KeptEntry, KeptOutbox, SaveError};
+use crate::client::session::persist_types::{
+    PersistedEntry, PersistedOutbox, SaveError, StoreChange,
+};
 
 impl Run {
     /// On a disk that takes its time.
@@ -36,27 +38,27 @@ impl Run {
     }
 }
 
-fn in_short(change: &Change) -> String {
+fn in_short(change: &StoreChange) -> String {
     match change {
-        Change::Entry(entry) => {
+        StoreChange::Entry(entry) => {
             let counter = entry.counter.map_or("-".to_owned(), |c| c.to_string());
             let failed = entry.failed.as_ref().map_or("", |_| " failed");
             format!("{} as {counter}{failed}", entry.body.as_str())
         }
-        Change::Remove(key) => format!("not {key}"),
-        Change::TakeBack(key) => format!("back {key}"),
-        Change::NextCounter(next) => format!("next {next}"),
-        Change::Opened(opened) => format!("#{}", opened.room),
-        Change::Messages(run) => {
+        StoreChange::Remove(key) => format!("not {key}"),
+        StoreChange::TakeBack(key) => format!("back {key}"),
+        StoreChange::NextCounter(next) => format!("next {next}"),
+        StoreChange::Room(opened) => format!("#{}", opened.room),
+        StoreChange::Messages(run) => {
             let numbers: Vec<_> = run.messages.iter().map(|m| m.seq.to_string()).collect();
             format!("messages {}", numbers.join(" "))
         }
-        Change::Read { seq, .. } => format!("read {seq}"),
-        Change::Draft { text, .. } => format!("draft {text}"),
-        Change::Typed(text) => format!("typed {text}"),
-        Change::User(user) => format!("user {user}"),
-        Change::Settled { key, delivery } => format!("{key} is {delivery:?}"),
-        Change::Submit { number, body, .. } => format!("submit {number} {}", body.as_str()),
+        StoreChange::Read { seq, .. } => format!("read {seq}"),
+        StoreChange::Draft { text, .. } => format!("draft {text}"),
+        StoreChange::Typed(text) => format!("typed {text}"),
+        StoreChange::User(user) => format!("user {user}"),
+        StoreChange::Settled { key, delivery } => format!("{key} is {delivery:?}"),
+        StoreChange::Submit { number, body, .. } => format!("submit {number} {}", body.as_str()),
     }
 }
 
@@ -64,8 +66,8 @@ fn full() -> SaveError {
     SaveError::Failed(Line::inert("the disk is full"))
 }
 
-fn entry(key: u64, text: &str, counter: Option<u64>) -> KeptEntry {
-    KeptEntry {
+fn entry(key: u64, text: &str, counter: Option<u64>) -> PersistedEntry {
+    PersistedEntry {
         key,
         number: None,
         room: RoomName::lobby(),
@@ -192,7 +194,7 @@ fn a_message_is_taken_back_once_the_disk_has_let_go_of_it() {
 #[test]
 fn what_is_taken_back_too_late_for_the_disk_is_pending_with_the_other_process() {
     let left = |entries| {
-        Some(KeptOutbox {
+        Some(PersistedOutbox {
             next_counter: 1,
             next_key: 2,
             entries,
@@ -244,7 +246,7 @@ fn messages_are_saved_as_they_come_and_the_next_start_goes_on_behind_them() {
 
 #[test]
 fn of_messages_that_a_slow_disk_does_not_take_the_oldest_are_let_go_of() {
-    use crate::client::session::saver::UNSAVED_BYTES_MAX;
+    use crate::client::session::write_buffer::UNSAVED_BYTES_MAX;
     let long = "x".repeat(16 * 1024);
     let fit = (UNSAVED_BYTES_MAX / long.len()) as u64;
     for (more, first_kept) in [(0, 2), (1, 2 + (fit + 1).div_ceil(2))] {
@@ -370,12 +372,12 @@ fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
 
     // The other one has sent ours, and typed one of its own.
     run.disk.slow = None;
-    run.disk.left = Some(KeptOutbox {
+    run.disk.left = Some(PersistedOutbox {
         next_counter: 3,
         next_key: 10,
         entries: vec![
             entry(8, "its own", Some(2)),
-            KeptEntry {
+            PersistedEntry {
                 number: Some(2),
                 ..entry(9, "too late", None)
             },
@@ -406,7 +408,7 @@ fn sent_and_taken_over(settled: ServerFrame) -> Run {
     run.disk_fails(SaveError::Lost);
     run.events.clear();
     run.disk.slow = None;
-    run.disk.left = Some(KeptOutbox {
+    run.disk.left = Some(PersistedOutbox {
         next_counter: 2,
         next_key: 2,
         entries: vec![entry(1, "mine", Some(1))],
@@ -422,7 +424,10 @@ fn a_message_whose_leaving_the_disk_has_not_heard_of_stays_sent() {
         run.command(Command::RetryNow);
         run.told(&["connecting"]);
         let gone = run.disk.saves.iter().flat_map(|save| &save.changes);
-        assert!(gone.into_iter().any(|change| *change == Change::Remove(1)));
+        assert!(
+            gone.into_iter()
+                .any(|change| *change == StoreChange::Remove(1))
+        );
         run.enter(Welcome {
             counter: 1,
             ..welcome()
@@ -453,7 +458,7 @@ fn a_message_that_was_sent_is_not_settled_elsewhere_however_often_the_lease_is_l
     run.events.clear();
     // By now the other one has sent it as well.
     run.disk.slow = None;
-    run.disk.left = Some(KeptOutbox {
+    run.disk.left = Some(PersistedOutbox {
         next_counter: 2,
         next_key: 2,
         entries: Vec::new(),
@@ -472,7 +477,7 @@ fn what_was_never_on_disk_takes_nobody_elses_message_away() {
     run.events.clear();
     // The other one has given the same key to a message of its own.
     run.disk.slow = None;
-    run.disk.left = Some(KeptOutbox {
+    run.disk.left = Some(PersistedOutbox {
         next_counter: 2,
         next_key: 2,
         entries: vec![entry(1, "its own", Some(1))],

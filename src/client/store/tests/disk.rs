@@ -10,8 +10,8 @@ fn room(name: &str) -> RoomName {
     RoomName::parse(name).unwrap()
 }
 
-fn open_room(name: &str, head: u64) -> Change {
-    Change::Opened(RoomOpened {
+fn open_room(name: &str, head: u64) -> StoreChange {
+    StoreChange::Room(RoomUpdate {
         room: room(name),
         epoch: epoch(1),
         topic: None,
@@ -22,9 +22,9 @@ fn open_room(name: &str, head: u64) -> Change {
 }
 
 /// So many messages of some 200 bytes.
-fn talk(name: &str, from: u64, to: u64) -> Change {
+fn talk(name: &str, from: u64, to: u64) -> StoreChange {
     let text = "x".repeat(200);
-    Change::Messages(Run {
+    StoreChange::Messages(MessageRange {
         room: room(name),
         epoch: epoch(1),
         messages: (from..=to)
@@ -119,7 +119,7 @@ fn of_each_room_the_latest_message_stays_for_the_next_start_to_go_on_from() {
         talk("lobby", 1, 40),
         talk("lobby", 60, 90),
         talk("build", 1, 70),
-        Change::Entry(entry(1, "not sent yet", None)),
+        StoreChange::Entry(entry(1, "not sent yet", None)),
     ]);
     assert_eq!(store.held("lobby"), [(90, 90)]);
     assert_eq!(store.held("build"), [(70, 70)]);
@@ -142,7 +142,7 @@ fn where_little_of_the_disk_is_free_the_caches_give_way_and_the_outbox_does_not(
         let key = round - 1;
         store.keep(vec![
             talk("lobby", (round - 1) * 1_000 + 1, round * 1_000),
-            Change::Entry(entry(key, "mine", None)),
+            StoreChange::Entry(entry(key, "mine", None)),
         ]);
         store.check();
     }
@@ -163,7 +163,7 @@ fn a_profile_that_is_not_used_makes_room_for_the_one_that_is() {
         store.keep(vec![
             open_room("lobby", 9_000),
             talk("lobby", 1, 9_000),
-            Change::Entry(entry(1, "not sent yet", None)),
+            StoreChange::Entry(entry(1, "not sent yet", None)),
         ]);
         drop(store);
         let path = place::file(&home.profile(nickname, "3"));
@@ -212,8 +212,8 @@ fn on_a_full_disk_messages_go_before_anything_of_the_outbox_is_refused() {
     let long = "y".repeat(10_000);
     for key in 1..=40 {
         store.keep(vec![
-            Change::Entry(entry(key, &long, Some(key))),
-            Change::NextCounter(key + 1),
+            StoreChange::Entry(entry(key, &long, Some(key))),
+            StoreChange::NextCounter(key + 1),
             talk("lobby", 3_000 + key, 3_000 + key),
         ]);
         store.check();
@@ -226,7 +226,7 @@ fn on_a_full_disk_messages_go_before_anything_of_the_outbox_is_refused() {
     };
     assert!(matches!(store.save(&save), Err(SaveError::Failed(_))));
     // And what can't be made room for is refused in words.
-    let too_much = (41..=400).map(|key| Change::Entry(entry(key, &long, None)));
+    let too_much = (41..=400).map(|key| StoreChange::Entry(entry(key, &long, None)));
     let save = Save {
         changes: too_much.collect(),
     };

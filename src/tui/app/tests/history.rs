@@ -258,7 +258,8 @@ fn one_page_at_a_time_is_asked_for_and_a_failure_only_again_when_looked_at_anew(
     desk.key(ENTER);
     assert_eq!(desk.asked(), Some(part), "Enter");
     fails(&mut desk);
-    desk.heard(Event::Link(Link::Connecting)).enters();
+    desk.heard(Event::Connection(ConnectionStatus::Connecting))
+        .enters();
     assert_eq!(desk.asked(), Some(part), "the link is back");
     fails(&mut desk);
     for seq in 1_003..1_100 {

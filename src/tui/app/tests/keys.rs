@@ -1,7 +1,7 @@
 //! What the user does.
 
 use super::*;
-use crate::client::event::Wanted;
+use crate::client::event::CredentialWanted;
 
 /// As long after an Esc that closed something the next one leaves.
 const GUARD: Duration = Duration::from_millis(1_500);
@@ -43,10 +43,10 @@ fn an_escape_soon_after_one_that_closed_something_does_not_leave() {
         ("the past", |desk| desk.key(PAGE_UP)),
         ("a draft", |desk| desk.typed("half a thought")),
         ("a password", |desk| {
-            desk.heard(Event::Link(Link::Stopped {
+            desk.heard(Event::Connection(ConnectionStatus::Stopped {
                 why: Line::inert("A password is wanted"),
                 brief: "not in",
-                wants: Some(Wanted::Password),
+                wants: Some(CredentialWanted::Password),
             }))
         }),
     ];

@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     client::event::{
-        Command, Delivery, Event, Link, LocalId, Received, RoomOpened, Security, Summary,
+        Command, ConnectionStatus, Delivery, Event, LocalId, Received, RoomOpened, Security,
+        Summary,
     },
     protocol::{
         RoomName,

@@ -2,15 +2,15 @@
 
 use super::*;
 use crate::{
-    client::event::{Credential, Passage, Wanted},
+    client::event::{Credential, CredentialWanted, ExplanationPart},
     protocol::{DeviceCode, Fingerprint, Invite, InviteId, InviteKey, InviteToken, Password},
 };
 
 const CTRL_R: Key = Key::ctrl(Code::Char('r'));
 
-fn stopped(wants: Option<Wanted>, why: &str) -> Event {
+fn stopped(wants: Option<CredentialWanted>, why: &str) -> Event {
     let why = Line::inert(why);
-    Event::Link(Link::Stopped {
+    Event::Connection(ConnectionStatus::Stopped {
         why,
         brief: "Not let in!",
         wants,
@@ -35,7 +35,10 @@ fn invite() -> Invite {
 fn a_password_is_asked_for_and_told_to_nobody_else() {
     let mut desk = Desk::new();
     desk.typed("half a thought");
-    desk.heard(stopped(Some(Wanted::Password), "A password is wanted"));
+    desk.heard(stopped(
+        Some(CredentialWanted::Password),
+        "A password is wanted",
+    ));
     desk.passes(Duration::from_secs(10));
     desk.done();
     desk.typed("correct horse")
@@ -47,7 +50,7 @@ fn a_password_is_asked_for_and_told_to_nobody_else() {
     desk.key(Key::plain(Code::Up))
         .key(Key::ctrl(Code::Char('y')));
     assert_eq!(desk.text(), "", "nothing of it can be had back");
-    desk.heard(Event::Link(Link::Connecting));
+    desk.heard(Event::Connection(ConnectionStatus::Connecting));
     assert_eq!(
         desk.model.status().as_deref(),
         Some("Connecting to localhost:10500 …")
@@ -61,10 +64,17 @@ fn a_password_is_asked_for_and_told_to_nobody_else() {
 #[test]
 fn a_second_try_is_no_message_however_early_it_is_typed() {
     let mut desk = Desk::new();
-    desk.heard(stopped(Some(Wanted::Password), "A password is wanted"));
+    desk.heard(stopped(
+        Some(CredentialWanted::Password),
+        "A password is wanted",
+    ));
     desk.typed("wrong").key(ENTER).typed("corr");
-    desk.heard(Event::Link(Link::Connecting)).typed("ect");
-    desk.heard(stopped(Some(Wanted::Password), "The password is wrong"));
+    desk.heard(Event::Connection(ConnectionStatus::Connecting))
+        .typed("ect");
+    desk.heard(stopped(
+        Some(CredentialWanted::Password),
+        "The password is wrong",
+    ));
     let status = desk.model.status().unwrap();
     assert!(status.starts_with("The password is wrong"), "{status}");
     desk.done();
@@ -78,7 +88,10 @@ fn a_second_try_is_no_message_however_early_it_is_typed() {
 #[test]
 fn a_password_that_can_be_none_is_not_sent() {
     let mut desk = Desk::new();
-    desk.heard(stopped(Some(Wanted::Password), "A password is wanted"));
+    desk.heard(stopped(
+        Some(CredentialWanted::Password),
+        "A password is wanted",
+    ));
     desk.key(ENTER);
     assert_eq!(desk.did(), []);
     desk.pasted("pasted with its line's end\n").key(ENTER);
@@ -89,7 +102,10 @@ fn a_password_that_can_be_none_is_not_sent() {
 #[test]
 fn to_be_asked_is_no_duty() {
     let mut desk = Desk::new();
-    desk.heard(stopped(Some(Wanted::Password), "A password is wanted"));
+    desk.heard(stopped(
+        Some(CredentialWanted::Password),
+        "A password is wanted",
+    ));
     desk.typed("secret").key(CTRL_C);
     assert_eq!(desk.text(), "");
     desk.typed("secret").key(ESC);
@@ -111,7 +127,10 @@ fn an_invite_or_a_code_lets_in() {
         ("/device mfrg-gzdf".to_owned(), Credential::Code(code)),
     ] {
         let mut desk = Desk::new();
-        desk.heard(stopped(Some(Wanted::Invite), "Only the invited come in"));
+        desk.heard(stopped(
+            Some(CredentialWanted::Invite),
+            "Only the invited come in",
+        ));
         desk.typed("no idea").key(ENTER);
         assert_eq!(desk.did(), []);
         desk.key(Key::ctrl(Code::Char('u')))
@@ -120,7 +139,10 @@ fn an_invite_or_a_code_lets_in() {
         assert_eq!(desk.did(), shown(credential.clone()), "{typed}");
 
         let mut desk = Desk::new();
-        desk.heard(stopped(Some(Wanted::Invite), "Only the invited come in"));
+        desk.heard(stopped(
+            Some(CredentialWanted::Invite),
+            "Only the invited come in",
+        ));
         let typed = if typed.starts_with("MFRG") {
             "/device MFRG gzdf"
         } else {
@@ -170,12 +192,12 @@ fn a_server_that_is_not_trusted_is_explained_with_what_to_type() {
     let mut desk = Desk::new();
     let key = Fingerprint::from_bytes([0xa7; 32]);
     desk.heard(Event::Distrusted(vec![
-        Passage::Words(Line::inert("It has another key.")),
-        Passage::Key {
+        ExplanationPart::Words(Line::inert("It has another key.")),
+        ExplanationPart::Key {
             label: Line::inert("Its key"),
             key,
         },
-        Passage::Command(Line::inert(command)),
+        ExplanationPart::Command(Line::inert(command)),
     ]));
     desk.heard(stopped(None, "chat.lan:10500 has another key than before"));
     let entries = desk.entries();

@@ -159,7 +159,9 @@ fn what_a_search_can_not_do_is_said() {
     );
 
     let mut basic = Desk::new();
-    basic.heard(Event::Link(Link::Basic)).key(CTRL_F);
+    basic
+        .heard(Event::Connection(ConnectionStatus::Basic))
+        .key(CTRL_F);
     assert!(basic.model.search.is_none());
 }
 

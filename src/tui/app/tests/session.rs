@@ -391,7 +391,7 @@ fn what_was_said_before_we_came_is_not_new() {
 fn the_way_to_the_next_attempt_is_counted_down() {
     let mut desk = Desk::new();
     desk.passes(Duration::from_secs(5));
-    desk.heard(Event::Link(Link::Waiting {
+    desk.heard(Event::Connection(ConnectionStatus::Waiting {
         why: Line::inert("Connection refused"),
         retry_in: Duration::from_millis(3500),
     }));

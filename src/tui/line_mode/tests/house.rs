@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    client::event::{Credential, Passage, Security, VerifiedBy, Wanted},
+    client::event::{Credential, CredentialWanted, ExplanationPart, Security, VerifiedBy},
     protocol::{
         DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomRules,
         admin::{AdminCommand, AdminResult},
@@ -152,14 +152,14 @@ fn a_server_that_is_not_trusted_is_explained() {
     let mut model = started(SCRIPT);
     let command = "chat-tui --trust aaaa chat.lan 10500 bot 9";
     model.event(Event::Distrusted(vec![
-        Passage::Words(Line::inert("It has another key.")),
-        Passage::Key {
+        ExplanationPart::Words(Line::inert("It has another key.")),
+        ExplanationPart::Key {
             label: Line::inert("The key offered now"),
             key: KEY,
         },
-        Passage::Command(Line::inert(command)),
+        ExplanationPart::Command(Line::inert(command)),
     ]));
-    model.event(Event::Link(Link::Stopped {
+    model.event(Event::Connection(ConnectionStatus::Stopped {
         brief: "Not let in!",
         why: Line::inert("chat.lan:10500 has another key"),
         wants: None,
@@ -176,12 +176,12 @@ fn a_server_that_is_not_trusted_is_explained() {
 #[test]
 fn who_is_not_let_in_for_want_of_something_is_told_how_to_give_it() {
     for (wanted, option) in [
-        (Wanted::Password, "--password-file FILE"),
-        (Wanted::Invite, "--invite-file FILE"),
-        (Wanted::Code, "--device-code-file FILE"),
+        (CredentialWanted::Password, "--password-file FILE"),
+        (CredentialWanted::Invite, "--invite-file FILE"),
+        (CredentialWanted::Code, "--device-code-file FILE"),
     ] {
         let mut model = started(SCRIPT);
-        model.event(Event::Link(Link::Stopped {
+        model.event(Event::Connection(ConnectionStatus::Stopped {
             brief: "Not let in!",
             why: Line::inert("This server wants more"),
             wants: Some(wanted),
@@ -337,8 +337,8 @@ fn in_a_script_a_command_waits_until_what_it_needs_is_there() {
     }
     model.input_ended(None);
     assert_eq!(commands(&mut model), ["send first"], "what follows waits");
-    model.event(Event::Link(Link::Connecting));
-    model.event(Event::Link(Link::Online));
+    model.event(Event::Connection(ConnectionStatus::Connecting));
+    model.event(Event::Connection(ConnectionStatus::Online));
     model.event(Event::Entered(Entered {
         user: Some(UserId::from_bytes([7; 12])),
         nickname: name("bot"),
@@ -425,7 +425,7 @@ fn an_answer_that_never_comes_holds_up_nothing_for_ever() {
     model.event(outbox(1, Delivery::Pending));
     model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
     // Nor does a connection that does not come back.
-    model.event(Event::Link(Link::Waiting {
+    model.event(Event::Connection(ConnectionStatus::Waiting {
         why: Line::inert("Lost"),
         retry_in: std::time::Duration::from_secs(1),
     }));

@@ -2,16 +2,18 @@
 
 use super::Screen;
 use crate::{
-    client::event::{Event, Link, Passage, Security, VerifiedBy, Wanted},
+    client::event::{
+        ConnectionStatus, CredentialWanted, Event, ExplanationPart, Security, VerifiedBy,
+    },
     protocol::Fingerprint,
     text::Line,
     tui::key::{Code, Key},
 };
 
-fn stopped(width: u16, height: u16, wants: Option<Wanted>, why: &str) -> Screen {
+fn stopped(width: u16, height: u16, wants: Option<CredentialWanted>, why: &str) -> Screen {
     let mut screen = Screen::new(width, height);
     let why = Line::inert(why);
-    screen.heard(Event::Link(Link::Stopped {
+    screen.heard(Event::Connection(ConnectionStatus::Stopped {
         why,
         brief: "Not let in!",
         wants,
@@ -21,7 +23,7 @@ fn stopped(width: u16, height: u16, wants: Option<Wanted>, why: &str) -> Screen 
 
 fn password(width: u16, height: u16) -> Screen {
     let why = "This server wants a password from whoever comes for the first time";
-    let mut screen = stopped(width, height, Some(Wanted::Password), why);
+    let mut screen = stopped(width, height, Some(CredentialWanted::Password), why);
     screen.typed("correct horse");
     screen
 }
@@ -32,8 +34,8 @@ fn changed(width: u16, height: u16) -> Screen {
         Fingerprint::from_bytes([0xa7; 32]),
         Fingerprint::from_bytes([0x3c; 32]),
     );
-    let words = |text: &str| Passage::Words(Line::inert(text));
-    let key = |label: &str, key| Passage::Key {
+    let words = |text: &str| ExplanationPart::Words(Line::inert(text));
+    let key = |label: &str, key| ExplanationPart::Key {
         label: Line::inert(label),
         key,
     };
@@ -49,10 +51,10 @@ fn changed(width: u16, height: u16) -> Screen {
             "Ask whoever runs it, by another way than this chat, which key it shows when it \
              starts. If that is the one offered now, this command accepts it:",
         ),
-        Passage::Command(Line::inert(&command)),
+        ExplanationPart::Command(Line::inert(&command)),
     ]));
     let why = "localhost:10500 has another key than before, so nothing was sent to it";
-    screen.heard(Event::Link(Link::Stopped {
+    screen.heard(Event::Connection(ConnectionStatus::Stopped {
         brief: "Another key!",
         why: Line::inert(why),
         wants: None,
@@ -169,7 +171,7 @@ fn a_password_is_drawn_as_dots_on_a_tiny_screen() {
 #[test]
 fn an_invite_is_asked_for() {
     let why = "Only people who are invited come in here from elsewhere";
-    stopped(80, 12, Some(Wanted::Invite), why).check(
+    stopped(80, 12, Some(CredentialWanted::Invite), why).check(
         r"
  #lobby                                               localhost:10500  ○ not in
 
@@ -190,7 +192,7 @@ fn an_invite_is_asked_for() {
 #[test]
 fn an_invite_is_asked_for_on_a_small_screen() {
     let why = "Only people who are invited come in here from elsewhere";
-    stopped(40, 12, Some(Wanted::Invite), why).check(
+    stopped(40, 12, Some(CredentialWanted::Invite), why).check(
         r"
  #lobby       localhost:10500  ○ not in
 
@@ -211,7 +213,7 @@ fn an_invite_is_asked_for_on_a_small_screen() {
 #[test]
 fn an_invite_is_asked_for_on_a_tiny_screen() {
     let why = "Only people who are invited come in here from elsewhere";
-    stopped(20, 5, Some(Wanted::Invite), why).check(
+    stopped(20, 5, Some(CredentialWanted::Invite), why).check(
         r"
 #lobby      ○ not in
 
@@ -375,7 +377,7 @@ fn a_new_server_is_told_with_its_key() {
             verified_by: VerifiedBy::FirstUse,
             fingerprint: Fingerprint::from_bytes([0xa7; 32]),
         }));
-        screen.heard(Event::Link(Link::Online));
+        screen.heard(Event::Connection(ConnectionStatus::Online));
         screen
     };
     screen.check(
@@ -405,10 +407,10 @@ fn in_clear(width: u16, height: u16) -> Screen {
     let mut screen = Screen::new(width, height);
     screen.desk.model.host = "chat.lan:10500".to_owned();
     screen.heard(Event::Security(Security::Plain));
-    screen.heard(Event::Link(Link::Stopped {
+    screen.heard(Event::Connection(ConnectionStatus::Stopped {
         why: Line::inert("This server wants a password"),
         brief: "Not let in!",
-        wants: Some(Wanted::Password),
+        wants: Some(CredentialWanted::Password),
     }));
     screen.typed("correct horse");
     screen

@@ -285,7 +285,7 @@ fn every_sign_on_the_screen_is_explained_by_the_help() {
     silent.heard(Event::Unanswered(Some(std::time::Duration::from_secs(3))));
     screens.push(silent);
     let mut offline = Screen::conversation(100, 30);
-    offline.heard(Event::Link(Link::Waiting {
+    offline.heard(Event::Connection(ConnectionStatus::Waiting {
         why: Line::inert("Gone"),
         retry_in: std::time::Duration::from_secs(3),
     }));

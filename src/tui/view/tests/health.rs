@@ -11,12 +11,12 @@ impl Screen {
     pub(super) fn guessing(width: u16, height: u16) -> Self {
         let mut screen = Self::new(width, height);
         screen.heard(Event::Security(Security::Plain));
-        screen.linked_without_word(Link::Guess);
+        screen.status_without_word(ConnectionStatus::Unidentified);
         screen
     }
 
-    fn linked_without_word(&mut self, link: Link) {
-        self.heard(Event::Link(link));
+    fn status_without_word(&mut self, status: ConnectionStatus) {
+        self.heard(Event::Connection(status));
         self.heard(Event::Entered(Entered {
             user: None,
             nickname: nickname("carol"),
@@ -99,7 +99,7 @@ fn that_nobody_answers_is_said_beside_that_nothing_is_encrypted() {
 fn what_became_of_the_link_matters_more_than_how_long_it_was_silent() {
     let mut screen = Screen::conversation(80, 24);
     screen.heard(Event::Unanswered(Some(Duration::from_secs(40))));
-    screen.heard(Event::Link(Link::Waiting {
+    screen.heard(Event::Connection(ConnectionStatus::Waiting {
         why: Line::inert("Nothing was heard"),
         retry_in: Duration::from_secs(1),
     }));
@@ -145,7 +145,7 @@ fn what_has_not_said_anything_is_no_server_yet_at_any_size() {
 #[test]
 fn what_speaks_as_an_older_server_is_one() {
     let mut screen = Screen::guessing(80, 24);
-    screen.heard(Event::Link(Link::Basic));
+    screen.heard(Event::Connection(ConnectionStatus::Basic));
     screen.message("22T09:45:00", "alice", "hello");
     let title = screen.title();
     assert!(title.contains("● basic server  not encrypted"), "{title}");

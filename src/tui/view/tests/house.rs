@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::{Screen, member, time};
 use crate::{
-    client::event::{Event, Found, Link, Received, Security},
+    client::event::{ConnectionStatus, Event, Found, Received, Security},
     protocol::{
         DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules,
         admin::AdminResult, frame::Member,
@@ -397,7 +397,7 @@ fn what_a_hostile_server_tells_is_drawn_inert_and_in_its_place() {
             answer: Err(Line::inert(evil)),
         });
         let why = Line::inert(&format!("{evil} sent you away"));
-        screen.heard(Event::Link(Link::Stopped {
+        screen.heard(Event::Connection(ConnectionStatus::Stopped {
             why,
             brief: "Another key!",
             wants: None,

@@ -16,7 +16,7 @@ use super::{
     palette::{Depth, Ground, Palette},
 };
 use crate::{
-    client::event::{Delivery, Event, Link, RoomOpened, Wanted},
+    client::event::{ConnectionStatus, CredentialWanted, Delivery, Event, RoomOpened},
     protocol::{
         RoomName,
         frame::{Departure, Member},
@@ -182,10 +182,10 @@ proptest! {
         let mut screen = Screen::conversation(width, height);
         house::furnish(&mut screen);
         if asked {
-            screen.heard(Event::Link(Link::Stopped {
+            screen.heard(Event::Connection(ConnectionStatus::Stopped {
                 brief: "Not let in!",
                 why: Line::inert("This server wants a password"),
-                wants: Some(Wanted::Password),
+                wants: Some(CredentialWanted::Password),
             }));
         }
         screen.typed(&typed);

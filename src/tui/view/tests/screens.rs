@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Screen, member, nickname};
 use crate::{
-    client::event::{Delivery, Event, Link, RoomOpened},
+    client::event::{ConnectionStatus, Delivery, Event, RoomOpened},
     protocol::{RoomName, frame::Reset},
     text::Line,
     tui::{
@@ -217,7 +217,7 @@ fn the_first_screen_says_what_is_going_on() {
 fn a_failed_attempt_is_told_with_the_time_to_the_next() {
     let screen = {
         let mut screen = Screen::new(60, 10);
-        screen.heard(Event::Link(Link::Waiting {
+        screen.heard(Event::Connection(ConnectionStatus::Waiting {
             why: Line::inert("Nothing is listening on localhost:10500"),
             retry_in: Duration::from_millis(3500),
         }));
@@ -243,7 +243,7 @@ fn a_failed_attempt_is_told_with_the_time_to_the_next() {
 fn a_tiny_screen_counts_down_too() {
     let screen = {
         let mut screen = Screen::new(20, 5);
-        screen.heard(Event::Link(Link::Waiting {
+        screen.heard(Event::Connection(ConnectionStatus::Waiting {
             why: Line::inert("Nothing is listening on localhost:10500"),
             retry_in: Duration::from_millis(3500),
         }));
@@ -289,7 +289,7 @@ fn a_nickname_in_use_is_asked_about_in_place() {
 fn a_lost_link_keeps_the_conversation_and_dims_the_members() {
     let screen = {
         let mut screen = Screen::conversation(80, 16);
-        screen.heard(Event::Link(Link::Waiting {
+        screen.heard(Event::Connection(ConnectionStatus::Waiting {
             why: Line::inert("The connection was lost."),
             retry_in: Duration::from_secs(2),
         }));

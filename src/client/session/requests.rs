@@ -8,9 +8,9 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     Event, Now, Session,
-    kept::{Look, Run},
-    phase::{Mode, Phase},
-    words::Fault,
+    connection_state::{ConnectionState, Mode},
+    persist_types::{CacheQuery, MessageRange},
+    user_text::ProtocolFault,
 };
 use crate::{
     client::event::{Found, Page, Received},
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Pages and searches that may wait; one more is refused.
-pub(super) const ASKS_MAX: usize = 32;
+pub(super) const REQUESTS_MAX: usize = 32;
 /// How long the server may take over one.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// The longest wait that a server can ask for before one is given up.
@@ -38,7 +38,7 @@ const HOLDS_MAX: u32 = 3;
 
 /// What was asked for.
 #[derive(Clone, Debug)]
-enum What {
+enum RequestKind {
     Page {
         part: Part,
     },
@@ -51,21 +51,21 @@ enum What {
 
 /// One request and how far it has come.
 #[derive(Debug)]
-struct Ask {
+struct Request {
     room: RoomName,
-    what: What,
-    stage: Stage,
+    kind: RequestKind,
+    stage: RequestStage,
     holds: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum RequestStage {
     /// Nothing has been done yet.
     New,
     /// The disk is to be asked; `offline`: there is nobody else.
-    Look { offline: bool },
+    QueryDue { offline: bool },
     /// The disk has been asked.
-    Looking { offline: bool },
+    Querying { offline: bool },
     /// The server is to be asked.
     Send,
     /// The server has been asked.
@@ -76,22 +76,22 @@ enum Stage {
 
 /// See the module's page.
 #[derive(Debug, Default)]
-pub(super) struct Asks {
-    waiting: VecDeque<Ask>,
+pub(super) struct Requests {
+    waiting: VecDeque<Request>,
     /// Nothing is asked of the server before then: it said so, and in which words.
     not_before: Option<(Duration, Line)>,
 }
 
-impl Asks {
+impl Requests {
     /// Takes one; gives what to say where too many wait.
-    fn push(&mut self, room: RoomName, what: What) -> Option<Event> {
-        let ask = Ask {
+    fn push(&mut self, room: RoomName, kind: RequestKind) -> Option<Event> {
+        let ask = Request {
             room,
-            what,
-            stage: Stage::New,
+            kind,
+            stage: RequestStage::New,
             holds: 0,
         };
-        if self.waiting.len() < ASKS_MAX {
+        if self.waiting.len() < REQUESTS_MAX {
             self.waiting.push_back(ask);
             return None;
         }
@@ -102,14 +102,14 @@ impl Asks {
     /// When the one under way changes its state by itself.
     pub(super) fn deadline(&self) -> Option<Duration> {
         match self.waiting.front()?.stage {
-            Stage::Sent { until, .. } | Stage::Held { until } => Some(until),
+            RequestStage::Sent { until, .. } | RequestStage::Held { until } => Some(until),
             _ => None,
         }
     }
 
     /// How many the server has to answer.
     pub(super) fn unanswered(&self) -> usize {
-        let sent = |ask: &Ask| matches!(ask.stage, Stage::Sent { .. });
+        let sent = |ask: &Request| matches!(ask.stage, RequestStage::Sent { .. });
         usize::from(self.waiting.front().is_some_and(sent))
     }
 
@@ -119,32 +119,32 @@ impl Asks {
         if let Some(ask) = self.waiting.front_mut()
             && matches!(
                 ask.stage,
-                Stage::Send | Stage::Sent { .. } | Stage::Held { .. }
+                RequestStage::Send | RequestStage::Sent { .. } | RequestStage::Held { .. }
             )
         {
-            ask.stage = Stage::Look { offline: true };
+            ask.stage = RequestStage::QueryDue { offline: true };
         }
     }
 
     /// The one that waits for the server's answer under this reference.
-    fn sent(&mut self, reference: Option<u64>) -> Option<&mut Ask> {
+    fn sent(&mut self, reference: Option<u64>) -> Option<&mut Request> {
         let reference = reference?;
-        self.waiting
-            .front_mut()
-            .filter(|ask| matches!(ask.stage, Stage::Sent { reference: r, .. } if r == reference))
+        self.waiting.front_mut().filter(
+            |ask| matches!(ask.stage, RequestStage::Sent { reference: r, .. } if r == reference),
+        )
     }
 }
 
-impl Ask {
+impl Request {
     fn refused(self, why: Line) -> Event {
         let room = self.room;
-        match self.what {
-            What::Page { part } => Event::Page {
+        match self.kind {
+            RequestKind::Page { part } => Event::Page {
                 room,
                 part,
                 page: Err(why),
             },
-            What::Search { search, .. } => Event::Found {
+            RequestKind::Search { search, .. } => Event::Found {
                 search,
                 room,
                 found: Err(why),
@@ -152,16 +152,16 @@ impl Ask {
         }
     }
 
-    fn look(&self, epoch: Option<Epoch>, offline: bool) -> Look {
+    fn cache_query(&self, epoch: Option<Epoch>, offline: bool) -> CacheQuery {
         let room = self.room.clone();
-        match &self.what {
-            What::Page { part } => Look::Page {
+        match &self.kind {
+            RequestKind::Page { part } => CacheQuery::Page {
                 room,
                 epoch,
                 part: *part,
                 offline,
             },
-            What::Search { query, to, .. } => Look::Search {
+            RequestKind::Search { query, to, .. } => CacheQuery::Search {
                 room,
                 epoch,
                 query: query.clone(),
@@ -173,13 +173,13 @@ impl Ask {
     fn frame(&self, reference: u64) -> ClientFrame {
         let room = self.room.clone();
         let reference = Some(reference);
-        match &self.what {
-            What::Page { part } => ClientFrame::History(HistoryRequest {
+        match &self.kind {
+            RequestKind::Page { part } => ClientFrame::History(HistoryRequest {
                 room,
                 part: *part,
                 reference,
             }),
-            What::Search { query, to, .. } => ClientFrame::Search(SearchRequest {
+            RequestKind::Search { query, to, .. } => ClientFrame::Search(SearchRequest {
                 room,
                 query: query.clone(),
                 to: *to,
@@ -190,20 +190,22 @@ impl Ask {
 }
 
 impl Session {
-    pub(super) fn ask_page(&mut self, room: RoomName, part: Part) {
-        let refused = self.asks.push(room, What::Page { part });
+    pub(super) fn request_page(&mut self, room: RoomName, part: Part) {
+        let refused = self.requests.push(room, RequestKind::Page { part });
         self.events.extend(refused);
         self.next_ask();
     }
 
-    pub(super) fn ask_search(
+    pub(super) fn request_search(
         &mut self,
         search: u64,
         room: RoomName,
         query: Query,
         to: Option<u64>,
     ) {
-        let refused = self.asks.push(room, What::Search { search, query, to });
+        let refused = self
+            .requests
+            .push(room, RequestKind::Search { search, query, to });
         self.events.extend(refused);
         self.next_ask();
     }
@@ -214,8 +216,8 @@ impl Session {
     }
 
     fn mode(&self) -> Option<Mode> {
-        match &self.phase {
-            Phase::Live(live) => Some(live.mode),
+        match &self.state {
+            ConnectionState::Live(live) => Some(live.mode),
             _ => None,
         }
     }
@@ -223,70 +225,74 @@ impl Session {
     /// Begins with the next one, if none is under way.
     fn next_ask(&mut self) {
         // What has not said anything may be a server yet that keeps history.
-        let basic =
-            matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Basic && live.spoke);
+        let basic = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Basic && live.spoke);
         let online = self.can_ask();
-        let is_new = |ask: &Ask| ask.stage == Stage::New;
-        while basic && let Some(ask) = self.asks.waiting.pop_front_if(|ask| is_new(ask)) {
+        let is_new = |ask: &Request| ask.stage == RequestStage::New;
+        while basic && let Some(ask) = self.requests.waiting.pop_front_if(|ask| is_new(ask)) {
             let why = "This older server keeps no history";
             self.events.push_back(ask.refused(Line::inert(why)));
         }
-        let Some(ask) = self.asks.waiting.front_mut().filter(|ask| is_new(ask)) else {
+        let Some(ask) = self.requests.waiting.front_mut().filter(|ask| is_new(ask)) else {
             return;
         };
         // Where a time stands in the log, and what is to be found there, the server knows best.
-        let by_number = matches!(&ask.what, What::Page { part } if !matches!(part, Part::Since(_)));
+        let by_number =
+            matches!(&ask.kind, RequestKind::Page { part } if !matches!(part, Part::Since(_)));
         ask.stage = match online {
-            true if by_number => Stage::Look { offline: false },
-            true => Stage::Send,
-            false => Stage::Look { offline: true },
+            true if by_number => RequestStage::QueryDue { offline: false },
+            true => RequestStage::Send,
+            false => RequestStage::QueryDue { offline: true },
         };
     }
 
-    fn answer(&mut self, event: impl FnOnce(Ask) -> Event) {
-        if let Some(ask) = self.asks.waiting.pop_front() {
+    fn answer(&mut self, event: impl FnOnce(Request) -> Event) {
+        if let Some(ask) = self.requests.waiting.pop_front() {
             self.events.push_back(event(ask));
         }
         self.next_ask();
     }
 
     fn answer_page(&mut self, page: Result<Page, Line>) {
-        self.answer(|ask| match ask.what {
-            What::Page { part } => Event::Page {
+        self.answer(|ask| match ask.kind {
+            RequestKind::Page { part } => Event::Page {
                 room: ask.room,
                 part,
                 page,
             },
-            What::Search { .. } => ask.refused(Line::inert("The answer is to another question")),
+            RequestKind::Search { .. } => {
+                ask.refused(Line::inert("The answer is to another question"))
+            }
         });
     }
 
     fn answer_search(&mut self, found: Result<Found, Line>) {
-        self.answer(|ask| match ask.what {
-            What::Search { search, .. } => Event::Found {
+        self.answer(|ask| match ask.kind {
+            RequestKind::Search { search, .. } => Event::Found {
                 search,
                 room: ask.room,
                 found,
             },
-            What::Page { .. } => ask.refused(Line::inert("The answer is to another question")),
+            RequestKind::Page { .. } => {
+                ask.refused(Line::inert("The answer is to another question"))
+            }
         });
     }
 
     /// What to ask the disk, if it is its turn.
-    pub(super) fn ask_disk(&mut self) -> Option<Look> {
-        let ask = self.asks.waiting.front_mut()?;
-        let Stage::Look { offline } = ask.stage else {
+    pub(super) fn poll_request_query(&mut self) -> Option<CacheQuery> {
+        let ask = self.requests.waiting.front_mut()?;
+        let RequestStage::QueryDue { offline } = ask.stage else {
             return None;
         };
-        ask.stage = Stage::Looking { offline };
-        Some(ask.look(self.rooms.epoch(), offline))
+        ask.stage = RequestStage::Querying { offline };
+        Some(ask.cache_query(self.rooms.epoch(), offline))
     }
 
     /// The frame to ask the server with, if it is its turn.
-    pub(super) fn ask_server(&mut self, now: Now) -> Option<ClientFrame> {
-        let not_before = self.asks.not_before.as_ref().map(|(until, _)| *until);
-        let ask = self.asks.waiting.front_mut()?;
-        if ask.stage != Stage::Send {
+    pub(super) fn poll_request_frame(&mut self, now: Now) -> Option<ClientFrame> {
+        let not_before = self.requests.not_before.as_ref().map(|(until, _)| *until);
+        let ask = self.requests.waiting.front_mut()?;
+        if ask.stage != RequestStage::Send {
             return None;
         }
         if let Some(until) = not_before.filter(|until| *until > now.elapsed) {
@@ -294,11 +300,11 @@ impl Session {
             // once.
             let is_long = until > now.elapsed + HOLD_MAX;
             let until = if is_long { now.elapsed } else { until };
-            ask.stage = Stage::Held { until };
+            ask.stage = RequestStage::Held { until };
             return None;
         }
         self.references += 1;
-        ask.stage = Stage::Sent {
+        ask.stage = RequestStage::Sent {
             reference: self.references,
             until: now.elapsed + ANSWER_WITHIN,
         };
@@ -306,18 +312,20 @@ impl Session {
     }
 
     /// What the disk has of a page.
-    pub(super) fn looked_page(&mut self, page: Result<Option<Page>, Line>) {
+    pub(super) fn cached_page(&mut self, page: Result<Option<Page>, Line>) {
         let online = self.can_ask();
-        let Some(ask) = self.asks.waiting.front_mut() else {
+        let Some(ask) = self.requests.waiting.front_mut() else {
             return;
         };
-        let (Stage::Looking { offline }, What::Page { part }) = (ask.stage, &ask.what) else {
+        let (RequestStage::Querying { offline }, RequestKind::Page { part }) =
+            (ask.stage, &ask.kind)
+        else {
             return;
         };
         match page {
             Ok(Some(page)) => self.answer_page(Ok(Page { offline, ..page })),
-            _ if !offline && online => ask.stage = Stage::Send,
-            _ if !offline => ask.stage = Stage::Look { offline: true },
+            _ if !offline && online => ask.stage = RequestStage::Send,
+            _ if !offline => ask.stage = RequestStage::QueryDue { offline: true },
             Ok(None) => {
                 let page = self.rooms.nothing(&ask.room, *part);
                 let why = "Nothing is known of this room before the server is reached";
@@ -328,27 +336,27 @@ impl Session {
     }
 
     /// What the disk found.
-    pub(super) fn looked_search(&mut self, found: Result<Found, Line>) {
-        let looking = |ask: &Ask| matches!(ask.stage, Stage::Looking { .. });
-        if self.asks.waiting.front().is_some_and(looking) {
+    pub(super) fn cached_search(&mut self, found: Result<Found, Line>) {
+        let looking = |ask: &Request| matches!(ask.stage, RequestStage::Querying { .. });
+        if self.requests.waiting.front().is_some_and(looking) {
             self.answer_search(found);
         }
     }
 
-    pub(super) fn history(&mut self, page: HistoryPage) -> Result<(), Fault> {
+    pub(super) fn history(&mut self, page: HistoryPage) -> Result<(), ProtocolFault> {
         let HistoryPage { head, messages } = page;
-        let Some(ask) = self.asks.sent(head.reference) else {
+        let Some(ask) = self.requests.sent(head.reference) else {
             // To a question that was given up.
             return Ok(());
         };
         let due = (head.from..=head.to).eq(messages.iter().map(|message| message.seq));
-        if !due || ask.room != head.room || !matches!(ask.what, What::Page { .. }) {
-            return Err(Fault::new(
+        if !due || ask.room != head.room || !matches!(ask.kind, RequestKind::Page { .. }) {
+            return Err(ProtocolFault::new(
                 "a page of history with holes, or of another room",
             ));
         }
         if let Some(epoch) = self.rooms.epoch() {
-            self.saver.page(Run {
+            self.write_buffer.page(MessageRange {
                 room: head.room.clone(),
                 epoch,
                 messages: messages.clone(),
@@ -366,17 +374,17 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn found(&mut self, page: FoundPage) -> Result<(), Fault> {
+    pub(super) fn found(&mut self, page: FoundPage) -> Result<(), ProtocolFault> {
         let FoundPage {
             head,
             indexed,
             messages,
         } = page;
-        let Some(ask) = self.asks.sent(head.reference) else {
+        let Some(ask) = self.requests.sent(head.reference) else {
             return Ok(());
         };
-        if ask.room != head.room || !matches!(ask.what, What::Search { .. }) {
-            return Err(Fault::new("an answer to another search"));
+        if ask.room != head.room || !matches!(ask.kind, RequestKind::Search { .. }) {
+            return Err(ProtocolFault::new("an answer to another search"));
         }
         self.rooms.extent(&head);
         let PageHead {
@@ -394,25 +402,25 @@ impl Session {
     }
 
     /// Takes an error that is the answer to the one under way; gives back any other.
-    pub(super) fn ask_refused(&mut self, now: Now, error: ErrorFrame) -> Option<ErrorFrame> {
+    pub(super) fn request_refused(&mut self, now: Now, error: ErrorFrame) -> Option<ErrorFrame> {
         // A server that does not know the type has not read the reference either.
         let unknown = error.code == ErrorCode::UnknownType && error.reference.is_none();
-        let sent = |ask: &Ask| {
-            matches!(ask.stage, Stage::Sent { reference, .. }
+        let sent = |ask: &Request| {
+            matches!(ask.stage, RequestStage::Sent { reference, .. }
             if unknown || error.reference == Some(reference))
         };
-        let Some(ask) = self.asks.waiting.front_mut().filter(|ask| sent(ask)) else {
+        let Some(ask) = self.requests.waiting.front_mut().filter(|ask| sent(ask)) else {
             return Some(error);
         };
         let wait = error.retry_after_ms.map(Duration::from_millis);
         if let Some(wait) = wait {
             let until = now.elapsed + wait.min(WAIT_MAX);
-            self.asks.not_before = Some((until, error.message.clone()));
+            self.requests.not_before = Some((until, error.message.clone()));
         }
         match wait.filter(|wait| *wait <= HOLD_MAX && ask.holds < HOLDS_MAX) {
             Some(wait) => {
                 ask.holds += 1;
-                ask.stage = Stage::Held {
+                ask.stage = RequestStage::Held {
                     until: now.elapsed + wait,
                 };
             }
@@ -422,21 +430,21 @@ impl Session {
     }
 
     /// The time of the one under way may be up.
-    pub(super) fn asks_time(&mut self, now: Now) {
-        if self.asks.deadline().is_none_or(|at| now.elapsed < at) {
+    pub(super) fn requests_time(&mut self, now: Now) {
+        if self.requests.deadline().is_none_or(|at| now.elapsed < at) {
             return;
         }
         let online = self.can_ask();
-        let refused = self.asks.not_before.as_ref();
+        let refused = self.requests.not_before.as_ref();
         let refused = refused.filter(|(until, _)| *until > now.elapsed + HOLD_MAX);
-        if let Some(ask) = self.asks.waiting.front_mut() {
+        if let Some(ask) = self.requests.waiting.front_mut() {
             ask.stage = match ask.stage {
-                Stage::Held { .. } if let Some((_, why)) = refused.filter(|_| online) => {
+                RequestStage::Held { .. } if let Some((_, why)) = refused.filter(|_| online) => {
                     let why = why.clone();
                     return self.answer(|ask| ask.refused(why));
                 }
-                Stage::Held { .. } if online => Stage::Send,
-                _ => Stage::Look { offline: true },
+                RequestStage::Held { .. } if online => RequestStage::Send,
+                _ => RequestStage::QueryDue { offline: true },
             };
         }
     }

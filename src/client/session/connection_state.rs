@@ -3,12 +3,12 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Action, Channel, Event, KeyVerdict, Now, Session,
-    watch::Watch,
-    words::{self, Fault},
+    Channel, Event, KeyVerdict, Now, Session, SocketAction,
+    user_text::{self, ProtocolFault},
+    watchdog::Watchdog,
 };
 use crate::{
-    client::event::{Entered, Link, Wanted},
+    client::event::{ConnectionStatus, CredentialWanted, Entered},
     protocol::{
         ClientFrame, MessageId, Nickname, Role, RoomName, Signature,
         codec::Decoder,
@@ -32,7 +32,7 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(700);
 
 /// Where the session stands.
 #[derive(Debug)]
-pub(super) enum Phase {
+pub(super) enum ConnectionState {
     /// Not connected; the next attempt is due then.
     Waiting { until: Duration },
     /// The link was asked for a connection.
@@ -60,7 +60,7 @@ pub(super) enum Mode {
 
 /// What follows on a goodbye.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
+pub(super) enum AfterLeaving {
     /// The session's end.
     End,
     /// Another join: the only way to another nickname on a basic server.
@@ -71,7 +71,7 @@ pub(super) enum Then {
 #[derive(Debug)]
 pub(super) struct Leaving {
     pub(super) until: Duration,
-    pub(super) then: Then,
+    pub(super) then: AfterLeaving,
     /// Whether it was said; nothing is written after it.
     pub(super) said: bool,
 }
@@ -97,7 +97,7 @@ pub(super) struct Live {
     pub(super) gone_after: Duration,
     /// After a sleep: when the server must have answered.
     pub(super) answer_by: Option<Duration>,
-    pub(super) watch: Watch,
+    pub(super) watchdog: Watchdog,
     pub(super) join_due: bool,
     /// Whether the `join` only asks what listens: nothing is shown in the clear before that is
     /// known.
@@ -141,7 +141,7 @@ impl Live {
             ping_after: PING_AFTER,
             gone_after: GONE_AFTER,
             answer_by: None,
-            watch: Watch::default(),
+            watchdog: Watchdog::default(),
             join_due: true,
             asks_what,
             spoke: false,
@@ -182,7 +182,7 @@ impl Live {
 
 /// Which kind of server this is, as far as this run has found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ServerKind {
     Unknown,
     /// It said welcome once: silence then means trouble, not an older program.
     Modern,
@@ -203,12 +203,14 @@ pub(super) enum Listener {
 
 impl Session {
     /// When the current state's own time is up.
-    pub(super) fn phase_deadline(&self) -> Option<Duration> {
-        let live = match &self.phase {
-            Phase::Waiting { until } | Phase::Ending { until } => return Some(*until),
-            Phase::Dialling { give_up } => return Some(*give_up),
-            Phase::Live(live) => live,
-            Phase::Stopped { .. } | Phase::Ended => return None,
+    pub(super) fn state_deadline(&self) -> Option<Duration> {
+        let live = match &self.state {
+            ConnectionState::Waiting { until } | ConnectionState::Ending { until } => {
+                return Some(*until);
+            }
+            ConnectionState::Dialling { give_up } => return Some(*give_up),
+            ConnectionState::Live(live) => live,
+            ConnectionState::Stopped { .. } | ConnectionState::Ended => return None,
         };
         let leave = live.leaving.as_ref().map(|leaving| leaving.until);
         let own = match live.mode {
@@ -217,7 +219,7 @@ impl Session {
                 let ping = (!live.ping_due).then_some(live.next_ping());
                 let gone = live.heard + live.gone_after;
                 // Who leaves is told of no silence any more.
-                let silence = live.watch.deadline().filter(|_| live.leaving.is_none());
+                let silence = live.watchdog.deadline().filter(|_| live.leaving.is_none());
                 [ping, live.answer_by, Some(gone), silence]
                     .into_iter()
                     .flatten()
@@ -230,32 +232,32 @@ impl Session {
 
     fn join_deadline(&self, live: &Live) -> Duration {
         // A server that has begun to speak only has to finish.
-        if self.kind == Kind::Modern || !live.decoder.is_empty() {
+        if self.kind == ServerKind::Modern || !live.decoder.is_empty() {
             live.since + JOIN_ANSWER_WITHIN
         } else {
             live.since + LEGACY_SERVER_AFTER
         }
     }
 
-    pub(super) fn phase_time(&mut self, now: Now) {
-        match &self.phase {
-            Phase::Waiting { until } if now.elapsed >= *until => self.connect(now),
-            Phase::Dialling { give_up } if now.elapsed >= *give_up => {
+    pub(super) fn state_time(&mut self, now: Now) {
+        match &self.state {
+            ConnectionState::Waiting { until } if now.elapsed >= *until => self.connect(now),
+            ConnectionState::Dialling { give_up } if now.elapsed >= *give_up => {
                 let why = Line::inert(&format!("{} does not answer", self.server));
-                self.drop_link(now, why, None);
+                self.drop_connection(now, why, None);
             }
-            Phase::Live(_) => self.live_time(now),
-            Phase::Ending { until } if now.elapsed >= *until => self.end_now(),
+            ConnectionState::Live(_) => self.live_time(now),
+            ConnectionState::Ending { until } if now.elapsed >= *until => self.end_now(),
             _ => {}
         }
     }
 
     fn live_time(&mut self, now: Now) {
         let elapsed = now.elapsed;
-        if let Phase::Live(live) = &mut self.phase {
+        if let ConnectionState::Live(live) = &mut self.state {
             live.write_at = live.write_at.filter(|at| *at > elapsed);
         }
-        let Phase::Live(live) = &self.phase else {
+        let ConnectionState::Live(live) = &self.state else {
             return;
         };
         if live.leaving.as_ref().is_some_and(|l| elapsed >= l.until) {
@@ -264,9 +266,9 @@ impl Session {
         }
         match live.mode {
             Mode::Joining if elapsed >= self.join_deadline(live) => {
-                if self.kind == Kind::Modern || !live.decoder.is_empty() {
+                if self.kind == ServerKind::Modern || !live.decoder.is_empty() {
                     let why = format!("{} took the connection but does not answer", self.server);
-                    self.drop_link(now, Line::inert(&why), None);
+                    self.drop_connection(now, Line::inert(&why), None);
                 } else {
                     self.enter_basic(now, false);
                 }
@@ -276,15 +278,15 @@ impl Session {
                     "The connection to {} did not outlive the sleep",
                     self.server
                 );
-                self.drop_link(now, Line::inert(&why), Some(Duration::ZERO));
+                self.drop_connection(now, Line::inert(&why), Some(Duration::ZERO));
             }
             Mode::Online if elapsed >= live.heard + live.gone_after => {
                 let silence = live.gone_after.as_secs();
                 let why = format!("Nothing was heard from {} for {silence} s", self.server);
-                self.drop_link(now, Line::inert(&why), None);
+                self.drop_connection(now, Line::inert(&why), None);
             }
             Mode::Online if elapsed >= live.next_ping() => {
-                if let Phase::Live(live) = &mut self.phase {
+                if let ConnectionState::Live(live) = &mut self.state {
                     live.ping_due = true;
                     live.asked = elapsed;
                     live.probe_at = None;
@@ -292,20 +294,21 @@ impl Session {
             }
             _ => {}
         }
-        self.watch_time(now);
+        self.watchdog_time(now);
     }
 
-    /// Asks the link for a connection.
+    /// The transport was asked for a connection.
     pub(super) fn connect(&mut self, now: Now) {
         self.dial(now);
-        self.events.push_back(Event::Link(Link::Connecting));
+        self.events
+            .push_back(Event::Connection(ConnectionStatus::Connecting));
     }
 
     fn dial(&mut self, now: Now) {
-        self.phase = Phase::Dialling {
+        self.state = ConnectionState::Dialling {
             give_up: now.elapsed + DIAL_WITHIN,
         };
-        self.actions.push_back(Action::Connect);
+        self.actions.push_back(SocketAction::Connect);
     }
 
     /// What listens in the clear has said what only a modern server says: it is told who we are,
@@ -314,23 +317,24 @@ impl Session {
         if self.is_leaving() {
             return self.finish_leaving(now);
         }
-        let late = matches!(&self.phase, Phase::Live(live) if live.mode != Mode::Joining);
+        let late = matches!(&self.state, ConnectionState::Live(live) if live.mode != Mode::Joining);
         self.hang_up();
-        self.kind = Kind::Modern;
+        self.kind = ServerKind::Modern;
         self.listener = Listener::Modern { late };
         self.dial(now);
         if late {
-            self.events.push_back(Event::Link(Link::Connecting));
+            self.events
+                .push_back(Event::Connection(ConnectionStatus::Connecting));
         }
     }
 
     pub(super) fn opened(&mut self, now: Now, channel: Channel) {
-        if matches!(self.phase, Phase::Dialling { .. }) {
+        if matches!(self.state, ConnectionState::Dialling { .. }) {
             let listener = std::mem::replace(&mut self.listener, Listener::Unknown);
             let proven = listener != Listener::Unknown;
             let asks_what = matches!(channel, Channel::Plain { .. }) && !proven;
             let live = Live::new(now.elapsed, channel, asks_what);
-            self.phase = Phase::Live(Box::new(live));
+            self.state = ConnectionState::Live(Box::new(live));
             // Who was only asked what they are is still who they were.
             let before = self
                 .channel
@@ -353,9 +357,9 @@ impl Session {
                 "does not answer: an older server, if it is one, has"
             };
             let why = format!("{} {is} no rooms: leave --room out", self.server);
-            return self.stop(now, Line::inert(&why), words::NO_ROOM);
+            return self.stop(now, Line::inert(&why), user_text::NO_ROOM);
         }
-        let Phase::Live(live) = &mut self.phase else {
+        let ConnectionState::Live(live) = &mut self.state else {
             return;
         };
         live.enter(now.elapsed, Mode::Basic);
@@ -365,8 +369,12 @@ impl Session {
         }
         let wished = live.nick_due.take();
         self.forget_unconfirmed();
-        let link = if spoke { Link::Basic } else { Link::Guess };
-        self.events.push_back(Event::Link(link));
+        let status = if spoke {
+            ConnectionStatus::Basic
+        } else {
+            ConnectionStatus::Unidentified
+        };
+        self.events.push_back(Event::Connection(status));
         self.events.push_back(Event::Entered(Entered {
             user: None,
             nickname: self.nickname.clone(),
@@ -382,7 +390,7 @@ impl Session {
     /// A message came that waits for a room which the last join did not name: only another join does.
     pub(super) fn enter_anew(&mut self, now: Now) {
         let joined = |live: &Live| !live.join_due && live.leaving.is_none();
-        if matches!(&self.phase, Phase::Live(live) if joined(live)) {
+        if matches!(&self.state, ConnectionState::Live(live) if joined(live)) {
             self.hang_up();
             self.connect(now);
         }
@@ -390,18 +398,18 @@ impl Session {
 
     /// The machine slept: what was connected probably is no more, and what waits need not.
     pub(super) fn woke(&mut self, now: Now) {
-        match &mut self.phase {
-            Phase::Waiting { .. } | Phase::Dialling { .. } => self.connect(now),
+        match &mut self.state {
+            ConnectionState::Waiting { .. } | ConnectionState::Dialling { .. } => self.connect(now),
             // That no answer comes now says nothing about what kind of server it is.
-            Phase::Live(live) if live.mode == Mode::Joining && live.leaving.is_none() => {
+            ConnectionState::Live(live) if live.mode == Mode::Joining && live.leaving.is_none() => {
                 self.hang_up();
                 self.connect(now);
             }
-            Phase::Live(live) if live.mode == Mode::Online => {
+            ConnectionState::Live(live) if live.mode == Mode::Online => {
                 live.ping_due = true;
                 live.asked = now.elapsed;
                 live.answer_by = Some(now.elapsed + AWAKE_ANSWER_WITHIN);
-                live.watch.begin_again(now.elapsed);
+                live.watchdog.begin_again(now.elapsed);
             }
             _ => {}
         }
@@ -409,12 +417,12 @@ impl Session {
 
     /// Gives the connection up and waits for the next attempt: as long as the server asked for,
     /// or as the backoff says.
-    pub(super) fn drop_link(&mut self, now: Now, why: Line, wait: Option<Duration>) {
+    pub(super) fn drop_connection(&mut self, now: Now, why: Line, wait: Option<Duration>) {
         if self.is_leaving() {
             self.finish_leaving(now);
             return;
         }
-        if let Phase::Live(live) = &self.phase
+        if let ConnectionState::Live(live) = &self.state
             && live.mode != Mode::Joining
             && now.elapsed >= live.since + STABLE_AFTER
         {
@@ -430,11 +438,14 @@ impl Session {
             self.connect(now);
             return;
         }
-        self.phase = Phase::Waiting {
+        self.state = ConnectionState::Waiting {
             until: now.elapsed + retry_in,
         };
         self.events
-            .push_back(Event::Link(Link::Waiting { why, retry_in }));
+            .push_back(Event::Connection(ConnectionStatus::Waiting {
+                why,
+                retry_in,
+            }));
     }
 
     /// Gives the connection up for good, until the user wants otherwise.
@@ -443,76 +454,76 @@ impl Session {
     }
 
     /// The same, until the user gives what the server wants.
-    pub(super) fn stop_wanting(&mut self, now: Now, why: Line, wants: Wanted) {
-        self.halt(now, why, words::NOT_IN, Some(wants));
+    pub(super) fn stop_wanting(&mut self, now: Now, why: Line, wants: CredentialWanted) {
+        self.halt(now, why, user_text::NOT_IN, Some(wants));
     }
 
     /// The same, until the user gives another nickname.
     pub(super) fn stop_for_nickname(&mut self, now: Now, why: Line) {
-        self.halt(now, why, words::NOT_IN, None);
-        if let Phase::Stopped { for_nickname } = &mut self.phase {
+        self.halt(now, why, user_text::NOT_IN, None);
+        if let ConnectionState::Stopped { for_nickname } = &mut self.state {
             *for_nickname = true;
         }
     }
 
-    fn halt(&mut self, now: Now, why: Line, brief: &'static str, wants: Option<Wanted>) {
-        self.halt_with(now, Link::Stopped { why, brief, wants });
+    fn halt(&mut self, now: Now, why: Line, brief: &'static str, wants: Option<CredentialWanted>) {
+        self.halt_with(now, ConnectionStatus::Stopped { why, brief, wants });
     }
 
     /// The same, until another process has ended.
-    pub(super) fn stop_aside(&mut self, now: Now) {
-        self.halt_with(now, Link::Aside);
+    pub(super) fn stop_on_standby(&mut self, now: Now) {
+        self.halt_with(now, ConnectionStatus::Standby);
     }
 
-    fn halt_with(&mut self, now: Now, link: Link) {
+    fn halt_with(&mut self, now: Now, status: ConnectionStatus) {
         if self.is_leaving() {
             self.finish_leaving(now);
             return;
         }
         self.hang_up();
-        self.phase = Phase::Stopped {
+        self.state = ConnectionState::Stopped {
             for_nickname: false,
         };
-        self.events.push_back(Event::Link(link));
+        self.events.push_back(Event::Connection(status));
     }
 
     /// Whether only the disk is waited for.
     pub(super) fn is_ending(&self) -> bool {
-        matches!(self.phase, Phase::Ending { .. })
+        matches!(self.state, ConnectionState::Ending { .. })
     }
 
     /// The server broke the protocol: a new connection may do better.
-    pub(super) fn fault(&mut self, now: Now, fault: &Fault) {
-        let why = if self.kind == Kind::Unknown {
+    pub(super) fn fault(&mut self, now: Now, fault: &ProtocolFault) {
+        let why = if self.kind == ServerKind::Unknown {
             let what = format!("What listens on {} is no chat server", self.server);
             Line::inert(&what)
         } else {
             fault.sentence()
         };
-        self.drop_link(now, why, None);
+        self.drop_connection(now, why, None);
     }
 
     /// Says goodbye, if there is somebody to say it to, and goes on with `then`.
-    pub(super) fn leave(&mut self, now: Now, then: Then) {
-        match &mut self.phase {
+    pub(super) fn leave(&mut self, now: Now, then: AfterLeaving) {
+        match &mut self.state {
             // A second wish to leave is an urgent one.
-            Phase::Live(live) if live.leaving.is_none() && !live.join_due => {
+            ConnectionState::Live(live) if live.leaving.is_none() && !live.join_due => {
                 live.leaving = Some(Leaving {
                     until: now.elapsed + LEAVE_WITHIN,
                     then,
                     said: false,
                 });
             }
-            Phase::Live(live) if then == Then::End => {
+            ConnectionState::Live(live) if then == AfterLeaving::End => {
                 if let Some(leaving) = &mut live.leaving {
-                    leaving.then = Then::End;
+                    leaving.then = AfterLeaving::End;
                 }
                 self.hang_up();
                 self.end_now();
             }
-            Phase::Ending { .. } => self.end_now(),
-            Phase::Ended => {}
-            _ if then == Then::End => {
+            ConnectionState::Ending { .. } => self.end_now(),
+            ConnectionState::Ended => {}
+            _ if then == AfterLeaving::End => {
                 self.hang_up();
                 self.end(now.elapsed + LEAVE_WITHIN);
             }
@@ -522,48 +533,48 @@ impl Session {
 
     /// Whether a message to a basic server is out in part.
     pub(super) fn is_writing_parts(&self) -> bool {
-        matches!(&self.phase, Phase::Live(live) if live.parts_of.is_some())
+        matches!(&self.state, ConnectionState::Live(live) if live.parts_of.is_some())
     }
 
     pub(super) fn is_leaving(&self) -> bool {
-        matches!(&self.phase, Phase::Live(live) if live.leaving.is_some())
+        matches!(&self.state, ConnectionState::Live(live) if live.leaving.is_some())
     }
 
     pub(super) fn finish_leaving(&mut self, now: Now) {
-        let leaving = match &self.phase {
-            Phase::Live(live) => live.leaving.as_ref(),
+        let leaving = match &self.state {
+            ConnectionState::Live(live) => live.leaving.as_ref(),
             _ => None,
         };
         let leaving = leaving.map(|leaving| (leaving.then, leaving.until));
         self.hang_up();
         match leaving {
-            Some((Then::Rejoin, _)) => self.connect(now),
-            Some((Then::End, until)) if now.elapsed < until => self.end(until),
+            Some((AfterLeaving::Rejoin, _)) => self.connect(now),
+            Some((AfterLeaving::End, until)) if now.elapsed < until => self.end(until),
             _ => self.end_now(),
         }
     }
 
     /// Ends as soon as all is saved, or at a time.
     fn end(&mut self, until: Duration) {
-        self.phase = Phase::Ending { until };
+        self.state = ConnectionState::Ending { until };
         self.end_if_saved();
     }
 
     /// If the session only waits for the disk, and need not any more, it is over.
     pub(super) fn end_if_saved(&mut self) {
-        if matches!(self.phase, Phase::Ending { .. }) && !self.has_to_save() {
+        if matches!(self.state, ConnectionState::Ending { .. }) && !self.has_to_save() {
             self.end_now();
         }
     }
 
     fn end_now(&mut self) {
-        self.phase = Phase::Ended;
-        let summary = self.tally.summary(self.outbox.unsettled());
+        self.state = ConnectionState::Ended;
+        let summary = self.stats.summary(self.outbox.unsettled());
         self.events.push_back(Event::Ended(summary));
     }
 
     pub(super) fn hang_up(&mut self) {
-        if let Phase::Live(live) = &mut self.phase {
+        if let ConnectionState::Live(live) = &mut self.state {
             let joins = live.mode == Mode::Joining && !live.asks_what;
             self.join_astray |= joins && !live.join_due;
             // Whether it took effect is not known; it is what the user wanted last.
@@ -573,9 +584,9 @@ impl Session {
             }
         }
         self.outbox.close();
-        self.asks.close();
+        self.requests.close();
         self.forget_commands();
         self.rooms.close();
-        self.actions.push_back(Action::Close);
+        self.actions.push_back(SocketAction::Close);
     }
 }

@@ -1,5 +1,5 @@
-//! What a client keeps on disk, as plain values: what a session starts from ([`Kept`]), what it
-//! wants kept ([`Save`]), and what it wants looked up ([`Look`]).
+//! What a client keeps on disk, as plain values: what a session starts from ([`PersistedState`]), what it
+//! wants kept ([`Save`]), and what it wants looked up ([`CacheQuery`]).
 //!
 //! The session never waits for a disk. It hands out one [`Save`] at a time, by
 //! [`Session::poll_save`](super::Session::poll_save), and gathers what comes meanwhile into the
@@ -13,11 +13,11 @@
 //!   durable one.
 //! - A save that touches the device's outbox or counters is carried out only while this process
 //!   holds the device's lease: see [`SaveError::Lost`]. A process without it adds messages by
-//!   [`Change::Submit`], which the holder takes over by [`Look::Adopt`].
+//!   [`StoreChange::Submit`], which the holder takes over by [`CacheQuery::Adopt`].
 //!
 //! What it promises in return:
 //!
-//! - A message is told as pending, and may be written to a socket, only after an [`Change::Entry`]
+//! - A message is told as pending, and may be written to a socket, only after an [`StoreChange::Entry`]
 //!   with it (and, for the socket, with its counter) was reported as saved.
 //! - A message that the disk may have is told as withdrawn only once its removal is saved.
 //! - An entry is removed only when its outcome is known, or when the user took it back before its
@@ -39,29 +39,29 @@ use crate::{
 
 /// What was kept by earlier runs: what a session starts from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct PersistedState {
     /// This device's outbox.
-    pub outbox: KeptOutbox,
+    pub outbox: PersistedOutbox,
     /// The rooms.
-    pub rooms: Vec<KeptRoom>,
+    pub rooms: Vec<PersistedRoom>,
     /// Who we are on this server, as it said when it last let us in.
     pub user: Option<UserId>,
     /// Whether another process has the device's lease: the outbox is not ours, and is not given.
-    pub aside: bool,
+    pub standby: bool,
 }
 
 /// A device's outbox and its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptOutbox {
+pub struct PersistedOutbox {
     /// The lowest counter that no message has; from 1.
     pub next_counter: u64,
     /// The lowest key that no entry ever had; from 1.
     pub next_key: u64,
     /// The entries, in the order of their keys, which is that of typing.
-    pub entries: Vec<KeptEntry>,
+    pub entries: Vec<PersistedEntry>,
 }
 
-impl Default for KeptOutbox {
+impl Default for PersistedOutbox {
     fn default() -> Self {
         Self {
             next_counter: 1,
@@ -73,7 +73,7 @@ impl Default for KeptOutbox {
 
 /// A message of ours whose outcome is not known, or that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptEntry {
+pub struct PersistedEntry {
     /// Which: no two entries of a device ever have the same.
     pub key: u64,
     /// Which of this run's own messages it is; `None`: it is another run's.
@@ -94,7 +94,7 @@ pub struct KeptEntry {
 
 /// Where a client stands in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptRoom {
+pub struct PersistedRoom {
     /// The room.
     pub room: RoomName,
     /// The log that the numbers belong to.
@@ -113,7 +113,7 @@ pub struct KeptRoom {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Save {
     /// The changes, in order.
-    pub changes: Vec<Change>,
+    pub changes: Vec<StoreChange>,
 }
 
 impl Save {
@@ -122,28 +122,28 @@ impl Save {
         self.changes.iter().any(|change| {
             matches!(
                 change,
-                Change::Entry(_)
-                    | Change::TakeBack(_)
-                    | Change::NextCounter(_)
-                    | Change::Submit { .. }
+                StoreChange::Entry(_)
+                    | StoreChange::TakeBack(_)
+                    | StoreChange::NextCounter(_)
+                    | StoreChange::Submit { .. }
             )
         })
     }
 
     /// Whether it needs the device's lease.
     pub fn is_fenced(&self) -> bool {
-        self.changes.iter().any(Change::is_fenced)
+        self.changes.iter().any(StoreChange::is_fenced)
     }
 }
 
 /// One thing to be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum StoreChange {
     /// An entry of the outbox, new or in place of the one with its key.
-    Entry(KeptEntry),
+    Entry(PersistedEntry),
     /// The entry with this key is done with. There may be none.
     Remove(u64),
-    /// As [`Change::Remove`], because the user wants it so: nobody else could say it again, were
+    /// As [`StoreChange::Remove`], because the user wants it so: nobody else could say it again, were
     /// this lost.
     TakeBack(u64),
     /// All lower counters are used up.
@@ -166,10 +166,10 @@ pub enum Change {
         body: Body,
     },
     /// A room was opened.
-    Opened(Opened),
+    Room(RoomUpdate),
     /// Messages of a room's log, all from one number to another: a range that is joined with
     /// those that it touches.
-    Messages(Run),
+    Messages(MessageRange),
     /// The user has read a room up to this number, or to the log's end where that is lower.
     Read {
         /// The room.
@@ -192,7 +192,7 @@ pub enum Change {
     User(UserId),
 }
 
-impl Change {
+impl StoreChange {
     /// Whether only the holder of the device's lease may make it.
     pub fn is_fenced(&self) -> bool {
         matches!(
@@ -208,7 +208,7 @@ impl Change {
 
 /// What a server said about a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
+pub struct RoomUpdate {
     /// The room.
     pub room: RoomName,
     /// The log. What is kept of another one is let go of.
@@ -225,7 +225,7 @@ pub struct Opened {
 
 /// Messages of one log, each number one more than the last; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct MessageRange {
     /// The room.
     pub room: RoomName,
     /// The log. If another is kept by now (another process was there), nothing is changed.
@@ -237,16 +237,16 @@ pub struct Run {
 /// Why nothing was saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SaveError {
-    /// Another process holds the device's lease. Only what [needs it](Change::is_fenced) was not
+    /// Another process holds the device's lease. Only what [needs it](StoreChange::is_fenced) was not
     /// saved; everything else was.
     Lost,
     /// It failed, for a reason that may pass: one plain sentence.
     Failed(Line),
 }
 
-/// What is to be looked up; each is answered by a [`Looked`] of the same kind.
+/// What is to be looked up; each is answered by a [`CacheResult`] of the same kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum CacheQuery {
     /// The part of a room's log, as far as it is kept: a gap-free piece that begins or ends where
     /// the part does.
     Page {
@@ -272,8 +272,8 @@ pub enum Look {
     },
     /// Take the device's lease, if it may be taken, and say what its outbox holds; and what became
     /// of this run's own messages with other processes.
-    Lease(Claim),
-    /// Take the messages over that other processes have [submitted](Change::Submit): at most
+    Lease(LeaseClaim),
+    /// Take the messages over that other processes have [submitted](StoreChange::Submit): at most
     /// [`ADOPTED_MAX`], as entries with keys from this one on.
     Adopt {
         /// The lowest key that no entry has or will have but for these.
@@ -286,7 +286,7 @@ pub const ADOPTED_MAX: u64 = 256;
 
 /// When a process takes a device's lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum LeaseClaim {
     /// In any case: its user wants it here.
     Take,
     /// If no other process that runs has it.
@@ -297,26 +297,26 @@ pub enum Claim {
 
 /// What was looked up. `Err` says in one plain sentence why it could not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Looked {
+pub enum CacheResult {
     /// The page, or `None` where nothing of it is kept.
     Page(Result<Option<Page>, Line>),
     /// What was found.
     Found(Result<Found, Line>),
     /// How the lease stands.
-    Lease(Result<Leased, Line>),
+    Lease(Result<LeaseStatus, Line>),
     /// What was taken over; `None`: the lease is another process's.
-    Adopted(Result<Option<Vec<KeptEntry>>, Line>),
+    Adopted(Result<Option<Vec<PersistedEntry>>, Line>),
 }
 
 /// How the device's lease stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leased {
+pub struct LeaseStatus {
     /// Whether it is ours now.
     pub ours: bool,
     /// Whether it was ours all the time: no other process works with what is kept here.
     pub unbroken: bool,
     /// What its outbox holds, if it is ours and anything is kept.
-    pub outbox: Option<KeptOutbox>,
+    pub outbox: Option<PersistedOutbox>,
     /// What became of this run's own messages with another process, by their numbers. Told once.
     pub settled: Vec<(u64, Delivery)>,
 }

@@ -268,7 +268,7 @@ fn what_has_not_said_that_it_is_a_basic_server_may_have_history_one_day() {
 #[test]
 fn only_so_much_can_be_asked_for_at_once() {
     let mut run = Run::online();
-    for _ in 0..=crate::client::session::asks::ASKS_MAX {
+    for _ in 0..=crate::client::session::requests::REQUESTS_MAX {
         run.page(OLD);
     }
     run.told(&["no page: Too much is asked for at once: try again in a moment"]);

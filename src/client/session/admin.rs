@@ -1,4 +1,4 @@
-//! Commands that keep order in the house: sent as they come, answered one by one.
+//! Administrative commands: sent as they come, answered one by one.
 //!
 //! They are not kept: a command of which nobody knows whether it arrived is not said again by
 //! itself.
@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::{
     Event, Session,
-    phase::{Mode, Phase},
+    connection_state::{ConnectionState, Mode},
 };
 use crate::{
     protocol::{
@@ -23,87 +23,87 @@ const COMMANDS_MAX: usize = 16;
 
 /// One command.
 #[derive(Debug)]
-struct Asked {
+struct PendingCommand {
     /// The user's name for it.
     request: u64,
-    stage: Stage,
+    stage: CommandStage,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum CommandStage {
     ToSend(AdminCommand),
     Sent { reference: u64 },
 }
 
 /// Those that are not answered yet, in order.
 #[derive(Debug, Default)]
-pub(super) struct Commands(VecDeque<Asked>);
+pub(super) struct AdminCommands(VecDeque<PendingCommand>);
 
-impl Commands {
+impl AdminCommands {
     fn take(&mut self, reference: Option<u64>) -> Option<u64> {
         let at = self.0.iter().position(
-            |asked| matches!(asked.stage, Stage::Sent { reference: sent } if Some(sent) == reference),
+            |asked| matches!(asked.stage, CommandStage::Sent { reference: sent } if Some(sent) == reference),
         )?;
         self.0.remove(at).map(|asked| asked.request)
     }
 
     /// How many the server has to answer.
     pub(super) fn unanswered(&self) -> usize {
-        let sent = |asked: &&Asked| matches!(asked.stage, Stage::Sent { .. });
+        let sent = |asked: &&PendingCommand| matches!(asked.stage, CommandStage::Sent { .. });
         self.0.iter().filter(sent).count()
     }
 }
 
 impl Session {
     /// The user wants something done in the house.
-    pub(super) fn command_house(&mut self, request: u64, command: AdminCommand) {
-        let online = matches!(&self.phase, Phase::Live(live) if live.mode == Mode::Online)
+    pub(super) fn admin_command(&mut self, request: u64, command: AdminCommand) {
+        let online = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Online)
             && !self.is_leaving();
         let why = if !online {
             "Not connected: try again once you are"
         } else if self.commands.0.len() >= COMMANDS_MAX {
             "Too many commands at once: try again in a moment"
         } else {
-            self.commands.0.push_back(Asked {
+            self.commands.0.push_back(PendingCommand {
                 request,
-                stage: Stage::ToSend(command),
+                stage: CommandStage::ToSend(command),
             });
             return;
         };
-        self.answer_house(request, Err(Line::inert(why)));
+        self.answer_admin(request, Err(Line::inert(why)));
     }
 
-    fn answer_house(&mut self, request: u64, answer: Result<AdminResult, Line>) {
+    fn answer_admin(&mut self, request: u64, answer: Result<AdminResult, Line>) {
         self.events.push_back(Event::Admin { request, answer });
     }
 
     /// The next command that is to be sent.
-    pub(super) fn house_frame(&mut self) -> Option<ClientFrame> {
+    pub(super) fn poll_admin_frame(&mut self) -> Option<ClientFrame> {
         let mut waiting = self.commands.0.iter_mut();
-        let asked = waiting.find(|asked| matches!(asked.stage, Stage::ToSend(_)))?;
+        let asked = waiting.find(|asked| matches!(asked.stage, CommandStage::ToSend(_)))?;
         self.references += 1;
         let reference = self.references;
-        match std::mem::replace(&mut asked.stage, Stage::Sent { reference }) {
-            Stage::ToSend(command) => Some(ClientFrame::Command(AdminRequest {
+        match std::mem::replace(&mut asked.stage, CommandStage::Sent { reference }) {
+            CommandStage::ToSend(command) => Some(ClientFrame::Command(AdminRequest {
                 command,
                 reference: Some(reference),
             })),
-            Stage::Sent { .. } => None,
+            CommandStage::Sent { .. } => None,
         }
     }
 
-    pub(super) fn house_result(&mut self, result: AdminResult) {
+    pub(super) fn admin_result(&mut self, result: AdminResult) {
         if let Some(request) = self.commands.take(result.reference) {
-            self.answer_house(request, Ok(result));
+            self.answer_admin(request, Ok(result));
         }
     }
 
     /// Takes an error that answers a command; gives back any other.
-    pub(super) fn house_refused(&mut self, error: ErrorFrame) -> Option<ErrorFrame> {
+    pub(super) fn admin_refused(&mut self, error: ErrorFrame) -> Option<ErrorFrame> {
         let Some(request) = self.commands.take(error.reference) else {
             return Some(error);
         };
-        self.answer_house(request, Err(error.message));
+        self.answer_admin(request, Err(error.message));
         None
     }
 
@@ -111,12 +111,12 @@ impl Session {
     pub(super) fn forget_commands(&mut self) {
         for asked in std::mem::take(&mut self.commands.0) {
             let why = match asked.stage {
-                Stage::ToSend(_) => "The connection was lost before the command was sent",
-                Stage::Sent { .. } => {
+                CommandStage::ToSend(_) => "The connection was lost before the command was sent",
+                CommandStage::Sent { .. } => {
                     "The connection was lost before the server answered: it may have been done"
                 }
             };
-            self.answer_house(asked.request, Err(Line::inert(why)));
+            self.answer_admin(asked.request, Err(Line::inert(why)));
         }
     }
 }

@@ -29,7 +29,7 @@ struct Rate {
 
 /// See the module's docs.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     /// `None`: as fast as one likes.
     rate: Option<Rate>,
     /// When all that was sent will have been paid for.
@@ -41,7 +41,7 @@ pub(super) struct Pace {
     trial: u32,
 }
 
-impl Pace {
+impl RateLimiter {
     pub(super) fn new() -> Self {
         Self {
             rate: None,

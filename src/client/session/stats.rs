@@ -6,9 +6,9 @@ use crate::{client::event::Summary, text::Body};
 
 /// What was sent and received so far.
 #[derive(Debug, Default)]
-pub(super) struct Tally(Summary);
+pub(super) struct Stats(Summary);
 
-impl Tally {
+impl Stats {
     /// A message of ours is out: in the log, or written to a basic server.
     pub(super) fn sent(&mut self, body: &Body) {
         self.0.messages_sent += 1;

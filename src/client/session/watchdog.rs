@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{
     Event, Now, Session,
-    phase::{Live, Mode, Phase},
+    connection_state::{ConnectionState, Live, Mode},
 };
 
 /// How long the server may say nothing while something has to be answered. A slow disk takes a
@@ -23,7 +23,7 @@ const PROBE_AFTER: Duration = Duration::from_secs(2);
 
 /// Since when the server owes an answer on this connection.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct Watchdog {
     /// Since when it has said nothing at all.
     silent: Option<Duration>,
     /// Since when it has answered nothing.
@@ -34,7 +34,7 @@ pub(super) struct Watch {
     told: bool,
 }
 
-impl Watch {
+impl Watchdog {
     /// When the user is to be told.
     pub(super) fn deadline(&self) -> Option<Duration> {
         let silent = self.silent.map(|since| since + SILENT_AFTER);
@@ -68,69 +68,76 @@ impl Watch {
 }
 
 impl Session {
-    fn watch(&mut self) -> Option<&mut Watch> {
-        match &mut self.phase {
-            Phase::Live(live) => Some(&mut live.watch),
+    fn watchdog(&mut self) -> Option<&mut Watchdog> {
+        match &mut self.state {
+            ConnectionState::Live(live) => Some(&mut live.watchdog),
             _ => None,
         }
     }
 
     /// How much of what the user wants the server has to answer.
     pub(super) fn unanswered(&self) -> usize {
-        let Phase::Live(live) = &self.phase else {
+        let ConnectionState::Live(live) = &self.state else {
             return 0;
         };
         if live.mode != Mode::Online {
             return 0;
         }
         let nickname = usize::from(live.nick_asked.is_some());
-        nickname + self.outbox.unanswered() + self.asks.unanswered() + self.commands.unanswered()
+        nickname
+            + self.outbox.unanswered()
+            + self.requests.unanswered()
+            + self.commands.unanswered()
     }
 
     /// Something was handed out to be written.
-    pub(super) fn watch_written(&mut self, now: Now) {
+    pub(super) fn watchdog_written(&mut self, now: Now) {
         let unanswered = self.unanswered();
-        let Some(watch) = self.watch() else { return };
+        let Some(watchdog) = self.watchdog() else {
+            return;
+        };
         if unanswered > 0 {
-            watch.ignored.get_or_insert(now.elapsed);
+            watchdog.ignored.get_or_insert(now.elapsed);
         }
-        if unanswered > 0 || watch.pinged {
-            watch.silent.get_or_insert(now.elapsed);
+        if unanswered > 0 || watchdog.pinged {
+            watchdog.silent.get_or_insert(now.elapsed);
         }
     }
 
     /// Bytes came, and were understood; `before`: what was unanswered until then.
-    pub(super) fn watch_heard(&mut self, now: Now, before: usize) {
+    pub(super) fn watchdog_heard(&mut self, now: Now, before: usize) {
         let left = self.unanswered();
-        let Some(watch) = self.watch() else { return };
-        watch.pinged = false;
+        let Some(watchdog) = self.watchdog() else {
+            return;
+        };
+        watchdog.pinged = false;
         if left == 0 {
-            (watch.silent, watch.ignored) = (None, None);
+            (watchdog.silent, watchdog.ignored) = (None, None);
         } else {
-            watch.silent = Some(now.elapsed);
+            watchdog.silent = Some(now.elapsed);
             if left < before {
-                watch.ignored = Some(now.elapsed);
+                watchdog.ignored = Some(now.elapsed);
             }
         }
-        if watch.overdue(now.elapsed).is_none() && std::mem::take(&mut watch.told) {
+        if watchdog.overdue(now.elapsed).is_none() && std::mem::take(&mut watchdog.told) {
             self.events.push_back(Event::Unanswered(None));
         }
     }
 
     /// The time for an answer may be over.
-    pub(super) fn watch_time(&mut self, now: Now) {
+    pub(super) fn watchdog_time(&mut self, now: Now) {
         let leaving = self.is_leaving();
-        let Some(watch) = self.watch().filter(|_| !leaving) else {
+        let Some(watchdog) = self.watchdog().filter(|_| !leaving) else {
             return;
         };
-        let Some(deadline) = watch.deadline().filter(|at| now.elapsed >= *at) else {
+        let Some(deadline) = watchdog.deadline().filter(|at| now.elapsed >= *at) else {
             return;
         };
         if now.elapsed > deadline + LATE {
-            return watch.begin_again(now.elapsed);
+            return watchdog.begin_again(now.elapsed);
         }
-        watch.told = true;
-        let waited = watch.overdue(now.elapsed);
+        watchdog.told = true;
+        let waited = watchdog.overdue(now.elapsed);
         self.events.push_back(Event::Unanswered(waited));
     }
 
@@ -138,7 +145,7 @@ impl Session {
     /// is there.
     pub(super) fn probe(&mut self, now: Now) {
         if self.unanswered() == 0
-            && let Phase::Live(live) = &mut self.phase
+            && let ConnectionState::Live(live) = &mut self.state
         {
             let at = live.heard.max(live.asked) + PROBE_AFTER;
             live.probe_at = Some(at.max(now.elapsed));

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::{
     Event, Now, Session,
-    kept::{Claim, KeptEntry, Leased, Look, Looked, Save, SaveError},
-    phase::{Mode, Phase},
-    words,
+    connection_state::{ConnectionState, Mode},
+    persist_types::{
+        CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedEntry, Save, SaveError,
+    },
+    user_text,
 };
 use crate::{
-    client::event::{Delivery, Link, LocalId, RestoredMessage},
+    client::event::{ConnectionStatus, Delivery, LocalId, RestoredMessage},
     text::Line,
 };
 
@@ -22,20 +24,20 @@ const REPLACED_WAIT: Duration = Duration::from_secs(1);
 
 /// How we stand with the lease on the device's outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lease {
+pub(super) enum LeaseState {
     /// Ours, as far as is known.
     Held,
     /// Another process's: we hand it our messages until the user wants it back, or it is free.
     Lost,
     /// The user wants it back, and the disk has yet to be told.
-    Wanted,
+    Reclaiming,
     /// The disk was told and has not answered yet.
-    Asked,
+    Requested,
 }
 
 /// How the disk is watched while another process has the lease.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct LeaseWatch {
     /// When to ask next how the lease stands.
     pub(super) next: Option<Duration>,
     /// Whether that is due.
@@ -49,43 +51,48 @@ pub(super) struct Watch {
 impl Session {
     /// What is to be saved now, if anything; nothing while a save is under way.
     pub fn poll_save(&mut self, now: Now) -> Option<Save> {
-        if self.saver.is_busy() || self.is_waiting_for_disk() {
+        if self.write_buffer.is_busy() || self.is_waiting_for_disk() {
             return None;
         }
         // A message that was just typed must not wait to be told of.
         let urgent = self.outbox.is_urgent();
-        if !urgent && self.saver.retry_at().is_some_and(|at| now.elapsed < at) {
+        if !urgent
+            && self
+                .write_buffer
+                .retry_at()
+                .is_some_and(|at| now.elapsed < at)
+        {
             return None;
         }
         let number = self.numbers();
         let outbox = match self.lease {
-            Lease::Held if urgent || self.outbox.wants_saving(number) => {
+            LeaseState::Held if urgent || self.outbox.wants_saving(number) => {
                 self.outbox.changes(number)
             }
-            Lease::Lost if urgent => self.outbox.submissions(),
+            LeaseState::Lost if urgent => self.outbox.submissions(),
             _ => Vec::new(),
         };
-        self.saver.start(outbox)
+        self.write_buffer.start(outbox)
     }
 
     /// Whether the disk was asked something whose answer changes the outbox.
     fn is_waiting_for_disk(&self) -> bool {
-        self.lease == Lease::Asked || self.watch.asking || self.outbox.is_adopting()
+        self.lease == LeaseState::Requested || self.lease_watch.asking || self.outbox.is_adopting()
     }
 
     /// Whether messages get counters now: whether there is a server to send them to.
     fn numbers(&self) -> bool {
-        self.lease == Lease::Held
-            && matches!(&self.phase, Phase::Live(live) if live.mode != Mode::Joining
+        self.lease == LeaseState::Held
+            && matches!(&self.state, ConnectionState::Live(live) if live.mode != Mode::Joining
                 && live.leaving.as_ref().is_none_or(|leaving| !leaving.said))
     }
 
     /// Whether something has yet to be saved, or is being saved. What failed is not waited for.
     pub(super) fn has_to_save(&self) -> bool {
-        self.saver.is_busy()
-            || self.saver.retry_at().is_none()
-                && (self.saver.is_waiting()
-                    || self.lease == Lease::Held && self.outbox.wants_saving(false))
+        self.write_buffer.is_busy()
+            || self.write_buffer.retry_at().is_none()
+                && (self.write_buffer.is_waiting()
+                    || self.lease == LeaseState::Held && self.outbox.wants_saving(false))
             || self.outbox.is_urgent()
     }
 
@@ -96,13 +103,13 @@ impl Session {
         }
         match saved {
             Ok(()) => {
-                self.saver.saved();
+                self.write_buffer.saved();
                 let pending = self.outbox.saved();
                 self.tell_of(pending);
                 self.watch_lease(now);
             }
             Err(SaveError::Failed(why)) => {
-                let news = self.saver.failed(now.elapsed);
+                let news = self.write_buffer.failed(now.elapsed);
                 let not_kept = Line::inert(&format!("It could not be kept here: {why}"));
                 let refused = self.outbox.not_saved(Some(&not_kept));
                 if news && refused.is_empty() {
@@ -111,11 +118,11 @@ impl Session {
                 self.tell_of(refused);
             }
             Err(SaveError::Lost) => {
-                self.saver.saved();
+                self.write_buffer.saved();
                 // What was not kept is handed to the other process.
                 let withdrawn = self.outbox.not_saved(None);
                 self.tell_of(withdrawn);
-                if self.lease == Lease::Held {
+                if self.lease == LeaseState::Held {
                     self.taken_over(now);
                 } else {
                     self.tell_of_not_taken_back();
@@ -126,41 +133,50 @@ impl Session {
     }
 
     /// What is to be looked up now, if anything.
-    pub fn poll_look(&mut self) -> Option<Look> {
+    pub fn poll_cache_query(&mut self) -> Option<CacheQuery> {
         // Nobody is told anything after the end.
         if self.is_over() {
             return None;
         }
-        if !self.saver.is_busy() && !self.is_waiting_for_disk() {
-            if self.lease == Lease::Wanted {
-                self.lease = Lease::Asked;
-                return Some(Look::Lease(Claim::Take));
+        if !self.write_buffer.is_busy() && !self.is_waiting_for_disk() {
+            if self.lease == LeaseState::Reclaiming {
+                self.lease = LeaseState::Requested;
+                return Some(CacheQuery::Lease(LeaseClaim::Take));
             }
-            if self.lease == Lease::Lost && std::mem::take(&mut self.watch.due) {
-                self.watch.asking = true;
+            if self.lease == LeaseState::Lost && std::mem::take(&mut self.lease_watch.due) {
+                self.lease_watch.asking = true;
                 let turn = self.config.yields && !self.is_leaving() && !self.is_ending();
-                let claim = if turn { Claim::IfFree } else { Claim::No };
-                return Some(Look::Lease(claim));
+                let claim = if turn {
+                    LeaseClaim::IfFree
+                } else {
+                    LeaseClaim::No
+                };
+                return Some(CacheQuery::Lease(claim));
             }
-            let takes = self.lease == Lease::Held && !self.is_leaving();
+            let takes = self.lease == LeaseState::Held && !self.is_leaving();
             if takes && self.news && self.outbox.can_adopt() {
                 self.news = false;
                 let key = self.outbox.begin_adopting();
-                return Some(Look::Adopt { key });
+                return Some(CacheQuery::Adopt { key });
             }
         }
-        self.ask_disk()
+        self.poll_request_query()
     }
 
     /// Another process did something to the device's outbox, or took it.
-    pub fn handle_news(&mut self) {
+    pub fn handle_store_news(&mut self) {
         self.news = true;
     }
 
     /// The time to ask about the lease may have come.
     pub(super) fn lease_time(&mut self, now: Now) {
-        if self.watch.next.take_if(|at| now.elapsed >= *at).is_some() {
-            self.watch.due = true;
+        if self
+            .lease_watch
+            .next
+            .take_if(|at| now.elapsed >= *at)
+            .is_some()
+        {
+            self.lease_watch.due = true;
         }
     }
 
@@ -168,59 +184,66 @@ impl Session {
     /// for one that yields; and what became of messages of ours, as long as there are any.
     fn watch_lease(&mut self, now: Now) {
         let watches = self.config.yields || self.outbox.is_watching();
-        if self.lease == Lease::Lost && watches && !self.watch.due && !self.watch.asking {
+        if self.lease == LeaseState::Lost
+            && watches
+            && !self.lease_watch.due
+            && !self.lease_watch.asking
+        {
             let at = now.elapsed + ASK_LEASE_EVERY;
-            self.watch.next.get_or_insert(at);
+            self.lease_watch.next.get_or_insert(at);
         }
     }
 
     /// When to try again to save what could not be saved.
     pub(super) fn save_deadline(&self) -> Option<Duration> {
-        let waits = !self.saver.is_busy()
-            && (self.saver.is_waiting()
-                || self.lease == Lease::Held && self.outbox.wants_saving(self.numbers()));
-        self.saver.retry_at().filter(|_| waits)
+        let waits = !self.write_buffer.is_busy()
+            && (self.write_buffer.is_waiting()
+                || self.lease == LeaseState::Held && self.outbox.wants_saving(self.numbers()));
+        self.write_buffer.retry_at().filter(|_| waits)
     }
 
-    /// What the last [`Look`] brought.
-    pub fn handle_looked(&mut self, now: Now, looked: Looked) {
+    /// What the last [`CacheQuery`] brought.
+    pub fn handle_cache_result(&mut self, now: Now, looked: CacheResult) {
         if self.is_over() {
             return;
         }
         match looked {
-            Looked::Lease(Err(_)) if std::mem::take(&mut self.watch.asking) => {
+            CacheResult::Lease(Err(_)) if std::mem::take(&mut self.lease_watch.asking) => {
                 self.watch_lease(now);
             }
-            Looked::Lease(Ok(leased)) if self.watch.asking || self.lease == Lease::Asked => {
-                self.watch.asking = false;
+            CacheResult::Lease(Ok(leased))
+                if self.lease_watch.asking || self.lease == LeaseState::Requested =>
+            {
+                self.lease_watch.asking = false;
                 self.leased(now, leased);
             }
-            Looked::Adopted(adopted) => self.adopted(now, adopted),
-            Looked::Lease(Err(why)) if self.lease == Lease::Asked => {
-                self.lease = Lease::Lost;
-                self.events.push_back(Event::Link(Link::Stopped {
-                    why,
-                    brief: words::TAKEN_OVER_IN_BRIEF,
-                    wants: None,
-                }));
+            CacheResult::Adopted(adopted) => self.adopted(now, adopted),
+            CacheResult::Lease(Err(why)) if self.lease == LeaseState::Requested => {
+                self.lease = LeaseState::Lost;
+                self.events
+                    .push_back(Event::Connection(ConnectionStatus::Stopped {
+                        why,
+                        brief: user_text::TAKEN_OVER_IN_BRIEF,
+                        wants: None,
+                    }));
             }
-            Looked::Page(page) => self.looked_page(page),
-            Looked::Found(found) => self.looked_search(found),
-            Looked::Lease(_) => {}
+            CacheResult::Page(page) => self.cached_page(page),
+            CacheResult::Found(found) => self.cached_search(found),
+            CacheResult::Lease(_) => {}
         }
         self.end_if_saved();
     }
 
-    fn leased(&mut self, now: Now, leased: Leased) {
+    fn leased(&mut self, now: Now, leased: LeaseStatus) {
         for (number, delivery) in leased.settled {
             self.settled_elsewhere(number, delivery);
         }
         if !leased.ours {
             return self.watch_lease(now);
         }
-        self.lease = Lease::Held;
-        self.watch.next = None;
-        self.watch.due = false;
+        self.lease = LeaseState::Held;
+        self.lease_watch.next = None;
+        self.lease_watch.due = false;
         match leased.outbox {
             Some(kept) => {
                 let news = self.outbox.load(kept);
@@ -230,15 +253,15 @@ impl Session {
         }
         // By whom, if nobody else works with this disk? By one that has a copy of it; to come back by
         // ourselves would be to fight it.
-        let fights = std::mem::take(&mut self.watch.replaced) && leased.unbroken;
+        let fights = std::mem::take(&mut self.lease_watch.replaced) && leased.unbroken;
         if self.config.yields && fights {
             return self.stop(
                 now,
-                Line::inert(words::TAKEN_OVER),
-                words::TAKEN_OVER_IN_BRIEF,
+                Line::inert(user_text::TAKEN_OVER),
+                user_text::TAKEN_OVER_IN_BRIEF,
             );
         }
-        if matches!(self.phase, Phase::Stopped { .. }) {
+        if matches!(self.state, ConnectionState::Stopped { .. }) {
             self.connect(now);
         }
     }
@@ -250,12 +273,12 @@ impl Session {
         };
         let out = matches!(news.delivery, Delivery::Sent { .. } | Delivery::Unconfirmed);
         if out && !counted {
-            self.tally.sent(&news.body);
+            self.stats.sent(&news.body);
         }
         self.tell_of([news]);
     }
 
-    fn adopted(&mut self, now: Now, adopted: Result<Option<Vec<KeptEntry>>, Line>) {
+    fn adopted(&mut self, now: Now, adopted: Result<Option<Vec<PersistedEntry>>, Line>) {
         if !self.outbox.is_adopting() {
             return;
         }
@@ -273,7 +296,7 @@ impl Session {
             }
             Ok(None) => {
                 self.outbox.adopt(Vec::new());
-                if self.lease == Lease::Held {
+                if self.lease == LeaseState::Held {
                     self.taken_over(now);
                 }
             }
@@ -287,18 +310,21 @@ impl Session {
 
     /// Another process has this device's place: to come back by ourselves would be to fight it.
     pub(super) fn taken_over(&mut self, now: Now) {
-        self.lease = Lease::Lost;
+        self.lease = LeaseState::Lost;
         self.tell_of_not_taken_back();
-        if matches!(self.phase, Phase::Ending { .. } | Phase::Ended) {
+        if matches!(
+            self.state,
+            ConnectionState::Ending { .. } | ConnectionState::Ended
+        ) {
             return;
         }
         if self.config.yields {
-            return self.stand_aside(now);
+            return self.stand_by(now);
         }
         self.stop(
             now,
-            Line::inert(words::TAKEN_OVER),
-            words::TAKEN_OVER_IN_BRIEF,
+            Line::inert(user_text::TAKEN_OVER),
+            user_text::TAKEN_OVER_IN_BRIEF,
         );
         self.watch_lease(now);
     }
@@ -306,31 +332,31 @@ impl Session {
     /// The server says that another connection has taken our place.
     pub(super) fn replaced(&mut self, now: Now) {
         self.taken_over(now);
-        self.watch.replaced = true;
+        self.lease_watch.replaced = true;
         let later = now.elapsed + REPLACED_WAIT;
-        self.watch.next = self.watch.next.map(|at| at.max(later));
+        self.lease_watch.next = self.lease_watch.next.map(|at| at.max(later));
     }
 
     /// Leaves this device's place to another process, until that one has ended.
-    pub(super) fn stand_aside(&mut self, now: Now) {
-        self.lease = Lease::Lost;
-        self.stop_aside(now);
+    pub(super) fn stand_by(&mut self, now: Now) {
+        self.lease = LeaseState::Lost;
+        self.stop_on_standby(now);
         self.watch_lease(now);
     }
 
     fn tell_of_not_taken_back(&mut self) {
         let pending = self.outbox.not_taken_back();
         if !pending.is_empty() {
-            self.notice(words::NOT_TAKEN_BACK);
+            self.notice(user_text::NOT_TAKEN_BACK);
             self.tell_of(pending);
         }
     }
 
     /// Whether the lease is ours; if not, it is asked for.
     pub(super) fn holds_lease(&mut self) -> bool {
-        if self.lease == Lease::Lost {
-            self.lease = Lease::Wanted;
+        if self.lease == LeaseState::Lost {
+            self.lease = LeaseState::Reclaiming;
         }
-        self.lease == Lease::Held
+        self.lease == LeaseState::Held
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::kept::{Change, Opened, Run, Save};
+use super::persist_types::{MessageRange, RoomUpdate, Save, StoreChange};
 use crate::protocol::{Epoch, frame::Message, limits::TEXT_BYTES_MAX};
 
 /// Bytes of text that wait to be saved: of more, the oldest are not kept, and are asked for again
@@ -16,18 +16,18 @@ const TYPED_WAITING_MAX: usize = 64;
 
 /// See the module's page.
 #[derive(Debug, Default)]
-pub(super) struct Saver {
-    waiting: Vec<Change>,
+pub(super) struct WriteBuffer {
+    waiting: Vec<StoreChange>,
     /// Bytes of the messages in it.
     bytes: usize,
     /// What the save under way holds besides the outbox, less its messages: these come again,
     /// should it fail.
-    under_way: Option<Vec<Change>>,
+    under_way: Option<Vec<StoreChange>>,
     failures: u32,
     retry_at: Option<Duration>,
 }
 
-impl Saver {
+impl WriteBuffer {
     /// Whether a save is under way.
     pub(super) fn is_busy(&self) -> bool {
         self.under_way.is_some()
@@ -44,42 +44,42 @@ impl Saver {
     }
 
     /// A room was opened.
-    pub(super) fn opened(&mut self, mut opened: Opened) {
-        let ours = |change: &Change| match change {
-            Change::Messages(run) => run.room == opened.room,
-            Change::Opened(other) => other.room == opened.room,
+    pub(super) fn opened(&mut self, mut opened: RoomUpdate) {
+        let ours = |change: &StoreChange| match change {
+            StoreChange::Messages(run) => run.room == opened.room,
+            StoreChange::Room(other) => other.room == opened.room,
             _ => false,
         };
         let last = self.waiting.iter().rposition(ours);
         // Where nothing came in between, one word on the room is enough.
         if let Some(at) = last
-            && let Change::Opened(before) = &self.waiting[at]
+            && let StoreChange::Room(before) = &self.waiting[at]
         {
             opened.reset = opened.reset.or(before.reset);
             self.waiting.remove(at);
         }
-        self.waiting.push(Change::Opened(opened));
+        self.waiting.push(StoreChange::Room(opened));
     }
 
     /// A message arrived.
     pub(super) fn message(&mut self, epoch: Epoch, message: &Message) {
         self.bytes += message.body.as_str().len();
-        let ours = |change: &Change| match change {
-            Change::Messages(run) => run.room == message.room,
-            Change::Opened(opened) => opened.room == message.room,
+        let ours = |change: &StoreChange| match change {
+            StoreChange::Messages(run) => run.room == message.room,
+            StoreChange::Room(opened) => opened.room == message.room,
             _ => false,
         };
         let at = self.waiting.iter().rposition(ours);
-        let follows = |run: &&mut Run| {
+        let follows = |run: &&mut MessageRange| {
             run.epoch == epoch && run.messages.last().map(|last| last.seq + 1) == Some(message.seq)
         };
         let run = at.and_then(|at| match &mut self.waiting[at] {
-            Change::Messages(run) => Some(run).filter(follows),
+            StoreChange::Messages(run) => Some(run).filter(follows),
             _ => None,
         });
         match run {
             Some(run) => run.messages.push(message.clone()),
-            None => self.waiting.push(Change::Messages(Run {
+            None => self.waiting.push(StoreChange::Messages(MessageRange {
                 room: message.room.clone(),
                 epoch,
                 messages: vec![message.clone()],
@@ -89,21 +89,21 @@ impl Saver {
     }
 
     /// A page of a room's log arrived.
-    pub(super) fn page(&mut self, run: Run) {
+    pub(super) fn page(&mut self, run: MessageRange) {
         if !run.messages.is_empty() {
             self.bytes += bytes(&run.messages);
-            self.waiting.push(Change::Messages(run));
+            self.waiting.push(StoreChange::Messages(run));
             self.keep_within();
         }
     }
 
     fn keep_within(&mut self) {
         while self.bytes > UNSAVED_BYTES_MAX {
-            let run = |change: &Change| matches!(change, Change::Messages(_));
+            let run = |change: &StoreChange| matches!(change, StoreChange::Messages(_));
             let Some(at) = self.waiting.iter().position(run) else {
                 return;
             };
-            let Change::Messages(run) = &mut self.waiting[at] else {
+            let StoreChange::Messages(run) = &mut self.waiting[at] else {
                 return;
             };
             let half = run.messages.len().div_ceil(2);
@@ -116,8 +116,8 @@ impl Saver {
     }
 
     /// Something of which only the latest counts, or, of texts, the latest few.
-    pub(super) fn put(&mut self, change: Change) {
-        let typed = |change: &Change| matches!(change, Change::Typed(_));
+    pub(super) fn put(&mut self, change: StoreChange) {
+        let typed = |change: &StoreChange| matches!(change, StoreChange::Typed(_));
         let old = if typed(&change) {
             let count = self.waiting.iter().filter(|change| typed(change)).count();
             let first = self.waiting.iter().position(typed);
@@ -132,10 +132,12 @@ impl Saver {
     }
 
     /// Makes a save of what waits and these changes, unless there are none.
-    pub(super) fn start(&mut self, mut changes: Vec<Change>) -> Option<Save> {
+    pub(super) fn start(&mut self, mut changes: Vec<StoreChange>) -> Option<Save> {
         self.bytes = 0;
         let waiting = std::mem::take(&mut self.waiting);
-        let again = waiting.iter().filter(|c| !matches!(c, Change::Messages(_)));
+        let again = waiting
+            .iter()
+            .filter(|c| !matches!(c, StoreChange::Messages(_)));
         let again = again.cloned().collect();
         changes.extend(waiting);
         if changes.is_empty() {
@@ -158,10 +160,12 @@ impl Saver {
         let later = std::mem::replace(&mut self.waiting, again);
         for change in later {
             match change {
-                change @ (Change::Read { .. } | Change::Draft { .. } | Change::Typed(_)) => {
+                change @ (StoreChange::Read { .. }
+                | StoreChange::Draft { .. }
+                | StoreChange::Typed(_)) => {
                     self.put(change);
                 }
-                Change::Opened(opened) => self.opened(opened),
+                StoreChange::Room(opened) => self.opened(opened),
                 change => self.waiting.push(change),
             }
         }
@@ -172,10 +176,10 @@ impl Saver {
     }
 }
 
-fn replaces(new: &Change, old: &Change) -> bool {
+fn replaces(new: &StoreChange, old: &StoreChange) -> bool {
     match (new, old) {
-        (Change::Read { room, .. }, Change::Read { room: old, .. })
-        | (Change::Draft { room, .. }, Change::Draft { room: old, .. }) => room == old,
+        (StoreChange::Read { room, .. }, StoreChange::Read { room: old, .. })
+        | (StoreChange::Draft { room, .. }, StoreChange::Draft { room: old, .. }) => room == old,
         _ => false,
     }
 }

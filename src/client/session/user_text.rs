@@ -121,9 +121,9 @@ pub(super) const OTHER_GENERATION: &str =
 /// What the other side did that the protocol does not allow. The connection can't go on; a new
 /// one may.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault(pub(super) String);
+pub(super) struct ProtocolFault(pub(super) String);
 
-impl Fault {
+impl ProtocolFault {
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use crate::{client::event::Passage, protocol::Fingerprint, text::Line};
+use crate::{client::event::ExplanationPart, protocol::Fingerprint, text::Line};
 
 /// Why a server is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,13 +128,13 @@ impl Distrust {
         &self,
         server: &str,
         commands: &CommandLine,
-    ) -> Vec<Passage> {
-        let words = |text: &str| Passage::Words(Line::inert(text));
-        let key = |label: &str, key: &Fingerprint| Passage::Key {
+    ) -> Vec<ExplanationPart> {
+        let words = |text: &str| ExplanationPart::Words(Line::inert(text));
+        let key = |label: &str, key: &Fingerprint| ExplanationPart::Key {
             label: Line::inert(label),
             key: *key,
         };
-        let command = |text: &str| Passage::Command(Line::inert(text));
+        let command = |text: &str| ExplanationPart::Command(Line::inert(text));
         let trust =
             |key: &Fingerprint| command(&format!("chat-tui --trust {key} {}", commands.again));
         match self {
@@ -227,7 +227,7 @@ impl Distrust {
 }
 
 /// What it means that a proof bound to the connection does not hold at its other end.
-fn passed_on(server: &str, offered: &Fingerprint) -> Vec<Passage> {
+fn passed_on(server: &str, offered: &Fingerprint) -> Vec<ExplanationPart> {
     let means = format!(
         "Your key proves who you are on this one encrypted connection. {server} refused the proof, \
          so the encryption seems to end at somebody in between, who would read all that is said. \
@@ -238,12 +238,12 @@ fn passed_on(server: &str, offered: &Fingerprint) -> Vec<Passage> {
                that you are told. If it is this one, something that ends the encryption stands before \
                the server, and they have to take it away.";
     vec![
-        Passage::Words(Line::inert(&means)),
-        Passage::Key {
+        ExplanationPart::Words(Line::inert(&means)),
+        ExplanationPart::Key {
             label: Line::inert("The key offered now"),
             key: *offered,
         },
-        Passage::Words(Line::inert(ask)),
+        ExplanationPart::Words(Line::inert(ask)),
     ]
 }
 
@@ -268,7 +268,7 @@ mod tests {
         };
         let sentence = Line::inert(&distrust.sentence("chat.lan:10500"));
         let told = distrust.explanation("chat.lan:10500", &commands);
-        let lines = told.iter().map(Passage::to_line);
+        let lines = told.iter().map(ExplanationPart::to_line);
         let lines = [sentence].into_iter().chain(lines);
         lines.map(|line| line.as_str().to_owned()).collect()
     }
