@@ -178,7 +178,7 @@ fn looking(profile: &Profile) {
     let room = RoomName::lobby;
     measure("a page somewhere in the past", |n| {
         let to = (n + 1) * (MESSAGES / (ROUNDS + 1));
-        store.look(&CacheQuery::Page {
+        store.query(&CacheQuery::Page {
             room: room(),
             epoch: Some(epoch()),
             part: Part::Backward { from: 1, to },
@@ -187,7 +187,7 @@ fn looking(profile: &Profile) {
     });
     measure("a page from a time on", |n| {
         let second = 1_700_000_000 + i64::try_from((n + 1) * 20_000).unwrap();
-        store.look(&CacheQuery::Page {
+        store.query(&CacheQuery::Page {
             room: room(),
             epoch: Some(epoch()),
             part: Part::Since(Timestamp::from_second(second).unwrap()),
@@ -199,7 +199,7 @@ fn looking(profile: &Profile) {
         ("a step of a search that finds nothing", "nowhere"),
     ] {
         measure(what, |n| {
-            store.look(&CacheQuery::Search {
+            store.query(&CacheQuery::Search {
                 room: room(),
                 epoch: Some(epoch()),
                 query: Query {

@@ -10,7 +10,7 @@
 //! | [`protocol`] | names, frames, limits, the codec | sockets, rooms' state |
 //! | [`console`] | what the programs say on the terminal that they were started from | what it is about |
 //! | [`server`] | `core` (pure: hub, log cursors, presence), `store`, `net` | the client's half |
-//! | [`client`] | `session` (pure: join, resume, outbox), `store` (what is kept), `link` (socket, clock) | terminals, servers |
+//! | [`client`] | `session` (pure: join, resume, outbox), `store` (what is kept), `transport` (socket, clock) | terminals, servers |
 //! | [`tui`] | `app` (pure: model, update), `view`, `shell`, the line mode | SQL, sockets |
 //!
 //! # Invariants

@@ -6,14 +6,14 @@
 //! - [`store`]: what is kept on this machine, and the only SQL.
 //! - [`identity`]: the user's keys, in files.
 //! - [`trust`]: whether the server is the one that is meant.
-//! - [`link`] (async, thin): sockets, names, encryption, clocks, chance.
+//! - [`transport`] (async, thin): sockets, names, encryption, clocks, chance.
 
 pub mod event;
 pub mod host;
 pub mod identity;
-pub mod link;
 pub mod session;
 pub mod store;
+pub mod transport;
 pub mod trust;
 
 pub use event::{Command, Event};

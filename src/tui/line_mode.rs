@@ -54,7 +54,7 @@ use super::{
     serve::HostControl,
     signals::{Signals, Stopped},
 };
-use crate::{client::link::Handle, text::Body};
+use crate::{client::transport::ClientHandle, text::Body};
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 8 * 1024;
@@ -65,7 +65,7 @@ const QUEUE_MAX: usize = 16;
 /// been started with `args.options.history` messages to ask for.
 pub async fn run(
     args: &Args,
-    session: Handle,
+    session: ClientHandle,
     host: Option<HostControl>,
     mut signals: Signals,
 ) -> ExitCode {
@@ -122,7 +122,7 @@ enum End {
 
 async fn converse(
     model: &mut Model,
-    mut session: Handle,
+    mut session: ClientHandle,
     limit: Duration,
     signals: &mut Signals,
 ) -> End {

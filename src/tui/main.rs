@@ -9,9 +9,9 @@ use std::{
 use chat_tui::{
     client::{
         Host, identity,
-        link::{self, Entry, Handle, Keep, LinkConfig},
         session::Credentials,
         store::{self, OpenError, Profile},
+        transport::{self, Backlog, ClientConfig, ClientHandle, StoreChoice},
         trust::{self, Policy},
     },
     console,
@@ -179,17 +179,17 @@ async fn run(args: Args, mut who: Who) -> ExitCode {
     }
     // A script's runs may overlap: each leaves its client ID's place to one that has it.
     let script = lines && !io::stdin().is_terminal();
-    let config = LinkConfig {
+    let config = ClientConfig {
         host: args.host.clone(),
         port: args.port,
         nickname: args.nickname.clone(),
         client_id: args.client_id.clone(),
         enter: rooms(&args),
-        entry: if lines {
+        backlog: if lines {
             // What is wanted of the rest is read page by page.
-            Entry::Last(0)
+            Backlog::Last(0)
         } else {
-            Entry::GoOn
+            Backlog::Resume
         },
         credentials: who.credentials,
         notices: who.notices,
@@ -203,7 +203,7 @@ async fn run(args: Args, mut who: Who) -> ExitCode {
         yields: script,
     };
     let keep = open_store(&args, script && !args.options.follow);
-    let session = link::spawn(config, keep);
+    let session = transport::spawn(config, keep);
     let mut session = match session {
         Ok(session) => session,
         Err(error) => {
@@ -213,13 +213,13 @@ async fn run(args: Args, mut who: Who) -> ExitCode {
             return fail(&format!("Can't start: {error}"), EXIT_FAILURE);
         }
     };
-    let closing = session.closing();
+    let flush = session.flush();
     let code = if lines {
         line_mode::run(&args, session, host, signals).await
     } else {
         full_screen(args, session, host, signals).await
     };
-    closing.wait().await;
+    flush.wait().await;
     code
 }
 
@@ -265,12 +265,12 @@ fn print(text: &str) -> ExitCode {
 }
 
 /// Opens what is kept; `standby`: leaves the client ID's place to another process that has it.
-fn open_store(args: &Args, standby: bool) -> Keep {
+fn open_store(args: &Args, standby: bool) -> StoreChoice {
     if args.options.no_state {
-        return Keep::Nothing;
+        return StoreChoice::Off;
     }
     let Some(directory) = directory(args) else {
-        return Keep::Impossible(OpenError::NoPlace);
+        return StoreChoice::Unavailable(OpenError::NoPlace);
     };
     let profile = Profile {
         directory,
@@ -284,14 +284,14 @@ fn open_store(args: &Args, standby: bool) -> Keep {
         store::open(&profile)
     };
     match opened {
-        Ok(opened) => Keep::In(Box::new(opened)),
-        Err(why) => Keep::Impossible(why),
+        Ok(opened) => StoreChoice::Open(Box::new(opened)),
+        Err(why) => StoreChoice::Unavailable(why),
     }
 }
 
 async fn full_screen(
     args: Args,
-    session: Handle,
+    session: ClientHandle,
     host: Option<HostControl>,
     signals: Signals,
 ) -> ExitCode {

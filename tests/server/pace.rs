@@ -15,8 +15,8 @@ use chat_tui::{
     client::{
         Host,
         event::{Command, Delivery, Event},
-        link::{Entry, Keep, LinkConfig, spawn},
         session::{CommandLine, Credentials},
+        transport::{Backlog, ClientConfig, StoreChoice, spawn},
         trust::Policy,
     },
     protocol::{ClientId, Nickname, RoomName, codec::Decoder},
@@ -88,13 +88,13 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
         ..Config::default()
     });
     let relay = Relay::before(server.address);
-    let config = LinkConfig {
+    let config = ClientConfig {
         host: Host::parse("127.0.0.1").unwrap(),
         port: relay.address.port(),
         nickname: Nickname::parse("carol").unwrap(),
         client_id: ClientId::parse("3").unwrap(),
         enter: Vec::new(),
-        entry: Entry::GoOn,
+        backlog: Backlog::Resume,
         credentials: Credentials::default(),
         trust: Policy {
             plaintext: true,
@@ -112,7 +112,7 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
     let count = 300;
     let since = Instant::now();
     let talk = async {
-        let mut carol = spawn(config, Keep::Nothing).unwrap();
+        let mut carol = spawn(config, StoreChoice::Off).unwrap();
         for number in 0..count {
             let command = Command::Send {
                 room: RoomName::lobby(),

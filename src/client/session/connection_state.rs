@@ -35,7 +35,7 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(700);
 pub(super) enum ConnectionState {
     /// Not connected; the next attempt is due then.
     Waiting { until: Duration },
-    /// The link was asked for a connection.
+    /// The transport was asked for a connection.
     Dialling { give_up: Duration },
     /// There is a connection.
     Live(Box<Live>),
@@ -297,7 +297,7 @@ impl Session {
         self.watchdog_time(now);
     }
 
-    /// The transport was asked for a connection.
+    /// Asks the transport for a connection.
     pub(super) fn connect(&mut self, now: Now) {
         self.dial(now);
         self.events

@@ -381,7 +381,7 @@ impl Session {
             }
             reason => {
                 if reason == Departure::Shutdown {
-                    // Said where it stays: what the link says of the next attempt takes its place
+                    // Said where it stays: what the status says of the next attempt takes its place
                     // a moment later.
                     self.notice(why.as_str());
                 }

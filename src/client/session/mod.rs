@@ -1,7 +1,7 @@
 //! The client's protocol state machine: joins, resumes, keeps order, loses nothing.
 //!
 //! Pure: it owns no socket, is handed the time, and does nothing until it is called. Whoever
-//! drives it (the [driver](crate::client::link), a test, the simulation)
+//! drives it (the [driver](crate::client::transport), a test, the simulation)
 //!
 //! 1. hands in what happened with one of the `handle_*` methods, and then, each time,
 //! 2. has carried out what [`poll_save`](Session::poll_save) and

@@ -1,11 +1,11 @@
-//! What goes wrong with a link, in words that somebody who only wants to chat understands.
+//! What goes wrong with a connection, in sentences that somebody who only wants to chat understands.
 
 pub(super) mod trust;
 
 use self::trust::Distrust;
 use crate::{client::Host, protocol::frame::Departure, text::Line};
 
-/// Why there is no connection (any more), as the link found out.
+/// Why there is no connection (any more), as the transport found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Closed {
     /// There is no machine of that name.

@@ -486,8 +486,8 @@ impl Store {
     }
 
     /// Looks something up.
-    pub fn look(&mut self, look: &CacheQuery) -> CacheResult {
-        let looked = self.soundly(|store| store.try_look(look));
+    pub fn query(&mut self, look: &CacheQuery) -> CacheResult {
+        let looked = self.soundly(|store| store.try_query(look));
         looked.unwrap_or_else(|fault| {
             let why = format!(
                 "What is kept on this machine can't be read: {}",
@@ -503,7 +503,7 @@ impl Store {
         })
     }
 
-    fn try_look(&mut self, look: &CacheQuery) -> Result<CacheResult, Fault> {
+    fn try_query(&mut self, look: &CacheQuery) -> Result<CacheResult, Fault> {
         Ok(match look {
             CacheQuery::Page {
                 room,

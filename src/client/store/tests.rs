@@ -159,7 +159,7 @@ impl Store {
             part,
             offline,
         };
-        let CacheResult::Page(page) = self.look(&look) else {
+        let CacheResult::Page(page) = self.query(&look) else {
             panic!("not a page");
         };
         page.unwrap().map(|page| {
@@ -170,7 +170,7 @@ impl Store {
     }
 
     fn ask(&mut self, claim: LeaseClaim) -> LeaseStatus {
-        match self.look(&CacheQuery::Lease(claim)) {
+        match self.query(&CacheQuery::Lease(claim)) {
             CacheResult::Lease(Ok(leased)) => leased,
             other => panic!("{other:?}"),
         }
@@ -390,7 +390,7 @@ fn a_day_is_found_whatever_the_server_s_clock_did() {
         part: Part::Forward { from: 1, to: 5 },
         offline: false,
     };
-    let CacheResult::Page(page) = store.look(&look) else {
+    let CacheResult::Page(page) = store.query(&look) else {
         panic!("not a page");
     };
     let page = page.unwrap().unwrap().messages;
@@ -441,7 +441,7 @@ fn what_was_said_without_a_key_is_kept_as_that() {
         },
         to: None,
     };
-    let CacheResult::Found(found) = opened.store.look(&look) else {
+    let CacheResult::Found(found) = opened.store.query(&look) else {
         panic!("not found");
     };
     let mut found = shown(&found.unwrap().messages);
@@ -541,7 +541,7 @@ fn a_search_goes_newest_first_and_says_how_far() {
             before: None,
         };
         let room = lobby();
-        let CacheResult::Found(Ok(found)) = store.look(&CacheQuery::Search {
+        let CacheResult::Found(Ok(found)) = store.query(&CacheQuery::Search {
             room,
             epoch: None,
             query,
@@ -630,7 +630,7 @@ fn who_comes_while_another_runs_hands_over_and_is_told() {
     first.store.keep(vec![submit(1, "a"), submit(2, "b")]);
     second.store.keep(vec![submit(1, "c")]);
     assert!(holder.has_news());
-    let CacheResult::Adopted(Ok(Some(adopted))) = holder.look(&CacheQuery::Adopt { key: 10 })
+    let CacheResult::Adopted(Ok(Some(adopted))) = holder.query(&CacheQuery::Adopt { key: 10 })
     else {
         panic!("not taken over");
     };
@@ -1124,10 +1124,10 @@ fn of_another_log_nothing_is_given_and_nothing_is_read() {
         offline: true,
     };
     assert!(matches!(
-        store.look(&look(1)),
+        store.query(&look(1)),
         CacheResult::Page(Ok(Some(_)))
     ));
-    assert_eq!(store.look(&look(2)), CacheResult::Page(Ok(None)));
+    assert_eq!(store.query(&look(2)), CacheResult::Page(Ok(None)));
     let read = |number, seq| StoreChange::Read {
         room: lobby(),
         epoch: epoch(number),

@@ -301,7 +301,7 @@ fn what_was_refused_is_not_shown_again() {
     assert_eq!(run.join().code, None);
 }
 
-/// What the user was told last but for what became of the link.
+/// What the user was told last but for what became of the connection.
 fn notices(run: &mut Run) -> String {
     let told = run.events.drain(..).filter_map(|event| match event {
         Event::Notice(line) => Some(line.as_str().to_owned()),

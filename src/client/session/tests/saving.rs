@@ -557,7 +557,7 @@ impl Far {
     }
 }
 
-/// Types, is let in, loses the link, takes something back, and comes in again.
+/// Types, is let in, loses the connection, takes something back, and comes in again.
 fn live(run: &mut Run, far: &mut Far) {
     run.send("a");
     run.send("b");

@@ -211,7 +211,7 @@ fn a_join_of_ours_that_comes_late_is_not_taken_for_somebody_else() {
     let mut run = Run::new();
     run.open();
     run.join();
-    // The machine sleeps, and the link with it.
+    // The machine sleeps, and the connection with it.
     let now = run.now();
     run.session.handle_woke(now);
     run.settle();

@@ -1,4 +1,4 @@
-//! A connection as the link reads and writes it, encrypted or not: nothing here waits but
+//! A connection as the driver reads and writes it, encrypted or not: nothing here waits but
 //! [`Stream::ready`].
 
 use std::io::{self, IoSlice, Read, Write};

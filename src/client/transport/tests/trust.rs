@@ -85,7 +85,7 @@ fn keeping(directory: &Path) -> Policy {
     }
 }
 
-async fn security(session: &mut Handle) -> Security {
+async fn security(session: &mut ClientHandle) -> Security {
     let told = session.until(|event| matches!(event, Event::Security(_)));
     let Event::Security(security) = told.await else {
         unreachable!()
@@ -93,7 +93,7 @@ async fn security(session: &mut Handle) -> Security {
     security
 }
 
-async fn stopped(session: &mut Handle) -> (String, Vec<String>) {
+async fn stopped(session: &mut ClientHandle) -> (String, Vec<String>) {
     let mut notices = Vec::new();
     loop {
         match session.events.recv().await.expect("the session goes on") {
@@ -113,7 +113,7 @@ async fn stopped(session: &mut Handle) -> (String, Vec<String>) {
 }
 
 /// Waits until a session that is let in has kept what it had to, and ended.
-async fn ended(mut session: Handle) {
+async fn ended(mut session: ClientHandle) {
     session
         .until(|event| matches!(event, Event::Connection(State::Online)))
         .await;
@@ -121,10 +121,10 @@ async fn ended(mut session: Handle) {
     session
         .until(|event| matches!(event, Event::Ended(_)))
         .await;
-    session.closing().wait().await;
+    session.flush().wait().await;
 }
 
-fn start_keyed(host: &str, port: u16, trust: Policy) -> Handle {
+fn start_keyed(host: &str, port: u16, trust: Policy) -> ClientHandle {
     let credentials = Credentials {
         identity: Some(crate::protocol::Identity::from_seed([6; 32])),
         ..Credentials::default()
@@ -132,7 +132,7 @@ fn start_keyed(host: &str, port: u16, trust: Policy) -> Handle {
     start_as(host, port, trust, credentials)
 }
 
-async fn waiting(session: &mut Handle) -> String {
+async fn waiting(session: &mut ClientHandle) -> String {
     let told = session.until(|event| matches!(event, Event::Connection(State::Waiting { .. })));
     let Event::Connection(State::Waiting { why, .. }) = told.await else {
         unreachable!()

@@ -6,9 +6,9 @@
 //! so that the server's own bounds apply; the connection itself is kept up meanwhile.
 
 mod dial;
-mod keeper;
 mod open;
 mod secure;
+mod store_thread;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -23,8 +23,8 @@ use tokio::{
 };
 
 use self::{
-    keeper::{CLOSE_WITHIN, Done, Keeper},
-    open::Opened,
+    open::OpenConnection,
+    store_thread::{FLUSH_WITHIN, StoreReply, StoreThread},
     stream::Stream,
 };
 use super::{
@@ -42,9 +42,9 @@ use crate::{
     text::Line,
 };
 
-/// Events that may wait for the user before the link stops reading.
+/// Events that may wait for the user before the driver stops reading.
 const EVENTS_MAX: usize = 1024;
-/// Commands that may wait for the link.
+/// Commands that may wait for the driver.
 const COMMANDS_MAX: usize = 256;
 /// How often the two clocks are compared. A machine that wakes from sleep is noticed within this.
 const CLOCKS_EVERY: Duration = Duration::from_secs(3);
@@ -53,7 +53,7 @@ const SLEEP_MIN: Duration = Duration::from_secs(5);
 
 /// Where to go, and as whom.
 #[derive(Clone, Debug)]
-pub struct LinkConfig {
+pub struct ClientConfig {
     /// The server's name or address.
     pub host: Host,
     /// The port.
@@ -65,7 +65,7 @@ pub struct LinkConfig {
     /// The rooms to be in; none: the lobby.
     pub enter: Vec<RoomName>,
     /// How it comes in.
-    pub entry: Entry,
+    pub backlog: Backlog,
     /// Who comes in, and by what.
     pub credentials: Credentials,
     /// Whom to trust.
@@ -81,10 +81,10 @@ pub struct LinkConfig {
 
 /// Which messages are wanted on coming in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum Backlog {
     /// Those missed since the last run, or, of many, the latest [`MISSED_MAX`]: the rest can be
     /// asked for. What was kept is shown before the network answers.
-    GoOn,
+    Resume,
     /// So many of the latest, whatever earlier runs have seen; and then all, without a gap.
     Last(u64),
 }
@@ -94,7 +94,7 @@ pub const MISSED_MAX: u64 = 500;
 
 /// A running session.
 #[derive(Debug)]
-pub struct Handle {
+pub struct ClientHandle {
     /// What the user wants. Dropping it is the wish to leave.
     pub commands: mpsc::Sender<Command>,
     /// What happened; [`Event::Ended`] is the last. Dropping it ends the session at once.
@@ -108,57 +108,57 @@ pub struct Handle {
     task: Option<JoinHandle<()>>,
 }
 
-impl Handle {
+impl ClientHandle {
     /// What a process waits for before it ends, once it has heard [`Event::Ended`] or takes no
     /// more events.
-    pub fn closing(&mut self) -> Closing {
-        Closing(self.task.take())
+    pub fn flush(&mut self) -> Flush {
+        Flush(self.task.take())
     }
 }
 
 /// The closing of a session's store, which goes on after [`Event::Ended`]: nobody waits for it to
 /// read the farewell.
 #[derive(Debug)]
-pub struct Closing(Option<JoinHandle<()>>);
+pub struct Flush(Option<JoinHandle<()>>);
 
-impl Closing {
+impl Flush {
     /// Waits for it, within a time: what was saved is safe either way.
     pub async fn wait(self) {
         if let Some(task) = self.0 {
-            let _ = timeout(CLOSE_WITHIN, task).await;
+            let _ = timeout(FLUSH_WITHIN, task).await;
         }
     }
 }
 
 /// The store of a session.
 #[derive(Debug)]
-pub enum Keep {
+pub enum StoreChoice {
     /// This one.
-    In(Box<store::Opened>),
+    Open(Box<store::Opened>),
     /// None, because the user wants none.
-    Nothing,
+    Off,
     /// None, because it can't be had.
-    Impossible(store::OpenError),
+    Unavailable(store::OpenError),
 }
 
 /// Starts a session in a task of its own on the current runtime.
 ///
 /// # Errors
 /// If the system gives no randomness.
-pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
+pub fn spawn(config: ClientConfig, store: StoreChoice) -> io::Result<ClientHandle> {
     let mut secret = [0; 32];
     let mut seed = [0; 8];
     getrandom::fill(&mut seed)?;
     let mut kept = PersistedState::default();
     let mut restored = Restored::default();
     let mut notices = config.notices;
-    if let Keep::Impossible(why) = &keep {
+    if let StoreChoice::Unavailable(why) = &store {
         let notice = format!(
             "Nothing is kept on this machine in this run, and you come in as a new member: {why}"
         );
         notices.push(Line::inert(&notice));
     }
-    let (token, store) = if let Keep::In(opened) = keep {
+    let (token, store) = if let StoreChoice::Open(opened) = store {
         kept = opened.kept;
         restored.user = kept
             .user
@@ -174,9 +174,9 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     let key = config.credentials.identity.as_ref();
     let key = key.map(|identity| identity.public().tag());
     let is_kept = store.is_some();
-    let (last, most) = match config.entry {
-        Entry::GoOn => (None, Some(MISSED_MAX)),
-        Entry::Last(last) => {
+    let (last, most) = match config.backlog {
+        Backlog::Resume => (None, Some(MISSED_MAX)),
+        Backlog::Last(last) => {
             kept.rooms.clear();
             (Some(last), None)
         }
@@ -204,14 +204,14 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
     restored.outbox = outbox;
     let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
     let (event_queue, events) = mpsc::channel(EVENTS_MAX);
-    let link = Link {
+    let driver = Driver {
         host,
         port,
         trust: Arc::new(trust),
         understood: true,
         clocks,
         session,
-        keeper: Keeper::start(store),
+        store_thread: StoreThread::start(store),
         events: event_queue,
         notices,
         held: None,
@@ -222,8 +222,8 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
         out: Vec::new(),
         written: 0,
     };
-    let task = tokio::spawn(link.run(command_queue));
-    Ok(Handle {
+    let task = tokio::spawn(driver.run(command_queue));
+    Ok(ClientHandle {
         commands,
         events,
         restored,
@@ -234,9 +234,9 @@ pub fn spawn(config: LinkConfig, keep: Keep) -> io::Result<Handle> {
 }
 
 type Pinning = JoinHandle<Result<Option<Line>, Distrust>>;
-type Dialling = Pin<Box<dyn Future<Output = Result<Opened, Closed>> + Send>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<OpenConnection, Closed>> + Send>>;
 
-struct Link {
+struct Driver {
     host: Host,
     port: u16,
     trust: Arc<Trust>,
@@ -244,7 +244,7 @@ struct Link {
     understood: bool,
     clocks: Clocks,
     session: Session,
-    keeper: Keeper,
+    store_thread: StoreThread,
     events: mpsc::Sender<Event>,
     /// What is to be told before anything else.
     notices: Vec<Line>,
@@ -260,18 +260,18 @@ struct Link {
     written: usize,
 }
 
-/// What the link woke up for.
-enum Woke {
+/// What the driver woke up for.
+enum WakeReason {
     Command(Option<Command>),
-    Room,
-    Dialled(Result<Opened, Closed>),
+    EventsRoom,
+    Dialled(Result<OpenConnection, Closed>),
     Pinned(Result<Option<Line>, Distrust>),
     Socket,
     Time,
-    Done(Done),
+    Store(StoreReply),
 }
 
-impl Link {
+impl Driver {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut tick = interval(CLOCKS_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -285,72 +285,72 @@ impl Link {
             let room = self.held.is_none();
             let patient = room || self.session.events_waiting() < EVENTS_MAX;
             let woke = tokio::select! {
-                command = commands.recv(), if commanded && patient => Woke::Command(command),
+                command = commands.recv(), if commanded && patient => WakeReason::Command(command),
                 permit = self.events.reserve(), if !room => match permit {
-                    Ok(_) => Woke::Room,
+                    Ok(_) => WakeReason::EventsRoom,
                     Err(_) => break,
                 },
-                dialled = dialled(self.dialling.as_mut()) => Woke::Dialled(dialled),
-                pinned = pinned(self.pinning.as_mut()) => Woke::Pinned(pinned),
-                () = ready(self.stream.as_ref(), room, self.written < self.out.len()) => Woke::Socket,
-                () = until(deadline) => Woke::Time,
-                _ = tick.tick() => Woke::Time,
-                done = self.keeper.done() => Woke::Done(done),
+                dialled = dialled(self.dialling.as_mut()) => WakeReason::Dialled(dialled),
+                pinned = pinned(self.pinning.as_mut()) => WakeReason::Pinned(pinned),
+                () = ready(self.stream.as_ref(), room, self.written < self.out.len()) => WakeReason::Socket,
+                () = until(deadline) => WakeReason::Time,
+                _ = tick.tick() => WakeReason::Time,
+                reply = self.store_thread.recv() => WakeReason::Store(reply),
             };
             if self.clocks.slept() {
                 self.session.handle_woke(self.clocks.now());
             }
             match woke {
-                Woke::Command(Some(command)) => {
+                WakeReason::Command(Some(command)) => {
                     self.session.handle_command(self.clocks.now(), command);
                 }
-                Woke::Command(None) => {
+                WakeReason::Command(None) => {
                     commanded = false;
                     self.session
                         .handle_command(self.clocks.now(), Command::Leave);
                 }
-                Woke::Dialled(dialled) => self.dialled(dialled),
-                Woke::Pinned(pinned) => self.pinned(pinned),
-                Woke::Socket => self.move_bytes(),
-                Woke::Time => self.time(),
-                Woke::Done(done) => self.done(done),
-                Woke::Room => {}
+                WakeReason::Dialled(dialled) => self.dialled(dialled),
+                WakeReason::Pinned(pinned) => self.pinned(pinned),
+                WakeReason::Socket => self.move_bytes(),
+                WakeReason::Time => self.time(),
+                WakeReason::Store(reply) => self.handle_store_reply(reply),
+                WakeReason::EventsRoom => {}
             }
         }
         if let Some(pinning) = self.pinning {
             let _ = pinning.await;
         }
-        self.keeper.close().await;
+        self.store_thread.close().await;
     }
 
-    fn done(&mut self, done: Done) {
+    fn handle_store_reply(&mut self, reply: StoreReply) {
         let now = self.clocks.now();
-        match done {
-            Done::Saved(saved) => self.session.handle_saved(now, saved),
-            Done::CacheResult(looked) => self.session.handle_cache_result(now, looked),
-            Done::News => self.session.handle_store_news(),
-            Done::Notice(notice) => self.notices.push(notice),
+        match reply {
+            StoreReply::Saved(saved) => self.session.handle_saved(now, saved),
+            StoreReply::CacheResult(result) => self.session.handle_cache_result(now, result),
+            StoreReply::News => self.session.handle_store_news(),
+            StoreReply::Notice(notice) => self.notices.push(notice),
         }
     }
 
     /// Has saved and looked up what the session wants.
-    fn keep(&mut self) {
+    fn run_store_requests(&mut self) {
         let now = self.clocks.now();
         while let Some(save) = self.session.poll_save(now) {
-            if let Some(saved) = self.keeper.save(save) {
+            if let Some(saved) = self.store_thread.save(save) {
                 self.session.handle_saved(now, saved);
             }
         }
-        while let Some(look) = self.session.poll_cache_query() {
-            if let Some(looked) = self.keeper.look(look) {
-                self.session.handle_cache_result(now, looked);
+        while let Some(query) = self.session.poll_cache_query() {
+            if let Some(result) = self.store_thread.query(query) {
+                self.session.handle_cache_result(now, result);
             }
         }
     }
 
     /// Does what the session wants done.
     fn act(&mut self) {
-        self.keep();
+        self.run_store_requests();
         match self.session.poll_key_verdict() {
             Some(KeyVerdict::Keep) if self.trust.is_at_first_sight() => {
                 let trust = Arc::clone(&self.trust);
@@ -413,7 +413,7 @@ impl Link {
         event
     }
 
-    fn dialled(&mut self, dialled: Result<Opened, Closed>) {
+    fn dialled(&mut self, dialled: Result<OpenConnection, Closed>) {
         self.dialling = None;
         let now = self.clocks.now();
         match dialled {
@@ -496,7 +496,7 @@ impl Link {
     }
 }
 
-async fn dialled(dialling: Option<&mut Dialling>) -> Result<Opened, Closed> {
+async fn dialled(dialling: Option<&mut Dialling>) -> Result<OpenConnection, Closed> {
     match dialling {
         Some(dialling) => dialling.await,
         None => std::future::pending().await,

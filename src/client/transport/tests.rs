@@ -1,4 +1,4 @@
-//! The link against real sockets and a server that says what a test wants.
+//! The driver against real sockets and a server that says what a test wants.
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines, split},
@@ -140,7 +140,7 @@ impl Far {
     }
 }
 
-fn start(host: &str, port: u16) -> Handle {
+fn start(host: &str, port: u16) -> ClientHandle {
     start_with(
         host,
         port,
@@ -151,18 +151,18 @@ fn start(host: &str, port: u16) -> Handle {
     )
 }
 
-fn start_with(host: &str, port: u16, trust: Policy) -> Handle {
+fn start_with(host: &str, port: u16, trust: Policy) -> ClientHandle {
     start_as(host, port, trust, Credentials::default())
 }
 
-fn start_as(host: &str, port: u16, trust: Policy, credentials: Credentials) -> Handle {
-    let config = LinkConfig {
+fn start_as(host: &str, port: u16, trust: Policy, credentials: Credentials) -> ClientHandle {
+    let config = ClientConfig {
         enter: Vec::new(),
         host: Host::parse(host).unwrap(),
         port,
         nickname: Nickname::parse("carol").unwrap(),
         client_id: ClientId::parse("3").unwrap(),
-        entry: Entry::GoOn,
+        backlog: Backlog::Resume,
         credentials,
         notices: Vec::new(),
         trust,
@@ -172,10 +172,10 @@ fn start_as(host: &str, port: u16, trust: Policy, credentials: Credentials) -> H
             server: format!("{host} {port}"),
         },
     };
-    spawn(config, Keep::Nothing).unwrap()
+    spawn(config, StoreChoice::Off).unwrap()
 }
 
-impl Handle {
+impl ClientHandle {
     /// Waits for an event that is meant.
     async fn until(&mut self, meant: impl Fn(&Event) -> bool) -> Event {
         loop {

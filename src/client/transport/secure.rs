@@ -18,7 +18,7 @@ const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// Why a connection is not encrypted.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum HandshakeFailure {
     /// What answers is something else.
     Other,
     /// It hung up without an answer.
@@ -38,18 +38,18 @@ pub(super) async fn handshake(
     provider: Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,
     answer_within: Duration,
-) -> Result<Tls, Failure> {
-    let mut session = session(name, provider, verifier).map_err(Failure::Tls)?;
+) -> Result<Tls, HandshakeFailure> {
+    let mut session = session(name, provider, verifier).map_err(HandshakeFailure::Tls)?;
     let mut answered = false;
     loop {
         while session.wants_write() {
             match session.write_tls(&mut Socket(&tcp)) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    tcp.writable().await.map_err(Failure::Lost)?;
+                    tcp.writable().await.map_err(HandshakeFailure::Lost)?;
                 }
-                Err(_) if !answered => return Err(Failure::HungUp),
-                Err(error) => return Err(Failure::Lost(error)),
+                Err(_) if !answered => return Err(HandshakeFailure::HungUp),
+                Err(error) => return Err(HandshakeFailure::Lost(error)),
             }
         }
         if !session.is_handshaking() {
@@ -59,32 +59,36 @@ pub(super) async fn handshake(
             speaks_tls(&tcp, answer_within).await?;
             answered = true;
         }
-        tcp.readable().await.map_err(Failure::Lost)?;
+        tcp.readable().await.map_err(HandshakeFailure::Lost)?;
         match session.read_tls(&mut Socket(&tcp)) {
-            Ok(0) => return Err(Failure::Lost(io::ErrorKind::ConnectionReset.into())),
+            Ok(0) => {
+                return Err(HandshakeFailure::Lost(
+                    io::ErrorKind::ConnectionReset.into(),
+                ));
+            }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(Failure::Lost(error)),
+            Err(error) => return Err(HandshakeFailure::Lost(error)),
         }
         if let Err(error) = session.process_new_packets() {
             // It is told why, if it can be.
             let _ = session.write_tls(&mut Socket(&tcp));
-            return Err(Failure::Tls(error));
+            return Err(HandshakeFailure::Tls(error));
         }
     }
 }
 
 /// Looks at the first byte of the answer.
-async fn speaks_tls(tcp: &TcpStream, within: Duration) -> Result<(), Failure> {
+async fn speaks_tls(tcp: &TcpStream, within: Duration) -> Result<(), HandshakeFailure> {
     /// The types of TLS records: a handshake, or an alert.
     const RECORDS: [u8; 2] = [22, 21];
     let mut first = [0];
     match timeout(within, tcp.peek(&mut first)).await {
-        Err(_) => Err(Failure::Silent),
+        Err(_) => Err(HandshakeFailure::Silent),
         // One that could not parse the hello closes with it unread, which is a reset.
-        Ok(Ok(0) | Err(_)) => Err(Failure::HungUp),
+        Ok(Ok(0) | Err(_)) => Err(HandshakeFailure::HungUp),
         Ok(Ok(_)) if RECORDS.contains(&first[0]) => Ok(()),
-        Ok(Ok(_)) => Err(Failure::Other),
+        Ok(Ok(_)) => Err(HandshakeFailure::Other),
     }
 }
 

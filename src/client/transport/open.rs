@@ -17,7 +17,7 @@ use tokio::{net::TcpStream, task::spawn_blocking, time::timeout};
 
 use super::{
     dial::{self, connect, reach},
-    secure::{self, Failure},
+    secure::{self, HandshakeFailure},
     stream::{Stream, Tls},
 };
 use crate::{
@@ -37,14 +37,14 @@ const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// A connection, open.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenConnection {
     pub(super) stream: Stream,
     pub(super) channel: Channel,
     /// What the user should know.
     pub(super) notice: Option<Line>,
 }
 
-impl Opened {
+impl OpenConnection {
     fn plain(tcp: TcpStream, server: SocketAddr) -> Self {
         Self {
             stream: Stream::Plain(tcp),
@@ -55,14 +55,18 @@ impl Opened {
 }
 
 /// What the server has to show, and who says whether it does.
-struct Demand {
+struct TlsRequirement {
     expected: Expected,
     provider: Arc<CryptoProvider>,
     roots: Option<Arc<dyn ServerCertVerifier>>,
 }
 
 /// Opens a connection.
-pub(super) async fn open(host: Host, port: u16, trust: Arc<Trust>) -> Result<Opened, Closed> {
+pub(super) async fn open(
+    host: Host,
+    port: u16,
+    trust: Arc<Trust>,
+) -> Result<OpenConnection, Closed> {
     let demanding = demand(Arc::clone(&trust));
     let (reached, demand) = tokio::join!(reach(&host, port), demanding);
     // What is known is said first: that nobody listens may be why.
@@ -70,18 +74,18 @@ pub(super) async fn open(host: Host, port: u16, trust: Arc<Trust>) -> Result<Ope
     let tcp = reached?;
     let address = tcp.peer_addr().map_err(|error| dial::lost(&error))?;
     if trust.is_plaintext() {
-        return Ok(Opened::plain(tcp, address));
+        return Ok(OpenConnection::plain(tcp, address));
     }
     let may_be_plain = trust.may_be_plain(demand.expected, address);
     if may_be_plain && trust.was_plain(address) {
-        return Ok(Opened::plain(tcp, address));
+        return Ok(OpenConnection::plain(tcp, address));
     }
     let answer_within = if may_be_plain {
         SILENCE_MAX
     } else {
         HANDSHAKE_WITHIN
     };
-    let Demand {
+    let TlsRequirement {
         expected,
         provider,
         roots,
@@ -102,10 +106,15 @@ pub(super) async fn open(host: Host, port: u16, trust: Arc<Trust>) -> Result<Ope
     if let Some(Verdict::Refused(distrust)) = verifier.verdict() {
         return Err(Closed::Distrusted(distrust));
     }
-    if may_be_plain && matches!(why, Failure::Other | Failure::HungUp | Failure::Silent) {
+    if may_be_plain
+        && matches!(
+            why,
+            HandshakeFailure::Other | HandshakeFailure::HungUp | HandshakeFailure::Silent
+        )
+    {
         let tcp = connect(address).await?;
         trust.is_plain(address);
-        return Ok(Opened::plain(tcp, address));
+        return Ok(OpenConnection::plain(tcp, address));
     }
     Err(not_encrypted(
         why,
@@ -116,7 +125,7 @@ pub(super) async fn open(host: Host, port: u16, trust: Arc<Trust>) -> Result<Ope
 
 /// Finds out what the server has to show: from a file, and perhaps with the system's roots, which
 /// is for a thread of its own.
-async fn demand(trust: Arc<Trust>) -> Result<Demand, Closed> {
+async fn demand(trust: Arc<Trust>) -> Result<TlsRequirement, Closed> {
     let finding = spawn_blocking(move || {
         let expected = trust.expected()?;
         let provider = Arc::new(ring::default_provider());
@@ -125,7 +134,7 @@ async fn demand(trust: Arc<Trust>) -> Result<Demand, Closed> {
         } else {
             trust::roots(&provider, expected)
         };
-        Ok(Demand {
+        Ok(TlsRequirement {
             expected,
             provider,
             roots,
@@ -155,7 +164,7 @@ async fn accept(
     expected: Expected,
     verifier: &Verifier,
     tls: Tls,
-) -> Result<Opened, Closed> {
+) -> Result<OpenConnection, Closed> {
     let Some(Verdict::Accepted(verified_by, fingerprint)) = verifier.verdict() else {
         return Err(Closed::Tls("it showed no certificate".to_owned()));
     };
@@ -169,7 +178,7 @@ async fn accept(
         Ok(Err(distrust)) => return Err(Closed::Distrusted(distrust)),
         Err(_) => None,
     };
-    Ok(Opened {
+    Ok(OpenConnection {
         stream: Stream::Tls(Box::new(tls)),
         channel: Channel::Encrypted {
             verified_by,
@@ -182,15 +191,15 @@ async fn accept(
 
 /// `source`: who says that the server encrypts, if anybody. `must`: it has spoken TLS, now or before,
 /// or was said to.
-fn not_encrypted(why: Failure, source: Option<Source>, must: bool) -> Closed {
+fn not_encrypted(why: HandshakeFailure, source: Option<Source>, must: bool) -> Closed {
     match why {
-        Failure::Other => Closed::Distrusted(Distrust::NotEncrypted { source }),
-        Failure::HungUp if must => Closed::Eof,
-        Failure::Silent if must => Closed::TimedOut,
-        Failure::HungUp => Closed::NoTls { hung_up: true },
-        Failure::Silent => Closed::NoTls { hung_up: false },
-        Failure::Lost(error) => dial::lost(&error),
-        Failure::Tls(error) => Closed::Tls(error.to_string()),
+        HandshakeFailure::Other => Closed::Distrusted(Distrust::NotEncrypted { source }),
+        HandshakeFailure::HungUp if must => Closed::Eof,
+        HandshakeFailure::Silent if must => Closed::TimedOut,
+        HandshakeFailure::HungUp => Closed::NoTls { hung_up: true },
+        HandshakeFailure::Silent => Closed::NoTls { hung_up: false },
+        HandshakeFailure::Lost(error) => dial::lost(&error),
+        HandshakeFailure::Tls(error) => Closed::Tls(error.to_string()),
     }
 }
 
@@ -222,12 +231,20 @@ mod tests {
         let distrusted = |source| Closed::Distrusted(Distrust::NotEncrypted { source });
         let given = Some(Source::Given);
         for (why, must, closed) in [
-            (Failure::Other, false, distrusted(None)),
-            (Failure::Other, true, distrusted(given)),
-            (Failure::HungUp, false, Closed::NoTls { hung_up: true }),
-            (Failure::HungUp, true, Closed::Eof),
-            (Failure::Silent, false, Closed::NoTls { hung_up: false }),
-            (Failure::Silent, true, Closed::TimedOut),
+            (HandshakeFailure::Other, false, distrusted(None)),
+            (HandshakeFailure::Other, true, distrusted(given)),
+            (
+                HandshakeFailure::HungUp,
+                false,
+                Closed::NoTls { hung_up: true },
+            ),
+            (HandshakeFailure::HungUp, true, Closed::Eof),
+            (
+                HandshakeFailure::Silent,
+                false,
+                Closed::NoTls { hung_up: false },
+            ),
+            (HandshakeFailure::Silent, true, Closed::TimedOut),
         ] {
             let source = given.filter(|_| must);
             assert_eq!(not_encrypted(why, source, must), closed);

@@ -23,15 +23,15 @@ use crate::{
 /// Jobs and answers that may wait: the session has one save and one look under way at most.
 const JOBS_MAX: usize = 4;
 /// How long closing the store may hold up the end.
-pub(super) const CLOSE_WITHIN: Duration = Duration::from_millis(200);
+pub(super) const FLUSH_WITHIN: Duration = Duration::from_millis(200);
 
-pub(super) enum Job {
+pub(super) enum StoreJob {
     Save(Save),
     Query(CacheQuery),
 }
 
 /// What a job came to.
-pub(super) enum Done {
+pub(super) enum StoreReply {
     Saved(Result<(), SaveError>),
     CacheResult(CacheResult),
     /// Another process has done something that the session should look at.
@@ -41,48 +41,48 @@ pub(super) enum Done {
 }
 
 /// The store's thread, or what stands in for it where nothing is kept.
-pub(super) enum Keeper {
+pub(super) enum StoreThread {
     Store {
-        jobs: std_mpsc::SyncSender<Job>,
-        done: mpsc::Receiver<Done>,
-        under_way: UnderWay,
+        jobs: std_mpsc::SyncSender<StoreJob>,
+        done: mpsc::Receiver<StoreReply>,
+        under_way: PendingJobs,
     },
     /// Everything succeeds, and nothing is there.
     Nothing,
     /// Its thread died: nothing succeeds any more. Holds the answers to what it had not answered.
-    Gone(VecDeque<Done>),
+    Gone(VecDeque<StoreReply>),
 }
 
 /// What the thread was given and has not answered yet.
 #[derive(Default)]
-pub(super) struct UnderWay {
+pub(super) struct PendingJobs {
     save: bool,
-    look: Option<CacheQuery>,
+    query: Option<CacheQuery>,
 }
 
-impl Keeper {
+impl StoreThread {
     /// Starts the thread. Without a store, or where the system has no thread to give, nothing is
     /// kept.
     pub(super) fn start(store: Option<Store>) -> Self {
         let Some(mut store) = store else {
             return Self::Nothing;
         };
-        let (jobs, queue) = std_mpsc::sync_channel::<Job>(JOBS_MAX);
+        let (jobs, queue) = std_mpsc::sync_channel::<StoreJob>(JOBS_MAX);
         let (answers, done) = mpsc::channel(JOBS_MAX);
         let work = move || {
             let mut looked = Instant::now();
             loop {
                 // One that breaks down has changed nothing: its transaction is undone.
                 let answer = match queue.recv_timeout(NEWS_EVERY) {
-                    Ok(Job::Save(save)) => {
+                    Ok(StoreJob::Save(save)) => {
                         let saved = catch_unwind(AssertUnwindSafe(|| store.save(&save)));
                         let saved = saved.unwrap_or_else(|_| Err(SaveError::Failed(gone())));
-                        Some(Done::Saved(saved))
+                        Some(StoreReply::Saved(saved))
                     }
-                    Ok(Job::Query(look)) => {
-                        let looked = catch_unwind(AssertUnwindSafe(|| store.look(&look)));
-                        Some(Done::CacheResult(
-                            looked.unwrap_or_else(|_| unanswered(&look)),
+                    Ok(StoreJob::Query(query)) => {
+                        let result = catch_unwind(AssertUnwindSafe(|| store.query(&query)));
+                        Some(StoreReply::CacheResult(
+                            result.unwrap_or_else(|_| unanswered(&query)),
                         ))
                     }
                     Err(RecvTimeoutError::Timeout) => None,
@@ -93,8 +93,8 @@ impl Keeper {
                 if due {
                     looked = Instant::now();
                 }
-                let news = (due && store.has_news()).then_some(Done::News);
-                let notices = store.take_notices().into_iter().map(Done::Notice);
+                let news = (due && store.has_news()).then_some(StoreReply::News);
+                let notices = store.take_notices().into_iter().map(StoreReply::Notice);
                 for answer in notices.chain(answer).chain(news) {
                     if answers.blocking_send(answer).is_err() {
                         return;
@@ -108,7 +108,7 @@ impl Keeper {
             Ok(_) => Self::Store {
                 jobs,
                 done,
-                under_way: UnderWay::default(),
+                under_way: PendingJobs::default(),
             },
             Err(_) => Self::Nothing,
         }
@@ -121,7 +121,7 @@ impl Keeper {
             Self::Gone(_) => Some(Err(SaveError::Failed(gone()))),
             Self::Store {
                 jobs, under_way, ..
-            } => match jobs.try_send(Job::Save(save)) {
+            } => match jobs.try_send(StoreJob::Save(save)) {
                 Ok(()) => {
                     under_way.save = true;
                     None
@@ -132,18 +132,18 @@ impl Keeper {
     }
 
     /// Has something looked up; the answer, if it is there at once.
-    pub(super) fn look(&mut self, look: CacheQuery) -> Option<CacheResult> {
+    pub(super) fn query(&mut self, query: CacheQuery) -> Option<CacheResult> {
         match self {
-            Self::Nothing => Some(nothing(&look)),
-            Self::Gone(_) => Some(unanswered(&look)),
+            Self::Nothing => Some(nothing(&query)),
+            Self::Gone(_) => Some(unanswered(&query)),
             Self::Store {
                 jobs, under_way, ..
-            } => match jobs.try_send(Job::Query(look.clone())) {
+            } => match jobs.try_send(StoreJob::Query(query.clone())) {
                 Ok(()) => {
-                    under_way.look = Some(look);
+                    under_way.query = Some(query);
                     None
                 }
-                Err(_) => Some(unanswered(&look)),
+                Err(_) => Some(unanswered(&query)),
             },
         }
     }
@@ -155,13 +155,13 @@ impl Keeper {
             drop(jobs);
             let closed = async { while done.recv().await.is_some() {} };
             // Nothing depends on whether it was in time.
-            let _ = timeout(CLOSE_WITHIN, closed).await;
+            let _ = timeout(FLUSH_WITHIN, closed).await;
         }
     }
 
     /// The next answer. Whatever a store that died has not answered is answered by that. May be
     /// dropped and called again.
-    pub(super) async fn done(&mut self) -> Done {
+    pub(super) async fn recv(&mut self) -> StoreReply {
         if let Self::Store {
             done, under_way, ..
         } = self
@@ -169,9 +169,9 @@ impl Keeper {
             match done.recv().await {
                 Some(done) => {
                     match &done {
-                        Done::Saved(_) => under_way.save = false,
-                        Done::CacheResult(_) => under_way.look = None,
-                        Done::Notice(_) | Done::News => {}
+                        StoreReply::Saved(_) => under_way.save = false,
+                        StoreReply::CacheResult(_) => under_way.query = None,
+                        StoreReply::Notice(_) | StoreReply::News => {}
                     }
                     return done;
                 }
@@ -189,14 +189,16 @@ impl Keeper {
     }
 }
 
-impl UnderWay {
+impl PendingJobs {
     /// What it is answered once the store is gone.
-    fn answers(self) -> VecDeque<Done> {
+    fn answers(self) -> VecDeque<StoreReply> {
         let saved = self
             .save
-            .then(|| Done::Saved(Err(SaveError::Failed(gone()))));
-        let looked = self.look.map(|look| Done::CacheResult(unanswered(&look)));
-        saved.into_iter().chain(looked).collect()
+            .then(|| StoreReply::Saved(Err(SaveError::Failed(gone()))));
+        let result = self
+            .query
+            .map(|query| StoreReply::CacheResult(unanswered(&query)));
+        saved.into_iter().chain(result).collect()
     }
 }
 
@@ -204,8 +206,8 @@ fn gone() -> Line {
     Line::inert("what keeps things on this machine broke down (a defect): start chat-tui again")
 }
 
-fn nothing(look: &CacheQuery) -> CacheResult {
-    match look {
+fn nothing(query: &CacheQuery) -> CacheResult {
+    match query {
         CacheQuery::Page { .. } => CacheResult::Page(Ok(None)),
         CacheQuery::Search { .. } => CacheResult::Found(Err(Line::inert(
             "Nothing is kept on this machine that could be searched",
@@ -220,8 +222,8 @@ fn nothing(look: &CacheQuery) -> CacheResult {
     }
 }
 
-fn unanswered(look: &CacheQuery) -> CacheResult {
-    match look {
+fn unanswered(query: &CacheQuery) -> CacheResult {
+    match query {
         CacheQuery::Page { .. } => CacheResult::Page(Err(gone())),
         CacheQuery::Search { .. } => CacheResult::Found(Err(gone())),
         CacheQuery::Lease(_) => CacheResult::Lease(Err(gone())),
@@ -238,7 +240,7 @@ mod tests {
     };
 
     /// A store whose thread dies when it has this.
-    fn dying(queue: std_mpsc::Receiver<Job>, answers: mpsc::Sender<Done>) {
+    fn dying(queue: std_mpsc::Receiver<StoreJob>, answers: mpsc::Sender<StoreReply>) {
         drop((queue, answers));
     }
 
@@ -258,7 +260,7 @@ mod tests {
     /// Whatever it had when it died: nothing, one of them or both, with or without an answer before.
     #[tokio::test]
     async fn what_a_store_had_when_it_died_is_answered_and_all_that_is_asked_later() {
-        for (saves, look) in [
+        for (saves, query) in [
             (false, None),
             (true, None),
             (false, Some(page())),
@@ -267,41 +269,41 @@ mod tests {
         ] {
             let (jobs, queue) = std_mpsc::sync_channel(JOBS_MAX);
             let (answers, done) = mpsc::channel(JOBS_MAX);
-            let under_way = UnderWay::default();
-            let mut keeper = Keeper::Store {
+            let under_way = PendingJobs::default();
+            let mut keeper = StoreThread::Store {
                 jobs,
                 done,
                 under_way,
             };
             assert!(keeper.save(Save::default()).is_none());
-            answers.send(Done::Saved(Ok(()))).await.unwrap();
-            assert!(matches!(keeper.done().await, Done::Saved(Ok(()))));
+            answers.send(StoreReply::Saved(Ok(()))).await.unwrap();
+            assert!(matches!(keeper.recv().await, StoreReply::Saved(Ok(()))));
             assert!(!saves || keeper.save(Save::default()).is_none());
-            if let Some(look) = look.clone() {
-                assert!(keeper.look(look).is_none());
+            if let Some(query) = query.clone() {
+                assert!(keeper.query(query).is_none());
             }
             dying(queue, answers);
             if saves {
-                assert!(matches!(keeper.done().await, Done::Saved(saved) if failed(&saved)));
+                assert!(matches!(keeper.recv().await, StoreReply::Saved(saved) if failed(&saved)));
             }
-            match look {
+            match query {
                 Some(CacheQuery::Lease(_)) => assert!(matches!(
-                    keeper.done().await,
-                    Done::CacheResult(CacheResult::Lease(Err(_)))
+                    keeper.recv().await,
+                    StoreReply::CacheResult(CacheResult::Lease(Err(_)))
                 )),
                 Some(_) => assert!(matches!(
-                    keeper.done().await,
-                    Done::CacheResult(CacheResult::Page(Err(_)))
+                    keeper.recv().await,
+                    StoreReply::CacheResult(CacheResult::Page(Err(_)))
                 )),
                 None => {}
             }
             // And nothing else by itself.
-            let more = timeout(Duration::from_millis(1), keeper.done()).await;
+            let more = timeout(Duration::from_millis(1), keeper.recv()).await;
             assert!(more.is_err());
             let saved = keeper.save(Save::default());
             assert!(saved.is_some_and(|saved| failed(&saved)));
-            let looked = keeper.look(page());
-            assert!(matches!(looked, Some(CacheResult::Page(Err(_)))));
+            let result = keeper.query(page());
+            assert!(matches!(result, Some(CacheResult::Page(Err(_)))));
         }
     }
 }
