@@ -92,19 +92,19 @@ impl std::error::Error for IdentityError {}
 
 impl IdentityError {
     /// Whether there never was a key here: who can't have one comes in without.
-    pub fn is_lack_of_a_place(&self) -> bool {
+    pub fn is_missing_directory(&self) -> bool {
         matches!(self, Self::NotMade { .. })
     }
 }
 
 /// Asks for a passphrase; `None` where nobody can be asked.
-pub type Ask<'a> = &'a mut dyn FnMut(&Path) -> io::Result<Option<String>>;
+pub type AskPassphrase<'a> = &'a mut dyn FnMut(&Path) -> io::Result<Option<String>>;
 
 /// The key of a nickname; made if there is none. `ask` is for one that the user has encrypted.
 pub fn of_nickname(
     state: &Path,
     nickname: &Nickname,
-    ask: Ask<'_>,
+    ask: AskPassphrase<'_>,
 ) -> Result<Identity, IdentityError> {
     let path = state.join("keys").join(file_name(nickname));
     if let Some(key) = read(&path)? {
@@ -142,7 +142,7 @@ pub fn of_this_run() -> io::Result<Identity> {
 }
 
 /// The key in a file.
-pub fn of_file(path: &Path, ask: Ask<'_>) -> Result<Identity, IdentityError> {
+pub fn of_file(path: &Path, ask: AskPassphrase<'_>) -> Result<Identity, IdentityError> {
     match read(path)? {
         Some(key) => unlock(path, &key, ask),
         None => Err(IdentityError::Unusable {
@@ -153,7 +153,11 @@ pub fn of_file(path: &Path, ask: Ask<'_>) -> Result<Identity, IdentityError> {
 }
 
 /// What a key's file holds; if that is encrypted, a passphrase is asked for, a few times at most.
-fn unlock(path: &Path, key: &PrivateKey, ask: Ask<'_>) -> Result<Identity, IdentityError> {
+fn unlock(
+    path: &Path,
+    key: &PrivateKey,
+    ask: AskPassphrase<'_>,
+) -> Result<Identity, IdentityError> {
     if !key.is_encrypted() {
         return identity(path, key);
     }
@@ -421,7 +425,7 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
         let state = directory.path().join("file").join("state");
         fs::write(directory.path().join("file"), "").unwrap();
         let error = of(&state, "carol").unwrap_err();
-        assert!(error.is_lack_of_a_place(), "{error}");
+        assert!(error.is_missing_directory(), "{error}");
     }
 
     #[test]

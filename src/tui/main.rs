@@ -92,7 +92,7 @@ fn who(args: &Args) -> Result<Who, String> {
         (None, Some(directory)) => {
             match identity::of_nickname(&directory, &args.nickname, &mut ask) {
                 Ok(identity) => Some(identity),
-                Err(why) if why.is_lack_of_a_place() => {
+                Err(why) if why.is_missing_directory() => {
                     let comes = if lets_in(args) {
                         "Your key can't be kept"
                     } else {
@@ -243,7 +243,7 @@ fn directory(args: &Args) -> Option<PathBuf> {
 fn forget(host: &Host, port: u16, state_dir: Option<PathBuf>) -> ExitCode {
     let Some(directory) = state_dir.or_else(store::default_directory) else {
         return fail(
-            &format!("Can't forget it: {}", OpenError::NoPlace),
+            &format!("Can't forget it: {}", OpenError::NoDirectory),
             EXIT_FAILURE,
         );
     };
@@ -270,7 +270,7 @@ fn open_store(args: &Args, standby: bool) -> StoreChoice {
         return StoreChoice::Off;
     }
     let Some(directory) = directory(args) else {
-        return StoreChoice::Unavailable(OpenError::NoPlace);
+        return StoreChoice::Unavailable(OpenError::NoDirectory);
     };
     let profile = Profile {
         directory,

@@ -74,7 +74,7 @@ pub use self::{
     outbox::{OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX},
     user_text::{
         Closed, OUTBOX_FULL,
-        trust::{CommandLine, Distrust, Source},
+        trust::{CommandLine, Distrust, KeySource},
     },
 };
 

@@ -13,7 +13,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{Fault, cache, place, schema};
+use super::{StoreFault, cache, paths, schema};
 
 /// Bytes that the stores of all profiles in a directory take, as far as they are caches.
 pub const CACHE_BYTES_MAX: u64 = 256 << 20;
@@ -56,16 +56,16 @@ impl Default for Budget {
 
 /// What a database takes.
 #[derive(Clone, Copy, Debug)]
-struct Size {
+struct DatabaseSize {
     /// Its file, without its write-ahead log.
     file: u64,
     /// Of that, pages that are in use.
     live: u64,
 }
 
-impl Size {
-    fn of(database: &Connection) -> Result<Self, Fault> {
-        let number = |name| -> Result<u64, Fault> {
+impl DatabaseSize {
+    fn of(database: &Connection) -> Result<Self, StoreFault> {
+        let number = |name| -> Result<u64, StoreFault> {
             let value: i64 = database.pragma_query_value(None, name, |row| row.get(0))?;
             Ok(u64::try_from(value).unwrap_or(0))
         };
@@ -107,25 +107,25 @@ impl Budget {
     }
 
     /// Within a transaction that has added messages: removes as many as are too many.
-    pub(super) fn keep(self, database: &Connection, path: &Path) -> Result<(), Fault> {
+    pub(super) fn keep(self, database: &Connection, path: &Path) -> Result<(), StoreFault> {
         let allowance = self.allowance(path);
-        while Size::of(database)?.live > allowance && cache::evict(database, cache::DROP_STEP)? > 0
-        {
-        }
+        while DatabaseSize::of(database)?.live > allowance
+            && cache::evict(database, cache::DROP_STEP)? > 0
+        {}
         Ok(())
     }
 
     /// Between transactions: gives what is free in the file back to the disk, where it is too large;
     /// and takes from a profile that is not in use what is too much for all of them.
-    pub(super) fn give_back(self, database: &Connection, path: &Path) -> Result<(), Fault> {
-        let Size { file, live } = Size::of(database)?;
+    pub(super) fn give_back(self, database: &Connection, path: &Path) -> Result<(), StoreFault> {
+        let DatabaseSize { file, live } = DatabaseSize::of(database)?;
         if file > live && file > self.allowance(path) {
             shrink(database)?;
         }
         let reserve = reserve(path);
         if !reserve.exists() && self.spare(path) > RESERVE_BYTES as u64 {
             // Without it less can be done about a full disk.
-            let _ = place::write_private(&reserve, &vec![0; RESERVE_BYTES]);
+            let _ = paths::write_private(&reserve, &vec![0; RESERVE_BYTES]);
         }
         let others = others(path);
         let all: u64 = others.iter().map(|other| other.bytes).sum::<u64>() + live;
@@ -154,7 +154,7 @@ pub(super) fn make_room(database: &Connection, path: &Path) -> bool {
 }
 
 /// Lets go of some messages, and gives their place back to the disk.
-fn evict_step(database: &Connection, count: u64) -> Result<u64, Fault> {
+fn evict_step(database: &Connection, count: u64) -> Result<u64, StoreFault> {
     let transaction = database.unchecked_transaction()?;
     let evicted = cache::evict(&transaction, count)?;
     transaction.commit()?;
@@ -178,7 +178,7 @@ fn checkpoint(database: &Connection) -> bool {
 }
 
 /// Cuts off what is free in the file.
-fn shrink(database: &Connection) -> Result<(), Fault> {
+fn shrink(database: &Connection) -> Result<(), StoreFault> {
     let mut step = database.prepare("PRAGMA incremental_vacuum")?;
     let mut rows = step.query(())?;
     while rows.next()?.is_some() {}
@@ -189,7 +189,7 @@ fn shrink(database: &Connection) -> Result<(), Fault> {
 }
 
 /// Takes the cache from a profile that is not in use.
-fn empty(path: &Path) -> Result<(), Fault> {
+fn empty(path: &Path) -> Result<(), StoreFault> {
     if schema::is_other(path) {
         return Ok(());
     }
@@ -202,13 +202,13 @@ fn empty(path: &Path) -> Result<(), Fault> {
 
 /// Another profile's store.
 #[derive(Debug)]
-struct Other {
+struct OtherProfile {
     path: PathBuf,
     bytes: u64,
     written: SystemTime,
 }
 
-impl Other {
+impl OtherProfile {
     fn is_idle(&self) -> bool {
         let idle = self.written.elapsed().is_ok_and(|time| time > IDLE_AFTER);
         // What is left of one that was emptied: its outbox, and the latest messages.
@@ -218,7 +218,7 @@ impl Other {
 
 /// The other stores beside a store's file, those first that were not written to for longest. What
 /// was set aside because it is damaged is the user's, and counts for nothing.
-fn others(path: &Path) -> Vec<Other> {
+fn others(path: &Path) -> Vec<OtherProfile> {
     let Some(Ok(entries)) = path.parent().map(fs::read_dir) else {
         return Vec::new();
     };
@@ -235,7 +235,7 @@ fn others(path: &Path) -> Vec<Other> {
         log.push("-wal");
         let (file, log) = (entry.metadata().ok()?, fs::metadata(log).ok());
         let written = log.as_ref().and_then(|log| log.modified().ok());
-        Some(Other {
+        Some(OtherProfile {
             bytes: file.len() + log.map_or(0, |log| log.len()),
             written: file
                 .modified()

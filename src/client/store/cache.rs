@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Fault, RESTORED_MESSAGES_MAX, Restored,
+    RESTORED_MESSAGES_MAX, Restored, StoreFault,
     device::{draft_of, number, signed},
     empty_page,
 };
@@ -39,7 +39,7 @@ const ROW_BYTES: u64 = 300;
 pub(super) const DROP_STEP: u64 = 2_000;
 
 /// A room's row.
-struct Room {
+struct RoomRow {
     log: i64,
     epoch: String,
     topic: Option<String>,
@@ -48,11 +48,11 @@ struct Room {
     read: u64,
 }
 
-fn room(database: &Connection, name: &RoomName) -> Result<Option<Room>, Fault> {
+fn room(database: &Connection, name: &RoomName) -> Result<Option<RoomRow>, StoreFault> {
     Ok(database
         .prepare_cached("SELECT log, epoch, topic, first, head, read FROM room WHERE name = ?")?
         .query_row([name.as_str()], |row| {
-            Ok(Room {
+            Ok(RoomRow {
                 log: row.get(0)?,
                 epoch: row.get(1)?,
                 topic: row.get(2)?,
@@ -69,16 +69,20 @@ fn room_of(
     database: &Connection,
     name: &RoomName,
     epoch: Option<Epoch>,
-) -> Result<Option<Room>, Fault> {
-    let same = |room: &Room| epoch.is_none_or(|epoch| room.epoch == epoch.to_string());
+) -> Result<Option<RoomRow>, StoreFault> {
+    let same = |room: &RoomRow| epoch.is_none_or(|epoch| room.epoch == epoch.to_string());
     Ok(room(database, name)?.filter(same))
 }
 
 /// Takes what a server said about a room; if its log is another one, begins anew.
-pub(super) fn open_room(database: &Connection, opened: &RoomUpdate, max: u64) -> Result<(), Fault> {
+pub(super) fn open_room(
+    database: &Connection,
+    opened: &RoomUpdate,
+    max: u64,
+) -> Result<(), StoreFault> {
     let known = room(database, &opened.room)?;
     let epoch = opened.epoch.to_string();
-    let same = |room: &&Room| room.epoch == epoch && opened.reset.is_none();
+    let same = |room: &&RoomRow| room.epoch == epoch && opened.reset.is_none();
     // Another device of ours may have seen the reset before us.
     let log = match known.as_ref().filter(same) {
         Some(room) => room.log,
@@ -122,7 +126,7 @@ pub(super) fn bytes(change: &StoreChange) -> u64 {
 }
 
 /// Keeps messages, of all in the room at most `max`.
-pub(super) fn put(database: &Connection, run: &MessageRange, max: u64) -> Result<(), Fault> {
+pub(super) fn put(database: &Connection, run: &MessageRange, max: u64) -> Result<(), StoreFault> {
     let (Some(from), Some(to)) = (run.messages.first(), run.messages.last()) else {
         return Ok(());
     };
@@ -158,7 +162,7 @@ pub(super) fn put(database: &Connection, run: &MessageRange, max: u64) -> Result
 }
 
 /// Adds a range, made one with those that it overlaps or touches.
-fn join_range(database: &Connection, log: i64, from: u64, to: u64) -> Result<(), Fault> {
+fn join_range(database: &Connection, log: i64, from: u64, to: u64) -> Result<(), StoreFault> {
     let touching = "log = ?1 AND first <= ?3 + 1 AND last >= ?2 - 1";
     let key = params![log, signed(from), signed(to)];
     let (first, last): (i64, i64) = database
@@ -178,7 +182,7 @@ fn join_range(database: &Connection, log: i64, from: u64, to: u64) -> Result<(),
 
 /// Lets go of a bounded number of messages that are not to be kept any more: below the log's
 /// first, too many, or of a log that is no more.
-fn tidy(database: &Connection, log: i64, log_first: u64, max: u64) -> Result<(), Fault> {
+fn tidy(database: &Connection, log: i64, log_first: u64, max: u64) -> Result<(), StoreFault> {
     let stale: Option<i64> = database
         .prepare_cached("SELECT log FROM range WHERE log NOT IN (SELECT log FROM room) LIMIT 1")?
         .query_row((), |row| row.get(0))
@@ -202,7 +206,7 @@ fn tidy(database: &Connection, log: i64, log_first: u64, max: u64) -> Result<(),
 
 /// Drops up to so many messages, to make room: of a log that is no more, or else of the room that has
 /// most. The latest one of a room stays. Says how many.
-pub(super) fn evict(database: &Connection, count: u64) -> Result<u64, Fault> {
+pub(super) fn evict(database: &Connection, count: u64) -> Result<u64, StoreFault> {
     let largest: Option<(i64, u64, u64, bool)> = database
         .prepare_cached(
             "SELECT log, sum(last - first + 1) AS kept, max(last),
@@ -226,7 +230,7 @@ pub(super) fn evict(database: &Connection, count: u64) -> Result<u64, Fault> {
     Ok(count)
 }
 
-fn lowest_range(database: &Connection, log: i64) -> Result<Option<(u64, u64)>, Fault> {
+fn lowest_range(database: &Connection, log: i64) -> Result<Option<(u64, u64)>, StoreFault> {
     Ok(database
         .prepare_cached("SELECT first, last FROM range WHERE log = ? ORDER BY first LIMIT 1")?
         .query_row([log], |row| Ok((number(row, 0)?, number(row, 1)?)))
@@ -234,7 +238,12 @@ fn lowest_range(database: &Connection, log: i64) -> Result<Option<(u64, u64)>, F
 }
 
 /// Drops so many of a log's oldest messages, none above `up_to`.
-fn drop_oldest(database: &Connection, log: i64, mut count: u64, up_to: u64) -> Result<(), Fault> {
+fn drop_oldest(
+    database: &Connection,
+    log: i64,
+    mut count: u64,
+    up_to: u64,
+) -> Result<(), StoreFault> {
     while count > 0
         && let Some((first, last)) = lowest_range(database, log)?
         && first <= up_to
@@ -263,7 +272,7 @@ pub(super) fn read(
     name: &RoomName,
     epoch: Epoch,
     seq: u64,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     database
         .prepare_cached(
             "UPDATE room SET read = max(read, min(?2, head)) WHERE name = ?1 AND epoch = ?3",
@@ -273,18 +282,21 @@ pub(super) fn read(
 }
 
 /// All rooms, each with its latest messages.
-pub(super) fn restore(database: &Connection, client: &ClientId) -> Result<Vec<Restored>, Fault> {
+pub(super) fn restore(
+    database: &Connection,
+    client: &ClientId,
+) -> Result<Vec<Restored>, StoreFault> {
     let mut select = database.prepare_cached("SELECT name FROM room ORDER BY name")?;
     let names = select.query_map((), |row| row.get::<_, String>(0))?;
     let mut rooms = Vec::new();
     for name in names {
-        let name = RoomName::parse(&name?).map_err(|_| Fault::Damaged)?;
-        let row = room(database, &name)?.ok_or(Fault::Damaged)?;
+        let name = RoomName::parse(&name?).map_err(|_| StoreFault::Damaged)?;
+        let row = room(database, &name)?.ok_or(StoreFault::Damaged)?;
         let mut page = latest(database, &name, &row)?;
         let last = page.messages.last();
         let kept = PersistedRoom {
             room: name.clone(),
-            epoch: Epoch::parse(&row.epoch).map_err(|_| Fault::Damaged)?,
+            epoch: Epoch::parse(&row.epoch).map_err(|_| StoreFault::Damaged)?,
             first: row.first,
             head: row.head,
             seq: last.and_then(|message| message.seq).unwrap_or(0),
@@ -309,7 +321,7 @@ pub(super) fn restore(database: &Connection, client: &ClientId) -> Result<Vec<Re
     Ok(rooms)
 }
 
-fn latest(database: &Connection, name: &RoomName, room: &Room) -> Result<Page, Fault> {
+fn latest(database: &Connection, name: &RoomName, room: &RoomRow) -> Result<Page, StoreFault> {
     let to = u64::MAX >> 1;
     let Some((first, last)) = range_up_to(database, room.log, to)? else {
         return Ok(empty_page(room.first, room.head));
@@ -319,7 +331,7 @@ fn latest(database: &Connection, name: &RoomName, room: &Room) -> Result<Page, F
 }
 
 /// The range that begins at a number or below it, the highest of those.
-fn range_up_to(database: &Connection, log: i64, at: u64) -> Result<Option<(u64, u64)>, Fault> {
+fn range_up_to(database: &Connection, log: i64, at: u64) -> Result<Option<(u64, u64)>, StoreFault> {
     Ok(database
         .prepare_cached(
             "SELECT first, last FROM range WHERE log = ? AND first <= ? ORDER BY first DESC LIMIT 1",
@@ -334,10 +346,10 @@ fn range_up_to(database: &Connection, log: i64, at: u64) -> Result<Option<(u64, 
 fn piece(
     database: &Connection,
     name: &RoomName,
-    room: &Room,
+    room: &RoomRow,
     from: u64,
     to: u64,
-) -> Result<Page, Fault> {
+) -> Result<Page, StoreFault> {
     let mut select = database.prepare_cached(
         "SELECT seq, id, user, nickname, time, body, clock_was, proven FROM message
          WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq",
@@ -348,7 +360,7 @@ fn piece(
         messages.push(message(name, row)?);
     }
     if messages.len() as u64 != to + 1 - from {
-        return Err(Fault::Damaged);
+        return Err(StoreFault::Damaged);
     }
     Ok(Page {
         first: room.first,
@@ -360,17 +372,21 @@ fn piece(
     })
 }
 
-fn message(name: &RoomName, row: &Row<'_>) -> Result<Received, Fault> {
-    let text = |column| row.get_ref(column)?.as_str().map_err(|_| Fault::Damaged);
+fn message(name: &RoomName, row: &Row<'_>) -> Result<Received, StoreFault> {
+    let text = |column| {
+        row.get_ref(column)?
+            .as_str()
+            .map_err(|_| StoreFault::Damaged)
+    };
     let time = |nanoseconds: i64| {
-        Timestamp::from_nanosecond(nanoseconds.into()).map_err(|_| Fault::Damaged)
+        Timestamp::from_nanosecond(nanoseconds.into()).map_err(|_| StoreFault::Damaged)
     };
     let clock_was: Option<i64> = row.get(6)?;
     Ok(Received {
         room: name.clone(),
         seq: Some(number(row, 0)?),
-        id: Some(MessageId::parse(text(1)?).map_err(|_| Fault::Damaged)?),
-        user: Some(UserId::parse(text(2)?).map_err(|_| Fault::Damaged)?),
+        id: Some(MessageId::parse(text(1)?).map_err(|_| StoreFault::Damaged)?),
+        user: Some(UserId::parse(text(2)?).map_err(|_| StoreFault::Damaged)?),
         nickname: Nickname::inert(text(3)?),
         time: time(row.get(4)?)?,
         clock_was: clock_was.map(time).transpose()?,
@@ -388,7 +404,7 @@ pub(super) fn page(
     epoch: Option<Epoch>,
     part: Part,
     offline: bool,
-) -> Result<Option<Page>, Fault> {
+) -> Result<Option<Page>, StoreFault> {
     let Some(room) = room_of(database, name, epoch)? else {
         return Ok(None);
     };
@@ -421,7 +437,7 @@ fn range_from(
     log: i64,
     from: u64,
     nearest: bool,
-) -> Result<Option<(u64, u64)>, Fault> {
+) -> Result<Option<(u64, u64)>, StoreFault> {
     if let Some((_, last)) = range_up_to(database, log, from)?
         && last >= from
     {
@@ -446,12 +462,13 @@ fn since(
     log: i64,
     log_first: u64,
     time: Timestamp,
-) -> Result<Option<(u64, u64)>, Fault> {
-    let time = Timestamp::from_nanosecond(nanoseconds(time).into()).map_err(|_| Fault::Damaged)?;
+) -> Result<Option<(u64, u64)>, StoreFault> {
+    let time =
+        Timestamp::from_nanosecond(nanoseconds(time).into()).map_err(|_| StoreFault::Damaged)?;
     let mut at = database.prepare_cached("SELECT time FROM message WHERE log = ? AND seq = ?")?;
     let found = times::since(stretches(database, log, log_first)?, time, |seq| {
         let at: i64 = at.query_row(params![log, signed(seq)], |row| row.get(0))?;
-        Timestamp::from_nanosecond(at.into()).map_err(|_| Fault::Damaged)
+        Timestamp::from_nanosecond(at.into()).map_err(|_| StoreFault::Damaged)
     })?;
     match found {
         Some(seq) => range_from(database, log, seq, false),
@@ -466,8 +483,8 @@ fn stretches(
     database: &Connection,
     log: i64,
     log_first: u64,
-) -> Result<Vec<std::ops::Range<u64>>, Fault> {
-    let numbers = |statement: &str| -> Result<Vec<u64>, Fault> {
+) -> Result<Vec<std::ops::Range<u64>>, StoreFault> {
+    let numbers = |statement: &str| -> Result<Vec<u64>, StoreFault> {
         let mut select = database.prepare_cached(statement)?;
         let most = signed(CORRECTIONS_MAX as u64);
         let rows = select.query_map(params![log, signed(log_first), most], |row| number(row, 0))?;
@@ -505,7 +522,7 @@ pub(super) fn search(
     epoch: Option<Epoch>,
     query: &Query,
     to: Option<u64>,
-) -> Result<Found, Fault> {
+) -> Result<Found, StoreFault> {
     let Some(room) = room_of(database, name, epoch)? else {
         return Ok(Found {
             first: 1,

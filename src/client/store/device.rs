@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Fault, Owner, Profile};
+use super::{Owner, Profile, StoreFault};
 use crate::{
     client::session::persist_types::{PersistedEntry, PersistedOutbox},
     protocol::{ClientId, RoomName, Token, UserId},
@@ -20,31 +20,31 @@ pub(super) fn token(
     database: &Connection,
     profile: &Profile,
     fresh: Token,
-) -> Result<(Token, bool), Fault> {
+) -> Result<(Token, bool), StoreFault> {
     let kept: Option<String> = database
         .query_row("SELECT token FROM profile", (), |row| row.get(0))
         .optional()?;
     if let Some(kept) = kept {
         return Token::parse(&kept)
             .map(|token| (token, false))
-            .map_err(|_| Fault::Damaged);
+            .map_err(|_| StoreFault::Damaged);
     }
     set_token(database, profile, fresh)?;
     Ok((fresh, true))
 }
 
 /// Who we are, as the server said last.
-pub(super) fn user(database: &Connection) -> Result<Option<UserId>, Fault> {
+pub(super) fn user(database: &Connection) -> Result<Option<UserId>, StoreFault> {
     let user: Option<Option<String>> = database
         .query_row("SELECT user FROM profile", (), |row| row.get(0))
         .optional()?;
     let user = user
         .flatten()
-        .map(|user| UserId::parse(&user).map_err(|_| Fault::Damaged));
+        .map(|user| UserId::parse(&user).map_err(|_| StoreFault::Damaged));
     user.transpose()
 }
 
-pub(super) fn set_user(database: &Connection, user: UserId) -> Result<(), Fault> {
+pub(super) fn set_user(database: &Connection, user: UserId) -> Result<(), StoreFault> {
     database
         .prepare_cached("UPDATE profile SET user = ?")?
         .execute([user.to_string()])?;
@@ -55,7 +55,7 @@ pub(super) fn set_token(
     database: &Connection,
     profile: &Profile,
     token: Token,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     database.execute(
         "INSERT OR REPLACE INTO profile (id, server, nickname, token) VALUES (1, ?, ?, ?)",
         params![profile.server, profile.nickname.folded(), token.expose()],
@@ -68,7 +68,7 @@ pub(super) fn take_lease(
     database: &Connection,
     client: &ClientId,
     owner: Owner,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     database
         .prepare_cached(
             "INSERT INTO device (client, lease, next_counter, next_key) VALUES (?1, ?2, 1, 1)
@@ -83,7 +83,7 @@ pub(super) fn outbox(
     database: &Connection,
     client: &ClientId,
     owner: Owner,
-) -> Result<PersistedOutbox, Fault> {
+) -> Result<PersistedOutbox, StoreFault> {
     let (next_counter, next_key) = database
         .prepare_cached("SELECT next_counter, next_key FROM device WHERE client = ?")?
         .query_row([client.as_str()], |row| {
@@ -97,7 +97,10 @@ pub(super) fn outbox(
 }
 
 /// Who has the lease, or had it last; `None`: nobody ever did.
-pub(super) fn holder(database: &Connection, client: &ClientId) -> Result<Option<Vec<u8>>, Fault> {
+pub(super) fn holder(
+    database: &Connection,
+    client: &ClientId,
+) -> Result<Option<Vec<u8>>, StoreFault> {
     let holder = database
         .prepare_cached("SELECT lease FROM device WHERE client = ?")?
         .query_row([client.as_str()], |row| row.get(0))
@@ -110,7 +113,7 @@ pub(super) fn holds_lease(
     database: &Connection,
     client: &ClientId,
     owner: Owner,
-) -> Result<bool, Fault> {
+) -> Result<bool, StoreFault> {
     let holder = holder(database, client)?;
     Ok(holder.is_some_and(|holder| holder == owner))
 }
@@ -121,7 +124,7 @@ pub(super) fn entries_from(
     client: &ClientId,
     key: u64,
     owner: Owner,
-) -> Result<Vec<PersistedEntry>, Fault> {
+) -> Result<Vec<PersistedEntry>, StoreFault> {
     let mut select = database.prepare_cached(
         "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, run, number
          FROM outbox WHERE client = ? AND key >= ? ORDER BY key",
@@ -141,7 +144,7 @@ pub(super) fn entries_from(
 pub(super) type Origin = (Vec<u8>, u64);
 
 /// Reads it from this column and the next; entries of older programs have none.
-pub(super) fn origin(row: &Row<'_>, column: usize) -> Result<Option<Origin>, Fault> {
+pub(super) fn origin(row: &Row<'_>, column: usize) -> Result<Option<Origin>, StoreFault> {
     Ok(match row.get::<_, Option<Vec<u8>>>(column)? {
         Some(run) => Some((run, number(row, column + 1)?)),
         None => None,
@@ -149,15 +152,15 @@ pub(super) fn origin(row: &Row<'_>, column: usize) -> Result<Option<Origin>, Fau
 }
 
 /// Reads an entry from the columns that [`entries_from`] selects.
-pub(super) fn entry(row: &Row<'_>) -> Result<PersistedEntry, Fault> {
+pub(super) fn entry(row: &Row<'_>) -> Result<PersistedEntry, StoreFault> {
     let (room, body): (String, String) = (row.get(1)?, row.get(2)?);
     let counter: Option<i64> = row.get(3)?;
-    let counter = counter.map(|counter| u64::try_from(counter).map_err(|_| Fault::Damaged));
+    let counter = counter.map(|counter| u64::try_from(counter).map_err(|_| StoreFault::Damaged));
     let failed: Option<String> = row.get(6)?;
     Ok(PersistedEntry {
         key: number(row, 0)?,
         number: None,
-        room: RoomName::parse(&room).map_err(|_| Fault::Damaged)?,
+        room: RoomName::parse(&room).map_err(|_| StoreFault::Damaged)?,
         body: Body::inert(&body),
         counter: counter.transpose()?,
         withdrawn: row.get(4)?,
@@ -172,7 +175,7 @@ pub(super) fn put(
     client: &ClientId,
     entry: &PersistedEntry,
     origin: Option<(&[u8], u64)>,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let counter = entry.counter.map(signed);
     let (run, which) = origin.unzip();
     database
@@ -203,7 +206,7 @@ pub(super) fn put(
     Ok(())
 }
 
-pub(super) fn remove(database: &Connection, client: &ClientId, key: u64) -> Result<(), Fault> {
+pub(super) fn remove(database: &Connection, client: &ClientId, key: u64) -> Result<(), StoreFault> {
     database
         .prepare_cached("DELETE FROM outbox WHERE client = ? AND key = ?")?
         .execute(params![client.as_str(), signed(key)])?;
@@ -214,7 +217,7 @@ pub(super) fn next_counter(
     database: &Connection,
     client: &ClientId,
     next: u64,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     database
         .prepare_cached("UPDATE device SET next_counter = max(next_counter, ?2) WHERE client = ?1")?
         .execute(params![client.as_str(), signed(next)])?;
@@ -226,7 +229,7 @@ pub(super) fn draft(
     client: &ClientId,
     room: &RoomName,
     text: &str,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     if text.is_empty() {
         database
             .prepare_cached("DELETE FROM draft WHERE client = ? AND room = ?")?
@@ -245,7 +248,7 @@ pub(super) fn draft_of(
     database: &Connection,
     client: &ClientId,
     room: &str,
-) -> Result<String, Fault> {
+) -> Result<String, StoreFault> {
     let draft = database
         .prepare_cached("SELECT body FROM draft WHERE client = ? AND room = ?")?
         .query_row([client.as_str(), room], |row| row.get(0))
@@ -253,7 +256,7 @@ pub(super) fn draft_of(
     Ok(draft.unwrap_or_default())
 }
 
-pub(super) fn add_typed(database: &Connection, text: &str) -> Result<(), Fault> {
+pub(super) fn add_typed(database: &Connection, text: &str) -> Result<(), StoreFault> {
     database
         .prepare_cached("INSERT INTO typed (body) VALUES (?)")?
         .execute([text])?;
@@ -264,7 +267,7 @@ pub(super) fn add_typed(database: &Connection, text: &str) -> Result<(), Fault> 
 }
 
 /// The texts typed earlier, oldest first.
-pub(super) fn typed(database: &Connection) -> Result<Vec<String>, Fault> {
+pub(super) fn typed(database: &Connection) -> Result<Vec<String>, StoreFault> {
     let mut select = database.prepare_cached("SELECT body FROM typed ORDER BY id")?;
     let texts = select.query_map((), |row| row.get(0))?;
     Ok(texts.collect::<Result<_, _>>()?)

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 
 use super::{
-    Fault, Owner,
+    Owner, StoreFault,
     device::{number, signed},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) fn submit(
     which: u64,
     room: &RoomName,
     body: &Body,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let (count, bytes) = database
         .prepare_cached(
             "SELECT count(*), ifnull(sum(length(CAST(body AS BLOB))), 0)
@@ -57,7 +57,7 @@ pub(super) fn submit(
 }
 
 /// Whether something waits for the holder.
-pub(super) fn is_waiting(database: &Connection, client: &ClientId) -> Result<bool, Fault> {
+pub(super) fn is_waiting(database: &Connection, client: &ClientId) -> Result<bool, StoreFault> {
     let waits = database
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM submitted WHERE client = ?)")?
         .query_row([client.as_str()], |row| row.get(0))?;
@@ -71,7 +71,7 @@ pub(super) fn adopt(
     client: &ClientId,
     mut key: u64,
     most: u64,
-) -> Result<u64, Fault> {
+) -> Result<u64, StoreFault> {
     let ids: Vec<i64> = {
         let mut select = database
             .prepare_cached("SELECT id FROM submitted WHERE client = ? ORDER BY id LIMIT ?")?;
@@ -98,7 +98,7 @@ pub(super) fn adopt(
 }
 
 /// Moves all of it.
-pub(super) fn adopt_all(database: &Connection, client: &ClientId) -> Result<(), Fault> {
+pub(super) fn adopt_all(database: &Connection, client: &ClientId) -> Result<(), StoreFault> {
     let mut key = database
         .prepare_cached("SELECT next_key FROM device WHERE client = ?")?
         .query_row([client.as_str()], |row| number(row, 0))?;
@@ -118,7 +118,7 @@ pub(super) fn settle_entry(
     owner: Owner,
     key: u64,
     delivery: &Delivery,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let whose = {
         let mut select = database.prepare_cached(
             "SELECT run, number FROM outbox
@@ -135,7 +135,12 @@ pub(super) fn settle_entry(
     })
 }
 
-fn settle(database: &Connection, run: Owner, which: u64, delivery: &Delivery) -> Result<(), Fault> {
+fn settle(
+    database: &Connection,
+    run: Owner,
+    which: u64,
+    delivery: &Delivery,
+) -> Result<(), StoreFault> {
     let (state, seq, why) = match delivery {
         Delivery::Sent { seq } => ("sent", seq.map(signed), None),
         Delivery::Withdrawn => ("withdrawn", None, None),
@@ -155,7 +160,10 @@ fn settle(database: &Connection, run: Owner, which: u64, delivery: &Delivery) ->
 }
 
 /// What became of a run's own messages, as far as it was not told before.
-pub(super) fn settled(database: &Connection, run: Owner) -> Result<Vec<(u64, Delivery)>, Fault> {
+pub(super) fn settled(
+    database: &Connection,
+    run: Owner,
+) -> Result<Vec<(u64, Delivery)>, StoreFault> {
     let mut select = database
         .prepare_cached("SELECT number, state, seq, why FROM settled WHERE run = ? ORDER BY id")?;
     let mut rows = select.query([run])?;
@@ -175,7 +183,7 @@ pub(super) fn settled(database: &Connection, run: Owner) -> Result<Vec<(u64, Del
             "failed" => Delivery::Failed {
                 why: Line::inert(why.as_deref().unwrap_or_default()),
             },
-            _ => return Err(Fault::Damaged),
+            _ => return Err(StoreFault::Damaged),
         };
         settled.push((number(row, 0)?, delivery));
     }
@@ -183,7 +191,7 @@ pub(super) fn settled(database: &Connection, run: Owner) -> Result<Vec<(u64, Del
 }
 
 /// The run has been told.
-pub(super) fn told(database: &Connection, run: Owner) -> Result<(), Fault> {
+pub(super) fn told(database: &Connection, run: Owner) -> Result<(), StoreFault> {
     database
         .prepare_cached("DELETE FROM settled WHERE run = ?")?
         .execute([run])?;

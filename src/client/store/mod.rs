@@ -14,7 +14,7 @@
 //! drawn by chance; every transaction that touches the outbox or the counters looks, inside itself,
 //! whether that value still stands. [`open`] takes it from whoever has it, as a user wants who opens
 //! a second screen; the one before finds out within [`NEWS_EVERY`]. [`open_on_standby`] takes it only if
-//! no process that runs has it ([`alive`]), as scripts want whose runs overlap.
+//! no process that runs has it ([`liveness`]), as scripts want whose runs overlap.
 //!
 //! **Handing over.** A process without the lease puts its messages into a table of their own
 //! ([`handover`]), from which the holder, or whoever is the next one, moves them to the outbox. Each
@@ -41,13 +41,13 @@
 //! itself, whether its file is still the one at the path, and what is rescued is read under the
 //! write lock.
 
-mod alive;
 mod budget;
 mod cache;
-mod damage;
 mod device;
 mod handover;
-mod place;
+mod liveness;
+mod paths;
+mod recovery;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -72,14 +72,14 @@ use crate::{
     text::Line,
 };
 
-use self::{alive::Alive, budget::Budget};
+use self::{budget::Budget, liveness::LivenessLock};
 
-pub(crate) use self::place::{is_nowhere, lock, write_private};
+pub(crate) use self::paths::{is_nowhere, lock, write_private};
 pub use self::{
     budget::CACHE_BYTES_MAX,
     cache::{CACHE_MESSAGES_MAX, SEARCH_MESSAGES_MAX},
     device::{DRAFT_BYTES_MAX, TYPED_MAX},
-    place::{create_private, default_directory},
+    paths::{create_private, default_directory},
 };
 
 /// How often messages are let go of for one save that finds the disk full.
@@ -111,7 +111,7 @@ pub struct Profile {
 
 /// An open store, and what was in it.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedStore {
     /// The store.
     pub store: Store,
     /// Who we are.
@@ -130,7 +130,7 @@ pub struct Opened {
 #[derive(Debug)]
 pub enum OpenError {
     /// There is no place for it.
-    NoPlace,
+    NoDirectory,
     /// A newer program made it.
     Newer(PathBuf),
     /// It can't be read or written at the moment.
@@ -145,7 +145,9 @@ pub enum OpenError {
 impl std::fmt::Display for OpenError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NoPlace => out.write_str("there is no home directory: name one with --state-dir"),
+            Self::NoDirectory => {
+                out.write_str("there is no home directory: name one with --state-dir")
+            }
             Self::Newer(path) => write!(out, "{} was made by a newer chat-tui", path.display()),
             Self::Unusable { path, why } => {
                 write!(out, "{} can't be used: {why}", path.display())
@@ -158,7 +160,7 @@ impl std::error::Error for OpenError {}
 
 /// What went wrong with a database that was open.
 #[derive(Debug)]
-enum Fault {
+enum StoreFault {
     /// It can't be made sense of.
     Damaged,
     /// The file that is open is not the one at its path any more.
@@ -167,7 +169,7 @@ enum Fault {
     Failed(rusqlite::Error),
 }
 
-impl From<rusqlite::Error> for Fault {
+impl From<rusqlite::Error> for StoreFault {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::Error;
         let damaged = match &error {
@@ -190,7 +192,7 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-impl Fault {
+impl StoreFault {
     /// Whether it is for want of space.
     fn wants_space(&self) -> bool {
         matches!(self, Self::Failed(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull)
@@ -245,7 +247,7 @@ pub struct Store {
     /// Whether the lease was ours when last looked at.
     held: bool,
     /// The sign that we run, while it is.
-    alive: Option<Alive>,
+    liveness: Option<LivenessLock>,
     /// The state of the database when it was last looked for news.
     seen: Option<i64>,
     /// The lowest counter and the lowest key that are not used up, as far as is known here.
@@ -263,7 +265,7 @@ pub struct Store {
 ///
 /// # Errors
 /// If there is no store to be had, why; the session can do without.
-pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
+pub fn open(profile: &Profile) -> Result<OpenedStore, OpenError> {
     open_with(profile, LeaseClaim::Take, OPEN_BUSY_WITHIN)
 }
 
@@ -271,7 +273,7 @@ pub fn open(profile: &Profile) -> Result<Opened, OpenError> {
 ///
 /// # Errors
 /// As for [`open`].
-pub fn open_on_standby(profile: &Profile) -> Result<Opened, OpenError> {
+pub fn open_on_standby(profile: &Profile) -> Result<OpenedStore, OpenError> {
     open_with(profile, LeaseClaim::IfFree, BUSY_WITHIN)
 }
 
@@ -279,13 +281,13 @@ fn open_with(
     profile: &Profile,
     claim: LeaseClaim,
     busy_within: Duration,
-) -> Result<Opened, OpenError> {
-    let path = place::file(profile);
+) -> Result<OpenedStore, OpenError> {
+    let path = paths::file(profile);
     let unusable = |why: String| OpenError::Unusable {
         path: path.clone(),
         why,
     };
-    place::prepare(&profile.directory, &path).map_err(|(path, error)| OpenError::Unusable {
+    paths::prepare(&profile.directory, &path).map_err(|(path, error)| OpenError::Unusable {
         path,
         why: error.to_string(),
     })?;
@@ -298,17 +300,17 @@ fn open_with(
     };
     let first = attempt();
     let first = match first {
-        Err(Fault::Damaged) => {
+        Err(StoreFault::Damaged) => {
             let _lock = lock(&path).map_err(|error| unusable(error.to_string()))?;
             // Another process may have been quicker.
             match attempt() {
-                Err(Fault::Damaged) => {
+                Err(StoreFault::Damaged) => {
                     if schema::is_newer(&path) {
                         return Err(OpenError::Newer(path));
                     }
-                    let (rescued, aside) = damage::set_aside(&path).map_err(&unusable)?;
-                    let notice = damage::notice(&aside, rescued.token.is_some());
-                    damage::start_anew(profile, &path, &rescued)
+                    let (rescued, aside) = recovery::set_aside(&path).map_err(&unusable)?;
+                    let notice = recovery::notice(&aside, rescued.token.is_some());
+                    recovery::start_anew(profile, &path, &rescued)
                         .and_then(|()| attempt())
                         .map(|mut opened| {
                             opened.notices.push(notice);
@@ -321,7 +323,7 @@ fn open_with(
         other => other,
     };
     first.map_err(|fault| match fault {
-        Fault::Failed(_) if !fault.is_busy() && schema::is_newer(&path) => {
+        StoreFault::Failed(_) if !fault.is_busy() && schema::is_newer(&path) => {
             OpenError::Newer(path.clone())
         }
         fault => unusable(fault.words()),
@@ -334,7 +336,7 @@ impl Store {
         path: PathBuf,
         claim: LeaseClaim,
         busy_within: Duration,
-    ) -> Result<Opened, Fault> {
+    ) -> Result<OpenedStore, StoreFault> {
         let (mut database, file) = open_database(&path, busy_within)?;
         let mut owner = Owner::default();
         let mut fresh = [0; 32];
@@ -346,7 +348,7 @@ impl Store {
         let (token, made) = device::token(&transaction, profile, Token::from_bytes(fresh))?;
         let leased = take_lease(&transaction, &profile.client_id, owner, &path, claim)?;
         transaction.commit()?;
-        let (outbox, alive) = leased.unzip();
+        let (outbox, liveness) = leased.unzip();
         if made {
             // Whoever we are from now on has to be found again whatever happens.
             schema::sync(&database)?;
@@ -373,7 +375,7 @@ impl Store {
             token,
             owner,
             held,
-            alive: alive.flatten(),
+            liveness: liveness.flatten(),
             seen: None,
             next: (kept.outbox.next_counter, kept.outbox.next_key),
             cache_messages_max: CACHE_MESSAGES_MAX,
@@ -381,7 +383,7 @@ impl Store {
             durable: false,
             notices: Vec::new(),
         };
-        Ok(Opened {
+        Ok(OpenedStore {
             store,
             token,
             kept,
@@ -393,7 +395,7 @@ impl Store {
 
     /// Saves all of it or nothing; but see [`SaveError::Lost`].
     pub fn save(&mut self, save: &Save) -> Result<(), SaveError> {
-        let failed = |fault: &Fault| SaveError::Failed(Line::inert(&fault.words()));
+        let failed = |fault: &StoreFault| SaveError::Failed(Line::inert(&fault.words()));
         let mut saved = self.soundly(|store| store.try_save(save, true));
         // Messages come again from the server; all else comes first.
         if matches!(&saved, Err(fault) if fault.wants_space()) && !save.changes.iter().all(is_cache)
@@ -414,7 +416,7 @@ impl Store {
     }
 
     /// `caches`: whether there is room for messages, too.
-    fn try_save(&mut self, save: &Save, caches: bool) -> Result<Result<(), SaveError>, Fault> {
+    fn try_save(&mut self, save: &Save, caches: bool) -> Result<Result<(), SaveError>, StoreFault> {
         if self.durable != save.is_durable() {
             self.durable = save.is_durable();
             let level = if self.durable { "FULL" } else { "NORMAL" };
@@ -428,7 +430,7 @@ impl Store {
             .database
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         if save.is_fenced() && has_moved(self.file, &self.path) {
-            return Err(Fault::Moved);
+            return Err(StoreFault::Moved);
         }
         let owner = self.owner;
         let lost = save.is_fenced() && !device::holds_lease(&transaction, client, owner)?;
@@ -503,7 +505,7 @@ impl Store {
         })
     }
 
-    fn try_query(&mut self, look: &CacheQuery) -> Result<CacheResult, Fault> {
+    fn try_query(&mut self, look: &CacheQuery) -> Result<CacheResult, StoreFault> {
         Ok(match look {
             CacheQuery::Page {
                 room,
@@ -529,7 +531,7 @@ impl Store {
         })
     }
 
-    fn lease(&mut self, claim: LeaseClaim) -> Result<LeaseStatus, Fault> {
+    fn lease(&mut self, claim: LeaseClaim) -> Result<LeaseStatus, StoreFault> {
         let (client, owner) = (&self.profile.client_id, self.owner);
         let settled = handover::settled(&self.database, owner)?;
         let holder = device::holder(&self.database, client)?;
@@ -537,7 +539,7 @@ impl Store {
         let take = claim == LeaseClaim::Take || claim == LeaseClaim::IfFree && free();
         if take && holder.as_deref() != Some(&owner) {
             // The sign of before means nothing any more, and the next one has its name.
-            self.alive = None;
+            self.liveness = None;
         }
         if !take && settled.is_empty() {
             // Nothing to be written: it is asked often.
@@ -547,17 +549,17 @@ impl Store {
             .database
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         if has_moved(self.file, &self.path) {
-            return Err(Fault::Moved);
+            return Err(StoreFault::Moved);
         }
         let settled = handover::settled(&transaction, owner)?;
         handover::told(&transaction, owner)?;
         let claim = if take { claim } else { LeaseClaim::No };
         let leased = take_lease(&transaction, client, owner, &self.path, claim)?;
         transaction.commit()?;
-        let (outbox, alive) = leased.unzip();
+        let (outbox, liveness) = leased.unzip();
         if let Some(outbox) = &outbox {
             self.held = true;
-            self.alive = alive.flatten().or_else(|| self.alive.take());
+            self.liveness = liveness.flatten().or_else(|| self.liveness.take());
             self.next.0 = self.next.0.max(outbox.next_counter);
             self.next.1 = self.next.1.max(outbox.next_key);
         }
@@ -569,13 +571,13 @@ impl Store {
         })
     }
 
-    fn adopt(&mut self, key: u64) -> Result<Option<Vec<PersistedEntry>>, Fault> {
+    fn adopt(&mut self, key: u64) -> Result<Option<Vec<PersistedEntry>>, StoreFault> {
         let (client, owner) = (&self.profile.client_id, self.owner);
         let transaction = self
             .database
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         if has_moved(self.file, &self.path) {
-            return Err(Fault::Moved);
+            return Err(StoreFault::Moved);
         }
         if !device::holds_lease(&transaction, client, owner)? {
             self.held = false;
@@ -611,9 +613,12 @@ impl Store {
     }
 
     /// Does something; if the file does not allow it, once more, with one that does.
-    fn soundly<T>(&mut self, act: impl Fn(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+    fn soundly<T>(
+        &mut self,
+        act: impl Fn(&mut Self) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
         let first = act(self);
-        if !matches!(first, Err(Fault::Damaged | Fault::Moved)) {
+        if !matches!(first, Err(StoreFault::Damaged | StoreFault::Moved)) {
             return first;
         }
         let _lock = lock(&self.path).map_err(|error| other(error.to_string()))?;
@@ -623,7 +628,7 @@ impl Store {
             self.reopen()?;
         }
         match act(self) {
-            Err(Fault::Damaged) => {
+            Err(StoreFault::Damaged) => {
                 self.rebuild()?;
                 act(self)
             }
@@ -632,25 +637,28 @@ impl Store {
     }
 
     /// Puts a new file in the place of a damaged one, or of one that somebody deleted.
-    fn rebuild(&mut self) -> Result<(), Fault> {
+    fn rebuild(&mut self) -> Result<(), StoreFault> {
         let (mut rescued, notice) = if self.path.exists() {
-            let (rescued, aside) = damage::set_aside(&self.path).map_err(other)?;
-            (rescued, damage::notice(&aside, true))
+            let (rescued, aside) = recovery::set_aside(&self.path).map_err(other)?;
+            (rescued, recovery::notice(&aside, true))
         } else {
-            (damage::rescue(&self.database), damage::deleted(&self.path))
+            (
+                recovery::rescue(&self.database),
+                recovery::deleted(&self.path),
+            )
         };
         rescued.token = Some(self.token);
         if self.held {
             rescued.hold(&self.profile.client_id, self.owner, self.next);
         }
-        damage::start_anew(&self.profile, &self.path, &rescued)?;
+        recovery::start_anew(&self.profile, &self.path, &rescued)?;
         self.reopen()?;
         self.notices.push(notice);
         Ok(())
     }
 
     /// Opens the file that is at the path by now.
-    fn reopen(&mut self) -> Result<(), Fault> {
+    fn reopen(&mut self) -> Result<(), StoreFault> {
         (self.database, self.file) = open_database(&self.path, BUSY_WITHIN)?;
         self.durable = false;
         Ok(())
@@ -665,7 +673,7 @@ fn take_lease(
     owner: Owner,
     path: &Path,
     claim: LeaseClaim,
-) -> Result<Option<(PersistedOutbox, Option<Alive>)>, Fault> {
+) -> Result<Option<(PersistedOutbox, Option<LivenessLock>)>, StoreFault> {
     let holder = device::holder(database, client)?;
     let before = holder.as_deref().filter(|holder| **holder != owner);
     let may = match claim {
@@ -678,19 +686,23 @@ fn take_lease(
     }
     // The sign is there before anybody looks for it.
     let ours = holder.is_some() && before.is_none();
-    let alive = if ours { None } else { Alive::sign(path, owner) };
+    let liveness = if ours {
+        None
+    } else {
+        LivenessLock::sign(path, owner)
+    };
     device::take_lease(database, client, owner)?;
     handover::adopt_all(database, client)?;
     let outbox = device::outbox(database, client, owner)?;
     if let Some(before) = before {
-        alive::forget(path, before);
+        liveness::forget(path, before);
     }
-    Ok(Some((outbox, alive)))
+    Ok(Some((outbox, liveness)))
 }
 
 /// Whether no other process that runs has the lease.
 fn is_free(path: &Path, owner: Owner, holder: Option<&[u8]>) -> bool {
-    holder.is_none_or(|holder| holder == owner || !alive::is_alive(path, holder))
+    holder.is_none_or(|holder| holder == owner || !liveness::is_alive(path, holder))
 }
 
 fn is_cache(change: &StoreChange) -> bool {
@@ -724,7 +736,7 @@ fn has_moved(file: Option<FileId>, path: &Path) -> bool {
 fn open_database(
     path: &Path,
     busy_within: Duration,
-) -> Result<(Connection, Option<FileId>), Fault> {
+) -> Result<(Connection, Option<FileId>), StoreFault> {
     let file = file_id(path);
     let database = schema::open(path, busy_within)?;
     if has_moved(file, path) {
@@ -735,9 +747,9 @@ fn open_database(
 }
 
 /// A failure that SQLite knows nothing of.
-fn other(why: String) -> Fault {
+fn other(why: String) -> StoreFault {
     let why = std::io::Error::other(why);
-    Fault::Failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why)))
+    StoreFault::Failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why)))
 }
 
 /// A room as it is kept, and as it is shown before the network answers.

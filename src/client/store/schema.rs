@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 
-use super::{Fault, OPEN_BUSY_WITHIN};
+use super::{OPEN_BUSY_WITHIN, StoreFault};
 
 /// Pages at which the write-ahead log is copied into the database: what it holds beyond the file's end
 /// needs place there.
@@ -119,7 +119,7 @@ const STEPS: &[M<'static>] = &[
 
 /// Opens a database that exists, if only as an empty file, and brings it up to date. Who keeps it
 /// locked is waited for as long as `busy_within`.
-pub(super) fn open(path: &Path, busy_within: Duration) -> Result<Connection, Fault> {
+pub(super) fn open(path: &Path, busy_within: Duration) -> Result<Connection, StoreFault> {
     let mut database = connect(path, busy_within)?;
     // Where the system's own `fsync` does not reach the disk itself (macOS), ask for what does.
     database.pragma_update(None, "fullfsync", true)?;
@@ -136,7 +136,7 @@ pub(super) fn open(path: &Path, busy_within: Duration) -> Result<Connection, Fau
     match Migrations::from_slice(STEPS).to_latest(&mut database) {
         Ok(()) => Ok(database),
         Err(Error::RusqliteError { err, .. }) => Err(err.into()),
-        Err(other) => Err(Fault::Failed(rusqlite::Error::ToSqlConversionFailure(
+        Err(other) => Err(StoreFault::Failed(rusqlite::Error::ToSqlConversionFailure(
             Box::new(other),
         ))),
     }

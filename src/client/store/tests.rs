@@ -42,16 +42,16 @@ impl Home {
         }
     }
 
-    fn open(&self) -> Opened {
+    fn open(&self) -> OpenedStore {
         self.open_as("carol", "3")
     }
 
-    fn open_as(&self, nickname: &str, client: &str) -> Opened {
+    fn open_as(&self, nickname: &str, client: &str) -> OpenedStore {
         open(&self.profile(nickname, client)).unwrap()
     }
 
     fn file(&self) -> PathBuf {
-        place::file(&self.profile("carol", "3"))
+        paths::file(&self.profile("carol", "3"))
     }
 
     fn files_with(&self, part: &str) -> usize {
@@ -689,7 +689,7 @@ fn a_store_that_is_given_back_is_free_and_nothing_is_left_beside_it() {
     assert!(!other.store.ask(LeaseClaim::IfFree).ours);
     // One that was killed leaves its sign.
     fs::write(home.file().with_extension("00.run"), b"").unwrap();
-    assert!(!alive::is_alive(&home.file(), &[0]));
+    assert!(!liveness::is_alive(&home.file(), &[0]));
     drop((store, other));
     let signs = fs::read_dir(home.0.path().join("state")).unwrap();
     let signs = signs.map(|file| file.unwrap().path());

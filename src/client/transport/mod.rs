@@ -134,7 +134,7 @@ impl Flush {
 #[derive(Debug)]
 pub enum StoreChoice {
     /// This one.
-    Open(Box<store::Opened>),
+    Open(Box<store::OpenedStore>),
     /// None, because the user wants none.
     Off,
     /// None, because it can't be had.

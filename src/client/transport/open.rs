@@ -23,7 +23,7 @@ use super::{
 use crate::{
     client::{
         Host,
-        session::{Channel, Closed, Distrust, Source},
+        session::{Channel, Closed, Distrust, KeySource},
         trust::{self, Expected, Trust, Verdict, Verifier},
     },
     text::Line,
@@ -191,7 +191,7 @@ async fn accept(
 
 /// `source`: who says that the server encrypts, if anybody. `must`: it has spoken TLS, now or before,
 /// or was said to.
-fn not_encrypted(why: HandshakeFailure, source: Option<Source>, must: bool) -> Closed {
+fn not_encrypted(why: HandshakeFailure, source: Option<KeySource>, must: bool) -> Closed {
     match why {
         HandshakeFailure::Other => Closed::Distrusted(Distrust::NotEncrypted { source }),
         HandshakeFailure::HungUp if must => Closed::Eof,
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn who_does_not_encrypt_is_told_apart() {
         let distrusted = |source| Closed::Distrusted(Distrust::NotEncrypted { source });
-        let given = Some(Source::Given);
+        let given = Some(KeySource::Given);
         for (why, must, closed) in [
             (HandshakeFailure::Other, false, distrusted(None)),
             (HandshakeFailure::Other, true, distrusted(given)),

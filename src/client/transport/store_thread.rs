@@ -270,39 +270,39 @@ mod tests {
             let (jobs, queue) = std_mpsc::sync_channel(JOBS_MAX);
             let (answers, done) = mpsc::channel(JOBS_MAX);
             let under_way = PendingJobs::default();
-            let mut keeper = StoreThread::Store {
+            let mut thread = StoreThread::Store {
                 jobs,
                 done,
                 under_way,
             };
-            assert!(keeper.save(Save::default()).is_none());
+            assert!(thread.save(Save::default()).is_none());
             answers.send(StoreReply::Saved(Ok(()))).await.unwrap();
-            assert!(matches!(keeper.recv().await, StoreReply::Saved(Ok(()))));
-            assert!(!saves || keeper.save(Save::default()).is_none());
+            assert!(matches!(thread.recv().await, StoreReply::Saved(Ok(()))));
+            assert!(!saves || thread.save(Save::default()).is_none());
             if let Some(query) = query.clone() {
-                assert!(keeper.query(query).is_none());
+                assert!(thread.query(query).is_none());
             }
             dying(queue, answers);
             if saves {
-                assert!(matches!(keeper.recv().await, StoreReply::Saved(saved) if failed(&saved)));
+                assert!(matches!(thread.recv().await, StoreReply::Saved(saved) if failed(&saved)));
             }
             match query {
                 Some(CacheQuery::Lease(_)) => assert!(matches!(
-                    keeper.recv().await,
+                    thread.recv().await,
                     StoreReply::CacheResult(CacheResult::Lease(Err(_)))
                 )),
                 Some(_) => assert!(matches!(
-                    keeper.recv().await,
+                    thread.recv().await,
                     StoreReply::CacheResult(CacheResult::Page(Err(_)))
                 )),
                 None => {}
             }
             // And nothing else by itself.
-            let more = timeout(Duration::from_millis(1), keeper.recv()).await;
+            let more = timeout(Duration::from_millis(1), thread.recv()).await;
             assert!(more.is_err());
-            let saved = keeper.save(Save::default());
+            let saved = thread.save(Save::default());
             assert!(saved.is_some_and(|saved| failed(&saved)));
-            let result = keeper.query(page());
+            let result = thread.query(page());
             assert!(matches!(result, Some(CacheResult::Page(Err(_)))));
         }
     }

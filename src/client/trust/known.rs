@@ -30,14 +30,14 @@ const SYSTEM: &str = "system";
 
 /// What a server is known by, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
-    pub(crate) by: By,
+pub(crate) struct KnownServer {
+    pub(crate) by: TrustedBy,
     pub(crate) since: Date,
 }
 
 /// What a server is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum TrustedBy {
     /// This key.
     Key(Fingerprint),
     /// Certificates that the system's roots vouch for.
@@ -77,12 +77,12 @@ impl fmt::Display for FileError {
 }
 
 /// What a server is known by; `None`: it is not. A file that is not there knows nobody.
-pub(crate) fn find(path: &Path, server: &str) -> Result<Option<Known>, FileError> {
+pub(crate) fn find(path: &Path, server: &str) -> Result<Option<KnownServer>, FileError> {
     Lines::read(path)?.find(server)
 }
 
 /// Makes a server known, unless it is by now. What it is known by then.
-pub(crate) fn add(path: &Path, server: &str, known: Known) -> Result<Known, FileError> {
+pub(crate) fn add(path: &Path, server: &str, known: KnownServer) -> Result<KnownServer, FileError> {
     let path = &resolved(path);
     let _lock = lock(path)?;
     let mut lines = Lines::read(path)?;
@@ -95,7 +95,7 @@ pub(crate) fn add(path: &Path, server: &str, known: Known) -> Result<Known, File
 }
 
 /// Makes a server known by this and nothing else.
-pub(crate) fn replace(path: &Path, server: &str, known: Known) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, server: &str, known: KnownServer) -> Result<(), FileError> {
     let path = &resolved(path);
     let _lock = lock(path)?;
     let mut lines = Lines::read(path)?;
@@ -163,7 +163,7 @@ impl<'a> Lines<'a> {
 
     /// Looks at every line, whichever is asked for: damage is told when it is there, not when it
     /// matters.
-    fn find(&self, server: &str) -> Result<Option<Known>, FileError> {
+    fn find(&self, server: &str) -> Result<Option<KnownServer>, FileError> {
         let mut found = None;
         let mut older = None;
         for (at, line) in self.lines.iter().enumerate() {
@@ -186,11 +186,11 @@ impl<'a> Lines<'a> {
         Ok(found.or(older))
     }
 
-    fn push(&mut self, server: &str, known: Known) {
-        let Known { by, since } = known;
+    fn push(&mut self, server: &str, known: KnownServer) {
+        let KnownServer { by, since } = known;
         self.lines.push(match by {
-            By::Key(fingerprint) => format!("{server} {fingerprint} {since}"),
-            By::System => format!("{server} {SYSTEM} {since}"),
+            TrustedBy::Key(fingerprint) => format!("{server} {fingerprint} {since}"),
+            TrustedBy::System => format!("{server} {SYSTEM} {since}"),
         });
     }
 
@@ -221,7 +221,7 @@ fn is_older(name: &str, server: &str) -> bool {
 }
 
 /// Which server a line is about, and what it says; `None`: it says nothing.
-fn parse(line: &str) -> Result<Option<(&str, Known)>, &'static str> {
+fn parse(line: &str) -> Result<Option<(&str, KnownServer)>, &'static str> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
@@ -233,14 +233,14 @@ fn parse(line: &str) -> Result<Option<(&str, Known)>, &'static str> {
         return Err("a server, its key and a date are expected");
     };
     let by = if by == SYSTEM {
-        By::System
+        TrustedBy::System
     } else {
-        By::Key(Fingerprint::parse(by).map_err(|_| "the second word is no fingerprint")?)
+        TrustedBy::Key(Fingerprint::parse(by).map_err(|_| "the second word is no fingerprint")?)
     };
     let since = since
         .parse()
         .map_err(|_| "the third word is no date such as 2026-11-22")?;
-    Ok(Some((server, Known { by, since })))
+    Ok(Some((server, KnownServer { by, since })))
 }
 
 #[cfg(test)]
@@ -251,9 +251,9 @@ mod tests {
 
     use super::*;
 
-    fn key(byte: u8) -> Known {
-        Known {
-            by: By::Key(Fingerprint::from_bytes([byte; 32])),
+    fn key(byte: u8) -> KnownServer {
+        KnownServer {
+            by: TrustedBy::Key(Fingerprint::from_bytes([byte; 32])),
             since: date(2026, 11, 22),
         }
     }
@@ -309,8 +309,8 @@ mod tests {
     #[test]
     fn what_a_server_is_known_by_comes_back_as_it_was() {
         let (_directory, path) = place();
-        let system = Known {
-            by: By::System,
+        let system = KnownServer {
+            by: TrustedBy::System,
             since: date(2026, 1, 2),
         };
         add(&path, "[::1]:10500", key(7)).unwrap();

@@ -29,12 +29,12 @@ use std::{
 use jiff::civil::Date;
 use rustls::{client::danger::ServerCertVerifier, crypto::CryptoProvider};
 
-use self::known::{By, FileError, Known};
+use self::known::{FileError, KnownServer, TrustedBy};
 pub(crate) use self::verifier::{Expected, Verdict, Verifier};
 use super::{
     Host,
     event::VerifiedBy,
-    session::{Distrust, Source},
+    session::{Distrust, KeySource},
 };
 use crate::{protocol::Fingerprint, text::Line};
 
@@ -66,23 +66,25 @@ fn in_words(error: &FileError) -> Line {
     Line::inert(&error.to_string())
 }
 
-impl Known {
+impl KnownServer {
     /// Whether a server that another process has made known meanwhile is the one that this process
     /// has met.
     fn agrees(self, by: VerifiedBy, fingerprint: Fingerprint) -> Result<(), Distrust> {
         match (self.by, by) {
-            (By::Key(key), _) if key != fingerprint => Err(Distrust::Changed {
+            (TrustedBy::Key(key), _) if key != fingerprint => Err(Distrust::Changed {
                 expected: key,
-                source: Source::Known(self.since),
+                source: KeySource::Known(self.since),
                 offered: fingerprint,
             }),
-            (By::System, VerifiedBy::FirstUse) => Err(Distrust::NotVouched {
+            (TrustedBy::System, VerifiedBy::FirstUse) => Err(Distrust::NotVouched {
                 since: self.since,
                 offered: fingerprint,
                 why: "they did for who answered another start, and not for who answered this one"
                     .to_owned(),
             }),
-            (By::Key(_), _) | (By::System, VerifiedBy::Roots | VerifiedBy::Pin) => Ok(()),
+            (TrustedBy::Key(_), _) | (TrustedBy::System, VerifiedBy::Roots | VerifiedBy::Pin) => {
+                Ok(())
+            }
         }
     }
 }
@@ -93,18 +95,18 @@ pub(crate) struct Trust {
     server: String,
     file: Option<PathBuf>,
     policy: Policy,
-    run: Mutex<Run>,
+    run: Mutex<RunState>,
 }
 
 /// What this run has found out.
 #[derive(Debug, Default)]
-struct Run {
+struct RunState {
     /// What is known, where the file does not say.
-    known: Option<Known>,
+    known: Option<KnownServer>,
     /// Whether the server has spoken TLS.
     encrypted: bool,
     /// The key that was taken at first sight, until the server has let us in.
-    met: Option<Known>,
+    met: Option<KnownServer>,
     /// Where no TLS was spoken.
     plain: BTreeSet<SocketAddr>,
     /// Whether the key of `--trust` was seen and kept: from then on the file counts.
@@ -123,7 +125,7 @@ impl Trust {
         }
     }
 
-    fn run(&self) -> MutexGuard<'_, Run> {
+    fn run(&self) -> MutexGuard<'_, RunState> {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,7 +134,7 @@ impl Trust {
         self.policy.plaintext
     }
 
-    fn known(&self) -> Result<Option<Known>, Distrust> {
+    fn known(&self) -> Result<Option<KnownServer>, Distrust> {
         let found = match &self.file {
             Some(file) => known::find(file, &self.server)
                 .map_err(|error| Distrust::Unreadable(in_words(&error)))?,
@@ -146,7 +148,7 @@ impl Trust {
     /// by the user's own hand.
     pub(crate) fn expected(&self) -> Result<Expected, Distrust> {
         if let Some(key) = self.policy.accept.filter(|_| !self.run().accepted) {
-            return Ok(Expected::Key(key, Source::Given));
+            return Ok(Expected::Key(key, KeySource::Given));
         }
         let known = self.known()?;
         if self.policy.plaintext
@@ -156,8 +158,8 @@ impl Trust {
         }
         Ok(match (known, self.policy.invited) {
             (
-                Some(Known {
-                    by: By::Key(key),
+                Some(KnownServer {
+                    by: TrustedBy::Key(key),
                     since,
                 }),
                 Some(invited),
@@ -168,11 +170,11 @@ impl Trust {
                     invited,
                 });
             }
-            (Some(Known { by, since }), _) => match by {
-                By::Key(key) => Expected::Key(key, Source::Known(since)),
-                By::System => Expected::System(since),
+            (Some(KnownServer { by, since }), _) => match by {
+                TrustedBy::Key(key) => Expected::Key(key, KeySource::Known(since)),
+                TrustedBy::System => Expected::System(since),
             },
-            (None, Some(invited)) => Expected::Key(invited, Source::Invite),
+            (None, Some(invited)) => Expected::Key(invited, KeySource::Invite),
             (None, None) => Expected::Anything,
         })
     }
@@ -188,16 +190,16 @@ impl Trust {
         fingerprint: Fingerprint,
     ) -> Result<Option<Line>, Distrust> {
         self.run().encrypted = true;
-        let known = Known {
+        let known = KnownServer {
             by: match by {
-                VerifiedBy::Roots => By::System,
-                VerifiedBy::Pin | VerifiedBy::FirstUse => By::Key(fingerprint),
+                VerifiedBy::Roots => TrustedBy::System,
+                VerifiedBy::Pin | VerifiedBy::FirstUse => TrustedBy::Key(fingerprint),
             },
             since: today,
         };
-        let given = matches!(expected, Expected::Key(_, Source::Given));
+        let given = matches!(expected, Expected::Key(_, KeySource::Given));
         let is_news = match expected {
-            Expected::Key(_, source) => !matches!(source, Source::Known(_)),
+            Expected::Key(_, source) => !matches!(source, KeySource::Known(_)),
             Expected::System(_) => false,
             Expected::Anything => true,
         };
@@ -227,7 +229,7 @@ impl Trust {
         let Some(known) = met else {
             return Ok(None);
         };
-        let By::Key(key) = known.by else {
+        let TrustedBy::Key(key) = known.by else {
             return Ok(None);
         };
         let kept = self.keep(known, false, VerifiedBy::FirstUse, key);
@@ -244,7 +246,7 @@ impl Trust {
     /// Keeps what a server is known by.
     fn keep(
         &self,
-        known: Known,
+        known: KnownServer,
         given: bool,
         by: VerifiedBy,
         fingerprint: Fingerprint,

@@ -36,7 +36,7 @@ fn meet(trust: &Trust, by: VerifiedBy) {
 fn a_key_at_first_sight_is_kept_once_its_server_has_let_us_in() {
     let directory = tempfile::tempdir().unwrap();
     let run = trust(policy(&directory));
-    let known = |key| Ok(Expected::Key(key, Source::Known(TODAY)));
+    let known = |key| Ok(Expected::Key(key, KeySource::Known(TODAY)));
     let see = |key| {
         let expected = run.expected().unwrap();
         let seen = run.accepted(TODAY, expected, VerifiedBy::FirstUse, key);
@@ -63,7 +63,7 @@ fn a_key_that_was_met_is_expected_by_this_run_and_the_next() {
     let directory = tempfile::tempdir().unwrap();
     let first = trust(policy(&directory));
     meet(&first, VerifiedBy::FirstUse);
-    let known = Ok(Expected::Key(OURS, Source::Known(TODAY)));
+    let known = Ok(Expected::Key(OURS, KeySource::Known(TODAY)));
     assert_eq!(first.expected(), known);
     assert_eq!(trust(policy(&directory)).expected(), known);
     // The name is the same in capitals, and another port is another server.
@@ -77,7 +77,7 @@ fn a_key_that_was_met_is_expected_by_this_run_and_the_next() {
 fn without_a_directory_a_key_is_expected_for_the_run() {
     let first = trust(Policy::default());
     meet(&first, VerifiedBy::FirstUse);
-    let known = Ok(Expected::Key(OURS, Source::Known(TODAY)));
+    let known = Ok(Expected::Key(OURS, KeySource::Known(TODAY)));
     assert_eq!(first.expected(), known);
     assert_eq!(trust(Policy::default()).expected(), Ok(Expected::Anything));
 }
@@ -105,9 +105,9 @@ fn a_key_that_is_given_takes_the_place_of_what_is_known_once_it_is_seen() {
         ..policy(&directory)
     });
     let expected = given.expected().unwrap();
-    assert_eq!(expected, Expected::Key(OTHER, Source::Given));
+    assert_eq!(expected, Expected::Key(OTHER, KeySource::Given));
     // Not seen yet: what was known stays.
-    let known = |key| Ok(Expected::Key(key, Source::Known(TODAY)));
+    let known = |key| Ok(Expected::Key(key, KeySource::Known(TODAY)));
     assert_eq!(trust(policy(&directory)).expected(), known(OURS));
     given
         .accepted(TODAY, expected, VerifiedBy::Pin, OTHER)
@@ -124,13 +124,13 @@ fn an_invite_names_the_key_of_a_server_that_is_not_known_and_of_no_other() {
         ..policy(&directory)
     });
     let expected = invited.expected().unwrap();
-    assert_eq!(expected, Expected::Key(OURS, Source::Invite));
+    assert_eq!(expected, Expected::Key(OURS, KeySource::Invite));
     invited
         .accepted(TODAY, expected, VerifiedBy::Pin, OURS)
         .unwrap();
     assert_eq!(
         trust(policy(&directory)).expected(),
-        Ok(Expected::Key(OURS, Source::Known(TODAY)))
+        Ok(Expected::Key(OURS, KeySource::Known(TODAY)))
     );
     let forged = trust(Policy {
         invited: Some(OTHER),
@@ -170,7 +170,7 @@ fn of_two_who_meet_two_servers_at_once_the_second_is_told() {
         two.accepted(TODAY, second, VerifiedBy::FirstUse, OTHER),
         Err(Distrust::Changed {
             expected: OURS,
-            source: Source::Known(TODAY),
+            source: KeySource::Known(TODAY),
             offered: OTHER
         })
     );
@@ -211,7 +211,7 @@ fn a_key_that_is_given_and_can_not_be_kept_is_given_for_the_run() {
     });
     for is_told in [true, false] {
         let expected = given.expected().unwrap();
-        assert_eq!(expected, Expected::Key(OTHER, Source::Given));
+        assert_eq!(expected, Expected::Key(OTHER, KeySource::Given));
         let told = given.accepted(TODAY, expected, VerifiedBy::Pin, OTHER);
         assert_eq!(told.unwrap().is_some(), is_told);
     }
@@ -227,7 +227,7 @@ fn in_the_clear_is_spoken_on_this_machine_with_who_never_encrypted() {
     assert!(trust.may_be_plain(expected, local(10500)));
     assert!(trust.may_be_plain(expected, mapped));
     assert!(!trust.may_be_plain(expected, elsewhere));
-    assert!(!trust.may_be_plain(Expected::Key(OURS, Source::Known(TODAY)), local(10500)));
+    assert!(!trust.may_be_plain(Expected::Key(OURS, KeySource::Known(TODAY)), local(10500)));
     assert!(!trust.may_be_plain(Expected::System(TODAY), local(10500)));
     trust.is_plain(local(10500));
     assert!(trust.was_plain(local(10500)) && !trust.was_plain(local(10501)));
@@ -286,6 +286,6 @@ fn what_can_not_be_kept_holds_for_the_run_and_is_told() {
     assert_eq!(seen, Ok(None));
     let told = trust.let_in().unwrap().expect("a word");
     assert!(told.as_str().contains("this run only"), "{told}");
-    let known = Expected::Key(OURS, Source::Known(TODAY));
+    let known = Expected::Key(OURS, KeySource::Known(TODAY));
     assert_eq!(trust.expected(), Ok(known));
 }

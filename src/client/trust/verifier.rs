@@ -15,7 +15,7 @@ use rustls::{
 use crate::{
     client::{
         event::VerifiedBy,
-        session::{Distrust, Source},
+        session::{Distrust, KeySource},
     },
     protocol::Fingerprint,
 };
@@ -26,18 +26,18 @@ pub(crate) enum Expected {
     /// Nothing is known of it: whatever it is.
     Anything,
     /// This key.
-    Key(Fingerprint, Source),
+    Key(Fingerprint, KeySource),
     /// A certificate that the system's roots vouch for, as it did since then.
     System(Date),
 }
 
 impl Expected {
     /// Who says that it encrypts, if anybody.
-    pub(crate) fn source(self) -> Option<Source> {
+    pub(crate) fn source(self) -> Option<KeySource> {
         match self {
             Self::Anything => None,
             Self::Key(_, source) => Some(source),
-            Self::System(since) => Some(Source::Known(since)),
+            Self::System(since) => Some(KeySource::Known(since)),
         }
     }
 }
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_key_that_is_expected_wins_then_the_roots_then_the_first_sight() {
         let since = date(2026, 11, 22);
-        let known = Source::Known(since);
+        let known = KeySource::Known(since);
         let why = || "expired".to_owned();
         let changed = |source| {
             Verdict::Refused(Distrust::Changed {
@@ -230,10 +230,10 @@ mod tests {
             // Whoever vouches for it: it is another one.
             (Expected::Key(OURS, known), OTHER, true, Err(changed(known))),
             (
-                Expected::Key(OURS, Source::Invite),
+                Expected::Key(OURS, KeySource::Invite),
                 OTHER,
                 true,
-                Err(changed(Source::Invite)),
+                Err(changed(KeySource::Invite)),
             ),
             (Expected::System(since), OTHER, true, Ok(VerifiedBy::Roots)),
             (
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn the_roots_are_not_asked_for_a_key_that_is_known() {
         for offered in [OURS, OTHER] {
-            let known = Source::Known(date(2026, 11, 22));
+            let known = KeySource::Known(date(2026, 11, 22));
             decide(Expected::Key(OURS, known), offered, || {
                 panic!("they are loaded for nothing")
             });

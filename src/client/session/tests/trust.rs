@@ -39,7 +39,7 @@ fn a_changed_key_stops_until_the_user_wants_otherwise() {
     run.events.clear();
     let distrust = Distrust::Changed {
         expected: KEY,
-        source: Source::Known(date(2026, 11, 22)),
+        source: KeySource::Known(date(2026, 11, 22)),
         offered: Fingerprint::from_bytes([2; 32]),
     };
     run.close(&Closed::Distrusted(distrust));

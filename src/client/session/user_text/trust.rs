@@ -12,7 +12,7 @@ pub enum Distrust {
         /// The key expected.
         expected: Fingerprint,
         /// Who says so.
-        source: Source,
+        source: KeySource,
         /// The key that it has.
         offered: Fingerprint,
     },
@@ -37,7 +37,7 @@ pub enum Distrust {
     /// It does not encrypt.
     NotEncrypted {
         /// Who says that it does, if anybody.
-        source: Option<Source>,
+        source: Option<KeySource>,
     },
     /// The user wants no encryption, but it is known to encrypt.
     Plaintext {
@@ -56,7 +56,7 @@ pub enum Distrust {
 
 /// Who says which key a server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum KeySource {
     /// It had it when it was met, on this day.
     Known(Date),
     /// The user, with `--trust`.
@@ -81,9 +81,9 @@ impl Distrust {
         match self {
             Self::Changed { source, .. } => {
                 let than = match source {
-                    Source::Known(_) => "before",
-                    Source::Given => "the one given with --trust",
-                    Source::Invite => "the one in the invite",
+                    KeySource::Known(_) => "before",
+                    KeySource::Given => "the one given with --trust",
+                    KeySource::Invite => "the one in the invite",
                 };
                 format!("{server} has another key than {than}, so nothing was sent to it")
             }
@@ -140,7 +140,7 @@ impl Distrust {
         match self {
             Self::Changed {
                 expected,
-                source: Source::Known(since),
+                source: KeySource::Known(since),
                 offered,
             } => vec![
                 words(&format!(
@@ -192,7 +192,7 @@ impl Distrust {
                 trust(invited),
             ],
             Self::NotEncrypted {
-                source: Some(Source::Known(_)),
+                source: Some(KeySource::Known(_)),
             }
             | Self::Plaintext { .. } => vec![
                 words(
@@ -202,13 +202,13 @@ impl Distrust {
                 command(&format!("chat-tui --forget {}", commands.server)),
             ],
             Self::NotEncrypted {
-                source: Some(Source::Given),
+                source: Some(KeySource::Given),
             } => vec![words(
                 "Only what encrypts can show the key that was given with --trust. Ask again, whoever \
                  told it, and whoever runs the server.",
             )],
             Self::NotEncrypted {
-                source: Some(Source::Invite),
+                source: Some(KeySource::Invite),
             } => vec![words(
                 "Only what encrypts can show the key that the invite names. Ask again, whoever gave \
                  it to you: the server may be elsewhere by now.",
@@ -277,7 +277,7 @@ mod tests {
     fn a_changed_key_is_told_with_both_keys_and_the_command_that_accepts_it() {
         let lines = said(&Distrust::Changed {
             expected: OLD,
-            source: Source::Known(date(2026, 11, 22)),
+            source: KeySource::Known(date(2026, 11, 22)),
             offered: NEW,
         });
         assert!(lines[0].contains("nothing was sent"), "{lines:?}");
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_key_that_was_told_is_no_reason_to_accept_another() {
-        for source in [Source::Given, Source::Invite] {
+        for source in [KeySource::Given, KeySource::Invite] {
             let lines = said(&Distrust::Changed {
                 expected: OLD,
                 source,
@@ -310,7 +310,7 @@ mod tests {
         for (distrust, command) in [
             (
                 Distrust::NotEncrypted {
-                    source: Some(Source::Known(since)),
+                    source: Some(KeySource::Known(since)),
                 },
                 forget.clone(),
             ),

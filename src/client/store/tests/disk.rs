@@ -166,7 +166,7 @@ fn a_profile_that_is_not_used_makes_room_for_the_one_that_is() {
             StoreChange::Entry(entry(1, "not sent yet", None)),
         ]);
         drop(store);
-        let path = place::file(&home.profile(nickname, "3"));
+        let path = paths::file(&home.profile(nickname, "3"));
         if idle {
             let long_ago = SystemTime::now() - Duration::from_hours(9);
             let file = fs::File::options().write(true).open(&path).unwrap();

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::{Fault, Owner, Profile, device, device::Origin, place, schema};
+use super::{Owner, Profile, StoreFault, device, device::Origin, paths, schema};
 use crate::{
     client::session::persist_types::PersistedEntry,
     protocol::{ClientId, Token, UserId},
@@ -144,13 +144,17 @@ pub(super) fn rescue(database: &Connection) -> Rescued {
     rescued
 }
 
-fn client(row: &Row<'_>, column: usize) -> Result<ClientId, Fault> {
+fn client(row: &Row<'_>, column: usize) -> Result<ClientId, StoreFault> {
     let client: String = row.get(column)?;
-    ClientId::parse(&client).map_err(|_| Fault::Damaged)
+    ClientId::parse(&client).map_err(|_| StoreFault::Damaged)
 }
 
 /// Takes the rows of a query, as far as they can be read; a row that makes no sense is left out.
-fn each(database: &Connection, query: &str, mut take: impl FnMut(&Row<'_>) -> Result<(), Fault>) {
+fn each(
+    database: &Connection,
+    query: &str,
+    mut take: impl FnMut(&Row<'_>) -> Result<(), StoreFault>,
+) {
     let Ok(mut select) = database.prepare(query) else {
         return;
     };
@@ -163,9 +167,13 @@ fn each(database: &Connection, query: &str, mut take: impl FnMut(&Row<'_>) -> Re
 }
 
 /// Makes a new file with what was rescued.
-pub(super) fn start_anew(profile: &Profile, path: &Path, rescued: &Rescued) -> Result<(), Fault> {
+pub(super) fn start_anew(
+    profile: &Profile,
+    path: &Path,
+    rescued: &Rescued,
+) -> Result<(), StoreFault> {
     // If it can't be made, the next line fails with the same words.
-    let _ = place::create(path);
+    let _ = paths::create(path);
     let mut database = schema::open(path, super::BUSY_WITHIN)?;
     database.pragma_update(None, "synchronous", "FULL")?;
     let transaction = database.transaction()?;

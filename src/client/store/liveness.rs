@@ -10,21 +10,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Owner, place};
+use super::{Owner, paths};
 
 /// The sign of life of a holder; gone with the value.
 #[derive(Debug)]
-pub(super) struct Alive {
+pub(super) struct LivenessLock {
     path: PathBuf,
     /// Locked.
     _file: File,
 }
 
-impl Alive {
+impl LivenessLock {
     /// Gives one for a lease that is to be taken. `None` where it can't be had.
     pub(super) fn sign(store: &Path, owner: Owner) -> Option<Self> {
         let path = path(store, &owner);
-        place::create(&path).ok()?;
+        paths::create(&path).ok()?;
         let file = File::options().append(true).open(&path).ok()?;
         if file.try_lock().is_ok() {
             return Some(Self { path, _file: file });
@@ -35,7 +35,7 @@ impl Alive {
     }
 }
 
-impl Drop for Alive {
+impl Drop for LivenessLock {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
