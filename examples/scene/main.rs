@@ -21,7 +21,7 @@ use chat_tui::{
     },
     search::Query,
     text::{Body, Line},
-    tui::{Startup, args::Theme, shell, signals::Signals},
+    tui::{Launch, args::Theme, shell, signals::Signals},
 };
 use jiff::{Timestamp, ToSpan};
 use tokio::sync::mpsc::{self, Sender};
@@ -127,7 +127,7 @@ async fn main() -> anyhow::Result<()> {
             }
         }
     });
-    shell::run(Startup {
+    shell::run(Launch {
         host_label: "chat.lan:10500".to_owned(),
         nickname: nickname("carol"),
         room: RoomName::lobby(),

@@ -59,7 +59,7 @@ Numbers 3 to 6 come from line mode only: the full screen waits, asks, and tries 
     max_term_width = 100,
     override_usage = USAGE
 )]
-struct Typed {
+struct RawArgs {
     /// The server: a name, an IPv4 or an IPv6 address. Or an invite, and then no PORT.
     #[arg(value_name = "HOST")]
     host: Option<String>,
@@ -193,7 +193,7 @@ const EXAMPLE: &str = "chat-tui localhost 10500 carol 3";
 
 /// What is wanted.
 #[derive(Clone, Debug)]
-pub enum Request {
+pub enum Invocation {
     /// To chat.
     Chat(Box<Args>),
     /// To forget which key a server is known by.
@@ -233,7 +233,7 @@ impl Args {
     }
 }
 
-impl Request {
+impl Invocation {
     /// Reads this process's arguments. Prints help or version, or what is wrong and an example of
     /// what is right, and ends the process (status 2) if there is nothing to go on with.
     pub fn from_command_line() -> Self {
@@ -262,12 +262,12 @@ impl Request {
         read: impl FnOnce(&Path) -> Result<String, String>,
     ) -> Result<Self, clap::Error> {
         let again = again(arguments.iter().skip(1));
-        let mut typed = Typed::try_parse_from(arguments)?;
+        let mut typed = RawArgs::try_parse_from(arguments)?;
         typed.read_input_once()?;
         if let Some(file) = typed.options.invite_file.take() {
             typed.put_invite(&file, read)?;
         }
-        let mut words = Words::default();
+        let mut words = PositionalParser::default();
         let invite = match typed.host.as_deref() {
             Some(text) if Invite::looks_like_one(text) => {
                 let Some(invite) = words.read("INVITE", Some(text), invite) else {
@@ -326,7 +326,7 @@ impl Request {
     }
 }
 
-impl Typed {
+impl RawArgs {
     /// The input has one first line.
     fn read_input_once(&self) -> Result<(), clap::Error> {
         let options = &self.options;
@@ -419,12 +419,12 @@ fn own_name(user: &str) -> Option<String> {
 
 /// Reads what has a place of its own, and remembers what is wrong or not there.
 #[derive(Default)]
-struct Words {
+struct PositionalParser {
     missing: Vec<&'static str>,
     wrong: Option<String>,
 }
 
-impl Words {
+impl PositionalParser {
     fn read<T>(
         &mut self,
         name: &'static str,
@@ -448,14 +448,14 @@ impl Words {
     /// What was said and makes no sense.
     fn wrong(&self) -> clap::Error {
         let wrong = self.wrong.as_deref().unwrap_or_default();
-        Typed::command().error(ErrorKind::ValueValidation, wrong)
+        RawArgs::command().error(ErrorKind::ValueValidation, wrong)
     }
 
     /// What was not said.
     fn missing(&self) -> clap::Error {
         let missing = self.missing.join(" ");
         let why = format!("the following arguments are missing: {missing}");
-        Typed::command().error(ErrorKind::MissingRequiredArgument, why)
+        RawArgs::command().error(ErrorKind::MissingRequiredArgument, why)
     }
 }
 
@@ -531,9 +531,9 @@ fn nickname(text: &str) -> Result<Nickname, String> {
 mod tests {
     use super::*;
 
-    fn request(line: &str) -> Result<Request, clap::Error> {
+    fn invocation(line: &str) -> Result<Invocation, clap::Error> {
         let arguments = line.split(' ').map(OsString::from).collect();
-        Request::parse(arguments, Some("carol"), |file| match file.to_str() {
+        Invocation::parse(arguments, Some("carol"), |file| match file.to_str() {
             Some("invite") => Ok(invite().expose()),
             Some("empty") => Ok(String::new()),
             _ => Err("it can't be read".to_owned()),
@@ -541,15 +541,15 @@ mod tests {
     }
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
-        match request(line)? {
-            Request::Chat(args) => Ok(*args),
-            Request::Forget { .. } => panic!("{line}"),
+        match invocation(line)? {
+            Invocation::Chat(args) => Ok(*args),
+            Invocation::Forget { .. } => panic!("{line}"),
         }
     }
 
     #[test]
     fn the_definition_is_sound() {
-        Typed::command().debug_assert();
+        RawArgs::command().debug_assert();
     }
 
     #[test]
@@ -743,9 +743,9 @@ mod tests {
             (Some(""), None),
             (None, None),
         ] {
-            let parsed = Request::parse(line.clone(), user, |_| unreachable!());
+            let parsed = Invocation::parse(line.clone(), user, |_| unreachable!());
             match (parsed, nickname) {
-                (Ok(Request::Chat(args)), Some(nickname)) => {
+                (Ok(Invocation::Chat(args)), Some(nickname)) => {
                     assert_eq!(args.nickname.as_str(), nickname);
                 }
                 (Err(error), None) => assert!(error.to_string().contains("NICKNAME"), "{error}"),
@@ -756,7 +756,8 @@ mod tests {
 
     #[test]
     fn to_forget_a_server_nobody_has_to_be_named() {
-        let Request::Forget { host, port, .. } = request("chat-tui --forget ::1 10500").unwrap()
+        let Invocation::Forget { host, port, .. } =
+            invocation("chat-tui --forget ::1 10500").unwrap()
         else {
             panic!("it chats");
         };
@@ -766,7 +767,7 @@ mod tests {
             "chat-tui --forget localhost 0",
             "chat-tui --forget localhost 10500 carol 3",
         ] {
-            assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
+            assert_eq!(invocation(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }
 

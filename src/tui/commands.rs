@@ -1,15 +1,15 @@
 //! Every `/` command, in one table: the update runs them from here, and completion, the help
 //! screen and the README's list are written from it.
 //!
-//! - [`mod@house`]: what follows the name of a command that keeps order.
+//! - [`mod@admin`]: what follows the name of an administrative command.
 
-pub mod house;
+pub mod admin;
 
-use self::house::House;
+use self::admin::AdminAction;
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Run {
+pub enum SlashAction {
     /// Take another nickname.
     Nick,
     /// Go to a day.
@@ -33,7 +33,7 @@ pub enum Run {
     /// Tell who is in.
     Who,
     /// Have something done by the server.
-    House(House),
+    Admin(AdminAction),
 }
 
 /// A row of the table.
@@ -44,7 +44,7 @@ pub struct Slash {
     /// What follows the name, as the help writes it; empty if nothing does.
     pub argument: &'static str,
     /// What it does.
-    pub run: Run,
+    pub run: SlashAction,
     /// The same for people.
     pub help: &'static str,
 }
@@ -58,7 +58,12 @@ pub struct Group {
     pub commands: &'static [Slash],
 }
 
-const fn row(name: &'static str, argument: &'static str, run: Run, help: &'static str) -> Slash {
+const fn row(
+    name: &'static str,
+    argument: &'static str,
+    run: SlashAction,
+    help: &'static str,
+) -> Slash {
     Slash {
         name,
         argument,
@@ -67,13 +72,13 @@ const fn row(name: &'static str, argument: &'static str, run: Run, help: &'stati
     }
 }
 
-const fn house(
+const fn admin(
     name: &'static str,
     argument: &'static str,
-    house: House,
+    action: AdminAction,
     help: &'static str,
 ) -> Slash {
-    row(name, argument, Run::House(house), help)
+    row(name, argument, SlashAction::Admin(action), help)
 }
 
 /// The table. Who may do what the server decides; the headings say it. A command that does several
@@ -82,86 +87,121 @@ pub const GROUPS: &[Group] = &[
     Group {
         title: "Commands",
         commands: &[
-            row("nick", "NAME", Run::Nick, "take another nickname"),
-            row("who", "", Run::Who, "who is in; the room's rules"),
+            row("nick", "NAME", SlashAction::Nick, "take another nickname"),
+            row("who", "", SlashAction::Who, "who is in; the room's rules"),
             row(
                 "search",
                 "WORDS",
-                Run::Search,
+                SlashAction::Search,
                 "search; without words, how to",
             ),
-            row("date", "DAY", Run::Date, "go to a day: 2026-11-20, monday"),
-            row("unfold", "", Run::Unfold, "show all of a long message"),
-            row("fold", "", Run::Fold, "fold long messages again"),
-            row("discard", "", Run::Discard, "let go of what was refused"),
+            row(
+                "date",
+                "DAY",
+                SlashAction::Date,
+                "go to a day: 2026-11-20, monday",
+            ),
+            row(
+                "unfold",
+                "",
+                SlashAction::Unfold,
+                "show all of a long message",
+            ),
+            row("fold", "", SlashAction::Fold, "fold long messages again"),
+            row(
+                "discard",
+                "",
+                SlashAction::Discard,
+                "let go of what was refused",
+            ),
             row(
                 "security",
                 "",
-                Run::Security,
+                SlashAction::Security,
                 "who can read along, the keys",
             ),
-            row("help", "", Run::Help, "all keys and commands"),
+            row("help", "", SlashAction::Help, "all keys and commands"),
             row(
                 "mouse",
                 "",
-                Run::Mouse,
+                SlashAction::Mouse,
                 "wheel and clicks for the chat, or not",
             ),
-            row("quit", "", Run::Quit, "disconnect, as q! does"),
+            row("quit", "", SlashAction::Quit, "disconnect, as q! does"),
         ],
     },
     Group {
         title: "Your devices",
         commands: &[
-            house("device", "", House::Device, "list them"),
-            house("device", "add", House::Device, "a code for one more"),
-            house(
+            admin("device", "", AdminAction::Device, "list them"),
+            admin("device", "add", AdminAction::Device, "a code for one more"),
+            admin(
                 "device",
                 "revoke ID [block]",
-                House::Device,
+                AdminAction::Device,
                 "shut one out, or block its key",
             ),
-            house("device", "CODE", House::Device, "come in as one of yours"),
+            admin(
+                "device",
+                "CODE",
+                AdminAction::Device,
+                "come in as one of yours",
+            ),
         ],
     },
     Group {
         title: "For moderators",
         commands: &[
-            house(
+            admin(
                 "invite",
                 "[PEOPLE] [TIME]",
-                House::Invite,
+                AdminAction::Invite,
                 "let somebody in: 1, 5 or any, for 2d",
             ),
-            house("invites", "", House::Invites, "those that are not over"),
-            house("revoke", "ID", House::Revoke, "end an invite"),
-            house("kick", "NAME [REASON]", House::Kick, "send away, for now"),
-            house(
+            admin(
+                "invites",
+                "",
+                AdminAction::Invites,
+                "those that are not over",
+            ),
+            admin("revoke", "ID", AdminAction::Revoke, "end an invite"),
+            admin(
+                "kick",
+                "NAME [REASON]",
+                AdminAction::Kick,
+                "send away, for now",
+            ),
+            admin(
                 "ban",
                 "NAME [TIME] [REASON]",
-                House::Ban,
+                AdminAction::Ban,
                 "send away, and keep out",
             ),
-            house("unban", "NAME", House::Unban, "let in again"),
-            house("bans", "", House::Bans, "who is kept out"),
-            house(
+            admin("unban", "NAME", AdminAction::Unban, "let in again"),
+            admin("bans", "", AdminAction::Bans, "who is kept out"),
+            admin(
                 "mute",
                 "NAME [TIME] [REASON]",
-                House::Mute,
+                AdminAction::Mute,
                 "take no messages from",
             ),
-            house("unmute", "NAME", House::Unmute, "take them again"),
-            house("topic", "TEXT|off", House::Topic, "what the room is about"),
-            house(
+            admin("unmute", "NAME", AdminAction::Unmute, "take them again"),
+            admin(
+                "topic",
+                "TEXT|off",
+                AdminAction::Topic,
+                "what the room is about",
+            ),
+            admin(
                 "announce",
                 "on|off",
-                House::Announce,
+                AdminAction::Announce,
                 "only moderators write, or all",
             ),
-            house(
+            admin(
                 "slow",
                 "TIME|off",
-                House::Slow,
+                AdminAction::Slow,
                 "a pause between one's messages",
             ),
         ],
@@ -169,28 +209,28 @@ pub const GROUPS: &[Group] = &[
     Group {
         title: "For the owner",
         commands: &[
-            house(
+            admin(
                 "owner",
                 "CODE",
-                House::Own,
+                AdminAction::Own,
                 "be it, by the code shown at the start",
             ),
-            house(
+            admin(
                 "role",
                 "NAME ROLE",
-                House::Role,
+                AdminAction::Role,
                 "make a member, moderator or owner",
             ),
-            house(
+            admin(
                 "release",
                 "NAME",
-                House::Release,
+                AdminAction::Release,
                 "free a nickname whose key is lost",
             ),
-            house(
+            admin(
                 "audit",
                 "[NUMBER]",
-                House::Audit,
+                AdminAction::Audit,
                 "what was done, newest first",
             ),
         ],
@@ -232,7 +272,7 @@ pub fn markdown() -> String {
 
 /// What was typed, as the program understands it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Typed<'a> {
+pub enum ParsedInput<'a> {
     /// A text to send.
     Text(&'a str),
     /// A command and what follows it.
@@ -246,25 +286,25 @@ pub enum Typed<'a> {
 }
 
 /// Reads what was typed. `//` at the start sends a text that begins with `/`.
-pub fn read(typed: &str) -> Typed<'_> {
+pub fn read(typed: &str) -> ParsedInput<'_> {
     if typed == "q!" {
-        return Typed::Quit;
+        return ParsedInput::Quit;
     }
     let text = typed.trim_end();
     if text.trim_start().is_empty() {
-        return Typed::Nothing;
+        return ParsedInput::Nothing;
     }
     let Some(rest) = text.strip_prefix('/') else {
-        return Typed::Text(text);
+        return ParsedInput::Text(text);
     };
     if rest.starts_with('/') {
-        return Typed::Text(rest);
+        return ParsedInput::Text(rest);
     }
     let (name, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     all()
         .find(|command| command.name.eq_ignore_ascii_case(name))
-        .map_or(Typed::Unknown(name), |command| {
-            Typed::Command(command, argument.trim())
+        .map_or(ParsedInput::Unknown(name), |command| {
+            ParsedInput::Command(command, argument.trim())
         })
 }
 
@@ -275,24 +315,28 @@ mod tests {
     #[test]
     fn what_was_typed_is_understood() {
         for (typed, expected) in [
-            ("hello", Typed::Text("hello")),
-            ("  indented\n", Typed::Text("  indented")),
-            ("q!", Typed::Quit),
-            (" q!", Typed::Text(" q!")),
-            ("q! ", Typed::Text("q!")),
-            (" \n", Typed::Nothing),
-            ("/etc/hosts", Typed::Unknown("etc/hosts")),
-            ("//etc/hosts", Typed::Text("/etc/hosts")),
+            ("hello", ParsedInput::Text("hello")),
+            ("  indented\n", ParsedInput::Text("  indented")),
+            ("q!", ParsedInput::Quit),
+            (" q!", ParsedInput::Text(" q!")),
+            ("q! ", ParsedInput::Text("q!")),
+            (" \n", ParsedInput::Nothing),
+            ("/etc/hosts", ParsedInput::Unknown("etc/hosts")),
+            ("//etc/hosts", ParsedInput::Text("/etc/hosts")),
         ] {
             assert_eq!(read(typed), expected, "{typed:?}");
         }
         for (typed, run, rest) in [
-            ("/nick  dave ", Run::Nick, "dave"),
-            ("/help", Run::Help, ""),
-            ("/Nick Dave", Run::Nick, "Dave"),
-            ("/kick bob a  b", Run::House(House::Kick), "bob a  b"),
+            ("/nick  dave ", SlashAction::Nick, "dave"),
+            ("/help", SlashAction::Help, ""),
+            ("/Nick Dave", SlashAction::Nick, "Dave"),
+            (
+                "/kick bob a  b",
+                SlashAction::Admin(AdminAction::Kick),
+                "bob a  b",
+            ),
         ] {
-            let Typed::Command(slash, argument) = read(typed) else {
+            let ParsedInput::Command(slash, argument) = read(typed) else {
                 panic!("{typed}");
             };
             assert_eq!((slash.run, argument), (run, rest), "{typed:?}");

@@ -24,9 +24,9 @@
 //!   What is refused is said and not kept: nobody is there to change it.
 //! - A server that `--serve` started ends with it when nobody else is in, and goes on otherwise.
 
-mod cutter;
+mod admin;
 mod history;
-mod house;
+mod line_splitter;
 mod model;
 #[cfg(test)]
 mod tests;
@@ -45,12 +45,12 @@ use tokio::{
 };
 
 use self::{
-    cutter::Cutter,
-    model::{Manner, Model, Ourselves},
+    line_splitter::LineSplitter,
+    model::{LineModeOptions, LocalUser, Model},
 };
 use super::{
     args::Args,
-    farewell,
+    exit_summary,
     serve::HostControl,
     signals::{Signals, Stopped},
 };
@@ -70,21 +70,21 @@ pub async fn run(
     mut signals: Signals,
 ) -> ExitCode {
     let interactive = io::stdin().is_terminal();
-    let manner = Manner {
+    let options = LineModeOptions {
         interactive,
         commands: interactive || args.options.commands,
         follow: args.options.follow,
         stamps: !io::stdout().is_terminal(),
         history: args.options.history,
     };
-    let ourselves = Ourselves {
+    let local_user = LocalUser {
         server: args.server(),
         nickname: args.nickname.clone(),
         room: args.options.room.clone(),
         plaintext: args.options.plaintext,
         key: session.key,
     };
-    let mut model = Model::new(manner, ourselves, TimeZone::system());
+    let mut model = Model::new(options, local_user, TimeZone::system());
     model.restored(&session.restored);
     let kept = session.kept;
     let began = Instant::now();
@@ -93,7 +93,7 @@ pub async fn run(
 
     let chatted = model.has_entered().then(|| began.elapsed());
     if let Some(summary) = model.ended.filter(|_| model.is_chatty()) {
-        complain(&farewell::figures(&summary, chatted));
+        complain(&exit_summary::figures(&summary, chatted));
     }
     for words in model.last_words(kept) {
         complain(&words);
@@ -108,7 +108,7 @@ pub async fn run(
         }
     }
     match end {
-        End::Left => ExitCode::from(model.outcome() as u8),
+        End::Left => ExitCode::from(model.exit_status() as u8),
         End::Stopped(by) => ExitCode::from(by),
     }
 }
@@ -127,7 +127,7 @@ async fn converse(
     signals: &mut Signals,
 ) -> End {
     let mut stopped = None;
-    let mut cutter = Cutter::default();
+    let mut splitter = LineSplitter::default();
     let mut input = Some(read_input());
     let (output, writer, mut failure) = write_output();
     let mut deserted = watch_output();
@@ -165,7 +165,7 @@ async fn converse(
                 output_gone(model, &mut failure).await;
             }
             Some(()) = deserted.recv() => {
-                if model.manner.stamps {
+                if model.options.stamps {
                     model.output_closed();
                 } else {
                     model.output_broken("the terminal is gone");
@@ -173,13 +173,13 @@ async fn converse(
             }
             chunk = next_chunk(input.as_mut()), if takes_input => match chunk {
                 Some(Ok(chunk)) => {
-                    for line in cutter.feed(&chunk) {
+                    for line in splitter.feed(&chunk) {
                         model.line(line);
                     }
                 }
                 end => {
                     input = None;
-                    if let Some(line) = cutter.end() {
+                    if let Some(line) = splitter.end() {
                         model.line(line);
                     }
                     let error = end.and_then(Result::err).map(|error| error.to_string());

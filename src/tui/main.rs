@@ -18,9 +18,9 @@ use chat_tui::{
     protocol::RoomName,
     text::Line,
     tui::{
-        Startup,
-        args::{Args, Request},
-        farewell, line_mode, secrets,
+        Launch,
+        args::{Args, Invocation},
+        exit_summary, line_mode, secrets,
         serve::{self, HostControl},
         shell,
         signals::Signals,
@@ -41,15 +41,15 @@ fn main() -> ExitCode {
         let name = std::iter::once("chat-server".into());
         return chat_tui::server::main_with(name.chain(std::env::args_os().skip(2)));
     }
-    let args = match Request::from_command_line() {
-        Request::Chat(args) => *args,
-        Request::Forget {
+    let args = match Invocation::from_command_line() {
+        Invocation::Chat(args) => *args,
+        Invocation::Forget {
             host,
             port,
             state_dir,
         } => return forget(&host, port, state_dir),
     };
-    let who = match who(&args) {
+    let who = match local_identity(&args) {
         Ok(who) => who,
         Err(why) => return fail(&why, EXIT_FAILURE),
     };
@@ -68,13 +68,13 @@ fn main() -> ExitCode {
 }
 
 /// Who the user is, and what there is to say of that.
-struct Who {
+struct LocalIdentity {
     credentials: Credentials,
     notices: Vec<Line>,
 }
 
 /// Finds the user's key, or makes one, and what else may let him in. `Err` is one plain sentence.
-fn who(args: &Args) -> Result<Who, String> {
+fn local_identity(args: &Args) -> Result<LocalIdentity, String> {
     let options = &args.options;
     let mut notices = Vec::new();
     if let Some(name) = args.host.unicode() {
@@ -122,7 +122,7 @@ fn who(args: &Args) -> Result<Who, String> {
         .device_code_file
         .as_deref()
         .map(secrets::device_code);
-    Ok(Who {
+    Ok(LocalIdentity {
         credentials: Credentials {
             identity,
             invite: args.invite.clone(),
@@ -142,7 +142,7 @@ fn lets_in(args: &Args) -> bool {
         || options.password_file.is_some()
 }
 
-async fn run(args: Args, mut who: Who) -> ExitCode {
+async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
     let directory = directory(&args);
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
@@ -296,7 +296,7 @@ async fn full_screen(
     signals: Signals,
 ) -> ExitCode {
     let kept = session.kept;
-    let startup = Startup {
+    let launch = Launch {
         host_label: args.server(),
         nickname: args.nickname,
         room: args.options.room,
@@ -310,9 +310,9 @@ async fn full_screen(
         commands: session.commands,
         events: session.events,
     };
-    let (ended, stopped) = shell::run(startup).await;
+    let (ended, stopped) = shell::run(launch).await;
     let code = match ended {
-        Ok(ending) => print(&farewell::of_screen(&ending, kept)),
+        Ok(summary) => print(&exit_summary::of_screen(&summary, kept)),
         // With a terminal that is gone nothing else can be expected.
         Err(_) if stopped.is_some() => ExitCode::from(EXIT_FAILURE),
         Err(error) => fail(&format!("{error:#}"), EXIT_FAILURE),

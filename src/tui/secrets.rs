@@ -85,7 +85,7 @@ pub fn passphrase(key: &Path) -> io::Result<Option<String>> {
         let Ok(mut terminal) = File::options().read(true).write(true).open("/dev/tty") else {
             return Ok(None);
         };
-        let hidden = Hidden::begin(&terminal)?;
+        let hidden = HiddenInput::begin(&terminal)?;
         write!(terminal, "Passphrase of {}: ", key.display())?;
         terminal.flush()?;
         let line = read_line(&mut terminal);
@@ -103,13 +103,13 @@ pub fn passphrase(key: &Path) -> io::Result<Option<String>> {
 /// A terminal that shows nothing of what is typed, and hands it over key by key: Ctrl-C must not
 /// end the program before all is as it was.
 #[cfg(unix)]
-struct Hidden {
+struct HiddenInput {
     terminal: File,
     before: rustix::termios::Termios,
 }
 
 #[cfg(unix)]
-impl Hidden {
+impl HiddenInput {
     fn begin(terminal: &File) -> io::Result<Self> {
         use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
         let before = tcgetattr(terminal)?;
@@ -126,7 +126,7 @@ impl Hidden {
 }
 
 #[cfg(unix)]
-impl Drop for Hidden {
+impl Drop for HiddenInput {
     fn drop(&mut self) {
         use rustix::termios::{OptionalActions, tcsetattr};
         // A terminal that is gone needs it no more.

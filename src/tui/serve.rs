@@ -21,7 +21,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{client::store, protocol::RoomName, text::Line, tui::words};
+use crate::{client::store, protocol::RoomName, text::Line, tui::user_text};
 
 /// The first argument by which this program knows that it is to be the server. Only
 /// [`start`] gives it.
@@ -148,7 +148,7 @@ pub async fn start(
     if matches!(listens, Ok(Ok(true)))
         && let Some(server) = &mut starting.0
     {
-        let room = room.map_or_else(String::new, words::room_option);
+        let room = room.map_or_else(String::new, user_text::room_option);
         server.told.push(Line::inert(&format!(
             "You host this chat: whoever is on your network can come in, with: chat-tui \
              THIS-MACHINE {port} NICKNAME 1{room}"

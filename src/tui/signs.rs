@@ -1,7 +1,7 @@
 //! Every sign that the screen shows beside words, in one place: the views draw them from here, and
 //! the help explains them from here.
 
-use crate::{protocol::Role, tui::words::mark};
+use crate::{protocol::Role, tui::user_text::badge};
 
 /// A message of ours that is being kept on this computer.
 pub const SAVING: &str = "·";
@@ -38,7 +38,7 @@ pub struct Legend {
 
 /// All of them.
 pub fn legends() -> Vec<Legend> {
-    let of = |role| mark(role).unwrap_or_default();
+    let of = |role| badge(role).unwrap_or_default();
     vec![
         Legend {
             title: "Beside your messages",

@@ -26,7 +26,7 @@ const WITHIN: Duration = Duration::from_mins(4);
 
 /// What one of them was told.
 #[derive(Default)]
-struct Told {
+struct Paragraphs {
     /// When its first object came, and its last one.
     first: Option<Instant>,
     last: Option<Instant>,
@@ -37,7 +37,7 @@ struct Told {
     news: Vec<String>,
 }
 
-impl Told {
+impl Paragraphs {
     fn take(&mut self, frame: &[u8]) {
         assert!(
             frame.len() <= LEGACY_FRAME_BYTES_MAX,
@@ -68,8 +68,8 @@ impl Told {
 }
 
 /// Reads until the texts are all there.
-fn listen(mut socket: std::net::TcpStream, texts: usize) -> Told {
-    let mut told = Told::default();
+fn listen(mut socket: std::net::TcpStream, texts: usize) -> Paragraphs {
+    let mut told = Paragraphs::default();
     let mut decoder = Decoder::new();
     while told.texts.len() < texts {
         let mut bytes = [0; 1024];

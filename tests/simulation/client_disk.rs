@@ -45,7 +45,7 @@ enum Written {
     /// What was submitted was moved to the outbox, at most so many, under keys from this one on.
     Adopted { key: u64, most: u64 },
     /// A run was told what became of its messages.
-    Told(u64),
+    Paragraphs(u64),
 }
 
 /// Which run typed something, and which of its own it is.
@@ -100,7 +100,7 @@ impl ClientDisk {
         let settled = settled.into_iter().filter(|((of, _), _)| *of == run);
         let settled: Vec<_> = settled.map(|((_, which), told)| (which, told)).collect();
         if !settled.is_empty() {
-            self.written.push(Written::Told(run));
+            self.written.push(Written::Paragraphs(run));
         }
         let outbox = ours.then(|| self.take(run));
         LeaseStatus {
@@ -283,7 +283,7 @@ impl State {
                     self.entries.insert(key, (entry, Some(origin)));
                 }
             }
-            Written::Told(run) => self.settled.retain(|(of, _), _| of != run),
+            Written::Paragraphs(run) => self.settled.retain(|(of, _), _| of != run),
         }
     }
 

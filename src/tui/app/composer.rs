@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::tui::input::{Edit, Editor, Outcome};
+use crate::tui::input::{Edit, EditOutcome, Editor};
 
 /// Completions that are offered at once.
 const OPTIONS_MAX: usize = 64;
@@ -45,19 +45,19 @@ impl Composer {
     }
 
     /// Edits.
-    pub fn edit(&mut self, edit: Edit) -> Outcome {
+    pub fn edit(&mut self, edit: Edit) -> EditOutcome {
         self.completion = None;
         self.editor.apply(edit)
     }
 
     /// Inserts at the cursor.
-    pub fn insert(&mut self, text: &str) -> Outcome {
+    pub fn insert(&mut self, text: &str) -> EditOutcome {
         self.completion = None;
         self.editor.insert(text)
     }
 
     /// Replaces the text.
-    pub fn set(&mut self, text: &str) -> Outcome {
+    pub fn set(&mut self, text: &str) -> EditOutcome {
         self.completion = None;
         self.editor.set_text(text)
     }
@@ -85,7 +85,7 @@ impl Composer {
         let count = completion.options.len();
         completion.chosen = (completion.chosen + if forward { 1 } else { count - 1 }) % count;
         let option = &completion.options[completion.chosen];
-        if self.editor.replace(completion.range.clone(), option) == Outcome::TooLong {
+        if self.editor.replace(completion.range.clone(), option) == EditOutcome::TooLong {
             return;
         }
         completion.range.end = completion.range.start + option.len();
@@ -129,7 +129,7 @@ impl Composer {
         }
         let range = start..start + first.len();
         let word = start..start + word.len();
-        if self.editor.replace(word, first) != Outcome::TooLong && options.len() > 1 {
+        if self.editor.replace(word, first) != EditOutcome::TooLong && options.len() > 1 {
             self.completion = Some(Completion {
                 options,
                 chosen: 0,

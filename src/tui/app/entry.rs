@@ -9,7 +9,7 @@ use crate::{
     client::event::LocalId,
     protocol::{Nickname, UserId},
     text::Body,
-    tui::{commands::Slash, local_time, words::Tone},
+    tui::{commands::Slash, local_time, user_text::Tone},
 };
 
 /// A sender who goes on within so many seconds is not named again.

@@ -8,10 +8,10 @@ use crate::{
     tui::{
         commands::{
             Slash,
-            house::{self, House, Order},
+            admin::{self, AdminAction, AdminInput},
         },
         local_time,
-        words::{self, Place, Told, Tone},
+        user_text::{self, Paragraphs, SessionContext, Tone},
     },
 };
 
@@ -19,13 +19,13 @@ use crate::{
 pub fn command(
     model: &mut Model,
     slash: &'static Slash,
-    which: House,
+    which: AdminAction,
     argument: &str,
     effects: &mut Vec<Effect>,
 ) -> bool {
     let room = model.room();
     let members = room.members.iter().map(|member| &member.nickname);
-    let order = match house::read(slash, which, argument, &room.name, members) {
+    let order = match admin::read(slash, which, argument, &room.name, members) {
         Ok(order) => order,
         Err(wrong) => {
             model.say(wrong);
@@ -33,12 +33,12 @@ pub fn command(
         }
     };
     let command = match order {
-        Order::Send(command) => command,
-        Order::Code(_) if model.online() => {
+        AdminInput::Send(command) => command,
+        AdminInput::Code(_) if model.online() => {
             model.say("You are in: that code is for your other device");
             return false;
         }
-        Order::Code(code) => {
+        AdminInput::Code(code) => {
             let credential = Credential::Code(code);
             effects.push(Effect::Command(Command::Credential(credential)));
             return true;
@@ -59,14 +59,14 @@ pub fn command(
             return false;
         }
     }
-    if let Some(why) = words::in_vain(&command, place(model)) {
+    if let Some(why) = user_text::in_vain(&command, place(model)) {
         model.say(why);
         return false;
     }
     let request = model.requests;
     model.requests += 1;
     model.asked.insert(request, slash);
-    if words::is_news(&command) {
+    if user_text::is_news(&command) {
         model.news_awaited.insert(request, false);
     }
     effects.push(Effect::Command(Command::Admin { request, command }));
@@ -78,16 +78,16 @@ pub fn answered(model: &mut Model, request: u64, answer: Result<AdminResult, Lin
     let asked = model.asked.remove(&request);
     let news_told = model.news_awaited.remove(&request) == Some(true);
     let told = match answer {
-        Ok(result) if news_told && words::says_no_more(&result) => return,
-        Ok(result) => words::result(&result, place(model)),
+        Ok(result) if news_told && user_text::says_no_more(&result) => return,
+        Ok(result) => user_text::result(&result, place(model)),
         Err(why) => vec![(Tone::Answer, why.as_str().to_owned())],
     };
     tell(model, asked, told);
 }
 
 /// Where we are.
-fn place(model: &Model) -> Place<'_> {
-    Place {
+fn place(model: &Model) -> SessionContext<'_> {
+    SessionContext {
         server: &model.host,
         nickname: &model.nickname,
         room: &model.room().name,
@@ -98,9 +98,9 @@ fn place(model: &Model) -> Place<'_> {
 /// A connection was opened.
 pub fn secured(model: &mut Model, security: Security) {
     let before = model.security.replace(security);
-    let mut told = words::first_use(place(model));
+    let mut told = user_text::first_use(place(model));
     if before != Some(Security::Plain) {
-        told.extend(words::unencrypted(place(model)));
+        told.extend(user_text::unencrypted(place(model)));
     }
     tell(model, None, told);
 }
@@ -108,9 +108,9 @@ pub fn secured(model: &mut Model, security: Security) {
 /// Tells who can read along, and who we are.
 pub fn security(model: &mut Model, slash: &'static Slash) {
     let program = model.server.as_ref().map(Line::as_str);
-    let mut told = words::security(place(model), program);
+    let mut told = user_text::security(place(model), program);
     if model.online() {
-        let ourselves = words::ourselves(&model.nickname, model.role, model.key);
+        let ourselves = user_text::ourselves(&model.nickname, model.role, model.key);
         told.push((Tone::Answer, ourselves));
     }
     tell(model, Some(slash), told);
@@ -122,13 +122,13 @@ pub fn who(model: &mut Model, slash: &'static Slash) {
     if room.members.is_empty() {
         return model.say("Who is in is not known at the moment");
     }
-    let text = words::who(&room.name, &room.rules, &room.members);
+    let text = user_text::who(&room.name, &room.rules, &room.members);
     tell(model, Some(slash), vec![(Tone::Answer, text)]);
 }
 
 /// Says something where the user is, perhaps because he has asked for it; what belongs together
 /// stays together.
-pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Told) {
+pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Paragraphs) {
     let (at, time) = (model.current, model.now.wall);
     let mut offers = told.iter().filter(|(tone, _)| tone.is_offered());
     let offered = offers.next_back().map(|(_, text)| to_copy(text));
@@ -193,7 +193,7 @@ pub fn rules(model: &mut Model, at: usize, rules: RoomRules, by: Option<Nickname
     let time = model.now.wall;
     let ours = by.as_ref() == Some(&model.nickname);
     let before = model.rooms.get(at).map(|room| &room.rules);
-    if ours && before.is_some_and(|before| !words::changes(before, &rules).is_empty()) {
+    if ours && before.is_some_and(|before| !user_text::changes(before, &rules).is_empty()) {
         model
             .news_awaited
             .values_mut()

@@ -18,8 +18,8 @@ use crate::{
     protocol::{Invite, Nickname, RoomName, frame::Part, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError},
     tui::{
-        commands::{self, Run, Slash, Typed},
-        input::{Edit, Outcome},
+        commands::{self, ParsedInput, Slash, SlashAction},
+        input::{Edit, EditOutcome},
         key::{Code, Key},
         keymap::{self, Action},
     },
@@ -130,8 +130,8 @@ fn insert(model: &mut Model, text: &str) {
 }
 
 /// Says so when a text did not fit.
-fn edited(model: &mut Model, outcome: Outcome) {
-    if outcome == Outcome::TooLong {
+fn edited(model: &mut Model, outcome: EditOutcome) {
+    if outcome == EditOutcome::TooLong {
         model.say(BodyError::TooLong.to_string());
     }
 }
@@ -301,19 +301,19 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         };
     }
     match commands::read(&typed) {
-        Typed::Nothing | Typed::Quit => {
+        ParsedInput::Nothing | ParsedInput::Quit => {
             model.composer.put_aside();
             paging::try_again(model);
         }
-        Typed::Unknown(name) => {
+        ParsedInput::Unknown(name) => {
             let name: String = name.chars().take(20).collect();
             model.say(format!(
                 "There is no command /{name}: {} lists them, // begins a text with a slash",
                 keymap::label(Action::Help)
             ));
         }
-        Typed::Command(slash, argument) => run(model, slash, argument, effects),
-        Typed::Text(text) => match Body::visible(text) {
+        ParsedInput::Command(slash, argument) => run(model, slash, argument, effects),
+        ParsedInput::Text(text) => match Body::visible(text) {
             Ok(body) => {
                 let room = model.room().name.clone();
                 let at = model.current;
@@ -330,12 +330,12 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
 
 fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut Vec<Effect>) {
     match slash.run {
-        Run::Help => model.popup = Some(Popup::Help { top: 0 }),
-        Run::Quit => {
+        SlashAction::Help => model.popup = Some(Popup::Help { top: 0 }),
+        SlashAction::Quit => {
             model.composer.put_aside();
             return leave(model, effects);
         }
-        Run::Mouse => {
+        SlashAction::Mouse => {
             model.wheel = !model.wheel;
             effects.push(Effect::Wheel(model.wheel));
             model.say(if model.wheel {
@@ -344,21 +344,21 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
                 "The mouse is the terminal's again"
             });
         }
-        Run::Date => return to_date(model, argument, effects),
-        Run::Search => {
+        SlashAction::Date => return to_date(model, argument, effects),
+        SlashAction::Search => {
             done_with(model, effects);
             return search::open(model, argument, effects);
         }
-        Run::Unfold | Run::Fold => fold(model, slash.run == Run::Unfold),
-        Run::Discard => outgoing::discard(model, effects),
-        Run::Security => house::security(model, slash),
-        Run::Who => house::who(model, slash),
-        Run::House(which) => {
+        SlashAction::Unfold | SlashAction::Fold => fold(model, slash.run == SlashAction::Unfold),
+        SlashAction::Discard => outgoing::discard(model, effects),
+        SlashAction::Security => house::security(model, slash),
+        SlashAction::Who => house::who(model, slash),
+        SlashAction::Admin(which) => {
             if !house::command(model, slash, which, argument, effects) {
                 return;
             }
         }
-        Run::Nick => match Nickname::parse(argument) {
+        SlashAction::Nick => match Nickname::parse(argument) {
             Ok(nickname) => effects.push(Effect::Command(Command::Nick(nickname))),
             Err(error) => return model.say(error.to_string()),
         },

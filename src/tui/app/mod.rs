@@ -59,7 +59,7 @@ use self::{
     room::{Context, OutgoingState, Room},
     search::Search,
 };
-use super::{commands::Slash, farewell::Ending, key::Key, local_time};
+use super::{commands::Slash, exit_summary::ExitSummary, key::Key, local_time};
 use crate::{
     client::event::{Command, ConnectionStatus, Event, Restored, Security, Summary},
     protocol::{KeyTag, Nickname, Role, RoomName, UserId},
@@ -427,7 +427,7 @@ impl Model {
 
     /// What there is to say of it when all is over. It goes by what stands here, not by the
     /// session's word: leaving may take longer than anybody waits, and then there is none.
-    pub fn ending(&self) -> Ending {
+    pub fn exit_summary(&self) -> ExitSummary {
         let outgoing = || self.rooms.iter().flat_map(|room| &room.outbox);
         let pending = outgoing().filter(|outgoing| outgoing.is_pending());
         let not_kept = outgoing().filter(|outgoing| {
@@ -437,7 +437,7 @@ impl Model {
             );
             waits && !outgoing.kept
         });
-        Ending {
+        ExitSummary {
             summary: self.summary,
             chatted_for: self.chatted_for(),
             unsent: pending.count() as u64,

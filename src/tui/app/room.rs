@@ -18,7 +18,7 @@ use crate::{
         frame::{Departure, Member, Reset},
     },
     text::{Body, Line},
-    tui::words,
+    tui::user_text,
 };
 
 /// A member list is no older than this when it is given.
@@ -665,7 +665,7 @@ impl Room {
             return;
         };
         let before = std::mem::replace(&mut member.role, role);
-        if let Some(what) = words::promotion(before, role) {
+        if let Some(what) = user_text::promotion(before, role) {
             let change = Change::Did(member.nickname.clone(), what);
             self.timeline.push_change(change, time, context.zone);
         }
@@ -681,7 +681,7 @@ impl Room {
     ) {
         let before = std::mem::replace(&mut self.rules, rules);
         let Some(by) = by else { return };
-        for what in words::changes(&before, &self.rules) {
+        for what in user_text::changes(&before, &self.rules) {
             let change = Change::Did(by.clone(), what);
             self.timeline.push_change(change, time, context.zone);
         }

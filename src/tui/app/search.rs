@@ -21,7 +21,7 @@ use crate::{
     search::Query,
     text::{Line, wrap::wrap},
     tui::{
-        input::Outcome,
+        input::EditOutcome,
         keymap::{Action, label},
     },
 };
@@ -386,7 +386,7 @@ fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
 }
 
 /// Writes into the query.
-pub fn insert(search: &mut Search, text: &str) -> Outcome {
+pub fn insert(search: &mut Search, text: &str) -> EditOutcome {
     search.writing.insert(&text.replace('\n', " "))
 }
 

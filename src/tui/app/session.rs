@@ -10,7 +10,7 @@ use crate::{
     client::event::{ConnectionStatus, Delivery, Entered, Event},
     protocol::{Nickname, RoomName},
     text::Line,
-    tui::words::{self, Tone},
+    tui::user_text::{self, Tone},
 };
 
 /// Takes an event of the session.
@@ -72,7 +72,7 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
         Event::Distrusted(why) => {
             let timeline = &model.room().timeline;
             model.distrusted = Some(timeline.key(timeline.len()));
-            house::tell(model, None, words::distrusted(&why));
+            house::tell(model, None, user_text::distrusted(&why));
         }
         Event::Ended(summary) => {
             model.summary = Some(summary);

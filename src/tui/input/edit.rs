@@ -57,7 +57,7 @@ pub enum Edit {
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a text that doesn't fit is refused, and the user wants to know"]
-pub enum Outcome {
+pub enum EditOutcome {
     /// The text is another.
     Changed,
     /// The cursor moved.

@@ -7,7 +7,7 @@ use crate::text::wrap::{Row, Spaces, wrap_with};
 /// Where everything stands in an area of so many columns. The last column is left to the cursor
 /// (if it isn't the only one), so that it has a place at the end of a full row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct TextLayout {
     /// The rows; [`Row::drawn`] gives what is on them, for the editor's text.
     pub rows: Vec<Row>,
     /// The cursor's row, counted from 0.
@@ -16,7 +16,7 @@ pub struct Layout {
     pub cursor_column: usize,
 }
 
-impl Layout {
+impl TextLayout {
     pub(super) fn new(text: &str, cursor: usize, columns: usize) -> Self {
         let columns = columns.max(1);
         let rows = wrap_with(text, columns.saturating_sub(1).max(1), Spaces::Keep);

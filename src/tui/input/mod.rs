@@ -21,23 +21,23 @@ mod edit;
 mod history;
 mod kill;
 mod layout;
+mod motion;
 #[cfg(test)]
 mod tests;
 mod undo;
-mod words;
 
 use std::{borrow::Cow, ops::Range};
 
 use unicode_segmentation::GraphemeCursor;
 
 pub use self::{
-    edit::{Edit, Outcome},
-    layout::Layout,
+    edit::{Edit, EditOutcome},
+    layout::TextLayout,
 };
 use self::{
     history::History,
     kill::{KillRing, Side},
-    undo::{Change, Group, Undo},
+    undo::{TextChange, Undo, UndoGroup},
 };
 use crate::protocol::limits::TEXT_BYTES_MAX;
 
@@ -61,12 +61,12 @@ pub struct Editor {
     undo: Undo,
     kills: KillRing,
     history: History,
-    last: Last,
+    last: LastAction,
 }
 
 /// What was done just before, where it decides what a key does next.
 #[derive(Clone, Debug, Default)]
-enum Last {
+enum LastAction {
     #[default]
     Other,
     /// The next kill adds to it.
@@ -107,38 +107,38 @@ impl Editor {
     }
 
     /// The rows, and where the cursor is on them.
-    pub fn layout(&self, columns: usize) -> Layout {
-        Layout::new(&self.text, self.cursor, columns)
+    pub fn layout(&self, columns: usize) -> TextLayout {
+        TextLayout::new(&self.text, self.cursor, columns)
     }
 
     /// Inserts at the cursor what was typed (one character) or pasted (more, undone at once).
-    pub fn insert(&mut self, text: &str) -> Outcome {
-        self.last = Last::Other;
+    pub fn insert(&mut self, text: &str) -> EditOutcome {
+        self.last = LastAction::Other;
         let group = if text.chars().nth(1).is_none() {
-            Group::Typing
+            UndoGroup::Typing
         } else {
-            Group::Whole
+            UndoGroup::Whole
         };
         self.splice(self.cursor..self.cursor, text, group)
     }
 
     /// Puts a text in the place of some bytes, as a completion does; the cursor goes to its end.
     /// Bytes within a grapheme cluster count as the whole of it.
-    pub fn replace(&mut self, range: Range<usize>, text: &str) -> Outcome {
-        self.last = Last::Other;
+    pub fn replace(&mut self, range: Range<usize>, text: &str) -> EditOutcome {
+        self.last = LastAction::Other;
         let end = self.boundary(range.end);
         let mut start = self.boundary(range.start);
         if start > range.start {
-            start = words::left(&self.text, start);
+            start = motion::left(&self.text, start);
         }
-        self.splice(start..end.max(start), text, Group::Whole)
+        self.splice(start..end.max(start), text, UndoGroup::Whole)
     }
 
     /// Puts another text in the place of all; the cursor goes to its end. Can be undone.
-    pub fn set_text(&mut self, text: &str) -> Outcome {
+    pub fn set_text(&mut self, text: &str) -> EditOutcome {
         self.history.leave();
         let outcome = self.replace(0..self.text.len(), text);
-        if outcome == Outcome::Nothing {
+        if outcome == EditOutcome::Nothing {
             self.go(self.text.len())
         } else {
             outcome
@@ -164,7 +164,7 @@ impl Editor {
     /// is shown untouched, the draft that stands behind it.
     pub fn draft(&self) -> Draft {
         match (&self.last, self.history.draft()) {
-            (Last::History, Some(draft)) => draft.clone(),
+            (LastAction::History, Some(draft)) => draft.clone(),
             _ => Draft {
                 text: self.text.clone(),
                 cursor: self.cursor,
@@ -183,39 +183,43 @@ impl Editor {
     }
 
     /// Does what a key asks for.
-    pub fn apply(&mut self, edit: Edit) -> Outcome {
+    pub fn apply(&mut self, edit: Edit) -> EditOutcome {
         let last = std::mem::take(&mut self.last);
         let (text, cursor) = (&self.text, self.cursor);
         match edit {
-            Edit::Left => self.go(words::left(text, cursor)),
-            Edit::Right => self.go(words::right(text, cursor)),
-            Edit::WordLeft => self.go(words::word_left(text, cursor)),
-            Edit::WordRight => self.go(words::word_right(text, cursor)),
-            Edit::Home => self.go(words::line_start(text, cursor)),
-            Edit::End => self.go(words::line_end(text, cursor)),
+            Edit::Left => self.go(motion::left(text, cursor)),
+            Edit::Right => self.go(motion::right(text, cursor)),
+            Edit::WordLeft => self.go(motion::word_left(text, cursor)),
+            Edit::WordRight => self.go(motion::word_right(text, cursor)),
+            Edit::Home => self.go(motion::line_start(text, cursor)),
+            Edit::End => self.go(motion::line_end(text, cursor)),
             Edit::TextStart => self.go(0),
             Edit::TextEnd => self.go(text.len()),
             Edit::Up => self.up(&last),
             Edit::Down => self.down(&last),
-            Edit::NewLine => self.splice(cursor..cursor, "\n", Group::Typing),
-            Edit::Backspace => self.splice(words::left(text, cursor)..cursor, "", Group::Erasing),
-            Edit::Delete => self.splice(cursor..words::right(text, cursor), "", Group::Erasing),
-            Edit::KillWordLeft => self.kill_before(words::word_left(text, cursor), &last),
-            Edit::KillWordRight => self.kill_after(words::word_right(text, cursor), &last),
-            Edit::KillToBlank => self.kill_before(words::blank_left(text, cursor), &last),
+            Edit::NewLine => self.splice(cursor..cursor, "\n", UndoGroup::Typing),
+            Edit::Backspace => {
+                self.splice(motion::left(text, cursor)..cursor, "", UndoGroup::Erasing)
+            }
+            Edit::Delete => {
+                self.splice(cursor..motion::right(text, cursor), "", UndoGroup::Erasing)
+            }
+            Edit::KillWordLeft => self.kill_before(motion::word_left(text, cursor), &last),
+            Edit::KillWordRight => self.kill_after(motion::word_right(text, cursor), &last),
+            Edit::KillToBlank => self.kill_before(motion::blank_left(text, cursor), &last),
             Edit::KillToStart => {
-                let start = words::line_start(text, cursor);
+                let start = motion::line_start(text, cursor);
                 let start = if start == cursor {
-                    words::left(text, cursor)
+                    motion::left(text, cursor)
                 } else {
                     start
                 };
                 self.kill_before(start, &last)
             }
             Edit::KillToEnd => {
-                let end = words::line_end(text, cursor);
+                let end = motion::line_end(text, cursor);
                 let end = if end == cursor {
-                    words::right(text, cursor)
+                    motion::right(text, cursor)
                 } else {
                     end
                 };
@@ -223,8 +227,8 @@ impl Editor {
             }
             Edit::Yank => self.yank(cursor..cursor, 0),
             Edit::YankOlder => match last {
-                Last::Yank { range, age } => self.yank(range, age + 1),
-                _ => Outcome::Nothing,
+                LastAction::Yank { range, age } => self.yank(range, age + 1),
+                _ => EditOutcome::Nothing,
             },
             Edit::Transpose => self.transpose(),
             Edit::Undo => {
@@ -243,30 +247,30 @@ impl Editor {
         self.text.clear();
         self.undo = Undo::default();
         self.history.leave();
-        self.last = Last::Other;
+        self.last = LastAction::Other;
     }
 
-    fn go(&mut self, cursor: usize) -> Outcome {
+    fn go(&mut self, cursor: usize) -> EditOutcome {
         self.undo.close();
         let cursor = self.boundary(cursor);
         if cursor == self.cursor {
-            return Outcome::Nothing;
+            return EditOutcome::Nothing;
         }
         self.cursor = cursor;
-        Outcome::Moved
+        EditOutcome::Moved
     }
 
     /// Every change of the text comes through here.
-    fn splice(&mut self, range: Range<usize>, with: &str, group: Group) -> Outcome {
+    fn splice(&mut self, range: Range<usize>, with: &str, group: UndoGroup) -> EditOutcome {
         let with = newlines(with);
         let removed = &self.text[range.clone()];
         if removed == with {
-            return Outcome::Nothing;
+            return EditOutcome::Nothing;
         }
         if self.text.len() - removed.len() + with.len() > TEXT_BYTES_MAX {
-            return Outcome::TooLong;
+            return EditOutcome::TooLong;
         }
-        let mut change = Change {
+        let mut change = TextChange {
             at: range.start,
             removed: removed.to_owned(),
             inserted: with.to_string(),
@@ -277,7 +281,7 @@ impl Editor {
         self.cursor = self.boundary(range.start + with.len());
         change.cursor_after = self.cursor;
         self.undo.record(change, group);
-        Outcome::Changed
+        EditOutcome::Changed
     }
 
     /// The next place between two grapheme clusters: what was inserted may have grown together
@@ -295,115 +299,116 @@ impl Editor {
         }
     }
 
-    fn kill_before(&mut self, start: usize, last: &Last) -> Outcome {
+    fn kill_before(&mut self, start: usize, last: &LastAction) -> EditOutcome {
         self.kill(start..self.cursor, Side::Before, last)
     }
 
-    fn kill_after(&mut self, end: usize, last: &Last) -> Outcome {
+    fn kill_after(&mut self, end: usize, last: &LastAction) -> EditOutcome {
         self.kill(self.cursor..end, Side::After, last)
     }
 
-    fn kill(&mut self, range: Range<usize>, side: Side, last: &Last) -> Outcome {
+    fn kill(&mut self, range: Range<usize>, side: Side, last: &LastAction) -> EditOutcome {
         let killed = self.text[range.clone()].to_owned();
-        let outcome = self.splice(range, "", Group::Whole);
-        if outcome == Outcome::Changed {
-            self.kills.add(killed, side, matches!(last, Last::Kill));
-            self.last = Last::Kill;
+        let outcome = self.splice(range, "", UndoGroup::Whole);
+        if outcome == EditOutcome::Changed {
+            self.kills
+                .add(killed, side, matches!(last, LastAction::Kill));
+            self.last = LastAction::Kill;
         }
         outcome
     }
 
-    fn yank(&mut self, range: Range<usize>, age: usize) -> Outcome {
+    fn yank(&mut self, range: Range<usize>, age: usize) -> EditOutcome {
         let Some(killed) = self.kills.get(age).map(str::to_owned) else {
-            return Outcome::Nothing;
+            return EditOutcome::Nothing;
         };
-        let outcome = self.splice(range.clone(), &killed, Group::Whole);
+        let outcome = self.splice(range.clone(), &killed, UndoGroup::Whole);
         let range = match outcome {
-            Outcome::TooLong => range,
+            EditOutcome::TooLong => range,
             _ => range.start..range.start + killed.len(),
         };
-        self.last = Last::Yank { range, age };
+        self.last = LastAction::Yank { range, age };
         outcome
     }
 
-    fn transpose(&mut self) -> Outcome {
+    fn transpose(&mut self) -> EditOutcome {
         let text = &self.text;
-        let middle = if self.cursor == words::line_end(text, self.cursor) {
-            words::left(text, self.cursor)
+        let middle = if self.cursor == motion::line_end(text, self.cursor) {
+            motion::left(text, self.cursor)
         } else {
             self.cursor
         };
-        let (start, end) = (words::left(text, middle), words::right(text, middle));
+        let (start, end) = (motion::left(text, middle), motion::right(text, middle));
         if start == middle || middle == end || text[start..end].contains('\n') {
-            return Outcome::Nothing;
+            return EditOutcome::Nothing;
         }
         let swapped = [&text[middle..end], &text[start..middle]].concat();
-        self.splice(start..end, &swapped, Group::Whole)
+        self.splice(start..end, &swapped, UndoGroup::Whole)
     }
 
-    fn after_undo(&mut self, cursor: Option<usize>) -> Outcome {
+    fn after_undo(&mut self, cursor: Option<usize>) -> EditOutcome {
         let Some(cursor) = cursor else {
-            return Outcome::Nothing;
+            return EditOutcome::Nothing;
         };
         self.cursor = cursor;
         // The draft behind a text from the history is among what undo brings back.
         self.history.leave();
-        Outcome::Changed
+        EditOutcome::Changed
     }
 
-    fn up(&mut self, last: &Last) -> Outcome {
+    fn up(&mut self, last: &LastAction) -> EditOutcome {
         let layout = self.layout(self.columns.unwrap_or(usize::MAX));
-        if matches!(last, Last::History) || layout.cursor_row == 0 {
+        if matches!(last, LastAction::History) || layout.cursor_row == 0 {
             return self.older();
         }
         self.go_to_row(&layout, layout.cursor_row - 1, last)
     }
 
-    fn down(&mut self, last: &Last) -> Outcome {
+    fn down(&mut self, last: &LastAction) -> EditOutcome {
         let layout = self.layout(self.columns.unwrap_or(usize::MAX));
-        if matches!(last, Last::History) || layout.cursor_row + 1 == layout.rows.len() {
+        if matches!(last, LastAction::History) || layout.cursor_row + 1 == layout.rows.len() {
             return self.newer();
         }
         self.go_to_row(&layout, layout.cursor_row + 1, last)
     }
 
-    fn go_to_row(&mut self, layout: &Layout, row: usize, last: &Last) -> Outcome {
+    fn go_to_row(&mut self, layout: &TextLayout, row: usize, last: &LastAction) -> EditOutcome {
         let goal = match *last {
-            Last::Row { goal } => goal,
+            LastAction::Row { goal } => goal,
             _ => layout.cursor_column,
         };
-        self.last = Last::Row { goal };
+        self.last = LastAction::Row { goal };
         self.go(layout.position(&self.text, row, goal))
     }
 
-    fn older(&mut self) -> Outcome {
+    fn older(&mut self) -> EditOutcome {
         let draft = Draft {
             text: self.text.clone(),
             cursor: self.cursor,
         };
         let Some(text) = self.history.older(draft).map(str::to_owned) else {
-            return Outcome::Nothing;
+            return EditOutcome::Nothing;
         };
         self.show(&text, text.len())
     }
 
-    fn newer(&mut self) -> Outcome {
+    fn newer(&mut self) -> EditOutcome {
         let Some(draft) = self.history.newer() else {
-            return Outcome::Nothing;
+            return EditOutcome::Nothing;
         };
         self.show(&draft.text, draft.cursor)
     }
 
     /// Shows a text of the history, or the draft behind it. Undo brings back what was edited.
-    fn show(&mut self, text: &str, cursor: usize) -> Outcome {
+    fn show(&mut self, text: &str, cursor: usize) -> EditOutcome {
         let cursor_before = self.cursor;
-        let outcome = self.splice(0..self.text.len(), text, Group::Whole);
+        let outcome = self.splice(0..self.text.len(), text, UndoGroup::Whole);
         self.cursor = self.boundary(cursor);
         if self.history.draft().is_some() {
-            self.last = Last::History;
+            self.last = LastAction::History;
         }
         match outcome {
-            Outcome::Nothing if self.cursor != cursor_before => Outcome::Moved,
+            EditOutcome::Nothing if self.cursor != cursor_before => EditOutcome::Moved,
             outcome => outcome,
         }
     }

@@ -36,7 +36,10 @@ fn check(before: &str, edits: &[Edit], after: &str) {
 /// Types character by character.
 fn type_in(editor: &mut Editor, text: &str) {
     for c in text.chars() {
-        assert_eq!(editor.insert(c.encode_utf8(&mut [0; 4])), Outcome::Changed);
+        assert_eq!(
+            editor.insert(c.encode_utf8(&mut [0; 4])),
+            EditOutcome::Changed
+        );
     }
 }
 
@@ -159,11 +162,11 @@ fn a_yank_that_grows_together_with_what_follows_is_replaced_without_it() {
     for edit in [KillToBlank, Left, KillToStart, TextStart] {
         let _ = editor.apply(edit);
     }
-    assert_eq!(editor.insert("🇴"), Outcome::Changed);
+    assert_eq!(editor.insert("🇴"), EditOutcome::Changed);
     for edit in [TextStart, Yank, YankOlder] {
         let _ = editor.apply(edit);
     }
-    assert_eq!(editor.apply(YankOlder), Outcome::Changed);
+    assert_eq!(editor.apply(YankOlder), EditOutcome::Changed);
     assert_eq!(editor.text(), "x🇴 ");
 }
 
@@ -221,7 +224,7 @@ fn a_motion_ends_a_step_and_a_change_forgets_what_was_undone() {
     let _ = editor.apply(Undo);
     assert_eq!(marked(&editor), "ab|");
     type_in(&mut editor, "x");
-    assert_eq!(editor.apply(Redo), Outcome::Nothing);
+    assert_eq!(editor.apply(Redo), EditOutcome::Nothing);
     let _ = editor.apply(Undo);
     assert_eq!(marked(&editor), "ab|");
 }
@@ -229,7 +232,7 @@ fn a_motion_ends_a_step_and_a_change_forgets_what_was_undone() {
 #[test]
 fn a_paste_is_undone_at_once_and_its_line_ends_become_newlines() {
     let mut editor = editor("a|b");
-    assert_eq!(editor.insert("one\r\ntwo\rthree"), Outcome::Changed);
+    assert_eq!(editor.insert("one\r\ntwo\rthree"), EditOutcome::Changed);
     assert_eq!(marked(&editor), "aone\ntwo\nthree|b");
     let _ = editor.apply(Undo);
     assert_eq!(marked(&editor), "a|b");
@@ -308,7 +311,7 @@ fn the_window_holds_the_cursor() {
 fn with_history(texts: &[&str]) -> Editor {
     let mut editor = Editor::new();
     for text in texts {
-        assert_eq!(editor.insert(text), Outcome::Changed);
+        assert_eq!(editor.insert(text), EditOutcome::Changed);
         assert_eq!(editor.take(), *text);
     }
     editor
@@ -359,26 +362,26 @@ fn a_text_from_the_history_that_was_touched_is_walked_by_rows_first() {
 #[test]
 fn going_back_to_a_draft_like_what_is_shown_is_nothing() {
     let mut editor = with_history(&["sent"]);
-    assert_eq!(editor.apply(Up), Outcome::Changed);
-    assert_eq!(editor.apply(KillToStart), Outcome::Changed);
-    assert_eq!(editor.apply(Down), Outcome::Nothing);
-    assert_eq!(editor.insert("sent"), Outcome::Changed);
+    assert_eq!(editor.apply(Up), EditOutcome::Changed);
+    assert_eq!(editor.apply(KillToStart), EditOutcome::Changed);
+    assert_eq!(editor.apply(Down), EditOutcome::Nothing);
+    assert_eq!(editor.insert("sent"), EditOutcome::Changed);
     let _ = editor.apply(Home);
-    assert_eq!(editor.apply(Up), Outcome::Moved);
-    assert_eq!(editor.apply(Down), Outcome::Moved);
+    assert_eq!(editor.apply(Up), EditOutcome::Moved);
+    assert_eq!(editor.apply(Down), EditOutcome::Moved);
 }
 
 #[test]
 fn the_kill_ring_is_bounded() {
     let mut editor = Editor::new();
     for number in 0..40 {
-        assert_eq!(editor.insert(&format!("{number:02}")), Outcome::Changed);
-        assert_eq!(editor.apply(KillToStart), Outcome::Changed);
+        assert_eq!(editor.insert(&format!("{number:02}")), EditOutcome::Changed);
+        assert_eq!(editor.apply(KillToStart), EditOutcome::Changed);
     }
     let _ = editor.apply(Yank);
     assert_eq!(editor.text(), "39");
     let mut oldest = String::new();
-    while editor.apply(YankOlder) == Outcome::Changed && editor.text() != "39" {
+    while editor.apply(YankOlder) == EditOutcome::Changed && editor.text() != "39" {
         oldest = editor.text().to_owned();
     }
     assert_eq!(oldest, "08");
@@ -392,7 +395,7 @@ fn the_history_is_bounded_and_keeps_no_blanks() {
         editor.remember(" \n");
     }
     let ups = (0..1000)
-        .take_while(|_| editor.apply(Up) == Outcome::Changed)
+        .take_while(|_| editor.apply(Up) == EditOutcome::Changed)
         .count();
     assert_eq!((ups, editor.text()), (200, "100"));
 }
@@ -410,7 +413,7 @@ fn a_draft_is_put_aside_and_taken_up_again() {
     assert_eq!(editor.draft().text, "sent!");
     editor.restore(&draft);
     assert_eq!(marked(&editor), "draf|t");
-    assert_eq!(editor.apply(Undo), Outcome::Nothing);
+    assert_eq!(editor.apply(Undo), EditOutcome::Nothing);
     editor.restore(&Draft {
         text: "日".repeat(TEXT_BYTES_MAX),
         cursor: 1,
@@ -427,7 +430,7 @@ fn taking_a_text_starts_anew() {
     let _ = editor.apply(KillWordLeft);
     assert_eq!(editor.take(), "one ");
     assert!(editor.is_empty());
-    assert_eq!(editor.apply(Undo), Outcome::Nothing);
+    assert_eq!(editor.apply(Undo), EditOutcome::Nothing);
     let _ = editor.apply(Yank);
     assert_eq!(marked(&editor), "two|");
 }
@@ -436,37 +439,37 @@ fn taking_a_text_starts_anew() {
 fn a_text_has_at_most_16_kib_and_what_is_over_is_refused_whole() {
     let mut editor = Editor::new();
     let full = "x".repeat(TEXT_BYTES_MAX);
-    assert_eq!(editor.insert(&full[1..]), Outcome::Changed);
-    assert_eq!(editor.insert("é"), Outcome::TooLong);
-    assert_eq!(editor.insert("y"), Outcome::Changed);
-    assert_eq!(editor.apply(NewLine), Outcome::TooLong);
-    assert_eq!(editor.set_text(&(full.clone() + "z")), Outcome::TooLong);
+    assert_eq!(editor.insert(&full[1..]), EditOutcome::Changed);
+    assert_eq!(editor.insert("é"), EditOutcome::TooLong);
+    assert_eq!(editor.insert("y"), EditOutcome::Changed);
+    assert_eq!(editor.apply(NewLine), EditOutcome::TooLong);
+    assert_eq!(editor.set_text(&(full.clone() + "z")), EditOutcome::TooLong);
     assert_eq!(editor.text(), full[1..].to_owned() + "y");
-    assert_eq!(editor.replace(0..1, "ab"), Outcome::TooLong);
+    assert_eq!(editor.replace(0..1, "ab"), EditOutcome::TooLong);
     let _ = editor.apply(KillToStart);
-    assert_eq!(editor.apply(Yank), Outcome::Changed);
-    assert_eq!(editor.apply(Yank), Outcome::TooLong);
+    assert_eq!(editor.apply(Yank), EditOutcome::Changed);
+    assert_eq!(editor.apply(Yank), EditOutcome::TooLong);
     assert_eq!(editor.text().len(), TEXT_BYTES_MAX);
 }
 
 #[test]
 fn a_completion_takes_the_place_of_a_word() {
     let mut editor = editor("hi al| there");
-    assert_eq!(editor.replace(3..5, "alice:"), Outcome::Changed);
+    assert_eq!(editor.replace(3..5, "alice:"), EditOutcome::Changed);
     assert_eq!(marked(&editor), "hi alice:| there");
     let _ = editor.apply(Undo);
     assert_eq!(marked(&editor), "hi al| there");
     // Never a part of what looks like one character.
-    assert_eq!(editor.set_text(FAMILY), Outcome::Changed);
-    assert_eq!(editor.replace(4..7, "x"), Outcome::Changed);
+    assert_eq!(editor.set_text(FAMILY), EditOutcome::Changed);
+    assert_eq!(editor.replace(4..7, "x"), EditOutcome::Changed);
     assert_eq!(marked(&editor), "x|");
-    assert_eq!(editor.set_text("x"), Outcome::Nothing);
+    assert_eq!(editor.set_text("x"), EditOutcome::Nothing);
 }
 
 #[test]
 fn what_grows_together_keeps_the_cursor_outside() {
     let mut editor = editor("👩|👧");
-    assert_eq!(editor.insert("\u{200D}"), Outcome::Changed);
+    assert_eq!(editor.insert("\u{200D}"), EditOutcome::Changed);
     assert_eq!(marked(&editor), "👩\u{200D}👧|");
     let _ = editor.apply(Undo);
     assert_eq!(marked(&editor), "👩|👧");
@@ -518,13 +521,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..60)
 }
 
-fn run(editor: &mut Editor, step: &Step) -> Outcome {
+fn run(editor: &mut Editor, step: &Step) -> EditOutcome {
     match step {
         Step::Insert(text) => editor.insert(text),
         Step::Apply(edit) => editor.apply(*edit),
         Step::Columns(columns) => {
             editor.set_columns(*columns);
-            Outcome::Nothing
+            EditOutcome::Nothing
         }
     }
 }
@@ -544,9 +547,9 @@ proptest! {
             let outcome = run(&mut editor, &step);
             prop_assert!(is_boundary(editor.text(), editor.cursor()), "{:?}", editor);
             let changed = editor.text() != before.0;
-            prop_assert_eq!(outcome == Outcome::Changed, changed, "{:?}", step);
+            prop_assert_eq!(outcome == EditOutcome::Changed, changed, "{:?}", step);
             if !changed {
-                prop_assert_eq!(outcome == Outcome::Moved, editor.cursor() != before.1);
+                prop_assert_eq!(outcome == EditOutcome::Moved, editor.cursor() != before.1);
             }
         }
     }
@@ -558,12 +561,12 @@ proptest! {
             let _ = run(&mut editor, &step);
         }
         let end = editor.text().to_owned();
-        while editor.apply(Redo) == Outcome::Changed {}
+        while editor.apply(Redo) == EditOutcome::Changed {}
         let last = editor.text().to_owned();
-        while editor.apply(Undo) == Outcome::Changed {}
+        while editor.apply(Undo) == EditOutcome::Changed {}
         prop_assert_eq!(editor.text(), "");
         let mut texts = vec![String::new()];
-        while editor.apply(Redo) == Outcome::Changed {
+        while editor.apply(Redo) == EditOutcome::Changed {
             texts.push(editor.text().to_owned());
         }
         prop_assert_eq!(editor.text(), last);

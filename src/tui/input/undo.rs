@@ -5,7 +5,7 @@ const STEPS_MAX: usize = 256;
 
 /// One change of a text: at a byte, some text in the place of some other.
 #[derive(Clone, Debug)]
-pub(super) struct Change {
+pub(super) struct TextChange {
     pub(super) at: usize,
     pub(super) removed: String,
     pub(super) inserted: String,
@@ -15,7 +15,7 @@ pub(super) struct Change {
 
 /// Which changes make one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Group {
+pub(super) enum UndoGroup {
     /// Character after character, up to the next word.
     Typing,
     /// Character after character, in one direction.
@@ -27,8 +27,8 @@ pub(super) enum Group {
 /// The steps that were made and those that were taken back.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Undo {
-    done: Vec<(Change, Group)>,
-    undone: Vec<(Change, Group)>,
+    done: Vec<(TextChange, UndoGroup)>,
+    undone: Vec<(TextChange, UndoGroup)>,
     /// Nothing more may join the last step.
     closed: bool,
 }
@@ -40,7 +40,7 @@ impl Undo {
     }
 
     /// Remembers a change that was made. What had been taken back is forgotten.
-    pub(super) fn record(&mut self, change: Change, group: Group) {
+    pub(super) fn record(&mut self, change: TextChange, group: UndoGroup) {
         self.undone.clear();
         let closed = std::mem::take(&mut self.closed);
         if let Some((last, last_group)) = self.done.last_mut()
@@ -81,19 +81,19 @@ impl Undo {
 }
 
 /// Whether a change goes on where the last one of its group ended.
-fn joins(last: &Change, next: &Change, group: Group) -> bool {
+fn joins(last: &TextChange, next: &TextChange, group: UndoGroup) -> bool {
     match group {
-        Group::Typing => {
+        UndoGroup::Typing => {
             let begins_word = last.inserted.ends_with(char::is_whitespace)
                 && !next.inserted.starts_with(char::is_whitespace);
             next.at == last.at + last.inserted.len() && !begins_word
         }
-        Group::Erasing => next.at == last.at || next.at + next.removed.len() == last.at,
-        Group::Whole => false,
+        UndoGroup::Erasing => next.at == last.at || next.at + next.removed.len() == last.at,
+        UndoGroup::Whole => false,
     }
 }
 
-fn join(last: &mut Change, next: &Change) {
+fn join(last: &mut TextChange, next: &TextChange) {
     last.cursor_after = next.cursor_after;
     last.inserted.push_str(&next.inserted);
     if next.at < last.at {

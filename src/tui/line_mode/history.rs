@@ -11,14 +11,14 @@ use crate::{
 
 /// How far it was read.
 #[derive(Debug)]
-pub(super) struct History {
-    state: State,
+pub(super) struct HistoryReader {
+    state: HistoryState,
     /// Our own of those that come by a page: who sent them has them.
     own: BTreeSet<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum HistoryState {
     /// So many of the latest are wanted.
     Wanted(u64),
     /// All from this number on.
@@ -27,12 +27,12 @@ enum State {
     Done,
 }
 
-impl History {
+impl HistoryReader {
     /// So many of the latest messages are wanted.
     pub(super) fn new(wanted: u64) -> Self {
         let state = match wanted {
-            0 => State::Done,
-            wanted => State::Wanted(wanted),
+            0 => HistoryState::Done,
+            wanted => HistoryState::Wanted(wanted),
         };
         Self {
             state,
@@ -42,12 +42,12 @@ impl History {
 
     /// Whether something is still to be read.
     pub(super) fn is_due(&self) -> bool {
-        self.state != State::Done
+        self.state != HistoryState::Done
     }
 
     /// Nothing more is to be read.
     pub(super) fn give_up(&mut self) {
-        self.state = State::Done;
+        self.state = HistoryState::Done;
         self.own.clear();
     }
 
@@ -55,10 +55,10 @@ impl History {
     /// gives what to ask for.
     pub(super) fn opened(&mut self, first: u64, head: u64, anew: bool) -> Option<Part> {
         let from = match self.state {
-            State::Wanted(wanted) => first.max((head + 1).saturating_sub(wanted)),
-            State::From(_) if anew => first,
-            State::From(next) => next.max(first),
-            State::Done => return None,
+            HistoryState::Wanted(wanted) => first.max((head + 1).saturating_sub(wanted)),
+            HistoryState::From(_) if anew => first,
+            HistoryState::From(next) => next.max(first),
+            HistoryState::Done => return None,
         };
         self.own.clear();
         self.go_on(from, head)
@@ -67,7 +67,7 @@ impl History {
     /// A page came; gives what is to be printed of it, and what to ask for next. `last` is the
     /// number of the last message that was said.
     pub(super) fn read(&mut self, page: Page, last: u64) -> (Vec<Received>, Option<Part>) {
-        let State::From(from) = self.state else {
+        let HistoryState::From(from) = self.state else {
             return (Vec::new(), None);
         };
         let own = std::mem::take(&mut self.own);
@@ -88,7 +88,7 @@ impl History {
             self.give_up();
             return None;
         }
-        self.state = State::From(from);
+        self.state = HistoryState::From(from);
         Some(Part::Forward {
             from,
             to: last.min(from + HISTORY_PAGE_MAX as u64 - 1),
@@ -156,7 +156,7 @@ mod tests {
             (1000, 1000, 7),
             (10, 0, 1),
         ] {
-            let mut history = History::new(wanted);
+            let mut history = HistoryReader::new(wanted);
             let mut read = Vec::new();
             let mut asked = history.opened(1, head, false);
             while let Some(part) = asked {
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_said_meanwhile_comes_once_and_our_own_not_at_all() {
-        let mut history = History::new(5);
+        let mut history = HistoryReader::new(5);
         let part = history.opened(1, 3, false).unwrap();
         assert!(history.comes_by_page(4, true));
         assert!(history.comes_by_page(5, false));
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn after_a_break_it_goes_on_and_what_is_gone_is_not_waited_for() {
-        let mut history = History::new(100);
+        let mut history = HistoryReader::new(100);
         let part = history.opened(1, 100, false).unwrap();
         let (messages, _) = history.read(page(part, 1, 100, 10), 100);
         assert_eq!(numbers(&messages), (1..=10).collect::<Vec<_>>());

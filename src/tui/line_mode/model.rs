@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{civil::Date, tz::TimeZone};
 
-use super::{cutter::InputLine, history::History};
+use super::{history::HistoryReader, line_splitter::InputLine};
 use crate::{
     client::{
         Command, Event,
@@ -20,8 +20,8 @@ use crate::{
     },
     text::{Body, BodyError, Line},
     tui::{
-        commands::{self, Run, Slash, Typed, house},
-        farewell, local_time, words,
+        commands::{self, ParsedInput, Slash, SlashAction, admin},
+        exit_summary, local_time, user_text,
     },
 };
 
@@ -37,7 +37,7 @@ const CONFIRMS_NOTHING: &str = "an older server, or none, took";
     clippy::struct_excessive_bools,
     reason = "each is a choice of its own, whatever the others are"
 )]
-pub(super) struct Manner {
+pub(super) struct LineModeOptions {
     /// Whether somebody types: he is told more, asked for another nickname, and waited for.
     pub(super) interactive: bool,
     /// Whether `/` and `q!` mean something.
@@ -52,7 +52,7 @@ pub(super) struct Manner {
 
 /// Who comes in, and where.
 #[derive(Clone, Debug)]
-pub(super) struct Ourselves {
+pub(super) struct LocalUser {
     /// Host and port, for people.
     pub(super) server: String,
     /// What we are called.
@@ -67,7 +67,7 @@ pub(super) struct Ourselves {
 
 /// How a run ended; its number is the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum ExitStatus {
     /// Everything that was to be sent was.
     Good = 0,
     /// The input could not be read, or the output not be written.
@@ -89,7 +89,7 @@ pub(super) enum Outcome {
     reason = "each is a fact of its own, true or not whatever the others are"
 )]
 pub(super) struct Model {
-    pub(super) manner: Manner,
+    pub(super) options: LineModeOptions,
     pub(super) zone: TimeZone,
     /// Host and port, for people.
     pub(super) server: String,
@@ -130,7 +130,7 @@ pub(super) struct Model {
     head: u64,
     last: u64,
     /// What is still to be read of what was said before.
-    history: History,
+    history: HistoryReader,
     /// How many were sent, and how many of them the session has named.
     sent: u64,
     named: u64,
@@ -155,7 +155,7 @@ pub(super) struct Model {
     asked_for_nickname: bool,
     day: Option<Date>,
     leaving: bool,
-    failure: Option<Outcome>,
+    failure: Option<ExitStatus>,
     /// For standard output.
     pub(super) output: VecDeque<String>,
     /// For standard error.
@@ -167,15 +167,15 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(manner: Manner, ourselves: Ourselves, zone: TimeZone) -> Self {
+    pub(super) fn new(options: LineModeOptions, local_user: LocalUser, zone: TimeZone) -> Self {
         Self {
-            manner,
+            options,
             zone,
-            server: ourselves.server,
-            nickname: ourselves.nickname,
-            key: ourselves.key,
-            room: ourselves.room,
-            plaintext: ourselves.plaintext,
+            server: local_user.server,
+            nickname: local_user.nickname,
+            key: local_user.key,
+            room: local_user.room,
+            plaintext: local_user.plaintext,
             security: None,
             user: None,
             members: BTreeMap::new(),
@@ -193,7 +193,7 @@ impl Model {
             troubled: false,
             head: 0,
             last: 0,
-            history: History::new(manner.history),
+            history: HistoryReader::new(options.history),
             sent: 0,
             named: 0,
             earlier: 0,
@@ -233,7 +233,7 @@ impl Model {
         // While a line waits, no more input is read: nobody knows whether there is any.
         let arriving = arriving || !self.waiting.is_empty();
         let entering = !self.entered && !self.standby || self.standby && self.needs_place();
-        let due = !self.manner.interactive && (entering || arriving);
+        let due = !self.options.interactive && (entering || arriving);
         (due && !self.leaving).then_some((self.entered, self.standby, self.settled))
     }
 
@@ -256,16 +256,16 @@ impl Model {
     }
 
     /// How it ended.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn exit_status(&self) -> ExitStatus {
         let confirmed = self.unconfirmed.is_empty() && (self.heard || !self.basic);
         match self.failure {
-            Some(Outcome::NicknameRefused) => Outcome::NicknameRefused,
+            Some(ExitStatus::NicknameRefused) => ExitStatus::NicknameRefused,
             Some(failure) if !self.entered => failure,
-            _ if self.unsent() + self.undelivered() > 0 => Outcome::NotDelivered,
+            _ if self.unsent() + self.undelivered() > 0 => ExitStatus::NotDelivered,
             Some(failure) => failure,
-            None if self.output_broken => Outcome::Broken,
-            None if !confirmed => Outcome::Unconfirmed,
-            None => Outcome::Good,
+            None if self.output_broken => ExitStatus::Broken,
+            None if !confirmed => ExitStatus::Unconfirmed,
+            None => ExitStatus::Good,
         }
     }
 
@@ -283,16 +283,16 @@ impl Model {
     pub(super) fn last_words(&self, kept: bool) -> Vec<String> {
         let mut words = Vec::new();
         if self.undelivered() > 0 {
-            words.push(farewell::undelivered(self.undelivered()));
+            words.push(exit_summary::undelivered(self.undelivered()));
         }
         if self.unsent() > 0 {
-            words.push(farewell::unsent(self.unsent(), kept));
+            words.push(exit_summary::unsent(self.unsent(), kept));
         }
         if !self.older.is_empty() && kept {
-            words.push(farewell::unsent_of_earlier_runs(self.older.len() as u64));
+            words.push(exit_summary::unsent_of_earlier_runs(self.older.len() as u64));
         }
         match self.unconfirmed.len() as u64 {
-            0 if self.outcome() == Outcome::Unconfirmed => {
+            0 if self.exit_status() == ExitStatus::Unconfirmed => {
                 let server = &self.server;
                 words.push(format!(
                     "Nothing on {server} has answered: an older server listens there, or none\n"
@@ -324,7 +324,7 @@ impl Model {
 
     /// Whether somebody wants to hear how things stand.
     pub(super) fn is_chatty(&self) -> bool {
-        self.manner.interactive || self.manner.follow
+        self.options.interactive || self.options.follow
     }
 
     /// Whether we were ever let in.
@@ -353,7 +353,7 @@ impl Model {
     }
 
     fn is_ready(&self, line: &InputLine) -> bool {
-        if self.manner.interactive || !self.manner.commands {
+        if self.options.interactive || !self.options.commands {
             return true;
         }
         if !self.asked.is_empty() || self.nickname_asked.is_some() {
@@ -362,21 +362,21 @@ impl Model {
         let InputLine::Text { text, .. } = line else {
             return true;
         };
-        let Typed::Command(slash, argument) = commands::read(text) else {
+        let ParsedInput::Command(slash, argument) = commands::read(text) else {
             return true;
         };
         let needs_place = match slash.run {
-            Run::Nick | Run::Security | Run::Who => true,
+            SlashAction::Nick | SlashAction::Security | SlashAction::Who => true,
             // That is what lets us in.
-            Run::House(which) => !house::is_code(which, argument),
-            Run::Quit
-            | Run::Help
-            | Run::Mouse
-            | Run::Date
-            | Run::Search
-            | Run::Unfold
-            | Run::Fold
-            | Run::Discard => false,
+            SlashAction::Admin(which) => !admin::is_code(which, argument),
+            SlashAction::Quit
+            | SlashAction::Help
+            | SlashAction::Mouse
+            | SlashAction::Date
+            | SlashAction::Search
+            | SlashAction::Unfold
+            | SlashAction::Fold
+            | SlashAction::Discard => false,
         };
         let in_place = self.open && (self.members_known || self.basic);
         !needs_place || in_place && self.waiting_for() == 0
@@ -394,34 +394,39 @@ impl Model {
                 "Line {line} is not UTF-8: what can't be read is replaced"
             ));
         }
-        if !self.manner.commands {
+        if !self.options.commands {
             return self.send(&text);
         }
         match commands::read(&text) {
-            Typed::Text(text) => self.send(text),
-            Typed::Nothing => {}
-            Typed::Quit => self.quit(),
-            Typed::Command(slash, argument) => self.run(slash, argument),
-            Typed::Unknown(name) => {
+            ParsedInput::Text(text) => self.send(text),
+            ParsedInput::Nothing => {}
+            ParsedInput::Quit => self.quit(),
+            ParsedInput::Command(slash, argument) => self.run(slash, argument),
+            ParsedInput::Unknown(name) => {
                 let name = Line::inert(name);
                 self.say(&format!(
                     "There is no command /{name}: /help lists them, // begins a text with a slash"
                 ));
                 // A script's line that did nothing is a line that did not arrive.
-                self.undelivered += u64::from(!self.manner.interactive);
+                self.undelivered += u64::from(!self.options.interactive);
             }
         }
     }
 
     fn run(&mut self, slash: &Slash, argument: &str) {
         match slash.run {
-            Run::Quit => self.quit(),
-            Run::Help => self.help(),
-            Run::Nick => self.nick(argument),
-            Run::Security => self.tell_security(),
-            Run::Who => self.tell_who(),
-            Run::House(which) => self.house(slash, which, argument),
-            Run::Mouse | Run::Date | Run::Search | Run::Unfold | Run::Fold | Run::Discard => {
+            SlashAction::Quit => self.quit(),
+            SlashAction::Help => self.help(),
+            SlashAction::Nick => self.nick(argument),
+            SlashAction::Security => self.tell_security(),
+            SlashAction::Who => self.tell_who(),
+            SlashAction::Admin(which) => self.admin_command(slash, which, argument),
+            SlashAction::Mouse
+            | SlashAction::Date
+            | SlashAction::Search
+            | SlashAction::Unfold
+            | SlashAction::Fold
+            | SlashAction::Discard => {
                 self.say(&format!("/{} is for the full screen", slash.name));
                 self.not_done();
             }
@@ -433,7 +438,7 @@ impl Model {
         self.input_ended = true;
         if let Some(error) = error {
             self.say(&format!("The input can't be read: {error}"));
-            self.failure = Some(Outcome::Broken);
+            self.failure = Some(ExitStatus::Broken);
         }
         self.leave_if_done();
     }
@@ -471,12 +476,12 @@ impl Model {
                  one another client ID",
             );
             if self.needs_place() {
-                self.failure = Some(Outcome::NoServer);
+                self.failure = Some(ExitStatus::NoServer);
             }
         } else if self.entered {
             self.say("Gave up waiting for what was sent to arrive");
         } else {
-            self.failure = Some(Outcome::NoServer);
+            self.failure = Some(ExitStatus::NoServer);
             self.say("Gave up: no server let us in");
         }
         self.leave();
@@ -642,7 +647,7 @@ impl Model {
                     }
                     None => {}
                 }
-                self.failure = Some(Outcome::NoServer);
+                self.failure = Some(ExitStatus::NoServer);
                 self.leave();
             }
         }
@@ -708,7 +713,7 @@ impl Model {
             }
             Err(why) => {
                 self.say(&format!("What was said before can't be read: {why}"));
-                self.failure = Some(Outcome::Broken);
+                self.failure = Some(ExitStatus::Broken);
                 self.history.give_up();
             }
         }
@@ -736,7 +741,7 @@ impl Model {
     /// Says where the server's clock was corrected.
     fn mark_clock(&mut self, message: &Received) {
         if let Some(was) = message.clock_was.filter(|_| !self.output_closed) {
-            let corrected = words::clock_corrected(message.time.duration_since(was));
+            let corrected = user_text::clock_corrected(message.time.duration_since(was));
             self.output.push_back(format!("-- {corrected} --\n"));
         }
     }
@@ -748,7 +753,7 @@ impl Model {
         }
         let time = message.time.to_zoned(self.zone.clone());
         let day = time.date();
-        let clock = if self.manner.stamps {
+        let clock = if self.options.stamps {
             time.strftime("%Y-%m-%dT%H:%M:%S%:z")
         } else {
             if self.day.replace(day).is_some_and(|before| before != day) {
@@ -758,7 +763,7 @@ impl Model {
         };
         let text = message.body.as_str().replace('\n', "\n      ");
         let sender = message.user.and_then(|user| self.members.get(&user));
-        let mark = words::mark_in_text(message.unproven, sender);
+        let mark = user_text::badge_in_text(message.unproven, sender);
         let name = message.nickname.before_a_colon();
         self.output
             .push_back(format!("{clock} {mark}{name}: {text}\n"));
@@ -842,7 +847,7 @@ impl Model {
 
     fn nickname_refused(&mut self, nickname: &Nickname, why: &Line, waiting: bool) {
         self.asked_for_nickname |= waiting;
-        if !waiting || self.manner.interactive {
+        if !waiting || self.options.interactive {
             let hint = if waiting {
                 ". Type /nick and another one"
             } else {
@@ -854,7 +859,7 @@ impl Model {
             }
         } else {
             self.say(&format!("{nickname}: {why}"));
-            self.failure = Some(Outcome::NicknameRefused);
+            self.failure = Some(ExitStatus::NicknameRefused);
             self.leave();
         }
     }
@@ -893,7 +898,7 @@ impl Model {
             Ok(nickname) => {
                 // Of the same one nothing is heard, and an older server says nothing either.
                 let answered = !self.basic && nickname != self.nickname;
-                if answered && !self.manner.interactive {
+                if answered && !self.options.interactive {
                     self.nickname_asked = Some(nickname.clone());
                 }
                 self.commands.push_back(Command::Nick(nickname));
@@ -909,8 +914,8 @@ impl Model {
     fn quit(&mut self) {
         self.input_ended = true;
         self.waiting.clear();
-        self.manner.follow = false;
-        if self.manner.interactive {
+        self.options.follow = false;
+        if self.options.interactive {
             self.leave();
         } else {
             self.leave_if_done();
@@ -933,7 +938,7 @@ impl Model {
 
     fn leave_if_done(&mut self) {
         let read = self.standby || self.open && self.last >= self.head;
-        let stays = self.manner.follow && !self.output_closed;
+        let stays = self.options.follow && !self.output_closed;
         if self.input_ended
             && !stays
             && !self.leaving

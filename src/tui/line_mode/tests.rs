@@ -1,10 +1,10 @@
-mod house;
+mod admin;
 
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    cutter::InputLine,
-    model::{Manner, Model, Ourselves, Outcome},
+    line_splitter::InputLine,
+    model::{ExitStatus, LineModeOptions, LocalUser, Model},
 };
 use crate::{
     client::{
@@ -21,19 +21,19 @@ use crate::{
     text::{Body, Line},
 };
 
-const SCRIPT: Manner = Manner {
+const SCRIPT: LineModeOptions = LineModeOptions {
     interactive: false,
     commands: false,
     follow: false,
     stamps: false,
     history: 0,
 };
-const PERSON: Manner = Manner {
+const PERSON: LineModeOptions = LineModeOptions {
     interactive: true,
     commands: true,
     ..SCRIPT
 };
-const FOLLOWER: Manner = Manner {
+const FOLLOWER: LineModeOptions = LineModeOptions {
     follow: true,
     ..SCRIPT
 };
@@ -72,20 +72,20 @@ fn members(model: &mut Model) {
 }
 
 /// Before anything has happened.
-fn started(manner: Manner) -> Model {
-    let ourselves = Ourselves {
+fn started(options: LineModeOptions) -> Model {
+    let local_user = LocalUser {
         server: "chat.lan:10500".to_owned(),
         nickname: name("bot"),
         room: RoomName::lobby(),
         plaintext: false,
         key: None,
     };
-    Model::new(manner, ourselves, TimeZone::UTC)
+    Model::new(options, local_user, TimeZone::UTC)
 }
 
 /// In, in a room that is not the lobby.
-fn in_build(manner: Manner) -> Model {
-    let mut model = started(manner);
+fn in_build(options: LineModeOptions) -> Model {
+    let mut model = started(options);
     model.room = RoomName::parse("build").unwrap();
     enter(&mut model, 0, 1);
     model.status.clear();
@@ -93,8 +93,8 @@ fn in_build(manner: Manner) -> Model {
 }
 
 /// In, in an empty lobby.
-fn model(manner: Manner) -> Model {
-    let mut model = started(manner);
+fn model(options: LineModeOptions) -> Model {
+    let mut model = started(options);
     enter(&mut model, 0, 1);
     model.status.clear();
     model
@@ -192,7 +192,7 @@ fn input_with_commands_knows_them() {
 
 #[test]
 fn q_in_a_script_is_the_end_of_its_input() {
-    let mut model = model(Manner {
+    let mut model = model(LineModeOptions {
         commands: true,
         follow: true,
         ..SCRIPT
@@ -208,7 +208,7 @@ fn q_in_a_script_is_the_end_of_its_input() {
 
 #[test]
 fn an_unknown_command_in_a_script_is_a_failure() {
-    let mut model = model(Manner {
+    let mut model = model(LineModeOptions {
         commands: true,
         ..SCRIPT
     });
@@ -216,7 +216,7 @@ fn an_unknown_command_in_a_script_is_a_failure() {
     assert!(commands(&mut model).is_empty());
     assert!(model.status[0].contains("no command /nonsense"));
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::NotDelivered);
+    assert_eq!(model.exit_status(), ExitStatus::NotDelivered);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn it_leaves_when_the_input_ended_and_all_was_acknowledged() {
     model.event(outbox(2, Delivery::Sent { seq: Some(2) }));
     assert_eq!(commands(&mut model), ["Leave"]);
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::Good);
+    assert_eq!(model.exit_status(), ExitStatus::Good);
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn what_nobody_confirms_is_an_outcome_of_its_own_and_said() {
     model.event(outbox(1, Delivery::Unconfirmed));
     assert_eq!(commands(&mut model), ["Leave"]);
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::Unconfirmed);
+    assert_eq!(model.exit_status(), ExitStatus::Unconfirmed);
     assert_eq!(
         model.last_words(true),
         ["1 message was sent, but not confirmed: an older server, or none, took it.\n"]
@@ -255,7 +255,7 @@ fn what_nobody_confirms_is_an_outcome_of_its_own_and_said() {
     // The welcome came late.
     model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
     model.event(Event::Connection(ConnectionStatus::Online));
-    assert_eq!(model.outcome(), Outcome::Good);
+    assert_eq!(model.exit_status(), ExitStatus::Good);
     assert!(model.last_words(true).is_empty());
 }
 
@@ -266,7 +266,7 @@ fn who_has_heard_nothing_has_not_been_anywhere() {
     model.event(Event::Connection(ConnectionStatus::Basic));
     assert_eq!(commands(&mut model), ["Leave"]);
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::Unconfirmed);
+    assert_eq!(model.exit_status(), ExitStatus::Unconfirmed);
     let words = model.last_words(true);
     assert!(
         words[0].contains("Nothing on chat.lan:10500 has answered"),
@@ -278,8 +278,8 @@ fn who_has_heard_nothing_has_not_been_anywhere() {
     model.ended = None;
     model.event(Event::Message(Received { seq: None, ..said }));
     assert_eq!(
-        model.outcome(),
-        Outcome::Good,
+        model.exit_status(),
+        ExitStatus::Good,
         "an older server, and it is there"
     );
 }
@@ -324,7 +324,7 @@ fn a_run_answers_for_its_own_lines() {
     );
     model.out_of_time();
     model.event(ended(2));
-    assert_eq!(model.outcome(), Outcome::Good);
+    assert_eq!(model.exit_status(), ExitStatus::Good);
     let words = model.last_words(true);
     assert_eq!(
         words,
@@ -345,11 +345,11 @@ fn a_run_on_standby_waits_for_its_lines_and_for_nothing_else() {
     model.event(outbox(1, Delivery::Sent { seq: Some(7) }));
     assert_eq!(commands(&mut model), ["Leave"]);
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::Good);
+    assert_eq!(model.exit_status(), ExitStatus::Good);
     assert!(model.status.is_empty());
 
     // What only who is in can do waits for its turn, which may not come in time.
-    let mut model = started(Manner {
+    let mut model = started(LineModeOptions {
         commands: true,
         ..SCRIPT
     });
@@ -361,7 +361,7 @@ fn a_run_on_standby_waits_for_its_lines_and_for_nothing_else() {
     model.out_of_time();
     model.event(ended(0));
     assert!(model.status[0].contains("give this one another client ID"));
-    assert_eq!(model.outcome(), Outcome::NoServer);
+    assert_eq!(model.exit_status(), ExitStatus::NoServer);
 }
 
 #[test]
@@ -382,13 +382,13 @@ fn what_another_process_did_with_a_message_is_the_outcome() {
         model.event(outbox(1, delivery));
         assert!(model.status[0].contains(says), "{:?}", model.status);
         model.event(ended(0));
-        assert_eq!(model.outcome(), Outcome::NotDelivered);
+        assert_eq!(model.exit_status(), ExitStatus::NotDelivered);
     }
 }
 
 #[test]
 fn a_line_for_a_file_says_when_in_full() {
-    let mut model = model(Manner {
+    let mut model = model(LineModeOptions {
         stamps: true,
         ..FOLLOWER
     });
@@ -415,7 +415,7 @@ fn an_output_that_cannot_be_written_is_told_and_the_outcome() {
     );
     assert_eq!(commands(&mut model), ["Leave"]);
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::Broken);
+    assert_eq!(model.exit_status(), ExitStatus::Broken);
 
     // Who came to send goes on.
     let mut model = self::model(SCRIPT);
@@ -436,7 +436,7 @@ fn it_does_not_leave_before_it_is_in() {
 
 #[test]
 fn history_that_was_asked_for_is_read_before_leaving() {
-    let mut model = started(Manner {
+    let mut model = started(LineModeOptions {
         history: 2,
         ..SCRIPT
     });
@@ -478,7 +478,7 @@ fn a_follower_stays_when_the_input_ends_but_not_when_the_output_does() {
     assert_eq!(commands(&mut model), ["Leave"]);
     assert!(model.output.is_empty());
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::Good);
+    assert_eq!(model.exit_status(), ExitStatus::Good);
 }
 
 #[test]
@@ -501,7 +501,7 @@ fn what_was_not_delivered_is_the_outcome() {
     model.line(InputLine::TooLong);
     assert!(model.status[0].contains("Line 1 was not sent"));
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::NotDelivered);
+    assert_eq!(model.exit_status(), ExitStatus::NotDelivered);
 
     let mut model = self::model(SCRIPT);
     line(&mut model, "a");
@@ -509,14 +509,14 @@ fn what_was_not_delivered_is_the_outcome() {
     model.event(outbox(1, failed()));
     model.input_ended(None);
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::NotDelivered);
+    assert_eq!(model.exit_status(), ExitStatus::NotDelivered);
 
     let mut model = self::model(SCRIPT);
     line(&mut model, "a");
     model.input_ended(None);
     model.out_of_time();
     model.event(ended(1));
-    assert_eq!(model.outcome(), Outcome::NotDelivered);
+    assert_eq!(model.exit_status(), ExitStatus::NotDelivered);
 }
 
 #[test]
@@ -535,7 +535,7 @@ fn a_refused_nickname_ends_a_script_and_asks_a_person() {
     model.event(refused(true));
     model.event(stopped.clone());
     model.event(ended(1));
-    assert_eq!(model.outcome(), Outcome::NicknameRefused);
+    assert_eq!(model.exit_status(), ExitStatus::NicknameRefused);
 
     let mut model = started(PERSON);
     model.event(refused(true));
@@ -564,7 +564,7 @@ fn no_server_in_time_is_the_outcome_and_said_once() {
     assert!(model.progress().is_some());
     model.out_of_time();
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::NoServer);
+    assert_eq!(model.exit_status(), ExitStatus::NoServer);
 }
 
 #[test]
@@ -631,7 +631,7 @@ fn a_script_hears_only_of_trouble() {
     }));
     assert_eq!(model.status, ["Elsewhere\n"]);
     model.event(ended(0));
-    assert_eq!(model.outcome(), Outcome::NoServer);
+    assert_eq!(model.exit_status(), ExitStatus::NoServer);
 }
 
 #[test]
@@ -751,7 +751,7 @@ fn who_had_no_key_is_marked_as_it_is_said_and_in_what_was_said_before() {
         model.event(Event::Message(said(2, 2, false)));
         assert_eq!(model.output, ["00:00 ?alice: yes\n", "00:00 alice: yes\n"]);
     }
-    let mut model = started(Manner {
+    let mut model = started(LineModeOptions {
         history: 2,
         ..SCRIPT
     });

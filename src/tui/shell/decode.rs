@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use self::{
     burst::{Burst, QUIET},
-    sequence::{ESC, Found, Wait, report_end, sequence},
+    sequence::{ESC, SequenceMatch, Wait, report_end, sequence},
 };
 use crate::tui::key::Key;
 
@@ -88,7 +88,7 @@ pub enum Input {
 )]
 pub struct Decoder {
     buffer: Vec<u8>,
-    within: Within,
+    within: DecoderState,
     /// When the first byte of the buffer came.
     began: Duration,
     /// When bytes last came.
@@ -110,7 +110,7 @@ pub struct Decoder {
 
 /// What the bytes that come belong to.
 #[derive(Debug, Default)]
-enum Within {
+enum DecoderState {
     /// Keys and reports.
     #[default]
     Keys,
@@ -127,7 +127,7 @@ impl Decoder {
     pub fn feed(&mut self, now: Duration, bytes: &[u8]) -> Vec<Input> {
         let mut found = self.pass(now);
         let mut bytes = bytes;
-        if self.buffer.is_empty() && matches!(self.within, Within::Keys) {
+        if self.buffer.is_empty() && matches!(self.within, DecoderState::Keys) {
             bytes = self.without_lost_report(bytes);
             let escaped = self.escaped.take();
             let soon = escaped.is_some_and(|at| now < at + REST_PATIENCE);
@@ -171,16 +171,16 @@ impl Decoder {
 
     fn own_deadline(&self) -> Option<Duration> {
         match &self.within {
-            Within::Paste(_) => Some(self.heard + PASTE_PATIENCE),
-            Within::Report => Some(self.heard + REPORT_PATIENCE),
-            Within::StalledPaste => match self.buffer.as_slice() {
+            DecoderState::Paste(_) => Some(self.heard + PASTE_PATIENCE),
+            DecoderState::Report => Some(self.heard + REPORT_PATIENCE),
+            DecoderState::StalledPaste => match self.buffer.as_slice() {
                 [] => None,
                 [ESC] => Some(self.heard + self.escape_patience()),
                 // The beginning of its end, or of a character, and nobody's key.
                 bytes if pasted_length(bytes) == 0 => None,
                 _ => Some(self.heard + QUIET),
             },
-            Within::Keys => match self.wait? {
+            DecoderState::Keys => match self.wait? {
                 // A single byte may well be typed: it is not kept waiting for long.
                 _ if self.after_escape && self.buffer.len() == 2 => Some(self.heard + QUIET),
                 _ if self.after_escape => Some(self.heard + ESC_PATIENCE),
@@ -207,8 +207,8 @@ impl Decoder {
     /// What has begun does not go on.
     fn expire(&mut self, now: Duration) -> Vec<Input> {
         match std::mem::take(&mut self.within) {
-            Within::Paste(mut pasted) => {
-                self.within = Within::StalledPaste;
+            DecoderState::Paste(mut pasted) => {
+                self.within = DecoderState::StalledPaste;
                 let length = pasted_length(&self.buffer);
                 pasted.extend(self.buffer.drain(..length));
                 // A character whose rest is on its way.
@@ -217,13 +217,13 @@ impl Decoder {
                 self.heard = now;
                 told_if_any(&pasted)
             }
-            Within::StalledPaste => self.expire_stalled(now),
-            Within::Report => {
+            DecoderState::StalledPaste => self.expire_stalled(now),
+            DecoderState::Report => {
                 self.buffer.clear();
                 self.report_lost = true;
                 Vec::new()
             }
-            Within::Keys => {
+            DecoderState::Keys => {
                 if std::mem::take(&mut self.after_escape) {
                     self.buffer.remove(0);
                 } else if self.buffer == [ESC] {
@@ -239,13 +239,13 @@ impl Decoder {
     fn expire_stalled(&mut self, now: Duration) -> Vec<Input> {
         // Esc begins the end as well.
         let length = pasted_length(&self.buffer).max(1);
-        self.within = Within::StalledPaste;
+        self.within = DecoderState::StalledPaste;
         let piece: Vec<u8> = self.buffer.drain(..length).collect();
         let alone = self.buffer.is_empty();
         match sequence(&piece, true) {
-            Found::Input(used, Some(Input::Key(key))) if alone && used == piece.len() => {
+            SequenceMatch::Input(used, Some(Input::Key(key))) if alone && used == piece.len() => {
                 if key.typed().is_none() {
-                    self.within = Within::Keys;
+                    self.within = DecoderState::Keys;
                     self.wait = None;
                 }
                 if piece == [ESC] {
@@ -253,7 +253,7 @@ impl Decoder {
                 }
                 vec![Input::Key(key)]
             }
-            Found::Input(used, input) if alone && used == piece.len() => {
+            SequenceMatch::Input(used, input) if alone && used == piece.len() => {
                 input.into_iter().collect()
             }
             _ => told_if_any(&piece),
@@ -267,15 +267,15 @@ impl Decoder {
         let mut at_end = at_end;
         loop {
             match self.within {
-                Within::Paste(_) => match self.go_on_pasting() {
+                DecoderState::Paste(_) => match self.go_on_pasting() {
                     Some(input) => found.push(input),
                     None => break,
                 },
-                Within::StalledPaste => match memchr::memmem::find(&self.buffer, PASTE_END) {
+                DecoderState::StalledPaste => match memchr::memmem::find(&self.buffer, PASTE_END) {
                     Some(end) => {
                         found.extend(told_if_any(&self.buffer[..end]));
                         self.used(end + PASTE_END.len());
-                        self.within = Within::Keys;
+                        self.within = DecoderState::Keys;
                     }
                     None if self.buffer.len() > PASTE_BYTES_MAX => {
                         let length = whole_characters(&self.buffer[..PASTE_BYTES_MAX]);
@@ -284,7 +284,7 @@ impl Decoder {
                     }
                     None => break,
                 },
-                Within::Report => {
+                DecoderState::Report => {
                     let Some((end, _)) = report_end(&self.buffer) else {
                         // Its last byte may be the beginning of the end.
                         let keep = usize::from(self.buffer.last() == Some(&ESC));
@@ -292,9 +292,9 @@ impl Decoder {
                         break;
                     };
                     self.used(end);
-                    self.within = Within::Keys;
+                    self.within = DecoderState::Keys;
                 }
-                Within::Keys => {
+                DecoderState::Keys => {
                     if !self.go_on_with_keys(at_end, &mut found) {
                         break;
                     }
@@ -309,33 +309,33 @@ impl Decoder {
     fn go_on_with_keys(&mut self, at_end: bool, found: &mut Vec<Input>) -> bool {
         let is_long = self.buffer.len() > SEQUENCE_BYTES_MAX;
         match sequence(&self.buffer, at_end) {
-            Found::Input(2, Some(Input::Key(_))) if self.after_escape => {
+            SequenceMatch::Input(2, Some(Input::Key(_))) if self.after_escape => {
                 // What followed an Esc was no rest of a key, but is one itself.
                 self.after_escape = false;
                 self.buffer.remove(0);
             }
-            Found::Input(used, input) => {
+            SequenceMatch::Input(used, input) => {
                 self.unambiguous |= input == Some(Input::KeyboardProtocol);
                 self.used(used);
                 found.extend(input);
             }
-            Found::PasteBegins(used) => {
+            SequenceMatch::PasteBegins(used) => {
                 self.used(used);
-                self.within = Within::Paste(Vec::new());
+                self.within = DecoderState::Paste(Vec::new());
             }
-            Found::Incomplete(Wait::Report | Wait::Rest) if is_long => {
+            SequenceMatch::Incomplete(Wait::Report | Wait::Rest) if is_long => {
                 self.after_escape = false;
-                self.within = Within::Report;
+                self.within = DecoderState::Report;
                 self.used(2);
             }
             // Too much to be one, so it is none.
-            Found::Incomplete(Wait::Text) if is_long => {
-                if let Found::Input(used, input) = sequence(&self.buffer, true) {
+            SequenceMatch::Incomplete(Wait::Text) if is_long => {
+                if let SequenceMatch::Input(used, input) = sequence(&self.buffer, true) {
                     self.used(used);
                     found.extend(input);
                 }
             }
-            Found::Incomplete(wait) => {
+            SequenceMatch::Incomplete(wait) => {
                 self.wait = (!self.buffer.is_empty()).then_some(wait);
                 self.after_escape &= wait != Wait::Report;
                 return false;
@@ -353,7 +353,7 @@ impl Decoder {
 
     /// Moves what belongs to the pasted text over; answers it when its end has come.
     fn go_on_pasting(&mut self) -> Option<Input> {
-        let Within::Paste(pasted) = &mut self.within else {
+        let DecoderState::Paste(pasted) = &mut self.within else {
             return None;
         };
         let end = memchr::memmem::find(&self.buffer, PASTE_END);
@@ -365,7 +365,7 @@ impl Decoder {
         let text = end.map(|_| text_of(pasted));
         self.used(upto + if end.is_some() { PASTE_END.len() } else { 0 });
         if text.is_some() {
-            self.within = Within::Keys;
+            self.within = DecoderState::Keys;
         }
         text.map(Input::Paste)
     }

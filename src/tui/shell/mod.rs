@@ -4,15 +4,15 @@
 //! - [`terminal`]: taken over and given back.
 //! - `diff` (pure), `backend`: how a screen is written to it.
 //! - `jobs`: in the foreground or not, stopped and continued.
-//! - [`pace`] (pure): how often it is drawn.
+//! - [`frame_limiter`] (pure): how often it is drawn.
 //! - [`environment`]: its size, and what the variables say about it.
 
 mod backend;
 pub mod decode;
 mod diff;
 pub mod environment;
+mod frame_limiter;
 mod jobs;
-mod pace;
 pub mod terminal;
 
 use std::{
@@ -35,13 +35,13 @@ use tokio::{
 
 use self::{
     decode::{Decoder, Input},
-    pace::Pace,
+    frame_limiter::FrameLimiter,
     terminal::Screen,
 };
 use super::{
-    Startup,
+    Launch,
     app::{Effect, HostChoice, Model, Msg, Now, Start, keys::escape_leaves, update},
-    farewell::Ending,
+    exit_summary::ExitSummary,
     local_time::Zone,
     serve::HostControl,
     signals::{Signals, Stopped},
@@ -61,10 +61,10 @@ const INPUT_QUEUE: usize = 64;
 
 /// Shows the conversation until the user leaves or the session ends. Tells by which signal it was
 /// asked to end, if it was.
-pub async fn run(startup: Startup) -> (anyhow::Result<Ending>, Option<Stopped>) {
-    let mut startup = startup;
-    let host = startup.host.take();
-    let shown = show(startup, host.is_some()).await;
+pub async fn run(launch: Launch) -> (anyhow::Result<ExitSummary>, Option<Stopped>) {
+    let mut launch = launch;
+    let host = launch.host.take();
+    let shown = show(launch, host.is_some()).await;
     if let Some(host) = host {
         // Nobody has heard of it yet where nothing could be shown.
         let choice = shown
@@ -73,7 +73,7 @@ pub async fn run(startup: Startup) -> (anyhow::Result<Ending>, Option<Stopped>) 
         leave_host(host, choice).await;
     }
     match shown {
-        Ok((ending, _, stopped)) => (ending, stopped),
+        Ok((summary, _, stopped)) => (summary, stopped),
         Err(error) => (Err(error), None),
     }
 }
@@ -81,12 +81,16 @@ pub async fn run(startup: Startup) -> (anyhow::Result<Ending>, Option<Stopped>) 
 /// How it ended, what was chosen for the server, and which signal ended it. `Err`: it could not
 /// begin.
 async fn show(
-    startup: Startup,
+    launch: Launch,
     hosting: bool,
-) -> anyhow::Result<(anyhow::Result<Ending>, Option<HostChoice>, Option<Stopped>)> {
-    let changes = Changes::new()?;
+) -> anyhow::Result<(
+    anyhow::Result<ExitSummary>,
+    Option<HostChoice>,
+    Option<Stopped>,
+)> {
+    let terminal_signals = TerminalSignals::new()?;
     let screen = Screen::take().context("The terminal can't be used")?;
-    let mut shell = Shell::new(startup, hosting, screen, changes);
+    let mut shell = Shell::new(launch, hosting, screen, terminal_signals);
     // The first painting waits for nothing: no network, no answer of the terminal's.
     shell.draw()?;
     if environment::answers_queries() {
@@ -95,8 +99,8 @@ async fn show(
     let mut input = read_input();
     let ended = shell.run(&mut input).await;
     shell.screen.give_back();
-    let ending = ended.map(|()| shell.model.ending());
-    Ok((ending, shell.host_choice, shell.stopped))
+    let summary = ended.map(|()| shell.model.exit_summary());
+    Ok((summary, shell.host_choice, shell.stopped))
 }
 
 /// Does with the server that we host what was chosen. It goes on where nothing was: others may
@@ -114,7 +118,7 @@ async fn leave_host(host: HostControl, choice: Option<HostChoice>) {
 
 /// What one read of the terminal gave, and when: what it means depends on what came together, and
 /// the loop may be busy.
-struct Typed {
+struct TerminalRead {
     at: Instant,
     bytes: Vec<u8>,
 }
@@ -134,22 +138,22 @@ struct Shell {
     outgoing: VecDeque<Command>,
     events: mpsc::Receiver<Event>,
     signals: Signals,
-    changes: Changes,
+    terminal_signals: TerminalSignals,
     host_choice: Option<HostChoice>,
     /// By the last signal that asked the program to end.
     stopped: Option<Stopped>,
-    pace: Pace,
+    frame_limiter: FrameLimiter,
     stale: bool,
 }
 
 /// Signals that resize, stop or continue.
-struct Changes {
+struct TerminalSignals {
     resized: Signal,
     stop: Signal,
     continued: Signal,
 }
 
-impl Changes {
+impl TerminalSignals {
     fn new() -> anyhow::Result<Self> {
         let on = |kind| signal(kind).context("Signals can't be listened to");
         Ok(Self {
@@ -161,11 +165,16 @@ impl Changes {
 }
 
 impl Shell {
-    fn new(startup: Startup, hosting: bool, screen: Screen, changes: Changes) -> Self {
+    fn new(
+        launch: Launch,
+        hosting: bool,
+        screen: Screen,
+        terminal_signals: TerminalSignals,
+    ) -> Self {
         let started = Instant::now();
         let (width, height) = environment::size();
-        let depth = environment::depth(startup.no_color);
-        let ground = environment::ground(startup.theme);
+        let depth = environment::depth(launch.no_color);
+        let ground = environment::ground(launch.theme);
         let zone = Zone::new(Timestamp::now());
         let model = Model::new(Start {
             now: Now {
@@ -175,12 +184,12 @@ impl Shell {
             zone: zone.get(),
             width,
             height,
-            host: startup.host_label,
-            nickname: startup.nickname,
-            room: startup.room,
+            host: launch.host_label,
+            nickname: launch.nickname,
+            room: launch.room,
             hosting,
-            key: startup.key,
-            restored: startup.restored,
+            key: launch.key,
+            restored: launch.restored,
         });
         Self {
             model,
@@ -191,20 +200,20 @@ impl Shell {
             screen,
             decoder: Decoder::default(),
             started,
-            commands: startup.commands,
+            commands: launch.commands,
             outgoing: VecDeque::new(),
-            events: startup.events,
-            signals: startup.signals,
-            changes,
+            events: launch.events,
+            signals: launch.signals,
+            terminal_signals,
             host_choice: None,
             stopped: None,
-            pace: Pace::default(),
+            frame_limiter: FrameLimiter::default(),
             stale: true,
         }
     }
 
     /// Waits for something, takes all that waits, then draws; until it is over.
-    async fn run(&mut self, input: &mut mpsc::Receiver<Typed>) -> anyhow::Result<()> {
+    async fn run(&mut self, input: &mut mpsc::Receiver<TerminalRead>) -> anyhow::Result<()> {
         let mut input_open = true;
         let commands = self.commands.clone();
         loop {
@@ -220,9 +229,9 @@ impl Shell {
                     self.stopped = Some(by);
                     messages.push(Msg::Terminate);
                 }
-                _ = self.changes.stop.recv() => suspend = true,
-                _ = self.changes.continued.recv() => self.screen.continued(),
-                _ = self.changes.resized.recv() => {}
+                _ = self.terminal_signals.stop.recv() => suspend = true,
+                _ = self.terminal_signals.continued.recv() => self.screen.continued(),
+                _ = self.terminal_signals.resized.recv() => {}
                 typed = input.recv(), if input_open => {
                     if let Some(typed) = typed {
                         self.decode(&typed, &mut messages)?;
@@ -268,7 +277,7 @@ impl Shell {
             if self.update_all(messages)? {
                 return Ok(());
             }
-            if self.stale && self.pace.wait(self.started.elapsed()).is_zero() {
+            if self.stale && self.frame_limiter.wait(self.started.elapsed()).is_zero() {
                 self.draw()?;
             }
         }
@@ -279,7 +288,7 @@ impl Shell {
         let now = Deadline::now();
         let draw = self
             .stale
-            .then(|| now + self.pace.wait(self.started.elapsed()));
+            .then(|| now + self.frame_limiter.wait(self.started.elapsed()));
         let change = self.model.wakes_in().map(|after| now + after);
         let look = self.screen.is_away().then(|| now + LOOK_EVERY);
         let decoder = self.decoder.deadline();
@@ -292,7 +301,7 @@ impl Shell {
             .fold(a_minute, Deadline::min)
     }
 
-    fn decode(&mut self, typed: &Typed, messages: &mut Vec<Msg>) -> anyhow::Result<()> {
+    fn decode(&mut self, typed: &TerminalRead, messages: &mut Vec<Msg>) -> anyhow::Result<()> {
         let at = typed.at.saturating_duration_since(self.started);
         let found = self.decoder.feed(at, &typed.bytes);
         self.take(found, messages)
@@ -386,7 +395,7 @@ impl Shell {
         let (model, palette) = (&self.model, &self.palette);
         self.screen
             .draw(|buffer| view::draw(model, palette, buffer))?;
-        self.pace.drawn(self.started.elapsed());
+        self.frame_limiter.drawn(self.started.elapsed());
         self.stale = false;
         Ok(())
     }
@@ -394,7 +403,7 @@ impl Shell {
 
 /// Reads the terminal's bytes in a thread of its own: reading a terminal cannot be done without
 /// blocking on every system. It ends with the process, or with the terminal.
-fn read_input() -> mpsc::Receiver<Typed> {
+fn read_input() -> mpsc::Receiver<TerminalRead> {
     let (sender, receiver) = mpsc::channel(INPUT_QUEUE);
     std::thread::spawn(move || {
         let stdin = std::io::stdin();
@@ -416,7 +425,7 @@ fn read_input() -> mpsc::Receiver<Typed> {
             match rustix::io::read(&stdin, &mut bytes) {
                 Ok(0) => return,
                 Ok(count) => {
-                    let typed = Typed {
+                    let typed = TerminalRead {
                         at: Instant::now(),
                         bytes: bytes[..count].to_vec(),
                     };

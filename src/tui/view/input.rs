@@ -23,7 +23,7 @@ use crate::{
         },
         keymap::{Action, label},
         signs,
-        words::seconds,
+        user_text::seconds,
     },
 };
 

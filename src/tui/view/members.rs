@@ -6,7 +6,7 @@ use super::{
     paint::{Span, columns, fit, put},
     palette::Palette,
 };
-use crate::tui::{app::Model, signs, words::mark};
+use crate::tui::{app::Model, signs, user_text::badge};
 
 /// Draws the member list with the rule on its left.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
@@ -41,7 +41,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
         let ours = Some(member.user) == model.user;
         let note = if ours { " you" } else { "" };
         let mut names = span.after(2);
-        if let Some(mark) = mark(member.role) {
+        if let Some(mark) = badge(member.role) {
             // In a column of its own at the edge, so that names and marks can each be read down.
             let edge = names.width.saturating_sub(1);
             put(buffer, names.after(edge), mark, palette.quiet);

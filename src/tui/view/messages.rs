@@ -27,7 +27,7 @@ use crate::{
         },
         keymap::{Action, label},
         signs,
-        words::{self, Tone},
+        user_text::{self, Tone},
     },
 };
 
@@ -147,7 +147,7 @@ impl Pane<'_> {
                     (words, "─", palette.quiet)
                 }
                 LineAbove::Unread => (new_messages(self.room.unread()), "─", palette.warn),
-                LineAbove::Clock(by) => (words::clock_corrected(by), "─", palette.quiet),
+                LineAbove::Clock(by) => (user_text::clock_corrected(by), "─", palette.quiet),
                 LineAbove::Day(day) => (self.model.day_in_words(day), "─", palette.quiet),
                 LineAbove::Edge(edge) => {
                     let (words, style) = self.edge(&edge);
@@ -272,7 +272,7 @@ impl Pane<'_> {
         let palette = self.palette;
         let style = palette.nickname(&message.nickname.folded());
         let name = Name {
-            mark: self.mark(message.user, message.unproven),
+            mark: self.badge(message.user, message.unproven),
             text: message.nickname.as_str(),
             style,
         };
@@ -327,7 +327,7 @@ impl Pane<'_> {
         let palette = self.palette;
         let nickname = &self.model.nickname;
         let name = Name {
-            mark: self.mark(self.model.user, false),
+            mark: self.badge(self.model.user, false),
             text: nickname.as_str(),
             style: palette.nickname(&nickname.folded()),
         };
@@ -388,10 +388,10 @@ impl Pane<'_> {
     }
 
     /// What stands before the name of whoever says something.
-    fn mark(&self, user: Option<UserId>, unproven: bool) -> &'static str {
+    fn badge(&self, user: Option<UserId>, unproven: bool) -> &'static str {
         let mut members = self.room.members.iter();
         let member = user.and_then(|user| members.find(|member| member.user == user));
-        words::mark_in_text(unproven, member)
+        user_text::badge_in_text(unproven, member)
     }
 
     fn name_column(&self) -> u16 {

@@ -15,7 +15,7 @@ use crate::tui::{
         layout::{Columns, Layout},
         search::Search,
     },
-    signs, words,
+    signs, user_text,
 };
 
 /// How to write what is looked for.
@@ -108,7 +108,7 @@ impl Pane<'_> {
                 let mut span = whole.after(2);
                 let time = clock_text(hit.time, &self.model.zone);
                 span = span.after(put(buffer, span, &time, palette.quiet) + 1);
-                let mark = words::mark_in_text(hit.unproven, None);
+                let mark = user_text::badge_in_text(hit.unproven, None);
                 span = span.after(put(buffer, span, mark, palette.quiet));
                 let style = palette.nickname(&hit.nickname.folded());
                 let name = fit(hit.nickname.as_str(), span.width);
@@ -171,7 +171,7 @@ impl Pane<'_> {
         }
         let span = Span::of(self.area, y, names, self.columns.nickname);
         let style = self.palette.nickname(&hit.nickname.folded());
-        let mark = words::mark_in_text(hit.unproven, None);
+        let mark = user_text::badge_in_text(hit.unproven, None);
         let mark = (mark, self.palette.quiet);
         put_name(buffer, span, mark, hit.nickname.as_str(), style);
     }

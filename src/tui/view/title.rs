@@ -52,7 +52,7 @@ type Part = Vec<(String, Style)>;
 /// What stands on the right, as much as there is room for beside the room's name.
 fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Part> {
     let quiet = |text: &str| vec![(text.to_owned(), palette.quiet)];
-    let State {
+    let StatusLabel {
         glyph,
         words,
         style,
@@ -143,7 +143,7 @@ fn security(model: &Model) -> Option<Security> {
 }
 
 /// The link's state: a glyph, words and a style, each telling it without the others.
-struct State {
+struct StatusLabel {
     glyph: &'static str,
     /// From wordy to brief; none where who can read along says enough.
     words: Vec<String>,
@@ -152,7 +152,7 @@ struct State {
     silent: bool,
 }
 
-impl State {
+impl StatusLabel {
     fn new(glyph: &'static str, words: &[&str], style: Style) -> Self {
         Self {
             glyph,
@@ -170,24 +170,26 @@ impl State {
     }
 }
 
-fn state(model: &Model, palette: &Palette) -> State {
+fn state(model: &Model, palette: &Palette) -> StatusLabel {
     if model.leaving_since.is_some() {
-        return State::new(signs::ABSENT, &["leaving"], palette.quiet);
+        return StatusLabel::new(signs::ABSENT, &["leaving"], palette.quiet);
     }
     if model.asks().is_some() {
-        return State::new(signs::ABSENT, &["not in"], palette.warn);
+        return StatusLabel::new(signs::ABSENT, &["not in"], palette.warn);
     }
     if let Some(waited) = model.unanswered_for().filter(|_| model.online()) {
         let full = format!("no answer for {} s", waited.as_secs());
-        return State::silent(&[&full, "no answer"], palette.warn);
+        return StatusLabel::silent(&[&full, "no answer"], palette.warn);
     }
     match &model.connection {
         ConnectionStatus::Online if model.security.is_some() => {
-            State::new(signs::PRESENT, &[], palette.good)
+            StatusLabel::new(signs::PRESENT, &[], palette.good)
         }
-        ConnectionStatus::Online => State::new(signs::PRESENT, &["connected"], palette.good),
-        ConnectionStatus::Basic => State::new(signs::PRESENT, &["basic server"], palette.warn),
-        ConnectionStatus::Unidentified => State::silent(
+        ConnectionStatus::Online => StatusLabel::new(signs::PRESENT, &["connected"], palette.good),
+        ConnectionStatus::Basic => {
+            StatusLabel::new(signs::PRESENT, &["basic server"], palette.warn)
+        }
+        ConnectionStatus::Unidentified => StatusLabel::silent(
             &[
                 "no answer yet: an older server, or none",
                 "no answer yet: older server, or none",
@@ -196,9 +198,13 @@ fn state(model: &Model, palette: &Palette) -> State {
             ],
             palette.warn,
         ),
-        ConnectionStatus::Connecting => State::new(signs::WAITING, &["connecting"], palette.warn),
+        ConnectionStatus::Connecting => {
+            StatusLabel::new(signs::WAITING, &["connecting"], palette.warn)
+        }
         ConnectionStatus::Waiting { .. }
         | ConnectionStatus::Standby
-        | ConnectionStatus::Stopped { .. } => State::new(signs::ABSENT, &["offline"], palette.bad),
+        | ConnectionStatus::Stopped { .. } => {
+            StatusLabel::new(signs::ABSENT, &["offline"], palette.bad)
+        }
     }
 }

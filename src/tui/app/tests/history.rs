@@ -223,7 +223,7 @@ fn long_texts_are_bounded_by_their_bytes() {
             Entry::Notice {
                 time,
                 asked: None,
-                tone: crate::tui::words::Tone::Remark,
+                tone: crate::tui::user_text::Tone::Remark,
                 text,
                 utc: None,
             },

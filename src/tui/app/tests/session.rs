@@ -211,17 +211,17 @@ fn the_farewell_tells_what_is_not_sent_and_what_is_not_kept() {
         .key(Key::ctrl(Code::Char('c')))
         .key(Key::ctrl(Code::Char('c')));
     assert!(desk.done().contains(&Effect::Command(Command::Leave)));
-    let ending = desk.model.ending();
+    let ending = desk.model.exit_summary();
     let not_kept: Vec<&str> = ending.not_kept.iter().map(Body::as_str).collect();
     assert_eq!(not_kept, ["not kept", "still being saved"]);
     assert_eq!((ending.unsent, ending.summary), (1, None));
 
     desk.outbox(5, "still being saved", Delivery::Pending);
     desk.key(Key::alt(Code::Char('s')));
-    let ending = desk.model.ending();
+    let ending = desk.model.exit_summary();
     assert_eq!((ending.unsent, ending.not_kept.len()), (2, 1));
     desk.outbox(3, "not kept", Delivery::Pending);
-    let ending = desk.model.ending();
+    let ending = desk.model.exit_summary();
     assert_eq!((ending.unsent, ending.not_kept.len()), (3, 0));
 }
 

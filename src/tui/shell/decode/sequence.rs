@@ -10,7 +10,7 @@ const OPENING: usize = 2;
 
 /// What the start of the buffer is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum SequenceMatch {
     /// So many bytes, and what they mean, if anything.
     Input(usize, Option<Input>),
     /// The bytes that open a pasted text.
@@ -34,33 +34,35 @@ pub(super) enum Wait {
     Character,
 }
 
-fn key(used: usize, key: Key) -> Found {
-    Found::Input(used, Some(Input::Key(key)))
+fn key(used: usize, key: Key) -> SequenceMatch {
+    SequenceMatch::Input(used, Some(Input::Key(key)))
 }
 
 /// What a buffer begins with. `at_end`: what has not come by now does not come.
-pub(super) fn sequence(bytes: &[u8], at_end: bool) -> Found {
+pub(super) fn sequence(bytes: &[u8], at_end: bool) -> SequenceMatch {
     match bytes {
-        [] => Found::Incomplete(Wait::Character),
-        [ESC] | [ESC, ESC] if !at_end => Found::Incomplete(Wait::Escape),
+        [] => SequenceMatch::Incomplete(Wait::Character),
+        [ESC] | [ESC, ESC] if !at_end => SequenceMatch::Incomplete(Wait::Escape),
         [ESC, b'[', rest @ ..] => csi(rest, at_end),
         [ESC, b'O', rest @ ..] => ss3(rest, at_end),
         [ESC, b']' | b'P' | b'_' | b'^' | b'X', ..] => string(bytes, at_end),
         // Some terminals write Alt with an arrow as Esc and the arrow.
         [ESC, ESC, b'[' | b'O', ..] => match sequence(&bytes[1..], at_end) {
-            Found::Input(used, Some(Input::Key(found))) if used > OPENING => {
+            SequenceMatch::Input(used, Some(Input::Key(found))) if used > OPENING => {
                 key(used + 1, Key { alt: true, ..found })
             }
-            Found::Input(used, None) => Found::Input(used + 1, None),
-            Found::Incomplete(wait) => Found::Incomplete(wait),
-            Found::Input(..) | Found::PasteBegins(_) => key(1, Key::plain(Code::Esc)),
+            SequenceMatch::Input(used, None) => SequenceMatch::Input(used + 1, None),
+            SequenceMatch::Incomplete(wait) => SequenceMatch::Incomplete(wait),
+            SequenceMatch::Input(..) | SequenceMatch::PasteBegins(_) => {
+                key(1, Key::plain(Code::Esc))
+            }
         },
         [ESC] | [ESC, ESC, ..] => key(1, Key::plain(Code::Esc)),
         [ESC, rest @ ..] => match character(rest, at_end) {
-            Found::Input(used, Some(Input::Key(found))) => {
+            SequenceMatch::Input(used, Some(Input::Key(found))) => {
                 key(used + 1, Key { alt: true, ..found })
             }
-            Found::Input(used, other) => Found::Input(used + 1, other),
+            SequenceMatch::Input(used, other) => SequenceMatch::Input(used + 1, other),
             other => other,
         },
         _ => character(bytes, at_end),
@@ -68,14 +70,14 @@ pub(super) fn sequence(bytes: &[u8], at_end: bool) -> Found {
 }
 
 /// Esc and a character were no opening: they are an Alt key, and what follows is looked at for itself.
-fn alt(opening: u8) -> Found {
+fn alt(opening: u8) -> SequenceMatch {
     key(OPENING, Key::alt(Code::Char(char::from(opening))))
 }
 
 /// A control or a character.
-fn character(bytes: &[u8], at_end: bool) -> Found {
+fn character(bytes: &[u8], at_end: bool) -> SequenceMatch {
     let Some(&first) = bytes.first() else {
-        return Found::Incomplete(Wait::Character);
+        return SequenceMatch::Incomplete(Wait::Character);
     };
     let code = match first {
         b'\r' => Code::Enter,
@@ -90,7 +92,7 @@ fn character(bytes: &[u8], at_end: bool) -> Found {
     key(1, Key::plain(code))
 }
 
-fn utf8(bytes: &[u8], at_end: bool) -> Found {
+fn utf8(bytes: &[u8], at_end: bool) -> SequenceMatch {
     let length = match bytes[0] {
         0xc2..=0xdf => 2,
         0xe0..=0xef => 3,
@@ -102,19 +104,21 @@ fn utf8(bytes: &[u8], at_end: bool) -> Found {
         Ok(text) => match text.chars().next() {
             // C1 controls are not keys.
             Some(c) if !c.is_control() => key(length, Key::plain(Code::Char(c))),
-            _ => Found::Input(length, None),
+            _ => SequenceMatch::Input(length, None),
         },
-        Err(error) if error.error_len().is_none() && !at_end => Found::Incomplete(Wait::Character),
-        Err(_) => Found::Input(1, None),
+        Err(error) if error.error_len().is_none() && !at_end => {
+            SequenceMatch::Incomplete(Wait::Character)
+        }
+        Err(_) => SequenceMatch::Input(1, None),
     }
 }
 
 /// What follows `ESC [`: parameters, then a final byte.
-fn csi(rest: &[u8], at_end: bool) -> Found {
+fn csi(rest: &[u8], at_end: bool) -> SequenceMatch {
     let incomplete = if at_end {
         alt(b'[')
     } else {
-        Found::Incomplete(Wait::Rest)
+        SequenceMatch::Incomplete(Wait::Rest)
     };
     // The Linux console's F1 to F5.
     match rest {
@@ -132,7 +136,9 @@ fn csi(rest: &[u8], at_end: bool) -> Found {
     let is_report = matches!(rest.first(), Some(b'?' | b'<' | b'>' | b'='));
     let Some(length) = length else {
         return match incomplete {
-            Found::Input(..) if is_report => Found::Input(OPENING + rest.len(), None),
+            SequenceMatch::Input(..) if is_report => {
+                SequenceMatch::Input(OPENING + rest.len(), None)
+            }
             incomplete => incomplete,
         };
     };
@@ -140,26 +146,26 @@ fn csi(rest: &[u8], at_end: bool) -> Found {
     let used = OPENING + length + 1;
     match (parameters, last) {
         // Broken off by a control; what follows is looked at for itself.
-        (_, ..=0x3f | 0x7f..) if is_report => Found::Input(used - 1, None),
+        (_, ..=0x3f | 0x7f..) if is_report => SequenceMatch::Input(used - 1, None),
         (_, ..=0x3f | 0x7f..) => alt(b'['),
-        (b"200", b'~') => Found::PasteBegins(used),
+        (b"200", b'~') => SequenceMatch::PasteBegins(used),
         // A mouse report of the oldest kind: three more bytes.
         (b"", b'M') => match rest.len() {
-            4.. => Found::Input(used + 3, None),
-            _ if at_end => Found::Input(OPENING + rest.len(), None),
-            _ => Found::Incomplete(Wait::Rest),
+            4.. => SequenceMatch::Input(used + 3, None),
+            _ if at_end => SequenceMatch::Input(OPENING + rest.len(), None),
+            _ => SequenceMatch::Incomplete(Wait::Rest),
         },
         (b"", b'A'..=b'F' | b'H' | b'I' | b'O'..=b'S' | b'Z') | ([_, ..], _) => {
-            Found::Input(used, report(parameters, last))
+            SequenceMatch::Input(used, report(parameters, last))
         }
         (b"", _) => alt(b'['),
     }
 }
 
 /// What follows `ESC O`: a final byte, in old terminals behind a digit for what is held.
-fn ss3(rest: &[u8], at_end: bool) -> Found {
+fn ss3(rest: &[u8], at_end: bool) -> SequenceMatch {
     match rest {
-        [] | [b'1'..=b'9'] if !at_end => Found::Incomplete(Wait::Rest),
+        [] | [b'1'..=b'9'] if !at_end => SequenceMatch::Incomplete(Wait::Rest),
         [held @ b'1'..=b'9', last, ..] => match final_key(*last, u32::from(held - b'0')) {
             Some(found) => key(OPENING + 2, found),
             None => alt(b'O'),
@@ -317,7 +323,7 @@ fn coded(number: u32, modifiers: u32) -> Option<Key> {
 }
 
 /// What begins with `ESC ]` or the like: a control string, or an Alt key and what was typed behind it.
-fn string(bytes: &[u8], at_end: bool) -> Found {
+fn string(bytes: &[u8], at_end: bool) -> SequenceMatch {
     let (opening, rest) = (bytes[1], &bytes[OPENING..]);
     let known = known_report(opening, rest);
     for (at, byte) in rest.iter().enumerate() {
@@ -326,7 +332,9 @@ fn string(bytes: &[u8], at_end: bool) -> Found {
             (ESC, Some(b'\\')) => at + 2,
             (ESC, None) if !at_end => break,
             // Broken off; what follows is looked at for itself.
-            (..=0x1f | 0x7f, _) if known == Some(true) => return Found::Input(OPENING + at, None),
+            (..=0x1f | 0x7f, _) if known == Some(true) => {
+                return SequenceMatch::Input(OPENING + at, None);
+            }
             (..=0x1f | 0x7f, _) => return alt(opening),
             _ => continue,
         };
@@ -335,14 +343,14 @@ fn string(bytes: &[u8], at_end: bool) -> Found {
             return alt(opening);
         }
         let input = (opening == b']').then(|| background(&rest[..at])).flatten();
-        return Found::Input(OPENING + end, input);
+        return SequenceMatch::Input(OPENING + end, input);
     }
     match known {
-        Some(true) if at_end => Found::Input(bytes.len(), None),
+        Some(true) if at_end => SequenceMatch::Input(bytes.len(), None),
         _ if at_end => alt(opening),
-        Some(true) => Found::Incomplete(Wait::Report),
-        Some(false) => Found::Incomplete(Wait::Rest),
-        None => Found::Incomplete(Wait::Text),
+        Some(true) => SequenceMatch::Incomplete(Wait::Report),
+        Some(false) => SequenceMatch::Incomplete(Wait::Rest),
+        None => SequenceMatch::Incomplete(Wait::Text),
     }
 }
 

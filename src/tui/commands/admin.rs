@@ -1,4 +1,4 @@
-//! What follows the name of a command that keeps order in the house: who, for how long, why.
+//! What follows the name of an administrative command: who, for how long, why.
 
 use jiff::{Span, SpanRelativeTo, Unit};
 
@@ -11,10 +11,10 @@ use crate::{
     text::Line,
 };
 
-/// Which command of the house.
+/// Which administrative command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the table of commands says what each does")]
-pub enum House {
+pub enum AdminAction {
     Invite,
     Invites,
     Revoke,
@@ -36,7 +36,7 @@ pub enum House {
 
 /// What was typed, once it is understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum AdminInput {
     /// To be sent.
     Send(AdminCommand),
     /// The code of another device, by which this one comes in.
@@ -44,32 +44,32 @@ pub enum Order {
 }
 
 /// Why a command can't be understood: a sentence or a question, behind which the usage belongs.
-type Wrong = String;
+type UsageError = String;
 
 /// Reads what follows a command's name. A nickname may hold spaces: the longest that somebody in
 /// the room has is taken, else one in quotes, else one word. The error is one plain sentence with
 /// the usage.
 pub fn read<'a>(
     slash: &Slash,
-    house: House,
+    action: AdminAction,
     argument: &str,
     room: &RoomName,
     members: impl Iterator<Item = &'a Nickname>,
-) -> Result<Order, String> {
+) -> Result<AdminInput, String> {
     let room = room.clone();
-    let command = || -> Result<AdminCommand, Wrong> {
-        Ok(match house {
-            House::Invite => invite(argument)?,
-            House::Invites => AdminCommand::Invites,
-            House::Revoke => AdminCommand::Revoke {
+    let command = || -> Result<AdminCommand, UsageError> {
+        Ok(match action {
+            AdminAction::Invite => invite(argument)?,
+            AdminAction::Invites => AdminCommand::Invites,
+            AdminAction::Revoke => AdminCommand::Revoke {
                 invite: InviteId::parse(argument).map_err(|wrong| wrong.to_string())?,
             },
-            House::Kick => {
+            AdminAction::Kick => {
                 let (nickname, rest) = name_and_rest(argument, members)?;
                 let reason = reason(rest);
                 AdminCommand::Kick { nickname, reason }
             }
-            House::Ban => {
+            AdminAction::Ban => {
                 let (nickname, seconds, reason) = sanction(argument, members)?;
                 AdminCommand::Ban {
                     nickname,
@@ -77,11 +77,11 @@ pub fn read<'a>(
                     reason,
                 }
             }
-            House::Unban => AdminCommand::Unban {
+            AdminAction::Unban => AdminCommand::Unban {
                 nickname: name(argument)?,
             },
-            House::Bans => AdminCommand::Bans,
-            House::Mute => {
+            AdminAction::Bans => AdminCommand::Bans,
+            AdminAction::Mute => {
                 let (nickname, seconds, reason) = sanction(argument, members)?;
                 AdminCommand::Mute {
                     nickname,
@@ -89,57 +89,57 @@ pub fn read<'a>(
                     reason,
                 }
             }
-            House::Unmute => AdminCommand::Unmute {
+            AdminAction::Unmute => AdminCommand::Unmute {
                 nickname: name(argument)?,
             },
-            House::Topic => AdminCommand::Topic {
+            AdminAction::Topic => AdminCommand::Topic {
                 room,
                 topic: topic(argument)?,
             },
-            House::Announce => AdminCommand::Announce {
+            AdminAction::Announce => AdminCommand::Announce {
                 room,
                 on: switch(argument).ok_or("On or off?")?,
             },
-            House::Slow => AdminCommand::Slow {
+            AdminAction::Slow => AdminCommand::Slow {
                 room,
                 seconds: pause(argument)?,
             },
-            House::Own => AdminCommand::Own {
+            AdminAction::Own => AdminCommand::Own {
                 code: OwnerCode::parse(argument).map_err(|wrong| wrong.to_string())?,
             },
-            House::Role => role(argument)?,
-            House::Release => AdminCommand::Release {
+            AdminAction::Role => role(argument)?,
+            AdminAction::Release => AdminCommand::Release {
                 nickname: name(argument)?,
             },
-            House::Audit => AdminCommand::Audit {
+            AdminAction::Audit => AdminCommand::Audit {
                 before: before(argument)?,
             },
-            House::Device => device(argument)?,
+            AdminAction::Device => device(argument)?,
         })
     };
-    if let Some(code) = code(house, argument) {
-        return Ok(Order::Code(code));
+    if let Some(code) = code(action, argument) {
+        return Ok(AdminInput::Code(code));
     }
-    command().map(Order::Send).map_err(|wrong| {
+    command().map(AdminInput::Send).map_err(|wrong| {
         let colon = if wrong.ends_with('?') { "" } else { ":" };
         format!("{wrong}{colon} {}", usages(slash))
     })
 }
 
 /// Whether it is the code by which one comes in, and nothing for a server that one is in on.
-pub fn is_code(house: House, argument: &str) -> bool {
-    code(house, argument).is_some()
+pub fn is_code(action: AdminAction, argument: &str) -> bool {
+    code(action, argument).is_some()
 }
 
-fn code(house: House, argument: &str) -> Option<DeviceCode> {
-    (house == House::Device).then(|| DeviceCode::parse(argument).ok())?
+fn code(action: AdminAction, argument: &str) -> Option<DeviceCode> {
+    (action == AdminAction::Device).then(|| DeviceCode::parse(argument).ok())?
 }
 
 /// A nickname, and what follows it.
 fn name_and_rest<'t, 'm>(
     text: &'t str,
     members: impl Iterator<Item = &'m Nickname>,
-) -> Result<(Nickname, &'t str), Wrong> {
+) -> Result<(Nickname, &'t str), UsageError> {
     if let Some(quoted) = text.strip_prefix('"') {
         let (name, rest) = quoted.split_once('"').ok_or("The quote has no end")?;
         return Ok((parse(name)?, rest.trim_start()));
@@ -171,14 +171,14 @@ fn ends(text: &str) -> impl Iterator<Item = usize> {
 }
 
 /// A nickname that is all there is.
-fn name(text: &str) -> Result<Nickname, Wrong> {
+fn name(text: &str) -> Result<Nickname, UsageError> {
     let quoted = text
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'));
     parse(quoted.unwrap_or(text))
 }
 
-fn parse(name: &str) -> Result<Nickname, Wrong> {
+fn parse(name: &str) -> Result<Nickname, UsageError> {
     if name.is_empty() {
         return Err("Whom?".to_owned());
     }
@@ -194,7 +194,7 @@ fn reason(text: &str) -> Option<Line> {
 fn sanction<'a>(
     text: &str,
     members: impl Iterator<Item = &'a Nickname>,
-) -> Result<(Nickname, Option<u64>, Option<Line>), Wrong> {
+) -> Result<(Nickname, Option<u64>, Option<Line>), UsageError> {
     let (nickname, rest) = name_and_rest(text, members)?;
     let (first, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     // A reason that begins with a figure is rarer than a time that is mistyped, and a ban that
@@ -206,7 +206,7 @@ fn sanction<'a>(
 }
 
 /// A time as people write it: `10m`, `2h`, `3d`, `1w`, `1h30m`. At least a second.
-fn seconds(text: &str) -> Result<u64, Wrong> {
+fn seconds(text: &str) -> Result<u64, UsageError> {
     let wrong = || {
         let text = Line::inert(text);
         format!("{text} is no time (10m, 2h, 3d and 1w are)")
@@ -229,7 +229,7 @@ fn seconds(text: &str) -> Result<u64, Wrong> {
 }
 
 /// How long members wait between two messages.
-fn pause(text: &str) -> Result<u64, Wrong> {
+fn pause(text: &str) -> Result<u64, UsageError> {
     match (switch(text), text.parse()) {
         (Some(false), _) => Ok(0),
         (_, Ok(plain)) => Ok(plain),
@@ -246,7 +246,7 @@ fn switch(text: &str) -> Option<bool> {
     }
 }
 
-fn topic(text: &str) -> Result<Option<Line>, Wrong> {
+fn topic(text: &str) -> Result<Option<Line>, UsageError> {
     match reason(text) {
         None => Err("What is it about?".to_owned()),
         Some(_) if switch(text) == Some(false) => Ok(None),
@@ -254,7 +254,7 @@ fn topic(text: &str) -> Result<Option<Line>, Wrong> {
     }
 }
 
-fn invite(text: &str) -> Result<AdminCommand, Wrong> {
+fn invite(text: &str) -> Result<AdminCommand, UsageError> {
     let (mut uses, mut lasts) = (None, None);
     for word in text.split_whitespace() {
         let twice = if word.eq_ignore_ascii_case("any") {
@@ -276,7 +276,7 @@ fn invite(text: &str) -> Result<AdminCommand, Wrong> {
     })
 }
 
-fn role(text: &str) -> Result<AdminCommand, Wrong> {
+fn role(text: &str) -> Result<AdminCommand, UsageError> {
     let (who, role) = text.rsplit_once(char::is_whitespace).unwrap_or((text, ""));
     let nickname = name(who.trim_end())?;
     let role = Role::parse(&role.to_ascii_lowercase())
@@ -286,7 +286,7 @@ fn role(text: &str) -> Result<AdminCommand, Wrong> {
     Ok(AdminCommand::Role { nickname, role })
 }
 
-fn before(text: &str) -> Result<Option<u64>, Wrong> {
+fn before(text: &str) -> Result<Option<u64>, UsageError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -296,7 +296,7 @@ fn before(text: &str) -> Result<Option<u64>, Wrong> {
         .map_err(|_| "That goes by the numbers of its entries".to_owned())
 }
 
-fn device(text: &str) -> Result<AdminCommand, Wrong> {
+fn device(text: &str) -> Result<AdminCommand, UsageError> {
     let (what, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     match (what.to_ascii_lowercase().as_str(), rest.trim_start()) {
         ("" | "list", "") => Ok(AdminCommand::Devices),
@@ -320,19 +320,19 @@ fn device(text: &str) -> Result<AdminCommand, Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::commands::{Run, Typed};
+    use crate::tui::commands::{ParsedInput, SlashAction};
 
     const MEMBERS: &[&str] = &["bob", "bob the builder", "Zoë", "@home"];
 
-    fn typed(text: &str) -> Result<Order, String> {
+    fn typed(text: &str) -> Result<AdminInput, String> {
         let members: Vec<Nickname> = MEMBERS
             .iter()
             .map(|name| Nickname::known(name).unwrap())
             .collect();
         match crate::tui::commands::read(text) {
-            Typed::Command(slash, argument) => match slash.run {
-                Run::House(house) => {
-                    read(slash, house, argument, &RoomName::lobby(), members.iter())
+            ParsedInput::Command(slash, argument) => match slash.run {
+                SlashAction::Admin(action) => {
+                    read(slash, action, argument, &RoomName::lobby(), members.iter())
                 }
                 other => panic!("{other:?}"),
             },
@@ -342,7 +342,7 @@ mod tests {
 
     fn sent(text: &str) -> AdminCommand {
         match typed(text) {
-            Ok(Order::Send(command)) => command,
+            Ok(AdminInput::Send(command)) => command,
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -541,7 +541,7 @@ mod tests {
             assert_eq!(sent(text), expected, "{text}");
         }
         let code = DeviceCode::parse("mfrg-gzdf").unwrap();
-        assert_eq!(typed("/device MFRG gzdf"), Ok(Order::Code(code)));
+        assert_eq!(typed("/device MFRG gzdf"), Ok(AdminInput::Code(code)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Order in the house.
+//! Administrative commands.
 
 use super::*;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-const COMMANDS: Manner = Manner {
+const COMMANDS: LineModeOptions = LineModeOptions {
     commands: true,
     ..SCRIPT
 };
@@ -67,7 +67,7 @@ fn a_command_is_sent_and_waited_for() {
     assert_eq!(said(&mut model), "too loud was sent away\n");
     assert_eq!(model.commands.pop_front(), Some(Command::Leave));
     model.event(Event::Ended(Summary::default()));
-    assert_eq!(model.outcome(), Outcome::Good);
+    assert_eq!(model.exit_status(), ExitStatus::Good);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn what_a_script_could_not_do_is_counted() {
         answer(&mut model, 0, Err("Only moderators can do that"));
         model.input_ended(None);
         model.event(Event::Ended(Summary::default()));
-        assert_eq!(model.outcome(), Outcome::NotDelivered, "{refused}");
+        assert_eq!(model.exit_status(), ExitStatus::NotDelivered, "{refused}");
     }
     let mut model = model(PERSON);
     line(&mut model, "/bans");
@@ -170,7 +170,7 @@ fn a_server_that_is_not_trusted_is_explained() {
     );
     assert_eq!(said(&mut model), told);
     model.event(Event::Ended(Summary::default()));
-    assert_eq!(model.outcome(), Outcome::NoServer);
+    assert_eq!(model.exit_status(), ExitStatus::NoServer);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn who_is_not_let_in_for_want_of_something_is_told_how_to_give_it() {
         let told = said(&mut model);
         assert!(told.contains(option), "{told}");
         model.event(Event::Ended(Summary::default()));
-        assert_eq!(model.outcome(), Outcome::NoServer);
+        assert_eq!(model.exit_status(), ExitStatus::NoServer);
     }
 }
 
@@ -215,7 +215,7 @@ fn who_wants_to_hear_it_is_told_who_does_what() {
         slow_seconds: 0,
     };
     let bot = UserId::from_bytes([7; 12]);
-    for (manner, expected) in [
+    for (options, expected) in [
         (
             PERSON,
             "bob set the topic: release day\nbob lets only moderators write here\n\
@@ -223,7 +223,7 @@ fn who_wants_to_hear_it_is_told_who_does_what() {
         ),
         (SCRIPT, ""),
     ] {
-        let mut model = model(manner);
+        let mut model = model(options);
         model.event(Event::Members {
             room: RoomName::lobby(),
             members: vec![Member {
@@ -245,7 +245,7 @@ fn who_wants_to_hear_it_is_told_who_does_what() {
         });
         assert_eq!(said(&mut model), expected);
         line(&mut model, "/who");
-        if manner.commands {
+        if options.commands {
             assert_eq!(
                 said(&mut model),
                 "#lobby has 1 in it\ntopic: release day\nonly moderators can write\nmoderator: bot\n"
@@ -367,7 +367,7 @@ fn in_a_script_a_command_waits_until_what_it_needs_is_there() {
     model.event(outbox(2, Delivery::Sent { seq: Some(2) }));
     assert_eq!(commands(&mut model), ["Leave"]);
     model.event(Event::Ended(Summary::default()));
-    assert_eq!(model.outcome(), Outcome::Good);
+    assert_eq!(model.exit_status(), ExitStatus::Good);
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn a_nickname_asked_for_in_a_script_is_waited_for() {
     });
     assert_eq!(commands(&mut refused), ["Leave"]);
     refused.event(Event::Ended(Summary::default()));
-    assert_eq!(refused.outcome(), Outcome::NotDelivered);
+    assert_eq!(refused.exit_status(), ExitStatus::NotDelivered);
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn a_script_that_never_comes_in_has_not_done_what_waits() {
     model.input_ended(None);
     model.out_of_time();
     model.event(Event::Ended(Summary::default()));
-    assert_eq!(model.outcome(), Outcome::NoServer);
+    assert_eq!(model.exit_status(), ExitStatus::NoServer);
     assert_eq!(model.last_words(true), ["2 messages were not delivered.\n"]);
 }
 
@@ -435,6 +435,6 @@ fn an_answer_that_never_comes_holds_up_nothing_for_ever() {
     assert!(said(&mut model).contains("Line 3 was not done"));
     model.input_ended(None);
     model.event(Event::Ended(Summary::default()));
-    assert_eq!(model.outcome(), Outcome::NotDelivered);
+    assert_eq!(model.exit_status(), ExitStatus::NotDelivered);
     assert_eq!(model.undelivered(), 2);
 }

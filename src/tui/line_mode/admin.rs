@@ -1,4 +1,4 @@
-//! Order in the house, for line mode: commands, and what is told of keys, roles and rules.
+//! Administration in line mode: commands, and what is told of keys, roles and rules.
 
 use super::model::Model;
 use crate::{
@@ -11,35 +11,35 @@ use crate::{
     tui::{
         commands::{
             Slash,
-            house::{self, House, Order},
+            admin::{self, AdminAction, AdminInput},
         },
-        words::{self, Place, Told},
+        user_text::{self, Paragraphs, SessionContext},
     },
 };
 
 impl Model {
     /// Sends a command of the house on its way.
-    pub(super) fn house(&mut self, slash: &Slash, which: House, argument: &str) {
+    pub(super) fn admin_command(&mut self, slash: &Slash, which: AdminAction, argument: &str) {
         let members = self.members.values().map(|member| &member.nickname);
-        match house::read(slash, which, argument, &self.room, members) {
-            Ok(Order::Send(command)) => {
-                if let Some(why) = words::in_vain(&command, self.place()) {
+        match admin::read(slash, which, argument, &self.room, members) {
+            Ok(AdminInput::Send(command)) => {
+                if let Some(why) = user_text::in_vain(&command, self.place()) {
                     self.say(why);
                     return self.not_done();
                 }
                 let request = self.requests;
                 self.requests += 1;
                 self.asked.insert(request);
-                if words::is_news(&command) {
+                if user_text::is_news(&command) {
                     self.news_awaited.insert(request, false);
                 }
                 self.commands.push_back(Command::Admin { request, command });
             }
-            Ok(Order::Code(_)) if self.has_entered() => {
+            Ok(AdminInput::Code(_)) if self.has_entered() => {
                 self.say("You are in: that code is for your other device");
                 self.not_done();
             }
-            Ok(Order::Code(code)) => {
+            Ok(AdminInput::Code(code)) => {
                 let credential = Credential::Code(code);
                 self.commands.push_back(Command::Credential(credential));
             }
@@ -57,8 +57,8 @@ impl Model {
         }
         let told = self.news_awaited.remove(&request) == Some(true);
         match answer {
-            Ok(result) if told && words::says_no_more(&result) => {}
-            Ok(result) => self.tell(words::result(&result, self.place())),
+            Ok(result) if told && user_text::says_no_more(&result) => {}
+            Ok(result) => self.tell(user_text::result(&result, self.place())),
             Err(why) => {
                 self.say(why.as_str());
                 self.not_done();
@@ -69,14 +69,14 @@ impl Model {
     /// Who can read along.
     pub(super) fn security(&mut self, security: Security) {
         let before = self.security.replace(security);
-        if let Some(first) = words::first_use_in_brief(self.place()) {
+        if let Some(first) = user_text::first_use_in_brief(self.place()) {
             self.say(&first);
         }
         if security == Security::Plain && before != Some(Security::Plain) {
             const WORDS: &str = "Not encrypted: everybody on the way can read along";
             // Without having asked for it one comes to that only on this machine; but what is
             // called otherwise could be taken for another.
-            if words::unencrypted(self.place()).is_some() && !self.plaintext {
+            if user_text::unencrypted(self.place()).is_some() && !self.plaintext {
                 self.say(WORDS);
             } else {
                 self.mention(WORDS);
@@ -86,17 +86,17 @@ impl Model {
 
     /// Tells who can read along, and who we are.
     pub(super) fn tell_security(&mut self) {
-        self.tell(words::security(self.place(), None));
+        self.tell(user_text::security(self.place(), None));
         let own = self.user.and_then(|user| self.members.get(&user));
         if let Some(own) = own {
-            self.say(&words::ourselves(&own.nickname, own.role, self.key));
+            self.say(&user_text::ourselves(&own.nickname, own.role, self.key));
         }
     }
 
     /// Tells who is in.
     pub(super) fn tell_who(&mut self) {
         let members: Vec<_> = self.members.values().cloned().collect();
-        self.say(&words::who(&self.room, &self.rules, &members));
+        self.say(&user_text::who(&self.room, &self.rules, &members));
     }
 
     /// Somebody may do more or less.
@@ -106,7 +106,7 @@ impl Model {
         };
         let before = std::mem::replace(&mut member.role, role);
         let nickname = member.nickname.clone();
-        if let Some(what) = words::promotion(before, role) {
+        if let Some(what) = user_text::promotion(before, role) {
             self.mention(&format!("{nickname} {what}"));
         }
     }
@@ -115,7 +115,7 @@ impl Model {
     pub(super) fn ruled(&mut self, rules: RoomRules, by: Option<&Nickname>) {
         let before = std::mem::replace(&mut self.rules, rules);
         let Some(by) = by else { return };
-        for what in words::changes(&before, &self.rules) {
+        for what in user_text::changes(&before, &self.rules) {
             self.mention(&format!("{by} {what}"));
             if *by == self.nickname && self.is_chatty() {
                 self.news_awaited.values_mut().for_each(|told| *told = true);
@@ -123,8 +123,8 @@ impl Model {
         }
     }
 
-    fn place(&self) -> Place<'_> {
-        Place {
+    fn place(&self) -> SessionContext<'_> {
+        SessionContext {
             server: &self.server,
             nickname: &self.nickname,
             room: &self.room,
@@ -132,7 +132,7 @@ impl Model {
         }
     }
 
-    fn tell(&mut self, told: Told) {
+    fn tell(&mut self, told: Paragraphs) {
         for (_, text) in told {
             self.say(&text);
         }
@@ -140,6 +140,6 @@ impl Model {
 
     /// A script's line that did nothing is a line that did not arrive.
     pub(super) fn not_done(&mut self) {
-        self.undelivered += u64::from(!self.manner.interactive);
+        self.undelivered += u64::from(!self.options.interactive);
     }
 }

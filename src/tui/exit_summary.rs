@@ -9,7 +9,7 @@ use crate::{
 
 /// What there is to say of a run on the screen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ending {
+pub struct ExitSummary {
     /// The session's figures; `None` where leaving took too long for them.
     pub summary: Option<Summary>,
     /// From when we were first let in; `None`: we never were.
@@ -22,7 +22,7 @@ pub struct Ending {
 
 /// The summary of a run on the screen, in lines that are ended. `kept`: whether what was not sent is
 /// kept for the next start. What was not kept is told in full.
-pub fn of_screen(ending: &Ending, kept: bool) -> String {
+pub fn of_screen(ending: &ExitSummary, kept: bool) -> String {
     let mut text = match (&ending.summary, ending.chatted_for) {
         (None, Some(duration)) => format!("Chatted for {}\n", span(duration)),
         (summary, chatted) => figures(&summary.unwrap_or_default(), chatted),
@@ -121,7 +121,7 @@ mod tests {
             ..Summary::default()
         };
         let check = |summary, unsent, not_kept: &[&str], expected: &str| {
-            let ending = Ending {
+            let ending = ExitSummary {
                 summary,
                 chatted_for: Some(Duration::from_secs(3)),
                 unsent,
@@ -152,7 +152,7 @@ mod tests {
              two\n  lines\n  three\n",
         );
         assert_eq!(
-            of_screen(&Ending::default(), true),
+            of_screen(&ExitSummary::default(), true),
             "Never got in: nothing was sent or received.\n"
         );
     }

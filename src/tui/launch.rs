@@ -10,7 +10,7 @@ use crate::{
 
 /// Everything that [`super::shell`] needs to run, and nothing that it would have to look up.
 #[derive(Debug)]
-pub struct Startup {
+pub struct Launch {
     /// The server as the user named it: `localhost:10500`.
     pub host_label: String,
     /// The nickname wanted.

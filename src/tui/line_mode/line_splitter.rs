@@ -18,12 +18,12 @@ pub(super) enum InputLine {
 
 /// Cuts a stream at its line ends. Holds one unfinished line of at most [`TEXT_BYTES_MAX`] bytes.
 #[derive(Debug, Default)]
-pub(super) struct Cutter {
+pub(super) struct LineSplitter {
     line: Vec<u8>,
     too_long: bool,
 }
 
-impl Cutter {
+impl LineSplitter {
     /// Takes bytes; gives the lines that end in them.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Vec<InputLine> {
         let mut lines = Vec::new();
@@ -87,12 +87,12 @@ mod tests {
     /// The same lines come out however the bytes are cut.
     fn check(bytes: &[u8], expected: &[InputLine]) {
         for size in [1, 2, 3, 7, bytes.len().max(1)] {
-            let mut cutter = Cutter::default();
+            let mut splitter = LineSplitter::default();
             let mut lines: Vec<_> = bytes
                 .chunks(size)
-                .flat_map(|part| cutter.feed(part))
+                .flat_map(|part| splitter.feed(part))
                 .collect();
-            lines.extend(cutter.end());
+            lines.extend(splitter.end());
             assert_eq!(lines, expected, "{size} bytes at a time");
         }
     }

@@ -14,11 +14,11 @@ const AHEAD: Duration = Duration::from_millis(40);
 
 /// See the module's docs.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct FrameLimiter {
     due: Duration,
 }
 
-impl Pace {
+impl FrameLimiter {
     /// How long the next drawing has to wait.
     pub(super) fn wait(&self, now: Duration) -> Duration {
         self.due.saturating_sub(AHEAD).saturating_sub(now)
@@ -40,17 +40,17 @@ mod tests {
 
     #[test]
     fn a_few_at_once_then_one_every_ten_milliseconds() {
-        let mut pace = Pace::default();
+        let mut frame_limiter = FrameLimiter::default();
         for _ in 0..5 {
-            assert_eq!(pace.wait(ms(1000)), Duration::ZERO);
-            pace.drawn(ms(1000));
+            assert_eq!(frame_limiter.wait(ms(1000)), Duration::ZERO);
+            frame_limiter.drawn(ms(1000));
         }
         for now in (1000..2000).step_by(10) {
-            assert_eq!(pace.wait(ms(now)), ms(10));
-            assert_eq!(pace.wait(ms(now + 10)), Duration::ZERO);
-            pace.drawn(ms(now + 10));
+            assert_eq!(frame_limiter.wait(ms(now)), ms(10));
+            assert_eq!(frame_limiter.wait(ms(now + 10)), Duration::ZERO);
+            frame_limiter.drawn(ms(now + 10));
         }
         // After a pause, at once again.
-        assert_eq!(pace.wait(ms(5000)), Duration::ZERO);
+        assert_eq!(frame_limiter.wait(ms(5000)), Duration::ZERO);
     }
 }

@@ -37,11 +37,11 @@ impl Tone {
 }
 
 /// Paragraphs that belong together. A paragraph may have several lines.
-pub type Told = Vec<(Tone, String)>;
+pub type Paragraphs = Vec<(Tone, String)>;
 
 /// Where we are, for whoever is to come there too.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct SessionContext<'a> {
     /// Host and port, for people: `localhost:10500`, `[::1]:10500`.
     pub server: &'a str,
     /// What we are called there.
@@ -52,7 +52,7 @@ pub struct Place<'a> {
     pub security: Option<Security>,
 }
 
-impl Place<'_> {
+impl SessionContext<'_> {
     /// Host, without brackets, and port.
     fn parts(&self) -> Option<(&str, u16)> {
         let (host, port) = self.server.rsplit_once(':')?;
@@ -85,7 +85,7 @@ pub fn room_option(room: &RoomName) -> String {
 }
 
 /// What stands beside the name of somebody who is special.
-pub fn mark(role: Role) -> Option<&'static str> {
+pub fn badge(role: Role) -> Option<&'static str> {
     match role {
         Role::Owner => Some("◆"),
         Role::Moderator => Some("◇"),
@@ -98,7 +98,7 @@ pub fn mark(role: Role) -> Option<&'static str> {
 /// it. `unproven`: the message itself tells so. An older server's messages don't tell: of those it is
 /// known where their `sender`, the very user, is there without a key. What others may do besides is no
 /// question there.
-pub fn mark_in_text(unproven: bool, sender: Option<&Member>) -> &'static str {
+pub fn badge_in_text(unproven: bool, sender: Option<&Member>) -> &'static str {
     if unproven || sender.is_some_and(|sender| sender.role == Role::Unverified) {
         "?"
     } else {
@@ -126,7 +126,7 @@ pub fn says_no_more(result: &AdminResult) -> bool {
 }
 
 /// What a command came to.
-pub fn result(result: &AdminResult, place: Place<'_>) -> Told {
+pub fn result(result: &AdminResult, place: SessionContext<'_>) -> Paragraphs {
     let mut answer = result.message.as_str().to_owned();
     for line in &result.lines {
         answer.push('\n');
@@ -151,7 +151,7 @@ pub fn result(result: &AdminResult, place: Place<'_>) -> Told {
 }
 
 /// What is to be typed on another device of the user's.
-fn on_the_other_device(code: DeviceCode, place: Place<'_>) -> String {
+fn on_the_other_device(code: DeviceCode, place: SessionContext<'_>) -> String {
     let parts = place.parts().filter(|_| !place.is_this_machine());
     let (host, port) = match (parts, place.parts()) {
         (Some((host, port)), _) => (shell_word(host), port.to_string()),
@@ -173,7 +173,7 @@ fn on_the_other_device(code: DeviceCode, place: Place<'_>) -> String {
 }
 
 /// Why a command is not even sent, where nothing could be made of its answer.
-pub fn in_vain(command: &AdminCommand, place: Place<'_>) -> Option<&'static str> {
+pub fn in_vain(command: &AdminCommand, place: SessionContext<'_>) -> Option<&'static str> {
     if place.fingerprint().is_some() {
         return None;
     }
@@ -191,7 +191,7 @@ const NO_INVITE: &str = "An invite names the server's key, which nobody can be s
                          nothing is encrypted: make one with chat-server invite, where the server \
                          runs";
 
-fn invite(token: InviteToken, place: Place<'_>) -> Told {
+fn invite(token: InviteToken, place: SessionContext<'_>) -> Paragraphs {
     let parts = place.parts().zip(place.fingerprint());
     let Some(((host, port), fingerprint)) = parts else {
         return vec![(Tone::Answer, NO_INVITE.to_owned())];
@@ -218,7 +218,7 @@ fn invite(token: InviteToken, place: Place<'_>) -> Told {
 
 /// The key of a server that is met for the first time: to be compared, where somebody could have
 /// answered in its place. Nobody can on this very machine.
-fn to_compare(place: Place<'_>) -> Option<Fingerprint> {
+fn to_compare(place: SessionContext<'_>) -> Option<Fingerprint> {
     match place.security? {
         Security::Encrypted {
             verified_by: VerifiedBy::FirstUse,
@@ -229,9 +229,9 @@ fn to_compare(place: Place<'_>) -> Option<Fingerprint> {
 }
 
 /// What is to be told of a server that is met for the first time.
-pub fn first_use(place: Place<'_>) -> Told {
+pub fn first_use(place: SessionContext<'_>) -> Paragraphs {
     let Some(fingerprint) = to_compare(place) else {
-        return Told::new();
+        return Paragraphs::new();
     };
     let server = place.server;
     let first = format!("First time on {server}. From now on it has to have this key:");
@@ -245,7 +245,7 @@ pub fn first_use(place: Place<'_>) -> Told {
 }
 
 /// The same as one sentence.
-pub fn first_use_in_brief(place: Place<'_>) -> Option<String> {
+pub fn first_use_in_brief(place: SessionContext<'_>) -> Option<String> {
     let fingerprint = to_compare(place)?;
     let server = place.server;
     Some(format!(
@@ -255,7 +255,7 @@ pub fn first_use_in_brief(place: Place<'_>) -> Option<String> {
 }
 
 /// That everybody can read along, which on this very machine is nobody.
-pub fn unencrypted(place: Place<'_>) -> Option<(Tone, String)> {
+pub fn unencrypted(place: SessionContext<'_>) -> Option<(Tone, String)> {
     let plain = place.security == Some(Security::Plain) && !place.is_this_machine();
     plain.then(|| (Tone::Answer, NOT_ENCRYPTED.to_owned()))
 }
@@ -264,8 +264,8 @@ const NOT_ENCRYPTED: &str = "Not encrypted: everybody between you and the server
                              and change what is said.";
 
 /// A server is not trusted.
-pub fn distrusted(passages: &[ExplanationPart]) -> Told {
-    let mut told = Told::new();
+pub fn distrusted(passages: &[ExplanationPart]) -> Paragraphs {
+    let mut told = Paragraphs::new();
     for passage in passages {
         match passage {
             ExplanationPart::Words(words) => told.push((Tone::Answer, words.as_str().to_owned())),
@@ -293,7 +293,7 @@ fn in_rows(fingerprint: Fingerprint) -> String {
 }
 
 /// Who can read along.
-pub fn security(place: Place<'_>, program: Option<&str>) -> Told {
+pub fn security(place: SessionContext<'_>, program: Option<&str>) -> Paragraphs {
     let program = program.map_or_else(String::new, |program| format!(" ({program})"));
     let server = format!("Server: {}{program}", place.server);
     let Some(security) = place.security else {
