@@ -212,11 +212,11 @@ fn flow(parts: Vec<Part>, columns: usize) -> Vec<Vec<Part>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::app::layout::Wishes;
+    use crate::tui::app::layout::LayoutRequest;
 
     #[test]
     fn every_explanation_is_whole_at_any_width() {
-        let wishes = Wishes {
+        let wishes = LayoutRequest {
             input_rows: 1,
             status_rows: 0,
             members: true,

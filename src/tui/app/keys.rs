@@ -5,11 +5,11 @@ use ratatui::layout::Position;
 use std::time::Duration;
 
 use super::{
-    Effect, HostChoice, Model, Popup, date,
+    Effect, HostChoice, Model, Popup, admin, autosave, date,
     help::Help,
-    house, keeping, outgoing,
+    outbox_actions,
     paging::{self, Goal},
-    question::{self, Asks},
+    prompt::{self, PromptKind},
     room::Scroll,
     search,
 };
@@ -54,7 +54,7 @@ impl Escapes {
 }
 
 /// Takes a key.
-pub fn pressed(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
+pub fn handle_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     let action = keymap::action(key);
     let again = std::mem::take(&mut model.interrupted);
     let at = model.current;
@@ -84,7 +84,7 @@ pub fn pressed(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
 }
 
 /// Takes a pasted text. A newline in it never sends.
-pub fn pasted(model: &mut Model, text: &str) {
+pub fn handle_paste(model: &mut Model, text: &str) {
     let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
     if let Some(Popup::Paste { text: before }) = &mut model.popup {
         // It came in parts: the question is about all of them.
@@ -108,9 +108,9 @@ pub fn pasted(model: &mut Model, text: &str) {
 
 /// Takes lines that came all at once and were not marked as pasted, as from a terminal that does not
 /// mark them. Nobody types like that, so none of them is sent before its user has seen it.
-pub fn came_at_once(model: &mut Model, text: &str) {
-    pasted(model, text);
-    let for_a_message = model.question.is_none() && model.listing().is_none();
+pub fn handle_burst(model: &mut Model, text: &str) {
+    handle_paste(model, text);
+    let for_a_message = model.prompt.is_none() && model.listing().is_none();
     if for_a_message && model.popup.is_none() && model.flash.is_none() {
         let send = keymap::label(Action::Send);
         model.say(format!("Several lines came at once: {send} sends them"));
@@ -118,10 +118,10 @@ pub fn came_at_once(model: &mut Model, text: &str) {
 }
 
 fn insert(model: &mut Model, text: &str) {
-    let outcome = match (&mut model.question, &mut model.search) {
-        (Some(question), _) => {
+    let outcome = match (&mut model.prompt, &mut model.search) {
+        (Some(prompt), _) => {
             let text = text.trim_end_matches('\n').replace('\n', " ");
-            question.composer.insert(&text)
+            prompt.composer.insert(&text)
         }
         (None, Some(search)) if search.listed => search::insert(search, text),
         _ => model.composer.insert(text),
@@ -154,7 +154,7 @@ pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
 }
 
 /// Takes a click: on the count of a folded message's rows it shows them.
-pub fn clicked(model: &mut Model, column: u16, row: u16) {
+pub fn handle_click(model: &mut Model, column: u16, row: u16) {
     let layout = model.layout();
     let area = layout.messages;
     let shown = model.popup.is_none() && model.listing().is_none();
@@ -221,7 +221,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
     match action {
         Action::Send => send(model, effects),
         Action::NewLine => {
-            if model.question.is_none() {
+            if model.prompt.is_none() {
                 edit(model, Edit::NewLine);
             }
         }
@@ -241,7 +241,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         Action::Home => edit(model, Edit::Home),
         Action::EndOfLine => edit(model, Edit::End),
         Action::Search => {
-            if model.question.is_none() {
+            if model.prompt.is_none() {
                 search::open(model, "", effects);
             }
         }
@@ -251,9 +251,9 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
                 effects.push(Effect::Command(Command::RetryNow));
             }
         }
-        Action::SendAgain => outgoing::send_again(model, effects),
-        Action::TakeBack => outgoing::take_back(model, effects),
-        Action::Copy => house::copy(model, effects),
+        Action::SendAgain => outbox_actions::send_again(model, effects),
+        Action::TakeBack => outbox_actions::take_back(model, effects),
+        Action::Copy => admin::copy(model, effects),
         Action::Escape => escape(model, effects),
         Action::Edit(what) => edit(model, what),
         Action::Interrupt | Action::Suspend | Action::Redraw => {}
@@ -266,7 +266,7 @@ fn edit(model: &mut Model, edit: Edit) {
 }
 
 fn complete(model: &mut Model, forward: bool) {
-    if model.question.is_some() {
+    if model.prompt.is_some() {
         return;
     }
     let members = &model.rooms[model.current].members;
@@ -287,12 +287,12 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         model.writing_mut().put_aside();
         return leave(model, effects);
     }
-    if model.question.is_some() {
-        return question::answer(model, effects);
+    if model.prompt.is_some() {
+        return prompt::answer(model, effects);
     }
     if !model.online() && Invite::looks_like_one(&typed) {
         // For the server alone: never a message.
-        return match question::pass(&typed) {
+        return match prompt::pass(&typed) {
             Ok(command) => {
                 effects.push(Effect::Command(command));
                 let _fits = model.composer.set("");
@@ -350,11 +350,11 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
             return search::open(model, argument, effects);
         }
         SlashAction::Unfold | SlashAction::Fold => fold(model, slash.run == SlashAction::Unfold),
-        SlashAction::Discard => outgoing::discard(model, effects),
-        SlashAction::Security => house::security(model, slash),
-        SlashAction::Who => house::who(model, slash),
+        SlashAction::Discard => outbox_actions::discard(model, effects),
+        SlashAction::Security => admin::security(model, slash),
+        SlashAction::Who => admin::who(model, slash),
         SlashAction::Admin(which) => {
-            if !house::command(model, slash, which, argument, effects) {
+            if !admin::command(model, slash, which, argument, effects) {
                 return;
             }
         }
@@ -383,7 +383,7 @@ fn done_with(model: &mut Model, effects: &mut Vec<Effect>) {
     let typed = model.composer.text().to_owned();
     effects.push(Effect::Command(Command::Typed(typed)));
     model.composer.put_aside();
-    model.keeping.is_done();
+    model.autosave.is_done();
 }
 
 /// What Esc does now, while no popup is open.
@@ -427,16 +427,16 @@ fn escape_closes(model: &Model) -> Escape {
         Escape::CloseCompletion
     } else if model.listing().is_some() {
         Escape::CloseSearch
-    } else if model.search.is_some() && model.question.is_none() {
+    } else if model.search.is_some() && model.prompt.is_none() {
         Escape::ToResults
     } else if matches!(model.room().scroll, Scroll::At { .. }) || model.room().paging.goal.is_some()
     {
         Escape::ToEnd
-    } else if let Some(question) = &model.question {
+    } else if let Some(prompt) = &model.prompt {
         // Without a nickname there is nothing to go on with.
-        match question.asks {
-            Asks::Nickname => Escape::Leave,
-            Asks::Password | Asks::Pass => Escape::Cancel,
+        match prompt.kind {
+            PromptKind::Nickname => Escape::Leave,
+            PromptKind::Password | PromptKind::Pass => Escape::Cancel,
         }
     } else if !model.composer.is_empty() {
         Escape::PutAside
@@ -466,13 +466,13 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
             let text = model.composer.text().to_owned();
             effects.push(Effect::Command(Command::Typed(text.clone())));
             model.composer.put_aside();
-            model.keeping.put_aside(text);
+            model.autosave.put_aside(text);
             model.say(format!(
                 "Put aside; {} brings it back",
                 keymap::label(Action::Up)
             ));
         }
-        Escape::Cancel => model.question = None,
+        Escape::Cancel => model.prompt = None,
         Escape::Leave => leave(model, effects),
         Escape::Warn => model.say(format!("{} again leaves", keymap::label(Action::Escape))),
     }
@@ -485,10 +485,10 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
     model.interrupted = true;
     model.popup = None;
     let cleared = !model.writing().is_empty();
-    let asked = model.question.is_some();
+    let asked = model.prompt.is_some();
     if asked {
         // What was meant for it is nobody else's: a password perhaps.
-        question::clear(model);
+        prompt::clear(model);
     } else if cleared {
         model.writing_mut().put_aside();
     }
@@ -541,7 +541,7 @@ fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
         effects.push(Effect::Quit);
         return;
     }
-    keeping::tell(model, effects);
+    autosave::flush(model, effects);
     model.leaving_since = Some(model.now.elapsed);
     effects.push(Effect::Command(Command::Leave));
 }

@@ -47,7 +47,7 @@ pub struct Layout {
 
 /// What the parts of a screen would like to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wishes {
+pub struct LayoutRequest {
     /// Rows of the input.
     pub input_rows: u16,
     /// Rows of the status.
@@ -169,7 +169,7 @@ pub fn input_margins(width: u16) -> (u16, u16) {
 
 impl Layout {
     /// Divides a screen.
-    pub fn new(width: u16, height: u16, wishes: Wishes) -> Self {
+    pub fn new(width: u16, height: u16, wishes: LayoutRequest) -> Self {
         let mut top = 0;
         let mut bottom = height;
         let mut from_bottom = |rows: u16| {
@@ -218,7 +218,7 @@ mod tests {
         for width in 0..=250 {
             for height in 0..=80 {
                 for (input_rows, status_rows) in [(1, 0), (40, 2), (3, 9)] {
-                    let wishes = Wishes {
+                    let wishes = LayoutRequest {
                         input_rows,
                         status_rows,
                         members: height % 2 == 0,

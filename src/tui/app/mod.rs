@@ -3,46 +3,46 @@
 //!
 //! In reading order:
 //!
-//! - [`entry`], [`presence`], [`timeline`]: what was said and what happened, in order, as far as it
+//! - [`timeline_item`], [`presence`], [`timeline`]: what was said and what happened, in order, as far as it
 //!   is loaded.
 //! - [`room`]: a timeline, who is in, what is on its way.
 //! - [`layout`], [`rows`], [`scroll`]: where things stand on the screen, how much of a long text is
 //!   shown, and moving through them.
 //! - [`paging`], [`date`]: what is loaded, when; going to a message or a day.
 //! - [`composer`]: the text being written, its history and completions.
-//! - [`question`]: what is asked for before we can come in.
+//! - [`prompt`]: what is asked for before we can come in.
 //! - [`help`]: all keys and commands, for a width.
-//! - [`search`], [`hits`]: looking for messages.
-//! - [`keeping`]: what is told to be kept for the next start.
-//! - [`session`]: what the session tells; [`house`]: of it, what is about keeping order.
+//! - [`search`], [`search_results`]: looking for messages.
+//! - [`autosave`]: drafts and read positions, saved for the next start.
+//! - [`session`]: what the session tells; [`admin`]: of it, what is about administration.
 //! - [`status`]: what stands in the way of the conversation, in words.
-//! - [`keys`], [`outgoing`]: what the user does.
+//! - [`keys`], [`outbox_actions`]: what the user does.
 //!
 //! It must not know sockets, terminals or palettes.
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod admin;
+pub mod autosave;
 pub mod composer;
 pub mod date;
-pub mod entry;
 pub mod help;
-pub mod hits;
-pub mod house;
-pub mod keeping;
 pub mod keys;
 pub mod layout;
-pub mod marks;
-pub mod outgoing;
+pub mod outbox_actions;
 pub mod paging;
 pub mod presence;
-pub mod question;
+pub mod prompt;
 pub mod room;
 pub mod rows;
 pub mod scroll;
 pub mod search;
+pub mod search_results;
 pub mod session;
+pub mod spans;
 pub mod status;
 pub mod timeline;
+pub mod timeline_item;
 
 #[cfg(test)]
 mod tests;
@@ -52,10 +52,10 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use self::{
+    autosave::Autosave,
     composer::Composer,
-    keeping::Keeping,
-    layout::{Layout, Wishes},
-    question::Question,
+    layout::{Layout, LayoutRequest},
+    prompt::Prompt,
     room::{Context, OutgoingState, Room},
     search::Search,
 };
@@ -118,7 +118,7 @@ pub struct Model {
     /// The text being written.
     pub composer: Composer,
     /// Set while something is wanted before we can come in.
-    pub question: Option<Question>,
+    pub prompt: Option<Prompt>,
     /// The search that is open.
     pub search: Option<Search>,
     /// Searches that were asked for.
@@ -133,7 +133,7 @@ pub struct Model {
     /// What is there to be copied: told last.
     pub offered: Option<Offered>,
     /// Where begins what is told of a server that is not trusted, until that is led to.
-    distrusted: Option<timeline::Key>,
+    distrusted: Option<timeline::TimelineKey>,
     /// A remark that goes by itself, and when.
     pub flash: Option<(String, Duration)>,
     /// Whether the wheel scrolls the conversation.
@@ -145,7 +145,7 @@ pub struct Model {
     /// The session's figures, once it has ended.
     pub summary: Option<Summary>,
     /// What was told to be kept.
-    keeping: Keeping,
+    autosave: Autosave,
     /// Whether the key before was Ctrl-C, on an empty input.
     interrupted: bool,
     /// When Esc was pressed.
@@ -187,7 +187,7 @@ pub struct Offered {
     /// The text.
     pub text: String,
     /// Below what it stands: whether anything has come since.
-    below: timeline::Key,
+    below: timeline::TimelineKey,
 }
 
 /// Something happened.
@@ -306,7 +306,7 @@ impl Model {
             rooms: vec![Room::new(start.room)],
             current: 0,
             composer: Composer::default(),
-            question: None,
+            prompt: None,
             search: None,
             searches: 0,
             requests: 0,
@@ -320,7 +320,7 @@ impl Model {
             hosting: start.hosting,
             leaving_since: None,
             summary: None,
-            keeping: Keeping::default(),
+            autosave: Autosave::default(),
             interrupted: false,
             escapes: keys::Escapes::default(),
         };
@@ -348,7 +348,7 @@ impl Model {
             let draft = room.draft.clone();
             let room = Room::restored(room, context);
             if current {
-                self.keeping = Keeping::new(&draft, room.read);
+                self.autosave = Autosave::new(&draft, room.read);
                 let _fits_as_it_was_written_here = self.composer.set(&draft);
                 self.rooms[self.current] = room;
             } else {
@@ -371,8 +371,8 @@ impl Model {
     fn tell_columns(&mut self) {
         let columns = usize::from(layout::input_columns(self.width));
         self.composer.editor.set_columns(columns);
-        if let Some(question) = &mut self.question {
-            question.composer.editor.set_columns(columns);
+        if let Some(prompt) = &mut self.prompt {
+            prompt.composer.editor.set_columns(columns);
         }
         if let Some(search) = &mut self.search {
             search.writing.editor.set_columns(columns);
@@ -380,8 +380,8 @@ impl Model {
     }
 
     /// What the user is asked for, while he has to answer.
-    pub fn asks(&self) -> Option<&Question> {
-        self.question.as_ref().filter(|question| !question.tried)
+    pub fn active_prompt(&self) -> Option<&Prompt> {
+        self.prompt.as_ref().filter(|prompt| !prompt.tried)
     }
 
     /// The room that is shown.
@@ -392,7 +392,7 @@ impl Model {
     /// Where everything stands at the present size.
     pub fn layout(&self) -> Layout {
         let columns = layout::input_columns(self.width);
-        let wishes = Wishes {
+        let wishes = LayoutRequest {
             input_rows: self.writing().rows(columns),
             status_rows: self.status_rows(),
             members: !self.room().members.is_empty(),
@@ -402,7 +402,7 @@ impl Model {
 
     /// The search whose list is shown.
     pub fn listing(&self) -> Option<&Search> {
-        let asked = self.question.is_some();
+        let asked = self.prompt.is_some();
         self.search
             .as_ref()
             .filter(|search| search.listed && !asked)
@@ -410,16 +410,16 @@ impl Model {
 
     /// The text being written: the message, what is looked for, or the nickname that is asked for.
     pub fn writing(&self) -> &Composer {
-        if let Some(question) = &self.question {
-            return &question.composer;
+        if let Some(prompt) = &self.prompt {
+            return &prompt.composer;
         }
         self.listing()
             .map_or(&self.composer, |search| &search.writing)
     }
 
     fn writing_mut(&mut self) -> &mut Composer {
-        match (&mut self.question, &mut self.search) {
-            (Some(question), _) => &mut question.composer,
+        match (&mut self.prompt, &mut self.search) {
+            (Some(prompt), _) => &mut prompt.composer,
             (None, Some(search)) if search.listed => &mut search.writing,
             _ => &mut self.composer,
         }
@@ -513,11 +513,11 @@ impl Model {
             let part = waited.subsec_nanos();
             Duration::from_secs(1).saturating_sub(Duration::from_nanos(u64::from(part)))
         });
-        let keeping = self
-            .keeping
+        let autosave = self
+            .autosave
             .due()
             .map(|due| due.saturating_sub(self.now.elapsed));
-        [flash, leaving, countdown, count, keeping]
+        [flash, leaving, countdown, count, autosave]
             .into_iter()
             .flatten()
             .min()
@@ -599,19 +599,19 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.height = height;
             model.tell_columns();
         }
-        Msg::Key(key) => keys::pressed(model, key, &mut effects),
-        Msg::Pasted(text) => keys::pasted(model, &text),
-        Msg::CameAtOnce(text) => keys::came_at_once(model, &text),
+        Msg::Key(key) => keys::handle_key(model, key, &mut effects),
+        Msg::Pasted(text) => keys::handle_paste(model, &text),
+        Msg::CameAtOnce(text) => keys::handle_burst(model, &text),
         Msg::Focus(focused) => focus(model, focused, &mut effects),
         Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches), &mut effects),
-        Msg::Clicked { column, row } => keys::clicked(model, column, row),
+        Msg::Clicked { column, row } => keys::handle_click(model, column, row),
         Msg::Session(event) => {
             let event = match event {
                 // Those stay on the screen, and are told anew when the zone changes.
                 Event::Admin { .. } | Event::Notice(_) => event,
                 event => local_time::in_event(event, &model.zone),
             };
-            session::heard(model, event, &mut effects);
+            session::handle_event(model, event, &mut effects);
         }
         Msg::CannotSuspend => model.say("There is no shell here to go back to"),
         Msg::Terminate => keys::leave_unasked(model, &mut effects),
@@ -624,12 +624,12 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.rooms[at].look_for_unread_line(&layout.columns, layout.messages.height);
         }
     }
-    paging::go_on(model, &mut effects);
+    paging::poll_page_request(model, &mut effects);
     if moves_list {
         search::keep_in_view(model);
     }
     if model.leaving_since.is_none() {
-        keeping::look(model, &mut effects);
+        autosave::poll(model, &mut effects);
     }
     effects
 }
@@ -655,7 +655,7 @@ fn passed(model: &mut Model, now: Now, effects: &mut Vec<Effect>) {
 
 fn focus(model: &mut Model, focused: bool, effects: &mut Vec<Effect>) {
     if !focused {
-        keeping::tell(model, effects);
+        autosave::flush(model, effects);
     }
     model.focused = focused;
     if !focused {

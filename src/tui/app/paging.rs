@@ -9,11 +9,11 @@ use jiff::civil::Date;
 
 use super::{
     Effect, Model,
-    entry::Entry,
     layout::Columns,
     room::{Room, Scroll},
     search::Search,
     timeline::Gap,
+    timeline_item::TimelineItem,
 };
 use crate::{
     client::event::{Command, Page},
@@ -31,7 +31,7 @@ pub struct Paging {
     /// The page that is on its way.
     pub asked: Option<Part>,
     /// The gap whose filling has failed.
-    pub failed: Option<Failed>,
+    pub failed: Option<PageFailure>,
     /// Where the reader wants to be led.
     pub goal: Option<Goal>,
     /// Whether the reader came to where he is from above.
@@ -40,7 +40,7 @@ pub struct Paging {
 
 /// Why messages are not here that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed {
+pub struct PageFailure {
     from: u64,
     to: u64,
     /// In one plain sentence.
@@ -69,7 +69,7 @@ pub enum Loading<'a> {
     Failed(&'a str),
 }
 
-impl Failed {
+impl PageFailure {
     fn is_about(&self, gap: &Gap) -> bool {
         gap.loadable && gap.from <= self.to && self.from <= gap.to
     }
@@ -164,7 +164,7 @@ impl Room {
             return (from <= to && !tried).then_some(Part::Backward { from, to });
         }
         let gaps = self.gaps(columns, height, AHEAD_SCREENS);
-        let is_near = |failed: &Failed| gaps.iter().any(|(_, gap, _)| failed.is_about(gap));
+        let is_near = |failed: &PageFailure| gaps.iter().any(|(_, gap, _)| failed.is_about(gap));
         self.paging.failed.take_if(|failed| !is_near(failed));
         let failed = &self.paging.failed;
         let mut gaps = gaps
@@ -207,7 +207,10 @@ impl Room {
         if in_context {
             self.found = Some(key);
         }
-        let text = self.timeline.get(self.timeline.index(key)).map(Entry::text);
+        let text = self
+            .timeline
+            .get(self.timeline.index(key))
+            .map(TimelineItem::text);
         let part = looked_for
             .zip(text)
             .and_then(|(query, text)| Some(query.find(text).first()?.start))
@@ -222,7 +225,7 @@ impl Room {
 
 /// Leads the reader to where he wants to be, and asks for what comes near and is not held. To be
 /// called whenever something has changed.
-pub fn go_on(model: &mut Model, effects: &mut Vec<Effect>) {
+pub fn poll_page_request(model: &mut Model, effects: &mut Vec<Effect>) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
     let looked_for = model.search.as_ref().and_then(Search::looked_for);
@@ -247,7 +250,7 @@ pub fn lead(model: &mut Model, goal: Goal) {
 
 /// A page came, or the reason why there is none. One that was not asked for, or not of the log that
 /// there is now, is left out.
-pub fn paged(model: &mut Model, at: usize, part: Part, page: Result<Page, Line>) {
+pub fn handle_page(model: &mut Model, at: usize, part: Part, page: Result<Page, Line>) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
     let room = &mut model.rooms[at];
@@ -308,10 +311,10 @@ const OFFLINE: &str = "not on this computer";
 /// Why a gap stays where the server gives nothing.
 const NOT_KEPT: &str = "the server does not have them";
 
-fn failed(part: Part, why: &str) -> Option<Failed> {
+fn failed(part: Part, why: &str) -> Option<PageFailure> {
     let (from, to) = ends(part)?;
     let why = why.trim_end_matches('.').to_owned();
-    Some(Failed { from, to, why })
+    Some(PageFailure { from, to, why })
 }
 
 /// The messages since a day have come; `first` is the number of the first of them.
@@ -330,7 +333,7 @@ fn reached(model: &mut Model, at: usize, day: Date, first: Option<u64>, begins: 
     let key = room.timeline.key_of(first);
     room.found = Some(key);
     let said = match room.timeline.get(index) {
-        Some(Entry::Message(message)) => message.time.to_zoned(model.zone.clone()).date(),
+        Some(TimelineItem::Message(message)) => message.time.to_zoned(model.zone.clone()).date(),
         _ => return,
     };
     if said > day {

@@ -8,7 +8,7 @@ pub const FOLDED_MAX: usize = 64;
 
 /// One change of presence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum PresenceChange {
     /// Came in.
     Joined(Nickname),
     /// Went.
@@ -25,38 +25,43 @@ pub enum Change {
 
 /// Adds a change. Somebody who comes and goes, as on a bad line, is told of once; so is somebody
 /// who tries one name after another.
-pub fn fold(changes: &mut Vec<Change>, change: Change) {
-    if let Change::Renamed(was, now) = &change
-        && let Some(Change::Renamed(_, last)) = changes.last_mut()
+pub fn fold(changes: &mut Vec<PresenceChange>, change: PresenceChange) {
+    if let PresenceChange::Renamed(was, now) = &change
+        && let Some(PresenceChange::Renamed(_, last)) = changes.last_mut()
         && last == was
     {
         last.clone_from(now);
         return;
     }
-    let (Change::Joined(name) | Change::Left(name, _)) = &change else {
+    let (PresenceChange::Joined(name) | PresenceChange::Left(name, _)) = &change else {
         return changes.push(change);
     };
     let last = changes.iter_mut().rev().find(|other| match other {
-        Change::Renamed(was, now) => was == name || now == name,
-        Change::Did(..) => false,
-        Change::Joined(other)
-        | Change::Left(other, _)
-        | Change::Returned(other)
-        | Change::Visited(other) => other == name,
+        PresenceChange::Renamed(was, now) => was == name || now == name,
+        PresenceChange::Did(..) => false,
+        PresenceChange::Joined(other)
+        | PresenceChange::Left(other, _)
+        | PresenceChange::Returned(other)
+        | PresenceChange::Visited(other) => other == name,
     });
     let Some(last) = last else {
         return changes.push(change);
     };
     *last = match (&*last, &change) {
-        (Change::Joined(_), Change::Left(..)) => Change::Visited(name.clone()),
-        (Change::Left(..), Change::Joined(_)) => Change::Returned(name.clone()),
-        (Change::Visited(_), Change::Joined(_)) | (Change::Returned(_), Change::Left(..)) => change,
+        (PresenceChange::Joined(_), PresenceChange::Left(..)) => {
+            PresenceChange::Visited(name.clone())
+        }
+        (PresenceChange::Left(..), PresenceChange::Joined(_)) => {
+            PresenceChange::Returned(name.clone())
+        }
+        (PresenceChange::Visited(_), PresenceChange::Joined(_))
+        | (PresenceChange::Returned(_), PresenceChange::Left(..)) => change,
         _ => return changes.push(change),
     };
 }
 
 /// "alice and bob joined · carol left (connection lost)".
-pub fn sentence(changes: &[Change]) -> String {
+pub fn sentence(changes: &[PresenceChange]) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut rest = changes;
     while let Some(first) = rest.first() {
@@ -66,8 +71,8 @@ pub fn sentence(changes: &[Change]) -> String {
             .count();
         let (same, after) = rest.split_at(run);
         parts.push(match first {
-            Change::Renamed(was, now) => format!("{was} is now {now}"),
-            Change::Did(who, what) => format!("{who} {what}"),
+            PresenceChange::Renamed(was, now) => format!("{was} is now {now}"),
+            PresenceChange::Did(who, what) => format!("{who} {what}"),
             _ => format!("{} {}", names(same), verb(first).unwrap_or_default()),
         });
         rest = if verb(first).is_some() {
@@ -80,27 +85,27 @@ pub fn sentence(changes: &[Change]) -> String {
 }
 
 /// What changes of a kind have in common; `None` for those that stand alone.
-fn verb(change: &Change) -> Option<&'static str> {
+fn verb(change: &PresenceChange) -> Option<&'static str> {
     match change {
-        Change::Joined(_) => Some("joined"),
-        Change::Left(_, how) => Some(how),
-        Change::Returned(_) => Some("left and came back"),
-        Change::Visited(_) => Some("came and left"),
-        Change::Renamed(..) | Change::Did(..) => None,
+        PresenceChange::Joined(_) => Some("joined"),
+        PresenceChange::Left(_, how) => Some(how),
+        PresenceChange::Returned(_) => Some("left and came back"),
+        PresenceChange::Visited(_) => Some("came and left"),
+        PresenceChange::Renamed(..) | PresenceChange::Did(..) => None,
     }
 }
 
-fn names(changes: &[Change]) -> String {
+fn names(changes: &[PresenceChange]) -> String {
     const NAMED_MAX: usize = 6;
     let all: Vec<&str> = changes
         .iter()
         .map(|change| match change {
-            Change::Joined(name)
-            | Change::Left(name, _)
-            | Change::Renamed(name, _)
-            | Change::Did(name, _)
-            | Change::Returned(name)
-            | Change::Visited(name) => name.as_str(),
+            PresenceChange::Joined(name)
+            | PresenceChange::Left(name, _)
+            | PresenceChange::Renamed(name, _)
+            | PresenceChange::Did(name, _)
+            | PresenceChange::Returned(name)
+            | PresenceChange::Visited(name) => name.as_str(),
         })
         .collect();
     match all.as_slice() {

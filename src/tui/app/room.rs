@@ -4,12 +4,12 @@
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
-    entry::{Entry, Mark, Message, Own},
-    marks,
     paging::Paging,
-    presence::Change,
+    presence::PresenceChange,
     rows::Rows,
-    timeline::{Key, Timeline},
+    spans,
+    timeline::{Timeline, TimelineKey},
+    timeline_item::{Message, Own, TextSpan, TimelineItem},
 };
 use crate::{
     client::event::{Delivery, LocalId, Received, RestoredMessage, RestoredRoom, RoomOpened},
@@ -42,7 +42,7 @@ pub struct Room {
     /// What is asked of the room's log.
     pub paging: Paging,
     /// A message that the reader was led to.
-    pub found: Option<Key>,
+    pub found: Option<TimelineKey>,
     /// The number up to which the reader has read.
     pub read: u64,
     /// The highest number when we entered: what is below it and has not come yet is on its way.
@@ -50,7 +50,7 @@ pub struct Room {
     /// What came while the reader was away.
     unread: Option<Unread>,
     /// The key up to which the reader has seen everything.
-    seen_to: Key,
+    seen_to: TimelineKey,
     /// The number up to which all was said before we first came: not news.
     history_to: u64,
     /// Messages of ours that were typed here.
@@ -61,9 +61,9 @@ pub struct Room {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Unread {
     /// The key of the first of it, which need not be held.
-    from: Key,
+    from: TimelineKey,
     /// The key after the last of it, once the reader is back: what comes then is read as it comes.
-    to: Option<Key>,
+    to: Option<TimelineKey>,
     /// Whether the reader has seen the line: then nobody need be led to it.
     line_seen: bool,
 }
@@ -80,7 +80,7 @@ pub struct Outgoing {
     /// The text.
     pub body: Body,
     /// What stands out in it.
-    pub marks: Vec<Mark>,
+    pub spans: Vec<TextSpan>,
     /// How it stands.
     pub state: OutgoingState,
     /// Whether the client's own store is known to have it: then the next start has it too.
@@ -130,19 +130,19 @@ pub enum Scroll {
     /// A place.
     At {
         /// The item that stays where it is, whatever comes above or below it.
-        item: ItemKey,
+        item: ScrollItemKey,
         /// The row of the screen on which its text begins; negative above the top.
         row: i64,
         /// Entries from this key on have come since the reader left the end.
-        read_to: Key,
+        read_to: TimelineKey,
     },
 }
 
 /// A thing in the scrollback, whatever its position has become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ItemKey {
+pub enum ScrollItemKey {
     /// An entry of the timeline.
-    Entry(Key),
+    Timeline(TimelineKey),
     /// A message on its way.
     Outgoing(LocalId),
 }
@@ -175,7 +175,7 @@ impl Room {
             read: 0,
             head: 0,
             unread: None,
-            seen_to: Key::default(),
+            seen_to: TimelineKey::default(),
             history_to: 0,
             typed: 0,
         }
@@ -215,25 +215,24 @@ impl Room {
     }
 
     /// The key of what comes next.
-    fn end(&self) -> Key {
+    fn end(&self) -> TimelineKey {
         self.timeline.key(self.timeline.len())
     }
 
     /// Messages of others, whether they are held or not. What the server no longer keeps does not
     /// count, and of a log that was replaced only what is held does.
-    fn messages_between(&self, from: Key, to: Key) -> u64 {
+    fn messages_between(&self, from: TimelineKey, to: TimelineKey) -> u64 {
         let begin = self.timeline.key_of(self.timeline.first());
         if self.timeline.first() == 0 || !to.same_log(begin) {
-            return self.held_between(from, to, Entry::is_of_others);
+            return self.held_between(from, to, TimelineItem::is_of_others);
         }
         if !from.same_log(to) {
-            let before = self.held_between(from, begin, Entry::is_of_others);
+            let before = self.held_between(from, begin, TimelineItem::is_of_others);
             return before + self.messages_between(begin, to);
         }
-        let numbered =
-            |entry: &Entry| matches!(entry, Entry::Message(message) if message.seq.is_some());
-        let others = |entry: &Entry| entry.is_of_others() && !numbered(entry);
-        let ours = |entry: &Entry| numbered(entry) && !entry.is_of_others();
+        let numbered = |entry: &TimelineItem| matches!(entry, TimelineItem::Message(message) if message.seq.is_some());
+        let others = |entry: &TimelineItem| entry.is_of_others() && !numbered(entry);
+        let ours = |entry: &TimelineItem| numbered(entry) && !entry.is_of_others();
         let numbers = to
             .number()
             .saturating_sub(from.number().max(begin.number()));
@@ -241,7 +240,12 @@ impl Room {
             .saturating_sub(self.held_between(from, to, ours))
     }
 
-    fn held_between(&self, from: Key, to: Key, counts: impl Fn(&Entry) -> bool) -> u64 {
+    fn held_between(
+        &self,
+        from: TimelineKey,
+        to: TimelineKey,
+        counts: impl Fn(&TimelineItem) -> bool,
+    ) -> u64 {
         let range = self.timeline.index(from)..self.timeline.index(to);
         let held = range.filter_map(|index| self.timeline.get(index));
         held.filter(|entry| counts(entry)).count() as u64
@@ -270,7 +274,7 @@ impl Room {
                     }
                 };
                 let text = text.to_owned();
-                self.timeline.push(Entry::Break { text }, zone);
+                self.timeline.push(TimelineItem::Break { text }, zone);
             }
         }
         let held_to = self.timeline.last();
@@ -300,7 +304,7 @@ impl Room {
         };
         let mut next = self.timeline.key_of(first);
         let mut index = self.timeline.index(next);
-        let own = |entry: &Entry| matches!(entry, Entry::Message(message) if message.own.is_some());
+        let own = |entry: &TimelineItem| matches!(entry, TimelineItem::Message(message) if message.own.is_some());
         let start = next;
         while index < self.timeline.len()
             && self.timeline.key(index) == next
@@ -378,7 +382,8 @@ impl Room {
             ..message(received, context)
         };
         let own = message.own.is_some();
-        self.timeline.push(Entry::Message(message), context.zone);
+        self.timeline
+            .push(TimelineItem::Message(message), context.zone);
         let looking = context.looking && self.scroll == Scroll::Follow;
         let key = match seq {
             Some(seq) => self.timeline.key_of(seq),
@@ -411,7 +416,7 @@ impl Room {
     pub fn limit(&mut self) {
         let near = match self.scroll {
             Scroll::At {
-                item: ItemKey::Entry(key),
+                item: ScrollItemKey::Timeline(key),
                 ..
             } => key,
             _ => self.end(),
@@ -435,7 +440,7 @@ impl Room {
     }
 
     /// The key below the line of the unread, if there is one.
-    pub(super) fn unread_from(&self) -> Option<Key> {
+    pub(super) fn unread_from(&self) -> Option<TimelineKey> {
         self.unread.map(|unread| unread.from)
     }
 
@@ -460,11 +465,11 @@ impl Room {
     pub fn typed(&mut self, body: Body) {
         let local = LocalId(UNNAMED_FROM + self.typed);
         self.typed += 1;
-        let marks = marks::find(body.as_str(), None);
+        let spans = spans::find(body.as_str(), None);
         self.outbox.push(Outgoing {
             local,
             body,
-            marks,
+            spans,
             state: OutgoingState::Saving,
             kept: false,
             unfolded: false,
@@ -485,9 +490,9 @@ impl Room {
         };
         let mut outgoing = self.outbox.remove(at);
         if let Scroll::At { item, .. } = &mut self.scroll
-            && *item == ItemKey::Outgoing(outgoing.local)
+            && *item == ScrollItemKey::Outgoing(outgoing.local)
         {
-            *item = ItemKey::Outgoing(local);
+            *item = ScrollItemKey::Outgoing(local);
         }
         outgoing.local = local;
         self.place(outgoing);
@@ -562,11 +567,11 @@ impl Room {
             outgoing.kept |= state == OutgoingState::Pending;
             outgoing.state = state;
         } else {
-            let marks = marks::find(body.as_str(), None);
+            let spans = spans::find(body.as_str(), None);
             self.place(Outgoing {
                 local,
                 body,
-                marks,
+                spans,
                 state,
                 kept: true,
                 unfolded: false,
@@ -592,14 +597,14 @@ impl Room {
         };
         let outgoing = self.outbox.remove(at);
         self.timeline.push(
-            Entry::Message(Message {
+            TimelineItem::Message(Message {
                 seq: None,
                 user: context.user,
                 nickname: context.nickname.clone(),
                 time: now,
                 clock_was: None,
                 unproven: false,
-                marks: outgoing.marks,
+                spans: outgoing.spans,
                 body: outgoing.body,
                 own: Some(own),
                 unfolded: outgoing.unfolded,
@@ -632,7 +637,7 @@ impl Room {
         self.upsert(member);
         if !known && !ourselves && !before_us {
             self.timeline
-                .push_change(Change::Joined(nickname), time, context.zone);
+                .push_change(PresenceChange::Joined(nickname), time, context.zone);
         }
     }
 
@@ -656,7 +661,7 @@ impl Room {
             Departure::Banned => "was banned by a moderator",
         };
         self.timeline
-            .push_change(Change::Left(nickname, how), time, context.zone);
+            .push_change(PresenceChange::Left(nickname, how), time, context.zone);
     }
 
     /// Somebody may do more or less.
@@ -666,7 +671,7 @@ impl Room {
         };
         let before = std::mem::replace(&mut member.role, role);
         if let Some(what) = user_text::promotion(before, role) {
-            let change = Change::Did(member.nickname.clone(), what);
+            let change = PresenceChange::Did(member.nickname.clone(), what);
             self.timeline.push_change(change, time, context.zone);
         }
     }
@@ -682,7 +687,7 @@ impl Room {
         let before = std::mem::replace(&mut self.rules, rules);
         let Some(by) = by else { return };
         for what in user_text::changes(&before, &self.rules) {
-            let change = Change::Did(by.clone(), what);
+            let change = PresenceChange::Did(by.clone(), what);
             self.timeline.push_change(change, time, context.zone);
         }
     }
@@ -702,7 +707,7 @@ impl Room {
             self.upsert(member);
         }
         self.timeline
-            .push_change(Change::Renamed(was, nickname), time, context.zone);
+            .push_change(PresenceChange::Renamed(was, nickname), time, context.zone);
     }
 
     fn upsert(&mut self, member: Member) {
@@ -722,7 +727,7 @@ fn message(received: Received, context: Context<'_>) -> Message {
     Message {
         seq: received.seq,
         user: received.user,
-        marks: marks::find(received.body.as_str(), mention),
+        spans: spans::find(received.body.as_str(), mention),
         nickname: received.nickname,
         time: received.time,
         clock_was: received.clock_was,

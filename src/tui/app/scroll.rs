@@ -5,27 +5,27 @@
 use jiff::{SignedDuration, civil::Date};
 
 use super::{
-    entry::Entry,
     layout::Columns,
     paging::Loading,
-    room::{ItemKey, Outgoing, OutgoingState, Room, Scroll},
+    room::{Outgoing, OutgoingState, Room, Scroll, ScrollItemKey},
     rows::Folded,
-    timeline::{Edge, Key},
+    timeline::{Edge, TimelineKey},
+    timeline_item::TimelineItem,
 };
 use crate::text::wrap::{cut, wrap};
 
 /// One thing in the scrollback.
 #[derive(Clone, Copy, Debug)]
-pub enum Item<'a> {
+pub enum ScrollItem<'a> {
     /// An entry of the timeline.
-    Entry(&'a Entry),
+    Timeline(&'a TimelineItem),
     /// A message of ours on its way.
     Outgoing(&'a Outgoing),
 }
 
 /// A row of the scrollback: the position of an item and a row of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct RowPosition {
     /// The item's position.
     pub index: usize,
     /// The row of it.
@@ -59,24 +59,24 @@ impl Room {
     }
 
     /// The item at a position.
-    pub fn item(&self, index: usize) -> Option<Item<'_>> {
+    pub fn item(&self, index: usize) -> Option<ScrollItem<'_>> {
         match index.checked_sub(self.timeline.len()) {
-            None => self.timeline.get(index).map(Item::Entry),
-            Some(at) => self.outbox.get(at).map(Item::Outgoing),
+            None => self.timeline.get(index).map(ScrollItem::Timeline),
+            Some(at) => self.outbox.get(at).map(ScrollItem::Outgoing),
         }
     }
 
-    fn item_key(&self, index: usize) -> ItemKey {
+    fn item_key(&self, index: usize) -> ScrollItemKey {
         match self.item(index) {
-            Some(Item::Outgoing(outgoing)) => ItemKey::Outgoing(outgoing.local),
-            _ => ItemKey::Entry(self.timeline.key(index)),
+            Some(ScrollItem::Outgoing(outgoing)) => ScrollItemKey::Outgoing(outgoing.local),
+            _ => ScrollItemKey::Timeline(self.timeline.key(index)),
         }
     }
 
-    fn item_index(&self, key: ItemKey) -> usize {
+    fn item_index(&self, key: ScrollItemKey) -> usize {
         match key {
-            ItemKey::Entry(key) => self.timeline.index(key),
-            ItemKey::Outgoing(local) => {
+            ScrollItemKey::Timeline(key) => self.timeline.index(key),
+            ScrollItemKey::Outgoing(local) => {
                 self.timeline.len() + self.outbox.partition_point(|out| out.local < local)
             }
         }
@@ -96,13 +96,14 @@ impl Room {
     pub fn has_head(&self, index: usize) -> bool {
         let before = index.checked_sub(1).and_then(|before| self.item(before));
         match (self.item(index), before) {
-            (Some(Item::Entry(entry)), Some(Item::Entry(before))) => {
+            (Some(ScrollItem::Timeline(entry)), Some(ScrollItem::Timeline(before))) => {
                 self.has_line_above(index) || !entry.continues(Some(before))
             }
-            (Some(Item::Outgoing(_)), Some(Item::Outgoing(_))) => false,
-            (Some(Item::Outgoing(_)), Some(Item::Entry(Entry::Message(message)))) => {
-                message.own.is_none()
-            }
+            (Some(ScrollItem::Outgoing(_)), Some(ScrollItem::Outgoing(_))) => false,
+            (
+                Some(ScrollItem::Outgoing(_)),
+                Some(ScrollItem::Timeline(TimelineItem::Message(message))),
+            ) => message.own.is_none(),
             _ => true,
         }
     }
@@ -134,7 +135,7 @@ impl Room {
         if unread.is_some() && !unread_first {
             lines.push(LineAbove::Unread);
         }
-        if let Some(Item::Entry(entry)) = self.item(index) {
+        if let Some(ScrollItem::Timeline(entry)) = self.item(index) {
             lines.extend(entry.clock_corrected().map(LineAbove::Clock));
         }
         lines.extend(self.timeline.day_above(index).map(LineAbove::Day));
@@ -145,7 +146,7 @@ impl Room {
     pub fn rows_above(&self, index: usize, columns: &Columns) -> u32 {
         let says_something = matches!(
             self.item(index),
-            Some(Item::Outgoing(_) | Item::Entry(Entry::Message(_)))
+            Some(ScrollItem::Outgoing(_) | ScrollItem::Timeline(TimelineItem::Message(_)))
         );
         self.line_count(index)
             + u32::from(columns.stacked() && says_something && self.has_head(index))
@@ -154,7 +155,7 @@ impl Room {
     fn text_rows(&self, index: usize, columns: &Columns) -> u32 {
         let count = |text: &str| wrap(text, usize::from(columns.body_width)).len();
         match self.item(index) {
-            Some(Item::Entry(entry)) if entry.is_verbatim() => {
+            Some(ScrollItem::Timeline(entry)) if entry.is_verbatim() => {
                 let count = |text: &str| cut(text, usize::from(columns.alone)).len();
                 self.timeline.text_rows(index, columns.alone, count)
             }
@@ -164,7 +165,7 @@ impl Room {
                     None => self.whole_rows(index, columns),
                 };
                 rows.saturating_add(match item {
-                    Item::Outgoing(Outgoing {
+                    ScrollItem::Outgoing(Outgoing {
                         state: OutgoingState::Failed(why),
                         ..
                     }) => u32::try_from(count(&failure(why.as_str()))).unwrap_or(u32::MAX),
@@ -180,8 +181,8 @@ impl Room {
         let width = columns.body_width;
         let count = |text: &str| wrap(text, usize::from(width)).len();
         match self.item(index) {
-            Some(Item::Entry(_)) => self.timeline.text_rows(index, width, count),
-            Some(Item::Outgoing(outgoing)) => {
+            Some(ScrollItem::Timeline(_)) => self.timeline.text_rows(index, width, count),
+            Some(ScrollItem::Outgoing(outgoing)) => {
                 outgoing.rows.at(width, || count(outgoing.body.as_str()))
             }
             None => 0,
@@ -192,9 +193,9 @@ impl Room {
     /// does not want to see all of them.
     pub fn folded(&self, index: usize, columns: &Columns) -> Option<Folded> {
         let unfolded = match self.item(index)? {
-            Item::Entry(Entry::Message(message)) => message.unfolded,
-            Item::Outgoing(outgoing) => outgoing.unfolded,
-            Item::Entry(_) => true,
+            ScrollItem::Timeline(TimelineItem::Message(message)) => message.unfolded,
+            ScrollItem::Outgoing(outgoing) => outgoing.unfolded,
+            ScrollItem::Timeline(_) => true,
         };
         if unfolded {
             return None;
@@ -207,7 +208,7 @@ impl Room {
             if let Some(outgoing) = self.outbox.get_mut(at) {
                 outgoing.unfolded = unfolded;
             }
-        } else if let Some(Entry::Message(message)) = self.timeline.get_mut(index) {
+        } else if let Some(TimelineItem::Message(message)) = self.timeline.get_mut(index) {
             message.unfolded = unfolded;
         }
     }
@@ -228,7 +229,7 @@ impl Room {
     }
 
     /// The rows that stay blank above the first item: what is short stands at the bottom.
-    pub fn blank_rows(&self, top: Place, columns: &Columns, height: u16) -> u16 {
+    pub fn blank_rows(&self, top: RowPosition, columns: &Columns, height: u16) -> u16 {
         if top.index > 0 {
             return 0;
         }
@@ -257,7 +258,7 @@ impl Room {
             return false;
         };
         self.set_unfolded(index, true);
-        self.scroll_to(Place { index, row: 0 }, columns, height);
+        self.scroll_to(RowPosition { index, row: 0 }, columns, height);
         true
     }
 
@@ -294,13 +295,19 @@ impl Room {
         if !follows && self.item_rows(top.index, columns) != before {
             let row = self.rows_above(top.index, columns).min(top.row);
             let index = top.index;
-            self.scroll_to(Place { index, row }, columns, height);
+            self.scroll_to(RowPosition { index, row }, columns, height);
         }
     }
 
     /// Goes to a part of a message's text, given by its first byte: it stands a third down, and is
     /// shown even if the message is folded.
-    pub fn scroll_to_part(&mut self, key: Key, byte: usize, columns: &Columns, height: u16) {
+    pub fn scroll_to_part(
+        &mut self,
+        key: TimelineKey,
+        byte: usize,
+        columns: &Columns,
+        height: u16,
+    ) {
         let index = self.timeline.index(key);
         let Some(entry) = self.timeline.get(index) else {
             return;
@@ -316,7 +323,7 @@ impl Room {
             return self.scroll_to_key(key, true, columns, height);
         }
         let row = row.saturating_add(self.rows_above(index, columns));
-        let place = self.step(Place { index, row }, -i64::from(height / 3), columns);
+        let place = self.step(RowPosition { index, row }, -i64::from(height / 3), columns);
         self.paging.down = false;
         self.scroll_to(place, columns, height);
     }
@@ -328,32 +335,32 @@ impl Room {
     }
 
     /// The row that is on top when the end is at the bottom.
-    pub fn end_place(&self, columns: &Columns, height: u16) -> Place {
+    pub fn end_place(&self, columns: &Columns, height: u16) -> RowPosition {
         let mut left = u32::from(height);
         let mut index = self.items();
         while index > 0 && left > 0 {
             index -= 1;
             let rows = self.item_rows(index, columns);
             if rows >= left {
-                return Place {
+                return RowPosition {
                     index,
                     row: rows - left,
                 };
             }
             left -= rows;
         }
-        Place { index, row: 0 }
+        RowPosition { index, row: 0 }
     }
 
     /// The row that is on top now, and whether that is because the end is at the bottom.
-    pub fn top_place(&self, columns: &Columns, height: u16) -> (Place, bool) {
+    pub fn top_place(&self, columns: &Columns, height: u16) -> (RowPosition, bool) {
         let end = self.end_place(columns, height);
         let Scroll::At { item, row, .. } = self.scroll else {
             return (end, true);
         };
         let index = self.item_index(item);
         let above = i64::from(self.rows_above(index, columns));
-        let place = self.step(Place { index, row: 0 }, above - row, columns);
+        let place = self.step(RowPosition { index, row: 0 }, above - row, columns);
         if place < end {
             (place, false)
         } else {
@@ -362,7 +369,7 @@ impl Room {
     }
 
     /// The row so many rows further down, or up: at most the first, or the one after the last.
-    fn step(&self, from: Place, rows: i64, columns: &Columns) -> Place {
+    fn step(&self, from: RowPosition, rows: i64, columns: &Columns) -> RowPosition {
         let mut place = from;
         let mut left = rows.unsigned_abs();
         if rows < 0 {
@@ -415,7 +422,7 @@ impl Room {
 
     /// The line of a gap that is going to be loaded, where it stands between two places: nobody
     /// passes it unawares.
-    fn gap_between(&self, above: Place, below: Place) -> Option<Place> {
+    fn gap_between(&self, above: RowPosition, below: RowPosition) -> Option<RowPosition> {
         (above.index..=below.index).find_map(|index| {
             let lines = self.lines_above(index);
             let line = lines.iter().position(|line| match line {
@@ -425,21 +432,27 @@ impl Room {
                 _ => false,
             })?;
             let row = u32::try_from(line).ok()?;
-            let place = Place { index, row };
+            let place = RowPosition { index, row };
             (above <= place && place <= below).then_some(place)
         })
     }
 
     /// Goes to the first row that is held.
     pub fn scroll_to_start(&mut self, columns: &Columns, height: u16) {
-        self.scroll_to(Place { index: 0, row: 0 }, columns, height);
+        self.scroll_to(RowPosition { index: 0, row: 0 }, columns, height);
     }
 
     /// Goes to an entry: what stands above its text is on top, or it stands a third down where
     /// what was said before it is to be seen too.
-    pub fn scroll_to_key(&mut self, key: Key, in_context: bool, columns: &Columns, height: u16) {
+    pub fn scroll_to_key(
+        &mut self,
+        key: TimelineKey,
+        in_context: bool,
+        columns: &Columns,
+        height: u16,
+    ) {
         let index = self.timeline.index(key);
-        let mut place = Place { index, row: 0 };
+        let mut place = RowPosition { index, row: 0 };
         if in_context {
             place = self.step(place, -i64::from(height / 3), columns);
         } else if let Some(LineAbove::Edge(Edge::Gap(_))) = self.lines_above(index).first() {
@@ -451,11 +464,11 @@ impl Room {
     }
 
     /// Goes to the text of an entry: nothing of what stands above it is shown.
-    pub fn scroll_to_text(&mut self, key: Key, columns: &Columns, height: u16) {
+    pub fn scroll_to_text(&mut self, key: TimelineKey, columns: &Columns, height: u16) {
         let index = self.timeline.index(key);
         let row = self.rows_above(index, columns);
         self.paging.down = false;
-        self.scroll_to(Place { index, row }, columns, height);
+        self.scroll_to(RowPosition { index, row }, columns, height);
     }
 
     /// Messages below the line of the unread, if that is above what is shown and has not been seen.
@@ -465,7 +478,7 @@ impl Room {
         };
         let index = self.timeline.index(from);
         let (top, _) = self.top_place(columns, height);
-        if (Place { index, row: 0 }) < top {
+        if (RowPosition { index, row: 0 }) < top {
             self.unread()
         } else {
             0
@@ -484,7 +497,7 @@ impl Room {
         }
         let (top, _) = self.top_place(columns, height);
         // No item is without a row, so that those further down need not be counted.
-        if (Place { index, row: 0 }) < top || index - top.index > usize::from(height) {
+        if (RowPosition { index, row: 0 }) < top || index - top.index > usize::from(height) {
             return;
         }
         if self.screen_row(index, top, columns) < i64::from(height) {
@@ -493,12 +506,12 @@ impl Room {
     }
 
     /// The row of the screen on which an item at or below the top begins.
-    fn screen_row(&self, index: usize, top: Place, columns: &Columns) -> i64 {
+    fn screen_row(&self, index: usize, top: RowPosition, columns: &Columns) -> i64 {
         let above = |index| i64::from(self.item_rows(index, columns));
         (top.index..index).map(above).sum::<i64>() - i64::from(top.row)
     }
 
-    fn scroll_to(&mut self, place: Place, columns: &Columns, height: u16) {
+    fn scroll_to(&mut self, place: RowPosition, columns: &Columns, height: u16) {
         if place >= self.end_place(columns, height) {
             self.scroll = Scroll::Follow;
             return;
@@ -552,7 +565,7 @@ impl Room {
             if row > i64::from(height) {
                 break;
             }
-            if let Some(Entry::Message(message)) = self.timeline.get(index)
+            if let Some(TimelineItem::Message(message)) = self.timeline.get(index)
                 && let Some(seq) = message.seq
             {
                 shown = Some((shown.map_or(seq, |(first, _)| first), seq));

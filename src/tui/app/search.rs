@@ -9,11 +9,11 @@ use std::ops::Range;
 use super::{
     Effect, Model,
     composer::Composer,
-    hits::{self, Hit, ListRow},
     in_groups,
     layout::Columns,
     paging::{self, Goal},
     room::Scroll,
+    search_results::{self, Hit, ListRow},
 };
 use crate::{
     client::event::{Command, Found},
@@ -38,7 +38,7 @@ pub struct Search {
     /// The query being written.
     pub writing: Composer,
     /// What was searched for.
-    pub asked: Option<Asked>,
+    pub asked: Option<RunningSearch>,
     /// What was found, newest first.
     pub hits: Vec<Hit>,
     /// The hit that is chosen.
@@ -55,7 +55,7 @@ pub struct Search {
 
 /// A search that was begun.
 #[derive(Debug)]
-pub struct Asked {
+pub struct RunningSearch {
     /// The query, as it was written and as it was understood.
     text: String,
     /// The same, understood.
@@ -63,7 +63,7 @@ pub struct Asked {
     /// Which search.
     id: u64,
     /// How it stands.
-    state: State,
+    state: SearchState,
     /// The log's numbers when it was begun.
     first: u64,
     head: u64,
@@ -79,7 +79,7 @@ pub struct Asked {
 
 /// How a search stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum SearchState {
     /// An answer is awaited.
     Searching,
     /// There is more to be looked at.
@@ -112,10 +112,10 @@ impl Search {
     pub fn in_brief(&self) -> Option<String> {
         let asked = self.asked.as_ref()?;
         let count = match self.hits.len() {
-            0 if asked.state == State::Searching => return Some("searching …".to_owned()),
-            0 if asked.state == State::Paused => "nothing yet".to_owned(),
+            0 if asked.state == SearchState::Searching => return Some("searching …".to_owned()),
+            0 if asked.state == SearchState::Paused => "nothing yet".to_owned(),
             0 => "nothing found".to_owned(),
-            count if asked.state == State::Complete => {
+            count if asked.state == SearchState::Complete => {
                 format!("{} found", in_groups(count as u64))
             }
             count => format!("{} found so far", in_groups(count as u64)),
@@ -136,19 +136,19 @@ impl Search {
         let looked = in_groups((asked.head + 1).saturating_sub(asked.from));
         let all = in_groups((asked.head + 1).saturating_sub(asked.first.max(1)));
         notes.push(match asked.state {
-            State::Searching => "searching …".to_owned(),
-            State::Complete if asked.offline => {
+            SearchState::Searching => "searching …".to_owned(),
+            SearchState::Complete if asked.offline => {
                 "Offline: only what this computer holds was searched.".to_owned()
             }
-            State::Complete if self.hits.is_empty() => {
+            SearchState::Complete if self.hits.is_empty() => {
                 format!("Nothing found in {all} messages.")
             }
-            State::Complete => format!("That is all there is in {all} messages."),
-            State::Paused => format!(
+            SearchState::Complete => format!("That is all there is in {all} messages."),
+            SearchState::Paused => format!(
                 "{looked} of {all} messages searched; {} searches further.",
                 label(Action::Down)
             ),
-            State::Full => {
+            SearchState::Full => {
                 format!("These are the newest {HITS_MAX}; more words find fewer.")
             }
         });
@@ -166,7 +166,7 @@ impl Search {
         height: u16,
     ) -> (Vec<ListRow>, Range<usize>) {
         let (mut rows, chosen) =
-            hits::list(&self.hits, self.selected, &model.zone, columns, height);
+            search_results::list(&self.hits, self.selected, &model.zone, columns, height);
         let width = usize::from((columns.body + columns.body_width).saturating_sub(2).max(1));
         for note in self.notes() {
             let wrapped = wrap(&note, width);
@@ -220,11 +220,11 @@ fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
         Err(error) => search.trouble = Some(error.to_string()),
         Ok(query) => {
             search.writing.editor.remember(&text);
-            search.asked = Some(Asked {
+            search.asked = Some(RunningSearch {
                 text,
                 query,
                 id: 0,
-                state: State::Paused,
+                state: SearchState::Paused,
                 first,
                 head,
                 from: head + 1,
@@ -249,7 +249,7 @@ fn ask(model: &mut Model, to: Option<u64>, effects: &mut Vec<Effect>) {
     };
     model.searches += 1;
     asked.id = model.searches;
-    asked.state = State::Searching;
+    asked.state = SearchState::Searching;
     asked.steps += 1;
     effects.push(Effect::Command(Command::Search {
         search: asked.id,
@@ -266,7 +266,7 @@ fn further(model: &mut Model, effects: &mut Vec<Effect>) {
     };
     let at_end = search.at_end();
     if let Some(asked) = &mut search.asked
-        && asked.state == State::Paused
+        && asked.state == SearchState::Paused
         && at_end
     {
         asked.steps = 0;
@@ -276,7 +276,7 @@ fn further(model: &mut Model, effects: &mut Vec<Effect>) {
 }
 
 /// Something was found, or the reason why nothing could be looked for.
-pub fn found(
+pub fn handle_results(
     model: &mut Model,
     id: u64,
     room: &RoomName,
@@ -293,7 +293,7 @@ pub fn found(
     let found = match found {
         Ok(found) => found,
         Err(why) => {
-            asked.state = State::Paused;
+            asked.state = SearchState::Paused;
             search.trouble = Some(why.as_str().to_owned());
             return;
         }
@@ -312,14 +312,14 @@ pub fn found(
             .take(HITS_MAX.saturating_sub(search.hits.len())),
     );
     asked.state = if found.from <= found.first {
-        State::Complete
+        SearchState::Complete
     } else if search.hits.len() >= HITS_MAX {
-        State::Full
+        SearchState::Full
     } else {
-        State::Paused
+        SearchState::Paused
     };
     let wanted = search.hits.len() < search.selected + HITS_WANTED;
-    if asked.state == State::Paused && wanted && asked.steps < STEPS_MAX {
+    if asked.state == SearchState::Paused && wanted && asked.steps < STEPS_MAX {
         let to = asked.from - 1;
         ask(model, Some(to), effects);
     }

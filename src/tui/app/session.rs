@@ -1,8 +1,8 @@
 //! What the session tells, and what it changes on the screen.
 
 use super::{
-    Effect, Model, house, paging,
-    question::{self, Asks},
+    Effect, Model, admin, paging,
+    prompt::{self, PromptKind},
     room::{OutgoingState, Room},
     search,
 };
@@ -14,17 +14,17 @@ use crate::{
 };
 
 /// Takes an event of the session.
-pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
+pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
     match event {
-        Event::Connection(status) => connection_changed(model, status),
+        Event::Connection(status) => handle_connection_status(model, status),
         Event::Unanswered(waited) => model.unanswered(waited),
-        Event::Security(security) => house::secured(model, security),
+        Event::Security(security) => admin::handle_security(model, security),
         Event::Entered(entered) => self::entered(model, entered),
         Event::Room(opened) => {
             let at = place(model, &opened.room);
             model.with_room(at, |room, context| room.opened(&opened, context.zone));
             if opened.reset.is_some() && at == model.current {
-                model.keeping.forget_read();
+                model.autosave.forget_read();
             }
         }
         Event::Message(received) => {
@@ -53,26 +53,26 @@ pub fn heard(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
         }
         Event::Page { room, part, page } => {
             let at = place(model, &room);
-            paging::paged(model, at, part, page);
+            paging::handle_page(model, at, part, page);
         }
         Event::Found {
             search,
             room,
             found,
-        } => search::found(model, search, &room, found, effects),
-        Event::Admin { request, answer } => house::answered(model, request, answer),
+        } => search::handle_results(model, search, &room, found, effects),
+        Event::Admin { request, answer } => admin::handle_answer(model, request, answer),
         Event::NicknameRefused {
             nickname,
             why,
             waiting,
         } => refused(model, &nickname, &why, waiting),
         Event::Notice(line) => {
-            house::tell(model, None, vec![(Tone::Remark, line.as_str().to_owned())]);
+            admin::tell(model, None, vec![(Tone::Remark, line.as_str().to_owned())]);
         }
         Event::Distrusted(why) => {
             let timeline = &model.room().timeline;
             model.distrusted = Some(timeline.key(timeline.len()));
-            house::tell(model, None, user_text::distrusted(&why));
+            admin::tell(model, None, user_text::distrusted(&why));
         }
         Event::Ended(summary) => {
             model.summary = Some(summary);
@@ -141,17 +141,17 @@ fn in_a_room(model: &mut Model, event: Event) {
         }
         Event::Promoted { room, user, role } => {
             let at = place(model, &room);
-            house::promoted(model, at, user, role);
+            admin::handle_promotion(model, at, user, role);
         }
         Event::Rules { room, rules, by } => {
             let at = place(model, &room);
-            house::rules(model, at, rules, by);
+            admin::handle_rules(model, at, rules, by);
         }
         _ => {}
     }
 }
 
-fn connection_changed(model: &mut Model, status: ConnectionStatus) {
+fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {
     if matches!(
         model.connection,
         ConnectionStatus::Basic | ConnectionStatus::Unidentified
@@ -159,7 +159,7 @@ fn connection_changed(model: &mut Model, status: ConnectionStatus) {
     {
         model.flash = None;
     }
-    question::connection_changed(model, &status);
+    prompt::handle_connection_status(model, &status);
     model.connection = status;
     model.connection_since = model.now.elapsed;
     model.unanswered(None);
@@ -181,7 +181,7 @@ fn entered(model: &mut Model, entered: Entered) {
     model.nickname = entered.nickname;
     model.role = entered.role;
     model.server = entered.server;
-    model.question = None;
+    model.prompt = None;
     paging::forget_asked(model);
 }
 
@@ -191,5 +191,5 @@ fn refused(model: &mut Model, nickname: &Nickname, why: &Line, waiting: bool) {
         model.say(why);
         return;
     }
-    question::open(model, Asks::Nickname, why, nickname.as_str());
+    prompt::open(model, PromptKind::Nickname, why, nickname.as_str());
 }

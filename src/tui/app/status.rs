@@ -1,6 +1,6 @@
 //! What stands in the way of the conversation, in words: a question, or the state of the link.
 
-use super::{Model, Popup, layout, question::Asks};
+use super::{Model, Popup, layout, prompt::PromptKind};
 use crate::{
     client::event::{ConnectionStatus, Security},
     text::{width, wrap::wrap},
@@ -53,26 +53,26 @@ impl Model {
         if let Some(remark) = self.remark().filter(|_| !self.remark_fits()) {
             return vec![remark.to_owned()];
         }
-        if let Some(question) = self.asks() {
-            let why = question.why.trim_end_matches('.');
-            let (wordy, what, brief) = match question.asks {
-                Asks::Nickname => (
+        if let Some(prompt) = self.active_prompt() {
+            let why = prompt.why.trim_end_matches('.');
+            let (wordy, what, brief) = match prompt.kind {
+                PromptKind::Nickname => (
                     "Which other nickname? If it is yours on another device, type /device add \
                      there, and here /device and the code.",
                     "Which other nickname?",
                     "Another nickname?",
                 ),
-                Asks::Password if self.security == Some(Security::Plain) => (
+                PromptKind::Password if self.security == Some(Security::Plain) => (
                     "What is the password? It is not encrypted: everybody on the way can read it.",
                     "Password, not encrypted?",
                     "Password in clear?",
                 ),
-                Asks::Password => (
+                PromptKind::Password => (
                     "What is the password? It is not shown.",
                     "Password?",
                     "Password?",
                 ),
-                Asks::Pass => (
+                PromptKind::Pass => (
                     "Paste an invite, or type the code that another device of yours shows after \
                      /device add.",
                     "Invite or code?",

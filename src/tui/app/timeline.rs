@@ -1,7 +1,7 @@
 //! What a room's scrollback holds: parts of a log, wherever they were loaded from, and between its
 //! messages what else happened.
 //!
-//! A message of a log has a number, and its place follows from that alone: the [`Key`]. So pages
+//! A message of a log has a number, and its place follows from that alone: the [`TimelineKey`]. So pages
 //! may come in any order, twice, or overlapping, and each message stands once and in order; what
 //! is missing between two numbers is a [`Gap`], which is computed and never stored. A key never
 //! changes: a place in the scrollback survives whatever is loaded, arrives or is dropped.
@@ -11,9 +11,9 @@ use std::collections::VecDeque;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
-    entry::{Entry, MarkKind, Message, Own},
-    presence::{Change, FOLDED_MAX, fold, sentence},
+    presence::{FOLDED_MAX, PresenceChange, fold, sentence},
     rows::Rows,
+    timeline_item::{Message, Own, TextSpanKind, TimelineItem},
 };
 use crate::{client::event::LocalId, protocol::UserId};
 
@@ -27,7 +27,7 @@ pub const LATEST_KEPT: usize = 256;
 
 /// Where an entry belongs. The order of keys is the order on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
+pub struct TimelineKey {
     /// Which log: the server's may be replaced while we look.
     log: u32,
     /// The message's number; for what has none, the highest that had come before it.
@@ -82,14 +82,14 @@ pub struct Timeline {
 
 #[derive(Debug)]
 struct Slot {
-    key: Key,
-    entry: Entry,
+    key: TimelineKey,
+    entry: TimelineItem,
     /// The local day on which it happened.
     day: Option<Date>,
     rows: Rows,
 }
 
-impl Key {
+impl TimelineKey {
     /// The number up to which messages stand above the entry.
     fn passed(self) -> u64 {
         if self.after == 0 {
@@ -137,19 +137,19 @@ impl Timeline {
     }
 
     /// The entry at a position.
-    pub fn get(&self, index: usize) -> Option<&Entry> {
+    pub fn get(&self, index: usize) -> Option<&TimelineItem> {
         self.slots.get(index).map(|slot| &slot.entry)
     }
 
     /// All entries, oldest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &TimelineItem> {
         self.slots.iter().map(|slot| &slot.entry)
     }
 
     /// The key of the entry at a position; past the end, one that is above all that will come.
-    pub fn key(&self, index: usize) -> Key {
+    pub fn key(&self, index: usize) -> TimelineKey {
         self.slots.get(index).map_or_else(
-            || Key {
+            || TimelineKey {
                 log: self.log,
                 seq: self.last,
                 after: self.after + 1,
@@ -159,8 +159,8 @@ impl Timeline {
     }
 
     /// The key of a number in the present log, whether it is held or not.
-    pub fn key_of(&self, seq: u64) -> Key {
-        Key {
+    pub fn key_of(&self, seq: u64) -> TimelineKey {
+        TimelineKey {
             log: self.log,
             seq,
             after: 0,
@@ -168,7 +168,7 @@ impl Timeline {
     }
 
     /// The position of a key; of the next entry below, if it is not held.
-    pub fn index(&self, key: Key) -> usize {
+    pub fn index(&self, key: TimelineKey) -> usize {
         self.slots.partition_point(|slot| slot.key < key)
     }
 
@@ -180,7 +180,7 @@ impl Timeline {
 
     /// The lowest number of the present log that a key stands above or for, if the key is one of it
     /// and there is a log.
-    pub fn first_number_from(&self, key: Key) -> Option<u64> {
+    pub fn first_number_from(&self, key: TimelineKey) -> Option<u64> {
         (self.first > 0 && key.log == self.log).then(|| key.number().max(self.first))
     }
 
@@ -188,13 +188,13 @@ impl Timeline {
     pub fn holds_no_message(&self) -> bool {
         let log = self.slots.partition_point(|slot| slot.key.log < self.log);
         let mut slots = self.slots.range(log..);
-        !slots.any(|slot| matches!(slot.entry, Entry::Message(_)))
+        !slots.any(|slot| matches!(slot.entry, TimelineItem::Message(_)))
     }
 
     /// What stands above the entry at a position because of where it is in its log.
     pub fn edge(&self, index: usize) -> Option<Edge> {
         let slot = self.slots.get(index)?;
-        if self.first == 0 || matches!(slot.entry, Entry::Break { .. }) {
+        if self.first == 0 || matches!(slot.entry, TimelineItem::Break { .. }) {
             return None;
         }
         let before = index
@@ -253,7 +253,7 @@ impl Timeline {
     }
 
     /// The entry at a position, to be changed in nothing that its rows depend on.
-    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Entry> {
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut TimelineItem> {
         self.slots.get_mut(index).map(|slot| &mut slot.entry)
     }
 
@@ -275,9 +275,9 @@ impl Timeline {
         self.slots.retain(|slot| {
             let below = slot.key.log == log && slot.key.number() < first;
             let stays = match &slot.entry {
-                Entry::Message(message) => matches!(message.own, Some(Own::Unconfirmed(_))),
-                Entry::Break { .. } => true,
-                Entry::Presence { .. } | Entry::Notice { .. } => false,
+                TimelineItem::Message(message) => matches!(message.own, Some(Own::Unconfirmed(_))),
+                TimelineItem::Break { .. } => true,
+                TimelineItem::Presence { .. } | TimelineItem::Notice { .. } => false,
             };
             if below && !stays {
                 self.bytes -= slot.entry.text().len();
@@ -289,12 +289,14 @@ impl Timeline {
     /// Messages of this user are ours: they may have come before that was known.
     pub fn is_ours(&mut self, user: UserId) {
         for slot in &mut self.slots {
-            if let Entry::Message(message) = &mut slot.entry
+            if let TimelineItem::Message(message) = &mut slot.entry
                 && message.own.is_none()
                 && message.user == Some(user)
             {
                 message.own = Some(Own::Sent);
-                message.marks.retain(|mark| mark.kind != MarkKind::Mention);
+                message
+                    .spans
+                    .retain(|mark| mark.kind != TextSpanKind::Mention);
             }
         }
     }
@@ -307,7 +309,7 @@ impl Timeline {
             let log = self.log;
             for slot in &mut self.slots {
                 let ours = slot.key.log == log && slot.key.seq == 0;
-                if ours && !matches!(slot.entry, Entry::Break { .. }) {
+                if ours && !matches!(slot.entry, TimelineItem::Break { .. }) {
                     slot.key.seq = head;
                 }
             }
@@ -336,7 +338,7 @@ impl Timeline {
         let Some(mut slot) = self.slots.remove(at) else {
             return false;
         };
-        if let Entry::Message(message) = &mut slot.entry {
+        if let TimelineItem::Message(message) = &mut slot.entry {
             message.own = Some(Own::Sent);
             message.seq = seq;
         }
@@ -350,9 +352,9 @@ impl Timeline {
 
     /// Adds an entry where it belongs: a message with a number by that, all else at the end. A
     /// message whose number is held changes nothing.
-    pub fn push(&mut self, entry: Entry, zone: &TimeZone) {
+    pub fn push(&mut self, entry: TimelineItem, zone: &TimeZone) {
         let seq = match &entry {
-            Entry::Message(message) => message.seq,
+            TimelineItem::Message(message) => message.seq,
             _ => None,
         };
         let key = if let Some(seq) = seq {
@@ -360,7 +362,7 @@ impl Timeline {
             self.key_of(seq)
         } else {
             self.after += 1;
-            Key {
+            TimelineKey {
                 log: self.log,
                 seq: self.last,
                 after: self.after,
@@ -377,7 +379,7 @@ impl Timeline {
             .filter(|message| message.seq.is_some_and(|seq| seq >= self.first))
             .filter_map(|message| {
                 let key = self.key_of(message.seq?);
-                Some(Slot::new(key, Entry::Message(message), zone))
+                Some(Slot::new(key, TimelineItem::Message(message), zone))
             })
             .collect();
         new.sort_by_key(|slot| slot.key);
@@ -427,12 +429,12 @@ impl Timeline {
     }
 
     /// Adds a change of presence: to the last entry, if that is one too.
-    pub fn push_change(&mut self, change: Change, time: Timestamp, zone: &TimeZone) {
+    pub fn push_change(&mut self, change: PresenceChange, time: Timestamp, zone: &TimeZone) {
         let day = Some(time.to_zoned(zone.clone()).date());
         if let Some(slot) = self.slots.back_mut()
             && slot.day == day
             && slot.key.seq == self.last
-            && let Entry::Presence { changes, text, .. } = &mut slot.entry
+            && let TimelineItem::Presence { changes, text, .. } = &mut slot.entry
             && changes.len() < FOLDED_MAX
         {
             let before = text.len();
@@ -445,7 +447,7 @@ impl Timeline {
         let changes = vec![change];
         let text = sentence(&changes);
         self.push(
-            Entry::Presence {
+            TimelineItem::Presence {
                 time,
                 changes,
                 text,
@@ -456,7 +458,7 @@ impl Timeline {
 
     /// Drops what is too much for the memory, farthest from `near` first, but not the latest. What
     /// is dropped from between leaves a gap, which can be loaded again.
-    pub fn limit(&mut self, near: Key) {
+    pub fn limit(&mut self, near: TimelineKey) {
         while self.slots.len() > ENTRIES_MAX
             || (self.bytes > BYTES_MAX && self.slots.len() > LATEST_KEPT)
         {
@@ -477,7 +479,7 @@ impl Timeline {
 }
 
 impl Slot {
-    fn new(key: Key, entry: Entry, zone: &TimeZone) -> Self {
+    fn new(key: TimelineKey, entry: TimelineItem, zone: &TimeZone) -> Self {
         Self {
             key,
             day: day(&entry, zone),
@@ -488,10 +490,10 @@ impl Slot {
 }
 
 /// The reader's day on which something was.
-fn day(entry: &Entry, zone: &TimeZone) -> Option<Date> {
+fn day(entry: &TimelineItem, zone: &TimeZone) -> Option<Date> {
     Some(entry.time()?.to_zoned(zone.clone()).date())
 }
 
-fn unconfirmed(entry: &Entry, local: LocalId) -> bool {
-    matches!(entry, Entry::Message(message) if message.own == Some(Own::Unconfirmed(local)))
+fn unconfirmed(entry: &TimelineItem, local: LocalId) -> bool {
+    matches!(entry, TimelineItem::Message(message) if message.own == Some(Own::Unconfirmed(local)))
 }

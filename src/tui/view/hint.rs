@@ -8,9 +8,9 @@ use super::{
 };
 use crate::tui::{
     app::{
-        Model, Popup, house,
+        Model, Popup, admin,
         keys::{self, Escape},
-        question::Asks,
+        prompt::PromptKind,
         room::OutgoingState,
     },
     input::Edit,
@@ -67,10 +67,10 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
         }
         None => {}
     }
-    if let Some(question) = &model.question {
-        let escape = match question.asks {
-            Asks::Nickname => "disconnect",
-            Asks::Password | Asks::Pass => "cancel",
+    if let Some(prompt) = &model.prompt {
+        let escape = match prompt.kind {
+            PromptKind::Nickname => "disconnect",
+            PromptKind::Password | PromptKind::Pass => "cancel",
         };
         return vec![
             of(Action::Send, "try it"),
@@ -110,7 +110,7 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
             hints.push(of(Action::TakeBack, "take back"));
         }
     }
-    if house::offers(model) {
+    if admin::offers(model) {
         hints.push(of(Action::Copy, "copy"));
     }
     hints.push(of(Action::Help, "help"));

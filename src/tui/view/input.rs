@@ -18,7 +18,7 @@ use crate::{
         app::{
             Model, Popup, in_groups, layout,
             layout::Layout,
-            question::{Asks, Question},
+            prompt::{Prompt, PromptKind},
             room::Scroll,
         },
         keymap::{Action, label},
@@ -36,7 +36,7 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
     let (glyph, style) = match &model.connection {
         _ if model.leaving_since.is_some() => (signs::ABSENT, palette.quiet),
         _ if model.popup.is_none() && !model.remark_fits() => ("!", palette.warn),
-        _ if model.popup.is_some() || model.asks().is_some() => ("?", palette.warn),
+        _ if model.popup.is_some() || model.active_prompt().is_some() => ("?", palette.warn),
         ConnectionStatus::Waiting { .. } | ConnectionStatus::Stopped { .. } => {
             (signs::FAILED, palette.bad)
         }
@@ -164,7 +164,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
         return None;
     }
     let (left, right) = layout::input_margins(area.width);
-    let asks = model.question.as_ref().map(|question| question.asks);
+    let asks = model.prompt.as_ref().map(|prompt| prompt.kind);
     let lists = model.listing().is_some();
     if left > 0 {
         let span = Span::row(area, 0).after(left - 2);
@@ -172,15 +172,17 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
         put(buffer, span, prompt, palette.accent);
     }
     let writing = model.writing();
-    let hidden = model.question.as_ref().and_then(Question::shown);
+    let hidden = model.prompt.as_ref().and_then(Prompt::shown);
     let editor = hidden.as_ref().unwrap_or(&writing.editor);
     let layout = editor.layout(usize::from(layout::input_columns(area.width)));
     let text_area = |row: u16| Span::row(area, row).after(left).before(right);
     if writing.is_empty() {
         let words = match (asks, model.online()) {
-            (Some(Asks::Nickname), _) => either(&["type a nickname"]),
-            (Some(Asks::Password), _) => either(&["type the password"]),
-            (Some(Asks::Pass), _) => either(&["paste an invite, or type a code", "invite or code"]),
+            (Some(PromptKind::Nickname), _) => either(&["type a nickname"]),
+            (Some(PromptKind::Password), _) => either(&["type the password"]),
+            (Some(PromptKind::Pass), _) => {
+                either(&["paste an invite, or type a code", "invite or code"])
+            }
             _ if lists => either(&["what to look for"]),
             (None, true) => invitation(model),
             (None, false) => either(&[

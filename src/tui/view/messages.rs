@@ -15,15 +15,14 @@ use crate::{
     text::wrap::{cut, wrap, wrap_first},
     tui::{
         app::{
-            Model,
-            entry::{Entry, Mark, MarkKind, Message, Own},
-            in_groups,
+            Model, in_groups,
             layout::Columns,
             paging::Loading,
             room::{Outgoing, OutgoingState, Room},
             rows::Folded,
-            scroll::{Item, LineAbove, failure},
+            scroll::{LineAbove, ScrollItem, failure},
             timeline::{Edge, Gap},
+            timeline_item::{Message, Own, TextSpan, TextSpanKind, TimelineItem},
         },
         keymap::{Action, label},
         signs,
@@ -43,7 +42,7 @@ struct Pane<'a> {
 /// How a message's text is drawn.
 struct Text<'a> {
     words: &'a str,
-    marks: &'a [Mark],
+    spans: &'a [TextSpan],
     /// The parts of it that were looked for.
     found: Vec<Range<usize>>,
     style: Style,
@@ -167,8 +166,8 @@ impl Pane<'_> {
             folded: self.room.folded(index, &self.columns),
         };
         rows += match self.room.item(index) {
-            Some(Item::Entry(entry)) => self.entry(buffer, entry, y + rows, head, body),
-            Some(Item::Outgoing(outgoing)) => {
+            Some(ScrollItem::Timeline(entry)) => self.entry(buffer, entry, y + rows, head, body),
+            Some(ScrollItem::Outgoing(outgoing)) => {
                 self.outgoing(buffer, outgoing, y + rows, head, body.folded)
             }
             None => 0,
@@ -176,7 +175,14 @@ impl Pane<'_> {
         rows
     }
 
-    fn entry(&self, buffer: &mut Buffer, entry: &Entry, y: i64, head: Head, body: Shown) -> i64 {
+    fn entry(
+        &self,
+        buffer: &mut Buffer,
+        entry: &TimelineItem,
+        y: i64,
+        head: Head,
+        body: Shown,
+    ) -> i64 {
         let palette = self.palette;
         if let Some(time) = entry.time()
             && head.time
@@ -184,8 +190,8 @@ impl Pane<'_> {
             self.time(buffer, y.max(0), time);
         }
         match entry {
-            Entry::Message(message) => self.message(buffer, message, y, head, body),
-            Entry::Notice {
+            TimelineItem::Message(message) => self.message(buffer, message, y, head, body),
+            TimelineItem::Notice {
                 asked, tone, text, ..
             } => {
                 if let Some(slash) = asked {
@@ -198,10 +204,10 @@ impl Pane<'_> {
                 }
                 self.notice(buffer, y, *tone, text)
             }
-            Entry::Presence { text, .. } => {
+            TimelineItem::Presence { text, .. } => {
                 let text = Text {
                     words: text,
-                    marks: &[],
+                    spans: &[],
                     found: Vec::new(),
                     style: palette.quiet,
                     rule: ("│", palette.line),
@@ -209,10 +215,10 @@ impl Pane<'_> {
                 };
                 self.text(buffer, y, &text)
             }
-            Entry::Break { text } => {
+            TimelineItem::Break { text } => {
                 let text = Text {
                     words: text,
-                    marks: &[],
+                    spans: &[],
                     found: Vec::new(),
                     style: palette.warn,
                     rule: ("┊", palette.warn),
@@ -240,7 +246,7 @@ impl Pane<'_> {
         };
         let text = Text {
             words,
-            marks: &[],
+            spans: &[],
             found: Vec::new(),
             style,
             rule: ("│", rule),
@@ -278,9 +284,9 @@ impl Pane<'_> {
         };
         let above = self.head(buffer, y, &name, head);
         let mentioned = message
-            .marks
+            .spans
             .iter()
-            .any(|mark| mark.kind == MarkKind::Mention);
+            .any(|mark| mark.kind == TextSpanKind::Mention);
         let rule = if found {
             (signs::MARKED, palette.accent)
         } else if mentioned {
@@ -290,7 +296,7 @@ impl Pane<'_> {
         };
         let text = Text {
             words: message.body.as_str(),
-            marks: &message.marks,
+            spans: &message.spans,
             found: self.found_in(message),
             style: Style::new(),
             rule,
@@ -335,7 +341,7 @@ impl Pane<'_> {
         let waits = !matches!(outgoing.state, OutgoingState::Sent(_));
         let text = Text {
             words: outgoing.body.as_str(),
-            marks: &outgoing.marks,
+            spans: &outgoing.spans,
             found: Vec::new(),
             style: if waits { palette.quiet } else { Style::new() },
             rule: ("│", palette.line),
@@ -352,7 +358,7 @@ impl Pane<'_> {
         if let OutgoingState::Failed(why) = &outgoing.state {
             let text = Text {
                 words: &failure(why.as_str()),
-                marks: &[],
+                spans: &[],
                 found: Vec::new(),
                 style: palette.bad,
                 rule: ("│", palette.line),
@@ -464,15 +470,15 @@ impl Pane<'_> {
         if text.found.iter().any(|found| found.contains(&byte)) {
             return text.style.patch(self.palette.found);
         }
-        let next = text.marks.partition_point(|mark| mark.range.end <= byte);
+        let next = text.spans.partition_point(|mark| mark.range.end <= byte);
         let mark = text
-            .marks
+            .spans
             .get(next)
             .filter(|mark| mark.range.contains(&byte));
         match mark.map(|mark| mark.kind) {
             None => text.style,
-            Some(MarkKind::Mention) => text.style.patch(self.palette.mention),
-            Some(MarkKind::Link) => text.style.patch(self.palette.link),
+            Some(TextSpanKind::Mention) => text.style.patch(self.palette.mention),
+            Some(TextSpanKind::Link) => text.style.patch(self.palette.link),
         }
     }
 
@@ -511,7 +517,9 @@ impl Pane<'_> {
     /// Whether the time has changed by a minute since the item before, or something parts them.
     fn shows_time(&self, index: usize) -> bool {
         let time = |index: usize| match self.room.item(index) {
-            Some(Item::Entry(entry)) => entry.time().map(|time| clock(time, &self.model.zone)),
+            Some(ScrollItem::Timeline(entry)) => {
+                entry.time().map(|time| clock(time, &self.model.zone))
+            }
             _ => None,
         };
         let before = index.checked_sub(1).and_then(time);

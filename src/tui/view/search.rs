@@ -11,9 +11,9 @@ use super::{
 use crate::tui::{
     app::{
         Model,
-        hits::{Hit, ListRow},
         layout::{Columns, Layout},
         search::Search,
+        search_results::{Hit, ListRow},
     },
     signs, user_text,
 };
@@ -117,7 +117,7 @@ impl Pane<'_> {
             ListRow::Text {
                 hit,
                 text,
-                marks,
+                matches,
                 first,
                 more,
             } => {
@@ -133,7 +133,7 @@ impl Pane<'_> {
                     put(buffer, Span::of(self.area, y, rule, 1), glyph, style);
                 }
                 let style = |at: usize| {
-                    if marks.iter().any(|mark| mark.contains(&at)) {
+                    if matches.iter().any(|mark| mark.contains(&at)) {
                         palette.found
                     } else {
                         Style::new()

@@ -131,7 +131,7 @@ fn width(parts: &[Part]) -> u16 {
 /// Who can read along on the link that there is; while something is asked for, on the one that the
 /// answer will go over, if that is everybody.
 fn security(model: &Model) -> Option<Security> {
-    let asks = model.question.is_some();
+    let asks = model.prompt.is_some();
     let told = |security: &Security| match security {
         Security::Plain => model.online() || asks,
         Security::Encrypted { .. } => model.online() && !asks,
@@ -174,7 +174,7 @@ fn state(model: &Model, palette: &Palette) -> StatusLabel {
     if model.leaving_since.is_some() {
         return StatusLabel::new(signs::ABSENT, &["leaving"], palette.quiet);
     }
-    if model.asks().is_some() {
+    if model.active_prompt().is_some() {
         return StatusLabel::new(signs::ABSENT, &["not in"], palette.warn);
     }
     if let Some(waited) = model.unanswered_for().filter(|_| model.online()) {

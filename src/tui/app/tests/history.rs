@@ -49,7 +49,7 @@ fn numbers(desk: &Desk) -> Vec<u64> {
     let entries = desk.model.room().timeline.iter();
     entries
         .filter_map(|entry| match entry {
-            Entry::Message(message) => message.seq,
+            TimelineItem::Message(message) => message.seq,
             _ => None,
         })
         .collect()
@@ -220,7 +220,7 @@ fn long_texts_are_bounded_by_their_bytes() {
         let text = text.clone();
         let time = Timestamp::UNIX_EPOCH;
         timeline.push(
-            Entry::Notice {
+            TimelineItem::Notice {
                 time,
                 asked: None,
                 tone: crate::tui::user_text::Tone::Remark,

@@ -1,9 +1,9 @@
 //! A screen that is used: what comes of what the user does and hears.
 
+mod admin;
 mod history;
-mod house;
 mod keys;
-mod question;
+mod prompt;
 mod search;
 mod session;
 
@@ -13,9 +13,9 @@ use jiff::Timestamp;
 
 use super::{
     Effect, HostChoice, Msg, Popup,
-    entry::Entry,
     room::{OutgoingState, Scroll},
     timeline::ENTRIES_MAX,
+    timeline_item::TimelineItem,
 };
 use crate::{
     client::event::{
@@ -121,7 +121,7 @@ impl Desk {
     fn entries(&self) -> Vec<String> {
         let room = self.model.room();
         let log = room.timeline.iter().map(|entry| match entry {
-            Entry::Message(message) => match message.own {
+            TimelineItem::Message(message) => match message.own {
                 None => message.body.as_str().to_owned(),
                 Some(own) => format!("{} {own:?}", message.body.as_str()),
             },

@@ -45,7 +45,7 @@ fn said(desk: &Desk) -> String {
     let layout = desk.model.layout();
     let (rows, _) = search.rows(&desk.model, &layout.columns, layout.messages.height);
     let notes = rows.iter().filter_map(|row| match row {
-        super::super::hits::ListRow::Note(text) => Some(text.as_str()),
+        super::super::search_results::ListRow::Note(text) => Some(text.as_str()),
         _ => None,
     });
     notes.collect::<Vec<_>>().join(" ")

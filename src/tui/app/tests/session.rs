@@ -197,7 +197,7 @@ fn what_is_typed_stands_there_before_it_is_kept() {
 }
 
 #[test]
-fn the_farewell_tells_what_is_not_sent_and_what_is_not_kept() {
+fn the_exit_summary_tells_what_is_not_sent_and_what_is_not_kept() {
     let mut desk = Desk::online();
     for text in ["sent", "waits", "not kept", "refused", "still being saved"] {
         desk.typed(text).key(ENTER);

@@ -269,7 +269,7 @@ fn every_sign_on_the_screen_is_explained_by_the_help() {
     }
     let mut screens = vec![Screen::conversation(100, 30), Screen::guessing(100, 30)];
     let mut all = Screen::conversation(100, 40);
-    house::furnish(&mut all);
+    admin::furnish(&mut all);
     all.numbered(30, "@carol look");
     all.sending(2, "a", Delivery::Unconfirmed);
     all.sending(

@@ -1,10 +1,10 @@
 //! Draws screens on which things have happened, for the tests to look at.
 
+mod admin;
 mod entrance;
 mod fold;
 mod health;
 mod history;
-mod house;
 mod screens;
 
 use jiff::Timestamp;
@@ -180,7 +180,7 @@ proptest! {
         asked: bool,
     ) {
         let mut screen = Screen::conversation(width, height);
-        house::furnish(&mut screen);
+        admin::furnish(&mut screen);
         if asked {
             screen.heard(Event::Connection(ConnectionStatus::Stopped {
                 brief: "Not let in!",

@@ -14,9 +14,9 @@ const CODE_COMMAND: &str = "/device ";
 
 /// The input line asks for something.
 #[derive(Debug)]
-pub struct Question {
+pub struct Prompt {
     /// What for.
-    pub asks: Asks,
+    pub kind: PromptKind,
     /// Why, in one plain sentence.
     pub why: String,
     /// What is being written: kept nowhere else.
@@ -28,7 +28,7 @@ pub struct Question {
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
+pub enum PromptKind {
     /// Another nickname.
     Nickname,
     /// The server's password, which is not shown.
@@ -40,10 +40,10 @@ pub enum Asks {
 /// Stands for a character of a password.
 const DOT: &str = "•";
 
-impl Question {
+impl Prompt {
     /// What is written as it is shown, in an editor of its own: a password as dots.
     pub fn shown(&self) -> Option<Editor> {
-        if self.asks != Asks::Password {
+        if self.kind != PromptKind::Password {
             return None;
         }
         let dots = |text: &str| DOT.repeat(text.graphemes(true).count());
@@ -58,11 +58,11 @@ impl Question {
 }
 
 /// Asks.
-pub fn open(model: &mut Model, asks: Asks, why: String, text: &str) {
+pub fn open(model: &mut Model, kind: PromptKind, why: String, text: &str) {
     let mut composer = Composer::default();
     let _fits_as_a_nickname_does = composer.set(text);
-    model.question = Some(Question {
-        asks,
+    model.prompt = Some(Prompt {
+        kind,
         why,
         composer,
         tried: false,
@@ -71,46 +71,46 @@ pub fn open(model: &mut Model, asks: Asks, why: String, text: &str) {
 }
 
 /// The link's state has changed: what was asked for is void, and what would let us in is asked for.
-pub fn connection_changed(model: &mut Model, status: &ConnectionStatus) {
+pub fn handle_connection_status(model: &mut Model, status: &ConnectionStatus) {
     let ConnectionStatus::Stopped { why, wants, .. } = status else {
         return;
     };
-    let asks = match wants {
-        Some(CredentialWanted::Password) => Asks::Password,
-        Some(CredentialWanted::Invite | CredentialWanted::Code) => Asks::Pass,
+    let kind = match wants {
+        Some(CredentialWanted::Password) => PromptKind::Password,
+        Some(CredentialWanted::Invite | CredentialWanted::Code) => PromptKind::Pass,
         // Of a nickname the session tells by itself.
-        None if matches!(&model.question, Some(open) if open.asks == Asks::Nickname) => return,
-        None => return model.question = None,
+        None if matches!(&model.prompt, Some(open) if open.kind == PromptKind::Nickname) => return,
+        None => return model.prompt = None,
     };
     let why = why.as_str().to_owned();
-    match &mut model.question {
+    match &mut model.prompt {
         // Somebody may be at the next try already.
-        Some(question) if question.asks == asks => {
-            question.why = why;
-            question.tried = false;
+        Some(prompt) if prompt.kind == kind => {
+            prompt.why = why;
+            prompt.tried = false;
         }
-        _ => open(model, asks, why, ""),
+        _ => open(model, kind, why, ""),
     }
 }
 
 /// Takes away what has been written.
 pub fn clear(model: &mut Model) {
-    if let Some(question) = &mut model.question {
-        question.composer = Composer::default();
+    if let Some(prompt) = &mut model.prompt {
+        prompt.composer = Composer::default();
     }
     model.tell_columns();
 }
 
 /// Takes the answer.
 pub fn answer(model: &mut Model, effects: &mut Vec<Effect>) {
-    let Some(question) = &model.question else {
+    let Some(prompt) = &model.prompt else {
         return;
     };
-    let text = question.composer.text();
-    let command = match question.asks {
-        Asks::Password => password(text),
-        Asks::Pass => pass(text),
-        Asks::Nickname => match text.strip_prefix(CODE_COMMAND) {
+    let text = prompt.composer.text();
+    let command = match prompt.kind {
+        PromptKind::Password => password(text),
+        PromptKind::Pass => pass(text),
+        PromptKind::Nickname => match text.strip_prefix(CODE_COMMAND) {
             Some(code) => pass(code),
             None => Nickname::parse(text)
                 .map(Command::Nick)
@@ -121,17 +121,17 @@ pub fn answer(model: &mut Model, effects: &mut Vec<Effect>) {
         Ok(command) => {
             if let Command::Nick(nickname) = &command {
                 model.nickname = nickname.clone();
-                model.question = None;
-            } else if let Some(question) = &mut model.question {
-                question.tried = true;
+                model.prompt = None;
+            } else if let Some(prompt) = &mut model.prompt {
+                prompt.tried = true;
                 clear(model);
             }
             effects.push(Effect::Command(command));
         }
         Err(why) => {
-            if let Some(question) = &mut model.question {
-                question.why = why;
-                question.tried = false;
+            if let Some(prompt) = &mut model.prompt {
+                prompt.why = why;
+                prompt.tried = false;
             }
         }
     }

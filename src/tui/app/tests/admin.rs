@@ -1,4 +1,4 @@
-//! Order in the house.
+//! Administrative commands.
 
 use super::*;
 use crate::{

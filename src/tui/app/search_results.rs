@@ -34,7 +34,7 @@ pub struct Hit {
     /// Its text around the first thing found, as one line.
     text: String,
     /// What was found in it.
-    marks: Vec<Range<usize>>,
+    matches: Vec<Range<usize>>,
     /// Whether there is more of it before, and after.
     cut: (bool, bool),
 }
@@ -53,7 +53,7 @@ pub enum ListRow {
         /// The text, and what was found in it.
         text: String,
         /// What was found.
-        marks: Vec<Range<usize>>,
+        matches: Vec<Range<usize>>,
         /// Whether it is the first row of the hit.
         first: bool,
         /// Whether there is more after it.
@@ -67,21 +67,21 @@ impl Hit {
     /// What was found in a message; `None` where it has no number.
     pub fn new(received: &Received, query: &Query) -> Option<Self> {
         let whole = received.body.as_str();
-        let marks = query.find(whole);
-        let first = marks.first().map_or(0, |mark| mark.start);
+        let matches = query.find(whole);
+        let first = matches.first().map_or(0, |found| found.start);
         let from = boundary(whole, first.saturating_sub(EXCERPT_BYTES_MAX / 3));
         let to = boundary(whole, from + EXCERPT_BYTES_MAX);
-        let inside = |mark: &Range<usize>| mark.start >= from && mark.end <= to;
+        let inside = |found: &Range<usize>| found.start >= from && found.end <= to;
         Some(Self {
             seq: received.seq?,
             nickname: received.nickname.clone(),
             unproven: received.unproven,
             time: received.time,
             text: whole[from..to].replace(['\n', '\t'], " "),
-            marks: marks
+            matches: matches
                 .iter()
-                .filter(|mark| inside(mark))
-                .map(|mark| mark.start - from..mark.end - from)
+                .filter(|found| inside(found))
+                .map(|found| found.start - from..found.end - from)
                 .collect(),
             cut: (from > 0, to < whole.len()),
         })
@@ -90,7 +90,7 @@ impl Hit {
     /// The text for so many rows of a width: from its beginning, where the first thing found
     /// stands in them; else from a little before that.
     fn excerpt(&self, columns: usize, rows: usize) -> (String, Vec<Range<usize>>) {
-        let first = self.marks.first().map_or(0, |mark| mark.start);
+        let first = self.matches.first().map_or(0, |found| found.start);
         let shown = wrap(&self.text, columns);
         let seen = shown
             .iter()
@@ -105,11 +105,11 @@ impl Hit {
         let after = if self.cut.1 { "…" } else { "" };
         let text = format!("{before}{}{after}", &self.text[from..]);
         let move_to = |at: usize| at - from + before.len();
-        let marks = self
-            .marks
+        let matches = self
+            .matches
             .iter()
-            .map(|mark| move_to(mark.start)..move_to(mark.end));
-        (text, marks.collect())
+            .map(|found| move_to(found.start)..move_to(found.end));
+        (text, matches.collect())
     }
 
     /// Where a text is to begin, so that a third of a row stands before a byte of it.
@@ -161,20 +161,20 @@ pub fn list(
         if columns.stacked() {
             rows.push(ListRow::Head(at));
         }
-        let (text, marks) = hit.excerpt(width, rows_max);
+        let (text, matches) = hit.excerpt(width, rows_max);
         let wrapped = wrap(&text, width);
         for (row, found) in wrapped.iter().take(rows_max).enumerate() {
             let range = found.range();
-            let marks = marks
+            let matches = matches
                 .iter()
-                .filter(|mark| mark.start < range.end && mark.end > range.start)
-                .map(|mark| {
-                    let start = mark.start.max(range.start) - range.start;
-                    start..mark.end.min(range.end) - range.start
+                .filter(|found| found.start < range.end && found.end > range.start)
+                .map(|found| {
+                    let start = found.start.max(range.start) - range.start;
+                    start..found.end.min(range.end) - range.start
                 });
             rows.push(ListRow::Text {
                 hit: at,
-                marks: marks.collect(),
+                matches: matches.collect(),
                 text: text[range].to_owned(),
                 first: row == 0,
                 more: row + 1 == rows_max && wrapped.len() > rows_max,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use super::presence::Change;
+use super::presence::PresenceChange;
 use crate::{
     client::event::LocalId,
     protocol::{Nickname, UserId},
@@ -18,7 +18,7 @@ const RUN_SECONDS_MAX: i64 = 5 * 60;
 /// One thing in the scrollback. Lines for days, for what is not loaded and for what is new are no
 /// entries: they follow from what stands beside each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum TimelineItem {
     /// A message that is in the room's log (or that a basic server was handed).
     Message(Message),
     /// People came, went, or changed their names, one after another.
@@ -26,7 +26,7 @@ pub enum Entry {
         /// When the first of it happened.
         time: Timestamp,
         /// What happened, in order.
-        changes: Vec<Change>,
+        changes: Vec<PresenceChange>,
         /// The same as a sentence.
         text: String,
     },
@@ -68,7 +68,7 @@ pub struct Message {
     /// The text.
     pub body: Body,
     /// The parts of the text that are not plain.
-    pub marks: Vec<Mark>,
+    pub spans: Vec<TextSpan>,
     /// What is known about it, where it is one of ours.
     pub own: Option<Own>,
     /// Whether the reader wants to see all of it, however long it is.
@@ -86,23 +86,23 @@ pub enum Own {
 
 /// A part of a text that stands out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct TextSpan {
     /// Which bytes of the text.
     pub range: Range<usize>,
     /// What it is.
-    pub kind: MarkKind,
+    pub kind: TextSpanKind,
 }
 
 /// Why a part of a text stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MarkKind {
+pub enum TextSpanKind {
     /// Our own nickname.
     Mention,
     /// An address on the web.
     Link,
 }
 
-impl Entry {
+impl TimelineItem {
     /// The text that is wrapped to the width.
     pub fn text(&self) -> &str {
         match self {

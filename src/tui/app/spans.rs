@@ -1,27 +1,28 @@
 //! Finds the parts of a text that stand out: our own nickname, and addresses on the web.
 
-use super::entry::{Mark, MarkKind};
+use super::timeline_item::{TextSpan, TextSpanKind};
 use crate::protocol::Nickname;
 
 /// The marks of a text, in order and not overlapping.
-pub fn find(text: &str, own: Option<&Nickname>) -> Vec<Mark> {
-    let mut marks = links(text);
+pub fn find(text: &str, own: Option<&Nickname>) -> Vec<TextSpan> {
+    let mut spans = links(text);
     if let Some(own) = own {
-        let inside = |at: usize, marks: &[Mark]| marks.iter().any(|mark| mark.range.contains(&at));
+        let inside =
+            |at: usize, spans: &[TextSpan]| spans.iter().any(|span| span.range.contains(&at));
         for range in mentions(text, own.as_str()) {
-            if !inside(range.start, &marks) {
-                marks.push(Mark {
+            if !inside(range.start, &spans) {
+                spans.push(TextSpan {
                     range,
-                    kind: MarkKind::Mention,
+                    kind: TextSpanKind::Mention,
                 });
             }
         }
-        marks.sort_by_key(|mark| mark.range.start);
+        spans.sort_by_key(|span| span.range.start);
     }
-    marks
+    spans
 }
 
-fn links(text: &str) -> Vec<Mark> {
+fn links(text: &str) -> Vec<TextSpan> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(at) = ["https://", "http://"]
@@ -41,9 +42,9 @@ fn links(text: &str) -> Vec<Mark> {
             _ => address,
         };
         if address.len() > "https://".len() {
-            found.push(Mark {
+            found.push(TextSpan {
                 range: start..start + address.len(),
-                kind: MarkKind::Link,
+                kind: TextSpanKind::Link,
             });
         }
         from = start + end;
@@ -116,7 +117,7 @@ mod tests {
             let own = Nickname::parse("carol").unwrap();
             let found: Vec<&str> = find(text, Some(&own))
                 .into_iter()
-                .map(|mark| &text[mark.range])
+                .map(|span| &text[span.range])
                 .collect();
             assert_eq!(found, expected, "{text}");
         }

@@ -12,7 +12,7 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// What was told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Keeping {
+pub struct Autosave {
     /// The draft.
     draft: String,
     /// A draft that was put aside and not taken up again: it comes back with the next start.
@@ -23,7 +23,7 @@ pub struct Keeping {
     due: Option<Duration>,
 }
 
-impl Keeping {
+impl Autosave {
     /// What was kept of an earlier run.
     pub fn new(draft: &str, read: u64) -> Self {
         Self {
@@ -56,34 +56,34 @@ impl Keeping {
 
 /// Looks for what has changed, and tells it when its time has come. To be called whenever
 /// something has happened.
-pub fn look(model: &mut Model, effects: &mut Vec<Effect>) {
+pub fn poll(model: &mut Model, effects: &mut Vec<Effect>) {
     see(model);
     if !model.composer.is_empty() {
-        model.keeping.is_done();
+        model.autosave.is_done();
     }
-    let changed = draft(model) != model.keeping.draft || model.room().read > model.keeping.read;
-    match model.keeping.due {
-        _ if !changed => model.keeping.due = None,
-        None => model.keeping.due = Some(model.now.elapsed + WAIT),
-        Some(due) if due <= model.now.elapsed => tell(model, effects),
+    let changed = draft(model) != model.autosave.draft || model.room().read > model.autosave.read;
+    match model.autosave.due {
+        _ if !changed => model.autosave.due = None,
+        None => model.autosave.due = Some(model.now.elapsed + WAIT),
+        Some(due) if due <= model.now.elapsed => flush(model, effects),
         Some(_) => {}
     }
 }
 
 /// Tells all that has changed.
-pub fn tell(model: &mut Model, effects: &mut Vec<Effect>) {
+pub fn flush(model: &mut Model, effects: &mut Vec<Effect>) {
     see(model);
     let text = draft(model);
     let (room, seq) = (model.room().name.clone(), model.room().read);
-    let keeping = &mut model.keeping;
-    keeping.due = None;
-    if seq > keeping.read {
-        keeping.read = seq;
+    let autosave = &mut model.autosave;
+    autosave.due = None;
+    if seq > autosave.read {
+        autosave.read = seq;
         let room = room.clone();
         effects.push(Effect::Command(Command::Read { room, seq }));
     }
-    if text != keeping.draft {
-        keeping.draft.clone_from(&text);
+    if text != autosave.draft {
+        autosave.draft.clone_from(&text);
         effects.push(Effect::Command(Command::Draft { room, text }));
     }
 }
@@ -91,7 +91,7 @@ pub fn tell(model: &mut Model, effects: &mut Vec<Effect>) {
 fn draft(model: &Model) -> String {
     let draft = model.composer.editor.draft().text;
     if draft.is_empty() {
-        model.keeping.aside.clone()
+        model.autosave.aside.clone()
     } else {
         draft
     }

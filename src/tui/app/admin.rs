@@ -1,6 +1,6 @@
-//! Order in the house: commands on their way to the server, and what is told of roles and rules.
+//! Administration: commands on their way to the server, and what is told of roles and rules.
 
-use super::{Effect, Model, Offered, entry::Entry};
+use super::{Effect, Model, Offered, timeline_item::TimelineItem};
 use crate::{
     client::event::{Command, ConnectionStatus, Credential, Security},
     protocol::{Nickname, Role, RoomRules, UserId, admin::AdminResult},
@@ -74,7 +74,7 @@ pub fn command(
 }
 
 /// What a command came to.
-pub fn answered(model: &mut Model, request: u64, answer: Result<AdminResult, Line>) {
+pub fn handle_answer(model: &mut Model, request: u64, answer: Result<AdminResult, Line>) {
     let asked = model.asked.remove(&request);
     let news_told = model.news_awaited.remove(&request) == Some(true);
     let told = match answer {
@@ -96,7 +96,7 @@ fn place(model: &Model) -> SessionContext<'_> {
 }
 
 /// A connection was opened.
-pub fn secured(model: &mut Model, security: Security) {
+pub fn handle_security(model: &mut Model, security: Security) {
     let before = model.security.replace(security);
     let mut told = user_text::first_use(place(model));
     if before != Some(Security::Plain) {
@@ -136,7 +136,7 @@ pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Paragrap
         for (tone, text) in told {
             let local = local_time::in_text(&text, context.zone);
             let utc = (local != text).then_some(text);
-            let notice = Entry::Notice {
+            let notice = TimelineItem::Notice {
                 time,
                 asked: asked.take(),
                 tone,
@@ -180,7 +180,7 @@ pub fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
 }
 
 /// Somebody may do more or less; perhaps ourselves.
-pub fn promoted(model: &mut Model, at: usize, user: UserId, role: Role) {
+pub fn handle_promotion(model: &mut Model, at: usize, user: UserId, role: Role) {
     if model.user == Some(user) {
         model.role = role;
     }
@@ -189,7 +189,7 @@ pub fn promoted(model: &mut Model, at: usize, user: UserId, role: Role) {
 }
 
 /// A room is run otherwise.
-pub fn rules(model: &mut Model, at: usize, rules: RoomRules, by: Option<Nickname>) {
+pub fn handle_rules(model: &mut Model, at: usize, rules: RoomRules, by: Option<Nickname>) {
     let time = model.now.wall;
     let ours = by.as_ref() == Some(&model.nickname);
     let before = model.rooms.get(at).map(|room| &room.rules);
