@@ -6,7 +6,7 @@
 //! who may write: plain, first, announce, slow; of coming in: password, invite, changed, banned; and
 //! with a long log to page and search through: history, absence, offline.
 
-mod house;
+mod admin;
 
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ async fn main() -> anyhow::Result<()> {
                     let _ = tell.send(found).await;
                 }
                 Command::Admin { request, command } => {
-                    let _ = tell.send(house::answer(request, &command)).await;
+                    let _ = tell.send(admin::answer(request, &command)).await;
                 }
                 Command::Leave => {
                     let _ = tell.send(Event::Ended(Summary::default())).await;
@@ -161,7 +161,7 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
             }))
             .await;
     }
-    if let Some(events) = house::before_the_door(scene) {
+    if let Some(events) = admin::before_the_door(scene) {
         for event in events {
             tell.send(event).await?;
         }
@@ -177,7 +177,7 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
             .await;
     }
     let has_log = ["history", "absence"].contains(&scene);
-    tell.send(Event::Security(house::security(scene))).await?;
+    tell.send(Event::Security(admin::security(scene))).await?;
     enter(tell, if has_log { LOG_HEAD } else { 15 }).await?;
     if has_log {
         for seq in LOG_HEAD - 99..=LOG_HEAD {
@@ -187,7 +187,7 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
     }
     converse(tell).await?;
     if ["announce", "slow"].contains(&scene) {
-        tell.send(house::rules(scene)).await?;
+        tell.send(admin::rules(scene)).await?;
     }
     if scene == "failed" {
         let body = Body::inert("this one was refused");

@@ -2,6 +2,7 @@
 
 #![cfg(all(unix, feature = "tui", feature = "server"))]
 
+mod admin;
 mod basic_peers;
 mod conversation;
 #[path = "../families/mod.rs"]
@@ -11,7 +12,6 @@ mod handover;
 mod health;
 mod history;
 mod hosting;
-mod house;
 mod jobs;
 mod passphrase;
 mod process;

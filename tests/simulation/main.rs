@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a replay tells its steps")]
 
 mod client_disk;
+mod cluster;
 mod disk;
 mod historian;
 mod mutant;
@@ -13,7 +14,6 @@ mod thief;
 mod truth;
 mod wishes;
 mod witness;
-mod world;
 
 use std::{
     env,
@@ -23,8 +23,8 @@ use std::{
 };
 
 use chat_tui::server::log::StoreError;
+use cluster::Plan;
 use mutant::Mutant;
-use world::Plan;
 
 /// Seeds of the normal run.
 const SEEDS: u64 = 1_000;
@@ -59,7 +59,7 @@ fn search(count: u64, mutant: Option<Mutant>) -> Option<(u64, String)> {
                     mutant,
                     ..Plan::of(seed)
                 };
-                if let Err(fault) = world::run(plan) {
+                if let Err(fault) = cluster::run(plan) {
                     next.store(count, Ordering::Relaxed);
                     return Some((seed, fault));
                 }
@@ -92,7 +92,7 @@ fn replay() {
         loud: seed.is_some(),
         ..Plan::of(seed.unwrap_or(0))
     };
-    if let Err(fault) = world::run(plan) {
+    if let Err(fault) = cluster::run(plan) {
         panic!("seed {}: {fault}", seed.unwrap_or(0));
     }
 }
@@ -188,7 +188,7 @@ fn every_commit_fails_once(error: StoreError) {
                 fails: Some((number, error)),
                 ..Plan::of(seed)
             };
-            let commits = world::run(plan)
+            let commits = cluster::run(plan)
                 .unwrap_or_else(|fault| panic!("seed {seed}, commit {number} {error:?}: {fault}"));
             if commits <= number {
                 assert!(number > 5, "seed {seed} has few commits");

@@ -1,4 +1,4 @@
-//! The server's half of the world: the hub, one replica, the endpoints of its connections, and a
+//! The server's half of the cluster: the hub, one replica, the endpoints of its connections, and a
 //! disk that outlives the process.
 
 use std::{

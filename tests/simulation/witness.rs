@@ -351,7 +351,7 @@ impl Witness {
         let stored = epoch.and_then(|epoch| truth.find(epoch, text));
         let true_to_the_log = match delivery {
             // Another process with the same outbox has seen to it, in whatever log: it sent it, for
-            // in this world nobody takes back what two processes share.
+            // in this simulation nobody takes back what two processes share.
             Delivery::SettledElsewhere => self.shares && truth.was_stored(text),
             Delivery::Sent { .. } if self.shares => truth.was_stored(text),
             Delivery::Sent { seq: None } if typed.may_be_of_another_log() => truth.was_stored(text),

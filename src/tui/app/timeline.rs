@@ -296,7 +296,7 @@ impl Timeline {
                 message.own = Some(Own::Sent);
                 message
                     .spans
-                    .retain(|mark| mark.kind != TextSpanKind::Mention);
+                    .retain(|span| span.kind != TextSpanKind::Mention);
             }
         }
     }

@@ -286,7 +286,7 @@ impl Pane<'_> {
         let mentioned = message
             .spans
             .iter()
-            .any(|mark| mark.kind == TextSpanKind::Mention);
+            .any(|span| span.kind == TextSpanKind::Mention);
         let rule = if found {
             (signs::MARKED, palette.accent)
         } else if mentioned {
@@ -470,12 +470,12 @@ impl Pane<'_> {
         if text.found.iter().any(|found| found.contains(&byte)) {
             return text.style.patch(self.palette.found);
         }
-        let next = text.spans.partition_point(|mark| mark.range.end <= byte);
-        let mark = text
+        let next = text.spans.partition_point(|span| span.range.end <= byte);
+        let span = text
             .spans
             .get(next)
-            .filter(|mark| mark.range.contains(&byte));
-        match mark.map(|mark| mark.kind) {
+            .filter(|span| span.range.contains(&byte));
+        match span.map(|span| span.kind) {
             None => text.style,
             Some(TextSpanKind::Mention) => text.style.patch(self.palette.mention),
             Some(TextSpanKind::Link) => text.style.patch(self.palette.link),

@@ -133,7 +133,7 @@ impl Pane<'_> {
                     put(buffer, Span::of(self.area, y, rule, 1), glyph, style);
                 }
                 let style = |at: usize| {
-                    if matches.iter().any(|mark| mark.contains(&at)) {
+                    if matches.iter().any(|found| found.contains(&at)) {
                         palette.found
                     } else {
                         Style::new()

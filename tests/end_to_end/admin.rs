@@ -1,4 +1,4 @@
-//! Order in the house, by the real programs: who comes in, who owns, who is sent away.
+//! Administration by the real programs: access, ownership, kicks.
 
 use std::{
     ffi::OsStr,

@@ -1,7 +1,7 @@
 //! One server, some clients, a bad network, and a clock that jumps from event to event.
 //!
 //! A run has three parts: faults and chatter for [`CHATTER`]; then everything is mended, and the
-//! world must come to rest within [`REST`]; then everybody leaves.
+//! cluster must come to rest within [`REST`]; then everybody leaves.
 
 mod clients;
 mod faults;
@@ -35,7 +35,7 @@ use crate::{
 
 /// How long things go wrong.
 const CHATTER: Duration = Duration::from_mins(1);
-/// How long the world may take to come to rest afterwards.
+/// How long the cluster may take to come to rest afterwards.
 const REST: Duration = Duration::from_mins(5);
 /// Messages that a client sends on a new connection before it knows whether they are taken.
 const FLIGHT_FIRST: u64 = 16;
@@ -81,7 +81,7 @@ enum Task {
 }
 
 /// Everything.
-pub(crate) struct World {
+pub(crate) struct Cluster {
     rng: Rng,
     now: Duration,
     /// What the wall's clock adds to it.
@@ -132,13 +132,13 @@ impl Plan {
 
 /// One run; how many commits there were, or the fault found.
 pub(crate) fn run(plan: Plan) -> Result<u32, Fault> {
-    let mut world = World::new(plan)?;
-    world.live()?;
-    world.pace_was_kept()?;
-    Ok(world.server.commits)
+    let mut cluster = Cluster::new(plan)?;
+    cluster.live()?;
+    cluster.pace_was_kept()?;
+    Ok(cluster.server.commits)
 }
 
-impl World {
+impl Cluster {
     fn new(plan: Plan) -> Result<Self, Fault> {
         let mut rng = Rng::with_seed(plan.seed);
         let wall = Timestamp::from_second(1_795_000_000).expect("a time");
@@ -161,7 +161,7 @@ impl World {
             messages: (rng.u8(..3) == 0).then(|| Rate::new(rng.u32(300..1200), rng.u32(1..30))),
             fails: plan.fails,
         };
-        let mut world = Self {
+        let mut cluster = Self {
             now: Duration::ZERO,
             wall,
             server: Server::new(setup, plan.mutant),
@@ -181,23 +181,23 @@ impl World {
             loud: plan.loud,
             rng,
         };
-        world.people();
-        world.start()?;
-        world.after(Duration::from_secs(1), Task::Tick);
-        world.after_any(5000, Task::Break);
-        for index in 0..world.clients.len() {
-            world.after_any(3000, Task::Act(index));
+        cluster.people();
+        cluster.start()?;
+        cluster.after(Duration::from_secs(1), Task::Tick);
+        cluster.after_any(5000, Task::Break);
+        for index in 0..cluster.clients.len() {
+            cluster.after_any(3000, Task::Act(index));
         }
-        if world.older.is_some() {
-            world.after_any(3000, Task::OlderActs);
+        if cluster.older.is_some() {
+            cluster.after_any(3000, Task::OlderActs);
         }
-        if world.thief.is_some() {
-            world.after_any(3000, Task::ThiefActs);
+        if cluster.thief.is_some() {
+            cluster.after_any(3000, Task::ThiefActs);
         }
-        if world.historian.is_some() {
-            world.after_any(3000, Task::HistorianActs);
+        if cluster.historian.is_some() {
+            cluster.after_any(3000, Task::HistorianActs);
         }
-        Ok(world)
+        Ok(cluster)
     }
 
     fn start(&mut self) -> Result<(), Fault> {

@@ -8,7 +8,7 @@ use chat_tui::{
     server::core::ConnectionId,
 };
 
-use super::{Client, Task, World};
+use super::{Client, Cluster, Task};
 use crate::{
     net::{Pipe, Quality},
     server::{self, State},
@@ -34,7 +34,7 @@ pub(super) struct Connection {
     pub(super) server_waits: Option<Duration>,
 }
 
-impl World {
+impl Cluster {
     pub(super) fn is_asleep(&self, whose: Whose) -> bool {
         match whose {
             Whose::Client(index) => self.clients[index].asleep || self.clients[index].down,

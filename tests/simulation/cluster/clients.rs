@@ -19,7 +19,7 @@ use chat_tui::{
 };
 use jiff::tz::TimeZone;
 
-use super::{Task, World};
+use super::{Cluster, Task};
 use crate::{
     client_disk::ClientDisk,
     mutant::{self, Mutant},
@@ -137,7 +137,7 @@ impl Client {
     }
 }
 
-impl World {
+impl Cluster {
     /// Brings everybody in.
     pub(super) fn people(&mut self) {
         let count = self.rng.usize(2..=4);

@@ -3,10 +3,10 @@
 use chat_tui::server::core::ConnectionId;
 use jiff::SignedDuration;
 
-use super::{Task, World};
+use super::{Cluster, Task};
 use crate::truth::Fault;
 
-impl World {
+impl Cluster {
     pub(super) fn break_something(&mut self) {
         let ids: Vec<_> = self.connections.keys().copied().collect();
         let any = self.rng.choice(&ids).copied();
