@@ -20,7 +20,7 @@ use super::{
         owner,
     },
 };
-use crate::console;
+use crate::stderr;
 
 mod invite;
 mod password;
@@ -175,5 +175,5 @@ pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), Com
 }
 
 fn say(words: &str) {
-    console::complain("chat-server", words);
+    stderr::complain("chat-server", words);
 }

@@ -41,8 +41,8 @@ use super::{
     supervisor::Supervisor,
 };
 use crate::{
-    console,
     protocol::{frame::Departure, wire::DEPARTURES},
+    stderr,
     text::{self, Line},
 };
 
@@ -358,7 +358,7 @@ pub(super) fn show(args: &Args) {
     // environment happens to hold.
     let colours = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none()
-        && !console::is_dumb_terminal();
+        && !stderr::is_dumb_terminal();
     // What libraries say is for their authors, unless something is wrong.
     let ours = Targets::new()
         .with_default(level.min(LevelFilter::WARN))

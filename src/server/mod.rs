@@ -34,7 +34,7 @@ pub mod secrets;
 pub mod store;
 pub mod supervisor;
 
-use crate::console;
+use crate::stderr;
 
 pub use config::{Config, Storage};
 pub use net::{BindError, Bound, Credentials, Reload, RunError, StartError, bind};
@@ -62,7 +62,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     let args = match Args::read(args) {
         Ok(args) => args,
         Err(answer) => {
-            return console::answer("chat-server", &answer)
+            return stderr::answer("chat-server", &answer)
                 .try_into()
                 .map_or(ExitCode::FAILURE, |code: u8| code.into());
         }
@@ -124,7 +124,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
 }
 
 fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
-    console::complain("chat-server", &error.to_string());
+    stderr::complain("chat-server", &error.to_string());
     code
 }
 
@@ -188,7 +188,7 @@ fn hung_up(reload: Reload, supervisor: Supervisor) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     // Once it is closed it is none any more.
     let terminal = io::stderr().is_terminal();
-    let ignored = console::is_ignored(rustix::process::Signal::HUP.as_raw());
+    let ignored = stderr::is_ignored(rustix::process::Signal::HUP.as_raw());
     let hang_up = (!terminal || !ignored).then(|| signal(SignalKind::hangup()));
     async move {
         if let Some(Ok(mut hang_up)) = hang_up {
@@ -217,7 +217,7 @@ impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |number| {
-            let heeded = !console::is_ignored(number);
+            let heeded = !stderr::is_ignored(number);
             heeded
                 .then(|| signal(SignalKind::from_raw(number)))
                 .transpose()

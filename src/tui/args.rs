@@ -10,11 +10,11 @@ use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 
 use crate::{
     client::{Host, session::CommandLine},
-    console,
     protocol::{
         ClientId, DeviceCode, Fingerprint, Invite, Nickname, RoomName,
         limits::NICKNAME_GRAPHEMES_MAX,
     },
+    stderr,
     text::Line,
     tui::secrets,
 };
@@ -243,10 +243,10 @@ impl Invocation {
         let arguments = std::env::args_os().collect();
         Self::parse(arguments, user.as_deref(), secrets::invite).unwrap_or_else(|error| {
             if error.kind() == ErrorKind::Io {
-                console::complain("chat-tui", error.to_string().trim_start_matches("error: "));
+                stderr::complain("chat-tui", error.to_string().trim_start_matches("error: "));
                 std::process::exit(1);
             }
-            let status = console::answer("chat-tui", &error);
+            let status = stderr::answer("chat-tui", &error);
             if error.exit_code() != 0 {
                 let _ = writeln!(std::io::stderr(), "Example: {EXAMPLE}");
             }

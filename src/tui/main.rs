@@ -14,8 +14,8 @@ use chat_tui::{
         transport::{self, Backlog, ClientConfig, ClientHandle, StoreChoice},
         trust::{self, Policy},
     },
-    console,
     protocol::RoomName,
+    stderr,
     text::Line,
     tui::{
         Launch,
@@ -169,9 +169,9 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
         who.notices.extend_from_slice(host.told());
     }
     let on_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
-    let lines = args.options.plain || !on_terminal || console::is_dumb_terminal();
+    let lines = args.options.plain || !on_terminal || stderr::is_dumb_terminal();
     if lines && !args.options.plain && on_terminal {
-        console::complain(
+        stderr::complain(
             "chat-tui",
             "This terminal can't be drawn on (its kind, in TERM, is \"dumb\" or not set), so that \
              this is line mode, as with --plain",
@@ -258,9 +258,9 @@ fn forget(host: &Host, port: u16, state_dir: Option<PathBuf>) -> ExitCode {
 
 /// Prints what was asked for.
 fn print(text: &str) -> ExitCode {
-    match console::print("chat-tui", text) {
+    match stderr::print("chat-tui", text) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(console::Unprinted) => ExitCode::from(EXIT_FAILURE),
+        Err(stderr::Unprinted) => ExitCode::from(EXIT_FAILURE),
     }
 }
 
@@ -321,6 +321,6 @@ async fn full_screen(
 }
 
 fn fail(why: &str, code: u8) -> ExitCode {
-    console::complain("chat-tui", why);
+    stderr::complain("chat-tui", why);
     ExitCode::from(code)
 }

@@ -29,7 +29,7 @@ impl Signals {
     pub fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |number: i32| {
-            let heeded = !crate::console::is_ignored(number);
+            let heeded = !crate::stderr::is_ignored(number);
             heeded
                 .then(|| signal(SignalKind::from_raw(number)))
                 .transpose()
