@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use chat_tui::{
     client::event::{
-        Command, ConnectionStatus, Delivery, Entered, Event, Found, LocalId, Page, Received,
-        Restored, RestoredRoom, RoomOpened, Summary,
+        Command, ConnectionStatus, Delivery, Entered, Event, LocalId, Page, Received, Restored,
+        RestoredRoom, RoomOpened, SearchPage, Summary,
     },
     protocol::{
         DeviceId, MessageId, Nickname, Role, RoomName, UserId,
@@ -315,12 +315,12 @@ fn log_page(part: Part) -> Page {
 }
 
 /// A step of a search: so many messages.
-fn log_search(query: &Query, to: Option<u64>, offline: bool) -> Found {
+fn log_search(query: &Query, to: Option<u64>, offline: bool) -> SearchPage {
     let to = to.unwrap_or(LOG_HEAD);
     let from = to.saturating_sub(149).max(1);
     let messages = (from..=to).rev().map(log_message);
     let found = messages.filter(|m| query.matches(&m.nickname, m.time, m.body.as_str()));
-    Found {
+    SearchPage {
         first: 1,
         from,
         to,

@@ -166,7 +166,7 @@ pub enum Event {
         /// The room.
         room: RoomName,
         /// What was found, or why nothing could be looked for, in one plain sentence.
-        found: Result<Found, Line>,
+        found: Result<SearchPage, Line>,
     },
     /// A room's whole member list, in place of what was known.
     Members {
@@ -446,7 +446,7 @@ pub struct Page {
 /// What a search found among the messages with the numbers `from` to `to`, both included. It goes
 /// on with `to` one less than `from`, until that is below `first`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct SearchPage {
     /// The lowest number that can be had.
     pub first: u64,
     /// The lowest number that was looked at.

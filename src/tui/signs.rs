@@ -11,7 +11,7 @@ pub const PENDING: &str = "…";
 pub const SENT: &str = "✓";
 /// A message of ours that went to a server which confirms nothing, if it is one.
 pub const UNCONFIRMED: &str = "~";
-/// A message of ours that was refused; or what has gone wrong with the link.
+/// A message of ours that was refused; or what has gone wrong with the connection.
 pub const FAILED: &str = "✗";
 /// The server answers; somebody is in.
 pub const PRESENT: &str = "●";

@@ -274,7 +274,7 @@ pub fn distrusted(passages: &[ExplanationPart]) -> Paragraphs {
                 told.push((Tone::Strong, in_rows(*key)));
             }
             ExplanationPart::Command(command) => {
-                told.push((Tone::Verbatim, command.as_str().to_owned()))
+                told.push((Tone::Verbatim, command.as_str().to_owned()));
             }
         }
     }

@@ -309,7 +309,7 @@ impl Session {
             } => self.request_search(search, room, query, to),
             Command::Read { room, seq } => self.read(room, seq),
             Command::Draft { room, text } => {
-                self.write_buffer.put(StoreChange::Draft { room, text })
+                self.write_buffer.put(StoreChange::Draft { room, text });
             }
             Command::Typed(text) => self.write_buffer.put(StoreChange::Typed(text)),
             Command::Admin { request, command } => self.admin_command(request, command),

@@ -28,7 +28,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    client::event::{Delivery, Found, Page},
+    client::event::{Delivery, Page, SearchPage},
     protocol::{
         Epoch, MessageId, RoomName, UserId,
         frame::{Message, Part, Reset},
@@ -301,7 +301,7 @@ pub enum CacheResult {
     /// The page, or `None` where nothing of it is kept.
     Page(Result<Option<Page>, Line>),
     /// What was found.
-    Found(Result<Found, Line>),
+    Found(Result<SearchPage, Line>),
     /// How the lease stands.
     Lease(Result<LeaseStatus, Line>),
     /// What was taken over; `None`: the lease is another process's.

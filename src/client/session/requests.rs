@@ -13,7 +13,7 @@ use super::{
     user_text::ProtocolFault,
 };
 use crate::{
-    client::event::{Found, Page, Received},
+    client::event::{Page, Received, SearchPage},
     protocol::{
         ClientFrame, Epoch, RoomName,
         frame::{
@@ -265,7 +265,7 @@ impl Session {
         });
     }
 
-    fn answer_search(&mut self, found: Result<Found, Line>) {
+    fn answer_search(&mut self, found: Result<SearchPage, Line>) {
         self.answer(|ask| match ask.kind {
             RequestKind::Search { search, .. } => Event::Found {
                 search,
@@ -336,7 +336,7 @@ impl Session {
     }
 
     /// What the disk found.
-    pub(super) fn cached_search(&mut self, found: Result<Found, Line>) {
+    pub(super) fn cached_search(&mut self, found: Result<SearchPage, Line>) {
         let looking = |ask: &Request| matches!(ask.stage, RequestStage::Querying { .. });
         if self.requests.waiting.front().is_some_and(looking) {
             self.answer_search(found);
@@ -390,7 +390,7 @@ impl Session {
         let PageHead {
             first, from, to, ..
         } = head;
-        self.answer_search(Ok(Found {
+        self.answer_search(Ok(SearchPage {
             first,
             from,
             to,

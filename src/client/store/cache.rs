@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     client::{
-        event::{Found, Page, Received, RestoredRoom},
+        event::{Page, Received, RestoredRoom, SearchPage},
         session::persist_types::{
             MessageRange, PersistedRoom, RoomUpdate, StoreChange, nanoseconds,
         },
@@ -522,9 +522,9 @@ pub(super) fn search(
     epoch: Option<Epoch>,
     query: &Query,
     to: Option<u64>,
-) -> Result<Found, StoreFault> {
+) -> Result<SearchPage, StoreFault> {
     let Some(room) = room_of(database, name, epoch)? else {
-        return Ok(Found {
+        return Ok(SearchPage {
             first: 1,
             from: 1,
             to: 0,
@@ -554,7 +554,7 @@ pub(super) fn search(
             messages.push(message);
         }
     }
-    Ok(Found {
+    Ok(SearchPage {
         first: room.first,
         from: from.min(to + 1),
         to,

@@ -451,10 +451,10 @@ impl Store {
                     device::remove(&transaction, client, *key)?;
                 }
                 StoreChange::NextCounter(next) => {
-                    device::next_counter(&transaction, client, *next)?
+                    device::next_counter(&transaction, client, *next)?;
                 }
                 StoreChange::Draft { room, text } => {
-                    device::draft(&transaction, client, room, text)?
+                    device::draft(&transaction, client, room, text)?;
                 }
                 StoreChange::Typed(text) => device::add_typed(&transaction, text)?,
                 StoreChange::User(user) => device::set_user(&transaction, *user)?,

@@ -451,7 +451,7 @@ impl Model {
         Some(self.now.elapsed.saturating_sub(since))
     }
 
-    /// Whether the conversation is on a working link.
+    /// Whether the conversation is on a working connection.
     pub fn online(&self) -> bool {
         matches!(
             self.connection,

@@ -3,7 +3,7 @@
 //!
 //! A gap is filled from the side that the reader comes from: upwards from what is below it, or,
 //! when he scrolls down into it, downwards from what is above. Where filling it has failed, it is
-//! left alone until it is looked at anew, is scrolled at, or the link is back.
+//! left alone until it is looked at anew, is scrolled at, or the connection is back.
 
 use jiff::civil::Date;
 
@@ -346,12 +346,12 @@ fn reached(model: &mut Model, at: usize, day: Date, first: Option<u64>, begins: 
     }
 }
 
-/// What failed may be tried again: the link is back, or the reader asks for it.
+/// What failed may be tried again: the connection is back, or the reader asks for it.
 pub fn try_again(model: &mut Model) {
     model.rooms[model.current].paging.failed = None;
 }
 
-/// The link is another: what was asked for on the old one may be asked for again, and what could
+/// The connection is another: what was asked for on the old one may be asked for again, and what could
 /// not be had may be there now.
 pub fn forget_asked(model: &mut Model) {
     for room in &mut model.rooms {

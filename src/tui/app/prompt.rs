@@ -70,7 +70,7 @@ pub fn open(model: &mut Model, kind: PromptKind, why: String, text: &str) {
     model.tell_columns();
 }
 
-/// The link's state has changed: what was asked for is void, and what would let us in is asked for.
+/// The connection's status has changed: what was asked for is void, and what would let us in is asked for.
 pub fn handle_connection_status(model: &mut Model, status: &ConnectionStatus) {
     let ConnectionStatus::Stopped { why, wants, .. } = status else {
         return;

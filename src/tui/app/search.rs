@@ -16,7 +16,7 @@ use super::{
     search_results::{self, Hit, ListRow},
 };
 use crate::{
-    client::event::{Command, Found},
+    client::event::{Command, SearchPage},
     protocol::RoomName,
     search::Query,
     text::{Line, wrap::wrap},
@@ -280,7 +280,7 @@ pub fn handle_results(
     model: &mut Model,
     id: u64,
     room: &RoomName,
-    found: Result<Found, Line>,
+    found: Result<SearchPage, Line>,
     effects: &mut Vec<Effect>,
 ) {
     let shown = model.room().name == *room;

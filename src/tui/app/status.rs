@@ -1,4 +1,4 @@
-//! What stands in the way of the conversation, in words: a question, or the state of the link.
+//! What stands in the way of the conversation, in words: a question, or the status of the connection.
 
 use super::{Model, Popup, layout, prompt::PromptKind};
 use crate::{

@@ -124,7 +124,7 @@ pub(super) struct Model {
     standby: bool,
     /// Whether a room is open now: from then on its head says what is to be read.
     open: bool,
-    /// Whether the last word on the link was a complaint.
+    /// Whether the last word on the connection was a complaint.
     troubled: bool,
     /// The number up to which there was something to read when we came in, and the last read.
     head: u64,
@@ -639,11 +639,11 @@ impl Model {
                 self.say(why.as_str());
                 match wants {
                     Some(CredentialWanted::Password) => {
-                        self.say("Give it with --password-file FILE")
+                        self.say("Give it with --password-file FILE");
                     }
                     Some(CredentialWanted::Invite) => self.say("Give one with --invite-file FILE"),
                     Some(CredentialWanted::Code) => {
-                        self.say("Give one with --device-code-file FILE")
+                        self.say("Give one with --device-code-file FILE");
                     }
                     None => {}
                 }

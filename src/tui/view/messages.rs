@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// What every row needs.
-struct Pane<'a> {
+struct MessagePane<'a> {
     area: Rect,
     columns: Columns,
     palette: &'a Palette,
@@ -86,7 +86,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buff
     if room.items() == 0 && model.online() && area.height > 2 {
         return nothing_said(model, palette, area, buffer);
     }
-    let pane = Pane {
+    let pane = MessagePane {
         area,
         columns,
         palette,
@@ -133,7 +133,7 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
     put(buffer, span.after(indent), &said, palette.quiet);
 }
 
-impl Pane<'_> {
+impl MessagePane<'_> {
     /// Draws an item whose first row would be at `y`; answers its rows. The first message on the
     /// screen says when and who, even where its run began above.
     fn item(&self, buffer: &mut Buffer, index: usize, y: i64, on_top: bool) -> i64 {

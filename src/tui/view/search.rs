@@ -41,7 +41,7 @@ pub fn draw(
     if rows.is_empty() {
         return syntax(model, palette, area, buffer);
     }
-    let pane = Pane {
+    let pane = SearchPane {
         area,
         columns: layout.columns,
         palette,
@@ -77,7 +77,7 @@ fn syntax(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-struct Pane<'a> {
+struct SearchPane<'a> {
     area: Rect,
     columns: Columns,
     palette: &'a Palette,
@@ -85,7 +85,7 @@ struct Pane<'a> {
     search: &'a Search,
 }
 
-impl Pane<'_> {
+impl SearchPane<'_> {
     fn row(&self, buffer: &mut Buffer, y: u16, row: &ListRow, chosen: bool) {
         let palette = self.palette;
         let margin = u16::from(self.columns.nickname > 0);

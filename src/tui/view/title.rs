@@ -1,4 +1,4 @@
-//! The title bar: which room, how the link stands, in words and a glyph, and who can read along.
+//! The title bar: which room, the status of the connection, in words and a glyph, and who can read along.
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -64,7 +64,7 @@ fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Par
             (words.to_owned(), words_style),
         ]
     };
-    // What the link says of itself, from wordy to brief.
+    // The status, from wordy to brief.
     let each = |beside: &[Part]| -> Vec<Vec<Part>> {
         let with = |words: &String| {
             let beside = beside.iter().cloned();
@@ -128,7 +128,7 @@ fn width(parts: &[Part]) -> u16 {
     texts.sum::<u16>() + gaps
 }
 
-/// Who can read along on the link that there is; while something is asked for, on the one that the
+/// Who can read along on the connection that there is; while something is asked for, on the one that the
 /// answer will go over, if that is everybody.
 fn security(model: &Model) -> Option<Security> {
     let asks = model.prompt.is_some();
@@ -142,7 +142,7 @@ fn security(model: &Model) -> Option<Security> {
         .filter(|_| model.leaving_since.is_none())
 }
 
-/// The link's state: a glyph, words and a style, each telling it without the others.
+/// The connection's status: a glyph, words and a style, each telling it without the others.
 struct StatusLabel {
     glyph: &'static str,
     /// From wordy to brief; none where who can read along says enough.

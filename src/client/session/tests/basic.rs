@@ -1,7 +1,7 @@
 use super::*;
 use crate::protocol::limits::LEGACY_PAUSE;
 
-impl Run {
+impl TestSession {
     /// On a server that has not answered in time.
     fn basic() -> Self {
         let mut run = Self::new();
@@ -34,7 +34,7 @@ const HELLO: &[u8] =
 
 #[test]
 fn a_server_that_does_not_answer_is_taken_for_a_basic_one() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     assert_eq!(run.elapsed, Duration::from_secs(3));
     // It is one once it speaks as one, and every connection has to show that anew.
     run.say_bytes(HELLO);
@@ -52,7 +52,7 @@ fn a_server_that_does_not_answer_is_taken_for_a_basic_one() {
 
 #[test]
 fn what_shows_nothing_of_a_basic_server_stays_unidentified() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     for says in [
         // An echo, and what nobody understands.
         r#"{"type":"join","protocol":0,"nickname":"carol","clientID":"3"}"#,
@@ -75,7 +75,7 @@ fn in_the_clear_nothing_is_shown_before_it_is_known_what_listens() {
     // Silent, hung up on, garbage, an older server: each says nothing of a modern one.
     let silent: &[u8] = b"";
     for says in [silent, b"{}", b"HTTP/1.1 400\r\n\r\n", HELLO] {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         for _ in 0..3 {
             run.reach();
             let join = &run.objects()[0];
@@ -107,7 +107,7 @@ fn a_modern_server_in_the_clear_is_known_by_its_answer_and_told_who_we_are() {
     };
     // One that looks at the protocol, and those that do not.
     for answer in [unsupported(), challenge, ServerFrame::Welcome(welcome())] {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         for _ in 0..2 {
             run.reach();
             assert_eq!(run.join().token, None);
@@ -127,7 +127,7 @@ fn a_modern_server_in_the_clear_is_known_by_its_answer_and_told_who_we_are() {
 
 #[test]
 fn who_leaves_while_it_is_asked_what_listens_has_left() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.reach();
     run.command(Command::Leave);
     run.say(unsupported());
@@ -137,7 +137,7 @@ fn who_leaves_while_it_is_asked_what_listens_has_left() {
 
 #[test]
 fn what_only_a_basic_server_says_tells_at_once() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.reach();
     run.events.clear();
     run.say_bytes(HELLO);
@@ -149,7 +149,7 @@ fn what_only_a_basic_server_says_tells_at_once() {
 fn what_is_for_a_room_is_not_said_in_the_lobby_of_a_basic_server() {
     let build = RoomName::parse("build").unwrap();
     let body = Body::parse("for the builders").unwrap();
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     run.command(Command::Send { room: build, body });
     run.send("for all");
     run.pass(LEGACY_PAUSE * 10);
@@ -165,7 +165,7 @@ fn what_is_for_a_room_is_not_said_in_the_lobby_of_a_basic_server() {
 
 #[test]
 fn messages_go_out_one_by_one_and_are_never_confirmed() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     run.send("one");
     run.send("two");
     let object = &run.objects()[0];
@@ -184,7 +184,7 @@ fn messages_go_out_one_by_one_and_are_never_confirmed() {
 
 #[test]
 fn a_long_text_goes_in_objects_that_a_basic_peer_can_read() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     let text = "\"é\" ".repeat(1000);
     let text = text.trim_end();
     run.send(text);
@@ -205,7 +205,7 @@ fn a_long_text_goes_in_objects_that_a_basic_peer_can_read() {
 
 #[test]
 fn a_late_answer_ends_the_mode_and_all_goes_again_under_the_same_ids() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     run.send("one");
     run.pass(Duration::from_secs(1));
     run.events.clear();
@@ -227,7 +227,7 @@ fn a_late_answer_ends_the_mode_and_all_goes_again_under_the_same_ids() {
 
 #[test]
 fn another_connection_to_a_basic_server_repeats_nothing() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     run.send("one");
     run.pass(Duration::from_secs(1));
     run.lose();
@@ -240,7 +240,7 @@ fn another_connection_to_a_basic_server_repeats_nothing() {
 
 #[test]
 fn what_a_server_certainly_basic_was_told_is_not_said_to_a_later_one() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     run.send("one");
     run.say_bytes(HELLO);
     run.send("two");
@@ -257,7 +257,7 @@ fn what_a_server_certainly_basic_was_told_is_not_said_to_a_later_one() {
 
 #[test]
 fn a_long_talk_with_a_basic_server_does_not_fill_the_outbox() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     for _ in 0..OUTBOX_MESSAGES_MAX + 10 {
         run.send("x");
         run.pass(Duration::from_millis(10));
@@ -273,7 +273,7 @@ fn a_long_talk_with_a_basic_server_does_not_fill_the_outbox() {
 
 #[test]
 fn a_server_that_was_modern_once_is_never_basic() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.lose();
     run.reach();
     run.pass(Duration::from_secs(14));
@@ -285,7 +285,7 @@ fn a_server_that_was_modern_once_is_never_basic() {
 
 #[test]
 fn a_welcome_that_has_begun_is_waited_for() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.open();
     run.events.clear();
     let mut bytes = Vec::new();
@@ -300,7 +300,7 @@ fn a_welcome_that_has_begun_is_waited_for() {
 #[test]
 fn a_basic_server_refuses_a_nickname_in_its_own_words() {
     for wait in [0, 5] {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         run.reach();
         run.pass(Duration::from_secs(wait));
         run.events.clear();
@@ -315,7 +315,7 @@ fn a_basic_server_refuses_a_nickname_in_its_own_words() {
 
 #[test]
 fn leaving_a_basic_server_says_so_in_its_own_words() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     run.command(Command::Leave);
     let object = &run.objects()[0];
     assert_eq!(object["type"], "disconnect");
@@ -327,7 +327,7 @@ fn leaving_a_basic_server_says_so_in_its_own_words() {
 
 #[test]
 fn what_is_left_goes_before_the_goodbye_as_far_as_time_allows() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     for _ in 0..200 {
         run.send("x");
     }
@@ -346,7 +346,7 @@ fn what_is_left_goes_before_the_goodbye_as_far_as_time_allows() {
 
 #[test]
 fn a_new_nickname_on_a_basic_server_is_a_new_join() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     run.command(Command::Nick(name("dave")));
     assert_eq!(run.objects()[0]["type"], "disconnect");
     run.close(&Closed::Eof);
@@ -356,7 +356,7 @@ fn a_new_nickname_on_a_basic_server_is_a_new_join() {
 
 #[test]
 fn a_ping_would_only_confuse_a_basic_server() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     run.pass(Duration::from_mins(10));
     assert!(run.connected);
     assert!(run.written.is_empty());
@@ -364,7 +364,7 @@ fn a_ping_would_only_confuse_a_basic_server() {
 
 #[test]
 fn a_nickname_wished_for_before_the_server_turned_out_to_be_basic_is_a_new_join() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.reach();
     run.command(Command::Nick(name("dave")));
     run.written.clear();
@@ -377,7 +377,7 @@ fn a_nickname_wished_for_before_the_server_turned_out_to_be_basic_is_a_new_join(
 
 #[test]
 fn what_was_taken_back_when_half_of_it_was_out_does_not_stay_for_ever() {
-    let mut run = Run::basic();
+    let mut run = TestSession::basic();
     run.say_bytes(HELLO);
     run.send(&"long ".repeat(1000));
     run.lose();

@@ -28,8 +28,8 @@ fn keyed() -> Credentials {
     }
 }
 
-fn run(credentials: Credentials) -> Run {
-    let (mut run, _) = Run::with_credentials(Disk::default(), credentials);
+fn run(credentials: Credentials) -> TestSession {
+    let (mut run, _) = TestSession::with_credentials(Disk::default(), credentials);
     run.events.clear();
     run
 }
@@ -69,7 +69,7 @@ fn password(text: &str) -> Password {
 }
 
 /// The only frame that was written.
-fn proof(run: &mut Run) -> crate::protocol::Signature {
+fn proof(run: &mut TestSession) -> crate::protocol::Signature {
     match run.frames().as_slice() {
         [ClientFrame::Proof { signature }] => *signature,
         other => panic!("{other:?}"),
@@ -104,7 +104,7 @@ fn a_key_is_proven_on_the_connection_that_it_is_asked_for_on() {
 
 #[test]
 fn nothing_is_proven_twice_or_for_nothing() {
-    let fault = |run: &mut Run, says: &str| {
+    let fault = |run: &mut TestSession, says: &str| {
         let told = event_in_short(run.events.last().unwrap());
         assert!(told.contains(says), "{told}");
     };
@@ -142,7 +142,7 @@ fn a_server_that_asked_for_a_proof_is_no_older_one() {
 #[test]
 fn who_has_a_key_is_whom_the_server_says_and_is_so_at_the_next_start() {
     let account = UserId::from_bytes([9; 12]);
-    let (mut run, _) = Run::with_credentials(Disk::default(), keyed());
+    let (mut run, _) = TestSession::with_credentials(Disk::default(), keyed());
     run.enter(Welcome {
         user: account,
         ..welcome()
@@ -186,7 +186,7 @@ fn where_a_device_is_somebody_elses_our_key_has_one_of_its_own() {
         (keyed(), DeviceId::from_bytes([9; 12])),
         (Credentials::default(), own),
     ] {
-        let (mut run, _) = Run::with_credentials(Disk::default(), credentials);
+        let (mut run, _) = TestSession::with_credentials(Disk::default(), credentials);
         run.enter(taken(device));
         assert!(!run.connected);
     }
@@ -302,7 +302,7 @@ fn what_was_refused_is_not_shown_again() {
 }
 
 /// What the user was told last but for what became of the connection.
-fn notices(run: &mut Run) -> String {
+fn notices(run: &mut TestSession) -> String {
     let told = run.events.drain(..).filter_map(|event| match event {
         Event::Notice(line) => Some(line.as_str().to_owned()),
         _ => None,
@@ -405,12 +405,12 @@ fn where_others_can_read_along_nothing_of_ours_is_shown() {
 
 #[test]
 fn who_shows_no_key_is_whom_his_token_makes_him_whoever_he_was_before() {
-    let (mut before, _) = Run::with_credentials(Disk::default(), keyed());
+    let (mut before, _) = TestSession::with_credentials(Disk::default(), keyed());
     before.enter(Welcome {
         user: UserId::from_bytes([9; 12]),
         ..welcome()
     });
-    let (mut run, _) = Run::with_credentials(before.disk, keyed());
+    let (mut run, _) = TestSession::with_credentials(before.disk, keyed());
     run.open_over(ELSEWHERE);
     run.say(ServerFrame::Welcome(welcome()));
     assert!(run.connected, "{:?}", run.events);
@@ -420,7 +420,7 @@ fn who_shows_no_key_is_whom_his_token_makes_him_whoever_he_was_before() {
 #[test]
 fn that_an_invite_has_expired_is_said_before_anything_else() {
     // The session begins in 1970.
-    let (mut run, _) = Run::with_credentials(
+    let (mut run, _) = TestSession::with_credentials(
         Disk::default(),
         Credentials {
             invite: Some(invite(SERVER, 0)),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     client::{
-        event::{Found, Page},
+        event::{Page, SearchPage},
         session::persist_types::{
             CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedEntry, PersistedOutbox,
             PersistedRoom, PersistedState, Save, SaveError, StoreChange,
@@ -26,7 +26,7 @@ pub(super) struct Disk {
     /// What it has of any page.
     pub(super) page: Option<Page>,
     /// What it finds.
-    pub(super) found: Option<Found>,
+    pub(super) found: Option<SearchPage>,
     /// What another process has left, for whoever takes the lease.
     pub(super) left: Option<PersistedOutbox>,
     /// What it says of the lease to who does not take it in any case.

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_first_join_says_who_we_are_and_that_nothing_is_known() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.told(&["connecting"]);
     run.open();
     let join = run.join();
@@ -17,7 +17,7 @@ fn a_first_join_says_who_we_are_and_that_nothing_is_known() {
 
 #[test]
 fn a_join_is_one_that_basic_servers_take() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.open();
     let bytes = std::mem::take(&mut run.written);
     assert!(bytes.len() <= 1024);
@@ -30,7 +30,7 @@ fn a_join_is_one_that_basic_servers_take() {
 
 #[test]
 fn a_welcome_lets_in_and_opens_the_rooms() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.enter(Welcome {
         rooms: vec![lobby(1, 9, 7)],
         ..welcome()
@@ -43,7 +43,7 @@ fn a_welcome_lets_in_and_opens_the_rooms() {
 #[test]
 fn what_keeps_us_out_is_said_in_words() {
     let check = |frame: ErrorFrame, told: &[&str]| {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         run.open();
         run.events.clear();
         run.say(ServerFrame::Error(frame));
@@ -91,7 +91,7 @@ fn what_keeps_us_out_is_said_in_words() {
 
 #[test]
 fn a_full_server_is_asked_again_after_a_while() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.open();
     run.say(ServerFrame::Error(error(ErrorCode::ServerFull, "Full")));
     run.wait_for_connect();
@@ -100,7 +100,7 @@ fn a_full_server_is_asked_again_after_a_while() {
 
 #[test]
 fn another_nickname_goes_out_at_once_when_one_was_refused() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.open();
     let refused = error(ErrorCode::NicknameInUse, "Nickname already in use");
     run.say(ServerFrame::Error(refused));
@@ -113,7 +113,7 @@ fn another_nickname_goes_out_at_once_when_one_was_refused() {
 
 #[test]
 fn the_same_nickname_can_be_tried_again() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.open();
     let refused = error(ErrorCode::NicknameInUse, "Nickname already in use");
     run.say(ServerFrame::Error(refused));
@@ -125,7 +125,7 @@ fn the_same_nickname_can_be_tried_again() {
 
 #[test]
 fn a_nickname_wished_for_while_out_goes_with_the_next_join() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.close(&Closed::Refused);
     run.command(Command::Nick(name("dave")));
     assert!(!run.connected, "a wish for a name is no wish to hurry");
@@ -136,7 +136,7 @@ fn a_nickname_wished_for_while_out_goes_with_the_next_join() {
 
 #[test]
 fn a_nickname_wished_for_during_the_join_follows_it() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.open();
     run.command(Command::Nick(name("dave")));
     run.say(ServerFrame::Welcome(welcome()));
@@ -145,7 +145,7 @@ fn a_nickname_wished_for_during_the_join_follows_it() {
 
 #[test]
 fn a_nickname_is_changed_and_kept_for_the_next_join() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.command(Command::Nick(name("dave")));
     run.wrote(&["nick dave"]);
     run.say(ServerFrame::Nick {
@@ -159,7 +159,7 @@ fn a_nickname_is_changed_and_kept_for_the_next_join() {
 
 #[test]
 fn a_nickname_refused_when_online_leaves_the_old_one() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.command(Command::Nick(name("bob")));
     run.say(ServerFrame::Error(ErrorFrame {
         reference: Some(1),
@@ -174,7 +174,7 @@ fn a_nickname_refused_when_online_leaves_the_old_one() {
 #[test]
 fn a_connection_that_fails_is_explained() {
     let check = |why: Closed, words: &str| {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         run.events.clear();
         run.close(&why);
         run.told(&[&format!("waiting: {words}")]);
@@ -198,7 +198,7 @@ fn a_connection_that_fails_is_explained() {
 
 #[test]
 fn an_attempt_that_takes_for_ever_is_given_up() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.events.clear();
     run.time();
     run.told(&["waiting: chat.lan:10500 does not answer"]);
@@ -207,7 +207,7 @@ fn an_attempt_that_takes_for_ever_is_given_up() {
 
 #[test]
 fn a_nickname_wished_for_during_a_join_that_is_refused_is_tried_at_once() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.open();
     run.command(Command::Nick(name("dave")));
     run.written.clear();
@@ -230,7 +230,7 @@ const NO_BUILD: &str = "stopped: chat.lan:10500 has no room build: leave --room 
 
 #[test]
 fn a_room_that_is_wanted_is_entered() {
-    let mut run = Run::wanting(Disk::default(), build());
+    let mut run = TestSession::wanting(Disk::default(), build());
     let join = run.enter(Welcome {
         rooms: vec![RoomStart {
             room: build(),
@@ -244,7 +244,7 @@ fn a_room_that_is_wanted_is_entered() {
 
 #[test]
 fn a_room_that_is_not_there_is_told_with_what_to_do() {
-    let mut run = Run::wanting(Disk::default(), build());
+    let mut run = TestSession::wanting(Disk::default(), build());
     run.open();
     let refused = error(ErrorCode::NoSuchRoom, "There is no room build here");
     run.say(ServerFrame::Error(refused));
@@ -254,7 +254,7 @@ fn a_room_that_is_not_there_is_told_with_what_to_do() {
 
 #[test]
 fn who_is_let_into_another_room_only_is_not_in() {
-    let mut run = Run::wanting(Disk::default(), build());
+    let mut run = TestSession::wanting(Disk::default(), build());
     // A message waits for the lobby.
     run.send("hello");
     run.events.clear();
@@ -267,7 +267,7 @@ fn who_is_let_into_another_room_only_is_not_in() {
 
 #[test]
 fn an_older_server_has_no_room_but_one() {
-    let mut run = Run::wanting(Disk::default(), build());
+    let mut run = TestSession::wanting(Disk::default(), build());
     run.reach();
     run.written.clear();
     run.time();
@@ -278,7 +278,7 @@ fn an_older_server_has_no_room_but_one() {
     ]);
     run.wrote(&[]);
 
-    let mut run = Run::wanting(Disk::default(), build());
+    let mut run = TestSession::wanting(Disk::default(), build());
     run.reach();
     run.events.clear();
     run.say_bytes(br#"{"type":"message","nickname":"alice","message":"hello"}"#);

@@ -20,8 +20,8 @@ fn submitted(text: &str, room: &str) -> PersistedEntry {
 }
 
 /// A session that starts on standby.
-fn on_standby() -> Run {
-    let (run, restored) = Run::with(Disk {
+fn on_standby() -> TestSession {
+    let (run, restored) = TestSession::with(Disk {
         yields: true,
         standby: true,
         ..Disk::default()
@@ -30,7 +30,7 @@ fn on_standby() -> Run {
     run
 }
 
-impl Run {
+impl TestSession {
     /// Until the disk is asked again.
     fn asks_again(&mut self) {
         let at = self.session.deadline().expect("it asks again");
@@ -111,7 +111,7 @@ fn when_the_other_has_ended_its_place_is_taken_with_all_that_is_there() {
 
 #[test]
 fn what_others_submit_is_sent_behind_what_was_typed_before() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("one");
     run.disk.submitted = vec![submitted("two", "lobby")];
     run.session.handle_store_news();
@@ -140,7 +140,7 @@ fn what_others_submit_is_sent_behind_what_was_typed_before() {
 
 #[test]
 fn what_waits_for_another_room_leads_to_another_join() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.disk.submitted = vec![submitted("to build", "build")];
     run.session.handle_store_news();
     run.settle();
@@ -152,7 +152,7 @@ fn what_waits_for_another_room_leads_to_another_join() {
 
 #[test]
 fn who_is_taken_over_hands_over_and_comes_back_when_it_may() {
-    let (mut run, _) = Run::with(Disk {
+    let (mut run, _) = TestSession::with(Disk {
         yields: true,
         ..Disk::default()
     });
@@ -185,7 +185,7 @@ fn who_is_taken_over_hands_over_and_comes_back_when_it_may() {
 
 #[test]
 fn who_is_replaced_by_nobody_on_this_disk_does_not_fight() {
-    let (mut run, _) = Run::with(Disk {
+    let (mut run, _) = TestSession::with(Disk {
         yields: true,
         ..Disk::default()
     });
@@ -207,7 +207,7 @@ fn who_is_replaced_by_nobody_on_this_disk_does_not_fight() {
 
 #[test]
 fn what_a_screen_says_after_it_was_taken_over_is_handed_over_and_can_not_be_taken_back() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(bye(Departure::Replaced, None));
     run.events.clear();
     run.send("typed all the same");

@@ -12,7 +12,7 @@ fn what_is_no_chat_server_is_named_so() {
         "{}",
         "{\"type\":5}",
     ] {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         run.reach();
         run.events.clear();
         run.say_bytes(bytes.as_bytes());
@@ -23,7 +23,7 @@ fn what_is_no_chat_server_is_named_so() {
 #[test]
 fn a_welcome_for_somebody_else_is_none() {
     let check = |welcome: Welcome| {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         run.enter(welcome);
         assert!(!run.connected);
         let online = |event: &Event| matches!(event, Event::Connection(ConnectionStatus::Online));
@@ -57,7 +57,7 @@ fn a_welcome_for_somebody_else_is_none() {
 
 #[test]
 fn a_server_that_forgot_what_join_told_it_is_at_fault() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("a");
     run.say(echo(1, 1, "a"));
     run.lose();
@@ -77,7 +77,7 @@ fn frames_out_of_place_end_the_connection() {
             }
         }),
     ] {
-        let mut run = Run::online();
+        let mut run = TestSession::online();
         run.say(frame);
         assert!(!run.connected);
     }
@@ -85,7 +85,7 @@ fn frames_out_of_place_end_the_connection() {
 
 #[test]
 fn unknown_frames_are_passed_over() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say_bytes(b"{\"type\":\"fireworks\",\"colour\":\"red\"}\n");
     run.say(message(1, "x"));
     run.told(&["1 alice: x"]);
@@ -93,7 +93,7 @@ fn unknown_frames_are_passed_over() {
 
 #[test]
 fn limits_beyond_reason_are_not_believed() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.enter(Welcome {
         limits: Limits {
             ping_after_ms: 0,
@@ -110,7 +110,7 @@ fn limits_beyond_reason_are_not_believed() {
 
 #[test]
 fn a_member_list_without_end_is_cut() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for i in 0..150_u32 {
         let members = (0..200_u32).map(|j| {
             let mut bytes = [0; 12];
@@ -139,7 +139,7 @@ fn a_member_list_without_end_is_cut() {
 
 #[test]
 fn a_flood_of_pings_costs_one_answer_a_read() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     let mut bytes = Vec::new();
     for reference in 0..100 {
         let ping = ServerFrame::Ping {
@@ -176,7 +176,7 @@ proptest! {
         bytes in proptest::collection::vec(any::<u8>(), 0..2000),
         online: bool,
     ) {
-        let mut run = if online { Run::online() } else { Run::new() };
+        let mut run = if online { TestSession::online() } else { TestSession::new() };
         if !online {
             run.reach();
         }
@@ -190,7 +190,7 @@ proptest! {
         damage in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
         withdraw: bool,
     ) {
-        let mut run = Run::online();
+        let mut run = TestSession::online();
         run.send("one");
         run.send("two");
         if withdraw {
@@ -226,7 +226,7 @@ proptest! {
 
 #[test]
 fn a_room_that_nobody_asked_for_is_not_entered() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     let mut rooms = vec![lobby(1, 0, 1)];
     rooms.push(RoomStart {
         room: RoomName::parse("cellar").unwrap(),

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn leaving_says_so_and_waits_for_the_answer() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("bye all");
     run.command(Command::Leave);
     run.wrote(&["1 bye all", "disconnect"]);
@@ -15,7 +15,7 @@ fn leaving_says_so_and_waits_for_the_answer() {
 
 #[test]
 fn a_server_that_does_not_answer_is_not_waited_for() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("x");
     run.command(Command::Leave);
     run.events.clear();
@@ -26,7 +26,7 @@ fn a_server_that_does_not_answer_is_not_waited_for() {
 
 #[test]
 fn a_connection_that_ends_while_leaving_is_an_end() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.command(Command::Leave);
     run.close(&Closed::Eof);
     run.told(&["ended: sent 0/0, received 0/0, unsent 0"]);
@@ -34,7 +34,7 @@ fn a_connection_that_ends_while_leaving_is_an_end() {
 
 #[test]
 fn nothing_is_said_after_goodbye() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.command(Command::Leave);
     run.frames();
     run.send("too late");
@@ -44,7 +44,7 @@ fn nothing_is_said_after_goodbye() {
 
 #[test]
 fn a_second_wish_to_leave_is_an_urgent_one() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.command(Command::Leave);
     run.events.clear();
     run.command(Command::Leave);
@@ -53,7 +53,7 @@ fn a_second_wish_to_leave_is_an_urgent_one() {
 
 #[test]
 fn leaving_without_a_connection_is_immediate() {
-    let states: [fn(&mut Run); 3] = [
+    let states: [fn(&mut TestSession); 3] = [
         |_| {},
         |run| run.close(&Closed::Refused),
         |run| {
@@ -63,7 +63,7 @@ fn leaving_without_a_connection_is_immediate() {
         },
     ];
     for state in states {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         state(&mut run);
         run.events.clear();
         run.command(Command::Leave);
@@ -74,7 +74,7 @@ fn leaving_without_a_connection_is_immediate() {
 
 #[test]
 fn after_the_end_nothing_happens() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.command(Command::Leave);
     run.events.clear();
     run.send("x");

@@ -36,7 +36,7 @@ fn change(version: u64, byte: u8, nickname: &str, change: Change) -> ServerFrame
 
 #[test]
 fn pages_become_one_list() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(page(4, true, true, vec![member(1, "alice")]));
     run.told(&[]);
     run.say(page(5, false, false, vec![member(2, "bob")]));
@@ -45,7 +45,7 @@ fn pages_become_one_list() {
 
 #[test]
 fn changes_are_told() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(page(4, true, false, vec![member(1, "alice")]));
     run.events.clear();
     run.say(change(5, 2, "bob", Change::Joined));
@@ -57,7 +57,7 @@ fn changes_are_told() {
 
 #[test]
 fn what_a_page_knew_already_is_no_news() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     let both = vec![member(1, "alice"), member(2, "bob")];
     run.say(page(4, true, false, both));
     run.events.clear();
@@ -68,7 +68,7 @@ fn what_a_page_knew_already_is_no_news() {
 
 #[test]
 fn a_list_begun_anew_replaces_the_old_one() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(page(4, true, false, vec![member(1, "alice")]));
     run.say(page(9, true, false, vec![member(2, "bob")]));
     run.told(&["members alice", "members bob"]);
@@ -76,7 +76,7 @@ fn a_list_begun_anew_replaces_the_old_one() {
 
 #[test]
 fn a_change_that_is_missing_is_a_fault() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(page(4, true, false, vec![]));
     run.say(change(5, 2, "bob", Change::Joined));
     run.say(change(7, 3, "dave", Change::Joined));
@@ -85,7 +85,7 @@ fn a_change_that_is_missing_is_a_fault() {
 
 #[test]
 fn our_own_new_name_is_kept_for_the_next_join() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     let own = Member {
         user: us(),
         ..member(0, "carol")
@@ -108,14 +108,14 @@ fn our_own_new_name_is_kept_for_the_next_join() {
 }
 
 /// Who we are by a key, which is not who we are by the token.
-fn with_key() -> (Run, UserId) {
+fn with_key() -> (TestSession, UserId) {
     let identity = Identity::from_seed([6; 32]);
     let user = identity.public().user();
     let credentials = Credentials {
         identity: Some(identity),
         ..Credentials::default()
     };
-    let (mut run, _) = Run::with_credentials(Disk::default(), credentials);
+    let (mut run, _) = TestSession::with_credentials(Disk::default(), credentials);
     run.enter(Welcome { user, ..welcome() });
     run.events.clear();
     (run, user)
@@ -144,7 +144,7 @@ fn own(user: UserId, nickname: &str) -> Member {
 /// before the list is complete, or, where it reads slowly, by the list that stands for the change.
 #[test]
 fn a_nickname_that_another_device_of_ours_took_is_kept_for_the_next_join() {
-    type Hears = fn(&mut Run, UserId);
+    type Hears = fn(&mut TestSession, UserId);
     let ways: [(&str, Hears); 3] = [
         ("a change", |run, user| {
             run.say(page(4, true, false, vec![own(user, "carol")]));
@@ -177,7 +177,7 @@ fn a_nickname_that_another_device_of_ours_took_is_kept_for_the_next_join() {
 
 #[test]
 fn only_what_the_user_wished_for_is_asked_for() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.open();
     assert!(!run.join().keep_nickname, "the first time");
     run.lose();

@@ -34,7 +34,7 @@ use crate::protocol::{
 };
 
 /// A session, its clock, and the far end of its connection.
-struct Run {
+struct TestSession {
     session: Session,
     elapsed: Duration,
     connected: bool,
@@ -196,7 +196,7 @@ fn welcome() -> Welcome {
     }
 }
 
-impl Run {
+impl TestSession {
     /// A session that was just started.
     fn new() -> Self {
         Self::with(Disk::default()).0

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn messages_go_out_in_order_and_their_echo_settles_them() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("one");
     run.send("two");
     run.wrote(&["1 one", "2 two"]);
@@ -19,7 +19,7 @@ fn messages_go_out_in_order_and_their_echo_settles_them() {
 
 #[test]
 fn what_is_typed_while_out_waits_and_goes_when_in() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.send("one");
     run.send("two");
     run.open();
@@ -30,7 +30,7 @@ fn what_is_typed_while_out_waits_and_goes_when_in() {
 
 #[test]
 fn all_without_an_outcome_goes_again_under_the_same_ids() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for text in ["one", "two", "three"] {
         run.send(text);
     }
@@ -58,7 +58,7 @@ fn all_without_an_outcome_goes_again_under_the_same_ids() {
 
 #[test]
 fn an_echo_before_its_acknowledgement_settles_once() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("one");
     run.events.clear();
     run.say(echo(1, 1, "one"));
@@ -68,7 +68,7 @@ fn an_echo_before_its_acknowledgement_settles_once() {
 
 #[test]
 fn a_message_settled_long_ago_counts_as_sent() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("one");
     run.events.clear();
     run.say(ack(1, Outcome::Settled));
@@ -77,7 +77,7 @@ fn a_message_settled_long_ago_counts_as_sent() {
 
 #[test]
 fn no_more_are_out_than_the_server_allows() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for text in ["a", "b", "c", "d", "e", "f"] {
         run.send(text);
     }
@@ -88,7 +88,7 @@ fn no_more_are_out_than_the_server_allows() {
 
 #[test]
 fn a_limit_of_nothing_still_lets_one_out() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.enter(Welcome {
         limits: Limits {
             unanswered_messages: 0,
@@ -103,7 +103,7 @@ fn a_limit_of_nothing_still_lets_one_out() {
 
 #[test]
 fn a_refusal_for_good_fails_the_message_and_the_next_goes_on() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("bad");
     run.send("good");
     run.wrote(&["1 bad", "2 good"]);
@@ -122,7 +122,7 @@ fn a_refusal_for_good_fails_the_message_and_the_next_goes_on() {
 
 #[test]
 fn a_refusal_that_may_pass_holds_all_and_goes_on_by_itself() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for text in ["a", "b", "c"] {
         run.send(text);
     }
@@ -166,7 +166,7 @@ fn a_refusal_that_may_pass_holds_all_and_goes_on_by_itself() {
 
 #[test]
 fn a_message_not_yet_out_is_withdrawn_and_leaves_no_hole() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     for text in ["a", "b", "c"] {
         run.send(text);
     }
@@ -180,7 +180,7 @@ fn a_message_not_yet_out_is_withdrawn_and_leaves_no_hole() {
 #[test]
 fn a_message_that_is_out_is_withdrawn_by_asking() {
     let check = |answer: ServerFrame, told: &[&str]| {
-        let mut run = Run::online();
+        let mut run = TestSession::online();
         run.send("a");
         run.frames();
         run.events.clear();
@@ -198,7 +198,7 @@ fn a_message_that_is_out_is_withdrawn_by_asking() {
 
 #[test]
 fn a_message_withdrawn_while_out_uses_up_its_place_on_the_way_back() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("a");
     run.send("b");
     run.lose();
@@ -209,7 +209,7 @@ fn a_message_withdrawn_while_out_uses_up_its_place_on_the_way_back() {
 
 #[test]
 fn withdrawing_what_is_held_frees_what_waits_behind_it() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("a");
     run.send("b");
     run.frames();
@@ -223,7 +223,7 @@ fn withdrawing_what_is_held_frees_what_waits_behind_it() {
 
 #[test]
 fn an_id_that_the_server_does_not_take_is_never_given_up() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("a");
     run.send("b");
     run.say(refusal(2, ErrorCode::BadId, None));
@@ -236,7 +236,7 @@ fn an_id_that_the_server_does_not_take_is_never_given_up() {
 
 #[test]
 fn what_never_left_us_moves_behind_what_the_server_has() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.send("a");
     run.send("b");
     run.enter(Welcome {
@@ -250,7 +250,7 @@ fn what_never_left_us_moves_behind_what_the_server_has() {
 
 #[test]
 fn what_left_us_keeps_its_id_whatever_the_server_has() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("a");
     run.lose();
     run.send("b");
@@ -263,7 +263,7 @@ fn what_left_us_keeps_its_id_whatever_the_server_has() {
 
 #[test]
 fn a_full_outbox_refuses_and_the_text_can_be_sent_again() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     for _ in 0..OUTBOX_MESSAGES_MAX {
         run.send("x");
     }
@@ -288,7 +288,7 @@ fn a_full_outbox_refuses_and_the_text_can_be_sent_again() {
 
 #[test]
 fn the_outbox_is_bounded_in_bytes_too() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     let long = "x".repeat(16 * 1024);
     for _ in 0..OUTBOX_BYTES_MAX / long.len() {
         run.send(&long);
@@ -306,7 +306,7 @@ fn the_outbox_is_bounded_in_bytes_too() {
 
 #[test]
 fn a_place_settled_before_the_one_in_front_of_it_is_used_up_again() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for text in ["a", "bad", "c"] {
         run.send(text);
     }

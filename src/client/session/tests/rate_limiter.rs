@@ -110,7 +110,7 @@ struct Talk {
 impl Talk {
     /// How long it took until all of it was taken.
     fn hold(&self, server: &mut Limited) -> Duration {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         run.enter(Welcome {
             limits: Limits {
                 unanswered_messages: 1000,
@@ -250,7 +250,7 @@ fn a_slowed_room_refuses_one_a_message_at_most() {
 
 #[test]
 fn after_a_refusal_one_goes_and_more_only_when_they_are_taken() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for number in 1..=20 {
         run.send(&number.to_string());
     }
@@ -280,7 +280,7 @@ fn a_connection_begins_with_few_and_sends_again_what_was_paid_for() {
         limits,
         ..welcome()
     };
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.enter(wide());
     for number in 1..=15 {
         run.send(&number.to_string());

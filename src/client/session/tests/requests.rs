@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    client::event::{Found, Page},
+    client::event::{Page, SearchPage},
     protocol::frame::{FoundPage, HistoryPage, PageHead, Part},
     search::{Query, Words},
 };
@@ -52,7 +52,7 @@ fn kept_page(from: u64, to: u64) -> Page {
     }
 }
 
-impl Run {
+impl TestSession {
     fn page(&mut self, part: Part) {
         let room = RoomName::lobby();
         self.command(Command::Page { room, part });
@@ -76,7 +76,7 @@ impl Run {
 
 #[test]
 fn what_the_disk_has_is_not_asked_of_the_server() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.disk.page = Some(kept_page(1, 3));
     run.page(OLD);
     run.wrote(&[]);
@@ -89,7 +89,7 @@ fn what_the_disk_has_is_not_asked_of_the_server() {
 
 #[test]
 fn what_the_disk_lacks_the_server_gives_and_it_is_kept() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.page(OLD);
     run.wrote(&["history Backward { from: 1, to: 3 }"]);
     run.disk.saves.clear();
@@ -100,7 +100,7 @@ fn what_the_disk_lacks_the_server_gives_and_it_is_kept() {
 
 #[test]
 fn one_is_asked_for_at_a_time_and_all_are_answered_in_order() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.page(OLD);
     run.search(7);
     run.page(Part::Since(Timestamp::UNIX_EPOCH));
@@ -119,7 +119,7 @@ fn one_is_asked_for_at_a_time_and_all_are_answered_in_order() {
 
 #[test]
 fn offline_the_disk_has_to_do() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.lose();
     run.disk.page = Some(kept_page(2, 3));
     run.page(OLD);
@@ -130,7 +130,7 @@ fn offline_the_disk_has_to_do() {
     run.disk.page = None;
     run.page(OLD);
     run.told(&["page 4..=3"]);
-    run.disk.found = Some(Found {
+    run.disk.found = Some(SearchPage {
         first: 1,
         from: 1,
         to: 9,
@@ -144,7 +144,7 @@ fn offline_the_disk_has_to_do() {
 
 #[test]
 fn a_room_that_nobody_heard_of_has_no_page() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.events.clear();
     run.page(OLD);
     run.told(&["no page: Nothing is known of this room before the server is reached"]);
@@ -152,7 +152,7 @@ fn a_room_that_nobody_heard_of_has_no_page() {
 
 #[test]
 fn a_connection_that_breaks_leaves_no_question_open() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.page(OLD);
     run.search(1);
     run.disk.page = Some(kept_page(2, 3));
@@ -163,7 +163,7 @@ fn a_connection_that_breaks_leaves_no_question_open() {
 
 #[test]
 fn a_server_that_does_not_answer_is_not_waited_for_for_ever() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.page(OLD);
     run.pass(Duration::from_secs(14));
     run.told(&["unanswered for 3 s"]);
@@ -184,7 +184,7 @@ fn a_refusal_is_told_and_one_that_may_pass_is_waited_out() {
             ..error(ErrorCode::RateLimited, "Not so fast")
         })
     };
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.page(OLD);
     run.frames();
     run.say(refusal(1, Some(1000)));
@@ -207,7 +207,7 @@ fn what_follows_a_refusal_is_not_asked_before_its_time() {
             ..error(ErrorCode::RateLimited, "Not so fast")
         })
     };
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for _ in 0..3 {
         run.page(OLD);
     }
@@ -233,7 +233,7 @@ fn what_follows_a_refusal_is_not_asked_before_its_time() {
 
 #[test]
 fn a_server_that_knows_no_history_says_so_once_for_each() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.page(OLD);
     run.say(ServerFrame::Error(error(ErrorCode::UnknownType, "What?")));
     run.told(&["no page: What?"]);
@@ -241,7 +241,7 @@ fn a_server_that_knows_no_history_says_so_once_for_each() {
 
 #[test]
 fn a_basic_server_has_no_history() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.reach();
     run.time();
     run.say_bytes(br#"{"type":"error","message":"Hm"}"#);
@@ -256,7 +256,7 @@ fn a_basic_server_has_no_history() {
 
 #[test]
 fn what_has_not_said_that_it_is_a_basic_server_may_have_history_one_day() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.disk.page = Some(kept_page(1, 3));
     run.reach();
     run.time();
@@ -267,7 +267,7 @@ fn what_has_not_said_that_it_is_a_basic_server_may_have_history_one_day() {
 
 #[test]
 fn only_so_much_can_be_asked_for_at_once() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for _ in 0..=crate::client::session::requests::REQUESTS_MAX {
         run.page(OLD);
     }
@@ -278,7 +278,7 @@ fn only_so_much_can_be_asked_for_at_once() {
 
 #[test]
 fn a_page_with_a_hole_ends_the_connection() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.page(OLD);
     run.say(ServerFrame::History(HistoryPage {
         head: head(1, 3, 1),

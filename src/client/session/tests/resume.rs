@@ -2,8 +2,8 @@ use super::*;
 use crate::protocol::frame::Reset;
 
 /// In, with messages 1 to 3 held.
-fn after_three() -> Run {
-    let mut run = Run::online();
+fn after_three() -> TestSession {
+    let mut run = TestSession::online();
     for seq in 1..=3 {
         run.say(message(seq, "x"));
     }
@@ -128,7 +128,7 @@ fn a_hole_or_a_repetition_in_a_connection_is_never_shown() {
 
 #[test]
 fn only_what_came_after_us_counts_as_received() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.enter(Welcome {
         rooms: vec![lobby(1, 2, 1)],
         ..welcome()
@@ -150,7 +150,7 @@ fn only_what_came_after_us_counts_as_received() {
 
 #[test]
 fn of_a_long_absence_the_latest_are_wanted_and_the_rest_is_a_gap() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.session.config.most = Some(500);
     run.say(message(1, "a"));
     run.lose();

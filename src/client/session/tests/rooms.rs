@@ -52,7 +52,7 @@ fn who_was_in_many_rooms_can_enter_one_more() {
     for known in [JOIN_ROOMS_MAX - 1, JOIN_ROOMS_MAX, 5 * JOIN_ROOMS_MAX] {
         let disk = after((0..known).map(room), welcome().epoch);
         let new = room(known);
-        let mut run = Run::wanting(disk, new.clone());
+        let mut run = TestSession::wanting(disk, new.clone());
         let join = run.enter(Welcome {
             rooms: vec![at(new.clone(), 1)],
             ..welcome()
@@ -67,7 +67,7 @@ fn who_was_in_many_rooms_can_enter_one_more() {
 fn a_room_of_many_is_gone_on_with_where_it_was_left() {
     let disk = after((0..3 * JOIN_ROOMS_MAX).map(room), welcome().epoch);
     let last = room(3 * JOIN_ROOMS_MAX - 1);
-    let mut run = Run::wanting(disk, last.clone());
+    let mut run = TestSession::wanting(disk, last.clone());
     let join = run.enter(Welcome {
         rooms: vec![at(last.clone(), 2)],
         ..welcome()
@@ -85,7 +85,7 @@ fn a_room_of_a_log_that_is_no_more_takes_no_other_room_its_place() {
     let mut disk = after([room(0)].into_iter(), epoch(1));
     disk.saves
         .extend(after([room(1)].into_iter(), epoch(2)).saves);
-    let mut run = Run::wanting(disk, room(1));
+    let mut run = TestSession::wanting(disk, room(1));
     run.open();
     let join = run.join();
     assert_eq!(join.epoch, Some(epoch(2)));
@@ -111,7 +111,7 @@ fn messages_for_more_rooms_than_a_join_names_are_all_sent() {
     };
     let changes = (0..count).map(entry).collect();
     disk.saves.push(Save { changes });
-    let mut run = Run::with(disk).0;
+    let mut run = TestSession::with(disk).0;
     let mut sent = Vec::new();
     for _ in 0..2 {
         run.open();

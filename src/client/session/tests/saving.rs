@@ -5,7 +5,7 @@ use crate::client::session::persist_types::{
     PersistedEntry, PersistedOutbox, SaveError, StoreChange,
 };
 
-impl Run {
+impl TestSession {
     /// On a disk that takes its time.
     fn slow() -> Self {
         let mut run = Self::online();
@@ -81,7 +81,7 @@ fn entry(key: u64, text: &str, counter: Option<u64>) -> PersistedEntry {
 
 #[test]
 fn a_message_is_pending_once_saved_and_leaves_once_its_counter_is() {
-    let mut run = Run::slow();
+    let mut run = TestSession::slow();
     run.send("a");
     assert_eq!(run.saving(), ["a as 1", "next 2"]);
     run.told(&[]);
@@ -93,7 +93,7 @@ fn a_message_is_pending_once_saved_and_leaves_once_its_counter_is() {
 
 #[test]
 fn another_processs_message_is_not_taken_for_one_whose_counter_is_not_saved() {
-    let mut run = Run::slow();
+    let mut run = TestSession::slow();
     run.send("a");
     assert_eq!(run.saving(), ["a as 1", "next 2"]);
     run.say(echo(1, 1, "somebody else's"));
@@ -104,7 +104,7 @@ fn another_processs_message_is_not_taken_for_one_whose_counter_is_not_saved() {
 
 #[test]
 fn what_is_typed_meanwhile_goes_into_one_save() {
-    let mut run = Run::slow();
+    let mut run = TestSession::slow();
     for text in ["a", "b", "c"] {
         run.send(text);
     }
@@ -117,7 +117,7 @@ fn what_is_typed_meanwhile_goes_into_one_save() {
 
 #[test]
 fn offline_no_counter_is_used_and_online_it_is_saved_before_it_leaves() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.send("a");
     run.told(&["connecting", "local 1 pending"]);
     run.disk.slow = Some(VecDeque::new());
@@ -133,7 +133,7 @@ fn offline_no_counter_is_used_and_online_it_is_saved_before_it_leaves() {
 
 #[test]
 fn what_can_not_be_saved_fails_and_uses_up_no_counter() {
-    let mut run = Run::slow();
+    let mut run = TestSession::slow();
     run.send("a");
     run.send("b");
     run.disk_fails(full());
@@ -149,22 +149,22 @@ fn what_can_not_be_saved_fails_and_uses_up_no_counter() {
 
 #[test]
 fn a_failed_message_is_kept_until_it_is_sent_again_or_let_go_of() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("bad");
     run.say(refusal(1, ErrorCode::BadText, None));
-    let (mut run, outbox) = Run::with(run.disk);
+    let (mut run, outbox) = TestSession::with(run.disk);
     assert_eq!(outbox.len(), 1);
     assert!(matches!(outbox[0].delivery, Delivery::Failed { .. }));
     run.command(Command::SendAgain(outbox[0].local));
-    let (mut run, outbox) = Run::with(run.disk);
+    let (mut run, outbox) = TestSession::with(run.disk);
     assert_eq!(outbox[0].delivery, Delivery::Pending);
     run.command(Command::Withdraw(outbox[0].local));
-    assert_eq!(Run::with(run.disk).1, []);
+    assert_eq!(TestSession::with(run.disk).1, []);
 }
 
 #[test]
 fn what_was_taken_back_before_it_was_saved_leaves_nothing() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.disk.slow = Some(VecDeque::new());
     run.send("a");
     run.send("b");
@@ -175,7 +175,7 @@ fn what_was_taken_back_before_it_was_saved_leaves_nothing() {
 
 #[test]
 fn a_message_is_taken_back_once_the_disk_has_let_go_of_it() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.send("a");
     run.disk.slow = Some(VecDeque::new());
     run.events.clear();
@@ -204,7 +204,7 @@ fn what_is_taken_back_too_late_for_the_disk_is_pending_with_the_other_process() 
         (vec![entry(1, "a", None)], &["connecting"][..]),
         (vec![], &["local 1 settled elsewhere", "connecting"]),
     ] {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         run.send("a");
         run.disk.slow = Some(VecDeque::new());
         run.events.clear();
@@ -225,7 +225,7 @@ fn what_is_taken_back_too_late_for_the_disk_is_pending_with_the_other_process() 
 
 #[test]
 fn messages_are_saved_as_they_come_and_the_next_start_goes_on_behind_them() {
-    let mut run = Run::slow();
+    let mut run = TestSession::slow();
     run.say(message(1, "a"));
     run.say(message(2, "b"));
     run.say(message(3, "c"));
@@ -233,7 +233,7 @@ fn messages_are_saved_as_they_come_and_the_next_start_goes_on_behind_them() {
     run.disk_done();
     assert_eq!(run.saving(), ["messages 2 3"]);
     // It ends before the second save.
-    let (mut run, _) = Run::with(Disk {
+    let (mut run, _) = TestSession::with(Disk {
         saves: run.disk.saves,
         ..Disk::default()
     });
@@ -250,7 +250,7 @@ fn of_messages_that_a_slow_disk_does_not_take_the_oldest_are_let_go_of() {
     let long = "x".repeat(16 * 1024);
     let fit = (UNSAVED_BYTES_MAX / long.len()) as u64;
     for (more, first_kept) in [(0, 2), (1, 2 + (fit + 1).div_ceil(2))] {
-        let mut run = Run::slow();
+        let mut run = TestSession::slow();
         for seq in 1..=1 + fit + more {
             run.say(message(seq, &long));
         }
@@ -266,7 +266,7 @@ fn of_messages_that_a_slow_disk_does_not_take_the_oldest_are_let_go_of() {
 
 #[test]
 fn of_cursors_and_drafts_only_the_latest_is_saved() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for seq in 1..4 {
         run.say(message(seq, "x"));
     }
@@ -284,7 +284,7 @@ fn of_cursors_and_drafts_only_the_latest_is_saved() {
 
 #[test]
 fn what_was_read_beyond_the_end_of_the_log_was_read_in_another() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(message(1, "x"));
     run.disk.slow = Some(VecDeque::new());
     let room = RoomName::lobby();
@@ -294,7 +294,7 @@ fn what_was_read_beyond_the_end_of_the_log_was_read_in_another() {
 
 #[test]
 fn a_disk_that_fails_is_told_of_once_and_tried_again() {
-    let mut run = Run::slow();
+    let mut run = TestSession::slow();
     run.say(message(1, "a"));
     run.events.clear();
     run.disk_fails(full());
@@ -314,7 +314,7 @@ fn leaving_waits_for_the_disk_and_not_for_ever() {
         room: RoomName::lobby(),
         text: "later".to_owned(),
     };
-    let mut run = Run::slow();
+    let mut run = TestSession::slow();
     run.lose();
     run.command(draft());
     run.command(Command::Leave);
@@ -322,7 +322,7 @@ fn leaving_waits_for_the_disk_and_not_for_ever() {
     run.disk_done();
     run.told(&["ended: sent 0/0, received 0/0, unsent 0"]);
 
-    let mut run = Run::slow();
+    let mut run = TestSession::slow();
     run.lose();
     run.command(draft());
     run.command(Command::Leave);
@@ -334,7 +334,7 @@ fn leaving_waits_for_the_disk_and_not_for_ever() {
 
 #[test]
 fn what_the_disk_says_after_the_end_is_not_told() {
-    let mut run = Run::slow();
+    let mut run = TestSession::slow();
     run.send("a");
     run.command(Command::Leave);
     run.command(Command::Leave);
@@ -345,7 +345,7 @@ fn what_the_disk_says_after_the_end_is_not_told() {
 
 #[test]
 fn the_last_word_goes_out_before_the_goodbye() {
-    let mut run = Run::slow();
+    let mut run = TestSession::slow();
     run.send("bye all");
     run.command(Command::Leave);
     run.wrote(&[]);
@@ -355,7 +355,7 @@ fn the_last_word_goes_out_before_the_goodbye() {
 
 #[test]
 fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("mine");
     run.frames();
     run.disk.slow = Some(VecDeque::new());
@@ -399,8 +399,8 @@ fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
 
 /// One that was sent, and lost its place before the disk heard of it; the other one has the message
 /// as pending.
-fn sent_and_taken_over(settled: ServerFrame) -> Run {
-    let mut run = Run::online();
+fn sent_and_taken_over(settled: ServerFrame) -> TestSession {
+    let mut run = TestSession::online();
     run.send("mine");
     run.frames();
     run.disk.slow = Some(VecDeque::new());
@@ -469,7 +469,7 @@ fn a_message_that_was_sent_is_not_settled_elsewhere_however_often_the_lease_is_l
 
 #[test]
 fn what_was_never_on_disk_takes_nobody_elses_message_away() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.disk.slow = Some(VecDeque::new());
     run.send("mine");
     run.command(Command::Withdraw(LocalId(1)));
@@ -488,7 +488,7 @@ fn what_was_never_on_disk_takes_nobody_elses_message_away() {
 
 #[test]
 fn a_disk_that_does_not_give_the_lease_back_says_why() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(bye(Departure::Replaced, None));
     run.events.clear();
     // As far as it is known, nobody has touched what we hold.
@@ -533,7 +533,7 @@ impl Far {
         Some(echo(self.log.len() as u64, counter, &text))
     }
 
-    fn lets_in(&self, run: &mut Run) {
+    fn lets_in(&self, run: &mut TestSession) {
         run.open();
         let join = run.join();
         let head = self.log.len() as u64;
@@ -549,7 +549,7 @@ impl Far {
         }
     }
 
-    fn hears(&mut self, run: &mut Run) {
+    fn hears(&mut self, run: &mut TestSession) {
         let frames = run.frames();
         for answer in self.take(frames) {
             run.say(answer);
@@ -558,7 +558,7 @@ impl Far {
 }
 
 /// Types, is let in, loses the connection, takes something back, and comes in again.
-fn live(run: &mut Run, far: &mut Far) {
+fn live(run: &mut TestSession, far: &mut Far) {
     run.send("a");
     run.send("b");
     far.lets_in(run);
@@ -583,7 +583,7 @@ fn live(run: &mut Run, far: &mut Far) {
 fn a_crash_after_any_save_loses_nothing_pending_and_sends_nothing_twice() {
     for saves in 0..=40 {
         let mut far = Far::default();
-        let (mut run, _) = Run::with(Disk {
+        let (mut run, _) = TestSession::with(Disk {
             dies_after: Some(saves),
             ..Disk::default()
         });
@@ -604,7 +604,7 @@ fn a_crash_after_any_save_loses_nothing_pending_and_sends_nothing_twice() {
         let last = run.frames();
         far.take(last);
 
-        let (mut run, _) = Run::with(Disk {
+        let (mut run, _) = TestSession::with(Disk {
             saves: run.disk.saves,
             ..Disk::default()
         });

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn silence_is_broken_by_a_ping_and_then_by_another() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.pass(Duration::from_secs(19));
     run.wrote(&[]);
     run.pass(Duration::from_secs(1));
@@ -13,7 +13,7 @@ fn silence_is_broken_by_a_ping_and_then_by_another() {
 
 #[test]
 fn a_server_that_speaks_is_not_asked() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for seq in 1..=10 {
         run.pass(Duration::from_secs(19));
         run.say(message(seq, "x"));
@@ -23,14 +23,14 @@ fn a_server_that_speaks_is_not_asked() {
 
 #[test]
 fn a_ping_is_answered() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(ServerFrame::Ping { reference: Some(9) });
     run.wrote(&["pong 9"]);
 }
 
 #[test]
 fn a_server_that_says_nothing_is_gone_after_a_while() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.pass(Duration::from_secs(44));
     assert!(run.connected);
     run.events.clear();
@@ -40,7 +40,7 @@ fn a_server_that_says_nothing_is_gone_after_a_while() {
 
 #[test]
 fn a_server_that_answers_is_not_gone() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for _ in 0..10 {
         run.pass(Duration::from_secs(20));
         run.say(ServerFrame::Pong { reference: None });
@@ -50,7 +50,7 @@ fn a_server_that_answers_is_not_gone() {
 
 #[test]
 fn silence_that_we_did_not_listen_to_is_nobodys_fault() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     for _ in 0..10 {
         run.elapsed += Duration::from_secs(40);
         let now = run.now();
@@ -63,7 +63,7 @@ fn silence_that_we_did_not_listen_to_is_nobodys_fault() {
 
 #[test]
 fn after_a_sleep_the_server_has_to_answer_soon() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     let now = run.now();
     run.session.handle_woke(now);
     run.settle();
@@ -73,7 +73,7 @@ fn after_a_sleep_the_server_has_to_answer_soon() {
     assert_eq!(run.elapsed, Duration::from_secs(3));
     run.told(&["connecting"]);
 
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     let now = run.now();
     run.session.handle_woke(now);
     run.settle();
@@ -85,7 +85,7 @@ fn after_a_sleep_the_server_has_to_answer_soon() {
 
 #[test]
 fn after_a_sleep_nobody_waits_for_an_attempt() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.close(&Closed::Refused);
     assert!(!run.connected);
     let now = run.now();
@@ -96,7 +96,7 @@ fn after_a_sleep_nobody_waits_for_an_attempt() {
 
 #[test]
 fn waits_grow_and_a_connection_that_held_makes_them_short_again() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     let mut longest = Duration::ZERO;
     for _ in 0..30 {
         run.close(&Closed::Refused);
@@ -115,7 +115,7 @@ fn waits_grow_and_a_connection_that_held_makes_them_short_again() {
 
 #[test]
 fn a_server_that_lets_in_and_drops_is_not_hammered() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     let start = run.elapsed;
     for _ in 0..20 {
         run.enter(welcome());
@@ -127,8 +127,8 @@ fn a_server_that_lets_in_and_drops_is_not_hammered() {
 
 #[test]
 fn a_server_that_asks_for_next_to_nothing_is_not_hammered() {
-    let check = |goes: fn(&mut Run)| {
-        let mut run = Run::new();
+    let check = |goes: fn(&mut TestSession)| {
+        let mut run = TestSession::new();
         let start = run.elapsed;
         for _ in 0..20 {
             goes(&mut run);
@@ -152,7 +152,7 @@ fn a_server_that_asks_for_next_to_nothing_is_not_hammered() {
 #[test]
 fn an_attempt_from_before_a_sleep_is_made_again() {
     let check = |opened: bool| {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         if opened {
             run.open();
         }
@@ -171,7 +171,7 @@ fn an_attempt_from_before_a_sleep_is_made_again() {
 
 #[test]
 fn the_user_can_cut_a_wait_short() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.close(&Closed::Refused);
     run.command(Command::RetryNow);
     assert!(run.connected);
@@ -179,7 +179,7 @@ fn the_user_can_cut_a_wait_short() {
 
 #[test]
 fn a_server_that_goes_says_when_to_come_back() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(bye(Departure::Shutdown, Some(4000)));
     run.told(&["notice: Bye", "waiting: Bye"]);
     let before = run.elapsed;
@@ -190,7 +190,7 @@ fn a_server_that_goes_says_when_to_come_back() {
 
 #[test]
 fn a_server_that_sends_us_away_is_not_pestered() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(bye(Departure::Disconnect, None));
     run.told(&["stopped: Bye"]);
     assert_eq!(run.session.deadline(), None);
@@ -198,7 +198,7 @@ fn a_server_that_sends_us_away_is_not_pestered() {
 
 #[test]
 fn who_came_in_elsewhere_is_not_fought_over() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.say(bye(Departure::Replaced, None));
     run.told(&["stopped: Another terminal took over: it came in with the same client ID"]);
     assert_eq!(run.session.deadline(), None);
@@ -208,7 +208,7 @@ fn who_came_in_elsewhere_is_not_fought_over() {
 
 #[test]
 fn a_join_of_ours_that_comes_late_is_not_taken_for_somebody_else() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.open();
     run.join();
     // The machine sleeps, and the connection with it.
@@ -291,7 +291,7 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
 }
 
 /// What the user was told of whether the server answers.
-fn health(run: &mut Run) -> Vec<String> {
+fn health(run: &mut TestSession) -> Vec<String> {
     let about = run.events.drain(..).filter_map(|event| match event {
         Event::Unanswered(_) => Some(event_in_short(&event)),
         _ => None,
@@ -302,7 +302,7 @@ fn health(run: &mut Run) -> Vec<String> {
 #[test]
 fn a_server_that_owes_an_answer_and_says_nothing_is_told_of_after_three_seconds() {
     for (what, command, answer) in owed() {
-        let mut run = Run::online();
+        let mut run = TestSession::online();
         run.pass(Duration::from_secs(10));
         run.command(command);
         run.pass(Duration::from_millis(2_999));
@@ -322,7 +322,7 @@ fn a_server_that_owes_an_answer_and_says_nothing_is_told_of_after_three_seconds(
 /// A time that is past and stays asked for would keep the driver awake, and the goodbye from ending.
 #[test]
 fn who_leaves_a_server_that_owes_an_answer_waits_for_the_goodbye_alone() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("hi");
     run.frames();
     run.pass(Duration::from_millis(2_900));
@@ -337,7 +337,7 @@ fn who_leaves_a_server_that_owes_an_answer_waits_for_the_goodbye_alone() {
 
 #[test]
 fn a_server_that_freezes_while_nothing_is_said_is_told_of_after_the_next_ping() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.pass(Duration::from_millis(22_999));
     assert!(health(&mut run).is_empty());
     run.pass(Duration::from_millis(1));
@@ -348,7 +348,7 @@ fn a_server_that_freezes_while_nothing_is_said_is_told_of_after_the_next_ping() 
 
 #[test]
 fn whoever_is_about_to_write_need_not_wait_for_the_next_ping() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.pass(Duration::from_secs(10));
     run.command(Command::Probe);
     run.time();
@@ -356,14 +356,14 @@ fn whoever_is_about_to_write_need_not_wait_for_the_next_ping() {
     run.pass(Duration::from_secs(3));
     assert_eq!(health(&mut run), ["unanswered for 3 s"]);
     // Where it was heard a moment ago, a moment later.
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.command(Command::Probe);
     run.command(Command::Probe);
     run.pass(Duration::from_secs(5));
     run.wrote(&["ping"]);
     assert_eq!(health(&mut run), ["unanswered for 3 s"]);
     // And not at all where it has spoken meanwhile, or where an answer is awaited already.
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.command(Command::Probe);
     run.say(message(1, "x"));
     run.pass(Duration::from_secs(5));
@@ -376,15 +376,15 @@ fn whoever_is_about_to_write_need_not_wait_for_the_next_ping() {
 
 #[test]
 fn a_slow_disk_a_slow_line_and_a_full_screen_are_no_silence() {
-    let quiet = |mut run: Run| assert!(health(&mut run).is_empty());
-    let mut slow_disk = Run::online();
+    let quiet = |mut run: TestSession| assert!(health(&mut run).is_empty());
+    let mut slow_disk = TestSession::online();
     slow_disk.send("hi");
     slow_disk.pass(Duration::from_millis(2_500));
     slow_disk.say(echo(1, 1, "hi"));
     slow_disk.pass(Duration::from_secs(10));
     quiet(slow_disk);
 
-    let mut slow_line = Run::online();
+    let mut slow_line = TestSession::online();
     slow_line.send("hi");
     let mut bytes = Vec::new();
     encode_server(&message(1, &"long ".repeat(500)), &mut bytes);
@@ -394,7 +394,7 @@ fn a_slow_disk_a_slow_line_and_a_full_screen_are_no_silence() {
     }
     quiet(slow_line);
 
-    let mut full = Run::online();
+    let mut full = TestSession::online();
     full.send("hi");
     for _ in 0..10 {
         full.elapsed += Duration::from_secs(3);
@@ -408,7 +408,7 @@ fn a_slow_disk_a_slow_line_and_a_full_screen_are_no_silence() {
 
 #[test]
 fn whoever_was_away_themselves_has_not_been_kept_waiting() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("hi");
     // The process was stopped, and is back before what came meanwhile was read.
     run.elapsed += Duration::from_secs(40);
@@ -423,9 +423,9 @@ fn whoever_was_away_themselves_has_not_been_kept_waiting() {
 
 #[test]
 fn a_server_that_speaks_and_leaves_a_message_unanswered_is_told_of_too() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("hi");
-    let says = |run: &mut Run| run.say(ServerFrame::Pong { reference: None });
+    let says = |run: &mut TestSession| run.say(ServerFrame::Pong { reference: None });
     for _ in 0..9 {
         run.pass(Duration::from_secs(2));
         says(&mut run);
@@ -441,7 +441,7 @@ fn a_server_that_speaks_and_leaves_a_message_unanswered_is_told_of_too() {
 
 #[test]
 fn another_connection_owes_nothing_of_the_last() {
-    let mut run = Run::online();
+    let mut run = TestSession::online();
     run.send("hi");
     run.pass(Duration::from_secs(3));
     assert_eq!(health(&mut run), ["unanswered for 3 s"]);

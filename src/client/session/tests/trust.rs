@@ -15,7 +15,7 @@ fn encrypted(verified_by: VerifiedBy) -> Channel {
     }
 }
 
-fn told(run: &mut Run) -> Vec<String> {
+fn told(run: &mut TestSession) -> Vec<String> {
     run.events.drain(..).map(|e| event_in_short(&e)).collect()
 }
 
@@ -27,7 +27,7 @@ fn who_can_read_along_is_told_before_anything_is_said() {
         (encrypted(VerifiedBy::Pin), "encrypted (Pin)"),
         (encrypted(VerifiedBy::FirstUse), "encrypted (FirstUse)"),
     ] {
-        let mut run = Run::new();
+        let mut run = TestSession::new();
         run.open_over(channel);
         run.told(&["connecting", told]);
     }
@@ -35,7 +35,7 @@ fn who_can_read_along_is_told_before_anything_is_said() {
 
 #[test]
 fn a_changed_key_stops_until_the_user_wants_otherwise() {
-    let mut run = Run::new();
+    let mut run = TestSession::new();
     run.events.clear();
     let distrust = Distrust::Changed {
         expected: KEY,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    client::event::Found,
+    client::event::SearchPage,
     tui::testing::{Log, joined},
 };
 
@@ -29,7 +29,7 @@ fn finds(desk: &mut Desk, search: u64, from: u64, to: u64, found: &[u64]) {
     desk.heard(Event::Found {
         search,
         room: RoomName::lobby(),
-        found: Ok(Found {
+        found: Ok(SearchPage {
             first: LOG.first,
             from,
             to,
@@ -133,7 +133,7 @@ fn what_a_search_can_not_do_is_said() {
     desk.heard(Event::Found {
         search,
         room: RoomName::lobby(),
-        found: Ok(Found {
+        found: Ok(SearchPage {
             first: 1,
             from: 1,
             to: 1_000,

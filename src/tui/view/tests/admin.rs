@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::{Screen, member, time};
 use crate::{
-    client::event::{ConnectionStatus, Event, Found, Received, Security},
+    client::event::{ConnectionStatus, Event, Received, SearchPage, Security},
     protocol::{
         DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules,
         admin::AdminResult, frame::Member,
@@ -516,7 +516,7 @@ fn who_had_no_key_is_marked_among_what_was_found() {
         screen.heard(Event::Found {
             search: 1,
             room: RoomName::lobby(),
-            found: Ok(Found {
+            found: Ok(SearchPage {
                 first: 1,
                 from: 1,
                 to: 3,

@@ -402,7 +402,7 @@ fn a_new_server_is_told_with_its_key() {
     );
 }
 
-/// A password is asked for over a link on which everybody can read it.
+/// A password is asked for over a connection on which everybody can read it.
 fn in_clear(width: u16, height: u16) -> Screen {
     let mut screen = Screen::new(width, height);
     screen.desk.model.host = "chat.lan:10500".to_owned();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    client::event::{Found, LocalId, Received},
+    client::event::{LocalId, Received, SearchPage},
     text::Body,
     tui::app::{Effect, Msg, room::Scroll},
 };
@@ -179,7 +179,7 @@ fn what_was_looked_for_in_a_folded_message_is_shown() {
         screen.heard(Event::Found {
             search: search.expect("a search"),
             room: RoomName::lobby(),
-            found: Ok(Found {
+            found: Ok(SearchPage {
                 first: 1,
                 from: 1,
                 to: 1,

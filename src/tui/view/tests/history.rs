@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    client::event::{Found, Page, Restored, RestoredRoom},
+    client::event::{Page, Restored, RestoredRoom, SearchPage},
     protocol::frame::Part,
     tui::testing::Log,
 };
@@ -48,7 +48,7 @@ impl Screen {
         self.heard(Event::Found {
             search: 1,
             room: RoomName::lobby(),
-            found: Ok(Found {
+            found: Ok(SearchPage {
                 first: 1,
                 from,
                 to: LOG.head,
