@@ -10,8 +10,9 @@ use chat_tui::{
         limits::TEXT_BYTES_MAX,
     },
     text::{Body, Line, wrap::wrap},
+    time::Now,
     tui::{
-        app::{Model, Msg, Now, Start, update},
+        app::{Model, Msg, Start, update},
         view::{
             draw,
             palette::{Depth, Ground, Palette},
@@ -68,7 +69,7 @@ fn model() -> Model {
     let mut model = Model::new(Start {
         now: Now {
             wall: Timestamp::UNIX_EPOCH + 24.hours(),
-            elapsed: Duration::ZERO,
+            mono: Duration::ZERO,
         },
         zone: TimeZone::UTC,
         width: COLUMNS,

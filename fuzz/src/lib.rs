@@ -17,7 +17,7 @@ use chat_tui::{
         event::{Command, Event},
         identity,
         session::{
-            Channel, CommandLine, Config, Credentials, Now, Session, SocketAction,
+            Channel, CommandLine, Config, Credentials, Session, SocketAction,
             persist_types::{CacheQuery, CacheResult, LeaseStatus},
         },
     },
@@ -35,6 +35,7 @@ use chat_tui::{
     },
     search::Query,
     text::{self, Body, Line, wrap},
+    time::Now,
     tui::{
         key::{Code, Key},
         shell::decode,
@@ -180,7 +181,7 @@ pub fn session(data: &[u8]) {
         seed: 7,
     };
     let mut now = Now {
-        elapsed: Duration::ZERO,
+        mono: Duration::ZERO,
         wall: Timestamp::UNIX_EPOCH,
     };
     let mut session = Session::new(config, now);
@@ -190,13 +191,13 @@ pub fn session(data: &[u8]) {
         if session.is_over() {
             return;
         }
-        now.elapsed += Duration::from_secs(1 + choice as u64 % 16);
+        now.mono += Duration::from_secs(1 + choice as u64 % 16);
         session.handle_time(now);
     }
     session.handle_command(now, Command::Leave);
     for _ in 0..64 {
         settle(&mut session, now, choice % 2 == 1, || None);
-        now.elapsed += Duration::from_secs(1);
+        now.mono += Duration::from_secs(1);
         session.handle_time(now);
     }
     assert!(session.is_over(), "who leaves has left");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    app::{Effect, Model, Msg, Now, Start, update},
+    app::{Effect, Model, Msg, Start, update},
     key::Key,
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
         frame::{Member, Part, Reset},
     },
     text::Body,
+    time::Now,
 };
 
 /// A nickname.
@@ -67,7 +68,7 @@ pub(super) fn start(width: u16, height: u16, wall: Timestamp) -> Start {
     Start {
         now: Now {
             wall,
-            elapsed: Duration::ZERO,
+            mono: Duration::ZERO,
         },
         zone: TimeZone::UTC,
         width,
@@ -122,7 +123,10 @@ impl Desk {
     /// So much time has passed since the start.
     pub(super) fn passes(&mut self, elapsed: Duration) -> &mut Self {
         let wall = self.model.now.wall;
-        self.msg(Msg::Now(Now { wall, elapsed }))
+        self.msg(Msg::Now(Now {
+            wall,
+            mono: elapsed,
+        }))
     }
 
     /// The server lets us in.

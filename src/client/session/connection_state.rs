@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Channel, Event, KeyVerdict, Now, Session, SocketAction,
+    Channel, Event, KeyVerdict, Session, SocketAction,
     user_text::{self, ProtocolFault},
     watchdog::Watchdog,
 };
@@ -17,6 +17,7 @@ use crate::{
         limits::{GONE_AFTER, LEGACY_SERVER_AFTER, PING_AFTER},
     },
     text::Line,
+    time::Now,
 };
 
 /// How long opening a connection may take, name look-up and all addresses included.
@@ -241,19 +242,19 @@ impl Session {
 
     pub(super) fn state_time(&mut self, now: Now) {
         match &self.state {
-            ConnectionState::Waiting { until } if now.elapsed >= *until => self.connect(now),
-            ConnectionState::Dialling { give_up } if now.elapsed >= *give_up => {
+            ConnectionState::Waiting { until } if now.mono >= *until => self.connect(now),
+            ConnectionState::Dialling { give_up } if now.mono >= *give_up => {
                 let why = Line::inert(&format!("{} does not answer", self.server));
                 self.drop_connection(now, why, None);
             }
             ConnectionState::Live(_) => self.live_time(now),
-            ConnectionState::Ending { until } if now.elapsed >= *until => self.end_now(),
+            ConnectionState::Ending { until } if now.mono >= *until => self.end_now(),
             _ => {}
         }
     }
 
     fn live_time(&mut self, now: Now) {
-        let elapsed = now.elapsed;
+        let elapsed = now.mono;
         if let ConnectionState::Live(live) = &mut self.state {
             live.write_at = live.write_at.filter(|at| *at > elapsed);
         }
@@ -306,7 +307,7 @@ impl Session {
 
     fn dial(&mut self, now: Now) {
         self.state = ConnectionState::Dialling {
-            give_up: now.elapsed + DIAL_WITHIN,
+            give_up: now.mono + DIAL_WITHIN,
         };
         self.actions.push_back(SocketAction::Connect);
     }
@@ -333,7 +334,7 @@ impl Session {
             let listener = std::mem::replace(&mut self.listener, Listener::Unknown);
             let proven = listener != Listener::Unknown;
             let asks_what = matches!(channel, Channel::Plain { .. }) && !proven;
-            let live = Live::new(now.elapsed, channel, asks_what);
+            let live = Live::new(now.mono, channel, asks_what);
             self.state = ConnectionState::Live(Box::new(live));
             // Who was only asked what they are is still who they were.
             let before = self
@@ -362,7 +363,7 @@ impl Session {
         let ConnectionState::Live(live) = &mut self.state else {
             return;
         };
-        live.enter(now.elapsed, Mode::Basic);
+        live.enter(now.mono, Mode::Basic);
         live.spoke = spoke;
         if spoke {
             self.key_verdict = Some(KeyVerdict::Keep);
@@ -407,9 +408,9 @@ impl Session {
             }
             ConnectionState::Live(live) if live.mode == Mode::Online => {
                 live.ping_due = true;
-                live.asked = now.elapsed;
-                live.answer_by = Some(now.elapsed + AWAKE_ANSWER_WITHIN);
-                live.watchdog.begin_again(now.elapsed);
+                live.asked = now.mono;
+                live.answer_by = Some(now.mono + AWAKE_ANSWER_WITHIN);
+                live.watchdog.begin_again(now.mono);
             }
             _ => {}
         }
@@ -424,7 +425,7 @@ impl Session {
         }
         if let ConnectionState::Live(live) = &self.state
             && live.mode != Mode::Joining
-            && now.elapsed >= live.since + STABLE_AFTER
+            && now.mono >= live.since + STABLE_AFTER
         {
             self.backoff.reset();
         }
@@ -439,7 +440,7 @@ impl Session {
             return;
         }
         self.state = ConnectionState::Waiting {
-            until: now.elapsed + retry_in,
+            until: now.mono + retry_in,
         };
         self.events
             .push_back(Event::Connection(ConnectionStatus::Waiting {
@@ -509,7 +510,7 @@ impl Session {
             // A second wish to leave is an urgent one.
             ConnectionState::Live(live) if live.leaving.is_none() && !live.join_due => {
                 live.leaving = Some(Leaving {
-                    until: now.elapsed + LEAVE_WITHIN,
+                    until: now.mono + LEAVE_WITHIN,
                     then,
                     said: false,
                 });
@@ -525,7 +526,7 @@ impl Session {
             ConnectionState::Ended => {}
             _ if then == AfterLeaving::End => {
                 self.hang_up();
-                self.end(now.elapsed + LEAVE_WITHIN);
+                self.end(now.mono + LEAVE_WITHIN);
             }
             _ => {}
         }
@@ -549,7 +550,7 @@ impl Session {
         self.hang_up();
         match leaving {
             Some((AfterLeaving::Rejoin, _)) => self.connect(now),
-            Some((AfterLeaving::End, until)) if now.elapsed < until => self.end(until),
+            Some((AfterLeaving::End, until)) if now.mono < until => self.end(until),
             _ => self.end_now(),
         }
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Channel, Now, Session,
+    Channel, Session,
     connection_state::{ConnectionState, ServerKind},
     user_text::{self, ProtocolFault},
 };
@@ -16,6 +16,7 @@ use crate::{
         wire::encode_client,
     },
     text::Line,
+    time::Now,
 };
 
 /// What a session comes in with. None of it is shown where others on the way can read along.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Channel, Delivery, Distrust, Event, KeyVerdict, Now, Session,
+    Channel, Delivery, Distrust, Event, KeyVerdict, Session,
     connection_state::{ConnectionState, Mode, ServerKind},
     members::MemberChange,
     persist_types::{RoomUpdate, StoreChange},
@@ -23,6 +23,7 @@ use crate::{
         wire::parse_server,
     },
     text::Line,
+    time::Now,
 };
 
 /// How long a join that went astray may still be on its way.
@@ -235,7 +236,7 @@ impl Session {
         }
         self.outbox.is_of(welcome.device);
         let (epoch, limits) = (welcome.epoch, welcome.limits);
-        self.outbox.welcome(now.elapsed, welcome.counter, &limits)?;
+        self.outbox.welcome(now.mono, welcome.counter, &limits)?;
         let opened = self.rooms.open(welcome.epoch, welcome.rooms)?;
         if opened.iter().any(|room| room.reset.is_some()) {
             self.outbox.forget_echoes();
@@ -248,7 +249,7 @@ impl Session {
             self.write_buffer.put(StoreChange::User(welcome.user));
         }
         if let ConnectionState::Live(live) = &mut self.state {
-            live.enter(now.elapsed, Mode::Online);
+            live.enter(now.mono, Mode::Online);
             live.keep_to(&limits);
         }
         self.told_nickname(&welcome.nickname);
@@ -471,8 +472,7 @@ impl Session {
                 return Err(ProtocolFault::new(format!("it does not take the id {id}")));
             }
             if let Some(wait) = error.retry_after_ms {
-                self.outbox
-                    .hold(now.elapsed, id, Duration::from_millis(wait));
+                self.outbox.hold(now.mono, id, Duration::from_millis(wait));
                 let told = std::mem::replace(&mut live.told_of_hold, true);
                 if !told && error.code != ErrorCode::HeldBack {
                     self.events.push_back(Event::Notice(error.message));

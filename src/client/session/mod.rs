@@ -47,7 +47,7 @@ mod write_buffer;
 
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 
 use self::{
     admin::AdminCommands,
@@ -67,6 +67,7 @@ use super::event::{Command, Delivery, Event, LocalId, RestoredMessage, Security,
 use crate::{
     protocol::{ClientId, Fingerprint, Nickname, RoomName, Token, UserId},
     text::{Body, Line},
+    time::Now,
 };
 
 pub use self::{
@@ -112,15 +113,6 @@ pub struct Config {
     pub zone: TimeZone,
     /// Where the chance in waiting times comes from.
     pub seed: u64,
-}
-
-/// The time, on both clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// Since the session began; never goes back.
-    pub elapsed: Duration,
-    /// What the clock on the wall says; used only where basic servers need a time.
-    pub wall: Timestamp,
 }
 
 /// What the driver must do with its socket.
@@ -370,7 +362,7 @@ impl Session {
     pub fn handle_filled(&mut self, now: Now, count: usize) {
         if let ConnectionState::Live(live) = &mut self.state {
             live.decoder.filled(count);
-            live.heard = now.elapsed;
+            live.heard = now.mono;
             live.answer_by = None;
             live.probe_at = None;
             let unanswered = self.unanswered();
@@ -397,9 +389,9 @@ impl Session {
     /// not the server's.
     pub fn handle_unread(&mut self, now: Now) {
         if let ConnectionState::Live(live) = &mut self.state {
-            live.heard = now.elapsed;
+            live.heard = now.mono;
             live.answer_by = None;
-            live.watchdog.begin_again(now.elapsed);
+            live.watchdog.begin_again(now.mono);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Delivery, Now, Session,
+    Delivery, Session,
     connection_state::{ConnectionState, Live, Mode, ServerKind},
     outbox::ToSend,
 };
@@ -19,6 +19,7 @@ use crate::{
         wire::{encode_client, encode_join},
     },
     text::Line,
+    time::Now,
 };
 
 /// Bytes handed out at once: frames are made as the socket takes them, so that a long outbox is
@@ -39,7 +40,7 @@ impl Session {
         if let ConnectionState::Live(live) = &mut self.state
             && std::mem::take(&mut live.object_out)
         {
-            live.spacing.left(now.elapsed, 0);
+            live.spacing.left(now.mono, 0);
         }
         match &self.state {
             ConnectionState::Live(live) if live.join_due => self.write_join(now, out),
@@ -51,7 +52,7 @@ impl Session {
         if out.len() > before
             && let ConnectionState::Live(live) = &mut self.state
         {
-            live.spacing.left(now.elapsed, 0);
+            live.spacing.left(now.mono, 0);
             live.object_out = true;
             self.watchdog_written(now);
         }
@@ -63,7 +64,7 @@ impl Session {
             _ => self.object_due(live).then_some(live.spacing.due()),
         };
         if let ConnectionState::Live(live) = &mut self.state {
-            live.write_at = write_at.filter(|at| *at > now.elapsed);
+            live.write_at = write_at.filter(|at| *at > now.mono);
         }
     }
 
@@ -220,7 +221,7 @@ impl Session {
             let next = if waits {
                 None
             } else {
-                self.outbox.next_to_send(now.elapsed, leaving)
+                self.outbox.next_to_send(now.mono, leaving)
             };
             match next {
                 Some(ToSend::Message { id, room, body }) => {
@@ -264,11 +265,11 @@ impl Session {
         let ConnectionState::Live(live) = &mut self.state else {
             return;
         };
-        if !live.spacing.may_leave(now.elapsed) {
+        if !live.spacing.may_leave(now.mono) {
             return;
         }
         let leaving = live.leaving.as_ref();
-        let hurry = leaving.is_some_and(|leaving| now.elapsed + GOODBYE_TIME >= leaving.until);
+        let hurry = leaving.is_some_and(|leaving| now.mono + GOODBYE_TIME >= leaving.until);
         if live.mode == Mode::Basic && !hurry && self.write_part(now, out) {
             return;
         }

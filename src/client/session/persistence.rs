@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Event, Now, Session,
+    Event, Session,
     connection_state::{ConnectionState, Mode},
     persist_types::{
         CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedEntry, Save, SaveError,
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     client::event::{ConnectionStatus, Delivery, LocalId, RestoredMessage},
     text::Line,
+    time::Now,
 };
 
 /// How often the disk is asked what became of messages that another process has, and whether it is
@@ -56,12 +57,7 @@ impl Session {
         }
         // A message that was just typed must not wait to be told of.
         let urgent = self.outbox.is_urgent();
-        if !urgent
-            && self
-                .write_buffer
-                .retry_at()
-                .is_some_and(|at| now.elapsed < at)
-        {
+        if !urgent && self.write_buffer.retry_at().is_some_and(|at| now.mono < at) {
             return None;
         }
         let number = self.numbers();
@@ -109,7 +105,7 @@ impl Session {
                 self.watch_lease(now);
             }
             Err(SaveError::Failed(why)) => {
-                let news = self.write_buffer.failed(now.elapsed);
+                let news = self.write_buffer.failed(now.mono);
                 let not_kept = Line::inert(&format!("It could not be kept here: {why}"));
                 let refused = self.outbox.not_saved(Some(&not_kept));
                 if news && refused.is_empty() {
@@ -173,7 +169,7 @@ impl Session {
         if self
             .lease_watch
             .next
-            .take_if(|at| now.elapsed >= *at)
+            .take_if(|at| now.mono >= *at)
             .is_some()
         {
             self.lease_watch.due = true;
@@ -189,7 +185,7 @@ impl Session {
             && !self.lease_watch.due
             && !self.lease_watch.asking
         {
-            let at = now.elapsed + ASK_LEASE_EVERY;
+            let at = now.mono + ASK_LEASE_EVERY;
             self.lease_watch.next.get_or_insert(at);
         }
     }
@@ -333,7 +329,7 @@ impl Session {
     pub(super) fn replaced(&mut self, now: Now) {
         self.taken_over(now);
         self.lease_watch.replaced = true;
-        let later = now.elapsed + REPLACED_WAIT;
+        let later = now.mono + REPLACED_WAIT;
         self.lease_watch.next = self.lease_watch.next.map(|at| at.max(later));
     }
 

@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Event, Now, Session,
+    Event, Session,
     connection_state::{ConnectionState, Mode},
     persist_types::{CacheQuery, MessageRange},
     user_text::ProtocolFault,
@@ -23,6 +23,7 @@ use crate::{
     },
     search::Query,
     text::Line,
+    time::Now,
 };
 
 /// Pages and searches that may wait; one more is refused.
@@ -295,18 +296,18 @@ impl Session {
         if ask.stage != RequestStage::Send {
             return None;
         }
-        if let Some(until) = not_before.filter(|until| *until > now.elapsed) {
+        if let Some(until) = not_before.filter(|until| *until > now.mono) {
             // It would be refused like the one before it. Where that takes too long, it is told so at
             // once.
-            let is_long = until > now.elapsed + HOLD_MAX;
-            let until = if is_long { now.elapsed } else { until };
+            let is_long = until > now.mono + HOLD_MAX;
+            let until = if is_long { now.mono } else { until };
             ask.stage = RequestStage::Held { until };
             return None;
         }
         self.references += 1;
         ask.stage = RequestStage::Sent {
             reference: self.references,
-            until: now.elapsed + ANSWER_WITHIN,
+            until: now.mono + ANSWER_WITHIN,
         };
         Some(ask.frame(self.references))
     }
@@ -414,14 +415,14 @@ impl Session {
         };
         let wait = error.retry_after_ms.map(Duration::from_millis);
         if let Some(wait) = wait {
-            let until = now.elapsed + wait.min(WAIT_MAX);
+            let until = now.mono + wait.min(WAIT_MAX);
             self.requests.not_before = Some((until, error.message.clone()));
         }
         match wait.filter(|wait| *wait <= HOLD_MAX && ask.holds < HOLDS_MAX) {
             Some(wait) => {
                 ask.holds += 1;
                 ask.stage = RequestStage::Held {
-                    until: now.elapsed + wait,
+                    until: now.mono + wait,
                 };
             }
             None => self.answer(|ask| ask.refused(error.message)),
@@ -431,12 +432,12 @@ impl Session {
 
     /// The time of the one under way may be up.
     pub(super) fn requests_time(&mut self, now: Now) {
-        if self.requests.deadline().is_none_or(|at| now.elapsed < at) {
+        if self.requests.deadline().is_none_or(|at| now.mono < at) {
             return;
         }
         let online = self.can_ask();
         let refused = self.requests.not_before.as_ref();
-        let refused = refused.filter(|(until, _)| *until > now.elapsed + HOLD_MAX);
+        let refused = refused.filter(|(until, _)| *until > now.mono + HOLD_MAX);
         if let Some(ask) = self.requests.waiting.front_mut() {
             ask.stage = match ask.stage {
                 RequestStage::Held { .. } if let Some((_, why)) = refused.filter(|_| online) => {

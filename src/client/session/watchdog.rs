@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use super::{
-    Event, Now, Session,
+    Event, Session,
     connection_state::{ConnectionState, Live, Mode},
 };
+use crate::time::Now;
 
 /// How long the server may say nothing while something has to be answered. A slow disk takes a
 /// second or two.
@@ -97,10 +98,10 @@ impl Session {
             return;
         };
         if unanswered > 0 {
-            watchdog.ignored.get_or_insert(now.elapsed);
+            watchdog.ignored.get_or_insert(now.mono);
         }
         if unanswered > 0 || watchdog.pinged {
-            watchdog.silent.get_or_insert(now.elapsed);
+            watchdog.silent.get_or_insert(now.mono);
         }
     }
 
@@ -114,12 +115,12 @@ impl Session {
         if left == 0 {
             (watchdog.silent, watchdog.ignored) = (None, None);
         } else {
-            watchdog.silent = Some(now.elapsed);
+            watchdog.silent = Some(now.mono);
             if left < before {
-                watchdog.ignored = Some(now.elapsed);
+                watchdog.ignored = Some(now.mono);
             }
         }
-        if watchdog.overdue(now.elapsed).is_none() && std::mem::take(&mut watchdog.told) {
+        if watchdog.overdue(now.mono).is_none() && std::mem::take(&mut watchdog.told) {
             self.events.push_back(Event::Unanswered(None));
         }
     }
@@ -130,14 +131,14 @@ impl Session {
         let Some(watchdog) = self.watchdog().filter(|_| !leaving) else {
             return;
         };
-        let Some(deadline) = watchdog.deadline().filter(|at| now.elapsed >= *at) else {
+        let Some(deadline) = watchdog.deadline().filter(|at| now.mono >= *at) else {
             return;
         };
-        if now.elapsed > deadline + LATE {
-            return watchdog.begin_again(now.elapsed);
+        if now.mono > deadline + LATE {
+            return watchdog.begin_again(now.mono);
         }
         watchdog.told = true;
-        let waited = watchdog.overdue(now.elapsed);
+        let waited = watchdog.overdue(now.mono);
         self.events.push_back(Event::Unanswered(waited));
     }
 
@@ -148,7 +149,7 @@ impl Session {
             && let ConnectionState::Live(live) = &mut self.state
         {
             let at = live.heard.max(live.asked) + PROBE_AFTER;
-            live.probe_at = Some(at.max(now.elapsed));
+            live.probe_at = Some(at.max(now.mono));
         }
     }
 }

@@ -31,7 +31,7 @@ use super::{
     Host,
     event::{Command, Event, Restored},
     session::{
-        Closed, CommandLine, Config, Credentials, Distrust, KeyVerdict, Now, Session, SocketAction,
+        Closed, CommandLine, Config, Credentials, Distrust, KeyVerdict, Session, SocketAction,
         persist_types::PersistedState,
     },
     store,
@@ -40,6 +40,7 @@ use super::{
 use crate::{
     protocol::{ClientId, KeyTag, Nickname, RoomName, Token},
     text::Line,
+    time::Now,
 };
 
 /// Events that may wait for the user before the driver stops reading.
@@ -543,7 +544,7 @@ impl Clocks {
 
     fn now(&self) -> Now {
         Now {
-            elapsed: self.start.elapsed(),
+            mono: self.start.elapsed(),
             wall: Timestamp::now(),
         }
     }

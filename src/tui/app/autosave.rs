@@ -64,8 +64,8 @@ pub fn poll(model: &mut Model, effects: &mut Vec<Effect>) {
     let changed = draft(model) != model.autosave.draft || model.room().read > model.autosave.read;
     match model.autosave.due {
         _ if !changed => model.autosave.due = None,
-        None => model.autosave.due = Some(model.now.elapsed + WAIT),
-        Some(due) if due <= model.now.elapsed => flush(model, effects),
+        None => model.autosave.due = Some(model.now.mono + WAIT),
+        Some(due) if due <= model.now.mono => flush(model, effects),
         Some(_) => {}
     }
 }

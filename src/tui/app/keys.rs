@@ -410,7 +410,7 @@ pub enum Escape {
 /// What Esc does now: it closes what is open before it disconnects.
 pub fn escape_means(model: &Model) -> Escape {
     match escape_closes(model) {
-        Escape::Leave if model.escapes.guard(model.now.elapsed) => Escape::Warn,
+        Escape::Leave if model.escapes.guard(model.now.mono) => Escape::Warn,
         other => other,
     }
 }
@@ -446,7 +446,7 @@ fn escape_closes(model: &Model) -> Escape {
 }
 
 fn note_escape(model: &mut Model) {
-    let now = model.now.elapsed;
+    let now = model.now.mono;
     let closes = model.popup.is_some() || escape_closes(model) != Escape::Leave;
     if closes {
         model.escapes.closed = Some(now);
@@ -542,7 +542,7 @@ fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
         return;
     }
     autosave::flush(model, effects);
-    model.leaving_since = Some(model.now.elapsed);
+    model.leaving_since = Some(model.now.mono);
     effects.push(Effect::Command(Command::Leave));
 }
 

@@ -49,7 +49,7 @@ mod tests;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{civil::Date, tz::TimeZone};
 
 use self::{
     autosave::Autosave,
@@ -64,6 +64,7 @@ use crate::{
     client::event::{Command, ConnectionStatus, Event, Restored, Security, Summary},
     protocol::{KeyTag, Nickname, Role, RoomName, UserId},
     text::Line,
+    time::Now,
 };
 
 /// How long a remark stands in the hint line.
@@ -150,15 +151,6 @@ pub struct Model {
     interrupted: bool,
     /// When Esc was pressed.
     escapes: keys::Escapes,
-}
-
-/// The two times that matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// What a clock on the wall shows.
-    pub wall: Timestamp,
-    /// Time since the start, which never goes back.
-    pub elapsed: Duration,
 }
 
 /// Something open over the conversation.
@@ -298,9 +290,9 @@ impl Model {
             role: Role::Unverified,
             key: start.key,
             connection: ConnectionStatus::Connecting,
-            connection_since: start.now.elapsed,
+            connection_since: start.now.mono,
             unanswered: None,
-            probed: start.now.elapsed,
+            probed: start.now.mono,
             security: None,
             entered: None,
             rooms: vec![Room::new(start.room)],
@@ -448,7 +440,7 @@ impl Model {
     /// How long ago we were first let in, if we were.
     pub fn chatted_for(&self) -> Option<Duration> {
         let since = self.entered?;
-        Some(self.now.elapsed.saturating_sub(since))
+        Some(self.now.mono.saturating_sub(since))
     }
 
     /// Whether the conversation is on a working connection.
@@ -461,13 +453,13 @@ impl Model {
 
     /// The server has owed an answer for so long, or owes none any more.
     fn unanswered(&mut self, waited: Option<Duration>) {
-        self.unanswered = waited.map(|waited| (waited, self.now.elapsed));
+        self.unanswered = waited.map(|waited| (waited, self.now.mono));
     }
 
     /// For how long the server has owed an answer, where that is worth telling.
     pub fn unanswered_for(&self) -> Option<Duration> {
         let (waited, told) = self.unanswered?;
-        Some(waited + self.now.elapsed.saturating_sub(told))
+        Some(waited + self.now.mono.saturating_sub(told))
     }
 
     /// Whether what is shown of the others holds as far as anybody can tell.
@@ -480,7 +472,7 @@ impl Model {
         let ConnectionStatus::Waiting { retry_in, .. } = &self.connection else {
             return Duration::ZERO;
         };
-        let left = (self.connection_since + *retry_in).saturating_sub(self.now.elapsed);
+        let left = (self.connection_since + *retry_in).saturating_sub(self.now.mono);
         Duration::from_secs(
             left.as_millis()
                 .div_ceil(1000)
@@ -494,13 +486,13 @@ impl Model {
         let flash = self
             .flash
             .as_ref()
-            .map(|(_, until)| until.saturating_sub(self.now.elapsed));
+            .map(|(_, until)| until.saturating_sub(self.now.mono));
         let leaving = self
             .leaving_since
-            .map(|since| (since + LEAVE_WITHIN).saturating_sub(self.now.elapsed));
+            .map(|since| (since + LEAVE_WITHIN).saturating_sub(self.now.mono));
         let countdown = match &self.connection {
             ConnectionStatus::Waiting { retry_in, .. } => {
-                let left = (self.connection_since + *retry_in).saturating_sub(self.now.elapsed);
+                let left = (self.connection_since + *retry_in).saturating_sub(self.now.mono);
                 let part = left.subsec_nanos();
                 (!left.is_zero()).then(|| match part {
                     0 => Duration::from_secs(1),
@@ -516,7 +508,7 @@ impl Model {
         let autosave = self
             .autosave
             .due()
-            .map(|due| due.saturating_sub(self.now.elapsed));
+            .map(|due| due.saturating_sub(self.now.mono));
         [flash, leaving, countdown, count, autosave]
             .into_iter()
             .flatten()
@@ -546,7 +538,7 @@ impl Model {
 
     /// Says something in the hint line for a while.
     fn say(&mut self, text: impl Into<String>) {
-        self.flash = Some((text.into(), self.now.elapsed + FLASH));
+        self.flash = Some((text.into(), self.now.mono + FLASH));
     }
 
     /// The shown room together with what a message means to the reader.
@@ -636,7 +628,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 
 /// Whoever is about to write should know whether anybody is there.
 fn at_the_keys(model: &mut Model, effects: &mut Vec<Effect>) {
-    let now = model.now.elapsed;
+    let now = model.now.mono;
     if model.connection == ConnectionStatus::Online && now >= model.probed + PROBE_EVERY {
         model.probed = now;
         effects.push(Effect::Command(Command::Probe));
@@ -645,10 +637,10 @@ fn at_the_keys(model: &mut Model, effects: &mut Vec<Effect>) {
 
 fn passed(model: &mut Model, now: Now, effects: &mut Vec<Effect>) {
     model.now = now;
-    if matches!(&model.flash, Some((_, until)) if *until <= now.elapsed) {
+    if matches!(&model.flash, Some((_, until)) if *until <= now.mono) {
         model.flash = None;
     }
-    if matches!(model.leaving_since, Some(since) if since + LEAVE_WITHIN <= now.elapsed) {
+    if matches!(model.leaving_since, Some(since) if since + LEAVE_WITHIN <= now.mono) {
         effects.push(Effect::Quit);
     }
 }

@@ -161,7 +161,7 @@ fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {
     }
     prompt::handle_connection_status(model, &status);
     model.connection = status;
-    model.connection_since = model.now.elapsed;
+    model.connection_since = model.now.mono;
     model.unanswered(None);
     // What it may mean is read before the command that accepts it.
     if let Some(told) = model.distrusted.take() {
@@ -171,7 +171,7 @@ fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {
 }
 
 fn entered(model: &mut Model, entered: Entered) {
-    model.entered.get_or_insert(model.now.elapsed);
+    model.entered.get_or_insert(model.now.mono);
     if let Some(user) = entered.user.filter(|user| model.user != Some(*user)) {
         for room in &mut model.rooms {
             room.is_ours(user);

@@ -40,7 +40,7 @@ use self::{
 };
 use super::{
     Launch,
-    app::{Effect, HostChoice, Model, Msg, Now, Start, keys::escape_leaves, update},
+    app::{Effect, HostChoice, Model, Msg, Start, keys::escape_leaves, update},
     exit_summary::ExitSummary,
     local_time::Zone,
     serve::HostControl,
@@ -50,7 +50,10 @@ use super::{
         palette::{Depth, Ground, Palette},
     },
 };
-use crate::client::event::{Command, Event};
+use crate::{
+    client::event::{Command, Event},
+    time::Now,
+};
 
 /// Messages that are taken before the screen is drawn again, however many wait.
 const TAKEN_MAX: usize = 1_000;
@@ -179,7 +182,7 @@ impl Shell {
         let model = Model::new(Start {
             now: Now {
                 wall: Timestamp::now(),
-                elapsed: Duration::ZERO,
+                mono: Duration::ZERO,
             },
             zone: zone.get(),
             width,
@@ -339,7 +342,7 @@ impl Shell {
     fn update_all(&mut self, messages: Vec<Msg>) -> anyhow::Result<bool> {
         let now = Now {
             wall: Timestamp::now(),
-            elapsed: self.started.elapsed(),
+            mono: self.started.elapsed(),
         };
         let (width, height) = environment::size();
         let resized = (width, height) != (self.model.width, self.model.height);

@@ -225,7 +225,7 @@ impl Cluster {
         self.wishes.asks(user, index, config.nickname.clone());
         Client {
             own_nickname: config.nickname.clone(),
-            session: Session::resume(config.clone(), kept, self.session_now()).0,
+            session: Session::resume(config.clone(), kept, self.now()).0,
             down: false,
             was_killed: false,
             config,
@@ -372,7 +372,7 @@ impl Cluster {
         if self.loud {
             println!("{:?} client {index} {command:?}", self.now);
         }
-        let now = self.session_now();
+        let now = self.now();
         self.clients[index].session.handle_command(now, command);
         self.listen(index)
     }
@@ -451,7 +451,7 @@ impl Cluster {
 
     /// What a session wants kept is on its way to the disk.
     pub(super) fn keep(&mut self, index: usize) {
-        let now = self.session_now();
+        let now = self.now();
         let client = &mut self.clients[index];
         while let Some(look) = client.session.poll_cache_query() {
             let run = client.run;
@@ -494,7 +494,7 @@ impl Cluster {
 
     /// A save comes to its end.
     pub(super) fn saved(&mut self, index: usize, number: u64) -> Result<(), Fault> {
-        let now = self.session_now();
+        let now = self.now();
         let client = &mut self.clients[index];
         if client.asleep && !client.down {
             self.after(Duration::from_millis(100), Task::Saved(index, number));
@@ -572,7 +572,7 @@ impl Cluster {
 
     /// A client's process is there again.
     pub(super) fn boot(&mut self, index: usize) -> Result<(), Fault> {
-        let now = self.session_now();
+        let now = self.now();
         let client = &mut self.clients[index];
         let Some(disk) = client.disk.as_ref().filter(|_| client.down) else {
             return Ok(());

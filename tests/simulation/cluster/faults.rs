@@ -26,7 +26,7 @@ impl Cluster {
                 self.server_dies();
                 self.server.disk.power_cut(&mut self.rng);
             }
-            10 => self.server.stop(self.moment()),
+            10 => self.server.stop(self.now()),
             11 => self.server.disk.back_up(),
             12..=14 => {
                 let index = self.rng.usize(..self.clients.len());

@@ -10,13 +10,12 @@ mod wires;
 use std::{collections::BTreeMap, time::Duration};
 
 use chat_tui::{
-    client::session::Now,
     protocol::RoomName,
     server::{
         core::{ConnectionId, house::Rate},
         log::{MemoryLimits, StoreError},
     },
-    time,
+    time::Now,
 };
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -201,7 +200,7 @@ impl Cluster {
     }
 
     fn start(&mut self) -> Result<(), Fault> {
-        let moment = self.moment();
+        let moment = self.now();
         self.server.start(moment, &mut self.truth)
     }
 
@@ -328,7 +327,7 @@ impl Cluster {
             let task = entry.remove();
             self.perform(task)?;
         }
-        let moment = self.moment();
+        let moment = self.now();
         self.server.commit(moment, &mut self.truth, &mut self.rng)?;
         self.clients
             .iter()
@@ -399,7 +398,7 @@ impl Cluster {
                 }
             }
             Task::Tick => {
-                for id in self.server.tick(self.moment()) {
+                for id in self.server.tick(self.now()) {
                     self.server_closed(id);
                 }
                 if self.server.is_finished() {
@@ -413,7 +412,7 @@ impl Cluster {
             Task::Wake(index) if self.clients[index].down => {}
             Task::Wake(index) => {
                 self.clients[index].asleep = false;
-                let now = self.session_now();
+                let now = self.now();
                 self.clients[index].session.handle_woke(now);
                 self.clients[index].session.handle_time(now);
                 self.listen(index)?;
@@ -439,17 +438,10 @@ impl Cluster {
             .expect("far from the end of time")
     }
 
-    fn moment(&self) -> time::Now {
-        time::Now {
+    fn now(&self) -> Now {
+        Now {
             wall: self.wall(),
             mono: self.now,
-        }
-    }
-
-    fn session_now(&self) -> Now {
-        Now {
-            elapsed: self.now,
-            wall: self.wall(),
         }
     }
 }

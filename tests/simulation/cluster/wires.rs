@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chat_tui::{
-    client::session::{Channel, Closed, Now, SocketAction},
+    client::session::{Channel, Closed, SocketAction},
     protocol::{ClientId, Token},
     server::core::ConnectionId,
+    time::Now,
 };
 
 use super::{Client, Cluster, Task};
@@ -57,7 +58,7 @@ impl Cluster {
                 server_waits: None,
             },
         );
-        self.server.accept(self.moment(), id);
+        self.server.accept(self.now(), id);
         id
     }
 
@@ -71,7 +72,7 @@ impl Cluster {
             return Ok(());
         }
         client.dialling = None;
-        let now = self.session_now();
+        let now = self.now();
         if self.server.is_up() {
             let id = self.connect(Whose::Client(index));
             let client = &mut self.clients[index];
@@ -163,7 +164,7 @@ impl Cluster {
             && connection.server_open
         {
             connection.server_open = false;
-            self.server.lost(self.moment(), id);
+            self.server.lost(self.now(), id);
         }
     }
 
@@ -193,7 +194,7 @@ impl Cluster {
         match whose {
             Whose::Client(index) if self.clients[index].connection == Some(id) => {
                 self.clients[index].connection = None;
-                let now = self.session_now();
+                let now = self.now();
                 self.clients[index]
                     .session
                     .handle_closed(now, &Closed::Lost);
@@ -225,8 +226,8 @@ impl Cluster {
 
     /// Moves bytes both ways until nobody has anything to do at this moment.
     pub(super) fn pump(&mut self) -> Result<(), Fault> {
-        let moment = self.moment();
-        let now = self.session_now();
+        let moment = self.now();
+        let now = self.now();
         for index in 0..self.clients.len() {
             let client = &mut self.clients[index];
             let awake = !client.asleep && !client.down;
@@ -253,7 +254,7 @@ impl Cluster {
     }
 
     fn server_writes(&mut self, id: ConnectionId) {
-        let moment = self.moment();
+        let moment = self.now();
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -290,7 +291,7 @@ impl Cluster {
             };
             match whose {
                 Whose::Client(index) => {
-                    let now = self.session_now();
+                    let now = self.now();
                     self.clients[index].session.handle_bytes(now, &bytes);
                     self.listen(index)?;
                 }
@@ -316,7 +317,7 @@ impl Cluster {
 
     /// Does what a session wants, writes what it has, and passes on what it tells.
     pub(super) fn listen(&mut self, index: usize) -> Result<(), Fault> {
-        let now = self.session_now();
+        let now = self.now();
         if self.clients[index].down {
             return Ok(());
         }

@@ -19,6 +19,8 @@ mod trust;
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use jiff::Timestamp;
+
 use self::disk::Disk;
 use super::*;
 use crate::client::event::{ConnectionStatus, ExplanationPart};
@@ -238,7 +240,7 @@ impl TestSession {
             seed: 1,
         };
         let now = Now {
-            elapsed: Duration::ZERO,
+            mono: Duration::ZERO,
             wall: Timestamp::UNIX_EPOCH,
         };
         let (session, outbox) = Session::resume(config, disk.kept(), now);
@@ -267,7 +269,7 @@ impl TestSession {
     fn now(&self) -> Now {
         let wall = Timestamp::from_second(1_800_000_000).unwrap() + self.elapsed;
         Now {
-            elapsed: self.elapsed,
+            mono: self.elapsed,
             wall,
         }
     }
