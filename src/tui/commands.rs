@@ -1,5 +1,5 @@
 //! Every `/` command, in one table: the update runs them from here, and completion, the help
-//! screen and the README's list are written from it.
+//! screen and the list in docs/REFERENCE.md are written from it.
 //!
 //! - [`mod@admin`]: what follows the name of an administrative command.
 
@@ -256,7 +256,7 @@ pub fn usages(slash: &Slash) -> String {
     rows.map(Slash::usage).collect::<Vec<_>>().join(", ")
 }
 
-/// The table as Markdown, for the README.
+/// Renders the table as Markdown, for docs/REFERENCE.md.
 pub fn markdown() -> String {
     let group = |group: &Group| {
         let rows = group.commands.iter().map(|command| {

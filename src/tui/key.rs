@@ -83,7 +83,7 @@ impl Key {
 }
 
 impl fmt::Display for Key {
-    /// As the help and the README write it: `Alt-Enter`, `Ctrl-K`, `PgUp`.
+    /// As the help and docs/REFERENCE.md write it: `Alt-Enter`, `Ctrl-K`, `PgUp`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
         for (held, name) in [

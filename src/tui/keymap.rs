@@ -1,5 +1,5 @@
 //! Every key and what it does, in one table: the update looks keys up here, and the hint line,
-//! the help screen and the README's list are written from it.
+//! the help screen and the list in docs/REFERENCE.md are written from it.
 
 use super::{
     input::Edit,
@@ -235,7 +235,7 @@ pub fn label(action: Action) -> String {
         .unwrap_or_default()
 }
 
-/// The table as Markdown, for the README.
+/// Renders the table as Markdown, for docs/REFERENCE.md.
 pub fn markdown() -> String {
     let section = |section: &Section| {
         let rows = section.bindings.iter().map(|binding| {
