@@ -13,6 +13,29 @@
 //! | [`client`] | `session` (pure: join, resume, outbox), `store` (what is kept), `transport` (socket, clock) | terminals, servers |
 //! | [`tui`] | `app` (pure: model, update), `view`, `shell`, the line mode | SQL, sockets |
 //!
+//! # The layers
+//!
+//! From the ground up: a module imports only those of its own row and of the rows above it.
+//! `tests/layers.rs` reads the imports and this table, and allows no circle of more than three files.
+//!
+//! | modules | what the layer is |
+//! |---|---|
+//! | `text`, `time` | texts from people, moments |
+//! | `search` | queries and tokens |
+//! | `protocol` | ids, frames, limits, the codec, the older programs' format |
+//! | `stderr`, `server::network`, `server::supervisor`, `server::event_log`, `server::priority` | addresses, threads, reports |
+//! | `server::log` | what a log is: batches and outcomes, segments, the store's traits, the store in memory |
+//! | `server::store` | SQLite, and the index of its texts |
+//! | `server::files`, `server::keys`, `server::secrets` | what the operator keeps beside the log |
+//! | `server::core` | pure: the hub, accounts, moderation, subscribers, connections |
+//! | `server::config` | settings |
+//! | `server::net` | sockets, TLS, handshakes, workers |
+//! | `server` | the command line, commands, the program |
+//! | `client::host`, `client::event` | what a front end and the client tell each other |
+//! | `client::session` | pure: join, resume, outbox |
+//! | `client` | what is kept, trust, identity, the transport |
+//! | `tui` | pure: model and update; and around it view, the terminal, the line mode, the program |
+//!
 //! # Invariants
 //!
 //! 1. `protocol`, `text`, `search`, `server::core`, `client::session` and `tui::app` do no I/O and read

@@ -3,6 +3,8 @@
 //! The server tells a client those that concern it in `welcome.limits`; a client believes the
 //! server's figures over these.
 
+pub use crate::text::limits::*;
+
 use std::time::Duration;
 
 /// The one version of the protocol that this build speaks.
@@ -17,13 +19,6 @@ pub const FRAME_DEPTH_MAX: usize = 8;
 /// Numbers are unsigned and below 2⁵³, so that every JSON reader keeps them exactly.
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 
-/// Bytes of a message's text, as UTF-8.
-pub const TEXT_BYTES_MAX: usize = 16 * 1024;
-/// Combining marks in a row that a text may hold; a ninth is refused.
-pub const COMBINING_MARKS_MAX: usize = 8;
-/// Joiners in one emoji sequence; the longest that Unicode recommends have three. A terminal that
-/// doesn't know a sequence draws its parts side by side.
-pub const EMOJI_JOINERS_MAX: usize = 4;
 /// Bytes of a nickname, as UTF-8.
 pub const NICKNAME_BYTES_MAX: usize = 128;
 /// Grapheme clusters of a nickname.
@@ -36,8 +31,6 @@ pub const CLIENT_ID_BYTES_MAX: usize = 32;
 pub const INVITE_BYTES_MAX: usize = 512;
 /// Bytes of a password, as UTF-8.
 pub const PASSWORD_BYTES_MAX: usize = 256;
-/// Bytes of any other short text: a reason, an error's message, a program's name and version.
-pub const LINE_BYTES_MAX: usize = 1024;
 
 /// Rooms that one `join` may name.
 pub const JOIN_ROOMS_MAX: usize = 64;

@@ -9,7 +9,6 @@ use std::{
 };
 
 use super::{
-    config::Command,
     keys::KeyError,
     secrets::{self, SecretError},
     store::sqlite::{
@@ -20,6 +19,7 @@ use super::{
         owner,
     },
 };
+use crate::server::args::Command;
 use crate::stderr;
 
 mod invite;

@@ -1,11 +1,8 @@
 //! The server's log: one line for people each, on stderr.
 //!
-//! The hub hands typed records over and goes on; a thread of its own puts them into words. When
-//! that can't keep up (somebody paused the terminal that it writes to), records are left out and
+//! The server's threads hand typed reports over and go on; a thread of its own puts them into words.
+//! When that can't keep up (somebody paused the terminal that it writes to), reports are left out and
 //! counted rather than waited for.
-//!
-//! Every string from a peer is a [`Line`], a [`Nickname`](crate::protocol::Nickname) or an id, all
-//! of which are harmless to a terminal; a message's text becomes one line here.
 
 use std::{
     fmt,
@@ -19,7 +16,8 @@ use std::{
 };
 
 use jiff::Zoned;
-use tracing::{Level, info, warn};
+pub use tracing::Level;
+use tracing::{info, warn};
 use tracing_subscriber::{
     Layer as _,
     filter::{LevelFilter, Targets},
@@ -31,55 +29,38 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::{
-    config::Args,
-    core::{
-        event::LogEvent,
-        house::{ACCOUNTS_MAX, STRANGERS_MAX},
-    },
-    network::ClientAddress,
-    supervisor::Supervisor,
-};
-use crate::{
-    protocol::{frame::Departure, wire::DEPARTURES},
-    stderr,
-    text::{self, Line},
-};
+use super::supervisor::Supervisor;
+use crate::{stderr, text};
 
 /// Records that may wait to be written.
 const RECORDS_MAX: usize = 8 * 1024;
 
-/// One line of the log.
-#[derive(Debug)]
-enum LogLine {
-    LogEvent(LogEvent),
-    /// In words already: of the program itself, not of what clients do.
-    Said(Level, String),
+/// Something to say in the log. It is put into words by the thread that writes them.
+pub trait Report: fmt::Display + fmt::Debug + Send {
+    /// How grave it is.
+    fn level(&self) -> Level;
 }
 
-impl LogLine {
-    fn level(&self) -> Level {
-        match self {
-            Self::LogEvent(
-                LogEvent::Refused { .. }
-                | LogEvent::ClockCorrected { .. }
-                | LogEvent::ClockBehindLog { .. }
-                | LogEvent::ClockDoubted { .. }
-                | LogEvent::ManyAccounts { .. }
-                | LogEvent::StoreRefused { .. }
-                | LogEvent::StoreFailed,
-            ) => Level::WARN,
-            Self::LogEvent(_) => Level::INFO,
-            Self::Said(level, _) => *level,
-        }
+/// A report in words already: of the program itself, not of what clients do.
+#[derive(Debug)]
+struct Words(Level, String);
+
+impl fmt::Display for Words {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.1)
     }
 }
 
-/// Where the hub's records go, and all that is said while the server runs: the thread that says
-/// it never waits for stderr. Cheap to clone.
+impl Report for Words {
+    fn level(&self) -> Level {
+        self.0
+    }
+}
+
+/// Takes reports, and never waits for whoever reads them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct EventLog {
-    records: Option<SyncSender<LogLine>>,
+    records: Option<SyncSender<Box<dyn Report>>>,
     left_out: Arc<AtomicU64>,
 }
 
@@ -110,23 +91,24 @@ impl EventLog {
         Ok((recorder, Written(ended)))
     }
 
-    pub(super) fn record(&self, record: LogEvent) {
-        self.write(LogLine::LogEvent(record));
+    /// Takes a report.
+    pub(super) fn report(&self, report: Box<dyn Report>) {
+        self.write(report);
     }
 
     pub(super) fn info(&self, words: String) {
-        self.write(LogLine::Said(Level::INFO, words));
+        self.write(Box::new(Words(Level::INFO, words)));
     }
 
     pub(super) fn warn(&self, words: String) {
-        self.write(LogLine::Said(Level::WARN, words));
+        self.write(Box::new(Words(Level::WARN, words)));
     }
 
     /// Never waits, and wakes nobody for what is not to be written.
-    fn write(&self, entry: LogLine) {
+    fn write(&self, report: Box<dyn Report>) {
         if let Some(records) = &self.records
-            && entry.level() <= LevelFilter::current()
-            && let Err(TrySendError::Full(_)) = records.try_send(entry)
+            && report.level() <= LevelFilter::current()
+            && let Err(TrySendError::Full(_)) = records.try_send(report)
         {
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
@@ -146,194 +128,18 @@ impl Written {
     }
 }
 
-fn write_all(waiting: &Receiver<LogLine>, left_out: &AtomicU64) {
-    for entry in waiting {
-        let level = entry.level();
-        match (entry, level) {
-            (LogLine::LogEvent(record), Level::WARN) => warn!("{}", InWords(&record)),
-            (LogLine::LogEvent(record), _) => info!("{}", InWords(&record)),
-            (LogLine::Said(_, words), Level::WARN) => warn!("{words}"),
-            (LogLine::Said(_, words), _) => info!("{words}"),
+fn write_all(waiting: &Receiver<Box<dyn Report>>, left_out: &AtomicU64) {
+    for report in waiting {
+        if report.level() == Level::WARN {
+            warn!("{report}");
+        } else {
+            info!("{report}");
         }
         let missing = left_out.swap(0, Ordering::Relaxed);
         if missing > 0 {
             warn!("{missing} lines were left out of the log: it could not be written fast enough");
         }
     }
-}
-
-/// A record in words.
-struct InWords<'a>(&'a LogEvent);
-
-impl fmt::Display for InWords<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            LogEvent::Joined {
-                nickname,
-                user,
-                client_id,
-                address,
-                key,
-                encrypted,
-                agent,
-                legacy,
-                present,
-            } => {
-                write!(
-                    out,
-                    "{nickname} joined: user {user}, client ID {client_id}, from {address}"
-                )?;
-                match key {
-                    Some(key) => write!(out, ", key {key}")?,
-                    None => out.write_str(", unverified")?,
-                }
-                if !encrypted {
-                    out.write_str(", not encrypted")?;
-                }
-                match (agent, legacy) {
-                    (Some(agent), _) => write!(out, ", with {agent}")?,
-                    (None, true) => out.write_str(", with a legacy client")?,
-                    (None, false) => {}
-                }
-                write!(out, "; {present} in now")
-            }
-            LogEvent::Message { .. } => self.message(out),
-            LogEvent::Renamed {
-                was,
-                nickname,
-                user,
-            } => write!(out, "{was} is now {nickname}: user {user}"),
-            LogEvent::Left {
-                nickname,
-                user,
-                client_id,
-                address,
-                reason,
-                present,
-            } => write!(
-                out,
-                "{nickname} left ({}): user {user}, client ID {client_id}, from {address}; \
-                 {present} in now",
-                name(*reason)
-            ),
-            LogEvent::Refused {
-                nickname,
-                address,
-                message,
-            } => write!(out, "{nickname} refused, from {address}: {message}"),
-            LogEvent::Erased { room, from, to } => {
-                write!(out, "erased the messages {from} to {to} of {room}")
-            }
-            LogEvent::ClockCorrected { .. }
-            | LogEvent::ClockBehindLog { .. }
-            | LogEvent::ClockDoubted { .. } => self.clock(out),
-            LogEvent::ManyAccounts { known } => write!(
-                out,
-                "{known} people are known by a key, of {ACCOUNTS_MAX} at the most; from \
-                 {STRANGERS_MAX} on newcomers come in unverified. Those who never wrote are \
-                 forgotten sooner now; see docs/OPERATING.md, Limits"
-            ),
-            LogEvent::StoreRefused { operations } => write!(
-                out,
-                "the store refused {operations} operations; clients will try again"
-            ),
-            LogEvent::StoreFailed => out.write_str("the store failed: the server stops"),
-        }
-    }
-}
-
-impl InWords<'_> {
-    fn clock(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            LogEvent::ClockCorrected {
-                by,
-                was,
-                now,
-                stops_erasing,
-            } => {
-                let length = text::span(by.unsigned_abs());
-                if by.is_negative() {
-                    write!(out, "the clock was set back by {length}")?;
-                } else {
-                    write!(
-                        out,
-                        "the clock went ahead by {length}, because it was set or the machine slept"
-                    )?;
-                }
-                write!(
-                    out,
-                    ": it showed {was:.0} and now shows {now:.0}; messages get the new times, each \
-                     room's next one is marked"
-                )?;
-                if *stops_erasing {
-                    out.write_str(", and no messages are erased by age for an hour")?;
-                }
-                out.write_str("; see that the clock is right")
-            }
-            LogEvent::ClockBehindLog { last, now } => write!(
-                out,
-                "the last message was stored at {last:.0}, but the clock shows {now:.0}: one of \
-                 them is wrong; new messages get the clock's time and are marked, so see that the \
-                 clock is right"
-            ),
-            LogEvent::ClockDoubted { by } => write!(
-                out,
-                "the clock is {} h {} the time that the log knows of: no messages are erased by \
-                 age for a day; see that the clock is right",
-                by.as_hours().unsigned_abs(),
-                if by.is_negative() {
-                    "behind"
-                } else {
-                    "ahead of"
-                },
-            ),
-            _ => Ok(()),
-        }
-    }
-
-    fn message(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LogEvent::Message {
-            sender,
-            address,
-            id,
-            room,
-            seq,
-            bytes,
-            time,
-            receivers,
-            text,
-        } = self.0
-        else {
-            return Ok(());
-        };
-        write!(
-            out,
-            "message from {} to #{room}: number {seq}, id {id}, {bytes} bytes, from {}, at {time}, \
-             to {receivers} clients",
-            sender.nickname,
-            WhereFrom(*address),
-        )?;
-        match text {
-            Some(text) => write!(out, ": {}", Line::inert(text.as_str())),
-            None => Ok(()),
-        }
-    }
-}
-
-struct WhereFrom(Option<ClientAddress>);
-
-impl fmt::Display for WhereFrom {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => write!(out, "{address}"),
-            None => out.write_str("somebody who has left"),
-        }
-    }
-}
-
-fn name(reason: Departure) -> &'static str {
-    let named = DEPARTURES.iter().find(|(of, _)| *of == reason);
-    named.map_or("unknown", |(_, name)| name)
 }
 
 /// Local time, as people read it.
@@ -345,9 +151,10 @@ impl FormatTime for LocalTime {
     }
 }
 
-/// Sends what is logged to stderr. Only the first call in a process counts.
-pub(super) fn show(args: &Args) {
-    let level = match (args.quiet, args.verbose) {
+/// Sends what is logged to stderr: less for each `quiet`, more for each `verbose`. Only the first call in
+/// a process counts.
+pub(super) fn show(quiet: u8, verbose: u8) {
+    let level = match (quiet, verbose) {
         (2.., _) => LevelFilter::OFF,
         (1, _) => Level::WARN.into(),
         (0, 0) => Level::INFO.into(),

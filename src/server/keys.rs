@@ -19,11 +19,11 @@ use rustls::{
 };
 
 use super::{
-    config::data_directory,
     files::{self, Secret, SecretFileError},
     store::sqlite::OpenError,
 };
 use crate::protocol::Fingerprint;
+use crate::server::store::sqlite::paths::data_directory;
 
 /// Where they are, in the data directory.
 const DIRECTORY: &str = "tls";

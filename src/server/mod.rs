@@ -20,6 +20,7 @@ use std::{
 
 use tracing::{error, info, warn};
 
+pub mod args;
 mod commands;
 pub mod config;
 pub mod core;
@@ -39,7 +40,7 @@ use crate::stderr;
 pub use config::{Config, Storage};
 pub use net::{BindError, Bound, Credentials, Reload, RunError, StartError, bind};
 
-use config::Args;
+use args::Args;
 use event_log::EventLog;
 use store::sqlite::owner;
 use supervisor::Supervisor;
@@ -82,7 +83,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     {
         return fail(&error, EXIT_USAGE.into());
     }
-    event_log::show(&args);
+    event_log::show(args.quiet, args.verbose);
     raise_descriptor_limit(args.max_clients);
     let supervisor = Supervisor::default();
     let (recorder, written) = match EventLog::start(&supervisor) {

@@ -31,7 +31,7 @@ use unicode_properties::{
 };
 use unicode_width::UnicodeWidthChar;
 
-use crate::protocol::limits::{COMBINING_MARKS_MAX, EMOJI_JOINERS_MAX};
+use super::limits::{COMBINING_MARKS_MAX, EMOJI_JOINERS_MAX};
 
 const NON_JOINER: char = '\u{200C}';
 const JOINER: char = '\u{200D}';

@@ -11,6 +11,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod clean;
+pub mod limits;
 mod width;
 #[cfg(feature = "tui")]
 pub mod wrap;
@@ -20,8 +21,8 @@ use std::{borrow::Cow, fmt, time::Duration};
 use unicode_segmentation::UnicodeSegmentation;
 
 use self::clean::Kind;
+use self::limits::{LINE_BYTES_MAX, TEXT_BYTES_MAX};
 pub use self::width::{grapheme_width, width};
-use crate::protocol::limits::{LINE_BYTES_MAX, TEXT_BYTES_MAX};
 
 /// A message's text, safe to hand to a terminal: may hold newlines and tabs, no other control, no
 /// bidirectional control, nothing invisible out of place. One from [`Body::parse`] or

@@ -16,12 +16,11 @@ use chat_tui::{
     protocol::{Binding, Fingerprint, Identity, Nonce, limits},
     server::{
         Config,
-        config::Plaintext,
+        config::{PerSiteLimits, Plaintext},
         core::{
             house::{Access, Rate},
             replica::ReplicaLimits,
         },
-        net::PerSiteLimits,
     },
 };
 use rustls::{

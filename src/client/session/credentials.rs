@@ -5,42 +5,19 @@ use jiff::Timestamp;
 use super::{
     Channel, Session,
     connection_state::{ConnectionState, ServerKind},
+    types::Credentials,
     user_text::{self, ProtocolFault},
 };
 use crate::{
     client::event::{Credential, CredentialWanted},
     protocol::{
-        Binding, ClientFrame, DeviceCode, Fingerprint, Identity, Invite, Nonce, Token, UserId,
-        admin::Password,
+        Binding, ClientFrame, Fingerprint, Identity, Invite, Nonce,
         frame::{ErrorCode, Join},
         wire::encode_client,
     },
     text::Line,
     time::Now,
 };
-
-/// What a session comes in with. None of it is shown where others on the way can read along.
-#[derive(Clone, Debug, Default)]
-pub struct Credentials {
-    /// The user's key; without one he is not verified.
-    pub identity: Option<Identity>,
-    /// An invite: its token is sent to the server whose key it names, and only encrypted, until it
-    /// has let us in.
-    pub invite: Option<Invite>,
-    /// The server's password: sent once the server asks for one.
-    pub password: Option<Password>,
-    /// The code of a device: sent until it has let us in.
-    pub code: Option<DeviceCode>,
-}
-
-impl Credentials {
-    /// Who comes in with these, as far as can be known before the server says: the key may have
-    /// been added to a user who has another one.
-    pub fn likely_user(&self, token: &Token) -> UserId {
-        let identity = self.identity.as_ref();
-        identity.map_or_else(|| token.user(), |identity| identity.public().user())
-    }
-}
 
 /// What is tried, and what comes of it.
 #[derive(Debug, Default)]

@@ -44,10 +44,13 @@
 mod budget;
 mod cache;
 mod device;
+mod fault;
 mod handover;
 mod liveness;
 mod paths;
+mod profile;
 mod recovery;
+mod restored;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -58,23 +61,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    event::{Page, RestoredRoom},
+    event::RestoredRoom,
     session::persist_types::{
         ADOPTED_MAX, CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedEntry,
-        PersistedOutbox, PersistedRoom, PersistedState, Save, SaveError, StoreChange,
+        PersistedOutbox, PersistedState, Save, SaveError, StoreChange,
     },
 };
 use crate::{
-    protocol::{ClientId, Nickname, Token},
+    protocol::{ClientId, Token},
     text::Line,
 };
 
 use self::{budget::Budget, liveness::LivenessLock};
 
+use self::fault::{BUSY_WITHIN, OPEN_BUSY_WITHIN, StoreFault};
 pub(crate) use self::paths::{is_nowhere, lock, write_private};
+use self::profile::Owner;
+pub use self::profile::Profile;
+pub use self::restored::RESTORED_MESSAGES_MAX;
+use self::restored::{Restored, empty_page};
 pub use self::{
     budget::CACHE_BYTES_MAX,
     cache::{CACHE_MESSAGES_MAX, SEARCH_MESSAGES_MAX},
@@ -84,30 +92,11 @@ pub use self::{
 
 /// How often messages are let go of for one save that finds the disk full.
 const ROOM_TRIES: usize = 8;
-/// Messages of each room that are given on opening.
-pub const RESTORED_MESSAGES_MAX: u64 = 200;
-/// How long another process may keep the database locked.
-const BUSY_WITHIN: Duration = Duration::from_secs(5);
-/// The same while it is opened for the first time: somebody waits for the screen.
-const OPEN_BUSY_WITHIN: Duration = Duration::from_millis(300);
 /// How often [`Store::has_news`] is to be asked.
 pub const NEWS_EVERY: Duration = Duration::from_millis(200);
 /// How soon a database that was busy is tried again. SQLite waits by itself, but not where two that
 /// open it for the first time would wait for each other.
 const BUSY_EVERY: Duration = Duration::from_millis(20);
-
-/// Whose store it is, and where.
-#[derive(Clone, Debug)]
-pub struct Profile {
-    /// The directory of all stores; made if it is not there.
-    pub directory: PathBuf,
-    /// The server, in the spelling of [`Host::with_port`](crate::client::Host::with_port).
-    pub server: String,
-    /// The nickname given at the start.
-    pub nickname: Nickname,
-    /// Which of the user's devices this is.
-    pub client_id: ClientId,
-}
 
 /// An open store, and what was in it.
 #[derive(Debug)]
@@ -157,82 +146,6 @@ impl std::fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
-
-/// What went wrong with a database that was open.
-#[derive(Debug)]
-enum StoreFault {
-    /// It can't be made sense of.
-    Damaged,
-    /// The file that is open is not the one at its path any more.
-    Moved,
-    /// Anything else; it may pass.
-    Failed(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for StoreFault {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error;
-        let damaged = match &error {
-            Error::SqliteFailure(..) | Error::SqlInputError { .. } => matches!(
-                error.sqlite_error_code(),
-                // `Unknown` is what a missing table is reported as.
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
-            ),
-            Error::FromSqlConversionFailure(..)
-            | Error::IntegralValueOutOfRange(..)
-            | Error::InvalidColumnType(..)
-            | Error::Utf8Error(..) => true,
-            _ => false,
-        };
-        if damaged {
-            Self::Damaged
-        } else {
-            Self::Failed(error)
-        }
-    }
-}
-
-impl StoreFault {
-    /// Whether it is for want of space.
-    fn wants_space(&self) -> bool {
-        matches!(self, Self::Failed(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull)
-            || error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_WRITE))
-    }
-
-    /// Whether somebody else keeps it locked.
-    fn is_busy(&self) -> bool {
-        let Self::Failed(error) = self else {
-            return false;
-        };
-        matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-        )
-    }
-
-    /// In words that fit behind "because".
-    fn words(&self) -> String {
-        let error = match self {
-            Self::Failed(error) => error,
-            Self::Damaged => return "the file is damaged".to_owned(),
-            Self::Moved => return "another program moves the file away".to_owned(),
-        };
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => "there is no room left on the disk".to_owned(),
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                "it can't be written".to_owned()
-            }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                "another program keeps it locked".to_owned()
-            }
-            Some(ErrorCode::SystemIoFailure) => "the disk could not be read or written".to_owned(),
-            _ => error.to_string(),
-        }
-    }
-}
-
-/// Sixteen bytes by chance: who holds the lease.
-type Owner = [u8; 16];
 
 /// An open store. Everything in it waits for the disk: it belongs on a thread of its own.
 #[derive(Debug)]
@@ -750,19 +663,4 @@ fn open_database(
 fn other(why: String) -> StoreFault {
     let why = std::io::Error::other(why);
     StoreFault::Failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why)))
-}
-
-/// A room as it is kept, and as it is shown before the network answers.
-type Restored = (PersistedRoom, RestoredRoom);
-
-/// A page without a message.
-fn empty_page(first: u64, head: u64) -> Page {
-    Page {
-        first,
-        head,
-        from: head + 1,
-        to: head,
-        messages: Vec::new(),
-        offline: true,
-    }
 }

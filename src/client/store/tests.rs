@@ -18,7 +18,7 @@ use crate::{
         session::persist_types::{MessageRange, PersistedEntry, PersistedOutbox, RoomUpdate},
     },
     protocol::{
-        DeviceId, Epoch, MessageId, RoomName, UserId,
+        DeviceId, Epoch, MessageId, Nickname, RoomName, UserId,
         frame::{Message, Part, Reset},
     },
     search::{Query, Words},

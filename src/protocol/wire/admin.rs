@@ -1,8 +1,9 @@
 //! `command` and `result`.
 
 use super::{
-    client::{Refusal, about, bad_nickname, room},
+    client::room,
     flat::{Flat, List, Number, Str, number, shown},
+    refusal::{Refusal, about, bad_nickname},
 };
 use crate::{
     protocol::{

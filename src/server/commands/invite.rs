@@ -16,7 +16,7 @@ use super::{CommandError, say};
 use crate::{
     protocol::{Invite, InviteId, InviteToken},
     server::{
-        config::InviteArgs,
+        args::InviteArgs,
         network::is_near,
         secrets,
         store::sqlite::{maintenance::MaintenanceError, owner::AsOwner},

@@ -10,7 +10,7 @@ use super::{CommandError, say};
 use crate::{
     protocol::{Password, limits::PASSWORD_BYTES_MAX},
     server::{
-        config::PasswordArgs,
+        args::PasswordArgs,
         secrets,
         store::sqlite::{maintenance::MaintenanceError, owner::AsOwner},
     },

@@ -2,23 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
-
-use super::{ConnectionId, endpoint::Channel, log_query::LogQuery};
+use super::{ConnectionId, endpoint::Channel, log_event::LogEvent, log_query::LogQuery};
 use crate::server::log::{RoomIndex, segment::Segment};
 use crate::{
     protocol::{
-        ClientFrame, ClientId, DeviceId, KeyTag, MessageId, Nickname, PublicKey, RoomName,
-        RoomRules, ServerFrame, Token, UserId,
+        ClientFrame, DeviceId, PublicKey, RoomRules, ServerFrame, Token, UserId,
         admin::AdminRequest,
         frame::{Ack, Departure, ErrorFrame, Join, Member, Welcome},
         wire::Refusal,
     },
-    server::{
-        log::{Batch, Committed, Run, StoreError},
-        network::ClientAddress,
-    },
-    text::{Body, Line},
+    server::log::{Batch, Committed, Run, StoreError},
 };
 
 /// What happened.
@@ -183,128 +176,4 @@ pub enum MemberChange {
     Remove(UserId),
     /// Nobody came or went: the room is run otherwise.
     Rules(Arc<RoomRules>),
-}
-
-/// Something for the log of the server. What it says, and in which words, is the log's affair.
-#[derive(Debug)]
-pub enum LogEvent {
-    /// Somebody came in.
-    Joined {
-        /// As what.
-        nickname: Nickname,
-        /// Who.
-        user: UserId,
-        /// With which client ID.
-        client_id: ClientId,
-        /// From where.
-        address: ClientAddress,
-        /// By which key; `None`: unverified.
-        key: Option<KeyTag>,
-        /// Whether nobody on the way can read what is said.
-        encrypted: bool,
-        /// With which program; `None` for a legacy client that does not say.
-        agent: Option<Line>,
-        /// Whether it is a legacy client.
-        legacy: bool,
-        /// How many sessions are in now.
-        present: usize,
-    },
-    /// A message was stored.
-    Message {
-        /// The sender.
-        sender: Arc<Member>,
-        /// Where the sender is; `None` if he has left.
-        address: Option<ClientAddress>,
-        /// Its id.
-        id: MessageId,
-        /// The room.
-        room: RoomName,
-        /// Its number.
-        seq: u64,
-        /// Bytes of its text.
-        bytes: usize,
-        /// When.
-        time: Timestamp,
-        /// How many sessions it goes to.
-        receivers: usize,
-        /// The text, if texts are wanted.
-        text: Option<Body>,
-    },
-    /// Somebody took another nickname.
-    Renamed {
-        /// The one before.
-        was: Nickname,
-        /// The one now.
-        nickname: Nickname,
-        /// Who.
-        user: UserId,
-    },
-    /// A session ended.
-    Left {
-        /// As what.
-        nickname: Nickname,
-        /// Who.
-        user: UserId,
-        /// With which client ID.
-        client_id: ClientId,
-        /// From where.
-        address: ClientAddress,
-        /// Why.
-        reason: Departure,
-        /// How many sessions are in now.
-        present: usize,
-    },
-    /// Somebody was not let in.
-    Refused {
-        /// As what.
-        nickname: Nickname,
-        /// From where.
-        address: ClientAddress,
-        /// Why.
-        message: Line,
-    },
-    /// Old messages were erased, as the operator wants it.
-    Erased {
-        /// The room.
-        room: RoomName,
-        /// The lowest number erased.
-        from: u64,
-        /// The highest number erased.
-        to: u64,
-    },
-    /// The clock on the wall was corrected.
-    ClockCorrected {
-        /// By how much.
-        by: SignedDuration,
-        /// What was told last before.
-        was: Timestamp,
-        /// What is told now.
-        now: Timestamp,
-        /// Whether nothing is erased by age for a while, where something would be.
-        stops_erasing: bool,
-    },
-    /// At the start the clock is behind the log.
-    ClockBehindLog {
-        /// When the last message was stored, by the clock of then.
-        last: Timestamp,
-        /// What the clock says.
-        now: Timestamp,
-    },
-    /// The clock on the wall is away from what the log knows: nothing is erased by age for a day.
-    ClockDoubted {
-        /// By how much; below zero where it is behind.
-        by: SignedDuration,
-    },
-    /// Half, or nine tenths, of the accounts that the server can have are there.
-    ManyAccounts {
-        /// How many there are.
-        known: usize,
-    },
-    /// The store refused something; told once for all that it refused in a minute.
-    StoreRefused {
-        /// How many operations.
-        operations: usize,
-    },
-    /// The store failed: the server stops.
-    StoreFailed,
 }

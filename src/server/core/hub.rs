@@ -20,10 +20,9 @@ use smallvec::SmallVec;
 
 use super::{
     ConnectionId, command,
-    event::{
-        ConnectionCommand, Effect, Event, JoinRequest, LogEvent, MemberChange, Publication, Request,
-    },
+    event::{ConnectionCommand, Effect, Event, JoinRequest, MemberChange, Publication, Request},
     house::{self, House, Visitor},
+    log_event::LogEvent,
 };
 use crate::server::log::{RoomIndex, segment::SegmentBuilder};
 use crate::{

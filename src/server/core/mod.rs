@@ -50,6 +50,7 @@ pub mod event;
 pub mod house;
 pub mod hub;
 pub mod legacy;
+pub mod log_event;
 pub mod log_query;
 pub mod member_list;
 pub mod replica;

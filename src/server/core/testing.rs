@@ -10,9 +10,10 @@ use jiff::tz::TimeZone;
 use super::{
     ConnectionId,
     endpoint::{Channel, Endpoint, PAUSE_MAX, Pulse},
-    event::{Effect, Event, LogEvent},
+    event::{Effect, Event},
     house,
     hub::{Hub, Keep, RoomSettings, Settings},
+    log_event::LogEvent,
     replica::{Replica, ReplicaLimits},
     subscriber::Turn,
 };

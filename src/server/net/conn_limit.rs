@@ -17,6 +17,7 @@ use std::{
 use crate::{
     protocol::frame::{ErrorCode, ErrorFrame},
     server::{
+        config::PerSiteLimits,
         core::house::{
             Rate,
             rate_limit::{RateLimiter, SiteRateLimiter, WIDER},
@@ -33,15 +34,6 @@ const WORDS: Rate = Rate::new(3_000, 100);
 
 /// Lines of the log about those who are turned away: more would be a way to fill a disk.
 const LINES: Rate = Rate::new(30, 20);
-
-/// What one site may. [`PerSiteLimits::default`]: as much as it likes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PerSiteLimits {
-    /// Connections at one time.
-    pub connections: Option<usize>,
-    /// How often it may make one.
-    pub rate: Option<Rate>,
-}
 
 /// Why a connection is not to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]

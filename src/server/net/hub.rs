@@ -27,7 +27,7 @@ use super::{
 use crate::{
     protocol::{InviteKey, OwnerCode, RoomName},
     server::{
-        config::{Config, Storage, data_directory},
+        config::{Config, Storage},
         core::{
             event::{Effect, Event},
             house::{self, Access},
@@ -40,7 +40,7 @@ use crate::{
         secrets::SecretError,
         store::{
             SqliteStore, fresh_epoch,
-            sqlite::{self, Durability, OpenError},
+            sqlite::{self, Durability, OpenError, paths::data_directory},
         },
         supervisor::{Breakdown, Supervisor},
     },
@@ -576,7 +576,7 @@ impl Driver {
                     }
                 }
                 Effect::Append(batch) => self.appender.append(batch).await,
-                Effect::Log(record) => self.recorder.record(*record),
+                Effect::Log(event) => self.recorder.report(event),
                 Effect::Finished { failed: false } => finished = Some(Ok(())),
                 Effect::Finished { failed: true } => finished = Some(Err(RunError::Store)),
             }

@@ -60,7 +60,6 @@ mod unjoined;
 mod worker;
 
 pub(in crate::server) use accept::SPARE_CONNECTIONS;
-pub use conn_limit::PerSiteLimits;
 pub use hub::{Bound, RunError, StartError, bind};
 pub use listener::BindError;
 pub use reload::Reload;

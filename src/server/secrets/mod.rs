@@ -13,13 +13,13 @@ pub(super) use password::{
 };
 
 use super::{
-    config::data_directory,
     event_log::EventLog,
     files::{self, Secret, SecretFileError},
     keys::{self, KeyError, Keys},
     store::sqlite::OpenError,
 };
 use crate::protocol::{Fingerprint, InviteKey};
+use crate::server::store::sqlite::paths::data_directory;
 
 /// In the data directory: what invites are made with.
 const INVITE_KEY: &str = "invite.key";

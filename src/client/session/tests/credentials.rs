@@ -1,13 +1,13 @@
 //! Who comes in, how that is proven, and what lets a key in that a server does not know.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::*;
 use crate::{
     client::event::{Credential, VerifiedBy},
     protocol::{
-        Binding, DeviceCode, Fingerprint, Identity, Invite, InviteId, InviteKey, InviteToken,
-        Nonce, admin::Password,
+        Binding, ClientId, DeviceCode, Fingerprint, Identity, Invite, InviteId, InviteKey,
+        InviteToken, Nonce, admin::Password,
     },
 };
 

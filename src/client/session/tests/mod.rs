@@ -17,13 +17,12 @@ mod saving;
 mod staying;
 mod trust;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
 use self::disk::Disk;
 use super::*;
-use crate::client::event::{ConnectionStatus, ExplanationPart};
 use crate::protocol::{
     ClientFrame, DeviceId, Epoch, MessageId, Role, ServerFrame, UserId,
     codec::Decoder,
@@ -33,6 +32,13 @@ use crate::protocol::{
     },
     limits::NO_PROTOCOL,
     wire::{encode_server, parse_client},
+};
+use crate::{
+    client::{
+        Host,
+        event::{ConnectionStatus, ExplanationPart, Security},
+    },
+    protocol::{ClientId, Token},
 };
 
 /// A session, its clock, and the far end of its connection.

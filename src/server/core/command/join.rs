@@ -20,9 +20,10 @@ use crate::{
     server::{
         core::{
             ConnectionId,
-            event::{ConnectionCommand, JoinRequest, Joined, LogEvent},
+            event::{ConnectionCommand, JoinRequest, Joined},
             house::{Rate, Visitor},
             hub::{Hub, Session, What, error},
+            log_event::LogEvent,
             resume,
         },
         log::{OpResult, Operation, RoomIndex},

@@ -13,7 +13,8 @@ use crate::{
     server::{
         core::{
             ConnectionId, command,
-            event::{ConnectionCommand, Effect, LogEvent, Publication},
+            event::{ConnectionCommand, Effect, Publication},
+            log_event::LogEvent,
         },
         log::{
             Batch, Committed, MessageOutcome, OpResult, Operation, Retention, RoomIndex,

@@ -15,7 +15,8 @@ use crate::{
     server::{
         core::{
             ConnectionId,
-            event::{Effect, LogEvent, MemberChange, PresenceChanges, Publication},
+            event::{Effect, MemberChange, PresenceChanges, Publication},
+            log_event::LogEvent,
         },
         log::{RoomIndex, segment::SegmentBuilder},
     },

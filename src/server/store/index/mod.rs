@@ -48,46 +48,30 @@ mod erase;
 mod expression;
 mod schema;
 mod search;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     thread::JoinHandle,
     time::Duration,
 };
 
 pub use self::search::{Bounds, IndexReader};
-use crate::server::log::{Extent, StoreError};
 use crate::{
-    protocol::{Epoch, RoomName, ServerFrame, frame::Message, wire::parse_server},
-    server::{
-        log::{RoomIndex, segment::Segment},
-        priority,
-        supervisor::Supervisor,
-    },
+    protocol::{Epoch, RoomName},
+    server::{log::RoomIndex, priority, supervisor::Supervisor},
 };
 
+pub use self::shared::IndexedLog;
+use self::shared::{Shared, State, message};
 #[cfg(doc)]
 use crate::search::Query;
 #[cfg(doc)]
 use writer::BATCH_BYTES_MAX;
-
-/// What the index needs of the log. It sees whatever is committed.
-pub trait IndexedLog {
-    /// What a room's log holds.
-    fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError>;
-
-    /// The numbers of the entries that are marked with a correction of the clock, in order: of more
-    /// than [`CORRECTIONS_MAX`](crate::search::times::CORRECTIONS_MAX), the latest.
-    fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError>;
-
-    /// As [`Reader::read`](super::Reader::read).
-    fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
-    -> Result<Segment, StoreError>;
-}
 
 /// The index, and the thread that keeps it. Dropping it stops the thread, and waits for that: the
 /// length of one batch.
@@ -178,89 +162,5 @@ impl Drop for Index {
             // If it panicked, that was said.
             let _ = thread.join();
         }
-    }
-}
-
-/// What the thread, its owner and the readers tell each other.
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    /// Something is to be done.
-    woken: Condvar,
-    /// Something was done.
-    moved: Condvar,
-}
-
-#[derive(Debug)]
-struct State {
-    poked: bool,
-    stopped: bool,
-    /// A reader found the file damaged.
-    damaged: bool,
-    /// How often the file was made or opened: a reader with an older one opens it again.
-    generation: u64,
-    rooms: Vec<RoomState>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct RoomState {
-    /// The room's place in row numbers; 0 while the file is not open.
-    id: i64,
-    indexed: u64,
-    first: u64,
-    /// Entries below this are to go.
-    erase_below: u64,
-}
-
-impl Shared {
-    fn new(rooms: usize) -> Self {
-        Self {
-            state: Mutex::new(State {
-                poked: true,
-                stopped: false,
-                damaged: false,
-                generation: 0,
-                rooms: vec![RoomState::default(); rooms],
-            }),
-            woken: Condvar::new(),
-            moved: Condvar::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No state is left half changed by a panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.lock());
-        self.woken.notify_all();
-        self.moved.notify_all();
-    }
-
-    /// Waits so long, or less if the thread is to stop. False then.
-    fn pause(&self, time: Duration) -> bool {
-        let waited = self
-            .woken
-            .wait_timeout_while(self.lock(), time, |state| !state.stopped);
-        !waited.unwrap_or_else(PoisonError::into_inner).0.stopped
-    }
-
-    /// Waits until somebody pokes. False if the thread is to stop.
-    fn wait(&self) -> bool {
-        let waited = self
-            .woken
-            .wait_while(self.lock(), |state| !state.stopped && !state.poked);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        state.poked = false;
-        !state.stopped
-    }
-}
-
-/// The message in a frame of the log; `None` where a frame is something else, or nothing.
-fn message(frame: &[u8]) -> Option<Message> {
-    match parse_server(frame.trim_ascii_end()) {
-        Ok(ServerFrame::Message(message)) => Some(message),
-        _ => None,
     }
 }

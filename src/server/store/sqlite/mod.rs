@@ -54,7 +54,9 @@ pub(in crate::server) mod owner;
 pub(in crate::server) mod paths;
 mod read;
 mod retain;
+mod rooms;
 mod schema;
+mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -66,10 +68,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Error, config::DbConfig};
 
 pub use self::open_error::OpenError;
+use self::rooms::{Refusals, Room, RoomState};
+pub use self::settings::{Durability, Settings};
 use self::{
     checkpoint::Checkpoints,
     damage::Damages,
@@ -85,12 +88,11 @@ use crate::server::log::{
     SearchIndex, StateRecord, StateStore, Store, StoreError,
 };
 use crate::{
-    protocol::{Epoch, RoomName, frame::Part},
+    protocol::{Epoch, frame::Part},
     search::Query,
     server::{
         event_log::EventLog,
         log::{RoomIndex, segment::Segment},
-        supervisor::Supervisor,
     },
 };
 
@@ -99,60 +101,6 @@ const BLOCKED_MAX: u32 = 3;
 
 /// How often it is said at most that batches are refused.
 const REFUSED_SAID_EVERY: Duration = Duration::from_secs(10);
-
-/// When a commit may be acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Durability {
-    /// When it is on the medium: it survives the machine losing power.
-    #[default]
-    Full,
-    /// When the system has it: it survives the server's end, but the last ones may not survive the
-    /// machine losing power.
-    Relaxed,
-}
-
-/// Where a log is kept, and how.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The data directory.
-    pub directory: PathBuf,
-    /// When a commit may be acknowledged.
-    pub durability: Durability,
-    /// Whether an index is kept for searches. Without one they look through the log's end only.
-    pub index: bool,
-    /// Where the operator is told what he should know.
-    pub recorder: EventLog,
-    /// What starts the threads.
-    pub supervisor: Supervisor,
-}
-
-/// What a transaction changes of a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct RoomState {
-    first: u64,
-    head: u64,
-    /// The latest entry's time.
-    last_time: Timestamp,
-    /// By how much the clock was corrected since then.
-    correction: SignedDuration,
-}
-
-impl RoomState {
-    fn extent(self) -> Extent {
-        Extent {
-            first: self.first,
-            head: self.head,
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Room {
-    /// Its row.
-    no: i64,
-    name: RoomName,
-    state: RoomState,
-}
 
 /// See the module's docs.
 pub struct SqliteStore {
@@ -176,18 +124,6 @@ pub struct SqliteStore {
     removing: bool,
     is_new: bool,
     _lock: Lock,
-}
-
-/// What was refused, and what the operator was told of it. Where some batches fit and others don't,
-/// that is not one line for each.
-#[derive(Debug, Default)]
-struct Refusals {
-    /// The last batch that had something to write was refused.
-    refusing: bool,
-    /// It was said that batches are refused, and not yet that they no longer are.
-    told: bool,
-    /// When it was said last.
-    told_at: Option<Instant>,
 }
 
 impl fmt::Debug for SqliteStore {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::open_error::{OpenError, directory_error};
+use etcetera::BaseStrategy;
 
 /// The database, in the data directory.
 pub(super) const DATABASE: &str = "log.db";
@@ -136,4 +137,10 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path.into()
+}
+
+/// Where messages are kept unless it is said: `chat-server` in the XDG data directory.
+pub(in crate::server) fn data_directory() -> Result<PathBuf, OpenError> {
+    let strategy = etcetera::choose_base_strategy().map_err(|_| OpenError::NoHome)?;
+    Ok(strategy.data_dir().join("chat-server"))
 }

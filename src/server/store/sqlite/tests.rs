@@ -1,13 +1,17 @@
 use std::{fs, path::Path, time::Duration};
 
 use super::*;
-use crate::server::log::{
-    MessageOutcome, OpResult, Operation, Retention,
-    conformance::{
-        self, LOBBY, append, at, id, message, message_in, rooms, settings, spend, stored,
+use crate::{
+    protocol::RoomName,
+    server::log::{
+        MessageOutcome, OpResult, Operation, Retention,
+        conformance::{
+            self, LOBBY, append, at, id, message, message_in, rooms, settings, spend, stored,
+        },
+        semantics,
     },
-    semantics,
 };
+use jiff::SignedDuration;
 
 pub(super) fn open(directory: &Path) -> SqliteStore {
     SqliteStore::open(&settings(directory), &rooms()).unwrap()

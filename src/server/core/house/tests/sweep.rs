@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     protocol::UserId,
-    server::{core::event::LogEvent, log::StateStore},
+    server::{core::log_event::LogEvent, log::StateStore},
 };
 
 const HOUR: Duration = Duration::from_hours(1);

@@ -11,8 +11,9 @@ use crate::{
     },
     server::{
         core::{
-            event::{Effect, LogEvent},
+            event::Effect,
             hub::Hub,
+            log_event::LogEvent,
             testing::{World, message},
         },
         log::{KnownTimes, StoreError},

@@ -9,8 +9,8 @@ use crate::{
     },
     server::{
         core::{
-            event::LogEvent,
             hub::Keep,
+            log_event::LogEvent,
             replica::ReplicaLimits,
             testing::{World, join, message},
         },

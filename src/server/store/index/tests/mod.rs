@@ -15,9 +15,11 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::*;
 use crate::{
-    protocol::{DeviceId, MessageId, Nickname, UserId, wire::encode_server},
+    protocol::{
+        DeviceId, MessageId, Nickname, ServerFrame, UserId, frame::Message, wire::encode_server,
+    },
     search::Query,
-    server::log::{Found, segment::SegmentBuilder},
+    server::log::{Extent, Found, Segment, StoreError, segment::SegmentBuilder},
     text::Body,
 };
 

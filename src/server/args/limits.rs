@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn unless_it_is_said_the_limits_are_the_usual_ones() {
         let args = |line: &[&str]| {
-            let args = crate::server::config::Args::read(line).unwrap();
+            let args = crate::server::args::Args::read(line).unwrap();
             args.limits.limits()
         };
         assert_eq!(args(&["chat-server"]), Limits::default());

@@ -4,23 +4,17 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::server::{core::house::Rate, keys::Keys, net::PerSiteLimits, network::Network};
+use crate::server::{
+    config::{PerSiteLimits, Plaintext},
+    core::house::Rate,
+    keys::Keys,
+    network::Network,
+};
 
 /// Connections of one address at one time: those of a school behind one router.
 const ADDRESS_CONNECTIONS_DEFAULT: u32 = 256;
 /// How often one address may connect in a minute, after as many at once.
 const ADDRESS_RATE_DEFAULT: u32 = 240;
-/// Who may talk to the server without encryption. The others are told that it wants some.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Plaintext {
-    /// Nobody.
-    Nobody,
-    /// Programs on this machine: nobody else can listen to them.
-    #[default]
-    Loopback,
-    /// Everybody.
-    Everybody,
-}
 
 /// That part of a command line.
 #[derive(Args, Clone, Debug)]

@@ -32,7 +32,7 @@ pub struct EntryArgs {
     #[arg(
         long,
         value_name = "DAYS",
-        default_value_t = super::KEEP_ACCOUNTS_DAYS_DEFAULT as u32,
+        default_value_t = crate::server::config::KEEP_ACCOUNTS_DAYS_DEFAULT as u32,
         value_parser = clap::value_parser!(u32).range(1..=100_000)
     )]
     pub keep_accounts: u32,
@@ -55,7 +55,7 @@ pub struct InviteArgs {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = super::PORT_DEFAULT,
+        default_value_t = crate::server::config::PORT_DEFAULT,
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub port: u16,
