@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     protocol::{
-        admin::{AdminCommand, AdminRequest, AdminResult, Role},
+        admin::{
+            AdminCommand, AdminName, AdminRequest, AdminResult, Role,
+            argument::{ArgumentSource, Kind, ReadArgument, WriteArgument, kind},
+        },
         frame::ErrorCode,
         invite::{InviteId, InviteToken},
         key::{DeviceCode, KeyTag, OwnerCode},
@@ -19,93 +22,86 @@ use crate::{
 /// Reads a `command`.
 pub(super) fn parse(flat: &Flat<'_>, reference: Option<u64>) -> Result<AdminRequest, Refusal> {
     about(reference, || {
+        let name = flat.command.as_ref().map_or("", Str::as_str);
+        let Some(name) = AdminName::from_wire(name) else {
+            let mut refusal = Refusal::field("command", "the server does not know this one", false);
+            refusal.code = ErrorCode::UnknownType;
+            return Err(refusal);
+        };
         Ok(AdminRequest {
-            command: command(flat)?,
+            command: AdminCommand::read(name, &mut Fields(flat))?,
             reference,
         })
     })
 }
 
-fn command(flat: &Flat<'_>) -> Result<AdminCommand, Refusal> {
-    let nickname = || {
-        Nickname::parse(flat.nickname.as_ref().map_or("", Str::as_str))
-            .map_err(|wrong| bad_nickname(wrong, false))
+/// Writes a `command`.
+pub(super) fn command_flat(request: &AdminRequest) -> Flat<'_> {
+    let mut flat = Flat {
+        command: Some(request.command.spec().name.into()),
+        reference: request.reference.map(Number),
+        ..Flat::of("command")
     };
-    let line = |text: Option<&Str<'_>>| {
-        text.map(|text| Line::inert(text.as_str()))
-            .filter(|line| !line.as_str().is_empty())
-    };
-    let reason = || line(flat.reason.as_ref());
-    let seconds = flat.seconds.map(|Number(seconds)| seconds);
-    Ok(match flat.command.as_ref().map_or("", Str::as_str) {
-        "own" => AdminCommand::Own {
-            code: needed("code", flat.code.as_ref(), OwnerCode::parse)?,
-        },
-        "role" => AdminCommand::Role {
-            nickname: nickname()?,
-            role: needed("role", flat.role.as_ref(), Role::parse)?,
-        },
-        "kick" => AdminCommand::Kick {
-            nickname: nickname()?,
-            reason: reason(),
-        },
-        "ban" => AdminCommand::Ban {
-            nickname: nickname()?,
-            seconds,
-            reason: reason(),
-        },
-        "unban" => AdminCommand::Unban {
-            nickname: nickname()?,
-        },
-        "bans" => AdminCommand::Bans,
-        "mute" => AdminCommand::Mute {
-            nickname: nickname()?,
-            seconds,
-            reason: reason(),
-        },
-        "unmute" => AdminCommand::Unmute {
-            nickname: nickname()?,
-        },
-        "topic" => AdminCommand::Topic {
-            room: room(flat)?,
-            topic: line(flat.topic.as_ref()),
-        },
-        "announce" => AdminCommand::Announce {
-            room: room(flat)?,
-            on: flat.on.unwrap_or(true),
-        },
-        "slow" => AdminCommand::Slow {
-            room: room(flat)?,
-            seconds: seconds.unwrap_or(0),
-        },
-        "invite" => AdminCommand::Invite {
-            uses: u16::try_from(flat.uses.map_or(1, |Number(uses)| uses)).map_err(|_| {
-                Refusal::field("uses", "an invite is for at most 65,535 people", false)
-            })?,
-            seconds,
-        },
-        "invites" => AdminCommand::Invites,
-        "revoke" => AdminCommand::Revoke {
-            invite: needed("invite", flat.invite.as_ref(), InviteId::parse)?,
-        },
-        "release" => AdminCommand::Release {
-            nickname: nickname()?,
-        },
-        "add_device" => AdminCommand::AddDevice,
-        "devices" => AdminCommand::Devices,
-        "revoke_device" => AdminCommand::RevokeDevice {
-            key: needed("key", flat.key.as_ref(), KeyTag::parse)?,
-            block: flat.block.unwrap_or(false),
-        },
-        "audit" => AdminCommand::Audit {
-            before: flat.to.map(|Number(before)| before),
-        },
-        _ => {
-            let mut refusal = Refusal::field("command", "the server does not know this one", false);
-            refusal.code = ErrorCode::UnknownType;
-            return Err(refusal);
+    request.command.write(&mut flat);
+    flat
+}
+
+/// The arguments in a frame.
+struct Fields<'f, 'a>(&'f Flat<'a>);
+
+impl ArgumentSource for Fields<'_, '_> {
+    type Error = Refusal;
+}
+
+/// Says of each kind of argument how it is read from a frame, and which field is set to what to write it.
+macro_rules! on_the_wire {
+    ($($kind:ident: |$flat:ident| $read:expr, $field:ident = |$value:ident| $write:expr;)*) => {$(
+        impl ReadArgument<kind::$kind> for Fields<'_, '_> {
+            fn read(&mut self) -> Result<<kind::$kind as Kind>::Value, Refusal> {
+                let $flat = self.0;
+                $read
+            }
         }
-    })
+
+        impl<'a> WriteArgument<'a, kind::$kind> for Flat<'a> {
+            fn write(&mut self, $value: &'a <kind::$kind as Kind>::Value) {
+                self.$field = $write;
+            }
+        }
+    )*};
+}
+
+on_the_wire! {
+    Name: |flat| nickname(flat), nickname = |name| Some(name.as_str().into());
+    Role: |flat| needed("role", flat.role.as_ref(), Role::parse), role = |role| Some(role.name().into());
+    Reason: |flat| Ok(line(flat.reason.as_ref())), reason = |reason| text(reason.as_ref());
+    Time: |flat| Ok(flat.seconds.map(|Number(seconds)| seconds)), seconds = |time| time.map(Number);
+    Room: |flat| room(flat), room = |room| Some(room.as_str().into());
+    Topic: |flat| Ok(line(flat.topic.as_ref())), topic = |topic| text(topic.as_ref());
+    Switch: |flat| Ok(flat.on.unwrap_or(true)), on = |on| Some(*on);
+    Pause: |flat| Ok(flat.seconds.map_or(0, |Number(s)| s)), seconds = |pause| number(*pause);
+    Uses: |flat| uses(flat), uses = |uses| number(u64::from(*uses));
+    Invite: |flat| needed("invite", flat.invite.as_ref(), InviteId::parse), invite = |id| shown(id);
+    Code: |flat| needed("code", flat.code.as_ref(), OwnerCode::parse), code = |code| shown(code);
+    Key: |flat| needed("key", flat.key.as_ref(), KeyTag::parse), key = |key| shown(key);
+    Block: |flat| Ok(flat.block.unwrap_or(false)), block = |block| block.then_some(true);
+    Before: |flat| Ok(flat.to.map(|Number(before)| before)), to = |before| before.map(Number);
+}
+
+fn nickname(flat: &Flat<'_>) -> Result<Nickname, Refusal> {
+    let nickname = flat.nickname.as_ref().map_or("", Str::as_str);
+    Nickname::parse(nickname).map_err(|wrong| bad_nickname(wrong, false))
+}
+
+fn uses(flat: &Flat<'_>) -> Result<u16, Refusal> {
+    let uses = flat.uses.map_or(1, |Number(uses)| uses);
+    u16::try_from(uses)
+        .map_err(|_| Refusal::field("uses", "an invite is for at most 65,535 people", false))
+}
+
+fn line(text: Option<&Str<'_>>) -> Option<Line> {
+    text.map(|text| Line::inert(text.as_str()))
+        .filter(|line| !line.as_str().is_empty())
 }
 
 fn needed<T>(
@@ -116,96 +112,8 @@ fn needed<T>(
     parse(text.map_or("", Str::as_str)).map_err(|wrong| Refusal::field(name, wrong, false))
 }
 
-/// Writes a `command`.
-pub(super) fn command_flat(request: &AdminRequest) -> Flat<'_> {
-    let of = |name: &'static str| Flat {
-        command: Some(name.into()),
-        reference: request.reference.map(Number),
-        ..Flat::of("command")
-    };
-    match &request.command {
-        AdminCommand::Own { code } => Flat {
-            code: shown(code),
-            ..of("own")
-        },
-        AdminCommand::Role { nickname, role } => Flat {
-            role: Some(role.name().into()),
-            ..named(nickname, of("role"))
-        },
-        AdminCommand::Kick { nickname, reason } => Flat {
-            reason: text(reason.as_ref()),
-            ..named(nickname, of("kick"))
-        },
-        AdminCommand::Ban {
-            nickname,
-            seconds,
-            reason,
-        } => Flat {
-            seconds: seconds.map(Number),
-            reason: text(reason.as_ref()),
-            ..named(nickname, of("ban"))
-        },
-        AdminCommand::Unban { nickname } => named(nickname, of("unban")),
-        AdminCommand::Bans => of("bans"),
-        AdminCommand::Mute {
-            nickname,
-            seconds,
-            reason,
-        } => Flat {
-            seconds: seconds.map(Number),
-            reason: text(reason.as_ref()),
-            ..named(nickname, of("mute"))
-        },
-        AdminCommand::Unmute { nickname } => named(nickname, of("unmute")),
-        AdminCommand::Topic { room, topic } => Flat {
-            room: Some(room.as_str().into()),
-            topic: text(topic.as_ref()),
-            ..of("topic")
-        },
-        AdminCommand::Announce { room, on } => Flat {
-            room: Some(room.as_str().into()),
-            on: Some(*on),
-            ..of("announce")
-        },
-        AdminCommand::Slow { room, seconds } => Flat {
-            room: Some(room.as_str().into()),
-            seconds: number(*seconds),
-            ..of("slow")
-        },
-        AdminCommand::Invite { uses, seconds } => Flat {
-            uses: number(u64::from(*uses)),
-            seconds: seconds.map(Number),
-            ..of("invite")
-        },
-        AdminCommand::Invites => of("invites"),
-        AdminCommand::Revoke { invite } => Flat {
-            invite: shown(invite),
-            ..of("revoke")
-        },
-        AdminCommand::Release { nickname } => named(nickname, of("release")),
-        AdminCommand::AddDevice => of("add_device"),
-        AdminCommand::Devices => of("devices"),
-        AdminCommand::RevokeDevice { key, block } => Flat {
-            key: shown(key),
-            block: block.then_some(true),
-            ..of("revoke_device")
-        },
-        AdminCommand::Audit { before } => Flat {
-            to: before.map(Number),
-            ..of("audit")
-        },
-    }
-}
-
 fn text(line: Option<&Line>) -> Option<Str<'_>> {
     line.map(|line| line.as_str().into())
-}
-
-fn named<'a>(nickname: &'a Nickname, flat: Flat<'a>) -> Flat<'a> {
-    Flat {
-        nickname: Some(nickname.as_str().into()),
-        ..flat
-    }
 }
 
 /// Reads a `result`.
