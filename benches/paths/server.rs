@@ -10,11 +10,11 @@ use chat_tui::{
     },
     server::{
         core::{
-            ConnectionId,
+            ConnectionId, access,
             endpoint::Channel,
             event::{ConnectionCommand, Effect, Event, JoinRequest, Publication, Request},
-            house,
             hub::{Hub, Keep, RoomSettings, Settings},
+            rate_limit::Limits,
             replica::{Replica, ReplicaLimits},
             subscriber::{Subscriber, Turn},
         },
@@ -154,9 +154,9 @@ impl World {
             server: Line::inert("bench"),
             record_texts: false,
             keep: Keep::default(),
-            house: house::Settings {
-                access: house::Access::Open,
-                limits: house::Limits::NONE,
+            access: access::Settings {
+                access: access::Access::Open,
+                limits: Limits::NONE,
                 invite_key: InviteKey::from_bytes([3; 32]),
                 owner_code: OwnerCode::from_bytes([4; 10]),
                 new_owner: false,
@@ -169,7 +169,7 @@ impl World {
             store.epoch(),
             &store.extents(),
             KnownTimes::default(),
-            Vec::new(),
+            &[],
             at(now),
         );
         Self {

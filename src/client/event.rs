@@ -46,7 +46,7 @@ pub enum Command {
     Withdraw(LocalId),
     /// Send a message again that was refused, under a new id.
     SendAgain(LocalId),
-    /// Have something done in the house; answered by [`Event::Admin`].
+    /// Send an admin command; answered by [`Event::Admin`].
     Admin {
         /// Which, chosen by whoever asks and echoed in the answer.
         request: u64,

@@ -490,6 +490,19 @@ pub struct ErrorFrame {
     pub retry_after_ms: Option<u64>,
 }
 
+impl ErrorFrame {
+    /// An error about no request in particular, not to be tried again.
+    pub fn new(code: ErrorCode, message: &str) -> Self {
+        Self {
+            code,
+            message: Line::inert(message),
+            id: None,
+            reference: None,
+            retry_after_ms: None,
+        }
+    }
+}
+
 /// The kinds of error. A client treats a code that it does not know by `retry_after_ms` alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorCode {

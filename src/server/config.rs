@@ -4,8 +4,9 @@ use std::{num::NonZeroUsize, path::PathBuf, thread::available_parallelism};
 
 use super::{
     core::{
-        house::{Access, Limits, Rate},
+        access::Access,
         hub::{Keep, RoomSettings},
+        rate_limit::{Limits, Rate},
         replica::ReplicaLimits,
     },
     event_log::EventLog,
@@ -71,7 +72,7 @@ pub struct Config {
     pub keep: Keep,
     /// Who may come in.
     pub access: Access,
-    /// Whether whoever owned the house does so no more.
+    /// Whether the owners so far become members.
     pub new_owner: bool,
     /// For how many days accounts and nicknames are kept of people who wrote and are not seen any more.
     pub keep_accounts_days: u64,

@@ -20,7 +20,7 @@ use chat_tui::{
         trust::Policy,
     },
     protocol::{ClientId, Nickname, RoomName, codec::Decoder},
-    server::{Config, core::house::Limits},
+    server::{Config, core::rate_limit::Limits},
     text::Body,
 };
 use serde_json::Value;

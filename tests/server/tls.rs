@@ -17,10 +17,7 @@ use chat_tui::{
     server::{
         Config,
         config::{PerSiteLimits, Plaintext},
-        core::{
-            house::{Access, Rate},
-            replica::ReplicaLimits,
-        },
+        core::{access::Access, rate_limit::Rate, replica::ReplicaLimits},
     },
 };
 use rustls::{

@@ -16,12 +16,12 @@ use chat_tui::{
     },
     server::{
         core::{
-            ConnectionId,
+            ConnectionId, access,
             endpoint::{Channel, Endpoint, Pulse},
             event::{ConnectionCommand, Effect, Event},
-            house,
             hub::{Hub, Keep, RoomSettings, Settings},
             log_query::{LogQuery, QueryResult},
+            rate_limit::{Limits, Rate},
             replica::{Replica, ReplicaLimits},
             subscriber::Turn,
         },
@@ -58,7 +58,7 @@ pub(crate) struct Setup {
     /// How many messages of a room are kept; `None`: all.
     pub(crate) keep: Option<u64>,
     /// How often somebody may say something; `None`: as often as he likes.
-    pub(crate) messages: Option<house::Rate>,
+    pub(crate) messages: Option<Rate>,
     /// A commit that fails, counted from 0, and how.
     pub(crate) fails: Option<(u32, StoreError)>,
 }
@@ -154,11 +154,11 @@ impl Server {
                 messages: self.setup.keep.and_then(NonZeroU64::new),
                 bytes: None,
             },
-            house: house::Settings {
-                access: house::Access::Local,
-                limits: house::Limits {
+            access: access::Settings {
+                access: access::Access::Local,
+                limits: Limits {
                     messages: self.setup.messages,
-                    ..house::Limits::NONE
+                    ..Limits::NONE
                 },
                 invite_key: InviteKey::from_bytes([0x1e; 32]),
                 owner_code: OwnerCode::from_bytes([0x0c; 10]),
@@ -184,7 +184,7 @@ impl Server {
         };
         self.running = Some(Running {
             replica: Replica::new(rooms().into_iter().zip(heads), limits),
-            hub: Hub::new(settings, self.disk.epoch(), &extents, known, facts, now),
+            hub: Hub::new(settings, self.disk.epoch(), &extents, known, &facts, now),
             endpoints: BTreeMap::new(),
             committing: None,
             began: now.wall,

@@ -55,7 +55,7 @@ impl AdminCommands {
 }
 
 impl Session {
-    /// The user wants something done in the house.
+    /// The user gives an admin command.
     pub(super) fn admin_command(&mut self, request: u64, command: AdminCommand) {
         let online = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Online)
             && !self.is_leaving();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::server::core::house::Access;
+use crate::server::core::access::Access;
 
 /// The longest time that an invite may hold.
 const INVITE_FOR_MAX: Duration = Duration::from_hours(366 * 24);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::server::core::house::{Limits, Rate};
+use crate::server::core::rate_limit::{Limits, Rate};
 
 /// That part of a command line. What is given is a rate over a while; after a pause more may come at
 /// once, as much more as with the rate that is there by default.

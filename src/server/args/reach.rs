@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::server::{
     config::{PerSiteLimits, Plaintext},
-    core::house::Rate,
+    core::rate_limit::Rate,
     keys::Keys,
     network::Network,
 };

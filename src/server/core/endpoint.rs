@@ -731,7 +731,7 @@ mod tests {
             RoomName, UserId,
             frame::{Bye, Departure},
         },
-        server::core::{hub::error, replica::ReplicaLimits, testing::start},
+        server::core::{replica::ReplicaLimits, testing::start},
         text::Line,
     };
 
@@ -840,7 +840,7 @@ mod tests {
         let replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
         let refusal = |wait| ErrorFrame {
             retry_after_ms: wait,
-            ..error(ErrorCode::RateLimited, "Too fast")
+            ..ErrorFrame::new(ErrorCode::RateLimited, "Too fast")
         };
         let message =
             |wait| ConnectionCommand::Answer(Some(Box::new(ServerFrame::Error(refusal(wait)))));

@@ -42,7 +42,7 @@ pub enum Event {
 pub enum Request {
     /// A wish to enter.
     Join(Box<JoinRequest>),
-    /// Something to be done in the house, with random bytes for whatever secret it makes.
+    /// An admin command, with random bytes for the secret that it makes.
     Admin(Box<AdminRequest>, Box<[u8; 32]>),
     /// Any other frame.
     Frame(ClientFrame),

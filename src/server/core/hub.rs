@@ -5,7 +5,7 @@
 //! Only what was committed is published or acknowledged.
 //!
 //! One file for each thing that a client can ask is in `command/`; what goes to the store and
-//! comes back is in `commit`, what is done by command in `orders`, what waits for facts to be committed
+//! comes back is in `commit`, what admin commands lead to in `admin`, what waits for records to be committed
 //! in `promises`, who comes and goes in `present`, when old entries go in `retention`.
 
 use std::{
@@ -19,9 +19,10 @@ use jiff::SignedDuration;
 use smallvec::SmallVec;
 
 use super::{
-    ConnectionId, command,
+    ConnectionId,
+    access::{self, AccessControl, Visitor},
+    command,
     event::{ConnectionCommand, Effect, Event, JoinRequest, MemberChange, Publication, Request},
-    house::{self, House, Visitor},
     log_event::LogEvent,
 };
 use crate::server::log::{RoomIndex, segment::SegmentBuilder};
@@ -59,8 +60,6 @@ use retention::Retainer;
 const STAGED_OPERATIONS_MAX: usize = 16_384;
 /// Text that may wait for the next batch; then no requests are taken.
 const STAGED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// A room that is not there, or not this client's: who is not in it is not to learn which.
-pub(super) const NO_SUCH_ROOM: &str = "There is no such room, or you are not in it";
 /// When to come back after the server stopped.
 const SHUTDOWN_RETRY_MS: u64 = 1_000;
 
@@ -78,8 +77,8 @@ pub struct Settings {
     pub record_texts: bool,
     /// How much of each room's log is kept.
     pub keep: Keep,
-    /// Who may come in, and how often things may be done.
-    pub house: house::Settings,
+    /// Who may enter, and how often things may be done.
+    pub access: access::Settings,
 }
 
 /// What the operator says of one room.
@@ -239,17 +238,18 @@ pub struct Hub {
     room_by_name: HashMap<RoomName, RoomIndex>,
     /// Those among them with changes of the member list that are not published yet.
     changed: Vec<RoomIndex>,
-    pub(super) house: House,
-    /// When facts of the house that could not be committed are tried again.
-    facts_wait: Option<Duration>,
-    /// Facts of the house are staged or being committed: what changes meanwhile waits, so that
+    /// Accounts, moderation, invites and rate limits.
+    pub(super) access: AccessControl,
+    /// When records that could not be stored are tried again.
+    records_wait: Option<Duration>,
+    /// Records are staged or being committed: what changes meanwhile waits, so that
     /// nothing older is ever written after something newer.
     remembering: bool,
-    /// What is told and done once facts are committed that are not staged yet.
+    /// What is told and done once records are committed that are not staged yet.
     promised: Vec<Promise>,
-    /// The same, where the store refused the facts once.
+    /// The same, where the store refused the records once.
     overdue: Vec<Promise>,
-    /// The connections whose joins wait for facts that are not staged yet.
+    /// The connections whose joins wait for records that are not staged yet.
     entering: Vec<ConnectionId>,
     pub(super) users: HashMap<UserId, User>,
     /// Whose each nickname is, by its folded form.
@@ -278,7 +278,7 @@ pub struct Hub {
 
 impl Hub {
     /// Nobody is present. `extents` tells what the store holds of each room, and `known` is what
-    /// [`Store::known_times`](crate::server::store::Store::known_times) says, `facts` what
+    /// [`Store::known_times`](crate::server::store::Store::known_times) says, `records` what
     /// [`Store::facts`](crate::server::store::Store::facts) gives.
     ///
     /// # Panics
@@ -288,18 +288,23 @@ impl Hub {
         epoch: Epoch,
         extents: &[Extent],
         known: KnownTimes,
-        facts: Vec<StateRecord>,
+        records: &[StateRecord],
         now: Now,
     ) -> Self {
         assert!(!settings.rooms.is_empty(), "there is a lobby");
         assert_eq!(settings.rooms.len(), extents.len(), "one extent a room");
-        let house = House::new(settings.house.clone(), facts);
+        let access = AccessControl::new(settings.access.clone(), records);
         let room = |(settings, extent): (&RoomSettings, &Extent)| Room {
             name: settings.name.clone(),
-            rules: house.rules(&settings.name).cloned().unwrap_or(RoomRules {
-                topic: settings.topic.clone(),
-                ..RoomRules::default()
-            }),
+            rules: access
+                .moderation
+                .rules
+                .get(&settings.name)
+                .cloned()
+                .unwrap_or(RoomRules {
+                    topic: settings.topic.clone(),
+                    ..RoomRules::default()
+                }),
             extent: *extent,
             diffs: SegmentBuilder::new(1),
             changes: Vec::new(),
@@ -331,8 +336,8 @@ impl Hub {
             rooms,
             room_by_name: names.zip((0..).map(RoomIndex)).collect(),
             changed: Vec::new(),
-            house,
-            facts_wait: None,
+            access,
+            records_wait: None,
             remembering: false,
             promised: Vec::new(),
             overdue: Vec::new(),
@@ -382,7 +387,7 @@ impl Hub {
                 if self.state == State::Running {
                     self.state = State::Stopping;
                     // What waits to be tried again is tried now: there is no later.
-                    self.facts_wait = None;
+                    self.records_wait = None;
                 }
             }
         }
@@ -394,7 +399,7 @@ impl Hub {
         self.set_time(now);
         self.publish_presence();
         self.sweep(now);
-        self.remember();
+        self.stage_records();
         self.append_staged(now);
         let idle = self.staged.is_empty() && self.committing.is_none();
         if self.state == State::Failed || self.state == State::Stopping && idle {
@@ -407,10 +412,10 @@ impl Hub {
     /// `None`: only when something happens.
     pub fn wakes_at(&self) -> Option<Duration> {
         let idle = self.committing.is_none() && self.state == State::Running;
-        let facts = self.facts_wait;
+        let records = self.records_wait;
         let clock = Some(self.clock.due());
-        let sweep = self.house.sweeps_at();
-        let all = [self.retainer.wakes_at(), facts, clock, sweep];
+        let sweep = self.access.sweeps_at();
+        let all = [self.retainer.wakes_at(), records, clock, sweep];
         all.into_iter().flatten().min().filter(|_| idle)
     }
 
@@ -421,7 +426,7 @@ impl Hub {
 
     /// Whether there is somebody who decides here.
     pub fn has_owner(&self) -> bool {
-        self.house.has_owner()
+        self.access.has_owner()
     }
 
     /// How many sessions are in.
@@ -435,8 +440,8 @@ impl Hub {
             return;
         }
         let users = &self.users;
-        self.house.sweep(clock, |user| users.contains_key(&user));
-        if let Some(known) = self.house.fuller() {
+        self.access.sweep(clock, |user| users.contains_key(&user));
+        if let Some(known) = self.access.accounts.fuller() {
             self.record(LogEvent::ManyAccounts { known });
         }
     }
@@ -485,7 +490,7 @@ impl Hub {
 
     pub(super) fn join_expected(&mut self, connection: ConnectionId) {
         let message = "The first frame, and only the first, is a join";
-        let error = error(ErrorCode::JoinExpected, message);
+        let error = ErrorFrame::new(ErrorCode::JoinExpected, message);
         self.break_off(connection, error, Departure::Protocol);
     }
 
@@ -582,17 +587,6 @@ impl Hub {
             self.close(connection, bye(Departure::Shutdown, message), true);
         }
         self.effects.push(Effect::Finished { failed });
-    }
-}
-
-/// A plain error, not about any one request and not to be tried again.
-pub(super) fn error(code: ErrorCode, message: &str) -> ErrorFrame {
-    ErrorFrame {
-        code,
-        message: Line::inert(message),
-        id: None,
-        reference: None,
-        retry_after_ms: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::house::{ACCOUNTS_MAX, STRANGERS_MAX};
+use super::accounts::{ACCOUNTS_MAX, STRANGERS_MAX};
 use crate::{
     protocol::{
         ClientId, KeyTag, MessageId, Nickname, RoomName, UserId,

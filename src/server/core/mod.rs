@@ -19,7 +19,8 @@
 //!  Endpoint::look -> LogQuery::read(reader) -> Endpoint::looked
 //! ```
 //!
-//! - [`house`] knows who may come in and who may do what, for as long as there is a server.
+//! - [`access`] decides who may join and who may do what. Its parts keep their own records:
+//!   [`accounts`], [`moderation`], [`invites`], [`rate_limit`]. [`admin`] runs admin commands.
 //! - [`hub`] knows users, sessions, nicknames, rooms. One for the server.
 //! - [`view`] is a replica of what the readers of the rooms need. One for each worker.
 //! - [`endpoint`] is one connection: its decoder, its heartbeat, and its reader ([`subscriber`], or
@@ -44,15 +45,22 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod access;
+pub mod accounts;
+pub mod admin;
 mod command;
 pub mod endpoint;
 pub mod event;
-pub mod house;
+mod format;
 pub mod hub;
+pub mod invites;
 pub mod legacy;
 pub mod log_event;
 pub mod log_query;
 pub mod member_list;
+pub mod moderation;
+pub mod persist;
+pub mod rate_limit;
 pub mod replica;
 mod resume;
 pub mod subscriber;

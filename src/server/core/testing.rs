@@ -8,12 +8,12 @@ use std::{collections::BTreeMap, mem, net::SocketAddr, time::Duration};
 use jiff::tz::TimeZone;
 
 use super::{
-    ConnectionId,
+    ConnectionId, access,
     endpoint::{Channel, Endpoint, PAUSE_MAX, Pulse},
     event::{Effect, Event},
-    house,
     hub::{Hub, Keep, RoomSettings, Settings},
     log_event::LogEvent,
+    rate_limit::Limits,
     replica::{Replica, ReplicaLimits},
     subscriber::Turn,
 };
@@ -111,10 +111,10 @@ pub(super) fn id(name: &str, counter: u64) -> MessageId {
 }
 
 /// Everybody may come in, and do as much as he likes.
-pub(super) fn house_settings() -> house::Settings {
-    house::Settings {
-        access: house::Access::Open,
-        limits: house::Limits::NONE,
+pub(super) fn access_settings() -> access::Settings {
+    access::Settings {
+        access: access::Access::Open,
+        limits: Limits::NONE,
         invite_key: InviteKey::from_bytes([0x1e; 32]),
         owner_code: OwnerCode::from_bytes([0x0c; 10]),
         new_owner: false,
@@ -159,8 +159,8 @@ pub(super) fn start() -> Now {
 }
 
 impl World {
-    /// A server whose house is so, and knows this already.
-    pub(super) fn with_house(settings: house::Settings, facts: Vec<StateRecord>) -> Self {
+    /// A server with these settings and records.
+    pub(super) fn with_access(settings: access::Settings, records: &[StateRecord]) -> Self {
         let mut world = Self::new();
         let store = &world.store;
         let hub = Settings {
@@ -172,7 +172,7 @@ impl World {
             server: Line::inert("test"),
             record_texts: false,
             keep: Keep::default(),
-            house: settings,
+            access: settings,
         };
         let extents = store.extents();
         world.hub = Hub::new(
@@ -180,7 +180,7 @@ impl World {
             store.epoch(),
             &extents,
             KnownTimes::default(),
-            facts,
+            records,
             start(),
         );
         world
@@ -224,7 +224,7 @@ impl World {
             server: Line::inert("test"),
             record_texts: false,
             keep,
-            house: house_settings(),
+            access: access_settings(),
         };
         Self {
             now: start(),
@@ -233,7 +233,7 @@ impl World {
                 store.epoch(),
                 &store.extents(),
                 KnownTimes::default(),
-                Vec::new(),
+                &[],
                 start(),
             ),
             store,

@@ -71,7 +71,7 @@ pub enum Operation {
     },
     /// Drops the oldest entries that are no longer to be kept: a bounded step.
     Retain(Retention),
-    /// Changes what is known of the house.
+    /// Changes records of the server's state.
     PutState(Vec<StateRecord>),
     /// Uses up a counter for nothing: the message was taken back, or refused for good.
     Settle {

@@ -107,7 +107,7 @@ pub struct MemoryStore {
     /// The devices by their last use: the first is forgotten first.
     by_use: BTreeMap<u64, DeviceId>,
     uses: u64,
-    /// What is known of the house, by kind and key.
+    /// The records of the server's state, by kind and key.
     facts: BTreeMap<(Box<str>, String), String>,
 }
 

@@ -17,7 +17,7 @@
 //! A device belongs to the user who first proved a key with it, and is opened to nobody else: neither
 //! somebody without a key nor somebody with another user's takes it over, or settles counters of it.
 //!
-//! Beside the log it keeps the house's [`StateRecord`]s, which mean nothing to it. They change in the same
+//! Beside the log it keeps the core's [`StateRecord`]s, which mean nothing to it. They change in the same
 //! batches and commits as all else, so whoever was told that he is banned, or let in, still is after
 //! a power failure.
 

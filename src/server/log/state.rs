@@ -1,4 +1,4 @@
-//! What is known of the house: who owns which key, who is banned, what the topic is. The core says
+//! Records of the server's state: who owns which key, who is banned, what the topic is. The core says
 //! what a fact means; the store keeps it.
 
 /// Bytes of a fact's kind.

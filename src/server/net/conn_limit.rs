@@ -18,10 +18,7 @@ use crate::{
     protocol::frame::{ErrorCode, ErrorFrame},
     server::{
         config::PerSiteLimits,
-        core::house::{
-            Rate,
-            rate_limit::{RateLimiter, SiteRateLimiter, WIDER},
-        },
+        core::rate_limit::{Rate, RateLimiter, SiteRateLimiter, WIDER},
         event_log::EventLog,
         network::{ClientAddress, Network, Site},
     },

@@ -1,19 +1,19 @@
-//! Records of the house that can't be read, looked for at the start.
+//! Looks for damaged records at the start.
 
 use super::{Clock, StartError};
 use crate::server::{
     config::Config,
-    core::house::{self, Unread},
+    core::access::{self, Unread},
     log::{Batch, Operation, StateRecord, Store},
 };
 
 /// Damaged records that are named where the server does not start because of them.
 const NAMED_MAX: usize = 5;
 
-/// Refuses to start where records of the house are damaged, or deletes them if the operator says so.
+/// Refuses to start where records are damaged, or deletes them if the operator says so.
 pub(super) fn look_for_it(config: &Config, store: &mut dyn Store) -> Result<(), StartError> {
-    let facts = store.state().map_err(|_| StartError::Unreadable)?;
-    let Unread { damaged, unknown } = house::unread(&facts);
+    let records = store.state().map_err(|_| StartError::Unreadable)?;
+    let Unread { damaged, unknown } = access::unread(&records);
     for (kind, count) in unknown {
         config.recorder.warn(format!(
             "{count} records of the kind {kind:?} are of a newer server: they are kept, and not used"

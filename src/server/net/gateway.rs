@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::server::{
-    core::house::Access,
+    core::access::Access,
     event_log::EventLog,
     network::{ClientAddress, is_near},
 };

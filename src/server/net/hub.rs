@@ -29,8 +29,8 @@ use crate::{
     server::{
         config::{Config, Storage},
         core::{
+            access::{self, Access},
             event::{Effect, Event},
-            house::{self, Access},
             hub::{Hub, Settings},
             replica::Replica,
         },
@@ -338,7 +338,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         server: Line::inert(concat!("chat-tui ", env!("CARGO_PKG_VERSION"))),
         record_texts: config.log_text,
         keep: config.keep,
-        house: house::Settings {
+        access: access::Settings {
             access: config.access,
             limits: config.limits,
             invite_key,
@@ -347,11 +347,11 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
             keep_accounts_days: config.keep_accounts_days,
         },
     };
-    let owner_code = settings.house.owner_code;
+    let owner_code = settings.access.owner_code;
     config
         .recorder
-        .info(settings.house.access.sentence().to_owned());
-    let hub = Hub::new(settings, epoch, &extents, known, facts, clock.now());
+        .info(settings.access.access.sentence().to_owned());
+    let hub = Hub::new(settings, epoch, &extents, known, &facts, clock.now());
     if !hub.has_owner() {
         config.recorder.info(format!(
             "nobody owns this server yet: whoever types this in the chat does: /owner {owner_code}"

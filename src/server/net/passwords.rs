@@ -17,7 +17,7 @@ use crate::{
     server::{
         core::{
             event::Request,
-            house::{Rate, rate_limit::SiteRateLimiter},
+            rate_limit::{Rate, SiteRateLimiter},
         },
         event_log::EventLog,
         network::ClientAddress,

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chat_tui::{
     protocol::RoomName,
     server::{
-        core::{ConnectionId, house::Rate},
+        core::{ConnectionId, rate_limit::Rate},
         log::{MemoryLimits, StoreError},
     },
     time::Now,

@@ -1,8 +1,12 @@
-//! `command`: order in the house.
+//! `command`: an admin command.
 
 use crate::{
     protocol::{admin::AdminRequest, frame::ErrorFrame},
-    server::core::{ConnectionId, hub::Hub},
+    server::core::{
+        ConnectionId,
+        admin::{self, Context},
+        hub::Hub,
+    },
 };
 
 pub(in crate::server::core) fn run(
@@ -22,19 +26,26 @@ fn carry_out(
     request: &AdminRequest,
     random: &[u8; 32],
 ) -> Result<(), ErrorFrame> {
-    let Some((actor, who)) = hub.actor(connection) else {
+    let Some(session) = hub.sessions.get(&connection) else {
         return Ok(());
     };
-    hub.house.may_command(who, hub.now.mono)?;
+    let key = session.requester().rate_key();
+    hub.access.limits.command(key, hub.now.mono)?;
     hub.has_room_for_promises()?;
-    let target = hub.target(&request.command);
-    let rules = hub.rules_named(&request.command).cloned();
     let command = &request.command;
-    let now = hub.now;
-    let mut outcome = hub
-        .house
-        .carry_out(&actor, command, target, rules.as_ref(), random, now)?;
-    outcome.result.reference = request.reference;
-    hub.promise(connection, outcome);
+    let Some(actor) = hub.actor(connection) else {
+        return Ok(());
+    };
+    let context = Context {
+        target: hub.target(command),
+        rules: hub.rules_named(command).cloned(),
+        access: &mut hub.access,
+        actor: &actor,
+        random,
+        now: hub.now,
+    };
+    let mut reply = admin::run(context, command)?;
+    reply.result.reference = request.reference;
+    hub.promise(connection, reply);
     Ok(())
 }

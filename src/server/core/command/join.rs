@@ -3,7 +3,7 @@
 //! want the same nickname are told apart.
 //!
 //! A client that comes to own something by it (an account, a key, a nickname) is let in only once that
-//! is committed: the store is then asked a second time, behind those facts, and the client let in by
+//! is committed: the store is then asked a second time, behind those records, and the client let in by
 //! that answer.
 
 use std::collections::HashMap;
@@ -20,10 +20,11 @@ use crate::{
     server::{
         core::{
             ConnectionId,
+            access::Visitor,
             event::{ConnectionCommand, JoinRequest, Joined},
-            house::{Rate, Visitor},
-            hub::{Hub, Session, What, error},
+            hub::{Hub, Session, What},
             log_event::LogEvent,
+            rate_limit::Rate,
             resume,
         },
         log::{OpResult, Operation, RoomIndex},
@@ -39,15 +40,15 @@ pub(in crate::server::core) fn run(
     entry: Box<JoinRequest>,
 ) {
     if hub.stopping() {
-        let error = error(ErrorCode::ShuttingDown, "The server is stopping");
+        let error = ErrorFrame::new(ErrorCode::ShuttingDown, "The server is stopping");
         return refuse(hub, connection, &entry, error);
     }
     if entry.join.protocol == Some(limits::NO_PROTOCOL) {
         // Whoever asks what listens here has their answer: that is no refusal to be recorded.
-        let error = error(ErrorCode::UnsupportedProtocol, "There is no protocol 0");
+        let error = ErrorFrame::new(ErrorCode::UnsupportedProtocol, "There is no protocol 0");
         return hub.break_off(connection, error, Departure::Protocol);
     }
-    if let Err(error) = hub.house.knock(&entry, hub.now) {
+    if let Err(error) = hub.access.knock(&entry, hub.now) {
         return refuse(hub, connection, &entry, error);
     }
     let operation = open(hub, &entry);
@@ -57,7 +58,7 @@ pub(in crate::server::core) fn run(
 
 fn open(hub: &Hub, entry: &JoinRequest) -> Operation {
     Operation::OpenDevice {
-        owner: hub.house.device_owner(entry, hub.now),
+        owner: hub.access.device_owner(entry, hub.now),
         device: entry.device(),
         // A legacy client's messages are numbered here: it has no say in that.
         next: entry.join.next.filter(|_| entry.join.protocol.is_some()),
@@ -104,12 +105,12 @@ pub(in crate::server::core) fn not_opened(
         hub.begin_joining(connection, entry);
     }
     let error = match verdict {
-        OpResult::TooFarAhead => error(
+        OpResult::TooFarAhead => ErrorFrame::new(
             ErrorCode::BadId,
             "The number of this client's next message is further ahead than can be: use another \
              client ID",
         ),
-        _ => error(
+        _ => ErrorFrame::new(
             ErrorCode::BadId,
             "This client ID is a device of somebody who has a key, and you show none: use another client ID",
         ),
@@ -132,8 +133,8 @@ pub(in crate::server::core) fn opened(
         .and_then(|visitor| rooms(hub, &entry.join).map(|rooms| (visitor, rooms)));
     match admitted {
         Ok((visitor, rooms)) => {
-            hub.house.admit(&visitor, &entry, hub.now);
-            if hub.house.owes(visitor.user, &entry.join.nickname) {
+            hub.access.admit(&visitor, &entry, hub.now);
+            if hub.access.accounts.owes(visitor.user, &entry.join.nickname) {
                 return hub.enter_when_stored(connection, entry);
             }
             admit(hub, connection, &entry, &visitor, rooms, (counter, ids));
@@ -157,7 +158,7 @@ fn rooms(hub: &Hub, join: &Join) -> Result<SmallVec<[RoomIndex; 2]>, ErrorFrame>
     match join.enter.first().filter(|_| rooms.is_empty()) {
         Some(name) => {
             let message = format!("There is no room {name} here");
-            Err(error(ErrorCode::NoSuchRoom, &message))
+            Err(ErrorFrame::new(ErrorCode::NoSuchRoom, &message))
         }
         None => Ok(rooms),
     }
@@ -165,7 +166,7 @@ fn rooms(hub: &Hub, join: &Join) -> Result<SmallVec<[RoomIndex; 2]>, ErrorFrame>
 
 fn may_enter(hub: &Hub, entry: &mut JoinRequest) -> Result<Visitor, ErrorFrame> {
     // Once more: somebody may have been banned, or a nickname taken, meanwhile.
-    let visitor = hub.house.check(entry, hub.now)?;
+    let visitor = hub.access.check(entry, hub.now)?;
     if entry.join.keep_nickname
         && let Some(nickname) = hub.known_as(visitor.user)
     {
@@ -174,10 +175,10 @@ fn may_enter(hub: &Hub, entry: &mut JoinRequest) -> Result<Visitor, ErrorFrame> 
     let takes_over = hub.devices.contains_key(&entry.device());
     if hub.sessions.len() >= hub.settings.clients_max && !takes_over {
         let message = "The server is full: as many are in as it takes. Try again later";
-        return Err(error(ErrorCode::ServerFull, message));
+        return Err(ErrorFrame::new(ErrorCode::ServerFull, message));
     }
     if !hub.nickname_is_free(&entry.join.nickname, visitor.user) {
-        return Err(error(ErrorCode::NicknameInUse, NICKNAME_IN_USE));
+        return Err(ErrorFrame::new(ErrorCode::NicknameInUse, NICKNAME_IN_USE));
     }
     Ok(visitor)
 }
@@ -229,7 +230,7 @@ fn admit(
             epoch: hub.epoch,
             time: hub.now.wall,
             rooms: starts,
-            limits: told_limits(hub.house.message_rate()),
+            limits: told_limits(hub.access.message_rate()),
         }),
     };
     hub.command(connection, ConnectionCommand::Admit(Box::new(admission)));

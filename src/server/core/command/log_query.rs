@@ -9,8 +9,9 @@ use crate::{
     },
     server::core::{
         ConnectionId,
+        access::may::Denied,
         event::ConnectionCommand,
-        hub::{Hub, NO_SUCH_ROOM, error},
+        hub::Hub,
         log_query::{LogQuery, QueryKind},
     },
 };
@@ -38,20 +39,24 @@ fn look(
     let Some(session) = hub.sessions.get(&connection) else {
         return;
     };
-    let (legacy, who) = (session.legacy, session.who());
+    let (legacy, requester) = (session.legacy, session.requester());
     let look = match hub.room_of(connection, &name) {
         // Its objects have no place for an answer.
-        _ if legacy => Err(error(
+        _ if legacy => Err(ErrorFrame::new(
             ErrorCode::UnknownType,
             "A legacy client can't be given history",
         )),
-        None => Err(error(ErrorCode::NoSuchRoom, NO_SUCH_ROOM)),
-        Some(room) => hub.house.may_look(who, hub.now.mono).map(|()| LogQuery {
-            room,
-            name,
-            what,
-            reference,
-        }),
+        None => Err(Denied::NoSuchRoom.into()),
+        Some(room) => {
+            let rules = Some(&hub.rooms[room.at()].rules);
+            let may = hub.access.may_read(requester, rules, hub.now);
+            may.map(|()| LogQuery {
+                room,
+                name,
+                what,
+                reference,
+            })
+        }
     };
     let command = match look {
         Ok(look) => ConnectionCommand::Query(Ok(Box::new(look))),

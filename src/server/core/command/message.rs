@@ -10,9 +10,10 @@ use crate::{
     server::{
         core::{
             ConnectionId,
+            access::may::NO_SUCH_ROOM,
             endpoint::LEGACY_WAIT_MAX,
             event::ConnectionCommand,
-            hub::{Hub, NO_SUCH_ROOM, Numbering, What, error},
+            hub::{Hub, Numbering, What},
         },
         log::Operation,
     },
@@ -36,7 +37,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     if !session.numbers(by) {
         let refusal = ErrorFrame {
             id: submission.id,
-            ..error(
+            ..ErrorFrame::new(
                 ErrorCode::BadId,
                 "Either all messages of a connection have an id, or none",
             )
@@ -66,18 +67,18 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     };
     let Some(id) = own.or_else(|| session.next_id()) else {
         let message = "This client has used up all numbers of its messages: use another client ID";
-        let error = error(ErrorCode::BadId, message);
+        let error = ErrorFrame::new(ErrorCode::BadId, message);
         return hub.break_off(connection, error, Departure::Protocol);
     };
     let body = match submission.body {
         Ok(body) => body,
         Err(wrong) => {
-            let error = error(ErrorCode::BadText, &wrong.to_string());
+            let error = ErrorFrame::new(ErrorCode::BadText, &wrong.to_string());
             return refuse_for_good(hub, connection, id, error);
         }
     };
     let Some(room) = hub.room_of(connection, &submission.room) else {
-        let error = error(ErrorCode::NoSuchRoom, NO_SUCH_ROOM);
+        let error = ErrorFrame::new(ErrorCode::NoSuchRoom, NO_SUCH_ROOM);
         return refuse_for_good(hub, connection, id, error);
     };
     let Some(settled) = settled(hub, connection, id) else {
@@ -113,15 +114,15 @@ fn may_write(
 ) -> Option<ErrorFrame> {
     let room = hub.room_of(connection, room)?;
     let session = hub.sessions.get(&connection)?;
-    let writer = session.writer();
+    let requester = session.requester();
     let moot = |id: MessageId| id.device == session.device && id.counter <= session.settled();
     if own.is_some_and(moot) {
         return None;
     }
     let room = &hub.rooms[room.at()];
     let may = hub
-        .house
-        .may_write(writer, &room.name, &room.rules, hub.now);
+        .access
+        .may_write(requester, &room.name, &room.rules, hub.now);
     may.err()
 }
 
@@ -168,12 +169,12 @@ pub(super) fn refuse_for_good(
 pub(super) fn settled(hub: &mut Hub, connection: ConnectionId, id: MessageId) -> Option<u64> {
     let session = hub.sessions.get(&connection)?;
     let refusal = if session.device != id.device {
-        error(ErrorCode::BadId, "This id belongs to another device")
+        ErrorFrame::new(ErrorCode::BadId, "This id belongs to another device")
     } else if hub.stopping() {
         hub.hold(connection, id);
         ErrorFrame {
             retry_after_ms: Some(STOPPING_RETRY_MS),
-            ..error(ErrorCode::ShuttingDown, "The server is stopping")
+            ..ErrorFrame::new(ErrorCode::ShuttingDown, "The server is stopping")
         }
     } else {
         return Some(session.settled());

@@ -2,11 +2,12 @@
 //! committed.
 
 use crate::{
-    protocol::{Nickname, ServerFrame, frame::ErrorCode, legacy::NICKNAME_IN_USE},
-    server::core::{
-        ConnectionId,
-        hub::{Hub, error},
+    protocol::{
+        Nickname, ServerFrame,
+        frame::{ErrorCode, ErrorFrame},
+        legacy::NICKNAME_IN_USE,
     },
+    server::core::{ConnectionId, hub::Hub},
 };
 
 pub(super) fn run(
@@ -18,16 +19,16 @@ pub(super) fn run(
     let Some(session) = hub.sessions.get(&connection) else {
         return;
     };
-    let (user, writer) = (session.user, session.writer());
-    if let Err(error) = hub.house.may_rename(writer, hub.now) {
+    let (user, requester) = (session.user, session.requester());
+    if let Err(error) = hub.access.may_rename(requester, hub.now) {
         return hub.refuse_request(connection, error, reference);
     }
     if !hub.nickname_is_free(nickname, user) {
         return in_use(hub, connection, reference);
     }
-    hub.house.claim(user, nickname, hub.now);
+    hub.access.accounts.claim(user, nickname, hub.now);
     // Those behind one that waits wait, too: the last one is to be the one that stays.
-    if hub.renames_later(connection) || hub.house.owes(user, nickname) {
+    if hub.renames_later(connection) || hub.access.accounts.owes(user, nickname) {
         return hub.rename_when_stored(connection, nickname.clone(), reference);
     }
     renamed(hub, connection, nickname, reference);
@@ -55,6 +56,6 @@ pub(in crate::server::core) fn renamed(
 }
 
 fn in_use(hub: &mut Hub, connection: ConnectionId, reference: Option<u64>) {
-    let error = error(ErrorCode::NicknameInUse, NICKNAME_IN_USE);
+    let error = ErrorFrame::new(ErrorCode::NicknameInUse, NICKNAME_IN_USE);
     hub.refuse_request(connection, error, reference);
 }

@@ -10,7 +10,7 @@ use crate::{
     server::{
         core::{
             ConnectionId,
-            hub::{Hub, Numbering, What, error},
+            hub::{Hub, Numbering, What},
         },
         log::Operation,
     },
@@ -21,7 +21,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, id: MessageId) {
     if !session.is_some_and(|session| session.numbers(Numbering::Client)) {
         let refusal = ErrorFrame {
             id: Some(id),
-            ..error(
+            ..ErrorFrame::new(
                 ErrorCode::BadId,
                 "This client's messages have no ids of its own",
             )

@@ -1,135 +1,145 @@
-//! What is done in the house by command: whom a command means, and what follows from it.
+//! Admin commands in the hub: on whom a command acts, and its effects.
 
 use std::sync::Arc;
 
 use super::{Hub, Session, bye, whowas::WhowasRecord};
 use crate::{
     protocol::{
-        Role, RoomName, RoomRules, UserId,
-        admin::AdminCommand,
+        Nickname, Role, RoomName, RoomRules, UserId,
+        admin::{ActsOn, AdminCommand},
         frame::{Change, Departure, Member},
     },
     server::core::{
         ConnectionId,
-        house::{Act, Actor, Target, Who, Writer, about, who},
+        access::Requester,
+        admin::{Actor, AdminEffect, Target},
     },
     text::Line,
 };
 
 impl Session {
-    /// Who says what everybody reads.
-    pub(in crate::server::core) fn writer(&self) -> Writer {
-        Writer {
+    /// The session's user, for access control.
+    pub(in crate::server::core) fn requester(&self) -> Requester {
+        Requester {
             user: self.user,
             role: self.role,
             address: self.address,
         }
     }
-
-    /// Who this is to the measures.
-    pub(in crate::server::core) fn who(&self) -> Who {
-        who(self.user, self.role, self.address)
-    }
 }
 
 impl Hub {
-    /// Who gives a command.
-    pub(in crate::server::core) fn actor(&self, connection: ConnectionId) -> Option<(Actor, Who)> {
+    /// The user who gives a command.
+    pub(in crate::server::core) fn actor(&self, connection: ConnectionId) -> Option<Actor> {
         let session = self.sessions.get(&connection)?;
         let user = self.users.get(&session.user)?;
-        let actor = Actor {
-            user: session.user,
+        Some(Actor {
             nickname: user.member.nickname.clone(),
-            // One who was just demoted may do less at once, before it is committed and told.
-            role: session.role.min(self.house.role(session.user)),
-            address: session.address,
-        };
-        Some((actor, session.who()))
+            requester: Requester {
+                // A user who was just demoted may do less at once, before it is committed and told.
+                role: session.role.min(self.access.accounts.role(session.user)),
+                ..session.requester()
+            },
+        })
     }
 
-    /// Whom a command is about: who is present by that nickname, or left a short while ago, or who
-    /// owns it.
+    /// The user on whom a command acts: the one present by that nickname, or who left a short while ago,
+    /// or who owns it.
     pub(in crate::server::core) fn target(&self, command: &AdminCommand) -> Option<Target> {
-        let nickname = about(command)?;
-        let absent = self.house.absent(nickname);
-        let gone = self.just_left.find(nickname, self.now.mono);
-        // It may have become somebody else's meanwhile.
-        let his =
-            |gone: &&WhowasRecord| absent.as_ref().is_none_or(|owner| owner.user == gone.user);
-        let gone = gone.filter(his);
-        let present = self.nicknames.get(nickname.canonical().as_str()).copied();
-        let user = present.or(gone.map(|gone| gone.user));
-        let Some(present) = user.and_then(|user| self.users.get(&user)) else {
-            let gone = gone.map(|gone| Target {
-                user: gone.user,
-                nickname: gone.nickname.clone(),
-                role: absent.as_ref().map_or(gone.role, |owner| owner.role),
-                present: false,
-                addresses: vec![gone.address],
-            });
-            return gone.or(absent);
+        let ActsOn::User(_) = command.spec().on else {
+            return None;
         };
-        let member = &present.member;
+        let nickname = command.nickname()?;
+        let owner = self.access.accounts.nicknames.owner(nickname);
+        let present = self.nicknames.get(nickname.canonical().as_str()).copied();
+        let gone = self.just_left.find(nickname, self.now.mono);
+        // The nickname may have become somebody else's meanwhile.
+        let gone = gone.filter(|gone| owner.is_none_or(|owner| owner == gone.user));
+        let user = present.or(gone.map(|gone| gone.user));
+        if let Some(present) = user.and_then(|user| self.users.get(&user)) {
+            return Some(self.present_target(&present.member));
+        }
+        match gone {
+            Some(gone) => Some(self.absent_target(gone, owner)),
+            None => owner.map(|user| self.owner_target(user, nickname)),
+        }
+    }
+
+    fn present_target(&self, member: &Member) -> Target {
+        let known = self.access.accounts.known_role(member.user);
         let sessions = self.sessions.values();
-        Some(Target {
+        let own = sessions.filter(|session| session.user == member.user);
+        Target {
             user: member.user,
             nickname: member.nickname.clone(),
-            role: self.house.known_role(member.user).unwrap_or(member.role),
+            role: known.unwrap_or(member.role),
             present: true,
-            addresses: sessions
-                .filter(|session| session.user == member.user)
-                .map(|session| session.address)
-                .collect(),
-        })
+            addresses: own.map(|session| session.address).collect(),
+        }
+    }
+
+    fn absent_target(&self, gone: &WhowasRecord, owner: Option<UserId>) -> Target {
+        Target {
+            user: gone.user,
+            nickname: gone.nickname.clone(),
+            role: owner.map_or(gone.role, |owner| self.access.accounts.role(owner)),
+            present: false,
+            addresses: vec![gone.address],
+        }
+    }
+
+    fn owner_target(&self, user: UserId, nickname: &Nickname) -> Target {
+        Target {
+            user,
+            nickname: nickname.clone(),
+            role: self.access.accounts.role(user),
+            present: false,
+            addresses: Vec::new(),
+        }
     }
 
     /// What somebody present may do.
     #[cfg(test)]
     pub(in crate::server::core) fn role_of(&self, nickname: &str) -> Option<Role> {
-        let nickname = crate::protocol::Nickname::parse(nickname).ok()?;
+        let nickname = Nickname::parse(nickname).ok()?;
         let user = self.nicknames.get(nickname.canonical().as_str())?;
         self.users.get(user).map(|user| user.member.role)
     }
 
-    /// How the room is run that a command names.
+    /// The rules of the room that a command names.
     pub(in crate::server::core) fn rules_named(
         &self,
         command: &AdminCommand,
     ) -> Option<&RoomRules> {
-        let (AdminCommand::Topic { room, .. }
-        | AdminCommand::Announce { room, .. }
-        | AdminCommand::Slow { room, .. }) = command
-        else {
-            return None;
-        };
+        let room = command.room()?;
         let index = self.room_index(room)?;
-        // The house knows a change first: before it is committed.
-        let known = self.house.rules(room);
+        // Access control knows a change first: before it is committed.
+        let known = self.access.moderation.rules.get(room);
         Some(known.unwrap_or(&self.rooms[index.at()].rules))
     }
 
-    /// Does what follows from a command of this member.
-    pub(super) fn act(&mut self, by: &Arc<Member>, acts: Vec<Act>) {
-        for act in acts {
-            match act {
-                Act::Dismiss {
+    /// Carries out the effects of a member's command.
+    pub(super) fn carry_out(&mut self, by: &Arc<Member>, effects: Vec<AdminEffect>) {
+        for effect in effects {
+            match effect {
+                AdminEffect::EndSessions {
                     user,
                     reason,
                     words,
-                } => self.dismiss(|session| session.user == user, reason, &words),
-                Act::DismissKey(key) => {
+                } => self.end_sessions(|session| session.user == user, reason, &words),
+                AdminEffect::EndSessionsOfKey(key) => {
                     let words = Line::inert("This device was revoked");
                     let has = |session: &Session| session.key == Some(key);
-                    self.dismiss(has, Departure::Kicked, &words);
+                    self.end_sessions(has, Departure::Kicked, &words);
                 }
-                Act::Promote { user, role } => self.promote(user, role),
-                Act::Rule { room, rules } => self.rule(&room, rules, by),
+                AdminEffect::SetRole { user, role } => self.set_role(user, role),
+                AdminEffect::SetRules { room, rules } => self.set_rules(&room, rules, by),
             }
         }
     }
 
-    /// Ends sessions against the will of whoever has them.
-    fn dismiss(&mut self, which: impl Fn(&Session) -> bool, reason: Departure, words: &Line) {
+    /// Ends sessions against the will of their users.
+    fn end_sessions(&mut self, which: impl Fn(&Session) -> bool, reason: Departure, words: &Line) {
         let sessions = self.sessions.iter();
         let hit: Vec<_> = sessions
             .filter(|(_, session)| which(session))
@@ -141,7 +151,7 @@ impl Hub {
         }
     }
 
-    fn promote(&mut self, user: UserId, role: Role) {
+    fn set_role(&mut self, user: UserId, role: Role) {
         for session in self.sessions.values_mut() {
             if session.user == user {
                 session.role = role;
@@ -160,7 +170,7 @@ impl Hub {
         self.tell_where(user, &Change::Promoted);
     }
 
-    fn rule(&mut self, room: &RoomName, rules: RoomRules, by: &Arc<Member>) {
+    fn set_rules(&mut self, room: &RoomName, rules: RoomRules, by: &Arc<Member>) {
         if let Some(index) = self.room_index(room) {
             self.rooms[index.at()].rules = rules.clone();
             self.tell([index], by, &Change::Rules(rules));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Hub, State, error, promises::Promise};
+use super::{Hub, State, promises::Promise};
 use crate::{
     protocol::{
         MessageId, ServerFrame,
@@ -17,8 +17,7 @@ use crate::{
             log_event::LogEvent,
         },
         log::{
-            Batch, Committed, MessageOutcome, OpResult, Operation, Retention, RoomIndex,
-            StateRecord, StoreError,
+            Batch, Committed, MessageOutcome, OpResult, Operation, Retention, RoomIndex, StoreError,
         },
     },
     text::Body,
@@ -82,10 +81,8 @@ pub(in crate::server::core) enum What {
     Open,
     /// To come in, as somebody who owns what is stored before this.
     Enter,
-    /// To remember what changed in the house.
+    /// To store records that changed.
     PutState {
-        /// The same, in case it has to be asked for again.
-        facts: Vec<StateRecord>,
         /// What is told and done once they are stored.
         promises: Vec<Promise>,
     },
@@ -340,7 +337,7 @@ impl Hub {
             (What::Open | What::Enter, OpResult::Damaged) => {
                 let message = "What the server keeps of this device is damaged: tell its operator, \
                                or come in with another client ID";
-                let error = error(ErrorCode::Unavailable, message);
+                let error = ErrorFrame::new(ErrorCode::Unavailable, message);
                 return command::join::failed(self, connection, error);
             }
             (What::Open | What::Enter, _) => {
@@ -348,7 +345,7 @@ impl Hub {
             }
             (What::PutState { .. }, _) => {
                 if let What::PutState { promises, .. } = what {
-                    self.remembered(promises);
+                    self.records_stored(promises);
                 }
                 return;
             }
@@ -442,7 +439,7 @@ impl Hub {
             MessageOutcome::Refused(code) => {
                 return ServerFrame::Error(ErrorFrame {
                     id: Some(id),
-                    ..error(code, "This message was refused before")
+                    ..ErrorFrame::new(code, "This message was refused before")
                 });
             }
         };
@@ -467,7 +464,7 @@ impl Hub {
         ServerFrame::Error(ErrorFrame {
             id: Some(id),
             retry_after_ms: Some(HELD_BACK_RETRY_MS),
-            ..error(code, message)
+            ..ErrorFrame::new(code, message)
         })
     }
 
@@ -475,14 +472,14 @@ impl Hub {
         let Pending { connection, what } = pending;
         let mut refusal = ErrorFrame {
             retry_after_ms: Some(NOT_DURABLE_RETRY_MS),
-            ..error(
+            ..ErrorFrame::new(
                 ErrorCode::NotDurable,
                 "The server can't store messages at the moment",
             )
         };
         match what {
             What::Open | What::Enter => command::join::failed(self, connection, refusal),
-            What::PutState { facts, promises } => self.not_remembered(facts, promises),
+            What::PutState { promises } => self.records_not_stored(promises),
             What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. } => {
                 refusal.id = Some(id);
                 self.hold(connection, id);

@@ -53,7 +53,7 @@ impl Hub {
         user: UserId,
     ) -> bool {
         !nickname.is_reserved()
-            && self.house.may_be_called(nickname, user)
+            && self.access.accounts.nicknames.is_free_for(nickname, user)
             && self
                 .nicknames
                 .get(nickname.canonical().as_str())
@@ -164,7 +164,8 @@ impl Hub {
         let Some(session) = self.sessions.remove(&connection) else {
             return;
         };
-        self.house.note_leaving(session.user, session.key, self.now);
+        let accounts = &mut self.access.accounts;
+        accounts.note_leaving(session.user, session.key, self.now);
         if self.devices.get(&session.device) == Some(&connection) {
             self.devices.remove(&session.device);
         }

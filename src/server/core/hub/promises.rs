@@ -1,14 +1,14 @@
-//! What waits until facts of the house are committed: the answers to commands and what follows from
-//! them, nicknames that somebody comes to own, and clients that come in as somebody new.
+//! Promises: what waits until changed records are committed. These are the answers to admin commands and
+//! their effects, nicknames that a user comes to own, and clients that join as a new user.
 //!
-//! A power failure may undo what is not committed, so nobody is told of it before. The house itself
+//! A power failure may undo what is not committed, so nobody is told of it before. Access control itself
 //! goes by it at once: a banned user is not let in from the moment of the command, and a nickname is
-//! taken. If the store refuses the facts, the clients are told so; what they asked of the house stays
-//! in force, is tried again, and its effects follow once it is stored.
+//! taken. If the store refuses the records, the clients are told so; what they asked for stays in force,
+//! is tried again, and its effects follow once it is stored.
 
 use std::{mem, sync::Arc, time::Duration};
 
-use super::{Hub, What, error};
+use super::{Hub, What};
 use crate::{
     protocol::{
         Nickname, ServerFrame,
@@ -17,25 +17,26 @@ use crate::{
     },
     server::{
         core::{
-            ConnectionId, command,
+            ConnectionId,
+            admin::{AdminEffect, AdminReply},
+            command,
             event::JoinRequest,
-            house::{Act, Outcome},
         },
-        log::{Operation, StateRecord},
+        log::Operation,
     },
 };
 
-/// After how long facts are tried again that could not be committed.
-const FACTS_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// After how long records are tried again that could not be stored.
+const RECORDS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// When a client is to try again what was not stored.
 const NOT_STORED_RETRY_MS: u64 = 1_000;
-/// Commands that may wait for their effects because the store refused their facts; then no more are
+/// Commands that may wait for their effects because the store refused their records; then no more are
 /// taken.
 const OVERDUE_MAX: usize = 1_000;
 /// No connection has this number.
 const NOBODY: ConnectionId = ConnectionId(0);
 
-/// Something that is told and done once facts are committed.
+/// Something that is told and done once records are committed.
 pub(in crate::server::core) enum Promise {
     /// A command was carried out.
     Command {
@@ -44,7 +45,7 @@ pub(in crate::server::core) enum Promise {
         /// Who gave the command.
         by: Arc<Member>,
         /// What follows from it.
-        acts: Vec<Act>,
+        effects: Vec<AdminEffect>,
     },
     /// A session's user comes to own another nickname.
     Nick {
@@ -56,7 +57,7 @@ pub(in crate::server::core) enum Promise {
 
 impl Hub {
     /// Answers a command, and does what follows from it, once what it changed is committed.
-    pub(in crate::server::core) fn promise(&mut self, connection: ConnectionId, outcome: Outcome) {
+    pub(in crate::server::core) fn promise(&mut self, connection: ConnectionId, reply: AdminReply) {
         let Some(session) = self.sessions.get_mut(&connection) else {
             return;
         };
@@ -65,13 +66,13 @@ impl Hub {
         };
         session.pending += 1;
         self.promised.push(Promise::Command {
-            answer: Some((connection, outcome.result)),
+            answer: Some((connection, reply.result)),
             by: Arc::clone(&user.member),
-            acts: outcome.acts,
+            effects: reply.effects,
         });
     }
 
-    /// Whether another command may be given; the store may have refused the facts of too many.
+    /// Whether another command may be given; the store may have refused the records of too many.
     pub(in crate::server::core) fn has_room_for_promises(&self) -> Result<(), ErrorFrame> {
         if self.overdue.len() < OVERDUE_MAX {
             return Ok(());
@@ -113,26 +114,23 @@ impl Hub {
         self.entering.push(connection);
     }
 
-    /// Stages what changed in the house, if it is time, and behind it those who wait to come in.
-    pub(super) fn remember(&mut self) {
-        let waits = self.facts_wait.is_some_and(|at| self.now.mono < at);
+    /// Stages the records that changed, if it is time, and behind them the clients that wait to join.
+    pub(super) fn stage_records(&mut self) {
+        let waits = self.records_wait.is_some_and(|at| self.now.mono < at);
         let is_wanted = !self.promised.is_empty() || !self.entering.is_empty();
         if self.remembering || waits && !is_wanted {
             return;
         }
-        self.facts_wait = None;
-        let facts = self.house.take_facts();
+        self.records_wait = None;
+        let records = self.access.take_changed();
         let mut promises = mem::take(&mut self.overdue);
         promises.append(&mut self.promised);
-        if facts.is_empty() {
-            self.remembered(promises);
+        if records.is_empty() {
+            self.records_stored(promises);
         } else {
-            let what = What::PutState {
-                facts: facts.clone(),
-                promises,
-            };
             self.remembering = true;
-            self.stage(NOBODY, Operation::PutState(facts), what);
+            let operation = Operation::PutState(records);
+            self.stage(NOBODY, operation, What::PutState { promises });
         }
         for connection in mem::take(&mut self.entering) {
             // It may have closed meanwhile.
@@ -142,14 +140,18 @@ impl Hub {
         }
     }
 
-    /// What was staged is committed.
-    pub(super) fn remembered(&mut self, promises: Vec<Promise>) {
+    /// The records that were staged are committed.
+    pub(super) fn records_stored(&mut self, promises: Vec<Promise>) {
         self.remembering = false;
-        self.house.stored_facts();
+        self.access.stored();
         for promise in promises {
             match promise {
-                Promise::Command { answer, by, acts } => {
-                    self.act(&by, acts);
+                Promise::Command {
+                    answer,
+                    by,
+                    effects,
+                } => {
+                    self.carry_out(&by, effects);
                     if let Some((connection, result)) = answer {
                         self.answer(connection, ServerFrame::Result(result));
                         self.one_pending_less(connection);
@@ -167,28 +169,32 @@ impl Hub {
         }
     }
 
-    /// What was staged could not be committed: it is in force, and tried again.
-    pub(super) fn not_remembered(&mut self, facts: Vec<StateRecord>, promises: Vec<Promise>) {
+    /// The records that were staged could not be committed: they are in force, and tried again.
+    pub(super) fn records_not_stored(&mut self, promises: Vec<Promise>) {
         self.remembering = false;
-        self.house.put_back(facts);
-        self.facts_wait = Some(self.now.mono + FACTS_AGAIN_AFTER);
+        self.access.not_stored();
+        self.records_wait = Some(self.now.mono + RECORDS_AGAIN_AFTER);
         for promise in promises {
             match promise {
-                Promise::Command { answer, by, acts } => {
+                Promise::Command {
+                    answer,
+                    by,
+                    effects,
+                } => {
                     if let Some((connection, result)) = answer {
                         let message = "The server can't store this at the moment. It keeps trying, \
                                        and it takes full effect then, unless the server ends \
                                        before";
                         // Not to be given again: it was taken.
-                        let error = error(ErrorCode::NotDurable, message);
+                        let error = ErrorFrame::new(ErrorCode::NotDurable, message);
                         self.refuse_request(connection, error, result.reference);
                         self.one_pending_less(connection);
                     }
-                    if !acts.is_empty() {
+                    if !effects.is_empty() {
                         self.overdue.push(Promise::Command {
                             answer: None,
                             by,
-                            acts,
+                            effects,
                         });
                     }
                 }
@@ -216,6 +222,6 @@ impl Hub {
 fn not_stored(what: &str) -> ErrorFrame {
     ErrorFrame {
         retry_after_ms: Some(NOT_STORED_RETRY_MS),
-        ..error(ErrorCode::NotDurable, &format!("{what}: try again"))
+        ..ErrorFrame::new(ErrorCode::NotDurable, &format!("{what}: try again"))
     }
 }

@@ -9,9 +9,9 @@ use crate::{
     server::{
         core::{
             endpoint::{CLOSE_WITHIN, LEGACY_WAIT_MAX},
-            house::Rate,
+            rate_limit::Rate,
             replica::ReplicaLimits,
-            testing::{World, house_settings, id, message},
+            testing::{World, access_settings, id, message},
         },
         log::{LogReader, MemoryLimits},
     },
@@ -334,9 +334,9 @@ fn a_basic_client_has_no_say_in_the_numbers_of_its_messages() {
 
 #[test]
 fn an_id_does_not_help_a_basic_client_past_what_holds_for_all() {
-    let mut settings = house_settings();
+    let mut settings = access_settings();
     settings.limits.messages = Some(Rate::new(1, 2));
-    let mut world = World::with_house(settings, Vec::new());
+    let mut world = World::with_access(settings, &[]);
     world.join("alice");
     world.connect("bob");
     world.send("bob", JOIN);
@@ -365,9 +365,9 @@ fn say_at_once(world: &mut World, texts: std::ops::RangeInclusive<u64>) {
 
 #[test]
 fn messages_over_the_limit_wait_and_keep_their_order() {
-    let mut settings = house_settings();
+    let mut settings = access_settings();
     settings.limits.messages = Some(Rate::new(60, 2));
-    let mut world = fresh(World::with_house(settings, Vec::new()));
+    let mut world = fresh(World::with_access(settings, &[]));
     say_at_once(&mut world, 1..=5);
     assert_eq!(world.hears("alice"), ["1 bob: 1", "2 bob: 2"]);
     for number in 3..=5 {
@@ -380,9 +380,9 @@ fn messages_over_the_limit_wait_and_keep_their_order() {
 
 #[test]
 fn a_message_that_would_have_to_wait_for_long_is_refused_in_words() {
-    let mut settings = house_settings();
+    let mut settings = access_settings();
     settings.limits.messages = Some(Rate::new(1, 2));
-    let mut world = fresh(World::with_house(settings, Vec::new()));
+    let mut world = fresh(World::with_access(settings, &[]));
     say_at_once(&mut world, 1..=3);
     assert_eq!(world.hears("alice"), ["1 bob: 1", "2 bob: 2"]);
     assert!(LEGACY_WAIT_MAX < Duration::from_mins(1));

@@ -76,7 +76,7 @@ pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Timestamp> {
 /// `device.user` is who has proven a key with it, if anybody has since there is such a column.
 /// `entry.clock_was` is what the clock would have shown, where it was corrected since the entry
 /// before, and `room.correction` by how much it was since the last entry, in milliseconds.
-/// Times are milliseconds since 1970. `house` has what is known of the house, as JSON.
+/// Times are milliseconds since 1970. `house` has the records of the server's state, as JSON.
 const STEPS: &[M<'static>] = &[
 M::up(
     "CREATE TABLE meta(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID, STRICT;

@@ -1,4 +1,4 @@
-//! The house's facts, as rows.
+//! Records of the server's state, as rows.
 
 use rusqlite::{Connection, Result};
 

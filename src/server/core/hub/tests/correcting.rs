@@ -142,7 +142,7 @@ fn a_start_behind_the_log_is_told() {
         let hub = &world.hub;
         let extents: Vec<_> = hub.rooms.iter().map(|room| room.extent).collect();
         let settings = hub.settings.clone();
-        let mut hub = Hub::new(settings, hub.epoch, &extents, known, Vec::new(), world.now);
+        let mut hub = Hub::new(settings, hub.epoch, &extents, known, &[], world.now);
         let mut effects = Vec::new();
         hub.finish_turn(world.now, &mut effects);
         let tells = |effect: &Effect| match effect {

@@ -33,7 +33,7 @@ fn whoever_is_near_is_let_in_over_both_families() {
         .map(|address| (address, true))
         .chain(ELSEWHERE.map(|address| (address, false)));
     for (address, is_near) in cases {
-        let mut world = World::with_house(house(Access::Local), Vec::new());
+        let mut world = World::with_access(settings_for(Access::Local), &[]);
         let heard = world.comes("carol", address);
         assert_eq!(heard.starts_with("welcome"), is_near, "{address}: {heard}");
         world.connect_from("bob", address);
@@ -48,8 +48,8 @@ fn whoever_is_near_is_let_in_over_both_families() {
 
 #[test]
 fn who_a_proxy_does_not_name_needs_an_invite_though_the_proxy_be_on_this_machine() {
-    let settings = house(Access::Local);
-    let mut world = World::with_house(settings.clone(), Vec::new());
+    let settings = settings_for(Access::Local);
+    let mut world = World::with_access(settings.clone(), &[]);
     let id = InviteId::from_bytes([1; 8]);
     let invite = InviteToken::mint(&settings.invite_key, id, u64::MAX, 1);
     let invited = Join {
@@ -80,8 +80,8 @@ fn kept(sanction: fn(&str) -> AdminCommand, address: &str) -> Vec<StateRecord> {
 }
 
 /// A server that is started with that.
-fn after(facts: Vec<StateRecord>) -> World {
-    let mut world = World::with_house(house(Access::Open), facts);
+fn after(facts: &[StateRecord]) -> World {
+    let mut world = World::with_access(settings_for(Access::Open), facts);
     world.advance(Duration::from_mins(1));
     world
 }
@@ -101,12 +101,12 @@ fn a_ban_closes_the_place_of_the_banned_and_no_other() {
             ),
         ]);
     for (banned, closed, open) in closed_and_open {
-        let mut world = after(kept(ban, banned));
+        let mut world = after(&kept(ban, banned));
         assert_eq!(world.comes("bob", open), "error banned", "{banned}");
         assert_eq!(world.comes("eve", closed), "error banned", "{banned}");
         let heard = world.comes("eve", open);
         assert!(heard.starts_with("welcome"), "{banned} {open}: {heard}");
-        let mut world = after(kept(mute, banned));
+        let mut world = after(&kept(mute, banned));
         for (name, from, hears) in [
             ("eve", closed, "error not_allowed 1"),
             ("dora", open, "1 dora: x"),
@@ -122,7 +122,7 @@ fn a_ban_closes_the_place_of_the_banned_and_no_other() {
 #[test]
 fn a_ban_on_this_machine_closes_it_to_the_banned_only() {
     for banned in THIS_MACHINE {
-        let mut world = after(kept(ban, banned));
+        let mut world = after(&kept(ban, banned));
         for here in THIS_MACHINE {
             assert_eq!(world.comes("bob", here), "error banned", "{banned}");
             let heard = world.comes("eve", here);
@@ -142,7 +142,7 @@ fn what_older_servers_kept_of_this_machine_closes_nothing() {
     }
     let ban = facts.iter().find(|fact| &*fact.kind == "ban").unwrap();
     assert!(ban.value.as_ref().unwrap().contains(r#"["::"]"#), "{ban:?}");
-    let mut world = after(facts);
+    let mut world = after(&facts);
     for address in ["::1", "::2", "127.0.0.1", FAR] {
         assert_eq!(world.comes("bob", address), "error banned", "{address}");
         let heard = world.comes("eve", address);
@@ -162,7 +162,7 @@ fn limits_of_one_place_hold_for_each_place_and_not_for_this_machine() {
     };
     let settings = || Settings {
         limits,
-        ..house(Access::Open)
+        ..settings_for(Access::Open)
     };
     let came = |world: &mut World, address: &str| {
         let keyed = ["anna", "bert", "cleo"].map(|name| world.comes(name, address));
@@ -176,16 +176,16 @@ fn limits_of_one_place_hold_for_each_place_and_not_for_this_machine() {
         })
     };
     for address in THIS_MACHINE {
-        let mut world = World::with_house(settings(), Vec::new());
+        let mut world = World::with_access(settings(), &[]);
         assert_eq!(came(&mut world, address), [3, 3], "{address}");
     }
     for [one, other] in NEIGHBOURS {
-        let mut world = World::with_house(settings(), Vec::new());
+        let mut world = World::with_access(settings(), &[]);
         assert_eq!(came(&mut world, one), [2, 1], "{one}");
         let heard = world.comes("gina", other);
         assert!(heard.starts_with("welcome"), "{other}: {heard}");
     }
-    let mut world = World::with_house(settings(), Vec::new());
+    let mut world = World::with_access(settings(), &[]);
     assert_eq!(came(&mut world, "2001:db8::1"), [2, 1]);
     let heard = world.comes("gina", "2001:db8::2");
     assert_eq!(heard, "error rate_limited, try again");

@@ -110,7 +110,7 @@ fn a_revoked_device_comes_as_somebody_new_unless_it_is_blocked() {
         let goes_on = if block { "/unban key-" } else { "ID block" };
         assert!(said.contains(goes_on), "{said}");
         assert!(world.hears("phone").contains(&"closed".to_owned()));
-        let mut world = world.again(house(Access::Open));
+        let mut world = world.again(settings_for(Access::Open));
         let heard = world.comes_with("phone", "203.0.113.9", join("phone"));
         let expected = if block {
             "error banned"

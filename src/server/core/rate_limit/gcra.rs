@@ -1,7 +1,5 @@
-//! How often something may be done.
-//!
-//! The generic cell rate algorithm (ITU-T I.371), which needs one time for each who is measured:
-//! when he will have "paid" for all that he did. Ours, because the time comes in from outside.
+//! The generic cell rate algorithm (ITU-T I.371): it needs one time for each key, when the key will have
+//! "paid" for all that it did. It is our own code because the time comes in from outside.
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
@@ -120,12 +118,12 @@ impl SiteRateLimiter {
     ) -> Result<(), Duration> {
         self.look(address, now)?;
         self.sites.take(address.site(), now)?;
-        for (meters, network) in self
+        for (limiter, network) in self
             .wider
             .iter_mut()
             .zip(address.wider().into_iter().flatten())
         {
-            meters.take(network, now)?;
+            limiter.take(network, now)?;
         }
         Ok(())
     }
@@ -138,7 +136,7 @@ impl SiteRateLimiter {
     ) -> Result<(), Duration> {
         self.sites.look(address.site(), now)?;
         let mut wider = self.wider.iter().zip(address.wider().into_iter().flatten());
-        wider.try_for_each(|(meters, network)| meters.look(network, now))
+        wider.try_for_each(|(limiter, network)| limiter.look(network, now))
     }
 }
 
@@ -153,42 +151,42 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_one_at_a_time() {
         // One a second, three at once.
-        let mut meters = RateLimiter::new(Some(Rate::new(60, 3)));
+        let mut limiter = RateLimiter::new(Some(Rate::new(60, 3)));
         let start = 100 * SECOND;
         for _ in 0..3 {
-            assert_eq!(meters.take('a', start), Ok(()));
+            assert_eq!(limiter.take('a', start), Ok(()));
         }
-        assert_eq!(meters.take('a', start), Err(SECOND));
+        assert_eq!(limiter.take('a', start), Err(SECOND));
         // What is refused costs nothing.
-        assert_eq!(meters.take('a', start), Err(SECOND));
-        assert_eq!(meters.take('b', start), Ok(()));
+        assert_eq!(limiter.take('a', start), Err(SECOND));
+        assert_eq!(limiter.take('b', start), Ok(()));
         let half = start + SECOND / 2;
-        assert_eq!(meters.take('a', half), Err(SECOND / 2));
-        assert_eq!(meters.take('a', start + SECOND), Ok(()));
-        assert_eq!(meters.take('a', start + SECOND), Err(SECOND));
+        assert_eq!(limiter.take('a', half), Err(SECOND / 2));
+        assert_eq!(limiter.take('a', start + SECOND), Ok(()));
+        assert_eq!(limiter.take('a', start + SECOND), Err(SECOND));
         // After a pause there is a burst again, and no more than that.
         let later = start + 100 * SECOND;
         for _ in 0..3 {
-            assert_eq!(meters.take('a', later), Ok(()));
+            assert_eq!(limiter.take('a', later), Ok(()));
         }
-        assert_eq!(meters.take('a', later), Err(SECOND));
+        assert_eq!(limiter.take('a', later), Err(SECOND));
     }
 
     #[test]
     fn without_a_rate_nobody_waits() {
-        let mut meters = RateLimiter::new(None);
+        let mut limiter = RateLimiter::new(None);
         for _ in 0..10_000 {
-            assert_eq!(meters.take('a', SECOND), Ok(()));
+            assert_eq!(limiter.take('a', SECOND), Ok(()));
         }
-        assert!(meters.paid.is_empty());
+        assert!(limiter.paid.is_empty());
     }
 
     #[test]
     fn a_customer_with_many_networks_is_measured_as_one() {
-        let mut meters = SiteRateLimiter::new(Some(Rate::new(1, 10)));
+        let mut limiter = SiteRateLimiter::new(Some(Rate::new(1, 10)));
         let mut come = |address: String| {
             let address = SocketAddr::new(address.parse().unwrap(), 7);
-            meters.take(address.into(), SECOND).is_ok()
+            limiter.take(address.into(), SECOND).is_ok()
         };
         let count = |came: &[bool]| came.iter().filter(|came| **came).count();
         let networks = |from: u32| (from..from + 100).map(|n| format!("2001:db8:1:{n:x}::7"));
@@ -210,14 +208,14 @@ mod tests {
 
     #[test]
     fn no_crowd_takes_more_memory_than_stated() {
-        let mut meters = RateLimiter::new(Some(Rate::new(1, 1)));
+        let mut limiter = RateLimiter::new(Some(Rate::new(1, 1)));
         for who in 0..2 * MEASURED_MAX {
             let now = Duration::from_micros(who as u64);
-            assert_eq!(meters.take(who, now), Ok(()));
-            assert!(meters.paid.len() <= MEASURED_MAX);
+            assert_eq!(limiter.take(who, now), Ok(()));
+            assert!(limiter.paid.len() <= MEASURED_MAX);
         }
         // Those who came last are measured still.
         let now = Duration::from_secs(1);
-        assert!(meters.take(2 * MEASURED_MAX - 1, now).is_err());
+        assert!(limiter.take(2 * MEASURED_MAX - 1, now).is_err());
     }
 }

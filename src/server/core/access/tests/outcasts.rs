@@ -72,7 +72,7 @@ fn who_is_muted_does_not_come_and_go_all_the_time() {
     };
     let settings = Settings {
         limits,
-        ..house(Access::Open)
+        ..settings_for(Access::Open)
     };
     let mut world = with_muted_bob(place).again(settings);
     let come = |world: &mut World, name: &'static str| {
@@ -152,7 +152,7 @@ fn who_is_demoted_or_banned_leaves_no_invite_of_theirs_behind() {
         let theirs = world.result_of("bob", invite.clone()).invite.unwrap();
         // Made by the operator's command.
         let id = InviteId::from_bytes([1; 8]);
-        let operators = InviteToken::mint(&house_settings().invite_key, id, 9_000_000_000, 0);
+        let operators = InviteToken::mint(&access_settings().invite_key, id, 9_000_000_000, 0);
         // The name that they made it by is another's now.
         world.say("bob", &wants("robert"));
         let end = match end {
@@ -171,7 +171,7 @@ fn who_is_demoted_or_banned_leaves_no_invite_of_theirs_behind() {
         let audit = world.result_of("alice", AdminCommand::Audit { before: None });
         let said = |line: &Line| line.as_str().contains("revoked 1 invite of robert");
         assert!(audit.lines.iter().any(said), "{:?}", audit.lines);
-        let mut world = world.again(house(Access::Invite));
+        let mut world = world.again(settings_for(Access::Invite));
         let with = |invite| Join {
             invite: Some(invite),
             ..join("eve")
@@ -199,7 +199,7 @@ fn an_invite_of_an_older_server_is_known_by_its_makers_nickname() {
         key: InviteId::from_bytes([1; 8]).to_string(),
         value: Some(value.to_owned()),
     });
-    let mut world = World::with_house(house(Access::Open), facts);
+    let mut world = World::with_access(settings_for(Access::Open), &facts);
     world.comes("alice", FAR);
     let ban = AdminCommand::Ban {
         nickname: nick("bob"),

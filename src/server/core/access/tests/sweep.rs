@@ -26,8 +26,8 @@ fn settle(world: &mut World) {
 }
 
 /// A server that has run for an hour: its clock is believed.
-fn steady(facts: Vec<StateRecord>) -> World {
-    let mut world = World::with_house(house(Access::Open), facts);
+fn steady(facts: &[StateRecord]) -> World {
+    let mut world = World::with_access(settings_for(Access::Open), facts);
     world.comes("first", FAR);
     world.cut("first");
     pass(&mut world, 2 * HOUR);
@@ -59,13 +59,15 @@ fn is_known(world: &mut World, name: &str) -> bool {
 fn nickname_is_free(world: &World, nickname: &str) -> bool {
     world
         .hub
-        .house
-        .may_be_called(&nick(nickname), key("somebody").public().user())
+        .access
+        .accounts
+        .nicknames
+        .is_free_for(&nick(nickname), key("somebody").public().user())
 }
 
 #[test]
 fn who_never_wrote_goes_after_a_week_and_who_did_after_a_year() {
-    let mut world = steady(Vec::new());
+    let mut world = steady(&[]);
     visits(&mut world, "lurker", false);
     visits(&mut world, "carol", true);
     pass(&mut world, 6 * DAY);
@@ -91,9 +93,9 @@ fn who_never_wrote_goes_after_a_week_and_who_did_after_a_year() {
 
 #[test]
 fn some_stay_however_long_they_are_not_seen() {
-    let mut world = steady(Vec::new());
+    let mut world = steady(&[]);
     world.comes("alice", FAR);
-    let code = house_settings().owner_code;
+    let code = access_settings().owner_code;
     world.orders("alice", AdminCommand::Own { code });
     for name in ["mod", "banned", "muted"] {
         world.comes(name, FAR);
@@ -118,7 +120,7 @@ fn some_stay_however_long_they_are_not_seen() {
         world.orders("alice", command);
     }
     let id = InviteId::from_bytes([1; 8]);
-    let invite = InviteToken::mint(&house_settings().invite_key, id, 9_000_000_000, 0);
+    let invite = InviteToken::mint(&access_settings().invite_key, id, 9_000_000_000, 0);
     let wish = Join {
         invite: Some(invite),
         ..join("invited")
@@ -134,7 +136,7 @@ fn some_stay_however_long_they_are_not_seen() {
         // Who was let in for good still is, and the nickname is anybody's.
         assert_eq!(nickname_is_free(&world, name), name == "invited", "{name}");
     }
-    let mut world = world.again(house(Access::Invite));
+    let mut world = world.again(settings_for(Access::Invite));
     let heard = world.comes("invited", "203.0.113.5");
     assert!(heard.starts_with("welcome invited"), "{heard}");
     assert_eq!(world.comes("banned", FAR), "error banned");
@@ -142,7 +144,7 @@ fn some_stay_however_long_they_are_not_seen() {
 
 #[test]
 fn who_is_here_stays_and_is_seen_when_they_go() {
-    let mut world = steady(Vec::new());
+    let mut world = steady(&[]);
     world.comes("lurker", FAR);
     // Signs of life keep them here.
     for _ in 0..9 {
@@ -162,7 +164,7 @@ fn who_is_here_stays_and_is_seen_when_they_go() {
 
 #[test]
 fn a_clock_that_is_wrong_makes_nobody_go_at_once() {
-    let mut world = steady(Vec::new());
+    let mut world = steady(&[]);
     visits(&mut world, "lurker", false);
     world.now.wall += 30 * DAY;
     settle(&mut world);
@@ -178,10 +180,10 @@ fn a_clock_that_is_wrong_makes_nobody_go_at_once() {
     assert!(is_known(&mut world, "lurker"));
     // Of those that wrote a share goes in a day, even by a clock that is steady.
     let facts = crowd(3_000, |_| r#""wrote":1000000,"#);
-    let mut world = steady(facts);
+    let mut world = steady(&facts);
     pass(&mut world, HOUR);
     settle(&mut world);
-    let left = world.hub.house.accounts.len();
+    let left = world.hub.access.accounts.count();
     assert!((2_600..2_800).contains(&left), "{left}");
 }
 
@@ -206,8 +208,8 @@ fn crowd(count: usize, noted: impl Fn(usize) -> &'static str) -> Vec<StateRecord
 
 #[test]
 fn a_crowd_of_passers_by_makes_room_for_newcomers_step_by_step() {
-    let facts = crowd(super::super::STRANGERS_MAX, |_| r#""wrote":0,"#);
-    let mut world = World::with_house(house(Access::Open), facts);
+    let facts = crowd(STRANGERS_MAX, |_| r#""wrote":0,"#);
+    let mut world = World::with_access(settings_for(Access::Open), &facts);
     let told = |world: &World| {
         let told = |record: &LogEvent| match record {
             LogEvent::ManyAccounts { known } => Some(*known),
@@ -216,7 +218,7 @@ fn a_crowd_of_passers_by_makes_room_for_newcomers_step_by_step() {
         world.records.iter().filter_map(told).collect::<Vec<_>>()
     };
     world.comes("early", FAR);
-    assert_eq!(told(&world), [super::super::STRANGERS_MAX]);
+    assert_eq!(told(&world), [STRANGERS_MAX]);
     assert_eq!(world.hub.role_of("early"), Some(Role::Unverified));
     world.cut("early");
     pass(&mut world, 2 * HOUR);
@@ -238,9 +240,9 @@ fn what_an_older_server_kept_counts_as_written() {
         for value in facts.iter_mut().filter_map(|fact| fact.value.as_mut()) {
             *value = value.replace("\"seen\":7", "\"seen\":1790000000");
         }
-        let mut world = steady(facts);
+        let mut world = steady(&facts);
         settle(&mut world);
-        world.hub.house.accounts.len()
+        world.hub.access.accounts.count()
     };
     // And the one who came first in this test.
     assert_eq!((old(""), old(r#""wrote":0,"#)), (51, 1));

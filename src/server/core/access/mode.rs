@@ -1,17 +1,17 @@
-//! Who may enter at all, by where he comes from.
+//! The operator's choice of who may enter.
 
 /// Who may enter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Access {
-    /// Whoever comes from this machine or a private network; from elsewhere only who was let in
-    /// before, or is invited.
+    /// Everybody on this machine or in a private network; from elsewhere only those who were let in
+    /// before, or are invited.
     #[default]
     Local,
     /// Everybody.
     Open,
-    /// Who was let in before, or is invited.
+    /// Those who were let in before, or are invited.
     Invite,
-    /// Who was let in before, is invited, or knows the password.
+    /// Those who were let in before, are invited, or know the password.
     Password,
 }
 

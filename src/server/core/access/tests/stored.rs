@@ -1,4 +1,4 @@
-//! What somebody is told of the house is stored: a power failure undoes nothing that was told.
+//! Records are stored before anybody is told of them: a power failure undoes nothing that was told.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn wants(nickname: &str) -> ClientFrame {
 
 /// What this server would know after a power failure now.
 fn after_a_power_cut(world: &mut World) -> World {
-    world.again(house(Access::Open))
+    world.again(settings_for(Access::Open))
 }
 
 #[test]
@@ -179,7 +179,10 @@ fn two_changes_of_a_room_at_once_are_both_kept() {
         slow_seconds: 5,
         ..RoomRules::default()
     };
-    assert_eq!(world.hub.house.rules(&room()), Some(&expected));
+    assert_eq!(
+        world.hub.access.moderation.rules.get(&room()),
+        Some(&expected)
+    );
 }
 
 #[test]

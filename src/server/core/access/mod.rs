@@ -1,0 +1,264 @@
+//! Access control: the parts of the server that know users (accounts, moderation, invites, rate limits),
+//! and the questions that take several of them.
+//!
+//! ```text
+//! join    -> knock  (may they join at all?)                 no change
+//!         -> check  (as which user? under this nickname?)   a Visitor; no change
+//!         -> admit  (they are in)                           records change
+//! message -> may_write, rename -> may_rename, history -> may_read
+//! command -> core::admin
+//! ```
+//!
+//! Each part keeps its own records; the hub takes what changed for its next commit. What need not
+//! outlive the process (rate limits, codes for devices) is no record.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use self::may::{Action, User, may};
+pub use self::{admission::Visitor, mode::Access};
+use super::{
+    accounts::{Accounts, account::Account, nicknames::Owned},
+    format::{seconds, too_often},
+    invites::{Invite, Invites},
+    moderation::{Moderation, audit::AuditEntry, bans::Ban, mutes::Mute},
+    persist::{Persist, Record, decode},
+    rate_limit::{Limits, Rate, RateKey, RateLimits},
+};
+use crate::{
+    protocol::{InviteKey, OwnerCode, Role, RoomName, RoomRules, UserId, frame::ErrorFrame},
+    server::{log::StateRecord, network::ClientAddress},
+    time::Now,
+};
+
+mod admission;
+pub mod may;
+mod mode;
+#[cfg(test)]
+mod tests;
+
+/// What the operator decides, and the secrets that it takes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who may enter.
+    pub access: Access,
+    /// How often things may be done.
+    pub limits: Limits,
+    /// What invites are made with.
+    pub invite_key: InviteKey,
+    /// What makes a user the owner, as long as there is none: fresh random bytes.
+    pub owner_code: OwnerCode,
+    /// Whether the owners so far become members: for an owner who lost their keys.
+    pub new_owner: bool,
+    /// For how many days the accounts and nicknames of people who wrote are kept after they were last
+    /// here.
+    pub keep_accounts_days: u64,
+}
+
+/// See the module's docs.
+#[derive(Debug)]
+pub struct AccessControl {
+    /// What the operator decides.
+    pub settings: Settings,
+    /// Users with keys.
+    pub accounts: Accounts,
+    /// Bans, mutes, rules of rooms, the audit trail.
+    pub moderation: Moderation,
+    /// Invites.
+    pub invites: Invites,
+    /// How often users did what.
+    pub limits: RateLimits,
+}
+
+/// A user with a session, or about to have one.
+#[derive(Clone, Copy, Debug)]
+pub struct Requester {
+    /// The user.
+    pub user: UserId,
+    /// What they may do.
+    pub role: Role,
+    /// Where they are.
+    pub address: ClientAddress,
+}
+
+impl Requester {
+    /// What they are counted under.
+    pub fn rate_key(&self) -> RateKey {
+        RateKey::of(self.user, self.role, self.address)
+    }
+}
+
+impl AccessControl {
+    /// As the store's records tell it. It leaves out damaged ones: the caller has looked for them with
+    /// [`unread`].
+    pub fn new(settings: Settings, records: &[StateRecord]) -> Self {
+        let mut accounts = Accounts::load(records);
+        if settings.new_owner {
+            accounts.remove_owners();
+        }
+        Self {
+            accounts,
+            moderation: Moderation::load(records),
+            invites: Invites::load(settings.invite_key.clone(), records),
+            limits: RateLimits::new(settings.limits),
+            settings,
+        }
+    }
+
+    fn records(&mut self) -> impl Iterator<Item = &mut dyn Persist> {
+        let invites: &mut dyn Persist = self.invites.records();
+        self.accounts
+            .records()
+            .into_iter()
+            .chain(self.moderation.records())
+            .chain([invites])
+    }
+
+    /// The records that changed since the last call, for the next commit; then
+    /// [`stored`](Self::stored) or [`not_stored`](Self::not_stored) says what became of them.
+    pub fn take_changed(&mut self) -> Vec<StateRecord> {
+        let mut changed = Vec::new();
+        self.records()
+            .for_each(|records| records.take(&mut changed));
+        changed
+    }
+
+    /// The records that were taken last are stored.
+    pub fn stored(&mut self) {
+        self.records().for_each(Persist::stored);
+    }
+
+    /// The records that were taken last could not be stored: they are to be taken again.
+    pub fn not_stored(&mut self) {
+        self.records().for_each(Persist::not_stored);
+    }
+
+    /// Whether there is an owner.
+    pub fn has_owner(&self) -> bool {
+        self.accounts.owners() > 0
+    }
+
+    /// What messages are limited to, for `welcome`.
+    pub fn message_rate(&self) -> Option<Rate> {
+        self.settings.limits.messages
+    }
+
+    /// When [`sweep`](Self::sweep) wants to be called; `None`: never.
+    pub fn sweeps_at(&self) -> Option<Duration> {
+        self.accounts.sweeps_at()
+    }
+
+    /// Removes some accounts that are not used, if it is time.
+    pub fn sweep(&mut self, clock: Now, is_present: impl Fn(UserId) -> bool) {
+        if self.sweeps_at().is_none_or(|due| clock.mono < due) {
+            return;
+        }
+        let concerned: HashSet<_> = self.moderation.concerns().collect();
+        let stays = |user| concerned.contains(&user) || is_present(user);
+        let days = self.settings.keep_accounts_days;
+        self.accounts.sweep(clock, days, stays);
+    }
+
+    /// The mute that applies to a user: their own, or one that covers where they are, unless the server
+    /// knows them since before it or trusts them.
+    fn mute_of(&self, requester: Requester, now: u64) -> Option<&Mute> {
+        let mutes = &self.moderation.mutes;
+        let own = mutes.own(requester.user, now);
+        if own.is_some() || requester.role >= Role::Moderator {
+            return own;
+        }
+        let since = || self.accounts.get(requester.user).map(|known| known.since);
+        mutes.at(requester.address.site(), since, now)
+    }
+
+    /// A user with a session, as [`may()`] looks at them.
+    pub fn user(&self, requester: Requester, now: Now) -> User<'_> {
+        User {
+            id: requester.user,
+            role: requester.role,
+            ban: None,
+            mute: self.mute_of(requester, seconds(now.wall)),
+        }
+    }
+
+    /// Whether a user may read or search a room's history, and notes that they do. `room`: its rules, if
+    /// they are in it.
+    pub fn may_read(
+        &mut self,
+        requester: Requester,
+        room: Option<&RoomRules>,
+        now: Now,
+    ) -> Result<(), ErrorFrame> {
+        may(&self.user(requester, now), room, Action::Read)?;
+        self.limits.query(requester.rate_key(), now.mono)
+    }
+
+    /// Whether a user may take another nickname, and notes that they do.
+    pub fn may_rename(&mut self, requester: Requester, now: Now) -> Result<(), ErrorFrame> {
+        may(&self.user(requester, now), None, Action::Rename)?;
+        self.limits.nick(requester.rate_key(), now.mono)
+    }
+
+    /// Whether a user may write in a room now, and notes that they do. An error with `retry_after_ms`
+    /// passes; any other is for good.
+    pub fn may_write(
+        &mut self,
+        requester: Requester,
+        room: &RoomName,
+        rules: &RoomRules,
+        now: Now,
+    ) -> Result<(), ErrorFrame> {
+        let (user, key) = (self.user(requester, now), requester.rate_key());
+        may(&user, Some(rules), Action::Write)?;
+        let is_slow = rules.slow_seconds > 0 && may(&user, Some(rules), Action::SkipPause).is_err();
+        let slow_mode = &mut self.moderation.slow_mode;
+        if is_slow && let Some(wait) = slow_mode.wait(key, room, rules, now.mono) {
+            return Err(too_often("This room is slowed down", wait));
+        }
+        self.limits.message(key, now.mono)?;
+        self.accounts.note_writing(requester.user, now);
+        if is_slow {
+            slow_mode.note(key, room, now.mono);
+        }
+        Ok(())
+    }
+}
+
+/// Records that this program can't use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Of a kind that it knows: they are damaged, and nobody can say what they forbade.
+    pub damaged: Vec<StateRecord>,
+    /// The kinds that it does not know, and how many records there are of each: they are of a newer
+    /// server, and stay as they are.
+    pub unknown: BTreeMap<Box<str>, usize>,
+}
+
+/// Looks for records that this program can't use.
+pub fn unread(records: &[StateRecord]) -> Unread {
+    /// A kind, and whether a record of it can be read.
+    type Kind = (&'static str, fn(&StateRecord) -> bool);
+    fn kind<R: Record>() -> Kind {
+        (R::KIND, |record| decode::<R>(record).is_some())
+    }
+    let kinds = [
+        kind::<Account>(),
+        kind::<Owned>(),
+        kind::<Ban>(),
+        kind::<Mute>(),
+        kind::<RoomRules>(),
+        kind::<Invite>(),
+        kind::<AuditEntry>(),
+    ];
+    let mut unread = Unread::default();
+    for record in records {
+        match kinds.iter().find(|(kind, _)| *kind == &*record.kind) {
+            None => *unread.unknown.entry(record.kind.clone()).or_default() += 1,
+            Some((_, is_readable)) if is_readable(record) => {}
+            Some(_) => unread.damaged.push(record.clone()),
+        }
+    }
+    unread
+}

@@ -1,0 +1,337 @@
+//! What moderators do: kicks, bans, mutes, and the rules of rooms.
+
+use super::*;
+
+#[test]
+fn moderators_send_away_whom_they_may() {
+    let mut world = World::with_owner();
+    for name in ["bob", "carol", "dave"] {
+        world.comes(name, FAR);
+    }
+    for name in ["bob", "carol"] {
+        let nickname = nick(name);
+        let role = Role::Moderator;
+        world.orders("alice", AdminCommand::Role { nickname, role });
+    }
+    for name in ["alice", "bob", "carol", "dave"] {
+        world.hears(name);
+    }
+    let kick = |name: &str| AdminCommand::Kick {
+        nickname: nick(name),
+        reason: Some(Line::inert("too loud")),
+    };
+    assert_eq!(world.orders("dave", kick("bob")), ["error not_allowed"]);
+    assert_eq!(world.orders("bob", kick("alice")), ["error not_allowed"]);
+    assert_eq!(world.orders("bob", kick("carol")), ["error not_allowed"]);
+    assert_eq!(world.orders("bob", kick("bob")), ["error not_allowed"]);
+    assert_eq!(world.orders("bob", kick("nobody")), ["error not_found"]);
+    let heard = world.orders("bob", kick("dave"));
+    assert_eq!(heard, ["result dave was sent away", "dave left Kicked"]);
+    assert_eq!(world.hears("dave"), ["bye Kicked", "closed"]);
+    // For now only.
+    assert!(world.comes("dave", FAR).starts_with("welcome"));
+}
+
+#[test]
+fn a_ban_keeps_the_key_out_and_strangers_from_there() {
+    let mut world = World::with_owner();
+    world.comes("bob", "203.0.113.7");
+    world.comes("carol", "203.0.113.7");
+    world.cut("carol");
+    world.hears("alice");
+    let ban = AdminCommand::Ban {
+        nickname: nick("bob"),
+        seconds: Some(3_600),
+        reason: None,
+    };
+    world.advance(Duration::from_secs(1));
+    let heard = world.orders("alice", ban);
+    assert!(
+        heard.contains(&"result bob is banned for 1 hour".to_owned()),
+        "{heard:?}"
+    );
+    assert!(world.hears("bob").contains(&"bye Banned".to_owned()));
+    assert_eq!(world.comes("bob", FAR), "error banned");
+    assert_eq!(world.comes("eve", "203.0.113.7"), "error banned");
+    // Who was known before is not to blame for his neighbour.
+    assert!(world.comes("carol", "203.0.113.7").starts_with("welcome"));
+    assert!(world.comes("eve", FAR).starts_with("welcome"));
+    let mut after = world.again(settings_for(Access::Open));
+    assert_eq!(after.comes("bob", FAR), "error banned");
+    after.advance(Duration::from_secs(3_700));
+    assert!(after.comes("bob", FAR).starts_with("welcome"));
+    world.hears("alice");
+    let nickname = nick("bob");
+    world.orders("alice", AdminCommand::Unban { nickname });
+    assert!(world.comes("bob", "203.0.113.7").starts_with("welcome"));
+}
+
+#[test]
+fn the_muted_and_a_room_for_announcements_refuse_messages_for_good() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    let nickname = || nick("bob");
+    let mute = AdminCommand::Mute {
+        nickname: nickname(),
+        seconds: None,
+        reason: None,
+    };
+    world.orders("alice", mute);
+    world.hears("bob");
+    assert_eq!(
+        world.say("bob", &message("bob", 1, "but…")),
+        ["error not_allowed 1"]
+    );
+    world.orders(
+        "alice",
+        AdminCommand::Unmute {
+            nickname: nickname(),
+        },
+    );
+    world.hears("bob");
+    assert_eq!(
+        world.say("bob", &message("bob", 2, "thanks")),
+        ["1 bob: thanks"]
+    );
+    let room = RoomName::lobby();
+    world.orders("alice", AdminCommand::Announce { room, on: true });
+    world.hears("bob");
+    assert_eq!(
+        world.say("bob", &message("bob", 3, "oh")),
+        ["error not_allowed 3"]
+    );
+    world.hears("alice");
+    assert_eq!(
+        world.say("alice", &message("alice", 1, "release at 4")),
+        ["2 alice: release at 4"]
+    );
+}
+
+/// Bob may say something every 30 s.
+fn slow() -> World {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    let slow = AdminCommand::Slow {
+        room: RoomName::lobby(),
+        seconds: 30,
+    };
+    world.orders("alice", slow);
+    world
+}
+
+#[test]
+fn in_a_slow_room_messages_wait_and_none_is_lost() {
+    let mut world = slow();
+    world.hears("bob");
+    assert_eq!(world.say("bob", &message("bob", 1, "one")), ["1 bob: one"]);
+    assert_eq!(
+        world.say("bob", &message("bob", 2, "two")),
+        ["error rate_limited 2, try again"]
+    );
+    assert_eq!(
+        world.say("bob", &message("bob", 3, "three")),
+        ["error held_back 3, try again"]
+    );
+    // What is in the log already is answered at once.
+    assert_eq!(
+        world.say("bob", &message("bob", 1, "one")),
+        ["ack 1 stored 1"]
+    );
+    world.advance(Duration::from_secs(31));
+    world.hears("bob");
+    assert_eq!(world.say("bob", &message("bob", 2, "two")), ["2 bob: two"]);
+}
+
+#[test]
+fn what_follows_a_message_that_waited_is_counted_as_well() {
+    let mut world = slow();
+    world.say("bob", &message("bob", 1, "one"));
+    world.say("bob", &message("bob", 2, "two"));
+    world.advance(Duration::from_secs(31));
+    world.hears("bob");
+    // The one that waited, and others behind it before it is stored.
+    world.hold_commits = true;
+    assert_eq!(world.say("bob", &message("bob", 2, "two")), [""; 0]);
+    assert_eq!(
+        world.say("bob", &message("bob", 3, "three")),
+        ["error rate_limited 3, try again"]
+    );
+    assert_eq!(
+        world.say("bob", &message("bob", 4, "four")),
+        ["error held_back 4, try again"]
+    );
+    world.hold_commits = false;
+    world.commit();
+    assert_eq!(world.hears("bob"), ["2 bob: two"]);
+}
+
+#[test]
+fn rules_are_told_and_outlive_the_server() {
+    let mut world = World::with_owner();
+    world.comes("bob", FAR);
+    world.hears("bob");
+    let topic = AdminCommand::Topic {
+        room: RoomName::lobby(),
+        topic: Some(Line::inert("tea at 4")),
+    };
+    let heard = world.orders("alice", topic);
+    assert!(
+        heard.iter().any(|heard| heard.contains("tea at 4")),
+        "{heard:?}"
+    );
+    assert!(world.hears("bob")[0].contains("tea at 4"));
+    let mut world = world.again(settings_for(Access::Open));
+    world.enter("bob", &key("bob"), FAR, join("bob"));
+    let client = world.client("bob");
+    client.heard.clear();
+    world.cut("bob");
+    world.connect("bob");
+    let mut bytes = Vec::new();
+    crate::protocol::wire::encode_client(&ClientFrame::Join(Box::new(join("x"))), &mut bytes);
+    world.post("bob", &bytes);
+    let rules = world
+        .client("bob")
+        .heard
+        .iter()
+        .find_map(|frame| match frame {
+            ServerFrame::Members(page) => page.rules.clone(),
+            _ => None,
+        });
+    assert_eq!(rules.unwrap().topic, Some(Line::inert("tea at 4")));
+}
+
+#[test]
+fn nobody_lifts_what_somebody_above_him_has_set() {
+    let mut world = with_moderators();
+    world.comes("dave", FAR);
+    world.comes("eve", FAR);
+    for command in [mute("bob"), mute("dave"), ban("eve")] {
+        world.orders("alice", command);
+    }
+    let mut world = world.again(settings_for(Access::Open));
+    for name in ["alice", "bob", "carol", "dave"] {
+        world.comes(name, FAR);
+    }
+    let unmute = |name| AdminCommand::Unmute {
+        nickname: nick(name),
+    };
+    let unban = AdminCommand::Unban {
+        nickname: nick("eve"),
+    };
+    let briefly = AdminCommand::Ban {
+        nickname: nick("eve"),
+        seconds: Some(1),
+        reason: None,
+    };
+    for (who, command) in [
+        ("bob", unmute("bob")),
+        ("carol", unmute("bob")),
+        ("carol", unmute("dave")),
+        ("carol", mute("dave")),
+        ("carol", unban.clone()),
+        ("carol", briefly),
+    ] {
+        world.hears(who);
+        let heard = world.orders(who, command.clone());
+        assert_eq!(heard, ["error not_allowed"], "{who}: {command:?}");
+    }
+    for command in [unmute("bob"), unmute("dave"), unban] {
+        world.hears("alice");
+        let heard = world.orders("alice", command);
+        assert!(heard[0].starts_with("result"), "{heard:?}");
+    }
+    // What a moderator has set, another one lifts.
+    world.orders("bob", mute("dave"));
+    world.hears("carol");
+    let heard = world.orders("carol", unmute("dave"));
+    assert!(heard[0].starts_with("result"), "{heard:?}");
+}
+
+#[test]
+fn who_goes_quickly_is_banned_all_the_same() {
+    let there = "203.0.113.7";
+    let mut world = World::with_owner();
+    // Without a key, and with one.
+    world.connect_from("bob", there);
+    world.say("bob", &ClientFrame::Join(Box::new(join("bob"))));
+    world.cut("bob");
+    world.hears("alice");
+    let kick = AdminCommand::Kick {
+        nickname: nick("bob"),
+        reason: None,
+    };
+    assert_eq!(world.orders("alice", kick), ["error not_found"]);
+    let heard = world.orders("alice", ban("bob"));
+    assert!(heard[0].starts_with("result bob is banned"), "{heard:?}");
+    assert_eq!(world.comes("eve", there), "error banned");
+    assert!(world.comes("dave", "203.0.113.8").starts_with("welcome"));
+    world.cut("dave");
+    world.orders("alice", ban("dave"));
+    assert_eq!(world.comes("eve", "203.0.113.8"), "error banned");
+    // Not for ever: an hour later nobody knows who that was.
+    world.connect_from("mallory", FAR);
+    world.say("mallory", &ClientFrame::Join(Box::new(join("mallory"))));
+    world.cut("mallory");
+    world.cut("alice");
+    world.advance(Duration::from_hours(1));
+    world.comes("alice", FAR);
+    world.hears("alice");
+    assert_eq!(world.orders("alice", ban("mallory")), ["error not_found"]);
+}
+
+#[test]
+fn a_fresh_key_or_none_does_not_end_a_mute() {
+    let there = "203.0.113.7";
+    let mut world = World::with_owner();
+    world.comes("carol", there);
+    world.comes("bob", there);
+    world.advance(Duration::from_secs(1));
+    world.orders("alice", mute("bob"));
+    world.cut("bob");
+    assert!(world.comes("eve", there).starts_with("welcome"));
+    world.hears("eve");
+    let heard = world.say("eve", &message("eve", 1, "it is me"));
+    assert_eq!(heard, ["error not_allowed 1"]);
+    world.connect_from("dave", there);
+    world.say("dave", &ClientFrame::Join(Box::new(join("dave"))));
+    world.hears("dave");
+    let heard = world.say("dave", &message("dave", 1, "it is me"));
+    assert_eq!(heard, ["error not_allowed 1"]);
+    // Who was known before is not to blame for his neighbour, also after a restart.
+    world.hears("carol");
+    let heard = world.say("carol", &message("carol", 1, "hi"));
+    assert_eq!(heard, ["1 carol: hi"]);
+    let mut after = world.again(settings_for(Access::Open));
+    after.advance(Duration::from_mins(1));
+    after.comes("frank", there);
+    after.hears("frank");
+    let heard = after.say("frank", &message("frank", 1, "it is me"));
+    assert_eq!(heard, ["error not_allowed 1"]);
+    // And nobody any more once it is lifted.
+    let nickname = nick("bob");
+    world.orders("alice", AdminCommand::Unmute { nickname });
+    world.hears("eve");
+    let heard = world.say("eve", &message("eve", 2, "thanks"));
+    assert_eq!(heard, ["2 eve: thanks"]);
+}
+
+#[test]
+fn no_list_is_longer_than_a_frame() {
+    let mut world = World::with_owner();
+    let room = RoomName::lobby();
+    let topic = "\"\\".repeat(500);
+    for _ in 0..250 {
+        let topic = Some(Line::inert(&topic));
+        let room = room.clone();
+        world.orders("alice", AdminCommand::Topic { room, topic });
+    }
+    let result = world.result_of("alice", AdminCommand::Audit { before: None });
+    let (told, message) = (result.lines.len(), result.message.as_str());
+    let lines: Vec<_> = result.lines.iter().map(Line::as_str).collect();
+    let bytes = serde_json::to_string(&lines).unwrap().len();
+    let most = crate::protocol::limits::FRAME_BYTES_MAX - 2_048;
+    assert!(bytes < most, "{bytes}");
+    assert!(told > 50, "{told}");
+    let expected = format!("What was done, newest first: the first {told} of 251");
+    assert_eq!(message, expected);
+}

@@ -1,0 +1,208 @@
+//! Accounts: users whom the server knows by a key, with their roles, devices and nicknames.
+
+use std::collections::HashMap;
+
+use self::{account::Account, devices::DeviceCodes, nicknames::Nicknames, sweep::Sweep};
+use super::{
+    format::seconds,
+    persist::{Persist, RecordMap},
+};
+use crate::{
+    protocol::{DeviceCode, Nickname, PublicKey, Role, UserId},
+    server::log::StateRecord,
+    time::Now,
+};
+
+pub mod account;
+mod devices;
+pub mod nicknames;
+mod sweep;
+
+pub use devices::KEYS_MAX;
+
+/// Users that the server knows by a key.
+pub const ACCOUNTS_MAX: usize = 100_000;
+/// From so many accounts on, strangers come in without getting one; the rest is for invited users.
+pub const STRANGERS_MAX: usize = ACCOUNTS_MAX / 10 * 9;
+
+/// All users that the server knows by a key.
+#[derive(Debug)]
+pub struct Accounts {
+    by_user: RecordMap<Account>,
+    /// The user of each key.
+    keys: HashMap<PublicKey, UserId>,
+    /// Their nicknames.
+    pub nicknames: Nicknames,
+    codes: DeviceCodes,
+    sweep: Sweep,
+}
+
+/// How a device is let in.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    /// The user.
+    pub user: UserId,
+    /// The key that the device has proven.
+    pub key: PublicKey,
+    /// Whether the user is let in for good, by an invite or the password.
+    pub for_good: bool,
+    /// The code that the device brings.
+    pub code: Option<DeviceCode>,
+}
+
+/// What is new about an account.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    /// The account itself.
+    pub account: bool,
+    /// The key.
+    pub key: bool,
+}
+
+impl Accounts {
+    /// The accounts among the store's records.
+    pub fn load(records: &[StateRecord]) -> Self {
+        let by_user = RecordMap::<Account>::load(records);
+        let keys = by_user
+            .iter()
+            .flat_map(|(user, account)| account.keys.iter().map(|key| (key.public, *user)))
+            .collect();
+        Self {
+            by_user,
+            keys,
+            nicknames: Nicknames::load(records),
+            codes: DeviceCodes::default(),
+            sweep: Sweep::default(),
+        }
+    }
+
+    /// The records, for a commit.
+    pub fn records(&mut self) -> [&mut dyn Persist; 2] {
+        [&mut self.by_user, self.nicknames.records()]
+    }
+
+    /// A user's account.
+    pub fn get(&self, user: UserId) -> Option<&Account> {
+        self.by_user.get(&user)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.by_user.len()
+    }
+
+    /// The user of a key.
+    pub fn user_of(&self, key: &PublicKey) -> Option<UserId> {
+        self.keys.get(key).copied()
+    }
+
+    /// What a user may do, if the server knows them by a key.
+    pub fn known_role(&self, user: UserId) -> Option<Role> {
+        self.get(user).map(|account| account.role)
+    }
+
+    /// What a user may do.
+    pub fn role(&self, user: UserId) -> Role {
+        self.known_role(user).unwrap_or(Role::Unverified)
+    }
+
+    /// How many owners the server has.
+    pub fn owners(&self) -> usize {
+        let roles = self.by_user.values().map(|account| account.role);
+        roles.filter(|role| *role == Role::Owner).count()
+    }
+
+    /// Gives a user a role.
+    pub fn set_role(&mut self, user: UserId, role: Role) {
+        self.by_user.update(&user, |account| {
+            account.role = role;
+            account.admitted |= role > Role::Member;
+        });
+    }
+
+    /// Makes members of all owners, for an owner who lost their keys.
+    pub fn remove_owners(&mut self) {
+        let owners = self.by_user.iter();
+        let owners = owners.filter(|(_, account)| account.role == Role::Owner);
+        let owners: Vec<_> = owners.map(|(user, _)| *user).collect();
+        for user in owners {
+            self.by_user
+                .update(&user, |account| account.role = Role::Member);
+        }
+    }
+
+    /// The nickname that a user used last, or their id.
+    pub fn name_of(&self, user: UserId) -> String {
+        let nickname = self.nicknames.last_used(user);
+        nickname.map_or_else(|| user.to_string(), ToOwned::to_owned)
+    }
+
+    /// Whether a user's account, or that they own a nickname, is not stored yet: then nobody may be told
+    /// of it, since a power failure would undo it.
+    pub fn owes(&self, user: UserId, nickname: &Nickname) -> bool {
+        self.by_user.is_owed(&user) || self.nicknames.is_owed(nickname)
+    }
+
+    /// Notes that a device is let in. Doing it again changes nothing.
+    pub fn admit(&mut self, admission: Admission, at: u64) -> Admitted {
+        let Admission { user, key, .. } = admission;
+        let known = self.get(user);
+        let known_key = known.and_then(|account| account.keys.iter().find(|k| k.public == key));
+        let admitted = Admitted {
+            account: known.is_none(),
+            key: known_key.is_none(),
+        };
+        let is_stale = known_key.is_some_and(|known| known.is_stale(at));
+        if admitted.account {
+            self.by_user.insert(user, Account::new(at));
+        }
+        let is_owed = admitted.key || admission.for_good;
+        if is_owed || is_stale {
+            self.by_user.update(&user, |account| {
+                account.use_key(key, at);
+                account.admitted |= admission.for_good;
+            });
+        }
+        if is_owed {
+            self.by_user.owe(user);
+        }
+        self.keys.insert(key, user);
+        if admitted.key && admission.code.is_some() {
+            self.codes.withdraw(admission.code, user);
+        }
+        admitted
+    }
+
+    /// Notes that a user is called so now, if the server knows them by a key.
+    pub fn claim(&mut self, user: UserId, nickname: &Nickname, now: Now) {
+        if self.by_user.contains_key(&user) {
+            self.nicknames.claim(user, nickname, seconds(now.wall));
+        }
+    }
+
+    /// Notes once a day that a user writes.
+    pub fn note_writing(&mut self, user: UserId, now: Now) {
+        let at = seconds(now.wall);
+        if self
+            .get(user)
+            .is_some_and(|account| account.wrote_long_ago(at))
+        {
+            self.by_user
+                .update(&user, |account| account.wrote = Some(at));
+        }
+    }
+
+    /// Notes that a session ends, if its key was noted as seen long ago.
+    pub fn note_leaving(&mut self, user: UserId, key: Option<PublicKey>, now: Now) {
+        let at = seconds(now.wall);
+        let Some(key) = key else { return };
+        let known = self.get(user).into_iter().flat_map(|account| &account.keys);
+        if known
+            .into_iter()
+            .any(|known| known.public == key && known.is_stale(at))
+        {
+            self.by_user
+                .update(&user, |account| account.use_key(key, at));
+        }
+    }
+}

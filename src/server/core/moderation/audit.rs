@@ -1,0 +1,108 @@
+//! The audit trail: what moderators and owners did, for the owner to read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    protocol::{Nickname, UserId},
+    server::{
+        core::{
+            format::moment,
+            persist::{Record, RecordMap, from_json, number_key, to_json},
+        },
+        log::StateRecord,
+    },
+    text::Line,
+};
+
+/// Entries of the audit trail; the oldest go.
+pub const AUDIT_MAX: usize = 10_000;
+/// Bytes of one entry's text: a reason or a topic can be longer, and is cut here.
+const DEED_BYTES_MAX: usize = 256;
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct AuditEntry {
+    /// Seconds since 1970, UTC.
+    at: u64,
+    /// The user who did it.
+    user: UserId,
+    /// Their nickname then.
+    nickname: String,
+    /// What they did, as the end of a sentence that begins with their nickname.
+    deed: String,
+}
+
+/// The trail: entries by their numbers, 1, 2, 3, …
+#[derive(Debug)]
+pub struct Audit(RecordMap<AuditEntry>);
+
+impl Audit {
+    /// The trail among the store's records.
+    pub fn load(records: &[StateRecord]) -> Self {
+        Self(RecordMap::load(records))
+    }
+
+    /// The records, for a commit.
+    pub fn records(&mut self) -> &mut RecordMap<AuditEntry> {
+        &mut self.0
+    }
+
+    /// Adds an entry.
+    pub fn note(&mut self, at: u64, user: UserId, nickname: &Nickname, mut deed: String) {
+        if deed.len() > DEED_BYTES_MAX {
+            deed.truncate(deed.floor_char_boundary(DEED_BYTES_MAX));
+            deed.push('…');
+        }
+        let number = self.0.last_key_value().map_or(1, |(last, _)| last + 1);
+        let entry = AuditEntry {
+            at,
+            user,
+            nickname: nickname.as_str().to_owned(),
+            deed,
+        };
+        self.0.insert(number, entry);
+        while self.0.len() > AUDIT_MAX
+            && let Some((oldest, _)) = self.0.first_key_value()
+        {
+            let oldest = *oldest;
+            self.0.remove(&oldest);
+        }
+    }
+
+    /// How many entries there are before a number.
+    pub fn count(&self, before: Option<u64>) -> usize {
+        self.0.range(..before.unwrap_or(u64::MAX)).count()
+    }
+
+    /// The entries before a number, newest first, one a line.
+    pub fn lines(&self, before: Option<u64>) -> impl Iterator<Item = Line> {
+        let newest_first = self.0.range(..before.unwrap_or(u64::MAX)).rev();
+        newest_first.map(|(number, entry)| {
+            let AuditEntry {
+                at,
+                user,
+                nickname,
+                deed,
+            } = entry;
+            let text = format!("{number}  {}  {nickname} {deed}  ({user})", moment(*at));
+            Line::inert(&text)
+        })
+    }
+}
+
+impl Record for AuditEntry {
+    const KIND: &'static str = "audit";
+    type Key = u64;
+
+    fn key(number: &u64) -> String {
+        number_key(*number)
+    }
+
+    fn encode(&self) -> String {
+        to_json(self)
+    }
+
+    fn decode(number: &str, value: &str) -> Option<(u64, Self)> {
+        Some((number.parse().ok()?, from_json(value)?))
+    }
+}

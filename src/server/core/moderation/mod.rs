@@ -1,0 +1,69 @@
+//! Moderation: bans, mutes, the rules of rooms, and the audit trail.
+
+use self::{audit::Audit, bans::Bans, mutes::Mutes, room_rules::SlowMode};
+use super::persist::{Persist, RecordMap};
+use crate::{
+    protocol::{RoomRules, UserId},
+    server::log::StateRecord,
+    text::Line,
+};
+
+pub mod audit;
+pub mod bans;
+pub mod mutes;
+pub mod room_rules;
+pub mod sanction;
+
+/// What moderators decided.
+#[derive(Debug)]
+pub struct Moderation {
+    /// Users who may not come in.
+    pub bans: Bans,
+    /// Users whose messages are refused.
+    pub mutes: Mutes,
+    /// The rules of the rooms whose rules were ever changed.
+    pub rules: RecordMap<RoomRules>,
+    /// Who wrote when in rooms in slow mode.
+    pub slow_mode: SlowMode,
+    /// What was done.
+    pub audit: Audit,
+}
+
+impl Moderation {
+    /// What the store's records tell.
+    pub fn load(records: &[StateRecord]) -> Self {
+        Self {
+            bans: Bans::load(records),
+            mutes: Mutes::load(records),
+            rules: RecordMap::load(records),
+            slow_mode: SlowMode::default(),
+            audit: Audit::load(records),
+        }
+    }
+
+    /// The records, for a commit.
+    pub fn records(&mut self) -> [&mut dyn Persist; 4] {
+        [
+            self.bans.records(),
+            self.mutes.records(),
+            &mut self.rules,
+            self.audit.records(),
+        ]
+    }
+
+    /// Removes bans and mutes that have ended.
+    pub fn forget_over(&mut self, now: u64) {
+        self.bans.forget_over(now);
+        self.mutes.forget_over(now);
+    }
+
+    /// Whether a user is banned or muted, or was until lately: then their account is needed.
+    pub fn concerns(&self) -> impl Iterator<Item = UserId> {
+        self.bans.users().chain(self.mutes.users())
+    }
+
+    /// The bans and mutes in force, one a line.
+    pub fn lines(&self, now: u64) -> Vec<Line> {
+        self.bans.lines(now).chain(self.mutes.lines(now)).collect()
+    }
+}

@@ -1,0 +1,295 @@
+//! Records of the server's state: values under a kind and a key, of which the store keeps the latest.
+//!
+//! A [`RecordMap`] holds all records of one kind in memory and notes which of them changed. The hub
+//! takes the changes for its next commit ([`Persist::take`]) and says afterwards whether they were
+//! stored ([`Persist::stored`], [`Persist::not_stored`]). Values are JSON; a field that a later version
+//! added has a default, since older servers' records lack it.
+
+use std::{collections::BTreeMap, fmt, ops::Deref};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, Error},
+};
+
+use crate::{
+    protocol::{InviteId, PublicKey, Role, UserId},
+    server::log::StateRecord,
+};
+
+/// A value that the store keeps.
+pub trait Record: Sized {
+    /// The kind of its records.
+    const KIND: &'static str;
+    /// What it is found by.
+    type Key: Clone + Ord + fmt::Debug;
+
+    /// The key, as the store has it.
+    fn key(key: &Self::Key) -> String;
+
+    /// The value, as the store has it.
+    fn encode(&self) -> String;
+
+    /// Reads a record; `None` if it is damaged.
+    fn decode(key: &str, value: &str) -> Option<(Self::Key, Self)>;
+}
+
+/// A value as JSON.
+pub(super) fn to_json(value: &impl Serialize) -> String {
+    // Strings and numbers only: there is no way to fail.
+    serde_json::to_string(value).expect("a record becomes JSON")
+}
+
+/// Reads JSON.
+pub(super) fn from_json<T: DeserializeOwned>(value: &str) -> Option<T> {
+    serde_json::from_str(value).ok()
+}
+
+/// Ids and roles stand in records as text.
+macro_rules! as_text {
+    ($($type:ty),*) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+as_text!(InviteId, PublicKey, Role, UserId);
+
+/// A number as a key that sorts as it counts.
+pub(super) fn number_key(number: u64) -> String {
+    format!("{number:020}")
+}
+
+/// Reads a record of one kind; `None` if it is damaged.
+pub fn decode<R: Record>(record: &StateRecord) -> Option<(R::Key, R)> {
+    R::decode(&record.key, record.value.as_deref()?)
+}
+
+/// All records of one kind. Reads go to the map; every change is noted for the store.
+#[derive(Debug)]
+pub struct RecordMap<R: Record> {
+    map: BTreeMap<R::Key, R>,
+    /// Changed since the last [`Persist::take`]; `true` where nobody may be told before it is stored.
+    dirty: BTreeMap<R::Key, bool>,
+    /// Taken, and neither stored nor refused yet.
+    storing: BTreeMap<R::Key, bool>,
+}
+
+impl<R: Record> Deref for RecordMap<R> {
+    type Target = BTreeMap<R::Key, R>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.map
+    }
+}
+
+impl<R: Record> RecordMap<R> {
+    /// The records of this kind among all that the store has. It leaves out damaged ones: the server
+    /// has looked for those before.
+    pub fn load(records: &[StateRecord]) -> Self {
+        let own = records.iter().filter(|record| &*record.kind == R::KIND);
+        Self {
+            map: own.filter_map(decode::<R>).collect(),
+            dirty: BTreeMap::new(),
+            storing: BTreeMap::new(),
+        }
+    }
+
+    /// Puts a value in place of the one before.
+    pub fn insert(&mut self, key: R::Key, value: R) {
+        self.mark(key.clone(), false);
+        self.map.insert(key, value);
+    }
+
+    /// Removes a value.
+    pub fn remove(&mut self, key: &R::Key) -> Option<R> {
+        let removed = self.map.remove(key)?;
+        self.mark(key.clone(), false);
+        Some(removed)
+    }
+
+    /// Changes a value, if there is one.
+    pub fn update<T>(&mut self, key: &R::Key, change: impl FnOnce(&mut R) -> T) -> Option<T> {
+        let value = self.map.get_mut(key)?;
+        let result = change(value);
+        self.mark(key.clone(), false);
+        Some(result)
+    }
+
+    /// Removes all values but those to keep; gives their keys.
+    pub fn retain(&mut self, keep: impl Fn(&R) -> bool) -> Vec<R::Key> {
+        let over = self.map.iter().filter(|(_, value)| !keep(value));
+        let over: Vec<_> = over.map(|(key, _)| key.clone()).collect();
+        for key in &over {
+            self.remove(key);
+        }
+        over
+    }
+
+    /// Notes that nobody may be told of a value before it is stored: a power failure would undo it.
+    pub fn owe(&mut self, key: R::Key) {
+        self.mark(key, true);
+    }
+
+    /// Whether a value that is owed is not stored yet.
+    pub fn is_owed(&self, key: &R::Key) -> bool {
+        let owed = |noted: &BTreeMap<R::Key, bool>| noted.get(key) == Some(&true);
+        owed(&self.dirty) || owed(&self.storing)
+    }
+
+    fn mark(&mut self, key: R::Key, owed: bool) {
+        *self.dirty.entry(key).or_default() |= owed;
+    }
+}
+
+/// What a commit needs of a [`RecordMap`].
+pub trait Persist {
+    /// Appends the latest value of each record that changed since the last call; `None` for a value
+    /// that was removed.
+    fn take(&mut self, changed: &mut Vec<StateRecord>);
+
+    /// Notes that the records that were taken are stored.
+    fn stored(&mut self);
+
+    /// Notes that they could not be stored: the next [`take`](Self::take) gives their values as they
+    /// are then.
+    fn not_stored(&mut self);
+}
+
+impl<R: Record> Persist for RecordMap<R> {
+    fn take(&mut self, changed: &mut Vec<StateRecord>) {
+        for (key, owed) in std::mem::take(&mut self.dirty) {
+            changed.push(StateRecord {
+                kind: R::KIND.into(),
+                key: R::key(&key),
+                value: self.map.get(&key).map(R::encode),
+            });
+            *self.storing.entry(key).or_default() |= owed;
+        }
+    }
+
+    fn stored(&mut self) {
+        self.storing.clear();
+    }
+
+    fn not_stored(&mut self) {
+        for (key, owed) in std::mem::take(&mut self.storing) {
+            self.mark(key, owed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Word(String);
+
+    impl Record for Word {
+        const KIND: &'static str = "word";
+        type Key = u64;
+
+        fn key(number: &u64) -> String {
+            number_key(*number)
+        }
+
+        fn encode(&self) -> String {
+            to_json(&self.0)
+        }
+
+        fn decode(number: &str, value: &str) -> Option<(u64, Self)> {
+            Some((number.parse().ok()?, Self(from_json(value)?)))
+        }
+    }
+
+    fn word(text: &str) -> Word {
+        Word(text.to_owned())
+    }
+
+    fn taken(words: &mut RecordMap<Word>) -> Vec<(u64, String)> {
+        let mut changed = Vec::new();
+        words.take(&mut changed);
+        let number = |record: &StateRecord| record.key.parse().unwrap();
+        changed
+            .into_iter()
+            .map(|record| {
+                let value = record.value.as_deref().unwrap_or("removed");
+                (number(&record), value.trim_matches('"').to_owned())
+            })
+            .collect()
+    }
+
+    fn owned((number, text): (u64, &str)) -> (u64, String) {
+        (number, text.to_owned())
+    }
+
+    #[test]
+    fn every_change_is_taken_once_as_it_is_then() {
+        let mut words = RecordMap::<Word>::load(&[]);
+        words.insert(2, word("two"));
+        words.insert(1, word("one"));
+        words.insert(3, word("three"));
+        words.update(&2, |word| word.0.push('!'));
+        words.remove(&3);
+        assert_eq!(words.remove(&4), None);
+        let expected = [(1, "one"), (2, "two!"), (3, "removed")];
+        assert_eq!(taken(&mut words), expected.map(owned));
+        assert_eq!(taken(&mut words), []);
+        // Not stored: the latest value comes again.
+        words.update(&1, |word| word.0.push('?'));
+        words.not_stored();
+        let expected = [(1, "one?"), (2, "two!"), (3, "removed")];
+        assert_eq!(taken(&mut words), expected.map(owned));
+        words.stored();
+        words.not_stored();
+        assert_eq!(taken(&mut words), []);
+        assert_eq!(words.retain(|word| word.0.starts_with('o')), [2]);
+        assert_eq!(taken(&mut words), [(2, "removed")].map(owned));
+    }
+
+    #[test]
+    fn a_value_is_owed_until_it_is_stored() {
+        let mut words = RecordMap::<Word>::load(&[]);
+        words.insert(1, word("one"));
+        assert!(!words.is_owed(&1));
+        words.owe(1);
+        assert!(words.is_owed(&1) && !words.is_owed(&2));
+        taken(&mut words);
+        assert!(words.is_owed(&1));
+        words.not_stored();
+        assert!(words.is_owed(&1));
+        taken(&mut words);
+        // What changes meanwhile is not owed by itself.
+        words.update(&1, |word| word.0.push('!'));
+        words.stored();
+        assert!(!words.is_owed(&1));
+    }
+
+    #[test]
+    fn other_kinds_and_damaged_records_are_left_out() {
+        let record = |kind: &str, key: &str, value: Option<&str>| StateRecord {
+            kind: kind.into(),
+            key: key.to_owned(),
+            value: value.map(str::to_owned),
+        };
+        let words = RecordMap::<Word>::load(&[
+            record("word", "00000000000000000007", Some("\"seven\"")),
+            record("number", "1", Some("\"one\"")),
+            record("word", "x", Some("\"x\"")),
+            record("word", "2", Some("2")),
+            record("word", "3", None),
+        ]);
+        let all: Vec<_> = words.iter().collect();
+        assert_eq!(all, [(&7, &word("seven"))]);
+    }
+}
