@@ -1,11 +1,15 @@
-//! Every `/` command, in one table: the update runs them from here, and completion, the help
-//! screen and the list in docs/REFERENCE.md are written from it.
+//! Every `/` command, in one list: the client's own rows are here, those of admin commands come from
+//! [`ADMIN_COMMANDS`]. The update and line mode run them from it; completion, the help screen and the
+//! list in docs/REFERENCE.md are written from it.
 //!
-//! - [`mod@admin`]: what follows the name of an administrative command.
+//! - [`mod@admin`]: reads the arguments of an admin command.
 
-pub mod admin;
+use std::sync::LazyLock;
 
 use self::admin::AdminAction;
+use crate::protocol::admin::{ADMIN_COMMANDS, AdminSpec, Section};
+
+pub mod admin;
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +40,15 @@ pub enum SlashAction {
     Admin(AdminAction),
 }
 
-/// A row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A row of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slash {
     /// Its name, without `/`.
     pub name: &'static str,
-    /// What follows the name, as the help writes it; empty if nothing does.
-    pub argument: &'static str,
+    /// The word that follows the name where several commands share it; else empty.
+    word: &'static str,
+    /// What follows, as the help writes it; empty if nothing does.
+    argument: String,
     /// What it does.
     pub run: SlashAction,
     /// The same for people.
@@ -50,203 +56,130 @@ pub struct Slash {
 }
 
 /// Rows that belong together, under a heading.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Group {
     /// The heading.
     pub title: &'static str,
     /// The rows.
-    pub commands: &'static [Slash],
+    pub commands: Vec<Slash>,
 }
 
-const fn row(
-    name: &'static str,
-    argument: &'static str,
-    run: SlashAction,
-    help: &'static str,
-) -> Slash {
-    Slash {
-        name,
-        argument,
-        run,
-        help,
-    }
-}
-
-const fn admin(
-    name: &'static str,
-    argument: &'static str,
-    action: AdminAction,
-    help: &'static str,
-) -> Slash {
-    row(name, argument, SlashAction::Admin(action), help)
-}
-
-/// The table. Who may do what the server decides; the headings say it. A command that does several
-/// things has a row for each.
-pub const GROUPS: &[Group] = &[
-    Group {
-        title: "Commands",
-        commands: &[
-            row("nick", "NAME", SlashAction::Nick, "take another nickname"),
-            row("who", "", SlashAction::Who, "who is in; the room's rules"),
-            row(
-                "search",
-                "WORDS",
-                SlashAction::Search,
-                "search; without words, how to",
-            ),
-            row(
-                "date",
-                "DAY",
-                SlashAction::Date,
-                "go to a day: 2026-11-20, monday",
-            ),
-            row(
-                "unfold",
-                "",
-                SlashAction::Unfold,
-                "show all of a long message",
-            ),
-            row("fold", "", SlashAction::Fold, "fold long messages again"),
-            row(
-                "discard",
-                "",
-                SlashAction::Discard,
-                "let go of what was refused",
-            ),
-            row(
-                "security",
-                "",
-                SlashAction::Security,
-                "who can read along, the keys",
-            ),
-            row("help", "", SlashAction::Help, "all keys and commands"),
-            row(
-                "mouse",
-                "",
-                SlashAction::Mouse,
-                "wheel and clicks for the chat, or not",
-            ),
-            row("quit", "", SlashAction::Quit, "disconnect, as q! does"),
-        ],
-    },
-    Group {
-        title: "Your devices",
-        commands: &[
-            admin("device", "", AdminAction::Device, "list them"),
-            admin("device", "add", AdminAction::Device, "a code for one more"),
-            admin(
-                "device",
-                "revoke ID [block]",
-                AdminAction::Device,
-                "shut one out, or block its key",
-            ),
-            admin(
-                "device",
-                "CODE",
-                AdminAction::Device,
-                "come in as one of yours",
-            ),
-        ],
-    },
-    Group {
-        title: "For moderators",
-        commands: &[
-            admin(
-                "invite",
-                "[PEOPLE] [TIME]",
-                AdminAction::Invite,
-                "let somebody in: 1, 5 or any, for 2d",
-            ),
-            admin(
-                "invites",
-                "",
-                AdminAction::Invites,
-                "those that are not over",
-            ),
-            admin("revoke", "ID", AdminAction::Revoke, "end an invite"),
-            admin(
-                "kick",
-                "NAME [REASON]",
-                AdminAction::Kick,
-                "send away, for now",
-            ),
-            admin(
-                "ban",
-                "NAME [TIME] [REASON]",
-                AdminAction::Ban,
-                "send away, and keep out",
-            ),
-            admin("unban", "NAME", AdminAction::Unban, "let in again"),
-            admin("bans", "", AdminAction::Bans, "who is kept out"),
-            admin(
-                "mute",
-                "NAME [TIME] [REASON]",
-                AdminAction::Mute,
-                "take no messages from",
-            ),
-            admin("unmute", "NAME", AdminAction::Unmute, "take them again"),
-            admin(
-                "topic",
-                "TEXT|off",
-                AdminAction::Topic,
-                "what the room is about",
-            ),
-            admin(
-                "announce",
-                "on|off",
-                AdminAction::Announce,
-                "only moderators write, or all",
-            ),
-            admin(
-                "slow",
-                "TIME|off",
-                AdminAction::Slow,
-                "a pause between one's messages",
-            ),
-        ],
-    },
-    Group {
-        title: "For the owner",
-        commands: &[
-            admin(
-                "owner",
-                "CODE",
-                AdminAction::Own,
-                "be it, by the code shown at the start",
-            ),
-            admin(
-                "role",
-                "NAME ROLE",
-                AdminAction::Role,
-                "make a member, moderator or owner",
-            ),
-            admin(
-                "release",
-                "NAME",
-                AdminAction::Release,
-                "free a nickname whose key is lost",
-            ),
-            admin(
-                "audit",
-                "[NUMBER]",
-                AdminAction::Audit,
-                "what was done, newest first",
-            ),
-        ],
-    },
+/// The client's own commands: name, what follows it, what it does, and the same for people.
+const OWN: &[(&str, &str, SlashAction, &str)] = &[
+    ("nick", "NAME", SlashAction::Nick, "take another nickname"),
+    ("who", "", SlashAction::Who, "who is in; the room's rules"),
+    (
+        "search",
+        "WORDS",
+        SlashAction::Search,
+        "search; without words, how to",
+    ),
+    (
+        "date",
+        "DAY",
+        SlashAction::Date,
+        "go to a day: 2026-11-20, monday",
+    ),
+    (
+        "unfold",
+        "",
+        SlashAction::Unfold,
+        "show all of a long message",
+    ),
+    ("fold", "", SlashAction::Fold, "fold long messages again"),
+    (
+        "discard",
+        "",
+        SlashAction::Discard,
+        "let go of what was refused",
+    ),
+    (
+        "security",
+        "",
+        SlashAction::Security,
+        "who can read along, the keys",
+    ),
+    ("help", "", SlashAction::Help, "all keys and commands"),
+    (
+        "mouse",
+        "",
+        SlashAction::Mouse,
+        "wheel and clicks for the chat, or not",
+    ),
+    ("quit", "", SlashAction::Quit, "disconnect, as q! does"),
 ];
+
+/// The list. The server decides who may do what; the headings say it. A command that does several things
+/// has a row for each.
+pub static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
+    let own = OWN.iter().map(|(name, argument, run, help)| Slash {
+        name,
+        word: "",
+        argument: (*argument).to_owned(),
+        run: *run,
+        help,
+    });
+    let mut devices = of_section(Section::Devices);
+    devices.push(Slash {
+        name: "device",
+        word: "",
+        argument: "CODE".to_owned(),
+        run: SlashAction::Admin(AdminAction::Code),
+        help: "come in as one of yours",
+    });
+    let group = |title, commands| Group { title, commands };
+    vec![
+        group("Commands", own.collect()),
+        group("Your devices", devices),
+        group("For moderators", of_section(Section::Moderators)),
+        group("For the owner", of_section(Section::Owner)),
+    ]
+});
+
+fn of_section(section: Section) -> Vec<Slash> {
+    let rows = ADMIN_COMMANDS.iter().filter(|spec| spec.section == section);
+    rows.map(|spec| {
+        let (name, word) = spec.typed.split_once(' ').unwrap_or((spec.typed, ""));
+        Slash {
+            name,
+            word,
+            argument: usage_of_arguments(spec),
+            run: SlashAction::Admin(AdminAction::Command(spec.command)),
+            help: spec.help,
+        }
+    })
+    .collect()
+}
+
+fn usage_of_arguments(spec: &AdminSpec) -> String {
+    let usages = spec.arguments.iter().map(|argument| argument.usage);
+    let usages: Vec<_> = usages.filter(|usage| !usage.is_empty()).collect();
+    usages.join(" ")
+}
 
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Slash> {
-    GROUPS.iter().flat_map(|group| group.commands)
+    GROUPS.iter().flat_map(|group| &group.commands)
 }
 
 impl Slash {
     /// How it is written: `/kick NAME [REASON]`.
     pub fn usage(&self) -> String {
-        let usage = format!("/{} {}", self.name, self.argument);
-        usage.trim_end().to_owned()
+        let parts = [self.name, self.word, &self.argument];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        format!("/{}", parts.join(" "))
+    }
+
+    /// What follows this row's words in what follows the name; `None` if it is not this row that is meant.
+    fn argument_in<'a>(&self, rest: &'a str) -> Option<&'a str> {
+        let (first, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let argument = match self.word {
+            "" => rest,
+            word if word.eq_ignore_ascii_case(first) => after.trim_start(),
+            _ => return None,
+        };
+        let lists = argument.is_empty() || argument.eq_ignore_ascii_case("list");
+        (!self.argument.is_empty() || lists).then_some(argument)
     }
 }
 
@@ -300,17 +233,20 @@ pub fn read(typed: &str) -> ParsedInput<'_> {
     if rest.starts_with('/') {
         return ParsedInput::Text(rest);
     }
-    let (name, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    all()
-        .find(|command| command.name.eq_ignore_ascii_case(name))
-        .map_or(ParsedInput::Unknown(name), |command| {
-            ParsedInput::Command(command, argument.trim())
-        })
+    let (name, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let rest = rest.trim();
+    let rows = || all().filter(|row| row.name.eq_ignore_ascii_case(name));
+    let meant = rows().find_map(|row| Some((row, row.argument_in(rest)?)));
+    match meant.or_else(|| Some((rows().next()?, rest))) {
+        Some((row, argument)) => ParsedInput::Command(row, argument),
+        None => ParsedInput::Unknown(name),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::admin::AdminName;
 
     #[test]
     fn what_was_typed_is_understood() {
@@ -332,7 +268,7 @@ mod tests {
             ("/Nick Dave", SlashAction::Nick, "Dave"),
             (
                 "/kick bob a  b",
-                SlashAction::Admin(AdminAction::Kick),
+                SlashAction::Admin(AdminAction::Command(AdminName::Kick)),
                 "bob a  b",
             ),
         ] {
@@ -344,12 +280,29 @@ mod tests {
     }
 
     #[test]
-    fn a_name_means_one_thing() {
+    fn every_row_is_found_by_what_is_typed_for_it() {
         for slash in all() {
-            let same = all().filter(|other| other.name == slash.name);
-            assert!(same.into_iter().all(|other| other.run == slash.run));
             let rows = all().filter(|other| other.usage() == slash.usage());
             assert_eq!(rows.count(), 1, "{}", slash.usage());
+            let typed = slash.usage();
+            let ParsedInput::Command(found, argument) = read(&typed) else {
+                panic!("{typed}");
+            };
+            assert_eq!((found, argument), (slash, &*slash.argument), "{typed}");
+        }
+        // What is meant by one name, and nothing else.
+        for (typed, usage, argument) in [
+            ("/device list", "/device", "list"),
+            ("/DEVICE Add", "/device add", ""),
+            ("/device add me", "/device CODE", "add me"),
+            ("/device mfrg gzdf", "/device CODE", "mfrg gzdf"),
+            ("/device revoke", "/device revoke ID [block]", ""),
+            ("/bans please", "/bans", "please"),
+        ] {
+            let ParsedInput::Command(found, rest) = read(typed) else {
+                panic!("{typed}");
+            };
+            assert_eq!((&*found.usage(), rest), (usage, argument), "{typed}");
         }
     }
 }

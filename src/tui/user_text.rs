@@ -6,7 +6,7 @@ use crate::{
     client::event::{ExplanationPart, Security, VerifiedBy},
     protocol::{
         DeviceCode, Fingerprint, Invite, InviteToken, KeyTag, Nickname, Role, RoomName, RoomRules,
-        admin::{AdminCommand, AdminResult},
+        admin::{ActsOn, AdminCommand, AdminResult},
         frame::Member,
     },
     text,
@@ -114,10 +114,7 @@ pub fn seconds(seconds: u64) -> String {
 
 /// Whether what a command does is told to everybody in the room, us included.
 pub fn is_news(command: &AdminCommand) -> bool {
-    matches!(
-        command,
-        AdminCommand::Topic { .. } | AdminCommand::Announce { .. } | AdminCommand::Slow { .. }
-    )
+    command.spec().on == ActsOn::Room
 }
 
 /// Whether a result says no more than that it is done.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Model {
-    /// Sends a command of the house on its way.
+    /// Sends an admin command.
     pub(super) fn admin_command(&mut self, slash: &Slash, which: AdminAction, argument: &str) {
         let members = self.members.values().map(|member| &member.nickname);
         match admin::read(slash, which, argument, &self.room, members) {
