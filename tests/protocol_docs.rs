@@ -3,8 +3,8 @@
 
 use chat_tui::{
     protocol::{
-        Binding, Fingerprint, Identity, Invite, InviteId, InviteKey, InviteToken, Nonce, legacy,
-        limits,
+        Binding, Fingerprint, Identity, Invite, InviteId, InviteKey, InviteToken, Nonce, admin,
+        legacy, limits,
         wire::{DEPARTURES, ERROR_CODES, encode_client, encode_server, parse_client, parse_server},
     },
     search,
@@ -171,6 +171,12 @@ fn tables_name_every_code_and_reason() {
             "the table of reasons lacks {name}"
         );
     }
+}
+
+#[test]
+fn the_table_of_admin_commands_is_the_one_in_the_program() {
+    let table = admin::markdown();
+    assert!(PAGE.contains(&table), "docs/PROTOCOL.md lacks:\n{table}");
 }
 
 #[test]
