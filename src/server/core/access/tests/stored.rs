@@ -3,7 +3,18 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{protocol::RoomRules, server::log::StoreError};
+use crate::{
+    protocol::RoomRules,
+    server::{
+        core::{
+            accounts::nicknames::Owned,
+            invites::Invite,
+            moderation::{audit::AuditEntry, bans::Ban, mutes::Mute},
+            persist::decode,
+        },
+        log::StoreError,
+    },
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -233,4 +244,56 @@ fn who_closes_before_they_are_noted_leaves_nothing_behind() {
     assert!(world.comes("carol", FAR).starts_with("welcome carol"));
     world.stop();
     assert_eq!(world.finished, Some(false));
+}
+
+#[test]
+fn records_are_written_as_they_were_before() {
+    fn check<R: Record>(key: &str, value: &str) {
+        let record = StateRecord {
+            kind: R::KIND.into(),
+            key: key.to_owned(),
+            value: Some(value.to_owned()),
+        };
+        let (read_key, read) = decode::<R>(&record).expect(value);
+        assert_eq!(
+            (R::key(&read_key), read.encode()),
+            (record.key, value.to_owned())
+        );
+    }
+    let key = key("carol").public();
+    let (user, number) = (key.user(), "00000000000000000007");
+    check::<Account>(
+        &user.to_string(),
+        &format!(
+            r#"{{"role":"moderator","admitted":true,"since":7,"wrote":null,"keys":[{{"key":"{key}","added":7,"seen":9}}]}}"#
+        ),
+    );
+    check::<Owned>(
+        "4c26d9074c27d89ede59270c0ac14b71",
+        &format!(r#"{{"user":"{user}","nickname":"carol","used":7}}"#),
+    );
+    check::<Ban>(
+        number,
+        &format!(
+            r#"{{"user":"{user}","nickname":"carol","sites":["192.0.2.1","2001:db8::"],"at":7,"until":null,"by":"alice","rank":"owner","reason":"spam","of":"{user}"}}"#
+        ),
+    );
+    check::<Mute>(
+        &user.to_string(),
+        r#"{"nickname":"carol","sites":["192.0.2.1"],"at":7,"until":9,"rank":"moderator"}"#,
+    );
+    check::<RoomRules>(
+        "lobby",
+        r#"{"topic":"tea","announce":true,"slow_seconds":5}"#,
+    );
+    check::<Invite>(
+        "0101010101010101",
+        &format!(
+            r#"{{"expires":9,"uses":1,"used":0,"revoked":false,"by":"alice","by_user":"{user}"}}"#
+        ),
+    );
+    check::<AuditEntry>(
+        number,
+        &format!(r#"{{"at":7,"user":"{user}","nickname":"alice","deed":"made the invite"}}"#),
+    );
 }
