@@ -9,7 +9,7 @@
 //! | [`time`] | one moment on both clocks | who reads them |
 //! | [`protocol`] | names, frames, limits, the codec | sockets, rooms' state |
 //! | [`stderr`] | what the programs say on the terminal that they were started from | what it is about |
-//! | [`server`] | `core` (pure: hub, log cursors, presence), `store`, `net` | the client's half |
+//! | [`server`] | `core` (pure: hub, log cursors, presence), `front` (pure: dialects), `store`, `net` | the client's half |
 //! | [`client`] | `session` (pure: join, resume, outbox), `store` (what is kept), `transport` (socket, clock) | terminals, servers |
 //! | [`tui`] | `app` (pure: model, update), `view`, `shell`, the line mode | SQL, sockets |
 //!
@@ -38,7 +38,7 @@
 //!
 //! # Invariants
 //!
-//! 1. `protocol`, `text`, `search`, `server::core`, `client::session` and `tui::app` do no I/O and read
+//! 1. `protocol`, `text`, `search`, `server::core`, `server::front`, `client::session` and `tui::app` do no I/O and read
 //!    no clock or randomness: inputs, `now` and ids come in; effects come out as data. Clippy
 //!    keeps this promise (`.clippy.toml`).
 //! 2. `server` and `client`/`tui` meet only in `protocol`, `search`, `text` and `stderr`: each builds without the

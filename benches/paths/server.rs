@@ -18,6 +18,7 @@ use chat_tui::{
             replica::{Replica, ReplicaLimits},
             subscriber::{Subscriber, Turn},
         },
+        front::Json,
         log::{
             Batch, KnownTimes, LogReader, LogWriter, MemoryLimits, MemoryStore, Operation,
             RoomIndex,
@@ -253,6 +254,7 @@ fn enters(number: u64) -> Event {
         key: None,
         password: false,
         channel: Channel::plain(address, Fingerprint::from_bytes([7; 32]), own),
+        abilities: &Json::ABILITIES,
         own_device: false,
     };
     Event::Requests {

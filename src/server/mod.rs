@@ -26,6 +26,7 @@ pub mod config;
 pub mod core;
 pub mod event_log;
 mod files;
+pub mod front;
 pub mod keys;
 pub mod log;
 pub mod net;

@@ -127,11 +127,8 @@ pub(crate) fn ask_again(frame: &mut Vec<u8>, nickname: Option<&Nickname>) {
 }
 
 /// Moves every start that something follows on by one.
-pub(crate) fn off_by_one(admission: &mut Joined) {
-    let Some(welcome) = &mut admission.welcome else {
-        return;
-    };
-    for (start, (_, next)) in welcome.rooms.iter_mut().zip(&mut admission.rooms) {
+pub(crate) fn off_by_one(joined: &mut Joined) {
+    for (start, (_, next)) in joined.welcome.rooms.iter_mut().zip(&mut joined.rooms) {
         if start.next <= start.head {
             start.next += 1;
             *next += 1;

@@ -17,7 +17,7 @@ use chat_tui::{
     server::{
         core::{
             ConnectionId, access,
-            endpoint::{Channel, Endpoint, Pulse},
+            endpoint::{Channel, Pulse},
             event::{ConnectionCommand, Effect, Event},
             hub::{Hub, Keep, RoomSettings, Settings},
             log_query::{LogQuery, QueryResult},
@@ -25,6 +25,7 @@ use chat_tui::{
             replica::{Replica, ReplicaLimits},
             subscriber::Turn,
         },
+        front::{AnyDialect, Endpoint},
         log::{
             Batch, Committed, LogReader, LogWriter, MemoryLimits, StateRecord, StateStore,
             StoreError,
@@ -34,7 +35,7 @@ use chat_tui::{
     time::Now,
 };
 use fastrand::Rng;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 
 use crate::{
     disk::{Disk, Durability},
@@ -245,7 +246,9 @@ impl Server {
         if let Some(running) = &mut self.running {
             let client = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
             let channel = Channel::plain(client, Fingerprint::from_bytes([7; 32]), ADDRESS);
-            running.endpoints.insert(id, Endpoint::new(channel, now));
+            running
+                .endpoints
+                .insert(id, Endpoint::new(channel, AnyDialect::json(), now));
         }
     }
 
@@ -510,7 +513,7 @@ impl Server {
                         mutant::off_by_one(admission);
                     }
                     if let Some(endpoint) = running.endpoints.get_mut(&connection) {
-                        endpoint.apply(now, &running.replica, command, &TimeZone::UTC);
+                        endpoint.apply(now, &running.replica, command);
                     }
                 }
                 Effect::Finished { failed } => {

@@ -47,6 +47,14 @@ impl Refusal {
         }
     }
 
+    /// A frame that can't be taken: answered, and the connection goes on.
+    pub fn passing(code: ErrorCode, message: &str) -> Self {
+        Self {
+            fatal: false,
+            ..Self::ending(code, message)
+        }
+    }
+
     pub(super) fn field(name: &str, wrong: impl fmt::Display, fatal: bool) -> Self {
         Self {
             code: ErrorCode::BadField,

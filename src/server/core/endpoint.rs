@@ -1,28 +1,24 @@
-//! The server's end of one connection: bytes in, requests out; orders in, bytes out.
+//! The server's end of one connection: bytes in, requests out; commands in, bytes out.
 //!
-//! It owns the decoder, the heartbeat, the count of requests under way, the one look into a log
-//! that may be among them, and the reader ([`Subscriber`] or [`LegacySubscriber`]). It knows no socket and no
-//! other connection.
+//! It owns the connection's [dialect](Dialect), the heartbeat, the count of requests under way, and the
+//! one query of a log that may be among them. It knows no socket and no other connection.
 
 use std::{mem, net::SocketAddr, time::Duration};
 
-use jiff::tz::TimeZone;
-
 use super::{
-    event::{ConnectionCommand, JoinRequest, Joined, Request},
-    legacy::LegacySubscriber,
+    dialect::{Abilities, Dialect},
+    event::{ConnectionCommand, JoinRequest, Request},
     log_query::{LogQuery, QueryResult, unavailable},
     replica::Replica,
-    subscriber::{Subscriber, Turn},
+    subscriber::Turn,
 };
 use crate::server::log::{RoomIndex, segment::Segment};
 use crate::{
     protocol::{
         Binding, ClientFrame, Fingerprint, Nonce, PublicKey, ServerFrame, Signature, Token,
-        codec::Decoder,
         frame::{ErrorCode, ErrorFrame, Join},
         limits::{GONE_AFTER, JOIN_WITHIN, LINE_WITHIN, PING_AFTER},
-        wire::{Refusal, parse_client},
+        wire::Refusal,
     },
     server::{log::StoreError, network::ClientAddress},
     time::Now,
@@ -39,17 +35,11 @@ pub const PAUSE_MAX: Duration = Duration::from_millis(100);
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// How long it may take no byte meanwhile: then nobody reads at the other end.
 pub const STALLED_AFTER: Duration = Duration::from_millis(500);
-/// Before the end of that time: kept for telling a legacy client what it will not be told.
-const LEGACY_LAST_WORDS: Duration = Duration::from_millis(500);
+/// Before the end of that time: kept for saying what will not be told.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How long a legacy client's message may wait for the limits' sake: it can't send it again.
-pub const LEGACY_WAIT_MAX: Duration = Duration::from_secs(10);
-
-#[derive(Debug)]
-enum Reader {
-    Modern(Subscriber),
-    Basic(Box<LegacySubscriber>),
-}
+/// How long a message may be held back for the limits' sake where a client can't send it again.
+pub const HOLD_BACK_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 enum State {
@@ -120,12 +110,10 @@ impl Channel {
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own; all combinations of them happen"
 )]
-pub struct Endpoint {
+pub struct Endpoint<D> {
     /// Until it is in: nothing of it is needed later.
     channel: Option<Box<Channel>>,
-    /// While something was received that is not a whole frame yet, or was not asked.
-    decoder: Option<Box<Decoder>>,
-    reader: Reader,
+    dialect: D,
     state: State,
     /// Requests that are not answered yet.
     under_way: u32,
@@ -153,13 +141,12 @@ pub struct Endpoint {
     late: bool,
 }
 
-impl Endpoint {
+impl<D: Dialect> Endpoint<D> {
     /// A fresh connection.
-    pub fn new(channel: Channel, now: Now) -> Self {
+    pub fn new(channel: Channel, dialect: D, now: Now) -> Self {
         Self {
             channel: Some(Box::new(channel)),
-            decoder: None,
-            reader: Reader::Modern(Subscriber::new()),
+            dialect,
             state: State::New,
             under_way: 0,
             looking: QueryState::None,
@@ -189,7 +176,7 @@ impl Endpoint {
         let requests_max = match self.state {
             State::New | State::Challenged(_) => 1,
             // What has to wait is asked again, before what follows it.
-            State::Joined if self.is_basic() => 1,
+            State::Joined if !self.abilities().sends_again => 1,
             State::Joined => REQUESTS_MAX,
             State::Closing { .. } => 0,
         };
@@ -210,10 +197,7 @@ impl Endpoint {
 
     /// Whether an answer is not written yet.
     pub fn is_answering(&self) -> bool {
-        match &self.reader {
-            Reader::Modern(subscriber) => subscriber.is_answering(),
-            Reader::Basic(subscriber) => subscriber.is_answering(),
-        }
+        self.dialect.is_answering()
     }
 
     /// Whether there may be a [`request`](Self::request) in what was received.
@@ -223,24 +207,24 @@ impl Endpoint {
 
     /// Where to read to; then call [`received`](Self::received).
     pub fn space(&mut self) -> &mut [u8] {
-        self.decoder.get_or_insert_default().space()
+        self.dialect.space()
     }
 
-    /// Bytes that were read elsewhere: as [`Decoder::feed`].
+    /// Bytes that were read elsewhere: as [`Dialect::feed`].
     pub fn feed(&mut self, now: Now, bytes: &[u8]) -> usize {
-        let count = self.decoder.get_or_insert_default().feed(bytes);
+        let count = self.dialect.feed(bytes);
         self.heard_of(now);
         count
     }
 
     /// Whether nothing is held of what was read.
     pub fn is_drained(&self) -> bool {
-        self.decoder.as_ref().is_none_or(|it| it.is_empty())
+        self.dialect.is_drained()
     }
 
     /// So many bytes were read into [`space`](Self::space).
     pub fn received(&mut self, now: Now, count: usize) {
-        self.decoder.get_or_insert_default().filled(count);
+        self.dialect.filled(count);
         self.heard_of(now);
     }
 
@@ -294,65 +278,56 @@ impl Endpoint {
             return Some(Request::Refused(Refusal::malformed(words)));
         }
         let begun = self.begun.take().unwrap_or(self.received);
-        let next = match &mut self.decoder {
-            Some(decoder) => decoder.next_frame(),
-            None => Ok(None),
-        };
-        let request = match next {
+        let request = match self.dialect.next_frame() {
             Ok(None) => {
                 self.dry = true;
-                if self.is_drained() {
-                    self.decoder = None;
-                } else {
+                if !self.is_drained() {
                     self.begun = Some(begun);
                 }
                 return None;
             }
-            Ok(Some(frame)) => match parse_client(frame) {
-                Ok(frame) if matches!(self.state, State::Challenged(_)) => {
-                    match self.proven(&frame, random) {
-                        Ok(entry) => Request::Join(Box::new(entry)),
-                        Err(refusal) => {
-                            self.deaf = true;
-                            Request::Refused(refusal)
-                        }
-                    }
-                }
-                Ok(ClientFrame::Join(join)) => match join.key.filter(|_| join.protocol.is_some()) {
-                    Some(key) if matches!(self.state, State::New) => {
-                        self.challenge(join, key, Nonce::from_bytes(random()));
-                        return None;
-                    }
-                    _ => match self.entry(join, None, random) {
-                        Ok(entry) => Request::Join(Box::new(entry)),
-                        Err(refusal) => {
-                            self.deaf = true;
-                            Request::Refused(refusal)
-                        }
-                    },
-                },
-                Ok(ClientFrame::Command(command)) => {
-                    Request::Admin(Box::new(command), Box::new(random()))
-                }
-                Ok(frame) => {
-                    let looks = matches!(frame, ClientFrame::History(_) | ClientFrame::Search(_));
-                    if looks && matches!(self.state, State::Joined) {
-                        self.looking = QueryState::Asked;
-                    }
-                    Request::Frame(frame)
-                }
-                Err(refusal) => {
-                    self.deaf = refusal.fatal();
-                    Request::Refused(refusal)
-                }
-            },
-            Err(error) => {
-                self.deaf = true;
-                Request::Refused(Refusal::malformed(error))
+            Ok(Some(frame)) => self.ask(frame, random)?,
+            Err(refusal) => {
+                self.deaf = refusal.fatal();
+                Request::Refused(refusal)
             }
         };
         self.under_way += 1;
         Some(request)
+    }
+
+    /// The request that a frame makes; `None`: a challenge is due first.
+    fn ask(&mut self, frame: ClientFrame, random: impl FnOnce() -> [u8; 32]) -> Option<Request> {
+        let join = match frame {
+            frame if matches!(self.state, State::Challenged(_)) => self.proven(&frame, random),
+            ClientFrame::Join(mut join) => {
+                if matches!(self.state, State::New) {
+                    self.dialect.begin(&mut join);
+                    if let Some(key) = join.key {
+                        self.challenge(join, key, Nonce::from_bytes(random()));
+                        return None;
+                    }
+                }
+                self.entry(join, None, random)
+            }
+            ClientFrame::Command(command) => {
+                return Some(Request::Admin(Box::new(command), Box::new(random())));
+            }
+            frame => {
+                let looks = matches!(frame, ClientFrame::History(_) | ClientFrame::Search(_));
+                if looks && matches!(self.state, State::Joined) {
+                    self.looking = QueryState::Asked;
+                }
+                return Some(Request::Frame(frame));
+            }
+        };
+        Some(match join {
+            Ok(join) => Request::Join(Box::new(join)),
+            Err(refusal) => {
+                self.deaf = true;
+                Request::Refused(refusal)
+            }
+        })
     }
 
     /// Asks for the proof that a key is held.
@@ -364,9 +339,7 @@ impl Endpoint {
                 Some(Binding::Exporter(_)) | None => None,
             },
         };
-        if let Reader::Modern(subscriber) = &mut self.reader {
-            subscriber.answer(&challenge);
-        }
+        self.dialect.challenge(&challenge);
         self.state = State::Challenged(Box::new(Challenged { join, key, nonce }));
     }
 
@@ -416,39 +389,31 @@ impl Endpoint {
             key,
             password: false,
             channel: **channel,
+            abilities: self.abilities(),
             own_device: false,
         })
     }
 
     // Writing.
 
-    /// Carries out an order. `zone` is the server's own.
-    pub fn apply(
-        &mut self,
-        now: Now,
-        replica: &Replica,
-        command: ConnectionCommand,
-        zone: &TimeZone,
-    ) {
+    /// Carries out a command of the hub.
+    pub fn apply(&mut self, now: Now, replica: &Replica, command: ConnectionCommand) {
         if self.is_closing() {
             return;
         }
         let answers = !matches!(
             command,
-            ConnectionCommand::Legacy(_)
-                | ConnectionCommand::Close { .. }
-                | ConnectionCommand::Query(Ok(_))
+            ConnectionCommand::Close { .. } | ConnectionCommand::Query(Ok(_))
         );
         if answers {
             self.under_way = self.under_way.saturating_sub(1);
         }
         match command {
-            ConnectionCommand::Admit(admission) => {
+            ConnectionCommand::Admit(joined) => {
                 self.alive(now);
-                self.admit(now, &admission, replica, zone);
-            }
-            ConnectionCommand::Legacy(user) => {
-                self.reader = Reader::Basic(Box::new(LegacySubscriber::new(user, zone.clone())));
+                self.state = State::Joined;
+                self.channel = None;
+                self.dialect.attach(now, *joined, replica);
             }
             ConnectionCommand::Answer(None) => {}
             ConnectionCommand::Retry { frame, wait } => {
@@ -459,20 +424,15 @@ impl Endpoint {
                 if let ServerFrame::Error(error) = &*frame {
                     self.pause(now, error);
                 }
-                self.say(now, &frame);
+                self.dialect.answer(now, replica, &frame);
             }
-            ConnectionCommand::Stored(ack) => {
-                if let Reader::Modern(subscriber) = &mut self.reader
-                    && subscriber.is_far_behind(replica)
-                {
-                    subscriber.answer(&ServerFrame::Ack(*ack));
-                }
-            }
+            ConnectionCommand::Stored(ack) => self.dialect.stored(replica, *ack),
             ConnectionCommand::Query(Ok(look)) => self.looking = QueryState::Allowed(look),
             ConnectionCommand::Query(Err(refusal)) => {
                 self.looking = QueryState::None;
                 self.pause(now, &refusal);
-                self.say(now, &ServerFrame::Error(*refusal));
+                let refusal = ServerFrame::Error(*refusal);
+                self.dialect.answer(now, replica, &refusal);
             }
             ConnectionCommand::Close { last, drain } => self.close(now, last, drain),
         }
@@ -489,10 +449,7 @@ impl Endpoint {
     /// Whether a look into a log is to begin now: everything before it is answered and written, so
     /// that what it finds is all that is held for the other end.
     pub fn may_look(&self) -> bool {
-        matches!(
-            (&self.looking, &self.reader),
-            (QueryState::Allowed(_), Reader::Modern(subscriber)) if subscriber.is_quiet()
-        )
+        matches!(self.looking, QueryState::Allowed(_)) && self.dialect.is_quiet()
     }
 
     /// The look that is to begin now; then call [`looked`](Self::looked).
@@ -519,50 +476,19 @@ impl Endpoint {
             // So is who asks for what can't be read at the moment.
             self.paused = self.paused.max(Some(now.mono + PAUSE_MAX));
         }
-        match (
-            mem::replace(&mut self.looking, QueryState::None),
-            &mut self.reader,
-        ) {
-            (QueryState::Reading(look), Reader::Modern(subscriber)) => {
+        match mem::replace(&mut self.looking, QueryState::None) {
+            QueryState::Reading(look) => {
                 self.under_way = self.under_way.saturating_sub(1);
-                subscriber.answer_with(|out| look.answer(looked, out));
+                self.dialect.answer_query(&look, looked);
             }
-            (other, _) => self.looking = other,
-        }
-    }
-
-    fn admit(&mut self, now: Now, admission: &Joined, replica: &Replica, zone: &TimeZone) {
-        self.state = State::Joined;
-        self.channel = None;
-        self.reader = if let Some(welcome) = &admission.welcome {
-            let mut subscriber = Subscriber::new();
-            subscriber.answer(&ServerFrame::Welcome(welcome.clone()));
-            subscriber.attach(&admission.rooms);
-            Reader::Modern(subscriber)
-        } else {
-            let mut subscriber = LegacySubscriber::new(admission.user, zone.clone());
-            if let Some(&(room, message)) = admission.rooms.first() {
-                subscriber.attach(now, room, message, replica);
-            }
-            Reader::Basic(Box::new(subscriber))
-        };
-    }
-
-    fn say(&mut self, now: Now, frame: &ServerFrame) {
-        match &mut self.reader {
-            Reader::Modern(subscriber) => subscriber.answer(frame),
-            Reader::Basic(subscriber) => subscriber.answer(now, frame),
+            other => self.looking = other,
         }
     }
 
     /// Ends the connection: behind the messages that its rooms still hold for it (`drain`), or at
     /// once.
     pub fn close(&mut self, now: Now, last: Option<Box<ServerFrame>>, drain: bool) {
-        match (&mut self.reader, drain) {
-            (Reader::Modern(subscriber), true) => subscriber.leave_members(),
-            (Reader::Modern(subscriber), false) => subscriber.detach(),
-            (Reader::Basic(subscriber), drain) => subscriber.close(now, drain),
-        }
+        self.dialect.close(now, drain);
         self.looking = QueryState::None;
         self.again = None;
         self.state = State::Closing {
@@ -590,9 +516,9 @@ impl Endpoint {
         }
     }
 
-    /// Whether the other end is a legacy client, as far as is known.
-    pub fn is_basic(&self) -> bool {
-        matches!(self.reader, Reader::Basic(_))
+    /// What the core has to know of the client, as far as is known.
+    pub fn abilities(&self) -> &'static Abilities {
+        self.dialect.abilities()
     }
 
     /// Whether it was told to close.
@@ -602,22 +528,18 @@ impl Endpoint {
 
     /// What to do next.
     pub fn turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
-        if let (State::Closing { deadline, .. }, Reader::Basic(subscriber)) =
-            (&self.state, &mut self.reader)
-            && now.mono + LEGACY_LAST_WORDS >= *deadline
+        if let State::Closing { deadline, .. } = self.state
+            && now.mono + LAST_WORDS >= deadline
         {
-            subscriber.give_up(replica);
+            self.dialect.give_up(replica);
         }
         while self.is_closing() && self.is_caught_up(now, replica) {
             match self.last_words() {
-                Some(last) => self.say(now, &last),
+                Some(last) => self.dialect.answer(now, replica, &last),
                 None => return Turn::Done,
             }
         }
-        match &mut self.reader {
-            Reader::Modern(subscriber) => subscriber.turn(replica),
-            Reader::Basic(subscriber) => subscriber.turn(now, replica),
-        }
+        self.dialect.turn(now, replica)
     }
 
     fn last_words(&mut self) -> Option<Box<ServerFrame>> {
@@ -628,11 +550,7 @@ impl Endpoint {
     }
 
     fn is_caught_up(&mut self, now: Now, replica: &mut Replica) -> bool {
-        let turn = match &mut self.reader {
-            Reader::Modern(subscriber) => subscriber.turn(replica),
-            Reader::Basic(subscriber) => subscriber.turn(now, replica),
-        };
-        matches!(turn, Turn::Idle)
+        matches!(self.dialect.turn(now, replica), Turn::Idle)
     }
 
     /// So many bytes of the last turn's offer were written. The replica must be as it was.
@@ -640,41 +558,29 @@ impl Endpoint {
         if let State::Closing { moved, .. } = &mut self.state {
             *moved = now.mono;
         }
-        match &mut self.reader {
-            Reader::Modern(subscriber) => subscriber.wrote(replica, count),
-            Reader::Basic(subscriber) => subscriber.wrote(now, replica, count),
-        }
+        self.dialect.wrote(now, replica, count);
     }
 
     /// The page that [`Turn::Fetch`] asked for. False if the connection has to be closed: the log
     /// no longer holds what comes next here.
     #[must_use]
     pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
-        match &mut self.reader {
-            Reader::Modern(subscriber) => subscriber.take_page(room, page),
-            Reader::Basic(subscriber) => subscriber.take_page(page),
-        }
+        self.dialect.take_page(room, page)
     }
 
-    /// Gives up the page: the other end does not read at the moment. (A legacy client's is small, and
-    /// kept while it waits for its turn.)
+    /// Gives up the page, unless it is small: the other end does not read at the moment.
     pub fn drop_page(&mut self) {
-        if let Reader::Modern(subscriber) = &mut self.reader {
-            subscriber.drop_page();
-        }
+        self.dialect.drop_page();
     }
 
-    /// Whether it holds a page.
+    /// Whether it holds a page that would be given up.
     pub fn has_page(&self) -> bool {
-        matches!(&self.reader, Reader::Modern(subscriber) if subscriber.has_page())
+        self.dialect.has_page()
     }
 
     /// Bytes held for the other end alone, that it has not read.
     pub fn held_bytes(&self) -> usize {
-        match &self.reader {
-            Reader::Modern(subscriber) => subscriber.held_bytes(),
-            Reader::Basic(subscriber) => subscriber.held_bytes(),
-        }
+        self.dialect.held_bytes()
     }
 
     // Time.
@@ -693,19 +599,19 @@ impl Endpoint {
                 return Pulse::Late;
             }
         }
-        match (&self.state, &mut self.reader) {
-            (State::New | State::Challenged(_), _) if silent >= JOIN_WITHIN => Pulse::Gone,
+        let answers = self.abilities().answers_ping;
+        match self.state {
+            State::New | State::Challenged(_) if silent >= JOIN_WITHIN => Pulse::Gone,
             // While requests are under way it is we who are late: nothing is read.
-            (State::Joined, Reader::Modern(_)) if silent >= GONE_AFTER && self.under_way == 0 => {
-                Pulse::Gone
-            }
-            (State::Joined, Reader::Modern(subscriber)) if silent >= PING_AFTER && !self.pinged => {
-                subscriber.answer(&ServerFrame::Ping { reference: None });
+            State::Joined if answers && silent >= GONE_AFTER && self.under_way == 0 => Pulse::Gone,
+            State::Joined if answers && silent >= PING_AFTER && !self.pinged => {
+                self.dialect.ping();
                 self.pinged = true;
                 Pulse::Ping
             }
-            // A legacy client can't answer; TCP finds out whether it is gone.
-            _ => Pulse::Fine,
+            State::New | State::Challenged(_) | State::Joined | State::Closing { .. } => {
+                Pulse::Fine
+            }
         }
     }
 }
@@ -728,10 +634,13 @@ mod tests {
     use super::*;
     use crate::{
         protocol::{
-            RoomName, UserId,
+            RoomName,
             frame::{Bye, Departure},
         },
-        server::core::{replica::ReplicaLimits, testing::start},
+        server::{
+            core::{replica::ReplicaLimits, testing::start},
+            front::{self, AnyDialect},
+        },
         text::Line,
     };
 
@@ -743,22 +652,21 @@ mod tests {
     #[test]
     fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
         let mut replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
-        let mut endpoint = Endpoint::new(channel(), start());
+        let mut endpoint = fresh();
         // A legacy client has no last words for its own goodbye: nothing would come after them.
-        let user = UserId::from_bytes([1; 12]);
+        let join = br#"{"type":"join","nickname":"carol","clientID":"3"}"#;
+        assert!(receive(&mut endpoint, start(), join).is_some());
         let last = Some(Box::new(ServerFrame::Bye(Bye {
             reason: Departure::Disconnect,
             message: Line::inert("Goodbye"),
             retry_after_ms: None,
         })));
-        for command in [
-            ConnectionCommand::Legacy(user),
-            ConnectionCommand::Close { last, drain: true },
-        ] {
-            endpoint.apply(start(), &replica, command, &TimeZone::UTC);
-        }
+        let close = ConnectionCommand::Close { last, drain: true };
+        endpoint.apply(start(), &replica, close);
         assert!(matches!(endpoint.turn(start(), &mut replica), Turn::Done));
     }
+
+    type Endpoint = front::Endpoint;
 
     impl Endpoint {
         /// Its answers are on their way.
@@ -771,8 +679,12 @@ mod tests {
         }
     }
 
+    fn fresh() -> Endpoint {
+        Endpoint::new(channel(), AnyDialect::json(), start())
+    }
+
     fn joined() -> Endpoint {
-        let mut endpoint = Endpoint::new(channel(), start());
+        let mut endpoint = fresh();
         endpoint.state = State::Joined;
         endpoint
     }
@@ -847,7 +759,7 @@ mod tests {
         let look = |wait| ConnectionCommand::Query(Err(Box::new(refusal(wait))));
         let check = |command: ConnectionCommand, wait: Option<u64>, pause: Option<Duration>| {
             let mut endpoint = joined();
-            endpoint.apply(at(1), &replica, command, &TimeZone::UTC);
+            endpoint.apply(at(1), &replica, command);
             endpoint.wrote_all();
             let until = pause.map(|pause| at(1).mono + pause);
             assert_eq!(endpoint.paused(), until, "told to wait {wait:?}");

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ConnectionId, endpoint::Channel, log_event::LogEvent, log_query::LogQuery};
+use super::{
+    ConnectionId, dialect::Abilities, endpoint::Channel, log_event::LogEvent, log_query::LogQuery,
+};
 use crate::server::log::{RoomIndex, segment::Segment};
 use crate::{
     protocol::{
@@ -63,6 +65,8 @@ pub struct JoinRequest {
     pub password: bool,
     /// How the client came.
     pub channel: Channel,
+    /// What the client can do.
+    pub abilities: &'static Abilities,
     /// The device of this token and client ID is somebody else's: it has one of its key's own.
     pub own_device: bool,
 }
@@ -100,14 +104,14 @@ pub enum Effect {
     },
 }
 
-/// What one connection is to do. All but `Legacy` and `Close` answer one request.
+/// What one connection is to do. All but `Close` answer one request.
 #[derive(Debug)]
 pub enum ConnectionCommand {
     /// It is let in.
     Admit(Box<Joined>),
     /// A request is answered; by nothing, where there is nothing to say.
     Answer(Option<Box<ServerFrame>>),
-    /// Its request is to be made once more, after a while: a legacy client's, which can't do that itself.
+    /// Its request is to be made once more, after a while: the client can't do that itself.
     Retry {
         /// What it asked.
         frame: Box<ClientFrame>,
@@ -119,8 +123,6 @@ pub enum ConnectionCommand {
     /// It may look into a room's log, and answers its request itself with what it finds; or it
     /// may not.
     Query(Result<Box<LogQuery>, Box<ErrorFrame>>),
-    /// It is a legacy client, and is spoken to like one though it was not let in.
-    Legacy(UserId),
     /// It ends.
     Close {
         /// The last words.
@@ -133,10 +135,8 @@ pub enum ConnectionCommand {
 /// How a connection begins to read.
 #[derive(Debug)]
 pub struct Joined {
-    /// Who.
-    pub user: UserId,
-    /// The first words; `None` for a legacy client, which gets none.
-    pub welcome: Option<Welcome>,
+    /// The first words.
+    pub welcome: Welcome,
     /// The rooms, and the number of the message that comes first in each.
     pub rooms: Vec<(RoomIndex, u64)>,
 }

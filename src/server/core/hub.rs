@@ -22,6 +22,7 @@ use super::{
     ConnectionId,
     access::{self, AccessControl, Visitor},
     command,
+    dialect::Abilities,
     event::{ConnectionCommand, Effect, Event, JoinRequest, MemberChange, Publication, Request},
     log_event::LogEvent,
 };
@@ -120,7 +121,7 @@ pub(super) struct Session {
     pub(super) device: DeviceId,
     pub(super) client_id: ClientId,
     pub(super) address: ClientAddress,
-    pub(super) legacy: bool,
+    pub(super) abilities: &'static Abilities,
     /// The highest counter of the device that is known to be settled; where the server numbers
     /// the messages, the highest that was given to one.
     pub(super) counter: u64,
@@ -147,7 +148,7 @@ pub(super) struct Session {
 pub(super) enum Numbering {
     /// The client: it may send them again.
     Client,
-    /// The server: for legacy clients, and for those that do without sending again.
+    /// The server: for clients that can't send again, and for those that do without it.
     Server,
 }
 
@@ -158,10 +159,9 @@ impl Session {
         rooms: SmallVec<[RoomIndex; 2]>,
         counter: u64,
     ) -> Self {
-        let legacy = entry.join.protocol.is_none();
         Self {
             numbering: match entry.join.next {
-                _ if legacy => Some(Numbering::Server),
+                _ if !entry.abilities.sends_again => Some(Numbering::Server),
                 Some(_) => Some(Numbering::Client),
                 None => None,
             },
@@ -172,7 +172,7 @@ impl Session {
             device: entry.device(),
             client_id: entry.join.client_id.clone(),
             address: entry.channel.address,
-            legacy,
+            abilities: entry.abilities,
             counter,
             held: None,
             retried: None,
@@ -580,10 +580,7 @@ impl Hub {
         for connection in mem::take(&mut self.sessions).into_keys() {
             self.close(connection, bye(Departure::Shutdown, message), true);
         }
-        for (connection, entry) in mem::take(&mut self.joining) {
-            if entry.join.protocol.is_none() {
-                self.command(connection, ConnectionCommand::Legacy(entry.token.user()));
-            }
+        for connection in mem::take(&mut self.joining).into_keys() {
             self.close(connection, bye(Departure::Shutdown, message), true);
         }
         self.effects.push(Effect::Finished { failed });

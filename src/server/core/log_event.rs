@@ -8,6 +8,8 @@ use std::{fmt, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 
 use super::accounts::{ACCOUNTS_MAX, STRANGERS_MAX};
+#[cfg(doc)]
+use super::dialect::Abilities;
 use crate::{
     protocol::{
         ClientId, KeyTag, MessageId, Nickname, RoomName, UserId,
@@ -38,10 +40,10 @@ pub enum LogEvent {
         key: Option<KeyTag>,
         /// Whether nobody on the way can read what is said.
         encrypted: bool,
-        /// With which program; `None` for a legacy client that does not say.
+        /// With which program; `None`: it does not say.
         agent: Option<Line>,
-        /// Whether it is a legacy client.
-        legacy: bool,
+        /// What its dialect [calls](Abilities::called) its clients.
+        called: Option<&'static str>,
         /// How many sessions are in now.
         present: usize,
     },
@@ -175,7 +177,7 @@ impl fmt::Display for LogEvent {
                 key,
                 encrypted,
                 agent,
-                legacy,
+                called,
                 present,
             } => {
                 write!(
@@ -189,10 +191,10 @@ impl fmt::Display for LogEvent {
                 if !encrypted {
                     out.write_str(", not encrypted")?;
                 }
-                match (agent, legacy) {
+                match (agent, called) {
                     (Some(agent), _) => write!(out, ", with {agent}")?,
-                    (None, true) => out.write_str(", with a legacy client")?,
-                    (None, false) => {}
+                    (None, Some(called)) => write!(out, ", with {called}")?,
+                    (None, None) => {}
                 }
                 write!(out, "; {present} in now")
             }

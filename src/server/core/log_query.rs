@@ -85,7 +85,11 @@ impl LogQuery {
     }
 
     /// Appends the answer to `out`: a frame, whatever became of it.
-    pub(super) fn answer(&self, looked: &Result<QueryResult, StoreError>, out: &mut Vec<u8>) {
+    pub(in crate::server) fn answer(
+        &self,
+        looked: &Result<QueryResult, StoreError>,
+        out: &mut Vec<u8>,
+    ) {
         match looked {
             Ok(QueryResult::Page(page)) => {
                 let frames = page.frames.iter().map(AsRef::as_ref);

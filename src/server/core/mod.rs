@@ -22,10 +22,12 @@
 //! - [`access`] decides who may join and who may do what. Its parts keep their own records:
 //!   [`accounts`], [`moderation`], [`invites`], [`rate_limit`]. [`admin`] runs admin commands.
 //! - [`hub`] knows users, sessions, nicknames, rooms. One for the server.
-//! - [`view`] is a replica of what the readers of the rooms need. One for each worker.
-//! - [`endpoint`] is one connection: its decoder, its heartbeat, and its reader ([`subscriber`], or
-//!   [`legacy`] for the older programs), which is a cursor into the replica and nothing more.
-//! - [`look`] is what a connection reads of a log because it was asked to: history, searches.
+//! - [`replica`] holds what the readers of the rooms need. One for each worker.
+//! - [`endpoint`] is one connection: its heartbeat, its requests under way, and its dialect.
+//! - [`dialect`] says what a dialect is: bytes to requests, and what a client is told to bytes. The
+//!   dialects are in [`front`](super::front).
+//! - [`subscriber`] is one reader of the rooms: cursors into the replica and nothing more.
+//! - [`log_query`] is what a connection reads of a log because it was asked to: history, searches.
 //! - [`segment`] is what a replica is made of: numbered frames in contiguous runs of bytes.
 //!
 //! The driver keeps these rules:
@@ -34,7 +36,7 @@
 //!    [`Hub::finish_turn`](hub::Hub::finish_turn), make a turn. While
 //!    [`Hub::has_room`](hub::Hub::has_room) is false no requests are handed in.
 //! 2. Effects are carried out in their order; those for one replica (its publications and the
-//!    orders for its connections) reach it in that order. Nothing else is ordered.
+//!    commands for its connections) reach it in that order. Nothing else is ordered.
 //! 3. One [`Effect::Append`](event::Effect::Append) is under way at a time; its outcome comes
 //!    back as [`Event::Committed`](event::Event::Committed), however much later.
 //! 4. Each batch of requests of a connection is answered in full (as many are counted by
@@ -49,12 +51,12 @@ pub mod access;
 pub mod accounts;
 pub mod admin;
 mod command;
+pub mod dialect;
 pub mod endpoint;
 pub mod event;
 mod format;
 pub mod hub;
 pub mod invites;
-pub mod legacy;
 pub mod log_event;
 pub mod log_query;
 pub mod member_list;
@@ -66,7 +68,7 @@ mod resume;
 pub mod subscriber;
 
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 
 /// One connection, for as long as the server runs: numbers are not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

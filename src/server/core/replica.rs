@@ -7,6 +7,8 @@
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
+use jiff::tz::TimeZone;
+
 use super::{
     event::{MemberChange, PresenceChanges, Publication},
     member_list::{Members, Page},
@@ -142,8 +144,11 @@ pub struct Replica {
     resting: Vec<RoomIndex>,
     limits: ReplicaLimits,
     cost_bytes: usize,
-    /// How many legacy clients read from here: who has many of them writes to each more slowly.
-    pub basic_readers: u32,
+    /// How many clients that read from here are written to in [spaces](super::dialect::Abilities::is_spaced) of time:
+    /// the more there are, the longer these are.
+    pub spaced_readers: u32,
+    /// The server's zone, for clients that are told times without one.
+    pub zone: TimeZone,
     /// The room that gives up bytes next when all together have too many: taken in turn.
     hand: usize,
 }
@@ -165,7 +170,8 @@ impl Replica {
             rooms: rooms.into_iter().map(view).collect(),
             limits,
             cost_bytes: 0,
-            basic_readers: 0,
+            spaced_readers: 0,
+            zone: TimeZone::UTC,
             hand: 0,
         }
     }

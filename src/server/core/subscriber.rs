@@ -13,7 +13,7 @@
 use bytes::{Buf, Bytes};
 
 use super::replica::{Replica, RoomReplica};
-use crate::protocol::{ServerFrame, UserId, wire::encode_server};
+use crate::protocol::UserId;
 use crate::server::log::{
     RoomIndex,
     segment::{Gather, Segment},
@@ -142,11 +142,6 @@ impl Subscriber {
         for cursor in &mut self.cursors {
             cursor.presence = Presence::Change(u64::MAX);
         }
-    }
-
-    /// Adds an answer.
-    pub fn answer(&mut self, frame: &ServerFrame) {
-        self.answer_with(|out| encode_server(frame, out));
     }
 
     /// Adds an answer that `encode` appends.

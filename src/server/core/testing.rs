@@ -5,11 +5,9 @@
 
 use std::{collections::BTreeMap, mem, net::SocketAddr, time::Duration};
 
-use jiff::tz::TimeZone;
-
 use super::{
     ConnectionId, access,
-    endpoint::{Channel, Endpoint, PAUSE_MAX, Pulse},
+    endpoint::{Channel, PAUSE_MAX, Pulse},
     event::{Effect, Event},
     hub::{Hub, Keep, RoomSettings, Settings},
     log_event::LogEvent,
@@ -26,6 +24,7 @@ use crate::{
         wire::{ERROR_CODES, encode_client, parse_server},
     },
     server::{
+        front::{AnyDialect, Endpoint},
         log::{
             Batch, KnownTimes, LogReader, LogWriter, MemoryLimits, MemoryStore, StateRecord,
             StoreError,
@@ -39,48 +38,48 @@ use crate::{
 /// How large a store's page is here: a few messages.
 const PAGE_BYTES_MAX: usize = 600;
 
-pub(super) struct Client {
+pub(in crate::server) struct Client {
     id: ConnectionId,
-    pub(super) endpoint: Endpoint,
+    pub(in crate::server) endpoint: Endpoint,
     decoder: Decoder,
     /// Bytes that its end of the socket takes; `usize::MAX`: any number.
-    pub(super) window: usize,
-    pub(super) heard: Vec<ServerFrame>,
+    pub(in crate::server) window: usize,
+    pub(in crate::server) heard: Vec<ServerFrame>,
     /// What arrived as it came, for those who do not speak frames.
-    pub(super) raw: Vec<Vec<u8>>,
-    pub(super) closed: bool,
+    pub(in crate::server) raw: Vec<Vec<u8>>,
+    pub(in crate::server) closed: bool,
 }
 
-pub(super) struct World {
-    pub(super) now: Now,
-    pub(super) hub: Hub,
-    pub(super) store: MemoryStore,
-    pub(super) replica: Replica,
-    pub(super) clients: BTreeMap<&'static str, Client>,
-    pub(super) records: Vec<LogEvent>,
+pub(in crate::server) struct World {
+    pub(in crate::server) now: Now,
+    pub(in crate::server) hub: Hub,
+    pub(in crate::server) store: MemoryStore,
+    pub(in crate::server) replica: Replica,
+    pub(in crate::server) clients: BTreeMap<&'static str, Client>,
+    pub(in crate::server) records: Vec<LogEvent>,
     /// Whether commits wait for [`World::commit`].
-    pub(super) hold_commits: bool,
+    pub(in crate::server) hold_commits: bool,
     held: Option<Batch>,
     /// What the next commit comes to.
-    pub(super) fail: Option<StoreError>,
+    pub(in crate::server) fail: Option<StoreError>,
     /// Whether looks into the log wait.
-    pub(super) hold_looks: bool,
+    pub(in crate::server) hold_looks: bool,
     /// Whether the log can't be looked into.
-    pub(super) unreadable: bool,
+    pub(in crate::server) unreadable: bool,
     /// How many looks there were.
-    pub(super) looks: usize,
-    pub(super) finished: Option<bool>,
+    pub(in crate::server) looks: usize,
+    pub(in crate::server) finished: Option<bool>,
     connections: u64,
 }
 
-pub(super) fn token(name: &str) -> Token {
+pub(in crate::server) fn token(name: &str) -> Token {
     let mut bytes = [0; 32];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
     Token::from_bytes(bytes)
 }
 
 /// What proves a key to the server, which all talk to in the clear.
-pub(super) fn binding() -> Binding {
+pub(in crate::server) fn binding() -> Binding {
     Channel::plain(own_address(), fingerprint(), own_address()).binding
 }
 
@@ -99,11 +98,11 @@ fn fingerprint() -> Fingerprint {
     Fingerprint::from_bytes([7; 32])
 }
 
-pub(super) fn client_id() -> ClientId {
+pub(in crate::server) fn client_id() -> ClientId {
     ClientId::parse("1").unwrap()
 }
 
-pub(super) fn id(name: &str, counter: u64) -> MessageId {
+pub(in crate::server) fn id(name: &str, counter: u64) -> MessageId {
     MessageId {
         device: token(name).device(&client_id()),
         counter,
@@ -111,7 +110,7 @@ pub(super) fn id(name: &str, counter: u64) -> MessageId {
 }
 
 /// Everybody may come in, and do as much as he likes.
-pub(super) fn access_settings() -> access::Settings {
+pub(in crate::server) fn access_settings() -> access::Settings {
     access::Settings {
         access: access::Access::Open,
         limits: Limits::NONE,
@@ -122,7 +121,7 @@ pub(super) fn access_settings() -> access::Settings {
     }
 }
 
-pub(super) fn join(name: &str) -> Join {
+pub(in crate::server) fn join(name: &str) -> Join {
     Join {
         protocol: Some(1),
         nickname: Nickname::parse(name).unwrap(),
@@ -143,7 +142,7 @@ pub(super) fn join(name: &str) -> Join {
     }
 }
 
-pub(super) fn message(name: &str, counter: u64, text: &str) -> ClientFrame {
+pub(in crate::server) fn message(name: &str, counter: u64, text: &str) -> ClientFrame {
     ClientFrame::Message(Submission {
         room: RoomName::lobby(),
         id: Some(id(name, counter)),
@@ -151,7 +150,7 @@ pub(super) fn message(name: &str, counter: u64, text: &str) -> ClientFrame {
     })
 }
 
-pub(super) fn start() -> Now {
+pub(in crate::server) fn start() -> Now {
     Now {
         wall: "2026-11-22T09:00:00Z".parse().unwrap(),
         mono: Duration::from_secs(100),
@@ -160,7 +159,10 @@ pub(super) fn start() -> Now {
 
 impl World {
     /// A server with these settings and records.
-    pub(super) fn with_access(settings: access::Settings, records: &[StateRecord]) -> Self {
+    pub(in crate::server) fn with_access(
+        settings: access::Settings,
+        records: &[StateRecord],
+    ) -> Self {
         let mut world = Self::new();
         let store = &world.store;
         let hub = Settings {
@@ -186,15 +188,19 @@ impl World {
         world
     }
 
-    pub(super) fn new() -> Self {
+    pub(in crate::server) fn new() -> Self {
         Self::with(10, ReplicaLimits::default(), MemoryLimits::default())
     }
 
-    pub(super) fn with(clients_max: usize, replica: ReplicaLimits, memory: MemoryLimits) -> Self {
+    pub(in crate::server) fn with(
+        clients_max: usize,
+        replica: ReplicaLimits,
+        memory: MemoryLimits,
+    ) -> Self {
         Self::keeping(Keep::default(), clients_max, replica, memory)
     }
 
-    pub(super) fn keeping(
+    pub(in crate::server) fn keeping(
         keep: Keep,
         clients_max: usize,
         replica: ReplicaLimits,
@@ -204,7 +210,7 @@ impl World {
     }
 
     /// A server of these rooms.
-    pub(super) fn with_rooms(
+    pub(in crate::server) fn with_rooms(
         rooms: &[RoomName],
         keep: Keep,
         clients_max: usize,
@@ -252,24 +258,32 @@ impl World {
     }
 
     /// A fresh connection under this name; one that was there before goes on without its name.
-    pub(super) fn connect(&mut self, name: &'static str) -> &mut Client {
+    pub(in crate::server) fn connect(&mut self, name: &'static str) -> &mut Client {
         self.connect_from(name, "192.0.2.1")
     }
 
     /// A fresh connection from an address.
-    pub(super) fn connect_from(&mut self, name: &'static str, address: &str) -> &mut Client {
+    pub(in crate::server) fn connect_from(
+        &mut self,
+        name: &'static str,
+        address: &str,
+    ) -> &mut Client {
         self.connect_at(name, known(address))
     }
 
     /// A fresh connection from where a client may be.
-    pub(super) fn connect_at(&mut self, name: &'static str, address: ClientAddress) -> &mut Client {
+    pub(in crate::server) fn connect_at(
+        &mut self,
+        name: &'static str,
+        address: ClientAddress,
+    ) -> &mut Client {
         self.connections += 1;
         self.now.mono += Duration::from_secs(1);
         self.now.wall += Duration::from_secs(1);
         let channel = Channel::plain(address, fingerprint(), own_address());
         let client = Client {
             id: ConnectionId::new(0, self.connections),
-            endpoint: Endpoint::new(channel, self.now),
+            endpoint: Endpoint::new(channel, AnyDialect::json(), self.now),
             decoder: Decoder::new(),
             window: usize::MAX,
             heard: Vec::new(),
@@ -280,12 +294,12 @@ impl World {
         self.client(name)
     }
 
-    pub(super) fn client(&mut self, name: &str) -> &mut Client {
+    pub(in crate::server) fn client(&mut self, name: &str) -> &mut Client {
         self.clients.get_mut(name).unwrap()
     }
 
     /// Comes in by a key, from an address.
-    pub(super) fn enter(
+    pub(in crate::server) fn enter(
         &mut self,
         name: &'static str,
         key: &Identity,
@@ -296,7 +310,7 @@ impl World {
     }
 
     /// The same, from where a client may be.
-    pub(super) fn enter_at(
+    pub(in crate::server) fn enter_at(
         &mut self,
         name: &'static str,
         key: &Identity,
@@ -319,36 +333,36 @@ impl World {
         self.say(name, &ClientFrame::Proof { signature })
     }
 
-    pub(super) fn join(&mut self, name: &'static str) -> Vec<String> {
+    pub(in crate::server) fn join(&mut self, name: &'static str) -> Vec<String> {
         self.join_as(name, join(name))
     }
 
-    pub(super) fn join_as(&mut self, name: &'static str, join: Join) -> Vec<String> {
+    pub(in crate::server) fn join_as(&mut self, name: &'static str, join: Join) -> Vec<String> {
         self.connect(name);
         self.say(name, &ClientFrame::Join(Box::new(join)))
     }
 
     /// Sends a frame, and leaves what is heard for later.
-    pub(super) fn post_frame(&mut self, name: &str, frame: &ClientFrame) {
+    pub(in crate::server) fn post_frame(&mut self, name: &str, frame: &ClientFrame) {
         let mut bytes = Vec::new();
         encode_client(frame, &mut bytes);
         self.post(name, &bytes);
     }
 
     /// Sends a frame; gives what the sender hears.
-    pub(super) fn say(&mut self, name: &str, frame: &ClientFrame) -> Vec<String> {
+    pub(in crate::server) fn say(&mut self, name: &str, frame: &ClientFrame) -> Vec<String> {
         let mut bytes = Vec::new();
         encode_client(frame, &mut bytes);
         self.send(name, &bytes)
     }
 
-    pub(super) fn send(&mut self, name: &str, bytes: &[u8]) -> Vec<String> {
+    pub(in crate::server) fn send(&mut self, name: &str, bytes: &[u8]) -> Vec<String> {
         self.post(name, bytes);
         self.hears(name)
     }
 
     /// Sends, and leaves what is heard for later.
-    pub(super) fn post(&mut self, name: &str, mut bytes: &[u8]) {
+    pub(in crate::server) fn post(&mut self, name: &str, mut bytes: &[u8]) {
         let now = self.now;
         while !bytes.is_empty() {
             let client = self.clients.get_mut(name).unwrap();
@@ -362,7 +376,7 @@ impl World {
     }
 
     /// What a client heard since it was last asked.
-    pub(super) fn hears(&mut self, name: &str) -> Vec<String> {
+    pub(in crate::server) fn hears(&mut self, name: &str) -> Vec<String> {
         let client = self.client(name);
         let mut heard: Vec<_> = mem::take(&mut client.heard).iter().map(in_short).collect();
         if client.closed {
@@ -372,7 +386,7 @@ impl World {
     }
 
     /// The connection breaks.
-    pub(super) fn cut(&mut self, name: &str) {
+    pub(in crate::server) fn cut(&mut self, name: &str) {
         let client = self.clients.remove(name).unwrap();
         self.close(client.id, Departure::Lost);
         self.run();
@@ -383,7 +397,7 @@ impl World {
             .handle(self.now, Event::Closed { connection, reason });
     }
 
-    pub(super) fn advance(&mut self, time: Duration) {
+    pub(in crate::server) fn advance(&mut self, time: Duration) {
         self.now.mono += time;
         self.now.wall += time;
         let mut gone = Vec::new();
@@ -400,7 +414,7 @@ impl World {
     }
 
     /// Lets the commit that was held happen.
-    pub(super) fn commit(&mut self) {
+    pub(in crate::server) fn commit(&mut self) {
         let batch = self.held.take().expect("a commit is held");
         let outcome = match self.fail.take() {
             Some(error) => Err(error),
@@ -411,25 +425,25 @@ impl World {
     }
 
     /// Whether a commit is held.
-    pub(super) fn commits(&self) -> bool {
+    pub(in crate::server) fn commits(&self) -> bool {
         self.held.is_some()
     }
 
-    pub(super) fn store_head(&self) -> u64 {
+    pub(in crate::server) fn store_head(&self) -> u64 {
         self.store.extents()[0].head
     }
 
-    pub(super) fn store_first(&self) -> u64 {
+    pub(in crate::server) fn store_first(&self) -> u64 {
         self.store.extents()[0].first
     }
 
-    pub(super) fn stop(&mut self) {
+    pub(in crate::server) fn stop(&mut self) {
         self.hub.handle(self.now, Event::Stop);
         self.run();
     }
 
     /// Until nothing moves any more.
-    pub(super) fn run(&mut self) {
+    pub(in crate::server) fn run(&mut self) {
         loop {
             let mut moved = false;
             for client in self.clients.values_mut() {
@@ -499,10 +513,7 @@ impl World {
                 } => {
                     let mut clients = self.clients.values_mut();
                     if let Some(client) = clients.find(|client| client.id == connection) {
-                        let zone = TimeZone::UTC;
-                        client
-                            .endpoint
-                            .apply(self.now, &self.replica, command, &zone);
+                        client.endpoint.apply(self.now, &self.replica, command);
                     }
                 }
                 Effect::Publish(publication) => self.replica.publish(&publication),

@@ -31,12 +31,14 @@ use crate::{
     server::{
         core::{
             ConnectionId,
-            endpoint::{Endpoint, Pulse},
+            dialect::Abilities,
+            endpoint::Pulse,
             event::{ConnectionCommand, Event, Request},
             log_query::{LogQuery, QueryResult},
             replica::Replica,
             subscriber::Turn,
         },
+        front::Endpoint,
         log::{RoomIndex, StoreError, segment::Segment},
     },
     time::Now,
@@ -216,14 +218,8 @@ impl Connection {
     }
 
     /// The hub says this.
-    pub(super) fn apply(
-        &mut self,
-        now: Now,
-        replica: &Replica,
-        command: ConnectionCommand,
-        zone: &jiff::tz::TimeZone,
-    ) {
-        self.endpoint.apply(now, replica, command, zone);
+    pub(super) fn apply(&mut self, now: Now, replica: &Replica, command: ConnectionCommand) {
+        self.endpoint.apply(now, replica, command);
     }
 
     /// It has joined: it need not make room for others any more.
@@ -275,9 +271,9 @@ impl Connection {
         self.endpoint.drop_page();
     }
 
-    /// Whether it is one of the older programs, as far as is known.
-    pub(super) fn is_basic(&self) -> bool {
-        self.endpoint.is_basic()
+    /// What the core has to know of its client, as far as is known.
+    pub(super) fn abilities(&self) -> &'static Abilities {
+        self.endpoint.abilities()
     }
 
     /// Whether it holds a page that its socket takes.
@@ -438,8 +434,8 @@ impl Connection {
             match written {
                 Ok(0) => return Flushed::Broken,
                 Ok(count) => {
-                    // A legacy client's pause counts from when the object has left.
-                    let now = if self.endpoint.is_basic() {
+                    // A pause counts from when the bytes have left.
+                    let now = if self.endpoint.abilities().is_spaced {
                         context.clock.now()
                     } else {
                         now

@@ -32,11 +32,12 @@ use crate::{
         config::Plaintext,
         core::{
             ConnectionId,
-            endpoint::{CLOSE_WITHIN, Endpoint},
+            endpoint::CLOSE_WITHIN,
             event::Request,
             replica::{Replica, ReplicaLimits},
             subscriber::Turn,
         },
+        front::Endpoint,
         priority,
         supervisor::Supervisor,
     },
@@ -188,6 +189,7 @@ impl HandshakePool {
         let Detected {
             mut stream,
             channel,
+            dialect,
             first,
             outcome,
         } = detected.ok()?;
@@ -204,7 +206,7 @@ impl HandshakePool {
                 return None;
             }
         };
-        let mut endpoint = Endpoint::new(channel, since);
+        let mut endpoint = Endpoint::new(channel, dialect, since);
         if !first.is_empty() {
             endpoint.feed(since, &first);
         }

@@ -408,10 +408,11 @@ impl Fleet {
             let (ended, end) = oneshot::channel();
             let rooms = config.rooms.iter().zip(extents);
             let rooms = rooms.map(|(room, extent)| (room.name.clone(), extent.head));
+            let mut replica = Replica::new(rooms, config.replica);
+            replica.zone = TimeZone::system();
             let start = worker::Start {
-                replica: Replica::new(rooms, config.replica),
+                replica,
                 clock,
-                zone: TimeZone::system(),
                 events: events.clone(),
                 pages: pages.clone(),
                 deliveries,

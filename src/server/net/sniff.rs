@@ -1,5 +1,5 @@
-//! What comes before the first frame: a proxy's word, if one is due, and the choice between TLS and
-//! plain JSON, which the first byte makes.
+//! What comes before the first frame: a proxy's header, if one is due, the choice of the protocol by its
+//! [first bytes](front::recognize), and the TLS handshake.
 
 use std::{
     io::{self, ErrorKind},
@@ -19,7 +19,12 @@ use super::{
 };
 use crate::{
     protocol::{Binding, frame::ErrorCode},
-    server::{config::Plaintext, core::endpoint::Channel, network::ClientAddress},
+    server::{
+        config::Plaintext,
+        core::endpoint::Channel,
+        front::{self, AnyDialect, Opening},
+        network::ClientAddress,
+    },
 };
 
 /// Bytes that are read at once before it is known what they are: most greetings are shorter.
@@ -27,8 +32,6 @@ const READ_BYTES: usize = 2 * 1024;
 /// Bytes that a client may send until both ends have the same keys. The longest hellos there are
 /// have about 2 KB; TLS would let one have 64.
 const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
-/// The first byte of TLS: a record of the handshake.
-const TLS_START: u8 = 0x16;
 
 /// What makes the exporter's value a channel binding (RFC 9266).
 const BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
@@ -37,6 +40,7 @@ const BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 pub(super) struct Detected {
     pub(super) stream: Stream<TcpStream>,
     pub(super) channel: Channel,
+    pub(super) dialect: AnyDialect,
     /// What was read already, where it is not encrypted.
     pub(super) first: Vec<u8>,
     pub(super) outcome: Result<Permit, Refusal>,
@@ -69,11 +73,14 @@ pub(super) async fn detect(
             (address, outcome)
         }
     };
-    if first.is_empty() {
-        read(&socket, &mut first).await?;
-    }
-    match first.first() {
-        Some(&TLS_START) => {
+    let opening = loop {
+        match front::recognize(&first) {
+            Some(opening) => break opening,
+            None => read(&socket, &mut first).await?,
+        }
+    };
+    let dialect = match opening {
+        Opening::Tls => {
             let current = pool.credentials.current();
             let shaking = shake_hands(pool, &socket, current.config, &first);
             let connection = Box::pin(shaking).await?;
@@ -84,20 +91,30 @@ pub(super) async fn detect(
                     encrypted: true,
                     binding: Binding::Exporter(binding.map_err(io::Error::other)?),
                 },
+                dialect: AnyDialect::json(),
                 stream: Stream::encrypted(socket, connection),
                 first: Vec::new(),
                 outcome,
             });
         }
-        Some(b'{' | b' ' | b'\t' | b'\r' | b'\n') => {
+        Opening::Dialect(dialect) => {
             if outcome.is_ok() && !may_be_plain(pool.plaintext, address) {
                 outcome = Err(Refusal::plaintext());
             }
+            dialect
         }
-        _ => outcome = outcome.and(Err(Refusal::malformed())),
-    }
+        // It is told so in our own.
+        Opening::Unknown => {
+            outcome = outcome.and(Err(Refusal::malformed()));
+            AnyDialect::json()
+        }
+    };
     let detected = plainly(pool, socket, address, outcome)?;
-    Ok(Detected { first, ..detected })
+    Ok(Detected {
+        dialect,
+        first,
+        ..detected
+    })
 }
 
 /// Somebody who does not encrypt.
@@ -111,6 +128,7 @@ fn plainly(
     Ok(Detected {
         stream: Stream::plain(socket),
         channel: Channel::plain(address, pool.credentials.fingerprint(), own),
+        dialect: AnyDialect::json(),
         first: Vec::new(),
         outcome,
     })

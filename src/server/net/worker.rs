@@ -15,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::tz::TimeZone;
 use slab::Slab;
 use tokio::{
     sync::{
@@ -47,7 +46,6 @@ use crate::{
             ConnectionId,
             endpoint::CLOSE_WITHIN,
             event::{ConnectionCommand, Event, Publication},
-            legacy,
             log_query::{LogQuery, QueryResult},
             replica::Replica,
         },
@@ -61,8 +59,6 @@ use crate::{
 pub(super) const DELIVERIES_MAX: usize = 64;
 /// Connections that may wait for a worker; then handshake pools wait.
 pub(super) const ARRIVALS_MAX: usize = 256;
-/// Bytes of one page from the store.
-const PAGE_BYTES_MAX: usize = 64 * 1024;
 /// Pages from the store that the slow readers of one worker hold at one time.
 const PAGES_AT_ONCE: usize = 8;
 /// Looks into a log (history, searches) that the clients of one worker have at one time; the others
@@ -97,7 +93,6 @@ pub(super) enum Delivery {
 pub(super) struct Start {
     pub(super) replica: Replica,
     pub(super) clock: Clock,
-    pub(super) zone: TimeZone,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) pages: Pages,
     pub(super) deliveries: mpsc::Receiver<Vec<Delivery>>,
@@ -110,7 +105,6 @@ pub(super) struct Start {
 /// See the module's docs.
 struct Worker {
     context: WorkerContext,
-    zone: TimeZone,
     pages: Pages,
     pages_at_once: Arc<Semaphore>,
     looks_at_once: Arc<Semaphore>,
@@ -189,7 +183,6 @@ async fn run(start: Start, sockets: Sockets) -> Result<(), String> {
             scratch: Box::new([0; SCRATCH_BYTES]),
             stopping: false,
         },
-        zone: start.zone,
         pages: start.pages,
         pages_at_once: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
         looks_at_once: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
@@ -333,9 +326,9 @@ impl Worker {
             let rooms = admission.rooms.iter().map(|(room, _)| *room);
             self.readers.enter(connection, place, rooms);
         }
-        let (now, replica, zone) = (self.context.clock.now(), &self.context.replica, &self.zone);
+        let (now, replica) = (self.context.clock.now(), &self.context.replica);
         catch_panic(connection, |connection| {
-            connection.apply(now, replica, command, zone);
+            connection.apply(now, replica, command);
         });
         self.queue(place);
     }
@@ -438,9 +431,10 @@ impl Worker {
     fn tick(&mut self) {
         self.context.replica.rest();
         let now = self.context.clock.now();
-        self.context.replica.basic_readers = 0;
+        self.context.replica.spaced_readers = 0;
         for (place, connection) in &mut self.table {
-            self.context.replica.basic_readers += u32::from(connection.is_basic());
+            let is_spaced = connection.abilities().is_spaced;
+            self.context.replica.spaced_readers += u32::from(is_spaced);
             let is_due = catch_panic(connection, |connection| connection.tick(now)).unwrap_or(true);
             if is_due && connection.queue() {
                 self.queue.push_back(place);
@@ -521,11 +515,7 @@ impl Worker {
     /// Few do so at one time, and nobody whose connection has ended.
     fn fetch(&mut self, place: usize, room: RoomIndex, from: u64) {
         let connection = &mut self.table[place];
-        let bytes_max = if connection.is_basic() {
-            legacy::PAGE_BYTES_MAX
-        } else {
-            PAGE_BYTES_MAX
-        };
+        let bytes_max = connection.abilities().page_bytes_max;
         let (connection, life) = (connection.id, connection.life());
         let (places, pages) = (Arc::clone(&self.pages_at_once), self.pages.clone());
         let answers = self.answers.clone();

@@ -60,8 +60,7 @@ fn open(hub: &Hub, entry: &JoinRequest) -> Operation {
     Operation::OpenDevice {
         owner: hub.access.device_owner(entry, hub.now),
         device: entry.device(),
-        // A legacy client's messages are numbered here: it has no say in that.
-        next: entry.join.next.filter(|_| entry.join.protocol.is_some()),
+        next: entry.join.next,
         look: positions(hub, &entry.join)
             .map(|(room, position)| (room, position.seq))
             .collect(),
@@ -146,7 +145,7 @@ pub(in crate::server::core) fn opened(
 /// The rooms that a client enters, each once. Those that are not here are left out, since a client
 /// may name them for a message that it had no chance to send; but one of them has to be.
 fn rooms(hub: &Hub, join: &Join) -> Result<SmallVec<[RoomIndex; 2]>, ErrorFrame> {
-    if join.enter.is_empty() || join.protocol.is_none() {
+    if join.enter.is_empty() {
         return Ok([RoomIndex::LOBBY].into_iter().collect());
     }
     let mut rooms = SmallVec::with_capacity(join.enter.len());
@@ -189,9 +188,6 @@ fn refuse(hub: &mut Hub, connection: ConnectionId, entry: &JoinRequest, error: E
         address: entry.channel.address,
         message: error.message.clone(),
     });
-    if entry.join.protocol.is_none() {
-        hub.command(connection, ConnectionCommand::Legacy(entry.token.user()));
-    }
     hub.break_off(connection, error, Departure::Protocol);
 }
 
@@ -209,16 +205,15 @@ fn admit(
         channel,
         ..
     } = entry;
-    let legacy = join.protocol.is_none();
     let starts = starts(hub, join, &rooms, ids);
     let cursors = rooms.iter().zip(&starts);
     let cursors = cursors.map(|(room, start)| (*room, start.next)).collect();
     let session = Session::new(entry, visitor, rooms, counter);
     let (user, device) = (session.user, session.device);
-    let admission = Joined {
-        user,
+    let protocol = join.protocol.unwrap_or(limits::PROTOCOL_VERSION);
+    let joined = Joined {
         rooms: cursors,
-        welcome: join.protocol.map(|protocol| Welcome {
+        welcome: Welcome {
             protocol: protocol.min(limits::PROTOCOL_VERSION),
             server: hub.settings.server.clone(),
             user,
@@ -231,9 +226,9 @@ fn admit(
             time: hub.now.wall,
             rooms: starts,
             limits: told_limits(hub.access.message_rate()),
-        }),
+        },
     };
-    hub.command(connection, ConnectionCommand::Admit(Box::new(admission)));
+    hub.command(connection, ConnectionCommand::Admit(Box::new(joined)));
     hub.begin_session(connection, session, &join.nickname);
     hub.record(LogEvent::Joined {
         nickname: join.nickname.clone(),
@@ -243,22 +238,19 @@ fn admit(
         key: entry.key.map(|key| key.tag()),
         encrypted: channel.encrypted,
         agent: join.agent.clone(),
-        legacy,
+        called: entry.abilities.called,
         present: hub.sessions.len(),
     });
 }
 
-/// Where reading begins in each room. A legacy client hears only what is said from now on.
+/// Where reading begins in each room.
 fn starts(
     hub: &Hub,
     join: &Join,
     rooms: &[RoomIndex],
     ids: &[Option<MessageId>],
 ) -> Vec<RoomStart> {
-    let last = match join.protocol {
-        None => 0,
-        Some(_) => join.last.unwrap_or(LAST_MESSAGES_DEFAULT),
-    };
+    let last = join.last.unwrap_or(LAST_MESSAGES_DEFAULT);
     let last = last.min(limits::LAST_MESSAGES_MAX);
     // A room that is named twice: the last position counts.
     let positions: HashMap<_, _> = positions(hub, join)

@@ -39,13 +39,8 @@ fn look(
     let Some(session) = hub.sessions.get(&connection) else {
         return;
     };
-    let (legacy, requester) = (session.legacy, session.requester());
+    let requester = session.requester();
     let look = match hub.room_of(connection, &name) {
-        // Its objects have no place for an answer.
-        _ if legacy => Err(ErrorFrame::new(
-            ErrorCode::UnknownType,
-            "A legacy client can't be given history",
-        )),
         None => Err(Denied::NoSuchRoom.into()),
         Some(room) => {
             let rules = Some(&hub.rooms[room.at()].rules);

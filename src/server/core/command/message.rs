@@ -11,7 +11,7 @@ use crate::{
         core::{
             ConnectionId,
             access::may::NO_SUCH_ROOM,
-            endpoint::LEGACY_WAIT_MAX,
+            endpoint::HOLD_BACK_MAX,
             event::ConnectionCommand,
             hub::{Hub, Numbering, What},
         },
@@ -27,9 +27,8 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     let Some(session) = hub.sessions.get_mut(&connection) else {
         return;
     };
-    // The id, where the client gives it; to one that a legacy client sends nobody listens.
-    let legacy = session.legacy;
-    let own = submission.id.filter(|_| !legacy);
+    let holds_back = !session.abilities.sends_again;
+    let own = submission.id;
     let by = match own {
         Some(_) => Numbering::Client,
         None => Numbering::Server,
@@ -51,7 +50,8 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     }
     if let Some(error) = may_write(hub, connection, &submission.room, own) {
         let wait = error.retry_after_ms.map(Duration::from_millis);
-        return match wait.filter(|wait| legacy && *wait <= LEGACY_WAIT_MAX && !hub.stopping()) {
+        let wait = wait.filter(|wait| holds_back && *wait <= HOLD_BACK_MAX && !hub.stopping());
+        return match wait {
             Some(wait) => hub.command(
                 connection,
                 ConnectionCommand::Retry {

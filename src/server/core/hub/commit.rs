@@ -390,15 +390,11 @@ impl Hub {
             }
             (What::Open | What::Enter | What::PutState { .. }, _) => return,
         };
-        let legacy = self.sessions.get(&connection).map(|session| session.legacy);
-        let command = match legacy {
-            Some(true) => ConnectionCommand::Answer(None),
-            Some(false) | None => ConnectionCommand::Stored(Box::new(Ack {
-                id,
-                outcome: self.stored(room, seq, time),
-            })),
-        };
-        self.command(connection, command);
+        let ack = Box::new(Ack {
+            id,
+            outcome: self.stored(room, seq, time),
+        });
+        self.command(connection, ConnectionCommand::Stored(ack));
         let What::Message {
             sender,
             bytes,
@@ -409,6 +405,7 @@ impl Hub {
             return;
         };
         let session = self.sessions.get(&connection);
+        let is_left_out = session.is_some_and(|session| !session.abilities.hears_itself);
         self.record(LogEvent::Message {
             sender,
             address: session.map(|session| session.address),
@@ -417,7 +414,7 @@ impl Hub {
             seq,
             bytes,
             time,
-            receivers: self.rooms[room.at()].readers - usize::from(legacy == Some(true)),
+            receivers: self.rooms[room.at()].readers - usize::from(is_left_out),
             text,
         });
     }

@@ -1,7 +1,5 @@
 use std::collections::BTreeSet;
 
-use jiff::tz::TimeZone;
-
 use crate::{
     protocol::{
         ClientFrame, RoomName, ServerFrame, Token, UserId, frame::Change, limits,
@@ -228,24 +226,14 @@ fn what_was_received_is_asked_before_more_is_read_and_after_the_input_ended() {
     let replica = &Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
     // Two are answered: the two that lie there may be asked now, but not more read.
     for _ in 0..2 {
-        endpoint.apply(
-            now,
-            replica,
-            ConnectionCommand::Answer(None),
-            &TimeZone::UTC,
-        );
+        endpoint.apply(now, replica, ConnectionCommand::Answer(None));
     }
     assert!(!endpoint.may_read() && endpoint.may_request() && !endpoint.is_over());
     for _ in 0..2 {
         assert!(endpoint.request(|| unreachable!("no join")).is_some());
     }
     for _ in 0..most {
-        endpoint.apply(
-            now,
-            replica,
-            ConnectionCommand::Answer(None),
-            &TimeZone::UTC,
-        );
+        endpoint.apply(now, replica, ConnectionCommand::Answer(None));
     }
     assert!(endpoint.request(|| unreachable!("no join")).is_none());
     assert!(endpoint.is_over());

@@ -3,15 +3,15 @@ use std::time::Duration;
 use super::{presence_summary::GATHER, *};
 use crate::{
     protocol::{
-        ClientFrame,
+        ClientFrame, Identity,
         limits::{LEGACY_FRAME_BYTES_MAX, LEGACY_PAUSE},
     },
     server::{
         core::{
-            endpoint::{CLOSE_WITHIN, LEGACY_WAIT_MAX},
+            endpoint::{CLOSE_WITHIN, HOLD_BACK_MAX},
             rate_limit::Rate,
             replica::ReplicaLimits,
-            testing::{World, access_settings, id, message},
+            testing::{World, access_settings, id, join, message},
         },
         log::{LogReader, MemoryLimits},
     },
@@ -228,7 +228,10 @@ fn what_the_replica_no_longer_holds_comes_from_the_log() {
         held = held.max(world.client("bob").endpoint.held_bytes());
     }
     assert_eq!(got, numbers(1..=500));
-    assert!(held > 0 && held < 2 * PAGE_BYTES_MAX, "{held} bytes");
+    assert!(
+        held > 0 && held < 2 * Legacy::ABILITIES.page_bytes_max,
+        "{held} bytes"
+    );
     assert_eq!(world.client("bob").endpoint.held_bytes(), 0);
 }
 
@@ -315,6 +318,31 @@ fn a_refused_nickname_is_said_in_the_one_way_that_it_understands() {
 }
 
 #[test]
+fn a_client_is_a_legacy_one_by_its_first_join_only() {
+    let mut world = World::new();
+    world.join("alice");
+    // It is let in as one of ours already, and stays that.
+    let refused = ["error join_expected", "closed"];
+    assert_eq!(world.send("alice", JOIN), refused);
+    assert!(
+        world
+            .client("alice")
+            .raw
+            .last()
+            .unwrap()
+            .starts_with(b"{\"type\":\"error\",\"code\"")
+    );
+    // Nor does it become one while its key is to be proven.
+    world.connect("carol");
+    let join = Join {
+        key: Some(Identity::from_seed([3; 32]).public()),
+        ..join("carol")
+    };
+    world.say("carol", &ClientFrame::Join(Box::new(join)));
+    assert_eq!(world.send("carol", JOIN), refused);
+}
+
+#[test]
 fn a_basic_client_has_no_say_in_the_numbers_of_its_messages() {
     let mut world = World::new();
     world.join("alice");
@@ -385,7 +413,7 @@ fn a_message_that_would_have_to_wait_for_long_is_refused_in_words() {
     let mut world = fresh(World::with_access(settings, &[]));
     say_at_once(&mut world, 1..=3);
     assert_eq!(world.hears("alice"), ["1 bob: 1", "2 bob: 2"]);
-    assert!(LEGACY_WAIT_MAX < Duration::from_mins(1));
+    assert!(HOLD_BACK_MAX < Duration::from_mins(1));
     let line = "server: You write too fast: try again in 1 minute";
     assert_eq!(pause(&mut world, LEGACY_QUIET), [line]);
 }

@@ -1,0 +1,152 @@
+//! Newline-ended JSON objects, as `docs/PROTOCOL.md` has them.
+//!
+//! The log holds its entries as this dialect writes them: what a client's rooms have for it goes out
+//! as it lies in the [replica](Replica), and all members of a room share the bytes.
+
+use super::{Legacy, objects::Objects};
+use crate::{
+    protocol::{
+        ClientFrame, ServerFrame,
+        frame::{Ack, Join},
+        wire::{Refusal, encode_server},
+    },
+    server::{
+        core::{
+            dialect::{Abilities, Dialect},
+            event::Joined,
+            log_query::{LogQuery, QueryResult},
+            replica::Replica,
+            subscriber::{Subscriber, Turn},
+        },
+        log::{RoomIndex, StoreError, segment::Segment},
+    },
+    time::Now,
+};
+
+/// See the module's docs.
+#[derive(Debug, Default)]
+pub struct Json {
+    objects: Objects,
+    subscriber: Subscriber,
+}
+
+impl Json {
+    /// What clients can do that speak this dialect.
+    pub const ABILITIES: Abilities = Abilities {
+        called: None,
+        sends_again: true,
+        hears_itself: true,
+        answers_ping: true,
+        is_spaced: false,
+        page_bytes_max: 64 * 1024,
+    };
+
+    /// The legacy client that this is, if its join says so: it names no protocol.
+    pub(super) fn legacy(&mut self, join: &Join) -> Option<Legacy> {
+        let is_legacy = join.protocol.is_none();
+        is_legacy.then(|| Legacy::new(std::mem::take(&mut self.objects)))
+    }
+
+    fn tell(&mut self, frame: &ServerFrame) {
+        self.subscriber.answer_with(|out| encode_server(frame, out));
+    }
+}
+
+impl Dialect for Json {
+    fn abilities(&self) -> &'static Abilities {
+        &Self::ABILITIES
+    }
+
+    fn space(&mut self) -> &mut [u8] {
+        self.objects.space()
+    }
+
+    fn filled(&mut self, count: usize) {
+        self.objects.filled(count);
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> usize {
+        self.objects.feed(bytes)
+    }
+
+    fn is_drained(&self) -> bool {
+        self.objects.is_drained()
+    }
+
+    fn next_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
+        self.objects.next_frame()
+    }
+
+    fn begin(&mut self, _: &mut Join) {}
+
+    fn challenge(&mut self, challenge: &ServerFrame) {
+        self.tell(challenge);
+    }
+
+    fn ping(&mut self) {
+        self.tell(&ServerFrame::Ping { reference: None });
+    }
+
+    fn answer(&mut self, _: Now, _: &Replica, frame: &ServerFrame) {
+        self.tell(frame);
+    }
+
+    fn answer_query(&mut self, query: &LogQuery, result: &Result<QueryResult, StoreError>) {
+        self.subscriber.answer_with(|out| query.answer(result, out));
+    }
+
+    /// The echo says so, unless it is far off.
+    fn stored(&mut self, replica: &Replica, ack: Ack) {
+        if self.subscriber.is_far_behind(replica) {
+            self.tell(&ServerFrame::Ack(ack));
+        }
+    }
+
+    fn is_answering(&self) -> bool {
+        self.subscriber.is_answering()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.subscriber.is_quiet()
+    }
+
+    fn attach(&mut self, _: Now, joined: Joined, _: &Replica) {
+        self.tell(&ServerFrame::Welcome(joined.welcome));
+        self.subscriber.attach(&joined.rooms);
+    }
+
+    fn close(&mut self, _: Now, drain: bool) {
+        if drain {
+            self.subscriber.leave_members();
+        } else {
+            self.subscriber.detach();
+        }
+    }
+
+    /// The client sees in the numbers what it was not told.
+    fn give_up(&mut self, _: &Replica) {}
+
+    fn turn<'a>(&'a mut self, _: Now, replica: &'a mut Replica) -> Turn<'a> {
+        self.subscriber.turn(replica)
+    }
+
+    fn wrote(&mut self, _: Now, replica: &Replica, count: usize) {
+        self.subscriber.wrote(replica, count);
+    }
+
+    fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+        self.subscriber.take_page(room, page)
+    }
+
+    fn drop_page(&mut self) {
+        self.subscriber.drop_page();
+    }
+
+    fn has_page(&self) -> bool {
+        self.subscriber.has_page()
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.subscriber.held_bytes()
+    }
+}

@@ -1,0 +1,389 @@
+//! One legacy client: the older programs, which take whatever one `recv(1024)` gives for exactly
+//! one object (see [`crate::protocol::legacy`]).
+//!
+//! It reads the lobby like everybody else, by a cursor: what the replica no longer holds comes from
+//! the log, by small pages. But it reads slowly: one object at a time, each [spaced](Spacing) from the one
+//! before, and none within [`LEGACY_QUIET`] after it came, its own messages left out. Who comes and goes
+//! it is told by `server`, [summed up](presence_summary). Messages are left out, and one line says how many, only where
+//! the log no longer holds them or more than [`BEHIND_MAX`] wait.
+
+use std::{collections::VecDeque, time::Duration};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use self::presence_summary::PresenceSummary;
+use super::objects::Objects;
+use crate::{
+    protocol::{
+        ClientFrame, Nickname, ServerFrame, UserId,
+        frame::{Ack, Departure, ErrorCode, Join, Submission},
+        legacy::{self, Spacing},
+        limits::LEGACY_QUIET,
+        wire::{Refusal, parse_server},
+    },
+    server::{
+        core::{
+            dialect::{Abilities, Dialect},
+            event::Joined,
+            log_query::{LogQuery, QueryResult},
+            replica::{Replica, RoomReplica},
+            subscriber::Turn,
+        },
+        log::{
+            RoomIndex, StoreError,
+            segment::{Gather, Segment},
+        },
+    },
+    time::Now,
+};
+
+mod presence_summary;
+
+/// How many messages a legacy client may be behind: at a pause of 20 ms it reads for 200 s.
+const BEHIND_MAX: u64 = 10_000;
+/// How many of them it still gets when it was further behind.
+const KEPT: u64 = 1_000;
+
+/// See the module's docs.
+#[derive(Debug, Default)]
+pub struct Legacy {
+    requests: Objects,
+    /// Once it was let in.
+    user: Option<UserId>,
+    /// The lobby and the number of the next message; `None` when it was not let in.
+    cursor: Option<(RoomIndex, u64)>,
+    /// The version of the next member change.
+    presence: u64,
+    /// The changes before it that it was not told yet.
+    crowd: PresenceSummary,
+    /// A part of the log that the replica does not hold.
+    page: Option<Segment>,
+    /// What is being written, and how much of it is.
+    current: Vec<u8>,
+    written: usize,
+    /// Answers to what it sent: they come next.
+    answers: VecDeque<Vec<u8>>,
+    /// The other objects of what is being told.
+    objects: VecDeque<Vec<u8>>,
+    spacing: Spacing,
+    left_out: u64,
+}
+
+/// What comes next.
+enum Step {
+    /// It is among the objects now, if there is anything to tell of it.
+    Taken,
+    Fetch {
+        room: RoomIndex,
+        from: u64,
+    },
+    /// Nothing before this time.
+    Wait(Duration),
+    Nothing,
+}
+
+impl Legacy {
+    /// What the older programs can do.
+    const ABILITIES: Abilities = Abilities {
+        called: Some("a legacy client"),
+        sends_again: false,
+        hears_itself: false,
+        answers_ping: false,
+        is_spaced: true,
+        // A page is held while it is told.
+        page_bytes_max: 4 * 1024,
+    };
+
+    /// A client whose join was among these requests.
+    pub(super) fn new(requests: Objects) -> Self {
+        Self {
+            requests,
+            ..Self::default()
+        }
+    }
+
+    /// Notes all changes of the member list: they are told later, and the replica keeps them for a
+    /// while only.
+    fn watch_members(&mut self, now: Duration, replica: &Replica) {
+        let Some((room, _)) = self.cursor else {
+            return;
+        };
+        let changes = &replica.room(room).presence;
+        let missed = changes.first().saturating_sub(self.presence);
+        if missed > 0 {
+            self.presence += missed;
+            self.crowd.miss(now, missed);
+        }
+        while let Some(frame) = changes.frame(self.presence) {
+            self.presence += 1;
+            if let Ok(ServerFrame::Presence(presence)) = parse_server(frame)
+                && Some(presence.user) != self.user
+            {
+                self.crowd.note(now, &presence.nickname, &presence.change);
+            }
+        }
+    }
+
+    /// Whether something is to be told now.
+    fn has_news(&self, now: Duration, replica: &Replica) -> bool {
+        let behind =
+            |(room, message): (RoomIndex, u64)| message < replica.room(room).messages.next();
+        self.left_out > 0
+            || self.crowd.due().is_some_and(|due| due <= now)
+            || self.cursor.is_some_and(behind)
+    }
+
+    /// Takes the next thing there is to tell.
+    fn tell_next(&mut self, now: Now, replica: &Replica) -> Step {
+        let Some((room, message)) = self.cursor else {
+            return Step::Nothing;
+        };
+        let view = replica.room(room);
+        let behind = view.messages.next().saturating_sub(message);
+        if behind > BEHIND_MAX {
+            self.left_out += behind - KEPT;
+            self.cursor = Some((room, message + behind - KEPT));
+            self.page = None;
+        }
+        if self.left_out > 0 {
+            let text = legacy::left_out(self.left_out);
+            self.left_out = 0;
+            self.objects = in_servers_name(replica, &text, now.wall).into();
+            return Step::Taken;
+        }
+        if self.crowd.due().is_some_and(|due| due <= now.mono) {
+            if let Some(text) = self.crowd.take() {
+                self.objects = in_servers_name(replica, &text, now.wall).into();
+            }
+            return Step::Taken;
+        }
+        if behind > 0 {
+            return self.tell_message(view, &replica.zone, room, message);
+        }
+        self.page = None;
+        self.crowd.due().map_or(Step::Nothing, Step::Wait)
+    }
+
+    fn tell_message(
+        &mut self,
+        view: &RoomReplica,
+        zone: &TimeZone,
+        room: RoomIndex,
+        message: u64,
+    ) -> Step {
+        let page = self.page.take();
+        let held = view.messages.frame(message);
+        let Some(frame) = held.or_else(|| page.as_ref()?.frame(message)) else {
+            return Step::Fetch {
+                room,
+                from: message,
+            };
+        };
+        self.cursor = Some((room, message + 1));
+        // Others are of its own, or nothing that it can be told.
+        if let Ok(ServerFrame::Message(message)) = parse_server(frame)
+            && Some(message.user) != self.user
+        {
+            let time = legacy::timestamp(message.time, zone);
+            let nickname = message.nickname.as_str();
+            self.objects = legacy::to_client(nickname, message.body.as_str(), &time).into();
+        }
+        self.page = page.filter(|page| page.next() > message + 1);
+        Step::Taken
+    }
+}
+
+impl Dialect for Legacy {
+    fn abilities(&self) -> &'static Abilities {
+        &Self::ABILITIES
+    }
+
+    fn space(&mut self) -> &mut [u8] {
+        self.requests.space()
+    }
+
+    fn filled(&mut self, count: usize) {
+        self.requests.filled(count);
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> usize {
+        self.requests.feed(bytes)
+    }
+
+    fn is_drained(&self) -> bool {
+        self.requests.is_drained()
+    }
+
+    fn next_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
+        match self.requests.next_frame()? {
+            // Nobody listens to an answer that names an id.
+            Some(ClientFrame::Message(submission)) => {
+                let submission = Submission {
+                    id: None,
+                    ..submission
+                };
+                Ok(Some(ClientFrame::Message(submission)))
+            }
+            // Its objects have no place for the answer.
+            Some(ClientFrame::History(_) | ClientFrame::Search(_)) => Err(Refusal::passing(
+                ErrorCode::UnknownType,
+                "A legacy client can't be given history",
+            )),
+            other => Ok(other),
+        }
+    }
+
+    /// It is in the lobby, and hears what is said from now on.
+    fn begin(&mut self, join: &mut Join) {
+        join.enter.clear();
+        join.last = Some(0);
+        join.next = None;
+        join.key = None;
+    }
+
+    /// It names no key.
+    fn challenge(&mut self, _: &ServerFrame) {}
+
+    fn ping(&mut self) {}
+
+    fn answer(&mut self, now: Now, replica: &Replica, frame: &ServerFrame) {
+        let text = match frame {
+            // It shows no `error` but the one for which it asks for another nickname.
+            ServerFrame::Error(error) if self.cursor.is_none() => {
+                let object = legacy::error_to_client(error.message.as_str());
+                return self.answers.push_back(object);
+            }
+            ServerFrame::Error(error) => &error.message,
+            ServerFrame::Bye(bye) if bye.reason != Departure::Disconnect => &bye.message,
+            // It has no object for these.
+            ServerFrame::Bye(_)
+            | ServerFrame::Welcome(_)
+            | ServerFrame::Challenge { .. }
+            | ServerFrame::Members(_)
+            | ServerFrame::Presence(_)
+            | ServerFrame::Message(_)
+            | ServerFrame::History(_)
+            | ServerFrame::Found(_)
+            | ServerFrame::Ack(_)
+            | ServerFrame::Result(_)
+            | ServerFrame::Nick { .. }
+            | ServerFrame::Ping { .. }
+            | ServerFrame::Pong { .. }
+            | ServerFrame::Unknown => return,
+        };
+        let objects = in_servers_name(replica, text.as_str(), now.wall);
+        self.answers.extend(objects);
+    }
+
+    /// It asks for nothing that this would answer.
+    fn answer_query(&mut self, _: &LogQuery, _: &Result<QueryResult, StoreError>) {}
+
+    /// Its objects have no word for that.
+    fn stored(&mut self, _: &Replica, _: Ack) {}
+
+    fn is_answering(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.current.is_empty() && self.answers.is_empty() && self.objects.is_empty()
+    }
+
+    /// Begins to read one room, and its member changes from now on.
+    fn attach(&mut self, now: Now, joined: Joined, replica: &Replica) {
+        self.user = Some(joined.welcome.user);
+        if let Some(&(room, message)) = joined.rooms.first() {
+            self.cursor = Some((room, message));
+            self.presence = replica.room(room).presence.next();
+            self.spacing = Spacing::not_before(now.mono + LEGACY_QUIET);
+        }
+    }
+
+    fn close(&mut self, now: Now, drain: bool) {
+        self.presence = u64::MAX;
+        self.crowd = PresenceSummary::default();
+        self.spacing.hasten(now.mono);
+        if !drain {
+            self.cursor = None;
+            self.page = None;
+        }
+    }
+
+    /// One line says how much it was not told.
+    fn give_up(&mut self, replica: &Replica) {
+        let Some((room, message)) = &mut self.cursor else {
+            return;
+        };
+        let next = replica.room(*room).messages.next();
+        self.left_out += next.saturating_sub(*message);
+        *message = next;
+        self.objects.clear();
+    }
+
+    fn turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
+        self.watch_members(now.mono, replica);
+        while self.current.is_empty() {
+            let has_more = !self.answers.is_empty() || !self.objects.is_empty();
+            if (has_more || self.has_news(now.mono, replica)) && !self.spacing.may_leave(now.mono) {
+                return Turn::Wait(self.spacing.due());
+            }
+            let next = self.answers.pop_front();
+            if let Some(object) = next.or_else(|| self.objects.pop_front()) {
+                self.current = object;
+                break;
+            }
+            match self.tell_next(now, replica) {
+                Step::Taken => {}
+                Step::Fetch { room, from } => return Turn::Fetch { room, from },
+                Step::Wait(until) => return Turn::Wait(until),
+                Step::Nothing => return Turn::Idle,
+            }
+        }
+        Turn::Write(Gather::one(&self.current[self.written..]))
+    }
+
+    fn wrote(&mut self, now: Now, replica: &Replica, count: usize) {
+        self.written += count;
+        if self.written == self.current.len() {
+            self.current = Vec::new();
+            self.written = 0;
+            let others = replica.spaced_readers.saturating_sub(1);
+            self.spacing.left(now.mono, others);
+        }
+    }
+
+    fn take_page(&mut self, _: RoomIndex, page: Segment) -> bool {
+        let Some((_, message)) = &mut self.cursor else {
+            return true;
+        };
+        // The log no longer holds what comes between.
+        let lost = page.first().saturating_sub(*message);
+        self.left_out += lost;
+        *message += lost;
+        let leads_on = lost > 0 || page.next() > *message;
+        self.page = Some(page);
+        leads_on
+    }
+
+    /// A page is small, and kept while the client waits for its turn.
+    fn drop_page(&mut self) {}
+
+    fn has_page(&self) -> bool {
+        false
+    }
+
+    fn held_bytes(&self) -> usize {
+        let waiting = self.answers.iter().chain(&self.objects);
+        let page = self.page.as_ref().map_or(0, Segment::cost_bytes);
+        self.current.len() + waiting.map(Vec::len).sum::<usize>() + page
+    }
+}
+
+/// A text of the server's own, in as many objects as it takes.
+fn in_servers_name(replica: &Replica, text: &str, time: Timestamp) -> Vec<Vec<u8>> {
+    let time = legacy::timestamp(time, &replica.zone);
+    legacy::to_client(Nickname::SERVER, text, &time)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! The dialects that the server speaks (pure), and how it finds out which one a client speaks.
+//!
+//! The table below is all of them: a dialect is a row there and a module of its own, which implements
+//! [`Dialect`]. A row names the test of the [first bytes](first_bytes) by which the dialect is known.
+
+#![deny(clippy::disallowed_methods)]
+
+mod first_bytes;
+mod json;
+mod legacy;
+mod objects;
+
+pub(in crate::server) use first_bytes::{Opening, recognize};
+pub use json::Json;
+pub use legacy::Legacy;
+
+use crate::{
+    protocol::{
+        ClientFrame, ServerFrame,
+        frame::{Ack, Join},
+        wire::Refusal,
+    },
+    server::{
+        core::{
+            dialect::{Abilities, Dialect},
+            endpoint,
+            event::Joined,
+            log_query::{LogQuery, QueryResult},
+            replica::Replica,
+            subscriber::Turn,
+        },
+        log::{RoomIndex, StoreError, segment::Segment},
+    },
+    time::Now,
+};
+
+/// The server's end of one connection, in whatever dialect.
+pub type Endpoint = endpoint::Endpoint<AnyDialect>;
+
+/// Makes the enum of the dialects, `each!`, which does something with any of them, and the list of
+/// those that are known by first bytes. `$` stands for itself in what is made.
+macro_rules! dialects {
+    ($d:tt $($(#[$doc:meta])* $name:ident($dialect:ty) $(known by $test:path)?,)*) => {
+        /// The dialect of one connection. What a message takes on its way is chosen by one `match`.
+        #[derive(Debug)]
+        pub enum AnyDialect {
+            $($(#[$doc])* $name($dialect),)*
+        }
+
+        macro_rules! each {
+            ($d dialect:expr, $d it:ident => $d action:expr) => {
+                match $d dialect {
+                    $(AnyDialect::$name($d it) => $d action,)*
+                }
+            };
+        }
+
+        const KNOWN_BY_FIRST_BYTES: &[first_bytes::Row] = &[
+            $($(($test, || Opening::Dialect(AnyDialect::$name(<$dialect>::default()))),)?)*
+        ];
+    };
+}
+
+dialects! { $
+    /// Our own: newline-ended JSON objects.
+    Json(Json) known by first_bytes::object,
+    /// The older programs': JSON objects of four fields. Known by the first of them: see
+    /// [`AnyDialect::begin`].
+    Legacy(Box<Legacy>),
+}
+
+impl AnyDialect {
+    /// Our own.
+    pub fn json() -> Self {
+        Self::Json(Json::default())
+    }
+}
+
+impl Dialect for AnyDialect {
+    fn abilities(&self) -> &'static Abilities {
+        each!(self, it => it.abilities())
+    }
+
+    fn space(&mut self) -> &mut [u8] {
+        each!(self, it => it.space())
+    }
+
+    fn filled(&mut self, count: usize) {
+        each!(self, it => it.filled(count));
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> usize {
+        each!(self, it => it.feed(bytes))
+    }
+
+    fn is_drained(&self) -> bool {
+        each!(self, it => it.is_drained())
+    }
+
+    fn next_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
+        each!(self, it => it.next_frame())
+    }
+
+    fn begin(&mut self, join: &mut Join) {
+        if let Self::Json(json) = self
+            && let Some(legacy) = json.legacy(join)
+        {
+            *self = Self::Legacy(Box::new(legacy));
+        }
+        each!(self, it => it.begin(join));
+    }
+
+    fn challenge(&mut self, challenge: &ServerFrame) {
+        each!(self, it => it.challenge(challenge));
+    }
+
+    fn ping(&mut self) {
+        each!(self, it => it.ping());
+    }
+
+    fn answer(&mut self, now: Now, replica: &Replica, frame: &ServerFrame) {
+        each!(self, it => it.answer(now, replica, frame));
+    }
+
+    fn answer_query(&mut self, query: &LogQuery, result: &Result<QueryResult, StoreError>) {
+        each!(self, it => it.answer_query(query, result));
+    }
+
+    fn stored(&mut self, replica: &Replica, ack: Ack) {
+        each!(self, it => it.stored(replica, ack));
+    }
+
+    fn is_answering(&self) -> bool {
+        each!(self, it => it.is_answering())
+    }
+
+    fn is_quiet(&self) -> bool {
+        each!(self, it => it.is_quiet())
+    }
+
+    fn attach(&mut self, now: Now, joined: Joined, replica: &Replica) {
+        each!(self, it => it.attach(now, joined, replica));
+    }
+
+    fn close(&mut self, now: Now, drain: bool) {
+        each!(self, it => it.close(now, drain));
+    }
+
+    fn give_up(&mut self, replica: &Replica) {
+        each!(self, it => it.give_up(replica));
+    }
+
+    fn turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
+        each!(self, it => it.turn(now, replica))
+    }
+
+    fn wrote(&mut self, now: Now, replica: &Replica, count: usize) {
+        each!(self, it => it.wrote(now, replica, count));
+    }
+
+    fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+        each!(self, it => it.take_page(room, page))
+    }
+
+    fn drop_page(&mut self) {
+        each!(self, it => it.drop_page());
+    }
+
+    fn has_page(&self) -> bool {
+        each!(self, it => it.has_page())
+    }
+
+    fn held_bytes(&self) -> usize {
+        each!(self, it => it.held_bytes())
+    }
+}
