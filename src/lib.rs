@@ -8,9 +8,10 @@
 //! | [`search`] | what a search asks for, and which texts it finds | where texts are kept |
 //! | [`time`] | one moment on both clocks | who reads them |
 //! | [`protocol`] | names, frames, limits, the codec | sockets, rooms' state |
+//! | [`pipe`] | a connection within one process | what is said on it |
 //! | [`stderr`] | what the programs say on the terminal that they were started from | what it is about |
 //! | [`server`] | `core` (pure: hub, log cursors, presence), `front` (pure: dialects), `store`, `net` | the client's half |
-//! | [`client`] | `session` (pure: join, resume, outbox), `store` (what is kept), `transport` (socket, clock) | terminals, servers |
+//! | [`client`] | `session` (pure: join, resume, outbox), `store` (what is kept), `transport` (connection, clock) | terminals, servers |
 //! | [`tui`] | `app` (pure: model, update), `view`, `shell`, the line mode | SQL, sockets |
 //!
 //! # The layers
@@ -41,8 +42,8 @@
 //! 1. `protocol`, `text`, `search`, `server::core`, `server::front`, `client::session` and `tui::app` do no I/O and read
 //!    no clock or randomness: inputs, `now` and ids come in; effects come out as data. Clippy
 //!    keeps this promise (`.clippy.toml`).
-//! 2. `server` and `client`/`tui` meet only in `protocol`, `search`, `text` and `stderr`: each builds without the
-//!    other.
+//! 2. `server` and `client`/`tui` meet only in `protocol`, `search`, `text`, `stderr` and `pipe`: each builds
+//!    without the other.
 //! 3. `tui::view` is a function of the model and an area; only `tui::shell` names crossterm.
 //! 4. One task owns the hub; there are no locks around chat state. A message is acknowledged,
 //!    and shown to others, after its commit, never before.
@@ -53,6 +54,8 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "net")]
+pub mod pipe;
 pub mod protocol;
 pub mod search;
 #[cfg(feature = "server")]
