@@ -7,7 +7,7 @@
 use std::{
     fs::{self, File},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -25,6 +25,7 @@ use super::{
     Clock,
     conn_limit::{ConnectionLimiter, Permit, Refusal},
     gateway::GatewayWatch,
+    transport::Transport,
     unjoined::{UNJOINED_MAX, Unjoined, UnjoinedGuard},
 };
 use crate::server::{
@@ -34,7 +35,7 @@ use crate::server::{
     priority,
     supervisor::Supervisor,
 };
-use crate::time::Now;
+use crate::{pipe, time::Now};
 
 /// How many connections there may be besides those of clients that are in: of such as have not
 /// joined yet, and such as are being refused or saying goodbye.
@@ -67,7 +68,7 @@ pub(super) enum HandshakeMsg {
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) id: ConnectionId,
-    pub(super) stream: std::net::TcpStream,
+    pub(super) stream: Transport<std::net::TcpStream>,
     /// The other end's: a proxy's or the client's.
     pub(super) address: SocketAddr,
     pub(super) since: Now,
@@ -119,6 +120,8 @@ pub(super) struct Start {
     pub(super) clock: Clock,
     pub(super) clients_max: usize,
     pub(super) proxies: Vec<Network>,
+    /// Where connections from within this process come from.
+    pub(super) pipes: pipe::Listener,
     pub(super) limiter: ConnectionLimiter,
     /// Where it makes a difference who is near.
     pub(super) gateways: Option<GatewayWatch>,
@@ -177,6 +180,7 @@ async fn run(start: Start, listener: TcpListener) {
         clock: start.clock,
         most: Most::of(start.clients_max, descriptors()),
         proxies: start.proxies,
+        pipes: start.pipes,
         limiter: start.limiter,
         gateways: start.gateways,
         unjoined: Unjoined::default(),
@@ -197,6 +201,7 @@ struct Acceptor {
     clock: Clock,
     most: Most,
     proxies: Vec<Network>,
+    pipes: pipe::Listener,
     limiter: ConnectionLimiter,
     /// Until something was noticed.
     gateways: Option<GatewayWatch>,
@@ -215,13 +220,20 @@ impl Acceptor {
     async fn accept_one(&mut self) -> Option<()> {
         // Before it is accepted: it waits where it costs nothing.
         self.make_room().await?;
-        let (stream, address) = match self.listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = self.listener.accept() => {
+                accepted.map(|(tcp, address)| (Transport::Tcp(tcp), address))
+            }
+            Some(end) = self.pipes.accept() => Ok((Transport::Memory(end), pipe::ADDRESS)),
+        };
+        let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_of_the_connection(&error) => return Some(()),
             Err(error) => return self.backoff(&error).await,
         };
         let since = self.clock.now();
-        let Some(verdict) = self.judge(address, since) else {
+        let is_proxied = !stream.is_memory() && self.is_proxy(address.ip());
+        let Some(verdict) = self.judge(address, is_proxied, since) else {
             return Some(());
         };
         if matches!(verdict, Verdict::Known(Ok(_))) {
@@ -235,7 +247,7 @@ impl Acceptor {
             return self.evict().await.map(|_| ());
         }
         // It moves to the pool's own runtime.
-        let Ok(stream) = stream.into_std() else {
+        let Ok(stream) = stream.exchange(TcpStream::into_std) else {
             return Some(());
         };
         let worker = worker_for(&open);
@@ -254,9 +266,13 @@ impl Acceptor {
         self.pool(id).send(message).await.ok()
     }
 
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|net| net.contains(address))
+    }
+
     /// `None`: there is nothing more to be said to it.
-    fn judge(&self, address: SocketAddr, now: Now) -> Option<Verdict> {
-        if self.proxies.iter().any(|net| net.contains(address.ip())) {
+    fn judge(&self, address: SocketAddr, is_proxied: bool, now: Now) -> Option<Verdict> {
+        if is_proxied {
             return Some(Verdict::Proxied);
         }
         let address = ClientAddress::from(address);
@@ -271,7 +287,12 @@ impl Acceptor {
     }
 
     /// Notes where somebody comes from who is let in for that.
-    fn look_for_gateways(&mut self, client: ClientAddress, stream: &TcpStream, now: Now) {
+    fn look_for_gateways(
+        &mut self,
+        client: ClientAddress,
+        stream: &Transport<TcpStream>,
+        now: Now,
+    ) {
         if let Some(watch) = &mut self.gateways
             && let Ok(own) = stream.local_addr()
             && watch.sees(client, own.ip(), now.mono)

@@ -24,6 +24,7 @@ use super::{
     readers::ReaderSlot,
     sockets::Readiness,
     stream::{Intake, SCRATCH_BYTES, Sink, Stream},
+    transport::Transport,
     unjoined::UnjoinedGuard,
 };
 use crate::{
@@ -172,7 +173,7 @@ impl Connection {
         (connection, first)
     }
 
-    pub(super) fn socket(&self) -> &TcpStream {
+    pub(super) fn socket(&self) -> &Transport<TcpStream> {
         self.stream.socket()
     }
 

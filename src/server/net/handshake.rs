@@ -24,6 +24,7 @@ use super::{
     sniff::{Detected, detect, is_passing},
     stream::{SCRATCH_BYTES, Stream},
     tls::Credentials,
+    transport::Transport,
     unjoined::UnjoinedGuard,
 };
 use crate::{
@@ -183,8 +184,10 @@ impl HandshakePool {
             place,
             unjoined_guard,
         } = *accepted;
-        let socket = TcpStream::from_std(stream).ok()?;
-        listener::prepare(&socket);
+        let socket = stream.exchange(TcpStream::from_std).ok()?;
+        if let Transport::Tcp(tcp) = &socket {
+            listener::prepare(tcp);
+        }
         let detected = Box::pin(detect(self, socket, address, verdict)).await;
         let Detected {
             mut stream,

@@ -25,6 +25,7 @@ use super::{
     worker::{self, Delivery},
 };
 use crate::{
+    pipe,
     protocol::{InviteKey, OwnerCode, RoomName},
     server::{
         config::{Config, Storage},
@@ -68,6 +69,8 @@ pub struct Bound {
     invite_key: InviteKey,
     /// Where a password lets people in.
     passwords: Option<Passwords>,
+    connector: pipe::Connector,
+    pipes: pipe::Listener,
 }
 
 impl fmt::Debug for Bound {
@@ -186,6 +189,7 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
         .then(|| Passwords::open(&config.secrets, &config.recorder, &config.supervisor))
         .transpose()
         .map_err(StartError::Secrets)?;
+    let (connector, pipes) = pipe::listen();
     Ok(Bound {
         config,
         listener,
@@ -194,6 +198,8 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
         credentials,
         invite_key,
         passwords,
+        connector,
+        pipes,
     })
 }
 
@@ -257,6 +263,12 @@ impl Bound {
         &self.credentials
     }
 
+    /// Makes connections from within this process. All limits hold for them, as for clients on this
+    /// machine; they are in the clear.
+    pub fn connector(&self) -> pipe::Connector {
+        self.connector.clone()
+    }
+
     /// What is to be read again when the operator says so.
     pub fn reload(&self) -> Reload {
         Reload::new(&self.config, &self.credentials, self.passwords.as_ref())
@@ -287,6 +299,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         credentials,
         invite_key,
         passwords,
+        pipes,
         ..
     } = bound;
     let clock = Clock::start();
@@ -326,6 +339,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         clock,
         clients_max: config.clients_max,
         proxies: config.proxies.clone(),
+        pipes,
         limiter,
         gateways: GatewayWatch::start(config.access, &config.recorder),
         recorder: config.recorder.clone(),

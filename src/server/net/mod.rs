@@ -30,6 +30,8 @@
 //! - A thread that breaks down ends the server, which says so: whoever runs it starts it again, and
 //!   clients resume ([`supervisor`](super::supervisor)). A connection that breaks down ends alone, and
 //!   a page or a search that does is answered with an error.
+//! - A connection's bytes go over TCP, or over a pipe within this process (`transport`), as which a
+//!   session that the server itself runs comes in: by the same accept loop, so that all limits hold.
 //! - For Unix: sockets are watched by their descriptors. (The client does without.)
 
 use std::{future::pending, time::Instant};
@@ -56,6 +58,7 @@ mod sockets;
 mod storage;
 mod stream;
 mod tls;
+mod transport;
 mod unjoined;
 mod worker;
 

@@ -16,6 +16,7 @@ use super::{
     handshake::HandshakePool,
     proxy,
     stream::{Outlet, Stream, take_in},
+    transport::{Socket, Transport},
 };
 use crate::{
     protocol::{Binding, frame::ErrorCode},
@@ -49,7 +50,7 @@ pub(super) struct Detected {
 /// Finds out. An error: there is nobody to talk to.
 pub(super) async fn detect(
     pool: &HandshakePool,
-    socket: TcpStream,
+    socket: Transport<TcpStream>,
     address: SocketAddr,
     verdict: Verdict,
 ) -> io::Result<Detected> {
@@ -98,7 +99,8 @@ pub(super) async fn detect(
             });
         }
         Opening::Dialect(dialect) => {
-            if outcome.is_ok() && !may_be_plain(pool.plaintext, address) {
+            let is_seen = !socket.is_memory();
+            if outcome.is_ok() && is_seen && !may_be_plain(pool.plaintext, address) {
                 outcome = Err(Refusal::plaintext());
             }
             dialect
@@ -120,7 +122,7 @@ pub(super) async fn detect(
 /// Somebody who does not encrypt.
 fn plainly(
     pool: &HandshakePool,
-    socket: TcpStream,
+    socket: Transport<TcpStream>,
     address: ClientAddress,
     outcome: Result<Permit, Refusal>,
 ) -> io::Result<Detected> {
@@ -173,7 +175,7 @@ impl Refusal {
 
 /// Reads a proxy's header; what follows it stays in `first`. `None` if it is none.
 async fn introduced(
-    socket: &TcpStream,
+    socket: &Transport<TcpStream>,
     first: &mut Vec<u8>,
 ) -> io::Result<Option<Option<SocketAddr>>> {
     loop {
@@ -189,7 +191,7 @@ async fn introduced(
 }
 
 /// Waits for bytes, and adds them. The end is an error: nobody has begun to talk.
-async fn read(socket: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<()> {
+async fn read(socket: &Transport<TcpStream>, bytes: &mut Vec<u8>) -> io::Result<()> {
     loop {
         socket.readable().await?;
         let mut some = [0; READ_BYTES];
@@ -209,7 +211,7 @@ async fn read(socket: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<()> {
 /// few are done between two looks at everybody else.
 async fn shake_hands(
     pool: &HandshakePool,
-    socket: &TcpStream,
+    socket: &Transport<TcpStream>,
     config: Arc<ServerConfig>,
     first: &[u8],
 ) -> io::Result<ServerConnection> {

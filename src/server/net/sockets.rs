@@ -1,18 +1,28 @@
 //! Which of a worker's sockets are ready.
 //!
-//! They have a poll of their own, which is itself one socket among those that the worker's runtime
+//! Pipes wake the worker by themselves. TCP sockets have a poll of their own, which is itself one socket among those that the worker's runtime
 //! waits for. So the runtime keeps nothing for each of them (a registration of tokio's takes 256
 //! bytes and an allocation, and every socket that becomes ready wakes a task), and a connection is
 //! what the worker makes of it: see [`Connection`](super::connection::Connection).
 
 use std::{
+    collections::HashMap,
     io::{self, ErrorKind},
+    net::TcpStream,
     os::fd::AsRawFd,
+    sync::Arc,
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
-use tokio::io::unix::AsyncFd;
+use tokio::{
+    io::unix::AsyncFd,
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+};
+
+use super::transport::Transport;
+use crate::pipe;
 
 /// Sockets that are looked at before others have their turn.
 pub(super) const EVENTS_MAX: usize = 256;
@@ -30,6 +40,69 @@ pub(super) struct Readiness {
 pub(super) struct Sockets {
     poll: AsyncFd<Poll>,
     events: Events,
+    pipes: Pipes,
+}
+
+/// The pipes among them.
+struct Pipes {
+    watched: HashMap<usize, (pipe::Watch, Waker)>,
+    /// The numbers of those that became ready for something; each once for each direction, and once at first.
+    woken: UnboundedReceiver<usize>,
+    wake: UnboundedSender<usize>,
+}
+
+/// Tells a worker which pipe became ready.
+struct PipeWaker {
+    number: usize,
+    wake: UnboundedSender<usize>,
+}
+
+impl Wake for PipeWaker {
+    fn wake(self: Arc<Self>) {
+        // A worker that has ended serves nobody.
+        let _ = self.wake.send(self.number);
+    }
+}
+
+impl Pipes {
+    fn new() -> Self {
+        let (wake, woken) = mpsc::unbounded_channel();
+        Self {
+            watched: HashMap::new(),
+            woken,
+            wake,
+        }
+    }
+
+    fn add(&mut self, end: &pipe::End, number: usize) {
+        let waker = Arc::new(PipeWaker {
+            number,
+            wake: self.wake.clone(),
+        });
+        // What it is ready for already is told too.
+        Arc::clone(&waker).wake();
+        self.watched.insert(number, (end.watch(), waker.into()));
+    }
+
+    /// Until some are ready; adds them.
+    async fn ready(&mut self, found: &mut Vec<(usize, Readiness)>) {
+        let mut next = self.woken.recv().await;
+        while let Some(number) = next {
+            if let Some((pipe, waker)) = self.watched.get(&number) {
+                let mut cx = Context::from_waker(waker);
+                let readiness = Readiness {
+                    readable: pipe.poll_readable(&mut cx).is_ready(),
+                    writable: pipe.poll_writable(&mut cx).is_ready(),
+                    hung_up: pipe.is_hung_up(),
+                };
+                found.push((number, readiness));
+            }
+            if found.len() >= EVENTS_MAX {
+                break;
+            }
+            next = self.woken.try_recv().ok();
+        }
+    }
 }
 
 impl Sockets {
@@ -44,18 +117,33 @@ impl Sockets {
         Ok(Self {
             poll: poll?,
             events: Events::with_capacity(EVENTS_MAX),
+            pipes: Pipes::new(),
         })
     }
 
     /// Watches one more, under this number. What it is ready for already is told too.
-    pub(super) fn add(&self, socket: &impl AsRawFd, number: usize) -> io::Result<()> {
+    pub(super) fn add(&mut self, socket: &Transport<TcpStream>, number: usize) -> io::Result<()> {
+        let socket = match socket {
+            Transport::Tcp(socket) => socket,
+            Transport::Memory(end) => {
+                self.pipes.add(end, number);
+                return Ok(());
+            }
+        };
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registry = self.poll.get_ref().registry();
         registry.register(&mut SourceFd(&socket.as_raw_fd()), Token(number), interest)
     }
 
-    /// Watches one no longer.
-    pub(super) fn remove(&self, socket: &impl AsRawFd) {
+    /// Watches the one with this number no longer.
+    pub(super) fn remove(&mut self, socket: &Transport<TcpStream>, number: usize) {
+        let socket = match socket {
+            Transport::Tcp(socket) => socket,
+            Transport::Memory(_) => {
+                self.pipes.watched.remove(&number);
+                return;
+            }
+        };
         let registry = self.poll.get_ref().registry();
         // One that is not there is not watched either.
         let _ = registry.deregister(&mut SourceFd(&socket.as_raw_fd()));
@@ -64,7 +152,11 @@ impl Sockets {
     /// Until some are ready; adds them, with their numbers. A number may be that of one that was
     /// removed since. May be dropped and called again.
     pub(super) async fn ready(&mut self, found: &mut Vec<(usize, Readiness)>) -> io::Result<()> {
-        let mut guard = self.poll.readable_mut().await?;
+        let has_pipes = !self.pipes.watched.is_empty();
+        let mut guard = tokio::select! {
+            guard = self.poll.readable_mut() => guard?,
+            () = self.pipes.ready(found), if has_pipes => return Ok(()),
+        };
         let poll = guard.get_inner_mut();
         if let Err(error) = poll.poll(&mut self.events, Some(Duration::ZERO)) {
             let passes = error.kind() == ErrorKind::Interrupted;

@@ -5,13 +5,14 @@
 
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
-    net::{Shutdown, TcpStream},
+    net::TcpStream,
     time::Duration,
 };
 
 use rustls::ServerConnection;
-use socket2::SockRef;
 use tokio::{net::TcpStream as AsyncStream, task::yield_now, time::timeout};
+
+use super::transport::{Socket, Transport};
 
 /// Bytes that are read from a socket at once where nothing is held in part. Of encrypted ones: with the longest record that
 /// lies here in part they make less than rustls keeps (16 KB) and a [`Sink`] that is asked to has
@@ -22,44 +23,9 @@ const RECORD_BYTES_MAX: usize = 16 * 1024;
 /// What one goodbye reads at a time of what nobody wants any more.
 const DISCARD_BYTES: usize = 4 * 1024;
 
-/// A socket that never waits: a worker's, or one that a task can wait for.
-pub(super) trait Socket {
-    fn try_read(&self, into: &mut [u8]) -> io::Result<usize>;
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
-    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-}
-
-impl Socket for AsyncStream {
-    fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
-        Self::try_read(self, into)
-    }
-
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        Self::try_write(self, bytes)
-    }
-
-    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Self::try_write_vectored(self, slices)
-    }
-}
-
-impl Socket for TcpStream {
-    fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
-        Read::read(&mut { self }, into)
-    }
-
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        Write::write(&mut { self }, bytes)
-    }
-
-    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Write::write_vectored(&mut { self }, slices)
-    }
-}
-
 /// See the module's docs.
-pub(super) struct Stream<S> {
-    socket: S,
+pub(super) struct Stream<T> {
+    socket: Transport<T>,
     tls: Option<Box<Session>>,
 }
 
@@ -80,13 +46,13 @@ pub(super) enum Intake {
     End,
 }
 
-impl<S: Socket> Stream<S> {
-    pub(super) fn plain(socket: S) -> Self {
+impl<T: Socket> Stream<T> {
+    pub(super) fn plain(socket: Transport<T>) -> Self {
         Self { socket, tls: None }
     }
 
     /// After the handshake.
-    pub(super) fn encrypted(socket: S, mut connection: ServerConnection) -> Self {
+    pub(super) fn encrypted(socket: Transport<T>, mut connection: ServerConnection) -> Self {
         connection.set_buffer_limit(Some(RECORD_BYTES_MAX));
         let session = Session {
             connection,
@@ -99,14 +65,14 @@ impl<S: Socket> Stream<S> {
         }
     }
 
-    pub(super) fn socket(&self) -> &S {
+    pub(super) fn socket(&self) -> &Transport<T> {
         &self.socket
     }
 
     /// The same connection, with another kind of socket.
-    fn exchange<T>(self, exchange: impl FnOnce(S) -> io::Result<T>) -> io::Result<Stream<T>> {
+    fn exchange<U>(self, exchange: impl FnOnce(T) -> io::Result<U>) -> io::Result<Stream<U>> {
         Ok(Stream {
-            socket: exchange(self.socket)?,
+            socket: self.socket.exchange(exchange)?,
             tls: self.tls,
         })
     }
@@ -230,7 +196,7 @@ impl Stream<AsyncStream> {
                     self.socket.writable().await?;
                 }
             }
-            SockRef::from(&self.socket).shutdown(Shutdown::Write)?;
+            self.socket.end()?;
             loop {
                 self.socket.readable().await?;
                 match self.socket.try_read(&mut [0; DISCARD_BYTES]) {

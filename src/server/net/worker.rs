@@ -583,7 +583,7 @@ impl Worker {
         self.places.remove(&connection.id);
         let slots = mem::take(&mut connection.slots);
         self.readers.remove(&slots, &mut self.table);
-        self.sockets.remove(connection.socket());
+        self.sockets.remove(connection.socket(), place);
         let closed = Event::Closed {
             connection: connection.id,
             reason,
