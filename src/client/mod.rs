@@ -6,7 +6,7 @@
 //! - [`store`]: what is kept on this machine, and the only SQL.
 //! - [`identity`]: the user's keys, in files.
 //! - [`trust`]: whether the server is the one that is meant.
-//! - [`transport`] (async, thin): sockets, names, encryption, clocks, chance.
+//! - [`transport`] (async, thin): connections, names, encryption, clocks, chance.
 
 pub mod event;
 pub mod host;

@@ -11,7 +11,7 @@ use chat_tui::{
         Host, identity,
         session::Credentials,
         store::{self, OpenError, Profile},
-        transport::{self, Backlog, ClientConfig, ClientHandle, StoreChoice},
+        transport::{self, Backlog, ClientConfig, ClientHandle, Reach, StoreChoice},
         trust::{self, Policy},
     },
     protocol::RoomName,
@@ -193,12 +193,12 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
         },
         credentials: who.credentials,
         notices: who.notices,
-        trust: Policy {
+        reach: Reach::Network(Policy {
             directory,
             plaintext: args.options.plaintext,
             accept: args.options.trust,
             invited: args.invite.as_ref().map(|invite| invite.fingerprint),
-        },
+        }),
         command_line: args.command_line.clone(),
         yields: script,
     };

@@ -16,7 +16,7 @@ use chat_tui::{
         Host,
         event::{Command, Delivery, Event},
         session::{CommandLine, Credentials},
-        transport::{Backlog, ClientConfig, StoreChoice, spawn},
+        transport::{Backlog, ClientConfig, Reach, StoreChoice, spawn},
         trust::Policy,
     },
     protocol::{ClientId, Nickname, RoomName, codec::Decoder},
@@ -96,10 +96,10 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
         enter: Vec::new(),
         backlog: Backlog::Resume,
         credentials: Credentials::default(),
-        trust: Policy {
+        reach: Reach::Network(Policy {
             plaintext: true,
             ..Policy::default()
-        },
+        }),
         command_line: CommandLine::default(),
         yields: false,
         notices: Vec::new(),

@@ -1,4 +1,4 @@
-//! The session's driver: one task that owns the socket, reads the clocks, draws the chance, and
+//! The session's driver: one task that owns the connection, reads the clocks, draws the chance, and
 //! knows nothing of what is said.
 //!
 //! Everything that waits, waits here, in one place: for a command, for the socket, for the one
@@ -13,7 +13,13 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::{
@@ -25,7 +31,7 @@ use tokio::{
 use self::{
     open::OpenConnection,
     store_thread::{FLUSH_WITHIN, StoreReply, StoreThread},
-    stream::Stream,
+    stream::Transport,
 };
 use super::{
     Host,
@@ -38,6 +44,7 @@ use super::{
     trust::{Policy, Trust},
 };
 use crate::{
+    pipe,
     protocol::{ClientId, KeyTag, Nickname, RoomName, Token},
     text::Line,
     time::Now,
@@ -69,8 +76,8 @@ pub struct ClientConfig {
     pub backlog: Backlog,
     /// Who comes in, and by what.
     pub credentials: Credentials,
-    /// Whom to trust.
-    pub trust: Policy,
+    /// How the server is reached.
+    pub reach: Reach,
     /// How the user started this, for the commands that are told.
     pub command_line: CommandLine,
     /// What the user should know first, each one plain sentence.
@@ -78,6 +85,15 @@ pub struct ClientConfig {
     /// Whether it leaves this device's place to another process that has it, and takes it when that
     /// one has ended: see [`Config::yields`].
     pub yields: bool,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// Over the network, trusting so.
+    Network(Policy),
+    /// In this process. Host and port are for words only.
+    Memory(pipe::Connector),
 }
 
 /// Which messages are wanted on coming in.
@@ -182,7 +198,11 @@ pub fn spawn(config: ClientConfig, store: StoreChoice) -> io::Result<ClientHandl
             (Some(last), None)
         }
     };
-    let trust = Trust::new(&config.host, config.port, config.trust);
+    let (policy, connector) = match config.reach {
+        Reach::Network(policy) => (policy, None),
+        Reach::Memory(connector) => (Policy::default(), Some(connector)),
+    };
+    let trust = Trust::new(&config.host, config.port, policy);
     let config = Config {
         host: config.host,
         port: config.port,
@@ -209,6 +229,7 @@ pub fn spawn(config: ClientConfig, store: StoreChoice) -> io::Result<ClientHandl
         host,
         port,
         trust: Arc::new(trust),
+        connector,
         understood: true,
         clocks,
         session,
@@ -219,7 +240,7 @@ pub fn spawn(config: ClientConfig, store: StoreChoice) -> io::Result<ClientHandl
         ended: false,
         dialling: None,
         pinning: None,
-        stream: None,
+        transport: None,
         out: Vec::new(),
         written: 0,
     };
@@ -241,6 +262,8 @@ struct Driver {
     host: Host,
     port: u16,
     trust: Arc<Trust>,
+    /// Makes the connections to a server in this process.
+    connector: Option<pipe::Connector>,
     /// Whether on the last connection that was opened we were let in, or asked for another name.
     understood: bool,
     clocks: Clocks,
@@ -255,7 +278,7 @@ struct Driver {
     dialling: Option<Dialling>,
     /// The server's key, while it is written down.
     pinning: Option<Pinning>,
-    stream: Option<Stream>,
+    transport: Option<Box<dyn Transport>>,
     /// What is being written; `out[..written]` is.
     out: Vec<u8>,
     written: usize,
@@ -293,7 +316,7 @@ impl Driver {
                 },
                 dialled = dialled(self.dialling.as_mut()) => WakeReason::Dialled(dialled),
                 pinned = pinned(self.pinning.as_mut()) => WakeReason::Pinned(pinned),
-                () = ready(self.stream.as_ref(), room, self.written < self.out.len()) => WakeReason::Socket,
+                () = ready(self.transport.as_deref(), room, self.written < self.out.len()) => WakeReason::Socket,
                 () = until(deadline) => WakeReason::Time,
                 _ = tick.tick() => WakeReason::Time,
                 reply = self.store_thread.recv() => WakeReason::Store(reply),
@@ -362,7 +385,7 @@ impl Driver {
         }
         while let Some(action) = self.session.poll_action() {
             self.dialling = None;
-            self.stream = None;
+            self.transport = None;
             self.out.clear();
             self.written = 0;
             if action == SocketAction::Connect {
@@ -374,7 +397,10 @@ impl Driver {
                     self.trust.ask_again();
                 }
                 let (host, trust) = (self.host.clone(), Arc::clone(&self.trust));
-                self.dialling = Some(Box::pin(open::open(host, self.port, trust)));
+                self.dialling = Some(match &self.connector {
+                    None => Box::pin(open::open(host, self.port, trust)),
+                    Some(connector) => Box::pin(open::open_pipe(connector.clone())),
+                });
             }
         }
         if self.written == self.out.len() {
@@ -420,7 +446,7 @@ impl Driver {
         match dialled {
             Ok(opened) => {
                 self.understood = false;
-                self.stream = Some(opened.stream);
+                self.transport = Some(opened.transport);
                 self.notices.extend(opened.notice);
                 self.session.handle_opened(now, opened.channel);
             }
@@ -457,13 +483,13 @@ impl Driver {
     }
 
     fn write(&mut self, now: Now) {
-        let Some(stream) = &mut self.stream else {
+        let Some(transport) = &mut self.transport else {
             return;
         };
-        if self.written == self.out.len() && !stream.holds_output() {
+        if self.written == self.out.len() && !transport.holds_output() {
             return;
         }
-        match stream.try_write(&self.out[self.written..]) {
+        match transport.try_write(&self.out[self.written..]) {
             Ok(count) => self.written += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             // What the server said last may still lie here to be read: why it hung up, say.
@@ -475,14 +501,14 @@ impl Driver {
     }
 
     fn read(&mut self, now: Now) {
-        let Some(stream) = &mut self.stream else {
+        let Some(transport) = &mut self.transport else {
             return;
         };
         let space = self.session.space();
         if space.is_empty() {
             return;
         }
-        match stream.try_read(space) {
+        match transport.try_read(space) {
             Ok(0) => self.closed(now, &Closed::Eof),
             Ok(count) => self.session.handle_filled(now, count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -491,7 +517,7 @@ impl Driver {
     }
 
     fn closed(&mut self, now: Now, why: &Closed) {
-        if self.stream.take().is_some() {
+        if self.transport.take().is_some() {
             self.session.handle_closed(now, why);
         }
     }
@@ -512,9 +538,9 @@ async fn pinned(pinning: Option<&mut Pinning>) -> Result<Option<Line>, Distrust>
     }
 }
 
-async fn ready(stream: Option<&Stream>, read: bool, write: bool) {
-    match stream {
-        Some(stream) => stream.ready(read, write).await,
+async fn ready(transport: Option<&dyn Transport>, read: bool, write: bool) {
+    match transport {
+        Some(transport) => poll_fn(|cx| transport.poll_ready(cx, read, write)).await,
         None => std::future::pending().await,
     }
 }

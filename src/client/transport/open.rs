@@ -18,7 +18,7 @@ use tokio::{net::TcpStream, task::spawn_blocking, time::timeout};
 use super::{
     dial::{self, connect, reach},
     secure::{self, HandshakeFailure},
-    stream::{Stream, Tls},
+    stream::{Tls, Transport},
 };
 use crate::{
     client::{
@@ -26,6 +26,7 @@ use crate::{
         session::{Channel, Closed, Distrust, KeySource},
         trust::{self, Expected, Trust, Verdict, Verifier},
     },
+    pipe,
     text::Line,
 };
 
@@ -38,7 +39,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(1);
 /// A connection, open.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
-    pub(super) stream: Stream,
+    pub(super) transport: Box<dyn Transport>,
     pub(super) channel: Channel,
     /// What the user should know.
     pub(super) notice: Option<Line>,
@@ -47,7 +48,7 @@ pub(super) struct OpenConnection {
 impl OpenConnection {
     fn plain(tcp: TcpStream, server: SocketAddr) -> Self {
         Self {
-            stream: Stream::Plain(tcp),
+            transport: Box::new(tcp),
             channel: Channel::Plain { server },
             notice: None,
         }
@@ -123,6 +124,18 @@ pub(super) async fn open(
     ))
 }
 
+/// Opens a connection to a server in this process: nobody can read along, or answer in its place.
+pub(super) async fn open_pipe(connector: pipe::Connector) -> Result<OpenConnection, Closed> {
+    let end = connector.connect().await.map_err(|_| Closed::Refused)?;
+    Ok(OpenConnection {
+        transport: Box::new(end),
+        channel: Channel::Plain {
+            server: pipe::ADDRESS,
+        },
+        notice: None,
+    })
+}
+
 /// Finds out what the server has to show: from a file, and perhaps with the system's roots, which
 /// is for a thread of its own.
 async fn demand(trust: Arc<Trust>) -> Result<TlsRequirement, Closed> {
@@ -179,7 +192,7 @@ async fn accept(
         Err(_) => None,
     };
     Ok(OpenConnection {
-        stream: Stream::Tls(Box::new(tls)),
+        transport: Box::new(tls),
         channel: Channel::Encrypted {
             verified_by,
             fingerprint,

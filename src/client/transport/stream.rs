@@ -1,61 +1,75 @@
-//! A connection as the driver reads and writes it, encrypted or not: nothing here waits but
-//! [`Stream::ready`].
+//! What a connection's bytes go over: TCP, TLS over it, or a [pipe](crate::pipe) to a server in this
+//! process.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::{
+    fmt,
+    io::{self, IoSlice, Read, Write},
+    task::{Context, Poll},
+};
 
 use rustls::ClientConnection;
-use tokio::{io::Interest, net::TcpStream};
+use tokio::net::TcpStream;
 
-/// An open connection.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<Tls>),
-}
+use crate::pipe;
 
-impl Stream {
+/// An open connection, as the link reads and writes it. Nothing here waits.
+pub(super) trait Transport: fmt::Debug + Send + Sync {
     /// Reads what is there. 0: the other side closed the connection, in order or not.
-    pub(super) fn try_read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(tcp) => tcp.try_read(space),
-            Self::Tls(tls) => tls.try_read(space),
-        }
-    }
+    fn try_read(&mut self, space: &mut [u8]) -> io::Result<usize>;
 
-    /// Takes as many bytes as there is room for. An encrypted connection may hold them back for a
-    /// while ([`holds_output`](Self::holds_output)): then this is to be called again, with or
-    /// without more.
-    pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(tcp) => tcp.try_write(bytes),
-            Self::Tls(tls) => tls.try_write(bytes),
-        }
-    }
+    /// Takes as many bytes as there is room for. It may hold them back for a while
+    /// ([`holds_output`](Self::holds_output)): then this is to be called again, with or without more.
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
     /// Whether something was taken and is not out yet.
-    pub(super) fn holds_output(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Tls(tls) => tls.session.wants_write(),
-        }
+    fn holds_output(&self) -> bool {
+        false
     }
 
-    /// Waits until there may be something to read, or room to write.
-    pub(super) async fn ready(&self, read: bool, write: bool) {
-        let tcp = match self {
-            Self::Plain(tcp) => tcp,
-            // What is decrypted already shows on no socket.
-            Self::Tls(tls) if read && tls.more => return,
-            Self::Tls(tls) => &tls.tcp,
-        };
-        let interest = match (read, write || self.holds_output()) {
-            (true, true) => Interest::READABLE | Interest::WRITABLE,
-            (true, false) => Interest::READABLE,
-            (false, true) => Interest::WRITABLE,
-            (false, false) => return std::future::pending().await,
-        };
+    /// Whether there may be something to read (if `read`), or room to write (if `write`, or if it holds
+    /// output). If not, the task is woken when there is.
+    fn poll_ready(&self, cx: &mut Context<'_>, read: bool, write: bool) -> Poll<()>;
+}
+
+/// Ready if one of two is, each of which was asked, and so wakes the task.
+fn either(readable: bool, writable: bool) -> Poll<()> {
+    if readable || writable {
+        Poll::Ready(())
+    } else {
+        Poll::Pending
+    }
+}
+
+impl Transport for TcpStream {
+    fn try_read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        Self::try_read(self, space)
+    }
+
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::try_write(self, bytes)
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, read: bool, write: bool) -> Poll<()> {
         // An error is found again, and dealt with, by the read or write that follows.
-        drop(tcp.ready(interest).await);
+        let readable = read && self.poll_read_ready(cx).is_ready();
+        let writable = write && self.poll_write_ready(cx).is_ready();
+        either(readable, writable)
+    }
+}
+
+impl Transport for pipe::End {
+    fn try_read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        Self::try_read(self, space)
+    }
+
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::try_write(self, bytes)
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, read: bool, write: bool) -> Poll<()> {
+        let readable = read && self.poll_readable(cx).is_ready();
+        let writable = write && self.poll_writable(cx).is_ready();
+        either(readable, writable)
     }
 }
 
@@ -87,6 +101,20 @@ impl Tls {
             .export_keying_material([0; 32], label, Some(&[]))
     }
 
+    /// Writes what there is room for.
+    fn flush(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            match self.session.write_tls(&mut Socket(&self.tcp)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Transport for Tls {
     fn try_read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.session.reader().read(space) {
@@ -119,16 +147,16 @@ impl Tls {
         Ok(count)
     }
 
-    /// Writes what there is room for.
-    fn flush(&mut self) -> io::Result<()> {
-        while self.session.wants_write() {
-            match self.session.write_tls(&mut Socket(&self.tcp)) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
+    fn holds_output(&self) -> bool {
+        self.session.wants_write()
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, read: bool, write: bool) -> Poll<()> {
+        // What is decrypted already shows on no socket.
+        if read && self.more {
+            return Poll::Ready(());
         }
-        Ok(())
+        self.tcp.poll_ready(cx, read, write || self.holds_output())
     }
 }
 

@@ -165,7 +165,7 @@ fn start_as(host: &str, port: u16, trust: Policy, credentials: Credentials) -> C
         backlog: Backlog::Resume,
         credentials,
         notices: Vec::new(),
-        trust,
+        reach: Reach::Network(trust),
         yields: false,
         command_line: CommandLine {
             again: format!("{host} {port} carol 3"),
