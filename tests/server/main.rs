@@ -24,6 +24,8 @@ mod crowd;
 #[path = "../families/mod.rs"]
 mod families;
 mod history;
+#[cfg(feature = "client")]
+mod in_memory;
 mod older;
 #[cfg(feature = "client")]
 mod pace;
@@ -35,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Server {
     address: SocketAddr,
+    #[cfg(feature = "client")]
+    connector: chat_tui::pipe::Connector,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     running: Option<JoinHandle<Result<(), RunError>>>,
 }
@@ -56,6 +60,8 @@ impl Server {
         })
         .unwrap();
         let address = bound.local_addr();
+        #[cfg(feature = "client")]
+        let connector = bound.connector();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let running = thread::spawn(move || {
             bound.run(async {
@@ -64,6 +70,8 @@ impl Server {
         });
         Self {
             address,
+            #[cfg(feature = "client")]
+            connector,
             stop: Some(stop),
             running: Some(running),
         }
