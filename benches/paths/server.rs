@@ -11,7 +11,7 @@ use chat_tui::{
     server::{
         core::{
             ConnectionId, access,
-            endpoint::Channel,
+            client::Channel,
             event::{ConnectionCommand, Effect, Event, JoinRequest, Publication, Request},
             hub::{Hub, Keep, RoomSettings, Settings},
             rate_limit::Limits,

@@ -17,7 +17,8 @@ use chat_tui::{
     server::{
         core::{
             ConnectionId, access,
-            endpoint::{Channel, Pulse},
+            client::Channel,
+            endpoint::Pulse,
             event::{ConnectionCommand, Effect, Event},
             hub::{Hub, Keep, RoomSettings, Settings},
             log_query::{LogQuery, QueryResult},

@@ -9,6 +9,7 @@
 use std::fmt;
 
 use super::{
+    client::Abilities,
     event::Joined,
     log_query::{LogQuery, QueryResult},
     replica::Replica,
@@ -23,28 +24,6 @@ use crate::{
     server::log::{RoomIndex, StoreError, segment::Segment},
     time::Now,
 };
-
-/// What the core has to know of the clients of a dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own; a dialect may have any combination of them"
-)]
-pub struct Abilities {
-    /// What the server's log calls a client that names no program; `None`: nothing.
-    pub called: Option<&'static str>,
-    /// A client gives its messages ids, and sends a message again that was refused for a while. The
-    /// server numbers the messages of others, and holds back those that come too early.
-    pub sends_again: bool,
-    /// A client is sent its own messages too.
-    pub hears_itself: bool,
-    /// A client answers a `ping`. For others, TCP finds out whether they are gone.
-    pub answers_ping: bool,
-    /// What a client is sent is spaced in time, so that the time of each write counts.
-    pub is_spaced: bool,
-    /// Bytes of a page that is read from the log for a client that is behind the replica.
-    pub page_bytes_max: usize,
-}
 
 /// See the module's docs.
 pub trait Dialect: fmt::Debug {

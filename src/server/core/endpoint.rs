@@ -3,10 +3,11 @@
 //! It owns the connection's [dialect](Dialect), the heartbeat, the count of requests under way, and the
 //! one query of a log that may be among them. It knows no socket and no other connection.
 
-use std::{mem, net::SocketAddr, time::Duration};
+use std::{mem, time::Duration};
 
 use super::{
-    dialect::{Abilities, Dialect},
+    client::{Abilities, Channel},
+    dialect::Dialect,
     event::{ConnectionCommand, JoinRequest, Request},
     log_query::{LogQuery, QueryResult, unavailable},
     replica::Replica,
@@ -15,12 +16,12 @@ use super::{
 use crate::server::log::{RoomIndex, segment::Segment};
 use crate::{
     protocol::{
-        Binding, ClientFrame, Fingerprint, Nonce, PublicKey, ServerFrame, Signature, Token,
+        Binding, ClientFrame, Nonce, PublicKey, ServerFrame, Signature, Token,
         frame::{ErrorCode, ErrorFrame, Join},
         limits::{GONE_AFTER, JOIN_WITHIN, LINE_WITHIN, PING_AFTER},
         wire::Refusal,
     },
-    server::{log::StoreError, network::ClientAddress},
+    server::log::StoreError,
     time::Now,
 };
 
@@ -77,31 +78,6 @@ enum QueryState {
     Allowed(Box<LogQuery>),
     /// The log is being read.
     Reading(Box<LogQuery>),
-}
-
-/// How a client is connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Channel {
-    /// Where the client is.
-    pub address: ClientAddress,
-    /// Whether nobody on the way can read what is said.
-    pub encrypted: bool,
-    /// What a client signs to prove that its key is at the other end of this very connection.
-    pub binding: Binding,
-}
-
-impl Channel {
-    /// One that is not encrypted, to the server with this key, whose end of it is `own`.
-    pub fn plain(address: impl Into<ClientAddress>, server: Fingerprint, own: SocketAddr) -> Self {
-        Self {
-            address: address.into(),
-            encrypted: false,
-            binding: Binding::Plain {
-                server,
-                address: own,
-            },
-        }
-    }
 }
 
 /// See the module's docs.
@@ -630,155 +606,4 @@ pub enum Pulse {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        protocol::{
-            RoomName,
-            frame::{Bye, Departure},
-        },
-        server::{
-            core::{replica::ReplicaLimits, testing::start},
-            front::{self, AnyDialect},
-        },
-        text::Line,
-    };
-
-    fn channel() -> Channel {
-        let [theirs, own] = ["192.0.2.1:7", "192.0.2.2:10500"].map(|a| a.parse().unwrap());
-        Channel::plain(theirs, Fingerprint::from_bytes([7; 32]), own)
-    }
-
-    #[test]
-    fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
-        let mut replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
-        let mut endpoint = fresh();
-        // A legacy client has no last words for its own goodbye: nothing would come after them.
-        let join = br#"{"type":"join","nickname":"carol","clientID":"3"}"#;
-        assert!(receive(&mut endpoint, start(), join).is_some());
-        let last = Some(Box::new(ServerFrame::Bye(Bye {
-            reason: Departure::Disconnect,
-            message: Line::inert("Goodbye"),
-            retry_after_ms: None,
-        })));
-        let close = ConnectionCommand::Close { last, drain: true };
-        endpoint.apply(start(), &replica, close);
-        assert!(matches!(endpoint.turn(start(), &mut replica), Turn::Done));
-    }
-
-    type Endpoint = front::Endpoint;
-
-    impl Endpoint {
-        /// Its answers are on their way.
-        fn wrote_all(&mut self) {
-            let mut replica = Replica::new([], ReplicaLimits::default());
-            while let Turn::Write(gather) = self.turn(start(), &mut replica) {
-                let count = gather.slices().iter().map(|slice| slice.len()).sum();
-                self.wrote(start(), &replica, count);
-            }
-        }
-    }
-
-    fn fresh() -> Endpoint {
-        Endpoint::new(channel(), AnyDialect::json(), start())
-    }
-
-    fn joined() -> Endpoint {
-        let mut endpoint = fresh();
-        endpoint.state = State::Joined;
-        endpoint
-    }
-
-    /// At so many seconds.
-    fn at(seconds: u64) -> Now {
-        let start = start();
-        Now {
-            mono: start.mono + Duration::from_secs(seconds),
-            ..start
-        }
-    }
-
-    fn receive(endpoint: &mut Endpoint, now: Now, bytes: &[u8]) -> Option<Request> {
-        endpoint.space()[..bytes.len()].copy_from_slice(bytes);
-        endpoint.received(now, bytes.len());
-        endpoint.request(|| [0; 32])
-    }
-
-    #[test]
-    fn a_frame_that_does_not_end_ends_the_connection() {
-        let mut endpoint = joined();
-        assert!(receive(&mut endpoint, at(1), b"{").is_none());
-        for second in 2..31 {
-            assert!(receive(&mut endpoint, at(second), b" ").is_none());
-            assert_eq!(endpoint.tick(at(second)), Pulse::Fine);
-        }
-        assert_eq!(endpoint.tick(at(31)), Pulse::Late);
-        let Some(Request::Refused(refusal)) = endpoint.request(|| [0; 32]) else {
-            panic!("it is not refused");
-        };
-        assert!(refusal.fatal());
-        assert!(refusal.message.contains("30 seconds"), "{refusal:?}");
-    }
-
-    #[test]
-    fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
-        let mut endpoint = joined();
-        let ping = b"{\"type\":\"ping\"}";
-        assert!(receive(&mut endpoint, at(1), &ping[..5]).is_none());
-        // Its rest comes in time, and with it the beginning of the next one.
-        let rest = [&ping[5..], &ping[..5]].concat();
-        assert!(receive(&mut endpoint, at(30), &rest).is_some());
-        assert!(endpoint.request(|| [0; 32]).is_none());
-        let tick = |endpoint: &mut Endpoint, second| {
-            endpoint.alive(at(second));
-            endpoint.tick(at(second))
-        };
-        assert_eq!(tick(&mut endpoint, 59), Pulse::Fine);
-        // What waits for us is not late.
-        endpoint.under_way = REQUESTS_MAX;
-        assert_eq!(tick(&mut endpoint, 70), Pulse::Fine);
-        endpoint.under_way = 0;
-        assert_eq!(tick(&mut endpoint, 99), Pulse::Fine);
-        assert_eq!(tick(&mut endpoint, 100), Pulse::Late);
-        // Between frames there is all the time there is.
-        let mut endpoint = joined();
-        assert!(receive(&mut endpoint, at(1), ping).is_some());
-        assert!(endpoint.request(|| [0; 32]).is_none());
-        assert_eq!(tick(&mut endpoint, 100), Pulse::Fine);
-    }
-
-    #[test]
-    fn who_is_told_to_come_back_later_is_not_read_for_a_moment() {
-        let replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
-        let refusal = |wait| ErrorFrame {
-            retry_after_ms: wait,
-            ..ErrorFrame::new(ErrorCode::RateLimited, "Too fast")
-        };
-        let message =
-            |wait| ConnectionCommand::Answer(Some(Box::new(ServerFrame::Error(refusal(wait)))));
-        let look = |wait| ConnectionCommand::Query(Err(Box::new(refusal(wait))));
-        let check = |command: ConnectionCommand, wait: Option<u64>, pause: Option<Duration>| {
-            let mut endpoint = joined();
-            endpoint.apply(at(1), &replica, command);
-            endpoint.wrote_all();
-            let until = pause.map(|pause| at(1).mono + pause);
-            assert_eq!(endpoint.paused(), until, "told to wait {wait:?}");
-            assert_eq!(endpoint.may_read(), pause.is_none());
-            for (mono, may_read) in until.into_iter().flat_map(|until| {
-                let before = until.saturating_sub(Duration::from_nanos(1));
-                [(before, false), (until, true)]
-            }) {
-                endpoint.poll(Now { mono, ..at(1) });
-                assert_eq!(endpoint.may_read(), may_read, "told to wait {wait:?}");
-            }
-        };
-        for (wait, pause) in [
-            (None, None),
-            (Some(40), Some(Duration::from_millis(40))),
-            (Some(60_000), Some(PAUSE_MAX)),
-        ] {
-            check(message(wait), wait, pause);
-            check(look(wait), wait, pause);
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    ConnectionId, dialect::Abilities, endpoint::Channel, log_event::LogEvent, log_query::LogQuery,
+    ConnectionId,
+    client::{Abilities, Channel},
+    log_event::LogEvent,
+    log_query::LogQuery,
 };
 use crate::server::log::{RoomIndex, segment::Segment};
 use crate::{

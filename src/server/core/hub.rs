@@ -21,8 +21,8 @@ use smallvec::SmallVec;
 use super::{
     ConnectionId,
     access::{self, AccessControl, Visitor},
+    client::Abilities,
     command,
-    dialect::Abilities,
     event::{ConnectionCommand, Effect, Event, JoinRequest, MemberChange, Publication, Request},
     log_event::LogEvent,
 };

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::accounts::{ACCOUNTS_MAX, STRANGERS_MAX};
 #[cfg(doc)]
-use super::dialect::Abilities;
+use super::client::Abilities;
 use crate::{
     protocol::{
         ClientId, KeyTag, MessageId, Nickname, RoomName, UserId,

@@ -23,12 +23,13 @@
 //!   [`accounts`], [`moderation`], [`invites`], [`rate_limit`]. [`admin`] runs admin commands.
 //! - [`hub`] knows users, sessions, nicknames, rooms. One for the server.
 //! - [`replica`] holds what the readers of the rooms need. One for each worker.
+//! - [`client`] is what is known of a client: how it is connected, and what it can do.
 //! - [`endpoint`] is one connection: its heartbeat, its requests under way, and its dialect.
 //! - [`dialect`] says what a dialect is: bytes to requests, and what a client is told to bytes. The
 //!   dialects are in [`front`](super::front).
 //! - [`subscriber`] is one reader of the rooms: cursors into the replica and nothing more.
 //! - [`log_query`] is what a connection reads of a log because it was asked to: history, searches.
-//! - [`segment`] is what a replica is made of: numbered frames in contiguous runs of bytes.
+//! - [`segment`](super::log::segment) is what a replica is made of: numbered frames in contiguous runs of bytes.
 //!
 //! The driver keeps these rules:
 //!
@@ -50,6 +51,7 @@
 pub mod access;
 pub mod accounts;
 pub mod admin;
+pub mod client;
 mod command;
 pub mod dialect;
 pub mod endpoint;

@@ -144,7 +144,7 @@ pub struct Replica {
     resting: Vec<RoomIndex>,
     limits: ReplicaLimits,
     cost_bytes: usize,
-    /// How many clients that read from here are written to in [spaces](super::dialect::Abilities::is_spaced) of time:
+    /// How many clients that read from here are written to in [spaces](super::client::Abilities::is_spaced) of time:
     /// the more there are, the longer these are.
     pub spaced_readers: u32,
     /// The server's zone, for clients that are told times without one.

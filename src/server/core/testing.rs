@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, mem, net::SocketAddr, time::Duration};
 
 use super::{
     ConnectionId, access,
-    endpoint::{Channel, PAUSE_MAX, Pulse},
+    client::Channel,
+    endpoint::{PAUSE_MAX, Pulse},
     event::{Effect, Event},
     hub::{Hub, Keep, RoomSettings, Settings},
     log_event::LogEvent,

@@ -12,7 +12,8 @@ use crate::{
     },
     server::{
         core::{
-            dialect::{Abilities, Dialect},
+            client::Abilities,
+            dialect::Dialect,
             event::Joined,
             log_query::{LogQuery, QueryResult},
             replica::Replica,

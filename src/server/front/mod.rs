@@ -22,7 +22,8 @@ use crate::{
     },
     server::{
         core::{
-            dialect::{Abilities, Dialect},
+            client::Abilities,
+            dialect::Dialect,
             endpoint,
             event::Joined,
             log_query::{LogQuery, QueryResult},

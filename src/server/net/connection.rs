@@ -32,7 +32,7 @@ use crate::{
     server::{
         core::{
             ConnectionId,
-            dialect::Abilities,
+            client::Abilities,
             endpoint::Pulse,
             event::{ConnectionCommand, Event, Request},
             log_query::{LogQuery, QueryResult},

@@ -22,7 +22,7 @@ use crate::{
     protocol::{Binding, frame::ErrorCode},
     server::{
         config::Plaintext,
-        core::endpoint::Channel,
+        core::client::Channel,
         front::{self, AnyDialect, Opening},
         network::ClientAddress,
     },
