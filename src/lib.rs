@@ -22,13 +22,15 @@
 //! | modules | what the layer is |
 //! |---|---|
 //! | `text`, `time` | texts from people, moments |
+//! | `protocol::limits`, `protocol::nickname` | limits, nicknames |
 //! | `search` | queries and tokens |
 //! | `protocol` | ids, frames, limits, the codec, the older programs' format |
-//! | `stderr`, `server::network`, `server::supervisor`, `server::event_log`, `server::priority` | addresses, threads, reports |
+//! | `stderr`, `pipe`, `server::network`, `server::supervisor`, `server::event_log`, `server::priority` | addresses, threads, reports |
 //! | `server::log` | what a log is: batches and outcomes, segments, the store's traits, the store in memory |
 //! | `server::store` | SQLite, and the index of its texts |
 //! | `server::files`, `server::keys`, `server::secrets` | what the operator keeps beside the log |
 //! | `server::core` | pure: the hub, accounts, moderation, subscribers, connections |
+//! | `server::front` | dialects, and the first bytes by which each is known |
 //! | `server::config` | settings |
 //! | `server::net` | sockets, TLS, handshakes, workers |
 //! | `server` | the command line, commands, the program |

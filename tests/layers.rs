@@ -53,21 +53,21 @@ impl Library {
             modules: BTreeMap::new(),
         };
         let directory = root.parent().expect("a file is in a directory");
-        library.read_file(root, directory, Vec::new());
+        library.read_file(root, directory, &[]);
         library
     }
 
     /// `directory`: where the files of the module's children are.
-    fn read_file(&mut self, file: &Path, directory: &Path, path: ModulePath) {
+    fn read_file(&mut self, file: &Path, directory: &Path, path: &[String]) {
         let text = fs::read_to_string(file).expect("a source file");
-        let (module, children) = parse(&text, &path);
-        self.modules.insert(path.clone(), module);
+        let (module, children) = parse(&text, path);
+        self.modules.insert(path.to_vec(), module);
         for child in children {
             let flat = directory.join(format!("{child}.rs"));
             let nested = directory.join(&child).join("mod.rs");
             let file = if flat.exists() { flat } else { nested };
-            let path = [&path[..], &[child.clone()]].concat();
-            self.read_file(&file, &directory.join(&child), path);
+            let directory = directory.join(&child);
+            self.read_file(&file, &directory, &[path, &[child]].concat());
         }
     }
 
@@ -380,12 +380,13 @@ mod examples {
 
     fn write(directory: &Path, name: &str, text: &str) {
         let file = directory.join(name);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, text).unwrap();
+        let parent = file.parent().expect("a file is in a directory");
+        fs::create_dir_all(parent).expect("a directory");
+        fs::write(file, text).expect("a file");
     }
 
     fn check(files: &[(&str, &str)]) -> (Vec<String>, Vec<Vec<String>>) {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().expect("a directory");
         for (name, text) in files {
             write(directory.path(), name, text);
         }

@@ -16,28 +16,21 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use smallvec::SmallVec;
 
 use super::{
     ConnectionId,
-    access::{self, AccessControl, Visitor},
-    client::Abilities,
+    access::AccessControl,
     command,
-    event::{ConnectionCommand, Effect, Event, JoinRequest, MemberChange, Publication, Request},
+    event::{ConnectionCommand, Effect, Event, JoinRequest, Publication, Request},
     log_event::LogEvent,
 };
 use crate::server::log::{RoomIndex, segment::SegmentBuilder};
 use crate::{
     protocol::{
-        ClientId, DeviceId, Epoch, MessageId, PublicKey, Role, RoomName, RoomRules, ServerFrame,
-        UserId,
-        frame::{Bye, Departure, ErrorCode, ErrorFrame, Member},
-        limits::NUMBER_MAX,
+        Epoch, RoomName, RoomRules, ServerFrame,
+        frame::{Bye, Departure, ErrorCode, ErrorFrame},
     },
-    server::{
-        log::{CORRECTION_MIN, Extent, KnownTimes, StateRecord},
-        network::ClientAddress,
-    },
+    server::log::{CORRECTION_MIN, Extent, KnownTimes, StateRecord},
     text::Line,
     time::Now,
 };
@@ -45,15 +38,19 @@ use crate::{
 mod admin;
 mod clock;
 mod commit;
+pub(super) mod pending;
 mod presence;
 mod promises;
 mod retention;
+mod state;
 mod whowas;
 
+pub use self::state::Hub;
+use self::state::State;
+pub(in crate::server::core) use self::state::{Numbering, Room, Session, User};
+pub use self::state::{RoomSettings, Settings};
 use clock::Clock;
-use commit::Staged;
-pub(super) use commit::What;
-use promises::Promise;
+
 pub use retention::Keep;
 use retention::Retainer;
 
@@ -63,218 +60,6 @@ const STAGED_OPERATIONS_MAX: usize = 16_384;
 const STAGED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// When to come back after the server stopped.
 const SHUTDOWN_RETRY_MS: u64 = 1_000;
-
-/// What the operator decides.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Sessions at one time.
-    pub clients_max: usize,
-    /// The rooms, in the order of their [`RoomIndex`]. The first is the lobby, where everybody is
-    /// who names no other.
-    pub rooms: Vec<RoomSettings>,
-    /// Our own program and version.
-    pub server: Line,
-    /// Whether records of messages carry their texts.
-    pub record_texts: bool,
-    /// How much of each room's log is kept.
-    pub keep: Keep,
-    /// Who may enter, and how often things may be done.
-    pub access: access::Settings,
-}
-
-/// What the operator says of one room.
-#[derive(Clone, Debug)]
-pub struct RoomSettings {
-    /// Its name.
-    pub name: RoomName,
-    /// What it is about.
-    pub topic: Option<Line>,
-}
-
-pub(super) struct Room {
-    pub(super) name: RoomName,
-    pub(super) rules: RoomRules,
-    pub(super) extent: Extent,
-    /// Changes of the member list that are not published yet.
-    diffs: SegmentBuilder,
-    changes: Vec<MemberChange>,
-    /// Sessions that are in it.
-    readers: usize,
-}
-
-pub(super) struct User {
-    pub(super) member: Arc<Member>,
-    /// Sessions of his that are in.
-    sessions: u32,
-    /// The rooms that he is in, each with how many of his sessions are.
-    rooms: SmallVec<[(RoomIndex, u32); 1]>,
-}
-
-/// One connection that was let in.
-pub(super) struct Session {
-    pub(super) user: UserId,
-    pub(super) role: Role,
-    /// The rooms that it is in, each once.
-    rooms: SmallVec<[RoomIndex; 2]>,
-    /// The key that it came in by.
-    pub(super) key: Option<PublicKey>,
-    pub(super) device: DeviceId,
-    pub(super) client_id: ClientId,
-    pub(super) address: ClientAddress,
-    pub(super) abilities: &'static Abilities,
-    /// The highest counter of the device that is known to be settled; where the server numbers
-    /// the messages, the highest that was given to one.
-    pub(super) counter: u64,
-    /// Who gives this session's messages their ids: told by the join, where it names the counter
-    /// that comes next, and otherwise by the first message.
-    numbering: Option<Numbering>,
-    /// The lowest counter that was refused for the time being and has not come again.
-    held: Option<u64>,
-    /// One that was, has come again, and is not settled.
-    retried: Option<u64>,
-    /// Operations of its that are staged or being committed, and promises to it.
-    pub(super) pending: u32,
-    /// Nicknames that it was promised.
-    renaming: u32,
-    /// It is going, as soon as nothing of it is pending: what somebody said comes before the
-    /// news that he left.
-    leaving: Option<Departure>,
-    /// Its connection is gone already: there is nothing to close any more.
-    gone: bool,
-}
-
-/// Who gives messages their ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Numbering {
-    /// The client: it may send them again.
-    Client,
-    /// The server: for clients that can't send again, and for those that do without it.
-    Server,
-}
-
-impl Session {
-    pub(super) fn new(
-        entry: &JoinRequest,
-        visitor: &Visitor,
-        rooms: SmallVec<[RoomIndex; 2]>,
-        counter: u64,
-    ) -> Self {
-        Self {
-            numbering: match entry.join.next {
-                _ if !entry.abilities.sends_again => Some(Numbering::Server),
-                Some(_) => Some(Numbering::Client),
-                None => None,
-            },
-            user: visitor.user,
-            role: visitor.role,
-            rooms,
-            key: entry.key,
-            device: entry.device(),
-            client_id: entry.join.client_id.clone(),
-            address: entry.channel.address,
-            abilities: entry.abilities,
-            counter,
-            held: None,
-            retried: None,
-            pending: 0,
-            renaming: 0,
-            leaving: None,
-            gone: false,
-        }
-    }
-
-    /// Whether it is in a room.
-    pub(super) fn is_in(&self, room: RoomIndex) -> bool {
-        self.rooms.contains(&room)
-    }
-
-    /// Whether an id can't be settled yet, because one before it was refused and has not come again.
-    pub(super) fn holds_back(&self, id: MessageId) -> bool {
-        id.device == self.device && self.held.is_some_and(|held| id.counter > held)
-    }
-
-    /// Settles who numbers this session's messages; false if it was the other one so far.
-    pub(super) fn numbers(&mut self, by: Numbering) -> bool {
-        *self.numbering.get_or_insert(by) == by
-    }
-
-    /// The next id that the server gives; `None`: the device has used up all numbers.
-    pub(super) fn next_id(&mut self) -> Option<MessageId> {
-        let counter = (self.counter < NUMBER_MAX).then_some(self.counter + 1)?;
-        self.counter = counter;
-        Some(MessageId {
-            device: self.device,
-            counter,
-        })
-    }
-
-    /// Up to which counter the device is settled, as far as is known here.
-    pub(super) fn settled(&self) -> u64 {
-        let given = u64::from(self.numbering == Some(Numbering::Server));
-        self.counter.saturating_sub(given)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Running,
-    /// To end as soon as nothing is staged.
-    Stopping,
-    /// The store failed: to end now.
-    Failed,
-    Finished,
-}
-
-/// See the module's docs; [`super`] says how to drive it.
-pub struct Hub {
-    pub(super) settings: Settings,
-    pub(super) epoch: Epoch,
-    /// The time of the turn, as it is told.
-    pub(super) now: Now,
-    clock: Clock,
-    /// By how much the clock was corrected, as far as the store has not been told.
-    correction: SignedDuration,
-    pub(super) rooms: Vec<Room>,
-    room_by_name: HashMap<RoomName, RoomIndex>,
-    /// Those among them with changes of the member list that are not published yet.
-    changed: Vec<RoomIndex>,
-    /// Accounts, moderation, invites and rate limits.
-    pub(super) access: AccessControl,
-    /// When records that could not be stored are tried again.
-    records_wait: Option<Duration>,
-    /// Records are staged or being committed: what changes meanwhile waits, so that
-    /// nothing older is ever written after something newer.
-    remembering: bool,
-    /// What is told and done once records are committed that are not staged yet.
-    promised: Vec<Promise>,
-    /// The same, where the store refused the records once.
-    overdue: Vec<Promise>,
-    /// The connections whose joins wait for records that are not staged yet.
-    entering: Vec<ConnectionId>,
-    pub(super) users: HashMap<UserId, User>,
-    /// Whose each nickname is, by its folded form.
-    nicknames: HashMap<Box<str>, UserId>,
-    just_left: whowas::Whowas,
-    pub(super) sessions: HashMap<ConnectionId, Box<Session>>,
-    /// The session of each device.
-    pub(super) devices: HashMap<DeviceId, ConnectionId>,
-    /// The connections whose joins wait for the store.
-    pub(super) joining: HashMap<ConnectionId, Box<JoinRequest>>,
-    /// Those told to close that are not gone yet: nothing more is taken from them.
-    closing: HashSet<ConnectionId>,
-    staged: VecDeque<Staged>,
-    staged_bytes: usize,
-    /// What is being committed.
-    committing: Option<commit::Committing>,
-    /// So many of what is staged first go to the store by themselves.
-    reopening: usize,
-    /// What was committed last was a step of retention.
-    retained: bool,
-    refusals: commit::Refusals,
-    retainer: Retainer,
-    state: State,
-    pub(super) effects: Vec<Effect>,
-}
 
 impl Hub {
     /// Nobody is present. `extents` tells what the store holds of each room, and `known` is what
@@ -354,7 +139,7 @@ impl Hub {
             committing: None,
             reopening: 0,
             retained: false,
-            refusals: commit::Refusals::default(),
+            refusals: pending::Refusals::default(),
             retainer: Retainer::new(settings.keep, known.believed.or(known.last), now),
             state: State::Running,
             effects,

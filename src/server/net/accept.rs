@@ -8,10 +8,6 @@ use std::{
     fs::{self, File},
     io,
     net::{IpAddr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::Duration,
 };
 
@@ -23,10 +19,11 @@ use tokio::{
 
 use super::{
     Clock,
-    conn_limit::{ConnectionLimiter, Permit, Refusal},
+    conn_limit::ConnectionLimiter,
     gateway::GatewayWatch,
+    messages::{Accepted, HandshakeMsg, LoadCounter, Verdict},
     transport::Transport,
-    unjoined::{UNJOINED_MAX, Unjoined, UnjoinedGuard},
+    unjoined::{UNJOINED_MAX, Unjoined},
 };
 use crate::server::{
     core::ConnectionId,
@@ -54,63 +51,6 @@ const DESCRIPTORS_LEFT: usize = 24;
 const CONNECTIONS_MIN: usize = 8;
 /// How often it is said that no more connections can be had.
 const SAID_EVERY: Duration = Duration::from_mins(1);
-
-/// Something for a pool to do.
-#[derive(Debug)]
-pub(super) enum HandshakeMsg {
-    /// To serve a connection.
-    Come(Box<Accepted>),
-    /// To end one that has not joined.
-    Go(ConnectionId),
-}
-
-/// A connection for a pool.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    pub(super) id: ConnectionId,
-    pub(super) stream: Transport<std::net::TcpStream>,
-    /// The other end's: a proxy's or the client's.
-    pub(super) address: SocketAddr,
-    pub(super) since: Now,
-    pub(super) verdict: Verdict,
-    pub(super) place: LoadGuard,
-    pub(super) unjoined_guard: UnjoinedGuard,
-}
-
-/// Whether a connection may be had.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    /// As far as its address goes.
-    Known(Result<Permit, Refusal>),
-    /// It comes through a proxy, which has to say whose it is.
-    Proxied,
-}
-
-/// Counts one connection of a worker for as long as it lives.
-#[derive(Debug)]
-pub(super) struct LoadGuard(LoadCounter);
-
-/// How many connections a worker has, including those in the handshake that were assigned to it. Cheap to
-/// clone; all clones are one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LoadCounter(Arc<AtomicUsize>);
-
-impl LoadCounter {
-    fn enter(&self) -> LoadGuard {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        LoadGuard(self.clone())
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for LoadGuard {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// What the accept loop is given at its start.
 pub(super) struct Start {

@@ -17,10 +17,9 @@ use smallvec::SmallVec;
 
 use super::{
     Clock,
-    accept::LoadGuard,
     conn_limit::Permit,
-    handshake::Negotiated,
     hub_sender::HubSender,
+    messages::{LoadGuard, Negotiated},
     readers::ReaderSlot,
     sockets::Readiness,
     stream::{Intake, SCRATCH_BYTES, Sink, Stream},
@@ -125,7 +124,7 @@ pub(super) enum Next {
     /// For the other end to close too: all is written, for good.
     Goodbye,
     /// Nothing: it has ended.
-    WhowasRecord(Departure),
+    Gone(Departure),
 }
 
 /// Where writing stands.
@@ -323,20 +322,20 @@ impl Connection {
     /// Does what can be done now: reads, asks the hub, writes.
     pub(super) fn poll(&mut self, context: &mut WorkerContext, now: Now) -> Next {
         if let Some(reason) = self.end {
-            return Next::WhowasRecord(reason);
+            return Next::Gone(reason);
         }
         self.endpoint.poll(now);
         if let Err(reason) = self.read(context).and_then(|()| self.hand_over(context)) {
-            return Next::WhowasRecord(reason);
+            return Next::Gone(reason);
         }
         let flushed = self.flush(context, now);
         let deadline = self.endpoint.deadline(self.blocked);
         if deadline.is_some_and(|deadline| now.mono >= deadline) {
-            return Next::WhowasRecord(Departure::Lost);
+            return Next::Gone(Departure::Lost);
         }
         let mut alarms = [deadline, self.endpoint.paused(), None];
         match flushed {
-            Flushed::Broken => return Next::WhowasRecord(Departure::Lost),
+            Flushed::Broken => return Next::Gone(Departure::Lost),
             Flushed::Done => return Next::Goodbye,
             Flushed::More => return Next::Turn,
             Flushed::Fetch { room, from } if !self.fetching => {
@@ -348,12 +347,12 @@ impl Connection {
         }
         // Nobody who has not joined by now will.
         if context.stopping && !self.endpoint.is_closing() {
-            return Next::WhowasRecord(Departure::Shutdown);
+            return Next::Gone(Departure::Shutdown);
         }
         // Who sends no more may still want to read what could not be written yet.
         let is_written = matches!(flushed, Flushed::Idle | Flushed::Wait(_));
         if is_written && self.endpoint.is_over() {
-            return Next::WhowasRecord(Departure::Lost);
+            return Next::Gone(Departure::Lost);
         }
         // What was written may have let more be read, or asked.
         if self.may_read() || self.endpoint.may_request() {

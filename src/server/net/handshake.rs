@@ -16,16 +16,15 @@ use tokio::{
 
 use super::{
     Clock,
-    accept::{Accepted, HandshakeMsg, LoadGuard},
-    conn_limit::{ConnectionLimiter, Permit},
+    conn_limit::ConnectionLimiter,
     connection::Reading,
     listener,
+    messages::{Accepted, Guards, HandshakeMsg, Negotiated, WorkerMsg},
     passwords::Passwords,
     sniff::{Detected, detect, is_passing},
     stream::{SCRATCH_BYTES, Stream},
     tls::Credentials,
     transport::Transport,
-    unjoined::UnjoinedGuard,
 };
 use crate::{
     protocol::{ServerFrame, limits::JOIN_WITHIN, wire::encode_server},
@@ -60,30 +59,6 @@ pub(super) struct Start {
     /// The ways to the workers.
     pub(super) workers: Vec<mpsc::Sender<WorkerMsg>>,
     pub(super) supervisor: Supervisor,
-}
-
-/// Something for a worker to do.
-pub(super) enum WorkerMsg {
-    /// To serve a connection.
-    Come(Box<Negotiated>),
-    /// To end one, if it has not joined.
-    Go(ConnectionId),
-}
-
-/// A connection that has asked to come in.
-pub(super) struct Negotiated {
-    pub(super) id: ConnectionId,
-    pub(super) stream: Stream<std::net::TcpStream>,
-    pub(super) endpoint: Endpoint,
-    pub(super) request: Request,
-    pub(super) guards: Guards,
-}
-
-/// What a connection is counted by.
-pub(super) struct Guards {
-    pub(super) place: LoadGuard,
-    pub(super) unjoined_guard: UnjoinedGuard,
-    pub(super) permit: Permit,
 }
 
 /// What the tasks of one pool share.

@@ -34,20 +34,18 @@
 //!   session that the server itself runs comes in: by the same accept loop, so that all limits hold.
 //! - For Unix: sockets are watched by their descriptors. (The client does without.)
 
-use std::{future::pending, time::Instant};
-
-use crate::time::Now;
-use jiff::Timestamp;
-
 mod accept;
+mod clock;
 mod conn_limit;
 mod connection;
 mod damage;
+mod error;
 mod gateway;
 mod handshake;
 mod hub;
 mod hub_sender;
 mod listener;
+mod messages;
 mod passwords;
 mod presence_throttle;
 mod proxy;
@@ -62,55 +60,10 @@ mod transport;
 mod unjoined;
 mod worker;
 
+use self::clock::{Clock, random, until};
 pub(in crate::server) use accept::SPARE_CONNECTIONS;
-pub use hub::{Bound, RunError, StartError, bind};
+pub use error::{RunError, StartError};
+pub use hub::{Bound, bind};
 pub use listener::BindError;
 pub use reload::Reload;
 pub use tls::Credentials;
-
-/// Reads the time for the core.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    start: Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self {
-            start: Instant::now(),
-        }
-    }
-
-    fn now(self) -> Now {
-        // What is on the wire and in the log has milliseconds: enough for people, and shorter.
-        let wall = Timestamp::now();
-        let wall = Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall);
-        Now {
-            wall,
-            mono: self.start.elapsed(),
-        }
-    }
-
-    /// When it will be this time, for the runtime's timers.
-    fn instant(self, mono: std::time::Duration) -> tokio::time::Instant {
-        (self.start + mono).into()
-    }
-}
-
-/// For secrets and nonces. Without randomness there are none: the connection ends rather than be
-/// given one that can be guessed.
-fn random() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    if let Err(error) = getrandom::fill(&mut bytes) {
-        panic!("the system gives no random bytes: {error}");
-    }
-    bytes
-}
-
-/// Until this time; without one, for ever.
-async fn until(time: Option<tokio::time::Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => pending().await,
-    }
-}

@@ -11,9 +11,9 @@ use rustls::{ServerConfig, ServerConnection};
 use tokio::{net::TcpStream, task::yield_now};
 
 use super::{
-    accept::Verdict,
     conn_limit::{Permit, Refusal},
     handshake::HandshakePool,
+    messages::Verdict,
     proxy,
     stream::{Outlet, Stream, take_in},
     transport::{Socket, Transport},

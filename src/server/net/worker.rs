@@ -30,8 +30,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Clock,
     connection::{Connection, Next, WorkerContext},
-    handshake::{Negotiated, WorkerMsg},
     hub_sender::HubSender,
+    messages::{Negotiated, WorkerMsg},
     presence_throttle::PresenceThrottle,
     readers::Readers,
     sockets::{EVENTS_MAX, Readiness, Sockets},
@@ -477,7 +477,7 @@ impl Worker {
         let gone_on = catch_panic(connection, |connection| {
             (connection.poll(context, now), connection.look())
         });
-        let (next, look) = gone_on.unwrap_or((Next::WhowasRecord(Departure::Lost), None));
+        let (next, look) = gone_on.unwrap_or((Next::Gone(Departure::Lost), None));
         let id = connection.id;
         match next {
             Next::Rest | Next::Turn => {}
@@ -500,7 +500,7 @@ impl Worker {
                 self.say_goodbye(place);
                 return None;
             }
-            Next::WhowasRecord(reason) => {
+            Next::Gone(reason) => {
                 self.remove(place, reason);
                 return None;
             }

@@ -22,7 +22,7 @@ use crate::{
             ConnectionId,
             access::Visitor,
             event::{ConnectionCommand, JoinRequest, Joined},
-            hub::{Hub, Session, What},
+            hub::{Hub, Session, pending::What},
             log_event::LogEvent,
             rate_limit::Rate,
             resume,

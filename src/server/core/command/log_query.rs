@@ -4,7 +4,7 @@
 use crate::{
     protocol::{
         RoomName,
-        frame::{ErrorCode, ErrorFrame, HistoryRequest, SearchRequest},
+        frame::{ErrorFrame, HistoryRequest, SearchRequest},
         limits::NUMBER_MAX,
     },
     server::core::{

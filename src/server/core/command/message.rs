@@ -13,7 +13,7 @@ use crate::{
             access::may::NO_SUCH_ROOM,
             endpoint::HOLD_BACK_MAX,
             event::ConnectionCommand,
-            hub::{Hub, Numbering, What},
+            hub::{Hub, Numbering, pending::What},
         },
         log::Operation,
     },

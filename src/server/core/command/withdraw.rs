@@ -10,7 +10,7 @@ use crate::{
     server::{
         core::{
             ConnectionId,
-            hub::{Hub, Numbering, What},
+            hub::{Hub, Numbering, pending::What},
         },
         log::Operation,
     },

@@ -119,7 +119,7 @@ fn who_is_told_to_come_back_later_is_not_read_for_a_moment() {
     let replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
     let refusal = |wait| ErrorFrame {
         retry_after_ms: wait,
-        ..error(ErrorCode::RateLimited, "Too fast")
+        ..ErrorFrame::new(ErrorCode::RateLimited, "Too fast")
     };
     let message =
         |wait| ConnectionCommand::Answer(Some(Box::new(ServerFrame::Error(refusal(wait)))));

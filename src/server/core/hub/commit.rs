@@ -4,11 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Hub, State, promises::Promise};
+use super::{
+    Hub, State,
+    pending::{Committing, Pending, Refusals, Staged, What},
+};
 use crate::{
     protocol::{
         MessageId, ServerFrame,
-        frame::{Ack, ErrorCode, ErrorFrame, Member, Outcome},
+        frame::{Ack, ErrorCode, ErrorFrame, Outcome},
     },
     server::{
         core::{
@@ -20,7 +23,6 @@ use crate::{
             Batch, Committed, MessageOutcome, OpResult, Operation, Retention, RoomIndex, StoreError,
         },
     },
-    text::Body,
     time::Now,
 };
 
@@ -35,91 +37,6 @@ const NOT_DURABLE_RETRY_MS: u64 = 1_000;
 const HELD_BACK_RETRY_MS: u64 = 250;
 /// How often it is said at most that the store refused something.
 const REFUSED_SAID_EVERY: Duration = Duration::from_mins(1);
-
-/// An operation with all that is needed to answer for it.
-pub(super) struct Staged {
-    pub(super) operation: Operation,
-    pub(super) pending: Pending,
-    /// What it counts against the limits.
-    pub(super) bytes: usize,
-}
-
-/// What is with the store.
-#[derive(Default)]
-pub(super) struct Committing {
-    pending: Vec<Pending>,
-    /// Whether it is a step of retention.
-    retains: bool,
-    /// The correction of the clock that the store is told of.
-    correction: SignedDuration,
-}
-
-/// What the store refused, for the log: one line for many.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Refusals {
-    /// Operations that were not told of yet.
-    untold: usize,
-    /// When some were last told of.
-    told: Option<Duration>,
-}
-
-/// Who waits for what.
-pub(super) struct Pending {
-    connection: ConnectionId,
-    what: What,
-}
-
-impl Pending {
-    fn is_open(&self) -> bool {
-        matches!(self.what, What::Open)
-    }
-}
-
-/// What was asked.
-pub(in crate::server::core) enum What {
-    /// To come in.
-    Open,
-    /// To come in, as somebody who owns what is stored before this.
-    Enter,
-    /// To store records that changed.
-    PutState {
-        /// What is told and done once they are stored.
-        promises: Vec<Promise>,
-    },
-    /// To store a message.
-    Message {
-        /// Its id.
-        id: MessageId,
-        /// Who sent it.
-        sender: Arc<Member>,
-        /// Bytes of its text.
-        bytes: usize,
-        /// Its text, if texts are recorded.
-        text: Option<Body>,
-    },
-    /// To take a message back.
-    Withdraw {
-        /// Its id.
-        id: MessageId,
-    },
-    /// A message that is refused for good, with this.
-    Refuse {
-        /// Its id.
-        id: MessageId,
-        /// The answer.
-        error: Box<ErrorFrame>,
-    },
-}
-
-impl What {
-    /// The id that it settles.
-    fn id(&self) -> Option<MessageId> {
-        match self {
-            Self::Message { id, .. } | Self::Withdraw { id } | Self::Refuse { id, .. } => Some(*id),
-            Self::Open | Self::Enter | Self::PutState { .. } => None,
-        }
-    }
-}
 
 impl Hub {
     /// Puts an operation into the next batch.

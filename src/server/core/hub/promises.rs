@@ -8,20 +8,17 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use super::{Hub, What};
+use super::{
+    Hub,
+    pending::{Promise, What},
+};
 use crate::{
     protocol::{
         Nickname, ServerFrame,
-        admin::AdminResult,
-        frame::{ErrorCode, ErrorFrame, Member},
+        frame::{ErrorCode, ErrorFrame},
     },
     server::{
-        core::{
-            ConnectionId,
-            admin::{AdminEffect, AdminReply},
-            command,
-            event::JoinRequest,
-        },
+        core::{ConnectionId, admin::AdminReply, command, event::JoinRequest},
         log::Operation,
     },
 };
@@ -35,25 +32,6 @@ const NOT_STORED_RETRY_MS: u64 = 1_000;
 const OVERDUE_MAX: usize = 1_000;
 /// No connection has this number.
 const NOBODY: ConnectionId = ConnectionId(0);
-
-/// Something that is told and done once records are committed.
-pub(in crate::server::core) enum Promise {
-    /// A command was carried out.
-    Command {
-        /// Who waits for the answer, and what it is; `None`: they were told that it takes longer.
-        answer: Option<(ConnectionId, AdminResult)>,
-        /// Who gave the command.
-        by: Arc<Member>,
-        /// What follows from it.
-        effects: Vec<AdminEffect>,
-    },
-    /// A session's user comes to own another nickname.
-    Nick {
-        connection: ConnectionId,
-        nickname: Nickname,
-        reference: Option<u64>,
-    },
-}
 
 impl Hub {
     /// Answers a command, and does what follows from it, once what it changed is committed.

@@ -3,9 +3,9 @@ use std::time::Duration;
 use super::*;
 use crate::{
     protocol::{
-        ClientFrame, MessageId, Nickname,
+        ClientFrame, ClientId, MessageId, Nickname,
         frame::{Join, Position, Submission},
-        limits,
+        limits::{self, NUMBER_MAX},
     },
     server::{
         core::{

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     protocol::{
-        RoomName,
+        ClientId, RoomName,
         frame::{HistoryRequest, Part},
     },
     server::core::hub::Keep,
