@@ -39,7 +39,7 @@ pub enum Storage {
     Ephemeral,
     /// On disk.
     Disk {
-        /// The data directory; `None`: [`data_directory`].
+        /// The data directory; `None`: `chat-server` in the XDG data directory.
         directory: Option<PathBuf>,
         /// When a message may be acknowledged.
         durability: Durability,
@@ -49,7 +49,7 @@ pub enum Storage {
 }
 
 /// A server's settings. [`Config::default`] serves tests and tools: it keeps nothing on disk.
-/// [`Args`] makes one from a command line.
+/// [`Args`](super::args::Args) makes one from a command line.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The address; `None`: all of this machine.

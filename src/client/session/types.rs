@@ -76,7 +76,8 @@ impl Credentials {
 /// What the driver must do with its socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketAction {
-    /// Open a connection; answered by [`Session::handle_opened`] or [`Session::handle_closed`].
+    /// Open a connection; answered by [`Session::handle_opened`](super::Session::handle_opened) or
+    /// [`Session::handle_closed`](super::Session::handle_closed).
     Connect,
     /// Drop the connection, or the attempt, if there is one. Not answered.
     Close,

@@ -1,4 +1,4 @@
-//! What a connection's bytes go over: TCP, TLS over it, or a [pipe](crate::pipe) to a server in this
+//! What a connection's bytes go over: TCP, TLS over it, or a [pipe] to a server in this
 //! process.
 
 use std::{

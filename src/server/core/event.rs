@@ -166,7 +166,7 @@ pub struct PresenceChanges {
     pub segment: Segment,
     /// The changes themselves, in the same order.
     pub changes: Vec<MemberChange>,
-    /// When they happened, as [`Now::mono`](super::Now::mono).
+    /// When they happened, as [`Now::mono`](crate::time::Now::mono).
     pub at: Duration,
 }
 

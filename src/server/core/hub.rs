@@ -63,8 +63,8 @@ const SHUTDOWN_RETRY_MS: u64 = 1_000;
 
 impl Hub {
     /// Nobody is present. `extents` tells what the store holds of each room, and `known` is what
-    /// [`Store::known_times`](crate::server::store::Store::known_times) says, `records` what
-    /// [`Store::facts`](crate::server::store::Store::facts) gives.
+    /// [`LogWriter::known_times`](crate::server::log::LogWriter::known_times) says, `records` what
+    /// [`StateStore::state`](crate::server::log::StateStore::state) gives.
     ///
     /// # Panics
     /// If there is no room, or not one extent for each.

@@ -5,7 +5,7 @@
 //!
 //! A [`Store`] is a plain state machine: a batch in, verdicts out. Whoever runs it decides where
 //! (a thread of its own, see [`super::net`]; a simulation, at a moment of its choosing). All that
-//! must be in order goes through [`Store::append`], in one order: messages, withdrawals, refusals
+//! must be in order goes through [`LogWriter::append`], in one order: messages, withdrawals, refusals
 //! that use up a counter, and the opening of a device at a join. So the rule for counters is kept
 //! in one place, and whoever commits decides it:
 //!

@@ -254,7 +254,7 @@ impl Appender {
 }
 
 impl Pages {
-    /// See [`Reader::read`].
+    /// See [`LogReader::read`](crate::server::log::LogReader::read).
     pub(super) async fn read(
         &self,
         room: RoomIndex,

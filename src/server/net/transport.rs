@@ -1,4 +1,4 @@
-//! What carries one connection's bytes: a TCP socket, or a [pipe](crate::pipe) within this process.
+//! What carries one connection's bytes: a TCP socket, or a [pipe] within this process.
 
 use std::{
     future::poll_fn,

@@ -18,7 +18,7 @@ pub trait IndexedLog {
     /// than [`CORRECTIONS_MAX`](crate::search::times::CORRECTIONS_MAX), the latest.
     fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError>;
 
-    /// As [`Reader::read`](super::Reader::read).
+    /// As [`LogReader::read`](crate::server::log::LogReader::read).
     fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
     -> Result<Segment, StoreError>;
 }

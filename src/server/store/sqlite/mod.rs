@@ -21,7 +21,7 @@
 //! |---|---|
 //! | the system refuses, before or in `COMMIT`: no space, a quota used up, read-only, can't open; somebody else is at it | rolled back, [`StoreError::Refused`]; the next batch tries again |
 //! | before `COMMIT`, the disk fails to read or to write, or the database is damaged | [`StoreError::Unknown`], and so is every batch after it |
-//! | a reader, or what is looked up for one device, meets a row that says what none of ours can | [`StoreError::Damaged`], [`OpResult::Damaged`](super::OpResult::Damaged): that request is refused, the operator is told, and all others are served |
+//! | a reader, or what is looked up for one device, meets a row that says what none of ours can | [`StoreError::Damaged`], [`OpResult::Damaged`](crate::server::log::OpResult::Damaged): that request is refused, the operator is told, and all others are served |
 //! | any other error in `COMMIT`: a failed write or sync | the same |
 //! | an I/O error while a checkpoint copies | the same, and the server is told though it asks for nothing: nothing was lost, but this disk is not to be trusted |
 //!

@@ -88,7 +88,7 @@ impl IndexedLog for SqliteLog {
     }
 }
 
-/// What [`Store::reader`](crate::server::store::Store::reader) gives.
+/// What [`Store::reader`](crate::server::log::Store::reader) gives.
 pub(super) struct SqliteReader {
     pub(super) log: SqliteLog,
     /// Without one, a search looks through the log's end.
@@ -165,7 +165,7 @@ pub(super) fn is_extent(first: u64, head: u64) -> bool {
     first > 0 && head <= SEQ_MAX && first <= head + 1
 }
 
-/// See [`Reader::read`].
+/// See [`LogReader::read`].
 pub(super) fn segment(
     connection: &Connection,
     room: i64,
@@ -185,7 +185,7 @@ pub(super) fn segment(
     Ok(run.finish())
 }
 
-/// See [`Reader::page`].
+/// See [`LogReader::page`].
 pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Page> {
     let extent = extent(connection, room)?;
     let since = |time| since(connection, room, extent, time);
@@ -210,7 +210,7 @@ pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Pag
     })
 }
 
-/// See [`Reader::search`]: looks through the newest entries.
+/// See [`SearchIndex::search`]: looks through the newest entries.
 pub(super) fn search(connection: &Connection, room: i64, query: &Query, to: u64) -> Result<Found> {
     let mut scan = Scan::new(query, extent(connection, room)?, to);
     let (from, to) = (scan.until(), scan.to());
