@@ -139,7 +139,7 @@ async fn converse(
         }
         if model.progress() != progress {
             progress = model.progress();
-            give_up = Instant::now() + limit;
+            give_up = Instant::now() + model.patience(limit);
         }
         let takes_input = model.takes_input();
         tokio::select! {

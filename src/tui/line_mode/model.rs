@@ -1,6 +1,9 @@
 //! What line mode knows and decides. Pure: events and lines in; lines and commands out.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use jiff::{civil::Date, tz::TimeZone};
 
@@ -27,6 +30,8 @@ use crate::{
 
 /// Messages on their way at once: no more input is read while there are so many.
 const ON_THE_WAY_MAX: usize = 256;
+/// How long the input may take to end once no server takes what is sent: `tail -f` never ends.
+const LAST_INPUT_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a message that nobody confirms was taken by.
 const CONFIRMS_NOTHING: &str = "an older server, or none, took";
@@ -155,6 +160,8 @@ pub(super) struct Model {
     asked_for_nickname: bool,
     day: Option<Date>,
     leaving: bool,
+    /// No server takes what we send: the rest of the input goes to the outbox, and then we leave.
+    refused: bool,
     failure: Option<ExitStatus>,
     /// For standard output.
     pub(super) output: VecDeque<String>,
@@ -211,6 +218,7 @@ impl Model {
             asked_for_nickname: false,
             day: None,
             leaving: false,
+            refused: false,
             failure: None,
             output: VecDeque::new(),
             status: VecDeque::new(),
@@ -228,13 +236,23 @@ impl Model {
     }
 
     /// What must change for the time limit to begin anew; `None` while nothing has to happen.
-    pub(super) fn progress(&self) -> Option<(bool, bool, u64)> {
+    pub(super) fn progress(&self) -> Option<(bool, bool, bool, u64)> {
         let arriving = self.input_ended && (self.waiting_for() > 0 || self.is_reading());
         // While a line waits, no more input is read: nobody knows whether there is any.
         let arriving = arriving || !self.waiting.is_empty();
         let entering = !self.entered && !self.standby || self.standby && self.needs_place();
-        let due = !self.options.interactive && (entering || arriving);
-        (due && !self.leaving).then_some((self.entered, self.standby, self.settled))
+        let due = !self.options.interactive && (entering || arriving) || self.refused;
+        let progress = (self.refused, self.entered, self.standby, self.settled);
+        (due && !self.leaving).then_some(progress)
+    }
+
+    /// How long to wait for progress, where `limit` is the time that the user allows.
+    pub(super) fn patience(&self, limit: Duration) -> Duration {
+        if self.refused {
+            limit.min(LAST_INPUT_WITHIN)
+        } else {
+            limit
+        }
     }
 
     /// Whether there is something to be read that was asked for.
@@ -467,6 +485,9 @@ impl Model {
 
     /// The time limit passed without progress.
     pub(super) fn out_of_time(&mut self) {
+        if self.refused {
+            return self.leave();
+        }
         if self.entered && !self.standby && !self.input_ended {
             return self.skip_command();
         }
@@ -509,6 +530,18 @@ impl Model {
     }
 
     /// Says goodbye.
+    /// Leaves because no server takes what is sent. The input that a script was given is read first: it
+    /// is sent by the next start.
+    fn refused(&mut self, status: ExitStatus) {
+        self.failure = Some(status);
+        if self.options.interactive {
+            self.leave();
+        } else {
+            self.refused = true;
+            self.leave_if_done();
+        }
+    }
+
     pub(super) fn leave(&mut self) {
         self.leaving = true;
         self.commands.push_back(Command::Leave);
@@ -647,8 +680,7 @@ impl Model {
                     }
                     None => {}
                 }
-                self.failure = Some(ExitStatus::NoServer);
-                self.leave();
+                self.refused(ExitStatus::NoServer);
             }
         }
     }
@@ -859,8 +891,7 @@ impl Model {
             }
         } else {
             self.say(&format!("{nickname}: {why}"));
-            self.failure = Some(ExitStatus::NicknameRefused);
-            self.leave();
+            self.refused(ExitStatus::NicknameRefused);
         }
     }
 
@@ -937,6 +968,9 @@ impl Model {
     }
 
     fn leave_if_done(&mut self) {
+        if self.refused && self.input_ended && !self.leaving {
+            return self.leave();
+        }
         let read = self.standby || self.open && self.last >= self.head;
         let stays = self.options.follow && !self.output_closed;
         if self.input_ended

@@ -1,5 +1,7 @@
 mod admin;
 
+use std::time::Duration;
+
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
@@ -546,13 +548,45 @@ fn a_refused_nickname_ends_a_script_and_asks_a_person() {
     assert!(commands(&mut model)[0].starts_with("Nick("));
 }
 
+/// A server that is refused within a moment must not win against the input.
+#[test]
+fn a_script_that_is_refused_reads_its_input_to_the_end_before_it_leaves() {
+    let stopped = || {
+        Event::Connection(ConnectionStatus::Stopped {
+            brief: "Not let in!",
+            why: Line::inert("localhost has another key than before"),
+            wants: None,
+        })
+    };
+    let limit = Duration::from_secs(30);
+    let mut model = started(SCRIPT);
+    assert_eq!(model.patience(limit), limit);
+    model.event(stopped());
+    assert!(commands(&mut model).is_empty());
+    assert!(model.takes_input());
+    line(&mut model, "hello");
+    model.input_ended(None);
+    assert_eq!(commands(&mut model), ["send hello", "Leave"]);
+    model.event(ended(1));
+    assert_eq!(model.exit_status(), ExitStatus::NoServer);
+
+    // An input that does not end is waited for no longer than a second.
+    let mut model = started(SCRIPT);
+    model.event(stopped());
+    assert!(model.progress().is_some());
+    assert_eq!(model.patience(limit), Duration::from_secs(1));
+    model.out_of_time();
+    assert_eq!(commands(&mut model), ["Leave"]);
+    assert_eq!(model.status.len(), 1, "{:?}", model.status);
+}
+
 #[test]
 fn no_server_in_time_is_the_outcome_and_said_once() {
     let mut model = started(SCRIPT);
     let waiting = || {
         Event::Connection(ConnectionStatus::Waiting {
             why: Line::inert("Nothing is listening on localhost:1"),
-            retry_in: std::time::Duration::from_secs(1),
+            retry_in: Duration::from_secs(1),
         })
     };
     model.event(waiting());

@@ -427,7 +427,7 @@ fn an_answer_that_never_comes_holds_up_nothing_for_ever() {
     // Nor does a connection that does not come back.
     model.event(Event::Connection(ConnectionStatus::Waiting {
         why: Line::inert("Lost"),
-        retry_in: std::time::Duration::from_secs(1),
+        retry_in: Duration::from_secs(1),
     }));
     line(&mut model, "/who");
     assert!(model.progress().is_some());
