@@ -79,6 +79,7 @@ pub fn moment(time: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// An event, with the moments that the server's texts name told in a zone.
+#[deny(clippy::wildcard_enum_match_arm)]
 pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
     match &mut event {
         Event::Admin { answer, .. } => match answer {
@@ -100,7 +101,28 @@ pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
         )
         | Event::Notice(why) => localize(why, zone),
         Event::Outbox { delivery, .. } => in_delivery(delivery, zone),
-        _ => {}
+        Event::Page { page: Ok(_), .. }
+        | Event::Found { found: Ok(_), .. }
+        | Event::Connection(
+            ConnectionStatus::Connecting
+            | ConnectionStatus::Online
+            | ConnectionStatus::Basic
+            | ConnectionStatus::Unidentified
+            | ConnectionStatus::Standby,
+        )
+        | Event::Unanswered(_)
+        | Event::Security(_)
+        | Event::Entered(_)
+        | Event::Room(_)
+        | Event::Message(_)
+        | Event::Members { .. }
+        | Event::Joined { .. }
+        | Event::Left { .. }
+        | Event::Renamed { .. }
+        | Event::Promoted { .. }
+        | Event::Rules { .. }
+        | Event::Distrusted(_)
+        | Event::Ended(_) => {}
     }
     event
 }

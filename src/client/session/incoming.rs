@@ -13,7 +13,7 @@ use super::{
 use crate::{
     client::event::{ConnectionStatus, Entered, Received},
     protocol::{
-        ClientFrame, RoomName, ServerFrame,
+        ClientFrame, Nickname, RoomName, ServerFrame,
         frame::{
             Ack, Bye, Change, Departure, ErrorCode, ErrorFrame, MembersPage, Message, Outcome,
             Presence, Welcome,
@@ -42,6 +42,7 @@ enum Incoming {
 
 /// Whether this is what a modern server says to a `join` that only asks what listens: it refuses
 /// the protocol; or it does not look at that closely, and goes on.
+#[deny(clippy::wildcard_enum_match_arm)]
 fn answers_what_listens(frame: &ServerFrame) -> bool {
     match frame {
         ServerFrame::Welcome(_) | ServerFrame::Challenge { .. } => true,
@@ -49,8 +50,24 @@ fn answers_what_listens(frame: &ServerFrame) -> bool {
             error.code,
             ErrorCode::UnsupportedProtocol | ErrorCode::BadField
         ),
-        _ => false,
+        ServerFrame::Message(_)
+        | ServerFrame::Members(_)
+        | ServerFrame::Presence(_)
+        | ServerFrame::Ack(_)
+        | ServerFrame::History(_)
+        | ServerFrame::Found(_)
+        | ServerFrame::Result(_)
+        | ServerFrame::Nick { .. }
+        | ServerFrame::Ping { .. }
+        | ServerFrame::Pong { .. }
+        | ServerFrame::Bye(_)
+        | ServerFrame::Unknown => false,
     }
+}
+
+/// The server sent a frame that the state of the connection does not allow.
+fn misplaced() -> ProtocolFault {
+    ProtocolFault::new("a frame that has no place here")
 }
 
 impl Session {
@@ -158,26 +175,25 @@ impl Session {
             self.is_modern(now);
             return Ok(());
         }
-        let online = live.mode == Mode::Online;
+        if live.mode == Mode::Online {
+            self.take_online(now, frame)
+        } else {
+            self.take_joining(now, frame)
+        }
+    }
+
+    /// Takes a frame on a connection whose server has let us in.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    fn take_online(&mut self, now: Now, frame: ServerFrame) -> Result<(), ProtocolFault> {
         match frame {
-            ServerFrame::Unknown | ServerFrame::Pong { .. } => {}
-            ServerFrame::Ping { reference } => {
-                live.pong_due = Some(ClientFrame::Pong { reference });
-            }
-            ServerFrame::Bye(bye) => self.bye(now, bye),
-            ServerFrame::Challenge { nonce, fingerprint } if !online => {
-                self.challenged(&nonce, fingerprint)?;
-            }
-            ServerFrame::Welcome(welcome) if !online => self.welcome(now, welcome)?,
-            ServerFrame::Error(error) if !online => self.join_refused(now, error),
-            ServerFrame::Message(message) if online => self.message(message)?,
-            ServerFrame::Members(page) if online => self.members_page(page)?,
-            ServerFrame::Presence(presence) if online => self.presence(presence)?,
-            ServerFrame::Ack(ack) if online => self.ack(&ack),
-            ServerFrame::History(page) if online => self.history(page)?,
-            ServerFrame::Found(page) if online => self.found(page)?,
-            ServerFrame::Result(result) if online => self.admin_result(result),
-            ServerFrame::Error(error) if online => {
+            ServerFrame::Message(message) => self.message(message)?,
+            ServerFrame::Members(page) => self.members_page(page)?,
+            ServerFrame::Presence(presence) => self.presence(presence)?,
+            ServerFrame::Ack(ack) => self.ack(&ack),
+            ServerFrame::History(page) => self.history(page)?,
+            ServerFrame::Found(page) => self.found(page)?,
+            ServerFrame::Result(result) => self.admin_result(result),
+            ServerFrame::Error(error) => {
                 let error = self.admin_refused(error);
                 if let Some(error) = error.and_then(|error| self.request_refused(now, error)) {
                     self.error(now, error)?;
@@ -186,16 +202,55 @@ impl Session {
             ServerFrame::Nick {
                 nickname,
                 reference,
-            } if online => {
-                // Late, it may be older than what another device of the user took meanwhile.
-                let asked = live.nick_asked.take_if(|(r, _)| Some(*r) == reference);
-                if asked.is_some() {
-                    self.told_nickname(&nickname);
-                }
-            }
-            _ => return Err(ProtocolFault::new("a frame that has no place here")),
+            } => self.nickname_granted(&nickname, reference),
+            ServerFrame::Ping { reference } => self.ping(reference),
+            ServerFrame::Bye(bye) => self.bye(now, bye),
+            ServerFrame::Pong { .. } | ServerFrame::Unknown => {}
+            ServerFrame::Welcome(_) | ServerFrame::Challenge { .. } => return Err(misplaced()),
         }
         Ok(())
+    }
+
+    /// Takes a frame on a connection whose server has not let us in.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    fn take_joining(&mut self, now: Now, frame: ServerFrame) -> Result<(), ProtocolFault> {
+        match frame {
+            ServerFrame::Challenge { nonce, fingerprint } => {
+                self.challenged(&nonce, fingerprint)?;
+            }
+            ServerFrame::Welcome(welcome) => self.welcome(now, welcome)?,
+            ServerFrame::Error(error) => self.join_refused(now, error),
+            ServerFrame::Ping { reference } => self.ping(reference),
+            ServerFrame::Bye(bye) => self.bye(now, bye),
+            ServerFrame::Pong { .. } | ServerFrame::Unknown => {}
+            ServerFrame::Message(_)
+            | ServerFrame::Members(_)
+            | ServerFrame::Presence(_)
+            | ServerFrame::Ack(_)
+            | ServerFrame::History(_)
+            | ServerFrame::Found(_)
+            | ServerFrame::Result(_)
+            | ServerFrame::Nick { .. } => return Err(misplaced()),
+        }
+        Ok(())
+    }
+
+    fn ping(&mut self, reference: Option<u64>) {
+        if let ConnectionState::Live(live) = &mut self.state {
+            live.pong_due = Some(ClientFrame::Pong { reference });
+        }
+    }
+
+    /// The server granted a nickname. A late answer may be older than the one that another device
+    /// of the user took meanwhile: only the request that waits is answered.
+    fn nickname_granted(&mut self, nickname: &Nickname, reference: Option<u64>) {
+        let ConnectionState::Live(live) = &mut self.state else {
+            return;
+        };
+        let asked = live.nick_asked.take_if(|(r, _)| Some(*r) == reference);
+        if asked.is_some() {
+            self.told_nickname(nickname);
+        }
     }
 
     fn welcome(&mut self, now: Now, welcome: Welcome) -> Result<(), ProtocolFault> {

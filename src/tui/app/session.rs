@@ -7,13 +7,14 @@ use super::{
     search,
 };
 use crate::{
-    client::event::{ConnectionStatus, Delivery, Entered, Event},
-    protocol::{Nickname, RoomName},
-    text::Line,
+    client::event::{ConnectionStatus, Delivery, Entered, Event, LocalId},
+    protocol::{Nickname, RoomName, frame::Member},
+    text::{Body, Line},
     tui::user_text::{self, Tone},
 };
 
 /// Takes an event of the session.
+#[deny(clippy::wildcard_enum_match_arm)]
 pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
     match event {
         Event::Connection(status) => handle_connection_status(model, status),
@@ -36,21 +37,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             room,
             body,
             delivery,
-        } => {
-            let (at, now) = (place(model, &room), model.now.wall);
-            let taken_back = |room: &Room| {
-                let mut outbox = room.outbox.iter();
-                outbox.any(|outgoing| {
-                    outgoing.local == local && outgoing.state == OutgoingState::TakingBack
-                })
-            };
-            if delivery == Delivery::Withdrawn && taken_back(&model.rooms[at]) {
-                model.composer.take_back(body.as_str());
-            }
-            model.with_room(at, |room, context| {
-                room.outgoing(local, body, delivery, now, context);
-            });
-        }
+        } => handle_delivery(model, local, &room, body, delivery),
         Event::Page { room, part, page } => {
             let at = place(model, &room);
             paging::handle_page(model, at, part, page);
@@ -78,36 +65,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             model.summary = Some(summary);
             effects.push(Effect::Quit);
         }
-        event => in_a_room(model, event),
-    }
-    for room in &mut model.rooms {
-        room.limit();
-    }
-}
-
-/// The position of a room; one that was not known is added.
-fn place(model: &mut Model, name: &RoomName) -> usize {
-    if let Some(at) = model.rooms.iter().position(|room| room.name == *name) {
-        return at;
-    }
-    model.rooms.push(Room::new(name.clone()));
-    model.rooms.len() - 1
-}
-
-/// Who is there, and how a room is run.
-fn in_a_room(model: &mut Model, event: Event) {
-    match event {
-        Event::Members { room, members } => {
-            // A list stands for the changes before it, ours among them.
-            let own = members
-                .iter()
-                .find(|member| Some(member.user) == model.user);
-            if let Some(own) = own {
-                model.nickname = own.nickname.clone();
-            }
-            let at = place(model, &room);
-            model.with_room(at, |room, _| room.set_members(members));
-        }
+        Event::Members { room, members } => handle_members(model, &room, members),
         Event::Joined { room, member } => {
             let at = place(model, &room);
             model.with_room(at, |room, context| room.joined(member, context));
@@ -147,8 +105,53 @@ fn in_a_room(model: &mut Model, event: Event) {
             let at = place(model, &room);
             admin::handle_rules(model, at, rules, by);
         }
-        _ => {}
     }
+    for room in &mut model.rooms {
+        room.limit();
+    }
+}
+
+/// The position of a room; one that was not known is added.
+fn place(model: &mut Model, name: &RoomName) -> usize {
+    if let Some(at) = model.rooms.iter().position(|room| room.name == *name) {
+        return at;
+    }
+    model.rooms.push(Room::new(name.clone()));
+    model.rooms.len() - 1
+}
+
+/// A message of ours changed its state.
+fn handle_delivery(
+    model: &mut Model,
+    local: LocalId,
+    room: &RoomName,
+    body: Body,
+    delivery: Delivery,
+) {
+    let (at, now) = (place(model, room), model.now.wall);
+    let taken_back = |room: &Room| {
+        let mut outbox = room.outbox.iter();
+        outbox
+            .any(|outgoing| outgoing.local == local && outgoing.state == OutgoingState::TakingBack)
+    };
+    if delivery == Delivery::Withdrawn && taken_back(&model.rooms[at]) {
+        model.composer.take_back(body.as_str());
+    }
+    model.with_room(at, |room, context| {
+        room.outgoing(local, body, delivery, now, context);
+    });
+}
+
+/// The whole member list of a room: it stands for the changes before it, ours among them.
+fn handle_members(model: &mut Model, room: &RoomName, members: Vec<Member>) {
+    let own = members
+        .iter()
+        .find(|member| Some(member.user) == model.user);
+    if let Some(own) = own {
+        model.nickname = own.nickname.clone();
+    }
+    let at = place(model, room);
+    model.with_room(at, |room, _| room.set_members(members));
 }
 
 fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {

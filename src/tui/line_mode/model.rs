@@ -559,6 +559,7 @@ impl Model {
         self.leave_if_done();
     }
 
+    #[deny(clippy::wildcard_enum_match_arm)]
     fn happened(&mut self, event: Event) {
         match event {
             Event::Connection(status) => self.connection_changed(status),
