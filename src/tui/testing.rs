@@ -192,8 +192,7 @@ impl Desk {
 
     /// A page comes, whether it was asked for or not.
     pub(super) fn paged(&mut self, part: Part, page: Page) -> &mut Self {
-        let at = self.model.current;
-        self.model.rooms[at].paging.asked = Some(part);
+        self.model.panes.focused_mut().paging.asked = Some(part);
         self.heard(Event::Page {
             room: RoomName::lobby(),
             part,

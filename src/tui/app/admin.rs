@@ -1,6 +1,9 @@
 //! Administration: commands on their way to the server, and what is told of roles and rules.
 
-use super::{Effect, Model, Offered, timeline_item::TimelineItem};
+use super::{
+    Effect, Model,
+    pane::{Offered, timeline_item::TimelineItem},
+};
 use crate::{
     client::event::{Command, ConnectionStatus, Credential, Security},
     protocol::{Nickname, Role, RoomRules, UserId, admin::AdminResult},
@@ -23,9 +26,9 @@ pub fn command(
     argument: &str,
     effects: &mut Vec<Effect>,
 ) -> bool {
-    let room = model.room();
-    let members = room.members.iter().map(|member| &member.nickname);
-    let order = match admin::read(slash, which, argument, &room.name, members) {
+    let pane = model.pane();
+    let members = pane.members.iter().map(|member| &member.nickname);
+    let order = match admin::read(slash, which, argument, &pane.key.room, members) {
         Ok(order) => order,
         Err(wrong) => {
             model.say(wrong);
@@ -90,7 +93,7 @@ fn place(model: &Model) -> SessionContext<'_> {
     SessionContext {
         server: &model.host,
         nickname: &model.nickname,
-        room: &model.room().name,
+        room: &model.pane().key.room,
         security: model.security,
     }
 }
@@ -118,21 +121,21 @@ pub fn security(model: &mut Model, slash: &'static Slash) {
 
 /// Tells who is in.
 pub fn who(model: &mut Model, slash: &'static Slash) {
-    let room = model.room();
-    if room.members.is_empty() {
+    let pane = model.pane();
+    if pane.members.is_empty() {
         return model.say("Who is in is not known at the moment");
     }
-    let text = user_text::who(&room.name, &room.rules, &room.members);
+    let text = user_text::who(&pane.key.room, &pane.rules, &pane.members);
     tell(model, Some(slash), vec![(Tone::Answer, text)]);
 }
 
 /// Says something where the user is, perhaps because he has asked for it; what belongs together
 /// stays together.
 pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Paragraphs) {
-    let (at, time) = (model.current, model.now.wall);
+    let (at, time) = (model.panes.focus(), model.now.wall);
     let mut offers = told.iter().filter(|(tone, _)| tone.is_offered());
     let offered = offers.next_back().map(|(_, text)| to_copy(text));
-    let below = model.with_room(at, |room, context| {
+    model.with_pane(at, |pane, context| {
         for (tone, text) in told {
             let local = local_time::in_text(&text, context.zone);
             let utc = (local != text).then_some(text);
@@ -143,13 +146,13 @@ pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Paragrap
                 text: local,
                 utc,
             };
-            room.timeline.push(notice, context.zone);
+            pane.timeline.push(notice, context.zone);
         }
-        room.timeline.key(room.timeline.len())
+        if let Some(text) = offered {
+            let below = pane.timeline.key(pane.timeline.len());
+            pane.offered = Some(Offered { text, below });
+        }
     });
-    if let (Some(text), Some(below)) = (offered, below) {
-        model.offered = Some(Offered { text, below });
-    }
 }
 
 /// As it is typed elsewhere: without the rows and indents that it is shown with.
@@ -161,16 +164,16 @@ fn to_copy(text: &str) -> String {
 
 /// Whether what can be copied stands at the end of the conversation, and that is shown.
 pub fn offers(model: &Model) -> bool {
-    let (room, layout) = (model.room(), model.layout());
-    let end = room.timeline.key(room.timeline.len());
+    let (pane, layout) = (model.pane(), model.layout());
+    let end = pane.timeline.key(pane.timeline.len());
     let last = |offered: &Offered| offered.below == end;
-    model.offered.as_ref().is_some_and(last)
-        && room.top_place(&layout.columns, layout.messages.height).1
+    pane.offered.as_ref().is_some_and(last)
+        && pane.top_place(&layout.columns, layout.messages.height).1
 }
 
 /// Copies what was told last.
 pub fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
-    match &model.offered {
+    match &model.pane().offered {
         Some(offered) => {
             effects.push(Effect::Copy(offered.text.clone()));
             model.say("Copied, if this terminal lets programs do that");
@@ -185,19 +188,19 @@ pub fn handle_promotion(model: &mut Model, at: usize, user: UserId, role: Role) 
         model.role = role;
     }
     let time = model.now.wall;
-    model.with_room(at, |room, context| room.promoted(user, role, time, context));
+    model.with_pane(at, |pane, context| pane.promoted(user, role, time, context));
 }
 
 /// A room is run otherwise.
 pub fn handle_rules(model: &mut Model, at: usize, rules: RoomRules, by: Option<Nickname>) {
     let time = model.now.wall;
     let ours = by.as_ref() == Some(&model.nickname);
-    let before = model.rooms.get(at).map(|room| &room.rules);
-    if ours && before.is_some_and(|before| !user_text::changes(before, &rules).is_empty()) {
+    let before = &model.panes[at].rules;
+    if ours && !user_text::changes(before, &rules).is_empty() {
         model
             .news_awaited
             .values_mut()
             .for_each(|told| *told = true);
     }
-    model.with_room(at, |room, context| room.ruled(rules, by, time, context));
+    model.with_pane(at, |pane, context| pane.ruled(rules, by, time, context));
 }

@@ -5,12 +5,14 @@ use ratatui::layout::Position;
 use std::time::Duration;
 
 use super::{
-    Effect, HostChoice, Model, Popup, admin, autosave, date,
+    Effect, HostChoice, Model, Popup, admin, date,
     help::Help,
     outbox_actions,
-    paging::{self, Goal},
+    pane::{
+        Scroll, autosave,
+        paging::{self, Goal},
+    },
     prompt::{self, PromptKind},
-    room::Scroll,
     search,
 };
 use crate::{
@@ -57,9 +59,8 @@ impl Escapes {
 pub fn handle_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     let action = keymap::action(key);
     let again = std::mem::take(&mut model.interrupted);
-    let at = model.current;
     if model.search.is_none() {
-        model.rooms[at].found = None;
+        model.panes.focused_mut().found = None;
     }
     match action {
         Some(Action::Redraw) => return effects.push(Effect::Redraw),
@@ -124,7 +125,7 @@ fn insert(model: &mut Model, text: &str) {
             prompt.composer.insert(&text)
         }
         (None, Some(search)) if search.listed => search::insert(search, text),
-        _ => model.composer.insert(text),
+        _ => model.panes.focused_mut().composer.insert(text),
     };
     edited(model, outcome);
 }
@@ -145,10 +146,10 @@ pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
     }
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
-    let room = &mut model.rooms[model.current];
-    room.paging.goal = None;
-    room.scroll_by(rows, &columns, height);
-    if room.shows_failure(&columns, height) {
+    let pane = model.panes.focused_mut();
+    pane.paging.goal = None;
+    pane.scroll_by(rows, &columns, height);
+    if pane.shows_failure(&columns, height) {
         paging::try_again(model);
     }
 }
@@ -159,8 +160,8 @@ pub fn handle_click(model: &mut Model, column: u16, row: u16) {
     let area = layout.messages;
     let shown = model.popup.is_none() && model.listing().is_none();
     if shown && area.contains(Position::new(column, row)) {
-        let room = &mut model.rooms[model.current];
-        room.unfold_at(row - area.y, &layout.columns, area.height);
+        let pane = model.panes.focused_mut();
+        pane.unfold_at(row - area.y, &layout.columns, area.height);
     }
 }
 
@@ -172,30 +173,30 @@ fn page(model: &Model) -> i64 {
 /// Goes to the first message of all; on a server without a log, to the first that is held.
 fn to_start(model: &mut Model) {
     let layout = model.layout();
-    let room = &mut model.rooms[model.current];
-    match room.timeline.first() {
-        0 => room.scroll_to_start(&layout.columns, layout.messages.height),
+    let pane = model.panes.focused_mut();
+    match pane.timeline.first() {
+        0 => pane.scroll_to_start(&layout.columns, layout.messages.height),
         first => paging::lead(model, Goal::Top(first)),
     }
 }
 
 fn to_unread(model: &mut Model) {
     let layout = model.layout();
-    let room = &mut model.rooms[model.current];
-    let Some(from) = room.unread_from() else {
+    let pane = model.panes.focused_mut();
+    let Some(from) = pane.unread_from() else {
         return;
     };
-    let number = room.timeline.first_number_from(from);
+    let number = pane.timeline.first_number_from(from);
     match number {
         Some(number) => paging::lead(model, Goal::Top(number)),
-        None => room.scroll_to_key(from, false, &layout.columns, layout.messages.height),
+        None => pane.scroll_to_key(from, false, &layout.columns, layout.messages.height),
     }
 }
 
 fn to_end(model: &mut Model) {
-    let room = &mut model.rooms[model.current];
-    room.paging.goal = None;
-    room.scroll = Scroll::Follow;
+    let pane = model.panes.focused_mut();
+    pane.paging.goal = None;
+    pane.scroll = Scroll::Follow;
     search::end(model);
 }
 
@@ -206,7 +207,7 @@ fn to_date(model: &mut Model, argument: &str, effects: &mut Vec<Effect>) {
     let Some((day, midnight)) = midnight else {
         return model.say(date::NoDay.to_string());
     };
-    if model.room().timeline.first() == 0 {
+    if model.pane().timeline.first() == 0 {
         return model.say("This server keeps no history");
     }
     let part = Part::Since(midnight.timestamp());
@@ -269,13 +270,12 @@ fn complete(model: &mut Model, forward: bool) {
     if model.prompt.is_some() {
         return;
     }
-    let members = &model.rooms[model.current].members;
     let own = model.user;
-    let names = members
-        .iter()
-        .filter(|member| Some(member.user) != own)
-        .map(|member| member.nickname.as_str());
-    model.composer.complete(forward, names);
+    let pane = model.panes.focused_mut();
+    let others = pane.members.iter();
+    let others = others.filter(|member| Some(member.user) != own);
+    let names = others.map(|member| member.nickname.as_str());
+    pane.composer.complete(forward, names);
 }
 
 fn send(model: &mut Model, effects: &mut Vec<Effect>) {
@@ -295,14 +295,14 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         return match prompt::pass(&typed) {
             Ok(command) => {
                 effects.push(Effect::Command(command));
-                let _fits = model.composer.set("");
+                let _fits = model.panes.focused_mut().composer.set("");
             }
             Err(wrong) => model.say(wrong),
         };
     }
     match commands::read(&typed) {
         ParsedInput::Nothing | ParsedInput::Quit => {
-            model.composer.put_aside();
+            model.panes.focused_mut().composer.put_aside();
             paging::try_again(model);
         }
         ParsedInput::Unknown(name) => {
@@ -315,13 +315,12 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         ParsedInput::Command(slash, argument) => run(model, slash, argument, effects),
         ParsedInput::Text(text) => match Body::visible(text) {
             Ok(body) => {
-                let room = model.room().name.clone();
-                let at = model.current;
-                model.rooms[at].typed(body.clone());
+                let room = model.pane().key.room.clone();
+                model.panes.focused_mut().typed(body.clone());
                 effects.push(Effect::Command(Command::Send { room, body }));
                 done_with(model, effects);
                 to_end(model);
-                model.rooms[at].read_all();
+                model.panes.focused_mut().read_all();
             }
             Err(error) => model.say(error.to_string()),
         },
@@ -332,7 +331,7 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
     match slash.run {
         SlashAction::Help => model.popup = Some(Popup::Help { top: 0 }),
         SlashAction::Quit => {
-            model.composer.put_aside();
+            model.panes.focused_mut().composer.put_aside();
             return leave(model, effects);
         }
         SlashAction::Mouse => {
@@ -370,20 +369,20 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
 fn fold(model: &mut Model, unfold: bool) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
-    let room = &mut model.rooms[model.current];
+    let pane = model.panes.focused_mut();
     if !unfold {
-        room.fold(&columns, height);
-    } else if !room.unfold(&columns, height) {
+        pane.fold(&columns, height);
+    } else if !pane.unfold(&columns, height) {
         model.say("No message here is folded");
     }
 }
 
 /// What was typed has been done: it is offered again by the input's history, now and later.
 fn done_with(model: &mut Model, effects: &mut Vec<Effect>) {
-    let typed = model.composer.text().to_owned();
+    let typed = model.pane().composer.text().to_owned();
     effects.push(Effect::Command(Command::Typed(typed)));
-    model.composer.put_aside();
-    model.autosave.is_done();
+    model.panes.focused_mut().composer.put_aside();
+    model.panes.focused_mut().autosave.is_done();
 }
 
 /// What Esc does now, while no popup is open.
@@ -429,7 +428,7 @@ fn escape_closes(model: &Model) -> Escape {
         Escape::CloseSearch
     } else if model.search.is_some() && model.prompt.is_none() {
         Escape::ToResults
-    } else if matches!(model.room().scroll, Scroll::At { .. }) || model.room().paging.goal.is_some()
+    } else if matches!(model.pane().scroll, Scroll::At { .. }) || model.pane().paging.goal.is_some()
     {
         Escape::ToEnd
     } else if let Some(prompt) = &model.prompt {
@@ -438,7 +437,7 @@ fn escape_closes(model: &Model) -> Escape {
             PromptKind::Nickname => Escape::Leave,
             PromptKind::Password | PromptKind::Pass => Escape::Cancel,
         }
-    } else if !model.composer.is_empty() {
+    } else if !model.pane().composer.is_empty() {
         Escape::PutAside
     } else {
         Escape::Leave
@@ -463,10 +462,10 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
         Escape::CloseSearch => search::close(model),
         Escape::ToEnd => to_end(model),
         Escape::PutAside => {
-            let text = model.composer.text().to_owned();
+            let text = model.pane().composer.text().to_owned();
             effects.push(Effect::Command(Command::Typed(text.clone())));
-            model.composer.put_aside();
-            model.autosave.put_aside(text);
+            model.panes.focused_mut().composer.put_aside();
+            model.panes.focused_mut().autosave.put_aside(text);
             model.say(format!(
                 "Put aside; {} brings it back",
                 keymap::label(Action::Up)
@@ -524,12 +523,12 @@ pub fn leave_unasked(model: &mut Model, effects: &mut Vec<Effect>) {
 /// How many others there are who may need the server that we host, if they may.
 fn others_need_server(model: &Model) -> Option<usize> {
     let own = model.user;
-    let members = &model.room().members;
+    let members = &model.pane().members;
     let others = members.iter().filter(|member| Some(member.user) != own);
     let others = others.count();
     // Who is in another room than the lobby does not see who is there. Who never was in needs nothing, and
     // has told nobody.
-    let elsewhere = model.room().name != RoomName::lobby() && model.entered.is_some();
+    let elsewhere = model.pane().key.room != RoomName::lobby() && model.entered.is_some();
     let needed = others > 0 || elsewhere;
     (model.hosting && needed).then_some(others)
 }

@@ -7,7 +7,7 @@
 
 use ratatui::layout::Rect;
 
-use super::rows::Folding;
+use super::pane::rows::Folding;
 
 /// Columns of the member list, its rule included.
 const MEMBERS: u16 = 20;

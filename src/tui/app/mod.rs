@@ -23,26 +23,19 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod admin;
-pub mod autosave;
 pub mod composer;
 pub mod date;
 pub mod help;
 pub mod keys;
 pub mod layout;
 pub mod outbox_actions;
-pub mod paging;
-pub mod presence;
+pub mod pane;
+pub mod panes;
 pub mod prompt;
-pub mod room;
-pub mod rows;
-pub mod scroll;
 pub mod search;
 pub mod search_results;
 pub mod session;
-pub mod spans;
 pub mod status;
-pub mod timeline;
-pub mod timeline_item;
 
 #[cfg(test)]
 mod tests;
@@ -52,11 +45,11 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::{civil::Date, tz::TimeZone};
 
 use self::{
-    autosave::Autosave,
     composer::Composer,
     layout::{Layout, LayoutRequest},
+    pane::{Context, OutgoingState, Pane, PaneKey, Scroll, autosave, paging},
+    panes::Panes,
     prompt::Prompt,
-    room::{Context, OutgoingState, Room},
     search::Search,
 };
 use super::{commands::Slash, exit_summary::ExitSummary, key::Key, local_time};
@@ -112,12 +105,8 @@ pub struct Model {
     pub security: Option<Security>,
     /// When we were first let in.
     pub entered: Option<Duration>,
-    /// The rooms, the one shown among them. Never empty.
-    pub rooms: Vec<Room>,
-    /// The position of the room that is shown.
-    pub current: usize,
-    /// The text being written.
-    pub composer: Composer,
+    /// The panes, one of which has the focus.
+    pub panes: Panes,
     /// Set while something is wanted before we can come in.
     pub prompt: Option<Prompt>,
     /// The search that is open.
@@ -131,10 +120,6 @@ pub struct Model {
     news_awaited: BTreeMap<u64, bool>,
     /// What is open over the conversation.
     pub popup: Option<Popup>,
-    /// What is there to be copied: told last.
-    pub offered: Option<Offered>,
-    /// Where begins what is told of a server that is not trusted, until that is led to.
-    distrusted: Option<timeline::TimelineKey>,
     /// A remark that goes by itself, and when.
     pub flash: Option<(String, Duration)>,
     /// Whether the wheel scrolls the conversation.
@@ -145,8 +130,6 @@ pub struct Model {
     pub leaving_since: Option<Duration>,
     /// The session's figures, once it has ended.
     pub summary: Option<Summary>,
-    /// What was told to be kept.
-    autosave: Autosave,
     /// Whether the key before was Ctrl-C, on an empty input.
     interrupted: bool,
     /// When Esc was pressed.
@@ -171,15 +154,6 @@ pub enum Popup {
         /// Members besides us.
         others: usize,
     },
-}
-
-/// Something that can be copied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offered {
-    /// The text.
-    pub text: String,
-    /// Below what it stands: whether anything has come since.
-    below: timeline::TimelineKey,
 }
 
 /// Something happened.
@@ -277,6 +251,10 @@ pub struct Start {
 impl Model {
     /// The screen before anything has happened.
     pub fn new(start: Start) -> Self {
+        let first = Pane::new(PaneKey {
+            server: start.host.clone(),
+            room: start.room,
+        });
         let mut model = Self {
             now: start.now,
             zone: start.zone,
@@ -295,9 +273,7 @@ impl Model {
             probed: start.now.mono,
             security: None,
             entered: None,
-            rooms: vec![Room::new(start.room)],
-            current: 0,
-            composer: Composer::default(),
+            panes: Panes::new(first),
             prompt: None,
             search: None,
             searches: 0,
@@ -305,14 +281,11 @@ impl Model {
             asked: BTreeMap::new(),
             news_awaited: BTreeMap::new(),
             popup: None,
-            offered: None,
-            distrusted: None,
             flash: None,
             wheel: false,
             hosting: start.hosting,
             leaving_since: None,
             summary: None,
-            autosave: Autosave::default(),
             interrupted: false,
             escapes: keys::Escapes::default(),
         };
@@ -324,9 +297,6 @@ impl Model {
     /// Takes up what the client's own store holds.
     fn restore(&mut self, restored: Restored) {
         self.user = restored.user;
-        for text in &restored.typed {
-            self.composer.editor.remember(text);
-        }
         let zone = self.zone.clone();
         let nickname = self.nickname.clone();
         let context = Context {
@@ -336,33 +306,36 @@ impl Model {
             zone: &zone,
         };
         for room in restored.rooms {
-            let current = room.room == self.rooms[self.current].name;
-            let draft = room.draft.clone();
-            let room = Room::restored(room, context);
-            if current {
-                self.autosave = Autosave::new(&draft, room.read);
-                let _fits_as_it_was_written_here = self.composer.set(&draft);
-                self.rooms[self.current] = room;
-            } else {
-                self.rooms.push(room);
-            }
+            let pane = Pane::restored(self.host.clone(), room, context);
+            let at = self.panes.open(&pane.key);
+            self.panes[at] = pane;
         }
         let now = self.now.wall;
         for mut message in restored.outbox {
             local_time::in_delivery(&mut message.delivery, context.zone);
-            let at = self.rooms.iter().position(|room| room.name == message.room);
-            let at = at.unwrap_or_else(|| {
-                self.rooms.push(Room::new(message.room.clone()));
-                self.rooms.len() - 1
-            });
-            self.rooms[at].restored_outgoing(message, now, context);
+            let at = self.pane_of(&message.room);
+            self.panes[at].restored_outgoing(message, now, context);
         }
+        let editor = &mut self.panes.focused_mut().composer.editor;
+        for text in &restored.typed {
+            editor.remember(text);
+        }
+    }
+
+    /// The position of a room's pane; it is added where there is none.
+    fn pane_of(&mut self, room: &RoomName) -> usize {
+        self.panes.open(&PaneKey {
+            server: self.host.clone(),
+            room: room.clone(),
+        })
     }
 
     /// The editors move by rows, and so must know how wide those are.
     fn tell_columns(&mut self) {
         let columns = usize::from(layout::input_columns(self.width));
-        self.composer.editor.set_columns(columns);
+        for pane in self.panes.iter_mut() {
+            pane.composer.editor.set_columns(columns);
+        }
         if let Some(prompt) = &mut self.prompt {
             prompt.composer.editor.set_columns(columns);
         }
@@ -376,9 +349,9 @@ impl Model {
         self.prompt.as_ref().filter(|prompt| !prompt.tried)
     }
 
-    /// The room that is shown.
-    pub fn room(&self) -> &Room {
-        &self.rooms[self.current]
+    /// The pane that has the focus.
+    pub fn pane(&self) -> &Pane {
+        self.panes.focused()
     }
 
     /// Where everything stands at the present size.
@@ -387,7 +360,7 @@ impl Model {
         let wishes = LayoutRequest {
             input_rows: self.writing().rows(columns),
             status_rows: self.status_rows(),
-            members: !self.room().members.is_empty(),
+            members: !self.pane().members.is_empty(),
         };
         Layout::new(self.width, self.height, wishes)
     }
@@ -406,21 +379,21 @@ impl Model {
             return &prompt.composer;
         }
         self.listing()
-            .map_or(&self.composer, |search| &search.writing)
+            .map_or(&self.pane().composer, |search| &search.writing)
     }
 
     fn writing_mut(&mut self) -> &mut Composer {
         match (&mut self.prompt, &mut self.search) {
             (Some(prompt), _) => &mut prompt.composer,
             (None, Some(search)) if search.listed => &mut search.writing,
-            _ => &mut self.composer,
+            _ => &mut self.panes.focused_mut().composer,
         }
     }
 
     /// What there is to say of it when all is over. It goes by what stands here, not by the
     /// session's word: leaving may take longer than anybody waits, and then there is none.
     pub fn exit_summary(&self) -> ExitSummary {
-        let outgoing = || self.rooms.iter().flat_map(|room| &room.outbox);
+        let outgoing = || self.panes.iter().flat_map(|pane| &pane.outbox);
         let pending = outgoing().filter(|outgoing| outgoing.is_pending());
         let not_kept = outgoing().filter(|outgoing| {
             let waits = matches!(
@@ -506,6 +479,7 @@ impl Model {
             Duration::from_secs(1).saturating_sub(Duration::from_nanos(u64::from(part)))
         });
         let autosave = self
+            .pane()
             .autosave
             .due()
             .map(|due| due.saturating_sub(self.now.mono));
@@ -517,7 +491,7 @@ impl Model {
 
     /// The terminal's window title: inert.
     pub fn window_title(&self) -> String {
-        let title = format!("#{} {}", self.room().name, self.host);
+        let title = format!("#{} {}", self.pane().key.room, self.pane().key.server);
         Line::inert(&title).as_str().to_owned()
     }
 
@@ -541,19 +515,15 @@ impl Model {
         self.flash = Some((text.into(), self.now.mono + FLASH));
     }
 
-    /// The shown room together with what a message means to the reader.
-    fn with_room<T>(
-        &mut self,
-        at: usize,
-        change: impl FnOnce(&mut Room, Context<'_>) -> T,
-    ) -> Option<T> {
+    /// Changes a pane, given what a message means to the reader.
+    fn with_pane<T>(&mut self, at: usize, change: impl FnOnce(&mut Pane, Context<'_>) -> T) -> T {
         let context = Context {
             user: self.user,
             nickname: &self.nickname,
-            looking: self.focused && at == self.current,
+            looking: self.focused && at == self.panes.focus(),
             zone: &self.zone,
         };
-        self.rooms.get_mut(at).map(|room| change(room, context))
+        change(&mut self.panes[at], context)
     }
 }
 
@@ -581,8 +551,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Now(now) => passed(model, now, &mut effects),
         Msg::Zone(zone) => {
-            for room in &mut model.rooms {
-                room.timeline.set_zone(&zone);
+            for pane in model.panes.iter_mut() {
+                pane.timeline.set_zone(&zone);
             }
             model.zone = zone;
         }
@@ -608,12 +578,12 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::CannotSuspend => model.say("There is no shell here to go back to"),
         Msg::Terminate => keys::leave_unasked(model, &mut effects),
     }
-    let at = model.current;
-    if model.focused && model.rooms[at].scroll == room::Scroll::Follow {
-        model.rooms[at].saw_end();
-        if model.room().unread_line_waits() {
+    if model.focused && model.pane().scroll == Scroll::Follow {
+        model.panes.focused_mut().saw_end();
+        if model.pane().unread_line_waits() {
             let layout = model.layout();
-            model.rooms[at].look_for_unread_line(&layout.columns, layout.messages.height);
+            let pane = model.panes.focused_mut();
+            pane.look_for_unread_line(&layout.columns, layout.messages.height);
         }
     }
     paging::poll_page_request(model, &mut effects);
@@ -653,9 +623,9 @@ fn focus(model: &mut Model, focused: bool, effects: &mut Vec<Effect>) {
     if !focused {
         // What was seen until now is read; the line will stand above what comes from here on. A
         // line that nobody has been led to yet stays.
-        let at = model.current;
-        if model.rooms[at].scroll == room::Scroll::Follow && !model.rooms[at].unread_line_waits() {
-            model.rooms[at].read_all();
+        let pane = model.panes.focused_mut();
+        if pane.scroll == Scroll::Follow && !pane.unread_line_waits() {
+            pane.read_all();
         }
     }
 }

@@ -1,12 +1,11 @@
 //! What the user does with messages that are not sent: again, back into the input, or away.
 
-use super::{Effect, Model, room::OutgoingState};
+use super::{Effect, Model, pane::OutgoingState};
 use crate::client::event::Command;
 
 /// Sends the first message again that failed.
 pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
-    let at = model.current;
-    let outbox = &mut model.rooms[at].outbox;
+    let outbox = &mut model.panes.focused_mut().outbox;
     let failed = outbox
         .iter_mut()
         .find(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
@@ -25,14 +24,17 @@ pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// Takes back the first message that failed, else the last one that is on its way.
 pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
-    let at = model.current;
-    let outbox = &mut model.rooms[at].outbox;
+    let outbox = &mut model.panes.focused_mut().outbox;
     let failed = outbox
         .iter()
         .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
     if let Some(position) = failed {
         let outgoing = outbox.remove(position);
-        model.composer.take_back(outgoing.body.as_str());
+        model
+            .panes
+            .focused_mut()
+            .composer
+            .take_back(outgoing.body.as_str());
         effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
         return;
     }
@@ -57,7 +59,7 @@ pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// Lets go of the first message that failed.
 pub fn discard(model: &mut Model, effects: &mut Vec<Effect>) {
-    let outbox = &mut model.rooms[model.current].outbox;
+    let outbox = &mut model.panes.focused_mut().outbox;
     let failed = outbox
         .iter()
         .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));

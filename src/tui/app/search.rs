@@ -11,8 +11,10 @@ use super::{
     composer::Composer,
     in_groups,
     layout::Columns,
-    paging::{self, Goal},
-    room::Scroll,
+    pane::{
+        Scroll,
+        paging::{self, Goal},
+    },
     search_results::{self, Hit, ListRow},
 };
 use crate::{
@@ -183,10 +185,10 @@ impl Search {
 
 /// Opens the search, or the list that was left for a hit; searches at once where words are given.
 pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
-    if model.room().timeline.first() == 0 && model.online() {
+    if model.pane().timeline.first() == 0 && model.online() {
         return model.say("This server keeps no history that could be searched");
     }
-    let origin = model.room().scroll;
+    let origin = model.pane().scroll;
     let search = model.search.get_or_insert_with(|| Search {
         writing: Composer::default(),
         asked: None,
@@ -207,7 +209,7 @@ pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
 
 /// Searches for what is written.
 fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
-    let (first, head) = (model.room().timeline.first(), model.room().timeline.last());
+    let (first, head) = (model.pane().timeline.first(), model.pane().timeline.last());
     let Some(search) = &mut model.search else {
         return;
     };
@@ -239,7 +241,7 @@ fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// Asks for the next step.
 fn ask(model: &mut Model, to: Option<u64>, effects: &mut Vec<Effect>) {
-    let room = model.room().name.clone();
+    let room = model.pane().key.room.clone();
     let Some(asked) = model
         .search
         .as_mut()
@@ -283,7 +285,7 @@ pub fn handle_results(
     found: Result<SearchPage, Line>,
     effects: &mut Vec<Effect>,
 ) {
-    let shown = model.room().name == *room;
+    let shown = model.pane().key.room == *room;
     let Some(search) = model.search.as_mut().filter(|_| shown) else {
         return;
     };
@@ -392,8 +394,7 @@ pub fn insert(search: &mut Search, text: &str) -> EditOutcome {
 
 /// Goes back from a hit to the list.
 pub fn back(model: &mut Model) {
-    let at = model.current;
-    model.rooms[at].paging.goal = None;
+    model.panes.focused_mut().paging.goal = None;
     if let Some(search) = &mut model.search {
         search.listed = true;
     }
@@ -402,10 +403,10 @@ pub fn back(model: &mut Model) {
 /// Closes the search: the reader is where he was before.
 pub fn close(model: &mut Model) {
     if let Some(search) = model.search.take() {
-        let room = &mut model.rooms[model.current];
-        room.scroll = search.origin;
-        room.found = None;
-        room.paging.goal = None;
+        let pane = model.panes.focused_mut();
+        pane.scroll = search.origin;
+        pane.found = None;
+        pane.paging.goal = None;
     }
 }
 

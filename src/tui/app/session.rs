@@ -1,9 +1,9 @@
 //! What the session tells, and what it changes on the screen.
 
 use super::{
-    Effect, Model, admin, paging,
+    Effect, Model, admin,
+    pane::{OutgoingState, Pane, paging},
     prompt::{self, PromptKind},
-    room::{OutgoingState, Room},
     search,
 };
 use crate::{
@@ -22,15 +22,12 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
         Event::Security(security) => admin::handle_security(model, security),
         Event::Entered(entered) => self::entered(model, entered),
         Event::Room(opened) => {
-            let at = place(model, &opened.room);
-            model.with_room(at, |room, context| room.opened(&opened, context.zone));
-            if opened.reset.is_some() && at == model.current {
-                model.autosave.forget_read();
-            }
+            let at = model.pane_of(&opened.room);
+            model.with_pane(at, |pane, context| pane.opened(&opened, context.zone));
         }
         Event::Message(received) => {
-            let at = place(model, &received.room);
-            model.with_room(at, |room, context| room.received(received, context));
+            let at = model.pane_of(&received.room);
+            model.with_pane(at, |pane, context| pane.received(received, context));
         }
         Event::Outbox {
             local,
@@ -39,7 +36,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             delivery,
         } => handle_delivery(model, local, &room, body, delivery),
         Event::Page { room, part, page } => {
-            let at = place(model, &room);
+            let at = model.pane_of(&room);
             paging::handle_page(model, at, part, page);
         }
         Event::Found {
@@ -57,8 +54,8 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             admin::tell(model, None, vec![(Tone::Remark, line.as_str().to_owned())]);
         }
         Event::Distrusted(why) => {
-            let timeline = &model.room().timeline;
-            model.distrusted = Some(timeline.key(timeline.len()));
+            let pane = model.panes.focused_mut();
+            pane.distrusted = Some(pane.timeline.key(pane.timeline.len()));
             admin::tell(model, None, user_text::distrusted(&why));
         }
         Event::Ended(summary) => {
@@ -67,8 +64,8 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
         }
         Event::Members { room, members } => handle_members(model, &room, members),
         Event::Joined { room, member } => {
-            let at = place(model, &room);
-            model.with_room(at, |room, context| room.joined(member, context));
+            let at = model.pane_of(&room);
+            model.with_pane(at, |pane, context| pane.joined(member, context));
         }
         Event::Left {
             room,
@@ -77,9 +74,9 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             time,
             reason,
         } => {
-            let at = place(model, &room);
-            model.with_room(at, |room, context| {
-                room.left(user, nickname, time, reason, context);
+            let at = model.pane_of(&room);
+            model.with_pane(at, |pane, context| {
+                pane.left(user, nickname, time, reason, context);
             });
         }
         Event::Renamed {
@@ -92,32 +89,23 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             if Some(user) == model.user {
                 model.nickname = nickname.clone();
             }
-            let at = place(model, &room);
-            model.with_room(at, |room, context| {
-                room.renamed(user, was, nickname, time, context);
+            let at = model.pane_of(&room);
+            model.with_pane(at, |pane, context| {
+                pane.renamed(user, was, nickname, time, context);
             });
         }
         Event::Promoted { room, user, role } => {
-            let at = place(model, &room);
+            let at = model.pane_of(&room);
             admin::handle_promotion(model, at, user, role);
         }
         Event::Rules { room, rules, by } => {
-            let at = place(model, &room);
+            let at = model.pane_of(&room);
             admin::handle_rules(model, at, rules, by);
         }
     }
-    for room in &mut model.rooms {
-        room.limit();
+    for pane in model.panes.iter_mut() {
+        pane.limit();
     }
-}
-
-/// The position of a room; one that was not known is added.
-fn place(model: &mut Model, name: &RoomName) -> usize {
-    if let Some(at) = model.rooms.iter().position(|room| room.name == *name) {
-        return at;
-    }
-    model.rooms.push(Room::new(name.clone()));
-    model.rooms.len() - 1
 }
 
 /// A message of ours changed its state.
@@ -128,17 +116,17 @@ fn handle_delivery(
     body: Body,
     delivery: Delivery,
 ) {
-    let (at, now) = (place(model, room), model.now.wall);
-    let taken_back = |room: &Room| {
-        let mut outbox = room.outbox.iter();
+    let (at, now) = (model.pane_of(room), model.now.wall);
+    let taken_back = |pane: &Pane| {
+        let mut outbox = pane.outbox.iter();
         outbox
             .any(|outgoing| outgoing.local == local && outgoing.state == OutgoingState::TakingBack)
     };
-    if delivery == Delivery::Withdrawn && taken_back(&model.rooms[at]) {
-        model.composer.take_back(body.as_str());
+    if delivery == Delivery::Withdrawn && taken_back(&model.panes[at]) {
+        model.panes[at].composer.take_back(body.as_str());
     }
-    model.with_room(at, |room, context| {
-        room.outgoing(local, body, delivery, now, context);
+    model.with_pane(at, |pane, context| {
+        pane.outgoing(local, body, delivery, now, context);
     });
 }
 
@@ -150,8 +138,8 @@ fn handle_members(model: &mut Model, room: &RoomName, members: Vec<Member>) {
     if let Some(own) = own {
         model.nickname = own.nickname.clone();
     }
-    let at = place(model, room);
-    model.with_room(at, |room, _| room.set_members(members));
+    let at = model.pane_of(room);
+    model.with_pane(at, |pane, _| pane.set_members(members));
 }
 
 fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {
@@ -167,17 +155,18 @@ fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {
     model.connection_since = model.now.mono;
     model.unanswered(None);
     // What it may mean is read before the command that accepts it.
-    if let Some(told) = model.distrusted.take() {
-        let (at, layout) = (model.current, model.layout());
-        model.rooms[at].scroll_to_text(told, &layout.columns, layout.messages.height);
+    if let Some(told) = model.panes.focused_mut().distrusted.take() {
+        let layout = model.layout();
+        let pane = model.panes.focused_mut();
+        pane.scroll_to_text(told, &layout.columns, layout.messages.height);
     }
 }
 
 fn entered(model: &mut Model, entered: Entered) {
     model.entered.get_or_insert(model.now.mono);
     if let Some(user) = entered.user.filter(|user| model.user != Some(*user)) {
-        for room in &mut model.rooms {
-            room.is_ours(user);
+        for pane in model.panes.iter_mut() {
+            pane.is_ours(user);
         }
     }
     model.user = entered.user;

@@ -10,8 +10,8 @@ use crate::tui::{
     app::{
         Model, Popup, admin,
         keys::{self, Escape},
+        pane::OutgoingState,
         prompt::PromptKind,
-        room::OutgoingState,
     },
     input::Edit,
     keymap::{Action, label},
@@ -92,7 +92,7 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
         return hints;
     }
     let mut hints = Vec::new();
-    let outbox = &model.room().outbox;
+    let outbox = &model.pane().outbox;
     if outbox
         .iter()
         .any(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)))

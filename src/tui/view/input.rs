@@ -18,8 +18,8 @@ use crate::{
         app::{
             Model, Popup, in_groups, layout,
             layout::Layout,
+            pane::Scroll,
             prompt::{Prompt, PromptKind},
-            room::Scroll,
         },
         keymap::{Action, label},
         signs,
@@ -110,29 +110,29 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
 
 /// What is out of sight: new messages below what is shown, or unread ones above it.
 fn out_of_sight(model: &Model, layout: &Layout) -> Option<String> {
-    let room = model.room();
+    let pane = model.pane();
     if matches!(model.popup, Some(Popup::Help { .. })) {
         return None;
     }
     if let Some(search) = model.listing() {
         return search.in_brief();
     }
-    if room.paging.goal.is_some() {
+    if pane.paging.goal.is_some() {
         return Some("on the way …".to_owned());
     }
-    if let Scroll::At { .. } = room.scroll {
+    if let Scroll::At { .. } = pane.scroll {
         // The plain key where it does that, as it does while nothing is typed.
         let key = if model.writing().is_empty() {
             label(Action::EndOfLine)
         } else {
             label(Action::End)
         };
-        return Some(match room.new_below() {
+        return Some(match pane.new_below() {
             0 => format!("more below · {key}"),
             n => format!("{} new below · {key}", in_groups(n)),
         });
     }
-    match room.unread_above(&layout.columns, layout.messages.height) {
+    match pane.unread_above(&layout.columns, layout.messages.height) {
         0 => None,
         n => Some(format!("{n} new above · {}", label(Action::Unread))),
     }
@@ -144,7 +144,7 @@ fn either(words: &[&str]) -> Vec<String> {
 
 /// What stands in the empty input box of a room: from wordy to brief.
 fn invitation(model: &Model) -> Vec<String> {
-    let rules = &model.room().rules;
+    let rules = &model.pane().rules;
     let held = model.role < Role::Moderator;
     if rules.announce && held {
         return either(&["only moderators can write here", "only moderators"]);

@@ -16,7 +16,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     for row in 0..area.height {
         put(buffer, Span::of(area, row, 0, 1), "│", palette.line);
     }
-    let members = &model.room().members;
+    let members = &model.pane().members;
     let row = |row: u16| Span::row(area, row).after(2).before(1);
     let heading = format!("Members {}", members.len());
     put(buffer, row(0), &heading, palette.quiet);

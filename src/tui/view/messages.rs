@@ -17,12 +17,12 @@ use crate::{
         app::{
             Model, in_groups,
             layout::Columns,
-            paging::Loading,
-            room::{Outgoing, OutgoingState, Room},
-            rows::Folded,
-            scroll::{LineAbove, ScrollItem, failure},
-            timeline::{Edge, Gap},
-            timeline_item::{Message, Own, TextSpan, TextSpanKind, TimelineItem},
+            pane::paging::Loading,
+            pane::rows::Folded,
+            pane::scroll::{LineAbove, ScrollItem, failure},
+            pane::timeline::{Edge, Gap},
+            pane::timeline_item::{Message, Own, TextSpan, TextSpanKind, TimelineItem},
+            pane::{Outgoing, OutgoingState, Pane},
         },
         keymap::{Action, label},
         signs,
@@ -31,12 +31,12 @@ use crate::{
 };
 
 /// What every row needs.
-struct MessagePane<'a> {
+struct MessagePainter<'a> {
     area: Rect,
     columns: Columns,
     palette: &'a Palette,
     model: &'a Model,
-    room: &'a Room,
+    pane: &'a Pane,
 }
 
 /// How a message's text is drawn.
@@ -82,25 +82,25 @@ struct Head {
 
 /// Draws the scrollback.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buffer: &mut Buffer) {
-    let room = model.room();
-    if room.items() == 0 && model.online() && area.height > 2 {
+    let pane = model.pane();
+    if pane.items() == 0 && model.online() && area.height > 2 {
         return nothing_said(model, palette, area, buffer);
     }
-    let pane = MessagePane {
+    let painter = MessagePainter {
         area,
         columns,
         palette,
         model,
-        room,
+        pane,
     };
-    let (top, _) = room.top_place(&columns, area.height);
-    let blank = room.blank_rows(top, &columns, area.height);
+    let (top, _) = pane.top_place(&columns, area.height);
+    let blank = pane.blank_rows(top, &columns, area.height);
     let mut y = i64::from(blank) - i64::from(top.row);
-    for index in top.index..room.items() {
+    for index in top.index..pane.items() {
         if y >= i64::from(area.height) {
             break;
         }
-        y += pane.item(buffer, index, y, index == top.index);
+        y += painter.item(buffer, index, y, index == top.index);
     }
 }
 
@@ -109,11 +109,11 @@ const GUESS: &str = "No answer yet: an older server, or none.";
 
 /// What stands where nothing is to be seen yet.
 fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
-    let timeline = &model.room().timeline;
+    let timeline = &model.pane().timeline;
     let (from, to) = (timeline.first(), timeline.last());
     let loads = from > 0 && from <= to;
     let said = if loads {
-        match &model.room().paging.failed {
+        match &model.pane().paging.failed {
             None => "loading …".to_owned(),
             Some(failed) => format!(
                 "not loaded: {} · {} tries again",
@@ -133,19 +133,19 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
     put(buffer, span.after(indent), &said, palette.quiet);
 }
 
-impl MessagePane<'_> {
+impl MessagePainter<'_> {
     /// Draws an item whose first row would be at `y`; answers its rows. The first message on the
     /// screen says when and who, even where its run began above.
     fn item(&self, buffer: &mut Buffer, index: usize, y: i64, on_top: bool) -> i64 {
         let mut rows = 0;
-        for line in self.room.lines_above(index) {
+        for line in self.pane.lines_above(index) {
             let palette = self.palette;
             let (words, glyph, style) = match line {
                 LineAbove::Dropped => {
                     let words = "older messages are no longer held here".to_owned();
                     (words, "─", palette.quiet)
                 }
-                LineAbove::Unread => (new_messages(self.room.unread()), "─", palette.warn),
+                LineAbove::Unread => (new_messages(self.pane.unread()), "─", palette.warn),
                 LineAbove::Clock(by) => (user_text::clock_corrected(by), "─", palette.quiet),
                 LineAbove::Day(day) => (self.model.day_in_words(day), "─", palette.quiet),
                 LineAbove::Edge(edge) => {
@@ -157,15 +157,15 @@ impl MessagePane<'_> {
             rows += 1;
         }
         let head = Head {
-            own_row: self.columns.stacked() && self.room.has_head(index),
-            name: self.room.has_head(index) || on_top,
+            own_row: self.columns.stacked() && self.pane.has_head(index),
+            name: self.pane.has_head(index) || on_top,
             time: self.shows_time(index) || on_top,
         };
         let body = Shown {
-            found: self.room.found == Some(self.room.timeline.key(index)),
-            folded: self.room.folded(index, &self.columns),
+            found: self.pane.found == Some(self.pane.timeline.key(index)),
+            folded: self.pane.folded(index, &self.columns),
         };
-        rows += match self.room.item(index) {
+        rows += match self.pane.item(index) {
             Some(ScrollItem::Timeline(entry)) => self.entry(buffer, entry, y + rows, head, body),
             Some(ScrollItem::Outgoing(outgoing)) => {
                 self.outgoing(buffer, outgoing, y + rows, head, body.folded)
@@ -395,7 +395,7 @@ impl MessagePane<'_> {
 
     /// What stands before the name of whoever says something.
     fn badge(&self, user: Option<UserId>, unproven: bool) -> &'static str {
-        let mut members = self.room.members.iter();
+        let mut members = self.pane.members.iter();
         let member = user.and_then(|user| members.find(|member| member.user == user));
         user_text::badge_in_text(unproven, member)
     }
@@ -516,14 +516,14 @@ impl MessagePane<'_> {
 
     /// Whether the time has changed by a minute since the item before, or something parts them.
     fn shows_time(&self, index: usize) -> bool {
-        let time = |index: usize| match self.room.item(index) {
+        let time = |index: usize| match self.pane.item(index) {
             Some(ScrollItem::Timeline(entry)) => {
                 entry.time().map(|time| clock(time, &self.model.zone))
             }
             _ => None,
         };
         let before = index.checked_sub(1).and_then(time);
-        self.room.has_line_above(index) || time(index) != before
+        self.pane.has_line_above(index) || time(index) != before
     }
 
     /// What is said of a place in the log where something is missing, or nothing more comes.
@@ -539,7 +539,7 @@ impl MessagePane<'_> {
         let count = gap.to - gap.from + 1;
         let messages = if count == 1 { "message" } else { "messages" };
         let count = in_groups(count);
-        match (gap, self.room.loading(gap)) {
+        match (gap, self.pane.loading(gap)) {
             (
                 Gap {
                     loadable: false, ..

@@ -19,7 +19,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     }
     let margin = u16::from(area.width >= 32);
     let span = Span::row(area, 0).after(margin).before(margin);
-    let room = format!("#{}", model.room().name);
+    let room = format!("#{}", model.pane().key.room);
     let parts = parts(model, palette, span.width, columns(&room));
     let taken = width(&parts);
     let gap = u16::from(taken + 2 <= span.width);
@@ -33,7 +33,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
         }
         right = right.after(2);
     }
-    if let Some(topic) = &model.room().rules.topic {
+    if let Some(topic) = &model.pane().rules.topic {
         let topic_span = free.before(taken + 2);
         if topic_span.width >= 8 {
             put(
@@ -100,7 +100,7 @@ fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Par
     };
     let host = quiet(&model.host);
     // Where the list has no place, at least its length.
-    let count = model.room().members.len();
+    let count = model.pane().members.len();
     let listed = count == 0 || !model.layout().members.is_empty();
     let length = (!listed).then(|| quiet(&format!("{count} in")));
     let full = states.first().cloned().unwrap_or_default();

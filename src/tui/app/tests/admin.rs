@@ -114,7 +114,7 @@ fn an_answer_is_one_notice_and_no_message() {
     ));
     let said = "2 are banned\nbob, for 1 hour\neve, until lifted";
     assert_eq!(desk.entries().last().unwrap(), said);
-    assert_eq!(desk.model.room().unread(), 0);
+    assert_eq!(desk.model.pane().unread(), 0);
     desk.heard(Event::Admin {
         request: 1,
         answer: Err(Line::inert("Only moderators can do that")),

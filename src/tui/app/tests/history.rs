@@ -7,7 +7,7 @@ use crate::{
     client::event::{Page, Restored, RestoredMessage, RestoredRoom},
     protocol::frame::Part,
     tui::{
-        app::timeline::{BYTES_MAX, Edge, LATEST_KEPT, Timeline},
+        app::pane::timeline::{BYTES_MAX, Edge, LATEST_KEPT, Timeline},
         testing::{Log, joined},
     },
 };
@@ -22,14 +22,14 @@ const LOG: Log = Log {
 fn shown(desk: &Desk) -> Vec<String> {
     let layout = desk.model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
-    let room = desk.model.room();
-    let (top, _) = room.top_place(&columns, height);
+    let pane = desk.model.pane();
+    let (top, _) = pane.top_place(&columns, height);
     let mut rows = Vec::new();
     let mut index = top.index;
-    while rows.len() < usize::from(height) + 20 && index < room.items() {
-        let text = room.timeline.get(index).unwrap().text();
-        let above = room.rows_above(index, &columns);
-        let all = room.item_rows(index, &columns);
+    while rows.len() < usize::from(height) + 20 && index < pane.items() {
+        let text = pane.timeline.get(index).unwrap().text();
+        let above = pane.rows_above(index, &columns);
+        let all = pane.item_rows(index, &columns);
         rows.extend((0..above).map(|_| "line".to_owned()));
         rows.extend((above..all).map(|row| format!("{text} {}", row - above)));
         index += 1;
@@ -46,7 +46,7 @@ fn places(desk: &Desk) -> Vec<(usize, String)> {
 }
 
 fn numbers(desk: &Desk) -> Vec<u64> {
-    let entries = desk.model.room().timeline.iter();
+    let entries = desk.model.pane().timeline.iter();
     entries
         .filter_map(|entry| match entry {
             TimelineItem::Message(message) => message.seq,
@@ -77,7 +77,7 @@ proptest! {
             prop_assert!(held.is_sorted_by(|a, b| a < b), "in order, each once: {held:?}");
         }
         prop_assert_eq!(numbers(&desk), (1..=200).collect::<Vec<_>>());
-        let timeline = &desk.model.room().timeline;
+        let timeline = &desk.model.pane().timeline;
         let gaps = (0..timeline.len()).filter_map(|index| timeline.gap(index)).count();
         prop_assert_eq!(gaps, 0);
     }
@@ -195,18 +195,18 @@ fn what_is_farthest_from_the_reader_makes_room_and_comes_back() {
     assert_eq!(desk.on_top(), "message 1 and so on");
     for _ in 0..700 {
         desk.msg(Msg::Wheel(30)).loads(&log);
-        let room = desk.model.room();
-        assert!(room.timeline.len() <= ENTRIES_MAX);
-        assert!(room.timeline.position(log.head).is_some(), "the end stays");
+        let pane = desk.model.pane();
+        assert!(pane.timeline.len() <= ENTRIES_MAX);
+        assert!(pane.timeline.position(log.head).is_some(), "the end stays");
     }
     let top = desk.on_top();
     let number: u64 = top.split(' ').nth(1).unwrap().parse().unwrap();
     assert!(number > 11_000, "{top}");
-    let room = desk.model.room();
-    assert!(room.timeline.position(1).is_none(), "too far away");
-    assert!(room.timeline.position(number - 300).is_some(), "near");
+    let pane = desk.model.pane();
+    assert!(pane.timeline.position(1).is_none(), "too far away");
+    assert!(pane.timeline.position(number - 300).is_some(), "near");
     let latest = log.head + 1 - LATEST_KEPT as u64;
-    assert!(room.timeline.position(latest).is_some() || number > log.head - 10_000);
+    assert!(pane.timeline.position(latest).is_some() || number > log.head - 10_000);
     desk.key(Key::ctrl(Code::Home)).loads(&log);
     assert_eq!(desk.on_top(), "message 1 and so on", "it can be had again");
 }
@@ -328,12 +328,12 @@ fn a_long_absence_is_a_count_a_mark_and_a_gap() {
     for seq in 901..=1_000 {
         desk.heard(Event::Message(Log::message(seq)));
     }
-    let room = desk.model.room();
-    assert_eq!(room.unread(), 500);
+    let pane = desk.model.pane();
+    assert_eq!(pane.unread(), 500);
     let layout = desk.model.layout();
-    let above = room.unread_above(&layout.columns, layout.messages.height);
+    let above = pane.unread_above(&layout.columns, layout.messages.height);
     assert_eq!(above, 500, "and nobody has seen the line");
-    assert_eq!(room.read, 500, "what nobody was led to is not read");
+    assert_eq!(pane.read, 500, "what nobody was led to is not read");
     assert_eq!(
         desk.done().len(),
         0,
@@ -344,7 +344,7 @@ fn a_long_absence_is_a_count_a_mark_and_a_gap() {
     assert_eq!(part, Part::Forward { from: 501, to: 900 });
     desk.paged(part, LOG.page(part));
     assert_eq!(desk.on_top(), Log::message(501).body.as_str());
-    assert_eq!(desk.model.room().unread(), 500);
+    assert_eq!(desk.model.pane().unread(), 500);
 }
 
 #[test]
@@ -397,8 +397,8 @@ fn what_was_kept_is_there_before_the_network_answers() {
     assert_eq!(entries.len(), 103);
     assert_eq!(entries[100], Log::message(500).body.as_str());
     assert_eq!(entries[101..], ["ours Pending", "ours Failed(too long)"]);
-    assert_eq!(desk.model.room().unread(), 10);
-    assert_eq!(desk.model.room().rules.topic, Some(Line::inert("the lab")));
+    assert_eq!(desk.model.pane().unread(), 10);
+    assert_eq!(desk.model.pane().rules.topic, Some(Line::inert("the lab")));
     desk.key(Key::ctrl(Code::Char('u')));
     desk.key(Key::plain(Code::Up));
     assert_eq!(desk.text(), "later");
@@ -465,18 +465,18 @@ fn what_is_read_and_written_is_kept_a_moment_later() {
 fn who_reads_on_from_where_he_was_has_read_as_far_as_he_came() {
     let mut desk = joined(&LOG, 60);
     desk.loads(&LOG).key(PAGE_UP);
-    assert_eq!(desk.model.room().read, 1_000);
+    assert_eq!(desk.model.pane().read, 1_000);
     for seq in 1_001..1_100 {
         desk.heard(Event::Message(Log::message(seq)));
     }
-    assert_eq!(desk.model.room().read, 1_000);
+    assert_eq!(desk.model.pane().read, 1_000);
     for _ in 0..4 {
         desk.key(Key::plain(Code::PageDown));
     }
-    let read = desk.model.room().read;
+    let read = desk.model.pane().read;
     assert!((1_010..1_060).contains(&read), "{read}");
     desk.key(PAGE_UP).key(PAGE_UP);
-    assert_eq!(desk.model.room().read, read);
+    assert_eq!(desk.model.pane().read, read);
 }
 
 #[test]
@@ -552,10 +552,10 @@ fn what_the_server_erased_is_erased_and_history_begins_below_it() {
         desk.heard(Event::Message(Log::message(seq)));
     }
     assert_eq!(numbers(&desk), (495..=505).collect::<Vec<_>>());
-    let room = desk.model.room();
+    let pane = desk.model.pane();
     let begins = Some(Edge::Begins { removed: true });
-    assert_eq!(room.timeline.edge(0), begins);
-    assert_eq!(room.unread(), 11, "what is erased is not new either");
+    assert_eq!(pane.timeline.edge(0), begins);
+    assert_eq!(pane.unread(), 11, "what is erased is not new either");
 
     // All that was held.
     let mut desk = with(restored(400, 500, 500));
@@ -564,9 +564,9 @@ fn what_the_server_erased_is_erased_and_history_begins_below_it() {
         desk.heard(Event::Message(Log::message(seq)));
     }
     assert_eq!(numbers(&desk), (701..=705).collect::<Vec<_>>());
-    let room = desk.model.room();
-    assert_eq!(room.timeline.edge(0), begins);
-    assert_eq!(room.unread(), 5);
+    let pane = desk.model.pane();
+    assert_eq!(pane.timeline.edge(0), begins);
+    assert_eq!(pane.unread(), 5);
 
     // The store may still have it.
     let part = Part::Backward { from: 1, to: 702 };
@@ -579,15 +579,15 @@ fn of_another_log_everything_is_new() {
     let mut desk = with(restored(400, 500, 500));
     desk.enters();
     desk.heard(opened(1, 90, 1, Some(Reset::Epoch)));
-    assert_eq!(desk.model.room().unread(), 90);
+    assert_eq!(desk.model.pane().unread(), 90);
     for seq in 1..=90 {
         desk.heard(Event::Message(Log::message(seq)));
     }
-    let room = desk.model.room();
-    assert_eq!(room.unread(), 90);
+    let pane = desk.model.pane();
+    assert_eq!(pane.unread(), 90);
     let layout = desk.model.layout();
-    assert!(room.unread_above(&layout.columns, layout.messages.height) > 0);
-    assert_eq!(room.read, 0, "nobody was led there");
+    assert!(pane.unread_above(&layout.columns, layout.messages.height) > 0);
+    assert_eq!(pane.read, 0, "nobody was led there");
     desk.key(Key::alt(Code::Char('u')));
     let above = desk.on_top();
     assert!(
@@ -599,7 +599,7 @@ fn of_another_log_everything_is_new() {
     let mut desk = with(restored(400, 500, 450));
     desk.enters();
     desk.heard(opened(11, 20, 11, Some(Reset::Id)));
-    assert_eq!(desk.model.room().unread(), 50 + 10);
+    assert_eq!(desk.model.pane().unread(), 50 + 10);
 }
 
 #[test]
@@ -608,7 +608,7 @@ fn what_we_wrote_ourselves_is_not_new() {
         user: Some(user("carol")),
         ..Log::message(seq)
     };
-    let unread = |desk: &Desk| desk.model.room().unread();
+    let unread = |desk: &Desk| desk.model.pane().unread();
     let kept = |user| {
         let mut kept = restored(400, 500, 450);
         kept.user = user;
@@ -619,7 +619,7 @@ fn what_we_wrote_ourselves_is_not_new() {
     // Kept, of an earlier run.
     let desk = with(kept(Some(user("carol"))));
     assert_eq!(unread(&desk), 0);
-    assert!(!desk.model.room().unread_line_waits());
+    assert!(!desk.model.pane().unread_line_waits());
 
     // Known to be ours only once we are in.
     let mut desk = with(kept(None));
@@ -635,8 +635,8 @@ fn what_we_wrote_ourselves_is_not_new() {
     assert_eq!(unread(&desk), 1);
     desk.heard(Event::Message(Log::message(13)));
     assert_eq!(unread(&desk), 1);
-    let room = desk.model.room();
-    assert_eq!(room.unread_from(), Some(room.timeline.key_of(13)));
+    let pane = desk.model.pane();
+    assert_eq!(pane.unread_from(), Some(pane.timeline.key_of(13)));
 
     // Nothing but ours; also as history.
     let mut desk = joined(&Log { head: 10, ..LOG }, 10);
@@ -650,5 +650,5 @@ fn what_we_wrote_ourselves_is_not_new() {
     page.messages = (11..=17).map(own).collect();
     desk.paged(part, page);
     assert_eq!(unread(&desk), 0);
-    assert_eq!(desk.model.room().unread_from(), None);
+    assert_eq!(desk.model.pane().unread_from(), None);
 }

@@ -10,13 +10,17 @@ const GUARD: Duration = Duration::from_millis(1_500);
 fn escape_closes_what_is_open_before_it_disconnects() {
     let mut desk = Desk::full();
     desk.typed("@b").key(Key::plain(Code::Tab));
-    assert!(desk.model.composer.completion.is_some());
+    assert!(desk.model.pane().composer.completion.is_some());
     desk.key(PAGE_UP).key(Key::plain(Code::F(1)));
 
     desk.key(ESC);
     assert_eq!(desk.model.popup, None, "the help closes first");
     desk.key(ESC);
-    assert_eq!(desk.model.composer.completion, None, "then the completion");
+    assert_eq!(
+        desk.model.pane().composer.completion,
+        None,
+        "then the completion"
+    );
     assert!(!desk.follows());
     desk.key(ESC);
     assert!(desk.follows(), "then the view scrolled back");
@@ -289,7 +293,7 @@ fn a_view_scrolled_back_keeps_its_place() {
         .message(102, "bert", "newer");
     desk.echo(103, "carol", "ours from elsewhere", None);
     assert_eq!(desk.on_top(), place, "whatever arrives");
-    assert_eq!(desk.model.room().new_below(), 2);
+    assert_eq!(desk.model.pane().new_below(), 2);
     desk.msg(Msg::Resized {
         width: 35,
         height: 12,
@@ -297,7 +301,7 @@ fn a_view_scrolled_back_keeps_its_place() {
     assert_eq!(desk.on_top(), place, "whatever the size");
     desk.key(Key::plain(Code::End));
     assert!(desk.follows());
-    assert_eq!(desk.model.room().new_below(), 0);
+    assert_eq!(desk.model.pane().new_below(), 0);
 }
 
 #[test]

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 
 use super::{
     Effect, HostChoice, Msg, Popup,
-    room::{OutgoingState, Scroll},
-    timeline::ENTRIES_MAX,
-    timeline_item::TimelineItem,
+    pane::timeline::ENTRIES_MAX,
+    pane::timeline_item::TimelineItem,
+    pane::{OutgoingState, Scroll},
 };
 use crate::{
     client::event::{
@@ -108,26 +108,26 @@ impl Desk {
     /// The text on top of what is shown.
     fn on_top(&self) -> String {
         let layout = self.model.layout();
-        let room = self.model.room();
-        let (place, _) = room.top_place(&layout.columns, layout.messages.height);
-        room.timeline.get(place.index).unwrap().text().to_owned()
+        let pane = self.model.pane();
+        let (place, _) = pane.top_place(&layout.columns, layout.messages.height);
+        pane.timeline.get(place.index).unwrap().text().to_owned()
     }
 
     fn follows(&self) -> bool {
-        self.model.room().scroll == Scroll::Follow
+        self.model.pane().scroll == Scroll::Follow
     }
 
     /// The scrollback in a few words an entry.
     fn entries(&self) -> Vec<String> {
-        let room = self.model.room();
-        let log = room.timeline.iter().map(|entry| match entry {
+        let pane = self.model.pane();
+        let log = pane.timeline.iter().map(|entry| match entry {
             TimelineItem::Message(message) => match message.own {
                 None => message.body.as_str().to_owned(),
                 Some(own) => format!("{} {own:?}", message.body.as_str()),
             },
             other => other.text().to_owned(),
         });
-        let outbox = room.outbox.iter().map(|outgoing| {
+        let outbox = pane.outbox.iter().map(|outgoing| {
             let state = match &outgoing.state {
                 OutgoingState::Failed(why) => format!("Failed({why})"),
                 other => format!("{other:?}"),

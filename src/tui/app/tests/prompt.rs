@@ -255,8 +255,8 @@ fn what_was_said_before_one_first_came_is_not_new_whatever_was_told_before() {
     for seq in 1..=30 {
         desk.message(seq, "bob", "said before");
     }
-    assert_eq!(desk.model.room().unread(), 0);
+    assert_eq!(desk.model.pane().unread(), 0);
     assert_eq!(desk.entries().last().unwrap(), "Something to read once");
     desk.msg(Msg::Focus(false)).message(31, "bob", "new");
-    assert_eq!(desk.model.room().unread(), 1);
+    assert_eq!(desk.model.pane().unread(), 1);
 }

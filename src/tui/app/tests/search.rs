@@ -60,19 +60,19 @@ fn hits(desk: &Desk) -> Vec<u64> {
 fn a_hit_is_shown_in_its_place_and_escape_leads_all_the_way_back() {
     let mut desk = joined(&LOG, 60);
     desk.loads(&LOG).key(PAGE_UP).key(PAGE_UP);
-    let before = (desk.on_top(), desk.model.room().scroll);
+    let before = (desk.on_top(), desk.model.pane().scroll);
     desk.key(CTRL_F).typed("message").key(ENTER);
     let asked = searches(&mut desk);
     assert_eq!(asked, [(1, None)]);
     finds(&mut desk, 1, 1, 1_000, &[990, 500, 20]);
     assert_eq!(hits(&desk), [990, 500, 20]);
     desk.key(DOWN).key(ENTER).loads(&LOG);
-    let room = desk.model.room();
-    assert_eq!(room.found, Some(room.timeline.key_of(500)));
+    let pane = desk.model.pane();
+    assert_eq!(pane.found, Some(pane.timeline.key_of(500)));
     assert_eq!(desk.model.search.as_ref().unwrap().selected, 1);
     assert!(desk.model.listing().is_none());
     let layout = desk.model.layout();
-    let (from, to) = room
+    let (from, to) = pane
         .numbers_shown(&layout.columns, layout.messages.height)
         .unwrap();
     assert!(from <= 500 && 500 <= to, "{from} to {to}");
@@ -82,7 +82,7 @@ fn a_hit_is_shown_in_its_place_and_escape_leads_all_the_way_back() {
     assert_eq!(desk.text(), "message");
     desk.key(ESC);
     assert!(desk.model.search.is_none());
-    assert_eq!((desk.on_top(), desk.model.room().scroll), before);
+    assert_eq!((desk.on_top(), desk.model.pane().scroll), before);
     assert_eq!(desk.did(), []);
 }
 

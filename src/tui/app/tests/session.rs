@@ -11,13 +11,13 @@ fn the_unread_line_stands_above_what_was_not_seen() {
     let mut desk = Desk::full();
     desk.msg(Msg::Focus(false)).message(101, "bob", "first");
     desk.message(102, "bob", "second");
-    assert_eq!(desk.model.room().unread(), 2);
+    assert_eq!(desk.model.pane().unread(), 2);
     desk.msg(Msg::Focus(true)).message(103, "bob", "seen");
     desk.msg(Msg::Focus(false)).msg(Msg::Focus(true));
-    assert_eq!(desk.model.room().unread(), 0, "gone once it was looked at");
+    assert_eq!(desk.model.pane().unread(), 0, "gone once it was looked at");
     desk.key(PAGE_UP).message(104, "bob", "below");
     assert_eq!(
-        desk.model.room().unread(),
+        desk.model.pane().unread(),
         1,
         "scrolled back is not looking"
     );
@@ -27,8 +27,8 @@ fn the_unread_line_stands_above_what_was_not_seen() {
 fn who_comes_back_to_the_end_is_led_to_the_unread_once() {
     let above = |desk: &Desk| {
         let layout = desk.model.layout();
-        let room = desk.model.room();
-        room.unread_above(&layout.columns, layout.messages.height)
+        let pane = desk.model.pane();
+        pane.unread_above(&layout.columns, layout.messages.height)
     };
     let mut desk = Desk::full();
     desk.key(PAGE_UP);
@@ -72,7 +72,7 @@ fn a_message_of_ours_is_shown_from_typing_to_its_echo() {
     );
     desk.echo(3, "carol", "two", Some(2));
     assert_eq!(desk.entries(), ["hi", "one Sent", "two Sent"]);
-    assert!(desk.model.room().outbox.is_empty());
+    assert!(desk.model.pane().outbox.is_empty());
     desk.outbox(3, "three", Delivery::Pending);
     desk.outbox(3, "three", Delivery::Unconfirmed);
     assert_eq!(desk.entries()[3..], ["three Unconfirmed(LocalId(3))"]);
@@ -273,7 +273,7 @@ fn comings_and_goings_are_folded() {
     let expected = "dave came and left · erin joined · carol is now caroline";
     assert_eq!(desk.entries(), [expected], "who was in has not come");
     assert_eq!(desk.model.nickname, nickname("caroline"));
-    let members = desk.model.room().members.iter();
+    let members = desk.model.pane().members.iter();
     let names: Vec<&str> = members.map(|member| member.nickname.as_str()).collect();
     assert_eq!(names, ["bert", "bob", "caroline", "erin"]);
 }
@@ -382,9 +382,9 @@ fn what_was_said_before_we_came_is_not_new() {
         reset: None,
     }));
     desk.message(1, "bob", "old").message(2, "bob", "old");
-    assert_eq!(desk.model.room().unread(), 0);
+    assert_eq!(desk.model.pane().unread(), 0);
     desk.message(3, "bob", "new");
-    assert_eq!(desk.model.room().unread(), 1);
+    assert_eq!(desk.model.pane().unread(), 1);
 }
 
 #[test]
@@ -442,7 +442,7 @@ fn a_room_that_was_named_is_shown_from_the_start() {
         },
         ..start(80, 24, Timestamp::UNIX_EPOCH)
     });
-    assert_eq!(desk.model.room().name, room("build"));
+    assert_eq!(desk.model.pane().key.room, room("build"));
     assert_eq!(desk.entries(), ["build"]);
     assert_eq!(desk.text(), "to the build");
     desk.enters();

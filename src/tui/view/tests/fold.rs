@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     client::event::{LocalId, Received, SearchPage},
     text::Body,
-    tui::app::{Effect, Msg, room::Scroll},
+    tui::app::{Effect, Msg, pane::Scroll},
 };
 
 /// Numbered lines: "1", "2", …
@@ -41,9 +41,9 @@ fn a_long_message_is_folded_with_a_count_at_any_size() {
         let text = screen.text();
         assert!(text.contains(words), "{text}");
         let layout = screen.desk.model.layout();
-        let room = screen.desk.model.room();
-        let above = room.rows_above(0, &layout.columns);
-        assert_eq!(room.item_rows(0, &layout.columns) - above, shown + 1);
+        let pane = screen.desk.model.pane();
+        let above = pane.rows_above(0, &layout.columns);
+        assert_eq!(pane.item_rows(0, &layout.columns) - above, shown + 1);
     }
 }
 
@@ -131,8 +131,8 @@ fn the_lowest_folded_one_is_unfolded_then_the_next_above_and_then_there_is_none(
         .key(Key::plain(Code::Esc));
     let model = &screen.desk.model;
     let columns = model.layout().columns;
-    assert!(model.room().folded(0, &columns).is_some());
-    assert!(model.room().folded(1, &columns).is_none());
+    assert!(model.pane().folded(0, &columns).is_some());
+    assert!(model.pane().folded(1, &columns).is_none());
     // Out of sight by now: it is led to.
     screen.command("/unfold");
     assert!(screen.row_of("line 13").is_some(), "{}", screen.text());
@@ -204,7 +204,7 @@ fn nothing_moves_when_a_long_message_comes_while_the_reader_is_further_up() {
         screen.numbered(seq, &format!("message {seq}"));
     }
     screen.key(Key::plain(Code::PageUp));
-    assert!(matches!(screen.desk.model.room().scroll, Scroll::At { .. }));
+    assert!(matches!(screen.desk.model.pane().scroll, Scroll::At { .. }));
     let end = screen.desk.model.layout().messages.bottom();
     let before = screen.rows()[1..usize::from(end)].to_vec();
     screen.numbered(61, &lines(500));
@@ -227,12 +227,12 @@ proptest! {
             screen.command("/unfold");
         }
         let layout = screen.desk.model.layout();
-        let room = screen.desk.model.room();
-        for index in 0..room.items() {
-            let rows = room.item_rows(index, &layout.columns);
-            let text_rows = rows - room.rows_above(index, &layout.columns);
+        let pane = screen.desk.model.pane();
+        for index in 0..pane.items() {
+            let rows = pane.item_rows(index, &layout.columns);
+            let text_rows = rows - pane.rows_above(index, &layout.columns);
             let limit = u32::from(height.max(20));
-            if let Some(folded) = room.folded(index, &layout.columns) {
+            if let Some(folded) = pane.folded(index, &layout.columns) {
                 prop_assert_eq!(text_rows, folded.shown + 1);
                 prop_assert!(text_rows <= limit);
                 prop_assert!(folded.shown + folded.hidden > limit);

@@ -7,19 +7,13 @@
 
 use jiff::civil::Date;
 
-use super::{
-    Effect, Model,
-    layout::Columns,
-    room::{Room, Scroll},
-    search::Search,
-    timeline::Gap,
-    timeline_item::TimelineItem,
-};
+use super::{Pane, Scroll, timeline::Gap, timeline_item::TimelineItem};
 use crate::{
     client::event::{Command, Page},
     protocol::frame::Part,
     search::Query,
     text::Line,
+    tui::app::{Effect, Model, layout::Columns, search::Search},
 };
 
 /// Screenfuls above and below the view within which nothing should be missing.
@@ -92,7 +86,7 @@ fn ends(part: Part) -> Option<(u64, u64)> {
     }
 }
 
-impl Room {
+impl Pane {
     /// How the loading of a gap stands.
     pub fn loading(&self, gap: &Gap) -> Loading<'_> {
         let asked = self.paging.asked.and_then(ends);
@@ -229,21 +223,21 @@ pub fn poll_page_request(model: &mut Model, effects: &mut Vec<Effect>) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
     let looked_for = model.search.as_ref().and_then(Search::looked_for);
-    let room = &mut model.rooms[model.current];
-    room.arrive(looked_for, &columns, height);
-    if room.paging.asked.is_some() || height == 0 {
+    let pane = model.panes.focused_mut();
+    pane.arrive(looked_for, &columns, height);
+    if pane.paging.asked.is_some() || height == 0 {
         return;
     }
-    if let Some(part) = room.wanted(&columns, height) {
-        room.paging.asked = Some(part);
-        let room = room.name.clone();
+    if let Some(part) = pane.wanted(&columns, height) {
+        pane.paging.asked = Some(part);
+        let room = pane.key.room.clone();
         effects.push(Effect::Command(Command::Page { room, part }));
     }
 }
 
 /// Wants to be led somewhere; whatever was wanted before is forgotten.
 pub fn lead(model: &mut Model, goal: Goal) {
-    let paging = &mut model.rooms[model.current].paging;
+    let paging = &mut model.panes.focused_mut().paging;
     paging.goal = Some(goal);
     paging.failed = None;
 }
@@ -253,41 +247,42 @@ pub fn lead(model: &mut Model, goal: Goal) {
 pub fn handle_page(model: &mut Model, at: usize, part: Part, page: Result<Page, Line>) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
-    let room = &mut model.rooms[at];
-    if room.paging.asked.take_if(|asked| *asked == part).is_none() {
+    let is_shown = at == model.panes.focus();
+    let pane = &mut model.panes[at];
+    if pane.paging.asked.take_if(|asked| *asked == part).is_none() {
         return;
     }
-    let goal = room.paging.goal.clone();
-    let goal = goal.filter(|goal| room.part_of(goal) == part);
+    let goal = pane.paging.goal.clone();
+    let goal = goal.filter(|goal| pane.part_of(goal) == part);
     let page = match page {
         Ok(page) => page,
         Err(why) if goal.is_some() => {
-            room.paging.goal = None;
+            pane.paging.goal = None;
             return model.say(why.as_str());
         }
         Err(why) => {
-            room.paging.failed = failed(part, why.as_str());
+            pane.paging.failed = failed(part, why.as_str());
             return;
         }
     };
     let offline = page.offline;
     let first = page.messages.first().and_then(|message| message.seq);
-    room.timeline.begins_at(page.first);
+    pane.timeline.begins_at(page.first);
     let down = matches!(part, Part::Forward { .. }) && goal.is_none();
-    if at == model.current {
-        room.hold_around(page.to, down, &columns, height);
+    if is_shown {
+        pane.hold_around(page.to, down, &columns, height);
     }
     let begins = page.first;
-    let added = model.with_room(at, |room, context| room.insert(page.messages, context));
+    let added = model.with_pane(at, |pane, context| pane.insert(page.messages, context));
     match goal {
         Some(Goal::Day(day, _)) => reached(model, at, day, first, begins),
         Some(goal) => {
-            let room = &mut model.rooms[at];
+            let pane = &mut model.panes[at];
             let missing = goal
                 .number()
-                .filter(|&seq| room.timeline.position(seq).is_none());
+                .filter(|&seq| pane.timeline.position(seq).is_none());
             if missing.is_some() {
-                room.paging.goal = None;
+                pane.paging.goal = None;
                 model.say(if offline {
                     "That is not on this computer: it can be shown once connected"
                 } else {
@@ -295,15 +290,15 @@ pub fn handle_page(model: &mut Model, at: usize, part: Part, page: Result<Page, 
                 });
             }
         }
-        None if added == Some(0) => {
+        None if added == 0 => {
             let why = if offline { OFFLINE } else { NOT_KEPT };
-            model.rooms[at].paging.failed = failed(part, why);
+            model.panes[at].paging.failed = failed(part, why);
         }
         None => {}
     }
     // Before it is decided what is far from the reader.
     let looked_for = model.search.as_ref().and_then(Search::looked_for);
-    model.rooms[at].arrive(looked_for, &columns, height);
+    model.panes[at].arrive(looked_for, &columns, height);
 }
 
 /// Why a gap stays, offline.
@@ -320,19 +315,19 @@ fn failed(part: Part, why: &str) -> Option<PageFailure> {
 /// The messages since a day have come; `first` is the number of the first of them.
 fn reached(model: &mut Model, at: usize, day: Date, first: Option<u64>, begins: u64) {
     let Some(first) = first else {
-        let room = &mut model.rooms[at];
-        room.paging.goal = None;
-        room.scroll = Scroll::Follow;
+        let pane = &mut model.panes[at];
+        pane.paging.goal = None;
+        pane.scroll = Scroll::Follow;
         return model.say("Nothing was said since: this is the end");
     };
-    let room = &mut model.rooms[at];
-    room.paging.goal = Some(Goal::Top(first));
-    let Some(index) = room.timeline.position(first) else {
+    let pane = &mut model.panes[at];
+    pane.paging.goal = Some(Goal::Top(first));
+    let Some(index) = pane.timeline.position(first) else {
         return;
     };
-    let key = room.timeline.key_of(first);
-    room.found = Some(key);
-    let said = match room.timeline.get(index) {
+    let key = pane.timeline.key_of(first);
+    pane.found = Some(key);
+    let said = match pane.timeline.get(index) {
         Some(TimelineItem::Message(message)) => message.time.to_zoned(model.zone.clone()).date(),
         _ => return,
     };
@@ -348,14 +343,14 @@ fn reached(model: &mut Model, at: usize, day: Date, first: Option<u64>, begins: 
 
 /// What failed may be tried again: the connection is back, or the reader asks for it.
 pub fn try_again(model: &mut Model) {
-    model.rooms[model.current].paging.failed = None;
+    model.panes.focused_mut().paging.failed = None;
 }
 
 /// The connection is another: what was asked for on the old one may be asked for again, and what could
 /// not be had may be there now.
 pub fn forget_asked(model: &mut Model) {
-    for room in &mut model.rooms {
-        room.paging.asked = None;
-        room.paging.failed = None;
+    for pane in model.panes.iter_mut() {
+        pane.paging.asked = None;
+        pane.paging.failed = None;
     }
 }

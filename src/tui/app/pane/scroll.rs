@@ -5,14 +5,16 @@
 use jiff::{SignedDuration, civil::Date};
 
 use super::{
-    layout::Columns,
+    Outgoing, OutgoingState, Pane, Scroll, ScrollItemKey,
     paging::Loading,
-    room::{Outgoing, OutgoingState, Room, Scroll, ScrollItemKey},
     rows::Folded,
     timeline::{Edge, TimelineKey},
     timeline_item::TimelineItem,
 };
-use crate::text::wrap::{cut, wrap};
+use crate::{
+    text::wrap::{cut, wrap},
+    tui::app::layout::Columns,
+};
 
 /// One thing in the scrollback.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +54,7 @@ pub fn failure(why: &str) -> String {
     format!("not sent: {why}")
 }
 
-impl Room {
+impl Pane {
     /// How many items there are.
     pub fn items(&self) -> usize {
         self.timeline.len() + self.outbox.len()

@@ -4,8 +4,11 @@
 
 use std::time::Duration;
 
-use super::{Effect, Model, room::Scroll};
-use crate::client::event::Command;
+use super::{Pane, Scroll};
+use crate::{
+    client::event::Command,
+    tui::app::{Effect, Model},
+};
 
 /// How long a change waits for the next.
 const WAIT: Duration = Duration::from_secs(1);
@@ -58,14 +61,16 @@ impl Autosave {
 /// something has happened.
 pub fn poll(model: &mut Model, effects: &mut Vec<Effect>) {
     see(model);
-    if !model.composer.is_empty() {
-        model.autosave.is_done();
+    let now = model.now.mono;
+    let pane = model.panes.focused_mut();
+    if !pane.composer.is_empty() {
+        pane.autosave.is_done();
     }
-    let changed = draft(model) != model.autosave.draft || model.room().read > model.autosave.read;
-    match model.autosave.due {
-        _ if !changed => model.autosave.due = None,
-        None => model.autosave.due = Some(model.now.mono + WAIT),
-        Some(due) if due <= model.now.mono => flush(model, effects),
+    let changed = pane.draft() != pane.autosave.draft || pane.read > pane.autosave.read;
+    match pane.autosave.due {
+        _ if !changed => pane.autosave.due = None,
+        None => pane.autosave.due = Some(now + WAIT),
+        Some(due) if due <= now => flush(model, effects),
         Some(_) => {}
     }
 }
@@ -73,9 +78,10 @@ pub fn poll(model: &mut Model, effects: &mut Vec<Effect>) {
 /// Tells all that has changed.
 pub fn flush(model: &mut Model, effects: &mut Vec<Effect>) {
     see(model);
-    let text = draft(model);
-    let (room, seq) = (model.room().name.clone(), model.room().read);
-    let autosave = &mut model.autosave;
+    let pane = model.panes.focused_mut();
+    let text = pane.draft();
+    let (room, seq) = (pane.key.room.clone(), pane.read);
+    let autosave = &mut pane.autosave;
     autosave.due = None;
     if seq > autosave.read {
         autosave.read = seq;
@@ -88,12 +94,15 @@ pub fn flush(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-fn draft(model: &Model) -> String {
-    let draft = model.composer.editor.draft().text;
-    if draft.is_empty() {
-        model.autosave.aside.clone()
-    } else {
-        draft
+impl Pane {
+    /// The draft to be saved: what is being written, else what was put aside.
+    fn draft(&self) -> String {
+        let draft = self.composer.editor.draft().text;
+        if draft.is_empty() {
+            self.autosave.aside.clone()
+        } else {
+            draft
+        }
     }
 }
 
@@ -105,14 +114,14 @@ fn see(model: &mut Model) {
         return;
     }
     let layout = model.layout();
-    let room = &mut model.rooms[model.current];
-    let seen = match room.scroll {
-        Scroll::Follow if room.unread_line_waits() || room.timeline.first() == 0 => 0,
-        Scroll::Follow => room.timeline.last(),
-        Scroll::At { .. } => room
+    let pane = model.panes.focused_mut();
+    let seen = match pane.scroll {
+        Scroll::Follow if pane.unread_line_waits() || pane.timeline.first() == 0 => 0,
+        Scroll::Follow => pane.timeline.last(),
+        Scroll::At { .. } => pane
             .numbers_shown(&layout.columns, layout.messages.height)
-            .filter(|(first, _)| *first <= room.read + 1)
+            .filter(|(first, _)| *first <= pane.read + 1)
             .map_or(0, |(_, last)| last),
     };
-    room.read = room.read.max(seen);
+    pane.read = pane.read.max(seen);
 }

@@ -1,0 +1,325 @@
+//! A pane: one room of a server as the screen holds it, with its timeline, members, outbox, composer,
+//! scroll position and read position.
+//!
+//! - [`timeline_item`], [`presence`], [`timeline`]: the scrollback, in order, as far as it is loaded.
+//! - `members`, `outbox`, `unread`: who is in, messages of ours on their way, what is new.
+//! - [`rows`], [`spans`], [`scroll`]: how many rows a text takes, what stands out in it, and moving
+//!   through the scrollback.
+//! - [`paging`]: which pages are loaded, and when.
+//! - [`autosave`]: the draft and the read position, saved for the next start.
+
+pub mod autosave;
+mod members;
+mod outbox;
+pub mod paging;
+pub mod presence;
+pub mod rows;
+pub mod scroll;
+pub mod spans;
+pub mod timeline;
+pub mod timeline_item;
+mod unread;
+
+pub use self::outbox::{Outgoing, OutgoingState};
+
+use jiff::tz::TimeZone;
+
+use self::{
+    autosave::Autosave,
+    paging::Paging,
+    timeline::{Timeline, TimelineKey},
+    timeline_item::{Message, Own, TimelineItem},
+    unread::Unread,
+};
+use super::composer::Composer;
+use crate::{
+    client::event::{LocalId, Received, RestoredRoom, RoomOpened},
+    protocol::{
+        Nickname, RoomName, RoomRules, UserId,
+        frame::{Member, Reset},
+    },
+};
+
+/// The room that a pane shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaneKey {
+    /// The server, as people write it: `localhost:10500`.
+    pub server: String,
+    /// The room.
+    pub room: RoomName,
+}
+
+/// A room on the screen.
+#[derive(Debug)]
+pub struct Pane {
+    /// The room.
+    pub key: PaneKey,
+    /// How it is run: what it is about, who may write.
+    pub rules: RoomRules,
+    /// Everybody in it, ourselves included, sorted by nickname.
+    pub members: Vec<Member>,
+    /// What was said.
+    pub timeline: Timeline,
+    /// What we have on the way, in order of typing; shown below all else.
+    pub outbox: Vec<Outgoing>,
+    /// The text being written.
+    pub composer: Composer,
+    /// What of the draft and the read position was saved.
+    pub(super) autosave: Autosave,
+    /// The text that was last offered to be copied.
+    pub offered: Option<Offered>,
+    /// The key of the first notice about a server that is not trusted, until the reader is led there.
+    pub(super) distrusted: Option<TimelineKey>,
+    /// What the reader looks at.
+    pub scroll: Scroll,
+    /// What is asked of the room's log.
+    pub paging: Paging,
+    /// A message that the reader was led to.
+    pub found: Option<TimelineKey>,
+    /// The number up to which the reader has read.
+    pub read: u64,
+    /// The highest number when we entered: what is below it and has not come yet is on its way.
+    pub head: u64,
+    /// What came while the reader was away.
+    unread: Option<Unread>,
+    /// The key up to which the reader has seen everything.
+    seen_to: TimelineKey,
+    /// The number up to which all was said before we first came: not news.
+    history_to: u64,
+    /// Messages of ours that were typed here.
+    typed: u64,
+}
+
+/// What part of the scrollback is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scroll {
+    /// The end, whatever arrives.
+    Follow,
+    /// A place.
+    At {
+        /// The item that stays where it is, whatever comes above or below it.
+        item: ScrollItemKey,
+        /// The row of the screen on which its text begins; negative above the top.
+        row: i64,
+        /// Entries from this key on have come since the reader left the end.
+        read_to: TimelineKey,
+    },
+}
+
+/// A thing in the scrollback, whatever its position has become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScrollItemKey {
+    /// An entry of the timeline.
+    Timeline(TimelineKey),
+    /// A message on its way.
+    Outgoing(LocalId),
+}
+
+/// A text that can be copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// The text.
+    pub text: String,
+    /// The key of what comes below it: tells whether anything has come since.
+    pub below: TimelineKey,
+}
+
+/// What a new message means to the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context<'a> {
+    /// Our own id on the server.
+    pub user: Option<UserId>,
+    /// Our own nickname.
+    pub nickname: &'a Nickname,
+    /// Whether the room is shown and the terminal looked at.
+    pub looking: bool,
+    /// The reader's time zone.
+    pub zone: &'a TimeZone,
+}
+
+impl Pane {
+    /// An empty pane.
+    pub fn new(key: PaneKey) -> Self {
+        Self {
+            key,
+            rules: RoomRules::default(),
+            members: Vec::new(),
+            timeline: Timeline::default(),
+            outbox: Vec::new(),
+            composer: Composer::default(),
+            autosave: Autosave::default(),
+            offered: None,
+            distrusted: None,
+            scroll: Scroll::Follow,
+            paging: Paging::default(),
+            found: None,
+            read: 0,
+            head: 0,
+            unread: None,
+            seen_to: TimelineKey::default(),
+            history_to: 0,
+            typed: 0,
+        }
+    }
+
+    /// A pane as it was when the client last ran.
+    pub fn restored(server: String, restored: RestoredRoom, context: Context<'_>) -> Self {
+        let page = restored.page;
+        let key = PaneKey {
+            server,
+            room: restored.room,
+        };
+        let mut pane = Self {
+            rules: RoomRules {
+                topic: restored.topic,
+                ..RoomRules::default()
+            },
+            read: restored.read,
+            autosave: Autosave::new(&restored.draft, restored.read),
+            ..Self::new(key)
+        };
+        let _fits_as_it_was_written_here = pane.composer.set(&restored.draft);
+        pane.timeline.begins_at(page.first);
+        pane.timeline.passes(page.to);
+        pane.insert(page.messages, context);
+        if pane.read < page.to && !pane.timeline.is_empty() {
+            pane.unread = Some(Unread {
+                from: pane.timeline.key_of(pane.read + 1),
+                to: Some(pane.timeline.key_of(page.to + 1)),
+                line_seen: false,
+            });
+            pane.pass_own();
+        }
+        pane
+    }
+
+    /// The server opened the room; a break since what is held is marked.
+    pub fn opened(&mut self, opened: &RoomOpened, zone: &TimeZone) {
+        self.rules.topic.clone_from(&opened.topic);
+        // What we were told before we were let in for the first time is no part of any log.
+        let never_opened = self.timeline.first() == 0 && self.timeline.holds_no_message();
+        let nothing_held = self.timeline.is_empty() || never_opened;
+        if nothing_held {
+            self.history_to = opened.head;
+        }
+        if let Some(reset) = opened.reset {
+            self.timeline.begin_log();
+            self.paging = Paging::default();
+            self.echoed_to(u64::MAX);
+            self.read = 0;
+            self.autosave.forget_read();
+            self.history_to = 0;
+            if !nothing_held {
+                let text = match reset {
+                    Reset::Epoch => "the server has started anew: its history begins here",
+                    Reset::Seq | Reset::Id => {
+                        "the server's history was replaced: what it holds now begins here"
+                    }
+                };
+                let text = text.to_owned();
+                self.timeline.push(TimelineItem::Break { text }, zone);
+            }
+        }
+        let held_to = self.timeline.last();
+        let passed = opened.next.saturating_sub(1);
+        self.timeline.opens(opened.first, passed, opened.head);
+        self.head = opened.head;
+        // Of another log all is new: how much of it was read of the one before nobody can tell.
+        if !nothing_held && opened.head > held_to {
+            self.missed(held_to, opened.head);
+        }
+        self.echoed_to(passed);
+    }
+
+    /// Messages that were loaded. Answers how many of them were not held.
+    pub fn insert(&mut self, messages: Vec<Received>, context: Context<'_>) -> usize {
+        let messages = messages
+            .into_iter()
+            .map(|received| {
+                self.forget_outgoing(&received);
+                message(received, context)
+            })
+            .collect();
+        let added = self.timeline.insert(messages, context.zone);
+        self.pass_own();
+        added
+    }
+
+    /// A message came.
+    pub fn received(&mut self, received: Received, context: Context<'_>) {
+        let unfolded = self.forget_outgoing(&received);
+        let (seq, local) = (received.seq, received.local);
+        let news = seq.is_none_or(|seq| seq > self.history_to.max(self.read));
+        if let Some(seq) = seq {
+            self.timeline.passes(seq);
+            self.echoed_to(seq);
+        }
+        if local.is_some_and(|local| self.timeline.confirm(local, seq)) {
+            self.pass_own();
+            return;
+        }
+        let message = Message {
+            unfolded,
+            ..message(received, context)
+        };
+        let own = message.own.is_some();
+        self.timeline
+            .push(TimelineItem::Message(message), context.zone);
+        let looking = context.looking && self.scroll == Scroll::Follow;
+        let key = match seq {
+            Some(seq) => self.timeline.key_of(seq),
+            None => self.timeline.key(self.timeline.len() - 1),
+        };
+        // A line whose messages have been seen moves on to the first that has not.
+        let moves = self.unread.is_none_or(|unread| {
+            unread.from < self.seen_to && unread.to.is_none_or(|to| to <= key)
+        });
+        if own {
+            self.pass_own();
+        }
+        if !news || own || looking {
+            return;
+        }
+        if moves {
+            self.unread = Some(Unread {
+                from: key,
+                to: None,
+                line_seen: false,
+            });
+        } else if let Some(unread) = &mut self.unread
+            && unread.from >= self.seen_to
+        {
+            unread.to = None;
+        }
+    }
+
+    /// Drops what is too much for the memory.
+    pub fn limit(&mut self) {
+        let near = match self.scroll {
+            Scroll::At {
+                item: ScrollItemKey::Timeline(key),
+                ..
+            } => key,
+            _ => self.end(),
+        };
+        self.timeline.limit(near);
+    }
+}
+
+fn message(received: Received, context: Context<'_>) -> Message {
+    let own =
+        received.local.is_some() || (received.user.is_some() && received.user == context.user);
+    let mention = (!own).then_some(context.nickname);
+    Message {
+        seq: received.seq,
+        user: received.user,
+        spans: spans::find(received.body.as_str(), mention),
+        nickname: received.nickname,
+        time: received.time,
+        clock_was: received.clock_was,
+        unproven: received.unproven,
+        body: received.body,
+        own: own.then_some(Own::Sent),
+        unfolded: false,
+    }
+}

@@ -1,0 +1,145 @@
+//! Unread messages of a pane: the line above them, and how many there are.
+
+use super::{Pane, Scroll, timeline::TimelineKey, timeline_item::TimelineItem};
+use crate::protocol::UserId;
+
+/// What came while the reader was away: a line stands above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unread {
+    /// The key of the first of it, which need not be held.
+    pub(super) from: TimelineKey,
+    /// The key after the last of it, once the reader is back: what comes then is read as it comes.
+    pub(super) to: Option<TimelineKey>,
+    /// Whether the reader has seen the line: then nobody need be led to it.
+    pub(super) line_seen: bool,
+}
+
+impl Pane {
+    /// Messages of others that have come since the reader left the end.
+    pub fn new_below(&self) -> u64 {
+        let Scroll::At { read_to, .. } = self.scroll else {
+            return 0;
+        };
+        self.messages_between(read_to, self.end())
+    }
+
+    /// The key of what comes next.
+    pub(super) fn end(&self) -> TimelineKey {
+        self.timeline.key(self.timeline.len())
+    }
+
+    /// Messages of others, whether they are held or not. What the server no longer keeps does not
+    /// count, and of a log that was replaced only what is held does.
+    pub(super) fn messages_between(&self, from: TimelineKey, to: TimelineKey) -> u64 {
+        let begin = self.timeline.key_of(self.timeline.first());
+        if self.timeline.first() == 0 || !to.same_log(begin) {
+            return self.held_between(from, to, TimelineItem::is_of_others);
+        }
+        if !from.same_log(to) {
+            let before = self.held_between(from, begin, TimelineItem::is_of_others);
+            return before + self.messages_between(begin, to);
+        }
+        let numbered = |entry: &TimelineItem| matches!(entry, TimelineItem::Message(message) if message.seq.is_some());
+        let others = |entry: &TimelineItem| entry.is_of_others() && !numbered(entry);
+        let ours = |entry: &TimelineItem| numbered(entry) && !entry.is_of_others();
+        let numbers = to
+            .number()
+            .saturating_sub(from.number().max(begin.number()));
+        (numbers + self.held_between(from, to, others))
+            .saturating_sub(self.held_between(from, to, ours))
+    }
+
+    pub(super) fn held_between(
+        &self,
+        from: TimelineKey,
+        to: TimelineKey,
+        counts: impl Fn(&TimelineItem) -> bool,
+    ) -> u64 {
+        let range = self.timeline.index(from)..self.timeline.index(to);
+        let held = range.filter_map(|index| self.timeline.get(index));
+        held.filter(|entry| counts(entry)).count() as u64
+    }
+
+    /// What we wrote ourselves is not new to us: the line of the unread moves below it.
+    pub(super) fn pass_own(&mut self) {
+        let Some(mut unread) = self.unread else {
+            return;
+        };
+        let Some(first) = self.timeline.first_number_from(unread.from) else {
+            return;
+        };
+        let mut next = self.timeline.key_of(first);
+        let mut index = self.timeline.index(next);
+        let own = |entry: &TimelineItem| matches!(entry, TimelineItem::Message(message) if message.own.is_some());
+        let start = next;
+        while index < self.timeline.len()
+            && self.timeline.key(index) == next
+            && self.timeline.get(index).is_some_and(own)
+        {
+            next = self.timeline.key_of(next.number() + 1);
+            index = self.timeline.index(next);
+        }
+        if next == start {
+            return;
+        }
+        unread.from = next;
+        let nothing_left = unread.to.is_some_and(|to| to <= next);
+        self.unread = (!nothing_left).then_some(unread);
+    }
+
+    /// Messages were said while we were away, up to `head`.
+    pub(super) fn missed(&mut self, held_to: u64, head: u64) {
+        let from = match self.unread {
+            Some(unread) if !unread.line_seen => unread.from,
+            _ => self.timeline.key_of(held_to + 1),
+        };
+        self.unread = Some(Unread {
+            from,
+            to: Some(self.timeline.key_of(head + 1)),
+            line_seen: false,
+        });
+    }
+
+    /// The reader sees the end of the room.
+    pub fn saw_end(&mut self) {
+        self.seen_to = self.end();
+        if let Some(unread) = &mut self.unread {
+            unread.to.get_or_insert(self.seen_to);
+        }
+    }
+
+    /// The reader has seen the line of the unread.
+    pub fn saw_unread_line(&mut self) {
+        if let Some(unread) = &mut self.unread {
+            unread.line_seen = true;
+        }
+    }
+
+    /// The key below the line of the unread, if there is one.
+    pub fn unread_from(&self) -> Option<TimelineKey> {
+        self.unread.map(|unread| unread.from)
+    }
+
+    /// Whether there are unread messages below a line that the reader has not seen yet.
+    pub fn unread_line_waits(&self) -> bool {
+        self.unread.is_some_and(|unread| !unread.line_seen)
+    }
+
+    /// All that came has been read.
+    pub fn read_all(&mut self) {
+        self.unread = None;
+    }
+
+    /// Messages of others that came while the reader was away.
+    pub fn unread(&self) -> u64 {
+        self.unread.map_or(0, |unread| {
+            self.messages_between(unread.from, unread.to.unwrap_or(self.end()))
+        })
+    }
+
+    /// Messages of this user are ours: they may have come before that was known.
+    pub fn is_ours(&mut self, user: UserId) {
+        self.timeline.is_ours(user);
+        self.pass_own();
+    }
+}
