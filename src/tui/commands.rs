@@ -203,6 +203,9 @@ pub fn markdown() -> String {
     format!("| command | does |\n|---|---|\n{rows}")
 }
 
+/// What disconnects as the whole of any text.
+pub const QUIT: &str = "q!";
+
 /// What was typed, as the program understands it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParsedInput<'a> {
@@ -220,7 +223,7 @@ pub enum ParsedInput<'a> {
 
 /// Reads what was typed. `//` at the start sends a text that begins with `/`.
 pub fn read(typed: &str) -> ParsedInput<'_> {
-    if typed == "q!" {
+    if typed == QUIT {
         return ParsedInput::Quit;
     }
     let text = typed.trim_end();

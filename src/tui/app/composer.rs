@@ -2,7 +2,12 @@
 
 use std::ops::Range;
 
-use crate::tui::input::{Edit, EditOutcome, Editor};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::tui::input::{Draft, Edit, EditOutcome, Editor};
+
+/// Stands for a character that is not shown.
+const DOT: &str = "•";
 
 /// Completions that are offered at once.
 const OPTIONS_MAX: usize = 64;
@@ -42,6 +47,18 @@ impl Composer {
     pub fn rows(&self, columns: u16) -> u16 {
         let rows = self.editor.layout(usize::from(columns)).rows.len();
         u16::try_from(rows).unwrap_or(u16::MAX).max(1)
+    }
+
+    /// An editor that shows a dot for each character.
+    pub fn masked(&self) -> Editor {
+        let dots = |text: &str| DOT.repeat(text.graphemes(true).count());
+        let (text, cursor) = (self.text(), self.editor.cursor());
+        let mut editor = Editor::new();
+        editor.restore(&Draft {
+            text: dots(text),
+            cursor: dots(&text[..cursor]).len(),
+        });
+        editor
     }
 
     /// Edits.

@@ -5,24 +5,25 @@ use ratatui::layout::Position;
 use std::time::Duration;
 
 use super::{
-    Effect, HostChoice, Model, Popup, admin, date,
-    help::Help,
+    Effect, HostChoice, Model, admin, date,
+    layers::{
+        KeyOutcome, Layer, Press, Rank, help::HelpScreen, host::HostQuestion, paste::PasteQuestion,
+        prompt, search,
+    },
     outbox_actions,
     pane::{
         Scroll, autosave,
         paging::{self, Goal},
     },
-    prompt::{self, PromptKind},
-    search,
 };
 use crate::{
     client::event::Command,
     protocol::{Invite, Nickname, RoomName, frame::Part, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError},
     tui::{
-        commands::{self, ParsedInput, Slash, SlashAction},
+        commands::{self, ParsedInput, QUIT, Slash, SlashAction},
         input::{Edit, EditOutcome},
-        key::{Code, Key},
+        key::Key,
         keymap::{self, Action},
     },
 };
@@ -59,7 +60,7 @@ impl Escapes {
 pub fn handle_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     let action = keymap::action(key);
     let again = std::mem::take(&mut model.interrupted);
-    if model.search.is_none() {
+    if model.layers.search().is_none() {
         model.panes.focused_mut().found = None;
     }
     match action {
@@ -71,8 +72,13 @@ pub fn handle_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     if action == Some(Action::Escape) {
         note_escape(model);
     }
-    if model.popup.is_some() {
-        return in_popup(model, key, action, effects);
+    let handler = model
+        .layers
+        .top()
+        .map(|layer| layer.behavior().key_handler());
+    let press = Press { key, action };
+    if handler.is_some_and(|handle| handle(model, press, effects) == KeyOutcome::Taken) {
+        return;
     }
     match action {
         Some(action) => act(model, action, effects),
@@ -87,12 +93,12 @@ pub fn handle_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
 /// Takes a pasted text. A newline in it never sends.
 pub fn handle_paste(model: &mut Model, text: &str) {
     let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
-    if let Some(Popup::Paste { text: before }) = &mut model.popup {
+    if let Some(Layer::Paste(before)) = model.layers.dialog() {
         // It came in parts: the question is about all of them.
-        text.insert_str(0, before);
-        model.popup = None;
+        text.insert_str(0, &before.text);
+        model.layers.close(Rank::Dialog);
     }
-    if model.popup.is_some() || text.is_empty() {
+    if model.layers.dialog().is_some() || text.is_empty() {
         return;
     }
     if text.len() > TEXT_BYTES_MAX {
@@ -101,7 +107,7 @@ pub fn handle_paste(model: &mut Model, text: &str) {
             "Too much to paste: {size}\u{a0}KiB, and a message has at most {max}\u{a0}KiB"
         ));
     } else if text.len() > PASTE_BYTES_MAX || text.lines().count() > PASTE_ROWS_MAX {
-        model.popup = Some(Popup::Paste { text });
+        model.layers.open(Layer::Paste(PasteQuestion { text }));
     } else {
         insert(model, &text);
     }
@@ -111,21 +117,18 @@ pub fn handle_paste(model: &mut Model, text: &str) {
 /// mark them. Nobody types like that, so none of them is sent before its user has seen it.
 pub fn handle_burst(model: &mut Model, text: &str) {
     handle_paste(model, text);
-    let for_a_message = model.prompt.is_none() && model.listing().is_none();
-    if for_a_message && model.popup.is_none() && model.flash.is_none() {
+    let for_a_message = model.layers.input().is_none();
+    if for_a_message && model.layers.dialog().is_none() && model.flash.is_none() {
         let send = keymap::label(Action::Send);
         model.say(format!("Several lines came at once: {send} sends them"));
     }
 }
 
-fn insert(model: &mut Model, text: &str) {
-    let outcome = match (&mut model.prompt, &mut model.search) {
-        (Some(prompt), _) => {
-            let text = text.trim_end_matches('\n').replace('\n', " ");
-            prompt.composer.insert(&text)
-        }
-        (None, Some(search)) if search.listed => search::insert(search, text),
-        _ => model.panes.focused_mut().composer.insert(text),
+/// Inserts into the text being written; that of a layer is one line.
+pub fn insert(model: &mut Model, text: &str) {
+    let outcome = match model.layers.composer_mut() {
+        Some(composer) => composer.insert(&text.trim_end_matches('\n').replace('\n', " ")),
+        None => model.panes.focused_mut().composer.insert(text),
     };
     edited(model, outcome);
 }
@@ -158,7 +161,7 @@ pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
 pub fn handle_click(model: &mut Model, column: u16, row: u16) {
     let layout = model.layout();
     let area = layout.messages;
-    let shown = model.popup.is_none() && model.listing().is_none();
+    let shown = model.layers.dialog().is_none() && model.listing().is_none();
     if shown && area.contains(Position::new(column, row)) {
         let pane = model.panes.focused_mut();
         pane.unfold_at(row - area.y, &layout.columns, area.height);
@@ -216,16 +219,9 @@ fn to_date(model: &mut Model, argument: &str, effects: &mut Vec<Effect>) {
 }
 
 fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
-    if model.listing().is_some() && search::act(model, action, effects) {
-        return;
-    }
     match action {
         Action::Send => send(model, effects),
-        Action::NewLine => {
-            if model.prompt.is_none() {
-                edit(model, Edit::NewLine);
-            }
-        }
+        Action::NewLine => edit(model, Edit::NewLine),
         Action::Complete => complete(model, true),
         Action::CompleteBack => complete(model, false),
         Action::Up => edit(model, Edit::Up),
@@ -241,12 +237,8 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         Action::EndOfLine if model.writing().is_empty() => to_end(model),
         Action::Home => edit(model, Edit::Home),
         Action::EndOfLine => edit(model, Edit::End),
-        Action::Search => {
-            if model.prompt.is_none() {
-                search::open(model, "", effects);
-            }
-        }
-        Action::Help => model.popup = Some(Popup::Help { top: 0 }),
+        Action::Search => search::open(model, "", effects),
+        Action::Help => model.layers.open(Layer::Help(HelpScreen::default())),
         Action::RetryNow => {
             if !model.online() {
                 effects.push(Effect::Command(Command::RetryNow));
@@ -267,9 +259,6 @@ fn edit(model: &mut Model, edit: Edit) {
 }
 
 fn complete(model: &mut Model, forward: bool) {
-    if model.prompt.is_some() {
-        return;
-    }
     let own = model.user;
     let pane = model.panes.focused_mut();
     let others = pane.members.iter();
@@ -279,16 +268,14 @@ fn complete(model: &mut Model, forward: bool) {
 }
 
 fn send(model: &mut Model, effects: &mut Vec<Effect>) {
-    model.writing_mut().completion = None;
+    let composer = &mut model.panes.focused_mut().composer;
+    composer.completion = None;
     // What it remarked on is past.
     model.flash = None;
-    let typed = model.writing().text().to_owned();
-    if typed == "q!" {
-        model.writing_mut().put_aside();
+    let typed = composer.text().to_owned();
+    if typed == QUIT {
+        composer.put_aside();
         return leave(model, effects);
-    }
-    if model.prompt.is_some() {
-        return prompt::answer(model, effects);
     }
     if !model.online() && Invite::looks_like_one(&typed) {
         // For the server alone: never a message.
@@ -329,7 +316,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
 
 fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut Vec<Effect>) {
     match slash.run {
-        SlashAction::Help => model.popup = Some(Popup::Help { top: 0 }),
+        SlashAction::Help => model.layers.open(Layer::Help(HelpScreen::default())),
         SlashAction::Quit => {
             model.panes.focused_mut().composer.put_aside();
             return leave(model, effects);
@@ -385,9 +372,11 @@ fn done_with(model: &mut Model, effects: &mut Vec<Effect>) {
     model.panes.focused_mut().autosave.is_done();
 }
 
-/// What Esc does now, while no popup is open.
+/// What Esc does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escape {
+    /// Closes the dialog.
+    CloseDialog,
     /// Takes the offered completions away.
     CloseCompletion,
     /// Goes back to the list of what was found.
@@ -417,27 +406,21 @@ pub fn escape_means(model: &Model) -> Escape {
 /// Whether Esc would leave, now or as soon as it may: then a terminal's lone Esc, which may be the
 /// first byte of another key, is waited out for longer.
 pub fn escape_leaves(model: &Model) -> bool {
-    model.popup.is_none() && escape_closes(model) == Escape::Leave
+    escape_closes(model) == Escape::Leave
 }
 
 /// What Esc closes, if anything.
 fn escape_closes(model: &Model) -> Escape {
+    let pane = model.pane();
+    let top = model.layers.top();
+    if let Some(escape) = top.and_then(|layer| layer.behavior().escape(pane)) {
+        return escape;
+    }
     if model.writing().completion.is_some() {
         Escape::CloseCompletion
-    } else if model.listing().is_some() {
-        Escape::CloseSearch
-    } else if model.search.is_some() && model.prompt.is_none() {
-        Escape::ToResults
-    } else if matches!(model.pane().scroll, Scroll::At { .. }) || model.pane().paging.goal.is_some()
-    {
+    } else if pane.is_scrolled_back() {
         Escape::ToEnd
-    } else if let Some(prompt) = &model.prompt {
-        // Without a nickname there is nothing to go on with.
-        match prompt.kind {
-            PromptKind::Nickname => Escape::Leave,
-            PromptKind::Password | PromptKind::Pass => Escape::Cancel,
-        }
-    } else if !model.pane().composer.is_empty() {
+    } else if !pane.composer.is_empty() {
         Escape::PutAside
     } else {
         Escape::Leave
@@ -446,7 +429,7 @@ fn escape_closes(model: &Model) -> Escape {
 
 fn note_escape(model: &mut Model) {
     let now = model.now.mono;
-    let closes = model.popup.is_some() || escape_closes(model) != Escape::Leave;
+    let closes = escape_closes(model) != Escape::Leave;
     if closes {
         model.escapes.closed = Some(now);
     }
@@ -457,6 +440,7 @@ fn note_escape(model: &mut Model) {
 
 fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
     match escape_means(model) {
+        Escape::CloseDialog => drop(model.layers.close(Rank::Dialog)),
         Escape::CloseCompletion => model.writing_mut().completion = None,
         Escape::ToResults => search::back(model),
         Escape::CloseSearch => search::close(model),
@@ -471,7 +455,7 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
                 keymap::label(Action::Up)
             ));
         }
-        Escape::Cancel => model.prompt = None,
+        Escape::Cancel => drop(model.layers.close(Rank::Prompt)),
         Escape::Leave => leave(model, effects),
         Escape::Warn => model.say(format!("{} again leaves", keymap::label(Action::Escape))),
     }
@@ -482,9 +466,9 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
         return leave_unasked(model, effects);
     }
     model.interrupted = true;
-    model.popup = None;
+    model.layers.close(Rank::Dialog);
     let cleared = !model.writing().is_empty();
-    let asked = model.prompt.is_some();
+    let asked = model.layers.prompt().is_some();
     if asked {
         // What was meant for it is nobody else's: a password perhaps.
         prompt::clear(model);
@@ -501,11 +485,11 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
 }
 
 /// Leaves, after asking what becomes of a server that others use.
-fn leave(model: &mut Model, effects: &mut Vec<Effect>) {
+pub fn leave(model: &mut Model, effects: &mut Vec<Effect>) {
     if model.leaving_since.is_none()
         && let Some(others) = others_need_server(model)
     {
-        model.popup = Some(Popup::Host { others });
+        model.layers.open(Layer::Host(HostQuestion { others }));
         return;
     }
     leave_unasked(model, effects);
@@ -534,8 +518,8 @@ fn others_need_server(model: &Model) -> Option<usize> {
 }
 
 /// Leaves, whatever becomes of a server; the second time at once.
-fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
-    model.popup = None;
+pub fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
+    model.layers.close(Rank::Dialog);
     if model.leaving_since.is_some() {
         effects.push(Effect::Quit);
         return;
@@ -543,57 +527,4 @@ fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
     autosave::flush(model, effects);
     model.leaving_since = Some(model.now.mono);
     effects.push(Effect::Command(Command::Leave));
-}
-
-fn in_popup(model: &mut Model, key: Key, action: Option<Action>, effects: &mut Vec<Effect>) {
-    if let Some(Popup::Help { top }) = model.popup {
-        return in_help(model, top, key, action);
-    }
-    match &mut model.popup {
-        Some(Popup::Paste { text }) => match action {
-            Some(Action::Send) => {
-                let text = std::mem::take(text);
-                model.popup = None;
-                insert(model, &text);
-            }
-            Some(Action::Escape) => model.popup = None,
-            _ => {}
-        },
-        Some(Popup::Host { .. }) => match (key.code, action) {
-            (Code::Char('k' | 'K'), _) => {
-                effects.push(Effect::Host(HostChoice::KeepRunning));
-                leave_now(model, effects);
-            }
-            (Code::Char('e' | 'E'), _) => {
-                effects.push(Effect::Host(HostChoice::Stop));
-                leave_now(model, effects);
-            }
-            (_, Some(Action::Escape)) => model.popup = None,
-            _ => {}
-        },
-        Some(Popup::Help { .. }) | None => {}
-    }
-}
-
-fn in_help(model: &mut Model, top: u16, key: Key, action: Option<Action>) {
-    let layout = model.layout();
-    let height = layout.messages.height;
-    let top_max = Help::new(&layout).top_max(height);
-    // The screen may have grown since.
-    let top = top.min(top_max);
-    let page = height.saturating_sub(1).max(1);
-    let top = match action {
-        Some(Action::Up | Action::RowUp) => top.saturating_sub(1),
-        Some(Action::Down | Action::RowDown) => top + 1,
-        Some(Action::PageUp) => top.saturating_sub(page),
-        Some(Action::PageDown) => top.saturating_add(page),
-        Some(Action::Home | Action::Start) => 0,
-        Some(Action::EndOfLine | Action::End) => top_max,
-        Some(Action::Escape | Action::Help | Action::Send) => return model.popup = None,
-        _ if key.typed() == Some('q') => return model.popup = None,
-        _ => top,
-    };
-    model.popup = Some(Popup::Help {
-        top: top.min(top_max),
-    });
 }

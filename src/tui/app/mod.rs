@@ -25,15 +25,12 @@
 pub mod admin;
 pub mod composer;
 pub mod date;
-pub mod help;
 pub mod keys;
+pub mod layers;
 pub mod layout;
 pub mod outbox_actions;
 pub mod pane;
 pub mod panes;
-pub mod prompt;
-pub mod search;
-pub mod search_results;
 pub mod session;
 pub mod status;
 
@@ -46,11 +43,14 @@ use jiff::{civil::Date, tz::TimeZone};
 
 use self::{
     composer::Composer,
+    layers::{
+        Layers,
+        prompt::Prompt,
+        search::{self, Search},
+    },
     layout::{Layout, LayoutRequest},
     pane::{Context, OutgoingState, Pane, PaneKey, Scroll, autosave, paging},
     panes::Panes,
-    prompt::Prompt,
-    search::Search,
 };
 use super::{commands::Slash, exit_summary::ExitSummary, key::Key, local_time};
 use crate::{
@@ -107,10 +107,8 @@ pub struct Model {
     pub entered: Option<Duration>,
     /// The panes, one of which has the focus.
     pub panes: Panes,
-    /// Set while something is wanted before we can come in.
-    pub prompt: Option<Prompt>,
-    /// The search that is open.
-    pub search: Option<Search>,
+    /// The layers over the conversation.
+    pub layers: Layers,
     /// Searches that were asked for.
     searches: u64,
     /// Commands that were sent to the server, and those of them that are not answered.
@@ -118,8 +116,6 @@ pub struct Model {
     asked: BTreeMap<u64, &'static Slash>,
     /// Of those, the ones that are news to all, and whether we were told it.
     news_awaited: BTreeMap<u64, bool>,
-    /// What is open over the conversation.
-    pub popup: Option<Popup>,
     /// A remark that goes by itself, and when.
     pub flash: Option<(String, Duration)>,
     /// Whether the wheel scrolls the conversation.
@@ -134,26 +130,6 @@ pub struct Model {
     interrupted: bool,
     /// When Esc was pressed.
     escapes: keys::Escapes,
-}
-
-/// Something open over the conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Popup {
-    /// All keys and commands, from this row on.
-    Help {
-        /// The first row shown.
-        top: u16,
-    },
-    /// Asks whether a large text is to be inserted.
-    Paste {
-        /// The text.
-        text: String,
-    },
-    /// Asks what becomes of the server that we host.
-    Host {
-        /// Members besides us.
-        others: usize,
-    },
 }
 
 /// Something happened.
@@ -274,13 +250,11 @@ impl Model {
             security: None,
             entered: None,
             panes: Panes::new(first),
-            prompt: None,
-            search: None,
+            layers: Layers::default(),
             searches: 0,
             requests: 0,
             asked: BTreeMap::new(),
             news_awaited: BTreeMap::new(),
-            popup: None,
             flash: None,
             wheel: false,
             hosting: start.hosting,
@@ -336,17 +310,14 @@ impl Model {
         for pane in self.panes.iter_mut() {
             pane.composer.editor.set_columns(columns);
         }
-        if let Some(prompt) = &mut self.prompt {
-            prompt.composer.editor.set_columns(columns);
-        }
-        if let Some(search) = &mut self.search {
-            search.writing.editor.set_columns(columns);
+        if let Some(composer) = self.layers.composer_mut() {
+            composer.editor.set_columns(columns);
         }
     }
 
     /// What the user is asked for, while he has to answer.
     pub fn active_prompt(&self) -> Option<&Prompt> {
-        self.prompt.as_ref().filter(|prompt| !prompt.tried)
+        self.layers.prompt().filter(|prompt| !prompt.tried)
     }
 
     /// The pane that has the focus.
@@ -367,26 +338,22 @@ impl Model {
 
     /// The search whose list is shown.
     pub fn listing(&self) -> Option<&Search> {
-        let asked = self.prompt.is_some();
-        self.search
-            .as_ref()
-            .filter(|search| search.listed && !asked)
+        let asked = self.layers.prompt().is_some();
+        let search = self.layers.search();
+        search.filter(|search| search.listed && !asked)
     }
 
-    /// The text being written: the message, what is looked for, or the nickname that is asked for.
+    /// The text being written: that of the topmost layer that has a text field, else the pane's.
     pub fn writing(&self) -> &Composer {
-        if let Some(prompt) = &self.prompt {
-            return &prompt.composer;
-        }
-        self.listing()
-            .map_or(&self.pane().composer, |search| &search.writing)
+        self.layers
+            .input()
+            .map_or(&self.pane().composer, |input| input.composer)
     }
 
     fn writing_mut(&mut self) -> &mut Composer {
-        match (&mut self.prompt, &mut self.search) {
-            (Some(prompt), _) => &mut prompt.composer,
-            (None, Some(search)) if search.listed => &mut search.writing,
-            _ => &mut self.panes.focused_mut().composer,
+        match self.layers.composer_mut() {
+            Some(composer) => composer,
+            None => &mut self.panes.focused_mut().composer,
         }
     }
 

@@ -2,9 +2,12 @@
 
 use super::{
     Effect, Model, admin,
+    layers::{
+        Rank,
+        prompt::{self, PromptKind},
+        search,
+    },
     pane::{OutgoingState, Pane, paging},
-    prompt::{self, PromptKind},
-    search,
 };
 use crate::{
     client::event::{ConnectionStatus, Delivery, Entered, Event, LocalId},
@@ -173,7 +176,7 @@ fn entered(model: &mut Model, entered: Entered) {
     model.nickname = entered.nickname;
     model.role = entered.role;
     model.server = entered.server;
-    model.prompt = None;
+    model.layers.close(Rank::Prompt);
     paging::forget_asked(model);
 }
 

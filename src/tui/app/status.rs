@@ -1,8 +1,8 @@
 //! What stands in the way of the conversation, in words: a question, or the status of the connection.
 
-use super::{Model, Popup, layout, prompt::PromptKind};
+use super::{Model, layout};
 use crate::{
-    client::event::{ConnectionStatus, Security},
+    client::event::ConnectionStatus,
     text::{width, wrap::wrap},
     tui::keymap::{Action, label},
 };
@@ -33,7 +33,7 @@ impl Model {
     /// A remark that goes by itself; not while a question is open, which must tell its keys.
     pub fn remark(&self) -> Option<&str> {
         let (words, _) = self.flash.as_ref()?;
-        self.popup.is_none().then_some(words)
+        self.layers.dialog().is_none().then_some(words)
     }
 
     /// Whether a remark fits into the line of hints; else it stands above the input.
@@ -47,43 +47,11 @@ impl Model {
         if self.leaving_since.is_some() {
             return vec!["Leaving …".to_owned()];
         }
-        if let Some(question) = self.popup.as_ref().and_then(question) {
-            return question;
-        }
         if let Some(remark) = self.remark().filter(|_| !self.remark_fits()) {
             return vec![remark.to_owned()];
         }
-        if let Some(prompt) = self.active_prompt() {
-            let why = prompt.why.trim_end_matches('.');
-            let (wordy, what, brief) = match prompt.kind {
-                PromptKind::Nickname => (
-                    "Which other nickname? If it is yours on another device, type /device add \
-                     there, and here /device and the code.",
-                    "Which other nickname?",
-                    "Another nickname?",
-                ),
-                PromptKind::Password if self.security == Some(Security::Plain) => (
-                    "What is the password? It is not encrypted: everybody on the way can read it.",
-                    "Password, not encrypted?",
-                    "Password in clear?",
-                ),
-                PromptKind::Password => (
-                    "What is the password? It is not shown.",
-                    "Password?",
-                    "Password?",
-                ),
-                PromptKind::Pass => (
-                    "Paste an invite, or type the code that another device of yours shows after \
-                     /device add.",
-                    "Invite or code?",
-                    "Invite or code?",
-                ),
-            };
-            return vec![
-                format!("{why}. {wordy}"),
-                format!("{why}. {what}"),
-                brief.to_owned(),
-            ];
+        if let Some(question) = self.layers.question(self) {
+            return question;
         }
         match &self.connection {
             ConnectionStatus::Online | ConnectionStatus::Basic | ConnectionStatus::Unidentified => {
@@ -115,38 +83,6 @@ impl Model {
                     (*brief).to_owned(),
                 ]
             }
-        }
-    }
-}
-
-/// What a popup asks, from wordy to brief.
-fn question(popup: &Popup) -> Option<Vec<String>> {
-    match popup {
-        Popup::Help { .. } => None,
-        Popup::Paste { text } => {
-            let rows = text.lines().count();
-            let size = text.len().div_ceil(1024);
-            let rows = match rows {
-                1 => "a line".to_owned(),
-                n => format!("{n} lines"),
-            };
-            Some(vec![
-                format!("Insert what was pasted, {rows} of {size}\u{a0}KiB in all?"),
-                format!("Insert {rows}?"),
-            ])
-        }
-        Popup::Host { others } => {
-            let who = match others {
-                0 => "Others may be".to_owned(),
-                1 => "Somebody else is".to_owned(),
-                n => format!("{n} others are"),
-            };
-            Some(vec![
-                format!(
-                    "{who} still here, on the server that you host. Keep it running (K), or end it (E)?"
-                ),
-                "Keep server (K) or end it (E)?".to_owned(),
-            ])
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
     paint::{Span, fit, put},
     palette::Palette,
 };
-use crate::tui::app::help::{Column, Help, Row};
+use crate::tui::app::layers::help::{Column, Help, Row};
 
 /// Draws the help from a row on, as far down as it goes.
 pub fn draw(help: &Help, top: u16, palette: &Palette, area: Rect, buffer: &mut Buffer) {

@@ -8,13 +8,12 @@ use super::{
 };
 use crate::tui::{
     app::{
-        Model, Popup, admin,
+        Model, admin,
         keys::{self, Escape},
+        layers::{Hint, hint},
         pane::OutgoingState,
-        prompt::PromptKind,
     },
-    input::Edit,
-    keymap::{Action, label},
+    keymap::Action,
 };
 
 /// Draws the hints, as many as there is room for.
@@ -49,46 +48,8 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-fn hints(model: &Model) -> Vec<(String, &'static str)> {
-    let of = |action, words| (label(action), words);
-    match &model.popup {
-        Some(Popup::Help { .. }) => {
-            return vec![of(Action::Escape, "close"), of(Action::PageDown, "more")];
-        }
-        Some(Popup::Paste { .. }) => {
-            return vec![of(Action::Send, "insert it"), of(Action::Escape, "drop it")];
-        }
-        Some(Popup::Host { .. }) => {
-            return vec![
-                ("K".to_owned(), "keep it running"),
-                ("E".to_owned(), "end it"),
-                of(Action::Escape, "stay"),
-            ];
-        }
-        None => {}
-    }
-    if let Some(prompt) = &model.prompt {
-        let escape = match prompt.kind {
-            PromptKind::Nickname => "disconnect",
-            PromptKind::Password | PromptKind::Pass => "cancel",
-        };
-        return vec![
-            of(Action::Send, "try it"),
-            of(Action::Escape, escape),
-            of(Action::Edit(Edit::KillToStart), "clear it"),
-        ];
-    }
-    if let Some(search) = model.listing() {
-        let enter = if search.answers() && !search.hits.is_empty() {
-            "go there"
-        } else {
-            "search"
-        };
-        let mut hints = vec![of(Action::Send, enter), of(Action::Escape, "back")];
-        if !search.hits.is_empty() {
-            hints.push(of(Action::Down, "older"));
-            hints.push(of(Action::Up, "newer"));
-        }
+fn hints(model: &Model) -> Vec<Hint> {
+    if let Some(hints) = model.layers.hints() {
         return hints;
     }
     let mut hints = Vec::new();
@@ -97,36 +58,36 @@ fn hints(model: &Model) -> Vec<(String, &'static str)> {
         .iter()
         .any(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)))
     {
-        hints.push(of(Action::SendAgain, "send again"));
-        hints.push(of(Action::TakeBack, "take back"));
+        hints.push(hint(Action::SendAgain, "send again"));
+        hints.push(hint(Action::TakeBack, "take back"));
     }
     if !model.online() {
-        hints.push(of(Action::RetryNow, "connect now"));
+        hints.push(hint(Action::RetryNow, "connect now"));
         if outbox
             .iter()
             .all(|outgoing| outgoing.state == OutgoingState::Pending)
             && !outbox.is_empty()
         {
-            hints.push(of(Action::TakeBack, "take back"));
+            hints.push(hint(Action::TakeBack, "take back"));
         }
     }
     if admin::offers(model) {
-        hints.push(of(Action::Copy, "copy"));
+        hints.push(hint(Action::Copy, "copy"));
     }
-    hints.push(of(Action::Help, "help"));
+    hints.push(hint(Action::Help, "help"));
     let escape = match keys::escape_means(model) {
-        Escape::CloseCompletion | Escape::CloseSearch => "close",
+        Escape::CloseDialog | Escape::CloseCompletion | Escape::CloseSearch => "close",
         Escape::ToResults => "back to the results",
         Escape::ToEnd => "back to the end",
         Escape::PutAside => "put aside",
         Escape::Cancel => "cancel",
         Escape::Leave | Escape::Warn => "disconnect",
     };
-    hints.push(of(Action::Escape, escape));
-    hints.push(of(Action::Complete, "complete"));
-    hints.push(of(Action::NewLine, "new line"));
-    hints.push(of(Action::Search, "search"));
-    hints.push(of(Action::PageUp, "scroll"));
+    hints.push(hint(Action::Escape, escape));
+    hints.push(hint(Action::Complete, "complete"));
+    hints.push(hint(Action::NewLine, "new line"));
+    hints.push(hint(Action::Search, "search"));
+    hints.push(hint(Action::PageUp, "scroll"));
     hints
 }
 

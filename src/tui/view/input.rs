@@ -15,12 +15,7 @@ use crate::{
     protocol::Role,
     text::wrap::wrap,
     tui::{
-        app::{
-            Model, Popup, in_groups, layout,
-            layout::Layout,
-            pane::Scroll,
-            prompt::{Prompt, PromptKind},
-        },
+        app::{Model, in_groups, layers::Body, layout, layout::Layout, pane::Scroll},
         keymap::{Action, label},
         signs,
         user_text::seconds,
@@ -35,8 +30,10 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
     let (left, right) = layout::input_margins(area.width);
     let (glyph, style) = match &model.connection {
         _ if model.leaving_since.is_some() => (signs::ABSENT, palette.quiet),
-        _ if model.popup.is_none() && !model.remark_fits() => ("!", palette.warn),
-        _ if model.popup.is_some() || model.active_prompt().is_some() => ("?", palette.warn),
+        _ if model.layers.dialog().is_none() && !model.remark_fits() => ("!", palette.warn),
+        _ if model.layers.dialog().is_some() || model.active_prompt().is_some() => {
+            ("?", palette.warn)
+        }
         ConnectionStatus::Waiting { .. } | ConnectionStatus::Stopped { .. } => {
             (signs::FAILED, palette.bad)
         }
@@ -79,8 +76,7 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
         area
     } else {
         for x in 0..layout.rule.width {
-            let shown =
-                layout.members.width > 0 && !matches!(model.popup, Some(Popup::Help { .. }));
+            let shown = layout.members.width > 0 && !matches!(model.layers.body(), Body::Help(_));
             let meets = shown && layout.members.bottom() == layout.rule.y;
             let glyph = if meets && x == layout.members.x {
                 "┴"
@@ -111,7 +107,7 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
 /// What is out of sight: new messages below what is shown, or unread ones above it.
 fn out_of_sight(model: &Model, layout: &Layout) -> Option<String> {
     let pane = model.pane();
-    if matches!(model.popup, Some(Popup::Help { .. })) {
+    if matches!(model.layers.body(), Body::Help(_)) {
         return None;
     }
     if let Some(search) = model.listing() {
@@ -142,8 +138,14 @@ fn either(words: &[&str]) -> Vec<String> {
     words.iter().map(|words| (*words).to_owned()).collect()
 }
 
-/// What stands in the empty input box of a room: from wordy to brief.
+/// What stands in the empty input box of a pane: from wordy to brief.
 fn invitation(model: &Model) -> Vec<String> {
+    if !model.online() {
+        return either(&[
+            "type a message; it goes out when connected",
+            "type a message",
+        ]);
+    }
     let rules = &model.pane().rules;
     let held = model.role < Role::Moderator;
     if rules.announce && held {
@@ -164,31 +166,22 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
         return None;
     }
     let (left, right) = layout::input_margins(area.width);
-    let asks = model.prompt.as_ref().map(|prompt| prompt.kind);
-    let lists = model.listing().is_some();
+    let input = model.layers.input();
     if left > 0 {
         let span = Span::row(area, 0).after(left - 2);
-        let prompt = if lists { "/" } else { "›" };
-        put(buffer, span, prompt, palette.accent);
+        let sign = input.map_or("›", |input| input.sign);
+        put(buffer, span, sign, palette.accent);
     }
     let writing = model.writing();
-    let hidden = model.prompt.as_ref().and_then(Prompt::shown);
-    let editor = hidden.as_ref().unwrap_or(&writing.editor);
+    let masked = input.filter(|input| input.masked);
+    let masked = masked.map(|input| input.composer.masked());
+    let editor = masked.as_ref().unwrap_or(&writing.editor);
     let layout = editor.layout(usize::from(layout::input_columns(area.width)));
     let text_area = |row: u16| Span::row(area, row).after(left).before(right);
     if writing.is_empty() {
-        let words = match (asks, model.online()) {
-            (Some(PromptKind::Nickname), _) => either(&["type a nickname"]),
-            (Some(PromptKind::Password), _) => either(&["type the password"]),
-            (Some(PromptKind::Pass), _) => {
-                either(&["paste an invite, or type a code", "invite or code"])
-            }
-            _ if lists => either(&["what to look for"]),
-            (None, true) => invitation(model),
-            (None, false) => either(&[
-                "type a message; it goes out when connected",
-                "type a message",
-            ]),
+        let words = match input {
+            Some(input) => either(input.placeholder),
+            None => invitation(model),
         };
         let span = text_area(0);
         let fits = |words: &&String| columns(words) <= span.width;
@@ -206,7 +199,8 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -
     let column = u16::try_from(layout.cursor_column).unwrap_or(0);
     let column = (left + column).min(area.width - 1);
     model
-        .popup
+        .layers
+        .dialog()
         .is_none()
         .then(|| Position::new(area.x + column, area.y + row))
 }

@@ -461,7 +461,7 @@ impl MessagePainter<'_> {
 
     /// The parts of a message that were looked for, while a search is open.
     fn found_in(&self, message: &Message) -> Vec<Range<usize>> {
-        let asked = self.model.search.as_ref();
+        let asked = self.model.layers.search();
         let asked = asked.and_then(|search| search.asked.as_ref());
         asked.map_or_else(Vec::new, |asked| asked.query.find(message.body.as_str()))
     }

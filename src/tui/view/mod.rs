@@ -28,7 +28,10 @@ use ratatui::{
 };
 
 use self::palette::Palette;
-use super::app::{Model, Popup, help::Help};
+use super::app::{
+    Model,
+    layers::{Body, help::Help},
+};
 
 /// Draws the screen into a buffer of the model's size; answers where the cursor stands.
 pub fn draw(model: &Model, palette: &Palette, buffer: &mut Buffer) -> Option<Position> {
@@ -39,15 +42,19 @@ pub fn draw(model: &Model, palette: &Palette, buffer: &mut Buffer) -> Option<Pos
     }
     let layout = model.layout();
     title::draw(model, palette, layout.title, buffer);
-    if let Some(Popup::Help { top }) = &model.popup {
-        let area = layout.messages.union(layout.members);
-        help::draw(&Help::new(&layout), *top, palette, area, buffer);
-    } else if let Some(found) = model.listing() {
-        search::draw(model, found, palette, &layout, buffer);
-        members::draw(model, palette, layout.members, buffer);
-    } else {
-        messages::draw(model, palette, layout.messages, layout.columns, buffer);
-        members::draw(model, palette, layout.members, buffer);
+    match model.layers.body() {
+        Body::Conversation => {
+            messages::draw(model, palette, layout.messages, layout.columns, buffer);
+            members::draw(model, palette, layout.members, buffer);
+        }
+        Body::Results(search) => {
+            search::draw(model, search, palette, &layout, buffer);
+            members::draw(model, palette, layout.members, buffer);
+        }
+        Body::Help(help) => {
+            let area = layout.messages.union(layout.members);
+            help::draw(&Help::new(&layout), help.top, palette, area, buffer);
+        }
     }
     input::status(model, palette, layout.status, buffer);
     input::rule(model, palette, &layout, buffer);

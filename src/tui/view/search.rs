@@ -11,9 +11,11 @@ use super::{
 use crate::tui::{
     app::{
         Model,
+        layers::{
+            search::Search,
+            search_results::{Hit, ListRow},
+        },
         layout::{Columns, Layout},
-        search::Search,
-        search_results::{Hit, ListRow},
     },
     signs, user_text,
 };

@@ -131,7 +131,7 @@ fn width(parts: &[Part]) -> u16 {
 /// Who can read along on the connection that there is; while something is asked for, on the one that the
 /// answer will go over, if that is everybody.
 fn security(model: &Model) -> Option<Security> {
-    let asks = model.prompt.is_some();
+    let asks = model.layers.prompt().is_some();
     let told = |security: &Security| match security {
         Security::Plain => model.online() || asks,
         Security::Encrypted { .. } => model.online() && !asks,

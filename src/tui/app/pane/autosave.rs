@@ -110,7 +110,7 @@ impl Pane {
 /// stands above it that he has not been led to; or, on the way there, as far as he has come without
 /// leaving anything out.
 fn see(model: &mut Model) {
-    if !model.focused || model.popup.is_some() || model.listing().is_some() {
+    if !model.focused || model.layers.dialog().is_some() || model.listing().is_some() {
         return;
     }
     let layout = model.layout();

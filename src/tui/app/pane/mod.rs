@@ -193,6 +193,11 @@ impl Pane {
         pane
     }
 
+    /// Whether another part than the end is shown, or is being led to.
+    pub fn is_scrolled_back(&self) -> bool {
+        matches!(self.scroll, Scroll::At { .. }) || self.paging.goal.is_some()
+    }
+
     /// The server opened the room; a break since what is held is marked.
     pub fn opened(&mut self, opened: &RoomOpened, zone: &TimeZone) {
         self.rules.topic.clone_from(&opened.topic);

@@ -13,7 +13,7 @@ use crate::{
     protocol::frame::Part,
     search::Query,
     text::Line,
-    tui::app::{Effect, Model, layout::Columns, search::Search},
+    tui::app::{Effect, Model, layers::search::Search, layout::Columns},
 };
 
 /// Screenfuls above and below the view within which nothing should be missing.
@@ -222,7 +222,7 @@ impl Pane {
 pub fn poll_page_request(model: &mut Model, effects: &mut Vec<Effect>) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
-    let looked_for = model.search.as_ref().and_then(Search::looked_for);
+    let looked_for = model.layers.search().and_then(Search::looked_for);
     let pane = model.panes.focused_mut();
     pane.arrive(looked_for, &columns, height);
     if pane.paging.asked.is_some() || height == 0 {
@@ -297,7 +297,7 @@ pub fn handle_page(model: &mut Model, at: usize, part: Part, page: Result<Page, 
         None => {}
     }
     // Before it is decided what is far from the reader.
-    let looked_for = model.search.as_ref().and_then(Search::looked_for);
+    let looked_for = model.layers.search().and_then(Search::looked_for);
     model.panes[at].arrive(looked_for, &columns, height);
 }
 

@@ -14,7 +14,7 @@ fn escape_closes_what_is_open_before_it_disconnects() {
     desk.key(PAGE_UP).key(Key::plain(Code::F(1)));
 
     desk.key(ESC);
-    assert_eq!(desk.model.popup, None, "the help closes first");
+    assert_eq!(desk.dialog(), None, "the help closes first");
     desk.key(ESC);
     assert_eq!(
         desk.model.pane().composer.completion,
@@ -165,9 +165,12 @@ fn a_host_is_asked_what_becomes_of_the_server() {
         let mut desk = Desk::online();
         desk.model.hosting = true;
         desk.key(ESC);
-        assert_eq!(desk.model.popup, Some(Popup::Host { others: 2 }));
+        assert_eq!(
+            desk.dialog().as_deref(),
+            Some("Host(HostQuestion { others: 2 })")
+        );
         desk.key(ESC);
-        assert_eq!((desk.done(), &desk.model.popup), (vec![], &None), "stays");
+        assert_eq!((desk.done(), desk.dialog()), (vec![], None), "stays");
         desk.passes(GUARD).key(ESC).key(Key::plain(Code::Char(key)));
         assert_eq!(desk.did(), [expected, leaves()].concat());
     }
@@ -245,10 +248,10 @@ fn a_pasted_newline_never_sends_and_a_large_paste_asks() {
     }
     let mut desk = Desk::online();
     desk.pasted(&"x".repeat(3000));
-    assert!(matches!(desk.model.popup, Some(Popup::Paste { .. })));
+    assert!(matches!(desk.model.layers.dialog(), Some(Layer::Paste(_))));
     let mut desk = Desk::online();
     desk.pasted(&"x".repeat(20_000));
-    assert_eq!(desk.model.popup, None, "nothing to ask about");
+    assert_eq!(desk.dialog(), None, "nothing to ask about");
     assert_eq!(desk.text(), "", "more than a message can hold");
     assert!(desk.model.flash.is_some());
 }
@@ -264,7 +267,7 @@ fn a_paste_that_comes_in_parts_is_asked_about_once() {
     assert_eq!(desk.done(), []);
     let mut desk = Desk::online();
     desk.pasted(&"x".repeat(10_000)).pasted(&"x".repeat(10_000));
-    assert_eq!(desk.model.popup, None, "more than a message can hold");
+    assert_eq!(desk.dialog(), None, "more than a message can hold");
     assert!(desk.model.flash.is_some());
 }
 
@@ -281,7 +284,7 @@ fn lines_that_come_at_once_are_not_sent_before_they_are_seen() {
     desk.key(ENTER);
     assert_eq!(desk.sent(), ["see: one\nq!\n/quit"]);
     desk.msg(Msg::CameAtOnce("line\r".repeat(20)));
-    assert!(matches!(desk.model.popup, Some(Popup::Paste { .. })));
+    assert!(matches!(desk.model.layers.dialog(), Some(Layer::Paste(_))));
 }
 
 #[test]
@@ -339,13 +342,16 @@ fn help_scrolls_no_further_than_it_goes() {
     for _ in 0..20 {
         desk.key(Key::plain(Code::PageDown));
     }
-    let end = desk.model.popup.clone();
+    let end = desk.dialog();
     desk.key(PAGE_UP);
-    assert_ne!(desk.model.popup, end, "the first page back is seen");
+    assert_ne!(desk.dialog(), end, "the first page back is seen");
     desk.key(Key::plain(Code::End));
-    assert_eq!(desk.model.popup, end);
+    assert_eq!(desk.dialog(), end);
     desk.key(Key::plain(Code::Home));
-    assert_eq!(desk.model.popup, Some(Popup::Help { top: 0 }));
+    assert_eq!(
+        desk.dialog().as_deref(),
+        Some("Help(HelpScreen { top: 0 })")
+    );
 }
 
 #[test]

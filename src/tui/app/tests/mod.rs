@@ -12,7 +12,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Effect, HostChoice, Msg, Popup,
+    Effect, HostChoice, Msg,
+    layers::Layer,
     pane::timeline::ENTRIES_MAX,
     pane::timeline_item::TimelineItem,
     pane::{OutgoingState, Scroll},
@@ -99,6 +100,12 @@ impl Desk {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The dialog that is open, in the words of its type.
+    fn dialog(&self) -> Option<String> {
+        let dialog = self.model.layers.dialog();
+        dialog.map(|dialog| format!("{dialog:?}"))
     }
 
     fn text(&self) -> &str {

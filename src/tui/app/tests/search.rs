@@ -41,18 +41,18 @@ fn finds(desk: &mut Desk, search: u64, from: u64, to: u64, found: &[u64]) {
 }
 
 fn said(desk: &Desk) -> String {
-    let search = desk.model.search.as_ref().unwrap();
+    let search = desk.model.layers.search().unwrap();
     let layout = desk.model.layout();
     let (rows, _) = search.rows(&desk.model, &layout.columns, layout.messages.height);
     let notes = rows.iter().filter_map(|row| match row {
-        super::super::search_results::ListRow::Note(text) => Some(text.as_str()),
+        super::super::layers::search_results::ListRow::Note(text) => Some(text.as_str()),
         _ => None,
     });
     notes.collect::<Vec<_>>().join(" ")
 }
 
 fn hits(desk: &Desk) -> Vec<u64> {
-    let search = desk.model.search.as_ref().unwrap();
+    let search = desk.model.layers.search().unwrap();
     search.hits.iter().map(|hit| hit.seq).collect()
 }
 
@@ -69,7 +69,7 @@ fn a_hit_is_shown_in_its_place_and_escape_leads_all_the_way_back() {
     desk.key(DOWN).key(ENTER).loads(&LOG);
     let pane = desk.model.pane();
     assert_eq!(pane.found, Some(pane.timeline.key_of(500)));
-    assert_eq!(desk.model.search.as_ref().unwrap().selected, 1);
+    assert_eq!(desk.model.layers.search().unwrap().selected, 1);
     assert!(desk.model.listing().is_none());
     let layout = desk.model.layout();
     let (from, to) = pane
@@ -81,7 +81,7 @@ fn a_hit_is_shown_in_its_place_and_escape_leads_all_the_way_back() {
     assert!(desk.model.listing().is_some(), "first to the results");
     assert_eq!(desk.text(), "message");
     desk.key(ESC);
-    assert!(desk.model.search.is_none());
+    assert!(desk.model.layers.search().is_none());
     assert_eq!((desk.on_top(), desk.model.pane().scroll), before);
     assert_eq!(desk.did(), []);
 }
@@ -162,7 +162,7 @@ fn what_a_search_can_not_do_is_said() {
     basic
         .heard(Event::Connection(ConnectionStatus::Basic))
         .key(CTRL_F);
-    assert!(basic.model.search.is_none());
+    assert!(basic.model.layers.search().is_none());
 }
 
 #[test]
@@ -174,6 +174,9 @@ fn sending_and_going_to_the_end_leave_the_search() {
         desk.key(ENTER).loads(&LOG);
         assert!(!desk.follows());
         desk.typed("answer").key(leave);
-        assert!(desk.follows() && desk.model.search.is_none(), "{leave}");
+        assert!(
+            desk.follows() && desk.model.layers.search().is_none(),
+            "{leave}"
+        );
     }
 }

@@ -7,14 +7,7 @@
 use std::ops::Range;
 
 use super::{
-    Effect, Model,
-    composer::Composer,
-    in_groups,
-    layout::Columns,
-    pane::{
-        Scroll,
-        paging::{self, Goal},
-    },
+    Body, Hint, Input, KeyHandler, KeyOutcome, Layer, LayerBehavior, Press, Rank, hint,
     search_results::{self, Hit, ListRow},
 };
 use crate::{
@@ -23,7 +16,17 @@ use crate::{
     search::Query,
     text::{Line, wrap::wrap},
     tui::{
-        input::EditOutcome,
+        app::{
+            Effect, Model,
+            composer::Composer,
+            in_groups,
+            keys::Escape,
+            layout::Columns,
+            pane::{
+                Pane, Scroll,
+                paging::{self, Goal},
+            },
+        },
         keymap::{Action, label},
     },
 };
@@ -90,6 +93,66 @@ enum SearchState {
     Complete,
     /// As many were found as are listed.
     Full,
+}
+
+impl LayerBehavior for Search {
+    fn rank(&self) -> Rank {
+        Rank::Search
+    }
+
+    fn key_handler(&self) -> KeyHandler {
+        handle_key
+    }
+
+    fn escape(&self, pane: &Pane) -> Option<Escape> {
+        if self.listed {
+            return Some(Escape::CloseSearch);
+        }
+        let completes = pane.composer.completion.is_some();
+        (!completes).then_some(Escape::ToResults)
+    }
+
+    fn input(&self) -> Option<Input<'_>> {
+        self.listed.then_some(Input {
+            composer: &self.writing,
+            sign: "/",
+            placeholder: &["what to look for"],
+            masked: false,
+        })
+    }
+
+    fn composer_mut(&mut self) -> Option<&mut Composer> {
+        self.listed.then_some(&mut self.writing)
+    }
+
+    fn body(&self) -> Option<Body<'_>> {
+        self.listed.then_some(Body::Results(self))
+    }
+
+    fn hints(&self) -> Option<Vec<Hint>> {
+        if !self.listed {
+            return None;
+        }
+        let enter = if self.answers() && !self.hits.is_empty() {
+            "go there"
+        } else {
+            "search"
+        };
+        let mut hints = vec![hint(Action::Send, enter), hint(Action::Escape, "back")];
+        if !self.hits.is_empty() {
+            hints.push(hint(Action::Down, "older"));
+            hints.push(hint(Action::Up, "newer"));
+        }
+        Some(hints)
+    }
+}
+
+fn handle_key(model: &mut Model, press: Press, effects: &mut Vec<Effect>) -> KeyOutcome {
+    let listed = model.layers.search().is_some_and(|search| search.listed);
+    match press.action {
+        Some(action) if listed && act(model, action, effects) => KeyOutcome::Taken,
+        _ => KeyOutcome::Passed,
+    }
 }
 
 impl Search {
@@ -189,16 +252,21 @@ pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
         return model.say("This server keeps no history that could be searched");
     }
     let origin = model.pane().scroll;
-    let search = model.search.get_or_insert_with(|| Search {
-        writing: Composer::default(),
-        asked: None,
-        hits: Vec::new(),
-        selected: 0,
-        top: 0,
-        listed: true,
-        trouble: None,
-        origin,
-    });
+    if model.layers.search().is_none() {
+        model.layers.open(Layer::Search(Search {
+            writing: Composer::default(),
+            asked: None,
+            hits: Vec::new(),
+            selected: 0,
+            top: 0,
+            listed: true,
+            trouble: None,
+            origin,
+        }));
+    }
+    let Some(search) = model.layers.search_mut() else {
+        return;
+    };
     search.listed = true;
     if !words.is_empty() {
         let _fits_as_it_was_typed_here = search.writing.set(words);
@@ -210,7 +278,7 @@ pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
 /// Searches for what is written.
 fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
     let (first, head) = (model.pane().timeline.first(), model.pane().timeline.last());
-    let Some(search) = &mut model.search else {
+    let Some(search) = model.layers.search_mut() else {
         return;
     };
     search.hits.clear();
@@ -243,8 +311,8 @@ fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
 fn ask(model: &mut Model, to: Option<u64>, effects: &mut Vec<Effect>) {
     let room = model.pane().key.room.clone();
     let Some(asked) = model
-        .search
-        .as_mut()
+        .layers
+        .search_mut()
         .and_then(|search| search.asked.as_mut())
     else {
         return;
@@ -263,7 +331,7 @@ fn ask(model: &mut Model, to: Option<u64>, effects: &mut Vec<Effect>) {
 
 /// Searches further, if there is further to go and the reader has come near to the end.
 fn further(model: &mut Model, effects: &mut Vec<Effect>) {
-    let Some(search) = &mut model.search else {
+    let Some(search) = model.layers.search_mut() else {
         return;
     };
     let at_end = search.at_end();
@@ -286,7 +354,7 @@ pub fn handle_results(
     effects: &mut Vec<Effect>,
 ) {
     let shown = model.pane().key.room == *room;
-    let Some(search) = model.search.as_mut().filter(|_| shown) else {
+    let Some(search) = model.layers.search_mut().filter(|_| shown) else {
         return;
     };
     let Some(asked) = search.asked.as_mut().filter(|asked| asked.id == id) else {
@@ -331,7 +399,7 @@ pub fn handle_results(
 pub fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> bool {
     let layout = model.layout();
     let page = usize::from(layout.messages.height / 3).max(1);
-    let Some(search) = &mut model.search else {
+    let Some(search) = model.layers.search_mut() else {
         return false;
     };
     let last = search.hits.len().saturating_sub(1);
@@ -369,7 +437,7 @@ pub fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> bool
 
 /// Searches for what is written, or goes to the chosen hit if that has been done.
 fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
-    let Some(search) = &mut model.search else {
+    let Some(search) = model.layers.search_mut() else {
         return;
     };
     match search
@@ -387,22 +455,18 @@ fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Writes into the query.
-pub fn insert(search: &mut Search, text: &str) -> EditOutcome {
-    search.writing.insert(&text.replace('\n', " "))
-}
-
 /// Goes back from a hit to the list.
 pub fn back(model: &mut Model) {
     model.panes.focused_mut().paging.goal = None;
-    if let Some(search) = &mut model.search {
+    if let Some(search) = model.layers.search_mut() {
         search.listed = true;
     }
+    model.tell_columns();
 }
 
 /// Closes the search: the reader is where he was before.
 pub fn close(model: &mut Model) {
-    if let Some(search) = model.search.take() {
+    if let Some(Layer::Search(search)) = model.layers.close(Rank::Search) {
         let pane = model.panes.focused_mut();
         pane.scroll = search.origin;
         pane.found = None;
@@ -412,7 +476,7 @@ pub fn close(model: &mut Model) {
 
 /// Ends the search, and leaves the reader where he is.
 pub fn end(model: &mut Model) {
-    model.search = None;
+    model.layers.close(Rank::Search);
 }
 
 /// Keeps the chosen hit among what is shown. To be called whenever something has changed.
@@ -427,7 +491,7 @@ pub fn keep_in_view(model: &mut Model) {
     // What is said below the hits is seen with the last of them.
     let end = if last { rows.len() } else { chosen.end };
     let top = search.top.max(end.saturating_sub(height)).min(chosen.start);
-    if let Some(search) = &mut model.search {
+    if let Some(search) = model.layers.search_mut() {
         search.top = top;
     }
 }

@@ -1,10 +1,15 @@
 //! The help: all keys, commands and signs from their tables, laid out for a width. The update must know
 //! how many rows that makes, the view draws them.
 
-use super::layout::Layout;
+use super::{Body, Hint, KeyHandler, KeyOutcome, Layer, LayerBehavior, Press, Rank, hint};
 use crate::{
     text::{self, wrap::wrap},
-    tui::{commands, keymap, signs},
+    tui::{
+        app::{Effect, Model, keys::Escape, layout::Layout, pane::Pane},
+        commands,
+        keymap::{self, Action},
+        signs,
+    },
 };
 
 /// From this width on there are two columns.
@@ -15,6 +20,70 @@ const BESIDE_FROM: u16 = 16;
 const KEYS_MIN: u16 = 14;
 /// Between keys and explanations.
 const GAP: u16 = 2;
+
+/// The help while it is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HelpScreen {
+    /// The first row shown.
+    pub top: u16,
+}
+
+impl LayerBehavior for HelpScreen {
+    fn rank(&self) -> Rank {
+        Rank::Dialog
+    }
+
+    fn key_handler(&self) -> KeyHandler {
+        handle_key
+    }
+
+    fn escape(&self, _pane: &Pane) -> Option<Escape> {
+        Some(Escape::CloseDialog)
+    }
+
+    fn body(&self) -> Option<Body<'_>> {
+        Some(Body::Help(self))
+    }
+
+    fn hints(&self) -> Option<Vec<Hint>> {
+        Some(vec![
+            hint(Action::Escape, "close"),
+            hint(Action::PageDown, "more"),
+        ])
+    }
+}
+
+fn handle_key(model: &mut Model, press: Press, _effects: &mut Vec<Effect>) -> KeyOutcome {
+    let layout = model.layout();
+    let height = layout.messages.height;
+    let top_max = Help::new(&layout).top_max(height);
+    let Some(Layer::Help(help)) = model.layers.dialog_mut() else {
+        return KeyOutcome::Passed;
+    };
+    // The screen may have grown since.
+    let top = help.top.min(top_max);
+    let page = height.saturating_sub(1).max(1);
+    let top = match press.action {
+        Some(Action::Up | Action::RowUp) => top.saturating_sub(1),
+        Some(Action::Down | Action::RowDown) => top + 1,
+        Some(Action::PageUp) => top.saturating_sub(page),
+        Some(Action::PageDown) => top.saturating_add(page),
+        Some(Action::Home | Action::Start) => 0,
+        Some(Action::EndOfLine | Action::End) => top_max,
+        Some(Action::Escape) => return KeyOutcome::Passed,
+        Some(Action::Help | Action::Send) => {
+            model.layers.close(Rank::Dialog);
+            return KeyOutcome::Taken;
+        }
+        _ if press.key.typed() == Some('q') => {
+            model.layers.close(Rank::Dialog);
+            return KeyOutcome::Taken;
+        }
+        _ => top,
+    };
+    help.top = top.min(top_max);
+    KeyOutcome::Taken
+}
 
 /// The help as it stands on a screen.
 #[derive(Debug)]

@@ -5,12 +5,12 @@ use std::ops::Range;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::layout::Columns;
 use crate::{
     client::event::Received,
     protocol::Nickname,
     search::Query,
     text::{self, wrap::wrap},
+    tui::app::layout::Columns,
 };
 
 /// Bytes of a message that are kept around the first thing found in it.

@@ -1,0 +1,63 @@
+//! Asks what becomes of the server that this process hosts, when the user leaves.
+
+use super::{Hint, KeyHandler, KeyOutcome, LayerBehavior, Press, Rank, hint};
+use crate::tui::{
+    app::{Effect, HostChoice, Model, keys, keys::Escape, pane::Pane},
+    key::Code,
+    keymap::Action,
+};
+
+/// The question about the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostQuestion {
+    /// Members besides us.
+    pub others: usize,
+}
+
+impl LayerBehavior for HostQuestion {
+    fn rank(&self) -> Rank {
+        Rank::Dialog
+    }
+
+    fn key_handler(&self) -> KeyHandler {
+        handle_key
+    }
+
+    fn escape(&self, _pane: &Pane) -> Option<Escape> {
+        Some(Escape::CloseDialog)
+    }
+
+    fn question(&self, _model: &Model) -> Option<Vec<String>> {
+        let who = match self.others {
+            0 => "Others may be".to_owned(),
+            1 => "Somebody else is".to_owned(),
+            n => format!("{n} others are"),
+        };
+        Some(vec![
+            format!(
+                "{who} still here, on the server that you host. Keep it running (K), or end it (E)?"
+            ),
+            "Keep server (K) or end it (E)?".to_owned(),
+        ])
+    }
+
+    fn hints(&self) -> Option<Vec<Hint>> {
+        Some(vec![
+            ("K".to_owned(), "keep it running"),
+            ("E".to_owned(), "end it"),
+            hint(Action::Escape, "stay"),
+        ])
+    }
+}
+
+fn handle_key(model: &mut Model, press: Press, effects: &mut Vec<Effect>) -> KeyOutcome {
+    let choice = match press.key.code {
+        Code::Char('k' | 'K') => HostChoice::KeepRunning,
+        Code::Char('e' | 'E') => HostChoice::Stop,
+        _ if press.action == Some(Action::Escape) => return KeyOutcome::Passed,
+        _ => return KeyOutcome::Taken,
+    };
+    effects.push(Effect::Host(choice));
+    keys::leave_now(model, effects);
+    KeyOutcome::Taken
+}
