@@ -99,6 +99,12 @@ impl Desk {
         }
     }
 
+    /// The server has this address.
+    pub(super) fn is_on(&mut self, server: &str) {
+        server.clone_into(&mut self.model.server.name);
+        server.clone_into(&mut self.model.panes.focused_mut().key.server);
+    }
+
     /// Something happens.
     pub(super) fn msg(&mut self, msg: Msg) -> &mut Self {
         self.effects.extend(update(&mut self.model, msg));

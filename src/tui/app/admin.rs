@@ -37,7 +37,7 @@ pub fn command(
     };
     let command = match order {
         AdminInput::Send(command) => command,
-        AdminInput::Code(_) if model.online() => {
+        AdminInput::Code(_) if model.server.online() => {
             model.say("You are in: that code is for your other device");
             return false;
         }
@@ -47,7 +47,7 @@ pub fn command(
             return true;
         }
     };
-    match model.connection {
+    match model.server.connection {
         ConnectionStatus::Online => {}
         ConnectionStatus::Basic => {
             model.say("This server is an older one: it knows no such commands");
@@ -91,16 +91,16 @@ pub fn handle_answer(model: &mut Model, request: u64, answer: Result<AdminResult
 /// Where we are.
 fn place(model: &Model) -> SessionContext<'_> {
     SessionContext {
-        server: &model.host,
-        nickname: &model.nickname,
+        server: &model.server.name,
+        nickname: &model.server.nickname,
         room: &model.pane().key.room,
-        security: model.security,
+        security: model.server.security,
     }
 }
 
 /// A connection was opened.
 pub fn handle_security(model: &mut Model, security: Security) {
-    let before = model.security.replace(security);
+    let before = model.server.security.replace(security);
     let mut told = user_text::first_use(place(model));
     if before != Some(Security::Plain) {
         told.extend(user_text::unencrypted(place(model)));
@@ -110,10 +110,11 @@ pub fn handle_security(model: &mut Model, security: Security) {
 
 /// Tells who can read along, and who we are.
 pub fn security(model: &mut Model, slash: &'static Slash) {
-    let program = model.server.as_ref().map(Line::as_str);
+    let program = model.server.program.as_ref().map(Line::as_str);
     let mut told = user_text::security(place(model), program);
-    if model.online() {
-        let ourselves = user_text::ourselves(&model.nickname, model.role, model.key);
+    if model.server.online() {
+        let ourselves =
+            user_text::ourselves(&model.server.nickname, model.server.role, model.server.key);
         told.push((Tone::Answer, ourselves));
     }
     tell(model, Some(slash), told);
@@ -184,8 +185,8 @@ pub fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// Somebody may do more or less; perhaps ourselves.
 pub fn handle_promotion(model: &mut Model, at: usize, user: UserId, role: Role) {
-    if model.user == Some(user) {
-        model.role = role;
+    if model.server.user == Some(user) {
+        model.server.role = role;
     }
     let time = model.now.wall;
     model.with_pane(at, |pane, context| pane.promoted(user, role, time, context));
@@ -194,7 +195,7 @@ pub fn handle_promotion(model: &mut Model, at: usize, user: UserId, role: Role) 
 /// A room is run otherwise.
 pub fn handle_rules(model: &mut Model, at: usize, rules: RoomRules, by: Option<Nickname>) {
     let time = model.now.wall;
-    let ours = by.as_ref() == Some(&model.nickname);
+    let ours = by.as_ref() == Some(&model.server.nickname);
     let before = &model.panes[at].rules;
     if ours && !user_text::changes(before, &rules).is_empty() {
         model

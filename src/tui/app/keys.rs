@@ -240,7 +240,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         Action::Search => search::open(model, "", effects),
         Action::Help => model.layers.open(Layer::Help(HelpScreen::default())),
         Action::RetryNow => {
-            if !model.online() {
+            if !model.server.online() {
                 effects.push(Effect::Command(Command::RetryNow));
             }
         }
@@ -259,7 +259,7 @@ fn edit(model: &mut Model, edit: Edit) {
 }
 
 fn complete(model: &mut Model, forward: bool) {
-    let own = model.user;
+    let own = model.server.user;
     let pane = model.panes.focused_mut();
     let others = pane.members.iter();
     let others = others.filter(|member| Some(member.user) != own);
@@ -277,7 +277,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         composer.put_aside();
         return leave(model, effects);
     }
-    if !model.online() && Invite::looks_like_one(&typed) {
+    if !model.server.online() && Invite::looks_like_one(&typed) {
         // For the server alone: never a message.
         return match prompt::pass(&typed) {
             Ok(command) => {
@@ -506,13 +506,13 @@ pub fn leave_unasked(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// How many others there are who may need the server that we host, if they may.
 fn others_need_server(model: &Model) -> Option<usize> {
-    let own = model.user;
+    let own = model.server.user;
     let members = &model.pane().members;
     let others = members.iter().filter(|member| Some(member.user) != own);
     let others = others.count();
     // Who is in another room than the lobby does not see who is there. Who never was in needs nothing, and
     // has told nobody.
-    let elsewhere = model.pane().key.room != RoomName::lobby() && model.entered.is_some();
+    let elsewhere = model.pane().key.room != RoomName::lobby() && model.server.entered.is_some();
     let needed = others > 0 || elsewhere;
     (model.hosting && needed).then_some(others)
 }

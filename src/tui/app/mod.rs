@@ -31,6 +31,7 @@ pub mod layout;
 pub mod outbox_actions;
 pub mod pane;
 pub mod panes;
+pub mod server;
 pub mod session;
 pub mod status;
 
@@ -51,11 +52,12 @@ use self::{
     layout::{Layout, LayoutRequest},
     pane::{Context, OutgoingState, Pane, PaneKey, Scroll, autosave, paging},
     panes::Panes,
+    server::Server,
 };
 use super::{commands::Slash, exit_summary::ExitSummary, key::Key, local_time};
 use crate::{
-    client::event::{Command, ConnectionStatus, Event, Restored, Security, Summary},
-    protocol::{KeyTag, Nickname, Role, RoomName, UserId},
+    client::event::{Command, ConnectionStatus, Event, Restored, Summary},
+    protocol::{KeyTag, Nickname, RoomName},
     text::Line,
     time::Now,
 };
@@ -81,30 +83,8 @@ pub struct Model {
     pub height: u16,
     /// Whether the terminal is looked at, as far as it tells.
     pub focused: bool,
-    /// Where the server is, for people: `localhost:10500`.
-    pub host: String,
-    /// The server's program and version.
-    pub server: Option<Line>,
-    /// Our nickname: in force, or wished for before we are in.
-    pub nickname: Nickname,
-    /// Our id on the server.
-    pub user: Option<UserId>,
-    /// What we may do there, as was told last.
-    pub role: Role,
-    /// Our own key, if we have one.
-    pub key: Option<KeyTag>,
-    /// The status of the connection.
-    pub connection: ConnectionStatus,
-    /// When it came to stand so.
-    pub connection_since: Duration,
-    /// For how long the server had owed an answer when that was told, and when it was.
-    unanswered: Option<(Duration, Duration)>,
-    /// When the session was last told that the user is at the keys.
-    probed: Duration,
-    /// Who can read along, as of the last connection; `None` before the first.
-    pub security: Option<Security>,
-    /// When we were first let in.
-    pub entered: Option<Duration>,
+    /// The server.
+    pub server: Server,
     /// The panes, one of which has the focus.
     pub panes: Panes,
     /// The layers over the conversation.
@@ -231,24 +211,15 @@ impl Model {
             server: start.host.clone(),
             room: start.room,
         });
+        let now = start.now.mono;
+        let server = Server::new(start.host, start.nickname, start.key, now);
         let mut model = Self {
             now: start.now,
             zone: start.zone,
             width: start.width,
             height: start.height,
             focused: true,
-            host: start.host,
-            server: None,
-            nickname: start.nickname,
-            user: None,
-            role: Role::Unverified,
-            key: start.key,
-            connection: ConnectionStatus::Connecting,
-            connection_since: start.now.mono,
-            unanswered: None,
-            probed: start.now.mono,
-            security: None,
-            entered: None,
+            server,
             panes: Panes::new(first),
             layers: Layers::default(),
             searches: 0,
@@ -270,17 +241,17 @@ impl Model {
 
     /// Takes up what the client's own store holds.
     fn restore(&mut self, restored: Restored) {
-        self.user = restored.user;
+        self.server.user = restored.user;
         let zone = self.zone.clone();
-        let nickname = self.nickname.clone();
+        let nickname = self.server.nickname.clone();
         let context = Context {
-            user: self.user,
+            user: self.server.user,
             nickname: &nickname,
             looking: false,
             zone: &zone,
         };
         for room in restored.rooms {
-            let pane = Pane::restored(self.host.clone(), room, context);
+            let pane = Pane::restored(self.server.name.clone(), room, context);
             let at = self.panes.open(&pane.key);
             self.panes[at] = pane;
         }
@@ -299,7 +270,7 @@ impl Model {
     /// The position of a room's pane; it is added where there is none.
     fn pane_of(&mut self, room: &RoomName) -> usize {
         self.panes.open(&PaneKey {
-            server: self.host.clone(),
+            server: self.server.name.clone(),
             room: room.clone(),
         })
     }
@@ -371,54 +342,10 @@ impl Model {
         });
         ExitSummary {
             summary: self.summary,
-            chatted_for: self.chatted_for(),
+            chatted_for: self.server.chatted_for(self.now.mono),
             unsent: pending.count() as u64,
             not_kept: not_kept.map(|o| o.body.clone()).collect(),
         }
-    }
-
-    /// How long ago we were first let in, if we were.
-    pub fn chatted_for(&self) -> Option<Duration> {
-        let since = self.entered?;
-        Some(self.now.mono.saturating_sub(since))
-    }
-
-    /// Whether the conversation is on a working connection.
-    pub fn online(&self) -> bool {
-        matches!(
-            self.connection,
-            ConnectionStatus::Online | ConnectionStatus::Basic | ConnectionStatus::Unidentified
-        )
-    }
-
-    /// The server has owed an answer for so long, or owes none any more.
-    fn unanswered(&mut self, waited: Option<Duration>) {
-        self.unanswered = waited.map(|waited| (waited, self.now.mono));
-    }
-
-    /// For how long the server has owed an answer, where that is worth telling.
-    pub fn unanswered_for(&self) -> Option<Duration> {
-        let (waited, told) = self.unanswered?;
-        Some(waited + self.now.mono.saturating_sub(told))
-    }
-
-    /// Whether what is shown of the others holds as far as anybody can tell.
-    pub fn is_current(&self) -> bool {
-        self.online() && self.unanswered.is_none()
-    }
-
-    /// Time to the next attempt, rounded up to whole seconds.
-    pub fn retry_in(&self) -> Duration {
-        let ConnectionStatus::Waiting { retry_in, .. } = &self.connection else {
-            return Duration::ZERO;
-        };
-        let left = (self.connection_since + *retry_in).saturating_sub(self.now.mono);
-        Duration::from_secs(
-            left.as_millis()
-                .div_ceil(1000)
-                .try_into()
-                .unwrap_or(u64::MAX),
-        )
     }
 
     /// After how long something changes on the screen by time alone.
@@ -430,27 +357,13 @@ impl Model {
         let leaving = self
             .leaving_since
             .map(|since| (since + LEAVE_WITHIN).saturating_sub(self.now.mono));
-        let countdown = match &self.connection {
-            ConnectionStatus::Waiting { retry_in, .. } => {
-                let left = (self.connection_since + *retry_in).saturating_sub(self.now.mono);
-                let part = left.subsec_nanos();
-                (!left.is_zero()).then(|| match part {
-                    0 => Duration::from_secs(1),
-                    part => Duration::from_nanos(u64::from(part)),
-                })
-            }
-            _ => None,
-        };
-        let count = self.unanswered_for().map(|waited| {
-            let part = waited.subsec_nanos();
-            Duration::from_secs(1).saturating_sub(Duration::from_nanos(u64::from(part)))
-        });
+        let server = self.server.wakes_in(self.now.mono);
         let autosave = self
             .pane()
             .autosave
             .due()
             .map(|due| due.saturating_sub(self.now.mono));
-        [flash, leaving, countdown, count, autosave]
+        [flash, leaving, server, autosave]
             .into_iter()
             .flatten()
             .min()
@@ -485,8 +398,8 @@ impl Model {
     /// Changes a pane, given what a message means to the reader.
     fn with_pane<T>(&mut self, at: usize, change: impl FnOnce(&mut Pane, Context<'_>) -> T) -> T {
         let context = Context {
-            user: self.user,
-            nickname: &self.nickname,
+            user: self.server.user,
+            nickname: &self.server.nickname,
             looking: self.focused && at == self.panes.focus(),
             zone: &self.zone,
         };
@@ -566,8 +479,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 /// Whoever is about to write should know whether anybody is there.
 fn at_the_keys(model: &mut Model, effects: &mut Vec<Effect>) {
     let now = model.now.mono;
-    if model.connection == ConnectionStatus::Online && now >= model.probed + PROBE_EVERY {
-        model.probed = now;
+    if model.server.connection == ConnectionStatus::Online
+        && now >= model.server.probed + PROBE_EVERY
+    {
+        model.server.probed = now;
         effects.push(Effect::Command(Command::Probe));
     }
 }

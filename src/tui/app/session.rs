@@ -21,7 +21,7 @@ use crate::{
 pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
     match event {
         Event::Connection(status) => handle_connection_status(model, status),
-        Event::Unanswered(waited) => model.unanswered(waited),
+        Event::Unanswered(waited) => model.server.set_unanswered(waited, model.now.mono),
         Event::Security(security) => admin::handle_security(model, security),
         Event::Entered(entered) => self::entered(model, entered),
         Event::Room(opened) => {
@@ -89,8 +89,8 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             nickname,
             time,
         } => {
-            if Some(user) == model.user {
-                model.nickname = nickname.clone();
+            if Some(user) == model.server.user {
+                model.server.nickname = nickname.clone();
             }
             let at = model.pane_of(&room);
             model.with_pane(at, |pane, context| {
@@ -137,9 +137,9 @@ fn handle_delivery(
 fn handle_members(model: &mut Model, room: &RoomName, members: Vec<Member>) {
     let own = members
         .iter()
-        .find(|member| Some(member.user) == model.user);
+        .find(|member| Some(member.user) == model.server.user);
     if let Some(own) = own {
-        model.nickname = own.nickname.clone();
+        model.server.nickname = own.nickname.clone();
     }
     let at = model.pane_of(room);
     model.with_pane(at, |pane, _| pane.set_members(members));
@@ -147,16 +147,14 @@ fn handle_members(model: &mut Model, room: &RoomName, members: Vec<Member>) {
 
 fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {
     if matches!(
-        model.connection,
+        model.server.connection,
         ConnectionStatus::Basic | ConnectionStatus::Unidentified
     ) && status == ConnectionStatus::Online
     {
         model.flash = None;
     }
     prompt::handle_connection_status(model, &status);
-    model.connection = status;
-    model.connection_since = model.now.mono;
-    model.unanswered(None);
+    model.server.set_connection(status, model.now.mono);
     // What it may mean is read before the command that accepts it.
     if let Some(told) = model.panes.focused_mut().distrusted.take() {
         let layout = model.layout();
@@ -166,16 +164,16 @@ fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {
 }
 
 fn entered(model: &mut Model, entered: Entered) {
-    model.entered.get_or_insert(model.now.mono);
-    if let Some(user) = entered.user.filter(|user| model.user != Some(*user)) {
+    model.server.entered.get_or_insert(model.now.mono);
+    if let Some(user) = entered.user.filter(|user| model.server.user != Some(*user)) {
         for pane in model.panes.iter_mut() {
             pane.is_ours(user);
         }
     }
-    model.user = entered.user;
-    model.nickname = entered.nickname;
-    model.role = entered.role;
-    model.server = entered.server;
+    model.server.user = entered.user;
+    model.server.nickname = entered.nickname;
+    model.server.role = entered.role;
+    model.server.program = entered.server;
     model.layers.close(Rank::Prompt);
     paging::forget_asked(model);
 }

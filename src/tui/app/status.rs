@@ -53,17 +53,21 @@ impl Model {
         if let Some(question) = self.layers.question(self) {
             return question;
         }
-        match &self.connection {
+        match &self.server.connection {
             ConnectionStatus::Online | ConnectionStatus::Basic | ConnectionStatus::Unidentified => {
                 Vec::new()
             }
             ConnectionStatus::Connecting => {
-                let again = if self.entered.is_some() { " again" } else { "" };
-                let full = format!("Connecting{again} to {} …", self.host);
+                let again = if self.server.entered.is_some() {
+                    " again"
+                } else {
+                    ""
+                };
+                let full = format!("Connecting{again} to {} …", self.server.name);
                 vec![full, "Connecting …".to_owned()]
             }
             ConnectionStatus::Waiting { why, .. } => {
-                let seconds = self.retry_in().as_secs();
+                let seconds = self.server.retry_in(self.now.mono).as_secs();
                 let now = label(Action::RetryNow);
                 let why = why.as_str().trim_end_matches('.');
                 vec![

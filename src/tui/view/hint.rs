@@ -61,7 +61,7 @@ fn hints(model: &Model) -> Vec<Hint> {
         hints.push(hint(Action::SendAgain, "send again"));
         hints.push(hint(Action::TakeBack, "take back"));
     }
-    if !model.online() {
+    if !model.server.online() {
         hints.push(hint(Action::RetryNow, "connect now"));
         if outbox
             .iter()

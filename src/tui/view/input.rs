@@ -28,7 +28,7 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
         return;
     };
     let (left, right) = layout::input_margins(area.width);
-    let (glyph, style) = match &model.connection {
+    let (glyph, style) = match &model.server.connection {
         _ if model.leaving_since.is_some() => (signs::ABSENT, palette.quiet),
         _ if model.layers.dialog().is_none() && !model.remark_fits() => ("!", palette.warn),
         _ if model.layers.dialog().is_some() || model.active_prompt().is_some() => {
@@ -140,14 +140,14 @@ fn either(words: &[&str]) -> Vec<String> {
 
 /// What stands in the empty input box of a pane: from wordy to brief.
 fn invitation(model: &Model) -> Vec<String> {
-    if !model.online() {
+    if !model.server.online() {
         return either(&[
             "type a message; it goes out when connected",
             "type a message",
         ]);
     }
     let rules = &model.pane().rules;
-    let held = model.role < Role::Moderator;
+    let held = model.server.role < Role::Moderator;
     if rules.announce && held {
         return either(&["only moderators can write here", "only moderators"]);
     }

@@ -30,7 +30,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     for (at, member) in members.iter().take(shown).enumerate() {
         let Ok(at) = u16::try_from(at + 1) else { break };
         let span = row(at);
-        let current = model.is_current();
+        let current = model.server.is_current();
         let (glyph, style) = if current {
             (signs::PRESENT, palette.good)
         } else {
@@ -38,7 +38,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
             (signs::ABSENT, palette.quiet)
         };
         put(buffer, span, glyph, style);
-        let ours = Some(member.user) == model.user;
+        let ours = Some(member.user) == model.server.user;
         let note = if ours { " you" } else { "" };
         let mut names = span.after(2);
         if let Some(mark) = badge(member.role) {

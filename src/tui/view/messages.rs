@@ -83,7 +83,7 @@ struct Head {
 /// Draws the scrollback.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buffer: &mut Buffer) {
     let pane = model.pane();
-    if pane.items() == 0 && model.online() && area.height > 2 {
+    if pane.items() == 0 && model.server.online() && area.height > 2 {
         return nothing_said(model, palette, area, buffer);
     }
     let painter = MessagePainter {
@@ -122,7 +122,7 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
             ),
         }
     } else {
-        let said = match model.connection {
+        let said = match model.server.connection {
             ConnectionStatus::Unidentified => GUESS,
             _ => "Nobody has said anything yet.",
         };
@@ -331,9 +331,9 @@ impl MessagePainter<'_> {
         folded: Option<Folded>,
     ) -> i64 {
         let palette = self.palette;
-        let nickname = &self.model.nickname;
+        let nickname = &self.model.server.nickname;
         let name = Name {
-            mark: self.badge(self.model.user, false),
+            mark: self.badge(self.model.server.user, false),
             text: nickname.as_str(),
             style: palette.nickname(&nickname.folded()),
         };

@@ -98,7 +98,7 @@ fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Par
             states
         }
     };
-    let host = quiet(&model.host);
+    let host = quiet(&model.pane().key.server);
     // Where the list has no place, at least its length.
     let count = model.pane().members.len();
     let listed = count == 0 || !model.layout().members.is_empty();
@@ -133,10 +133,11 @@ fn width(parts: &[Part]) -> u16 {
 fn security(model: &Model) -> Option<Security> {
     let asks = model.layers.prompt().is_some();
     let told = |security: &Security| match security {
-        Security::Plain => model.online() || asks,
-        Security::Encrypted { .. } => model.online() && !asks,
+        Security::Plain => model.server.online() || asks,
+        Security::Encrypted { .. } => model.server.online() && !asks,
     };
     model
+        .server
         .security
         .filter(told)
         .filter(|_| model.leaving_since.is_none())
@@ -177,12 +178,16 @@ fn state(model: &Model, palette: &Palette) -> StatusLabel {
     if model.active_prompt().is_some() {
         return StatusLabel::new(signs::ABSENT, &["not in"], palette.warn);
     }
-    if let Some(waited) = model.unanswered_for().filter(|_| model.online()) {
+    if let Some(waited) = model
+        .server
+        .unanswered_for(model.now.mono)
+        .filter(|_| model.server.online())
+    {
         let full = format!("no answer for {} s", waited.as_secs());
         return StatusLabel::silent(&[&full, "no answer"], palette.warn);
     }
-    match &model.connection {
-        ConnectionStatus::Online if model.security.is_some() => {
+    match &model.server.connection {
+        ConnectionStatus::Online if model.server.security.is_some() => {
             StatusLabel::new(signs::PRESENT, &[], palette.good)
         }
         ConnectionStatus::Online => StatusLabel::new(signs::PRESENT, &["connected"], palette.good),

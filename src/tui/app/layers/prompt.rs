@@ -91,7 +91,7 @@ impl LayerBehavior for Prompt {
                 "Which other nickname?",
                 "Another nickname?",
             ),
-            PromptKind::Password if model.security == Some(Security::Plain) => (
+            PromptKind::Password if model.server.security == Some(Security::Plain) => (
                 "What is the password? It is not encrypted: everybody on the way can read it.",
                 "Password, not encrypted?",
                 "Password in clear?",
@@ -219,7 +219,7 @@ pub fn answer(model: &mut Model, effects: &mut Vec<Effect>) {
     match command {
         Ok(command) => {
             if let Command::Nick(nickname) = &command {
-                model.nickname = nickname.clone();
+                model.server.nickname = nickname.clone();
                 model.layers.close(Rank::Prompt);
             } else if let Some(prompt) = model.layers.prompt_mut() {
                 prompt.tried = true;

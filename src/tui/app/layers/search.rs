@@ -248,7 +248,7 @@ impl Search {
 
 /// Opens the search, or the list that was left for a hit; searches at once where words are given.
 pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
-    if model.pane().timeline.first() == 0 && model.online() {
+    if model.pane().timeline.first() == 0 && model.server.online() {
         return model.say("This server keeps no history that could be searched");
     }
     let origin = model.pane().scroll;

@@ -212,13 +212,13 @@ fn who_does_what_to_a_room_is_told() {
 #[test]
 fn our_own_role_is_known_and_changes_are_told() {
     let mut desk = Desk::online();
-    assert_eq!(desk.model.role, Role::Member);
+    assert_eq!(desk.model.server.role, Role::Member);
     desk.promoted("carol", Role::Moderator);
-    assert_eq!(desk.model.role, Role::Moderator);
+    assert_eq!(desk.model.server.role, Role::Moderator);
     desk.promoted("bob", Role::Owner)
         .promoted("bert", Role::Unverified)
         .promoted("carol", Role::Member);
-    assert_eq!(desk.model.role, Role::Member);
+    assert_eq!(desk.model.server.role, Role::Member);
     assert_eq!(
         desk.entries(),
         ["carol is a moderator now · bob is the owner now · carol is no moderator any more"]

@@ -32,6 +32,25 @@ fn invite() -> Invite {
 }
 
 #[test]
+fn the_top_layer_gets_the_keys() {
+    let mut desk = Desk::full();
+    desk.key(Key::ctrl(Code::Char('f'))).typed("words");
+    desk.key(Key::plain(Code::F(1)));
+    desk.heard(stopped(Some(CredentialWanted::Password), "A password"));
+    assert!(desk.dialog().is_some(), "the help stays on top");
+    desk.typed("xyz").key(Key::ctrl(Code::Char('f')));
+    assert_eq!(desk.text(), "", "and takes what is typed");
+    desk.key(ESC).typed("correct");
+    assert_eq!(desk.dialog(), None);
+    assert_eq!(desk.text(), "correct", "then the prompt, above the search");
+    desk.key(ESC);
+    assert!(desk.model.listing().is_some());
+    assert_eq!(desk.text(), "words", "then the search");
+    desk.key(ESC);
+    assert_eq!(desk.text(), "", "then the pane");
+}
+
+#[test]
 fn a_password_is_asked_for_and_told_to_nobody_else() {
     let mut desk = Desk::new();
     desk.typed("half a thought");
@@ -230,12 +249,12 @@ fn the_key_of_a_new_server_is_to_be_compared_unless_it_is_this_machine() {
     });
     for host in ["localhost:10500", "127.0.0.1:10500", "[::1]:10500"] {
         let mut desk = Desk::new();
-        desk.model.host = host.to_owned();
+        desk.is_on(host);
         desk.heard(first.clone());
         assert_eq!(desk.entries(), [""; 0], "{host}");
     }
     let mut desk = Desk::new();
-    desk.model.host = "chat.lan:10500".to_owned();
+    desk.is_on("chat.lan:10500");
     desk.heard(first);
     let told = desk.entries().join("\n");
     for part in [

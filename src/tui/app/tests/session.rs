@@ -272,7 +272,7 @@ fn comings_and_goings_are_folded() {
     });
     let expected = "dave came and left · erin joined · carol is now caroline";
     assert_eq!(desk.entries(), [expected], "who was in has not come");
-    assert_eq!(desk.model.nickname, nickname("caroline"));
+    assert_eq!(desk.model.server.nickname, nickname("caroline"));
     let members = desk.model.pane().members.iter();
     let names: Vec<&str> = members.map(|member| member.nickname.as_str()).collect();
     assert_eq!(names, ["bert", "bob", "caroline", "erin"]);
@@ -398,7 +398,7 @@ fn the_way_to_the_next_attempt_is_counted_down() {
     for (millis, shown, wakes) in [(5000, 4, 500), (5600, 3, 900), (8000, 1, 500)] {
         desk.passes(Duration::from_millis(millis));
         assert_eq!(
-            desk.model.retry_in(),
+            desk.model.server.retry_in(desk.model.now.mono),
             Duration::from_secs(shown),
             "{millis}"
         );
@@ -445,7 +445,17 @@ fn a_room_that_was_named_is_shown_from_the_start() {
     assert_eq!(desk.model.pane().key.room, room("build"));
     assert_eq!(desk.entries(), ["build"]);
     assert_eq!(desk.text(), "to the build");
+    let lobby = |desk: &Desk| {
+        let mut panes = desk.model.panes.iter();
+        let pane = panes.find(|pane| pane.key.room == RoomName::lobby());
+        let pane = pane.expect("a pane of its own");
+        (pane.composer.text().to_owned(), pane.timeline.len())
+    };
+    assert_eq!(lobby(&desk), ("to the lobby".to_owned(), 1));
     desk.enters();
+    desk.message(2, "bob", "in the lobby");
+    assert_eq!(lobby(&desk), ("to the lobby".to_owned(), 2));
+    assert_eq!(desk.entries(), ["build"], "nothing of it is shown here");
     desk.key(ENTER);
     let effects = desk.done();
     assert!(

@@ -372,7 +372,7 @@ fn a_changed_key_is_explained_on_a_tiny_screen() {
 fn a_new_server_is_told_with_its_key() {
     let screen = {
         let mut screen = Screen::new(60, 16);
-        screen.desk.model.host = "chat.lan:10500".to_owned();
+        screen.desk.is_on("chat.lan:10500");
         screen.heard(Event::Security(Security::Encrypted {
             verified_by: VerifiedBy::FirstUse,
             fingerprint: Fingerprint::from_bytes([0xa7; 32]),
@@ -405,7 +405,7 @@ fn a_new_server_is_told_with_its_key() {
 /// A password is asked for over a connection on which everybody can read it.
 fn in_clear(width: u16, height: u16) -> Screen {
     let mut screen = Screen::new(width, height);
-    screen.desk.model.host = "chat.lan:10500".to_owned();
+    screen.desk.is_on("chat.lan:10500");
     screen.heard(Event::Security(Security::Plain));
     screen.heard(Event::Connection(ConnectionStatus::Stopped {
         why: Line::inert("This server wants a password"),

@@ -1,0 +1,131 @@
+//! The server that the panes' rooms are on: its address, how the connection to it stands, and who
+//! we are there.
+
+use std::time::Duration;
+
+use crate::{
+    client::event::{ConnectionStatus, Security},
+    protocol::{KeyTag, Nickname, Role, UserId},
+    text::Line,
+};
+
+/// A server, and who we are there. Times are counted from the start of this program.
+#[derive(Debug)]
+pub struct Server {
+    /// Its address as people write it: `localhost:10500`.
+    pub name: String,
+    /// Its program and version.
+    pub program: Option<Line>,
+    /// Our nickname: in force, or wished for before we are in.
+    pub nickname: Nickname,
+    /// Our id.
+    pub user: Option<UserId>,
+    /// What we may do there, as was told last.
+    pub role: Role,
+    /// Our own key, if we have one.
+    pub key: Option<KeyTag>,
+    /// The status of the connection.
+    pub connection: ConnectionStatus,
+    /// When the connection took that status.
+    pub connection_since: Duration,
+    /// For how long the server had owed an answer when that was told, and when it was.
+    unanswered: Option<(Duration, Duration)>,
+    /// When the session was last told that the user is at the keys.
+    pub probed: Duration,
+    /// Who can read along, as of the last connection; `None` before the first.
+    pub security: Option<Security>,
+    /// When we were first let in.
+    pub entered: Option<Duration>,
+}
+
+impl Server {
+    /// A server before the connection is made.
+    pub fn new(name: String, nickname: Nickname, key: Option<KeyTag>, now: Duration) -> Self {
+        Self {
+            name,
+            program: None,
+            nickname,
+            user: None,
+            role: Role::Unverified,
+            key,
+            connection: ConnectionStatus::Connecting,
+            connection_since: now,
+            unanswered: None,
+            probed: now,
+            security: None,
+            entered: None,
+        }
+    }
+
+    /// Whether the conversation is on a working connection.
+    pub fn online(&self) -> bool {
+        matches!(
+            self.connection,
+            ConnectionStatus::Online | ConnectionStatus::Basic | ConnectionStatus::Unidentified
+        )
+    }
+
+    /// Whether what is shown of the others holds as far as anybody can tell.
+    pub fn is_current(&self) -> bool {
+        self.online() && self.unanswered.is_none()
+    }
+
+    /// The connection has another status.
+    pub fn set_connection(&mut self, status: ConnectionStatus, now: Duration) {
+        self.connection = status;
+        self.connection_since = now;
+        self.unanswered = None;
+    }
+
+    /// The server has owed an answer for so long, or owes none any more.
+    pub fn set_unanswered(&mut self, waited: Option<Duration>, now: Duration) {
+        self.unanswered = waited.map(|waited| (waited, now));
+    }
+
+    /// For how long the server has owed an answer, where that is worth telling.
+    pub fn unanswered_for(&self, now: Duration) -> Option<Duration> {
+        let (waited, told) = self.unanswered?;
+        Some(waited + now.saturating_sub(told))
+    }
+
+    /// How long ago we were first let in, if we were.
+    pub fn chatted_for(&self, now: Duration) -> Option<Duration> {
+        Some(now.saturating_sub(self.entered?))
+    }
+
+    /// Time to the next attempt to connect.
+    fn left(&self, now: Duration) -> Option<Duration> {
+        match &self.connection {
+            ConnectionStatus::Waiting { retry_in, .. } => {
+                Some((self.connection_since + *retry_in).saturating_sub(now))
+            }
+            ConnectionStatus::Connecting
+            | ConnectionStatus::Online
+            | ConnectionStatus::Basic
+            | ConnectionStatus::Unidentified
+            | ConnectionStatus::Standby
+            | ConnectionStatus::Stopped { .. } => None,
+        }
+    }
+
+    /// Time to the next attempt to connect, rounded up to whole seconds.
+    pub fn retry_in(&self, now: Duration) -> Duration {
+        let left = self.left(now).unwrap_or_default();
+        let seconds = left.as_millis().div_ceil(1000);
+        Duration::from_secs(seconds.try_into().unwrap_or(u64::MAX))
+    }
+
+    /// After how long one of the times that are shown changes.
+    pub fn wakes_in(&self, now: Duration) -> Option<Duration> {
+        let countdown = self.left(now).filter(|left| !left.is_zero());
+        let countdown = countdown.map(|left| match left.subsec_nanos() {
+            0 => Duration::from_secs(1),
+            part => Duration::from_nanos(u64::from(part)),
+        });
+        let count = self.unanswered_for(now).map(|waited| {
+            let part = waited.subsec_nanos();
+            Duration::from_secs(1).saturating_sub(Duration::from_nanos(u64::from(part)))
+        });
+        [countdown, count].into_iter().flatten().min()
+    }
+}
