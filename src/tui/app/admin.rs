@@ -130,7 +130,7 @@ pub fn who(model: &mut Model, slash: &'static Slash) {
     tell(model, Some(slash), vec![(Tone::Answer, text)]);
 }
 
-/// Says something where the user is, perhaps because he has asked for it; what belongs together
+/// Says something where the user is, perhaps because they asked for it; what belongs together
 /// stays together.
 pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Paragraphs) {
     let (at, time) = (model.panes.focus(), model.now.wall);

@@ -3,22 +3,21 @@
 //!
 //! In reading order:
 //!
-//! - [`timeline_item`], [`presence`], [`timeline`]: what was said and what happened, in order, as far as it
-//!   is loaded.
-//! - [`room`]: a timeline, who is in, what is on its way.
-//! - [`layout`], [`rows`], [`scroll`]: where things stand on the screen, how much of a long text is
-//!   shown, and moving through them.
-//! - [`paging`], [`date`]: what is loaded, when; going to a message or a day.
-//! - [`composer`]: the text being written, its history and completions.
-//! - [`prompt`]: what is asked for before we can come in.
-//! - [`help`]: all keys and commands, for a width.
-//! - [`search`], [`search_results`]: looking for messages.
-//! - [`autosave`]: drafts and read positions, saved for the next start.
-//! - [`session`]: what the session tells; [`admin`]: of it, what is about administration.
+//! - [`server`]: the server, the connection to it, and who we are there.
+//! - [`pane`]: a room of it with its timeline, composer, draft, scroll and read position;
+//!   [`panes`]: all of them, one of which has the focus.
+//! - [`layers`]: what is open over the pane: search, prompt, help and other dialogs. The top one
+//!   gets the keys.
+//! - [`layout`]: where everything stands on a screen of a given size.
+//! - [`composer`]: a text being written, its history and completions.
+//! - [`session`]: takes the events of the session; [`admin`]: those about administration.
+//! - [`keys`], [`outbox_actions`], [`date`]: take what the user does.
 //! - [`status`]: what stands in the way of the conversation, in words.
-//! - [`keys`], [`outbox_actions`]: what the user does.
 //!
 //! It must not know sockets, terminals or palettes.
+//!
+//! A further room is a further pane: [`Panes`] adds it when the session tells of it. A further
+//! layer is told of in [`layers`]. An event that is not taken in [`session`] does not compile.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -198,7 +197,7 @@ pub struct Start {
     pub room: RoomName,
     /// Whether this process hosts the server.
     pub hosting: bool,
-    /// The user's own key; `None`: he comes in without.
+    /// The user's own key; `None`: they come in without.
     pub key: Option<KeyTag>,
     /// What the client's own store holds.
     pub restored: Restored,
@@ -286,7 +285,7 @@ impl Model {
         }
     }
 
-    /// What the user is asked for, while he has to answer.
+    /// The prompt, while the user has to answer it.
     pub fn active_prompt(&self) -> Option<&Prompt> {
         self.layers.prompt().filter(|prompt| !prompt.tried)
     }

@@ -37,13 +37,11 @@ impl Panes {
 
     /// The position of a room's pane; it is added where there is none.
     pub fn open(&mut self, key: &PaneKey) -> usize {
-        match self.list.iter().position(|pane| pane.key == *key) {
-            Some(at) => at,
-            None => {
-                self.list.push(Pane::new(key.clone()));
-                self.list.len() - 1
-            }
+        if let Some(at) = self.list.iter().position(|pane| pane.key == *key) {
+            return at;
         }
+        self.list.push(Pane::new(key.clone()));
+        self.list.len() - 1
     }
 
     /// All panes.

@@ -72,7 +72,7 @@ struct Name<'a> {
 /// What an item's first row says of it.
 #[derive(Clone, Copy)]
 struct Head {
-    /// Its sender, on a row of his own.
+    /// Its sender, on a row of their own.
     own_row: bool,
     /// Its sender.
     name: bool,

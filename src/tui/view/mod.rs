@@ -1,8 +1,9 @@
-//! How the screen looks: a function of the model, a palette and an area. One file per pane.
+//! How the screen looks: a function of the model, a palette and an area. One file for each part.
 //!
 //! - [`palette`]: the colours, by what they mean.
 //! - [`title`], [`messages`], [`members`], [`input`], [`hint`], [`help`],
-//!   [`search`]: the panes.
+//!   [`search`]: the parts of the screen. Which of the conversation, the help and a search's results
+//!   is drawn, the layers say.
 //! - [`paint`]: writing inert text into cells.
 //!
 //! It must not change anything, nor know a terminal.

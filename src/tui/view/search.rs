@@ -43,7 +43,7 @@ pub fn draw(
     if rows.is_empty() {
         return syntax(model, palette, area, buffer);
     }
-    let pane = SearchPane {
+    let painter = SearchPainter {
         area,
         columns: layout.columns,
         palette,
@@ -51,7 +51,7 @@ pub fn draw(
         search,
     };
     for (y, (at, row)) in (0..area.height).zip(rows.iter().enumerate().skip(search.top)) {
-        pane.row(buffer, y, row, chosen.contains(&at));
+        painter.row(buffer, y, row, chosen.contains(&at));
     }
 }
 
@@ -79,7 +79,7 @@ fn syntax(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-struct SearchPane<'a> {
+struct SearchPainter<'a> {
     area: Rect,
     columns: Columns,
     palette: &'a Palette,
@@ -87,7 +87,7 @@ struct SearchPane<'a> {
     search: &'a Search,
 }
 
-impl SearchPane<'_> {
+impl SearchPainter<'_> {
     fn row(&self, buffer: &mut Buffer, y: u16, row: &ListRow, chosen: bool) {
         let palette = self.palette;
         let margin = u16::from(self.columns.nickname > 0);

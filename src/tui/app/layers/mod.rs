@@ -26,6 +26,7 @@ use crate::tui::{
 
 /// Something open over the conversation.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are three at most")]
 pub enum Layer {
     /// A search.
     Search(Search),
@@ -232,7 +233,7 @@ impl Layers {
 
     /// The text field of the topmost layer that has one.
     pub fn input(&self) -> Option<Input<'_>> {
-        self.from_top().find_map(LayerBehavior::input)
+        self.downwards().find_map(LayerBehavior::input)
     }
 
     /// The text in it, to be changed.
@@ -243,21 +244,22 @@ impl Layers {
 
     /// What stands between the title and the input.
     pub fn body(&self) -> Body<'_> {
-        let body = self.from_top().find_map(LayerBehavior::body);
+        let body = self.downwards().find_map(LayerBehavior::body);
         body.unwrap_or(Body::Conversation)
     }
 
     /// What the topmost layer asks that asks something.
     pub fn question(&self, model: &Model) -> Option<Vec<String>> {
-        self.from_top().find_map(|layer| layer.question(model))
+        self.downwards().find_map(|layer| layer.question(model))
     }
 
     /// The keys of the topmost layer that has some of its own.
     pub fn hints(&self) -> Option<Vec<Hint>> {
-        self.from_top().find_map(LayerBehavior::hints)
+        self.downwards().find_map(LayerBehavior::hints)
     }
 
-    fn from_top(&self) -> impl Iterator<Item = &dyn LayerBehavior> {
+    /// The layers from the top down.
+    fn downwards(&self) -> impl Iterator<Item = &dyn LayerBehavior> {
         self.stack.iter().rev().map(Layer::behavior)
     }
 }

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// Hits that are listed; whoever needs more can say more exactly what he looks for.
+/// Hits that are listed at most; with more words fewer are found.
 pub const HITS_MAX: usize = 500;
 /// Steps of a search that follow each other without being asked for, as long as little is found.
 const STEPS_MAX: usize = 8;
@@ -464,7 +464,7 @@ pub fn back(model: &mut Model) {
     model.tell_columns();
 }
 
-/// Closes the search: the reader is where he was before.
+/// Closes the search and leads the reader back to where they were before.
 pub fn close(model: &mut Model) {
     if let Some(Layer::Search(search)) = model.layers.close(Rank::Search) {
         let pane = model.panes.focused_mut();
@@ -474,7 +474,7 @@ pub fn close(model: &mut Model) {
     }
 }
 
-/// Ends the search, and leaves the reader where he is.
+/// Ends the search and leaves the reader where they are.
 pub fn end(model: &mut Model) {
     model.layers.close(Rank::Search);
 }

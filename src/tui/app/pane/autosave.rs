@@ -1,6 +1,6 @@
-//! What is told to be kept for the next start: how far the reader has read, and what he was
+//! Saves for the next start how far the reader has read, and what they were
 //! writing. Told a moment after it has changed, so that a word typed is not a write to a disk for
-//! each letter; at once when he looks away or leaves.
+//! each letter; at once when they look away or leave.
 
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ impl Pane {
 }
 
 /// Remembers how far the reader has read: to the end, when that is what is shown and nothing new
-/// stands above it that he has not been led to; or, on the way there, as far as he has come without
+/// stands above it that they have not been led to; or, on the way there, as far as they have come without
 /// leaving anything out.
 fn see(model: &mut Model) {
     if !model.focused || model.layers.dialog().is_some() || model.listing().is_some() {

@@ -27,7 +27,7 @@ impl Pane {
         let known = self.members.iter().any(|other| other.user == member.user);
         let ourselves = Some(member.user) == context.user;
         // The list that we were given on coming in may be a moment old: who came just before us is no
-        // news, though he comes to be known after. By the server's clock, which may be set back.
+        // news, though we hear of them after. By the server's clock, which may be set back.
         let own = self
             .members
             .iter()
@@ -112,7 +112,7 @@ impl Pane {
             .push_change(PresenceChange::Renamed(was, nickname), time, context.zone);
     }
 
-    pub(super) fn upsert(&mut self, member: Member) {
+    fn upsert(&mut self, member: Member) {
         self.members.retain(|other| other.user != member.user);
         let folded = member.nickname.folded();
         let at = self

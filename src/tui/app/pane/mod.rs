@@ -164,7 +164,7 @@ impl Pane {
 
     /// A pane as it was when the client last ran.
     pub fn restored(server: String, restored: RestoredRoom, context: Context<'_>) -> Self {
-        let page = restored.page;
+        let latest = restored.page;
         let key = PaneKey {
             server,
             room: restored.room,
@@ -179,13 +179,13 @@ impl Pane {
             ..Self::new(key)
         };
         let _fits_as_it_was_written_here = pane.composer.set(&restored.draft);
-        pane.timeline.begins_at(page.first);
-        pane.timeline.passes(page.to);
-        pane.insert(page.messages, context);
-        if pane.read < page.to && !pane.timeline.is_empty() {
+        pane.timeline.begins_at(latest.first);
+        pane.timeline.passes(latest.to);
+        pane.insert(latest.messages, context);
+        if pane.read < latest.to && !pane.timeline.is_empty() {
             pane.unread = Some(Unread {
                 from: pane.timeline.key_of(pane.read + 1),
-                to: Some(pane.timeline.key_of(page.to + 1)),
+                to: Some(pane.timeline.key_of(latest.to + 1)),
                 line_seen: false,
             });
             pane.pass_own();

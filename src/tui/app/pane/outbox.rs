@@ -103,7 +103,7 @@ impl Pane {
     /// The session names a message for the first time. It goes by the text: the first that was
     /// typed is the first that is named, and which of two that read the same it is makes no
     /// difference.
-    pub(super) fn name_typed(&mut self, local: LocalId, body: &Body) {
+    fn name_typed(&mut self, local: LocalId, body: &Body) {
         if self.find(local).is_some() {
             return;
         }
@@ -122,7 +122,7 @@ impl Pane {
     }
 
     /// Messages stand in the order of their ids.
-    pub(super) fn place(&mut self, outgoing: Outgoing) {
+    fn place(&mut self, outgoing: Outgoing) {
         let before = |other: &Outgoing| other.local < outgoing.local;
         let at = self.outbox.partition_point(before);
         self.outbox.insert(at, outgoing);
@@ -203,20 +203,14 @@ impl Pane {
         }
     }
 
-    pub(super) fn find(&mut self, local: LocalId) -> Option<&mut Outgoing> {
+    fn find(&mut self, local: LocalId) -> Option<&mut Outgoing> {
         self.outbox
             .iter_mut()
             .find(|outgoing| outgoing.local == local)
     }
 
     /// Moves a message of which no echo will come from the outbox to the scrollback.
-    pub(super) fn settle(
-        &mut self,
-        local: LocalId,
-        own: Own,
-        now: Timestamp,
-        context: Context<'_>,
-    ) {
+    fn settle(&mut self, local: LocalId, own: Own, now: Timestamp, context: Context<'_>) {
         let Some(at) = self
             .outbox
             .iter()

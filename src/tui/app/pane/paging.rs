@@ -2,7 +2,7 @@
 //! for, one page at a time; so is what the reader wants to be led to.
 //!
 //! A gap is filled from the side that the reader comes from: upwards from what is below it, or,
-//! when he scrolls down into it, downwards from what is above. Where filling it has failed, it is
+//! when they scroll down into it, downwards from what is above. Where filling it has failed, it is
 //! left alone until it is looked at anew, is scrolled at, or the connection is back.
 
 use jiff::civil::Date;
@@ -28,7 +28,7 @@ pub struct Paging {
     pub failed: Option<PageFailure>,
     /// Where the reader wants to be led.
     pub goal: Option<Goal>,
-    /// Whether the reader came to where he is from above.
+    /// Whether the reader came from above.
     pub down: bool,
 }
 
@@ -184,7 +184,7 @@ impl Pane {
         Part::Forward { from, to }
     }
 
-    /// Leads the reader to where he wants to be, if that is held; in a message, to what was looked
+    /// Leads the reader to where they want to be, if that is held; in a message, to what was looked
     /// for.
     fn arrive(&mut self, looked_for: Option<&Query>, columns: &Columns, height: u16) {
         let Some(goal) = &self.paging.goal else {
@@ -217,7 +217,7 @@ impl Pane {
     }
 }
 
-/// Leads the reader to where he wants to be, and asks for what comes near and is not held. To be
+/// Leads the reader to where they want to be, and asks for what comes near and is not held. To be
 /// called whenever something has changed.
 pub fn poll_page_request(model: &mut Model, effects: &mut Vec<Effect>) {
     let layout = model.layout();
@@ -244,7 +244,7 @@ pub fn lead(model: &mut Model, goal: Goal) {
 
 /// A page came, or the reason why there is none. One that was not asked for, or not of the log that
 /// there is now, is left out.
-pub fn handle_page(model: &mut Model, at: usize, part: Part, page: Result<Page, Line>) {
+pub fn handle_page(model: &mut Model, at: usize, part: Part, answer: Result<Page, Line>) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
     let is_shown = at == model.panes.focus();
@@ -254,8 +254,8 @@ pub fn handle_page(model: &mut Model, at: usize, part: Part, page: Result<Page, 
     }
     let goal = pane.paging.goal.clone();
     let goal = goal.filter(|goal| pane.part_of(goal) == part);
-    let page = match page {
-        Ok(page) => page,
+    let loaded = match answer {
+        Ok(loaded) => loaded,
         Err(why) if goal.is_some() => {
             pane.paging.goal = None;
             return model.say(why.as_str());
@@ -265,15 +265,15 @@ pub fn handle_page(model: &mut Model, at: usize, part: Part, page: Result<Page, 
             return;
         }
     };
-    let offline = page.offline;
-    let first = page.messages.first().and_then(|message| message.seq);
-    pane.timeline.begins_at(page.first);
+    let offline = loaded.offline;
+    let first = loaded.messages.first().and_then(|message| message.seq);
+    pane.timeline.begins_at(loaded.first);
     let down = matches!(part, Part::Forward { .. }) && goal.is_none();
     if is_shown {
-        pane.hold_around(page.to, down, &columns, height);
+        pane.hold_around(loaded.to, down, &columns, height);
     }
-    let begins = page.first;
-    let added = model.with_pane(at, |pane, context| pane.insert(page.messages, context));
+    let begins = loaded.first;
+    let added = model.with_pane(at, |pane, context| pane.insert(loaded.messages, context));
     match goal {
         Some(Goal::Day(day, _)) => reached(model, at, day, first, begins),
         Some(goal) => {

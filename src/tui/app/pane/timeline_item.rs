@@ -142,7 +142,7 @@ impl TimelineItem {
         }
     }
 
-    /// Whether this message goes on with the sender of `before`, so that he need not be named
+    /// Whether this message goes on with the sender of `before`, so that they need not be named
     /// again.
     pub fn continues(&self, before: Option<&Self>) -> bool {
         let (Self::Message(this), Some(Self::Message(before))) = (self, before) else {

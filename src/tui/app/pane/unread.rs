@@ -30,7 +30,7 @@ impl Pane {
 
     /// Messages of others, whether they are held or not. What the server no longer keeps does not
     /// count, and of a log that was replaced only what is held does.
-    pub(super) fn messages_between(&self, from: TimelineKey, to: TimelineKey) -> u64 {
+    fn messages_between(&self, from: TimelineKey, to: TimelineKey) -> u64 {
         let begin = self.timeline.key_of(self.timeline.first());
         if self.timeline.first() == 0 || !to.same_log(begin) {
             return self.held_between(from, to, TimelineItem::is_of_others);
@@ -49,7 +49,7 @@ impl Pane {
             .saturating_sub(self.held_between(from, to, ours))
     }
 
-    pub(super) fn held_between(
+    fn held_between(
         &self,
         from: TimelineKey,
         to: TimelineKey,

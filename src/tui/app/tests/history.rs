@@ -646,9 +646,9 @@ fn what_we_wrote_ourselves_is_not_new() {
     }
     assert_eq!(unread(&desk), 7);
     let part = Part::Forward { from: 11, to: 17 };
-    let mut page = LOG.page(part);
-    page.messages = (11..=17).map(own).collect();
-    desk.paged(part, page);
+    let mut ours = LOG.page(part);
+    ours.messages = (11..=17).map(own).collect();
+    desk.paged(part, ours);
     assert_eq!(unread(&desk), 0);
     assert_eq!(desk.model.pane().unread_from(), None);
 }
