@@ -420,3 +420,16 @@ pub fn clock_corrected(by: SignedDuration) -> String {
     let way = if by.is_negative() { "back" } else { "ahead" };
     format!("server clock moved {} {way}", text::span(by.unsigned_abs()))
 }
+
+/// A figure for people: `1,204`.
+pub fn in_groups(figure: u64) -> String {
+    let digits = figure.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

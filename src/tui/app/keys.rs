@@ -2,19 +2,15 @@
 
 use ratatui::layout::Position;
 
-use std::time::Duration;
-
 use super::{
-    Effect, HostChoice, Model, admin, date,
+    Effect, HostChoice, Model, admin, autosave, date,
+    escape::Escape,
     layers::{
         KeyOutcome, Layer, Press, Rank, help::HelpScreen, host::HostQuestion, paste::PasteQuestion,
-        prompt, search,
     },
-    outbox_actions,
-    pane::{
-        Scroll, autosave,
-        paging::{self, Goal},
-    },
+    outbox_actions, page_requests,
+    pane::{Scroll, paging::Goal},
+    prompt_actions, search_actions,
 };
 use crate::{
     client::event::Command,
@@ -33,29 +29,6 @@ const PASTE_ROWS_MAX: usize = 10;
 /// A pasted text of more bytes than this is asked about first.
 const PASTE_BYTES_MAX: usize = 2 * 1024;
 
-/// For so long after an Esc that closed something, none leaves: whoever closes two things in a row
-/// would be out when there was only one.
-const ESC_GUARD: Duration = Duration::from_millis(1_500);
-/// An Esc that comes so soon after another is the same press, held down, or one of a row.
-const ESC_HELD: Duration = Duration::from_millis(300);
-
-/// When Esc was last pressed without leaving.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Escapes {
-    /// When it last closed something.
-    closed: Option<Duration>,
-    /// When it last did anything but leave.
-    last: Option<Duration>,
-}
-
-impl Escapes {
-    /// Whether an Esc would leave by accident now.
-    fn guard(&self, now: Duration) -> bool {
-        let within = |at: Option<Duration>, time| at.is_some_and(|at| now < at + time);
-        within(self.closed, ESC_GUARD) || within(self.last, ESC_HELD)
-    }
-}
-
 /// Takes a key.
 pub fn handle_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     let action = keymap::action(key);
@@ -72,13 +45,10 @@ pub fn handle_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     if action == Some(Action::Escape) {
         note_escape(model);
     }
-    let handler = model
-        .layers
-        .top()
-        .map(|layer| layer.behavior().key_handler());
-    let press = Press { key, action };
-    if handler.is_some_and(|handle| handle(model, press, effects) == KeyOutcome::Taken) {
-        return;
+    let layout = model.layout();
+    let outcome = model.layers.handle_key(Press { key, action }, &layout);
+    if outcome != KeyOutcome::Passed {
+        return handle_outcome(model, outcome, effects);
     }
     match action {
         Some(action) => act(model, action, effects),
@@ -87,6 +57,26 @@ pub fn handle_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
                 insert(model, c.encode_utf8(&mut [0; 4]));
             }
         }
+    }
+}
+
+/// Does what a layer made of a key.
+fn handle_outcome(model: &mut Model, outcome: KeyOutcome, effects: &mut Vec<Effect>) {
+    match outcome {
+        KeyOutcome::Taken | KeyOutcome::Passed | KeyOutcome::Close => {}
+        KeyOutcome::Insert(text) => insert(model, &text),
+        KeyOutcome::Host(choice) => {
+            effects.push(Effect::Host(choice));
+            leave_now(model, effects);
+        }
+        KeyOutcome::Leave => leave(model, effects),
+        KeyOutcome::Answer => {
+            // What the remark was about is past.
+            model.flash = None;
+            prompt_actions::answer(model, effects);
+        }
+        KeyOutcome::Enter => search_actions::enter(model, effects),
+        KeyOutcome::Further => search_actions::further(model, effects),
     }
 }
 
@@ -125,7 +115,7 @@ pub fn handle_burst(model: &mut Model, text: &str) {
 }
 
 /// Inserts into the text being written; that of a layer is one line.
-pub fn insert(model: &mut Model, text: &str) {
+fn insert(model: &mut Model, text: &str) {
     let outcome = match model.layers.composer_mut() {
         Some(composer) => composer.insert(&text.trim_end_matches('\n').replace('\n', " ")),
         None => model.panes.focused_mut().composer.insert(text),
@@ -144,7 +134,11 @@ fn edited(model: &mut Model, outcome: EditOutcome) {
 pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
     if model.listing().is_some() {
         let action = if rows < 0 { Action::Up } else { Action::Down };
-        search::act(model, action, effects);
+        let layout = model.layout();
+        if let Some(search) = model.layers.search_mut() {
+            let outcome = search.act(action, &layout);
+            handle_outcome(model, outcome, effects);
+        }
         return;
     }
     let layout = model.layout();
@@ -153,7 +147,7 @@ pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
     pane.paging.goal = None;
     pane.scroll_by(rows, &columns, height);
     if pane.shows_failure(&columns, height) {
-        paging::try_again(model);
+        page_requests::try_again(model);
     }
 }
 
@@ -179,7 +173,7 @@ fn to_start(model: &mut Model) {
     let pane = model.panes.focused_mut();
     match pane.timeline.first() {
         0 => pane.scroll_to_start(&layout.columns, layout.messages.height),
-        first => paging::lead(model, Goal::Top(first)),
+        first => page_requests::lead(model, Goal::Top(first)),
     }
 }
 
@@ -191,7 +185,7 @@ fn to_unread(model: &mut Model) {
     };
     let number = pane.timeline.first_number_from(from);
     match number {
-        Some(number) => paging::lead(model, Goal::Top(number)),
+        Some(number) => page_requests::lead(model, Goal::Top(number)),
         None => pane.scroll_to_key(from, false, &layout.columns, layout.messages.height),
     }
 }
@@ -200,7 +194,7 @@ fn to_end(model: &mut Model) {
     let pane = model.panes.focused_mut();
     pane.paging.goal = None;
     pane.scroll = Scroll::Follow;
-    search::end(model);
+    search_actions::end(model);
 }
 
 fn to_date(model: &mut Model, argument: &str, effects: &mut Vec<Effect>) {
@@ -214,7 +208,7 @@ fn to_date(model: &mut Model, argument: &str, effects: &mut Vec<Effect>) {
         return model.say("This server keeps no history");
     }
     let part = Part::Since(midnight.timestamp());
-    paging::lead(model, Goal::Day(day, part));
+    page_requests::lead(model, Goal::Day(day, part));
     done_with(model, effects);
 }
 
@@ -237,7 +231,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         Action::EndOfLine if model.writing().is_empty() => to_end(model),
         Action::Home => edit(model, Edit::Home),
         Action::EndOfLine => edit(model, Edit::End),
-        Action::Search => search::open(model, "", effects),
+        Action::Search => search_actions::open(model, "", effects),
         Action::Help => model.layers.open(Layer::Help(HelpScreen::default())),
         Action::RetryNow => {
             if !model.server.online() {
@@ -279,7 +273,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     }
     if !model.server.online() && Invite::looks_like_one(&typed) {
         // For the server alone: never a message.
-        return match prompt::pass(&typed) {
+        return match prompt_actions::pass(&typed) {
             Ok(command) => {
                 effects.push(Effect::Command(command));
                 let _fits = model.panes.focused_mut().composer.set("");
@@ -290,7 +284,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     match commands::read(&typed) {
         ParsedInput::Nothing | ParsedInput::Quit => {
             model.panes.focused_mut().composer.put_aside();
-            paging::try_again(model);
+            page_requests::try_again(model);
         }
         ParsedInput::Unknown(name) => {
             let name: String = name.chars().take(20).collect();
@@ -333,7 +327,7 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
         SlashAction::Date => return to_date(model, argument, effects),
         SlashAction::Search => {
             done_with(model, effects);
-            return search::open(model, argument, effects);
+            return search_actions::open(model, argument, effects);
         }
         SlashAction::Unfold | SlashAction::Fold => fold(model, slash.run == SlashAction::Unfold),
         SlashAction::Discard => outbox_actions::discard(model, effects),
@@ -370,29 +364,6 @@ fn done_with(model: &mut Model, effects: &mut Vec<Effect>) {
     effects.push(Effect::Command(Command::Typed(typed)));
     model.panes.focused_mut().composer.put_aside();
     model.panes.focused_mut().autosave.is_done();
-}
-
-/// What Esc does now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Escape {
-    /// Closes the dialog.
-    CloseDialog,
-    /// Takes the offered completions away.
-    CloseCompletion,
-    /// Goes back to the list of what was found.
-    ToResults,
-    /// Closes the search.
-    CloseSearch,
-    /// Goes back to the end of the conversation.
-    ToEnd,
-    /// Puts the draft aside.
-    PutAside,
-    /// Lets the question be.
-    Cancel,
-    /// Disconnects.
-    Leave,
-    /// Says that another one disconnects: the one before has just closed something.
-    Warn,
 }
 
 /// What Esc does now: it closes what is open before it disconnects.
@@ -442,8 +413,8 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
     match escape_means(model) {
         Escape::CloseDialog => drop(model.layers.close(Rank::Dialog)),
         Escape::CloseCompletion => model.writing_mut().completion = None,
-        Escape::ToResults => search::back(model),
-        Escape::CloseSearch => search::close(model),
+        Escape::ToResults => search_actions::back(model),
+        Escape::CloseSearch => search_actions::close(model),
         Escape::ToEnd => to_end(model),
         Escape::PutAside => {
             let text = model.pane().composer.text().to_owned();
@@ -471,7 +442,7 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
     let asked = model.layers.prompt().is_some();
     if asked {
         // What was meant for it is nobody else's: a password perhaps.
-        prompt::clear(model);
+        prompt_actions::clear(model);
     } else if cleared {
         model.writing_mut().put_aside();
     }
@@ -485,7 +456,7 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
 }
 
 /// Leaves, after asking what becomes of a server that others use.
-pub fn leave(model: &mut Model, effects: &mut Vec<Effect>) {
+fn leave(model: &mut Model, effects: &mut Vec<Effect>) {
     if model.leaving_since.is_none()
         && let Some(others) = others_need_server(model)
     {
@@ -518,7 +489,7 @@ fn others_need_server(model: &Model) -> Option<usize> {
 }
 
 /// Leaves, whatever becomes of a server; the second time at once.
-pub fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
+fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
     model.layers.close(Rank::Dialog);
     if model.leaving_since.is_some() {
         effects.push(Effect::Quit);

@@ -2,12 +2,10 @@
 
 use super::{
     Effect, Model, admin,
-    layers::{
-        Rank,
-        prompt::{self, PromptKind},
-        search,
-    },
-    pane::{OutgoingState, Pane, paging},
+    layers::{Rank, prompt::PromptKind},
+    page_requests,
+    pane::{OutgoingState, Pane},
+    prompt_actions, search_actions,
 };
 use crate::{
     client::event::{ConnectionStatus, Delivery, Entered, Event, LocalId},
@@ -40,13 +38,13 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
         } => handle_delivery(model, local, &room, body, delivery),
         Event::Page { room, part, page } => {
             let at = model.pane_of(&room);
-            paging::handle_page(model, at, part, page);
+            page_requests::handle_page(model, at, part, page);
         }
         Event::Found {
             search,
             room,
             found,
-        } => search::handle_results(model, search, &room, found, effects),
+        } => search_actions::handle_results(model, search, &room, found, effects),
         Event::Admin { request, answer } => admin::handle_answer(model, request, answer),
         Event::NicknameRefused {
             nickname,
@@ -153,7 +151,7 @@ fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {
     {
         model.flash = None;
     }
-    prompt::handle_connection_status(model, &status);
+    prompt_actions::handle_connection_status(model, &status);
     model.server.set_connection(status, model.now.mono);
     // What it may mean is read before the command that accepts it.
     if let Some(told) = model.panes.focused_mut().distrusted.take() {
@@ -175,7 +173,7 @@ fn entered(model: &mut Model, entered: Entered) {
     model.server.role = entered.role;
     model.server.program = entered.server;
     model.layers.close(Rank::Prompt);
-    paging::forget_asked(model);
+    page_requests::forget_asked(model);
 }
 
 fn refused(model: &mut Model, nickname: &Nickname, why: &Line, waiting: bool) {
@@ -184,5 +182,5 @@ fn refused(model: &mut Model, nickname: &Nickname, why: &Line, waiting: bool) {
         model.say(why);
         return;
     }
-    prompt::open(model, PromptKind::Nickname, why, nickname.as_str());
+    prompt_actions::open(model, PromptKind::Nickname, why, nickname.as_str());
 }

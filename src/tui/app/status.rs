@@ -50,7 +50,7 @@ impl Model {
         if let Some(remark) = self.remark().filter(|_| !self.remark_fits()) {
             return vec![remark.to_owned()];
         }
-        if let Some(question) = self.layers.question(self) {
+        if let Some(question) = self.layers.question(self.server.security) {
             return question;
         }
         match &self.server.connection {

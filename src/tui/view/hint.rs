@@ -9,7 +9,8 @@ use super::{
 use crate::tui::{
     app::{
         Model, admin,
-        keys::{self, Escape},
+        escape::Escape,
+        keys,
         layers::{Hint, hint},
         pane::OutgoingState,
     },

@@ -15,10 +15,10 @@ use crate::{
     protocol::Role,
     text::wrap::wrap,
     tui::{
-        app::{Model, in_groups, layers::Body, layout, layout::Layout, pane::Scroll},
+        app::{Model, layers::Body, layout, layout::Layout, pane::Scroll},
         keymap::{Action, label},
         signs,
-        user_text::seconds,
+        user_text::{in_groups, seconds},
     },
 };
 

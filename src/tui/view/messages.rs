@@ -15,7 +15,7 @@ use crate::{
     text::wrap::{cut, wrap, wrap_first},
     tui::{
         app::{
-            Model, in_groups,
+            Model,
             layout::Columns,
             pane::paging::Loading,
             pane::rows::Folded,
@@ -26,7 +26,7 @@ use crate::{
         },
         keymap::{Action, label},
         signs,
-        user_text::{self, Tone},
+        user_text::{self, Tone, in_groups},
     },
 };
 

@@ -39,7 +39,7 @@ pub fn draw(
     buffer: &mut Buffer,
 ) {
     let area = layout.messages;
-    let (rows, chosen) = search.rows(model, &layout.columns, area.height);
+    let (rows, chosen) = search.rows(&model.zone, &layout.columns, area.height);
     if rows.is_empty() {
         return syntax(model, palette, area, buffer);
     }

@@ -1,11 +1,11 @@
 //! The help: all keys, commands and signs from their tables, laid out for a width. The update must know
 //! how many rows that makes, the view draws them.
 
-use super::{Body, Hint, KeyHandler, KeyOutcome, Layer, LayerBehavior, Press, Rank, hint};
+use super::behavior::{Hint, KeyOutcome, LayerBehavior, Press, Rank, hint};
 use crate::{
     text::{self, wrap::wrap},
     tui::{
-        app::{Effect, Model, keys::Escape, layout::Layout, pane::Pane},
+        app::{escape::Escape, layout::Layout, pane::Pane},
         commands,
         keymap::{self, Action},
         signs,
@@ -33,16 +33,30 @@ impl LayerBehavior for HelpScreen {
         Rank::Dialog
     }
 
-    fn key_handler(&self) -> KeyHandler {
-        handle_key
+    fn handle_key(&mut self, press: Press, layout: &Layout) -> KeyOutcome {
+        let height = layout.messages.height;
+        let top_max = Help::new(layout).top_max(height);
+        // The screen may have grown since.
+        let top = self.top.min(top_max);
+        let page = height.saturating_sub(1).max(1);
+        let top = match press.action {
+            Some(Action::Up | Action::RowUp) => top.saturating_sub(1),
+            Some(Action::Down | Action::RowDown) => top + 1,
+            Some(Action::PageUp) => top.saturating_sub(page),
+            Some(Action::PageDown) => top.saturating_add(page),
+            Some(Action::Home | Action::Start) => 0,
+            Some(Action::EndOfLine | Action::End) => top_max,
+            Some(Action::Escape) => return KeyOutcome::Passed,
+            Some(Action::Help | Action::Send) => return KeyOutcome::Close,
+            _ if press.key.typed() == Some('q') => return KeyOutcome::Close,
+            _ => top,
+        };
+        self.top = top.min(top_max);
+        KeyOutcome::Taken
     }
 
     fn escape(&self, _pane: &Pane) -> Option<Escape> {
         Some(Escape::CloseDialog)
-    }
-
-    fn body(&self) -> Option<Body<'_>> {
-        Some(Body::Help(self))
     }
 
     fn hints(&self) -> Option<Vec<Hint>> {
@@ -51,38 +65,6 @@ impl LayerBehavior for HelpScreen {
             hint(Action::PageDown, "more"),
         ])
     }
-}
-
-fn handle_key(model: &mut Model, press: Press, _effects: &mut Vec<Effect>) -> KeyOutcome {
-    let layout = model.layout();
-    let height = layout.messages.height;
-    let top_max = Help::new(&layout).top_max(height);
-    let Some(Layer::Help(help)) = model.layers.dialog_mut() else {
-        return KeyOutcome::Passed;
-    };
-    // The screen may have grown since.
-    let top = help.top.min(top_max);
-    let page = height.saturating_sub(1).max(1);
-    let top = match press.action {
-        Some(Action::Up | Action::RowUp) => top.saturating_sub(1),
-        Some(Action::Down | Action::RowDown) => top + 1,
-        Some(Action::PageUp) => top.saturating_sub(page),
-        Some(Action::PageDown) => top.saturating_add(page),
-        Some(Action::Home | Action::Start) => 0,
-        Some(Action::EndOfLine | Action::End) => top_max,
-        Some(Action::Escape) => return KeyOutcome::Passed,
-        Some(Action::Help | Action::Send) => {
-            model.layers.close(Rank::Dialog);
-            return KeyOutcome::Taken;
-        }
-        _ if press.key.typed() == Some('q') => {
-            model.layers.close(Rank::Dialog);
-            return KeyOutcome::Taken;
-        }
-        _ => top,
-    };
-    help.top = top.min(top_max);
-    KeyOutcome::Taken
 }
 
 /// The help as it stands on a screen.

@@ -1,10 +1,13 @@
 //! Asks what becomes of the server that this process hosts, when the user leaves.
 
-use super::{Hint, KeyHandler, KeyOutcome, LayerBehavior, Press, Rank, hint};
-use crate::tui::{
-    app::{Effect, HostChoice, Model, keys, keys::Escape, pane::Pane},
-    key::Code,
-    keymap::Action,
+use super::behavior::{Hint, KeyOutcome, LayerBehavior, Press, Rank, hint};
+use crate::{
+    client::event::Security,
+    tui::{
+        app::{HostChoice, escape::Escape, layout::Layout, pane::Pane},
+        key::Code,
+        keymap::Action,
+    },
 };
 
 /// The question about the server.
@@ -19,15 +22,20 @@ impl LayerBehavior for HostQuestion {
         Rank::Dialog
     }
 
-    fn key_handler(&self) -> KeyHandler {
-        handle_key
+    fn handle_key(&mut self, press: Press, _layout: &Layout) -> KeyOutcome {
+        match press.key.code {
+            Code::Char('k' | 'K') => KeyOutcome::Host(HostChoice::KeepRunning),
+            Code::Char('e' | 'E') => KeyOutcome::Host(HostChoice::Stop),
+            _ if press.action == Some(Action::Escape) => KeyOutcome::Passed,
+            _ => KeyOutcome::Taken,
+        }
     }
 
     fn escape(&self, _pane: &Pane) -> Option<Escape> {
         Some(Escape::CloseDialog)
     }
 
-    fn question(&self, _model: &Model) -> Option<Vec<String>> {
+    fn question(&self, _security: Option<Security>) -> Option<Vec<String>> {
         let who = match self.others {
             0 => "Others may be".to_owned(),
             1 => "Somebody else is".to_owned(),
@@ -48,16 +56,4 @@ impl LayerBehavior for HostQuestion {
             hint(Action::Escape, "stay"),
         ])
     }
-}
-
-fn handle_key(model: &mut Model, press: Press, effects: &mut Vec<Effect>) -> KeyOutcome {
-    let choice = match press.key.code {
-        Code::Char('k' | 'K') => HostChoice::KeepRunning,
-        Code::Char('e' | 'E') => HostChoice::Stop,
-        _ if press.action == Some(Action::Escape) => return KeyOutcome::Passed,
-        _ => return KeyOutcome::Taken,
-    };
-    effects.push(Effect::Host(choice));
-    keys::leave_now(model, effects);
-    KeyOutcome::Taken
 }

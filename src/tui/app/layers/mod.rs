@@ -5,9 +5,11 @@
 //! - [`prompt`]: what the server needs to let us in.
 //! - [`help`], [`paste`], [`host`]: dialogs.
 //!
-//! A further layer is a file here that implements [`LayerBehavior`], a variant of [`Layer`], and,
-//! where it draws something of its own, a variant of [`Body`].
+//! A further layer is a file here that implements [`LayerBehavior`], a variant of [`Layer`] with its
+//! arms in this file, and, where it draws something of its own, a variant of [`Body`]. It knows the
+//! model by what it is given only; what it wants done, its [`KeyOutcome`] says.
 
+mod behavior;
 pub mod help;
 pub mod host;
 pub mod paste;
@@ -15,14 +17,13 @@ pub mod prompt;
 pub mod search;
 pub mod search_results;
 
+pub use self::behavior::{Hint, Input, KeyOutcome, LayerBehavior, Press, Rank, hint};
+
 use self::{
     help::HelpScreen, host::HostQuestion, paste::PasteQuestion, prompt::Prompt, search::Search,
 };
-use super::{Effect, Model, composer::Composer, keys::Escape, pane::Pane};
-use crate::tui::{
-    key::Key,
-    keymap::{Action, label},
-};
+use super::{composer::Composer, layout::Layout};
+use crate::client::event::Security;
 
 /// Something open over the conversation.
 #[derive(Debug)]
@@ -40,59 +41,6 @@ pub enum Layer {
     Host(HostQuestion),
 }
 
-/// The place of a layer in the stack, from the lowest. There is at most one layer of each rank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
-    /// A search, which a lost connection need not close.
-    Search,
-    /// A prompt, which may open while a dialog is being read.
-    Prompt,
-    /// A dialog, which gets every key.
-    Dialog,
-}
-
-/// A key that was pressed.
-#[derive(Clone, Copy, Debug)]
-pub struct Press {
-    /// The key.
-    pub key: Key,
-    /// What it asks for, by the table of keys.
-    pub action: Option<Action>,
-}
-
-/// What a layer did with a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyOutcome {
-    /// The layer dealt with it.
-    Taken,
-    /// The key is for the pane.
-    Passed,
-}
-
-/// Takes a key that was pressed while the layer is on top.
-pub type KeyHandler = fn(&mut Model, Press, &mut Vec<Effect>) -> KeyOutcome;
-
-/// A key and what it does now.
-pub type Hint = (String, &'static str);
-
-/// A hint for the key of an action.
-pub fn hint(action: Action, words: &'static str) -> Hint {
-    (label(action), words)
-}
-
-/// The text field of a layer.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
-    /// The text being written.
-    pub composer: &'a Composer,
-    /// What stands before it.
-    pub sign: &'static str,
-    /// What stands in it while it is empty, from wordy to brief.
-    pub placeholder: &'static [&'static str],
-    /// Whether dots are shown for its characters.
-    pub masked: bool,
-}
-
 /// What stands between the title and the input.
 #[derive(Clone, Copy, Debug)]
 pub enum Body<'a> {
@@ -102,36 +50,6 @@ pub enum Body<'a> {
     Help(&'a HelpScreen),
     /// What a search found.
     Results(&'a Search),
-}
-
-/// What a layer shows, and how it takes keys.
-pub trait LayerBehavior {
-    /// Its place in the stack.
-    fn rank(&self) -> Rank;
-    /// What takes the keys.
-    fn key_handler(&self) -> KeyHandler;
-    /// What Esc does; `None`: what it does in the pane.
-    fn escape(&self, pane: &Pane) -> Option<Escape>;
-    /// Its text field.
-    fn input(&self) -> Option<Input<'_>> {
-        None
-    }
-    /// The text of its text field, to be changed.
-    fn composer_mut(&mut self) -> Option<&mut Composer> {
-        None
-    }
-    /// What it shows in the place of the conversation; `None`: what the layer below shows.
-    fn body(&self) -> Option<Body<'_>> {
-        None
-    }
-    /// What it asks above the input, from wordy to brief.
-    fn question(&self, _model: &Model) -> Option<Vec<String>> {
-        None
-    }
-    /// Its keys, for the line of hints.
-    fn hints(&self) -> Option<Vec<Hint>> {
-        None
-    }
 }
 
 impl Layer {
@@ -181,6 +99,24 @@ impl Layers {
         Some(self.stack.remove(at))
     }
 
+    /// Has the top layer take a key.
+    pub fn handle_key(&mut self, press: Press, layout: &Layout) -> KeyOutcome {
+        let Some(layer) = self.stack.last_mut() else {
+            return KeyOutcome::Passed;
+        };
+        match layer.behavior_mut().handle_key(press, layout) {
+            KeyOutcome::Close => {
+                self.stack.pop();
+                KeyOutcome::Taken
+            }
+            KeyOutcome::Insert(text) => {
+                self.stack.pop();
+                KeyOutcome::Insert(text)
+            }
+            other => other,
+        }
+    }
+
     /// The layer that gets the keys.
     pub fn top(&self) -> Option<&Layer> {
         self.stack.last()
@@ -189,13 +125,6 @@ impl Layers {
     /// The dialog that is open.
     pub fn dialog(&self) -> Option<&Layer> {
         self.top()
-            .filter(|layer| layer.behavior().rank() == Rank::Dialog)
-    }
-
-    /// The same, to be changed.
-    pub fn dialog_mut(&mut self) -> Option<&mut Layer> {
-        self.stack
-            .last_mut()
             .filter(|layer| layer.behavior().rank() == Rank::Dialog)
     }
 
@@ -244,13 +173,18 @@ impl Layers {
 
     /// What stands between the title and the input.
     pub fn body(&self) -> Body<'_> {
-        let body = self.downwards().find_map(LayerBehavior::body);
+        let body = self.stack.iter().rev().find_map(|layer| match layer {
+            Layer::Help(help) => Some(Body::Help(help)),
+            Layer::Prompt(_) => Some(Body::Conversation),
+            Layer::Search(search) => search.listed.then_some(Body::Results(search)),
+            Layer::Paste(_) | Layer::Host(_) => None,
+        });
         body.unwrap_or(Body::Conversation)
     }
 
     /// What the topmost layer asks that asks something.
-    pub fn question(&self, model: &Model) -> Option<Vec<String>> {
-        self.downwards().find_map(|layer| layer.question(model))
+    pub fn question(&self, security: Option<Security>) -> Option<Vec<String>> {
+        self.downwards().find_map(|layer| layer.question(security))
     }
 
     /// The keys of the topmost layer that has some of its own.

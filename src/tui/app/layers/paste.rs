@@ -1,9 +1,12 @@
 //! Asks whether a large text that was pasted is to be inserted.
 
-use super::{Hint, KeyHandler, KeyOutcome, Layer, LayerBehavior, Press, Rank, hint};
-use crate::tui::{
-    app::{Effect, Model, keys, keys::Escape, pane::Pane},
-    keymap::Action,
+use super::behavior::{Hint, KeyOutcome, LayerBehavior, Press, Rank, hint};
+use crate::{
+    client::event::Security,
+    tui::{
+        app::{escape::Escape, layout::Layout, pane::Pane},
+        keymap::Action,
+    },
 };
 
 /// The question about a pasted text.
@@ -18,15 +21,19 @@ impl LayerBehavior for PasteQuestion {
         Rank::Dialog
     }
 
-    fn key_handler(&self) -> KeyHandler {
-        handle_key
+    fn handle_key(&mut self, press: Press, _layout: &Layout) -> KeyOutcome {
+        match press.action {
+            Some(Action::Escape) => KeyOutcome::Passed,
+            Some(Action::Send) => KeyOutcome::Insert(std::mem::take(&mut self.text)),
+            _ => KeyOutcome::Taken,
+        }
     }
 
     fn escape(&self, _pane: &Pane) -> Option<Escape> {
         Some(Escape::CloseDialog)
     }
 
-    fn question(&self, _model: &Model) -> Option<Vec<String>> {
+    fn question(&self, _security: Option<Security>) -> Option<Vec<String>> {
         let rows = self.text.lines().count();
         let size = self.text.len().div_ceil(1024);
         let rows = match rows {
@@ -45,17 +52,4 @@ impl LayerBehavior for PasteQuestion {
             hint(Action::Escape, "drop it"),
         ])
     }
-}
-
-fn handle_key(model: &mut Model, press: Press, _effects: &mut Vec<Effect>) -> KeyOutcome {
-    match press.action {
-        Some(Action::Escape) => return KeyOutcome::Passed,
-        Some(Action::Send) => {
-            if let Some(Layer::Paste(paste)) = model.layers.close(Rank::Dialog) {
-                keys::insert(model, &paste.text);
-            }
-        }
-        _ => {}
-    }
-    KeyOutcome::Taken
 }

@@ -1,19 +1,16 @@
-//! What the input line asks for before we can come in: another nickname, the password, an invite.
+//! Asks in the input line for what the server needs to let us in: another nickname, the password,
+//! an invite.
 
-use super::{Body, Hint, Input, KeyHandler, KeyOutcome, Layer, LayerBehavior, Press, Rank, hint};
+use super::behavior::{Hint, Input, KeyOutcome, LayerBehavior, Press, Rank, hint};
 use crate::{
-    client::event::{Command, ConnectionStatus, Credential, CredentialWanted, Security},
-    protocol::{DeviceCode, Invite, Nickname, Password},
+    client::event::Security,
     tui::{
-        app::{Effect, Model, composer::Composer, keys, keys::Escape, pane::Pane},
+        app::{composer::Composer, escape::Escape, layout::Layout, pane::Pane},
         commands::QUIT,
         input::Edit,
         keymap::Action,
     },
 };
-
-/// How a device's code is told apart from a nickname.
-const CODE_COMMAND: &str = "/device ";
 
 /// The input line asks for something.
 #[derive(Debug)]
@@ -45,8 +42,20 @@ impl LayerBehavior for Prompt {
         Rank::Prompt
     }
 
-    fn key_handler(&self) -> KeyHandler {
-        handle_key
+    fn handle_key(&mut self, press: Press, _layout: &Layout) -> KeyOutcome {
+        match press.action {
+            Some(Action::Send) if self.composer.text() == QUIT => {
+                self.composer.put_aside();
+                KeyOutcome::Leave
+            }
+            Some(Action::Send) => KeyOutcome::Answer,
+            // An answer is one line and no word of the chat, and nothing is searched for before we
+            // are in.
+            Some(Action::NewLine | Action::Complete | Action::CompleteBack | Action::Search) => {
+                KeyOutcome::Taken
+            }
+            _ => KeyOutcome::Passed,
+        }
     }
 
     fn escape(&self, pane: &Pane) -> Option<Escape> {
@@ -75,11 +84,7 @@ impl LayerBehavior for Prompt {
         Some(&mut self.composer)
     }
 
-    fn body(&self) -> Option<Body<'_>> {
-        Some(Body::Conversation)
-    }
-
-    fn question(&self, model: &Model) -> Option<Vec<String>> {
+    fn question(&self, security: Option<Security>) -> Option<Vec<String>> {
         if self.tried {
             return None;
         }
@@ -91,7 +96,7 @@ impl LayerBehavior for Prompt {
                 "Which other nickname?",
                 "Another nickname?",
             ),
-            PromptKind::Password if model.server.security == Some(Security::Plain) => (
+            PromptKind::Password if security == Some(Security::Plain) => (
                 "What is the password? It is not encrypted: everybody on the way can read it.",
                 "Password, not encrypted?",
                 "Password in clear?",
@@ -126,134 +131,4 @@ impl LayerBehavior for Prompt {
             hint(Action::Edit(Edit::KillToStart), "clear it"),
         ])
     }
-}
-
-fn handle_key(model: &mut Model, press: Press, effects: &mut Vec<Effect>) -> KeyOutcome {
-    match press.action {
-        Some(Action::Send) => {
-            // What it remarked on is past.
-            model.flash = None;
-            let leaves = |prompt: &Prompt| prompt.composer.text() == QUIT;
-            if model.layers.prompt().is_some_and(leaves) {
-                clear(model);
-                keys::leave(model, effects);
-            } else {
-                answer(model, effects);
-            }
-            KeyOutcome::Taken
-        }
-        // An answer is one line and no word of the chat, and nothing is searched for before we
-        // are in.
-        Some(Action::NewLine | Action::Complete | Action::CompleteBack | Action::Search) => {
-            KeyOutcome::Taken
-        }
-        _ => KeyOutcome::Passed,
-    }
-}
-
-/// Asks.
-pub fn open(model: &mut Model, kind: PromptKind, why: String, text: &str) {
-    let mut composer = Composer::default();
-    let _fits_as_a_nickname_does = composer.set(text);
-    model.layers.open(Layer::Prompt(Prompt {
-        kind,
-        why,
-        composer,
-        tried: false,
-    }));
-    model.tell_columns();
-}
-
-/// The connection's status has changed: what was asked for is void, and what would let us in is asked for.
-pub fn handle_connection_status(model: &mut Model, status: &ConnectionStatus) {
-    let ConnectionStatus::Stopped { why, wants, .. } = status else {
-        return;
-    };
-    let kind = match wants {
-        Some(CredentialWanted::Password) => PromptKind::Password,
-        Some(CredentialWanted::Invite | CredentialWanted::Code) => PromptKind::Pass,
-        // Of a nickname the session tells by itself.
-        None if matches!(model.layers.prompt(), Some(open) if open.kind == PromptKind::Nickname) => {
-            return;
-        }
-        None => {
-            model.layers.close(Rank::Prompt);
-            return;
-        }
-    };
-    let why = why.as_str().to_owned();
-    match model.layers.prompt_mut() {
-        // Somebody may be at the next try already.
-        Some(prompt) if prompt.kind == kind => {
-            prompt.why = why;
-            prompt.tried = false;
-        }
-        _ => open(model, kind, why, ""),
-    }
-}
-
-/// Takes away what has been written.
-pub fn clear(model: &mut Model) {
-    if let Some(prompt) = model.layers.prompt_mut() {
-        prompt.composer = Composer::default();
-    }
-    model.tell_columns();
-}
-
-/// Takes the answer.
-pub fn answer(model: &mut Model, effects: &mut Vec<Effect>) {
-    let Some(prompt) = model.layers.prompt() else {
-        return;
-    };
-    let text = prompt.composer.text();
-    let command = match prompt.kind {
-        PromptKind::Password => password(text),
-        PromptKind::Pass => pass(text),
-        PromptKind::Nickname => match text.strip_prefix(CODE_COMMAND) {
-            Some(code) => pass(code),
-            None => Nickname::parse(text)
-                .map(Command::Nick)
-                .map_err(|wrong| wrong.to_string()),
-        },
-    };
-    match command {
-        Ok(command) => {
-            if let Command::Nick(nickname) = &command {
-                model.server.nickname = nickname.clone();
-                model.layers.close(Rank::Prompt);
-            } else if let Some(prompt) = model.layers.prompt_mut() {
-                prompt.tried = true;
-                clear(model);
-            }
-            effects.push(Effect::Command(command));
-        }
-        Err(why) => {
-            if let Some(prompt) = model.layers.prompt_mut() {
-                prompt.why = why;
-                prompt.tried = false;
-            }
-        }
-    }
-}
-
-fn password(text: &str) -> Result<Command, String> {
-    Password::parse(text)
-        .map(|password| Command::Credential(Credential::Password(password)))
-        .map_err(|wrong| wrong.to_string())
-}
-
-/// An invite, or a device's code.
-pub fn pass(text: &str) -> Result<Command, String> {
-    let text = text.trim();
-    let credential = if Invite::looks_like_one(text) {
-        Invite::parse(text)
-            .map(Credential::Invite)
-            .map_err(|wrong| wrong.to_string())?
-    } else {
-        let code = text.strip_prefix(CODE_COMMAND).unwrap_or(text);
-        DeviceCode::parse(code)
-            .map(Credential::Code)
-            .map_err(|_| "That is neither an invite nor a code".to_owned())?
-    };
-    Ok(Command::Credential(credential))
 }

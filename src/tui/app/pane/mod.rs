@@ -9,9 +9,11 @@
 //! - [`autosave`]: the draft and the read position, saved for the next start.
 
 pub mod autosave;
+mod context;
 mod members;
 mod outbox;
 pub mod paging;
+mod position;
 pub mod presence;
 pub mod rows;
 pub mod scroll;
@@ -20,7 +22,11 @@ pub mod timeline;
 pub mod timeline_item;
 mod unread;
 
-pub use self::outbox::{Outgoing, OutgoingState};
+pub use self::{
+    context::Context,
+    outbox::{Outgoing, OutgoingState},
+    position::{Scroll, ScrollItemKey},
+};
 
 use jiff::tz::TimeZone;
 
@@ -33,9 +39,9 @@ use self::{
 };
 use super::composer::Composer;
 use crate::{
-    client::event::{LocalId, Received, RestoredRoom, RoomOpened},
+    client::event::{Received, RestoredRoom, RoomOpened},
     protocol::{
-        Nickname, RoomName, RoomRules, UserId,
+        RoomName, RoomRules,
         frame::{Member, Reset},
     },
 };
@@ -90,31 +96,6 @@ pub struct Pane {
     typed: u64,
 }
 
-/// What part of the scrollback is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scroll {
-    /// The end, whatever arrives.
-    Follow,
-    /// A place.
-    At {
-        /// The item that stays where it is, whatever comes above or below it.
-        item: ScrollItemKey,
-        /// The row of the screen on which its text begins; negative above the top.
-        row: i64,
-        /// Entries from this key on have come since the reader left the end.
-        read_to: TimelineKey,
-    },
-}
-
-/// A thing in the scrollback, whatever its position has become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ScrollItemKey {
-    /// An entry of the timeline.
-    Timeline(TimelineKey),
-    /// A message on its way.
-    Outgoing(LocalId),
-}
-
 /// A text that can be copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offered {
@@ -122,19 +103,6 @@ pub struct Offered {
     pub text: String,
     /// The key of what comes below it: tells whether anything has come since.
     pub below: TimelineKey,
-}
-
-/// What a new message means to the reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Context<'a> {
-    /// Our own id on the server.
-    pub user: Option<UserId>,
-    /// Our own nickname.
-    pub nickname: &'a Nickname,
-    /// Whether the room is shown and the terminal looked at.
-    pub looking: bool,
-    /// The reader's time zone.
-    pub zone: &'a TimeZone,
 }
 
 impl Pane {

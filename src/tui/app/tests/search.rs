@@ -43,7 +43,7 @@ fn finds(desk: &mut Desk, search: u64, from: u64, to: u64, found: &[u64]) {
 fn said(desk: &Desk) -> String {
     let search = desk.model.layers.search().unwrap();
     let layout = desk.model.layout();
-    let (rows, _) = search.rows(&desk.model, &layout.columns, layout.messages.height);
+    let (rows, _) = search.rows(&desk.model.zone, &layout.columns, layout.messages.height);
     let notes = rows.iter().filter_map(|row| match row {
         super::super::layers::search_results::ListRow::Note(text) => Some(text.as_str()),
         _ => None,

@@ -1,0 +1,302 @@
+//! Everything that the screen shows.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::{civil::Date, tz::TimeZone};
+
+use super::{
+    composer::Composer,
+    escape::Escapes,
+    layers::{Layers, prompt::Prompt, search::Search},
+    layout::{self, Layout, LayoutRequest},
+    pane::{Context, OutgoingState, Pane, PaneKey},
+    panes::Panes,
+    server::Server,
+};
+use crate::{
+    client::event::{Restored, Summary},
+    protocol::{KeyTag, Nickname, RoomName},
+    text::Line,
+    time::Now,
+    tui::{commands::Slash, exit_summary::ExitSummary, local_time},
+};
+
+/// How long a remark stands in the hint line.
+const FLASH: Duration = Duration::from_secs(5);
+/// How long leaving may take; then the screen goes whatever the server says.
+pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Everything that the screen shows.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Model {
+    /// The time.
+    pub now: Now,
+    /// The reader's time zone.
+    pub zone: TimeZone,
+    /// Columns of the screen.
+    pub width: u16,
+    /// Rows of the screen.
+    pub height: u16,
+    /// Whether the terminal is looked at, as far as it tells.
+    pub focused: bool,
+    /// The server.
+    pub server: Server,
+    /// The panes, one of which has the focus.
+    pub panes: Panes,
+    /// The layers over the conversation.
+    pub layers: Layers,
+    /// Searches that were asked for.
+    pub(super) searches: u64,
+    /// Commands that were sent to the server, and those of them that are not answered.
+    pub(super) requests: u64,
+    pub(super) asked: BTreeMap<u64, &'static Slash>,
+    /// Of those, the ones that are news to all, and whether we were told it.
+    pub(super) news_awaited: BTreeMap<u64, bool>,
+    /// A remark that goes by itself, and when.
+    pub flash: Option<(String, Duration)>,
+    /// Whether the wheel scrolls the conversation.
+    pub wheel: bool,
+    /// Whether this process hosts the server that we are on.
+    pub hosting: bool,
+    /// When we began to leave.
+    pub leaving_since: Option<Duration>,
+    /// The session's figures, once it has ended.
+    pub summary: Option<Summary>,
+    /// Whether the key before was Ctrl-C, on an empty input.
+    pub(super) interrupted: bool,
+    /// When Esc was pressed.
+    pub(super) escapes: Escapes,
+}
+
+/// What a screen starts with.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The time.
+    pub now: Now,
+    /// The reader's time zone.
+    pub zone: TimeZone,
+    /// Columns of the screen.
+    pub width: u16,
+    /// Rows of the screen.
+    pub height: u16,
+    /// Where the server is, for people.
+    pub host: String,
+    /// The nickname wished for.
+    pub nickname: Nickname,
+    /// The room that is shown.
+    pub room: RoomName,
+    /// Whether this process hosts the server.
+    pub hosting: bool,
+    /// The user's own key; `None`: they come in without.
+    pub key: Option<KeyTag>,
+    /// What the client's own store holds.
+    pub restored: Restored,
+}
+
+impl Model {
+    /// The screen before anything has happened.
+    pub fn new(start: Start) -> Self {
+        let first = Pane::new(PaneKey {
+            server: start.host.clone(),
+            room: start.room,
+        });
+        let now = start.now.mono;
+        let server = Server::new(start.host, start.nickname, start.key, now);
+        let mut model = Self {
+            now: start.now,
+            zone: start.zone,
+            width: start.width,
+            height: start.height,
+            focused: true,
+            server,
+            panes: Panes::new(first),
+            layers: Layers::default(),
+            searches: 0,
+            requests: 0,
+            asked: BTreeMap::new(),
+            news_awaited: BTreeMap::new(),
+            flash: None,
+            wheel: false,
+            hosting: start.hosting,
+            leaving_since: None,
+            summary: None,
+            interrupted: false,
+            escapes: Escapes::default(),
+        };
+        model.restore(start.restored);
+        model.tell_columns();
+        model
+    }
+
+    /// Takes up what the client's own store holds.
+    fn restore(&mut self, restored: Restored) {
+        self.server.user = restored.user;
+        let zone = self.zone.clone();
+        let nickname = self.server.nickname.clone();
+        let context = Context {
+            user: self.server.user,
+            nickname: &nickname,
+            looking: false,
+            zone: &zone,
+        };
+        for room in restored.rooms {
+            let pane = Pane::restored(self.server.name.clone(), room, context);
+            let at = self.panes.open(&pane.key);
+            self.panes[at] = pane;
+        }
+        let now = self.now.wall;
+        for mut message in restored.outbox {
+            local_time::in_delivery(&mut message.delivery, context.zone);
+            let at = self.pane_of(&message.room);
+            self.panes[at].restored_outgoing(message, now, context);
+        }
+        let editor = &mut self.panes.focused_mut().composer.editor;
+        for text in &restored.typed {
+            editor.remember(text);
+        }
+    }
+
+    /// The position of a room's pane; it is added where there is none.
+    pub(super) fn pane_of(&mut self, room: &RoomName) -> usize {
+        self.panes.open(&PaneKey {
+            server: self.server.name.clone(),
+            room: room.clone(),
+        })
+    }
+
+    /// The editors move by rows, and so must know how wide those are.
+    pub(super) fn tell_columns(&mut self) {
+        let columns = usize::from(layout::input_columns(self.width));
+        for pane in self.panes.iter_mut() {
+            pane.composer.editor.set_columns(columns);
+        }
+        if let Some(composer) = self.layers.composer_mut() {
+            composer.editor.set_columns(columns);
+        }
+    }
+
+    /// The prompt, while the user has to answer it.
+    pub fn active_prompt(&self) -> Option<&Prompt> {
+        self.layers.prompt().filter(|prompt| !prompt.tried)
+    }
+
+    /// The pane that has the focus.
+    pub fn pane(&self) -> &Pane {
+        self.panes.focused()
+    }
+
+    /// Where everything stands at the present size.
+    pub fn layout(&self) -> Layout {
+        let columns = layout::input_columns(self.width);
+        let wishes = LayoutRequest {
+            input_rows: self.writing().rows(columns),
+            status_rows: self.status_rows(),
+            members: !self.pane().members.is_empty(),
+        };
+        Layout::new(self.width, self.height, wishes)
+    }
+
+    /// The search whose list is shown.
+    pub fn listing(&self) -> Option<&Search> {
+        let asked = self.layers.prompt().is_some();
+        let search = self.layers.search();
+        search.filter(|search| search.listed && !asked)
+    }
+
+    /// The text being written: that of the topmost layer that has a text field, else the pane's.
+    pub fn writing(&self) -> &Composer {
+        self.layers
+            .input()
+            .map_or(&self.pane().composer, |input| input.composer)
+    }
+
+    pub(super) fn writing_mut(&mut self) -> &mut Composer {
+        match self.layers.composer_mut() {
+            Some(composer) => composer,
+            None => &mut self.panes.focused_mut().composer,
+        }
+    }
+
+    /// What there is to say of it when all is over. It goes by what stands here, not by the
+    /// session's word: leaving may take longer than anybody waits, and then there is none.
+    pub fn exit_summary(&self) -> ExitSummary {
+        let outgoing = || self.panes.iter().flat_map(|pane| &pane.outbox);
+        let pending = outgoing().filter(|outgoing| outgoing.is_pending());
+        let not_kept = outgoing().filter(|outgoing| {
+            let waits = matches!(
+                outgoing.state,
+                OutgoingState::Saving | OutgoingState::Failed(_)
+            );
+            waits && !outgoing.kept
+        });
+        ExitSummary {
+            summary: self.summary,
+            chatted_for: self.server.chatted_for(self.now.mono),
+            unsent: pending.count() as u64,
+            not_kept: not_kept.map(|o| o.body.clone()).collect(),
+        }
+    }
+
+    /// After how long something changes on the screen by time alone.
+    pub fn wakes_in(&self) -> Option<Duration> {
+        let flash = self
+            .flash
+            .as_ref()
+            .map(|(_, until)| until.saturating_sub(self.now.mono));
+        let leaving = self
+            .leaving_since
+            .map(|since| (since + LEAVE_WITHIN).saturating_sub(self.now.mono));
+        let server = self.server.wakes_in(self.now.mono);
+        let autosave = self
+            .pane()
+            .autosave
+            .due()
+            .map(|due| due.saturating_sub(self.now.mono));
+        [flash, leaving, server, autosave]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The terminal's window title: inert.
+    pub fn window_title(&self) -> String {
+        let title = format!("#{} {}", self.pane().key.room, self.pane().key.server);
+        Line::inert(&title).as_str().to_owned()
+    }
+
+    /// A day, with its year where that is another.
+    pub fn day_in_words(&self, day: Date) -> String {
+        let format = if day.year() == self.today().year() {
+            "%A %-d %B"
+        } else {
+            "%A %-d %B %Y"
+        };
+        day.strftime(format).to_string()
+    }
+
+    /// The reader's day.
+    pub(super) fn today(&self) -> Date {
+        self.now.wall.to_zoned(self.zone.clone()).date()
+    }
+
+    /// Says something in the hint line for a while.
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.flash = Some((text.into(), self.now.mono + FLASH));
+    }
+
+    /// Changes a pane, given what a message means to the reader.
+    pub(super) fn with_pane<T>(
+        &mut self,
+        at: usize,
+        change: impl FnOnce(&mut Pane, Context<'_>) -> T,
+    ) -> T {
+        let context = Context {
+            user: self.server.user,
+            nickname: &self.server.nickname,
+            looking: self.focused && at == self.panes.focus(),
+            zone: &self.zone,
+        };
+        change(&mut self.panes[at], context)
+    }
+}

@@ -1,0 +1,151 @@
+//! Asks for pages of the shown room's log, and takes them.
+
+use jiff::civil::Date;
+
+use super::{
+    Effect, Model,
+    layers::search::Search,
+    pane::{
+        Scroll,
+        paging::{Goal, failed},
+        timeline_item::TimelineItem,
+    },
+};
+use crate::{
+    client::event::{Command, Page},
+    protocol::frame::Part,
+    text::Line,
+};
+
+/// Leads the reader to where they want to be, and asks for what comes near and is not held. To be
+/// called whenever something has changed.
+pub fn poll_page_request(model: &mut Model, effects: &mut Vec<Effect>) {
+    let layout = model.layout();
+    let (columns, height) = (layout.columns, layout.messages.height);
+    let looked_for = model.layers.search().and_then(Search::looked_for);
+    let pane = model.panes.focused_mut();
+    pane.arrive(looked_for, &columns, height);
+    if pane.paging.asked.is_some() || height == 0 {
+        return;
+    }
+    if let Some(part) = pane.wanted(&columns, height) {
+        pane.paging.asked = Some(part);
+        let room = pane.key.room.clone();
+        effects.push(Effect::Command(Command::Page { room, part }));
+    }
+}
+
+/// Wants to be led somewhere; whatever was wanted before is forgotten.
+pub fn lead(model: &mut Model, goal: Goal) {
+    let paging = &mut model.panes.focused_mut().paging;
+    paging.goal = Some(goal);
+    paging.failed = None;
+}
+
+/// A page came, or the reason why there is none. One that was not asked for, or not of the log that
+/// there is now, is left out.
+pub fn handle_page(model: &mut Model, at: usize, part: Part, answer: Result<Page, Line>) {
+    let layout = model.layout();
+    let (columns, height) = (layout.columns, layout.messages.height);
+    let is_shown = at == model.panes.focus();
+    let pane = &mut model.panes[at];
+    if pane.paging.asked.take_if(|asked| *asked == part).is_none() {
+        return;
+    }
+    let goal = pane.paging.goal.clone();
+    let goal = goal.filter(|goal| pane.part_of(goal) == part);
+    let loaded = match answer {
+        Ok(loaded) => loaded,
+        Err(why) if goal.is_some() => {
+            pane.paging.goal = None;
+            return model.say(why.as_str());
+        }
+        Err(why) => {
+            pane.paging.failed = failed(part, why.as_str());
+            return;
+        }
+    };
+    let offline = loaded.offline;
+    let first = loaded.messages.first().and_then(|message| message.seq);
+    pane.timeline.begins_at(loaded.first);
+    let down = matches!(part, Part::Forward { .. }) && goal.is_none();
+    if is_shown {
+        pane.hold_around(loaded.to, down, &columns, height);
+    }
+    let begins = loaded.first;
+    let added = model.with_pane(at, |pane, context| pane.insert(loaded.messages, context));
+    match goal {
+        Some(Goal::Day(day, _)) => reached(model, at, day, first, begins),
+        Some(goal) => {
+            let pane = &mut model.panes[at];
+            let missing = goal
+                .number()
+                .filter(|&seq| pane.timeline.position(seq).is_none());
+            if missing.is_some() {
+                pane.paging.goal = None;
+                model.say(if offline {
+                    "That is not on this computer: it can be shown once connected"
+                } else {
+                    "That message is no longer kept"
+                });
+            }
+        }
+        None if added == 0 => {
+            let why = if offline { OFFLINE } else { NOT_KEPT };
+            model.panes[at].paging.failed = failed(part, why);
+        }
+        None => {}
+    }
+    // Before it is decided what is far from the reader.
+    let looked_for = model.layers.search().and_then(Search::looked_for);
+    model.panes[at].arrive(looked_for, &columns, height);
+}
+
+/// Why a gap stays, offline.
+const OFFLINE: &str = "not on this computer";
+
+/// Why a gap stays where the server gives nothing.
+const NOT_KEPT: &str = "the server does not have them";
+
+/// The messages since a day have come; `first` is the number of the first of them.
+fn reached(model: &mut Model, at: usize, day: Date, first: Option<u64>, begins: u64) {
+    let Some(first) = first else {
+        let pane = &mut model.panes[at];
+        pane.paging.goal = None;
+        pane.scroll = Scroll::Follow;
+        return model.say("Nothing was said since: this is the end");
+    };
+    let pane = &mut model.panes[at];
+    pane.paging.goal = Some(Goal::Top(first));
+    let Some(index) = pane.timeline.position(first) else {
+        return;
+    };
+    let key = pane.timeline.key_of(first);
+    pane.found = Some(key);
+    let said = match pane.timeline.get(index) {
+        Some(TimelineItem::Message(message)) => message.time.to_zoned(model.zone.clone()).date(),
+        _ => return,
+    };
+    if said > day {
+        let said = model.day_in_words(said);
+        model.say(if first == begins {
+            format!("History begins on {said}")
+        } else {
+            format!("Nothing was said on that day; this is {said}")
+        });
+    }
+}
+
+/// What failed may be tried again: the connection is back, or the reader asks for it.
+pub fn try_again(model: &mut Model) {
+    model.panes.focused_mut().paging.failed = None;
+}
+
+/// The connection is another: what was asked for on the old one may be asked for again, and what could
+/// not be had may be there now.
+pub fn forget_asked(model: &mut Model) {
+    for pane in model.panes.iter_mut() {
+        pane.paging.asked = None;
+        pane.paging.failed = None;
+    }
+}
