@@ -2,11 +2,9 @@
 
 use super::{
     Effect, Model,
-    composer::Composer,
     layers::{
         Layer, Rank,
-        search::{HITS_MAX, HITS_WANTED, RunningSearch, Search, SearchState},
-        search_results::Hit,
+        search::{Search, SearchStep},
     },
     page_requests,
     pane::paging::Goal,
@@ -14,12 +12,8 @@ use super::{
 use crate::{
     client::event::{Command, SearchPage},
     protocol::RoomName,
-    search::Query,
     text::Line,
 };
-
-/// Steps of a search that follow each other without being asked for, as long as little is found.
-const STEPS_MAX: usize = 8;
 
 /// Opens the search, or the list that was left for a hit; searches at once where words are given.
 pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
@@ -28,16 +22,7 @@ pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
     }
     let origin = model.pane().scroll;
     if model.layers.search().is_none() {
-        model.layers.open(Layer::Search(Search {
-            writing: Composer::default(),
-            asked: None,
-            hits: Vec::new(),
-            selected: 0,
-            top: 0,
-            listed: true,
-            trouble: None,
-            origin,
-        }));
+        model.layers.open(Layer::Search(Search::new(origin)));
     }
     let Some(search) = model.layers.search_mut() else {
         return;
@@ -53,71 +38,31 @@ pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
 /// Searches for what is written.
 fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
     let (first, head) = (model.pane().timeline.first(), model.pane().timeline.last());
-    let Some(search) = model.layers.search_mut() else {
-        return;
-    };
-    search.hits.clear();
-    (search.selected, search.top) = (0, 0);
-    search.asked = None;
-    search.trouble = None;
-    let text = search.writing.text().to_owned();
-    match Query::parse(&text, &model.zone) {
-        Err(error) => search.trouble = Some(error.to_string()),
-        Ok(query) => {
-            search.writing.editor.remember(&text);
-            search.asked = Some(RunningSearch {
-                text,
-                query,
-                id: 0,
-                state: SearchState::Paused,
-                first,
-                head,
-                from: head + 1,
-                indexed: None,
-                offline: false,
-                steps: 0,
-            });
-            ask(model, None, effects);
-        }
+    if let Some(search) = model.layers.search_mut() {
+        let step = search.begin(&model.zone, first, head);
+        ask(model, step, effects);
     }
 }
 
-/// Asks for the next step.
-fn ask(model: &mut Model, to: Option<u64>, effects: &mut Vec<Effect>) {
+/// Asks for a step of the search, if there is one to be asked for.
+fn ask(model: &mut Model, step: Option<SearchStep>, effects: &mut Vec<Effect>) {
     let room = model.pane().key.room.clone();
-    let Some(asked) = model
-        .layers
-        .search_mut()
-        .and_then(|search| search.asked.as_mut())
-    else {
-        return;
-    };
-    model.searches += 1;
-    asked.id = model.searches;
-    asked.state = SearchState::Searching;
-    asked.steps += 1;
-    effects.push(Effect::Command(Command::Search {
-        search: asked.id,
-        room,
-        query: asked.query.clone(),
-        to,
-    }));
+    if let Some((search, SearchStep { query, to })) = model.layers.search_mut().zip(step) {
+        model.searches += 1;
+        search.set_id(model.searches);
+        effects.push(Effect::Command(Command::Search {
+            search: model.searches,
+            room,
+            query,
+            to,
+        }));
+    }
 }
 
 /// Searches further, if there is further to go and the reader has come near to the end.
 pub fn further(model: &mut Model, effects: &mut Vec<Effect>) {
-    let Some(search) = model.layers.search_mut() else {
-        return;
-    };
-    let at_end = search.at_end();
-    if let Some(asked) = &mut search.asked
-        && asked.state == SearchState::Paused
-        && at_end
-    {
-        asked.steps = 0;
-        let to = asked.from.saturating_sub(1);
-        ask(model, Some(to), effects);
-    }
+    let step = model.layers.search_mut().and_then(Search::further);
+    ask(model, step, effects);
 }
 
 /// Something was found, or the reason why nothing could be looked for.
@@ -129,44 +74,9 @@ pub fn handle_results(
     effects: &mut Vec<Effect>,
 ) {
     let shown = model.pane().key.room == *room;
-    let Some(search) = model.layers.search_mut().filter(|_| shown) else {
-        return;
-    };
-    let Some(asked) = search.asked.as_mut().filter(|asked| asked.id == id) else {
-        return;
-    };
-    let found = match found {
-        Ok(found) => found,
-        Err(why) => {
-            asked.state = SearchState::Paused;
-            search.trouble = Some(why.as_str().to_owned());
-            return;
-        }
-    };
-    search.trouble = None;
-    asked.first = found.first;
-    asked.head = asked.head.max(found.to);
-    asked.from = found.from.min(asked.from);
-    asked.indexed = asked.indexed.or(found.indexed);
-    asked.offline |= found.offline;
-    let hits = found.messages.iter();
-    let oldest = search.hits.last().map(|hit| hit.seq);
-    search.hits.extend(
-        hits.filter_map(|message| Hit::new(message, &asked.query))
-            .filter(|hit| oldest.is_none_or(|oldest| hit.seq < oldest))
-            .take(HITS_MAX.saturating_sub(search.hits.len())),
-    );
-    asked.state = if found.from <= found.first {
-        SearchState::Complete
-    } else if search.hits.len() >= HITS_MAX {
-        SearchState::Full
-    } else {
-        SearchState::Paused
-    };
-    let wanted = search.hits.len() < search.selected + HITS_WANTED;
-    if asked.state == SearchState::Paused && wanted && asked.steps < STEPS_MAX {
-        let to = asked.from - 1;
-        ask(model, Some(to), effects);
+    if let Some(search) = model.layers.search_mut().filter(|_| shown) {
+        let step = search.handle_results(id, found);
+        ask(model, step, effects);
     }
 }
 
@@ -175,13 +85,8 @@ pub fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(search) = model.layers.search_mut() else {
         return;
     };
-    match search
-        .hits
-        .get(search.selected)
-        .filter(|_| search.answers())
-    {
-        Some(hit) => {
-            let seq = hit.seq;
+    match search.chosen().map(|hit| hit.seq) {
+        Some(seq) => {
             search.listed = false;
             page_requests::lead(model, Goal::Message(seq));
             model.tell_columns();
@@ -203,7 +108,7 @@ pub fn back(model: &mut Model) {
 pub fn close(model: &mut Model) {
     if let Some(Layer::Search(search)) = model.layers.close(Rank::Search) {
         let pane = model.panes.focused_mut();
-        pane.scroll = search.origin;
+        pane.scroll = search.origin();
         pane.found = None;
         pane.paging.goal = None;
     }
@@ -216,17 +121,11 @@ pub fn end(model: &mut Model) {
 
 /// Keeps the chosen hit among what is shown. To be called whenever something has changed.
 pub fn keep_in_view(model: &mut Model) {
-    let Some(search) = model.listing() else {
+    if model.listing().is_none() {
         return;
-    };
+    }
     let layout = model.layout();
-    let height = usize::from(layout.messages.height);
-    let (rows, chosen) = search.rows(&model.zone, &layout.columns, layout.messages.height);
-    let last = search.selected + 1 >= search.hits.len();
-    // What is said below the hits is seen with the last of them.
-    let end = if last { rows.len() } else { chosen.end };
-    let top = search.top.max(end.saturating_sub(height)).min(chosen.start);
     if let Some(search) = model.layers.search_mut() {
-        search.top = top;
+        search.keep_in_view(&model.zone, &layout);
     }
 }

@@ -13,8 +13,9 @@ use super::{
     search_results::{self, Hit, ListRow},
 };
 use crate::{
+    client::event::SearchPage,
     search::Query,
-    text::wrap::wrap,
+    text::{Line, wrap::wrap},
     tui::{
         app::{
             composer::Composer,
@@ -29,8 +30,10 @@ use crate::{
 
 /// Hits that are listed at most; with more words fewer are found.
 pub const HITS_MAX: usize = 500;
+/// Steps of a search that follow each other without being asked for, as long as little is found.
+const STEPS_MAX: usize = 8;
 /// Hits that are wanted before a search pauses.
-pub const HITS_WANTED: usize = 40;
+const HITS_WANTED: usize = 40;
 /// A search that is open.
 #[derive(Debug)]
 pub struct Search {
@@ -47,38 +50,47 @@ pub struct Search {
     /// Whether the list is shown; if not, a hit is, in its place.
     pub listed: bool,
     /// Why nothing can be searched for, in one plain sentence.
-    pub(in crate::tui::app) trouble: Option<String>,
+    trouble: Option<String>,
     /// Where the reader was before.
-    pub(in crate::tui::app) origin: Scroll,
+    origin: Scroll,
 }
 
 /// A search that was begun.
 #[derive(Debug)]
 pub struct RunningSearch {
     /// The query, as it was written and as it was understood.
-    pub(in crate::tui::app) text: String,
+    text: String,
     /// The same, understood.
     pub query: Query,
     /// Which search.
-    pub(in crate::tui::app) id: u64,
+    id: u64,
     /// How it stands.
-    pub(in crate::tui::app) state: SearchState,
+    state: SearchState,
     /// The log's numbers when it was begun.
-    pub(in crate::tui::app) first: u64,
-    pub(in crate::tui::app) head: u64,
+    first: u64,
+    head: u64,
     /// The lowest number that was looked at.
-    pub(in crate::tui::app) from: u64,
+    from: u64,
     /// How far the server's index reached, where that was not to the end.
-    pub(in crate::tui::app) indexed: Option<u64>,
+    indexed: Option<u64>,
     /// Whether only what this computer holds was searched.
-    pub(in crate::tui::app) offline: bool,
+    offline: bool,
     /// Steps since the reader asked for more.
-    pub(in crate::tui::app) steps: usize,
+    steps: usize,
+}
+
+/// The next step of a search, to be asked of the session.
+#[derive(Debug)]
+pub struct SearchStep {
+    /// The query.
+    pub query: Query,
+    /// The highest number to be looked at; `None`: the log's end.
+    pub to: Option<u64>,
 }
 
 /// How a search stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SearchState {
+enum SearchState {
     /// An answer is awaited.
     Searching,
     /// There is more to be looked at.
@@ -141,6 +153,143 @@ impl LayerBehavior for Search {
 }
 
 impl Search {
+    /// A search before anything is written, for a reader who looks at this part of the scrollback.
+    pub fn new(origin: Scroll) -> Self {
+        Self {
+            writing: Composer::default(),
+            asked: None,
+            hits: Vec::new(),
+            selected: 0,
+            top: 0,
+            listed: true,
+            trouble: None,
+            origin,
+        }
+    }
+
+    /// What the reader looked at before.
+    pub fn origin(&self) -> Scroll {
+        self.origin
+    }
+
+    /// Begins to search a log with these numbers for what is written.
+    pub fn begin(&mut self, zone: &TimeZone, first: u64, head: u64) -> Option<SearchStep> {
+        self.hits.clear();
+        (self.selected, self.top) = (0, 0);
+        self.asked = None;
+        self.trouble = None;
+        let text = self.writing.text().to_owned();
+        match Query::parse(&text, zone) {
+            Err(error) => {
+                self.trouble = Some(error.to_string());
+                None
+            }
+            Ok(query) => {
+                self.writing.editor.remember(&text);
+                self.asked = Some(RunningSearch {
+                    text,
+                    query,
+                    id: 0,
+                    state: SearchState::Paused,
+                    first,
+                    head,
+                    from: head + 1,
+                    indexed: None,
+                    offline: false,
+                    steps: 0,
+                });
+                self.step(None)
+            }
+        }
+    }
+
+    /// Searches further, if there is further to go and the reader has come near to the end.
+    pub fn further(&mut self) -> Option<SearchStep> {
+        let at_end = self.at_end();
+        let asked = self.asked.as_mut()?;
+        if asked.state != SearchState::Paused || !at_end {
+            return None;
+        }
+        asked.steps = 0;
+        let to = asked.from.saturating_sub(1);
+        self.step(Some(to))
+    }
+
+    fn step(&mut self, to: Option<u64>) -> Option<SearchStep> {
+        let asked = self.asked.as_mut()?;
+        asked.state = SearchState::Searching;
+        asked.steps += 1;
+        let query = asked.query.clone();
+        Some(SearchStep { query, to })
+    }
+
+    /// The step under way is asked for under this id.
+    pub fn set_id(&mut self, id: u64) {
+        if let Some(asked) = &mut self.asked {
+            asked.id = id;
+        }
+    }
+
+    /// Takes what was found, or the reason why nothing could be looked for; answers the next step.
+    pub fn handle_results(
+        &mut self,
+        id: u64,
+        found: Result<SearchPage, Line>,
+    ) -> Option<SearchStep> {
+        let asked = self.asked.as_mut().filter(|asked| asked.id == id)?;
+        let found = match found {
+            Ok(found) => found,
+            Err(why) => {
+                asked.state = SearchState::Paused;
+                self.trouble = Some(why.as_str().to_owned());
+                return None;
+            }
+        };
+        self.trouble = None;
+        asked.first = found.first;
+        asked.head = asked.head.max(found.to);
+        asked.from = found.from.min(asked.from);
+        asked.indexed = asked.indexed.or(found.indexed);
+        asked.offline |= found.offline;
+        let hits = found.messages.iter();
+        let oldest = self.hits.last().map(|hit| hit.seq);
+        self.hits.extend(
+            hits.filter_map(|message| Hit::new(message, &asked.query))
+                .filter(|hit| oldest.is_none_or(|oldest| hit.seq < oldest))
+                .take(HITS_MAX.saturating_sub(self.hits.len())),
+        );
+        asked.state = if found.from <= found.first {
+            SearchState::Complete
+        } else if self.hits.len() >= HITS_MAX {
+            SearchState::Full
+        } else {
+            SearchState::Paused
+        };
+        let wanted = self.hits.len() < self.selected + HITS_WANTED;
+        if asked.state != SearchState::Paused || !wanted || asked.steps >= STEPS_MAX {
+            return None;
+        }
+        let to = asked.from - 1;
+        self.step(Some(to))
+    }
+
+    /// The chosen hit, if what is written is what was searched for.
+    pub fn chosen(&self) -> Option<&Hit> {
+        let hit = self.hits.get(self.selected);
+        hit.filter(|_| self.answers())
+    }
+
+    /// Keeps the chosen hit among what is shown.
+    pub fn keep_in_view(&mut self, zone: &TimeZone, layout: &Layout) {
+        let rows_max = layout.messages.height;
+        let (rows, chosen) = self.rows(zone, &layout.columns, rows_max);
+        let last = self.selected + 1 >= self.hits.len();
+        // What is said below the hits is seen with the last of them.
+        let end = if last { rows.len() } else { chosen.end };
+        let lowest = end.saturating_sub(usize::from(rows_max));
+        self.top = self.top.max(lowest).min(chosen.start);
+    }
+
     /// Whether a hit is shown in its place.
     pub fn in_place(&self) -> bool {
         !self.listed
@@ -257,7 +406,7 @@ impl Search {
     }
 
     /// Whether the chosen hit is the last, or near it.
-    pub fn at_end(&self) -> bool {
+    fn at_end(&self) -> bool {
         self.selected + HITS_WANTED / 2 >= self.hits.len()
     }
 }

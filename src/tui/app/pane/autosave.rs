@@ -1,20 +1,25 @@
-//! What of a pane was saved for the next start: its draft and its read position.
+//! Saves the draft and the read position of a pane for the next start: a moment after they have
+//! changed, so that a word typed is not a write to a disk for each letter.
 
 use std::time::Duration;
 
-use super::Pane;
+use super::{Pane, Scroll};
+use crate::{client::event::Command, tui::app::layout::Columns};
 
-/// What was told.
+/// How long a change waits for the next.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// What was saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Autosave {
     /// The draft.
-    pub(in crate::tui::app) draft: String,
+    draft: String,
     /// A draft that was put aside and not taken up again: it comes back with the next start.
-    pub(in crate::tui::app) aside: String,
+    aside: String,
     /// How far the room shown was read.
-    pub(in crate::tui::app) read: u64,
-    /// When what has changed is told.
-    pub(in crate::tui::app) due: Option<Duration>,
+    read: u64,
+    /// When what has changed is saved.
+    due: Option<Duration>,
 }
 
 impl Autosave {
@@ -27,7 +32,7 @@ impl Autosave {
         }
     }
 
-    /// When something is to be told, if it is.
+    /// When something is to be saved, if it is.
     pub fn due(&self) -> Option<Duration> {
         self.due
     }
@@ -50,12 +55,61 @@ impl Autosave {
 
 impl Pane {
     /// The draft to be saved: what is being written, else what was put aside.
-    pub(in crate::tui::app) fn draft(&self) -> String {
+    fn draft(&self) -> String {
         let draft = self.composer.editor.draft().text;
         if draft.is_empty() {
             self.autosave.aside.clone()
         } else {
             draft
         }
+    }
+
+    /// What is to be saved now, if a change has waited for long enough.
+    pub fn poll_autosave(&mut self, now: Duration) -> Vec<Command> {
+        if !self.composer.is_empty() {
+            self.autosave.is_done();
+        }
+        let changed = self.draft() != self.autosave.draft || self.read > self.autosave.read;
+        match self.autosave.due {
+            _ if !changed => self.autosave.due = None,
+            None => self.autosave.due = Some(now + WAIT),
+            Some(due) if due <= now => return self.flush_autosave(),
+            Some(_) => {}
+        }
+        Vec::new()
+    }
+
+    /// All that has changed and is to be saved.
+    pub fn flush_autosave(&mut self) -> Vec<Command> {
+        let text = self.draft();
+        let (room, seq) = (self.key.room.clone(), self.read);
+        let autosave = &mut self.autosave;
+        autosave.due = None;
+        let mut commands = Vec::new();
+        if seq > autosave.read {
+            autosave.read = seq;
+            let room = room.clone();
+            commands.push(Command::Read { room, seq });
+        }
+        if text != autosave.draft {
+            autosave.draft.clone_from(&text);
+            commands.push(Command::Draft { room, text });
+        }
+        commands
+    }
+
+    /// Remembers how far the reader has read: to the end, when that is what is shown and nothing
+    /// new stands above it that they have not been led to; or, on the way there, as far as they
+    /// have come without leaving anything out.
+    pub fn see(&mut self, columns: &Columns, height: u16) {
+        let seen = match self.scroll {
+            Scroll::Follow if self.unread_line_waits() || self.timeline.first() == 0 => 0,
+            Scroll::Follow => self.timeline.last(),
+            Scroll::At { .. } => self
+                .numbers_shown(columns, height)
+                .filter(|(first, _)| *first <= self.read + 1)
+                .map_or(0, |(_, last)| last),
+        };
+        self.read = self.read.max(seen);
     }
 }

@@ -64,7 +64,8 @@ impl PageFailure {
 }
 
 impl Goal {
-    pub(in crate::tui::app) fn number(&self) -> Option<u64> {
+    /// The number of the message, where it is one.
+    pub fn number(&self) -> Option<u64> {
         match self {
             Self::Message(seq) | Self::Top(seq) => Some(*seq),
             Self::Day(..) => None,
@@ -134,7 +135,7 @@ impl Pane {
     }
 
     /// What to ask for next, if anything.
-    pub(in crate::tui::app) fn wanted(&mut self, columns: &Columns, height: u16) -> Option<Part> {
+    pub fn wanted(&mut self, columns: &Columns, height: u16) -> Option<Part> {
         if let Some(goal) = &self.paging.goal {
             return Some(self.part_of(goal));
         }
@@ -167,7 +168,8 @@ impl Pane {
         })
     }
 
-    pub(in crate::tui::app) fn part_of(&self, goal: &Goal) -> Part {
+    /// The part of the log to be asked for on the way to a goal.
+    pub fn part_of(&self, goal: &Goal) -> Part {
         let from = match goal {
             Goal::Day(_, part) => return *part,
             Goal::Message(seq) | Goal::Top(seq) => *seq,
@@ -180,12 +182,7 @@ impl Pane {
 
     /// Leads the reader to where they want to be, if that is held; in a message, to what was looked
     /// for.
-    pub(in crate::tui::app) fn arrive(
-        &mut self,
-        looked_for: Option<&Query>,
-        columns: &Columns,
-        height: u16,
-    ) {
+    pub fn arrive(&mut self, looked_for: Option<&Query>, columns: &Columns, height: u16) {
         let Some(goal) = &self.paging.goal else {
             return;
         };
