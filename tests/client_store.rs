@@ -276,7 +276,7 @@ fn a_client_that_is_killed_while_it_sends_has_sent_each_line_once_and_in_order()
 }
 
 #[test]
-fn what_was_typed_while_the_server_was_away_is_sent_by_the_next_start() {
+fn lines_typed_while_the_server_is_away_are_sent_by_the_next_start() {
     let state = tempfile::tempdir().unwrap();
     let port = free_port();
     let away = feed(port, "bot", &["--timeout", "1"], "one\ntwo\n", state.path());
@@ -399,7 +399,7 @@ fn a_file_that_is_no_database_is_set_aside_and_said_once() {
 /// Every line is either refused, and said to be, or delivered once: a disk that takes no more is no
 /// reason to lose anything in silence.
 #[test]
-fn what_a_full_disk_does_not_take_is_said_and_nothing_is_sent_twice() {
+fn a_full_disk_is_reported_and_nothing_is_sent_twice() {
     const LINES: usize = 3000;
     let state = tempfile::tempdir().unwrap();
     let server = Server::start(0, state.path());
@@ -455,7 +455,7 @@ fn what_a_full_disk_does_not_take_is_said_and_nothing_is_sent_twice() {
 }
 
 #[test]
-fn where_nothing_can_be_kept_one_can_chat_all_the_same() {
+fn without_a_usable_state_directory_the_client_still_chats() {
     let state = tempfile::tempdir().unwrap();
     // A file where the directory should be.
     fs::write(state.path().join("chat-tui"), b"").unwrap();
@@ -474,7 +474,7 @@ fn where_nothing_can_be_kept_one_can_chat_all_the_same() {
 
 /// More than one join may name.
 #[test]
-fn who_was_in_many_rooms_enters_one_more_and_comes_back_to_the_first() {
+fn a_profile_with_many_rooms_enters_one_more_and_returns_to_the_first() {
     const ROOMS: usize = 66;
     let state = tempfile::tempdir().unwrap();
     let rooms = (1..ROOMS).map(|room| format!("--room=room-{room}"));
@@ -494,7 +494,7 @@ fn who_was_in_many_rooms_enters_one_more_and_comes_back_to_the_first() {
 /// keeps of others makes place for what its user says.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_others_say_fills_no_disk_and_keeps_nobody_from_speaking() {
+fn cached_messages_fill_no_disk_and_never_block_the_users_own() {
     // Twenty megabytes, for a disk of eight.
     const LINES: usize = 1_500;
     let allowed = Command::new("unshare")

@@ -69,7 +69,7 @@ fn changed(rng: &mut fastrand::Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn what_was_kept_and_what_is_like_it_breaks_no_promise() {
+fn kept_inputs_and_their_mutations_break_no_promise() {
     let mut rng = fastrand::Rng::with_seed(0x5eed);
     for (name, target) in fuzz::TARGETS {
         let corpus = corpus(name);

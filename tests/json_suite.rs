@@ -546,7 +546,7 @@ fn every_value_of_the_grammar_is_taken() {
 }
 
 #[test]
-fn what_is_no_value_of_the_grammar_spoils_the_frame() {
+fn an_invalid_json_value_makes_the_frame_malformed() {
     let all = [NO_NUMBERS, NO_STRINGS, NO_ARRAYS, NO_OBJECTS, NO_LITERALS].concat();
     for &value in &all {
         is_no_json(value);

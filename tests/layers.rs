@@ -415,7 +415,7 @@ mod examples {
     }
 
     #[test]
-    fn what_is_no_import_is_not_found() {
+    fn text_that_is_no_import_is_ignored() {
         for low in [
             "#[cfg(test)] use crate::high::Thing;",
             "#[cfg(test)] mod tests { use crate::high::Thing; }",
@@ -429,7 +429,7 @@ mod examples {
     }
 
     #[test]
-    fn a_reexport_counts_for_whoever_defines_the_name() {
+    fn a_reexport_counts_for_the_file_that_defines_the_name() {
         let files = [
             LIB,
             ("high.rs", "mod a;\nmod b;\npub use a::Thing;"),

@@ -260,7 +260,7 @@ fn a_second_server_is_kept_out() {
 }
 
 #[test]
-fn without_a_word_about_it_messages_are_kept_where_people_keep_data() {
+fn without_data_dir_messages_are_in_the_users_data_directory() {
     let home = tempfile::tempdir().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
         .args(["0", "--bind", "127.0.0.1"])
@@ -337,7 +337,7 @@ fn a_backup_can_be_restored_elsewhere() {
 }
 
 #[test]
-fn what_is_no_sound_backup_is_not_restored() {
+fn an_unsound_backup_is_not_restored() {
     let data = filled();
     let before = done(data.path(), &["export"]);
     let (backup, name) = path(&data, "backup.db");
@@ -701,7 +701,7 @@ fn a_server_on_a_log_from_the_future_says_so_and_goes_on_from_the_right_time() {
 }
 
 #[test]
-fn what_can_t_be_done_is_told_with_what_to_do() {
+fn maintenance_errors_say_what_to_do() {
     let data = filled();
     let (_, backup) = path(&data, "backup.db");
     done(data.path(), &["backup", &backup]);
@@ -1000,7 +1000,7 @@ fn a_server_of_roots_does_not_host_in_another_users_directory() {
 }
 
 #[test]
-fn what_others_can_write_to_or_secrets_that_they_can_read_are_not_used() {
+fn files_that_other_users_can_write_to_and_secrets_that_they_can_read_are_refused() {
     let data = tempfile::tempdir().unwrap();
     Server::start(data.path()).stop();
     let mode = |name: &str, mode| {

@@ -24,7 +24,7 @@ fn token(data: &Path, options: &[&str]) -> String {
 }
 
 #[test]
-fn an_invite_lets_in_once_and_whoever_was_let_in_is_let_in_for_ever() {
+fn an_invite_admits_one_key_and_that_key_stays_admitted() {
     over_both(|address| {
         let data = tempfile::tempdir().unwrap();
         let data = data.path();
@@ -138,7 +138,7 @@ fn the_password_lets_in_and_is_asked_for_once() {
 }
 
 #[test]
-fn whoever_guesses_has_to_wait_and_nobody_else_does() {
+fn guessing_delays_the_guesser_and_nobody_else() {
     over_both(|address| {
         let data = tempfile::tempdir().unwrap();
         let data = data.path();

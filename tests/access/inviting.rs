@@ -56,7 +56,7 @@ fn an_invite_is_made_beside_a_server_and_without_it() {
 }
 
 #[test]
-fn where_no_server_ever_was_there_is_no_invite_and_nothing_is_made() {
+fn an_invite_needs_a_directory_in_which_a_server_was_started() {
     let home = tempfile::tempdir().unwrap();
     let slip = home.path().join("slip");
     refused(&slip, &["invite"], "No server was ever started with");
@@ -101,7 +101,7 @@ fn an_invite_is_to_the_certificate_that_the_server_shows() {
 }
 
 #[test]
-fn what_makes_no_invite_is_told_with_what_to_do() {
+fn invite_errors_say_what_to_do() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     drop(Server::start(&data, &[]));

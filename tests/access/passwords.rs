@@ -104,7 +104,7 @@ fn typed(data: &Path, lines: &[&str]) -> (String, bool) {
 }
 
 #[test]
-fn what_is_typed_is_asked_for_twice_and_never_shown() {
+fn a_typed_password_is_asked_for_twice_and_never_shown() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     let path = data.join("password");

@@ -164,7 +164,7 @@ fn dawdle(kind: Kind, mut peer: Peer, words: &[u8], since: Instant) -> (Duration
 }
 
 #[test]
-fn who_comes_a_byte_a_second_is_ended_in_time() {
+fn a_client_that_sends_a_byte_a_second_is_closed_in_time() {
     let mut server = Server::start(&PROXIED);
     let pair = Pair::start(server.address);
     let mut dawdlers = Vec::new();

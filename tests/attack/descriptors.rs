@@ -16,7 +16,7 @@ use crate::{
 const DESCRIPTORS: u32 = 128;
 
 #[test]
-fn without_descriptors_those_who_are_in_chat_on() {
+fn without_descriptors_members_keep_chatting() {
     let mut server = Server::with_descriptors(DESCRIPTORS, &[]);
     let pair = Pair::start(server.address);
     let mut reader = Peer::secure(server.address);

@@ -75,7 +75,7 @@ const RESERVED: &[&str] = &[
 ];
 
 #[test]
-fn nobody_is_taken_for_somebody_else() {
+fn nicknames_cannot_imitate_each_other() {
     let mut server = Server::start(&[]);
     let pair = Pair::start(server.address);
     let mut paula = Peer::secure(server.address);

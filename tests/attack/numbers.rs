@@ -13,7 +13,7 @@ use crate::{
 const LAST: u64 = (1 << 53) - 1;
 
 #[test]
-fn nobody_leaves_a_message_that_ends_the_server() {
+fn no_message_number_ends_the_server() {
     let mut server = Server::start(&[]);
     let pair = Pair::start(server.address);
     let mut reader = Peer::plain(server.address);

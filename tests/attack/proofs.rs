@@ -208,7 +208,7 @@ fn relay(mut victim: impl Read + Write, mut server: impl Read + Write) {
 }
 
 #[test]
-fn who_stands_in_the_middle_is_nobody() {
+fn a_relayed_proof_is_refused() {
     let server = Server::start(&[]);
     let carl: Identity = somebody(3);
     for encrypts in [true, false] {

@@ -17,7 +17,7 @@ fn binary(rest: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn who_is_no_proxy_cannot_say_whose_connection_it_is() {
+fn a_proxy_header_from_an_unnamed_address_is_refused() {
     let mut server = Server::start(&PROXIED);
     let pair = Pair::start(server.address);
     let address = [203, 0, 113, 9, 192, 0, 2, 1, 0x30, 0x39, 0x29, 4];
@@ -42,7 +42,7 @@ fn who_is_no_proxy_cannot_say_whose_connection_it_is() {
 }
 
 #[test]
-fn a_proxy_that_says_nonsense_is_not_believed() {
+fn a_malformed_proxy_header_is_refused() {
     let mut server = Server::start(&PROXIED);
     let pair = Pair::start(server.address);
     let long = format!("PROXY TCP4 {}\r\n", "1".repeat(600));

@@ -79,7 +79,7 @@ fn half_way(server: &Server, version: &'static rustls::SupportedProtocolVersion)
 }
 
 #[test]
-fn whoever_speaks_tls_badly_is_hung_up_on() {
+fn invalid_tls_records_close_the_connection() {
     let mut server = Server::start(&[]);
     let pair = Pair::start(server.address);
     for version in [&TLS13, &TLS12] {

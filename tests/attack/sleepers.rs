@@ -21,7 +21,7 @@ const MESSAGES: u64 = 400;
 const MOST: usize = 5_000;
 
 #[test]
-fn who_never_reads_costs_little() {
+fn clients_that_never_read_take_little_memory() {
     let mut server = Server::start(&[]);
     let pair = Pair::start(server.address);
     // They say what is to be read: as much at once as each may.

@@ -358,7 +358,7 @@ fn is_deep(value: &[u8]) -> bool {
 }
 
 #[test]
-fn what_is_no_json() {
+fn malformed_json() {
     let mut server = Server::start(&[]);
     let pair = Pair::start(server.address);
     let mut right: Vec<_> = RIGHT.iter().map(|value| value.to_vec()).collect();
@@ -397,7 +397,7 @@ fn what_is_no_json() {
 }
 
 #[test]
-fn what_is_nested_huge_or_said_twice() {
+fn deep_huge_and_duplicate_json() {
     let mut server = Server::start(&[]);
     let pair = Pair::start(server.address);
     let deep = |open: &str| around(open.repeat(1_000_000 / open.len()).as_bytes());

@@ -28,7 +28,7 @@ fn an_invite_lets_one_key_in_and_for_good() {
 }
 
 #[test]
-fn an_invite_lets_in_who_keeps_nothing_for_one_run() {
+fn an_invite_admits_a_client_without_state_for_one_run() {
     let home = Home::new();
     let server = Server::with(0, &["--access", "invite"]);
     let invite = invite(&server);

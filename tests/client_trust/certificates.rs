@@ -41,7 +41,7 @@ impl Authority {
 }
 
 #[test]
-fn who_is_vouched_for_is_fine_with_any_key_and_has_to_be_ever_after() {
+fn a_certified_server_may_change_its_key_and_must_stay_certified() {
     let (home, authority) = (Home::new(), Authority::new());
     let place = tempfile::tempdir().unwrap();
     let trusted = place.path().join("trusted.pem");

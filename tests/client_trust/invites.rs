@@ -73,7 +73,7 @@ fn an_invite_to_another_server_is_refused_before_anything_is_said() {
 }
 
 #[test]
-fn an_invite_does_not_change_whom_one_knows() {
+fn an_invite_does_not_change_a_known_key() {
     let (home, server) = (Home::new(), Server::start());
     home.send("localhost", server.port, &[]).is_good(&[]);
     let forged = Invite {
@@ -95,7 +95,7 @@ fn an_invite_does_not_change_whom_one_knows() {
 }
 
 #[test]
-fn that_an_invite_has_expired_is_said_and_who_is_let_in_anyway_comes_in() {
+fn an_expired_invite_is_reported_unless_the_user_is_admitted_anyway() {
     let (home, server) = (Home::new(), Server::start());
     let expired = Invite {
         host: "localhost".to_owned(),

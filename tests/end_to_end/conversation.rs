@@ -110,7 +110,7 @@ fn a_resize_loses_nothing() {
 }
 
 #[test]
-fn what_is_typed_while_the_server_is_away_arrives_once_it_is_back() {
+fn lines_typed_while_the_server_is_away_arrive_when_it_is_back() {
     over_both(|address| {
         let server = Server::start_at(address, 0, &["--ephemeral".as_ref()]);
         let mut alice = server.client("alice", "1", 100, 30);

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[test]
-fn what_is_typed_in_a_screen_that_was_taken_over_is_sent_by_the_one_that_took_it() {
+fn lines_typed_in_a_replaced_screen_are_sent_by_its_replacement() {
     let server = Server::start();
     let mut first = server.client("alice", "1", 80, 24);
     first.wait_for("● encrypted");

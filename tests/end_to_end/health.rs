@@ -40,7 +40,7 @@ fn title(screen: &vt100::Screen) -> String {
 }
 
 #[test]
-fn a_server_that_stands_still_is_told_of_and_so_is_its_return() {
+fn a_stalled_server_is_reported_and_so_is_its_return() {
     let server = Server::start();
     let mut carol = server.client("carol", "3", 80, 24);
     carol.wait("all is well", |screen| {
@@ -148,7 +148,7 @@ fn shows_no_secret(heard: &str) {
 }
 
 #[test]
-fn what_says_nothing_is_no_connected_server() {
+fn a_silent_listener_is_not_shown_as_connected() {
     for options in [&[][..], &["--plaintext"], &["--no-state"]] {
         let listener = Listener::start(b"", false);
         let mut carol = listener.client(100, 30, options);
@@ -167,7 +167,7 @@ fn what_says_nothing_is_no_connected_server() {
 }
 
 #[test]
-fn what_hangs_up_or_says_something_else_is_shown_no_secret_however_often_it_is_tried() {
+fn a_listener_that_hangs_up_or_answers_otherwise_never_gets_a_secret() {
     for (greeting, hangs_up) in [(&b""[..], true), (b"220 mail.lan ESMTP\r\n", false)] {
         let listener = Listener::start(greeting, hangs_up);
         let mut carol = listener.client(80, 24, &["--plaintext"]);

@@ -50,7 +50,7 @@ fn guest(host: &str, port: u16) -> Terminal {
 }
 
 #[test]
-fn a_host_alone_takes_the_server_along() {
+fn a_host_alone_stops_the_server_on_leaving() {
     over_both(|address| {
         let home = tempfile::tempdir().expect("a folder");
         let port = free_port();
@@ -64,7 +64,7 @@ fn a_host_alone_takes_the_server_along() {
 }
 
 #[test]
-fn a_host_with_guests_is_asked_whether_the_server_goes_on() {
+fn a_host_with_members_is_asked_whether_the_server_keeps_running() {
     over_both(|address| {
         let home = tempfile::tempdir().expect("a folder");
         let port = free_port();
@@ -216,7 +216,7 @@ fn a_server_on_a_terminal_says_once_where_it_listens() {
 /// As many systems have it: `localhost` is `::1` first. The README's "Try it".
 #[cfg(target_os = "linux")]
 #[test]
-fn where_localhost_is_ipv6_first_one_hosts_and_another_joins() {
+fn hosting_and_joining_work_where_localhost_is_ipv6_first() {
     let home = tempfile::tempdir().expect("a folder");
     let hosts = home.path().join("hosts");
     std::fs::write(&hosts, "::1 localhost\n127.0.0.1 localhost\n").expect("a file");

@@ -146,7 +146,7 @@ fn ctrl_z_gives_the_shell_back_and_fg_the_screen() {
 }
 
 #[test]
-fn whoever_stops_it_fg_brings_the_screen_back() {
+fn after_any_stop_fg_brings_the_screen_back() {
     let server = Server::start();
     let mut alice = alice(&server);
     for (name, kind) in ["STOP", "TSTP"]
@@ -213,7 +213,7 @@ fn in_the_background_it_writes_nothing() {
 }
 
 #[test]
-fn where_no_shell_is_ctrl_z_stops_nothing() {
+fn without_a_shell_ctrl_z_stops_nothing() {
     let server = Server::start();
     let alice = alice(&server);
     let port = server.port();

@@ -210,7 +210,7 @@ fn ask_all(server: Process, what: &str, page: &str) {
 }
 
 #[test]
-fn whatever_rows_say_each_request_is_answered_or_the_server_ends() {
+fn with_damaged_rows_each_request_is_answered_or_the_server_ends() {
     let filled = filled();
     for (what, page) in DAMAGE {
         let data = tempfile::tempdir().unwrap();
@@ -227,7 +227,7 @@ fn whatever_rows_say_each_request_is_answered_or_the_server_ends() {
 
 /// Not rows, but the pages that they are on.
 #[test]
-fn whatever_the_file_says_each_request_is_answered_or_the_server_ends() {
+fn with_damaged_pages_each_request_is_answered_or_the_server_ends() {
     use std::os::unix::fs::FileExt;
     const PAGE: u64 = 4096;
     let filled = filled();
@@ -252,7 +252,7 @@ fn whatever_the_file_says_each_request_is_answered_or_the_server_ends() {
 }
 
 #[test]
-fn whatever_the_index_says_each_request_is_answered_or_the_server_ends() {
+fn with_a_damaged_index_each_request_is_answered_or_the_server_ends() {
     const CHANGES: &[&str] = &[
         "UPDATE rooms SET first = -1, indexed = -1",
         "UPDATE rooms SET first = 9223372036854775807",

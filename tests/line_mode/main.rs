@@ -258,7 +258,7 @@ fn input_is_literal_unless_commands_are_asked_for() {
 }
 
 #[test]
-fn what_could_harm_a_terminal_comes_out_inert() {
+fn control_characters_are_printed_inert() {
     let server = Server::new();
     let reader = server.follow("alice");
     let input = "\u{1b}[31mred\u{7}\u{202e}\u{9b}2J\r\nbad \u{fffd}".as_bytes();
@@ -317,7 +317,7 @@ fn no_server_is_an_exit_status_of_its_own() {
 }
 
 #[test]
-fn who_is_in_another_room_is_heard_there_and_nowhere_else() {
+fn messages_are_heard_in_their_own_room_only() {
     let server = Server::new();
     let lobby = server.follow("alice");
     let build = Client::start(server.port, "bob", &["--follow", "--room", "build"]);
@@ -338,7 +338,7 @@ fn who_is_in_another_room_is_heard_there_and_nowhere_else() {
 }
 
 #[test]
-fn a_room_that_is_not_there_lets_nobody_in() {
+fn a_room_that_does_not_exist_refuses_the_join() {
     let server = Server::new();
     let sender = server.feed("bot", &["--room", "cellar"], b"hello\n");
     assert_eq!(sender.status, 5, "{}", sender.errors);
@@ -489,7 +489,7 @@ fn host(port: u16, state: &std::path::Path) -> Client {
 }
 
 #[test]
-fn a_host_who_is_alone_takes_his_server_with_him() {
+fn a_host_alone_stops_the_server_on_leaving() {
     let state = tempfile::tempdir().unwrap();
     let port = free_port();
     let mut client = host(port, state.path());
@@ -506,7 +506,7 @@ fn a_host_who_is_alone_takes_his_server_with_him() {
 }
 
 #[test]
-fn a_host_who_leaves_others_leaves_them_the_server() {
+fn a_host_leaves_the_server_running_for_other_members() {
     let state = tempfile::tempdir().unwrap();
     let port = free_port();
     let mut client = host(port, state.path());
@@ -539,7 +539,7 @@ fn serving_where_somebody_listens_is_joining() {
 }
 
 #[test]
-fn nobody_hosts_for_another_machine() {
+fn hosting_at_another_machines_address_is_refused() {
     let ended = Command::new(env!("CARGO_BIN_EXE_chat-tui"))
         .args(["192.0.2.1", "10500", "carol", "3", "--serve"])
         .output()

@@ -113,7 +113,7 @@ fn a_server_whose_output_can_not_be_written_says_so() {
 }
 
 #[test]
-fn as_much_of_the_past_is_printed_as_there_is() {
+fn history_is_printed_as_far_back_as_the_log_goes() {
     const LINES: usize = 3000;
     let server = Server::new();
     let input: Vec<_> = (1..=LINES).map(|line| format!("line {line}\n")).collect();

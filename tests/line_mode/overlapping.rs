@@ -129,7 +129,7 @@ fn a_script_hands_its_lines_to_a_reader_and_leaves_it_in_its_place() {
 }
 
 #[test]
-fn what_a_script_hands_over_waits_where_the_other_has_no_server() {
+fn handed_over_lines_wait_while_the_other_process_has_no_server() {
     let server = Server::new();
     let port = server.port;
     let logger = server.follow("bot");
@@ -166,7 +166,7 @@ fn when_the_other_is_killed_its_place_is_taken() {
 }
 
 #[test]
-fn who_is_taken_over_hands_over_and_goes_on_when_the_other_has_ended() {
+fn a_replaced_run_hands_over_and_continues_when_the_other_has_ended() {
     let server = Server::new();
     let mut alice = server.follow("alice");
     let mut first = server.follow("bot");
@@ -185,7 +185,7 @@ fn who_is_taken_over_hands_over_and_goes_on_when_the_other_has_ended() {
 }
 
 #[test]
-fn what_only_one_who_is_in_can_do_is_refused_in_words_where_another_stays() {
+fn commands_are_refused_in_words_while_another_process_keeps_the_connection() {
     let server = Server::new();
     let _logger = server.follow("bot");
     for (options, input) in [

@@ -96,7 +96,7 @@ fn a_log_with_bytes_that_are_no_text_does_no_harm_either() {
 }
 
 #[test]
-fn what_is_wrong_with_lines_to_be_read_is_told_in_plain_words() {
+fn errors_in_imported_lines_are_told_in_plain_words() {
     for text in corpus::few() {
         let folder = tempfile::tempdir().unwrap();
         let lines = folder.path().join("lines");

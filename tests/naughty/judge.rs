@@ -140,7 +140,7 @@ fn own_sequence(after: &str) -> Result<Option<&str>, String> {
 }
 
 #[test]
-fn the_judge_is_not_asleep() {
+fn the_judge_finds_what_a_terminal_would_obey() {
     const NEEDED: &[&str] = &[
         "]11;?\u{1b}\\",
         "[2J",

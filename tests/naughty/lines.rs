@@ -68,7 +68,7 @@ fn a_refusal_is_told_in_plain_words() {
 }
 
 #[test]
-fn a_peer_that_speaks_otherwise_is_not_repeated() {
+fn an_answer_outside_the_protocol_is_not_repeated() {
     let host = Host::new();
     for bytes in [
         &b"\x1b]0;PWNED\x07 HTTP/1.1 400\r\n\r\n"[..],

@@ -119,7 +119,7 @@ fn start(topic: &str) -> (Child, u16) {
 }
 
 #[test]
-fn what_peers_say_is_logged_in_plain_lines() {
+fn texts_from_clients_are_logged_in_plain_lines() {
     let (mut child, port) = start("\u{1b}]0;PWNED\u{7}");
     let mut log = child.stderr.take().unwrap();
     let reader = thread::spawn(move || {

@@ -81,7 +81,7 @@ fn a_server_can_say_nothing_while_it_lets_nobody_in() {
 }
 
 #[test]
-fn what_is_pasted_or_cannot_be_sent_is_not_obeyed_either() {
+fn pasted_and_refused_texts_are_not_obeyed() {
     let host = Host::new();
     let (mut terminal, guest) = client(&host);
     drop(host);
@@ -108,7 +108,7 @@ fn what_is_pasted_or_cannot_be_sent_is_not_obeyed_either() {
 }
 
 #[test]
-fn what_a_log_holds_is_not_obeyed_when_it_is_looked_at() {
+fn texts_in_the_log_are_not_obeyed_when_shown() {
     let host = Host::new();
     let port = host.port();
     let arguments = ["localhost", &port, "carol", "3", "--no-state"];

@@ -51,7 +51,7 @@ fn a_crowd_that_several_threads_serve_hears_all_in_one_order() {
 /// Rooms of which each client is in one or in both: people come and go in an order of no order, and who
 /// is there hears what is said in his rooms, each message once, and nothing else.
 #[test]
-fn who_comes_and_goes_leaves_the_others_where_they_are() {
+fn joins_and_departures_leave_other_members_connected() {
     let rooms = ["lobby", "tea"];
     let settings = rooms.map(|name| RoomSettings {
         name: RoomName::parse(name).unwrap(),

@@ -119,7 +119,7 @@ fn pages_come_in_the_middle_of_live_messages_and_neither_has_a_hole() {
 }
 
 #[test]
-fn who_asks_for_a_thousand_pages_and_does_not_read_hurts_nobody_and_gets_them_all() {
+fn a_client_that_requests_a_thousand_pages_unread_delays_nobody_and_gets_them_all() {
     let server = Server::start();
     let mut alice = server.join("alice");
     let text = "x".repeat(1_000);
@@ -152,7 +152,7 @@ fn who_asks_for_a_thousand_pages_and_does_not_read_hurts_nobody_and_gets_them_al
 }
 
 #[test]
-fn a_search_that_goes_on_finds_what_a_look_at_every_message_finds() {
+fn a_continued_search_finds_the_same_as_reading_every_message() {
     let server = Server::start();
     let mut alice = server.join("alice");
     let text = |n: u64| {
@@ -207,7 +207,7 @@ fn a_search_that_goes_on_finds_what_a_look_at_every_message_finds() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_refused_by_its_ref_and_the_connection_goes_on() {
+fn invalid_log_queries_are_refused_by_ref_and_the_connection_stays_open() {
     let server = Server::start();
     let mut early = server.connect();
     early.send(&json!({"type": "history"}));

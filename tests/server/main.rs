@@ -228,7 +228,7 @@ fn more_requests_than_may_be_under_way_are_all_answered_in_order() {
 }
 
 #[test]
-fn what_is_not_the_protocol_is_answered_and_the_connection_closes() {
+fn frames_outside_the_protocol_are_answered_and_the_connection_closes() {
     let server = Server::start();
     let long = format!("{{\"type\":\"{}", "x".repeat(limits::FRAME_BYTES_MAX));
     let deep = format!("{{\"type\":{}", "[".repeat(limits::FRAME_DEPTH_MAX));
@@ -406,7 +406,7 @@ fn a_broken_link_is_resumed_where_it_broke() {
 }
 
 #[test]
-fn who_closes_his_half_still_gets_his_answers() {
+fn a_client_that_closes_its_half_still_gets_its_answers() {
     let server = Server::start();
     let mut bob = server.connect();
     bob.write(format!(
@@ -622,7 +622,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn what_cannot_be_is_said_in_one_sentence_with_an_exit_code_that_says_whether_to_try_again() {
+fn start_errors_are_one_sentence_and_the_exit_code_says_whether_to_retry() {
     let taken = TcpListener::bind(("::", 0)).or_else(|_| TcpListener::bind(("0.0.0.0", 0)));
     let taken = taken.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -145,7 +145,7 @@ fn a_hundred_older_clients_hear_everything_that_the_others_say() {
 }
 
 #[test]
-fn who_has_just_come_is_left_in_peace_for_a_second() {
+fn an_older_client_hears_nothing_for_a_second_after_its_join() {
     let server = Server::start();
     let mut alice = server.join("alice");
     let mut bob = Basic::connect(&server);

@@ -22,7 +22,7 @@ fn stop(server: Server) -> Duration {
 }
 
 #[test]
-fn nobody_waits_for_clients_that_do_not_close_after_bye() {
+fn a_stop_does_not_wait_for_clients_that_do_not_close_after_bye() {
     let server = Server::start();
     let mut crowd: Vec<_> = (0..20).map(|n| server.join(&format!("u{n}"))).collect();
     let mut carol = Basic::connect(&server);
@@ -45,7 +45,7 @@ fn nobody_waits_for_clients_that_do_not_close_after_bye() {
 }
 
 #[test]
-fn nobody_waits_for_clients_that_close_at_once() {
+fn a_stop_does_not_wait_for_clients_that_close_at_once() {
     let server = Server::start();
     let crowd: Vec<_> = (0..20).map(|n| server.join(&format!("u{n}"))).collect();
     let leaving = crowd.into_iter().map(|mut client| {
@@ -62,7 +62,7 @@ fn nobody_waits_for_clients_that_close_at_once() {
 }
 
 #[test]
-fn nobody_waits_for_clients_that_never_read() {
+fn a_stop_does_not_wait_for_clients_that_never_read() {
     let server = Server::start();
     let mut bob = server.join("bob");
     // More than any socket's buffers hold.
@@ -78,7 +78,7 @@ fn nobody_waits_for_clients_that_never_read() {
 }
 
 #[test]
-fn nobody_waits_for_clients_that_go_on_talking() {
+fn a_stop_does_not_wait_for_clients_that_keep_sending() {
     let server = Server::start();
     let mut bob = server.join("bob");
     let mut talking = bob.stream.try_clone().unwrap();

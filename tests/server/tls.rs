@@ -185,7 +185,7 @@ fn challenged(client: &mut Secure, identity: &Identity) -> Nonce {
 }
 
 #[test]
-fn who_encrypts_talks_with_who_does_not_in_both_versions() {
+fn encrypted_and_plain_clients_talk_in_both_tls_versions() {
     let server = Server::start();
     let mut alice = server.join("alice");
     for version in [&TLS13, &TLS12] {
@@ -325,7 +325,7 @@ fn an_encrypted_ghost_that_takes_no_more_bytes_is_closed_all_the_same() {
 }
 
 #[test]
-fn who_hangs_up_without_a_word_is_gone() {
+fn a_client_that_closes_without_close_notify_is_gone() {
     let server = Server::start();
     let mut alice = server.join("alice");
     let bob = Secure::join(server.address, "bob");
@@ -336,7 +336,7 @@ fn who_hangs_up_without_a_word_is_gone() {
 }
 
 #[test]
-fn who_says_that_he_has_said_it_all_still_gets_his_answers() {
+fn a_client_that_sends_close_notify_still_gets_its_answers() {
     let server = Server::start();
     let mut bob = Secure::connect(server.address);
     bob.write(format!(
@@ -386,7 +386,7 @@ fn stopping_tells_those_who_encrypt_too() {
 }
 
 #[test]
-fn what_does_not_begin_like_us_is_told_so() {
+fn a_stream_that_is_neither_tls_nor_a_frame_is_told_so() {
     let server = Server::start();
     for first in [
         &b"GET / HTTP/1.1\r\n\r\n"[..],
@@ -420,7 +420,7 @@ fn what_does_not_begin_like_us_is_told_so() {
 }
 
 #[test]
-fn nobody_takes_his_time_to_come_in() {
+fn clients_that_do_not_join_in_time_are_closed() {
     let server = Server::start();
     let mut started = Vec::new();
     for first in [&b""[..], b" ", b"{\"type\":", b"\x16\x03\x01\x02\x00\x01"] {
@@ -523,7 +523,7 @@ fn from_elsewhere_plain_text_is_refused_unless_it_is_allowed() {
 }
 
 #[test]
-fn where_nobody_may_talk_plain_this_machine_may_not_either() {
+fn no_plaintext_holds_for_this_machine_too() {
     let server = Server::with(Config {
         plaintext: Plaintext::Nobody,
         ..Config::default()
@@ -593,7 +593,7 @@ fn of_nobody() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn whom_a_proxy_does_not_name_comes_from_nowhere_that_is_trusted() {
+fn clients_that_a_proxy_does_not_name_are_not_trusted_as_local() {
     over_both(|address| {
         let server = |access| {
             Server::at(
@@ -784,7 +784,7 @@ fn keys_that_cannot_be_used_are_refused_in_one_sentence() {
 
 #[cfg(unix)]
 #[test]
-fn without_descriptors_nobody_is_left_waiting() {
+fn without_descriptors_no_client_is_left_waiting() {
     let mut command = Command::new("sh");
     let server = env!("CARGO_BIN_EXE_chat-server");
     let script = format!("ulimit -n 64; exec '{server}' 0 --bind 127.0.0.1 --ephemeral");

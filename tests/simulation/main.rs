@@ -134,12 +134,12 @@ fn acknowledging_before_the_sync_is_caught() {
 }
 
 #[test]
-fn telling_whose_a_nickname_is_before_it_is_stored_is_caught() {
+fn announcing_a_nicknames_owner_before_it_is_stored_is_caught() {
     is_caught(Mutant::OwnershipEarly);
 }
 
 #[test]
-fn a_device_that_is_nobodys_is_caught() {
+fn opening_a_device_to_anybody_with_its_token_is_caught() {
     is_caught(Mutant::DeviceOfAnybody);
 }
 
