@@ -1,11 +1,11 @@
-//! How long the client's own store takes, with a million messages of one room in it: from the start
-//! of the program to the conversation on the screen, and what that is made of.
+//! The client's own store with a million messages of one room: time from the start of the program
+//! to the conversation on the screen, and its parts.
 //!
 //!     cargo bench --bench client_store
 //!
-//! Nobody listens where the client connects to: what is painted comes from the store alone. Each
-//! figure is the median of its rounds, with the 95th percentile and the worst behind it. The file
-//! has just been written, so it is read from the system's cache.
+//! Nothing listens where the client connects to, so the painted messages come from the store alone.
+//! Each figure is the median of its rounds, with the 95th percentile and the maximum after it. The
+//! file has just been written, so it is read from the system's cache.
 
 #![allow(
     clippy::print_stdout,
@@ -151,7 +151,7 @@ fn report(what: &str, mut times: Vec<Duration>) {
     );
 }
 
-/// What a round leaves behind is let go of outside the measured time.
+/// Measures `round`; its result is dropped outside the measured time.
 fn measure<T>(what: &str, mut round: impl FnMut(u64) -> T) {
     let mut times = Vec::new();
     for n in 0..ROUNDS {
@@ -166,7 +166,7 @@ fn measure<T>(what: &str, mut round: impl FnMut(u64) -> T) {
 fn opening(profile: &Profile) {
     let mut last = None;
     measure("open, and read what is shown at first", |_| {
-        // What is open is closed outside the measured time, but for the first.
+        // The previous store is closed outside the measured time, except for the first.
         last = Some(store::open(profile).unwrap());
     });
     let shown = last.unwrap().rooms[0].page.messages.len();

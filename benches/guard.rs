@@ -1,13 +1,13 @@
-//! Fails when a part of a message's way takes more instructions than it did. (Time would depend on
-//! the machine and on whatever else it does; `hot` takes that.)
+//! Fails when a hot path takes more instructions than it did. (Time would depend on the machine and
+//! its load; `hot` measures that.)
 //!
 //!     .ci/guard               # compares with benches/guard.txt
 //!     .ci/guard --refresh     # writes benches/guard.txt
 //!
-//! It runs itself under Valgrind's callgrind, which counts instructions. Each path runs once before, so
-//! that what is done once only does not count. The counts are those of x86-64
-//! and of the build that `.ci/guard` makes; two runs differ by less than a thousandth (the seeds of
-//! hash maps, where the allocator finds room).
+//! It runs itself under Valgrind's callgrind, which counts instructions. Each path runs once
+//! before, so that one-time work does not count. The counts are those of x86-64 and of the build
+//! that `.ci/guard` makes; two runs differ by less than a thousandth (the seeds of hash maps, the
+//! allocator's choice of room).
 
 #![allow(
     clippy::print_stdout,
@@ -28,14 +28,14 @@ use std::{
 
 use paths::{Path, each};
 
-/// How many instructions more than in the table are too many, in hundredths.
+/// Percent above the table's count at which the guard fails.
 const HEADROOM: u64 = 15;
 /// Set for the run under callgrind.
 const COUNTED: &str = "GUARD_COUNTED";
-/// Callgrind knows the function by this part of its name, however names are written.
+/// Part of the function's name by which callgrind finds it, however names are mangled.
 const MARK: &str = "*mark_for_callgrind*";
 
-/// What was counted so far is written, and counting starts anew.
+/// Marks a boundary: callgrind writes its count and starts anew.
 #[inline(never)]
 fn mark_for_callgrind() {
     black_box(());
@@ -51,7 +51,7 @@ fn be_counted<P: Path>() {
     mark_for_callgrind();
 }
 
-/// Instructions of each path's run, in the order of the paths.
+/// Returns the instructions of each path's run, in the order of the paths.
 fn count(folder: &path::Path) -> Vec<u64> {
     let out = folder.join("out");
     let status = Command::new("valgrind")
@@ -69,12 +69,12 @@ fn count(folder: &path::Path) -> Vec<u64> {
         let line = lines.find_map(|line| line.strip_prefix("totals: "));
         line.unwrap().trim().parse().unwrap()
     };
-    // Every second one is of a run; the others are of what came before it.
+    // Every second count is of a run; the others are of its preparation.
     let runs = (2..).step_by(2);
     runs.map_while(dump).map(total).collect()
 }
 
-/// What is counted, and for what: `name, a unit`.
+/// Returns the names of the counts: `name, a unit`.
 fn names() -> Vec<(String, u64)> {
     fn tell<P: Path>(names: &mut Vec<(String, u64)>) {
         names.push((format!("{}, a {}", P::NAME, P::UNIT), P::UNITS));

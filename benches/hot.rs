@@ -1,11 +1,11 @@
-//! How long each part of a message's way takes, from one end's bytes to the other's screen: codec,
-//! log in memory, hub, readers, screen; no socket, no disk.
+//! Time of each hot path, from one end's bytes to the other's screen: codec, log in memory, hub,
+//! readers, screen; no socket, no disk.
 //!
 //!     cargo bench --bench hot                 # all
-//!     cargo bench --bench hot -- encode       # those with this in their names
+//!     cargo bench --bench hot -- encode       # paths whose name contains this
 //!
-//! Each line tells the time of one unit (a frame, a message, a join, a screen), with the lower and
-//! the upper end of what chance leaves open. `guard` counts the instructions of the same paths.
+//! Each line gives the time of one unit (a frame, a message, a join, a screen), with its confidence
+//! interval. `guard` counts the instructions of the same paths.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use paths::{Path, each};
 
-/// Times a path: of each run its own part, divided by its units.
+/// Times a path: the measured part of each run, divided by its units.
 fn time<P: Path>(criterion: &mut Criterion) {
     let name = format!("{}, a {}", P::NAME, P::UNIT);
     let mut path = None;

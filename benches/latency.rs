@@ -1,12 +1,12 @@
-//! What a person waits for, measured on the real programs: from the start to the first painted
-//! screen, from a key to its letter on the screen, from Enter to the words on somebody else's
-//! screen, and the same between two bare connections.
+//! Delays that a user notices, measured on the real programs: from the start to the first painted
+//! screen, from a key to its letter on the screen, from Enter to the text on another user's screen,
+//! and the same between two bare connections.
 //!
 //!     cargo bench --bench latency
 //!
 //! Loopback, one server process, each client in a PTY of 100×30 that is read at once. Each figure
-//! is the median of its rounds, with the 95th percentile and the worst behind it. The times are
-//! those of an outsider: they include the PTY, both processes' scheduling, and the reader here.
+//! is the median of its rounds, with the 95th percentile and the maximum after it. The times are
+//! measured from outside: they include the PTY, both processes' scheduling, and the reader here.
 
 #![allow(
     clippy::print_stdout,
@@ -86,7 +86,7 @@ fn report(what: &str, mut times: Vec<Duration>) {
     );
 }
 
-/// From starting the process to a painted input line, and to being in.
+/// From starting the process to a painted input line, and to the joined room.
 fn starts(server: &Server) {
     let (mut painted, mut joined) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
@@ -116,7 +116,7 @@ fn keys(server: &Server) {
             typed.clear();
         }
         typed.push(letter);
-        // A fast typist's pause: more than a hundred drawings a second nobody sees.
+        // A fast typist's pause: nobody sees more than a hundred frames a second.
         thread::sleep(Duration::from_millis(30));
         let start = Instant::now();
         screen.keys(&letter.to_string());
@@ -126,7 +126,7 @@ fn keys(server: &Server) {
     report("key press to painted screen", times);
 }
 
-/// From Enter on one screen to the words on another.
+/// From Enter on one screen to the text on another.
 fn screens(server: &Server) {
     let mut alice = server.screen("alice");
     alice.wait_for("● connected");
@@ -137,7 +137,7 @@ fn screens(server: &Server) {
         let text = format!("message {number}.");
         alice.keys(&text);
         alice.wait_for(&text);
-        // Nobody presses Enter so soon behind the text that it could be part of a paste.
+        // Long enough that Enter does not count as part of a paste.
         thread::sleep(Duration::from_millis(30));
         let start = Instant::now();
         alice.keys("\r");
@@ -147,7 +147,7 @@ fn screens(server: &Server) {
     report("Enter to the other screen", times);
 }
 
-/// A client that reads lines.
+/// A client without a screen, which reads lines.
 struct Bare {
     stream: TcpStream,
     lines: BufReader<TcpStream>,

@@ -1,17 +1,18 @@
-//! What searching costs: how fast the index follows the log, how long the first page of hits takes,
-//! and how fast a client looks through the messages that it holds.
+//! The cost of searching: how fast the index follows the log, how long the first page of results
+//! takes, and how fast a client scans its own messages.
 //!
 //!     cargo bench --bench search                            # 20,000 messages
 //!     SEARCH_MESSAGES=10000000 cargo bench --bench search
 //!
-//! The server's own store: messages are appended, then the index is kept from the beginning, then
-//! searched through a reader as the server's. `SEARCH_DIR` names a folder
-//! for them, where they stay for the next run; ten million take some 5 GB. On a busy machine look at
-//! the processor time, which is a mean.
+//! It uses the server's own store: messages are appended, then indexed from the beginning, then
+//! searched through a reader like the server's. `SEARCH_DIR` names a folder for them, where they
+//! stay for the next run; ten million take some 5 GB. On a busy machine compare the processor time,
+//! which is a mean.
 //!
-//! The messages have words as people use them (the n-th most common one occurs 1/n as often as the
-//! first, of a million), 50 to 150 bytes, and 500 senders, besides a few who said next to nothing;
-//! one in twenty is in Chinese characters. Each figure is over many searches for different words.
+//! The words have a natural distribution (the n-th most common one of a million occurs 1/n as often
+//! as the first), messages 50 to 150 bytes and 500 senders, besides a few with few messages; one
+//! message in twenty is in Chinese characters. Each figure is over many searches for different
+//! words.
 
 #![allow(
     clippy::print_stdout,
@@ -52,7 +53,7 @@ const ROOM: RoomIndex = RoomIndex(0);
 const WORDS: u64 = 1_000_000;
 const CHARACTERS: u64 = 3_000;
 const SENDERS: u64 = 500;
-/// Senders besides, each with one message in so many.
+/// Rare senders, with one message in this many.
 const RARE_SENDERS: u64 = 5;
 const RARE_EVERY: u64 = 1_000_000;
 const SECONDS_BETWEEN: u64 = 3;
@@ -109,7 +110,7 @@ fn fill(folder: &Path, head: u64) {
     }
 }
 
-/// The n-th most common of so many comes 1/n as often as the first.
+/// Returns a rank: the n-th most common of `of` comes 1/n as often as the first.
 fn rank(random: &mut Rng, of: u64) -> u64 {
     ((random.f64() * (of as f64).ln()).exp() as u64).clamp(1, of)
 }
@@ -121,7 +122,7 @@ fn sender(random: &mut Rng) -> String {
     format!("user{}", rank(random, SENDERS))
 }
 
-/// Words by how common they are: the commonest are short.
+/// Returns a word by its rank: the commonest are short.
 fn word(mut rank: u64) -> String {
     const SYLLABLES: u64 = 100;
     let mut word = String::new();
@@ -164,7 +165,7 @@ impl Figures {
     }
 }
 
-/// The processor time of this thread, or of all threads, where the system tells.
+/// The processor time of this thread, or of all threads, if the system reports it.
 fn cpu(of: &str) -> Option<Duration> {
     let text = fs::read_to_string(format!("/proc/{of}/schedstat")).ok()?;
     Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
@@ -272,7 +273,7 @@ fn folder_bytes(folder: &Path) -> u64 {
         .sum()
 }
 
-/// How fast a client looks through what it holds.
+/// Measures how fast a client scans its own messages.
 fn scan() {
     let nickname = Nickname::parse("somebody").unwrap();
     let texts: Vec<String> = (0..100_000)
@@ -294,7 +295,7 @@ fn scan() {
 }
 
 fn main() {
-    // `cargo test` runs benches too, to see that they run.
+    // `cargo test` runs benches too, to see that they work.
     let head = head();
     scan();
     let temporary = tempfile::tempdir().unwrap();
@@ -317,7 +318,7 @@ fn main() {
     let (began, used) = (Instant::now(), cpu_of_all());
     let mut store = open(folder, true);
     let mut reader = store.reader().unwrap().unwrap();
-    // Not asked too often: that would be measured too.
+    // Polled rarely: the polls would be measured too.
     let nothing = Query::parse("q", &TimeZone::UTC).unwrap();
     while reader.search(ROOM, &nothing, 1).unwrap().indexed < head {
         thread::sleep(Duration::from_millis(20));

@@ -1,5 +1,5 @@
-//! What durability costs: how many messages a second are synced to the disk and acknowledged, and
-//! how long a sender waits for it; and how fast the end of a long log is read.
+//! The cost of durability: synced and acknowledged messages a second, a sender's delay; and how
+//! fast the end of a long log is read.
 //!
 //!     cargo bench --bench store
 //!
@@ -11,9 +11,9 @@
 //! | `STORE_SECONDS` | `5` | how long each run is measured |
 //! | `STORE_MESSAGES` | `200000` | messages of the long log |
 //!
-//! The server runs in this process and is spoken to over loopback sockets; every sender is a member
-//! of the room and receives what all others say, as in a real one, so a run with many senders
-//! measures the fan-out too. A message is acknowledged when its sender has it back. Texts have 85
+//! The server runs in this process and is reached over loopback sockets. Every sender is a member
+//! of the room and receives all messages, as in a real one, so a run with many senders measures the
+//! fan-out too. A message is acknowledged when its sender has received its echo. Texts have 85
 //! bytes.
 
 #![allow(
@@ -116,7 +116,7 @@ fn message(sender: &Arc<Member>, counter: u64) -> Operation {
     }
 }
 
-/// Appends so many messages in batches of this size; how long each batch took.
+/// Appends `count` messages in batches, and returns the time of each batch.
 fn fill(store: &mut SqliteStore, from: u64, count: u64, batch: u64) -> Vec<Duration> {
     let sender = Arc::new(Member {
         user: UserId::from_bytes([1; 12]),
@@ -137,7 +137,7 @@ fn fill(store: &mut SqliteStore, from: u64, count: u64, batch: u64) -> Vec<Durat
     times
 }
 
-/// The store alone.
+/// Measures the store alone.
 fn appends() {
     println!("the store alone, synced with each batch");
     for batch in [1, 16, 256, 4096] {
@@ -208,7 +208,7 @@ impl Drop for Server {
     }
 }
 
-/// One sender: how long each of its messages took until it was back.
+/// One sender: returns the time from each of its messages to the echo.
 async fn send(
     address: SocketAddr,
     number: u64,
@@ -267,12 +267,12 @@ async fn send(
             };
             looked = digits + length;
             let number = std::str::from_utf8(&buffer[digits..looked]).unwrap();
-            // It may come twice: as an acknowledgement, and in its place.
+            // It may come twice: as an acknowledgement and as the echo.
             if number.parse::<u64>().unwrap() > counter - sent.len() as u64 {
                 times.push(sent.pop_front().unwrap().elapsed());
             }
         }
-        // What may be cut is looked at again with what follows.
+        // A needle that may be cut off here is searched again with the bytes that follow.
         let from = looked.max(filled.saturating_sub(own.needle().len() + 20));
         buffer.copy_within(from..filled, 0);
         kept = filled - from;
@@ -317,7 +317,7 @@ fn senders(count: u64, window: usize, index: bool, time: Duration) {
     );
 }
 
-/// The last hundred messages of a long log.
+/// Measures reading the last hundred messages of a long log.
 fn last_hundred(messages: u64) {
     let directory = directory();
     let mut store = open(directory.path(), Durability::Relaxed, false);

@@ -1,4 +1,4 @@
-//! Those who mean no good: this program once more, in a process of its own.
+//! The attackers: this program once more, in a process of its own.
 
 use std::{
     env,
@@ -22,31 +22,31 @@ use crate::{
     peer::{Peer, client_hello, connect, join, slam},
 };
 
-/// Which attack the process is for, and on which server.
+/// The attack that the process runs, and the server that it attacks.
 const NAME: &str = "ATTACK_NAME";
 const ON: &str = "ATTACK_ON";
 
 /// Descriptors that an attack may need.
 const DESCRIPTORS: u64 = 16_000;
-/// Who attack by connections.
+/// Threads for attacks by connections.
 const THREADS: usize = 8;
-/// Connections that stay in the door, four times as many as the server lets stand there.
+/// Half-open connections: four times as many as the server allows.
 const HALVES: usize = 4_000;
 const SPEAKERS: u64 = 50;
 const FLOODERS: u64 = 8;
 const LOOKERS: u64 = 10;
-/// What a member may say or ask for without end: ten in a second.
+/// Pause between two messages or requests of a member.
 const PACE: Duration = Duration::from_millis(100);
-/// How long it is waited for the answer to nonsense.
+/// How long to wait for the answer to garbage.
 const LINGER: Duration = Duration::from_millis(50);
 
 /// One way to attack.
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     pub(crate) words: &'static str,
-    /// What it is counted in.
+    /// The unit of its count.
     pub(crate) unit: &'static str,
-    /// Begins: the rest is done by threads.
+    /// Begins the attack; threads do the rest.
     begin: fn(&Front),
 }
 
@@ -101,11 +101,11 @@ pub(crate) const ATTACKS: [Attack; 8] = [
     },
 ];
 
-/// The process, killed with the value.
+/// The attackers' process, killed on drop.
 pub(crate) struct Attackers(Child);
 
 impl Attackers {
-    /// They are at it when this returns.
+    /// Starts the attackers; returns once they are at work.
     pub(crate) fn start(attack: &Attack, on: SocketAddr, core: Option<&str>) -> Self {
         let itself = env::current_exe().unwrap();
         let mut command = match core {
@@ -129,7 +129,7 @@ impl Attackers {
         Self(child)
     }
 
-    /// How much they have done in a second.
+    /// Ends the attack, and returns the count per second.
     pub(crate) fn end(mut self) -> u64 {
         drop(self.0.stdin.take());
         let mut rate = String::new();
@@ -146,14 +146,14 @@ impl Drop for Attackers {
     }
 }
 
-/// Whether this process is the attackers'.
+/// Whether this process is the attackers' one.
 pub(crate) fn are_meant() -> bool {
     env::var_os(NAME).is_some()
 }
 
-/// Attacks until nobody listens.
+/// Runs the attack until the server is gone.
 pub(crate) fn attack() {
-    // An attack that is weaker than it says would flatter the server.
+    // A weaker attack than claimed would flatter the server.
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |what| {
         report(what);
@@ -176,11 +176,11 @@ pub(crate) fn attack() {
     process::exit(0);
 }
 
-/// What every attacker knows.
+/// State shared by all attackers.
 #[derive(Clone)]
 struct Front {
     to: SocketAddr,
-    /// What was done.
+    /// The count of attacks so far.
     count: Arc<AtomicU64>,
 }
 
@@ -189,13 +189,13 @@ impl Front {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Connects, does this, and is gone; time and again. What went well is counted.
+    /// Connects, calls `deed` and disconnects, repeatedly; counts successes.
     fn storm(&self, deed: &'static (impl Fn(&TcpStream) -> bool + Sync)) {
         for _ in 0..THREADS {
             let front = self.clone();
             thread::spawn(move || {
                 loop {
-                    // What the machine has not got, it has not got.
+                    // The machine lacks descriptors or ports for it.
                     let Ok(stream) = connect(front.to) else {
                         continue;
                     };
@@ -214,7 +214,8 @@ fn handshake(stream: &TcpStream) -> bool {
     Peer::secured(stream.try_clone().unwrap(), &TLS13).is_ok()
 }
 
-/// Costs nothing but the bytes: the server does all of its sums for an answer that nobody reads.
+/// Sends a client hello and resets: it costs the attacker only bytes, and the server a whole
+/// flight.
 fn hello(mut stream: &TcpStream) -> bool {
     thread_local! {
         static HELLO: Vec<u8> = client_hello(&TLS13);
@@ -223,7 +224,7 @@ fn hello(mut stream: &TcpStream) -> bool {
     stream.read(&mut [0]).is_ok_and(|count| count > 0)
 }
 
-/// Neither TLS nor JSON, or either at first sight.
+/// Garbage: neither TLS nor JSON, or something that begins like one of them.
 fn garbage(mut stream: &TcpStream) -> bool {
     let mut bytes = [0; 4096];
     fastrand::fill(&mut bytes);
@@ -241,7 +242,7 @@ fn garbage(mut stream: &TcpStream) -> bool {
     true
 }
 
-/// Each is renewed when it is closed.
+/// Half-open connections, each renewed when the server closes it.
 fn halves(front: &Front) {
     let hello = client_hello(&TLS13);
     let older = client_hello(&TLS12);
@@ -271,7 +272,7 @@ fn halves(front: &Front) {
                         *place = begin(number, &front);
                     }
                 }
-                // A look at all of them takes time enough, but not if none was renewed.
+                // Bounds the loop if no connection had to be renewed.
                 thread::sleep(Duration::from_millis(1));
             }
         });
@@ -288,7 +289,7 @@ fn is_closed(mut stream: &TcpStream) -> bool {
     }
 }
 
-/// Members who say all that they may, and hear everything.
+/// Members that send at their limit, and receive everything.
 fn speakers(front: &Front) {
     let enter = |number| Member::enter(front.to, &format!("speaker{number}"), number);
     let members: Vec<_> = (0..SPEAKERS).map(enter).collect();
@@ -310,7 +311,8 @@ fn speakers(front: &Front) {
     }
 }
 
-/// Those whom nobody knows, in the clear, as fast as they are read: most of it is refused.
+/// Unknown clients without encryption that send as fast as the server reads: most messages are
+/// refused.
 fn flood(front: &Front) {
     for number in 0..FLOODERS {
         let mut peer = Peer::plain(front.to);
@@ -334,7 +336,7 @@ fn flood(front: &Front) {
     }
 }
 
-/// Members who read back, or search, as much as they may.
+/// Members that request history pages or searches at their limit.
 fn lookers(front: &Front) {
     let enter = |number| Member::enter(front.to, &format!("looker{number}"), 500 + number);
     let members: Vec<_> = (0..LOOKERS).map(enter).collect();

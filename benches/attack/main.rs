@@ -1,17 +1,17 @@
-//! How long an honest pair's messages take, from when they are due to when they are heard, without
-//! attackers and beside them, measured on the real server.
+//! The latency of an honest pair's messages, from when they are due to when they are received,
+//! without attackers and beside them, measured on the real server.
 //!
 //!     cargo bench --bench attack               # all attacks
-//!     cargo bench --bench attack -- hellos     # those whose name has this
+//!     cargo bench --bench attack -- hellos     # attacks whose name contains this
 //!     ATTACK_SECONDS=30 ATTACK_ROUNDS=5 cargo bench --bench attack
 //!
-//! Linux, loopback. The server has the limits that everybody gets; loopback's connections are the
-//! only ones that it does not count. Its log is synced before a message is forwarded, so the disk is
-//! in every figure: `TMPDIR=/dev/shm` leaves it out.
+//! Linux, loopback. The server has its default limits; only the number of connections is unlimited
+//! on loopback. Its log is synced before a message is forwarded, so every figure includes the disk:
+//! `TMPDIR=/dev/shm` excludes it.
 //!
-//! With `taskset`, server and pair share one core, so that it is the pair that pays for what the
-//! server does for others, and the attackers, a process of their own, have another core. A round
-//! measures without and beside each attack in turn; the table has the medians of the rounds.
+//! With `taskset`, server and pair share one core, so that the pair pays for the server's work for
+//! others; the attackers, a process of their own, have another core. A round measures without and
+//! beside each attack in turn; the table has the medians of the rounds.
 
 #![allow(
     clippy::print_stdout,
@@ -46,11 +46,11 @@ use pair::{Figures, Pair};
 use process::Server;
 use serde_json::json;
 
-/// What the log has before anybody comes: enough for full pages.
+/// Messages in the log at the start: enough for full pages.
 const MESSAGES: u64 = 20_000;
-/// Times the p99 without attackers that the p99 beside them may have.
+/// The goal: p99 beside an attack, divided by the p99 without.
 const GOAL: f64 = 2.0;
-/// The server's and the pair's, and the attackers'.
+/// The core of the server and the pair, and the attackers' core.
 const CORES: [&str; 2] = ["0", "1"];
 
 fn setting(name: &str, otherwise: u64) -> u64 {
@@ -58,7 +58,7 @@ fn setting(name: &str, otherwise: u64) -> u64 {
     said.map_or(otherwise, |number| number.parse().unwrap())
 }
 
-/// Keeps this process, and those that it starts, to one core.
+/// Restricts this process, and those that it starts, to one core.
 fn pin() -> bool {
     available_parallelism().is_ok_and(|cores| cores.get() >= CORES.len())
         && Command::new("taskset")
@@ -68,7 +68,7 @@ fn pin() -> bool {
             .is_ok_and(|status| status.success())
 }
 
-/// With a log of some length.
+/// Starts a server with a filled log.
 fn server() -> Server {
     let data = tempfile::tempdir().unwrap();
     let mut log = String::new();
@@ -84,12 +84,12 @@ fn server() -> Server {
     Server::start_in(data, &["-qq"])
 }
 
-/// What was measured of one attack.
+/// The measurements of one attack.
 #[derive(Default)]
 struct Row {
     without: Vec<Figures>,
     beside: Vec<Figures>,
-    /// What the attackers did in a second.
+    /// The attackers' counts per second.
     rates: Vec<u64>,
 }
 
@@ -143,7 +143,7 @@ fn main() {
                 Pair::enter(server.address, key)
             };
             row.without.push(pair().talk(time));
-            // Who is in before them, is to stay in.
+            // Members that joined before the attack are to stay.
             let pair = pair();
             let attackers = Attackers::start(attack, server.address, pinned.then_some(CORES[1]));
             row.beside.push(pair.talk(time));
@@ -178,7 +178,7 @@ fn report(attacks: &[&Attack], rows: &[Row]) {
     }
 }
 
-/// Of the machine, in the last minute: figures of a busy one mean little.
+/// The machine's load average over one minute: figures of a busy machine mean little.
 fn load() -> String {
     let loads = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     loads.split(' ').next().unwrap_or_default().to_owned()

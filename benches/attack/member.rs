@@ -1,4 +1,4 @@
-//! Somebody who is in: encrypted, with a key. Nothing that he does waits for the server.
+//! A member: encrypted, with a key. Its calls never block on the server.
 
 use std::{
     io::{BufRead, ErrorKind},
@@ -17,7 +17,7 @@ pub(crate) struct Member {
     peer: Peer,
     device: String,
     counter: u64,
-    /// What has come of the next frame.
+    /// The received part of the next frame.
     line: Vec<u8>,
 }
 
@@ -43,13 +43,13 @@ impl Member {
 
     pub(crate) fn send(&mut self, frame: &Value) {
         match self.peer.try_write(format!("{frame}\n")) {
-            // It has taken the frame, and writes it with the next one.
+            // The TLS session holds the frame, and writes it with the next one.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             written => written.unwrap(),
         }
     }
 
-    /// The next frame's bytes, if all of it has come.
+    /// Returns the next frame's bytes once it is complete.
     pub(crate) fn arrived(&mut self) -> Option<Vec<u8>> {
         match self.peer.wire.read_until(b'\n', &mut self.line) {
             Ok(_) if self.line.ends_with(b"\n") => Some(take(&mut self.line)),
@@ -59,14 +59,14 @@ impl Member {
         }
     }
 
-    /// Until something comes for one of them, or it is this time.
+    /// Waits until one of the members receives something, or until this time.
     pub(crate) fn wait(members: &[Self], until: Instant) {
         let mut sockets: Vec<_> = members
             .iter()
             .map(|member| PollFd::new(&member.peer.socket, PollFlags::IN))
             .collect();
         let left = until.saturating_duration_since(Instant::now());
-        // A signal: whoever waits looks again.
+        // A signal interrupts it; the callers check the time themselves.
         let _ = poll(&mut sockets, Some(&Timespec::try_from(left).unwrap()));
     }
 }

@@ -1,4 +1,4 @@
-//! Two who only want to chat, and how long their messages take.
+//! Two members that chat, and the latency of their messages.
 
 use std::{
     collections::HashMap,
@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use crate::{member::Member, peer::PATIENCE};
 
-/// Between two messages of the pair, if the measurement is short enough for it.
+/// Pause between two messages of the pair, unless the measurement is too long for it.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long the attackers are there before their effect is measured.
+/// How long the attackers run before their effect is measured.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// What one of them may say at once, and in a second, somewhat less than the server's figures.
+/// Messages that one of them may send at once, and in a second: somewhat below the server's limits.
 const MAY_SAY: (f64, f64) = (180.0, 10.0);
 
-/// How long messages took.
+/// The measured latencies.
 #[derive(Clone, Copy)]
 pub(crate) struct Figures {
     pub(crate) p50: Duration,
@@ -50,7 +50,7 @@ impl fmt::Display for Figures {
 pub(crate) struct Pair([Member; 2]);
 
 impl Pair {
-    /// Two whom the server has not met: nothing of what they may say is used up.
+    /// Joins two users that the server does not know, so that their rate limits are unused.
     pub(crate) fn enter(to: SocketAddr, key: u64) -> Self {
         Self([0, 1].map(|number| {
             let key = key + number;
@@ -58,8 +58,8 @@ impl Pair {
         }))
     }
 
-    /// Talks, each in turn, without waiting for each other. A message's time counts from when it
-    /// was due: who is late because of the attack has waited all the same.
+    /// Sends in turn, without waiting for answers. A message's latency counts from when it was due,
+    /// so that a message that the attack delayed counts as late.
     pub(crate) fn talk(self, time: Duration) -> Figures {
         let Self(mut members) = self;
         let all = WARM_UP + time;
@@ -103,7 +103,7 @@ impl Pair {
     }
 }
 
-/// The number of a message of the pair's.
+/// Returns the number of one of the pair's messages.
 fn beat(frame: &[u8]) -> Option<u64> {
     let frame: Value = serde_json::from_slice(frame).unwrap();
     match frame["type"].as_str().unwrap() {

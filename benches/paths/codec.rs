@@ -1,4 +1,4 @@
-//! Frames from bytes, and bytes from frames.
+//! The codec's paths: frames from bytes, and bytes from frames.
 
 use std::hint::black_box;
 
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::{Path, TEXT};
 
-/// Frames that come with one read.
+/// Frames that arrive with one read.
 const FRAMES: u64 = 64;
 
 fn id(counter: u64) -> MessageId {
@@ -39,7 +39,7 @@ fn delivered(seq: u64) -> ServerFrame {
     })
 }
 
-/// What the server does with what a client sends: cuts it into frames, reads each.
+/// The server's parsing of a client's bytes: cuts them into frames, parses each.
 pub(crate) struct ParseClient {
     decoder: Decoder,
     bytes: Vec<u8>,
@@ -77,7 +77,7 @@ impl Path for ParseClient {
     }
 }
 
-/// What a client does with what the server sends.
+/// A client's parsing of the server's bytes.
 pub(crate) struct ParseServer {
     decoder: Decoder,
     bytes: Vec<u8>,
@@ -112,7 +112,7 @@ impl Path for ParseServer {
     }
 }
 
-/// What the server does once for each message.
+/// The server's encoding of each message, done once.
 pub(crate) struct EncodeServer {
     frames: Vec<ServerFrame>,
     bytes: Vec<u8>,

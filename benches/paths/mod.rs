@@ -1,5 +1,5 @@
-//! The paths that a message goes, from one end's bytes to the other's screen, each by itself: for
-//! `hot`, which takes its time, and `guard`, which counts its instructions.
+//! The hot paths of a message, from one end's bytes to the other's screen, each by itself: `hot`
+//! takes their time, `guard` counts their instructions.
 
 #![allow(dead_code, reason = "each of the two uses its part")]
 
@@ -7,26 +7,26 @@ pub(crate) mod codec;
 pub(crate) mod screen;
 pub(crate) mod server;
 
-/// What can be done again and again, and is worth knowing the cost of.
+/// A path that can be run repeatedly to measure its cost.
 pub(crate) trait Path {
-    /// How it is called.
+    /// Its name in the output.
     const NAME: &'static str;
-    /// What the cost is told for one of.
+    /// The unit of its cost.
     const UNIT: &'static str;
-    /// So many of them are done by one [`run`](Self::run).
+    /// Units in one [`run`](Self::run).
     const UNITS: u64;
 
-    /// Everything that is there before.
+    /// Prepares everything that exists before the first run.
     fn new() -> Self;
 
-    /// What comes before each run, and is not its own cost.
+    /// Prepares one run; not part of the measured cost.
     fn prepare(&mut self) {}
 
-    /// The path itself.
+    /// Runs the path.
     fn run(&mut self);
 }
 
-/// Does something with each path: `each!(what)` calls `what::<P>()`.
+/// Calls a function for each path: `each!(what)` calls `what::<P>()`.
 macro_rules! each {
     ($what:ident $(, $argument:expr)*) => {{
         $what::<$crate::paths::codec::ParseClient>($($argument),*);

@@ -1,4 +1,4 @@
-//! The client's screen: 100 columns, 30 rows, and a lobby where people have talked for a while.
+//! The client's screen: 100 columns, 30 rows, and a lobby with a conversation.
 
 use std::{hint::black_box, time::Duration};
 
@@ -28,7 +28,7 @@ const COLUMNS: u16 = 100;
 const ROWS: u16 = 30;
 /// Messages that are loaded.
 const LOADED: u64 = 500;
-/// Messages that come together.
+/// Messages that arrive together.
 const COME: u64 = 64;
 const NAMES: [&str; 6] = ["alice", "bob", "carol", "erin", "春子", "مریم"];
 const WORDS: [&str; 5] = [
@@ -64,7 +64,7 @@ fn message(seq: u64) -> Event {
     })
 }
 
-/// In the lobby, whose latest messages are there.
+/// Returns a model of a client in the lobby, with its latest messages loaded.
 fn model() -> Model {
     let mut model = Model::new(Start {
         now: Now {
@@ -134,7 +134,7 @@ impl Path for Wrap {
     }
 }
 
-/// Takes in what others say.
+/// Handles received messages.
 pub(crate) struct Receive {
     model: Model,
     next: u64,

@@ -1,4 +1,5 @@
-//! The server without its sockets and its disk: the hub, the log in memory, what readers are given.
+//! The server without its sockets and its disk: the hub, the log in memory, the subscribers'
+//! output.
 
 use std::{hint::black_box, mem, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -31,10 +32,10 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{Path, TEXT};
 
-/// Who talks at the same time, and so has his message in the same commit.
+/// Members that send at the same time, and so share a commit.
 const SENDERS: u64 = 64;
 const READERS: u64 = 100;
-/// What somebody has missed.
+/// Messages that a returning client has missed.
 const MISSED: u64 = 1_000;
 const MEMBERS: u64 = 1_000;
 /// Bytes that the server fetches from the log at once.
@@ -52,7 +53,7 @@ fn client_id() -> ClientId {
     ClientId::parse("1").unwrap()
 }
 
-/// Whoever has this number.
+/// The token of a user by number.
 fn token(number: u64) -> Token {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
@@ -68,7 +69,7 @@ fn replica() -> Replica {
     Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default())
 }
 
-/// The next message of one device, as an operation for the store.
+/// Returns the next message of one device, as a batch for the store.
 fn said(counter: u64, sender: &Arc<Member>) -> Batch {
     let id = MessageId {
         device: DeviceId::from_bytes([1; 12]),
@@ -96,7 +97,7 @@ fn alice() -> Arc<Member> {
     })
 }
 
-/// Appends the next message; gives what its readers are told.
+/// Appends a batch, and returns its publication.
 fn append(store: &mut MemoryStore, batch: Batch) -> Publication {
     let committed = store.append(batch).unwrap();
     Publication {
@@ -105,7 +106,7 @@ fn append(store: &mut MemoryStore, batch: Batch) -> Publication {
     }
 }
 
-/// Gives a reader all that there is for it; how many bytes that is.
+/// Writes all available output of a subscriber, and returns its size in bytes.
 fn read(peer: &mut Subscriber, replica: &mut Replica, store: Option<&mut MemoryStore>) -> usize {
     let mut store = store;
     let mut bytes = 0;
@@ -125,7 +126,7 @@ fn read(peer: &mut Subscriber, replica: &mut Replica, store: Option<&mut MemoryS
     }
 }
 
-/// Who comes to the lobby, and reads from this message on.
+/// Returns a subscriber of the lobby that reads from this message on.
 fn reader(message: u64) -> Subscriber {
     let mut peer = Subscriber::new();
     peer.attach(&[(RoomIndex::LOBBY, message)]);
@@ -139,7 +140,7 @@ struct World {
     store: MemoryStore,
     replica: Replica,
     effects: Vec<Effect>,
-    /// How each connection that was let in begins to read.
+    /// Where each admitted connection begins to read.
     admitted: Vec<Vec<(RoomIndex, u64)>>,
 }
 
@@ -183,7 +184,7 @@ impl World {
         }
     }
 
-    /// With so many members.
+    /// Returns a world with this many members.
     fn with(members: u64) -> Self {
         let mut world = Self::new();
         for number in 1..=members {
@@ -198,7 +199,7 @@ impl World {
         self.hub.handle(at(self.now), event);
     }
 
-    /// Until the hub wants nothing more; how many connections were told something.
+    /// Runs the hub until it is idle, and returns the number of connections that it notified.
     fn turn(&mut self) -> u64 {
         let mut orders = 0;
         loop {
@@ -227,7 +228,7 @@ impl World {
     }
 }
 
-/// A member comes in.
+/// Returns the event of a member's join.
 fn enters(number: u64) -> Event {
     let address = SocketAddr::from(([192, 0, 2, 1], 7));
     let own = SocketAddr::from(([192, 0, 2, 2], 10500));
@@ -263,7 +264,7 @@ fn enters(number: u64) -> Event {
     }
 }
 
-/// One message to the log in memory, in a commit of its own.
+/// Appends one message to the log in memory, in a commit of its own.
 pub(crate) struct Append {
     store: MemoryStore,
     sender: Arc<Member>,
@@ -300,7 +301,7 @@ impl Path for Append {
     }
 }
 
-/// Messages through the hub: taken, committed together, acknowledged, published.
+/// Takes messages through the hub: accepted, committed together, acknowledged, published.
 pub(crate) struct Decide {
     world: World,
     next: u64,
@@ -345,7 +346,7 @@ impl Path for Decide {
     }
 }
 
-/// One message to all who read the room, up to what a socket would be given.
+/// Writes one message for all readers of the room, up to the bytes for a socket.
 pub(crate) struct FanOut {
     store: MemoryStore,
     sender: Arc<Member>,
@@ -389,7 +390,7 @@ impl Path for FanOut {
     }
 }
 
-/// A room in which much was said, a commit each.
+/// Returns a room with many messages, each in a commit of its own.
 fn talked() -> (MemoryStore, Vec<Publication>) {
     let (mut store, sender) = (store(), alice());
     let news = (1..=MISSED)
@@ -398,7 +399,7 @@ fn talked() -> (MemoryStore, Vec<Publication>) {
     (store, news)
 }
 
-/// Somebody comes back, and what he missed is still in the replica.
+/// A client resumes, and the replica still holds its missed messages.
 pub(crate) struct ResumeFromTail {
     replica: Replica,
     peer: Subscriber,
@@ -430,7 +431,7 @@ impl Path for ResumeFromTail {
     }
 }
 
-/// Somebody comes back, and what he missed has to come from the log.
+/// A client resumes, and its missed messages come from the log.
 pub(crate) struct ResumeFromLog {
     store: MemoryStore,
     replica: Replica,
@@ -460,10 +461,10 @@ impl Path for ResumeFromLog {
     }
 }
 
-/// Somebody comes into a large room, and reads who is there.
+/// A client joins a large room, and reads the member list.
 pub(crate) struct Join {
     world: World,
-    /// How many have come in so far.
+    /// Joins so far.
     came: u64,
     event: Option<Event>,
 }
@@ -481,7 +482,7 @@ impl Path for Join {
         }
     }
 
-    /// Whoever came before is gone, and for so long that no page of the list is kept.
+    /// Lets the former member leave, and so much time pass that no page of the list is cached.
     fn prepare(&mut self) {
         if self.came >= MEMBERS {
             self.world.handle(Event::Closed {

@@ -1,4 +1,4 @@
-//! One connection to the server: plain or TLS, its way in, and the lines that it is told.
+//! One connection to the server: plain or TLS, its join, and the lines that it receives.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -15,18 +15,18 @@ use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
-/// Connections from one address: past some 14,000 the kernel searches long for a free port.
+/// Connections from one address: beyond some 14,000 the kernel takes long to find a free port.
 const PER_SOURCE: usize = 10_000;
 
-/// Addresses of this machine's own for the clients of one server: the ports of those before are not
-/// free for a while after them.
+/// Local addresses for the clients of one server: ports of earlier clients are not free for a
+/// while.
 #[derive(Clone, Copy)]
 pub(crate) struct Sources([u8; 2]);
 
 impl Sources {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU8 = AtomicU8::new(0);
-        // Another process has others.
+        // Other processes use other addresses.
         let process = 1 + u8::try_from(std::process::id() % 250).unwrap();
         Self([process, COUNT.fetch_add(1, Ordering::Relaxed)])
     }
@@ -37,23 +37,23 @@ impl Sources {
     }
 }
 
-/// Where one comes from the next time: while the ports of its first connection rest, the system looks
-/// long for a free one beside them.
+/// Returns the address for a client's next connection: while the ports of its first one rest, the
+/// system takes long to find a free one beside them.
 fn elsewhere(source: Ipv4Addr) -> Ipv4Addr {
     let [a, b, c, d] = source.octets();
     Ipv4Addr::new(a, b, c ^ 0x80, d)
 }
 
-/// How a client talks, and who it is.
+/// A client's transport and identity.
 #[derive(Clone)]
 pub(crate) enum Way {
-    /// In the clear, as the user that its token makes it, its messages without ids.
+    /// Without encryption, as the user of its token, messages without ids.
     Plain,
-    /// Encrypted, with a key of its own, its messages with ids.
+    /// Encrypted, with a key of its own, messages with ids.
     Secure(Arc<ClientConfig>),
 }
 
-/// How far it has come.
+/// A connection's progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Connecting,
@@ -63,12 +63,13 @@ pub(crate) enum Stage {
     Gone,
 }
 
-/// What it has heard in one of its rooms.
+/// A client's position in one of its rooms.
 #[derive(Default)]
 pub(crate) struct Slot {
-    /// What each publisher says next; `None`: not known yet, of one who came into the middle.
+    /// Each publisher's next number; `None` while it is unknown, for a client that joined during
+    /// the traffic.
     pub(crate) next: Vec<Option<u64>>,
-    /// The server's number of the last message, and its id.
+    /// The last message's `seq`, and its id.
     pub(crate) seq: u64,
     pub(crate) id: String,
 }
@@ -79,27 +80,27 @@ pub(crate) struct Client {
     pub(crate) tls: Option<Box<ClientConnection>>,
     config: Option<Arc<ClientConfig>>,
     pub(crate) stage: Stage,
-    /// Whether the socket is waited for until it takes more.
+    /// Whether the connection waits for the socket to become writable.
     pub(crate) blocked: bool,
-    /// It reads nothing.
+    /// It stops reading.
     pub(crate) deaf: bool,
     /// Plain bytes to be written.
     pub(crate) out: Vec<u8>,
-    /// A line whose end has not come.
+    /// An incomplete line.
     pub(crate) tail: Vec<u8>,
     number: usize,
     source: Ipv4Addr,
-    /// The numbers of the rooms that it is in.
+    /// The numbers of its rooms.
     pub(crate) rooms: Range<usize>,
     pub(crate) slots: Vec<Slot>,
-    /// Where messages have ids: whose, and the last one's count.
+    /// For messages with ids: the device, and the last message's counter.
     pub(crate) device: String,
     counter: u64,
     pub(crate) epoch: String,
-    /// Frames that told who is there: pages, and changes.
+    /// Received frames about members: pages, and changes.
     pub(crate) pages: u64,
     pub(crate) changes: u64,
-    /// Those of whom it was told, by number, where that is asked for.
+    /// The members that it was told of, by number, if noted.
     pub(crate) told: Vec<bool>,
     pub(crate) told_count: usize,
 }
@@ -110,7 +111,7 @@ pub(crate) fn room_name(number: usize) -> String {
 }
 
 impl Client {
-    /// Begins to connect.
+    /// Begins a connection.
     pub(crate) fn connect(
         number: usize,
         sources: Sources,
@@ -147,7 +148,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Begins to connect anew, to go on where it was.
+    /// Begins another connection, to resume.
     pub(crate) fn reconnect(&mut self, to: SocketAddr) -> io::Result<()> {
         self.source = elsewhere(self.source);
         self.socket = open(self.source, to)?;
@@ -168,7 +169,7 @@ impl Client {
         });
     }
 
-    /// The connection stands.
+    /// Handles the established TCP connection.
     pub(crate) fn connected(&mut self) {
         match self.tls {
             Some(_) => self.stage = Stage::Shaking,
@@ -176,7 +177,7 @@ impl Client {
         }
     }
 
-    /// The handshake may be done.
+    /// Continues the TLS handshake.
     pub(crate) fn shaken(&mut self) {
         if self.stage == Stage::Shaking
             && self.tls.as_ref().is_some_and(|tls| !tls.is_handshaking())
@@ -220,7 +221,7 @@ impl Client {
         self.say(&wish);
     }
 
-    /// It was asked to prove its key.
+    /// Answers the challenge.
     pub(crate) fn challenged(&mut self, line: &[u8]) {
         let challenge: Value = serde_json::from_slice(line).unwrap();
         let nonce = Nonce::parse(challenge["nonce"].as_str().unwrap()).unwrap();
@@ -232,7 +233,7 @@ impl Client {
         self.say(&json!({"type": "proof", "signature": signature.to_string()}));
     }
 
-    /// It is in.
+    /// Handles the `welcome`.
     pub(crate) fn welcomed(&mut self, line: &[u8]) {
         let welcome: Value = serde_json::from_slice(line).unwrap();
         let text = |field: &str| welcome[field].as_str().unwrap().to_owned();
@@ -247,7 +248,7 @@ impl Client {
         self.out.push(b'\n');
     }
 
-    /// To be written with the next flush.
+    /// Queues a message for the next flush.
     pub(crate) fn publish(&mut self, room: usize, text: &[u8]) {
         let out = &mut self.out;
         write!(out, r#"{{"type":"message","room":"r{room}","#).unwrap();
@@ -260,12 +261,12 @@ impl Client {
         out.extend_from_slice(b"\"}\n");
     }
 
-    /// Whether something is still to be written.
+    /// Whether output is pending.
     pub(crate) fn has_more(&self) -> bool {
         !self.out.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// Writes what the socket takes.
+    /// Writes as much as the socket takes.
     pub(crate) fn write(&mut self) -> io::Result<()> {
         if self.stage == Stage::Connecting {
             return Ok(());
@@ -298,7 +299,7 @@ impl Client {
         }
     }
 
-    /// Reads what has come into the buffer; 0: nothing for now.
+    /// Reads available bytes into the buffer; 0 if there are none.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.tls {
             Some(tls) => {
@@ -339,7 +340,7 @@ fn is_for_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// A socket that connects behind the caller's back, from one of this machine's addresses.
+/// Opens a non-blocking socket from one of this machine's addresses, and begins to connect it.
 fn open(source: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;

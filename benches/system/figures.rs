@@ -1,4 +1,4 @@
-//! What a table says.
+//! The figures of the tables.
 
 use std::{fs, time::Duration};
 
@@ -10,7 +10,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// Of nanoseconds.
+    /// Computes them from nanoseconds.
     pub(crate) fn of(mut times: Vec<u64>) -> Self {
         times.sort_unstable();
         let at = |share: usize| match times.len() {
@@ -35,13 +35,13 @@ impl std::fmt::Display for Times {
     }
 }
 
-/// Seconds.
+/// Formats seconds.
 pub(crate) fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
-/// `y = a + b·x`, by least squares of the relative errors: the points span powers of ten, and each is
-/// to count alike.
+/// Fits `y = a + b·x` by least squares of the relative errors: the points span powers of ten, and
+/// each is to count alike.
 pub(crate) fn fit(points: &[(f64, f64)]) -> (f64, f64) {
     let sum =
         |of: fn(f64, f64) -> f64| points.iter().map(|&(x, y)| of(x, y) / (y * y)).sum::<f64>();
@@ -57,7 +57,7 @@ pub(crate) fn own_cpu() -> f64 {
     said.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
 }
 
-/// Processor time of the whole machine that was used or taken by the hypervisor, in seconds.
+/// Processor time of the whole machine, including time taken by the hypervisor, in seconds.
 pub(crate) fn machine_cpu() -> f64 {
     let said = fs::read_to_string("/proc/stat").unwrap();
     let parts: Vec<f64> = said
@@ -76,7 +76,7 @@ pub(crate) fn machine_cpu() -> f64 {
         / 100.0
 }
 
-/// Of the machine, in the last minute: figures of a busy one mean little.
+/// The machine's load average over one minute: figures of a busy machine mean little.
 pub(crate) fn load() -> String {
     let loads = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     loads.split(' ').next().unwrap_or_default().to_owned()

@@ -1,31 +1,31 @@
-//! What the real server costs under load, over real sockets: processor time, memory, time.
+//! The cost of the real server under load, over real sockets: processor time, memory, latency.
 //!
 //!     cargo bench --bench system                  # all modes: some ten minutes
-//!     cargo bench --bench system -- fanout idle   # those whose name has one of these
+//!     cargo bench --bench system -- fanout idle   # modes whose name contains one of these
 //!     SYSTEM_SECONDS=20 SYSTEM_MEMBERS=100,1000,5000 cargo bench --bench system -- fanout-memory
 //!
 //! | variable | default | |
 //! |---|---|---|
-//! | `SYSTEM_SECONDS` | 5 | how long is measured, after 1 s that is not |
-//! | `SYSTEM_WINDOW` | 1,000 | messages that the slowest member may be behind all that was said |
-//! | `SYSTEM_MEMBERS` | 100,1000 | `fanout`: members, besides 4 who speak |
+//! | `SYSTEM_SECONDS` | 5 | the measured time, after 1 s of warm-up |
+//! | `SYSTEM_WINDOW` | 1,000 | how many messages the slowest member may be behind |
+//! | `SYSTEM_MEMBERS` | 100,1000 | `fanout`: members, besides 4 publishers |
 //! | `SYSTEM_POINTS` | 1,10,100,1000,10000 | `costs`: members, rooms |
 //! | `SYSTEM_RATE` | 200 | `latency`, `edge`: messages in a second |
 //! | `SYSTEM_CLIENTS` | 10,000 | `idle`, `resume`: clients |
 //! | `SYSTEM_MANY` | 19,000 | `idle-many`: clients |
-//! | `SYSTEM_STORM` | 1,000 | `storm`, `edge`: those who come at once |
-//! | `TMPDIR` | | where the server's data is: a disk, or `/dev/shm` to leave the disk out |
+//! | `SYSTEM_STORM` | 1,000 | `storm`, `edge`: clients that join at once |
+//! | `TMPDIR` | | where the server's data is: a disk, or `/dev/shm` to exclude the disk |
 //!
-//! Linux, loopback: both ends share the processors, and what is sent is received in the sender's
-//! time. So the figures that mean most are the server's own processor time, by the kernel's count
-//! in nanoseconds, for each delivery or client; everything that others use meanwhile is told
-//! beside. A delivery is one message to one member, the sender's own echo counted. "Encrypted"
-//! clients have TLS 1.3, a key of their own each and messages with ids; plain ones have neither.
-//! The generator is one thread over `epoll`; it looks for messages in the bytes that come, and checks
-//! that each member hears all that each publisher said, in order. Whoever comes into the middle of it
-//! is checked from the first message on that he hears.
+//! Linux, loopback: both ends share the processors, and the receiving part of a send counts as the
+//! sender's time. So the figures that mean most are the server's own processor time, by the
+//! kernel's count in nanoseconds, for each delivery or client; the use by everything else is
+//! printed beside it. A delivery is one message to one member, the sender's own echo counted.
+//! "Encrypted" clients have TLS 1.3, a key each and messages with ids; plain ones have neither. The
+//! generator is one thread over `epoll`; it scans the received bytes for messages, and checks that
+//! each member receives all messages of each publisher, in order. A client that joins during the
+//! traffic is checked from its first message on.
 //!
-//! The server keeps its limits, raised so far that they are not met; it prints with which flags.
+//! The server keeps its limits, raised so far that they do not take effect; the flags are printed.
 
 #![allow(
     clippy::print_stdout,
@@ -53,7 +53,7 @@ mod tls;
 
 use std::{env, time::Duration};
 
-/// What the environment says.
+/// Settings from the environment.
 pub(crate) struct Settings {
     time: Duration,
     window: u64,

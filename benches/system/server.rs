@@ -1,4 +1,4 @@
-//! The real `chat-server`, and what it takes of the machine.
+//! The real `chat-server`, and its use of the machine.
 
 use std::{
     fs,
@@ -13,12 +13,12 @@ use tempfile::TempDir;
 
 use crate::client::room_name;
 
-/// Its limits stay on, raised so far that this generator does not meet them.
+/// Its limits, raised so far that this generator does not reach them.
 pub(crate) const LIMITS: &str = "--access open --messages-per-minute 0 --lookups-per-minute 0 \
      --joins-per-minute 0 --newcomers-per-minute 0 --max-per-address 0 --connects-per-minute 0 \
      --max-clients 20000 -q";
 
-/// Where its log is.
+/// Where the server's log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Log {
     Memory,
@@ -36,7 +36,7 @@ impl Log {
     }
 }
 
-/// Killed with the value.
+/// The server's process, killed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -46,7 +46,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// With so many rooms besides the lobby.
+    /// Starts a server with this many rooms besides the lobby.
     pub(crate) fn start(log: Log, rooms: usize) -> Self {
         let data = tempfile::tempdir().unwrap();
         let (child, address) = run(&data, log, rooms, 0);
@@ -59,8 +59,8 @@ impl Server {
         }
     }
 
-    /// Kills it, and starts it again with the same data on the same port. When it was begun, and how
-    /// long it took until it listened.
+    /// Kills it, and starts it again with the same data on the same port. Returns when the start
+    /// began, and the time until it listened.
     pub(crate) fn kill_and_start(&mut self) -> (Instant, Duration) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -78,7 +78,7 @@ impl Server {
         self.cpu_of("")
     }
 
-    /// That of the threads whose names begin so.
+    /// Processor time of the threads whose names begin with `name`.
     pub(crate) fn cpu_of(&self, name: &str) -> f64 {
         let tasks = fs::read_dir(self.proc("task")).unwrap();
         let of = |task: PathBuf| {
@@ -100,17 +100,17 @@ impl Server {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// KiB of its memory that are in use.
+    /// Its memory in use, in KiB.
     pub(crate) fn kib(&self) -> f64 {
         self.memory("VmRSS")
     }
 
-    /// The most that it has had.
+    /// Its peak memory.
     pub(crate) fn kib_most(&self) -> f64 {
         self.memory("VmHWM")
     }
 
-    /// Its descriptors.
+    /// The number of its descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
     }

@@ -1,4 +1,4 @@
-//! What is measured from one moment to another.
+//! Measurements between two moments.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::{
     server::Server,
 };
 
-/// The moment that it begins with.
+/// The start of a measurement.
 pub(crate) struct Span {
     begin: Instant,
     cpu: f64,
@@ -17,12 +17,12 @@ pub(crate) struct Span {
     deliveries: u64,
 }
 
-/// What happened in between.
+/// The difference between the two moments.
 pub(crate) struct Taken {
     pub(crate) seconds: f64,
     /// Processor time of the server, in seconds.
     pub(crate) cpu: f64,
-    /// Processors that the generator used, and everybody else.
+    /// Processors used by the generator, and by everything else.
     pub(crate) own: f64,
     pub(crate) others: f64,
     pub(crate) deliveries: f64,
@@ -53,22 +53,22 @@ impl Span {
 }
 
 impl Taken {
-    /// Microseconds of the server's processor time.
+    /// Microseconds of the server's processor time for each delivery.
     pub(crate) fn per_delivery(&self) -> f64 {
         self.cpu * 1e6 / self.deliveries
     }
 
-    /// The same for a message that goes to so many.
+    /// The same for a message to this many members.
     pub(crate) fn per_message(&self, members: usize) -> f64 {
         self.per_delivery() * members as f64
     }
 
-    /// How many messages those were that go to so many each.
+    /// Messages a second, by deliveries to this many members each.
     pub(crate) fn messages_per_second(&self, members: usize) -> f64 {
         self.deliveries / members as f64 / self.seconds
     }
 
-    /// Who used the processors meanwhile.
+    /// Formats the use of the processors.
     pub(crate) fn cores(&self) -> String {
         format!(
             "server {:.2}, generator {:.2}, others {:.2} cores",

@@ -1,4 +1,4 @@
-//! TLS that takes whatever key is at the other end.
+//! TLS that accepts any key of the server.
 
 use std::sync::Arc;
 
@@ -49,7 +49,8 @@ impl ServerCertVerifier for AnyKey {
     }
 }
 
-/// For one client: it keeps the tickets that it gets to itself, as a program of its own would.
+/// Returns the configuration of one client, which keeps its tickets to itself, as a separate
+/// program does.
 pub(crate) fn config() -> Arc<ClientConfig> {
     let provider = ring::default_provider();
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider.clone()))

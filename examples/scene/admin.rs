@@ -1,4 +1,4 @@
-//! What a server answers that keeps order, made up.
+//! Made-up answers of a server to administration.
 
 use chat_tui::{
     client::event::{
@@ -13,13 +13,13 @@ use chat_tui::{
 
 use crate::nickname;
 
-/// The key of the server that is not there.
+/// The key of the imaginary server.
 const KEY: Fingerprint = Fingerprint::from_bytes([
     0x5a, 0x17, 0xc3, 0x88, 0x01, 0xfe, 0x42, 0x9d, 0x60, 0x7b, 0x33, 0xe8, 0x12, 0x94, 0xad, 0x0f,
     0xd6, 0x71, 0x2c, 0xbb, 0x45, 0x9e, 0x08, 0x37, 0xf1, 0x6a, 0x5c, 0xe3, 0x20, 0x8d, 0x74, 0xb9,
 ]);
 
-/// Who can read along, as the scene has it.
+/// The connection's security, by scene.
 pub(crate) fn security(scene: &str) -> Security {
     let verified_by = match scene {
         "plain" => return Security::Plain,
@@ -32,7 +32,7 @@ pub(crate) fn security(scene: &str) -> Security {
     }
 }
 
-/// What is told where nobody is let in.
+/// The events before admission, by scene.
 pub(crate) fn before_the_door(scene: &str) -> Option<Vec<Event>> {
     let stopped = |why: &str, wants| {
         let why = Line::inert(why);
@@ -87,7 +87,7 @@ pub(crate) fn before_the_door(scene: &str) -> Option<Vec<Event>> {
     })
 }
 
-/// How the room is run, as the scene has it.
+/// The room's rules, by scene.
 pub(crate) fn rules(scene: &str) -> Event {
     Event::Rules {
         room: RoomName::lobby(),
@@ -100,7 +100,7 @@ pub(crate) fn rules(scene: &str) -> Event {
     }
 }
 
-/// What a command comes to.
+/// The answer to a command.
 pub(crate) fn answer(request: u64, command: &AdminCommand) -> Event {
     let result = |message: &str, lines: &[&str]| AdminResult {
         message: Line::inert(message),

@@ -1,4 +1,4 @@
-//! Shows the screen with a made-up conversation and no server: for working on its looks.
+//! Shows the screen with a made-up conversation and no server, for working on its appearance.
 //!
 //!     cargo run --example scene [SCENE] [dark|light]
 //!
@@ -210,7 +210,7 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
     Ok(())
 }
 
-/// Lets us in, to a room whose log reaches to `head`.
+/// Joins a room whose log reaches to `head`.
 async fn enter(tell: &Sender<Event>, head: u64) -> Result<(), mpsc::error::SendError<Event>> {
     tell.send(Event::Connection(ConnectionStatus::Online))
         .await?;
@@ -246,7 +246,7 @@ async fn enter(tell: &Sender<Event>, head: u64) -> Result<(), mpsc::error::SendE
     .await
 }
 
-/// Tells all that is said.
+/// Sends all messages of the conversation.
 async fn converse(tell: &Sender<Event>) -> Result<(), mpsc::error::SendError<Event>> {
     for (minutes, who, text) in SAID {
         if *minutes == -200 {
@@ -275,7 +275,7 @@ async fn converse(tell: &Sender<Event>) -> Result<(), mpsc::error::SendError<Eve
 /// The highest number of the long log.
 const LOG_HEAD: u64 = 1_200;
 
-/// A message of the long log: what is said above, over and over, for some weeks.
+/// Returns a message of the long log: the conversation repeated, over some weeks.
 fn log_message(seq: u64) -> Received {
     let said = &SAID[usize::try_from(seq * 7 % 15).unwrap_or(0)];
     let minutes =
@@ -314,7 +314,7 @@ fn log_page(part: Part) -> Page {
     }
 }
 
-/// A step of a search: so many messages.
+/// Returns one step of a search.
 fn log_search(query: &Query, to: Option<u64>, offline: bool) -> SearchPage {
     let to = to.unwrap_or(LOG_HEAD);
     let from = to.saturating_sub(149).max(1);

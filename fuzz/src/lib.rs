@@ -1,7 +1,7 @@
-//! What must hold of whatever bytes come in: one function for each target of the fuzzer. The test
+//! Properties that must hold for any input: one function for each target of the fuzzer. The test
 //! `tests/fuzz_corpus.rs` calls the same functions without it.
 //!
-//! Each function panics where a promise is broken.
+//! Each function panics when a property is violated.
 
 #![allow(
     clippy::unwrap_used,
@@ -52,10 +52,10 @@ use unicode_normalization::UnicodeNormalization;
 )]
 mod proxy;
 
-/// A target.
+/// A fuzz target.
 pub type Target = fn(&[u8]);
 
-/// All of them, by name.
+/// All targets, by name.
 pub const TARGETS: &[(&str, Target)] = &[
     ("codec", codec),
     ("client_frame", client_frame),
@@ -73,7 +73,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("terminal_input", terminal_input),
 ];
 
-/// The first byte says how the rest is cut.
+/// The first byte decides how the rest is cut.
 fn split_first(data: &[u8]) -> (usize, &[u8]) {
     match data.split_first() {
         Some((first, rest)) => (usize::from(*first), rest),
@@ -126,7 +126,7 @@ fn assert_line(line: &str) {
     assert!(!line.contains(char::is_control), "{line:?}");
 }
 
-/// What is read of a client's frame is what would be written of it; a refusal can be shown.
+/// A parsed client frame equals its own encoding; a refusal can be shown.
 pub fn client_frame(data: &[u8]) {
     let frame = match parse_client(data) {
         Ok(frame) => frame,
@@ -142,7 +142,7 @@ pub fn client_frame(data: &[u8]) {
     assert_eq!(again, frame);
 }
 
-/// The same of a server's.
+/// The same for a server's frames.
 pub fn server_frame(data: &[u8]) {
     let frame = match parse_server(data) {
         Ok(ServerFrame::Unknown) => return,
@@ -161,8 +161,8 @@ fn client_id() -> ClientId {
     ClientId::parse("3").unwrap()
 }
 
-/// A client's session takes whatever a server says, in whatever pieces: it comes to rest, and
-/// everything that it tells can be shown.
+/// A client's session handles any server, in any pieces: it comes to rest, and all its events can
+/// be shown.
 pub fn session(data: &[u8]) {
     let (choice, data) = split_first(data);
     let config = Config {
@@ -203,7 +203,7 @@ pub fn session(data: &[u8]) {
     assert!(session.is_over(), "who leaves has left");
 }
 
-/// What a server says to whom it lets in.
+/// Returns the frame by which a server admits the client.
 fn welcome() -> String {
     let (user, device) = (TOKEN.user(), TOKEN.device(&client_id()));
     let (token, epoch) = (TOKEN.expose(), "00c0ffee00c0ffee");
@@ -276,8 +276,8 @@ fn settle<'a>(
     }
 }
 
-/// Whatever of an event is drawn is harmless. Debug writes what would be seen, with escapes for
-/// what wouldn't.
+/// Checks that everything drawn of an event is harmless. Debug writes visible characters, and
+/// escapes for others.
 fn shown(event: &Event) {
     match event {
         Event::Message(message) => {
@@ -289,7 +289,7 @@ fn shown(event: &Event) {
     }
 }
 
-/// An older server's objects; and ours for it, which are short enough.
+/// An older server's objects parse; ours for it are short enough.
 pub fn legacy(data: &[u8]) {
     if let Some(legacy::FromServer::Message { nickname, body }) = legacy::parse_from_server(data) {
         assert_line(nickname.as_str());
@@ -306,7 +306,7 @@ pub fn legacy(data: &[u8]) {
     assert!(legacy::error_to_client(text).len() <= LEGACY_FRAME_BYTES_MAX);
 }
 
-/// What is let in stays as it is; what is made harmless is let in, and stays so.
+/// An accepted text stays as it is; a text that is made harmless is accepted, and stays so.
 pub fn text(data: &[u8]) {
     let text = &*String::from_utf8_lossy(data);
     let inert = Body::inert(text);
@@ -352,7 +352,7 @@ pub fn wrap(data: &[u8]) {
             assert!(row.width <= columns.max(1));
             let mut width = 0;
             for drawn in row.drawn(text) {
-                // A joiner at the end is there for the cluster after it.
+                // A joiner at the end belongs to the cluster after it.
                 let text = drawn.text;
                 assert_line(text.strip_suffix(['\u{200c}', '\u{200d}']).unwrap_or(text));
                 assert!(drawn.width > 0);
@@ -366,7 +366,7 @@ pub fn wrap(data: &[u8]) {
     }
 }
 
-/// A name that may be taken is shown as it is; look-alikes are the same however they are written.
+/// An accepted nickname is shown as it is; look-alikes have one skeleton, however they are written.
 pub fn nickname(data: &[u8]) {
     let text = &*String::from_utf8_lossy(data);
     let shown = Nickname::inert(text);
@@ -401,7 +401,7 @@ pub fn nickname(data: &[u8]) {
     }
 }
 
-/// What is read of an id, a key or a code is what would be written of it.
+/// A parsed id, key or code equals its own encoding.
 pub fn names(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
         return;
@@ -419,7 +419,7 @@ pub fn names(data: &[u8]) {
     if let Ok(token) = Token::parse(text) {
         assert_eq!(token.expose(), text);
     }
-    // These are read however people write them.
+    // These are parsed however people write them.
     if let Ok(print) = Fingerprint::parse(text) {
         assert_eq!(Fingerprint::parse(&print.to_string()), Ok(print));
     }
@@ -445,7 +445,7 @@ pub fn names(data: &[u8]) {
     }
 }
 
-/// An invite says the same when it is written again.
+/// A parsed invite equals its own encoding.
 pub fn invite(data: &[u8]) {
     let text = &*String::from_utf8_lossy(data);
     if let Ok(invite) = Invite::parse(text) {
@@ -460,7 +460,8 @@ pub fn invite(data: &[u8]) {
     }
 }
 
-/// What a search finds lies in the text, between letters; the first line asks, the rest is asked.
+/// A search's matches lie in the text, at character boundaries; the first line is the query, the
+/// rest the text.
 pub fn query(data: &[u8]) {
     let text = &*String::from_utf8_lossy(data);
     let (asked, text) = text.split_once('\n').unwrap_or((text, text));
@@ -482,7 +483,7 @@ pub fn query(data: &[u8]) {
     }
 }
 
-/// A proxy's header is within its bounds, and more bytes behind it change nothing.
+/// A proxy's header is within its limits, and more bytes behind it change nothing.
 pub fn proxy(data: &[u8]) {
     let whole = proxy::parse(data);
     let Ok(Some(header)) = whole else { return };
@@ -493,7 +494,7 @@ pub fn proxy(data: &[u8]) {
     }
 }
 
-/// A file that should hold a key holds one, or a plain sentence says why not.
+/// A key file holds a key, or a plain sentence says why not.
 pub fn key_file(data: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(data).unwrap();
@@ -502,11 +503,11 @@ pub fn key_file(data: &[u8]) {
     }
 }
 
-/// Keys come out the same however a terminal's bytes were cut.
+/// Keys are the same however a terminal's bytes were cut.
 pub fn terminal_input(data: &[u8]) {
     let (at_once, data) = split_first(data);
     if data.len() > 512 {
-        // A sequence without an end is given up, sooner or later.
+        // A sequence without an end is given up eventually.
         return;
     }
     let read = |at_once: usize| {
@@ -521,10 +522,10 @@ pub fn terminal_input(data: &[u8]) {
     assert_eq!(read(at_once), read(data.len()));
 }
 
-/// What was typed, whether it came as keys or as lines.
+/// Returns the typed text, whether it came as keys or as lines.
 fn spelled(inputs: &[decode::Input]) -> Vec<String> {
     let mut spelled = vec![String::new()];
-    // What is no key does not wait for lines to be complete: it has no order among them.
+    // An input that is no key does not wait for lines to be complete: it has no order among them.
     let is_typed = |input: &&decode::Input| {
         matches!(
             input,
@@ -547,7 +548,7 @@ fn spelled(inputs: &[decode::Input]) -> Vec<String> {
             _ => spelled.extend([format!("{input:?}"), String::new()]),
         }
     }
-    // They are one Enter, which is known where they come as keys.
+    // They are one Enter, which is recognized where they come as keys.
     for text in &mut spelled {
         *text = text.replace("\r\n", "\r");
     }

@@ -1,4 +1,4 @@
-//! Whether all that was said was heard.
+//! Checks that every client received every message.
 
 use std::{
     fmt,
@@ -8,15 +8,15 @@ use std::{
 use super::{Load, PATIENCE};
 use crate::client::Stage;
 
-/// Nothing more comes when nothing has come for so long.
+/// After this silence nothing more is expected.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// What came.
+/// Counts of a measurement.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) deliveries: u64,
     pub(crate) bytes: u64,
-    /// Numbers that were left out.
+    /// Skipped numbers.
     pub(crate) lost: u64,
     /// Numbers that came late, or twice.
     pub(crate) disordered: u64,
@@ -24,14 +24,14 @@ pub(crate) struct Counts {
     pub(crate) dropped: u64,
 }
 
-/// What is wrong at the end.
+/// Faults at the end of a measurement.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Faults {
     pub(crate) lost: u64,
     pub(crate) disordered: u64,
-    /// Did not come until more was said.
+    /// Messages that came only after another was sent.
     pub(crate) stuck: u64,
-    /// Never came.
+    /// Messages that never came.
     pub(crate) missing: u64,
     pub(crate) dropped: u64,
 }
@@ -56,7 +56,7 @@ impl fmt::Display for Faults {
 }
 
 impl Load {
-    /// Messages that were said and have not come.
+    /// Returns the number of sent messages that have not arrived.
     pub(crate) fn missing(&self) -> u64 {
         let clients = self
             .clients
@@ -77,7 +77,7 @@ impl Load {
         missing.sum::<u64>()
     }
 
-    /// Reads on until all has come, or nothing comes any more.
+    /// Reads until all messages have arrived, or nothing comes any more.
     fn settle(&mut self) {
         let mut last = (Instant::now(), self.counts.bytes);
         let begin = Instant::now();
@@ -92,8 +92,8 @@ impl Load {
         }
     }
 
-    /// What is wrong, once all has come to rest. What has not come by then has another chance when
-    /// each publisher says one thing more.
+    /// Returns the faults once everything is quiet. A message that has not come by then has another
+    /// chance when each publisher sends one more.
     pub(crate) fn faults(&mut self) -> Faults {
         self.settle();
         let open = self.missing();

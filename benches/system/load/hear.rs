@@ -1,4 +1,4 @@
-//! What the clients hear.
+//! Handles the lines that clients receive.
 
 use memchr::{memchr, memmem};
 
@@ -8,7 +8,7 @@ use super::{
 };
 
 impl Load {
-    /// Hears all complete lines; where they end.
+    /// Handles all complete lines, and returns where they end.
     pub(super) fn lines(&mut self, number: usize, bytes: &[u8]) -> usize {
         let now = self.now();
         let mut at = 0;
@@ -54,7 +54,7 @@ impl Load {
             let digits = line[seq + 6..].split(|byte| !byte.is_ascii_digit()).next();
             let seq = figure(digits.unwrap());
             if slot.seq > 0 {
-                // By the server's own count, too.
+                // By the server's own numbers, too.
                 self.counts.lost += seq.saturating_sub(slot.seq + 1);
                 self.counts.disordered += u64::from(seq <= slot.seq);
             }
@@ -96,7 +96,7 @@ impl Load {
         }
     }
 
-    /// Notes whom a frame tells of.
+    /// Notes the members that a frame names.
     fn note(&mut self, number: usize, line: &[u8]) {
         let client = &mut self.clients[number];
         if client.told.is_empty() {

@@ -1,4 +1,4 @@
-//! Many clients on one thread: who comes in, and who is to be written to and read.
+//! The load generator: many clients on one thread.
 
 mod check;
 mod hear;
@@ -21,26 +21,26 @@ use rustix::event::{
 use self::check::Counts;
 use crate::client::{Client, Sources, Stage, Way};
 
-/// Bytes that are read from one connection before others have their turn.
+/// Bytes read from one connection before others have their turn.
 const READ_MAX: usize = 256 * 1024;
-/// A line is no longer.
+/// The longest line.
 const LINE_MAX: usize = 80 * 1024;
-/// Connections that have something, looked at in one round.
+/// Ready connections that are served in one round.
 const EVENTS_MAX: usize = 512;
 /// Connections that are begun before others are served.
 const BURST: usize = 64;
 /// How long anything that must happen may take.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// A room, as the generator has it.
+/// A room of the generator.
 #[derive(Default)]
 pub(crate) struct Room {
-    /// Who reads it, without those who came into the middle.
+    /// Its readers, except for those that joined during the traffic.
     pub(crate) members: Vec<usize>,
-    /// Who says something there, and how much each has said.
+    /// Its publishers, and the number of messages of each.
     pub(crate) publishers: Vec<usize>,
     pub(crate) sent: Vec<u64>,
-    /// Whose turn it is.
+    /// The next publisher.
     turn: usize,
     touched: bool,
 }
@@ -61,20 +61,21 @@ pub(crate) struct Load {
     buffer: Vec<u8>,
     pub(crate) clients: Vec<Client>,
     pub(crate) rooms: Vec<Room>,
-    /// Rooms in which somebody heard something since they were last filled.
+    /// Rooms in which a message has arrived since their last refill.
     touched: Vec<usize>,
     pub(crate) counts: Counts,
-    /// Of those who are in.
+    /// The number of joined clients.
     pub(crate) joined: usize,
-    /// How long messages to the clients before this one took, in nanoseconds, if it is asked for.
+    /// The clients whose latencies are measured (all before this one), and the latencies in
+    /// nanoseconds.
     pub(crate) latencies: Option<(usize, Vec<u64>)>,
-    /// Whether positions are kept, to resume by.
+    /// Whether positions are kept, for resuming.
     pub(crate) keeps_positions: bool,
-    /// Whom the members' lists tell of is noted for so many.
+    /// The number of members that are noted from member lists.
     pub(crate) notes: usize,
-    /// Those who have been told of all.
+    /// Clients that know all members.
     pub(crate) complete: usize,
-    /// Kinds of errors that came, each with its first one.
+    /// The kinds of errors received, each with its first one.
     pub(crate) errors: BTreeSet<String>,
 }
 
@@ -105,8 +106,8 @@ impl Load {
         u64::try_from(self.begin.elapsed().as_nanos()).unwrap()
     }
 
-    /// One more begins to come in. It is held to hear everything from now on, unless others speak
-    /// while it comes in.
+    /// Begins to connect one more client. It must receive every message from now on, unless it
+    /// joins `into_the_middle` of the traffic.
     pub(crate) fn connect(&mut self, way: &Way, rooms: Range<usize>, into_the_middle: bool) {
         let number = self.clients.len();
         let mut client = Client::connect(number, self.sources, self.to, way, rooms.clone())
@@ -131,8 +132,7 @@ impl Load {
         self.clients.push(client);
     }
 
-    /// Lets so many more in, each into these rooms, at most `at_once` of them on their way at one
-    /// time.
+    /// Joins this many more clients, each into these rooms, at most `at_once` at a time.
     pub(crate) fn join(
         &mut self,
         count: usize,
@@ -145,7 +145,7 @@ impl Load {
         });
     }
 
-    /// Lets these in again, who were in before.
+    /// Reconnects these clients.
     pub(crate) fn rejoin(&mut self, who: &[usize], at_once: usize) {
         self.enter(who.len(), at_once, |load, number| {
             load.reconnect(who[number]);
@@ -166,7 +166,7 @@ impl Load {
         });
     }
 
-    /// These speak in a room.
+    /// Makes these clients the publishers of a room.
     pub(crate) fn set_publishers(&mut self, room: usize, publishers: Vec<usize>) {
         let count = publishers.len();
         let room = &mut self.rooms[room];
@@ -179,7 +179,7 @@ impl Load {
         }
     }
 
-    /// Goes on until something is so.
+    /// Polls until `done` is true.
     pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let begin = Instant::now();
         while !done(self) {
@@ -194,7 +194,7 @@ impl Load {
         }
     }
 
-    /// Serves whoever has something, once; waits for that, at most so long.
+    /// Serves every ready connection once; waits for one, at most this long.
     pub(crate) fn poll(&mut self, time: Duration) -> usize {
         let mut events = std::mem::take(&mut self.events);
         let look = |events: &mut Vec<Event>| {
@@ -207,7 +207,7 @@ impl Load {
             epoll::wait(&self.epoll, room, Some(&none)).unwrap_or(0)
         };
         if look(&mut events) == 0 && !time.is_zero() {
-            // Its own time-outs are in milliseconds; these are exact.
+            // epoll's own time-outs are in milliseconds; these are exact.
             let mut descriptor = [PollFd::new(&self.epoll, PollFlags::IN)];
             let _ = poll(&mut descriptor, Some(&Timespec::try_from(time).unwrap()));
             look(&mut events);
@@ -240,7 +240,7 @@ impl Load {
         self.leave(number);
     }
 
-    /// Ends a connection without a word.
+    /// Closes a connection without `disconnect`.
     pub(crate) fn leave(&mut self, number: usize) {
         let client = &mut self.clients[number];
         if client.stage == Stage::In {
@@ -253,7 +253,7 @@ impl Load {
         }
     }
 
-    /// One that was in comes in again; its rooms' publishers go on counting.
+    /// Reconnects one client; its rooms' publishers continue their count.
     pub(crate) fn reconnect(&mut self, number: usize) {
         let client = &mut self.clients[number];
         client.reconnect(self.to).unwrap();
@@ -262,7 +262,7 @@ impl Load {
         epoll::add(&self.epoll, &client.socket, data, interest).unwrap();
     }
 
-    /// It reads nothing any more, but stays.
+    /// Stops reading from a connection, and keeps it open.
     pub(crate) fn deafen(&mut self, number: usize) {
         let client = &mut self.clients[number];
         client.deaf = true;
@@ -272,7 +272,7 @@ impl Load {
         }
     }
 
-    /// Writes what the connection takes.
+    /// Writes as much as the connection takes.
     pub(crate) fn flush(&mut self, number: usize) {
         let client = &mut self.clients[number];
         if matches!(client.stage, Stage::Gone | Stage::Connecting) {

@@ -1,8 +1,8 @@
-//! What is said, and when.
+//! The generator's messages, and their timing.
 //!
-//! It has 100 bytes: `~~`, the room (5 digits), which of its publishers (2), the number of what he
-//! says there (9), when it was due (14 digits of nanoseconds since the start), and `x` to the end.
-//! Nothing else that comes has two tildes.
+//! A message has 100 bytes: `~~`, the room (5 digits), its publisher (2), the number of the
+//! publisher's message there (9), its due time (14 digits of nanoseconds since the start), and `x`
+//! to the end. No other received text has two tildes.
 
 use std::{
     ops::Range,
@@ -19,11 +19,11 @@ pub(super) const PUBLISHER: Range<usize> = 7..9;
 pub(super) const NUMBER: Range<usize> = 9..18;
 pub(super) const DUE: Range<usize> = 18..32;
 
-/// Windows that go through before anything is measured.
+/// Windows that pass before the measurement.
 const WARM_WINDOWS: u64 = 4;
 
 impl Load {
-    /// The next publisher of a room says one thing more, which was due then.
+    /// Sends the next message of a room, which was due at `due`.
     pub(crate) fn say(&mut self, room: usize, due: u64) -> usize {
         let number = room;
         let room = &mut self.rooms[room];
@@ -41,13 +41,13 @@ impl Load {
         client
     }
 
-    /// As [`say`](Self::say), and at once.
+    /// Like [`say`](Self::say), due now.
     pub(crate) fn say_now(&mut self, room: usize) {
         let client = self.say(room, self.now());
         self.flush(client);
     }
 
-    /// In each room in which something was heard, says more until the slowest member is `window`
+    /// Refills each room in which a message has arrived, until the slowest member is `window`
     /// messages behind; at least an eighth of that at a time.
     pub(crate) fn refill(&mut self, window: u64) {
         for number in std::mem::take(&mut self.touched) {
@@ -56,7 +56,7 @@ impl Load {
         }
     }
 
-    /// The same in one room, whatever was heard.
+    /// Refills one room, even if nothing has arrived.
     pub(crate) fn refill_room(&mut self, number: usize, window: u64) {
         let free = window.saturating_sub(
             self.rooms[number]
@@ -74,7 +74,7 @@ impl Load {
         }
     }
 
-    /// Before the first refill: nobody has heard anything yet.
+    /// Marks all rooms for the first refill.
     pub(crate) fn touch_all(&mut self) {
         for (number, room) in self.rooms.iter_mut().enumerate() {
             if !room.touched && !room.publishers.is_empty() {
@@ -84,7 +84,7 @@ impl Load {
         }
     }
 
-    /// What the slowest member of a room has heard.
+    /// Returns the number of messages that the slowest member of a room has received.
     fn slowest(&self, number: usize) -> u64 {
         let room = &self.rooms[number];
         let members = room.members.iter().map(|&member| &self.clients[member]);
@@ -98,8 +98,8 @@ impl Load {
             .unwrap_or(u64::MAX)
     }
 
-    /// Talks for so long, and until a few windows have gone through to all: in the first one the
-    /// kernel's buffers grow, into memory that may be new to the machine itself.
+    /// Runs with full windows for this time, and until a few windows have passed: in the first one
+    /// the kernel's buffers grow, into memory that may be new to the machine itself.
     pub(crate) fn warm_up(&mut self, window: u64, time: Duration) {
         let rooms = self.rooms.iter().filter(|room| !room.publishers.is_empty());
         let members = rooms.map(|room| room.members.len() as u64).sum::<u64>();
@@ -112,7 +112,7 @@ impl Load {
         }
     }
 
-    /// Talks for so long with full windows.
+    /// Runs with full windows for this time.
     pub(crate) fn talk(&mut self, window: u64, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
@@ -121,8 +121,8 @@ impl Load {
         }
     }
 
-    /// Talks for so long at a steady rate, in these rooms in turn, whoever is late; what else is to
-    /// be done in a round is done, too. How late the generator itself was at the most.
+    /// Sends at a steady rate for this time, to these rooms in turn, whoever is late, and calls
+    /// `besides` in each round. Returns the largest delay of the generator itself.
     pub(crate) fn beat(
         &mut self,
         rooms: Range<usize>,

@@ -1,4 +1,4 @@
-//! What a message costs whatever the members, and what each delivery adds; with how many rooms.
+//! The fixed cost of a message, and the cost of each delivery; by the number of rooms.
 
 use std::time::Duration;
 
@@ -11,19 +11,20 @@ use crate::{
     span::{Span, Taken},
 };
 
-/// Speak in one room.
+/// Publishers in one room.
 const PUBLISHERS: usize = 4;
-/// Are in one room, where there are many.
+/// Members of each room, where there are many rooms.
 const MEMBERS: usize = 4;
-/// Clients of many rooms; if there are more rooms, each is in several.
+/// Clients of many rooms; if there are more rooms, each client joins several.
 const CLIENTS_MAX: usize = 10_000;
-/// Messages under way to all members of a room together, at the most: what a machine's buffers hold.
+/// The largest number of messages under way to all members of a room together: a machine's buffers
+/// hold no more.
 const UNDER_WAY_MAX: u64 = 10_000_000;
-/// In each of many rooms so much less is under way: alike for any number of rooms, so that each
-/// write has about as much in it.
+/// The window of each of many rooms is smaller by this factor, for any number of rooms, so that
+/// each write has about the same size.
 const LESS: u64 = 100;
 
-/// One room, more and more members.
+/// Measures one room with more and more members.
 pub(crate) fn members(settings: &Settings, log: Log) {
     let mut points = Vec::new();
     for &members in &settings.points {
@@ -45,7 +46,7 @@ pub(crate) fn members(settings: &Settings, log: Log) {
     println!("  fit: {message:.2} µs per message and {delivery:.3} µs per delivery");
 }
 
-/// More and more rooms, each with few members.
+/// Measures more and more rooms, each with few members.
 pub(crate) fn rooms(settings: &Settings, log: Log) {
     for &rooms in &settings.points {
         let each = (rooms * MEMBERS).div_ceil(CLIENTS_MAX);
@@ -68,14 +69,14 @@ pub(crate) fn rooms(settings: &Settings, log: Log) {
 /// Groups of clients, each of which has some rooms to itself.
 struct Shape {
     clients: usize,
-    /// Clients of a group, all of them members of its rooms.
+    /// Clients of a group, all members of its rooms.
     group: usize,
     rooms: usize,
     /// Rooms of a group.
     each: usize,
-    /// Of a room.
+    /// Publishers of a room.
     publishers: usize,
-    /// Of a room, too.
+    /// Window of a room.
     window: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Bad neighbours: a room whose readers don't read, and a crowd that comes in at once.
+//! Bad neighbours: a room whose readers don't read, and a crowd that joins at once.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,17 @@ use crate::{
     server::{Log, Server},
 };
 
-/// Those who chat.
+/// Members that chat.
 const MEMBERS: usize = 100;
 const PUBLISHERS: usize = 4;
-/// Those who don't read.
+/// Clients that don't read.
 const DEAF: usize = 100;
 
-/// Into what is said to a crowd the rate is divided.
+/// The rate for a crowd is divided by this.
 const SLOWER: u64 = 10;
 
-/// Somebody says things as fast as they come back to him, in room 1, to those who don't read; in room
-/// 0 people chat.
+/// In room 1 a publisher sends as fast as its echoes come back, to clients that don't read; in room
+/// 0 members chat.
 pub(crate) fn deaf(settings: &Settings, log: Log) {
     let server = Server::start(log, 2);
     let mut load = Load::new(server.address, 2);
@@ -67,9 +67,9 @@ pub(crate) fn deaf(settings: &Settings, log: Log) {
     );
 }
 
-/// Many come into the room where people chat.
+/// Many clients join the room in which members chat.
 pub(crate) fn storm(settings: &Settings, log: Log) {
-    // All are to hear all: what a machine with two processors has to spare.
+    // Every client receives every message: a machine with two processors has no more to spare.
     let rate = settings.rate.div_ceil(SLOWER);
     let server = Server::start(log, 1);
     let mut load = Load::new(server.address, 1);

@@ -1,4 +1,4 @@
-//! One room, full windows: what a delivery costs, and whether all arrive.
+//! One room, full windows: the cost of a delivery, and whether all messages arrive.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 const PUBLISHERS: usize = 4;
-/// Who has used no processor for so long has nothing to do.
+/// Silence of a thread's processor time after which it counts as idle.
 const IDLE: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(settings: &Settings, log: Log, encrypted: bool) {
@@ -53,8 +53,8 @@ pub(crate) fn run(settings: &Settings, log: Log, encrypted: bool) {
     }
 }
 
-/// Until the index has nothing more to do. How long that took, and its processor time from the
-/// beginning, in seconds.
+/// Waits until the index is idle. Returns how long that took, and its whole processor time, in
+/// seconds.
 fn drain(server: &Server, load: &mut Load) -> (Duration, f64) {
     let begin = Instant::now();
     let mut last = (begin, 0.0);

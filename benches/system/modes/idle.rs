@@ -1,5 +1,4 @@
-//! Many who are in and say nothing: what each takes of the memory, and how long it takes to let them
-//! in.
+//! Idle clients: the memory of each, and the time to join them.
 
 use std::time::Duration;
 
@@ -13,20 +12,20 @@ use crate::{
 };
 
 const ROOM: usize = 100;
-/// Descriptors that the server may have more of than at its start, without any connection.
+/// Descriptors that the server may hold beyond those at its start, without any connection.
 const SPARE: usize = 32;
 
-/// In the clear.
+/// Measures plain clients.
 pub(crate) fn plain(settings: &Settings) {
     enter(settings.clients, false);
 }
 
-/// As many as a process may have descriptors for.
+/// Measures as many clients as a process may have descriptors for.
 pub(crate) fn many(settings: &Settings) {
     enter(settings.many, false);
 }
 
-/// Encrypted, with keys, and then the same again with what was kept of the first time.
+/// Measures encrypted clients with keys, and their return with resumed TLS sessions.
 pub(crate) fn encrypted(settings: &Settings) {
     enter(settings.clients, true);
 }
@@ -39,7 +38,7 @@ fn enter(clients: usize, encrypted: bool) {
     let rest = server.kib();
     let descriptors = server.descriptors();
     let span = Span::begin(&server, &load);
-    // Each keeps its own tickets, as separate programs do.
+    // Each keeps its own tickets, as a separate program does.
     load.join(
         clients,
         AT_ONCE,

@@ -1,4 +1,4 @@
-//! A steady rate: how long messages take, and what a delivery costs that waits for no other.
+//! A steady rate: the latency of messages, and the cost of a delivery that is not batched.
 
 use crate::{
     Settings,

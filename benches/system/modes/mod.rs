@@ -1,4 +1,4 @@
-//! What is measured.
+//! The modes: what is measured.
 
 pub(crate) mod costs;
 pub(crate) mod edge;
@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use crate::{client::Way, tls};
 
-/// Before anything is measured.
+/// Time before a measurement.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// On their way in at one time, where it is not the crowd that is measured.
+/// Clients that join at one time, unless the crowd is measured.
 const AT_ONCE: usize = 256;
-/// Descriptors that are not for clients.
+/// Descriptors for everything but clients.
 const BESIDES: u64 = 200;
 
 fn way(encrypted: bool) -> Way {
@@ -27,7 +27,7 @@ fn way(encrypted: bool) -> Way {
     }
 }
 
-/// As many clients as are wanted, or as a process may have.
+/// Returns the wanted number of clients, or as many as a process may have.
 pub(crate) fn most(clients: usize) -> usize {
     let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap();
     let most = usize::try_from(limit.saturating_sub(BESIDES)).unwrap_or(usize::MAX);

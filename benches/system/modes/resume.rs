@@ -1,4 +1,5 @@
-//! The server is killed and comes back: until everybody is live again, and nothing is lost.
+//! The server is killed and restarted: the time until every client is live again, without a lost
+//! message.
 
 use crate::{
     Settings,
@@ -10,7 +11,7 @@ use crate::{
 };
 
 const ROOM: usize = 100;
-/// Messages in each room that all have heard, and such as are said while most are away.
+/// Messages in each room that all clients have received, and messages sent while most are away.
 const BEFORE: usize = 10;
 const MEANWHILE: usize = 10;
 
@@ -56,7 +57,7 @@ pub(crate) fn run(settings: &Settings) {
     );
 }
 
-/// In each room.
+/// Sends messages to each room.
 fn say(load: &mut Load, count: usize) {
     for room in 0..load.rooms.len() {
         for _ in 0..count {

@@ -1,4 +1,4 @@
-//! Many come into one room at once: until each has been told of all.
+//! Many clients join one room at once: the time until each knows all members.
 
 use std::time::Duration;
 
