@@ -1,5 +1,5 @@
-//! What the client keeps on its disk, over real binaries: killed at any moment, two at once, and
-//! with the server away.
+//! The client's state on its disk, with the real programs: killed at any moment, two at once, and
+//! while the server is away.
 
 #![cfg(all(unix, feature = "tui", feature = "server"))]
 #![allow(
@@ -27,14 +27,14 @@ use chat_tui::{
     protocol::{ClientId, Nickname},
 };
 
-/// Longer than anything here takes; whoever waits so long waits in vain.
+/// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a client is killed.
 const ROUNDS: usize = 25;
-/// Lines that each round sends at the least before it is killed.
+/// Lines of each round at least, before the kill.
 const LINES_A_ROUND: usize = 40;
 
-/// A server on a port of its own, that keeps nothing; gone with the value.
+/// A server on a port of its own, without persistence; killed on drop.
 struct Server {
     child: Child,
     port: u16,
@@ -49,7 +49,7 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
             .arg(port.to_string())
             .args(options)
-            // They write and come in faster than people do.
+            // The tests write and join faster than people do.
             .args(["--messages-per-minute", "0", "--joins-per-minute", "0"])
             .env("XDG_DATA_HOME", state)
             .stdout(Stdio::piped())
@@ -113,7 +113,7 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What is said in the room, without times and names.
+/// Returns the texts in the room, without times and nicknames.
 fn said(port: u16, state: &Path) -> Vec<String> {
     let options = ["--history", "100000", "--no-state"];
     let mut command = command(port, "reader", &options, state);
@@ -135,12 +135,12 @@ fn profile(port: u16, nickname: &str, state: &Path) -> Profile {
     }
 }
 
-/// What a client that is gone has kept.
+/// Returns the state that a client has left on disk.
 fn kept(port: u16, nickname: &str, state: &Path) -> PersistedState {
     store::open(&profile(port, nickname, state)).unwrap().kept
 }
 
-/// A client that runs; gone with the value.
+/// A running client, killed on drop.
 struct Client {
     child: Child,
     input: Option<ChildStdin>,
@@ -222,7 +222,7 @@ fn a_client_that_is_killed_while_it_sends_has_sent_each_line_once_and_in_order()
     let mut caught_sending = 0;
     for round in 0..ROUNDS {
         let mut client = Client::start(server.port, "bot", &[], state.path());
-        // Until so many were seen, and a little more, which is where the kill finds it.
+        // After so many lines were seen, and a little more, comes the kill.
         let meet = next + random.usize(0..LINES_A_ROUND);
         let (from, end) = (next, next + 10 * LINES_A_ROUND);
         let mut input = client.input.take().unwrap();
@@ -232,7 +232,7 @@ fn a_client_that_is_killed_while_it_sends_has_sent_each_line_once_and_in_order()
                     return;
                 }
             }
-            // Held open: the end of the input is no reason to go.
+            // Held open: the end of the input would end the client.
             let _ = input.flush();
             thread::park_timeout(PATIENCE);
         });
@@ -246,7 +246,7 @@ fn a_client_that_is_killed_while_it_sends_has_sent_each_line_once_and_in_order()
         client.kill();
         writer.thread().unpark();
         writer.join().unwrap();
-        // What it took and keeps comes again by itself; what it had not taken yet, we say again.
+        // Lines that it kept are sent by themselves; those that it had not read yet, we feed again.
         let kept = kept(server.port, "bot", state.path());
         let pending = kept.outbox.entries.last();
         caught_sending += usize::from(pending.is_some());
@@ -316,7 +316,7 @@ fn with_no_state_nothing_is_kept() {
 }
 
 #[test]
-fn of_two_with_one_client_id_the_later_sends_for_both_and_the_other_says_so() {
+fn of_two_clients_with_one_id_the_later_sends_for_both() {
     let state = tempfile::tempdir().unwrap();
     let server = Server::start(0, state.path());
     let reader = Client::start(server.port, "alice", &["--follow"], state.path());
@@ -324,7 +324,7 @@ fn of_two_with_one_client_id_the_later_sends_for_both_and_the_other_says_so() {
     let mut first = Client::start(server.port, "bot", &["--follow"], state.path());
     first.status_with("Connected");
     first.type_line("from the first");
-    // Only then is it sure to have read it.
+    // Only then has the client certainly read it.
     reader.line_with("from the first");
     let mut second = Client::start(server.port, "bot", &["--follow"], state.path());
     second.status_with("Connected");
@@ -369,7 +369,7 @@ fn a_file_that_is_no_database_is_set_aside_and_said_once() {
     let state = tempfile::tempdir().unwrap();
     let port = free_port();
     feed(port, "bot", &["--timeout", "1"], "one\n", state.path());
-    // Only the messages' part: what matters most can still be read.
+    // Only the messages' part: the more important parts can still be read.
     let file = fs::read_dir(state.path().join("chat-tui")).unwrap();
     let file = file
         .map(|entry| entry.unwrap().path())
@@ -378,7 +378,7 @@ fn a_file_that_is_no_database_is_set_aside_and_said_once() {
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     for end in ["-wal", "-shm"] {
-        // What is in them would be as good as the file.
+        // They hold the same contents as the file.
         let _ = fs::remove_file(format!("{}{end}", file.display()));
     }
     fs::write(
@@ -396,8 +396,8 @@ fn a_file_that_is_no_database_is_set_aside_and_said_once() {
     drop(server);
 }
 
-/// Every line is either refused, and said to be, or delivered once: a disk that takes no more is no
-/// reason to lose anything in silence.
+/// Every line is either refused, and reported, or delivered once: a full disk loses nothing
+/// silently.
 #[test]
 fn a_full_disk_is_reported_and_nothing_is_sent_twice() {
     const LINES: usize = 3000;
@@ -411,7 +411,7 @@ fn a_full_disk_is_reported_and_nothing_is_sent_twice() {
         state.path(),
     );
     reader.status_with("Connected");
-    // The limit is one on files' sizes; pipes have none. To run into it is made an error.
+    // The limit is on file sizes; pipes have none. Exceeding it becomes an error.
     let limited = "trap '' XFSZ; ulimit -f 3000; exec \"$0\" \"$@\"";
     let mut child = Command::new("sh")
         .args(["-c", limited, env!("CARGO_BIN_EXE_chat-tui")])
@@ -423,7 +423,7 @@ fn a_full_disk_is_reported_and_nothing_is_sent_twice() {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let long = "x".repeat(2_000);
-    // What fills the disk before the server is there gets no ids, and waits for room.
+    // Lines that fill the disk before the server is there get no ids, and wait for room.
     writeln!(stdin, "{long} line 1").unwrap();
     assert_eq!(number(&reader.line_with("line ")), 1);
     let writer = thread::spawn(move || {
@@ -442,7 +442,7 @@ fn a_full_disk_is_reported_and_nothing_is_sent_twice() {
     let taken = |line: &usize| !refused.contains(line);
     let taken: Vec<_> = (1..=LINES).filter(taken).collect();
     assert!(refused.len() > 20 && taken.len() > 20, "{refused:?}");
-    // What was kept, but could get no ids any more, the next start sends.
+    // Kept lines that could not get ids any more are sent by the next start.
     let rest = feed(server.port, "bot", &[], "", state.path());
     assert!(rest.status.success(), "{}", errors(&rest));
     let delivered = taken[1..]
@@ -472,7 +472,7 @@ fn without_a_usable_state_directory_the_client_still_chats() {
     assert_eq!(said(server.port, state.path()), ["one"]);
 }
 
-/// More than one join may name.
+/// More rooms than one join may name.
 #[test]
 fn a_profile_with_many_rooms_enters_one_more_and_returns_to_the_first() {
     const ROOMS: usize = 66;
@@ -490,8 +490,8 @@ fn a_profile_with_many_rooms_enters_one_more_and_returns_to_the_first() {
     }
 }
 
-/// A file system of the client's own, of some megabytes, in a room where much more is said: what it
-/// keeps of others makes place for what its user says.
+/// A file system of the client's own, of some megabytes, in a room with many more messages: the
+/// cache makes room for the user's own messages.
 #[cfg(target_os = "linux")]
 #[test]
 fn cached_messages_fill_no_disk_and_never_block_the_users_own() {
@@ -552,7 +552,8 @@ fn cached_messages_fill_no_disk_and_never_block_the_users_own() {
     );
     reader.status_with("Connected");
     carol.line_with(&format!("line {LINES}"));
-    // Each is refused if there is no room for it: what is kept is there, and then others fill the disk.
+    // Each line is refused if there is no room for it: the kept state is there first, and then the
+    // cache fills the disk.
     let mut say = |lines: std::ops::RangeInclusive<u32>| {
         for line in lines {
             let mine = format!("mine {line}");

@@ -1,7 +1,7 @@
-//! Replays what the fuzzer has kept, and random changes of it, through the fuzzer's own checks: what
-//! was once found stays found, on a machine that has no fuzzer.
+//! Replays the fuzzer's corpus, and random mutations of it, through the fuzzer's own checks: faults
+//! once found stay found, on a machine without the fuzzer.
 //!
-//! `FUZZ_CHANGES=100000 cargo test --test fuzz_corpus` changes each more often.
+//! `FUZZ_CHANGES=100000 cargo test --test fuzz_corpus` mutates each more often.
 
 #![cfg(feature = "tui")]
 
@@ -15,7 +15,7 @@ use std::{fs, panic, path::Path};
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 
-/// How often all files together are changed, for each target.
+/// Mutations for each target.
 const CHANGES: usize = 2_000;
 
 fn changes() -> usize {
@@ -23,7 +23,7 @@ fn changes() -> usize {
     set.map_or(CHANGES, |set| set.parse().expect("a number"))
 }
 
-/// What the fuzzer has kept for a target.
+/// Returns the corpus of a target.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
@@ -39,7 +39,8 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Another input like one that there is: bytes set, left out, put in, parts doubled, two crossed.
+/// Returns a mutation of the corpus: bytes set, left out, inserted, parts doubled, two inputs
+/// crossed.
 fn changed(rng: &mut fastrand::Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
     let mut data = corpus[rng.usize(..corpus.len())].clone();
     for _ in 0..rng.usize(1..6) {

@@ -1,6 +1,6 @@
-//! What RFC 8259 says of JSON, case by case, as a stream from a client: what is no JSON is
-//! `malformed`, what is JSON is a frame or is refused by a rule of `docs/PROTOCOL.md`; nothing
-//! panics, and nothing is taken for another thing.
+//! RFC 8259 (JSON) case by case, as a stream from a client: invalid JSON is `malformed`, valid JSON
+//! is a frame or is refused by a rule of `docs/PROTOCOL.md`; nothing panics, and nothing is
+//! misread.
 //!
 //! The cases are our own, made from the grammar, by category; those whose outcome the RFC leaves
 //! open have one of ours.
@@ -13,10 +13,10 @@ use chat_tui::protocol::{
     wire::parse_client,
 };
 
-/// What becomes of a stream.
+/// The outcome of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// So many pings.
+    /// This many pings.
     Pings(usize),
     /// Answered `malformed`; the connection closes.
     Malformed,
@@ -26,7 +26,7 @@ enum Outcome {
     Unfinished,
 }
 
-/// Whatever else a frame is answered with is none of these tests' business, and fails them.
+/// Returns the outcome of a stream. Any other answer fails the test.
 fn outcome(stream: &[u8]) -> Outcome {
     let mut decoder = Decoder::new();
     let mut rest = stream;
@@ -43,7 +43,7 @@ fn outcome(stream: &[u8]) -> Outcome {
             Ok(None) => rest = &rest[decoder.feed(rest)..],
         }
     }
-    // White space between frames means nothing.
+    // White space between frames is ignored.
     let finished = stream.trim_ascii_end().ends_with(b"}") && pings > 0;
     if finished || stream.trim_ascii().is_empty() {
         Outcome::Pings(pings)
@@ -52,7 +52,7 @@ fn outcome(stream: &[u8]) -> Outcome {
     }
 }
 
-/// A ping that carries a value in a field that nobody knows, and which so must only be JSON.
+/// Returns a ping with this value in an unknown field, where it need only be valid JSON.
 fn with(value: &[u8]) -> Vec<u8> {
     [br#"{"type":"ping","unknown":"#, value, b"}"].concat()
 }
@@ -65,7 +65,7 @@ fn is_json(value: impl AsRef<[u8]>) {
     check(&with(value.as_ref()), Outcome::Pings(1));
 }
 
-/// As a value it spoils the frame: for good, or by leaving it open.
+/// Checks that a value makes the frame malformed, or leaves it unfinished.
 fn is_no_json(value: impl AsRef<[u8]>) {
     let stream = with(value.as_ref());
     let found = outcome(&stream);
@@ -242,7 +242,7 @@ const STRINGS: &[&str] = &[
     "\"null\"",
 ];
 
-/// Of these the RFC says that software may differ. A field that nobody knows is not looked into.
+/// Cases whose outcome the RFC leaves open. An unknown field's contents are not checked.
 const LONE_SURROGATES: &[&str] = &[
     r#""\ud800""#,
     r#""\udfff""#,
@@ -394,7 +394,7 @@ const OBJECTS: &[&str] = &[
     "{\n\"a\"\n:\n1\n}",
     "{\"a\":null}",
     "{\"a\":\"b\",\"c\":[1,{}]}",
-    // In what nobody knows, whatever a name stands for, it may stand twice.
+    // Inside an unknown field a name may occur twice.
     "{\"a\":1,\"a\":1}",
     "{\"a\":1,\"a\":2}",
     "{\"\":1,\"\":2}",

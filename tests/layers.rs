@@ -1,8 +1,9 @@
-//! Reads the imports of the library, and holds them against the table of layers in `src/lib.rs`.
+//! Checks the library's imports against the table of layers in `src/lib.rs`.
 //!
-//! An import is a `use`, or a path in the code, outside of tests. It counts for the file that defines the
-//! name: a re-export is followed. What macros and globs hide is not seen. An `impl` of a type in a file below
-//! the type's own (`session/requests.rs` has a part of `Session`) is a part of the type, not an import of it.
+//! An import is a `use`, or a path in the code, outside of tests. It counts for the file that
+//! defines the name: re-exports are followed. Imports by macros and globs are not seen. An `impl`
+//! of a type in a file below the type's own (`session/requests.rs` has a part of `Session`) is a
+//! part of the type, not an import of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,20 +16,20 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// Files that may import each other in a circle.
+/// The largest number of files that may import each other in a circle.
 const CYCLE_FILES_MAX: usize = 3;
 
 /// A module by its path from the crate's root, such as `["server", "log"]`.
 type ModulePath = Vec<String>;
 
-/// What one file says.
+/// The parsed contents of one file.
 #[derive(Default)]
 struct Module {
     /// Paths that it names, from the crate's root, each with its last name.
     paths: Vec<ModulePath>,
-    /// Types that it has an `impl` of.
+    /// Types that it implements something for.
     extends: BTreeSet<String>,
-    /// Names that it brings into scope, and where they come from.
+    /// Names that it brings into scope, with their paths.
     names: BTreeMap<String, ModulePath>,
 }
 
@@ -71,7 +72,7 @@ impl Library {
         }
     }
 
-    /// The module that defines what a path names.
+    /// Returns the module that defines a path's name.
     fn definer(&self, path: &[String]) -> Option<&ModulePath> {
         let mut path = path.to_vec();
         // A re-export of a re-export of a …
@@ -93,7 +94,7 @@ impl Library {
         None
     }
 
-    /// Every module with those that it imports.
+    /// Returns every module with its imports.
     fn imports(&self) -> BTreeMap<&ModulePath, BTreeSet<&ModulePath>> {
         self.modules
             .iter()
@@ -111,7 +112,7 @@ impl Library {
     }
 }
 
-/// What a file says, and the children that it declares in files of their own.
+/// Parses a file: returns its module, and the children that it declares in files of their own.
 fn parse(text: &str, path: &[String]) -> (Module, Vec<String>) {
     let file = syn::parse_file(text).expect("the compiler reads it");
     let mut reader = FileReader {
@@ -285,7 +286,7 @@ fn layers(source: &str) -> Vec<Vec<ModulePath>> {
     .collect()
 }
 
-/// Which layer a module is in: the row with the longest path that leads to it.
+/// Returns a module's layer: the row with the longest path that leads to it.
 fn layer_of(layers: &[Vec<ModulePath>], module: &[String]) -> Option<usize> {
     let rows = layers.iter().enumerate().flat_map(|(layer, paths)| {
         paths
@@ -296,7 +297,7 @@ fn layer_of(layers: &[Vec<ModulePath>], module: &[String]) -> Option<usize> {
     rows.max().map(|(_, layer)| layer)
 }
 
-/// Imports of a higher layer by a lower one, in words.
+/// Lists imports of a higher layer by a lower one, in words.
 fn upward(library: &Library, layers: &[Vec<ModulePath>]) -> Vec<String> {
     let mut found = Vec::new();
     for (importer, imported) in library.imports() {
@@ -314,7 +315,7 @@ fn upward(library: &Library, layers: &[Vec<ModulePath>]) -> Vec<String> {
     found
 }
 
-/// Sets of more than one module in which each leads to each by imports.
+/// Returns the sets of modules that import each other in circles.
 fn cycles(library: &Library) -> Vec<Vec<String>> {
     let imports = library.imports();
     let reachable = |from: &ModulePath| {
@@ -374,7 +375,7 @@ fn files_import_each_other_in_small_circles_only() {
     assert!(large.is_empty(), "{}", large.join("\n"));
 }
 
-/// The check itself: a small crate with an import of each form.
+/// Tests of the check itself: a small crate with an import of each form.
 mod examples {
     use super::*;
 

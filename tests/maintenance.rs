@@ -1,5 +1,5 @@
 //! The log on disk, through the real program: restarts, backup and restore, export and import,
-//! erasing, and who is kept out.
+//! erasing, and refused directories.
 
 #![cfg(all(unix, feature = "server"))]
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 fn program(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
-    // Whatever goes wrong, nothing is written where people keep theirs.
+    // Even if something fails, nothing is written to the user's own directories.
     command.env("HOME", data).env("XDG_DATA_HOME", data);
     command.args(arguments).arg("--data-dir").arg(data);
     command
@@ -33,7 +33,7 @@ fn run(data: &Path, arguments: &[&str]) -> Output {
     program(data, arguments).output().unwrap()
 }
 
-/// Runs a command that must go well; what it wrote to standard output.
+/// Runs a command that must succeed; returns its standard output.
 fn done(data: &Path, arguments: &[&str]) -> String {
     let output = run(data, arguments);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -41,7 +41,7 @@ fn done(data: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Runs a command that must be refused; with these words.
+/// Runs a command that must be refused with these words.
 fn refused(data: &Path, arguments: &[&str], words: &str) {
     let output = run(data, arguments);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -50,7 +50,7 @@ fn refused(data: &Path, arguments: &[&str], words: &str) {
     assert_eq!(said.trim_end().lines().count(), 1, "{said}");
 }
 
-/// A server; killed with the value.
+/// A server, killed on drop.
 struct Server {
     child: Child,
     address: SocketAddr,
@@ -150,7 +150,7 @@ impl Client {
         }
     }
 
-    /// Says something, and waits until it is stored.
+    /// Sends a message, and waits until it is stored.
     fn say(&mut self, text: &str) -> Value {
         self.counter += 1;
         self.say_again(self.counter, text);
@@ -173,7 +173,7 @@ impl Client {
     }
 }
 
-/// A data directory with a few messages in it, and no server.
+/// Returns a data directory with a few messages in it, and no server.
 fn filled() -> tempfile::TempDir {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());
@@ -218,7 +218,7 @@ fn a_killed_server_comes_back_with_everything() {
     assert_eq!(alice.epoch(), epoch);
     assert_eq!(alice.counter, 1);
     assert_eq!(alice.next("message"), first);
-    // Sent again, it is answered as before, and is not there twice.
+    // Sent again, it gets the same answer, and is not stored twice.
     alice.say_again(1, "before");
     let ack = alice.next("ack");
     assert_eq!(
@@ -247,7 +247,7 @@ fn a_second_server_is_kept_out() {
             .output()
             .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        // This is no backup, whoever runs.
+        // The text is no backup, whoever runs the command.
         let (code, words) = match arguments[0] {
             "restore" => (2, "can't be restored"),
             _ => (1, "in use by a server"),
@@ -255,7 +255,7 @@ fn a_second_server_is_kept_out() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
         assert!(said.contains(words), "{arguments:?}: {said}");
     }
-    // It was not disturbed.
+    // The first server was not disturbed.
     server.join("alice").say("still here");
 }
 
@@ -313,7 +313,7 @@ fn a_backup_is_the_log_and_a_restore_is_another_one() {
     assert_eq!(alice.say("again")["seq"], 7);
     server.stop();
 
-    // What was there before is kept, and can be restored too.
+    // The log before is kept, and can be restored too.
     let aside = fs::read_dir(data.path()).unwrap().find_map(|entry| {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -360,7 +360,7 @@ fn an_interrupted_restore_is_done_again() {
     let before = done(data.path(), &["export"]);
     let (_, backup) = path(&data, "backup.db");
     done(data.path(), &["backup", &backup]);
-    // As a machine leaves it that loses power after the log was moved.
+    // The state after a power failure that followed the move of the log.
     fs::write(data.path().join("restoring"), "log-moved.db").unwrap();
     fs::rename(data.path().join("log.db"), data.path().join("log-moved.db")).unwrap();
     refused(
@@ -374,8 +374,8 @@ fn an_interrupted_restore_is_done_again() {
     assert!(data.path().join("log-moved.db").exists());
 }
 
-/// The log before a restore is the only one of its kind: wherever the restore was interrupted, and
-/// whatever is done again, it is kept with the messages of its write-ahead log.
+/// The log before a restore exists only once: wherever the restore was interrupted, and whatever is
+/// run again, it is kept with the messages of its write-ahead log.
 #[test]
 fn a_restore_interrupted_at_any_step_keeps_the_log_before() {
     type Steps<'a> = &'a dyn Fn(&Path);
@@ -423,7 +423,7 @@ fn a_restore_interrupted_at_any_step_keeps_the_log_before() {
         let data = filled();
         let (_, backup) = path(&data, "backup.db");
         done(data.path(), &["backup", &backup]);
-        // What came since is in the write-ahead log of a server that was killed.
+        // Later messages are in the write-ahead log of a server that was killed.
         let server = Server::start(data.path());
         server.join("alice").say("after the backup");
         drop(server);
@@ -432,7 +432,7 @@ fn a_restore_interrupted_at_any_step_keeps_the_log_before() {
             mark(data.path());
         }
         step(data.path());
-        // Twice: the first time it goes wrong for another reason.
+        // Twice: the first time it fails for another reason.
         refused(data.path(), &["restore", "/nowhere/at/all"], "no such file");
         done(data.path(), &["restore", &backup]);
         assert_eq!(seqs(&done(data.path(), &["export"])), [1, 2, 3, 4, 5, 6]);
@@ -467,7 +467,7 @@ fn a_room_goes_out_and_in_again_as_it_was() {
     refused(data.path(), &["import", &name], "empty room only");
 
     let other = tempfile::tempdir().unwrap();
-    // As an editor may leave it.
+    // An editor may leave it like this.
     fs::write(&file, format!("{exported}\n")).unwrap();
     done(other.path(), &["import", "--room", "lobby", &name]);
     assert_eq!(done(other.path(), &["export"]), exported);
@@ -504,7 +504,7 @@ fn a_room_that_begins_later_is_taken_as_it_is() {
 }
 
 #[test]
-fn a_line_that_is_not_right_is_named_and_nothing_is_imported() {
+fn an_invalid_line_is_named_and_nothing_is_imported() {
     let data = filled();
     let exported = done(data.path(), &["export"]);
     let lines: Vec<_> = exported.lines().map(str::to_owned).collect();
@@ -539,7 +539,7 @@ fn a_line_that_is_not_right_is_named_and_nothing_is_imported() {
             "Line 2: its number is not 3",
         ),
         (long, "Line 1: "),
-        // Nothing says that a clock was set back; or that it was set forward.
+        // Without a mark of a clock that was set back; or set forward.
         (
             change(0, "\"timestamp\":\"2", "\"timestamp\":\"3"),
             "Line 2: it is older than the message before it",
@@ -572,7 +572,7 @@ fn whether_a_key_was_proven_stays_over_restarts_and_export_and_import() {
     let said = server.join("alice").say("without a key");
     assert_eq!(said["proven"], json!(false));
     server.stop();
-    // As it was said with a key; an earlier server's don't tell either.
+    // It was sent with a key; an earlier server's messages don't say either.
     let first = done(data.path(), &["export"]);
     let second = first
         .replace(",\"proven\":false", "")
@@ -607,8 +607,8 @@ fn whether_a_key_was_proven_stays_over_restarts_and_export_and_import() {
     }
 }
 
-/// A room as it is after its server's clock was two hours ahead for a message, and was put right; and
-/// then was years ahead for the last one.
+/// A room whose server's clock was two hours ahead for a message, and was corrected; and then was
+/// years ahead for the last one.
 fn with_corrections() -> (tempfile::TempDir, String) {
     let said = |seq: u64, time: &str, was: Option<&str>| {
         let mut frame = json!({
@@ -666,7 +666,7 @@ fn a_server_on_a_log_from_the_future_says_so_and_goes_on_from_the_right_time() {
     let warned = log.find(|line| line.as_ref().unwrap().contains("2145-01-01T00:00:00Z"));
     let warned = warned.unwrap().unwrap();
     assert!(warned.contains("one of them is wrong"), "{warned}");
-    // Nobody reads the rest, and nobody need wait for that.
+    // The rest is discarded, so that the server never waits.
     std::thread::spawn(move || log.for_each(drop));
 
     let mut alice = server.join("alice");
@@ -767,7 +767,7 @@ fn an_erased_text_is_nowhere_any_more() {
     done(data.path(), &["erase", "2"]);
     for entry in fs::read_dir(data.path()).unwrap() {
         let path = entry.unwrap().path();
-        // The keys.
+        // The keys remain.
         if path.ends_with("tls") {
             continue;
         }
@@ -786,7 +786,7 @@ fn an_erased_text_is_nowhere_any_more() {
     assert_eq!(bob.next("message")["message"], "public too");
 }
 
-/// What root does with another user's log leaves it that user's.
+/// Files that root makes in another user's data directory belong to that user.
 #[test]
 fn files_that_root_makes_belong_to_the_directory_s_owner() {
     use std::os::unix::fs::{MetadataExt, chown};
@@ -816,7 +816,7 @@ fn files_that_root_makes_belong_to_the_directory_s_owner() {
     }
 }
 
-/// A backup that goes on must not make an orderly end look like a crash.
+/// A running backup must not make an orderly end look like a crash.
 #[test]
 fn a_relaxed_server_ends_in_order_while_somebody_reads_the_log() {
     let data = tempfile::tempdir().unwrap();
@@ -884,7 +884,7 @@ fn relaxed_and_ephemeral_are_said() {
     }
 }
 
-/// Whether tests can act as root towards another user. Where they can't they say so, and CI fails.
+/// Whether tests can act as root towards another user. If not, they say so, and CI fails.
 #[allow(
     clippy::print_stdout,
     reason = "that is how a test says that it was skipped"
@@ -899,10 +899,10 @@ fn is_root() -> bool {
     root
 }
 
-/// A user who is nobody's.
+/// An unused user ID.
 const STRANGER: u32 = 54_321;
 
-/// A data directory of another user's, with a log in it; and one above it that both can enter.
+/// Returns another user's data directory, with a log in it; and one above it that both can enter.
 fn data_of_a_stranger() -> (tempfile::TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
@@ -925,7 +925,7 @@ fn data_of_a_stranger() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_command_of_roots_is_not_led_astray_by_links_in_another_users_directory() {
+fn root_follows_no_links_in_another_users_directory() {
     if !is_root() {
         return;
     }
@@ -962,7 +962,7 @@ fn a_command_of_roots_is_not_led_astray_by_links_in_another_users_directory() {
             let _ = fs::remove_file(&name);
         }
         symlink(&secret, &name).unwrap();
-        // It may be refused, or done without the link.
+        // It may be refused, or done without following the link.
         run(&data, arguments);
         let found = fs::metadata(&secret).unwrap();
         assert_eq!(
@@ -981,7 +981,7 @@ fn a_command_of_roots_is_not_led_astray_by_links_in_another_users_directory() {
             fs::rename(was, name).unwrap();
         }
     }
-    // All that was made belongs to whose directory it is.
+    // All new files belong to the directory's owner.
     done(&data, &["restore", backup]);
     for entry in fs::read_dir(&data).unwrap() {
         let entry = entry.unwrap();
@@ -990,7 +990,7 @@ fn a_command_of_roots_is_not_led_astray_by_links_in_another_users_directory() {
 }
 
 #[test]
-fn a_server_of_roots_does_not_host_in_another_users_directory() {
+fn root_does_not_host_in_another_users_directory() {
     if !is_root() {
         return;
     }
@@ -1028,7 +1028,7 @@ fn files_that_other_users_can_write_to_and_secrets_that_they_can_read_are_refuse
 }
 
 #[test]
-fn a_database_with_more_in_it_than_a_server_makes_is_neither_restored_nor_served() {
+fn a_database_with_a_foreign_schema_is_neither_restored_nor_served() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());
     server.join("alice").say("hello");

@@ -1,4 +1,4 @@
-//! `docs/PROTOCOL.md` is what the programs say: its examples are read and written again, and its
+//! `docs/PROTOCOL.md` agrees with the code: its examples are parsed and encoded again, and its
 //! tables name every code, reason and limit.
 
 use chat_tui::{
@@ -105,7 +105,7 @@ fn basic_examples_are_read() {
     }
 }
 
-/// The values of a block fenced as `vector WHAT`, by their names.
+/// Returns the values of a block fenced as `vector WHAT`, by their names.
 fn vector(what: &str) -> impl Fn(&str) -> &'static str {
     let fence = format!("```vector {what}\n");
     let block = PAGE.split(fence.as_str()).nth(1).expect("a vector");

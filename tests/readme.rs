@@ -1,6 +1,6 @@
-//! The pages say what the programs say. `docs/REFERENCE.md` holds the lists of options, keys and
-//! commands, and the programs write them: after a change, `UPDATE_README=1 cargo test --test readme`
-//! writes them again. The links of all pages lead to files and headings that exist.
+//! The documents agree with the programs. `docs/REFERENCE.md` holds the lists of options, keys and
+//! commands, which are made from the code: after a change, `UPDATE_README=1 cargo test --test
+//! readme` writes them again. The links of all pages lead to files and headings that exist.
 
 #![cfg(all(feature = "tui", feature = "server"))]
 

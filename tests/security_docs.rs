@@ -1,10 +1,10 @@
-//! `SECURITY.md` names tests: they are there.
+//! The tests that `SECURITY.md` names exist.
 
 use std::{collections::HashSet, fs, path::Path};
 
 const PAGE: &str = include_str!("../SECURITY.md");
 
-/// Every name that a test function has, in all of the project.
+/// Collects the name of every function of the project, tests among them.
 fn tests_below(directory: &Path, names: &mut HashSet<String>) {
     for entry in fs::read_dir(directory).expect("a directory of the project") {
         let path = entry.expect("an entry").path();

@@ -1,4 +1,4 @@
-//! Both programs together, encrypted: what the operator prints is what a user comes in by.
+//! Both programs together, encrypted: a user joins by what the operator's command prints.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::{
     passwords::set_password,
 };
 
-/// Runs the client, which says something and leaves.
+/// Runs the client, which sends a line and leaves.
 fn client(state: &Path, arguments: &[&str]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_chat-tui"))
         .env("HOME", state)
@@ -65,7 +65,7 @@ fn one_line_from_the_operator_lets_a_user_in_for_good() {
             words(&output)
         );
 
-        // Nobody else can pose as the server of an invite.
+        // No other server can imitate that of an invite.
         let other = Server::start_at(address, &home.path().join("other"), &["--access", "open"]);
         let elsewhere = format!(":{}/", other.address.port());
         let bent = invite.replace(&format!(":{port}/"), &elsewhere);
@@ -88,7 +88,7 @@ fn the_operators_password_is_the_one_that_a_user_comes_in_by() {
         let here = address.to_string();
         let enter = |password: &str| {
             fs::write(&file, password).unwrap();
-            // The client takes none that others can read.
+            // The client refuses a file that others can read.
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
             let file = file.to_str().unwrap();
             let to = [&here, &port, "alice", "1", "--password-file", file];
@@ -96,7 +96,7 @@ fn the_operators_password_is_the_one_that_a_user_comes_in_by() {
         };
         let output = enter("open sesame\n");
         assert!(!output.status.success(), "{}", words(&output));
-        // An accent of its own, as some keyboards write it.
+        // A separate combining accent, as some keyboards produce it.
         let output = enter("open se\u{301}same\n");
         assert!(output.status.success(), "{}", words(&output));
         server.says("alice joined");

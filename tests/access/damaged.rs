@@ -1,4 +1,4 @@
-//! Records of accounts and bans that can't be read: the server says so, and lets nobody in by mistake.
+//! Unreadable records of accounts and bans: the server says so, and admits nobody by mistake.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use rusqlite::Connection;
 
 use crate::harness::{Server, program, run};
 
-/// Does something to a data directory's log while no server runs.
+/// Changes a data directory's log while no server runs.
 fn damage(data: &Path, sql: &str) {
     let database = Connection::open(data.join("log.db")).unwrap();
     database.execute_batch(sql).unwrap();
 }
 
-/// Keeps a record besides what the server has.
+/// Adds a record to the log's state.
 fn keep(data: &Path, kind: &str, key: &str, value: &str) {
     damage(
         data,
@@ -52,7 +52,7 @@ fn a_server_whose_records_are_damaged_does_not_start_until_its_operator_decides(
         for words in [kind, key, "restore FILE", "--drop-damaged"] {
             assert!(said.contains(words), "{kind} {value}: {said}");
         }
-        // No code is shown by which somebody could own the server.
+        // No code is shown, so nobody can claim the server.
         assert!(!said.contains("/owner"), "{said}");
         let server = Server::start(data, &["--drop-damaged"]);
         server.says(&format!("the damaged record {kind} \"{key}\" is deleted"));
@@ -75,6 +75,6 @@ fn records_of_a_newer_server_are_kept_and_told() {
     let count: u32 = database.query_row(count, (), |row| row.get(0)).unwrap();
     assert_eq!(count, 1);
     drop(database);
-    // What looks at messages only goes on.
+    // Commands that only read messages still work.
     assert!(run(data, &["export"]).status.success());
 }

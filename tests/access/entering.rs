@@ -1,4 +1,4 @@
-//! Who is let in, and who is not.
+//! Admission: by invite, password, or none.
 
 use std::{
     fs,
@@ -37,7 +37,7 @@ fn an_invite_admits_one_key_and_that_key_stays_admitted() {
         drop(alice.enter(&server, with));
         bob.is_refused(&server, with, "bad_invite");
         bob.is_refused(&server, NOTHING, "access_denied");
-        // He has it still, and it does no harm.
+        // Presenting the used invite again does no harm.
         drop(alice.enter(&server, with));
         drop(alice.enter(&server, NOTHING));
         // Killed, as if the power had failed.
@@ -119,14 +119,14 @@ fn the_password_lets_in_and_is_asked_for_once() {
         );
         drop(alice.enter(&server, ("password", "open sesame")));
         drop(alice.enter(&server, NOTHING));
-        // Whatever he says now, he is known.
+        // A known key needs no right password.
         drop(alice.enter(&server, ("password", "open barley")));
 
         assert!(set_password(data, "new").status.success());
         server.signal("HUP");
         server.says("read the password again");
         bob.is_refused(&server, ("password", "open sesame"), "password_required");
-        // A password that is gone or broken is no reason to let nobody in, or everybody.
+        // With a missing or broken password the former one stays in force.
         let removed = program(data, &["password", "--remove"]).output().unwrap();
         assert!(removed.status.success());
         server.signal("HUP");
@@ -158,7 +158,7 @@ fn guessing_delays_the_guesser_and_nobody_else() {
                 }
             };
             let guessing: Vec<_> = (0..60).map(|number| scope.spawn(guess(number))).collect();
-            // Meanwhile chat goes on, and from elsewhere people come in.
+            // Meanwhile members chat, and users join from other addresses.
             for number in 1..=20 {
                 alice.send(&json!({"type": "ping", "ref": number}));
                 assert_eq!(alice.next("pong")["ref"], number);
@@ -176,13 +176,13 @@ fn guessing_delays_the_guesser_and_nobody_else() {
         let (compared, refused) = (of("password_required"), of("rate_limited"));
         let late = answers.iter().filter(|answer| answer.is_none()).count();
         assert_eq!(compared + refused + late, 60);
-        // One more than five may have been under way beside the fifth.
+        // One more than five may have been pending beside the fifth.
         let earned = began.elapsed().as_secs() / 12;
         let most = 6 + usize::try_from(earned).unwrap();
         assert!((1..=most).contains(&compared), "{compared}");
         let right = ("password", "open sesame");
-        // Every twelve seconds a guess is earned again, and a busy machine may take as long between
-        // the last one and this: then it is used up, and somebody else comes.
+        // Every twelve seconds another guess is allowed, and a busy machine may take as long
+        // between the last guess and this one: then it uses that up, and the next user tries.
         let (frank, refusal) = ["frank", "grace", "heidi", "ivan", "judy"]
             .into_iter()
             .find_map(|name| {
@@ -198,7 +198,7 @@ fn guessing_delays_the_guesser_and_nobody_else() {
             .expect("somebody has to wait");
         let wait = Duration::from_millis(refusal["retry_after_ms"].as_u64().unwrap());
         assert!(wait <= Duration::from_mins(1), "{wait:?}");
-        // Of IPv6 a machine calls itself by one address only; and elsewhere than on Linux of IPv4, too.
+        // A machine has one IPv6 loopback address; except on Linux, one of IPv4 too.
         if cfg!(target_os = "linux") && address.is_ipv4() {
             let (_, answer) = frank.join_from([127, 0, 0, 2].into(), server.address, right);
             assert_eq!(answer["type"], "welcome", "{answer}");

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn program(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
-    // Whatever goes wrong, nothing is written where people keep theirs.
+    // Even if something fails, nothing is written to the user's own directories.
     command.env("HOME", data).env("XDG_DATA_HOME", data);
     command.args(arguments).arg("--data-dir").arg(data);
     command
@@ -29,7 +29,7 @@ pub(crate) fn run(data: &Path, arguments: &[&str]) -> Output {
     program(data, arguments).output().unwrap()
 }
 
-/// Runs a command that must be refused; with these words.
+/// Runs a command that must be refused with these words.
 pub(crate) fn refused(data: &Path, arguments: &[&str], words: &str) {
     let output = run(data, arguments);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -38,7 +38,7 @@ pub(crate) fn refused(data: &Path, arguments: &[&str], words: &str) {
     assert!(output.stdout.is_empty(), "{arguments:?}");
 }
 
-/// A server; killed with the value.
+/// A server, killed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -102,7 +102,7 @@ impl Drop for Server {
     }
 }
 
-/// Makes an invite, and says what the operator is told besides.
+/// Makes an invite, and returns it with the command's other output.
 pub(crate) fn invite(data: &Path, options: &[&str]) -> (Invite, String) {
     let output = run(data, &[&["invite"], options].concat());
     let said = String::from_utf8(output.stderr).unwrap();
@@ -117,14 +117,14 @@ pub(crate) fn now() -> u64 {
     since.unwrap().as_secs()
 }
 
-/// A client with a key, on this machine and so without encryption: the key is proven all the same.
+/// A client with a key, on this machine and so without encryption; the key is proven all the same.
 #[derive(Clone)]
 pub(crate) struct Person {
     nickname: &'static str,
     key: Identity,
 }
 
-/// What a person comes with.
+/// A credential for the join: its field and value.
 pub(crate) type With<'a> = (&'a str, &'a str);
 
 pub(crate) const NOTHING: With<'_> = ("agent", "test");
@@ -137,7 +137,7 @@ impl Person {
         Self { nickname, key }
     }
 
-    /// Asks to be let in, from the address that the server has, and gives what is answered: `welcome` or `error`.
+    /// Joins from the server's own address, and returns the answer: `welcome` or `error`.
     pub(crate) fn join(&self, server: &Server, with: With<'_>) -> (Client, Value) {
         self.join_from(server.address.ip(), server.address, with)
     }
@@ -152,8 +152,8 @@ impl Person {
         self.try_join_from(own, server, with).expect("it closed")
     }
 
-    /// The same; `None` where it is closed without an answer: whoever takes too long to come in is, and
-    /// on a busy machine all may.
+    /// The same; `None` if the connection closes without an answer: the server closes clients that
+    /// take too long to join, and on a busy machine any may.
     pub(crate) fn try_join_from(
         &self,
         own: IpAddr,
@@ -181,14 +181,14 @@ impl Person {
         Some((client, answer))
     }
 
-    /// Comes in.
+    /// Joins.
     pub(crate) fn enter(&self, server: &Server, with: With<'_>) -> Client {
         let (client, answer) = self.join(server, with);
         assert_eq!(answer["type"], "welcome", "{}: {answer}", self.nickname);
         client
     }
 
-    /// Is turned away; with this code.
+    /// Joins, and must be refused with this code.
     pub(crate) fn is_refused(&self, server: &Server, with: With<'_>, code: &str) -> Value {
         let (mut client, answer) = self.join(server, with);
         assert_eq!(answer["code"], code, "{}: {answer}", self.nickname);
@@ -226,7 +226,7 @@ impl Client {
         self.try_frame().expect("it closed")
     }
 
-    /// `None`: it closed.
+    /// Returns the next frame; `None` once the connection is closed.
     fn try_frame(&mut self) -> Option<Value> {
         let mut line = String::new();
         match self.input.read_line(&mut line) {

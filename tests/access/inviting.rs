@@ -64,7 +64,7 @@ fn an_invite_needs_a_directory_in_which_a_server_was_started() {
     fs::create_dir(&slip).unwrap();
     refused(&slip, &["invite"], "--data-dir DIR");
     assert_eq!(fs::read_dir(&slip).unwrap().count(), 0);
-    // A password may be set before the first start, but it is said.
+    // A password may be set before the first start, but the command says so.
     let mut command = program(&slip, &["password"]);
     let mut child = command
         .stdin(Stdio::piped())

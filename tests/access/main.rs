@@ -1,4 +1,4 @@
-//! Who may enter, through the real program: invites, passwords, and what comes of them.
+//! Admission through the real program: invites, passwords, and their effects.
 
 #![cfg(all(unix, feature = "server"))]
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]

@@ -12,13 +12,13 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
 use crate::harness::{program, refused};
 
-/// Runs the command with this piped in.
+/// Runs the command with this text piped in.
 pub(crate) fn set_password(data: &Path, piped: &str) -> Output {
     let mut command = program(data, &["password"]);
     command.stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
-    // It may have had enough before all is written.
+    // It may stop reading before everything is written.
     let _ = input.write_all(piped.as_bytes());
     drop(input);
     child.wait_with_output().unwrap()
@@ -75,8 +75,8 @@ fn a_server_does_not_start_without_the_password_that_it_is_to_ask_for() {
     refused(&data, &arguments, "chat-server password");
 }
 
-/// Types into `chat-server password`, each line at its prompt; says what the terminal showed, and
-/// whether the command went well.
+/// Types into `chat-server password`, each line at its prompt; returns the terminal's output, and
+/// whether the command succeeded.
 fn typed(data: &Path, lines: &[&str]) -> (String, bool) {
     let pair = native_pty_system().openpty(PtySize::default()).unwrap();
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_chat-server"));
@@ -89,7 +89,7 @@ fn typed(data: &Path, lines: &[&str]) -> (String, bool) {
     let mut shown = Vec::new();
     let mut lines = lines.iter();
     let mut byte = [0];
-    // The end of a terminal is an error to some.
+    // Some systems report the end of a terminal as an error.
     while let Ok(1) = reader.read(&mut byte) {
         shown.push(byte[0]);
         if shown.ends_with(b": ")

@@ -1,4 +1,4 @@
-//! Crowds that the server does not know, and such as talk without end.
+//! Crowds of unknown clients, and endless messages.
 
 use std::{
     env,
@@ -16,13 +16,13 @@ use crate::{
     process::Server,
 };
 
-/// People of a crowd; `ATTACK_CROWD` for a larger one.
+/// The size of a crowd; `ATTACK_CROWD` for a larger one.
 fn crowd() -> u64 {
     let said = env::var("ATTACK_CROWD").ok();
     said.map_or(300, |count| count.parse().unwrap())
 }
 
-/// A customer may have many networks of IPv6: together they let in few more than one of them.
+/// A customer may have many IPv6 networks: together they get few more joins than one network.
 #[test]
 fn new_keys_from_one_customers_networks() {
     let options = [
@@ -43,7 +43,7 @@ fn new_keys_from_one_customers_networks() {
             assert_eq!(answer["code"], "rate_limited", "{answer}");
         }
     }
-    // Four times twenty, and a few while that takes.
+    // Four times twenty, and a few more during the test.
     assert!((80..110).contains(&came), "{came}");
     let mut peer = Peer::proxied(server.address, "2001:db8:8::1");
     assert_eq!(
@@ -54,7 +54,7 @@ fn new_keys_from_one_customers_networks() {
     server.has_borne_it("new keys of one customer", bounds::FEW);
 }
 
-/// Keys cost nothing: so many from one place are let in, and then few.
+/// New keys are free: one address gets a number of joins, and then few.
 #[test]
 fn new_keys_from_one_place() {
     let mut server = Server::start(&PROXIED);
@@ -63,7 +63,7 @@ fn new_keys_from_one_place() {
         let mut peer = Peer::proxied(server.address, source);
         peer.enter(&join(&format!("guest{number}")), &somebody(1_000 + number))
     };
-    // Strangers are one crowd for each place, whether they bring a key or not.
+    // Newcomers from one address share a limit, with and without a key.
     for (source, with_keys) in [("10.9.9.9", true), ("10.9.9.11", false)] {
         let (mut came, mut refused) = (0, 0);
         for number in 0..150 {
@@ -84,15 +84,15 @@ fn new_keys_from_one_place() {
         }
         assert!((60..120).contains(&came) && refused > 0, "{came} {refused}");
     }
-    // Who has been there is known, and let in again; and others elsewhere are.
+    // A known user may join again from there, and others may join from elsewhere.
     assert_eq!(enter("10.9.9.9", 1)["type"], "welcome");
     assert_eq!(enter("10.9.9.10", 500)["type"], "welcome");
     pair.ends_unharmed("new keys");
     server.has_borne_it("new keys", bounds::FEW);
 }
 
-/// Each from somewhere else, so that no limit of one place holds: they are remembered, and cost no
-/// more than that.
+/// Each from another address, so that no limit of an address applies: they are remembered, and cost
+/// no more than that.
 #[test]
 fn new_keys_from_everywhere() {
     let mut server = Server::start(&PROXIED);
@@ -131,7 +131,8 @@ fn new_keys_from_everywhere() {
     server.has_borne_it("crowds", bounds::known(people));
 }
 
-/// Messages as fast as they are taken: each gets an answer, and what is too much is not stored.
+/// Messages as fast as they are read: each gets an answer, and those above the limit are not
+/// stored.
 #[test]
 fn messages_without_end() {
     const SPEAKERS: u64 = 8;

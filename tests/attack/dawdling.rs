@@ -1,4 +1,4 @@
-//! Those who come a byte a second: each kind is ended when the documents say so, and not before.
+//! Clients that send a byte a second: each kind is closed at the documented time, and not before.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -19,13 +19,13 @@ use crate::{
     process::Server,
 };
 
-/// Of each kind.
+/// Clients of each kind.
 const EACH: usize = 20;
 const SECOND: Duration = Duration::from_secs(1);
-/// The server looks once a second; the machine may be busy.
+/// The server checks once a second; the machine may be busy.
 const LATER: Duration = Duration::from_secs(4);
 
-/// How somebody dawdles.
+/// The kind of a slow client.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Silent,
@@ -58,7 +58,7 @@ const ALL: [Kind; 10] = [
 ];
 
 impl Kind {
-    /// When it has to be over, from when its time runs, and what is said.
+    /// The time until its end, and the errors it gets.
     fn due(self) -> (Duration, &'static [&'static str]) {
         match self {
             Silent | Join | Hello | Introduction | Proof => (JOIN_WITHIN, &[]),
@@ -67,7 +67,8 @@ impl Kind {
         }
     }
 
-    /// Somebody of this kind, all that he will say, and since when he is measured.
+    /// Connects a slow client; returns it with all bytes that it will send, and the start of its
+    /// time.
     fn begin(self, server: &Server, number: usize) -> (Peer, Vec<u8>, Instant) {
         let to = server.address;
         let name = format!("{self:?}{number}");
@@ -102,7 +103,7 @@ impl Kind {
                 peer.next("members");
                 let words = match self {
                     Unheard => Vec::new(),
-                    // As if it were one long record.
+                    // It looks like one long record.
                     Record => [&b"\x17\x03\x03\x40\x00"[..], &[7; 60]].concat(),
                     _ => long.to_vec(),
                 };
@@ -112,7 +113,7 @@ impl Kind {
     }
 }
 
-/// Comes a byte a second until it is over: how long that took, and the errors told.
+/// Sends a byte a second until the connection ends: returns how long that took, and the errors.
 fn dawdle(kind: Kind, mut peer: Peer, words: &[u8], since: Instant) -> (Duration, Vec<String>) {
     let (mut codes, mut basic) = (Vec::new(), Vec::new());
     let mut words = words.iter();
@@ -121,7 +122,7 @@ fn dawdle(kind: Kind, mut peer: Peer, words: &[u8], since: Instant) -> (Duration
         if said.is_none_or(|said| said.elapsed() >= SECOND) {
             said = Some(Instant::now());
             if let Some(byte) = words.next() {
-                // It may be over already.
+                // It may have ended already.
                 let _ = match kind {
                     Record => peer.socket.write_all(&[*byte]),
                     _ => peer.try_write([*byte]),
@@ -153,7 +154,7 @@ fn dawdle(kind: Kind, mut peer: Peer, words: &[u8], since: Instant) -> (Duration
             Ok(0) | Err(_) => break,
         }
     }
-    // A basic client is told no code, and its objects have no newline.
+    // A legacy client gets no code, and its objects have no newline.
     let took = since.elapsed();
     let objects = serde_json::Deserializer::from_slice(&basic).into_iter::<Value>();
     let errors = objects
@@ -181,7 +182,8 @@ fn a_client_that_sends_a_byte_a_second_is_closed_in_time() {
         let (due, words) = kind.due();
         let in_time = took + SECOND >= due && took < due + LATER;
         assert!(in_time, "{kind:?}: {took:?}");
-        // Who writes on after the end resets the connection, and may lose his answer by it.
+        // A client that writes after the end resets the connection, and may lose its answer by
+        // that.
         if !codes.is_empty() {
             assert_eq!(codes, words, "{kind:?}");
             told.push(format!("{kind:?}"));

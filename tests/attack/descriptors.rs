@@ -12,7 +12,7 @@ use crate::{
     process::Server,
 };
 
-/// What the system allows the server.
+/// The server's descriptor limit.
 const DESCRIPTORS: u32 = 128;
 
 #[test]
@@ -26,12 +26,12 @@ fn without_descriptors_members_keep_chatting() {
         .filter_map(|_| connect(server.address).ok())
         .collect();
     assert_eq!(crowd.len(), 1_000);
-    // Some are left for the log, however many come.
+    // Some remain for the log, however many connections come.
     let words = "can't take new connections for now";
     server.logs(words);
     let open = server.descriptors();
     assert!(open + 8 < DESCRIPTORS as usize, "{open} are open");
-    // What is on disk can be read all the same.
+    // Messages on disk can still be read.
     for number in 0..50 {
         reader.send(&json!({"type": "history", "ref": number}));
         let page = reader.next("history");
@@ -39,8 +39,8 @@ fn without_descriptors_members_keep_chatting() {
         reader.send(&json!({"type": "search", "query": "line", "ref": number}));
         assert_eq!(reader.next("found")["ref"], number);
     }
-    // Whoever is not let in sees it, rather than wait until time is up. (The last may have come when a
-    // place was free again: those who say nothing lose theirs to others.)
+    // A refused client sees it at once, rather than wait for a timeout. (The last may have come
+    // when a place was free again: silent clients are evicted.)
     let since = Instant::now();
     let mut last = Peer::over(crowd.last().unwrap().try_clone().unwrap());
     if last.try_write(join("last").to_string()).is_ok()
@@ -49,12 +49,12 @@ fn without_descriptors_members_keep_chatting() {
         assert_eq!(frame["type"], "welcome", "{frame}");
     }
     assert!(since.elapsed() < JOIN_WITHIN, "it was left to wait");
-    // It is said, and not a thousand times.
+    // It is logged, but not for each connection.
     assert!(server.lines_with(words) < 3);
     crowd.iter().for_each(slam);
     drop(crowd);
-    // While the crowd is still being taken away, who comes may be turned away once more: as any
-    // client does, he tries again.
+    // While the crowd is still being closed, a client may be refused once more; it tries again, as
+    // any client does.
     let mut honest = Peer::retrying(server.address);
     let welcome = honest.enter(&join("dora"), &somebody(4));
     assert_eq!(welcome["type"], "welcome");

@@ -1,5 +1,5 @@
-//! Frames that are JSON, and wrong: ten thousand of each kind. Each gets its answer, and nobody
-//! else hears of it.
+//! Frames of valid JSON with wrong contents: ten thousand of each kind. Each gets its answer, and
+//! no other client is affected.
 
 use std::{
     collections::BTreeMap,
@@ -18,12 +18,12 @@ use crate::{
     process::Server,
 };
 
-/// Of each kind that can come on one connection.
+/// Frames of each kind that one connection can carry.
 const EACH: usize = 10_000;
-/// Connections in all that are ended by one frame.
+/// Connections in all that one frame ends.
 const ENDED: usize = 10_000;
 
-/// Frames of somebody who is in, after each of which it goes on; with what each is answered.
+/// Frames after which a member's connection stays open, with their answers.
 fn borne() -> Vec<(Value, &'static str)> {
     let command = |name: &str| json!({"type": "command", "command": name, "nickname": "anna"});
     vec![
@@ -88,7 +88,7 @@ fn borne() -> Vec<(Value, &'static str)> {
     ]
 }
 
-/// The same, of somebody whose messages have ids.
+/// The same for a member whose messages have ids.
 fn borne_with_ids(device: &str) -> Vec<(Value, &'static str)> {
     let message = |id: String| json!({"type": "message", "id": id, "message": "x"});
     let other = "0".repeat(24);
@@ -108,7 +108,7 @@ fn borne_with_ids(device: &str) -> Vec<(Value, &'static str)> {
     ]
 }
 
-/// What ends a connection: before a join (or as one), and after one.
+/// Frames that end a connection: before a join (or as one), and after one.
 fn ending() -> Vec<(bool, String, &'static str)> {
     let mut all = Vec::new();
     let mut both = |frame: &str, code| {
@@ -169,7 +169,7 @@ fn ending() -> Vec<(bool, String, &'static str)> {
     all.push((true, join("eve").to_string(), "join_expected"));
     let mut wrong = |field: &str, value: Value, code| {
         let mut wish = join("eve");
-        // Whoever he is, he comes for the first time.
+        // Each joins as a new user.
         wish["token"] = Value::Null;
         wish[field] = value;
         all.push((false, wish.to_string(), code));
@@ -200,7 +200,7 @@ fn joined(server: &Server, name: &str) -> (Peer, String) {
     (peer, device)
 }
 
-/// Says it ten thousand times and counts the answers.
+/// Sends a frame ten thousand times and counts the answers.
 fn flood(mut peer: Peer, frame: &Value, code: &str) {
     let words = format!("{frame}\n").repeat(EACH);
     let mut into = peer.socket.try_clone().unwrap();
@@ -214,7 +214,7 @@ fn flood(mut peer: Peer, frame: &Value, code: &str) {
             .or_default() += 1;
     }
     writing.join().unwrap();
-    // Some of it may not be done so often; and it is not over.
+    // Some exceed a rate limit; the connection stays open.
     let first = told.remove(code).unwrap_or(0);
     told.retain(|code, _| !["rate_limited", "held_back"].contains(&&**code));
     assert!(first > 0 && told.is_empty(), "{frame}: {first} {told:?}");

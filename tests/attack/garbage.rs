@@ -1,4 +1,4 @@
-//! A million bytes that mean nothing, at every place where something could be meant.
+//! A million bytes of garbage, at every point where input is parsed.
 
 use std::{
     io::{Read, Write},
@@ -14,10 +14,10 @@ use crate::{
 };
 
 const GARBAGE: usize = 1_000_000;
-/// Of each kind.
+/// Rounds of each kind.
 const EACH: u64 = 8;
 
-/// The same for the same seed.
+/// Returns the same bytes for the same seed.
 fn garbage(seed: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut bytes = vec![0; GARBAGE];
@@ -25,12 +25,12 @@ fn garbage(seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Says all of it while it listens: who only talks may have his line closed by what he did not
-/// read.
+/// Writes all bytes while it reads: unread answers could reset the connection of a client that only
+/// writes.
 fn pour(into: &TcpStream, bytes: Vec<u8>) -> thread::JoinHandle<()> {
     let mut into = into.try_clone().unwrap();
     thread::spawn(move || {
-        // As far as it is taken.
+        // As far as the server reads.
         let _ = into.write_all(&bytes);
         let _ = into.shutdown(Shutdown::Write);
     })
@@ -55,7 +55,7 @@ fn a_million_bytes_of_garbage() {
         let pouring = pour(&peer.socket, bytes);
         peer.is_refused("malformed", seed);
         pouring.join().unwrap();
-        // JSON at first sight, with blanks before it or not.
+        // It looks like JSON, with blanks before it or not.
         for blanks in [0, 1, 100_000] {
             let mut bytes = garbage(seed);
             bytes[..blanks].fill(b" \t\r\n"[usize::try_from(seed % 4).unwrap()]);
@@ -65,7 +65,7 @@ fn a_million_bytes_of_garbage() {
             peer.is_refused("malformed", (seed, blanks));
             pouring.join().unwrap();
         }
-        // TLS at first sight: an alert, or nothing, and no word of ours.
+        // It looks like TLS: an alert, or nothing, and no frame.
         for start in [
             &b"\x16"[..],
             b"\x16\x03\x01",
@@ -80,14 +80,14 @@ fn a_million_bytes_of_garbage() {
             assert!(matches!(answer.first(), None | Some(0x15)), "{answer:x?}");
             pouring.join().unwrap();
         }
-        // From somebody who is in.
+        // From a member.
         let mut bytes = garbage(seed);
         bytes[0] = b'g';
         let mut peer = joined(Peer::plain(to), "greta");
         let pouring = pour(&peer.socket, bytes.clone());
         peer.is_refused("malformed", seed);
         pouring.join().unwrap();
-        // The same, encrypted; then beneath the encryption.
+        // The same, encrypted; then below the encryption.
         let mut peer = joined(Peer::secure(to), "hanna");
         let _ = peer.try_write(&bytes);
         peer.is_refused("malformed", seed);

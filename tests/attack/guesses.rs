@@ -1,5 +1,5 @@
-//! Codes, invites and passwords, tried until one is right: few are looked at from one place, and
-//! the right one is not among the others' way.
+//! Guessed codes, invites and passwords: few guesses from one address are checked, and the right
+//! one of others is not delayed.
 
 use std::{
     collections::HashMap,
@@ -16,13 +16,13 @@ use crate::{
     process::Server,
 };
 
-/// Tries of each kind from one place: fewer than it may make connections at once.
+/// Guesses of each kind from one address: fewer than its connections at once.
 const TRIES: u64 = 200;
-/// So many are wrong at once before whoever comes from there has to wait, and one more for each of these.
+/// Wrong guesses at once before an address has to wait; then one more in each `ONE_MORE_EVERY`.
 const WRONG: usize = 5;
 const ONE_MORE_EVERY: Duration = Duration::from_secs(12);
 
-/// How many can have been wrong since then, however long the machine took over it.
+/// The possible number of checked guesses since `began`, however long the machine took.
 fn wrong_since(began: Instant) -> RangeInclusive<usize> {
     let earned = began.elapsed().as_secs() / ONE_MORE_EVERY.as_secs();
     WRONG..=WRONG + 1 + usize::try_from(earned).unwrap()
@@ -48,7 +48,7 @@ fn base32(count: usize) -> String {
     bytes[..count].iter().map(digit).collect()
 }
 
-/// How each try was answered, and how many were so.
+/// Counts the answers of each kind.
 fn told(answers: impl Iterator<Item = Value>) -> HashMap<String, usize> {
     let mut told = HashMap::new();
     for answer in answers {
@@ -61,7 +61,7 @@ fn told(answers: impl Iterator<Item = Value>) -> HashMap<String, usize> {
     told
 }
 
-/// `guesses` are made here, one after the other.
+/// Makes `guesses` one after the other, and checks that they are slowed down.
 fn assert_slowed(guesses: impl Iterator<Item = Value>, code: &str) {
     let began = Instant::now();
     let told = told(guesses);
@@ -71,7 +71,7 @@ fn assert_slowed(guesses: impl Iterator<Item = Value>, code: &str) {
     assert_eq!(wrong + limited, usize::try_from(TRIES).unwrap(), "{told:?}");
 }
 
-/// Joins with something more, from a place.
+/// Joins with one more field, from an address.
 fn enter(server: &Server, source: &str, key: u64, field: &str, value: &str) -> Value {
     let mut wish = join(&format!("guest{key}"));
     wish[field] = value.into();
@@ -93,8 +93,8 @@ fn codes_of_devices_and_of_the_owner() {
         enter(&server, "10.9.9.9", 1_000 + number, "code", &guess)
     });
     assert_slowed(guesses, "bad_code");
-    // Not even the right one helps whoever has guessed too much; elsewhere it does.
-    // (Tried where the next try is not earned for a while: a busy machine takes its time.)
+    // Even the right one is refused after too many guesses; from elsewhere it works. (Tried where
+    // the next guess is not allowed for a while: a busy machine takes its time.)
     let far = |answer: &Value| answer["retry_after_ms"].as_u64() > Some(6_000);
     let waits = (0..TRIES).any(|number| {
         let guess = base32(code.replace('-', "").len());
@@ -122,7 +122,7 @@ fn codes_of_devices_and_of_the_owner() {
     server.has_borne_it("guessed codes", bounds::FEW);
 }
 
-/// Two who are known already, so that nobody asks them for anything.
+/// Two known users, who need no credentials.
 fn known_pair(server: &Server, field: &str, value: &str) -> Pair {
     Pair::of([("anna", 1), ("bert", 2)].map(|(name, key)| {
         let mut peer = Peer::secure(server.address);
@@ -148,7 +148,7 @@ fn invites() {
     };
     let token = invite().expose();
     let pair = known_pair(&server, "invite", &token);
-    // Made up; and the right one with one digit changed.
+    // Random ones; and the right one with one digit changed.
     let guesses = (0..TRIES).map(|number| {
         let mut guess = format!("{}{}", base64(), &token[39..]);
         if number % 2 == 0 {
@@ -188,7 +188,7 @@ fn passwords() {
         )
     });
     assert_slowed(guesses, "password_required");
-    // From many places at a time, there is one more limit: how many wait for a comparison.
+    // From many addresses at a time, one more limit applies: the number of waiting comparisons.
     let guesses: Vec<_> = std::thread::scope(|scope| {
         let server = &server;
         let threads: Vec<_> = (0..60)

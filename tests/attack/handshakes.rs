@@ -1,4 +1,4 @@
-//! Those who begin to come in, and do no more.
+//! Half-open handshakes.
 
 use std::{
     io::{Read, Write},
@@ -16,7 +16,7 @@ use crate::{
     process::Server,
 };
 
-/// Reads to the end, which must come.
+/// Reads to the end of the connection, which must come.
 fn is_ended(mut stream: TcpStream) {
     let mut sink = Vec::new();
     let read = stream.read_to_end(&mut sink);
@@ -39,7 +39,7 @@ fn five_thousand_half_open_handshakes() {
     let mut crowd = Vec::new();
     for half in halves.iter().cycle().take(5_000) {
         let mut stream = connect(server.address).unwrap();
-        // Who came first may have had to go by now.
+        // The oldest may have been evicted by now.
         let _ = stream.write_all(half);
         crowd.push(stream);
     }
@@ -49,7 +49,7 @@ fn five_thousand_half_open_handshakes() {
     let welcome = honest.enter(&join("carl"), &somebody(3));
     assert_eq!(welcome["type"], "welcome");
     assert!(since.elapsed() < JOIN_WITHIN, "{:?}", since.elapsed());
-    // And none of them stays.
+    // None of them stays.
     for stream in crowd {
         is_ended(stream);
     }
@@ -59,8 +59,8 @@ fn five_thousand_half_open_handshakes() {
     server.has_borne_it("half-open handshakes", bounds::NEWCOMING);
 }
 
-/// A hello has a few hundred bytes, a long one two thousand. TLS would let it have 65,535, and the
-/// server keep them until the last has come.
+/// A hello has a few hundred bytes, a long one two thousand. TLS allows 65,535, which the server
+/// would have to keep until the last has come.
 #[test]
 fn hellos_that_are_longer_than_any() {
     let mut server = Server::start(&[]);
@@ -88,7 +88,7 @@ fn hellos_that_are_longer_than_any() {
     for stream in crowd {
         is_ended(stream);
     }
-    // Not because their time was up.
+    // Not by the timeout.
     assert!(since.elapsed() < JOIN_WITHIN, "{:?}", since.elapsed());
     pair.ends_unharmed("long hellos");
     server.has_borne_it("long hellos", bounds::NEWCOMING);

@@ -1,9 +1,9 @@
-//! The server under attack: the real program, spoken to over real sockets by many who mean no good,
-//! while two who do chat on.
+//! The server under attack: the real program, attacked over real sockets by many clients, while two
+//! honest members chat.
 //!
-//! Each attack asserts what is promised: the error of the documents, or that the connection is
-//! closed in time; no panic; the pair unharmed ([`pair`]); and a bound on the server's memory,
-//! beyond what it takes at rest, by the kernel's count of its peak ([`bounds`]).
+//! Each attack asserts the documented behaviour: the error, or that the connection is closed in
+//! time; no panic; the pair unharmed ([`pair`]); and a limit on the server's memory, beyond its use
+//! at rest, by the kernel's count of its peak ([`bounds`]).
 
 #![cfg(all(target_os = "linux", feature = "server"))]
 #![allow(

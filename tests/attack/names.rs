@@ -1,4 +1,4 @@
-//! Those who want to be taken for somebody else.
+//! Users who try to imitate another's nickname.
 
 use crate::{
     bounds,
@@ -7,7 +7,7 @@ use crate::{
     process::Server,
 };
 
-/// What looks like `paula01`, and is of one alphabet.
+/// Look-alikes of `paula01` in one alphabet.
 const LOOK_ALIKES: &[&str] = &[
     "paula01",
     " paula01 ",
@@ -33,7 +33,7 @@ const LOOK_ALIKES: &[&str] = &[
     "paula𝟘𝟙",
 ];
 
-/// What is mixed, hidden, turned round or not to be seen: no nickname at all.
+/// Nicknames with mixed, hidden, reversed or invisible characters, which are invalid.
 const NO_NICKNAMES: &[&str] = &[
     "раula01",
     "pаula01",
@@ -62,7 +62,7 @@ const NO_NICKNAMES: &[&str] = &[
     "\u{2003}",
 ];
 
-/// The server's own name, and what is made to look like it.
+/// The server's reserved name, and look-alikes.
 const RESERVED: &[&str] = &[
     "server",
     "SERVER",
@@ -81,12 +81,12 @@ fn nicknames_cannot_imitate_each_other() {
     let mut paula = Peer::secure(server.address);
     let welcome = paula.enter(&join("paula01"), &somebody(3));
     assert_eq!(welcome["type"], "welcome");
-    // While she is there, and when she is not.
+    // While Paula is present, and when she is not.
     let mut paula = Some(paula);
     for present in [true, false] {
         for (number, name) in (100..).zip(LOOK_ALIKES) {
             let why = (name, present);
-            // With a key of his own, or none.
+            // With another key, or none.
             let mut squatter = Peer::secure(server.address);
             let answer = squatter.enter(&join(name), &somebody(number));
             assert_eq!(answer["code"], "nickname_in_use", "{why:?}: {answer}");
@@ -104,7 +104,7 @@ fn nicknames_cannot_imitate_each_other() {
             std::io::Read::read_to_string(&mut basic.socket, &mut told).unwrap();
             assert!(told.contains("Nickname already in use"), "{why:?}: {told}");
         }
-        // Nor by a change of name.
+        // Nor by a change of nickname.
         let mut squatter = Peer::secure(server.address);
         let welcome = squatter.enter(&join("quentin"), &somebody(99));
         assert_eq!(welcome["type"], "welcome");
@@ -119,7 +119,7 @@ fn nicknames_cannot_imitate_each_other() {
         }
         paula.take();
     }
-    // Some of what is not to be seen is taken off before anybody is compared.
+    // Some invisible characters are stripped before the comparison.
     for name in NO_NICKNAMES.iter().chain(RESERVED) {
         let mut squatter = Peer::plain(server.address);
         squatter.send(&join(name));
@@ -127,7 +127,7 @@ fn nicknames_cannot_imitate_each_other() {
         let refused = codes == ["nickname_in_use"] || codes == ["bad_nickname"];
         assert!(refused, "{name}: {codes:?}");
     }
-    // She comes back to her own.
+    // Paula gets her own nickname back.
     let mut paula = Peer::secure(server.address);
     let welcome = paula.enter(&join("paula01"), &somebody(3));
     assert_eq!(welcome["nickname"], "paula01", "{welcome}");

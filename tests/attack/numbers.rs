@@ -1,4 +1,4 @@
-//! The highest numbers that there are, from somebody who wants none to come after his.
+//! The highest message numbers, sent by a client that wants to use them up.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ fn no_message_number_ends_the_server() {
     reader.send(&join("reader"));
     reader.next("welcome");
 
-    // As a basic client, which has no say in its numbers.
+    // A legacy client can't choose its numbers.
     let mut basic = Peer::plain(server.address);
     basic.send(&json!({
         "type": "join", "nickname": "eve", "clientID": "4", "timestamp": "x", "next": LAST,
@@ -33,7 +33,7 @@ fn no_message_number_ends_the_server() {
         assert!(number.parse::<u64>().unwrap() <= LAST, "{heard}");
     }
 
-    // As one that says that all its numbers are used up: it is not believed, and loses none.
+    // A client that claims that its numbers are used up is refused, and loses none.
     let wish = join("mallory");
     let mut first = wish.clone();
     first["next"] = json!(LAST);
@@ -49,7 +49,7 @@ fn no_message_number_ends_the_server() {
     pair.ends_unharmed("numbers");
     server.has_borne_it("numbers", bounds::FEW);
 
-    // Its log can be read, by it and by others.
+    // The log can still be read, by this server and by clients.
     let server = server.again(&[]);
     let mut reader = Peer::plain(server.address);
     let mut all = join("later");
@@ -60,7 +60,7 @@ fn no_message_number_ends_the_server() {
     heard(&mut reader, "numbered");
 }
 
-/// The id of the next message with this text.
+/// Returns the id of the next message with this text.
 fn heard(reader: &mut Peer, text: &str) -> String {
     loop {
         let message = reader.next("message");

@@ -1,4 +1,4 @@
-//! Every limit of the documents: what is at it is taken, what is one past it is refused.
+//! Every documented limit: a value at it is accepted, one past it is refused.
 
 use chat_tui::protocol::limits::{
     CLIENT_ID_BYTES_MAX, COMBINING_MARKS_MAX, EMOJI_JOINERS_MAX, FRAME_BYTES_MAX, FRAME_DEPTH_MAX,
@@ -14,20 +14,20 @@ use crate::{
     process::Server,
 };
 
-/// What is said: so long.
+/// Builds a frame of a length.
 type Build = fn(usize) -> String;
 
-/// What is in a field: so much.
+/// Builds a field's value of a length.
 type Field = fn(usize) -> Value;
 
-/// What a frame is answered with.
+/// The answer to a frame.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     /// A frame of this type.
     Type(&'static str),
-    /// An error, after which it goes on.
+    /// An error after which the connection stays open.
     Error(&'static str),
-    /// An error, after which it is over.
+    /// An error that ends the connection.
     End(&'static str),
 }
 
@@ -37,7 +37,7 @@ fn x(count: usize) -> String {
     "x".repeat(count)
 }
 
-/// Frames of somebody who is in: the limit, and the answers at it and past it.
+/// A member's frames: the limit, and the answers at it and past it.
 const FRAMES: &[(&str, usize, Build, Answer, Answer)] = &[
     (
         "frame bytes",
@@ -143,7 +143,7 @@ const FRAMES: &[(&str, usize, Build, Answer, Answer)] = &[
     ),
 ];
 
-/// Joins: the limit, and what is in the field.
+/// Fields of a join: the limit, and the value.
 const JOINS: &[(&str, &str, usize, Field, Answer)] = &[
     (
         "client ID",
@@ -182,7 +182,7 @@ const JOINS: &[(&str, &str, usize, Field, Answer)] = &[
         "next",
         "next",
         0,
-        // One more than as far as a device may be ahead of the log.
+        // One more than a device may be ahead of the log.
         |over| ((1 << 24) + 1 + over as u64).into(),
         End("bad_id"),
     ),
@@ -233,7 +233,7 @@ fn check(peer: &mut Peer, answer: Answer, why: &str) {
 fn at_every_limit_and_one_past_it() {
     let mut server = Server::start(&[]);
     let pair = Pair::start(server.address);
-    // Each is somebody else: the one before may not have gone yet.
+    // Each is another user: the one before may not have left yet.
     let mut count_of = 0_u32;
     let mut otto = || {
         count_of += 1;
@@ -268,7 +268,7 @@ fn at_every_limit_and_one_past_it() {
             check(&mut peer, *answer, &format!("{what} of a join: {count}"));
         }
     }
-    // No token of an invite is so long.
+    // No invite's token is that long.
     for bytes in [INVITE_BYTES_MAX, INVITE_BYTES_MAX + 1] {
         let mut peer = Peer::plain(server.address);
         let mut wish = join("otto");
@@ -276,7 +276,7 @@ fn at_every_limit_and_one_past_it() {
         peer.send(&wish);
         peer.is_refused("bad_field", bytes);
     }
-    // With an id a text is refused for what it holds.
+    // A text of a message with an id is refused for its contents.
     let mut peer = Peer::plain(server.address);
     peer.send(&join("otto"));
     let device = peer.frame()["device"].as_str().unwrap().to_owned();

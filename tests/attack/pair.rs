@@ -1,6 +1,5 @@
-//! Two people who only want to chat: encrypted, each with a key, their messages with ids. Whatever
-//! happens around them, they hear everything that is said, once and in order, and nobody hangs up
-//! on them.
+//! Two honest members: encrypted, with keys, their messages with ids. Whatever happens around them,
+//! they receive every message, once and in order, and stay connected.
 
 use std::{
     net::SocketAddr,
@@ -16,25 +15,25 @@ use serde_json::{Value, json};
 
 use crate::peer::{PATIENCE, Peer, join, somebody};
 
-/// Between two rounds: half as much as each of them may say.
+/// Pause between two rounds: half of what each may send.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// They talk until they are asked how it was.
+/// A pair that chats until it is stopped.
 pub(crate) struct Pair {
     stop: Arc<AtomicBool>,
     talking: JoinHandle<Talk>,
 }
 
-/// How it was.
+/// The result.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Talk {
     pub(crate) messages: u64,
-    /// The longest that a message took from one to the other.
+    /// The longest time of a message from one to the other.
     pub(crate) worst: Duration,
 }
 
 impl Pair {
-    /// Two who are in when this returns.
+    /// Joins two members, and starts their chat.
     pub(crate) fn start(address: SocketAddr) -> Self {
         Self::of([
             Person::enter(Peer::secure(address), "anna", 1),
@@ -42,7 +41,7 @@ impl Pair {
         ])
     }
 
-    /// These two.
+    /// Starts the chat of these two.
     pub(crate) fn of(mut people: [Person; 2]) -> Self {
         let devices = people.each_ref().map(|person| person.device.clone());
         for person in &mut people {
@@ -68,7 +67,7 @@ impl Pair {
         Self { stop, talking }
     }
 
-    /// Ends the talk.
+    /// Ends the chat, and checks the result.
     pub(crate) fn ends_unharmed(self, what: &str) {
         self.stop.store(true, Ordering::Relaxed);
         let talk = self.talking.join().unwrap_or_else(|_| {
@@ -82,19 +81,19 @@ impl Pair {
     }
 }
 
-/// One of them.
+/// One member of the pair.
 pub(crate) struct Person {
     peer: Peer,
     device: String,
-    /// Of both.
+    /// Both nicknames.
     pair: [String; 2],
     counter: u64,
-    /// The number of the message that was heard last, whoever said it.
+    /// The `seq` of the last received message.
     seq: u64,
 }
 
 impl Person {
-    /// Comes in.
+    /// Joins.
     pub(crate) fn enter(mut peer: Peer, nickname: &str, key: u64) -> Self {
         let welcome = peer.enter(&join(nickname), &somebody(key));
         assert_eq!(welcome["type"], "welcome", "{welcome}");
@@ -107,7 +106,7 @@ impl Person {
         }
     }
 
-    /// Says the next thing, and what it was.
+    /// Sends the next message, and returns it.
     fn say(&mut self) -> Value {
         self.counter += 1;
         let said = json!({
@@ -118,7 +117,7 @@ impl Person {
         said
     }
 
-    /// Hears everything up to this.
+    /// Receives all messages up to this one.
     fn hear(&mut self, said: &Value) {
         loop {
             let frame = self.peer.frame();

@@ -1,4 +1,4 @@
-//! Somebody who talks to the server, well or badly: plain or encrypted.
+//! A raw client of the server, honest or not: plain or encrypted.
 
 use std::{
     fmt::Debug,
@@ -23,12 +23,12 @@ use socket2::{Domain, SockRef, Socket, Type};
 /// How long anything that must happen may take before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The address of the proxy, where a server is told of one.
+/// The address of the proxy that the server is told of.
 pub(crate) const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 7));
-/// For the server's command line.
+/// The server's arguments for it.
 pub(crate) const PROXIED: [&str; 2] = ["--proxy", "127.0.0.7"];
 
-/// Takes any certificate whose key is at the other end.
+/// Accepts any certificate whose key is at the other end.
 #[derive(Debug)]
 struct AnyKey(CryptoProvider);
 
@@ -77,12 +77,12 @@ fn client_config(version: &'static SupportedProtocolVersion) -> Arc<ClientConfig
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyKey(provider)))
         .with_no_client_auth();
-    // An attacker makes the server do all of its sums each time.
+    // An attacker makes the server compute a full handshake each time.
     config.resumption = rustls::client::Resumption::disabled();
     Arc::new(config)
 }
 
-/// What a client of this version of TLS has to say.
+/// Returns a client configuration for this version of TLS.
 pub(crate) fn tls(version: &'static SupportedProtocolVersion) -> ClientConnection {
     static CONFIGS: LazyLock<[Arc<ClientConfig>; 2]> =
         LazyLock::new(|| [client_config(&TLS13), client_config(&TLS12)]);
@@ -91,14 +91,14 @@ pub(crate) fn tls(version: &'static SupportedProtocolVersion) -> ClientConnectio
     ClientConnection::new(Arc::clone(config), name).unwrap()
 }
 
-/// The first thing that it says.
+/// Returns a client hello.
 pub(crate) fn client_hello(version: &'static SupportedProtocolVersion) -> Vec<u8> {
     let mut hello = Vec::new();
     tls(version).write_tls(&mut hello).unwrap();
     hello
 }
 
-/// A connection from one of this machine's addresses.
+/// Connects from one of this machine's addresses.
 pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(from, 0).into())?;
@@ -106,7 +106,7 @@ pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream
     patient(socket.into())
 }
 
-/// A connection.
+/// Connects.
 pub(crate) fn connect(to: SocketAddr) -> io::Result<TcpStream> {
     patient(TcpStream::connect(to)?)
 }
@@ -118,7 +118,7 @@ fn patient(stream: TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Leaves without a trace: a reset, and no port of this machine stays in use.
+/// Resets the connection, so that no port of this machine stays in use.
 pub(crate) fn slam(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
@@ -129,21 +129,21 @@ impl<T: Read + Write + Send> Wire for T {}
 
 /// See the module's docs.
 pub(crate) struct Peer {
-    /// What it says, decrypted.
+    /// The decrypted stream.
     pub(crate) wire: BufReader<Box<dyn Wire>>,
-    /// The socket under it, for what goes past TLS.
+    /// The socket below TLS.
     pub(crate) socket: TcpStream,
-    /// What the TLS session is bound to.
+    /// The binding of the TLS session.
     pub(crate) binding: Option<Binding>,
 }
 
 impl Peer {
-    /// Without encryption.
+    /// Connects without encryption.
     pub(crate) fn plain(to: SocketAddr) -> Self {
         Self::over(connect(to).unwrap())
     }
 
-    /// Without encryption.
+    /// Uses this connection without encryption.
     pub(crate) fn over(stream: TcpStream) -> Self {
         let socket = stream.try_clone().unwrap();
         Self {
@@ -153,12 +153,12 @@ impl Peer {
         }
     }
 
-    /// Encrypted.
+    /// Connects with encryption.
     pub(crate) fn secure(to: SocketAddr) -> Self {
         Self::secured(connect(to).unwrap(), &TLS13).unwrap()
     }
 
-    /// Encrypted, and tried again for as long as it is hung up on.
+    /// Connects with encryption, and tries again while the server closes the connection.
     #[track_caller]
     pub(crate) fn retrying(to: SocketAddr) -> Self {
         let since = Instant::now();
@@ -170,7 +170,7 @@ impl Peer {
         }
     }
 
-    /// Encrypted, over a connection that stands.
+    /// Encrypts an open connection.
     pub(crate) fn secured(
         mut stream: TcpStream,
         version: &'static SupportedProtocolVersion,
@@ -189,14 +189,14 @@ impl Peer {
         })
     }
 
-    /// Encrypted, from an address that a proxy tells.
+    /// Connects with encryption, from a source address in a proxy's header.
     pub(crate) fn proxied(to: SocketAddr, source: &str) -> Self {
         let mut stream = connect_from(PROXY, to).unwrap();
         stream.write_all(&header(source)).unwrap();
         Self::secured(stream, &TLS13).unwrap()
     }
 
-    /// Says these bytes; they may not be taken to the end.
+    /// Writes these bytes; the server may not read them all.
     pub(crate) fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         let wire = self.wire.get_mut();
         wire.write_all(bytes.as_ref())?;
@@ -211,7 +211,7 @@ impl Peer {
         self.write(format!("{frame}\n"));
     }
 
-    /// The next frame, if the connection has not ended.
+    /// Returns the next frame, or `None` at the end of the connection.
     pub(crate) fn try_frame(&mut self) -> Option<Value> {
         let mut line = String::new();
         match self.wire.read_line(&mut line) {
@@ -226,7 +226,7 @@ impl Peer {
         self.try_frame().expect("the connection ended")
     }
 
-    /// The next frame of this type.
+    /// Returns the next frame of this type.
     #[track_caller]
     pub(crate) fn next(&mut self, kind: &str) -> Value {
         loop {
@@ -237,7 +237,7 @@ impl Peer {
         }
     }
 
-    /// Reads to the end: the codes of the errors that came, the last one's last.
+    /// Reads to the end: returns the codes of the errors, the last one's last.
     pub(crate) fn last_words(&mut self) -> Vec<String> {
         let mut codes = Vec::new();
         while let Some(frame) = self.try_frame() {
@@ -248,21 +248,21 @@ impl Peer {
         codes
     }
 
-    /// It was told this and nothing more, and the connection is closed.
+    /// Checks that the server sent this error and nothing more, and closed the connection.
     #[track_caller]
     pub(crate) fn is_refused(&mut self, code: &str, why: impl Debug) {
         let codes = self.last_words();
         assert_eq!(codes, [code], "{why:?}");
     }
 
-    /// The connection is closed, without a word of the protocol.
+    /// Checks that the connection is closed without a frame.
     #[track_caller]
     pub(crate) fn is_hung_up_on(&mut self, why: impl Debug) {
         let codes = self.last_words();
         assert!(codes.is_empty(), "{why:?}: {codes:?}");
     }
 
-    /// Joins and proves a key, up to the answer.
+    /// Joins and proves a key; returns the answer.
     pub(crate) fn enter(&mut self, wish: &Value, identity: &Identity) -> Value {
         let nonce = self.challenged(wish, identity);
         let signature = identity.prove(&self.binding.unwrap(), &nonce);
@@ -270,8 +270,8 @@ impl Peer {
         self.frame()
     }
 
-    /// The same; `None` where it is hung up on without an answer: whoever takes too long to come in is,
-    /// and on a busy machine all may.
+    /// The same; `None` if the connection closes without an answer: the server closes clients that
+    /// take too long to join, and on a busy machine any may.
     pub(crate) fn try_enter(&mut self, wish: &Value, identity: &Identity) -> Option<Value> {
         let mut wish = wish.clone();
         wish["key"] = identity.public().to_string().into();
@@ -285,7 +285,7 @@ impl Peer {
         self.try_frame()
     }
 
-    /// Asks to come in with a key, and is asked for the proof.
+    /// Joins with a key, and returns the nonce to prove it by.
     pub(crate) fn challenged(&mut self, wish: &Value, identity: &Identity) -> Nonce {
         let mut wish = wish.clone();
         wish["key"] = identity.public().to_string().into();
@@ -296,18 +296,18 @@ impl Peer {
     }
 }
 
-/// What a proxy says first.
+/// Returns a proxy's header.
 pub(crate) fn header(source: &str) -> Vec<u8> {
     let family = if source.contains(':') { "TCP6" } else { "TCP4" };
     format!("PROXY {family} {source} {source} 12345 10500\r\n").into_bytes()
 }
 
-/// The frame that proves a key.
+/// Returns the frame that proves a key.
 pub(crate) fn proof(signature: &str) -> Value {
     json!({"type": "proof", "signature": signature})
 }
 
-/// A wish to come in under this nickname.
+/// Returns a join under this nickname.
 pub(crate) fn join(nickname: &str) -> Value {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).unwrap();
@@ -317,7 +317,7 @@ pub(crate) fn join(nickname: &str) -> Value {
     })
 }
 
-/// Somebody with a key of his own, always the same for the same number.
+/// Returns a key, always the same for the same number.
 pub(crate) fn somebody(number: u64) -> Identity {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number.to_le_bytes());

@@ -1,4 +1,4 @@
-//! The real `chat-server`, watched: its memory, its log, whether it still stands.
+//! The real `chat-server`, watched: its memory, its log, whether it still runs.
 
 use std::{
     collections::VecDeque,
@@ -16,19 +16,19 @@ use tempfile::TempDir;
 use crate::peer::PATIENCE;
 
 pub(crate) const MIB: u64 = 1024 * 1024;
-/// Lines of the log that are looked through: those of a minute of chat, and more.
+/// Log lines that are kept: more than those of a minute of chat.
 const LOG_LINES: usize = 10_000;
-/// Lines of its end that are shown to the one who has to find out what went wrong.
+/// Log lines that a failed test prints.
 const SHOWN_LINES: usize = 40;
 /// Descriptors that an attack may need.
 const DESCRIPTORS: u64 = 16_000;
 
-/// A server of its own for one attack; killed with the value.
+/// A server for one attack, killed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
     log: Arc<Kept>,
-    /// Bytes at rest.
+    /// Its memory at rest, in bytes.
     rest: u64,
     data: TempDir,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Server {
 #[derive(Debug, Default)]
 struct Kept {
     log: Mutex<Log>,
-    /// Told of each line.
+    /// Notified of each line.
     more: Condvar,
 }
 
@@ -48,17 +48,17 @@ struct Log {
 }
 
 impl Server {
-    /// On disk, with the limits that everybody gets.
+    /// Starts one on disk, with the default limits.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), arguments)
     }
 
-    /// The same, in a data directory that was made ready.
+    /// The same, in a prepared data directory.
     pub(crate) fn start_in(data: TempDir, arguments: &[&str]) -> Self {
         Self::run(program(), data, arguments)
     }
 
-    /// With so many descriptors and no more.
+    /// Starts one with this descriptor limit.
     pub(crate) fn with_descriptors(count: u32, arguments: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         let script = format!("ulimit -n {count}; exec \"$0\" \"$@\"");
@@ -98,8 +98,8 @@ impl Server {
         server
     }
 
-    /// Runs one of the program's commands in this data directory, with this for its input; what it
-    /// prints.
+    /// Runs one of the program's commands in this data directory, with this input; returns its
+    /// output.
     pub(crate) fn command(data: &Path, arguments: &[&str], input: &str) -> String {
         let mut command = program();
         command.args(arguments).arg("--data-dir").arg(data);
@@ -113,7 +113,7 @@ impl Server {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Killed, and started once more on the same data.
+    /// Kills the server, and starts it again on the same data.
     pub(crate) fn again(mut self, arguments: &[&str]) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -121,18 +121,18 @@ impl Server {
         Self::start_in(data, arguments)
     }
 
-    /// Where its data is.
+    /// Its data directory.
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }
 
-    /// How many descriptors it has open.
+    /// The number of its open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         let path = format!("/proc/{}/fd", self.child.id());
         fs::read_dir(path).unwrap().count()
     }
 
-    /// Bytes, by the kernel's count.
+    /// A memory figure of the kernel, in bytes.
     fn memory(&self, what: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(Path::new(&path)).unwrap();
@@ -142,12 +142,12 @@ impl Server {
         kib * 1024
     }
 
-    /// Bytes that the process has held at the most, beyond those at rest.
+    /// Its peak memory, beyond that at rest, in bytes.
     pub(crate) fn grown(&self) -> u64 {
         self.memory("VmHWM").saturating_sub(self.rest)
     }
 
-    /// Waits until a line of the log has these words.
+    /// Waits for a log line with these words.
     #[track_caller]
     pub(crate) fn logs(&self, words: &str) {
         let log = self.log.log.lock().unwrap();
@@ -161,12 +161,13 @@ impl Server {
         );
     }
 
-    /// How many lines of the log have these words.
+    /// Counts the log lines with these words.
     pub(crate) fn lines_with(&self, words: &str) -> usize {
         self.log.log.lock().unwrap().lines_with(words)
     }
 
-    /// It stands as it stood: no panic, no more memory than `bound` beyond that at rest.
+    /// Checks that the server still runs: no panic, no more memory than `bound` beyond that at
+    /// rest.
     pub(crate) fn has_borne_it(&mut self, what: &str, bound: u64) {
         let grown = self.grown();
         let ended = self.child.try_wait().unwrap();

@@ -1,4 +1,4 @@
-//! Proofs that are somebody else's, or were good once; and somebody in the middle.
+//! Stolen proofs, replayed proofs, and an attacker in the middle.
 
 use std::{
     io::{Read, Write},
@@ -23,7 +23,7 @@ use crate::{
     process::Server,
 };
 
-/// What a client signs who is connected to this address over plain TCP.
+/// The binding that a client signs over plain TCP to this address.
 fn plain_binding(challenge: &Value, address: SocketAddr) -> Binding {
     let shown = challenge["fingerprint"].as_str().unwrap();
     Binding::Plain {
@@ -40,7 +40,7 @@ fn sign(identity: &Identity, challenge: &Value, address: SocketAddr) -> Value {
 }
 
 #[test]
-fn a_proof_that_was_good_is_good_no_more() {
+fn a_proof_works_only_once() {
     let mut server = Server::start(&[]);
     let pair = Pair::start(server.address);
     let carl = somebody(3);
@@ -61,7 +61,7 @@ fn a_proof_that_was_good_is_good_no_more() {
             other.send(&good);
             other.is_refused("bad_proof", number);
         }
-        // What was signed for another connection, of the nonce of this one; and the reverse.
+        // A signature for another connection with this one's nonce; and the reverse.
         for mixed in [true, false] {
             let (mut one, mut two) = (secure(), secure());
             let nonces = [&mut one, &mut two].map(|peer| peer.challenged(&join("carl"), &carl));
@@ -70,14 +70,14 @@ fn a_proof_that_was_good_is_good_no_more() {
             one.send(&proof(&carl.prove(&binding, nonce).to_string()));
             one.is_refused("bad_proof", mixed);
         }
-        // Nobody gets a second try.
+        // There is no second try.
         let mut hasty = secure();
         let nonce = hasty.challenged(&join("carl"), &carl);
         let right = carl.prove(&hasty.binding.unwrap(), &nonce);
         hasty.send(&proof(&"00".repeat(64)));
         let _ = hasty.try_write(proof(&right.to_string()).to_string());
         hasty.is_refused("bad_proof", "a second try");
-        // Nor does the next join change whose proof it is.
+        // A second join does not change whose proof it is.
         let mut turncoat = secure();
         let nonce = turncoat.challenged(&join("carl"), &carl);
         turncoat.send(&join("anna"));
@@ -93,8 +93,7 @@ fn a_proof_that_was_good_is_good_no_more() {
 #[test]
 fn no_signature_is_good_for_every_message() {
     let server = Server::start(&[]);
-    // Points of small order, and such as are written in more than one way, verify whatever one
-    // likes where that is not looked at.
+    // Points of small order, and non-canonical encodings, make lax verifiers accept any signature.
     let zero = "00".repeat(32);
     let identity = format!("01{}", "00".repeat(31));
     let negative = format!("01{}80", "00".repeat(30));
@@ -137,8 +136,8 @@ fn over_plain_tcp_a_proof_is_good_once_too() {
     second.is_refused("bad_proof", "another nonce");
 }
 
-/// Whoever listens on another port of this machine can pass on what he hears, but not what is signed
-/// for him: the server's address is not his.
+/// An attacker who listens on another port of this machine can relay what they receive, but the
+/// signature does not cover their address.
 #[test]
 fn over_plain_tcp_a_proof_is_good_at_the_servers_own_address_only() {
     let server = Server::start(&[]);
@@ -164,8 +163,8 @@ fn over_plain_tcp_a_proof_is_good_at_the_servers_own_address_only() {
     assert_eq!(answer["type"], "welcome", "{answer}");
 }
 
-/// Somebody with a certificate of his own, who passes on what he hears, both ways, in plain sight
-/// to him. Whoever connects to him is connected to `to`, encrypted or not.
+/// An attacker in the middle with their own certificate, who relays both ways and reads everything.
+/// A client that connects to them is connected to `to`, encrypted or not.
 fn middle(to: SocketAddr, encrypts: bool) -> SocketAddr {
     let own = rcgen::generate_simple_self_signed(["chat-server".to_owned()]).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
@@ -196,7 +195,7 @@ fn middle(to: SocketAddr, encrypts: bool) -> SocketAddr {
     address
 }
 
-/// One frame of the victim, one of the server, and so on: that is how people come in.
+/// Relays one frame of the victim, one of the server, and so on, as in a join.
 fn relay(mut victim: impl Read + Write, mut server: impl Read + Write) {
     let mut bytes = [0; 4096];
     let pass = |from: &mut dyn Read, to: &mut dyn Write, bytes: &mut [u8]| {
@@ -213,18 +212,18 @@ fn a_relayed_proof_is_refused() {
     let carl: Identity = somebody(3);
     for encrypts in [true, false] {
         let middle = middle(server.address, encrypts);
-        // Carl knows no better: he takes the other's certificate for the server's.
+        // Carl has no known key: he accepts the attacker's certificate.
         let mut victim = Peer::secure(middle);
         let answer = victim.enter(&join("carl"), &carl);
         assert_eq!(answer["code"], "bad_proof", "{answer}");
     }
-    // Nobody has come in under his key meanwhile: his nickname is free for whoever comes first.
+    // Nobody has joined with his key: his nickname is still free.
     let mut peer = Peer::secure(server.address);
     let welcome = peer.enter(&join("carl"), &somebody(4));
     assert_eq!(welcome["type"], "welcome", "{welcome}");
 }
 
-/// A connection that was meant to be plain is no way around it either.
+/// A proof for a plain connection is no way around it either.
 #[test]
 fn a_proof_for_plain_tcp_is_none_for_tls() {
     let server = Server::start(&[]);

@@ -1,4 +1,4 @@
-//! Headers of proxies, from those who are none; and from one who has gone mad.
+//! Proxy headers from addresses that are no proxies; and malformed ones from a proxy.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ use crate::{
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// The second version, with this behind its signature.
+/// Version 2 of the header, with these bytes after its signature.
 fn binary(rest: &[u8]) -> Vec<u8> {
     [SIGNATURE, rest].concat()
 }
@@ -34,7 +34,7 @@ fn a_proxy_header_from_an_unnamed_address_is_refused() {
         let codes = peer.last_words();
         assert_eq!(codes, ["malformed"], "{number}: {first:?}");
     }
-    // The operator can see it, in few lines.
+    // The operator can see it, in few log lines.
     server.logs("turned away 127.0.0.1:");
     server.logs("A connection begins with TLS or a JSON object");
     pair.ends_unharmed("no proxies");
@@ -91,7 +91,7 @@ fn a_malformed_proxy_header_is_refused() {
         let mut peer = Peer::over(stream);
         peer.is_refused("malformed", String::from_utf8_lossy(words));
     }
-    // One header, and not another.
+    // One header, and not a second one.
     let mut stream = connect_from(PROXY, server.address).unwrap();
     stream.write_all(&header("203.0.113.9").repeat(2)).unwrap();
     Peer::over(stream).is_refused("malformed", "two headers");

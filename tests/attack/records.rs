@@ -1,4 +1,4 @@
-//! TLS that breaks off, turns round, or is spoken badly: whoever does so is hung up on, at once.
+//! TLS that breaks off, is reordered or malformed: the server closes the connection at once.
 
 use std::{
     io::{Read, Write},
@@ -17,10 +17,10 @@ use crate::{
     process::Server,
 };
 
-/// A server that hangs up does so without waiting for a timeout.
+/// A close at once comes before any timeout.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// Reads what is left: nothing but alerts of TLS, and the end.
+/// Reads the rest: nothing but TLS alerts, and the end.
 fn is_hung_up_on(mut stream: &TcpStream, why: &str) {
     let since = Instant::now();
     let mut rest = Vec::new();
@@ -29,13 +29,13 @@ fn is_hung_up_on(mut stream: &TcpStream, why: &str) {
     assert!(since.elapsed() < AT_ONCE, "{why}: {:?}", since.elapsed());
 }
 
-/// A record of this kind.
+/// Returns a record of this kind.
 fn record(kind: u8, bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap().to_be_bytes();
     [&[kind, 3, 3][..], &length, bytes].concat()
 }
 
-/// What is said on the wire, at any time.
+/// Invalid bytes for any moment of the connection.
 fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
     const CHANGE: u8 = 20;
     const ALERT: u8 = 21;
@@ -67,12 +67,12 @@ fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Somebody who knows TLS as far as the server's first flight.
+/// Returns a connection after the server's first flight.
 fn half_way(server: &Server, version: &'static rustls::SupportedProtocolVersion) -> TcpStream {
     let mut stream = connect(server.address).unwrap();
     let mut connection: ClientConnection = tls(version);
     connection.write_tls(&mut stream).unwrap();
-    // As much of it as came at once.
+    // The part of it that has arrived.
     let count = stream.read(&mut [0; 4096]).unwrap();
     assert!(count > 0);
     stream
@@ -84,7 +84,7 @@ fn invalid_tls_records_close_the_connection() {
     let pair = Pair::start(server.address);
     for version in [&TLS13, &TLS12] {
         for (what, bytes) in nonsense() {
-            // Behind the server's hello, and from somebody who is in.
+            // After the server's hello, and from a member.
             let stream = half_way(&server, version);
             let joined = connect(server.address).unwrap();
             let mut joined = Peer::secured(joined, version).unwrap();
@@ -95,14 +95,14 @@ fn invalid_tls_records_close_the_connection() {
                 let (bytes, half) = (bytes.clone(), stream.try_clone().unwrap());
                 let pouring = thread::spawn(move || {
                     let _ = into.write_all(&bytes);
-                    // What is not refused at once is not to be had either.
+                    // Input that is not refused at once never completes.
                     let _ = half.shutdown(Shutdown::Write);
                 });
                 is_hung_up_on(stream, what);
                 pouring.join().unwrap();
             }
         }
-        // Cut in the middle: of the hello, of the answer to the server's, of a record.
+        // Cut in the middle: of the hello, of the second flight, of a record.
         let hello = client_hello(version);
         for cut in [1, 5, 6, 50, hello.len() - 1] {
             let mut stream = connect(server.address).unwrap();
@@ -124,7 +124,7 @@ fn invalid_tls_records_close_the_connection() {
     server.has_borne_it("bad TLS", bounds::FEW);
 }
 
-/// Each asks for an answer: whoever asks and asks, and reads none of them, gains nothing.
+/// Each record asks for an answer: a client that reads none of them gains nothing.
 #[test]
 fn new_keys_without_end() {
     let mut server = Server::start(&[]);

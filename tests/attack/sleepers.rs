@@ -1,4 +1,4 @@
-//! Those who ask and ask, and read nothing of what they are given.
+//! Clients that send many requests, and read none of the answers.
 
 use std::{thread, time::Duration};
 
@@ -14,17 +14,17 @@ use crate::{
 };
 
 const SLEEPERS: u64 = 200;
-/// Of the longest text there is, each: many times what a socket takes that nobody reads.
+/// Messages of the longest text: many times more than a socket's buffers hold.
 const MESSAGES: u64 = 400;
 
-/// Requests (of 7 KB) that each makes: as many as no socket takes that nobody reads.
+/// Requests (of 7 KB) of each client: more than a socket's buffers hold.
 const MOST: usize = 5_000;
 
 #[test]
 fn clients_that_never_read_take_little_memory() {
     let mut server = Server::start(&[]);
     let pair = Pair::start(server.address);
-    // They say what is to be read: as much at once as each may.
+    // They send the messages: each as many at once as it may.
     let text = "x".repeat(TEXT_BYTES_MAX);
     let speakers: Vec<_> = (0..4)
         .map(|number| {
@@ -61,7 +61,7 @@ fn clients_that_never_read_take_little_memory() {
         .into_iter()
         .map(|speaker| speaker.join().unwrap())
         .collect();
-    // And now each asks for all of it, again and again; and for other answers.
+    // Now each requests all of them, again and again; and other answers.
     let asking: Vec<_> = sleepers
         .into_iter()
         .map(|mut peer| {
@@ -77,7 +77,7 @@ fn clients_that_never_read_take_little_memory() {
                 ];
                 let words: String = kinds.iter().map(ToString::to_string).collect();
                 let words = words.repeat(50);
-                // Until it is not taken any more: then it is they who have to wait.
+                // Until the server stops reading: then the client has to wait.
                 let mut count = 0;
                 while count < MOST && peer.try_write(&words).is_ok() {
                     count += 1;

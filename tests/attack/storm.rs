@@ -1,4 +1,4 @@
-//! Connections, and nothing but connections: thousands a second.
+//! A storm of connections: thousands a second.
 
 use std::{
     io::Write,
@@ -17,10 +17,10 @@ use crate::{
     process::Server,
 };
 
-/// How long each storm blows.
+/// How long each storm lasts.
 const STORM: Duration = Duration::from_secs(3);
 
-/// Connects, does this, and is gone; time and again. Says how often.
+/// Connects, calls `deed` and disconnects, repeatedly. Returns how often.
 fn storm(to: SocketAddr, deed: impl Fn(&std::net::TcpStream) + Sync) -> u64 {
     let count = AtomicU64::new(0);
     let since = Instant::now();
@@ -28,7 +28,7 @@ fn storm(to: SocketAddr, deed: impl Fn(&std::net::TcpStream) + Sync) -> u64 {
         for _ in 0..4 {
             scope.spawn(|| {
                 while since.elapsed() < STORM {
-                    // What the machine has not got, it has not got.
+                    // The machine lacks descriptors or ports for it.
                     let Ok(stream) = connect(to) else { continue };
                     deed(&stream);
                     slam(&stream);
@@ -56,7 +56,7 @@ fn a_storm_of_connections() {
     }));
     eprintln!("storms of {figures:?} connections, {STORM:?} each");
     assert!(figures.iter().all(|count| *count > 100), "{figures:?}");
-    // It has passed.
+    // After the storm.
     let mut honest = Peer::secure(server.address);
     let welcome = honest.enter(&join("carl"), &somebody(3));
     assert_eq!(welcome["type"], "welcome");

@@ -1,6 +1,6 @@
-//! What is no JSON, or more than a frame may be: never taken for a frame.
+//! Invalid JSON, and JSON beyond a frame's limits: never taken for a frame.
 //!
-//! The table is by the classes of the JSON parsing test suite. Where a copy of that is at hand,
+//! The table follows the classes of the JSON parsing test suite. If a copy of that is available,
 //! its cases are tried as well: `JSON_TEST_SUITE=DIR`, the directory with its `y_*.json` and
 //! `n_*.json`.
 
@@ -300,7 +300,7 @@ const WRONG: &[&[u8]] = &[
     b"{'",
     b"{\"",
     b"{\"a",
-    // And around them.
+    // Around a value.
     b"1]",
     b"2@",
     b"1 1",
@@ -324,12 +324,12 @@ const WRONG: &[&[u8]] = &[
     b"\x1f1",
 ];
 
-/// A ping with this in a field that nobody looks at.
+/// A ping with this value in an unknown field.
 fn around(value: &[u8]) -> Vec<u8> {
     [&br#"{"type":"ping","ref":5,"x":"#[..], value, b"}\n"].concat()
 }
 
-/// What comes of it: whether there was a pong, and the errors.
+/// Returns the outcome: whether there was a pong, and the errors.
 fn said(server: &Server, is_joined: bool, words: &[u8]) -> (bool, Vec<String>) {
     let mut peer = Peer::plain(server.address);
     if is_joined {
@@ -346,7 +346,7 @@ fn said(server: &Server, is_joined: bool, words: &[u8]) -> (bool, Vec<String>) {
     (answered, codes)
 }
 
-/// The cases of the suite's directory whose names begin so.
+/// Returns the cases of the suite's directory whose names begin with `kind`.
 fn suite(directory: &Path, kind: &str) -> Vec<Vec<u8>> {
     let files = fs::read_dir(directory).unwrap().map(Result::unwrap);
     let ours = files.filter(|file| file.file_name().to_string_lossy().starts_with(kind));
@@ -369,7 +369,7 @@ fn malformed_json() {
     }
     assert!(right.len() > 60 && wrong.len() > 188);
     for value in right {
-        // One in which a field stands twice is JSON, and no frame; so is one that is too deep.
+        // A value with a duplicate field is JSON, and no frame; so is one that is too deep.
         let (answered, codes) = said(&server, true, &around(&value));
         let shown = String::from_utf8_lossy(&value);
         let fits = answered && codes.is_empty() || is_deep(&value) && codes == ["malformed"];
@@ -378,9 +378,9 @@ fn malformed_json() {
     for value in wrong {
         let shown = String::from_utf8_lossy(&value[..value.len().min(100)]);
         for is_joined in [true, false] {
-            // What is open at the end was no frame either; nobody says so to whoever has gone.
+            // An unfinished value was no frame either; a client that has left gets no answer.
             let (answered, codes) = said(&server, is_joined, &around(&value));
-            // One brace too many ends the frame before it is looked for.
+            // One brace too many ends the frame early.
             let early = value.ends_with(b"}}");
             let refused = codes.is_empty() || codes == ["malformed"] || codes == ["join_expected"];
             assert!(

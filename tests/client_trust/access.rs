@@ -1,4 +1,4 @@
-//! What lets a new key in: invites, passwords, codes.
+//! Credentials that admit a new key: invites, passwords, codes.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ fn an_invite_lets_one_key_in_and_for_good() {
         .is_out(&["invite"]);
     run(&mut carol.client(&[&invite, "bot"])).is_in();
     carol.send("localhost", server.port, &[]).is_good(&[]);
-    // It is used up: for others, not for whom it let in.
+    // It is used up for others, but still works for the user whom it admitted.
     run(&mut carol.client(&[&invite, "bot"])).is_good(&[]);
     run(&mut eve.client(&[&invite, "eve"])).is_out(&["invite"]);
 }
@@ -84,7 +84,7 @@ fn a_code_makes_two_machines_one_member() {
     let mut input = first.stdin.take().unwrap();
     let connected = |line: std::io::Result<String>| line.unwrap().contains("Connected");
     assert!(lines.any(connected));
-    // The nickname is the key's that has it.
+    // The nickname belongs to the other key.
     run(&mut sofa.client(&["localhost", &port, "carol", "2"])).is_refused("already in use");
     writeln!(input, "/device add").unwrap();
     let is_code = |word: &str| {
@@ -102,7 +102,7 @@ fn a_code_makes_two_machines_one_member() {
         run(&mut sofa.client(&["localhost", &port, "carol", "2", "--device-code", code]))
     };
     with("aaaa-aaaa").is_out(&["--device-code-file FILE"]);
-    // From the input, where no other process sees it.
+    // From standard input, where no other process sees it.
     let from_input = ["localhost", &port, "carol", "2", "--device-code-file", "-"];
     let input = format!("{code}\nhello\n");
     run_with(&mut sofa.client(&from_input), &input).is_in();

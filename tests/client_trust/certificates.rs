@@ -1,4 +1,4 @@
-//! Servers whose certificate somebody vouches for, whom the system trusts.
+//! Servers whose certificate is signed by an authority that the system trusts.
 
 use std::{fs, path::Path};
 
@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::programs::{Ended, Home, Server, run};
 
-/// Somebody who vouches: as the system finds him.
+/// A certificate authority, as the system finds it.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -24,7 +24,7 @@ impl Authority {
         }
     }
 
-    /// A server that shows a certificate for this name.
+    /// Starts a server with a certificate for this name.
     fn server(&self, port: u16, name: &str, place: &Path) -> Server {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -59,11 +59,11 @@ fn a_certified_server_may_change_its_key_and_must_stay_certified() {
         "{known}"
     );
 
-    // Another key, vouched for as well.
+    // Another key, with a certificate as well.
     let server = authority.server(server.end(), "localhost", place.path());
     send("localhost", server.port).is_good(&[]);
 
-    // One that nobody vouches for, or for whom the wrong name is: the first time was long ago.
+    // A self-signed certificate, or one for another name: the server is known to have a valid one.
     let server = authority.server(server.end(), "elsewhere.example", place.path());
     send("localhost", server.port).is_out(&["its certificate is for another name"]);
     let server = Server::on(server.end());
@@ -73,7 +73,7 @@ fn a_certified_server_may_change_its_key_and_must_stay_certified() {
         "no more",
         &server.key.to_string(),
     ]);
-    // Where it is meant to be so.
+    // The user accepts it.
     home.type_command(&out.command()).is_in();
     send("localhost", server.port).is_good(&[]);
 }

@@ -1,4 +1,4 @@
-//! Keys of one's own.
+//! The user's own keys.
 
 use std::{
     fs,
@@ -32,7 +32,7 @@ fn every_nickname_is_given_a_key_at_its_first_start() {
     assert_eq!(mode & 0o777, 0o600);
     home.send("localhost", server.port, &[]).is_good(&[]);
     assert_eq!(fs::read_to_string(&path).unwrap(), key);
-    // Nothing is kept, not even that.
+    // Nothing is stored, not even a key.
     let (home, port) = (Home::new(), server.port.to_string());
     let arguments = ["localhost", &port, "stranger", "1", "--no-state"];
     run(&mut home.client(&arguments)).is_good(&[]);
@@ -68,7 +68,7 @@ fn without_a_terminal_nobody_is_asked_for_a_passphrase() {
         "--identity",
         key.to_str().unwrap(),
     ];
-    // Whoever runs this may have a terminal; a session of its own has none.
+    // The test may run on a terminal; a session of its own has none.
     let ended = run(&mut home.program("setsid", &arguments));
     assert_eq!(ended.status, 1, "{}", ended.errors);
     assert!(ended.errors.contains("is encrypted"), "{}", ended.errors);

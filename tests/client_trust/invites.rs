@@ -1,4 +1,4 @@
-//! Coming in by an invite.
+//! Joining by an invite.
 
 use std::{fs, process::Command};
 
@@ -6,7 +6,7 @@ use chat_tui::protocol::{Fingerprint, Invite, InviteId, InviteKey, InviteToken};
 
 use crate::programs::{CHAT_SERVER, Home, Server, run, run_with};
 
-/// An invite as its operator makes one.
+/// Makes an invite by the operator's command.
 pub(crate) fn invite(server: &Server) -> String {
     let output = Command::new(CHAT_SERVER)
         .args(["invite", "--host", "localhost", "--port"])
@@ -31,7 +31,7 @@ fn an_invite_names_the_server_and_its_key() {
     run(&mut home.client(&[&invite, "bot", "7"])).is_good(&[]);
 }
 
-/// What every process of the machine can see of another is its arguments.
+/// Every process of the machine can see the arguments of another.
 #[test]
 fn an_invite_is_taken_from_a_file_or_from_the_input_whose_other_lines_are_sent() {
     let (home, server) = (Home::new(), Server::start());

@@ -3,7 +3,7 @@
 use crate::programs::{Home, Server, older_program, own_address, run, run_with};
 
 #[test]
-fn a_first_time_is_told_where_others_are_on_the_way_and_the_second_is_silent() {
+fn a_first_connection_over_a_network_is_reported_and_the_second_is_not() {
     let Some(address) = own_address() else { return };
     let host = address.to_string();
     let (home, server) = (Home::new(), Server::with(0, &["--access", "open"]));
@@ -16,7 +16,7 @@ fn a_first_time_is_told_where_others_are_on_the_way_and_the_second_is_silent() {
         known.contains(&format!("{host}:{} {key} ", server.port)),
         "{known}"
     );
-    // Without a place to keep it, every time is the first.
+    // Without a place to store it, every time is the first.
     let stranger = Home::new();
     let port = server.port.to_string();
     let arguments = [&host, &port, "stranger", "1", "--no-state"];
@@ -26,7 +26,7 @@ fn a_first_time_is_told_where_others_are_on_the_way_and_the_second_is_silent() {
 }
 
 #[test]
-fn another_key_stops_it_and_the_command_that_it_tells_accepts_it() {
+fn another_key_stops_the_client_and_the_suggested_command_accepts_it() {
     let (home, server) = (Home::new(), Server::start());
     let old = server.key.to_string();
     home.send("localhost", server.port, &[]).is_good(&[]);
@@ -45,10 +45,10 @@ fn another_key_stops_it_and_the_command_that_it_tells_accepts_it() {
         command,
         format!("chat-tui --trust {new} localhost {port} bot 1")
     );
-    // It is no accident that it is refused.
+    // The refusal repeats.
     home.send("localhost", port, &[]).is_out(&["another key"]);
 
-    // What could not be sent goes with it.
+    // The unsent line is sent with it.
     home.type_command(&command).is_in();
     home.send("localhost", port, &[]).is_good(&[]);
     let known = home.known_hosts();
@@ -65,7 +65,7 @@ fn only_the_key_that_is_given_is_accepted() {
     home.send("localhost", server.port, &["--trust", &theirs])
         .is_out(&["another key than the one given with --trust", &mine]);
     assert_eq!(home.known_hosts(), before, "what was known stays");
-    // Of a server that is not known yet, it is the key to be known.
+    // For an unknown server, it becomes the known key.
     home.send("localhost", other.port, &["--trust", &mine])
         .is_out(&["another key"]);
     home.send("localhost", other.port, &["--trust", &theirs])
@@ -73,7 +73,7 @@ fn only_the_key_that_is_given_is_accepted() {
 }
 
 #[test]
-fn the_command_that_is_told_fits_how_it_was_started() {
+fn the_suggested_command_keeps_the_clients_arguments() {
     let (home, server) = (Home::new(), Server::start());
     let place = home.state().join("it's mine");
     let port = server.port.to_string();
@@ -97,7 +97,7 @@ fn the_command_that_is_told_fits_how_it_was_started() {
 }
 
 #[test]
-fn a_known_server_is_not_spoken_to_in_the_clear_until_it_is_forgotten() {
+fn a_known_server_is_not_contacted_unencrypted_until_it_is_forgotten() {
     let (home, server) = (Home::new(), Server::start());
     let port = server.port;
     home.send("localhost", port, &[]).is_good(&[]);
@@ -118,7 +118,7 @@ fn a_known_server_is_not_spoken_to_in_the_clear_until_it_is_forgotten() {
 }
 
 #[test]
-fn in_the_clear_goes_where_it_is_wanted() {
+fn plaintext_connects_without_encryption() {
     let (home, server) = (Home::new(), Server::start());
     home.send("localhost", server.port, &["--plaintext"])
         .is_good(&[]);
@@ -126,7 +126,7 @@ fn in_the_clear_goes_where_it_is_wanted() {
 }
 
 #[test]
-fn elsewhere_nothing_is_said_in_the_clear_unless_it_is_wanted() {
+fn nothing_is_sent_unencrypted_to_another_machine_without_plaintext() {
     let Some(address) = own_address() else { return };
     let host = address.to_string();
     let home = Home::new();
@@ -154,13 +154,13 @@ fn a_damaged_line_of_known_servers_is_named() {
     ]);
 }
 
-/// What a name is typed like does not tell servers apart: not their keys, not what waits for them.
+/// Servers are not distinguished by the spelling of their name: they share one key and one outbox.
 #[test]
 fn one_server_in_several_spellings_has_one_key_and_one_outbox() {
     let (home, server) = (Home::new(), Server::start());
     home.send("localhost", server.port, &[]).is_good(&[]);
     let port = server.end();
-    // Nobody is there: it waits on the disk.
+    // No server listens: the line waits on the disk.
     for spelling in ["LOCALHOST", "localhost."] {
         home.send(spelling, port, &["--timeout", "1"]).is_out(&[]);
     }
@@ -181,7 +181,7 @@ fn one_server_in_several_spellings_has_one_key_and_one_outbox() {
     let read = ["LOCALHOST", &word, "reader", "1", "--history", "9"];
     let read = run_with(&mut home.client(&read), "");
     let said = read.output.lines().filter(|line| line.ends_with("hello"));
-    // Four that had to wait, and the last one.
+    // Four lines that had to wait, and the last one.
     assert_eq!(said.count(), 5, "{read:?}");
     drop(server);
 }

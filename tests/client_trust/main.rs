@@ -1,5 +1,4 @@
-//! Whom the client trusts, and who it is: the real programs, over real sockets, through the line
-//! mode.
+//! Trust and identity: the real programs, over real sockets, through the line mode.
 
 #![cfg(all(unix, feature = "tui", feature = "server"))]
 #![allow(

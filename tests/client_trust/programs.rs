@@ -1,4 +1,4 @@
-//! The programs under test, each with a home of its own.
+//! The programs under test, each with a home directory of its own.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub(crate) const CHAT_TUI: &str = env!("CARGO_BIN_EXE_chat-tui");
 pub(crate) const CHAT_SERVER: &str = env!("CARGO_BIN_EXE_chat-server");
 
-/// A server with a key of its own; gone with the value.
+/// A server with a key of its own, killed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) port: u16,
@@ -27,7 +27,7 @@ impl Server {
         Self::on(0)
     }
 
-    /// On this port, on all addresses.
+    /// Starts one on this port, on all addresses.
     pub(crate) fn on(port: u16) -> Self {
         Self::with(port, &[])
     }
@@ -36,7 +36,7 @@ impl Server {
         Self::of(tempfile::tempdir().unwrap(), port, options)
     }
 
-    /// With this data directory.
+    /// Starts one with this data directory.
     pub(crate) fn of(data: TempDir, port: u16, options: &[&str]) -> Self {
         let mut child = Command::new(CHAT_SERVER)
             .arg(port.to_string())
@@ -70,7 +70,7 @@ impl Server {
         self.data.path()
     }
 
-    /// Ends it, and says which port is free now.
+    /// Stops it, and returns its port, which is free now.
     pub(crate) fn end(self) -> u16 {
         self.port
     }
@@ -83,7 +83,7 @@ impl Drop for Server {
     }
 }
 
-/// Somebody's machine: what his programs keep.
+/// A user's machine: the home directory of their programs.
 pub(crate) struct Home(TempDir);
 
 impl Home {
@@ -91,7 +91,7 @@ impl Home {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// Where the client keeps things.
+    /// The client's state directory.
     pub(crate) fn state(&self) -> PathBuf {
         self.0.path().join("chat-tui")
     }
@@ -100,7 +100,7 @@ impl Home {
         fs::read_to_string(self.state().join("known_hosts")).unwrap_or_default()
     }
 
-    /// A program with these arguments.
+    /// Returns a program's command with these arguments.
     pub(crate) fn program(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
@@ -115,7 +115,7 @@ impl Home {
         command
     }
 
-    /// A client with these arguments.
+    /// Returns the client's command with these arguments.
     pub(crate) fn client(&self, arguments: &[&str]) -> Command {
         self.program(CHAT_TUI, arguments)
     }
@@ -127,7 +127,7 @@ impl Home {
         run(&mut self.client(&arguments))
     }
 
-    /// Types a command that starts with the program's name, as it was told.
+    /// Types a command as a message suggested it, beginning with the program's name.
     pub(crate) fn type_command(&self, command: &str) -> Ended {
         let program = Path::new(CHAT_TUI).parent().unwrap();
         let path = std::env::var("PATH").unwrap_or_default();
@@ -144,12 +144,12 @@ pub(crate) fn run(command: &mut Command) -> Ended {
 /// Runs a program with this input, to its end.
 pub(crate) fn run_with(command: &mut Command, input: &str) -> Ended {
     let mut child = command.spawn().unwrap();
-    // Who gives up reads nothing.
+    // A client that gives up reads nothing.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     Ended::from(child.wait_with_output().unwrap())
 }
 
-/// How a client ended, and what it said.
+/// A client's exit status and its messages.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: i32,
@@ -168,31 +168,31 @@ impl From<Output> for Ended {
 }
 
 impl Ended {
-    /// It delivered its line, and said this.
+    /// Checks that it delivered its line, and wrote this.
     #[track_caller]
     pub(crate) fn is_good(&self, says: &[&str]) {
         self.ended(0, says);
     }
 
-    /// It delivered its line, and perhaps that of an earlier run, which it says then.
+    /// Checks that it delivered its line, and perhaps reported that of an earlier run.
     #[track_caller]
     pub(crate) fn is_in(&self) {
         assert_eq!(self.status, 0, "{}", self.errors);
     }
 
-    /// No server let it in, and it said this.
+    /// Checks that no server admitted it, and that it wrote this.
     #[track_caller]
     pub(crate) fn is_out(&self, says: &[&str]) {
         self.ended(5, says);
     }
 
-    /// Its nickname is another's.
+    /// Checks that its nickname belongs to another user.
     #[track_caller]
     pub(crate) fn is_refused(&self, says: &str) {
         self.ended(4, &[says]);
     }
 
-    /// It never set out, and said this.
+    /// Checks that it refused its arguments, and wrote this.
     #[track_caller]
     pub(crate) fn is_not_begun(&self, says: &str) {
         self.ended(1, &[says]);
@@ -209,7 +209,7 @@ impl Ended {
         }
     }
 
-    /// The command that it told.
+    /// Returns the command that it suggested.
     #[track_caller]
     pub(crate) fn command(&self) -> String {
         let line = self
@@ -221,16 +221,16 @@ impl Ended {
     }
 }
 
-/// An address of this machine that is not the loopback's, if it has one.
+/// Returns an address of this machine other than the loopback's, if it has one.
 pub(crate) fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    // Nothing is sent: the system only says which way it would go.
+    // Nothing is sent: the system only chooses the route.
     socket.connect("192.0.2.1:9").ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
-/// Something on a port that answers whatever comes first with a line, and is no TLS.
+/// Listens on a port without TLS, and answers the first bytes with a line.
 pub(crate) fn older_program(port: u16) {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
     std::thread::spawn(move || {

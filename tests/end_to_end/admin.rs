@@ -14,7 +14,7 @@ use crate::{
     terminal::Terminal,
 };
 
-/// Somebody at a terminal with a home of his own: another user than all others.
+/// Opens a client with a home directory of its own, and so another user.
 fn person(server: &Server, home: &Path, nickname: &str) -> Terminal {
     let port = server.port();
     let home = home.to_str().expect("a path");
@@ -22,7 +22,7 @@ fn person(server: &Server, home: &Path, nickname: &str) -> Terminal {
     Terminal::start(CHAT_TUI, &arguments, 100, 30)
 }
 
-/// Whether a text stands in a file somewhere in a directory.
+/// Whether a file in a directory contains a text.
 fn is_kept(directory: &Path, text: &str) -> bool {
     fs::read_dir(directory)
         .expect("a folder")
@@ -40,7 +40,7 @@ fn is_kept(directory: &Path, text: &str) -> bool {
 }
 
 #[test]
-fn the_owner_keeps_order() {
+fn the_owner_moderates_the_room() {
     over_both(|address| {
         let (place, homes) = (
             tempfile::tempdir().expect("a folder"),
@@ -72,7 +72,7 @@ fn the_owner_keeps_order() {
         alice.line("/announce on");
         bob.wait_for("only moderators can write here");
         alice.line("/announce off");
-        // What comes at once with text behind it is not typed.
+        // Text with more text right behind it counts as pasted, not typed.
         bob.wait_gone("only moderators can write here");
         alice.line("/kick bob too loud");
         bob.wait_for("alice sent you away: too loud. Ctrl-R tries again.");
@@ -102,7 +102,7 @@ fn the_owner_keeps_order() {
 }
 
 #[test]
-fn a_password_is_asked_for_and_stands_nowhere() {
+fn a_password_is_asked_for_and_stored_nowhere() {
     over_both(|address| {
         let (place, home) = (
             tempfile::tempdir().expect("a folder"),

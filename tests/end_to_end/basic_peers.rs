@@ -1,4 +1,4 @@
-//! The older programs and ours, both ways.
+//! The older programs and ours, in both directions.
 
 use crate::{
     process::{CHAT_TUI, Server},
@@ -19,12 +19,12 @@ fn the_older_client_talks_through_our_server() {
     alice.line("hello back");
     let (before, text) = carol.until_from("alice");
     assert_eq!(text, "hello back");
-    // It is never told of its own coming, nor shown its own words.
+    // It gets neither its own join nor its own messages.
     for shown in before {
         assert!(!matches!(&shown, Shown::Message { nickname, .. } if nickname == "carol"));
     }
 
-    // Longer than it can read at once: in parts that together are the text.
+    // Longer than it can read at once: it comes in parts that together are the text.
     let long = "0123456789 ".repeat(200);
     alice.keys(&long);
     alice.keys("\r");
@@ -34,7 +34,7 @@ fn the_older_client_talks_through_our_server() {
     }
     assert_eq!(parts.trim_end(), long.trim_end());
 
-    // Comings and goings are told as text by the server.
+    // The server announces joins and departures as text.
     let bob = seed::Client::join(server.address(), "bob", "4");
     assert!(carol.until_from("server").1.contains("bob"));
     bob.quit();
@@ -64,8 +64,8 @@ fn bursts_reach_the_older_client_one_object_at_a_time() {
     assert!(carol.until_from("server").1.contains("dave"));
     for number in 0..30 {
         dave.say(&format!("line {number}"));
-        // The older client itself can't send two at once either: each must be read alone, and
-        // the log says that it was.
+        // The older client itself can't send two at once either: each must be read alone, which the
+        // log shows.
         server.logs("message from dave");
     }
     for number in 0..30 {
@@ -168,7 +168,7 @@ fn our_client_comes_back_to_the_older_server() {
     alice.keys("\x12");
     assert_eq!(server.next(), Heard::Connected("alice".into()));
     alice.line("second");
-    // What was written before is not said twice.
+    // Lines that were written before are not sent twice.
     assert_eq!(
         server.next(),
         Heard::Message {

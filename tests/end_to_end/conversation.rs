@@ -1,4 +1,4 @@
-//! Two people talk; the network, the server and the terminal do their worst.
+//! Two users chat, through failures of the network, the server and the terminal.
 
 use std::process::Command;
 
@@ -9,8 +9,8 @@ use crate::{
     terminal::Terminal,
 };
 
-/// What every way out must have undone: the alternate screen, the hidden cursor, pasting, rows that
-/// are cut.
+/// Every exit must undo the alternate screen, the hidden cursor, bracketed paste, and lines without
+/// wrapping.
 pub(crate) fn assert_restored(terminal: &Terminal) {
     let raw = terminal.raw();
     let last = |sequence: &[u8]| {
@@ -49,7 +49,7 @@ fn two_people_talk_and_one_leaves() {
         alice.wait_for("Members 2");
 
         alice.line("good morning, 日本語 👋🏽");
-        // The terminal of the tests gives the tone columns of its own, which are other cells'.
+        // The tests' terminal gives the skin tone columns of its own, which belong to other cells.
         bob.wait_for("good morning, 日本語 👋");
         let waves = "👋🏽".as_bytes();
         bob.wait_raw("a toned hand", |raw| {
@@ -173,7 +173,7 @@ fn a_nickname_in_use_is_asked_for_anew_in_place() {
     let server = Server::start();
     let alice = server.client("alice", "1", 80, 24);
     alice.wait_for("● encrypted");
-    // Somebody else, who has none of what alice keeps.
+    // Another user, without alice's state.
     let arguments = ["localhost", &server.port(), "Alice", "2", "--no-state"];
     let mut other = Terminal::start(CHAT_TUI, &arguments, 80, 24);
     other.wait_for("Nickname already in use");

@@ -1,4 +1,4 @@
-//! A long message is folded, and shown whole when somebody wants to see it.
+//! A long message is folded, and unfolded on request.
 
 use crate::process::Server;
 
@@ -15,7 +15,7 @@ fn a_long_paste_is_folded_for_everybody_until_they_unfold_it() {
     alice.keys("\r");
     alice.wait_for("row 300.");
     alice.keys("\r");
-    // Twelve rows of it on a screen of 24, here and there.
+    // Twelve rows of it on a screen of 24, for both users.
     alice.wait("a folded message", |screen| {
         let text = screen.contents();
         text.contains("row 12.") && text.contains("288 more lines") && text.contains('✓')
@@ -45,7 +45,7 @@ fn a_long_paste_is_folded_for_everybody_until_they_unfold_it() {
     bob.keys(&format!("\x1b[<0;30;{row}M\x1b[<0;30;{row}m"));
     bob.wait_gone("288 more lines");
     bob.wait_for("row 13.");
-    // All of it is there: the end follows on its beginning.
+    // All of it is there: the end follows the beginning.
     bob.keys("\x1b");
     bob.wait_for("row 300.");
 }

@@ -1,4 +1,4 @@
-//! Two terminals with one client ID, and a script beside a screen: nobody's words are lost.
+//! Two terminals with one client ID, and a script beside a screen: no line is lost.
 
 use std::{
     io::Write,
@@ -20,7 +20,7 @@ fn lines_typed_in_a_replaced_screen_are_sent_by_its_replacement() {
     first.wait_for("Another terminal took over");
     first.line("typed in the first one");
     second.wait_for("typed in the first one");
-    // Who typed it sees that it is out.
+    // The user who typed it sees that it is sent.
     first.wait("the message is sent", |screen| {
         let shown = screen.contents();
         let line = shown
@@ -31,7 +31,7 @@ fn lines_typed_in_a_replaced_screen_are_sent_by_its_replacement() {
 }
 
 #[test]
-fn a_script_beside_a_screen_is_heard_and_takes_nobodys_place() {
+fn a_script_beside_a_screen_is_heard_and_does_not_replace_it() {
     let server = Server::start();
     let mut screen = server.client("alice", "1", 80, 24);
     screen.wait_for("● encrypted");

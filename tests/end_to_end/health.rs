@@ -1,4 +1,4 @@
-//! What the screen shows of a server that stands still, and of what has never said anything.
+//! The screen beside a stalled server, and beside a listener that has never answered.
 
 use std::{
     io::{Read, Write},
@@ -14,9 +14,9 @@ use crate::{
     terminal::{PATIENCE, Terminal},
 };
 
-/// Whether the title, or a member's sign, is green: as if all were well.
+/// Whether the title, or a member's sign, is green, as with a healthy connection.
 fn looks_well(screen: &vt100::Screen) -> bool {
-    // What our palette calls good, whatever the background.
+    // The palette's colour for a good state, on any background.
     const GOOD: [u8; 3] = [28, 114, 22];
     let (rows, columns) = screen.size();
     let (rows, columns) = (u16::from(rows), u16::from(columns));
@@ -65,14 +65,15 @@ fn a_stalled_server_is_reported_and_so_is_its_return() {
     carol.wait_for("✓");
 }
 
-/// What was heard, and that there is more of it.
+/// The received bytes, and a notification of more.
 #[derive(Default)]
 struct Heard {
     bytes: Mutex<Vec<u8>>,
     more: Condvar,
 }
 
-/// Takes connections, says `greeting` on each, and keeps what it hears. It never answers.
+/// Accepts connections, writes `greeting` on each, and records the bytes that it receives. It never
+/// answers.
 struct Listener {
     address: SocketAddr,
     heard: Arc<Heard>,
@@ -94,7 +95,7 @@ impl Listener {
         Self { address, heard }
     }
 
-    /// All that was heard, once it says this.
+    /// Returns all received bytes, once they contain this.
     #[track_caller]
     fn heard(&self, words: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
@@ -139,7 +140,7 @@ fn listen(mut stream: TcpStream, greeting: &[u8], hangs_up: bool, kept: &Heard) 
     }
 }
 
-/// What only a modern server may be told in the clear.
+/// The fields that only a chat server may get without encryption.
 #[track_caller]
 fn shows_no_secret(heard: &str) {
     for field in ["token", "key", "password", "invite", "code"] {
@@ -190,7 +191,7 @@ fn looks_well_now(terminal: &Terminal) -> bool {
 }
 
 #[test]
-fn in_the_clear_a_modern_server_knows_who_comes_back() {
+fn without_encryption_a_modern_server_recognizes_a_returning_user() {
     let server = Server::start();
     let port = server.port();
     let alice = server.client("alice", "1", 80, 24);
@@ -209,7 +210,7 @@ fn in_the_clear_a_modern_server_knows_who_comes_back() {
     for said in ["first", "second"] {
         let mut carol = Terminal::start(CHAT_TUI, &arguments, 80, 24);
         carol.wait_for("● not encrypted");
-        // Had she come as somebody else, the first would not be hers.
+        // If she had joined as another user, the first message would not be hers.
         carol.line(said);
         carol.wait("confirmed", |screen| {
             let text = screen.contents();
@@ -219,7 +220,7 @@ fn in_the_clear_a_modern_server_knows_who_comes_back() {
         assert!(carol.ended().success());
     }
     alice.wait_for("second");
-    // The question what listens is nobody's coming and going.
+    // The probe is not announced as a join.
     let text = alice.text();
     assert_eq!(text.matches("first").count(), 1, "{text}");
 }

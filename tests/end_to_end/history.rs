@@ -1,4 +1,4 @@
-//! What was said is there: after a restart, far up, and for whoever searches.
+//! History is there: after a restart, far up, and for searches.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +25,7 @@ fn directory() -> TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
-/// Fills the lobby with numbered lines; one of them holds a word of its own.
+/// Fills the lobby with numbered lines; one of them holds a unique word.
 fn fill(server: &Server, lines: u64) {
     let state = directory();
     let mut alice = Command::new(CHAT_TUI)
@@ -69,7 +69,7 @@ fn the_conversation_the_draft_and_what_waits_survive_restarts() {
         alice.ended();
         let port = server.kill();
 
-        // No server: what is shown comes from this computer.
+        // No server: the screen shows the client's own copy.
         let start = || {
             let (host, port) = (address.to_string(), port.to_string());
             Terminal::start(CHAT_TUI, &[&host, &port, "alice", "1"], 80, 24)
@@ -100,7 +100,7 @@ fn the_conversation_the_draft_and_what_waits_survive_restarts() {
         });
         alice.keys("\r");
         server.logs("message from alice");
-        // What was sent is offered again by the input's history, in a later run too.
+        // The input's history offers sent lines again, in a later run too.
         alice.line("q!");
         alice.ended();
         let mut alice = server.client("alice", "1", 80, 24);
@@ -126,8 +126,8 @@ fn a_thousand_messages_are_scrolled_through_and_searched() {
     carol.wait_for("line 1000:");
     let mut seen = numbers(&carol.text());
     assert!(seen.len() > 15, "the last screenful is there at once");
-    // What is typed behind a key says by its being shown that the screen was painted since: two keys in
-    // one painting would show one page only.
+    // The typed letter shows that the screen was painted since the key: two keys in one frame would
+    // show one page only.
     for (page, typed) in ["x", "\x7f"].into_iter().cycle().enumerate() {
         if carol.text().contains("history begins here") {
             break;
@@ -164,7 +164,7 @@ fn a_thousand_messages_are_scrolled_through_and_searched() {
     carol.wait_for("line 1000:");
     carol.wait_gone("1 found");
 
-    // Offline the same is found in what this computer holds.
+    // Offline the client finds the same in its own copy.
     server.kill();
     carol.wait_for("Trying again");
     carol.line("/search needle");

@@ -17,7 +17,7 @@ use crate::{
     terminal::{PATIENCE, Terminal},
 };
 
-/// One that is free in both families, where there are two.
+/// A port that is free for IPv4 and IPv6, where the machine has both.
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0))
         .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)))
@@ -99,7 +99,7 @@ fn a_host_is_told_who_can_come_in_and_how_to_own_the_server() {
         carol.wait_for("NICKNAME 1");
         carol.wait_for("● encrypted");
         let mut code = String::new();
-        // All of it: a screen is not painted in one go.
+        // All of it: a screen is not painted at once.
         carol.wait("a code", |screen| {
             let said = screen.contents();
             let told = said.split_once("/owner ");
@@ -115,7 +115,7 @@ fn a_host_is_told_who_can_come_in_and_how_to_own_the_server() {
     });
 }
 
-/// Whenever it is: before the server listens, once it does, and once he is in.
+/// At any moment: before the server listens, once it does, and once the host has joined.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_host_in_a_hurry_leaves_no_server_behind() {
@@ -136,7 +136,7 @@ fn a_host_in_a_hurry_leaves_no_server_behind() {
     }
 }
 
-/// The process that `--serve` starts, as soon as it is there. Nothing tells when that is.
+/// Returns the process that `--serve` starts, as soon as it exists. There is no event to wait for.
 #[cfg(target_os = "linux")]
 fn server_on(port: u16) -> OwnedFd {
     let line = format!("\0__server\0{port}\0");
@@ -144,7 +144,7 @@ fn server_on(port: u16) -> OwnedFd {
     loop {
         let processes = std::fs::read_dir("/proc").expect("processes").flatten();
         for process in processes {
-            // One that has ended has no command line any more.
+            // A process that has ended has no command line any more.
             let said = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
             if String::from_utf8_lossy(&said).contains(&line) {
                 let number = process
@@ -160,7 +160,7 @@ fn server_on(port: u16) -> OwnedFd {
     }
 }
 
-/// Waits until a process has ended; whether it does.
+/// Waits until a process has ended, and returns whether it does in time.
 #[cfg(target_os = "linux")]
 fn ends(process: &OwnedFd) -> bool {
     let patience = Timespec::try_from(PATIENCE).expect("a time");
@@ -182,7 +182,7 @@ fn nothing_is_hosted_by_accident() {
 }
 
 #[test]
-fn a_host_elsewhere_is_refused_in_words() {
+fn hosting_on_another_machine_is_refused_in_words() {
     let arguments = ["192.0.2.1", "10500", "carol", "3", "--serve"];
     let output = std::process::Command::new(CHAT_TUI)
         .args(arguments)
@@ -205,7 +205,7 @@ fn a_server_on_a_terminal_says_once_where_it_listens() {
     let text = server.text();
     let after = text.split("chat-tui HOST ").nth(1).expect("how to join");
     let port = after.split(' ').next().expect("a port");
-    // Once somebody has come in, all that there is to say of the start has been said.
+    // Once a user has joined, all messages about the start have been shown.
     let bob = guest("localhost", port.parse().expect("a port"));
     bob.wait_for("● encrypted");
     server.wait_for("bob joined");
@@ -213,7 +213,7 @@ fn a_server_on_a_terminal_says_once_where_it_listens() {
     assert_eq!(text.matches("listening on").count(), 1, "{text}");
 }
 
-/// As many systems have it: `localhost` is `::1` first. The README's "Try it".
+/// On many systems `localhost` is `::1` first. The README's "Try it".
 #[cfg(target_os = "linux")]
 #[test]
 fn hosting_and_joining_work_where_localhost_is_ipv6_first() {
@@ -251,7 +251,7 @@ fn hosting_and_joining_work_where_localhost_is_ipv6_first() {
     carol.wait_for("Members 2");
     bob.line("good morning");
     carol.wait_for("good morning");
-    // They came by IPv6, or this shows nothing.
+    // They came by IPv6, or the test shows nothing.
     let log = home.path().join(format!("chat-tui/server-{port}.log"));
     let log = std::fs::read_to_string(&log).expect("a log");
     for name in ["carol", "bob"] {

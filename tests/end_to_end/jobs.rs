@@ -1,5 +1,5 @@
-//! Stopped, continued, sent to the background: under a shell with job control, as the job of a
-//! script, and where no shell is.
+//! Stopped, continued, in the background: under a shell with job control, as the job of a script,
+//! and without a shell.
 
 use std::{fs, process::Command};
 
@@ -11,11 +11,11 @@ use crate::{
 
 /// The shell's prompt.
 const PROMPT: &str = "READY> ";
-/// What a terminal is told when the screen is taken.
+/// The bytes by which the client takes the screen.
 const TAKEN: &[u8] = b"\x1b[?1049h";
 
-/// Shells with job control, one that edits its lines and one that leaves that to the terminal; which
-/// of them is there is the machine's choice, but one is.
+/// Shells with job control, one that edits its lines and one that leaves that to the terminal; at
+/// least one of them must be installed.
 fn shells() -> Vec<&'static [&'static str]> {
     const SHELLS: &[&[&str]] = &[&["sh", "-i"], &["bash", "--norc", "--noprofile", "-i"]];
     let is_there = |shell: &&&[&str]| {
@@ -31,7 +31,7 @@ struct Shell(Terminal);
 impl Shell {
     fn start(server: &Server, shell: &[&str]) -> Self {
         let port = server.port();
-        // Whether pasting is told is looked at; the shell shall not turn it on by itself.
+        // The test looks for bracketed paste; the shell must not turn it on by itself.
         let settings = concat!(env!("CARGO_TARGET_TMPDIR"), "/inputrc");
         fs::write(settings, "set enable-bracketed-paste off\n").expect("a file");
         let environment = [
@@ -46,21 +46,21 @@ impl Shell {
         Self(terminal)
     }
 
-    /// Types a command. Its line ends with what Enter is in every mode: a shell that leaves lines to
-    /// the terminal finds the mode that whoever was stopped had.
+    /// Types a command. It ends with a byte that is Enter in every mode: a shell that leaves line
+    /// editing to the terminal finds the mode of the stopped program.
     fn command(&mut self, command: &str) {
         self.0.keys(command);
         self.0.keys("\n");
     }
 
-    /// Has the shell do something that can be seen: it has the terminal.
+    /// Lets the shell print something: it has the terminal.
     fn answers(&mut self, number: u32) {
-        // What is typed does not hold the answer.
+        // The typed command does not contain the answer.
         self.command(&format!("echo answer-$(({number}+0))."));
         self.0.wait_for(&format!("answer-{number}."));
     }
 
-    /// Waits for a prompt that was not there before.
+    /// Waits for another prompt.
     fn prompts_again(&self, before: usize) {
         let prompts = |raw: &[u8]| count(raw, PROMPT.as_bytes());
         self.0
@@ -71,7 +71,7 @@ impl Shell {
         count(&self.0.raw(), PROMPT.as_bytes())
     }
 
-    /// Starts the client by a command that tells its process.
+    /// Starts the client by a command that prints its process ID.
     fn chat(&mut self, command: &str) -> u32 {
         self.command(command);
         self.0.wait_for("● encrypted");
@@ -87,19 +87,19 @@ fn count(bytes: &[u8], part: &[u8]) -> usize {
     windows.filter(|window| *window == part).count()
 }
 
-/// As a command of its own, telling its process first.
+/// As a command of its own, which prints its process ID first.
 const ALONE: &str = r#"sh -c 'echo client=$$; exec "$CHAT" localhost "$PORT" carol 3'"#;
 /// As the job of a script that waits for it.
 const IN_A_SCRIPT: &str = r#"sh -c 'sh -c "echo client=\$\$; exec \"\$CHAT\" localhost \"\$PORT\" carol 3"; echo left-$?.'"#;
 
-/// Who hears what carol says.
+/// Opens a second client, which receives carol's messages.
 fn alice(server: &Server) -> Terminal {
     let alice = server.client("alice", "1", 100, 30);
     alice.wait_for("● encrypted");
     alice
 }
 
-/// Goes back to the client, which has to be as it was before.
+/// Continues the client, which has to be as it was before.
 fn comes_back(shell: &mut Shell, alice: &Terminal, text: &str) {
     shell.command("fg");
     shell.0.wait_for("● encrypted");
@@ -110,7 +110,7 @@ fn comes_back(shell: &mut Shell, alice: &Terminal, text: &str) {
     alice.wait_for(text);
 }
 
-/// Leaves, and finds the terminal as a shell wants it.
+/// Leaves the client, and checks that the terminal is as a shell needs it.
 fn leaves(shell: &mut Shell) {
     let before = shell.prompts();
     shell.0.line("q!");
@@ -171,7 +171,7 @@ fn after_any_stop_fg_brings_the_screen_back() {
 }
 
 #[test]
-fn a_client_continued_where_it_stands_goes_on() {
+fn a_client_continued_in_place_goes_on() {
     let server = Server::start();
     let alice = alice(&server);
     let mut shell = Shell::start(&server, shells()[0]);
@@ -274,7 +274,7 @@ fn a_terminal_without_a_size_shows_what_is_typed() {
         shell.0.wait_for(&text);
         shell.0.keys("\r");
         alice.wait_for(&text);
-        // A size that is told later counts.
+        // A size that is reported later counts.
         shell.0.resize(80, 24);
         shell
             .0

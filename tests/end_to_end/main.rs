@@ -1,4 +1,4 @@
-//! The real programs in a real terminal: what somebody who sits before it sees.
+//! The real programs in a real terminal: what a user sees.
 
 #![cfg(all(unix, feature = "tui", feature = "server"))]
 

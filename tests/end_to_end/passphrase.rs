@@ -1,4 +1,5 @@
-//! A key that is encrypted: its passphrase is asked for before the screen opens, and never shown.
+//! An encrypted key: the client asks for its passphrase before the screen opens, and never shows
+//! it.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -23,7 +24,7 @@ fn start(server: &Server, place: &tempfile::TempDir) -> Terminal {
 }
 
 #[test]
-fn the_passphrase_opens_the_key_and_stands_nowhere() {
+fn the_passphrase_opens_the_key_and_is_shown_nowhere() {
     let server = Server::start();
     let place = tempfile::tempdir().expect("a folder");
     let mut carol = start(&server, &place);

@@ -18,39 +18,39 @@ pub(crate) const CHAT_TUI: &str = env!("CARGO_BIN_EXE_chat-tui");
 /// The server's program.
 pub(crate) const CHAT_SERVER: &str = env!("CARGO_BIN_EXE_chat-server");
 
-/// A `chat-server` process; killed with the value.
+/// A `chat-server` process, killed on drop.
 pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
-    /// What its clients call its host.
+    /// Its host, for clients.
     host: String,
     log: Receiver<String>,
 }
 
 impl Server {
-    /// On a free port.
+    /// Starts on a free port.
     pub(crate) fn start() -> Self {
         Self::start_on(0)
     }
 
-    /// On this port; 0 for a free one.
+    /// Starts on this port; 0 for a free one.
     pub(crate) fn start_on(port: u16) -> Self {
         Self::start_with(port, &["--ephemeral".as_ref()])
     }
 
-    /// On this port, with its messages in a directory.
+    /// Starts on this port, with its messages in a directory.
     pub(crate) fn start_keeping(port: u16, directory: &Path) -> Self {
         Self::start_with(port, &["--data-dir".as_ref(), directory.as_os_str()])
     }
 
-    /// On this port, with more arguments.
+    /// Starts on this port, with more arguments.
     pub(crate) fn start_with(port: u16, arguments: &[&OsStr]) -> Self {
         let mut server = Self::start_at(Ipv4Addr::LOCALHOST.into(), port, arguments);
         "localhost".clone_into(&mut server.host);
         server
     }
 
-    /// At this address and port, with more arguments; its clients go to the address.
+    /// Starts at this address and port, with more arguments; its clients use the address.
     pub(crate) fn start_at(address: IpAddr, port: u16, arguments: &[&OsStr]) -> Self {
         let mut child = Command::new(CHAT_SERVER)
             .args([&port.to_string(), "--bind", &address.to_string()])
@@ -76,7 +76,7 @@ impl Server {
         }
     }
 
-    /// What its clients call its host, as an argument.
+    /// Its host, as a client's argument.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
@@ -107,7 +107,7 @@ impl Server {
         }
     }
 
-    /// Kills it without a word, and says which port is free now.
+    /// Kills it with SIGKILL, and returns its port, which is free now.
     pub(crate) fn kill(mut self) -> u16 {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ran");

@@ -1,6 +1,6 @@
-//! The programs that chat-tui grew from, rebuilt from what was observed of them on the socket:
-//! whatever one `recv(1024)` gives is exactly one JSON object, nothing stands between objects,
-//! and whoever gets something else stops listening without a word.
+//! The programs that chat-tui grew from, rebuilt from their observed behaviour on the socket: one
+//! `recv(1024)` must return exactly one JSON object, nothing stands between objects, and any other
+//! input silently ends their reading.
 
 use std::{
     collections::HashMap,
@@ -19,23 +19,23 @@ use serde_json::{Value, json};
 const RECV: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the seed's client shows, line by line.
+/// A line that the seed's client shows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// `TIMESTAMP :: NICKNAME: MESSAGE`, without the time.
     Message {
-        /// Who.
+        /// The sender.
         nickname: String,
-        /// What.
+        /// The text.
         message: String,
         /// The time as it came.
         timestamp: String,
     },
-    /// It was told exactly `Nickname already in use`, and asks for another.
+    /// It received exactly `Nickname already in use`, and asks for another.
     AsksForAnotherNickname,
-    /// Its receiving ended: end of stream, or something that it could not parse.
+    /// Its reading ended: end of stream, or input that it could not parse.
     Deaf {
-        /// What it could not take; empty at the end of the stream.
+        /// The input that it could not parse; empty at the end of the stream.
         bytes: Vec<u8>,
     },
 }
@@ -112,7 +112,7 @@ impl Client {
             .expect("the server reads");
     }
 
-    /// What a user types.
+    /// Sends a line as if typed.
     pub(crate) fn say(&mut self, message: &str) {
         self.send(&json!({
             "type": "message", "nickname": self.nickname, "message": message,
@@ -135,7 +135,7 @@ impl Client {
             .expect("the client is shown something")
     }
 
-    /// Reads on until a message from `nickname` comes; what came before is given as well.
+    /// Reads until a message from `nickname` comes; also returns the lines before it.
     pub(crate) fn until_from(&self, nickname: &str) -> (Vec<Shown>, String) {
         let mut before = Vec::new();
         loop {
@@ -156,7 +156,7 @@ impl Client {
     }
 }
 
-/// The seed's server: forwards what it reads, byte for byte, to everybody else.
+/// The seed's server: forwards the bytes that it reads to every other client.
 pub(crate) struct Server {
     address: SocketAddr,
     peers: Arc<Mutex<HashMap<String, TcpStream>>>,

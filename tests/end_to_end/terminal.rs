@@ -1,4 +1,4 @@
-//! A terminal for a program under test: a real PTY, and an emulator that draws what it writes.
+//! A terminal for a program under test: a real PTY, and an emulator that draws its output.
 
 use std::{
     io::{Read, Write},
@@ -14,7 +14,7 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 thread_local! {
-    /// What the clients of one test keep.
+    /// The state directory of all clients of one test.
     static STATE: tempfile::TempDir = tempfile::tempdir().expect("a folder");
 }
 
@@ -24,7 +24,7 @@ struct Output {
     ended: bool,
 }
 
-/// What the clients of this test keep.
+/// The state directory of this test's clients.
 pub(crate) fn state() -> PathBuf {
     STATE.with(|state| state.path().to_owned())
 }
@@ -111,7 +111,7 @@ impl Terminal {
         }
     }
 
-    /// What stands on the screen now.
+    /// The text on the screen now.
     pub(crate) fn text(&self) -> String {
         self.output
             .0
@@ -127,17 +127,17 @@ impl Terminal {
         self.output.0.lock().expect("no panic").raw.clone()
     }
 
-    /// Waits until the screen is as it should be; fails, showing it, if it never is.
+    /// Waits until the screen is as expected; fails, showing it, if it never is.
     pub(crate) fn wait(&self, what: &str, mut is_so: impl FnMut(&vt100::Screen) -> bool) {
         self.wait_until(what, |output| is_so(output.parser.screen()));
     }
 
-    /// Waits until what was ever written to the terminal is as it should be.
+    /// Waits until all output so far is as expected.
     pub(crate) fn wait_raw(&self, what: &str, mut is_so: impl FnMut(&[u8]) -> bool) {
         self.wait_until(what, |output| is_so(&output.raw));
     }
 
-    /// Waits until something is so; fails once the program has ended and it is not.
+    /// Waits for a condition; fails once the program has ended without it.
     fn wait_until(&self, what: &str, mut is_so: impl FnMut(&Output) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         let (output, changed) = &*self.output;
@@ -153,19 +153,19 @@ impl Terminal {
         }
     }
 
-    /// Waits until `text` stands on the screen.
+    /// Waits until `text` is on the screen.
     pub(crate) fn wait_for(&self, text: &str) {
         self.wait(text, |screen| screen.contents().contains(text));
     }
 
-    /// Waits until `text` no longer stands on the screen.
+    /// Waits until `text` is no longer on the screen.
     pub(crate) fn wait_gone(&self, text: &str) {
         self.wait(&format!("{text} gone"), |screen| {
             !screen.contents().contains(text)
         });
     }
 
-    /// Types.
+    /// Types keys.
     pub(crate) fn keys(&mut self, keys: &str) {
         self.keys
             .write_all(keys.as_bytes())
@@ -197,7 +197,7 @@ impl Terminal {
         self.child.process_id().expect("it runs")
     }
 
-    /// Waits until the program has ended and all that it wrote was read.
+    /// Waits until the program has ended and all its output was read.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         self.wait_until("the end of the program", |output| output.ended);
         self.child.wait().expect("a child")

@@ -1,8 +1,8 @@
-//! What is typed, pasted and reported, through a real terminal.
+//! Typed, pasted and reported input, through a real terminal.
 
 use crate::process::Server;
 
-/// As from a terminal that does not mark what is pasted.
+/// A terminal that does not mark pastes.
 #[test]
 fn lines_that_come_at_once_are_sent_when_their_user_has_seen_them() {
     let server = Server::start();
@@ -17,7 +17,7 @@ fn lines_that_come_at_once_are_sent_when_their_user_has_seen_them() {
     alice.wait_for("✓");
 }
 
-/// Alt keys begin with what begins a terminal's reports, and a report is none of them.
+/// Alt keys begin with the same byte as a terminal's reports, and no report is taken for one.
 #[test]
 fn alt_keys_swallow_nothing_and_reports_type_nothing() {
     let server = Server::start();
@@ -37,7 +37,7 @@ fn alt_keys_swallow_nothing_and_reports_type_nothing() {
     alice.wait_for(&format!("{draft} end"));
 }
 
-/// Escape, to close the search, and once more than that: nobody is out.
+/// Escape closes the search, and one Escape more does not leave.
 #[test]
 fn an_escape_too_many_does_not_leave() {
     let server = Server::start();

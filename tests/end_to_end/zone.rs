@@ -1,4 +1,4 @@
-//! Somebody travels while he chats.
+//! A user travels while they chat.
 
 use std::{fs, path::Path};
 
@@ -8,7 +8,7 @@ use crate::{
     terminal::Terminal,
 };
 
-/// The row of a text, as it stands on a screen.
+/// The row of a text on a screen.
 fn row(screen: &vt100::Screen, text: &str) -> Option<String> {
     screen.rows(0, 100).find(|row| row.contains(text))
 }
@@ -46,11 +46,11 @@ fn times_follow_the_systems_zone() {
         before = row(screen, "what time is it");
         before.is_some()
     });
-    // In the place of the old one, as a symbolic link is put.
+    // It replaces the old one, as a symbolic link is usually replaced.
     let new = place.path().join("new");
     fs::copy(&to, &new).expect("a zone");
     fs::rename(&new, &zone).expect("the zone");
-    // It is looked at once a minute, and whenever the program goes on after a stop.
+    // The client checks it once a minute, and whenever it continues after a stop.
     signal(carol.pid(), "CONT");
     carol.wait("the time there", |screen| {
         let now = row(screen, "what time is it");

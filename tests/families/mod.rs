@@ -1,5 +1,5 @@
-//! Conditions that a test needs and not every machine has. A test says so and skips; where CI is set, it
-//! fails.
+//! Conditions that a test needs and not every machine meets. Such a test says so and skips; where
+//! CI is set, it fails.
 
 use std::{
     env,
@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
 };
 
-/// Runs a test over both families of addresses: over each address by which this machine calls itself.
+/// Runs a test over IPv4 and IPv6: over each of the machine's loopback addresses.
 pub(crate) fn over_both(test: impl Fn(IpAddr)) {
     test(Ipv4Addr::LOCALHOST.into());
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
@@ -17,7 +17,7 @@ pub(crate) fn over_both(test: impl Fn(IpAddr)) {
     }
 }
 
-/// Says what can't be tested here, past the test runner, which shows nothing of tests that pass.
+/// Prints what can't be tested here, past the test runner, which hides the output of passing tests.
 pub(crate) fn skip(what: &str) {
     assert!(env::var_os("CI").is_none(), "CI has to test it {what}");
     let _ = writeln!(io::stderr(), "skipped: {what}");

@@ -1,5 +1,5 @@
-//! A client that remembers what it was promised. It speaks the protocol and nothing else: the
-//! programs' own client must not hide what the server does wrong.
+//! A client that records acknowledgements. It speaks the protocol and nothing else: the project's
+//! own client must not hide the server's faults.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,21 +25,22 @@ const WINDOW: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Gone;
 
-/// One device, over many servers' lives.
+/// One device, over the lives of many servers.
 pub(crate) struct Client {
     name: Nickname,
     token: Token,
     own_id: ClientId,
     /// The counter of its next message.
     next: u64,
-    /// Said, and neither acknowledged nor refused.
+    /// Messages without an outcome.
     pub(crate) pending: BTreeSet<u64>,
-    /// Acknowledged: the server has promised to keep it. With its number, if that was told.
+    /// Acknowledged messages, which the server has promised to keep, with their `seq` if it was
+    /// told.
     pub(crate) promised: BTreeMap<u64, Option<u64>>,
-    /// Which log, and what was read of it.
+    /// The log's epoch, and the position in it.
     pub(crate) epoch: Option<Epoch>,
     pub(crate) log: Vec<MessageId>,
-    /// Refusals for the time being, since the last look.
+    /// Temporary refusals since the last check.
     pub(crate) refusals: Vec<String>,
     connection: Option<Connection>,
 }
@@ -47,7 +48,7 @@ pub(crate) struct Client {
 struct Connection {
     output: TcpStream,
     input: BufReader<TcpStream>,
-    /// Sent over it, and not answered yet.
+    /// Messages of this connection without an outcome.
     out: BTreeSet<u64>,
 }
 
@@ -74,12 +75,12 @@ impl Client {
         }
     }
 
-    /// The id of its message with this counter, as it is written.
+    /// The id of its message with this counter, as written on the wire.
     pub(crate) fn message_id(&self, counter: u64) -> String {
         self.id(counter).to_string()
     }
 
-    /// Connects and comes in; says what the server said.
+    /// Connects and joins; returns the `welcome`.
     pub(crate) fn join(&mut self, address: SocketAddr) -> Result<Welcome, Gone> {
         self.connection = None;
         let output = TcpStream::connect(address).map_err(|_| Gone)?;
@@ -124,7 +125,7 @@ impl Client {
         }
     }
 
-    /// Comes back to the log that it knows; a newcomer reads it from its beginning.
+    /// Resumes in the log that it knows; a new client reads it from its beginning.
     pub(crate) fn resume(&mut self, address: SocketAddr) -> Result<(), Gone> {
         if self.epoch.is_none() {
             self.epoch = Some(self.join(address)?.epoch);
@@ -149,7 +150,7 @@ impl Client {
         Ok(())
     }
 
-    /// Says something new.
+    /// Queues a new message.
     pub(crate) fn say(&mut self) {
         self.pending.insert(self.next);
         self.next += 1;
@@ -160,7 +161,7 @@ impl Client {
         self.pending.is_empty()
     }
 
-    /// Writes what there is to write.
+    /// Writes pending output.
     pub(crate) fn write(&mut self) -> Result<(), Gone> {
         let Some(connection) = &mut self.connection else {
             return Err(Gone);
@@ -211,7 +212,7 @@ impl Client {
         }
     }
 
-    /// Takes one frame in.
+    /// Reads and handles one frame.
     pub(crate) fn read(&mut self) -> Result<(), Gone> {
         match self.frame()? {
             ServerFrame::Message(message) => self.message(&message),
@@ -262,8 +263,8 @@ impl Client {
         *promised = promised.or(seq);
     }
 
-    /// What must hold at the end: everything that was promised is in the log once, under the
-    /// number that was told, and all in the order of saying it.
+    /// Checks the final log: it contains each acknowledged message once, under the acknowledged
+    /// `seq`, and all in the order in which they were sent.
     pub(crate) fn check(&self, log: &[MessageId]) {
         let device = self.id(1).device;
         let mine: Vec<(u64, u64)> = (1..)
@@ -287,12 +288,12 @@ impl Client {
         }
     }
 
-    /// Hangs up.
+    /// Closes the connection.
     pub(crate) fn hang_up(&mut self) {
         self.connection = None;
     }
 
-    /// How far its connection's answers are: the messages without one.
+    /// The number of this connection's messages without an outcome.
     pub(crate) fn out(&self) -> usize {
         self.connection
             .as_ref()

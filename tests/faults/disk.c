@@ -1,11 +1,10 @@
-/* A disk that fails, for programs that were not written for it: preloaded, it stands between a
- * process and the files below FAULT_DIR (but for those whose path holds FAULT_EXCEPT).
+/* A failing disk for unmodified programs: preloaded, it intercepts a process's access to the files
+ * below FAULT_DIR (except for those whose path contains FAULT_EXCEPT).
  *
- * - It fails writes and syncs as the page of numbers in the file FAULT_CONTROL says (see
- *   `struct control`; the test maps or writes the same file).
- * - It keeps, below FAULT_SHADOW, what a power cut would leave: of each file the bytes that were
- *   synced, and nothing else. What was written since is only remembered as ranges, and copied when
- *   a sync has succeeded.
+ * - It fails writes and syncs as the file FAULT_CONTROL says (see `struct control`; the test maps
+ *   or writes the same file).
+ * - It keeps, below FAULT_SHADOW, the files as a power cut would leave them: their synced bytes
+ *   only. Later writes are recorded as ranges, and copied when a sync has succeeded.
  *
  * Making directories, and linking, renaming and removing files, takes effect at once in the shadow
  * too.
@@ -29,7 +28,7 @@
 /* Native byte order. A count below zero means for ever. */
 struct control {
     _Atomic int64_t write_pass;  /* writes that pass before the first that fails */
-    _Atomic int64_t write_fail;  /* how many then fail */
+    _Atomic int64_t write_fail;  /* writes that then fail */
     _Atomic int64_t write_errno;
     _Atomic int64_t sync_pass;
     _Atomic int64_t sync_fail;
@@ -76,7 +75,7 @@ static int is_ours(const char *path) {
            !(except && *except && strstr(path, except));
 }
 
-/* The path of an open file below the folder. */
+/* Returns the path of an open file below FAULT_DIR. */
 static int path_of(int fd, char *path) {
     char link[64];
     if (!folder) return 0;
@@ -92,7 +91,7 @@ static int shadow_of(const char *path, char *out) {
     return snprintf(out, PATH_MAX, "%s%s", shadow, path + strlen(folder)) < PATH_MAX;
 }
 
-/* Whether this one fails; its errno is set then. */
+/* Whether this call fails; sets its errno then. */
 static int fails(_Atomic int64_t *seen, _Atomic int64_t *pass, _Atomic int64_t *fail,
                  _Atomic int64_t *error) {
     atomic_fetch_add(seen, 1);
@@ -132,15 +131,15 @@ static void note_size(const char *path) {
     pthread_mutex_unlock(&lock);
 }
 
-/* What was written to the file so far is on the disk now. The ranges are taken before the sync
- * and copied after it, so that a write in between is not counted as synced. */
+/* Copies the ranges written so far to the shadow: they are synced. The ranges are taken before the
+ * sync and copied after it, so that a write in between is not counted as synced. */
 static void keep(int fd, const char *path, struct range *ranges, size_t count, int resized) {
     char target[PATH_MAX];
     if (!shadow_of(path, target)) return;
     int out = syscall(SYS_openat, AT_FDCWD, target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (out < 0) abort();
-    /* What is open for writing only is read by another descriptor. (Not everything is: to close one
-     * of a database gives its locks up.) */
+    /* A file open for writing only is read by another descriptor. (Other files are not: closing one
+     * descriptor of a database gives its locks up.) */
     int in = fd;
     if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) {
         in = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
@@ -191,7 +190,7 @@ int fsync(int fd) { return sync_file(fd, SYS_fsync); }
 
 int fdatasync(int fd) { return sync_file(fd, SYS_fdatasync); }
 
-/* Where there is no space left, what a file has already can still be written over. */
+/* Without free space, a file's existing bytes can still be overwritten. */
 static int needs_none(int fd, off_t end) {
     struct stat now;
     return atomic_load(&control->write_errno) == ENOSPC && fstat(fd, &now) == 0 &&

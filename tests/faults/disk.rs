@@ -1,4 +1,4 @@
-//! A disk that fails: `disk.c`, compiled and preloaded into the server, stands between it and its
+//! A failing disk: `disk.c`, compiled and preloaded into the server, intercepts its access to the
 //! data directory.
 
 use std::{
@@ -28,8 +28,8 @@ impl Failing {
     };
 }
 
-/// The data directory, what a power cut would leave of it, and the page of numbers that says what
-/// fails. (The search index is left out: it can be made again.)
+/// The data directory, its synced contents after a power cut, and the shared page that controls the
+/// failures. (The search index is left out: it can be made again.)
 pub(crate) struct Disk {
     home: TempDir,
     control: File,
@@ -59,7 +59,7 @@ impl Disk {
         self.home.path().join("shadow")
     }
 
-    /// Puts a server on it.
+    /// Makes a server use it.
     pub(crate) fn under(&self, server: &mut Command) {
         server
             .env("LD_PRELOAD", library())
@@ -77,7 +77,7 @@ impl Disk {
         self.set(3, failing);
     }
 
-    /// As in `struct control`; what switches the failing on comes last.
+    /// Sets the fields of `struct control`; the one that switches failing on comes last.
     fn set(&self, first: u64, failing: Failing) {
         self.put(first + 1, 0);
         self.put(first, failing.pass);
@@ -90,8 +90,8 @@ impl Disk {
         self.control.write_all_at(&bytes, 8 * place).unwrap();
     }
 
-    /// The power is cut (the server is dead already). With `torn`, of what was written and not
-    /// synced some blocks reached the disk all the same.
+    /// Cuts the power (the server is dead already). With `torn`, some of the unsynced blocks
+    /// reached the disk all the same.
     pub(crate) fn cut_power(&self, torn: Option<&mut Rng>) {
         if let Some(rng) = torn {
             for entry in fs::read_dir(self.shadow()).unwrap() {
@@ -107,7 +107,7 @@ impl Disk {
     }
 }
 
-/// Brings a random choice of the blocks in which they differ from the written file to the synced.
+/// Copies a random choice of the differing blocks from the written file to the synced one.
 fn tear(written: &Path, synced: &Path, rng: &mut Rng) {
     const BLOCK: usize = 512;
     let Ok(written) = fs::read(written) else {

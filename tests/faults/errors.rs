@@ -10,13 +10,13 @@ use crate::{
     rounds,
 };
 
-/// The system's numbers.
+/// The system's error numbers.
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 const EDQUOT: i32 = 122;
 
-/// Says something and waits for what becomes of it: refused for the time being, or taken.
+/// Sends a message and waits for its outcome: refused for a while, or taken.
 fn try_once(client: &mut Client) {
     client.write().unwrap();
     while client.out() > 0 {
@@ -30,8 +30,8 @@ fn say_until_quiet(client: &mut Client) {
     }
 }
 
-/// A full disk: refused in a way that may pass, readers go on, and when there is room again the
-/// same server takes what was waiting, in order.
+/// A full disk: messages are refused for a while, readers are served, and when there is room again
+/// the same server takes the waiting messages, in order.
 fn full_and_free_again(server: Process, fill: impl FnOnce(&Process), free: impl FnOnce(&Process)) {
     let mut talker = Client::new(1);
     talker.resume(server.address).unwrap();
@@ -44,7 +44,7 @@ fn full_and_free_again(server: Process, fill: impl FnOnce(&Process), free: impl 
         try_once(&mut talker);
     }
     assert_eq!(talker.refusals[0], "not_durable");
-    // The server helps itself as long as it can, with what its write-ahead log has taken.
+    // The server uses the space of its write-ahead log as long as it can.
     while talker.pending.len() < 5 {
         talker.say();
         try_once(&mut talker);
@@ -113,8 +113,8 @@ fn a_full_file_system_holds_messages_back_and_loses_none() {
     );
 }
 
-/// A server that is started on a full disk serves those who read, and takes messages again when
-/// there is room.
+/// A server that is started on a full disk serves readers, and takes messages again when there is
+/// room.
 #[test]
 fn a_server_starts_on_a_full_disk_and_serves_readers() {
     let disk = Disk::new();
@@ -137,7 +137,7 @@ fn a_server_starts_on_a_full_disk_and_serves_readers() {
         // Killed, with all of that in the write-ahead log.
         drop(server);
         disk.writes(Failing {
-            // What says whose the directory is, and the memory that connections share.
+            // The lock file, and the memory that connections share.
             pass: 10,
             fail: -1,
             errno: ENOSPC,
@@ -157,8 +157,8 @@ fn a_server_starts_on_a_full_disk_and_serves_readers() {
     }
 }
 
-/// Writes or syncs that fail, from the Nth on, then the N + 1st, …: nothing more is promised, the
-/// server ends and says why, and the next one has all that was promised.
+/// Writes or syncs fail from the Nth on, then from the N + 1st, …: nothing more is acknowledged,
+/// the server ends and says why, and the next one has all acknowledged messages.
 fn ends_and_loses_nothing(fail: impl Fn(&Disk, Failing)) {
     let disk = Disk::new();
     let mut load = Load::new(3);
@@ -177,7 +177,7 @@ fn ends_and_loses_nothing(fail: impl Fn(&Disk, Failing)) {
         assert_eq!(status.code(), Some(1), "{log}");
         assert!(log.contains("can't be stored any more"), "{log}");
         fail(&disk, Failing::NEVER);
-        // What the page cache holds is not to be trusted after that, and need not be.
+        // After such an error the page cache can't be trusted, and need not be.
         disk.cut_power(None);
         let server = Process::start(&disk.data(), |server| disk.under(server));
         load.settle(server.address);
@@ -195,7 +195,8 @@ fn after_a_failed_write_the_server_ends_and_the_next_one_has_what_was_promised()
     ends_and_loses_nothing(Disk::writes);
 }
 
-/// Before the disk is full the operator is told, twice, however it fills; and that there is space again.
+/// Before the disk is full the operator is warned, twice, however it fills; and told when there is
+/// space again.
 #[test]
 fn before_the_disk_is_full_the_operator_is_told() {
     const MIB: usize = 1 << 20;

@@ -6,8 +6,8 @@ use fastrand::Rng;
 
 use crate::{load::Load, process::Process, rounds};
 
-/// `KILL_ROUNDS=1000 cargo test --test faults kill -- --nocapture` for a longer run;
-/// `KILL_SEED` chooses other moments.
+/// `KILL_ROUNDS=1000 cargo test --test faults kill -- --nocapture` for a longer run; `KILL_SEED`
+/// chooses other moments.
 #[test]
 fn a_server_that_is_killed_keeps_what_it_promised() {
     let data = tempfile::tempdir().unwrap();
@@ -18,7 +18,7 @@ fn a_server_that_is_killed_keeps_what_it_promised() {
         let server = Process::start(data.path(), |_| {});
         let address = server.address;
         let moment = Duration::from_millis(rng.u64(1..80));
-        // The moment of a kill is chance, not something to be waited for.
+        // The moment of a kill is random; there is no event to wait for.
         load.talk(address, || {
             std::thread::sleep(moment);
             server.kill();

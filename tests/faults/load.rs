@@ -8,7 +8,7 @@ use std::{
 
 use crate::client::{Client, Gone};
 
-/// Messages that one client says in one round at most.
+/// The largest number of messages of one client in one round.
 const ROUND_MAX: u32 = 2_000;
 
 pub(crate) struct Load {
@@ -22,8 +22,8 @@ impl Load {
         }
     }
 
-    /// All clients talk until their connections end (or they have said a great deal);
-    /// `meanwhile` is what happens to the server.
+    /// All clients send until their connections end (or they have sent a great deal); `meanwhile`
+    /// makes the fault.
     pub(crate) fn talk(&mut self, address: SocketAddr, meanwhile: impl FnOnce()) {
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -38,15 +38,15 @@ impl Load {
         });
     }
 
-    /// Everybody comes back, says nothing new, and stays until all that was said is answered and
-    /// all read the same log; then what was promised is checked.
+    /// All clients resume, send nothing new, and stay until every message has an outcome and all
+    /// read the same log; then the acknowledged messages are checked.
     pub(crate) fn settle(&mut self, address: SocketAddr) {
         thread::scope(|scope| {
             for client in &mut self.clients {
                 scope.spawn(|| drain(client, address));
             }
         });
-        // What the last one said has reached everybody who comes now.
+        // The last message has reached everybody who joins now.
         let mut reader = Client::new(u8::MAX);
         let head = reader.join(address).unwrap().rooms[0].head;
         for client in self.clients.iter_mut().chain([&mut reader]) {
@@ -62,7 +62,7 @@ impl Load {
         }
     }
 
-    /// Messages whose keeping was promised.
+    /// The number of acknowledged messages.
     pub(crate) fn promised(&self) -> usize {
         self.clients
             .iter()

@@ -1,5 +1,5 @@
-//! Nothing is lost: the real server on a real disk, killed, out of space, without its `fsync`,
-//! and after a power cut. See `docs/TESTING.md` for the longer runs.
+//! No message is lost: the real server on a real disk, killed, out of space, with a failing
+//! `fsync`, and after a power cut. See `docs/TESTING.md` for the longer runs.
 
 #![cfg(all(feature = "server", unix))]
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]

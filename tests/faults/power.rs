@@ -1,5 +1,5 @@
-//! The power is cut: of each file only the bytes that were synced are left, and in every second
-//! round some of those that were not.
+//! Power cuts: of each file only the synced bytes are left, and in every second round some of the
+//! unsynced ones.
 
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ fn a_power_cut_takes_nothing_that_was_promised() {
     assert!(promised > rounds as usize, "the server had next to no load");
 }
 
-/// That the disk's model bites: where the operator chose to promise before the sync, a power cut
-/// takes promised messages, and the server says so by a new epoch.
+/// Checks that the disk's model bites: where the operator chose to acknowledge before the sync, a
+/// power cut takes acknowledged messages, and the server announces a new epoch.
 #[test]
 fn with_relaxed_durability_a_power_cut_is_told_by_a_new_epoch() {
     let disk = Disk::new();

@@ -25,7 +25,7 @@ impl Process {
         command
             .args(["0", "--bind", "127.0.0.1", "--data-dir"])
             .arg(data)
-            // They write and come in faster than people do.
+            // The tests write and join faster than people do.
             .args(["--messages-per-minute", "0", "--joins-per-minute", "0"])
             .env("HOME", data)
             .env_remove("XDG_DATA_HOME");
@@ -43,7 +43,7 @@ impl Process {
             for line in errors.lines().map_while(Result::ok) {
                 log.push_str(&line);
                 log.push('\n');
-                // Few tests want to hear of it at once.
+                // Few tests wait for the line.
                 let _ = tell.send(line);
             }
             log
@@ -63,7 +63,7 @@ impl Process {
         }
     }
 
-    /// Waits until it says a line with this in it.
+    /// Waits for an output line that contains this.
     pub(crate) fn says(&self, part: &str) {
         let next = || self.lines.recv_timeout(PATIENCE);
         while !next()
@@ -72,12 +72,12 @@ impl Process {
         {}
     }
 
-    /// Its number in the system.
+    /// Its process ID.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// As the power does, without a word.
+    /// Kills it with SIGKILL, as a power failure would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -88,7 +88,7 @@ impl Process {
         drop(self.stopped());
     }
 
-    /// The same, and what it said.
+    /// The same, and returns its output.
     pub(crate) fn stopped(self) -> String {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -97,7 +97,7 @@ impl Process {
         log
     }
 
-    /// Waits until it has ended; how, and what it said. One that does not end is killed.
+    /// Waits until it has ended, and returns how, and its output. One that does not end is killed.
     pub(crate) fn ended(mut self) -> (ExitStatus, String) {
         let (over, waits) = mpsc::channel::<()>();
         let pid = rustix::process::Pid::from_child(&self.child);

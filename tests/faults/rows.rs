@@ -1,5 +1,5 @@
-//! Rows of the log, and the index, changed from outside under a running server: whoever asks is
-//! answered, or the server ends and says why. It is never alive and mute.
+//! Rows of the log, and the index, damaged from outside under a running server: each request is
+//! answered, or the server ends and says why. It never runs without answering.
 
 use std::{
     fs,
@@ -16,16 +16,16 @@ use crate::{PATIENCE, client::Client, process::Process};
 /// Messages in the log that is damaged.
 const HEAD: u64 = 120;
 
-/// How a connection went on.
+/// The state of a connection after a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Heard {
     /// A frame of this type, or an error of this code.
     Frame(String),
-    /// The connection closed, behind such a frame if there was one.
+    /// The connection closed, after such a frame if there was one.
     Closed(Option<String>),
 }
 
-/// Says frames, one line each, and waits for the answer to the last one.
+/// Sends frames, one line each, and waits for the answer to the last one.
 fn ask(address: SocketAddr, frames: &[&str], is_answer: impl Fn(&Value) -> bool) -> Heard {
     let Ok(mut output) = TcpStream::connect(address) else {
         return Heard::Closed(None);
@@ -95,14 +95,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Has SQLite forget what a column may hold.
+/// Makes SQLite forget the types of columns.
 const LAX: &str = "PRAGMA writable_schema = ON;
     UPDATE sqlite_schema SET sql = replace(replace(replace(sql,
         ', STRICT', ''), ') STRICT', ')'), ' NOT NULL', '') WHERE type = 'table';
     PRAGMA writable_schema = RESET;";
 
-/// What is done to a log while a server has it open, and what a page then is: the code of an error,
-/// or `history` where the damage is elsewhere.
+/// Damage to a log while a server has it open, and the outcome of a page then: the code of an
+/// error, or `history` where the damage is elsewhere.
 const DAMAGE: &[(&str, &str)] = &[
     ("UPDATE room SET first = head + 5", "unavailable"),
     ("UPDATE room SET first = 0", "unavailable"),
@@ -159,7 +159,8 @@ const DAMAGE: &[(&str, &str)] = &[
     ("LAX; UPDATE device SET counter = 'x', id = 7", "history"),
 ];
 
-/// Asks a server for everything that reads or writes its log. Ends what can't be gone on with.
+/// Sends requests that read or write every part of the log, and checks the end of a server that
+/// can't continue.
 fn ask_all(server: Process, what: &str, page: &str) {
     let address = server.address;
     let answered = |reference: u64| move |frame: &Value| frame["ref"] == reference;
@@ -175,15 +176,15 @@ fn ask_all(server: Process, what: &str, page: &str) {
     for (token, request) in (20..).zip(requests) {
         heard.push(ask(address, &[&join(token, ""), request], answered(9)));
     }
-    // Without some tables nobody can come in, and is told so.
+    // Without some tables a join is refused with an error.
     if let Heard::Frame(heard) = &heard[0] {
         assert_eq!(heard, page, "{what}");
     }
-    // The messages of the log come, or it is said why not.
+    // The log's messages come, or an error says why not.
     let behind = join(30, "").replace(r#""last":0"#, r#""last":1000"#);
     let last = |frame: &Value| frame["seq"] == HEAD;
     heard.push(ask(address, &[&behind], last));
-    // The one whose device is known; and a message of somebody new.
+    // A known device; and a message of a new user.
     heard.push(ask(address, &[&join(1, "")], |frame| {
         frame["type"] == "welcome"
     }));
@@ -215,7 +216,7 @@ fn with_damaged_rows_each_request_is_answered_or_the_server_ends() {
     for (what, page) in DAMAGE {
         let data = tempfile::tempdir().unwrap();
         copy(filled.path(), data.path());
-        // A start of its own: nothing of the log is in its memory.
+        // A fresh start: none of the log is in its memory.
         let server = Process::start(data.path(), |_| ());
         let log = Connection::open(data.path().join("log.db")).unwrap();
         log.busy_timeout(PATIENCE).unwrap();
@@ -225,7 +226,7 @@ fn with_damaged_rows_each_request_is_answered_or_the_server_ends() {
     }
 }
 
-/// Not rows, but the pages that they are on.
+/// Damages pages instead of rows.
 #[test]
 fn with_damaged_pages_each_request_is_answered_or_the_server_ends() {
     use std::os::unix::fs::FileExt;

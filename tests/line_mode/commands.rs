@@ -1,4 +1,5 @@
-//! Commands from a pipe: each answers when what it needs is there; and terminals that can't be drawn on.
+//! Commands from a pipe: each runs when what it needs is there; and terminals that can't be drawn
+//! on.
 
 use super::*;
 
@@ -40,7 +41,7 @@ fn commands_wait_until_what_they_need_is_there_and_keep_their_order() {
 }
 
 #[test]
-fn a_command_that_does_nothing_is_not_done() {
+fn a_command_without_effect_gets_an_exit_status_of_its_own() {
     let server = Server::new();
     let _reader = server.follow("alice");
     for (command, says) in [
@@ -70,8 +71,8 @@ fn commands_wait_for_a_server_that_is_not_there_yet() {
     drop(server);
 }
 
-/// Runs a line of a shell on a terminal, types something once it says this, and gives all that it
-/// writes there: the `script` of util-linux makes terminals.
+/// Runs a shell's line on a terminal, types something once it prints this, and returns all output:
+/// util-linux's `script` makes terminals.
 fn on_terminal(
     term: Option<&str>,
     line: &str,

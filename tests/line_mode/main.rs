@@ -1,4 +1,4 @@
-//! Line mode over real binaries: what a script, a pipe and a screen reader meet.
+//! Line mode with the real programs: as used by scripts, pipes and screen readers.
 
 #![cfg(all(unix, feature = "tui", feature = "server"))]
 #![allow(
@@ -21,15 +21,15 @@ use std::{
     time::Duration,
 };
 
-/// Longer than anything here takes; whoever waits so long waits in vain.
+/// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 thread_local! {
-    /// What the clients of one test keep.
+    /// The state directory of all clients of one test.
     static STATE: tempfile::TempDir = tempfile::tempdir().unwrap();
 }
 
-/// A server on a port of its own; gone with the value.
+/// A server on a port of its own, killed on drop.
 struct Server {
     child: Child,
     port: u16,
@@ -40,7 +40,7 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chat-server"))
             .args([&port.to_string(), "--ephemeral"])
             .args(["--room", "build"])
-            // Some write faster than people do.
+            // Some tests write faster than people do.
             .args(["--messages-per-minute", "0"])
             .env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdout(Stdio::piped())
@@ -62,7 +62,7 @@ impl Server {
         run(self.port, nickname, options, input)
     }
 
-    /// A client that reads; it is in when this returns.
+    /// Starts a client that follows; it has joined when this returns.
     fn follow(&self, nickname: &str) -> Client {
         let client = Client::start(self.port, nickname, &["--follow"]);
         client.status_with("Connected");
@@ -83,7 +83,7 @@ fn kill(signal: &str, pid: &str) -> ExitStatus {
     Command::new("sh").args(["-c", &kill]).status().unwrap()
 }
 
-/// A client that runs; gone with the value.
+/// A running client, killed on drop.
 struct Client {
     child: Child,
     input: Option<ChildStdin>,
@@ -112,12 +112,12 @@ impl Client {
         writeln!(input, "{line}").unwrap();
     }
 
-    /// The next line of output.
+    /// Returns the next line of output.
     fn line(&self) -> String {
         self.output.recv_timeout(PATIENCE).expect("a line")
     }
 
-    /// Waits for a line on standard error that holds this.
+    /// Waits for a line on standard error that contains this.
     fn status_with(&self, part: &str) -> String {
         loop {
             let line = self.status.recv_timeout(PATIENCE);
@@ -128,7 +128,7 @@ impl Client {
         }
     }
 
-    /// Waits for the end, which must come in time: standard error closes with it.
+    /// Waits for the exit, which must come in time: standard error closes with it.
     fn end(&mut self) -> ExitStatus {
         while let Ok(line) = self.status.recv_timeout(PATIENCE) {
             assert!(!line.contains("panicked"), "{line}");
@@ -148,7 +148,7 @@ impl Drop for Client {
     }
 }
 
-/// How a client ended, and what it said.
+/// A client's exit status and its output.
 struct Ended {
     status: i32,
     output: String,
@@ -201,7 +201,7 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// Without the time, which is given in full.
+/// Strips the time, which is given in full.
 fn said(line: &str) -> &str {
     let (time, rest) = line.split_once(' ').unwrap();
     let parsed = time.parse::<jiff::Timestamp>();
@@ -293,7 +293,7 @@ fn a_line_that_is_too_long_is_refused_and_the_others_go() {
 fn a_nickname_in_use_is_an_exit_status_of_its_own() {
     let server = Server::new();
     let _holder = server.follow("alice");
-    // Somebody else, who has none of what she keeps.
+    // Another user, without her state.
     let sender = server.feed("Alice", &["--no-state"], b"hello\n");
     assert_eq!(sender.status, 4);
     assert!(
@@ -344,10 +344,10 @@ fn a_room_that_does_not_exist_refuses_the_join() {
     assert_eq!(sender.status, 5, "{}", sender.errors);
     let words = "has no room cellar: leave --room out";
     assert!(sender.errors.contains(words), "{}", sender.errors);
-    // What waits for it keeps nobody out of the lobby, and is not said there.
+    // Its waiting message keeps nobody out of the lobby, and is not sent there.
     let reader = server.follow("alice");
     let sender = server.feed("bot", &[], b"hello lobby\n");
-    // Its own line was delivered; of the other it tells.
+    // Its own line was delivered; it reports the other.
     assert_eq!(sender.status, 0, "{}", sender.errors);
     let told = "A message of an earlier run, for cellar, was not delivered and is not kept";
     assert!(sender.errors.contains(told), "{}", sender.errors);
@@ -409,7 +409,7 @@ fn messages_typed_while_the_server_is_away_arrive_when_it_is_back() {
     let server = Server::start(port);
     sender.status_with("Connected");
     let mut reader = server.follow("alice");
-    // Either it came before alice did, or after: her history has it.
+    // It came before alice did, or after: then her history has it.
     reader.type_line("thanks");
     assert_eq!(said(&sender.line()), "alice: thanks");
     let history = server.feed("late", &["--history", "10"], b"");
@@ -422,7 +422,7 @@ fn an_older_server_gets_its_line_too() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let older = thread::spawn(move || {
-        // Asked whether it encrypts, it hangs up: it can't parse that.
+        // At the TLS handshake it closes the connection: it can't parse that.
         drop(listener.accept().unwrap());
         let (mut stream, _) = listener.accept().unwrap();
         let mut objects = Vec::new();

@@ -1,5 +1,5 @@
-//! Where the lines go: files, full disks, closed pipes; how much of the past; and peers that never say
-//! that anything arrived.
+//! The output: files, full disks, closed pipes, the length of the history; and servers that never
+//! confirm.
 
 use std::fs::File;
 
@@ -7,7 +7,7 @@ use super::*;
 
 const WORDS: &str = "The output can't be written: No space left on device";
 
-/// Whether there is [`full`]; else the test is skipped.
+/// Whether there is [`full`]; otherwise the test is skipped.
 fn has_full_disk() -> bool {
     let there = std::path::Path::new("/dev/full").exists();
     if !there {
@@ -17,7 +17,7 @@ fn has_full_disk() -> bool {
     there
 }
 
-/// A file system without room.
+/// Opens a file on a full device.
 fn full() -> Stdio {
     File::options()
         .write(true)
@@ -34,7 +34,7 @@ fn is_told(child: Child, status: i32, words: &str) {
 }
 
 #[test]
-fn an_output_that_can_not_be_written_is_told() {
+fn an_output_that_can_not_be_written_is_reported() {
     if !has_full_disk() {
         return;
     }
@@ -100,7 +100,7 @@ fn a_server_whose_output_can_not_be_written_says_so() {
             .stdout(full())
             .stderr(Stdio::piped());
         is_told(command.spawn().unwrap(), 1, "No space left on device");
-        // Whoever closed the pipe wants no more, and no word of it.
+        // A reader that closed the pipe wants no more, and no message about it.
         let mut command = program();
         let command = command.args(arguments).stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -129,7 +129,7 @@ fn history_is_printed_as_far_back_as_the_log_goes() {
             .collect();
         assert_eq!(lines, due);
     }
-    // What is said while it is read comes once, behind it.
+    // Messages that arrive while the history is read come once, after it.
     let mut late = Client::start(server.port, "late", &["--history", "3000", "--follow"]);
     late.status_with("Connected");
     let sender = server.feed("bot", &[], b"line 3001\n");
@@ -141,10 +141,10 @@ fn history_is_printed_as_far_back_as_the_log_goes() {
 }
 
 #[test]
-fn a_listener_that_says_nothing_is_no_server() {
+fn a_silent_listener_is_no_server() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    // Whatever is said to it, it listens on.
+    // It reads everything, and never answers.
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();

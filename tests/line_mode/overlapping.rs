@@ -1,8 +1,8 @@
-//! Several processes with one client ID: they share an outbox, and none takes another's place unasked.
+//! Several processes with one client ID: they share an outbox, and none replaces another unasked.
 
 use super::*;
 
-/// What is said in the room, without times and names.
+/// Returns the texts in the room, without times and nicknames.
 fn all_said(server: &Server) -> Vec<String> {
     let reader = server.feed("reader", &["--no-state", "--history", "100000"], b"");
     assert_eq!(reader.status, 0, "{}", reader.errors);
@@ -12,7 +12,7 @@ fn all_said(server: &Server) -> Vec<String> {
         .collect()
 }
 
-/// The texts of one run, in the order in which they were said.
+/// Returns the texts of one run, in their order.
 fn of_run<'a>(all: &'a [String], run: &str) -> Vec<&'a str> {
     let own = all.iter().map(String::as_str);
     own.filter(|text| text.starts_with(run)).collect()
@@ -71,7 +71,7 @@ fn a_run_that_is_killed_takes_nothing_of_the_others_with_it() {
         })
         .collect();
     first.type_line("first 1");
-    // Some of it is handed over already, some is on its way; then nobody is there to send it.
+    // Some lines are handed over already, some are on their way; then the reader is killed.
     let mut seen: Vec<String> = vec![said(&reader.line()).to_owned()];
     first.child.kill().unwrap();
     for client in &mut others {
@@ -108,13 +108,13 @@ fn a_script_hands_its_lines_to_a_reader_and_leaves_it_in_its_place() {
         let sender = server.feed("bot", &[], format!("line {number}\n").as_bytes());
         assert_eq!((sender.status, sender.errors.as_str()), (0, ""));
         assert_eq!(said(&alice.line()), format!("bot: line {number}"));
-        // The reader itself did not say it, and so prints it.
+        // The reader itself did not write it, and so prints it.
         assert_eq!(said(&logger.line()), format!("bot: line {number}"));
     }
     alice.type_line("still there?");
     assert_eq!(said(&logger.line()), "alice: still there?");
 
-    // Where it goes, and what becomes of it, is the run's own affair.
+    // The room of a line, and its outcome, belong to the run that sent it.
     let build = Client::start(server.port, "carol", &["--follow", "--room", "build"]);
     build.status_with("Connected");
     let sender = server.feed("bot", &["--room", "build"], b"214 tests\n");

@@ -1,4 +1,4 @@
-//! Signals that ask it to end, and those that whoever started it has ignored.
+//! Signals that end the client, and signals that its parent has ignored.
 
 use std::os::unix::process::ExitStatusExt;
 

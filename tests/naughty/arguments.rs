@@ -1,5 +1,5 @@
-//! The command lines of both programs, and the files and folders that they name: what is wrong
-//! with them is told on a terminal.
+//! Errors about the command lines of both programs, and about the files and folders that they name,
+//! on a terminal.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -11,10 +11,10 @@ use std::{
 
 use crate::{CHAT_SERVER, CHAT_TUI, corpus, judge, terminal::Terminal};
 
-/// Where the text goes.
+/// The placeholder for the text.
 const HERE: &str = "{}";
 
-/// What is wrong whatever the text, or with it.
+/// Arguments that are wrong with any text, or with a hostile one.
 const CLIENT: &[&[&str]] = &[
     &[HERE],
     &[HERE, "10500", "carol", "3"],
@@ -56,7 +56,7 @@ const SERVER: &[&[&str]] = &[
     &["--proxy", HERE],
 ];
 
-/// All of them, with bytes that are no UTF-8 as well.
+/// Returns all texts, and bytes that are not UTF-8.
 fn texts() -> Vec<OsString> {
     let raw: [&[u8]; 3] = [b"x\x9b2Jy", b"x\x1b]0;PWNED\x9cy", b"\xff\x90q\x9c"];
     let raw = raw.map(|bytes| OsString::from_vec(bytes.to_vec()));
@@ -79,7 +79,7 @@ fn filled(arguments: &[&str], text: &OsStr) -> Vec<OsString> {
     arguments.iter().map(fill).collect()
 }
 
-/// Runs to the end, in a folder of its own; judges what is said in a pipe.
+/// Runs a program to its end, in a folder of its own; judges its output in a pipe.
 fn in_a_pipe(folder: &Path, program: &str, arguments: &[OsString]) -> bool {
     let output = Command::new(program)
         .args(arguments)
@@ -110,7 +110,7 @@ fn arguments_are_repeated_in_plain_words() {
     }
 }
 
-/// On a terminal a program may write colours, and does not think of what else is among them.
+/// On a terminal a program may write colours, and could overlook other bytes among them.
 #[test]
 fn arguments_are_repeated_in_plain_words_on_a_terminal() {
     for (program, lines) in [(CHAT_TUI, CLIENT), (CHAT_SERVER, SERVER)] {
@@ -146,14 +146,14 @@ fn files_are_named_in_plain_words() {
             .filter(|byte| *byte != b'/')
             .collect();
         let name = OsString::from_vec(name);
-        // A file where a directory should be, and one that is nothing that is asked for.
+        // A file where a directory should be, and a file with useless contents.
         fs::write(folder.path().join(&name), "nothing of any use\n").unwrap();
         for line in SERVER.iter().filter(|line| line.contains(&"--data-dir")) {
             in_a_pipe(folder.path(), CHAT_SERVER, &filled(line, &name));
         }
         let host = filled(&["0", "--data-dir", HERE], &name);
         assert!(in_a_pipe(folder.path(), CHAT_SERVER, &host));
-        // A directory that serves: what was done in it is told.
+        // A usable directory: the output names it.
         let data = folder.path().join("data").join(&name);
         let log = folder.path().join("log.jsonl");
         fs::write(&log, LOG).unwrap();

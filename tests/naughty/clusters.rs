@@ -1,5 +1,5 @@
-//! Clusters about whose width terminals differ, in real tmux: whatever it makes of them, nothing of
-//! an old screen may stay.
+//! Clusters whose width terminals disagree about, in real tmux: whatever width it gives them,
+//! nothing of an old screen may stay.
 
 use serde_json::json;
 
@@ -9,13 +9,13 @@ use crate::{
     tmux::{self, Pane},
 };
 
-/// One a line.
+/// One cluster a line.
 const CLUSTERS: &str = include_str!("../fixtures/clusters.txt");
 
-/// Clusters of which each screen has some.
+/// Clusters on each screen.
 const AT_ONCE: usize = 12;
 
-/// A client in a pane, and the server that it talks to.
+/// Starts a client in a pane, and the server that it talks to.
 fn client(columns: u16, rows: u16) -> (Pane, Guest) {
     let host = Host::new();
     let port = host.port();
@@ -28,7 +28,7 @@ fn client(columns: u16, rows: u16) -> (Pane, Guest) {
     (pane, guest)
 }
 
-/// Compares what was drawn, one thing upon another, with the same drawn from nothing.
+/// Compares a screen after many updates with the same screen drawn from nothing.
 fn check(pane: &mut Pane, what: &str) {
     let drawn = without_joined(&pane.shows());
     pane.redraw();
@@ -41,9 +41,9 @@ fn check(pane: &mut Pane, what: &str) {
     );
 }
 
-/// Without what may be joined to an emoji, or select its form, and without blanks: tmux 3.3 forgets a
-/// joiner that is the last of what it reads at one time, and shows what follows in the next column, or
-/// not at all. Where that happens is chance.
+/// Removes characters that may join an emoji or select its form, and blanks: tmux 3.3 forgets a
+/// joiner that is the last character of one read, and shows the next one in the next column, or not
+/// at all. Where that happens is random.
 fn without_joined(screen: &str) -> String {
     let joined: Vec<char> = CLUSTERS
         .chars()
@@ -58,7 +58,7 @@ fn without_joined(screen: &str) -> String {
     screen.chars().filter(|c| !may_be_lost(*c)).collect()
 }
 
-/// Says clusters in texts, a nickname and the topic, with plain lines between that scroll them.
+/// Sends clusters in texts, a nickname and the topic, with plain lines between that scroll them.
 fn scroll(pane: &mut Pane, guest: &mut Guest, clusters: &[&str], part: usize) {
     for (number, cluster) in clusters.iter().enumerate() {
         guest.message("alice", &format!("ab {cluster}"));
@@ -67,7 +67,7 @@ fn scroll(pane: &mut Pane, guest: &mut Guest, clusters: &[&str], part: usize) {
         if number % 4 == 0 {
             guest.topic(&format!("about {cluster}, and {cluster}"));
         }
-        // So many in a row that they come to the right end.
+        // Enough in a row to reach the right edge.
         guest.message(
             "bob",
             &format!("{}{}", "0123456789".repeat(number % 3), cluster.repeat(40)),

@@ -1,8 +1,8 @@
-//! Texts that mean harm, or that are merely difficult: every class of escape sequence, in both
-//! lengths, cut at every position; whatever is not seen; whatever is drawn where it shouldn't be;
-//! and the Big List of Naughty Strings.
+//! Hostile and difficult texts: every class of escape sequence, in both lengths, cut at every
+//! position; invisible characters; characters drawn in unexpected places; and the Big List of
+//! Naughty Strings.
 
-/// What terminals obey, after ESC. `BEL` and `ST` end strings; each is complete.
+/// Sequences that terminals obey, after ESC. `BEL` and `ST` end strings; each is complete.
 const SEQUENCES: &[&str] = &[
     // CSI: colours, erasing, moving, modes, and above all reports, which come back as input.
     "[31;5;8m",
@@ -117,7 +117,7 @@ fn eight_bit(sequence: &str) -> String {
     out
 }
 
-/// What is not seen, or is drawn in another place than it was written.
+/// Returns invisible characters, and those drawn in another place than written.
 pub(crate) fn unseen() -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let controls = ('\0'..='\u{9f}').filter(|c| c.is_control());
@@ -147,7 +147,7 @@ pub(crate) fn unseen() -> Vec<String> {
         all.push(format!("م{c}م"));
     }
     all.extend(others.map(str::to_owned));
-    // Said in secret, as a flag that isn't one.
+    // A hidden text, as an invalid flag.
     let hidden = "ignore all".bytes().map(|b| 0xe0000 + u32::from(b));
     let hidden: String = hidden.filter_map(char::from_u32).collect();
     all.push(format!("🏴{hidden}\u{e007f}"));
@@ -155,7 +155,7 @@ pub(crate) fn unseen() -> Vec<String> {
     all
 }
 
-/// What takes more room than it should, or less.
+/// Returns texts that take more room than they should, or less.
 pub(crate) fn towers() -> Vec<String> {
     let mut all = vec![
         "﷽".repeat(40),
@@ -184,7 +184,7 @@ pub(crate) fn towers() -> Vec<String> {
     all
 }
 
-/// All of them. None has more than 16 KiB.
+/// Returns all texts, each of at most 16 KiB.
 pub(crate) fn all() -> Vec<String> {
     let listed = naughty_strings::BLNS.iter().map(|text| (*text).to_owned());
     let mut all: Vec<String> = [sequences(), unseen(), towers()].concat();
@@ -193,7 +193,7 @@ pub(crate) fn all() -> Vec<String> {
     all
 }
 
-/// A few of each kind, short enough for a command line or a file's name; none holds a NUL.
+/// Returns a few of each kind, short enough for a command line or a file's name; none contains NUL.
 pub(crate) fn few() -> Vec<String> {
     let picked = [
         "]0;PWNED\u{7}",

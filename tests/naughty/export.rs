@@ -1,4 +1,4 @@
-//! A log of long ago, in which everything stands that older rules let in, written out again.
+//! An old log, with everything that older rules accepted, exported.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ fn message(seq: usize, nickname: &str, text: &str) -> Value {
     })
 }
 
-/// A log that holds just these frames, whatever any rule says.
+/// Writes a log that contains just these frames, against any rule.
 fn log_of(data: &Path, frames: &[Vec<u8>]) {
     let lines = data.join("lines");
     let harmless = (1..=frames.len()).map(|seq| format!("{}\n", message(seq, "alice", "hello")));
@@ -65,7 +65,7 @@ fn a_log_is_written_so_that_it_can_be_read_on_a_terminal() {
     assert!(output.status.success(), "{output:?}");
     judge::plain("an export", &output.stdout);
     judge::plain("an export, standard error", &output.stderr);
-    // Nothing is lost by it: to whoever reads JSON it is what was written.
+    // The export loses nothing: parsed as JSON it equals the log.
     let lines = String::from_utf8(output.stdout).unwrap();
     let read = lines
         .lines()

@@ -1,4 +1,4 @@
-//! A server that means harm, or passes on what somebody does who does.
+//! A hostile server, or one that passes on a hostile user's texts.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::terminal::PATIENCE;
 
-/// Where it listens.
+/// The server's listener.
 pub(crate) struct Host(TcpListener);
 
-/// A client that has come in.
+/// A joined client.
 pub(crate) struct Guest {
     stream: TcpStream,
     lines: BufReader<TcpStream>,
@@ -35,8 +35,7 @@ impl Host {
         self.0.local_addr().unwrap().port().to_string()
     }
 
-    /// Waits for a client that speaks plainly; one that wants encryption gets none, and one that
-    /// asks what listens is told.
+    /// Waits for a client that uses plain TCP; refuses TLS, and answers a probe.
     pub(crate) fn join(&self) -> Guest {
         loop {
             let (mut stream, _) = self.0.accept().unwrap();
@@ -74,7 +73,7 @@ fn read(lines: &mut BufReader<TcpStream>) -> Option<Value> {
 }
 
 impl Guest {
-    /// Says something; that the client has gone is seen elsewhere.
+    /// Sends a frame; a client that has left is noticed elsewhere.
     pub(crate) fn say(&mut self, frame: &Value) {
         let _ = writeln!(self.stream, "{frame}");
     }
@@ -84,7 +83,7 @@ impl Guest {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// What the client asks next, signs of life apart; `None` when it has gone.
+    /// Returns the client's next request, pings apart; `None` when it has left.
     pub(crate) fn hear(&mut self) -> Option<Value> {
         loop {
             let frame = read(&mut self.lines)?;
@@ -97,12 +96,12 @@ impl Guest {
         }
     }
 
-    /// Lets it in, calling everything so.
+    /// Admits it, with this text in every field.
     pub(crate) fn welcome(&mut self, text: &str) {
         self.welcome_to(text, 0);
     }
 
-    /// The same, with so many messages in the log.
+    /// The same, with this many messages in the log.
     pub(crate) fn welcome_to(&mut self, text: &str, head: u64) {
         let token = Token::parse(self.join["token"].as_str().unwrap()).unwrap();
         let client_id = ClientId::parse(self.join["clientID"].as_str().unwrap()).unwrap();
@@ -127,7 +126,7 @@ impl Guest {
         (self.seq, self.version) = (head, 0);
     }
 
-    /// Says a text in every way there is to say one.
+    /// Sends a text in every field of every frame.
     pub(crate) fn say_everywhere(&mut self, text: &str) {
         for (kind, more) in [
             ("left", json!({"reason": text})),
@@ -154,7 +153,7 @@ impl Guest {
         self.say(&json!({"type": text, "message": text, text: text}));
     }
 
-    /// Gives the room another topic.
+    /// Changes the room's topic.
     pub(crate) fn topic(&mut self, topic: &str) {
         self.version += 1;
         self.say(&json!({
@@ -163,7 +162,7 @@ impl Guest {
         }));
     }
 
-    /// A message of somebody's.
+    /// Sends a message.
     pub(crate) fn message(&mut self, nickname: &str, text: &str) {
         self.seq += 1;
         let frame = logged(self.seq, nickname, text);
@@ -171,7 +170,7 @@ impl Guest {
     }
 }
 
-/// A message as it stands in the log.
+/// Returns a message of the log.
 pub(crate) fn logged(seq: u64, nickname: &str, text: &str) -> Value {
     json!({
         "type": "message", "room": "lobby", "id": format!("{MALLORY}-{seq}"), "user": MALLORY,

@@ -1,25 +1,26 @@
-//! Whether a terminal would obey, or a reader be deceived. It knows nothing of the programs' own
-//! rules, save which sequences the full screen has to write.
+//! Decides whether a terminal would obey a text, or a reader be deceived. It is independent of the
+//! programs' own rules, except for the sequences that the full screen has to write.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// The sequences of the full screen, after `ESC [`, with the figures left out.
+/// The sequences of the full screen, after `ESC [`, without the digits.
 const OURS: &[&str] = &[
-    // The cursor, and a clean slate.
+    // The cursor, and clearing.
     "?25h", "?25l", "2J", "K",
-    // The other screen, drawing at once, pastes, focus, the wheel, the title kept and put back.
+    // The alternate screen, synchronized drawing, pastes, focus, the wheel, the saved and restored
+    // title.
     "?1049h", "?1049l", "?2026h", "?2026l", "?2004h", "?2004l", "?1004h", "?1004l", "?1007h",
     "?1007l", "?7h", "?7l", "22;2t", "23;2t", // Whether keys can be reported unambiguously.
     "?u",
 ];
 
-/// Fails where a pipe's or a file's bytes hold anything but lines to be seen.
+/// Fails if the bytes for a pipe or a file hold anything but visible lines.
 pub(crate) fn plain(what: &str, bytes: &[u8]) {
     fail(what, utf8(bytes).and_then(seen));
 }
 
-/// Fails where what was written to a terminal holds a sequence that is not the program's own, or
-/// anything between them that is not seen. Colours of a log are a program's own too.
+/// Fails if the bytes for a terminal hold a sequence that is not the program's own, or anything
+/// invisible between them. A log's colours are a program's own too.
 pub(crate) fn terminal(what: &str, bytes: &[u8]) {
     fail(what, utf8(bytes).and_then(obeyed));
 }
@@ -38,7 +39,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, String> {
     })
 }
 
-/// Whether all of a text is seen, or ends a line.
+/// Checks that a text is visible, apart from ends of lines.
 fn seen(text: &str) -> Result<(), String> {
     match text.char_indices().find(|&(at, c)| is_unseen(text, at, c)) {
         None => Ok(()),
@@ -52,14 +53,14 @@ fn seen(text: &str) -> Result<(), String> {
 
 fn is_unseen(text: &str, at: usize, c: char) -> bool {
     match c {
-        // Have a meaning in their places only; here it is enough that they are rare.
+        // They have a meaning in some places only; here it is enough that they are rare.
         '\u{200c}' | '\u{200d}' => text[..at].ends_with(['\u{200c}', '\u{200d}']),
         // In the flags of England, Scotland and Wales.
         '\u{e0020}'..='\u{e007f}' => {
             let tags = |c| matches!(c, '\u{e0020}'..='\u{e007f}');
             !text[..at].trim_end_matches(tags).ends_with('\u{1f3f4}')
         }
-        // Number signs are seen, whatever they are called.
+        // Number signs are visible, whatever they are called.
         '\n'
         | '\t'
         | '\u{600}'..='\u{605}'
@@ -92,15 +93,15 @@ fn is_unseen(text: &str, at: usize, c: char) -> bool {
     }
 }
 
-/// Whether a terminal gets nothing but what is seen and the programs' own sequences.
+/// Checks that a terminal gets only visible characters and the programs' own sequences.
 fn obeyed(text: &str) -> Result<(), String> {
-    // The terminal's driver has added what it adds.
+    // Added by the terminal's driver.
     let text = text.replace("\r\n", "\n");
     let mut drawn = String::new();
     let mut rest = text.as_str();
     while let Some((before, after)) = rest.split_once('\u{1b}') {
         drawn.push_str(before);
-        // Apart for the eye, so apart for the judge.
+        // Separate for the eye, so separate here.
         drawn.push('\n');
         let Some(next) = own_sequence(after)? else {
             let to = after.ceil_char_boundary(after.len().min(60));
@@ -112,7 +113,8 @@ fn obeyed(text: &str) -> Result<(), String> {
     seen(&drawn)
 }
 
-/// What follows one of the programs' own sequences, ESC taken off; `None` if it is another's.
+/// Returns the rest after one of the programs' own sequences, without its ESC; `None` after another
+/// sequence.
 fn own_sequence(after: &str) -> Result<Option<&str>, String> {
     if let Some(csi) = after.strip_prefix('[') {
         let Some(end) = csi.find(|c: char| matches!(c, '@'..='~')) else {
@@ -121,7 +123,7 @@ fn own_sequence(after: &str) -> Result<Option<&str>, String> {
         let (body, rest) = csi.split_at(end + 1);
         let figures = |c: char| c.is_ascii_digit() || c == ';' || c == ':';
         let looks = body.strip_suffix('m').is_some_and(|body| {
-            // No blinking, no hiding.
+            // No blinking, no hidden text.
             body.chars().all(figures) && !matches!(body, "5" | "6" | "8") && body != "31;5;8"
         });
         let place = body
@@ -152,7 +154,7 @@ fn the_judge_finds_what_a_terminal_would_obey() {
     ];
     for text in crate::corpus::sequences() {
         assert!(seen(&text).is_err(), "{text:?}");
-        // Some are among those that the screen needs; where these got through, others would.
+        // Some sequences are among those that the screen needs; if these got through, others would.
         let needed = |tail: &&str| text.contains(&format!("\u{1b}{tail}"));
         assert!(
             obeyed(&text).is_err() || NEEDED.iter().any(needed),

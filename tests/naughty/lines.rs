@@ -27,7 +27,7 @@ fn judged(what: &str, output: &Output) {
 }
 
 #[test]
-fn a_server_can_say_nothing_that_is_no_plain_line() {
+fn texts_of_a_server_are_printed_as_plain_lines() {
     let host = Host::new();
     let child = client(&host, &["--follow"]).spawn().unwrap();
     let reader = thread::spawn(|| child.wait_with_output().unwrap());
@@ -40,7 +40,7 @@ fn a_server_can_say_nothing_that_is_no_plain_line() {
     guest.say(&json!({"type": "bye", "reason": "replaced", "message": "\u{1b}[2Jbye\u{9b}2J"}));
     let output = reader.join().unwrap();
     judged("line mode", &output);
-    // That much was read: each text began a line.
+    // All texts were read: each began a line.
     let lines = output.stdout.split(|&byte| byte == b'\n').count();
     assert!(lines > texts.len(), "{lines}");
 }
@@ -125,7 +125,7 @@ fn an_input_that_is_no_text_is_not_repeated() {
 fn files_that_cannot_be_had_are_named_in_plain_words() {
     let folder = tempfile::tempdir().unwrap();
     let start = |text: String| {
-        // A directory cannot be made in a file; nor is there a server.
+        // A directory can't be made in a file; nor is there a server.
         let file = folder.path().join(text.replace('/', ""));
         std::fs::write(&file, "").unwrap();
         Command::new(CHAT_TUI)

@@ -1,4 +1,4 @@
-//! The server's log, in a file and on a terminal, while peers say what they like.
+//! The server's log, in a file and on a terminal, while hostile clients send texts.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -16,7 +16,7 @@ use crate::{
     terminal::{PATIENCE, Terminal},
 };
 
-/// Everybody comes by a proxy, from an address of his own: nobody is held up for coming often.
+/// Every client comes through a proxy, from its own address, so that no rate limit applies.
 const OPTIONS: &[&str] = &[
     "--bind",
     "127.0.0.1",
@@ -28,8 +28,8 @@ const OPTIONS: &[&str] = &[
     "--allow-plaintext",
 ];
 
-/// Says a text in every field of every frame that a peer can send, each over a connection of its
-/// own: most are refused.
+/// Sends a text in every field of every client frame, each over a connection of its own: most are
+/// refused.
 fn say_everywhere(port: u16, number: usize, text: &str) {
     let token = Token::from_bytes([7; 32]);
     let client_id = ClientId::parse(&number.to_string()).unwrap();
@@ -60,7 +60,7 @@ fn say_everywhere(port: u16, number: usize, text: &str) {
     ] {
         say(port, &[join("agent"), frame]);
     }
-    // The server's own name, a basic peer, and what is no frame at all.
+    // The reserved nickname, a legacy client, and bytes that are no frame.
     let reserved = json!({"nickname": "Server", "clientID": "1", "type": "join", "agent": text});
     say(port, &[reserved]);
     say(
@@ -76,7 +76,7 @@ fn say(port: u16, frames: &[Value]) {
     say_bytes(port, (lines.join("\n") + "\n").as_bytes());
 }
 
-/// Says it and leaves, once the server has answered what it had to.
+/// Sends bytes and leaves, once the server has answered.
 fn say_bytes(port: u16, bytes: &[u8]) {
     static PEERS: AtomicU32 = AtomicU32::new(0);
     let peer = PEERS.fetch_add(1, Ordering::Relaxed);
@@ -140,7 +140,7 @@ fn texts_from_clients_are_logged_in_plain_lines() {
     for part in ["joined", "refused", "message from", "stopped"] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    // No line is anybody's own: each begins with its time.
+    // No line is a client's alone: each begins with its time.
     for line in said.lines() {
         assert!(line.starts_with("20"), "{line:?}");
     }

@@ -1,5 +1,5 @@
-//! Texts that mean harm, wherever a person can put one, followed to wherever the programs write:
-//! nothing that a terminal would obey arrives there, nor anything that is not seen.
+//! Hostile texts, in every place where a user can put one, followed to every output of the
+//! programs: no byte arrives that a terminal would obey, and no invisible one.
 
 #![cfg(all(unix, feature = "tui", feature = "server"))]
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]

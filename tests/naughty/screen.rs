@@ -11,9 +11,9 @@ use crate::{
     terminal::Terminal,
 };
 
-/// Texts that are said before it is waited until all of them were drawn.
+/// Texts that are sent before the test waits until all of them were drawn.
 const AT_ONCE: usize = 25;
-/// Lines that tell the end of those.
+/// Lines that mark their end.
 const END_LINES: usize = 20;
 
 fn client(host: &Host) -> (Terminal, Guest) {
@@ -26,7 +26,7 @@ fn client(host: &Host) -> (Terminal, Guest) {
     (terminal, guest)
 }
 
-/// Leaves, and judges all that was ever written, the farewell included.
+/// Leaves, and judges all output, the exit summary included.
 fn leave(mut terminal: Terminal) -> String {
     terminal.keys("\x03\x03");
     terminal.ended();
@@ -34,7 +34,7 @@ fn leave(mut terminal: Terminal) -> String {
     String::from_utf8(terminal.raw()).unwrap()
 }
 
-/// Ends it wherever it is.
+/// Ends it in any state.
 fn end(terminal: &mut Terminal) {
     let kill = format!("kill -TERM {}", terminal.pid());
     let killed = Command::new("sh").args(["-c", &kill]).status();
@@ -44,16 +44,16 @@ fn end(terminal: &mut Terminal) {
 }
 
 #[test]
-fn a_server_can_say_nothing_that_the_terminal_obeys() {
+fn texts_of_a_server_are_not_obeyed_by_the_terminal() {
     let host = Host::new();
     let (terminal, mut guest) = client(&host);
     for (number, texts) in corpus::all().chunks(AT_ONCE).enumerate() {
         for text in texts {
             guest.say_everywhere(text);
         }
-        // The end of them all is on the screen, whatever height they have, and in several lines: the
-        // terminal of the tests takes some clusters for wider than they are, and may have shifted what
-        // stands beside one.
+        // The end is on the screen, whatever height the texts have, and in several lines: the
+        // tests' terminal takes some clusters for wider than they are, and may have shifted the
+        // text beside one.
         let end = format!("that was part {number}.");
         guest.message("alice", &[&*end; END_LINES].join("\n"));
         terminal.wait_for(&end);
@@ -63,7 +63,7 @@ fn a_server_can_say_nothing_that_the_terminal_obeys() {
 }
 
 #[test]
-fn a_server_can_say_nothing_while_it_lets_nobody_in() {
+fn texts_before_admission_are_not_obeyed() {
     let host = Host::new();
     let port = host.port();
     let arguments = ["localhost", &port, "carol", "3", "--no-state"];
@@ -99,7 +99,7 @@ fn pasted_and_refused_texts_are_not_obeyed() {
         terminal.wait_for("searched");
         terminal.keys("\x1b");
         terminal.wait_gone(&mark);
-        // It can't be sent, which is told at the end.
+        // It can't be sent, which the exit summary reports.
         terminal.keys(&format!("\x1b[200~{text} sent{number}.\x1b[201~\r"));
         terminal.wait_for(&format!("sent{number}."));
     }
@@ -138,7 +138,7 @@ fn texts_in_the_log_are_not_obeyed_when_shown() {
         }
     });
     terminal.wait_for("● not encrypted");
-    // By hand, and by a search, whose hits are shown in a list and then in their place.
+    // By hand, and by a search, whose results are shown in a list and then in their place.
     terminal.keys("\x1b[5~");
     terminal.wait_for("history begins here");
     terminal.keys("/search PWNED\r");

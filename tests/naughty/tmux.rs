@@ -1,4 +1,4 @@
-//! A program in a pane of tmux: a terminal with opinions of its own about widths.
+//! A program in a pane of tmux, a terminal with its own rules for widths.
 
 use std::{
     io::{BufRead, BufReader},
@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 use crate::terminal::PATIENCE;
 
-/// How tmux tells the end of a drawing in one piece.
+/// tmux's end of a synchronized drawing.
 const DRAWN: &str = r"\033[?2026l";
-/// How it tells that a drawing begins with an empty screen.
+/// tmux's clearing of the screen at the start of a drawing.
 const CLEARED: &str = r"\033[2J";
 
-/// Whether there is tmux; says so if there is none, and fails where it has to be there.
+/// Whether tmux is installed; prints it if not, and fails where it has to be.
 #[allow(clippy::print_stdout, reason = "what a test leaves out is told")]
 pub(crate) fn is_there() -> bool {
     let asked = Command::new("tmux").arg("-V").output();
@@ -29,12 +29,12 @@ pub(crate) fn is_there() -> bool {
     there
 }
 
-/// A tmux server of its own with one pane; killed with the value.
+/// A tmux server of its own with one pane, killed on drop.
 pub(crate) struct Pane {
     directory: TempDir,
     control: Child,
     output: Receiver<String>,
-    /// What was written to the pane since it was last looked for something.
+    /// The pane's output since the last wait.
     written: String,
 }
 
@@ -44,7 +44,7 @@ impl Pane {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("state");
         let mut control = Self::tmux(&directory)
-            // A client in control mode is told all that is written to the pane.
+            // A client in control mode gets all output of the pane.
             .args([
                 "-C",
                 "new-session",
@@ -60,7 +60,7 @@ impl Pane {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // What is told may end within a character.
+        // A report may end within a character.
         let lines = BufReader::new(control.stdout.take().unwrap()).split(b'\n');
         let (sender, output) = mpsc::channel();
         thread::spawn(move || {
@@ -94,12 +94,12 @@ impl Pane {
         String::from_utf8(answer.unwrap().stdout).unwrap()
     }
 
-    /// What stands on the screen.
+    /// Returns the text on the screen.
     pub(crate) fn shows(&self) -> String {
         self.ask(&["capture-pane", "-p"])
     }
 
-    /// Waits until what was written since the last wait is as it should be.
+    /// Waits until the output since the last wait is as expected.
     fn wait(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self) {
@@ -114,14 +114,14 @@ impl Pane {
         self.written.clear();
     }
 
-    /// Waits until a text stands on the screen, and that screen is drawn to its end.
+    /// Waits until a text is on the screen, and that screen is drawn to its end.
     pub(crate) fn wait_for(&mut self, text: &str) {
         self.wait(text, |pane| {
             pane.written.ends_with(DRAWN) && pane.shows().contains(text)
         });
     }
 
-    /// Has the screen drawn from nothing.
+    /// Makes the client draw the screen from nothing.
     pub(crate) fn redraw(&mut self) {
         self.ask(&["send-keys", "C-l"]);
         self.wait("a redraw", |pane| {

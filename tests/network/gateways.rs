@@ -1,14 +1,14 @@
-//! Clients that come by a gateway: from one private address, whoever they are.
+//! Clients behind a gateway, which all come from one private address.
 
 use crate::{
     network::Network,
     programs::{CHAT_SERVER, CHAT_TUI, Server, says_hello},
 };
 
-/// What is said of a gateway.
+/// The warning about a gateway.
 const WARNING: &str = "--access local lets everybody in";
 
-/// The server's machine, and its gateway's.
+/// Returns the server's machine, and its gateway's.
 fn behind_a_gateway() -> Option<[Network; 2]> {
     let two = Network::two()?;
     let [server, gateway] = &two;
@@ -53,7 +53,8 @@ fn nothing_is_said_of_neighbours_nor_where_it_makes_no_difference() {
     let Some([inside, gateway]) = behind_a_gateway() else {
         return;
     };
-    // Somebody on the machine itself, by whatever address; and the gateway, where the invited only come in.
+    // A client on the machine itself, by any address; and the gateway, where only invited users
+    // join.
     let server = Server::start(inside.command(CHAT_SERVER), &[]);
     let mut lines = Vec::new();
     for host in ["127.0.0.1", "::1", "172.17.0.2", "fd00::2"] {
@@ -61,7 +62,7 @@ fn nothing_is_said_of_neighbours_nor_where_it_makes_no_difference() {
         assert!(came, "{host}: {said}");
         lines.extend(server.says("bob left"));
     }
-    // A neighbour: what was the gateway is one no more.
+    // A neighbour: the former gateway is none any more.
     inside.ip("route del default");
     inside.ip("-6 route del default");
     let server = Server::start(inside.command(CHAT_SERVER), &[]);

@@ -1,4 +1,4 @@
-//! Where the server listens, and who can reach it there.
+//! The server's listening addresses, and the clients that reach them.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
@@ -25,7 +25,7 @@ fn a_server_is_there_in_both_families_and_in_one_where_there_is_no_other() {
     let server = Server::start(machine.command(CHAT_SERVER), &[]);
     over_both(|address| comes(&server, &address.to_string()));
     machine.runs("sysctl", "-qw net.ipv6.conf.all.disable_ipv6=1");
-    // The one that was there, and one that is started then.
+    // The server that runs already, and one that is started then.
     comes(&server, "127.0.0.1");
     let server = Server::start(machine.command(CHAT_SERVER), &[]);
     comes(&server, "127.0.0.1");
@@ -43,7 +43,7 @@ fn an_address_of_one_interface_is_named_with_it() {
         let client = there.command(CHAT_TUI);
         let (came, said) = says_hello(client, &[host, &server.port, "bob", "1"]);
         assert!(came, "{host}: {said}");
-        // The log says by which interface it came.
+        // The log names the interface of the client's address.
         let lines = server.says("bob joined");
         let joined = lines.last().unwrap();
         assert!(
@@ -70,8 +70,8 @@ fn an_address_of_one_interface_is_named_with_it() {
     }
 }
 
-/// Another program has the port in one family: nobody is to meet it by one name of this machine, and the
-/// server by another.
+/// Another program has the port for one family: clients must not reach that by one name of this
+/// machine, and the server by another.
 #[test]
 fn a_port_that_another_program_has_in_one_family_is_not_shared() {
     over_both(|address| {
@@ -95,7 +95,8 @@ fn a_port_that_another_program_has_in_one_family_is_not_shared() {
             );
         };
         refused(CHAT_SERVER, &["--ephemeral", &port]);
-        // Whoever hosts by the other address is told so, rather than let in by some of its names.
+        // A user who hosts by the other address is told so, rather than joined to that by some of
+        // its names.
         let free: IpAddr = match address {
             IpAddr::V4(_) => Ipv6Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv4Addr::LOCALHOST.into(),

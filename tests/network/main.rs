@@ -1,7 +1,7 @@
-//! The real programs in networks of their own: gateways, interfaces, machines without IPv6, ports that
+//! The real programs in network namespaces: gateways, interfaces, machines without IPv6, ports that
 //! another program has.
 //!
-//! Each network is a network namespace, which only root can make: it holds no way out of this machine.
+//! Only root can make a namespace. None has a route out of this machine.
 
 #![cfg(all(target_os = "linux", feature = "tui", feature = "server"))]
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]

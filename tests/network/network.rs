@@ -1,4 +1,4 @@
-//! A network namespace, and what runs in it.
+//! A network namespace, and the programs in it.
 
 use std::{
     ffi::OsStr,
@@ -8,14 +8,14 @@ use std::{
 
 use crate::families::skip;
 
-/// Lives as long as the value.
+/// A namespace that lasts until drop.
 pub(crate) struct Network {
-    /// What holds it: a process that waits for the end of its input.
+    /// The process that holds it, until the end of its input.
     holder: Child,
 }
 
 impl Network {
-    /// A machine alone with itself. `None`, said: there can be none here.
+    /// Makes a namespace with its loopback alone. `None`, with a note, where that is not possible.
     pub(crate) fn alone() -> Option<Self> {
         let made = Command::new("unshare")
             .args([
@@ -42,7 +42,7 @@ impl Network {
         made
     }
 
-    /// Two machines, and a cable between their interfaces `near` and `far`.
+    /// Makes two namespaces, and a cable between their interfaces `near` and `far`.
     pub(crate) fn two() -> Option<[Self; 2]> {
         let two = [Self::alone()?, Self::alone()?];
         let other = two[1].holder.id().to_string();
@@ -54,19 +54,19 @@ impl Network {
         Some(two)
     }
 
-    /// Has `ip` do something in it.
+    /// Runs `ip` in it.
     pub(crate) fn ip(&self, words: &str) {
         self.runs("ip", words);
     }
 
-    /// Has a program do something in it, which must go well.
+    /// Runs a program in it, which must succeed.
     pub(crate) fn runs(&self, program: &str, words: &str) {
         let mut command = self.command(program);
         let status = command.args(words.split(' ')).status().unwrap();
         assert!(status.success(), "{program} {words}");
     }
 
-    /// A program that is to run in it.
+    /// Returns the command of a program in it.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{}/ns/net", self.holder.id()));

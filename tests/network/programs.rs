@@ -1,4 +1,4 @@
-//! The server and the client, wherever they run.
+//! The server and the client, in any namespace.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const CHAT_SERVER: &str = env!("CARGO_BIN_EXE_chat-server");
 pub(crate) const CHAT_TUI: &str = env!("CARGO_BIN_EXE_chat-tui");
 
-/// A server; killed with the value.
+/// A server, killed on drop.
 pub(crate) struct Server {
     child: Child,
     log: Receiver<String>,
@@ -26,7 +26,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Of a command that ends with the server's program.
+    /// Starts a command that ends with the server's program.
     pub(crate) fn start(mut command: Command, options: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut child = homeless(&mut command, data.path())
@@ -52,7 +52,7 @@ impl Server {
         }
     }
 
-    /// Waits for a line of its log with this; gives all lines up to it.
+    /// Waits for a log line with this; returns all lines up to it.
     pub(crate) fn says(&self, words: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
@@ -72,8 +72,8 @@ impl Drop for Server {
     }
 }
 
-/// Says something and leaves; whether it was taken, and what was told. Of a command that ends with the
-/// client's program.
+/// Sends a line and leaves; returns whether it was delivered, and the messages. The command ends
+/// with the client's program.
 pub(crate) fn says_hello(mut command: Command, arguments: &[&str]) -> (bool, String) {
     let home = tempfile::tempdir().unwrap();
     let mut child = homeless(&mut command, home.path())
@@ -84,7 +84,7 @@ pub(crate) fn says_hello(mut command: Command, arguments: &[&str]) -> (bool, Str
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It may have had enough before it reads.
+    // It may end before it reads.
     let _ = child.stdin.take().unwrap().write_all(b"hello\n");
     let output = child.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
@@ -92,7 +92,7 @@ pub(crate) fn says_hello(mut command: Command, arguments: &[&str]) -> (bool, Str
     (output.status.success(), said)
 }
 
-/// Whatever goes wrong, nothing is written where people keep theirs.
+/// Keeps a command from writing to the user's own directories.
 fn homeless<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
     command
         .env("HOME", home)

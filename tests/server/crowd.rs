@@ -1,4 +1,4 @@
-//! Many at one time: who hears what.
+//! Many clients at one time, and the messages that each receives.
 
 use std::num::NonZeroUsize;
 
@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::{Client, Server, join, message};
 
-/// The first 256 connections are served by the hub's thread; those who come then, by others too.
+/// The hub's thread serves the first 256 connections; other workers serve later ones.
 #[test]
-fn a_crowd_that_several_threads_serve_hears_all_in_one_order() {
+fn clients_of_several_workers_hear_one_order() {
     // Both ends of each connection are in this process.
     rlimit::increase_nofile_limit(4_096).unwrap();
     let server = Server::with(Config {
@@ -48,8 +48,8 @@ fn a_crowd_that_several_threads_serve_hears_all_in_one_order() {
     }
 }
 
-/// Rooms of which each client is in one or in both: people come and go in an order of no order, and who
-/// is there hears what is said in his rooms, each message once, and nothing else.
+/// Each client is in one or both of two rooms: clients join and leave in a mixed order, and each
+/// receives every message of its rooms once, and nothing else.
 #[test]
 fn joins_and_departures_leave_other_members_connected() {
     let rooms = ["lobby", "tea"];
@@ -74,7 +74,7 @@ fn joins_and_departures_leave_other_members_connected() {
     let mut present: Vec<_> = (3..63).map(enter).collect();
     let mut said = 0;
     for round in 0..20 {
-        // Some say goodbye, others are just gone.
+        // Some disconnect, others just close.
         for step in 0..6 {
             let (mut client, _) = present.swap_remove((round * 31 + step * 17) % present.len());
             if step % 2 == 0 {
@@ -91,7 +91,7 @@ fn joins_and_departures_leave_other_members_connected() {
             assert_eq!(speaker.next("message")["room"], room);
         }
         for (client, theirs) in &mut present {
-            // Rooms have no order among them.
+            // Frames of different rooms have no order.
             let mut heard: Vec<_> = theirs.iter().map(|_| client.next("message")).collect();
             heard.sort_by_key(|frame| frame["room"].to_string());
             for (frame, room) in heard.iter().zip(*theirs) {
@@ -101,7 +101,7 @@ fn joins_and_departures_leave_other_members_connected() {
     }
 }
 
-/// In a big room changes are told at intervals, and told all the same where nobody says a word.
+/// In a big room changes are announced at intervals, also while no message is sent.
 #[test]
 fn a_quiet_crowd_hears_who_comes_and_who_goes() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! Looking back and searching, over real sockets.
+//! History and search, over real sockets.
 
 use std::thread;
 
@@ -29,7 +29,7 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap()
 }
 
-/// The numbers of a page's messages, which are what its ends say, and its texts what was said.
+/// Returns the numbers of a page's messages, after checking them against its ends and its texts.
 fn numbers(page: &Value) -> Vec<u64> {
     let messages = page["messages"].as_array().unwrap();
     let numbers: Vec<_> = messages.iter().map(|m| number(&m["seq"])).collect();
@@ -71,13 +71,13 @@ fn a_thousand_messages_are_paged_back_without_a_hole() {
     }
     assert_eq!(seen, (1..next).collect::<Vec<_>>());
     assert_eq!(pages, 5, "a page holds 200 short messages");
-    // And forward again, from the middle.
+    // Forward again, from the middle.
     bob.send(&json!({"type": "history", "from": 400, "to": 450}));
     assert_eq!(
         numbers(&bob.next("history")),
         (400..=450).collect::<Vec<_>>()
     );
-    // From a time: from before all, and from after all.
+    // From a time: before all messages, and after all.
     bob.send(&json!({"type": "history", "since": "2001-01-01T00:00:00Z"}));
     assert_eq!(numbers(&bob.next("history")), (1..=200).collect::<Vec<_>>());
     bob.send(&json!({"type": "history", "since": "3001-01-01T00:00:00+01:00"}));
@@ -127,7 +127,7 @@ fn a_client_that_requests_a_thousand_pages_unread_delays_nobody_and_gets_them_al
     let mut hoarder = server.join("hoarder");
     let asks = 1_000;
     let mut writer = hoarder.stream.try_clone().unwrap();
-    // More than the sockets hold, in both directions.
+    // More than the sockets' buffers hold, in both directions.
     let padding = " ".repeat(16 * 1024);
     let asking = thread::spawn(move || {
         for reference in 1..=asks {
@@ -249,7 +249,7 @@ fn invalid_log_queries_are_refused_by_ref_and_the_connection_stays_open() {
         json!({"type": "search", "query": "x", "sender": "\u{1b}"}),
         "bad_nickname",
     );
-    // An empty room has an empty page, whatever was asked for.
+    // An empty room has an empty page, for any range.
     for (from, to) in [(1, 9), (9, 1), (0, 0), (NUMBER_MAX, NUMBER_MAX)] {
         for back in [true, false] {
             bob.send(&json!({"type": "history", "from": from, "to": to, "back": back}));

@@ -1,4 +1,4 @@
-//! Our own client and the server in one process: over a pipe, with no socket between them.
+//! Our own client and the server in one process: over a pipe, without a socket between them.
 
 use chat_tui::{
     client::{
@@ -60,7 +60,7 @@ async fn say(session: &ClientHandle, text: String) {
 fn the_client_and_the_server_meet_in_memory() {
     let sent = usize::try_from(COUNT).unwrap() * TEXT_BYTES;
     assert!(sent > 5 * pipe::CAPACITY_BYTES);
-    // What holds for sockets does not for a pipe, which nobody can read along.
+    // Rules for sockets don't apply to a pipe, which nobody can read along.
     let mut server = Server::with(Config {
         plaintext: Plaintext::Nobody,
         proxies: vec!["127.0.0.0/8".parse().unwrap()],

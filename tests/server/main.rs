@@ -89,7 +89,7 @@ impl Server {
         client
     }
 
-    /// Begins to stop.
+    /// Begins to stop the server.
     fn stop(&mut self) {
         drop(self.stop.take());
     }
@@ -251,7 +251,7 @@ fn frames_outside_the_protocol_are_answered_and_the_connection_closes() {
 }
 
 #[test]
-fn a_reader_that_never_reads_hurts_nobody_and_misses_nothing() {
+fn a_client_that_never_reads_delays_nobody_and_misses_nothing() {
     let little = ReplicaLimits {
         messages_bytes_max: 64 * 1024,
         presence_bytes_max: 16 * 1024,
@@ -285,7 +285,7 @@ fn a_reader_that_never_reads_hurts_nobody_and_misses_nothing() {
 }
 
 #[test]
-fn a_ghost_that_takes_no_more_bytes_is_closed_all_the_same() {
+fn a_replaced_client_that_never_reads_is_closed() {
     let server = Server::start();
     let mut ghost = server.join("ghost");
     let mut alice = server.join("alice");
@@ -295,7 +295,7 @@ fn a_ghost_that_takes_no_more_bytes_is_closed_all_the_same() {
         alice.next("message");
     }
     let _back = server.join("ghost");
-    // It reads nothing to the end; only writing can show that nobody is there any more.
+    // The client never reads; only a failing write shows that the connection is gone.
     let error = ghost.stream.write_all(&vec![b' '; 64 << 20]).unwrap_err();
     let gone = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
     assert!(gone.contains(&error.kind()), "{error}");
@@ -321,7 +321,7 @@ fn one_client_more_than_the_limit_is_refused_in_words() {
     );
     assert_eq!(basic.object(), None);
     drop(bob);
-    // His place is free as soon as the server has noticed.
+    // The place is free as soon as the server has noticed.
     let since = Instant::now();
     loop {
         let mut carol = server.connect();
@@ -334,7 +334,7 @@ fn one_client_more_than_the_limit_is_refused_in_words() {
 }
 
 #[test]
-fn a_token_takes_its_own_place_back_at_once() {
+fn the_same_token_replaces_its_connection_at_once() {
     let server = Server::start();
     let mut alice = server.join("alice");
     let mut ghost = server.join("bob");
@@ -348,7 +348,7 @@ fn a_token_takes_its_own_place_back_at_once() {
         "back",
         "nobody was told of a departure"
     );
-    // Somebody else can't have the nickname, whatever its case.
+    // No other user can have the nickname, whatever its case.
     let mut mallory = server.connect();
     let mut wish = join("mallory");
     wish["nickname"] = "BOB".into();
@@ -422,7 +422,7 @@ fn a_client_that_closes_its_half_still_gets_its_answers() {
 }
 
 #[test]
-fn stopping_tells_everyone_and_takes_no_longer_than_it_may() {
+fn stopping_tells_everyone_within_its_time_limit() {
     let mut server = Server::start();
     let mut alice = server.join("alice");
     let mut bob = server.join("bob");
@@ -431,7 +431,7 @@ fn stopping_tells_everyone_and_takes_no_longer_than_it_may() {
     assert_eq!(alice.next("joined")["nickname"], "bob");
     assert_eq!(alice.next("joined")["nickname"], "carol");
     let _silent = server.connect();
-    // One that does not read, with much to be read.
+    // A client that does not read, with much to be read.
     let _sleeper = server.join("sleeper");
     let text = "x".repeat(16_000);
     for counter in 1..=500 {
@@ -459,7 +459,7 @@ fn stopping_tells_everyone_and_takes_no_longer_than_it_may() {
 
 // The older programs.
 
-/// Takes whatever one `recv(1024)` gives for exactly one object.
+/// Takes one `recv(1024)` for exactly one object.
 struct Basic(TcpStream);
 
 impl Basic {
@@ -569,7 +569,7 @@ fn program(arguments: &[&str]) -> Command {
     command
 }
 
-/// A server that has to be told to stop.
+/// A server that is stopped by a signal.
 struct Running(Child, SocketAddr);
 
 impl Running {
@@ -595,7 +595,7 @@ impl Running {
         assert!(status.unwrap().success());
     }
 
-    /// The exit code and what it logged; fails if it takes longer than `within`.
+    /// Returns the exit code and the log; fails if it takes longer than `within`.
     fn ended(mut self, within: Duration) -> (Option<i32>, String) {
         let mut stderr = self.0.stderr.take().unwrap();
         let (told, log) = channel();
@@ -615,7 +615,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Nothing to do where it has ended.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -655,7 +655,7 @@ fn help_shows_how_to_host_and_how_to_join() {
 
 #[cfg(unix)]
 #[test]
-fn a_hang_up_ends_no_server_that_has_nothing_to_read_again() {
+fn sighup_does_not_end_a_server_without_files_to_read_again() {
     let server = Running::start(&["--bind", "127.0.0.1", "0"]);
     let mut bob = Client::connect(server.1);
     bob.send(&join("bob"));
@@ -722,14 +722,14 @@ fn texts_are_logged_only_when_asked_for_and_quiet_is_quiet() {
     }
 }
 
-/// The program, with this for its stderr.
+/// Runs the program with this file as its stderr.
 #[cfg(unix)]
 fn with_stderr(stderr: UnixStream) -> Running {
     let mut command = program(&["--bind", "127.0.0.1", "0"]);
     Running::spawn(command.stderr(std::os::fd::OwnedFd::from(stderr)))
 }
 
-/// It serves, and stops as it should, whatever became of its stderr.
+/// Checks that it serves, and stops, whatever its stderr is.
 #[cfg(unix)]
 fn serves_and_stops(mut server: Running) {
     let mut bob = Client::connect(server.1);
@@ -756,7 +756,7 @@ fn serves_and_stops(mut server: Running) {
 
 #[cfg(unix)]
 #[test]
-fn it_serves_and_stops_though_nobody_holds_the_other_end_of_its_log() {
+fn it_serves_and_stops_after_its_stderr_was_closed() {
     let (reader, writer) = UnixStream::pair().unwrap();
     drop(reader);
     serves_and_stops(with_stderr(writer));
@@ -764,7 +764,7 @@ fn it_serves_and_stops_though_nobody_holds_the_other_end_of_its_log() {
 
 #[cfg(unix)]
 #[test]
-fn it_serves_and_stops_though_its_log_takes_no_more() {
+fn it_serves_and_stops_while_its_stderr_is_full() {
     let (_reader, mut writer) = UnixStream::pair().unwrap();
     writer.set_nonblocking(true).unwrap();
     while writer.write(b"x").is_ok() {}
@@ -779,7 +779,7 @@ fn a_second_interrupt_ends_it_at_once() {
     let mut bob = Client::connect(server.1);
     bob.send(&join("bob"));
     bob.next("members");
-    // It has something to tell this one for longer than the shell takes to start `kill`.
+    // The goodbye to this client takes longer than the shell takes to start `kill`.
     let mut carol = Basic::to(server.1);
     carol.join("carol");
     bob.next("joined");

@@ -1,8 +1,8 @@
 //! A hundred of the older programs at once, over real sockets.
 //!
-//! Each of them takes whatever one `recv(1024)` gives for exactly one object. Whether two meet in one
-//! `recv` depends on when its process runs, which no server decides; so what is measured here is the
-//! server's part: what it writes, that it is whole and in order, and how far apart.
+//! Each takes one `recv(1024)` for exactly one object. Whether two objects meet in one `recv`
+//! depends on when its process runs, which no server decides; so this measures the server's part:
+//! the objects, their order, and the pauses between them.
 
 use std::{
     io::Read,
@@ -21,23 +21,23 @@ use crate::{Basic, Server};
 
 const CLIENTS: usize = 100;
 const EACH: usize = 5;
-/// How long all may take: the pause grows where the machine is busy.
+/// A limit for everything: the pause grows on a busy machine.
 const WITHIN: Duration = Duration::from_mins(4);
 
-/// What one of them was told.
+/// The objects that one client received.
 #[derive(Default)]
-struct Paragraphs {
-    /// When its first object came, and its last one.
+struct Received {
+    /// The times of its first and last object.
     first: Option<Instant>,
     last: Option<Instant>,
     objects: u32,
-    /// In their order.
+    /// Texts of messages, in their order.
     texts: Vec<String>,
-    /// What the server said in its own name.
+    /// Notices in the server's own name.
     news: Vec<String>,
 }
 
-impl Paragraphs {
+impl Received {
     fn take(&mut self, frame: &[u8]) {
         assert!(
             frame.len() <= LEGACY_FRAME_BYTES_MAX,
@@ -59,7 +59,7 @@ impl Paragraphs {
         }
     }
 
-    /// How far apart the objects were, on the whole.
+    /// Returns the mean pause between the objects.
     fn pace(&self) -> Option<Duration> {
         let (first, last) = self.first.zip(self.last)?;
         let between = self.objects.checked_sub(1).filter(|count| *count > 0)?;
@@ -67,9 +67,9 @@ impl Paragraphs {
     }
 }
 
-/// Reads until the texts are all there.
-fn listen(mut socket: std::net::TcpStream, texts: usize) -> Paragraphs {
-    let mut told = Paragraphs::default();
+/// Reads until all texts have come.
+fn listen(mut socket: std::net::TcpStream, texts: usize) -> Received {
+    let mut told = Received::default();
     let mut decoder = Decoder::new();
     while told.texts.len() < texts {
         let mut bytes = [0; 1024];
@@ -94,7 +94,8 @@ fn a_hundred_older_clients_hear_everything_that_the_others_say() {
     for (number, client) in clients.iter_mut().enumerate() {
         client.join(&format!("u{number}"));
     }
-    // Who is in hears all that is said from then on: this one hears when all are.
+    // A joined client receives every later message: once this one has them all, the others have
+    // joined.
     let mut witness = server.connect();
     witness.send(&crate::join("witness"));
     let mut present = std::collections::HashSet::new();
@@ -119,7 +120,7 @@ fn a_hundred_older_clients_hear_everything_that_the_others_say() {
     let since = Instant::now();
     for round in 0..EACH {
         for (number, client) in clients.iter_mut().enumerate() {
-            // An older server, too, takes one `recv` for one object: whoever types leaves time
+            // An older server, too, takes one `recv` for one object, so its users leave time
             // between two. Ours does not need it.
             client.say(&format!("u{number}"), &format!("u{number} {round}"));
         }
@@ -137,7 +138,7 @@ fn a_hundred_older_clients_hear_everything_that_the_others_say() {
         let left_out = told.news.iter().find(|line| line.contains("left out"));
         assert_eq!(left_out, None);
         assert!(told.news.len() <= 4, "summed up: {:?}", told.news);
-        // That the reader was late for the first object, and in time for the last, is forgiven.
+        // A reader that was late for the first object, and in time for the last, is excused.
         let pace = told.pace().unwrap();
         assert!(pace >= LEGACY_PAUSE * 4 / 5, "{pace:?} apart");
         assert!(since.elapsed() < WITHIN);
@@ -156,7 +157,7 @@ fn an_older_client_hears_nothing_for_a_second_after_its_join() {
     let mut others: Vec<_> = (0..5).map(|n| server.join(&format!("u{n}"))).collect();
     let mut heard = vec![bob.line()];
     assert!(joined.elapsed() >= LEGACY_QUIET, "{:?}", joined.elapsed());
-    // Five come within a second, unless this machine has other things to do.
+    // Five join within a second, unless this machine is busy.
     let all = |line: &String| line.contains("u4") || line.contains("others");
     while heard.len() < 2 || !heard.iter().any(all) {
         heard.push(bob.line());

@@ -1,4 +1,5 @@
-//! Our own client and a server with its usual limits: what is refused of much that is said at once.
+//! Our own client and a server with its default limits: the refusals when many messages are sent at
+//! once.
 
 use std::{
     io::{Read, Write},
@@ -27,10 +28,10 @@ use serde_json::Value;
 
 use crate::Server;
 
-/// How long all may take; a hundred are above what may be said at once, ten in a second.
+/// A limit for everything; a hundred messages are above the burst, at ten a second.
 const WITHIN: Duration = Duration::from_mins(2);
 
-/// Stands between them and counts what the server refuses for coming too early.
+/// A relay between them, which counts refusals for haste.
 struct Relay {
     address: SocketAddr,
     refused: Arc<AtomicUsize>,
@@ -118,7 +119,8 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
                 room: RoomName::lobby(),
                 body: Body::parse(&format!("number {number}")).unwrap(),
             };
-            // Events are taken meanwhile: whoever takes none is not listened to either.
+            // Events are read meanwhile: the client takes no commands while its events are not
+            // read.
             let mut sending = Box::pin(carol.commands.send(command));
             loop {
                 tokio::select! {

@@ -1,4 +1,4 @@
-//! A server that is told to stop, and clients that don't do their part.
+//! A server that stops, and clients that don't close.
 
 use std::{
     io::{Read, Write},
@@ -10,11 +10,11 @@ use serde_json::json;
 
 use crate::{Basic, Client, PATIENCE, Server, join, message};
 
-/// What the page promises where nobody takes any more bytes: half a second for those who take none,
-/// a quarter for the others to close. The rest is for machines that are busy.
+/// The documented limit where clients take no more bytes: half a second for those, a quarter for
+/// the others to close. The rest is for busy machines.
 const BOUND: Duration = Duration::from_millis(500 + 250 + 750);
 
-/// Stops it; how long that took.
+/// Stops it, and returns how long that took.
 fn stop(server: Server) -> Duration {
     let since = Instant::now();
     server.stopped().unwrap();
@@ -33,7 +33,7 @@ fn a_stop_does_not_wait_for_clients_that_do_not_close_after_bye() {
     crowd[1].next("message");
     let took = stop(server);
     assert!(took < BOUND, "{took:?}");
-    // What was said and written arrives, though the server is gone; and then the end.
+    // Written messages arrive, though the server is gone; and then the end.
     for client in &mut crowd {
         assert_eq!(client.next("bye")["reason"], "shutdown");
         assert!(client.is_closed());
@@ -108,7 +108,7 @@ fn a_thousand_are_told_in_the_same_time() {
         client.next("welcome");
     }
     let took = stop(server);
-    // Each is written to; that takes its time on a busy machine.
+    // Each is written to, which takes time on a busy machine.
     assert!(took < BOUND + Duration::from_secs(1), "{took:?}");
     for client in &mut crowd {
         assert_eq!(client.next("bye")["reason"], "shutdown");

@@ -1,4 +1,4 @@
-//! Encrypted connections, and who may do without; proxies; more connections than there may be.
+//! Encrypted connections, and clients that may do without; proxies; more connections than allowed.
 
 use std::{
     fs,
@@ -92,7 +92,7 @@ impl Secure {
         Self::begin(address, b"", &client_config(&TLS13))
     }
 
-    /// Says this first, then begins with TLS.
+    /// Writes these bytes first, then begins with TLS.
     fn begin(address: SocketAddr, first: &[u8], config: &ClientConfig) -> Self {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -136,7 +136,7 @@ impl Secure {
         }
     }
 
-    /// It was closed as TLS wants it, so that nobody could have cut it short.
+    /// Whether it was closed with close_notify, so that nothing was cut off.
     fn is_closed(&mut self) -> bool {
         self.0.read(&mut [0; 1]).unwrap() == 0
     }
@@ -147,7 +147,7 @@ impl Secure {
         assert!(self.is_closed());
     }
 
-    /// What the server is known by.
+    /// Returns the server's fingerprint.
     fn fingerprint(&mut self) -> Fingerprint {
         let stream = self.0.get_mut();
         while stream.conn.is_handshaking() {
@@ -165,7 +165,7 @@ impl Secure {
         Binding::Exporter(value.unwrap())
     }
 
-    /// Whether whatever is at the other end hung up, in whatever way.
+    /// Whether the other end closed, in whatever way.
     fn is_gone(&mut self) -> bool {
         match self.0.read(&mut [0; 1]) {
             Ok(count) => count == 0,
@@ -221,7 +221,7 @@ fn a_proof_is_good_on_its_own_connection_only() {
         client.send(&json!({"type": "proof", "signature": signature.to_string()}));
         assert_eq!(client.frame()["type"], "welcome");
         drop(client);
-        // Somebody between the two ends passes on what is signed for his own connection.
+        // An attacker between the two ends relays the signature of their own connection.
         let mut client = Secure::begin(server.address, b"", &client_config(version));
         let nonce = challenged(&mut client, &carol);
         let signature = carol.prove(&Secure::join(server.address, "eve").binding(), &nonce);
@@ -231,7 +231,7 @@ fn a_proof_is_good_on_its_own_connection_only() {
 }
 
 #[test]
-fn a_client_that_comes_back_is_recognised_and_bound_anew() {
+fn a_resumed_tls_session_has_a_binding_of_its_own() {
     let server = Server::start();
     for version in [&TLS13, &TLS12] {
         let config = client_config(version);
@@ -262,13 +262,13 @@ fn frames_may_be_cut_into_records_anywhere() {
     }
     assert_eq!(alice.next("message")["message"], "one {\"}");
     assert_eq!(bob.next("message")["message"], "one {\"}");
-    // Many frames in one record, and more than may be under way.
+    // Many frames in one record, and more than may be pending.
     let count = 1_000;
     let words: String = (2..=count)
         .map(|counter| message("bob", counter, &format!("number {counter}")).to_string())
         .collect();
     let mut client = bob;
-    // Reads and writes by turns: one end of TLS is one.
+    // Reads and writes in turn: TLS needs both.
     for (index, part) in words.as_bytes().chunks(20_000).enumerate() {
         client.write(part);
         if index == 0 {
@@ -283,7 +283,7 @@ fn frames_may_be_cut_into_records_anywhere() {
 }
 
 #[test]
-fn a_reader_that_never_reads_misses_nothing_encrypted_either() {
+fn an_encrypted_client_that_never_reads_misses_nothing() {
     let little = ReplicaLimits {
         messages_bytes_max: 64 * 1024,
         presence_bytes_max: 16 * 1024,
@@ -309,7 +309,7 @@ fn a_reader_that_never_reads_misses_nothing_encrypted_either() {
 }
 
 #[test]
-fn an_encrypted_ghost_that_takes_no_more_bytes_is_closed_all_the_same() {
+fn an_encrypted_replaced_client_that_never_reads_is_closed() {
     let server = Server::start();
     let mut ghost = Secure::join(server.address, "ghost");
     let mut alice = server.join("alice");
@@ -330,7 +330,7 @@ fn a_client_that_closes_without_close_notify_is_gone() {
     let mut alice = server.join("alice");
     let bob = Secure::join(server.address, "bob");
     alice.next("joined");
-    // No close_notify: as if somebody had cut the line.
+    // No close_notify: as if the line had been cut.
     bob.0.get_ref().sock.shutdown(Shutdown::Both).unwrap();
     assert_eq!(alice.next("left")["reason"], "lost");
 }
@@ -358,7 +358,7 @@ fn a_client_that_sends_close_notify_still_gets_its_answers() {
 fn a_handshake_that_does_not_end_is_ended() {
     let server = Server::start();
     let mut stream = TcpStream::connect(server.address).unwrap();
-    // A hello of 60 KB, in records of which each is in order.
+    // A hello of 60 KB, in valid records.
     let head = [1, 0, 0xea, 0x60];
     let record = |bytes: &[u8]| {
         let length = u16::try_from(bytes.len()).unwrap().to_be_bytes();
@@ -376,7 +376,7 @@ fn a_handshake_that_does_not_end_is_ended() {
 }
 
 #[test]
-fn stopping_tells_those_who_encrypt_too() {
+fn stopping_tells_encrypted_clients_too() {
     let mut server = Server::start();
     let mut bob = Secure::join(server.address, "bob");
     server.stop();
@@ -394,7 +394,7 @@ fn a_stream_that_is_neither_tls_nor_a_frame_is_told_so() {
         b"\x00",
         b"\xff\xfe\xfd",
         b"\x17\x03\x03\x00\x10",
-        // Nobody here said that he is a proxy.
+        // The server knows no proxy.
         b"PROXY TCP4 203.0.113.9 192.0.2.1 12345 10500\r\n",
         b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a\x21\x11\x00\x0c",
     ] {
@@ -407,13 +407,13 @@ fn a_stream_that_is_neither_tls_nor_a_frame_is_told_so() {
             client.is_refused("malformed");
         }
     }
-    // What only looks like TLS is answered in TLS: by an alert.
+    // Bytes that only look like TLS are answered by a TLS alert.
     let mut client = server.connect();
     client.write(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00");
     let mut answer = Vec::new();
     let _ = client.input.read_to_end(&mut answer);
     assert_eq!(answer.first(), Some(&0x15), "{answer:x?}");
-    // And that goes for what comes later.
+    // So are later bytes.
     let mut bob = Secure::join(server.address, "bob");
     bob.0.get_mut().sock.write_all(&[b'x'; 100]).unwrap();
     assert!(bob.is_gone());
@@ -436,7 +436,7 @@ fn clients_that_do_not_join_in_time_are_closed() {
         assert!(since.elapsed() >= limits::JOIN_WITHIN.mul_f32(0.9));
     }
     assert!(shaken.is_gone());
-    // Ten seconds, and what a busy machine takes to say so.
+    // Ten seconds, and the delay of a busy machine.
     assert!(since.elapsed() < PATIENCE);
 }
 
@@ -446,7 +446,7 @@ fn half_open_connections_keep_nobody_out() {
     let mut alice = server.join("alice");
     let half = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     let mut silent = Vec::new();
-    // More than may be here without having joined.
+    // More than the limit of unjoined connections.
     for number in 0..2_000 {
         let mut stream = TcpStream::connect(server.address).unwrap();
         if number % 2 == 0 {
@@ -459,16 +459,16 @@ fn half_open_connections_keep_nobody_out() {
     bob.send(&message("bob", 1, "still here"));
     assert_eq!(alice.next("message")["message"], "still here");
     assert!(since.elapsed() < limits::JOIN_WITHIN);
-    // Who came first had to go first.
+    // The oldest was evicted first.
     let first = &mut silent[0];
     first.set_read_timeout(Some(PATIENCE)).unwrap();
     let read = first.read(&mut [0; 1]);
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
 }
 
-// Who may do without.
+// Clients that may do without encryption.
 
-/// A server that believes this machine whom its connections are of.
+/// Starts a server that accepts this machine as its proxy.
 fn behind_proxy(config: Config) -> Server {
     Server::with(Config {
         proxies: vec!["127.0.0.0/8".parse().unwrap()],
@@ -535,7 +535,7 @@ fn no_plaintext_holds_for_this_machine_too() {
 }
 
 #[test]
-fn a_proxy_has_to_say_whose_connection_it_is() {
+fn a_proxy_must_name_the_clients_address() {
     let server = behind_proxy(Config::default());
     for first in [
         "{\"type\":\"join\"}",
@@ -547,7 +547,7 @@ fn a_proxy_has_to_say_whose_connection_it_is() {
         client.write(first);
         client.is_refused("malformed");
     }
-    // Both versions, cut anywhere, before either way to talk.
+    // Both versions, cut anywhere, before TLS and before plain frames.
     let address = [203, 0, 113, 9, 192, 0, 2, 1, 0x30, 0x39, 0x29, 4];
     let binary = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &address].concat();
     for (number, header) in [header("127.0.0.1"), binary].iter().enumerate() {
@@ -569,8 +569,8 @@ fn a_proxy_has_to_say_whose_connection_it_is() {
     }
 }
 
-/// What a proxy says that does not say whose a connection is: it can't tell, or is there for itself, to
-/// see whether we are well. What it adds of addresses is not to be heeded.
+/// Headers that name no client: the proxy can't tell, or checks the server's health itself. Their
+/// addresses must be ignored.
 fn of_nobody() -> Vec<Vec<u8>> {
     let binary = |kind: [u8; 2], addresses: &[u8]| {
         let length = u16::try_from(addresses.len()).unwrap().to_be_bytes();
@@ -620,7 +620,7 @@ fn clients_that_a_proxy_does_not_name_are_not_trusted_as_local() {
             assert_eq!(secure(&local)["code"], "access_denied", "{shown}");
             assert_eq!(secure(&open)["type"], "welcome", "{shown}");
         }
-        // Who is named is where they are said to be.
+        // A named client is at its named address.
         let mut named = proxied(&local, &address.to_string());
         named.send(&join("carol"));
         assert_eq!(named.frame()["type"], "welcome");
@@ -628,7 +628,7 @@ fn clients_that_a_proxy_does_not_name_are_not_trusted_as_local() {
 }
 
 #[test]
-fn one_address_has_so_many_connections_and_is_told_so_in_its_own_way() {
+fn connections_of_one_address_are_limited_and_refused_in_its_dialect() {
     let server = behind_proxy(Config {
         plaintext: Plaintext::Everybody,
         per_site: PerSiteLimits {
@@ -650,7 +650,7 @@ fn one_address_has_so_many_connections_and_is_told_so_in_its_own_way() {
     plain.is_refused("server_full");
     let _elsewhere = enter("2001:db8:0:1::1", "dave");
     drop(here);
-    // Its places are free as soon as the server has noticed; then it has come often enough.
+    // Its places are free as soon as the server has noticed; then the limit on its rate applies.
     let since = Instant::now();
     let mut came = 0;
     while came < 2 {
@@ -675,7 +675,7 @@ fn one_address_has_so_many_connections_and_is_told_so_in_its_own_way() {
 
 // The program itself.
 
-/// Says what it is known by, and serves.
+/// Starts a server, and returns its fingerprint.
 fn started(arguments: &[&str], data: &Path) -> (Running, Fingerprint) {
     let mut command = program(&[&["--bind", "127.0.0.1", "0"], arguments].concat());
     command.env("XDG_DATA_HOME", data);
@@ -685,7 +685,7 @@ fn started(arguments: &[&str], data: &Path) -> (Running, Fingerprint) {
 }
 
 #[test]
-fn a_server_that_starts_again_is_the_same_and_says_who_it_is() {
+fn a_restarted_server_keeps_and_prints_its_fingerprint() {
     let data = tempfile::tempdir().unwrap();
     let mut command = program(&["--bind", "127.0.0.1", "0"]);
     let mut child = command.env("XDG_DATA_HOME", data.path()).spawn().unwrap();
@@ -707,8 +707,8 @@ fn a_server_that_starts_again_is_the_same_and_says_who_it_is() {
 
 #[cfg(unix)]
 #[test]
-fn a_certificate_is_read_again_when_told_and_a_broken_one_is_not_taken() {
-    // Two servers make two pairs.
+fn a_certificate_is_read_again_at_sighup_and_a_broken_one_is_ignored() {
+    // Two servers make two pairs of key and certificate.
     let homes = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let files = homes.each_ref().map(|home| {
         let (_, fingerprint) = started(&[], home.path());
@@ -746,7 +746,7 @@ fn a_certificate_is_read_again_when_told_and_a_broken_one_is_not_taken() {
     let line = logs("read the certificate again");
     assert!(line.contains(&files[1].1.to_string()), "{line}");
     assert_eq!(Secure::connect(server.1).fingerprint(), files[1].1);
-    // Who is in stays in.
+    // A member stays connected.
     bob.send(&message("bob", 1, "hi"));
     assert_eq!(bob.next("message")["message"], "hi");
 }
@@ -800,8 +800,8 @@ fn without_descriptors_no_client_is_left_waiting() {
     alice.send(&join("alice"));
     alice.next("members");
     let mut crowd: Vec<_> = (0..200).map(|_| Client::connect(server.1)).collect();
-    // Those for whom there is no descriptor are not left to wait. (There may have been one for the last:
-    // those who say nothing lose theirs to others.)
+    // Clients without a descriptor are not left waiting. (There may have been one for the last:
+    // silent clients are evicted.)
     let since = Instant::now();
     let last = crowd.last_mut().unwrap();
     let _ = last.stream.write_all(join("last").to_string().as_bytes());

@@ -1,6 +1,7 @@
-//! A client's disk, perhaps shared by two processes with one client ID, with what [`chat_tui::client::session::kept`] expects of one and no more: saves
-//! are written in their order; those that are durable are synced when they count as saved, the
-//! others later or, if the power fails, never.
+//! A client's disk, possibly shared by two processes with one client ID, with the guarantees that
+//! [`chat_tui::client::session::persist_types`] expects and no more: saves are written in their order;
+//! durable ones are synced when they count as saved, the others later or, if the power fails,
+//! never.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,33 +23,33 @@ use crate::mutant::Mutant;
 /// See the module's docs.
 #[derive(Debug, Default)]
 pub(crate) struct ClientDisk {
-    /// Everything that was written.
+    /// All writes.
     written: Vec<Written>,
-    /// So many of them are synced.
+    /// The number of synced ones.
     synced: usize,
-    /// Which process holds the lease, and which processes there are: each is a run of its own.
+    /// The run of the process that holds the lease, and all running ones.
     owner: u64,
     running: BTreeSet<u64>,
     runs: u64,
-    /// What is broken: with [`Mutant::CursorFirst`] a cursor is kept apart from the messages that it
+    /// The fault: with [`Mutant::CursorFirst`] a cursor is stored apart from the messages that it
     /// covers, and ahead of them.
     mutant: Option<Mutant>,
-    /// The cursors that such a disk keeps.
+    /// The cursors that such a disk stores.
     cursors: BTreeMap<RoomName, (Epoch, u64, MessageId)>,
 }
 
-/// One thing that was written.
+/// One write.
 #[derive(Debug)]
 enum Written {
-    /// A run's save.
+    /// A save of a run.
     Save(u64, Save),
-    /// What was submitted was moved to the outbox, at most so many, under keys from this one on.
+    /// Submitted messages were moved to the outbox, at most so many, under keys from this one on.
     Adopted { key: u64, most: u64 },
-    /// A run was told what became of its messages.
-    Paragraphs(u64),
+    /// A run was told the outcomes of its messages.
+    Outcomes(u64),
 }
 
-/// Which run typed something, and which of its own it is.
+/// The run in which a message was typed, and its number there.
 type Origin = (u64, u64);
 
 #[derive(Debug, Default)]
@@ -71,7 +72,7 @@ struct Room {
 }
 
 impl ClientDisk {
-    /// An empty one.
+    /// Returns an empty disk.
     pub(crate) fn new(mutant: Option<Mutant>) -> Self {
         Self {
             mutant,
@@ -79,7 +80,7 @@ impl ClientDisk {
         }
     }
 
-    /// A process begins; gives the number of its run.
+    /// Starts a process; returns the number of its run.
     pub(crate) fn begin_run(&mut self) -> u64 {
         self.runs += 1;
         self.running.insert(self.runs);
@@ -91,7 +92,8 @@ impl ClientDisk {
         self.running.remove(&run);
     }
 
-    /// Says how the lease stands for a run, which may take it, and what became of its messages.
+    /// Returns the state of the lease for a run, which may take it, and the outcomes of its
+    /// messages.
     pub(crate) fn lease(&mut self, run: u64, claim: LeaseClaim) -> LeaseStatus {
         let free = self.owner == run || !self.running.contains(&self.owner);
         let ours = claim == LeaseClaim::Take || claim == LeaseClaim::IfFree && free;
@@ -100,7 +102,7 @@ impl ClientDisk {
         let settled = settled.into_iter().filter(|((of, _), _)| *of == run);
         let settled: Vec<_> = settled.map(|((_, which), told)| (which, told)).collect();
         if !settled.is_empty() {
-            self.written.push(Written::Paragraphs(run));
+            self.written.push(Written::Outcomes(run));
         }
         let outbox = ours.then(|| self.take(run));
         LeaseStatus {
@@ -119,7 +121,7 @@ impl ClientDisk {
         self.outbox(run, 0)
     }
 
-    /// Moves what was submitted to the outbox; `None`: another run has the lease.
+    /// Moves submitted messages to the outbox; `None`: another run has the lease.
     pub(crate) fn adopt(&mut self, run: u64, key: u64) -> Option<Vec<PersistedEntry>> {
         if self.owner != run {
             return None;
@@ -143,7 +145,8 @@ impl ClientDisk {
         }
     }
 
-    /// The texts that are still to be sent, by whoever has the lease, and, if wanted, those refused.
+    /// Returns the texts that the holder of the lease still has to send, and, if wanted, those
+    /// refused.
     pub(crate) fn texts(&self, with_refused: bool) -> Vec<String> {
         let state = self.state();
         let entries = state.entries.into_values().map(|(entry, _)| entry);
@@ -161,7 +164,7 @@ impl ClientDisk {
         state
     }
 
-    /// A save is carried out; of one without the lease only what needs none.
+    /// Carries out a save; without the lease only the parts that need none.
     pub(crate) fn save(&mut self, run: u64, save: Save) -> Result<(), SaveError> {
         let durable = save.is_durable();
         let saved = self.write(run, save);
@@ -171,7 +174,7 @@ impl ClientDisk {
         saved
     }
 
-    /// A save is written, and its process ends before it learns of it.
+    /// Writes a save whose process ends before it learns of it.
     pub(crate) fn write(&mut self, run: u64, mut save: Save) -> Result<(), SaveError> {
         let lost = save.is_fenced() && run != self.owner;
         if lost {
@@ -182,7 +185,7 @@ impl ClientDisk {
         if lost { Err(SaveError::Lost) } else { Ok(()) }
     }
 
-    /// A save is made up; nothing of it is written yet.
+    /// Prepares a save; nothing of it is written yet.
     pub(crate) fn begin(&mut self, save: &Save) {
         if self.mutant == Some(Mutant::CursorFirst) {
             self.note_cursors(save);
@@ -207,7 +210,7 @@ impl ClientDisk {
         self.synced = survive;
     }
 
-    /// What a run finds that starts now, with the lease if it may take it.
+    /// Returns the state for a run that starts now, with the lease if it may take it.
     pub(crate) fn open(&mut self, run: u64, claim: LeaseClaim) -> PersistedState {
         self.synced = self.written.len();
         let leased = self.lease(run, claim);
@@ -240,7 +243,7 @@ impl ClientDisk {
         }
     }
 
-    /// The last message that is there in each room, and in which log: what a screen can show.
+    /// Returns the last message of each room, and its log: what a screen can show.
     pub(crate) fn shown(&self) -> BTreeMap<RoomName, (Epoch, u64)> {
         let state = self.state();
         let last = |(name, room): (RoomName, Room)| {
@@ -283,7 +286,7 @@ impl State {
                     self.entries.insert(key, (entry, Some(origin)));
                 }
             }
-            Written::Paragraphs(run) => self.settled.retain(|(of, _), _| of != run),
+            Written::Outcomes(run) => self.settled.retain(|(of, _), _| of != run),
         }
     }
 

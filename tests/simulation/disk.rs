@@ -1,9 +1,9 @@
-//! The server's disk: what was written to it, and what of that survives the end of a process, the
-//! end of power, or an operator who puts an older backup in its place.
+//! The server's disk: its writes, and their survival after the end of a process, a power failure,
+//! or the restore of an older backup.
 //!
-//! A commit is *written* and then *synced*. What was written outlives its process; only what was
-//! synced outlives the machine (of what was not, the beginning may survive). So a server that
-//! acknowledges what is only written loses nothing by a `kill -9` and everything by a power cut.
+//! A commit is *written* and then *synced*. Written bytes outlive their process; only synced ones
+//! outlive the machine (of the others a prefix may survive). So a server that acknowledges written
+//! commits loses nothing by a `kill -9` and everything by a power cut.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) enum Durability {
     Full,
     /// When it is written, by the operator's wish: after an unclean end the log is another one.
     Relaxed,
-    /// When it is written, and nobody says so: what must not be.
+    /// When it is written, without the operator's wish: a fault.
     Pretended,
 }
 
@@ -30,24 +30,24 @@ pub(crate) enum Durability {
 pub(crate) struct Disk {
     durability: Durability,
     limits: MemoryLimits,
-    /// How many logs there were.
+    /// The number of logs so far.
     epochs: u8,
-    /// What was written, as a process sees it.
+    /// The written log, as a process sees it.
     pub(crate) log: MemoryStore,
-    /// The commits that it came from.
+    /// The commits that it consists of.
     written: Vec<Arc<Batch>>,
-    /// So many of them are synced.
+    /// The number of synced ones.
     synced: usize,
-    /// What was written last by processes that ended before they could tell anybody.
+    /// The last commits of processes that ended before they could report them.
     untold: Vec<Committed>,
     /// Whether the last process ended in order.
     clean: bool,
-    /// A copy, and of which log.
+    /// A copy, and the epoch of its log.
     backup: (Epoch, Vec<Arc<Batch>>),
 }
 
 impl Disk {
-    /// An empty one.
+    /// Returns an empty disk.
     pub(crate) fn new(limits: MemoryLimits, durability: Durability) -> Self {
         Self {
             durability,
@@ -62,12 +62,12 @@ impl Disk {
         }
     }
 
-    /// Which log it holds.
+    /// The epoch of its log.
     pub(crate) fn epoch(&self) -> Epoch {
         self.log.epoch()
     }
 
-    /// A process carries out a commit, and is told so.
+    /// Carries out a commit of a process, and reports it.
     pub(crate) fn append(&mut self, batch: Batch, rng: &mut Rng) -> Result<Committed, StoreError> {
         let committed = self.write(batch)?;
         if self.durability == Durability::Full || rng.u8(..8) == 0 {
@@ -76,7 +76,7 @@ impl Disk {
         Ok(committed)
     }
 
-    /// A commit is written, and whoever wanted it is not told: its process is ending.
+    /// Writes a commit whose process ends before it learns of it.
     pub(crate) fn write_untold(&mut self, batch: Batch) {
         if let Ok(committed) = self.write(batch) {
             self.untold.push(committed);
@@ -90,7 +90,7 @@ impl Disk {
         Ok(committed)
     }
 
-    /// A process begins to work with it. What it finds it may show, so it is synced first.
+    /// A process opens the log. It may show everything that it finds, so that is synced first.
     pub(crate) fn open(&mut self, truth: &mut Truth) -> Result<(), Fault> {
         for committed in self.untold.drain(..) {
             truth.commit(self.log.epoch(), &committed)?;
@@ -118,7 +118,7 @@ impl Disk {
         self.clean = true;
     }
 
-    /// The power fails: what was not synced is gone, but for its beginning perhaps.
+    /// Cuts the power: unsynced commits are lost, apart from a prefix perhaps.
     pub(crate) fn power_cut(&mut self, rng: &mut Rng) {
         let survives = rng.usize(self.synced..=self.written.len());
         if survives < self.written.len() {
@@ -129,7 +129,7 @@ impl Disk {
         self.synced = self.written.len();
     }
 
-    /// Somebody loses the disk and takes an empty one.
+    /// Replaces the disk by an empty one.
     pub(crate) fn lose(&mut self) {
         self.epochs += 1;
         self.written.clear();
@@ -141,12 +141,12 @@ impl Disk {
 
     /// The operator makes a backup.
     pub(crate) fn back_up(&mut self) {
-        // Of what nobody was told of yet, the truth knows nothing either.
+        // The truth does not know unreported commits either.
         let told = self.written.len() - self.untold.len();
         self.backup = (self.epoch(), self.written[..told].to_vec());
     }
 
-    /// The operator puts the last backup in its place: the log is another one from now on.
+    /// Restores the last backup: the log is another one from now on.
     pub(crate) fn restore(&mut self, truth: &mut Truth) {
         let (of, copy) = self.backup.clone();
         self.written = copy;
@@ -155,8 +155,8 @@ impl Disk {
         self.close();
     }
 
-    /// The same entries, which were the first of the log `of`, under another epoch: what some client
-    /// holds may differ from them.
+    /// The same entries, which were the first of the log `of`, under another epoch: some client's
+    /// copy may differ from them.
     fn become_another(&mut self, truth: &mut Truth, of: Epoch) {
         self.epochs += 1;
         self.replay();

@@ -1,5 +1,5 @@
-//! A client that looks back: it asks for pages of history and searches at random, many at a time,
-//! and compares what it gets with the truth. It resumes with a limit on what it missed.
+//! A client that requests pages of history and searches at random, many at a time, and compares the
+//! answers with the truth. It resumes with a limit on missed messages.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::truth::{Fault, Truth, rooms};
 
-/// Answers that it may wait for; then it asks for no more.
+/// Pending requests; with so many it makes no more.
 const ASKED_MAX: usize = 20;
 
 /// See the module's docs.
@@ -32,7 +32,7 @@ pub(crate) struct Historian {
     decoder: Decoder,
     epoch: Epoch,
     most: u64,
-    /// What it asked for, in order, and is not answered.
+    /// Its pending requests, in order.
     asked: VecDeque<(u64, Asked)>,
     references: u64,
     rooms: HashMap<RoomName, Room>,
@@ -40,11 +40,11 @@ pub(crate) struct Historian {
 
 #[derive(Debug, Default)]
 struct Room {
-    /// The last message that it holds, and in which log.
+    /// The last message of its copy, and the log's epoch.
     held: Option<(Epoch, u64, Option<MessageId>)>,
     /// The number that must come next on this connection.
     due: Option<u64>,
-    /// The lowest number that it was last told is held.
+    /// The lowest number in the log that it was last told.
     first: u64,
 }
 
@@ -52,12 +52,12 @@ struct Room {
 enum Asked {
     Page(RoomName, Part),
     Search(RoomName, Query, u64),
-    /// Something that can't be.
+    /// An invalid request.
     Nonsense,
 }
 
 impl Historian {
-    /// Not connected.
+    /// Returns one that is not connected.
     pub(crate) fn new() -> Self {
         Self {
             connection: None,
@@ -74,19 +74,19 @@ impl Historian {
         Token::from_bytes([0x0d; 32])
     }
 
-    /// Who it is.
+    /// Returns its user.
     pub(crate) fn user() -> UserId {
         Self::token().user()
     }
 
-    /// A connection is open: its first frame.
+    /// Returns the first frame of a new connection.
     pub(crate) fn joins(&mut self, id: ConnectionId, epoch: Epoch, rng: &mut Rng) -> Vec<u8> {
         self.connection = Some(id);
         self.decoder = Decoder::new();
         self.asked.clear();
         self.most = rng.u64(0..30);
         self.epoch = epoch;
-        // A connection may have ended before it was let in.
+        // A connection may have ended before its `welcome`.
         let before = self.rooms.values().find_map(|room| room.held);
         let before = before.map_or(epoch, |(of, ..)| of);
         let position = |(name, room): (&RoomName, &Room)| {
@@ -122,7 +122,7 @@ impl Historian {
         })))
     }
 
-    /// Its connection is gone.
+    /// Handles the end of its connection.
     pub(crate) fn closed(&mut self, id: ConnectionId) {
         if self.connection == Some(id) {
             self.connection = None;
@@ -130,9 +130,9 @@ impl Historian {
         }
     }
 
-    /// The next things that it asks for.
+    /// Returns its next requests.
     pub(crate) fn asks(&mut self, truth: &Truth, now: Timestamp, rng: &mut Rng) -> Option<Vec<u8>> {
-        // It has not been let in yet.
+        // It has not been admitted yet.
         self.rooms.values().find(|room| room.due.is_some())?;
         let mut out = Vec::new();
         for _ in 0..rng.usize(1..=5).min(ASKED_MAX - self.asked.len()) {
@@ -208,7 +208,7 @@ impl Historian {
         (ClientFrame::Search(request), asked)
     }
 
-    /// Takes what the server wrote; gives what it answers.
+    /// Handles the server's bytes; returns its replies.
     pub(crate) fn hears(&mut self, truth: &Truth, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
         let mut out = Vec::new();
         let mut rest = bytes;
@@ -274,7 +274,7 @@ impl Historian {
         }
     }
 
-    /// Answers come in the order of the questions.
+    /// Checks that answers come in the order of the requests.
     fn answered(&mut self, reference: Option<u64>) -> Result<(u64, Asked), Fault> {
         let asked = self.asked.pop_front().ok_or("an answer to nothing")?;
         if reference == Some(asked.0) {
@@ -328,7 +328,7 @@ impl Historian {
         Ok(())
     }
 
-    /// What every page must be.
+    /// Checks the properties of every page.
     fn head(&mut self, truth: &Truth, head: &PageHead, page: &[Message]) -> Result<(), Fault> {
         let room = self.rooms.entry(head.room.clone()).or_default();
         if head.first < room.first || head.first > truth.first(self.epoch, &head.room) {
@@ -348,7 +348,7 @@ impl Historian {
             .try_for_each(|message| is_true(truth, self.epoch, message))
     }
 
-    /// What must hold once all is quiet.
+    /// Checks what must hold once all is quiet.
     pub(crate) fn settled(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
         if self.connection.is_none() || self.epoch != epoch {
             return Err("the historian is not in".into());

@@ -32,7 +32,7 @@ const SEEDS: u64 = 1_000;
 const MUTANT_SEEDS: u64 = 300;
 /// Seeds in which each commit fails once.
 const SWEPT_SEEDS: u64 = 4;
-/// How long there is talk in those.
+/// How long users chat in those.
 const SWEPT: Duration = Duration::from_secs(6);
 
 fn number(name: &str) -> Option<u64> {
@@ -44,7 +44,7 @@ fn number(name: &str) -> Option<u64> {
     )
 }
 
-/// The first seed below `count` that finds a fault, and the fault.
+/// Returns the first seed below `count` that finds a fault, and the fault.
 fn search(count: u64, mutant: Option<Mutant>) -> Option<(u64, String)> {
     let next = AtomicU64::new(0);
     let workers = thread::available_parallelism().map_or(1, usize::from);
@@ -84,7 +84,7 @@ fn nothing_is_lost_doubled_or_out_of_order() {
     }
 }
 
-/// Replays the seed named in `SIMULATION_SEED`, telling each step; seed 0 when none is named.
+/// Replays the seed named in `SIMULATION_SEED`, printing each step; seed 0 when none is named.
 #[test]
 fn replay() {
     let seed = number("SIMULATION_SEED");

@@ -1,4 +1,5 @@
-//! Servers with one thing broken. The checker must notice each; otherwise it proves nothing.
+//! Servers and clients with one fault each. The checker must find each; otherwise it proves
+//! nothing.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,43 +17,43 @@ use chat_tui::{
     },
 };
 
-/// What is broken.
+/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mutant {
-    /// A message that comes again is stored again.
+    /// A repeated message is stored again.
     NoDeduplication,
-    /// Whoever comes back is sent what follows from one message too late.
+    /// A returning client gets the messages from one too late.
     CursorOffByOne,
     /// Two messages of a commit are forwarded in each other's place.
     OutOfOrder,
-    /// Messages are acknowledged and shown while their commit is still under way.
+    /// Messages are acknowledged and forwarded while their commit is still under way.
     AcknowledgesEarly,
-    /// After a refusal that may pass, the messages behind it are taken all the same.
+    /// After a temporary refusal, the messages behind it are taken all the same.
     HoldsNothingBack,
     /// Messages are acknowledged when they are written, before they would survive a power cut.
     SyncsLater,
-    /// A client's disk keeps where it stands before it keeps what it was given up to there.
+    /// A client's disk stores a cursor before the messages up to it.
     CursorFirst,
-    /// Who owns a nickname is told before it is stored: it comes to the disk with the next commit.
+    /// The owner of a nickname is announced before it is stored, with the next commit.
     OwnershipEarly,
     /// A device is opened to everybody who has its token, whatever their key.
     DeviceOfAnybody,
     /// A page of history leaves a message out.
     PageWithAHole,
-    /// A device does not take a nickname that another device of its user took for its own, and asks
-    /// for the one that it knows.
+    /// A device does not take over a nickname that another device of its user took, and requests
+    /// the one that it knows.
     MissesRenames,
-    /// A device that comes back asks for the nickname that it was told, as if that were a wish.
+    /// A device that reconnects requests the nickname that it was told, as if that were a wish.
     AsksAgain,
     /// No message is of an earlier time than those before it, whatever the clock was.
     TimesStandStill,
     /// Of the messages that one process hands to another the first is lost.
     HandoverLoses,
-    /// Messages that one process has taken over from another are there to be taken over again.
+    /// Messages that one process has taken over from another can be taken over again.
     HandoverDoubles,
 }
 
-/// Gives a message that was seen before an id that was not.
+/// Gives a repeated message a new id.
 #[derive(Debug, Default)]
 pub(crate) struct Forgetting {
     highest: HashMap<DeviceId, u64>,
@@ -60,7 +61,7 @@ pub(crate) struct Forgetting {
 }
 
 impl Forgetting {
-    /// Breaks the batch.
+    /// Adds the fault to the batch.
     pub(crate) fn spoil(&mut self, batch: &mut Batch) {
         for operation in &mut batch.operations {
             if let Operation::Message { id, settled, .. } = operation {
@@ -82,7 +83,7 @@ impl Forgetting {
     }
 }
 
-/// Puts the facts of the batch before into the place of this one's, and gives those.
+/// Replaces this batch's state records by those of the batch before, and returns its own.
 pub(crate) fn facts_of_before(batch: &mut Batch, before: &mut Vec<StateRecord>) {
     let mut later = Vec::new();
     for operation in &mut batch.operations {
@@ -91,11 +92,11 @@ pub(crate) fn facts_of_before(batch: &mut Batch, before: &mut Vec<StateRecord>) 
             facts.append(before);
         }
     }
-    // Where there was no place, they wait on.
+    // Without a record to replace, they wait on.
     before.append(&mut later);
 }
 
-/// Says that whoever opens a device has no key.
+/// Makes every device look as if opened without a key.
 pub(crate) fn forget_owners(batch: &mut Batch) {
     for operation in &mut batch.operations {
         if let Operation::OpenDevice { owner, .. } = operation {
@@ -104,7 +105,7 @@ pub(crate) fn forget_owners(batch: &mut Batch) {
     }
 }
 
-/// Says of every message that the one before it was settled.
+/// Claims for every message that the one before it was settled.
 pub(crate) fn fill_holes(batch: &mut Batch) {
     for operation in &mut batch.operations {
         if let Operation::Message { id, settled, .. } = operation {
@@ -113,7 +114,7 @@ pub(crate) fn fill_holes(batch: &mut Batch) {
     }
 }
 
-/// Makes a wish of the nickname in a `join`: of the one that stands there, or of another.
+/// Turns the nickname of a `join` into a wish: the one that stands there, or another.
 pub(crate) fn ask_again(frame: &mut Vec<u8>, nickname: Option<&Nickname>) {
     let Ok(ClientFrame::Join(mut join)) = parse_client(frame.trim_ascii_end()) else {
         return;
@@ -126,7 +127,7 @@ pub(crate) fn ask_again(frame: &mut Vec<u8>, nickname: Option<&Nickname>) {
     encode_client(&ClientFrame::Join(join), frame);
 }
 
-/// Moves every start that something follows on by one.
+/// Moves every start that follows a cursor on by one.
 pub(crate) fn off_by_one(joined: &mut Joined) {
     for (start, (_, next)) in joined.welcome.rooms.iter_mut().zip(&mut joined.rooms) {
         if start.next <= start.head {

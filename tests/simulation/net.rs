@@ -4,21 +4,21 @@ use std::{collections::VecDeque, time::Duration};
 
 use fastrand::Rng;
 
-/// How a link behaves.
+/// The quality of a link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quality {
-    /// The least time that bytes are under way.
+    /// The least delay of bytes.
     pub(crate) delay: Duration,
-    /// What may come on top.
+    /// The largest additional delay.
     pub(crate) jitter: Duration,
-    /// Bytes that fit in: more are not taken until some have arrived.
+    /// The capacity in bytes: more are not taken until some have arrived.
     pub(crate) room_bytes: usize,
     /// The longest piece in which bytes arrive.
     pub(crate) piece_bytes: usize,
 }
 
 impl Quality {
-    /// One of the networks that there are: a machine's own, a good one, a phone's, a drip.
+    /// Returns a typical network: a machine's own, a good one, a phone's, a very slow one.
     pub(crate) fn any(rng: &mut Rng) -> Self {
         let ms = Duration::from_millis;
         let (delay, jitter, room_bytes, piece_bytes) = match rng.u8(..4) {
@@ -42,13 +42,13 @@ pub(crate) struct Pipe {
     quality: Quality,
     under_way: VecDeque<(Duration, Vec<u8>)>,
     bytes: usize,
-    /// Bytes vanish, and nobody is told.
+    /// Bytes are dropped silently.
     pub(crate) black_hole: bool,
     last_arrival: Duration,
 }
 
 impl Pipe {
-    /// An empty one.
+    /// Returns an empty pipe.
     pub(crate) fn new(quality: Quality) -> Self {
         Self {
             quality,
@@ -59,7 +59,7 @@ impl Pipe {
         }
     }
 
-    /// Takes as many bytes as there is room for, and says how many.
+    /// Takes as many bytes as there is room for, and returns how many.
     pub(crate) fn write(&mut self, now: Duration, bytes: &[u8], rng: &mut Rng) -> usize {
         let room = self.quality.room_bytes.saturating_sub(self.bytes);
         let mut count = bytes.len().min(room);
@@ -70,7 +70,7 @@ impl Pipe {
         count
     }
 
-    /// Whether there is room for anything.
+    /// Whether there is any room.
     pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.quality.room_bytes
     }
@@ -89,7 +89,7 @@ impl Pipe {
         }
     }
 
-    /// When the next bytes arrive. Those in a black hole never do, and fill it.
+    /// Returns when the next bytes arrive. Those in a black hole never do, and fill it.
     pub(crate) fn next_arrival(&self) -> Option<Duration> {
         if self.black_hole {
             return None;
@@ -97,7 +97,7 @@ impl Pipe {
         self.under_way.front().map(|(time, _)| *time)
     }
 
-    /// Bytes that have arrived by now.
+    /// Returns the bytes that have arrived by now.
     pub(crate) fn read(&mut self, now: Duration) -> Option<Vec<u8>> {
         if self.next_arrival()? > now {
             return None;

@@ -1,4 +1,4 @@
-//! A basic client: one of the older programs, which gets objects of four fields and nothing else.
+//! A legacy client: one of the older programs, which gets objects of four fields and nothing else.
 
 use chat_tui::{
     protocol::{
@@ -12,7 +12,7 @@ use chat_tui::{
 
 use crate::truth::{Fault, Truth};
 
-/// The program, and what must hold for it.
+/// The program, and its checks.
 #[derive(Debug)]
 pub(crate) struct Older {
     pub(crate) connection: Option<ConnectionId>,
@@ -22,16 +22,16 @@ pub(crate) struct Older {
     typed: u32,
     decoder: Decoder,
     epoch: Option<Epoch>,
-    /// The number of the last message that it was told.
+    /// The number of the last message that it received.
     told: u64,
     /// Whether it was told since then that some were left out.
     left_out: bool,
-    /// What it said last on this connection.
+    /// Its last message on this connection.
     waits_for: Option<String>,
 }
 
 impl Older {
-    /// Not connected.
+    /// Returns one that is not connected.
     pub(crate) fn new() -> Self {
         Self {
             connection: None,
@@ -45,12 +45,12 @@ impl Older {
         }
     }
 
-    /// What it is called on its present connection.
+    /// Its nickname on the present connection.
     pub(crate) fn nickname(&self) -> Nickname {
         Nickname::parse(&format!("old{}", self.joins)).expect("a nickname")
     }
 
-    /// A connection is open: its first object.
+    /// Returns the first object of a new connection.
     pub(crate) fn joins(&mut self, id: ConnectionId, epoch: Epoch) -> Vec<u8> {
         self.connection = Some(id);
         self.joins += 1;
@@ -66,7 +66,7 @@ impl Older {
         .into_bytes()
     }
 
-    /// The next thing that it says.
+    /// Returns its next message.
     pub(crate) fn says(&mut self) -> Vec<u8> {
         self.typed += 1;
         let (nickname, time) = (self.nickname(), "2026-11-22 09:22:23");
@@ -78,17 +78,17 @@ impl Older {
         .into_bytes()
     }
 
-    /// Whether it has said something on this connection.
+    /// Whether it has sent a message on this connection.
     pub(crate) fn has_spoken(&self) -> bool {
         self.waits_for.is_some()
     }
 
-    /// What it said before may have been lost: it says something once more.
+    /// Makes it send once more: its last message may have been lost.
     pub(crate) fn is_to_speak(&mut self) {
         self.waits_for = None;
     }
 
-    /// Takes what the server wrote.
+    /// Handles the server's bytes.
     pub(crate) fn hears(&mut self, truth: &Truth, bytes: &[u8]) -> Result<(), Fault> {
         self.decoder.feed(bytes);
         while let Some(frame) = self.decoder.next_frame().map_err(|e| e.to_string())? {
@@ -97,7 +97,7 @@ impl Older {
             }
             let (nickname, text) = match parse_from_server(frame) {
                 Some(FromServer::Message { nickname, body }) => (nickname, body),
-                // It was not let in.
+                // It was not admitted.
                 Some(FromServer::Error { .. }) => {
                     self.waits_for = None;
                     continue;
@@ -112,7 +112,7 @@ impl Older {
             if nickname.as_str() == own {
                 return Err(format!("the older client is told its own {text:?}"));
             }
-            // What it said was refused: it is told so in the server's name.
+            // Its message was refused, as a notice in the server's name says.
             if nickname.is_reserved() && text.contains("can't store messages") {
                 self.waits_for = None;
             }
@@ -133,7 +133,7 @@ impl Older {
         Ok(())
     }
 
-    /// What must hold once all is quiet.
+    /// Checks what must hold once all is quiet.
     pub(crate) fn settled(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
         if self.connection.is_none() || self.epoch != Some(epoch) {
             return Err("the older client is not in".into());

@@ -45,21 +45,21 @@ use crate::{
     truth::{Fault, Truth, rooms},
 };
 
-/// Where it listens.
+/// Its listening address.
 pub(crate) const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10500);
-/// Bytes fetched from the store at once: few, so that pages have seams.
+/// Bytes fetched from the store at once: few, so that there are many pages.
 const PAGE_BYTES: usize = 1500;
 
-/// What distinguishes one server from another.
+/// The settings of one server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
-    /// When its log loses its oldest entries for want of room.
+    /// The limits at which its log loses its oldest entries.
     pub(crate) limits: MemoryLimits,
     /// When a commit counts as done.
     pub(crate) durability: Durability,
     /// How many messages of a room are kept; `None`: all.
     pub(crate) keep: Option<u64>,
-    /// How often somebody may say something; `None`: as often as he likes.
+    /// The rate limit of messages; `None`: no limit.
     pub(crate) messages: Option<Rate>,
     /// A commit that fails, counted from 0, and how.
     pub(crate) fails: Option<(u32, StoreError)>,
@@ -70,15 +70,15 @@ pub(crate) struct Server {
     setup: Setup,
     pub(crate) disk: Disk,
     running: Option<Running>,
-    /// Secrets made for clients that brought none.
+    /// Tokens made for clients that brought none.
     tokens: u64,
     mutant: Option<Mutant>,
     forgetting: Forgetting,
-    /// For [`Mutant::TimesStandStill`]: the latest time of all.
+    /// For [`Mutant::TimesStandStill`]: the latest time so far.
     latest: Timestamp,
-    /// What [`Mutant::OwnershipEarly`] has told of, and not stored yet.
+    /// Records that [`Mutant::OwnershipEarly`] has announced, and not stored yet.
     unstored: Vec<StateRecord>,
-    /// What [`Mutant::AcknowledgesEarly`] has told of, and the disk has not yet.
+    /// The commit that [`Mutant::AcknowledgesEarly`] has announced, and the disk does not have yet.
     early: Option<(Duration, Committed)>,
     /// Commits that fail from now on.
     pub(crate) failing: u32,
@@ -86,9 +86,9 @@ pub(crate) struct Server {
     pub(crate) commits: u32,
     /// Connections so far.
     pub(crate) connections: u64,
-    /// Messages whose outcome was told so far.
+    /// Outcomes told so far.
     pub(crate) outcomes: u64,
-    /// Messages that were refused so far because they came too early, or one before them did.
+    /// Messages refused so far for haste, their own or that of one before them.
     pub(crate) too_early: u64,
 }
 
@@ -97,28 +97,28 @@ struct Running {
     replica: Replica,
     endpoints: BTreeMap<ConnectionId, Endpoint>,
     committing: Option<(Duration, Batch)>,
-    /// What the clock showed when that began.
+    /// The clock's time when that began.
     began: Timestamp,
-    /// Looks into the log that are under way, and when they end.
+    /// Pending log queries, and when they end.
     looking: BTreeMap<ConnectionId, (Duration, LogQuery)>,
-    /// It has told everybody that it ends, for want of a store or because it was told to.
+    /// It has said goodbye: for lack of a store, or because it was told to stop.
     finished: bool,
-    /// The store did not fail.
+    /// Whether the store did not fail.
     in_order: bool,
 }
 
-/// What a connection did while the server worked on it.
+/// The state of a connection after the server worked on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Open,
-    /// As before, and something is to be written then.
+    /// As before, with output at that time.
     Waits(Duration),
-    /// The server closed it: what is in the pipe still arrives, then the end.
+    /// The server closed it: bytes in the pipe still arrive, then the end.
     Closed,
 }
 
 impl Server {
-    /// Not running yet.
+    /// Returns one that does not run yet.
     pub(crate) fn new(mut setup: Setup, mutant: Option<Mutant>) -> Self {
         if mutant == Some(Mutant::SyncsLater) {
             setup.durability = Durability::Pretended;
@@ -178,7 +178,7 @@ impl Server {
         let extents = self.disk.log.extents();
         let known = self.disk.log.known_times();
         let heads = extents.iter().map(|extent| extent.head);
-        // Small enough that slow readers fall out of both tails.
+        // Small enough that slow readers fall out of both replicas' segments.
         let limits = ReplicaLimits {
             messages_bytes_max: 4000,
             presence_bytes_max: 1200,
@@ -209,7 +209,7 @@ impl Server {
         }
     }
 
-    /// The process, which has said so, ends.
+    /// Ends a process that has said goodbye.
     pub(crate) fn end(&mut self) {
         if self.running.take().is_some_and(|running| running.in_order) {
             self.disk.close();
@@ -236,12 +236,12 @@ impl Server {
         self.running.is_some()
     }
 
-    /// Which log.
+    /// The epoch of its log.
     pub(crate) fn epoch(&self) -> Epoch {
         self.disk.epoch()
     }
 
-    /// Takes a connection.
+    /// Accepts a connection.
     pub(crate) fn accept(&mut self, now: Now, id: ConnectionId) {
         self.connections += 1;
         if let Some(running) = &mut self.running {
@@ -253,7 +253,7 @@ impl Server {
         }
     }
 
-    /// A connection broke or was closed at the other end.
+    /// Handles a connection that broke or was closed at the other end.
     pub(crate) fn lost(&mut self, now: Now, id: ConnectionId) {
         if let Some(running) = &mut self.running
             && running.endpoints.remove(&id).is_some()
@@ -268,7 +268,7 @@ impl Server {
         }
     }
 
-    /// Once a second.
+    /// Handles the tick of each second.
     pub(crate) fn tick(&mut self, now: Now) -> Vec<ConnectionId> {
         let Some(running) = &mut self.running else {
             return Vec::new();
@@ -295,14 +295,14 @@ impl Server {
         gone
     }
 
-    /// When the commit under way ends.
+    /// Returns when the commit under way ends.
     pub(crate) fn commit_due(&self) -> Option<Duration> {
         let running = self.running.as_ref()?;
         let under_way = running.committing.as_ref().map(|(due, _)| *due);
         under_way.or(self.early.as_ref().map(|(due, _)| *due))
     }
 
-    /// When the process has something to do by itself.
+    /// Returns when the process has to act by itself.
     pub(crate) fn wakes_at(&self) -> Option<Duration> {
         let running = self.running.as_ref()?;
         let looks = running.looking.values().map(|(due, _)| *due).min();
@@ -380,7 +380,7 @@ impl Server {
         batch
     }
 
-    /// Ends the looks into the log that are due.
+    /// Ends the log queries that are due.
     pub(crate) fn look(&mut self, now: Now, rng: &mut Rng) {
         let Some(running) = &mut self.running else {
             return;
@@ -415,7 +415,7 @@ impl Server {
         }
     }
 
-    /// Reads what has arrived from a connection, as far as the server wants to.
+    /// Reads arrived bytes of a connection, as far as the server wants to.
     pub(crate) fn read(&mut self, now: Now, id: ConnectionId, up: &mut Pipe) {
         let Some(running) = &mut self.running else {
             return;
@@ -463,7 +463,7 @@ impl Server {
         }
     }
 
-    /// Ends the hub's turn and carries out what it wants.
+    /// Ends the hub's turn and carries out its effects.
     pub(crate) fn finish_turn(&mut self, now: Now, rng: &mut Rng) {
         let Some(running) = &mut self.running else {
             return;
@@ -540,7 +540,7 @@ impl Server {
         }
     }
 
-    /// Writes what a connection is due, as far as the pipe takes it.
+    /// Writes a connection's output, as far as the pipe takes it.
     pub(crate) fn write(
         &mut self,
         now: Now,

@@ -1,5 +1,5 @@
-//! Somebody who has seen a member's token, and has not their key: they try to take the member's session
-//! over, and to use up the numbers of the member's messages.
+//! A thief who has a member's token, and not their key: they try to take the member's session over,
+//! and to use up the numbers of the member's messages.
 
 use chat_tui::{
     protocol::{
@@ -13,7 +13,7 @@ use chat_tui::{
 
 use crate::truth::{Fault, rooms};
 
-/// What the member's next message would be numbered by: more than anybody says in a run.
+/// The claimed number of the member's next message: higher than any in a run.
 const NEXT: u64 = 100_000;
 
 /// See the module's docs.
@@ -24,7 +24,7 @@ pub(crate) struct Thief {
 }
 
 impl Thief {
-    /// A connection is open: its first frame, with what was stolen.
+    /// Returns the first frame of a new connection, with the stolen token.
     pub(crate) fn joins(&mut self, id: ConnectionId, token: Token, client_id: ClientId) -> Vec<u8> {
         self.connection = Some(id);
         self.decoder = Decoder::new();
@@ -51,7 +51,7 @@ impl Thief {
         bytes
     }
 
-    /// Takes what the server wrote.
+    /// Handles the server's bytes.
     pub(crate) fn hears(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.decoder.feed(bytes);
         while let Some(frame) = self.decoder.next_frame().map_err(|e| e.to_string())? {

@@ -1,4 +1,4 @@
-//! The truth: what the store committed. Everything that a client is shown is compared with it.
+//! The truth: the commits of the store. Everything that a client shows is compared with it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,10 +12,10 @@ use chat_tui::{
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-/// A rule that was broken, in words.
+/// A broken rule, in words.
 pub(crate) type Fault = String;
 
-/// The server's rooms, in its order.
+/// Returns the server's rooms, in its order.
 pub(crate) fn rooms() -> [RoomName; 2] {
     [
         RoomName::lobby(),
@@ -35,38 +35,38 @@ pub(crate) struct Entry {
     pub(crate) text: String,
 }
 
-/// One log. What was evicted is still known here.
+/// One log, including evicted entries.
 #[derive(Debug, Default)]
 struct Log {
     rooms: HashMap<RoomName, Room>,
     texts: HashMap<String, (RoomName, u64)>,
     ids: HashMap<MessageId, u64>,
-    /// The texts of the lobby by their first words.
+    /// The numbers of the lobby's texts, by their first words.
     starts: HashMap<String, u64>,
 }
 
-/// One room: entry `seq` lies at `seq` - 1.
+/// One room: entry `seq` is at index `seq` - 1.
 #[derive(Debug, Default)]
 struct Room {
     entries: Vec<Entry>,
-    /// The numbers below were evicted.
+    /// Entries below this number were evicted.
     evicted_below: u64,
 }
 
-/// Everything that was ever committed.
+/// All commits so far.
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     logs: HashMap<Epoch, Log>,
-    /// The nickname that each user was last told is theirs, and by the server of which log.
+    /// The nickname that each user was last told is theirs, and the log's epoch.
     nicknames: HashMap<UserId, (Epoch, Nickname)>,
-    /// The devices with which somebody who has a key was let in, by the server of which log.
+    /// The devices with which users with a key joined, and the log's epoch.
     devices: HashSet<(Epoch, DeviceId)>,
 }
 
-/// Nicknames that one user may own; then those not used for longest are released.
+/// Nicknames that one user may own; beyond that the longest unused ones are released.
 const NICKNAMES_MAX: usize = 4;
 
-/// What the store keeps of a nickname's owner.
+/// The stored record of a nickname's owner.
 #[derive(Deserialize)]
 struct Owned {
     user: String,
@@ -74,7 +74,7 @@ struct Owned {
 }
 
 impl Truth {
-    /// Takes in what a commit gave out, and checks the numbers and ids of it.
+    /// Records a commit, and checks its numbers and ids.
     pub(crate) fn commit(&mut self, epoch: Epoch, committed: &Committed) -> Result<(), Fault> {
         let names = rooms();
         let log = self.logs.entry(epoch).or_default();
@@ -95,8 +95,8 @@ impl Truth {
         Ok(())
     }
 
-    /// Messages get the time of the clock, whatever it showed before: `now`, when they were given to
-    /// the store.
+    /// Checks that messages have the time of the clock, whatever it showed before: `now`, when they
+    /// were given to the store.
     pub(crate) fn check_times(committed: &Committed, now: Timestamp) -> Result<(), Fault> {
         for run in &committed.runs {
             for seq in run.segment.first()..run.segment.next() {
@@ -112,22 +112,22 @@ impl Truth {
         Ok(())
     }
 
-    /// Somebody who has a key was told that a nickname is theirs.
+    /// Records that a user with a key was told that a nickname is theirs.
     pub(crate) fn owns(&mut self, epoch: Epoch, user: UserId, nickname: Nickname) {
         self.nicknames.insert(user, (epoch, nickname));
     }
 
-    /// Somebody who has a key was let in with a device.
+    /// Records that a user with a key joined with a device.
     pub(crate) fn owns_device(&mut self, epoch: Epoch, device: DeviceId) {
         self.devices.insert((epoch, device));
     }
 
-    /// Whether somebody who has a key was let in with a device by the server of this log.
+    /// Whether a user with a key joined with a device, in this log.
     pub(crate) fn is_owned(&self, epoch: Epoch, device: DeviceId) -> bool {
         self.devices.contains(&(epoch, device))
     }
 
-    /// What was told of nicknames is what the store kept.
+    /// Checks that announced owners of nicknames are stored.
     pub(crate) fn check_nicknames(&self, epoch: Epoch, facts: &[StateRecord]) -> Result<(), Fault> {
         let facts = facts.iter().filter(|fact| &*fact.kind == "nickname");
         let owned = facts.filter_map(|fact| serde_json::from_str(fact.value.as_ref()?).ok());
@@ -145,7 +145,7 @@ impl Truth {
         Ok(())
     }
 
-    /// Another log begins with the first entries of this one, as far as `extents` go.
+    /// Begins another log with the first entries of this one, as far as `extents` go.
     pub(crate) fn begin(&mut self, epoch: Epoch, of: Epoch, extents: &[Extent]) {
         let mut log = Log::default();
         for (name, extent) in rooms().into_iter().zip(extents) {
@@ -163,19 +163,19 @@ impl Truth {
         self.logs.get(&epoch)?.rooms.get(room)
     }
 
-    /// What stands in a room under a number.
+    /// Returns the entry with a number.
     pub(crate) fn entry(&self, epoch: Epoch, room: &RoomName, seq: u64) -> Option<&Entry> {
         let at = usize::try_from(seq).ok()?.checked_sub(1)?;
         self.room(epoch, room)?.entries.get(at)
     }
 
-    /// All that a log ever held.
+    /// Returns all entries that a log ever held.
     pub(crate) fn entries(&self, epoch: Epoch) -> impl Iterator<Item = (&RoomName, &Entry)> {
         let rooms = self.logs.get(&epoch).into_iter().flat_map(|log| &log.rooms);
         rooms.flat_map(|(name, room)| room.entries.iter().map(move |entry| (name, entry)))
     }
 
-    /// Where a text stands: no text is typed twice.
+    /// Returns the number of a text; no text is typed twice.
     pub(crate) fn find(&self, epoch: Epoch, text: &str) -> Option<u64> {
         let (_, seq) = self.logs.get(&epoch)?.texts.get(text)?;
         Some(*seq)
@@ -186,7 +186,7 @@ impl Truth {
         self.logs.values().any(|log| log.texts.contains_key(text))
     }
 
-    /// The number of the message in the lobby whose text begins with the same word: for parts.
+    /// Returns the number of the lobby's message whose text begins with the same word: for parts.
     pub(crate) fn find_start(&self, epoch: Epoch, text: &str) -> Option<u64> {
         let start = text.split(' ').next()?;
         self.logs.get(&epoch)?.starts.get(start).copied()
@@ -204,7 +204,7 @@ impl Truth {
             .map_or(1, |room| room.evicted_below.max(1))
     }
 
-    /// One device's messages keep the order of their typing.
+    /// Checks that one device's messages keep the order of their typing.
     pub(crate) fn check_order(&self) -> Result<(), Fault> {
         for room in self.logs.values().flat_map(|log| log.rooms.values()) {
             let mut latest: HashMap<_, u64> = HashMap::new();
@@ -222,13 +222,13 @@ impl Truth {
     }
 }
 
-/// How far a time may be from the clock's. Each of two may stand still for a minute: what the server
-/// tells, and behind that, over a restart, the room's last time.
+/// The tolerance of a time against the clock's. Each of two clocks may stand still for a minute:
+/// the server's and, over a restart, the room's.
 fn within_two_minutes(one: Timestamp, other: Timestamp) -> bool {
     one.duration_since(other).abs() <= SignedDuration::from_mins(2)
 }
 
-/// Up to which a clock that goes back stands still.
+/// The correction up to which a clock that goes back stands still.
 fn within_a_minute(one: Timestamp, other: Timestamp) -> bool {
     one.duration_since(other).abs() <= SignedDuration::from_mins(1)
 }
@@ -275,7 +275,7 @@ impl Log {
         })
     }
 
-    /// Adds an entry; gives its text and the number under which it, or its id, was there before.
+    /// Adds an entry; returns its text and the number under which it, or its id, was there before.
     fn add(&mut self, name: &RoomName, seq: u64, entry: Entry) -> Option<(String, u64)> {
         let text = entry.text.clone();
         let same_text = self.texts.insert(text.clone(), (name.clone(), seq));

@@ -1,5 +1,5 @@
-//! What the users asked for. The server's log and the screens may agree with each other and still
-//! not be what anybody wanted: here is noted what each user did, and the outcome is compared with it.
+//! The users' wishes. The server's log and the screens may agree with each other and still differ
+//! from what users wanted: each user's actions are recorded here, and compared with the outcome.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,44 +10,44 @@ use chat_tui::{
 
 use crate::truth::{Fault, Truth};
 
-/// See the module's docs. A client is named by its place.
+/// See the module's docs. A client is named by its index.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
     names: BTreeMap<UserId, Name>,
     said: HashMap<String, Said>,
 }
 
-/// What a user wants to be called.
+/// The nickname that a user wants.
 #[derive(Debug, Default)]
 struct Name {
-    /// What each of their devices asked for and was not answered yet.
+    /// Each device's unanswered request.
     asked: BTreeMap<usize, Nickname>,
-    /// What each of them was told last.
+    /// The nickname that each was told last.
     told: BTreeMap<usize, Nickname>,
-    /// What they may be called when all is quiet: what they asked for last.
+    /// The possible nicknames when all is quiet: the last requests.
     wanted: BTreeSet<Nickname>,
 }
 
-/// A message that somebody said.
+/// A message that a user sent.
 #[derive(Debug)]
 struct Said {
     by: UserId,
     client: usize,
     room: RoomName,
     taken_back: bool,
-    /// Its user was told that it does not arrive, or cannot expect it to.
+    /// Its user was told that it does not arrive, or can't expect it to.
     excused: bool,
 }
 
 impl Wishes {
-    /// Somebody asks for a nickname: by a command, or by starting with it.
+    /// A user requests a nickname: by a command, or by starting with it.
     pub(crate) fn asks(&mut self, user: UserId, client: usize, nickname: Nickname) {
         let name = self.names.entry(user).or_default();
         name.asked.insert(client, nickname);
     }
 
-    /// Whether a nickname that a user asked for is on its way. Nobody here asks for another one
-    /// before: which of two came later would be a matter of chance.
+    /// Whether a user's request of a nickname is pending. Users here make no other request before:
+    /// the order of two would be random.
     pub(crate) fn waits_for_name(&self, user: UserId) -> bool {
         let name = self.names.get(&user);
         name.is_some_and(|name| !name.asked.is_empty())
@@ -59,14 +59,14 @@ impl Wishes {
         name.is_some_and(|name| name.told.get(&client) == Some(nickname))
     }
 
-    /// By which nickname a user would start a device again.
+    /// Returns the nickname by which a user would start a device again.
     pub(crate) fn name(&self, user: UserId) -> Option<&Nickname> {
         let name = self.names.get(&user)?;
         name.asked.values().chain(&name.wanted).next()
     }
 
-    /// The server process is gone, and what it knew of nicknames with it: a device that had not
-    /// heard of the last one may come back first, with the one that it knows.
+    /// The server process is gone, and its nicknames with it: a device that had not heard of the
+    /// last one may reconnect first, with the one that it knows.
     pub(crate) fn server_is_gone(&mut self) {
         for name in self.names.values_mut() {
             let told: Vec<_> = name.told.values().cloned().collect();
@@ -74,7 +74,7 @@ impl Wishes {
         }
     }
 
-    /// Somebody says something.
+    /// A user sends a message.
     pub(crate) fn says(&mut self, by: UserId, client: usize, room: RoomName, text: &str) {
         let said = Said {
             by,
@@ -86,21 +86,21 @@ impl Wishes {
         self.said.insert(text.to_owned(), said);
     }
 
-    /// Somebody takes something back: it may be too late.
+    /// A user withdraws a message: it may be too late.
     pub(crate) fn takes_back(&mut self, text: &str) {
         if let Some(said) = self.said.get_mut(text) {
             said.taken_back = true;
         }
     }
 
-    /// A process ended: what it had not shown as pending may be lost.
+    /// A process ended: messages that it had not shown as pending may be lost.
     pub(crate) fn process_ended(&mut self, client: usize, was_shown: impl Fn(&str) -> bool) {
         for (text, said) in &mut self.said {
             said.excused |= said.client == client && !was_shown(text);
         }
     }
 
-    /// A client's screen is told something.
+    /// Handles an event of a client.
     pub(crate) fn told(&mut self, user: UserId, client: usize, event: &Event) {
         match event {
             Event::Entered(entered) if entered.user == Some(user) => {
@@ -152,14 +152,14 @@ impl Wishes {
         }
     }
 
-    /// Whether a user is called what they asked for, in the list and on each of their devices.
+    /// Checks that a user has the requested nickname, in the list and on each of their devices.
     pub(crate) fn check_name(&self, user: UserId, listed: &Nickname) -> Result<(), Fault> {
         let Some(name) = self.names.get(&user) else {
             return Ok(());
         };
-        // What the server said yes to is no event before all are told. If it ended right then, another
-        // device of the user may have come back first, which has not heard of it: the wish before
-        // stands, and they see that.
+        // A granted nickname is an event only once all devices are told. If the server ended right
+        // then, another device of the user, which has not heard of it, may have reconnected first:
+        // the earlier wish stands, and the user sees that.
         let overtaken = name.told.len() > 1 && name.wanted.contains(listed);
         if !name.asked.is_empty() && !overtaken {
             return Err(format!("{user} still waits for {:?}", name.asked));
@@ -179,8 +179,8 @@ impl Wishes {
         }
     }
 
-    /// Whether the log holds what was said, where and by whom it was said, and nothing else of
-    /// these users.
+    /// Checks that the log holds the sent messages, in their rooms and under their users, and no
+    /// others of these users.
     pub(crate) fn check_said(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
         for (room, entry) in truth.entries(epoch) {
             let text = &entry.text;
@@ -193,7 +193,7 @@ impl Wishes {
                         said.by
                     ));
                 }
-                // A basic client has no word in this.
+                // Legacy clients are not checked here.
                 None if !self.names.contains_key(&entry.user) => {}
                 None => return Err(format!("nobody said {text:?} in #{room}")),
             }

@@ -1,4 +1,4 @@
-//! What must hold for one client's screen, event by event, and once more at the end.
+//! The checks of one client's screen, event by event, and at the end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,27 +11,27 @@ use chat_tui::{
 
 use crate::truth::{Fault, Truth, rooms};
 
-/// What one client typed and was shown.
+/// One client's typed and shown messages.
 #[derive(Debug)]
 pub(crate) struct Witness {
     name: String,
-    /// The log that its open connection leads to; the last one while it has none.
+    /// The log of its open connection, or of the last one.
     epoch: Option<Epoch>,
     rooms: HashMap<RoomName, Room>,
     typed: BTreeMap<LocalId, Typed>,
     texts: HashMap<String, LocalId>,
     ended: bool,
-    /// Another process works on the same outbox: it may see to what was typed here.
+    /// Another process uses the same outbox: it may send lines typed here.
     shares: bool,
 }
 
 #[derive(Debug, Default)]
 struct Room {
-    /// The log of what it holds, and the last number that it holds or cannot have any more.
+    /// The log of its copy, and the last number that it holds or cannot have any more.
     held: Option<(Epoch, u64)>,
     /// The number that must come next on this connection.
     due: Option<u64>,
-    /// Who the member list says are there.
+    /// The members according to the member list.
     members: BTreeMap<UserId, Nickname>,
 }
 
@@ -39,10 +39,10 @@ struct Room {
 struct Typed {
     text: String,
     delivery: Delivery,
-    /// The log that the message was acknowledged in.
+    /// The log in which the message was acknowledged.
     settled_in: Option<Epoch>,
     echoed: BTreeSet<Epoch>,
-    /// Its user does not want it sent.
+    /// Its user has withdrawn it.
     taken_back: bool,
     /// It is from before the process ended.
     restored: bool,
@@ -60,16 +60,16 @@ impl Typed {
         }
     }
 
-    /// Whether what it was told may be about a log that the server has no more. A process that lost
-    /// its power may have lost the word that a message was acknowledged, and had told the server's
-    /// next log by then, in its join, that the message was settled: that is all that one can say.
+    /// Whether its outcome may concern a log that the server has lost. A process that lost its
+    /// power may have lost the acknowledgement of a message, after it had told the server's next
+    /// log, in its join, that the message was settled: more can't be known.
     fn may_be_of_another_log(&self) -> bool {
         self.restored && self.delivery == Delivery::Sent { seq: None }
     }
 }
 
 impl Witness {
-    /// Of a client that has seen nothing.
+    /// Returns the witness of a new client.
     pub(crate) fn new(name: String, shares: bool) -> Self {
         Self {
             name,
@@ -82,7 +82,7 @@ impl Witness {
         }
     }
 
-    /// The client's process ended and is there again: its screen begins with what was kept.
+    /// The client's process was restarted: its screen begins with the stored state.
     pub(crate) fn restarted(
         &mut self,
         truth: &Truth,
@@ -125,7 +125,7 @@ impl Witness {
         Ok(())
     }
 
-    /// The user takes a message back.
+    /// The user withdraws a message.
     pub(crate) fn takes_back(&mut self, local: LocalId) {
         if let Some(typed) = self.typed.get_mut(&local) {
             typed.taken_back = true;
@@ -140,17 +140,17 @@ impl Witness {
         }
     }
 
-    /// The log that its connection leads to, or led to.
+    /// The log of its connection, or of the last one.
     pub(crate) fn epoch(&self) -> Option<Epoch> {
         self.epoch
     }
 
-    /// The numbers of messages whose outcome the client does not know.
+    /// The messages whose outcome the client does not know.
     pub(crate) fn pending(&self) -> Vec<LocalId> {
         self.that_are(|delivery| *delivery == Delivery::Pending)
     }
 
-    /// The numbers of messages that were refused.
+    /// The refused messages.
     pub(crate) fn failed(&self) -> Vec<LocalId> {
         self.that_are(|delivery| matches!(delivery, Delivery::Failed { .. }))
     }
@@ -160,7 +160,7 @@ impl Witness {
         typed.map(|(local, _)| *local).collect()
     }
 
-    /// Whether a text of this client's user stands on the screen, or did.
+    /// Whether a text of this client's user is or was on the screen.
     pub(crate) fn shows(&self, text: &str) -> bool {
         self.texts.contains_key(text)
     }
@@ -175,7 +175,7 @@ impl Witness {
         self.ended
     }
 
-    /// Who is in a room, by what this client was told.
+    /// Returns the members of a room according to this client.
     pub(crate) fn members(&self, room: &RoomName) -> BTreeMap<UserId, Nickname> {
         self.rooms
             .get(room)
@@ -183,7 +183,7 @@ impl Witness {
             .unwrap_or_default()
     }
 
-    /// Takes in what the client's screen is told.
+    /// Handles an event of the client's screen.
     pub(crate) fn see(&mut self, truth: &Truth, event: &Event) -> Result<(), Fault> {
         self.check(truth, event)
             .map_err(|fault| format!("{}: {fault}", self.name))
@@ -265,7 +265,7 @@ impl Witness {
         if first > truth.first(epoch, name) || head > truth.head(epoch, name) {
             return Err(format!("#{name} is said to hold {first} to {head}"));
         }
-        // A gap is there where the server holds the numbers no more, and nowhere else.
+        // A gap is there where the server no longer holds the numbers, and nowhere else.
         let due = match room.held {
             Some((held, _)) if held != epoch && opened.reset.is_none() => {
                 return Err("the log is another one, and nobody said so".into());
@@ -305,7 +305,7 @@ impl Witness {
         room.due = Some(seq + 1);
         room.held = Some((epoch, seq));
         let ours = self.texts.get(text).copied();
-        // In another log than that in which it was settled, a message of ours is one among others.
+        // In another log than the one of its acknowledgement, our message is one among others.
         let settled_before = ours
             .and_then(|local| self.typed.get(&local))
             .is_some_and(|typed| typed.settled_in.is_some_and(|of| of != epoch));
@@ -336,7 +336,7 @@ impl Witness {
             .entry(local)
             .or_insert_with(|| Typed::new(text.to_owned(), Delivery::Pending));
         self.texts.insert(text.to_owned(), local);
-        // What is sent again may fail anew, for another reason.
+        // A message that is sent again may fail again, for another reason.
         let sent_again = matches!(typed.delivery, Delivery::Failed { .. })
             && matches!(delivery, Delivery::Pending | Delivery::Failed { .. });
         if !is_open(&typed.delivery) && typed.delivery != *delivery && !sent_again {
@@ -350,8 +350,8 @@ impl Witness {
         typed.settled_in = epoch;
         let stored = epoch.and_then(|epoch| truth.find(epoch, text));
         let true_to_the_log = match delivery {
-            // Another process with the same outbox has seen to it, in whatever log: it sent it, for
-            // in this simulation nobody takes back what two processes share.
+            // Another process with the same outbox has sent it, in whatever log: in this simulation
+            // users do not withdraw messages that two processes share.
             Delivery::SettledElsewhere => self.shares && truth.was_stored(text),
             Delivery::Sent { .. } if self.shares => truth.was_stored(text),
             Delivery::Sent { seq: None } if typed.may_be_of_another_log() => truth.was_stored(text),
@@ -366,7 +366,7 @@ impl Witness {
         Ok(())
     }
 
-    /// What must hold once all faults are over and all is quiet.
+    /// Checks what must hold once all faults are over and all is quiet.
     pub(crate) fn settled(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
         let fault = |fault: String| Err(format!("{}: {fault}", self.name));
         for typed in self.typed.values() {
@@ -397,8 +397,8 @@ impl Witness {
     }
 }
 
-/// Whether the outcome is not known yet. (A slow server may be taken for a basic one, which never
-/// confirms; the truth comes out later.)
+/// Whether the outcome is not known yet. (A slow server may be taken for a legacy one, which never
+/// confirms; that is corrected later.)
 fn is_open(delivery: &Delivery) -> bool {
     matches!(delivery, Delivery::Pending | Delivery::Unconfirmed)
 }

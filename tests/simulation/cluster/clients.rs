@@ -1,4 +1,4 @@
-//! The people: what they type, how they come and go.
+//! The users: what they type, how they join and leave.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -27,40 +27,40 @@ use crate::{
     witness::Witness,
 };
 
-/// A nickname that several want; whoever comes too late must think of another.
+/// A nickname that several users want; the later ones must choose another.
 const CONTESTED: [&str; 2] = ["Same", "sAME"];
-/// How long a goodbye may take.
+/// How long leaving may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// One client, and who sits there.
+/// One client, and its user.
 pub(super) struct Client {
     pub(super) session: Session,
     pub(super) witness: Witness,
     pub(super) user: UserId,
     pub(super) connection: Option<ConnectionId>,
-    /// The attempt under way.
+    /// The attempt to connect under way.
     pub(super) dialling: Option<u64>,
-    /// The machine sleeps: nothing of it moves.
+    /// The machine sleeps: nothing of it runs.
     pub(super) asleep: bool,
-    /// The process is not there.
+    /// The process does not run.
     pub(super) down: bool,
     /// Whether its process was killed once.
     was_killed: bool,
     config: Config,
-    /// The nickname that its own user asked for here.
+    /// The nickname that its own user requested here.
     own_nickname: Nickname,
-    /// What outlives the process; `None`: nothing is kept, and the process never fails.
+    /// The state that outlives the process; `None`: nothing is stored, and the process never fails.
     disk: Option<Rc<RefCell<ClientDisk>>>,
-    /// What tells its process from others there.
+    /// Distinguishes its process from others on the disk.
     run: u64,
     /// The save under way.
     saving: Option<(u64, Save)>,
     role: Role,
-    /// How many have sat here.
+    /// The number of users so far.
     generation: u32,
     renames: u32,
     typed: u32,
-    /// Since when it is leaving, if it has been awake all the time.
+    /// When it began to leave, if it has been awake all the time.
     leaving: Option<Duration>,
 }
 
@@ -70,9 +70,9 @@ enum Role {
     Single,
     /// Another client is another session of the same user, under the same nickname.
     Shared,
-    /// Another client is the same session, and takes its place over.
+    /// Another client is the same session, and replaces it.
     Original,
-    /// Takes the original's place over; both work on one disk, where whoever came last has the lease.
+    /// Replaces the original; both use one disk, where the later process has the lease.
     Twin,
 }
 
@@ -86,12 +86,12 @@ fn claim(config: &Config) -> LeaseClaim {
 }
 
 impl Client {
-    /// Whether this user asks for other nicknames. Two that take each other's place do not.
+    /// Whether this user requests other nicknames. Two clients that replace each other do not.
     pub(super) fn may_be_renamed(&self) -> bool {
         matches!(self.role, Role::Single | Role::Shared)
     }
 
-    /// What it writes is spoilt as by a client that has something broken.
+    /// Changes its output as a client with this fault would.
     pub(super) fn spoil(&self, mutant: Option<Mutant>, written: &mut Vec<u8>) {
         match mutant {
             Some(Mutant::MissesRenames) if self.role == Role::Shared => {
@@ -102,7 +102,7 @@ impl Client {
         }
     }
 
-    /// What a thief needs who wants to come in its place.
+    /// Returns the data that a thief needs to join in its place.
     pub(super) fn stolen(&self) -> (Token, ClientId) {
         (self.config.token, self.config.client_id.clone())
     }
@@ -117,7 +117,7 @@ impl Client {
         matches!(self.role, Role::Original | Role::Twin)
     }
 
-    /// Whatever was handed over, to whichever process: all of it was sent, or refused.
+    /// Checks that every submitted message, at whichever process, was sent or refused.
     pub(super) fn outbox_is_empty(&self) -> Result<(), Fault> {
         let unsent = self.disk.as_ref().map(|disk| disk.borrow().texts(false));
         match unsent.unwrap_or_default().first() {
@@ -126,7 +126,7 @@ impl Client {
         }
     }
 
-    /// Nobody waits longer than that for a goodbye.
+    /// Checks that leaving does not take longer than that.
     pub(super) fn check_leaving(&self, now: Duration) -> Result<(), Fault> {
         match self.leaving {
             Some(since) if !self.is_gone() && now > since + GOODBYE => {
@@ -138,7 +138,7 @@ impl Client {
 }
 
 impl Cluster {
-    /// Brings everybody in.
+    /// Starts all users.
     pub(super) fn people(&mut self) {
         let count = self.rng.usize(2..=4);
         let pair = match self.rng.u8(..4) {
@@ -160,12 +160,12 @@ impl Cluster {
         if role != Role::Single {
             token = [7; 32];
         }
-        // Every other one has a key; whoever is the same person has the same one, or none.
+        // Every other user has a key; clients of one user have the same one, or none.
         let who = if role == Role::Single { index } else { 0 };
         let keyed = (who + generation as usize).is_multiple_of(2);
         let identity = keyed.then(|| Identity::from_seed(token));
         if role == Role::Shared {
-            // Each of a user's devices makes a token of its own: the key is what they share.
+            // Each of a user's devices makes a token of its own; the key is common to them.
             token[31] = seat;
         }
         let token = Token::from_bytes(token);
@@ -194,7 +194,7 @@ impl Cluster {
                 ..Credentials::default()
             },
             command_line: CommandLine::default(),
-            // As scripts do, and screens do not.
+            // Scripts do, and screens do not.
             yields: matches!(role, Role::Original | Role::Twin) && self.rng.bool(),
             zone: TimeZone::UTC,
             seed: self.rng.u64(..),
@@ -212,7 +212,7 @@ impl Cluster {
             Some(disk) => {
                 let mut disk = disk.borrow_mut();
                 let run = disk.begin_run();
-                // Another process has filled it already, if it is the twin's.
+                // If it is the twin's, another process has filled it already.
                 (run, disk.open(run, claim(&config)))
             }
             None => (0, PersistedState::default()),
@@ -245,7 +245,7 @@ impl Cluster {
         }
     }
 
-    /// Somebody does something, and does something else in a while.
+    /// A user does something, and schedules the next action.
     pub(super) fn act(&mut self, index: usize) -> Result<(), Fault> {
         if self.mended {
             return Ok(());
@@ -255,7 +255,8 @@ impl Cluster {
         if client.is_gone() || client.leaving.is_some() || client.down {
             return Ok(());
         }
-        // What one takes back the other has to take for sent: here nobody does.
+        // A message withdrawn at one process counts as sent at the other, so these users withdraw
+        // none.
         let shares = matches!(client.role, Role::Original | Role::Twin);
         match self.rng.u8(..40) {
             0..=1 => self.command(index, Command::RetryNow),
@@ -339,7 +340,7 @@ impl Cluster {
         self.command(index, Command::RetryNow)
     }
 
-    /// Somebody leaves, for good.
+    /// A user leaves, for good.
     pub(super) fn leave(&mut self, index: usize) -> Result<(), Fault> {
         let client = &mut self.clients[index];
         if client.is_gone() || client.leaving.is_some() || client.down {
@@ -349,14 +350,14 @@ impl Cluster {
         self.command(index, Command::Leave)
     }
 
-    /// When all is mended, the one who only takes over others' places goes.
+    /// Once the faults end, the client that only replaces others leaves.
     pub(super) fn twins_leave(&mut self) -> Result<(), Fault> {
         let twin = |client: &Client| client.role == Role::Twin;
         let twin = self.clients.iter().position(twin);
         twin.map_or(Ok(()), |index| self.leave(index))
     }
 
-    /// Somebody else sits down, unless all is coming to rest.
+    /// Starts another user's client, unless the run is coming to rest.
     pub(super) fn anew(&mut self, index: usize) {
         if self.mended {
             return;
@@ -377,7 +378,7 @@ impl Cluster {
         self.listen(index)
     }
 
-    /// Shows a client's witness what its screen is told, and reacts as a user would.
+    /// Shows an event to a client's witness, and reacts as a user would.
     pub(super) fn told(&mut self, index: usize, event: &Event) -> Result<(), Fault> {
         if self.loud {
             println!("{:?} client {index} is told {event:?}", self.now);
@@ -387,7 +388,7 @@ impl Cluster {
         self.wishes.told(client.user, index, event);
         let (user, has_key) = (client.user, client.config.credentials.identity.is_some());
         let called = match event {
-            // (Not where a silent server was taken for a basic one.)
+            // (Not where a silent server was taken for a legacy one.)
             Event::Entered(entered) if entered.user == Some(user) => Some(&entered.nickname),
             Event::Renamed {
                 user: who,
@@ -428,7 +429,7 @@ impl Cluster {
                     Role::Original | Role::Twin if taken_over => {
                         self.after_any(20_000, Task::Retry(index));
                     }
-                    // A join of the process that was killed arrived behind the new one's.
+                    // A join of the killed process arrived after the new one's.
                     Role::Single if taken_over && client.was_killed => {
                         self.after_any(20_000, Task::Retry(index));
                     }
@@ -449,7 +450,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// What a session wants kept is on its way to the disk.
+    /// Sends a session's saves to the disk.
     pub(super) fn keep(&mut self, index: usize) {
         let now = self.now();
         let client = &mut self.clients[index];
@@ -468,7 +469,7 @@ impl Cluster {
                     CacheResult::Adopted(Ok(disk.adopt(run, key)))
                 }
                 (CacheQuery::Adopt { .. }, None) => CacheResult::Adopted(Ok(Some(Vec::new()))),
-                // Nobody here looks back by these: see the historian.
+                // No client here reads history: see the historian.
                 (CacheQuery::Page { .. }, _) => CacheResult::Page(Ok(None)),
                 (CacheQuery::Search { .. }, _) => {
                     CacheResult::Found(Err(Line::inert("Nothing is kept")))
@@ -492,7 +493,7 @@ impl Cluster {
         }
     }
 
-    /// A save comes to its end.
+    /// Ends a save.
     pub(super) fn saved(&mut self, index: usize, number: u64) -> Result<(), Fault> {
         let now = self.now();
         let client = &mut self.clients[index];
@@ -521,7 +522,7 @@ impl Cluster {
         self.listen(index)
     }
 
-    /// The process that has the outbox notices that another one has written something.
+    /// Tells the process that has the outbox that another one has written something.
     pub(super) fn news(&mut self, from: usize) -> Result<(), Fault> {
         for index in 0..self.clients.len() {
             let client = &mut self.clients[index];
@@ -538,7 +539,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// A client's process is killed, or its machine loses its power.
+    /// Kills a client's process, or cuts its machine's power.
     pub(super) fn crash(&mut self, index: usize) {
         let client = &mut self.clients[index];
         let Some(disk) = client.disk.as_ref().filter(|_| !client.down) else {
@@ -550,10 +551,10 @@ impl Cluster {
         if let Some((_, save)) = client.saving.take()
             && self.rng.bool()
         {
-            // Nobody is left to be told what became of it.
+            // No process is left to learn the outcome.
             let _ = disk.borrow_mut().write(client.run, save);
         }
-        // The power would fail for both of two on one machine.
+        // A power failure would hit both of two on one machine.
         if !matches!(client.role, Role::Original | Role::Twin) && self.rng.bool() {
             disk.borrow_mut().power_cut(&mut self.rng);
         }
@@ -570,7 +571,7 @@ impl Cluster {
         self.after_any(10_000, Task::Boot(index));
     }
 
-    /// A client's process is there again.
+    /// Starts a client's process again.
     pub(super) fn boot(&mut self, index: usize) -> Result<(), Fault> {
         let now = self.now();
         let client = &mut self.clients[index];
@@ -584,7 +585,7 @@ impl Cluster {
         let there = disk.texts(true);
         drop(disk);
         if client.may_be_renamed() {
-            // It is started again by the nickname that its user goes by.
+            // It starts with its user's current nickname.
             if let Some(nickname) = self.wishes.name(client.user) {
                 client.config.nickname = nickname.clone();
             }
@@ -602,7 +603,7 @@ impl Cluster {
         self.listen(index)
     }
 
-    /// The machine falls asleep: nobody can say how long a goodbye takes then.
+    /// The machine falls asleep: the limit on leaving no longer applies.
     pub(super) fn fall_asleep(&mut self, index: usize) {
         if self.clients[index].down {
             return;

@@ -1,4 +1,4 @@
-//! What goes wrong, and how it is mended.
+//! Faults, and their repair.
 
 use chat_tui::server::core::ConnectionId;
 use jiff::SignedDuration;
@@ -39,7 +39,7 @@ impl Cluster {
                 self.after_any(60_000, Task::Wake(index));
             }
             _ => {
-                // A little, or by hours; back again, or not.
+                // A little, or by hours; for a while, or for good.
                 let far = if self.rng.bool() { 100 } else { 10_000 };
                 let seconds = self.rng.i64(-far..far);
                 self.wall = self
@@ -50,7 +50,7 @@ impl Cluster {
         }
     }
 
-    /// The server's process is killed.
+    /// Kills the server's process.
     pub(super) fn server_dies(&mut self) {
         if self.server.is_up() {
             self.server.kill(&mut self.rng);
@@ -58,7 +58,7 @@ impl Cluster {
         }
     }
 
-    /// The server's process, which has said goodbye, ends: in order, or for want of a store.
+    /// Ends the server's process after its goodbye: in order, or for lack of a store.
     pub(super) fn server_ends(&mut self) {
         self.server.end();
         self.server_is_gone();
@@ -83,7 +83,7 @@ impl Cluster {
         }
     }
 
-    /// Bytes vanish from now on, one way or both, and nobody is told.
+    /// Drops all bytes from now on, one way or both, silently.
     fn silence(&mut self, id: ConnectionId) {
         let which = self.rng.u8(..3);
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -116,7 +116,7 @@ impl Cluster {
         self.twins_leave()
     }
 
-    /// Breaks a connection; both ends learn of it, each in its time.
+    /// Breaks a connection; both ends learn of it, at different times.
     fn cut(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;

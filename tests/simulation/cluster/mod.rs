@@ -1,7 +1,7 @@
 //! One server, some clients, a bad network, and a clock that jumps from event to event.
 //!
-//! A run has three parts: faults and chatter for [`CHATTER`]; then everything is mended, and the
-//! cluster must come to rest within [`REST`]; then everybody leaves.
+//! A run has three parts: faults and chatter for [`CHATTER`]; then all faults end, and the cluster
+//! must come to rest within [`REST`]; then all users leave.
 
 mod clients;
 mod faults;
@@ -32,58 +32,58 @@ use crate::{
     wishes::Wishes,
 };
 
-/// How long things go wrong.
+/// How long faults happen.
 const CHATTER: Duration = Duration::from_mins(1);
 /// How long the cluster may take to come to rest afterwards.
 const REST: Duration = Duration::from_mins(5);
-/// Messages that a client sends on a new connection before it knows whether they are taken.
+/// Messages that a client sends on a new connection before it knows their outcome.
 const FLIGHT_FIRST: u64 = 16;
-/// Events in one run; more means that something turns in circles.
+/// Events in one run; more means an endless loop.
 const STEPS_MAX: u32 = 60_000;
 
-/// What happens by itself.
+/// A scheduled event.
 #[derive(Clone, Copy, Debug)]
 enum Task {
-    /// A client does something.
+    /// A client's user does something.
     Act(usize),
-    /// The basic client does something.
+    /// The legacy client does something.
     OlderActs,
-    /// The one who looks back does so.
+    /// The historian requests something.
     HistorianActs,
     /// The thief does something.
     ThiefActs,
-    /// A client's user wants the connection back that somebody took over.
+    /// A client's user wants the connection back that another client took over.
     Retry(usize),
-    /// A client's user thinks of another nickname.
+    /// A client's user chooses another nickname.
     Rename(usize),
-    /// Somebody else sits down where a client left for good.
+    /// Another user starts a client where one left for good.
     Anew(usize),
-    /// A client's attempt to connect comes to an end.
+    /// A client's attempt to connect ends.
     Dialled(usize, u64),
-    /// The other end of a connection learns that it is gone.
+    /// The server learns that a connection is gone.
     ServerHears(ConnectionId),
     ClientHears(ConnectionId),
-    /// Something breaks.
+    /// A fault happens.
     Break,
-    /// The server process is there again.
+    /// The server process starts again.
     Restart,
-    /// The server's clock strikes a second.
+    /// The server's clock ticks, each second.
     Tick,
     /// A client's machine wakes up.
     Wake(usize),
-    /// What a client keeps has come to its disk.
+    /// A client's save is on its disk.
     Saved(usize, u64),
-    /// A client's process is there again.
+    /// A client's process starts again.
     Boot(usize),
-    /// What a client has written is noticed by the other process of its device.
+    /// A client's process notices a write of the other process of its device.
     News(usize),
 }
 
-/// Everything.
+/// The whole simulation.
 pub(crate) struct Cluster {
     rng: Rng,
     now: Duration,
-    /// What the wall's clock adds to it.
+    /// The offset of the wall clock.
     wall: Timestamp,
     server: Server,
     truth: Truth,
@@ -103,16 +103,16 @@ pub(crate) struct Cluster {
     loud: bool,
 }
 
-/// What a run is to be.
+/// The plan of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) mutant: Option<Mutant>,
-    /// How long there is talk, and things go wrong.
+    /// How long users chat, and faults happen.
     pub(crate) chatter: Duration,
     /// A commit that fails, counted from 0, and how.
     pub(crate) fails: Option<(u32, StoreError)>,
-    /// Tells each step.
+    /// Prints each step.
     pub(crate) loud: bool,
 }
 
@@ -129,7 +129,7 @@ impl Plan {
     }
 }
 
-/// One run; how many commits there were, or the fault found.
+/// Runs a plan; returns the number of commits, or the fault found.
 pub(crate) fn run(plan: Plan) -> Result<u32, Fault> {
     let mut cluster = Cluster::new(plan)?;
     cluster.live()?;
@@ -253,11 +253,11 @@ impl Cluster {
         self.truth.check_order()
     }
 
-    /// All who are in a room list the same people in it, and these are those who are there.
+    /// Checks that all members of a room list the same members, and the right ones.
     fn lists_agree(&self, room: &RoomName) -> Result<(), Fault> {
         let staying = || self.clients.iter().filter(|client| !client.is_gone());
         let mut lists = staying().map(|client| client.witness.members(room));
-        // Where all have left for good, nobody is there to be shown a list.
+        // Where all have left for good, no client shows a list.
         let Some(list) = lists.next() else {
             return Ok(());
         };
@@ -268,7 +268,7 @@ impl Cluster {
         expected.extend(self.historian.as_ref().map(|_| Historian::user()));
         expected.sort();
         expected.dedup();
-        // A basic client is in the lobby and nowhere else.
+        // A legacy client is in the lobby and nowhere else.
         let older = self.older.is_some() && *room == RoomName::lobby();
         let present = expected.len() + usize::from(older);
         if list.len() != present || expected.iter().any(|user| !list.contains_key(user)) {
@@ -288,8 +288,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whoever says more than he may draws few refusals: never more than a few for each connection, and
-    /// in proportion to what was taken, not to its square.
+    /// Checks that a client above the rate limit gets few refusals: never more than a few for each
+    /// connection, and in proportion to the messages taken, not to its square.
     fn pace_was_kept(&self) -> Result<(), Fault> {
         let (refused, taken) = (self.server.too_early, self.server.outcomes);
         let connections = self.server.connections;
@@ -312,7 +312,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Goes to the next thing that happens, and does it.
+    /// Goes to the next event, and handles it.
     fn step(&mut self, steps: &mut u32) -> Result<(), Fault> {
         *steps += 1;
         if *steps > STEPS_MAX {
@@ -335,11 +335,11 @@ impl Cluster {
         self.pump()
     }
 
-    /// When something happens next. (What has arrived but is not wanted yet waits for something
-    /// else to happen.)
+    /// Returns the time of the next event. (Arrived bytes that are not read yet wait for another
+    /// event.)
     fn next_event(&self) -> Option<Duration> {
         let task = self.tasks.first_key_value().map(|((time, _), _)| *time);
-        // What was made just now for just now.
+        // Scheduled just now for just now.
         if task.is_some_and(|time| time <= self.now) {
             return Some(self.now);
         }
@@ -426,7 +426,7 @@ impl Cluster {
         self.tasks.insert((self.now + wait, self.made), task);
     }
 
-    /// At any time within so many milliseconds.
+    /// Schedules a task at a random time within so many milliseconds.
     fn after_any(&mut self, wait_ms_max: u64, task: Task) {
         let wait = Duration::from_millis(self.rng.u64(0..=wait_ms_max));
         self.after(wait, task);

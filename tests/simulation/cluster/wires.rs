@@ -1,4 +1,4 @@
-//! Connections: how they come to be, what moves on them, and who learns of their end when.
+//! Connections: how they begin, which bytes move on them, and when each side learns of their end.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
     truth::Fault,
 };
 
-/// Whose a connection is.
+/// The owner of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
     Client(usize),
@@ -31,7 +31,7 @@ pub(super) struct Connection {
     pub(super) down: Pipe,
     pub(super) client_open: bool,
     pub(super) server_open: bool,
-    /// When the server wants to write again, if it has something that must wait.
+    /// When the server wants to write again, if it has delayed output.
     pub(super) server_waits: Option<Duration>,
 }
 
@@ -88,7 +88,7 @@ impl Cluster {
         self.listen(index)
     }
 
-    /// The basic client joins, or says something.
+    /// The legacy client joins, or sends something.
     pub(super) fn older_acts(&mut self) {
         self.after_any(4000, Task::OlderActs);
         let Some(mut older) = self.older.take() else {
@@ -111,7 +111,7 @@ impl Cluster {
         self.older = Some(older);
     }
 
-    /// The one who looks back joins, or asks for something.
+    /// The historian joins, or requests something.
     pub(super) fn historian_acts(&mut self) {
         self.after_any(1500, Task::HistorianActs);
         let Some(mut historian) = self.historian.take() else {
@@ -134,7 +134,7 @@ impl Cluster {
         self.historian = Some(historian);
     }
 
-    /// The thief tries to come in as a member whom the server knows by a key.
+    /// The thief tries to join as a member whom the server knows by a key.
     pub(super) fn thief_acts(&mut self) {
         self.after_any(6000, Task::ThiefActs);
         let Some(mut thief) = self.thief.take() else {
@@ -168,7 +168,7 @@ impl Cluster {
         }
     }
 
-    /// The server's end is closed: the other one learns it behind the last bytes.
+    /// Closes the server's end: the client learns it after the last bytes.
     pub(super) fn server_closed(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id)
             && connection.server_open
@@ -224,7 +224,7 @@ impl Cluster {
         }
     }
 
-    /// Moves bytes both ways until nobody has anything to do at this moment.
+    /// Moves bytes both ways until nothing is left to do at this moment.
     pub(super) fn pump(&mut self) -> Result<(), Fault> {
         let moment = self.now();
         let now = self.now();
@@ -315,7 +315,7 @@ impl Cluster {
         }
     }
 
-    /// Does what a session wants, writes what it has, and passes on what it tells.
+    /// Carries out a session's requests, writes its output, and passes its events on.
     pub(super) fn listen(&mut self, index: usize) -> Result<(), Fault> {
         let now = self.now();
         if self.clients[index].down {
@@ -358,7 +358,7 @@ impl Cluster {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        // The kernel's buffer for sending: what does not fit into the pipe stays there.
+        // The kernel's send buffer: bytes that do not fit into the pipe stay there.
         while connection.up.has_room() {
             let mut out = Vec::new();
             client.session.poll_write(now, &mut out);
