@@ -365,7 +365,7 @@ fn two_devices_of_one_member_share_what_is_kept() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_set_aside_and_said_once() {
+fn a_file_that_is_no_database_is_set_aside_and_reported_once() {
     let state = tempfile::tempdir().unwrap();
     let port = free_port();
     feed(port, "bot", &["--timeout", "1"], "one\n", state.path());

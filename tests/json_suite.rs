@@ -661,7 +661,7 @@ fn only_objects_are_frames() {
 }
 
 #[test]
-fn a_field_stands_once_and_has_its_kind_of_value() {
+fn a_field_occurs_once_and_has_its_kind_of_value() {
     for (stream, expected) in [
         (r#"{"type":"ping","type":"ping"}"#, Outcome::Malformed),
         (r#"{"type":"ping","ref":1,"ref":1}"#, Outcome::Malformed),

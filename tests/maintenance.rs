@@ -840,7 +840,7 @@ fn a_relaxed_server_ends_in_order_while_somebody_reads_the_log() {
 }
 
 #[test]
-fn without_an_index_searches_find_what_is_said_and_no_index_is_left() {
+fn without_an_index_searches_find_messages_and_no_index_is_left() {
     let data = tempfile::tempdir().unwrap();
     let index = data.path().join("index.db");
     let server = Server::start(data.path());
@@ -857,7 +857,7 @@ fn without_an_index_searches_find_what_is_said_and_no_index_is_left() {
 }
 
 #[test]
-fn relaxed_and_ephemeral_are_said() {
+fn relaxed_and_ephemeral_are_reported() {
     let data = tempfile::tempdir().unwrap();
     for (option, words) in [
         (

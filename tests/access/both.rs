@@ -38,7 +38,7 @@ fn words(output: &Output) -> String {
 }
 
 #[test]
-fn one_line_from_the_operator_lets_a_user_in_for_good() {
+fn the_operators_invite_admits_a_user_for_good() {
     over_both(|address| {
         let home = tempfile::tempdir().unwrap();
         let data = home.path().join("data");
@@ -77,7 +77,7 @@ fn one_line_from_the_operator_lets_a_user_in_for_good() {
 }
 
 #[test]
-fn the_operators_password_is_the_one_that_a_user_comes_in_by() {
+fn the_operators_password_admits_a_user() {
     over_both(|address| {
         let home = tempfile::tempdir().unwrap();
         let data = home.path().join("data");

@@ -62,7 +62,7 @@ fn a_server_whose_records_are_damaged_does_not_start_until_its_operator_decides(
 }
 
 #[test]
-fn records_of_a_newer_server_are_kept_and_told() {
+fn records_of_a_newer_server_are_kept_and_named() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();
     drop(Server::start(data, &[]));

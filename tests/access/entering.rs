@@ -53,7 +53,7 @@ fn an_invite_admits_one_key_and_that_key_stays_admitted() {
 }
 
 #[test]
-fn an_invite_for_two_lets_two_in() {
+fn an_invite_for_two_admits_two() {
     over_both(|address| {
         let data = tempfile::tempdir().unwrap();
         let server = Server::start_at(address, data.path(), &INVITE);
@@ -66,7 +66,7 @@ fn an_invite_for_two_lets_two_in() {
 }
 
 #[test]
-fn an_invite_that_is_over_forged_or_revoked_lets_nobody_in() {
+fn an_expired_forged_or_revoked_invite_admits_nobody() {
     over_both(|address| {
         let data = tempfile::tempdir().unwrap();
         let data = data.path();
@@ -101,7 +101,7 @@ fn an_invite_that_is_over_forged_or_revoked_lets_nobody_in() {
 }
 
 #[test]
-fn the_password_lets_in_and_is_asked_for_once() {
+fn the_password_admits_a_key_and_is_asked_for_once() {
     over_both(|address| {
         let data = tempfile::tempdir().unwrap();
         let data = data.path();

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[test]
-fn an_invite_lets_one_key_in_and_for_good() {
+fn an_invite_admits_one_key_for_good() {
     let (carol, eve) = (Home::new(), Home::new());
     let server = Server::with(0, &["--access", "invite"]);
     let invite = invite(&server);
@@ -39,7 +39,7 @@ fn an_invite_admits_a_client_without_state_for_one_run() {
 }
 
 #[test]
-fn a_password_lets_a_key_in_and_is_not_needed_again() {
+fn a_password_admits_a_key_and_is_not_needed_again() {
     let home = Home::new();
     let data = tempfile::tempdir().unwrap();
     let mut setting = Command::new(CHAT_SERVER)

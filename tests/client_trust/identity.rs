@@ -54,7 +54,7 @@ fn a_key_that_others_can_read_is_refused_with_what_to_type() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn without_a_terminal_nobody_is_asked_for_a_passphrase() {
+fn without_a_terminal_no_passphrase_is_asked_for() {
     let (home, server) = (Home::new(), Server::start());
     let place = tempfile::tempdir().unwrap();
     let key = file(place.path(), ENCRYPTED, 0o600);

@@ -33,7 +33,7 @@ fn an_invite_names_the_server_and_its_key() {
 
 /// Every process of the machine can see the arguments of another.
 #[test]
-fn an_invite_is_taken_from_a_file_or_from_the_input_whose_other_lines_are_sent() {
+fn an_invite_can_come_from_a_file_or_from_the_first_line_of_the_input() {
     let (home, server) = (Home::new(), Server::start());
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("invite");
@@ -61,7 +61,7 @@ fn an_invite_is_taken_from_a_file_or_from_the_input_whose_other_lines_are_sent()
 }
 
 #[test]
-fn an_invite_to_another_server_is_refused_before_anything_is_said() {
+fn an_invite_to_another_server_is_refused_before_anything_is_sent() {
     let (home, server) = (Home::new(), Server::start());
     let invite = invite(&server);
     let server = Server::on(server.end());

@@ -144,7 +144,7 @@ fn lines_typed_while_the_server_is_away_arrive_when_it_is_back() {
 }
 
 #[test]
-fn nothing_listening_is_said_in_words_and_the_screen_stays() {
+fn a_refused_connection_is_reported_in_words_and_the_screen_stays() {
     // A port that was free a moment ago.
     let port = Server::start().kill().to_string();
     let mut alice = Terminal::start(CHAT_TUI, &["127.0.0.1", &port, "alice", "1"], 80, 24);
@@ -156,7 +156,7 @@ fn nothing_listening_is_said_in_words_and_the_screen_stays() {
 }
 
 #[test]
-fn an_unknown_host_is_said_in_words() {
+fn an_unknown_host_is_reported_in_words() {
     let mut alice = Terminal::start(
         CHAT_TUI,
         &["no-such-host.invalid", "10500", "alice", "1"],

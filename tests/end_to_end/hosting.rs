@@ -91,7 +91,7 @@ fn a_host_with_members_is_asked_whether_the_server_keeps_running() {
 }
 
 #[test]
-fn a_host_is_told_who_can_come_in_and_how_to_own_the_server() {
+fn a_host_is_told_who_can_join_and_how_to_own_the_server() {
     over_both(|address| {
         let home = tempfile::tempdir().expect("a folder");
         let port = free_port();

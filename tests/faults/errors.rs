@@ -198,7 +198,7 @@ fn after_a_failed_write_the_server_ends_and_the_next_one_has_what_was_promised()
 /// Before the disk is full the operator is warned, twice, however it fills; and told when there is
 /// space again.
 #[test]
-fn before_the_disk_is_full_the_operator_is_told() {
+fn the_operator_is_warned_before_the_disk_is_full() {
     const MIB: usize = 1 << 20;
     let data = tempfile::tempdir().unwrap();
     let server = Process::start(data.path(), |server| {

@@ -41,7 +41,7 @@ fn a_power_cut_takes_nothing_that_was_promised() {
 /// Checks that the disk's model bites: where the operator chose to acknowledge before the sync, a
 /// power cut takes acknowledged messages, and the server announces a new epoch.
 #[test]
-fn with_relaxed_durability_a_power_cut_is_told_by_a_new_epoch() {
+fn with_relaxed_durability_a_power_cut_begins_a_new_epoch() {
     let disk = Disk::new();
     let relaxed = ["--durability", "relaxed"];
     let server = Process::start(&disk.data(), |server| {

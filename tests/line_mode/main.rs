@@ -526,7 +526,7 @@ fn a_host_leaves_the_server_running_for_other_members() {
 }
 
 #[test]
-fn serving_where_somebody_listens_is_joining() {
+fn serve_joins_where_a_server_listens_already() {
     let server = Server::new();
     let state = tempfile::tempdir().unwrap();
     let mut reader = server.follow("alice");

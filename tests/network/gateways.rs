@@ -22,7 +22,7 @@ fn behind_a_gateway() -> Option<[Network; 2]> {
 }
 
 #[test]
-fn a_client_from_the_gateway_is_let_in_and_the_operator_told_once_what_to_do() {
+fn a_client_from_the_gateway_joins_and_the_operator_is_warned_once() {
     let Some([inside, gateway]) = behind_a_gateway() else {
         return;
     };
@@ -49,7 +49,7 @@ fn a_client_from_the_gateway_is_let_in_and_the_operator_told_once_what_to_do() {
 }
 
 #[test]
-fn nothing_is_said_of_neighbours_nor_where_it_makes_no_difference() {
+fn there_is_no_warning_about_neighbours_or_where_access_does_not_depend_on_it() {
     let Some([inside, gateway]) = behind_a_gateway() else {
         return;
     };

@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn a_server_is_there_in_both_families_and_in_one_where_there_is_no_other() {
+fn a_server_listens_on_ipv4_and_ipv6_or_on_the_only_one() {
     let Some(machine) = Network::alone() else {
         return;
     };

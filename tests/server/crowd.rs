@@ -103,7 +103,7 @@ fn joins_and_departures_leave_other_members_connected() {
 
 /// In a big room changes are announced at intervals, also while no message is sent.
 #[test]
-fn a_quiet_crowd_hears_who_comes_and_who_goes() {
+fn a_quiet_crowd_gets_joins_and_departures() {
     let server = Server::start();
     let mut crowd: Vec<_> = (0..120).map(|n| server.join(&format!("u{n}"))).collect();
     for round in 0..10 {

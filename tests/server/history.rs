@@ -41,7 +41,7 @@ fn numbers(page: &Value) -> Vec<u64> {
 }
 
 #[test]
-fn a_thousand_messages_are_paged_back_without_a_hole() {
+fn a_thousand_messages_are_paged_back_without_a_gap() {
     let server = Server::start();
     let mut alice = server.join("alice");
     say(
@@ -86,7 +86,7 @@ fn a_thousand_messages_are_paged_back_without_a_hole() {
 }
 
 #[test]
-fn pages_come_in_the_middle_of_live_messages_and_neither_has_a_hole() {
+fn pages_come_among_live_messages_and_neither_has_a_gap() {
     let server = Server::start();
     let mut alice = server.join("alice");
     let mut bob = server.join("bob");

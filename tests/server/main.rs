@@ -670,7 +670,7 @@ fn sighup_does_not_end_a_server_without_files_to_read_again() {
 }
 
 #[test]
-fn the_log_tells_who_did_what_but_not_what_was_said() {
+fn the_log_records_actions_but_no_texts() {
     let server = Running::start(&["--bind", "127.0.0.1", "0"]);
     let mut bob = Client::connect(server.1);
     let mut wish = join("bob");

@@ -94,7 +94,7 @@ fn a_stop_does_not_wait_for_clients_that_keep_sending() {
 }
 
 #[test]
-fn a_thousand_are_told_in_the_same_time() {
+fn a_stop_tells_a_thousand_clients_in_the_same_time() {
     rlimit::increase_nofile_limit(4_096).unwrap();
     let server = Server::with(Config::default());
     let mut crowd: Vec<_> = (0..1_000)

@@ -386,7 +386,7 @@ fn stopping_tells_encrypted_clients_too() {
 }
 
 #[test]
-fn a_stream_that_is_neither_tls_nor_a_frame_is_told_so() {
+fn a_stream_that_is_neither_tls_nor_a_frame_is_refused() {
     let server = Server::start();
     for first in [
         &b"GET / HTTP/1.1\r\n\r\n"[..],

@@ -144,7 +144,7 @@ fn opening_a_device_to_anybody_with_its_token_is_caught() {
 }
 
 #[test]
-fn a_page_with_a_hole_is_caught() {
+fn a_page_with_a_gap_is_caught() {
     is_caught(Mutant::PageWithAHole);
 }
 
