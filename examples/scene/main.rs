@@ -2,9 +2,9 @@
 //!
 //!     cargo run --example scene [SCENE] [dark|light]
 //!
-//! SCENE: online, connecting, refused, waiting, nickname, failed, panic; of who can read along and
-//! who may write: plain, first, announce, slow; of coming in: password, invite, changed, banned; and
-//! with a long log to page and search through: history, absence, offline.
+//! SCENE: online, connecting, refused, waiting, nickname, failed, panic; security and rules: plain,
+//! first, announce, slow; joining: password, invite, changed, banned; and with a long log to page
+//! and search through: history, absence, offline.
 
 mod admin;
 

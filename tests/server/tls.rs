@@ -136,7 +136,7 @@ impl Secure {
         }
     }
 
-    /// Whether it was closed with close_notify, so that nothing was cut off.
+    /// Whether it was closed with `close_notify`, so that nothing was cut off.
     fn is_closed(&mut self) -> bool {
         self.0.read(&mut [0; 1]).unwrap() == 0
     }
