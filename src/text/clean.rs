@@ -1,28 +1,27 @@
-//! What a text may hold, character by character.
+//! Decides, character by character, what a text may hold.
 //!
-//! A text holds every character that is seen, and the unseen ones only where Unicode gives them a
-//! meaning. What is unfit:
+//! A text may hold every visible character, and invisible ones only where Unicode gives them a
+//! meaning. Unfit are:
 //!
-//! - **Controls**: C0, C1, DEL; of these a body may hold newline and tab, a line neither.
+//! - **Controls**: C0, C1, DEL; a body may hold newline and tab, a line neither.
 //! - **Format characters** (`Cf`): the bidirectional controls, byte order mark, soft hyphen,
 //!   zero-width space, word joiner, invisible operators, interlinear annotation and so on. The
-//!   Arabic, Syriac and Kaithi number signs (`Prepended_Concatenation_Mark`) are `Cf` by name
-//!   only: they are seen, and fit.
+//!   Arabic, Syriac and Kaithi number signs (`Prepended_Concatenation_Mark`) are `Cf` by name only:
+//!   they are visible, and fit.
 //! - **Line and paragraph separator** (U+2028, U+2029).
 //! - **Default-ignorable characters** that are not `Cf`: Hangul fillers, grapheme joiner, Khmer
 //!   inherent vowels, the code points reserved for more of the kind.
 //! - **Noncharacters**, which are for a program's own use.
 //! - **Joiners** (U+200C, U+200D) that have no letter of a joining script on either side, or that
-//!   follow another joiner. Between emoji, U+200D fits, at most [`EMOJI_JOINERS_MAX`] times in
-//!   one sequence.
+//!   follow another joiner. Between emoji, U+200D fits, at most [`EMOJI_JOINERS_MAX`] times in one
+//!   sequence.
 //! - **Variation selectors** after anything but a character that they can select a form of.
 //! - **Tags**, save in a subdivision's flag (U+1F3F4, three to six letters or digits, U+E007F).
 //! - **A ninth character on top of another** ([`COMBINING_MARKS_MAX`]): marks, and whatever else
-//!   has no column of its own (vowels and finals of decomposed Hangul, say).
+//!   has no column of its own (vowels and finals of decomposed Hangul, for example).
 //!
-//! Private-use characters fit: fonts for terminals put icons there, and they are seen. So do
-//! unassigned ones outside the reserved ranges above, so that next year's emoji need no new
-//! server.
+//! Private-use characters fit: terminal fonts put icons there, and they are visible. So do
+//! unassigned ones outside the reserved ranges above, so that next year's emoji need no new server.
 
 use std::borrow::Cow;
 
@@ -39,25 +38,25 @@ const BLACK_FLAG: char = '\u{1F3F4}';
 const CANCEL_TAG: char = '\u{E007F}';
 const BRAILLE_BLANK: char = '\u{2800}';
 
-/// Which text is meant.
+/// The kind of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// May hold newlines and tabs.
     Body,
-    /// Neither.
+    /// May hold neither newlines nor tabs.
     Line,
 }
 
-/// Whether nothing would be seen of it.
+/// Whether nothing of it is visible.
 pub(super) fn is_blank(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_whitespace() || c == BRAILLE_BLANK)
 }
 
-/// The first character that doesn't fit where it stands, and where that is.
+/// The first character that doesn't fit, and its byte offset.
 pub(super) fn first_unfit(text: &str, kind: Kind) -> Option<(usize, char)> {
-    // Most messages are plain ASCII. Looking at every byte, rather than stopping at the first that
-    // isn't, lets the compiler look at many at once.
+    // Most messages are plain ASCII. The fold checks every byte instead of stopping early, because
+    // the compiler can vectorize that.
     let plain = |byte: u8| matches!(byte, b' '..=b'~') || (kind == Kind::Body && byte == b'\n');
     if text.bytes().fold(true, |all, byte| all & plain(byte)) {
         return None;
@@ -73,9 +72,9 @@ pub(super) fn first_unfit(text: &str, kind: Kind) -> Option<(usize, char)> {
     None
 }
 
-/// The text with what doesn't fit replaced by something that is seen: line ends by a newline (in a
+/// Returns the text with unfit characters replaced by visible ones: line ends by a newline (in a
 /// line by a space), C0 and DEL by their pictures (`␛`), other characters by their number
-/// (`‹U+202E›`). Marks over the limit are left out. [`first_unfit`] finds nothing in the result.
+/// (`‹U+202E›`). Marks over the limit are dropped. [`first_unfit`] finds nothing in the result.
 pub(super) fn clean(text: &str, kind: Kind) -> Cow<'_, str> {
     mend(text, kind, |out, c, rest, why| {
         if why == Unfit::Other {
@@ -84,8 +83,8 @@ pub(super) fn clean(text: &str, kind: Kind) -> Cow<'_, str> {
     })
 }
 
-/// A line of JSON with what doesn't fit written as `\u202e`: the same to whoever reads JSON, as long
-/// as it stands in strings. [`first_unfit`] finds nothing in the result.
+/// Writes unfit characters of a line of JSON as `\u202e` escapes. The JSON keeps its meaning as
+/// long as they stand in strings. [`first_unfit`] finds nothing in the result.
 pub(super) fn escape(json: &str) -> Cow<'_, str> {
     mend(json, Kind::Line, |out, c, _, _| {
         for unit in c.encode_utf16(&mut [0; 2]) {
@@ -94,7 +93,8 @@ pub(super) fn escape(json: &str) -> Cow<'_, str> {
     })
 }
 
-/// Hands to `mend` what doesn't fit, with what follows it and why, and copies the rest.
+/// Copies the text, but calls `mend` for each unfit character with the text after it and the
+/// reason.
 fn mend(
     text: &str,
     kind: Kind,
@@ -160,18 +160,18 @@ fn picture(control: char) -> char {
 /// Why a character doesn't fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unfit {
-    /// One too many on top of another.
+    /// One mark too many on top of another character.
     Stacked,
     /// Anything else.
     Other,
 }
 
-/// What must be known of the characters before to judge the next.
+/// The state of the scan: the properties of earlier characters that decide about the next.
 struct Scan {
     kind: Kind,
-    /// The character before.
+    /// The previous character.
     before: char,
-    /// How many without a column of their own have come in a row.
+    /// Number of characters in a row without a column of their own.
     stacked: usize,
     /// Whether `before` ends an emoji, so that a joiner may join another to it.
     emoji: bool,
@@ -190,11 +190,11 @@ impl Scan {
         }
     }
 
-    /// Takes `c` if it fits here and says how many bytes of the text it stands for (more than its
-    /// own where it begins a flag made of tags). Otherwise nothing has changed.
+    /// Takes `c` if it fits here and returns how many bytes of the text that consumes (more than
+    /// `c`'s own where a flag made of tags begins). On an error nothing changes.
     ///
-    /// Of `rest`, the text after `c`, only that is asked which fits whatever comes before it; so
-    /// replacing an unfit character never makes one unfit that was judged already.
+    /// Of `rest`, the text after `c`, it uses only what fits whatever comes before it; so replacing
+    /// an unfit character never makes an already judged one unfit.
     fn take(&mut self, c: char, rest: &str) -> Result<usize, Unfit> {
         let whole = c.len_utf8();
         if is_plain(c) {
@@ -223,7 +223,7 @@ impl Scan {
         Ok(whole)
     }
 
-    /// `c` stands by itself; `emoji` if a joiner may follow.
+    /// Records that `c` stands by itself; `emoji` if a joiner may follow.
     fn begin(&mut self, c: char, emoji: bool) {
         let joined = self.before == JOINER || is_skin_tone(c);
         self.joiners = if emoji && joined { self.joiners } else { 0 };
@@ -232,7 +232,7 @@ impl Scan {
         self.emoji = emoji;
     }
 
-    /// `c` stands on top of what came before.
+    /// Records that `c` stands on top of the previous character.
     fn stack(&mut self, c: char) -> Result<(), Unfit> {
         if self.stacked == COMBINING_MARKS_MAX {
             return Err(Unfit::Stacked);
@@ -266,7 +266,7 @@ impl Scan {
     }
 }
 
-/// Bytes of the tags that make a flag of the black flag before them; 0 if they don't.
+/// Length of the tags that turn a preceding black flag into another flag; 0 if they don't.
 fn tags(rest: &str) -> usize {
     let mut letters = 0;
     for (at, c) in rest.char_indices() {
@@ -279,8 +279,8 @@ fn tags(rest: &str) -> usize {
     0
 }
 
-/// The characters that most texts are made of, which always fit and carry nothing. Only a short
-/// cut: the tables say the same of each.
+/// The commonest characters, which always fit and do not combine. Only a short cut: the tables say
+/// the same of each.
 fn is_plain(c: char) -> bool {
     matches!(c,
         ' '..='~'
@@ -298,7 +298,7 @@ fn is_plain(c: char) -> bool {
         | '\u{AC00}'..='\u{D7A3}')
 }
 
-/// Unfit wherever it stands.
+/// Whether a character is unfit in every context.
 fn is_forbidden(c: char) -> bool {
     let default_ignorable = matches!(c,
         '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{2065}' | '\u{3164}'
@@ -315,7 +315,7 @@ fn is_forbidden(c: char) -> bool {
         }
 }
 
-/// The format characters that are seen (`Prepended_Concatenation_Mark`).
+/// The visible format characters (`Prepended_Concatenation_Mark`).
 fn is_number_sign(c: char) -> bool {
     matches!(
         c,
@@ -331,7 +331,7 @@ fn is_number_sign(c: char) -> bool {
     )
 }
 
-/// Without a column of its own.
+/// Whether a character has no column of its own.
 fn is_stacking(c: char) -> bool {
     c.width() == Some(0) || c.general_category_group() == GeneralCategoryGroup::Mark
 }
@@ -344,7 +344,7 @@ fn is_regional_indicator(c: char) -> bool {
     matches!(c, '\u{1F1E6}'..='\u{1F1FF}')
 }
 
-/// An emoji that a joiner can join to another.
+/// Whether it is an emoji that a joiner can join to another.
 fn is_pictograph(c: char) -> bool {
     !c.is_ascii() && c.is_emoji_char() && !is_skin_tone(c) && !is_regional_indicator(c)
 }
@@ -355,8 +355,8 @@ fn is_selector(c: char) -> bool {
         | '\u{180B}'..='\u{180D}' | '\u{180F}')
 }
 
-/// Whether Unicode has forms of `base` for such a selector. By class rather than by its list of
-/// sequences: what is let in too much is one selector after a character of its own kind.
+/// Whether Unicode has forms of `base` for this selector. Goes by class instead of Unicode's list
+/// of sequences, so it accepts a few selectors too many, one after each character of the class.
 fn selects(base: char, selector: char) -> bool {
     match selector {
         '\u{FE0E}' | '\u{FE0F}' => {
@@ -385,9 +385,9 @@ fn is_ideograph(c: char) -> bool {
         | '\u{20000}'..='\u{3FFFF}')
 }
 
-/// A letter, mark or digit of a script in which joiners change what is seen: letters that join
-/// (Arabic and its kin, Mongolian, N'Ko, Adlam), conjuncts (the Indic scripts and those of
-/// South-East Asia), ligatures (Hebrew, Tifinagh).
+/// Whether it is a letter, mark or digit of a script in which joiners change what is visible:
+/// letters that join (Arabic and its kin, Mongolian, N'Ko, Adlam), conjuncts (the Indic scripts and
+/// those of South-East Asia), ligatures (Hebrew, Tifinagh).
 fn joins(c: char) -> bool {
     let script = matches!(c,
         '\u{05D0}'..='\u{05F2}'
@@ -415,7 +415,7 @@ fn joins(c: char) -> bool {
         )
 }
 
-/// Whether [`is_plain`] says of a character what the rules say without it.
+/// Whether [`is_plain`] agrees with the rules without it.
 #[cfg(test)]
 pub(super) fn short_cut_holds(c: char) -> bool {
     !is_plain(c)

@@ -1,6 +1,6 @@
-//! The limits of texts; those of everything on the wire are in [`protocol`](crate::protocol::limits).
+//! Limits of texts. The wire's limits are in [`protocol`](crate::protocol::limits).
 
-/// Combining marks in a row that a text may hold; a ninth is refused.
+/// Combining marks in a row in a text; a ninth is refused.
 pub const COMBINING_MARKS_MAX: usize = 8;
 /// Joiners in one emoji sequence; the longest that Unicode recommends have three. A terminal that
 /// doesn't know a sequence draws its parts side by side.

@@ -1,12 +1,12 @@
-//! Text from people: what it may hold, how wide it is, where it breaks.
+//! Text that people write: which characters it may hold, how wide it is, where it breaks.
 //!
-//! Pure, and shared by both halves: the sending client makes what would do harm visible, the
-//! server refuses it before the commit, the receiver draws it inert ("Text" in
+//! Pure, and shared by client and server: the sending client makes harmful characters visible, the
+//! server refuses them before the commit, the receiving client draws them inert ("Text" in
 //! `docs/PROTOCOL.md`).
 //!
-//! [`Body`] and [`Line`] are proofs: whoever holds one may draw it. What they may hold is decided
-//! in `clean`; [`width()`] counts columns as the screen does; `wrap` (for the half that has a
-//! screen) finds the rows.
+//! [`Body`] and [`Line`] are proofs that a text is safe to draw. `clean` decides which characters
+//! they may hold; [`width()`] counts columns as the screen does; `wrap` (built with the `tui`
+//! feature) finds the rows.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -24,20 +24,20 @@ use self::clean::Kind;
 use self::limits::{LINE_BYTES_MAX, TEXT_BYTES_MAX};
 pub use self::width::{grapheme_width, width};
 
-/// A message's text, safe to hand to a terminal: may hold newlines and tabs, no other control, no
-/// bidirectional control, nothing invisible out of place. One from [`Body::parse`] or
-/// [`Body::visible`] is not empty and has at most [`TEXT_BYTES_MAX`] bytes.
+/// A message's text, safe to write to a terminal: it may hold newlines and tabs, but no other
+/// control, no bidirectional control and no misplaced invisible character. A body from
+/// [`Body::parse`] or [`Body::visible`] is not empty and has at most [`TEXT_BYTES_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Body(Box<str>);
 
-/// Why a text is not a message's text. Its text is one plain sentence.
+/// Why a text is refused as a message. Displays as one plain sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// Nothing that could be seen.
+    /// Nothing in it is visible.
     Empty,
     /// Over [`TEXT_BYTES_MAX`].
     TooLong,
-    /// Holds a character that a receiver could be harmed or deceived by.
+    /// Holds a character that could harm or deceive a receiver.
     Character(char),
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for BodyError {
 impl std::error::Error for BodyError {}
 
 impl Body {
-    /// The server's check: refuses what could harm, changes nothing.
+    /// The server's check: refuses harmful text and changes nothing.
     pub fn parse(text: &str) -> Result<Self, BodyError> {
         check_length(text)?;
         match clean::first_unfit(text, Kind::Body) {
@@ -69,9 +69,9 @@ impl Body {
         }
     }
 
-    /// The sender's help: what could harm is replaced by something that can be seen, so that
-    /// [`Body::parse`] takes the result. Line ends of all kinds become `\n`. Refuses only what is
-    /// empty, or too long before or after.
+    /// The sender's form: replaces harmful characters by visible ones, so that [`Body::parse`]
+    /// accepts the result. Line ends of all kinds become `\n`. Refuses only a text that is empty,
+    /// or too long before or after.
     pub fn visible(text: &str) -> Result<Self, BodyError> {
         check_length(text)?;
         let text = clean::clean(text, Kind::Body);
@@ -79,7 +79,7 @@ impl Body {
         Ok(Self(text.into()))
     }
 
-    /// The receiver's guard: whatever a log holds can be drawn. Never refuses, never panics; the
+    /// The receiver's guard: makes any text from a log safe to draw. Never refuses or panics; the
     /// result may be empty or long.
     pub fn inert(text: &str) -> Self {
         Self(clean::clean(text, Kind::Body).into())
@@ -101,17 +101,17 @@ fn check_length(text: &str) -> Result<(), BodyError> {
     }
 }
 
-/// One line of text made inert: no newline, no tab, nothing that [`Body`] can't hold; cut at
+/// One line of text made inert: no newline, no tab, no character that [`Body`] can't hold; cut at
 /// [`LINE_BYTES_MAX`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Line(Box<str>);
 
 impl Line {
-    /// Never refuses: replaces what can't be shown (newlines and tabs by a space), and cuts what
-    /// is too long between two grapheme clusters.
+    /// Makes a text inert. Never refuses: replaces unfit characters (newlines and tabs by a space),
+    /// and cuts a text that is too long between two grapheme clusters.
     pub fn inert(text: &str) -> Self {
-        // Cleaning makes a text longer save where it leaves marks out; a text of little else may
-        // be cut early.
+        // Cleaning only shortens a text by dropping excess marks, so a text that is mostly marks
+        // may be cut too early.
         let text = &text[..text.floor_char_boundary(4 * LINE_BYTES_MAX)];
         Self(cut(&clean::clean(text, Kind::Line)).into())
     }
@@ -122,7 +122,7 @@ impl Line {
     }
 }
 
-/// The longest beginning of a clean line that has at most [`LINE_BYTES_MAX`] bytes.
+/// The longest prefix of a clean line that has at most [`LINE_BYTES_MAX`] bytes.
 fn cut(line: &str) -> &str {
     if line.len() <= LINE_BYTES_MAX {
         return line;
@@ -136,7 +136,7 @@ fn cut(line: &str) -> &str {
         .filter(|&at| at > 0)
         .unwrap_or_else(|| line.floor_char_boundary(LINE_BYTES_MAX));
     let line = &line[..end];
-    // A joiner at the end may have lost the letter that it was there for.
+    // A joiner at the end may have lost the letter that made it fit.
     match clean::first_unfit(line, Kind::Line) {
         Some((unfit, _)) => &line[..unfit],
         None => line,
@@ -149,28 +149,28 @@ impl fmt::Display for Line {
     }
 }
 
-/// The first character that a single line (a nickname, say) can't hold as it stands.
+/// The first character that a single line (a nickname, for example) can't hold.
 pub fn first_unfit_for_line(text: &str) -> Option<char> {
     clean::first_unfit(text, Kind::Line).map(|(_, c)| c)
 }
 
-/// One line of text made inert as [`Line`] makes it, whatever its length.
+/// One line of text made inert as in [`Line`], without a limit on its length.
 pub fn inert_line(text: &str) -> Cow<'_, str> {
     clean::clean(text, Kind::Line)
 }
 
-/// A line of JSON that can be shown: what a line can't hold is written as JSON's own escapes, so that
-/// it says the same to whoever reads it.
+/// A line of JSON made safe to show: unfit characters are written as JSON escapes, so that it still
+/// parses to the same value.
 pub fn inert_json(line: &str) -> Cow<'_, str> {
     clean::escape(line)
 }
 
-/// Whether nothing would be seen of a text: empty, white space, blank Braille cells.
+/// Whether nothing of a text is visible: empty, white space, blank Braille cells.
 pub fn is_blank(text: &str) -> bool {
     clean::is_blank(text)
 }
 
-/// A length of time for people: the two largest units that matter, to the second.
+/// Writes a duration for people: the two largest units, rounded to the second.
 pub fn span(length: Duration) -> String {
     let seconds = length.saturating_add(Duration::from_millis(500)).as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);

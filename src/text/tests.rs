@@ -1,4 +1,4 @@
-//! What a text may hold, as tables and as properties.
+//! Tests which characters a text may hold, by tables and by properties.
 
 use proptest::prelude::*;
 
@@ -32,7 +32,7 @@ const GOOD: &[&str] = &[
     "ᠮᠣᠩᠭᠣᠯ\u{180B} ᠤᠨ",
 ];
 
-/// What may not stand, and what is shown instead.
+/// Unfit texts, the character that is named, and the visible form.
 const BAD: &[(&str, char, &str)] = &[
     ("\u{1b}[31mred", '\u{1b}', "␛[31mred"),
     ("\u{1b}]0;title\u{7}", '\u{1b}', "␛]0;title␇"),
@@ -126,7 +126,7 @@ fn good_text_survives_byte_for_byte() {
 }
 
 #[test]
-fn what_could_harm_is_refused_named_and_made_visible() {
+fn harmful_text_is_refused_named_and_made_visible() {
     for &(text, named, shown) in BAD {
         assert_eq!(body(text), Err(BodyError::Character(named)), "{text:?}");
         assert_eq!(visible(text).as_deref(), Ok(shown), "{text:?}");
@@ -146,7 +146,7 @@ fn every_control_is_refused_but_newline_and_tab() {
 
 #[test]
 fn nothing_invisible_fits_between_latin_letters() {
-    // Unicode's Default_Ignorable_Code_Point, the bidirectional controls among them.
+    // Unicode's Default_Ignorable_Code_Point, including the bidirectional controls.
     let invisible = [
         '\u{AD}'..='\u{AD}',
         '\u{34F}'..='\u{34F}',
@@ -198,7 +198,7 @@ fn a_body_has_one_byte_to_16_kib() {
     assert_eq!(visible(&full), Ok(full.clone()));
     assert_eq!(body(&(full.clone() + "x")), Err(BodyError::TooLong));
     assert_eq!(visible(&(full + "x")), Err(BodyError::TooLong));
-    // Its pictures are longer than the controls.
+    // The pictures are longer than the controls.
     assert_eq!(
         visible(&"\u{1b}".repeat(TEXT_BYTES_MAX)),
         Err(BodyError::TooLong)
@@ -267,7 +267,7 @@ fn a_line_is_cut_between_graphemes() {
     }
 }
 
-/// Texts made of what the rules are about, in any order.
+/// Random texts of the characters that the rules are about.
 fn mischief() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         3 => prop::sample::select(vec![
@@ -288,7 +288,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn what_is_made_visible_is_taken_and_stays(text in mischief()) {
+    fn text_made_visible_is_accepted_and_stays(text in mischief()) {
         if let Ok(shown) = visible(&text) {
             prop_assert_eq!(body(&shown), Ok(shown.clone()));
             prop_assert_eq!(visible(&shown), Ok(shown.clone()));

@@ -1,16 +1,16 @@
-//! How many columns a text takes on a terminal.
+//! Counts the columns that a text takes on a terminal.
 //!
-//! Counted as ratatui's buffer counts, because the screen is drawn by it and a column that the two
-//! disagree about is a column off: by grapheme cluster (never by character, nor by whole string,
-//! where ligatures over clusters would be counted once), each as wide as `unicode-width` says.
-//! Emoji with a joiner, a skin tone or U+FE0F after them, keycaps and flags are two columns wide.
-//! A cluster can be wider than two: an Indic conjunct takes a column for each of its letters.
+//! The count agrees with ratatui's buffer, which draws the screen: it goes by grapheme cluster, and
+//! each is as wide as `unicode-width` says. (Counting by character is wrong for emoji; by whole
+//! string, ligatures across clusters would count once.) Emoji with a joiner, a skin tone or U+FE0F
+//! after them, keycaps and flags are two columns wide. A cluster can be wider than two: an Indic
+//! conjunct takes a column for each of its letters.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// Columns of a text on one line. Controls, newline and tab among them, count as nothing; so do
-/// the few clusters that have no width by themselves, such as a combining mark without a letter.
+/// Counts the columns of a text on one line. Controls, including newline and tab, count as nothing;
+/// so do the few clusters that have no width, such as a combining mark without a letter.
 pub fn width(text: &str) -> usize {
     if text.is_ascii() {
         text.bytes().filter(|byte| !byte.is_ascii_control()).count()
@@ -19,7 +19,7 @@ pub fn width(text: &str) -> usize {
     }
 }
 
-/// Columns of one grapheme cluster; 0 for one that holds a control.
+/// Counts the columns of one grapheme cluster; 0 if it holds a control.
 pub fn grapheme_width(grapheme: &str) -> usize {
     if let [byte] = grapheme.as_bytes() {
         return usize::from(!byte.is_ascii_control());

@@ -1,15 +1,14 @@
-//! Where a text breaks when its area has so many columns, and what is drawn on each row.
+//! Wraps a text to a number of columns and says what is drawn on each row.
 //!
-//! Rows are filled greedily, over grapheme clusters, with the breaks that Unicode allows (UAX #14)
-//! but for one exception: a link moves to the next row rather than be broken at a slash. What has
-//! no break is broken between clusters.
+//! Rows are filled greedily with grapheme clusters. They break where Unicode allows it (UAX #14),
+//! except that a link moves to the next row rather than break at a slash. A run without a break is
+//! broken between clusters.
 //!
-//! One mechanism serves reading and editing; they differ in the spaces where a row breaks
-//! ([`Spaces`]).
+//! Reading and editing share the code; they differ in the spaces at a break ([`Spaces`]).
 //!
-//! Rows are offsets into the text, nothing is copied: [`Row::next`] of one row is [`Row::start`]
-//! of the following, so that the rows cover the text without a gap whatever is dropped from the
-//! screen. The text need not be a [`super::Body`]: what could harm a terminal is drawn inert.
+//! Rows are offsets into the text; nothing is copied. [`Row::next`] of one row is [`Row::start`] of
+//! the following, so the rows cover the text without a gap even where something is not drawn. The
+//! text need not be a [`super::Body`]: harmful characters are drawn inert.
 
 use std::ops::Range;
 
@@ -21,20 +20,20 @@ use super::{
     width::grapheme_width,
 };
 
-/// A tab reaches to the next multiple of so many columns, counted from its row's start.
+/// Distance of the tab stops, in columns from the row's start.
 pub const TAB_COLUMNS: usize = 4;
 
 /// The longest scheme (`https`) that a link is known by.
 const SCHEME_BYTES_MAX: usize = 12;
 
-/// What becomes of spaces and tabs at the end of a row.
+/// How spaces and tabs at the end of a row are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spaces {
     /// For reading: they hang over the row's end, however many, and are not drawn.
     Hang,
-    /// For editing: each has its column and may begin a row, so that the cursor moves with every
-    /// key. Only one that comes where its row is full is not drawn; the next row follows it, even
-    /// if empty.
+    /// For editing: each takes a column and may begin a row, so that the cursor moves with every
+    /// key. Only a space that follows a full row is not drawn; the next row follows it, even if
+    /// empty.
     Keep,
 }
 
@@ -43,10 +42,10 @@ pub enum Spaces {
 pub struct Row {
     /// Byte of the text where the row begins.
     pub start: usize,
-    /// Byte where what is drawn ends.
+    /// Byte where the drawn part ends.
     pub end: usize,
-    /// Byte where the next row begins; between `end` and this lie what is not drawn: spaces that
-    /// hang, and the newline.
+    /// Byte where the next row begins. The bytes from `end` to here are not drawn: hanging spaces
+    /// and the newline.
     pub next: usize,
     /// Columns that are drawn.
     pub width: usize,
@@ -58,41 +57,41 @@ pub struct Row {
 pub struct Drawn<'a> {
     /// Byte of the text where the cluster begins.
     pub start: usize,
-    /// What to draw. Not always the cluster: spaces for a tab; a picture (`␛`) for a control;
-    /// U+FFFD for what has no width, is wider than the area, or could harm.
+    /// The text to draw. Not always the cluster: spaces for a tab; a picture (`␛`) for a control;
+    /// U+FFFD for a cluster that has no width, is wider than the area, or could harm.
     pub text: &'a str,
-    /// Its columns, at least one.
+    /// Columns of `text`, at least one.
     pub width: usize,
 }
 
-/// Wraps for reading. At least one row; a newline at the end begins another. No row is wider than
-/// the area, except that no columns count as one.
+/// Wraps for reading. Returns at least one row; a newline at the end begins another. No row is
+/// wider than the area; zero columns count as one.
 pub fn wrap(text: &str, columns: usize) -> Vec<Row> {
     wrap_with(text, columns, Spaces::Hang)
 }
 
-/// The first rows of [`wrap`], so many at the most: the lines behind them are not looked at.
+/// The first rows of [`wrap`], at most `rows_max`. Does not read the lines behind them.
 pub fn wrap_first(text: &str, columns: usize, rows_max: usize) -> Vec<Row> {
     let mut lines = text.match_indices('\n').map(|(at, _)| at + 1);
-    // No line has less than a row.
+    // Every line has at least one row.
     let end = rows_max.checked_sub(1).and_then(|at| lines.nth(at));
     let mut rows = wrap(&text[..end.unwrap_or(text.len())], columns);
     rows.truncate(rows_max);
     rows
 }
 
-/// [`wrap`], with a choice of [`Spaces`].
+/// [`wrap`] with a choice of [`Spaces`].
 pub fn wrap_with(text: &str, columns: usize, spaces: Spaces) -> Vec<Row> {
     rows(text, columns, spaces, by_words)
 }
 
-/// Breaks a row only where it is full, within words too: for what is copied from the screen, so
-/// that all rows but the last are full.
+/// Breaks a row only where it is full, within words too. For text that is copied from the screen:
+/// all rows but the last are full.
 pub fn cut(text: &str, columns: usize) -> Vec<Row> {
     rows(text, columns, Spaces::Keep, |_| Vec::new())
 }
 
-/// Finds where a line may break.
+/// Finds the offsets where a line may break.
 type Breaks = fn(&str) -> Vec<usize>;
 
 fn by_words(line: &str) -> Vec<usize> {
@@ -163,30 +162,30 @@ fn wrap_line(
     }
 }
 
-/// Fills the rows of one line, which holds no newline. Offsets are the line's own.
+/// Fills the rows of one line, which holds no newline. Offsets are relative to the line.
 struct Filler<'a> {
     line: &'a str,
     /// Where the line begins in the text.
     base: usize,
     columns: usize,
     spaces: Spaces,
-    /// Where UAX #14 allows a break. Found once, so that wrapping takes time in proportion to the
-    /// line even where there are none.
+    /// Offsets where UAX #14 allows a break. Found once, so that wrapping takes linear time even
+    /// where a line has no breaks.
     breaks: Vec<usize>,
-    /// How many of them lie before the row.
+    /// Number of breaks that lie before the row.
     breaks_done: usize,
 }
 
-/// A place where the row may end.
+/// A point where the row may end.
 #[derive(Clone, Copy)]
 struct Fold {
-    /// What is drawn until there.
+    /// End of what is drawn.
     edge: Edge,
-    /// Where the next row begins.
+    /// Start of the next row.
     next: usize,
 }
 
-/// An offset, and the columns from the row's start until there.
+/// An offset, and the columns from the row's start to it.
 #[derive(Clone, Copy)]
 struct Edge {
     at: usize,
@@ -194,8 +193,8 @@ struct Edge {
 }
 
 impl Filler<'_> {
-    /// The row that begins at `start`. Looks no further than the cluster that is too many (and the
-    /// spaces that hang).
+    /// Returns the row that begins at `start`. Reads no further than the first cluster that does
+    /// not fit (and the spaces that hang).
     fn row(&mut self, start: usize) -> Row {
         let before = |at: &&usize| **at <= start;
         self.breaks_done += self.breaks[self.breaks_done..]
@@ -204,7 +203,7 @@ impl Filler<'_> {
             .count();
         let mut breaks = self.breaks[self.breaks_done..].iter().copied().peekable();
         let mut column = 0;
-        // Where the row would end if it ended here.
+        // The row's edge if it ended here.
         let mut edge = Edge { at: start, column };
         let (mut fold, mut fold_in_link) = (None, None);
         let mut link_end = start;
@@ -255,8 +254,8 @@ impl Filler<'_> {
     }
 }
 
-/// Bytes of the link that begins at `offset`, as far as a row of so many columns can hold it; 0 if
-/// none does.
+/// Length in bytes of the link that begins at `offset`, at most one byte more than a row of
+/// `columns` holds; 0 if no link begins there.
 fn link(line: &str, offset: usize, columns: usize) -> usize {
     let bytes = line.as_bytes();
     let begins_word = bytes[offset].is_ascii_alphabetic()
@@ -275,7 +274,7 @@ fn link(line: &str, offset: usize, columns: usize) -> usize {
     within.iter().position(ends).unwrap_or(within.len())
 }
 
-/// How a cluster is drawn at a column, and how wide.
+/// How a cluster is drawn at a column, and its width.
 fn draw(grapheme: &str, column: usize, columns: usize) -> (&str, usize) {
     match grapheme.as_bytes() {
         b"\t" => {
@@ -296,8 +295,8 @@ fn draw(grapheme: &str, column: usize, columns: usize) -> (&str, usize) {
     }
 }
 
-/// Whether a cluster can be drawn as it is. A joiner at its end is there for the cluster after it,
-/// and harmless.
+/// Whether a cluster can be drawn as it is. A joiner at its end belongs to the cluster after it and
+/// is harmless.
 fn is_inert(grapheme: &str) -> bool {
     clean::first_unfit(grapheme, Kind::Line).is_none_or(|(at, c)| {
         matches!(c, '\u{200C}' | '\u{200D}') && at + c.len_utf8() == grapheme.len()
@@ -316,7 +315,7 @@ impl Row {
         self.start..self.end
     }
 
-    /// What is drawn, from the left. `text` is the text that was wrapped.
+    /// The clusters of the row as drawn, from the left. `text` is the text that was wrapped.
     pub fn drawn<'a>(&self, text: &'a str) -> impl Iterator<Item = Drawn<'a>> {
         let columns = self.columns;
         let start = self.start;
@@ -352,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_copied_fills_its_rows() {
+    fn cut_fills_every_row() {
         for (text, columns, expected) in [
             ("chat-tui://a.b/cd", 6, &["chat-t", "ui://a", ".b/cd"][..]),
             ("one two", 4, &["one ", "two"]),
@@ -381,7 +380,7 @@ mod tests {
             ("\n", 5, &["", ""]),
             ("abcdefgh", 3, &["abc", "def", "gh"]),
             ("an abcdefgh", 4, &["an", "abcd", "efgh"]),
-            // UAX #14 would break between a space and the mark on it.
+            // UAX #14 would break between a space and a combining mark on it.
             ("a \u{301}b cd ef", 8, &["a \u{301}b cd", "ef"]),
             ("well-known words", 5, &["well-", "known", "words"]),
             ("  indented", 6, &["  inde", "nted"]),
@@ -451,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_replaced_by_something_one_column_wide() {
+    fn an_undrawable_cluster_is_replaced_by_one_column() {
         for (text, columns, expected) in [
             ("日本", 1, &["\u{FFFD}", "\u{FFFD}"][..]),
             ("日", 0, &["\u{FFFD}"]),
