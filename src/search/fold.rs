@@ -1,34 +1,34 @@
-//! How a text is cut into words, and when two words are the same: one answer for the matcher, the
-//! highlighter and the server's index.
+//! Cuts a text into words and folds them, so that the matcher, the highlighter and the server's
+//! index agree on which words are equal.
 //!
-//! - **A word** is a run of letters, digits and their marks. All else parts words: `don't` is two,
-//!   `foo_bar` and `12:30` are two each.
+//! - **A word** is a run of letters, digits and their marks. Everything else separates words:
+//!   `don't` is two, `foo_bar` and `12:30` are two each.
 //! - **A character of a script without spaces** (Han, kana, Hangul, Thai, Lao, Khmer, Burmese) is a
-//!   word of its own, and so is every emoji and private-use icon. A run of them that somebody looks
-//!   for is a phrase, and so is found within any longer run.
-//! - **The same** are words that differ in case (`Straße`, `STRASSE`), in accents (`café`,
-//!   `cafe`), in vowel points, in width or style (`ｆｕｌｌ`, `ﬁ`, `²`), in joiners, variation
-//!   selectors and skin tones. That is: NFKD, upper and lower case, without the marks that other
-//!   readers leave out too; a few letters that have no decomposition although people take them for
-//!   one (`ø`, `ł`, `đ`, `æ`) go with it. Marks that make another letter are kept: Indic vowel
-//!   signs and viramas, the voicing of kana, Thai tones.
+//!   word of its own, and so is every emoji and private-use icon. A query with a run of them is a
+//!   phrase, and so is found within any longer run.
+//! - **Equal** are words that differ in case (`Straße`, `STRASSE`), in accents (`café`, `cafe`), in
+//!   vowel points, in width or style (`ｆｕｌｌ`, `ﬁ`, `²`), in joiners, variation selectors and skin
+//!   tones. That is: NFKD, upper and lower case, without the marks that readers also omit; a few
+//!   letters without a decomposition that people take for one (`ø`, `ł`, `đ`, `æ`) are folded too.
+//!   Marks that make another letter are kept: Indic vowel signs and viramas, the voicing of kana,
+//!   Thai tones.
 //!
-//! A very long run of letters is cut into words of [`WORD_BYTES_MAX`], wherever it is met, so that
-//! nobody can fill an index's pages with one word.
+//! A very long run of letters is cut into words of [`WORD_BYTES_MAX`] everywhere, so that one word
+//! can't fill an index's pages.
 
 use std::ops::Range;
 
 use unicode_normalization::char::{canonical_combining_class, compose, decompose_compatible};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// Bytes of one word, folded. A longer run of letters is several words.
+/// Bytes of one folded word. A longer run of letters is several words.
 pub const WORD_BYTES_MAX: usize = 64;
 
-/// Calls `each` with every word of a text, folded, and with the bytes that it stands on. A folded
-/// word is not empty, has at most [`WORD_BYTES_MAX`] bytes, and holds no ASCII but lower-case
-/// letters and digits.
+/// Calls `each` with every folded word of a text and its byte range. A folded word is not empty,
+/// has at most [`WORD_BYTES_MAX`] bytes, and its ASCII characters are lower-case letters and
+/// digits.
 ///
-/// Some characters stand for several words (`㍿`); these stand on the same bytes.
+/// Some characters stand for several words (`㍿`); these words share one range.
 pub fn words(text: &str, mut each: impl FnMut(&str, Range<usize>)) {
     let bytes = text.as_bytes();
     let mut lower = [0; WORD_BYTES_MAX];
@@ -38,7 +38,7 @@ pub fn words(text: &str, mut each: impl FnMut(&str, Range<usize>)) {
             at += 1;
             continue;
         }
-        // Nearly all words are short and ASCII throughout.
+        // Fast path: nearly all words are short and ASCII throughout.
         let run = &bytes[at..];
         let length = run
             .iter()
@@ -52,7 +52,7 @@ pub fn words(text: &str, mut each: impl FnMut(&str, Range<usize>)) {
                 let lower = &mut lower[..length];
                 lower.copy_from_slice(word.as_bytes());
                 lower.make_ascii_lowercase();
-                // ASCII is UTF-8.
+                // Never fails: ASCII is valid UTF-8.
                 each(str::from_utf8(lower).unwrap_or_default(), at..end);
             } else {
                 each(word, at..end);
@@ -64,20 +64,21 @@ pub fn words(text: &str, mut each: impl FnMut(&str, Range<usize>)) {
     }
 }
 
-/// What a character, taken apart, does to the word that is being read.
+/// How a decomposed character affects the current word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
-    /// Goes on with it, or begins one.
+    /// Continues the word, or begins one.
     Letter,
-    /// As a letter, but never changed by case.
+    /// As a letter, but case folding does not apply.
     Mark,
-    /// Is one by itself.
+    /// Is a word by itself.
     Alone,
-    /// Makes one character with the one before where there is such a one; else is one by itself.
+    /// Composes with the character before where Unicode has such a composition; otherwise is a word
+    /// by itself.
     Joined,
-    /// Is passed over.
+    /// Is skipped.
     Nothing,
-    /// Ends it.
+    /// Ends the word.
     Break,
 }
 
@@ -85,8 +86,8 @@ fn part(c: char) -> Part {
     match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' => Part::Letter,
         '\0'..='\x7f' => Part::Break,
-        // Tatweel only makes a word longer; skin tones, variation selectors and tags change a
-        // picture's look.
+        // Tatweel only stretches a word; skin tones, variation selectors and tags only change a
+        // picture's appearance.
         '\u{300}'..='\u{36F}'
         | '\u{640}'
         | '\u{FE00}'..='\u{FE0F}'
@@ -102,8 +103,8 @@ fn part(c: char) -> Part {
 fn general(c: char) -> Part {
     use GeneralCategory as Is;
 
-    // Accents, Hebrew and Arabic points, overlays. The classes left out are marks that make
-    // another letter (nukta, virama) and those of scripts that have classes of their own.
+    // Accents, Hebrew and Arabic points, overlays. Other classes are marks that make another letter
+    // (nukta, virama) and those of scripts with classes of their own.
     if matches!(canonical_combining_class(c), 1 | 10..=36 | 200..=240) {
         return Part::Nothing;
     }
@@ -119,7 +120,7 @@ fn general(c: char) -> Part {
 /// Letters, digits and marks of the scripts that put no spaces between words, and Hangul.
 fn is_unspaced(c: char) -> bool {
     match c {
-        // Thai, Lao, Burmese, Khmer and their kin: with punctuation between.
+        // Thai, Lao, Burmese, Khmer and their kin. Their blocks hold punctuation too.
         '\u{E00}'..='\u{EFF}'
         | '\u{1000}'..='\u{109F}'
         | '\u{1780}'..='\u{17FF}'
@@ -156,17 +157,17 @@ fn is_unspaced(c: char) -> bool {
     }
 }
 
-/// Whether a character is a word of its own, so that no word goes on after it.
+/// Whether a character is a word of its own, so that no word continues after it.
 pub(super) fn stands_alone(c: char) -> bool {
     matches!(part(c), Part::Alone | Part::Joined)
 }
 
-/// The word being read, character by character.
+/// The state of reading a word character by character.
 struct Folding<F> {
     each: F,
     word: String,
     at: Range<usize>,
-    /// Whether a letter goes on with the word.
+    /// Whether a letter may continue the word.
     open: bool,
 }
 
@@ -180,8 +181,8 @@ impl<F: FnMut(&str, Range<usize>)> Folding<F> {
         }
     }
 
-    /// Reads from `at` up to the first ASCII character that is no part of a word, and says where
-    /// that is.
+    /// Reads from `at` to the first ASCII character that is not part of a word, and returns its
+    /// offset.
     fn run(mut self, text: &str, at: usize) -> usize {
         let mut end = text.len();
         for (offset, c) in text[at..].char_indices() {
@@ -191,7 +192,7 @@ impl<F: FnMut(&str, Range<usize>)> Folding<F> {
             }
             let at = at + offset..at + offset + c.len_utf8();
             match c {
-                // Taken apart, these would no longer be one character each.
+                // Decomposed, these would be several characters each.
                 '\u{3131}'..='\u{318E}' | '\u{AC00}'..='\u{D7A3}' => self.take(c, &at),
                 _ => decompose_compatible(c, |c| self.take(c, &at)),
             }
@@ -247,8 +248,8 @@ impl<F: FnMut(&str, Range<usize>)> Folding<F> {
     }
 }
 
-/// The letter, whatever its case: through upper case to lower, which is where `ß` and `ss`, `ς`
-/// and `σ`, `ı` and `i` meet.
+/// Folds the case of a letter, through upper case to lower: there `ß` and `ss`, `ς` and `σ`, `ı`
+/// and `i` meet.
 fn fold_case(c: char, mut push: impl FnMut(char)) {
     for upper in c.to_uppercase() {
         for lower in upper.to_lowercase() {
@@ -259,7 +260,7 @@ fn fold_case(c: char, mut push: impl FnMut(char)) {
                 'ħ' => push('h'),
                 'æ' => ['a', 'e'].into_iter().for_each(&mut push),
                 'œ' => ['o', 'e'].into_iter().for_each(&mut push),
-                // A capital one is its own upper case.
+                // Capital `ẞ` is its own upper case.
                 'ß' => ['s', 's'].into_iter().for_each(&mut push),
                 _ => push(lower),
             }
@@ -357,8 +358,7 @@ mod tests {
                 assert!(word.chars().all(|c| !c.is_ascii() || c.is_ascii_lowercase() || c.is_ascii_digit()));
                 all.push(word.to_owned());
             });
-            // Joined by spaces, they are cut into the same words again: so it does no harm that an
-            // index cuts them once more.
+            // Indexes split the words again after joining them by spaces; that must change nothing.
             prop_assert_eq!(split(&all.join(" ")), all);
         }
     }

@@ -1,20 +1,20 @@
-//! What a search asks for: words, who said it, when. The same on the server, which searches the
-//! whole log, and in the client, which searches what it holds while it is offline.
+//! Search queries: words, sender and time. The server uses them on the whole log, the client on its
+//! cache while it is offline.
 //!
-//! Pure. It must not know where the texts are kept. [`fold`] says what a word is; [`Query::matches`]
-//! is the judge of what a query finds, and an index only a faster way to the same answer.
+//! Pure. Independent of where texts are stored. [`fold`] defines a word; [`Query::matches`] decides
+//! whether a message matches, and an index is only a faster way to the same result.
 //!
 //! # How a query is written
 //!
-//! Words, `beginn*`, `"several words"` (see [`Words`]), and, each at most once:
+//! Words, `beginn*`, `"several words"` (see [`Words`]), and each of these at most once:
 //!
-//! - `from:alice`, `from:"alice the 3rd"`: who said it, as he was called then, whatever the case;
+//! - `from:alice`, `from:"alice the 3rd"`: the sender's nickname at that time, in any case;
 //! - `after:2026-11-20`: from the beginning of that day on;
 //! - `before:2026-11-20`: earlier than the beginning of that day.
 //!
-//! Days are the user's. All of it must hold. Other words with a colon (`http://…`, `12:30`) are
-//! just words. On the wire a client sends the words as they were written and the rest as values,
-//! so that a server needs no time zone of anybody's.
+//! Days are in the user's time zone. All conditions must hold. Other words with a colon
+//! (`http://…`, `12:30`) are ordinary words. On the wire a client sends the words as they were
+//! written and the rest as values, so that a server needs no time zones.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -34,35 +34,35 @@ pub const QUERY_BYTES_MAX: usize = 256;
 /// Words and phrases of a query.
 pub const TERMS_MAX: usize = 8;
 
-/// What is looked for: all of it must hold.
+/// A query: all its conditions must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// The words; there may be none where somebody or a time is asked for.
+    /// The words; may be empty if a sender or a time is given.
     pub words: Words,
-    /// Who said it, as he was called then, whatever the case.
+    /// The sender's nickname when they sent the message, in any case.
     pub sender: Option<Nickname>,
-    /// Said at this time or later.
+    /// Sent at this time or later.
     pub after: Option<Timestamp>,
-    /// Said before this time.
+    /// Sent before this time.
     pub before: Option<Timestamp>,
 }
 
-/// Why a query can't be searched for. Its text is one plain sentence.
+/// Why a query is refused. Displays as one plain sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryError {
-    /// Nothing is asked for.
+    /// It has no condition.
     Empty,
-    /// There are only characters that no word is made of.
+    /// It holds only characters that are no part of a word.
     NoWord,
     /// More than [`QUERY_BYTES_MAX`] or [`TERMS_MAX`].
     TooLong,
-    /// The word after `from:` is no nickname.
+    /// The value of `from:` is no nickname.
     Sender(NicknameError),
-    /// What stands after this key is no day.
+    /// The value of this key is no day.
     Day(&'static str),
-    /// This key stands twice.
+    /// This key occurs twice.
     Twice(&'static str),
-    /// No time is both after the one and before the other.
+    /// `after:` is not earlier than `before:`, so nothing can match.
     Backwards,
 }
 
@@ -72,19 +72,19 @@ impl fmt::Display for QueryError {
             Self::Empty => {
                 out.write_str("Type what to look for: words, from:alice, after:2026-11-20")
             }
-            Self::NoWord => out.write_str("Only letters, digits and emoji can be looked for"),
+            Self::NoWord => out.write_str("A search needs letters, digits or emoji"),
             Self::TooLong => write!(
                 out,
                 "A search has at most {TERMS_MAX} words and {QUERY_BYTES_MAX} bytes"
             ),
             Self::Sender(NicknameError::Empty) => {
-                out.write_str("Say whose messages are wanted, like from:alice")
+                out.write_str("Write a nickname, like from:alice")
             }
             Self::Sender(wrong) => write!(out, "{wrong}"),
             Self::Day(key) => write!(out, "Write the day like {key}2026-11-20"),
             Self::Twice(key) => write!(out, "A search can have {key} only once"),
             Self::Backwards => {
-                out.write_str("No message is from after: on and earlier than before: here")
+                out.write_str("The day of after: has to be earlier than the day of before:")
             }
         }
     }
@@ -97,7 +97,7 @@ const AFTER: &str = "after:";
 const BEFORE: &str = "before:";
 const KEYS: [&str; 3] = [FROM, AFTER, BEFORE];
 
-/// The key that a part of a query begins with, and what follows.
+/// The key at the start of a part of a query, and its value.
 fn split_key(part: &str) -> Option<(&'static str, &str)> {
     KEYS.into_iter().find_map(|key| {
         let (head, value) = part.split_at_checked(key.len())?;
@@ -106,7 +106,7 @@ fn split_key(part: &str) -> Option<(&'static str, &str)> {
 }
 
 impl Query {
-    /// Reads a query as people write it (see the module's docs), with days as they are in `zone`.
+    /// Parses a query as people write it (see the module's docs), with days in `zone`.
     pub fn parse(text: &str, zone: &TimeZone) -> Result<Self, QueryError> {
         if text.len() > QUERY_BYTES_MAX {
             return Err(QueryError::TooLong);
@@ -149,7 +149,7 @@ impl Query {
         once(key, bound, day)
     }
 
-    /// Whether it asks for nothing, and so finds everything.
+    /// Whether it has no condition, and so matches everything.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
             && self.sender.is_none()
@@ -157,7 +157,7 @@ impl Query {
             && self.before.is_none()
     }
 
-    /// Whether a message is what is looked for.
+    /// Whether a message matches.
     pub fn matches(&self, nickname: &Nickname, time: Timestamp, text: &str) -> bool {
         self.after.is_none_or(|after| time >= after)
             && self.before.is_none_or(|before| time < before)
@@ -168,7 +168,7 @@ impl Query {
             && self.words.are_in(text)
     }
 
-    /// The parts of a text that were looked for, as ranges of bytes in order.
+    /// The matching parts of a text, as byte ranges in order.
     pub fn find(&self, text: &str) -> Vec<Range<usize>> {
         self.words.find(text)
     }
@@ -181,8 +181,8 @@ fn once<T>(key: &'static str, place: &mut Option<T>, value: T) -> Result<(), Que
     }
 }
 
-/// The beginning of a day written `2026-11-20`; no other form, so that nobody is surprised by what
-/// was made of his.
+/// The beginning of a day written `2026-11-20`. No other form is accepted, because it could be
+/// misread.
 fn day(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     let [year, month, day] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
     let number = |text: &str, digits: usize| {
@@ -200,7 +200,7 @@ fn day(text: &str, zone: &TimeZone) -> Option<Timestamp> {
 fn is_called(nickname: &Nickname, wanted: &Nickname) -> bool {
     let (nickname_text, wanted_text) = (nickname.as_str(), wanted.as_str());
     if nickname_text.is_ascii() {
-        // One of few that are not ASCII may fold to one that is (the Kelvin sign).
+        // A nickname that is not ASCII may fold to one that is (the Kelvin sign).
         return nickname_text.eq_ignore_ascii_case(wanted_text)
             || !wanted_text.is_ascii() && nickname.folded() == wanted.folded();
     }

@@ -1,4 +1,4 @@
-//! Queries as people write them, and what they find.
+//! Tests queries as people write them, and their matches.
 
 use proptest::prelude::*;
 
@@ -67,7 +67,7 @@ fn a_text_holds_what_was_looked_for() {
         check(written, found, true);
         check(written, not_found, false);
     }
-    // A word longer than an index takes as one is found whole, and by a beginning of any length.
+    // A word longer than an index's limit is found whole, and by a prefix of any length.
     let long = "a1".repeat(60);
     check(&long, &format!("key {long}."), true);
     check(&long, &format!("key {long}a."), false);
@@ -77,7 +77,7 @@ fn a_text_holds_what_was_looked_for() {
 }
 
 #[test]
-fn who_and_when_are_asked_for_by_name_and_day() {
+fn a_query_names_its_sender_and_days() {
     let alice = Nickname::parse("Alice the 3rd").unwrap();
     let early = time("2026-11-20T04:59:59Z");
     let late = time("2026-11-20T05:00:00Z");
@@ -109,7 +109,7 @@ fn who_and_when_are_asked_for_by_name_and_day() {
 }
 
 #[test]
-fn what_cannot_be_searched_for_is_said_plainly() {
+fn an_invalid_query_is_explained() {
     for (written, expected) in [
         (" ", QueryError::Empty),
         ("- ???", QueryError::NoWord),
@@ -140,13 +140,13 @@ fn what_cannot_be_searched_for_is_said_plainly() {
     ] {
         assert!(Query::parse(fits, &zone()).is_ok(), "{fits:?}");
     }
-    // On the wire there may be no words, where something else is asked for.
+    // On the wire there may be no words if another condition is given.
     assert!(Words::parse(" ").is_ok_and(|words| words.is_empty()));
     assert_eq!(Words::parse("?"), Err(QueryError::NoWord));
 }
 
 #[test]
-fn what_was_looked_for_is_found_in_its_place() {
+fn matches_are_found_in_their_place() {
     for (written, text, expected) in [
         (
             "green",
@@ -185,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_found_is_what_matches(text in "[ab東京 é-]{0,30}", written in "[ab東京]{1,3}") {
+    fn found_ranges_are_what_matches(text in "[ab東京 é-]{0,30}", written in "[ab東京]{1,3}") {
         let query = query(&written);
         prop_assert_eq!(said(&query, &text), !query.find(&text).is_empty());
         let mut end = 0;

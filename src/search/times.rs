@@ -1,18 +1,20 @@
-//! What is found by time in a log whose clock was corrected: there times go back.
+//! Finds entries by time in a log whose clock may have been corrected, so that times can go back.
 //!
-//! A log falls into *stretches*, runs of numbers within which times never go back: a new one begins
-//! with each entry that is marked as the first after a correction. Within one a number is found by
-//! halving.
+//! A log is divided into *stretches*: runs of sequence numbers within which times never go back. A
+//! new stretch begins with each entry that is marked as the first after a correction. Within a
+//! stretch a binary search works.
 
 use std::ops::Range;
 
 use jiff::Timestamp;
 
-/// So many corrections of one log are looked at; of a log with more, the latest.
+/// Clock corrections of one log that are considered; a log with more is searched from the latest of
+/// them.
 pub const CORRECTIONS_MAX: usize = 1_000;
 
-/// The stretches of the numbers `all`, in order, where new ones begin with `marks` (ascending). If
-/// these are [`CORRECTIONS_MAX`] there may be more of them: what lies below is left out.
+/// The stretches of the numbers `all`, in order; a new one begins at each of `marks` (ascending).
+/// With [`CORRECTIONS_MAX`] marks there may be more, so the numbers below the first mark are left
+/// out.
 pub fn stretches(
     all: Range<u64>,
     marks: &[u64],
@@ -27,8 +29,8 @@ pub fn stretches(
     starts.into_iter().zip(ends).map(|(from, to)| from..to)
 }
 
-/// The first number in a range of which `before` is false; `before` is true for all lower ones and
-/// false for all higher ones.
+/// The first number in a range for which `before` is false. `before` must be true for all lower
+/// numbers and false for all higher ones.
 pub fn first_not<E>(
     range: Range<u64>,
     mut before: impl FnMut(u64) -> Result<bool, E>,
@@ -45,9 +47,9 @@ pub fn first_not<E>(
     Ok(start)
 }
 
-/// The entry with the least of all times that are not before `time`; of several, the lowest number.
-/// `None` where all times are before. Where no clock was corrected, it is the first that is not
-/// before.
+/// The entry with the earliest time that is not before `time`; of several, the lowest number.
+/// `None` if all times are earlier. Where no clock was corrected, it is the first entry that is not
+/// before `time`.
 pub fn since<E>(
     stretches: impl IntoIterator<Item = Range<u64>>,
     time: Timestamp,
@@ -75,7 +77,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// The times of the numbers from 1 on; a new stretch begins where they go back.
+    /// `times` are those of the numbers from 1 on; a new stretch begins where they go back.
     fn found(times: &[i64], time: i64) -> Option<u64> {
         let count = times.len() as u64;
         let goes_back = |pair: &(u64, &[i64])| pair.1[0] > pair.1[1];
@@ -90,9 +92,9 @@ mod tests {
     }
 
     #[test]
-    fn the_entry_of_the_least_time_from_then_on_is_found_whatever_the_clock_did() {
+    fn the_earliest_entry_from_a_time_on_is_found_after_clock_corrections() {
         let right = [10, 20, 20, 30];
-        // For one entry the clock was far ahead; far behind; an hour ahead and then put right.
+        // The clock was far ahead for one entry; far behind; an hour ahead and then corrected.
         let ahead = [10, 20, 9_000, 30, 40];
         let behind = [10, 20, 1, 2, 30, 40];
         let twice = [10, 20, 50, 60, 30, 40, 50];
@@ -115,7 +117,7 @@ mod tests {
             (&[], 5, None),
         ] {
             assert_eq!(found(times, time), seq, "{time} in {times:?}");
-            // As a look at every entry finds it.
+            // A linear scan finds the same.
             let all = (1..).zip(times).filter(|(_, at)| **at >= time);
             let least = all.min_by_key(|(seq, at)| (**at, *seq));
             assert_eq!(seq, least.map(|(seq, _)| seq));
@@ -123,13 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_corrections_the_latest_count() {
+    fn only_the_latest_corrections_count() {
         let marks: Vec<u64> = (101..).take(CORRECTIONS_MAX).collect();
         let end = 101 + CORRECTIONS_MAX as u64;
         assert_eq!(stretches(1..end, &marks[1..]).next(), Some(1..102));
         assert_eq!(stretches(1..end, &marks).next(), Some(101..102));
         assert_eq!(stretches(1..end, &marks).last(), Some(end - 1..end));
-        // What is no longer held does not count.
+        // Marks outside the range do not count.
         assert_eq!(
             stretches(500..510, &[500, 505, 600]).collect::<Vec<_>>(),
             [500..505, 505..510]

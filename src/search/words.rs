@@ -1,4 +1,4 @@
-//! The words of a query: how people write them, and which texts hold them.
+//! The words of a query: how they are written, and which texts hold them.
 
 use std::{fmt, ops::Range};
 
@@ -7,18 +7,18 @@ use super::{
     fold::{self, stands_alone},
 };
 
-/// Folded words of all terms together: as many as one mask has bits.
+/// Folded words of all terms together: the bits of one mask.
 const FOLDED_MAX: usize = 64;
 
-/// The words that are looked for: a text must hold all of them, in any order.
+/// The words of a query: a text must hold all of them, in any order.
 ///
 /// | written | found |
 /// |---|---|
-/// | `build` | the word, whatever its case and accents |
+/// | `build` | the word, in any case and with any accents |
 /// | `bui*` | every word that begins so |
 /// | `"build is green"` | these words, one after the other |
-/// | `"build is gre"*` | as above, the last one going on |
-/// | `foo_bar`, `12:30`, `東京` | what is several words to us is a phrase too |
+/// | `"build is gre"*` | as above, where the last word may continue |
+/// | `foo_bar`, `12:30`, `東京` | a phrase, because these are several words each |
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
     terms: Vec<Term>,
@@ -28,15 +28,15 @@ pub struct Words {
     ends: u64,
 }
 
-/// One word, the beginning of one, or a phrase. Two are equal if they find the same, however they
-/// were written.
+/// One word, a prefix of one, or a phrase. Two are equal if they find the same, however they were
+/// written.
 #[derive(Clone, Debug)]
 pub struct Term {
-    /// As it was written.
+    /// The term as the user wrote it.
     written: String,
     /// At least one, as [`fold::words`] gives them.
     words: Vec<String>,
-    /// Whether the last word may go on.
+    /// Whether the last word may continue.
     prefix: bool,
 }
 
@@ -54,17 +54,17 @@ impl Term {
         &self.words
     }
 
-    /// Whether the last word may go on.
+    /// Whether the last word may continue.
     pub fn is_prefix(&self) -> bool {
         self.prefix
     }
 }
 
 impl Words {
-    /// Reads the words as people write them. No text at all is no words; a text in which there is
-    /// no word is an error.
+    /// Parses words as people write them. An empty text has no words; a text with only separators
+    /// is an error.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
-        // Checked before it is read, and again below: a quotation mark may be put to it.
+        // Checked here and again below, because an unclosed quotation mark gets a closing one.
         if text.len() > QUERY_BYTES_MAX {
             return Err(QueryError::TooLong);
         }
@@ -98,7 +98,7 @@ impl Words {
         })
     }
 
-    /// Whether there are none.
+    /// Whether there are no words.
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
@@ -123,7 +123,7 @@ impl Words {
         missing == 0
     }
 
-    /// Where a text holds any of them: ranges of bytes in order that do not overlap.
+    /// Byte ranges where a text holds any of them, in order and without overlap.
     pub fn find(&self, text: &str) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();
         if self.is_empty() {
@@ -139,7 +139,7 @@ impl Words {
                 return;
             };
             let mut start = start;
-            // A phrase may begin within another that ended before.
+            // A phrase may begin within an earlier match.
             while let Some(last) = found.pop_if(|last| last.end > start) {
                 start = start.min(last.start);
             }
@@ -148,7 +148,7 @@ impl Words {
         found
     }
 
-    /// How many words each term has that ends at one of these bits.
+    /// The lengths, in words, of the terms that end at one of these bits.
     fn lengths(&self, ended: u64) -> impl Iterator<Item = usize> {
         let lengths = self.terms.iter().map(|term| term.words.len());
         lengths
@@ -161,7 +161,7 @@ impl Words {
     }
 }
 
-/// As [`Words::parse`] reads them.
+/// Writes the words in the form that [`Words::parse`] reads.
 impl fmt::Display for Words {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, term) in self.terms.iter().enumerate() {
@@ -172,10 +172,10 @@ impl fmt::Display for Words {
     }
 }
 
-/// All terms looked for at once, in one pass over a text's words.
+/// Matches all terms at once, in one pass over a text's words.
 ///
-/// The words of all terms are laid end to end, one bit each; a bit is set while the text's last
-/// words are those of its term up to there.
+/// The words of all terms are laid end to end, one bit each. A bit is set while the text's last
+/// words equal its term's words up to there.
 struct Matching<'a> {
     words: &'a Words,
     state: u64,
@@ -186,7 +186,8 @@ impl<'a> Matching<'a> {
         Self { words, state: 0 }
     }
 
-    /// Takes the text's next word and says which terms end with it, by their last words' bits.
+    /// Takes the text's next word and returns the terms that end with it, as the bits of their last
+    /// words.
     fn take(&mut self, word: &str) -> u64 {
         let expected = self.state << 1 | self.words.starts;
         let mut bit = 0;
@@ -212,16 +213,16 @@ impl<'a> Matching<'a> {
 /// A part of a query between spaces, or in quotation marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chunk<'a> {
-    /// What stands before the quotation mark (`from:`), or all where there is none.
+    /// The part before the quotation mark (`from:`), or all if there is none.
     pub(super) bare: &'a str,
-    /// What stands within the quotation marks.
+    /// The part within the quotation marks.
     pub(super) quoted: Option<&'a str>,
     /// Whether `*` follows the closing quotation mark.
     starred: bool,
 }
 
 impl Chunk<'_> {
-    /// `None` if there is no word in it.
+    /// `None` if it holds no word.
     fn term(&self) -> Option<Term> {
         let (text, starred, written) = match self.quoted {
             Some(text) => {
@@ -241,9 +242,9 @@ impl Chunk<'_> {
     }
 }
 
-/// Parts a query at spaces. A quotation mark counts where a part begins, and after a part that
-/// `is_key`; one that is not closed goes to the end, so that a query can be searched for while it
-/// is typed.
+/// Splits a query at spaces. A quotation mark counts at the beginning of a part, and after a part
+/// that `is_key`. An unclosed quotation runs to the end, so that a query can be searched for while
+/// it is typed.
 pub(super) fn chunks(text: &str, is_key: fn(&str) -> bool) -> Vec<Chunk<'_>> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
