@@ -1,8 +1,8 @@
 //! Administration: roles, rules of rooms, and the table of admin commands ([`ADMIN_COMMANDS`]).
 //!
-//! One row of the table is a command. The wire, the client's parser, completion and help, the server's
-//! permission check and audit trail, and the lists in the docs are made from it; the server has a
-//! function for each row that carries it out.
+//! Each command is one row of the table. The wire, the client's parser, completion and help, the
+//! server's permission check and audit trail, and the lists in the docs are made from it. The
+//! server has a function for each row that carries it out.
 
 use std::fmt;
 
@@ -21,17 +21,17 @@ use crate::text::Line;
 
 pub mod argument;
 
-/// What somebody may do, from least to most.
+/// A user's role, from least to most privileged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// Brought no key: may be anybody.
+    /// Sent no key: could be anybody.
     Unverified,
-    /// Known by his key.
+    /// Identified by a key.
     #[default]
     Member,
-    /// Keeps order: kicks, bans, mutes, sets topics.
+    /// Moderates: kicks, bans, mutes, sets topics.
     Moderator,
-    /// Decides who does.
+    /// Appoints moderators and owners.
     Owner,
 }
 
@@ -49,7 +49,7 @@ impl Role {
         super::wire::name_of(ROLES, &self)
     }
 
-    /// Takes a name.
+    /// Parses a role's name.
     pub fn parse(name: &str) -> Result<Self, NameError> {
         ROLES
             .iter()
@@ -65,24 +65,24 @@ impl fmt::Display for Role {
     }
 }
 
-/// How a room is run.
+/// The rules of a room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoomRules {
-    /// What the room is about, if anything was said.
+    /// The room's topic, if one is set.
     pub topic: Option<Line>,
     /// Whether only moderators may write.
     pub announce: bool,
-    /// Seconds that a member waits between two messages; 0: none. Moderators need not wait.
+    /// Seconds that a member waits between two messages; 0: none. Does not apply to moderators.
     pub slow_seconds: u64,
 }
 
-/// What a server lets people in by who have no key of theirs there yet. Never shown.
+/// The password that admits users whose key the server does not know yet. Never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Box<str>);
 
 impl Password {
-    /// 1 to [`PASSWORD_BYTES_MAX`] bytes, none a control character; normalised to NFC, so that it
-    /// is the same from every keyboard.
+    /// Parses 1 to [`PASSWORD_BYTES_MAX`] bytes, none a control character; normalises to NFC, so
+    /// that it is the same from every keyboard.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         const WRONG: NameError =
             NameError("A password has 1 to 256 bytes, and no control characters");
@@ -97,7 +97,7 @@ impl Password {
         Ok(Self(text.into()))
     }
 
-    /// The password. Only the wire, and whoever checks it, may see it.
+    /// The password. Only for the wire and the code that checks it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -109,28 +109,28 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A command, as a client sends it.
+/// A command from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminRequest {
-    /// What is to be done.
+    /// The command.
     pub command: AdminCommand,
     /// Echoed in the answer.
     pub reference: Option<u64>,
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminResult {
     /// One plain sentence.
     pub message: Line,
-    /// What was asked for, a line for each item: at most
+    /// The requested items, one per line: at most
     /// [`RESULT_LINES_MAX`](super::limits::RESULT_LINES_MAX).
     pub lines: Vec<Line>,
     /// The invite that was made.
     pub invite: Option<InviteToken>,
-    /// The code that was asked for.
+    /// The code that was made.
     pub code: Option<DeviceCode>,
-    /// What the request carried.
+    /// The request's reference.
     pub reference: Option<u64>,
 }
 
@@ -141,25 +141,26 @@ pub struct AdminSpec {
     pub command: AdminName,
     /// Its name on the wire.
     pub name: &'static str,
-    /// What is typed for it, without `/`: a word, or two where several commands share the first.
+    /// The words that a user types for it, without `/`: one, or two where several commands share
+    /// the first.
     pub typed: &'static str,
-    /// What it takes, in the order in which it is read and typed.
+    /// Its arguments, in the order in which they are read and typed.
     pub arguments: &'static [ArgumentSpec],
-    /// The least role that may give it.
+    /// The least role that may use it.
     pub may: Role,
-    /// On what it acts.
+    /// The target that it acts on.
     pub on: ActsOn,
-    /// Whether it is noted in the audit trail.
+    /// Whether it is recorded in the audit trail.
     pub audited: bool,
-    /// Where lists for people have it.
+    /// Its section in lists for people.
     pub section: Section,
-    /// What it does, in a few words for people who use it.
+    /// Its effect, in a few words for users.
     pub help: &'static str,
-    /// What it does, for people who write clients.
+    /// Its effect, for authors of clients.
     pub effect: &'static str,
 }
 
-/// On what a command acts.
+/// The target of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActsOn {
     /// The server as a whole.
@@ -172,29 +173,29 @@ pub enum ActsOn {
     User(Rank),
 }
 
-/// On which users a command may act.
+/// The users that a command may act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rank {
-    /// On everybody.
+    /// Every user.
     Any,
-    /// On those below the user who gives it.
+    /// Users with a lower role than the sender's.
     Lower,
-    /// The same; an owner's acts on everybody, since nobody is above an owner who could give it for them.
+    /// Users with a lower role; for an owner every user, since no role is higher than an owner's.
     LowerUnlessOwner,
 }
 
-/// The parts of the lists of commands.
+/// The sections of the lists of commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     /// A user's own devices.
     Devices,
-    /// What moderators do.
+    /// Commands of moderators.
     Moderators,
-    /// What the owner does.
+    /// Commands of the owner.
     Owner,
 }
 
-/// Declares the table: of each row, a variant of [`AdminCommand`] and one of [`AdminName`], and an
+/// Declares the table: for each row a variant of [`AdminCommand`], one of [`AdminName`], and an
 /// [`AdminSpec`]. The doc comment of a row is its `effect`.
 macro_rules! admin_commands {
     ($(
@@ -215,7 +216,7 @@ macro_rules! admin_commands {
             )*)*
         }
 
-        /// Which admin command.
+        /// The name of an admin command.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum AdminName {
             $($(
@@ -236,7 +237,7 @@ macro_rules! admin_commands {
         )*)*];
 
         impl AdminCommand {
-            /// Which it is.
+            /// Its name.
             pub fn name(&self) -> AdminName {
                 match self {
                     $($(Self::$command { .. } => AdminName::$command,)*)*
@@ -246,7 +247,7 @@ macro_rules! admin_commands {
             /// Reads the arguments of a command.
             ///
             /// # Errors
-            /// If one of them makes no sense.
+            /// If one of them is missing or invalid.
             pub fn read<S: ReadArguments>(
                 name: AdminName,
                 source: &mut S,
@@ -271,7 +272,7 @@ macro_rules! admin_commands {
                 }
             }
 
-            /// The nickname that it names.
+            /// The nickname among its arguments.
             pub fn nickname(&self) -> Option<&Nickname> {
                 match self {
                     $($(
@@ -282,7 +283,7 @@ macro_rules! admin_commands {
                 }
             }
 
-            /// The room that it names.
+            /// The room among its arguments.
             pub fn room(&self) -> Option<&RoomName> {
                 match self {
                     $($(
@@ -300,98 +301,99 @@ admin_commands! {
     Devices:
     /// Lists the sender's devices.
     Devices => {
-        name: "devices", typed: "device", help: "list them",
+        name: "devices", typed: "device", help: "list your devices",
         may: Role::Member, on: ActsOn::Oneself, audited: false,
     }
-    /// Gives a `code` for another device of the sender's: good once, for 10 minutes.
+    /// Makes a `code` that adds a device to the sender's account: valid once, for 10 minutes.
     AddDevice => {
-        name: "add_device", typed: "device add", help: "a code for one more",
+        name: "add_device", typed: "device add", help: "get a code that adds one",
         may: Role::Member, on: ActsOn::Oneself, audited: false,
     }
-    /// Lets a device of the sender's in no more, nor by a code; `key` is the 8 digits that `devices`
-    /// lists. The key may come in as somebody new, unless `block` is `true`: then it is listed in
-    /// `bans`, as `key-` and its digits, until the owner lifts that.
+    /// Revokes a device of the sender: it can't join again, nor be added by a code; `key` is the 8
+    /// digits that `devices` lists. The key may join as a new user, unless `block` is `true`: then
+    /// `bans` lists it as `key-` and its digits, until the owner lifts that.
     RevokeDevice { key: KeyTag as Key, block: bool as Block } => {
-        name: "revoke_device", typed: "device revoke", help: "shut one out, or block its key",
+        name: "revoke_device", typed: "device revoke", help: "revoke one, or block its key",
         may: Role::Member, on: ActsOn::Oneself, audited: true,
     };
 
     Moderators:
-    /// Gives an invite's token, good for so many people; 0 uses: any number.
+    /// Makes an invite's token for `uses` people; 0: any number.
     Invite { uses: u16 as Uses, seconds: Option<u64> as Time } => {
-        name: "invite", typed: "invite", help: "let somebody in: 1, 5 or any, for 2d",
+        name: "invite", typed: "invite", help: "make one for 1, 5 or any, for 2d",
         may: Role::Moderator, on: ActsOn::Server, audited: true,
     }
-    /// Lists the invites that are known and not over.
+    /// Lists the invites that are known and still valid.
     Invites => {
-        name: "invites", typed: "invites", help: "those that are not over",
+        name: "invites", typed: "invites", help: "list the valid ones",
         may: Role::Moderator, on: ActsOn::Server, audited: false,
     }
-    /// Lets nobody in by an invite any more; `invite` is its id.
+    /// Revokes an invite; `invite` is its id.
     Revoke { invite: InviteId as Invite } => {
-        name: "revoke", typed: "revoke", help: "end an invite",
+        name: "revoke", typed: "revoke", help: "revoke an invite",
         may: Role::Moderator, on: ActsOn::Server, audited: true,
     }
     /// Ends the user's connections with `bye`.
     Kick { nickname: Nickname as Name, reason: Option<Line> as Reason } => {
-        name: "kick", typed: "kick", help: "send away, for now",
+        name: "kick", typed: "kick", help: "disconnect a user, for now",
         may: Role::Moderator, on: ActsOn::User(Rank::Lower), audited: true,
     }
-    /// Ends the user's connections, and lets neither their keys nor their address in again; without
-    /// `seconds` until `unban`. Revokes the invites that they made.
+    /// Ends the user's connections, and refuses their keys and their address; without `seconds`
+    /// until `unban`. Revokes the invites that they made.
     Ban {
         nickname: Nickname as Name,
         seconds: Option<u64> as Time,
         reason: Option<Line> as Reason,
     } => {
-        name: "ban", typed: "ban", help: "send away, and keep out",
+        name: "ban", typed: "ban", help: "ban from the server",
         may: Role::Moderator, on: ActsOn::User(Rank::Lower), audited: true,
     }
-    /// Lifts a ban that nobody above the sender has set; `nickname` is the user's at the time of the ban.
+    /// Lifts a ban, unless a user above the sender set it; `nickname` is the user's at the time of
+    /// the ban.
     Unban { nickname: Nickname as Name } => {
-        name: "unban", typed: "unban", help: "let in again",
+        name: "unban", typed: "unban", help: "lift a ban",
         may: Role::Moderator, on: ActsOn::Server, audited: true,
     }
     /// Lists the bans and mutes in force.
     Bans => {
-        name: "bans", typed: "bans", help: "who is kept out",
+        name: "bans", typed: "bans", help: "list bans and mutes",
         may: Role::Moderator, on: ActsOn::Server, audited: false,
     }
-    /// Refuses the user's messages, and those of people from their address who were not known before;
-    /// also another nickname, and more than three joins at once or one a minute.
+    /// Refuses the user's messages, and those of people from their address who were not known
+    /// before; also a new nickname, and joins beyond three at once or one a minute.
     Mute {
         nickname: Nickname as Name,
         seconds: Option<u64> as Time,
         reason: Option<Line> as Reason,
     } => {
-        name: "mute", typed: "mute", help: "take no messages from",
+        name: "mute", typed: "mute", help: "refuse a user's messages",
         may: Role::Moderator, on: ActsOn::User(Rank::Lower), audited: true,
     }
-    /// Lifts a mute that nobody above the sender has set.
+    /// Lifts a mute, unless a user above the sender set it.
     Unmute { nickname: Nickname as Name } => {
-        name: "unmute", typed: "unmute", help: "take them again",
+        name: "unmute", typed: "unmute", help: "lift a mute",
         may: Role::Moderator, on: ActsOn::User(Rank::LowerUnlessOwner), audited: true,
     }
-    /// Says what a room is about; without `topic`: nothing.
+    /// Sets a room's topic; without `topic`, removes it.
     Topic { room: RoomName as Room, topic: Option<Line> as Topic } => {
-        name: "topic", typed: "topic", help: "what the room is about",
+        name: "topic", typed: "topic", help: "set the room's topic",
         may: Role::Moderator, on: ActsOn::Room, audited: true,
     }
     /// Lets only moderators write in a room, or everybody again.
     Announce { room: RoomName as Room, on: bool as Switch } => {
-        name: "announce", typed: "announce", help: "only moderators write, or all",
+        name: "announce", typed: "announce", help: "let only moderators write",
         may: Role::Moderator, on: ActsOn::Room, audited: true,
     }
-    /// Has members wait so many seconds between two messages; 0: no more.
+    /// Makes members wait so many seconds between two messages; 0: no wait.
     Slow { room: RoomName as Room, seconds: u64 as Pause } => {
-        name: "slow", typed: "slow", help: "a pause between one's messages",
+        name: "slow", typed: "slow", help: "set a pause between messages",
         may: Role::Moderator, on: ActsOn::Room, audited: true,
     };
 
     Owner:
     /// Makes the sender the owner, by the code that the server showed at its start.
     Own { code: OwnerCode as Code } => {
-        name: "own", typed: "owner", help: "be it, by the code shown at the start",
+        name: "own", typed: "owner", help: "become owner, by the server's code",
         may: Role::Member, on: ActsOn::Server, audited: true,
     }
     /// Gives a role: `member`, `moderator`, `owner`. A `member` loses the invites that they made.
@@ -399,14 +401,14 @@ admin_commands! {
         name: "role", typed: "role", help: "make a member, moderator or owner",
         may: Role::Owner, on: ActsOn::User(Rank::Any), audited: true,
     }
-    /// Lets anybody have a nickname whose owner lost their key.
+    /// Frees a nickname, for example one whose owner lost their key.
     Release { nickname: Nickname as Name } => {
         name: "release", typed: "release", help: "free a nickname whose key is lost",
         may: Role::Owner, on: ActsOn::Server, audited: true,
     }
-    /// Lists what was done, newest first; with `to` only what came before that number.
+    /// Lists admin actions, newest first; with `to` only those with lower numbers.
     Audit { before: Option<u64> as Before } => {
-        name: "audit", typed: "audit", help: "what was done, newest first",
+        name: "audit", typed: "audit", help: "list admin actions, newest first",
         may: Role::Owner, on: ActsOn::Server, audited: false,
     };
 }
@@ -417,7 +419,7 @@ impl AdminName {
         &ADMIN_COMMANDS[self as usize]
     }
 
-    /// The command of a name on the wire.
+    /// The command with this name on the wire.
     pub fn from_wire(name: &str) -> Option<Self> {
         let spec = ADMIN_COMMANDS.iter().find(|spec| spec.name == name);
         spec.map(|spec| spec.command)
@@ -431,7 +433,7 @@ impl AdminCommand {
     }
 }
 
-/// The table as Markdown, for the protocol's description.
+/// The table as Markdown, for `docs/PROTOCOL.md`.
 pub fn markdown() -> String {
     let row = |spec: &AdminSpec| {
         let fields = spec.arguments.iter();

@@ -1,22 +1,23 @@
-//! Finds the frames in a stream of bytes.
+//! Splits a stream of bytes into frames.
 //!
-//! A frame is one JSON object. The decoder only tracks strings, braces and brackets, far enough
-//! to know where an object ends; what it means is for [`super::wire`]. It takes objects however
-//! the network cut them: a byte at a time, many at once, with a newline between them or, as the
-//! older programs send them, with nothing. Each byte is looked at once.
+//! A frame is one JSON object. The decoder tracks only strings, braces and brackets, to find where
+//! an object ends; [`super::wire`] reads the content. It accepts objects however the network splits
+//! them: a byte at a time, many at once, with a newline between them or, as legacy programs send
+//! them, with nothing. Each byte is scanned once.
 //!
-//! Limits are kept while reading, so that a peer that never closes a brace costs at most
-//! [`FRAME_BYTES_MAX`] bytes and no time. A decoder with nothing in it holds no buffer: an idle
-//! connection costs only the few words of [`Decoder`] itself.
+//! Limits are checked while reading, so that a peer that never closes a brace costs at most
+//! [`FRAME_BYTES_MAX`] bytes and linear time. An empty decoder holds no buffer: an idle connection
+//! costs only the few words of [`Decoder`] itself.
 
 use std::fmt;
 
 use super::limits::{FRAME_BYTES_MAX, FRAME_DEPTH_MAX};
 
-/// How many bytes [`Decoder::space`] offers for one read.
+/// Bytes that [`Decoder::space`] offers for one read.
 const READ_BYTES: usize = 16 * 1024;
 
-/// Why a stream can't be read on: the peer does not speak the protocol. Final for a decoder.
+/// Why a stream can't be decoded further: the peer does not speak the protocol. Final for a
+/// decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
     /// Over [`FRAME_BYTES_MAX`] bytes without an end.
@@ -42,7 +43,7 @@ impl fmt::Display for FrameError {
 
 impl std::error::Error for FrameError {}
 
-/// Where in the JSON the scan stands.
+/// The scanner's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// Between frames.
@@ -51,28 +52,27 @@ enum Place {
     Structure,
     /// In a string.
     String,
-    /// In a string, behind a backslash.
+    /// In a string, after a backslash.
     Escape,
 }
 
-/// The bytes of one connection, cut into frames.
+/// Splits the bytes of one connection into frames.
 ///
-/// Read into [`space`](Self::space), say how much with [`filled`](Self::filled) (or hand bytes
-/// over with [`feed`](Self::feed)), then call [`next_frame`](Self::next_frame) until it gives
-/// `None`.
+/// Read into [`space`](Self::space) and report the count to [`filled`](Self::filled) (or pass bytes
+/// to [`feed`](Self::feed)), then call [`next_frame`](Self::next_frame) until it returns `None`.
 #[derive(Debug)]
 pub struct Decoder {
     /// Storage; bytes at and after `end` are spare.
     buffer: Vec<u8>,
-    /// The first byte not yet given out.
+    /// The first byte not yet returned in a frame.
     start: usize,
-    /// The first byte not yet looked at.
+    /// The first byte not yet scanned.
     scanned: usize,
-    /// The end of what was read.
+    /// The end of the bytes read.
     end: usize,
     place: Place,
     depth: usize,
-    /// One bit a level, the innermost lowest: set for `[`.
+    /// One bit per level, the innermost lowest: set for `[`.
     brackets: u32,
     failed: Option<FrameError>,
 }
@@ -86,7 +86,7 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// At the start of a stream, without a buffer.
+    /// A decoder at the start of a stream, without a buffer.
     pub const fn new() -> Self {
         Self {
             buffer: Vec::new(),
@@ -100,12 +100,12 @@ impl Decoder {
         }
     }
 
-    /// Whether nothing that was read is waiting: no frame, no part of one.
+    /// Whether it holds no bytes: no frame, no part of one.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// Room for the next read. Empty only when so many frames lie here unfetched that reading on
+    /// Space for the next read. Empty only while so many frames are unfetched that another read
     /// would pass the limit: fetch them first.
     pub fn space(&mut self) -> &mut [u8] {
         if self.end - self.start > FRAME_BYTES_MAX + READ_BYTES {
@@ -115,7 +115,7 @@ impl Decoder {
             self.compact();
             let wanted = self.end + READ_BYTES;
             if self.buffer.is_empty() {
-                // The system hands out memory that is zero already.
+                // The system allocates zeroed memory at no cost.
                 self.buffer = vec![0; wanted];
             } else if self.buffer.len() < wanted {
                 self.buffer.resize(wanted, 0);
@@ -124,7 +124,7 @@ impl Decoder {
         &mut self.buffer[self.end..]
     }
 
-    /// The first `count` bytes of [`space`](Self::space) now hold what was read.
+    /// Records that the first `count` bytes of [`space`](Self::space) were read.
     ///
     /// # Panics
     /// If there was less space than `count`.
@@ -136,8 +136,8 @@ impl Decoder {
         self.end += count;
     }
 
-    /// Takes bytes that lie elsewhere, as many as there is space for, and says how many. A decoder that
-    /// is [empty](Self::is_empty) takes up to 16 KB at once, and no more room than they need.
+    /// Copies bytes in, as many as there is space for, and returns the count. An
+    /// [empty](Self::is_empty) decoder takes up to 16 KB at once and allocates just that.
     pub fn feed(&mut self, bytes: &[u8]) -> usize {
         if self.buffer.is_empty() && bytes.len() <= READ_BYTES {
             self.buffer = bytes.to_vec();
@@ -151,7 +151,7 @@ impl Decoder {
         count
     }
 
-    /// The next whole frame, without what stood around it; `None` until more was read.
+    /// The next whole frame, without the white space around it; `None` until more is read.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -177,7 +177,7 @@ impl Decoder {
         }
     }
 
-    /// Moves on to the end of a frame (`true`) or of what was read (`false`).
+    /// Scans to the end of a frame (`true`) or of the bytes read (`false`).
     fn scan(&mut self) -> Result<bool, FrameError> {
         while self.scanned < self.end {
             let rest = &self.buffer[self.scanned..self.end];
@@ -236,7 +236,7 @@ impl Decoder {
         Ok(false)
     }
 
-    /// Takes one byte that structures; `true` when it closed the frame.
+    /// Takes one structural byte; `true` if it closed the frame.
     fn step(&mut self, byte: u8) -> Result<bool, FrameError> {
         match byte {
             b'"' => self.place = Place::String,
@@ -269,8 +269,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Moves what is held to the front. Amortised: a frame that is read in many parts is moved
-    /// once, since from then on it starts at 0.
+    /// Moves the held bytes to the front. Amortised: a frame that is read in many parts is moved
+    /// once, since it starts at 0 afterwards.
     fn compact(&mut self) {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -280,7 +280,7 @@ impl Decoder {
         }
     }
 
-    /// Gives the buffer back; only when nothing is held.
+    /// Frees the buffer. Call it only when no bytes are held.
     fn release(&mut self) {
         self.buffer = Vec::new();
         (self.start, self.scanned, self.end) = (0, 0, 0);
@@ -367,7 +367,7 @@ mod tests {
             decode(&[over.as_bytes()]),
             (vec![], Some(FrameError::TooLong))
         );
-        // Without an end it is refused as soon as it is too long.
+        // An endless frame is refused as soon as it is too long.
         let endless = &over.as_bytes()[..=FRAME_BYTES_MAX];
         for step in [1, 7, 1000] {
             let parts: Vec<_> = endless.chunks(step).collect();

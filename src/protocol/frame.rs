@@ -1,5 +1,5 @@
-//! Every frame, typed. [`super::wire`] turns them into JSON and back; what each means, and which
-//! answers which, is told in `docs/PROTOCOL.md`.
+//! Every frame, typed. [`super::wire`] converts them to JSON and back; `docs/PROTOCOL.md` says what
+//! each means and which answers which.
 
 use jiff::Timestamp;
 
@@ -14,28 +14,29 @@ use crate::{
     text::{Body, BodyError, Line},
 };
 
-/// What a client sends.
+/// A frame from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientFrame {
     /// The first frame of every connection.
     Join(Box<Join>),
-    /// Proves that the key named in the `join` is held; answers [`ServerFrame::Challenge`].
+    /// Proves that the client holds the key named in its `join`; answers
+    /// [`ServerFrame::Challenge`].
     Proof {
-        /// Over the nonce and the connection.
+        /// Signs the nonce and the connection.
         signature: Signature,
     },
     /// A text for a room.
     Message(Submission),
-    /// Keeps order in the admin; answered by [`ServerFrame::Result`].
+    /// An admin command; answered by [`ServerFrame::Result`].
     Command(AdminRequest),
-    /// Uses up the counter of a message that the user took back before its outcome was known.
+    /// Settles the counter of a message that the user withdrew before its outcome was known.
     Withdraw {
-        /// The message taken back.
+        /// The withdrawn message.
         id: MessageId,
     },
     /// Asks for a page of a room's log; answered by [`ServerFrame::History`].
     History(HistoryRequest),
-    /// Looks for messages in a room's log; answered by [`ServerFrame::Found`].
+    /// Searches a room's log; answered by [`ServerFrame::Found`].
     Search(SearchRequest),
     /// Asks for another nickname.
     Nick {
@@ -51,133 +52,131 @@ pub enum ClientFrame {
     },
     /// Answers a `ping`.
     Pong {
-        /// What the `ping` carried.
+        /// The `ping`'s reference.
         reference: Option<u64>,
     },
-    /// Leaves; answered by `bye`.
+    /// Ends the session; answered by `bye`.
     Disconnect,
 }
 
-/// A client's wish to enter.
+/// A client's request to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
     /// The highest protocol version that the client speaks; `None` marks a *legacy* client.
     pub protocol: Option<u64>,
     /// The nickname wanted.
     pub nickname: Nickname,
-    /// The nickname is no wish: the client was told it last, and only comes back. If the user has
+    /// The nickname is the one that the server confirmed last, and not a new wish. If the user has
     /// another one by now, that one stays.
     pub keep_nickname: bool,
     /// Which of the user's devices or sessions this is.
     pub client_id: ClientId,
-    /// Proof of being the same user as before. A client that has none yet makes one by chance
-    /// and keeps it, so that even a lost `welcome` cannot lock it out; without one, the server
-    /// makes it.
+    /// Identifies the user across connections. A client without one makes a random one and keeps
+    /// it, so that even a lost `welcome` cannot lock it out; if it sends none, the server makes it.
     pub token: Option<Token>,
-    /// The key that the client will prove to hold; without one it is unverified.
+    /// The key that the client will prove to hold; without one the user is unverified.
     pub key: Option<PublicKey>,
-    /// An invite, for a key that was not let in before.
+    /// An invite, for a key that was not admitted before.
     pub invite: Option<InviteToken>,
-    /// The server's password, for a key that was not let in before.
+    /// The server's password, for a key that was not admitted before.
     pub password: Option<Password>,
-    /// The code by which the key becomes one of somebody who is known already.
+    /// A code that adds the key to an existing user.
     pub code: Option<DeviceCode>,
-    /// The lowest message counter that this client will still send: all below are settled for it.
+    /// The lowest message counter that this client will still send: all below are settled.
     pub next: Option<u64>,
-    /// The log that the client's positions are in; `None` on a first join.
+    /// The log that the client's positions belong to; `None` on a first join.
     pub epoch: Option<Epoch>,
-    /// The rooms to be in; none: the lobby.
+    /// The rooms to join; none: the lobby.
     pub enter: Vec<RoomName>,
-    /// Where the client stands in rooms that it knows.
+    /// The client's positions in rooms that it knows.
     pub rooms: Vec<Position>,
-    /// How many of the latest messages to give for a room where no position is known or holds.
+    /// How many of the latest messages to deliver for a room without a valid position.
     pub last: Option<u64>,
-    /// How many of the messages missed since a position are wanted at most; where there are
-    /// more, only the latest so many are delivered, and the rest can be asked for as history.
-    /// `None`: all of them.
+    /// At most how many of the messages missed since a position to deliver. Of more, only the
+    /// latest are delivered; the rest is available as history. `None`: all of them.
     pub most: Option<u64>,
     /// Program and version, for the log.
     pub agent: Option<Line>,
 }
 
-/// A wish for a page of a room's log.
+/// A request for a page of a room's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryRequest {
-    /// The room; `lobby` where the frame named none.
+    /// The room; `lobby` if the frame named none.
     pub room: RoomName,
-    /// Which part of it.
+    /// The part wanted.
     pub part: Part,
     /// Echoed in the answer.
     pub reference: Option<u64>,
 }
 
-/// A part of a room's log. A page gives as much of it as fits; numbers include both ends.
+/// A part of a room's log. A page holds as much of it as fits; numbers include both ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Beginning with the number `from`.
+    /// Starts at the number `from`.
     Forward {
         /// The lowest number.
         from: u64,
         /// The highest number.
         to: u64,
     },
-    /// Ending with the number `to`.
+    /// Ends at the number `to`.
     Backward {
         /// The lowest number.
         from: u64,
         /// The highest number.
         to: u64,
     },
-    /// Beginning with the first message of this time or later.
+    /// Starts at the first message of this time or later.
     Since(Timestamp),
 }
 
 /// A search in a room's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchRequest {
-    /// The room; `lobby` where the frame named none.
+    /// The room; `lobby` if the frame named none.
     pub room: RoomName,
-    /// What for.
+    /// The query.
     pub query: Query,
-    /// The highest number to be looked at; `None`: the log's end.
+    /// The highest number to search; `None`: the log's end.
     pub to: Option<u64>,
     /// Echoed in the answer.
     pub reference: Option<u64>,
 }
 
-/// Where a client stands in one room: the last message that it holds.
+/// A client's position in one room: the last message that it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The room.
     pub room: RoomName,
-    /// The number of the last message held; delivery goes on with the next. 0: from the start.
+    /// The number of the last message held; delivery continues with the next. 0: from the start.
     pub seq: u64,
-    /// That message's id, by which the server sees whether it is the same log still.
+    /// That message's id, which shows the server whether the log is still the same.
     pub id: Option<MessageId>,
 }
 
-/// A message on its way to the server.
+/// A message from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// The room; `lobby` where the frame named none.
+    /// The room; `lobby` if the frame named none.
     pub room: RoomName,
-    /// Its id; `None` from a legacy client only.
+    /// Its id; `None` only from a legacy client.
     pub id: Option<MessageId>,
-    /// The text, or why it can't be taken.
+    /// The text, or why it is refused.
     pub body: Result<Body, BodyError>,
 }
 
-/// What a server sends.
+/// A frame from a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerFrame {
-    /// Answers a `join` with a key: that it is held has to be proven.
+    /// Answers a `join` with a key, which the client must now prove to hold.
     Challenge {
-        /// To be signed.
+        /// The nonce to sign.
         nonce: Nonce,
-        /// The server's own key, where it is what the proof is bound to.
+        /// The server's key, where the proof is bound to it.
         fingerprint: Option<Fingerprint>,
     },
-    /// Answers a good `join`.
+    /// Accepts a `join`.
     Welcome(Welcome),
     /// A page of a room's member list.
     Members(MembersPage),
@@ -185,11 +184,11 @@ pub enum ServerFrame {
     Presence(Presence),
     /// One entry of a room's log.
     Message(Message),
-    /// A page of a room's log, asked for.
+    /// A page of a room's log, by request.
     History(HistoryPage),
-    /// What a search found.
+    /// The result of a search.
     Found(FoundPage),
-    /// What a command came to.
+    /// The result of a command.
     Result(AdminResult),
     /// Answers a message whose echo the sender will not see soon, or a `withdraw`.
     Ack(Ack),
@@ -197,7 +196,7 @@ pub enum ServerFrame {
     Nick {
         /// The nickname now in force.
         nickname: Nickname,
-        /// What the request carried.
+        /// The request's reference.
         reference: Option<u64>,
     },
     /// Asks for a `pong`.
@@ -207,76 +206,76 @@ pub enum ServerFrame {
     },
     /// Answers a `ping`.
     Pong {
-        /// What the `ping` carried.
+        /// The `ping`'s reference.
         reference: Option<u64>,
     },
-    /// Something was refused or went wrong.
+    /// A refusal or a failure.
     Error(ErrorFrame),
-    /// The connection ends now, and why.
+    /// The reason why the connection ends now.
     Bye(Bye),
-    /// A type that this build does not know: to be ignored.
+    /// A type that this build does not know; ignored.
     Unknown,
 }
 
-/// The server's answer to a good `join`.
+/// The server's answer to an accepted `join`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Welcome {
-    /// The version that both will speak.
+    /// The version that both sides will speak.
     pub protocol: u64,
     /// The server's program and version.
     pub server: Line,
-    /// Who the client is, for ever.
+    /// The client's user, permanent.
     pub user: UserId,
-    /// The device part of this client's message ids: the same for the same token and client ID
-    /// on every server and after every restart.
+    /// The device part of this client's message ids: the same for the same token and client ID on
+    /// every server and after every restart.
     pub device: DeviceId,
-    /// The token in force, to be kept secret and sent with the next `join`.
+    /// The token in force: a secret to send with the next `join`.
     pub token: Token,
     /// The nickname in force.
     pub nickname: Nickname,
-    /// What the client may do.
+    /// The client's role.
     pub role: Role,
     /// The highest counter that the server has settled for this device; the next is one more.
     pub counter: u64,
-    /// Which log this is; positions of another epoch mean nothing here.
+    /// The log's epoch; positions of another epoch mean nothing here.
     pub epoch: Epoch,
     /// The server's time.
     pub time: Timestamp,
-    /// The rooms that the client is in now.
+    /// The rooms that the client is in.
     pub rooms: Vec<RoomStart>,
-    /// The limits that the server holds the client to.
+    /// The limits that the server enforces for the client.
     pub limits: Limits,
 }
 
-/// Where delivery starts in one room.
+/// The start of delivery in one room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomStart {
     /// The room.
     pub room: RoomName,
-    /// What it is about, if anything was said.
+    /// The room's topic, if one is set.
     pub topic: Option<Line>,
-    /// The lowest number still held; 1 + `head` where nothing is.
+    /// The lowest number still held; 1 + `head` if none is.
     pub first: u64,
     /// The highest number given; 0 in an empty room.
     pub head: u64,
     /// The number of the message that will be delivered next.
     pub next: u64,
-    /// Why the position that the client named was not taken up, if it was not.
+    /// Why the server did not resume from the client's position, if so.
     pub reset: Option<Reset>,
 }
 
-/// Why a resume started afresh.
+/// Why delivery did not resume from a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
     /// The log is another one: the server was restarted without it, or restored.
     Epoch,
     /// The log ends before the client's position.
     Seq,
-    /// At the client's position the log holds another message.
+    /// The log holds another message at the client's position.
     Id,
 }
 
-/// What a server holds a client to; see [`super::limits`] for each meaning.
+/// The limits that a server enforces; see [`super::limits`] for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     missing_docs,
@@ -289,7 +288,7 @@ pub struct Limits {
     pub unanswered_messages: u64,
     pub ping_after_ms: u64,
     pub gone_after_ms: u64,
-    /// Messages that may be sent in a minute, on the whole; `None`: no limit.
+    /// Sustained rate of messages in a minute; `None`: no limit.
     pub messages_per_minute: Option<u64>,
     /// Messages that may be sent at once after a pause; `None`: no limit.
     pub messages_burst: Option<u64>,
@@ -300,13 +299,13 @@ pub struct Limits {
 pub struct MembersPage {
     /// The room.
     pub room: RoomName,
-    /// The state of the list that this page was read from; later changes carry higher versions.
+    /// Version of the list that this page was read from; later changes carry higher versions.
     pub version: u64,
-    /// Whether this page starts the list anew: what the client held of it is void.
+    /// Whether this page restarts the list: the client discards what it held.
     pub start: bool,
     /// Whether another page follows.
     pub more: bool,
-    /// How the room is run; told on the page that starts the list.
+    /// The room's rules, on the page that starts the list.
     pub rules: Option<RoomRules>,
     /// The members on this page.
     pub members: Vec<Member>,
@@ -315,57 +314,57 @@ pub struct MembersPage {
 /// One member of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// What he is called now.
+    /// Their present nickname.
     pub nickname: Nickname,
-    /// Since when he has been in the room.
+    /// When they joined the room.
     pub since: Timestamp,
-    /// What he may do.
+    /// Their role.
     pub role: Role,
 }
 
-/// One change of a room's member list, or of how the room is run.
+/// One change of a room's member list or rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
     /// The room.
     pub room: RoomName,
-    /// The list's version with this change; versions of a room are consecutive.
+    /// The list's version after this change; versions of a room are consecutive.
     pub version: u64,
-    /// Who changed; of a room's rules, who changed them.
+    /// The member who changed; for a room's rules, the user who changed them.
     pub user: UserId,
-    /// His nickname after the change.
+    /// Their nickname after the change.
     pub nickname: Nickname,
-    /// What he may do after the change.
+    /// Their role after the change.
     pub role: Role,
-    /// When.
+    /// Time of the change.
     pub time: Timestamp,
-    /// What changed.
+    /// The change.
     pub change: Change,
 }
 
-/// What changed about a member.
+/// A change of a member, or of the room's rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Came in.
+    /// Joined.
     Joined,
-    /// Went, and why.
+    /// Left, with the reason.
     Left(Departure),
-    /// Took another nickname.
+    /// Changed nickname.
     Renamed {
-        /// The one before.
+        /// The nickname before.
         was: Nickname,
     },
-    /// May do more or less than before.
+    /// Changed role.
     Promoted,
-    /// The room is run otherwise.
+    /// The room's rules changed.
     Rules(RoomRules),
 }
 
-/// Why somebody left, or why a connection ended.
+/// Why a member left, or a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Departure {
-    /// Said so.
+    /// Sent `disconnect`.
     Disconnect,
     /// The connection broke.
     Lost,
@@ -375,9 +374,9 @@ pub enum Departure {
     Replaced,
     /// Broke the protocol.
     Protocol,
-    /// Sent away by a moderator.
+    /// Kicked by a moderator.
     Kicked,
-    /// Sent away by a moderator, not to come again.
+    /// Banned by a moderator.
     Banned,
     /// The server stopped.
     Shutdown,
@@ -388,55 +387,56 @@ pub enum Departure {
 pub struct Message {
     /// The room.
     pub room: RoomName,
-    /// Its number: 1, 2, 3, … in each room, without holes.
+    /// Its number: 1, 2, 3, … in each room, without gaps.
     pub seq: u64,
     /// Its id.
     pub id: MessageId,
-    /// Who sent it.
+    /// The sender.
     pub user: UserId,
-    /// What the sender was called then.
+    /// The sender's nickname at that time.
     pub nickname: Nickname,
-    /// When the server took it; before an earlier entry's time only where the clock was set back.
+    /// When the server accepted it. Earlier than the previous entry's time only where the clock was
+    /// set back.
     pub time: Timestamp,
-    /// Set where the server's clock was corrected since the entry before: what it would have shown,
-    /// had it been left alone.
+    /// Set where the server's clock was corrected since the previous entry: the time that the
+    /// uncorrected clock would show.
     pub clock_was: Option<Timestamp>,
-    /// Whether its sender was unverified when they sent it, which holds for ever. Older servers did
-    /// not say, so that false may mean that nobody knows.
+    /// Whether the sender was unverified when they sent it; this never changes. Older servers did
+    /// not record it, so false may mean unknown.
     pub unproven: bool,
-    /// The text. What a log holds is never refused: a receiver makes it inert.
+    /// The text. A receiver never refuses text from a log, but makes it inert.
     pub body: Body,
 }
 
-/// A page of a room's log: all messages with the numbers `from` to `to`, both included, that
-/// were asked for and are still held. Where there is nothing, `to` is one less than `from`.
+/// A page of a room's log: all requested messages from `from` to `to`, both included, that are
+/// still held. In an empty page `to` is one less than `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryPage {
-    /// Which part it is.
+    /// The range of the page.
     pub head: PageHead,
     /// The messages, oldest first.
     pub messages: Vec<Message>,
 }
 
-/// What a search found among the messages with the numbers `from` to `to`, both included. What
-/// is older than `from` was not looked at yet: to search further is to ask with `to` one less.
+/// The matches of a search among the messages from `from` to `to`, both included. Messages older
+/// than `from` were not searched yet: to continue, ask with `to` one less.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundPage {
-    /// Where was looked.
+    /// The range searched.
     pub head: PageHead,
-    /// The number up to which the server's index reaches. Of what is newer, only the latest
-    /// messages were looked at.
+    /// The number up to which the server's index reaches. Of newer messages, only the latest were
+    /// searched.
     pub indexed: u64,
     /// The messages, newest first.
     pub messages: Vec<Message>,
 }
 
-/// What the pages of a log have in common.
+/// The fields that all pages of a log share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageHead {
     /// The room.
     pub room: RoomName,
-    /// The lowest number still held; 1 + `head` where nothing is.
+    /// The lowest number still held; 1 + `head` if none is.
     pub first: u64,
     /// The highest number given; 0 in an empty room.
     pub head: u64,
@@ -444,20 +444,20 @@ pub struct PageHead {
     pub from: u64,
     /// The highest number that the page covers.
     pub to: u64,
-    /// What the request carried.
+    /// The request's reference.
     pub reference: Option<u64>,
 }
 
-/// What became of a message.
+/// Reports the outcome of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
     /// The message.
     pub id: MessageId,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// What became of a message that the server has settled without refusing it.
+/// The outcome of a message that the server settled without refusing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is in the log.
@@ -466,32 +466,32 @@ pub enum Outcome {
         room: RoomName,
         /// Its number there.
         seq: u64,
-        /// When it was taken.
+        /// When it was accepted.
         time: Timestamp,
     },
     /// It was withdrawn in time.
     Withdrawn,
-    /// It was settled so long ago that its number is no longer at hand.
+    /// It was settled so long ago that its number is no longer known.
     Settled,
 }
 
-/// An error, as it stands on the wire.
+/// An `error` frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorFrame {
-    /// What kind.
+    /// The kind of error.
     pub code: ErrorCode,
     /// One plain sentence.
     pub message: Line,
-    /// The message that it is about, if it is about one.
+    /// The message that it is about, if any.
     pub id: Option<MessageId>,
-    /// What the request carried, if it carried one.
+    /// The request's reference, if any.
     pub reference: Option<u64>,
     /// When the same request may be tried again; `None`: never.
     pub retry_after_ms: Option<u64>,
 }
 
 impl ErrorFrame {
-    /// An error about no request in particular, not to be tried again.
+    /// An error about no particular request, not to be retried.
     pub fn new(code: ErrorCode, message: &str) -> Self {
         Self {
             code,
@@ -503,57 +503,58 @@ impl ErrorFrame {
     }
 }
 
-/// The kinds of error. A client treats a code that it does not know by `retry_after_ms` alone.
+/// The kinds of error. For an unknown code a client goes by `retry_after_ms` alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorCode {
     /// Not JSON, too long, too deep, or a field of the wrong kind. The connection closes.
     Malformed,
-    /// A `type` that the server does not know. The connection goes on.
+    /// A `type` that the server does not know. The connection stays open.
     UnknownType,
     /// No version in common. The connection closes.
     UnsupportedProtocol,
-    /// The server is to be spoken to encrypted. The connection closes.
+    /// The server requires encryption. The connection closes.
     PlaintextRefused,
-    /// The key is not held, or the proof is about another connection. The connection closes.
+    /// The client does not hold the key, or the proof is for another connection. The connection
+    /// closes.
     BadProof,
-    /// Who comes from there is not let in without an invite. The connection closes.
+    /// The client's address is not admitted without an invite. The connection closes.
     AccessDenied,
-    /// A password is wanted, or was wrong. The connection closes.
+    /// A password is required, or was wrong. The connection closes.
     PasswordRequired,
-    /// The invite is not of this server, has expired, was used up or revoked. The connection
+    /// The invite is not from this server, has expired, was used up or revoked. The connection
     /// closes.
     BadInvite,
     /// The code is wrong or too old. After `join` the connection closes.
     BadCode,
     /// Banned. The connection closes.
     Banned,
-    /// That is for others to do: see the message.
+    /// The client's role may not do that: see the message.
     NotAllowed,
-    /// Nobody, or nothing, by that name.
+    /// No user or item has that name.
     NotFound,
     /// The first frame was not `join`, or a second `join` came. The connection closes.
     JoinExpected,
-    /// Somebody else present has that nickname. After `join` the connection closes.
+    /// Another connected user has that nickname. After `join` the connection closes.
     NicknameInUse,
-    /// A nickname that can't be: empty, too long, or with characters that deceive.
+    /// An invalid nickname: empty, too long, or with deceptive characters.
     BadNickname,
-    /// A field that can't be.
+    /// An invalid field.
     BadField,
-    /// A text that can't be taken: see the message.
+    /// A refused text: see the message.
     BadText,
-    /// No such room, or not one that the client is in.
+    /// The room does not exist, or the client is not in it.
     NoSuchRoom,
-    /// The id is not this device's, or its counter leaves a hole: the one before is missing.
+    /// The id is not this device's, or its counter leaves a gap: the one before is missing.
     BadId,
-    /// As many clients are in as the server takes. The connection closes.
+    /// The server has as many clients as it accepts. The connection closes.
     ServerFull,
     /// Too many requests, or too many messages unanswered.
     RateLimited,
-    /// An earlier message was refused for the time being and must come first.
+    /// An earlier message was refused temporarily and must come first.
     HeldBack,
-    /// Could not be stored.
+    /// The message could not be stored.
     NotDurable,
-    /// What was asked for could not be read.
+    /// The requested data could not be read.
     Unavailable,
     /// The server is stopping.
     ShuttingDown,
@@ -564,10 +565,10 @@ pub enum ErrorCode {
 /// The last frame of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bye {
-    /// Why.
+    /// The reason.
     pub reason: Departure,
     /// One plain sentence.
     pub message: Line,
-    /// When to come back, if the server knows that it will be back.
+    /// When to reconnect, if the server knows that it will be back.
     pub retry_after_ms: Option<u64>,
 }

@@ -1,10 +1,10 @@
-//! Ids as they are written: lower-case hexadecimal digits.
+//! Ids written as lower-case hexadecimal digits.
 
 use std::fmt;
 
 use data_encoding::HEXLOWER;
 
-/// Bytes as lower-case hexadecimal digits, the form that every id has on the wire.
+/// Writes bytes as lower-case hexadecimal digits, the form that every id has on the wire.
 pub(super) fn write_hex(bytes: &[u8], out: &mut fmt::Formatter<'_>) -> fmt::Result {
     HEXLOWER.encode_write(bytes, out)
 }
@@ -33,7 +33,7 @@ macro_rules! hex_id {
         pub struct $name([u8; $bytes]);
 
         impl $name {
-            /// Takes exactly the lower-case hexadecimal digits that [`std::fmt::Display`] writes.
+            /// Parses exactly the lower-case hexadecimal digits that [`std::fmt::Display`] writes.
             pub fn parse(text: &str) -> Result<Self, $crate::protocol::name::NameError> {
                 $crate::protocol::hex::read_hex(text)
                     .map(Self)

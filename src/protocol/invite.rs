@@ -1,14 +1,14 @@
-//! Invites: one string that says where a server is, which key it has, and that its bearer may
-//! come in.
+//! Invites: one string with a server's address, its key's fingerprint, and a token that admits the
+//! bearer.
 //!
 //! ```text
 //! chat-tui://chat.example.org:10500/AXp3…    version (1 byte), fingerprint (32), token (34)
 //! ```
 //!
-//! The token is a message to the server from itself, authenticated with a secret of its own
-//! (HMAC-SHA256, RFC 2104, truncated to 128 bits): whoever may read the server's data directory
-//! makes one, whether the server runs or not. How often a token was used, and whether it was
-//! revoked, the server remembers by its id.
+//! The token is a message from the server to itself, authenticated with a secret of its own
+//! (HMAC-SHA256, RFC 2104, truncated to 128 bits). Anyone who can read the server's data directory
+//! can mint one, even while the server is stopped. The server remembers by id how often a token was
+//! used and whether it was revoked.
 
 use std::fmt;
 
@@ -32,17 +32,17 @@ const TAG_BYTES: usize = 16;
 const TOKEN_BYTES: usize = CLAIMS_BYTES + TAG_BYTES;
 
 hex_id!(
-    /// Which invite: 16 hexadecimal digits.
+    /// An invite's id: 16 hexadecimal digits.
     InviteId, 8, "An invite's id has 16 hexadecimal digits"
 );
 shown_hex_id!(InviteId);
 
-/// The secret that a server's invites are made with.
+/// The secret that authenticates a server's invites.
 #[derive(Clone)]
 pub struct InviteKey([u8; 32]);
 
 impl InviteKey {
-    /// From random bytes.
+    /// Makes a key from random bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -61,7 +61,8 @@ impl fmt::Debug for InviteKey {
     }
 }
 
-/// What lets its bearer in. Anybody can make up one that [`InviteToken::is_from`] refuses.
+/// The part of an invite that admits its bearer. A forged one can exist; [`InviteToken::is_from`]
+/// refuses it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InviteToken {
     id: InviteId,
@@ -71,7 +72,7 @@ pub struct InviteToken {
 }
 
 impl InviteToken {
-    /// Makes one. `expires`: seconds since 1970, UTC; `uses`: how many may come in by it, 0 for
+    /// Mints a token. `expires`: seconds since 1970, UTC; `uses`: how many users it admits, 0 for
     /// any number.
     pub fn mint(key: &InviteKey, id: InviteId, expires: u64, uses: u16) -> Self {
         let mut token = Self {
@@ -85,22 +86,22 @@ impl InviteToken {
         token
     }
 
-    /// Which it is.
+    /// Its id.
     pub fn id(&self) -> InviteId {
         self.id
     }
 
-    /// When it ends, in seconds since 1970, UTC.
+    /// Expiry, in seconds since 1970, UTC.
     pub fn expires(&self) -> u64 {
         self.expires
     }
 
-    /// How many may come in by it; 0: any number.
+    /// How many users it admits; 0: any number.
     pub fn uses(&self) -> u16 {
         self.uses
     }
 
-    /// Whether it was made with this key. Takes the same time whatever is wrong with it.
+    /// Whether it was minted with this key. Constant time, whatever is wrong with it.
     pub fn is_from(&self, key: &InviteKey) -> bool {
         key.tag(&self.claims())
             .verify_truncated_left(&self.tag)
@@ -134,7 +135,7 @@ impl InviteToken {
         }
     }
 
-    /// Takes what [`InviteToken::expose`] writes.
+    /// Parses the form that [`InviteToken::expose`] writes.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         const WRONG: NameError = NameError("This is not an invite's token");
         if text.len() > INVITE_BYTES_MAX {
@@ -145,7 +146,7 @@ impl InviteToken {
         Ok(Self::from_bytes(bytes))
     }
 
-    /// The token in base64url (RFC 4648). Only the wire and whoever is invited may see it.
+    /// The token in base64url (RFC 4648). Only for the wire and the invited user.
     pub fn expose(&self) -> String {
         BASE64URL_NOPAD.encode(&self.to_bytes())
     }
@@ -164,21 +165,21 @@ pub struct Invite {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// The key that it must have.
+    /// The key that the server must have.
     pub fingerprint: Fingerprint,
-    /// What lets the bearer in.
+    /// The token that admits the bearer.
     pub token: InviteToken,
 }
 
 impl Invite {
-    /// Whether a text means to be an invite.
+    /// Whether a text starts like an invite.
     pub fn looks_like_one(text: &str) -> bool {
         text.trim_start()
             .get(..SCHEME.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
     }
 
-    /// Takes what [`Invite::expose`] writes, with spaces around it or not.
+    /// Parses the form that [`Invite::expose`] writes; spaces around it are allowed.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         const WRONG: NameError =
             NameError("This is not a whole invite: chat-tui://HOST:PORT/… is expected");
@@ -188,7 +189,7 @@ impl Invite {
         }
         let (place, secret) = text[SCHEME.len()..].split_once('/').ok_or(WRONG)?;
         let (host, port) = place.rsplit_once(':').ok_or(WRONG)?;
-        // Only as numbers are written: not `+1`, not `007`.
+        // Only the canonical form: not `+1`, not `007`.
         let port = match port.parse() {
             Ok(number @ 1..) if !port.starts_with(['0', '+']) => number,
             _ => return Err(WRONG),
@@ -226,7 +227,7 @@ impl Invite {
         })
     }
 
-    /// The invite as one string, for whoever is invited.
+    /// The invite as one string, for the invited user.
     pub fn expose(&self) -> String {
         let mut secret = vec![VERSION];
         secret.extend(self.fingerprint.to_bytes());
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_bent_is_no_invite() {
+    fn a_cut_or_altered_invite_is_refused() {
         let shown = invite("chat.example.org").expose();
         for cut in 0..shown.len() {
             assert!(Invite::parse(&shown[..cut]).is_err(), "{cut}");
@@ -321,7 +322,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_taken_is_written_the_same_again(text in "(chat-tui://)?[a-z:.\\[\\]0-9/A-Z_-]{0,120}") {
+        fn a_parsed_invite_survives_writing(text in "(chat-tui://)?[a-z:.\\[\\]0-9/A-Z_-]{0,120}") {
             if let Ok(invite) = Invite::parse(&text) {
                 prop_assert_eq!(Invite::parse(&invite.expose()), Ok(invite));
             }

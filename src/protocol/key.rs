@@ -1,9 +1,9 @@
-//! Who is at each end of a connection, proven: a client by its Ed25519 key, a server by the
-//! fingerprint of its TLS key.
+//! Proof of identity for both ends of a connection: Ed25519 keys of clients, and fingerprints of
+//! servers' TLS keys.
 //!
-//! A client proves that it holds its key by signing a nonce that the server chose for this one
-//! connection, together with the connection itself ([`Binding`]): a signature that somebody in the
-//! middle passes on is one about another connection, and worth nothing there.
+//! A client proves that it holds its key by signing a nonce that the server chose for this
+//! connection, together with the connection itself ([`Binding`]). A signature that a man in the
+//! middle relays belongs to another connection, and is refused.
 
 use std::{
     fmt,
@@ -19,26 +19,25 @@ use super::{
     name::{NameError, UserId},
 };
 
-/// What a signature over TLS begins with, so that it is good for nothing else.
+/// Prefix of a signed text over TLS. Makes the signature useless for other purposes.
 const DOMAIN_TLS: &[u8] = b"chat-tui proof of identity v1\0";
-/// The same over plain TCP. Of version 1 was what did not name the server's address.
+/// Prefix over plain TCP. Version 1 did not name the server's address.
 const DOMAIN_PLAIN: &[u8] = b"chat-tui proof of identity v2\0";
 
 hex_id!(
-    /// Half of what makes somebody known: an Ed25519 public key (RFC 8032).
+    /// An Ed25519 public key (RFC 8032) of a device.
     PublicKey, 32, "A key has 64 hexadecimal digits"
 );
 shown_hex_id!(PublicKey);
 
 impl PublicKey {
-    /// The user that comes into being with this key: a one-way function of it, the same on every
-    /// server.
+    /// The user that is created with this key: a one-way function of it, the same on every server.
     pub fn user(&self) -> UserId {
         let digest = self.digest("chat-tui user of key");
         UserId::from_bytes(std::array::from_fn(|i| digest[i]))
     }
 
-    /// What people tell keys of one user apart by.
+    /// The tag that tells apart the keys of one user.
     pub fn tag(&self) -> KeyTag {
         let digest = self.digest("chat-tui key");
         KeyTag(std::array::from_fn(|i| digest[i]))
@@ -52,8 +51,8 @@ impl PublicKey {
         hash.finalize().into()
     }
 
-    /// Whether who holds the key signed this nonce on this connection. Keys and signatures that
-    /// leave room for doubt (of small order, not canonical) are refused.
+    /// Whether the holder of the key signed this nonce on this connection. Refuses ambiguous keys
+    /// and signatures (of small order, not canonical).
     pub fn proves(&self, binding: &Binding, nonce: &Nonce, signature: &Signature) -> bool {
         let Ok(key) = VerifyingKey::from_bytes(&self.0) else {
             return false;
@@ -64,13 +63,13 @@ impl PublicKey {
 }
 
 hex_id!(
-    /// A key of a user, shown to himself: 8 hexadecimal digits.
+    /// A short name for one of a user's keys, shown to that user: 8 hexadecimal digits.
     KeyTag, 4, "A device has 8 hexadecimal digits"
 );
 shown_hex_id!(KeyTag);
 
 hex_id!(
-    /// Chosen by the server at random, used once: 64 hexadecimal digits.
+    /// A random number that the server chooses and uses once: 64 hexadecimal digits.
     Nonce, 32, "A nonce has 64 hexadecimal digits"
 );
 shown_hex_id!(Nonce);
@@ -81,14 +80,14 @@ hex_id!(
 );
 shown_hex_id!(Signature);
 
-/// Which server a key belongs to: the SHA-256 of the public key (`SubjectPublicKeyInfo`, RFC 7469)
-/// in its certificate. Written, also on the wire, as 13 groups of four letters and digits that can
-/// be read out: base32 (RFC 4648), which has no 0, 1, 8 or 9.
+/// Identifies a server's key: the SHA-256 of the public key (`SubjectPublicKeyInfo`, RFC 7469) in
+/// its certificate. Written, also on the wire, as 13 groups of four letters and digits that can be
+/// read aloud: base32 (RFC 4648), which has no 0, 1, 8 or 9.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Of a public key, as its certificate holds it: DER.
+    /// The fingerprint of a public key in DER, as its certificate holds it.
     pub fn of_public_key_info(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
     }
@@ -103,7 +102,7 @@ impl Fingerprint {
         self.0
     }
 
-    /// Takes what [`fmt::Display`] writes; capitals, spaces and left-out hyphens do not matter.
+    /// Parses the form that [`fmt::Display`] writes; ignores case, spaces and missing hyphens.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         read_base32(text).map(Self).ok_or(NameError(
             "A fingerprint has 13 groups of four letters and digits",
@@ -123,13 +122,13 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// What makes a connection this one and no other.
+/// Identifies one connection in a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binding {
     /// The TLS session's exporter value (RFC 9266, `tls-exporter`).
     Exporter([u8; 32]),
-    /// Where nothing is encrypted: the server, by its key and by where it is. Whoever the client is
-    /// connected to can't be where the server is, unless it is the server.
+    /// Without encryption: the server's key and its address. A man in the middle can't have the
+    /// server's address.
     Plain {
         /// The server's key.
         server: Fingerprint,
@@ -139,7 +138,7 @@ pub enum Binding {
 }
 
 impl Binding {
-    /// What is signed.
+    /// The bytes to sign.
     fn with(&self, nonce: &Nonce) -> Vec<u8> {
         match self {
             Self::Exporter(bytes) => [DOMAIN_TLS, b"E", bytes, &nonce.0].concat(),
@@ -155,7 +154,7 @@ impl Binding {
     }
 }
 
-/// A whole Ed25519 key, which never leaves its owner's machine.
+/// A private Ed25519 key, which never leaves the user's machine.
 #[derive(Clone)]
 pub struct Identity(SigningKey);
 
@@ -165,12 +164,12 @@ impl Identity {
         Self(SigningKey::from_bytes(&seed))
     }
 
-    /// The half that others may see.
+    /// The public half.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())
     }
 
-    /// Proves on one connection that the key is held here.
+    /// Signs a proof, for one connection, that the key is held here.
     pub fn prove(&self, binding: &Binding, nonce: &Nonce) -> Signature {
         Signature(self.0.sign(&binding.with(nonce)).to_bytes())
     }
@@ -182,12 +181,12 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// A short secret that one person tells another, and that is good once: groups of four letters and
-/// digits in base32 (RFC 4648).
+/// A short secret that one person tells another, valid once: groups of four letters and digits in
+/// base32 (RFC 4648).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Code<const N: usize>([u8; N]);
 
-/// Makes whoever enters it the owner of a server: `mfxg-k2lt-mfxg-k2lt`.
+/// Makes the user who enters it the owner of a server: `mfxg-k2lt-mfxg-k2lt`.
 pub type OwnerCode = Code<10>;
 /// Adds a device to a user, within minutes and a few attempts: `mfxg-k2lt`.
 pub type DeviceCode = Code<5>;
@@ -198,7 +197,7 @@ impl<const N: usize> Code<N> {
         Self(bytes)
     }
 
-    /// Takes what [`fmt::Display`] writes; capitals, spaces and left-out hyphens do not matter.
+    /// Parses the form that [`fmt::Display`] writes; ignores case, spaces and missing hyphens.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         read_base32(text)
             .map(Self)
@@ -229,9 +228,9 @@ fn write_base32(bytes: &[u8], out: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// Reads so many bytes of base32, however they are grouped.
+/// Reads `N` bytes of base32, however they are grouped.
 fn read_base32<const N: usize>(text: &str) -> Option<[u8; N]> {
-    // Twice as long as with all its hyphens is not a slip any more.
+    // Twice the length with all hyphens is too long for a typing slip.
     if text.len() > 4 * N {
         return None;
     }
@@ -275,7 +274,7 @@ mod tests {
         let proof = carol.prove(&here, &NONCE);
         for (binding, holds) in [
             (here, true),
-            // The same address, as a socket of both families tells it.
+            // The same address, as a dual-stack socket reports it.
             (plain(3, "[::ffff:127.0.0.1]:10500"), true),
             (plain(4, "127.0.0.1:10500"), false),
             (plain(3, "127.0.0.1:10501"), false),
@@ -286,13 +285,13 @@ mod tests {
             let proves = carol.public().proves(&binding, &NONCE, &proof);
             assert_eq!(proves, holds, "{binding:?}");
         }
-        // What is signed is told in docs/PROTOCOL.md.
+        // docs/PROTOCOL.md specifies the signed bytes.
         assert_eq!(here.with(&NONCE).len(), 30 + 1 + 32 + 16 + 2 + 32);
     }
 
     #[test]
     fn a_key_that_proves_nothing_is_no_key() {
-        // The neutral element: whatever is signed with it, holds.
+        // The neutral element: every signature made with it holds.
         let mut neutral = [0; 32];
         neutral[0] = 1;
         let mut signature = [0; 64];

@@ -1,9 +1,9 @@
-//! The older format of legacy peers: JSON objects back to back, of four fields each.
+//! The format of legacy clients and servers: JSON objects back to back, of four fields each.
 //!
-//! A legacy peer takes whatever one `recv(1024)` gives it for exactly one object. So what is sent
-//! to one has at most [`LEGACY_FRAME_BYTES_MAX`] bytes, and whoever sends leaves
-//! [`super::limits::LEGACY_PAUSE`] between two ([`Spacing`]). What a legacy client sends is read by
-//! [`super::wire::parse_client`] like everything else.
+//! A legacy peer takes whatever one `recv(1024)` returns for exactly one object. So an object sent
+//! to one has at most [`LEGACY_FRAME_BYTES_MAX`] bytes, and the sender leaves
+//! [`super::limits::LEGACY_PAUSE`] between two ([`Spacing`]). [`super::wire::parse_client`] reads
+//! the frames of legacy clients too.
 
 use std::borrow::Cow;
 
@@ -20,17 +20,17 @@ use crate::text::{Body, Line};
 mod spacing;
 pub use spacing::Spacing;
 
-/// The error that a legacy client understands: it asks for another nickname.
+/// The error that makes a legacy client ask for another nickname.
 pub const NICKNAME_IN_USE: &str = "Nickname already in use";
 
-/// A time as the older programs write it: in the sender's own zone, which it does not name.
+/// A time as legacy programs write it: in the sender's zone, which it does not name.
 pub fn timestamp(time: Timestamp, zone: &TimeZone) -> String {
     time.to_zoned(zone.clone())
         .strftime("%Y-%m-%d %H:%M:%S")
         .to_string()
 }
 
-/// A message for a legacy client, in as many objects as it takes.
+/// A message for a legacy client, split into as many objects as it needs.
 pub fn to_client(nickname: &str, text: &str, timestamp: &str) -> Vec<Vec<u8>> {
     let frame = |text| Flat {
         nickname: Some(nickname.into()),
@@ -44,7 +44,7 @@ pub fn to_client(nickname: &str, text: &str, timestamp: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// An error for a legacy client. It heeds only [`NICKNAME_IN_USE`].
+/// An error for a legacy client, which understands only [`NICKNAME_IN_USE`].
 pub fn error_to_client(message: &str) -> Vec<u8> {
     let empty = encoded(&Flat {
         message: Some("".into()),
@@ -60,11 +60,11 @@ pub fn error_to_client(message: &str) -> Vec<u8> {
     })
 }
 
-/// A message for a legacy server. It hands the object on as it is, so it holds all that a legacy
-/// client reads; the id is there for a server that turns out to know ids after all, and `None`
-/// where the text is not the whole message: such a server must not take a part for it.
+/// A message for a legacy server. The server relays the object unchanged, so it holds everything
+/// that a legacy client reads. `id` is for a server that turns out to know ids; `None` where the
+/// text is a part of a message, because such a server must not store a part as the whole.
 ///
-/// The text must be one of the parts that [`split_for_server`] gives.
+/// The text must be one of the parts that [`split_for_server`] returns.
 pub fn submission(
     id: Option<MessageId>,
     nickname: &Nickname,
@@ -81,16 +81,15 @@ pub fn submission(
     })
 }
 
-/// The parts of a text that fit into one object each towards a legacy server, whatever the id and
-/// however long the nickname.
+/// Splits a text into parts that fit into one object each for a legacy server, with any id and
+/// nickname.
 pub fn split_for_server(text: &str) -> impl Iterator<Item = &str> {
-    // The longest nickname may double in length when it is escaped; the other fields have fixed
-    // lengths.
+    // Escaping may double the longest nickname; the other fields have fixed lengths.
     const ENVELOPE: usize = 2 * super::limits::NICKNAME_BYTES_MAX + 160;
     split(text, LEGACY_FRAME_BYTES_MAX - ENVELOPE)
 }
 
-/// A goodbye for a legacy server.
+/// A `disconnect` for a legacy server.
 pub fn disconnect(nickname: &Nickname, client_id: &ClientId) -> Vec<u8> {
     encoded(&Flat {
         nickname: Some(nickname.as_str().into()),
@@ -99,12 +98,12 @@ pub fn disconnect(nickname: &Nickname, client_id: &ClientId) -> Vec<u8> {
     })
 }
 
-/// What a legacy server says.
+/// A frame from a legacy server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromServer {
-    /// Somebody's message.
+    /// A user's message.
     Message {
-        /// Who sent it; a name that can't be one is shown as `?`.
+        /// The sender's nickname; an invalid one is shown as `?`.
         nickname: Nickname,
         /// The text, inert.
         body: Body,
@@ -116,7 +115,7 @@ pub enum FromServer {
     },
 }
 
-/// Reads an object of a legacy server: a `message` without a number, an `error` without a code.
+/// Reads an object from a legacy server: a `message` without a number, an `error` without a code.
 /// `None` for anything else.
 pub fn parse_from_server(frame: &[u8]) -> Option<FromServer> {
     let flat = read_flat(frame).ok()?;
@@ -140,7 +139,7 @@ fn encoded(flat: &Flat<'_>) -> Vec<u8> {
     out
 }
 
-/// How many bytes a character takes in a JSON string.
+/// Bytes that a character takes in a JSON string.
 fn escaped_len(c: char) -> usize {
     match c {
         '"' | '\\' | '\n' | '\t' | '\r' | '\u{8}' | '\u{c}' => 2,
@@ -149,8 +148,8 @@ fn escaped_len(c: char) -> usize {
     }
 }
 
-/// Cuts a text into parts of at most `room` bytes once escaped, at grapheme clusters where those
-/// fit, at characters otherwise. An empty text is one empty part.
+/// Splits a text into parts of at most `room` bytes once escaped, between grapheme clusters where
+/// those fit, between characters otherwise. An empty text is one empty part.
 fn split(text: &str, room: usize) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -178,7 +177,7 @@ fn part_end(text: &str, room: usize) -> usize {
     text.len()
 }
 
-/// Where to cut a cluster that is too long by itself: behind one character at the least.
+/// The end of the first part of a cluster that is longer than `room`; at least one character.
 fn first_chars_end(cluster: &str, room: usize) -> usize {
     let mut used = 0;
     for (at, c) in cluster.char_indices() {
@@ -190,7 +189,7 @@ fn first_chars_end(cluster: &str, room: usize) -> usize {
     cluster.len()
 }
 
-/// The text that says how many lines a legacy client missed.
+/// The text that tells a legacy client how many messages it missed.
 pub fn left_out(count: u64) -> Cow<'static, str> {
     match count {
         1 => "1 message was left out: you were too far behind".into(),
@@ -203,7 +202,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a legacy client reads: one object with exactly the four fields.
+    /// Reads an object as a legacy client does: exactly the four fields.
     fn read(frame: &[u8]) -> (String, String, String) {
         assert!(
             frame.len() <= LEGACY_FRAME_BYTES_MAX,
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_basic_servers_objects_are_read() {
+    fn objects_of_a_legacy_server_are_read() {
         let check = |frame: &str, expected: Option<FromServer>| {
             assert_eq!(parse_from_server(frame.as_bytes()), expected, "{frame}");
         };

@@ -1,15 +1,15 @@
-//! Every limit of the protocol, in one place, with its unit in its name.
+//! Every limit of the protocol, with its unit in its name.
 //!
-//! The server tells a client those that concern it in `welcome.limits`; a client believes the
-//! server's figures over these.
+//! The server sends the ones that concern a client in `welcome.limits`; a client prefers the
+//! server's figures to these.
 
 pub use crate::text::limits::*;
 
 use std::time::Duration;
 
-/// The one version of the protocol that this build speaks.
+/// The only protocol version that this build speaks.
 pub const PROTOCOL_VERSION: u64 = 1;
-/// What a `join` names that only asks whether a modern server listens: there is no such version.
+/// The version in a `join` that only probes for a modern server: no such version exists.
 pub const NO_PROTOCOL: u64 = 0;
 
 /// Bytes of one frame, from its opening to its closing brace.
@@ -34,23 +34,23 @@ pub const PASSWORD_BYTES_MAX: usize = 256;
 
 /// Rooms that one `join` may name.
 pub const JOIN_ROOMS_MAX: usize = 64;
-/// The most messages that "the last n" gives; a larger n is lowered to this.
+/// The most messages that a `join` gets by `last`; a larger number is lowered to this.
 pub const LAST_MESSAGES_MAX: u64 = 1_000;
 /// Messages in one `history` or `found` page.
 pub const HISTORY_PAGE_MAX: usize = 200;
-/// Bytes of the messages in one such page: what a frame holds, without its other fields.
+/// Bytes of the messages in one such page: a frame without its other fields.
 pub const HISTORY_BYTES_MAX: usize = FRAME_BYTES_MAX - 1024;
 /// Lines of one command's result.
 pub const RESULT_LINES_MAX: usize = 200;
 /// Members in one `members` page.
 pub const MEMBERS_PAGE_MAX: usize = 200;
-/// Messages that a client may have sent without yet knowing their outcome. The server remembers
-/// the outcome of at least this many for every device, and so can always answer a repetition.
+/// Messages that a client may have sent without yet knowing their outcome. The server remembers the
+/// outcome of at least this many for every device, and so can always answer a repeated one.
 pub const UNANSWERED_MESSAGES_MAX: usize = 1_000;
 
-/// A side that has heard nothing for so long sends a `ping`.
+/// Silence after which a side sends a `ping`.
 pub const PING_AFTER: Duration = Duration::from_secs(20);
-/// A side that has heard nothing for so long takes the other for gone.
+/// Silence after which a side treats the other as gone.
 pub const GONE_AFTER: Duration = Duration::from_secs(45);
 /// How long the server waits for a `join`, encryption and proof included, after a connection opens.
 pub const JOIN_WITHIN: Duration = Duration::from_secs(10);
@@ -59,15 +59,16 @@ pub const LINE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Bytes of one object sent to, or by, a legacy peer: it reads with `recv(1024)`.
 pub const LEGACY_FRAME_BYTES_MAX: usize = 1024;
-/// The shortest time between two objects sent to a legacy peer, so that each arrives alone. Such a
-/// peer was seen to keep up with one every 10 ms; the rest is for machines that are busy.
+/// The shortest time between two objects to a legacy peer, so that each arrives alone. Such a peer
+/// was measured to keep up with one every 10 ms; the rest allows for busy machines.
 pub const LEGACY_PAUSE: Duration = Duration::from_millis(20);
-/// So much longer it is for each other legacy peer that is written to. Of a hundred older programs on two
-/// cores half were lost at 20 ms.
+/// Extra pause for each other legacy peer that is written to. At 20 ms alone, half of a hundred
+/// older programs on two cores were lost.
 pub const LEGACY_PAUSE_FOR_EACH: Duration = Duration::from_micros(400);
-/// The longest, where the writer sees that its machine is busy, or writes to very many.
+/// The longest pause, where the writer notices that its machine is busy, or writes to very many.
 pub const LEGACY_PAUSE_MAX: Duration = Duration::from_millis(500);
-/// A legacy client that has just come is told nothing for so long: it has yet to begin to read.
+/// How long a legacy client that has just joined is sent nothing: it has yet to begin to read.
 pub const LEGACY_QUIET: Duration = Duration::from_secs(1);
-/// A server that answers a `join` with nothing for so long is taken for a legacy one.
+/// How long a client waits for any answer to its `join` before it treats the server as a legacy
+/// one.
 pub const LEGACY_SERVER_AFTER: Duration = Duration::from_secs(3);

@@ -1,18 +1,18 @@
-//! What client and server say to each other: names, frames, limits and the codec.
+//! The protocol between client and server: names, frames, limits and the codec.
 //!
-//! Pure: bytes and values come in, bytes and values go out. `docs/PROTOCOL.md` is the
-//! specification for people; this module is the one that the programs obey.
+//! Pure: bytes and values in, bytes and values out. `docs/PROTOCOL.md` specifies it for people;
+//! this module is the one that the programs obey.
 //!
 //! In reading order:
 //!
-//! - [`limits`]: how large, how many, how long.
+//! - [`limits`]: sizes, counts and durations.
 //! - [`name`]: the small types that an untrusted string becomes ([`Nickname`], [`RoomName`], …).
-//! - [`key`]: who is at each end, proven; [`invite`]: who may come in besides.
+//! - [`key`]: proof of identity for both ends; [`invite`]: tokens that admit a new user.
 //! - [`frame`]: every frame, typed, as both sides see it.
-//! - [`admin`]: roles, and the commands that keep order.
+//! - [`admin`]: roles and admin commands.
 //! - [`codec`]: finds the frames in a stream of bytes.
-//! - [`wire`]: one frame's JSON to a typed frame and back.
-//! - [`legacy`]: the older format of legacy peers.
+//! - [`wire`]: converts one frame's JSON to a typed frame and back.
+//! - [`legacy`]: the format of legacy peers.
 
 #![deny(clippy::disallowed_methods)]
 

@@ -1,5 +1,5 @@
-//! The small types that untrusted strings become. Each can only be made by a check, so that
-//! whoever holds one need not check again.
+//! The small types that untrusted strings become. Each can only be made by a check, so that code
+//! that holds one need not check again.
 
 use std::{fmt, str::FromStr};
 
@@ -12,7 +12,7 @@ use super::{
     limits,
 };
 
-/// A string is not what it should be; the text says what that is.
+/// Why a string was refused; the text says what is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameError(pub(super) &'static str);
 
@@ -37,10 +37,10 @@ fn is_word(text: &str, bytes_max: usize) -> bool {
 pub struct RoomName(Box<str>);
 
 impl RoomName {
-    /// The room that everybody enters.
+    /// The room that every user joins.
     pub const LOBBY: &'static str = "lobby";
 
-    /// Takes 1 to [`limits::ROOM_BYTES_MAX`] bytes of the characters named above.
+    /// Parses 1 to [`limits::ROOM_BYTES_MAX`] bytes of the characters named above.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if is_word(text, limits::ROOM_BYTES_MAX) && !text.bytes().any(|b| b.is_ascii_uppercase()) {
             Ok(Self(text.into()))
@@ -51,7 +51,7 @@ impl RoomName {
         }
     }
 
-    /// The room that everybody enters.
+    /// The room that every user joins.
     pub fn lobby() -> Self {
         Self(Self::LOBBY.into())
     }
@@ -73,7 +73,7 @@ impl fmt::Display for RoomName {
 pub struct ClientId(Box<str>);
 
 impl ClientId {
-    /// Takes 1 to [`limits::CLIENT_ID_BYTES_MAX`] ASCII letters, digits, `-`, `_` or `.`.
+    /// Parses 1 to [`limits::CLIENT_ID_BYTES_MAX`] ASCII letters, digits, `-`, `_` or `.`.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if is_word(text, limits::CLIENT_ID_BYTES_MAX) {
             Ok(Self(text.into()))
@@ -105,7 +105,7 @@ impl FromStr for ClientId {
 }
 
 hex_id!(
-    /// Who somebody is, whatever he is called: 24 hexadecimal digits.
+    /// A user's permanent id, independent of their nickname: 24 hexadecimal digits.
     UserId, 12, "A user id has 24 hexadecimal digits"
 );
 shown_hex_id!(UserId);
@@ -117,18 +117,18 @@ hex_id!(
 shown_hex_id!(DeviceId);
 
 hex_id!(
-    /// Which log a number belongs to: new whenever numbers could come to mean something else.
+    /// The log that a number belongs to: new whenever numbers could come to mean something else.
     Epoch, 8, "An epoch has 16 hexadecimal digits"
 );
 shown_hex_id!(Epoch);
 
 hex_id!(
-    /// The secret by which a user is known again: 64 hexadecimal digits, never logged.
+    /// The secret that identifies a user across connections: 64 hexadecimal digits, never logged.
     Token, 32, "A token has 64 hexadecimal digits"
 );
 
 impl Token {
-    /// The 64 digits. Only the wire and the client's own files may see them.
+    /// The 64 digits. Only for the wire and the client's own files.
     pub fn expose(&self) -> String {
         struct Digits<'a>(&'a [u8]);
         impl fmt::Display for Digits<'_> {
@@ -140,7 +140,7 @@ impl Token {
     }
 
     /// The user whose token this is. A function of the token alone, so that a user stays the same
-    /// over servers and restarts; one-way, so that ids can be shown to all.
+    /// over servers and restarts; one-way, so that ids can be public.
     pub fn user(&self) -> UserId {
         UserId(self.derive("chat-tui user", ""))
     }
@@ -150,7 +150,8 @@ impl Token {
         DeviceId(self.derive("chat-tui device", client_id.as_str()))
     }
 
-    /// The device that they name together with a key, where that other one is somebody else's.
+    /// The device that they name together with a key, for when [`device`](Self::device) belongs to
+    /// another user.
     pub fn device_of_key(&self, client_id: &ClientId, key: &PublicKey) -> DeviceId {
         let what = format!("{key} {client_id}");
         DeviceId(self.derive("chat-tui device of a key", &what))
@@ -173,18 +174,18 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What makes sending a message again safe: the device, and the device's own count of its
-/// messages, consecutive from 1. Written `DEVICE-COUNTER`.
+/// Identifies a message so that sending it again is safe: the device, and the device's own count of
+/// its messages, consecutive from 1. Written `DEVICE-COUNTER`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId {
     /// The sending device.
     pub device: DeviceId,
-    /// Its count of messages, this one included.
+    /// Its count of messages, including this one.
     pub counter: u64,
 }
 
 impl MessageId {
-    /// Takes what [`fmt::Display`] writes; the counter from 1 to [`limits::NUMBER_MAX`].
+    /// Parses the form that [`fmt::Display`] writes; the counter from 1 to [`limits::NUMBER_MAX`].
     pub fn parse(text: &str) -> Result<Self, NameError> {
         const WRONG: NameError = NameError("A message id is a device id, '-' and a number from 1");
         let (device, counter) = text.split_once('-').ok_or(WRONG)?;

@@ -1,5 +1,4 @@
-//! What people are called: which names may be taken, which names are the same to the eye, and what
-//! is shown of a name that nobody could take.
+//! Nicknames: which may be taken, which look alike, and what is shown of an invalid one.
 
 mod alike;
 #[cfg(test)]
@@ -14,21 +13,20 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::limits::{NICKNAME_BYTES_MAX, NICKNAME_GRAPHEMES_MAX};
 use crate::text::{self, Line};
 
-/// What somebody is called: NFC, one line, nothing invisible, 1 to [`NICKNAME_GRAPHEMES_MAX`]
-/// grapheme clusters.
+/// A nickname: NFC, one line, nothing invisible, 1 to [`NICKNAME_GRAPHEMES_MAX`] grapheme clusters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Nickname(Box<str>);
 
-/// Why a string is not a nickname. Its text is one plain sentence.
+/// Why a string is not a nickname. Displays as one plain sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NicknameError {
-    /// Nothing, or only spaces.
+    /// Empty, or only spaces.
     Empty,
     /// Over [`NICKNAME_GRAPHEMES_MAX`] graphemes or [`NICKNAME_BYTES_MAX`] bytes.
     TooLong,
-    /// Holds a character that is invisible, deceives, or steers a terminal; or a colon.
+    /// Holds a character that is invisible, deceives, or controls a terminal; or a colon.
     Character(char),
-    /// Its letters are of scripts that nobody writes together.
+    /// Mixes scripts that are not written together.
     MixedScripts,
 }
 
@@ -61,16 +59,16 @@ impl fmt::Display for NicknameError {
 impl std::error::Error for NicknameError {}
 
 impl Nickname {
-    /// The nickname that the server speaks under to legacy clients; nobody can take it.
+    /// The nickname of the server's own messages to legacy clients; reserved.
     pub const SERVER: &'static str = "server";
 
-    /// A nickname that somebody may take. Spaces at both ends are dropped; the rest is normalised
-    /// to NFC and checked.
+    /// Parses a nickname that a user may take. Drops spaces at both ends; the rest is normalised to
+    /// NFC and checked.
     ///
-    /// Its letters are of one script, or of those that Japanese, Korean and Chinese are written
-    /// with, Latin ones among them ("highly restrictive" in UTS #39). Private characters look
-    /// different on every terminal, and are refused; and so are colons, with which a nickname could
-    /// hold another's and what he is to have said.
+    /// Its letters must be of one script, or of those that Japanese, Korean and Chinese are written
+    /// with, including Latin ("highly restrictive" in UTS #39). Private-use characters are refused
+    /// because they look different on every terminal; colons, because a nickname could imitate
+    /// another user's nickname and message.
     pub fn parse(text: &str) -> Result<Self, NicknameError> {
         let nickname = Self::known(text)?;
         let unfit =
@@ -84,15 +82,15 @@ impl Nickname {
         Ok(nickname)
     }
 
-    /// A nickname that somebody may have had, to look for it: the rules were laxer once, and a log
-    /// keeps what it holds.
+    /// Parses a nickname that a user may have had, for searching: the rules were laxer once, and
+    /// logs keep old nicknames.
     pub fn known(text: &str) -> Result<Self, NicknameError> {
         let text = text.trim_matches(' ');
         if text::is_blank(text) {
             return Err(NicknameError::Empty);
         }
-        // Checked before normalising, which is the dearer step; NFC never makes a text more than
-        // three times as long.
+        // Checked before normalising, which costs more; NFC never makes a text more than three
+        // times as long.
         if text.len() > 3 * NICKNAME_BYTES_MAX {
             return Err(NicknameError::TooLong);
         }
@@ -107,7 +105,8 @@ impl Nickname {
         if let Some(c) = text.chars().find(|&c| c != ' ' && c.is_whitespace()) {
             return Err(NicknameError::Character(c));
         }
-        // A mark without a letter would be drawn on what stands before the nickname, or not at all.
+        // A mark without a letter would be drawn on the character before the nickname, or not at
+        // all.
         let unseen = text
             .graphemes(true)
             .find(|cluster| text::width(cluster) == 0);
@@ -117,8 +116,8 @@ impl Nickname {
         Ok(Self(text.into()))
     }
 
-    /// The receiver's guard: what is shown of whatever a log or a peer calls somebody. Never
-    /// refuses; [`Nickname::known`] takes the result. `?` stands for what can't be shown at all.
+    /// Makes any nickname from a log or a server safe to show. Never refuses; [`Nickname::known`]
+    /// accepts the result. `?` stands for one that can't be shown at all.
     pub fn inert(text: &str) -> Self {
         if let Ok(nickname) = Self::known(text) {
             return nickname;
@@ -144,26 +143,26 @@ impl Nickname {
         &self.0
     }
 
-    /// The nickname where a colon follows it, and what was said: nothing in it can be taken for that
-    /// colon, whatever the rules were when it was taken.
+    /// The nickname for use before a colon and a message: look-alikes of a colon in it (allowed by
+    /// older rules) are replaced.
     pub fn before_a_colon(&self) -> String {
         let shown = |c| if alike::is_colon(c) { '·' } else { c };
         self.0.chars().map(shown).collect()
     }
 
-    /// The same however it is capitalised: what names are sorted and looked for by.
+    /// The lower-case form, by which nicknames are sorted and compared.
     pub fn folded(&self) -> String {
         self.0.to_lowercase().nfc().collect()
     }
 
-    /// The form by which a nickname belongs to somebody: the same for all that could be taken for
-    /// one another, by their capitals or by the looks of their letters (`rn` and `m`, `0` and `O`,
-    /// `l`, `I` and `1`, letters of other scripts). Not for people to read.
+    /// The form by which a nickname is registered: the same for all nicknames that could be
+    /// mistaken for one another, by case or by look-alike letters (`rn` and `m`, `0` and `O`, `l`,
+    /// `I` and `1`, letters of other scripts). Not for people to read.
     pub fn canonical(&self) -> String {
         alike::canonical(&self.0)
     }
 
-    /// Whether this could be taken for the server's own.
+    /// Whether it could be mistaken for the server's own.
     pub fn is_reserved(&self) -> bool {
         static SERVER: LazyLock<String> = LazyLock::new(|| alike::canonical(Nickname::SERVER));
         self.canonical() == *SERVER

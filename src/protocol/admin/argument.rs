@@ -1,5 +1,6 @@
-//! What admin commands take: each kind of argument has a value, a field on the wire, and a form in which
-//! people type it. A new kind takes a row here, one in `wire::admin`, and a reader in the client's parser.
+//! The kinds of arguments of admin commands. Each has a value, a field on the wire, and a form in
+//! which people type it. A new kind takes a row here, one in `wire::admin`, and a reader in the
+//! client's parser.
 
 use crate::{
     protocol::{
@@ -15,12 +16,12 @@ use crate::{
 pub struct ArgumentSpec {
     /// Its field on the wire.
     pub field: &'static str,
-    /// How the help writes it; in brackets if it may be left out. Empty if it is not typed.
+    /// How the help writes it; in brackets if optional. Empty if it is not typed.
     pub usage: &'static str,
 }
 
 impl ArgumentSpec {
-    /// Whether it may be left out.
+    /// Whether it is optional.
     pub fn is_optional(&self) -> bool {
         self.usage.starts_with('[')
     }
@@ -30,21 +31,21 @@ impl ArgumentSpec {
 pub trait Kind {
     /// Its values.
     type Value;
-    /// For lists and parsers.
+    /// Its field and usage.
     const SPEC: ArgumentSpec;
 
-    /// The nickname that a value is.
+    /// The nickname in a value, if this kind holds one.
     fn nickname(_: &Self::Value) -> Option<&Nickname> {
         None
     }
 
-    /// The room that a value is.
+    /// The room in a value, if this kind holds one.
     fn room(_: &Self::Value) -> Option<&RoomName> {
         None
     }
 }
 
-/// What arguments are read from, in the order in which the command's row names them.
+/// A source of arguments, which are read in the order of the command's row.
 pub trait ArgumentSource {
     /// Why an argument can't be read.
     type Error;
@@ -52,16 +53,16 @@ pub trait ArgumentSource {
 
 /// Reads arguments of one kind.
 pub trait ReadArgument<K: Kind>: ArgumentSource {
-    /// Reads one.
+    /// Reads one argument.
     ///
     /// # Errors
-    /// If there is none that makes sense.
+    /// If it is missing or invalid.
     fn read(&mut self) -> Result<K::Value, Self::Error>;
 }
 
 /// Writes arguments of one kind.
 pub trait WriteArgument<'a, K: Kind> {
-    /// Writes one.
+    /// Writes one argument.
     fn write(&mut self, value: &'a K::Value);
 }
 
@@ -109,31 +110,31 @@ argument_kinds! {
     };
     /// A role that can be given.
     Role: AnyRole = "role" "ROLE";
-    /// Why; `None`: nothing was said.
+    /// The reason; `None` if none was given.
     Reason: Option<Line> = "reason" "[REASON]";
-    /// For how many seconds; `None`: nothing was said.
+    /// A duration in seconds; `None` if none was given.
     Time: Option<u64> = "seconds" "[TIME]";
-    /// The room; when typed, the one where it is typed.
+    /// The room; for a typed command, the one where it is typed.
     Room: RoomName = "room" "" {
         fn room(value: &RoomName) -> Option<&RoomName> {
             Some(value)
         }
     };
-    /// What a room is about; `None`: nothing.
+    /// A room's topic; `None`: no topic.
     Topic: Option<Line> = "topic" "TEXT|off";
     /// On or off.
     Switch: bool = "on" "on|off";
     /// Seconds between two messages of a member; 0: none.
     Pause: u64 = "seconds" "TIME|off";
-    /// For how many people; 0: any number.
+    /// How many users an invite admits; 0: any number.
     Uses: u16 = "uses" "[PEOPLE]";
     /// An invite.
     Invite: InviteId = "invite" "ID";
     /// The code that the server shows at its start while it has no owner.
     Code: OwnerCode = "code" "CODE";
-    /// A device, by the beginning of its key.
+    /// A device, by the first digits of its key's hash.
     Key: KeyTag = "key" "ID";
-    /// Whether a device's key is kept out, too, as by a ban.
+    /// Whether to block a device's key too, as a ban does.
     Block: bool = "block" "[block]";
     /// Only entries with lower numbers.
     Before: Option<u64> = "to" "[NUMBER]";

@@ -1,4 +1,4 @@
-//! When the next object may leave to a legacy peer.
+//! Times the objects that are sent to a legacy peer.
 
 use std::{mem, time::Duration};
 
@@ -7,13 +7,13 @@ use crate::protocol::limits::{LEGACY_PAUSE, LEGACY_PAUSE_FOR_EACH, LEGACY_PAUSE_
 /// How many times its own lateness a writer adds to the pause.
 const LATENESS_COUNTS: u32 = 2;
 
-/// Keeps objects apart in time, so that each is read alone.
+/// Keeps objects apart in time, so that the peer reads each alone.
 ///
-/// Nobody can see whether the other end has read: what was acknowledged lies in its system's buffer,
-/// and a peer that does not run for a moment then reads two objects as one. What can be seen is how late
-/// the writer itself was woken. That is a measure of how busy the machine is, where both are on one, and
-/// the pause grows with it. It also grows with the number of legacy peers that are written to: a hundred of
-/// them on one machine would have no time for anything but to wake up and read.
+/// The writer can't see whether the peer has read: acknowledged bytes lie in its system's buffer,
+/// and a peer that is not scheduled for a moment then reads two objects as one. But the writer sees
+/// how late it was woken itself. That measures how busy the machine is, if both run on one, and the
+/// pause grows with it. The pause also grows with the number of legacy peers that are written to: a
+/// hundred of them on one machine would only have time to wake up and read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spacing {
     due: Duration,
@@ -22,7 +22,7 @@ pub struct Spacing {
 }
 
 impl Spacing {
-    /// Nothing is to leave before this time.
+    /// A spacing that lets nothing leave before this time.
     pub fn not_before(time: Duration) -> Self {
         Self {
             due: time,
@@ -30,7 +30,7 @@ impl Spacing {
         }
     }
 
-    /// Nothing but the pause between two objects is to be kept any more.
+    /// Shortens the wait to the pause between two objects.
     pub fn hasten(&mut self, now: Duration) {
         self.due = self.due.min(now + LEGACY_PAUSE);
     }
@@ -40,7 +40,7 @@ impl Spacing {
         self.due
     }
 
-    /// There is an object: whether it may leave now. If not, it waits until [`due`](Self::due).
+    /// Whether an object may leave now. If not, it waits until [`due`](Self::due).
     pub fn may_leave(&mut self, now: Duration) -> bool {
         if now < self.due {
             self.waits = true;
@@ -52,7 +52,7 @@ impl Spacing {
         true
     }
 
-    /// An object has left. So many `others` are written to as well.
+    /// Records that an object has left, while `others` are written to as well.
     pub fn left(&mut self, now: Duration, others: u32) {
         let late = LATENESS_COUNTS * self.late.min(LEGACY_PAUSE_MAX);
         let pause = LEGACY_PAUSE + LEGACY_PAUSE_FOR_EACH.saturating_mul(others) + late;
@@ -66,7 +66,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// The pauses of a writer that is woken so late each time.
+    /// The pauses after each wake-up, each late by so many milliseconds.
     fn pauses(late: &[u32]) -> Vec<u128> {
         let mut spacing = Spacing::not_before(Duration::ZERO);
         let mut now = Duration::ZERO;
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn who_had_nothing_to_say_was_not_late() {
+    fn a_writer_with_nothing_to_send_was_not_late() {
         let mut spacing = Spacing::not_before(Duration::ZERO);
         spacing.left(Duration::ZERO, 0);
         let later = Duration::from_secs(9);

@@ -1,13 +1,13 @@
-//! Which names could be taken for one another (UTS #39, Unicode's security mechanisms).
+//! Finds names that could be mistaken for one another (UTS #39, Unicode's security mechanisms).
 //!
-//! Unicode's table of look-alikes tells what a character *looks* like, capitals and small letters
-//! apart; a nickname is the same however it is capitalised. Both at once can't be had: Greek `Ν`
-//! looks like `N` and `ν` like `v`, and yet `N` and `v` must stay apart. Here **the capital
-//! decides** wherever it looks like an ASCII letter, and the small letter where it alone does. What
-//! that loses is listed in the tests: a handful of letters in which only the small form, or only
-//! the rarer relation, looks alike.
+//! Unicode's table of confusables says what a character *looks* like, with capitals and small
+//! letters apart; but a nickname is the same in any case. These two conflict: Greek `Ν` looks like
+//! `N` and `ν` like `v`, and yet `N` and `v` must stay apart. Here **the capital decides** wherever
+//! it looks like an ASCII letter, and the small letter where only that does. The tests list what
+//! this loses: a handful of letters in which only the small form, or only the rarer relation, looks
+//! alike.
 //!
-//! `I` looks like `l`, and is an `i`: so `i`, `l`, `I` and `1` are one.
+//! `I` looks like `l`, and is an `i`: so `i`, `l`, `I` and `1` are equal.
 
 use std::{array, sync::LazyLock};
 
@@ -15,12 +15,12 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_security::{mixed_script::AugmentedScriptSet, skeleton};
 
-/// Each pass takes what the one before made; the tables come to rest after two or three. A bound
-/// all the same, for tables to come.
+/// Each pass works on the result of the one before; two or three reach a fixed point. The bound is
+/// for future tables.
 const PASSES_MAX: usize = 8;
 
-/// Whether letters are mixed that nobody writes together. Digits, punctuation, emoji and characters
-/// that the tables don't know go with every script.
+/// Whether it mixes letters of scripts that are not written together. Digits, punctuation, emoji
+/// and characters unknown to the tables go with every script.
 pub(super) fn mixes_scripts(text: &str) -> bool {
     let latin = AugmentedScriptSet::for_char('a');
     let mut all = AugmentedScriptSet::default();
@@ -40,8 +40,8 @@ pub(super) fn mixes_scripts(text: &str) -> bool {
     all.is_empty() && !with_latin
 }
 
-/// Whether a character could be taken for the colon that ends a nickname before a text. Marks could,
-/// such as the visarga, but languages are written with them.
+/// Whether a character could be mistaken for the colon between a nickname and a text. Some marks
+/// could, such as the visarga, but languages need them.
 pub(super) fn is_colon(c: char) -> bool {
     if c.is_ascii() {
         return c == ':';
@@ -51,8 +51,7 @@ pub(super) fn is_colon(c: char) -> bool {
     alike == ":" && c.general_category_group() != GeneralCategoryGroup::Mark
 }
 
-/// The form that is the same for all texts that could be taken for one another. That of itself is
-/// itself.
+/// The canonical form: the same for all texts that could be mistaken for one another. Idempotent.
 pub(super) fn canonical(text: &str) -> String {
     let mut text = text.to_owned();
     for _ in 0..PASSES_MAX {
@@ -79,7 +78,7 @@ fn pass(text: &str) -> String {
             '0' => out.push('o'),
             // Drawn where the letter's own dot is.
             '\u{307}' if out.ends_with(['l', 'j']) => {}
-            // However many, they look like one.
+            // Several spaces look like one.
             c if c.is_whitespace() => {
                 if !out.ends_with(' ') {
                     out.push(' ');
@@ -95,7 +94,7 @@ fn pass(text: &str) -> String {
     out.nfd().collect()
 }
 
-/// What each ASCII character looks like, in small letters: most nicknames have no others.
+/// The look of each ASCII character, in small letters. Most nicknames are ASCII.
 static ASCII: LazyLock<[Box<str>; 128]> = LazyLock::new(|| {
     array::from_fn(|code| {
         let small = char::from(u8::try_from(code).unwrap_or(0)).to_ascii_lowercase();
@@ -104,9 +103,9 @@ static ASCII: LazyLock<[Box<str>; 128]> = LazyLock::new(|| {
     })
 });
 
-/// What one decomposed character looks like, in small letters.
+/// Appends what one decomposed character looks like, in small letters.
 fn look(c: char, out: &mut String) {
-    // The table makes another character of this mark, which is a form of this mark.
+    // The table would turn this combining mark into another character.
     const VOICED: char = '\u{3099}';
     if c == VOICED {
         return out.push(c);
@@ -124,7 +123,7 @@ fn look(c: char, out: &mut String) {
             return out.push_str(&alike);
         }
     }
-    // Fullwidth letters, circled ones and the like that the table doesn't know.
+    // Fullwidth letters, circled ones and the like, which the table doesn't know.
     let plain: String = small.nfkd().collect();
     out.push_str(&if plain == small {
         alike.to_lowercase()

@@ -1,4 +1,5 @@
-//! Which names can be taken and which are one, as tables, over all of Unicode, and as properties.
+//! Tests which nicknames are valid and which are equal, by tables, over all of Unicode, and by
+//! properties.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,14 +96,14 @@ fn a_nickname_is_written_as_people_write() {
         "ጌታቸው",
         "ᎦᎶᎯ",
         "𞤀𞤣𞤤𞤢𞤥",
-        // Japanese, Korean, Chinese: with one another and with Latin letters.
+        // Japanese, Korean, Chinese: mixed with one another and with Latin letters.
         "山田 太郎",
         "さくらサクラ",
         "Kenji山田さんカ",
         "김철수 Kim",
         "金철수",
         "王ㄨㄤˊ Wang",
-        // What belongs to no script goes with all.
+        // Characters of no script go with all scripts.
         "🦀 crab",
         "★Иван★",
         "carol!?",
@@ -141,7 +142,7 @@ fn alphabets_are_not_mixed() {
 }
 
 #[test]
-fn what_could_be_taken_for_one_another_is_one() {
+fn confusable_nicknames_are_equal() {
     for names in [
         "carol = CAROL = Carol = car0l = caro1 = caroI = ＣＡＲＯＬ = 𝓬𝓪𝓻𝓸𝓵",
         "modern = rnodern = MODERN = mode\u{ff52}n",
@@ -150,7 +151,7 @@ fn what_could_be_taken_for_one_another_is_one() {
         "ÉMILE = e\u{301}mile = Émile",
         "Straße = STRASSE = strasse",
         "a b = a  b =  a b ",
-        // All of another alphabet.
+        // Entirely in another alphabet.
         "capo = саро = САРО = ϹΑΡΟ",
         "xa = ха = ΧΑ",
         "HOT = НОТ = нот = ΗΟΤ = ηοτ",
@@ -159,7 +160,7 @@ fn what_could_be_taken_for_one_another_is_one() {
         "apple = аррӏе",
         "Νίκος = νίκος = ΝΊΚΟΣ",
         "İbrahim = ibrahim = IBRAHIM",
-        // Scripts that may stand together.
+        // Scripts that may be mixed.
         "ニ = 二",
         "カナ = 力ナ = ｶナ",
         "口 = ロ",
@@ -177,7 +178,7 @@ fn known(text: &str) -> Nickname {
 }
 
 #[test]
-fn what_looks_different_stays_apart() {
+fn nicknames_that_look_different_stay_apart() {
     let names = [
         "alice",
         "bob",
@@ -235,7 +236,7 @@ fn what_looks_different_stays_apart() {
 }
 
 #[test]
-fn nobody_is_called_as_the_server_is() {
+fn the_servers_nickname_is_reserved() {
     for text in ["server", "Server", "SERVER", "ｓｅｒｖｅｒ", "ѕегѵег"] {
         assert!(known(text).is_reserved(), "{text}");
     }
@@ -246,7 +247,7 @@ fn nobody_is_called_as_the_server_is() {
 
 #[test]
 fn of_all_characters_only_these_are_not_what_they_look_like() {
-    // Capitals decide (see `alike`): the small letters here look like one letter and their capitals
+    // Capitals decide (see `alike`): these small letters look like one letter and their capitals
     // like another, or the capital like a letter and the small one like a digit.
     let but = "ſƽνυϭյᲄﬅ𑣆𑣕𑣜";
     let assigned = |c: &char| {
@@ -266,7 +267,7 @@ fn of_all_characters_only_these_are_not_what_they_look_like() {
         ];
         let stands = |other: &str| other == text;
         if same.iter().all(|same| stands(same)) && stands(&looks) && text.nfkd().eq([c]) {
-            // Nothing is known to be like it.
+            // No confusable is known.
             continue;
         }
         let form = alike::canonical(&text);
@@ -306,7 +307,7 @@ fn of_ascii_only_these_are_one() {
 }
 
 #[test]
-fn whatever_somebody_is_called_can_be_shown() {
+fn any_nickname_can_be_shown() {
     for (text, shown) in [
         ("carol", "carol"),
         ("c\u{430}rol", "c\u{430}rol"),
@@ -334,7 +335,7 @@ fn whatever_somebody_is_called_can_be_shown() {
     );
 }
 
-/// Names as somebody would try them who wants to be taken for somebody else.
+/// Names as an impersonator would try them.
 fn names() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => prop::sample::select(vec![
@@ -363,7 +364,7 @@ proptest! {
     }
 
     #[test]
-    fn what_may_be_taken_is_shown_as_it_is(name in names()) {
+    fn a_valid_nickname_is_shown_as_it_is(name in names()) {
         let shown = Nickname::inert(&name);
         prop_assert_eq!(&Nickname::inert(shown.as_str()), &shown);
         prop_assert_eq!(&Nickname::known(shown.as_str()), &Ok(shown.clone()));

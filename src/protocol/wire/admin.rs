@@ -1,4 +1,4 @@
-//! `command` and `result`.
+//! Reads and writes `command` and `result`.
 
 use super::{
     client::room,
@@ -46,14 +46,14 @@ pub(super) fn command_flat(request: &AdminRequest) -> Flat<'_> {
     flat
 }
 
-/// The arguments in a frame.
+/// Reads arguments from a frame.
 struct Fields<'f, 'a>(&'f Flat<'a>);
 
 impl ArgumentSource for Fields<'_, '_> {
     type Error = Refusal;
 }
 
-/// Says of each kind of argument how it is read from a frame, and which field is set to what to write it.
+/// For each kind of argument: how it is read from a frame, and which field is written.
 macro_rules! on_the_wire {
     ($($kind:ident: |$flat:ident| $read:expr, $field:ident = |$value:ident| $write:expr;)*) => {$(
         impl ReadArgument<kind::$kind> for Fields<'_, '_> {

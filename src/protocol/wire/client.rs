@@ -1,4 +1,4 @@
-//! What clients send: read by the server, written by the client.
+//! Frames from clients: read by the server, written by the client.
 
 use jiff::Timestamp;
 
@@ -22,7 +22,8 @@ use crate::{
     text::{Body, Line},
 };
 
-/// Reads what a client sent: one whole object, as [`Decoder`](crate::protocol::codec::Decoder) gives it.
+/// Reads a client's frame: one whole object, as [`Decoder`](crate::protocol::codec::Decoder)
+/// returns it.
 pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
     let flat = read_flat(frame).map_err(Refusal::malformed)?;
     let reference = flat.reference.map(|Number(number)| number);
@@ -64,7 +65,7 @@ pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
         _ => Err(Refusal {
             code: ErrorCode::UnknownType,
             message: "The server does not know this type of frame".to_owned(),
-            // Whoever sent an id waits for its answer, whatever the frame was.
+            // A client that sent an id waits for its answer, whatever the frame was.
             id: flat
                 .id
                 .as_ref()
@@ -126,7 +127,7 @@ fn join(flat: &Flat<'_>) -> Result<Join, Refusal> {
     })
 }
 
-/// The room that a request names; `lobby` where it names none.
+/// The room of a request; `lobby` if it names none.
 pub(super) fn room(flat: &Flat<'_>) -> Result<RoomName, Refusal> {
     match &flat.room {
         None => Ok(RoomName::lobby()),
@@ -196,7 +197,7 @@ fn submission(flat: &Flat<'_>) -> Result<Submission, Refusal> {
         .map_err(|wrong| Refusal::field("id", wrong, true))?;
     let room = room(flat).map_err(|refusal| Refusal { id, ..refusal })?;
     let text = flat.message.as_ref().map_or("", Str::as_str);
-    // A legacy client knows nothing of what a text may hold: the server does for it what other
+    // A legacy client does not know the rules for texts: the server cleans its text as other
     // clients do before they send.
     let body = if id.is_some() {
         Body::parse(text)
@@ -206,9 +207,10 @@ fn submission(flat: &Flat<'_>) -> Result<Submission, Refusal> {
     Ok(Submission { room, id, body })
 }
 
-/// Appends a client's frame to `out`, newline-ended.
+/// Appends a client's frame and a newline to `out`.
 ///
-/// What a legacy server wants besides is written by [`encode_join`] and [`legacy`](crate::protocol::legacy).
+/// [`encode_join`] and [`legacy`](crate::protocol::legacy) write what a legacy server needs
+/// besides.
 pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
     let flat = match frame {
         ClientFrame::Join(join) => join_flat(join),
@@ -320,7 +322,7 @@ fn join_flat(join: &Join) -> Flat<'_> {
     }
 }
 
-/// Appends a `join` that a legacy server takes as well: `timestamp` is the one in its format.
+/// Appends a `join` that a legacy server accepts too; `timestamp` is in its format.
 pub fn encode_join(join: &Join, timestamp: &str, out: &mut Vec<u8>) {
     write(
         &Flat {

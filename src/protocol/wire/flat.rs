@@ -9,7 +9,7 @@ use crate::protocol::{
     limits::{HISTORY_PAGE_MAX, JOIN_ROOMS_MAX, MEMBERS_PAGE_MAX, NUMBER_MAX, RESULT_LINES_MAX},
 };
 
-/// A string as it stands in the frame: borrowed unless it held an escape.
+/// A string of the frame: borrowed unless it held an escape.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(transparent)]
 pub(in crate::protocol) struct Str<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -32,7 +32,7 @@ impl From<String> for Str<'_> {
     }
 }
 
-/// A number as the protocol has them: unsigned, at most [`NUMBER_MAX`].
+/// A number of the protocol: unsigned, at most [`NUMBER_MAX`].
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(transparent)]
 pub(in crate::protocol) struct Number(pub(in crate::protocol) u64);
@@ -47,7 +47,7 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// An array of at most `N` elements; one more is an error before it is kept.
+/// An array of at most `N` elements; one more is an error before it is stored.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(in crate::protocol) struct List<T, const N: usize>(pub(in crate::protocol) Vec<T>);
@@ -77,14 +77,14 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for List<T, N> {
     }
 }
 
-/// Declares [`Flat`]: every field optional, absent or `null` meaning the same. (Serde wants to be
+/// Declares [`Flat`]: every field optional, where absent and `null` mean the same. (Serde must be
 /// told which fields borrow.)
 macro_rules! flat {
     (
         borrowed { $($(#[$of_text:meta])* $text:ident: $text_kind:ty,)* }
         owned { $($(#[$of_value:meta])* $value:ident: $value_kind:ty,)* }
     ) => {
-        /// Every field of every frame; `kind` (`type` on the wire) says which are meant.
+        /// Every field of every frame; `kind` (`type` on the wire) selects the ones that apply.
         #[derive(Debug, Default, Deserialize, Serialize)]
         #[serde(default)]
         pub(in crate::protocol) struct Flat<'a> {
@@ -209,7 +209,7 @@ pub(in crate::protocol) struct MemberFlat<'a> {
     pub(in crate::protocol) role: Option<Str<'a>>,
 }
 
-/// An element of `messages`: a message as it is delivered. (Its other fields are those of its
+/// An element of `messages`: a message as it is delivered. (Its other fields are those of the
 /// page.)
 #[derive(Debug, Deserialize, Serialize)]
 pub(in crate::protocol) struct MessageFlat<'a> {
@@ -281,19 +281,19 @@ impl From<Limits> for LimitsFlat {
 
 /// Reads one object; the error is one plain sentence.
 pub(in crate::protocol) fn read_flat(frame: &[u8]) -> Result<Flat<'_>, String> {
-    // Checked as a whole, once: serde_json then need not look at each string.
+    // Checked once as a whole, so that serde_json need not check each string.
     let text = std::str::from_utf8(frame).map_err(|_| "A frame is UTF-8".to_owned())?;
     serde_json::from_str(text).map_err(|error| format!("Not a frame: {error}"))
 }
 
 /// Appends a frame as one line.
 pub(in crate::protocol) fn write(flat: &Flat<'_>, out: &mut Vec<u8>) {
-    // Writing strings and numbers to memory has no way to fail.
+    // Writing strings and numbers to memory can't fail.
     serde_json::to_writer(&mut *out, flat).expect("a flat struct becomes JSON");
     out.push(b'\n');
 }
 
-/// A field that is written as its value shows itself.
+/// A field written as its value's `Display` form.
 #[expect(clippy::unnecessary_wraps, reason = "every field is optional")]
 pub(in crate::protocol) fn shown<'a>(value: impl fmt::Display) -> Option<Str<'a>> {
     Some(value.to_string().into())
@@ -306,7 +306,7 @@ pub(in crate::protocol) fn number(value: u64) -> Option<Number> {
 }
 
 impl<'a> Flat<'a> {
-    /// A frame of a type, with nothing else set.
+    /// A frame of one type, with no other field set.
     pub(in crate::protocol) fn of(kind: &'a str) -> Self {
         Self {
             kind: Some(kind.into()),

@@ -1,9 +1,9 @@
-//! One frame's JSON to a typed frame, and back.
+//! Converts the JSON of one frame to a typed frame, and back.
 //!
 //! All frames are read into, and written from, one flat struct ([`Flat`]) whose strings are
 //! borrowed from the frame. (A tagged enum would buffer the whole object first: measured at 25
 //! times the memory and time for a long frame.) So a field's name means one kind of value in all
-//! frames: that is a rule of the protocol, and this struct is where it is kept.
+//! frames; the protocol has this rule, and this struct enforces it.
 
 mod admin;
 mod client;

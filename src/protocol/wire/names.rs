@@ -50,7 +50,7 @@ pub(super) fn error_code(name: &str) -> ErrorCode {
     known.map_or(ErrorCode::Other, |(code, _)| *code)
 }
 
-/// A reason that this build does not know is treated as a lost connection.
+/// An unknown reason counts as a lost connection.
 pub(super) fn departure(name: &str) -> Departure {
     let known = DEPARTURES.iter().find(|(_, known)| *known == name);
     known.map_or(Departure::Lost, |(reason, _)| *reason)

@@ -1,4 +1,4 @@
-//! Why a frame from a client is refused.
+//! Refusals of frames from clients.
 
 use crate::{
     protocol::{
@@ -9,25 +9,25 @@ use crate::{
 };
 use std::fmt;
 
-/// A client's frame that the server can't take as it stands, and what to answer.
+/// Why the server refuses a client's frame, and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What kind of error.
+    /// The kind of error.
     pub code: ErrorCode,
     /// One plain sentence.
     pub message: String,
-    /// The message that the frame was about.
+    /// The message that the frame is about.
     pub id: Option<MessageId>,
-    /// What the frame carried as `ref`.
+    /// The frame's `ref`.
     pub reference: Option<u64>,
-    /// When the same may be tried again; `None`: never.
+    /// When the same request may be tried again; `None`: never.
     pub retry_after_ms: Option<u64>,
-    /// Whether the connection closes behind the answer.
+    /// Whether the connection closes after the answer.
     pub(super) fatal: bool,
 }
 
 impl Refusal {
-    /// A frame that breaks the protocol: answered, and the connection closes.
+    /// Refuses a frame that breaks the protocol: answered, then the connection closes.
     pub fn malformed(message: impl fmt::Display) -> Self {
         Self {
             code: ErrorCode::Malformed,
@@ -39,7 +39,7 @@ impl Refusal {
         }
     }
 
-    /// A frame that ends the connection for another reason.
+    /// Refuses a frame that ends the connection for another reason.
     pub fn ending(code: ErrorCode, message: &str) -> Self {
         Self {
             code,
@@ -47,7 +47,7 @@ impl Refusal {
         }
     }
 
-    /// A frame that can't be taken: answered, and the connection goes on.
+    /// Refuses a frame: answered, and the connection stays open.
     pub fn passing(code: ErrorCode, message: &str) -> Self {
         Self {
             fatal: false,
@@ -66,7 +66,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the connection closes behind the answer.
+    /// Whether the connection closes after the answer.
     pub fn fatal(&self) -> bool {
         self.fatal
     }
@@ -94,7 +94,7 @@ pub(super) fn bad_nickname(wrong: NicknameError, fatal: bool) -> Refusal {
     }
 }
 
-/// A request whose refusal carries its `ref`.
+/// Runs `read` and adds the request's `ref` to its refusal.
 pub(super) fn about<T>(
     reference: Option<u64>,
     read: impl FnOnce() -> Result<T, Refusal>,

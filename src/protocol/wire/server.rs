@@ -1,4 +1,4 @@
-//! What servers send: read by the client, written by the server.
+//! Frames from servers: read by the client, written by the server.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ use crate::{
     text::{Body, Line},
 };
 
-/// A server's frame that makes no sense: the server, or what lies between, is broken.
+/// A server's frame that is invalid: the server, or something on the way, is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireError(String);
 
@@ -43,12 +43,13 @@ impl From<NameError> for WireError {
     }
 }
 
-/// Reads what a server sent: one whole object, as [`Decoder`](crate::protocol::codec::Decoder) gives it.
+/// Reads a server's frame: one whole object, as [`Decoder`](crate::protocol::codec::Decoder)
+/// returns it.
 pub fn parse_server(frame: &[u8]) -> Result<ServerFrame, WireError> {
     Fields(read_flat(frame).map_err(WireError)?).frame()
 }
 
-/// A server's fields, each asked for by what it must be.
+/// Typed access to the fields of a server's frame.
 struct Fields<'a>(Flat<'a>);
 
 fn need<T>(name: &str, value: Option<T>) -> Result<T, WireError> {
@@ -217,7 +218,7 @@ impl Fields<'_> {
                 time: self.time()?,
             }),
             "withdrawn" => Ok(Outcome::Withdrawn),
-            // Whatever a newer server calls it: an `ack` means that it is settled.
+            // An outcome that this build does not know: an `ack` means that the message is settled.
             _ => Ok(Outcome::Settled),
         }
     }
@@ -289,18 +290,18 @@ impl Fields<'_> {
     }
 }
 
-/// A role; `member` where none is named, or one that this build does not know.
+/// Reads a role; `member` if it is absent or unknown to this build.
 fn role(name: Option<&Str<'_>>) -> Role {
     name.and_then(|name| Role::parse(name.as_str()).ok())
         .unwrap_or_default()
 }
 
-/// A role, where it is not what most have.
+/// Writes a role, unless it is the most common.
 fn role_name(role: Role) -> Option<Str<'static>> {
     (role != Role::default()).then(|| role.name().into())
 }
 
-/// A message on a page.
+/// Reads a message on a page.
 fn message(flat: &MessageFlat<'_>) -> Result<Message, WireError> {
     Ok(Message {
         room: RoomName::parse(flat.room.as_str())?,
@@ -329,13 +330,13 @@ fn room_start(flat: &RoomFlat<'_>) -> Result<RoomStart, WireError> {
         reset: flat.reset.as_ref().map(|reset| match reset.as_str() {
             "seq" => Reset::Seq,
             "id" => Reset::Id,
-            // Whatever else the reason: what was held is void.
+            // For an unknown reason too, everything held is void.
             _ => Reset::Epoch,
         }),
     })
 }
 
-/// Appends a server's frame to `out`, newline-ended.
+/// Appends a server's frame and a newline to `out`.
 pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
     let flat = match frame {
         ServerFrame::Challenge { nonce, fingerprint } => Flat {
@@ -409,13 +410,13 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
             retry_after_ms: bye.retry_after_ms.map(Number),
             ..Flat::of("bye")
         },
-        // Nothing that we would ever say.
+        // This build never sends one.
         ServerFrame::Unknown => return,
     };
     write(&flat, out);
 }
 
-/// Appends a `history` frame whose messages are encoded already, as a log keeps them.
+/// Appends a `history` frame whose messages are encoded already, as a log stores them.
 pub fn encode_history<'a>(
     head: &PageHead,
     messages: impl IntoIterator<Item = &'a [u8]>,
@@ -440,7 +441,7 @@ pub fn encode_found<'a>(
     splice_messages(messages, out);
 }
 
-/// Puts `messages` into the frame that ends `out`.
+/// Inserts `messages` into the frame at the end of `out`.
 fn splice_messages<'a>(messages: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
     out.truncate(out.len() - "}\n".len());
     out.extend_from_slice(br#","messages":["#);
@@ -465,7 +466,7 @@ fn page_flat<'a>(kind: &'a str, head: &'a PageHead) -> Flat<'a> {
     }
 }
 
-/// Whether the sender had proven a key: said where they had not, since most have.
+/// `proven` on the wire: written only for a sender who had not proven a key, since most have.
 fn proven(message: &Message) -> Option<bool> {
     message.unproven.then_some(false)
 }

@@ -1,4 +1,4 @@
-//! Commands, their results, and who is who.
+//! Tests admin commands, their results, and proofs of identity.
 
 use super::*;
 

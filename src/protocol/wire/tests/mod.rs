@@ -1,4 +1,4 @@
-//! Round trips, refusals, and bytes that mean nothing.
+//! Tests round trips, refusals, and invalid bytes.
 
 mod admin;
 
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 const ID: &str = "0123456789abcdef01234567-7";
 
-/// The frame as it comes back from its own bytes.
+/// Parses a frame's own encoding.
 fn through_client(frame: &ClientFrame) -> ClientFrame {
     let mut bytes = Vec::new();
     encode_client(frame, &mut bytes);
@@ -80,7 +80,7 @@ fn the_two_joins_of_the_seed_and_of_today_are_told_apart() {
 }
 
 #[test]
-fn what_a_client_may_not_send_is_answered() {
+fn a_frame_that_a_client_may_not_send_is_answered() {
     use ErrorCode::*;
 
     let check = |frame: &str, code: ErrorCode, fatal: bool| match parse_client(frame.as_bytes()) {
@@ -181,7 +181,7 @@ fn a_refused_text_keeps_its_id() {
         }
         other => panic!("{other:?}"),
     }
-    // Without an id it is a legacy client's, and made visible instead.
+    // A message without an id is from a legacy client, and made visible instead.
     match parse_client(br#"{"type":"message","message":"a\u001b[2Jb"}"#) {
         Ok(ClientFrame::Message(submission)) => {
             assert!(!submission.body.unwrap().as_str().contains('\u{1b}'));
@@ -326,7 +326,7 @@ fn a_wish_that_makes_no_sense_is_refused_by_its_ref_and_the_connection_goes_on()
         &search(&"x".repeat(QUERY_BYTES_MAX + 1)),
         ErrorCode::BadField,
     );
-    // What is no number, or too large a one, is no frame.
+    // An invalid number or one over the limit makes the frame malformed.
     for from in ["-1", "1.5", "\"1\"", "9007199254740992", "[]"] {
         let frame = format!(r#"{{"type":"history","from":{from}}}"#);
         assert!(
@@ -432,7 +432,7 @@ fn whether_a_key_was_proven_is_said_where_it_was_not_alone_and_on_pages() {
         assert_eq!(text.matches(r#""proven":false"#).count(), says, "{text}");
         assert_eq!(through_server(&frame), frame);
     }
-    // Whatever else it may be: nobody knows, or it is no frame.
+    // Any other value means unknown, or is malformed.
     let of = |proven: &str| {
         parse_server(
             format!(
@@ -458,7 +458,7 @@ fn whether_a_key_was_proven_is_said_where_it_was_not_alone_and_on_pages() {
     }
 }
 
-/// The spliced frame says what the encoded one would, and is one line.
+/// Checks that the spliced frame equals the encoded one, and is one line.
 fn same_value(frame: &ServerFrame, spliced: &[u8]) {
     let mut encoded = Vec::new();
     encode_server(frame, &mut encoded);
@@ -501,12 +501,12 @@ fn a_page_with_one_message_too_many_or_without_its_numbers_is_no_page() {
 }
 
 #[test]
-fn whatever_a_log_calls_somebody_is_read_and_harmless() {
+fn any_nickname_from_a_log_is_read_and_harmless() {
     for (sent, shown) in [
-        // What older rules let in.
+        // Valid by older rules.
         ("c\u{430}rol", "c\u{430}rol"),
         ("\u{e0b0}", "\u{e0b0}"),
-        // What none did.
+        // Never valid.
         ("\u{1b}[2Jcarol", "␛[2Jcarol"),
         ("", "?"),
     ] {
