@@ -463,9 +463,8 @@ fn without_a_usable_state_directory_the_client_still_chats() {
     let bot = feed(server.port, "bot", &[], "one\n", state.path());
     assert!(bot.status.success(), "{}", errors(&bot));
     assert!(
-        errors(&bot).contains(
-            "Nothing is kept on this machine in this run, and you come in as a new member"
-        ),
+        errors(&bot)
+            .contains("Nothing is saved on this machine in this run, and you join as a new member"),
         "{}",
         errors(&bot)
     );

@@ -1,4 +1,5 @@
-//! What the session tells whoever shows it (screen, line mode, simulation), and what it is told.
+//! The events that a session sends to its user interface (screen, line mode, simulation), and the
+//! commands that it takes.
 //!
 //! Both are plain values that travel over an mpsc channel.
 
@@ -16,13 +17,13 @@ use crate::{
     text::{Body, Line},
 };
 
-/// A message of this client, from the moment it was typed or found: consecutive from 1 within one
-/// run. Those that other processes hand over meanwhile are numbered apart from it.
+/// The number of a message of this client, from typing on: consecutive from 1 within one run.
+/// Messages from other processes are numbered in a range of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LocalId(pub u64);
 
 impl LocalId {
-    /// The numbers of messages that other processes handed over begin here.
+    /// The first number of messages from other processes.
     pub const OF_OTHERS: u64 = 1 << 62;
 
     /// Whether another process handed it over while this one ran.
@@ -31,46 +32,46 @@ impl LocalId {
     }
 }
 
-/// What the user wants.
+/// A command from the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Send a text. Taken in any state of the connection: it waits in the outbox.
+    /// Send a text. Accepted in any state of the connection: it waits in the outbox.
     Send {
-        /// Where to.
+        /// The room to send it to.
         room: RoomName,
         /// The text.
         body: Body,
     },
-    /// Take back a message whose outcome is not known yet; or let go of one that was refused, so
-    /// that it is not kept for the next start either.
+    /// Withdraw a message whose outcome is not known yet; or discard one that was refused, so that
+    /// the next start does not restore it.
     Withdraw(LocalId),
-    /// Send a message again that was refused, under a new id.
+    /// Send a refused message again, under a new id.
     SendAgain(LocalId),
     /// Send an admin command; answered by [`Event::Admin`].
     Admin {
-        /// Which, chosen by whoever asks and echoed in the answer.
+        /// The request's number, chosen by the sender and echoed in the answer.
         request: u64,
-        /// What.
+        /// The command.
         command: AdminCommand,
     },
-    /// Take another nickname: at once when online, with the next join otherwise.
+    /// Change the nickname: at once when online, with the next join otherwise.
     Nick(Nickname),
-    /// A page of a room's log is wanted; answered by [`Event::Page`].
+    /// Request a page of a room's log; answered by [`Event::Page`].
     Page {
         /// The room.
         room: RoomName,
-        /// Which part of it.
+        /// The part wanted.
         part: Part,
     },
-    /// Messages are looked for; answered by [`Event::Found`].
+    /// Search messages; answered by [`Event::Found`].
     Search {
-        /// Which search, chosen by whoever asks and echoed in the answer.
+        /// The search's number, chosen by the sender and echoed in the answer.
         search: u64,
         /// The room.
         room: RoomName,
-        /// What for.
+        /// The query.
         query: Query,
-        /// The highest number to be looked at; `None`: the log's end.
+        /// The highest number to search; `None`: the log's end.
         to: Option<u64>,
     },
     /// The user has read a room up to this number.
@@ -80,70 +81,68 @@ pub enum Command {
         /// The number.
         seq: u64,
     },
-    /// The text being written in a room, to be kept for the next start; empty: none.
+    /// The unsent text in a room, to store for the next start; empty: none.
     Draft {
         /// The room.
         room: RoomName,
         /// The text.
         text: String,
     },
-    /// A text was sent: to be offered again by the input's history, in later runs too.
+    /// A text that was sent, for the input's history, in later runs too.
     Typed(String),
-    /// Something that may let us in where we were not; connects, if we are stopped.
+    /// A credential that may admit us; connects if the session is stopped.
     Credential(Credential),
-    /// The user is at the keys: if the server has said nothing for a while, find out whether it
-    /// answers.
+    /// The user is active: if the server has been silent for a while, check whether it answers.
     Probe,
-    /// Do not wait for the next attempt to connect.
+    /// Connect now instead of waiting for the next attempt.
     RetryNow,
-    /// Say goodbye and end.
+    /// Leave and end the session.
     Leave,
 }
 
-/// What lets a key in that a server has not let in yet. Shown to that server only.
+/// A credential that admits a key new to a server. Shown to that server only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// The server's password.
     Password(Password),
-    /// An invite of this server's; that of another is refused.
+    /// An invite of this server; another server's is refused.
     Invite(Invite),
-    /// The code that another of the user's devices was given: by it, this one's key becomes one of
-    /// that user's.
+    /// The code that another of the user's devices was given; it adds this device's key to that
+    /// user.
     Code(DeviceCode),
 }
 
-/// What a server wants before it lets us in; answered by [`Command::Credential`].
+/// The credential that a server asks for; answered by [`Command::Credential`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialWanted {
     /// Its password.
     Password,
-    /// An invite, or another one; a device's code may do as well.
+    /// An invite, or another one; a device's code works too.
     Invite,
     /// A device's code, or another one.
     Code,
 }
 
-/// What happened.
+/// An event of the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The connection's status changed. Whatever the last [`Event::Unanswered`] said is past.
+    /// The connection's status changed. The last [`Event::Unanswered`] no longer holds.
     Connection(ConnectionStatus),
-    /// The server has not answered for so long what it has to; `None`: it answers again.
+    /// The server has owed an answer for this long; `None`: it answers again.
     Unanswered(Option<Duration>),
-    /// A connection was opened: who can read along on it. Comes before anything is said there.
+    /// A connection was opened, with this protection. Comes before anything is sent on it.
     Security(Security),
-    /// The server let us in (again). Follows `Connection` with `Online`, `Basic` or `Unidentified`.
+    /// The client joined (again). Follows `Connection` with `Online`, `Basic` or `Unidentified`.
     Entered(Entered),
-    /// A room is open: its messages follow from `next`.
+    /// A room was opened: its messages follow from `next`.
     Room(RoomOpened),
-    /// A message arrived. In each room their order of arrival is their order; a number comes
-    /// once.
+    /// A message arrived. In each room messages arrive in the log's order, and each number once.
     Message(Received),
-    /// A message of ours changed its state.
+    /// One of the user's messages changed its state.
     Outbox {
-        /// Which.
+        /// The message.
         local: LocalId,
-        /// Where to.
+        /// Its room.
         room: RoomName,
         /// The text.
         body: Body,
@@ -154,105 +153,107 @@ pub enum Event {
     Page {
         /// The room.
         room: RoomName,
-        /// What was asked for.
+        /// The part asked for.
         part: Part,
-        /// The page, or why there is none, in one plain sentence.
+        /// The page, or one plain sentence why there is none.
         page: Result<Page, Line>,
     },
-    /// What a search found, asked for with [`Command::Search`].
+    /// The result of a [`Command::Search`].
     Found {
-        /// Which search.
+        /// The search.
         search: u64,
         /// The room.
         room: RoomName,
-        /// What was found, or why nothing could be looked for, in one plain sentence.
+        /// The matches, or one plain sentence why the search failed.
         found: Result<SearchPage, Line>,
     },
-    /// A room's whole member list, in place of what was known.
+    /// A room's whole member list, which replaces the earlier one.
     Members {
         /// The room.
         room: RoomName,
-        /// Everybody in it, ourselves included, in no order.
+        /// All members, including this user, in no order.
         members: Vec<Member>,
     },
-    /// Somebody came in.
+    /// A member joined.
     Joined {
         /// The room.
         room: RoomName,
-        /// Who.
+        /// The member.
         member: Member,
     },
-    /// Somebody went.
+    /// A member left.
     Left {
         /// The room.
         room: RoomName,
-        /// Who.
+        /// The user.
         user: UserId,
-        /// What he was called.
+        /// Their nickname.
         nickname: Nickname,
-        /// When.
+        /// Time of the change.
         time: Timestamp,
-        /// Why.
+        /// The reason.
         reason: Departure,
     },
-    /// Somebody took another nickname; perhaps ourselves.
+    /// A member, perhaps this user, changed nickname.
     Renamed {
         /// The room.
         room: RoomName,
-        /// Who.
+        /// The user.
         user: UserId,
-        /// What he was called before.
+        /// Their nickname before.
         was: Nickname,
-        /// What he is called now.
+        /// Their nickname now.
         nickname: Nickname,
-        /// When.
+        /// Time of the change.
         time: Timestamp,
     },
-    /// Somebody may do more or less than before; perhaps ourselves.
+    /// A member, perhaps this user, changed role.
     Promoted {
         /// The room.
         room: RoomName,
-        /// Who.
+        /// The user.
         user: UserId,
-        /// What he may do now.
+        /// Their role now.
         role: Role,
     },
-    /// How a room is run.
+    /// A room's rules.
     Rules {
         /// The room.
         room: RoomName,
         /// The rules now in force.
         rules: RoomRules,
-        /// Who changed them just now; `None` where they were so before.
+        /// The user who changed them just now; `None` if they were already so.
         by: Option<Nickname>,
     },
-    /// What a [`Command::Admin`] came to.
+    /// The answer to a [`Command::Admin`].
     Admin {
-        /// Which.
+        /// The request.
         request: u64,
-        /// The result, or why there is none, in one plain sentence.
+        /// The result, or one plain sentence why there is none.
         answer: Result<AdminResult, Line>,
     },
-    /// The nickname was refused: taken, or not a possible one. On a join the session waits for
-    /// [`Command::Nick`], and [`ConnectionStatus::Stopped`] follows; when online the old one stays in force.
+    /// The nickname was refused: taken, or invalid. On a join the session waits for
+    /// [`Command::Nick`], and [`ConnectionStatus::Stopped`] follows; when online the old one stays
+    /// in force.
     NicknameRefused {
-        /// The one refused.
+        /// The refused nickname.
         nickname: Nickname,
-        /// Why, in one plain sentence.
+        /// The reason, in one plain sentence.
         why: Line,
-        /// Whether the session now waits for another before it can enter.
+        /// Whether the session needs another nickname before it can join.
         waiting: bool,
     },
-    /// Something that the user should read once, in one plain sentence.
+    /// A notice to the user, in one plain sentence.
     Notice(Line),
-    /// Why a server is not trusted; [`ConnectionStatus::Stopped`] follows.
+    /// Why the server is not trusted; [`ConnectionStatus::Stopped`] follows.
     Distrusted(Vec<ExplanationPart>),
-    /// The session is over: nothing follows.
+    /// The session has ended: no event follows.
     Ended(Summary),
 }
 
 impl Event {
-    /// The room in which it happened. What becomes of our own messages is told wherever we are.
+    /// The room of the event. `None` for the user's own messages, whose outcome is shown in every
+    /// room.
     pub fn room(&self) -> Option<&RoomName> {
         match self {
             Self::Room(opened) => Some(&opened.room),
@@ -282,54 +283,54 @@ impl Event {
 /// The status of the connection to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionStatus {
-    /// Looking up the name, opening the connection, waiting for the welcome.
+    /// Looking up the name, opening the connection, or waiting for the welcome.
     Connecting,
-    /// In.
+    /// Joined.
     Online,
-    /// In, on a server that knows no history, members or receipts.
+    /// Joined, on a server without history, members or receipts.
     Basic,
-    /// Connected, but what listens has not said anything: a server as with [`ConnectionStatus::Basic`], or none
-    /// at all.
+    /// Connected, but the other end has said nothing: it is a server as with
+    /// [`ConnectionStatus::Basic`], or no chat server at all.
     Unidentified,
-    /// Not connected; the next attempt comes by itself.
+    /// Not connected; the next attempt is scheduled.
     Waiting {
-        /// What went wrong, in one plain sentence.
+        /// The reason, in one plain sentence.
         why: Line,
         /// How long until the next attempt, from when this was sent.
         retry_in: Duration,
     },
-    /// Not connected: another process has this device's place, and sends what is typed here. When
-    /// it has ended, an attempt comes by itself.
+    /// Not connected: another process of this device is, and sends the messages typed here. This
+    /// one connects when that process ends.
     Standby,
-    /// Not connected, and no attempt comes by itself ([`Command::RetryNow`] makes one).
+    /// Not connected, and no attempt is scheduled ([`Command::RetryNow`] makes one).
     Stopped {
-        /// Why, in one plain sentence.
+        /// The reason, in one plain sentence.
         why: Line,
-        /// The same in a word or two, for where nothing else fits: at most 20 columns.
+        /// The reason in a word or two, for narrow places: at most 20 columns.
         brief: &'static str,
-        /// What would let us in.
+        /// The credential that would admit us.
         wants: Option<CredentialWanted>,
     },
 }
 
-/// A part of what is told of a server that is not trusted: what that may mean, and what to do.
+/// A part of the explanation why a server is not trusted: what it may mean, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExplanationPart {
     /// Plain sentences.
     Words(Line),
     /// A key.
     Key {
-        /// Which: "The key offered now".
+        /// Its label: "The key offered now".
         label: Line,
         /// The key.
         key: Fingerprint,
     },
-    /// What to type, as a whole, if all is well.
+    /// A whole command to type if the server is the right one.
     Command(Line),
 }
 
 impl ExplanationPart {
-    /// The passage on one line.
+    /// The part on one line.
     pub fn to_line(&self) -> Line {
         match self {
             Self::Words(line) | Self::Command(line) => line.clone(),
@@ -338,61 +339,62 @@ impl ExplanationPart {
     }
 }
 
-/// Who can read along, and how the server is known to be the one that is meant.
+/// The protection of a connection: who can read it, and how the server was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
-    /// Nobody on the way.
+    /// Encrypted: nobody on the way can read it.
     Encrypted {
-        /// How the server is known.
+        /// How the server was verified.
         verified_by: VerifiedBy,
         /// Its key.
         fingerprint: Fingerprint,
     },
-    /// Everybody on the way.
+    /// Not encrypted: everybody on the way can read it.
     Plain,
 }
 
-/// How a server is known to be the one that is meant.
+/// How a server was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifiedBy {
-    /// Certificates that the system trusts vouch for it.
+    /// By certificates that the system trusts.
     Roots,
-    /// It has the key that it is known by.
+    /// By its known key.
     Pin,
-    /// It is met for the first time, and known by its key from now on. If somebody else answered in
-    /// its place, this is the moment to find out: by comparing the key.
+    /// By nothing: its key was accepted at the first connection, and is known from now on. The user
+    /// can only detect an impostor now, by comparing the key.
     FirstUse,
 }
 
-/// Who we are on this server.
+/// This user's session on the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entered {
-    /// Our id; `None` on a basic server.
+    /// The user's id; `None` on a basic server.
     pub user: Option<UserId>,
-    /// Our nickname there.
+    /// The nickname in force.
     pub nickname: Nickname,
-    /// What we may do there.
+    /// The user's role.
     pub role: Role,
     /// The server's program and version.
     pub server: Option<Line>,
-    /// What it holds us to.
+    /// The limits that it enforces.
     pub limits: Option<Limits>,
 }
 
-/// Where a room's messages go on.
+/// The extent of a room when it was opened, and where its messages continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomOpened {
     /// The room.
     pub room: RoomName,
-    /// What it is about.
+    /// Its topic.
     pub topic: Option<Line>,
     /// The lowest number that the server still holds.
     pub first: u64,
-    /// The highest number when we entered.
+    /// The highest number at the time of joining.
     pub head: u64,
-    /// The number of the message that comes next. More than one above the last one held: a gap.
+    /// The number of the message that comes next. If it is more than one above the last one held,
+    /// there is a gap.
     pub next: u64,
-    /// Set when what we hold is not part of this log (any more): show a break; numbers start
+    /// Set when the messages held are not part of this log (any more): show a break; numbers start
     /// anew.
     pub reset: Option<Reset>,
 }
@@ -406,29 +408,29 @@ pub struct Received {
     pub seq: Option<u64>,
     /// Its id; `None` from a basic server.
     pub id: Option<MessageId>,
-    /// Who sent it; `None` from a basic server.
+    /// The sender; `None` from a basic server.
     pub user: Option<UserId>,
-    /// What the sender was called.
+    /// The sender's nickname at that time.
     pub nickname: Nickname,
-    /// When: the server's time, or that of arrival from a basic server.
+    /// The server's time; from a basic server, the time of arrival.
     pub time: Timestamp,
-    /// Set where the server's clock was corrected since the message before: what it would have shown
-    /// otherwise.
+    /// Set where the server's clock was corrected since the message before: the time that the
+    /// uncorrected clock would show.
     pub clock_was: Option<Timestamp>,
     /// Whether its sender is known to have been unverified when they sent it.
     pub unproven: bool,
     /// The text, inert.
     pub body: Body,
-    /// Set when this is the echo of a message typed in this run.
+    /// Set for the echo of a message typed in this run.
     pub local: Option<LocalId>,
 }
 
-/// A gap-free part of a room's log: all messages with the numbers `from` to `to`, both included.
-/// Where there is nothing, `to` is one less than `from`.
+/// A gap-free part of a room's log: all messages from `from` to `to`, both included. In an empty
+/// page `to` is one less than `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The lowest number that can be had: history begins here. From the client's own store, the
-    /// last that the server said.
+    /// The lowest number available: history begins here. From the client's own store, the last
+    /// value from the server.
     pub first: u64,
     /// The highest number given, as far as is known.
     pub head: u64,
@@ -438,108 +440,106 @@ pub struct Page {
     pub to: u64,
     /// The messages, oldest first.
     pub messages: Vec<Received>,
-    /// Whether this is from the client's own store, which may have gaps, because the server can't
-    /// be asked at the moment.
+    /// Whether it comes from the client's own store, which may have gaps, because the server can't
+    /// be asked now.
     pub offline: bool,
 }
 
-/// What a search found among the messages with the numbers `from` to `to`, both included. It goes
-/// on with `to` one less than `from`, until that is below `first`.
+/// The matches of a search among the messages from `from` to `to`, both included. To continue,
+/// search with `to` one less than `from`, until that is below `first`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchPage {
-    /// The lowest number that can be had.
+    /// The lowest number available.
     pub first: u64,
-    /// The lowest number that was looked at.
+    /// The lowest number searched.
     pub from: u64,
-    /// The highest number that was looked at.
+    /// The highest number searched.
     pub to: u64,
     /// The messages, newest first.
     pub messages: Vec<Received>,
-    /// Set when the server's index is behind: the number that it reaches to.
+    /// Set when the server's index is behind: the number that it reaches.
     pub indexed: Option<u64>,
-    /// Whether only the client's own store was searched, because the server can't be asked at the
-    /// moment.
+    /// Whether only the client's own store was searched, because the server can't be asked now.
     pub offline: bool,
 }
 
-/// What the client's own store holds from earlier runs: enough to show the conversation before
-/// the network answers.
+/// The contents of the client's own store from earlier runs: enough to show the conversation before
+/// the server answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// Our id on this server.
+    /// The user's id on this server.
     pub user: Option<UserId>,
     /// The rooms.
     pub rooms: Vec<RestoredRoom>,
-    /// Messages whose outcome is not known, in order of typing. Their states come as
-    /// [`Event::Outbox`].
+    /// Messages with unknown outcome, in order of typing. Their states come as [`Event::Outbox`].
     pub outbox: Vec<RestoredMessage>,
     /// Texts sent earlier, oldest first.
     pub typed: Vec<String>,
 }
 
-/// A room, as the client's own store holds it.
+/// A room in the client's own store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoredRoom {
     /// The room.
     pub room: RoomName,
-    /// What it was about.
+    /// Its topic.
     pub topic: Option<Line>,
     /// The latest messages held.
     pub page: Page,
     /// The number up to which the user has read.
     pub read: u64,
-    /// The text that was being written; empty: none.
+    /// The unsent text; empty: none.
     pub draft: String,
 }
 
-/// A message of ours from an earlier run.
+/// A message of this user from an earlier run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoredMessage {
-    /// Which, in this run.
+    /// Its number in this run.
     pub local: LocalId,
-    /// Where to.
+    /// Its room.
     pub room: RoomName,
     /// The text.
     pub body: Body,
-    /// How it stands: pending, or failed.
+    /// Its state: pending, or failed.
     pub delivery: Delivery,
 }
 
-/// What is known about a message of ours.
+/// The state of a message of this user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// In the outbox: not sent yet, or sent and not answered yet.
     Pending,
     /// In the log. (Its echo comes as [`Event::Message`], before or after this.)
     Sent {
-        /// Its number, where the server still knew it.
+        /// Its number, if the server still knew it.
         seq: Option<u64>,
     },
     /// Written to a basic server, which never confirms.
     Unconfirmed,
-    /// Refused for good.
+    /// Refused permanently.
     Failed {
-        /// Why, in one plain sentence.
+        /// The reason, in one plain sentence.
         why: Line,
     },
-    /// Taken back by the user in time.
+    /// Withdrawn by the user before it was stored.
     Withdrawn,
-    /// Another process of ours has dealt with it while it had this device's outbox: it was sent,
-    /// and then the log brings it like anybody's message, or it was taken back.
+    /// Another process of this user settled it while it had this device's outbox: either it was
+    /// sent, and the log delivers it like any message, or it was withdrawn.
     SettledElsewhere,
 }
 
-/// The figures for the farewell.
+/// The figures for the summary at exit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Messages of ours that were sent.
+    /// Messages that this user sent.
     pub messages_sent: u64,
     /// Characters (grapheme clusters) in them.
     pub characters_sent: u64,
-    /// Messages of others received live or on resuming.
+    /// Messages from others, received live or on resuming.
     pub messages_received: u64,
     /// Characters in them.
     pub characters_received: u64,
-    /// Messages of ours whose outcome was still unknown.
+    /// Messages of this user whose outcome was still unknown.
     pub unsent: u64,
 }

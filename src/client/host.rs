@@ -1,5 +1,5 @@
-//! A server's name or address, in the one spelling that everything goes by: look-ups, TLS, the file
-//! of known servers, and the file in which messages wait.
+//! A server's name or address in canonical spelling, for look-ups, TLS, the file of known servers,
+//! and the outbox file.
 
 use std::{
     fmt,
@@ -10,16 +10,16 @@ use idna::{AsciiDenyList, domain_to_ascii_cow, domain_to_unicode};
 
 use crate::text;
 
-/// Characters of a name as it is typed: more than any name has.
+/// Characters of a name as typed: more than any name has.
 const NAME_CHARS_MAX: usize = 1024;
 
-/// The name or address of a machine. However it is typed, it is one: in lower case, without the dot
-/// at its end and without brackets, in ASCII (RFC 5891), addresses as RFC 5952 writes them, and an
-/// IPv4 address that was put into an IPv6 one as itself.
+/// The name or address of a machine in canonical spelling: lower case, without a final dot or
+/// brackets, in ASCII (RFC 5891); addresses as RFC 5952 writes them, with an IPv4-mapped IPv6
+/// address as IPv4.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host(String);
 
-/// Why a text is no name or address: what is wrong, and what is right.
+/// Why a text is no name or address: what is wrong, and what is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostError(&'static str);
 
@@ -30,13 +30,13 @@ impl fmt::Display for HostError {
 }
 
 impl Host {
-    /// Takes what a user types, or an invite names.
+    /// Parses what a user types, or an invite contains.
     ///
     /// # Errors
-    /// If no machine can be called so.
+    /// If it can't be the name of a machine.
     pub fn parse(text: &str) -> Result<Self, HostError> {
         const WRONG: HostError =
-            HostError("this is no name or address of a machine, such as localhost");
+            HostError("this is not the name or address of a machine, such as localhost");
         let text = text.trim();
         let bare = text
             .strip_prefix('[')
@@ -61,7 +61,7 @@ impl Host {
                 .into_owned()
         };
         let name = name.strip_suffix('.').unwrap_or(&name);
-        // Full-width digits may be an address after all.
+        // Full-width digits may have become an address.
         if let Some(address) = address(name) {
             return Ok(Self(address));
         }
@@ -82,7 +82,7 @@ impl Host {
         &self.0
     }
 
-    /// With the port, as people write it: `localhost:10500`, `[::1]:10500`.
+    /// The host with its port, as people write it: `localhost:10500`, `[::1]:10500`.
     pub fn with_port(&self, port: u16) -> String {
         if self.0.contains(':') {
             format!("[{self}]:{port}")
@@ -91,13 +91,13 @@ impl Host {
         }
     }
 
-    /// A host with its port, in whatever spelling, in the one of [`with_port`](Self::with_port).
+    /// Respells a host with its port, in any spelling, as [`with_port`](Self::with_port) does.
     pub(crate) fn respelt(server: &str) -> Option<String> {
         let (host, port) = server.rsplit_once(':')?;
         Some(Self::parse(host).ok()?.with_port(port.parse().ok()?))
     }
 
-    /// The name as people write it, where that is not what is looked up: `bücher.example`.
+    /// The name as people write it, if that differs from its ASCII form: `bücher.example`.
     pub fn unicode(&self) -> Option<String> {
         let (name, fits) = domain_to_unicode(&self.0);
         (fits.is_ok() && name != self.0).then_some(name)
@@ -110,7 +110,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// An address in its one spelling; with its zone, which only this machine knows, as it is.
+/// Respells an address canonically; keeps its zone, which only this machine knows.
 fn address(text: &str) -> Option<String> {
     match text.split_once('%') {
         Some((address, zone)) if !zone.is_empty() => {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_it_is_typed_a_machine_has_one_name() {
+    fn all_spellings_of_a_machine_become_one() {
         for (name, spellings) in [
             (
                 "localhost",
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_machine_is_called_is_refused() {
+    fn an_impossible_name_is_refused() {
         let long = "x".repeat(10_000);
         for text in [
             "",

@@ -1,9 +1,9 @@
-//! The user's keys on this machine: Ed25519 in OpenSSH's own format, so that `ssh-keygen` makes,
-//! shows and encrypts them.
+//! The user's keys on this machine: Ed25519 in OpenSSH's own format, so that `ssh-keygen` can make,
+//! show and encrypt them.
 //!
-//! Each nickname that is given at a start has a key of its own, made then and kept in `keys` in the
-//! state directory; or the user names a file. A file that others can read is refused: whoever has
-//! read it is the user from then on.
+//! Each nickname given at a start has a key of its own, made then and kept in `keys` in the state
+//! directory; or the user names a file. A file that others can read is refused, because its readers
+//! could act as the user.
 
 use std::{
     fmt,
@@ -22,35 +22,35 @@ use ssh_key::{
 use super::store;
 use crate::protocol::{Identity, Nickname};
 
-/// Bytes of a key's file. Those of the longest RSA keys have a fifth of it.
+/// Bytes of a key's file. The longest RSA keys take a fifth of it.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
-/// Characters of a file's name that say whose key it is.
+/// Characters of a file name that show whose key it is.
 const READABLE_MAX: usize = 120;
-/// How often a passphrase may be wrong.
+/// How often a user may enter a wrong passphrase.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// Why a key can't be had. Its text is one plain sentence.
+/// Why a key is not available. Displays as one plain sentence.
 #[derive(Debug)]
 pub enum IdentityError {
     /// The file can't be read or written.
     Unusable {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// Why, in the system's words.
         why: String,
     },
-    /// No key can be made: its place can't be written, or the system gives no randomness.
+    /// No key can be made: the directory can't be written, or the system provides no randomness.
     NotMade {
-        /// Where it was to be.
+        /// The file that was to be made.
         path: PathBuf,
         /// Why, in the system's words.
         why: String,
     },
     /// Others can read the file.
     Exposed(PathBuf),
-    /// It is no private Ed25519 key in OpenSSH's format.
+    /// The file holds no private Ed25519 key in OpenSSH's format.
     NoKey(PathBuf),
-    /// It is encrypted, and nobody can be asked for the passphrase.
+    /// It is encrypted, and there is no terminal to ask for the passphrase.
     NobodyToAsk(PathBuf),
     /// It is encrypted, and the passphrase was wrong.
     WrongPassphrase(PathBuf),
@@ -67,8 +67,7 @@ impl fmt::Display for IdentityError {
             }
             Self::Exposed(path) => write!(
                 out,
-                "The key {0} can be read by others, and is not used like that. Type: chmod 600 \
-                 '{0}'",
+                "Other users can read the key {0}, so it is not used. Type: chmod 600 '{0}'",
                 path.display()
             ),
             Self::NoKey(path) => write!(
@@ -91,16 +90,16 @@ impl fmt::Display for IdentityError {
 impl std::error::Error for IdentityError {}
 
 impl IdentityError {
-    /// Whether there never was a key here: who can't have one comes in without.
+    /// Whether no key could be made here; the client then joins without one.
     pub fn is_missing_directory(&self) -> bool {
         matches!(self, Self::NotMade { .. })
     }
 }
 
-/// Asks for a passphrase; `None` where nobody can be asked.
+/// Asks for a passphrase; `None` where there is no terminal.
 pub type AskPassphrase<'a> = &'a mut dyn FnMut(&Path) -> io::Result<Option<String>>;
 
-/// The key of a nickname; made if there is none. `ask` is for one that the user has encrypted.
+/// The key of a nickname; made if there is none. `ask` is called if the user has encrypted it.
 pub fn of_nickname(
     state: &Path,
     nickname: &Nickname,
@@ -118,7 +117,7 @@ pub fn of_nickname(
         store::create_private(directory).map_err(|error| not_made(&error))?;
     }
     let _lock = store::lock(&path).map_err(|error| not_made(&error))?;
-    // Another process may have been quicker.
+    // Another process may have made it meanwhile.
     if let Some(key) = read(&path)? {
         return unlock(&path, &key, ask);
     }
@@ -131,10 +130,10 @@ pub fn of_nickname(
     Ok(identity)
 }
 
-/// A key that is kept nowhere.
+/// Makes a key that is not stored.
 ///
 /// # Errors
-/// If the system gives no randomness.
+/// If the system provides no randomness.
 pub fn of_this_run() -> io::Result<Identity> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
@@ -152,7 +151,7 @@ pub fn of_file(path: &Path, ask: AskPassphrase<'_>) -> Result<Identity, Identity
     }
 }
 
-/// What a key's file holds; if that is encrypted, a passphrase is asked for, a few times at most.
+/// Decrypts a key's file; asks for its passphrase a few times at most.
 fn unlock(
     path: &Path,
     key: &PrivateKey,
@@ -176,7 +175,7 @@ fn unlock(
     Err(IdentityError::WrongPassphrase(path.to_owned()))
 }
 
-/// Reads a key's file; `None` where there is none.
+/// Reads a key's file; `None` if there is none.
 fn read(path: &Path) -> Result<Option<PrivateKey>, IdentityError> {
     let unusable = |error: &io::Error| IdentityError::Unusable {
         path: path.to_owned(),
@@ -199,7 +198,7 @@ fn read(path: &Path) -> Result<Option<PrivateKey>, IdentityError> {
     Ok(Some(key))
 }
 
-/// Whether anybody but its owner may do something with a file.
+/// Whether anybody but its owner has access to a file.
 pub(crate) fn is_exposed(file: &fs::Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -220,7 +219,7 @@ fn identity(path: &Path, key: &PrivateKey) -> Result<Identity, IdentityError> {
     }
 }
 
-/// A key as its file holds it.
+/// A key in the form that its file holds.
 fn encode(
     identity: &Identity,
     seed: [u8; 32],
@@ -234,8 +233,8 @@ fn encode(
     PrivateKey::new(KeypairData::Ed25519(pair), comment)?.to_openssh(LineEnding::LF)
 }
 
-/// The file of a nickname's key: the nickname, however it is capitalised, with what a file's name
-/// should not hold as `%` and two digits.
+/// The file name for a nickname's key: the folded nickname, with characters unfit for a file name
+/// as `%` and two digits.
 fn file_name(nickname: &Nickname) -> String {
     let folded = nickname.folded();
     let encode = |byte: u8| match byte {
@@ -257,7 +256,7 @@ fn file_name(nickname: &Nickname) -> String {
 mod tests {
     use super::*;
 
-    /// Made by `ssh-keygen -t ed25519`, encrypted with the passphrase "sesame", of few rounds.
+    /// Made by `ssh-keygen -t ed25519`, encrypted with the passphrase "sesame", with few rounds.
     const ENCRYPTED: &str = "\
 -----BEGIN OPENSSH PRIVATE KEY-----
 b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABDBAc3bvo
@@ -317,7 +316,7 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
         assert_eq!(key("carol"), carol);
         assert_eq!(key("Carol"), carol);
         assert_ne!(key("alice"), carol);
-        // What the file holds is a key for other programs too.
+        // Other programs can read the file's key too.
         let path = state.path().join("keys").join("carol");
         assert_eq!(of_file(&path, &mut nobody).unwrap().public(), carol);
     }
@@ -393,7 +392,7 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
     }
 
     #[test]
-    fn what_is_no_key_of_the_kind_is_said() {
+    fn a_file_without_a_fitting_key_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let says = |text: &str, part: &str| {
             let error = of_file(&file(&directory, text), &mut nobody).unwrap_err();
@@ -420,7 +419,7 @@ UAAAAhAKqn5jkssIusZfQibsvtrNjkK4dVQCS7SNnQzv2Ro4PgAAAABWNhcm9sAQI=
     }
 
     #[test]
-    fn who_has_no_place_for_a_key_is_told_apart() {
+    fn a_missing_directory_for_keys_is_a_case_of_its_own() {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("file").join("state");
         fs::write(directory.path().join("file"), "").unwrap();

@@ -1,12 +1,12 @@
-//! The client without a screen: how one gets in, stays in, and loses nothing.
+//! The client without a user interface: connects, reconnects, and loses no message.
 //!
-//! - [`event`]: what a user of this module hears and says.
+//! - [`event`]: the events and commands of a session.
 //! - [`session`] (pure): join, resume, outbox, backoff, basic servers.
-//! - [`host`] (pure): the one spelling of a server's name.
-//! - [`store`]: what is kept on this machine, and the only SQL.
+//! - [`host`] (pure): canonical spelling of a server's name.
+//! - [`store`]: the state stored on this machine, and the only SQL.
 //! - [`identity`]: the user's keys, in files.
-//! - [`trust`]: whether the server is the one that is meant.
-//! - [`transport`] (async, thin): connections, names, encryption, clocks, chance.
+//! - [`trust`]: verifies that the server is the right one.
+//! - [`transport`] (async, thin): connections, names, encryption, clocks, randomness.
 
 pub mod event;
 pub mod host;

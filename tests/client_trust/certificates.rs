@@ -69,8 +69,8 @@ fn a_certified_server_may_change_its_key_and_must_stay_certified() {
     let server = Server::on(server.end());
     let out = send("localhost", server.port);
     out.is_out(&[
-        "This system vouches for",
-        "no more",
+        "This system no longer vouches for",
+        "no longer do",
         &server.key.to_string(),
     ]);
     // The user accepts it.

@@ -102,12 +102,12 @@ fn a_known_server_is_not_contacted_unencrypted_until_it_is_forgotten() {
     let port = server.port;
     home.send("localhost", port, &[]).is_good(&[]);
     home.send("localhost", port, &["--plaintext"])
-        .is_out(&["--plaintext is not for it"]);
+        .is_out(&["start without --plaintext"]);
 
     drop(server);
     older_program(port);
     let out = home.send("localhost", port, &[]);
-    out.is_out(&["does not encrypt, as it has to"]);
+    out.is_out(&["does not encrypt, although it must"]);
     assert_eq!(out.command(), format!("chat-tui --forget localhost {port}"));
     let forgotten = home.type_command(&out.command());
     assert_eq!(forgotten.status, 0);
@@ -150,7 +150,7 @@ fn a_damaged_line_of_known_servers_is_named() {
     home.send("localhost", server.port, &[]).is_out(&[
         "Line 1 of",
         file.to_str().unwrap(),
-        "mend or delete that line",
+        "repair or delete that line",
     ]);
 }
 

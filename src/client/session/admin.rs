@@ -1,7 +1,6 @@
-//! Administrative commands: sent as they come, answered one by one.
+//! Admin commands: sent as they come, answered one by one.
 //!
-//! They are not kept: a command of which nobody knows whether it arrived is not said again by
-//! itself.
+//! They are not stored: a command that may have arrived is never repeated automatically.
 
 use std::collections::VecDeque;
 
@@ -18,13 +17,13 @@ use crate::{
     text::Line,
 };
 
-/// Commands that may be without an answer; one more is refused.
+/// Commands that may be unanswered; one more is refused.
 const COMMANDS_MAX: usize = 16;
 
-/// One command.
+/// A command without an answer.
 #[derive(Debug)]
 struct PendingCommand {
-    /// The user's name for it.
+    /// The request's number from the user interface.
     request: u64,
     stage: CommandStage,
 }
@@ -35,7 +34,7 @@ enum CommandStage {
     Sent { reference: u64 },
 }
 
-/// Those that are not answered yet, in order.
+/// The unanswered commands, in order.
 #[derive(Debug, Default)]
 pub(super) struct AdminCommands(VecDeque<PendingCommand>);
 
@@ -47,7 +46,7 @@ impl AdminCommands {
         self.0.remove(at).map(|asked| asked.request)
     }
 
-    /// How many the server has to answer.
+    /// Number of commands that the server has to answer.
     pub(super) fn unanswered(&self) -> usize {
         let sent = |asked: &&PendingCommand| matches!(asked.stage, CommandStage::Sent { .. });
         self.0.iter().filter(sent).count()
@@ -55,7 +54,7 @@ impl AdminCommands {
 }
 
 impl Session {
-    /// The user gives an admin command.
+    /// Queues an admin command from the user.
     pub(super) fn admin_command(&mut self, request: u64, command: AdminCommand) {
         let online = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Online)
             && !self.is_leaving();
@@ -77,7 +76,7 @@ impl Session {
         self.events.push_back(Event::Admin { request, answer });
     }
 
-    /// The next command that is to be sent.
+    /// The frame of the next command to send.
     pub(super) fn poll_admin_frame(&mut self) -> Option<ClientFrame> {
         let mut waiting = self.commands.0.iter_mut();
         let asked = waiting.find(|asked| matches!(asked.stage, CommandStage::ToSend(_)))?;
@@ -98,7 +97,7 @@ impl Session {
         }
     }
 
-    /// Takes an error that answers a command; gives back any other.
+    /// Handles an error if it answers a command; returns any other.
     pub(super) fn admin_refused(&mut self, error: ErrorFrame) -> Option<ErrorFrame> {
         let Some(request) = self.commands.take(error.reference) else {
             return Some(error);
@@ -107,7 +106,7 @@ impl Session {
         None
     }
 
-    /// The connection is gone.
+    /// Answers all commands after the connection has closed.
     pub(super) fn forget_commands(&mut self) {
         for asked in std::mem::take(&mut self.commands.0) {
             let why = match asked.stage {

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt to connect: exponential, with full jitter, bounded.
+//! Computes the wait before the next attempt to connect: exponential, with full jitter, bounded.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use std::time::Duration;
 pub(super) const WAIT_MIN: Duration = Duration::from_millis(250);
 /// The longest wait.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(15);
-/// The longest wait that a server can ask for: [`super::Command::RetryNow`] always cuts it short,
-/// but nobody should have to know that to get back in.
+/// The longest wait that a server can ask for. [`super::Command::RetryNow`] cuts it short, but
+/// users should not need to know that to reconnect.
 pub(super) const ASKED_WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// Counts failures and spreads the attempts of many clients that lost one server.
@@ -25,21 +25,22 @@ impl Backoff {
         }
     }
 
-    /// A connection held: the next failure is the first again.
+    /// Resets the count after a stable connection.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// The wait after one more failure: anything from [`WAIT_MIN`] to twice the last bound.
+    /// The wait after one more failure: a random one from [`WAIT_MIN`] to the bound, which doubles
+    /// each time.
     pub(super) fn next(&mut self) -> Duration {
         let bound = bound(self.failures);
         self.failures = self.failures.saturating_add(1);
         WAIT_MIN + self.random.below(bound.saturating_sub(WAIT_MIN))
     }
 
-    /// The wait that a server asked for, and a little more by chance, so that those whom it told
-    /// the same do not all come at once. It is one more failure: a server that asks for next to
-    /// nothing, time and again, is waited for as long as one that asks for nothing.
+    /// The wait that a server asked for, and a little more at random, so that clients with the same
+    /// wait do not all reconnect at once. It counts as a failure: a server that repeatedly asks for
+    /// next to no wait gets at least the backoff's.
     pub(super) fn asked(&mut self, wait: Duration) -> Duration {
         let asked = wait.min(ASKED_WAIT_MAX) + self.random.below(2 * WAIT_MIN);
         asked.max(self.next())
@@ -51,8 +52,8 @@ fn bound(failures: u32) -> Duration {
     WAIT_MIN.saturating_mul(doubled).min(WAIT_MAX)
 }
 
-/// `SplitMix64`: small, and good enough to keep clients apart. Seeded from outside, so that a run
-/// can be replayed.
+/// `SplitMix64`: small, and good enough to spread clients. Seeded from outside, so that a run can
+/// be replayed.
 #[derive(Debug)]
 struct Random(u64);
 

@@ -1,4 +1,4 @@
-//! Which state the session is in, and every way from one to another.
+//! The session's connection states, and all transitions between them.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -22,58 +22,58 @@ use crate::{
 
 /// How long opening a connection may take, name look-up and all addresses included.
 const DIAL_WITHIN: Duration = Duration::from_secs(20);
-/// How long a server that is known to be a modern one may take over a `join`.
+/// How long a known modern server may take to answer a `join`.
 const JOIN_ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// A connection that held for so long was a good one: the next wait is a short one again.
+/// A connection that lasted this long was stable: the next wait is a short one again.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// How long the server has to answer after the machine slept.
 const AWAKE_ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// How long a goodbye may take: less than the second that a screen waits for its figures.
+/// How long leaving may take: less than the second that the screen waits for the summary.
 const LEAVE_WITHIN: Duration = Duration::from_millis(700);
 
-/// Where the session stands.
+/// The session's connection state.
 #[derive(Debug)]
 pub(super) enum ConnectionState {
-    /// Not connected; the next attempt is due then.
+    /// Not connected; the next attempt is due at `until`.
     Waiting { until: Duration },
     /// The transport was asked for a connection.
     Dialling { give_up: Duration },
-    /// There is a connection.
+    /// Connected.
     Live(Box<Live>),
-    /// Not connected, and nothing happens by itself. With `for_nickname`, a nickname ends it.
+    /// Not connected, and no attempt is scheduled. With `for_nickname`, a new nickname starts one.
     Stopped { for_nickname: bool },
-    /// Over, but for what has yet to be saved.
+    /// Ended, except for pending saves.
     Ending { until: Duration },
-    /// Over.
+    /// Ended.
     Ended,
 }
 
-/// How far a connection has come.
+/// The progress of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     /// `join` is on its way; no answer yet.
     Joining,
-    /// The server said welcome.
+    /// The server sent its welcome.
     Online,
-    /// The server seems to be one that never does, or none at all.
+    /// The server seems to be a legacy one, or no chat server at all.
     Basic,
 }
 
-/// What follows on a goodbye.
+/// The step after a `disconnect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterLeaving {
-    /// The session's end.
+    /// The session ends.
     End,
     /// Another join: the only way to another nickname on a basic server.
     Rejoin,
 }
 
-/// A goodbye under way.
+/// Leaving in progress.
 #[derive(Debug)]
 pub(super) struct Leaving {
     pub(super) until: Duration,
     pub(super) then: AfterLeaving,
-    /// Whether it was said; nothing is written after it.
+    /// Whether `disconnect` was written; nothing is written after it.
     pub(super) said: bool,
 }
 
@@ -86,13 +86,13 @@ pub(super) struct Leaving {
 pub(super) struct Live {
     pub(super) decoder: Decoder,
     pub(super) mode: Mode,
-    /// Since when it has been in this mode.
+    /// When it entered this mode.
     pub(super) since: Duration,
     /// When bytes last came.
     pub(super) heard: Duration,
     /// When we last asked for a sign of life.
     pub(super) asked: Duration,
-    /// When to ask because the user is about to write.
+    /// When to ping because the user is about to write.
     pub(super) probe_at: Option<Duration>,
     pub(super) ping_after: Duration,
     pub(super) gone_after: Duration,
@@ -100,30 +100,30 @@ pub(super) struct Live {
     pub(super) answer_by: Option<Duration>,
     pub(super) watchdog: Watchdog,
     pub(super) join_due: bool,
-    /// Whether the `join` only asks what listens: nothing is shown in the clear before that is
-    /// known.
+    /// Whether the `join` only probes for a modern server: no secret is sent in the clear before
+    /// that is known.
     pub(super) asks_what: bool,
-    /// Whether it has said something as only a basic server does.
+    /// Whether the server sent something that only a basic server sends.
     pub(super) spoke: bool,
     pub(super) channel: Channel,
-    /// Whether the server has asked for a proof; one connection has one.
+    /// Whether the server has asked for a proof; allowed once per connection.
     pub(super) challenged: bool,
     pub(super) proof_due: Option<Signature>,
     pub(super) ping_due: bool,
-    /// The answer to the last `ping`. A server has one out at a time; of a flood, only the last
-    /// is answered.
+    /// The answer to the last `ping`. A server has one outstanding at a time; of a flood, only the
+    /// last is answered.
     pub(super) pong_due: Option<ClientFrame>,
     pub(super) nick_due: Option<Nickname>,
-    /// The `nick` that is not answered yet.
+    /// The unanswered `nick`.
     pub(super) nick_asked: Option<(u64, Nickname)>,
     /// The objects of one message for a basic server that are still to be written.
     pub(super) parts: VecDeque<Vec<u8>>,
     pub(super) parts_of: Option<MessageId>,
     /// When the next object may be written to a basic server.
     pub(super) spacing: Spacing,
-    /// Whether something was handed out and is not known to be written yet.
+    /// Whether an object was handed out and is not known to be written yet.
     pub(super) object_out: bool,
-    /// When to ask again for something to write: set where there was something that had to wait.
+    /// When to ask again for something to write: set while something has to wait.
     pub(super) write_at: Option<Duration>,
     pub(super) leaving: Option<Leaving>,
     /// Whether the user was told why messages are held.
@@ -163,13 +163,13 @@ impl Live {
         }
     }
 
-    /// The server's own figures, within reason.
+    /// Adopts the server's timeouts, within bounds.
     pub(super) fn keep_to(&mut self, limits: &Limits) {
         let within = |ms, min, max| {
             Duration::from_millis(ms).clamp(Duration::from_secs(min), Duration::from_secs(max))
         };
         self.gone_after = within(limits.gone_after_ms, 5, 600);
-        // Who is to be missed has to be asked in time.
+        // A ping must go out in time before the server counts as gone.
         self.ping_after = within(limits.ping_after_ms, 1, 60).min(self.gone_after / 2);
     }
 
@@ -181,29 +181,29 @@ impl Live {
     }
 }
 
-/// Which kind of server this is, as far as this run has found out.
+/// The kind of server, as far as this run knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ServerKind {
     Unknown,
-    /// It said welcome once: silence then means trouble, not an older program.
+    /// It sent a welcome once, so silence means trouble, not a legacy server.
     Modern,
-    /// It sent what only a basic server sends.
+    /// It sent a frame that only a basic server sends.
     Basic,
 }
 
-/// What a connection in the clear has shown of what listens there.
+/// The kind of listener, as revealed by a connection in the clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listener {
     Unknown,
-    /// It is a modern server: the next connection may be told who we are.
+    /// It is a modern server: the next connection may show our identity.
     Modern {
-        /// Whether it took so long over its answer that it was taken for something else.
+        /// Whether its answer came so late that it was taken for another kind.
         late: bool,
     },
 }
 
 impl Session {
-    /// When the current state's own time is up.
+    /// When the current state times out.
     pub(super) fn state_deadline(&self) -> Option<Duration> {
         let live = match &self.state {
             ConnectionState::Waiting { until } | ConnectionState::Ending { until } => {
@@ -219,7 +219,7 @@ impl Session {
             Mode::Online => {
                 let ping = (!live.ping_due).then_some(live.next_ping());
                 let gone = live.heard + live.gone_after;
-                // Who leaves is told of no silence any more.
+                // While leaving, silence is not reported.
                 let silence = live.watchdog.deadline().filter(|_| live.leaving.is_none());
                 [ping, live.answer_by, Some(gone), silence]
                     .into_iter()
@@ -232,7 +232,7 @@ impl Session {
     }
 
     fn join_deadline(&self, live: &Live) -> Duration {
-        // A server that has begun to speak only has to finish.
+        // A server that has begun an answer only has to finish it.
         if self.kind == ServerKind::Modern || !live.decoder.is_empty() {
             live.since + JOIN_ANSWER_WITHIN
         } else {
@@ -268,7 +268,10 @@ impl Session {
         match live.mode {
             Mode::Joining if elapsed >= self.join_deadline(live) => {
                 if self.kind == ServerKind::Modern || !live.decoder.is_empty() {
-                    let why = format!("{} took the connection but does not answer", self.server);
+                    let why = format!(
+                        "{} accepted the connection but does not answer",
+                        self.server
+                    );
                     self.drop_connection(now, Line::inert(&why), None);
                 } else {
                     self.enter_basic(now, false);
@@ -276,7 +279,7 @@ impl Session {
             }
             Mode::Online if live.answer_by.is_some_and(|by| elapsed >= by) => {
                 let why = format!(
-                    "The connection to {} did not outlive the sleep",
+                    "The connection to {} was lost while the machine slept",
                     self.server
                 );
                 self.drop_connection(now, Line::inert(&why), Some(Duration::ZERO));
@@ -312,8 +315,7 @@ impl Session {
         self.actions.push_back(SocketAction::Connect);
     }
 
-    /// What listens in the clear has said what only a modern server says: it is told who we are,
-    /// on a connection of its own.
+    /// The listener in the clear is a modern server: joins properly, on a new connection.
     pub(super) fn is_modern(&mut self, now: Now) {
         if self.is_leaving() {
             return self.finish_leaving(now);
@@ -336,7 +338,7 @@ impl Session {
             let asks_what = matches!(channel, Channel::Plain { .. }) && !proven;
             let live = Live::new(now.mono, channel, asks_what);
             self.state = ConnectionState::Live(Box::new(live));
-            // Who was only asked what they are is still who they were.
+            // A probe and the join after it are with the same listener, so the user is told once.
             let before = self
                 .channel
                 .replace(channel)
@@ -348,8 +350,8 @@ impl Session {
         }
     }
 
-    /// Goes on as with a basic server: no answer to `join` came in time, or (`spoke`) one that only
-    /// such a server gives.
+    /// Continues as with a basic server: no answer to `join` came in time, or (`spoke`) one that
+    /// only such a server gives.
     pub(super) fn enter_basic(&mut self, now: Now, spoke: bool) {
         if !self.wants_room(&RoomName::lobby()) {
             let is = if spoke {
@@ -388,7 +390,8 @@ impl Session {
         }
     }
 
-    /// A message came that waits for a room which the last join did not name: only another join does.
+    /// Reconnects for a message in a room that the last join did not name: only another join opens
+    /// it.
     pub(super) fn enter_anew(&mut self, now: Now) {
         let joined = |live: &Live| !live.join_due && live.leaving.is_none();
         if matches!(&self.state, ConnectionState::Live(live) if joined(live)) {
@@ -397,11 +400,11 @@ impl Session {
         }
     }
 
-    /// The machine slept: what was connected probably is no more, and what waits need not.
+    /// Handles the machine's waking from sleep: a connection is probably dead, and a wait is over.
     pub(super) fn woke(&mut self, now: Now) {
         match &mut self.state {
             ConnectionState::Waiting { .. } | ConnectionState::Dialling { .. } => self.connect(now),
-            // That no answer comes now says nothing about what kind of server it is.
+            // A missing answer says nothing about the kind of server.
             ConnectionState::Live(live) if live.mode == Mode::Joining && live.leaving.is_none() => {
                 self.hang_up();
                 self.connect(now);
@@ -416,8 +419,8 @@ impl Session {
         }
     }
 
-    /// Gives the connection up and waits for the next attempt: as long as the server asked for,
-    /// or as the backoff says.
+    /// Closes the connection and waits for the next attempt: as long as the server asked for, or as
+    /// the backoff says.
     pub(super) fn drop_connection(&mut self, now: Now, why: Line, wait: Option<Duration>) {
         if self.is_leaving() {
             self.finish_leaving(now);
@@ -449,17 +452,17 @@ impl Session {
             }));
     }
 
-    /// Gives the connection up for good, until the user wants otherwise.
+    /// Closes the connection and stops until the user acts.
     pub(super) fn stop(&mut self, now: Now, why: Line, brief: &'static str) {
         self.halt(now, why, brief, None);
     }
 
-    /// The same, until the user gives what the server wants.
+    /// Stops until the user provides the credential that the server wants.
     pub(super) fn stop_wanting(&mut self, now: Now, why: Line, wants: CredentialWanted) {
         self.halt(now, why, user_text::NOT_IN, Some(wants));
     }
 
-    /// The same, until the user gives another nickname.
+    /// Stops until the user gives another nickname.
     pub(super) fn stop_for_nickname(&mut self, now: Now, why: Line) {
         self.halt(now, why, user_text::NOT_IN, None);
         if let ConnectionState::Stopped { for_nickname } = &mut self.state {
@@ -471,7 +474,7 @@ impl Session {
         self.halt_with(now, ConnectionStatus::Stopped { why, brief, wants });
     }
 
-    /// The same, until another process has ended.
+    /// Stops until another process has ended.
     pub(super) fn stop_on_standby(&mut self, now: Now) {
         self.halt_with(now, ConnectionStatus::Standby);
     }
@@ -493,10 +496,10 @@ impl Session {
         matches!(self.state, ConnectionState::Ending { .. })
     }
 
-    /// The server broke the protocol: a new connection may do better.
+    /// Handles a breach of the protocol by the server: a new connection may work.
     pub(super) fn fault(&mut self, now: Now, fault: &ProtocolFault) {
         let why = if self.kind == ServerKind::Unknown {
-            let what = format!("What listens on {} is no chat server", self.server);
+            let what = format!("{} is not a chat server", self.server);
             Line::inert(&what)
         } else {
             fault.sentence()
@@ -504,10 +507,10 @@ impl Session {
         self.drop_connection(now, why, None);
     }
 
-    /// Says goodbye, if there is somebody to say it to, and goes on with `then`.
+    /// Sends `disconnect`, if there is a connection, and continues with `then`.
     pub(super) fn leave(&mut self, now: Now, then: AfterLeaving) {
         match &mut self.state {
-            // A second wish to leave is an urgent one.
+            // A second request to leave is urgent.
             ConnectionState::Live(live) if live.leaving.is_none() && !live.join_due => {
                 live.leaving = Some(Leaving {
                     until: now.mono + LEAVE_WITHIN,
@@ -532,7 +535,7 @@ impl Session {
         }
     }
 
-    /// Whether a message to a basic server is out in part.
+    /// Whether a message to a basic server is written in part.
     pub(super) fn is_writing_parts(&self) -> bool {
         matches!(&self.state, ConnectionState::Live(live) if live.parts_of.is_some())
     }
@@ -555,13 +558,13 @@ impl Session {
         }
     }
 
-    /// Ends as soon as all is saved, or at a time.
+    /// Ends when all is saved, or at `until`.
     fn end(&mut self, until: Duration) {
         self.state = ConnectionState::Ending { until };
         self.end_if_saved();
     }
 
-    /// If the session only waits for the disk, and need not any more, it is over.
+    /// Ends if the session only waits for the disk and everything is saved.
     pub(super) fn end_if_saved(&mut self) {
         if matches!(self.state, ConnectionState::Ending { .. }) && !self.has_to_save() {
             self.end_now();
@@ -578,7 +581,7 @@ impl Session {
         if let ConnectionState::Live(live) = &mut self.state {
             let joins = live.mode == Mode::Joining && !live.asks_what;
             self.join_astray |= joins && !live.join_due;
-            // Whether it took effect is not known; it is what the user wanted last.
+            // Whether it took effect is not known; it is the user's last wish.
             let asked = live.nick_asked.take().map(|(_, nickname)| nickname);
             if let Some(nickname) = live.nick_due.take().or(asked) {
                 self.wish_nickname(nickname);

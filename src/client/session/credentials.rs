@@ -1,4 +1,4 @@
-//! Who comes in and proves it, and what lets a key in that the server has not let in yet.
+//! Proves the user's key, and provides the credentials that admit a new one.
 
 use jiff::Timestamp;
 
@@ -19,13 +19,13 @@ use crate::{
     time::Now,
 };
 
-/// What is tried, and what comes of it.
+/// The credentials to try.
 #[derive(Debug, Default)]
 pub(super) struct CredentialState {
     credentials: Credentials,
-    /// Whether the server has asked for the password that there is.
+    /// Whether the server has asked for the password that we have.
     password_due: bool,
-    /// Whether the user was told that nothing of it is shown.
+    /// Whether the user was told that no credential is sent.
     told: bool,
 }
 
@@ -38,13 +38,13 @@ impl CredentialState {
         }
     }
 
-    /// The key that we come in with on such a connection.
+    /// The key to use on such a connection.
     pub(super) fn identity(&self, channel: Channel) -> Option<&Identity> {
         let identity = self.credentials.identity.as_ref();
         identity.filter(|_| !channel.is_exposed())
     }
 
-    /// Puts into a `join` what belongs there.
+    /// Adds the credentials to a `join`.
     pub(super) fn fill(&self, channel: Channel, join: &mut Join) {
         if channel.is_exposed() {
             return;
@@ -62,7 +62,7 @@ impl CredentialState {
         join.code = *code;
     }
 
-    /// The server let us in: it knows the key from now on.
+    /// The server admitted us: it knows the key from now on.
     pub(super) fn entered(&mut self) {
         self.credentials = Credentials {
             identity: self.credentials.identity.take(),
@@ -71,7 +71,7 @@ impl CredentialState {
         self.password_due = false;
     }
 
-    /// Lets go of an invite that has expired; when it did.
+    /// Discards an expired invite; returns when it expired.
     pub(super) fn drop_expired(&mut self, now: Timestamp) -> Option<Timestamp> {
         let expired = self
             .credentials
@@ -92,30 +92,31 @@ fn expired(invite: &Invite, now: Timestamp) -> Option<Timestamp> {
     (at <= now).then_some(at)
 }
 
-/// Whether what is at the other end has shown the key that an invite names.
+/// Whether the other end has the key that an invite names.
 fn is_for(invite: &Invite, channel: Channel) -> bool {
     matches!(channel, Channel::Encrypted { fingerprint, .. } if fingerprint == invite.fingerprint)
 }
 
-/// An invite, and nobody has shown its key.
-const IN_THE_CLEAR: &str = "An invite is shown to nobody where nothing is encrypted: leave, and \
-                            start with it instead";
-/// What would let us in, and others could read it.
-const EXPOSED: &str = "Nothing is encrypted on the way, so no password, invite or code is shown: \
-                       start without --plaintext";
+/// The notice for an invite on a connection without its key.
+const IN_THE_CLEAR: &str = "An invite is only sent over an encrypted connection: leave, and \
+start with the invite instead";
+/// The notice for a credential on a connection that others can read.
+const EXPOSED: &str = "The connection is not encrypted, so no password, invite or code is sent: \
+start without --plaintext";
 
 impl Session {
-    /// Says of an invite that it has expired; it may have let its bearer in before.
+    /// Tells the user that the invite has expired; it may have admitted its bearer before.
     pub(super) fn check_invite(&mut self, now: Now) {
         if let Some(expired) = self.credential_state.drop_expired(now.wall) {
             let day = expired.to_zoned(self.config.zone.clone()).date();
             self.notice(&format!(
-                "The invite expired on {day}: it lets in only whom it has let in before"
+                "The invite expired on {day}: it only works for a key that it admitted before"
             ));
         }
     }
 
-    /// What may not be shown on a connection that was just opened is not, which is said.
+    /// Withholds credentials that must not be sent on a connection that was just opened, and tells
+    /// the user.
     pub(super) fn withhold(&mut self, channel: Channel) {
         let credential_state = &mut self.credential_state;
         let Credentials {
@@ -130,22 +131,23 @@ impl Session {
         let others = invite.take_if(|invite| !is_for(invite, channel)).is_some();
         if is_news {
             self.notice(&format!(
-                "Nothing is encrypted on the way to {}, so you come in without your key, and no \
-                 password or code is shown",
+                "The connection to {} is not encrypted, so you join without your key, and no \
+                password or code is sent",
                 self.server
             ));
         }
         match channel {
             Channel::Plain { .. } if others => self.notice(IN_THE_CLEAR),
             Channel::Encrypted { .. } if others => self.notice(&format!(
-                "The invite names another key than {} has, so it was not shown: ask for a new one",
+                "The invite names another key than {} has, so it was not sent: ask for a new \
+                one",
                 self.server
             )),
             _ => {}
         }
     }
 
-    /// The server wants to see that the key named in the `join` is held.
+    /// Answers the server's challenge to prove the key named in the `join`.
     pub(super) fn challenged(
         &mut self,
         nonce: &Nonce,
@@ -170,7 +172,7 @@ impl Session {
             }
         };
         live.proof_due = Some(identity.prove(&binding, nonce));
-        // No older server does that: this one only has to finish.
+        // No legacy server does that: this one only has to finish.
         self.kind = ServerKind::Modern;
         Ok(())
     }
@@ -183,7 +185,7 @@ impl Session {
         }
     }
 
-    /// The server did not let us in for want of something: whether that was why.
+    /// Handles a refused join; returns whether a credential was missing or wrong.
     pub(super) fn credential_refused(&mut self, now: Now, code: ErrorCode, why: &Line) -> bool {
         let leaving = self.is_leaving();
         let exposed = self.is_exposed();
@@ -212,7 +214,7 @@ impl Session {
             _ => return false,
         };
         if exposed {
-            // Nobody is asked for what is not shown.
+            // The user is not asked for a credential that can't be sent.
             self.notice(EXPOSED);
             self.stop(now, why.clone(), user_text::NOT_IN);
         } else {
@@ -221,12 +223,12 @@ impl Session {
         true
     }
 
-    /// Whether on the last connection others could read along.
+    /// Whether others could read the last connection.
     fn is_exposed(&self) -> bool {
         self.channel.is_some_and(|channel| channel.is_exposed())
     }
 
-    /// The user has something that may let us in.
+    /// Takes a credential from the user.
     pub(super) fn credential(&mut self, now: Now, credential: Credential) {
         if self.is_exposed() {
             return self.notice(EXPOSED);
@@ -250,7 +252,7 @@ impl Session {
         }
     }
 
-    /// Whether an invite is of the server that we talked to last: no other may see it.
+    /// Whether an invite is for the last server we were connected to: no other may see it.
     fn fits(&self, now: Now, invite: &Invite) -> Result<(), &'static str> {
         match self.channel {
             Some(Channel::Plain { .. }) => return Err(IN_THE_CLEAR),

@@ -1,4 +1,4 @@
-//! What arrives: one frame after another, each taken for what the state allows it to be.
+//! Handles the frames from the server, one after another, according to the session's state.
 
 use std::time::Duration;
 
@@ -26,22 +26,22 @@ use crate::{
     time::Now,
 };
 
-/// How long a join that went astray may still be on its way.
+/// How long an abandoned join may still be on its way.
 const ASTRAY_WAIT: Duration = Duration::from_secs(1);
-/// How long to wait at least before asking a full server again.
+/// The shortest wait before trying a full server again.
 const FULL_WAIT: Duration = Duration::from_secs(5);
 
-/// One frame, read.
+/// One parsed frame.
 enum Incoming {
     Modern(Box<ServerFrame>),
     Basic(FromServer),
-    /// Something that a basic server passes on and nobody can read.
+    /// An unreadable object that a basic server relayed.
     Noise,
     ProtocolFault(ProtocolFault),
 }
 
-/// Whether this is what a modern server says to a `join` that only asks what listens: it refuses
-/// the protocol; or it does not look at that closely, and goes on.
+/// Whether this is a modern server's answer to a `join` that only probes: it refuses the protocol;
+/// or it ignores the version, and proceeds.
 #[deny(clippy::wildcard_enum_match_arm)]
 fn answers_what_listens(frame: &ServerFrame) -> bool {
     match frame {
@@ -65,9 +65,9 @@ fn answers_what_listens(frame: &ServerFrame) -> bool {
     }
 }
 
-/// The server sent a frame that the state of the connection does not allow.
+/// The fault of a frame that the state of the connection does not allow.
 fn misplaced() -> ProtocolFault {
-    ProtocolFault::new("a frame that has no place here")
+    ProtocolFault::new("a frame that does not belong here")
 }
 
 impl Session {
@@ -123,12 +123,13 @@ impl Session {
             FromServer::Message { .. } if self.kind == ServerKind::Modern => {
                 return Err(ProtocolFault::new("a message without a number"));
             }
-            // A basic server sends nobody their own words: that is an echo.
+            // A basic server does not echo a message to its sender, but if this comes, it is an
+            // echo.
             FromServer::Message { nickname, .. } if nickname == self.nickname => {}
             FromServer::Message { nickname, body } => {
                 if self.kind != ServerKind::Basic {
-                    // Only a basic server says this. What was written to it is out, and must not
-                    // be said again to whatever server may be there one day.
+                    // Only a basic server sends this. Messages written to it count as sent, and
+                    // must not go to another server that may replace it one day.
                     self.kind = ServerKind::Basic;
                     self.forget_unconfirmed();
                 }
@@ -155,7 +156,7 @@ impl Session {
         Ok(())
     }
 
-    /// What was only guessed to be a basic server is one.
+    /// Records that the server, so far only assumed to be a basic one, is one.
     fn spoke(&mut self) {
         if let ConnectionState::Live(live) = &mut self.state
             && live.mode == Mode::Basic
@@ -182,7 +183,7 @@ impl Session {
         }
     }
 
-    /// Takes a frame on a connection whose server has let us in.
+    /// Handles a frame on a connection that has joined.
     #[deny(clippy::wildcard_enum_match_arm)]
     fn take_online(&mut self, now: Now, frame: ServerFrame) -> Result<(), ProtocolFault> {
         match frame {
@@ -211,7 +212,7 @@ impl Session {
         Ok(())
     }
 
-    /// Takes a frame on a connection whose server has not let us in.
+    /// Handles a frame on a connection that has not joined yet.
     #[deny(clippy::wildcard_enum_match_arm)]
     fn take_joining(&mut self, now: Now, frame: ServerFrame) -> Result<(), ProtocolFault> {
         match frame {
@@ -241,8 +242,8 @@ impl Session {
         }
     }
 
-    /// The server granted a nickname. A late answer may be older than the one that another device
-    /// of the user took meanwhile: only the request that waits is answered.
+    /// Handles the confirmation of a nickname. A late one may be older than a nickname that another
+    /// device of the user took meanwhile, so only the unanswered request counts.
     fn nickname_granted(&mut self, nickname: &Nickname, reference: Option<u64>) {
         let ConnectionState::Live(live) = &mut self.state else {
             return;
@@ -258,7 +259,7 @@ impl Session {
             return Ok(());
         };
         let (token, client_id) = (self.config.token, &self.config.client_id);
-        // Where somebody else's key has the one, we have the other.
+        // The device id depends on the key if another user's key has the plain one.
         let own = self.credential_state.identity(live.channel);
         let own = own.map(|identity| token.device_of_key(client_id, &identity.public()));
         let is_ours = welcome.device == token.device(client_id) || Some(welcome.device) == own;
@@ -270,20 +271,21 @@ impl Session {
             );
             return Ok(());
         }
-        // Each is held, on the screen and on the disk: a server makes us hold none of its own.
+        // Each room takes space on the screen and the disk: a server can't make the client hold
+        // unrequested ones.
         let mut opens = welcome.rooms.iter().map(|start| &start.room);
         if let Some(room) = opens.find(|room| !self.asked_for(room)) {
             return Err(ProtocolFault::new(format!(
                 "it opens #{room} without being asked"
             )));
         }
-        // A message that waits for another room lets us into that one, and not into ours.
+        // A pending message's room may be open, but not the one that the user wants.
         let mut entered = welcome.rooms.iter().map(|start| &start.room);
         if !self.config.enter.is_empty() && !entered.any(|room| self.wants_room(room)) {
             self.no_room(now);
             return Ok(());
         }
-        // Who has a key is the user that it belongs to; otherwise the token makes us who we are.
+        // With a key, the user is the one it belongs to; without, the token determines the user.
         let is_us = self.credential_state.identity(live.channel).is_some()
             || welcome.user == self.config.token.user();
         if !is_us || !is_ours {
@@ -335,7 +337,7 @@ impl Session {
         if matches!(&self.state, ConnectionState::Live(live) if live.nick_due.is_some())
             && !self.is_leaving()
         {
-            // The user wants another one by now.
+            // The user has asked for another one meanwhile.
             self.hang_up();
             return self.connect(now);
         }
@@ -349,12 +351,12 @@ impl Session {
         self.stop_for_nickname(now, why);
     }
 
-    /// The server does not have the room that the user wants.
+    /// Stops: the server does not have the room that the user wants.
     fn no_room(&mut self, now: Now) {
         let room = self.config.enter.first();
         let room = room.map_or(RoomName::LOBBY, RoomName::as_str);
         let why = format!(
-            "{} has no room {room}: leave --room out to come into the lobby, or have the server \
+            "{} has no room {room}: leave --room out to join the lobby, or have the server \
              started with --room {room}",
             self.server
         );
@@ -367,7 +369,8 @@ impl Session {
             return;
         }
         match (error.code, wait) {
-            // Who took it for an older program of this machine asks anew whether it encrypts.
+            // A server of this machine that was assumed to be a legacy one: probe again whether it
+            // encrypts.
             (ErrorCode::PlaintextRefused, _)
                 if !std::mem::replace(&mut self.plaintext_refused, true) =>
             {
@@ -396,7 +399,7 @@ impl Session {
                 self.drop_connection(now, error.message, Some(wait.max(Duration::from_millis(1))));
             }
             (_, None) => {
-                let why = format!("The server did not let us in: {}", error.message);
+                let why = format!("The server refused the join: {}", error.message);
                 let brief = match error.code {
                     ErrorCode::Banned => user_text::bye_in_brief(Departure::Banned),
                     _ => user_text::NOT_IN,
@@ -406,15 +409,15 @@ impl Session {
         }
     }
 
-    /// The proof that we hold our key does not hold. Over TLS it is bound to the two ends of the
-    /// connection, so that there are others in between.
+    /// Handles a refused proof of our key. Over TLS it is bound to both ends of the connection, so
+    /// somebody may be in between.
     fn proof_refused(&mut self, now: Now, why: &Line) {
         if let Some(Channel::Encrypted { fingerprint, .. }) = self.channel {
             self.key_verdict = Some(KeyVerdict::Doubt);
             let offered = fingerprint;
             return self.distrust(now, &Distrust::PassedOn { offered });
         }
-        let why = format!("The server did not let us in: {why}");
+        let why = format!("The server refused the join: {why}");
         self.stop(now, Line::inert(&why), user_text::NOT_IN);
     }
 
@@ -425,20 +428,20 @@ impl Session {
             bye.message
         };
         match bye.reason {
-            // By ourselves: a join of ours that we had given up arrived behind the one that was
-            // answered. If it was somebody else after all, he takes over once more.
+            // Replaced by ourselves: an abandoned join of ours arrived after the one that was
+            // answered. If it was another client after all, it takes over once more.
             Departure::Replaced if std::mem::take(&mut self.join_astray) => {
                 self.drop_connection(now, why, Some(ASTRAY_WAIT));
             }
-            // Somebody meant it: to come back by ourselves would be to fight him.
+            // Deliberate: reconnecting automatically would fight the other client.
             Departure::Replaced => self.replaced(now),
             Departure::Disconnect | Departure::Kicked | Departure::Banned => {
                 self.stop(now, why, user_text::bye_in_brief(bye.reason));
             }
             reason => {
                 if reason == Departure::Shutdown {
-                    // Said where it stays: what the status says of the next attempt takes its place
-                    // a moment later.
+                    // As a notice, because the status of the next attempt replaces this one a
+                    // moment later.
                     self.notice(why.as_str());
                 }
                 let wait = bye.retry_after_ms.map(|ms| ms.max(1));
@@ -449,7 +452,7 @@ impl Session {
 
     fn message(&mut self, message: Message) -> Result<(), ProtocolFault> {
         let taken = self.rooms.take(&message)?;
-        // The echo is the acknowledgement, even of a message that was shown before.
+        // The echo is the acknowledgement, even for a message that was shown before.
         let entry = self.outbox.settle(message.id);
         let local = match &entry {
             Some(entry) => Some(entry.local),
@@ -490,8 +493,8 @@ impl Session {
         self.tell(entry.local, entry.room, entry.body, Delivery::Sent { seq });
     }
 
-    /// Something of ours went through. Once all of it has, another hold is worth another word: of a
-    /// long text that goes out as fast as it may, every message is held.
+    /// Records that a message of ours went through. Once all have, the next hold is worth a notice
+    /// again: while a long text goes out at the rate limit, every message is held.
     fn settled(&mut self) {
         if let ConnectionState::Live(live) = &mut self.state
             && self.outbox.unsettled() == 0
@@ -522,8 +525,8 @@ impl Session {
         };
         if let Some(id) = error.id {
             if error.code == ErrorCode::BadId && error.retry_after_ms.is_none() {
-                // The counters of both sides disagree. To give the message up would leave a hole
-                // before all later ones; a new connection compares them again.
+                // The counters of both sides disagree. Giving the message up would leave a gap
+                // before all later ones; a new connection compares the counters again.
                 return Err(ProtocolFault::new(format!("it does not take the id {id}")));
             }
             if let Some(wait) = error.retry_after_ms {
@@ -555,7 +558,7 @@ impl Session {
     fn members_page(&mut self, page: MembersPage) -> Result<(), ProtocolFault> {
         let room = page.room.clone();
         if let Some(own) = page.members.iter().find(|member| self.is_us(member.user)) {
-            // Who reads slowly is given a list instead of the changes.
+            // A slow reader gets a list instead of single changes.
             self.told_nickname(&own.nickname.clone());
         }
         let known = self.rooms.members(&room)?;
@@ -576,7 +579,7 @@ impl Session {
         let (room, user, time) = (presence.room.clone(), presence.user, presence.time);
         let nickname = presence.nickname.clone();
         if matches!(presence.change, Change::Renamed { .. }) && self.is_us(user) {
-            // Whether or not it is news: the list may not be complete.
+            // Even if it is no news to the list, which may be incomplete.
             self.told_nickname(&nickname);
         }
         let news = self.rooms.members(&room)?.change(presence)?;

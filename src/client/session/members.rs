@@ -1,4 +1,4 @@
-//! One room's member list: pages and changes in, what is news out.
+//! One room's member list: takes pages and changes, and returns what is new to the user.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -11,19 +11,19 @@ use crate::protocol::{
 /// Members held in one room; a longer list is cut, so that no server can fill the memory.
 pub(super) const MEMBERS_MAX: usize = 20_000;
 
-/// The list. Changes are applied twice without harm, so pages and changes may overlap.
+/// The member list. Applying a change twice is harmless, so pages and changes may overlap.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     known: BTreeMap<UserId, Member>,
-    /// Whether the list is complete: before that, changes are applied but are no news.
+    /// Whether the list is complete: before that, changes are applied but not reported.
     complete: bool,
     /// The version of the last change since the last page.
     version: Option<u64>,
-    /// How the room is run, as it was told last.
+    /// The room's rules, as last reported.
     rules: RoomRules,
 }
 
-/// What a change means to the user.
+/// A change, as the user sees it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum MemberChange {
     Joined(Member),
@@ -34,28 +34,28 @@ pub(super) enum MemberChange {
     Renamed {
         was: Nickname,
     },
-    /// May do more or less.
+    /// Changed role.
     Promoted(Role),
-    /// The room is run otherwise; told even before the list is complete.
+    /// The room's rules changed; reported even before the list is complete.
     Rules(RoomRules),
 }
 
 impl Members {
-    /// The connection is gone: what comes next is a list anew.
+    /// The connection has closed: the next one sends a new list.
     pub(super) fn close(&mut self) {
         self.known.clear();
         self.complete = false;
         self.version = None;
     }
 
-    /// How the room is run, if a page says otherwise than what was told last.
+    /// The room's rules, if a page differs from those last reported.
     pub(super) fn other_rules(&mut self, page: &MembersPage) -> Option<RoomRules> {
         let rules = page.rules.as_ref().filter(|rules| **rules != self.rules)?;
         self.rules = rules.clone();
         Some(rules.clone())
     }
 
-    /// Takes a page; the whole list once the last one is in.
+    /// Takes a page; returns the whole list once the last page is in.
     pub(super) fn page(&mut self, page: MembersPage) -> Result<Option<Vec<Member>>, ProtocolFault> {
         if page.start {
             self.close();
@@ -75,7 +75,7 @@ impl Members {
         Ok(Some(self.known.values().cloned().collect()))
     }
 
-    /// Takes a change; tells what is news about it. (A page read after the change knows it
+    /// Applies a change; returns it if it is new. (A page read after the change contains it
     /// already.)
     pub(super) fn change(
         &mut self,
@@ -114,7 +114,7 @@ impl Members {
         Ok(news.filter(|_| self.complete))
     }
 
-    /// Adds a member, or brings him up to date; whether he was not there before.
+    /// Adds or updates a member; returns whether they are new.
     fn insert(&mut self, member: Member) -> bool {
         let room = self.known.len() < MEMBERS_MAX;
         match self.known.entry(member.user) {

@@ -1,28 +1,29 @@
-//! The client's protocol state machine: joins, resumes, keeps order, loses nothing.
+//! The client's protocol state machine: joins, resumes, keeps messages in order, loses none.
 //!
-//! Pure: it owns no socket, is handed the time, and does nothing until it is called. Whoever
-//! drives it (the [driver](crate::client::transport), a test, the simulation)
+//! Pure: it owns no socket, is given the time, and does nothing until it is called. Its driver (the
+//! [driver](crate::client::transport), a test, the simulation)
 //!
-//! 1. hands in what happened with one of the `handle_*` methods, and then, each time,
-//! 2. has carried out what [`poll_save`](Session::poll_save) and
-//!    [`poll_cache_query`](Session::poll_cache_query) give, and says so by
-//!    [`handle_saved`](Session::handle_saved) and [`handle_cache_result`](Session::handle_cache_result),
-//!    at once or later: [`persist_types`] says what a disk must promise,
+//! 1. passes each event to one of the `handle_*` methods, and then, each time,
+//! 2. carries out what [`poll_save`](Session::poll_save) and
+//!    [`poll_cache_query`](Session::poll_cache_query) return, and reports it to
+//!    [`handle_saved`](Session::handle_saved) and
+//!    [`handle_cache_result`](Session::handle_cache_result), at once or later: [`persist_types`]
+//!    says what a disk must promise,
 //! 3. carries out [`poll_action`](Session::poll_action) until `None`,
-//! 4. writes what [`poll_write`](Session::poll_write) gives, and calls it again once that is
+//! 4. writes what [`poll_write`](Session::poll_write) returns, and calls it again once that is
 //!    written,
 //! 5. passes on [`poll_event`](Session::poll_event) until `None`,
-//! 6. and calls [`handle_time`](Session::handle_time) when [`deadline`](Session::deadline) has
-//!    come: it may be another one after every call.
+//! 6. and calls [`handle_time`](Session::handle_time) at [`deadline`](Session::deadline), which may
+//!    change with every call.
 //!
 //! A new session wants to connect: poll it first. It is over with [`Event::Ended`].
 //!
 //! One part per responsibility: `connection_state` (every change of state), `incoming` and
-//! `outgoing` (frames), `outbox` (ids, order, what is sent again), `rooms` (positions, numbers,
-//! breaks), `members`, `requests` (pages and searches), `admin` (administrative commands),
-//! `credentials` (who we are, and what lets us in), `persistence` (saves, cache queries and the
-//! lease), `write_buffer` (what waits for the disk), `watchdog` (whether the server answers),
-//! `backoff`, `stats`, `user_text`. None of it knows a terminal, or how the disk is kept.
+//! `outgoing` (frames), `outbox` (ids, order, repetition), `rooms` (positions, numbers, breaks),
+//! `members`, `requests` (pages and searches), `admin` (administrative commands), `credentials`
+//! (keys and what admits them), `persistence` (saves, cache queries and the lease), `write_buffer`
+//! (unsaved changes), `watchdog` (unanswered requests), `backoff`, `stats`, `user_text`. None of it
+//! knows a terminal or the store's format.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -77,7 +78,7 @@ pub use self::{
     },
 };
 
-/// See the module's page.
+/// A client session; see the module's docs.
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -87,9 +88,9 @@ pub struct Session {
     config: Config,
     /// The nickname of the next join.
     nickname: Nickname,
-    /// The user wished for it; otherwise the server told it, and may know a later one.
+    /// The user asked for it; otherwise the server reported it, and may know a later one.
     nickname_wished: bool,
-    /// Host and port, for words.
+    /// Host and port, for texts.
     server: String,
     kind: ServerKind,
     state: ConnectionState,
@@ -103,9 +104,9 @@ pub struct Session {
     requests: Requests,
     commands: AdminCommands,
     credential_state: CredentialState,
-    /// Who we are, as far as is known.
+    /// This user, as far as is known.
     user: UserId,
-    /// That of the last connection.
+    /// The channel of the last connection.
     channel: Option<Channel>,
     /// Whether the last connection was refused for not being encrypted.
     plaintext_refused: bool,
@@ -114,9 +115,9 @@ pub struct Session {
     /// Whether other processes may have submitted messages.
     news: bool,
     references: u64,
-    /// A join was sent whose answer was not waited for: it may reach the server yet.
+    /// A join was sent and abandoned before its answer: it may still reach the server.
     join_astray: bool,
-    /// What the last connection in the clear has shown of what listens there.
+    /// The kind of listener, as revealed by the last connection in the clear.
     listener: Listener,
     key_verdict: Option<KeyVerdict>,
     actions: VecDeque<SocketAction>,
@@ -124,12 +125,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that wants to connect at `now` and has nothing from earlier runs.
+    /// A session that wants to connect at `now`, without stored state.
     pub fn new(config: Config, now: Now) -> Self {
         Self::resume(config, PersistedState::default(), now).0
     }
 
-    /// A session that goes on where earlier runs were, and the messages of theirs that are pending
+    /// A session that continues from stored state; also returns the messages in it that are pending
     /// or were refused.
     pub fn resume(config: Config, kept: PersistedState, now: Now) -> (Self, Vec<RestoredMessage>) {
         let mut session = Self {
@@ -179,7 +180,7 @@ impl Session {
         (session, outbox)
     }
 
-    /// The user wants something.
+    /// Handles a command from the user.
     pub fn handle_command(&mut self, now: Now, command: Command) {
         if matches!(self.state, ConnectionState::Ended) {
             return;
@@ -220,12 +221,12 @@ impl Session {
         }
     }
 
-    /// The connection asked for is open.
+    /// Handles the opening of the requested connection.
     pub fn handle_opened(&mut self, now: Now, channel: Channel) {
         self.opened(now, channel);
     }
 
-    /// The connection could not be opened, or is gone.
+    /// Handles the failure to open a connection, or its end.
     pub fn handle_closed(&mut self, now: Now, why: &Closed) {
         if matches!(
             self.state,
@@ -240,7 +241,7 @@ impl Session {
         }
     }
 
-    /// Gives the connection up, says why and what can be done.
+    /// Closes the connection and explains why and what can be done.
     fn distrust(&mut self, now: Now, distrust: &Distrust) {
         let told = distrust.explanation(&self.server, &self.config.command_line);
         self.events.push_back(Event::Distrusted(told));
@@ -248,8 +249,8 @@ impl Session {
         self.stop(now, why, distrust.brief());
     }
 
-    /// Where to read to, so that nothing is copied; then tell by
-    /// [`handle_filled`](Self::handle_filled) how much came. Empty without a connection.
+    /// The buffer to read into, without copying; then report the count to
+    /// [`handle_filled`](Self::handle_filled). Empty without a connection.
     pub fn space(&mut self) -> &mut [u8] {
         match &mut self.state {
             ConnectionState::Live(live) => live.decoder.space(),
@@ -257,7 +258,7 @@ impl Session {
         }
     }
 
-    /// The first `count` bytes of [`space`](Self::space) were read.
+    /// Handles the first `count` bytes of [`space`](Self::space) as read.
     pub fn handle_filled(&mut self, now: Now, count: usize) {
         if let ConnectionState::Live(live) = &mut self.state {
             live.decoder.filled(count);
@@ -270,7 +271,7 @@ impl Session {
         }
     }
 
-    /// Bytes that were read elsewhere.
+    /// Handles bytes from another buffer.
     pub fn handle_bytes(&mut self, now: Now, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let space = self.space();
@@ -284,8 +285,8 @@ impl Session {
         }
     }
 
-    /// The driver holds back from reading, because events are not taken: the silence is ours and
-    /// not the server's.
+    /// The driver has paused reading because events are not taken: the silence is ours, not the
+    /// server's.
     pub fn handle_unread(&mut self, now: Now) {
         if let ConnectionState::Live(live) = &mut self.state {
             live.heard = now.mono;
@@ -294,20 +295,20 @@ impl Session {
         }
     }
 
-    /// The [`deadline`](Self::deadline) has come. Harmless at any other time.
+    /// Handles [`deadline`](Self::deadline). Harmless at any other time.
     pub fn handle_time(&mut self, now: Now) {
         self.requests_time(now);
         self.lease_time(now);
         self.state_time(now);
     }
 
-    /// The machine was asleep, or its clock was set.
+    /// Handles the machine's waking from sleep, or a change of its clock.
     pub fn handle_woke(&mut self, now: Now) {
         self.woke(now);
     }
 
-    /// When [`handle_time`](Self::handle_time) is due, in time since the start; also a time to
-    /// call [`poll_write`](Self::poll_write) again.
+    /// When [`handle_time`](Self::handle_time) is due, in time since the start; also a time to call
+    /// [`poll_write`](Self::poll_write) again.
     pub fn deadline(&self) -> Option<Duration> {
         [
             self.state_deadline(),
@@ -320,24 +321,24 @@ impl Session {
         .min()
     }
 
-    /// What to do with the socket next.
+    /// The next action for the socket.
     pub fn poll_action(&mut self) -> Option<SocketAction> {
         self.actions.pop_front()
     }
 
-    /// What to tell the user next.
+    /// The next event for the user.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Whether [`Event::Ended`] is, or was, to be polled: nothing is told after it. What is still to
-    /// be saved may be, if the driver can.
+    /// Whether [`Event::Ended`] is, or was, to be polled; no event follows it. Saves may still
+    /// follow, if the driver can.
     pub fn is_over(&self) -> bool {
         matches!(self.state, ConnectionState::Ended)
     }
 
-    /// Whether whoever connects next should ask anew if what listens there encrypts; `None`: that
-    /// depends on whether it let us in. A modern server that had only stood still may encrypt after
+    /// Whether the next connection should probe again whether the server encrypts; `None`: that
+    /// depends on whether it admitted us. A modern server that had only stalled may encrypt after
     /// all.
     pub fn should_probe_again(&self) -> Option<bool> {
         match self.listener {
@@ -346,7 +347,7 @@ impl Session {
         }
     }
 
-    /// What became of the server's key, told once.
+    /// Whether to keep the server's key, reported once.
     pub fn poll_key_verdict(&mut self) -> Option<KeyVerdict> {
         self.key_verdict.take()
     }
@@ -357,7 +358,7 @@ impl Session {
     }
 
     fn read(&mut self, room: RoomName, seq: u64) {
-        // What is beyond the log's end was read in another log, before that was known.
+        // A number beyond the log's end was read in another log, before the change was known.
         if let Some(epoch) = self.rooms.epoch()
             && self.rooms.head(&room).is_some_and(|head| seq <= head)
         {
@@ -377,7 +378,7 @@ impl Session {
                 self.tell(local, entry.room, entry.body, Delivery::Withdrawn);
             }
             Withdrawal::TooLate => {
-                self.notice("That message is out already: this server can't take it back");
+                self.notice("That message was sent already, and this server can't withdraw it");
             }
             Withdrawal::Asked if self.kind == ServerKind::Basic && !self.is_writing_parts() => {
                 self.forget_unconfirmed();
@@ -408,17 +409,17 @@ impl Session {
         }
     }
 
-    /// The next join asks for this nickname.
+    /// Makes the next join ask for this nickname.
     fn wish_nickname(&mut self, nickname: Nickname) {
         self.nickname = nickname;
         self.nickname_wished = true;
     }
 
-    /// The server says that we are called so: by this connection's wish, or by that of another of
-    /// the user's devices.
+    /// Handles the server's report of our nickname: by this connection's wish, or by another device
+    /// of the user.
     fn told_nickname(&mut self, nickname: &Nickname) {
-        // With the news that everybody gets, the wish is granted, whether or not its answer comes: it is
-        // not to be wished again after a later one.
+        // The news to all members grants the wish, with or without its answer: it must not be
+        // repeated after a later change.
         if let ConnectionState::Live(live) = &mut self.state {
             live.nick_asked.take_if(|(_, asked)| asked == nickname);
         }
@@ -426,9 +427,9 @@ impl Session {
         self.nickname_wished = false;
     }
 
-    /// Whether this is the user that the server told us we are. With a key that is another one than
-    /// the token's, and a device that was added has a key of a user who began with another one: all
-    /// that asks who we are asks here.
+    /// Whether this is our user according to the server. A key's user differs from the token's, and
+    /// an added device's key belongs to a user with another first key, so every check of our own
+    /// identity must come here.
     fn is_us(&self, user: UserId) -> bool {
         user == self.user
     }

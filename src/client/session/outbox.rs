@@ -1,11 +1,11 @@
-//! Messages of ours whose outcome is not known: in order, each under an id that never changes once
-//! it has left this machine, sent again until the server has said what became of it.
+//! The outbox: this user's messages without an outcome, in order. Each has an id that never changes
+//! once sent, and is sent again until the server reports its outcome.
 //!
-//! An entry leaves by echo, by acknowledgement, by a refusal for good, or by withdrawal; never
-//! because a connection broke. What the disk has of it decides what may be done with it: only a
-//! saved entry is pending, and only one that was saved with its counter may leave. Counters are
-//! given when a save is made up while there is a server to send to, so that what is taken back
-//! before that leaves no hole, and what could not be saved has used none up.
+//! An entry leaves by echo, by acknowledgement, by permanent refusal, or by withdrawal; never
+//! because a connection broke. The saved state decides what may be done: only a saved entry is
+//! pending, and only one that was saved with its counter may be sent. Counters are given when a
+//! save is composed while there is a server to send to, so a message withdrawn before that leaves
+//! no gap, and one that could not be saved has used no counter.
 
 mod disk;
 mod entry;
@@ -32,19 +32,19 @@ pub(super) use self::rate_limiter::{FLIGHT_FIRST, TRIAL};
 use self::{disk::SaveInFlight, rate_limiter::RateLimiter};
 use super::user_text::{self, ProtocolFault};
 
-/// Messages that the outbox takes; one more is refused, and can be sent again later.
+/// Messages that the outbox holds; one more is refused, and can be sent again later.
 pub const OUTBOX_MESSAGES_MAX: usize = 10_000;
-/// Bytes of text that the outbox takes.
+/// Bytes of text that the outbox holds.
 pub const OUTBOX_BYTES_MAX: usize = 1024 * TEXT_BYTES_MAX;
-/// Refused messages kept for [`super::Command::SendAgain`]; the oldest goes first.
+/// Refused messages kept for [`super::Command::SendAgain`]; the oldest is dropped first.
 const REFUSED_MAX: usize = 256;
-/// Entries settled by an acknowledgement whose echo is still to come.
+/// Entries settled by an acknowledgement before their echo.
 const ECHOES_MAX: usize = UNANSWERED_MESSAGES_MAX;
 /// The shortest and the longest hold that a server can ask for.
 const HOLD_MIN: Duration = Duration::from_millis(50);
 const HOLD_MAX: Duration = Duration::from_mins(1);
 
-/// What to write for an entry.
+/// The frame to write for an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ToSend {
     Message {
@@ -55,24 +55,24 @@ pub(super) enum ToSend {
     Withdraw(MessageId),
 }
 
-/// What withdrawing did.
+/// The result of withdrawing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Withdrawal {
-    /// It had not left, and the disk never had it: it is gone.
+    /// It was neither sent nor saved: it is gone.
     Done(OutboxEntry),
-    /// It had not left: it is gone once the disk has let go of it.
+    /// It was not sent: it is gone once its removal is saved.
     Saving,
-    /// The server has to say whether it was in time.
+    /// The server decides whether it was in time.
     Asked,
-    /// It was written to a basic server, where nothing can be taken back.
+    /// It was written to a basic server, which can't withdraw.
     TooLate,
     /// Another process has it, and sends it.
     Elsewhere(RestoredMessage),
-    /// No such entry.
+    /// There is no such entry.
     Unknown,
 }
 
-/// The entries and how far this connection has come with them.
+/// The entries and their progress on this connection.
 #[derive(Debug)]
 pub(super) struct Outbox {
     device: DeviceId,
@@ -82,51 +82,50 @@ pub(super) struct Outbox {
     next_counter: u64,
     next_key: u64,
     next_local: u64,
-    /// The same for what other processes hand over.
+    /// The next number for a message from another process.
     next_of_others: u64,
-    /// The highest counter that a welcome said to be settled.
+    /// The highest counter settled according to a welcome.
     settled: u64,
-    /// `entries[..sent]` were written on this connection and are not answered yet.
+    /// `entries[..sent]` were written on this connection and are unanswered.
     sent: usize,
     /// The highest counter that was written on this connection, or that the server has settled.
     reached: u64,
-    /// How many may be so at once.
+    /// How many may be unanswered at once.
     window: usize,
-    /// A refusal that may pass: nothing is sent before then.
+    /// Nothing is sent before then, after a temporary refusal.
     held_until: Option<Duration>,
-    /// What may leave at the server's pace does not before then.
+    /// Messages under the rate limit are not sent before then.
     paced_until: Option<Duration>,
     rate_limiter: RateLimiter,
-    /// Entries that were already sent when they were withdrawn.
+    /// Counters of entries that were withdrawn after they were sent.
     withdrawals: VecDeque<u64>,
     /// `join.next` of this connection.
     joined_next: u64,
     refused: VecDeque<OutboxEntry>,
     /// Counters whose acknowledgement came before their echo.
     echoes: VecDeque<(u64, LocalId)>,
-    /// Our messages that another process had sent, under these numbers, in whatever log it was:
-    /// their echo is to come.
+    /// Our messages that another process had stored under these numbers, in whatever log; their
+    /// echo is to come.
     sent_elsewhere: VecDeque<(OutboxEntry, u64)>,
-    /// Entries, pending or refused, that are not on disk as they are, by their keys.
+    /// Keys of entries, pending or refused, whose current state is not saved.
     dirty: BTreeSet<u64>,
-    /// Keys of entries that the disk may still have and that are done with, and whether that is
-    /// by the user's wish alone.
+    /// Keys of settled entries that may still be on disk, and whether the user alone decided that.
     gone: BTreeMap<u64, bool>,
     /// The keys of entries that other runs typed.
     others: BTreeMap<LocalId, u64>,
-    /// What became of such, and is to be told to those runs.
+    /// Outcomes of such entries, to report to those runs.
     outcomes: BTreeMap<u64, Delivery>,
-    /// Whether the disk was asked for what other processes submitted.
+    /// Whether a query for messages submitted by other processes is outstanding.
     adopting: bool,
-    /// Entries that the user took back before they left and that the disk may still have.
+    /// Entries that the user withdrew before they were sent, and that may still be on disk.
     taking_back: Vec<OutboxEntry>,
-    /// Those of them that another process has now, as pending: it has the outbox.
+    /// Those of them that another process has now, as pending, because it has the outbox.
     not_taken_back: Vec<OutboxEntry>,
     flight: Option<SaveInFlight>,
 }
 
 impl Outbox {
-    /// The server knows this device by another id: what is sent from now on has that one.
+    /// Sets the device id that the server uses for this device; later messages are sent under it.
     pub(super) fn is_of(&mut self, device: DeviceId) {
         self.device = device;
     }
@@ -181,21 +180,21 @@ impl Outbox {
         key
     }
 
-    /// Takes a message. It is pending once it is saved. Gives what to say where there is no room:
-    /// it counts as refused.
+    /// Adds a message. It is pending once saved. Returns the news if the outbox is full: the
+    /// message counts as refused.
     pub(super) fn push(&mut self, room: RoomName, body: Body) -> Option<RestoredMessage> {
         let local = self.new_local();
         self.enter(local, false, room, body)
     }
 
-    /// Takes a refused message again, under a new id and at the end; as [`Self::push`].
+    /// Adds a refused message again, under a new id and at the end; as [`Self::push`].
     pub(super) fn push_again(&mut self, local: LocalId) -> Option<RestoredMessage> {
         let entry = self.take_refused(local)?;
         self.others.remove(&local);
         self.enter(local, entry.counted, entry.room, entry.body)
     }
 
-    /// Lets go of a refused message.
+    /// Removes a refused message.
     pub(super) fn take_refused(&mut self, local: LocalId) -> Option<OutboxEntry> {
         let at = self.refused.iter().position(|entry| entry.local == local)?;
         let entry = self.refused.remove(at)?;
@@ -248,19 +247,19 @@ impl Outbox {
         news
     }
 
-    /// How many have no outcome and were not written to a basic server either.
+    /// Number of entries without an outcome that were not written to a basic server either.
     pub(super) fn unsettled(&self) -> usize {
-        // What could not be taken back on disk yet is sent by the next run.
+        // If the removal is not saved, the next run sends it.
         let taken_back = self.taking_back.len() + self.not_taken_back.len();
         self.entries.iter().filter(|entry| !entry.basic).count() + taken_back
     }
 
-    /// How many were written on this connection and have no outcome.
+    /// Number of entries that were written on this connection and have no outcome.
     pub(super) fn unanswered(&self) -> usize {
         self.sent
     }
 
-    /// Where they are to be said.
+    /// The rooms of all entries.
     pub(super) fn rooms(&self) -> impl Iterator<Item = &RoomName> {
         self.entries.iter().map(|entry| &entry.room)
     }
@@ -270,7 +269,7 @@ impl Outbox {
         self.entries.get(self.sent).map(|entry| &entry.room)
     }
 
-    /// Whether something was sent that is not answered yet.
+    /// Whether an entry was sent that is not answered yet.
     pub(super) fn awaits_answers(&self) -> bool {
         self.sent > 0
     }
@@ -280,14 +279,14 @@ impl Outbox {
         front.unwrap_or(self.next_counter)
     }
 
-    /// A new connection: `join.next`, the lowest counter that we will still send.
+    /// Starts a new connection; returns `join.next`, the lowest counter that we will still send.
     pub(super) fn join(&mut self) -> u64 {
         self.close();
         self.joined_next = self.lowest();
         self.joined_next
     }
 
-    /// The connection is gone: everything is to be sent again.
+    /// The connection has closed: everything is to be sent again.
     pub(super) fn close(&mut self) {
         self.sent = 0;
         self.held_until = None;
@@ -295,9 +294,9 @@ impl Outbox {
         self.withdrawals.clear();
     }
 
-    /// A welcome came: `highest` is the highest counter that the server has settled for us. Our
-    /// own log of counters may be behind it (the disk was restored, say); ids that never left us
-    /// then move up.
+    /// Handles a welcome. `highest` is the highest counter that the server has settled for us. Our
+    /// stored counters may be behind it (after a restored backup, for example); ids that were never
+    /// sent then move up.
     pub(super) fn welcome(
         &mut self,
         now: Duration,
@@ -330,12 +329,13 @@ impl Outbox {
         Ok(())
     }
 
-    /// When the next one may leave, if one waits for that.
+    /// When the next one may be sent, if it waits for a time.
     pub(super) fn waits_until(&self) -> Option<Duration> {
         self.held_until.or(self.paced_until)
     }
 
-    /// What to write next on this connection, if anything may be; `leaving`: it is about to end.
+    /// The next frame to write on this connection, if any; `leaving`: the connection is about to
+    /// end.
     pub(super) fn next_to_send(&mut self, now: Duration, leaving: bool) -> Option<ToSend> {
         self.paced_until = None;
         if let Some(counter) = self.withdrawals.pop_front() {
@@ -351,8 +351,8 @@ impl Outbox {
         let entry = self.entries.get(self.sent).filter(|entry| entry.reserved)?;
         let counter = entry.counter?;
         if counter > self.reached + 1 {
-            // What stood there was settled before the one in front of it, by a server that may
-            // have forgotten both since: its place has to be used up again.
+            // A gap: a server that may have lost both settled this counter before the next one. It
+            // must be used up again.
             self.reached += 1;
             return Some(ToSend::Withdraw(self.id(self.reached)));
         }
@@ -360,7 +360,7 @@ impl Outbox {
         let to_send = if entry.withdrawn {
             ToSend::Withdraw(id)
         } else {
-            // What is settled already is answered without being counted.
+            // An already settled message is answered without being counted.
             if counter > self.settled {
                 self.paced_until = self.rate_limiter.waits(now, counter);
                 if self.paced_until.is_some() {
@@ -379,21 +379,22 @@ impl Outbox {
         Some(to_send)
     }
 
-    /// The server wants a message again later: it and all after it wait, in order.
+    /// Holds back a message at the server's request, with all after it, in order.
     pub(super) fn hold(&mut self, now: Duration, id: MessageId, wait: Duration) {
         if id.device != self.device || id.counter > self.reached {
-            // An answer to what is to be sent again anyway.
+            // An answer to a message that is sent again anyway.
             return;
         }
         self.rate_limiter.refused(now, id.counter, wait);
         self.sent = self.sent.min(self.place(id.counter));
         self.reached = id.counter.saturating_sub(1);
-        // Those behind it are withdrawn in their turn: until then, their place does not exist.
+        // Entries behind it are withdrawn in their turn: the server does not accept their counters
+        // before.
         self.withdrawals.retain(|counter| *counter < id.counter);
         self.held_until = Some(now + wait.clamp(HOLD_MIN, HOLD_MAX));
     }
 
-    /// The server said what became of a message: it leaves. `None`: it had left before.
+    /// Removes a message whose outcome the server reported. `None`: it was removed before.
     pub(super) fn settle(&mut self, id: MessageId) -> Option<OutboxEntry> {
         let at = self.find(id)?;
         let entry = self.remove(at)?;
@@ -401,7 +402,7 @@ impl Outbox {
         Some(entry)
     }
 
-    /// As [`Self::settle`], for an acknowledgement whose echo is still to come.
+    /// As [`Self::settle`], for an acknowledgement before the echo.
     pub(super) fn settle_before_echo(&mut self, id: MessageId) -> Option<OutboxEntry> {
         let entry = self.settle(id)?;
         if self.echoes.len() >= ECHOES_MAX {
@@ -411,7 +412,7 @@ impl Outbox {
         Some(entry)
     }
 
-    /// The entry that an echo belongs to, if it was acknowledged before the echo came.
+    /// The entry of an echo, if it was acknowledged before the echo came.
     pub(super) fn take_echo(&mut self, message: &Message) -> Option<LocalId> {
         if message.id.device != self.device {
             return None;
@@ -428,13 +429,13 @@ impl Outbox {
         self.sent_elsewhere.remove(at).map(|(entry, _)| entry.local)
     }
 
-    /// The log is another one: acknowledged messages have no echo to come.
+    /// The log has changed: acknowledged messages will not be echoed.
     pub(super) fn forget_echoes(&mut self) {
         self.echoes.clear();
         self.sent_elsewhere.clear();
     }
 
-    /// As [`Self::settle`], for a refusal for good: the text is kept to be sent again.
+    /// As [`Self::settle`], for a permanent refusal: the text is kept to be sent again.
     pub(super) fn refuse(&mut self, id: MessageId, why: Line) -> Option<RestoredMessage> {
         let at = self.find(id)?;
         let entry = self.remove(at)?;
@@ -445,7 +446,7 @@ impl Outbox {
         Some(self.keep_refused(entry, why))
     }
 
-    /// The user takes a message back.
+    /// Withdraws a message for the user.
     pub(super) fn withdraw(&mut self, local: LocalId) -> Withdrawal {
         let Some(at) = self.entries.iter().position(|entry| entry.local == local) else {
             return Withdrawal::Unknown;
@@ -458,7 +459,7 @@ impl Outbox {
             return Withdrawal::Elsewhere(entry.news(Delivery::Pending));
         }
         let Some(counter) = entry.counter else {
-            // It has used up nothing.
+            // It has used no counter.
             let Some(entry) = self.remove(at) else {
                 return Withdrawal::Unknown;
             };
@@ -474,16 +475,16 @@ impl Outbox {
             if at < self.sent {
                 self.withdrawals.push_back(counter);
             } else if at == self.sent {
-                // To take it back needs no waiting.
+                // A withdrawal need not wait.
                 self.held_until = None;
             }
         }
         Withdrawal::Asked
     }
 
-    /// The next entry for a basic server, which is told each message once, and only what is for the
-    /// lobby: it has no rooms, and all would read it. If it is not `certain` to be such a server,
-    /// what comes behind a message for a room waits: later counters may not overtake that one.
+    /// The next entry for a basic server, which gets each message once, and only those for the
+    /// lobby: it has no rooms, and all would read it. If the server is not `certain` to be a basic
+    /// one, entries behind a message for a room wait, since later counters may not overtake it.
     pub(super) fn next_for_basic(&self, certain: bool) -> Option<(MessageId, OutboxEntry)> {
         let for_lobby = |entry: &&OutboxEntry| entry.room == RoomName::lobby();
         let mut due = self.entries.iter().filter(|entry| entry.is_due());
@@ -498,7 +499,7 @@ impl Outbox {
 
     /// Whether [`Self::next_for_basic`] has one.
     pub(super) fn due_for_basic(&self, certain: bool) -> bool {
-        // What was written comes first, and what may not leave yet last: mostly this is enough.
+        // Fast path: written entries come first, unsaved ones last.
         let may_leave = |entry: &&OutboxEntry| entry.reserved;
         let any = self
             .entries
@@ -509,8 +510,8 @@ impl Outbox {
         any && self.next_for_basic(certain).is_some()
     }
 
-    /// An entry was written to a basic server in full. It stays, in case a welcome comes late,
-    /// until [`Self::forget_unconfirmed`]. Gives the entry as it was before.
+    /// Marks an entry as written to a basic server in full. It stays, in case a welcome comes late,
+    /// until [`Self::forget_unconfirmed`]. Returns the entry as it was before.
     pub(super) fn written_to_basic(&mut self, id: MessageId) -> Option<OutboxEntry> {
         let at = self.find(id)?;
         let entry = &mut self.entries[at];
@@ -521,8 +522,8 @@ impl Outbox {
         Some(before)
     }
 
-    /// Lets go of all but the last `keep` messages that a basic server need not be told any more;
-    /// gives those of them that it was not told in full, because the user took them back.
+    /// Removes all but the last `keep` messages that a basic server need not get any more. Returns
+    /// those of them that were not written in full, because the user withdrew them.
     pub(super) fn forget_unconfirmed(&mut self, keep: usize) -> Vec<OutboxEntry> {
         let over = |entry: &&OutboxEntry| !entry.is_due();
         let over = self.entries.iter().take_while(over).count();
@@ -544,14 +545,14 @@ impl Outbox {
         }
     }
 
-    /// Where an entry with this counter stands, or would.
+    /// The index of an entry with this counter, if it existed.
     fn place(&self, counter: u64) -> usize {
         let before = |entry: &OutboxEntry| entry.counter.is_some_and(|own| own < counter);
         self.entries.partition_point(before)
     }
 
-    /// The entry that has this id for certain. One whose counter is not on disk yet never left:
-    /// what the server says of that id is about another process's message.
+    /// The entry that certainly has this id. An entry whose counter is not saved was never sent:
+    /// the server's answer for that id is about another process's message.
     fn find(&self, id: MessageId) -> Option<usize> {
         let at = self.place(id.counter);
         let entry = self.entries.get(at)?;

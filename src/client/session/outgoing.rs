@@ -1,4 +1,4 @@
-//! What leaves: frames for a modern server, spaced objects for a basic one.
+//! Writes to the server: frames for a modern server, spaced objects for a basic one.
 
 use std::time::Duration;
 
@@ -22,21 +22,21 @@ use crate::{
     time::Now,
 };
 
-/// Bytes handed out at once: frames are made as the socket takes them, so that a long outbox is
+/// Bytes handed out at once: frames are encoded as the socket takes them, so that a long outbox is
 /// not held twice.
 const WRITE_BYTES: usize = 64 * 1024;
-/// Before the end of a goodbye: time kept for the goodbye itself.
+/// Time reserved for `disconnect` before leaving times out.
 const GOODBYE_TIME: Duration = Duration::from_millis(100);
-/// What we are, for the server's log.
+/// Name and version of this client, for the server's log.
 const AGENT: &str = concat!("chat-tui ", env!("CARGO_PKG_VERSION"));
 
 impl Session {
-    /// Appends what is to be written now, if anything; some 64 KiB at most. Towards a basic server
-    /// that is one object, and must be handed to the socket alone.
+    /// Appends the bytes to write now, if any; about 64 KiB at most. For a basic server that is one
+    /// object, which must be handed to the socket alone.
     pub fn poll_write(&mut self, now: Now, out: &mut Vec<u8>) {
         let before = out.len();
-        // The pause counts from when the last object is known to have left, not from when it was
-        // meant to: on a busy machine those can be far apart.
+        // The pause counts from when the last object is known to be written, which on a busy
+        // machine can be much later than when it was due.
         if let ConnectionState::Live(live) = &mut self.state
             && std::mem::take(&mut live.object_out)
         {
@@ -78,8 +78,8 @@ impl Session {
         names(&self.asked_for, room)
     }
 
-    /// Joins anew where the next message is for a room that the last join had no place for, now
-    /// that those before it are settled.
+    /// Reconnects to join again if the next message is for a room that the last join had no space
+    /// for, once all earlier messages are settled.
     pub(super) fn enter_next_room(&mut self, now: Now) {
         let is_in = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Online);
         if is_in
@@ -96,7 +96,8 @@ impl Session {
         }
     }
 
-    /// Those that are wanted, and those that messages wait for: they are refused in others.
+    /// The rooms that the user wants, and those of pending messages, which would be refused
+    /// otherwise.
     fn rooms_to_enter(&self) -> Vec<RoomName> {
         let mut enter = self.config.enter.clone();
         for room in self.outbox.rooms() {
@@ -110,8 +111,8 @@ impl Session {
         enter
     }
 
-    /// Asks what listens, in the clear: a `join` with a protocol that there is not is refused by
-    /// every modern server and is a good one to a basic server. It shows nothing that is secret.
+    /// Probes for a modern server in the clear: every modern server refuses a `join` with a
+    /// protocol that does not exist, and a basic one accepts it. Contains no secret.
     fn ask_what_listens(&self, now: Now, out: &mut Vec<u8>) {
         let question = Join {
             protocol: Some(NO_PROTOCOL),
@@ -150,7 +151,7 @@ impl Session {
         let channel = live.channel;
         self.asked_for = enter;
         let rooms = self.rooms.positions(|room| self.asked_for(room));
-        // Where a position does not hold, the log is another one, and all of it is new to us.
+        // If a position is invalid, the log is another one, and all of it is new.
         let last = if rooms.is_empty() {
             self.config.last
         } else {
@@ -213,7 +214,8 @@ impl Session {
             encode_client(&nick, out);
         }
         while out.len() < WRITE_BYTES {
-            // In a room that was not entered it would be refused: it waits for the next join.
+            // A message for a room that was not joined would be refused: it waits for the next
+            // join.
             let next = self.outbox.next_room();
             let waits = self.outbox.awaits_answers()
                 && next.is_some_and(|room| !names(&self.asked_for, room));
@@ -281,7 +283,7 @@ impl Session {
         }
     }
 
-    /// Writes the next part of a message; `false` when there is none.
+    /// Writes the next part of a message; `false` if there is none.
     fn write_part(&mut self, now: Now, out: &mut Vec<u8>) -> bool {
         let ConnectionState::Live(live) = &mut self.state else {
             return false;
@@ -293,8 +295,8 @@ impl Session {
             };
             let time = legacy::timestamp(now.wall, &self.config.zone);
             let texts: Vec<_> = legacy::split_for_server(entry.body.as_str()).collect();
-            // A part of a message is not the message: under its id, a server that knows ids would
-            // take the first part for the whole.
+            // A part goes without the id: a server that knows ids would store the first part as the
+            // whole message.
             let id_shown = (texts.len() == 1).then_some(id);
             live.parts = texts
                 .into_iter()
@@ -324,9 +326,9 @@ impl Session {
         self.forget_unconfirmed();
     }
 
-    /// Lets go of what was written to a basic server: of all, if it certainly is one; otherwise of
-    /// what is so far back that no welcome can come any more. What the user took back before all
-    /// of it was out goes as well.
+    /// Removes messages that were written to a basic server: all, if it certainly is one; otherwise
+    /// those so far back that no welcome can come any more. Also removes those that the user
+    /// withdrew before they were written in full.
     pub(super) fn forget_unconfirmed(&mut self) {
         let certain = self.kind == ServerKind::Basic;
         let keep = if certain { 0 } else { UNANSWERED_MESSAGES_MAX };
@@ -336,7 +338,7 @@ impl Session {
     }
 }
 
-/// Whether a list of rooms to be in names one; an empty one names the lobby.
+/// Whether a list of rooms to join names a room; an empty list names the lobby.
 pub(super) fn names(enter: &[RoomName], room: &RoomName) -> bool {
     match enter {
         [] => *room == RoomName::lobby(),

@@ -1,26 +1,26 @@
-//! What a client keeps on disk, as plain values: what a session starts from ([`PersistedState`]), what it
-//! wants kept ([`Save`]), and what it wants looked up ([`CacheQuery`]).
+//! The client's stored state as plain values: the state that a session starts from
+//! ([`PersistedState`]), the changes that it wants stored ([`Save`]), and its queries
+//! ([`CacheQuery`]).
 //!
-//! The session never waits for a disk. It hands out one [`Save`] at a time, by
-//! [`Session::poll_save`](super::Session::poll_save), and gathers what comes meanwhile into the
-//! next one; [`Session::handle_saved`](super::Session::handle_saved) says what became of it. What
-//! it relies on:
+//! The session never waits for a disk. [`Session::poll_save`](super::Session::poll_save) returns
+//! one [`Save`] at a time, and later changes gather in the next one;
+//! [`Session::handle_saved`](super::Session::handle_saved) takes the result. The session relies on
+//! this:
 //!
 //! - A save is carried out as a whole or not at all, and saves take effect in the order in which
 //!   they were handed out.
-//! - Once a [durable](Save::is_durable) save was reported as done, it outlives the machine's losing
-//!   power. Any other may be lost then, but only together with all later ones, up to the next
-//!   durable one.
+//! - A [durable](Save::is_durable) save that was reported as done survives a power failure. Any
+//!   other may be lost then, but only together with all later ones, up to the next durable one.
 //! - A save that touches the device's outbox or counters is carried out only while this process
 //!   holds the device's lease: see [`SaveError::Lost`]. A process without it adds messages by
 //!   [`StoreChange::Submit`], which the holder takes over by [`CacheQuery::Adopt`].
 //!
-//! What it promises in return:
+//! In return it promises:
 //!
-//! - A message is told as pending, and may be written to a socket, only after an [`StoreChange::Entry`]
-//!   with it (and, for the socket, with its counter) was reported as saved.
-//! - A message that the disk may have is told as withdrawn only once its removal is saved.
-//! - An entry is removed only when its outcome is known, or when the user took it back before its
+//! - A message is reported as pending, and may be written to a socket, only after an
+//!   [`StoreChange::Entry`] with it (and, for the socket, with its counter) was reported as saved.
+//! - A message that may be on disk is reported as withdrawn only once its removal is saved.
+//! - An entry is removed only when its outcome is known, or when the user withdrew it before its
 //!   counter left.
 //! - The position from which the next start resumes is the end of the highest range of messages
 //!   saved, and so can't be ahead of them.
@@ -37,27 +37,28 @@ use crate::{
     text::{Body, Line},
 };
 
-/// What was kept by earlier runs: what a session starts from.
+/// The state stored by earlier runs, from which a session starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PersistedState {
     /// This device's outbox.
     pub outbox: PersistedOutbox,
     /// The rooms.
     pub rooms: Vec<PersistedRoom>,
-    /// Who we are on this server, as it said when it last let us in.
+    /// The user's id on this server, from the last welcome.
     pub user: Option<UserId>,
-    /// Whether another process has the device's lease: the outbox is not ours, and is not given.
+    /// Whether another process has the device's lease; then the outbox is that process's, and empty
+    /// here.
     pub standby: bool,
 }
 
 /// A device's outbox and its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistedOutbox {
-    /// The lowest counter that no message has; from 1.
+    /// The lowest unused counter; from 1.
     pub next_counter: u64,
     /// The lowest key that no entry ever had; from 1.
     pub next_key: u64,
-    /// The entries, in the order of their keys, which is that of typing.
+    /// The entries, in the order of their keys, which is the order of typing.
     pub entries: Vec<PersistedEntry>,
 }
 
@@ -71,45 +72,45 @@ impl Default for PersistedOutbox {
     }
 }
 
-/// A message of ours whose outcome is not known, or that was refused.
+/// A message of this user without a known outcome, or a refused one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistedEntry {
-    /// Which: no two entries of a device ever have the same.
+    /// The entry's key: no two entries of a device ever have the same.
     pub key: u64,
-    /// Which of this run's own messages it is; `None`: it is another run's.
+    /// Its number among this run's own messages; `None` if another run typed it.
     pub number: Option<u64>,
-    /// Where to.
+    /// Its room.
     pub room: RoomName,
     /// The text.
     pub body: Body,
-    /// Its counter, once it may have left this machine under it.
+    /// Its counter, once it may have been sent with it.
     pub counter: Option<u64>,
-    /// Whether the user took it back.
+    /// Whether the user withdrew it.
     pub withdrawn: bool,
     /// Whether it was written in full to a basic server, which never answers.
     pub unconfirmed: bool,
-    /// Why it was refused for good, if it was; it is kept until the user decides.
+    /// Why it was refused permanently, if it was; it is kept until the user decides.
     pub failed: Option<Line>,
 }
 
-/// Where a client stands in a room.
+/// A client's position in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistedRoom {
     /// The room.
     pub room: RoomName,
     /// The log that the numbers belong to.
     pub epoch: Epoch,
-    /// The lowest number that the server held, when last heard of.
+    /// The lowest number that the server held, when last known.
     pub first: u64,
     /// The highest number given, as far as is known.
     pub head: u64,
-    /// The number of the last message that is kept; 0: none is.
+    /// The number of the last stored message; 0: none is stored.
     pub seq: u64,
     /// That message's id.
     pub id: Option<MessageId>,
 }
 
-/// What is to be kept: all of it or nothing.
+/// Changes to store, all or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Save {
     /// The changes, in order.
@@ -117,7 +118,7 @@ pub struct Save {
 }
 
 impl Save {
-    /// Whether it must have reached the disk itself before it counts as saved.
+    /// Whether it must reach the disk itself before it counts as saved.
     pub fn is_durable(&self) -> bool {
         self.changes.iter().any(|change| {
             matches!(
@@ -136,50 +137,50 @@ impl Save {
     }
 }
 
-/// One thing to be kept.
+/// One change to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreChange {
-    /// An entry of the outbox, new or in place of the one with its key.
+    /// An entry of the outbox, new or replacing the one with its key.
     Entry(PersistedEntry),
-    /// The entry with this key is done with. There may be none.
+    /// Removes the entry with this key, if there is one.
     Remove(u64),
-    /// As [`StoreChange::Remove`], because the user wants it so: nobody else could say it again, were
-    /// this lost.
+    /// As [`StoreChange::Remove`], by the user's wish: durable, because no other source could
+    /// repeat it.
     TakeBack(u64),
-    /// All lower counters are used up.
+    /// All lower counters are used.
     NextCounter(u64),
-    /// What became of the entry with this key, for the run that typed it, if that is another one
-    /// and wants to know. Comes before the entry's removal.
+    /// The outcome of the entry with this key, for the run that typed it, if that is another one
+    /// and wants it. Comes before the entry's removal.
     Settled {
-        /// Which.
+        /// The entry's key.
         key: u64,
-        /// What.
+        /// Its outcome.
         delivery: Delivery,
     },
-    /// A message of this run, for whichever process has the device's lease.
+    /// A message of this run, for the process that has the device's lease.
     Submit {
-        /// Which of this run's own messages it is.
+        /// Its number among this run's own messages.
         number: u64,
-        /// Where to.
+        /// Its room.
         room: RoomName,
         /// The text.
         body: Body,
     },
     /// A room was opened.
     Room(RoomUpdate),
-    /// Messages of a room's log, all from one number to another: a range that is joined with
-    /// those that it touches.
+    /// Messages of a room's log with consecutive numbers: a range, which is merged with those that
+    /// it touches.
     Messages(MessageRange),
     /// The user has read a room up to this number, or to the log's end where that is lower.
     Read {
         /// The room.
         room: RoomName,
-        /// The log. If another is kept, nothing is changed.
+        /// The log. If another one is stored, nothing is changed.
         epoch: Epoch,
         /// The number.
         seq: u64,
     },
-    /// The text being written in a room; empty: none.
+    /// The unsent text in a room; empty: none.
     Draft {
         /// The room.
         room: RoomName,
@@ -188,7 +189,7 @@ pub enum StoreChange {
     },
     /// A text was sent.
     Typed(String),
-    /// Who we are on this server.
+    /// The user's id on this server.
     User(UserId),
 }
 
@@ -206,77 +207,78 @@ impl StoreChange {
     }
 }
 
-/// What a server said about a room.
+/// A server's description of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomUpdate {
     /// The room.
     pub room: RoomName,
-    /// The log. What is kept of another one is let go of.
+    /// The log. Stored messages of another one are discarded.
     pub epoch: Epoch,
-    /// What it is about.
+    /// The topic.
     pub topic: Option<Line>,
-    /// The lowest number that it holds. What is kept below is let go of: it was erased.
+    /// The lowest number that it holds. Stored messages below are discarded: they were erased.
     pub first: u64,
     /// The highest number given.
     pub head: u64,
-    /// Set when what is kept is not part of this log: it is let go of.
+    /// Set when the stored messages are not part of this log: they are discarded.
     pub reset: Option<Reset>,
 }
 
-/// Messages of one log, each number one more than the last; never empty.
+/// Messages of one log with consecutive numbers; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRange {
     /// The room.
     pub room: RoomName,
-    /// The log. If another is kept by now (another process was there), nothing is changed.
+    /// The log. If another one is stored by now (by another process), nothing is changed.
     pub epoch: Epoch,
     /// The messages.
     pub messages: Vec<Message>,
 }
 
-/// Why nothing was saved.
+/// Why a save failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SaveError {
-    /// Another process holds the device's lease. Only what [needs it](StoreChange::is_fenced) was not
-    /// saved; everything else was.
+    /// Another process holds the device's lease. Only the changes that [need
+    /// it](StoreChange::is_fenced) were not saved.
     Lost,
-    /// It failed, for a reason that may pass: one plain sentence.
+    /// A failure that may pass: one plain sentence.
     Failed(Line),
 }
 
-/// What is to be looked up; each is answered by a [`CacheResult`] of the same kind.
+/// A query to the store; each is answered by a [`CacheResult`] of the same kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheQuery {
-    /// The part of a room's log, as far as it is kept: a gap-free piece that begins or ends where
-    /// the part does.
+    /// The stored piece of a part of a room's log: gap-free, and it begins or ends where the part
+    /// does.
     Page {
         /// The room.
         room: RoomName,
-        /// The log; of another one there is nothing. `None`: none is known yet, any will do.
+        /// The log; another one's messages are not returned. `None`: none is known yet, any is
+        /// accepted.
         epoch: Option<Epoch>,
-        /// Which part.
+        /// The part wanted.
         part: Part,
-        /// Whether there is nobody else to be asked: then the nearest kept piece will do.
+        /// Whether there is no server to ask: then the nearest stored piece is accepted.
         offline: bool,
     },
-    /// A search among the messages kept.
+    /// A search among the stored messages.
     Search {
         /// The room.
         room: RoomName,
         /// The log; as for a page.
         epoch: Option<Epoch>,
-        /// What for.
+        /// The query.
         query: Query,
-        /// The highest number to be looked at; `None`: the end.
+        /// The highest number to search; `None`: the end.
         to: Option<u64>,
     },
-    /// Take the device's lease, if it may be taken, and say what its outbox holds; and what became
-    /// of this run's own messages with other processes.
+    /// Takes the device's lease, if allowed, and returns its outbox; also the outcomes of this
+    /// run's own messages that other processes settled.
     Lease(LeaseClaim),
-    /// Take the messages over that other processes have [submitted](StoreChange::Submit): at most
+    /// Takes over the messages that other processes have [submitted](StoreChange::Submit): at most
     /// [`ADOPTED_MAX`], as entries with keys from this one on.
     Adopt {
-        /// The lowest key that no entry has or will have but for these.
+        /// The lowest unused key; only these entries may use the keys from it on.
         key: u64,
     },
 }
@@ -287,41 +289,42 @@ pub const ADOPTED_MAX: u64 = 256;
 /// When a process takes a device's lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseClaim {
-    /// In any case: its user wants it here.
+    /// Always: its user wants it here.
     Take,
-    /// If no other process that runs has it.
+    /// Only if no other running process has it.
     IfFree,
     /// Not now.
     No,
 }
 
-/// What was looked up. `Err` says in one plain sentence why it could not be.
+/// The answer to a query. `Err` is one plain sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheResult {
-    /// The page, or `None` where nothing of it is kept.
+    /// The page, or `None` where nothing of it is stored.
     Page(Result<Option<Page>, Line>),
-    /// What was found.
+    /// The matches.
     Found(Result<SearchPage, Line>),
-    /// How the lease stands.
+    /// The lease's status.
     Lease(Result<LeaseStatus, Line>),
-    /// What was taken over; `None`: the lease is another process's.
+    /// The messages taken over; `None`: another process has the lease.
     Adopted(Result<Option<Vec<PersistedEntry>>, Line>),
 }
 
-/// How the device's lease stands.
+/// The status of the device's lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseStatus {
-    /// Whether it is ours now.
+    /// Whether this process has it now.
     pub ours: bool,
-    /// Whether it was ours all the time: no other process works with what is kept here.
+    /// Whether this process had it all the time: no other process uses this store.
     pub unbroken: bool,
-    /// What its outbox holds, if it is ours and anything is kept.
+    /// The outbox, if this process has the lease and anything is stored.
     pub outbox: Option<PersistedOutbox>,
-    /// What became of this run's own messages with another process, by their numbers. Told once.
+    /// Outcomes of this run's own messages that another process settled, by their numbers. Reported
+    /// once.
     pub settled: Vec<(u64, Delivery)>,
 }
 
-/// When a message was taken; for those who keep times as numbers.
+/// A time in nanoseconds since 1970, clamped to the type's range.
 pub fn nanoseconds(time: Timestamp) -> i64 {
     i64::try_from(time.as_nanosecond()).unwrap_or(if time < Timestamp::UNIX_EPOCH {
         i64::MIN

@@ -1,4 +1,4 @@
-//! What the disk is asked and what it answers: saves, and the lease on this device's outbox.
+//! The session's dealings with the disk: saves, queries, and the lease on this device's outbox.
 
 use std::time::Duration;
 
@@ -16,46 +16,47 @@ use crate::{
     time::Now,
 };
 
-/// How often the disk is asked what became of messages that another process has, and whether it is
-/// our turn.
+/// How often to ask the disk for the outcome of messages that another process has, and whether the
+/// lease is free.
 const ASK_LEASE_EVERY: Duration = Duration::from_millis(100);
-/// The wait before the first such question where the server says that we were replaced: whoever
-/// replaced us is heard of on the disk by then, if it works with the same one.
+/// The wait before the first such query after the server reported that we were replaced: by then, a
+/// process with the same disk has recorded that there.
 const REPLACED_WAIT: Duration = Duration::from_secs(1);
 
-/// How we stand with the lease on the device's outbox.
+/// The state of the lease on the device's outbox, as far as this process knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LeaseState {
-    /// Ours, as far as is known.
+    /// This process has it.
     Held,
-    /// Another process's: we hand it our messages until the user wants it back, or it is free.
+    /// Another process has it: messages are submitted to that one until the user wants it back, or
+    /// it is free.
     Lost,
-    /// The user wants it back, and the disk has yet to be told.
+    /// The user wants it back; the disk was not asked yet.
     Reclaiming,
-    /// The disk was told and has not answered yet.
+    /// The disk was asked and has not answered yet.
     Requested,
 }
 
-/// How the disk is watched while another process has the lease.
+/// Polls the disk while another process has the lease.
 #[derive(Debug, Default)]
 pub(super) struct LeaseWatch {
-    /// When to ask next how the lease stands.
+    /// When to ask next for the lease's status.
     pub(super) next: Option<Duration>,
-    /// Whether that is due.
+    /// Whether a query is due.
     due: bool,
     /// Whether the disk was asked, and has not answered yet.
     asking: bool,
-    /// Whether it was the server that said that we were replaced.
+    /// Whether the server reported that we were replaced.
     replaced: bool,
 }
 
 impl Session {
-    /// What is to be saved now, if anything; nothing while a save is under way.
+    /// The next save, if any; none while a save is in progress.
     pub fn poll_save(&mut self, now: Now) -> Option<Save> {
         if self.write_buffer.is_busy() || self.is_waiting_for_disk() {
             return None;
         }
-        // A message that was just typed must not wait to be told of.
+        // A message that was just typed must not wait.
         let urgent = self.outbox.is_urgent();
         if !urgent && self.write_buffer.retry_at().is_some_and(|at| now.mono < at) {
             return None;
@@ -71,7 +72,7 @@ impl Session {
         self.write_buffer.start(outbox)
     }
 
-    /// Whether the disk was asked something whose answer changes the outbox.
+    /// Whether a query is outstanding whose answer changes the outbox.
     fn is_waiting_for_disk(&self) -> bool {
         self.lease == LeaseState::Requested || self.lease_watch.asking || self.outbox.is_adopting()
     }
@@ -83,7 +84,7 @@ impl Session {
                 && live.leaving.as_ref().is_none_or(|leaving| !leaving.said))
     }
 
-    /// Whether something has yet to be saved, or is being saved. What failed is not waited for.
+    /// Whether something is still to be saved, or being saved. Failed saves are not waited for.
     pub(super) fn has_to_save(&self) -> bool {
         self.write_buffer.is_busy()
             || self.write_buffer.retry_at().is_none()
@@ -92,7 +93,7 @@ impl Session {
             || self.outbox.is_urgent()
     }
 
-    /// What became of the last [`Save`].
+    /// Handles the result of the last [`Save`].
     pub fn handle_saved(&mut self, now: Now, saved: Result<(), SaveError>) {
         if self.is_over() {
             return;
@@ -106,16 +107,18 @@ impl Session {
             }
             Err(SaveError::Failed(why)) => {
                 let news = self.write_buffer.failed(now.mono);
-                let not_kept = Line::inert(&format!("It could not be kept here: {why}"));
+                let not_kept = Line::inert(&format!("It could not be saved here: {why}"));
                 let refused = self.outbox.not_saved(Some(&not_kept));
                 if news && refused.is_empty() {
-                    self.notice(&format!("What happens is not kept on this machine: {why}"));
+                    self.notice(&format!(
+                        "New messages are not being saved on this machine: {why}"
+                    ));
                 }
                 self.tell_of(refused);
             }
             Err(SaveError::Lost) => {
                 self.write_buffer.saved();
-                // What was not kept is handed to the other process.
+                // Unsaved messages are submitted to the other process.
                 let withdrawn = self.outbox.not_saved(None);
                 self.tell_of(withdrawn);
                 if self.lease == LeaseState::Held {
@@ -128,9 +131,9 @@ impl Session {
         self.end_if_saved();
     }
 
-    /// What is to be looked up now, if anything.
+    /// The next query for the disk, if any.
     pub fn poll_cache_query(&mut self) -> Option<CacheQuery> {
-        // Nobody is told anything after the end.
+        // No event is sent after the end.
         if self.is_over() {
             return None;
         }
@@ -159,12 +162,12 @@ impl Session {
         self.poll_request_query()
     }
 
-    /// Another process did something to the device's outbox, or took it.
+    /// Handles the news that another process changed the device's outbox, or took it.
     pub fn handle_store_news(&mut self) {
         self.news = true;
     }
 
-    /// The time to ask about the lease may have come.
+    /// Handles the time of the next query about the lease.
     pub(super) fn lease_time(&mut self, now: Now) {
         if self
             .lease_watch
@@ -176,8 +179,8 @@ impl Session {
         }
     }
 
-    /// While another process has the lease, the disk is asked time and again: whether it is free,
-    /// for one that yields; and what became of messages of ours, as long as there are any.
+    /// Schedules the next query while another process has the lease: a session that yields asks
+    /// whether it is free; any session asks for the outcomes of its own messages.
     fn watch_lease(&mut self, now: Now) {
         let watches = self.config.yields || self.outbox.is_watching();
         if self.lease == LeaseState::Lost
@@ -190,7 +193,7 @@ impl Session {
         }
     }
 
-    /// When to try again to save what could not be saved.
+    /// When to retry a failed save.
     pub(super) fn save_deadline(&self) -> Option<Duration> {
         let waits = !self.write_buffer.is_busy()
             && (self.write_buffer.is_waiting()
@@ -198,7 +201,7 @@ impl Session {
         self.write_buffer.retry_at().filter(|_| waits)
     }
 
-    /// What the last [`CacheQuery`] brought.
+    /// Handles the answer to the last [`CacheQuery`].
     pub fn handle_cache_result(&mut self, now: Now, looked: CacheResult) {
         if self.is_over() {
             return;
@@ -247,8 +250,8 @@ impl Session {
             }
             None => self.outbox.take_back_submissions(),
         }
-        // By whom, if nobody else works with this disk? By one that has a copy of it; to come back by
-        // ourselves would be to fight it.
+        // We were replaced although no other process uses this disk: by a copy of it. Reconnecting
+        // automatically would fight that copy.
         let fights = std::mem::take(&mut self.lease_watch.replaced) && leased.unbroken;
         if self.config.yields && fights {
             return self.stop(
@@ -262,7 +265,7 @@ impl Session {
         }
     }
 
-    /// Another process says what became of a message of ours.
+    /// Handles the outcome of a message that another process settled.
     fn settled_elsewhere(&mut self, number: u64, delivery: Delivery) {
         let Some((news, counted)) = self.outbox.settled_elsewhere(LocalId(number), delivery) else {
             return;
@@ -296,7 +299,7 @@ impl Session {
                     self.taken_over(now);
                 }
             }
-            // They wait there: whoever submitted them asks the holder again by waiting.
+            // The messages stay submitted; the next query takes them over.
             Err(_) => {
                 self.outbox.adopt(Vec::new());
                 self.news = true;
@@ -304,7 +307,7 @@ impl Session {
         }
     }
 
-    /// Another process has this device's place: to come back by ourselves would be to fight it.
+    /// Another process has taken over this device: reconnecting automatically would fight it.
     pub(super) fn taken_over(&mut self, now: Now) {
         self.lease = LeaseState::Lost;
         self.tell_of_not_taken_back();
@@ -325,7 +328,7 @@ impl Session {
         self.watch_lease(now);
     }
 
-    /// The server says that another connection has taken our place.
+    /// The server reports that another connection has replaced ours.
     pub(super) fn replaced(&mut self, now: Now) {
         self.taken_over(now);
         self.lease_watch.replaced = true;
@@ -333,7 +336,7 @@ impl Session {
         self.lease_watch.next = self.lease_watch.next.map(|at| at.max(later));
     }
 
-    /// Leaves this device's place to another process, until that one has ended.
+    /// Yields this device to another process until that one has ended.
     pub(super) fn stand_by(&mut self, now: Now) {
         self.lease = LeaseState::Lost;
         self.stop_on_standby(now);
@@ -348,7 +351,7 @@ impl Session {
         }
     }
 
-    /// Whether the lease is ours; if not, it is asked for.
+    /// Whether we have the lease; if not, it is requested.
     pub(super) fn holds_lease(&mut self) -> bool {
         if self.lease == LeaseState::Lost {
             self.lease = LeaseState::Reclaiming;

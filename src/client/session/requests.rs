@@ -1,8 +1,8 @@
-//! Pages and searches that the user asked for: answered from the disk where it has them, by the
-//! server otherwise, and by the disk again, as well as it can, where there is no server to ask.
+//! Serves the user's requests for pages and searches: from the disk if it has the page, otherwise
+//! from the server, and from the disk as well as possible while there is no server.
 //!
-//! One at a time, in order, so that neither disk nor server is ever asked for more than one thing;
-//! every one is answered.
+//! Requests are handled one at a time, in order, so that neither disk nor server ever has more than
+//! one; every request is answered.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -26,18 +26,18 @@ use crate::{
     time::Now,
 };
 
-/// Pages and searches that may wait; one more is refused.
+/// Requests that may wait; one more is refused.
 pub(super) const REQUESTS_MAX: usize = 32;
-/// How long the server may take over one.
+/// How long the server may take to answer one.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// The longest wait that a server can ask for before one is given up.
+/// The longest wait that a server can ask for before a request is given up.
 const HOLD_MAX: Duration = Duration::from_secs(5);
-/// The longest that a server can keep all of them waiting.
+/// The longest that a server can delay all of them.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 /// How often a server may ask for a wait.
 const HOLDS_MAX: u32 = 3;
 
-/// What was asked for.
+/// The kind of request.
 #[derive(Clone, Debug)]
 enum RequestKind {
     Page {
@@ -50,7 +50,7 @@ enum RequestKind {
     },
 }
 
-/// One request and how far it has come.
+/// A request and its progress.
 #[derive(Debug)]
 struct Request {
     room: RoomName,
@@ -61,30 +61,30 @@ struct Request {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RequestStage {
-    /// Nothing has been done yet.
+    /// Not started.
     New,
-    /// The disk is to be asked; `offline`: there is nobody else.
+    /// To be asked of the disk; `offline`: there is no server to ask.
     QueryDue { offline: bool },
-    /// The disk has been asked.
+    /// Asked of the disk.
     Querying { offline: bool },
-    /// The server is to be asked.
+    /// To be sent to the server.
     Send,
-    /// The server has been asked.
+    /// Sent to the server.
     Sent { reference: u64, until: Duration },
-    /// The server wants it later.
+    /// Delayed at the server's request.
     Held { until: Duration },
 }
 
-/// See the module's page.
+/// The queue of requests; see the module's docs.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     waiting: VecDeque<Request>,
-    /// Nothing is asked of the server before then: it said so, and in which words.
+    /// Nothing is sent to the server before then, by the server's demand, with its reason.
     not_before: Option<(Duration, Line)>,
 }
 
 impl Requests {
-    /// Takes one; gives what to say where too many wait.
+    /// Queues a request; returns the event that refuses it if too many wait.
     fn push(&mut self, room: RoomName, kind: RequestKind) -> Option<Event> {
         let ask = Request {
             room,
@@ -96,11 +96,11 @@ impl Requests {
             self.waiting.push_back(ask);
             return None;
         }
-        let why = "Too much is asked for at once: try again in a moment";
+        let why = "Too many requests at once: try again in a moment";
         Some(ask.refused(Line::inert(why)))
     }
 
-    /// When the one under way changes its state by itself.
+    /// When the current request changes its state by itself.
     pub(super) fn deadline(&self) -> Option<Duration> {
         match self.waiting.front()?.stage {
             RequestStage::Sent { until, .. } | RequestStage::Held { until } => Some(until),
@@ -108,13 +108,13 @@ impl Requests {
         }
     }
 
-    /// How many the server has to answer.
+    /// Number of requests that the server has to answer.
     pub(super) fn unanswered(&self) -> usize {
         let sent = |ask: &Request| matches!(ask.stage, RequestStage::Sent { .. });
         usize::from(self.waiting.front().is_some_and(sent))
     }
 
-    /// The connection is gone: the disk has to do.
+    /// The connection has closed: the disk must answer.
     pub(super) fn close(&mut self) {
         self.not_before = None;
         if let Some(ask) = self.waiting.front_mut()
@@ -127,7 +127,7 @@ impl Requests {
         }
     }
 
-    /// The one that waits for the server's answer under this reference.
+    /// The request that waits for the server's answer with this reference.
     fn sent(&mut self, reference: Option<u64>) -> Option<&mut Request> {
         let reference = reference?;
         self.waiting.front_mut().filter(
@@ -211,7 +211,7 @@ impl Session {
         self.next_ask();
     }
 
-    /// Whether there is a server that can be asked now.
+    /// Whether there is a server to ask now.
     fn can_ask(&self) -> bool {
         self.mode() == Some(Mode::Online) && !self.is_leaving()
     }
@@ -223,9 +223,9 @@ impl Session {
         }
     }
 
-    /// Begins with the next one, if none is under way.
+    /// Starts the next request, if none is current.
     fn next_ask(&mut self) {
-        // What has not said anything may be a server yet that keeps history.
+        // A server that has said nothing yet may still turn out to keep history.
         let basic = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Basic && live.spoke);
         let online = self.can_ask();
         let is_new = |ask: &Request| ask.stage == RequestStage::New;
@@ -236,7 +236,7 @@ impl Session {
         let Some(ask) = self.requests.waiting.front_mut().filter(|ask| is_new(ask)) else {
             return;
         };
-        // Where a time stands in the log, and what is to be found there, the server knows best.
+        // The server knows best which entry belongs to a time, and what a search finds.
         let by_number =
             matches!(&ask.kind, RequestKind::Page { part } if !matches!(part, Part::Since(_)));
         ask.stage = match online {
@@ -261,7 +261,7 @@ impl Session {
                 page,
             },
             RequestKind::Search { .. } => {
-                ask.refused(Line::inert("The answer is to another question"))
+                ask.refused(Line::inert("The answer belongs to another request"))
             }
         });
     }
@@ -274,12 +274,12 @@ impl Session {
                 found,
             },
             RequestKind::Page { .. } => {
-                ask.refused(Line::inert("The answer is to another question"))
+                ask.refused(Line::inert("The answer belongs to another request"))
             }
         });
     }
 
-    /// What to ask the disk, if it is its turn.
+    /// The next query for the disk, if any.
     pub(super) fn poll_request_query(&mut self) -> Option<CacheQuery> {
         let ask = self.requests.waiting.front_mut()?;
         let RequestStage::QueryDue { offline } = ask.stage else {
@@ -289,7 +289,7 @@ impl Session {
         Some(ask.cache_query(self.rooms.epoch(), offline))
     }
 
-    /// The frame to ask the server with, if it is its turn.
+    /// The next request frame for the server, if any.
     pub(super) fn poll_request_frame(&mut self, now: Now) -> Option<ClientFrame> {
         let not_before = self.requests.not_before.as_ref().map(|(until, _)| *until);
         let ask = self.requests.waiting.front_mut()?;
@@ -297,8 +297,8 @@ impl Session {
             return None;
         }
         if let Some(until) = not_before.filter(|until| *until > now.mono) {
-            // It would be refused like the one before it. Where that takes too long, it is told so at
-            // once.
+            // The server would refuse it like the one before. If the wait is too long, it is
+            // refused at once.
             let is_long = until > now.mono + HOLD_MAX;
             let until = if is_long { now.mono } else { until };
             ask.stage = RequestStage::Held { until };
@@ -312,7 +312,7 @@ impl Session {
         Some(ask.frame(self.references))
     }
 
-    /// What the disk has of a page.
+    /// Handles the disk's answer to a page.
     pub(super) fn cached_page(&mut self, page: Result<Option<Page>, Line>) {
         let online = self.can_ask();
         let Some(ask) = self.requests.waiting.front_mut() else {
@@ -329,14 +329,15 @@ impl Session {
             _ if !offline => ask.stage = RequestStage::QueryDue { offline: true },
             Ok(None) => {
                 let page = self.rooms.nothing(&ask.room, *part);
-                let why = "Nothing is known of this room before the server is reached";
+                let why = "Nothing of this room is stored here: try again once you are \
+                connected";
                 self.answer_page(page.ok_or(Line::inert(why)));
             }
             Err(why) => self.answer_page(Err(why)),
         }
     }
 
-    /// What the disk found.
+    /// Handles the disk's answer to a search.
     pub(super) fn cached_search(&mut self, found: Result<SearchPage, Line>) {
         let looking = |ask: &Request| matches!(ask.stage, RequestStage::Querying { .. });
         if self.requests.waiting.front().is_some_and(looking) {
@@ -347,13 +348,13 @@ impl Session {
     pub(super) fn history(&mut self, page: HistoryPage) -> Result<(), ProtocolFault> {
         let HistoryPage { head, messages } = page;
         let Some(ask) = self.requests.sent(head.reference) else {
-            // To a question that was given up.
+            // The answer to an abandoned request.
             return Ok(());
         };
         let due = (head.from..=head.to).eq(messages.iter().map(|message| message.seq));
         if !due || ask.room != head.room || !matches!(ask.kind, RequestKind::Page { .. }) {
             return Err(ProtocolFault::new(
-                "a page of history with holes, or of another room",
+                "a page of history with gaps, or of another room",
             ));
         }
         if let Some(epoch) = self.rooms.epoch() {
@@ -402,9 +403,9 @@ impl Session {
         Ok(())
     }
 
-    /// Takes an error that is the answer to the one under way; gives back any other.
+    /// Handles an error if it answers the current request; returns any other.
     pub(super) fn request_refused(&mut self, now: Now, error: ErrorFrame) -> Option<ErrorFrame> {
-        // A server that does not know the type has not read the reference either.
+        // A server that does not know the type does not echo the reference.
         let unknown = error.code == ErrorCode::UnknownType && error.reference.is_none();
         let sent = |ask: &Request| {
             matches!(ask.stage, RequestStage::Sent { reference, .. }
@@ -430,7 +431,7 @@ impl Session {
         None
     }
 
-    /// The time of the one under way may be up.
+    /// Handles the current request's deadline, if it has passed.
     pub(super) fn requests_time(&mut self, now: Now) {
         if self.requests.deadline().is_none_or(|at| now.mono < at) {
             return;
@@ -451,7 +452,7 @@ impl Session {
     }
 }
 
-/// A message of a page.
+/// Converts a message of a page.
 fn received(message: Message) -> Received {
     Received {
         room: message.room,

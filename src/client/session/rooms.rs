@@ -1,4 +1,5 @@
-//! Where we stand in each room's log: what comes next, what was seen, what starts anew.
+//! Tracks the position in each room's log: which message comes next, which were seen, and when
+//! numbers start anew.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// Every room of one log that this profile is or was in. A connection has at most
-/// [`JOIN_ROOMS_MAX`] of them open; the others are known for what is kept of them.
+/// [`JOIN_ROOMS_MAX`] of them open; the others are known for their stored messages.
 #[derive(Debug, Default)]
 pub(super) struct RoomCursors {
     epoch: Option<Epoch>,
@@ -22,31 +23,32 @@ pub(super) struct RoomCursors {
 
 #[derive(Debug, Default)]
 struct RoomCursor {
-    /// The number up to which the user has been given what there was to give.
+    /// The number up to which all available messages were delivered to the user.
     held: u64,
-    /// The id of that message, where it was given on its own and not jumped over.
+    /// The id of that message, if it was delivered itself and not skipped over.
     id: Option<MessageId>,
     /// The lowest number that the server holds, and the highest given, as far as is known.
     first: u64,
     head: u64,
     /// The number that must come next on this connection; `None` while the room is not open.
     due: Option<u64>,
-    /// Messages up to here are history from before our first coming: not counted as received.
+    /// Messages up to here are history from before the first join: not counted as received.
     history: u64,
     members: Members,
 }
 
-/// Whether a message is to be shown.
+/// Whether to show a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Receipt {
     /// The user has it already.
     Known,
-    /// It is new; whether it counts as received (history that was there before us does not).
+    /// It is new. `counts`: whether it counts as received (history from before the first join does
+    /// not).
     New { counts: bool },
 }
 
 impl RoomCursors {
-    /// The log that our positions are in.
+    /// The log of our positions.
     pub(super) fn epoch(&self) -> Option<Epoch> {
         self.epoch
     }
@@ -56,8 +58,8 @@ impl RoomCursors {
         self.rooms.get(room).map(|room| room.head)
     }
 
-    /// Takes over where earlier runs were. `join` names one log: that of a room which is `wanted`
-    /// now. A room that was last entered before that log began counts as never entered.
+    /// Restores the positions of earlier runs. A `join` names one log: that of a `wanted` room. A
+    /// room last entered before that log began counts as never entered.
     pub(super) fn restore(
         &mut self,
         rooms: Vec<PersistedRoom>,
@@ -80,7 +82,7 @@ impl RoomCursors {
         }
     }
 
-    /// What `join` says about where we stand in the rooms that it enters.
+    /// The positions for a `join` that enters these rooms.
     pub(super) fn positions(&self, entered: impl Fn(&RoomName) -> bool) -> Vec<Position> {
         self.rooms
             .iter()
@@ -93,7 +95,7 @@ impl RoomCursors {
             .collect()
     }
 
-    /// The connection is gone; the positions stay.
+    /// The connection has closed; the positions stay.
     pub(super) fn close(&mut self) {
         for room in self.rooms.values_mut() {
             room.due = None;
@@ -101,7 +103,7 @@ impl RoomCursors {
         }
     }
 
-    /// Takes the rooms of a welcome. Nothing is changed if one of them can't be.
+    /// Opens the rooms of a welcome. Changes nothing if one of them is invalid.
     pub(super) fn open(
         &mut self,
         epoch: Epoch,
@@ -112,7 +114,7 @@ impl RoomCursors {
             return Err(ProtocolFault::new("more rooms than a client can be in"));
         }
         if self.epoch.is_some_and(|ours| ours != epoch) {
-            // What is not opened now is of a log that is no more.
+            // Rooms not opened now belong to a log that no longer exists.
             self.rooms
                 .retain(|name, _| starts.iter().any(|start| start.room == *name));
         }
@@ -128,7 +130,7 @@ impl RoomCursors {
         let known = self.rooms.contains_key(&start.room);
         let room = self.rooms.entry(start.room.clone()).or_default();
         let reset = match start.reset {
-            // A server that forgot to say so: numbers of another log can't be ours.
+            // The server failed to report it: numbers of another log can't be ours.
             None if known && another_log => Some(Reset::Epoch),
             reset => reset.filter(|_| known),
         };
@@ -154,8 +156,8 @@ impl RoomCursors {
         }
     }
 
-    /// Takes a message. On one connection each room's numbers come one after the other; anything
-    /// else is a fault, and nothing of it is shown.
+    /// Takes a message. On one connection each room's numbers are consecutive; anything else is a
+    /// fault, and is not shown.
     pub(super) fn take(&mut self, message: &Message) -> Result<Receipt, ProtocolFault> {
         let room = self
             .rooms
@@ -180,7 +182,7 @@ impl RoomCursors {
         })
     }
 
-    /// A page said what the log holds.
+    /// Updates a room's extent from a page.
     pub(super) fn extent(&mut self, head: &PageHead) {
         if let Some(room) = self.rooms.get_mut(&head.room) {
             room.first = room.first.max(head.first);
@@ -188,7 +190,7 @@ impl RoomCursors {
         }
     }
 
-    /// The page that stands for none of a part being there; `None` in a room not heard of.
+    /// An empty page for a part of which no message exists; `None` for an unknown room.
     pub(super) fn nothing(&self, room: &RoomName, part: Part) -> Option<Page> {
         let room = self.rooms.get(room)?;
         let from = match part {
@@ -206,7 +208,7 @@ impl RoomCursors {
         })
     }
 
-    /// The member list of a room that is open.
+    /// The member list of an open room.
     pub(super) fn members(&mut self, room: &RoomName) -> Result<&mut Members, ProtocolFault> {
         self.rooms
             .get_mut(room)

@@ -1,27 +1,27 @@
-//! Counts for the farewell.
+//! Counts messages for the summary at exit.
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{client::event::Summary, text::Body};
 
-/// What was sent and received so far.
+/// Messages sent and received so far.
 #[derive(Debug, Default)]
 pub(super) struct Stats(Summary);
 
 impl Stats {
-    /// A message of ours is out: in the log, or written to a basic server.
+    /// Counts a message of this user: it is in the log, or was written to a basic server.
     pub(super) fn sent(&mut self, body: &Body) {
         self.0.messages_sent += 1;
         self.0.characters_sent += characters(body);
     }
 
-    /// Somebody else's message arrived.
+    /// Counts a message from another user.
     pub(super) fn received(&mut self, body: &Body) {
         self.0.messages_received += 1;
         self.0.characters_received += characters(body);
     }
 
-    /// The figures, with what is still without an outcome.
+    /// The figures, with the number of messages without an outcome.
     pub(super) fn summary(&self, unsent: usize) -> Summary {
         Summary {
             unsent: unsent as u64,

@@ -1,4 +1,4 @@
-//! What a session is given, and what it asks of its driver.
+//! A session's configuration, and its requests to its driver.
 
 use crate::{
     client::{
@@ -14,10 +14,10 @@ use crate::{
 use jiff::tz::TimeZone;
 use std::net::SocketAddr;
 
-/// What a session needs to know from the start.
+/// The configuration of a session.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The server's name or address; for words only.
+    /// The server's name or address; only for texts.
     pub host: Host,
     /// Its port.
     pub port: u16,
@@ -25,55 +25,55 @@ pub struct Config {
     pub nickname: Nickname,
     /// Which of the user's devices or sessions this is.
     pub client_id: ClientId,
-    /// The secret by which the server knows this user again: made by chance at the first start
-    /// and kept.
+    /// The secret that identifies this user to the server: made at random at the first start and
+    /// stored.
     pub token: Token,
-    /// The rooms to be in; none: the lobby.
+    /// The rooms to join; none: the lobby.
     pub enter: Vec<RoomName>,
-    /// How many of the latest messages to ask for on first coming in; `None` leaves it to the
-    /// server. (After a break in the log, as many as there may be are asked for.)
+    /// How many of the latest messages to ask for on a first join; `None`: the server decides.
+    /// (After a break in the log, as many as allowed.)
     pub last: Option<u64>,
-    /// How many of the messages missed are wanted at most on coming in again; the rest can be
-    /// asked for. `None`: all of them.
+    /// At most how many of the missed messages to get on a later join; the rest can be requested.
+    /// `None`: all of them.
     pub most: Option<u64>,
-    /// Who comes in, and by what.
+    /// The user's key and credentials.
     pub credentials: Credentials,
-    /// How the user started this, for the commands that are told.
+    /// How the user started this program, for suggested commands.
     pub command_line: CommandLine,
-    /// Whether to leave this device's place to another process that has its outbox: what is to be
-    /// sent is handed to that one meanwhile, and when it has ended, the place is taken. Otherwise
-    /// another process that takes the place stops this session, until the user wants it back.
+    /// Whether to yield this device to another process that has its outbox: messages are handed to
+    /// that process, and this session connects when it has ended. Otherwise a process that takes
+    /// over stops this session until the user acts.
     pub yields: bool,
-    /// The zone of the times that basic servers are told.
+    /// The time zone of times sent to basic servers.
     pub zone: TimeZone,
-    /// Where the chance in waiting times comes from.
+    /// Seed of the randomness in waits.
     pub seed: u64,
 }
 
-/// What a session comes in with. None of it is shown where others on the way can read along.
+/// The key and credentials of a session. None of them is sent where others on the way can read.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    /// The user's key; without one he is not verified.
+    /// The user's key; without one the user is unverified.
     pub identity: Option<Identity>,
-    /// An invite: its token is sent to the server whose key it names, and only encrypted, until it
-    /// has let us in.
+    /// An invite. Its token is sent, only encrypted, to the server whose key it names, until that
+    /// has admitted us.
     pub invite: Option<Invite>,
-    /// The server's password: sent once the server asks for one.
+    /// The server's password; sent once the server asks for one.
     pub password: Option<Password>,
-    /// The code of a device: sent until it has let us in.
+    /// A device code; sent until the server has admitted us.
     pub code: Option<DeviceCode>,
 }
 
 impl Credentials {
-    /// Who comes in with these, as far as can be known before the server says: the key may have
-    /// been added to a user who has another one.
+    /// The user of these credentials, as far as is known before the server answers: the key may
+    /// have been added to another user.
     pub fn likely_user(&self, token: &Token) -> UserId {
         let identity = self.identity.as_ref();
         identity.map_or_else(|| token.user(), |identity| identity.public().user())
     }
 }
 
-/// What the driver must do with its socket.
+/// The driver's next step for its socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketAction {
     /// Open a connection; answered by [`Session::handle_opened`](super::Session::handle_opened) or
@@ -83,16 +83,16 @@ pub enum SocketAction {
     Close,
 }
 
-/// What became of the server's key, as far as it was taken at first sight.
+/// Whether to keep a server's key that was accepted at the first connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyVerdict {
-    /// The server let us in, or speaks as an older one does: the key is kept.
+    /// The server admitted us, or talks as a legacy one: keep the key.
     Keep,
-    /// A proof bound to the connection did not hold: the key may be that of somebody in between.
+    /// A proof bound to the connection was refused: the key may belong to somebody in between.
     Doubt,
 }
 
-/// What the driver knows of a connection that it has opened.
+/// The driver's description of an open connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
     /// In the clear.
@@ -102,17 +102,17 @@ pub enum Channel {
     },
     /// Encrypted.
     Encrypted {
-        /// How the server is known.
+        /// How the server was verified.
         verified_by: VerifiedBy,
         /// Its key.
         fingerprint: Fingerprint,
-        /// What makes this connection this one and no other.
+        /// The TLS exporter value, unique to this connection.
         exporter: [u8; 32],
     },
 }
 
 impl Channel {
-    /// Who can read along, and how the server is known.
+    /// The protection of the connection: who can read it, and how the server was verified.
     pub fn security(&self) -> Security {
         match *self {
             Self::Plain { .. } => Security::Plain,
@@ -127,8 +127,8 @@ impl Channel {
         }
     }
 
-    /// Whether others can read along, or answer in the server's place: all but what is encrypted
-    /// and what stays on this machine.
+    /// Whether others can read it, or impersonate the server: unless it is encrypted or stays on
+    /// this machine.
     pub(super) fn is_exposed(&self) -> bool {
         match self {
             Self::Plain { server } => !server.ip().to_canonical().is_loopback(),

@@ -1,38 +1,37 @@
-//! What goes wrong with a connection, in sentences that somebody who only wants to chat understands.
+//! Sentences for the user about problems with a connection.
 
 pub(super) mod trust;
 
 use self::trust::Distrust;
 use crate::{client::Host, protocol::frame::Departure, text::Line};
 
-/// Why there is no connection (any more), as the transport found out.
+/// Why there is no connection, as the transport found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// There is no machine of that name.
+    /// No machine has that name.
     UnknownHost,
-    /// The name could not be looked up: there is no name server to ask, or it does not answer.
+    /// The name could not be looked up: there is no name server, or it does not answer.
     NoLookUp,
     /// The machine is there, but nothing listens on the port.
     Refused,
-    /// Nothing answered in time.
+    /// There was no answer in time.
     TimedOut,
-    /// No way to that machine.
+    /// There is no route to that machine.
     Unreachable,
-    /// The other side closed the connection in order.
+    /// The other side closed the connection cleanly.
     Eof,
     /// The connection broke.
     Lost,
-    /// A server that is not known closed the connection, or said nothing, when asked to encrypt.
+    /// An unknown server closed the connection, or stayed silent, when asked to encrypt.
     NoTls {
         /// Whether it closed it.
         hung_up: bool,
     },
-    /// It could not be encrypted, in the words of who tried.
+    /// The encryption failed, with the TLS library's reason.
     Tls(String),
-    /// The server is not known to be the one that is meant. Nothing was sent to it, and no attempt
-    /// follows by itself.
+    /// The server is not trusted. Nothing was sent to it, and no attempt is scheduled.
     Distrusted(Distrust),
-    /// Anything else, in the system's words.
+    /// Any other reason, in the system's words.
     Other(String),
 }
 
@@ -46,14 +45,14 @@ impl Closed {
             }
             Self::Refused => format!("Nothing is listening on {server}"),
             Self::TimedOut => format!("{server} does not answer"),
-            Self::Unreachable => format!("There is no way to {host} from here"),
+            Self::Unreachable => format!("There is no route to {host} from here"),
             Self::Eof => format!("{server} closed the connection"),
             Self::Lost => format!("The connection to {server} was lost"),
             Self::NoTls { hung_up } => {
                 let does = if *hung_up {
                     "closed the connection when asked to encrypt"
                 } else {
-                    "took the connection but does not answer"
+                    "accepted the connection but does not answer"
                 };
                 format!(
                     "{server} {does}; if it is an older server on a network that you trust, start \
@@ -67,7 +66,7 @@ impl Closed {
     }
 }
 
-/// Why the server ended the connection, where it gave no words of its own.
+/// Why the server ended the connection, if it gave no message of its own.
 pub(super) fn bye(reason: Departure) -> &'static str {
     match reason {
         Departure::Disconnect => "The server ended the connection",
@@ -75,51 +74,49 @@ pub(super) fn bye(reason: Departure) -> &'static str {
         Departure::Timeout => "The server heard nothing from here for too long",
         Departure::Replaced => TAKEN_OVER,
         Departure::Protocol => "The server did not understand this client",
-        Departure::Kicked => "A moderator sent you away",
+        Departure::Kicked => "A moderator kicked you",
         Departure::Banned => "You are banned from this server",
         Departure::Shutdown => "The server is shutting down",
     }
 }
 
-/// The same in a word or two.
+/// The reason in a word or two.
 pub(super) fn bye_in_brief(reason: Departure) -> &'static str {
     match reason {
         Departure::Banned => "Banned!",
-        Departure::Kicked => "Sent away!",
+        Departure::Kicked => "Kicked!",
         _ => "Disconnected!",
     }
 }
 
-/// Not let in, in a word or two.
-pub(super) const NOT_IN: &str = "Not let in!";
+/// The client was not admitted, in a word or two.
+pub(super) const NOT_IN: &str = "Not admitted!";
 
 /// [`OTHER_GENERATION`], in a word or two.
 pub(super) const OTHER_VERSION: &str = "Other version!";
 
-/// The room that is wanted is not there, in a word or two.
+/// The wanted room does not exist, in a word or two.
 pub(super) const NO_ROOM: &str = "No such room!";
 
-/// What the user took back, and another process of ours has by now.
+/// Another process has a message that the user withdrew.
 pub(super) const NOT_TAKEN_BACK: &str =
-    "What you took back is with another terminal now, which will send it";
+    "Another terminal has the message that you withdrew, and will send it";
 
-/// Another process has this device's place, on the server or on the disk.
-pub(super) const TAKEN_OVER: &str =
-    "Another terminal took over: it came in with the same client ID";
+/// Another process has taken over this device, on the server or on the disk.
+pub(super) const TAKEN_OVER: &str = "Another terminal took over: it joined with the same client ID";
 
-/// The same in a word or two.
+/// [`TAKEN_OVER`], in a word or two.
 pub(super) const TAKEN_OVER_IN_BRIEF: &str = "Taken over!";
 
-/// The outbox takes no more.
+/// The outbox is full.
 pub const OUTBOX_FULL: &str =
     "Too much is waiting to be sent: try again when the server has caught up";
 
-/// No version of the protocol in common.
+/// The client and the server have no version of the protocol in common.
 pub(super) const OTHER_GENERATION: &str =
     "This server speaks another version of the protocol: one of the two programs needs an update";
 
-/// What the other side did that the protocol does not allow. The connection can't go on; a new
-/// one may.
+/// A breach of the protocol by the server. Ends the connection; a new one may work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ProtocolFault(pub(super) String);
 

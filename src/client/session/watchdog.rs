@@ -1,8 +1,8 @@
-//! Whether the server answers what it has to: what the user is told when it does not.
+//! Watches whether the server answers what it owes, and tells the user when it does not.
 //!
-//! What has to be answered was written on this connection and has had no outcome: messages, pages,
-//! searches, commands, a nickname, a `ping`. A server that says nothing at all is noticed soon; one
-//! that speaks and leaves our messages unanswered gets longer, since it may have much to say first.
+//! Owed are answers to everything written on this connection without an outcome: messages, pages,
+//! searches, commands, a nickname, a `ping`. Total silence is noticed soon. A server that talks but
+//! leaves our messages unanswered gets longer, since it may have much to send first.
 
 use std::time::Duration;
 
@@ -12,24 +12,23 @@ use super::{
 };
 use crate::time::Now;
 
-/// How long the server may say nothing while something has to be answered. A slow disk takes a
-/// second or two.
+/// How long the server may be silent while it owes an answer. A slow disk takes a second or two.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
-/// How long it may leave something unanswered although it speaks.
+/// How long it may leave something unanswered although it talks.
 const IGNORED_AFTER: Duration = Duration::from_secs(20);
-/// Whoever looks at the clock so much later than they wanted to was not there to listen.
+/// A timer that fires this late means that this process did not run, and so did not listen.
 const LATE: Duration = Duration::from_secs(1);
-/// After so much silence, a user who is about to write is worth a `ping`.
+/// After this much silence, a user who is about to write is worth a `ping`.
 const PROBE_AFTER: Duration = Duration::from_secs(2);
 
-/// Since when the server owes an answer on this connection.
+/// Since when the server has owed an answer on this connection.
 #[derive(Debug, Default)]
 pub(super) struct Watchdog {
-    /// Since when it has said nothing at all.
+    /// Since when it has been silent.
     silent: Option<Duration>,
     /// Since when it has answered nothing.
     ignored: Option<Duration>,
-    /// Whether a `ping` of ours is out and nothing has come since.
+    /// Whether a `ping` of ours is unanswered.
     pinged: bool,
     /// Whether the user was told.
     told: bool,
@@ -47,7 +46,7 @@ impl Watchdog {
             .filter(|_| !self.told)
     }
 
-    /// Nobody listened until now: what was silence before then counts for nothing.
+    /// Discards silence before `now`, when this process did not listen.
     pub(super) fn begin_again(&mut self, now: Duration) {
         for since in [&mut self.silent, &mut self.ignored].into_iter().flatten() {
             *since = (*since).max(now);
@@ -58,7 +57,7 @@ impl Watchdog {
         self.pinged = true;
     }
 
-    /// How long there has been no answer, where that is too long.
+    /// How long an answer has been owed, if that is too long.
     fn overdue(&self, now: Duration) -> Option<Duration> {
         let after = |since: Option<Duration>, limit| {
             let waited = now.saturating_sub(since?);
@@ -76,7 +75,7 @@ impl Session {
         }
     }
 
-    /// How much of what the user wants the server has to answer.
+    /// Number of the user's requests that the server has to answer.
     pub(super) fn unanswered(&self) -> usize {
         let ConnectionState::Live(live) = &self.state else {
             return 0;
@@ -91,7 +90,7 @@ impl Session {
             + self.commands.unanswered()
     }
 
-    /// Something was handed out to be written.
+    /// Records that something was handed out to be written.
     pub(super) fn watchdog_written(&mut self, now: Now) {
         let unanswered = self.unanswered();
         let Some(watchdog) = self.watchdog() else {
@@ -105,7 +104,7 @@ impl Session {
         }
     }
 
-    /// Bytes came, and were understood; `before`: what was unanswered until then.
+    /// Records that bytes came and were understood; `before`: what was unanswered until then.
     pub(super) fn watchdog_heard(&mut self, now: Now, before: usize) {
         let left = self.unanswered();
         let Some(watchdog) = self.watchdog() else {
@@ -125,7 +124,7 @@ impl Session {
         }
     }
 
-    /// The time for an answer may be over.
+    /// Tells the user if the time for an answer is over.
     pub(super) fn watchdog_time(&mut self, now: Now) {
         let leaving = self.is_leaving();
         let Some(watchdog) = self.watchdog().filter(|_| !leaving) else {
@@ -142,8 +141,7 @@ impl Session {
         self.events.push_back(Event::Unanswered(waited));
     }
 
-    /// The user is about to write: a server that has said nothing for a while is asked whether it
-    /// is there.
+    /// The user is about to write: pings a server that has been silent for a while.
     pub(super) fn probe(&mut self, now: Now) {
         if self.unanswered() == 0
             && let ConnectionState::Live(live) = &mut self.state
@@ -155,8 +153,8 @@ impl Session {
 }
 
 impl Live {
-    /// After so much silence of the server's, and again after as much, it is asked; sooner where
-    /// the user is about to write.
+    /// When to ping: after `ping_after` of silence, and again after as much; sooner if the user is
+    /// about to write.
     pub(super) fn next_ping(&self) -> Duration {
         let regular = self.heard.max(self.asked) + self.ping_after;
         self.probe_at.map_or(regular, |at| at.min(regular))

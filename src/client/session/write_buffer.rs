@@ -1,49 +1,49 @@
-//! What waits to be saved, other than the outbox, and how the last attempt went.
+//! Changes that wait to be saved, other than the outbox's, and the result of the last save.
 
 use std::time::Duration;
 
 use super::persist_types::{MessageRange, RoomUpdate, Save, StoreChange};
 use crate::protocol::{Epoch, frame::Message, limits::TEXT_BYTES_MAX};
 
-/// Bytes of text that wait to be saved: of more, the oldest are not kept, and are asked for again
-/// when somebody looks there.
+/// Bytes of text that wait to be saved. Beyond, the oldest are dropped, and requested from the
+/// server when needed.
 pub(super) const UNSAVED_BYTES_MAX: usize = 512 * TEXT_BYTES_MAX;
-/// The wait after a save that failed, doubled each time it does again, up to the longest.
+/// The wait after a failed save, doubled with each further failure, up to the longest.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
-/// Texts for the input's history that wait to be saved; of more, the oldest go.
+/// Texts for the input's history that wait to be saved; beyond, the oldest are dropped.
 const TYPED_WAITING_MAX: usize = 64;
 
-/// See the module's page.
+/// The buffer; see the module's docs.
 #[derive(Debug, Default)]
 pub(super) struct WriteBuffer {
     waiting: Vec<StoreChange>,
-    /// Bytes of the messages in it.
+    /// Bytes of its messages.
     bytes: usize,
-    /// What the save under way holds besides the outbox, less its messages: these come again,
-    /// should it fail.
+    /// The changes in the current save, without the outbox's and the messages: they are saved again
+    /// if it fails.
     under_way: Option<Vec<StoreChange>>,
     failures: u32,
     retry_at: Option<Duration>,
 }
 
 impl WriteBuffer {
-    /// Whether a save is under way.
+    /// Whether a save is in progress.
     pub(super) fn is_busy(&self) -> bool {
         self.under_way.is_some()
     }
 
-    /// Whether something waits.
+    /// Whether a change waits.
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// When to try again, after a failure.
+    /// When to retry after a failure.
     pub(super) fn retry_at(&self) -> Option<Duration> {
         self.retry_at
     }
 
-    /// A room was opened.
+    /// Adds an update of a room.
     pub(super) fn opened(&mut self, mut opened: RoomUpdate) {
         let ours = |change: &StoreChange| match change {
             StoreChange::Messages(run) => run.room == opened.room,
@@ -51,7 +51,7 @@ impl WriteBuffer {
             _ => false,
         };
         let last = self.waiting.iter().rposition(ours);
-        // Where nothing came in between, one word on the room is enough.
+        // Replaces the last update of the room if no messages came in between.
         if let Some(at) = last
             && let StoreChange::Room(before) = &self.waiting[at]
         {
@@ -61,7 +61,7 @@ impl WriteBuffer {
         self.waiting.push(StoreChange::Room(opened));
     }
 
-    /// A message arrived.
+    /// Adds a message.
     pub(super) fn message(&mut self, epoch: Epoch, message: &Message) {
         self.bytes += message.body.as_str().len();
         let ours = |change: &StoreChange| match change {
@@ -88,7 +88,7 @@ impl WriteBuffer {
         self.keep_within();
     }
 
-    /// A page of a room's log arrived.
+    /// Adds a page of a room's log.
     pub(super) fn page(&mut self, run: MessageRange) {
         if !run.messages.is_empty() {
             self.bytes += bytes(&run.messages);
@@ -115,7 +115,7 @@ impl WriteBuffer {
         }
     }
 
-    /// Something of which only the latest counts, or, of texts, the latest few.
+    /// Adds a change of which only the latest counts, or, of sent texts, the latest few.
     pub(super) fn put(&mut self, change: StoreChange) {
         let typed = |change: &StoreChange| matches!(change, StoreChange::Typed(_));
         let old = if typed(&change) {
@@ -131,7 +131,7 @@ impl WriteBuffer {
         self.waiting.push(change);
     }
 
-    /// Makes a save of what waits and these changes, unless there are none.
+    /// Composes a save of the waiting changes and these, unless there are none.
     pub(super) fn start(&mut self, mut changes: Vec<StoreChange>) -> Option<Save> {
         self.bytes = 0;
         let waiting = std::mem::take(&mut self.waiting);
@@ -147,14 +147,14 @@ impl WriteBuffer {
         Some(Save { changes })
     }
 
-    /// The save is done.
+    /// Records a completed save.
     pub(super) fn saved(&mut self) {
         self.under_way = None;
         self.failures = 0;
         self.retry_at = None;
     }
 
-    /// The save failed; whether that is news.
+    /// Records a failed save; returns whether it is the first in a row.
     pub(super) fn failed(&mut self, now: Duration) -> bool {
         let again = self.under_way.take().unwrap_or_default();
         let later = std::mem::replace(&mut self.waiting, again);

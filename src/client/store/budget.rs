@@ -1,9 +1,9 @@
-//! How much of the disk the caches may take: a number of bytes for all profiles together, and never
-//! the last of the disk's space, so that what the user writes can always be kept.
+//! Limits the disk space of the caches: a number of bytes for all profiles together, and a reserve
+//! of free space, so that the user's own messages can always be stored.
 //!
-//! What is too much goes from the room that has most, oldest first; of each room the latest message
-//! stays, for it says where to go on. Profiles that were not used for a while go before the one
-//! that is.
+//! Beyond, messages are dropped from the room with the most, oldest first. The latest message of
+//! each room stays, because it marks the position to resume from. Idle profiles are emptied before
+//! the one in use.
 
 use std::{
     fs,
@@ -15,33 +15,33 @@ use rusqlite::Connection;
 
 use super::{StoreFault, cache, paths, schema};
 
-/// Bytes that the stores of all profiles in a directory take, as far as they are caches.
+/// Bytes of cached messages in the stores of all profiles in a directory.
 pub const CACHE_BYTES_MAX: u64 = 256 << 20;
-/// Bytes of the disk that no cache takes, or
+/// Bytes of the disk that caches leave free, or
 const FREE_BYTES_MIN: u64 = 64 << 20;
-/// one part in so many of it, where that is less.
+/// this share of it, if that is less.
 const FREE_SHARE: u64 = 20;
-/// A profile that was not written to for so long is not in use.
+/// A profile that was not written to for this long is idle.
 const IDLE_AFTER: Duration = Duration::from_hours(1);
-/// How long another process may keep such a profile locked.
+/// How long to wait for a locked idle profile.
 const IDLE_BUSY_WITHIN: Duration = Duration::from_millis(50);
-/// Messages that go at a time where the disk has little space left, and where it has none: to remove
-/// them takes some of it, too.
+/// Messages dropped at a time when the disk is nearly full, and when it is full: dropping takes
+/// space too.
 const LOW_STEP: u64 = 500;
 const FULL_STEP: u64 = 100;
-/// How often so many go for one save.
+/// How often that is repeated for one save.
 const STEPS_MAX: u32 = 64;
 const FULL_STEPS: u32 = 8;
-/// A file that is removed when the disk is full, beside the stores, and its size.
+/// A file beside the stores that is removed when the disk is full, and its size.
 const RESERVE: &str = "reserve.bin";
 const RESERVE_BYTES: usize = 2 << 20;
 
-/// What the caches in a directory may take.
+/// The limits of the caches in a directory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     /// See [`CACHE_BYTES_MAX`].
     pub(super) bytes_max: u64,
-    /// What the disk has free, and in all; `None`: as the system says. For tests.
+    /// The disk's free and total bytes; `None`: ask the system. For tests.
     pub(super) disk: Option<(u64, u64)>,
 }
 
@@ -54,12 +54,12 @@ impl Default for Budget {
     }
 }
 
-/// What a database takes.
+/// The size of a database.
 #[derive(Clone, Copy, Debug)]
 struct DatabaseSize {
-    /// Its file, without its write-ahead log.
+    /// Bytes of its file, without its write-ahead log.
     file: u64,
-    /// Of that, pages that are in use.
+    /// Bytes of the pages in use.
     live: u64,
 }
 
@@ -78,22 +78,22 @@ impl DatabaseSize {
 }
 
 impl Budget {
-    /// What a store may take whose file this is, beside the others.
+    /// Bytes that this store may take, given the others.
     fn allowance(self, path: &Path) -> u64 {
         let others: u64 = others(path).iter().map(|other| other.bytes).sum();
         self.bytes_max.saturating_sub(others)
     }
 
-    /// What may be written to the disk before its last space is touched.
+    /// Bytes that may be written before the reserve of free space is touched.
     fn spare(self, path: &Path) -> u64 {
         let (free, all) = self.disk.or_else(|| space(path)).unwrap_or((u64::MAX, 0));
         free.saturating_sub(FREE_BYTES_MIN.min(all / FREE_SHARE))
     }
 
-    /// Before a transaction that adds messages of so many bytes: whether the disk has room for them,
-    /// made by removing older ones if need be.
+    /// Before a transaction that adds messages of `bytes`: makes room on the disk by dropping older
+    /// ones if needed. Returns whether there is room.
     pub(super) fn has_room(self, database: &Connection, path: &Path, bytes: u64) -> bool {
-        // In the write-ahead log and in the file, with what stands around them.
+        // They go to the write-ahead log and to the file, with overhead.
         let wanted = bytes.saturating_mul(3);
         for _ in 0..STEPS_MAX {
             if self.spare(path) >= wanted {
@@ -106,7 +106,7 @@ impl Budget {
         self.spare(path) >= wanted
     }
 
-    /// Within a transaction that has added messages: removes as many as are too many.
+    /// Within a transaction that has added messages: drops those over the limit.
     pub(super) fn keep(self, database: &Connection, path: &Path) -> Result<(), StoreFault> {
         let allowance = self.allowance(path);
         while DatabaseSize::of(database)?.live > allowance
@@ -115,8 +115,8 @@ impl Budget {
         Ok(())
     }
 
-    /// Between transactions: gives what is free in the file back to the disk, where it is too large;
-    /// and takes from a profile that is not in use what is too much for all of them.
+    /// Between transactions: returns free pages of a file over the limit to the disk, and empties
+    /// an idle profile if all together are over the limit.
     pub(super) fn give_back(self, database: &Connection, path: &Path) -> Result<(), StoreFault> {
         let DatabaseSize { file, live } = DatabaseSize::of(database)?;
         if file > live && file > self.allowance(path) {
@@ -124,7 +124,7 @@ impl Budget {
         }
         let reserve = reserve(path);
         if !reserve.exists() && self.spare(path) > RESERVE_BYTES as u64 {
-            // Without it less can be done about a full disk.
+            // Without the reserve a full disk is harder to handle.
             let _ = paths::write_private(&reserve, &vec![0; RESERVE_BYTES]);
         }
         let others = others(path);
@@ -132,18 +132,18 @@ impl Budget {
         if all > self.bytes_max
             && let Some(idle) = others.iter().find(|other| other.is_idle())
         {
-            // It may be in use all the same, damaged, or of another version: then it stays.
+            // It may be in use after all, damaged, or of another version: then it stays.
             let _ = empty(&idle.path);
         }
         Ok(())
     }
 }
 
-/// Makes room on a disk that is full, a little at a time: whether there may be some now.
+/// Makes some room on a full disk; returns whether there may be some now.
 pub(super) fn make_room(database: &Connection, path: &Path) -> bool {
-    // What follows takes some of it itself, for a moment.
+    // The next steps need some space themselves for a moment.
     let mut made = fs::remove_file(reserve(path)).is_ok();
-    // What is in the write-ahead log is in the file then, and the log's place is free.
+    // Moves the write-ahead log's contents to the file and truncates it.
     made |= checkpoint(database);
     let steps = (0..FULL_STEPS).map(|_| evict_step(database, FULL_STEP));
     let evicted: u64 = steps
@@ -153,7 +153,7 @@ pub(super) fn make_room(database: &Connection, path: &Path) -> bool {
     made || evicted > 0
 }
 
-/// Lets go of some messages, and gives their place back to the disk.
+/// Drops some messages, and returns their space to the disk.
 fn evict_step(database: &Connection, count: u64) -> Result<u64, StoreFault> {
     let transaction = database.unchecked_transaction()?;
     let evicted = cache::evict(&transaction, count)?;
@@ -164,12 +164,12 @@ fn evict_step(database: &Connection, count: u64) -> Result<u64, StoreFault> {
     Ok(evicted)
 }
 
-/// Space that is kept for making room.
+/// The file that reserves space for making room.
 fn reserve(path: &Path) -> PathBuf {
     path.with_file_name(RESERVE)
 }
 
-/// Whether the write-ahead log was emptied.
+/// Empties the write-ahead log; returns whether that worked.
 fn checkpoint(database: &Connection) -> bool {
     let emptied =
         |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? > 0);
@@ -177,7 +177,7 @@ fn checkpoint(database: &Connection) -> bool {
     done.unwrap_or(false)
 }
 
-/// Cuts off what is free in the file.
+/// Returns free pages of the file to the disk.
 fn shrink(database: &Connection) -> Result<(), StoreFault> {
     let mut step = database.prepare("PRAGMA incremental_vacuum")?;
     let mut rows = step.query(())?;
@@ -188,7 +188,7 @@ fn shrink(database: &Connection) -> Result<(), StoreFault> {
     Ok(())
 }
 
-/// Takes the cache from a profile that is not in use.
+/// Empties the cache of an idle profile.
 fn empty(path: &Path) -> Result<(), StoreFault> {
     if schema::is_other(path) {
         return Ok(());
@@ -211,13 +211,13 @@ struct OtherProfile {
 impl OtherProfile {
     fn is_idle(&self) -> bool {
         let idle = self.written.elapsed().is_ok_and(|time| time > IDLE_AFTER);
-        // What is left of one that was emptied: its outbox, and the latest messages.
+        // An emptied one still has its outbox and the latest messages.
         idle && self.bytes > 1 << 20
     }
 }
 
-/// The other stores beside a store's file, those first that were not written to for longest. What
-/// was set aside because it is damaged is the user's, and counts for nothing.
+/// The other stores in a store's directory, those first that were not written to for longest.
+/// Damaged ones that were set aside are the user's, and not counted.
 fn others(path: &Path) -> Vec<OtherProfile> {
     let Some(Ok(entries)) = path.parent().map(fs::read_dir) else {
         return Vec::new();
@@ -249,7 +249,7 @@ fn others(path: &Path) -> Vec<OtherProfile> {
     others
 }
 
-/// The bytes that are free on a file's disk, and all of them, as far as the system tells.
+/// Free and total bytes of a file's disk, if the system tells.
 fn space(path: &Path) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {

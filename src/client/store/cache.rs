@@ -1,7 +1,7 @@
-//! Rooms and messages: gap-free ranges of logs.
+//! Rooms and messages, in gap-free ranges of logs.
 //!
-//! A range says that all messages from one number to another are there; whatever changes messages
-//! changes the ranges in the same transaction.
+//! A range means that all messages from one number to another are stored; every change of messages
+//! updates the ranges in the same transaction.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -29,13 +29,13 @@ use crate::{
     text::{Body, Line},
 };
 
-/// Messages kept of one room; of more, the oldest go.
+/// Messages stored of one room; beyond, the oldest are dropped.
 pub const CACHE_MESSAGES_MAX: u64 = 1_000_000;
-/// Messages that one search looks at.
+/// Messages that one search reads.
 pub const SEARCH_MESSAGES_MAX: u64 = 20_000;
-/// What a message takes besides its text, at most.
+/// Bytes that a message takes besides its text, at most.
 const ROW_BYTES: u64 = 300;
-/// Messages that one save lets go of at most, for each of the reasons.
+/// Messages that one save drops at most, for each of the reasons.
 pub(super) const DROP_STEP: u64 = 2_000;
 
 /// A room's row.
@@ -74,7 +74,7 @@ fn room_of(
     Ok(room(database, name)?.filter(same))
 }
 
-/// Takes what a server said about a room; if its log is another one, begins anew.
+/// Stores a server's update of a room; starts a new log if it has changed.
 pub(super) fn open_room(
     database: &Connection,
     opened: &RoomUpdate,
@@ -83,7 +83,7 @@ pub(super) fn open_room(
     let known = room(database, &opened.room)?;
     let epoch = opened.epoch.to_string();
     let same = |room: &&RoomRow| room.epoch == epoch && opened.reset.is_none();
-    // Another device of ours may have seen the reset before us.
+    // Another device of this user may have seen the reset before.
     let log = match known.as_ref().filter(same) {
         Some(room) => room.log,
         None => database
@@ -113,7 +113,7 @@ pub(super) fn open_room(
     tidy(database, log, opened.first, max)
 }
 
-/// Bytes that a change keeps of messages.
+/// Bytes of messages in a change.
 pub(super) fn bytes(change: &StoreChange) -> u64 {
     let StoreChange::Messages(run) = change else {
         return 0;
@@ -125,7 +125,7 @@ pub(super) fn bytes(change: &StoreChange) -> u64 {
     texts.map(|text| text as u64 + ROW_BYTES).sum()
 }
 
-/// Keeps messages, of all in the room at most `max`.
+/// Stores messages; keeps at most `max` in the room.
 pub(super) fn put(database: &Connection, run: &MessageRange, max: u64) -> Result<(), StoreFault> {
     let (Some(from), Some(to)) = (run.messages.first(), run.messages.last()) else {
         return Ok(());
@@ -161,7 +161,7 @@ pub(super) fn put(database: &Connection, run: &MessageRange, max: u64) -> Result
     tidy(database, room.log, room.first, max)
 }
 
-/// Adds a range, made one with those that it overlaps or touches.
+/// Adds a range, merged with those that it overlaps or touches.
 fn join_range(database: &Connection, log: i64, from: u64, to: u64) -> Result<(), StoreFault> {
     let touching = "log = ?1 AND first <= ?3 + 1 AND last >= ?2 - 1";
     let key = params![log, signed(from), signed(to)];
@@ -180,8 +180,8 @@ fn join_range(database: &Connection, log: i64, from: u64, to: u64) -> Result<(),
     Ok(())
 }
 
-/// Lets go of a bounded number of messages that are not to be kept any more: below the log's
-/// first, too many, or of a log that is no more.
+/// Drops a bounded number of obsolete messages: below the log's first, over the limit, or of a log
+/// that no longer exists.
 fn tidy(database: &Connection, log: i64, log_first: u64, max: u64) -> Result<(), StoreFault> {
     let stale: Option<i64> = database
         .prepare_cached("SELECT log FROM range WHERE log NOT IN (SELECT log FROM room) LIMIT 1")?
@@ -204,8 +204,8 @@ fn tidy(database: &Connection, log: i64, log_first: u64, max: u64) -> Result<(),
     Ok(())
 }
 
-/// Drops up to so many messages, to make room: of a log that is no more, or else of the room that has
-/// most. The latest one of a room stays. Says how many.
+/// Drops up to `count` messages to make room: of a log that no longer exists, or else of the room
+/// with the most. Never drops a room's latest. Returns how many.
 pub(super) fn evict(database: &Connection, count: u64) -> Result<u64, StoreFault> {
     let largest: Option<(i64, u64, u64, bool)> = database
         .prepare_cached(
@@ -237,7 +237,7 @@ fn lowest_range(database: &Connection, log: i64) -> Result<Option<(u64, u64)>, S
         .optional()?)
 }
 
-/// Drops so many of a log's oldest messages, none above `up_to`.
+/// Drops `count` of a log's oldest messages, none above `up_to`.
 fn drop_oldest(
     database: &Connection,
     log: i64,
@@ -266,7 +266,7 @@ fn drop_oldest(
     Ok(())
 }
 
-/// The user has read a room so far.
+/// Stores how far the user has read a room.
 pub(super) fn read(
     database: &Connection,
     name: &RoomName,
@@ -281,7 +281,7 @@ pub(super) fn read(
     Ok(())
 }
 
-/// All rooms, each with its latest messages.
+/// Loads all rooms, each with its latest messages.
 pub(super) fn restore(
     database: &Connection,
     client: &ClientId,
@@ -302,7 +302,7 @@ pub(super) fn restore(
             seq: last.and_then(|message| message.seq).unwrap_or(0),
             id: last.and_then(|message| message.id),
         };
-        // What the server has erased may still be here, and says no more than where we were.
+        // Messages that the server has erased may still be stored; they only tell our position.
         page.messages
             .retain(|message| message.seq.is_some_and(|seq| seq >= row.first));
         page.from = page.from.max(row.first);
@@ -330,7 +330,7 @@ fn latest(database: &Connection, name: &RoomName, room: &RoomRow) -> Result<Page
     piece(database, name, room, from, last)
 }
 
-/// The range that begins at a number or below it, the highest of those.
+/// The highest range that begins at or below a number.
 fn range_up_to(database: &Connection, log: i64, at: u64) -> Result<Option<(u64, u64)>, StoreFault> {
     Ok(database
         .prepare_cached(
@@ -342,7 +342,7 @@ fn range_up_to(database: &Connection, log: i64, at: u64) -> Result<Option<(u64, 
         .optional()?)
 }
 
-/// The messages with the numbers `from` to `to`, which a range says are there.
+/// The messages from `from` to `to`, which a range covers.
 fn piece(
     database: &Connection,
     name: &RoomName,
@@ -396,8 +396,8 @@ fn message(name: &RoomName, row: &Row<'_>) -> Result<Received, StoreFault> {
     })
 }
 
-/// A part of a room's log, as far as one range has it from the end that counts; with `offline`,
-/// the nearest there is.
+/// A part of a room's log, as far as one range covers it from the end that counts; with `offline`,
+/// the nearest stored piece.
 pub(super) fn page(
     database: &Connection,
     name: &RoomName,
@@ -456,7 +456,7 @@ fn range_from(
         .optional()?)
 }
 
-/// From the kept message that a page since this time begins with: see [`times::since`].
+/// The range from the stored message that a page since this time begins with: see [`times::since`].
 fn since(
     database: &Connection,
     log: i64,
@@ -476,9 +476,9 @@ fn since(
     }
 }
 
-/// The kept numbers of a log in runs within which times never go back, in order. A new one begins
-/// where the clock was corrected, and behind what is not held, where it may have been. Of too many,
-/// the latest.
+/// The stored numbers of a log in stretches within which times never go back, in order. A new one
+/// begins where the clock was corrected, and after each gap, where it may have been. If there are
+/// too many, the latest.
 fn stretches(
     database: &Connection,
     log: i64,
@@ -515,7 +515,7 @@ fn stretches(
     Ok(found)
 }
 
-/// Looks for messages up to a number, newest first.
+/// Searches messages up to a number, newest first.
 pub(super) fn search(
     database: &Connection,
     name: &RoomName,

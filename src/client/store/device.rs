@@ -1,5 +1,4 @@
-//! What is a device's own: outbox, counters, lease, drafts; and the profile's token and typed
-//! texts.
+//! A device's data: outbox, counters, lease, drafts; and the profile's token and typed texts.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -10,12 +9,12 @@ use crate::{
     text::{Body, Line},
 };
 
-/// Texts kept for the input's history.
+/// Texts stored for the input's history.
 pub const TYPED_MAX: usize = 500;
-/// Bytes of a draft that are kept; the rest of a longer one is not.
+/// Bytes of a draft that are stored; a longer one is cut.
 pub const DRAFT_BYTES_MAX: usize = 64 * 1024;
 
-/// The profile's token; `fresh` becomes it if there is none, and then `true` comes with it.
+/// The profile's token. If there is none, stores `fresh` as the token, and returns `true` with it.
 pub(super) fn token(
     database: &Connection,
     profile: &Profile,
@@ -33,7 +32,7 @@ pub(super) fn token(
     Ok((fresh, true))
 }
 
-/// Who we are, as the server said last.
+/// The user's id on this server, as last reported.
 pub(super) fn user(database: &Connection) -> Result<Option<UserId>, StoreFault> {
     let user: Option<Option<String>> = database
         .query_row("SELECT user FROM profile", (), |row| row.get(0))
@@ -63,7 +62,7 @@ pub(super) fn set_token(
     Ok(())
 }
 
-/// Takes the lease, whoever has it.
+/// Takes the lease from any holder.
 pub(super) fn take_lease(
     database: &Connection,
     client: &ClientId,
@@ -78,7 +77,7 @@ pub(super) fn take_lease(
     Ok(())
 }
 
-/// What the lease is for, as its holder sees it.
+/// The outbox and counters that the lease protects, as its holder sees them.
 pub(super) fn outbox(
     database: &Connection,
     client: &ClientId,
@@ -96,7 +95,7 @@ pub(super) fn outbox(
     })
 }
 
-/// Who has the lease, or had it last; `None`: nobody ever did.
+/// The present or last holder of the lease; `None`: there never was one.
 pub(super) fn holder(
     database: &Connection,
     client: &ClientId,
@@ -108,7 +107,7 @@ pub(super) fn holder(
     Ok(holder)
 }
 
-/// Whether the lease is still that of `owner`.
+/// Whether `owner` still has the lease.
 pub(super) fn holds_lease(
     database: &Connection,
     client: &ClientId,
@@ -140,10 +139,10 @@ pub(super) fn entries_from(
     Ok(entries)
 }
 
-/// Which run typed an entry, and which of its own it is.
+/// The run that typed an entry, and its number there.
 pub(super) type Origin = (Vec<u8>, u64);
 
-/// Reads it from this column and the next; entries of older programs have none.
+/// Reads an origin from this column and the next; entries of older programs have none.
 pub(super) fn origin(row: &Row<'_>, column: usize) -> Result<Option<Origin>, StoreFault> {
     Ok(match row.get::<_, Option<Vec<u8>>>(column)? {
         Some(run) => Some((run, number(row, column + 1)?)),
@@ -169,7 +168,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<PersistedEntry, StoreFault> {
     })
 }
 
-/// Puts an entry in, or in place of the one with its key, whose origin stays.
+/// Inserts an entry, or updates the one with its key, whose origin stays.
 pub(super) fn put(
     database: &Connection,
     client: &ClientId,
@@ -243,7 +242,7 @@ pub(super) fn draft(
     Ok(())
 }
 
-/// The text that was being written in a room.
+/// The unsent text in a room.
 pub(super) fn draft_of(
     database: &Connection,
     client: &ClientId,
@@ -273,13 +272,13 @@ pub(super) fn typed(database: &Connection) -> Result<Vec<String>, StoreFault> {
     Ok(texts.collect::<Result<_, _>>()?)
 }
 
-/// A column that holds a number without a sign.
+/// Reads an unsigned number.
 pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let number: i64 = row.get(column)?;
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
-/// As SQLite keeps it: the protocol's numbers are below 2⁵³, and ours smaller.
+/// Converts a number for SQLite: the protocol's are below 2⁵³, and ours smaller.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

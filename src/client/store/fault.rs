@@ -1,4 +1,4 @@
-//! What can go wrong with a store.
+//! Failures of a store.
 
 use rusqlite::ErrorCode;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 /// How long another process may keep the database locked.
 pub(super) const BUSY_WITHIN: Duration = Duration::from_secs(5);
 
-/// The same while it is opened for the first time: somebody waits for the screen.
+/// The same at the first opening, while the user waits for the screen.
 pub(super) const OPEN_BUSY_WITHIN: Duration = Duration::from_millis(300);
 
-/// What went wrong with a database that was open.
+/// Why an operation on an open database failed.
 #[derive(Debug)]
 pub(super) enum StoreFault {
-    /// It can't be made sense of.
+    /// The contents are invalid.
     Damaged,
-    /// The file that is open is not the one at its path any more.
+    /// The open file is no longer the one at its path.
     Moved,
-    /// Anything else; it may pass.
+    /// Any other failure; it may pass.
     Failed(rusqlite::Error),
 }
 
@@ -26,7 +26,7 @@ impl From<rusqlite::Error> for StoreFault {
         let damaged = match &error {
             Error::SqliteFailure(..) | Error::SqlInputError { .. } => matches!(
                 error.sqlite_error_code(),
-                // `Unknown` is what a missing table is reported as.
+                // SQLite reports a missing table as `Unknown`.
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
             ),
             Error::FromSqlConversionFailure(..)
@@ -44,13 +44,13 @@ impl From<rusqlite::Error> for StoreFault {
 }
 
 impl StoreFault {
-    /// Whether it is for want of space.
+    /// Whether the disk is full.
     pub(super) fn wants_space(&self) -> bool {
         matches!(self, Self::Failed(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull)
             || error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_WRITE))
     }
 
-    /// Whether somebody else keeps it locked.
+    /// Whether another process keeps it locked.
     pub(super) fn is_busy(&self) -> bool {
         let Self::Failed(error) = self else {
             return false;
@@ -61,12 +61,12 @@ impl StoreFault {
         )
     }
 
-    /// In words that fit behind "because".
+    /// The reason, worded to follow "because".
     pub(super) fn words(&self) -> String {
         let error = match self {
             Self::Failed(error) => error,
             Self::Damaged => return "the file is damaged".to_owned(),
-            Self::Moved => return "another program moves the file away".to_owned(),
+            Self::Moved => return "another program keeps moving the file away".to_owned(),
         };
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => "there is no room left on the disk".to_owned(),

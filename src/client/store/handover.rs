@@ -1,5 +1,5 @@
-//! What processes with one client ID hand to each other: messages to be sent by whichever has the
-//! lease, and what became of them.
+//! Exchange between processes with one client ID: messages for the holder of the lease to send, and
+//! their outcomes.
 
 use rusqlite::{Connection, params};
 
@@ -17,10 +17,11 @@ use crate::{
     text::{Body, Line},
 };
 
-/// Outcomes that nobody has asked for yet; of more, the oldest go: whoever wanted them is gone.
+/// Outcomes that no run has fetched yet; beyond, the oldest are dropped, because their runs have
+/// probably ended.
 const SETTLED_MAX: u64 = 10_000;
 
-/// Puts a message down for the holder. Of too many, it is refused, by an outcome of its own.
+/// Submits a message to the holder of the lease. If there are too many, refuses it by an outcome.
 pub(super) fn submit(
     database: &Connection,
     client: &ClientId,
@@ -56,7 +57,7 @@ pub(super) fn submit(
     Ok(())
 }
 
-/// Whether something waits for the holder.
+/// Whether a message waits for the holder.
 pub(super) fn is_waiting(database: &Connection, client: &ClientId) -> Result<bool, StoreFault> {
     let waits = database
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM submitted WHERE client = ?)")?
@@ -64,8 +65,8 @@ pub(super) fn is_waiting(database: &Connection, client: &ClientId) -> Result<boo
     Ok(waits)
 }
 
-/// Moves what waits for the holder to the outbox, at most so many messages, under keys from `key`
-/// on. Gives the lowest key that is free then.
+/// Moves submitted messages to the outbox, at most `most`, under keys from `key` on. Returns the
+/// lowest key that is free then.
 pub(super) fn adopt(
     database: &Connection,
     client: &ClientId,
@@ -97,7 +98,7 @@ pub(super) fn adopt(
     Ok(key)
 }
 
-/// Moves all of it.
+/// Moves all submitted messages.
 pub(super) fn adopt_all(database: &Connection, client: &ClientId) -> Result<(), StoreFault> {
     let mut key = database
         .prepare_cached("SELECT next_key FROM device WHERE client = ?")?
@@ -111,7 +112,7 @@ pub(super) fn adopt_all(database: &Connection, client: &ClientId) -> Result<(), 
     }
 }
 
-/// Notes what became of an entry, if another run than `owner` typed it.
+/// Records the outcome of an entry, if another run than `owner` typed it.
 pub(super) fn settle_entry(
     database: &Connection,
     client: &ClientId,
@@ -159,7 +160,7 @@ fn settle(
     Ok(())
 }
 
-/// What became of a run's own messages, as far as it was not told before.
+/// The outcomes of a run's own messages that it was not told yet.
 pub(super) fn settled(
     database: &Connection,
     run: Owner,
@@ -190,7 +191,7 @@ pub(super) fn settled(
     Ok(settled)
 }
 
-/// The run has been told.
+/// Removes a run's outcomes, once it was told.
 pub(super) fn told(database: &Connection, run: Owner) -> Result<(), StoreFault> {
     database
         .prepare_cached("DELETE FROM settled WHERE run = ?")?

@@ -1,8 +1,8 @@
-//! Whether the process that holds a lease still runs.
+//! Detects whether the process that holds a lease still runs.
 //!
-//! Each holder has a file beside the store, named after its lease, and locked for as long as the
-//! process lives: the system lets go of the lock when the process ends, however it ends, so that it
-//! can't be out of date. On a file system without locks every other holder counts as gone.
+//! Each holder has a file beside the store, named after its lease, and locked while the process
+//! lives. The system releases the lock however the process ends, so it is never out of date. On a
+//! file system without locks every other holder counts as gone.
 
 use std::{
     fmt::Write as _,
@@ -12,7 +12,7 @@ use std::{
 
 use super::{Owner, paths};
 
-/// The sign of life of a holder; gone with the value.
+/// A holder's lock file; removed on drop.
 #[derive(Debug)]
 pub(super) struct LivenessLock {
     path: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct LivenessLock {
 }
 
 impl LivenessLock {
-    /// Gives one for a lease that is to be taken. `None` where it can't be had.
+    /// Makes the file for a lease that is to be taken. `None` if that fails.
     pub(super) fn sign(store: &Path, owner: Owner) -> Option<Self> {
         let path = path(store, &owner);
         paths::create(&path).ok()?;
@@ -29,7 +29,7 @@ impl LivenessLock {
         if file.try_lock().is_ok() {
             return Some(Self { path, _file: file });
         }
-        // Nothing depends on whether it goes.
+        // Failing to remove it is harmless.
         let _ = fs::remove_file(path);
         None
     }
@@ -41,7 +41,7 @@ impl Drop for LivenessLock {
     }
 }
 
-/// Whether a process runs that holds this lease.
+/// Whether the process that holds this lease runs.
 pub(super) fn is_alive(store: &Path, owner: &[u8]) -> bool {
     let Ok(file) = File::open(path(store, owner)) else {
         return false;
@@ -49,8 +49,7 @@ pub(super) fn is_alive(store: &Path, owner: &[u8]) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// The lease is another one now: the sign of the process that had it means nothing any more, and
-/// that process may have been killed and have left it.
+/// Removes the file of a lost lease, which its process may have left when it was killed.
 pub(super) fn forget(store: &Path, owner: &[u8]) {
     let _ = fs::remove_file(path(store, owner));
 }
@@ -58,7 +57,7 @@ pub(super) fn forget(store: &Path, owner: &[u8]) {
 fn path(store: &Path, owner: &[u8]) -> PathBuf {
     let mut name = String::new();
     for byte in owner {
-        // A text takes all that is written.
+        // Writing to a string can't fail.
         let _ = write!(name, "{byte:02x}");
     }
     store.with_extension(format!("{name}.run"))

@@ -1,45 +1,44 @@
-//! The client's own store: what outlives a run, in one SQLite database for each *profile*, which
-//! is a server and the nickname given at the start. The only part of the client that knows SQL.
+//! The client's store: the state that outlives a run, in one SQLite database for each *profile*,
+//! which is a server and the nickname given at the start. The only part of the client that knows
+//! SQL.
 //!
 //! | what | whose | |
 //! |---|---|---|
-//! | token | the profile's | made at the first start: who we are |
-//! | rooms, messages | the profile's | gap-free ranges of a log; all devices write, twice does no harm |
+//! | token | the profile's | made at the first start: identifies the user |
+//! | rooms, messages | the profile's | gap-free ranges of a log; all devices write, duplicates are harmless |
 //! | typed texts, read cursors | the profile's | |
 //! | outbox, counters, lease | a device's (a client ID's) | only the holder of the lease changes them |
-//! | messages submitted, outcomes | a device's | of processes that don't have the lease, for the one that does, and back |
+//! | messages submitted, outcomes | a device's | exchanged between the holder of the lease and processes without it |
 //! | drafts | a device's | |
 //!
-//! **The lease** makes two processes with one client ID safe. Opening takes it, by writing a value
-//! drawn by chance; every transaction that touches the outbox or the counters looks, inside itself,
-//! whether that value still stands. [`open`] takes it from whoever has it, as a user wants who opens
-//! a second screen; the one before finds out within [`NEWS_EVERY`]. [`open_on_standby`] takes it only if
-//! no process that runs has it ([`liveness`]), as scripts want whose runs overlap.
+//! **The lease** makes two processes with one client ID safe. Opening takes it, by writing a random
+//! value; every transaction that touches the outbox or the counters checks that the value still
+//! stands. [`open`] takes it from any holder, as a user expects who opens a second screen; the
+//! former holder notices within [`NEWS_EVERY`]. [`open_on_standby`] takes it only if no running
+//! process has it ([`liveness`]), as scripts need whose runs overlap.
 //!
-//! **Handing over.** A process without the lease puts its messages into a table of their own
-//! ([`handover`]), from which the holder, or whoever is the next one, moves them to the outbox. Each
-//! entry says which run typed it: what becomes of it is noted for that run, if it is not the holder
-//! itself, and the run asks for it.
+//! **Handover.** A process without the lease puts its messages into a table of their own
+//! ([`handover`]), from which the present or next holder moves them to the outbox. Each entry
+//! records which run typed it: its outcome is stored for that run, if that is not the holder
+//! itself, and the run fetches it.
 //!
-//! **What lasts.** The database is in WAL mode. A transaction with an outbox entry or a counter is
+//! **Durability.** The database is in WAL mode. A transaction with an outbox entry or a counter is
 //! committed with `synchronous=FULL`: it is on the disk when it counts as saved. Messages and
-//! cursors are not worth an `fsync` each (`NORMAL`): after a power failure they may be missing, in
-//! the order in which they came, and then they come again from the server.
+//! cursors are not worth an `fsync` each (`NORMAL`): after a power failure the latest may be
+//! missing, and then they come again from the server.
 //!
-//! **Bounds.** [`CACHE_MESSAGES_MAX`] messages of a room, [`CACHE_BYTES_MAX`] for all profiles, and
-//! none of the disk's last space; [`TYPED_MAX`] texts. The oldest go. Where the disk is full, messages
-//! go before anything of an outbox is refused.
-//! What the server has erased, and what belongs to a log that is no more, goes too: a few at a
-//! time, within the saves that come anyway.
+//! **Limits.** [`CACHE_MESSAGES_MAX`] messages of a room, [`CACHE_BYTES_MAX`] for all profiles, and
+//! a reserve of free disk space; [`TYPED_MAX`] texts. The oldest are dropped. On a full disk,
+//! messages are dropped before anything of an outbox is refused. Messages that the server has
+//! erased, or of a log that no longer exists, are dropped too: a few with each save.
 //!
 //! **Damage.** A file that SQLite can't read is set aside under a name with the time in it, and a
-//! new one made; the token, the outboxes and the drafts are taken over as far as they can be read,
-//! messages come again from the server. A schema newer than this program is left alone. One
-//! process at a time does this, under a lock, and only to the file that it has open itself: if
-//! another process was quicker, it opens what that one has made. Who has the old file open finds
-//! out before anything of an outbox is committed to it: each such transaction looks, inside
-//! itself, whether its file is still the one at the path, and what is rescued is read under the
-//! write lock.
+//! new one is made. The token, the outboxes and the drafts are copied as far as they can be read;
+//! messages come again from the server. A schema newer than this program is left alone. One process
+//! at a time does this, under a lock, and only to the file that it has open itself; if another
+//! process was quicker, it opens the new file. A process that still has the old file open notices
+//! before it commits to an outbox: each such transaction checks that its file is still the one at
+//! the path, and rescued data is read under the write lock.
 
 mod budget;
 mod cache;
@@ -90,43 +89,43 @@ pub use self::{
     paths::{create_private, default_directory},
 };
 
-/// How often messages are let go of for one save that finds the disk full.
+/// How often messages are dropped for one save that finds the disk full.
 const ROOM_TRIES: usize = 8;
-/// How often [`Store::has_news`] is to be asked.
+/// How often to call [`Store::has_news`].
 pub const NEWS_EVERY: Duration = Duration::from_millis(200);
-/// How soon a database that was busy is tried again. SQLite waits by itself, but not where two that
+/// How soon a busy database is tried again. SQLite waits by itself, except where two processes that
 /// open it for the first time would wait for each other.
 const BUSY_EVERY: Duration = Duration::from_millis(20);
 
-/// An open store, and what was in it.
+/// An open store, and its contents.
 #[derive(Debug)]
 pub struct OpenedStore {
     /// The store.
     pub store: Store,
-    /// Who we are.
+    /// The secret that identifies the user.
     pub token: Token,
-    /// What the session goes on from.
+    /// The state that the session starts from.
     pub kept: PersistedState,
     /// The rooms, with their latest messages.
     pub rooms: Vec<RestoredRoom>,
     /// Texts sent earlier, oldest first.
     pub typed: Vec<String>,
-    /// What the user should know, each one plain sentence.
+    /// Notices to the user, each one plain sentence.
     pub notices: Vec<Line>,
 }
 
-/// Why there is no store. Its text is one plain sentence.
+/// Why there is no store. Displays as one plain sentence.
 #[derive(Debug)]
 pub enum OpenError {
-    /// There is no place for it.
+    /// There is no directory for it.
     NoDirectory,
     /// A newer program made it.
     Newer(PathBuf),
-    /// It can't be read or written at the moment.
+    /// It can't be read or written now.
     Unusable {
-        /// Which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// Why, in the system's words.
+        /// The reason, in the system's words.
         why: String,
     },
 }
@@ -147,42 +146,42 @@ impl std::fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// An open store. Everything in it waits for the disk: it belongs on a thread of its own.
+/// An open store. All its methods block on the disk: it belongs on a thread of its own.
 #[derive(Debug)]
 pub struct Store {
     database: Connection,
-    /// Which file that is.
+    /// Identity of the open file.
     file: Option<FileId>,
     path: PathBuf,
     profile: Profile,
     token: Token,
     owner: Owner,
-    /// Whether the lease was ours when last looked at.
+    /// Whether we had the lease when last checked.
     held: bool,
-    /// The sign that we run, while it is.
+    /// Our lock file while we have the lease.
     liveness: Option<LivenessLock>,
-    /// The state of the database when it was last looked for news.
+    /// SQLite's `data_version` at the last check for news.
     seen: Option<i64>,
-    /// The lowest counter and the lowest key that are not used up, as far as is known here.
+    /// The lowest unused counter and key, as far as is known here.
     next: (u64, u64),
-    /// [`CACHE_MESSAGES_MAX`], but in tests.
+    /// [`CACHE_MESSAGES_MAX`], except in tests.
     cache_messages_max: u64,
     budget: Budget,
-    /// Whether transactions now wait for the disk.
+    /// Whether transactions are set to wait for the disk.
     durable: bool,
     notices: Vec<Line>,
 }
 
-/// Opens a profile's store, made anew if there is none or what is there is damaged, and takes the
-/// device's lease.
+/// Opens a profile's store, and takes the device's lease. Makes a new store if there is none or it
+/// is damaged.
 ///
 /// # Errors
-/// If there is no store to be had, why; the session can do without.
+/// If there is no usable store, why; the session can run without.
 pub fn open(profile: &Profile) -> Result<OpenedStore, OpenError> {
     open_with(profile, LeaseClaim::Take, OPEN_BUSY_WITHIN)
 }
 
-/// As [`open`], but leaves the lease to another process that runs and has it.
+/// As [`open`], but leaves the lease to another running process that has it.
 ///
 /// # Errors
 /// As for [`open`].
@@ -215,7 +214,7 @@ fn open_with(
     let first = match first {
         Err(StoreFault::Damaged) => {
             let _lock = lock(&path).map_err(|error| unusable(error.to_string()))?;
-            // Another process may have been quicker.
+            // Another process may have repaired it meanwhile.
             match attempt() {
                 Err(StoreFault::Damaged) => {
                     if schema::is_newer(&path) {
@@ -256,17 +255,17 @@ impl Store {
         if getrandom::fill(&mut owner).is_err() || getrandom::fill(&mut fresh).is_err() {
             return Err(other("the system gives no randomness".to_owned()));
         }
-        // The lease need not outlive a power failure: nobody is left to fight over it.
+        // The lease need not survive a power failure: that ends all processes.
         let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (token, made) = device::token(&transaction, profile, Token::from_bytes(fresh))?;
         let leased = take_lease(&transaction, &profile.client_id, owner, &path, claim)?;
         transaction.commit()?;
         let (outbox, liveness) = leased.unzip();
         if made {
-            // Whoever we are from now on has to be found again whatever happens.
+            // The token must survive a power failure.
             schema::sync(&database)?;
         }
-        // One picture of it all: another process may be changing ranges meanwhile.
+        // One consistent snapshot: another process may be changing ranges.
         let transaction = database.transaction()?;
         let rooms = cache::restore(&transaction, &profile.client_id)?;
         let typed = device::typed(&transaction)?;
@@ -306,11 +305,11 @@ impl Store {
         })
     }
 
-    /// Saves all of it or nothing; but see [`SaveError::Lost`].
+    /// Saves all changes or none; but see [`SaveError::Lost`].
     pub fn save(&mut self, save: &Save) -> Result<(), SaveError> {
         let failed = |fault: &StoreFault| SaveError::Failed(Line::inert(&fault.words()));
         let mut saved = self.soundly(|store| store.try_save(save, true));
-        // Messages come again from the server; all else comes first.
+        // Cached messages come again from the server; everything else takes precedence.
         if matches!(&saved, Err(fault) if fault.wants_space()) && !save.changes.iter().all(is_cache)
         {
             saved = self.soundly(|store| store.try_save(save, false));
@@ -328,7 +327,7 @@ impl Store {
         saved.map_err(|fault| failed(&fault))?
     }
 
-    /// `caches`: whether there is room for messages, too.
+    /// `caches`: whether to store messages too.
     fn try_save(&mut self, save: &Save, caches: bool) -> Result<Result<(), SaveError>, StoreFault> {
         if self.durable != save.is_durable() {
             self.durable = save.is_durable();
@@ -384,7 +383,7 @@ impl Store {
         }
         transaction.commit()?;
         if caches {
-            // What can't be given back now is given back later.
+            // Free pages can be returned later.
             let _ = self.budget.give_back(&self.database, &self.path);
         }
         if save.is_fenced() {
@@ -400,12 +399,12 @@ impl Store {
         Ok(if lost { Err(SaveError::Lost) } else { Ok(()) })
     }
 
-    /// Looks something up.
+    /// Answers a query.
     pub fn query(&mut self, look: &CacheQuery) -> CacheResult {
         let looked = self.soundly(|store| store.try_query(look));
         looked.unwrap_or_else(|fault| {
             let why = format!(
-                "What is kept on this machine can't be read: {}",
+                "The data stored on this machine can't be read: {}",
                 fault.words()
             );
             let why = Line::inert(&why);
@@ -426,7 +425,7 @@ impl Store {
                 part,
                 offline,
             } => {
-                // Ranges and messages of one moment: another process may be dropping some.
+                // Ranges and messages of one snapshot: another process may be dropping some.
                 let moment = self.database.transaction()?;
                 CacheResult::Page(Ok(cache::page(&moment, room, *epoch, *part, *offline)?))
             }
@@ -451,11 +450,11 @@ impl Store {
         let free = || is_free(&self.path, owner, holder.as_deref());
         let take = claim == LeaseClaim::Take || claim == LeaseClaim::IfFree && free();
         if take && holder.as_deref() != Some(&owner) {
-            // The sign of before means nothing any more, and the next one has its name.
+            // The old lock file is obsolete, and the next one has the same name.
             self.liveness = None;
         }
         if !take && settled.is_empty() {
-            // Nothing to be written: it is asked often.
+            // Avoids a write transaction, since this is asked often.
             return Ok(LeaseStatus::default());
         }
         let transaction = self
@@ -503,13 +502,13 @@ impl Store {
         Ok(Some(entries))
     }
 
-    /// Whether another process has done something that the holder of the lease should look at:
-    /// submitted a message, or taken the lease. Costs next to nothing while nobody writes.
+    /// Whether another process has submitted a message, or taken the lease. Cheap while no process
+    /// writes.
     pub fn has_news(&mut self) -> bool {
         let version = self
             .database
             .pragma_query_value(None, "data_version", |row| row.get(0));
-        // What can't be read now is read the next time, or told by a save.
+        // A failed read is retried the next time, or reported by a save.
         let Ok(version) = version else { return false };
         if !self.held || self.seen.replace(version) == Some(version) {
             return false;
@@ -520,12 +519,12 @@ impl Store {
             .unwrap_or(false)
     }
 
-    /// What the user should know since the last call, each one plain sentence.
+    /// Notices to the user since the last call, each one plain sentence.
     pub fn take_notices(&mut self) -> Vec<Line> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Does something; if the file does not allow it, once more, with one that does.
+    /// Runs `act`; if the file is damaged or was replaced, once more with a usable one.
     fn soundly<T>(
         &mut self,
         act: impl Fn(&mut Self) -> Result<T, StoreFault>,
@@ -549,7 +548,7 @@ impl Store {
         }
     }
 
-    /// Puts a new file in the place of a damaged one, or of one that somebody deleted.
+    /// Replaces a damaged or deleted file by a new one.
     fn rebuild(&mut self) -> Result<(), StoreFault> {
         let (mut rescued, notice) = if self.path.exists() {
             let (rescued, aside) = recovery::set_aside(&self.path).map_err(other)?;
@@ -570,7 +569,7 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the file that is at the path by now.
+    /// Opens the file that is now at the path.
     fn reopen(&mut self) -> Result<(), StoreFault> {
         (self.database, self.file) = open_database(&self.path, BUSY_WITHIN)?;
         self.durable = false;
@@ -578,8 +577,8 @@ impl Store {
     }
 }
 
-/// Takes the lease if it may be taken: gives the outbox, and the sign that we run, unless we hold
-/// it already or there is none to be had.
+/// Takes the lease if allowed. Returns the outbox, and our lock file unless we already hold the
+/// lease or it can't be made.
 fn take_lease(
     database: &Connection,
     client: &ClientId,
@@ -597,7 +596,7 @@ fn take_lease(
     if !may {
         return Ok(None);
     }
-    // The sign is there before anybody looks for it.
+    // The lock file must exist before another process looks for it.
     let ours = holder.is_some() && before.is_none();
     let liveness = if ours {
         None
@@ -613,7 +612,7 @@ fn take_lease(
     Ok(Some((outbox, liveness)))
 }
 
-/// Whether no other process that runs has the lease.
+/// Whether no other running process has the lease.
 fn is_free(path: &Path, owner: Owner, holder: Option<&[u8]>) -> bool {
     holder.is_none_or(|holder| holder == owner || !liveness::is_alive(path, holder))
 }
@@ -622,7 +621,7 @@ fn is_cache(change: &StoreChange) -> bool {
     matches!(change, StoreChange::Messages(_))
 }
 
-/// A file, whatever it is called.
+/// Identity of a file, independent of its name.
 type FileId = (u64, u64);
 
 fn file_id(path: &Path) -> Option<FileId> {
@@ -632,7 +631,7 @@ fn file_id(path: &Path) -> Option<FileId> {
         let file = std::fs::metadata(path).ok()?;
         Some((file.dev(), file.ino()))
     }
-    // Elsewhere a file that is open can't be renamed.
+    // On other systems an open file can't be renamed.
     #[cfg(not(unix))]
     {
         let _ = path;
@@ -645,7 +644,7 @@ fn has_moved(file: Option<FileId>, path: &Path) -> bool {
     file.is_some() && file_id(path) != file
 }
 
-/// Opens what is at the path, and says which file that is.
+/// Opens the file at the path; also returns its identity.
 fn open_database(
     path: &Path,
     busy_within: Duration,
@@ -653,13 +652,13 @@ fn open_database(
     let file = file_id(path);
     let database = schema::open(path, busy_within)?;
     if has_moved(file, path) {
-        // Put there in this moment, by another process.
+        // Another process has just replaced it.
         return Ok((schema::open(path, busy_within)?, file_id(path)));
     }
     Ok((database, file))
 }
 
-/// A failure that SQLite knows nothing of.
+/// Wraps a failure that does not come from SQLite.
 fn other(why: String) -> StoreFault {
     let why = std::io::Error::other(why);
     StoreFault::Failed(rusqlite::Error::ToSqlConversionFailure(Box::new(why)))

@@ -1,4 +1,4 @@
-//! Where stores are, and who may read them.
+//! Paths of stores, and private files and directories.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -13,23 +13,23 @@ use sha2::{Digest, Sha256};
 
 use super::Profile;
 
-/// Characters of a file's name that say whose it is.
+/// Characters of a file name that identify the profile to people.
 const READABLE_MAX: usize = 48;
-/// How long another process may take over setting a file aside.
+/// How long to wait for another process's lock.
 const LOCK_WITHIN: Duration = Duration::from_secs(2);
-/// How often that is looked at.
+/// How often to retry the lock.
 const LOCK_EVERY: Duration = Duration::from_millis(20);
 
-/// The directory of all stores: `chat-tui` in the system's directory for state
-/// (`$XDG_STATE_HOME`, or `~/.local/state`). `None` where there is no home.
+/// The directory of all stores: `chat-tui` in the system's directory for state (`$XDG_STATE_HOME`,
+/// or `~/.local/state`). `None` if there is no home directory.
 pub fn default_directory() -> Option<PathBuf> {
     let base = choose_base_strategy().ok()?;
     let state = base.state_dir().unwrap_or_else(|| base.data_dir());
     Some(state.join("chat-tui"))
 }
 
-/// A profile's file. Its name can be read, as far as a file's name may hold what the profile is
-/// called; what tells profiles apart is the digest behind it.
+/// A profile's file. The name shows server and nickname as far as a file name can; the digest
+/// behind them makes it unique.
 pub(super) fn file(profile: &Profile) -> PathBuf {
     let nickname = profile.nickname.folded();
     let mut hash = Sha256::new();
@@ -48,13 +48,13 @@ pub(super) fn file(profile: &Profile) -> PathBuf {
         .join(format!("{readable}-{digest:016x}.db"))
 }
 
-/// Makes the directory and the file, for nobody else to read, if they are not there.
+/// Makes the directory and the file, readable by their owner only, if they are missing.
 pub(super) fn prepare(directory: &Path, file: &Path) -> Result<(), (PathBuf, io::Error)> {
     create_private(directory).map_err(|error| (directory.to_owned(), error))?;
     create(file).map_err(|error| (file.to_owned(), error))
 }
 
-/// Makes a directory, and those that it is in, for nobody else to read; one that is there stays
+/// Makes a directory and its missing parents, readable by their owner only; an existing one stays
 /// as it is.
 pub fn create_private(directory: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -70,8 +70,8 @@ pub fn create_private(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes an empty file, unless there is one; one that is there is nobody else's to read any more.
-/// SQLite gives its other files the same mode.
+/// Makes an empty file, unless there is one; an existing one becomes private. SQLite gives its
+/// other files the same mode.
 pub(super) fn create(file: &Path) -> io::Result<()> {
     if file.exists() {
         tighten(file);
@@ -84,7 +84,7 @@ pub(super) fn create(file: &Path) -> io::Result<()> {
     options.open(file).map(drop)
 }
 
-/// Whether an error says that there is no such file, and can't be.
+/// Whether an error means that there is no such file, and can't be.
 pub(crate) fn is_nowhere(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -92,8 +92,8 @@ pub(crate) fn is_nowhere(error: &io::Error) -> bool {
     )
 }
 
-/// Puts a file in the place of the one that is there, if there is one, at once: whoever looks finds
-/// the old one or the new one. Nobody else can read it. Who calls this holds a [`lock`].
+/// Replaces a file atomically: a reader finds the old one or the new one. Only its owner can read
+/// it. The caller must hold a [`lock`].
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension(format!("{}.new", std::process::id()));
     let written = write_new(&new, bytes).and_then(|()| fs::rename(&new, path));
@@ -106,8 +106,8 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Waits until what a directory holds is on the disk. Where directories can't be synced, what they
-/// hold is as safe as that system makes it.
+/// Waits until a directory's entries are on the disk. On systems where directories can't be synced,
+/// that does nothing.
 fn sync(directory: &Path) {
     let is_here = directory.as_os_str().is_empty();
     let directory = if is_here { Path::new(".") } else { directory };
@@ -118,7 +118,7 @@ fn sync(directory: &Path) {
 
 /// Writes a file and waits until it is on the disk.
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // One that a process of the same number has left behind.
+    // Left behind by a process with the same id.
     let _ = fs::remove_file(path);
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -129,8 +129,8 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Takes what others may do with a file away from them. Where that can't be done (it is somebody
-/// else's, or on a file system that knows no modes), it is used as it is.
+/// Removes other users' access to a file. If that fails (another user owns it, or the file system
+/// has no modes), the file is used as it is.
 fn tighten(file: &Path) {
     #[cfg(unix)]
     {
@@ -143,11 +143,11 @@ fn tighten(file: &Path) {
     let _ = file;
 }
 
-/// Keeps other processes from setting the same file aside; given back when the value goes. Without
-/// it (a file system that knows no locks) all goes on as well, if nobody else is there.
+/// Locks a file against other processes that would replace it; released on drop. On a file system
+/// without locks, `None`: everything works if no other process is there.
 ///
 /// # Errors
-/// If another process does not give it back in time.
+/// If another process does not release it in time.
 pub(crate) fn lock(file: &Path) -> io::Result<Option<File>> {
     let path = file.with_extension("lock");
     if create(&path).is_err() {

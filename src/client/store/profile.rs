@@ -1,12 +1,12 @@
-//! Whose store it is, and which process of theirs has it open.
+//! Identifies a store, and the process that has its lease.
 
 use crate::protocol::{ClientId, Nickname};
 use std::path::PathBuf;
 
-/// Whose store it is, and where.
+/// The server, user and device that a store belongs to, and its directory.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// The directory of all stores; made if it is not there.
+    /// The directory of all stores; made if missing.
     pub directory: PathBuf,
     /// The server, in the spelling of [`Host::with_port`](crate::client::Host::with_port).
     pub server: String,
@@ -16,5 +16,5 @@ pub struct Profile {
     pub client_id: ClientId,
 }
 
-/// Sixteen bytes by chance: who holds the lease.
+/// Sixteen random bytes that identify a process as the holder of the lease.
 pub(super) type Owner = [u8; 16];

@@ -1,4 +1,4 @@
-//! A database that can't be read: set aside, and what matters most taken over.
+//! Recovers from an unreadable database: sets it aside, and copies the most important data.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
     text::Line,
 };
 
-/// What could be read of a damaged database. Messages are not tried: the server has them.
+/// The readable contents of a damaged database. Messages are left out: the server has them.
 #[derive(Default)]
 pub(super) struct Rescued {
     pub(super) token: Option<Token>,
@@ -28,8 +28,8 @@ pub(super) struct Rescued {
 }
 
 impl Rescued {
-    /// Who rescues it goes on as before: with the lease, if that was held, and behind all that was
-    /// used up.
+    /// Keeps the process that rescues it as the holder of the lease, with its unused counters and
+    /// keys.
     pub(super) fn hold(&mut self, client: &ClientId, owner: Owner, next: (u64, u64)) {
         let mut next = (device::signed(next.0), device::signed(next.1));
         let own = |device: &(ClientId, Vec<u8>, i64, i64)| device.0 == *client;
@@ -41,8 +41,8 @@ impl Rescued {
     }
 }
 
-/// Renames the file, and reads it once more under its new name, which comes with what could be
-/// read. `Err` says why it can't be.
+/// Renames the file, and reads it under its new name. Returns the readable contents and that name.
+/// `Err` is the reason why it can't be renamed.
 pub(super) fn set_aside(path: &Path) -> Result<(Rescued, PathBuf), String> {
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let aside = (0..100)
@@ -64,11 +64,10 @@ pub(super) fn set_aside(path: &Path) -> Result<(Rescued, PathBuf), String> {
     Ok((rescued, aside))
 }
 
-/// What the user should know of a file that was set aside; `known`: whether we are still who we
-/// were.
+/// The notice about a file that was set aside; `known`: whether the user's token was read.
 pub(super) fn notice(aside: &Path, known: bool) -> Line {
     Line::inert(&format!(
-        "What was kept on this machine was damaged, and is set aside as {}; {}",
+        "The data stored on this machine was damaged, and is set aside as {}; {}",
         aside.display(),
         if known {
             "messages come again from the server"
@@ -78,7 +77,7 @@ pub(super) fn notice(aside: &Path, known: bool) -> Line {
     ))
 }
 
-/// What the user should know of a file that somebody deleted.
+/// The notice about a deleted file.
 pub(super) fn deleted(path: &Path) -> Line {
     Line::inert(&format!(
         "{} was deleted while it was in use, and is made anew",
@@ -92,12 +91,12 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// Reads what can be read, once everybody who is writing is done.
+/// Reads everything readable, after all writers have finished.
 pub(super) fn rescue(database: &Connection) -> Rescued {
     let mut rescued = Rescued::default();
-    // Where the damage prevents it, it is read all the same.
+    // If the damage prevents the lock, reads without it.
     let _ = database.execute_batch("BEGIN IMMEDIATE");
-    // For SQLite this means, among other things: read on though the file's end is missing.
+    // Makes SQLite read on even if the file is truncated, among other things.
     let _ = database.execute_batch("PRAGMA writable_schema = ON");
     each(database, "SELECT token FROM profile", |row| {
         let token: String = row.get(0)?;
@@ -149,7 +148,7 @@ fn client(row: &Row<'_>, column: usize) -> Result<ClientId, StoreFault> {
     ClientId::parse(&client).map_err(|_| StoreFault::Damaged)
 }
 
-/// Takes the rows of a query, as far as they can be read; a row that makes no sense is left out.
+/// Passes on the rows of a query as far as they can be read; skips invalid rows.
 fn each(
     database: &Connection,
     query: &str,
@@ -166,13 +165,13 @@ fn each(
     }
 }
 
-/// Makes a new file with what was rescued.
+/// Makes a new file with the rescued contents.
 pub(super) fn start_anew(
     profile: &Profile,
     path: &Path,
     rescued: &Rescued,
 ) -> Result<(), StoreFault> {
-    // If it can't be made, the next line fails with the same words.
+    // If it can't be made, the next line fails with the same reason.
     let _ = paths::create(path);
     let mut database = schema::open(path, super::BUSY_WITHIN)?;
     database.pragma_update(None, "synchronous", "FULL")?;
@@ -195,7 +194,7 @@ pub(super) fn start_anew(
             ],
         )?;
     }
-    // Without the token the ids of the entries are nobody's.
+    // Without the token the entries' ids are invalid.
     for (client, entry, origin) in &rescued.outbox {
         let counter = entry.counter.filter(|_| rescued.token.is_some());
         let entry = PersistedEntry {

@@ -1,17 +1,17 @@
-//! What is given of the rooms on opening.
+//! The rooms' contents that are returned on opening.
 
 use crate::client::{
     event::{Page, RestoredRoom},
     session::persist_types::PersistedRoom,
 };
 
-/// Messages of each room that are given on opening.
+/// Messages of each room that are returned on opening.
 pub const RESTORED_MESSAGES_MAX: u64 = 200;
 
-/// A room as it is kept, and as it is shown before the network answers.
+/// A room's stored position, and its contents to show before the server answers.
 pub(super) type Restored = (PersistedRoom, RestoredRoom);
 
-/// A page without a message.
+/// A page without messages.
 pub(super) fn empty_page(first: u64, head: u64) -> Page {
     Page {
         first,

@@ -1,4 +1,4 @@
-//! The tables, and how a database is opened.
+//! Defines the tables, and opens databases.
 
 use std::{path::Path, time::Duration};
 
@@ -7,13 +7,13 @@ use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 
 use super::{OPEN_BUSY_WITHIN, StoreFault};
 
-/// Pages at which the write-ahead log is copied into the database: what it holds beyond the file's end
-/// needs place there.
+/// Pages at which the write-ahead log is copied into the database, which needs disk space for new
+/// pages then.
 const WAL_PAGES: i64 = 256;
-/// The write-ahead log is cut back to this when it begins anew.
+/// The write-ahead log is truncated to this when it restarts.
 const WAL_KEPT_BYTES: i64 = 1 << 20;
 
-/// How every version came from the one before. What is released is never changed again.
+/// The migrations from each version to the next. Released ones never change.
 const STEPS: &[M<'static>] = &[
     M::up(
         "
@@ -78,17 +78,17 @@ const STEPS: &[M<'static>] = &[
     ) STRICT, WITHOUT ROWID;
     ",
     ),
-    // Who the server says that we are, where that is not what the token makes us.
+    // The user's id from the server, if it is not derived from the token.
     M::up("ALTER TABLE profile ADD COLUMN user TEXT"),
-    // What the server's clock would have shown, where it was corrected before a message.
+    // The time that the server's clock would have shown, where it was corrected before a message.
     M::up(
         "
     ALTER TABLE message ADD COLUMN clock_was INTEGER;
     CREATE INDEX message_marked ON message (log, seq) WHERE clock_was IS NOT NULL;
     ",
     ),
-    // Several processes with one client ID: which of them (a `run` is what its lease is, or would
-    // be) typed an entry, as which of its own; what waits for the holder; and what became of it.
+    // Several processes with one client ID: which run (identified by its lease) typed an entry, and
+    // its number there; messages for the holder; and their outcomes.
     M::up(
         "
     ALTER TABLE outbox ADD COLUMN run BLOB;
@@ -112,19 +112,20 @@ const STEPS: &[M<'static>] = &[
     ) STRICT;
     ",
     ),
-    // Whether who sent a message had proven a key: 0 where they had not. NULL where that was not
-    // said: they had, or nobody knows.
+    // Whether the sender had proven a key: 0 if not. NULL if not recorded: they had, or it is
+    // unknown.
     M::up("ALTER TABLE message ADD COLUMN proven INTEGER"),
 ];
 
-/// Opens a database that exists, if only as an empty file, and brings it up to date. Who keeps it
-/// locked is waited for as long as `busy_within`.
+/// Opens an existing database, even an empty file, and migrates it. Waits for a lock at most
+/// `busy_within`.
 pub(super) fn open(path: &Path, busy_within: Duration) -> Result<Connection, StoreFault> {
     let mut database = connect(path, busy_within)?;
-    // Where the system's own `fsync` does not reach the disk itself (macOS), ask for what does.
+    // Where the system's own `fsync` does not reach the disk itself (macOS), use the call that
+    // does.
     database.pragma_update(None, "fullfsync", true)?;
     database.pragma_update(None, "checkpoint_fullfsync", true)?;
-    // Only a file without tables takes it: what is free in it can be given back to the disk.
+    // Lets free pages be returned to the disk; can only be set while there are no tables.
     let pages: i64 = database.pragma_query_value(None, "page_count", |row| row.get(0))?;
     if pages == 0 {
         database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -166,7 +167,7 @@ pub(super) fn is_newer(path: &Path) -> bool {
     )
 }
 
-/// Whether a database has other tables than those that this program makes.
+/// Whether a database has another schema than this program's.
 pub(super) fn is_other(path: &Path) -> bool {
     connect(path, OPEN_BUSY_WITHIN).is_ok_and(|database| {
         let version = Migrations::from_slice(STEPS).current_version(&database);
@@ -177,7 +178,7 @@ pub(super) fn is_other(path: &Path) -> bool {
     })
 }
 
-/// Waits until all that was committed is on the disk.
+/// Waits until everything committed is on the disk.
 pub(super) fn sync(database: &Connection) -> rusqlite::Result<()> {
     database.pragma_update(None, "synchronous", "FULL")?;
     database.execute("UPDATE profile SET id = id", ())?;

@@ -1,4 +1,4 @@
-//! The store on real files.
+//! Tests the store on real files.
 
 mod disk;
 
@@ -25,7 +25,7 @@ use crate::{
     text::Body,
 };
 
-/// A folder, and who keeps what in it.
+/// A temporary directory of stores.
 struct Home(TempDir);
 
 impl Home {
@@ -88,7 +88,7 @@ fn message(seq: u64, text: &str) -> Message {
     }
 }
 
-/// When message `seq` was said.
+/// The time of message `seq`.
 fn time(seq: u64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + i64::try_from(seq).unwrap()).unwrap()
 }
@@ -151,7 +151,7 @@ impl Store {
             .unwrap()
     }
 
-    /// The numbers of a page.
+    /// The first and last number of a page.
     fn page(&mut self, part: Part, offline: bool) -> Option<(u64, u64)> {
         let look = CacheQuery::Page {
             room: lobby(),
@@ -182,7 +182,7 @@ impl Store {
 }
 
 #[test]
-fn what_is_kept_comes_back() {
+fn stored_state_comes_back() {
     let home = Home::new();
     let mut first = home.open();
     assert_eq!(first.kept, PersistedState::default());
@@ -242,12 +242,12 @@ fn what_is_kept_comes_back() {
 }
 
 #[test]
-fn who_is_who_follows_from_server_and_nickname() {
+fn the_token_belongs_to_server_and_nickname() {
     let home = Home::new();
     let carol = home.open_as("carol", "3");
     assert_eq!(home.open_as("CAROL", "4").token, carol.token);
     assert_ne!(home.open_as("bob", "3").token, carol.token);
-    // Names that would be the same file, were only letters and digits looked at.
+    // Names that would share a file if only letters and digits counted.
     assert_ne!(
         home.open_as("c.d", "1").token,
         home.open_as("c-d", "1").token
@@ -258,7 +258,7 @@ fn who_is_who_follows_from_server_and_nickname() {
 
 #[cfg(unix)]
 #[test]
-fn nobody_else_may_read_it() {
+fn only_the_owner_may_read_the_store() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
     let mut opened = home.open();
@@ -332,7 +332,7 @@ fn a_page_is_what_one_range_has_from_the_end_that_counts() {
     }
 }
 
-/// Messages from this number on, each with its time and what the clock was.
+/// Messages from this number on, each with its time and the uncorrected clock.
 fn said(from: u64, times: &[(u64, Option<u64>)]) -> StoreChange {
     let of = |(seq, (at, was)): (u64, &(u64, Option<u64>))| Message {
         time: time(*at),
@@ -352,7 +352,7 @@ fn a_day_is_found_whatever_the_server_s_clock_did() {
     let mut store = home.open().store;
     store.keep(vec![
         opened(1, 1, 200),
-        // Ahead for one message.
+        // The clock was ahead for one message.
         said(
             1,
             &[
@@ -363,7 +363,7 @@ fn a_day_is_found_whatever_the_server_s_clock_did() {
                 (40, None),
             ],
         ),
-        // Behind for two; where it was put back and when is not held.
+        // Behind for two; the message that marks the correction is not held.
         said(101, &[(1, None), (2, None), (50, Some(3)), (60, None)]),
     ]);
     drop(store);
@@ -399,7 +399,7 @@ fn a_day_is_found_whatever_the_server_s_clock_did() {
 }
 
 #[test]
-fn what_was_said_without_a_key_is_kept_as_that() {
+fn messages_sent_without_a_key_are_stored_as_such() {
     let home = Home::new();
     let mut store = home.open().store;
     let unproven = Message {
@@ -415,7 +415,7 @@ fn what_was_said_without_a_key_is_kept_as_that() {
         }),
     ]);
     drop(store);
-    // What an earlier program kept does not tell.
+    // Messages that an earlier program stored are not marked.
     let database = Connection::open(home.file()).unwrap();
     let forget = "UPDATE message SET proven = NULL WHERE seq = 3";
     assert_eq!(database.execute(forget, ()).unwrap(), 1);
@@ -465,7 +465,7 @@ fn another_log_is_not_mixed_with_the_old_one() {
     store.keep(vec![opened(2, 1, 3)]);
     assert_eq!(store.ranges(), []);
     assert_eq!(home.open_as("carol", "5").rooms[0].read, 0);
-    // A process that has not heard of it yet saves what it got before.
+    // A process that does not know of it yet saves messages of the old log.
     store.keep(vec![messages(1, 10, 12)]);
     assert_eq!(store.ranges(), []);
     store.keep(vec![messages(2, 1, 3)]);
@@ -484,7 +484,7 @@ fn another_log_is_not_mixed_with_the_old_one() {
 }
 
 #[test]
-fn what_the_server_has_erased_goes() {
+fn messages_that_the_server_erased_are_dropped() {
     let home = Home::new();
     let mut store = home.open().store;
     store.keep(vec![
@@ -560,7 +560,7 @@ fn a_search_goes_newest_first_and_says_how_far() {
 }
 
 #[test]
-fn whoever_opened_last_holds_the_lease() {
+fn the_last_process_to_open_holds_the_lease() {
     let home = Home::new();
     let mut first = home.open().store;
     first.keep(vec![StoreChange::Entry(entry(1, "one", None))]);
@@ -591,7 +591,7 @@ fn whoever_opened_last_holds_the_lease() {
     };
     assert_eq!(second.store.save(&remove), Err(SaveError::Lost));
     assert_eq!(first.save(&remove), Ok(()));
-    // Another device is another lease.
+    // Another device has another lease.
     let mut other = home.open_as("carol", "4");
     assert_eq!(other.typed, ["kept all the same"]);
     other
@@ -601,7 +601,7 @@ fn whoever_opened_last_holds_the_lease() {
     assert_eq!(other.store.take().entries.len(), 1);
 }
 
-/// What a process without the lease has to say.
+/// A message of a process without the lease.
 fn submit(number: u64, text: &str) -> StoreChange {
     StoreChange::Submit {
         number,
@@ -618,7 +618,7 @@ fn texts(entries: &[PersistedEntry]) -> Vec<(u64, Option<u64>, &str)> {
 }
 
 #[test]
-fn who_comes_while_another_runs_hands_over_and_is_told() {
+fn a_process_beside_the_holder_submits_and_is_told() {
     let home = Home::new();
     let mut holder = home.open().store;
     let profile = home.profile("carol", "3");
@@ -656,7 +656,7 @@ fn who_comes_while_another_runs_hands_over_and_is_told() {
     );
     assert_eq!(second.store.ask(LeaseClaim::IfFree).settled, [(1, failed)]);
 
-    // What waits when the holder ends, whatever it has heard of, is the next one's.
+    // Messages that still wait when the holder ends go to the next one.
     second.store.keep(vec![submit(2, "d")]);
     drop(holder);
     let leased = first.store.ask(LeaseClaim::IfFree);
@@ -682,12 +682,12 @@ fn a_store_that_is_given_back_is_free_and_nothing_is_left_beside_it() {
     drop(open_on_standby(&profile).unwrap());
     let again = open_on_standby(&profile).unwrap();
     assert!(!again.kept.standby);
-    // Who is taken over and takes it back is as alive as before.
+    // A process that was taken over and takes the lease back counts as alive.
     let mut other = home.open();
     let mut store = again.store;
     store.take();
     assert!(!other.store.ask(LeaseClaim::IfFree).ours);
-    // One that was killed leaves its sign.
+    // A killed process leaves its lock file.
     fs::write(home.file().with_extension("00.run"), b"").unwrap();
     assert!(!liveness::is_alive(&home.file(), &[0]));
     drop((store, other));
@@ -715,7 +715,7 @@ fn more_than_the_outbox_holds_is_refused_to_who_submits_it() {
 }
 
 #[test]
-fn what_was_submitted_outlives_damage() {
+fn submitted_messages_outlive_damage() {
     let home = Home::new();
     filled(&home);
     let mut holder = home.open().store;
@@ -780,7 +780,7 @@ fn a_draft_is_cut_between_characters_and_an_empty_one_is_none() {
     assert_eq!(home.open().rooms[0].draft, "");
 }
 
-/// A store with an outbox, a draft and so many messages, closed.
+/// Fills and closes a store with an outbox, a draft and many messages.
 fn filled(home: &Home) -> Token {
     let mut opened_now = home.open();
     let store = &mut opened_now.store;
@@ -830,7 +830,7 @@ fn damaged_messages_cost_messages_only() {
     let home = Home::new();
     let token = filled(&home);
     spoil_messages(&home.file());
-    // What is shown at the start is whole; the damage is met when somebody looks further back.
+    // The messages shown at the start are intact; the damage is met further back.
     let mut opened_now = home.open();
     assert_eq!(opened_now.token, token);
     let store = &mut opened_now.store;
@@ -841,7 +841,7 @@ fn damaged_messages_cost_messages_only() {
     assert_eq!(notices.len(), 1, "{notices:?}");
     assert!(notices[0].as_str().contains("set aside"), "{notices:?}");
     assert_eq!(home.files_with("damaged"), 1);
-    // The session goes on in the new file, lease and all.
+    // The session continues in the new file, with its lease.
     store.keep(vec![StoreChange::Entry(entry(2, "more", Some(6)))]);
     drop(opened_now);
     let again = home.open();
@@ -882,7 +882,7 @@ fn a_file_that_is_damaged_at_the_start_is_set_aside_and_a_new_one_made() {
         &|file| fs::write(file, "not a database, by far ".repeat(100)).unwrap(),
         false,
     );
-    // The end is missing.
+    // Truncated.
     check(
         &|file| {
             let length = fs::metadata(file).unwrap().len();
@@ -899,7 +899,7 @@ fn a_file_that_is_damaged_at_the_start_is_set_aside_and_a_new_one_made() {
         },
         true,
     );
-    // A row makes no sense.
+    // A row is invalid.
     check(
         &|file| {
             let database = Connection::open(file).unwrap();
@@ -921,7 +921,7 @@ fn an_empty_file_is_a_new_store() {
 }
 
 #[test]
-fn what_a_newer_program_made_is_left_alone() {
+fn a_newer_programs_store_is_left_alone() {
     let home = Home::new();
     drop(home.open());
     let database = Connection::open(home.file()).unwrap();
@@ -936,7 +936,7 @@ fn what_a_newer_program_made_is_left_alone() {
 }
 
 #[test]
-fn what_somebody_keeps_locked_is_said_and_can_be_opened_later() {
+fn a_locked_store_is_reported_and_can_be_opened_later() {
     let home = Home::new();
     let token = home.open().token;
     let other = Connection::open(home.file()).unwrap();
@@ -946,7 +946,7 @@ fn what_somebody_keeps_locked_is_said_and_can_be_opened_later() {
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(home.open().token, token);
 
-    // And who takes too long over setting it aside.
+    // And a process that takes too long to set it aside.
     let lock = lock(&home.file()).unwrap();
     fs::write(home.file(), "no database").unwrap();
     let error = open(&home.profile("carol", "3")).unwrap_err();
@@ -989,7 +989,7 @@ fn a_full_disk_saves_nothing_and_goes_on_when_there_is_room() {
     };
     let full = SaveError::Failed(Line::inert("there is no room left on the disk"));
     assert_eq!(store.save(&save), Err(full));
-    // Of the messages the latest stays; the others made room, which was not enough.
+    // The latest message stays; the others were dropped, which did not make enough room.
     assert_eq!(store.ranges(), [(2, 2)], "all or nothing");
     assert_eq!(
         store.page(Part::Forward { from: 2, to: 9 }, false),
@@ -1036,7 +1036,7 @@ fn two_processes_that_meet_the_same_damage_make_one_new_file() {
 }
 
 #[test]
-fn what_is_saved_goes_to_the_file_that_took_the_place_of_ours() {
+fn saves_go_to_the_file_that_replaced_ours() {
     let home = Home::new();
     filled(&home);
     let mut idle = home.open_as("carol", "4").store;
@@ -1060,7 +1060,7 @@ fn damage_in_a_running_client_costs_neither_the_token_nor_the_lease_nor_the_coun
         StoreChange::Entry(entry(1, "sent", Some(1))),
         StoreChange::NextCounter(9),
     ]);
-    // Neither who we are nor what is used up can be read.
+    // Neither the token nor the used counters can be read.
     let spoil = "DROP TABLE profile; DROP TABLE device;";
     store.database.execute_batch(spoil).unwrap();
     store.keep(vec![StoreChange::Entry(entry(2, "more", Some(9)))]);
@@ -1093,7 +1093,7 @@ fn a_file_that_is_deleted_while_it_is_open_is_made_anew() {
 }
 
 #[test]
-fn what_another_process_lets_go_of_meanwhile_is_not_taken_for_damage() {
+fn messages_dropped_by_another_process_are_not_taken_for_damage() {
     let home = Home::new();
     let mut reader = home.open_as("carol", "4").store;
     let mut writer = home.open().store;
@@ -1140,7 +1140,7 @@ fn of_another_log_nothing_is_given_and_nothing_is_read() {
 }
 
 #[test]
-fn what_the_server_has_erased_is_not_shown_before_it_is_let_go_of() {
+fn erased_messages_are_not_shown_before_they_are_dropped() {
     let home = Home::new();
     let mut store = home.open().store;
     store.keep(vec![opened(1, 1, 30), messages(1, 1, 30)]);

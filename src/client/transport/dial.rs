@@ -1,5 +1,5 @@
-//! From a name to an open connection: all addresses are tried, the next one as soon as the one
-//! before fails or takes its time.
+//! Opens a TCP connection to a name: tries all its addresses, starting the next one as soon as the
+//! one before fails or is slow.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -17,17 +17,16 @@ use crate::{
 
 /// How long a look-up may take.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(10);
-/// How long one address may take.
+/// How long connecting to one address may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(8);
-/// How long an address is alone before the next one is tried beside it.
+/// How long to wait for one address before the next one is tried as well.
 const HEAD_START: Duration = Duration::from_millis(250);
 /// Addresses tried for one name.
 const ADDRESSES_MAX: usize = 16;
-/// When TCP begins to ask an idle peer whether it is there, how often, how many times: for basic
-/// servers, which answer no `ping`.
+/// TCP keep-alive: idle time, interval and count. For basic servers, which answer no `ping`.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(20), Duration::from_secs(8), 3);
 
-/// Opens a connection to the first address of a name that takes one.
+/// Opens a connection to the first address of a name that accepts one.
 pub(super) async fn reach(host: &Host, port: u16) -> Result<TcpStream, Closed> {
     let found = match timeout(LOOK_UP_WITHIN, lookup_host((host.as_str(), port))).await {
         Ok(Ok(found)) => found.collect::<Vec<_>>(),
@@ -51,13 +50,14 @@ pub(super) async fn reach(host: &Host, port: u16) -> Result<TcpStream, Closed> {
             Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
             Ok(Some(Ok(Err(why)))) => failure = Some(likelier(failure, why)),
             Ok(None) if !more => return Err(failure.unwrap_or(Closed::TimedOut)),
-            // An attempt's task can't fail; one that takes its time is left to run.
+            // An attempt's task can't fail; a slow one is left to run.
             Ok(_) | Err(_) => {}
         }
     }
 }
 
-/// Both families by turns, the one that the system prefers first, each in the system's order.
+/// Alternates the two address families, the system's preferred one first, each in the system's
+/// order.
 fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = addresses
@@ -78,8 +78,7 @@ pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, Closed> {
         Ok(Err(error)) => return Err(not_opened(&error)),
         Err(_) => return Err(Closed::TimedOut),
     };
-    // With nobody listening, a port that the system also gives out to clients can be connected to
-    // itself.
+    // If nothing listens on a port of the ephemeral range, a connection to it can reach itself.
     if stream.local_addr().ok() == stream.peer_addr().ok() {
         return Err(Closed::Refused);
     }
@@ -87,7 +86,7 @@ pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, Closed> {
     Ok(stream)
 }
 
-/// What can't be set is done without: the connection is good all the same.
+/// Sets socket options; failing to set one is harmless.
 fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let socket = SockRef::from(stream);
@@ -101,12 +100,12 @@ fn prepare(stream: &TcpStream) {
     let _ = socket.set_tcp_user_timeout(Some(GONE_AFTER));
 }
 
-/// Why a name has no address. The standard library hands the resolver's own number over on Windows
-/// only, and elsewhere its sentence, which is English: it follows `setlocale`, which no Rust program
-/// calls by itself. Whatever is not plainly an answer is none.
+/// Why a name has no address. The standard library passes on the resolver's error number only on
+/// Windows; elsewhere its message, which is English, since it follows `setlocale`, which no Rust
+/// program calls by itself. Any other message counts as a failed look-up.
 fn not_found(error: &io::Error) -> Closed {
-    /// What the resolvers of the systems say once they know that there is no such name, or none with
-    /// an address (`EAI_NONAME`, `EAI_NODATA`).
+    /// Messages of the systems' resolvers for a name that does not exist, or has no address
+    /// (`EAI_NONAME`, `EAI_NODATA`).
     const ANSWERS: [&str; 6] = [
         // glibc
         "Name or service not known",
@@ -141,7 +140,7 @@ fn not_opened(error: &io::Error) -> Closed {
     }
 }
 
-/// Why a connection that was open is no more.
+/// Why an open connection has ended.
 pub(super) fn lost(error: &io::Error) -> Closed {
     match error.kind() {
         io::ErrorKind::TimedOut => Closed::TimedOut,
@@ -152,7 +151,7 @@ pub(super) fn lost(error: &io::Error) -> Closed {
     }
 }
 
-/// The system's sentence without its number.
+/// The system's message without its error number.
 fn words(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
@@ -161,7 +160,7 @@ fn words(error: &io::Error) -> String {
     }
 }
 
-/// Of two failures the one that says more about the server.
+/// The failure that tells more about the server.
 fn likelier(before: Option<Closed>, now: Closed) -> Closed {
     let weight = |closed: &Closed| match closed {
         Closed::Refused => 3,
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn that_nobody_can_be_asked_is_told_apart_from_no_such_name() {
+    fn a_failed_look_up_is_told_apart_from_a_missing_name() {
         let looked_up = |what: &str| {
             let text = format!("failed to lookup address information: {what}");
             not_found(&io::Error::other(text))
@@ -238,7 +237,7 @@ mod tests {
             let error = io::Error::from_raw_os_error(number);
             assert_eq!(not_found(&error), closed, "{number}");
         }
-        // With no way to a name server.
+        // Without a route to a name server.
         let error = io::Error::from(io::ErrorKind::NetworkUnreachable);
         assert_eq!(not_found(&error), Closed::NoLookUp);
     }

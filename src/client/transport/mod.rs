@@ -1,9 +1,9 @@
-//! The session's driver: one task that owns the connection, reads the clocks, draws the chance, and
-//! knows nothing of what is said.
+//! The session's driver: one task that owns the connection, reads the clocks and makes random
+//! numbers, but knows nothing of the protocol.
 //!
-//! Everything that waits, waits here, in one place: for a command, for the socket, for the one
-//! timer, for room in the channel of events. A user who does not take events stops the reading,
-//! so that the server's own bounds apply; the connection itself is kept up meanwhile.
+//! All waiting is here, in one place: for a command, the socket, the timer, or room in the channel
+//! of events. If the user interface does not take events, the driver stops reading, so that the
+//! server's limits apply; the connection is kept alive meanwhile.
 
 mod dial;
 mod open;
@@ -50,16 +50,16 @@ use crate::{
     time::Now,
 };
 
-/// Events that may wait for the user before the driver stops reading.
+/// Events that may wait before the driver stops reading.
 const EVENTS_MAX: usize = 1024;
 /// Commands that may wait for the driver.
 const COMMANDS_MAX: usize = 256;
 /// How often the two clocks are compared. A machine that wakes from sleep is noticed within this.
 const CLOCKS_EVERY: Duration = Duration::from_secs(3);
-/// How far the clock on the wall must have run ahead for that to have been a sleep.
+/// By how much the wall clock must have run ahead to count as a sleep.
 const SLEEP_MIN: Duration = Duration::from_secs(5);
 
-/// Where to go, and as whom.
+/// The configuration of a client: the server, the user, and how to connect.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// The server's name or address.
@@ -70,76 +70,76 @@ pub struct ClientConfig {
     pub nickname: Nickname,
     /// Which of the user's devices or sessions this is.
     pub client_id: ClientId,
-    /// The rooms to be in; none: the lobby.
+    /// The rooms to join; none: the lobby.
     pub enter: Vec<RoomName>,
-    /// How it comes in.
+    /// The messages to get on joining.
     pub backlog: Backlog,
-    /// Who comes in, and by what.
+    /// The user's key and credentials.
     pub credentials: Credentials,
     /// How the server is reached.
     pub reach: Reach,
-    /// How the user started this, for the commands that are told.
+    /// How the user started this program, for suggested commands.
     pub command_line: CommandLine,
-    /// What the user should know first, each one plain sentence.
+    /// Notices to show first, each one plain sentence.
     pub notices: Vec<Line>,
-    /// Whether it leaves this device's place to another process that has it, and takes it when that
-    /// one has ended: see [`Config::yields`].
+    /// Whether to yield this device to another process that has it: see [`Config::yields`].
     pub yields: bool,
 }
 
 /// How a server is reached.
 #[derive(Clone, Debug)]
 pub enum Reach {
-    /// Over the network, trusting so.
+    /// Over the network, with this trust policy.
     Network(Policy),
-    /// In this process. Host and port are for words only.
+    /// In this process. Host and port are only for texts.
     Memory(pipe::Connector),
 }
 
-/// Which messages are wanted on coming in.
+/// The messages to get on joining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backlog {
-    /// Those missed since the last run, or, of many, the latest [`MISSED_MAX`]: the rest can be
-    /// asked for. What was kept is shown before the network answers.
+    /// Those missed since the last run, or, if many, the latest [`MISSED_MAX`]; the rest can be
+    /// requested. Stored messages are shown before the server answers.
     Resume,
-    /// So many of the latest, whatever earlier runs have seen; and then all, without a gap.
+    /// This many of the latest, even if earlier runs had them; and then all new ones, without a
+    /// gap.
     Last(u64),
 }
 
-/// Messages missed that are delivered by themselves on coming in.
+/// Missed messages that are delivered on joining.
 pub const MISSED_MAX: u64 = 500;
 
 /// A running session.
 #[derive(Debug)]
 pub struct ClientHandle {
-    /// What the user wants. Dropping it is the wish to leave.
+    /// Commands from the user. Dropping it makes the session leave.
     pub commands: mpsc::Sender<Command>,
-    /// What happened; [`Event::Ended`] is the last. Dropping it ends the session at once.
+    /// Events; [`Event::Ended`] is the last. Dropping it ends the session at once.
     pub events: mpsc::Receiver<Event>,
-    /// What earlier runs have left.
+    /// State stored by earlier runs.
     pub restored: Restored,
-    /// Whether there is a store: what is not sent when the session ends is sent by the next one.
+    /// Whether there is a store: the next session sends what this one did not.
     pub kept: bool,
-    /// The user's own key, as he tells his devices apart; `None`: he comes in without.
+    /// The tag of the user's key, which tells their devices apart; `None`: no key.
     pub key: Option<KeyTag>,
     task: Option<JoinHandle<()>>,
 }
 
 impl ClientHandle {
-    /// What a process waits for before it ends, once it has heard [`Event::Ended`] or takes no
-    /// more events.
+    /// Returns the wait for the store's closing, for use before the process exits, after
+    /// [`Event::Ended`] or when no more events are taken.
     pub fn flush(&mut self) -> Flush {
         Flush(self.task.take())
     }
 }
 
-/// The closing of a session's store, which goes on after [`Event::Ended`]: nobody waits for it to
-/// read the farewell.
+/// The closing of a session's store, which continues after [`Event::Ended`], so that the summary
+/// need not wait for it.
 #[derive(Debug)]
 pub struct Flush(Option<JoinHandle<()>>);
 
 impl Flush {
-    /// Waits for it, within a time: what was saved is safe either way.
+    /// Waits, within a time limit: saved data is safe either way.
     pub async fn wait(self) {
         if let Some(task) = self.0 {
             let _ = timeout(FLUSH_WITHIN, task).await;
@@ -150,18 +150,18 @@ impl Flush {
 /// The store of a session.
 #[derive(Debug)]
 pub enum StoreChoice {
-    /// This one.
+    /// This store.
     Open(Box<store::OpenedStore>),
     /// None, because the user wants none.
     Off,
-    /// None, because it can't be had.
+    /// None, because it can't be opened.
     Unavailable(store::OpenError),
 }
 
 /// Starts a session in a task of its own on the current runtime.
 ///
 /// # Errors
-/// If the system gives no randomness.
+/// If the system provides no randomness.
 pub fn spawn(config: ClientConfig, store: StoreChoice) -> io::Result<ClientHandle> {
     let mut secret = [0; 32];
     let mut seed = [0; 8];
@@ -171,7 +171,7 @@ pub fn spawn(config: ClientConfig, store: StoreChoice) -> io::Result<ClientHandl
     let mut notices = config.notices;
     if let StoreChoice::Unavailable(why) = &store {
         let notice = format!(
-            "Nothing is kept on this machine in this run, and you come in as a new member: {why}"
+            "Nothing is saved on this machine in this run, and you join as a new member: {why}"
         );
         notices.push(Line::inert(&notice));
     }
@@ -264,27 +264,27 @@ struct Driver {
     trust: Arc<Trust>,
     /// Makes the connections to a server in this process.
     connector: Option<pipe::Connector>,
-    /// Whether on the last connection that was opened we were let in, or asked for another name.
+    /// Whether the last opened connection joined, or was asked for another nickname.
     understood: bool,
     clocks: Clocks,
     session: Session,
     store_thread: StoreThread,
     events: mpsc::Sender<Event>,
-    /// What is to be told before anything else.
+    /// Notices to send before any other event.
     notices: Vec<Line>,
-    /// An event that found no room.
+    /// An event that found no room in the channel.
     held: Option<Event>,
     ended: bool,
     dialling: Option<Dialling>,
-    /// The server's key, while it is written down.
+    /// The task that stores the server's key.
     pinning: Option<Pinning>,
     transport: Option<Box<dyn Transport>>,
-    /// What is being written; `out[..written]` is.
+    /// Bytes to write; `out[..written]` are written.
     out: Vec<u8>,
     written: usize,
 }
 
-/// What the driver woke up for.
+/// Why the driver woke up.
 enum WakeReason {
     Command(Option<Command>),
     EventsRoom,
@@ -357,7 +357,7 @@ impl Driver {
         }
     }
 
-    /// Has saved and looked up what the session wants.
+    /// Carries out the session's saves and queries.
     fn run_store_requests(&mut self) {
         let now = self.clocks.now();
         while let Some(save) = self.session.poll_save(now) {
@@ -372,7 +372,7 @@ impl Driver {
         }
     }
 
-    /// Does what the session wants done.
+    /// Carries out the session's actions.
     fn act(&mut self) {
         self.run_store_requests();
         match self.session.poll_key_verdict() {
@@ -410,7 +410,7 @@ impl Driver {
         }
     }
 
-    /// Passes events on while there is room. `Err`: nobody takes them any more.
+    /// Sends events while there is room. `Err`: the receiver was dropped.
     fn pass_on(&mut self) -> Result<(), ()> {
         while let Some(event) = self.held.take().or_else(|| self.next_event()) {
             let last = matches!(event, Event::Ended(_));
@@ -454,7 +454,8 @@ impl Driver {
         }
     }
 
-    /// The server's key is written down, unless another process has met another one meanwhile.
+    /// Handles the result of storing the server's key, which fails if another process has stored
+    /// another one meanwhile.
     fn pinned(&mut self, pinned: Result<Option<Line>, Distrust>) {
         self.pinning = None;
         match pinned {
@@ -468,7 +469,7 @@ impl Driver {
         if self.held.is_some() {
             self.session.handle_unread(now);
         } else {
-            // What has come while the process stood still was heard, not missed.
+            // Bytes that came while the process was stopped were heard, not missed.
             self.read(now);
         }
         self.session.handle_time(now);
@@ -492,7 +493,7 @@ impl Driver {
         match transport.try_write(&self.out[self.written..]) {
             Ok(count) => self.written += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // What the server said last may still lie here to be read: why it hung up, say.
+            // The server's last frames, such as its reason for closing, may still be unread.
             Err(_) => {
                 self.read(now);
                 self.closed(now, &Closed::Lost);
@@ -532,7 +533,7 @@ async fn dialled(dialling: Option<&mut Dialling>) -> Result<OpenConnection, Clos
 
 async fn pinned(pinning: Option<&mut Pinning>) -> Result<Option<Line>, Distrust> {
     match pinning {
-        // It has nothing that could break down.
+        // The task does not panic.
         Some(pinning) => pinning.await.unwrap_or(Ok(None)),
         None => std::future::pending().await,
     }
@@ -552,8 +553,8 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// The clock that only goes forward, and the one on the wall. The first stands still while the
-/// machine sleeps; the difference tells.
+/// The monotonic clock and the wall clock. The first stops while the machine sleeps; the difference
+/// reveals a sleep.
 struct Clocks {
     start: Instant,
     compared: (Instant, Timestamp),

@@ -1,5 +1,4 @@
-//! From a name to a connection that is as safe as it has to be: reached, encrypted, and with the
-//! server that is meant.
+//! Opens a connection to a name: reaches the machine, encrypts, and verifies the server.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -30,18 +29,18 @@ use crate::{
     text::Line,
 };
 
-/// How long a server may take over a handshake.
+/// How long a TLS handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// How long a program of this machine that may speak no TLS may be silent before it is spoken to
-/// in the clear.
+/// How long a program on this machine that may not speak TLS may be silent before the client tries
+/// without encryption.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
 
-/// A connection, open.
+/// An open connection.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     pub(super) transport: Box<dyn Transport>,
     pub(super) channel: Channel,
-    /// What the user should know.
+    /// A notice to the user.
     pub(super) notice: Option<Line>,
 }
 
@@ -55,14 +54,14 @@ impl OpenConnection {
     }
 }
 
-/// What the server has to show, and who says whether it does.
+/// The expected certificate, and the verifier for it.
 struct TlsRequirement {
     expected: Expected,
     provider: Arc<CryptoProvider>,
     roots: Option<Arc<dyn ServerCertVerifier>>,
 }
 
-/// Opens a connection.
+/// Opens a connection over the network.
 pub(super) async fn open(
     host: Host,
     port: u16,
@@ -70,7 +69,7 @@ pub(super) async fn open(
 ) -> Result<OpenConnection, Closed> {
     let demanding = demand(Arc::clone(&trust));
     let (reached, demand) = tokio::join!(reach(&host, port), demanding);
-    // What is known is said first: that nobody listens may be why.
+    // Distrust is reported first: it may explain why nothing listens.
     let demand = demand?;
     let tcp = reached?;
     let address = tcp.peer_addr().map_err(|error| dial::lost(&error))?;
@@ -124,7 +123,7 @@ pub(super) async fn open(
     ))
 }
 
-/// Opens a connection to a server in this process: nobody can read along, or answer in its place.
+/// Opens a connection to a server in this process: it can't be read or impersonated by others.
 pub(super) async fn open_pipe(connector: pipe::Connector) -> Result<OpenConnection, Closed> {
     let end = connector.connect().await.map_err(|_| Closed::Refused)?;
     Ok(OpenConnection {
@@ -136,8 +135,8 @@ pub(super) async fn open_pipe(connector: pipe::Connector) -> Result<OpenConnecti
     })
 }
 
-/// Finds out what the server has to show: from a file, and perhaps with the system's roots, which
-/// is for a thread of its own.
+/// Finds out what certificate to expect: from a file, and perhaps with the system's roots. Runs on
+/// a blocking thread.
 async fn demand(trust: Arc<Trust>) -> Result<TlsRequirement, Closed> {
     let finding = spawn_blocking(move || {
         let expected = trust.expected()?;
@@ -160,10 +159,10 @@ async fn demand(trust: Arc<Trust>) -> Result<TlsRequirement, Closed> {
     }
 }
 
-/// The name that the server's certificate is asked for.
+/// The name that the server's certificate must have.
 fn server_name(host: &Host, address: SocketAddr) -> ServerName<'static> {
     let name = host.as_str();
-    // An address's zone is nobody's business but this machine's.
+    // An address's zone has a meaning only on this machine.
     let bare = name.split_once('%').map_or(name, |(bare, _)| bare);
     if let Ok(address) = bare.parse::<IpAddr>() {
         return address.into();
@@ -171,7 +170,7 @@ fn server_name(host: &Host, address: SocketAddr) -> ServerName<'static> {
     ServerName::try_from(name.to_owned()).unwrap_or_else(|_| address.ip().into())
 }
 
-/// The server has shown what it had to.
+/// Accepts a server that showed the expected certificate.
 async fn accept(
     trust: Arc<Trust>,
     expected: Expected,
@@ -202,8 +201,8 @@ async fn accept(
     })
 }
 
-/// `source`: who says that the server encrypts, if anybody. `must`: it has spoken TLS, now or before,
-/// or was said to.
+/// The reason for a connection without TLS. `source`: the source of the expectation that the server
+/// encrypts, if any. `must`: it has spoken TLS in this run, or is expected to.
 fn not_encrypted(why: HandshakeFailure, source: Option<KeySource>, must: bool) -> Closed {
     match why {
         HandshakeFailure::Other => Closed::Distrusted(Distrust::NotEncrypted { source }),
@@ -231,7 +230,7 @@ mod tests {
             ("::1", "::1"),
             ("[::1]", "::1"),
             ("fe80::1%eth0", "fe80::1"),
-            // No name that a certificate can hold.
+            // A certificate can't hold this name.
             ("-", "192.0.2.1"),
         ] {
             let host = Host::parse(host).unwrap();
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_encrypt_is_told_apart() {
+    fn reasons_for_a_missing_encryption_are_told_apart() {
         let distrusted = |source| Closed::Distrusted(Distrust::NotEncrypted { source });
         let given = Some(KeySource::Given);
         for (why, must, closed) in [

@@ -1,5 +1,4 @@
-//! From a connection to an encrypted one: the TLS handshake, and whether what answers speaks TLS at
-//! all.
+//! Encrypts a connection: the TLS handshake, and detection of servers without TLS.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -13,25 +12,25 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::stream::{Socket, Tls};
 
-/// Bytes that an encrypted connection takes at once.
+/// Bytes that an encrypted connection buffers.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// Why a connection is not encrypted.
 #[derive(Debug)]
 pub(super) enum HandshakeFailure {
-    /// What answers is something else.
+    /// The answer is not TLS.
     Other,
-    /// It hung up without an answer.
+    /// The other side closed the connection without an answer.
     HungUp,
-    /// It did not answer in time.
+    /// There was no answer in time.
     Silent,
-    /// It broke off.
+    /// The connection broke.
     Lost(io::Error),
-    /// It could not be agreed on.
+    /// The handshake failed.
     Tls(Error),
 }
 
-/// Encrypts a connection. `answer_within`: how long the other side may take over its first word.
+/// Encrypts a connection. `answer_within`: how long the first byte of the answer may take.
 pub(super) async fn handshake(
     tcp: TcpStream,
     name: ServerName<'static>,
@@ -71,21 +70,21 @@ pub(super) async fn handshake(
             Err(error) => return Err(HandshakeFailure::Lost(error)),
         }
         if let Err(error) = session.process_new_packets() {
-            // It is told why, if it can be.
+            // Tells the server why, if possible.
             let _ = session.write_tls(&mut Socket(&tcp));
             return Err(HandshakeFailure::Tls(error));
         }
     }
 }
 
-/// Looks at the first byte of the answer.
+/// Checks the first byte of the answer.
 async fn speaks_tls(tcp: &TcpStream, within: Duration) -> Result<(), HandshakeFailure> {
-    /// The types of TLS records: a handshake, or an alert.
+    /// Types of TLS records: a handshake, or an alert.
     const RECORDS: [u8; 2] = [22, 21];
     let mut first = [0];
     match timeout(within, tcp.peek(&mut first)).await {
         Err(_) => Err(HandshakeFailure::Silent),
-        // One that could not parse the hello closes with it unread, which is a reset.
+        // A server that can't parse the hello closes without reading it all, which is a reset.
         Ok(Ok(0) | Err(_)) => Err(HandshakeFailure::HungUp),
         Ok(Ok(_)) if RECORDS.contains(&first[0]) => Ok(()),
         Ok(Ok(_)) => Err(HandshakeFailure::Other),
@@ -102,9 +101,9 @@ fn session(
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    // Who goes on with an earlier session shows no certificate again.
+    // A resumed TLS session shows no certificate.
     config.resumption = Resumption::disabled();
-    // Without it, what is signed for one connection over TLS 1.2 could be used on another.
+    // Without it, a signature for one connection over TLS 1.2 could be used on another.
     config.require_ems = true;
     let mut session = ClientConnection::new(Arc::new(config), name)?;
     session.set_buffer_limit(Some(OUTPUT_BYTES_MAX));

@@ -1,5 +1,5 @@
-//! Carries out what the session wants saved and looked up: on a thread of its own, in order, so
-//! that a slow disk holds up nothing but what waits for it.
+//! Carries out the session's saves and queries on a thread of its own, in order, so that a slow
+//! disk delays nothing else.
 
 use std::{
     collections::VecDeque,
@@ -20,9 +20,9 @@ use crate::{
     text::Line,
 };
 
-/// Jobs and answers that may wait: the session has one save and one look under way at most.
+/// Jobs and replies that may wait: the session has at most one save and one query in progress.
 const JOBS_MAX: usize = 4;
-/// How long closing the store may hold up the end.
+/// How long closing the store may delay the program's exit.
 pub(super) const FLUSH_WITHIN: Duration = Duration::from_millis(200);
 
 pub(super) enum StoreJob {
@@ -30,30 +30,30 @@ pub(super) enum StoreJob {
     Query(CacheQuery),
 }
 
-/// What a job came to.
+/// The result of a job.
 pub(super) enum StoreReply {
     Saved(Result<(), SaveError>),
     CacheResult(CacheResult),
-    /// Another process has done something that the session should look at.
+    /// Another process has done something that the session should check.
     News,
-    /// Something that the user should know.
+    /// A notice to the user.
     Notice(Line),
 }
 
-/// The store's thread, or what stands in for it where nothing is kept.
+/// The store's thread, or a replacement where nothing is stored.
 pub(super) enum StoreThread {
     Store {
         jobs: std_mpsc::SyncSender<StoreJob>,
         done: mpsc::Receiver<StoreReply>,
         under_way: PendingJobs,
     },
-    /// Everything succeeds, and nothing is there.
+    /// No store: every save succeeds, and every query finds nothing.
     Nothing,
-    /// Its thread died: nothing succeeds any more. Holds the answers to what it had not answered.
+    /// The thread died: every job fails. Holds the replies to its unanswered jobs.
     Gone(VecDeque<StoreReply>),
 }
 
-/// What the thread was given and has not answered yet.
+/// The thread's unanswered jobs.
 #[derive(Default)]
 pub(super) struct PendingJobs {
     save: bool,
@@ -61,8 +61,8 @@ pub(super) struct PendingJobs {
 }
 
 impl StoreThread {
-    /// Starts the thread. Without a store, or where the system has no thread to give, nothing is
-    /// kept.
+    /// Starts the thread. Without a store, or if the system can't start a thread, nothing is
+    /// stored.
     pub(super) fn start(store: Option<Store>) -> Self {
         let Some(mut store) = store else {
             return Self::Nothing;
@@ -72,7 +72,7 @@ impl StoreThread {
         let work = move || {
             let mut looked = Instant::now();
             loop {
-                // One that breaks down has changed nothing: its transaction is undone.
+                // A job that panics has changed nothing: its transaction is rolled back.
                 let answer = match queue.recv_timeout(NEWS_EVERY) {
                     Ok(StoreJob::Save(save)) => {
                         let saved = catch_unwind(AssertUnwindSafe(|| store.save(&save)));
@@ -88,7 +88,7 @@ impl StoreThread {
                     Err(RecvTimeoutError::Timeout) => None,
                     Err(RecvTimeoutError::Disconnected) => break,
                 };
-                // However busy it is.
+                // Also while jobs keep coming.
                 let due = looked.elapsed() >= NEWS_EVERY;
                 if due {
                     looked = Instant::now();
@@ -114,7 +114,7 @@ impl StoreThread {
         }
     }
 
-    /// Has something saved; the answer, if it is there at once.
+    /// Starts a save; returns the result if it is immediate.
     pub(super) fn save(&mut self, save: Save) -> Option<Result<(), SaveError>> {
         match self {
             Self::Nothing => Some(Ok(())),
@@ -131,7 +131,7 @@ impl StoreThread {
         }
     }
 
-    /// Has something looked up; the answer, if it is there at once.
+    /// Starts a query; returns the result if it is immediate.
     pub(super) fn query(&mut self, query: CacheQuery) -> Option<CacheResult> {
         match self {
             Self::Nothing => Some(nothing(&query)),
@@ -148,19 +148,18 @@ impl StoreThread {
         }
     }
 
-    /// Closes the store, within a time: what was saved is safe either way, but a file that was
-    /// closed is opened faster.
+    /// Closes the store, within a time limit: saved data is safe either way, but a closed file
+    /// opens faster.
     pub(super) async fn close(&mut self) {
         if let Self::Store { jobs, mut done, .. } = std::mem::replace(self, Self::Nothing) {
             drop(jobs);
             let closed = async { while done.recv().await.is_some() {} };
-            // Nothing depends on whether it was in time.
+            // Whether it was in time does not matter.
             let _ = timeout(FLUSH_WITHIN, closed).await;
         }
     }
 
-    /// The next answer. Whatever a store that died has not answered is answered by that. May be
-    /// dropped and called again.
+    /// The next reply. If the thread has died, its unanswered jobs fail. Cancel safe.
     pub(super) async fn recv(&mut self) -> StoreReply {
         if let Self::Store {
             done, under_way, ..
@@ -190,7 +189,7 @@ impl StoreThread {
 }
 
 impl PendingJobs {
-    /// What it is answered once the store is gone.
+    /// The replies to unanswered jobs once the thread has died.
     fn answers(self) -> VecDeque<StoreReply> {
         let saved = self
             .save
@@ -203,16 +202,16 @@ impl PendingJobs {
 }
 
 fn gone() -> Line {
-    Line::inert("what keeps things on this machine broke down (a defect): start chat-tui again")
+    Line::inert("the store on this machine failed (a defect): start chat-tui again")
 }
 
 fn nothing(query: &CacheQuery) -> CacheResult {
     match query {
         CacheQuery::Page { .. } => CacheResult::Page(Ok(None)),
         CacheQuery::Search { .. } => CacheResult::Found(Err(Line::inert(
-            "Nothing is kept on this machine that could be searched",
+            "No messages are stored on this machine to search",
         ))),
-        // There is no other process that could have it.
+        // Without a store there is no other process that could have it.
         CacheQuery::Lease(_) => CacheResult::Lease(Ok(LeaseStatus {
             ours: true,
             unbroken: true,
@@ -239,7 +238,7 @@ mod tests {
         protocol::{RoomName, frame::Part},
     };
 
-    /// A store whose thread dies when it has this.
+    /// Drops the thread's ends of the channels, as if it had died.
     fn dying(queue: std_mpsc::Receiver<StoreJob>, answers: mpsc::Sender<StoreReply>) {
         drop((queue, answers));
     }
@@ -257,9 +256,9 @@ mod tests {
         }
     }
 
-    /// Whatever it had when it died: nothing, one of them or both, with or without an answer before.
+    /// With no job, a save, a query or both unanswered, after an earlier reply.
     #[tokio::test]
-    async fn what_a_store_had_when_it_died_is_answered_and_all_that_is_asked_later() {
+    async fn jobs_fail_when_the_store_thread_has_died() {
         for (saves, query) in [
             (false, None),
             (true, None),
@@ -297,7 +296,7 @@ mod tests {
                 )),
                 None => {}
             }
-            // And nothing else by itself.
+            // No other reply follows.
             let more = timeout(Duration::from_millis(1), thread.recv()).await;
             assert!(more.is_err());
             let saved = thread.save(Save::default());

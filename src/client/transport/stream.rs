@@ -1,5 +1,4 @@
-//! What a connection's bytes go over: TCP, TLS over it, or a [pipe] to a server in this
-//! process.
+//! Transports for a connection's bytes: TCP, TLS over TCP, or a [pipe] to a server in this process.
 
 use std::{
     fmt,
@@ -12,26 +11,26 @@ use tokio::net::TcpStream;
 
 use crate::pipe;
 
-/// An open connection, as the link reads and writes it. Nothing here waits.
+/// An open connection, as the driver reads and writes it. No method blocks.
 pub(super) trait Transport: fmt::Debug + Send + Sync {
-    /// Reads what is there. 0: the other side closed the connection, in order or not.
+    /// Reads the bytes that are there. 0: the other side closed the connection, cleanly or not.
     fn try_read(&mut self, space: &mut [u8]) -> io::Result<usize>;
 
-    /// Takes as many bytes as there is room for. It may hold them back for a while
-    /// ([`holds_output`](Self::holds_output)): then this is to be called again, with or without more.
+    /// Takes as many bytes as there is room for. It may buffer them
+    /// ([`holds_output`](Self::holds_output)): then it must be called again, with or without more.
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Whether something was taken and is not out yet.
+    /// Whether it holds bytes that are not written yet.
     fn holds_output(&self) -> bool {
         false
     }
 
-    /// Whether there may be something to read (if `read`), or room to write (if `write`, or if it holds
-    /// output). If not, the task is woken when there is.
+    /// Checks whether there may be something to read (if `read`), or room to write (if `write`, or
+    /// if it holds output). If not, the task is woken when there is.
     fn poll_ready(&self, cx: &mut Context<'_>, read: bool, write: bool) -> Poll<()>;
 }
 
-/// Ready if one of two is, each of which was asked, and so wakes the task.
+/// Ready if either is; both were polled, and so wake the task.
 fn either(readable: bool, writable: bool) -> Poll<()> {
     if readable || writable {
         Poll::Ready(())
@@ -50,7 +49,7 @@ impl Transport for TcpStream {
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, read: bool, write: bool) -> Poll<()> {
-        // An error is found again, and dealt with, by the read or write that follows.
+        // The read or write that follows meets the error again and handles it.
         let readable = read && self.poll_read_ready(cx).is_ready();
         let writable = write && self.poll_write_ready(cx).is_ready();
         either(readable, writable)
@@ -73,18 +72,18 @@ impl Transport for pipe::End {
     }
 }
 
-/// A TLS session on its socket. What it holds is bounded: one record to be read, and as much to be
-/// written as it takes at once.
+/// A TLS session on its socket. Its buffers are bounded: one record to read, and its output limit
+/// to write.
 #[derive(Debug)]
 pub(super) struct Tls {
     tcp: TcpStream,
     session: ClientConnection,
-    /// Whether there may be decrypted bytes that were not read yet.
+    /// Whether there may be decrypted bytes to read.
     more: bool,
 }
 
 impl Tls {
-    /// A session whose handshake is done.
+    /// Wraps a session after its handshake.
     pub(super) fn new(tcp: TcpStream, session: ClientConnection) -> Self {
         Self {
             tcp,
@@ -94,14 +93,14 @@ impl Tls {
         }
     }
 
-    /// What makes this session this one and no other (RFC 9266, `tls-exporter`).
+    /// The exporter value, unique to this session (RFC 9266, `tls-exporter`).
     pub(super) fn exporter(&self) -> Result<[u8; 32], rustls::Error> {
         let label = b"EXPORTER-Channel-Binding";
         self.session
             .export_keying_material([0; 32], label, Some(&[]))
     }
 
-    /// Writes what there is room for.
+    /// Writes as much as there is room for.
     fn flush(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
             match self.session.write_tls(&mut Socket(&self.tcp)) {
@@ -123,15 +122,15 @@ impl Transport for Tls {
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.more = false,
-                // Cut off in the middle: what was said is acknowledged, frame by frame, so nothing
-                // can be taken for whole that is not.
+                // Truncation is harmless: the protocol acknowledges frame by frame, so nothing
+                // incomplete counts as complete.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 Err(error) => return Err(error),
             }
             self.session.read_tls(&mut Socket(&self.tcp))?;
             let processed = self.session.process_new_packets();
-            // Answers of the session's own: that it was not understood, say. An error is found
-            // again by whoever writes.
+            // Writes the session's own answers, such as an alert. The next write meets any error
+            // again.
             let _ = self.flush();
             processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
@@ -152,7 +151,7 @@ impl Transport for Tls {
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, read: bool, write: bool) -> Poll<()> {
-        // What is decrypted already shows on no socket.
+        // The socket does not show decrypted bytes as readable.
         if read && self.more {
             return Poll::Ready(());
         }
@@ -163,12 +162,12 @@ impl Transport for Tls {
 impl Drop for Tls {
     fn drop(&mut self) {
         self.session.send_close_notify();
-        // Who is gone need not be told.
+        // The peer may be gone already.
         let _ = self.flush();
     }
 }
 
-/// A socket as TLS reads and writes it: what can't be done now is an error that says so.
+/// A socket in the form that rustls uses: operations that would block return an error.
 pub(super) struct Socket<'a>(pub(super) &'a TcpStream);
 
 impl Read for Socket<'_> {

@@ -1,4 +1,4 @@
-//! The driver against real sockets and a server that says what a test wants.
+//! Tests the driver against real sockets and a scripted server.
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines, split},
@@ -19,7 +19,7 @@ use crate::{
     text::{Body, Line},
 };
 
-/// What a modern server says to the question what it is.
+/// A modern server's answer to a probe.
 fn unsupported() -> ServerFrame {
     ServerFrame::Error(ErrorFrame {
         code: ErrorCode::UnsupportedProtocol,
@@ -37,8 +37,7 @@ struct Far {
 }
 
 impl Far {
-    /// Accepts a connection in the clear, once it has answered the question what it is on the one
-    /// before.
+    /// Accepts an unencrypted connection, after answering the probe on the one before.
     async fn accept(listener: &TcpListener) -> Self {
         let mut asked = Self::reached(listener).await;
         let question = asked.hear().await;
@@ -76,7 +75,7 @@ impl Far {
         self.out.flush().await.unwrap();
     }
 
-    /// Hears the join and lets in.
+    /// Reads the join and sends a welcome.
     async fn let_in(&mut self, counter: u64, head: u64) -> Join {
         let Some(ClientFrame::Join(join)) = self.hear().await else {
             panic!("not a join");
@@ -117,7 +116,7 @@ impl Far {
         *join
     }
 
-    /// Hears a message and echoes it as number `seq`.
+    /// Reads a message and echoes it as number `seq`.
     async fn echo(&mut self, join: &Join, seq: u64) -> String {
         let Some(ClientFrame::Message(submission)) = self.hear().await else {
             panic!("not a message");
@@ -176,7 +175,7 @@ fn start_as(host: &str, port: u16, trust: Policy, credentials: Credentials) -> C
 }
 
 impl ClientHandle {
-    /// Waits for an event that is meant.
+    /// Waits for an event that fits.
     async fn until(&mut self, meant: impl Fn(&Event) -> bool) -> Event {
         loop {
             let event = self.events.recv().await.expect("the session goes on");
@@ -255,7 +254,7 @@ async fn a_name_with_two_addresses_reaches_whoever_listens() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_said_in_words() {
+async fn a_port_without_a_listener_is_explained() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -303,7 +302,7 @@ async fn messages_that_nobody_takes_wait_in_the_socket_and_the_user_can_still_le
         far.out.write_all(&bytes).await.unwrap();
         far
     });
-    // Every one of them arrives, in order, however far the channel is behind.
+    // All of them arrive in order, even when the channel is far behind.
     for due in 1..=count {
         let event = session.until(|e| matches!(e, Event::Message(_))).await;
         let Event::Message(message) = event else {

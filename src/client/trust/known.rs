@@ -1,13 +1,13 @@
-//! The file of known servers: what each is known by, and since when. One line a server; empty lines
-//! and lines that begin with `#` are left as they are.
+//! The file of known servers: the key or certificates that each is known by, and since when. One
+//! line per server; empty lines and lines that begin with `#` are kept as they are.
 //!
 //! ```text
 //! localhost:10500 mfrg-gzdf-… 2026-11-22            by this key
 //! chat.example.org:10500 system 2026-11-22          by the certificates that the system trusts
 //! ```
 //!
-//! A line that makes no sense is an error and not a line less: what it said is not known, and to
-//! go on without it would be to trust whoever answers.
+//! An invalid line is an error and is not skipped: it may have named the server, and ignoring it
+//! would mean trusting an impostor.
 
 use std::{
     fmt,
@@ -23,36 +23,36 @@ use crate::{
     protocol::Fingerprint,
 };
 
-/// Bytes of the file: thousands of servers.
+/// Bytes of the file: enough for thousands of servers.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// What stands in place of a fingerprint.
+/// Written in place of a fingerprint.
 const SYSTEM: &str = "system";
 
-/// What a server is known by, and since when.
+/// How a server is known, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KnownServer {
     pub(crate) by: TrustedBy,
     pub(crate) since: Date,
 }
 
-/// What a server is known by.
+/// How a server is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TrustedBy {
-    /// This key.
+    /// By this key.
     Key(Fingerprint),
-    /// Certificates that the system's roots vouch for.
+    /// By certificates that the system's roots vouch for.
     System,
 }
 
-/// Why the file can't be used. Its text is one plain sentence.
+/// Why the file can't be used. Displays as one plain sentence.
 #[derive(Debug)]
 pub(crate) enum FileError {
     /// It can't be read or written.
     Unusable { path: PathBuf, why: String },
-    /// A line of it makes no sense.
+    /// A line is invalid.
     Damaged {
         path: PathBuf,
-        /// Which, from 1.
+        /// The line's number, from 1.
         line: usize,
         what: &'static str,
     },
@@ -63,25 +63,25 @@ impl fmt::Display for FileError {
         match self {
             Self::Unusable { path, why } => write!(
                 out,
-                "{}, which says which servers are known, can't be used: {why}",
+                "The file of known servers, {}, can't be used: {why}",
                 path.display()
             ),
             Self::Damaged { path, line, what } => write!(
                 out,
-                "Line {line} of {}, which says which servers are known, is damaged ({what}): mend \
-                 or delete that line",
+                "Line {line} of {}, the file of known servers, is damaged ({what}): repair or \
+                delete that line",
                 path.display()
             ),
         }
     }
 }
 
-/// What a server is known by; `None`: it is not. A file that is not there knows nobody.
+/// A server's entry; `None`: it is unknown. A missing file is an empty one.
 pub(crate) fn find(path: &Path, server: &str) -> Result<Option<KnownServer>, FileError> {
     Lines::read(path)?.find(server)
 }
 
-/// Makes a server known, unless it is by now. What it is known by then.
+/// Adds a server, unless it is known. Returns its entry in the file.
 pub(crate) fn add(path: &Path, server: &str, known: KnownServer) -> Result<KnownServer, FileError> {
     let path = &resolved(path);
     let _lock = lock(path)?;
@@ -94,7 +94,7 @@ pub(crate) fn add(path: &Path, server: &str, known: KnownServer) -> Result<Known
     Ok(known)
 }
 
-/// Makes a server known by this and nothing else.
+/// Replaces a server's entry.
 pub(crate) fn replace(path: &Path, server: &str, known: KnownServer) -> Result<(), FileError> {
     let path = &resolved(path);
     let _lock = lock(path)?;
@@ -104,7 +104,7 @@ pub(crate) fn replace(path: &Path, server: &str, known: KnownServer) -> Result<(
     lines.write()
 }
 
-/// Makes a server unknown; `false` if it was.
+/// Removes a server's entry; `false` if there was none.
 pub(crate) fn remove(path: &Path, server: &str) -> Result<bool, FileError> {
     let path = &resolved(path);
     let _lock = lock(path)?;
@@ -116,12 +116,12 @@ pub(crate) fn remove(path: &Path, server: &str) -> Result<bool, FileError> {
     Ok(known)
 }
 
-/// Where the file is: whoever keeps it elsewhere and links to it wants it to stay there.
+/// Follows links, so that a file kept elsewhere stays there.
 fn resolved(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Keeps other processes from changing the file meanwhile.
+/// Locks the file against changes by other processes.
 fn lock(path: &Path) -> Result<Option<File>, FileError> {
     let unusable = |error: &io::Error| FileError::Unusable {
         path: path.to_owned(),
@@ -133,7 +133,7 @@ fn lock(path: &Path) -> Result<Option<File>, FileError> {
     store::lock(path).map_err(|error| unusable(&error))
 }
 
-/// The file, line by line.
+/// The file's lines.
 struct Lines<'a> {
     path: &'a Path,
     lines: Vec<String>,
@@ -161,8 +161,7 @@ impl<'a> Lines<'a> {
         Ok(Self { path, lines })
     }
 
-    /// Looks at every line, whichever is asked for: damage is told when it is there, not when it
-    /// matters.
+    /// Checks every line, so that damage is reported early and not when it matters.
     fn find(&self, server: &str) -> Result<Option<KnownServer>, FileError> {
         let mut found = None;
         let mut older = None;
@@ -194,7 +193,7 @@ impl<'a> Lines<'a> {
         });
     }
 
-    /// Whatever its line says: it may be what is wrong with the file.
+    /// Does not parse the line, because it may be the damaged one.
     fn remove(&mut self, server: &str) -> bool {
         let before = self.lines.len();
         self.lines.retain(|line| {
@@ -214,13 +213,12 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Whether a line's name is that of a server in a spelling of the user's own, as names were kept once:
-/// `chat.lan.:10500`.
+/// Whether a line names the server in a spelling that older versions stored: `chat.lan.:10500`.
 fn is_older(name: &str, server: &str) -> bool {
     name != server && Host::respelt(name).is_some_and(|name| name == server)
 }
 
-/// Which server a line is about, and what it says; `None`: it says nothing.
+/// The server in a line, and its entry; `None`: an empty line or a comment.
 fn parse(line: &str) -> Result<Option<(&str, KnownServer)>, &'static str> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -271,7 +269,7 @@ mod tests {
         assert_eq!(add(&path, "localhost:10500", key(1)).unwrap(), key(1));
         assert_eq!(find(&path, "localhost:10500").unwrap(), Some(key(1)));
         assert_eq!(find(&path, "localhost:10501").unwrap(), None);
-        // Who comes second does not put another in its place.
+        // A second process does not replace the entry.
         assert_eq!(add(&path, "localhost:10500", key(2)).unwrap(), key(1));
         replace(&path, "localhost:10500", key(2)).unwrap();
         assert_eq!(find(&path, "localhost:10500").unwrap(), Some(key(2)));
@@ -291,7 +289,7 @@ mod tests {
         assert_eq!(add(&path, "chat.lan:10500", key(3)).unwrap(), key(1));
         replace(&path, "chat.lan:10500", key(3)).unwrap();
         assert_eq!(find(&path, "chat.lan:10500").unwrap(), Some(key(3)));
-        // The spelling of today counts where both are there.
+        // The canonical spelling counts if both are there.
         let text = fs::read_to_string(&path).unwrap();
         let line = text
             .lines()
@@ -307,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_is_known_by_comes_back_as_it_was() {
+    fn a_stored_entry_comes_back_unchanged() {
         let (_directory, path) = place();
         let system = KnownServer {
             by: TrustedBy::System,
@@ -321,7 +319,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_can_read_or_change_it() {
+    fn only_the_owner_can_read_or_change_the_file() {
         use std::os::unix::fs::PermissionsExt;
         let (_directory, path) = place();
         add(&path, "localhost:10500", key(1)).unwrap();
@@ -364,7 +362,7 @@ mod tests {
             ("\u{fffd}\u{1b}[2J", "a server, its key and a date"),
         ] {
             fs::write(&path, format!("# mine\n\n{good}{line}\n")).unwrap();
-            // Whichever server is asked for.
+            // For any server.
             for server in ["localhost:10500", "localhost:9"] {
                 match find(&path, server) {
                     Err(error) => {

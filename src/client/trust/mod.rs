@@ -1,20 +1,20 @@
-//! Whether a server is the one that is meant, and whether it may be spoken to in the clear.
+//! Verifies servers, and decides whether a connection may be unencrypted.
 //!
-//! 1. A server that is known by its key (from the file of [`known`] servers, an invite or `--trust`)
-//!    has to show that key, whoever vouches for another.
-//! 2. One that is not known, but for which the system's roots vouch, is fine; from then on they have
-//!    to: whoever is in the middle one day can't pass for a server that is met for the first time. An
-//!    invite that names another key than such a server has is not shown to it.
-//! 3. Any other is taken at its word for this run. Once it has let us in it is known by its key from
-//!    then on: before that, it may be somebody who only passes the connection on, and whom the
-//!    proof of our own key finds out.
+//! 1. A server that is known by its key (from the file of [`known`] servers, an invite or
+//!    `--trust`) must show that key, even if the system vouches for another.
+//! 2. An unknown server that the system's roots vouch for is accepted, and they must vouch for it
+//!    from then on: a later man in the middle can't pass for a new server. If an invite names
+//!    another key than such a server has, the invite is not shown to it.
+//! 3. Any other unknown server is accepted for this run. Once it has admitted us it is known by its
+//!    key: before that, it may be a man in the middle that relays the connection, which the proof
+//!    of our own key reveals.
 //!
-//! What is not as it has to be is a hard stop ([`Distrust`]): nothing is sent, nobody is asked, and
-//! the words say what to type if all is well.
+//! Any violation is a hard stop ([`Distrust`]): nothing is sent, the user is not asked, and the
+//! explanation says what to type if the server is the right one.
 //!
-//! In the clear is spoken where the user said so, or where a program of this very machine that is
-//! not known answers a TLS hello with something else; never with one that is known, or that has
-//! spoken TLS in this run.
+//! A connection is unencrypted if the user said so, or if an unknown program on this very machine
+//! answers a TLS hello with something else; never with a known server, or one that has spoken TLS
+//! in this run.
 
 mod known;
 mod verifier;
@@ -38,14 +38,14 @@ use super::{
 };
 use crate::{protocol::Fingerprint, text::Line};
 
-/// What the user has said about whom to trust.
+/// The user's settings about trust.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// The directory with the file of known servers; `None`: what is known is known for this run.
+    /// The directory with the file of known servers; `None`: servers are known for this run only.
     pub directory: Option<PathBuf>,
-    /// Whether to speak in the clear.
+    /// Whether to connect without encryption.
     pub plaintext: bool,
-    /// The one key to be accepted, in place of what is known.
+    /// The only accepted key, instead of the known one.
     pub accept: Option<Fingerprint>,
     /// The key that an invite names.
     pub invited: Option<Fingerprint>,
@@ -54,7 +54,8 @@ pub struct Policy {
 /// The name of the file of known servers.
 const FILE: &str = "known_hosts";
 
-/// Makes a server unknown, so that it is met for the first time again; `false` if it was.
+/// Removes a server from the known ones, so that the next connection counts as the first; `false`
+/// if it was unknown.
 ///
 /// # Errors
 /// If the file can't be changed, in one plain sentence.
@@ -67,8 +68,8 @@ fn in_words(error: &FileError) -> Line {
 }
 
 impl KnownServer {
-    /// Whether a server that another process has made known meanwhile is the one that this process
-    /// has met.
+    /// Checks that the entry that another process has stored meanwhile fits the server that this
+    /// process is connected to.
     fn agrees(self, by: VerifiedBy, fingerprint: Fingerprint) -> Result<(), Distrust> {
         match (self.by, by) {
             (TrustedBy::Key(key), _) if key != fingerprint => Err(Distrust::Changed {
@@ -79,7 +80,7 @@ impl KnownServer {
             (TrustedBy::System, VerifiedBy::FirstUse) => Err(Distrust::NotVouched {
                 since: self.since,
                 offered: fingerprint,
-                why: "they did for who answered another start, and not for who answered this one"
+                why: "they did for the server that another start reached, and not for this one"
                     .to_owned(),
             }),
             (TrustedBy::Key(_), _) | (TrustedBy::System, VerifiedBy::Roots | VerifiedBy::Pin) => {
@@ -98,20 +99,20 @@ pub(crate) struct Trust {
     run: Mutex<RunState>,
 }
 
-/// What this run has found out.
+/// Findings of this run.
 #[derive(Debug, Default)]
 struct RunState {
-    /// What is known, where the file does not say.
+    /// The server's entry, where the file has none.
     known: Option<KnownServer>,
     /// Whether the server has spoken TLS.
     encrypted: bool,
-    /// The key that was taken at first sight, until the server has let us in.
+    /// The key accepted at the first connection, until the server has admitted us.
     met: Option<KnownServer>,
-    /// Where no TLS was spoken.
+    /// Addresses where no TLS was spoken.
     plain: BTreeSet<SocketAddr>,
-    /// Whether the key of `--trust` was seen and kept: from then on the file counts.
+    /// Whether the key of `--trust` was seen and stored: from then on the file counts.
     accepted: bool,
-    /// Whether the user was told that nothing can be kept.
+    /// Whether the user was told that nothing can be stored.
     told: bool,
 }
 
@@ -144,8 +145,8 @@ impl Trust {
         Ok(found.or(run.known).or(run.met))
     }
 
-    /// What the server has to show. Reads the file each time: another process may have changed it,
-    /// by the user's own hand.
+    /// The key or certificate that the server must show. Reads the file each time, because another
+    /// process may have changed it for the user.
     pub(crate) fn expected(&self) -> Result<Expected, Distrust> {
         if let Some(key) = self.policy.accept.filter(|_| !self.run().accepted) {
             return Ok(Expected::Key(key, KeySource::Given));
@@ -179,9 +180,9 @@ impl Trust {
         })
     }
 
-    /// The server showed what it had to: it is known from now on; for this run only, where nobody
-    /// vouches for its key, until [`let_in`](Self::let_in). What the user should know, if that can't
-    /// be kept.
+    /// Records that the server showed what it must: it is known from now on. A key without a
+    /// voucher is known for this run only, until [`let_in`](Self::let_in). Returns a notice to the
+    /// user if it can't be stored.
     pub(crate) fn accepted(
         &self,
         today: Date,
@@ -207,7 +208,7 @@ impl Trust {
             return Ok(None);
         }
         if by == VerifiedBy::FirstUse {
-            // Where another process met it at the same time, it may have met another one.
+            // Another process may have seen another server at the same time.
             if let Some(kept) = self.known()? {
                 return kept.agrees(by, fingerprint).map(|()| None);
             }
@@ -217,13 +218,13 @@ impl Trust {
         self.keep(known, given, by, fingerprint)
     }
 
-    /// Whether there is a key to be kept once the server has let us in.
+    /// Whether there is a key to store once the server has admitted us.
     pub(crate) fn is_at_first_sight(&self) -> bool {
         self.run().met.is_some()
     }
 
-    /// The server let us in: the key that was taken at first sight is kept. What the user should
-    /// know, if that can't be done.
+    /// Stores the key accepted at the first connection, once the server has admitted us. Returns a
+    /// notice to the user if that fails.
     pub(crate) fn let_in(&self) -> Result<Option<Line>, Distrust> {
         let met = self.run().met;
         let Some(known) = met else {
@@ -233,17 +234,18 @@ impl Trust {
             return Ok(None);
         };
         let kept = self.keep(known, false, VerifiedBy::FirstUse, key);
-        // Only now: a connection that is opened meanwhile has to show the same key.
+        // Cleared last: a connection that is opened meanwhile must show the same key.
         self.run().met = None;
         kept
     }
 
-    /// Who showed the key taken at first sight may be somebody in between: it is not kept.
+    /// Discards the key accepted at the first connection, because it may belong to somebody in
+    /// between.
     pub(crate) fn doubt(&self) {
         self.run().met = None;
     }
 
-    /// Keeps what a server is known by.
+    /// Stores a server's entry.
     fn keep(
         &self,
         known: KnownServer,
@@ -263,42 +265,44 @@ impl Trust {
             Ok(kept) => kept.agrees(by, fingerprint).map(|()| None),
             Err(_) if std::mem::replace(&mut run.told, true) => Ok(None),
             Err(error) => Ok(Some(Line::inert(&format!(
-                "Which key {} has is known for this run only: {error}",
+                "The key of {} is known for this run only: {error}",
                 self.server
             )))),
         }
     }
 
-    /// Whether a server that has to show this may be spoken to in the clear, on this machine.
+    /// Whether a server with this expectation may be connected to without encryption, on this
+    /// machine.
     pub(crate) fn may_be_plain(&self, expected: Expected, address: SocketAddr) -> bool {
         expected == Expected::Anything
             && address.ip().to_canonical().is_loopback()
             && !self.run().encrypted
     }
 
-    /// Whether what listens there is known to speak no TLS.
+    /// Whether the listener at this address is known to speak no TLS.
     pub(crate) fn was_plain(&self, address: SocketAddr) -> bool {
         self.run().plain.contains(&address)
     }
 
-    /// What listens there speaks no TLS. Remembered for this run, so that coming back is quick.
+    /// Records for this run that the listener speaks no TLS, so that reconnecting is quick.
     pub(crate) fn is_plain(&self, address: SocketAddr) {
         self.run().plain.insert(address);
     }
 
-    /// What listens there did not let us in as we came: it may be another program by now.
+    /// Forgets that listeners spoke no TLS: the last one did not admit us, and may be another
+    /// program by now.
     pub(crate) fn ask_again(&self) {
         self.run().plain.clear();
     }
 
-    /// Whether the server has spoken TLS, now or before.
+    /// Whether the server has spoken TLS in this run, or is expected to.
     pub(crate) fn must_encrypt(&self, expected: Expected) -> bool {
         expected != Expected::Anything || self.run().encrypted
     }
 }
 
-/// The system's own roots, where they are needed: reading them takes tens of milliseconds, so this
-/// belongs on a thread of its own.
+/// The system's own roots, where they are needed. Reading them takes tens of milliseconds, so call
+/// it on a blocking thread.
 pub(crate) fn roots(
     provider: &Arc<CryptoProvider>,
     expected: Expected,

@@ -1,4 +1,4 @@
-//! What is trusted when, over the runs of one directory.
+//! Tests trust over the runs of one directory.
 
 use jiff::civil::date;
 
@@ -23,7 +23,7 @@ fn trust(policy: Policy) -> Trust {
     Trust::new(&host("Chat.lan"), 10500, policy)
 }
 
-/// Meets a server for the first time.
+/// Connects to a server for the first time.
 fn meet(trust: &Trust, by: VerifiedBy) {
     let expected = trust.expected().unwrap();
     assert_eq!(expected, Expected::Anything);
@@ -31,7 +31,7 @@ fn meet(trust: &Trust, by: VerifiedBy) {
     assert_eq!(trust.let_in(), Ok(None));
 }
 
-/// Only what vouches for itself, or was named by the user, is kept at once.
+/// Only a key that is vouched for, or that the user named, is stored at once.
 #[test]
 fn a_key_at_first_sight_is_kept_once_its_server_has_let_us_in() {
     let directory = tempfile::tempdir().unwrap();
@@ -43,16 +43,16 @@ fn a_key_at_first_sight_is_kept_once_its_server_has_let_us_in() {
         assert_eq!(seen, Ok(None));
     };
     see(OTHER);
-    // This run takes no other; the next one has never met it.
+    // This run accepts no other; the next one does not know it.
     assert_eq!(run.expected(), known(OTHER));
     assert_eq!(trust(policy(&directory)).expected(), Ok(Expected::Anything));
-    // It was somebody in between: the genuine one may be met yet.
+    // It was somebody in between: the genuine server may still come.
     run.doubt();
     assert_eq!(run.let_in(), Ok(None));
     assert_eq!(run.expected(), Ok(Expected::Anything));
     see(OURS);
     assert_eq!(run.let_in(), Ok(None));
-    // What is kept stays, whatever is doubted later.
+    // A stored key stays, whatever is doubted later.
     run.doubt();
     assert_eq!(run.expected(), known(OURS));
     assert_eq!(trust(policy(&directory)).expected(), known(OURS));
@@ -66,7 +66,7 @@ fn a_key_that_was_met_is_expected_by_this_run_and_the_next() {
     let known = Ok(Expected::Key(OURS, KeySource::Known(TODAY)));
     assert_eq!(first.expected(), known);
     assert_eq!(trust(policy(&directory)).expected(), known);
-    // The name is the same in capitals, and another port is another server.
+    // The name is case-insensitive, and another port is another server.
     let capitals = Trust::new(&host("CHAT.LAN."), 10500, policy(&directory));
     assert_eq!(capitals.expected(), known);
     let other = Trust::new(&host("chat.lan"), 10501, policy(&directory));
@@ -106,7 +106,7 @@ fn a_key_that_is_given_takes_the_place_of_what_is_known_once_it_is_seen() {
     });
     let expected = given.expected().unwrap();
     assert_eq!(expected, Expected::Key(OTHER, KeySource::Given));
-    // Not seen yet: what was known stays.
+    // Not seen yet: the known key stays.
     let known = |key| Ok(Expected::Key(key, KeySource::Known(TODAY)));
     assert_eq!(trust(policy(&directory)).expected(), known(OURS));
     given
@@ -155,7 +155,7 @@ fn of_two_who_meet_two_servers_at_once_the_second_is_told() {
         one.accepted(TODAY, first, VerifiedBy::FirstUse, OURS),
         Ok(None)
     );
-    // A third has met the other server, and is let in after the first.
+    // A third run has met the other server, and joins after the first.
     let three = trust(policy(&directory));
     let third = three.expected().unwrap();
     let met = three.accepted(TODAY, third, VerifiedBy::FirstUse, OTHER);
@@ -201,7 +201,7 @@ fn of_two_who_meet_one_that_is_vouched_for_and_one_that_is_not_the_second_is_tol
 fn a_key_that_is_given_and_can_not_be_kept_is_given_for_the_run() {
     let directory = tempfile::tempdir().unwrap();
     meet(&trust(policy(&directory)), VerifiedBy::FirstUse);
-    // The file can be read, and not be replaced: what would take its place is a directory.
+    // The file can be read, but not replaced: a directory is in the place of the new file.
     let file = directory.path().join(FILE);
     let new = file.with_extension(format!("{}.new", std::process::id()));
     std::fs::create_dir(&new).unwrap();
@@ -272,7 +272,7 @@ fn a_file_that_makes_no_sense_trusts_nobody() {
 }
 
 #[test]
-fn what_can_not_be_kept_holds_for_the_run_and_is_told() {
+fn trust_that_can_not_be_stored_holds_for_the_run_and_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().join("file");
     std::fs::write(&place, "").unwrap();

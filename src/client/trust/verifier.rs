@@ -1,5 +1,4 @@
-//! Whether a server's certificate is that of the server that is meant. Used for one handshake, and
-//! remembers what came of it.
+//! Verifies a server's certificate for one handshake, and remembers the verdict.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,19 +19,19 @@ use crate::{
     protocol::Fingerprint,
 };
 
-/// What the server has to show.
+/// The key or certificate that the server must show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// Nothing is known of it: whatever it is.
+    /// The server is unknown: any certificate.
     Anything,
     /// This key.
     Key(Fingerprint, KeySource),
-    /// A certificate that the system's roots vouch for, as it did since then.
+    /// A certificate that the system's roots vouch for, as they have since this day.
     System(Date),
 }
 
 impl Expected {
-    /// Who says that it encrypts, if anybody.
+    /// The source of the expectation that it encrypts, if any.
     pub(crate) fn source(self) -> Option<KeySource> {
         match self {
             Self::Anything => None,
@@ -42,19 +41,19 @@ impl Expected {
     }
 }
 
-/// What came of it.
+/// The result of the verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Accepted(VerifiedBy, Fingerprint),
     Refused(Distrust),
 }
 
-/// See the module's page.
+/// The verifier; see the module's docs.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     provider: Arc<CryptoProvider>,
     expected: Expected,
-    /// The system's; `None` where they need not be asked, or there are none.
+    /// The system's roots; `None` if they are not needed, or there are none.
     roots: Option<Arc<dyn ServerCertVerifier>>,
     verdict: Mutex<Option<Verdict>>,
 }
@@ -73,7 +72,7 @@ impl Verifier {
         }
     }
 
-    /// What came of it; `None`: no certificate was shown, or none that can be read.
+    /// The verdict; `None`: no certificate was shown, or none that can be parsed.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         self.verdict
             .lock()
@@ -82,8 +81,8 @@ impl Verifier {
     }
 }
 
-/// The order is that of the design: a key that is expected wins over everything; otherwise the
-/// system's roots are asked; otherwise the key is taken at first sight.
+/// Decides in this order: an expected key wins over everything; otherwise the system's roots are
+/// asked; otherwise the key is accepted at the first connection.
 fn decide(
     expected: Expected,
     offered: Fingerprint,
@@ -145,7 +144,7 @@ impl ServerCertVerifier for Verifier {
         }
     }
 
-    // That the server holds the key is checked whatever the certificate is taken for.
+    // The server must prove to hold the key, however the certificate is judged.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
@@ -173,7 +172,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Why the system does not vouch for a certificate, to be put behind "because".
+/// Why the system does not vouch for a certificate, worded to follow "because".
 fn in_words(error: &Error) -> String {
     let Error::InvalidCertificate(wrong) = error else {
         return error.to_string();
@@ -187,7 +186,7 @@ fn in_words(error: &Error) -> String {
         }
         CertificateError::Revoked => "its certificate was revoked",
         CertificateError::UnknownIssuer => {
-            "nobody that the system trusts has signed its certificate"
+            "no authority that the system trusts has signed its certificate"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "its certificate is for another name"
@@ -227,7 +226,7 @@ mod tests {
                 false,
                 Err(changed(known)),
             ),
-            // Whoever vouches for it: it is another one.
+            // Even if the roots vouch for it, it is another key.
             (Expected::Key(OURS, known), OTHER, true, Err(changed(known))),
             (
                 Expected::Key(OURS, KeySource::Invite),

@@ -1,5 +1,4 @@
-//! What the disk has of the outbox: what is to be saved, what a save that is done or has failed
-//! means, and what is there from before.
+//! The outbox's state on disk: composes its saves, handles their results, and loads earlier state.
 
 use std::collections::HashMap;
 
@@ -13,25 +12,24 @@ use crate::{
     text::Line,
 };
 
-/// What the save under way holds of the outbox.
+/// The part of the current save that concerns the outbox.
 #[derive(Debug)]
 pub(super) struct SaveInFlight {
-    /// The entries in it, in order.
+    /// The keys of the entries in it, in order.
     keys: Vec<u64>,
-    /// Those of them that the disk did not have before.
+    /// Keys of those that were not on disk before.
     fresh: Vec<u64>,
-    /// The entries that it removes.
+    /// Keys of the entries that it removes.
     gone: Vec<(u64, bool)>,
-    /// What it tells other runs of their entries.
+    /// The outcomes that it reports to other runs.
     outcomes: Vec<(u64, Delivery)>,
-    /// The next counter before it.
+    /// The next counter before the save.
     next_counter: u64,
-    /// Whether it hands the entries to another process.
+    /// Whether it submits the entries to another process.
     submits: bool,
 }
 
-/// The entries that were known before the disk said what it has now, to be found by both of their
-/// names.
+/// The entries known before loading the disk's state, by number and by key.
 struct KnownEntries {
     by_local: HashMap<LocalId, OutboxEntry>,
     by_key: HashMap<u64, LocalId>,
@@ -39,7 +37,7 @@ struct KnownEntries {
 
 impl KnownEntries {
     fn new(entries: Vec<OutboxEntry>) -> Self {
-        // Only this process knows a submitted one by its key.
+        // Only this process knows a submitted entry by its key.
         let on_disk = entries.iter().filter(|entry| !entry.submitted);
         Self {
             by_key: on_disk.map(|entry| (entry.key, entry.local)).collect(),
@@ -56,7 +54,7 @@ impl KnownEntries {
 }
 
 impl Outbox {
-    /// Takes over what earlier runs have left: all of it is news to the user.
+    /// Loads the outbox of earlier runs; everything in it is news to the user.
     pub(in crate::client::session) fn resume(
         &mut self,
         kept: PersistedOutbox,
@@ -64,8 +62,7 @@ impl Outbox {
         self.take(kept, Self::new_local)
     }
 
-    /// Takes over what the disk has, in place of all that was known of it. Gives what is news to
-    /// the user.
+    /// Replaces the known entries by those on disk. Returns the news to the user.
     pub(in crate::client::session) fn load(
         &mut self,
         kept: PersistedOutbox,
@@ -100,7 +97,7 @@ impl Outbox {
             let counter = kept.counter.unwrap_or(0);
             self.next_key = self.next_key.max(kept.key + 1);
             self.next_counter = self.next_counter.max(counter + 1);
-            // Done with here, which the disk has not heard of: its user was told, and it stays so.
+            // Settled here, which is not saved yet: the user was told, and it stays so.
             if was.is_none()
                 && let Some(by_user) = gone.get(&kept.key)
             {
@@ -122,7 +119,7 @@ impl Outbox {
             }
             self.put_back(entry);
         }
-        // Where the disk turned out to have it all the same, it has its place.
+        // An entry that turned out to be on disk keeps its place.
         let placed = |local: LocalId, outbox: &Self| {
             let mut all = outbox.entries.iter().chain(&outbox.refused);
             all.any(|entry| entry.local == local)
@@ -136,7 +133,7 @@ impl Outbox {
             self.dirty.insert(entry.key);
             self.put_back(entry);
         }
-        // What another process has dealt with meanwhile: whether it was sent is for the log to say.
+        // Entries that another process settled meanwhile: the log shows whether they were sent.
         let rest = ours.by_local.into_values();
         let mut settled: Vec<OutboxEntry> = rest.filter(|entry| entry.failed.is_none()).collect();
         settled.sort_by_key(|entry| entry.key);
@@ -145,14 +142,15 @@ impl Outbox {
         news
     }
 
-    /// Remembers an entry that another run typed, so that what becomes of it is told there.
+    /// Records an entry that another run typed, so that its outcome is reported to that run.
     fn note_origin(&mut self, entry: &OutboxEntry) {
         if !entry.own {
             self.others.insert(entry.local, entry.key);
         }
     }
 
-    /// The user is told what became of a message: so is the run that typed it, if that is another.
+    /// Records an outcome, which the user is told, for the run that typed the message, if that is
+    /// another.
     pub(in crate::client::session) fn note_for_others(
         &mut self,
         local: LocalId,
@@ -173,8 +171,8 @@ impl Outbox {
         }
     }
 
-    /// Whether what other processes have submitted can be taken over now: there is room, and all
-    /// that was typed here before is on disk.
+    /// Whether messages submitted by other processes can be taken over now: there is room, and
+    /// everything typed here before is on disk.
     pub(in crate::client::session) fn can_adopt(&self) -> bool {
         let messages = usize::try_from(ADOPTED_MAX).unwrap_or(usize::MAX);
         !self.adopting
@@ -183,7 +181,7 @@ impl Outbox {
             && self.bytes + messages * TEXT_BYTES_MAX <= OUTBOX_BYTES_MAX
     }
 
-    /// Sets keys aside for what is to be taken over, and gives the lowest.
+    /// Reserves keys for the messages to be taken over, and returns the lowest.
     pub(in crate::client::session) fn begin_adopting(&mut self) -> u64 {
         self.adopting = true;
         let key = self.next_key;
@@ -191,13 +189,13 @@ impl Outbox {
         key
     }
 
-    /// Whether the disk has yet to say what was taken over. Nothing is saved meanwhile.
+    /// Whether that query is outstanding. Nothing is saved meanwhile.
     pub(in crate::client::session) fn is_adopting(&self) -> bool {
         self.adopting
     }
 
-    /// Takes over what other processes have submitted, behind what was typed here before it was
-    /// asked for; gives what is news to the user.
+    /// Takes over messages submitted by other processes, after those typed here before the query.
+    /// Returns the news to the user.
     pub(in crate::client::session) fn adopt(
         &mut self,
         entries: Vec<PersistedEntry>,
@@ -220,7 +218,8 @@ impl Outbox {
         news
     }
 
-    /// Hands what is not on disk to the process that has the outbox. As [`Self::changes`].
+    /// Composes a save that submits unsaved messages to the process that has the outbox. As
+    /// [`Self::changes`].
     pub(in crate::client::session) fn submissions(&mut self) -> Vec<StoreChange> {
         let mut changes = Vec::new();
         let mut keys = Vec::new();
@@ -246,14 +245,14 @@ impl Outbox {
         changes
     }
 
-    /// Whether another process is to say what becomes of messages of this run.
+    /// Whether outcomes of this run's messages are expected from another process.
     pub(in crate::client::session) fn is_watching(&self) -> bool {
         let watched = |entry: &OutboxEntry| entry.own && entry.known && !entry.basic;
         self.entries.iter().any(watched)
     }
 
-    /// Another process says what became of a message of this run. Gives the news, and whether the
-    /// farewell's figures have the message already; `None`: it is known, or nothing is open.
+    /// Handles the outcome of this run's message from another process. Returns the news, and
+    /// whether the summary counts the message already; `None` if the outcome is known already.
     pub(in crate::client::session) fn settled_elsewhere(
         &mut self,
         local: LocalId,
@@ -278,7 +277,7 @@ impl Outbox {
             }
             Delivery::Failed { why } => {
                 entry.failed = Some(why);
-                // The disk has it, but not as one that this process may change.
+                // It is on disk, but this process may not change it there.
                 entry.known = false;
                 self.refused.push_back(entry);
                 if self.refused.len() > super::REFUSED_MAX {
@@ -290,7 +289,7 @@ impl Outbox {
         Some(news)
     }
 
-    /// Nobody else has the outbox after all: what was submitted is ours.
+    /// Reclaims submitted messages: no other process has the outbox after all.
     pub(in crate::client::session) fn take_back_submissions(&mut self) {
         for entry in &mut self.entries {
             entry.submitted = false;
@@ -306,12 +305,12 @@ impl Outbox {
         }
     }
 
-    /// The disk need not have it any more.
+    /// Marks an entry for removal from the disk.
     pub(super) fn forget(&mut self, entry: &OutboxEntry) {
         self.drop_entry(entry, false);
     }
 
-    /// As [`Self::forget`], and whether only the user's wish says so.
+    /// As [`Self::forget`]; `by_user`: whether the user alone decided it.
     pub(super) fn drop_entry(&mut self, entry: &OutboxEntry, by_user: bool) {
         self.dirty.remove(&entry.key);
         let flies = |flight: &SaveInFlight| flight.keys.binary_search(&entry.key).is_ok();
@@ -320,18 +319,18 @@ impl Outbox {
         }
     }
 
-    /// Whether something waits to be saved that the user is to be told of.
+    /// Whether a message waits to be saved before the user sees it as pending.
     pub(in crate::client::session) fn is_urgent(&self) -> bool {
-        // Who is not on disk at all stands behind those who are.
+        // Entries that are not on disk are behind those that are.
         self.entries.back().is_some_and(|entry| !entry.known)
     }
 
-    /// Whether something could leave once it is saved.
+    /// Whether an entry can be sent once it is saved.
     pub(in crate::client::session) fn has_unsaved(&self) -> bool {
         self.entries.back().is_some_and(|entry| !entry.reserved)
     }
 
-    /// Whether there is anything to be saved; `number`: whether there is a server to send to.
+    /// Whether there is anything to save; `number`: whether there is a server to send to.
     pub(in crate::client::session) fn wants_saving(&self, number: bool) -> bool {
         !self.dirty.is_empty()
             || !self.gone.is_empty()
@@ -345,7 +344,7 @@ impl Outbox {
             .is_some_and(|entry| entry.counter.is_none())
     }
 
-    /// What is to be saved now. Nothing else may be asked for until it is
+    /// The changes to save now. No other save may be composed until this one is
     /// [saved](Self::saved) or [not](Self::not_saved).
     pub(in crate::client::session) fn changes(&mut self, number: bool) -> Vec<StoreChange> {
         let next_counter = self.next_counter;
@@ -401,7 +400,7 @@ impl Outbox {
         }
     }
 
-    /// What was to be saved is; gives what is pending from now on, and what is taken back.
+    /// Handles a completed save; returns the entries that are now pending or withdrawn.
     pub(in crate::client::session) fn saved(&mut self) -> Vec<RestoredMessage> {
         let mut news = Vec::new();
         let Some(flight) = self.flight.take() else {
@@ -428,8 +427,8 @@ impl Outbox {
         news
     }
 
-    /// What was to be saved is not. What the disk has in some form stays; the rest is refused, and
-    /// this tells so; without a reason it stays as well, to be [submitted](Self::submissions).
+    /// Handles a failed save. Entries that are on disk in some form stay; the others are refused,
+    /// and returned as news. Without a reason those stay too, to be [submitted](Self::submissions).
     pub(in crate::client::session) fn not_saved(
         &mut self,
         why: Option<&Line>,
@@ -442,12 +441,13 @@ impl Outbox {
         for (key, delivery) in flight.outcomes {
             self.outcomes.entry(key).or_insert(delivery);
         }
-        // Of what the disk never had nothing goes: by such a key it may know another process's.
+        // Never removes an entry that was not on disk: there its key may be that of another
+        // process's entry.
         for key in &flight.fresh {
             self.gone.remove(key);
         }
         let mut news = Vec::new();
-        // The disk never had these.
+        // These were never on disk.
         let never = self.taking_back.extract_if(.., |entry| !entry.known);
         news.extend(never.map(|entry| entry.news(Delivery::Withdrawn)));
         for key in flight.keys {
@@ -473,7 +473,7 @@ impl Outbox {
         news
     }
 
-    /// Another process has the outbox: gives what the user took back and that one still has.
+    /// Returns withdrawn entries that another process still has, after it took the outbox.
     pub(in crate::client::session) fn not_taken_back(&mut self) -> Vec<RestoredMessage> {
         let flies = |key: u64| {
             let flight = self.flight.as_ref();

@@ -1,4 +1,4 @@
-//! One message of the outbox.
+//! A message in the outbox.
 
 use crate::{
     client::{
@@ -17,32 +17,32 @@ use crate::{
 )]
 pub(in crate::client::session) struct OutboxEntry {
     pub(in crate::client::session) local: LocalId,
-    /// What the disk knows it by; where it was submitted, only this process does.
+    /// Its key on disk; for a submitted entry, only within this process.
     pub(super) key: u64,
     /// Whether it was typed in this run.
     pub(super) own: bool,
-    /// Whether it was submitted to another process: the disk has it, but not as ours.
+    /// Whether it was submitted to another process: it is on disk, but not in our outbox.
     pub(super) submitted: bool,
     pub(in crate::client::session) room: RoomName,
     pub(in crate::client::session) body: Body,
-    /// Its counter; entries without one stand behind all that have one.
+    /// Its counter. Entries without one are behind all that have one.
     pub(super) counter: Option<u64>,
-    /// Whether the disk has it at all: it is pending then.
+    /// Whether it is on disk, and so pending.
     pub(super) known: bool,
-    /// Whether the disk has its counter: it may leave then.
+    /// Whether its counter is on disk, so that it may be sent.
     pub(super) reserved: bool,
-    /// Whether it was written in full to what looked like a basic server, which never answers.
+    /// Whether it was written in full to an apparent basic server, which never answers.
     pub(super) basic: bool,
-    /// Whether the user took it back: its place is then used up by a `withdraw`.
+    /// Whether the user withdrew it: a `withdraw` then uses up its counter.
     pub(in crate::client::session) withdrawn: bool,
-    /// Whether the farewell's figures have it already.
+    /// Whether the summary counts it already.
     pub(in crate::client::session) counted: bool,
-    /// Why it was refused for good.
+    /// Why it was refused permanently.
     pub(super) failed: Option<Line>,
 }
 
 impl OutboxEntry {
-    /// Whether a basic server has yet to be told.
+    /// Whether it is still to be written to a basic server.
     pub(super) fn is_due(&self) -> bool {
         !self.basic && !self.withdrawn
     }
@@ -86,7 +86,7 @@ impl OutboxEntry {
         }
     }
 
-    /// What the user is told of it.
+    /// The news of it for the user.
     pub(super) fn news(&self, delivery: Delivery) -> RestoredMessage {
         RestoredMessage {
             local: self.local,

@@ -2,7 +2,7 @@ use super::*;
 use crate::protocol::limits::LEGACY_PAUSE;
 
 impl TestSession {
-    /// On a server that has not answered in time.
+    /// A session on a server that has not answered in time.
     fn basic() -> Self {
         let mut run = Self::new();
         run.reach();
@@ -12,7 +12,7 @@ impl TestSession {
         run
     }
 
-    /// The objects written since the last look.
+    /// The objects written since the last call.
     fn objects(&mut self) -> Vec<serde_json::Value> {
         let bytes = std::mem::take(&mut self.written);
         serde_json::Deserializer::from_slice(&bytes)
@@ -36,7 +36,7 @@ const HELLO: &[u8] =
 fn a_server_that_does_not_answer_is_taken_for_a_basic_one() {
     let mut run = TestSession::basic();
     assert_eq!(run.elapsed, Duration::from_secs(3));
-    // It is one once it speaks as one, and every connection has to show that anew.
+    // It counts as basic once it talks like one, and every connection must show that anew.
     run.say_bytes(HELLO);
     run.told(&["basic", "- alice: hello"]);
     run.say_bytes(HELLO);
@@ -51,10 +51,10 @@ fn a_server_that_does_not_answer_is_taken_for_a_basic_one() {
 }
 
 #[test]
-fn what_shows_nothing_of_a_basic_server_stays_unidentified() {
+fn a_listener_without_signs_of_a_basic_server_stays_unidentified() {
     let mut run = TestSession::basic();
     for says in [
-        // An echo, and what nobody understands.
+        // An echo, and an unreadable frame.
         r#"{"type":"join","protocol":0,"nickname":"carol","clientID":"3"}"#,
         r#"{"type":"message","nickname":"carol","message":"mine","timestamp":""}"#,
         r#"{"hello":1}"#,
@@ -67,12 +67,12 @@ fn what_shows_nothing_of_a_basic_server_stays_unidentified() {
     run.told(&["local 1 pending", "local 1 unconfirmed"]);
 }
 
-/// What would tell somebody who we are, by its field.
+/// The fields that would reveal our identity.
 const SECRETS: [&str; 6] = ["token", "key", "invite", "password", "code", "next"];
 
 #[test]
 fn in_the_clear_nothing_is_shown_before_it_is_known_what_listens() {
-    // Silent, hung up on, garbage, an older server: each says nothing of a modern one.
+    // Silence, a closed connection, garbage, a legacy server: none shows a modern server.
     let silent: &[u8] = b"";
     for says in [silent, b"{}", b"HTTP/1.1 400\r\n\r\n", HELLO] {
         let mut run = TestSession::new();
@@ -105,7 +105,7 @@ fn a_modern_server_in_the_clear_is_known_by_its_answer_and_told_who_we_are() {
         nonce: crate::protocol::Nonce::from_bytes([3; 32]),
         fingerprint: None,
     };
-    // One that looks at the protocol, and those that do not.
+    // A server that checks the protocol, and those that do not.
     for answer in [unsupported(), challenge, ServerFrame::Welcome(welcome())] {
         let mut run = TestSession::new();
         for _ in 0..2 {
@@ -119,14 +119,14 @@ fn a_modern_server_in_the_clear_is_known_by_its_answer_and_told_who_we_are() {
             assert_eq!(run.join().token, Some(token()));
             run.say(ServerFrame::Welcome(welcome()));
             run.told(&["online", "entered as carol", "#lobby from 1"]);
-            // Whatever listens there the next time is asked again.
+            // The listener of the next connection is probed again.
             run.lose();
         }
     }
 }
 
 #[test]
-fn who_leaves_while_it_is_asked_what_listens_has_left() {
+fn leaving_during_a_probe_ends_the_session() {
     let mut run = TestSession::new();
     run.reach();
     run.command(Command::Leave);
@@ -136,7 +136,7 @@ fn who_leaves_while_it_is_asked_what_listens_has_left() {
 }
 
 #[test]
-fn what_only_a_basic_server_says_tells_at_once() {
+fn a_frame_of_a_basic_server_identifies_it_at_once() {
     let mut run = TestSession::new();
     run.reach();
     run.events.clear();
@@ -144,9 +144,9 @@ fn what_only_a_basic_server_says_tells_at_once() {
     run.told(&["basic", "entered as carol", "- alice: hello"]);
 }
 
-/// A basic server has no rooms: what was said in one would be read by all.
+/// A basic server has no rooms: everybody would read a message for one.
 #[test]
-fn what_is_for_a_room_is_not_said_in_the_lobby_of_a_basic_server() {
+fn a_message_for_a_room_is_not_sent_to_the_lobby_of_a_basic_server() {
     let build = RoomName::parse("build").unwrap();
     let body = Body::parse("for the builders").unwrap();
     let mut run = TestSession::basic();
@@ -239,7 +239,7 @@ fn another_connection_to_a_basic_server_repeats_nothing() {
 }
 
 #[test]
-fn what_a_server_certainly_basic_was_told_is_not_said_to_a_later_one() {
+fn messages_to_a_certainly_basic_server_are_not_sent_to_a_later_one() {
     let mut run = TestSession::basic();
     run.send("one");
     run.say_bytes(HELLO);
@@ -280,7 +280,7 @@ fn a_server_that_was_modern_once_is_never_basic() {
     assert!(run.connected);
     run.events.clear();
     run.pass(Duration::from_secs(1));
-    run.told(&["waiting: chat.lan:10500 took the connection but does not answer"]);
+    run.told(&["waiting: chat.lan:10500 accepted the connection but does not answer"]);
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn leaving_a_basic_server_says_so_in_its_own_words() {
 }
 
 #[test]
-fn what_is_left_goes_before_the_goodbye_as_far_as_time_allows() {
+fn pending_messages_go_before_the_disconnect_as_far_as_time_allows() {
     let mut run = TestSession::basic();
     for _ in 0..200 {
         run.send("x");
@@ -334,7 +334,7 @@ fn what_is_left_goes_before_the_goodbye_as_far_as_time_allows() {
     run.command(Command::Leave);
     run.pass(Duration::from_secs(2));
     let objects = run.objects();
-    // What goes out in nine tenths of a second, and the goodbye.
+    // As much as fits into nine tenths of a second, and the `disconnect`.
     assert!(
         objects.len() > 30 && objects.len() < 60,
         "{}",
@@ -376,7 +376,7 @@ fn a_nickname_wished_for_before_the_server_turned_out_to_be_basic_is_a_new_join(
 }
 
 #[test]
-fn what_was_taken_back_when_half_of_it_was_out_does_not_stay_for_ever() {
+fn a_message_withdrawn_when_half_of_it_was_out_does_not_stay_for_ever() {
     let mut run = TestSession::basic();
     run.say_bytes(HELLO);
     run.send(&"long ".repeat(1000));

@@ -1,4 +1,4 @@
-//! Who comes in, how that is proven, and what lets a key in that a server does not know.
+//! Tests the proof of a key, and the credentials that admit a new one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -14,7 +14,7 @@ use crate::{
 const NONCE: Nonce = Nonce::from_bytes([3; 32]);
 const SERVER: Fingerprint = Fingerprint::from_bytes([4; 32]);
 const EXPORTER: [u8; 32] = [5; 32];
-/// 15 January 2027, when these tests play.
+/// 15 January 2027, the date of these tests.
 const TODAY: u64 = 1_800_000_000;
 
 fn identity() -> Identity {
@@ -42,7 +42,7 @@ fn encrypted() -> Channel {
     }
 }
 
-/// In the clear, and not on this machine.
+/// Unencrypted, and not on this machine.
 const ELSEWHERE: Channel = Channel::Plain {
     server: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 10500),
 };
@@ -87,7 +87,7 @@ fn a_key_is_proven_on_the_connection_that_it_is_asked_for_on() {
     };
     for (channel, told, binding) in [
         (encrypted(), None, Binding::Exporter(EXPORTER)),
-        // What a server says of itself does not count where the connection says more.
+        // The connection's own values count more than the server's claims.
         (encrypted(), Some(SERVER), Binding::Exporter(EXPORTER)),
         (PLAIN, Some(SERVER), on_this_machine),
     ] {
@@ -140,7 +140,7 @@ fn a_server_that_asked_for_a_proof_is_no_older_one() {
 }
 
 #[test]
-fn who_has_a_key_is_whom_the_server_says_and_is_so_at_the_next_start() {
+fn a_user_with_a_key_is_whom_the_server_says_and_is_so_at_the_next_start() {
     let account = UserId::from_bytes([9; 12]);
     let (mut run, _) = TestSession::with_credentials(Disk::default(), keyed());
     run.enter(Welcome {
@@ -148,7 +148,7 @@ fn who_has_a_key_is_whom_the_server_says_and_is_so_at_the_next_start() {
         ..welcome()
     });
     run.frames();
-    // What we said ourselves is not counted as heard.
+    // Our own messages are not counted as received.
     run.send("hi");
     let ServerFrame::Message(ours) = echo(1, 1, "hi") else {
         unreachable!()
@@ -181,7 +181,7 @@ fn where_a_device_is_somebody_elses_our_key_has_one_of_its_own() {
         [ClientFrame::Message(said)] => assert_eq!(said.id.unwrap().device, own),
         other => panic!("{other:?}"),
     }
-    // No other is ours; nor is that one without the key.
+    // No other id is ours; nor is that one without the key.
     for (credentials, device) in [
         (keyed(), DeviceId::from_bytes([9; 12])),
         (Credentials::default(), own),
@@ -193,7 +193,7 @@ fn where_a_device_is_somebody_elses_our_key_has_one_of_its_own() {
 }
 
 #[test]
-fn who_has_no_key_is_whom_his_token_makes_him() {
+fn a_user_without_a_key_is_whom_the_token_makes_them() {
     let mut run = run(Credentials::default());
     run.enter(Welcome {
         user: UserId::from_bytes([9; 12]),
@@ -253,7 +253,7 @@ fn a_password_is_shown_to_a_server_that_asks_for_one() {
 }
 
 #[test]
-fn what_is_wanted_is_said_and_may_be_given() {
+fn a_wanted_credential_is_named_and_may_be_given() {
     let code = DeviceCode::from_bytes([1; 5]);
     let good = invite(SERVER, TODAY + 60);
     for (refused, wants, credential) in [
@@ -282,7 +282,7 @@ fn what_is_wanted_is_said_and_may_be_given() {
 }
 
 #[test]
-fn what_was_refused_is_not_shown_again() {
+fn a_refused_credential_is_not_sent_again() {
     let mut run = run(Credentials {
         invite: Some(invite(SERVER, TODAY + 60)),
         code: Some(DeviceCode::from_bytes([1; 5])),
@@ -301,7 +301,7 @@ fn what_was_refused_is_not_shown_again() {
     assert_eq!(run.join().code, None);
 }
 
-/// What the user was told last but for what became of the connection.
+/// The last notices to the user, without the connection's status.
 fn notices(run: &mut TestSession) -> String {
     let told = run.events.drain(..).filter_map(|event| match event {
         Event::Notice(line) => Some(line.as_str().to_owned()),
@@ -316,7 +316,11 @@ fn an_invite_of_another_server_or_an_old_one_is_shown_to_nobody() {
     for (channel, invite, says) in [
         (encrypted(), invite(other, TODAY + 60), "another server"),
         (encrypted(), invite(SERVER, TODAY - 60), "has expired"),
-        (PLAIN, invite(SERVER, TODAY + 60), "start with it instead"),
+        (
+            PLAIN,
+            invite(SERVER, TODAY + 60),
+            "start with the invite instead",
+        ),
         (
             ELSEWHERE,
             invite(SERVER, TODAY + 60),
@@ -335,15 +339,15 @@ fn an_invite_of_another_server_or_an_old_one_is_shown_to_nobody() {
     }
 }
 
-/// Typed before there was a connection, or named at the start.
+/// Typed before there was a connection, or given at the start.
 #[test]
 fn an_invite_is_shown_to_none_but_the_server_that_it_names() {
     let other = Fingerprint::from_bytes([8; 32]);
     for (channel, key, says) in [
         (encrypted(), SERVER, None),
         (encrypted(), other, Some("names another key than chat.lan")),
-        (PLAIN, SERVER, Some("start with it instead")),
-        (ELSEWHERE, SERVER, Some("start with it instead")),
+        (PLAIN, SERVER, Some("start with the invite instead")),
+        (ELSEWHERE, SERVER, Some("start with the invite instead")),
     ] {
         let invite = invite(key, TODAY + 60);
         let mut typed = run(keyed());
@@ -358,7 +362,7 @@ fn an_invite_is_shown_to_none_but_the_server_that_it_names() {
             assert_eq!(run.join().invite, shown, "{channel:?}");
             let told = notices(&mut run);
             assert!(says.is_none_or(|says| told.contains(says)), "{told}");
-            // That is said once, and the rest goes on.
+            // The user is told once, and the join continues.
             run.say(ServerFrame::Welcome(welcome()));
             run.lose();
             run.open_over(channel);
@@ -379,8 +383,8 @@ fn where_others_can_read_along_nothing_of_ours_is_shown() {
     let join = run.join();
     assert_eq!((join.key, join.code, join.password), (None, None, None));
     let told = notices(&mut run);
-    assert!(told.contains("you come in without your key"), "{told}");
-    // Nobody is asked for what would not be shown.
+    assert!(told.contains("you join without your key"), "{told}");
+    // The user is not asked for a credential that would not be sent.
     for wanted in [
         ErrorCode::PasswordRequired,
         ErrorCode::AccessDenied,
@@ -398,13 +402,13 @@ fn where_others_can_read_along_nothing_of_ours_is_shown() {
         assert_eq!(run.join().password, None);
         run.events.clear();
     }
-    // Whoever asks for a proof has been shown no key to be proven.
+    // A server that asks for a proof has not been sent a key.
     run.say(challenge(Some(SERVER)));
     assert!(run.frames().is_empty() && !run.connected);
 }
 
 #[test]
-fn who_shows_no_key_is_whom_his_token_makes_him_whoever_he_was_before() {
+fn a_user_who_sends_no_key_is_whom_the_token_makes_them() {
     let (mut before, _) = TestSession::with_credentials(Disk::default(), keyed());
     before.enter(Welcome {
         user: UserId::from_bytes([9; 12]),
@@ -428,7 +432,8 @@ fn that_an_invite_has_expired_is_said_before_anything_else() {
         },
     );
     run.told(&[
-        "notice: The invite expired on 1970-01-01: it lets in only whom it has let in before",
+        "notice: The invite expired on 1970-01-01: it only works for a key that it admitted \
+        before",
         "connecting",
     ]);
     run.open_over(encrypted());
@@ -436,7 +441,7 @@ fn that_an_invite_has_expired_is_said_before_anything_else() {
 }
 
 #[test]
-fn who_wants_it_encrypted_is_asked_anew_once() {
+fn a_server_that_requires_encryption_is_probed_again_once() {
     let mut run = run(keyed());
     let refused = || ServerFrame::Error(error(ErrorCode::PlaintextRefused, "Encrypt"));
     run.open();
@@ -445,7 +450,7 @@ fn who_wants_it_encrypted_is_asked_anew_once() {
     run.open();
     run.events.clear();
     run.say(refused());
-    run.told(&["stopped: The server did not let us in: Encrypt"]);
+    run.told(&["stopped: The server refused the join: Encrypt"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A disk for one session: what was saved, in order, and what is there to be found.
+//! A fake disk for one session: records the saves in order, and answers queries.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,32 +14,32 @@ use crate::{
     text::Line,
 };
 
-/// See the module's page.
+/// The fake disk; see the module's docs.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
-    /// Everything saved, in order.
+    /// All saves, in order.
     pub(super) saves: Vec<Save>,
-    /// Saves that are under way, while it does not answer at once.
+    /// Unanswered saves, if the disk does not answer at once.
     pub(super) slow: Option<VecDeque<Save>>,
-    /// After so many saves it answers no more.
+    /// After this many saves it answers no more.
     pub(super) dies_after: Option<usize>,
-    /// What it has of any page.
+    /// The stored page, for any query.
     pub(super) page: Option<Page>,
-    /// What it finds.
+    /// The result of any search.
     pub(super) found: Option<SearchPage>,
-    /// What another process has left, for whoever takes the lease.
+    /// The outbox that another process has left to the next holder of the lease.
     pub(super) left: Option<PersistedOutbox>,
-    /// What it says of the lease to who does not take it in any case.
+    /// The lease's status for a query that does not take it anyway.
     pub(super) leased: LeaseStatus,
-    /// Whether the session yields to other processes, and whether one has its place at first.
+    /// Whether the session yields to other processes, and whether it starts on standby.
     pub(super) yields: bool,
     pub(super) standby: bool,
-    /// What other processes have submitted.
+    /// Messages that other processes have submitted.
     pub(super) submitted: Vec<PersistedEntry>,
 }
 
 impl Disk {
-    /// Carries a save out, unless it takes its time.
+    /// Carries a save out, unless the disk is slow.
     pub(super) fn save(&mut self, save: Save) -> Option<Result<(), SaveError>> {
         if let Some(waiting) = &mut self.slow {
             waiting.push_back(save);
@@ -64,7 +64,7 @@ impl Disk {
                 outbox: self.left.clone(),
                 ..LeaseStatus::default()
             })),
-            // What became of something is told once.
+            // Outcomes are reported once.
             CacheQuery::Lease(_) => CacheResult::Lease(Ok(std::mem::take(&mut self.leased))),
             CacheQuery::Adopt { key } => {
                 let submitted = std::mem::take(&mut self.submitted);
@@ -75,7 +75,7 @@ impl Disk {
         }
     }
 
-    /// The numbers of all messages saved, in order.
+    /// The numbers of all saved messages, in order.
     pub(super) fn kept_numbers(&self) -> Vec<u64> {
         let changes = self.saves.iter().flat_map(|save| &save.changes);
         let messages = changes.filter_map(|change| match change {
@@ -85,7 +85,7 @@ impl Disk {
         messages.flatten().collect()
     }
 
-    /// What a session would start from that is started now.
+    /// The state that a session started now would start from.
     pub(super) fn kept(&self) -> PersistedState {
         let mut outbox = PersistedOutbox::default();
         let mut entries: BTreeMap<u64, PersistedEntry> = BTreeMap::new();

@@ -41,7 +41,7 @@ fn a_welcome_lets_in_and_opens_the_rooms() {
 }
 
 #[test]
-fn what_keeps_us_out_is_said_in_words() {
+fn a_refused_join_is_explained() {
     let check = |frame: ErrorFrame, told: &[&str]| {
         let mut run = TestSession::new();
         run.open();
@@ -78,7 +78,7 @@ fn what_keeps_us_out_is_said_in_words() {
     );
     check(
         error(ErrorCode::BadField, "epoch: wrong"),
-        &["stopped: The server did not let us in: epoch: wrong"],
+        &["stopped: The server refused the join: epoch: wrong"],
     );
     check(
         ErrorFrame {
@@ -189,7 +189,10 @@ fn a_connection_that_fails_is_explained() {
     );
     check(Closed::Refused, "Nothing is listening on chat.lan:10500");
     check(Closed::TimedOut, "chat.lan:10500 does not answer");
-    check(Closed::Unreachable, "There is no way to chat.lan from here");
+    check(
+        Closed::Unreachable,
+        "There is no route to chat.lan from here",
+    );
     check(
         Closed::Other("Permission denied".to_owned()),
         "The connection to chat.lan:10500 failed: Permission denied",
@@ -225,8 +228,8 @@ fn build() -> RoomName {
     RoomName::parse("build").unwrap()
 }
 
-const NO_BUILD: &str = "stopped: chat.lan:10500 has no room build: leave --room out to come into \
-                        the lobby, or have the server started with --room build";
+const NO_BUILD: &str = "stopped: chat.lan:10500 has no room build: leave --room out to join the \
+lobby, or have the server started with --room build";
 
 #[test]
 fn a_room_that_is_wanted_is_entered() {
@@ -253,7 +256,7 @@ fn a_room_that_is_not_there_is_told_with_what_to_do() {
 }
 
 #[test]
-fn who_is_let_into_another_room_only_is_not_in() {
+fn joining_only_another_room_does_not_count() {
     let mut run = TestSession::wanting(Disk::default(), build());
     // A message waits for the lobby.
     run.send("hello");

@@ -1,11 +1,12 @@
-//! Several processes with one client ID: what one without the outbox hands to the one that has it.
+//! Several processes with one client ID: one without the outbox submits messages to the one that
+//! has it.
 
 use super::*;
 use crate::client::session::persist_types::{
     LeaseStatus, PersistedEntry, PersistedOutbox, SaveError,
 };
 
-/// What another process typed; its key is the disk's to give.
+/// A message that another process typed; the disk assigns its key.
 fn submitted(text: &str, room: &str) -> PersistedEntry {
     PersistedEntry {
         key: 0,
@@ -31,7 +32,7 @@ fn on_standby() -> TestSession {
 }
 
 impl TestSession {
-    /// Until the disk is asked again.
+    /// Waits until the session queries the disk again.
     fn asks_again(&mut self) {
         let at = self.session.deadline().expect("it asks again");
         self.elapsed = self.elapsed.max(at);
@@ -40,7 +41,7 @@ impl TestSession {
 }
 
 #[test]
-fn who_stands_by_connects_nowhere_and_hands_over_what_it_has_to_send() {
+fn a_session_on_standby_does_not_connect_and_submits_its_messages() {
     let mut run = on_standby();
     run.told(&["standby"]);
     assert!(!run.connected);
@@ -101,7 +102,7 @@ fn when_the_other_has_ended_its_place_is_taken_with_all_that_is_there() {
         "2 carol: ours =local 1",
         "local 1 is 2",
     ]);
-    // The run that typed the one is told.
+    // The run that typed the message is told.
     let saved = run.disk.saves.iter().flat_map(|save| &save.changes);
     let told = |change: &&StoreChange| matches!(change, StoreChange::Settled { .. });
     let told: Vec<_> = saved.filter(told).collect();
@@ -110,7 +111,7 @@ fn when_the_other_has_ended_its_place_is_taken_with_all_that_is_there() {
 }
 
 #[test]
-fn what_others_submit_is_sent_behind_what_was_typed_before() {
+fn submitted_messages_are_sent_behind_those_typed_before() {
     let mut run = TestSession::online();
     run.send("one");
     run.disk.submitted = vec![submitted("two", "lobby")];
@@ -123,7 +124,7 @@ fn what_others_submit_is_sent_behind_what_was_typed_before() {
         "local of others 0 pending",
         "local 2 pending",
     ]);
-    // A refusal for good is for the one who typed it to hear.
+    // A permanent refusal is reported to the process that typed the message.
     run.say(refusal(2, ErrorCode::BadText, None));
     let saved = run.disk.saves.iter().flat_map(|save| &save.changes);
     let failed = saved.filter(|change| {
@@ -139,7 +140,7 @@ fn what_others_submit_is_sent_behind_what_was_typed_before() {
 }
 
 #[test]
-fn what_waits_for_another_room_leads_to_another_join() {
+fn a_message_for_another_room_leads_to_another_join() {
     let mut run = TestSession::online();
     run.disk.submitted = vec![submitted("to build", "build")];
     run.session.handle_store_news();
@@ -151,7 +152,7 @@ fn what_waits_for_another_room_leads_to_another_join() {
 }
 
 #[test]
-fn who_is_taken_over_hands_over_and_comes_back_when_it_may() {
+fn a_session_that_is_taken_over_submits_and_returns_when_it_may() {
     let (mut run, _) = TestSession::with(Disk {
         yields: true,
         ..Disk::default()
@@ -184,7 +185,7 @@ fn who_is_taken_over_hands_over_and_comes_back_when_it_may() {
 }
 
 #[test]
-fn who_is_replaced_by_nobody_on_this_disk_does_not_fight() {
+fn a_session_replaced_from_another_disk_does_not_fight() {
     let (mut run, _) = TestSession::with(Disk {
         yields: true,
         ..Disk::default()
@@ -201,12 +202,12 @@ fn who_is_replaced_by_nobody_on_this_disk_does_not_fight() {
         ..LeaseStatus::default()
     };
     run.asks_again();
-    run.told(&["stopped: Another terminal took over: it came in with the same client ID"]);
+    run.told(&["stopped: Another terminal took over: it joined with the same client ID"]);
     assert!(!run.connected);
 }
 
 #[test]
-fn what_a_screen_says_after_it_was_taken_over_is_handed_over_and_can_not_be_taken_back() {
+fn messages_typed_after_a_takeover_are_submitted_and_can_not_be_withdrawn() {
     let mut run = TestSession::online();
     run.say(bye(Departure::Replaced, None));
     run.events.clear();
@@ -214,7 +215,7 @@ fn what_a_screen_says_after_it_was_taken_over_is_handed_over_and_can_not_be_take
     run.told(&["local 1 pending"]);
     run.command(Command::Withdraw(LocalId(1)));
     run.told(&[
-        "notice: What you took back is with another terminal now, which will send it",
+        "notice: Another terminal has the message that you withdrew, and will send it",
         "local 1 pending",
     ]);
     assert!(!run.connected, "it does not come back by itself");
@@ -231,5 +232,5 @@ fn a_disk_that_takes_nothing_for_the_other_either_is_told() {
     run.disk.slow = Some(VecDeque::new());
     run.send("a");
     run.disk_fails(SaveError::Failed(Line::inert("the disk is full")));
-    run.told(&["local 1 failed: It could not be kept here: the disk is full"]);
+    run.told(&["local 1 failed: It could not be saved here: the disk is full"]);
 }

@@ -5,7 +5,7 @@ use crate::protocol::Role;
 use crate::protocol::frame::{Member, MembersPage};
 
 #[test]
-fn what_is_no_chat_server_is_named_so() {
+fn a_listener_that_is_no_chat_server_is_named_so() {
     for bytes in [
         "HTTP/1.1 400 Bad Request\r\n\r\n",
         "SSH-2.0-OpenSSH_9.9\r\n",
@@ -16,7 +16,7 @@ fn what_is_no_chat_server_is_named_so() {
         run.reach();
         run.events.clear();
         run.say_bytes(bytes.as_bytes());
-        run.told(&["waiting: What listens on chat.lan:10500 is no chat server"]);
+        run.told(&["waiting: chat.lan:10500 is not a chat server"]);
     }
 }
 
@@ -151,7 +151,7 @@ fn a_flood_of_pings_costs_one_answer_a_read() {
     run.wrote(&["pong 99"]);
 }
 
-/// What a server could say, frame by frame.
+/// Frames that a server could send.
 fn sayings() -> Vec<ServerFrame> {
     vec![
         ServerFrame::Welcome(welcome()),

@@ -56,7 +56,7 @@ fn changes_are_told() {
 }
 
 #[test]
-fn what_a_page_knew_already_is_no_news() {
+fn a_change_known_from_a_page_is_no_news() {
     let mut run = TestSession::online();
     let both = vec![member(1, "alice"), member(2, "bob")];
     run.say(page(4, true, false, both));
@@ -107,7 +107,7 @@ fn our_own_new_name_is_kept_for_the_next_join() {
     assert_eq!(run.join().nickname.as_str(), "caro");
 }
 
-/// Who we are by a key, which is not who we are by the token.
+/// A session whose user is that of a key, not of the token.
 fn with_key() -> (TestSession, UserId) {
     let identity = Identity::from_seed([6; 32]);
     let user = identity.public().user();
@@ -140,8 +140,8 @@ fn own(user: UserId, nickname: &str) -> Member {
     }
 }
 
-/// Another device of ours takes another nickname, and this one hears of it: by a change, by a change
-/// before the list is complete, or, where it reads slowly, by the list that stands for the change.
+/// Another device of the user changes the nickname. This one learns it by a change, by a change
+/// before the list is complete, or, if it reads slowly, by the list that replaces the change.
 #[test]
 fn a_nickname_that_another_device_of_ours_took_is_kept_for_the_next_join() {
     type Hears = fn(&mut TestSession, UserId);

@@ -1,4 +1,4 @@
-//! The session against a server that says exactly what a test wants, in virtual time.
+//! Tests the session against a scripted server, in virtual time.
 
 mod basic;
 mod credentials;
@@ -46,13 +46,13 @@ struct TestSession {
     session: Session,
     elapsed: Duration,
     connected: bool,
-    /// What was written and not looked at yet.
+    /// Bytes that were written and not read by the test yet.
     written: Vec<u8>,
     events: Vec<Event>,
     disk: Disk,
 }
 
-/// A connection in the clear, on this machine.
+/// An unencrypted connection on this machine.
 const PLAIN: Channel = Channel::Plain {
     server: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10500),
 };
@@ -151,7 +151,7 @@ fn refusal(counter: u64, code: ErrorCode, retry_after_ms: Option<u64>) -> Server
     })
 }
 
-/// What a modern server says to the question what it is.
+/// A modern server's answer to a probe.
 fn unsupported() -> ServerFrame {
     ServerFrame::Error(error(
         ErrorCode::UnsupportedProtocol,
@@ -210,17 +210,17 @@ impl TestSession {
         Self::with(Disk::default()).0
     }
 
-    /// A session that was just started on this disk, and what it says of earlier runs.
+    /// A session that was just started on this disk, and the messages that it restored.
     fn with(disk: Disk) -> (Self, Vec<RestoredMessage>) {
         Self::with_credentials(disk, Credentials::default())
     }
 
-    /// The same, with a key and what else there is.
+    /// The same, with a key and other credentials.
     fn with_credentials(disk: Disk, credentials: Credentials) -> (Self, Vec<RestoredMessage>) {
         Self::with_rooms(disk, credentials, Vec::new())
     }
 
-    /// One that wants to be in this room.
+    /// A session that wants to join this room.
     fn wanting(disk: Disk, room: RoomName) -> Self {
         Self::with_rooms(disk, Credentials::default(), vec![room]).0
     }
@@ -262,7 +262,7 @@ impl TestSession {
         (run, outbox)
     }
 
-    /// A session that is in, in an empty lobby; nothing to look at yet.
+    /// A session that has joined an empty lobby, with all output consumed.
     fn online() -> Self {
         let mut run = Self::new();
         run.open();
@@ -284,7 +284,7 @@ impl TestSession {
         self.elapsed.saturating_sub(before)
     }
 
-    /// What a driver does after every call.
+    /// Does what a driver does after every call.
     fn settle(&mut self) {
         self.save();
         while let Some(action) = self.session.poll_action() {
@@ -303,7 +303,7 @@ impl TestSession {
         }
     }
 
-    /// Has saved and looked up what the session wants.
+    /// Carries out the session's saves and queries.
     fn save(&mut self) {
         let now = self.now();
         while let Some(save) = self.session.poll_save(now) {
@@ -318,25 +318,25 @@ impl TestSession {
         }
     }
 
-    /// Opens a connection in the clear to a modern server: the `join` is written.
+    /// Opens an unencrypted connection to a modern server: the `join` is written.
     fn open(&mut self) {
         self.open_over(PLAIN);
         self.forget_security();
     }
 
-    /// Opens a connection in the clear to whatever listens.
+    /// Opens an unencrypted connection; the listener is unknown.
     fn reach(&mut self) {
         self.reach_over(PLAIN);
         self.forget_security();
     }
 
-    /// Who can read along is nothing to most tests.
+    /// Removes `Security` events, which most tests ignore.
     fn forget_security(&mut self) {
         self.events
             .retain(|event| !matches!(event, Event::Security(_)));
     }
 
-    /// Whether all that was written is the question what listens.
+    /// Whether only a probe was written.
     fn asks_what_listens(&self) -> bool {
         let question = |bytes: &[u8]| match parse_client(bytes) {
             Ok(ClientFrame::Join(join)) => join.protocol == Some(NO_PROTOCOL),
@@ -345,7 +345,7 @@ impl TestSession {
         question(self.written.trim_ascii_end())
     }
 
-    /// Opens a connection to a modern server, which has answered the question what it is.
+    /// Opens a connection to a modern server, which has answered the probe.
     fn open_over(&mut self, channel: Channel) {
         self.reach_over(channel);
         if self.asks_what_listens() {
@@ -362,7 +362,7 @@ impl TestSession {
         self.settle();
     }
 
-    /// Opens a connection and has the server say its welcome.
+    /// Opens a connection and makes the server send its welcome.
     fn enter(&mut self, welcome: Welcome) -> Join {
         self.open();
         let join = self.join();
@@ -390,7 +390,7 @@ impl TestSession {
         assert!(self.connected, "no attempt when the deadline came");
     }
 
-    /// Goes on to the deadline.
+    /// Advances time to the deadline.
     fn time(&mut self) {
         let deadline = self.session.deadline().expect("a deadline");
         assert!(deadline >= self.elapsed, "a deadline in the past");
@@ -438,7 +438,7 @@ impl TestSession {
         });
     }
 
-    /// The frames written since the last look.
+    /// The frames written since the last call.
     fn frames(&mut self) -> Vec<ClientFrame> {
         let mut decoder = Decoder::new();
         let bytes = std::mem::take(&mut self.written);
@@ -461,14 +461,14 @@ impl TestSession {
         }
     }
 
-    /// The frames written since the last look, in short.
+    /// Checks the frames written since the last call, in short form.
     #[track_caller]
     fn wrote(&mut self, expected: &[&str]) {
         let frames: Vec<_> = self.frames().iter().map(frame_in_short).collect();
         assert_eq!(frames, expected);
     }
 
-    /// The events since the last look, in short.
+    /// Checks the events since the last call, in short form.
     #[track_caller]
     fn told(&mut self, expected: &[&str]) {
         let events: Vec<_> = self.events.drain(..).map(|e| event_in_short(&e)).collect();

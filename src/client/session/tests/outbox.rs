@@ -18,7 +18,7 @@ fn messages_go_out_in_order_and_their_echo_settles_them() {
 }
 
 #[test]
-fn what_is_typed_while_out_waits_and_goes_when_in() {
+fn messages_typed_offline_wait_and_go_when_online() {
     let mut run = TestSession::new();
     run.send("one");
     run.send("two");
@@ -148,7 +148,7 @@ fn a_refusal_that_may_pass_holds_all_and_goes_on_by_itself() {
     run.wrote(&["2 b"]);
     run.say(echo(2, 2, "b"));
     run.wrote(&["3 c"]);
-    // It is told once, not of each message that has to wait.
+    // The user is told once, not for each message that has to wait.
     run.events.clear();
     run.say(refusal(3, ErrorCode::RateLimited, Some(1000)));
     run.told(&[]);
@@ -235,7 +235,7 @@ fn an_id_that_the_server_does_not_take_is_never_given_up() {
 }
 
 #[test]
-fn what_never_left_us_moves_behind_what_the_server_has() {
+fn unsent_counters_move_behind_those_the_server_has() {
     let mut run = TestSession::new();
     run.send("a");
     run.send("b");
@@ -249,7 +249,7 @@ fn what_never_left_us_moves_behind_what_the_server_has() {
 }
 
 #[test]
-fn what_left_us_keeps_its_id_whatever_the_server_has() {
+fn a_sent_message_keeps_its_id_whatever_the_server_has() {
     let mut run = TestSession::online();
     run.send("a");
     run.lose();
@@ -316,7 +316,7 @@ fn a_place_settled_before_the_one_in_front_of_it_is_used_up_again() {
     let join = run.enter(welcome());
     assert_eq!(join.next, Some(1));
     run.wrote(&["1 a", "withdraw 2", "3 c"]);
-    // It may have to come again like any other.
+    // It may have to be sent again like any other.
     run.say(echo(1, 1, "a"));
     run.say(refusal(2, ErrorCode::NotDurable, Some(1000)));
     run.say(refusal(3, ErrorCode::HeldBack, Some(1000)));

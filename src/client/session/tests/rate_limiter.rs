@@ -1,5 +1,5 @@
-//! The session against a server with limits, over a network that takes its time: what is refused, and
-//! how long all takes.
+//! The session against a server with limits, over a slow network: how many messages are refused,
+//! and how long all take.
 
 use std::collections::VecDeque;
 
@@ -8,12 +8,12 @@ use crate::client::session::outbox::{FLIGHT_FIRST, TRIAL};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A server that takes messages at a rate, by the rule that PROTOCOL.md gives.
+/// A server that limits the rate by the rule in PROTOCOL.md.
 struct Limited {
     cost: Duration,
     burst: u32,
     paid: Duration,
-    /// Between two messages in the room.
+    /// The pause between two messages in the room.
     slow: Duration,
     wrote: Option<Duration>,
     settled: u64,
@@ -76,7 +76,7 @@ impl Limited {
     }
 }
 
-/// What is on its way.
+/// Frames on their way.
 struct Network {
     seed: u64,
     least: Duration,
@@ -86,7 +86,7 @@ struct Network {
 }
 
 impl Network {
-    /// When what leaves now arrives: no sooner than what left before.
+    /// When a frame sent now arrives: not before the one sent before it.
     fn arrives(&mut self, now: Duration, before: Option<Duration>) -> Duration {
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005) + 1;
         let span = self.most.saturating_sub(self.least).as_micros();
@@ -96,19 +96,19 @@ impl Network {
     }
 }
 
-/// The user has so much to say at once.
+/// A user who sends many messages at once.
 struct Talk {
     messages: u64,
-    /// What `welcome` tells.
+    /// The limits in `welcome`.
     told: Option<(u64, u64)>,
     /// How long a frame is on its way.
     latency: (Duration, Duration),
-    /// How often another device of the user's takes its part.
+    /// How often another device of the user sends too.
     other: Option<Duration>,
 }
 
 impl Talk {
-    /// How long it took until all of it was taken.
+    /// How long it took until all messages were accepted.
     fn hold(&self, server: &mut Limited) -> Duration {
         let mut run = TestSession::new();
         run.enter(Welcome {
@@ -183,7 +183,7 @@ fn usual() -> Talk {
 }
 
 #[test]
-fn what_a_user_sends_at_once_leaves_at_the_servers_pace() {
+fn messages_sent_at_once_leave_at_the_servers_rate() {
     for (least, most) in [(0, 0), (10, 10), (1, 300), (200, 600)] {
         let mut server = Limited::new(600, 200);
         let talk = Talk {
@@ -191,7 +191,7 @@ fn what_a_user_sends_at_once_leaves_at_the_servers_pace() {
             ..usual()
         };
         let took = talk.hold(&mut server);
-        // A hundred are above what may be sent at once, ten in a second.
+        // A hundred are above the burst, ten in a second.
         let due = Duration::from_secs(10);
         let round_trips = 20 * most * MS;
         assert!(
@@ -203,7 +203,7 @@ fn what_a_user_sends_at_once_leaves_at_the_servers_pace() {
 }
 
 #[test]
-fn whatever_was_used_up_before_few_are_refused() {
+fn few_messages_are_refused_whatever_was_used_before() {
     let mut server = Limited::new(600, 200);
     server.paid = 200 * server.cost;
     let took = usual().hold(&mut server);
@@ -217,7 +217,7 @@ fn a_server_that_does_not_tell_its_pace_refuses_one_a_message_at_most() {
         let mut server = Limited::new(600, 100);
         let talk = Talk { told, ..usual() };
         talk.hold(&mut server);
-        // Those that were out when the first was refused, and then one for each at most.
+        // Those sent before the first refusal arrived, and then at most one for each.
         assert!(server.refused <= 600, "{} refused", server.refused);
     }
 }
@@ -293,7 +293,7 @@ fn a_connection_begins_with_few_and_sends_again_what_was_paid_for() {
         run.frames().len() >= sent,
         "as before, and what is due by now"
     );
-    // What waits for its time wakes the session.
+    // A message that waits for its time wakes the session.
     run.time();
     assert_eq!(run.frames().len(), 1);
 }

@@ -67,7 +67,7 @@ impl TestSession {
         });
     }
 
-    /// The only event since the last look.
+    /// The only event since the last call.
     fn only(&mut self) -> Event {
         let [event] = std::mem::take(&mut self.events).try_into().unwrap();
         event
@@ -75,7 +75,7 @@ impl TestSession {
 }
 
 #[test]
-fn what_the_disk_has_is_not_asked_of_the_server() {
+fn a_page_on_disk_is_not_requested_from_the_server() {
     let mut run = TestSession::online();
     run.disk.page = Some(kept_page(1, 3));
     run.page(OLD);
@@ -88,7 +88,7 @@ fn what_the_disk_has_is_not_asked_of_the_server() {
 }
 
 #[test]
-fn what_the_disk_lacks_the_server_gives_and_it_is_kept() {
+fn a_page_that_the_disk_lacks_comes_from_the_server_and_is_stored() {
     let mut run = TestSession::online();
     run.page(OLD);
     run.wrote(&["history Backward { from: 1, to: 3 }"]);
@@ -147,7 +147,7 @@ fn a_room_that_nobody_heard_of_has_no_page() {
     let mut run = TestSession::new();
     run.events.clear();
     run.page(OLD);
-    run.told(&["no page: Nothing is known of this room before the server is reached"]);
+    run.told(&["no page: Nothing of this room is stored here: try again once you are connected"]);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_server_that_does_not_answer_is_not_waited_for_for_ever() {
     run.told(&["unanswered for 3 s"]);
     run.pass(Duration::from_secs(1));
     run.told(&["page 4..=3"]);
-    // What comes too late belongs to no question.
+    // A late answer belongs to no request.
     run.say(history(1, 3, 1));
     run.told(&["answers"]);
     assert!(run.connected);
@@ -199,7 +199,7 @@ fn a_refusal_is_told_and_one_that_may_pass_is_waited_out() {
 }
 
 #[test]
-fn what_follows_a_refusal_is_not_asked_before_its_time() {
+fn requests_after_a_refusal_wait_for_their_time() {
     let refusal = |reference, retry_after_ms| {
         ServerFrame::Error(ErrorFrame {
             reference: Some(reference),
@@ -212,7 +212,7 @@ fn what_follows_a_refusal_is_not_asked_before_its_time() {
         run.page(OLD);
     }
     run.frames();
-    // Others would be refused as well: they are not even asked.
+    // Other requests would be refused as well, and are not sent.
     run.say(refusal(1, Some(30_000)));
     let refused = run.elapsed;
     run.time();
@@ -226,7 +226,7 @@ fn what_follows_a_refusal_is_not_asked_before_its_time() {
     run.wrote(&[]);
     run.pass(Duration::from_secs(5));
     run.wrote(&["history Backward { from: 1, to: 3 }"]);
-    // A ping of the half minute was not answered either.
+    // A ping during the half minute was not answered either.
     run.say(history(1, 3, 2));
     run.told(&["unanswered for 3 s", "page 1..=3", "answers"]);
 }
@@ -255,7 +255,7 @@ fn a_basic_server_has_no_history() {
 }
 
 #[test]
-fn what_has_not_said_that_it_is_a_basic_server_may_have_history_one_day() {
+fn an_unidentified_server_may_turn_out_to_have_history() {
     let mut run = TestSession::new();
     run.disk.page = Some(kept_page(1, 3));
     run.reach();
@@ -271,7 +271,7 @@ fn only_so_much_can_be_asked_for_at_once() {
     for _ in 0..=crate::client::session::requests::REQUESTS_MAX {
         run.page(OLD);
     }
-    run.told(&["no page: Too much is asked for at once: try again in a moment"]);
+    run.told(&["no page: Too many requests at once: try again in a moment"]);
     run.say(history(1, 3, 1));
     run.told(&["page 1..=3"]);
 }

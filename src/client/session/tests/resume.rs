@@ -1,7 +1,7 @@
 use super::*;
 use crate::protocol::frame::Reset;
 
-/// In, with messages 1 to 3 held.
+/// A joined session that holds messages 1 to 3.
 fn after_three() -> TestSession {
     let mut run = TestSession::online();
     for seq in 1..=3 {
@@ -42,7 +42,7 @@ fn delivery_goes_on_behind_it() {
 }
 
 #[test]
-fn what_is_held_is_not_shown_again() {
+fn held_messages_are_not_shown_again() {
     let mut run = after_three();
     run.lose();
     run.enter(Welcome {
@@ -57,7 +57,7 @@ fn what_is_held_is_not_shown_again() {
 }
 
 #[test]
-fn what_is_gone_is_a_gap() {
+fn erased_messages_are_a_gap() {
     let mut run = after_three();
     run.lose();
     run.events.clear();

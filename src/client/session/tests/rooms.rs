@@ -1,4 +1,4 @@
-//! A profile with a long past: more rooms than one join may name.
+//! A profile with more rooms than one join may name.
 
 use super::*;
 use crate::{
@@ -48,7 +48,7 @@ fn after(rooms: impl Iterator<Item = RoomName>, epoch: Epoch) -> Disk {
 }
 
 #[test]
-fn who_was_in_many_rooms_can_enter_one_more() {
+fn a_member_of_many_rooms_can_join_one_more() {
     for known in [JOIN_ROOMS_MAX - 1, JOIN_ROOMS_MAX, 5 * JOIN_ROOMS_MAX] {
         let disk = after((0..known).map(room), welcome().epoch);
         let new = room(known);

@@ -6,14 +6,14 @@ use crate::client::session::persist_types::{
 };
 
 impl TestSession {
-    /// On a disk that takes its time.
+    /// A session on a slow disk.
     fn slow() -> Self {
         let mut run = Self::online();
         run.disk.slow = Some(VecDeque::new());
         run
     }
 
-    /// The disk carries out what it has been given, one save.
+    /// Makes the disk carry out one save.
     fn disk_done(&mut self) {
         let slow = self.disk.slow.as_mut().expect("a slow disk");
         let save = slow.pop_front().expect("a save");
@@ -30,7 +30,7 @@ impl TestSession {
         self.settle();
     }
 
-    /// The changes of the save under way, in short.
+    /// The changes of the current save, in short.
     fn saving(&self) -> Vec<String> {
         let slow = self.disk.slow.as_ref().unwrap();
         let saves = slow.iter().flat_map(|save| &save.changes);
@@ -103,7 +103,7 @@ fn another_processs_message_is_not_taken_for_one_whose_counter_is_not_saved() {
 }
 
 #[test]
-fn what_is_typed_meanwhile_goes_into_one_save() {
+fn messages_typed_during_a_save_go_into_one_save() {
     let mut run = TestSession::slow();
     for text in ["a", "b", "c"] {
         run.send(text);
@@ -132,14 +132,14 @@ fn offline_no_counter_is_used_and_online_it_is_saved_before_it_leaves() {
 }
 
 #[test]
-fn what_can_not_be_saved_fails_and_uses_up_no_counter() {
+fn a_message_that_can_not_be_saved_fails_and_uses_no_counter() {
     let mut run = TestSession::slow();
     run.send("a");
     run.send("b");
     run.disk_fails(full());
-    run.told(&["local 1 failed: It could not be kept here: the disk is full"]);
+    run.told(&["local 1 failed: It could not be saved here: the disk is full"]);
     run.disk_fails(full());
-    run.told(&["local 2 failed: It could not be kept here: the disk is full"]);
+    run.told(&["local 2 failed: It could not be saved here: the disk is full"]);
     run.wrote(&[]);
     run.command(Command::SendAgain(LocalId(2)));
     run.disk_done();
@@ -163,7 +163,7 @@ fn a_failed_message_is_kept_until_it_is_sent_again_or_let_go_of() {
 }
 
 #[test]
-fn what_was_taken_back_before_it_was_saved_leaves_nothing() {
+fn a_message_withdrawn_before_it_was_saved_leaves_nothing() {
     let mut run = TestSession::new();
     run.disk.slow = Some(VecDeque::new());
     run.send("a");
@@ -192,7 +192,7 @@ fn a_message_is_taken_back_once_the_disk_has_let_go_of_it() {
 }
 
 #[test]
-fn what_is_taken_back_too_late_for_the_disk_is_pending_with_the_other_process() {
+fn a_message_withdrawn_too_late_for_the_disk_is_pending_with_the_other_process() {
     let left = |entries| {
         Some(PersistedOutbox {
             next_counter: 1,
@@ -210,9 +210,9 @@ fn what_is_taken_back_too_late_for_the_disk_is_pending_with_the_other_process() 
         run.events.clear();
         run.command(Command::Withdraw(LocalId(1)));
         run.disk_fails(SaveError::Lost);
-        let why = "Another terminal took over: it came in with the same client ID";
+        let why = "Another terminal took over: it joined with the same client ID";
         run.told(&[
-            "notice: What you took back is with another terminal now, which will send it",
+            "notice: Another terminal has the message that you withdrew, and will send it",
             "local 1 pending",
             &format!("stopped: {why}"),
         ]);
@@ -258,7 +258,7 @@ fn of_messages_that_a_slow_disk_does_not_take_the_oldest_are_let_go_of() {
         run.disk_done();
         run.disk_done();
         let kept = run.disk.kept_numbers();
-        // The first was under way.
+        // The first was being saved.
         assert_eq!(kept[..2], [1, first_kept]);
         assert_eq!(kept.last(), Some(&(1 + fit + more)));
     }
@@ -283,7 +283,7 @@ fn of_cursors_and_drafts_only_the_latest_is_saved() {
 }
 
 #[test]
-fn what_was_read_beyond_the_end_of_the_log_was_read_in_another() {
+fn a_read_position_beyond_the_log_belongs_to_another_log() {
     let mut run = TestSession::online();
     run.say(message(1, "x"));
     run.disk.slow = Some(VecDeque::new());
@@ -298,7 +298,7 @@ fn a_disk_that_fails_is_told_of_once_and_tried_again() {
     run.say(message(1, "a"));
     run.events.clear();
     run.disk_fails(full());
-    run.told(&["notice: What happens is not kept on this machine: the disk is full"]);
+    run.told(&["notice: New messages are not being saved on this machine: the disk is full"]);
     run.say(message(2, "b"));
     run.events.clear();
     assert_eq!(run.saving(), [""; 0], "not at once");
@@ -333,7 +333,7 @@ fn leaving_waits_for_the_disk_and_not_for_ever() {
 }
 
 #[test]
-fn what_the_disk_says_after_the_end_is_not_told() {
+fn answers_of_the_disk_after_the_end_are_not_reported() {
     let mut run = TestSession::slow();
     run.send("a");
     run.command(Command::Leave);
@@ -354,7 +354,7 @@ fn the_last_word_goes_out_before_the_goodbye() {
 }
 
 #[test]
-fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
+fn a_session_that_lost_the_lease_stops_and_takes_it_back_on_demand() {
     let mut run = TestSession::online();
     run.send("mine");
     run.frames();
@@ -362,10 +362,10 @@ fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
     run.send("too late");
     run.events.clear();
     run.disk_fails(SaveError::Lost);
-    let why = "Another terminal took over: it came in with the same client ID";
+    let why = "Another terminal took over: it joined with the same client ID";
     run.told(&[&format!("stopped: {why}")]);
     assert!(!run.connected);
-    // What was typed too late for this process is handed to the other one.
+    // Messages typed too late for this process are submitted to the other one.
     assert_eq!(run.saving(), ["submit 2 too late"]);
     run.disk_done();
     run.told(&["local 2 pending"]);
@@ -397,8 +397,8 @@ fn who_lost_the_lease_stops_and_takes_it_back_on_demand() {
     run.wrote(&["2 its own", "3 too late"]);
 }
 
-/// One that was sent, and lost its place before the disk heard of it; the other one has the message
-/// as pending.
+/// A session that sent a message and lost the lease before that was saved; the other process has
+/// the message as pending.
 fn sent_and_taken_over(settled: ServerFrame) -> TestSession {
     let mut run = TestSession::online();
     run.send("mine");
@@ -418,7 +418,7 @@ fn sent_and_taken_over(settled: ServerFrame) -> TestSession {
 
 #[test]
 fn a_message_whose_leaving_the_disk_has_not_heard_of_stays_sent() {
-    // Its echo is far behind, or was here.
+    // Its echo is far behind, or has arrived.
     for settled in [stored(1, 1), echo(1, 1, "mine")] {
         let mut run = sent_and_taken_over(settled);
         run.command(Command::RetryNow);
@@ -468,7 +468,7 @@ fn a_message_that_was_sent_is_not_settled_elsewhere_however_often_the_lease_is_l
 }
 
 #[test]
-fn what_was_never_on_disk_takes_nobody_elses_message_away() {
+fn a_message_that_was_never_on_disk_removes_no_other_process_s_message() {
     let mut run = TestSession::online();
     run.disk.slow = Some(VecDeque::new());
     run.send("mine");
@@ -491,12 +491,12 @@ fn a_disk_that_does_not_give_the_lease_back_says_why() {
     let mut run = TestSession::online();
     run.say(bye(Departure::Replaced, None));
     run.events.clear();
-    // As far as it is known, nobody has touched what we hold.
+    // As far as is known, no other process has changed our outbox.
     run.command(Command::RetryNow);
     run.told(&["connecting"]);
 }
 
-/// A server that settles counters in order, and what it was sent.
+/// A server that settles counters in order, and the messages that it got.
 #[derive(Default)]
 struct Far {
     log: Vec<String>,
@@ -504,7 +504,7 @@ struct Far {
 }
 
 impl Far {
-    /// Takes what was written; what of it comes back.
+    /// Takes written frames; returns the answers.
     fn take(&mut self, frames: Vec<ClientFrame>) -> Vec<ServerFrame> {
         frames
             .into_iter()
@@ -557,14 +557,14 @@ impl Far {
     }
 }
 
-/// Types, is let in, loses the connection, takes something back, and comes in again.
+/// Types, joins, loses the connection, withdraws a message, and joins again.
 fn live(run: &mut TestSession, far: &mut Far) {
     run.send("a");
     run.send("b");
     far.lets_in(run);
     far.hears(run);
     run.send("c");
-    // What it says to this never arrives.
+    // The answers to this never arrive.
     let lost = run.frames();
     far.take(lost);
     run.close(&Closed::Lost);

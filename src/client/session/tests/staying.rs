@@ -197,10 +197,10 @@ fn a_server_that_sends_us_away_is_not_pestered() {
 }
 
 #[test]
-fn who_came_in_elsewhere_is_not_fought_over() {
+fn a_session_replaced_elsewhere_does_not_fight() {
     let mut run = TestSession::online();
     run.say(bye(Departure::Replaced, None));
-    run.told(&["stopped: Another terminal took over: it came in with the same client ID"]);
+    run.told(&["stopped: Another terminal took over: it joined with the same client ID"]);
     assert_eq!(run.session.deadline(), None);
     run.command(Command::RetryNow);
     assert!(run.connected);
@@ -226,10 +226,10 @@ fn a_join_of_ours_that_comes_late_is_not_taken_for_somebody_else() {
     run.enter(welcome());
     run.events.clear();
     run.say(bye(Departure::Replaced, None));
-    run.told(&["stopped: Another terminal took over: it came in with the same client ID"]);
+    run.told(&["stopped: Another terminal took over: it joined with the same client ID"]);
 }
 
-/// What has to be answered, and an answer to it.
+/// Commands that the server owes an answer to, and the answers.
 fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
     use crate::protocol::{
         admin::{AdminCommand, AdminResult},
@@ -290,7 +290,7 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
     ]
 }
 
-/// What the user was told of whether the server answers.
+/// The events about whether the server answers.
 fn health(run: &mut TestSession) -> Vec<String> {
     let about = run.events.drain(..).filter_map(|event| match event {
         Event::Unanswered(_) => Some(event_in_short(&event)),
@@ -309,7 +309,7 @@ fn a_server_that_owes_an_answer_and_says_nothing_is_told_of_after_three_seconds(
         assert!(health(&mut run).is_empty(), "{what}");
         run.pass(Duration::from_millis(1));
         assert_eq!(health(&mut run), ["unanswered for 3 s"], "{what}");
-        // Said once, and over with the first word.
+        // Reported once, and over with the first frame.
         run.pass(Duration::from_secs(5));
         assert!(health(&mut run).is_empty(), "{what}");
         run.say(answer);
@@ -319,9 +319,9 @@ fn a_server_that_owes_an_answer_and_says_nothing_is_told_of_after_three_seconds(
     }
 }
 
-/// A time that is past and stays asked for would keep the driver awake, and the goodbye from ending.
+/// A deadline in the past would keep the driver busy, and the session from ending.
 #[test]
-fn who_leaves_a_server_that_owes_an_answer_waits_for_the_goodbye_alone() {
+fn leaving_a_server_that_owes_an_answer_waits_for_the_bye_alone() {
     let mut run = TestSession::online();
     run.send("hi");
     run.frames();
@@ -347,7 +347,7 @@ fn a_server_that_freezes_while_nothing_is_said_is_told_of_after_the_next_ping() 
 }
 
 #[test]
-fn whoever_is_about_to_write_need_not_wait_for_the_next_ping() {
+fn a_user_about_to_write_need_not_wait_for_the_next_ping() {
     let mut run = TestSession::online();
     run.pass(Duration::from_secs(10));
     run.command(Command::Probe);
@@ -355,14 +355,14 @@ fn whoever_is_about_to_write_need_not_wait_for_the_next_ping() {
     run.wrote(&["ping"]);
     run.pass(Duration::from_secs(3));
     assert_eq!(health(&mut run), ["unanswered for 3 s"]);
-    // Where it was heard a moment ago, a moment later.
+    // If the server was heard a moment ago, the ping goes out a moment later.
     let mut run = TestSession::online();
     run.command(Command::Probe);
     run.command(Command::Probe);
     run.pass(Duration::from_secs(5));
     run.wrote(&["ping"]);
     assert_eq!(health(&mut run), ["unanswered for 3 s"]);
-    // And not at all where it has spoken meanwhile, or where an answer is awaited already.
+    // And not at all if it has talked meanwhile, or if an answer is awaited already.
     let mut run = TestSession::online();
     run.command(Command::Probe);
     run.say(message(1, "x"));
@@ -407,10 +407,10 @@ fn a_slow_disk_a_slow_line_and_a_full_screen_are_no_silence() {
 }
 
 #[test]
-fn whoever_was_away_themselves_has_not_been_kept_waiting() {
+fn a_process_that_did_not_run_has_not_been_kept_waiting() {
     let mut run = TestSession::online();
     run.send("hi");
-    // The process was stopped, and is back before what came meanwhile was read.
+    // The process was stopped, and resumes before it has read what came meanwhile.
     run.elapsed += Duration::from_secs(40);
     let now = run.now();
     run.session.handle_time(now);

@@ -1,4 +1,4 @@
-//! What the session tells of who can read along, and of a server that is not trusted.
+//! Tests what the session tells about encryption, and about a server that is not trusted.
 
 use jiff::civil::date;
 
@@ -20,7 +20,7 @@ fn told(run: &mut TestSession) -> Vec<String> {
 }
 
 #[test]
-fn who_can_read_along_is_told_before_anything_is_said() {
+fn the_protection_of_a_connection_is_told_before_anything_is_sent() {
     for (channel, told) in [
         (PLAIN, "plain"),
         (encrypted(VerifiedBy::Roots), "encrypted (Roots)"),
@@ -52,7 +52,7 @@ fn a_changed_key_stops_until_the_user_wants_otherwise() {
     let told = lines.last().unwrap();
     assert!(told.contains("Its key since 2026-11-22"), "{told}");
     assert!(told.contains("chat-tui --trust "), "{told}");
-    // However long nobody does anything.
+    // However long the user does nothing.
     run.pass(Duration::from_hours(24));
     assert!(!run.connected && run.events.is_empty());
     run.command(Command::RetryNow);

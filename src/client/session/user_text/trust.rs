@@ -1,4 +1,4 @@
-//! Why a server is not trusted, in words, with the command that says that all is well.
+//! Explains to the user why a server is not trusted, with the command that accepts it.
 
 use jiff::civil::Date;
 
@@ -7,71 +7,71 @@ use crate::{client::event::ExplanationPart, protocol::Fingerprint, text::Line};
 /// Why a server is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Distrust {
-    /// It has another key than the one that is expected.
+    /// Its key differs from the expected one.
     Changed {
         /// The key expected.
         expected: Fingerprint,
-        /// Who says so.
+        /// The source of the expected key.
         source: KeySource,
         /// The key that it has.
         offered: Fingerprint,
     },
-    /// The system's roots have vouched for it, and do no more.
+    /// The system's roots vouched for it before, and no longer do.
     NotVouched {
-        /// When they did first.
+        /// When they first did.
         since: Date,
         /// The key that it has.
         offered: Fingerprint,
-        /// Why they do not, to be put behind "because".
+        /// Why they do not, to be put after "because".
         why: String,
     },
-    /// An invite names another key than the one that the server is known by.
+    /// An invite names another key than the known one.
     Invite {
-        /// The key that it is known by.
+        /// The known key.
         known: Fingerprint,
-        /// Since when.
+        /// Since when it is known.
         since: Date,
         /// The key that the invite names.
         invited: Fingerprint,
     },
     /// It does not encrypt.
     NotEncrypted {
-        /// Who says that it does, if anybody.
+        /// The source of the expectation that it does, if any.
         source: Option<KeySource>,
     },
-    /// The user wants no encryption, but it is known to encrypt.
+    /// The user asked for no encryption, but the server is known to encrypt.
     Plaintext {
         /// Since when it is known.
         since: Date,
     },
-    /// The proof of our own key, which is bound to the encrypted connection, did not hold at the
-    /// server: the connection does not end there.
+    /// The server refused the proof of our key, which is bound to the encrypted connection: the
+    /// encryption may end at somebody in between.
     PassedOn {
         /// The key at our end of it.
         offered: Fingerprint,
     },
-    /// What is known of servers can't be read: one plain sentence.
+    /// The file of known servers can't be read: one plain sentence.
     Unreadable(Line),
 }
 
-/// Who says which key a server has.
+/// The source of an expected key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// It had it when it was met, on this day.
+    /// The server had it when first seen, on this day.
     Known(Date),
-    /// The user, with `--trust`.
+    /// The user gave it with `--trust`.
     Given,
     /// An invite.
     Invite,
 }
 
-/// How the user started this program, for the commands that it tells: arguments as a shell takes
-/// them.
+/// How the user started this program, for the commands that are suggested: arguments as a shell
+/// takes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine {
-    /// To start it in the same way again: `localhost 10500 carol 3`.
+    /// Arguments to start it in the same way again: `localhost 10500 carol 3`.
     pub again: String,
-    /// Which server, and where what is known of it is kept: `localhost 10500`.
+    /// Arguments that name the server, and the place of its stored key: `localhost 10500`.
     pub server: String,
 }
 
@@ -88,42 +88,42 @@ impl Distrust {
                 format!("{server} has another key than {than}, so nothing was sent to it")
             }
             Self::NotVouched { .. } => {
-                format!("This system vouches for {server} no more, so nothing was sent to it")
+                format!("This system no longer vouches for {server}, so nothing was sent to it")
             }
             Self::Invite { .. } => format!(
                 "The invite names another key for {server} than the one it is known by, so nothing \
                  was sent to it"
             ),
-            Self::NotEncrypted { source: Some(_) } => format!(
-                "What answers on {server} does not encrypt, as it has to, so nothing was sent to it"
-            ),
+            Self::NotEncrypted { source: Some(_) } => {
+                format!("{server} does not encrypt, although it must, so nothing was sent to it")
+            }
             Self::NotEncrypted { source: None } => {
                 format!("{server} does not encrypt, so nothing was sent to it")
             }
             Self::Plaintext { .. } => {
-                format!("{server} is known to encrypt, so --plaintext is not for it")
+                format!("{server} is known to encrypt: start without --plaintext")
             }
             Self::PassedOn { .. } => format!(
-                "Somebody between here and {server} may pass the connection on: the proof of your \
-                 key does not hold at its other end"
+                "Somebody may be intercepting the connection to {server}: the server refused \
+                the proof of your key"
             ),
             Self::Unreadable(why) => why.as_str().to_owned(),
         }
     }
 
-    /// The same in a word or two.
+    /// The reason in a word or two.
     pub(in crate::client::session) fn brief(&self) -> &'static str {
         match self {
             Self::Changed { .. } | Self::Invite { .. } => "Another key!",
             Self::NotVouched { .. } => "Not vouched for!",
             Self::NotEncrypted { .. } => "Not encrypted!",
             Self::Plaintext { .. } => "It does encrypt!",
-            Self::PassedOn { .. } => "Passed on?",
+            Self::PassedOn { .. } => "Intercepted?",
             Self::Unreadable(_) => "Keys not readable!",
         }
     }
 
-    /// What it may mean, and what to type if all is well.
+    /// Possible causes, and the command to type if the server is the right one.
     pub(in crate::client::session) fn explanation(
         &self,
         server: &str,
@@ -162,7 +162,7 @@ impl Distrust {
                 )),
                 key("The key expected", expected),
                 key("The key offered", offered),
-                words("Ask again, whoever told it."),
+                words("Ask the person who told you the key again."),
             ],
             Self::NotVouched {
                 since,
@@ -171,7 +171,7 @@ impl Distrust {
             } => vec![
                 words(&format!(
                     "Certificates that this system trusts have vouched for {server} since {since}, \
-                     and do no more: {why}. Either it was set up anew, or somebody else answers in \
+                     and no longer do: {why}. Either it was set up anew, or somebody else answers in \
                      its place and would read all that is said."
                 )),
                 key("The key offered now", offered),
@@ -204,19 +204,19 @@ impl Distrust {
             Self::NotEncrypted {
                 source: Some(KeySource::Given),
             } => vec![words(
-                "Only what encrypts can show the key that was given with --trust. Ask again, whoever \
-                 told it, and whoever runs the server.",
+                "A server that does not encrypt can't show the key that was given with --trust. \
+                Ask the person who told you the key again, and whoever runs the server.",
             )],
             Self::NotEncrypted {
                 source: Some(KeySource::Invite),
             } => vec![words(
-                "Only what encrypts can show the key that the invite names. Ask again, whoever gave \
-                 it to you: the server may be elsewhere by now.",
+                "A server that does not encrypt can't show the key in the invite. Ask the \
+                person who gave it to you: the server may have moved.",
             )],
             Self::NotEncrypted { source: None } => vec![
                 words(
-                    "If it is an older server on a network that you trust, this command talks to \
-                     it all the same; everybody on the way can read along:",
+                    "If it is an older server on a network that you trust, this command \
+                    connects without encryption; everybody on the way can read along:",
                 ),
                 command(&format!("chat-tui --plaintext {}", commands.again)),
             ],
@@ -226,17 +226,17 @@ impl Distrust {
     }
 }
 
-/// What it means that a proof bound to the connection does not hold at its other end.
+/// Explains that a proof bound to the connection was refused at its other end.
 fn passed_on(server: &str, offered: &Fingerprint) -> Vec<ExplanationPart> {
     let means = format!(
         "Your key proves who you are on this one encrypted connection. {server} refused the proof, \
          so the encryption seems to end at somebody in between, who would read all that is said. \
-         No message was sent. A key that was met here for the first time was not kept."
+         No message was sent. A key seen for the first time was not kept."
     );
     let ask = "Ask whoever runs the server, by another way than this chat, which key it shows when it \
                starts. If it is another one, use another network, or start with --trust and the key \
-               that you are told. If it is this one, something that ends the encryption stands before \
-               the server, and they have to take it away.";
+               that you are told. If it is this one, something on the way, such as a proxy, \
+               ends the encryption, and they have to remove it.";
     vec![
         ExplanationPart::Words(Line::inert(&means)),
         ExplanationPart::Key {
@@ -296,7 +296,7 @@ mod tests {
                 offered: NEW,
             });
             assert!(lines.iter().all(|line| !line.starts_with("chat-tui")));
-            // Nor to forget what is known, or to speak in the clear.
+            // Nor to forget a known server, or to connect without encryption.
             let source = Some(source);
             let lines = said(&Distrust::NotEncrypted { source });
             assert!(lines.iter().all(|line| !line.starts_with("chat-tui")));

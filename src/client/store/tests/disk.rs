@@ -1,4 +1,4 @@
-//! How much of the disk the caches take, and what goes first.
+//! Tests the caches' disk space, and what is dropped first.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ fn open_room(name: &str, head: u64) -> StoreChange {
     })
 }
 
-/// So many messages of some 200 bytes.
+/// Many messages of about 200 bytes.
 fn talk(name: &str, from: u64, to: u64) -> StoreChange {
     let text = "x".repeat(200);
     StoreChange::Messages(MessageRange {
@@ -45,7 +45,7 @@ impl Store {
             .unwrap()
     }
 
-    /// Of each room the ranges; every message of them is there, and no other.
+    /// The ranges of a room; also checks that every message in them is stored, and no other.
     fn held(&self, name: &str) -> Vec<(u64, u64)> {
         let mut select = self
             .database
@@ -64,7 +64,7 @@ impl Store {
         rows.unwrap().collect::<Result<_, _>>().unwrap()
     }
 
-    /// Everything that is in messages is in a range of a room.
+    /// Checks that every stored message is in a range of a room.
     fn check(&self) {
         let rooms = ["lobby", "build"].map(|name| self.held(name));
         let ranges = rooms.iter().flatten();
@@ -104,7 +104,7 @@ fn all_that_is_kept_takes_so_many_bytes_and_the_oldest_go() {
         [(1, 300)],
         "the room that has most pays"
     );
-    // With its write-ahead log, which is cut back.
+    // With its write-ahead log, which is truncated.
     let log = home.file().with_extension("db-wal");
     assert!(size(&log) <= 12 * MIB, "{}", size(&log));
 }
@@ -149,7 +149,7 @@ fn where_little_of_the_disk_is_free_the_caches_give_way_and_the_outbox_does_not(
     assert!(store.live() < before / 2, "{} of {before}", store.live());
     assert_eq!(store.held("lobby"), [(1_000, 1_000)]);
     assert_eq!(store.entries(), 7);
-    // With some space again, what comes is kept again: the rest between is a gap.
+    // With space again, new messages are stored: those between are a gap.
     store.budget.disk = Some((u64::MAX, u64::MAX));
     store.keep(vec![talk("lobby", 8_001, 9_000)]);
     assert_eq!(store.held("lobby"), [(1_000, 1_000), (8_001, 9_000)]);
@@ -188,7 +188,7 @@ fn a_profile_that_is_not_used_makes_room_for_the_one_that_is() {
     assert!(store.live() <= MIB);
     let held = store.held("lobby");
     assert!(held.last().unwrap().0 < 1_700, "{held:?}");
-    // It lost nothing that nobody else has, and its place.
+    // It lost nothing that others do not have, and kept its position.
     let alice = home.open_as("alice", "3");
     assert_eq!(alice.kept.outbox.entries.len(), 1);
     assert_eq!(alice.kept.rooms[0].seq, 9_000);
@@ -203,7 +203,7 @@ fn on_a_full_disk_messages_go_before_anything_of_the_outbox_is_refused() {
         .database
         .pragma_query_value(None, "page_count", |row| row.get(0))
         .unwrap();
-    // For SQLite the disk is full then.
+    // SQLite then reports a full disk.
     let full: i64 = store
         .database
         .pragma_update_and_check(None, "max_page_count", pages, |row| row.get(0))
@@ -220,12 +220,12 @@ fn on_a_full_disk_messages_go_before_anything_of_the_outbox_is_refused() {
     }
     assert_eq!(store.entries(), 40);
     assert!(store.held("lobby").last().unwrap().1 >= 3_000);
-    // Messages alone make no others go.
+    // New messages alone do not displace others.
     let save = Save {
         changes: vec![talk("lobby", 4_000, 9_000)],
     };
     assert!(matches!(store.save(&save), Err(SaveError::Failed(_))));
-    // And what can't be made room for is refused in words.
+    // If no room can be made, the save is refused with a reason.
     let too_much = (41..=400).map(|key| StoreChange::Entry(entry(key, &long, None)));
     let save = Save {
         changes: too_much.collect(),

@@ -1,4 +1,4 @@
-//! Encryption and trust against real sockets, with a TLS server that holds a key of its own.
+//! Tests encryption and trust against real sockets, with a TLS server that has a key of its own.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ struct Safe {
     key: Fingerprint,
 }
 
-/// A certificate that nobody vouches for, its key, and that key's fingerprint.
+/// A self-signed certificate, its key, and that key's fingerprint.
 fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>, Fingerprint) {
     let pair = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -112,7 +112,7 @@ async fn stopped(session: &mut ClientHandle) -> (String, Vec<String>) {
     }
 }
 
-/// Waits until a session that is let in has kept what it had to, and ended.
+/// Waits until a joined session has stored everything, and ended.
 async fn ended(mut session: ClientHandle) {
     session
         .until(|event| matches!(event, Event::Connection(State::Online)))
@@ -140,7 +140,7 @@ async fn waiting(session: &mut ClientHandle) -> String {
     why.as_str().to_owned()
 }
 
-/// The two versions of TLS, and a conversation over each that is too long for any buffer.
+/// Both versions of TLS, and a conversation over each that is too long for any buffer.
 #[tokio::test]
 async fn a_conversation_is_encrypted() {
     for version in [&TLS13, &TLS12] {
@@ -180,7 +180,7 @@ async fn a_server_that_reads_slowly_gets_all_of_it_in_order() {
     session
         .until(|event| matches!(event, Event::Connection(State::Online)))
         .await;
-    // Megabytes that nobody reads yet.
+    // Megabytes that the server does not read yet.
     let text = |number: u64| format!("{number} {}", "x".repeat(15_000));
     for number in 1..=300 {
         session.send(&text(number)).await;
@@ -212,7 +212,7 @@ async fn a_key_is_known_from_the_first_time_on_and_another_stops_it() {
     let again = encrypted(VerifiedBy::Pin, server.key);
     assert_eq!(by(&server).await, again);
 
-    // Somebody else in its place.
+    // An impostor with another key.
     let old = server.key;
     let other = Safe::on(server.listener, &[&TLS13, &TLS12]);
     let mut session = start_with("localhost", port, keeping(directory.path()));
@@ -224,7 +224,7 @@ async fn a_key_is_known_from_the_first_time_on_and_another_stops_it() {
     let command = format!("chat-tui --trust {} localhost {port} carol 3", other.key);
     assert_eq!(notices.last(), Some(&command));
 
-    // What that command does; another key than that one is refused all the same.
+    // The effect of that command; any other key is still refused.
     let accept = |key| Policy {
         accept: Some(key),
         ..keeping(directory.path())
@@ -240,9 +240,9 @@ async fn a_key_is_known_from_the_first_time_on_and_another_stops_it() {
     assert_eq!(by(&other).await, accepted);
 }
 
-/// Somebody in between has a key of their own, and passes on what the server answers.
+/// A man in the middle has a key of their own, and relays the server's answers.
 #[tokio::test]
-async fn who_only_passes_the_connection_on_is_found_out_and_not_kept() {
+async fn a_man_in_the_middle_is_detected_and_not_stored() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("known_hosts");
     let between = Safe::start().await;
@@ -267,12 +267,12 @@ async fn who_only_passes_the_connection_on_is_found_out_and_not_kept() {
     .await;
     security(&mut session).await;
     let (why, told) = stopped(&mut session).await;
-    assert!(why.contains("may pass the connection on"), "{why}");
+    assert!(why.contains("may be intercepting the connection"), "{why}");
     let key = format!("The key offered now: {}", between.key);
     assert!(told.contains(&key), "{told:?}");
     assert!(told.iter().any(|line| line.contains("was not kept")));
     assert!(!file.exists(), "it is kept");
-    // On an honest network the server itself is met as for the first time.
+    // On an honest network the server itself counts as new.
     let server = Safe::on(between.listener, &[&TLS13]);
     session.commands.send(Command::RetryNow).await.unwrap();
     server.accept().await.let_in(0, 0).await;
@@ -281,7 +281,7 @@ async fn who_only_passes_the_connection_on_is_found_out_and_not_kept() {
     assert!(known.contains(&server.key.to_string()), "{known}");
 }
 
-/// Nobody is let in yet, and somebody else answers by now.
+/// The session has not joined yet, and an impostor answers by now.
 #[tokio::test]
 async fn a_key_at_first_sight_is_the_only_one_for_the_run() {
     let directory = tempfile::tempdir().unwrap();
@@ -298,9 +298,9 @@ async fn a_key_at_first_sight_is_the_only_one_for_the_run() {
     assert!(why.contains("has another key than before"), "{why}");
 }
 
-/// Another terminal accepts the key; then it is enough to try again.
+/// Another terminal accepts the key; then a retry is enough.
 #[tokio::test]
-async fn what_another_process_learns_is_known_at_the_next_attempt() {
+async fn a_key_stored_by_another_process_is_known_at_the_next_attempt() {
     let directory = tempfile::tempdir().unwrap();
     let server = Safe::start().await;
     let port = server.port();
@@ -322,7 +322,7 @@ async fn what_another_process_learns_is_known_at_the_next_attempt() {
 }
 
 #[tokio::test]
-async fn who_only_shows_a_certificate_and_has_not_its_key_is_refused() {
+async fn a_server_without_its_certificates_key_is_refused() {
     let (genuine, _, key) = certificate();
     let (_, private, _) = certificate();
     // A server that signs with another key than its certificate's.
@@ -346,7 +346,7 @@ async fn who_only_shows_a_certificate_and_has_not_its_key_is_refused() {
     assert!(why.contains("can't be encrypted"), "{why}");
 }
 
-/// Whatever it is that answers, on this machine it is then spoken to in the clear.
+/// Any listener on this machine is then connected to without encryption.
 #[tokio::test]
 async fn an_older_server_of_this_machine_is_reached_all_the_same() {
     for answer in [Some("{\"type\": \"error\"}"), Some(""), None] {
@@ -369,14 +369,14 @@ async fn an_older_server_of_this_machine_is_reached_all_the_same() {
         session
             .until(|event| matches!(event, Event::Connection(State::Online)))
             .await;
-        // It comes back without asking again.
+        // It reconnects without asking again.
         drop((far, hello));
         session.commands.send(Command::RetryNow).await.unwrap();
         Far::accept(&listener).await.let_in(0, 0).await;
     }
 }
 
-/// A server that stands still looks like an older program; once it goes on, it is asked again.
+/// A stalled server looks like a legacy one; once it continues, it is asked again.
 #[tokio::test]
 async fn a_server_that_had_only_stood_still_is_asked_anew_whether_it_encrypts() {
     let server = Safe::start().await;
@@ -394,9 +394,9 @@ async fn a_server_that_had_only_stood_still_is_asked_anew_whether_it_encrypts() 
     session.until(encrypted).await;
 }
 
-/// An older program of this machine was replaced by one that insists.
+/// A legacy server of this machine was replaced by one that requires encryption.
 #[tokio::test]
-async fn who_does_not_let_us_in_is_asked_anew_whether_it_encrypts() {
+async fn a_server_that_refuses_a_join_is_probed_again_for_encryption() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let mut session = start_with("127.0.0.1", port, Policy::default());
@@ -404,7 +404,7 @@ async fn who_does_not_let_us_in_is_asked_anew_whether_it_encrypts() {
     let mut far = Far::accept(&listener).await;
     far.let_in(0, 0).await;
     drop(far);
-    // It hangs up on us in the clear.
+    // It closes the unencrypted connection.
     session.commands.send(Command::RetryNow).await.unwrap();
     drop(Far::accept(&listener).await);
     let server = Safe::on(listener, &[&TLS13]);
@@ -426,10 +426,10 @@ async fn a_server_that_encrypted_is_never_spoken_to_in_the_clear() {
         unreachable!()
     };
     assert!(
-        why.as_str().contains("does not encrypt, as it has to"),
+        why.as_str().contains("does not encrypt, although it must"),
         "{why}"
     );
-    // That it hangs up says nothing, and changes nothing.
+    // A closed connection reveals nothing, and changes nothing.
     session.commands.send(Command::RetryNow).await.unwrap();
     drop(server.listener.accept().await.unwrap());
     let why = waiting(&mut session).await;
@@ -450,14 +450,14 @@ async fn a_known_server_is_not_spoken_to_in_the_clear_by_another_run() {
     let (_, notices) = stopped(&mut session).await;
     let command = format!("chat-tui --forget 127.0.0.1 {port}");
     assert_eq!(notices.last(), Some(&command));
-    // Not even where the user wants it so.
+    // Not even if the user wants it.
     let plaintext = Policy {
         plaintext: true,
         ..keeping(directory.path())
     };
     let mut session = start_with("127.0.0.1", port, plaintext);
     let (why, _) = stopped(&mut session).await;
-    assert!(why.contains("--plaintext is not for it"), "{why}");
+    assert!(why.contains("start without --plaintext"), "{why}");
 }
 
 #[tokio::test]
@@ -473,7 +473,7 @@ async fn a_damaged_file_of_known_servers_stops_it_and_is_named() {
 /// An address of this machine that others can reach, if it has one.
 fn own_address() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
-    // Nothing is sent: the system only says which way it would go.
+    // Nothing is sent: the system only selects a route.
     socket.connect("192.0.2.1:9").ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_loopback() && !address.is_unspecified()).then_some(address)
@@ -495,7 +495,8 @@ async fn elsewhere_nothing_is_said_in_the_clear() {
     assert!(why.contains("does not encrypt"), "{why}");
     let command = format!("chat-tui --plaintext {host} {port} carol 3");
     assert_eq!(notices.last(), Some(&command));
-    // Another, that hangs up, may only be busy: it is tried again, but in no other way.
+    // Another server, which closes the connection, may only be busy: it is tried again, but in no
+    // other way.
     session.commands.send(Command::RetryNow).await.unwrap();
     drop(listener.accept().await.unwrap());
     let why = waiting(&mut session).await;
