@@ -1,9 +1,9 @@
-//! A connection within one process: two ends, and bytes both ways between them.
+//! A connection within one process: two ends that exchange bytes.
 //!
-//! It takes the place of a socket where client and server are one program: a session that the server
-//! runs itself, or a test. Nothing here waits but [`Connector::connect`] and [`Listener::accept`]: an
-//! end that can't go on says so ([`ErrorKind::WouldBlock`]) and wakes whoever polled it when it can.
-//! Each direction holds at most [`CAPACITY_BYTES`], so that a slow reader is felt by the writer, as
+//! It replaces a socket where client and server are one program: for a session that the server runs
+//! itself, or in a test. Only [`Connector::connect`] and [`Listener::accept`] wait. An end that
+//! can't proceed returns [`ErrorKind::WouldBlock`] and wakes the task that polled it when it can.
+//! Each direction holds at most [`CAPACITY_BYTES`], so that a slow reader slows the writer down, as
 //! over TCP.
 
 use std::{
@@ -18,16 +18,16 @@ use tokio::sync::mpsc;
 
 /// Bytes that one direction holds.
 pub const CAPACITY_BYTES: usize = 64 * 1024;
-/// Connections that wait to be accepted; then [`Connector::connect`] waits.
+/// Connections that may wait to be accepted; [`Connector::connect`] waits while there are as many.
 const BACKLOG: usize = 64;
-/// The address of both ends: this machine's, with a port that no socket has.
+/// Address of both ends: this machine's, with a port that no socket has.
 pub const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// One end of a connection. Dropping it closes both directions.
 #[derive(Debug)]
 pub struct End(Watch);
 
-/// Tells what an [`End`] is ready for, and keeps nothing open.
+/// Reports when an [`End`] is ready; does not keep the connection open.
 #[derive(Clone, Debug)]
 pub struct Watch {
     input: Arc<Direction>,
@@ -40,13 +40,13 @@ struct Direction(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     bytes: VecDeque<u8>,
-    /// The writer is done or gone: nothing follows the bytes.
+    /// The writer has finished or was dropped: no more bytes will follow.
     ended: bool,
-    /// The reader is gone.
+    /// The reader was dropped.
     broken: bool,
-    /// Woken once bytes, or the end, can be read.
+    /// Woken when bytes, or the end, can be read.
     reader: Option<Waker>,
-    /// Woken once there is room.
+    /// Woken when there is room.
     writer: Option<Waker>,
 }
 
@@ -80,7 +80,7 @@ impl Direction {
         }
         let had_room = state.has_room();
         let mut count = 0;
-        // The bytes lie in two pieces at most.
+        // The deque's bytes lie in at most two pieces.
         for _ in 0..2 {
             count += state.bytes.read(&mut into[count..])?;
         }
@@ -110,7 +110,7 @@ impl Direction {
         Ok(count)
     }
 
-    /// Nothing more is written; what was can still be read.
+    /// Ends the direction; bytes already written can still be read.
     fn end(&self) {
         let mut state = self.state();
         state.ended = true;
@@ -120,7 +120,7 @@ impl Direction {
         wake(writer);
     }
 
-    /// Nothing more is read.
+    /// Records that nothing more is read.
     fn abandon(&self) {
         let mut state = self.state();
         state.broken = true;
@@ -137,7 +137,7 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// A new connection.
+/// Makes a new connection.
 pub fn pair() -> (End, End) {
     let (there, back) = (Arc::default(), Arc::default());
     let end = |input: &Arc<Direction>, output: &Arc<Direction>| {
@@ -150,12 +150,13 @@ pub fn pair() -> (End, End) {
 }
 
 impl End {
-    /// Reads what is there. 0: the other end has closed its direction, or is gone.
+    /// Reads the bytes that are there. 0 means that the other end has closed its direction or was
+    /// dropped.
     pub fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
         self.0.input.read(into)
     }
 
-    /// Writes as much as there is room for.
+    /// Writes as many bytes as there is room for.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.output.write(&[IoSlice::new(bytes)])
     }
@@ -170,17 +171,17 @@ impl End {
         self.0.output.end();
     }
 
-    /// Whether there may be something to read; if not, the task is woken when there is.
+    /// Checks whether there may be something to read; if not, the task is woken when there is.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.poll_readable(cx)
     }
 
-    /// Whether something may be written; if not, the task is woken when it may.
+    /// Checks whether something may be written; if not, the task is woken when it may.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.poll_writable(cx)
     }
 
-    /// For whoever waits for this end without having it.
+    /// Returns a [`Watch`], which can wait for this end without owning it.
     pub fn watch(&self) -> Watch {
         self.0.clone()
     }
@@ -230,7 +231,7 @@ pub struct Connector(mpsc::Sender<End>);
 #[derive(Debug)]
 pub struct Listener(mpsc::Receiver<End>);
 
-/// Makes a listener, and what connects to it.
+/// Makes a listener and its connector.
 pub fn listen() -> (Connector, Listener) {
     let (connect, accept) = mpsc::channel(BACKLOG);
     (Connector(connect), Listener(accept))
@@ -250,7 +251,7 @@ impl Connector {
 }
 
 impl Listener {
-    /// The next connection; `None` once all connectors are gone.
+    /// Accepts the next connection; `None` once all connectors are dropped.
     pub async fn accept(&mut self) -> Option<End> {
         self.0.recv().await
     }
@@ -306,7 +307,7 @@ mod tests {
     fn a_read_takes_all_that_is_there() {
         let (near, far) = pair();
         let mut into = vec![0; CAPACITY_BYTES];
-        // The bytes lie across the seam of the ring.
+        // The bytes wrap around the ring's end.
         for size in [CAPACITY_BYTES - 10, 1000, CAPACITY_BYTES] {
             assert_eq!(near.try_write(&vec![1; size]).unwrap(), size);
             assert_eq!(far.try_read(&mut into).unwrap(), size);
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_direction_takes_no_more_and_count_the_writer_when_it_does() {
+    fn a_full_direction_takes_no_more_and_wakes_the_writer_when_it_does() {
         let (near, far) = pair();
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
@@ -348,7 +349,7 @@ mod tests {
         assert_eq!(count.0.load(Ordering::Relaxed), 2);
         assert!(far.watch().is_hung_up());
         assert_eq!(far.try_read(&mut into).unwrap(), 0);
-        // The other direction still is.
+        // The other direction is still open.
         far.try_write(b"three").unwrap();
         assert_eq!(near.try_read(&mut into).unwrap(), 5);
     }

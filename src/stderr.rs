@@ -1,18 +1,18 @@
-//! What the programs say on the terminal that they were started from, when they do not take it over;
-//! and what they have from whoever started them there.
+//! Output of the programs on the terminal that they were started from, while they do not use it as
+//! a full screen; and the settings that they inherit from it.
 //!
-//! Words there repeat arguments, paths and what the system or a server said: all of it is made
-//! inert, here and in one place, for nobody who puts a sentence together thinks of that.
+//! Messages repeat arguments, paths and texts from the system or a server. All of them are made
+//! inert here, in one place, so that no caller can forget it.
 
 use std::io::{self, Write};
 
 use crate::text::{self, Body};
 
-/// Prints help or a version, as it is, or what is wrong with a command line; gives the exit status.
+/// Prints help, a version, or what is wrong with a command line; returns the exit status.
 pub fn answer(program: &str, answer: &clap::Error) -> i32 {
     let written = write_answer(answer);
     if answer.exit_code() != 0 {
-        // Nobody is left to be told that it could not be said.
+        // Failed to print an error; there is no other place to report it.
         return answer.exit_code();
     }
     i32::from(printed(program, written).is_err())
@@ -33,8 +33,8 @@ fn write_answer(answer: &clap::Error) -> io::Result<()> {
     }
 }
 
-/// Whether the terminal understands no escape sequences. One that says nothing of itself is not
-/// taken for one that does.
+/// Whether the terminal understands no escape sequences. A terminal without a name counts as one
+/// that does not.
 pub fn is_dumb_terminal() -> bool {
     is_dumb(std::env::var("TERM").ok().as_deref())
 }
@@ -42,30 +42,30 @@ pub fn is_dumb_terminal() -> bool {
 fn is_dumb(term: Option<&str>) -> bool {
     match term {
         Some("dumb" | "unknown") => true,
-        // Windows knows no such variable.
+        // Windows does not set TERM.
         None | Some("") => !cfg!(windows),
         Some(_) => false,
     }
 }
 
-/// Says on standard error why something is so, on one line. Whoever started us may not care to read
-/// it.
+/// Prints one line to standard error: the program's name and `why`. Failure is ignored: standard
+/// error may be closed.
 pub fn complain(program: &str, why: &str) {
     let _ = writeln!(io::stderr(), "{program}: {}", text::inert_line(why));
 }
 
-/// Writes what was asked for to standard output. Says so on standard error if that can't be done;
-/// but whoever closed the pipe wants no more, and to hear nothing of it.
+/// Prints requested text to standard output. Reports a failure on standard error, except a closed
+/// pipe: its reader wants no more.
 ///
 /// # Errors
-/// If it could not be written, and that was said.
+/// If the text could not be written; this was reported.
 pub fn print(program: &str, text: &str) -> Result<(), Unprinted> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     printed(program, written)
 }
 
-/// As [`print()`], of something that was written by others.
+/// As [`print()`], for the result of a write that others made.
 ///
 /// # Errors
 /// As for [`print()`].
@@ -79,12 +79,12 @@ pub fn printed(program: &str, written: io::Result<()>) -> Result<(), Unprinted> 
     }
 }
 
-/// What was asked for could not be written to standard output: exit status 1.
+/// Requested output could not be written to standard output: exit status 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unprinted;
 
-/// Whether whoever started this process ignores a signal for it. To be asked before a handler is
-/// set. Where the system doesn't say (it is Linux that does), none is.
+/// Whether this process inherited a signal as ignored. Call it before setting a handler. Only Linux
+/// reports it; elsewhere the answer is no.
 pub fn is_ignored(signal: i32) -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_in_mask(&status, signal))
 }
@@ -100,7 +100,7 @@ fn is_in_mask(status: &str, signal: i32) -> bool {
     mask.zip(bit).is_some_and(|(mask, bit)| mask & bit != 0)
 }
 
-/// Takes out the colours that the library for command lines puts in.
+/// Removes the colours that the command-line library adds.
 fn colourless(words: &str) -> String {
     let mut parts = words.split("\u{1b}[");
     let mut out = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! The time, as a shell reads it and hands it to a pure part.
+//! The current time, which a shell reads and passes to a pure part.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 /// One moment on both clocks. Pure parts get it with every event and read no clock themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// The time since some start. Never goes back; all waiting is measured by it.
+    /// Time since an arbitrary start. Never goes back; all waiting is measured by it.
     pub mono: Duration,
-    /// The clock on the wall. May jump.
+    /// Wall-clock time. May jump.
     pub wall: Timestamp,
 }
