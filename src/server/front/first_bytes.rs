@@ -1,42 +1,42 @@
-//! Which protocol a connection speaks: its first bytes say.
+//! Detects the protocol of a connection by its first bytes.
 //!
-//! Each row is one protocol: TLS, which has a dialect inside, or a dialect. A test is handed all bytes
-//! that have come so far, and may ask for more of them.
+//! Each row is one protocol: TLS, which has a dialect inside, or a dialect. A test gets all bytes
+//! received so far, and may ask for more.
 
 use super::{AnyDialect, KNOWN_BY_FIRST_BYTES};
 
-/// The first byte of TLS: a record of the handshake.
+/// The first byte of TLS: a handshake record.
 const TLS_RECORD: u8 = 0x16;
 
-/// What a test says of the first bytes.
+/// The result of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Match {
-    /// They are its protocol's.
+    /// The bytes are of this protocol.
     Yes,
     /// They are not, whatever follows.
     No,
-    /// Too few have come.
+    /// Too few bytes were received.
     Undecided,
 }
 
-/// How a protocol is known, and what opens when it is.
+/// A protocol's test, and the opening to continue with.
 pub(super) type Row = (fn(&[u8]) -> Match, fn() -> Opening);
 
-/// What a connection goes on with.
+/// The continuation of a connection after its first bytes.
 #[derive(Debug)]
 pub(in crate::server) enum Opening {
     /// A TLS handshake.
     Tls,
-    /// A dialect, in the clear.
+    /// A dialect, unencrypted.
     Dialect(AnyDialect),
-    /// Nothing: no protocol begins like that.
+    /// No known protocol begins like that.
     Unknown,
 }
 
 /// The protocols that are no dialects.
 const OTHERS: &[Row] = &[(tls, || Opening::Tls)];
 
-/// What a connection is that begins with these bytes; `None`: more have to come.
+/// Detects the protocol of these first bytes; `None`: more are needed.
 pub(in crate::server) fn recognize(first: &[u8]) -> Option<Opening> {
     let mut is_decided = true;
     for (test, open) in OTHERS.iter().chain(KNOWN_BY_FIRST_BYTES) {
@@ -49,12 +49,12 @@ pub(in crate::server) fn recognize(first: &[u8]) -> Option<Opening> {
     is_decided.then_some(Opening::Unknown)
 }
 
-/// A TLS hello.
+/// Tests for a TLS handshake.
 fn tls(first: &[u8]) -> Match {
     begins_with(first, |byte| byte == TLS_RECORD)
 }
 
-/// A JSON object, or the white space before one.
+/// Tests for a JSON object, or the white space before one.
 pub(super) fn object(first: &[u8]) -> Match {
     begins_with(first, |byte| {
         matches!(byte, b'{' | b' ' | b'\t' | b'\r' | b'\n')
@@ -102,7 +102,7 @@ mod tests {
             let mut known = "undecided";
             for end in 0..=first.len() {
                 let told = name(recognize(&first[..end]).as_ref());
-                // What is said once holds, whatever follows.
+                // A result is final, whatever follows.
                 assert!(known == "undecided" || told == known, "{:?}", &first[..end]);
                 known = told;
             }

@@ -1,8 +1,7 @@
-//! Newline-ended JSON objects, as `docs/PROTOCOL.md` has them.
+//! The server's own dialect: newline-ended JSON objects, as specified in `docs/PROTOCOL.md`.
 //!
-//! The log holds its entries as this dialect writes them: what a client's rooms have for it goes out
-//! as it lies in the [replica](Replica), and all members of a room share the bytes.
-
+//! The log holds its messages as this dialect writes them: a client is sent the bytes of the
+//! [replica](Replica) unchanged, and all members of a room share them.
 use super::{Legacy, objects::Objects};
 use crate::{
     protocol::{
@@ -24,7 +23,7 @@ use crate::{
     time::Now,
 };
 
-/// See the module's docs.
+/// A connection in this dialect; see the module's docs.
 #[derive(Debug, Default)]
 pub struct Json {
     objects: Objects,
@@ -32,7 +31,7 @@ pub struct Json {
 }
 
 impl Json {
-    /// What clients can do that speak this dialect.
+    /// The capabilities of its clients.
     pub const ABILITIES: Abilities = Abilities {
         called: None,
         sends_again: true,
@@ -42,7 +41,7 @@ impl Json {
         page_bytes_max: 64 * 1024,
     };
 
-    /// The legacy client that this is, if its join says so: it names no protocol.
+    /// The legacy dialect, if this client's join names no protocol.
     pub(super) fn legacy(&mut self, join: &Join) -> Option<Legacy> {
         let is_legacy = join.protocol.is_none();
         is_legacy.then(|| Legacy::new(std::mem::take(&mut self.objects)))
@@ -96,7 +95,7 @@ impl Dialect for Json {
         self.subscriber.answer_with(|out| query.answer(result, out));
     }
 
-    /// The echo says so, unless it is far off.
+    /// The echo acknowledges the message, unless it is far off.
     fn stored(&mut self, replica: &Replica, ack: Ack) {
         if self.subscriber.is_far_behind(replica) {
             self.tell(&ServerFrame::Ack(ack));
@@ -124,7 +123,7 @@ impl Dialect for Json {
         }
     }
 
-    /// The client sees in the numbers what it was not told.
+    /// The client sees the gap in the numbers.
     fn give_up(&mut self, _: &Replica) {}
 
     fn turn<'a>(&'a mut self, _: Now, replica: &'a mut Replica) -> Turn<'a> {

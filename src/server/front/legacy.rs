@@ -1,12 +1,12 @@
-//! One legacy client: the older programs, which take whatever one `recv(1024)` gives for exactly
-//! one object (see [`crate::protocol::legacy`]).
+//! The legacy dialect: a client of the older programs, which take the result of one `recv(1024)`
+//! for exactly one object (see [`crate::protocol::legacy`]).
 //!
-//! It reads the lobby like everybody else, by a cursor: what the replica no longer holds comes from
-//! the log, by small pages. But it reads slowly: one object at a time, each [spaced](Spacing) from the one
-//! before, and none within [`LEGACY_QUIET`] after it came, its own messages left out. Who comes and goes
-//! it is told by `server`, [summed up](presence_summary). Messages are left out, and one line says how many, only where
-//! the log no longer holds them or more than [`BEHIND_MAX`] wait.
-
+//! It reads the lobby by a cursor, like a [subscriber](crate::server::core::subscriber): messages
+//! that the replica no longer holds come from the log, by small pages. But it reads slowly: one
+//! object at a time, each [spaced](Spacing) from the one before, and none within [`LEGACY_QUIET`]
+//! after it joined; its own messages are omitted. Joins and departures come as messages of
+//! `server`, [summed up](presence_summary). Messages are omitted, with one line that counts them,
+//! only where the log no longer holds them or more than [`BEHIND_MAX`] wait.
 use std::{collections::VecDeque, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -40,39 +40,39 @@ use crate::{
 
 mod presence_summary;
 
-/// How many messages a legacy client may be behind: at a pause of 20 ms it reads for 200 s.
+/// Most messages that a legacy client may be behind: at a pause of 20 ms it reads for 200 s.
 const BEHIND_MAX: u64 = 10_000;
-/// How many of them it still gets when it was further behind.
+/// Messages that it still gets when it was further behind.
 const KEPT: u64 = 1_000;
 
-/// See the module's docs.
+/// A connection in this dialect; see the module's docs.
 #[derive(Debug, Default)]
 pub struct Legacy {
     requests: Objects,
-    /// Once it was let in.
+    /// The user, once the client has joined.
     user: Option<UserId>,
-    /// The lobby and the number of the next message; `None` when it was not let in.
+    /// The lobby and the number of the next message; `None` before the client has joined.
     cursor: Option<(RoomIndex, u64)>,
     /// The version of the next member change.
     presence: u64,
-    /// The changes before it that it was not told yet.
+    /// Earlier changes that it was not told yet.
     crowd: PresenceSummary,
-    /// A part of the log that the replica does not hold.
+    /// A page of the log, for messages that the replica does not hold.
     page: Option<Segment>,
-    /// What is being written, and how much of it is.
+    /// The object being written, and how much of it is written.
     current: Vec<u8>,
     written: usize,
-    /// Answers to what it sent: they come next.
+    /// Answers to its requests: they come next.
     answers: VecDeque<Vec<u8>>,
-    /// The other objects of what is being told.
+    /// The remaining objects of the current message.
     objects: VecDeque<Vec<u8>>,
     spacing: Spacing,
     left_out: u64,
 }
 
-/// What comes next.
+/// The result of looking for the next thing to tell.
 enum Step {
-    /// It is among the objects now, if there is anything to tell of it.
+    /// Something was taken; its objects, if any, are queued.
     Taken,
     Fetch {
         room: RoomIndex,
@@ -84,18 +84,18 @@ enum Step {
 }
 
 impl Legacy {
-    /// What the older programs can do.
+    /// The capabilities of the legacy programs.
     const ABILITIES: Abilities = Abilities {
         called: Some("a legacy client"),
         sends_again: false,
         hears_itself: false,
         answers_ping: false,
         is_spaced: true,
-        // A page is held while it is told.
+        // A page is held while it is written, slowly.
         page_bytes_max: 4 * 1024,
     };
 
-    /// A client whose join was among these requests.
+    /// A client whose join was in these requests.
     pub(super) fn new(requests: Objects) -> Self {
         Self {
             requests,
@@ -103,8 +103,8 @@ impl Legacy {
         }
     }
 
-    /// Notes all changes of the member list: they are told later, and the replica keeps them for a
-    /// while only.
+    /// Notes all changes of the member list: they are told later, and the replica holds them only
+    /// for a while.
     fn watch_members(&mut self, now: Duration, replica: &Replica) {
         let Some((room, _)) = self.cursor else {
             return;
@@ -125,7 +125,7 @@ impl Legacy {
         }
     }
 
-    /// Whether something is to be told now.
+    /// Whether there is something to tell now.
     fn has_news(&self, now: Duration, replica: &Replica) -> bool {
         let behind =
             |(room, message): (RoomIndex, u64)| message < replica.room(room).messages.next();
@@ -134,7 +134,7 @@ impl Legacy {
             || self.cursor.is_some_and(behind)
     }
 
-    /// Takes the next thing there is to tell.
+    /// Takes the next thing to tell.
     fn tell_next(&mut self, now: Now, replica: &Replica) -> Step {
         let Some((room, message)) = self.cursor else {
             return Step::Nothing;
@@ -181,7 +181,7 @@ impl Legacy {
             };
         };
         self.cursor = Some((room, message + 1));
-        // Others are of its own, or nothing that it can be told.
+        // It is not told its own messages, or other frames.
         if let Ok(ServerFrame::Message(message)) = parse_server(frame)
             && Some(message.user) != self.user
         {
@@ -217,7 +217,7 @@ impl Dialect for Legacy {
 
     fn next_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
         match self.requests.next_frame()? {
-            // Nobody listens to an answer that names an id.
+            // It ignores answers that name an id.
             Some(ClientFrame::Message(submission)) => {
                 let submission = Submission {
                     id: None,
@@ -225,16 +225,16 @@ impl Dialect for Legacy {
                 };
                 Ok(Some(ClientFrame::Message(submission)))
             }
-            // Its objects have no place for the answer.
+            // Its protocol has no object for the answer.
             Some(ClientFrame::History(_) | ClientFrame::Search(_)) => Err(Refusal::passing(
                 ErrorCode::UnknownType,
-                "A legacy client can't be given history",
+                "History is not available to this client",
             )),
             other => Ok(other),
         }
     }
 
-    /// It is in the lobby, and hears what is said from now on.
+    /// It joins the lobby, and gets messages from now on.
     fn begin(&mut self, join: &mut Join) {
         join.enter.clear();
         join.last = Some(0);
@@ -242,21 +242,21 @@ impl Dialect for Legacy {
         join.key = None;
     }
 
-    /// It names no key.
+    /// It has no key.
     fn challenge(&mut self, _: &ServerFrame) {}
 
     fn ping(&mut self) {}
 
     fn answer(&mut self, now: Now, replica: &Replica, frame: &ServerFrame) {
         let text = match frame {
-            // It shows no `error` but the one for which it asks for another nickname.
+            // It shows an `error` only before it has joined, and then asks for another nickname.
             ServerFrame::Error(error) if self.cursor.is_none() => {
                 let object = legacy::error_to_client(error.message.as_str());
                 return self.answers.push_back(object);
             }
             ServerFrame::Error(error) => &error.message,
             ServerFrame::Bye(bye) if bye.reason != Departure::Disconnect => &bye.message,
-            // It has no object for these.
+            // Its protocol has no object for these.
             ServerFrame::Bye(_)
             | ServerFrame::Welcome(_)
             | ServerFrame::Challenge { .. }
@@ -276,10 +276,10 @@ impl Dialect for Legacy {
         self.answers.extend(objects);
     }
 
-    /// It asks for nothing that this would answer.
+    /// It makes no queries.
     fn answer_query(&mut self, _: &LogQuery, _: &Result<QueryResult, StoreError>) {}
 
-    /// Its objects have no word for that.
+    /// Its protocol has no acknowledgement.
     fn stored(&mut self, _: &Replica, _: Ack) {}
 
     fn is_answering(&self) -> bool {
@@ -290,7 +290,7 @@ impl Dialect for Legacy {
         self.current.is_empty() && self.answers.is_empty() && self.objects.is_empty()
     }
 
-    /// Begins to read one room, and its member changes from now on.
+    /// Starts reading one room, and its member changes from now on.
     fn attach(&mut self, now: Now, joined: Joined, replica: &Replica) {
         self.user = Some(joined.welcome.user);
         if let Some(&(room, message)) = joined.rooms.first() {
@@ -310,7 +310,7 @@ impl Dialect for Legacy {
         }
     }
 
-    /// One line says how much it was not told.
+    /// Queues one line that counts the omitted messages.
     fn give_up(&mut self, replica: &Replica) {
         let Some((room, message)) = &mut self.cursor else {
             return;
@@ -357,7 +357,7 @@ impl Dialect for Legacy {
         let Some((_, message)) = &mut self.cursor else {
             return true;
         };
-        // The log no longer holds what comes between.
+        // The log no longer holds the messages between.
         let lost = page.first().saturating_sub(*message);
         self.left_out += lost;
         *message += lost;
@@ -380,7 +380,7 @@ impl Dialect for Legacy {
     }
 }
 
-/// A text of the server's own, in as many objects as it takes.
+/// A text of the server, in as many objects as it takes.
 fn in_servers_name(replica: &Replica, text: &str, time: Timestamp) -> Vec<Vec<u8>> {
     let time = legacy::timestamp(time, &replica.zone);
     legacy::to_client(Nickname::SERVER, text, &time)

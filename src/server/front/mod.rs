@@ -1,7 +1,8 @@
-//! The dialects that the server speaks (pure), and how it finds out which one a client speaks.
+//! The dialects of the server (pure), and their detection.
 //!
-//! The table below is all of them: a dialect is a row there and a module of its own, which implements
-//! [`Dialect`]. A row names the test of the [first bytes](first_bytes) by which the dialect is known.
+//! The table below lists them all: a dialect is a row there and a module of its own, which
+//! implements [`Dialect`]. A row names the test of the [first bytes](first_bytes) that detects the
+//! dialect.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -35,14 +36,14 @@ use crate::{
     time::Now,
 };
 
-/// The server's end of one connection, in whatever dialect.
+/// The server's end of one connection, in any dialect.
 pub type Endpoint = endpoint::Endpoint<AnyDialect>;
 
-/// Makes the enum of the dialects, `each!`, which does something with any of them, and the list of
-/// those that are known by first bytes. `$` stands for itself in what is made.
+/// Makes the enum of the dialects, the macro `each!`, which applies an expression to any of them,
+/// and the list of those that are detected by first bytes. `$` stands for itself in the output.
 macro_rules! dialects {
     ($d:tt $($(#[$doc:meta])* $name:ident($dialect:ty) $(known by $test:path)?,)*) => {
-        /// The dialect of one connection. What a message takes on its way is chosen by one `match`.
+        /// The dialect of one connection. Every call takes one `match`.
         #[derive(Debug)]
         pub enum AnyDialect {
             $($(#[$doc])* $name($dialect),)*
@@ -63,15 +64,15 @@ macro_rules! dialects {
 }
 
 dialects! { $
-    /// Our own: newline-ended JSON objects.
+    /// The server's own: newline-ended JSON objects.
     Json(Json) known by first_bytes::object,
-    /// The older programs': JSON objects of four fields. Known by the first of them: see
+    /// The legacy programs': JSON objects of four fields. Detected by the first of them: see
     /// [`AnyDialect::begin`].
     Legacy(Box<Legacy>),
 }
 
 impl AnyDialect {
-    /// Our own.
+    /// The server's own dialect.
     pub fn json() -> Self {
         Self::Json(Json::default())
     }

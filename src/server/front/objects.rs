@@ -1,4 +1,4 @@
-//! Requests that are JSON objects: ours and the older programs'.
+//! Reads requests that are JSON objects, for our own and the legacy dialect.
 
 use crate::protocol::{
     ClientFrame,
@@ -6,10 +6,10 @@ use crate::protocol::{
     wire::{Refusal, parse_client},
 };
 
-/// The bytes that one client sends, read as JSON objects.
+/// The received bytes of one client, read as JSON objects.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
-    /// While something was received that is not a whole object yet, or was not asked for.
+    /// Present while it holds received bytes.
     decoder: Option<Box<Decoder>>,
 }
 

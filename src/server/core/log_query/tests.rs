@@ -50,7 +50,7 @@ fn search(words: &str, to: Option<u64>) -> ClientFrame {
     })
 }
 
-/// Alice is in and has said so much.
+/// A world in which alice has sent these messages.
 fn after(texts: impl IntoIterator<Item = String>) -> World {
     let mut world = World::new();
     world.join("alice");
@@ -73,13 +73,13 @@ fn a_page_is_what_of_the_part_is_held_and_fits() {
     check(&backward(1, 5), "history 1..=5 of 1..=9");
     check(&backward(4, 5), "history 4..=5 of 1..=9");
     check(&backward(8, NUMBER_MAX), "history 8..=9 of 1..=9");
-    // Nothing: `to` is one less than `from`.
+    // An empty page: `to` is one less than `from`.
     check(&backward(6, 5), "history 6..=5 of 1..=9");
     check(&forward(6, 5), "history 6..=5 of 1..=9");
     check(&backward(0, 0), "history 1..=0 of 1..=9");
     check(&forward(NUMBER_MAX, NUMBER_MAX), "history 10..=9 of 1..=9");
     check(&search("6", Some(0)), "found [] in 1..=0");
-    // The first message came when the clock stood a second after the world's beginning.
+    // The first message was sent one second after the world's beginning.
     let since = |time: &str| history(Part::Since(time.parse().unwrap()));
     check(&since("2026-11-22T08:00:00Z"), "history 1..=9 of 1..=9");
     check(&since("2026-11-22T10:00:00Z"), "history 10..=9 of 1..=9");
@@ -105,7 +105,7 @@ fn an_empty_room_has_an_empty_page() {
 }
 
 #[test]
-fn what_was_read_is_passed_on_as_it_was_stored() {
+fn a_page_has_the_bytes_that_were_stored() {
     let mut world = after(["one".to_owned(), "two \"2\" \\ \n\t ✓".to_owned()]);
     let live: Vec<_> = world
         .client("alice")
@@ -150,13 +150,13 @@ fn pages_of_long_texts_fit_into_a_frame_and_follow_on_each_other() {
 }
 
 #[test]
-fn what_may_not_be_looked_at_is_refused_by_its_ref() {
+fn a_query_that_is_not_allowed_is_refused_with_its_ref() {
     let mut world = after(["one".to_owned()]);
     let part = Part::Forward { from: 1, to: 9 };
     let elsewhere = history_of("cellar", part);
     assert_eq!(world.say("alice", &elsewhere), ["error no_such_room"]);
     assert_eq!(world.looks, 0);
-    // Who is not in gets nothing.
+    // A client that has not joined gets nothing.
     world.connect("mallory");
     let refused = ["error join_expected", "closed"];
     assert_eq!(world.say("mallory", &forward(1, 9)), refused);
@@ -173,7 +173,7 @@ fn what_may_not_be_looked_at_is_refused_by_its_ref() {
 }
 
 #[test]
-fn a_basic_client_is_given_no_history() {
+fn a_legacy_client_is_given_no_history() {
     let mut world = World::new();
     world.join_as(
         "bob",
@@ -186,7 +186,7 @@ fn a_basic_client_is_given_no_history() {
     world.advance(crate::protocol::limits::LEGACY_QUIET);
     assert_eq!(world.looks, 0);
     let raw = String::from_utf8(world.client("bob").raw.concat()).unwrap();
-    assert!(raw.contains("can't be given history"), "{raw}");
+    assert!(raw.contains("History is not available"), "{raw}");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn answers_keep_the_order_of_the_requests() {
 }
 
 #[test]
-fn one_look_is_under_way_and_nothing_behind_it_is_read() {
+fn one_query_is_under_way_and_nothing_behind_it_is_read() {
     let mut world = after(["one".to_owned()]);
     world.join("bob");
     world.hold_looks = true;
@@ -231,7 +231,7 @@ fn one_look_is_under_way_and_nothing_behind_it_is_read() {
     }
     assert!(world.send("alice", &bytes).is_empty());
     assert!(!world.client("alice").endpoint.may_read());
-    // What others say arrives all the while.
+    // The messages of others still arrive.
     world.say("bob", &message("bob", 1, "meanwhile"));
     assert_eq!(world.hears("alice"), ["2 bob: meanwhile"]);
     world.hold_looks = false;
@@ -243,7 +243,7 @@ fn one_look_is_under_way_and_nothing_behind_it_is_read() {
 }
 
 #[test]
-fn who_asks_for_a_thousand_pages_and_reads_none_holds_one() {
+fn a_client_that_asks_for_a_thousand_pages_and_reads_none_holds_one() {
     let mut world = after((0..4).map(|_| "x".repeat(TEXT_BYTES_MAX / 2)));
     world.client("alice").window = 0;
     let mut bytes = Vec::new();
@@ -270,7 +270,7 @@ fn a_page_waits_until_what_was_begun_is_written() {
     let mut world = after(["one".to_owned()]);
     world.join("bob");
     world.hears("alice");
-    // Half of a message is on its way when the page is asked for.
+    // Half of a message is written when the page is asked for.
     world.client("alice").window = 20;
     world.say("bob", &message("bob", 1, "two"));
     world.post("alice", &{
@@ -293,7 +293,7 @@ fn a_connection_that_closes_meanwhile_drops_what_it_asked_for() {
     world.hold_looks = true;
     world.say("alice", &forward(1, 9));
     let look = world.client("alice").endpoint.look().unwrap();
-    // Her second connection takes the place of the first.
+    // Her second connection replaces the first.
     let first = world.clients.remove("alice").unwrap();
     world.clients.insert("ghost", first);
     world.join("alice");

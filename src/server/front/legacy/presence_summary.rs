@@ -1,9 +1,9 @@
-//! Comings and goings that a legacy client has not been told yet, summed up: a hundred who start at once
-//! make one line, not a hundred.
+//! Sums up the joins and departures that a legacy client has not been told yet: a hundred joins at
+//! once make one line, not a hundred.
 //!
-//! Of each kind it holds a count and the first [`NAMED_MAX`] nicknames, so that it is small however many
-//! come. Who comes and goes again meanwhile is told as such, as long as his nickname is held.
-
+//! For each kind it holds a count and the first [`NAMED_MAX`] nicknames, so that it is small
+//! however many join. A member who joins and leaves within one summary is told as such, as long as
+//! their nickname is held.
 use std::{fmt::Write as _, time::Duration};
 
 use crate::protocol::{
@@ -12,12 +12,12 @@ use crate::protocol::{
 };
 use crate::text::Line;
 
-/// For how long changes gather before they are told.
+/// How long changes are gathered before they are told.
 pub(super) const GATHER: Duration = Duration::from_secs(1);
-/// So many of one kind are named where there are no more; of more, one less.
+/// Most nicknames of one kind; if there are more members than that, one less is named.
 const NAMED_MAX: usize = 3;
 
-/// What somebody did.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Joined,
@@ -27,30 +27,30 @@ enum Kind {
     Renamed,
 }
 
-/// All who did the same.
+/// The members with the same kind of change.
 #[derive(Debug)]
 struct Group {
     kind: Kind,
-    /// The first of them, as they are told.
+    /// The first of them, as shown.
     names: Vec<String>,
     count: usize,
 }
 
-/// See the module's docs.
+/// Changes that wait to be told; see the module's docs.
 #[derive(Debug, Default)]
 pub(super) struct PresenceSummary {
-    /// When the first of them happened.
+    /// The time of the first change.
     since: Option<Duration>,
-    /// In the order in which the first of each came.
+    /// In the order of their first changes.
     groups: Vec<Group>,
-    /// How the room is run since the last change, and who changed it.
+    /// The room's rules after their last change, and the member who changed them.
     rules: Option<String>,
-    /// Changes of which nobody knows any more what they were.
+    /// The number of changes whose content is lost.
     missed: u64,
 }
 
 impl PresenceSummary {
-    /// Something changed.
+    /// Notes a change.
     pub(super) fn note(&mut self, now: Duration, nickname: &Nickname, change: &Change) {
         let name = nickname.as_str();
         match change {
@@ -86,18 +86,18 @@ impl PresenceSummary {
         self.since.get_or_insert(now);
     }
 
-    /// So many changes came that are not known any more.
+    /// Notes changes whose content is lost.
     pub(super) fn miss(&mut self, now: Duration, count: u64) {
         self.missed += count;
         self.since.get_or_insert(now);
     }
 
-    /// When it is to be told; `None`: there is nothing.
+    /// When to tell the changes; `None`: there are none.
     pub(super) fn due(&self) -> Option<Duration> {
         self.since.map(|since| since + GATHER)
     }
 
-    /// What there is to tell, in one line; and nothing from then on.
+    /// Takes all changes as one line.
     pub(super) fn take(&mut self) -> Option<String> {
         let Self {
             since,
@@ -108,8 +108,8 @@ impl PresenceSummary {
         since?;
         let missed = match missed {
             0 => None,
-            1 => Some("1 coming or going was left out".to_owned()),
-            _ => Some(format!("{missed} comings and goings were left out")),
+            1 => Some("1 join or departure was left out".to_owned()),
+            _ => Some(format!("{missed} joins and departures were left out")),
         };
         let groups = groups.iter().map(Group::in_words);
         let all: Vec<_> = missed.into_iter().chain(groups).chain(rules).collect();
@@ -133,7 +133,7 @@ impl PresenceSummary {
         }
     }
 
-    /// Takes a nickname out of the groups of a kind, if it is held; whether it was.
+    /// Removes a nickname from the groups of a kind; returns whether it was held.
     fn forget(&mut self, name: &str, of: impl Fn(Kind) -> bool) -> bool {
         let mut found = false;
         for group in self.groups.iter_mut().filter(|group| of(group.kind)) {
@@ -164,7 +164,7 @@ impl Group {
             Kind::Renamed => "",
         };
         let named = match self.count {
-            // Some that were named are gone from it again.
+            // Some of the first names were removed again.
             count if count > self.names.len() => self.names.len().min(NAMED_MAX - 1),
             count => count,
         };
@@ -196,7 +196,7 @@ impl Group {
     }
 }
 
-/// All those who left in a way that is told alike.
+/// Maps departures that are told alike to one of them.
 fn in_short(reason: Departure) -> Departure {
     match reason {
         Departure::Timeout | Departure::Lost | Departure::Kicked | Departure::Banned => reason,
@@ -206,7 +206,7 @@ fn in_short(reason: Departure) -> Departure {
     }
 }
 
-/// How a room is run.
+/// A room's rules in words.
 fn rules_in_words(rules: &RoomRules) -> String {
     let topic = rules.topic.as_ref().map_or("none", Line::as_str);
     let announce = if rules.announce {
@@ -229,7 +229,7 @@ mod tests {
         Nickname::parse(name).unwrap()
     }
 
-    /// What is told of these, each `+name`, `-name` (said goodbye) or `!name` (was lost).
+    /// The line for these changes, each `+name`, `-name` (said goodbye) or `!name` (was lost).
     fn told(happened: &str) -> String {
         let mut crowd = PresenceSummary::default();
         for (at, what) in (1..).zip(happened.split_whitespace()) {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_and_goes_meanwhile_is_told_as_he_stands_in_the_end() {
+    fn a_member_who_joins_and_leaves_within_one_summary_is_told_once() {
         for (happened, expected) in [
             ("+a -a", "a joined and left"),
             ("+a !a +a", "a joined"),
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(crowd.take().unwrap(), last, "the last counts");
         crowd.miss(GATHER, 7);
         crowd.note(GATHER, &nick("a"), &Change::Joined);
-        let expected = "7 comings and goings were left out; a joined";
+        let expected = "7 joins and departures were left out; a joined";
         assert_eq!(crowd.take().unwrap(), expected);
         crowd.note(GATHER, &nick("x"), &Change::Promoted);
         assert_eq!(crowd.due(), None, "it is not told");

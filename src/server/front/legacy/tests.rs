@@ -44,7 +44,7 @@ fn pause(world: &mut World, time: Duration) -> Vec<String> {
     raw.iter().map(|object| shown(object)).collect()
 }
 
-/// Steps of one pause each, until a step brings nothing.
+/// Lets time pass in steps of one pause, until a step brings nothing.
 fn all(world: &mut World) -> Vec<String> {
     let mut all = pause(world, LEGACY_PAUSE);
     loop {
@@ -57,7 +57,7 @@ fn all(world: &mut World) -> Vec<String> {
     }
 }
 
-/// Bob has just come in by an older program; alice is there too.
+/// Lets alice and bob join, bob with a legacy program.
 fn fresh(mut world: World) -> World {
     world.join("alice");
     world.connect("bob");
@@ -185,7 +185,7 @@ fn a_crowd_that_comes_and_goes_is_one_line() {
     let presence_summary: Vec<&'static str> = (0..100).map(|n| &*format!("u{n}").leak()).collect();
     let now = world.now.mono;
     for name in &presence_summary {
-        // All at once: to connect takes a second here.
+        // At the same time: connecting takes a second here.
         world.now.mono = now;
         world.join(name);
     }
@@ -202,7 +202,7 @@ fn a_crowd_that_comes_and_goes_is_one_line() {
 #[test]
 fn changes_that_the_replica_lost_are_counted() {
     let mut world = basic_in(World::with(200, LITTLE, MemoryLimits::default()));
-    // It has no turn meanwhile.
+    // The client does not run in the meantime.
     let bob = world.clients.remove("bob").unwrap();
     for number in 0..50 {
         world.join(format!("u{number}").leak());
@@ -211,12 +211,15 @@ fn changes_that_the_replica_lost_are_counted() {
     let mut heard = pause(&mut world, Duration::ZERO);
     heard.extend(pause(&mut world, GATHER));
     let [line] = heard.try_into().unwrap();
-    assert!(line.contains("comings and goings were left out"), "{line}");
+    assert!(
+        line.contains("joins and departures were left out"),
+        "{line}"
+    );
     assert!(line.ends_with("and u49 joined"), "{line}");
 }
 
 #[test]
-fn what_the_replica_no_longer_holds_comes_from_the_log() {
+fn messages_that_the_replica_no_longer_holds_come_from_the_log() {
     let mut world = basic_in(World::with(10, LITTLE, MemoryLimits::default()));
     say_many(&mut world, 1..=500);
     let mut held = 0;
@@ -239,7 +242,7 @@ fn what_the_replica_no_longer_holds_comes_from_the_log() {
 fn one_line_says_how_many_were_left_out() {
     let check = |count: u64, expected: &[&str], rest: std::ops::RangeInclusive<u64>| {
         let mut world = basic_in(World::with(10, LITTLE, MemoryLimits::default()));
-        // It takes nothing meanwhile.
+        // The client accepts nothing in the meantime.
         world.client("bob").window = 0;
         say_many(&mut world, 1..=count);
         world.client("bob").window = usize::MAX;
@@ -257,7 +260,7 @@ fn one_line_says_how_many_were_left_out() {
 }
 
 #[test]
-fn what_the_log_lost_is_left_out_and_counted() {
+fn messages_that_the_log_lost_are_left_out_and_counted() {
     let memory = MemoryLimits {
         room_bytes_max: 5_000,
         ..MemoryLimits::default()
@@ -321,7 +324,7 @@ fn a_refused_nickname_is_said_in_the_one_way_that_it_understands() {
 fn a_client_is_a_legacy_one_by_its_first_join_only() {
     let mut world = World::new();
     world.join("alice");
-    // It is let in as one of ours already, and stays that.
+    // It has joined as a client of the own dialect already, and remains one.
     let refused = ["error join_expected", "closed"];
     assert_eq!(world.send("alice", JOIN), refused);
     assert!(
@@ -332,7 +335,7 @@ fn a_client_is_a_legacy_one_by_its_first_join_only() {
             .unwrap()
             .starts_with(b"{\"type\":\"error\",\"code\"")
     );
-    // Nor does it become one while its key is to be proven.
+    // It does not become one while its key is to be proven, either.
     world.connect("carol");
     let join = Join {
         key: Some(Identity::from_seed([3; 32]).public()),
@@ -369,7 +372,7 @@ fn an_id_does_not_help_a_basic_client_past_what_holds_for_all() {
     world.connect("bob");
     world.send("bob", JOIN);
     world.hears("alice");
-    // One that is settled, as it seems.
+    // An id that seems to have an outcome.
     let id = id("mallory", 1);
     let text = format!(
         r#"{{"type": "message", "nickname": "bob", "message": "hi", "timestamp": "x", "id": "{id}"}}"#
@@ -380,7 +383,7 @@ fn an_id_does_not_help_a_basic_client_past_what_holds_for_all() {
     assert_eq!(world.hears("alice"), ["1 bob: hi", "2 bob: hi"]);
 }
 
-/// Bob says these at once.
+/// Sends these messages of bob at once.
 fn say_at_once(world: &mut World, texts: std::ops::RangeInclusive<u64>) {
     let object = |text| {
         format!(
