@@ -30,7 +30,7 @@ fn an_invite_admits_one_key_and_that_key_stays_admitted() {
         let data = data.path();
         let (alice, bob) = (Person::new("alice"), Person::new("bob"));
         let server = Server::start_at(address, data, &INVITE);
-        server.says("only the invited may come in");
+        server.says("only people with an invite may join");
         let token = token(data, &[]);
         let with = ("invite", token.as_str());
         alice.is_refused(&server, NOTHING, "access_denied");
@@ -108,7 +108,7 @@ fn the_password_admits_a_key_and_is_asked_for_once() {
         assert!(set_password(data, "open sesame\n").status.success());
         let (alice, bob) = (Person::new("alice"), Person::new("bob"));
         let server = Server::start_at(address, data, &PASSWORD);
-        server.says("who knows the password");
+        server.says("people who know the password");
         alice.is_refused(&server, NOTHING, "password_required");
         let wrong = alice.is_refused(&server, ("password", "open barley"), "password_required");
         assert!(

@@ -75,7 +75,7 @@ fn the_owner_moderates_the_room() {
         // Text with more text right behind it counts as pasted, not typed.
         bob.wait_gone("only moderators can write here");
         alice.line("/kick bob too loud");
-        bob.wait_for("alice sent you away: too loud. Ctrl-R tries again.");
+        bob.wait_for("alice kicked you: too loud. Ctrl-R tries again.");
         alice.wait_for("Members 1");
         bob.keys("\x12");
         bob.wait_for("● encrypted");

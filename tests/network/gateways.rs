@@ -76,7 +76,10 @@ fn there_is_no_warning_about_neighbours_or_where_access_does_not_depend_on_it() 
     let server = Server::start(inside.command(CHAT_SERVER), &["--access", "invite"]);
     let client = gateway.command(CHAT_TUI);
     let (came, said) = says_hello(client, &["172.17.0.2", &server.port, "bob", "1"]);
-    assert!(!came && said.contains("lets only people in"), "{said}");
+    assert!(
+        !came && said.contains("admits only users with a key"),
+        "{said}"
+    );
     lines.extend(server.says("bob refused"));
     assert!(
         !lines.iter().any(|line| line.contains(WARNING)),

@@ -1,4 +1,4 @@
-//! What the core knows of a client, besides who it is: how it is connected, and what it can do.
+//! The core's knowledge of a client besides its identity: how it is connected, and what it can do.
 
 use std::net::SocketAddr;
 
@@ -10,16 +10,16 @@ use crate::{
 /// How a client is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channel {
-    /// Where the client is.
+    /// The client's address.
     pub address: ClientAddress,
-    /// Whether nobody on the way can read what is said.
+    /// Whether the connection is encrypted.
     pub encrypted: bool,
-    /// What a client signs to prove that its key is at the other end of this very connection.
+    /// The value that a client signs to prove that it holds its key on this very connection.
     pub binding: Binding,
 }
 
 impl Channel {
-    /// One that is not encrypted, to the server with this key, whose end of it is `own`.
+    /// An unencrypted channel to the server with this key, at the server's address `own`.
     pub fn plain(address: impl Into<ClientAddress>, server: Fingerprint, own: SocketAddr) -> Self {
         Self {
             address: address.into(),
@@ -32,24 +32,25 @@ impl Channel {
     }
 }
 
-/// What the core has to know of the clients of a dialect.
+/// The capabilities of a dialect's clients, as far as the core needs to know them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own; a dialect may have any combination of them"
 )]
 pub struct Abilities {
-    /// What the server's log calls a client that names no program; `None`: nothing.
+    /// The name in the server's log of a client that names no program; `None`: none.
     pub called: Option<&'static str>,
-    /// A client gives its messages ids, and sends a message again that was refused for a while. The
-    /// server numbers the messages of others, and holds back those that come too early.
+    /// The client gives its messages ids, and sends a message again that was refused temporarily.
+    /// For other clients the server numbers the messages, and holds back those that arrive too
+    /// early.
     pub sends_again: bool,
-    /// A client is sent its own messages too.
+    /// The client is sent its own messages too.
     pub hears_itself: bool,
-    /// A client answers a `ping`. For others, TCP finds out whether they are gone.
+    /// The client answers a `ping`. Without it, TCP detects whether it is gone.
     pub answers_ping: bool,
-    /// What a client is sent is spaced in time, so that the time of each write counts.
+    /// Writes to the client are spaced in time, so the time of each write matters.
     pub is_spaced: bool,
-    /// Bytes of a page that is read from the log for a client that is behind the replica.
+    /// Largest page in bytes that is read from the log for a client behind the replica.
     pub page_bytes_max: usize,
 }

@@ -1,10 +1,10 @@
-//! A dialect: how the bytes of one connection become requests, and how what its client is told
-//! becomes bytes.
+//! A dialect: turns the bytes of one connection into requests, and frames for its client into
+//! bytes.
 //!
-//! An [`Endpoint`](super::endpoint::Endpoint) drives one. Neither the endpoint nor the hub asks which
-//! one it is: [`Abilities`] says what they have to know of its clients. Anything else that a client
-//! can't say or can't be told, the dialect itself leaves out, refuses, or says in its own way. The
-//! dialects that the server speaks stand in [`server::front`](crate::server::front).
+//! An [`Endpoint`](super::endpoint::Endpoint) drives one. Neither the endpoint nor the hub asks
+//! which one it is: [`Abilities`] has what they need to know. Anything else that a client can't
+//! express or receive, the dialect itself omits, refuses, or expresses in its own way. The server's
+//! dialects are in [`server::front`](crate::server::front).
 
 use std::fmt;
 
@@ -25,86 +25,87 @@ use crate::{
     time::Now,
 };
 
-/// See the module's docs.
+/// One connection's dialect; see the module's docs.
 pub trait Dialect: fmt::Debug {
-    /// What the core has to know of this client.
+    /// The client's capabilities.
     fn abilities(&self) -> &'static Abilities;
 
-    // What the client sends.
+    // From the client.
 
-    /// Where to read to; then call [`filled`](Self::filled). Empty: requests have to be taken first.
+    /// The buffer to read into; then call [`filled`](Self::filled). Empty: take requests first.
     fn space(&mut self) -> &mut [u8];
 
-    /// So many bytes were read into [`space`](Self::space).
+    /// Notes that `count` bytes were read into [`space`](Self::space).
     fn filled(&mut self, count: usize);
 
-    /// Takes bytes that were read elsewhere, as far as there is space, and says how many.
+    /// Copies in bytes that were read elsewhere, as far as there is space; returns how many.
     fn feed(&mut self, bytes: &[u8]) -> usize;
 
-    /// Whether nothing is held of what was read.
+    /// Whether no received bytes are buffered.
     fn is_drained(&self) -> bool;
 
-    /// The next request among what was read; `None`: more has to be read first. Nothing is asked any
-    /// more after an error that is [fatal](Refusal::fatal).
+    /// The next request in the received bytes; `None`: read more first. It is not called again
+    /// after a [fatal](Refusal::fatal) error.
     fn next_frame(&mut self) -> Result<Option<ClientFrame>, Refusal>;
 
-    /// The client's first join is to be asked. The dialect takes from it what its clients can't mean,
-    /// and turns into another one if it is known by the join only.
+    /// Called before the client's first join is handled. The dialect removes from it what its
+    /// clients can't mean, and changes into another dialect that is recognized by its join only.
     fn begin(&mut self, join: &mut Join);
 
-    // What the client is told.
+    // To the client.
 
-    /// Asks for the proof that the key is held that the join named.
+    /// Asks the client to prove that it holds the key that its join named.
     fn challenge(&mut self, challenge: &ServerFrame);
 
-    /// Asks for a sign of life, where clients [answer](Abilities::answers_ping).
+    /// Sends a `ping`, to clients that [answer](Abilities::answers_ping).
     fn ping(&mut self);
 
-    /// Adds an answer.
+    /// Queues an answer.
     fn answer(&mut self, now: Now, replica: &Replica, frame: &ServerFrame);
 
-    /// Adds the answer to a query of a log.
+    /// Queues the answer to a query of a log.
     fn answer_query(&mut self, query: &LogQuery, result: &Result<QueryResult, StoreError>);
 
-    /// The client's message was stored just now: says so if nothing else does.
+    /// Acknowledges a message that was just stored, if nothing else does.
     fn stored(&mut self, replica: &Replica, ack: Ack);
 
-    /// Whether an answer is not written yet: then no more is asked.
+    /// Whether an answer is still unwritten: then no more requests are taken.
     fn is_answering(&self) -> bool;
 
-    /// Whether nothing at all is on its way.
+    /// Whether nothing is queued or partly written.
     fn is_quiet(&self) -> bool;
 
-    // What its rooms have for it.
+    // From the rooms.
 
-    /// The client is let in: begins to read its rooms.
+    /// Starts reading the rooms of a client that has joined.
     fn attach(&mut self, now: Now, joined: Joined, replica: &Replica);
 
-    /// The connection is to close. No member changes are read any more, and messages only if the client
-    /// is to be sent what its rooms still hold (`drain`). What was begun is finished.
+    /// Starts closing the connection. It reads no more member changes, and the backlog of messages
+    /// only if `drain`. A frame that was begun is finished.
     fn close(&mut self, now: Now, drain: bool);
 
-    /// There is no time left for what a closing connection was not told: if the dialect has words
-    /// for that, they come next.
+    /// Called when the time to close runs out before the backlog is written: the dialect may queue
+    /// a note about what it omits.
     fn give_up(&mut self, replica: &Replica);
 
-    /// What to do next.
+    /// The next thing to do.
     fn turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a>;
 
-    /// So many bytes of the last turn's offer were written. The replica must be as it was.
+    /// Notes that `count` bytes of the last turn's [`Turn::Write`] were written. The replica must
+    /// not have changed since.
     fn wrote(&mut self, now: Now, replica: &Replica, count: usize);
 
-    /// The page that [`Turn::Fetch`] asked for. False if the connection has to be closed: the log no
-    /// longer holds what comes next here.
+    /// Takes the page that [`Turn::Fetch`] asked for. False: the log no longer holds the next
+    /// message, so the connection has to be closed.
     #[must_use]
     fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool;
 
-    /// The other end does not read at the moment: gives up a page, unless it is small.
+    /// Discards the page, unless it is small: the client does not read at the moment.
     fn drop_page(&mut self);
 
-    /// Whether it holds a page that would be given up.
+    /// Whether it holds a page that [`drop_page`](Self::drop_page) would discard.
     fn has_page(&self) -> bool;
 
-    /// Bytes held for this client alone, that it has not read.
+    /// Bytes buffered for this client alone.
     fn held_bytes(&self) -> usize;
 }

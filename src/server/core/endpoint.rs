@@ -1,7 +1,8 @@
-//! The server's end of one connection: bytes in, requests out; commands in, bytes out.
+//! The server's end of one connection: turns received bytes into requests, and the hub's commands
+//! into bytes to write.
 //!
-//! It owns the connection's [dialect](Dialect), the heartbeat, the count of requests under way, and the
-//! one query of a log that may be among them. It knows no socket and no other connection.
+//! It owns the connection's [dialect](Dialect), the heartbeat, the count of pending requests, and
+//! the one query of a log that may be among them. It knows no socket and no other connection.
 
 use std::{mem, time::Duration};
 
@@ -25,41 +26,41 @@ use crate::{
     time::Now,
 };
 
-/// Requests of one connection that may be under way; then it is read no further.
+/// Most pending requests of one connection; beyond, it is not read.
 pub const REQUESTS_MAX: u32 = 128;
 
-/// Whoever is told to come back later is not read for as long, but for no longer than this: so that
-/// somebody who does not heed it costs others little. Not to be felt by who does.
+/// After an error with `retry_after_ms` the client is not read for that long, at most for this
+/// time. It limits clients that ignore the hint, and does not delay those that follow it.
 pub const PAUSE_MAX: Duration = Duration::from_millis(100);
 
-/// How long a connection that is to close may take to write what it still has to.
+/// How long a connection that closes may take to write its backlog.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-/// How long it may take no byte meanwhile: then nobody reads at the other end.
+/// How long a closing connection may accept no byte: then the client does not read.
 pub const STALLED_AFTER: Duration = Duration::from_millis(500);
-/// Before the end of that time: kept for saying what will not be told.
+/// The part at the end of [`CLOSE_WITHIN`] that is kept for a note about what is omitted.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How long a message may be held back for the limits' sake where a client can't send it again.
+/// How long a message over a rate limit may be held back, for a client that can't send it again.
 pub const HOLD_BACK_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 enum State {
     /// No join was answered yet.
     New,
-    /// The join named a key; that it is held is yet to be proven.
+    /// The join named a key that is not proven yet.
     Challenged(Box<Challenged>),
-    /// Let in.
+    /// The client has joined.
     Joined,
-    /// To be closed; these are the last words, until they are on their way.
+    /// The connection is to close. `last`: the last frame, until it is queued.
     Closing {
         last: Option<Box<ServerFrame>>,
         deadline: Duration,
-        /// When something was written last, or the end was decided.
+        /// When something was written last, or the close began.
         moved: Duration,
     },
 }
 
-/// A join that waits for its proof.
+/// A join that waits for the proof of its key.
 #[derive(Debug)]
 struct Challenged {
     join: Box<Join>,
@@ -67,53 +68,53 @@ struct Challenged {
     nonce: Nonce,
 }
 
-/// Where a look into a log stands. While there is one, nothing more is asked.
+/// The state of a query. While there is one, no more requests are taken.
 #[derive(Debug)]
 enum QueryState {
-    /// There is none.
+    /// There is no query.
     None,
-    /// Whether it is allowed is not answered yet.
+    /// The hub has not answered yet whether it is allowed.
     Asked,
-    /// It is allowed, and begins when everything before it is written.
+    /// It is allowed, and begins once everything before it is written.
     Allowed(Box<LogQuery>),
     /// The log is being read.
     Reading(Box<LogQuery>),
 }
 
-/// See the module's docs.
+/// The server's end of one connection; see the module's docs.
 #[derive(Debug)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own; all combinations of them happen"
 )]
 pub struct Endpoint<D> {
-    /// Until it is in: nothing of it is needed later.
+    /// The channel, until the client has joined.
     channel: Option<Box<Channel>>,
     dialect: D,
     state: State,
-    /// Requests that are not answered yet.
+    /// The number of requests without an answer.
     under_way: u32,
-    /// The one among them that looks into a log.
+    /// The query among them.
     looking: QueryState,
-    /// All whole frames that were received have been requested.
+    /// The decoder holds no complete frame.
     dry: bool,
-    /// Nothing is asked until then: what was asked came too early.
+    /// Until when no requests are taken, since the client was told to retry later.
     paused: Option<Duration>,
-    /// What is to be asked once more after that.
+    /// A request to make again after that.
     again: Option<Box<ClientFrame>>,
-    /// A frame could not be read, so that nothing after it can be.
+    /// A frame was malformed, so that nothing after it can be read.
     deaf: bool,
-    /// The other end sends no more.
+    /// The client sends no more.
     ended: bool,
-    /// When the other end last gave a sign of life; at first, when the connection was made.
+    /// Time of the client's last sign of life; at first, of the connection's start.
     heard: Duration,
-    /// Whether it was pinged since then.
+    /// Whether the client was pinged since then.
     pinged: bool,
-    /// When bytes came last.
+    /// When bytes were last received.
     received: Duration,
-    /// Since when the rest of a frame is waited for.
+    /// Since when an incomplete frame waits for its rest.
     begun: Option<Duration>,
-    /// It was waited for too long.
+    /// An incomplete frame waited for too long.
     late: bool,
 }
 
@@ -141,17 +142,18 @@ impl<D: Dialect> Endpoint<D> {
 
     // Reading.
 
-    /// Whether more may be read: what was read before is under way, and that is not too much.
+    /// Whether more may be read: all complete frames have been requested, and not too many requests
+    /// are pending.
     pub fn may_read(&self) -> bool {
         self.dry && !self.ended && self.again.is_none() && self.may_ask()
     }
 
-    /// Whether another request may be under way: there are not too many, answers get written, and
-    /// a join, and a look into a log, are answered before anything else is asked.
+    /// Whether another request may be taken: not too many are pending, answers are written, and
+    /// joins and queries are answered before the next request.
     fn may_ask(&self) -> bool {
         let requests_max = match self.state {
             State::New | State::Challenged(_) => 1,
-            // What has to wait is asked again, before what follows it.
+            // A held-back message is tried again before the next one.
             State::Joined if !self.abilities().sends_again => 1,
             State::Joined => REQUESTS_MAX,
             State::Closing { .. } => 0,
@@ -171,34 +173,34 @@ impl<D: Dialect> Endpoint<D> {
         self.paused = self.paused.filter(|until| *until > now.mono);
     }
 
-    /// Whether an answer is not written yet.
+    /// Whether an answer is still unwritten.
     pub fn is_answering(&self) -> bool {
         self.dialect.is_answering()
     }
 
-    /// Whether there may be a [`request`](Self::request) in what was received.
+    /// Whether the received bytes may contain a [`request`](Self::request).
     pub fn may_request(&self) -> bool {
         self.may_ask() && (!self.dry || self.late || self.again.is_some())
     }
 
-    /// Where to read to; then call [`received`](Self::received).
+    /// The buffer to read into; then call [`received`](Self::received).
     pub fn space(&mut self) -> &mut [u8] {
         self.dialect.space()
     }
 
-    /// Bytes that were read elsewhere: as [`Dialect::feed`].
+    /// Copies in bytes that were read elsewhere, as [`Dialect::feed`].
     pub fn feed(&mut self, now: Now, bytes: &[u8]) -> usize {
         let count = self.dialect.feed(bytes);
         self.heard_of(now);
         count
     }
 
-    /// Whether nothing is held of what was read.
+    /// Whether no received bytes are buffered.
     pub fn is_drained(&self) -> bool {
         self.dialect.is_drained()
     }
 
-    /// So many bytes were read into [`space`](Self::space).
+    /// Notes that `count` bytes were read into [`space`](Self::space).
     pub fn received(&mut self, now: Now, count: usize) {
         self.dialect.filled(count);
         self.heard_of(now);
@@ -207,35 +209,35 @@ impl<D: Dialect> Endpoint<D> {
     fn heard_of(&mut self, now: Now) {
         self.dry = false;
         self.received = now.mono;
-        // The time to join is not stretched by sending a byte now and then.
+        // Single bytes do not extend the time to join.
         if !matches!(self.state, State::New | State::Challenged(_)) {
             self.alive(now);
         }
     }
 
-    /// The other end gave a sign of life: bytes came, or bytes could be written that could not
-    /// be before. (What lies in the buffers before a slow reader may keep a `ping` waiting for
-    /// longer than anybody waits for the `pong`.)
+    /// Notes a sign of life of the client: bytes were received, or could be written that could not
+    /// before. (With a slow reader, full buffers may delay a `ping` for longer than the limit for
+    /// its `pong`.)
     pub fn alive(&mut self, now: Now) {
         self.heard = now.mono;
         self.pinged = false;
     }
 
-    /// The other end will send no more. What it asked for is still answered.
+    /// Notes that the client sends no more. Its requests are still answered.
     pub fn end_of_input(&mut self) {
         self.ended = true;
     }
 
-    /// Whether the other end sends no more, and all that it asked for is answered (though the
-    /// answers may not be written).
+    /// Whether the client sends no more, and all its requests are answered (though the answers may
+    /// be unwritten).
     pub fn is_over(&self) -> bool {
         let asks_no_more = self.ended && self.dry && self.again.is_none();
         asks_no_more && self.under_way == 0 && !self.is_closing()
     }
 
-    /// The next request among what was received, if one more may be under way. `random` gives
-    /// bytes that nobody can guess. A join that names a key is answered here, by a challenge: so
-    /// there may be something to write when this gives nothing.
+    /// The next request in the received bytes, if one more may be pending. `random` gives
+    /// unpredictable bytes. A join that names a key is answered here, by a challenge: so there may
+    /// be something to write when this gives nothing.
     pub fn request(&mut self, random: impl FnOnce() -> [u8; 32]) -> Option<Request> {
         if !self.may_ask() {
             return None;
@@ -272,7 +274,7 @@ impl<D: Dialect> Endpoint<D> {
         Some(request)
     }
 
-    /// The request that a frame makes; `None`: a challenge is due first.
+    /// The request of a frame; `None`: a challenge comes first.
     fn ask(&mut self, frame: ClientFrame, random: impl FnOnce() -> [u8; 32]) -> Option<Request> {
         let join = match frame {
             frame if matches!(self.state, State::Challenged(_)) => self.proven(&frame, random),
@@ -306,7 +308,7 @@ impl<D: Dialect> Endpoint<D> {
         })
     }
 
-    /// Asks for the proof that a key is held.
+    /// Asks the client to prove that it holds a key.
     fn challenge(&mut self, join: Box<Join>, key: PublicKey, nonce: Nonce) {
         let challenge = ServerFrame::Challenge {
             nonce,
@@ -319,7 +321,7 @@ impl<D: Dialect> Endpoint<D> {
         self.state = State::Challenged(Box::new(Challenged { join, key, nonce }));
     }
 
-    /// Looks at the answer to a challenge, which is good for one.
+    /// Checks the answer to a challenge, which is valid for one answer.
     fn proven(
         &mut self,
         frame: &ClientFrame,
@@ -328,16 +330,16 @@ impl<D: Dialect> Endpoint<D> {
         let State::Challenged(challenged) = mem::replace(&mut self.state, State::New) else {
             return Err(Refusal::ending(
                 ErrorCode::JoinExpected,
-                "A join comes first",
+                "The first frame must be a join",
             ));
         };
         let ClientFrame::Proof { signature } = frame else {
-            let words = "A challenge is answered by a proof";
+            let words = "A challenge must be answered by a proof";
             return Err(Refusal::ending(ErrorCode::JoinExpected, words));
         };
         let Challenged { join, key, nonce } = *challenged;
         if !self.holds(&key, &nonce, signature) {
-            let words = "The proof of who you are does not hold for this connection";
+            let words = "The proof of your key is not valid for this connection";
             return Err(Refusal::ending(ErrorCode::BadProof, words));
         }
         self.entry(join, Some(key), random)
@@ -348,7 +350,7 @@ impl<D: Dialect> Endpoint<D> {
         channel.is_some_and(|channel| key.proves(&channel.binding, nonce, signature))
     }
 
-    /// A wish to enter; nobody enters twice.
+    /// A join; a second one is refused.
     fn entry(
         &self,
         join: Box<Join>,
@@ -356,7 +358,7 @@ impl<D: Dialect> Endpoint<D> {
         random: impl FnOnce() -> [u8; 32],
     ) -> Result<JoinRequest, Refusal> {
         let Some(channel) = &self.channel else {
-            let words = "The first frame, and only the first, is a join";
+            let words = "The first frame, and only the first, must be a join";
             return Err(Refusal::ending(ErrorCode::JoinExpected, words));
         };
         Ok(JoinRequest {
@@ -414,7 +416,7 @@ impl<D: Dialect> Endpoint<D> {
         }
     }
 
-    /// Who is told to come back later is not read for a moment.
+    /// Stops reading for a moment from a client that is told to retry later.
     fn pause(&mut self, now: Now, error: &ErrorFrame) {
         if let Some(wait) = error.retry_after_ms {
             let pause = Duration::from_millis(wait).min(PAUSE_MAX);
@@ -422,13 +424,13 @@ impl<D: Dialect> Endpoint<D> {
         }
     }
 
-    /// Whether a look into a log is to begin now: everything before it is answered and written, so
-    /// that what it finds is all that is held for the other end.
+    /// Whether a query is to begin now: everything before it is answered and written, so that its
+    /// result is all that is buffered for the client.
     pub fn may_look(&self) -> bool {
         matches!(self.looking, QueryState::Allowed(_)) && self.dialect.is_quiet()
     }
 
-    /// The look that is to begin now; then call [`looked`](Self::looked).
+    /// The query to run now; then call [`looked`](Self::looked).
     pub fn look(&mut self) -> Option<LogQuery> {
         if !self.may_look() {
             return None;
@@ -446,10 +448,10 @@ impl<D: Dialect> Endpoint<D> {
         }
     }
 
-    /// What the look found: its answer. Nobody wants it any more if the connection is to close.
+    /// Queues the result of the query as its answer; it is discarded if the connection is to close.
     pub fn looked(&mut self, now: Now, looked: &Result<QueryResult, StoreError>) {
         if looked.is_err() {
-            // So is who asks for what can't be read at the moment.
+            // As after an error with `retry_after_ms`.
             self.paused = self.paused.max(Some(now.mono + PAUSE_MAX));
         }
         match mem::replace(&mut self.looking, QueryState::None) {
@@ -461,8 +463,7 @@ impl<D: Dialect> Endpoint<D> {
         }
     }
 
-    /// Ends the connection: behind the messages that its rooms still hold for it (`drain`), or at
-    /// once.
+    /// Closes the connection: after the backlog of messages (`drain`), or at once.
     pub fn close(&mut self, now: Now, last: Option<Box<ServerFrame>>, drain: bool) {
         self.dialect.close(now, drain);
         self.looking = QueryState::None;
@@ -474,14 +475,15 @@ impl<D: Dialect> Endpoint<D> {
         };
     }
 
-    /// A room's log can't be read where the other end is: nothing can follow, and it is told why.
+    /// Closes the connection with an error, since the client's position in a room's log can't be
+    /// read.
     pub fn unreadable(&mut self, now: Now, error: StoreError) {
         let error = unavailable(error, None);
         self.close(now, Some(Box::new(ServerFrame::Error(error))), false);
     }
 
-    /// Until when everything must be written, if it is to close. `blocked`: the other end takes nothing
-    /// at the moment.
+    /// Until when everything must be written, if it is to close. `blocked`: the client accepts no
+    /// bytes at the moment.
     pub fn deadline(&self, blocked: bool) -> Option<Duration> {
         match self.state {
             State::Closing {
@@ -492,17 +494,17 @@ impl<D: Dialect> Endpoint<D> {
         }
     }
 
-    /// What the core has to know of the client, as far as is known.
+    /// The client's capabilities, as far as is known.
     pub fn abilities(&self) -> &'static Abilities {
         self.dialect.abilities()
     }
 
-    /// Whether it was told to close.
+    /// Whether it is to close.
     pub fn is_closing(&self) -> bool {
         matches!(self.state, State::Closing { .. })
     }
 
-    /// What to do next.
+    /// The next thing to do.
     pub fn turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
         if let State::Closing { deadline, .. } = self.state
             && now.mono + LAST_WORDS >= deadline
@@ -529,7 +531,8 @@ impl<D: Dialect> Endpoint<D> {
         matches!(self.dialect.turn(now, replica), Turn::Idle)
     }
 
-    /// So many bytes of the last turn's offer were written. The replica must be as it was.
+    /// Notes that `count` bytes of the last turn's [`Turn::Write`] were written. The replica must
+    /// not have changed since.
     pub fn wrote(&mut self, now: Now, replica: &Replica, count: usize) {
         if let State::Closing { moved, .. } = &mut self.state {
             *moved = now.mono;
@@ -537,37 +540,37 @@ impl<D: Dialect> Endpoint<D> {
         self.dialect.wrote(now, replica, count);
     }
 
-    /// The page that [`Turn::Fetch`] asked for. False if the connection has to be closed: the log
-    /// no longer holds what comes next here.
+    /// Takes the page that [`Turn::Fetch`] asked for. False: the log no longer holds the next
+    /// message, so the connection has to be closed.
     #[must_use]
     pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
         self.dialect.take_page(room, page)
     }
 
-    /// Gives up the page, unless it is small: the other end does not read at the moment.
+    /// Discards the page, unless it is small: the client does not read at the moment.
     pub fn drop_page(&mut self) {
         self.dialect.drop_page();
     }
 
-    /// Whether it holds a page that would be given up.
+    /// Whether it holds a page that [`drop_page`](Self::drop_page) would discard.
     pub fn has_page(&self) -> bool {
         self.dialect.has_page()
     }
 
-    /// Bytes held for the other end alone, that it has not read.
+    /// Bytes buffered for this client alone.
     pub fn held_bytes(&self) -> usize {
         self.dialect.held_bytes()
     }
 
     // Time.
 
-    /// To be called about once a second: looks whether the other end still gives signs of life.
+    /// Checks for signs of life; call it about once a second.
     pub fn tick(&mut self, now: Now) -> Pulse {
         self.poll(now);
         let silent = now.mono.saturating_sub(self.heard);
         if let Some(begun) = self.begun {
             if !self.may_read() {
-                // It is we who do not read: the time counts from when we do.
+                // The server does not read now: the time counts from when it does.
                 self.begun = Some(now.mono);
             } else if now.mono.saturating_sub(begun) >= LINE_WITHIN {
                 self.begun = None;
@@ -578,7 +581,7 @@ impl<D: Dialect> Endpoint<D> {
         let answers = self.abilities().answers_ping;
         match self.state {
             State::New | State::Challenged(_) if silent >= JOIN_WITHIN => Pulse::Gone,
-            // While requests are under way it is we who are late: nothing is read.
+            // While requests are pending the server does not read, so silence proves nothing.
             State::Joined if answers && silent >= GONE_AFTER && self.under_way == 0 => Pulse::Gone,
             State::Joined if answers && silent >= PING_AFTER && !self.pinged => {
                 self.dialect.ping();
@@ -592,16 +595,17 @@ impl<D: Dialect> Endpoint<D> {
     }
 }
 
-/// How the other end is.
+/// The client's state of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pulse {
     /// Alive, as far as is known.
     Fine,
-    /// Silent: there is a `ping` to be written.
+    /// Silent: a `ping` is to be written.
     Ping,
-    /// It has begun a frame and does not end it: there is a [`request`](Endpoint::request).
+    /// A frame stays incomplete: there is a [`request`](Endpoint::request).
     Late,
-    /// Silent for too long: to be given up, for [`Departure::Timeout`](crate::protocol::frame::Departure::Timeout).
+    /// Silent for too long: end it with
+    /// [`Departure::Timeout`](crate::protocol::frame::Departure::Timeout).
     Gone,
 }
 

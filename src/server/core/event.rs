@@ -1,4 +1,4 @@
-//! What the hub is told, and what it wants done: plain values.
+//! The hub's inputs (events) and outputs (effects), as plain values.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,63 +19,64 @@ use crate::{
     server::log::{Batch, Committed, Run, StoreError},
 };
 
-/// What happened.
+/// An input of the hub.
 #[derive(Debug)]
 pub enum Event {
-    /// A connection asks for something; in the order of its sending.
+    /// Requests of a connection, in the order in which it sent them.
     Requests {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// What.
+        /// The requests.
         requests: Vec<Request>,
     },
-    /// A connection is gone, whoever ended it: the last thing told of it.
+    /// A connection is closed, by either end: its last event.
     Closed {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// Why.
+        /// The reason.
         reason: Departure,
     },
-    /// The append under way has ended.
+    /// The append in progress has ended.
     Committed(Result<Committed, StoreError>),
-    /// The server is to stop: what was accepted is delivered first.
+    /// The server is to stop, once everything accepted is delivered.
     Stop,
 }
 
-/// One frame from a client, or what was wrong with it.
+/// One frame from a client, or the reason why it can't be accepted.
 #[derive(Debug)]
 pub enum Request {
-    /// A wish to enter.
+    /// A join.
     Join(Box<JoinRequest>),
     /// An admin command, with random bytes for the secret that it makes.
     Admin(Box<AdminRequest>, Box<[u8; 32]>),
     /// Any other frame.
     Frame(ClientFrame),
-    /// A frame that can't be taken.
+    /// A frame that can't be accepted.
     Refused(Refusal),
 }
 
-/// A wish to enter, with what the shell adds to it.
+/// A join, with what the shell adds to it.
 #[derive(Debug)]
 pub struct JoinRequest {
-    /// What the client sent.
+    /// The client's frame.
     pub join: Box<Join>,
-    /// The token in force: the client's own, or a fresh one from the shell.
+    /// The token to use: the client's own, or a fresh one from the shell.
     pub token: Token,
-    /// The key that the client has proven to hold; `None`: he is unverified.
+    /// The key that the client has proven to hold; `None`: unverified.
     pub key: Option<PublicKey>,
-    /// Whether the password that came with the join is the server's: the shell has looked.
+    /// Whether the client sent the server's password; the shell has checked it.
     pub password: bool,
-    /// How the client came.
+    /// The connection's channel.
     pub channel: Channel,
-    /// What the client can do.
+    /// The client's capabilities.
     pub abilities: &'static Abilities,
-    /// The device of this token and client ID is somebody else's: it has one of its key's own.
+    /// The device of this token and client ID belongs to another user: derive a device from the key
+    /// as well.
     pub own_device: bool,
 }
 
 impl JoinRequest {
-    /// The device that comes in.
+    /// The device that joins.
     pub fn device(&self) -> DeviceId {
         match self.key.filter(|_| self.own_device) {
             Some(key) => self.token.device_of_key(&self.join.client_id, &key),
@@ -84,74 +85,74 @@ impl JoinRequest {
     }
 }
 
-/// What is to be done.
+/// An output of the hub.
 #[derive(Debug)]
 pub enum Effect {
-    /// Something for one connection.
+    /// A command for one connection.
     Command {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// What.
+        /// The command.
         command: ConnectionCommand,
     },
-    /// Something for every replica of the rooms.
+    /// A publication for every replica.
     Publish(Arc<Publication>),
-    /// To be committed; the outcome comes back as [`Event::Committed`].
+    /// A batch to commit; its outcome returns as [`Event::Committed`].
     Append(Batch),
-    /// Something for the log of the server.
+    /// An entry for the server's log.
     Log(Box<LogEvent>),
-    /// After [`Event::Stop`], or a store that failed: all was delivered and everybody told.
+    /// The server has ended, after [`Event::Stop`] or a failure of the store; all clients have been
+    /// told.
     Finished {
         /// Whether the store failed.
         failed: bool,
     },
 }
 
-/// What one connection is to do. All but `Close` answer one request.
+/// A command for one connection. Each answers one request, except `Close` and an allowed `Query`.
 #[derive(Debug)]
 pub enum ConnectionCommand {
-    /// It is let in.
+    /// Admit the client.
     Admit(Box<Joined>),
-    /// A request is answered; by nothing, where there is nothing to say.
+    /// Answer a request; `None`: without a frame.
     Answer(Option<Box<ServerFrame>>),
-    /// Its request is to be made once more, after a while: the client can't do that itself.
+    /// Make the request again after a while, since the client can't.
     Retry {
-        /// What it asked.
+        /// The request.
         frame: Box<ClientFrame>,
-        /// After how long.
+        /// The time to wait.
         wait: Duration,
     },
-    /// Its message was stored just now. The echo tells it, unless its reader is far behind.
+    /// A message of the client was stored. The echo tells it, unless its subscriber is far behind.
     Stored(Box<Ack>),
-    /// It may look into a room's log, and answers its request itself with what it finds; or it
-    /// may not.
+    /// Run this history or search query and answer the request with its result, or refuse it.
     Query(Result<Box<LogQuery>, Box<ErrorFrame>>),
-    /// It ends.
+    /// Close the connection.
     Close {
-        /// The last words.
+        /// The last frame.
         last: Option<Box<ServerFrame>>,
-        /// Whether it is first to be sent what its rooms still hold for it.
+        /// Whether to send the backlog of its rooms first.
         drain: bool,
     },
 }
 
-/// How a connection begins to read.
+/// The start of a session.
 #[derive(Debug)]
 pub struct Joined {
-    /// The first words.
+    /// The first frame.
     pub welcome: Welcome,
-    /// The rooms, and the number of the message that comes first in each.
+    /// The rooms, each with the number of the first message to send.
     pub rooms: Vec<(RoomIndex, u64)>,
 }
 
-/// News for all who read a room.
+/// Changes for the subscribers of the rooms.
 #[derive(Debug, Default)]
 pub struct Publication {
     /// New messages.
     pub runs: Vec<Run>,
-    /// Where logs begin now that began earlier.
+    /// The new first numbers of logs whose oldest messages were erased.
     pub firsts: Vec<(RoomIndex, u64)>,
-    /// How rooms are run that nobody reads yet: at the start.
+    /// The rules of rooms at the start, when they have no subscribers.
     pub rules: Vec<(RoomIndex, Arc<RoomRules>)>,
     /// Changes of member lists.
     pub presence: Vec<PresenceChanges>,
@@ -162,21 +163,21 @@ pub struct Publication {
 pub struct PresenceChanges {
     /// The room.
     pub room: RoomIndex,
-    /// The frames that tell them, numbered by version.
+    /// The frames that announce them, numbered by version.
     pub segment: Segment,
     /// The changes themselves, in the same order.
     pub changes: Vec<MemberChange>,
-    /// When they happened, as [`Now::mono`](crate::time::Now::mono).
+    /// The time of the changes, as [`Now::mono`](crate::time::Now::mono).
     pub at: Duration,
 }
 
 /// One change of a member list.
 #[derive(Clone, Debug)]
 pub enum MemberChange {
-    /// Came in, or is called otherwise now.
+    /// A member joined, or changed their nickname or role.
     Put(Arc<Member>),
-    /// Went.
+    /// A member left.
     Remove(UserId),
-    /// Nobody came or went: the room is run otherwise.
+    /// The room's rules changed.
     Rules(Arc<RoomRules>),
 }

@@ -1,4 +1,4 @@
-//! Times and durations as the server's messages give them, and the errors that carry them.
+//! Formats times and durations for the server's messages, and makes the errors that carry them.
 
 use std::time::Duration;
 
@@ -22,12 +22,13 @@ pub(super) fn moment(seconds: u64) -> String {
         )
 }
 
-/// ` until` a time; empty where there is no end.
+/// ` until` and a time; empty if there is no end.
 pub(super) fn until(end: Option<u64>) -> String {
     end.map_or_else(String::new, |end| format!(" until {}", moment(end)))
 }
 
-/// A duration in the largest unit that it is a whole number of, or nearly: `10 minutes`.
+/// A duration in whole units, rounded down: `10 minutes`. Below two of a unit it is given in the
+/// next smaller one, except for exactly one.
 pub(super) fn duration(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let (count, unit) = match seconds {
@@ -36,7 +37,7 @@ pub(super) fn duration(time: Duration) -> String {
         7_200..172_800 => (seconds / 3_600, "hour"),
         _ => (seconds / 86_400, "day"),
     };
-    // A minute, an hour and a day are said as such.
+    // Exactly one minute, hour or day.
     let (count, unit) = match seconds {
         60 => (1, "minute"),
         3_600 => (1, "hour"),
@@ -47,7 +48,7 @@ pub(super) fn duration(time: Duration) -> String {
     format!("{count} {unit}{plural}")
 }
 
-/// The error for a user who does something too often, with the time to wait.
+/// The error for an exceeded rate limit, with the time to wait.
 pub(super) fn too_often(what: &str, wait: Duration) -> ErrorFrame {
     let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     ErrorFrame {

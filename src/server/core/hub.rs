@@ -1,13 +1,13 @@
-//! Who is present, in which rooms, under which nicknames, and what is allowed.
+//! The hub: users, sessions, nicknames and rooms, and the decisions on what clients ask.
 //!
-//! The hub decides; it delivers nothing itself. What clients ask is either answered at once or
-//! staged for the store; while one batch is being committed the next one fills up (group commit).
-//! Only what was committed is published or acknowledged.
+//! The hub decides; it delivers nothing itself. A request is either answered at once or staged for
+//! the store; while one batch is being committed the next one fills (group commit). Only what was
+//! committed is published or acknowledged.
 //!
-//! One file for each thing that a client can ask is in `command/`; what goes to the store and
-//! comes back is in `commit`, what admin commands lead to in `admin`, what waits for records to be committed
-//! in `promises`, who comes and goes in `present`, when old entries go in `retention`.
-
+//! `command/` has one file for each request; `commit` gives operations to the store and takes their
+//! results, `admin` carries out admin commands, `promises` holds what waits for records to be
+//! committed, `presence` starts and ends sessions, `retention` decides when old messages are
+//! erased.
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     mem,
@@ -54,17 +54,17 @@ use clock::Clock;
 pub use retention::Keep;
 use retention::Retainer;
 
-/// Operations that may wait for the next batch; then no requests are taken.
+/// Most operations that wait for the next batch; beyond, no requests are taken.
 const STAGED_OPERATIONS_MAX: usize = 16_384;
-/// Text that may wait for the next batch; then no requests are taken.
+/// Most bytes of text that wait for the next batch; beyond, no requests are taken.
 const STAGED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// When to come back after the server stopped.
+/// Retry delay for clients when the server stops.
 const SHUTDOWN_RETRY_MS: u64 = 1_000;
 
 impl Hub {
-    /// Nobody is present. `extents` tells what the store holds of each room, and `known` is what
-    /// [`LogWriter::known_times`](crate::server::log::LogWriter::known_times) says, `records` what
-    /// [`StateStore::state`](crate::server::log::StateStore::state) gives.
+    /// A hub without users. `extents` has what the store holds of each room, `known` is the result
+    /// of [`LogWriter::known_times`](crate::server::log::LogWriter::known_times), `records` that of
+    /// [`StateStore::state`](crate::server::log::StateStore::state).
     ///
     /// # Panics
     /// If there is no room, or not one extent for each.
@@ -147,7 +147,7 @@ impl Hub {
         }
     }
 
-    /// Takes in what happened.
+    /// Handles an event.
     pub fn handle(&mut self, now: Now, event: Event) {
         self.set_time(now);
         match event {
@@ -171,15 +171,15 @@ impl Hub {
             Event::Stop => {
                 if self.state == State::Running {
                     self.state = State::Stopping;
-                    // What waits to be tried again is tried now: there is no later.
+                    // Records that wait for a retry are retried now: there is no later.
                     self.records_wait = None;
                 }
             }
         }
     }
 
-    /// Ends a turn: what came together in it is published together, and goes to the store if that
-    /// is idle. Gives everything that is to be done since the last call.
+    /// Ends a turn: publishes its changes together, and gives the store a batch if it is idle.
+    /// Appends all effects since the last call.
     pub fn finish_turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.set_time(now);
         self.publish_presence();
@@ -193,8 +193,8 @@ impl Hub {
         effects.append(&mut self.effects);
     }
 
-    /// When a turn is to be ended even if nothing happens; a time that is past means at once.
-    /// `None`: only when something happens.
+    /// When to end a turn even without an event; a time in the past means at once. `None`: not
+    /// before the next event.
     pub fn wakes_at(&self) -> Option<Duration> {
         let idle = self.committing.is_none() && self.state == State::Running;
         let records = self.records_wait;
@@ -204,22 +204,22 @@ impl Hub {
         all.into_iter().flatten().min().filter(|_| idle)
     }
 
-    /// Whether it takes requests now. When it does not, a commit under way will change that.
+    /// Whether it accepts requests now. If not, a commit in progress will change that.
     pub fn has_room(&self) -> bool {
         self.staged.len() < STAGED_OPERATIONS_MAX && self.staged_bytes < STAGED_BYTES_MAX
     }
 
-    /// Whether there is somebody who decides here.
+    /// Whether the server has an owner.
     pub fn has_owner(&self) -> bool {
         self.access.has_owner()
     }
 
-    /// How many sessions are in.
+    /// The number of sessions.
     pub fn present(&self) -> usize {
         self.sessions.len()
     }
 
-    /// Lets accounts go that nobody has used for long. `clock`: the time as it was read.
+    /// Removes accounts that were not used for long. `clock`: the time as it was read.
     fn sweep(&mut self, clock: Now) {
         if self.state != State::Running {
             return;
@@ -274,7 +274,7 @@ impl Hub {
     }
 
     pub(super) fn join_expected(&mut self, connection: ConnectionId) {
-        let message = "The first frame, and only the first, is a join";
+        let message = "The first frame, and only the first, must be a join";
         let error = ErrorFrame::new(ErrorCode::JoinExpected, message);
         self.break_off(connection, error, Departure::Protocol);
     }
@@ -302,7 +302,7 @@ impl Hub {
         self.joining.remove(&connection)
     }
 
-    // What is to be done.
+    // Effects.
 
     pub(super) fn command(&mut self, connection: ConnectionId, command: ConnectionCommand) {
         self.effects.push(Effect::Command {
@@ -330,7 +330,7 @@ impl Hub {
         self.effects.push(Effect::Log(Box::new(record)));
     }
 
-    /// Tells a connection what is wrong and ends it.
+    /// Sends a connection an error and closes it.
     pub(super) fn break_off(
         &mut self,
         connection: ConnectionId,

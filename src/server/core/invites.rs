@@ -1,6 +1,6 @@
-//! Invites: which were made in the chat, how often each was used, and which are revoked.
+//! Invites: those made in the chat, how often each was used, and which are revoked.
 //!
-//! An invite proves itself by the server's key. Those that `chat-server invite` makes are known here from
+//! An invite is signed by the server's key. Those made by `chat-server invite` are known here from
 //! their first use on.
 
 use std::ops::Deref;
@@ -21,41 +21,41 @@ use crate::{
     time::Now,
 };
 
-/// Invites that are remembered.
+/// Most invites remembered.
 pub const INVITES_MAX: usize = 10_000;
-/// How long an invite made in the chat lasts by default.
+/// Default lifetime in seconds of an invite made in the chat.
 pub const INVITE_SECONDS_DEFAULT: u64 = 7 * 24 * 3600;
-/// How long an invite can last.
+/// Longest lifetime of an invite in seconds.
 pub const INVITE_SECONDS_MAX: u64 = 366 * 24 * 3600;
 
-const FULL: &str = "There are as many invites as the server remembers: wait until one expires";
+const FULL: &str = "The server can't hold more invites: wait until one expires";
 
-/// What is known of an invite.
+/// The record of an invite.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Invite {
     /// In seconds since 1970.
     expires: u64,
-    /// How many people it is for; 0: any number.
+    /// How many people it admits; 0: any number.
     uses: u16,
     used: u64,
     revoked: bool,
     /// The nickname of the user who made it in the chat.
     by: Option<String>,
-    /// That user; older servers did not note it.
+    /// The id of that user; older servers did not note it.
     #[serde(default)]
     by_user: Option<UserId>,
 }
 
-/// Invites that were revoked because of the user who had made them.
+/// The number of invites revoked because of the user who made them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revoked {
-    /// How many.
+    /// The invites.
     pub invites: usize,
-    /// How many people have come in by them.
+    /// The people who have joined with them.
     pub used: u64,
 }
 
-/// An invite that is good.
+/// A valid invite.
 #[derive(Clone, Copy, Debug)]
 pub struct GoodInvite(InviteToken);
 
@@ -70,7 +70,7 @@ impl Deref for GoodInvite {
 /// All invites that are remembered.
 #[derive(Debug)]
 pub struct Invites {
-    /// What invites are made and proven with.
+    /// The key that signs and checks invites.
     key: InviteKey,
     invites: RecordMap<Invite>,
 }
@@ -89,11 +89,11 @@ impl Invites {
         &mut self.invites
     }
 
-    /// Checks an invite that somebody brings.
+    /// Checks an invite that a client sent.
     pub fn check(&self, token: &InviteToken, now: Now) -> Result<GoodInvite, ErrorFrame> {
         let bad = |message: &str| Err(ErrorFrame::new(ErrorCode::BadInvite, message));
         if !token.is_from(&self.key) {
-            return bad("The invite is not one of this server: ask for another");
+            return bad("The invite is not from this server: ask for another");
         }
         if token.expires() <= seconds(now.wall) {
             return bad("The invite has expired: ask for another");
@@ -104,13 +104,13 @@ impl Invites {
                 bad("The invite was used already: ask for another")
             }
             None if self.invites.len() >= INVITES_MAX && self.dispensable(now).is_none() => {
-                bad("The server can remember no more invites: tell its owner")
+                bad("The server can't hold more invites: tell its owner")
             }
             Some(_) | None => Ok(GoodInvite(*token)),
         }
     }
 
-    /// Counts that an invite was used.
+    /// Counts a use of an invite.
     pub fn use_up(&mut self, token: GoodInvite, now: Now) {
         let id = token.id();
         // There was room when it was checked.
@@ -126,7 +126,7 @@ impl Invites {
         self.invites.update(&id, |known| known.used += 1);
     }
 
-    /// Makes an invite for a user. `seconds`: how long it lasts.
+    /// Makes an invite for a user. `lasts`: its lifetime in seconds.
     pub fn make(
         &mut self,
         id: InviteId,
@@ -150,7 +150,7 @@ impl Invites {
         Ok(InviteToken::mint(&self.key, id, expires, uses))
     }
 
-    /// Makes room for one more invite, for which another one goes if need be.
+    /// Makes room for one more invite, by removing another one if need be.
     fn make_room(&mut self, id: InviteId, now: Now) -> Result<(), ErrorFrame> {
         self.forget_expired(seconds(now.wall));
         if self.invites.contains_key(&id) || self.invites.len() < INVITES_MAX {
@@ -165,8 +165,8 @@ impl Invites {
         }
     }
 
-    /// The invite that goes first where there is no room: one that has expired, else one that was revoked
-    /// without being known here; of either the one that ends first.
+    /// The invite to remove where there is no room: one that has expired, else one that was revoked
+    /// before it was known; of these the one that expires first.
     fn dispensable(&self, now: Now) -> Option<InviteId> {
         let now = seconds(now.wall);
         let over = |known: &Invite| known.expires <= now;
@@ -178,20 +178,20 @@ impl Invites {
             .map(|(id, _)| *id)
     }
 
-    /// Removes invites that expired long ago. Those that just expired stay for a while, since a clock that
-    /// was once far ahead would else make used and revoked invites good again.
+    /// Removes invites that expired long ago. Those that expired lately stay for a while: otherwise
+    /// a clock that was once far ahead would make used and revoked invites valid again.
     fn forget_expired(&mut self, now: u64) {
         self.invites
             .retain(|known| known.expires.saturating_add(INVITE_SECONDS_MAX) > now);
     }
 
-    /// Revokes an invite. One that is not known is noted as well: those of `chat-server invite` are not
-    /// known before they are used.
+    /// Revokes an invite. An unknown one is noted as well: those made by `chat-server invite` are
+    /// not known before their first use.
     pub fn revoke(&mut self, id: InviteId, now: Now) -> Result<(), ErrorFrame> {
         self.make_room(id, now)?;
         if !self.invites.contains_key(&id) {
             let unknown = Invite {
-                // None lasts longer.
+                // The longest possible lifetime.
                 expires: seconds(now.wall).saturating_add(INVITE_SECONDS_MAX),
                 ..Invite::unknown()
             };
@@ -201,8 +201,9 @@ impl Invites {
         Ok(())
     }
 
-    /// Revokes the invites that a user has made; of older servers' invites, those made by a nickname that
-    /// is theirs (`is_theirs`). Those of `chat-server invite` are the operator's.
+    /// Revokes the invites that a user has made; of older servers' invites, those made under a
+    /// nickname that is theirs (`is_theirs`). Those made by `chat-server invite` are the
+    /// operator's.
     pub fn revoke_of(
         &mut self,
         user: UserId,
@@ -229,7 +230,7 @@ impl Invites {
         revoked
     }
 
-    /// The invites that are known and not over, one a line.
+    /// The invites that are neither expired nor revoked, one a line.
     pub fn lines(&self, now: Now) -> Vec<Line> {
         let now = seconds(now.wall);
         let known = self.invites.iter();
@@ -249,7 +250,7 @@ impl Invites {
 }
 
 impl Invite {
-    /// An invite that nobody made in the chat.
+    /// An invite that was not made in the chat.
     fn unknown() -> Self {
         Self {
             expires: 0,

@@ -1,4 +1,4 @@
-//! What the hub reports to the server's log, and in which words.
+//! The hub's entries in the server's log, and their texts.
 //!
 //! Every string from a client is a [`Line`], a [`Nickname`] or an id, all of which are harmless to a
 //! terminal; a message's text becomes one line here.
@@ -23,35 +23,35 @@ use crate::{
     text::{self, Body, Line},
 };
 
-/// Something for the server's log.
+/// An entry for the server's log.
 #[derive(Debug)]
 pub enum LogEvent {
-    /// Somebody came in.
+    /// A client joined.
     Joined {
-        /// As what.
+        /// The nickname.
         nickname: Nickname,
-        /// Who.
+        /// The user.
         user: UserId,
-        /// With which client ID.
+        /// The client ID.
         client_id: ClientId,
-        /// From where.
+        /// The address.
         address: ClientAddress,
-        /// By which key; `None`: unverified.
+        /// The key; `None`: unverified.
         key: Option<KeyTag>,
-        /// Whether nobody on the way can read what is said.
+        /// Whether the connection is encrypted.
         encrypted: bool,
-        /// With which program; `None`: it does not say.
+        /// The client's program; `None`: unknown.
         agent: Option<Line>,
-        /// What its dialect [calls](Abilities::called) its clients.
+        /// The name that its dialect [gives](Abilities::called) its clients.
         called: Option<&'static str>,
-        /// How many sessions are in now.
+        /// The number of sessions now.
         present: usize,
     },
     /// A message was stored.
     Message {
         /// The sender.
         sender: Arc<Member>,
-        /// Where the sender is; `None` if he has left.
+        /// The sender's address; `None` if they have left.
         address: Option<ClientAddress>,
         /// Its id.
         id: MessageId,
@@ -61,47 +61,47 @@ pub enum LogEvent {
         seq: u64,
         /// Bytes of its text.
         bytes: usize,
-        /// When.
+        /// The time.
         time: Timestamp,
-        /// How many sessions it goes to.
+        /// The number of sessions that receive it.
         receivers: usize,
-        /// The text, if texts are wanted.
+        /// The text, if the log has texts.
         text: Option<Body>,
     },
-    /// Somebody took another nickname.
+    /// A user changed their nickname.
     Renamed {
         /// The one before.
         was: Nickname,
         /// The one now.
         nickname: Nickname,
-        /// Who.
+        /// The user.
         user: UserId,
     },
     /// A session ended.
     Left {
-        /// As what.
+        /// The nickname.
         nickname: Nickname,
-        /// Who.
+        /// The user.
         user: UserId,
-        /// With which client ID.
+        /// The client ID.
         client_id: ClientId,
-        /// From where.
+        /// The address.
         address: ClientAddress,
-        /// Why.
+        /// The reason.
         reason: Departure,
-        /// How many sessions are in now.
+        /// The number of sessions now.
         present: usize,
     },
-    /// Somebody was not let in.
+    /// A join was refused.
     Refused {
-        /// As what.
+        /// The nickname.
         nickname: Nickname,
-        /// From where.
+        /// The address.
         address: ClientAddress,
-        /// Why.
+        /// The reason.
         message: Line,
     },
-    /// Old messages were erased, as the operator wants it.
+    /// Old messages were erased, by the operator's settings.
     Erased {
         /// The room.
         room: RoomName,
@@ -110,37 +110,37 @@ pub enum LogEvent {
         /// The highest number erased.
         to: u64,
     },
-    /// The clock on the wall was corrected.
+    /// The wall clock was corrected.
     ClockCorrected {
-        /// By how much.
+        /// The correction.
         by: SignedDuration,
-        /// What was told last before.
+        /// The last time shown before.
         was: Timestamp,
-        /// What is told now.
+        /// The time shown now.
         now: Timestamp,
-        /// Whether nothing is erased by age for a while, where something would be.
+        /// Whether this stops erasing by age for a while.
         stops_erasing: bool,
     },
-    /// At the start the clock is behind the log.
+    /// The clock is behind the log at the start.
     ClockBehindLog {
-        /// When the last message was stored, by the clock of then.
+        /// The time of the last message, by the clock of then.
         last: Timestamp,
-        /// What the clock says.
+        /// The clock's time.
         now: Timestamp,
     },
-    /// The clock on the wall is away from what the log knows: nothing is erased by age for a day.
+    /// The wall clock differs from the log's last time: nothing is erased by age for a day.
     ClockDoubted {
-        /// By how much; below zero where it is behind.
+        /// The difference; negative if the clock is behind.
         by: SignedDuration,
     },
-    /// Half, or nine tenths, of the accounts that the server can have are there.
+    /// The number of accounts has passed half, or nine tenths, of the limit.
     ManyAccounts {
-        /// How many there are.
+        /// The number of accounts.
         known: usize,
     },
-    /// The store refused something; told once for all that it refused in a minute.
+    /// The store refused operations; logged at most once a minute.
     StoreRefused {
-        /// How many operations.
+        /// The number of operations.
         operations: usize,
     },
     /// The store failed: the server stops.
@@ -196,7 +196,7 @@ impl fmt::Display for LogEvent {
                     (None, Some(called)) => write!(out, ", with {called}")?,
                     (None, None) => {}
                 }
-                write!(out, "; {present} in now")
+                write!(out, "; {present} online")
             }
             Self::Message { .. } => self.message(out),
             Self::Renamed {
@@ -214,7 +214,7 @@ impl fmt::Display for LogEvent {
             } => write!(
                 out,
                 "{nickname} left ({}): user {user}, client ID {client_id}, from {address}; \
-                 {present} in now",
+                 {present} online",
                 name(*reason)
             ),
             Self::Refused {
@@ -230,9 +230,9 @@ impl fmt::Display for LogEvent {
             | Self::ClockDoubted { .. } => self.clock(out),
             Self::ManyAccounts { known } => write!(
                 out,
-                "{known} people are known by a key, of {ACCOUNTS_MAX} at the most; from \
-                 {STRANGERS_MAX} on newcomers come in unverified. Those who never wrote are \
-                 forgotten sooner now; see docs/OPERATING.md, Limits"
+                "{known} of at most {ACCOUNTS_MAX} accounts exist; from {STRANGERS_MAX} on new users \
+                 join unverified. Accounts that never wrote are removed sooner now; see \
+                 docs/OPERATING.md, Limits"
             ),
             Self::StoreRefused { operations } => write!(
                 out,
@@ -327,7 +327,7 @@ impl fmt::Display for WhereFrom {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(address) => write!(out, "{address}"),
-            None => out.write_str("somebody who has left"),
+            None => out.write_str("a user who has left"),
         }
     }
 }

@@ -1,19 +1,17 @@
-//! A look into a room's log that somebody asked for: a page of its history, or a search.
+//! A query of a room's log: a page of its history, or a search.
 //!
-//! The hub says whether it is allowed and the connection carries it out, with a
-//! [`Reader`] of the log: so that the hub waits for no disk, and what was read goes to the socket
-//! without being encoded again.
+//! The hub decides whether it is allowed, and the connection runs it with a [`Reader`] of the log:
+//! so the hub waits for no disk, and the result goes to the socket without being encoded again.
 //!
-//! # What it may cost
+//! # Limits
 //!
-//! - A connection has one look at a time, and none while an answer of its is unwritten: the next
-//!   request is not even taken from what arrived. So it holds one page at the most
+//! - A connection runs one query at a time, and none while an answer to it is unwritten: the next
+//!   request is not even taken from the received bytes. So it holds at most one page
 //!   ([`FRAME_BYTES_MAX`](crate::protocol::limits::FRAME_BYTES_MAX)), however many it asks for and
 //!   however little it reads.
-//! - The answer is an answer like any other: between two of them what its rooms have for it is
-//!   written.
-//! - Who looks without a pause gets half of what a reader can do at most, and those who look at
-//!   the same time take turns (the shell sees to both).
+//! - Between two answers the connection writes what its rooms have for it.
+//! - A client that queries without a pause gets at most half of a reader's time, and concurrent
+//!   queries take turns (the shell ensures both).
 
 use crate::{
     protocol::{
@@ -29,52 +27,52 @@ use crate::{
 use crate::protocol::ServerFrame;
 use crate::server::log::RoomIndex;
 
-/// When to ask again for what could not be read.
+/// Retry delay for a query that could not be read.
 const UNAVAILABLE_RETRY_MS: u64 = 1_000;
 
-/// What is asked for. It was allowed.
+/// A query that the hub has allowed.
 #[derive(Clone, Debug)]
 pub struct LogQuery {
     /// The room.
     pub room: RoomIndex,
     /// The room's name, for the answer.
     pub name: RoomName,
-    /// What of it.
+    /// The part wanted.
     pub what: QueryKind,
     /// Echoed in the answer.
     pub reference: Option<u64>,
 }
 
-/// What is wanted of a room's log.
+/// The kind of a query.
 #[derive(Clone, Debug)]
 pub enum QueryKind {
-    /// A page.
+    /// A page of history.
     Page(Part),
-    /// Messages, newest first.
+    /// A search for messages, newest first.
     Messages {
-        /// Which.
+        /// The search.
         query: Query,
-        /// With numbers up to this.
+        /// The highest number to search.
         to: u64,
     },
 }
 
-/// What was read.
+/// The result of a query.
 #[derive(Debug)]
 pub enum QueryResult {
-    /// A page.
+    /// A page of history.
     Page(Page),
-    /// What a search found.
+    /// The messages that a search found.
     Found(Found),
 }
 
 impl LogQuery {
-    /// Whether it looks for something, which may take long.
+    /// Whether it is a search, which may take long.
     pub fn is_search(&self) -> bool {
         matches!(self.what, QueryKind::Messages { .. })
     }
 
-    /// Reads what is asked for.
+    /// Runs the query.
     pub fn read(&self, reader: &mut dyn Reader) -> Result<QueryResult, StoreError> {
         match &self.what {
             QueryKind::Page(part) => reader.page(self.room, *part).map(QueryResult::Page),
@@ -84,7 +82,7 @@ impl LogQuery {
         }
     }
 
-    /// Appends the answer to `out`: a frame, whatever became of it.
+    /// Appends the answer to `out` as one frame: the result, or the error.
     pub(in crate::server) fn answer(
         &self,
         looked: &Result<QueryResult, StoreError>,
@@ -107,7 +105,7 @@ impl LogQuery {
         }
     }
 
-    /// Where there is nothing, the page is told as an empty one within the log.
+    /// The head of the answer. An empty range is moved into the log.
     fn head(&self, extent: Extent, from: u64, to: u64) -> PageHead {
         let nowhere = from.min(extent.head + 1).max(extent.first);
         let (from, to) = if from > to {
@@ -126,7 +124,8 @@ impl LogQuery {
     }
 }
 
-/// What is told of a log that can't be read. To ask again for what is damaged is of no use.
+/// The error for a log that can't be read. It asks for no retry where the log is damaged, since
+/// that would not help.
 pub(super) fn unavailable(error: StoreError, reference: Option<u64>) -> ErrorFrame {
     let is_damaged = error == StoreError::Damaged;
     let message = if is_damaged {

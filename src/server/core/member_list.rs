@@ -1,9 +1,9 @@
-//! Who is in a room: the table, and its pages for those who need the whole list.
+//! A room's member list, and its pages for subscribers that need the whole list.
 //!
-//! A page of a long list is encoded once and given to all who ask for it within a moment: in a
-//! storm of joins everybody needs the list. Such a page may be a little older than the table. That
-//! does no harm: whoever reads pages goes on with the changes since the oldest of them, and
-//! applying a change twice is the same as once.
+//! A page of a long list is encoded once and given to everybody who asks for it within a moment,
+//! since in a storm of joins everybody needs the list. Such a page may be slightly older than the
+//! list. That does no harm: a subscriber that has read the pages goes on with the changes since the
+//! oldest of them, and applying a change twice is the same as once.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,8 +21,8 @@ use crate::protocol::{
     wire::encode_server,
 };
 
-/// How much older than the last change a page may be and still be given out. Short: whoever gets
-/// it is told of the changes since as if they happened now.
+/// How much older than the last change a cached page may be. Short, because its reader is told of
+/// later changes as if they happened now.
 const STALE_MAX: Duration = Duration::from_millis(100);
 
 /// One encoded page.
@@ -30,9 +30,9 @@ const STALE_MAX: Duration = Duration::from_millis(100);
 pub struct Page {
     /// The frame.
     pub bytes: Bytes,
-    /// The table's version when the page was made.
+    /// The list's version when the page was made.
     pub version: u64,
-    /// Where the next page starts: behind this user. `None`: this was the last.
+    /// The user behind whom the next page starts; `None`: this is the last.
     pub next: Option<UserId>,
 }
 
@@ -40,53 +40,53 @@ pub struct Page {
 #[derive(Debug, Default)]
 pub struct Members {
     table: BTreeMap<UserId, Arc<Member>>,
-    /// How the room is run.
+    /// The room's rules.
     rules: Arc<RoomRules>,
-    /// When it changed last.
+    /// Time of the last change.
     changed: Duration,
-    /// By the user that they start behind, with the time of the last change in them.
+    /// Cached pages by the user behind whom they start, with the time of the last change in them.
     pages: HashMap<Option<UserId>, (Duration, Page)>,
 }
 
 impl Members {
-    /// What follows changes it at this time.
+    /// Sets the time of the changes that follow.
     pub fn change_at(&mut self, at: Duration) {
         self.changed = at;
     }
 
-    /// Adds a member, or replaces what was known of him.
+    /// Adds or replaces a member.
     pub fn put(&mut self, member: Arc<Member>) {
         self.table.insert(member.user, member);
     }
 
-    /// The room is run so from now on.
+    /// Sets the room's rules.
     pub fn rule(&mut self, rules: Arc<RoomRules>) {
         self.rules = rules;
         self.pages.clear();
     }
 
-    /// Takes a member out.
+    /// Removes a member.
     pub fn remove(&mut self, user: UserId) {
         self.table.remove(&user);
     }
 
-    /// Gives back the pages that were kept.
+    /// Frees the cached pages.
     pub fn forget_pages(&mut self) {
         self.pages = HashMap::new();
     }
 
-    /// How many there are.
+    /// The number of members.
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Whether nobody is there.
+    /// Whether the room has no members.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// The page behind a user (`None`: the first), as the table stands or stood a moment ago, but
-    /// never from before `oldest`, the version since which all changes are still at hand.
+    /// The page behind a user (`None`: the first), current or at most [`STALE_MAX`] old, but never
+    /// older than version `oldest`, since which all changes are still held.
     pub fn page(
         &mut self,
         room: &RoomName,
@@ -102,10 +102,11 @@ impl Members {
         }
         let page = self.encode(room, after, version);
         if self.is_short() {
-            // Soon made, and made for one: the next who needs the list is in it.
+            // Quickly made, so not cached: the next member who needs the list has changed it by
+            // joining.
             return page;
         }
-        // Pages that start behind users of the past would pile up: a first page starts anew.
+        // Pages that start behind past users would accumulate: a first page clears the cache.
         if after.is_none() || self.pages.len() > 8 + self.table.len() / (MEMBERS_PAGE_MAX / 4) {
             self.pages.clear();
         }
@@ -113,12 +114,12 @@ impl Members {
         page
     }
 
-    /// Whether it fits one page.
+    /// Whether the list fits one page.
     fn is_short(&self) -> bool {
         self.table.len() <= MEMBERS_PAGE_MAX
     }
 
-    /// Whether a page of this time is still good.
+    /// Whether a cached page of this time may still be used.
     fn may_be_stale(&self, at: Duration) -> bool {
         !self.is_short() && self.changed.saturating_sub(at) <= STALE_MAX
     }

@@ -1,8 +1,8 @@
-//! The server's brain: who is present, what is allowed, what each connection is sent next.
+//! The core of the server: decides who is present, what users may do and what connections are sent.
 //!
-//! Pure: no socket, no clock, no randomness. Time comes in as a [`Now`](crate::time::Now), secrets come in with
-//! the requests, and what is to be done goes out as data. The shell around it is
-//! [`super::net`]; a simulation can be another.
+//! Pure: no socket, no clock, no randomness. Time arrives as a [`Now`](crate::time::Now), secrets
+//! arrive with the requests, and effects leave as data. The shell around it is [`super::net`]; a
+//! simulation can be another.
 //!
 //! # The parts, and how to drive them
 //!
@@ -22,28 +22,30 @@
 //! - [`access`] decides who may join and who may do what. Its parts keep their own records:
 //!   [`accounts`], [`moderation`], [`invites`], [`rate_limit`]. [`admin`] runs admin commands.
 //! - [`hub`] knows users, sessions, nicknames, rooms. One for the server.
-//! - [`replica`] holds what the readers of the rooms need. One for each worker.
-//! - [`client`] is what is known of a client: how it is connected, and what it can do.
-//! - [`endpoint`] is one connection: its heartbeat, its requests under way, and its dialect.
-//! - [`dialect`] says what a dialect is: bytes to requests, and what a client is told to bytes. The
-//!   dialects are in [`front`](super::front).
-//! - [`subscriber`] is one reader of the rooms: cursors into the replica and nothing more.
-//! - [`log_query`] is what a connection reads of a log because it was asked to: history, searches.
-//! - [`segment`](super::log::segment) is what a replica is made of: numbered frames in contiguous runs of bytes.
+//! - [`replica`] holds the latest messages and member lists, for the subscribers. One for each
+//!   worker.
+//! - [`client`] describes a client: how it is connected, and what it can do.
+//! - [`endpoint`] is one connection: its heartbeat, its pending requests, and its dialect.
+//! - [`dialect`] is the trait of the dialects: it turns bytes into requests, and frames for the
+//!   client into bytes. The dialects are in [`front`](super::front).
+//! - [`subscriber`] reads the rooms for one connection: cursors into the replica and nothing more.
+//! - [`log_query`] is a query of a room's log that a client asked for: history or a search.
+//! - [`segment`](super::log::segment) is the unit of a replica: numbered frames in contiguous runs
+//!   of bytes.
 //!
-//! The driver keeps these rules:
+//! The driver follows these rules:
 //!
-//! 1. Any number of [`Hub::handle`](hub::Hub::handle) calls, then one
-//!    [`Hub::finish_turn`](hub::Hub::finish_turn), make a turn. While
-//!    [`Hub::has_room`](hub::Hub::has_room) is false no requests are handed in.
+//! 1. A turn is any number of [`Hub::handle`](hub::Hub::handle) calls, then one
+//!    [`Hub::finish_turn`](hub::Hub::finish_turn). While [`Hub::has_room`](hub::Hub::has_room) is
+//!    false, it hands in no requests.
 //! 2. Effects are carried out in their order; those for one replica (its publications and the
 //!    commands for its connections) reach it in that order. Nothing else is ordered.
-//! 3. One [`Effect::Append`](event::Effect::Append) is under way at a time; its outcome comes
-//!    back as [`Event::Committed`](event::Event::Committed), however much later.
-//! 4. Each batch of requests of a connection is answered in full (as many are counted by
-//!    [`ConnectionCommand::Answer`](event::ConnectionCommand) and its kin), or the connection is closed. Nothing is handed
-//!    in behind a join that is not answered ([`Endpoint`](endpoint::Endpoint) sees to both).
-//! 5. An endpoint that is [paused](endpoint::Endpoint::paused) is told when that time has come, by
+//! 3. One [`Effect::Append`](event::Effect::Append) is in progress at a time; its outcome returns
+//!    as [`Event::Committed`](event::Event::Committed), however much later.
+//! 4. Every request of a connection is answered ([`ConnectionCommand`](event::ConnectionCommand)
+//!    says which commands count as an answer), or the connection is closed. Nothing is handed in
+//!    behind a join that is not answered. [`Endpoint`](endpoint::Endpoint) ensures both.
+//! 5. When the time of a [paused](endpoint::Endpoint::paused) endpoint has come, the driver calls
 //!    [`Endpoint::poll`](endpoint::Endpoint::poll).
 
 #![deny(clippy::disallowed_methods)]
@@ -72,25 +74,25 @@ pub mod subscriber;
 #[cfg(test)]
 pub(super) mod testing;
 
-/// One connection, for as long as the server runs: numbers are not used again.
+/// The number of a connection, unique while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
     const WORKER_SHIFT: u32 = 56;
 
-    /// The `number`th connection (below 2⁵⁶), which this worker serves.
+    /// The `number`th connection (below 2⁵⁶), served by this worker.
     pub fn new(worker: u8, number: u64) -> Self {
         debug_assert!(number < 1 << Self::WORKER_SHIFT);
         Self(u64::from(worker) << Self::WORKER_SHIFT | number)
     }
 
-    /// Which one it was.
+    /// The number without the worker.
     pub fn number(self) -> u64 {
         self.0 & ((1 << Self::WORKER_SHIFT) - 1)
     }
 
-    /// Who serves it.
+    /// The index of the worker that serves it.
     pub fn worker(self) -> usize {
         usize::from((self.0 >> Self::WORKER_SHIFT) as u8)
     }

@@ -1,9 +1,9 @@
-//! Records of the server's state: values under a kind and a key, of which the store keeps the latest.
+//! Records of the server's state: values under a kind and a key, of which the store has the latest.
 //!
 //! A [`RecordMap`] holds all records of one kind in memory and notes which of them changed. The hub
-//! takes the changes for its next commit ([`Persist::take`]) and says afterwards whether they were
-//! stored ([`Persist::stored`], [`Persist::not_stored`]). Values are JSON; a field that a later version
-//! added has a default, since older servers' records lack it.
+//! takes the changes for its next commit ([`Persist::take`]) and reports afterwards whether they
+//! were stored ([`Persist::stored`], [`Persist::not_stored`]). Values are JSON; a field that a
+//! later version added has a default, since older servers' records lack it.
 
 use std::{collections::BTreeMap, fmt, ops::Deref};
 
@@ -17,17 +17,17 @@ use crate::{
     server::log::StateRecord,
 };
 
-/// A value that the store keeps.
+/// A value that is stored.
 pub trait Record: Sized {
     /// The kind of its records.
     const KIND: &'static str;
-    /// What it is found by.
+    /// The type of its keys.
     type Key: Clone + Ord + fmt::Debug;
 
-    /// The key, as the store has it.
+    /// The key in its stored form.
     fn key(key: &Self::Key) -> String;
 
-    /// The value, as the store has it.
+    /// The value in its stored form.
     fn encode(&self) -> String;
 
     /// Reads a record; `None` if it is damaged.
@@ -36,7 +36,7 @@ pub trait Record: Sized {
 
 /// A value as JSON.
 pub(super) fn to_json(value: &impl Serialize) -> String {
-    // Strings and numbers only: there is no way to fail.
+    // Strings and numbers only, so this can't fail.
     serde_json::to_string(value).expect("a record becomes JSON")
 }
 
@@ -45,7 +45,7 @@ pub(super) fn from_json<T: DeserializeOwned>(value: &str) -> Option<T> {
     serde_json::from_str(value).ok()
 }
 
-/// Ids and roles stand in records as text.
+/// Writes ids and roles in records as text.
 macro_rules! as_text {
     ($($type:ty),*) => {$(
         impl Serialize for $type {
@@ -64,7 +64,7 @@ macro_rules! as_text {
 
 as_text!(InviteId, PublicKey, Role, UserId);
 
-/// A number as a key that sorts as it counts.
+/// A number as a key that sorts numerically.
 pub(super) fn number_key(number: u64) -> String {
     format!("{number:020}")
 }
@@ -78,9 +78,10 @@ pub fn decode<R: Record>(record: &StateRecord) -> Option<(R::Key, R)> {
 #[derive(Debug)]
 pub struct RecordMap<R: Record> {
     map: BTreeMap<R::Key, R>,
-    /// Changed since the last [`Persist::take`]; `true` where nobody may be told before it is stored.
+    /// Keys changed since the last [`Persist::take`]; `true`: owed, no client may be told before it
+    /// is stored.
     dirty: BTreeMap<R::Key, bool>,
-    /// Taken, and neither stored nor refused yet.
+    /// Keys taken for a commit that has no outcome yet.
     storing: BTreeMap<R::Key, bool>,
 }
 
@@ -93,8 +94,7 @@ impl<R: Record> Deref for RecordMap<R> {
 }
 
 impl<R: Record> RecordMap<R> {
-    /// The records of this kind among all that the store has. It leaves out damaged ones: the server
-    /// has looked for those before.
+    /// Loads the records of this kind. Damaged ones are left out: the caller has checked for them.
     pub fn load(records: &[StateRecord]) -> Self {
         let own = records.iter().filter(|record| &*record.kind == R::KIND);
         Self {
@@ -104,7 +104,7 @@ impl<R: Record> RecordMap<R> {
         }
     }
 
-    /// Puts a value in place of the one before.
+    /// Inserts or replaces a value.
     pub fn insert(&mut self, key: R::Key, value: R) {
         self.mark(key.clone(), false);
         self.map.insert(key, value);
@@ -125,7 +125,7 @@ impl<R: Record> RecordMap<R> {
         Some(result)
     }
 
-    /// Removes all values but those to keep; gives their keys.
+    /// Removes all values but those to keep; returns the keys of the removed ones.
     pub fn retain(&mut self, keep: impl Fn(&R) -> bool) -> Vec<R::Key> {
         let over = self.map.iter().filter(|(_, value)| !keep(value));
         let over: Vec<_> = over.map(|(key, _)| key.clone()).collect();
@@ -135,12 +135,13 @@ impl<R: Record> RecordMap<R> {
         over
     }
 
-    /// Notes that nobody may be told of a value before it is stored: a power failure would undo it.
+    /// Marks a value as owed: no client may be told of it before it is stored, since a power
+    /// failure would undo it.
     pub fn owe(&mut self, key: R::Key) {
         self.mark(key, true);
     }
 
-    /// Whether a value that is owed is not stored yet.
+    /// Whether a value is owed and not stored yet.
     pub fn is_owed(&self, key: &R::Key) -> bool {
         let owed = |noted: &BTreeMap<R::Key, bool>| noted.get(key) == Some(&true);
         owed(&self.dirty) || owed(&self.storing)
@@ -151,17 +152,17 @@ impl<R: Record> RecordMap<R> {
     }
 }
 
-/// What a commit needs of a [`RecordMap`].
+/// The interface of a [`RecordMap`] to commits.
 pub trait Persist {
     /// Appends the latest value of each record that changed since the last call; `None` for a value
     /// that was removed.
     fn take(&mut self, changed: &mut Vec<StateRecord>);
 
-    /// Notes that the records that were taken are stored.
+    /// Notes that the records taken last are stored.
     fn stored(&mut self);
 
-    /// Notes that they could not be stored: the next [`take`](Self::take) gives their values as they
-    /// are then.
+    /// Notes that they could not be stored: the next [`take`](Self::take) returns their values as
+    /// they are then.
     fn not_stored(&mut self);
 }
 
@@ -269,7 +270,7 @@ mod tests {
         words.not_stored();
         assert!(words.is_owed(&1));
         taken(&mut words);
-        // What changes meanwhile is not owed by itself.
+        // A later change is not owed by itself.
         words.update(&1, |word| word.0.push('!'));
         words.stored();
         assert!(!words.is_owed(&1));

@@ -1,9 +1,9 @@
-//! A replica of what the readers of the rooms need: the end of each log, the latest changes of
-//! each member list, and the list itself.
+//! A replica of the data that subscribers need: the end of each room's log, the latest changes of
+//! its member list, and the list itself.
 //!
-//! Each worker has its own, so that nothing is locked; the bytes are shared between them. What a
-//! replica keeps is bounded in bytes for each room and in all. Whoever reads so slowly that his
-//! place is no longer held gets messages from the store and member lists by pages.
+//! Each worker has its own, so that nothing is locked; the bytes are shared between them. A replica
+//! is bounded in bytes for each room and in total. A subscriber that has fallen behind it gets
+//! messages from the store and member lists by pages.
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
@@ -16,14 +16,14 @@ use super::{
 use crate::protocol::{RoomName, UserId};
 use crate::server::log::{RoomIndex, segment::Tail};
 
-/// How much a replica keeps.
+/// The size limits of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicaLimits {
-    /// Bytes of the latest messages of one room.
+    /// Most bytes of the latest messages of one room.
     pub messages_bytes_max: usize,
-    /// Bytes of the latest member changes of one room.
+    /// Most bytes of the latest member changes of one room.
     pub presence_bytes_max: usize,
-    /// Bytes of both together over all rooms.
+    /// Most bytes of both over all rooms.
     pub total_bytes_max: usize,
 }
 
@@ -37,11 +37,11 @@ impl Default for ReplicaLimits {
     }
 }
 
-/// Bytes of the latest member changes of a room where nobody comes or goes: whoever missed more reads
+/// Most bytes of the latest member changes of a room at rest: a subscriber that missed more reads
 /// the list.
 const PRESENCE_AT_REST_BYTES: usize = 4 * 1024;
 
-/// One room, as its readers see it.
+/// One room's part of a replica.
 #[derive(Debug)]
 pub struct RoomReplica {
     name: RoomName,
@@ -52,9 +52,9 @@ pub struct RoomReplica {
     /// For each segment of `presence`, its first version and the number of the message that came
     /// next when it was published.
     marks: VecDeque<(u64, u64)>,
-    /// Who is there.
+    /// The member list.
     pub members: Members,
-    /// Somebody came, went, or needed the list since [`Replica::rest`] was last called.
+    /// Whether the member list was changed or read since [`Replica::rest`] was last called.
     lively: bool,
 }
 
@@ -67,7 +67,7 @@ impl RoomReplica {
         self.members.page(&self.name, after, version, oldest)
     }
 
-    /// The number of the message before which a member change happened: who reads both gets them
+    /// The number of the message before which a member change happened: a subscriber delivers both
     /// in this order.
     pub fn message_behind(&self, version: u64) -> u64 {
         let behind = self.marks.partition_point(|(first, _)| *first <= version);
@@ -75,8 +75,8 @@ impl RoomReplica {
         mark.map_or(0, |(_, message)| *message)
     }
 
-    /// The first member change that happened only after this message was said: whoever reads that next
-    /// is not to read the change yet. `u64::MAX`: there is none.
+    /// The first member change that happened after a message was stored: a subscriber that delivers
+    /// that message next must not deliver the change yet. `u64::MAX`: there is none.
     pub fn change_ahead(&self, message: u64) -> u64 {
         let ahead = self.marks.partition_point(|(_, next)| *next <= message);
         self.marks.get(ahead).map_or(u64::MAX, |(first, _)| *first)
@@ -96,8 +96,7 @@ impl RoomReplica {
         self.presence.push(run.segment.clone());
     }
 
-    /// What is erased from the log is not kept here either, as soon as the rest of its segment is
-    /// erased too. Says how many bytes that freed.
+    /// Drops the segments of which all messages were erased from the log. Returns the bytes freed.
     fn begin_at(&mut self, first: u64) -> usize {
         let mut freed = 0;
         while self
@@ -110,7 +109,7 @@ impl RoomReplica {
         freed
     }
 
-    /// Gives back what was kept for a crowd. Says how many bytes of the tails that freed.
+    /// Frees what a crowd needed. Returns the bytes of tails freed.
     fn rest(&mut self) -> usize {
         self.members.forget_pages();
         let mut freed = 0;
@@ -134,27 +133,27 @@ impl RoomReplica {
     }
 }
 
-/// All rooms.
+/// The replica of all rooms.
 #[derive(Debug)]
 pub struct Replica {
     rooms: Vec<RoomReplica>,
-    /// Rooms where something happened since [`rest`](Self::rest) was last called, and between that
-    /// call and the one before.
+    /// Rooms with activity since [`rest`](Self::rest) was last called.
     stirred: Vec<RoomIndex>,
+    /// Rooms with activity between that call and the one before.
     resting: Vec<RoomIndex>,
     limits: ReplicaLimits,
     cost_bytes: usize,
-    /// How many clients that read from here are written to in [spaces](super::client::Abilities::is_spaced) of time:
-    /// the more there are, the longer these are.
+    /// The number of clients of this replica whose writes are
+    /// [spaced](super::client::Abilities::is_spaced) in time: the more, the longer the spaces.
     pub spaced_readers: u32,
-    /// The server's zone, for clients that are told times without one.
+    /// The server's time zone, for clients whose protocol has times without one.
     pub zone: TimeZone,
-    /// The room that gives up bytes next when all together have too many: taken in turn.
+    /// The next room to drop bytes when the total is exceeded: rooms take turns.
     hand: usize,
 }
 
 impl Replica {
-    /// Empty rooms; each with the highest number given in it so far.
+    /// A replica of empty rooms, each with the highest message number so far.
     pub fn new(rooms: impl IntoIterator<Item = (RoomName, u64)>, limits: ReplicaLimits) -> Self {
         let view = |(name, head)| RoomReplica {
             name,
@@ -195,8 +194,8 @@ impl Replica {
         }
     }
 
-    /// To be called now and then: rooms where nothing happened since the last time give back what
-    /// they kept for a crowd.
+    /// Frees what rooms without activity since the last call had kept for a crowd. Call it at
+    /// intervals.
     pub fn rest(&mut self) {
         for index in mem::replace(&mut self.resting, mem::take(&mut self.stirred)) {
             let room = &mut self.rooms[index.at()];
@@ -209,7 +208,7 @@ impl Replica {
         }
     }
 
-    /// Takes in what the hub made known.
+    /// Applies a publication of the hub.
     pub fn publish(&mut self, publication: &Publication) {
         for run in &publication.runs {
             let room = &mut self.rooms[run.room.at()];

@@ -1,4 +1,4 @@
-//! Where a client's reading of a room begins.
+//! Decides at which message a client starts to read a room.
 
 use crate::{
     protocol::{
@@ -8,12 +8,12 @@ use crate::{
     server::log::Extent,
 };
 
-/// The number of the message to be delivered first, and why the client's position was not taken
-/// up, if it was not.
+/// Returns the number of the first message to deliver, and why the client's position was not used,
+/// if it was not.
 ///
-/// `same_log`: whether the client's positions are in this log's epoch. `id_at`: the id that the
-/// log holds at the position. `last`: how many of the latest messages to give instead. `most`: how
-/// many to give at most behind a position that holds.
+/// `same_log`: whether the client's positions are of this log's epoch. `id_at`: the id that the log
+/// holds at the position. `last`: how many of the latest messages to deliver without a valid
+/// position. `most`: how many to deliver at most after a valid one.
 pub(super) fn start(
     extent: Extent,
     same_log: bool,
@@ -35,8 +35,8 @@ pub(super) fn start(
     } else if position.id.zip(id_at).is_some_and(differs) {
         Reset::Id
     } else {
-        // Evicted entries, and those that are more than the client wants to be given now, leave a
-        // gap that it sees in the numbers.
+        // Erased messages, and those beyond `most`, leave a gap that the client sees in the
+        // numbers.
         let follows = (position.seq + 1).max(extent.first);
         return (follows.max(most.map_or(0, latest)), None);
     };
@@ -74,15 +74,15 @@ mod tests {
         check(log, true, None, None, None, 5, (5, None));
         check(log, true, None, None, None, 99, (5, None));
         check(empty, true, None, None, None, 99, (1, None));
-        // A position that holds: what follows it.
+        // A valid position: the messages after it.
         check(log, true, Some(7), Some(id(7)), Some(id(7)), 99, (8, None));
         check(log, true, Some(9), Some(id(9)), Some(id(9)), 99, (10, None));
         check(empty, true, Some(0), None, None, 99, (1, None));
-        // What follows it was evicted, up to and past the edge.
+        // The next messages were erased, up to and past the first held.
         check(log, true, Some(4), Some(id(4)), None, 0, (5, None));
         check(log, true, Some(3), Some(id(3)), None, 0, (5, None));
         check(log, true, Some(0), None, None, 0, (5, None));
-        // One that does not hold.
+        // An invalid position.
         check(
             log,
             false,
@@ -125,7 +125,7 @@ mod tests {
             let found = start(extent, same_log, position.as_ref(), None, 2, Some(most));
             assert_eq!(found, expected, "{seq:?} in {extent:?}, most {most}");
         };
-        // As many were missed as are wanted, and one more.
+        // As many were missed as wanted, and one more.
         check(log, true, Some(6), 3, (7, None));
         check(log, true, Some(5), 3, (7, None));
         check(log, true, Some(6), 99, (7, None));
@@ -136,11 +136,11 @@ mod tests {
         check(log, true, Some(9), 3, (10, None));
         check(empty, true, Some(0), 0, (1, None));
         check(empty, true, Some(0), 3, (1, None));
-        // What is no longer held does not count.
+        // Erased messages do not count.
         check(log, true, Some(1), 5, (5, None));
         check(log, true, Some(1), 6, (5, None));
         check(log, true, Some(1), 4, (6, None));
-        // Without a position that holds it is the last n that are given.
+        // Without a valid position the last n are delivered.
         check(log, true, None, 1, (8, None));
         check(log, false, Some(6), 1, (8, Some(Reset::Epoch)));
         check(log, true, Some(10), 1, (8, Some(Reset::Seq)));

@@ -1,14 +1,13 @@
-//! One reader of the rooms: cursors, and what is in progress.
+//! A subscriber: reads the rooms for one connection, by cursors.
 //!
-//! A subscriber has no queue. In each room it holds the number of the next message and the version of
-//! the next member change; what lies between that and the end of the log *is* its backlog,
-//! shared by all. Besides, it holds what it owes an answer to (bounded by the requests that one
-//! connection may have under way) and what is left of a frame that was written in part: at most a
-//! page or [`limits::FRAME_BYTES_MAX`](crate::protocol::limits::FRAME_BYTES_MAX), however far it is behind.
-//!
-//! Two cases leave the replica: a message that their tails no longer hold comes from the store, by
-//! pages that the driver fetches ([`Turn::Fetch`]); a member change that they no longer hold makes
-//! the subscriber read the member list anew.
+//! A subscriber has no queue. In each room it holds the number of the next message and the version
+//! of the next member change; what lies between them and the end of the log *is* its backlog,
+//! shared by all. Besides, it holds unwritten answers (bounded by the pending requests of one
+//! connection) and the rest of a frame that was written in part: at most a page or
+//! [`limits::FRAME_BYTES_MAX`](crate::protocol::limits::FRAME_BYTES_MAX), however far it is behind.
+//! A message that the replica's tails no longer hold comes from the store, by pages that the driver
+//! fetches ([`Turn::Fetch`]). If they no longer hold a member change, the subscriber reads the
+//! member list anew.
 
 use bytes::{Buf, Bytes};
 
@@ -19,31 +18,31 @@ use crate::server::log::{
     segment::{Gather, Segment},
 };
 
-/// What a subscriber wants to do next.
+/// The next thing that a subscriber needs.
 #[derive(Debug)]
 #[allow(
     clippy::large_enum_variant,
     reason = "lives on the stack for the length of one write"
 )]
 pub enum Turn<'a> {
-    /// To write these; say how much was with `wrote`.
+    /// Write these bytes; report the count with `wrote`.
     Write(Gather<'a>),
-    /// To be given a page of a room's log from this number on, with `take_page`.
+    /// Fetch a page of a room's log from this number on; hand it to `take_page`.
     Fetch {
         /// The room.
         room: RoomIndex,
         /// The number.
         from: u64,
     },
-    /// Nothing until this time.
+    /// Nothing before this time.
     Wait(std::time::Duration),
-    /// Nothing, until something is published or asked.
+    /// Nothing before a publication or a request.
     Idle,
-    /// Everything is written, the last words too: to close the connection.
+    /// Everything is written, including the last frame: close the connection.
     Done,
 }
 
-/// What the offer of the last turn was taken from; which cursor's.
+/// The source of the last turn's bytes, with the index of its cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Rest,
@@ -51,10 +50,10 @@ enum Source {
     Presence(u32),
 }
 
-/// What is on its way to the other end alone.
+/// Bytes for this client alone.
 #[derive(Debug, Default)]
 struct Outgoing {
-    /// What is being written, from where it stands.
+    /// The rest of what is being written.
     rest: Bytes,
     /// Answers that come after `rest`.
     answers: Vec<u8>,
@@ -89,15 +88,15 @@ impl Presence {
     };
 }
 
-/// See the module's docs.
+/// Reads the rooms for one connection; see the module's docs.
 #[derive(Debug)]
 pub struct Subscriber {
     cursors: Box<[Cursor]>,
-    /// Most subscribers have nothing under way most of the time.
+    /// `None` for most subscribers most of the time.
     outgoing: Option<Box<Outgoing>>,
-    /// The cursor that is looked at first next time: rooms take turns.
+    /// The first cursor to try next time: rooms take turns.
     first: u32,
-    /// A page from the store, for this cursor. Seldom there is one.
+    /// A page from the store, with the index of its cursor; rarely present.
     page: Option<Box<(usize, Segment)>>,
     source: Source,
 }
@@ -109,7 +108,7 @@ impl Default for Subscriber {
 }
 
 impl Subscriber {
-    /// Reads no room yet.
+    /// A subscriber that reads no room yet.
     pub fn new() -> Self {
         Self {
             cursors: Box::default(),
@@ -120,7 +119,7 @@ impl Subscriber {
         }
     }
 
-    /// Begins to read: in each room the member list, and the messages from a number on.
+    /// Starts reading: in each room the member list, and the messages from a number on.
     pub fn attach(&mut self, rooms: &[(RoomIndex, u64)]) {
         let cursor = |&(room, message)| Cursor {
             room,
@@ -131,53 +130,54 @@ impl Subscriber {
         self.first = 0;
     }
 
-    /// Reads no room any more; what was begun is finished.
+    /// Stops reading; a frame that was begun is finished.
     pub fn detach(&mut self) {
         self.cursors = Box::default();
         self.page = None;
     }
 
-    /// Reads no member changes any more.
+    /// Stops reading member changes.
     pub fn leave_members(&mut self) {
         for cursor in &mut self.cursors {
             cursor.presence = Presence::Change(u64::MAX);
         }
     }
 
-    /// Adds an answer that `encode` appends.
+    /// Queues an answer that `encode` appends.
     pub fn answer_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         let outgoing = self.outgoing.get_or_insert_default();
         encode(&mut outgoing.answers);
         outgoing.answering = true;
     }
 
-    /// Whether an answer is not written yet: then no more is to be asked for.
+    /// Whether an answer is still unwritten: then no more requests are taken.
     pub fn is_answering(&self) -> bool {
         self.outgoing
             .as_ref()
             .is_some_and(|outgoing| outgoing.answering)
     }
 
-    /// Whether nothing at all is on its way.
+    /// Whether nothing is queued or partly written.
     pub fn is_quiet(&self) -> bool {
         self.outgoing.is_none()
     }
 
-    /// Bytes held for the other end alone.
+    /// Bytes buffered for this client alone.
     pub fn held_bytes(&self) -> usize {
         let page = self.page.as_ref().map_or(0, |page| page.1.cost_bytes());
         let own = |outgoing: &Outgoing| outgoing.rest.len() + outgoing.answers.capacity();
         self.outgoing.as_deref().map_or(0, own) + page
     }
 
-    /// Whether a message's echo is far off: it is no longer in the tail that the subscriber reads.
+    /// Whether a new message's echo is far off: the subscriber has fallen behind the replica's
+    /// tail.
     pub fn is_far_behind(&self, replica: &Replica) -> bool {
         self.cursors
             .iter()
             .any(|cursor| cursor.message < replica.room(cursor.room).messages.first())
     }
 
-    /// What to do next.
+    /// The next thing to do.
     pub fn turn<'a>(&'a mut self, replica: &'a mut Replica) -> Turn<'a> {
         if self.outgoing.is_none() {
             let count = self.cursors.len();
@@ -213,14 +213,14 @@ impl Subscriber {
         Turn::Write(Gather::one(&outgoing.rest))
     }
 
-    /// What is to be written before anything else.
+    /// Writes this before anything else.
     fn put_first(&mut self, rest: Bytes) {
         if !rest.is_empty() {
             self.outgoing.get_or_insert_default().rest = rest;
         }
     }
 
-    /// If the member list is to be read: takes its next page as what is being written.
+    /// Takes the next page of the member list, if the list is being read.
     fn look_at_members(&mut self, index: usize, replica: &mut Replica) {
         let cursor = &mut self.cursors[index];
         let view = replica.room(cursor.room);
@@ -271,7 +271,8 @@ impl Subscriber {
         Offer::From(Source::Messages(number(index)))
     }
 
-    /// Messages and changes in the order in which they happened: each up to the next of the others.
+    /// Gathers messages or member changes in the order in which they happened: each up to the next
+    /// of the other.
     fn gather<'a>(&'a self, index: usize, replica: &'a Replica) -> Turn<'a> {
         let cursor = &self.cursors[index];
         let view = replica.room(cursor.room);
@@ -291,7 +292,8 @@ impl Subscriber {
         })
     }
 
-    /// So many bytes of the last turn's offer were written. The replica must be as it was.
+    /// Notes that `count` bytes of the last turn's [`Turn::Write`] were written. The replica must
+    /// not have changed since.
     pub fn wrote(&mut self, replica: &Replica, count: usize) {
         let (index, rest) = match self.source {
             Source::Rest => return self.wrote_own(count),
@@ -337,13 +339,11 @@ impl Subscriber {
         Bytes::copy_from_slice(rest)
     }
 
-    /// The page that [`Turn::Fetch`] asked for. Where it starts later than asked, the entries
-    /// between are no longer held: the reader sees the gap in the numbers.
+    /// Takes the page that [`Turn::Fetch`] asked for.
     ///
-    /// False if it does not follow on what the other end has: the log lost what comes between,
-    /// while it was waiting for it. A gap is told in a welcome and nowhere else, so the connection
-    /// has to be closed; the other end resumes.
-    #[must_use]
+    /// False if it does not continue where the client stands: the messages between were erased
+    /// while it waited. Gaps are reported only in a welcome, so the connection has to be closed,
+    /// and the client resumes.
     pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
         let Some(index) = self.cursors.iter().position(|cursor| cursor.room == room) else {
             return true;
@@ -355,7 +355,7 @@ impl Subscriber {
         true
     }
 
-    /// Gives up the page: while the other end does not read, nothing is kept for it.
+    /// Discards the page: while the client does not read, nothing is buffered for it.
     pub fn drop_page(&mut self) {
         self.page = None;
     }
@@ -366,7 +366,7 @@ impl Subscriber {
     }
 }
 
-/// A cursor's, or how many there are: a join names few rooms.
+/// A cursor's index or count as `u32`: a join names few rooms.
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or_else(|_| unreachable!("rooms are fewer"))
 }

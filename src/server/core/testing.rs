@@ -1,7 +1,7 @@
-//! The core with everything around it made of values: for the tests of its parts.
+//! A test world: the core with clients, a store in memory and a clock, for the tests of its parts.
 //!
-//! Clients are called by one-word names, which are also their nicknames unless a join says
-//! otherwise. What they get is told in short words, one string a frame.
+//! Clients have one-word names, which are also their nicknames unless a join says otherwise. The
+//! frames that they get are shown in a short form, one string each.
 
 use std::{collections::BTreeMap, mem, net::SocketAddr, time::Duration};
 
@@ -36,17 +36,17 @@ use crate::{
     time::Now,
 };
 
-/// How large a store's page is here: a few messages.
+/// Bytes of a page of the store: a few messages.
 const PAGE_BYTES_MAX: usize = 600;
 
 pub(in crate::server) struct Client {
     id: ConnectionId,
     pub(in crate::server) endpoint: Endpoint,
     decoder: Decoder,
-    /// Bytes that its end of the socket takes; `usize::MAX`: any number.
+    /// Bytes that the client accepts; `usize::MAX`: any number.
     pub(in crate::server) window: usize,
     pub(in crate::server) heard: Vec<ServerFrame>,
-    /// What arrived as it came, for those who do not speak frames.
+    /// The received bytes of each write, for clients of other dialects.
     pub(in crate::server) raw: Vec<Vec<u8>>,
     pub(in crate::server) closed: bool,
 }
@@ -61,13 +61,13 @@ pub(in crate::server) struct World {
     /// Whether commits wait for [`World::commit`].
     pub(in crate::server) hold_commits: bool,
     held: Option<Batch>,
-    /// What the next commit comes to.
+    /// The error of the next commit.
     pub(in crate::server) fail: Option<StoreError>,
-    /// Whether looks into the log wait.
+    /// Whether queries wait.
     pub(in crate::server) hold_looks: bool,
-    /// Whether the log can't be looked into.
+    /// Whether the log can't be read.
     pub(in crate::server) unreadable: bool,
-    /// How many looks there were.
+    /// The number of queries so far.
     pub(in crate::server) looks: usize,
     pub(in crate::server) finished: Option<bool>,
     connections: u64,
@@ -79,7 +79,7 @@ pub(in crate::server) fn token(name: &str) -> Token {
     Token::from_bytes(bytes)
 }
 
-/// What proves a key to the server, which all talk to in the clear.
+/// The binding that a key signs, on an unencrypted connection.
 pub(in crate::server) fn binding() -> Binding {
     Channel::plain(own_address(), fingerprint(), own_address()).binding
 }
@@ -89,12 +89,12 @@ fn known(address: &str) -> ClientAddress {
     SocketAddr::new(address.parse().unwrap(), 7).into()
 }
 
-/// Where the server is.
+/// The server's address.
 fn own_address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 200], 10500))
 }
 
-/// The server's.
+/// The server's fingerprint.
 fn fingerprint() -> Fingerprint {
     Fingerprint::from_bytes([7; 32])
 }
@@ -110,7 +110,7 @@ pub(in crate::server) fn id(name: &str, counter: u64) -> MessageId {
     }
 }
 
-/// Everybody may come in, and do as much as he likes.
+/// Settings without limits: everybody may join.
 pub(in crate::server) fn access_settings() -> access::Settings {
     access::Settings {
         access: access::Access::Open,
@@ -210,7 +210,7 @@ impl World {
         Self::with_rooms(&[RoomName::lobby()], keep, clients_max, replica, memory)
     }
 
-    /// A server of these rooms.
+    /// A server with these rooms.
     pub(in crate::server) fn with_rooms(
         rooms: &[RoomName],
         keep: Keep,
@@ -258,12 +258,12 @@ impl World {
         }
     }
 
-    /// A fresh connection under this name; one that was there before goes on without its name.
+    /// Makes a connection with this name; an earlier one with the name remains, without it.
     pub(in crate::server) fn connect(&mut self, name: &'static str) -> &mut Client {
         self.connect_from(name, "192.0.2.1")
     }
 
-    /// A fresh connection from an address.
+    /// Makes a connection from an address.
     pub(in crate::server) fn connect_from(
         &mut self,
         name: &'static str,
@@ -272,7 +272,7 @@ impl World {
         self.connect_at(name, known(address))
     }
 
-    /// A fresh connection from where a client may be.
+    /// Makes a connection from a client's address.
     pub(in crate::server) fn connect_at(
         &mut self,
         name: &'static str,
@@ -299,7 +299,7 @@ impl World {
         self.clients.get_mut(name).unwrap()
     }
 
-    /// Comes in by a key, from an address.
+    /// Joins with a key, from an address.
     pub(in crate::server) fn enter(
         &mut self,
         name: &'static str,
@@ -310,7 +310,7 @@ impl World {
         self.enter_at(name, key, known(address), join)
     }
 
-    /// The same, from where a client may be.
+    /// Joins with a key, from a client's address.
     pub(in crate::server) fn enter_at(
         &mut self,
         name: &'static str,
@@ -343,14 +343,14 @@ impl World {
         self.say(name, &ClientFrame::Join(Box::new(join)))
     }
 
-    /// Sends a frame, and leaves what is heard for later.
+    /// Sends a frame, and leaves the answers for later.
     pub(in crate::server) fn post_frame(&mut self, name: &str, frame: &ClientFrame) {
         let mut bytes = Vec::new();
         encode_client(frame, &mut bytes);
         self.post(name, &bytes);
     }
 
-    /// Sends a frame; gives what the sender hears.
+    /// Sends a frame; returns the frames that the sender gets.
     pub(in crate::server) fn say(&mut self, name: &str, frame: &ClientFrame) -> Vec<String> {
         let mut bytes = Vec::new();
         encode_client(frame, &mut bytes);
@@ -362,7 +362,7 @@ impl World {
         self.hears(name)
     }
 
-    /// Sends, and leaves what is heard for later.
+    /// Sends bytes, and leaves the answers for later.
     pub(in crate::server) fn post(&mut self, name: &str, mut bytes: &[u8]) {
         let now = self.now;
         while !bytes.is_empty() {
@@ -376,7 +376,7 @@ impl World {
         }
     }
 
-    /// What a client heard since it was last asked.
+    /// The frames that a client got since the last call.
     pub(in crate::server) fn hears(&mut self, name: &str) -> Vec<String> {
         let client = self.client(name);
         let mut heard: Vec<_> = mem::take(&mut client.heard).iter().map(in_short).collect();
@@ -386,7 +386,7 @@ impl World {
         heard
     }
 
-    /// The connection breaks.
+    /// Breaks a connection.
     pub(in crate::server) fn cut(&mut self, name: &str) {
         let client = self.clients.remove(name).unwrap();
         self.close(client.id, Departure::Lost);
@@ -414,7 +414,7 @@ impl World {
         self.run();
     }
 
-    /// Lets the commit that was held happen.
+    /// Carries out the held commit.
     pub(in crate::server) fn commit(&mut self) {
         let batch = self.held.take().expect("a commit is held");
         let outcome = match self.fail.take() {
@@ -443,12 +443,12 @@ impl World {
         self.run();
     }
 
-    /// Until nothing moves any more.
+    /// Runs until there is nothing more to do.
     pub(in crate::server) fn run(&mut self) {
         loop {
             let mut moved = false;
             for client in self.clients.values_mut() {
-                // As if whoever is told to wait did; what waits for longer waits.
+                // Short pauses are skipped; longer ones are waited for.
                 let short = self.now.mono + PAUSE_MAX;
                 let until = client.endpoint.paused().filter(|until| *until <= short);
                 let mono = until.unwrap_or(self.now.mono);
@@ -484,7 +484,7 @@ impl World {
         }
     }
 
-    /// Lets those who want to look into the log.
+    /// Runs the queries that are due.
     fn look(&mut self) -> bool {
         let mut moved = false;
         for client in self.clients.values_mut().filter(|_| !self.hold_looks) {
@@ -533,7 +533,7 @@ impl World {
     }
 }
 
-/// Writes what the client's window takes.
+/// Writes as much as the client's window accepts.
 fn write(client: &mut Client, now: Now, replica: &mut Replica, store: &mut MemoryStore) -> bool {
     let mut moved = false;
     loop {

@@ -1,4 +1,4 @@
-//! Admission: whether a client may join, and as which user.
+//! Admission: decides whether a client may join, and as which user.
 
 use super::{
     Access, AccessControl, Requester,
@@ -29,15 +29,15 @@ use crate::{
 pub struct Visitor {
     /// The user.
     pub user: UserId,
-    /// What they may do.
+    /// Their role.
     pub role: Role,
     /// The key that the client has proven; `None`: the user is unverified.
     key: Option<PublicKey>,
-    /// What lets them in for good.
+    /// The invite or password that admits them permanently.
     admitted: Option<Admitted>,
 }
 
-/// What lets a user in for good who was not let in before.
+/// A permanent admission of a user who was not admitted before.
 #[derive(Clone, Copy, Debug)]
 enum Admitted {
     Invite(GoodInvite),
@@ -45,7 +45,7 @@ enum Admitted {
 }
 
 impl AccessControl {
-    /// Whether a client may join, as far as that is known before anything is asked of the store. Notes
+    /// Checks whether a client may join, as far as that is known before the store is asked. Counts
     /// the attempt.
     pub fn knock(&mut self, request: &JoinRequest, now: Now) -> Result<(), ErrorFrame> {
         let address = request.channel.address;
@@ -65,7 +65,7 @@ impl AccessControl {
                 self.may_join_muted(requester, now)
             }
             Err(error) => {
-                // Guessing costs time.
+                // Slows down guessing.
                 if matches!(error.code, ErrorCode::BadCode | ErrorCode::BadInvite) {
                     self.limits.note_mistake(address, now.mono);
                 }
@@ -74,14 +74,14 @@ impl AccessControl {
         }
     }
 
-    /// Notes that a muted user joins, if they are muted; or says for how long they may not: everybody is
-    /// told of it.
+    /// Counts the join of a user who is muted, or refuses it if they join too often: everybody is
+    /// told of each join.
     fn may_join_muted(&mut self, requester: Requester, now: Now) -> Result<(), ErrorFrame> {
         let at = seconds(now.wall);
         if self.mute_of(requester, at).is_none() {
             return Ok(());
         }
-        // A fresh key is no other place.
+        // A fresh key does not make a new source.
         let key = match self.moderation.mutes.own(requester.user, at) {
             Some(_) => RateKey::User(requester.user),
             None => RateKey::Site(requester.address.site()),
@@ -89,7 +89,7 @@ impl AccessControl {
         self.limits.muted_join(key, now.mono)
     }
 
-    /// The user whose device a client brings, if it has a key.
+    /// The owner of the device that a client brings, if it has a key.
     pub fn device_owner(&self, request: &JoinRequest, now: Now) -> Option<DeviceOwner> {
         let key = request.key?;
         let offered = || self.accounts.offered(request.join.code?, now).ok();
@@ -101,8 +101,8 @@ impl AccessControl {
         })
     }
 
-    /// Which user a client is, and whether they may join under the nickname that they want, as far as
-    /// nobody present has it. Changes nothing.
+    /// Identifies the user of a client, and checks whether they may join under the nickname that
+    /// they want; nicknames in use by users present are checked by the hub. Changes nothing.
     pub fn check(&self, request: &JoinRequest, now: Now) -> Result<Visitor, ErrorFrame> {
         let address = request.channel.address;
         if request.join.code.is_some() || request.join.invite.is_some() {
@@ -110,9 +110,9 @@ impl AccessControl {
         }
         let visitor = self.identify(request, now)?;
         self.may_join(&visitor, request, now)?;
-        let visitor = self.let_in(visitor, request, now)?;
-        let visitor = self.if_there_is_room(visitor)?;
-        // Which nickname is kept is known only when the user joins: it is looked at there.
+        let visitor = self.apply_access(visitor, request, now)?;
+        let visitor = self.limit_accounts(visitor)?;
+        // A nickname to keep is known only when the user joins, and checked there.
         let nicknames = &self.accounts.nicknames;
         if !request.join.keep_nickname
             && !nicknames.is_free_for(&request.join.nickname, visitor.user)
@@ -136,7 +136,7 @@ impl AccessControl {
             let site = request.channel.address.site();
             self.moderation.bans.find(user, since, trusted, site, at)
         };
-        // A key that is kept out is kept out as anybody's.
+        // A blocked key stays blocked as a device of any account.
         let of_key = || ban(request.key?.user());
         let mute = self.moderation.mutes.own(visitor.user, at);
         let owner = self.accounts.nicknames.owner(nickname);
@@ -146,7 +146,7 @@ impl AccessControl {
             ban: ban(visitor.user).or_else(of_key),
             mute,
         };
-        // Their mute leaves users the nickname that they had, and those that they own.
+        // A muted user may use the nickname that they had, and those that they own.
         let own_nickname =
             owner == Some(visitor.user) || mute.is_some_and(|mute| mute.names(nickname));
         Ok(may(&user, None, Action::Join { own_nickname })?)
@@ -165,9 +165,9 @@ impl AccessControl {
         if let Some(user) = self.accounts.user_of(&key) {
             return Ok(visitor(user, self.accounts.role(user)));
         }
-        // A user is identified by their first key, and stays the same user without it.
+        // A user's id derives from their first key, and stays theirs when that key is revoked.
         if self.accounts.get(key.user()).is_some() {
-            let message = "This device was revoked: it needs a new key to come in again";
+            let message = "This device was revoked: it needs a new key to join again";
             return Err(ErrorFrame::new(ErrorCode::AccessDenied, message));
         }
         if let Some(code) = request.join.code {
@@ -179,10 +179,10 @@ impl AccessControl {
         Ok(visitor(key.user(), Role::Member))
     }
 
-    /// A new user gets an account if there is room. New keys cost nothing: a crowd of them is not to keep
-    /// others out. So strangers still join, but as if they had no key, and there is room left for invited
-    /// users.
-    fn if_there_is_room(&self, visitor: Visitor) -> Result<Visitor, ErrorFrame> {
+    /// Gives a new user an account if there is room. New keys cost nothing, so a crowd of them must
+    /// not keep others out: beyond a limit strangers join as if they had no key, and the rest is
+    /// for invited users.
+    fn limit_accounts(&self, visitor: Visitor) -> Result<Visitor, ErrorFrame> {
         let count = self.accounts.count();
         let is_known = || self.accounts.get(visitor.user).is_some();
         if visitor.key.is_none() || count < STRANGERS_MAX || is_known() {
@@ -196,14 +196,14 @@ impl AccessControl {
             });
         }
         if count >= ACCOUNTS_MAX {
-            let message = "The server knows as many people as it can. Tell its owner";
+            let message = "The server has as many accounts as it can hold: tell its owner";
             return Err(ErrorFrame::new(ErrorCode::ServerFull, message));
         }
         Ok(visitor)
     }
 
-    /// Applies the operator's choice of who may enter.
-    fn let_in(
+    /// Applies the operator's choice of who may join.
+    fn apply_access(
         &self,
         visitor: Visitor,
         request: &JoinRequest,
@@ -218,7 +218,7 @@ impl AccessControl {
             admitted: Some(admitted),
             ..visitor.clone()
         };
-        // An invite counts even where everybody may join: it lets in for good.
+        // An invite counts even where everybody may join: it admits permanently.
         if let (Some(token), Some(_)) = (&request.join.invite, request.key) {
             match self.invites.check(token, now) {
                 Ok(invite) => return Ok(for_good(Admitted::Invite(invite))),
@@ -234,8 +234,7 @@ impl AccessControl {
         match request.key {
             None if access != Access::Local => denied(
                 ErrorCode::AccessDenied,
-                "This server lets only people in whom it can know again, by a key; your client \
-                 brought none",
+                "This server admits only users with a key, and your client sent none",
             ),
             Some(_) if request.password && access == Access::Password => {
                 Ok(for_good(Admitted::Password))
@@ -245,13 +244,12 @@ impl AccessControl {
                 if request.join.password.is_some() {
                     "That is not this server's password"
                 } else {
-                    "This server wants a password from whoever comes for the first time"
+                    "This server asks for a password when you join for the first time"
                 },
             ),
             _ => denied(
                 ErrorCode::AccessDenied,
-                "You need an invite to come in here: ask somebody who is in, or who runs the \
-                 server, for one",
+                "You need an invite to join this server: ask a member or its operator for one",
             ),
         }
     }
@@ -264,8 +262,8 @@ impl AccessControl {
         }
     }
 
-    /// Notes that a visitor joins, whom [`check`](Self::check) has found fit just now. They may be told
-    /// of it once nothing is [owed](accounts::Accounts::owes) to them. Doing it again changes nothing.
+    /// Notes that a visitor joins, whom [`check`](Self::check) has just allowed. They may be told
+    /// of it once nothing is [owed](accounts::Accounts::owes) to them. Idempotent.
     pub fn admit(&mut self, visitor: &Visitor, request: &JoinRequest, now: Now) {
         let (Some(key), at, user) = (visitor.key, seconds(now.wall), visitor.user) else {
             return;
@@ -289,9 +287,9 @@ impl AccessControl {
         match visitor.admitted {
             Some(Admitted::Invite(invite)) => {
                 self.invites.use_up(invite, now);
-                note(format!("came in by the invite {}", invite.id()));
+                note(format!("joined with the invite {}", invite.id()));
             }
-            Some(Admitted::Password) => note("came in by the password".to_owned()),
+            Some(Admitted::Password) => note("joined with the password".to_owned()),
             None => {}
         }
         self.accounts.claim(user, nickname, now);

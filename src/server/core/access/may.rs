@@ -1,6 +1,6 @@
-//! The one function that decides what a user may do: [`may`]. It is pure: it looks only at what it is
-//! given. Nothing else compares roles, or looks at bans, mutes or a room's rules, to allow or refuse
-//! something; how often something may be done is a matter of [rate limits](crate::server::core::rate_limit).
+//! Permissions: [`may`] decides what a user may do. It is pure, and the only place that compares
+//! roles, or looks at bans, mutes or a room's rules, to allow or refuse something. How often
+//! something may be done is a matter of [rate limits](crate::server::core::rate_limit).
 
 use crate::{
     protocol::{
@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-/// A room that is not there, or not this client's: those who are not in it are not to learn which.
+/// The error for a room that does not exist or that the user is not in. It is one text for both, so
+/// that outsiders do not learn which rooms exist.
 pub const NO_SUCH_ROOM: &str = "There is no such room, or you are not in it";
 
 /// A user who wants to do something.
@@ -24,14 +25,14 @@ pub struct User<'a> {
     pub id: UserId,
     /// Their role.
     pub role: Role,
-    /// The ban that keeps them out. It is looked for when a user joins; later there is none, since a ban
-    /// ends the user's sessions.
+    /// The ban that applies to them. It is set for joins only, since a ban ends the user's
+    /// sessions.
     pub ban: Option<&'a Ban>,
     /// The mute that applies to them.
     pub mute: Option<&'a Mute>,
 }
 
-/// Another user, on whom somebody wants to act.
+/// The user on whom another user wants to act.
 #[derive(Clone, Copy, Debug)]
 pub struct Other<'a> {
     /// Their id.
@@ -42,12 +43,12 @@ pub struct Other<'a> {
     pub role: Role,
 }
 
-/// What a user wants to do.
+/// An action that a user asks for.
 #[derive(Clone, Copy, Debug)]
 pub enum Action<'a> {
     /// Join the server.
     Join {
-        /// Under a nickname that they own, or had when they were muted.
+        /// Whether the nickname is one that they own, or had when they were muted.
         own_nickname: bool,
     },
     /// Take another nickname.
@@ -62,26 +63,26 @@ pub enum Action<'a> {
     Command(&'static AdminSpec),
     /// Give an admin command that acts on another user.
     ActOn(&'static AdminSpec, Other<'a>),
-    /// Lift or replace a ban or a mute that somebody of this role has set.
+    /// Lift or replace a ban or a mute that a user of this role has set.
     Lift(Role),
 }
 
-/// Why a user may not.
+/// The reason why an action is refused.
 #[derive(Clone, Copy, Debug)]
 pub enum Denied<'a> {
     /// They are banned.
     Banned(&'a Ban),
     /// They are muted.
     Muted(&'a Mute),
-    /// They are muted, and want to come in under another nickname than they had.
+    /// They are muted, and want to join under another nickname than they had.
     MutedUnderAnotherName(&'a Mute),
     /// There is no such room, or they are not in it.
     NoSuchRoom,
-    /// Only moderators write in the room.
+    /// Only moderators may write in the room.
     Announcements,
     /// It takes at least this role.
     Needs(Role),
-    /// They mean themselves.
+    /// They named themselves.
     Oneself,
     /// The other user has at least their role.
     Outranked {
@@ -94,11 +95,11 @@ pub enum Denied<'a> {
     SetBy(Role),
 }
 
-/// Whether a user may do something. `room`: the rules of the room that it is about; `None` if there is
-/// no such room, or the user is not in it.
+/// Decides whether a user may do something. `room`: the rules of the room concerned; `None` if
+/// there is no such room, or the user is not in it.
 ///
 /// # Errors
-/// Says why not.
+/// The reason for the refusal.
 pub fn may<'a>(
     user: &User<'a>,
     room: Option<&RoomRules>,
@@ -109,11 +110,11 @@ pub fn may<'a>(
     match action {
         Action::Join { own_nickname } => match (user.ban, user.mute) {
             (Some(ban), _) => Err(Denied::Banned(ban)),
-            // Everybody reads who joins.
+            // Everybody in the room reads the nickname.
             (None, Some(mute)) if !own_nickname => Err(Denied::MutedUnderAnotherName(mute)),
             (None, _) => Ok(()),
         },
-        // Everybody reads it.
+        // Everybody in the room reads the nickname.
         Action::Rename => not_muted(),
         Action::Read => room.map(|_| ()).ok_or(Denied::NoSuchRoom),
         Action::Write => {
@@ -130,8 +131,9 @@ pub fn may<'a>(
             if user.role < spec.may {
                 return Err(Denied::Needs(spec.may));
             }
-            // A muted moderator changes nothing that everybody reads: topics, reasons, and the like. An
-            // owner may have been muted before they were one; nobody is above them to lift it.
+            // A muted moderator may not change texts that everybody reads: topics, reasons, and the
+            // like. An owner may have been muted before they became one, and nobody ranks above
+            // them to lift it.
             if spec.may >= Role::Moderator && user.role < Role::Owner {
                 not_muted()?;
             }
@@ -188,22 +190,21 @@ impl Denied<'_> {
             }
             Self::Muted(mute) => muted(mute),
             Self::MutedUnderAnotherName(mute) => {
-                format!("{}: come in as {}", muted(mute), mute.nickname)
+                format!("{}: join as {}", muted(mute), mute.nickname)
             }
             Self::NoSuchRoom => NO_SUCH_ROOM.to_owned(),
-            Self::Announcements => "Only moderators write in this room".to_owned(),
+            Self::Announcements => "Only moderators may write in this room".to_owned(),
             Self::Needs(Role::Unverified | Role::Member) => {
-                "That is for people whom the server can know again: your client brought no key"
-                    .to_owned()
+                "This is for users with a key, and your client sent none".to_owned()
             }
             Self::Needs(Role::Moderator) => "Only moderators can do that".to_owned(),
             Self::Needs(Role::Owner) => "Only the owner can do that".to_owned(),
-            Self::Oneself => "That is you".to_owned(),
+            Self::Oneself => "You can't do that to yourself".to_owned(),
             Self::Outranked { other, same } => {
                 let too = if *same { " too" } else { "" };
                 format!("{} is {}{too}", other.nickname, other.role)
             }
-            Self::SetBy(by) => format!("That was set by the {by}: only the {by} changes it"),
+            Self::SetBy(by) => format!("This was set by the {by}: only the {by} can change it"),
         }
     }
 }
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_acts_on_users_of_their_own_role_or_above() {
+    fn users_cannot_act_on_their_own_role_or_above() {
         let nickname = Nickname::parse("bob").unwrap();
         let ranks = [Rank::Any, Rank::Lower, Rank::LowerUnlessOwner];
         for (rank, role, target) in ranks.into_iter().flat_map(|rank| {

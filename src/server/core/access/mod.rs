@@ -1,16 +1,16 @@
-//! Access control: the parts of the server that know users (accounts, moderation, invites, rate limits),
-//! and the questions that take several of them.
+//! Access control: the parts of the core that know users (accounts, moderation, invites, rate
+//! limits), and the checks that take several of them.
 //!
 //! ```text
 //! join    -> knock  (may they join at all?)                 no change
 //!         -> check  (as which user? under this nickname?)   a Visitor; no change
-//!         -> admit  (they are in)                           records change
+//!         -> admit  (they join)                             records change
 //! message -> may_write, rename -> may_rename, history -> may_read
 //! command -> core::admin
 //! ```
 //!
-//! Each part keeps its own records; the hub takes what changed for its next commit. What need not
-//! outlive the process (rate limits, codes for devices) is no record.
+//! Each part keeps its own records; the hub takes what changed for its next commit. State that need
+//! not outlive the process (rate limits, codes for devices) is no record.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -39,36 +39,35 @@ mod mode;
 #[cfg(test)]
 mod tests;
 
-/// What the operator decides, and the secrets that it takes.
+/// The operator's settings, and the secrets that access control needs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who may enter.
+    /// The operator's choice of who may join.
     pub access: Access,
-    /// How often things may be done.
+    /// The rate limits.
     pub limits: Limits,
-    /// What invites are made with.
+    /// The key that signs invites.
     pub invite_key: InviteKey,
-    /// What makes a user the owner, as long as there is none: fresh random bytes.
+    /// The code that makes a user the owner while there is none: fresh random bytes.
     pub owner_code: OwnerCode,
-    /// Whether the owners so far become members: for an owner who lost their keys.
+    /// Whether the present owners become members: for an owner who lost their keys.
     pub new_owner: bool,
-    /// For how many days the accounts and nicknames of people who wrote are kept after they were last
-    /// here.
+    /// Days after their last session for which accounts and nicknames of users who wrote are kept.
     pub keep_accounts_days: u64,
 }
 
-/// See the module's docs.
+/// Access control; see the module's docs.
 #[derive(Debug)]
 pub struct AccessControl {
-    /// What the operator decides.
+    /// The operator's settings.
     pub settings: Settings,
-    /// Users with keys.
+    /// Accounts of users with keys.
     pub accounts: Accounts,
-    /// Bans, mutes, rules of rooms, the audit trail.
+    /// Bans, mutes, rules of rooms and the audit trail.
     pub moderation: Moderation,
     /// Invites.
     pub invites: Invites,
-    /// How often users did what.
+    /// Rate limits.
     pub limits: RateLimits,
 }
 
@@ -77,21 +76,21 @@ pub struct AccessControl {
 pub struct Requester {
     /// The user.
     pub user: UserId,
-    /// What they may do.
+    /// Their role.
     pub role: Role,
-    /// Where they are.
+    /// Their address.
     pub address: ClientAddress,
 }
 
 impl Requester {
-    /// What they are counted under.
+    /// The key for their rate limits.
     pub fn rate_key(&self) -> RateKey {
         RateKey::of(self.user, self.role, self.address)
     }
 }
 
 impl AccessControl {
-    /// As the store's records tell it. It leaves out damaged ones: the caller has looked for them with
+    /// Loads the store's records. Damaged ones are left out: the caller has checked for them with
     /// [`unread`].
     pub fn new(settings: Settings, records: &[StateRecord]) -> Self {
         let mut accounts = Accounts::load(records);
@@ -116,8 +115,8 @@ impl AccessControl {
             .chain([invites])
     }
 
-    /// The records that changed since the last call, for the next commit; then
-    /// [`stored`](Self::stored) or [`not_stored`](Self::not_stored) says what became of them.
+    /// Takes the records that changed since the last call, for the next commit; then
+    /// [`stored`](Self::stored) or [`not_stored`](Self::not_stored) reports the outcome.
     pub fn take_changed(&mut self) -> Vec<StateRecord> {
         let mut changed = Vec::new();
         self.records()
@@ -125,12 +124,12 @@ impl AccessControl {
         changed
     }
 
-    /// The records that were taken last are stored.
+    /// Notes that the records taken last are stored.
     pub fn stored(&mut self) {
         self.records().for_each(Persist::stored);
     }
 
-    /// The records that were taken last could not be stored: they are to be taken again.
+    /// Notes that the records taken last could not be stored: they are taken again.
     pub fn not_stored(&mut self) {
         self.records().for_each(Persist::not_stored);
     }
@@ -140,17 +139,17 @@ impl AccessControl {
         self.accounts.owners() > 0
     }
 
-    /// What messages are limited to, for `welcome`.
+    /// The rate limit of messages, for `welcome`.
     pub fn message_rate(&self) -> Option<Rate> {
         self.settings.limits.messages
     }
 
-    /// When [`sweep`](Self::sweep) wants to be called; `None`: never.
+    /// When to call [`sweep`](Self::sweep) next; `None`: never.
     pub fn sweeps_at(&self) -> Option<Duration> {
         self.accounts.sweeps_at()
     }
 
-    /// Removes some accounts that are not used, if it is time.
+    /// Removes some unused accounts, if it is time.
     pub fn sweep(&mut self, clock: Now, is_present: impl Fn(UserId) -> bool) {
         if self.sweeps_at().is_none_or(|due| clock.mono < due) {
             return;
@@ -161,8 +160,8 @@ impl AccessControl {
         self.accounts.sweep(clock, days, stays);
     }
 
-    /// The mute that applies to a user: their own, or one that covers where they are, unless the server
-    /// knows them since before it or trusts them.
+    /// The mute that applies to a user: their own; or one that covers their address, unless their
+    /// account is older than the mute or their role is moderator or above.
     fn mute_of(&self, requester: Requester, now: u64) -> Option<&Mute> {
         let mutes = &self.moderation.mutes;
         let own = mutes.own(requester.user, now);
@@ -173,7 +172,7 @@ impl AccessControl {
         mutes.at(requester.address.site(), since, now)
     }
 
-    /// A user with a session, as [`may()`] looks at them.
+    /// A user with a session, in the form that [`may()`] takes.
     pub fn user(&self, requester: Requester, now: Now) -> User<'_> {
         User {
             id: requester.user,
@@ -183,8 +182,8 @@ impl AccessControl {
         }
     }
 
-    /// Whether a user may read or search a room's history, and notes that they do. `room`: its rules, if
-    /// they are in it.
+    /// Checks whether a user may read or search a room's history, and counts it. `room`: its rules,
+    /// if they are in it.
     pub fn may_read(
         &mut self,
         requester: Requester,
@@ -195,14 +194,14 @@ impl AccessControl {
         self.limits.query(requester.rate_key(), now.mono)
     }
 
-    /// Whether a user may take another nickname, and notes that they do.
+    /// Checks whether a user may change their nickname, and counts it.
     pub fn may_rename(&mut self, requester: Requester, now: Now) -> Result<(), ErrorFrame> {
         may(&self.user(requester, now), None, Action::Rename)?;
         self.limits.nick(requester.rate_key(), now.mono)
     }
 
-    /// Whether a user may write in a room now, and notes that they do. An error with `retry_after_ms`
-    /// passes; any other is for good.
+    /// Checks whether a user may write in a room now, and counts it. An error with `retry_after_ms`
+    /// is temporary; any other is permanent.
     pub fn may_write(
         &mut self,
         requester: Requester,
@@ -215,7 +214,7 @@ impl AccessControl {
         let is_slow = rules.slow_seconds > 0 && may(&user, Some(rules), Action::SkipPause).is_err();
         let slow_mode = &mut self.moderation.slow_mode;
         if is_slow && let Some(wait) = slow_mode.wait(key, room, rules, now.mono) {
-            return Err(too_often("This room is slowed down", wait));
+            return Err(too_often("This room is in slow mode", wait));
         }
         self.limits.message(key, now.mono)?;
         self.accounts.note_writing(requester.user, now);
@@ -226,17 +225,16 @@ impl AccessControl {
     }
 }
 
-/// Records that this program can't use.
+/// Stored records that this program can't use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unread {
-    /// Of a kind that it knows: they are damaged, and nobody can say what they forbade.
+    /// Damaged records of known kinds: it is unknown what they forbade.
     pub damaged: Vec<StateRecord>,
-    /// The kinds that it does not know, and how many records there are of each: they are of a newer
-    /// server, and stay as they are.
+    /// The number of records of each unknown kind: they are of a newer server, and stay unchanged.
     pub unknown: BTreeMap<Box<str>, usize>,
 }
 
-/// Looks for records that this program can't use.
+/// Finds records that this program can't use.
 pub fn unread(records: &[StateRecord]) -> Unread {
     /// A kind, and whether a record of it can be read.
     type Kind = (&'static str, fn(&StateRecord) -> bool);

@@ -1,31 +1,31 @@
-//! The operator's choice of who may enter.
+//! The operator's choice of who may join.
 
-/// Who may enter.
+/// The operator's choice of who may join.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Access {
-    /// Everybody on this machine or in a private network; from elsewhere only those who were let in
-    /// before, or are invited.
+    /// Everybody on this machine or in a private network; from elsewhere only users admitted before
+    /// or with an invite.
     #[default]
     Local,
     /// Everybody.
     Open,
-    /// Those who were let in before, or are invited.
+    /// Users admitted before or with an invite.
     Invite,
-    /// Those who were let in before, are invited, or know the password.
+    /// Users admitted before, with an invite, or who know the password.
     Password,
 }
 
 impl Access {
-    /// Who may enter, in one plain sentence for the operator.
+    /// The choice in one sentence for the operator.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Local => {
-                "everybody on this machine and in private networks may come in, others by invite \
+                "everybody on this machine and in private networks may join; others need an invite \
                  (chat-server invite)"
             }
-            Self::Open => "everybody who can reach this machine may come in",
-            Self::Invite => "only the invited may come in (chat-server invite)",
-            Self::Password => "who knows the password, or is invited, may come in",
+            Self::Open => "everybody who can reach this machine may join",
+            Self::Invite => "only people with an invite may join (chat-server invite)",
+            Self::Password => "people who know the password or have an invite may join",
         }
     }
 }

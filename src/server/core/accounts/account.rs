@@ -1,4 +1,4 @@
-//! One account: a user whom the server knows by a key.
+//! An account: a user whom the server knows by a key.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,20 +7,20 @@ use crate::{
     server::core::persist::{Record, from_json, to_json},
 };
 
-/// How often it is noted that a key was used or that a user wrote, in seconds: once a day.
+/// Seconds between two notes that a key was used or that a user wrote: once a day.
 pub const SEEN_EVERY: u64 = 86_400;
 
-/// One user.
+/// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Account {
-    /// What the user may do.
+    /// The user's role.
     pub role: Role,
-    /// Whether the user was let in by an invite, a password or the owner's code: then they are let in
-    /// from everywhere.
+    /// Whether the user was admitted permanently, by an invite, the password or the owner's code:
+    /// then they may join from everywhere.
     pub admitted: bool,
-    /// Since when the user is known, in seconds since 1970.
+    /// When the account was made, in seconds since 1970.
     pub since: u64,
-    /// About when the user last wrote; 0: never. `None`: an older server did not note it.
+    /// About when the user last wrote; 0: never. `None`: unknown, from an older server.
     pub wrote: Option<u64>,
     /// The keys of the user's devices.
     pub keys: Vec<Key>,
@@ -39,7 +39,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Whether it is to be noted that the key is used now.
+    /// Whether to note that the key is used now.
     pub fn is_stale(&self, at: u64) -> bool {
         at >= self.seen.saturating_add(SEEN_EVERY)
     }
@@ -57,7 +57,7 @@ impl Account {
         }
     }
 
-    /// Notes that a key is used, and adds it if it is new. The time is noted once a day.
+    /// Notes that a key is used, once a day, and adds it if it is new.
     pub fn use_key(&mut self, public: PublicKey, at: u64) {
         match self.keys.iter_mut().find(|key| key.public == public) {
             Some(key) if key.is_stale(at) => key.seen = at,
@@ -70,19 +70,19 @@ impl Account {
         }
     }
 
-    /// About when the user was last here.
+    /// About when the user last had a session.
     pub fn seen(&self) -> u64 {
         let keys = self.keys.iter().map(|key| key.seen);
         keys.chain(self.wrote).fold(self.since, u64::max)
     }
 
-    /// Whether it is to be noted that the user writes now.
+    /// Whether to note that the user writes now.
     pub fn wrote_long_ago(&self, at: u64) -> bool {
         self.wrote
             .is_none_or(|wrote| wrote == 0 || at >= wrote.saturating_add(SEEN_EVERY))
     }
 
-    /// Whether the user came and went, and left nothing.
+    /// Whether the user never wrote, has one key and was not admitted permanently.
     pub fn is_passing(&self) -> bool {
         self.wrote == Some(0) && self.keys.len() == 1 && !self.admitted
     }

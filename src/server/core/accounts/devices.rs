@@ -1,4 +1,4 @@
-//! A user's devices: each has a key of its own, and one lets another in by a code.
+//! A user's devices: each has a key of its own, and one adds another by a code.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,18 +13,18 @@ use crate::{
     time::Now,
 };
 
-/// Keys that one user may have.
+/// Most keys of one user.
 pub const KEYS_MAX: usize = 16;
-/// How long a device's code is good.
+/// How long the code for a device is valid.
 const DEVICE_CODE_FOR: Duration = Duration::from_mins(10);
-/// Codes for devices that are good at one time; of one user, one.
+/// Most valid codes for devices; each user has at most one.
 const DEVICE_CODES_MAX: usize = 1_000;
 
-/// Codes that let devices in. They need not outlive the process.
+/// The codes for devices. They need not outlive the process.
 #[derive(Debug, Default)]
 pub(super) struct DeviceCodes(HashMap<DeviceCode, Offer>);
 
-/// A code that lets a device in.
+/// A code's user and its end.
 #[derive(Clone, Copy, Debug)]
 struct Offer {
     user: UserId,
@@ -32,7 +32,7 @@ struct Offer {
 }
 
 impl DeviceCodes {
-    /// Withdraws a user's code, and this one.
+    /// Removes a user's code, and this one.
     pub(super) fn withdraw(&mut self, code: Option<DeviceCode>, user: UserId) {
         self.0
             .retain(|known, offer| Some(*known) != code && offer.user != user);
@@ -40,7 +40,7 @@ impl DeviceCodes {
 }
 
 impl Accounts {
-    /// Makes a code by which another device of a user comes in; the one before is void.
+    /// Makes a code that adds a device to a user's account; it replaces the one before.
     pub fn offer_device(
         &mut self,
         user: UserId,
@@ -51,7 +51,7 @@ impl Accounts {
         codes.retain(|_, offer| offer.until > now.mono && offer.user != user);
         let count = codes.len();
         if !self.has_room_for_key(user) {
-            let message = "You have as many devices as one can have: revoke one first";
+            let message = "You can't have more devices: revoke one first";
             return Err(ErrorFrame::new(ErrorCode::NotAllowed, message));
         }
         if count >= DEVICE_CODES_MAX {
@@ -63,7 +63,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// The user whose device brings a code.
+    /// The user who made a code.
     pub fn offered(&self, code: DeviceCode, now: Now) -> Result<UserId, ErrorFrame> {
         let offer = self.codes.0.get(&code);
         offer
@@ -75,7 +75,7 @@ impl Accounts {
             })
     }
 
-    /// Withdraws a user's code.
+    /// Removes a user's code.
     pub fn withdraw_codes(&mut self, user: UserId) {
         self.codes.withdraw(None, user);
     }
@@ -107,7 +107,7 @@ impl Accounts {
         let at = account.keys.iter().position(|key| key.public.tag() == tag);
         let at = at.ok_or_else(none)?;
         if account.keys.len() == 1 {
-            let message = "It is your only device: you could never come in again";
+            let message = "This is your only device: without it you could never join again";
             return Err(ErrorFrame::new(ErrorCode::NotAllowed, message));
         }
         let removed = self

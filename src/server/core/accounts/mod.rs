@@ -20,12 +20,12 @@ mod sweep;
 
 pub use devices::KEYS_MAX;
 
-/// Users that the server knows by a key.
+/// Most accounts.
 pub const ACCOUNTS_MAX: usize = 100_000;
-/// From so many accounts on, strangers come in without getting one; the rest is for invited users.
+/// Number of accounts from which on strangers join without one; the rest is for invited users.
 pub const STRANGERS_MAX: usize = ACCOUNTS_MAX / 10 * 9;
 
-/// All users that the server knows by a key.
+/// All accounts.
 #[derive(Debug)]
 pub struct Accounts {
     by_user: RecordMap<Account>,
@@ -37,20 +37,20 @@ pub struct Accounts {
     sweep: Sweep,
 }
 
-/// How a device is let in.
+/// The admission of a device.
 #[derive(Clone, Copy, Debug)]
 pub struct Admission {
     /// The user.
     pub user: UserId,
     /// The key that the device has proven.
     pub key: PublicKey,
-    /// Whether the user is let in for good, by an invite or the password.
+    /// Whether the user is admitted permanently, by an invite or the password.
     pub for_good: bool,
-    /// The code that the device brings.
+    /// The code that the device sent.
     pub code: Option<DeviceCode>,
 }
 
-/// What is new about an account.
+/// The new parts of an account after an admission.
 #[derive(Clone, Copy, Debug)]
 pub struct Admitted {
     /// The account itself.
@@ -86,7 +86,7 @@ impl Accounts {
         self.by_user.get(&user)
     }
 
-    /// How many there are.
+    /// The number of accounts.
     pub fn count(&self) -> usize {
         self.by_user.len()
     }
@@ -96,17 +96,17 @@ impl Accounts {
         self.keys.get(key).copied()
     }
 
-    /// What a user may do, if the server knows them by a key.
+    /// A user's role, if they have an account.
     pub fn known_role(&self, user: UserId) -> Option<Role> {
         self.get(user).map(|account| account.role)
     }
 
-    /// What a user may do.
+    /// A user's role.
     pub fn role(&self, user: UserId) -> Role {
         self.known_role(user).unwrap_or(Role::Unverified)
     }
 
-    /// How many owners the server has.
+    /// The number of owners.
     pub fn owners(&self) -> usize {
         let roles = self.by_user.values().map(|account| account.role);
         roles.filter(|role| *role == Role::Owner).count()
@@ -120,7 +120,7 @@ impl Accounts {
         });
     }
 
-    /// Makes members of all owners, for an owner who lost their keys.
+    /// Makes all owners members, for an owner who lost their keys.
     pub fn remove_owners(&mut self) {
         let owners = self.by_user.iter();
         let owners = owners.filter(|(_, account)| account.role == Role::Owner);
@@ -137,13 +137,13 @@ impl Accounts {
         nickname.map_or_else(|| user.to_string(), ToOwned::to_owned)
     }
 
-    /// Whether a user's account, or that they own a nickname, is not stored yet: then nobody may be told
-    /// of it, since a power failure would undo it.
+    /// Whether a user's account, or their ownership of a nickname, is not stored yet: then no
+    /// client may be told of it, since a power failure would undo it.
     pub fn owes(&self, user: UserId, nickname: &Nickname) -> bool {
         self.by_user.is_owed(&user) || self.nicknames.is_owed(nickname)
     }
 
-    /// Notes that a device is let in. Doing it again changes nothing.
+    /// Notes that a device is admitted. Idempotent.
     pub fn admit(&mut self, admission: Admission, at: u64) -> Admitted {
         let Admission { user, key, .. } = admission;
         let known = self.get(user);
@@ -173,7 +173,7 @@ impl Accounts {
         admitted
     }
 
-    /// Notes that a user is called so now, if the server knows them by a key.
+    /// Notes that a user uses a nickname now, if they have an account.
     pub fn claim(&mut self, user: UserId, nickname: &Nickname, now: Now) {
         if self.by_user.contains_key(&user) {
             self.nicknames.claim(user, nickname, seconds(now.wall));
@@ -192,7 +192,7 @@ impl Accounts {
         }
     }
 
-    /// Notes that a session ends, if its key was noted as seen long ago.
+    /// Notes when a session ends that its key was used, once a day.
     pub fn note_leaving(&mut self, user: UserId, key: Option<PublicKey>, now: Now) {
         let at = seconds(now.wall);
         let Some(key) = key else { return };

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Nicknames that one user may own; one more releases the one that was not used for longest.
+/// Most nicknames of one user; one more releases the one that was not used for longest.
 pub const NICKNAMES_MAX: usize = 4;
 
 /// A nickname's owner.
@@ -28,7 +28,7 @@ pub struct Owned {
     used: u64,
 }
 
-/// All nicknames that belong to somebody.
+/// All nicknames with an owner.
 #[derive(Debug)]
 pub struct Nicknames {
     /// By canonical form.
@@ -62,7 +62,7 @@ impl Nicknames {
         owned.map(|owned| owned.user)
     }
 
-    /// Whether a nickname belongs to nobody, or to this user.
+    /// Whether a nickname has no owner, or this user owns it.
     pub fn is_free_for(&self, nickname: &Nickname, user: UserId) -> bool {
         self.owner(nickname).is_none_or(|owner| owner == user)
     }
@@ -85,12 +85,12 @@ impl Nicknames {
         own.filter_map(|canonical| self.owned.get_key_value(canonical))
     }
 
-    /// Whether it is not stored yet that a nickname has an owner.
+    /// Whether a nickname's owner is not stored yet.
     pub fn is_owed(&self, nickname: &Nickname) -> bool {
         self.owned.is_owed(&nickname.canonical())
     }
 
-    /// Notes that a user is called so now: a nickname that belongs to nobody becomes theirs.
+    /// Notes that a user uses a nickname now: they become its owner if it has none.
     pub fn claim(&mut self, user: UserId, nickname: &Nickname, at: u64) {
         let canonical = nickname.canonical();
         let known = self.owned.get(&canonical);
@@ -118,7 +118,7 @@ impl Nicknames {
         self.release_beyond(user, &canonical);
     }
 
-    /// Releases the nicknames that a user has too many, those not used for longest.
+    /// Releases a user's nicknames beyond [`NICKNAMES_MAX`], those not used for longest first.
     fn release_beyond(&mut self, user: UserId, keep: &str) {
         let mut own: Vec<_> = self
             .of(user)
@@ -132,7 +132,7 @@ impl Nicknames {
         }
     }
 
-    /// Lets anybody have a nickname.
+    /// Takes a nickname from its owner.
     pub fn release(&mut self, canonical: &str) {
         if let Some(owned) = self.owned.remove(&canonical.to_owned())
             && let Some(own) = self.by_user.get_mut(&owned.user)

@@ -1,16 +1,16 @@
-//! Removes accounts that are not used: new keys cost nothing, and there is room for a limited number.
+//! Removes unused accounts: new keys cost nothing, and the number of accounts is limited.
 //!
-//! | account | is removed after so long unseen |
+//! | account | is removed after so long without a session |
 //! |---|---|
-//! | never wrote, has one key | 7 days; 1 day once half of the room is taken, 1 hour at nine tenths |
-//! | wrote, or has several keys, or is of an older server that did not note it | as the operator says: a year |
-//! | let in by an invite or the password | stays; its nicknames are released as the operator says |
-//! | owner, moderator; banned or muted; here now; the first key is revoked | stays |
+//! | never wrote, has one key | 7 days; 1 day once half of the limit is reached, 1 hour at nine tenths |
+//! | wrote, or has several keys, or is of an older server that did not note it | the operator's setting: a year |
+//! | admitted by an invite or the password | stays; its nicknames are released after the operator's setting |
+//! | owner, moderator; banned or muted; present; its first key is revoked | stays |
 //!
 //! A removed account does not come back, and the system's clock may be wrong. So nothing is removed
-//! before that clock has kept step for [`STEADY`] with the monotonic one, and of those that wrote only a
-//! share is removed in a day ([`SHARE`]): a clock that is years ahead does not empty the server before
-//! somebody notices.
+//! before that clock has kept step with the monotonic one for [`STEADY`], and of the accounts that
+//! wrote only a share is removed in a day ([`SHARE`]): a clock that is years ahead does not empty
+//! the server before somebody notices.
 
 use std::time::Duration;
 
@@ -21,41 +21,41 @@ use crate::{
     time::Now,
 };
 
-/// How often to look for accounts to remove.
+/// Interval between two sweeps.
 const EVERY: Duration = Duration::from_mins(10);
 /// The pause between two steps of one sweep.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Accounts of one step: some milliseconds, and few records for a commit.
+/// Most accounts of one step: it takes some milliseconds, and few records go into a commit.
 const STEP_MAX: usize = 500;
-/// The clock jumped if it differs by more than this from what it should say.
+/// A difference between the clocks of more than this is a jump.
 const JUMP_MIN: Duration = Duration::from_mins(1);
-/// How long the clock must have kept step before anything is removed.
+/// How long the clock must be steady before anything is removed.
 const STEADY: Duration = Duration::from_hours(1);
-/// Of the accounts that wrote, one in so many is removed in a day,
+/// Of the accounts that wrote, at most one in so many is removed in a day,
 const SHARE: usize = 10;
-/// or so many.
+/// or this number, if that is more.
 const SHARE_MIN: usize = 100;
 const DAY: u64 = 86_400;
 
-/// How far the sweep is.
+/// The state of the sweep.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     /// When the next step is due.
     due: Duration,
-    /// When the clock was last looked at.
+    /// The last reading of the clock.
     looked: Option<Now>,
-    /// Since when it has kept step.
+    /// Since when the clock is steady.
     steady_since: Duration,
-    /// Accounts that may be removed, to be checked once more; the last is the next.
+    /// Accounts to remove after one more check; the last is the next.
     candidates: Vec<UserId>,
     /// When the day began, and how many accounts that wrote were removed in it.
     removed: (Duration, usize),
-    /// How full the operator was told that the server is: see [`fullness`].
+    /// The last [`fullness`] that was reported to the operator.
     told: u8,
 }
 
 impl Sweep {
-    /// Whether the system's clock has kept step for long enough.
+    /// Notes a reading; returns whether the clock has been steady for long enough.
     fn is_steady(&mut self, clock: Now) -> bool {
         let Some(before) = self.looked.replace(clock) else {
             self.steady_since = clock.mono;
@@ -75,7 +75,7 @@ impl Sweep {
 }
 
 impl Accounts {
-    /// When [`sweep`](Self::sweep) wants to be called; `None`: never.
+    /// When to call [`sweep`](Self::sweep) next; `None`: never.
     pub fn sweeps_at(&self) -> Option<Duration> {
         (!self.by_user.is_empty()).then_some(self.sweep.due)
     }
@@ -130,8 +130,8 @@ impl Accounts {
         }
     }
 
-    /// How many accounts there are, if that is more than half, or nine tenths, of what there is room
-    /// for, and was not told yet.
+    /// The number of accounts, if it has passed half or nine tenths of the limit since it was last
+    /// reported.
     pub fn fuller(&mut self) -> Option<usize> {
         let known = self.by_user.len();
         let now = fullness(known);
@@ -139,10 +139,10 @@ impl Accounts {
         (now > before).then_some(known)
     }
 
-    /// Whether an account, or what of it is removed, was unseen for long enough.
+    /// Whether an account, or its nicknames, may be removed by its age.
     fn is_over(&self, user: UserId, account: &Account, term: u64, at: u64) -> bool {
-        let is_called_by_a_key = account.keys.iter().any(|key| key.public.user() == user);
-        if account.role != Role::Member || !is_called_by_a_key {
+        let has_first_key = account.keys.iter().any(|key| key.public.user() == user);
+        if account.role != Role::Member || !has_first_key {
             return false;
         }
         if account.admitted && !self.nicknames.has_any(user) {
@@ -160,7 +160,7 @@ impl Accounts {
         account.seen().saturating_add(term) < at
     }
 
-    /// Removes an account; of a user who was let in for good, only the nicknames.
+    /// Removes an account; of a user who was admitted permanently, only the nicknames.
     fn remove(&mut self, user: UserId) {
         self.nicknames.release_all(user);
         if self.get(user).is_some_and(|account| account.admitted) {
@@ -175,7 +175,7 @@ impl Accounts {
     }
 }
 
-/// How full the room for accounts is: 1 is half, 2 nine tenths of what strangers may take.
+/// How full the table of accounts is: 1 is half, 2 nine tenths of what strangers may take.
 fn fullness(known: usize) -> u8 {
     u8::from(known >= ACCOUNTS_MAX / 2) + u8::from(known >= STRANGERS_MAX / 10 * 9)
 }

@@ -1,4 +1,4 @@
-//! What each admin command does: one function a command.
+//! The handlers of the admin commands: one function for each.
 
 use std::{array, time::Duration};
 
@@ -61,8 +61,8 @@ impl Running<'_> {
         access.limits.may_try_code(requester.address, now.mono)?;
         if access.has_owner() || code != access.settings.owner_code {
             access.limits.note_mistake(requester.address, now.mono);
-            let message = "That is not the code, or there is an owner already: the server shows \
-                           it at its start, as long as there is none";
+            let message = "Wrong code, or the server has an owner already. The server prints the \
+                           code when it starts, while it has no owner";
             return Err(ErrorFrame::new(ErrorCode::BadCode, message));
         }
         let effect = self.set_role(requester.user, Role::Owner);
@@ -80,12 +80,12 @@ impl Running<'_> {
         let target = self.target(nickname)?;
         let nickname = &target.nickname;
         if role == Role::Unverified || target.role == Role::Unverified {
-            let message = format!("{nickname} has no key, and so can't be known again");
+            let message = format!("{nickname} has no key, and a role takes one");
             return Err(ErrorFrame::new(ErrorCode::NotAllowed, &message));
         }
         let was_owner = target.role == Role::Owner && role != Role::Owner;
         if was_owner && self.context.access.accounts.owners() == 1 {
-            let message = "There would be no owner left: make somebody else one first";
+            let message = "The server would have no owner: make somebody else an owner first";
             return Err(ErrorFrame::new(ErrorCode::NotAllowed, message));
         }
         let effect = self.set_role(target.user, role);
@@ -107,9 +107,9 @@ impl Running<'_> {
             return Err(ErrorFrame::new(ErrorCode::NotFound, &message));
         }
         let because = because(reason);
-        let words = format!("{} sent you away{because}", self.context.actor.nickname);
-        Ok(AdminReply::says(&format!("{nickname} was sent away"))
-            .did(format!("sent {nickname} away{because}"))
+        let words = format!("{} kicked you{because}", self.context.actor.nickname);
+        Ok(AdminReply::says(&format!("{nickname} was kicked"))
+            .did(format!("kicked {nickname}{because}"))
             .then(AdminEffect::EndSessions {
                 user: target.user,
                 reason: Departure::Kicked,
@@ -159,7 +159,7 @@ impl Running<'_> {
         self.may(Action::Lift(rank))?;
         let bans = &mut self.context.access.moderation.bans;
         bans.lift(nickname, owner);
-        Ok(AdminReply::says(&format!("{nickname} may come in again"))
+        Ok(AdminReply::says(&format!("{nickname} may join again"))
             .did(format!("lifted the ban of {nickname}")))
     }
 
@@ -208,7 +208,7 @@ impl Running<'_> {
         };
         let deed = match topic {
             Some(topic) => format!("set the topic of #{room}: {topic}"),
-            None => format!("took the topic of #{room} away"),
+            None => format!("removed the topic of #{room}"),
         };
         Ok(self.set_rules(room, rules, deed))
     }
@@ -219,7 +219,7 @@ impl Running<'_> {
             ..self.rules()?
         };
         let who = if on { "only moderators" } else { "everybody" };
-        Ok(self.set_rules(room, rules, format!("lets {who} write in #{room}")))
+        Ok(self.set_rules(room, rules, format!("let {who} write in #{room}")))
     }
 
     fn slow(&mut self, room: &RoomName, seconds: u64) -> Reply {
@@ -229,8 +229,8 @@ impl Running<'_> {
             ..self.rules()?
         };
         let deed = match slow_seconds {
-            0 => format!("lets #{room} go at its own pace"),
-            s => format!("slowed #{room} down: {s} s between two messages"),
+            0 => format!("ended slow mode in #{room}"),
+            s => format!("set slow mode in #{room}: {s} s between two messages"),
         };
         Ok(self.set_rules(room, rules, deed))
     }
@@ -266,7 +266,7 @@ impl Running<'_> {
     fn invites(&self) -> AdminReply {
         AdminReply::lists_all(
             self.context.access.invites.lines(self.context.now),
-            "No invite is known: those of chat-server invite are listed once they are used",
+            "There are no invites. Those made by chat-server invite are listed once they are used",
             "Invites",
         )
     }
@@ -274,19 +274,21 @@ impl Running<'_> {
     fn revoke(&mut self, id: InviteId) -> Reply {
         let now = self.context.now;
         self.context.access.invites.revoke(id, now)?;
-        Ok(AdminReply::says("Nobody comes in by that invite any more")
-            .did(format!("revoked the invite {id}")))
+        Ok(
+            AdminReply::says("The invite is revoked: nobody can join with it any more")
+                .did(format!("revoked the invite {id}")),
+        )
     }
 
     fn release(&mut self, nickname: &Nickname) -> Reply {
         let accounts = &mut self.context.access.accounts;
         let Some(user) = accounts.nicknames.owner(nickname) else {
-            let message = format!("{nickname} belongs to nobody");
+            let message = format!("{nickname} has no owner");
             return Err(ErrorFrame::new(ErrorCode::NotFound, &message));
         };
         let was = accounts.name_of(user);
         accounts.nicknames.release(&nickname.canonical());
-        let message = format!("{nickname} is anybody's again; it belonged to {was} ({user})");
+        let message = format!("{nickname} is free again; it belonged to {was} ({user})");
         Ok(AdminReply::says(&message).did(format!("released the nickname {nickname}")))
     }
 
@@ -295,7 +297,8 @@ impl Running<'_> {
         let code = DeviceCode::from_bytes(array::from_fn(|i| random[i]));
         let user = self.context.actor.requester.user;
         self.context.access.accounts.offer_device(user, code, now)?;
-        let mut reply = AdminReply::says("With this code one more device is you, for 10 minutes");
+        let mut reply =
+            AdminReply::says("This code adds one more device to your account, for 10 minutes");
         reply.result.code = Some(code);
         Ok(reply)
     }
@@ -317,21 +320,21 @@ impl Running<'_> {
         let key = self.context.access.accounts.revoke_device(user, tag)?;
         let deed = format!("revoked the device {tag}");
         let mut blocked = None;
-        // A user is identified by their first key, which stays out without a ban.
+        // A user's first key stays refused without a ban: see `identify` in `access::admission`.
         let message = if key.user() == user {
-            format!("The device {tag} does not come in any more")
+            format!("The device {tag} is revoked: it can't join any more")
         } else if block {
             self.block(key)?;
             blocked = Some(format!("blocked the device {tag}"));
             format!(
-                "The device {tag} does not come in any more, nor anybody else by its key, until the \
-                 owner lifts that: /unban {}",
+                "The device {tag} is revoked: nobody can join with its key until the owner lifts \
+                 the block with /unban {}",
                 key_name(tag)
             )
         } else {
             format!(
-                "The device {tag} does not come in any more as you. By its key somebody new could: \
-                 next time, /device revoke ID block keeps that out"
+                "The device {tag} is revoked: it can't join as you any more, but as a new user. To \
+                 prevent that, use /device revoke ID block next time"
             )
         };
         let reply = AdminReply::says(&message).did(deed);
@@ -344,24 +347,24 @@ impl Running<'_> {
         AdminReply::lists(
             audit.lines(before),
             audit.count(before),
-            "Nothing was done",
-            "What was done, newest first",
+            "The audit trail is empty",
+            "Audit trail, newest first",
         )
     }
 
-    // What several commands do.
+    // Shared by several commands.
 
     /// The time in seconds since 1970.
     fn at(&self) -> u64 {
         seconds(self.context.now.wall)
     }
 
-    /// Whether the actor may lift what somebody of this role has set.
+    /// Checks that the actor may lift what a user of this role has set.
     fn may_lift(&self, set_by: Option<Role>) -> Result<(), ErrorFrame> {
         set_by.map_or(Ok(()), |rank| self.may(Action::Lift(rank)))
     }
 
-    /// Whether one more ban may be in force.
+    /// Checks that one more ban fits.
     fn has_room_for_ban(&mut self) -> Result<(), ErrorFrame> {
         let at = self.at();
         let moderation = &mut self.context.access.moderation;
@@ -379,17 +382,17 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Whether one more device of a user may be blocked.
+    /// Checks that one more device of a user may be blocked.
     fn has_room_for_block(&mut self, user: UserId) -> Result<(), ErrorFrame> {
         self.has_room_for_ban()?;
         if self.context.access.moderation.bans.devices_of(user) < KEYS_MAX {
             return Ok(());
         }
-        let message = "As many of your devices are blocked as can be: ask the owner to lift some";
+        let message = "You can't block more devices: ask the owner to lift some blocks";
         Err(ErrorFrame::new(ErrorCode::NotAllowed, message))
     }
 
-    /// Bans everybody who comes by a key that was the actor's.
+    /// Bans all users of a key that was the actor's.
     fn block(&mut self, key: PublicKey) -> Result<(), ErrorFrame> {
         self.put_ban(Ban {
             user: key.user(),
@@ -404,7 +407,7 @@ impl Running<'_> {
         })
     }
 
-    /// Revokes the invites of a user who is to make none any more.
+    /// Revokes the invites of a user who may make none any more.
     fn revoke_invites_of(&mut self, target: &Target) -> Revoked {
         let access = &mut *self.context.access;
         let nicknames = &access.accounts.nicknames;
@@ -417,7 +420,7 @@ impl Running<'_> {
     }
 }
 
-/// The same, with the invites that were revoked with it.
+/// Adds the revoked invites to a reply's deeds.
 fn with_revoked(reply: AdminReply, revoked: Revoked, nickname: &Nickname) -> AdminReply {
     match revoked.invites {
         0 => reply,
@@ -426,22 +429,21 @@ fn with_revoked(reply: AdminReply, revoked: Revoked, nickname: &Nickname) -> Adm
     }
 }
 
-/// That invites were revoked, as the end of a sentence; nothing, where there were none.
+/// A sentence that tells of revoked invites, to append to another; empty, if there were none.
 fn told_of_revoked(revoked: Revoked) -> String {
     let Revoked { invites, used } = revoked;
     if invites == 0 {
         return String::new();
     }
-    let s = if invites == 1 { "" } else { "s" };
     let came = match used {
-        0 => "nobody has come in".to_owned(),
-        1 => "one person has come in".to_owned(),
-        used => format!("{used} people have come in"),
+        0 => "nobody has joined".to_owned(),
+        1 => "one person has joined".to_owned(),
+        used => format!("{used} people have joined"),
     };
-    format!(". The invite{s} that they had made ({invites}) were revoked; {came} by them")
+    format!(". Their invites ({invites}) were revoked; {came} with them")
 }
 
-/// For how long, as the end of a sentence.
+/// A duration, as the end of a sentence.
 fn for_how_long(seconds: Option<u64>) -> String {
     seconds.map_or_else(
         || "until it is lifted".to_owned(),
@@ -453,7 +455,7 @@ fn because(reason: Option<&Line>) -> String {
     reason.map_or_else(String::new, |reason| format!(": {reason}"))
 }
 
-/// What a blocked key is called among the bans: a nickname, so that the ban can be lifted by it.
+/// The name of a blocked key in the list of bans: a nickname, so that the ban can be lifted by it.
 fn key_name(tag: KeyTag) -> String {
     format!("key-{tag}")
 }

@@ -1,5 +1,5 @@
-//! Admin commands: runs one, after [`may`] has allowed it. The table of commands is
-//! [`protocol::admin`](crate::protocol::admin); the functions that carry them out are in `handlers`.
+//! Admin commands: runs one, after [`may`] has allowed it. The table of commands is in
+//! [`protocol::admin`](crate::protocol::admin); their handlers are in `handlers`.
 
 use super::{
     access::{
@@ -22,7 +22,8 @@ use crate::{
 
 mod handlers;
 
-/// Bytes of the lines of one result, as they are written: the rest of its frame is more than enough.
+/// Most bytes of the lines of one result, as they are written; the rest of its frame takes less
+/// than the difference.
 const LINES_BYTES_MAX: usize = FRAME_BYTES_MAX - 4 * 1024;
 
 /// The user who gives a command.
@@ -41,57 +42,57 @@ pub struct Target {
     pub user: UserId,
     /// Their nickname.
     pub nickname: Nickname,
-    /// What they may do.
+    /// Their role.
     pub role: Role,
     /// Whether they are present.
     pub present: bool,
-    /// Where their sessions are, or were until a short while ago.
+    /// The addresses of their sessions, or of those that ended recently.
     pub addresses: Vec<ClientAddress>,
 }
 
-/// What follows from a command, once its changes are stored.
+/// An effect of a command, carried out once its changes are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminEffect {
     /// A user's sessions end.
     EndSessions {
         /// The user.
         user: UserId,
-        /// Why.
+        /// The reason.
         reason: Departure,
-        /// The same in words, for them.
+        /// The reason in words, for the user.
         words: Line,
     },
-    /// The sessions that came in by a key end.
+    /// The sessions that joined with a key end.
     EndSessionsOfKey(PublicKey),
     /// A user's role changes.
     SetRole {
         /// The user.
         user: UserId,
-        /// What they may do now.
+        /// Their new role.
         role: Role,
     },
     /// A room's rules change.
     SetRules {
         /// The room.
         room: RoomName,
-        /// Its rules from now on.
+        /// Its new rules.
         rules: RoomRules,
     },
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Clone, Debug)]
 pub struct AdminReply {
-    /// The answer, to be sent once the changes are stored; the hub puts the reference in.
+    /// The answer, sent once the changes are stored; the hub adds the reference.
     pub result: AdminResult,
-    /// What follows then.
+    /// The effects, carried out then.
     pub effects: Vec<AdminEffect>,
-    /// What was done, for the audit trail: ends of sentences that begin with the actor's nickname.
+    /// Entries for the audit trail: ends of sentences that begin with the actor's nickname.
     deeds: Vec<String>,
 }
 
 impl AdminReply {
-    /// A sentence.
+    /// A reply of one sentence.
     fn says(message: &str) -> Self {
         Self {
             result: AdminResult {
@@ -106,8 +107,7 @@ impl AdminReply {
         }
     }
 
-    /// A list of `count` lines, of which as many are given as one frame holds; `what` is in it, as the
-    /// beginning of a sentence.
+    /// A reply that lists as many of `count` lines as fit in one frame. `what`: the list's title.
     fn lists(
         lines: impl IntoIterator<Item = Line>,
         count: usize,
@@ -135,45 +135,45 @@ impl AdminReply {
         reply
     }
 
-    /// All of a list.
+    /// A reply that lists lines, all of which are given.
     fn lists_all(lines: Vec<Line>, nothing: &str, what: &str) -> Self {
         let count = lines.len();
         Self::lists(lines, count, nothing, what)
     }
 
-    /// The same, with what was done.
+    /// Adds an entry for the audit trail.
     fn did(mut self, deed: String) -> Self {
         self.deeds.push(deed);
         self
     }
 
-    /// The same, with something that follows.
+    /// Adds an effect.
     fn then(mut self, effect: AdminEffect) -> Self {
         self.effects.push(effect);
         self
     }
 }
 
-/// What a line takes of a frame, with what parts it from the next: a quotation mark or a backslash is
-/// written as two bytes, and a line has no character that takes more.
+/// The bytes of a line in a frame, with its separator: a quotation mark or a backslash is written
+/// as two bytes, and a line has no character that takes more.
 fn written_bytes(line: &Line) -> usize {
     let text = line.as_str();
     let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\'));
     text.len() + escaped.count() + r#"","#.len() + 1
 }
 
-/// What a command is run with.
+/// The context in which a command runs.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// Everything that commands change.
+    /// The state that commands change.
     pub access: &'a mut AccessControl,
     /// The user who gives the command.
     pub actor: &'a Actor,
-    /// The user whom it names, if somebody has that nickname.
+    /// The command's target, if somebody has that nickname.
     pub target: Option<Target>,
-    /// The rules of the room that it names, if there is such a room.
+    /// The rules of the room that the command names, if there is such a room.
     pub rules: Option<RoomRules>,
-    /// Bytes that nobody can guess.
+    /// Unpredictable bytes.
     pub random: &'a [u8; 32],
     /// The time.
     pub now: Now,
@@ -182,7 +182,7 @@ pub struct Context<'a> {
 /// Runs a command: checks that the actor may give it, carries it out, and notes it in the audit trail.
 ///
 /// # Errors
-/// Says why not; then nothing has changed.
+/// The reason why not; then nothing has changed.
 pub fn run(context: Context<'_>, command: &AdminCommand) -> Result<AdminReply, ErrorFrame> {
     let spec = command.spec();
     let Context { actor, now, .. } = context;
@@ -203,7 +203,7 @@ pub fn run(context: Context<'_>, command: &AdminCommand) -> Result<AdminReply, E
     Ok(reply)
 }
 
-/// A command that the actor may give.
+/// A command in progress that the actor may give.
 struct Running<'a> {
     context: Context<'a>,
     spec: &'static AdminSpec,
@@ -214,7 +214,7 @@ impl Running<'_> {
     /// about a user gets them from here.
     fn target(&self, nickname: &Nickname) -> Result<Target, ErrorFrame> {
         let Some(target) = &self.context.target else {
-            let message = format!("Nobody here is called {nickname}");
+            let message = format!("There is no user {nickname} here");
             return Err(ErrorFrame::new(ErrorCode::NotFound, &message));
         };
         let other = Other {
@@ -232,7 +232,7 @@ impl Running<'_> {
         self.context.rules.clone().ok_or_else(missing)
     }
 
-    /// Whether the actor may do something besides.
+    /// Checks that the actor may do something else.
     fn may(&self, action: Action<'_>) -> Result<(), ErrorFrame> {
         let Context {
             access, actor, now, ..

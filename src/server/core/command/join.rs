@@ -1,10 +1,9 @@
-//! `join`: a connection wants to come in. First the store is asked where its device and its
-//! positions stand; all else is decided when the answer is there, in one step, so that two who
-//! want the same nickname are told apart.
+//! `join`: admits a client. First the store is asked for the state of its device and positions;
+//! everything else is decided in one step when the answer is there, so that two clients that want
+//! the same nickname get different answers.
 //!
-//! A client that comes to own something by it (an account, a key, a nickname) is let in only once that
-//! is committed: the store is then asked a second time, behind those records, and the client let in by
-//! that answer.
+//! A client that gets new records (an account, a key, a nickname) is admitted only once they are
+//! committed: the store is asked again behind those records, and its answer admits the client.
 
 use std::collections::HashMap;
 
@@ -31,7 +30,7 @@ use crate::{
     },
 };
 
-/// How many of the latest messages a client gets that does not say.
+/// The number of latest messages for a client that asks for no number.
 const LAST_MESSAGES_DEFAULT: u64 = 200;
 
 pub(in crate::server::core) fn run(
@@ -44,7 +43,7 @@ pub(in crate::server::core) fn run(
         return refuse(hub, connection, &entry, error);
     }
     if entry.join.protocol == Some(limits::NO_PROTOCOL) {
-        // Whoever asks what listens here has their answer: that is no refusal to be recorded.
+        // Version 0 is a probe for what listens here, and this is its answer: no refusal to log.
         let error = ErrorFrame::new(ErrorCode::UnsupportedProtocol, "There is no protocol 0");
         return hub.break_off(connection, error, Departure::Protocol);
     }
@@ -67,26 +66,27 @@ fn open(hub: &Hub, entry: &JoinRequest) -> Operation {
     }
 }
 
-/// What the store is to be asked for a connection that waits to come in.
+/// The operation that asks the store about a connection that waits to join.
 pub(in crate::server::core) fn opening(hub: &Hub, connection: ConnectionId) -> Option<Operation> {
     hub.joining.get(&connection).map(|entry| open(hub, entry))
 }
 
-/// The rooms with a position, in the order in which the join names them.
+/// The rooms with a position, in the order of the join.
 fn positions<'a>(hub: &Hub, join: &'a Join) -> impl Iterator<Item = (RoomIndex, &'a Position)> {
     let known = |position: &'a Position| Some((hub.room_index(&position.room)?, position));
     join.rooms.iter().filter_map(known)
 }
 
-/// The store could not say where the device stands.
+/// Refuses a join for which the store could not read the device's state.
 pub(in crate::server::core) fn failed(hub: &mut Hub, connection: ConnectionId, error: ErrorFrame) {
     if let Some(entry) = hub.end_joining(connection) {
         refuse(hub, connection, &entry, error);
     }
 }
 
-/// The store did not open the device: its numbers can't be right, or it is somebody else's. Then who
-/// has a key gets a device of its own, so that nobody who has seen a token keeps its owner out.
+/// Handles a device that the store did not open: its numbers are impossible, or another user owns
+/// it. A client with a key then gets a device of its own, so that a stolen token can't lock its
+/// owner out.
 pub(in crate::server::core) fn not_opened(
     hub: &mut Hub,
     connection: ConnectionId,
@@ -106,25 +106,24 @@ pub(in crate::server::core) fn not_opened(
     let error = match verdict {
         OpResult::TooFarAhead => ErrorFrame::new(
             ErrorCode::BadId,
-            "The number of this client's next message is further ahead than can be: use another \
-             client ID",
+            "The number of this client's next message is too high: use another client ID",
         ),
         _ => ErrorFrame::new(
             ErrorCode::BadId,
-            "This client ID is a device of somebody who has a key, and you show none: use another client ID",
+            "This client ID belongs to a user with a key, and your client sent none: use another client ID",
         ),
     };
     failed(hub, connection, error);
 }
 
-/// The store said where the device stands: the connection is let in or refused.
+/// Admits or refuses a client, given the state of its device.
 pub(in crate::server::core) fn opened(
     hub: &mut Hub,
     connection: ConnectionId,
     counter: u64,
     ids: &[Option<MessageId>],
 ) {
-    // It may have closed meanwhile.
+    // The connection may have closed meanwhile.
     let Some(mut entry) = hub.end_joining(connection) else {
         return;
     };
@@ -142,8 +141,8 @@ pub(in crate::server::core) fn opened(
     }
 }
 
-/// The rooms that a client enters, each once. Those that are not here are left out, since a client
-/// may name them for a message that it had no chance to send; but one of them has to be.
+/// The rooms that a client joins, each once. Unknown rooms are skipped, since a client may name
+/// them for a message that it could not send yet; but at least one has to exist.
 fn rooms(hub: &Hub, join: &Join) -> Result<SmallVec<[RoomIndex; 2]>, ErrorFrame> {
     if join.enter.is_empty() {
         return Ok([RoomIndex::LOBBY].into_iter().collect());
@@ -164,7 +163,7 @@ fn rooms(hub: &Hub, join: &Join) -> Result<SmallVec<[RoomIndex; 2]>, ErrorFrame>
 }
 
 fn may_enter(hub: &Hub, entry: &mut JoinRequest) -> Result<Visitor, ErrorFrame> {
-    // Once more: somebody may have been banned, or a nickname taken, meanwhile.
+    // Checked again: the user may have been banned, or the nickname taken, meanwhile.
     let visitor = hub.access.check(entry, hub.now)?;
     if entry.join.keep_nickname
         && let Some(nickname) = hub.known_as(visitor.user)
@@ -173,7 +172,7 @@ fn may_enter(hub: &Hub, entry: &mut JoinRequest) -> Result<Visitor, ErrorFrame> 
     }
     let takes_over = hub.devices.contains_key(&entry.device());
     if hub.sessions.len() >= hub.settings.clients_max && !takes_over {
-        let message = "The server is full: as many are in as it takes. Try again later";
+        let message = "The server is full. Try again later";
         return Err(ErrorFrame::new(ErrorCode::ServerFull, message));
     }
     if !hub.nickname_is_free(&entry.join.nickname, visitor.user) {
@@ -243,7 +242,7 @@ fn admit(
     });
 }
 
-/// Where reading begins in each room.
+/// The first message to read in each room.
 fn starts(
     hub: &Hub,
     join: &Join,
@@ -252,7 +251,7 @@ fn starts(
 ) -> Vec<RoomStart> {
     let last = join.last.unwrap_or(LAST_MESSAGES_DEFAULT);
     let last = last.min(limits::LAST_MESSAGES_MAX);
-    // A room that is named twice: the last position counts.
+    // If a room is named twice, its last position counts.
     let positions: HashMap<_, _> = positions(hub, join)
         .zip(ids)
         .map(|((room, position), id)| (room, (position, *id)))

@@ -1,5 +1,5 @@
-//! `history` and `search`: a look into a room's log. Whether it is allowed is decided here, each
-//! time anew; the connection carries it out (see [`crate::server::core::log_query`]).
+//! `history` and `search`: queries of a room's log. Each is checked anew here; the connection runs
+//! it (see [`crate::server::core::log_query`]).
 
 use crate::{
     protocol::{

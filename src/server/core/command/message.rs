@@ -1,4 +1,4 @@
-//! `message`: a text for a room.
+//! `message`: stores a text in a room's log.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     text::Body,
 };
 
-/// When to send again what came while the server was stopping: it will be back by then, or gone.
+/// Retry delay for a message that arrives while the server stops: it will be back by then, or gone.
 const STOPPING_RETRY_MS: u64 = 1_000;
 
 pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submission) {
@@ -43,7 +43,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         };
         return hub.answer(connection, ServerFrame::Error(refusal));
     }
-    // The store would say the same, for more.
+    // The store would give the same answer, at a higher cost.
     if let Some(id) = own.filter(|id| session.holds_back(*id)) {
         let answer = hub.hole(connection, id);
         return hub.answer(connection, answer);
@@ -105,7 +105,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     hub.stage(connection, operation, what);
 }
 
-/// Why somebody may not write now. A message that is settled already is not measured again.
+/// The reason why a user may not write now. A message that has an outcome is not counted again.
 fn may_write(
     hub: &mut Hub,
     connection: ConnectionId,
@@ -126,12 +126,12 @@ fn may_write(
     may.err()
 }
 
-/// Refuses a message for a while, or for good.
+/// Refuses a message temporarily or permanently.
 fn not_now(hub: &mut Hub, connection: ConnectionId, id: Option<MessageId>, error: ErrorFrame) {
     match id {
         Some(id) if error.retry_after_ms.is_none() => refuse_for_good(hub, connection, id, error),
         Some(id) => {
-            // Whatever is wrong with the id is said first.
+            // An error of the id comes first.
             if settled(hub, connection, id).is_some() {
                 hub.hold(connection, id);
                 let id = Some(id);
@@ -142,7 +142,7 @@ fn not_now(hub: &mut Hub, connection: ConnectionId, id: Option<MessageId>, error
     }
 }
 
-/// Refuses a message in a way that lasts: the error, and the counter is used up.
+/// Refuses a message permanently: its counter is used up.
 pub(super) fn refuse_for_good(
     hub: &mut Hub,
     connection: ConnectionId,
@@ -164,8 +164,8 @@ pub(super) fn refuse_for_good(
     hub.stage(connection, operation, What::Refuse { id, error });
 }
 
-/// Up to which counter the client's device is settled, as far as is known here; answers and gives
-/// nothing if an id can't be settled now: it is another device's, or the server is stopping.
+/// The counter up to which the device's messages have an outcome, as far as is known here. `None`:
+/// it has refused the id, which is another device's or arrives while the server stops.
 pub(super) fn settled(hub: &mut Hub, connection: ConnectionId, id: MessageId) -> Option<u64> {
     let session = hub.sessions.get(&connection)?;
     let refusal = if session.device != id.device {

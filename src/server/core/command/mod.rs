@@ -1,5 +1,4 @@
-//! What a client that is in can ask for: one file each, and the one place that chooses among
-//! them. The compiler checks that none is forgotten; that the client is in was checked before.
+//! The requests of a client that has joined: one file each, and their dispatch.
 
 use super::{ConnectionId, hub::Hub};
 use crate::protocol::{ClientFrame, frame::Departure};
@@ -26,7 +25,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, frame: ClientFrame) {
         ClientFrame::Ping { reference } => ping::run(hub, connection, reference),
         ClientFrame::Pong { .. } => ping::answered(hub, connection),
         ClientFrame::Disconnect => hub.leave(connection, Departure::Disconnect),
-        // The hub takes joins and commands before it comes here.
+        // The hub handles joins and commands itself.
         ClientFrame::Join(_) | ClientFrame::Command(_) => {}
         // There was no challenge.
         ClientFrame::Proof { .. } => hub.join_expected(connection),

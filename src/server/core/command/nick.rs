@@ -1,5 +1,5 @@
-//! `nick`: another nickname. One that the client comes to own is told, to it and to all, once that is
-//! committed.
+//! `nick`: changes a user's nickname. If they become its owner, the change is announced once that
+//! is committed.
 
 use crate::{
     protocol::{
@@ -27,14 +27,14 @@ pub(super) fn run(
         return in_use(hub, connection, reference);
     }
     hub.access.accounts.claim(user, nickname, hub.now);
-    // Those behind one that waits wait, too: the last one is to be the one that stays.
+    // Later changes wait too, so that the last one wins.
     if hub.renames_later(connection) || hub.access.accounts.owes(user, nickname) {
         return hub.rename_when_stored(connection, nickname.clone(), reference);
     }
     renamed(hub, connection, nickname, reference);
 }
 
-/// Carries out what was found allowed, if it still is.
+/// Changes the nickname, if it is still free.
 pub(in crate::server::core) fn renamed(
     hub: &mut Hub,
     connection: ConnectionId,

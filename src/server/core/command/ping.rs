@@ -1,4 +1,4 @@
-//! `ping` and `pong`: signs of life. That bytes came at all is noted where they are read.
+//! `ping` and `pong`: signs of life. They need no note here: the endpoint notes all received bytes.
 
 use crate::{
     protocol::ServerFrame,

@@ -1,5 +1,5 @@
-//! A frame that can't be taken, though the connection goes on: answered, and if it carried an id
-//! of the client's own, that is used up (it will never be stored).
+//! Answers a frame that can't be accepted, though the connection continues. If it carried a message
+//! id, the id is used up.
 
 use super::message::refuse_for_good;
 use crate::{

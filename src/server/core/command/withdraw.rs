@@ -1,5 +1,5 @@
-//! `withdraw`: a message whose outcome its sender does not know is taken back; its counter is
-//! used up, so that the messages behind it can come.
+//! `withdraw`: withdraws a message whose outcome its sender does not know. Its counter is used up,
+//! so that later messages can be stored.
 
 use super::message::settled;
 use crate::{
@@ -23,7 +23,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, id: MessageId) {
             id: Some(id),
             ..ErrorFrame::new(
                 ErrorCode::BadId,
-                "This client's messages have no ids of its own",
+                "The server numbers this client's messages: it can't withdraw one",
             )
         };
         return hub.answer(connection, ServerFrame::Error(refusal));

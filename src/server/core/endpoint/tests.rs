@@ -20,7 +20,7 @@ fn channel() -> Channel {
 fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
     let mut replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
     let mut endpoint = fresh();
-    // A legacy client has no last words for its own goodbye: nothing would come after them.
+    // A legacy client gets no last frame for its own goodbye: nothing would follow.
     let join = br#"{"type":"join","nickname":"carol","clientID":"3"}"#;
     assert!(receive(&mut endpoint, start(), join).is_some());
     let last = Some(Box::new(ServerFrame::Bye(Bye {
@@ -36,7 +36,7 @@ fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
 type Endpoint = front::Endpoint;
 
 impl Endpoint {
-    /// Its answers are on their way.
+    /// Writes all its answers.
     fn wrote_all(&mut self) {
         let mut replica = Replica::new([], ReplicaLimits::default());
         while let Turn::Write(gather) = self.turn(start(), &mut replica) {
@@ -56,7 +56,7 @@ fn joined() -> Endpoint {
     endpoint
 }
 
-/// At so many seconds.
+/// The time after this many seconds.
 fn at(seconds: u64) -> Now {
     let start = start();
     Now {
@@ -92,7 +92,7 @@ fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
     let mut endpoint = joined();
     let ping = b"{\"type\":\"ping\"}";
     assert!(receive(&mut endpoint, at(1), &ping[..5]).is_none());
-    // Its rest comes in time, and with it the beginning of the next one.
+    // Its rest arrives in time, and with it the beginning of the next one.
     let rest = [&ping[5..], &ping[..5]].concat();
     assert!(receive(&mut endpoint, at(30), &rest).is_some());
     assert!(endpoint.request(|| [0; 32]).is_none());
@@ -101,13 +101,13 @@ fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
         endpoint.tick(at(second))
     };
     assert_eq!(tick(&mut endpoint, 59), Pulse::Fine);
-    // What waits for us is not late.
+    // A frame that waits for the server is not late.
     endpoint.under_way = REQUESTS_MAX;
     assert_eq!(tick(&mut endpoint, 70), Pulse::Fine);
     endpoint.under_way = 0;
     assert_eq!(tick(&mut endpoint, 99), Pulse::Fine);
     assert_eq!(tick(&mut endpoint, 100), Pulse::Late);
-    // Between frames there is all the time there is.
+    // Between frames there is no limit.
     let mut endpoint = joined();
     assert!(receive(&mut endpoint, at(1), ping).is_some());
     assert!(endpoint.request(|| [0; 32]).is_none());
@@ -115,7 +115,7 @@ fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
 }
 
 #[test]
-fn who_is_told_to_come_back_later_is_not_read_for_a_moment() {
+fn a_client_told_to_retry_later_is_not_read_for_a_moment() {
     let replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
     let refusal = |wait| ErrorFrame {
         retry_after_ms: wait,

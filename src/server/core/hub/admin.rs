@@ -1,4 +1,4 @@
-//! Admin commands in the hub: on whom a command acts, and its effects.
+//! Admin commands in the hub: finds their target and carries out their effects.
 
 use std::sync::Arc;
 
@@ -36,15 +36,15 @@ impl Hub {
         Some(Actor {
             nickname: user.member.nickname.clone(),
             requester: Requester {
-                // A user who was just demoted may do less at once, before it is committed and told.
+                // A demotion applies at once, before it is committed and announced.
                 role: session.role.min(self.access.accounts.role(session.user)),
                 ..session.requester()
             },
         })
     }
 
-    /// The user on whom a command acts: the one present by that nickname, or who left a short while ago,
-    /// or who owns it.
+    /// The target of a command: the user with that nickname, the one who left with it recently, or
+    /// its owner.
     pub(in crate::server::core) fn target(&self, command: &AdminCommand) -> Option<Target> {
         let ActsOn::User(_) = command.spec().on else {
             return None;
@@ -53,7 +53,7 @@ impl Hub {
         let owner = self.access.accounts.nicknames.owner(nickname);
         let present = self.nicknames.get(nickname.canonical().as_str()).copied();
         let gone = self.just_left.find(nickname, self.now.mono);
-        // The nickname may have become somebody else's meanwhile.
+        // Somebody else may own the nickname by now.
         let gone = gone.filter(|gone| owner.is_none_or(|owner| owner == gone.user));
         let user = present.or(gone.map(|gone| gone.user));
         if let Some(present) = user.and_then(|user| self.users.get(&user)) {
@@ -98,7 +98,7 @@ impl Hub {
         }
     }
 
-    /// What somebody present may do.
+    /// The role of a user who is present.
     #[cfg(test)]
     pub(in crate::server::core) fn role_of(&self, nickname: &str) -> Option<Role> {
         let nickname = Nickname::parse(nickname).ok()?;
@@ -113,7 +113,7 @@ impl Hub {
     ) -> Option<&RoomRules> {
         let room = command.room()?;
         let index = self.room_index(room)?;
-        // Access control knows a change first: before it is committed.
+        // Access control has a change first, before it is committed.
         let known = self.access.moderation.rules.get(room);
         Some(known.unwrap_or(&self.rooms[index.at()].rules))
     }
@@ -138,7 +138,7 @@ impl Hub {
         }
     }
 
-    /// Ends sessions against the will of their users.
+    /// Kicks these sessions.
     fn end_sessions(&mut self, which: impl Fn(&Session) -> bool, reason: Departure, words: &Line) {
         let sessions = self.sessions.iter();
         let hit: Vec<_> = sessions

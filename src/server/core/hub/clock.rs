@@ -1,12 +1,12 @@
-//! The clock on the wall, watched: what of it is told, and when it was corrected.
+//! The wall clock as clients see it, with its corrections.
 //!
-//! It may jump: somebody sets it, a time server is right or wrong, a battery is empty, the machine
-//! sleeps. Each reading is compared with the one before, by the clock that only ever runs forward.
-//! What differs by more than [`CORRECTION_MIN`] is a correction: it is told, and from then on the new
-//! clock counts. A clock that goes back by less stands still until it is where it was; one that
-//! does so again and again is corrected once it is behind by more.
+//! The wall clock may jump: it is set, a time server is right or wrong, a battery is empty, the
+//! machine sleeps. Each reading is compared with the one before, by the monotonic clock. A
+//! difference of more than [`CORRECTION_MIN`] is a correction: it is reported, and from then on the
+//! new time counts. If the clock goes back by less, the time shown stands still until the clock has
+//! caught up; if that adds up to more, it is corrected.
 //!
-//! A clock that runs too fast or too slow gains little between two readings, so there is one at least
+//! A clock that runs too fast or too slow gains little between two readings, so it is read at least
 //! every [`READ_EVERY`].
 
 use std::time::Duration;
@@ -16,17 +16,17 @@ use jiff::{SignedDuration, Timestamp};
 use crate::server::log::CORRECTION_MIN;
 use crate::time::Now;
 
-/// How often it is read, whether or not anything happens.
+/// Longest time between two readings.
 pub(super) const READ_EVERY: Duration = Duration::from_mins(1);
 
-/// See the module's docs.
+/// The wall clock; see the module's docs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     /// The last reading.
     read: Now,
-    /// What is told: never before an earlier one, but by a correction.
+    /// The time shown: it never goes back, except by a correction.
     told: Timestamp,
-    /// When it is to be read next at the latest.
+    /// When to read it next at the latest.
     due: Duration,
 }
 
@@ -39,12 +39,12 @@ impl Clock {
         }
     }
 
-    /// When it is to be read next at the latest: at once to begin with.
+    /// When to read it next at the latest: at once to begin with.
     pub(super) fn due(&self) -> Duration {
         self.due
     }
 
-    /// The time that is told.
+    /// The time to show.
     pub(super) fn now(&self) -> Now {
         Now {
             wall: self.told,
@@ -52,7 +52,7 @@ impl Clock {
         }
     }
 
-    /// A reading; if the clock was corrected, by how much.
+    /// Notes a reading; returns the correction, if it was one.
     pub(super) fn read(&mut self, now: Now) -> Option<SignedDuration> {
         self.due = now.mono + READ_EVERY;
         let before = std::mem::replace(&mut self.read, now);
@@ -78,8 +78,8 @@ impl Clock {
 mod tests {
     use super::*;
 
-    /// Reads a clock every ten seconds by which it is moved by so much; what is told, in seconds
-    /// since the first reading, and the corrections.
+    /// Reads a clock every ten seconds, moving it by these amounts first; returns the times shown,
+    /// in seconds since the first reading, and the corrections.
     fn run(moves: &[i64]) -> (Vec<i64>, Vec<i64>) {
         let mut now = Now {
             wall: "2026-11-22T09:00:00Z".parse().unwrap(),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_put_right_counts_from_then_on() {
+    fn a_corrected_clock_counts_from_then_on() {
         for (moves, told, corrections) in [
             (&[0, 0][..], &[10, 20][..], &[][..]),
             (&[60, 0], &[70, 80], &[]),
@@ -109,9 +109,9 @@ mod tests {
                 &[7_200, -7_200],
             ),
             (&[0, -61, 0], &[10, -41, -31], &[-61]),
-            // It stands still until it is where it was.
+            // The time stands still until the clock has caught up.
             (&[0, -20, 0, 0, 0], &[10, 10, 10, 20, 30], &[]),
-            // Little by little it stands still no longer than for a minute.
+            // Small steps add up: it stands still for a minute at most.
             (&[0, -40, -40, 0], &[10, 10, 10, 10], &[]),
             (&[0, -40, -40, -40, 0], &[10, 10, 10, -80, -70], &[-90]),
             (&[-1_000_000_000], &[-999_999_990], &[-1_000_000_000]),

@@ -1,4 +1,4 @@
-//! What waits for the store, and what the store's verdicts mean for those who asked.
+//! Gives operations to the store in batches, and handles their results.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,16 +26,17 @@ use crate::{
     time::Now,
 };
 
-/// Operations of one batch at most.
+/// Most operations of one batch.
 const BATCH_OPERATIONS_MAX: usize = 4_096;
-/// Text of one batch at most, one message more: a quarter of what a view holds of a room, so that
-/// whoever keeps up finds a commit there and need not ask the store.
+/// Most bytes of text of one batch, not counting its last message: a quarter of what a replica
+/// holds of a room, so that a subscriber that keeps up finds a commit there and need not read the
+/// store.
 const BATCH_BYTES_MAX: usize = 256 * 1024;
-/// When to send again what could not be stored.
+/// Retry delay for a message that could not be stored.
 const NOT_DURABLE_RETRY_MS: u64 = 1_000;
-/// When to send again what was held back.
+/// Retry delay for a message that has to wait for an earlier one.
 const HELD_BACK_RETRY_MS: u64 = 250;
-/// How often it is said at most that the store refused something.
+/// Shortest time between two log lines about refused operations.
 const REFUSED_SAID_EVERY: Duration = Duration::from_mins(1);
 
 impl Hub {
@@ -66,11 +67,11 @@ impl Hub {
         });
     }
 
-    /// Gives the store what is staged, if it is idle, or a step of retention if one is due: each
-    /// has a commit of its own, so that neither fails with the other, and they take turns.
-    /// `clock`: the time as it was read.
+    /// Gives the store the next batch, if it is idle, or a step of retention if one is due: each
+    /// has a commit of its own, so that neither fails with the other, and they take turns. `clock`:
+    /// the time as it was read.
     pub(super) fn append_staged(&mut self, clock: Now) {
-        // Nothing is added to a log of which nobody knows how it ends.
+        // After a failure the end of the log is unknown, so nothing is added to it.
         let over = matches!(self.state, State::Failed | State::Finished);
         if self.committing.is_some() || over {
             return;
@@ -112,7 +113,7 @@ impl Hub {
             operations.push(staged.operation);
             pending.push(staged.pending);
         }
-        // It is written with the messages that it is for: to come in, nothing need be.
+        // The store writes it with a message; a batch of joins alone need not be written.
         let messages = |operation: &_| matches!(operation, Operation::Message { .. });
         let correction = if operations.iter().any(messages) {
             self.correction
@@ -179,15 +180,15 @@ impl Hub {
         self.tell_refusals();
     }
 
-    /// Nothing of a batch was done. Those who only want to come in are asked for once more, by
-    /// themselves: that need not be written. (Those who were to own something are refused.)
+    /// Handles a batch of which the store did nothing. Joins in a mixed batch are tried once more
+    /// by themselves, since they need no write; joins behind changed records fail with the rest.
     fn refused(&mut self, pending: Vec<Pending>, retains: bool) {
         let mixed = !pending.iter().all(Pending::is_open);
         let (opens, others): (Vec<_>, Vec<_>) = pending
             .into_iter()
             .partition(|pending| mixed && pending.is_open());
         for pending in opens.into_iter().rev() {
-            // It may have closed meanwhile.
+            // The connection may have closed meanwhile.
             if let Some(operation) = command::join::opening(self, pending.connection) {
                 self.reopening += 1;
                 self.staged.push_front(Staged {
@@ -252,8 +253,8 @@ impl Hub {
                 return command::join::opened(self, connection, *counter, ids);
             }
             (What::Open | What::Enter, OpResult::Damaged) => {
-                let message = "What the server keeps of this device is damaged: tell its operator, \
-                               or come in with another client ID";
+                let message = "The server's record of this device is damaged: tell its operator, \
+                               or join with another client ID";
                 let error = ErrorFrame::new(ErrorCode::Unavailable, message);
                 return command::join::failed(self, connection, error);
             }
@@ -292,7 +293,7 @@ impl Hub {
         self.one_pending_less(connection);
     }
 
-    /// Carried out just now.
+    /// Answers an operation that was carried out just now.
     fn done(&mut self, connection: ConnectionId, what: What, settled: MessageOutcome) {
         let (id, room, seq, time) = match (&what, settled) {
             (What::Message { id, .. }, MessageOutcome::Stored { room, seq, time }) => {
@@ -344,7 +345,7 @@ impl Hub {
         }
     }
 
-    /// The answer for an id that is settled.
+    /// The answer for an id that has an outcome.
     fn outcome(&self, id: MessageId, settled: MessageOutcome) -> ServerFrame {
         let outcome = match settled {
             MessageOutcome::Stored { room, seq, time } => self.stored(room, seq, time),
@@ -360,7 +361,7 @@ impl Hub {
         ServerFrame::Ack(Ack { id, outcome })
     }
 
-    /// The answer for an id before which another one has to come.
+    /// The answer for an id that leaves a gap: an earlier one has no outcome yet.
     pub(in crate::server::core) fn hole(
         &self,
         connection: ConnectionId,
@@ -403,7 +404,7 @@ impl Hub {
         }
     }
 
-    /// Remembers that an id was refused for the time being.
+    /// Notes that an id was refused temporarily.
     pub(in crate::server::core) fn hold(&mut self, connection: ConnectionId, id: MessageId) {
         if let Some(session) = self.sessions.get_mut(&connection) {
             let held = session.held.get_or_insert(id.counter);

@@ -1,4 +1,4 @@
-//! Operations that wait for their commit, and what each is to do then.
+//! Operations that wait for their commit, and the data to answer them then.
 
 use crate::{
     protocol::{
@@ -15,34 +15,34 @@ use crate::{
 use jiff::SignedDuration;
 use std::{sync::Arc, time::Duration};
 
-/// An operation with all that is needed to answer for it.
+/// An operation that waits for the next batch.
 pub(super) struct Staged {
     pub(super) operation: Operation,
     pub(super) pending: Pending,
-    /// What it counts against the limits.
+    /// Its bytes against the limits.
     pub(super) bytes: usize,
 }
 
-/// What is with the store.
+/// The batch being committed.
 #[derive(Default)]
 pub(super) struct Committing {
     pub(super) pending: Vec<Pending>,
     /// Whether it is a step of retention.
     pub(super) retains: bool,
-    /// The correction of the clock that the store is told of.
+    /// The correction of the clock in the batch.
     pub(super) correction: SignedDuration,
 }
 
-/// What the store refused, for the log: one line for many.
+/// Operations that the store refused, for the log: one line for many.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Refusals {
-    /// Operations that were not told of yet.
+    /// Operations that were not logged yet.
     pub(super) untold: usize,
-    /// When some were last told of.
+    /// When some were last logged.
     pub(super) told: Option<Duration>,
 }
 
-/// Who waits for what.
+/// A connection that waits for the result of an operation.
 pub(super) struct Pending {
     pub(super) connection: ConnectionId,
     pub(super) what: What,
@@ -54,34 +54,34 @@ impl Pending {
     }
 }
 
-/// What was asked.
+/// The kind of a pending operation.
 pub(in crate::server::core) enum What {
-    /// To come in.
+    /// A join.
     Open,
-    /// To come in, as somebody who owns what is stored before this.
+    /// A join that waits for records staged before it.
     Enter,
-    /// To store records that changed.
+    /// Changed records.
     PutState {
-        /// What is told and done once they are stored.
+        /// Promises to keep once they are stored.
         promises: Vec<Promise>,
     },
-    /// To store a message.
+    /// A message.
     Message {
         /// Its id.
         id: MessageId,
-        /// Who sent it.
+        /// The sender.
         sender: Arc<Member>,
         /// Bytes of its text.
         bytes: usize,
-        /// Its text, if texts are recorded.
+        /// Its text, if the log has texts.
         text: Option<Body>,
     },
-    /// To take a message back.
+    /// A withdrawal.
     Withdraw {
         /// Its id.
         id: MessageId,
     },
-    /// A message that is refused for good, with this.
+    /// A message that is refused permanently.
     Refuse {
         /// Its id.
         id: MessageId,
@@ -91,7 +91,7 @@ pub(in crate::server::core) enum What {
 }
 
 impl What {
-    /// The id that it settles.
+    /// The message id that gets an outcome.
     pub(super) fn id(&self) -> Option<MessageId> {
         match self {
             Self::Message { id, .. } | Self::Withdraw { id } | Self::Refuse { id, .. } => Some(*id),
@@ -100,18 +100,19 @@ impl What {
     }
 }
 
-/// Something that is told and done once records are committed.
+/// An answer, with its effects, that waits for records to be committed.
 pub(in crate::server::core) enum Promise {
-    /// A command was carried out.
+    /// An admin command.
     Command {
-        /// Who waits for the answer, and what it is; `None`: they were told that it takes longer.
+        /// The connection that waits for the answer, and the answer; `None`: it was told of the
+        /// delay.
         answer: Option<(ConnectionId, AdminResult)>,
-        /// Who gave the command.
+        /// The member who gave the command.
         by: Arc<Member>,
-        /// What follows from it.
+        /// The command's effects.
         effects: Vec<AdminEffect>,
     },
-    /// A session's user comes to own another nickname.
+    /// A nickname that becomes the user's.
     Nick {
         connection: ConnectionId,
         nickname: Nickname,

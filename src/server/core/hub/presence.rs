@@ -1,4 +1,4 @@
-//! Users and sessions: who comes, goes and is renamed, and what all are told of it.
+//! Starts and ends sessions, changes nicknames, and announces it to the rooms.
 
 use std::{mem, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::{
 };
 
 impl Room {
-    /// Puts a change among those that are published with this turn.
+    /// Adds a change to those that this turn publishes.
     fn tell(&mut self, time: Timestamp, member: &Arc<Member>, change: &Change) {
         let frame = ServerFrame::Presence(Presence {
             room: self.name.clone(),
@@ -46,7 +46,7 @@ impl Room {
 }
 
 impl Hub {
-    /// Whether a user may be called so now: it is nobody's, or his own.
+    /// Whether a user may use a nickname now: it has no owner or user, or they are this user.
     pub(in crate::server::core) fn nickname_is_free(
         &self,
         nickname: &Nickname,
@@ -60,7 +60,7 @@ impl Hub {
                 .is_none_or(|owner| *owner == user)
     }
 
-    /// What a user is called now, or was when they left a short while ago, if they still may be.
+    /// The nickname that a user has now, or had when they left recently, if they may still use it.
     pub(in crate::server::core) fn known_as(&self, user: UserId) -> Option<Nickname> {
         if let Some(present) = self.users.get(&user) {
             return Some(present.member.nickname.clone());
@@ -70,8 +70,8 @@ impl Hub {
             .then(|| nickname.clone())
     }
 
-    /// Adds a session; the first one of a user makes him present, and another nickname renames
-    /// him. A session of the same device gives way.
+    /// Adds a session. A user's first session makes them present; another nickname renames them. It
+    /// replaces a session of the same device.
     pub(in crate::server::core) fn begin_session(
         &mut self,
         connection: ConnectionId,
@@ -117,7 +117,7 @@ impl Hub {
         }
     }
 
-    /// Gives a user another nickname, which must be free; the same one changes nothing.
+    /// Changes a user's nickname, which must be free; the same one changes nothing.
     pub(in crate::server::core) fn rename(&mut self, user: UserId, nickname: &Nickname) {
         let Some(present) = self.users.get_mut(&user) else {
             return;
@@ -141,7 +141,7 @@ impl Hub {
         });
     }
 
-    /// Lets a session go, once nothing of it is pending.
+    /// Ends a session once its pending operations are done.
     pub(in crate::server::core) fn leave(&mut self, connection: ConnectionId, reason: Departure) {
         let Some(session) = self.sessions.get_mut(&connection) else {
             return;
@@ -207,7 +207,7 @@ impl Hub {
         });
     }
 
-    /// Tells the members of these rooms.
+    /// Announces a change in these rooms.
     pub(super) fn tell(
         &mut self,
         rooms: impl IntoIterator<Item = RoomIndex>,
@@ -223,7 +223,7 @@ impl Hub {
         }
     }
 
-    /// Tells those who are in a room with a user.
+    /// Announces a change in the rooms that a user has joined.
     pub(super) fn tell_where(&mut self, user: UserId, change: &Change) {
         let Some(present) = self.users.get(&user) else {
             return;

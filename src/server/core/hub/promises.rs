@@ -1,10 +1,10 @@
-//! Promises: what waits until changed records are committed. These are the answers to admin commands and
-//! their effects, nicknames that a user comes to own, and clients that join as a new user.
+//! Promises: answers that wait until changed records are committed. They answer admin commands
+//! (with their effects), changes of nickname, and joins of new users.
 //!
-//! A power failure may undo what is not committed, so nobody is told of it before. Access control itself
-//! goes by it at once: a banned user is not let in from the moment of the command, and a nickname is
-//! taken. If the store refuses the records, the clients are told so; what they asked for stays in force,
-//! is tried again, and its effects follow once it is stored.
+//! A power failure may undo what is not committed, so no client is told of it before. Access
+//! control itself applies a change at once: a banned user can't join from the moment of the
+//! command, and a nickname is taken. If the store refuses the records, the clients are told so; the
+//! change stays in force, is retried, and its effects follow once it is stored.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -23,18 +23,18 @@ use crate::{
     },
 };
 
-/// After how long records are tried again that could not be stored.
+/// How long after a failure the records are retried.
 const RECORDS_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// When a client is to try again what was not stored.
+/// Retry delay for clients whose request was not stored.
 const NOT_STORED_RETRY_MS: u64 = 1_000;
-/// Commands that may wait for their effects because the store refused their records; then no more are
-/// taken.
+/// Most commands that wait for their effects because the store refused their records; beyond, no
+/// more are accepted.
 const OVERDUE_MAX: usize = 1_000;
-/// No connection has this number.
+/// A number that no connection has.
 const NOBODY: ConnectionId = ConnectionId(0);
 
 impl Hub {
-    /// Answers a command, and does what follows from it, once what it changed is committed.
+    /// Answers a command and carries out its effects, once its changes are committed.
     pub(in crate::server::core) fn promise(&mut self, connection: ConnectionId, reply: AdminReply) {
         let Some(session) = self.sessions.get_mut(&connection) else {
             return;
@@ -50,21 +50,24 @@ impl Hub {
         });
     }
 
-    /// Whether another command may be given; the store may have refused the records of too many.
+    /// Whether another command is accepted: not while too many wait because the store refused their
+    /// records.
     pub(in crate::server::core) fn has_room_for_promises(&self) -> Result<(), ErrorFrame> {
         if self.overdue.len() < OVERDUE_MAX {
             return Ok(());
         }
-        Err(not_stored("The server can't store what was done before"))
+        Err(not_stored(
+            "The server can't store earlier commands at the moment",
+        ))
     }
 
-    /// Whether a session waits for another nickname.
+    /// Whether a session waits for a change of its nickname.
     pub(in crate::server::core) fn renames_later(&self, connection: ConnectionId) -> bool {
         let session = self.sessions.get(&connection);
         session.is_some_and(|session| session.renaming > 0)
     }
 
-    /// Renames a session's user once it is committed that the nickname is theirs.
+    /// Changes the nickname of a session's user once their ownership of it is committed.
     pub(in crate::server::core) fn rename_when_stored(
         &mut self,
         connection: ConnectionId,
@@ -82,7 +85,7 @@ impl Hub {
         });
     }
 
-    /// Lets a client in once it is committed what it comes to own.
+    /// Admits a client once its new records are committed.
     pub(in crate::server::core) fn enter_when_stored(
         &mut self,
         connection: ConnectionId,
@@ -92,7 +95,7 @@ impl Hub {
         self.entering.push(connection);
     }
 
-    /// Stages the records that changed, if it is time, and behind them the clients that wait to join.
+    /// Stages the changed records, if it is time, and behind them the joins that wait for them.
     pub(super) fn stage_records(&mut self) {
         let waits = self.records_wait.is_some_and(|at| self.now.mono < at);
         let is_wanted = !self.promised.is_empty() || !self.entering.is_empty();
@@ -111,14 +114,14 @@ impl Hub {
             self.stage(NOBODY, operation, What::PutState { promises });
         }
         for connection in mem::take(&mut self.entering) {
-            // It may have closed meanwhile.
+            // The connection may have closed meanwhile.
             if let Some(operation) = command::join::opening(self, connection) {
                 self.stage(connection, operation, What::Enter);
             }
         }
     }
 
-    /// The records that were staged are committed.
+    /// Keeps the promises for records that are committed.
     pub(super) fn records_stored(&mut self, promises: Vec<Promise>) {
         self.remembering = false;
         self.access.stored();
@@ -147,7 +150,7 @@ impl Hub {
         }
     }
 
-    /// The records that were staged could not be committed: they are in force, and tried again.
+    /// Handles records that could not be committed: they are in force, and retried.
     pub(super) fn records_not_stored(&mut self, promises: Vec<Promise>) {
         self.remembering = false;
         self.access.not_stored();
@@ -160,10 +163,10 @@ impl Hub {
                     effects,
                 } => {
                     if let Some((connection, result)) = answer {
-                        let message = "The server can't store this at the moment. It keeps trying, \
-                                       and it takes full effect then, unless the server ends \
+                        let message = "The server can't store this at the moment and keeps trying. It \
+                                       takes full effect once it is stored, unless the server stops \
                                        before";
-                        // Not to be given again: it was taken.
+                        // No retry delay: the command is in force and must not be repeated.
                         let error = ErrorFrame::new(ErrorCode::NotDurable, message);
                         self.refuse_request(connection, error, result.reference);
                         self.one_pending_less(connection);

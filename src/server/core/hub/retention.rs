@@ -1,23 +1,21 @@
-//! When old entries go: how much is kept, and whether the clock may be believed.
+//! Decides when old messages are erased: how many are kept, and whether the clock is trusted.
 //!
-//! The store takes what is too old out of the log by steps. Each is a commit of its own, which takes
-//! turns with those of messages: no message waits long behind it, or fails with it, and where no
-//! message can be stored for want of space, a step that makes some may be taken all the same. Here
-//! it is decided when.
+//! The store erases old messages in steps. Each step is a commit of its own and takes turns with
+//! the commits of messages: no message waits long behind it or fails with it, and where no message
+//! can be stored for lack of space, a step that frees some can still run.
+//! **Erased messages do not come back, so age is trusted to a steady clock only.** The wall clock
+//! may jump: see [`super::clock`]. After each correction nothing is erased by age for
+//! [`STEADY_AFTER_JUMP`], and the server's log says so, which leaves time to correct the clock.
+//! After a start nothing is erased by age for [`STEADY_AFTER_START`].
 //!
-//! **What is erased does not come back, so age is trusted to a steady clock only.** The clock on the
-//! wall may jump: see [`super::clock`]. After each correction nothing goes by age for
-//! [`STEADY_AFTER_JUMP`], and the log of the server says so: time to put the clock right. After a
-//! start nothing goes by age for [`STEADY_AFTER_START`].
-//!
-//! A clock can be wrong from the start: then only the log knows better. The store tells when the
-//! clock was last believed, or else when the last message was stored. A clock that is behind that,
-//! or more than [`AHEAD_MAX`] ahead, must be steady for [`STEADY_IN_DOUBT`] first, and the log of the
-//! server says so too. That leaves a clock that is wrong and steady for so long that nobody heeds
-//! it; so what one run takes by age is bounded as well ([`RUN_SHARE`]). Whoever asks for much to be
+//! If the clock is wrong from the start, only the log can tell. The store has the time at which the
+//! clock was last trusted, or else that of the last message. A clock that is behind it, or more
+//! than [`AHEAD_MAX`] ahead, must be steady for [`STEADY_IN_DOUBT`] first, and the server's log
+//! says so too. A clock may also be wrong and steady for so long that nobody notices, so the number
+//! that one run erases by age is limited as well ([`RUN_SHARE`]). An operator who wants much to be
 //! erased waits some days for it.
 //!
-//! Numbers need no clock, and go on counting.
+//! The limits on numbers and bytes need no clock, and always apply.
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -26,71 +24,70 @@ use jiff::{SignedDuration, Timestamp};
 use crate::server::log::{CORRECTION_MIN, Extent, Retention};
 use crate::time::Now;
 
-/// How often it is looked whether something is to go.
+/// Interval between two checks.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
-/// How often entries go by age.
+/// Interval between two runs by age.
 const AGE_EVERY: Duration = Duration::from_hours(1);
-/// For so long it must have kept step after a jump before it is believed.
+/// How long the clock must be steady after a jump before it is trusted.
 pub(super) const STEADY_AFTER_JUMP: Duration = Duration::from_hours(1);
-/// For so long it must have kept step after a start before it is believed.
+/// How long the clock must be steady after a start before it is trusted.
 pub(super) const STEADY_AFTER_START: Duration = Duration::from_mins(5);
 
-/// A clock that is further ahead of what the log knows is in doubt: few servers rest so long.
+/// A clock further ahead of the log's last time than this is in doubt: few servers are off so long.
 pub(super) const AHEAD_MAX: Duration = Duration::from_hours(7 * 24);
-/// For so long a clock in doubt must have kept step before it is believed.
+/// How long a clock in doubt must be steady before it is trusted.
 pub(super) const STEADY_IN_DOUBT: Duration = Duration::from_hours(24);
-/// Of the messages held, one run takes one part in so many by age, and one step more; the next run
-/// goes on.
+/// One run erases by age at most one in so many of the messages held, plus one step; the next run
+/// continues.
 const RUN_SHARE: u64 = 10;
-/// So many it may take in any case.
+/// Messages that one run may erase in any case.
 const RUN_MIN: u64 = 1_000;
 
-/// How much of each room's log is kept, as the operator decides. Everything, unless he says
-/// otherwise.
+/// The operator's limits on each room's log. The default keeps everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
-    /// Messages older than so many days go.
+    /// Age in days after which messages are erased.
     pub days: Option<NonZeroU64>,
-    /// Of more than so many messages the oldest go.
+    /// Most messages kept; beyond, the oldest are erased.
     pub messages: Option<NonZeroU64>,
-    /// The oldest go while the log takes more bytes than this. Only the store knows what it takes, so
-    /// it is asked whenever something is looked at.
+    /// Most bytes of the log; beyond, the oldest messages are erased. Only the store knows its
+    /// size, so it is asked at every check.
     pub bytes: Option<NonZeroU64>,
 }
 
-/// See the module's docs.
+/// Plans the steps of retention; see the module's docs.
 #[derive(Debug)]
 pub(super) struct Retainer {
     keep: Keep,
-    /// From when on it is believed.
+    /// When the clock is trusted.
     steady_from: Duration,
-    /// When something is to be looked at next.
+    /// Time of the next check.
     due: Duration,
-    /// When entries go by age next.
+    /// Time of the next run by age.
     age_due: Duration,
     /// The last step left more to do.
     more: bool,
-    /// Until when the clock is in doubt since the start.
+    /// Until when the clock is in doubt after the start.
     doubted_until: Duration,
-    /// By how much it is away from what the log knows, if that was not told yet.
+    /// The clock's difference from the log's last time, until it is reported.
     doubt: Option<SignedDuration>,
     /// Messages held when the run by age began.
     held: u64,
-    /// The run by age has taken what it may.
+    /// The run by age has reached its limit.
     rests: bool,
 }
 
-/// What is to be done now.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Due {
     /// A step for the store.
     pub(super) step: Option<Retention>,
-    /// The clock is away from what the log knows by so much: to be told.
+    /// The clock's difference from the log's last time, to be reported.
     pub(super) doubt: Option<SignedDuration>,
 }
 
 impl Retainer {
-    /// `known`: a time at which the clock was believed, as far as the log knows.
+    /// A plan that begins now. `known`: the last time in the log at which the clock was trusted.
     pub(super) fn new(keep: Keep, known: Option<Timestamp>, now: Now) -> Self {
         let doubt = known
             .map(|known| now.wall.duration_since(known))
@@ -116,13 +113,13 @@ impl Retainer {
         }
     }
 
-    /// When it wants to be asked next; `None`: never.
+    /// Time of the next check; `None`: never.
     pub(super) fn wakes_at(&self) -> Option<Duration> {
         (self.keep != Keep::default()).then_some(self.due)
     }
 
-    /// What is to be done now. After a step, [`done`](Self::done) or [`failed`](Self::failed) is
-    /// called before this is called again.
+    /// Checks whether a step is due. After a step, [`done`](Self::done) or [`failed`](Self::failed)
+    /// is called before this is called again.
     pub(super) fn look(&mut self, now: Now, rooms: impl Iterator<Item = Extent>) -> Due {
         if self.wakes_at().is_none_or(|at| now.mono < at) {
             return Due::default();
@@ -153,7 +150,7 @@ impl Retainer {
         }
     }
 
-    /// Whether the run by age, which goes on or begins, has taken what it may.
+    /// Whether the run by age, which begins or continues, has reached its limit.
     fn run_rests(&mut self, begins: bool, held: u64) -> bool {
         if begins {
             (self.held, self.rests) = (held, false);
@@ -163,7 +160,7 @@ impl Retainer {
         self.rests
     }
 
-    /// The step was taken.
+    /// Notes that the step was done. `more`: it left more to erase.
     pub(super) fn done(&mut self, more: bool) {
         self.more = more;
         if more {
@@ -171,12 +168,13 @@ impl Retainer {
         }
     }
 
-    /// The step could not be taken: it comes again when something is looked at next.
+    /// Notes that the step failed: it is repeated at the next check.
     pub(super) fn failed(&mut self) {
         self.more = true;
     }
 
-    /// The clock was corrected: it is not believed for a while. Whether that matters.
+    /// Notes a correction of the clock, which is not trusted for a while; returns whether that
+    /// matters.
     pub(super) fn clock_corrected(&mut self, now: Duration) -> bool {
         let steady_for = if now < self.doubted_until {
             self.doubted_until = now + STEADY_IN_DOUBT;
@@ -188,7 +186,8 @@ impl Retainer {
         self.keep.days.is_some()
     }
 
-    /// What is older goes; `None` while the clock is not believed, or if age does not count.
+    /// The time before which messages are erased; `None`: the clock is not trusted, or age does not
+    /// count.
     fn keep_since(&self, now: Now) -> Option<Timestamp> {
         let days = self.keep.days.filter(|_| now.mono >= self.steady_from)?;
         let hours = days.get().checked_mul(24)?;

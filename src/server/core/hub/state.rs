@@ -1,4 +1,4 @@
-//! The state of the hub: rooms, users, sessions, and what is under way.
+//! The state of the hub: rooms, users, sessions and pending operations.
 
 use super::pending::Staged;
 use super::retention::Retainer;
@@ -31,30 +31,30 @@ use std::{
     time::Duration,
 };
 
-/// What the operator decides.
+/// The operator's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Sessions at one time.
+    /// Most sessions at one time.
     pub clients_max: usize,
-    /// The rooms, in the order of their [`RoomIndex`]. The first is the lobby, where everybody is
-    /// who names no other.
+    /// The rooms, in the order of their [`RoomIndex`]. The first is the lobby, which a client
+    /// enters that names no room.
     pub rooms: Vec<RoomSettings>,
-    /// Our own program and version.
+    /// The server's program and version.
     pub server: Line,
-    /// Whether records of messages carry their texts.
+    /// Whether the server's log has the texts of messages.
     pub record_texts: bool,
     /// How much of each room's log is kept.
     pub keep: Keep,
-    /// Who may enter, and how often things may be done.
+    /// Access and rate limits.
     pub access: access::Settings,
 }
 
-/// What the operator says of one room.
+/// The operator's settings of one room.
 #[derive(Clone, Debug)]
 pub struct RoomSettings {
     /// Its name.
     pub name: RoomName,
-    /// What it is about.
+    /// Its topic.
     pub topic: Option<Line>,
 }
 
@@ -65,57 +65,57 @@ pub(in crate::server::core) struct Room {
     /// Changes of the member list that are not published yet.
     pub(super) diffs: SegmentBuilder,
     pub(super) changes: Vec<MemberChange>,
-    /// Sessions that are in it.
+    /// Sessions in the room.
     pub(super) readers: usize,
 }
 
 pub(in crate::server::core) struct User {
     pub(in crate::server::core) member: Arc<Member>,
-    /// Sessions of his that are in.
+    /// The user's sessions.
     pub(super) sessions: u32,
-    /// The rooms that he is in, each with how many of his sessions are.
+    /// The user's rooms, each with the number of their sessions in it.
     pub(super) rooms: SmallVec<[(RoomIndex, u32); 1]>,
 }
 
-/// One connection that was let in.
+/// A session: one connection that has joined.
 pub(in crate::server::core) struct Session {
     pub(in crate::server::core) user: UserId,
     pub(in crate::server::core) role: Role,
-    /// The rooms that it is in, each once.
+    /// The rooms that it has joined, each once.
     pub(super) rooms: SmallVec<[RoomIndex; 2]>,
-    /// The key that it came in by.
+    /// The key that it joined with.
     pub(in crate::server::core) key: Option<PublicKey>,
     pub(in crate::server::core) device: DeviceId,
     pub(in crate::server::core) client_id: ClientId,
     pub(in crate::server::core) address: ClientAddress,
     pub(in crate::server::core) abilities: &'static Abilities,
-    /// The highest counter of the device that is known to be settled; where the server numbers
+    /// The highest counter of the device that is known to have an outcome; where the server numbers
     /// the messages, the highest that was given to one.
     pub(in crate::server::core) counter: u64,
-    /// Who gives this session's messages their ids: told by the join, where it names the counter
-    /// that comes next, and otherwise by the first message.
+    /// Whether client or server numbers the messages: set by a join that names the next counter,
+    /// otherwise by the first message.
     pub(super) numbering: Option<Numbering>,
-    /// The lowest counter that was refused for the time being and has not come again.
+    /// The lowest counter that was refused temporarily and has not been sent again.
     pub(super) held: Option<u64>,
-    /// One that was, has come again, and is not settled.
+    /// A counter that was refused temporarily, has been sent again, and has no outcome yet.
     pub(super) retried: Option<u64>,
-    /// Operations of its that are staged or being committed, and promises to it.
+    /// Its operations that are staged or being committed, and its promises.
     pub(in crate::server::core) pending: u32,
-    /// Nicknames that it was promised.
+    /// Its pending changes of nickname.
     pub(super) renaming: u32,
-    /// It is going, as soon as nothing of it is pending: what somebody said comes before the
-    /// news that he left.
+    /// Set when the session is to end. It ends once its pending operations are committed, so that
+    /// its last messages precede its `left`.
     pub(super) leaving: Option<Departure>,
-    /// Its connection is gone already: there is nothing to close any more.
+    /// Its connection is closed already.
     pub(super) gone: bool,
 }
 
-/// Who gives messages their ids.
+/// Which side gives messages their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server::core) enum Numbering {
-    /// The client: it may send them again.
+    /// The client, which may send them again.
     Client,
-    /// The server: for clients that can't send again, and for those that do without it.
+    /// The server, for clients that can't or don't send again.
     Server,
 }
 
@@ -150,22 +150,22 @@ impl Session {
         }
     }
 
-    /// Whether it is in a room.
+    /// Whether it has joined a room.
     pub(in crate::server::core) fn is_in(&self, room: RoomIndex) -> bool {
         self.rooms.contains(&room)
     }
 
-    /// Whether an id can't be settled yet, because one before it was refused and has not come again.
+    /// Whether an id has to wait, because an earlier one was refused and has not been sent again.
     pub(in crate::server::core) fn holds_back(&self, id: MessageId) -> bool {
         id.device == self.device && self.held.is_some_and(|held| id.counter > held)
     }
 
-    /// Settles who numbers this session's messages; false if it was the other one so far.
+    /// Fixes which side numbers this session's messages; false if it was the other one so far.
     pub(in crate::server::core) fn numbers(&mut self, by: Numbering) -> bool {
         *self.numbering.get_or_insert(by) == by
     }
 
-    /// The next id that the server gives; `None`: the device has used up all numbers.
+    /// The next id for a message that the server numbers; `None`: the device has used all numbers.
     pub(in crate::server::core) fn next_id(&mut self) -> Option<MessageId> {
         let counter = (self.counter < NUMBER_MAX).then_some(self.counter + 1)?;
         self.counter = counter;
@@ -175,7 +175,8 @@ impl Session {
         })
     }
 
-    /// Up to which counter the device is settled, as far as is known here.
+    /// The counter up to which all of the device's messages have an outcome, as far as is known
+    /// here.
     pub(in crate::server::core) fn settled(&self) -> u64 {
         let given = u64::from(self.numbering == Some(Numbering::Server));
         self.counter.saturating_sub(given)
@@ -185,57 +186,57 @@ impl Session {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Running,
-    /// To end as soon as nothing is staged.
+    /// To end once nothing is staged.
     Stopping,
     /// The store failed: to end now.
     Failed,
     Finished,
 }
 
-/// See the module's docs; [`super`] says how to drive it.
+/// The hub; [`super`] describes it, [`core`](crate::server::core) how to drive it.
 pub struct Hub {
     pub(in crate::server::core) settings: Settings,
     pub(in crate::server::core) epoch: Epoch,
-    /// The time of the turn, as it is told.
+    /// The time of the turn, as it is sent to clients.
     pub(in crate::server::core) now: Now,
     pub(super) clock: Clock,
-    /// By how much the clock was corrected, as far as the store has not been told.
+    /// Corrections of the clock that the store has not been told of.
     pub(super) correction: SignedDuration,
     pub(in crate::server::core) rooms: Vec<Room>,
     pub(super) room_by_name: HashMap<RoomName, RoomIndex>,
-    /// Those among them with changes of the member list that are not published yet.
+    /// Rooms with changes of the member list that are not published yet.
     pub(super) changed: Vec<RoomIndex>,
     /// Accounts, moderation, invites and rate limits.
     pub(in crate::server::core) access: AccessControl,
-    /// When records that could not be stored are tried again.
+    /// When to retry records that could not be stored.
     pub(super) records_wait: Option<Duration>,
-    /// Records are staged or being committed: what changes meanwhile waits, so that
-    /// nothing older is ever written after something newer.
+    /// Records are staged or being committed: later changes wait, so that nothing older is ever
+    /// written after something newer.
     pub(super) remembering: bool,
-    /// What is told and done once records are committed that are not staged yet.
+    /// Promises to keep once records are committed that are not staged yet.
     pub(super) promised: Vec<Promise>,
-    /// The same, where the store refused the records once.
+    /// Promises whose records the store refused once.
     pub(super) overdue: Vec<Promise>,
-    /// The connections whose joins wait for records that are not staged yet.
+    /// Connections whose joins wait for records that are not staged yet.
     pub(super) entering: Vec<ConnectionId>,
     pub(in crate::server::core) users: HashMap<UserId, User>,
-    /// Whose each nickname is, by its folded form.
+    /// The user of each nickname in use, by its canonical form.
     pub(super) nicknames: HashMap<Box<str>, UserId>,
     pub(super) just_left: super::whowas::Whowas,
     pub(in crate::server::core) sessions: HashMap<ConnectionId, Box<Session>>,
     /// The session of each device.
     pub(in crate::server::core) devices: HashMap<DeviceId, ConnectionId>,
-    /// The connections whose joins wait for the store.
+    /// Connections whose joins wait for the store.
     pub(in crate::server::core) joining: HashMap<ConnectionId, Box<JoinRequest>>,
-    /// Those told to close that are not gone yet: nothing more is taken from them.
+    /// Connections told to close that are not closed yet: their requests are ignored.
     pub(super) closing: HashSet<ConnectionId>,
     pub(super) staged: VecDeque<Staged>,
     pub(super) staged_bytes: usize,
-    /// What is being committed.
+    /// The batch being committed.
     pub(super) committing: Option<pending::Committing>,
-    /// So many of what is staged first go to the store by themselves.
+    /// How many of the first staged operations go to the store in a batch of their own.
     pub(super) reopening: usize,
-    /// What was committed last was a step of retention.
+    /// The last batch was a step of retention.
     pub(super) retained: bool,
     pub(super) refusals: pending::Refusals,
     pub(super) retainer: Retainer,

@@ -22,7 +22,7 @@ mod ending;
 mod keeping;
 mod rooms;
 
-/// The frame by which somebody comes in.
+/// A join under this nickname.
 fn join_frame(name: &str) -> ClientFrame {
     ClientFrame::Join(Box::new(join(name)))
 }
@@ -101,7 +101,7 @@ fn a_nickname_belongs_to_one_user_at_a_time() {
     check(&mut world, "alice", &refused);
     check(&mut world, "ALICE", &refused);
     check(&mut world, "Server", &refused);
-    // Not the same letters, but the same to the eye.
+    // Different letters that look the same.
     check(&mut world, "a1ice", &refused);
     check(&mut world, "аӏісе", &refused);
     check(&mut world, "ｓｅｒｖｅｒ", &refused);
@@ -114,7 +114,7 @@ fn a_nickname_belongs_to_one_user_at_a_time() {
 }
 
 #[test]
-fn two_who_want_a_nickname_at_once_are_told_apart() {
+fn two_clients_that_want_a_nickname_at_once_get_different_answers() {
     let mut world = World::new();
     world.hold_commits = true;
     world.join("bob");
@@ -156,7 +156,7 @@ fn nick_renames_for_all_and_frees_the_old_name() {
 }
 
 #[test]
-fn the_same_device_takes_its_place_back_and_nobody_else_notices() {
+fn a_device_that_joins_again_replaces_its_session_unseen() {
     let mut world = World::new();
     world.join("alice");
     world.join("bob");
@@ -191,8 +191,8 @@ fn a_second_session_is_the_same_member() {
     assert_eq!(world.hears("alice"), ["bob left Lost"]);
 }
 
-/// A device that only comes back asks for no nickname: what another device of the user has taken
-/// meanwhile stands, whether that one is still there or has just gone.
+/// A device that joins again asks for no nickname: a rename by another device of the user stands,
+/// whether that one is still there or has just left.
 #[test]
 fn a_device_that_comes_back_undoes_no_rename() {
     let phone = |keep_nickname, nickname: &str| Join {
@@ -216,7 +216,7 @@ fn a_device_that_comes_back_undoes_no_rename() {
         }
         let heard = world.join_as("phone", phone(true, "bob"));
         assert!(heard[0].starts_with("welcome robert,"), "{heard:?}");
-        // The nickname that it was called by may be another's by now.
+        // The device's old nickname may be another user's by now.
         world.cut("phone");
         let other = Join {
             nickname: nickname("bob"),
@@ -225,7 +225,7 @@ fn a_device_that_comes_back_undoes_no_rename() {
         world.join_as("eve", other);
         let heard = world.join_as("phone", phone(true, "bob"));
         assert!(heard[0].starts_with("welcome robert,"), "{heard:?}");
-        // A wish is a wish.
+        // A nickname that is asked for is used.
         world.cut("phone");
         let heard = world.join_as("phone", phone(false, "rob"));
         assert!(heard[0].starts_with("welcome rob,"), "{heard:?}");
@@ -233,7 +233,7 @@ fn a_device_that_comes_back_undoes_no_rename() {
         if !gone {
             world.cut("bob");
         }
-        // And what another took while nobody of ours was there is theirs.
+        // A nickname that another user took in the meantime stays theirs.
         let other = Join {
             nickname: nickname("rob"),
             ..join("mallory")
@@ -245,7 +245,7 @@ fn a_device_that_comes_back_undoes_no_rename() {
 }
 
 #[test]
-fn one_client_more_than_the_limit_is_refused_unless_he_takes_his_own_place() {
+fn one_client_over_the_limit_is_refused_unless_it_replaces_its_own_session() {
     let mut world = World::with(2, ReplicaLimits::default(), MemoryLimits::default());
     world.join("alice");
     world.join("bob");
@@ -292,7 +292,7 @@ fn the_same_id_again_gets_the_same_answer() {
     check(&mut world, &message("bob", 4, "y"), &["2 bob: y"]);
     check(&mut world, &message("eve", 1, "x"), &["error bad_id 1"]);
     check(&mut world, &message("bob", 5, "z"), &["3 bob: z"]);
-    // Over a reconnect too.
+    // Also after a reconnect.
     world.cut("bob");
     assert_eq!(
         world.join("bob")[0],
@@ -315,14 +315,14 @@ fn messages_without_ids_are_numbered_by_the_server() {
     };
     assert_eq!(world.say("bob", &plain("x")), ["1 bob: x"]);
     assert_eq!(world.say("bob", &plain("x")), ["2 bob: x"]);
-    // Nothing was lost in between: it is said that this one was not stored, and the next one is.
+    // No message was lost: the refusal is reported, and the next message is stored.
     world.fail = Some(StoreError::Refused);
     assert_eq!(
         world.say("bob", &plain("y")),
         ["error not_durable 3, try again"]
     );
     assert_eq!(world.say("bob", &plain("z")), ["3 bob: z"]);
-    // Half and half would mix up the counters.
+    // A mixture would confuse the counters.
     assert_eq!(
         world.say("bob", &message("bob", 5, "w")),
         ["error bad_id 5"]
@@ -336,8 +336,8 @@ fn messages_without_ids_are_numbered_by_the_server() {
         ["4 carol: v"]
     );
     assert_eq!(world.say("carol", &plain("u")), ["error bad_id"]);
-    // Whoever says at the join where its count stands will send ids: what has none is a mistake,
-    // or the part of a text that will come whole.
+    // A client that names its next counter at the join will send ids: a message without one is a
+    // mistake, or part of a text that will come whole.
     let counting = Join {
         next: Some(1),
         ..join("dave")
@@ -395,7 +395,7 @@ fn nothing_is_told_before_its_commit_and_what_comes_meanwhile_goes_together() {
 }
 
 #[test]
-fn what_could_not_be_stored_holds_back_what_follows() {
+fn a_message_that_could_not_be_stored_holds_back_later_ones() {
     let mut world = World::new();
     world.join("bob");
     world.hold_commits = true;
@@ -427,7 +427,7 @@ fn a_join_that_the_store_cannot_answer_is_to_be_tried_again() {
 }
 
 #[test]
-fn who_comes_in_does_not_fail_with_the_messages_of_others() {
+fn a_join_does_not_fail_with_the_messages_of_others() {
     let mut world = World::new();
     world.join("bob");
     world.hold_commits = true;
@@ -443,7 +443,7 @@ fn who_comes_in_does_not_fail_with_the_messages_of_others() {
     world.commit();
     assert_eq!(world.hears("bob"), ["error not_durable 2, try again"]);
     assert_eq!(world.hears("carol"), [""; 0]);
-    // Those who come in are asked for by themselves.
+    // The joins are tried again by themselves.
     world.commit();
     assert_eq!(
         world.hears("carol")[..2],
@@ -504,7 +504,7 @@ fn a_client_may_ask_before_it_is_welcome() {
 }
 
 #[test]
-fn who_broke_off_is_heard_to_the_end() {
+fn last_messages_precede_the_departure_of_a_broken_connection() {
     let mut world = World::new();
     world.join("alice");
     world.join("bob");
@@ -626,7 +626,7 @@ fn silence_is_answered_by_a_ping_and_then_taken_for_death() {
 }
 
 #[test]
-fn who_does_not_join_in_time_is_sent_away_however_it_dribbles() {
+fn a_client_that_does_not_join_in_time_is_closed_even_if_it_sends_bytes() {
     let mut world = World::new();
     world.connect("x");
     world.advance(
@@ -685,7 +685,7 @@ fn after_a_failure_of_the_store_nothing_more_is_given_to_it() {
 }
 
 #[test]
-fn a_basic_client_that_is_not_in_yet_is_told_of_the_end_like_one() {
+fn a_legacy_client_that_has_not_joined_is_told_of_the_end_in_its_format() {
     let mut world = World::new();
     world.hold_commits = true;
     let legacy = Join {
@@ -757,7 +757,7 @@ fn records_say_who_did_what() {
 }
 
 #[test]
-fn who_has_used_up_all_numbers_is_told_so() {
+fn a_client_that_has_used_all_numbers_is_told_so() {
     let mut world = World::new();
     let last = Operation::Settle {
         id: id("bob", NUMBER_MAX),

@@ -1,5 +1,5 @@
-//! Who has just left: so that somebody who goes quickly is still meant by their nickname, and is
-//! still called so when they come back.
+//! Users who left recently: a command can still name them, and they keep their nickname when they
+//! return.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,34 +11,34 @@ use crate::{
     server::network::ClientAddress,
 };
 
-/// How long it is known who left.
+/// How long a user is remembered.
 const KNOWN_FOR: Duration = Duration::from_hours(1);
-/// Of how many it is known; the first to have left are forgotten first.
+/// Most nicknames remembered; those that left first are forgotten first.
 const KNOWN_MAX: usize = 1_000;
 
-/// Somebody who left.
+/// A user who left.
 #[derive(Clone, Debug)]
 pub(super) struct WhowasRecord {
     pub(super) user: UserId,
     pub(super) nickname: Nickname,
     pub(super) role: Role,
-    /// From where he was here.
+    /// The address of their last session.
     pub(super) address: ClientAddress,
 }
 
-/// See the module's docs.
+/// Users who left recently; see the module's docs.
 #[derive(Default)]
 pub(super) struct Whowas {
-    /// By the canonical form of the nickname, with when it was.
+    /// Users by the canonical form of their nickname, with the time when they left.
     by_name: HashMap<String, (Duration, WhowasRecord)>,
-    /// The same, in the order of time.
+    /// The same nicknames in the order of time.
     order: VecDeque<(Duration, String)>,
     /// The canonical form of each user's last nickname.
     by_user: HashMap<UserId, String>,
 }
 
 impl Whowas {
-    /// Notes that somebody left.
+    /// Notes that a user left.
     pub(super) fn note(&mut self, gone: WhowasRecord, now: Duration) {
         let canonical = gone.nickname.canonical();
         self.order.push_back((now, canonical.clone()));
@@ -52,7 +52,7 @@ impl Whowas {
             let Some((at, canonical)) = self.order.pop_front() else {
                 return;
             };
-            // He may have come back and left again.
+            // The user may have come back and left again.
             if self
                 .by_name
                 .get(&canonical)
@@ -64,7 +64,7 @@ impl Whowas {
         }
     }
 
-    /// A user's last nickname was this one, unless they have left by another since.
+    /// Forgets a user's last nickname, unless they have left with another since.
     fn forget(&mut self, user: UserId, canonical: &str) {
         if self
             .by_user
@@ -75,13 +75,13 @@ impl Whowas {
         }
     }
 
-    /// Who left by this nickname a short while ago.
+    /// The user who left with this nickname recently.
     pub(super) fn find(&self, nickname: &Nickname, now: Duration) -> Option<&WhowasRecord> {
         let (at, gone) = self.by_name.get(&nickname.canonical())?;
         (*at + KNOWN_FOR > now).then_some(gone)
     }
 
-    /// By which nickname a user left a short while ago.
+    /// The nickname with which a user left recently.
     pub(super) fn nickname(&self, user: UserId, now: Duration) -> Option<&Nickname> {
         let (at, gone) = self.by_name.get(self.by_user.get(&user)?)?;
         (*at + KNOWN_FOR > now).then_some(&gone.nickname)
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_known_of_so_many_and_so_long() {
+    fn it_remembers_a_limited_number_for_a_limited_time() {
         let mut left = Whowas::default();
         let gone = |name: &str| WhowasRecord {
             user: UserId::from_bytes([1; 12]),

@@ -1,4 +1,4 @@
-//! The audit trail: what moderators and owners did, for the owner to read.
+//! The audit trail: the actions of moderators and owners, for the owner to read.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +14,9 @@ use crate::{
     text::Line,
 };
 
-/// Entries of the audit trail; the oldest go.
+/// Most entries of the audit trail; beyond, the oldest are removed.
 pub const AUDIT_MAX: usize = 10_000;
-/// Bytes of one entry's text: a reason or a topic can be longer, and is cut here.
+/// Most bytes of one entry's text: a longer reason or topic is cut.
 const DEED_BYTES_MAX: usize = 256;
 
 /// One entry.
@@ -28,7 +28,7 @@ pub struct AuditEntry {
     user: UserId,
     /// Their nickname then.
     nickname: String,
-    /// What they did, as the end of a sentence that begins with their nickname.
+    /// The action, as the end of a sentence that begins with their nickname.
     deed: String,
 }
 
@@ -69,7 +69,7 @@ impl Audit {
         }
     }
 
-    /// How many entries there are before a number.
+    /// The number of entries before a number.
     pub fn count(&self, before: Option<u64>) -> usize {
         self.0.range(..before.unwrap_or(u64::MAX)).count()
     }

@@ -1,4 +1,4 @@
-//! Bans: users who may not come in.
+//! Bans: users who may not join.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub struct Ban {
     pub user: UserId,
     /// Their nickname then.
     pub nickname: String,
-    /// Where they were: users whom the server did not know before may not come in from there.
+    /// Where they were: users without an older account may not join from there.
     #[serde(with = "kept_sites")]
     pub sites: Vec<Site>,
     /// Since when, in seconds since 1970.
@@ -32,12 +32,12 @@ pub struct Ban {
     pub until: Option<u64>,
     /// The nickname of the moderator.
     pub by: String,
-    /// The moderator's role: nobody below that may lift it.
+    /// The moderator's role: it takes at least this role to lift the ban.
     #[serde(default = "moderator")]
     pub rank: Role,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
-    /// The user whose device is kept out, if it is a device.
+    /// The user who blocked their own device by this ban, if one did.
     #[serde(default)]
     pub of: Option<UserId>,
 }
@@ -57,8 +57,8 @@ impl Bans {
         &mut self.0
     }
 
-    /// The ban that keeps a user out: their own; or one of somebody who was where they are, unless the
-    /// server knows them since before it (`since`) or trusts them.
+    /// The ban that applies to a user: their own; or one that covers their site, unless their
+    /// account (made at `since`) is older than it or they are trusted.
     pub fn find(
         &self,
         user: UserId,
@@ -74,16 +74,16 @@ impl Bans {
         })
     }
 
-    /// Whether one more ban may be in force.
+    /// Checks that one more ban fits.
     pub fn has_room(&self) -> Result<(), ErrorFrame> {
         if self.0.len() < SANCTIONS_MAX {
             return Ok(());
         }
-        let message = "There are as many bans as the server remembers: lift some";
+        let message = "The server can't hold more bans: lift some";
         Err(ErrorFrame::new(ErrorCode::NotAllowed, message))
     }
 
-    /// How many of a user's devices are kept out.
+    /// The number of devices that a user has blocked.
     pub fn devices_of(&self, user: UserId) -> usize {
         self.0.values().filter(|ban| ban.of == Some(user)).count()
     }
@@ -101,7 +101,7 @@ impl Bans {
         self.0.insert(number, ban);
     }
 
-    /// The bans of a nickname, or of its owner: the highest role that set one. `None`: there are none.
+    /// The highest role that set a ban of a nickname or of its owner; `None`: there is none.
     pub fn rank_by_name(&self, nickname: &Nickname, owner: Option<UserId>) -> Option<Role> {
         let meant = self.0.values().filter(|ban| ban.means(nickname, owner));
         meant.map(|ban| ban.rank).max()
@@ -136,7 +136,7 @@ impl Bans {
 }
 
 impl Ban {
-    /// Why, as the end of a sentence.
+    /// The reason, as the end of a sentence.
     pub fn reason_words(&self) -> String {
         let reason = self.reason.as_ref();
         reason.map_or_else(String::new, |reason| format!(": {reason}"))

@@ -14,23 +14,23 @@ pub mod mutes;
 pub mod room_rules;
 pub mod sanction;
 
-/// What moderators decided.
+/// The decisions of moderators.
 #[derive(Debug)]
 pub struct Moderation {
-    /// Users who may not come in.
+    /// Users who may not join.
     pub bans: Bans,
     /// Users whose messages are refused.
     pub mutes: Mutes,
     /// The rules of the rooms whose rules were ever changed.
     pub rules: RecordMap<RoomRules>,
-    /// Who wrote when in rooms in slow mode.
+    /// When users last wrote in rooms in slow mode.
     pub slow_mode: SlowMode,
-    /// What was done.
+    /// The audit trail.
     pub audit: Audit,
 }
 
 impl Moderation {
-    /// What the store's records tell.
+    /// Loads the store's records.
     pub fn load(records: &[StateRecord]) -> Self {
         Self {
             bans: Bans::load(records),
@@ -57,7 +57,7 @@ impl Moderation {
         self.mutes.forget_over(now);
     }
 
-    /// Whether a user is banned or muted, or was until lately: then their account is needed.
+    /// The users with a ban or mute, in force or ended lately: their accounts are needed.
     pub fn concerns(&self) -> impl Iterator<Item = UserId> {
         self.bans.users().chain(self.mutes.users())
     }

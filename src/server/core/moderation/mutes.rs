@@ -1,4 +1,5 @@
-//! Mutes: users whose messages are refused. They are found by user and by site, since every message asks.
+//! Mutes: users whose messages are refused. They are indexed by user and by site, since every
+//! message is checked.
 
 use std::collections::HashMap;
 
@@ -23,16 +24,16 @@ use crate::{
 pub struct Mute {
     /// The muted user's nickname then.
     pub nickname: String,
-    /// Where they were: users whom the server did not know before may not write from there.
+    /// Where they were: users without an older account may not write from there.
     #[serde(with = "kept_sites")]
     pub sites: Vec<Site>,
-    /// Since when, in seconds since 1970. An older server did not note it: then the mute covers no user
-    /// with a key but its own.
+    /// Since when, in seconds since 1970. An older server did not note it: then the mute applies to
+    /// no other user with a key.
     #[serde(default = "never")]
     pub at: u64,
     /// Until when; `None`: until it is lifted.
     pub until: Option<u64>,
-    /// The moderator's role: nobody below that may lift it.
+    /// The moderator's role: it takes at least this role to lift the mute.
     #[serde(default = "moderator")]
     pub rank: Role,
 }
@@ -80,8 +81,8 @@ impl Mutes {
         own.filter(|mute| in_force(mute.until, now))
     }
 
-    /// A mute that covers a site and began no later than `since`: from when on the server knows the user
-    /// there, if it does.
+    /// A mute that covers a site, unless it began after `since`, when the account of the user there
+    /// was made.
     pub fn at(&self, site: Site, since: impl FnOnce() -> Option<u64>, now: u64) -> Option<&Mute> {
         let users = self.by_site.get(&site)?;
         let since = since();
@@ -96,12 +97,12 @@ impl Mutes {
         self.by_user.get(&user).map(|mute| mute.rank)
     }
 
-    /// Whether one more mute may be in force.
+    /// Checks that one more mute fits.
     pub fn has_room(&self) -> Result<(), ErrorFrame> {
         if self.by_user.len() < SANCTIONS_MAX {
             return Ok(());
         }
-        let message = "There are as many mutes as the server remembers: lift some";
+        let message = "The server can't hold more mutes: lift some";
         Err(ErrorFrame::new(ErrorCode::NotAllowed, message))
     }
 

@@ -1,4 +1,4 @@
-//! Rules of rooms that moderators changed, and who wrote when in a room in slow mode.
+//! Rules of rooms, as moderators changed them, and slow mode.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// The longest time between two messages in a room in slow mode.
 pub const SLOW_SECONDS_MAX: u64 = 6 * 3600;
-/// Writers in slow rooms whose last message is remembered.
+/// Most writers in rooms in slow mode whose last message is remembered.
 const WRITERS_MAX: usize = 100_000;
 
 /// When users last wrote in rooms in slow mode.
@@ -23,7 +23,7 @@ const WRITERS_MAX: usize = 100_000;
 pub struct SlowMode(HashMap<(RateKey, RoomName), Duration>);
 
 impl SlowMode {
-    /// How long a user has to wait before the next message, if at all.
+    /// How long a user has to wait before their next message, if at all.
     pub fn wait(
         &self,
         key: RateKey,

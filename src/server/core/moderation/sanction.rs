@@ -1,4 +1,4 @@
-//! What bans and mutes share: how long they last, where they apply, and how the store has them.
+//! Shared by bans and mutes: how long they last, which sites they cover, and their stored form.
 
 use crate::{
     protocol::Role,
@@ -8,9 +8,9 @@ use crate::{
     },
 };
 
-/// Bans, and mutes, in force at one time.
+/// Most bans, and most mutes, in force at one time.
 pub const SANCTIONS_MAX: usize = 10_000;
-/// Sites of one ban or mute: one user's sessions come from few places.
+/// Most sites of one ban or mute: one user's sessions come from few places.
 const SITES_MAX: usize = 8;
 
 /// Whether a ban or mute has not ended.
@@ -59,7 +59,8 @@ pub(super) mod kept_sites {
     }
 }
 
-/// The role that set a ban or mute of an older server, which did not note it: every moderator may lift it.
+/// The role that set a ban or mute of an older server, which did not note it: any moderator may
+/// lift it.
 pub fn moderator() -> Role {
     Role::Moderator
 }

@@ -1,45 +1,45 @@
-//! The generic cell rate algorithm (ITU-T I.371): it needs one time for each key, when the key will have
-//! "paid" for all that it did. It is our own code because the time comes in from outside.
+//! The generic cell rate algorithm (ITU-T I.371). It stores one time for each key: when the key
+//! will have paid off all its actions. It is our own code because the time is an argument.
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
 use crate::server::network::{ClientAddress, Network, Site};
 
-/// Who are measured at one time; beyond that, those are let go who have paid for everything, or, if
-/// they are few, the half that is nearest to it: so that a crowd costs each of its members little.
+/// Most keys measured at one time. Beyond that, keys are forgotten that have paid off everything,
+/// or, if these are few, the half that is nearest to it: so a crowd costs each key little.
 const MEASURED_MAX: usize = 100_000;
 
-/// So often, on the whole and at once.
+/// A rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// In a minute, on the whole; not 0.
+    /// Actions per minute, on average; not 0.
     pub per_minute: u32,
-    /// At once, after a pause; not 0.
+    /// Actions at once after a pause; not 0.
     pub burst: u32,
 }
 
 impl Rate {
-    /// So often.
+    /// A limit of these two.
     pub const fn new(per_minute: u32, burst: u32) -> Self {
         Self { per_minute, burst }
     }
 
-    /// What doing it once costs.
+    /// The time that one action costs.
     fn cost(self) -> Duration {
         Duration::from_mins(1) / self.per_minute.max(1)
     }
 }
 
-/// How much each of many has done of one thing.
+/// Limits the rate of one kind of action, for each key.
 #[derive(Debug)]
 pub(in crate::server) struct RateLimiter<K> {
-    /// `None`: as often as they like.
+    /// `None`: no limit.
     rate: Option<Rate>,
     paid: HashMap<K, Duration>,
 }
 
 impl<K: Copy + Eq + Hash> RateLimiter<K> {
-    /// Nobody has done anything yet.
+    /// A limiter without actions so far.
     pub(in crate::server) fn new(rate: Option<Rate>) -> Self {
         Self {
             rate,
@@ -47,7 +47,7 @@ impl<K: Copy + Eq + Hash> RateLimiter<K> {
         }
     }
 
-    /// Notes that it is done once more; or says for how long it may not be.
+    /// Counts an action, or returns how long it has to wait.
     pub(in crate::server) fn take(&mut self, who: K, now: Duration) -> Result<(), Duration> {
         self.look(who, now)?;
         let Some(rate) = self.rate else {
@@ -61,7 +61,8 @@ impl<K: Copy + Eq + Hash> RateLimiter<K> {
         Ok(())
     }
 
-    /// Whether it may be done, or for how long not, without noting anything.
+    /// Checks whether an action is allowed, without counting it; the error is how long it has to
+    /// wait.
     pub(in crate::server) fn look(&self, who: K, now: Duration) -> Result<(), Duration> {
         let (Some(rate), Some(paid)) = (self.rate, self.paid.get(&who)) else {
             return Ok(());
@@ -85,10 +86,11 @@ impl<K: Copy + Eq + Hash> RateLimiter<K> {
     }
 }
 
-/// How much more may come from a /56, and from a /48, of IPv6 than from one site.
+/// Multiples of one site's limit for its IPv6 /56 and /48.
 pub(in crate::server) const WIDER: [u32; 2] = [2, 4];
 
-/// How much was done from where: by sites, and by the wider networks that one customer may have.
+/// Limits the rate of one kind of action by address: for each site, and for the wider networks that
+/// one customer may have.
 #[derive(Debug)]
 pub(in crate::server) struct SiteRateLimiter {
     sites: RateLimiter<Site>,
@@ -96,7 +98,7 @@ pub(in crate::server) struct SiteRateLimiter {
 }
 
 impl SiteRateLimiter {
-    /// Nothing was done yet. `rate`: what may be done from one site.
+    /// A limiter without actions so far. `rate`: the limit of one site.
     pub(in crate::server) fn new(rate: Option<Rate>) -> Self {
         let wider = |times: u32| {
             rate.map(|rate| Rate {
@@ -157,7 +159,7 @@ mod tests {
             assert_eq!(limiter.take('a', start), Ok(()));
         }
         assert_eq!(limiter.take('a', start), Err(SECOND));
-        // What is refused costs nothing.
+        // A refused action costs nothing.
         assert_eq!(limiter.take('a', start), Err(SECOND));
         assert_eq!(limiter.take('b', start), Ok(()));
         let half = start + SECOND / 2;
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rate_nobody_waits() {
+    fn without_a_rate_there_is_no_wait() {
         let mut limiter = RateLimiter::new(None);
         for _ in 0..10_000 {
             assert_eq!(limiter.take('a', SECOND), Ok(()));
@@ -198,7 +200,7 @@ mod tests {
             .collect();
         assert_eq!(count(&one_48), 20);
         assert!(come("2001:db8:2::7".to_owned()));
-        // IPv4, and where each address is one site, has no wider ones.
+        // IPv4, and sites of one address, have no wider networks.
         for n in 0..100 {
             assert!(come(format!("198.51.100.{n}")));
             assert!(come(format!("fd00::{n:x}")));
@@ -214,7 +216,7 @@ mod tests {
             assert_eq!(limiter.take(who, now), Ok(()));
             assert!(limiter.paid.len() <= MEASURED_MAX);
         }
-        // Those who came last are measured still.
+        // The last keys are still measured.
         let now = Duration::from_secs(1);
         assert!(limiter.take(2 * MEASURED_MAX - 1, now).is_err());
     }

@@ -1,4 +1,4 @@
-//! Rate limits: how often users may do what.
+//! Rate limits: how often users may do each kind of action.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 
 mod gcra;
 
-/// How often things may be done; `None` for no limit.
+/// The rate limits; `None` for no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Messages of one user.
@@ -34,7 +34,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// No limits, for tests and tools that measure something else.
+    /// No limits, for tests and benchmarks.
     pub const NONE: Self = Self {
         messages: None,
         looks: None,
@@ -48,8 +48,8 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// Limits that people who only chat do not meet, and that a class of thirty behind one address can
-    /// live with.
+    /// Limits that people who chat normally do not reach, and that suit a class of thirty behind
+    /// one address.
     fn default() -> Self {
         Self {
             messages: Some(Rate::new(600, 200)),
@@ -64,8 +64,8 @@ impl Default for Limits {
     }
 }
 
-/// What an action is counted under: a user with a key, or everybody without one from one place, since a
-/// client without a key is another user at every join.
+/// The key under which actions are counted: a user with a key, or all users without a key at one
+/// site, since a client without a key is another user at every join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RateKey {
     /// A user with a key, or on the server's own machine.
@@ -77,7 +77,8 @@ pub enum RateKey {
 impl RateKey {
     /// The key of a user.
     pub fn of(user: UserId, role: Role, address: ClientAddress) -> Self {
-        // All clients on this machine have the same address, and are guests of its operator.
+        // All clients on this machine have the same address, and its operator is responsible for
+        // them.
         let many = address.is_this_machine();
         match role {
             Role::Unverified if !many => Self::Site(address.site()),
@@ -86,7 +87,7 @@ impl RateKey {
     }
 }
 
-/// What users did so far. Every check notes the action, unless it fails.
+/// The limiters of all kinds of actions. Every check counts the action, unless it fails.
 #[derive(Debug)]
 pub struct RateLimits {
     messages: RateLimiter<RateKey>,
@@ -100,7 +101,7 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// Nobody has done anything yet.
+    /// Limiters without actions so far.
     pub fn new(limits: Limits) -> Self {
         Self {
             messages: RateLimiter::new(limits.messages),
@@ -114,69 +115,68 @@ impl RateLimits {
         }
     }
 
-    /// One more message.
+    /// Counts a message.
     pub fn message(&mut self, key: RateKey, now: Duration) -> Result<(), ErrorFrame> {
         let taken = self.messages.take(key, now);
         taken.map_err(|wait| too_often("You write too fast", wait))
     }
 
-    /// One more page of history, or search.
+    /// Counts a page of history or a search.
     pub fn query(&mut self, key: RateKey, now: Duration) -> Result<(), ErrorFrame> {
         let taken = self.looks.take(key, now);
-        taken.map_err(|wait| too_often("Too much was looked up at once", wait))
+        taken.map_err(|wait| too_often("You load history or search too often", wait))
     }
 
-    /// One more nickname.
+    /// Counts a change of nickname.
     pub fn nick(&mut self, key: RateKey, now: Duration) -> Result<(), ErrorFrame> {
         let taken = self.nicks.take(key, now);
         taken.map_err(|wait| too_often("You change your nickname too often", wait))
     }
 
-    /// One more command.
+    /// Counts an admin command.
     pub fn command(&mut self, key: RateKey, now: Duration) -> Result<(), ErrorFrame> {
         let taken = self.commands.take(key, now);
-        taken.map_err(|wait| too_often("Too many commands at once", wait))
+        taken.map_err(|wait| too_often("You give commands too often", wait))
     }
 
-    /// One more join.
+    /// Counts a join.
     pub fn join(&mut self, key: RateKey, now: Duration) -> Result<(), ErrorFrame> {
         let taken = self.joins.take(key, now);
-        taken.map_err(|wait| too_often("You come in too often", wait))
+        taken.map_err(|wait| too_often("You join too often", wait))
     }
 
-    /// One more join of a muted user.
+    /// Counts a join of a muted user.
     pub fn muted_join(&mut self, key: RateKey, now: Duration) -> Result<(), ErrorFrame> {
         let taken = self.muted_joins.take(key, now);
-        taken.map_err(|wait| too_often("You are muted, and come in too often", wait))
+        taken.map_err(|wait| too_often("You are muted, and join too often", wait))
     }
 
-    /// Whether one more account may come from an address; notes nothing.
+    /// Checks whether one more account may be made from an address; counts nothing.
     pub fn has_room_for_newcomer(
         &self,
         address: ClientAddress,
         now: Duration,
     ) -> Result<(), ErrorFrame> {
         match self.newcomers.look(address, now) {
-            Err(wait) if !address.is_this_machine() => Err(too_often(
-                "Too many new people come from your address",
-                wait,
-            )),
+            Err(wait) if !address.is_this_machine() => {
+                Err(too_often("Too many new users join from your address", wait))
+            }
             _ => Ok(()),
         }
     }
 
-    /// Notes one more account.
+    /// Counts a new account.
     pub fn note_newcomer(&mut self, address: ClientAddress, now: Duration) {
         let _ = self.newcomers.take(address, now);
     }
 
-    /// Whether one more code may be tried from an address; notes nothing.
+    /// Checks whether one more code may be tried from an address; counts nothing.
     pub fn may_try_code(&self, address: ClientAddress, now: Duration) -> Result<(), ErrorFrame> {
         let looked = self.mistakes.look(address, now);
-        looked.map_err(|wait| too_often("Too many wrong codes", wait))
+        looked.map_err(|wait| too_often("Too many wrong codes from your address", wait))
     }
 
-    /// Notes a wrong code.
+    /// Counts a wrong code.
     pub fn note_mistake(&mut self, address: ClientAddress, now: Duration) {
         let _ = self.mistakes.take(address, now);
     }

@@ -16,13 +16,14 @@ use crate::{
     },
 };
 
-/// Replica that keep nothing: every reader that does not take all at once goes to the store.
+/// Limits of a replica that keeps nothing: every subscriber that does not accept all at once reads
+/// the store.
 const NOTHING: ReplicaLimits = ReplicaLimits {
     messages_bytes_max: 0,
     presence_bytes_max: 0,
     total_bytes_max: 0,
 };
-/// Replica that keep two or three entries.
+/// Limits of a replica that keeps two or three messages.
 const LITTLE: ReplicaLimits = ReplicaLimits {
     messages_bytes_max: 1_000,
     presence_bytes_max: 1_000,
@@ -33,7 +34,7 @@ fn world(replica: ReplicaLimits) -> World {
     World::with(1_000, replica, MemoryLimits::default())
 }
 
-/// The numbers that a client was told, in order.
+/// The message numbers that a client got, in order.
 fn numbers(world: &mut World, name: &str) -> Vec<u64> {
     let heard = std::mem::take(&mut world.client(name).heard);
     heard
@@ -105,7 +106,7 @@ fn a_caught_up_reader_gets_a_whole_commit_in_one_slice() {
 }
 
 #[test]
-fn a_page_that_is_written_is_let_go_of() {
+fn a_written_page_is_discarded() {
     let mut replica = Replica::new([(RoomName::lobby(), 2)], ReplicaLimits::default());
     let mut page = SegmentBuilder::new(1);
     for text in ["one", "two"] {
@@ -134,7 +135,7 @@ fn a_page_that_is_written_is_let_go_of() {
 }
 
 #[test]
-fn what_was_evicted_under_a_reader_ends_its_connection() {
+fn messages_erased_under_a_reader_end_its_connection() {
     let memory = MemoryLimits {
         room_bytes_max: 3_000,
         ..MemoryLimits::default()
@@ -143,7 +144,7 @@ fn what_was_evicted_under_a_reader_ends_its_connection() {
     world.join("alice");
     world.join("bob");
     say_many(&mut world, 1..=2);
-    // Half a frame is under way when everything goes.
+    // Half a frame is written when everything is erased.
     world.client("bob").window = 100;
     say_many(&mut world, 3..=60);
     world.client("bob").window = usize::MAX;
@@ -155,7 +156,7 @@ fn what_was_evicted_under_a_reader_ends_its_connection() {
         "what was begun is finished, and no gap follows"
     );
     assert!(world.client("bob").closed, "it has to resume");
-    // Who comes in now is told where the log begins.
+    // A client that joins now is told where the log begins.
     let welcome = world.join("carol").swap_remove(0);
     assert!(!welcome.contains(" 1..=60"), "{welcome}");
 }
@@ -209,7 +210,7 @@ fn so_many_requests_are_under_way_and_no_more() {
 }
 
 #[test]
-fn what_was_received_is_asked_before_more_is_read_and_after_the_input_ended() {
+fn received_requests_come_before_more_is_read_and_after_the_input_ended() {
     let mut world = World::new();
     world.join("bob");
     world.hold_commits = true;
@@ -224,7 +225,7 @@ fn what_was_received_is_asked_before_more_is_read_and_after_the_input_ended() {
     endpoint.end_of_input();
     let now = start();
     let replica = &Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
-    // Two are answered: the two that lie there may be asked now, but not more read.
+    // Two are answered: the other two may be requested now, but no more read.
     for _ in 0..2 {
         endpoint.apply(now, replica, ConnectionCommand::Answer(None));
     }
@@ -256,7 +257,7 @@ fn nothing_is_asked_behind_a_join_that_is_not_answered() {
     assert_eq!(world.hears("bob").last().unwrap(), "1 bob: at once");
 }
 
-/// What a client that follows the protocol makes of the frames.
+/// The state that a client derives from the frames, following the protocol.
 #[derive(Default)]
 struct List {
     members: BTreeSet<UserId>,
@@ -312,19 +313,19 @@ fn the_member_list_is_right_in_the_end_however_it_changes_meanwhile() {
                 ..join("x")
             };
             present.insert(numbered(number).user());
-            // They do not read: nothing is encoded for them.
+            // They do not read, so nothing is encoded for them.
             let name = NAMES[usize::try_from(number % 4).unwrap()];
             world.connect(name).window = 0;
             world.say(name, &ClientFrame::Join(Box::new(join)));
         }
-        // All but four have no name any more; they stay in all the same.
+        // All but four lose their name in the test; their sessions stay.
         world.connect("bob").window = step;
         let mut wish = Vec::new();
         encode_client(&ClientFrame::Join(Box::new(join("bob"))), &mut wish);
         world.post("bob", &wish);
         present.insert(token("bob").user());
         let mut list = List::default();
-        // The last holders of the names go, and others come.
+        // The last clients with these names leave, and others join.
         for (leaver, newcomer) in NAMES.into_iter().zip(["e", "f", "g", "h"]) {
             let number = (446..450)
                 .find(|number| NAMES[number % 4] == leaver)
@@ -334,7 +335,7 @@ fn the_member_list_is_right_in_the_end_however_it_changes_meanwhile() {
             world.join(newcomer);
             present.insert(token(newcomer).user());
             world.client("bob").window = step;
-            // What rests is given back, in the middle of whatever somebody reads.
+            // Rooms at rest free memory while members read the list.
             world.replica.rest();
             world.run();
             list.follow(&std::mem::take(&mut world.client("bob").heard));
@@ -371,7 +372,7 @@ fn a_room_that_rests_gives_back_what_a_crowd_needed() {
     assert_eq!(held(&world), crowded, "something happened only just now");
     world.replica.rest();
     assert!(held(&world) <= 4 * 1024, "{}", held(&world));
-    // Whoever comes now is told of all.
+    // A client that joins now gets the whole list.
     let wish = ClientFrame::Join(Box::new(join("late")));
     let mut bytes = Vec::new();
     encode_client(&wish, &mut bytes);
@@ -383,7 +384,7 @@ fn a_room_that_rests_gives_back_what_a_crowd_needed() {
     assert_eq!(list.members.len(), 101);
 }
 
-/// Alice and bob are in; she reads nothing for now.
+/// A world with alice and bob, in which alice does not read.
 fn with_a_reader_who_waits() -> World {
     let mut world = World::new();
     world.join("alice");
@@ -394,7 +395,7 @@ fn with_a_reader_who_waits() -> World {
 }
 
 #[test]
-fn a_departure_comes_behind_the_words_before_it() {
+fn a_departure_comes_after_the_messages_before_it() {
     let mut world = with_a_reader_who_waits();
     world.say("bob", &message("bob", 1, "one"));
     world.say("bob", &message("bob", 2, "two"));
@@ -407,7 +408,7 @@ fn a_departure_comes_behind_the_words_before_it() {
     );
 }
 
-/// However much of both one write could take.
+/// Whatever the size of one write.
 #[test]
 fn changes_that_were_not_told_yet_keep_their_place_among_messages() {
     let mut world = with_a_reader_who_waits();

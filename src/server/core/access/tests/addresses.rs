@@ -1,4 +1,4 @@
-//! Where people come from: of every property of an address, over both families.
+//! Tests of every property of a client's address, over both families.
 
 use super::*;
 use crate::server::log::StateStore;
@@ -13,7 +13,7 @@ const NEIGHBOURS: [[&str; 2]; 5] = [
     ["fe80::1", "fe80::2"],
     ["169.254.1.1", "169.254.1.2"],
 ];
-/// Machines that nobody is to be let in from for where they are.
+/// Addresses that admit nobody under `local`.
 const ELSEWHERE: [&str; 7] = [
     FAR,
     "2001:db8::1",
@@ -25,7 +25,7 @@ const ELSEWHERE: [&str; 7] = [
 ];
 
 #[test]
-fn whoever_is_near_is_let_in_over_both_families() {
+fn near_clients_are_admitted_over_both_families() {
     let near = THIS_MACHINE
         .into_iter()
         .chain(NEIGHBOURS.into_iter().flatten());
@@ -47,7 +47,7 @@ fn whoever_is_near_is_let_in_over_both_families() {
 }
 
 #[test]
-fn who_a_proxy_does_not_name_needs_an_invite_though_the_proxy_be_on_this_machine() {
+fn a_client_that_a_proxy_does_not_name_needs_an_invite_even_if_the_proxy_is_on_this_machine() {
     let settings = settings_for(Access::Local);
     let mut world = World::with_access(settings.clone(), &[]);
     let id = InviteId::from_bytes([1; 8]);
@@ -68,7 +68,7 @@ fn who_a_proxy_does_not_name_needs_an_invite_though_the_proxy_be_on_this_machine
     }
 }
 
-/// What is kept once Alice has banned, or muted, Bob, who came from an address.
+/// The records after alice has banned or muted bob, who joined from this address.
 fn kept(sanction: fn(&str) -> AdminCommand, address: &str) -> Vec<StateRecord> {
     let mut world = World::with_owner();
     world.comes("bob", address);
@@ -79,7 +79,7 @@ fn kept(sanction: fn(&str) -> AdminCommand, address: &str) -> Vec<StateRecord> {
     world.store.state().unwrap()
 }
 
-/// A server that is started with that.
+/// A server started with these records.
 fn after(facts: &[StateRecord]) -> World {
     let mut world = World::with_access(settings_for(Access::Open), facts);
     world.advance(Duration::from_mins(1));
@@ -132,9 +132,9 @@ fn a_ban_on_this_machine_closes_it_to_the_banned_only() {
     }
 }
 
-/// Older servers took `::1` for `::`, and a network's /64 for each of its machines.
+/// Older servers stored `::1` as `::`, and the /64 of a network for each of its machines.
 #[test]
-fn what_older_servers_kept_of_this_machine_closes_nothing() {
+fn sites_of_this_machine_from_older_servers_block_nothing() {
     let mut facts = kept(ban, "2001:db8::1");
     for fact in &mut facts {
         let value = fact.value.take();
@@ -151,8 +151,8 @@ fn what_older_servers_kept_of_this_machine_closes_nothing() {
     }
 }
 
-/// On this machine as many as like come in for the first time, with a key or without. From any other
-/// place two new keys, and four attempts of strangers in all.
+/// From this machine any number of new users may join, with a key or without. From any other site
+/// two new keys, and four attempts of strangers in all.
 #[test]
 fn limits_of_one_place_hold_for_each_place_and_not_for_this_machine() {
     let limits = Limits {

@@ -1,4 +1,4 @@
-//! Who may join: access, invites, codes, a crowd of new keys.
+//! Tests of admission: access, invites, codes, a crowd of new keys.
 
 use super::*;
 
@@ -22,14 +22,14 @@ fn a_proof_is_good_for_one_challenge_only() {
         world.say("carol", &ClientFrame::Proof { signature }),
         ["error bad_proof", "closed"]
     );
-    // Whatever else is said instead.
+    // Any other frame in its place.
     world.connect("carol");
     world.say("carol", &ClientFrame::Join(Box::new(wish)));
     assert_eq!(
         world.say("carol", &message("carol", 1, "hello?")),
         ["error join_expected", "closed"]
     );
-    // A proof that nobody asked for.
+    // A proof without a challenge.
     world.join("bob");
     assert_eq!(
         world.say("bob", &ClientFrame::Proof { signature }),
@@ -39,7 +39,7 @@ fn a_proof_is_good_for_one_challenge_only() {
 }
 
 #[test]
-fn who_may_enter_follows_the_operators_choice() {
+fn admission_follows_the_operators_choice() {
     let cases = [
         (Access::Local, LAN, true, true),
         (Access::Local, "127.0.0.1", true, true),
@@ -110,12 +110,12 @@ fn an_invite_lets_in_for_good_and_so_many_times() {
         world.comes_with("eve", FAR, with("eve", forged)),
         "error bad_invite"
     );
-    // Without a key nobody could be known again.
+    // Without a key the user could not be recognized later.
     world.connect("eve");
     let keyless = with("eve", mint(4, now + 86_400, 0));
     let heard = world.say("eve", &ClientFrame::Join(Box::new(keyless)));
     assert_eq!(heard, ["error access_denied", "closed"]);
-    // Who was let in needs no invite any more; one that was used up stays so.
+    // An admitted user needs no invite any more; a used invite stays used.
     let mut world = world.again(settings);
     assert!(world.comes("carol", FAR).starts_with("welcome"));
     assert_eq!(
@@ -141,10 +141,10 @@ fn another_device_comes_in_by_a_code_once() {
     assert_eq!(world.hub.present(), 2);
     let lines = world.result_of("carol", AdminCommand::Devices).lines;
     assert_eq!(lines.len(), 2);
-    // Not twice.
+    // The code works once.
     let heard = world.enter("eve", &key("eve"), FAR, phone);
     assert_eq!(heard, ["error bad_code", "closed"]);
-    // And out again.
+    // The device is revoked again.
     let tag = |key: PublicKey| key.tag();
     let key_of_phone = tag(key("phone").public());
     world.hears("phone");
@@ -155,7 +155,7 @@ fn another_device_comes_in_by_a_code_once() {
             block: false,
         },
     );
-    assert!(heard[0].contains("does not come in any more"), "{heard:?}");
+    assert!(heard[0].contains("is revoked"), "{heard:?}");
     assert_eq!(world.hears("phone"), ["bye Kicked", "closed"]);
     let heard = world.comes_with(
         "phone",
@@ -225,7 +225,7 @@ fn a_crowd_of_new_keys_keeps_nobody_out() {
     };
     let facts: Vec<_> = (0..STRANGERS_MAX).map(account).collect();
     let mut world = World::with_access(settings_for(Access::Open), &facts);
-    // A stranger is let in, and owns nothing.
+    // A stranger joins, and owns nothing.
     assert!(world.comes("carol", FAR).starts_with("welcome carol"));
     assert_eq!(world.hub.role_of("carol"), Some(Role::Unverified));
     world.cut("carol");
@@ -235,7 +235,7 @@ fn a_crowd_of_new_keys_keeps_nobody_out() {
     };
     let heard = world.comes_with("mallory", FAR, other);
     assert!(heard.starts_with("welcome carol"), "{heard}");
-    // There is room for who is invited.
+    // There is room for an invited user.
     let token = InviteToken::mint(
         &access_settings().invite_key,
         InviteId::from_bytes([1; 8]),
@@ -251,7 +251,7 @@ fn a_crowd_of_new_keys_keeps_nobody_out() {
     assert_eq!(world.hub.role_of("bob"), Some(Role::Member));
 }
 
-/// Carol has a phone too, and from there revokes the device that she came with first.
+/// A world in which carol has a phone, and has used it to revoke her first device.
 fn without_her_first_device() -> World {
     let mut world = open();
     world.comes("carol", FAR);
@@ -280,7 +280,7 @@ fn without_her_first_device() -> World {
 fn the_first_device_stays_out_once_it_is_revoked() {
     let mut world = without_her_first_device();
     assert_eq!(world.comes("carol", FAR), "error access_denied");
-    // Not by a code either.
+    // Nor does a code admit it.
     let code = world.result_of("phone", AdminCommand::AddDevice).code;
     let with_code = Join {
         code,
@@ -320,11 +320,11 @@ fn unknown_invites_that_are_revoked_do_not_fill_the_table_for_good() {
         world.hears("alice");
         let heard = world.orders("alice", AdminCommand::Revoke { invite });
         assert!(
-            heard[0].starts_with("result Nobody comes in"),
+            heard[0].starts_with("result The invite is revoked"),
             "{number}: {heard:?}"
         );
     }
-    // There is room for new ones still, and what was used is known.
+    // There is room for new ones, and used ones are still known.
     let make = AdminCommand::Invite {
         uses: 1,
         seconds: None,
@@ -376,7 +376,7 @@ fn a_clock_that_was_far_ahead_makes_no_used_invite_good_again() {
             .comes_with("carol", FAR, with("carol", later))
             .starts_with("welcome")
     );
-    // The server starts again with the clock put right.
+    // The server restarts with a corrected clock.
     let mut world = world.again(settings);
     assert_eq!(
         world.comes_with("eve", FAR, with("eve", used)),

@@ -1,9 +1,10 @@
-//! A device is its owner's: neither a token that was seen nor a number that can't be takes it away.
+//! Tests that a device stays its owner's: neither a stolen token nor an impossible number takes it
+//! away.
 
 use super::*;
 use crate::protocol::{ClientId, limits};
 
-/// With carol's token, but not with her key.
+/// A join with carol's token, but without her key.
 fn stolen(nickname: &'static str) -> Join {
     Join {
         nickname: nick(nickname),
@@ -12,7 +13,7 @@ fn stolen(nickname: &'static str) -> Join {
 }
 
 #[test]
-fn who_has_seen_a_token_takes_no_session_over_and_uses_no_numbers_up() {
+fn a_stolen_token_takes_over_no_session_and_uses_up_no_numbers() {
     let mut world = open();
     world.comes("carol", FAR);
     world.say("carol", &message("carol", 1, "hello"));
@@ -27,12 +28,12 @@ fn who_has_seen_a_token_takes_no_session_over_and_uses_no_numbers_up() {
         };
         let keyless = world.join_as("nobody", keyless);
         assert_eq!(keyless, ["error bad_id", "closed"], "{next:?}");
-        // With a key of their own they have a device of their own.
+        // A thief with a key gets a device of their own.
         let heard = world.comes_with("eve", FAR, wish);
         let own = heard.starts_with("welcome eve, counter 0");
         assert!(own || next == Some(limits::NUMBER_MAX), "{next:?}: {heard}");
     }
-    // They go on; also in another connection.
+    // Carol's session continues; also on another connection.
     assert!(!world.hears("carol").contains(&"closed".to_owned()));
     let heard = world.say("carol", &message("carol", 2, "still here"));
     assert_eq!(heard, ["2 carol: still here"]);
@@ -46,7 +47,7 @@ fn a_device_of_before_is_its_owners_from_their_next_proof_on() {
     world.join("carol");
     world.say("carol", &message("carol", 1, "without a key"));
     world.cut("carol");
-    // The same device: what they had not heard of can be sent again, and is there once.
+    // The same device: messages without an acknowledgement can be sent again, and are stored once.
     let heard = world.comes("carol", FAR);
     assert!(heard.starts_with("welcome carol, counter 1"), "{heard}");
     let heard = world.say("carol", &message("carol", 1, "without a key"));
@@ -77,7 +78,7 @@ fn a_device_that_came_by_a_code_comes_without_it_afterwards() {
     assert!(heard.starts_with("welcome carol"), "{heard}");
 }
 
-/// Carol has a phone, which came by a code.
+/// A world in which carol has added a phone by a code.
 fn with_phone() -> World {
     let mut world = World::with_owner();
     world.comes("carol", FAR);
@@ -106,7 +107,7 @@ fn a_revoked_device_comes_as_somebody_new_unless_it_is_blocked() {
         let mut world = with_phone();
         let said = world.result_of("carol", revoke(block)).message;
         let said = said.as_str();
-        assert!(said.contains("does not come in any more"), "{said}");
+        assert!(said.contains("is revoked"), "{said}");
         let goes_on = if block { "/unban key-" } else { "ID block" };
         assert!(said.contains(goes_on), "{said}");
         assert!(world.hears("phone").contains(&"closed".to_owned()));
@@ -118,7 +119,7 @@ fn a_revoked_device_comes_as_somebody_new_unless_it_is_blocked() {
             "welcome phone"
         };
         assert!(heard.starts_with(expected), "{block}: {heard}");
-        // Nobody else is kept out.
+        // Nobody else is blocked.
         assert!(world.comes("carol", FAR).starts_with("welcome carol"));
         assert!(world.comes("dave", FAR).starts_with("welcome dave"));
     }
@@ -142,7 +143,7 @@ fn a_blocked_device_is_listed_and_let_back_by_the_owner_only() {
     };
     world.hears("mod");
     assert_eq!(world.orders("mod", unban.clone()), ["error not_allowed"]);
-    // It does not come back by a code either.
+    // Nor does a code admit it.
     let code = world.result_of("carol", AdminCommand::AddDevice).code;
     let wish = Join {
         nickname: nick("carol"),

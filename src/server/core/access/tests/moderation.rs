@@ -1,9 +1,9 @@
-//! What moderators do: kicks, bans, mutes, and the rules of rooms.
+//! Tests of moderation: kicks, bans, mutes, and the rules of rooms.
 
 use super::*;
 
 #[test]
-fn moderators_send_away_whom_they_may() {
+fn moderators_kick_users_below_them() {
     let mut world = World::with_owner();
     for name in ["bob", "carol", "dave"] {
         world.comes(name, FAR);
@@ -26,9 +26,9 @@ fn moderators_send_away_whom_they_may() {
     assert_eq!(world.orders("bob", kick("bob")), ["error not_allowed"]);
     assert_eq!(world.orders("bob", kick("nobody")), ["error not_found"]);
     let heard = world.orders("bob", kick("dave"));
-    assert_eq!(heard, ["result dave was sent away", "dave left Kicked"]);
+    assert_eq!(heard, ["result dave was kicked", "dave left Kicked"]);
     assert_eq!(world.hears("dave"), ["bye Kicked", "closed"]);
-    // For now only.
+    // A kicked user may join again.
     assert!(world.comes("dave", FAR).starts_with("welcome"));
 }
 
@@ -53,7 +53,7 @@ fn a_ban_keeps_the_key_out_and_strangers_from_there() {
     assert!(world.hears("bob").contains(&"bye Banned".to_owned()));
     assert_eq!(world.comes("bob", FAR), "error banned");
     assert_eq!(world.comes("eve", "203.0.113.7"), "error banned");
-    // Who was known before is not to blame for his neighbour.
+    // A user with an older account is not affected by their neighbour's ban.
     assert!(world.comes("carol", "203.0.113.7").starts_with("welcome"));
     assert!(world.comes("eve", FAR).starts_with("welcome"));
     let mut after = world.again(settings_for(Access::Open));
@@ -107,7 +107,7 @@ fn the_muted_and_a_room_for_announcements_refuse_messages_for_good() {
     );
 }
 
-/// Bob may say something every 30 s.
+/// A world in which bob may send a message every 30 s.
 fn slow() -> World {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
@@ -132,7 +132,7 @@ fn in_a_slow_room_messages_wait_and_none_is_lost() {
         world.say("bob", &message("bob", 3, "three")),
         ["error held_back 3, try again"]
     );
-    // What is in the log already is answered at once.
+    // A stored message is acknowledged at once.
     assert_eq!(
         world.say("bob", &message("bob", 1, "one")),
         ["ack 1 stored 1"]
@@ -143,13 +143,13 @@ fn in_a_slow_room_messages_wait_and_none_is_lost() {
 }
 
 #[test]
-fn what_follows_a_message_that_waited_is_counted_as_well() {
+fn messages_behind_one_that_waited_are_counted_as_well() {
     let mut world = slow();
     world.say("bob", &message("bob", 1, "one"));
     world.say("bob", &message("bob", 2, "two"));
     world.advance(Duration::from_secs(31));
     world.hears("bob");
-    // The one that waited, and others behind it before it is stored.
+    // A message that waited, and others behind it before it is stored.
     world.hold_commits = true;
     assert_eq!(world.say("bob", &message("bob", 2, "two")), [""; 0]);
     assert_eq!(
@@ -201,7 +201,7 @@ fn rules_are_told_and_outlive_the_server() {
 }
 
 #[test]
-fn nobody_lifts_what_somebody_above_him_has_set() {
+fn sanctions_of_a_higher_role_cannot_be_lifted() {
     let mut world = with_moderators();
     world.comes("dave", FAR);
     world.comes("eve", FAR);
@@ -240,7 +240,7 @@ fn nobody_lifts_what_somebody_above_him_has_set() {
         let heard = world.orders("alice", command);
         assert!(heard[0].starts_with("result"), "{heard:?}");
     }
-    // What a moderator has set, another one lifts.
+    // A moderator lifts the ban or mute of another moderator.
     world.orders("bob", mute("dave"));
     world.hears("carol");
     let heard = world.orders("carol", unmute("dave"));
@@ -248,7 +248,7 @@ fn nobody_lifts_what_somebody_above_him_has_set() {
 }
 
 #[test]
-fn who_goes_quickly_is_banned_all_the_same() {
+fn a_user_who_has_just_left_can_be_banned() {
     let there = "203.0.113.7";
     let mut world = World::with_owner();
     // Without a key, and with one.
@@ -268,7 +268,7 @@ fn who_goes_quickly_is_banned_all_the_same() {
     world.cut("dave");
     world.orders("alice", ban("dave"));
     assert_eq!(world.comes("eve", "203.0.113.8"), "error banned");
-    // Not for ever: an hour later nobody knows who that was.
+    // An hour later the name is forgotten.
     world.connect_from("mallory", FAR);
     world.say("mallory", &ClientFrame::Join(Box::new(join("mallory"))));
     world.cut("mallory");
@@ -297,7 +297,7 @@ fn a_fresh_key_or_none_does_not_end_a_mute() {
     world.hears("dave");
     let heard = world.say("dave", &message("dave", 1, "it is me"));
     assert_eq!(heard, ["error not_allowed 1"]);
-    // Who was known before is not to blame for his neighbour, also after a restart.
+    // A user with an older account is not affected by their neighbour's mute, also after a restart.
     world.hears("carol");
     let heard = world.say("carol", &message("carol", 1, "hi"));
     assert_eq!(heard, ["1 carol: hi"]);
@@ -307,7 +307,7 @@ fn a_fresh_key_or_none_does_not_end_a_mute() {
     after.hears("frank");
     let heard = after.say("frank", &message("frank", 1, "it is me"));
     assert_eq!(heard, ["error not_allowed 1"]);
-    // And nobody any more once it is lifted.
+    // Nobody is affected once it is lifted.
     let nickname = nick("bob");
     world.orders("alice", AdminCommand::Unmute { nickname });
     world.hears("eve");
@@ -332,6 +332,6 @@ fn no_list_is_longer_than_a_frame() {
     let most = crate::protocol::limits::FRAME_BYTES_MAX - 2_048;
     assert!(bytes < most, "{bytes}");
     assert!(told > 50, "{told}");
-    let expected = format!("What was done, newest first: the first {told} of 251");
+    let expected = format!("Audit trail, newest first: the first {told} of 251");
     assert_eq!(message, expected);
 }

@@ -1,9 +1,9 @@
-//! Those who are muted, banned or demoted: no way round it is left to them.
+//! Tests that muted, banned and demoted users find no way round it.
 
 use super::*;
 use crate::server::log::StateStore;
 
-/// Alice owns the server, and has muted bob.
+/// A server whose owner, alice, has muted bob.
 fn with_muted_bob(address: &str) -> World {
     let mut world = World::with_owner();
     world.comes("bob", address);
@@ -25,14 +25,14 @@ fn wants(nickname: &str) -> ClientFrame {
 }
 
 #[test]
-fn who_is_muted_says_nothing_by_nicknames() {
+fn a_muted_user_says_nothing_by_nicknames() {
     let mut world = with_muted_bob("198.51.100.7");
     world.hears("bob");
     assert_eq!(
         world.say("bob", &wants("alice is a fool")),
         ["error not_allowed"]
     );
-    // Nor by a second session, nor by coming anew, nor by somebody whom the server does not know.
+    // Nor by a second session, by joining again, or as a user without an account.
     let other = |name| Join {
         nickname: nick("alice is a fool"),
         ..join(name)
@@ -49,7 +49,7 @@ fn who_is_muted_says_nothing_by_nicknames() {
             .say("eve", &wants("fools"))
             .contains(&"error not_allowed".to_owned())
     );
-    // Others are free to.
+    // Other users may.
     world.comes("carol", FAR);
     assert_eq!(
         world.say("carol", &wants("cara")),
@@ -64,7 +64,7 @@ fn who_is_muted_says_nothing_by_nicknames() {
 }
 
 #[test]
-fn who_is_muted_does_not_come_and_go_all_the_time() {
+fn a_muted_user_joins_rarely() {
     let place = "198.51.100.7";
     let limits = Limits {
         muted_joins: Limits::default().muted_joins,
@@ -85,7 +85,7 @@ fn who_is_muted_does_not_come_and_go_all_the_time() {
         [(); 6].map(|()| come(&mut world, "bob")),
         [true, true, true, false, false, false]
     );
-    // Fresh keys from the same place count as one.
+    // Fresh keys from the same site count as one.
     let names = ["e1", "e2", "e3", "e4", "e5"];
     assert_eq!(
         names.map(|name| come(&mut world, name)),
@@ -131,7 +131,7 @@ fn a_muted_moderator_changes_nothing_that_all_read() {
 }
 
 #[test]
-fn who_is_demoted_or_banned_leaves_no_invite_of_theirs_behind() {
+fn a_demoted_or_banned_user_leaves_no_invite_behind() {
     let role = |role| AdminCommand::Role {
         nickname: nick("bob"),
         role,
@@ -150,10 +150,10 @@ fn who_is_demoted_or_banned_leaves_no_invite_of_theirs_behind() {
         world.comes("bob", FAR);
         world.orders("alice", role(Role::Moderator));
         let theirs = world.result_of("bob", invite.clone()).invite.unwrap();
-        // Made by the operator's command.
+        // An invite of the operator's command.
         let id = InviteId::from_bytes([1; 8]);
         let operators = InviteToken::mint(&access_settings().invite_key, id, 9_000_000_000, 0);
-        // The name that they made it by is another's now.
+        // Another user has the name under which they made it.
         world.say("bob", &wants("robert"));
         let end = match end {
             AdminCommand::Role { role, .. } => AdminCommand::Role {
@@ -208,7 +208,7 @@ fn an_invite_of_an_older_server_is_known_by_its_makers_nickname() {
     };
     let message = world.result_of("alice", ban).message;
     assert!(
-        message.as_str().contains("2 people have come in by them"),
+        message.as_str().contains("2 people have joined with them"),
         "{message}"
     );
 }

@@ -1,4 +1,5 @@
-//! Records are stored before anybody is told of them: a power failure undoes nothing that was told.
+//! Tests that records are stored before clients are told of them: a power failure undoes nothing
+//! announced.
 
 use std::time::Duration;
 
@@ -25,17 +26,17 @@ fn wants(nickname: &str) -> ClientFrame {
     }
 }
 
-/// What this server would know after a power failure now.
+/// The server as it would start after a power failure now.
 fn after_a_power_cut(world: &mut World) -> World {
     world.again(settings_for(Access::Open))
 }
 
 #[test]
-fn who_is_welcome_under_a_nickname_owns_it_also_after_a_power_cut() {
+fn a_welcomed_user_owns_their_nickname_also_after_a_power_cut() {
     let mut world = open();
     world.hold_commits = true;
     assert_eq!(world.comes("carol", FAR), "");
-    // The store said where the device stands; that carol owns her nickname is not stored yet.
+    // The store has read the device's state; carol's nickname is not stored yet.
     world.commit();
     assert_eq!(world.hears("carol"), [""; 0]);
     let mut cut = after_a_power_cut(&mut world);
@@ -45,7 +46,7 @@ fn who_is_welcome_under_a_nickname_owns_it_also_after_a_power_cut() {
     };
     let heard = cut.comes_with("mallory", FAR, other.clone());
     assert!(heard.starts_with("welcome carol"), "{heard}");
-    // It is nobody else's meanwhile.
+    // Nobody else can take it in the meantime.
     assert_eq!(
         world.join_as("mallory", other.clone()),
         ["error nickname_in_use", "closed"]
@@ -67,7 +68,7 @@ fn a_nickname_that_is_taken_is_told_to_nobody_before_it_is_stored() {
     world.comes("dave", FAR);
     world.hears("carol");
     world.hold_commits = true;
-    // In the order of asking, the second of them known already.
+    // In the order of the requests; the second nickname is theirs already.
     world.post_frame("carol", &wants("caroline"));
     world.post_frame("carol", &wants("carol"));
     assert_eq!(world.hears("carol"), [""; 0]);
@@ -100,7 +101,7 @@ fn a_nickname_that_is_taken_is_told_to_nobody_before_it_is_stored() {
 }
 
 #[test]
-fn what_a_command_does_to_others_is_seen_once_it_is_stored() {
+fn effects_of_a_command_are_seen_once_it_is_stored() {
     let nickname = || nick("bob");
     let (seconds, reason) = (None, None);
     let kick = AdminCommand::Kick {
@@ -143,7 +144,7 @@ fn what_a_command_does_to_others_is_seen_once_it_is_stored() {
 }
 
 #[test]
-fn what_the_store_refuses_is_in_force_and_seen_when_it_is_stored() {
+fn changes_that_the_store_refuses_are_in_force_and_seen_once_stored() {
     let mut world = World::with_owner();
     world.comes("bob", FAR);
     world.hears("alice");
@@ -197,7 +198,7 @@ fn two_changes_of_a_room_at_once_are_both_kept() {
 }
 
 #[test]
-fn who_could_not_be_noted_is_not_let_in_and_comes_back() {
+fn a_user_who_cannot_be_stored_is_refused_and_can_retry() {
     let mut world = open();
     world.hold_commits = true;
     world.comes("carol", FAR);
@@ -215,24 +216,24 @@ fn who_could_not_be_noted_is_not_let_in_and_comes_back() {
 }
 
 #[test]
-fn who_is_known_waits_for_one_commit_and_comes_in_without_space_too() {
+fn a_known_user_waits_for_one_commit_and_joins_without_disk_space_too() {
     let mut world = open();
     world.comes("carol", FAR);
     world.cut("carol");
     world.hold_commits = true;
-    // It would be noted that they were here today.
+    // The server would note that they were seen today.
     world.now.wall += 2 * DAY;
     world.comes("carol", FAR);
     world.commit();
     assert!(world.hears("carol")[0].starts_with("welcome carol"));
-    // Nothing can be written, and so nothing is.
+    // Nothing can be written, so nothing is.
     world.fail = Some(StoreError::Refused);
     world.commit();
     assert!(!world.hears("carol").contains(&"closed".to_owned()));
 }
 
 #[test]
-fn who_closes_before_they_are_noted_leaves_nothing_behind() {
+fn a_client_that_closes_before_it_is_stored_leaves_nothing_behind() {
     let mut world = open();
     world.hold_commits = true;
     world.comes("carol", FAR);

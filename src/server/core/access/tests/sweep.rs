@@ -1,4 +1,4 @@
-//! Which accounts go, and when.
+//! Tests of the removal of unused accounts.
 
 use std::collections::BTreeSet;
 
@@ -11,21 +11,21 @@ use crate::{
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// So much time passes, with nobody there.
+/// Lets time pass, with no clients.
 fn pass(world: &mut World, time: Duration) {
     world.now.mono += time;
     world.now.wall += time;
     world.run();
 }
 
-/// Time passes until nothing more goes.
+/// Lets time pass until no more accounts are removed.
 fn settle(world: &mut World) {
     for _ in 0..400 {
         pass(world, Duration::from_secs(1));
     }
 }
 
-/// A server that has run for an hour: its clock is believed.
+/// A server that has run for an hour, so that it trusts its clock.
 fn steady(facts: &[StateRecord]) -> World {
     let mut world = World::with_access(settings_for(Access::Open), facts);
     world.comes("first", FAR);
@@ -35,7 +35,7 @@ fn steady(facts: &[StateRecord]) -> World {
     world
 }
 
-/// Comes in, says something or nothing, and goes.
+/// Joins, sends a message or none, and leaves.
 fn visits(world: &mut World, name: &'static str, says: bool) {
     assert!(world.comes(name, FAR).starts_with("welcome"), "{name}");
     if says {
@@ -66,7 +66,7 @@ fn nickname_is_free(world: &World, nickname: &str) -> bool {
 }
 
 #[test]
-fn who_never_wrote_goes_after_a_week_and_who_did_after_a_year() {
+fn accounts_that_never_wrote_go_after_a_week_and_others_after_a_year() {
     let mut world = steady(&[]);
     visits(&mut world, "lurker", false);
     visits(&mut world, "carol", true);
@@ -77,7 +77,7 @@ fn who_never_wrote_goes_after_a_week_and_who_did_after_a_year() {
     settle(&mut world);
     assert!(!is_known(&mut world, "lurker") && is_known(&mut world, "carol"));
     assert!(nickname_is_free(&world, "lurker") && !nickname_is_free(&world, "carol"));
-    // To be seen is enough to stay.
+    // A session is enough to stay.
     pass(&mut world, 300 * DAY);
     visits(&mut world, "carol", false);
     pass(&mut world, 360 * DAY);
@@ -133,7 +133,7 @@ fn some_stay_however_long_they_are_not_seen() {
     settle(&mut world);
     for name in ["alice", "mod", "banned", "muted", "invited"] {
         assert!(is_known(&mut world, name), "{name}");
-        // Who was let in for good still is, and the nickname is anybody's.
+        // An admitted user stays admitted, and the nickname is free.
         assert_eq!(nickname_is_free(&world, name), name == "invited", "{name}");
     }
     let mut world = world.again(settings_for(Access::Invite));
@@ -143,7 +143,7 @@ fn some_stay_however_long_they_are_not_seen() {
 }
 
 #[test]
-fn who_is_here_stays_and_is_seen_when_they_go() {
+fn a_present_user_stays_and_is_seen_when_they_leave() {
     let mut world = steady(&[]);
     world.comes("lurker", FAR);
     // Signs of life keep them here.
@@ -171,14 +171,14 @@ fn a_clock_that_is_wrong_makes_nobody_go_at_once() {
     pass(&mut world, HOUR / 2);
     settle(&mut world);
     assert!(is_known(&mut world, "lurker"));
-    // Somebody put it right.
+    // The clock is corrected.
     world.now.wall -= 30 * DAY;
     pass(&mut world, 2 * HOUR);
     settle(&mut world);
     pass(&mut world, 2 * HOUR);
     settle(&mut world);
     assert!(is_known(&mut world, "lurker"));
-    // Of those that wrote a share goes in a day, even by a clock that is steady.
+    // Of the accounts that wrote, a share is removed in a day, even with a steady clock.
     let facts = crowd(3_000, |_| r#""wrote":1000000,"#);
     let mut world = steady(&facts);
     pass(&mut world, HOUR);
@@ -187,7 +187,7 @@ fn a_clock_that_is_wrong_makes_nobody_go_at_once() {
     assert!((2_600..2_800).contains(&left), "{left}");
 }
 
-/// Accounts of a crowd, long ago, which noted this of themselves.
+/// Records of many accounts, long ago, with these JSON fields each.
 fn crowd(count: usize, noted: impl Fn(usize) -> &'static str) -> Vec<StateRecord> {
     let account = |number: usize| {
         let mut bytes = [0; 32];
@@ -207,7 +207,7 @@ fn crowd(count: usize, noted: impl Fn(usize) -> &'static str) -> Vec<StateRecord
 }
 
 #[test]
-fn a_crowd_of_passers_by_makes_room_for_newcomers_step_by_step() {
+fn unused_accounts_of_a_crowd_make_room_for_new_users_step_by_step() {
     let facts = crowd(STRANGERS_MAX, |_| r#""wrote":0,"#);
     let mut world = World::with_access(settings_for(Access::Open), &facts);
     let told = |world: &World| {
@@ -233,7 +233,7 @@ fn a_crowd_of_passers_by_makes_room_for_newcomers_step_by_step() {
 }
 
 #[test]
-fn what_an_older_server_kept_counts_as_written() {
+fn accounts_of_an_older_server_count_as_having_written() {
     // Seen two months ago.
     let old = |noted| {
         let mut facts = crowd(50, |_| noted);
@@ -244,6 +244,6 @@ fn what_an_older_server_kept_counts_as_written() {
         settle(&mut world);
         world.hub.access.accounts.count()
     };
-    // And the one who came first in this test.
+    // And the user who joined first in this test.
     assert_eq!((old(""), old(r#""wrote":0,"#)), (51, 1));
 }

@@ -3,11 +3,11 @@ use super::{super::clock::Clock, *};
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A retainer and the two clocks, which run together unless told otherwise.
+/// A retainer with its two clocks, which run together unless a test moves one.
 struct Run {
     retainer: Retainer,
     clock: Clock,
-    /// The corrections that it has seen.
+    /// The corrections seen.
     jumps: Vec<i64>,
     now: Now,
     extent: Extent,
@@ -18,7 +18,7 @@ impl Run {
         Self::since(days, messages, None)
     }
 
-    /// The clock is so much ahead of what the log knows.
+    /// A retainer whose clock is ahead of the log by this much.
     fn since(days: u64, messages: u64, ahead: Option<SignedDuration>) -> Self {
         let now = Now {
             wall: "2026-11-22T09:00:00Z".parse().unwrap(),
@@ -41,7 +41,7 @@ impl Run {
         }
     }
 
-    /// What is due now: the steps taken are told as done, with nothing more to do.
+    /// Checks for a step, and reports it as done, with nothing more to erase.
     fn look(&mut self) -> Due {
         self.read_clock();
         let due = self.retainer.look(self.now, std::iter::once(self.extent));
@@ -51,7 +51,7 @@ impl Run {
         due
     }
 
-    /// Whether a step is due: it is taken, and leaves more to do or not.
+    /// Checks for a step, and reports it as done; `more`: with more to erase.
     fn look_as(&mut self, more: bool) -> bool {
         self.read_clock();
         let due = self.retainer.look(self.now, std::iter::once(self.extent));
@@ -68,7 +68,7 @@ impl Run {
         }
     }
 
-    /// Time passes; how many steps by age were taken, and which jumps were seen.
+    /// Lets time pass; returns the number of steps by age, and the jumps seen.
     fn pass(&mut self, time: Duration) -> (usize, Vec<i64>) {
         let mut steps = 0;
         let end = self.now.mono + time;
@@ -106,7 +106,7 @@ fn by_age_every_hour_once_the_clock_was_seen_to_be_steady() {
 }
 
 #[test]
-fn what_is_as_old_as_the_operator_wants_to_keep_it_is_kept() {
+fn messages_as_old_as_the_limit_are_kept() {
     let mut run = Run::new(2, 0);
     run.pass(Duration::from_secs(290));
     run.now.mono += MINUTE;
@@ -116,7 +116,7 @@ fn what_is_as_old_as_the_operator_wants_to_keep_it_is_kept() {
         run.now.wall.duration_since(since),
         SignedDuration::from_hours(48)
     );
-    // More days than there are.
+    // More days than the calendar has.
     let mut run = Run::new(u64::MAX, 0);
     assert_eq!(run.pass(24 * HOUR), (0, vec![]));
     let mut run = Run::new(100_000_000, 0);
@@ -222,7 +222,7 @@ fn a_jump_between_two_steps_ends_them() {
 fn a_machine_that_slept_waits_an_hour_too() {
     let mut run = Run::new(30, 0);
     run.pass(2 * HOUR);
-    // The clock that measures waiting stood still.
+    // The monotonic clock stood still.
     run.now.wall += 8 * HOUR;
     let (steps, jumps) = run.pass(Duration::from_mins(59));
     assert_eq!((steps, jumps.len()), (0, 1));
@@ -258,7 +258,7 @@ fn a_clock_that_the_log_does_not_bear_out_is_not_believed_for_a_day() {
             "by {by}"
         );
     }
-    // Whoever keeps by number only has no use for a clock.
+    // Without a limit on age the clock does not matter.
     let mut run = Run::since(0, 50, Some(2 * week));
     let due = run.look();
     assert!(due.step.is_some() && due.doubt.is_none());
@@ -293,7 +293,7 @@ fn one_run_by_age_takes_a_tenth_and_the_next_goes_on() {
 }
 
 #[test]
-fn what_the_log_takes_is_asked_each_minute_whatever_the_clock_says() {
+fn the_size_of_the_log_is_checked_each_minute_whatever_the_clock_says() {
     let start = Now {
         wall: "2026-11-22T09:00:00Z".parse().unwrap(),
         mono: Duration::from_secs(1_000),
@@ -313,7 +313,7 @@ fn what_the_log_takes_is_asked_each_minute_whatever_the_clock_says() {
         assert_eq!(retainer.look(now, [].into_iter()).step, Some(step));
         retainer.done(false);
         now.mono += LOOK_EVERY;
-        // Whatever it shows.
+        // Whatever the clock shows.
         now.wall = start.wall - SignedDuration::from_hours(9);
     }
     assert_eq!(retainer.look(start, [].into_iter()).step, None);

@@ -1,4 +1,4 @@
-//! What is told of a clock that is corrected while the server runs, and of one that was wrong before.
+//! Tests of the times shown when the clock is corrected while the server runs, or was wrong before.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::{
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// Says something; the message as everybody has it.
+/// Sends a message; returns it as the members get it.
 fn said(world: &mut World, counter: u64) -> Message {
     world.client("alice").heard.clear();
     world.post_frame("alice", &message("alice", counter, "x"));
@@ -73,7 +73,7 @@ fn a_message_from_a_clock_that_was_ahead_freezes_no_later_times() {
         assert_eq!((next.time, next.clock_was), (now, None));
         let by = ahead.as_secs();
         assert_eq!(corrections(&world), [by, -by]);
-        // Whoever comes is told the right time, too.
+        // A client that joins gets the right time, too.
         let welcome = welcome(&mut world, "bob");
         assert_eq!(welcome.time, world.now.wall);
     }
@@ -100,7 +100,7 @@ fn a_correction_is_not_forgotten_where_the_store_refuses_a_message() {
     world.hold_commits = true;
     world.now.wall += HOUR;
     world.say("alice", &message("alice", 2, "x"));
-    // Once more while it is being committed.
+    // Again while it is being committed.
     world.now.wall += HOUR;
     world.fail = Some(StoreError::Refused);
     world.commit();
@@ -114,7 +114,7 @@ fn a_correction_is_not_forgotten_where_the_store_refuses_a_message() {
 #[test]
 fn a_correction_is_told_though_nothing_happens() {
     let mut world = World::new();
-    // What there is to be told of the start is told at once, and then once a minute.
+    // The start is reported at once, then once a minute.
     assert!(world.hub.wakes_at().unwrap() <= world.now.mono);
     world.run();
     let wakes = world.hub.wakes_at().unwrap();

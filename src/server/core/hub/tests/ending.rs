@@ -1,4 +1,4 @@
-//! Connections that end, and the server's own end, while something is under way.
+//! Tests of connections, and of a server, that end while something is pending.
 
 use crate::{
     protocol::{ClientFrame, wire::encode_client},
@@ -18,7 +18,7 @@ fn nothing_is_kept_of_a_connection_that_is_gone() {
     let mut world = World::new();
     world.join("bob");
     world.hold_commits = true;
-    // He says goodbye, and his connection is gone before that could be answered.
+    // The client says goodbye, and its connection breaks before that can be answered.
     post(
         &mut world,
         &[message("bob", 1, "x"), ClientFrame::Disconnect],
@@ -27,7 +27,7 @@ fn nothing_is_kept_of_a_connection_that_is_gone() {
     world.hold_commits = false;
     world.commit();
     assert_eq!((world.hub.present(), world.hub.closing.len()), (0, 0));
-    // His connection breaks, and he is back before what he said is stored.
+    // The connection breaks, and the client joins again before its message is stored.
     world.join("bob");
     world.hold_commits = true;
     post(&mut world, &[message("bob", 2, "x")]);
@@ -39,7 +39,7 @@ fn nothing_is_kept_of_a_connection_that_is_gone() {
 }
 
 #[test]
-fn whatever_clients_ask_while_it_stops_the_end_is_near() {
+fn a_stopping_server_ends_whatever_clients_ask() {
     let mut world = World::new();
     world.join("bob");
     world.hold_commits = true;

@@ -1,4 +1,4 @@
-//! What those who are connected, and those who come, notice of old messages being erased.
+//! Tests of the effects that erasing old messages has on connected and joining clients.
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -39,7 +39,7 @@ fn say(world: &mut World, counters: std::ops::RangeInclusive<u64>) {
     world.hears("alice");
 }
 
-/// So much time, in steps in which everybody who is in gives signs of life.
+/// Lets time pass, in steps in which all clients give signs of life.
 fn pass(world: &mut World, time: Duration) {
     let step = MINUTE / 6;
     for _ in 0..time.as_secs() / step.as_secs() {
@@ -85,7 +85,7 @@ fn of_more_messages_than_are_kept_the_oldest_go_and_all_are_told_where_history_b
             "5 alice: x"
         ]
     );
-    // What is new has its own number.
+    // New messages continue the numbers.
     world.hears("alice");
     assert_eq!(
         world.say("alice", &message("alice", 6, "x")),
@@ -94,7 +94,7 @@ fn of_more_messages_than_are_kept_the_oldest_go_and_all_are_told_where_history_b
 }
 
 #[test]
-fn who_comes_back_to_what_was_erased_sees_the_gap() {
+fn a_client_that_resumes_at_erased_messages_sees_the_gap() {
     let mut world = keeping(0, 2);
     say(&mut world, 1..=5);
     pass(&mut world, 2 * MINUTE);
@@ -119,7 +119,7 @@ fn who_comes_back_to_what_was_erased_sees_the_gap() {
 }
 
 #[test]
-fn who_is_reading_what_is_erased_is_closed_and_comes_back() {
+fn a_client_that_reads_erased_messages_is_closed_and_resumes() {
     let mut world = keeping(0, 2);
     world.join("sleeper");
     world.client("sleeper").window = 0;
@@ -128,7 +128,7 @@ fn who_is_reading_what_is_erased_is_closed_and_comes_back() {
     world.client("sleeper").window = usize::MAX;
     world.run();
     let heard = world.hears("sleeper");
-    // It heard nothing out of order, and nothing that is erased.
+    // It got nothing out of order, and nothing erased.
     assert_eq!(
         heard.last().map(String::as_str),
         Some("closed"),
@@ -154,7 +154,7 @@ fn old_messages_go_and_young_ones_stay() {
     pass(&mut world, 130 * MINUTE);
     assert_eq!(erased(&world), [(1, 3)]);
     assert_eq!(world.say("alice", &page(1, 9)), ["history 4..=5 of 4..=5"]);
-    // The last ones go as well; the numbers do not begin anew.
+    // The last messages are erased as well; the numbers do not start anew.
     pass(&mut world, DAY);
     assert_eq!(world.say("alice", &page(1, 9)), ["history 6..=5 of 6..=5"]);
     assert_eq!(
@@ -170,7 +170,7 @@ fn a_clock_that_jumps_erases_nothing() {
     pass(&mut world, 10 * MINUTE);
     world.now.wall += 10 * DAY;
     pass(&mut world, 30 * MINUTE);
-    // Somebody put it right.
+    // The clock is corrected.
     world.now.wall -= 10 * DAY;
     pass(&mut world, 180 * MINUTE);
     assert_eq!(erased(&world), []);
@@ -193,7 +193,7 @@ fn a_step_holds_nothing_up() {
     say(&mut world, 1..=5);
     world.hold_commits = true;
     pass(&mut world, 2 * MINUTE);
-    // The step is under way; what is said meanwhile comes with the next commit.
+    // The step is in progress; new messages go into the next commit.
     assert!(world.say("alice", &message("alice", 6, "x")).is_empty());
     world.commit();
     world.commit();

@@ -1,4 +1,4 @@
-//! Who is in which room, and what follows from it.
+//! Tests of joining and leaving rooms.
 
 use super::*;
 use crate::{
@@ -40,7 +40,7 @@ fn says(name: &str, counter: u64, to: &str) -> ClientFrame {
 }
 
 #[test]
-fn each_hears_what_happens_in_his_rooms_and_nothing_else() {
+fn each_client_gets_what_happens_in_its_rooms_and_nothing_else() {
     let mut world = world();
     world.join("alice");
     let heard = world.join_as("bob", into("bob", &["build", "tea"]));
@@ -77,11 +77,11 @@ fn a_room_is_closed_to_those_who_are_not_in_it() {
             reference: None,
         })
     };
-    // As if it were not there: nobody learns which rooms there are.
+    // The same error as for a missing room: outsiders do not learn which rooms exist.
     for name in ["lobby", "tea", "cellar"] {
         assert_eq!(world.say("bob", &history(name)), ["error no_such_room"]);
     }
-    // What was refused for good has used its number.
+    // A message refused permanently has used its number.
     assert_eq!(world.say("bob", &says("bob", 2, "build")), ["1 bob: build"]);
     let heard = world.join_as("carol", into("carol", &["cellar", "build"]));
     assert_eq!(heard[1..], ["members bob carol", "1 bob: build"]);
@@ -92,7 +92,7 @@ fn a_room_is_closed_to_those_who_are_not_in_it() {
 }
 
 #[test]
-fn a_user_is_in_a_room_for_as_long_as_one_of_his_sessions_is() {
+fn a_user_is_in_a_room_as_long_as_one_of_their_sessions_is() {
     let mut world = world();
     world.join("alice");
     world.join_as("carol", into("carol", &["lobby"]));
