@@ -1,4 +1,4 @@
-//! What is asked of a log, many operations at a time, and what became of each.
+//! Batches of operations on the log, and the result of each.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,24 +13,24 @@ use crate::{
     text::Body,
 };
 
-/// A clock that is off by more than this was corrected: that is marked. By less, times stand still
-/// until it is where it was.
+/// A clock correction larger than this is marked in the log. After a smaller one, times stand still
+/// until the clock catches up.
 pub const CORRECTION_MIN: Duration = Duration::from_mins(1);
 
 /// Operations that are committed together, in this order.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The time, which entries get. With a step of retention, as the clock says it.
+    /// The time that new entries get. With an [`Operation::Retain`], the clock's own reading.
     pub now: Timestamp,
-    /// By how much the clock was corrected since the batch before; below zero where it was set back.
-    /// The next entry of each room is marked with it.
+    /// How far the clock was corrected since the previous batch; negative if it was set back. The
+    /// next entry of each room is marked with it.
     pub correction: SignedDuration,
-    /// What to do.
+    /// The operations.
     pub operations: Vec<Operation>,
 }
 
 impl Batch {
-    /// One before which the clock was not corrected.
+    /// A batch without a clock correction.
     pub fn new(now: Timestamp, operations: Vec<Operation>) -> Self {
         Self {
             now,
@@ -40,75 +40,76 @@ impl Batch {
     }
 }
 
-/// One thing to be done to the log.
+/// One operation on the log.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    /// A device is about to come in: says where it stands.
+    /// Opens a device for a join, and returns its highest settled counter.
     OpenDevice {
         /// The device.
         device: DeviceId,
-        /// Whose it is, if they have proven a key: from now on it is opened to nobody else.
+        /// The owner, if the client has proven a key. From now on only they can open the device.
         owner: Option<DeviceOwner>,
-        /// The lowest counter that it will still send, by its own account: whatever is lower is
-        /// settled from now on.
+        /// The lowest counter that the device will still send, by its own account. All lower ones
+        /// are settled from now on.
         next: Option<u64>,
         /// Entries whose ids are wanted.
         look: Vec<(RoomIndex, u64)>,
     },
-    /// An entry for a room's log.
+    /// Appends an entry to a room's log.
     Message {
         /// Its id.
         id: MessageId,
-        /// The highest counter that is known to be settled for the device: a store that forgets
-        /// devices is reminded by it.
+        /// The highest counter that the hub knows to be settled for the device. It reminds a store
+        /// that has forgotten the device.
         settled: u64,
         /// The room.
         room: RoomIndex,
-        /// Who sends it, as he is called now.
+        /// The sender, with their current nickname.
         sender: Arc<Member>,
         /// The text.
         body: Body,
     },
-    /// Drops the oldest entries that are no longer to be kept: a bounded step.
+    /// Drops the oldest entries that retention no longer keeps, in a bounded step.
     Retain(Retention),
     /// Changes records of the server's state.
     PutState(Vec<StateRecord>),
-    /// Uses up a counter for nothing: the message was taken back, or refused for good.
+    /// Uses up a counter without an entry: the message was withdrawn, or refused for good.
     Settle {
         /// The id used up.
         id: MessageId,
-        /// As with a message.
+        /// See [`Operation::Message`].
         settled: u64,
-        /// `None`: taken back. Otherwise why it was refused.
+        /// The reason of a refusal; `None` if the message was withdrawn.
         refused: Option<ErrorCode>,
     },
 }
 
-/// Somebody with a key who opens a device.
+/// The user, proven by a key, who opens a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceOwner {
-    /// Who they are. The device may be that of another key of theirs, by which they are called.
+    /// The user's id, which may come from another of their keys.
     pub user: UserId,
-    /// Who their key alone would make them: the device is kept as that user's.
+    /// The user id of the key by itself: the device is recorded as this user's.
     pub key_user: UserId,
 }
 
-/// How much of each room's log is kept. What goes is erased; its numbers stay used.
+/// How much of each room's log is kept. Dropped entries are erased; their numbers stay used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Entries older than this go.
+    /// Entries older than this are dropped.
     pub keep_since: Option<Timestamp>,
-    /// Of entries beyond so many the oldest go.
+    /// The most entries that a room keeps; the oldest beyond it are dropped.
     pub messages_max: Option<u64>,
-    /// Of all rooms' entries the oldest go while the log takes more bytes than this; but of each room
-    /// the latest [`KEPT_BY_BYTES`] stay.
+    /// The most bytes that the log may take. Beyond it the oldest entries of all rooms are dropped,
+    /// but each room keeps its latest [`KEPT_BY_BYTES`].
     pub bytes_max: Option<u64>,
 }
 
-/// Entries of each room that are kept however many bytes the log takes: it has tables besides.
+/// Entries that each room keeps whatever [`Retention::bytes_max`] says, since the log's tables take
+/// space too.
 pub const KEPT_BY_BYTES: u64 = 100;
 
-/// What became of one operation.
+/// The result of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpResult {
     /// The device is open.
@@ -118,25 +119,24 @@ pub enum OpResult {
         /// The ids asked for; `None` where the log holds no such entry (any more).
         ids: Vec<Option<MessageId>>,
     },
-    /// The device is another user's, who has a key: it was not opened.
+    /// The device belongs to another user, who has a key. It was not opened.
     Foreign,
-    /// The counter that the device says comes next is further ahead than is believed: it was not
-    /// opened.
+    /// The next counter that the device claims is too far ahead to be believed. It was not opened.
     TooFarAhead,
-    /// The message is in the log, or the counter is used up: done now.
+    /// The message was stored, or the counter was used up, by this operation.
     Done(MessageOutcome),
     /// Old entries were dropped; `more` if a further step would drop some.
     Retained {
-        /// See above.
+        /// Whether a further step would drop more.
         more: bool,
     },
-    /// The facts are kept.
+    /// The records are kept.
     StatePut,
-    /// The id was settled before.
+    /// The id was settled earlier, with this outcome.
     Repeated(MessageOutcome),
-    /// What is known of the device is damaged, and the operator was told: nothing was done.
+    /// The device's record is damaged, and the operator was told. Nothing was done.
     Damaged,
-    /// The counter is too high: the next after this one has to come first.
+    /// The counter is too high: lower ones have to come first.
     CounterGap {
         /// The highest counter settled.
         counter: u64,
@@ -155,11 +155,11 @@ pub enum MessageOutcome {
         /// The time.
         time: Timestamp,
     },
-    /// Taken back in time.
+    /// Withdrawn by the client before it was stored.
     Withdrawn,
     /// Refused for good.
     Refused(ErrorCode),
-    /// So long ago that it is no longer known how.
+    /// Settled so long ago that the outcome is no longer known.
     Forgotten,
 }
 
@@ -172,24 +172,24 @@ pub struct Run {
     pub segment: Segment,
 }
 
-/// What a commit did.
+/// The results of a commit.
 #[derive(Clone, Debug)]
 pub struct Committed {
-    /// One for each operation, in order.
+    /// The result of each operation, in order.
     pub verdicts: Vec<OpResult>,
     /// The new entries, at most one run for each room.
     pub runs: Vec<Run>,
-    /// Rooms whose lowest held number has changed, and to what.
+    /// Rooms whose lowest held number has changed, with the new one.
     pub firsts: Vec<(RoomIndex, u64)>,
 }
 
 /// Why a batch was not committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// Nothing of it was done, no number was used; a later batch may fare better.
+    /// Nothing was done and no number was used. A later batch may succeed.
     Refused,
-    /// It is not known what of it was done. Nothing more may be acknowledged: the server stops.
+    /// How much of the batch was done is unknown. The server stops, and acknowledges nothing more.
     Unknown,
-    /// What was to be read is damaged, and the operator was told. Of readers only.
+    /// The records to be read are damaged, and the operator was told. Only reads return this.
     Damaged,
 }

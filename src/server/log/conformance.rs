@@ -1,5 +1,4 @@
-//! What every store must do: one table of checks over both, and long random runs that they must
-//! come out of alike.
+//! Conformance tests for stores: one table of checks, and long random runs on both that must agree.
 
 use std::sync::Arc;
 
@@ -75,7 +74,7 @@ pub(in crate::server) fn spend(name: u8, counter: u64, refused: Option<ErrorCode
     }
 }
 
-/// The fact that `key` of the kind `ban` is `value`; none: that it no longer is.
+/// A record of the kind `ban`; without a value, its removal.
 pub(in crate::server) fn fact(key: &str, value: Option<&str>) -> StateRecord {
     StateRecord {
         kind: "ban".into(),
@@ -93,7 +92,7 @@ pub(in crate::server) fn open(name: u8, next: Option<u64>, look: &[(RoomIndex, u
     }
 }
 
-/// Somebody with a key opens a device, who was `before` before the key was added to a user's.
+/// Opens a device for the user `user`, whose key alone was the user `before`.
 fn open_as(name: u8, (user, before): (u8, u8), next: Option<u64>) -> Operation {
     let user_id = |name| UserId::from_bytes([name; 12]);
     Operation::OpenDevice {
@@ -151,7 +150,7 @@ pub(in crate::server) fn settings(directory: &std::path::Path) -> Settings {
     }
 }
 
-/// Without syncs: nothing here loses power, and a disk takes its time.
+/// Without syncs: no test here loses power, and a disk is slow.
 fn unsynced(directory: &std::path::Path) -> Settings {
     Settings {
         durability: Durability::Relaxed,
@@ -167,7 +166,7 @@ fn each(check: impl Fn(&mut dyn Store)) {
 }
 
 #[test]
-fn numbers_have_no_holes_and_times_stand_still_where_the_clock_goes_back_a_little() {
+fn numbers_have_no_gaps_and_times_stand_still_where_the_clock_goes_back_a_little() {
     each(|store| {
         let first = append(store, 10, [message(1, 1), message(2, 1)]);
         let second = append(store, 5, [message(1, 1), message(1, 3), message(1, 2)]);
@@ -237,7 +236,7 @@ fn a_device_is_opened_to_its_owner_and_to_nobody_else() {
         };
         append(store, 1, [message(1, 1)]);
         for (opening, verdict) in [
-            // Nobody's, and open to all, until somebody proves a key.
+            // Without an owner it is open to all, until a key is proven.
             (open(1, None, &[]), opened(1)),
             (open_as(1, (7, 7), None), opened(1)),
             (open(1, None, &[]), OpResult::Foreign),
@@ -245,13 +244,13 @@ fn a_device_is_opened_to_its_owner_and_to_nobody_else() {
             (open_as(1, (8, 8), Some(5)), OpResult::Foreign),
             (open_as(1, (8, 9), Some(5)), OpResult::Foreign),
             (open_as(1, (7, 7), Some(5)), opened(4)),
-            // The key is added to another user's: it is the same device.
+            // The key now belongs to another user's account: it is the same device.
             (open_as(1, (8, 7), None), opened(4)),
             (open_as(1, (8, 9), None), OpResult::Foreign),
-            // Another key of the user who is called by the first.
+            // Another key of the user whose id is that of the first key.
             (open_as(1, (7, 9), None), opened(4)),
             (open_as(1, (7, 7), None), opened(4)),
-            // One that has not sent anything is its owner's, too.
+            // A device that has sent nothing has an owner too.
             (open_as(2, (7, 7), None), opened(0)),
             (open(2, None, &[]), OpResult::Foreign),
         ] {
@@ -263,7 +262,7 @@ fn a_device_is_opened_to_its_owner_and_to_nobody_else() {
 }
 
 #[test]
-fn nobody_uses_up_a_devices_numbers_by_saying_that_they_are() {
+fn a_false_claim_uses_up_no_numbers_of_a_device() {
     each(|store| {
         let far = semantics::AHEAD_MAX + 1;
         for (next, verdict) in [
@@ -299,7 +298,7 @@ fn a_device_is_told_where_it_stands() {
                 0,
                 vec![None, Some(id(1, 1))],
             ),
-            // It says itself that all below 8 is settled, and so it is.
+            // The device says that all below 8 is settled, and so it is.
             (open(2, Some(8), &[]), 7, vec![]),
             (open(2, None, &[(LOBBY, u64::MAX)]), 7, vec![None]),
         ] {
@@ -321,7 +320,7 @@ fn a_device_is_told_where_it_stands() {
 fn no_message_has_a_number_that_nobody_can_read() {
     each(|store| {
         let last = limits::NUMBER_MAX;
-        // A store that forgets devices is reminded of how far one came.
+        // The hub reminds a store that has forgotten the device.
         let mut message_of_one = message(1, last);
         if let Operation::Message { settled, .. } = &mut message_of_one {
             *settled = last - 1;
@@ -460,7 +459,7 @@ fn a_search_goes_from_the_newest_to_the_first() {
         assert_eq!(seqs(&found.frames), [30, 20, 10]);
         assert_eq!((found.from, found.to), (1, 35));
 
-        // What is rare is found in bounded steps.
+        // A rare term is found in bounded steps.
         let sugar = Query::parse("sugar from:bob", &zone).unwrap();
         let found = store.search(LOBBY, &sugar, 6_000).unwrap();
         assert_eq!((found.frames.len(), found.from), (0, 1_001));
@@ -471,7 +470,7 @@ fn a_search_goes_from_the_newest_to_the_first() {
 }
 
 #[test]
-fn what_is_not_kept_goes_and_its_numbers_stay_used() {
+fn entries_beyond_retention_go_and_their_numbers_stay_used() {
     each(|store| {
         for counter in 1..=30 {
             let second = i64::try_from(counter).unwrap();
@@ -537,7 +536,7 @@ fn retention_goes_in_steps() {
 }
 
 #[test]
-fn of_each_fact_the_last_value_is_kept() {
+fn of_each_record_the_last_value_is_kept() {
     each(|store| {
         assert_eq!(store.state().unwrap(), []);
         let other = StateRecord {
@@ -556,7 +555,7 @@ fn of_each_fact_the_last_value_is_kept() {
                 vec![is("b", "1"), is("a", "2")],
                 vec![is("a", "2"), is("b", "1")],
             ),
-            // Of the same key, but another kind.
+            // The same key, but another kind.
             (
                 vec![other.clone(), is("b", "\"'\\")],
                 vec![other.clone(), is("a", "2"), is("b", "\"'\\")],
@@ -579,7 +578,7 @@ fn of_each_fact_the_last_value_is_kept() {
 }
 
 #[test]
-fn facts_and_messages_go_in_one_batch() {
+fn records_and_messages_go_in_one_batch() {
     each(|store| {
         let remember = |key| Operation::PutState(vec![fact(key, Some("1"))]);
         let batch = [message(1, 1), remember("a"), message(1, 2), remember("b")];
@@ -600,7 +599,7 @@ fn facts_and_messages_go_in_one_batch() {
 
 #[test]
 #[should_panic(expected = "too long")]
-fn a_fact_that_is_too_long_is_a_defect() {
+fn a_record_that_is_too_long_is_a_bug() {
     let long = "x".repeat(STATE_KEY_BYTES_MAX + 1);
     append(
         &mut memory(),
@@ -609,8 +608,8 @@ fn a_fact_that_is_too_long_is_a_defect() {
     );
 }
 
-/// What both must agree on. One may have forgotten how an old id was settled where the other has
-/// not.
+/// Compares what both stores must agree on. One may have forgotten an old id's outcome that the
+/// other still knows.
 fn assert_alike(one: &Committed, other: &Committed, context: &str) {
     for verdicts in one.verdicts.iter().zip(&other.verdicts) {
         match verdicts {
@@ -682,7 +681,7 @@ fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Oper
     }
     let name = random.u8(1..4);
     let next = &mut counters[usize::from(name)];
-    // Mostly the next, often one from before, now and then one too many.
+    // Mostly the next, often an earlier one, sometimes one too many.
     let counter = match random.u8(..10) {
         0 | 1 => random.u64(1..=*next + 1),
         2 => *next + 2,
@@ -725,7 +724,7 @@ fn both_come_out_of_random_runs_alike() {
         let mut reader = sqlite.reader().unwrap().unwrap();
         let mut counters = [0; 4];
         let mut shift = 1_000;
-        // The store in memory drops what came in one batch together.
+        // The store in memory drops a whole batch at once.
         let retains = random.bool();
         for round in 0..60 {
             let context = format!("seed {seed}, round {round}");

@@ -1,8 +1,8 @@
-//! The log in memory: bounded, and gone with the process (so its epoch is new with each start).
+//! The log in memory: bounded, and lost with the process (so each start has a new epoch).
 //!
-//! When a room, or all together, hold more than their limit, the oldest entries go and `first`
-//! moves up. Of each device the counter and the outcomes of its latest messages are kept; beyond
-//! [`MemoryLimits::devices_max`] devices the one that was silent longest is forgotten.
+//! When a room, or all rooms together, exceed their limit, the oldest entries are dropped and
+//! `first` moves up. The counter of each device and the outcomes of its latest messages are kept.
+//! Beyond [`MemoryLimits::devices_max`] devices, the least recently used one is forgotten.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -38,18 +38,18 @@ use crate::{
     text::Body,
 };
 
-/// Segments that one step of retention drops.
+/// Segments that one step of retention drops at most.
 const RETAIN_STEPS_MAX: usize = 1_000;
 
-/// How much the store holds.
+/// Limits of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
     /// Bytes of one room's log.
     pub room_bytes_max: usize,
     /// Bytes of all logs together.
     pub total_bytes_max: usize,
-    /// Devices whose counters are kept; each with at most [`UNANSWERED_MESSAGES_MAX`] outcomes
-    /// of 32 bytes.
+    /// Devices whose counters are kept, each with at most [`UNANSWERED_MESSAGES_MAX`] outcomes of
+    /// 32 bytes.
     pub devices_max: usize,
 }
 
@@ -71,21 +71,21 @@ struct Room {
     ids: VecDeque<MessageId>,
     /// The latest entry's time.
     last_time: Option<Timestamp>,
-    /// By how much the clock was corrected since then.
+    /// How far the clock was corrected since then.
     correction: SignedDuration,
-    /// The entries held that are marked with a correction.
+    /// The numbers of held entries that are marked with a correction.
     marked: VecDeque<u64>,
-    /// The entries of the batch under way.
+    /// The entries of the current batch.
     run: SegmentBuilder,
 }
 
 #[derive(Debug, Default)]
 struct Device {
-    /// Whose it is, if they have a key.
+    /// The owner, if they have a key.
     user: Option<UserId>,
     /// The highest counter settled.
     counter: u64,
-    /// What became of the latest counters; the last is that of `counter`.
+    /// The outcomes of the latest counters; the last is that of `counter`.
     outcomes: VecDeque<MessageOutcome>,
     /// When it was last used, in operations.
     used: u64,
@@ -97,18 +97,18 @@ pub struct MemoryStore {
     epoch: Epoch,
     limits: MemoryLimits,
     rooms: Vec<Room>,
-    /// What all logs take together.
+    /// The memory that all logs take together.
     cost_bytes: usize,
-    /// The rooms that the batch under way adds to.
+    /// The rooms that the current batch adds to.
     touched: Vec<RoomIndex>,
-    /// Those that lost entries to it; one may be here twice.
+    /// The rooms from which it dropped entries; a room may be listed twice.
     shortened: Vec<RoomIndex>,
     devices: HashMap<DeviceId, Device>,
     /// The devices by their last use: the first is forgotten first.
     by_use: BTreeMap<u64, DeviceId>,
     uses: u64,
     /// The records of the server's state, by kind and key.
-    facts: BTreeMap<(Box<str>, String), String>,
+    records: BTreeMap<(Box<str>, String), String>,
 }
 
 impl MemoryStore {
@@ -133,11 +133,11 @@ impl MemoryStore {
             devices: HashMap::new(),
             by_use: BTreeMap::new(),
             uses: 0,
-            facts: BTreeMap::new(),
+            records: BTreeMap::new(),
         }
     }
 
-    /// The device, now the one used last; made if it is not known.
+    /// Returns the device, created if it is not known, and makes it the most recently used.
     fn device(&mut self, id: DeviceId, settled: u64) -> &mut Device {
         self.uses += 1;
         let uses = self.uses;
@@ -171,7 +171,7 @@ impl MemoryStore {
             .iter()
             .map(|&(room, seq)| self.rooms.get(room.at())?.id_at(seq))
             .collect();
-        // One that never sent anything, and is nobody's, needs no place here yet.
+        // A device without messages and owner takes no space yet.
         if self.devices.contains_key(&id) || counter > 0 || user.is_some() {
             self.device(id, counter).user = user;
         }
@@ -187,7 +187,7 @@ impl MemoryStore {
                 look,
             } => return self.open(*device, *owner, *next, look),
             Operation::Retain(retention) => return self.retain(now, *retention),
-            Operation::PutState(facts) => return self.remember(facts),
+            Operation::PutState(records) => return self.put_state(records),
             Operation::Message { id, settled, .. } | Operation::Settle { id, settled, .. } => {
                 (*id, *settled)
             }
@@ -241,19 +241,19 @@ impl MemoryStore {
         (0..).map(RoomIndex).take(count)
     }
 
-    fn remember(&mut self, facts: &[StateRecord]) -> OpResult {
-        for fact in facts {
-            fact.assert_bounded();
-            let key = (fact.kind.clone(), fact.key.clone());
-            match &fact.value {
-                Some(value) => drop(self.facts.insert(key, value.clone())),
-                None => drop(self.facts.remove(&key)),
+    fn put_state(&mut self, records: &[StateRecord]) -> OpResult {
+        for record in records {
+            record.assert_bounded();
+            let key = (record.kind.clone(), record.key.clone());
+            match &record.value {
+                Some(value) => drop(self.records.insert(key, value.clone())),
+                None => drop(self.records.remove(&key)),
             }
         }
         OpResult::StatePut
     }
 
-    /// Adds the runs of the batch to their logs.
+    /// Appends the runs of the batch to their rooms' logs.
     fn finish_runs(&mut self) -> Vec<Run> {
         self.touched.sort_unstable();
         let finish = |&room: &RoomIndex| {
@@ -266,7 +266,8 @@ impl MemoryStore {
         self.touched.iter().filter_map(finish).collect()
     }
 
-    /// Drops the oldest entries of what is over its limit, and says which rooms have lost some.
+    /// Drops the oldest entries beyond the limits. Returns the rooms that lost some, with their new
+    /// first numbers.
     fn evict(&mut self) -> Vec<(RoomIndex, u64)> {
         for room in mem::take(&mut self.touched) {
             while self.rooms[room.at()].log.cost_bytes() > self.limits.room_bytes_max {
@@ -371,7 +372,7 @@ impl Room {
         }
     }
 
-    /// The lowest number that is to be kept.
+    /// The lowest number to be kept.
     fn kept_from(&self, now: Timestamp, retention: Retention) -> u64 {
         let Extent { first, head } = self.extent();
         let by_number = retention
@@ -402,7 +403,7 @@ impl Room {
         message.map_or(Timestamp::MIN, |message| message.time)
     }
 
-    /// The number that a page since this time begins with.
+    /// The first number of a page since this time.
     fn since(&self, time: Timestamp) -> u64 {
         let Extent { first, head } = self.extent();
         let skipped = self.marked.len().saturating_sub(CORRECTIONS_MAX);
@@ -454,12 +455,12 @@ impl LogWriter for MemoryStore {
 
 impl StateStore for MemoryStore {
     fn state(&mut self) -> Result<Vec<StateRecord>, StoreError> {
-        let fact = |((kind, key), value): (&(Box<str>, String), &String)| StateRecord {
+        let record = |((kind, key), value): (&(Box<str>, String), &String)| StateRecord {
             kind: kind.clone(),
             key: key.clone(),
             value: Some(value.clone()),
         };
-        Ok(self.facts.iter().map(fact).collect())
+        Ok(self.records.iter().map(record).collect())
     }
 }
 

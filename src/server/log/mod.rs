@@ -1,25 +1,24 @@
-//! The log: every room's messages, and what became of every message id.
+//! The log: every room's messages, and the outcome of every message id.
 //!
-//! Owns the numbers (`seq`), the times of entries, each device's counter, and the encoded frames.
-//! Knows nothing of connections, nicknames in use or who is present.
+//! It owns the sequence numbers (`seq`), the times of entries, each device's counter, and the
+//! encoded frames. It knows nothing of connections, nicknames in use or presence.
 //!
-//! A [`Store`] is a plain state machine: a batch in, verdicts out. Whoever runs it decides where
-//! (a thread of its own, see [`super::net`]; a simulation, at a moment of its choosing). All that
-//! must be in order goes through [`LogWriter::append`], in one order: messages, withdrawals, refusals
-//! that use up a counter, and the opening of a device at a join. So the rule for counters is kept
-//! in one place, and whoever commits decides it:
+//! A [`Store`] is a plain state machine: a batch in, results out. Its caller decides where it runs
+//! (a thread of its own, see [`super::net`]; or a simulation). Everything that must be in order
+//! goes through [`LogWriter::append`]: messages, withdrawals, refusals that use up a counter, and
+//! the opening of a device at a join. So one place enforces the rule for counters:
 //!
-//! - the counter expected next: the operation is carried out;
-//! - a lower one: it was settled before, and the answer is what became of it then;
-//! - a higher one: [`OpResult::CounterGap`]; the one before must come first. That is also how a refusal
-//!   for the time being holds back the messages behind it: it uses up no counter.
+//! - the next counter: the operation is carried out;
+//! - a lower one: it was settled earlier, and the answer is its outcome then;
+//! - a higher one: [`OpResult::CounterGap`]; lower ones must come first. This is also how a
+//!   temporary refusal holds back the messages behind it: it uses up no counter.
 //!
-//! A device belongs to the user who first proved a key with it, and is opened to nobody else: neither
-//! somebody without a key nor somebody with another user's takes it over, or settles counters of it.
+//! A device belongs to the user who first proved a key with it, and is opened to no other user: no
+//! other client, with or without a key, can take it over or settle its counters.
 //!
-//! Beside the log it keeps the core's [`StateRecord`]s, which mean nothing to it. They change in the same
-//! batches and commits as all else, so whoever was told that he is banned, or let in, still is after
-//! a power failure.
+//! The store also keeps the core's [`StateRecord`]s, without interpreting them. They change in the
+//! same batches and commits as the log, so a ban or an admission that was confirmed survives a
+//! power failure.
 
 mod batch;
 #[cfg(test)]

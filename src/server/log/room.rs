@@ -1,14 +1,14 @@
-//! Which room an entry of the log is in.
+//! The index of a room, by which entries of the log refer to it.
 
-/// A room's place in the server's list of rooms.
+/// A room's index in the server's list of rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomIndex(pub u32);
 
 impl RoomIndex {
-    /// The first room: who names no other is there.
+    /// The first room, which clients join if they name no other.
     pub const LOBBY: Self = Self(0);
 
-    /// For looking into a list of rooms.
+    /// The index as a `usize`, for indexing a list of rooms.
     pub fn at(self) -> usize {
         self.0 as usize
     }

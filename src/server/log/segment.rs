@@ -1,7 +1,7 @@
-//! Numbered frames in contiguous runs of bytes: the end of a log, held in memory.
+//! Numbered frames in contiguous runs of bytes: the tail of a log, held in memory.
 //!
-//! A room's messages and its member changes are both such logs: numbers without holes, each with
-//! one encoded frame. A commit adds one [`Segment`]; readers hold a number and nothing else.
+//! A room's messages and its member changes are both such logs: consecutive numbers, each with one
+//! encoded frame. A commit adds one [`Segment`]; readers hold only a number.
 
 use std::{collections::VecDeque, io::IoSlice, sync::Arc};
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 /// Slices that one write call takes at most.
 const SLICES_MAX: usize = 8;
-/// What a segment costs besides its frames, for the accounting of memory.
+/// The memory that a segment takes besides its frames, for accounting.
 const SEGMENT_OVERHEAD_BYTES: usize = 128;
 
 /// Frames with consecutive numbers, in one run of bytes. Cheap to clone.
@@ -17,12 +17,12 @@ const SEGMENT_OVERHEAD_BYTES: usize = 128;
 pub struct Segment {
     first: u64,
     bytes: Bytes,
-    /// Where each frame ends.
+    /// The end of each frame within `bytes`.
     ends: Arc<[u32]>,
 }
 
 impl Segment {
-    /// Nothing, at this number.
+    /// An empty segment at this number.
     pub fn empty(first: u64) -> Self {
         SegmentBuilder::new(first).finish()
     }
@@ -47,12 +47,12 @@ impl Segment {
         self.bytes.len() + 4 * self.ends.len() + SEGMENT_OVERHEAD_BYTES
     }
 
-    /// All frames.
+    /// The bytes of all frames.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// One frame, if it is here.
+    /// One frame, if the segment holds it.
     pub fn frame(&self, number: u64) -> Option<&[u8]> {
         let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
         let end = *self.ends.get(index)? as usize;
@@ -76,8 +76,8 @@ impl Segment {
         }
     }
 
-    /// Where a reader stands that stood before `number` and has written `count` bytes since:
-    /// behind the frame that it is in, with what is left of that frame.
+    /// The position of a reader that was before `number` and has written `count` bytes since: the
+    /// number behind the frame that it is in, and the rest of that frame.
     pub fn advance(&self, number: u64, count: usize) -> (u64, &[u8]) {
         let index = self.index(number);
         let reached = self.start(index) + count;
@@ -92,7 +92,7 @@ impl Segment {
     }
 }
 
-/// Makes a [`Segment`].
+/// Builds a [`Segment`].
 #[derive(Debug)]
 pub struct SegmentBuilder {
     first: u64,
@@ -101,7 +101,7 @@ pub struct SegmentBuilder {
 }
 
 impl SegmentBuilder {
-    /// The first frame will have this number.
+    /// An empty builder; the first frame will have this number.
     pub fn new(first: u64) -> Self {
         Self {
             first,
@@ -131,12 +131,12 @@ impl SegmentBuilder {
         self.ends.is_empty()
     }
 
-    /// Bytes so far.
+    /// The bytes so far.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The run, complete.
+    /// Completes the segment.
     pub fn finish(mut self) -> Segment {
         self.bytes.shrink_to_fit();
         Segment {
@@ -147,7 +147,7 @@ impl SegmentBuilder {
     }
 }
 
-/// What one write call is given.
+/// The slices for one vectored write.
 #[derive(Debug)]
 pub struct Gather<'a> {
     slices: [IoSlice<'a>; SLICES_MAX],
@@ -155,7 +155,7 @@ pub struct Gather<'a> {
 }
 
 impl<'a> Gather<'a> {
-    /// Nothing yet.
+    /// No slices yet.
     pub fn new() -> Self {
         Self {
             slices: [IoSlice::new(&[]); SLICES_MAX],
@@ -163,14 +163,14 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// One slice.
+    /// A single slice.
     pub fn one(slice: &'a [u8]) -> Self {
         let mut gather = Self::new();
         gather.push(slice);
         gather
     }
 
-    /// Adds a slice; false when there is no more room for one.
+    /// Adds a slice. Returns false once there is no space for another.
     fn push(&mut self, slice: &'a [u8]) -> bool {
         if let Some(free) = self.slices.get_mut(self.count) {
             *free = IoSlice::new(slice);
@@ -191,7 +191,7 @@ impl Default for Gather<'_> {
     }
 }
 
-/// The latest frames of a log, as many as its owner lets it keep.
+/// The latest frames of a log; its owner decides how many are kept.
 #[derive(Clone, Debug)]
 pub struct Tail {
     segments: VecDeque<Segment>,
@@ -200,7 +200,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Holds nothing; the next frame will have this number.
+    /// An empty tail; the next frame will have this number.
     pub fn new(next: u64) -> Self {
         Self {
             segments: VecDeque::new(),
@@ -214,7 +214,7 @@ impl Tail {
         self.segments.front().map_or(self.next, Segment::first)
     }
 
-    /// One past the highest number given.
+    /// One past the highest number ever pushed.
     pub fn next(&self) -> u64 {
         self.next
     }
@@ -224,10 +224,10 @@ impl Tail {
         self.cost_bytes
     }
 
-    /// Adds what follows.
+    /// Appends the next segment.
     ///
     /// # Panics
-    /// If it does not follow: numbers have no holes.
+    /// If the numbers are not consecutive.
     pub fn push(&mut self, segment: Segment) {
         assert_eq!(segment.first(), self.next, "a log has no holes");
         if segment.is_empty() {
@@ -243,7 +243,7 @@ impl Tail {
         self.segments.front().map(Segment::next)
     }
 
-    /// Gives up the oldest segment and says how many bytes that freed; `None` if there is none.
+    /// Drops the oldest segment and returns how many bytes that freed; `None` if there is none.
     pub fn drop_oldest(&mut self) -> Option<usize> {
         let segment = self.segments.pop_front()?;
         self.cost_bytes -= segment.cost_bytes();
@@ -251,7 +251,8 @@ impl Tail {
     }
 
     fn position(&self, number: u64) -> usize {
-        // Most readers want the newest, and its neighbours are not in the processor's cache.
+        // Most readers want the newest segment, and its neighbours are not in the processor's
+        // cache.
         match self.segments.back() {
             Some(newest) if newest.first() <= number => {
                 self.segments.len() - usize::from(number < newest.next())
@@ -267,7 +268,7 @@ impl Tail {
         self.segments.get(self.position(number))?.frame(number)
     }
 
-    /// What is held from a number on, as much as one write takes, and no segment that begins at
+    /// The frames held from a number on, as much as one write takes, without segments that begin at
     /// `until` or later.
     pub fn gather(&self, number: u64, until: u64) -> Gather<'_> {
         let mut gather = Gather::new();
@@ -292,8 +293,8 @@ impl Tail {
         (number, &[])
     }
 
-    /// The frames from a number on in one run: at least one if there is one, and then as many as
-    /// fit. Starts later than asked where less is held.
+    /// Copies the frames from a number on into one segment: at least one if there is one, then as
+    /// many as fit. Starts at `first` where older ones are no longer held.
     pub fn copy(&self, number: u64, bytes_max: usize) -> Segment {
         let number = number.clamp(self.first(), self.next);
         let mut run = SegmentBuilder::new(number);
@@ -374,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_is_gone_from_the_front() {
+    fn dropped_segments_are_gone_from_the_front() {
         let mut tail = tail();
         let before = tail.cost_bytes();
         let freed = tail.drop_oldest().unwrap();
@@ -404,7 +405,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no holes")]
-    fn a_hole_is_a_broken_invariant() {
+    fn a_gap_is_a_broken_invariant() {
         tail().push(segment(11, &["x"]));
     }
 }

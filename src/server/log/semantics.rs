@@ -1,4 +1,4 @@
-//! What every store does alike: where a counter stands, what an entry is, what a page holds.
+//! Rules that all stores share: the order of counters, the encoding of entries, the size of pages.
 
 use std::ops::Range;
 
@@ -17,23 +17,25 @@ use crate::{
     text::Body,
 };
 
-/// Entries that one search looks at without an index.
+/// Entries that one search without an index reads at most.
 pub(in crate::server) const SCANNED_MAX: u64 = 5_000;
-/// Bytes of those, one entry more: some milliseconds, however long the texts are.
+/// Bytes that such a search reads at most, plus one entry: a few milliseconds, however long the
+/// texts are.
 const SCANNED_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// Where a counter stands among those that a device has settled.
+/// The order of a counter relative to those that a device has settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum CounterOrder {
-    /// It was settled before.
+    /// It was settled earlier.
     Settled,
-    /// It is the one expected.
+    /// It is the next one.
     Next,
-    /// One before it is missing, or there is no such number: nobody could read what had it.
+    /// An earlier one is missing, or the number is beyond [`NUMBER_MAX`], which no client could
+    /// read.
     Ahead,
 }
 
-/// The place of `counter` where all up to `settled` are settled.
+/// Classifies `counter` where all up to `settled` are settled.
 pub(in crate::server) fn place(settled: u64, counter: u64) -> CounterOrder {
     if counter <= settled {
         CounterOrder::Settled
@@ -44,20 +46,20 @@ pub(in crate::server) fn place(settled: u64, counter: u64) -> CounterOrder {
     }
 }
 
-/// How far beyond what the log knows to be settled a device may say that it is: a log that was lost,
-/// or is an older backup, knows less than the device; but nobody is to use up a device's numbers by
-/// saying so. At 10 messages a minute it is three years.
+/// How far beyond the log's own knowledge a device's claim of settled counters is believed. A log
+/// that was lost, or restored from an older backup, knows less than the device; but a false claim
+/// must not use up a device's numbers. At 10 messages a minute it is three years.
 pub(in crate::server) const AHEAD_MAX: u64 = 1 << 24;
 
-/// What opening a device comes to: up to which counter it is settled, and whose it is then.
+/// The result of opening a device: its highest settled counter, and its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) struct OpenedDevice {
     pub(in crate::server) counter: u64,
     pub(in crate::server) user: Option<UserId>,
 }
 
-/// Opens a device that is `user`'s, where all up to `settled` are settled, to somebody who says that
-/// `next` comes next; or says why not.
+/// Opens a device of `user`, with all counters up to `settled` settled, to a client that claims
+/// `next` as its next counter; or returns why not.
 pub(in crate::server) fn open(
     user: Option<UserId>,
     settled: u64,
@@ -75,15 +77,15 @@ pub(in crate::server) fn open(
     }
     Ok(OpenedDevice {
         counter: said.max(settled),
-        // The key's own user, who stays the same whatever account it is in.
+        // The key's own user id, which does not change with the account that the key belongs to.
         user: user.or(owner.map(|owner| owner.key_user)),
     })
 }
 
-/// An entry's time, to the millisecond, as on the wire and on disk; and, where the clock was
-/// corrected since the room's last entry, what it would have shown otherwise. Times go back only
-/// there: by less than [`CORRECTION_MIN`] they stand still instead. `last` is the last entry's time,
-/// `by` how much the clock was corrected since, as far as that is known.
+/// Returns an entry's time, to the millisecond as on the wire and on disk; and, if the clock was
+/// corrected since the room's last entry, the time that it would have shown otherwise. Times go
+/// back only at such a mark; for less than [`CORRECTION_MIN`] they stand still instead. `last` is
+/// the last entry's time, `by` the known correction since.
 pub(in crate::server) fn entry_time(
     now: Timestamp,
     by: SignedDuration,
@@ -101,7 +103,7 @@ pub(in crate::server) fn entry_time(
         Timestamp::MIN
     };
     let mut was = to_millisecond(now.checked_sub(by).unwrap_or(edge));
-    // While no server ran, nobody saw it.
+    // A correction while no server ran is not in `by`.
     let behind = last.duration_since(now);
     if behind.is_positive() && behind.unsigned_abs() > CORRECTION_MIN {
         was = was.max(last);
@@ -113,10 +115,11 @@ pub(in crate::server) fn entry_time(
     (time, Some(was))
 }
 
-/// The lowest number that is kept for its age: all entries below it are older than `since`; `None`
-/// where the first one is kept already. A time that is still to come is wrong: such an entry goes
-/// with the next one whose time has come, which was stored after it. So it does not hold up what
-/// follows for years, and no entry goes whose time is `since` or later but not to come.
+/// Finds the lowest number that is kept because of its age: all entries below it are older than
+/// `since`; `None` if the first one is kept already. A time in the future is wrong, so such an
+/// entry goes together with the next one whose time is not in the future, which was stored after
+/// it. So it does not hold up later entries for years, and no entry is dropped whose time is
+/// between `since` and now.
 pub(in crate::server) fn first_young<E>(
     stretches: impl IntoIterator<Item = Range<u64>>,
     since: Timestamp,
@@ -161,7 +164,7 @@ pub(in crate::server) fn encode_entry(
     encode_server(&frame, out);
 }
 
-/// What an encoded entry says; `None` if it is none.
+/// Decodes an entry; `None` if the frame is no message.
 pub(in crate::server) fn decode_entry(frame: &[u8]) -> Option<Message> {
     match parse_server(frame.trim_ascii_end()) {
         Ok(ServerFrame::Message(message)) => Some(message),
@@ -169,8 +172,8 @@ pub(in crate::server) fn decode_entry(frame: &[u8]) -> Option<Message> {
     }
 }
 
-/// The numbers that a part covers of what is held, and whether its end is what matters. `since`
-/// finds the first entry of a time.
+/// The range of held numbers that a part covers, and whether the page is filled from its end.
+/// `since` finds the first entry of a time.
 pub(in crate::server) fn span<E>(
     extent: Extent,
     part: Part,
@@ -183,7 +186,7 @@ pub(in crate::server) fn span<E>(
     })
 }
 
-/// Frames of one page: no more than it takes.
+/// The frames of one page, within its limits.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Frames {
     frames: Vec<Bytes>,
@@ -191,9 +194,9 @@ pub(in crate::server) struct Frames {
 }
 
 impl Frames {
-    /// Adds a frame; false if the page has no room for it. The first always fits.
+    /// Adds a frame. Returns false if the page is full. The first one always fits.
     pub(in crate::server) fn add(&mut self, frame: &[u8]) -> bool {
-        // One more for what parts it from the next.
+        // One byte for the separator.
         let bytes = self.bytes + frame.len() + 1;
         if !self.frames.is_empty() && bytes > HISTORY_BYTES_MAX || self.is_full() {
             return false;
@@ -207,17 +210,17 @@ impl Frames {
         self.frames.len() == HISTORY_PAGE_MAX
     }
 
-    /// How many there are.
+    /// The number of frames.
     pub(in crate::server) fn count(&self) -> u64 {
         self.frames.len() as u64
     }
 
-    /// The frames as they were added.
+    /// The frames in the order in which they were added.
     pub(in crate::server) fn finish(self) -> Vec<Bytes> {
         self.frames
     }
 
-    /// The frames with the last first.
+    /// The frames in reverse order.
     pub(in crate::server) fn finish_reversed(mut self) -> Vec<Bytes> {
         self.frames.reverse();
         self.frames
@@ -231,9 +234,9 @@ pub(in crate::server) struct Scan<'a> {
     extent: Extent,
     to: u64,
     frames: Frames,
-    /// The lowest number that is done with.
+    /// The lowest number that was searched.
     from: u64,
-    /// Of what was looked at.
+    /// Bytes read so far.
     bytes: usize,
 }
 
@@ -251,18 +254,18 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The highest number to be looked at.
+    /// The highest number to search.
     pub(in crate::server) fn to(&self) -> u64 {
         self.to
     }
 
-    /// The lowest number to be looked at.
+    /// The lowest number to search.
     pub(in crate::server) fn until(&self) -> u64 {
         let bound = (self.to + 1).saturating_sub(SCANNED_MAX);
         self.extent.first.max(bound)
     }
 
-    /// Looks at the next entry; false if the search ends here.
+    /// Checks the next entry. Returns false if the search ends here.
     pub(in crate::server) fn look(&mut self, seq: u64, frame: &[u8]) -> bool {
         let hit = decode_entry(frame).is_some_and(|message| {
             let text = message.body.as_str();
@@ -276,7 +279,7 @@ impl<'a> Scan<'a> {
         !self.frames.is_full() && self.bytes < SCANNED_BYTES_MAX
     }
 
-    /// What was found. There is no index, so none is behind.
+    /// The result. There is no index, so `indexed` is the head.
     pub(in crate::server) fn finish(self) -> Found {
         Found {
             extent: self.extent,

@@ -1,4 +1,4 @@
-//! What an engine has to provide to keep a server's log.
+//! The traits that a storage engine implements to keep a server's log.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -9,35 +9,35 @@ use crate::{
     search::Query,
 };
 
-/// A room that the store keeps, in the order of [`RoomIndex`].
+/// The rooms that the store keeps, in the order of [`RoomIndex`].
 pub type Rooms<'a> = &'a [RoomName];
 
-/// What a room's log holds.
+/// The range of numbers that a room's log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// The lowest number still held; `head` + 1 where nothing is.
+    /// The lowest number still held; `head` + 1 if none is.
     pub first: u64,
-    /// The highest number given; 0 in an empty room.
+    /// The highest number ever used; 0 in an empty room.
     pub head: u64,
 }
 
-/// The times that a log knows of.
+/// Times known from the log, against which the clock is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KnownTimes {
-    /// Of the last step of retention by age, which is only taken while the clock is believed.
+    /// The time of the last retention by age, which runs only while the clock is trusted.
     pub believed: Option<Timestamp>,
-    /// The latest that a room's last entry has.
+    /// The latest time among the rooms' last entries.
     pub last: Option<Timestamp>,
 }
 
-/// A page of a room's log, as it was asked for with a [`Part`].
+/// A page of a room's log, as requested by a [`Part`].
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// What the log holds.
+    /// The range that the log holds.
     pub extent: Extent,
     /// The lowest number that the page covers.
     pub from: u64,
-    /// The highest number that the page covers; `from` - 1 where there is nothing.
+    /// The highest number that the page covers; `from` - 1 if the page is empty.
     pub to: u64,
     /// The encoded frames, oldest first: at most [`HISTORY_PAGE_MAX`](crate::protocol::limits::HISTORY_PAGE_MAX)
     /// and, but for the first, at most
@@ -45,80 +45,81 @@ pub struct Page {
     pub frames: Vec<Bytes>,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// What the log holds.
+    /// The range that the log holds.
     pub extent: Extent,
-    /// The lowest number that was looked at; `first` once the search is at its end. Between
-    /// `indexed` and the newest, numbers may have been left out.
+    /// The lowest number that was searched; `first` once the search is complete. Numbers between
+    /// `indexed` and the newest may have been skipped.
     pub from: u64,
-    /// The highest number that was looked at; `from` - 1 where there is nothing.
+    /// The highest number that was searched; `from` - 1 if there was none.
     pub to: u64,
-    /// The number up to which the index reaches; `head` where what is newer is so little that a
-    /// search looks through it.
+    /// The number up to which the index reaches; `head` if the newer entries are so few that a
+    /// search reads them all.
     pub indexed: u64,
-    /// The encoded frames, newest first; limited as those of a [`Page`].
+    /// The encoded frames, newest first, with the limits of a [`Page`].
     pub frames: Vec<Bytes>,
 }
 
-/// Reads the log. A reader sees everything that was committed before it was asked.
+/// Reads the log. A reader sees everything that was committed before the call.
 pub trait LogReader: Send {
-    /// Encoded entries from a number on: at least one if there is one, and then as many as fit
-    /// into `bytes_max`. Starts later than asked where the log no longer reaches back so far; is
-    /// empty, at `head` + 1, where nothing follows.
+    /// Encoded entries from a number on: at least one if there is one, then as many as fit into
+    /// `bytes_max`. Starts at the first one still held if that is later; is empty, at `head` + 1,
+    /// if nothing follows.
     fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
     -> Result<Segment, StoreError>;
 
-    /// A page of a room's log. Only what is still held is in it.
+    /// A page of a room's log, with only the entries that are still held.
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError>;
 }
 
 /// Finds messages by their text.
 pub trait SearchIndex: Send {
-    /// Looks for messages with numbers up to `to`, newest first, and stops after a bounded amount
-    /// of work: [`Found::from`] says how far it came.
+    /// Searches messages with numbers up to `to`, newest first, and stops after a bounded amount of
+    /// work: [`Found::from`] says how far it came.
     fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError>;
 }
 
-/// All that is read of a log: what a thread beside the store is given.
+/// All read access to a log, for a thread beside the store.
 pub trait Reader: LogReader + SearchIndex {}
 
 impl<T: LogReader + SearchIndex> Reader for T {}
 
 /// Appends to the log. See the module's docs for the rules.
 pub trait LogWriter {
-    /// Which log this is.
+    /// The epoch, which identifies this log.
     fn epoch(&self) -> Epoch;
 
-    /// What each room's log holds, in the order of [`RoomIndex`].
+    /// The range that each room's log holds, in the order of [`RoomIndex`].
     fn extents(&self) -> Vec<Extent>;
 
-    /// The times that the clock is to be measured by.
+    /// The times against which the clock is checked.
     fn known_times(&self) -> KnownTimes;
 
-    /// Carries out all of a batch or nothing. Once it returns `Ok`, it lasts.
+    /// Carries out a whole batch or nothing. After `Ok` it is durable.
     ///
-    /// A batch of nothing but [`Operation::OpenDevice`](super::Operation::OpenDevice) is answered as
-    /// long as the log can be read, even if nothing can be written: that a device's counter is raised
-    /// may then wait, for each of its messages says so again.
+    /// A batch of only [`Operation::OpenDevice`](super::Operation::OpenDevice) is answered as long
+    /// as the log can be read, even if it can't be written: raising a device's counter may wait,
+    /// because each of its messages repeats it.
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError>;
 
-    /// Sets what is called, on whatever thread, once the store has failed while nothing was asked of
-    /// it: [`StoreError::Unknown`] would be the next answer.
+    /// Sets a callback, called on any thread if the store fails between calls: the next
+    /// [`append`](Self::append) would return [`StoreError::Unknown`].
     fn on_failure(&mut self, _tell: Box<dyn FnOnce() + Send>) {}
 }
 
-/// Keeps the server's state beside the log. It changes in the log's batches, by
-/// [`Operation::PutState`](super::Operation::PutState), and so in the same commits.
+/// Keeps the server's state beside the log. It changes through
+/// [`Operation::PutState`](super::Operation::PutState) in the log's batches, and so in the same
+/// commits.
 pub trait StateStore {
-    /// All records, by kind and key. Read once, at the start.
+    /// All records, ordered by kind and key. Read once, at the start.
     fn state(&mut self) -> Result<Vec<StateRecord>, StoreError>;
 }
 
-/// Everything that a server needs of an engine.
+/// Everything that a server needs of a storage engine.
 pub trait Store: Reader + LogWriter + StateStore {
-    /// A reader that works beside the store, on another thread; `None` if only the store itself
-    /// can read.
+    /// A reader for another thread, working beside the store; `None` if only the store itself can
+    /// read.
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError>;
 }

@@ -1,10 +1,10 @@
-//! What every store makes of a clock that is corrected.
+//! Every store's behaviour when the clock is corrected.
 
 use super::*;
 use crate::{protocol::frame::Part, search::Query};
 use jiff::{SignedDuration, Timestamp};
 
-/// One message at each of these times; a correction of the clock before it.
+/// Appends one message at each of these times, after a correction of the clock.
 fn say(store: &mut dyn Store, said: &[(i64, i64)]) -> Vec<Message> {
     let mut head = store.extents()[0].head;
     for &(second, correction) in said {
@@ -33,14 +33,14 @@ fn times(messages: &[Message]) -> Vec<(i64, Option<i64>)> {
 
 #[test]
 fn times_go_on_from_the_right_clock_and_the_first_after_a_correction_is_marked() {
-    // By the old clock it was so late; by the new one it is.
+    // Each message's time, and the time by the old clock where a correction is marked.
     for (said, expected) in [
-        // Nothing was seen, and so it is little: they stand still.
+        // No correction is known, and the step is small: times stand still.
         (
             &[(1_000, 0), (940, 0), (1_001, 0)][..],
             &[(1_000, None), (1_000, None), (1_001, None)][..],
         ),
-        // Nothing was seen, while no server ran; but a message was stored.
+        // No server ran, so no correction was seen; but a message had been stored.
         (
             &[(1_000, 0), (939, 0), (940, 0)],
             &[(1_000, None), (939, Some(1_000)), (940, None)],
@@ -54,24 +54,25 @@ fn times_go_on_from_the_right_clock_and_the_first_after_a_correction_is_marked()
                 (1_030, Some(8_230)),
             ],
         ),
-        // The last message is long ago: no time goes back, and yet there is less between them.
+        // The last message is long ago: no time goes back, although less time passes between the
+        // two.
         (
             &[(1_000, 0), (9_000, -7_200)],
             &[(1_000, None), (9_000, Some(16_200))],
         ),
-        // Both came to nothing before anything was said, or to little.
+        // Corrections before the first message, or small ones, are not marked.
         (&[(1_000, 0), (1_010, 0)], &[(1_000, None), (1_010, None)]),
         (&[(1_000, 0), (1_100, 60)], &[(1_000, None), (1_100, None)]),
         (
             &[(1_000, 0), (1_100, 61)],
             &[(1_000, None), (1_100, Some(1_039))],
         ),
-        // Forward, and yet behind what was stored when another server ran.
+        // Set forward, and still behind the times stored by an earlier server.
         (
             &[(90_000, 0), (8_000, 7_000)],
             &[(90_000, None), (8_000, Some(90_000))],
         ),
-        // There is nothing that it would come after.
+        // The first message of a room has none to be compared with.
         (
             &[(1_000, -7_200), (1_001, 0)],
             &[(1_000, None), (1_001, None)],
@@ -165,7 +166,7 @@ fn a_search_by_time_judges_each_message_by_its_own() {
 }
 
 #[test]
-fn what_is_young_by_its_own_time_is_kept_and_a_time_to_come_holds_nothing_up() {
+fn young_messages_are_kept_and_a_time_to_come_holds_nothing_up() {
     let keep = |since| {
         Operation::Retain(Retention {
             keep_since: Some(at(since)),
@@ -177,18 +178,18 @@ fn what_is_young_by_its_own_time_is_kept_and_a_time_to_come_holds_nothing_up() {
     let behind = &[(500, 0), (600, 0), (10, 0), (20, 0), (700, 670)];
     for (said, now, since, first) in [
         (ahead, 400, 50, 1),
-        // The one from the future goes with what was said after it.
+        // The message from the future goes together with the one stored after it.
         (ahead, 400, 101, 2),
         (ahead, 400, 201, 4),
         (ahead, 400, 301, 5),
-        // Once its time may be true, it counts.
+        // A time that is no longer in the future counts.
         (ahead, 900_000, 301, 2),
-        // What a clock that was behind has put on messages takes none with it that are young.
+        // Messages stamped by a clock that was behind take no young ones with them.
         (behind, 800, 450, 1),
         (behind, 800, 550, 2),
         (behind, 800, 650, 5),
         (behind, 800, 750, 6),
-        // All that there is may be from the future.
+        // All messages may be from the future.
         (&[(900_000, 0), (900_001, 0)], 400, 300, 1),
     ] {
         each(|store| {
@@ -206,13 +207,13 @@ fn what_is_young_by_its_own_time_is_kept_and_a_time_to_come_holds_nothing_up() {
 fn however_often_a_clock_was_corrected_the_latest_and_the_oldest_are_found() {
     let max = i64::try_from(crate::search::times::CORRECTIONS_MAX).unwrap();
     each(|store| {
-        // Ahead and back, again and again.
+        // The clock goes ahead and back, again and again.
         let said = (1..=max + 100).flat_map(|n| [(n * 10 + 5_000, 0), (n * 10, 0)]);
         let said: Vec<_> = said.collect();
         say(store, &said);
         let head = said.len() as u64;
         let since = store.page(LOBBY, Part::Since(at(max * 10))).unwrap();
-        // Of two of one time the first, though its clock was ahead.
+        // Of two messages of one time, the first, although its clock was ahead.
         assert_eq!((since.from, since.extent.head), (999, head));
         let retain = Operation::Retain(Retention {
             keep_since: Some(at(201)),
