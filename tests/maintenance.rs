@@ -862,9 +862,9 @@ fn relaxed_and_ephemeral_are_reported() {
     for (option, words) in [
         (
             &["--durability", "relaxed"][..],
-            "may be lost if the machine loses power",
+            "a power failure may lose the last messages",
         ),
-        (&["--ephemeral"], "gone when the server stops"),
+        (&["--ephemeral"], "lost when the server stops"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
         let mut child = command

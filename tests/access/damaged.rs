@@ -55,9 +55,9 @@ fn a_server_whose_records_are_damaged_does_not_start_until_its_operator_decides(
         // No code is shown, so nobody can claim the server.
         assert!(!said.contains("/owner"), "{said}");
         let server = Server::start(data, &["--drop-damaged"]);
-        server.says(&format!("the damaged record {kind} \"{key}\" is deleted"));
+        server.says(&format!("deleted the damaged record {kind} \"{key}\""));
         drop(server);
-        Server::start(data, &[]).says("nobody owns this server");
+        Server::start(data, &[]).says("this server has no owner yet");
     }
 }
 

@@ -666,7 +666,7 @@ fn sighup_does_not_end_a_server_without_files_to_read_again() {
     server.signal("-TERM");
     let (code, log) = server.ended(Duration::from_secs(5));
     assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("there is nothing to read again"), "{log}");
+    assert!(log.contains("there is nothing to reload"), "{log}");
 }
 
 #[test]

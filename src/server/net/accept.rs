@@ -1,8 +1,8 @@
-//! Lets connections in. Each gets a worker that will serve it, and a handshake pool where it waits until it has
-//! asked to come in.
+//! Accepts connections. Each is assigned a worker that will serve it, and a handshake pool where it
+//! stays until it has sent its first request.
 //!
-//! On a thread of its own: in a storm of connections each takes some microseconds, and who talks
-//! already would wait for all of them where the hub is served by the same thread.
+//! It runs on a thread of its own: accepting takes some microseconds for each connection, and
+//! during a burst of them the hub's thread would be delayed.
 
 use std::{
     fs::{self, File},
@@ -34,57 +34,57 @@ use crate::server::{
 };
 use crate::{pipe, time::Now};
 
-/// How many connections there may be besides those of clients that are in: of such as have not
-/// joined yet, and such as are being refused or saying goodbye.
+/// Connections beyond `clients_max`: those that have not joined yet, and those that are being
+/// refused or closed.
 pub(in crate::server) const SPARE_CONNECTIONS: usize = UNJOINED_MAX + 512;
-/// Connections that the first worker has before others get any. It shares the hub's thread: as long as
-/// these are all, a message goes from one socket to the others without a switch of threads (two take
-/// as long as five writes), and the other processors are left to others.
+/// Connections that the first worker has before others get any. It shares the hub's thread: while
+/// it has them all, a message goes from one socket to the others without a thread switch (two
+/// switches take as long as five writes), and the other processors stay free.
 const FIRST_WORKER_CONNECTIONS: usize = 256;
-/// How long to wait when the system gives no connection for want of something.
+/// How long to wait after accept() failed for lack of resources.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Descriptors that connections leave to the rest of the server, besides those that it has open when it
-/// begins: what it opens later (the log, the index, keys that are read again), and connections that are
-/// about to be closed. Without them a crowd could keep the log from being read.
+/// Descriptors reserved for the rest of the server, besides those open at its start: for files
+/// opened later (the log, the index, keys that are reloaded) and connections about to be closed.
+/// Without them a crowd could keep the log from being read.
 const DESCRIPTORS_LEFT: usize = 24;
-/// Connections that are taken however few descriptors there are.
+/// Connections that are accepted however few descriptors there are.
 const CONNECTIONS_MIN: usize = 8;
-/// How often it is said that no more connections can be had.
-const SAID_EVERY: Duration = Duration::from_mins(1);
+/// How often a lack of connections is logged.
+const WARN_EVERY: Duration = Duration::from_mins(1);
 
-/// What the accept loop is given at its start.
+/// Arguments of the accept loop.
 pub(super) struct Start {
     pub(super) pools: Vec<mpsc::Sender<HandshakeMsg>>,
-    /// Of each worker.
+    /// The load of each worker.
     pub(super) open: Vec<LoadCounter>,
     pub(super) clock: Clock,
     pub(super) clients_max: usize,
     pub(super) proxies: Vec<Network>,
-    /// Where connections from within this process come from.
+    /// The listener for connections from within this process.
     pub(super) pipes: pipe::Listener,
     pub(super) limiter: ConnectionLimiter,
-    /// Where it makes a difference who is near.
+    /// Set where access depends on the client's address.
     pub(super) gateways: Option<GatewayWatch>,
     pub(super) recorder: EventLog,
     pub(super) supervisor: Supervisor,
 }
 
-/// An open listener, and what it needs to accept.
+/// A running accept loop.
 pub(super) struct Accepting {
     shut: oneshot::Sender<()>,
-    /// Told by being dropped.
+    /// Closed when the loop has ended.
     ended: oneshot::Receiver<()>,
 }
 
 impl Accepting {
-    /// Lets nobody in any more; when this is done, the port is free.
+    /// Stops accepting. When this returns, the port is free.
     pub(super) async fn end(self) {
         drop(self.shut);
         let _ = self.ended.await;
     }
 }
 
-/// Begins to let connections in.
+/// Starts the accept loop on a thread of its own.
 pub(super) fn start(listener: std::net::TcpListener, start: Start) -> io::Result<Accepting> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -126,39 +126,39 @@ async fn run(start: Start, listener: TcpListener) {
         unjoined: Unjoined::default(),
         number: 0,
         reserve: open_reserve(),
-        said: None,
+        warned_at: None,
         recorder: start.recorder,
     };
-    // It ends when a pool is gone, which ends the server.
+    // The loop ends when a pool is gone, which ends the server.
     while acceptor.accept_one().await.is_some() {}
 }
 
 struct Acceptor {
     listener: TcpListener,
     pools: Vec<mpsc::Sender<HandshakeMsg>>,
-    /// Of each worker.
+    /// The load of each worker.
     open: Vec<LoadCounter>,
     clock: Clock,
     most: Most,
     proxies: Vec<Network>,
     pipes: pipe::Listener,
     limiter: ConnectionLimiter,
-    /// Until something was noticed.
+    /// Set until a warning was given.
     gateways: Option<GatewayWatch>,
     unjoined: Unjoined,
-    /// Of the latest connection.
+    /// The number of the latest connection.
     number: u64,
-    /// A descriptor to do without when there is no other.
+    /// A reserve descriptor, given up when there is no other.
     reserve: Option<File>,
-    /// When it was last said that there were no more connections to be had.
-    said: Option<Duration>,
+    /// When a lack of connections was last logged.
+    warned_at: Option<Duration>,
     recorder: EventLog,
 }
 
 impl Acceptor {
-    /// `None`: a pool is gone.
+    /// Accepts one connection and hands it to a pool; `None` if a pool is gone.
     async fn accept_one(&mut self) -> Option<()> {
-        // Before it is accepted: it waits where it costs nothing.
+        // Before accepting: in the backlog a connection costs nothing.
         self.make_room().await?;
         let accepted = tokio::select! {
             accepted = self.listener.accept() => {
@@ -177,16 +177,17 @@ impl Acceptor {
             return Some(());
         };
         if matches!(verdict, Verdict::Known(Ok(_))) {
-            self.look_for_gateways(address.into(), &stream, since);
+            self.check_gateway(address.into(), &stream, since);
         }
         let open: Vec<_> = self.open.iter().map(LoadCounter::count).collect();
         if open.iter().sum::<usize>() >= self.most.connections {
-            // Closed rather than left to wait; the next one may have the place of the slowest.
+            // It is closed rather than left waiting. Evicting the slowest makes room for the next
+            // one.
             drop(stream);
-            self.say(self.most.why);
+            self.warn(self.most.why);
             return self.evict().await.map(|_| ());
         }
-        // It moves to the pool's own runtime.
+        // The stream moves to the pool's own runtime.
         let Ok(stream) = stream.exchange(TcpStream::into_std) else {
             return Some(());
         };
@@ -202,7 +203,7 @@ impl Acceptor {
             place: self.open[worker].enter(),
             unjoined_guard: self.unjoined.enter(id, since.mono),
         };
-        let message = HandshakeMsg::Come(Box::new(accepted));
+        let message = HandshakeMsg::Serve(Box::new(accepted));
         self.pool(id).send(message).await.ok()
     }
 
@@ -210,7 +211,7 @@ impl Acceptor {
         self.proxies.iter().any(|net| net.contains(address))
     }
 
-    /// `None`: there is nothing more to be said to it.
+    /// Decides whether the connection is admitted; `None` if it is closed without an answer.
     fn judge(&self, address: SocketAddr, is_proxied: bool, now: Now) -> Option<Verdict> {
         if is_proxied {
             return Some(Verdict::Proxied);
@@ -226,13 +227,8 @@ impl Acceptor {
         Some(Verdict::Known(outcome))
     }
 
-    /// Notes where somebody comes from who is let in for that.
-    fn look_for_gateways(
-        &mut self,
-        client: ClientAddress,
-        stream: &Transport<TcpStream>,
-        now: Now,
-    ) {
+    /// Checks an admitted client's address for a gateway in between.
+    fn check_gateway(&mut self, client: ClientAddress, stream: &Transport<TcpStream>, now: Now) {
         if let Some(watch) = &mut self.gateways
             && let Ok(own) = stream.local_addr()
             && watch.sees(client, own.ip(), now.mono)
@@ -241,7 +237,7 @@ impl Acceptor {
         }
     }
 
-    /// Until there is room for one more that has not joined.
+    /// Waits until there is room for one more unjoined connection.
     async fn make_room(&self) -> Option<()> {
         while self.unjoined.are_many() && !self.evict().await? {
             let now = self.clock.now().mono;
@@ -251,36 +247,39 @@ impl Acceptor {
         Some(())
     }
 
-    /// Ends the connection that has been here longest without joining; false if all have only just
-    /// come.
+    /// Evicts the connection that has been unjoined longest; false if none has had its time yet.
     async fn evict(&self) -> Option<bool> {
         let Some(id) = self.unjoined.evict(self.clock.now().mono) else {
             return Some(false);
         };
-        let sent = self.pool(id).send(HandshakeMsg::Go(id)).await;
+        let sent = self.pool(id).send(HandshakeMsg::Evict(id)).await;
         sent.ok().map(|()| true)
     }
 
-    /// Says why a connection can't be had; at times, not for each.
-    fn say(&mut self, why: &str) {
+    /// Logs why connections can't be accepted, at most once in [`WARN_EVERY`].
+    fn warn(&mut self, why: &str) {
         let now = self.clock.now().mono;
-        if self.said.is_none_or(|said| said + SAID_EVERY <= now) {
-            self.said = Some(now);
-            let words = format!("can't take new connections for now: {why}");
+        if self
+            .warned_at
+            .is_none_or(|warned_at| warned_at + WARN_EVERY <= now)
+        {
+            self.warned_at = Some(now);
+            let words = format!("can't accept new connections for now: {why}");
             self.recorder.warn(words);
         }
     }
 
-    /// Where a connection waits: they take turns.
+    /// The pool of a connection; connections are spread over the pools in turn.
     fn pool(&self, id: ConnectionId) -> &mpsc::Sender<HandshakeMsg> {
         let pools = self.pools.len() as u64;
         &self.pools[usize::try_from(id.number() % pools).unwrap_or(0)]
     }
 
-    /// The system is out of something: of descriptors for all of its programs, or of memory. Then who
-    /// waits is to see that there is nothing to wait for.
+    /// accept() failed for lack of resources (usually file descriptors). Evict one unjoined
+    /// connection, then use the reserve descriptor to accept and close one, so that clients get a
+    /// reset instead of hanging.
     async fn backoff(&mut self, error: &io::Error) -> Option<()> {
-        self.say(&error.to_string());
+        self.warn(&error.to_string());
         self.evict().await?;
         let spare = self.reserve.take();
         let had_spare = spare.is_some();
@@ -297,21 +296,21 @@ impl Acceptor {
     }
 }
 
-/// How many connections there may be at one time.
+/// The limit of connections at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Most {
     connections: usize,
-    /// Why no more, in words.
+    /// The reason for the limit, for the log.
     why: &'static str,
 }
 
 impl Most {
-    /// By how many clients may be in, and by how many descriptors the system allows, and how many of
-    /// those are open already; where that is known.
+    /// The limit by the number of clients, or by the descriptors (those allowed and those open
+    /// already) if that is lower.
     fn of(clients_max: usize, descriptors: Option<(usize, usize)>) -> Self {
         let wanted = Self {
             connections: clients_max.saturating_add(SPARE_CONNECTIONS),
-            why: "there are as many as --max-clients allows for",
+            why: "there are as many as --max-clients allows",
         };
         let Some((allowed, open)) = descriptors else {
             return wanted;
@@ -319,7 +318,7 @@ impl Most {
         let left = allowed.saturating_sub(open.saturating_add(DESCRIPTORS_LEFT));
         let possible = Self {
             connections: left.max(CONNECTIONS_MIN),
-            why: "there are as many as the system allows this program open files (ulimit -n)",
+            why: "the system allows this program no more open files (ulimit -n)",
         };
         if possible.connections < wanted.connections {
             possible
@@ -329,14 +328,14 @@ impl Most {
     }
 }
 
-/// How many descriptors this process may have, and how many it has.
+/// The number of descriptors that this process may have, and that it has.
 fn descriptors() -> Option<(usize, usize)> {
     let (allowed, _) = rlimit::getrlimit(rlimit::Resource::NOFILE).ok()?;
     let open = fs::read_dir("/dev/fd").ok()?.count();
     Some((usize::try_from(allowed).unwrap_or(usize::MAX), open))
 }
 
-/// Which worker gets the next one, by how many each has.
+/// The worker that gets the next connection, by the load of each.
 fn worker_for(open: &[usize]) -> usize {
     if open[0] < FIRST_WORKER_CONNECTIONS {
         return 0;
@@ -349,8 +348,8 @@ fn open_reserve() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
-/// Whether only this one connection failed. Otherwise the system is out of something (descriptors,
-/// memory), and trying again at once would only burn time.
+/// Whether only this connection failed. Otherwise the system lacks resources (descriptors, memory),
+/// and an immediate retry would only burn time.
 fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! The time and the chance that the pure parts are given.
+//! The clock and the randomness that the pure parts are given.
 
 use crate::time::Now;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ impl Clock {
     }
 
     pub(super) fn now(self) -> Now {
-        // What is on the wire and in the log has milliseconds: enough for people, and shorter.
+        // Milliseconds, as on the wire and in the log.
         let wall = Timestamp::now();
         let wall = Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall);
         Now {
@@ -27,14 +27,14 @@ impl Clock {
         }
     }
 
-    /// When it will be this time, for the runtime's timers.
+    /// Converts a time to that of the runtime's timers.
     pub(super) fn instant(self, mono: std::time::Duration) -> tokio::time::Instant {
         (self.start + mono).into()
     }
 }
 
-/// For secrets and nonces. Without randomness there are none: the connection ends rather than be
-/// given one that can be guessed.
+/// Random bytes for secrets and nonces. If the system gives none, it panics: the connection ends
+/// rather than get a guessable secret.
 pub(super) fn random() -> [u8; 32] {
     let mut bytes = [0; 32];
     if let Err(error) = getrandom::fill(&mut bytes) {
@@ -43,7 +43,7 @@ pub(super) fn random() -> [u8; 32] {
     bytes
 }
 
-/// Until this time; without one, for ever.
+/// Waits until this time; without one, for ever.
 pub(super) async fn until(time: Option<tokio::time::Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,

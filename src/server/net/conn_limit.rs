@@ -1,10 +1,10 @@
-//! How many connections one site may have, and how often it may make one.
+//! Limits the connections of each site, and how often it may connect.
 //!
-//! The wider networks of IPv6 that one customer may have (a /56, a /48) may have more than one site, by
-//! [`WIDER`], and no more than that, however many sites they hold.
+//! The wider networks of IPv6 that one customer may have (a /56, a /48) have the limits of several
+//! sites, by [`WIDER`], however many sites they hold.
 //!
-//! Connections from this machine itself are not counted by site: they are its own users', or come
-//! through a tunnel, where one address stands for everybody.
+//! Connections from this machine are not counted: they are its own users', or come through a
+//! tunnel, where one address stands for many clients.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -25,14 +25,14 @@ use crate::{
     text::Line,
 };
 
-/// Refusals that are put into words, in all: each may cost a handshake. Others are closed in
-/// silence.
+/// Refusals that are explained to the client, of all sites together: each may cost a handshake.
+/// Other connections are closed without an answer.
 const WORDS: Rate = Rate::new(3_000, 100);
 
-/// Lines of the log about those who are turned away: more would be a way to fill a disk.
+/// Log lines about refused connections: more could fill the disk.
 const LINES: Rate = Rate::new(30, 20);
 
-/// Why a connection is not to be had.
+/// Why a connection is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     code: ErrorCode,
@@ -49,7 +49,7 @@ impl Refusal {
         }
     }
 
-    /// What the client is told.
+    /// The error that the client gets.
     pub(super) fn frame(&self) -> ErrorFrame {
         let wait = self.retry_after.map(|wait| wait.as_millis().max(1));
         ErrorFrame {
@@ -62,26 +62,26 @@ impl Refusal {
     }
 }
 
-/// Counts the connections of all sites. Cheap to clone; all clones are one.
+/// Counts the connections of each site. Cheap to clone; all clones share the counts.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionLimiter {
     connections_max: usize,
     recorder: EventLog,
-    book: Arc<Mutex<State>>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Of those that have any.
+    /// The sites that have any.
     connections: HashMap<Site, usize>,
-    /// The same of the wider networks: /56, /48.
+    /// The same for the wider networks: /56, /48.
     wider: [HashMap<Network, usize>; 2],
     made: SiteRateLimiter,
-    /// Refusals that were put into words.
+    /// The rate of explained refusals.
     words: RateLimiter<()>,
-    /// Lines of the log, and how many there were none for since the last.
+    /// The rate of log lines.
     lines: RateLimiter<()>,
-    untold: u64,
+    unlogged: u64,
 }
 
 /// Counts one connection for as long as it lives.
@@ -90,15 +90,16 @@ pub(super) struct Permit {
     _counted: Option<Box<Counted>>,
 }
 
-/// Where it is counted, if it is.
+/// The address under which a connection is counted.
 #[derive(Debug)]
 struct Counted {
-    book: Arc<Mutex<State>>,
+    state: Arc<Mutex<State>>,
     address: ClientAddress,
 }
 
 impl State {
-    /// The wider networks of an address, each with its counts and how many times a site's share it has.
+    /// The wider networks of an address, each with its counts and the multiple of a site's limit
+    /// that it has.
     fn wider(
         &mut self,
         address: ClientAddress,
@@ -109,7 +110,7 @@ impl State {
         counts.map(|((counts, network), share)| (counts, network, share))
     }
 
-    /// Whether an address, or a network around it, has as many as it may.
+    /// Whether an address, or a network around it, has reached its limit.
     fn is_full(&mut self, address: ClientAddress, connections_max: usize) -> bool {
         let here = self.connections.get(&address.site());
         here.is_some_and(|here| *here >= connections_max)
@@ -134,7 +135,7 @@ impl State {
     }
 }
 
-/// One fewer; what has none is forgotten.
+/// Subtracts one, and removes a count that reaches zero.
 fn subtract<K: Eq + Hash>(counts: &mut HashMap<K, usize>, from: K) {
     if let Entry::Occupied(mut count) = counts.entry(from) {
         *count.get_mut() -= 1;
@@ -146,83 +147,83 @@ fn subtract<K: Eq + Hash>(counts: &mut HashMap<K, usize>, from: K) {
 
 impl ConnectionLimiter {
     pub(super) fn new(per_site: PerSiteLimits, recorder: EventLog) -> Self {
-        let book = State {
+        let state = State {
             connections: HashMap::new(),
             wider: Default::default(),
             made: SiteRateLimiter::new(per_site.rate),
             words: RateLimiter::new(Some(WORDS)),
             lines: RateLimiter::new(Some(LINES)),
-            untold: 0,
+            unlogged: 0,
         };
         Self {
             recorder,
             connections_max: per_site.connections.unwrap_or(usize::MAX),
-            book: Arc::new(book.into()),
+            state: Arc::new(state.into()),
         }
     }
 
-    /// A connection comes in from this address.
+    /// Counts a new connection from this address, or refuses it.
     pub(super) fn enter(&self, address: ClientAddress, now: Duration) -> Result<Permit, Refusal> {
         if address.is_this_machine() {
             return Ok(Permit { _counted: None });
         }
-        let mut book = self.book();
-        if book.is_full(address, self.connections_max) {
+        let mut state = self.state();
+        if state.is_full(address, self.connections_max) {
             return Err(Refusal::new(
                 ErrorCode::ServerFull,
-                "As many connections come from your address as the server takes from one. Close \
-                 some, or try again later",
+                "Your address has as many connections as the server allows. Close some, or \
+                 try again later",
             ));
         }
-        if let Err(wait) = book.made.take(address, now) {
+        if let Err(wait) = state.made.take(address, now) {
             return Err(Refusal {
                 code: ErrorCode::RateLimited,
-                words: "Connections come too fast from your address. Try again later",
+                words: "Your address connects too often. Try again later",
                 retry_after: Some(wait),
             });
         }
-        book.count(address);
-        let book = Arc::clone(&self.book);
+        state.count(address);
+        let state = Arc::clone(&self.state);
         Ok(Permit {
-            _counted: Some(Box::new(Counted { book, address })),
+            _counted: Some(Box::new(Counted { state, address })),
         })
     }
 
-    /// Whether a refusal is to be put into words.
+    /// Whether a refusal is to be explained to the client.
     pub(super) fn may_explain(&self, now: Duration) -> bool {
-        self.book().words.take((), now).is_ok()
+        self.state().words.take((), now).is_ok()
     }
 
-    /// Notes that somebody was turned away before he could join.
+    /// Logs a connection that was refused before its join.
     pub(super) fn turned_away(&self, address: ClientAddress, refusal: &Refusal, now: Duration) {
-        let mut book = self.book();
-        if book.lines.take((), now).is_err() {
-            book.untold += 1;
+        let mut state = self.state();
+        if state.lines.take((), now).is_err() {
+            state.unlogged += 1;
             return;
         }
-        let untold = mem::take(&mut book.untold);
-        drop(book);
-        let more = match untold {
+        let unlogged = mem::take(&mut state.unlogged);
+        drop(state);
+        let more = match unlogged {
             0 => String::new(),
             count => format!("; {count} more since the last line like this"),
         };
         let words = refusal.words;
-        let line = format!("turned away {address}: {words}{more}");
+        let line = format!("refused {address}: {words}{more}");
         self.recorder.info(line);
     }
 
-    fn book(&self) -> MutexGuard<'_, State> {
-        open(&self.book)
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
     }
 }
 
-fn open(book: &Mutex<State>) -> MutexGuard<'_, State> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        open(&self.book).uncount(self.address);
+        lock(&self.state).uncount(self.address);
     }
 }
 
@@ -263,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_wider_network_of_many_sites_has_a_stated_multiple_of_one_site() {
-        // The /64s of one /56: twice a site's share. Those of one /48: four times.
+        // The /64s of one /56 get twice a site's share; those of one /48 four times.
         for (sites, share) in [(0..256_u32, 2), (0..65_536, 4)] {
             let limiter = limiter(3, u32::MAX);
             let step = if share == 2 { 1 } else { 256 };
@@ -273,10 +274,10 @@ mod tests {
                 .filter_map(|site| limiter.enter(household(site), SECOND).ok())
                 .collect();
             assert_eq!(held.len(), 3 * share, "of {share} shares");
-            // Others do not suffer, and all may come again after they have left.
+            // Others are not affected, and all may come again after they have left.
             limiter.enter(from("2001:db8:2::1"), SECOND).unwrap();
             drop(held);
-            assert!(limiter.book().wider.iter().all(HashMap::is_empty));
+            assert!(limiter.state().wider.iter().all(HashMap::is_empty));
             limiter.enter(household(0), SECOND).unwrap();
         }
     }
@@ -325,20 +326,20 @@ mod tests {
     }
 
     #[test]
-    fn the_book_forgets_who_has_left() {
+    fn closed_connections_are_forgotten() {
         let limiter = limiter(1, 1);
         let household = |number: u128| IpAddr::V6(((0x2000 << 112) + (number << 80)).into());
         let held: Vec<_> = (0..1_000)
             .map(|number| SocketAddr::new(household(number), 7).into())
             .map(|address| limiter.enter(address, SECOND))
             .collect();
-        assert_eq!(limiter.book().connections.len(), 1_000);
+        assert_eq!(limiter.state().connections.len(), 1_000);
         drop(held);
-        assert!(limiter.book().connections.is_empty());
+        assert!(limiter.state().connections.is_empty());
     }
 
     #[test]
-    fn only_so_many_refusals_are_put_into_words() {
+    fn only_so_many_refusals_are_explained() {
         let limiter = limiter(1, 1);
         let said = (0..1_000).filter(|_| limiter.may_explain(SECOND)).count();
         assert_eq!(said, usize::try_from(WORDS.burst).unwrap());

@@ -1,10 +1,10 @@
-//! One connection that a worker serves: its socket, its [`Endpoint`], and what it waits for.
+//! A connection served by a worker: its socket, its [`Endpoint`], and its timers.
 //!
-//! It has no task and no timer. The worker calls [`poll`](Connection::poll) when something has
-//! happened to it (its socket is ready, the hub said something, an alarm rang), and is told what it
-//! waits for next. Most connections are idle most of the time, and idle ones are only this: a few
-//! hundred bytes. As a task of tokio's each took 0.7 KB more, for the task's state, its registration
-//! with the reactor, and what its future might wait for.
+//! It has no task and no timer of its own. The worker calls [`poll`](Connection::poll) when
+//! something happens (the socket is ready, the hub sent a command, an alarm is due), and is told
+//! what to wait for next. Most connections are idle most of the time, and an idle one takes only a
+//! few hundred bytes. As a tokio task each took 0.7 KB more, for the task's state, its registration
+//! with the reactor, and its future.
 
 use std::{
     io,
@@ -48,18 +48,18 @@ use crate::{
 const WRITES_MAX: usize = 16;
 /// Reads from one connection before others have their turn.
 const READS_MAX: usize = 4;
-/// A look into a log is followed by a pause as long as it took, and this at most, before the same
-/// connection's next one begins: nobody has a reader for himself.
-const LOOK_PAUSE_MAX: Duration = Duration::from_secs(1);
-/// There is no alarm.
+/// The longest pause between two log queries of a connection. The pause is as long as the last
+/// query took, so that no client keeps a reader to itself.
+const QUERY_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// No alarm is set.
 const NEVER: Duration = Duration::MAX;
 
-/// What all connections of a worker go by.
+/// State shared by all connections of one worker.
 pub(super) struct WorkerContext {
     pub(super) clock: Clock,
     pub(super) replica: Replica,
     pub(super) hub: HubSender,
-    /// What nobody holds from one moment to another: where bytes are read to.
+    /// Shared read buffer; it holds nothing between two reads.
     pub(super) scratch: Box<[u8; SCRATCH_BYTES]>,
     /// The server is stopping.
     pub(super) stopping: bool,
@@ -76,63 +76,63 @@ pub(super) struct Connection {
     endpoint: Endpoint,
     /// The socket may have something to read.
     readable: bool,
-    /// The other end has closed: there is an end to be read, whatever comes before it.
+    /// The other end has closed: an end of input will follow whatever is still unread.
     hung_up: bool,
-    /// The socket took no more, and has not said since that it does.
+    /// The socket took no more, and has not become writable since.
     blocked: bool,
-    /// It is among those whose turn comes.
+    /// It is in the worker's queue of turns.
     queued: bool,
-    /// It is among those who wait for the hub to have room.
+    /// It is in the worker's list of connections that wait for room at the hub.
     held_up: bool,
-    /// A page is on its way from the store.
+    /// A page from the store was requested.
     fetching: bool,
-    /// When it is to have a turn though nothing happens.
+    /// When it is to be polled even if nothing happens.
     alarm: Duration,
-    /// Once it has looked into a log, or fetched a page of one.
+    /// Set once it has queried the log, or fetched a page.
     pending_reads: Option<Box<PendingReads>>,
     /// Why it is to end, if it is.
     end: Option<Departure>,
-    /// Where it stands among the readers of each of its rooms.
+    /// Its slot among the readers of each of its rooms.
     pub(super) slots: SmallVec<[ReaderSlot; 1]>,
-    /// Until it has joined.
+    /// Set until it has joined.
     unjoined_guard: Option<Box<UnjoinedGuard>>,
     guards: (Permit, LoadGuard),
 }
 
-/// What others do for a connection.
+/// State of a connection that reads from the store.
 #[derive(Default)]
 struct PendingReads {
     /// Lives as long as the connection.
     life: Rc<()>,
-    /// The next look into a log does not begin before this time.
-    next_look: Duration,
+    /// The next log query does not start before this time.
+    next_query: Duration,
 }
 
-/// What a connection waits for.
+/// The next event that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Something to happen.
+    /// Anything to happen.
     Rest,
-    /// That, or this time.
+    /// Anything to happen, or this time.
     Wait(Duration),
-    /// For others to have their turn.
+    /// Its next turn: it could do more.
     Turn,
-    /// For the hub to have room.
+    /// Room in the queue to the hub.
     Hub,
     /// A page of a room's log, from this number on.
     Page { room: RoomIndex, from: u64 },
-    /// For the other end to close too: all is written, for good.
-    Goodbye,
+    /// The other end's close: everything is written, for good.
+    Close,
     /// Nothing: it has ended.
     Gone(Departure),
 }
 
-/// Where writing stands.
+/// The result of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flushed {
-    /// All is written, for now.
+    /// Everything is written, for now.
     Idle,
-    /// More could be, after others had their turn.
+    /// More could be written, after others had their turn.
     More,
     Blocked,
     Fetch {
@@ -140,13 +140,13 @@ enum Flushed {
         from: u64,
     },
     Wait(Duration),
-    /// All is written, for good.
+    /// Everything is written, for good.
     Done,
     Broken,
 }
 
 impl Connection {
-    /// Also gives its first request.
+    /// Makes a connection, and returns its first request.
     pub(super) fn new(negotiated: Negotiated) -> (Self, Event) {
         let first = Event::Requests {
             connection: negotiated.id,
@@ -176,29 +176,27 @@ impl Connection {
         self.stream.socket()
     }
 
-    /// Tells whether it still lives.
+    /// A reference by which to tell whether the connection still lives.
     pub(super) fn life(&mut self) -> Weak<()> {
         Rc::downgrade(&self.pending_reads.get_or_insert_default().life)
     }
 
-    /// What is left of one that only waits for the other end to close too.
+    /// Takes the parts that are still needed while it waits for the other end to close.
     pub(super) fn into_rest(self) -> (Stream<TcpStream>, (Permit, LoadGuard)) {
         (self.stream, self.guards)
     }
 
-    // What has happened to it.
-
-    /// Puts it among those whose turn comes; false if it is there already.
+    /// Marks it as queued; false if it was already.
     pub(super) fn queue(&mut self) -> bool {
         !std::mem::replace(&mut self.queued, true)
     }
 
-    /// Its turn has come.
+    /// Marks it as no longer queued: its turn has come.
     pub(super) fn unqueue(&mut self) {
         self.queued = false;
     }
 
-    /// Puts it among those who wait for the hub; false if it is there already.
+    /// Marks it as waiting for the hub; false if it was already.
     pub(super) fn hold_up(&mut self) -> bool {
         !std::mem::replace(&mut self.held_up, true)
     }
@@ -217,29 +215,29 @@ impl Connection {
         }
     }
 
-    /// The hub says this.
+    /// Applies a command of the hub.
     pub(super) fn apply(&mut self, now: Now, replica: &Replica, command: ConnectionCommand) {
         self.endpoint.apply(now, replica, command);
     }
 
-    /// It has joined: it need not make room for others any more.
-    pub(super) fn settle_in(&mut self) {
+    /// It has joined, and can no longer be evicted for others.
+    pub(super) fn set_joined(&mut self) {
         self.unjoined_guard = None;
     }
 
-    /// Others want to join: if it has not, it ends.
+    /// Ends it if it has not joined: others wait to join.
     pub(super) fn make_room(&mut self) {
         if self.unjoined_guard.take().is_some() {
             self.end = Some(Departure::Lost);
         }
     }
 
-    /// It broke down: it ends, and nobody else does.
+    /// Ends it after a panic.
     pub(super) fn break_down(&mut self) {
         self.end = Some(Departure::Lost);
     }
 
-    /// About a second has passed; whether there is something to do now.
+    /// Checks its heartbeat, about once a second. Returns whether it has something to do now.
     pub(super) fn tick(&mut self, now: Now) -> bool {
         match self.endpoint.tick(now) {
             Pulse::Fine => false,
@@ -251,7 +249,7 @@ impl Connection {
         }
     }
 
-    /// The page that it waited for.
+    /// Takes the page that it waited for.
     pub(super) fn take_page(
         &mut self,
         now: Now,
@@ -266,12 +264,12 @@ impl Connection {
         }
     }
 
-    /// Gives up what is left of the page.
+    /// Discards the rest of the page.
     pub(super) fn drop_page(&mut self) {
         self.endpoint.drop_page();
     }
 
-    /// What the core has to know of its client, as far as is known.
+    /// The client's abilities, as far as they are known.
     pub(super) fn abilities(&self) -> &'static Abilities {
         self.endpoint.abilities()
     }
@@ -281,25 +279,25 @@ impl Connection {
         self.endpoint.has_page() && !self.blocked && self.end.is_none()
     }
 
-    /// The look into a log that is to begin now, if there is one, and not before when.
+    /// The log query that is to start, if any, and its earliest time.
     pub(super) fn look(&mut self) -> Option<(LogQuery, Duration)> {
         let look = self.endpoint.look()?;
-        Some((look, self.pending_reads.get_or_insert_default().next_look))
+        Some((look, self.pending_reads.get_or_insert_default().next_query))
     }
 
-    /// What the look found, which was begun at this time.
+    /// Takes the result of the log query that was started at `begun`.
     pub(super) fn looked(
         &mut self,
         now: Now,
         begun: Duration,
         looked: &Result<QueryResult, StoreError>,
     ) {
-        let took = now.mono.saturating_sub(begun).min(LOOK_PAUSE_MAX);
-        self.pending_reads.get_or_insert_default().next_look = now.mono + took;
+        let took = now.mono.saturating_sub(begun).min(QUERY_PAUSE_MAX);
+        self.pending_reads.get_or_insert_default().next_query = now.mono + took;
         self.endpoint.looked(now, looked);
     }
 
-    /// Sets the alarm; false if it rings no later than that already.
+    /// Sets the alarm; false if one is set that is due no later.
     pub(super) fn wake_at(&mut self, at: Duration) -> bool {
         let sooner = at < self.alarm;
         if sooner {
@@ -308,7 +306,7 @@ impl Connection {
         sooner
     }
 
-    /// The alarm for this time rings; false if there is none.
+    /// Clears the alarm of this time; false if there is none.
     pub(super) fn ring(&mut self, at: Duration) -> bool {
         let rings = self.alarm == at;
         if rings {
@@ -317,9 +315,7 @@ impl Connection {
         rings
     }
 
-    // What it does.
-
-    /// Does what can be done now: reads, asks the hub, writes.
+    /// Does what can be done now: reads, sends requests to the hub, writes.
     pub(super) fn poll(&mut self, context: &mut WorkerContext, now: Now) -> Next {
         if let Some(reason) = self.end {
             return Next::Gone(reason);
@@ -336,7 +332,7 @@ impl Connection {
         let mut alarms = [deadline, self.endpoint.paused(), None];
         match flushed {
             Flushed::Broken => return Next::Gone(Departure::Lost),
-            Flushed::Done => return Next::Goodbye,
+            Flushed::Done => return Next::Close,
             Flushed::More => return Next::Turn,
             Flushed::Fetch { room, from } if !self.fetching => {
                 self.fetching = true;
@@ -345,16 +341,16 @@ impl Connection {
             Flushed::Wait(until) => alarms[2] = Some(until),
             Flushed::Fetch { .. } | Flushed::Idle | Flushed::Blocked => {}
         }
-        // Nobody who has not joined by now will.
+        // A connection that has not joined by now won't.
         if context.stopping && !self.endpoint.is_closing() {
             return Next::Gone(Departure::Shutdown);
         }
-        // Who sends no more may still want to read what could not be written yet.
+        // A client that sends no more may still want to read what could not be written yet.
         let is_written = matches!(flushed, Flushed::Idle | Flushed::Wait(_));
         if is_written && self.endpoint.is_over() {
             return Next::Gone(Departure::Lost);
         }
-        // What was written may have let more be read, or asked.
+        // The writes may have made room to read or request more.
         if self.may_read() || self.endpoint.may_request() {
             return if context.hub.is_full() {
                 Next::Hub
@@ -398,7 +394,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives the hub all requests that have arrived, as far as that many may be under way.
+    /// Sends the hub all requests that have arrived, as far as the limit of pending requests
+    /// allows.
     fn hand_over(&mut self, context: &mut WorkerContext) -> Result<(), Departure> {
         if !self.endpoint.may_request() || context.hub.is_full() {
             return Ok(());
@@ -410,7 +407,7 @@ impl Connection {
                 connection: self.id,
                 requests,
             });
-        // The hub has ended: so do we.
+        // The hub has ended, and so does the connection.
         asked.then_some(()).ok_or(Departure::Shutdown)
     }
 
@@ -434,7 +431,7 @@ impl Connection {
             match written {
                 Ok(0) => return Flushed::Broken,
                 Ok(count) => {
-                    // A pause counts from when the bytes have left.
+                    // A pause is counted from when the bytes have left.
                     let now = if self.endpoint.abilities().is_spaced {
                         context.clock.now()
                     } else {
@@ -450,7 +447,7 @@ impl Connection {
         Flushed::More
     }
 
-    /// Nobody keeps a page while his socket is full.
+    /// A connection whose socket is full holds no page.
     fn block(&mut self) -> Flushed {
         self.blocked = true;
         self.endpoint.drop_page();
@@ -458,14 +455,14 @@ impl Connection {
     }
 }
 
-/// An endpoint that reads.
+/// An endpoint that reads from its stream.
 pub(super) struct Reading<'a> {
     pub(super) endpoint: &'a mut Endpoint,
     pub(super) clock: Clock,
 }
 
 impl Reading<'_> {
-    /// What a read came to.
+    /// Notes the end of the input.
     pub(super) fn note(self, intake: Intake) {
         if intake == Intake::End {
             self.endpoint.end_of_input();

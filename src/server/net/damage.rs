@@ -1,4 +1,4 @@
-//! Looks for damaged records at the start.
+//! Checks the stored records for damage at the start.
 
 use super::{Clock, StartError};
 use crate::server::{
@@ -7,16 +7,16 @@ use crate::server::{
     log::{Batch, Operation, StateRecord, Store},
 };
 
-/// Damaged records that are named where the server does not start because of them.
+/// Damaged records that the error names at most.
 const NAMED_MAX: usize = 5;
 
-/// Refuses to start where records are damaged, or deletes them if the operator says so.
-pub(super) fn look_for_it(config: &Config, store: &mut dyn Store) -> Result<(), StartError> {
+/// Refuses to start if records are damaged, or deletes them if the operator says so.
+pub(super) fn check(config: &Config, store: &mut dyn Store) -> Result<(), StartError> {
     let records = store.state().map_err(|_| StartError::Unreadable)?;
     let Unread { damaged, unknown } = access::unread(&records);
     for (kind, count) in unknown {
         config.recorder.warn(format!(
-            "{count} records of the kind {kind:?} are of a newer server: they are kept, and not used"
+            "{count} records of the kind {kind:?} are from a newer server: they are kept, but not used"
         ));
     }
     if damaged.is_empty() {
@@ -31,7 +31,7 @@ pub(super) fn look_for_it(config: &Config, store: &mut dyn Store) -> Result<(), 
         let name = name(fact);
         config
             .recorder
-            .warn(format!("the damaged record {name} is deleted"));
+            .warn(format!("deleted the damaged record {name}"));
     }
     let gone = damaged.into_iter().map(|fact| StateRecord {
         value: None,

@@ -1,4 +1,4 @@
-//! Why a server does not start, or ends.
+//! Errors with which a server does not start, or ends.
 
 use crate::server::{
     keys::KeyError, net::listener::BindError, secrets::SecretError, store::sqlite::OpenError,
@@ -6,27 +6,27 @@ use crate::server::{
 };
 use std::{fmt, io};
 
-/// Why a server could not start. Its text says what to do, in plain sentences.
+/// An error at the start. Its text says what to do, in plain sentences.
 #[derive(Debug)]
 pub enum StartError {
     /// It can't listen.
     Bind(BindError),
-    /// It can't keep messages.
+    /// It can't open the log.
     Open(OpenError),
-    /// So many records of accounts, bans and the like can't be read, among them these.
+    /// The number of damaged records of accounts, bans and the like, and the names of some.
     Damaged(usize, Vec<String>),
     /// The store can't be read.
     Unreadable,
-    /// It has no key to be known by.
+    /// The server's key can't be read or made.
     Keys(KeyError),
-    /// It has no secrets to let people in by.
+    /// The secrets (invite key, password) can't be read or made.
     Secrets(SecretError),
     /// The system gave no random bytes.
     System(io::Error),
 }
 
 impl StartError {
-    /// Whether the same may go well later, without anything being done about it.
+    /// Whether a later attempt may succeed without a change by the operator.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Bind(error) => error.may_pass(),
@@ -44,12 +44,12 @@ impl fmt::Display for StartError {
             Self::Open(error) => error.fmt(out),
             Self::Damaged(count, names) => write!(
                 out,
-                "{count} records of accounts, bans and the like are damaged ({}): somebody who is \
-                 banned could come in, or somebody else become the owner. Restore a backup \
+                "{count} records of accounts, bans and the like are damaged ({}): a banned user \
+                 could join, or another user become the owner. Restore a backup \
                  (chat-server restore FILE), or start with --drop-damaged, which deletes them",
                 names.join(", ")
             ),
-            Self::Unreadable => out.write_str("The server can't read what it keeps: try again"),
+            Self::Unreadable => out.write_str("The server can't read its log. Try again"),
             Self::Keys(error) => error.fmt(out),
             Self::Secrets(error) => error.fmt(out),
             Self::System(error) => RunError::fmt_system(error, out),
@@ -59,20 +59,23 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Why a server could not start, or ended other than by being told to.
+/// An error at the start, or one that ended the server.
 #[derive(Debug)]
 pub enum RunError {
-    /// The system refused what every server needs: a thread, a poll, random bytes.
+    /// The system refused something essential: a thread, a poll, random bytes.
     System(io::Error),
-    /// The store failed: what was in flight may or may not have been stored.
+    /// The store failed: pending messages may or may not have been stored.
     Store,
-    /// A part of the server broke down, or can't go on.
+    /// A part of the server panicked or failed.
     Breakdown(Breakdown),
 }
 
 impl RunError {
     pub(super) fn fmt_system(error: &io::Error, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "The system refused what a server needs: {error}")
+        write!(
+            out,
+            "The system refused something that the server needs: {error}"
+        )
     }
 }
 

@@ -1,10 +1,10 @@
 //! Notices clients that seem to come from this machine's gateway, and tells the operator.
 //!
-//! In a container, behind a published port or a NAT, whoever reaches the server can seem to come from one
-//! address of a private network: the gateway's, or one of this machine's own. Then `--access local` lets
-//! everybody in. The server can't know who is behind such an address: it says so once, and what to do.
+//! In a container, or behind a NAT, all clients can seem to come from one private address: the
+//! gateway's, or one of this machine's own. Then `--access local` admits everyone. The server can't
+//! know who is behind such an address, so it warns the operator once, and says what to do.
 //!
-//! On Linux; elsewhere nothing is noticed.
+//! Only on Linux; elsewhere nothing is noticed.
 
 use std::{
     fs::File,
@@ -19,7 +19,7 @@ use crate::server::{
     network::{ClientAddress, is_near},
 };
 
-/// The tables of routes: a default route, and so a gateway, is among the first lines.
+/// The kernel's routing tables; default routes, which name the gateways, are among the first lines.
 const ROUTES_V4: &str = "/proc/net/route";
 const ROUTES_V6: &str = "/proc/net/ipv6_route";
 /// Bytes of a table that are read.
@@ -31,11 +31,11 @@ const READ_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct GatewayWatch {
     recorder: EventLog,
     gateways: Vec<IpAddr>,
-    /// When those were read.
+    /// When they were read.
     read: Option<Duration>,
 }
 
-/// Why somebody may be behind an address who is not near.
+/// Why remote clients may be behind a private address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forwarder {
     Gateway,
@@ -43,7 +43,7 @@ enum Forwarder {
 }
 
 impl GatewayWatch {
-    /// `None` where it makes no difference from where people come.
+    /// `None` if access does not depend on the client's address.
     pub(super) fn start(access: Access, recorder: &EventLog) -> Option<Self> {
         (access == Access::Local).then(|| Self {
             recorder: recorder.clone(),
@@ -52,8 +52,8 @@ impl GatewayWatch {
         })
     }
 
-    /// A client has come from this address, to this one of ours. Whether it was told: there is nothing
-    /// more to be noticed then.
+    /// Checks a client that came from `client` to our address `own`. Returns true if it has warned:
+    /// nothing more is to be noticed then.
     pub(super) fn sees(&mut self, client: ClientAddress, own: IpAddr, now: Duration) -> bool {
         let ClientAddress::Known(client) = client else {
             return false;
@@ -75,16 +75,16 @@ impl GatewayWatch {
             Forwarder::OwnAddress => "another address of this machine",
         };
         self.recorder.warn(format!(
-            "a client came from {client}, {what}: if others' connections are passed on from there, as \
-             by a container's published port or a NAT, --access local lets everybody in; start with \
+            "a client came from {client}, {what}: if connections are forwarded from there, as by a \
+             container's published port or a NAT, --access local admits everyone; start with \
              --access invite, or with --proxy {client} if that speaks the PROXY protocol"
         ));
         true
     }
 }
 
-/// Whether connections may be passed on from a private address. Whoever connects to an address of their
-/// own machine comes from the same address, and is no forwarder.
+/// Whether connections may be forwarded from a private address. A client that connects to an
+/// address of its own machine comes from that same address, and is no forwarder.
 fn forwarder(
     client: IpAddr,
     own: IpAddr,
@@ -104,13 +104,13 @@ fn forwarder(
 
 /// Whether an address is one of this machine's: a socket can be bound to no other.
 fn is_own(address: IpAddr) -> bool {
-    // Unless the system allows even that: then it can't be told.
+    // If the system allows binding to any address, it can't be told.
     const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     let can_bind = |address| UdpSocket::bind((address, 0)).is_ok();
     can_bind(address) && !can_bind(NOBODYS)
 }
 
-/// What a table says; nothing, where there is none.
+/// The contents of a table; empty if there is none.
 fn table(path: &str) -> String {
     let mut said = Vec::new();
     if let Ok(file) = File::open(path) {
@@ -119,8 +119,9 @@ fn table(path: &str) -> String {
     String::from_utf8_lossy(&said).into_owned()
 }
 
-/// The gateways of default routes in `/proc/net/route`: an interface, a destination, a gateway, flags, …,
-/// in the eighth column a mask; addresses in hexadecimal, in the byte order of this machine.
+/// Parses the gateways of default routes in `/proc/net/route`. Columns: interface, destination,
+/// gateway, flags, …, the eighth is the mask; addresses are hexadecimal, in this machine's byte
+/// order.
 fn gateways_v4(table: &str) -> Vec<IpAddr> {
     let gateway = |line: &str| {
         let columns: Vec<_> = line.split_whitespace().collect();
@@ -132,8 +133,8 @@ fn gateways_v4(table: &str) -> Vec<IpAddr> {
     table.lines().filter_map(gateway).collect()
 }
 
-/// The gateways of default routes in `/proc/net/ipv6_route`: a destination and the bits of its network,
-/// a source and its bits, the next hop, …; addresses in hexadecimal.
+/// Parses the gateways of default routes in `/proc/net/ipv6_route`. Columns: destination, its
+/// prefix length, source, its prefix length, next hop, …; addresses are hexadecimal.
 fn gateways_v6(table: &str) -> Vec<IpAddr> {
     let gateway = |line: &str| {
         let columns: Vec<_> = line.split_whitespace().collect();
@@ -156,7 +157,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// As the kernel writes it on a machine that begins numbers with their last byte.
+    /// As the kernel writes it on a little-endian machine.
     #[cfg(target_endian = "little")]
     #[test]
     fn gateways_are_read_from_the_tables_of_routes() {
@@ -164,7 +165,7 @@ mod tests {
         let default = "eth0\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\t0\t0   \n";
         let connected = "eth0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0   \n";
         let second = "wlan0\t00000000\t0101A8C0\t0003\t0\t0\t600\t00000000\t0\t0\t0\n";
-        // The way to one network, as a VPN has it; and half of all.
+        // A route to one network, as a VPN sets it; and one to half of all addresses.
         let network = "tun0\t0000000A\t0101080A\t0003\t0\t0\t0\t000000FF\t0\t0\t0\n";
         let half = "tun0\t00000000\t0101080A\t0003\t0\t0\t0\t00000080\t0\t0\t0\n";
         for (lines, expected) in [
@@ -200,7 +201,7 @@ mod tests {
                 line(&none, "00", router) + &line(&none, "00", bridge),
                 &["fe80::1", "fd00::1"],
             ),
-            // The one that refuses, a network, half of all, and what is cut off.
+            // An unreachable route, a network, half of all addresses, and a line cut short.
             (line(&none, "00", &none), &[]),
             (line(bridge, "40", router), &[]),
             (line(&none, "01", router), &[]),
@@ -213,18 +214,18 @@ mod tests {
     }
 
     #[test]
-    fn who_may_pass_others_on_is_told_from_neighbours_and_this_machine() {
+    fn forwarders_are_told_from_neighbours_and_this_machine() {
         let gateways = [ip("172.17.0.1"), ip("fd00::1")];
         let owns = |address| [ip("172.17.0.2"), ip("10.9.0.1")].contains(&address);
         for (client, own, expected) in [
             ("172.17.0.1", "172.17.0.2", Some(Forwarder::Gateway)),
             ("fd00::1", "fd00::2", Some(Forwarder::Gateway)),
             ("172.17.0.3", "172.17.0.2", None),
-            // A bridge of this machine, that others come through.
+            // A bridge of this machine, through which others connect.
             ("10.9.0.1", "172.17.0.2", Some(Forwarder::OwnAddress)),
-            // Somebody on this machine, who calls it by one of its addresses.
+            // A client on this machine, which connects to one of its addresses.
             ("172.17.0.2", "172.17.0.2", None),
-            // A router that is the server.
+            // A router that is the server itself.
             ("172.17.0.1", "172.17.0.1", None),
         ] {
             let found = forwarder(ip(client), ip(own), &gateways, owns);

@@ -1,9 +1,10 @@
-//! One thread where strangers wait: from the accepted socket until they have asked to come in.
+//! The handshake pools: threads that hold connections from the accepted socket to the first
+//! request.
 //!
-//! What strangers cost (a handshake takes a third of a millisecond, a proof and a password more) is
-//! paid here, apart from the threads that serve those who are in, and at a lower priority: who talks
-//! already never waits for who only knocks. The first request (a join, its key proven and its password
-//! compared; or what is wrong with it) goes with the connection to the worker that will serve it.
+//! Handshakes (a third of a millisecond of processor time, key proofs and passwords more) run here
+//! at a lower priority, so that they don't delay the joined clients' threads. The first request (a
+//! join, with its key proven and its password compared; or an error) goes with the connection to
+//! the worker that will serve it.
 
 use std::{cell::RefCell, collections::HashMap, io, io::IoSlice, rc::Rc};
 
@@ -43,12 +44,12 @@ use crate::{
     },
 };
 
-/// Connections that may wait for a pool; then no more are accepted.
+/// Connections that may wait for a pool; beyond it accepting pauses.
 pub(super) const ACCEPTED_MAX: usize = 256;
-/// Handshakes that are reckoned at before other strangers have their turn.
+/// Handshakes that are computed before other connections have their turn.
 const HANDSHAKES_AT_ONCE: usize = 4;
 
-/// What a pool is given at its start.
+/// Arguments of a pool.
 pub(super) struct Start {
     pub(super) clock: Clock,
     pub(super) credentials: Credentials,
@@ -56,25 +57,25 @@ pub(super) struct Start {
     pub(super) limiter: ConnectionLimiter,
     pub(super) passwords: Option<Passwords>,
     pub(super) messages: mpsc::Receiver<HandshakeMsg>,
-    /// The ways to the workers.
+    /// The queues to the workers.
     pub(super) workers: Vec<mpsc::Sender<WorkerMsg>>,
     pub(super) supervisor: Supervisor,
 }
 
-/// What the tasks of one pool share.
+/// State shared by all tasks of one pool.
 pub(super) struct HandshakePool {
     pub(super) clock: Clock,
     pub(super) credentials: Credentials,
     pub(super) plaintext: Plaintext,
     pub(super) limiter: ConnectionLimiter,
-    /// Where a password lets people in.
+    /// Set where a password admits clients.
     passwords: Option<Passwords>,
     pub(super) handshakes_at_once: Semaphore,
-    /// What nobody holds from one moment to another: where encrypted bytes are read to.
+    /// Shared buffer for encrypted bytes; it holds nothing between two reads.
     scratch: RefCell<Box<[u8; SCRATCH_BYTES]>>,
-    /// Of no room: nobody here reads one.
+    /// A replica of no room, since no connection here reads one.
     replica: RefCell<Replica>,
-    strangers: RefCell<HashMap<ConnectionId, AbortHandle>>,
+    handshaking: RefCell<HashMap<ConnectionId, AbortHandle>>,
     workers: Vec<mpsc::Sender<WorkerMsg>>,
 }
 
@@ -104,52 +105,52 @@ async fn run(start: Start) {
         handshakes_at_once: Semaphore::new(HANDSHAKES_AT_ONCE),
         scratch: RefCell::new(Box::new([0; SCRATCH_BYTES])),
         replica: Replica::new([], ReplicaLimits::default()).into(),
-        strangers: RefCell::default(),
+        handshaking: RefCell::default(),
         workers: start.workers,
     });
     let mut messages = start.messages;
     while let Some(message) = messages.recv().await {
         match message {
-            HandshakeMsg::Come(accepted) => {
+            HandshakeMsg::Serve(accepted) => {
                 let id = accepted.id;
                 let receiving = tokio::task::spawn_local(Rc::clone(&pool).receive(accepted));
-                let mut strangers = pool.strangers.borrow_mut();
-                strangers.insert(id, receiving.abort_handle());
+                let mut handshaking = pool.handshaking.borrow_mut();
+                handshaking.insert(id, receiving.abort_handle());
             }
-            HandshakeMsg::Go(id) => pool.send_away(id).await,
+            HandshakeMsg::Evict(id) => pool.evict(id).await,
         }
     }
 }
 
 impl HandshakePool {
-    /// One that had not joined is to go, unless it has meanwhile.
-    async fn send_away(&self, id: ConnectionId) {
-        let stranger = self.strangers.borrow_mut().remove(&id);
-        match stranger {
-            Some(stranger) => stranger.abort(),
-            None => self.send(id, WorkerMsg::Go(id)).await,
+    /// Evicts an unjoined connection; if it is at its worker already, the worker is told.
+    async fn evict(&self, id: ConnectionId) {
+        let handshake = self.handshaking.borrow_mut().remove(&id);
+        match handshake {
+            Some(handshake) => handshake.abort(),
+            None => self.send(id, WorkerMsg::Evict(id)).await,
         }
     }
 
-    /// To the worker that serves it.
+    /// Sends a message to the worker of a connection.
     async fn send(&self, id: ConnectionId, message: WorkerMsg) {
-        // A worker that is gone has nobody left to serve.
+        // A worker that is gone has no clients left.
         let _ = self.workers[id.worker()].send(message).await;
     }
 
     async fn receive(self: Rc<Self>, accepted: Box<Accepted>) {
         let Accepted { id, since, .. } = *accepted;
         let until = self.clock.instant(since.mono + JOIN_WITHIN);
-        let stay = AbortOnDrop(&self, id);
-        let negotiated = timeout_at(until, self.meet(accepted)).await;
-        drop(stay);
+        let guard = AbortOnDrop(&self, id);
+        let negotiated = timeout_at(until, self.negotiate(accepted)).await;
+        drop(guard);
         if let Ok(Some(negotiated)) = negotiated {
-            self.send(id, WorkerMsg::Come(negotiated)).await;
+            self.send(id, WorkerMsg::Serve(negotiated)).await;
         }
     }
 
-    /// Finds out how somebody speaks, and hears what he wants; or tells him why not.
-    async fn meet(&self, accepted: Box<Accepted>) -> Option<Box<Negotiated>> {
+    /// Detects the dialect and waits for the first request; or sends the refusal.
+    async fn negotiate(&self, accepted: Box<Accepted>) -> Option<Box<Negotiated>> {
         let Accepted {
             id,
             stream,
@@ -178,7 +179,7 @@ impl HandshakePool {
                 self.limiter.turned_away(channel.address, &refusal, now);
                 let mut words = Vec::new();
                 encode_server(&ServerFrame::Error(refusal.frame()), &mut words);
-                // Best effort: an empty socket buffer takes so little at once.
+                // Best effort: an empty socket buffer takes so few bytes at once.
                 let _ = stream.write(&[IoSlice::new(&words)]);
                 Box::pin(stream.close(CLOSE_WITHIN)).await;
                 return None;
@@ -188,9 +189,9 @@ impl HandshakePool {
         if !first.is_empty() {
             endpoint.feed(since, &first);
         }
-        let mut request = self.listen(&mut stream, &mut endpoint).await?;
+        let mut request = self.first_request(&mut stream, &mut endpoint).await?;
         if let Some(passwords) = &self.passwords {
-            passwords.look_at(self.clock, &mut request).await;
+            passwords.check_join(self.clock, &mut request).await;
         }
         Some(Box::new(Negotiated {
             id,
@@ -205,8 +206,8 @@ impl HandshakePool {
         }))
     }
 
-    /// The first request; `None` if there will be none. A challenge is told meanwhile.
-    async fn listen(
+    /// Waits for the first request; `None` if there will be none. Challenges are sent meanwhile.
+    async fn first_request(
         &self,
         stream: &mut Stream<TcpStream>,
         endpoint: &mut Endpoint,
@@ -216,7 +217,7 @@ impl HandshakePool {
                 return Some(request);
             }
             if endpoint.is_answering() {
-                if !self.tell(stream, endpoint).ok()? {
+                if !self.flush(stream, endpoint).ok()? {
                     stream.writable().await.ok()?;
                 }
                 continue;
@@ -239,13 +240,14 @@ impl HandshakePool {
                 Err(error) if is_passing(&error) => {}
                 Err(_) => return None,
             }
-            // However much comes, the others have their turn, and the time to join passes.
+            // However much arrives, other connections have their turn and the time limit is
+            // checked.
             yield_now().await;
         }
     }
 
-    /// Writes what is to be told; false if the socket takes no more for now.
-    fn tell(&self, stream: &mut Stream<TcpStream>, endpoint: &mut Endpoint) -> io::Result<bool> {
+    /// Writes pending output; false if the socket takes no more for now.
+    fn flush(&self, stream: &mut Stream<TcpStream>, endpoint: &mut Endpoint) -> io::Result<bool> {
         let now = self.clock.now();
         let mut replica = self.replica.borrow_mut();
         while stream.settle()? {
@@ -264,11 +266,11 @@ impl HandshakePool {
     }
 }
 
-/// Somebody is a stranger for as long as this lives.
+/// Removes a connection from `handshaking` when it leaves the pool.
 struct AbortOnDrop<'a>(&'a HandshakePool, ConnectionId);
 
 impl Drop for AbortOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.strangers.borrow_mut().remove(&self.1);
+        self.0.handshaking.borrow_mut().remove(&self.1);
     }
 }

@@ -1,4 +1,4 @@
-//! Starts the threads, runs the hub, and ends it all.
+//! Starts the threads, runs the hub, and stops them all.
 
 use std::{fmt, future::Future, io, mem, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -48,18 +48,19 @@ use crate::{
     text::Line,
 };
 
-/// Requests (of one connection each) that may wait for the hub; then connections wait.
+/// Events that may wait for the hub (an event holds requests of one connection); beyond it
+/// connections wait.
 const EVENTS_MAX: usize = 1024;
-/// Requests that the hub takes in one turn.
+/// Events that the hub takes in one turn.
 const EVENTS_A_TURN_MAX: usize = 512;
-/// What a worker that serves nobody may be told later.
+/// Deliveries held back for a worker without connections.
 const HELD_BACK_MAX: usize = 64;
 /// How long the store may take to finish when the server stops.
 const DRAIN_WITHIN: Duration = Duration::from_millis(1_500);
 /// How long stopping may take in all.
 const STOP_WITHIN: Duration = Duration::from_millis(4_800);
 
-/// A server that listens, but serves nobody yet.
+/// A server that listens, but does not serve yet.
 pub struct Bound {
     config: Config,
     listener: std::net::TcpListener,
@@ -67,7 +68,7 @@ pub struct Bound {
     store: Box<dyn Store>,
     credentials: Credentials,
     invite_key: InviteKey,
-    /// Where a password lets people in.
+    /// Set where a password admits clients.
     passwords: Option<Passwords>,
     connector: pipe::Connector,
     pipes: pipe::Listener,
@@ -82,13 +83,13 @@ impl fmt::Debug for Bound {
     }
 }
 
-/// Takes the port, so that clients can connect from now on, and opens the log and the keys; they are
-/// served by [`Bound::run`].
+/// Binds the port, so that clients can connect from now on, and opens the log and the keys.
+/// [`Bound::run`] then serves them.
 pub fn bind(config: Config) -> Result<Bound, StartError> {
     let listening = listener::listen(config.bind.as_ref(), config.port);
     let (listener, address) = listening.map_err(StartError::Bind)?;
     let mut store = open_store(&config)?;
-    damage::look_for_it(&config, &mut *store)?;
+    damage::check(&config, &mut *store)?;
     let credentials = Credentials::open(&config.keys, &config.recorder);
     let credentials = credentials.map_err(StartError::Keys)?;
     let own = matches!(config.keys, Keys::Files { .. }).then(|| credentials.fingerprint());
@@ -122,10 +123,10 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
     } = &config.storage
     else {
         let epoch = fresh_epoch().map_err(StartError::System)?;
-        // Not what most expect: said even where little is.
+        // Few expect this, so it is logged even with --quiet.
         config
             .recorder
-            .warn("messages are kept in memory, and gone when the server stops".to_owned());
+            .warn("messages are kept in memory only, and lost when the server stops".to_owned());
         return Ok(Box::new(MemoryStore::new(epoch, &names, config.memory)));
     };
     let directory = match directory {
@@ -155,37 +156,36 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
     ));
     if *durability == Durability::Relaxed {
         config.recorder.warn(
-            "with --durability relaxed, the last messages may be lost if the machine loses power"
-                .to_owned(),
+            "with --durability relaxed, a power failure may lose the last messages".to_owned(),
         );
     }
     Ok(Box::new(store))
 }
 
 impl Bound {
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The key and certificate that it shows.
+    /// The key and certificate that it presents.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// Makes connections from within this process. All limits hold for them, as for clients on this
-    /// machine; they are in the clear.
+    /// Makes connections from within this process, unencrypted. All limits apply to them as to
+    /// clients on this machine.
     pub fn connector(&self) -> pipe::Connector {
         self.connector.clone()
     }
 
-    /// What is to be read again when the operator says so.
+    /// Reloads the certificate and the password when the operator asks for it.
     pub fn reload(&self) -> Reload {
         Reload::new(&self.config, &self.credentials, self.passwords.as_ref())
     }
 
-    /// Serves, on this thread and others of its own, until `shutdown` is ready; then tells
-    /// everyone, delivers what was accepted, and returns within 5 seconds whatever clients do.
+    /// Serves, on this thread and others of its own, until `shutdown` is ready. Then it notifies
+    /// all clients, delivers what was accepted, and returns within 5 seconds whatever clients do.
     pub fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -193,7 +193,7 @@ impl Bound {
         let supervisor = self.config.supervisor.clone();
         let serve = || LocalSet::new().block_on(&runtime, serve(self, shutdown));
         let outcome = supervisor.run("hub", serve);
-        // What else failed then is a consequence.
+        // Any other failure then is a consequence.
         match (supervisor.breakdown(), outcome) {
             (Some(breakdown), _) => Err(RunError::Breakdown(breakdown)),
             (None, outcome) => outcome.unwrap_or(Ok(())),
@@ -220,7 +220,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let (events, mut requests) = mpsc::channel(EVENTS_MAX);
     let limiter = ConnectionLimiter::new(config.per_site, config.recorder.clone());
     let fleet = Fleet::start(&config, clock, &extents, (&events, &pages))?;
-    // The workers have theirs: the store is closed when the last of them is gone.
+    // The workers hold their own: the store is closed when the last of them is gone.
     drop(pages);
     let mut pools = Vec::with_capacity(config.handshake_threads.get());
     for number in 0..config.handshake_threads.get() {
@@ -278,7 +278,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let hub = Hub::new(settings, epoch, &extents, known, &facts, clock.now());
     if !hub.has_owner() {
         config.recorder.info(format!(
-            "nobody owns this server yet: whoever types this in the chat does: /owner {owner_code}"
+            "this server has no owner yet: to become its owner, type in the chat: /owner {owner_code}"
         ));
     }
     let driver = Driver {
@@ -289,25 +289,26 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         supervisor,
         recorder: config.recorder,
     };
-    // The requests end with the workers: who asks while all ends has still to be told that it does.
+    // The requests end with the workers: a client that asks during the stop still has to be
+    // answered.
     let (outcome, deadline) = driver.run(&mut requests, shutdown).await;
     let _ = timeout_at(deadline, accepting.end()).await;
     for ended in fleet.ended {
-        // Told by the sender being dropped. One that takes too long is left behind.
+        // The sender was dropped. A worker that takes too long is left behind.
         let _ = timeout_at(deadline, ended).await;
     }
     let _ = timeout_at(deadline, closed.wait()).await;
     outcome
 }
 
-/// For secrets.
+/// Random bytes for secrets.
 fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The ways to the workers. The first is on the hub's own thread.
+/// The queues to the workers. The first worker is on the hub's own thread.
 struct Fleet {
     outlets: Vec<Outlet>,
     messages: Vec<mpsc::Sender<WorkerMsg>>,
@@ -357,14 +358,15 @@ impl Fleet {
     }
 }
 
-/// The hub's way to one worker.
+/// The hub's queue to one worker.
 struct Outlet {
     deliveries: mpsc::Sender<Vec<Delivery>>,
-    /// Its connections.
+    /// The number of its connections.
     open: LoadCounter,
-    /// What it is to be told next.
+    /// The deliveries that it gets next.
     next: Vec<Delivery>,
-    /// Something in there has to be told now: what was erased is to be kept nowhere.
+    /// Set to flush even to an idle worker: the publication erases messages, and no replica may
+    /// keep them.
     urgent: bool,
 }
 
@@ -378,8 +380,8 @@ impl Outlet {
         }
     }
 
-    /// Tells it what there is; false if it is gone. One that serves nobody only has to know in time
-    /// for who comes next: it is not woken for each message.
+    /// Sends the pending deliveries; false if the worker is gone. A worker without connections is
+    /// not woken for each message: it only has to catch up before its next client.
     async fn send(&mut self) -> bool {
         let may_wait = self.open.count() == 0 && self.next.len() < HELD_BACK_MAX && !self.urgent;
         if self.next.is_empty() || may_wait {
@@ -391,7 +393,7 @@ impl Outlet {
     }
 }
 
-/// Runs the hub: events in, effects carried out.
+/// Runs the hub: takes events in, carries effects out.
 struct Driver {
     hub: Hub,
     clock: Clock,
@@ -402,7 +404,8 @@ struct Driver {
 }
 
 impl Driver {
-    /// Until it has stopped; says also until when the workers may take to end.
+    /// Runs until the hub has stopped. Returns the outcome, and the deadline for the workers to
+    /// end.
     async fn run(
         mut self,
         requests: &mut mpsc::Receiver<Event>,
@@ -430,9 +433,9 @@ impl Driver {
                     self.hub.handle(self.clock.now(), Event::Stop);
                 }
                 () = self.supervisor.fallen() => break self.broken_down(),
-                // Nothing happened; the turn may have something to do all the same.
+                // The hub's timer is due: the turn may have something to do.
                 () = until(wake) => {}
-                // The store does not answer: what became of the last batch stays unknown.
+                // The store does not answer: the result of the last batch stays unknown.
                 () = until(drained) => {
                     let unknown = Event::Committed(Err(StoreError::Unknown));
                     self.hub.handle(self.clock.now(), unknown);
@@ -451,7 +454,8 @@ impl Driver {
         (outcome, deadline)
     }
 
-    /// Ends the turn, and with it those that it brings about at once. Says how it ended, if it did.
+    /// Ends the turn, and the further ones that it causes at once. Returns the hub's outcome if it
+    /// has ended.
     async fn end_turn(&mut self, effects: &mut Vec<Effect>) -> Option<Result<(), RunError>> {
         loop {
             self.hub.finish_turn(self.clock.now(), effects);
@@ -465,9 +469,9 @@ impl Driver {
         }
     }
 
-    /// A part is gone that is needed.
+    /// The error of an essential part that is gone.
     fn broken_down(&self) -> Result<(), RunError> {
-        // A worker that ended without a word.
+        // A worker that ended without a report.
         let unknown = || {
             let why = "it has ended".to_owned();
             self.supervisor.give_up("worker", why);

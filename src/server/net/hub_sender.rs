@@ -1,4 +1,4 @@
-//! A worker's way to the hub: a bounded queue, and what waits for it to have room.
+//! A worker's queue to the hub: bounded, with a buffer for events that did not fit.
 
 use std::collections::VecDeque;
 
@@ -9,8 +9,9 @@ use crate::server::core::event::Event;
 /// See the module's docs.
 pub(super) struct HubSender {
     events: mpsc::Sender<Event>,
-    /// What the queue had no room for. While there is something, nobody else is let in and nothing is
-    /// taken from connections: so there is one request at most, and one goodbye of each connection.
+    /// Events that the queue had no room for. While there are any, the worker takes no new
+    /// connections and reads from none: so there is at most one request and one close of each
+    /// connection.
     waiting: VecDeque<Event>,
 }
 
@@ -27,7 +28,7 @@ impl HubSender {
         !self.waiting.is_empty()
     }
 
-    /// Tells it, now or once it has room, behind what was told before; false if it has ended.
+    /// Sends an event, now or once there is room, in order; false if the hub has ended.
     pub(super) fn tell(&mut self, event: Event) -> bool {
         if self.is_full() {
             self.waiting.push_back(event);
@@ -43,8 +44,8 @@ impl HubSender {
         }
     }
 
-    /// Until it has room again: then what waits is told, as far as that goes. May be dropped and
-    /// called again. Once the hub has ended, nothing waits any more.
+    /// Waits until there is room again, then sends as many waiting events as fit. Cancel-safe. Once
+    /// the hub has ended, the waiting events are discarded.
     pub(super) async fn has_room(&mut self) {
         match self.events.reserve().await {
             Ok(permit) => {
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_the_hub_is_told_in_its_order() {
+    fn waiting_events_are_sent_in_order() {
         let (events, mut queue) = mpsc::channel(2);
         let mut hub_sender = HubSender::new(events);
         for number in 1..=5 {
@@ -100,7 +101,7 @@ mod tests {
         assert!(hub_sender.is_full() && !goes_on(&mut hub_sender));
         assert_eq!(heard(&mut queue), [1, 2]);
         assert!(goes_on(&mut hub_sender) && hub_sender.is_full());
-        // Behind what waits already.
+        // Behind the events that wait already.
         assert!(hub_sender.tell(closed(6)));
         assert_eq!(heard(&mut queue), [3, 4]);
         assert!(goes_on(&mut hub_sender) && !hub_sender.is_full());

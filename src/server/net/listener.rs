@@ -1,4 +1,4 @@
-//! The socket that clients come to, and how each of theirs is set up.
+//! The listening socket, and the options of accepted connections.
 
 use std::{
     fmt, io,
@@ -11,17 +11,17 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 /// Connections that the system keeps ready until they are accepted.
 const BACKLOG: i32 = 4096;
-/// How long a connection may be silent before TCP asks whether the other end still lives.
+/// How long a connection may be silent before TCP probes it.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(20);
 /// How long TCP waits for each answer.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(8);
-/// How often it asks; together with the above the other end is found out within 44 s.
+/// The number of probes. With the times above, a dead connection is detected within 44 s.
 const KEEPALIVE_TIMES: u32 = 3;
-/// How long what was sent may stay unacknowledged by the other end's TCP.
+/// How long sent data may stay unacknowledged by the other end's TCP.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const USER_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// The server can't listen; the text says what to do, in one plain sentence or two.
+/// The server can't listen; the text says what to do, in one or two plain sentences.
 #[derive(Debug)]
 pub struct BindError {
     address: SocketAddr,
@@ -29,8 +29,8 @@ pub struct BindError {
 }
 
 impl BindError {
-    /// Whether the same may go well later, without anything being done about it: the port is given
-    /// up, the network comes up, a process closes its files.
+    /// Whether a later attempt may succeed without a change by the operator: the port becomes free,
+    /// the network comes up, a process closes its files.
     pub fn may_pass(&self) -> bool {
         !matches!(
             self.error.kind(),
@@ -58,26 +58,26 @@ impl fmt::Display for BindError {
             ),
             io::ErrorKind::PermissionDenied => write!(
                 out,
-                "There is no permission to listen on port {port}. Choose one from 1024 up: \
+                "This program is not permitted to listen on port {port}. Choose one from 1024 up: \
                  chat-server 10500"
             ),
             _ if lacks_interface(self.address) => write!(
                 out,
-                "{address} is of one interface of this machine: name it, as in --bind {address}%eth0"
+                "{address} belongs to one network interface: name it, as in --bind {address}%eth0"
             ),
             _ => write!(out, "Can't listen on {}: {}", self.address, self.error),
         }
     }
 }
 
-/// Whether nobody can tell which network an address is of.
+/// Whether an address is link-local and names no interface.
 fn lacks_interface(address: SocketAddr) -> bool {
     matches!(address, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
 }
 
 impl std::error::Error for BindError {}
 
-/// Listens on an address, or, without one, on all of this machine, IPv6 and IPv4. Says where.
+/// Listens on an address, or on all of this machine's, IPv6 and IPv4. Returns the address.
 pub(super) fn listen(
     address: Option<&BindAddress>,
     port: u16,
@@ -99,7 +99,7 @@ pub(super) fn listen(
         }
         None => attempt(all_v6).or_else(|failed| match failed.error.kind() {
             io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(failed),
-            // No IPv6 on this machine.
+            // This machine has no IPv6.
             _ => attempt(all_v4),
         }),
     }
@@ -111,8 +111,8 @@ fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
-    // A server that is started again must not wait for its old connections to fade. (Elsewhere
-    // than on Unix the option would let two servers share a port.)
+    // A restarted server must not wait for its old connections to time out. (Except on Unix, the
+    // option would let two servers share a port.)
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
@@ -126,8 +126,8 @@ fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// Sets up an accepted connection. What a system does not know is left out: none of it is needed
-/// for talking.
+/// Sets the options of an accepted connection. Errors are ignored: none of the options is
+/// essential.
 pub(super) fn prepare(stream: &tokio::net::TcpStream) {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER);

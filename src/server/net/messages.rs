@@ -1,4 +1,4 @@
-//! What the accept loop, the handshake pools and the workers send each other.
+//! Messages between the accept loop, the handshake pools and the workers.
 
 use crate::{
     server::{
@@ -21,21 +21,21 @@ use std::{
     },
 };
 
-/// Something for a pool to do.
+/// A message to a handshake pool.
 #[derive(Debug)]
 pub(super) enum HandshakeMsg {
-    /// To serve a connection.
-    Come(Box<Accepted>),
-    /// To end one that has not joined.
-    Go(ConnectionId),
+    /// Take this connection.
+    Serve(Box<Accepted>),
+    /// Evict this one if it has not joined.
+    Evict(ConnectionId),
 }
 
-/// A connection for a pool.
+/// An accepted connection, on its way to a pool.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) id: ConnectionId,
     pub(super) stream: Transport<std::net::TcpStream>,
-    /// The other end's: a proxy's or the client's.
+    /// The address of the other end: a proxy's or the client's.
     pub(super) address: SocketAddr,
     pub(super) since: Now,
     pub(super) verdict: Verdict,
@@ -43,12 +43,12 @@ pub(super) struct Accepted {
     pub(super) unjoined_guard: UnjoinedGuard,
 }
 
-/// Whether a connection may be had.
+/// Whether a connection is admitted.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// As far as its address goes.
+    /// The decision by its address.
     Known(Result<Permit, Refusal>),
-    /// It comes through a proxy, which has to say whose it is.
+    /// Not decided yet: it comes through a proxy, which has to name the client's address.
     Proxied,
 }
 
@@ -56,8 +56,8 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct LoadGuard(pub(super) LoadCounter);
 
-/// How many connections a worker has, including those in the handshake that were assigned to it. Cheap to
-/// clone; all clones are one.
+/// Shared counter of a worker's connections, including those still in the handshake that were
+/// assigned to it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LoadCounter(pub(super) Arc<AtomicUsize>);
 
@@ -78,15 +78,15 @@ impl Drop for LoadGuard {
     }
 }
 
-/// Something for a worker to do.
+/// A message to a worker.
 pub(super) enum WorkerMsg {
-    /// To serve a connection.
-    Come(Box<Negotiated>),
-    /// To end one, if it has not joined.
-    Go(ConnectionId),
+    /// Serve this connection.
+    Serve(Box<Negotiated>),
+    /// Evict this one if it has not joined.
+    Evict(ConnectionId),
 }
 
-/// A connection that has asked to come in.
+/// A connection with its first request, on its way to a worker.
 pub(super) struct Negotiated {
     pub(super) id: ConnectionId,
     pub(super) stream: Stream<std::net::TcpStream>,
@@ -95,7 +95,7 @@ pub(super) struct Negotiated {
     pub(super) guards: Guards,
 }
 
-/// What a connection is counted by.
+/// Guards that count a connection in each limit.
 pub(super) struct Guards {
     pub(super) place: LoadGuard,
     pub(super) unjoined_guard: UnjoinedGuard,

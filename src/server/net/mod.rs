@@ -1,38 +1,38 @@
 //! Sockets, threads and time around the pure [`core`](super::core).
 //!
 //! ```text
-//!            accept          a stranger's              bounded queue of requests
-//!  listener -------> pool ------------> worker (1 of W) -----------------> hub
-//!                            first request |  its connections, in a table    |     ^
-//!                                          |  its own replica of the rooms     |     |
-//!                                          ^                          append |     | committed
-//!                                          |  one message a turn:            v     |
-//!                                          |  news, orders                  store thread
-//!                                          +--------------------------- hub
-//!                                          +---- pages for slow readers ------+
+//!            accept        one handshake               bounded queue of requests
+//!  listener -------> pool ---------------> worker (1 of W) ----------------> hub
+//!                          first request     |  its connections, in a table  |     ^
+//!                                            |  its own replica of the rooms |     |
+//!                                            ^                        append |     | committed
+//!                                            |  one message a turn:          v     |
+//!                                            |  events, commands            store thread
+//!                                            +------------------------- hub   |
+//!                                            +---- pages for slow readers ----+
 //! ```
 //!
-//! - **One thread decides** (the hub), and serves connections too, all of them while they are a few
-//!   hundred: the first worker is on it. Each further worker has a thread. Each owns its share of the connections, so
-//!   nothing is locked and nothing is shared but bytes. **One thread stores**; where nothing is kept
-//!   on disk, the hub's.
-//! - **Strangers are apart**: one thread accepts, and on some others, the pools, they say how they talk
-//!   and what they want. All of these come behind the hub and the workers
-//!   when processors are short.
-//! - The hub tells each worker what a turn brought by one message over a bounded queue. The worker
-//!   then goes through those whom it concerns and writes to each, from its cursor, at once. A socket that
-//!   takes no more says so when it does again; until then it costs nothing. Who comes and goes in a big
-//!   room is told at intervals: see `throttle`.
-//! - Back-pressure runs against the stream: a worker that is busy makes the hub wait; a hub whose
-//!   batch is full takes no requests; a full queue of requests makes the workers stop reading;
-//!   then TCP makes the senders wait. A slow *reader* is never waited for: it only falls behind.
-//! - Heartbeats need no timer each: every worker looks at all its connections once a second.
-//! - A thread that breaks down ends the server, which says so: whoever runs it starts it again, and
-//!   clients resume ([`supervisor`](super::supervisor)). A connection that breaks down ends alone, and
-//!   a page or a search that does is answered with an error.
-//! - A connection's bytes go over TCP, or over a pipe within this process (`transport`), as which a
-//!   session that the server itself runs comes in: by the same accept loop, so that all limits hold.
-//! - For Unix: sockets are watched by their descriptors. (The client does without.)
+//! - **One thread decides** (the hub). It also runs the first worker, which serves all connections
+//!   while they are a few hundred. Each further worker has a thread and owns its share of the
+//!   connections, so nothing is locked and only bytes are shared. **One thread stores**; without a
+//!   disk store, the hub's.
+//! - **Handshakes are apart**: one thread accepts, and the handshake pools have some others. All of
+//!   these have a lower priority than the hub and the workers.
+//! - The hub sends each worker one message a turn over a bounded queue. The worker then goes
+//!   through the connections concerned and writes to each at once, from its cursor. A socket that
+//!   takes no more costs nothing until it is writable again. In a big room joins and leaves are
+//!   sent at intervals: see `presence_throttle`.
+//! - Back-pressure runs against the stream: a busy worker makes the hub wait; a hub whose batch is
+//!   full takes no requests; a full queue of requests makes the workers stop reading; then TCP
+//!   makes the senders wait. A slow *reader* is never waited for: it only falls behind.
+//! - Heartbeats need no timer each: every worker checks all its connections once a second.
+//! - A thread that panics ends the server with an error; a service manager restarts it, and clients
+//!   resume ([`supervisor`](super::supervisor)). A connection that panics ends alone, and a page or
+//!   a search that does is answered with an error.
+//! - A connection's bytes go over TCP, or over a pipe within this process (`transport`) for a
+//!   session that the server itself runs. Both go through the same accept loop, so that all limits
+//!   hold.
+//! - For Unix: sockets are watched by their descriptors. (The client runs without.)
 
 mod accept;
 mod clock;

@@ -1,8 +1,8 @@
-//! Compares passwords: a slow thing to do, by intent, and so with limits of its own.
+//! Compares passwords, which is slow by intent, and so has limits of its own.
 //!
-//! A comparison takes 19 MiB and some 20 ms of a processor. Two go on at one time, on threads of
-//! their own, a few more wait, and whoever comes then is told to come back: however many try, chat
-//! goes on beside it. Who is wrong too often from one place is not even compared for a while.
+//! A comparison takes 19 MiB and some 20 ms of a processor. Two run at one time, on threads of
+//! their own, a few more wait, and further ones are told to retry: however many try, chat is not
+//! delayed. A site with too many wrong passwords is refused without a comparison for a while.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -26,16 +26,16 @@ use crate::{
     },
 };
 
-/// Comparisons that go on at one time.
+/// Comparisons that run at one time.
 const AT_ONCE: usize = 2;
-/// Others that wait for their turn.
+/// Further ones that wait for their turn.
 const WAITING_MAX: usize = 32;
-/// When to come back if more wait.
+/// When to retry if more wait.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 /// Wrong passwords from one site: five at once, and five in a minute.
 const WRONG: Rate = Rate::new(5, 5);
 
-/// The password in force. Cheap to clone; all clones are one.
+/// The current password. Cheap to clone; all clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Passwords(Arc<Shared>);
 
@@ -45,10 +45,10 @@ struct Shared {
     recorder: EventLog,
     supervisor: Supervisor,
     record: RwLock<Arc<PasswordRecord>>,
-    /// For those who are compared and those who wait for it.
+    /// One permit for each comparison that runs or waits.
     places: Semaphore,
     turns: Arc<Semaphore>,
-    /// Of those whose turn is over; not more than have a turn at one time.
+    /// Reusable Argon2 buffers, at most [`AT_ONCE`] of them.
     spare: Mutex<Vec<Workspace>>,
     wrong: Mutex<SiteRateLimiter>,
 }
@@ -72,8 +72,7 @@ impl Passwords {
         })))
     }
 
-    /// Reads the password again. If there is none that can be used, it stays the one before.
-    /// Touches the disk.
+    /// Reads the password again. If there is no usable one, the old one stays. Touches the disk.
     pub(super) fn reload(&self) {
         let Shared {
             secrets, recorder, ..
@@ -92,10 +91,9 @@ impl Passwords {
         }
     }
 
-    /// Compares the password that somebody wants to come in by, and notes in the request whether it
-    /// is the right one; or refuses the request. Only who has proven a key is compared: nobody else
-    /// is let in by a password.
-    pub(super) async fn look_at(&self, clock: Clock, request: &mut Request) {
+    /// Compares the password of a join, and notes in the request whether it is right; or refuses
+    /// the request. Without a proven key nothing is compared, since a password then admits nobody.
+    pub(super) async fn check_join(&self, clock: Clock, request: &mut Request) {
         let Request::Join(entry) = request else {
             return;
         };
@@ -108,8 +106,8 @@ impl Passwords {
         }
     }
 
-    /// Whether this is the password. `Err`: who is there has to wait so long first, because too
-    /// many others do, or because he was wrong too often.
+    /// Whether this is the password. `Err`: how long to wait first, because too many others try, or
+    /// because the site was wrong too often.
     async fn check(
         &self,
         clock: Clock,
@@ -124,7 +122,7 @@ impl Passwords {
         let Ok(turn) = Arc::clone(&shared.turns).acquire_owned().await else {
             return Err(BUSY_RETRY);
         };
-        // Others from there had theirs meanwhile.
+        // Others of that site had their turn meanwhile.
         shared.may_try(address, clock.now().mono)?;
         let supervisor = &shared.supervisor;
         let (shared, password) = (Arc::clone(shared), password.clone());
@@ -135,17 +133,17 @@ impl Passwords {
             if !is_right {
                 shared.was_wrong(address, clock.now().mono);
             }
-            // Held until it is noted, even if nobody waits for it any more.
+            // Held until the result is noted, even if the client is gone.
             drop(turn);
             is_right
         });
-        // One that broke down says nothing of the password.
+        // A comparison that panicked says nothing about the password.
         compared.await.map_err(|Panicked| BUSY_RETRY)
     }
 }
 
 fn too_often(wait: Duration) -> Refusal {
-    let message = "Too many passwords are tried at the moment: try again in a while";
+    let message = "Too many password attempts at the moment: try again in a while";
     let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let mut refusal = Refusal::ending(ErrorCode::RateLimited, message);
     refusal.retry_after_ms = Some(wait.max(1));
@@ -169,7 +167,7 @@ impl Shared {
 
     fn was_wrong(&self, address: ClientAddress, now: Duration) {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        // Refused only where several were compared at one time.
+        // It fails only if several were compared at one time.
         let _ = wrong.take(address, now);
     }
 }
@@ -211,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_is_wrong_too_often_waits_and_a_right_one_costs_nothing() {
+    async fn too_many_wrong_passwords_have_to_wait_and_a_right_one_costs_nothing() {
         let home = tempfile::tempdir().unwrap();
         let secrets = Secrets::Kept {
             directory: Some(home.path().to_owned()),

@@ -1,46 +1,46 @@
-//! How often the readers of a room are woken for its member list alone.
+//! Limits how often the readers of a room are woken for its member list alone.
 //!
-//! To wake `n` readers is to write `n` times, some microseconds each. Were each change told at once, a
-//! crowd that comes into one room would cost the square of its number in writes, and a big room whose
-//! people come and go all day would have its worker do nothing else. So changes gather for a time that
-//! grows with the readers, and telling them takes a bounded share of the worker for each room
-//! ([`FOR_EACH_READER`]). A message does not wait: who is woken by one reads the changes before it as
-//! well, in their order.
+//! Waking `n` readers takes `n` writes, some microseconds each. If each change were sent at once, a
+//! crowd that joins one room would cost the square of its number in writes, and a big room with
+//! many joins and leaves would keep its worker busy with nothing else. So changes gather for a time
+//! that grows with the number of readers, and sending them takes a bounded share of the worker for
+//! each room ([`FOR_EACH_READER`]). A message does not wait: a reader woken by one also reads the
+//! changes before it, in order.
 
 use std::{cmp::Reverse, collections::BinaryHeap, mem, time::Duration};
 
 use crate::server::log::RoomIndex;
 
-/// Between one time that a room's readers are told and the next, for each of them. A write takes 3 to
-/// 6 µs: so a third of the worker's time at the most, and 20 ms in a room of a thousand.
+/// The interval between two wakes of a room's readers, for each reader. A write takes 3 to 6 µs: so
+/// at most a third of the worker's time, and 20 ms in a room of a thousand.
 const FOR_EACH_READER: Duration = Duration::from_micros(20);
-/// Nobody waits for less: timers are no finer.
+/// Shorter delays are skipped: timers are no finer.
 const GATHER_MIN: Duration = Duration::from_millis(1);
-/// Nobody waits for longer, however many they are: what a room keeps of its changes is given back a
-/// second after the last one.
+/// The longest delay, for any number of readers: a room's changes are released a second after the
+/// last one.
 const GATHER_MAX: Duration = Duration::from_millis(500);
 
-/// The rooms of one worker.
+/// The state of a worker's rooms.
 #[derive(Debug, Default)]
 pub(super) struct PresenceThrottle {
     rooms: Vec<Room>,
-    /// When to look at a room: one alarm for each at the most.
+    /// When to check a room: at most one alarm for each.
     alarms: BinaryHeap<Reverse<(Duration, RoomIndex)>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Room {
-    /// Its readers are not told before this time.
+    /// Its readers are not woken before this time.
     next: Duration,
-    /// There is something to tell them then.
+    /// There are changes to send then.
     waiting: bool,
     /// It has an alarm.
     alarm: bool,
 }
 
 impl PresenceThrottle {
-    /// The member list of a room changed: whether its readers are to be woken now. Otherwise they are
-    /// [`due`](Self::due).
+    /// The member list of a room changed. Returns whether its readers are to be woken now;
+    /// otherwise they are [`due`](Self::due) later.
     pub(super) fn changed(&mut self, now: Duration, room: RoomIndex, readers: usize) -> bool {
         let index = room.at();
         if self.rooms.len() <= index {
@@ -58,19 +58,19 @@ impl PresenceThrottle {
         false
     }
 
-    /// The readers of a room are woken for something else, and so are told.
+    /// The readers of a room are woken for something else, and so read the changes too.
     pub(super) fn woken(&mut self, room: RoomIndex) {
         if let Some(state) = self.rooms.get_mut(room.at()) {
             state.waiting = false;
         }
     }
 
-    /// When to ask [`take_due`](Self::take_due).
+    /// When to call [`take_due`](Self::take_due).
     pub(super) fn due(&self) -> Option<Duration> {
         self.alarms.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// A room whose readers are to be woken now, if there is one.
+    /// A room whose readers are to be woken now, if any.
     pub(super) fn take_due(
         &mut self,
         now: Duration,
@@ -88,7 +88,7 @@ impl PresenceThrottle {
                 state.next = now + gather(readers(room));
                 return Some(room);
             }
-            // The alarm was for what they were told with a message.
+            // The alarm was for changes that were sent with a message.
             state.alarm = true;
             self.alarms.push(Reverse((state.next, room)));
         }
@@ -96,7 +96,7 @@ impl PresenceThrottle {
     }
 }
 
-/// How long changes gather for so many readers.
+/// How long changes gather, for this number of readers.
 fn gather(readers: usize) -> Duration {
     let readers = u32::try_from(readers).unwrap_or(u32::MAX);
     let long = FOR_EACH_READER.saturating_mul(readers).min(GATHER_MAX);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gathered_is_told_once_and_the_next_gathers_anew() {
+    fn gathered_changes_are_sent_once_and_later_ones_gather_again() {
         let mut throttle = PresenceThrottle::default();
         let readers = |_| 1_000;
         assert!(throttle.changed(ms(0), ROOM, 1_000));
@@ -155,14 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn who_is_woken_by_a_message_is_not_woken_again_for_what_he_read_with_it() {
+    fn a_reader_woken_by_a_message_is_not_woken_again_for_the_changes_before_it() {
         let mut throttle = PresenceThrottle::default();
         let readers = |_| 1_000;
         assert!(throttle.changed(ms(0), ROOM, 1_000));
         assert!(!throttle.changed(ms(1), ROOM, 1_000));
         throttle.woken(ROOM);
         assert_eq!(throttle.take_due(ms(20), readers), None);
-        // But for what comes behind it.
+        // Except for later changes.
         assert!(throttle.changed(ms(20), ROOM, 1_000));
         assert!(!throttle.changed(ms(21), ROOM, 1_000));
         throttle.woken(ROOM);

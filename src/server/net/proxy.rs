@@ -1,34 +1,34 @@
-//! The header by which a proxy tells whom a connection is of: the PROXY protocol, versions 1 and 2.
+//! The header by which a proxy tells the client's address: the PROXY protocol, versions 1 and 2.
 //!
-//! Pure: bytes in, an address out. Who is asked for such a header, and who is believed, is for the
-//! operator to say.
+//! Pure: bytes in, an address out. The operator says from which proxies a header is expected and
+//! believed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Bytes of a header; version 2 can have more, for what nobody here wants to know.
+/// Bytes of a header. Version 2 allows more, for extensions that we don't use.
 pub(super) const HEADER_BYTES_MAX: usize = 536;
-/// Bytes of a header of version 1, the end of its line included.
+/// Bytes of a header of version 1, including the end of its line.
 const LINE_BYTES_MAX: usize = 107;
 const LINE_START: &[u8] = b"PROXY ";
 const BINARY_START: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// What version 2 has before the addresses.
+/// The bytes of version 2 before the addresses.
 const BINARY_HEAD_BYTES: usize = 16;
 
-/// What a proxy said.
+/// A parsed header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Where the client is; `None` if the proxy speaks for itself (to see whether we are well), or
-    /// can't tell.
+    /// The client's address; `None` if the proxy connects on its own behalf (a health check) or
+    /// does not know.
     pub(super) source: Option<SocketAddr>,
-    /// Bytes that it took. What follows is the client's.
+    /// The header's length in bytes. The client's own bytes follow.
     pub(super) bytes: usize,
 }
 
-/// The bytes are no such header.
+/// The bytes are not a PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoHeader;
 
-/// Reads the header at the beginning of a connection; `None` if there is more of it to come.
+/// Parses the header at the beginning of a connection; `None` if it is incomplete.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
     if begins(bytes, LINE_START) {
         parse_line(bytes)
@@ -60,7 +60,7 @@ fn parse_line(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
     let line = str::from_utf8(&bytes[..end]).map_err(|_| NoHeader)?;
     let mut words = line.split(' ').skip(1);
     let source = match words.next() {
-        // What follows is not to be heeded.
+        // The rest of the line is to be ignored.
         Some("UNKNOWN") => None,
         Some(family @ ("TCP4" | "TCP6")) => {
             let mut address = || {
@@ -105,11 +105,11 @@ fn parse_binary(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
         0x21 => true,
         _ => return Err(NoHeader),
     };
-    // Whole or not, addresses that are too short for their kind never will be right.
+    // Addresses that are too short for their family are wrong even if more bytes follow.
     let addresses = match head[13] {
         0x11 => 12,
         0x21 => 36,
-        // Not over TCP: nothing that could be said of a client here.
+        // Not TCP: there is no client address to use.
         _ => 0,
     };
     if told && length < addresses {
@@ -150,7 +150,7 @@ mod tests {
         [BINARY_START, &kind, &length, addresses].concat()
     }
 
-    /// Addresses and ports of version 2, then this.
+    /// IPv4 addresses and ports of version 2, then this.
     fn four(rest: &[u8]) -> Vec<u8> {
         [
             &[203, 0, 113, 9, 192, 0, 2, 1, 0x30, 0x39, 0x29, 4][..],
@@ -164,7 +164,7 @@ mod tests {
         [&source.octets()[..], &[1; 16], &[0x30, 0x39, 0x29, 4]].concat()
     }
 
-    /// Every beginning of it is not enough; it is, whatever follows.
+    /// Every proper prefix is incomplete; the whole is complete, whatever follows.
     fn check(header: &[u8], source: Option<&str>) {
         let shown = header.escape_ascii();
         for length in 0..header.len() {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn who_a_proxy_names_is_read() {
+    fn the_client_that_a_proxy_names_is_read() {
         check(
             b"PROXY TCP4 203.0.113.9 192.0.2.1 12345 10500\r\n",
             Some("203.0.113.9:12345"),
@@ -225,7 +225,7 @@ mod tests {
             &binary([0x21, 0x21], &six("::ffff:203.0.113.9")),
             Some("203.0.113.9:12345"),
         );
-        // For itself, or of no TCP connection.
+        // A health check, or not a TCP connection.
         check(&binary([0x20, 0x00], b""), None);
         check(&binary([0x20, 0x11], &four(b"")), None);
         check(&binary([0x21, 0x00], b"what ever"), None);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_refused_as_soon_as_it_shows() {
+    fn bytes_that_are_no_header_are_refused_as_soon_as_it_shows() {
         for line in [
             "{\"type\":\"join\"}",
             "\x16\x03\x01",
@@ -290,7 +290,7 @@ mod tests {
             let stream = [start, rest].concat();
             match parse(&stream) {
                 Ok(Some(header)) => prop_assert!(header.bytes <= stream.len().min(HEADER_BYTES_MAX)),
-                // Whoever has as much as may be knows.
+                // A header of the maximal length is complete or wrong.
                 Ok(None) => prop_assert!(stream.len() < HEADER_BYTES_MAX),
                 Err(NoHeader) => {}
             }

@@ -1,11 +1,11 @@
-//! Which connections of a worker read which room.
+//! The connections of a worker that read each room.
 
 use slab::Slab;
 
 use super::connection::Connection;
 use crate::server::log::RoomIndex;
 
-/// Where a connection stands among the readers of a room, so that it is found there when it goes.
+/// The position of a connection among the readers of a room, by which it is removed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReaderSlot {
     room: RoomIndex,
@@ -15,23 +15,23 @@ pub(super) struct ReaderSlot {
 /// See the module's docs.
 #[derive(Default)]
 pub(super) struct Readers {
-    /// By their places in the worker's table.
+    /// Connections by their index in the worker's table.
     rooms: Vec<Vec<u32>>,
 }
 
 impl Readers {
-    /// Those who read a room.
+    /// The readers of a room.
     pub(super) fn of(&self, room: RoomIndex) -> impl Iterator<Item = usize> {
         let readers = self.rooms.get(room.at()).into_iter().flatten();
         readers.map(|&reader| reader as usize)
     }
 
-    /// How many they are.
+    /// The number of readers.
     pub(super) fn count(&self, room: RoomIndex) -> usize {
         self.rooms.get(room.at()).map_or(0, Vec::len)
     }
 
-    /// A connection reads these rooms from now on; it read none before.
+    /// Adds a connection, which read no room before, to these rooms.
     pub(super) fn enter(
         &mut self,
         connection: &mut Connection,
@@ -52,13 +52,13 @@ impl Readers {
         connection.slots = slots.collect();
     }
 
-    /// A connection that is no longer in the table reads no room any more.
+    /// Removes a connection that is no longer in the table from its rooms.
     pub(super) fn remove(&mut self, slots: &[ReaderSlot], table: &mut Slab<Box<Connection>>) {
         for slot in slots {
             let readers = &mut self.rooms[slot.room.at()];
             let place = slot.place as usize;
             readers.swap_remove(place);
-            // Whoever was last sits there now.
+            // The last reader was moved to the free position.
             let moved = readers
                 .get(place)
                 .and_then(|&at| table.get_mut(at as usize));

@@ -1,12 +1,12 @@
-//! What the operator may change while the server runs.
+//! Settings that the operator may change while the server runs.
 
 use super::{passwords::Passwords, tls::Credentials};
 use crate::server::{config::Config, event_log::EventLog, keys::Keys, secrets::Secrets};
 
-/// What is read again when he says so: his certificate, and the password.
+/// Reloads the operator's own certificate and the password when they ask for it.
 #[derive(Clone, Debug)]
 pub struct Reload {
-    /// Where the certificate is the operator's own.
+    /// Set if the certificate is the operator's own.
     credentials: Option<Credentials>,
     passwords: Option<Passwords>,
     secrets: Secrets,
@@ -14,7 +14,7 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// Of what is so configured; there may be nothing to read.
+    /// Notes what is configured; there may be nothing to reload.
     pub(super) fn new(
         config: &Config,
         credentials: &Credentials,
@@ -29,7 +29,8 @@ impl Reload {
         }
     }
 
-    /// Reads it. What can't be used stays as it was, and is told. Touches the disk.
+    /// Reads the files again. Settings that can't be read stay as they were, with a warning.
+    /// Touches the disk.
     pub fn read(&self) {
         if let Some(credentials) = &self.credentials {
             credentials.reload();
@@ -40,7 +41,7 @@ impl Reload {
             passwords.reload();
         }
         if self.credentials.is_none() && self.passwords.is_none() {
-            let words = "there is nothing to read again: no certificate of your own, no password";
+            let words = "there is nothing to reload: no certificate of your own, no password";
             self.recorder.info(words.to_owned());
         }
     }

@@ -1,4 +1,4 @@
-//! What comes before the first frame: a proxy's header, if one is due, the choice of the protocol by its
+//! Detects the protocol of a new connection: a proxy's header, if one is due, the dialect by its
 //! [first bytes](front::recognize), and the TLS handshake.
 
 use std::{
@@ -28,26 +28,26 @@ use crate::{
     },
 };
 
-/// Bytes that are read at once before it is known what they are: most greetings are shorter.
+/// Bytes of one read before the protocol is known: most first frames are shorter.
 const READ_BYTES: usize = 2 * 1024;
-/// Bytes that a client may send until both ends have the same keys. The longest hellos there are
-/// have about 2 KB; TLS would let one have 64.
+/// Bytes that a client may send in the TLS handshake. The longest hellos in use have about 2 KB;
+/// TLS itself would allow 64.
 const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
 
-/// What makes the exporter's value a channel binding (RFC 9266).
+/// The exporter label of a channel binding (RFC 9266).
 const BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
-/// Who is there, and how to talk to him.
+/// A connection whose protocol is known.
 pub(super) struct Detected {
     pub(super) stream: Stream<TcpStream>,
     pub(super) channel: Channel,
     pub(super) dialect: AnyDialect,
-    /// What was read already, where it is not encrypted.
+    /// Bytes that were read already, if it is not encrypted.
     pub(super) first: Vec<u8>,
     pub(super) outcome: Result<Permit, Refusal>,
 }
 
-/// Finds out. An error: there is nobody to talk to.
+/// Detects the protocol. An error means that there is no client to answer.
 pub(super) async fn detect(
     pool: &HandshakePool,
     socket: Transport<TcpStream>,
@@ -105,7 +105,7 @@ pub(super) async fn detect(
             }
             dialect
         }
-        // It is told so in our own.
+        // A refusal follows, in our own dialect.
         Opening::Unknown => {
             outcome = outcome.and(Err(Refusal::malformed()));
             AnyDialect::json()
@@ -119,7 +119,7 @@ pub(super) async fn detect(
     })
 }
 
-/// Somebody who does not encrypt.
+/// A connection without encryption.
 fn plainly(
     pool: &HandshakePool,
     socket: Transport<TcpStream>,
@@ -136,8 +136,8 @@ fn plainly(
     })
 }
 
-/// Where a client is, by what its proxy says: without a word, nowhere that is known, and not where
-/// the proxy is. A loopback address is of the proxy's machine.
+/// The client's address according to its proxy. If the proxy names none, it is unknown, and not the
+/// proxy's. A loopback address belongs to the proxy's machine.
 fn told_by(proxy: SocketAddr, source: Option<SocketAddr>) -> ClientAddress {
     match source.map(ClientAddress::from) {
         Some(address)
@@ -161,19 +161,19 @@ impl Refusal {
     fn malformed() -> Self {
         Self::new(
             ErrorCode::Malformed,
-            "A connection begins with TLS or a JSON object",
+            "A connection must begin with TLS or a JSON object",
         )
     }
 
     fn plaintext() -> Self {
         Self::new(
             ErrorCode::PlaintextRefused,
-            "This server wants encryption: connect with TLS",
+            "This server requires encryption: connect with TLS",
         )
     }
 }
 
-/// Reads a proxy's header; what follows it stays in `first`. `None` if it is none.
+/// Reads a proxy's header and leaves the bytes behind it in `first`; `None` if it is none.
 async fn introduced(
     socket: &Transport<TcpStream>,
     first: &mut Vec<u8>,
@@ -190,7 +190,7 @@ async fn introduced(
     }
 }
 
-/// Waits for bytes, and adds them. The end is an error: nobody has begun to talk.
+/// Waits for bytes, and appends them. The end of input is an error.
 async fn read(socket: &Transport<TcpStream>, bytes: &mut Vec<u8>) -> io::Result<()> {
     loop {
         socket.readable().await?;
@@ -207,8 +207,8 @@ async fn read(socket: &Transport<TcpStream>, bytes: &mut Vec<u8>) -> io::Result<
     }
 }
 
-/// Until both ends have the same keys. The server's sums take a third of a millisecond a client:
-/// few are done between two looks at everybody else.
+/// Does the TLS handshake. The server's part takes a third of a millisecond for each client, so
+/// only a few are computed at a time.
 async fn shake_hands(
     pool: &HandshakePool,
     socket: &Transport<TcpStream>,
@@ -247,7 +247,7 @@ async fn shake_hands(
     }
 }
 
-/// The socket has nothing, or takes nothing, at the moment.
+/// Whether the socket only has nothing, or takes nothing, at the moment.
 pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

@@ -1,9 +1,9 @@
-//! Which of a worker's sockets are ready.
+//! Readiness of a worker's sockets.
 //!
-//! Pipes wake the worker by themselves. TCP sockets have a poll of their own, which is itself one socket among those that the worker's runtime
-//! waits for. So the runtime keeps nothing for each of them (a registration of tokio's takes 256
-//! bytes and an allocation, and every socket that becomes ready wakes a task), and a connection is
-//! what the worker makes of it: see [`Connection`](super::connection::Connection).
+//! Pipes wake the worker by themselves. TCP sockets have a poll of their own, which is a single
+//! socket to the worker's runtime. So the runtime keeps no state for each socket (a tokio
+//! registration takes 256 bytes and an allocation, and wakes a task each time): see
+//! [`Connection`](super::connection::Connection).
 
 use std::{
     collections::HashMap,
@@ -24,10 +24,10 @@ use tokio::{
 use super::transport::Transport;
 use crate::pipe;
 
-/// Sockets that are looked at before others have their turn.
+/// Sockets that are handled before others have their turn.
 pub(super) const EVENTS_MAX: usize = 256;
 
-/// What a socket is ready for. Told when that changes, and not again.
+/// The readiness of a socket. It is reported once after each change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Readiness {
     pub(super) readable: bool,
@@ -43,10 +43,10 @@ pub(super) struct Sockets {
     pipes: Pipes,
 }
 
-/// The pipes among them.
+/// The pipes of a worker.
 struct Pipes {
     watched: HashMap<usize, (pipe::Watch, Waker)>,
-    /// The numbers of those that became ready for something; each once for each direction, and once at first.
+    /// The numbers of pipes that became ready: once for each direction, and once at first.
     woken: UnboundedReceiver<usize>,
     wake: UnboundedSender<usize>,
 }
@@ -59,7 +59,7 @@ struct PipeWaker {
 
 impl Wake for PipeWaker {
     fn wake(self: Arc<Self>) {
-        // A worker that has ended serves nobody.
+        // A worker that has ended has no connections.
         let _ = self.wake.send(self.number);
     }
 }
@@ -79,12 +79,12 @@ impl Pipes {
             number,
             wake: self.wake.clone(),
         });
-        // What it is ready for already is told too.
+        // The present readiness is reported too.
         Arc::clone(&waker).wake();
         self.watched.insert(number, (end.watch(), waker.into()));
     }
 
-    /// Until some are ready; adds them.
+    /// Waits until some are ready, and adds them.
     async fn ready(&mut self, found: &mut Vec<(usize, Readiness)>) {
         let mut next = self.woken.recv().await;
         while let Some(number) = next {
@@ -106,7 +106,7 @@ impl Pipes {
 }
 
 impl Sockets {
-    /// None yet. To be called within a runtime.
+    /// No sockets yet. To be called within a runtime.
     pub(super) fn new() -> io::Result<Self> {
         #[allow(
             deprecated,
@@ -121,7 +121,7 @@ impl Sockets {
         })
     }
 
-    /// Watches one more, under this number. What it is ready for already is told too.
+    /// Watches a socket, under this number. Its present readiness is reported too.
     pub(super) fn add(&mut self, socket: &Transport<TcpStream>, number: usize) -> io::Result<()> {
         let socket = match socket {
             Transport::Tcp(socket) => socket,
@@ -135,7 +135,7 @@ impl Sockets {
         registry.register(&mut SourceFd(&socket.as_raw_fd()), Token(number), interest)
     }
 
-    /// Watches the one with this number no longer.
+    /// Stops watching the socket of this number.
     pub(super) fn remove(&mut self, socket: &Transport<TcpStream>, number: usize) {
         let socket = match socket {
             Transport::Tcp(socket) => socket,
@@ -145,12 +145,12 @@ impl Sockets {
             }
         };
         let registry = self.poll.get_ref().registry();
-        // One that is not there is not watched either.
+        // An error means that it is not watched anyway.
         let _ = registry.deregister(&mut SourceFd(&socket.as_raw_fd()));
     }
 
-    /// Until some are ready; adds them, with their numbers. A number may be that of one that was
-    /// removed since. May be dropped and called again.
+    /// Waits until some are ready, and adds them with their numbers. A number may belong to one
+    /// that was removed since. Cancel-safe.
     pub(super) async fn ready(&mut self, found: &mut Vec<(usize, Readiness)>) -> io::Result<()> {
         let has_pipes = !self.pipes.watched.is_empty();
         let mut guard = tokio::select! {
@@ -172,7 +172,7 @@ impl Sockets {
             };
             (event.token().0, readiness)
         }));
-        // If there may be more, it is still ready: it would not tell of those again.
+        // If there may be more, the poll still counts as ready: it would not report them again.
         if found.len() - before < EVENTS_MAX {
             guard.clear_ready();
         }

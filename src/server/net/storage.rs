@@ -1,14 +1,14 @@
-//! The store, where nothing else ever waits for a disk: on threads of its own.
+//! Runs the store on threads of its own, so that nothing else waits for a disk.
 //!
-//! One thread appends. Reads have a few threads beside it, each with a reader of the store, so
-//! that no commit waits for a page and no page for a commit; and searches, which take longest, have
-//! one that pages don't wait for.
+//! One thread appends. A few threads beside it read, each with its own reader, so that commits and
+//! pages don't wait for each other. Searches, which take longest, have another thread, so that
+//! pages don't wait for them.
 //!
-//! A store that has no readers (the one in memory) waits for nothing, and stays on the hub's thread: an
-//! append takes less than handing it to another thread would. It is read there too, between appends.
+//! A store without readers (the one in memory) never blocks, and stays on the hub's thread: an
+//! append takes less than a thread switch would. Reads are served there too, between appends.
 //!
-//! What is asked goes through bounded queues: whoever finds one full waits. Nobody has more than a page
-//! and a look under way, so the order among reads means nothing.
+//! Requests go through bounded queues; a caller that finds one full waits. A connection has at most
+//! one page and one log query pending, so the order among reads does not matter.
 
 use std::{
     cell::RefCell,
@@ -30,17 +30,17 @@ use crate::server::{
     supervisor::Supervisor,
 };
 
-/// Batches that may wait: the hub has one under way at most.
+/// Batches that may wait: the hub has at most one pending.
 const BATCHES_MAX: usize = 1;
 /// Reads that may wait for a reader, and as many searches.
 const READS_MAX: usize = 64;
-/// Threads that read what is to be sent.
+/// Threads that read pages.
 const PAGE_READERS: usize = 2;
-/// Threads that search, and do nothing else: however many search, they hold up no page.
+/// Threads that only search, so that searches hold up no page.
 const SEARCH_READERS: usize = 1;
 const READERS: usize = PAGE_READERS + SEARCH_READERS;
 
-/// What reads a store that has no readers.
+/// The supervisor's name for reads on the hub's thread.
 const READER_HERE: &str = "reader";
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -65,7 +65,7 @@ impl Read {
     }
 
     fn serve(self, reader: &mut dyn Reader) {
-        // Whoever asked may be gone by now.
+        // A caller may be gone by now.
         match self {
             Self::Segment {
                 room,
@@ -80,42 +80,42 @@ impl Read {
 
 type Outcome = Result<Committed, StoreError>;
 
-/// The hub's way to the store.
+/// The hub's access to the store.
 pub(super) enum Appender {
-    /// It has a thread.
+    /// The store is on its own thread.
     There {
         batches: mpsc::Sender<Batch>,
         outcomes: mpsc::Receiver<Outcome>,
     },
-    /// It is on this one.
+    /// The store is on this thread.
     Here {
         store: Rc<RefCell<Box<dyn Store>>>,
         outcome: Option<Outcome>,
     },
 }
 
-/// A worker's way to the store.
+/// A worker's access to the store.
 #[derive(Clone, Debug)]
 pub(super) struct Pages {
     pages: mpsc::Sender<Read>,
     searches: mpsc::Sender<Read>,
 }
 
-/// Tells when the store is closed: what it had to bring to an end is done.
+/// Tells when the store is closed and its pending work done.
 #[derive(Debug)]
 pub(super) struct Closed(oneshot::Receiver<()>);
 
 impl Closed {
-    /// Ready when it is.
+    /// Waits until it is.
     pub(super) async fn wait(self) {
-        // Told by the other end being dropped.
+        // The other end is dropped then.
         let _ = self.0.await;
     }
 }
 
-/// Starts the threads; to be called on the hub's, within its [`LocalSet`](tokio::task::LocalSet). The
-/// store is closed when the [`Appender`] is gone, and, if the store itself has to read, every
-/// [`Pages`].
+/// Starts the threads; to be called on the hub's, within its [`LocalSet`](tokio::task::LocalSet).
+/// The store is closed when the [`Appender`] is gone, and, if the store has no readers, every
+/// [`Pages`] too.
 pub(super) fn start(
     store: Box<dyn Store>,
     supervisor: &Supervisor,
@@ -150,9 +150,9 @@ fn start_here(
     spawn_local(async move {
         let _alarm = supervisor.alarm(READER_HERE);
         while let Some(read) = waiting.recv().await {
-            // One that breaks down is not answered, which whoever asked takes for an error.
+            // A read that panics is not answered, which its caller takes for an error.
             let _ = supervisor.guard(READER_HERE, || read.serve(&mut **reading.borrow_mut()));
-            // Others on this thread before the next one.
+            // Others on this thread have their turn first.
             yield_now().await;
         }
         drop((reading, closing));
@@ -171,7 +171,7 @@ fn start_there(
     supervisor: &Supervisor,
 ) -> io::Result<Appender> {
     let (batches, mut waiting) = mpsc::channel(BATCHES_MAX);
-    // One of an append, and one of a store that fails by itself.
+    // One outcome of an append, and one of a store that fails between appends.
     let (outcome, outcomes) = mpsc::channel(2);
     let failure = outcome.clone();
     store.on_failure(Box::new(move || {
@@ -191,7 +191,7 @@ fn start_there(
     Ok(Appender::There { batches, outcomes })
 }
 
-/// They end when nobody can ask them any more.
+/// Starts threads that read. They end when no caller is left.
 fn start_readers(
     name: &str,
     readers: Vec<Box<dyn Reader>>,
@@ -206,13 +206,13 @@ fn start_readers(
         supervisor.start(name.clone(), move || {
             prepare();
             loop {
-                // Held while waiting: the others wait for the lock instead.
+                // Held while waiting: the other threads wait for the lock instead.
                 let read = waiting
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .blocking_recv();
                 let Some(read) = read else { return Ok(()) };
-                // One that breaks down is not answered, which whoever asked takes for an error.
+                // A read that panics is not answered, which its caller takes for an error.
                 let _ = guarding.guard(&name, || read.serve(&mut *reader));
             }
         })?;
@@ -221,7 +221,7 @@ fn start_readers(
 }
 
 impl Appender {
-    /// Hands a batch over. If the store is gone, its outcome says so.
+    /// Hands a batch over. If the store is gone, [`outcome`](Self::outcome) says so.
     pub(super) async fn append(&mut self, batch: Batch) {
         match self {
             Self::There { batches, .. } => drop(batches.send(batch).await),
@@ -229,7 +229,7 @@ impl Appender {
         }
     }
 
-    /// What became of the batch handed over last, where that took no time.
+    /// The outcome of the last batch, if the store is on this thread.
     pub(super) fn outcome_at_once(&mut self) -> Option<Outcome> {
         match self {
             Self::There { .. } => None,
@@ -237,12 +237,12 @@ impl Appender {
         }
     }
 
-    /// What became of the batch handed over last. May be dropped and called again.
+    /// Waits for the outcome of the last batch. Cancel-safe.
     pub(super) async fn outcome(&mut self) -> Outcome {
         match self {
             Self::There { outcomes, .. } => match outcomes.recv().await {
                 Some(outcome) => outcome,
-                // The thread broke down in the middle of it.
+                // The thread panicked during the append.
                 None => Err(StoreError::Unknown),
             },
             Self::Here { outcome, .. } => match outcome.take() {

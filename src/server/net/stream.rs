@@ -1,7 +1,7 @@
-//! One connection's bytes: as they are, or encrypted. Never waits where it does not say so.
+//! A connection's bytes, plain or encrypted. Only functions that say so wait.
 //!
-//! TLS holds no queue: what is taken to be written is one record at most, and no more is taken
-//! until it has left; what is read is passed on at once, as far as there is space.
+//! TLS holds no queue: at most one record is taken to be written, and no more until it has left;
+//! received bytes are passed on at once, as far as there is space.
 
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
@@ -14,13 +14,13 @@ use tokio::{net::TcpStream as AsyncStream, task::yield_now, time::timeout};
 
 use super::transport::{Socket, Transport};
 
-/// Bytes that are read from a socket at once where nothing is held in part. Of encrypted ones: with the longest record that
-/// lies here in part they make less than rustls keeps (16 KB) and a [`Sink`] that is asked to has
-/// space for (16 KB).
+/// Bytes that are read from a socket at once, when no partial frame is held. Together with a
+/// partial record of the longest kind they are less than rustls keeps (16 KB), and than the space
+/// of a [`Sink`] (16 KB).
 pub(super) const SCRATCH_BYTES: usize = 12 * 1024;
-/// Bytes that one connection may hold encrypted and not sent: of one record.
+/// Bytes of one record that a connection may hold encrypted and unsent.
 const RECORD_BYTES_MAX: usize = 16 * 1024;
-/// What one goodbye reads at a time of what nobody wants any more.
+/// Bytes that a closing connection reads and discards at a time.
 const DISCARD_BYTES: usize = 4 * 1024;
 
 /// See the module's docs.
@@ -31,16 +31,16 @@ pub(super) struct Stream<T> {
 
 struct Session {
     connection: ServerConnection,
-    /// It holds what was received and there was no space for.
+    /// It holds received bytes for which there was no space.
     unread: bool,
 }
 
-/// What a read came to.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Intake {
-    /// Something came, and there may be more.
+    /// Bytes arrived, and there may be more.
     Some,
-    /// Something may have come; the socket has no more for now.
+    /// Bytes may have arrived; the socket has no more for now.
     All,
     /// The other end sends no more.
     End,
@@ -51,12 +51,12 @@ impl<T: Socket> Stream<T> {
         Self { socket, tls: None }
     }
 
-    /// After the handshake.
+    /// A stream after its TLS handshake.
     pub(super) fn encrypted(socket: Transport<T>, mut connection: ServerConnection) -> Self {
         connection.set_buffer_limit(Some(RECORD_BYTES_MAX));
         let session = Session {
             connection,
-            // What the client has sent right behind the handshake.
+            // Bytes that the client sent right behind the handshake.
             unread: true,
         };
         Self {
@@ -69,7 +69,7 @@ impl<T: Socket> Stream<T> {
         &self.socket
     }
 
-    /// The same connection, with another kind of socket.
+    /// The same stream, with another kind of socket.
     fn exchange<U>(self, exchange: impl FnOnce(T) -> io::Result<U>) -> io::Result<Stream<U>> {
         Ok(Stream {
             socket: self.socket.exchange(exchange)?,
@@ -77,9 +77,8 @@ impl<T: Socket> Stream<T> {
         })
     }
 
-    // Writing.
-
-    /// Whether all that was taken has left. To be called before anything else is written.
+    /// Sends what was taken before; returns whether all of it has left. To be called before
+    /// anything else is written.
     pub(super) fn settle(&mut self) -> io::Result<bool> {
         let Some(tls) = &mut self.tls else {
             return Ok(true);
@@ -96,7 +95,7 @@ impl<T: Socket> Stream<T> {
         Ok(true)
     }
 
-    /// Takes what it can of these, and says how many bytes.
+    /// Takes as many of these bytes as it can, and returns their number.
     pub(super) fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
             return match slices {
@@ -107,28 +106,25 @@ impl<T: Socket> Stream<T> {
         let taken = tls.connection.writer().write_vectored(slices);
         self.settle()?;
         match taken {
-            // Keys had to be changed first, and are now.
+            // The keys had to be changed first, and are now.
             Ok(0) => Err(ErrorKind::Interrupted.into()),
             taken => taken,
         }
     }
 
-    // Reading.
-
-    /// Whether there is something to read that the socket does not know of.
+    /// Whether there are bytes to read that the socket does not know of.
     pub(super) fn is_unread(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.unread)
     }
 
-    /// Reads once, and hands on what came: `into` has the space, and is told how much of it was
-    /// used.
+    /// Reads once, and passes the bytes on to `into`.
     pub(super) fn read(
         &mut self,
         into: &mut impl Sink,
         scratch: &mut [u8; SCRATCH_BYTES],
     ) -> io::Result<Intake> {
         let Some(tls) = &mut self.tls else {
-            // Frames that come whole need no room of the connection's own to read into.
+            // Whole frames are decoded without a buffer of the connection's own.
             if into.is_drained() {
                 let count = self.socket.try_read(scratch)?;
                 if count > 0 {
@@ -171,23 +167,23 @@ impl<T: Socket> Stream<T> {
 }
 
 impl Stream<AsyncStream> {
-    /// For a worker.
+    /// Converts it for a worker.
     pub(super) fn into_std(self) -> io::Result<Stream<TcpStream>> {
         self.exchange(AsyncStream::into_std)
     }
 
-    /// Until there may be something to read.
+    /// Waits until there may be something to read.
     pub(super) async fn readable(&self) -> io::Result<()> {
         self.socket.readable().await
     }
 
-    /// Until something may be written.
+    /// Waits until something may be written.
     pub(super) async fn writable(&self) -> io::Result<()> {
         self.socket.writable().await
     }
 
-    /// Everything is written. If the connection were closed with something unread in it, what was
-    /// written last might never be read: so the other end is left to close first, for a while.
+    /// Closes the connection after everything is written. Closing with unread input could discard
+    /// the last bytes written (TCP reset), so the other end gets some time to close first.
     pub(super) async fn close(mut self, within: Duration) {
         let close = async {
             if let Some(tls) = &mut self.tls {
@@ -201,27 +197,27 @@ impl Stream<AsyncStream> {
                 self.socket.readable().await?;
                 match self.socket.try_read(&mut [0; DISCARD_BYTES]) {
                     Ok(0) => return Ok(()),
-                    // However much comes, the time passes.
+                    // However much arrives, the time limit is checked.
                     Ok(_) => yield_now().await,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     Err(error) => return Err(error),
                 }
             }
         };
-        // However it ends: it is closed now.
+        // In any case it is closed now.
         let _: Result<io::Result<()>, _> = timeout(within, close).await;
     }
 }
 
 impl Stream<TcpStream> {
-    /// For a task of its own.
+    /// Converts it for a task of its own.
     pub(super) fn into_async(self) -> io::Result<Stream<AsyncStream>> {
         self.exchange(AsyncStream::from_std)
     }
 }
 
 impl Intake {
-    /// So many bytes came of those that were asked for. A stream that gives less has no more.
+    /// Classifies a read by its length. A socket that gives less than asked for has no more.
     fn of(count: usize, asked: usize) -> Self {
         match count {
             0 => Self::End,
@@ -232,7 +228,7 @@ impl Intake {
 }
 
 impl Session {
-    /// Hands on what was deciphered; `false` at the end.
+    /// Passes decrypted bytes on; `false` at the end of input.
     fn pass_on(&mut self, into: &mut impl Sink) -> io::Result<bool> {
         loop {
             let space = into.space();
@@ -255,26 +251,25 @@ impl Session {
         }
     }
 
-    /// Lets it give back what it needed for a long record.
+    /// Makes rustls release the buffer of a long record.
     fn tidy(&mut self) {
         let _ = self.connection.read_tls(&mut Nothing);
     }
 }
 
-/// Who reads.
+/// The receiver of a stream's bytes.
 pub(super) trait Sink {
-    /// Whether nothing of what was read before waits for more.
+    /// Whether it holds no partial frame.
     fn is_drained(&self) -> bool;
-    /// Takes these bytes, [`SCRATCH_BYTES`] at the most; only while it is drained.
+    /// Takes these bytes, at most [`SCRATCH_BYTES`]; only while it is drained.
     fn feed(&mut self, bytes: &[u8]);
-    /// Where to read to; empty if nothing can be taken now.
+    /// The buffer to read into; empty if nothing can be taken now.
     fn space(&mut self) -> &mut [u8];
-    /// So many bytes of it were used.
+    /// The number of bytes that were written to `space`.
     fn filled(&mut self, count: usize);
 }
 
-/// Deciphers some of the bytes. If they are not as they should be, the other end is told as well
-/// as can be.
+/// Decrypts some of the bytes. If they are invalid, an alert is sent as far as possible.
 pub(super) fn take_in(
     connection: &mut ServerConnection,
     encrypted: &mut &[u8],
@@ -288,7 +283,7 @@ pub(super) fn take_in(
     Ok(())
 }
 
-/// A socket, to be written to as far as it takes it.
+/// A socket as a [`Write`] that never waits.
 pub(super) struct Outlet<'a, S>(pub(super) &'a S);
 
 impl<S: Socket> Write for Outlet<'_, S> {
@@ -305,7 +300,7 @@ impl<S: Socket> Write for Outlet<'_, S> {
     }
 }
 
-/// Nothing to read, for now.
+/// A reader that has nothing for now.
 struct Nothing;
 
 impl Read for Nothing {

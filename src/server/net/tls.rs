@@ -1,4 +1,4 @@
-//! What the server shows of itself in TLS, and how it is exchanged while it runs.
+//! The server's key and certificate in TLS, and their replacement while it runs.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -14,10 +14,10 @@ use crate::{
     },
 };
 
-/// Guards that a client gets with each full handshake, each good for one shorter one.
+/// Session tickets that a client gets with each full handshake, each good for one resumption.
 const TICKETS: usize = 1;
 
-/// The key and certificate in force. Cheap to clone; all clones are one.
+/// The current key and certificate. Cheap to clone; all clones share them.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     keys: Keys,
@@ -25,7 +25,7 @@ pub struct Credentials {
     recorder: EventLog,
 }
 
-/// What one handshake goes by.
+/// The key and certificate of new handshakes.
 #[derive(Clone, Debug)]
 pub(super) struct Current {
     pub(super) config: Arc<ServerConfig>,
@@ -33,7 +33,7 @@ pub(super) struct Current {
 }
 
 impl Credentials {
-    /// Reads or makes the key, and says so.
+    /// Reads or makes the key, and logs it.
     pub(super) fn open(keys: &Keys, recorder: &EventLog) -> Result<Self, KeyError> {
         let (key, origin) = keys.open()?;
         match (&origin, keys) {
@@ -43,7 +43,7 @@ impl Credentials {
             )),
             (Origin::Made, Keys::Kept { .. }) => {
                 recorder
-                    .info("made a key, by which clients know this server from now on".to_owned());
+                    .info("made a key: clients recognize this server by it from now on".to_owned());
             }
             _ => {}
         }
@@ -54,7 +54,7 @@ impl Credentials {
         })
     }
 
-    /// What clients know the server by.
+    /// The fingerprint by which clients recognize the server.
     pub fn fingerprint(&self) -> Fingerprint {
         self.current().fingerprint
     }
@@ -64,15 +64,15 @@ impl Credentials {
         current.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the operator's key and certificate again; connections that are made from now on get
-    /// those. If they can't be used, it stays with the ones that it has. Touches the disk.
+    /// Reads the operator's key and certificate again, for new connections. If they can't be used,
+    /// the current ones stay. Touches the disk.
     pub fn reload(&self) {
         let read = self.keys.open().and_then(|(key, _)| Current::new(key));
         match read {
             Ok(new) => {
                 let fingerprint = new.fingerprint;
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
-                // What is said holds by then.
+                // Replaced before it is logged.
                 self.recorder.info(format!(
                     "read the certificate again; fingerprint: {fingerprint}"
                 ));
@@ -92,9 +92,9 @@ impl Current {
             .map_err(system)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(key.certified)));
-        // Without it a session of TLS 1.2 could be made to have another one's channel binding.
+        // Without it a TLS 1.2 session could be given the channel binding of another one.
         config.require_ems = true;
-        // What a client comes back with is kept by the client.
+        // Stateless tickets: the client keeps its session.
         config.ticketer = Ticketer::new().map_err(system)?;
         config.send_tls13_tickets = TICKETS;
         Ok(Self {

@@ -1,4 +1,4 @@
-//! What carries one connection's bytes: a TCP socket, or a [pipe] within this process.
+//! The transport of a connection's bytes: a TCP socket, or a [pipe] within this process.
 
 use std::{
     future::poll_fn,
@@ -11,7 +11,7 @@ use tokio::net::TcpStream as AsyncStream;
 
 use crate::pipe;
 
-/// What a connection reads from and writes to, without ever waiting.
+/// Reads and writes that never wait.
 pub(super) trait Socket {
     fn try_read(&self, into: &mut [u8]) -> io::Result<usize>;
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
@@ -46,8 +46,8 @@ impl Socket for TcpStream {
     }
 }
 
-/// See the module's docs. `T` is the kind of TCP socket: the standard library's, which a worker has,
-/// or one that a task can wait for.
+/// The transport of a connection. `T` is the kind of TCP socket: the standard library's, for a
+/// worker, or tokio's, which a task can wait for.
 #[derive(Debug)]
 pub(super) enum Transport<T> {
     Tcp(T),
@@ -78,7 +78,7 @@ impl<T: Socket> Socket for Transport<T> {
 }
 
 impl<T> Transport<T> {
-    /// The same, with another kind of TCP socket.
+    /// The same transport, with another kind of TCP socket.
     pub(super) fn exchange<U>(
         self,
         exchange: impl FnOnce(T) -> io::Result<U>,
@@ -104,7 +104,7 @@ impl Transport<AsyncStream> {
         }
     }
 
-    /// Until there may be something to read.
+    /// Waits until there may be something to read.
     pub(super) async fn readable(&self) -> io::Result<()> {
         match self {
             Self::Tcp(tcp) => tcp.readable().await,
@@ -115,7 +115,7 @@ impl Transport<AsyncStream> {
         }
     }
 
-    /// Until something may be written.
+    /// Waits until something may be written.
     pub(super) async fn writable(&self) -> io::Result<()> {
         match self {
             Self::Tcp(tcp) => tcp.writable().await,
@@ -126,7 +126,7 @@ impl Transport<AsyncStream> {
         }
     }
 
-    /// Says that nothing more is written.
+    /// Closes the sending direction.
     pub(super) fn end(&self) -> io::Result<()> {
         match self {
             Self::Tcp(tcp) => SockRef::from(tcp).shutdown(Shutdown::Write),

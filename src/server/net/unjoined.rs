@@ -1,7 +1,7 @@
-//! Connections that have not joined: in the order of their coming, and not too many.
+//! Connections that have not joined: ordered by arrival, and limited in number.
 //!
-//! Who is slow to join makes room when others wait to come in, the slowest first; so silent
-//! connections keep nobody out for longer than [`GRACE`].
+//! When others wait to connect, the oldest of them is evicted; so silent connections keep no client
+//! out for longer than [`GRACE`].
 
 use std::{
     collections::BTreeSet,
@@ -13,24 +13,24 @@ use tokio::sync::Notify;
 
 use crate::server::core::ConnectionId;
 
-/// Connections that may be here at one time.
+/// Unjoined connections at one time.
 pub(super) const UNJOINED_MAX: usize = 1024;
 /// How long each may take at least.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
 
-/// All of them. Cheap to clone; all clones are one.
+/// All unjoined connections. Cheap to clone; all clones share the list.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unjoined(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// By when they came: since the server's start.
+    /// Ordered by arrival, as a time since the server's start.
     waiting: Mutex<BTreeSet<(Duration, ConnectionId)>>,
-    /// Told when one is gone.
+    /// Notified when one is gone.
     gone: Notify,
 }
 
-/// One of them, for as long as this lives.
+/// Keeps one connection on the list for as long as this lives.
 #[derive(Debug)]
 pub(super) struct UnjoinedGuard {
     shared: Arc<Shared>,
@@ -47,12 +47,12 @@ impl Unjoined {
         }
     }
 
-    /// Whether there are as many as there may be.
+    /// Whether the list is full.
     pub(super) fn are_many(&self) -> bool {
         self.0.waiting().len() >= UNJOINED_MAX
     }
 
-    /// The one that came first, if it has had its time: it is to go, and counts as gone.
+    /// Removes and returns the oldest connection, if its time is over.
     pub(super) fn evict(&self, now: Duration) -> Option<ConnectionId> {
         let mut waiting = self.0.waiting();
         let &(came, id) = waiting.first()?;
@@ -63,13 +63,13 @@ impl Unjoined {
         Some(id)
     }
 
-    /// When the one that came first will have had its time.
+    /// When the oldest connection's time will be over.
     pub(super) fn due(&self) -> Option<Duration> {
         let waiting = self.0.waiting();
         waiting.first().map(|(came, _)| *came + GRACE)
     }
 
-    /// Until one is gone.
+    /// Waits until one is gone.
     pub(super) async fn gone(&self) {
         self.0.gone.notified().await;
     }
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_came_first_goes_first_and_not_before_his_time() {
+    fn the_oldest_is_evicted_first_and_not_before_its_time() {
         let unjoined = Unjoined::default();
         let id = |number| ConnectionId::new(0, number);
         let at = |ms| Duration::from_millis(ms);

@@ -1,9 +1,9 @@
-//! One loop that serves its share of the connections.
+//! A worker: one loop that serves its share of the connections.
 //!
-//! It owns them all, in a table, and whatever happens to one of them comes through the loop: its
-//! socket is ready, the hub has news or an order, a page has arrived, an alarm rings. Then the
-//! connection does what it can ([`Connection::poll`]), and nothing ever waits for one of them. What
-//! does wait, for the store or for the last goodbye, is a task beside the loop.
+//! It owns them all, in a table, and all their events come through the loop: a socket is ready, the
+//! hub sent news or a command, a page has arrived, an alarm is due. Then the connection does what
+//! it can ([`Connection::poll`]), and the loop never waits for one of them. Waiting for the store,
+//! or for the other end to close, is done by tasks beside the loop.
 
 use std::{
     cmp::Reverse,
@@ -55,29 +55,27 @@ use crate::{
     time::Now,
 };
 
-/// Turns of the hub that may wait for a worker; then the hub waits.
+/// Turns of the hub that may wait for a worker; beyond it the hub waits.
 pub(super) const DELIVERIES_MAX: usize = 64;
-/// Connections that may wait for a worker; then handshake pools wait.
+/// Connections that may wait for a worker; beyond it handshake pools wait.
 pub(super) const ARRIVALS_MAX: usize = 256;
 /// Pages from the store that the slow readers of one worker hold at one time.
 const PAGES_AT_ONCE: usize = 8;
-/// Looks into a log (history, searches) that the clients of one worker have at one time; the others
-/// wait for their turn, in the order of their asking.
-const LOOKS_AT_ONCE: usize = 4;
-/// So many connections have their turn before the loop looks what else has happened.
+/// Log queries (history, searches) of one worker's clients at one time; the others wait, in order.
+const QUERIES_AT_ONCE: usize = 4;
+/// Turns of connections before the loop checks for other events.
 const TURNS_IN_A_ROW: usize = 128;
-/// How often the heartbeats are looked at.
+/// How often the heartbeats are checked.
 const TICK: Duration = Duration::from_secs(1);
-/// What the worker on the hub's thread is called.
+/// The name of the worker on the hub's thread.
 const FIRST: &str = "worker-0";
 /// How long the connections may take to end when the server stops.
 const STOP_WITHIN: Duration = CLOSE_WITHIN.saturating_add(Duration::from_millis(500));
-/// When the server stops, all is written, and other ends have not closed: for so long they are waited
-/// for. By then what was written has arrived, or the network is so slow that the system sends it
-/// behind the server's end.
-const FAREWELL: Duration = Duration::from_millis(250);
+/// How long a stopping server waits for the other ends to close, once everything is written. By
+/// then it has arrived, or the network is so slow that the system sends it after the server's end.
+const CLOSE_WAIT_MAX: Duration = Duration::from_millis(250);
 
-/// What a turn of the hub means for a worker: to be carried out in order.
+/// One effect of the hub on a worker, carried out in order.
 #[derive(Debug)]
 pub(super) enum Delivery {
     Publish(Arc<Publication>),
@@ -85,11 +83,11 @@ pub(super) enum Delivery {
         connection: ConnectionId,
         command: ConnectionCommand,
     },
-    /// Nothing follows.
+    /// Stop: nothing follows.
     Stop,
 }
 
-/// What a worker is given at its start.
+/// Arguments of a worker.
 pub(super) struct Start {
     pub(super) replica: Replica,
     pub(super) clock: Clock,
@@ -97,44 +95,44 @@ pub(super) struct Start {
     pub(super) pages: Pages,
     pub(super) deliveries: mpsc::Receiver<Vec<Delivery>>,
     pub(super) messages: mpsc::Receiver<WorkerMsg>,
-    /// Told by being dropped: the worker has ended.
+    /// Dropped when the worker has ended.
     pub(super) ended: oneshot::Sender<()>,
     pub(super) supervisor: Supervisor,
 }
 
-/// See the module's docs.
+/// A worker; see the module's docs.
 struct Worker {
     context: WorkerContext,
     pages: Pages,
     pages_at_once: Arc<Semaphore>,
-    looks_at_once: Arc<Semaphore>,
+    queries_at_once: Arc<Semaphore>,
     sockets: Sockets,
     table: Slab<Box<Connection>>,
     places: HashMap<ConnectionId, usize>,
-    /// Those who read each room.
+    /// The readers of each room.
     readers: Readers,
     throttle: PresenceThrottle,
-    /// Those whose turn comes.
+    /// Connections whose turn comes.
     queue: VecDeque<usize>,
-    /// Those who wait for the hub to have room.
+    /// Connections that wait for room at the hub.
     held_up: Vec<usize>,
     alarms: BinaryHeap<Reverse<(Duration, ConnectionId)>>,
-    /// What the store answers: of each connection a page and a look at the most.
+    /// Answers of the store: at most one page and one log query of each connection.
     answers: UnboundedSender<Answer>,
-    /// Those who wait for the other end to close too.
-    goodbyes: TaskTracker,
-    /// They are to wait no longer.
-    farewell: CancellationToken,
+    /// Connections that wait for the other end to close.
+    closing_tasks: TaskTracker,
+    /// Cancels their wait.
+    cancel_closing: CancellationToken,
     supervisor: Supervisor,
 }
 
-/// What the store answered.
+/// An answer of the store.
 enum Answer {
     Page {
         connection: ConnectionId,
         room: RoomIndex,
         page: Result<Segment, StoreError>,
-        /// Held until the page is written, or given up.
+        /// Held until the page is written or discarded.
         permit: OwnedSemaphorePermit,
     },
     LogQuery {
@@ -160,7 +158,7 @@ pub(super) fn start(number: usize, start: Start) -> io::Result<()> {
     Ok(())
 }
 
-/// Starts a worker on the thread that calls this, beside what else it does.
+/// Starts a worker on the calling thread, beside its other tasks.
 pub(super) fn start_here(start: Start) -> io::Result<()> {
     let sockets = Sockets::new()?;
     let supervisor = start.supervisor.clone();
@@ -185,7 +183,7 @@ async fn run(start: Start, sockets: Sockets) -> Result<(), String> {
         },
         pages: start.pages,
         pages_at_once: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
-        looks_at_once: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
+        queries_at_once: Arc::new(Semaphore::new(QUERIES_AT_ONCE)),
         sockets,
         table: Slab::new(),
         places: HashMap::new(),
@@ -195,8 +193,8 @@ async fn run(start: Start, sockets: Sockets) -> Result<(), String> {
         held_up: Vec::new(),
         alarms: BinaryHeap::new(),
         answers,
-        goodbyes: TaskTracker::new(),
-        farewell: CancellationToken::new(),
+        closing_tasks: TaskTracker::new(),
+        cancel_closing: CancellationToken::new(),
         supervisor: start.supervisor,
     };
     let served = worker
@@ -233,7 +231,7 @@ impl Worker {
                     }
                 }
                 ready = self.sockets.ready(&mut found) => {
-                    // Without it nobody can be served.
+                    // Without it no connection can be served.
                     ready.map_err(|error| format!("it can't watch its sockets: {error}"))?;
                     many_are_ready = found.len() >= EVENTS_MAX;
                     let now = self.context.clock.now();
@@ -253,12 +251,12 @@ impl Worker {
                 }
                 () = until(alarm) => self.ring(),
                 _ = ticks.tick() => self.tick(),
-                // The sockets, and others on this thread, before those whose turn is next.
+                // The sockets, and other tasks of this thread, come before the next turns.
                 () = yield_now(), if !self.queue.is_empty() => {}
                 () = until(stop_at) => break,
             }
             self.take_turns();
-            // Others on this thread have theirs, however much the sockets bring.
+            // Other tasks of this thread have their turn, however much the sockets bring.
             if mem::take(&mut many_are_ready) {
                 yield_now().await;
             }
@@ -266,16 +264,14 @@ impl Worker {
                 stop_at = Some(Instant::now() + STOP_WITHIN);
             }
         }
-        self.goodbyes.close();
-        let until = Instant::now() + FAREWELL;
-        if timeout_at(until, self.goodbyes.wait()).await.is_err() {
-            self.farewell.cancel();
-            self.goodbyes.wait().await;
+        self.closing_tasks.close();
+        let until = Instant::now() + CLOSE_WAIT_MAX;
+        if timeout_at(until, self.closing_tasks.wait()).await.is_err() {
+            self.cancel_closing.cancel();
+            self.closing_tasks.wait().await;
         }
         Ok(())
     }
-
-    // What has happened.
 
     fn carry_out(&mut self, delivery: Delivery) {
         match delivery {
@@ -306,7 +302,7 @@ impl Worker {
         }
     }
 
-    /// All readers of a room have their turn.
+    /// Queues all readers of a room.
     fn wake(&mut self, room: RoomIndex) {
         for place in self.readers.of(room) {
             let reader = self.table.get_mut(place);
@@ -322,7 +318,7 @@ impl Worker {
         };
         let connection = &mut self.table[place];
         if let ConnectionCommand::Admit(admission) = &command {
-            connection.settle_in();
+            connection.set_joined();
             let rooms = admission.rooms.iter().map(|(room, _)| *room);
             self.readers.enter(connection, place, rooms);
         }
@@ -351,8 +347,8 @@ impl Worker {
 
     fn receive(&mut self, message: WorkerMsg) {
         match message {
-            WorkerMsg::Come(negotiated) => self.take_in(*negotiated),
-            WorkerMsg::Go(id) => {
+            WorkerMsg::Serve(negotiated) => self.take_in(*negotiated),
+            WorkerMsg::Evict(id) => {
                 if let Some(&place) = self.places.get(&id) {
                     self.table[place].make_room();
                     self.queue(place);
@@ -362,7 +358,7 @@ impl Worker {
     }
 
     fn take_in(&mut self, negotiated: Negotiated) {
-        // One that can't be watched, or that comes when all is over, is dropped.
+        // A connection that can't be watched, or that arrives during the stop, is dropped.
         let place = self.table.vacant_key();
         let socket = negotiated.stream.socket();
         if self.context.stopping || self.sockets.add(socket, place).is_err() {
@@ -378,7 +374,7 @@ impl Worker {
 
     fn hand_on(&mut self, answer: Answer) {
         let (Answer::Page { connection, .. } | Answer::LogQuery { connection, .. }) = answer;
-        // It may have ended meanwhile.
+        // The connection may have ended meanwhile.
         let Some(&place) = self.places.get(&connection) else {
             return;
         };
@@ -390,7 +386,7 @@ impl Worker {
                 catch_panic(&mut self.table[place], |connection| {
                     connection.take_page(now, room, page);
                 });
-                // All of it, as far as the socket takes it: others wait for the permit.
+                // The whole page, as far as the socket takes it: others wait for the permit.
                 while let Some(next) = self.turn(now, place) {
                     let connection = &mut self.table[place];
                     if next != Next::Turn || !connection.is_paging() {
@@ -442,8 +438,6 @@ impl Worker {
         }
     }
 
-    // What is done about it.
-
     fn queue(&mut self, place: usize) {
         if self
             .table
@@ -469,7 +463,7 @@ impl Worker {
         }
     }
 
-    /// Lets a connection do what it can, and sees to what it waits for; `None`: it is gone.
+    /// Polls a connection, and arranges what it waits for; `None` if it is gone.
     fn turn(&mut self, now: Now, place: usize) -> Option<Next> {
         let connection = &mut self.table[place];
         connection.unqueue();
@@ -496,8 +490,8 @@ impl Worker {
                 // It may read on meanwhile, and has its deadlines.
                 self.queue(place);
             }
-            Next::Goodbye => {
-                self.say_goodbye(place);
+            Next::Close => {
+                self.close(place);
                 return None;
             }
             Next::Gone(reason) => {
@@ -512,7 +506,7 @@ impl Worker {
         Some(next)
     }
 
-    /// Few do so at one time, and nobody whose connection has ended.
+    /// Fetches a page for a connection once a permit is free, unless it has ended by then.
     fn fetch(&mut self, place: usize, room: RoomIndex, from: u64) {
         let connection = &mut self.table[place];
         let bytes_max = connection.abilities().page_bytes_max;
@@ -522,7 +516,7 @@ impl Worker {
         let alarm = self.supervisor.alarm("a page for a reader");
         spawn_local(async move {
             let _alarm = alarm;
-            // They are never closed.
+            // The semaphore is never closed.
             let Ok(permit) = places.acquire_owned().await else {
                 return;
             };
@@ -539,15 +533,16 @@ impl Worker {
         });
     }
 
-    /// As with pages; and each not before it is due.
+    /// Starts a log query once it is due and a permit is free, unless the connection has ended by
+    /// then.
     fn look(&self, connection: ConnectionId, life: Weak<()>, look: LogQuery, due: Duration) {
-        let (places, pages) = (Arc::clone(&self.looks_at_once), self.pages.clone());
+        let (places, pages) = (Arc::clone(&self.queries_at_once), self.pages.clone());
         let (answers, clock) = (self.answers.clone(), self.context.clock);
-        let alarm = self.supervisor.alarm("a look into the log");
+        let alarm = self.supervisor.alarm("a log query");
         spawn_local(async move {
             let _alarm = alarm;
             sleep_until(clock.instant(due)).await;
-            // They are never closed.
+            // The semaphore is never closed.
             let Ok(_permit) = places.acquire_owned().await else {
                 return;
             };
@@ -564,15 +559,15 @@ impl Worker {
         });
     }
 
-    /// Waits for the other end to close, as it should.
-    fn say_goodbye(&mut self, place: usize) {
+    /// Waits, beside the loop, for the other end to close.
+    fn close(&mut self, place: usize) {
         let connection = self.remove(place, Departure::Disconnect);
         let (stream, guards) = connection.into_rest();
         if let Ok(stream) = stream.into_async() {
-            let farewell = self.farewell.clone();
-            self.goodbyes.spawn_local(async move {
+            let cancel_closing = self.cancel_closing.clone();
+            self.closing_tasks.spawn_local(async move {
                 let closing = stream.close(CLOSE_WITHIN);
-                let _ = farewell.run_until_cancelled_owned(closing).await;
+                let _ = cancel_closing.run_until_cancelled_owned(closing).await;
                 drop(guards);
             });
         }
@@ -588,14 +583,14 @@ impl Worker {
             connection: connection.id,
             reason,
         };
-        // Nobody is there to be told once the hub has ended.
+        // The hub may have ended already.
         let _ = self.context.hub.tell(closed);
         *connection
     }
 }
 
-/// Does something with a connection. One that breaks down is one connection lost, not all of its
-/// worker's. (The panic itself was reported.)
+/// Runs `deed` on a connection, which alone ends if it panics. (The panic itself is reported
+/// elsewhere.)
 fn catch_panic<T>(
     connection: &mut Connection,
     deed: impl FnOnce(&mut Connection) -> T,
