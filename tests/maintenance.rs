@@ -521,7 +521,10 @@ fn an_invalid_line_is_named_and_nothing_is_imported() {
             change(2, "\"seq\":3", "\"seq\":4"),
             "Line 3: its number is not 3",
         ),
-        (change(3, "lobby", "tea"), "Line 4: it is of the room tea"),
+        (
+            change(3, "lobby", "tea"),
+            "Line 4: it belongs to the room tea",
+        ),
         (
             change(1, "\"timestamp\":\"2", "\"timestamp\":\"1"),
             "Line 2: it is older",
@@ -709,18 +712,15 @@ fn maintenance_errors_say_what_to_do() {
     fs::create_dir(&sub).unwrap();
     let nowhere = format!("{sub}/no/backup.db");
     for (arguments, words) in [
-        (&["erase", "5", "2"][..], "say the lower number first"),
+        (&["erase", "5", "2"][..], "Give the lower number first"),
         (&["erase", "30"], "holds the messages 1 to 6, and no 30"),
         (&["erase", "0"], "holds the messages 1 to 6, and no 0"),
         (&["erase", "5", "9"], "not all from 5 to 9"),
-        (&["backup", &sub], "Say how the file in it is to be called"),
+        (&["backup", &sub], "Give the name of a file in it"),
         (&["backup", &nowhere], "backup.db can't be read or written"),
         (&["backup", "/dev/null"], "Choose another name"),
-        (
-            &["export", "-o", &nowhere],
-            "whether its directory is there",
-        ),
-        (&["import", &nowhere], "whether its directory is there"),
+        (&["export", "-o", &nowhere], "whether its directory exists"),
+        (&["import", &nowhere], "whether its directory exists"),
     ] {
         refused(data.path(), arguments, words);
         assert_eq!(run(data.path(), arguments).status.code(), Some(2));
@@ -1052,14 +1052,14 @@ fn a_database_with_a_foreign_schema_is_neither_restored_nor_served() {
         refused(
             data.path(),
             &["restore", bad.to_str().unwrap()],
-            "has something that no chat-server made",
+            "contains something that chat-server did not create",
         );
         let other = tempfile::tempdir().unwrap();
         fs::copy(&bad, other.path().join("log.db")).unwrap();
         refused(
             other.path(),
             &["0"],
-            "has something that no chat-server made",
+            "contains something that chat-server did not create",
         );
     }
     done(data.path(), &["restore", good.to_str().unwrap()]);

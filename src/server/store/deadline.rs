@@ -1,4 +1,4 @@
-//! When something that SQLite does is to be given up.
+//! Deadlines for SQLite's work.
 
 use std::{
     sync::{
@@ -10,11 +10,11 @@ use std::{
 
 use rusqlite::{Connection, Result};
 
-/// How often SQLite looks at the time, in steps of its machine: some ten microseconds.
+/// How often SQLite checks the time, in steps of its virtual machine: about every ten microseconds.
 const STEPS_BETWEEN_LOOKS: i32 = 1_000;
 
-/// A time that is shared with SQLite, which looks at it now and then, and breaks off once it is
-/// past. Never, to begin with.
+/// A deadline shared with SQLite, which checks it regularly and interrupts the statement once it is
+/// past. Initially there is none.
 #[derive(Clone, Debug)]
 pub(super) struct Deadline {
     start: Instant,
@@ -30,13 +30,13 @@ impl Deadline {
         }
     }
 
-    /// Lets a connection keep to it.
+    /// Makes a connection check this deadline.
     pub(super) fn bind(&self, connection: &Connection) -> Result<()> {
         let passed = self.clone();
         connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || passed.is_over()))
     }
 
-    /// So long from now.
+    /// Sets the deadline to this much time from now.
     pub(super) fn set(&self, time: Duration) {
         let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.at

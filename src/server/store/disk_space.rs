@@ -1,4 +1,5 @@
-//! Whether the system refuses to write, or the disk fails to; and whether its space comes to an end.
+//! Checks of the disk: whether a failed write was refused by the system, and how much space is
+//! left.
 
 use std::{
     fmt, fs,
@@ -6,26 +7,26 @@ use std::{
     path::Path,
 };
 
-/// A file that is written to find out, and removed at once.
+/// A test file that is written and removed at once.
 const NAME: &str = "space.tmp";
-/// Bytes that are written to it: more than what is left where a page did not fit.
+/// Bytes that are written to it: more than the space left where a page did not fit.
 const TRIED_BYTES: usize = 64 * 1024;
 
-/// Little is left of a disk below so many bytes, or
+/// Space is low below this many bytes, or
 const LOW_BYTES: u64 = 1 << 30;
-/// below one part in so many of it, where that is less.
+/// below one part in this many of the disk, if that is less.
 const LOW_SHARE: u64 = 10;
-/// Next to nothing is left below one part in so many of that.
+/// Space is scarce below one part in this many of the low mark.
 const SCARCE_SHARE: u64 = 10;
 
-/// Watches the space of a disk, and says so once when little is left, once more when next to nothing
-/// is, and when there is enough again.
+/// Watches the space of a disk, and reports each time that it gets low or scarce, and once there is
+/// enough again.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     told: Left,
 }
 
-/// How much is left.
+/// How much space is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Left {
     #[default]
@@ -35,7 +36,8 @@ enum Left {
 }
 
 impl Watch {
-    /// What is to be said now of a directory's disk, and whether it is a warning.
+    /// Checks the disk of a directory. Returns the line to log, if any, and whether it is a
+    /// warning.
     pub(super) fn look(&mut self, directory: &Path) -> Option<(bool, String)> {
         let disk = rustix::fs::statvfs(directory).ok()?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
@@ -47,7 +49,7 @@ impl Watch {
         let left = match free {
             free if free < low / SCARCE_SHARE => Left::Scarce,
             free if free < low => Left::Little,
-            // Not each time that a file comes and goes.
+            // Hysteresis, so that small changes are not reported again and again.
             free if free < low + low / 4 && self.told != Left::Enough => Left::Little,
             _ => Left::Enough,
         };
@@ -57,7 +59,7 @@ impl Watch {
             return Some((
                 true,
                 format!(
-                    "the disk of the log has {free} left, of {all}: make room, or keep less \
+                    "the disk of the log has {free} left of {all}: free some space, or keep less \
                      (--retain-bytes); when it is full, messages are refused"
                 ),
             ));
@@ -71,7 +73,7 @@ impl Watch {
     }
 }
 
-/// Bytes as people read them.
+/// Formats bytes for people.
 struct Bytes(u64);
 
 impl fmt::Display for Bytes {
@@ -84,15 +86,15 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Whether nothing more can be written to a directory, for a reason that may pass: no space, a
-/// quota that is used up, a file system that was made read-only.
+/// Whether the system refuses to write to a directory for a reason that may pass: no space, a
+/// used-up quota, a read-only file system.
 ///
-/// To be asked after a write that failed. SQLite tells "no space" from a disk that fails; the
-/// others are the same to it.
+/// Called after a failed write: SQLite tells "no space" from a failing disk, but not the other
+/// reasons.
 pub(super) fn is_refused(directory: &Path) -> bool {
     let path = directory.join(NAME);
     let tried = fs::File::create(&path).and_then(|mut file| file.write_all(&vec![0; TRIED_BYTES]));
-    // It is truncated the next time.
+    // If this fails, it is truncated the next time.
     let _ = fs::remove_file(&path);
     matches!(
         tried.map_err(|error| error.kind()),
@@ -130,7 +132,7 @@ mod tests {
         let (_, words) = Watch::default().found(5 * MIB, 100 * MIB).unwrap();
         assert_eq!(
             words,
-            "the disk of the log has 5120 KiB left, of 100 MiB: make room, or keep less \
+            "the disk of the log has 5120 KiB left of 100 MiB: free some space, or keep less \
              (--retain-bytes); when it is full, messages are refused"
         );
     }

@@ -1,5 +1,5 @@
-//! The log on disk: SQLite carries out what [`log`](super::log) plans, and a full-text index is
-//! kept beside it.
+//! The log on disk: SQLite stores what [`log`](super::log) defines, and a full-text index is kept
+//! beside it.
 
 mod deadline;
 mod disk_space;
@@ -10,7 +10,7 @@ pub use sqlite::SqliteStore;
 
 use crate::protocol::Epoch;
 
-/// A new epoch, by chance.
+/// A new random epoch.
 ///
 /// # Errors
 /// If the system gives no random bytes.

@@ -1,8 +1,8 @@
-//! Leaving nothing behind of what is erased.
+//! Removes the remains of erased entries from the index.
 //!
-//! FTS5 takes an entry's words out of its pages; what it leaves is the first letters of some word
-//! wherever one page ended and the next began, as a signpost in its table `entries_idx`. Where that
-//! word is now gone altogether, the signpost is made of the next word that is still there.
+//! FTS5 removes an entry's words from its pages. In its table `entries_idx` it leaves signposts:
+//! the first letters of the words at which pages begin. If such a word no longer occurs at all, its
+//! signpost is replaced by one for the next word that still occurs.
 
 use std::{collections::HashSet, ops::Range};
 
@@ -14,11 +14,11 @@ use super::{
 };
 use crate::server::log::segment::Segment;
 
-/// What FTS5 writes before a word in its pages: which of its two tables the word is in.
+/// The prefixes by which FTS5 marks in its pages which of its two tables a word belongs to.
 const WHOLE: u8 = b'0';
 const BEGINNING: u8 = b'1';
 
-/// Takes entries out of the table, and notes the words that they had.
+/// Removes entries from the table, and collects their words.
 pub(super) fn entries(
     connection: &Connection,
     id: i64,
@@ -44,9 +44,9 @@ pub(super) fn entries(
     Ok(())
 }
 
-/// Removes what FTS5 still shows of those words that no entry has any more.
+/// Removes the signposts of those words that no longer occur in any entry.
 pub(super) fn words(connection: &Connection, words: &HashSet<Box<str>>) -> rusqlite::Result<()> {
-    // What follows looks at FTS5's tables.
+    // The next steps read FTS5's tables directly.
     connection
         .prepare_cached("INSERT INTO entries(entries) VALUES ('flush')")?
         .execute([])?;
@@ -54,7 +54,7 @@ pub(super) fn words(connection: &Connection, words: &HashSet<Box<str>>) -> rusql
     let mut occurs =
         connection.prepare_cached("SELECT 1 FROM entries WHERE entries MATCH ?1 LIMIT 1")?;
     for word in words {
-        // Folded words hold no quotation mark.
+        // Tokenized words hold no quotation mark.
         if occurs.exists([format!("\"{word}\"")])? {
             continue;
         }
@@ -67,7 +67,7 @@ pub(super) fn words(connection: &Connection, words: &HashSet<Box<str>>) -> rusql
     Ok(())
 }
 
-/// FTS5's segments, as a list in JSON.
+/// FTS5's segments, as a JSON list.
 fn segments(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row(
         "WITH RECURSIVE segment(id) AS (
@@ -81,8 +81,8 @@ fn segments(connection: &Connection) -> rusqlite::Result<String> {
     )
 }
 
-/// Moves the signposts that are made of a word which is gone: in each segment, only the last one
-/// before the word's place can be.
+/// Moves the signposts made of a word that no longer occurs. In each segment only the last one
+/// before the word's position can be.
 fn move_signposts(
     connection: &Connection,
     segments: &str,
@@ -119,7 +119,7 @@ fn move_signpost(
     table: u8,
     word: &str,
 ) -> rusqlite::Result<()> {
-    // The shortest beginning that no word has any more.
+    // The shortest prefix that no word has any more.
     let mut ends = word.char_indices().map(|(at, c)| at + c.len_utf8());
     let (gone, after) = loop {
         let Some(end) = ends.next() else {
@@ -134,11 +134,11 @@ fn move_signpost(
         }
     };
     if post.len() <= gone.len() {
-        // It says no more than what other words say.
+        // It contains no more than other words do.
         return Ok(());
     }
-    // The words before the post are lower than all that begin so, those behind it higher: it can
-    // stand as well for the next word that there is, by as much of it as makes it higher.
+    // All words before the signpost sort below this prefix, those behind it above. So it can be
+    // replaced by the next word that occurs, by as much of it as sorts above the prefix.
     let moved = after.map(|after| {
         let same = after.bytes().zip(gone.bytes()).take_while(|(a, b)| a == b);
         [&[table], &after.as_bytes()[..=same.count()]].concat()
@@ -150,7 +150,7 @@ fn move_signpost(
         Some(moved) if next.is_none_or(|next| next > moved) => connection
             .prepare_cached("UPDATE entries_idx SET term = ?3 WHERE segid = ?1 AND term = ?2")?
             .execute(params![segment, post, moved])?,
-        // There is nothing left between this post and the next.
+        // There is nothing left between this signpost and the next.
         _ => connection
             .prepare_cached("DELETE FROM entries_idx WHERE segid = ?1 AND term = ?2")?
             .execute(params![segment, post])?,

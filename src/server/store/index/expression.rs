@@ -1,27 +1,26 @@
-//! A query in FTS5's language, made of folded words only.
+//! Translates a query to FTS5's language, using tokenized words only.
 
 use rusqlite::Connection;
 
 use super::schema::{self, PREFIX_CHARS, sender_word};
 use crate::search::{Query, Term};
 
-/// Words that all the beginnings of a query may stand for; each is looked up in every segment.
-/// Where there are more, the beginning is a common one, and candidates are judged instead.
+/// Words to which all prefixes of a query may expand; each is looked up in every segment. A prefix
+/// with more words is a common one, and candidates are filtered instead.
 const WORDS_MAX: usize = 48;
 
-/// What FTS5 is asked for. Whatever it finds is a candidate: all messages that the query matches
-/// are among them.
+/// A query for FTS5. Its results are candidates, which include all messages that the query matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expression {
-    /// This.
+    /// An expression to match.
     Match(String),
-    /// Nothing: there is no such word.
+    /// No results: one of the words does not occur.
     Nothing,
-    /// All entries: the query names nothing that could be looked up.
+    /// All entries: the query has nothing to look up.
     All,
 }
 
-/// Finds it, with a look at the words that occur.
+/// Builds the expression, looking up which words occur.
 pub(super) fn expression(connection: &Connection, query: &Query) -> rusqlite::Result<Expression> {
     let mut parts = Vec::new();
     let mut words_left = WORDS_MAX;
@@ -32,7 +31,7 @@ pub(super) fn expression(connection: &Connection, query: &Query) -> rusqlite::Re
         match part(connection, term, &mut words_left)? {
             Expression::Match(part) => parts.push(part),
             Expression::Nothing => return Ok(Expression::Nothing),
-            // The others narrow it down.
+            // The other terms narrow it down.
             Expression::All => {}
         }
     }
@@ -60,7 +59,7 @@ fn part(
             return Ok(Expression::Nothing);
         }
         let all = found.len() <= *words_left;
-        // Looking for them took its time, whether or not they are of use.
+        // The lookup took its time, whether or not the words are used.
         *words_left = words_left.saturating_sub(found.len());
         if all {
             for word in &mut found {
@@ -81,12 +80,12 @@ fn part(
     })
 }
 
-/// Folded words hold no quotation mark, nor anything else that FTS5 would take for its language.
+/// Quotes a phrase. Tokenized words hold no quotation mark or other syntax of FTS5.
 fn phrase(words: &[String], star: &str) -> String {
     format!("\"{}\"{star}", words.join(" "))
 }
 
-/// The words that begin so: all, or one more than `most`.
+/// The words with this prefix: all of them, or one more than `most`.
 fn words_from(
     connection: &Connection,
     beginning: &str,
@@ -99,7 +98,7 @@ fn words_from(
             break;
         }
         from.clone_from(&word);
-        // No word lies between one and the same with the lowest of characters.
+        // The next possible word after this one.
         from.push('\0');
         found.push(word);
     }

@@ -1,48 +1,45 @@
-//! The full-text index: which entries of the log hold which words.
+//! The full-text index: which entries of the log contain which words.
 //!
-//! It follows the log at a distance, on a thread and in a file of its own, so that no
-//! acknowledgement ever waits for it. It holds nothing that the log doesn't: where its file is
-//! missing, damaged, of another epoch, of another copy of the log (of each room the last entry is
-//! known again by a mark) or of another version of the program, it is made anew behind the running
-//! server, and until then a search looks through the log's end and says how far the
-//! index reaches.
+//! It follows the log asynchronously, on a thread and in a file of its own, so that no
+//! acknowledgement waits for it. It holds nothing that the log doesn't: if its file is missing,
+//! damaged, of another epoch, of another copy of the log (each room's last entry is identified by a
+//! hash) or of another version of the program, it is rebuilt while the server runs. Until then a
+//! search reads the latest part of the log and says how far the index reaches.
 //!
-//! # What is kept
+//! # Contents
 //!
-//! One FTS5 table without content of its own. (`content=` names a table of the same database file;
-//! in the log's file the index would share its writer, its WAL and its fsync.) An entry's row is
-//! `room << 40 | seq`: a room is a range of rows, and newest first is FTS5's own order backwards,
-//! so a search reads only as much as it shows. Nothing is ranked.
+//! One contentless FTS5 table. (`content=` names a table of the same database file; in the log's
+//! file the index would share its writer, its WAL and its fsync.) An entry's row id is
+//! `room << 40 | seq`: a room is a range of rows, and newest first is FTS5's own order backwards, so a search
+//! reads only as much as it returns. Results are not ranked.
 //!
-//! The text is cut into words by [`fold`](crate::search::fold), as when [`Query::matches`] looks
-//! for them; FTS5 gets them parted by spaces and passes them through (its `ascii` tokenizer parts
-//! at spaces and leaves all else alone, being handed lower case). The first word of each entry
-//! stands for its sender.
+//! The text is split into words by [`fold`](crate::search::fold), as for [`Query::matches`]; FTS5
+//! gets them separated by spaces and keeps them as they are (its `ascii` tokenizer only splits at
+//! spaces, given lower case). The first word of each entry stands for its sender.
 //!
-//! FTS5 finds the beginnings of three letters by a table of their own. For longer ones it would
-//! merge all rows of all words that begin so, however many; here the words themselves are looked
-//! up first, and the search is for any of these. Beginnings that very many words have, and those
-//! of one or two letters, are common: candidates are read from the log and judged by
-//! [`Query::matches`]. So is whatever FTS5 finds.
+//! For prefixes of three letters FTS5 has a table of their own. For longer ones it would merge all
+//! rows of all words with the prefix; instead the words are looked up first, and the query is for
+//! any of them. Prefixes of very many words, and those of one or two letters, are common:
+//! candidates are read from the log and filtered by [`Query::matches`], as are all results of FTS5.
 //!
 //! # Erasing
 //!
-//! FTS5 removes an entry when it is told the entry's old text, so it must happen while the log
-//! still has it. Who drops the beginning of a room asks for it with [`Index::erase`], goes on with
-//! other things, and drops from the log only what [`Index::erased`] says is gone here: from the
-//! table (`secure-delete`), from signposts (`erase`), from free space (`secure_delete`) and from
-//! the WAL, which is emptied. Where a good part is to go, the index is made anew instead.
+//! FTS5 removes an entry when it gets the entry's old text, so this must happen while the log still
+//! has it. Retention asks for it with [`Index::erase`], continues, and later removes from the log
+//! only the entries that [`Index::erased`] reports as gone: from the table (`secure-delete`), from
+//! signposts (`erase`), from free space (`secure_delete`) and from the WAL, which is emptied. If a
+//! large part is to be erased, the index is rebuilt instead.
 //!
-//! SQLite's `secure_delete` has a gap: where rows move from one page to another, their old bytes
-//! stay in the first page's free space until something else is written there. A small file is
-//! written anew after each erasing; in a large one such bytes, words without any order or number,
-//! may outlive their message until the page is used again.
+//! SQLite's `secure_delete` has a gap: when rows move from one page to another, their old bytes
+//! stay in the first page's free space until that is overwritten. A small file is rewritten after
+//! each erasure; in a large one such bytes, words without order or number, may outlive their
+//! message until the page is reused.
 //!
 //! # Limits
 //!
-//! Batches have [`BATCH_BYTES_MAX`] bytes of frames; the levels of FTS5's segments are merged a
-//! little with each batch, so none of them takes long and few segments stay. A search stops after
-//! a time, and after a number of entries read: [`Bounds`].
+//! Batches have [`BATCH_BYTES_MAX`] bytes of frames. FTS5's segments are merged a little with each
+//! batch, so no merge takes long and few segments remain. A search stops after a time, and after a
+//! number of entries read: [`Bounds`].
 
 mod erase;
 mod expression;
@@ -73,8 +70,8 @@ use crate::search::Query;
 #[cfg(doc)]
 use writer::BATCH_BYTES_MAX;
 
-/// The index, and the thread that keeps it. Dropping it stops the thread, and waits for that: the
-/// length of one batch.
+/// The index, with the thread that maintains it. Dropping it stops the thread, and waits for its
+/// current batch.
 #[derive(Debug)]
 pub struct Index {
     shared: Arc<Shared>,
@@ -83,11 +80,11 @@ pub struct Index {
 }
 
 impl Index {
-    /// Begins to keep the index of a log in a file. Returns at once; whatever must be done before
-    /// searches find anything is done behind. `rooms` in the order of [`RoomIndex`].
+    /// Starts to maintain the index of a log in a file. Returns at once; the thread does all that
+    /// is necessary before searches find anything. `rooms` in the order of [`RoomIndex`].
     ///
     /// # Errors
-    /// If there can be no further thread.
+    /// If the thread can't be started.
     pub fn start(
         path: &Path,
         epoch: Epoch,
@@ -109,13 +106,13 @@ impl Index {
         })
     }
 
-    /// To be called after a commit: there is something new in the log. Never waits.
+    /// Tells the thread that the log has new entries. To be called after a commit; never waits.
     pub fn poke(&self) {
         self.shared.change(|state| state.poked = true);
     }
 
     /// Asks for all entries of a room below a number to be removed. Returns at once;
-    /// [`erased`](Self::erased) tells when it is done. The log keeps their texts until then.
+    /// [`erased`](Self::erased) tells when it is done. The log has to keep their texts until then.
     pub fn erase(&self, room: RoomIndex, below: u64) {
         self.shared.change(|state| {
             let room = &mut state.rooms[room.at()];
@@ -124,8 +121,8 @@ impl Index {
         });
     }
 
-    /// The lowest number of a room that the index may hold: nothing of what is below is left in
-    /// its files, or ever will be. 0 while that is not known.
+    /// The lowest number of a room that the index may hold: no lower entry is in its files, or ever
+    /// will be. 0 while that is not known.
     pub fn erased(&self, room: RoomIndex) -> u64 {
         self.shared.lock().rooms[room.at()].first
     }
@@ -135,8 +132,8 @@ impl Index {
         self.shared.lock().rooms[room.at()].indexed
     }
 
-    /// Waits until a room is indexed up to a number and erased below another; false if it takes
-    /// longer than `patience`. For tests and measurements.
+    /// Waits until a room is indexed up to a number and erased below another; false after
+    /// `patience`. For tests and benchmarks.
     pub fn wait(&self, room: RoomIndex, indexed: u64, erased: u64, patience: Duration) -> bool {
         let done = |state: &mut State| {
             let room = state.rooms[room.at()];
@@ -159,7 +156,7 @@ impl Drop for Index {
     fn drop(&mut self) {
         self.shared.change(|state| state.stopped = true);
         if let Some(thread) = self.thread.take() {
-            // If it panicked, that was said.
+            // A panic was reported already.
             let _ = thread.join();
         }
     }

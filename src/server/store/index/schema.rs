@@ -1,4 +1,4 @@
-//! The index's file: its tables, and whether it is one that can be used.
+//! The index's file: its tables, and whether it can be used.
 
 use std::{fs, io, path::Path};
 
@@ -7,21 +7,21 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use crate::protocol::{Epoch, Nickname, RoomName};
 use crate::search::fold;
 
-/// Which tables these are, and how texts are cut into words; a file with another number is made
-/// anew. To be raised whenever [`fold::words`] comes to give other words.
+/// The version of the tables and of the tokenization; a file with another version is rebuilt. To be
+/// raised whenever [`fold::words`] changes its results.
 const VERSION: i64 = 2;
 
-/// Bits of a row's number that hold the entry's; the room's are above them.
+/// Bits of a row id that hold the entry's number; the room's are above them.
 const SEQ_BITS: u32 = 40;
 const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
 
-/// Memory for pages, in KiB.
+/// Memory of the page caches, in KiB.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 const READER_CACHE_KIB: i64 = 8 * 1024;
-/// What a WAL is cut to when it is begun again, in bytes.
+/// Bytes to which a WAL is truncated when it restarts.
 const WAL_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
-/// Letters of the beginnings that FTS5 has a table of (`prefix` below).
+/// The length of the prefixes for which FTS5 has a table (`prefix` below).
 pub(super) const PREFIX_CHARS: usize = 3;
 
 const TABLES: &str = "
@@ -37,29 +37,28 @@ const TABLES: &str = "
     CREATE TABLE log(epoch TEXT NOT NULL);
 ";
 
-/// What of a room's log is in the index.
+/// The part of a room's log that is in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kept {
-    /// The room's place in row numbers.
+    /// The room's id in row ids.
     pub(super) id: i64,
-    /// The lowest number that is in.
+    /// The lowest indexed number.
     pub(super) first: u64,
-    /// The highest; below `first` where nothing is.
+    /// The highest; below `first` if there is none.
     pub(super) indexed: u64,
-    /// By what the highest one is known again, as [`mark`] gives it; `None` where it is erased, or
-    /// nothing is in.
+    /// The [`mark`] of the highest entry; `None` if it is erased, or nothing is indexed.
     pub(super) mark: Option<i64>,
 }
 
 impl Kept {
-    /// How many entries are in.
+    /// The number of indexed entries.
     pub(super) fn count(self) -> u64 {
         (self.indexed + 1).saturating_sub(self.first)
     }
 }
 
-/// By what an entry is known again: where a log was exchanged for another copy of itself that went
-/// on otherwise, the same number has another frame.
+/// A hash that identifies an entry: if a log was replaced by another copy that continued
+/// differently, the same number has another frame.
 pub(super) fn mark(frame: &[u8]) -> i64 {
     use sha2::{Digest, Sha256};
 
@@ -68,17 +67,18 @@ pub(super) fn mark(frame: &[u8]) -> i64 {
     i64::from_le_bytes(mark)
 }
 
-/// The row of an entry.
+/// The row id of an entry.
 pub(super) fn row(id: i64, seq: u64) -> i64 {
     id << SEQ_BITS | seq.min(SEQ_MAX).cast_signed()
 }
 
-/// The entry of a row.
+/// The entry's number of a row id.
 pub(super) fn seq(row: i64) -> u64 {
     row.cast_unsigned() & SEQ_MAX
 }
 
-/// The word that stands for a sender. No text has it: a control character is no part of a word.
+/// The word that stands for a sender. It can't occur in a text: words contain no control
+/// characters.
 pub(super) fn sender_word(nickname: &Nickname) -> String {
     use sha2::{Digest, Sha256};
     use std::fmt::Write as _;
@@ -92,7 +92,7 @@ pub(super) fn sender_word(nickname: &Nickname) -> String {
     word
 }
 
-/// What FTS5 is given of an entry, in `out`; each word of the text is told to `each` too.
+/// Builds an entry's text for FTS5 in `out`, and passes each word of the message to `each`.
 pub(super) fn entry(nickname: &Nickname, text: &str, out: &mut String, mut each: impl FnMut(&str)) {
     out.clear();
     out.push_str(&sender_word(nickname));
@@ -103,8 +103,7 @@ pub(super) fn entry(nickname: &Nickname, text: &str, out: &mut String, mut each:
     });
 }
 
-/// The first word of the index, in the order of its bytes, from this one on: a look at one page of
-/// each segment.
+/// The first word in the index from this one on, in byte order. Reads one page of each segment.
 pub(super) fn next_word(connection: &Connection, from: &str) -> rusqlite::Result<Option<String>> {
     connection
         .prepare_cached("SELECT term FROM occurrences WHERE term >= ?1 LIMIT 1")?
@@ -112,12 +111,12 @@ pub(super) fn next_word(connection: &Connection, from: &str) -> rusqlite::Result
         .optional()
 }
 
-/// Why something could not be done.
+/// An error of the index.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// The file is of no use: damaged, or of another log or version.
+    /// The file can't be used: it is damaged, or of another log or version.
     Useless(String),
-    /// It may do later: no room, no right, somebody else is at it.
+    /// It may work later: no space, no permission, another program in the way.
     Later(rusqlite::Error),
 }
 
@@ -141,7 +140,7 @@ impl From<rusqlite::Error> for Trouble {
     }
 }
 
-/// A failure of the file system's.
+/// An error of the file system.
 pub(super) fn cannot_open(error: &io::Error) -> Trouble {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
     Trouble::Later(rusqlite::Error::SqliteFailure(
@@ -150,7 +149,7 @@ pub(super) fn cannot_open(error: &io::Error) -> Trouble {
     ))
 }
 
-/// Opens the file for writing, or makes it. Says what of each room is in it.
+/// Opens or creates the file for writing. Returns what is indexed of each room.
 pub(super) fn open(
     path: &Path,
     epoch: Epoch,
@@ -159,12 +158,12 @@ pub(super) fn open(
     create(path).map_err(|error| cannot_open(&error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    // Nothing that is lost with the power matters, as long as the file stays whole.
+    // A power failure may lose commits, as long as the file stays consistent.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "secure_delete", "on")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    // What VACUUM copies goes to no other file.
+    // VACUUM must not copy texts to another file.
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
     connection.set_prepared_statement_cache_capacity(32);
@@ -182,7 +181,7 @@ pub(super) fn open(
     }
     let found: String = transaction.query_row("SELECT epoch FROM log", [], |row| row.get(0))?;
     if found != epoch.to_string() {
-        return Err(Trouble::Useless("it is of another log".to_owned()));
+        return Err(Trouble::Useless("it belongs to another log".to_owned()));
     }
     let kept = rooms
         .iter()
@@ -192,7 +191,7 @@ pub(super) fn open(
     Ok((connection, kept))
 }
 
-/// Sees to it that there is a file that only its owner can read.
+/// Makes sure that the file exists, and that only its owner can read it.
 fn create(path: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.create(true).truncate(false).write(true);
@@ -223,14 +222,14 @@ fn kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<Kept> {
     };
     Ok(Kept {
         id: row.get(0)?,
-        // One more than there can be, where all are erased.
+        // One more than the highest number if all are erased.
         first: number(1)?.max(1),
         indexed: number(2)?,
         mark: row.get(3)?,
     })
 }
 
-/// Writes down what of a room is in.
+/// Stores which part of a room is indexed.
 pub(super) fn keep(connection: &Connection, room: Kept) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE rooms SET first = ?2, indexed = ?3, mark = ?4 WHERE id = ?1")?
@@ -251,7 +250,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// What of the room of this place is in, as a reader sees it.
+/// The indexed part of a room, as a reader sees it.
 pub(super) fn read_room(connection: &Connection, id: i64) -> rusqlite::Result<Option<Kept>> {
     connection
         .prepare_cached("SELECT id, first, indexed, mark FROM rooms WHERE id = ?1")?
@@ -259,7 +258,7 @@ pub(super) fn read_room(connection: &Connection, id: i64) -> rusqlite::Result<Op
         .optional()
 }
 
-/// Removes the file and what belongs to it.
+/// Removes the file and those that belong to it.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();

@@ -1,4 +1,4 @@
-//! Looking for messages: newest first, and no further than the bounds allow.
+//! Searches messages, newest first, within bounds.
 
 use std::{
     collections::VecDeque,
@@ -30,28 +30,28 @@ use crate::{
     },
 };
 
-/// Bytes of frames read at a time when entries are looked through one after the other.
+/// Bytes of frames read at a time when entries are scanned.
 const BLOCK_BYTES: usize = 128 * 1024;
-/// Numbers looked through at a time.
+/// Numbers scanned at a time.
 const BLOCK: u64 = 512;
-/// Bytes of frames that a block holds at most: where messages are long it has fewer of them.
+/// Bytes of frames that a block holds at most: with long messages it has fewer of them.
 const BLOCK_HELD_BYTES: usize = 2 * 1024 * 1024;
-/// FTS5 is stopped after so many times the time that a search takes, while nothing was looked up
-/// yet: to break off there means to look through entries instead, which comes less far.
+/// While nothing was looked up yet, FTS5 is interrupted only after this multiple of the search's
+/// time: after an interruption entries have to be scanned instead, which comes less far.
 const FIRST_TIMES: u32 = 8;
 
-/// What one search may cost. It stops at whichever is reached first, and says how far it came.
+/// The bounds of one search. It stops at the first that is reached, and says how far it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Messages found.
     pub found_max: usize,
-    /// The time that it takes, save for the last step.
+    /// The time that it takes, except for the last step.
     pub time_max: Duration,
-    /// Entries at the log's end, not indexed yet, that are looked through.
+    /// Unindexed entries at the log's end that are scanned.
     pub tail_max: u64,
-    /// Entries looked through in all where no index helps.
+    /// Entries scanned in total where no index helps.
     pub scanned_max: u64,
-    /// Numbers that FTS5 is asked about at a time to begin with: it can't be stopped in between.
+    /// Numbers that the first query to FTS5 covers; later ones cover more.
     pub window: u64,
 }
 
@@ -67,15 +67,15 @@ impl Default for Bounds {
     }
 }
 
-/// How many times as large as the one before a window is at most.
+/// The largest growth from one window to the next.
 const WINDOW_GROWTH: u64 = 4;
 
-/// Searches the index. Has a connection of its own to the file, and may be used on any thread.
+/// Searches the index, with its own connection to the file. Can be used on any thread.
 #[derive(Debug)]
 pub struct IndexReader {
     path: PathBuf,
     shared: Arc<Shared>,
-    /// The connection, and which generation of the file it is to.
+    /// The connection, and the generation of the file that it has open.
     connection: Option<(u64, Connection)>,
     deadline: Deadline,
     bounds: Bounds,
@@ -92,18 +92,18 @@ impl IndexReader {
         }
     }
 
-    /// With other bounds than usual.
+    /// Sets other bounds than the default.
     #[must_use]
     pub fn with_bounds(self, bounds: Bounds) -> Self {
         Self { bounds, ..self }
     }
 
-    /// Looks for messages of a room with numbers up to `to`, newest first. See [`Found`]; to search
-    /// further is to ask with `to` one less than its `from`.
+    /// Searches messages of a room with numbers up to `to`, newest first. See [`Found`]; to search
+    /// further, call again with `to` one less than its `from`.
     ///
-    /// Of entries that are not indexed yet, the newest are looked through. Where more are between
-    /// those and the index, these are left out ([`Found::indexed`] tells), unless the index has
-    /// nothing of the numbers that are asked for.
+    /// Of entries that are not indexed yet, the newest are scanned. If there are more between those
+    /// and the index, they are skipped ([`Found::indexed`] tells), unless the index has none of the
+    /// requested numbers.
     pub fn search(
         &mut self,
         log: &mut dyn IndexedLog,
@@ -122,7 +122,7 @@ impl IndexReader {
             (search.run(index, low, high)?, index.map(|(_, kept)| kept))
         };
         let from = match ended {
-            // Nothing that is older matches.
+            // No older message matches.
             Ended::Through => extent.first,
             Ended::At(reached) => reached,
         };
@@ -143,8 +143,7 @@ impl IndexReader {
         Ok(found)
     }
 
-    /// A view of the file that stays as it is, and what it has of the room. `None` where there is
-    /// none (yet).
+    /// A snapshot of the file, and the indexed part of the room. `None` if there is none (yet).
     fn open(&mut self, room: RoomIndex) -> Option<(View<'_>, Kept)> {
         let (generation, id) = {
             let state = self.shared.lock();
@@ -169,7 +168,7 @@ impl IndexReader {
     }
 }
 
-/// A read transaction: ended when dropped.
+/// A read transaction, ended when dropped.
 struct View<'a>(&'a Connection);
 
 impl<'a> View<'a> {
@@ -186,32 +185,32 @@ impl Drop for View<'_> {
     }
 }
 
-/// One search under way.
+/// The state of one search.
 struct Search<'a> {
     log: &'a mut dyn IndexedLog,
     room: RoomIndex,
     query: &'a Query,
     bounds: Bounds,
-    /// When FTS5 is stopped.
+    /// When FTS5 is interrupted.
     deadline: Deadline,
     started: Instant,
     frames: Vec<Bytes>,
     bytes: usize,
-    /// Whether the page takes no more.
+    /// Whether the page is full.
     full: bool,
-    /// Whether entries between the index and the log's end were not looked at.
+    /// Whether entries between the index and the log's end were skipped.
     left_out: bool,
     damaged: bool,
 }
 
-/// Why an index gave no answer.
+/// Why the index gave no answer.
 enum Failure {
     Index(Trouble),
     Log(StoreError),
 }
 
 impl Failure {
-    /// Whether it took too long.
+    /// Whether it was interrupted for taking too long.
     fn is_interruption(&self) -> bool {
         matches!(self, Self::Index(Trouble::Later(error))
             if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted))
@@ -233,9 +232,9 @@ impl From<StoreError> for Failure {
 /// How a part of a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
-    /// All numbers of the part were looked at.
+    /// All numbers of the part were searched.
     Through,
-    /// A bound was reached, with all numbers from this on looked at.
+    /// A bound was reached; all numbers from this on were searched.
     At(u64),
 }
 
@@ -271,8 +270,8 @@ impl<'a> Search<'a> {
         self.bounds.time_max.saturating_sub(self.started.elapsed())
     }
 
-    /// How far the index reaches, for whoever asks: what is newer does not count where a search
-    /// from the end looks through it.
+    /// How far the index reaches, for the client. Newer entries don't count if a search from the
+    /// end scans them all.
     fn indexed(&self, extent: Extent, kept: Option<Kept>) -> u64 {
         let indexed = kept.map_or(0, |kept| kept.indexed);
         if !self.left_out && extent.head <= indexed + self.bounds.tail_max {
@@ -282,8 +281,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The numbers between which all are whose time is asked for. Where the clock was corrected
-    /// between them, others are there too.
+    /// The range that holds all numbers of the requested times. After clock corrections it may hold
+    /// others too.
     fn reach(&mut self, extent: Extent, to: u64) -> Result<(u64, u64), StoreError> {
         let Query { after, before, .. } = *self.query;
         if after.is_none() && before.is_none() {
@@ -291,7 +290,7 @@ impl<'a> Search<'a> {
         }
         let marked = self.log.marked(self.room, extent)?;
         let stretches = || stretches(extent.first..extent.head + 1, &marked);
-        // Of what is below nothing is known.
+        // Below the known stretches nothing is known.
         let known = stretches().next().map_or(extent.first, |known| known.start);
         let low = match after {
             Some(after) if known == extent.first => self.lowest_since(stretches(), after)?,
@@ -341,7 +340,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// The time of an entry or, where it holds no message, of the next that does.
+    /// The time of an entry or, if it is no message, of the next one.
     fn time_from(&mut self, mut seq: u64) -> Result<Option<Timestamp>, StoreError> {
         loop {
             let segment = self.log.read(self.room, seq, 0)?;
@@ -355,7 +354,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Looks through the log's end, and then in the index.
+    /// Scans the log's end, and then uses the index.
     fn run(
         &mut self,
         index: Option<(&Connection, Kept)>,
@@ -382,7 +381,7 @@ impl<'a> Search<'a> {
             Err(Failure::Log(error)) => Err(error),
             Err(Failure::Index(trouble)) => {
                 self.damaged = matches!(trouble, Trouble::Useless(_));
-                // What was found so far may be found once more, and the page not be in order.
+                // Earlier results could be found again, and the page be out of order.
                 self.frames.clear();
                 self.bytes = 0;
                 self.full = false;
@@ -391,7 +390,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Looks through entries one after the other, in blocks: at least one block.
+    /// Scans entries in blocks: at least one block.
     fn scan(&mut self, low: u64, high: u64, max: u64) -> Result<Ended, StoreError> {
         let (mut top, mut block) = (high, BLOCK);
         while top >= low.max(1) {
@@ -418,8 +417,8 @@ impl<'a> Search<'a> {
         Ok(Ended::Through)
     }
 
-    /// The entries of a range, or, where these hold too many bytes, the last of them; and from which
-    /// number on.
+    /// The entries of a range, or, if these hold too many bytes, the last of them; with the number
+    /// of the first.
     fn block(&mut self, bottom: u64, top: u64) -> Result<(u64, VecDeque<Segment>), StoreError> {
         let (mut bottom, mut next) = (bottom, bottom);
         let mut segments: VecDeque<Segment> = VecDeque::new();
@@ -443,7 +442,7 @@ impl<'a> Search<'a> {
         Ok((bottom, segments))
     }
 
-    /// Takes an entry if it matches; breaks with the number reached once the page is full.
+    /// Adds an entry if it matches; breaks with the number reached once the page is full.
     fn judge(&mut self, seq: u64, frame: &[u8]) -> ControlFlow<u64> {
         let matches = message(frame).is_some_and(|message| {
             self.query
@@ -465,7 +464,7 @@ impl<'a> Search<'a> {
         ControlFlow::Continue(())
     }
 
-    /// Asks the index, a window of numbers after the other: at least one.
+    /// Queries the index, one window of numbers after the other: at least one.
     fn look_up(
         &mut self,
         connection: &Connection,
@@ -488,7 +487,7 @@ impl<'a> Search<'a> {
             match self.look_into(connection, &text, &rows, &mut reached) {
                 Ok(ControlFlow::Continue(())) => {}
                 Ok(ControlFlow::Break(())) => return Ok(Ended::At(reached)),
-                // FTS5 took too long; what it found first counts.
+                // FTS5 was interrupted; its results so far count.
                 Err(failure) if failure.is_interruption() && reached <= high => {
                     return Ok(Ended::At(reached));
                 }
@@ -506,8 +505,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// As many numbers as can be looked up in the time that is left, by what the last window took,
-    /// within reason.
+    /// The size of the next window: as many numbers as fit in the time left, judging by the last
+    /// window, within limits.
     fn next_window(&self, last: u64, took: Duration) -> u64 {
         let times = self.left().as_micros() / took.as_micros().max(1);
         let most = last.saturating_mul(WINDOW_GROWTH);
@@ -515,7 +514,8 @@ impl<'a> Search<'a> {
         u64::try_from(next).map_or(most, |next| next.clamp(self.bounds.window.max(1), most))
     }
 
-    /// Breaks where the search ends; says in `reached` from which number on all was looked at.
+    /// Queries one window. Breaks where the search ends; `reached` is the number from which on all
+    /// were searched.
     fn look_into(
         &mut self,
         connection: &Connection,

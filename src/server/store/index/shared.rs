@@ -1,4 +1,4 @@
-//! What the index needs of a log, and what its thread and its readers share.
+//! What the index needs from a log, and the state that its thread and readers share.
 
 use crate::{
     protocol::{ServerFrame, frame::Message, wire::parse_server},
@@ -9,27 +9,27 @@ use std::{
     time::Duration,
 };
 
-/// What the index needs of the log. It sees whatever is committed.
+/// The log, as the index reads it. It sees everything committed.
 pub trait IndexedLog {
-    /// What a room's log holds.
+    /// The range of numbers that a room's log holds.
     fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError>;
 
-    /// The numbers of the entries that are marked with a correction of the clock, in order: of more
-    /// than [`CORRECTIONS_MAX`](crate::search::times::CORRECTIONS_MAX), the latest.
+    /// The numbers of the entries that are marked with a clock correction, in order; at most the
+    /// latest [`CORRECTIONS_MAX`](crate::search::times::CORRECTIONS_MAX).
     fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError>;
 
-    /// As [`LogReader::read`](crate::server::log::LogReader::read).
+    /// Like [`LogReader::read`](crate::server::log::LogReader::read).
     fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
     -> Result<Segment, StoreError>;
 }
 
-/// What the thread, its owner and the readers tell each other.
+/// State shared by the thread, its owner and the readers.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) state: Mutex<State>,
-    /// Something is to be done.
+    /// Notified when there is something to do.
     pub(super) woken: Condvar,
-    /// Something was done.
+    /// Notified when something was done.
     pub(super) moved: Condvar,
 }
 
@@ -39,18 +39,18 @@ pub(super) struct State {
     pub(super) stopped: bool,
     /// A reader found the file damaged.
     pub(super) damaged: bool,
-    /// How often the file was made or opened: a reader with an older one opens it again.
+    /// How often the file was created or opened: readers with an older generation open it again.
     pub(super) generation: u64,
     pub(super) rooms: Vec<RoomState>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RoomState {
-    /// The room's place in row numbers; 0 while the file is not open.
+    /// The room's id in row ids; 0 while the file is not open.
     pub(super) id: i64,
     pub(super) indexed: u64,
     pub(super) first: u64,
-    /// Entries below this are to go.
+    /// Entries below this are to be erased.
     pub(super) erase_below: u64,
 }
 
@@ -80,7 +80,7 @@ impl Shared {
         self.moved.notify_all();
     }
 
-    /// Waits so long, or less if the thread is to stop. False then.
+    /// Sleeps this long, or less if the thread is to stop. Returns false then.
     pub(super) fn pause(&self, time: Duration) -> bool {
         let waited = self
             .woken
@@ -88,7 +88,7 @@ impl Shared {
         !waited.unwrap_or_else(PoisonError::into_inner).0.stopped
     }
 
-    /// Waits until somebody pokes. False if the thread is to stop.
+    /// Waits for a poke. Returns false if the thread is to stop.
     pub(super) fn wait(&self) -> bool {
         let waited = self
             .woken
@@ -99,7 +99,7 @@ impl Shared {
     }
 }
 
-/// The message in a frame of the log; `None` where a frame is something else, or nothing.
+/// The message in a frame of the log; `None` if it is none.
 pub(super) fn message(frame: &[u8]) -> Option<Message> {
     match parse_server(frame.trim_ascii_end()) {
         Ok(ServerFrame::Message(message)) => Some(message),

@@ -1,4 +1,4 @@
-//! The thread that keeps the index: reads the log's new entries, and removes what is to go.
+//! The thread that maintains the index: it adds the log's new entries, and erases.
 
 use std::{
     collections::HashSet,
@@ -22,25 +22,24 @@ use crate::{
     },
 };
 
-/// Bytes of frames that are indexed in one transaction: some 1,000 messages, some 20 ms.
+/// Bytes of frames that are indexed in one transaction: about 1,000 messages, about 20 ms.
 pub(super) const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Entries that are erased in one transaction.
 const ERASE_MAX: u64 = 100;
-/// Entries that are erased one by one in any case; where more are to go, making the index anew may
-/// be less work.
+/// Entries that are always erased one by one; for more, rebuilding the index may be less work.
 const ERASE_SINGLY_MAX: u64 = 10_000;
-/// Making the index anew is preferred where it indexes fewer entries than this for each one to be
-/// erased. It takes less time up to a hundred, but searches find less meanwhile.
+/// Rebuilding is preferred if it indexes fewer entries than this for each one to be erased. It is
+/// faster up to a hundred, but searches find less meanwhile.
 const RENEWED_FOR_ONE: u64 = 20;
-/// The largest file that is written anew after something was erased: some 100 ms.
+/// The largest file that is rewritten after an erasure: about 100 ms.
 const VACUUM_BYTES_MAX: i64 = 16 * 1024 * 1024;
-/// After a commit of the log, how long to wait for more: many small transactions would make many
-/// small segments to merge.
+/// How long to wait for more entries after a commit of the log: many small transactions would
+/// create many small segments to merge.
 const GATHER: Duration = Duration::from_millis(50);
 /// The pause after a failure, doubled with each further one.
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_mins(1);
-/// Failures in a row of the disk after which the file is given up for a new one.
+/// Consecutive failures of the disk after which the file is replaced by a new one.
 const BROKEN_MAX: u32 = 5;
 
 /// See the module's docs.
@@ -52,19 +51,19 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     database: Option<Database>,
     failures: u32,
-    /// Those of them that were the disk's. No space, no right, somebody in the way: that passes, and
-    /// the file is good.
+    /// Consecutive failures that were the disk's. Others (no space, no permission, another program
+    /// in the way) pass, and the file is good.
     broken: u32,
 }
 
 struct Database {
     connection: Connection,
     rooms: Vec<Kept>,
-    /// Which room comes first in the next batch.
+    /// The room that comes first in the next batch.
     turn: usize,
     /// Whether `secure-delete` is on.
     secure: bool,
-    /// Whether the WAL may hold texts that were erased.
+    /// Whether the WAL may hold erased texts.
     unsettled: bool,
     /// Whether something was erased since it was opened or settled.
     erased: bool,
@@ -121,7 +120,7 @@ impl Writer {
         }
     }
 
-    /// Works until it is told to stop.
+    /// Works until it is stopped.
     pub(super) fn run(mut self) {
         loop {
             let go_on = match self.step() {
@@ -129,7 +128,7 @@ impl Writer {
                     (self.failures, self.broken) = (0, 0);
                     match step {
                         Step::More => {
-                            // Whoever writes the log comes first.
+                            // The log's writer comes first.
                             std::thread::yield_now();
                             self.shared.pause(Duration::ZERO)
                         }
@@ -144,7 +143,8 @@ impl Writer {
         }
     }
 
-    /// After a failure: a file of no use is removed; all else is tried again later.
+    /// Handles a failure: a useless file is removed; anything else is retried later. Returns false
+    /// if the thread is to stop.
     fn fail(&mut self, failure: Failure) -> bool {
         self.failures += 1;
         let useless = match failure {
@@ -171,15 +171,15 @@ impl Writer {
             .pause((RETRY_MIN * (1 << doublings)).min(RETRY_MAX))
     }
 
-    /// Whether an error is of a disk that fails rather than of one that takes no more.
+    /// Whether an error is from a failing disk rather than a full one.
     fn is_broken(&self, error: &rusqlite::Error) -> bool {
         error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
             && !self.path.parent().is_some_and(disk_space::is_refused)
     }
 
-    /// Removes the file, so that it is made anew: with rooms that begin where `firsts` says.
+    /// Removes the file, so that it is rebuilt, with rooms that begin at `firsts`.
     fn renew(&mut self, why: &str, firsts: &[u64]) -> std::io::Result<()> {
-        info!("the search index is made anew: {why}");
+        info!("rebuilding the search index: {why}");
         self.database = None;
         schema::remove(&self.path)?;
         if firsts.is_empty() {
@@ -196,7 +196,7 @@ impl Writer {
                     mark: None,
                 };
                 if let Err(error) = schema::keep(&connection, room) {
-                    warn!("the search index begins anew with what is to be erased: {error}");
+                    warn!("the rebuilt search index still has to erase old entries: {error}");
                 }
             }
         }
@@ -221,13 +221,13 @@ impl Writer {
         database.check(&mut *self.log)?;
         let firsts = database.wanted_firsts(&self.shared);
         if database.is_cheaper_made_anew(&firsts) {
-            let renewed = self.renew("a good part of it is to be erased", &firsts);
+            let renewed = self.renew("a large part of it is to be erased", &firsts);
             renewed.map_err(|error| schema::cannot_open(&error))?;
             return Ok(Step::More);
         }
         let step = if let Some(room) = database.first_to_erase(&firsts) {
             database.erase(&mut *self.log, room, firsts[room])?;
-            // What was said meanwhile does not wait until all is erased.
+            // New messages don't wait until everything is erased.
             database.follow(&mut *self.log)?;
             Step::More
         } else if database.unsettled {
@@ -247,14 +247,14 @@ impl Database {
             connection,
             rooms,
             turn: 0,
-            // Whatever the last run left behind.
+            // Remains of the last run have to be cleaned up.
             secure: true,
             unsettled: true,
             erased: false,
         }
     }
 
-    /// Tells how far the rooms are indexed and, once nothing is left of it, erased.
+    /// Publishes how far the rooms are indexed and, once no remains are left, erased.
     fn publish(&self, shared: &Shared) {
         let mut state = shared.lock();
         for (state, kept) in state.rooms.iter_mut().zip(&self.rooms) {
@@ -268,34 +268,34 @@ impl Database {
         shared.moved.notify_all();
     }
 
-    /// A log that lost what is in the index can't say any more what is to be removed from it; and
-    /// one that ends before the index gives its next entries numbers that are taken here.
+    /// Fails if the log lost indexed entries, which then can't be erased one by one, or ends before
+    /// the index, so that its next entries would get numbers in use.
     fn check(&self, log: &mut dyn IndexedLog) -> Result<(), Failure> {
         for (index, room) in (0..).map(RoomIndex).zip(&self.rooms) {
             let extent = log.extent(index)?;
             if room.count() > 0 && extent.first > room.first || extent.head < room.indexed {
-                let why = "the log no longer has what is in it".to_owned();
+                let why = "the log no longer has its entries".to_owned();
                 return Err(Trouble::Useless(why).into());
             }
         }
         Ok(())
     }
 
-    /// Whether the last entry of each room is still the one that was indexed. It is another one
-    /// where an older copy of the log was put in its place, and went on from there.
+    /// Fails if a room's last indexed entry is another one in the log: then an older copy of the
+    /// log was put in its place, and continued from there.
     fn compare(&self, log: &mut dyn IndexedLog) -> Result<(), Failure> {
         for (index, room) in (0..).map(RoomIndex).zip(&self.rooms) {
             let Some(mark) = room.mark else { continue };
             let segment = log.read(index, room.indexed, 0)?;
             if segment.frame(room.indexed).map(schema::mark) != Some(mark) {
-                let why = "it is of another copy of the log".to_owned();
+                let why = "it belongs to another copy of the log".to_owned();
                 return Err(Trouble::Useless(why).into());
             }
         }
         Ok(())
     }
 
-    /// Where each room is to begin.
+    /// The number at which each room is to begin.
     fn wanted_firsts(&self, shared: &Shared) -> Vec<u64> {
         let state = shared.lock();
         let rooms = state.rooms.iter().zip(&self.rooms);
@@ -309,9 +309,9 @@ impl Database {
         rooms.position(|(&first, room)| first > room.first)
     }
 
-    /// Indexes the next entries of the log: one transaction. Rooms take turns, so that none waits
-    /// for another's long history; within a transaction they come in the order of their rows,
-    /// which is the order that FTS5 takes without a flush between.
+    /// Indexes the next entries of the log in one transaction. Rooms take turns, so that none waits
+    /// for another's long history. Within a transaction they come in the order of their rows, which
+    /// FTS5 takes without a flush in between.
     fn follow(&mut self, log: &mut dyn IndexedLog) -> Result<Step, Failure> {
         let transaction = self.connection.transaction()?;
         let mut kept = self.rooms.clone();
@@ -356,7 +356,7 @@ impl Database {
         })
     }
 
-    /// Whether so much is to go that making the index anew is less work.
+    /// Whether so much is to be erased that rebuilding the index is less work.
     fn is_cheaper_made_anew(&self, firsts: &[u64]) -> bool {
         let all: u64 = self.rooms.iter().map(|room| room.count()).sum();
         let gone = firsts
@@ -367,7 +367,7 @@ impl Database {
         gone > ERASE_SINGLY_MAX && (all - gone) / gone < RENEWED_FOR_ONE
     }
 
-    /// Removes a room's lowest entries below a number: one transaction.
+    /// Removes a room's lowest entries below a number, in one transaction.
     fn erase(&mut self, log: &mut dyn IndexedLog, room: usize, below: u64) -> Result<(), Failure> {
         if !self.secure {
             self.configure_secure(true)?;
@@ -382,14 +382,14 @@ impl Database {
             let index = RoomIndex(u32::try_from(room).unwrap_or(u32::MAX));
             let segment = log.read(index, next, BATCH_BYTES_MAX)?;
             if segment.first() > next || segment.is_empty() {
-                let why = "the log no longer has what is to be erased".to_owned();
+                let why = "the log no longer has the entries to be erased".to_owned();
                 return Err(Trouble::Useless(why).into());
             }
             erase::entries(&transaction, kept.id, &segment, next..end, &mut words)?;
             next = segment.next().min(end);
         }
         if next > last {
-            // What is not in will not come in.
+            // Entries below it that are not indexed yet never will be.
             next = below;
             kept.indexed = kept.indexed.max(below - 1);
             if kept.indexed < below {
@@ -414,8 +414,8 @@ impl Database {
         Ok(())
     }
 
-    /// Empties the WAL, and sees to it that all is on disk. Where that takes no time, all pages are
-    /// written anew too: where SQLite moves rows between pages, it leaves their bytes in the gap.
+    /// Empties the WAL, and makes everything durable. A small file is rewritten too, since SQLite
+    /// leaves bytes behind when it moves rows between pages.
     fn settle(&mut self) -> Result<(), Failure> {
         if self.secure {
             self.configure_secure(false)?;

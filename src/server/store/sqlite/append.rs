@@ -1,4 +1,4 @@
-//! One batch, one transaction.
+//! Commits a batch in one transaction.
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
@@ -24,40 +24,40 @@ use crate::{
     },
 };
 
-/// What a transaction has done so far, and will have done once it is committed.
+/// The state of a transaction: what it has done so far, and the state after its commit.
 pub(super) struct Work<'a> {
     pub(super) connection: &'a Connection,
     pub(super) rooms: &'a [Room],
     devices: &'a Devices,
     index: Option<&'a Index>,
     damages: &'a Damages,
-    /// The index could not say what it holds, so that nothing may be removed.
+    /// The index could not say what it holds, so nothing may be removed.
     blocked: bool,
     pub(super) states: Vec<RoomState>,
     changes: Changes,
     runs: Vec<Option<SegmentBuilder>>,
-    /// Each frame on its way to its row.
+    /// Buffer for an entry's frame.
     frame: Vec<u8>,
-    /// Bytes of facts.
-    fact_bytes: usize,
+    /// Bytes of state records.
+    record_bytes: usize,
     verdicts: Vec<OpResult>,
 }
 
-/// What a committed batch leaves to be taken up.
+/// The results of a committed batch, for the store to apply to its state in memory.
 pub(super) struct Done {
     pub(super) committed: Committed,
     pub(super) states: Vec<RoomState>,
     pub(super) changes: Changes,
     /// Whether anything was written.
     pub(super) wrote: bool,
-    /// Bytes of the new entries and facts.
+    /// Bytes of the new entries and state records.
     pub(super) bytes: usize,
-    /// Nothing could be removed, because of the index.
+    /// Retention was blocked by the index.
     pub(super) blocked: bool,
 }
 
 impl SqliteStore {
-    /// Carries a batch out in a transaction of its own, and commits that.
+    /// Runs a batch in a transaction of its own, and commits it.
     pub(super) fn transact(&mut self, batch: Batch) -> Result<Done, StoreError> {
         let connection = &self.connection;
         let before = connection.total_changes();
@@ -80,8 +80,9 @@ impl SqliteStore {
         }
     }
 
-    /// Answers a batch of nothing but [`Operation::OpenDevice`] from what is there: nothing can be
-    /// written. What a device says is settled is, though it is not written down; nor is whose it is.
+    /// Answers a batch of only [`Operation::OpenDevice`] by reading, because nothing can be
+    /// written. A device's claim of settled counters is accepted, but neither it nor the owner is
+    /// stored.
     pub(super) fn answer(&self, batch: &Batch) -> Result<Committed, StoreError> {
         let mut work = Work::new(self);
         let answered = batch.operations.iter().try_for_each(|operation| {
@@ -119,17 +120,14 @@ impl SqliteStore {
         }
     }
 
-    /// Undoes what was begun: nothing of it may stay, or no more can be said of anything. Nothing
-    /// more is done either after what does not pass.
+    /// Rolls a transaction back. If that fails, or the error can't pass, the store fails for good.
     fn undo(&mut self, error: &rusqlite::Error, may_pass: bool) -> StoreError {
-        // Some errors have undone it already.
+        // Some errors have rolled it back already.
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
             && !self.connection.is_autocommit()
         {
-            return self.fail(&format!(
-                "What could not be stored can't be undone: {error}"
-            ));
+            return self.fail(&format!("A failed batch can't be rolled back: {error}"));
         }
         if !may_pass {
             return self.fail(&format!(
@@ -156,7 +154,7 @@ impl<'a> Work<'a> {
             changes: Changes::default(),
             runs: rooms.iter().map(|_| None).collect(),
             frame: Vec::new(),
-            fact_bytes: 0,
+            record_bytes: 0,
             verdicts: Vec::new(),
         }
     }
@@ -177,8 +175,8 @@ impl<'a> Work<'a> {
                     self.or_damaged(opened)?
                 }
                 Operation::Retain(retention) => self.retain(batch.now, retention)?,
-                Operation::PutState(facts) => {
-                    self.fact_bytes += state::write(self.connection, &facts)?;
+                Operation::PutState(records) => {
+                    self.record_bytes += state::write(self.connection, &records)?;
                     OpResult::StatePut
                 }
                 Operation::Message { id, settled, .. } | Operation::Settle { id, settled, .. } => {
@@ -237,8 +235,8 @@ impl<'a> Work<'a> {
         Ok(OpResult::Opened { counter, ids })
     }
 
-    /// What is known of one device may be damaged: that is no reason to refuse the others, as long
-    /// as nothing was done yet.
+    /// Turns an error about a damaged row into [`OpResult::Damaged`], so that one device's damaged
+    /// record does not make the whole batch fail; possible only as long as nothing was done for it.
     fn or_damaged(&self, verdict: rusqlite::Result<OpResult>) -> rusqlite::Result<OpResult> {
         match verdict {
             Err(error) if self.damages.tell(&error) => Ok(OpResult::Damaged),
@@ -246,7 +244,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// What an entry says, unless it is damaged: then it counts as not there.
+    /// Reads an entry; a damaged one counts as missing.
     fn unless_damaged<T>(&self, found: rusqlite::Result<Option<T>>) -> rusqlite::Result<Option<T>> {
         match found {
             Err(error) if self.damages.tell(&error) => Ok(None),
@@ -254,7 +252,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The device's counter, which is at least this from now on.
+    /// Raises the device's counter to at least `settled`, and returns it.
     fn raised(&mut self, id: DeviceId, settled: u64) -> rusqlite::Result<u64> {
         let device = self.changes.get(self.connection, self.devices, id)?;
         if settled > device.counter {
@@ -286,7 +284,7 @@ impl<'a> Work<'a> {
                 room, sender, body, ..
             } => {
                 let at = &mut self.states[room.at()];
-                // Where there are no more numbers, there is no more room.
+                // The room has no numbers left: the batch is refused.
                 let full = || rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX);
                 let seq = (at.head < SEQ_MAX)
                     .then_some(at.head + 1)
@@ -301,7 +299,7 @@ impl<'a> Work<'a> {
                 MessageOutcome::Stored { room, seq, time }
             }
             Operation::Settle { refused, .. } => {
-                self.spend((no, id.counter), refused)?;
+                self.use_up((no, id.counter), refused)?;
                 refused.map_or(MessageOutcome::Withdrawn, MessageOutcome::Refused)
             }
             Operation::OpenDevice { .. } | Operation::Retain(_) | Operation::PutState(_) => {
@@ -340,7 +338,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn spend(
+    fn use_up(
         &self,
         (device, counter): (i64, u64),
         refused: Option<ErrorCode>,
@@ -355,7 +353,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// What became of an id.
+    /// The outcome of an id.
     fn outcome(&mut self, id: MessageId) -> rusqlite::Result<MessageOutcome> {
         let device = self.changes.get(self.connection, self.devices, id.device)?;
         let key = (device.no, number(id.counter));
@@ -371,7 +369,7 @@ impl<'a> Work<'a> {
         if let Some((row, time)) = stored {
             let (no, seq) = entry_of(row);
             let room = (0..).zip(self.rooms).find(|(_, room)| room.no == no);
-            // In a room that there no longer is, for all that this server says.
+            // In a room that this server does not serve.
             return Ok(room.map_or(MessageOutcome::Forgotten, |(index, _)| {
                 MessageOutcome::Stored {
                     room: RoomIndex(index),
@@ -462,7 +460,7 @@ impl<'a> Work<'a> {
         let entry_bytes: usize = runs.iter().map(|run| run.segment.bytes().len()).sum();
         Done {
             wrote,
-            bytes: entry_bytes + self.fact_bytes,
+            bytes: entry_bytes + self.record_bytes,
             committed: Committed {
                 verdicts: self.verdicts,
                 runs,
@@ -475,7 +473,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The code that a refusal was stored under.
+/// The code of a stored refusal.
 fn code(name: &str) -> ErrorCode {
     let known = ERROR_CODES.iter().find(|(_, known)| *known == name);
     known.map_or(ErrorCode::Other, |(code, _)| *code)

@@ -1,29 +1,28 @@
-//! Copies the write-ahead log into the database, beside the writer.
+//! Copies the write-ahead log into the database, on a thread beside the writer.
 //!
-//! A checkpoint in SQLite's passive mode holds nobody up. But it copies only what was there when it
-//! began; the writer goes on meanwhile, and begins the log anew only when it finds all of it
-//! copied. Under steady load that never happens, and the log grows without end. So the last step
-//! is done in a pause of the writer: once passive passes have left little to copy, the writer is
-//! stopped between two batches, the rest is copied, and the next batch begins the log anew, over
-//! what was there.
+//! A checkpoint in SQLite's passive mode blocks nobody. But it copies only what was there when it
+//! began; the writer continues meanwhile, and restarts the log only when it finds all of it copied.
+//! Under steady load that never happens, and the log grows without end. So the last step is done in
+//! a pause of the writer: once passive passes have left little to copy, the writer waits between
+//! two batches, the rest is copied, and the next batch restarts the log, overwriting it from its
+//! beginning.
 //!
-//! # How long the log gets
+//! # The length of the log
 //!
-//! A checkpoint begins at [`DUE_FRAMES`] (16 MiB). The pause comes when at most [`REST_FRAMES`]
-//! (4 MiB) are left, or after [`PASSES_MAX`] passes. So the log holds 16 MiB and what is written
-//! during those passes: measured under full load, 20 MB. The writer pays with the time that it
-//! takes to copy what is left, as a rule 4 MiB at the most, and to sync it.
+//! A checkpoint begins at [`DUE_FRAMES`] (16 MiB). The pause comes when at most [`REST_FRAMES`] (4
+//! MiB) are left, or after [`PASSES_MAX`] passes. So the log holds 16 MiB plus what is written
+//! during those passes: measured under full load, 20 MB. The writer waits for the rest to be
+//! copied, usually at most 4 MiB, and synced.
 //!
-//! Somebody who reads holds the log up too: it can't begin anew while he sees an older state of
-//! the database. The server's own readers take a second at the most; a backup or somebody with
-//! another tool takes as long as he takes, and the log then grows by all that is written meanwhile.
-//! It is cut back afterwards.
+//! Readers delay this too: the log can't restart while one of them sees an older state of the
+//! database. The server's own readers take at most a second. A backup or another program may take
+//! longer, and the log then grows by everything written meanwhile. It is truncated afterwards.
 //!
-//! # Emptied
+//! # Emptying
 //!
-//! After entries were removed, their text still stands in the log; and when the disk is full, the
-//! log may hold its last space. Then the pause comes whatever is left, and the log is emptied
-//! (`TRUNCATE`), or that is tried again until it is.
+//! Text of removed entries is still in the log; and when the disk is full, the log may hold its
+//! last space. In these cases the writer pauses whatever is left, and the log is emptied
+//! (`TRUNCATE`), with retries until it is.
 
 use std::{
     path::Path,
@@ -40,26 +39,26 @@ use super::{
 };
 use crate::server::{event_log::EventLog, store::disk_space::Watch, supervisor::Supervisor};
 
-/// Frames (pages of 4 KiB) of the log at which it is copied.
+/// Frames (pages of 4 KiB) of the log at which a checkpoint begins.
 const DUE_FRAMES: i64 = 4_096;
 /// Frames that may be left for the writer's pause.
 const REST_FRAMES: i64 = 1_024;
 /// Passive passes before the pause, however much they leave.
 const PASSES_MAX: usize = 4;
-/// Bytes of frames that the writer appends between two looks at the log's length, or
+/// Bytes of frames that the writer appends between two checks of the log's length, or
 const LOOK_BYTES: usize = 256 * 1024;
-/// so many commits.
+/// this many commits.
 const LOOK_COMMITS: usize = 64;
-/// How often the disk's space is looked at, if nothing is written.
+/// How often the disk's space is checked if nothing is written.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
-/// When to try again after somebody was in the way, or the disk was full.
+/// When to retry after a reader was in the way, or the disk was full.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// The thread, and the writer's side of it.
+/// The checkpoint thread, as the writer controls it.
 pub(super) struct Checkpoints {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    /// Since the thread was last asked to look.
+    /// Bytes since the thread was last asked to check.
     bytes: usize,
     commits: usize,
 }
@@ -80,11 +79,11 @@ struct State {
     writing: bool,
     /// The writer is to wait before its next batch.
     paused: bool,
-    /// The thread is to look at the log's length.
+    /// The thread is to check the log's length.
     look: bool,
     /// The log is to be emptied.
     empty: bool,
-    /// The thread is at it.
+    /// The thread is checkpointing.
     working: bool,
     stopped: bool,
 }
@@ -107,7 +106,7 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same, but not for longer than this.
+    /// Like [`wait_while`](Self::wait_while), but at most this long.
     fn wait_while_for(
         &self,
         time: Duration,
@@ -119,7 +118,7 @@ impl Shared {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Waits so long, or less if the thread is to stop.
+    /// Sleeps this long, or less if the thread is to stop.
     fn sleep(&self, time: Duration) {
         let _ = self
             .changed
@@ -128,7 +127,7 @@ impl Shared {
 }
 
 impl Checkpoints {
-    /// Starts the thread, with a connection of its own. `failed` is set when the disk fails it.
+    /// Starts the thread, with a connection of its own. It sets `failed` if the disk fails.
     pub(super) fn start(
         connection: Connection,
         failed: Arc<Failed>,
@@ -156,13 +155,13 @@ impl Checkpoints {
         })
     }
 
-    /// The writer begins a batch: at once, or after the pause under way.
+    /// Begins a batch of the writer, after the current pause if there is one.
     pub(super) fn begin(&self) -> Writing {
         self.shared.wait_while(|state| state.paused).writing = true;
         Writing(Arc::clone(&self.shared))
     }
 
-    /// The writer has committed so many bytes, or removed entries: what that writes is not known.
+    /// Notes a commit of so many bytes; or one that removed entries, whose size is not known.
     pub(super) fn committed(&mut self, bytes: usize, removed: bool) {
         self.bytes += bytes;
         self.commits += 1;
@@ -172,13 +171,12 @@ impl Checkpoints {
         }
     }
 
-    /// The log is to be emptied: there are texts in it that shall be nowhere, or it takes the disk's
-    /// last space.
+    /// Asks for the log to be emptied: it holds erased texts, or the disk's last space.
     pub(super) fn empty(&self) {
         self.shared.change(|state| state.empty = true);
     }
 
-    /// Waits until nothing is left to be done.
+    /// Waits until nothing is left to do.
     #[cfg(test)]
     pub(super) fn settle(&self) {
         let busy = |state: &State| state.look || state.empty || state.working;
@@ -190,7 +188,7 @@ impl Drop for Checkpoints {
     fn drop(&mut self) {
         self.shared.change(|state| state.stopped = true);
         if let Some(thread) = self.thread.take() {
-            // If it panicked, that was said.
+            // A panic was reported already.
             let _ = thread.join();
         }
     }
@@ -199,14 +197,14 @@ impl Drop for Checkpoints {
 /// Opens a connection for [`Checkpoints`].
 pub(super) fn connect_to_copy(path: &Path) -> Result<Connection> {
     let connection = connect(path, None)?;
-    // Readers are not waited for while the writer waits.
+    // It must not wait for readers while the writer waits for it.
     connection.busy_timeout(Duration::ZERO)?;
-    // The store does that.
+    // The store checkpoints when it closes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
 
-/// While the writer is in a batch.
+/// A batch of the writer, as long as it lives.
 pub(super) struct Writing(Arc<Shared>);
 
 impl Drop for Writing {
@@ -215,11 +213,11 @@ impl Drop for Writing {
     }
 }
 
-/// While the writer waits.
+/// A pause of the writer, as long as it lives.
 struct Pause<'a>(&'a Shared);
 
 impl<'a> Pause<'a> {
-    /// Begins with the end of the batch under way.
+    /// Waits for the current batch to end.
     fn begin(shared: &'a Shared) -> Self {
         shared.change(|state| state.paused = true);
         let pause = Self(shared);
@@ -234,18 +232,18 @@ impl Drop for Pause<'_> {
     }
 }
 
-/// How far a checkpoint has come.
+/// The progress of a checkpoint.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
-    /// Somebody was in the way.
+    /// A reader or writer was in the way.
     pub(super) busy: bool,
     /// Frames in the log.
     pub(super) frames: i64,
-    /// Of these, frames that are copied.
+    /// Frames that are copied.
     pub(super) copied: i64,
 }
 
-/// A step of a checkpoint: `PASSIVE`, `RESTART`, `TRUNCATE`, or `NOOP` to have a look.
+/// One step of a checkpoint: `PASSIVE`, `RESTART`, `TRUNCATE`, or `NOOP` to read the progress.
 pub(super) fn step(connection: &Connection, mode: &str) -> Result<Progress> {
     connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
         Ok(Progress {
@@ -262,7 +260,7 @@ struct Checkpointer {
     failed: Arc<Failed>,
     recorder: EventLog,
     space: Watch,
-    /// Whether it was said that the disk is full.
+    /// Whether a full disk was reported.
     warned: bool,
 }
 
@@ -281,7 +279,7 @@ impl Checkpointer {
                 }
                 state.look = false;
                 state.working = true;
-                // Asked for again meanwhile, it is done again.
+                // A request that arrives meanwhile is done next.
                 std::mem::take(&mut state.empty)
             };
             let done = self.checkpoint(empty).or_else(|error| {
@@ -299,7 +297,7 @@ impl Checkpointer {
         }
     }
 
-    /// Others may fill the disk while nothing is written here.
+    /// Checks the disk's space: other programs may fill it while nothing is written here.
     fn watch_space(&mut self) {
         let directory = self.connection.path().map(Path::new);
         let said = directory
@@ -312,7 +310,7 @@ impl Checkpointer {
         }
     }
 
-    /// False if somebody was in the way of what was to be done.
+    /// Does a checkpoint if one is due. Returns false if a reader was in the way.
     fn checkpoint(&mut self, empty: bool) -> Result<bool> {
         if !empty && step(&self.connection, "NOOP")?.frames < DUE_FRAMES {
             return Ok(true);
@@ -330,8 +328,8 @@ impl Checkpointer {
         Ok(!busy)
     }
 
-    /// Nothing is lost by a checkpoint that could not be: it can be done again. But a disk that
-    /// fails to write or to sync is not to be trusted with anything more.
+    /// Whether to continue after an error. A failed checkpoint loses nothing and can be repeated;
+    /// but a disk that fails to write or to sync can't be trusted any more.
     fn may_pass(&mut self, error: &rusqlite::Error) -> bool {
         let directory = self.connection.path().map(Path::new);
         let directory = directory.and_then(Path::parent);
@@ -346,7 +344,7 @@ impl Checkpointer {
         if failure::wants_space(error) && !self.warned {
             self.warned = true;
             self.recorder.warn(
-                "the disk is full: the log can't be copied into the database; it is tried again"
+                "the disk is full: the log can't be copied into the database; the server keeps trying"
                     .to_owned(),
             );
         }

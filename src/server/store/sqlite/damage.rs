@@ -1,8 +1,7 @@
-//! A row of the log that says what no row of ours can: an error with the row's name, told to the
-//! operator once.
+//! Damaged rows of the log: errors that name the row, reported to the operator once.
 //!
-//! The functions of this folder give SQLite's errors. Damage travels in them, as a conversion that
-//! failed, and is known again by [`damage`].
+//! The functions of this folder return SQLite's errors. Damage travels in them as a conversion
+//! error, from which [`damage`] extracts it.
 
 use std::{
     collections::HashSet,
@@ -14,10 +13,10 @@ use rusqlite::{Error, ErrorCode, Result, types::Type};
 
 use crate::server::event_log::EventLog;
 
-/// Rows that are told of in one run.
+/// Rows that are reported in one run.
 const TOLD_MAX: usize = 100;
 
-/// Which row, and what is wrong with it.
+/// A damaged row, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Damage {
     table: &'static str,
@@ -34,14 +33,14 @@ impl fmt::Display for Damage {
 
 impl std::error::Error for Damage {}
 
-/// An error of a row.
+/// An error that names a damaged row.
 pub(super) fn damaged(table: &'static str, row: i64, what: impl Into<String>) -> Error {
     let what = what.into();
     let damage = Damage { table, row, what };
     Error::FromSqlConversionFailure(0, Type::Null, Box::new(damage))
 }
 
-/// The damage that an error is about, if it is about one.
+/// Extracts the damage from an error, if it is about any.
 pub(super) fn damage(error: &Error) -> Option<&Damage> {
     match error {
         Error::FromSqlConversionFailure(_, _, why) => why.downcast_ref(),
@@ -49,9 +48,9 @@ pub(super) fn damage(error: &Error) -> Option<&Damage> {
     }
 }
 
-/// Says of which row something was read.
+/// Adds the row to an error.
 pub(super) trait InRow {
-    /// If the error is about what the row holds, or that there is none, it names the row.
+    /// If the error is about the row's contents, or that it is missing, it will name the row.
     fn in_row(self, table: &'static str, row: i64) -> Self;
 }
 
@@ -73,8 +72,8 @@ impl<T> InRow for Result<T> {
     }
 }
 
-/// Tells the operator of damaged rows: of each once, however often somebody asks for it. Cheap to
-/// clone; all clones are one.
+/// Reports damaged rows to the operator, each once, however often it is read. Cheap to clone; all
+/// clones share what was reported.
 #[derive(Clone, Debug)]
 pub(super) struct Damages {
     recorder: EventLog,
@@ -89,7 +88,7 @@ impl Damages {
         }
     }
 
-    /// Tells, if an error is about one; whether it is.
+    /// Reports damage, if the error is about any. Returns whether it is.
     pub(super) fn tell(&self, error: &Error) -> bool {
         let damage = damage(error);
         if let Some(damage) = damage {
@@ -98,13 +97,13 @@ impl Damages {
         damage.is_some()
     }
 
-    /// Tells of whatever a reader could not read; whether it is damage, which is no better later.
+    /// Reports any error of a reader. Returns whether it is damage, which a retry does not help.
     pub(super) fn tell_unread(&self, error: &Error) -> bool {
         if self.tell(error) {
             return true;
         }
         let code = error.sqlite_error_code();
-        // It took too long; or another program has the file for a moment.
+        // It took too long, or another program locks the file for a moment.
         let is_usual = matches!(
             code,
             Some(
@@ -114,7 +113,7 @@ impl Damages {
             )
         );
         if !is_usual {
-            // Which file is of no matter: of each kind of error, once.
+            // Each kind of error is reported once.
             let kind = error.sqlite_extended_error_code().unwrap_or(0);
             self.say(("", kind.into()), &format!("it can't be read: {error}"));
         }
@@ -128,12 +127,12 @@ impl Damages {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() < TOLD_MAX && told.insert(which) {
             let more = if told.len() == TOLD_MAX {
-                "; no more such rows are told of in this run"
+                "; no more such rows are reported in this run"
             } else {
                 ""
             };
             self.recorder.warn(format!(
-                "the log: {damage}; look at the disk, and restore your last backup{more}"
+                "the log: {damage}; check the disk, and restore your last backup{more}"
             ));
         }
     }
@@ -167,7 +166,7 @@ mod tests {
             let expected = format!("row 7 of the table room is damaged: {what}");
             assert_eq!(damage, expected);
         }
-        // Not the row's fault.
+        // An error that is not about the row.
         let error = connection
             .query_row("SELECT x", [], |_| Ok(()))
             .in_row("room", 7);

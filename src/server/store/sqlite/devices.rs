@@ -1,4 +1,4 @@
-//! Each device's row and counter: all of them on disk, those lately used in memory.
+//! The devices' rows and counters: all of them on disk, recently used ones cached in memory.
 
 use std::collections::HashMap;
 
@@ -10,22 +10,22 @@ use super::{
 };
 use crate::protocol::{DeviceId, UserId, limits::NUMBER_MAX};
 
-/// Devices that are kept in memory: twice this at the most, 56 bytes each.
+/// Devices cached in memory: at most twice this many, 56 bytes each.
 const DEVICES_MAX: usize = 10_000;
 
-/// What is known about a device.
+/// The record of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Device {
     /// Its row; `None` before it has one.
     pub(super) no: Option<i64>,
     /// The highest counter settled.
     pub(super) counter: u64,
-    /// Whose it is, if they have a key.
+    /// The owner, if they have a key.
     pub(super) user: Option<UserId>,
 }
 
-/// Devices as the last commit left them. Whoever was used last is found here: of two generations
-/// the older one is forgotten when the younger is full.
+/// The cache of devices, as of the last commit. It has two generations: when the younger is full,
+/// the older is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Devices {
     young: HashMap<DeviceId, Device>,
@@ -44,7 +44,7 @@ impl Devices {
         self.young.insert(id, device);
     }
 
-    /// A transaction was committed.
+    /// Applies the changes of a committed transaction.
     pub(super) fn keep(&mut self, changes: Changes) {
         for (id, Change { device, .. }) in changes.devices {
             self.put(id, device);
@@ -55,18 +55,18 @@ impl Devices {
 #[derive(Clone, Copy, Debug)]
 struct Change {
     device: Device,
-    /// Whether its row is behind.
+    /// Whether its row has to be updated.
     dirty: bool,
 }
 
-/// The devices that a transaction has to do with. Dropped with it where it fails.
+/// The devices used by a transaction; dropped if it fails.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     devices: HashMap<DeviceId, Change>,
 }
 
 impl Changes {
-    /// Where a device stands.
+    /// Reads a device, from these changes, the cache or the database.
     pub(super) fn get(
         &mut self,
         connection: &Connection,
@@ -88,7 +88,7 @@ impl Changes {
         Ok(device)
     }
 
-    /// Notes where a device stands from now on, and says its row.
+    /// Changes a device, and returns its row number.
     pub(super) fn put(
         &mut self,
         connection: &Connection,
@@ -110,7 +110,7 @@ impl Changes {
         Ok(no)
     }
 
-    /// Writes what has changed of devices that had a row.
+    /// Updates the rows of changed devices.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
         let mut update =
             connection.prepare_cached("UPDATE device SET counter = ?2, user = ?3 WHERE no = ?1")?;

@@ -1,4 +1,4 @@
-//! What an error means: whether it may pass, or nothing more can be relied on.
+//! Classifies errors: whether one may pass, or the log can't be relied on any more.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use rusqlite::{Error, ErrorCode, ffi};
 use super::damage::damage;
 use crate::server::store::disk_space;
 
-/// Whether the disk has failed, and who wants to hear of it.
+/// Whether the disk has failed, with a callback for it.
 #[derive(Default)]
 pub(super) struct Failed {
     failed: AtomicBool,
@@ -36,16 +36,16 @@ impl Failed {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Calls this once it is told.
+    /// Sets the callback.
     pub(super) fn on_told(&self, tell: Box<dyn FnOnce() + Send>) {
         *self.tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(tell);
-        // It may have been a moment ago.
+        // The failure may have been before.
         if self.is_set() {
             self.tell();
         }
     }
 
-    /// Nobody may ask for long: whoever wants to hear of it does.
+    /// Calls the callback: the writer may be idle, and notice the failure only at its next batch.
     pub(super) fn tell(&self) {
         let tell = self
             .tell
@@ -58,8 +58,8 @@ impl Failed {
     }
 }
 
-/// Whether the log can be relied on after an error, once what was begun is undone: the system
-/// refused, or somebody is in the way. If not, the disk fails, or what is on it is damaged.
+/// Whether the log can be relied on after an error, once the transaction is rolled back: the system
+/// refused, or another program is in the way. If not, the disk fails, or its contents are damaged.
 pub(super) fn may_pass(error: &Error, directory: &Path) -> bool {
     if damage(error).is_some() {
         return false;
@@ -68,7 +68,7 @@ pub(super) fn may_pass(error: &Error, directory: &Path) -> bool {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => false,
         Some(ErrorCode::SystemIoFailure) => match error.sqlite_extended_error_code() {
             Some(ffi::SQLITE_IOERR_WRITE) => disk_space::is_refused(directory),
-            // About memory that is shared, or locks.
+            // Errors about shared memory or locks.
             Some(
                 ffi::SQLITE_IOERR_NOMEM
                 | ffi::SQLITE_IOERR_SHMOPEN
@@ -86,8 +86,7 @@ pub(super) fn may_pass(error: &Error, directory: &Path) -> bool {
 }
 
 /// Whether a failed `COMMIT` has left nothing behind: it ended before the batch's last page was
-/// written, without which none of them counts. After a failed sync, what was written may be there
-/// or not.
+/// written, without which none of them counts. After a failed sync it may have been written or not.
 pub(super) fn commit_was_undone(error: &Error, directory: &Path) -> bool {
     match error.sqlite_error_code() {
         Some(
@@ -105,27 +104,27 @@ pub(super) fn commit_was_undone(error: &Error, directory: &Path) -> bool {
     }
 }
 
-/// Whether an error, after which the log can be relied on, is for want of space.
+/// Whether an error that may pass is for lack of space.
 pub(super) fn wants_space(error: &Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
         || error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_WRITE)
 }
 
-/// An error in plain words.
+/// Describes an error in plain words.
 pub(super) fn reason(error: &Error) -> String {
     if let Some(damage) = damage(error) {
         return damage.to_string();
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
-        Some(ErrorCode::ReadOnly) => "the database may not be written".to_owned(),
+        Some(ErrorCode::ReadOnly) => "the database is read-only".to_owned(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another program holds the database".to_owned()
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             "the database is damaged".to_owned()
         }
-        _ if wants_space(error) => "the disk takes no more (is a quota used up?)".to_owned(),
+        _ if wants_space(error) => "the system refuses to write (is a quota used up?)".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -156,9 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_refuses_may_pass_and_a_failing_disk_does_not() {
+    fn refusals_of_the_system_may_pass_and_a_failing_disk_does_not() {
         let directory = tempfile::tempdir().unwrap();
-        // Code, whether the server goes on if nothing is committed yet, and if it was about to be.
+        // Code; whether the server goes on if it happens before `COMMIT`, and in it.
         for (code, before, in_commit) in [
             (ffi::SQLITE_FULL, true, true),
             (ffi::SQLITE_READONLY, true, true),
@@ -166,7 +165,7 @@ mod tests {
             (ffi::SQLITE_BUSY, true, true),
             (ffi::SQLITE_NOMEM, true, false),
             (ffi::SQLITE_IOERR_SHMSIZE, true, false),
-            // Where this directory takes more.
+            // In a directory that can still be written.
             (ffi::SQLITE_IOERR_WRITE, false, false),
             (ffi::SQLITE_IOERR_FSYNC, false, false),
             (ffi::SQLITE_IOERR_READ, false, false),

@@ -1,11 +1,10 @@
-//! Takes a data directory for one process, so that two never write to one log.
+//! Locks a data directory for one process, so that two never write to one log.
 //!
-//! What is locked is the directory itself: a lock on a file in it can be got around by removing
-//! the file, or by a second directory whose `log.db` is a link to the first one's (such a link is
-//! refused besides). The database file is no place for it: on some systems such a lock and those
-//! of SQLite get in each other's way, and closing any descriptor of that file gives SQLite's up.
-//! The file `lock` says which process it is, and is locked too, for systems whose directories can't
-//! be.
+//! The directory itself is locked: a lock on a file in it could be evaded by removing the file, or
+//! by a second directory whose `log.db` is a link to the first one's (such a link is refused as
+//! well). The database file can't be locked: on some systems such a lock conflicts with SQLite's
+//! own, and closing any descriptor of that file releases SQLite's. The file `lock` names the
+//! process, and is locked too, for systems whose directories can't be.
 
 use std::{
     fs::{DirBuilder, File, TryLockError},
@@ -18,17 +17,17 @@ use super::{
     paths::{not_through_links, private, sync_directory},
 };
 
-/// The file that is locked as long as a server lives. It stays when the server is gone.
+/// A file that is locked as long as a server runs. It stays when the server is gone.
 const LOCK: &str = "lock";
 
-/// A data directory, in the hands of one process.
+/// A data directory, locked by this process.
 #[derive(Debug)]
 pub(super) struct Lock {
     /// Unlocked when they are closed, however this process ends.
     _files: Vec<File>,
 }
 
-/// Makes the directory if it is not there, and takes it for this process.
+/// Creates the directory if it is missing, and locks it for this process.
 pub(super) fn take(directory: &Path) -> Result<Lock, OpenError> {
     let refuse = |error| directory_error(directory, error);
     make_directory(directory).map_err(refuse)?;
@@ -47,7 +46,7 @@ pub(super) fn take(directory: &Path) -> Result<Lock, OpenError> {
         .open(directory.join(LOCK))
         .map_err(refuse)?;
     lock(&file, directory)?;
-    // For the words of the next one who wants it; no more hangs on it.
+    // Only for the error message of another process.
     let _ = file
         .rewind()
         .and_then(|()| file.set_len(0))
@@ -73,7 +72,7 @@ fn lock(file: &File, directory: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Makes a directory, and those above it that are not there; all of them last.
+/// Creates a directory durably, with its missing parents.
 pub(in crate::server) fn make_directory(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
@@ -99,15 +98,15 @@ pub(in crate::server) fn make_directory(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a directory is on another machine, where locks and the memory that the users of a
-/// write-ahead log share can't be relied on. What comes through FUSE (sshfs, for one) looks alike
-/// wherever it is, and is taken for local.
+/// Whether a directory is on a network file system, where locks and the shared memory of a
+/// write-ahead log can't be relied on. File systems through FUSE (such as sshfs) can't be told
+/// apart, and count as local.
 #[cfg(target_os = "linux")]
 fn is_on_network(directory: &Path) -> bool {
     let Ok(found) = rustix::fs::statfs(directory) else {
         return false;
     };
-    // Their numbers have 32 bits, whatever the field has.
+    // The magic numbers have 32 bits, whatever the field has.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -123,7 +122,7 @@ fn is_on_network(_: &Path) -> bool {
     false
 }
 
-/// By the number that a file system has in Linux (statfs(2)).
+/// By a file system's magic number in Linux (statfs(2)).
 #[cfg(target_os = "linux")]
 fn is_network(kind: u32) -> bool {
     matches!(

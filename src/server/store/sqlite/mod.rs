@@ -1,45 +1,43 @@
-//! The log on disk: one SQLite database, and the server's promise that what it acknowledged is in
-//! it.
+//! The log on disk: one SQLite database, which holds everything that the server has acknowledged.
 //!
-//! Owns `log.db` in the data directory, and the lock that keeps a second server out of it. Only
-//! this module (and the index beside it) knows SQL.
+//! This module owns `log.db` in the data directory, and the lock that keeps other servers out. Only
+//! this module (and the index beside it) uses SQL.
 //!
-//! # What lasts
+//! # Durability
 //!
-//! A batch is one transaction. The write-ahead log is synced with each commit
-//! (`synchronous=FULL`), before anybody hears of the batch. With [`Durability::Relaxed`] it is not:
-//! then the last commits may be gone after a power failure, and numbers could come to mean
-//! something else; so a mark is set while such a server runs, and one that finds it at its start
-//! begins a new epoch.
+//! A batch is one transaction. The write-ahead log is synced with each commit (`synchronous=FULL`),
+//! before anyone sees the batch. With [`Durability::Relaxed`] it is not: then a power failure may
+//! lose the last commits, and their numbers could be used for other messages; so a mark is set
+//! while such a server runs, and a start that finds it begins a new epoch.
 //!
-//! Numbers, times and counters in memory move only after `COMMIT` has returned: a rollback burns
-//! none.
+//! Numbers, times and counters in memory change only after `COMMIT` has returned: a rollback uses
+//! up none.
 //!
-//! # When it fails
+//! # Failures
 //!
-//! | what | then |
+//! | failure | result |
 //! |---|---|
-//! | the system refuses, before or in `COMMIT`: no space, a quota used up, read-only, can't open; somebody else is at it | rolled back, [`StoreError::Refused`]; the next batch tries again |
+//! | the system refuses, before or in `COMMIT`: no space, a used-up quota, read-only, can't open, another program in the way | rolled back, [`StoreError::Refused`]; the next batch tries again |
 //! | before `COMMIT`, the disk fails to read or to write, or the database is damaged | [`StoreError::Unknown`], and so is every batch after it |
-//! | a reader, or what is looked up for one device, meets a row that says what none of ours can | [`StoreError::Damaged`], [`OpResult::Damaged`](crate::server::log::OpResult::Damaged): that request is refused, the operator is told, and all others are served |
-//! | any other error in `COMMIT`: a failed write or sync | the same |
-//! | an I/O error while a checkpoint copies | the same, and the server is told though it asks for nothing: nothing was lost, but this disk is not to be trusted |
+//! | a read, or the lookup of a device, finds a damaged row | [`StoreError::Damaged`], [`OpResult::Damaged`](crate::server::log::OpResult::Damaged): that request is refused, the operator is told, and all others are answered |
+//! | any other error in `COMMIT`: a failed write or sync | [`StoreError::Unknown`], as above |
+//! | an I/O error while a checkpoint copies | [`StoreError::Unknown`], reported to the server at once: nothing was lost, but the disk can't be trusted |
 //!
-//! After a failed sync the system may hold pages for written that are not. So nothing that is in
-//! memory counts then: the process ends, leaves the files as they are, and the next start copies
-//! the whole write-ahead log into the database and syncs that, before it answers anybody. Where it
-//! can't be copied (the disk is full, somebody reads what was before), it is written again where it
-//! is, which needs no space, and synced. So a full disk keeps nobody from reading.
+//! After a failed sync the system may treat pages as written that are not. So memory is not trusted
+//! then: the process ends and leaves the files as they are. The next start copies the whole
+//! write-ahead log into the database and syncs it, before it answers any request. If that is
+//! impossible (the disk is full, a reader sees an older state), it rewrites the write-ahead log in
+//! place, which needs no space, and syncs it. So even on a full disk messages can be read.
 //!
 //! # Files
 //!
 //! Private to the user (directory 0700, files 0600). A new database is made under another name and
-//! gets its own when it is complete, so that `log.db` is always one of ours; its directory is
-//! synced. It is made only where there certainly is none, and nothing of one: not where `log.db`
-//! can't be looked at, is a link, or has left its write-ahead log behind, which SQLite would take
-//! for the new one's. Nothing is ever renamed over something else.
-//! Pages are read through SQLite's cache rather than mapped: an I/O error in a mapping is a signal
-//! that ends the process, in a read it is an error.
+//! renamed when it is complete, so that `log.db` is always one of ours; its directory is synced. It
+//! is made only if there is certainly none, nor a part of one: not if `log.db` can't be examined,
+//! is a link, or has left its write-ahead log behind, which SQLite would apply to the new one.
+//! Nothing is ever renamed over another file. Pages are read through SQLite's cache instead of
+//! memory mapping: an I/O error in a mapping is a signal that ends the process, in a read it is an
+//! error.
 
 mod append;
 mod checkpoint;
@@ -96,15 +94,16 @@ use crate::{
     },
 };
 
-/// Steps of retention that the index may hold up before it is said.
+/// Steps of retention that the index may block before a warning.
 const BLOCKED_MAX: u32 = 3;
 
-/// How often it is said at most that batches are refused.
+/// The shortest time between two warnings about refused batches.
 const REFUSED_SAID_EVERY: Duration = Duration::from_secs(10);
 
-/// See the module's docs.
+/// The store in SQLite; see the module's docs.
 pub struct SqliteStore {
-    // The threads end before the connection is closed, and the lock goes last.
+    // Declared in this order so that the threads end before the connection closes, and the lock is
+    // released last.
     index: Option<Index>,
     checkpoints: Option<Checkpoints>,
     connection: Connection,
@@ -115,12 +114,12 @@ pub struct SqliteStore {
     durability: Durability,
     recorder: EventLog,
     damages: Damages,
-    /// The disk has failed: nothing more is done.
+    /// Set once the disk has failed: nothing more is done.
     failed: Arc<Failed>,
     refusals: Refusals,
-    /// Runs of retention in which the index was in the way.
+    /// Steps of retention that the index has blocked.
     blocked: u32,
-    /// Entries were removed whose text the write-ahead log still has.
+    /// Entries were removed whose text is still in the write-ahead log.
     removing: bool,
     is_new: bool,
     _lock: Lock,
@@ -136,7 +135,7 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Whether there was no log, so that this one was made.
+    /// Whether the log was newly created.
     pub fn is_new(&self) -> bool {
         self.is_new
     }
@@ -153,9 +152,9 @@ impl SqliteStore {
         let why = reason(error);
         self.recorder.warn(format!(
             "messages can't be stored: {why}; they are refused for the time being, and clients \
-             try again"
+             send them again"
         ));
-        // There may be place in the write-ahead log.
+        // Emptying the write-ahead log may free some space.
         if wants_space(error)
             && let Some(checkpoints) = &self.checkpoints
         {
@@ -163,7 +162,7 @@ impl SqliteStore {
         }
     }
 
-    /// Something was written.
+    /// Reports that batches are stored again.
     fn say_stored(&mut self) {
         self.refusals.refusing = false;
         if std::mem::take(&mut self.refusals.told) {
@@ -171,16 +170,15 @@ impl SqliteStore {
         }
     }
 
-    /// Where the database is.
+    /// The directory of the database.
     fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
     }
 
     fn fail(&self, what: &str) -> StoreError {
         self.failed.set();
-        self.recorder.warn(format!(
-            "{what}; what was in flight may or may not be stored"
-        ));
+        self.recorder
+            .warn(format!("{what}; pending messages may or may not be stored"));
         StoreError::Unknown
     }
 
@@ -188,7 +186,7 @@ impl SqliteStore {
         self.failed.is_set()
     }
 
-    /// At a start the index takes a moment. Later it should not be in the way.
+    /// Warns if the index keeps blocking retention. At a start it takes a moment.
     fn count_blocked(&mut self, blocked: bool) {
         if blocked {
             self.blocked += 1;
@@ -201,7 +199,8 @@ impl SqliteStore {
         }
     }
 
-    /// After retention has removed some: once it has come to an end, they are to be nowhere.
+    /// Empties the write-ahead log once retention has removed all it should: the texts must be gone
+    /// everywhere.
     fn empty_when_removed(&mut self, committed: &Committed) {
         use crate::server::log::OpResult::Retained;
         self.removing |= !committed.firsts.is_empty();
@@ -214,12 +213,12 @@ impl SqliteStore {
         }
     }
 
-    /// Takes back the mark of a relaxed run, and leaves one complete file, unless somebody reads:
-    /// the end is in order without that, and must not wait.
+    /// Removes the mark of a relaxed run, and leaves one complete file unless a reader is active: a
+    /// clean end does not need that, and must not wait for it.
     fn close(&mut self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         if self.durability == Durability::Relaxed {
-            // Its commit syncs all that is in the write-ahead log.
+            // Its commit syncs the whole write-ahead log.
             schema::set_meta(&self.connection, open::RELAXED, None)?;
         }
         self.connection.busy_timeout(Duration::ZERO)?;
@@ -232,11 +231,11 @@ impl Drop for SqliteStore {
         self.index = None;
         self.checkpoints = None;
         if self.has_failed() {
-            // The files stay as they are: what is written now can't be relied on either.
+            // The files stay as they are: later writes can't be relied on either.
             let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
             let _ = self.connection.set_db_config(keep, true);
         } else if let Err(error) = self.close() {
-            // Nothing is lost by it.
+            // Nothing is lost by that.
             self.recorder.warn(format!(
                 "the log could not be copied into the database: {}; the next start does it",
                 reason(&error)
@@ -255,7 +254,7 @@ impl LogWriter for SqliteStore {
     }
 
     fn known_times(&self) -> KnownTimes {
-        // What can't be read counts as not there: the last entry does as well.
+        // A value that can't be read counts as missing, since the last entry's time suffices.
         let believed = schema::meta(&self.connection, retain::BELIEVED)
             .ok()
             .flatten();

@@ -1,4 +1,4 @@
-//! Opening a log: how what is found is checked, and a new one is made.
+//! Opens a log: checks an existing one, or creates a new one.
 
 use std::{
     fs::File,
@@ -39,17 +39,17 @@ use crate::{
     },
 };
 
-/// In `meta`: which log this is.
+/// The key in `meta` of the log's epoch.
 pub(super) const EPOCH: &str = "epoch";
-/// In `meta`, as long as a server with [`Durability::Relaxed`] runs.
+/// The key in `meta` that is set while a server with [`Durability::Relaxed`] runs.
 pub(super) const RELAXED: &str = "relaxed";
 
-/// Entries at a room's end that are looked at when a database is opened.
+/// Entries at a room's end that are checked when a database is opened.
 const LAST_CHECKED: u64 = 16;
 
 impl SqliteStore {
-    /// Opens the log in a data directory, or makes a new one where there is none. `rooms` are those
-    /// that are served; others in it are kept.
+    /// Opens the log in a data directory, or creates a new one. `rooms` are served; other rooms in
+    /// it are kept.
     pub fn open(settings: &Settings, rooms: &[RoomName]) -> Result<Self, OpenError> {
         Self::open_on(settings, rooms, None)
     }
@@ -99,7 +99,7 @@ impl SqliteStore {
         let index = if settings.index {
             Some(start_index(&path, epoch, &rooms, settings, &damages)?)
         } else {
-            // An index that nobody keeps would keep what is erased.
+            // An index that is not maintained would keep erased texts.
             let removed = remove(&directory.join(INDEX));
             removed.map_err(|error| directory_error(directory, error))?;
             None
@@ -140,7 +140,7 @@ fn start_index(
         .map_err(OpenError::System)
 }
 
-/// Makes a new database: complete before it has its name.
+/// Creates a new database, complete before it gets its name.
 pub(super) fn make(directory: &Path, vfs: Option<&str>) -> Result<(), OpenError> {
     let path = directory.join(NEW);
     let refuse = |error| directory_error(directory, error);
@@ -168,7 +168,7 @@ pub(super) fn make(directory: &Path, vfs: Option<&str>) -> Result<(), OpenError>
         .map_err(refuse)
 }
 
-/// Opens a database of ours, and brings its schema up to date.
+/// Opens one of our databases, and brings its schema up to date.
 pub(super) fn open_database(path: &Path, vfs: Option<&str>) -> Result<Connection, OpenError> {
     check_header(path)?;
     let mut connection = connect(path, vfs).map_err(|error| refusal(path, error))?;
@@ -182,12 +182,12 @@ pub(super) fn open_database(path: &Path, vfs: Option<&str>) -> Result<Connection
     Ok(connection)
 }
 
-/// Makes sure that what a server before has left in the write-ahead log is on the medium: after a
-/// failed sync the system may show pages that are not. False if it could not be copied into the
-/// database, because the disk is full or somebody reads what was before; then the write-ahead log
-/// itself is written again, in its place, and synced.
+/// Makes sure that the write-ahead log of an earlier server is durable: after a failed sync the
+/// system may show pages that are not. Returns false if it could not be copied into the database,
+/// because the disk is full or a reader sees an older state; then the write-ahead log itself is
+/// rewritten in place, and synced.
 pub(super) fn make_lasting(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
-    // Whoever reads for a long time is not waited for.
+    // It does not wait for long readers.
     let copied = connection
         .busy_timeout(Duration::ZERO)
         .and_then(|()| checkpoint::step(connection, "TRUNCATE"));
@@ -199,7 +199,7 @@ pub(super) fn make_lasting(connection: &Connection, path: &Path) -> Result<bool,
         Err(error) if is_full(&error, path) => {}
         Err(error) => return Err(refusal(path, error)),
     }
-    // Nobody else writes to it meanwhile, or begins it anew.
+    // The transaction keeps others from writing to it or restarting it meanwhile.
     let writing = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
         .map_err(|error| refusal(path, error))?;
     let log = beside(path, "-wal");
@@ -208,14 +208,14 @@ pub(super) fn make_lasting(connection: &Connection, path: &Path) -> Result<bool,
     Ok(false)
 }
 
-/// Whether it is only for want of space, or of a quota.
+/// Whether an error is only for lack of space or quota.
 fn is_full(error: &rusqlite::Error, database: &Path) -> bool {
     let directory = database.parent().unwrap_or(database);
     failure::wants_space(error) && failure::may_pass(error, directory)
 }
 
-/// Writes a file's bytes where they are, so that a sync takes them to the medium whatever the
-/// system holds them for.
+/// Writes a file's bytes again in place, so that a sync writes them to the disk even if the system
+/// believes them to be written.
 fn write_again(path: &Path) -> io::Result<()> {
     let mut file = File::options().read(true).write(true).open(path)?;
     let mut bytes = vec![0; 64 * 1024];
@@ -231,7 +231,7 @@ fn write_again(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Looks at a file before SQLite does, which might write to it.
+/// Checks a file's header before SQLite opens it, which might write to it.
 pub(super) fn check_header(path: &Path) -> Result<(), OpenError> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     let mut header = [0; 100];
@@ -264,7 +264,7 @@ fn is_newer(found: i32) -> bool {
     usize::try_from(found).is_ok_and(|found| found > version())
 }
 
-/// The schema's version, as it is with the write-ahead log.
+/// Checks the schema's version, including the write-ahead log.
 pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let found: i32 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
@@ -275,8 +275,8 @@ pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<(), 
     Ok(())
 }
 
-/// Whether the database has the tables of ours, as they are made, and nothing else: a trigger or a view
-/// would do what its maker wants when we read or write.
+/// Checks that the database has exactly our tables, as we create them. A trigger or a view would
+/// let its author act when we read or write.
 pub(super) fn check_schema(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     match foreign(connection) {
         Ok(None) => Ok(()),
@@ -286,8 +286,8 @@ pub(super) fn check_schema(connection: &Connection, path: &Path) -> Result<(), O
     }
 }
 
-/// Whether every room's entries end where its head is, and begin where it says. Cheap: it looks at
-/// both ends only.
+/// Checks that every room's entries begin and end at its stored numbers. Cheap: it reads only both
+/// ends.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     match fault(connection) {
         Ok(None) => Ok(()),
@@ -308,7 +308,7 @@ fn fault(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
         if !is_extent(first, head) {
             return Ok(Some("a room does not hold the messages that it should"));
         }
-        // Both in one would be looked for in every row between.
+        // A single query for both would scan every row in between.
         let ends = "SELECT (SELECT min(id) FROM entry WHERE id BETWEEN ?1 AND ?2),
                            (SELECT max(id) FROM entry WHERE id BETWEEN ?1 AND ?2)";
         let all = (entry_key(no, 0), entry_key(no, u64::MAX));
@@ -333,19 +333,19 @@ fn fault(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
     Ok(None)
 }
 
-/// Makes this the log's epoch.
+/// Stores the log's epoch.
 pub(super) fn set_epoch(connection: &Connection, epoch: Epoch) -> rusqlite::Result<()> {
     set_meta(connection, EPOCH, Some(&epoch.to_string()))
 }
 
-/// Which log this is, and when its commits may be acknowledged.
+/// The log's epoch, and when its commits may be acknowledged.
 struct Opened {
     epoch: Epoch,
     durability: Durability,
 }
 
-/// As [`settle_epoch`]; and where the disk has no space for that, as well as it can be done: then
-/// there is no mark for commits without a sync, so there are none.
+/// Like [`settle_epoch`]; but if the disk is too full for it, chooses what needs no writing:
+/// without a mark for commits without sync, every commit is synced.
 fn settle(
     connection: &Connection,
     path: &Path,
@@ -358,7 +358,7 @@ fn settle(
         Err(error) if is_full(&error, path) => error,
         Err(error) => return Err(error),
     };
-    // A mark that is there stays, and the next start begins a new epoch, too.
+    // An old mark stays, so that the next start begins a new epoch, too.
     let was_relaxed = meta(connection, RELAXED)?.is_some();
     let epoch = match known_epoch(connection)? {
         Some(epoch) if !was_relaxed => epoch,
@@ -378,7 +378,7 @@ fn known_epoch(connection: &Connection) -> rusqlite::Result<Option<Epoch>> {
     Ok(meta(connection, EPOCH)?.and_then(|epoch| Epoch::parse(&epoch).ok()))
 }
 
-/// Which log this is from now on; and the mark for the case that the end is not in order.
+/// Chooses the log's epoch, and sets or removes the mark of a relaxed run.
 fn settle_epoch(
     connection: &Connection,
     durability: Durability,
@@ -401,7 +401,7 @@ fn settle_epoch(
     Ok(epoch)
 }
 
-/// The rooms that are served, made where they are new.
+/// Finds the rooms that are served, and creates missing ones.
 fn find_rooms(connection: &Connection, names: &[RoomName]) -> rusqlite::Result<Vec<Room>> {
     let transaction = connection.unchecked_transaction()?;
     let rooms = names
@@ -418,7 +418,7 @@ fn find_rooms(connection: &Connection, names: &[RoomName]) -> rusqlite::Result<V
     Ok(rooms)
 }
 
-/// By how much the clock was corrected since a room's last entry.
+/// How far the clock was corrected since a room's last entry.
 fn correction(connection: &Connection, room: i64) -> rusqlite::Result<SignedDuration> {
     let correction = "SELECT correction FROM room WHERE no = ?1";
     connection
@@ -428,7 +428,7 @@ fn correction(connection: &Connection, room: i64) -> rusqlite::Result<SignedDura
         .in_row("room", room)
 }
 
-/// A room by its name, in a log of whatever schema: without its correction.
+/// Finds a room by its name, in a log of any schema: without its correction.
 pub(super) fn find_room(
     connection: &Connection,
     name: &RoomName,
@@ -454,7 +454,7 @@ pub(super) fn find_room(
         .optional()
 }
 
-/// A new room, empty.
+/// Creates an empty room.
 pub(super) fn make_room(connection: &Connection, name: &RoomName) -> rusqlite::Result<Room> {
     connection.execute(
         "INSERT INTO room(name, first, head, last_time) VALUES(?1, 1, 0, 0)",

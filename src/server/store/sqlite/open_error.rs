@@ -1,4 +1,4 @@
-//! Why a log is not opened, in words that say what to do.
+//! Errors of opening a log, with texts that say what to do.
 
 use std::{
     fmt, io,
@@ -9,51 +9,51 @@ use rusqlite::{ErrorCode, ffi};
 
 use super::damage::damage;
 
-/// Why a data directory can't be used. Its text says what to do, in plain sentences. Nothing that
-/// was there has been changed.
+/// An error with a data directory. Its text says what to do, in plain sentences. Nothing has been
+/// changed.
 #[derive(Debug)]
 pub enum OpenError {
     /// There is no home directory to keep data in.
     NoHome,
-    /// The directory can't be made, or not be used.
+    /// The directory can't be created or used.
     Directory(PathBuf, io::Error),
     /// Other users can write to it.
     Exposed(PathBuf),
-    /// It is the user's of this number, and this process is root's.
+    /// It belongs to the user with this id, and this process is root's.
     OtherOwner(PathBuf, u32),
     /// A server uses it.
     InUse(PathBuf, Option<u32>),
-    /// A program that is no server of ours holds the database.
+    /// Another program than our server locks the database.
     Held(PathBuf),
     /// There is no database in it.
     Missing(PathBuf),
-    /// A restore was begun and not ended.
+    /// A restore was begun and not completed.
     Restoring(PathBuf),
-    /// There is no database of this name, but this, that SQLite would take for a part of a new
-    /// one.
+    /// The database (first) is missing, but this other file of it exists, which SQLite would apply
+    /// to a new one.
     Rest(PathBuf, PathBuf),
-    /// The database is a link to one elsewhere.
+    /// The database is a symbolic link.
     Link(PathBuf),
     /// The file is something else.
     Foreign(PathBuf),
-    /// The file is of a newer version of this program.
+    /// The file was made by a newer version of this program.
     Newer(PathBuf),
-    /// The database has, or lacks, something that no version of this program has made so.
+    /// The database has, or lacks, something, unlike all that this program creates.
     Altered(PathBuf, String),
     /// The file is damaged, and how.
     Damaged(PathBuf, String),
-    /// The file system can't hold it.
+    /// The file system can't hold it safely.
     NoWal(PathBuf),
     /// There is no space.
     Full(PathBuf),
     /// The system gave no thread, or no random bytes.
     System(io::Error),
-    /// Something else.
+    /// Another error.
     Sqlite(PathBuf, rusqlite::Error),
 }
 
 impl OpenError {
-    /// Whether the same may go well later, without anything being done about it.
+    /// Whether a later attempt may succeed without a change by the operator.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::InUse(..)
@@ -61,7 +61,7 @@ impl OpenError {
             | Self::Full(_)
             | Self::System(_)
             | Self::Sqlite(..) => true,
-            // A disk that fails, or is read-only for now; too many files open.
+            // A failing disk, or one that is read-only for now; too many open files.
             Self::Directory(_, error) => !is_lasting(error),
             _ => false,
         }
@@ -72,7 +72,7 @@ impl fmt::Display for OpenError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoHome => out.write_str(
-                "There is no home directory to keep messages in. Say where with --data-dir DIR, or \
+                "There is no home directory for the messages. Give a directory with --data-dir DIR, or \
                  keep them in memory with --ephemeral",
             ),
             Self::Directory(path, error) => write!(
@@ -83,13 +83,13 @@ impl fmt::Display for OpenError {
             ),
             Self::Exposed(path) => write!(
                 out,
-                "Other users can write to {0}, and so could change what the server keeps there. \
+                "Other users can write to {0}, and so could change the server's data there. \
                  Type: chmod go-w '{0}'",
                 path.display()
             ),
             Self::OtherOwner(path, user) => write!(
                 out,
-                "{} belongs to another user ({user}), who could lead root astray there. Run this \
+                "{} belongs to another user ({user}), who could misuse root's rights there. Run this \
                  as that user: sudo -u '#{user}' chat-server …",
                 path.display()
             ),
@@ -102,12 +102,12 @@ impl fmt::Display for OpenError {
             }
             Self::Held(path) => write!(
                 out,
-                "Another program writes to {}, or reads it. End that, then try again",
+                "Another program is using {}. Close it, then try again",
                 path.display()
             ),
             Self::Missing(path) => write!(
                 out,
-                "There is no {}. Say with --data-dir DIR where the server keeps its messages",
+                "There is no {}. Give the server's data directory with --data-dir DIR",
                 path.display()
             ),
             Self::Restoring(path) => write!(
@@ -135,13 +135,13 @@ impl fmt::Display for OpenError {
             ),
             Self::Newer(path) => write!(
                 out,
-                "{} is of a newer version of chat-server. Run that version, or restore a backup \
-                 that this one has made",
+                "{} was made by a newer version of chat-server. Run that version, or restore a backup \
+                 made by this one",
                 path.display()
             ),
             Self::Altered(path, what) => write!(
                 out,
-                "{} has something that no chat-server made ({what}), and is not used. Restore a \
+                "{} contains something that chat-server did not create ({what}), so it is not used. Restore a \
                  backup with chat-server restore FILE; this one is kept",
                 path.display()
             ),
@@ -159,11 +159,11 @@ impl fmt::Display for OpenError {
             ),
             Self::Full(path) => write!(
                 out,
-                "There is no space left where {} is. Make room, then try again",
+                "There is no space left on the disk of {}. Free some, then try again",
                 path.display()
             ),
             Self::System(error) => {
-                write!(out, "The system refused what a server needs: {error}")
+                write!(out, "The system refused something that the server needs: {error}")
             }
             Self::Sqlite(path, error) => {
                 write!(out, "{} can't be opened: {error}", path.display())
@@ -174,15 +174,15 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// What an error of SQLite means for a file.
+/// Classifies an error of SQLite for a file.
 pub(super) fn refusal(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     let extended = error.sqlite_extended_error_code().unwrap_or_default();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => OpenError::Full(path),
-        // There is no place for the shared memory's file.
+        // There is no space for the file of the shared memory.
         Some(_) if extended == ffi::SQLITE_IOERR_SHMSIZE => OpenError::Full(path),
-        // Without a code it is what a table or an entry holds that is not what it must be.
+        // Errors without a code are about the contents of a table or an entry.
         None if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
             OpenError::Damaged(path, "a message that must be there is missing".to_owned())
         }
@@ -203,7 +203,7 @@ pub(super) fn refusal(path: &Path, error: rusqlite::Error) -> OpenError {
     }
 }
 
-/// Whether an error of the system stays what it is until somebody does something about it.
+/// Whether a system error stays until the operator changes something.
 pub(super) fn is_lasting(error: &io::Error) -> bool {
     use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
     matches!(
@@ -212,7 +212,7 @@ pub(super) fn is_lasting(error: &io::Error) -> bool {
     )
 }
 
-/// Whether an error is about the memory that the users of a write-ahead log share.
+/// Whether an error is about the shared memory of a write-ahead log.
 fn is_shared_memory(extended: i32) -> bool {
     matches!(
         extended,
@@ -227,7 +227,7 @@ pub(super) fn of_migration(path: &Path, error: rusqlite_migration::Error) -> Ope
     }
 }
 
-/// What an error of the system means for a directory or a file in it.
+/// Classifies a system error for a directory or a file in it.
 pub(super) fn directory_error(path: &Path, error: io::Error) -> OpenError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -242,13 +242,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_sqlite_says_is_put_into_words() {
+    fn errors_of_sqlite_get_plain_texts() {
         let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
         for (error, words) in [
-            (
-                failure(ffi::SQLITE_BUSY),
-                "Another program writes to log.db",
-            ),
+            (failure(ffi::SQLITE_BUSY), "Another program is using log.db"),
             (failure(ffi::SQLITE_FULL), "no space left"),
             (failure(ffi::SQLITE_READONLY), "may write to"),
             (
@@ -266,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_later_try_may_find_in_order_is_not_for_good() {
+    fn errors_that_may_pass_are_not_lasting() {
         use io::ErrorKind as Kind;
         for (kind, may_pass) in [
             (Kind::NotFound, false),

@@ -1,10 +1,10 @@
-//! Whose a data directory is, and as whom a process works in it.
+//! The owner of a data directory, and as which user a process works in it.
 //!
-//! The owner of a directory decides what its names lead to. A command that root runs in another
-//! user's directory would follow the links that this user has put there, and overwrite, or give
-//! away, files of root's. SQLite opens files by name, so looking first is no help: the user could be
-//! quicker. Therefore root **becomes the directory's owner** for as long as a command works in it
-//! ([`AsOwner`]), and a server, which has many threads, is not started there at all ([`check`]).
+//! The owner of a directory decides where its names lead. A command run by root in another user's
+//! directory would follow links placed there by that user, and overwrite, or give away, root's
+//! files. SQLite opens files by name, so checking first does not help: the user could be faster.
+//! Therefore root **becomes the directory's owner** for as long as a command works in it
+//! ([`AsOwner`]), and a server, which has many threads, refuses to start there ([`check`]).
 
 use std::{
     fs::Metadata,
@@ -17,20 +17,20 @@ use rustix::process::{getegid, geteuid};
 
 use super::open_error::{OpenError, directory_error};
 
-/// Others may write.
+/// Mode bit: others may write.
 const OTHERS_WRITE: u32 = 0o002;
-/// Members of the group may write.
+/// Mode bit: the group may write.
 const GROUP_WRITES: u32 = 0o020;
 
-/// Refuses a data directory that other users can write to, and one of another user's where root is
-/// to host in it. A directory that is not there yet is made for this user alone.
+/// Refuses a data directory that other users can write to, and for hosting as root one that another
+/// user owns. A missing directory will be created private to this user.
 pub(in crate::server) fn check(directory: &Path, hosts: bool) -> Result<(), OpenError> {
     let found = match directory.metadata() {
         Ok(found) => found,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(directory_error(directory, error)),
     };
-    // Where each user has a group of their own, their directories are often open to it.
+    // Where each user has a group of their own, their directories are often writable by it.
     let by_group = found.mode() & GROUP_WRITES != 0 && found.gid() != getegid().as_raw();
     if by_group || found.mode() & OTHERS_WRITE != 0 {
         return Err(OpenError::Exposed(directory.to_owned()));
@@ -45,18 +45,18 @@ fn is_anothers(found: &Metadata) -> bool {
     geteuid().is_root() && found.uid() != 0
 }
 
-/// Root works as the owner of a directory, on this thread, for as long as this lives. For anybody
-/// else, and in root's own directories, nothing changes.
+/// Makes root work as the owner of a directory, on this thread, for as long as this lives. For
+/// other users, and in root's own directories, nothing changes.
 #[derive(Debug)]
 #[must_use = "it ends when it is dropped"]
 pub(in crate::server) struct AsOwner {
     was: Option<Was>,
-    /// Users are a thread's own: it can't go to another one.
+    /// User ids are set for one thread, so this must not move to another.
     _thread: PhantomData<*const ()>,
 }
 
 impl AsOwner {
-    /// Becomes the owner of a directory; of the one above it where it is not there yet.
+    /// Becomes the owner of a directory, or of its closest existing parent.
     pub(in crate::server) fn of(directory: &Path) -> Result<Self, OpenError> {
         let refuse = |error| directory_error(directory, error);
         let there = existing(directory);
@@ -81,7 +81,7 @@ impl Drop for AsOwner {
     }
 }
 
-/// The directory, or the closest one above it that is there.
+/// The directory, or its closest existing parent.
 fn existing(directory: &Path) -> PathBuf {
     let above = directory.ancestors().find(|path| path.is_dir());
     match above {
@@ -91,7 +91,7 @@ fn existing(directory: &Path) -> PathBuf {
     }
 }
 
-/// What a thread of root's was before.
+/// The former groups of a thread of root's.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 struct Was {
@@ -112,7 +112,7 @@ impl Was {
             groups: getgroups().map_err(refuse)?,
         };
         let (user, group) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
-        // The user last: after that the rest could not be changed any more.
+        // The user last: after that the groups could not be changed any more.
         let done = set_thread_groups(&[group])
             .and_then(|()| set_thread_res_gid(None, group, None))
             .and_then(|()| set_thread_res_uid(None, user, None));
@@ -125,7 +125,7 @@ impl Was {
         }
     }
 
-    /// If this fails the thread goes on with less than it had.
+    /// Becomes root again. If that fails, the thread continues with fewer rights.
     fn come_back(self) {
         use rustix::{
             process::Uid,
@@ -137,7 +137,7 @@ impl Was {
     }
 }
 
-/// Elsewhere a thread has no user of its own: the command has to be run as the owner.
+/// Other systems have no user ids for single threads: the command has to be run as the owner.
 #[cfg(not(target_os = "linux"))]
 #[derive(Debug)]
 struct Was;
@@ -200,7 +200,7 @@ mod tests {
         let guard = AsOwner::of(&data.join("not/there/yet")).unwrap();
         assert!(fs::read(own.join("secret")).is_err());
         fs::write(data.join("file"), "").unwrap();
-        // Once is enough.
+        // Repeating it is harmless.
         drop(AsOwner::of(&own).unwrap());
         assert!(fs::read(own.join("secret")).is_err());
         drop(guard);

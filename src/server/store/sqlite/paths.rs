@@ -1,4 +1,4 @@
-//! The data directory's files.
+//! The files of the data directory.
 
 use std::{
     fs::{self, File, Metadata},
@@ -15,10 +15,10 @@ pub(super) const DATABASE: &str = "log.db";
 pub(super) const INDEX: &str = "index.db";
 /// A new database, until it is complete.
 pub(super) const NEW: &str = "new.db";
-/// There while a restore has begun and not ended.
+/// A mark that exists while a restore is not completed.
 pub(super) const RESTORING: &str = "restoring";
 
-/// Makes sure that a directory's entries last.
+/// Makes a directory's entries durable.
 pub(in crate::server) fn sync_directory(directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -26,19 +26,19 @@ pub(in crate::server) fn sync_directory(directory: &Path) -> io::Result<()> {
         let here = directory.as_os_str().is_empty();
         File::open(if here { Path::new(".") } else { directory })?.sync_all()
     }
-    // Elsewhere a directory can't be opened as a file, and need not be.
+    // Other systems can't open a directory as a file, and need not.
     #[cfg(not(unix))]
     Ok(())
 }
 
-/// For files that only this user may read.
+/// Makes new files private to this user.
 pub(in crate::server) fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
 }
 
-/// A link of this name is not followed, but an error.
+/// Makes opening a symbolic link an error.
 pub(in crate::server) fn not_through_links(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(
@@ -48,8 +48,8 @@ pub(in crate::server) fn not_through_links(options: &mut fs::OpenOptions) -> &mu
     options
 }
 
-/// Whether a directory has a log. What only looks as if it had none is refused: a log that is made
-/// in its place would be one more, or get what SQLite has left of the other.
+/// Whether a directory has a log. Doubtful cases are errors: a log created in its place would be a
+/// second one, or get the leftovers of the first from SQLite.
 pub(super) fn has_log(directory: &Path) -> Result<bool, OpenError> {
     let path = directory.join(DATABASE);
     if let Some(found) = look(&path)? {
@@ -70,7 +70,7 @@ pub(super) fn has_log(directory: &Path) -> Result<bool, OpenError> {
     Ok(false)
 }
 
-/// Whether there is anything of that name. Not to be told is an error, not a no.
+/// Whether a file of that name exists. Being unable to tell is an error, not a no.
 pub(super) fn is_there(path: &Path) -> Result<bool, OpenError> {
     Ok(look(path)?.is_some())
 }
@@ -83,8 +83,8 @@ fn look(path: &Path) -> Result<Option<Metadata>, OpenError> {
     }
 }
 
-/// Gives a file another name, which nothing else has: unlike renaming, this overwrites nothing.
-/// Interrupted, it leaves the file with both, and can be done again.
+/// Renames a file without overwriting another. If interrupted, it leaves the file with both names,
+/// and can be repeated.
 pub(in crate::server) fn move_to(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
         Ok(()) => {}
@@ -93,7 +93,7 @@ pub(in crate::server) fn move_to(from: &Path, to: &Path) -> io::Result<()> {
                 return Err(error);
             }
         }
-        // Some file systems have no links.
+        // Some file systems have no hard links.
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return match to.symlink_metadata() {
                 Err(absent) if absent.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
@@ -121,7 +121,7 @@ fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a database and what belongs to it, where there is one.
+/// Removes a database and its other files, if they exist.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         match fs::remove_file(beside(path, suffix)) {
@@ -132,14 +132,14 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The file that SQLite has for a database under this suffix.
+/// The path of a database's other file with this suffix.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path.into()
 }
 
-/// Where messages are kept unless it is said: `chat-server` in the XDG data directory.
+/// The default data directory: `chat-server` in the XDG data directory.
 pub(in crate::server) fn data_directory() -> Result<PathBuf, OpenError> {
     let strategy = etcetera::choose_base_strategy().map_err(|_| OpenError::NoHome)?;
     Ok(strategy.data_dir().join("chat-server"))

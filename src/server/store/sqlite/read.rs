@@ -1,4 +1,4 @@
-//! Reading, on the store's own connection and on those of its readers.
+//! Reads the log, on the store's own connection and on those of its readers.
 
 use std::{path::Path, time::Duration};
 
@@ -28,11 +28,10 @@ use crate::{
     },
 };
 
-/// The longest that a read takes: it holds up the write-ahead log's beginning anew for no longer.
+/// The longest time of a read, for which it may delay the write-ahead log's restart.
 const READ_MAX: Duration = Duration::from_secs(1);
 
-/// Reads the log beside the store, with a connection of its own. Every read is one short
-/// transaction.
+/// Reads the log beside the store, on a connection of its own. Every read is one short transaction.
 pub(super) struct SqliteLog {
     connection: Connection,
     /// The rows of the rooms, in the order of [`RoomIndex`].
@@ -44,7 +43,7 @@ pub(super) struct SqliteLog {
 impl SqliteLog {
     pub(super) fn open(path: &Path, rooms: Vec<i64>, damages: Damages) -> Result<Self> {
         let connection = connect_to_read(path)?;
-        // The store does that.
+        // The store checkpoints when it closes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         let deadline = Deadline::new();
         deadline.bind(&connection)?;
@@ -56,7 +55,7 @@ impl SqliteLog {
         })
     }
 
-    /// One read in one transaction.
+    /// Runs one read in one transaction.
     fn within<T>(
         &mut self,
         room: RoomIndex,
@@ -88,10 +87,10 @@ impl IndexedLog for SqliteLog {
     }
 }
 
-/// What [`Store::reader`](crate::server::log::Store::reader) gives.
+/// The reader that [`Store::reader`](crate::server::log::Store::reader) returns.
 pub(super) struct SqliteReader {
     pub(super) log: SqliteLog,
-    /// Without one, a search looks through the log's end.
+    /// Without it, a search reads the latest part of the log.
     pub(super) index: Option<IndexReader>,
 }
 
@@ -122,7 +121,7 @@ impl SearchIndex for SqliteReader {
     }
 }
 
-/// Reads in a transaction. What can't be read may be readable later, unless it is damaged.
+/// Reads in a transaction. Except for damage, an error may pass.
 pub(super) fn within<T>(
     connection: &Connection,
     room: i64,
@@ -145,7 +144,7 @@ pub(super) fn within<T>(
     })
 }
 
-/// What a room holds.
+/// The range of numbers that a room holds.
 pub(super) fn extent(connection: &Connection, room: i64) -> Result<Extent> {
     connection
         .prepare_cached("SELECT first, head FROM room WHERE no = ?1")?
@@ -160,7 +159,7 @@ pub(super) fn extent(connection: &Connection, room: i64) -> Result<Extent> {
         .in_row("room", room)
 }
 
-/// Whether a room can have these as its first and last number.
+/// Whether these can be a room's first and last number.
 pub(super) fn is_extent(first: u64, head: u64) -> bool {
     first > 0 && head <= SEQ_MAX && first <= head + 1
 }
@@ -210,7 +209,7 @@ pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Pag
     })
 }
 
-/// See [`SearchIndex::search`]: looks through the newest entries.
+/// See [`SearchIndex::search`]: reads the newest entries.
 pub(super) fn search(connection: &Connection, room: i64, query: &Query, to: u64) -> Result<Found> {
     let mut scan = Scan::new(query, extent(connection, room)?, to);
     let (from, to) = (scan.until(), scan.to());
@@ -220,7 +219,7 @@ pub(super) fn search(connection: &Connection, room: i64, query: &Query, to: u64)
     Ok(scan.finish())
 }
 
-/// The number that a page since this time begins with.
+/// The first number of a page since this time.
 fn since(connection: &Connection, room: i64, extent: Extent, time: Timestamp) -> Result<u64> {
     let Extent { first, head } = extent;
     let stretches = stretches(first..head + 1, &marked(connection, room, extent, true)?);
@@ -237,8 +236,8 @@ pub(super) fn entry_time(connection: &Connection, room: i64, seq: u64) -> Result
         .in_row("entry", key)
 }
 
-/// The numbers of the entries that are marked with a correction of the clock, in order: of more than
-/// [`CORRECTIONS_MAX`], the latest or the first.
+/// The numbers of the entries that are marked with a clock correction, in order; at most
+/// [`CORRECTIONS_MAX`], the latest or the first ones.
 pub(super) fn marked(
     connection: &Connection,
     room: i64,
@@ -260,8 +259,8 @@ pub(super) fn marked(
     Ok(numbers)
 }
 
-/// As [`each`], of entries that go out as they are: each must be the message that its number says.
-/// Ends before one that is not; that is an error only where it is the first.
+/// Like [`each`], for entries that are sent to clients: each must decode to the message of its
+/// number. Ends before the first one that does not; it is an error only if it is the very first.
 fn each_sound(
     connection: &Connection,
     room: i64,
@@ -289,8 +288,7 @@ fn each_sound(
     }
 }
 
-/// Hands out the entries `from..=to` in their order, or the last one first, until `take` wants no
-/// more.
+/// Passes the entries `from..=to` to `take`, in order or backwards, until that returns false.
 pub(super) fn each(
     connection: &Connection,
     room: i64,
@@ -316,8 +314,8 @@ pub(super) fn each(
     hand_out(room, rows, numbers, take)
 }
 
-/// One row for each number: a log with a hole in it is damaged, and must not be served as though
-/// other messages had these numbers.
+/// Passes one row for each number: a log with a gap is damaged, and its messages must not be served
+/// under other numbers.
 fn hand_out(
     room: i64,
     mut rows: Rows<'_>,

@@ -1,10 +1,10 @@
-//! What is no longer to be kept: taken out in bounded steps.
+//! Removes entries beyond the retention limits, in bounded steps.
 //!
-//! A step removes the oldest entries of the rooms that have too many or too old ones, and moves
-//! `first`. SQLite overwrites what is removed (`secure_delete`); the write-ahead log, which still
-//! has it, is emptied once a run of steps has ended. The devices' counters and the numbers stay.
+//! A step removes the oldest entries of the rooms that have too many or too old ones, and raises
+//! `first`. SQLite overwrites removed rows (`secure_delete`); the write-ahead log, which still has
+//! them, is emptied once a run of steps has ended. The devices' counters and the numbers stay.
 //!
-//! The index forgets an entry only while the log still has its text. So a step asks it to, and
+//! The index can forget an entry only while the log still has its text. So a step asks it to, and
 //! removes what it has forgotten by then; the rest waits for the next run.
 
 use std::ops::Range;
@@ -24,23 +24,24 @@ use crate::{
     server::log::{Extent, KEPT_BY_BYTES, OpResult, Retention, RoomIndex, semantics::first_young},
 };
 
-/// In `meta`: when entries last went by age, which is a time at which the clock was believed.
+/// The key in `meta` of the last time of retention by age, when the clock was trusted.
 pub(super) const BELIEVED: &str = "believed";
 
-/// Entries that one step removes at most. Each may stand on a page of its own in the index of ids:
-/// 4 MiB of them.
+/// Entries that one step removes at most. Each may touch a page of its own in the index of ids: 4
+/// MiB of them.
 const STEP_MAX: u64 = 1_000;
-/// Entries that the index is asked to forget at a time because of the log's size, and bytes of them.
+/// Entries, and bytes of them, that the index is asked to forget at a time because of the log's
+/// size.
 const FORGET_MAX: u64 = 50_000;
 const FORGET_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Entries of a room that go before it is looked whose are the oldest.
+/// Entries of a room that are removed before the room with the oldest entry is chosen again.
 const TURN_MAX: u64 = 100;
-/// Bytes of frames that one step removes, one frame more: the write-ahead log gets somewhat more,
-/// for their pages are overwritten. Appends wait no longer than for so many.
+/// Bytes of frames that one step removes, plus one frame. The write-ahead log gets somewhat more,
+/// because their pages are overwritten. It bounds how long appends wait.
 const STEP_BYTES_MAX: u64 = 1024 * 1024;
 
-/// One step. `forget` asks the index to forget what is below a number of a room, and says below
-/// which it has.
+/// Does one step. `forget` asks the index to forget the entries of a room below a number, and
+/// returns below which number it has.
 pub(super) fn step(
     work: &mut Work<'_>,
     retention: (Timestamp, Retention),
@@ -72,8 +73,8 @@ pub(super) fn step(
     Ok(OpResult::Retained { more })
 }
 
-/// Removes the oldest entries of all rooms while the log takes more than `max`, `left` of them at the
-/// most. Whether it still does, and some could go.
+/// Removes the oldest entries of all rooms while the log takes more than `max` bytes, at most
+/// `left` of them. Returns whether more is to be removed.
 fn shorten(
     work: &mut Work<'_>,
     max: u64,
@@ -97,10 +98,10 @@ fn shorten(
         let due = reach(work.connection, room.no, state.first..most, &mut over)?;
         let due = due.min(forget(index, due));
         if due <= state.first {
-            // The rest goes once the index has forgotten it.
+            // The rest is removed once the index has forgotten it.
             return Ok(false);
         }
-        // A few at a time, so that the rooms take turns by age.
+        // Only a few at a time, so that the rooms take turns by age.
         let due = due.min(state.first + left.min(TURN_MAX));
         let to = reach(work.connection, room.no, state.first..due, &mut bytes_left)?;
         work.connection
@@ -111,7 +112,7 @@ fn shorten(
     }
 }
 
-/// Bytes that the log takes on the disk: without what is free in it, and is used before it grows.
+/// Bytes that the log takes on disk, without free pages, which are reused before it grows.
 fn size(connection: &Connection) -> Result<u64> {
     connection.query_row(
         "SELECT (page_count - freelist_count) * page_size
@@ -121,7 +122,7 @@ fn size(connection: &Connection) -> Result<u64> {
     )
 }
 
-/// The room whose first entry is the oldest, of those that have some to spare.
+/// The room with the oldest first entry, among those that may lose some.
 fn oldest(work: &Work<'_>) -> Result<Option<RoomIndex>> {
     let mut time = work
         .connection
@@ -142,7 +143,7 @@ fn oldest(work: &Work<'_>) -> Result<Option<RoomIndex>> {
     Ok(oldest.map(|(_, index)| index))
 }
 
-/// Up to which number of a range a step comes, with so many bytes left, which become less.
+/// The number in a range at which a step has used up `bytes_left`, which it reduces.
 fn reach(
     connection: &Connection,
     room: i64,
@@ -163,7 +164,7 @@ fn reach(
     Ok(range.end)
 }
 
-/// The lowest number of a room that is to be kept, at this time.
+/// The lowest number of a room that is to be kept.
 fn due(
     connection: &Connection,
     room: i64,
@@ -178,7 +179,7 @@ fn due(
     let by_age = match retention.keep_since {
         Some(since) => {
             let mut marked = read::marked(connection, room, extent, false)?;
-            // What follows on so many waits for the next step.
+            // Later corrections wait for the next step.
             let full = marked.len() == CORRECTIONS_MAX;
             let end = marked.pop_if(|_| full).unwrap_or(head + 1);
             let stretches = stretches(first..end, &marked);
@@ -216,7 +217,7 @@ mod tests {
         })
     }
 
-    /// In both rooms in turn, each with a second of its own.
+    /// Writes to both rooms in turn, each message with a second of its own.
     fn fill(store: &mut SqliteStore, messages: u64) {
         let text = "x".repeat(4_000);
         for counter in 1..=messages {
@@ -253,7 +254,7 @@ mod tests {
                 if committed.verdicts != [OpResult::Retained { more: true }]
                     && let Some(index) = &store.index
                 {
-                    // It is asked to forget them first, which takes its time.
+                    // The index is asked to forget them first, which takes some time.
                     for (room, first) in [(LOBBY, firsts[0]), (OTHER, firsts[1])] {
                         let below = first.saturating_sub(1);
                         assert!(index.wait(room, 500, below, Duration::from_mins(1)));
@@ -264,7 +265,7 @@ mod tests {
             }
             let [lobby, other] = [0, 1].map(|room| store.extents()[room]);
             assert_eq!((lobby.head, other.head), (500, 500));
-            // Of the same age, give or take a turn; and no more than was too much.
+            // Of the same age, give or take a turn; and no more than necessary.
             assert!(
                 lobby.first.abs_diff(other.first) <= TURN_MAX,
                 "{lobby:?} {other:?}"

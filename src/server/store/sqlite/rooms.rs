@@ -1,17 +1,17 @@
-//! What the store knows of each room without reading.
+//! The state of each room that the store keeps in memory.
 
 use crate::{protocol::RoomName, server::log::Extent};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Instant;
 
-/// What a transaction changes of a room.
+/// The part of a room's state that transactions change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RoomState {
     pub(super) first: u64,
     pub(super) head: u64,
     /// The latest entry's time.
     pub(super) last_time: Timestamp,
-    /// By how much the clock was corrected since then.
+    /// How far the clock was corrected since then.
     pub(super) correction: SignedDuration,
 }
 
@@ -26,20 +26,20 @@ impl RoomState {
 
 #[derive(Clone, Debug)]
 pub(super) struct Room {
-    /// Its row.
+    /// Its row number.
     pub(super) no: i64,
     pub(super) name: RoomName,
     pub(super) state: RoomState,
 }
 
-/// What was refused, and what the operator was told of it. Where some batches fit and others don't,
-/// that is not one line for each.
+/// State of the warnings about refused batches. If some batches fit and others don't, not each one
+/// is reported.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    /// The last batch that had something to write was refused.
+    /// The last batch with something to write was refused.
     pub(super) refusing: bool,
-    /// It was said that batches are refused, and not yet that they no longer are.
+    /// A refusal was reported, and its end not yet.
     pub(super) told: bool,
-    /// When it was said last.
+    /// When a refusal was last reported.
     pub(super) told_at: Option<Instant>,
 }

@@ -1,4 +1,4 @@
-//! The database's tables, and how a connection to it is set up.
+//! The database's tables, and the setup of its connections.
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
@@ -6,54 +6,54 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Row, config::DbConfig};
 use rusqlite_migration::{M, Migrations};
 
-/// What stands in the header of every database of ours: "chat".
+/// The application id in the header of our databases: "chat".
 pub(super) const APPLICATION_ID: i32 = 0x6368_6174;
 
-/// How long a connection waits for another one: a checkpoint's last step, or somebody who looks
-/// into the file with other tools.
+/// How long a connection waits for another one, such as a checkpoint's last step or another
+/// program.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
-/// Prepared statements that a connection keeps.
+/// Prepared statements that a connection caches.
 const STATEMENTS_MAX: usize = 32;
-/// What a connection keeps of the database in memory.
+/// Memory of a connection's page cache.
 const CACHE_KIB: i64 = 8 * 1024;
-/// The write-ahead log is cut back to this when it begins anew. It is not cut to nothing: writing
-/// over what is there costs less than making a file longer.
+/// The size to which the write-ahead log is truncated when it restarts. Overwriting it costs less
+/// than extending it again.
 const WAL_KEPT_BYTES: i64 = 32 * 1024 * 1024;
 
-/// Characters of a stray object's name that are told.
+/// Characters of a foreign object's name that are shown.
 const NAME_CHARS_MAX: usize = 40;
 
-/// How far a room's numbers reach in [`entry_key`]: 2⁴⁰ messages.
+/// Bits of a room's numbers in [`entry_key`]: 2⁴⁰ messages.
 const SEQ_BITS: u32 = 40;
 /// The highest number in a room.
 pub(super) const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
 
-/// An entry's row: a room is a range of rows, in the order of its numbers. There is place for 2²³
-/// rooms.
+/// An entry's row id: a room is a range of rows, in the order of its numbers. There is space for
+/// 2²³ rooms.
 pub(super) fn entry_key(room: i64, seq: u64) -> i64 {
-    // A higher number than there can be is past all that there are.
+    // A higher number than possible is past all entries.
     let seq = i64::try_from(seq.min(SEQ_MAX)).unwrap_or(i64::MAX);
     room << SEQ_BITS | seq
 }
 
-/// The room's row and the number that an entry's row stands for.
+/// The room's row and the sequence number of an entry's row id.
 pub(super) fn entry_of(key: i64) -> (i64, u64) {
     (key >> SEQ_BITS, key.unsigned_abs() & SEQ_MAX)
 }
 
-/// A number of ours as SQLite has them.
+/// Converts a number for SQLite.
 pub(super) fn number(value: u64) -> i64 {
     // All of ours are below 2⁵³.
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// A number that was stored as above.
+/// Reads a number that was stored by [`number`].
 pub(super) fn number_at(row: &Row<'_>, column: usize) -> Result<u64> {
     let value: i64 = row.get(column)?;
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
-/// A length of time as SQLite has them.
+/// Converts a duration for SQLite.
 pub(super) fn milliseconds(length: SignedDuration) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(if length.is_negative() {
         i64::MIN
@@ -62,21 +62,21 @@ pub(super) fn milliseconds(length: SignedDuration) -> i64 {
     })
 }
 
-/// A time that was stored as milliseconds.
+/// Reads a time that was stored as milliseconds.
 pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Timestamp> {
     let value: i64 = row.get(column)?;
     Timestamp::from_millisecond(value)
         .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
-/// Every step from an empty database to the newest schema; a published step is never changed.
+/// The migrations from an empty database to the newest schema; a published step is never changed.
 ///
-/// `entry.device` and `counter` are unique, for a repetition to be answered from, as long as the
-/// entry is kept. `spent` has the counters that were used up for nothing, with the refusal's code.
-/// `device.user` is who has proven a key with it, if anybody has since there is such a column.
-/// `entry.clock_was` is what the clock would have shown, where it was corrected since the entry
-/// before, and `room.correction` by how much it was since the last entry, in milliseconds.
-/// Times are milliseconds since 1970. `house` has the records of the server's state, as JSON.
+/// `entry.device` and `counter` are unique, so that a repeated message can be answered as long as
+/// its entry is kept. `spent` holds the counters that were used up without an entry, with the
+/// refusal's code. `device.user` is the owner, if a key was proven since the column exists.
+/// `entry.clock_was` is the time that the clock would have shown, if it was corrected since the
+/// previous entry, and `room.correction` the correction since the last entry, in milliseconds.
+/// Times are milliseconds since 1970. `house` holds the records of the server's state, as JSON.
 const STEPS: &[M<'static>] = &[
 M::up(
     "CREATE TABLE meta(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
@@ -124,7 +124,7 @@ M::up("ALTER TABLE device ADD COLUMN user BLOB;"),
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
-/// The newest schema that this program knows.
+/// The version of the newest schema that this program knows.
 pub(super) fn version() -> usize {
     STEPS.len()
 }
@@ -134,15 +134,16 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite_migration::Result
     MIGRATIONS.to_latest(connection)
 }
 
-/// Something in a database that the steps up to its version don't make, or make otherwise, or that
-/// is missing; `None`: it has what it must have. (What SQLite keeps for itself is of no account.)
+/// Finds an object that the migrations up to the database's version don't create, create
+/// differently, or that is missing; `None` if the schema is ours. (SQLite's internal tables are
+/// ignored.)
 pub(super) fn foreign(connection: &Connection) -> rusqlite_migration::Result<Option<String>> {
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let mut ours = Connection::open_in_memory()?;
     MIGRATIONS.to_version(&mut ours, version as usize)?;
     let (mut found, mut ours) = (objects(connection)?, objects(&ours)?);
     ours.retain(|object| !found.remove(object));
-    // Names are anybody's text: quoted, and cut.
+    // Names are untrusted text: quoted, and cut.
     let stray = found.into_iter().next().or(ours.into_iter().next());
     Ok(stray.map(|(kind, name, _)| {
         let name: String = name.chars().take(NAME_CHARS_MAX).collect();
@@ -150,7 +151,7 @@ pub(super) fn foreign(connection: &Connection) -> rusqlite_migration::Result<Opt
     }))
 }
 
-/// What a database has: of which kind, by which name, made by which statement.
+/// The objects of a database: type, name and creating statement.
 fn objects(connection: &Connection) -> Result<BTreeSet<(String, String, Option<String>)>> {
     connection
         .prepare(
@@ -161,7 +162,7 @@ fn objects(connection: &Connection) -> Result<BTreeSet<(String, String, Option<S
         .collect()
 }
 
-/// Opens a database that is there, to write to it.
+/// Opens an existing database for writing.
 pub(super) fn connect(path: &Path, vfs: Option<&str>) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = match vfs {
@@ -172,7 +173,7 @@ pub(super) fn connect(path: &Path, vfs: Option<&str>) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Opens a database that is there, to read it.
+/// Opens an existing database for reading.
 pub(super) fn connect_to_read(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -188,22 +189,22 @@ fn set_up(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // An `fsync` reaches the medium everywhere but on macOS.
+    // An `fsync` reaches the disk on all systems except macOS.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    // What is removed is overwritten.
+    // Removed rows are overwritten.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    // The file may come from elsewhere. Ours have no triggers and no views, and nobody has reason to
-    // write to SQLite's own tables.
+    // The file may come from another source. Ours have no triggers and no views, and never write to
+    // SQLite's own tables.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
     Ok(())
 }
 
-/// Makes an empty file a database of ours in the write-ahead mode. False if this file system has no
-/// write-ahead mode.
+/// Makes an empty file one of our databases, in write-ahead mode. Returns false if this file system
+/// does not support that.
 pub(super) fn create(connection: &mut Connection) -> rusqlite_migration::Result<bool> {
     if !use_wal(connection)? {
         return Ok(false);
@@ -213,14 +214,14 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite_migration::Result<
     Ok(true)
 }
 
-/// Switches the write-ahead mode on, where it is not; false if the file system won't have it.
+/// Switches to write-ahead mode if necessary; false if the file system does not support it.
 pub(super) fn use_wal(connection: &Connection) -> Result<bool> {
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     Ok(mode.eq_ignore_ascii_case("wal"))
 }
 
-/// A value of `meta`.
+/// Reads a value of `meta`.
 pub(super) fn meta(connection: &Connection, key: &str) -> Result<Option<String>> {
     connection
         .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
@@ -242,7 +243,7 @@ pub(super) fn set_meta(connection: &Connection, key: &str, value: Option<&str>) 
     Ok(())
 }
 
-/// Makes a log what it was before corrections of the clock were marked.
+/// Reverts a log's schema to the one before clock corrections were marked.
 #[cfg(test)]
 pub(super) const WITHOUT_MARKS: &str = "ALTER TABLE device DROP COLUMN user;
      DROP INDEX entry_marked;

@@ -1,4 +1,4 @@
-//! How the log on disk is kept.
+//! Settings of the log on disk.
 
 use crate::server::{event_log::EventLog, supervisor::Supervisor};
 use std::path::PathBuf;
@@ -6,25 +6,25 @@ use std::path::PathBuf;
 /// When a commit may be acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Durability {
-    /// When it is on the medium: it survives the machine losing power.
+    /// Once it is on the disk: it survives a power failure.
     #[default]
     Full,
-    /// When the system has it: it survives the server's end, but the last ones may not survive the
-    /// machine losing power.
+    /// Once the system has it: it survives the server's end, but a power failure may lose the last
+    /// ones.
     Relaxed,
 }
 
-/// Where a log is kept, and how.
+/// Settings of a log on disk.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The data directory.
     pub directory: PathBuf,
     /// When a commit may be acknowledged.
     pub durability: Durability,
-    /// Whether an index is kept for searches. Without one they look through the log's end only.
+    /// Whether to keep an index for searches. Without it they read only the latest part of the log.
     pub index: bool,
-    /// Where the operator is told what he should know.
+    /// The server's event log.
     pub recorder: EventLog,
-    /// What starts the threads.
+    /// Starts and watches the threads.
     pub supervisor: Supervisor,
 }

@@ -1,13 +1,13 @@
-//! Records of the server's state, as rows.
+//! Stores the records of the server's state as rows.
 
 use rusqlite::{Connection, Result};
 
 use crate::server::log::StateRecord;
 
-/// Carries changes out, in their order, and says how many bytes they have.
-pub(super) fn write(connection: &Connection, facts: &[StateRecord]) -> Result<usize> {
+/// Writes changes, in order, and returns their size in bytes.
+pub(super) fn write(connection: &Connection, records: &[StateRecord]) -> Result<usize> {
     let mut bytes = 0;
-    for fact in facts {
+    for fact in records {
         fact.assert_bounded();
         let StateRecord { kind, key, value } = fact;
         match value {
@@ -26,10 +26,10 @@ pub(super) fn write(connection: &Connection, facts: &[StateRecord]) -> Result<us
     Ok(bytes)
 }
 
-/// Stands for a text that is none: it is no JSON either, so that it is found to be damaged.
+/// Replaces text that is not UTF-8. It is no JSON either, so the record will be found damaged.
 const NO_TEXT: &str = "\u{fffd}";
 
-/// All that is known, by kind and key.
+/// Reads all records, ordered by kind and key.
 pub(super) fn read(connection: &Connection) -> Result<Vec<StateRecord>> {
     connection
         .prepare("SELECT kind, key, value FROM house ORDER BY kind, key")?
@@ -60,11 +60,11 @@ mod tests {
     };
 
     #[test]
-    fn what_is_known_of_the_house_is_there_after_a_kill() {
+    fn state_records_are_there_after_a_kill() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
-        let facts = vec![fact("a", Some("1")), fact("b", Some("2"))];
-        append(&mut store, 1, [Operation::PutState(facts)]);
+        let records = vec![fact("a", Some("1")), fact("b", Some("2"))];
+        append(&mut store, 1, [Operation::PutState(records)]);
         append(&mut store, 1, [Operation::PutState(vec![fact("a", None)])]);
         let copy = killed(directory.path());
         let left = [fact("b", Some("2"))];
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_refused_batch_no_fact_is_kept() {
+    fn a_refused_batch_keeps_no_record() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
         append(
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backup_has_the_house_and_an_export_has_not() {
+    fn a_backup_has_the_state_and_an_export_has_not() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
         let remember = |key| Operation::PutState(vec![fact(key, Some("1"))]);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_of_before_there_was_a_house_is_gone_on_with() {
+    fn a_log_without_state_records_can_still_be_used() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
         append(&mut store, 1, [message(1, 1)]);
@@ -130,7 +130,7 @@ mod tests {
         let undo = "DROP TABLE house; PRAGMA user_version = 1";
         earlier.execute_batch(undo).unwrap();
         drop(earlier);
-        // A backup is made while a server of before runs.
+        // A backup is made while an older server runs.
         let backup = directory.path().join("backup.db");
         maintenance::backup(directory.path(), &backup).unwrap();
         for restores in [false, true] {

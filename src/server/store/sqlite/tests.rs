@@ -29,7 +29,7 @@ fn refusal(directory: &Path) -> OpenError {
     SqliteStore::open(&settings(directory), &rooms()).unwrap_err()
 }
 
-/// What a process that is killed now leaves behind.
+/// Copies the files that a process killed now would leave behind.
 pub(super) fn killed(directory: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for name in ["log.db", "log.db-wal"] {
@@ -53,7 +53,7 @@ fn retain(store: &mut SqliteStore, messages: u64) -> OpResult {
 }
 
 #[test]
-fn what_was_committed_is_there_after_a_kill() {
+fn committed_batches_are_there_after_a_kill() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
     append(&mut store, 10, [message(1, 1), spend(1, 2, None)]);
@@ -76,7 +76,7 @@ fn what_was_committed_is_there_after_a_kill() {
 fn the_epoch_is_new_after_an_unclean_end_without_syncs_only() {
     let directory = tempfile::tempdir().unwrap();
     let epoch = open(directory.path()).epoch();
-    // Ended in order.
+    // After clean ends.
     assert_eq!(open_relaxed(directory.path()).epoch(), epoch);
     assert_eq!(open(directory.path()).epoch(), epoch);
     let mut store = open_relaxed(directory.path());
@@ -91,7 +91,7 @@ fn the_epoch_is_new_after_an_unclean_end_without_syncs_only() {
     assert_eq!(open(copy.path()).epoch(), after);
 }
 
-/// A reader of what is in the log now, until it is dropped.
+/// A reader of the log's present state, until it is dropped.
 fn hold(directory: &Path) -> Connection {
     let reader = Connection::open(directory.join("log.db")).unwrap();
     let held = "BEGIN; SELECT count(*) FROM entry";
@@ -118,7 +118,7 @@ fn while_somebody_reads_the_end_is_in_order_and_the_start_goes_on() {
     let mut store = open_relaxed(directory.path());
     assert_eq!((store.epoch(), store.extents()[0].head), (epoch, 2));
     append(&mut store, 3, [message(1, 3)]);
-    // As soon as nobody is in the way, the rest is done.
+    // As soon as no reader is in the way, the rest is done.
     drop(reader);
     store.checkpoints.as_ref().unwrap().settle();
     assert!(fs::read(&wal).unwrap().is_empty());
@@ -127,7 +127,7 @@ fn while_somebody_reads_the_end_is_in_order_and_the_start_goes_on() {
 }
 
 #[test]
-fn what_is_erased_while_somebody_reads_is_not_said_to_be_gone() {
+fn an_erasure_during_a_read_is_not_reported_as_done() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
     append(&mut store, 1, [message_in(LOBBY, 1, 1, "secret")]);
@@ -166,7 +166,7 @@ fn a_second_server_is_kept_out_and_told_by_whom() {
 type Change<'a> = &'a dyn Fn(&Path);
 
 #[test]
-fn what_is_not_our_sound_database_is_refused_and_left_as_it_is() {
+fn other_or_damaged_databases_are_refused_and_left_as_they_are() {
     let sql = |path: &Path, sql: &str| {
         let connection = Connection::open(path).unwrap();
         connection.execute_batch(sql).unwrap();
@@ -185,7 +185,7 @@ fn what_is_not_our_sound_database_is_refused_and_left_as_it_is() {
         (
             "a newer version's",
             &|path| sql(path, "PRAGMA user_version = 99"),
-            "is of a newer version",
+            "was made by a newer version",
         ),
         ("nothing", &|path| fs::write(path, "").unwrap(), "cut off"),
         (
@@ -340,7 +340,7 @@ fn a_directory_that_cannot_be_is_refused() {
 #[test]
 fn a_file_system_without_shared_memory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    // SQLite's way to lock files where nothing else can be had has no write-ahead log.
+    // SQLite's fallback for file locks does not support a write-ahead log.
     let opened = SqliteStore::open_on(&settings(directory.path()), &rooms(), Some("unix-dotfile"));
     let error = opened.unwrap_err();
     assert!(matches!(error, OpenError::NoWal(_)), "{error:?}");
@@ -349,7 +349,7 @@ fn a_file_system_without_shared_memory_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn nobody_else_can_read_what_is_kept() {
+fn other_users_can_read_no_file() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("new/data");
@@ -380,7 +380,7 @@ fn rooms_that_are_not_served_are_kept() {
     append(&mut store, 7, [message_in(tea, 1, 1, "hot")]);
     drop(store);
     let mut lobby = SqliteStore::open(&settings(directory.path()), &rooms()[..1]).unwrap();
-    // What became of the message can't be told without its room.
+    // The message's outcome can't be told without its room.
     let repeated = append(&mut lobby, 8, [message_in(LOBBY, 1, 1, "hot")]);
     assert_eq!(
         repeated.verdicts,
@@ -399,7 +399,7 @@ pub(super) fn pages(store: &SqliteStore) -> i64 {
     pages.unwrap()
 }
 
-/// A disk with so many pages.
+/// Limits the disk to so many pages.
 pub(super) fn limit(store: &SqliteStore, pages: i64) {
     let set = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
     let set = store
@@ -430,7 +430,7 @@ fn on_a_full_disk_devices_are_opened_and_the_refusal_is_told_once() {
     let told = store.refusals.told_at;
     assert!(told.is_some());
     for _ in 0..3 {
-        // What is known of a device, and what it says itself.
+        // A known device, and one that states its own counter.
         let opens = [
             conformance::open(1, None, &[(LOBBY, 1)]),
             conformance::open(2, Some(8), &[]),
@@ -474,7 +474,7 @@ fn the_write_ahead_log_stays_short_while_old_messages_go() {
         assert!(first - last <= 70, "{} at a time", first - last);
         (longest, last) = (longest.max(length()), first);
     }
-    // 51 MB of texts went.
+    // 51 MB of texts were removed.
     assert!(longest < 48 << 20, "{longest}");
 }
 
@@ -527,12 +527,12 @@ fn after_a_failure_nothing_more_is_stored_and_the_files_stay_as_they_are() {
     drop(store);
     assert_eq!(fs::read(&wal).unwrap(), before);
     assert_eq!(open(directory.path()).extents()[0].head, 1);
-    // Whatever was in the write-ahead log has been written and synced anew.
+    // The contents of the write-ahead log have been written and synced again.
     assert!(!wal.exists() || fs::read(&wal).unwrap().is_empty());
 }
 
 #[test]
-fn what_is_not_kept_is_nowhere_any_more() {
+fn removed_messages_are_nowhere_any_more() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
     let long = "a long and secret word ".repeat(500);
@@ -557,7 +557,7 @@ fn what_is_not_kept_is_nowhere_any_more() {
 
 #[test]
 fn an_export_says_what_retention_took_away_meanwhile() {
-    /// Removes all but the last two, once something was written.
+    /// Removes all but the last two messages, once something was written.
     struct Slow<'a>(&'a mut SqliteStore, bool);
     impl std::io::Write for Slow<'_> {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -584,7 +584,7 @@ fn an_export_says_what_retention_took_away_meanwhile() {
 }
 
 #[test]
-fn what_is_not_kept_leaves_the_index_first() {
+fn removed_messages_leave_the_index_first() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings {
         index: true,
@@ -658,7 +658,7 @@ fn the_time_that_is_known_is_when_old_messages_last_went_or_else_of_the_last_mes
         })
     };
     append(&mut store, 50, [by_age(5)]);
-    // Who knows what the clock was like then.
+    // Without a known time nothing is believed about the clock.
     append(&mut store, 1_000_000, [message(1, 2)]);
     retain(&mut store, 10);
     drop(store);
@@ -670,7 +670,7 @@ fn the_time_that_is_known_is_when_old_messages_last_went_or_else_of_the_last_mes
 fn a_log_of_before_corrections_were_marked_goes_on_from_the_right_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
-    // Sent while the clock was years ahead; then it was put right, and all times stood still.
+    // Sent while the clock was years ahead; then it was corrected, and all times stood still.
     append(&mut store, 1_000, [message(1, 1)]);
     append(&mut store, 900_000_000, [message(1, 2), message(1, 3)]);
     drop(store);
@@ -678,7 +678,7 @@ fn a_log_of_before_corrections_were_marked_goes_on_from_the_right_time() {
     let earlier = Connection::open(&path).unwrap();
     earlier.execute_batch(schema::WITHOUT_MARKS).unwrap();
     drop(earlier);
-    // Before a server of today was there, it can be exported.
+    // It can be exported before a current server opens it.
     let mut lines = Vec::new();
     maintenance::export(directory.path(), &rooms()[0], &mut lines).unwrap();
     assert_eq!(String::from_utf8(lines).unwrap().lines().count(), 3);
@@ -691,7 +691,7 @@ fn a_log_of_before_corrections_were_marked_goes_on_from_the_right_time() {
     };
     store.append(batch).unwrap();
     drop(store);
-    // What is to be marked is, over a restart.
+    // Pending corrections survive a restart.
     let mut store = open(directory.path());
     append(&mut store, 9_001, [message(1, 5)]);
     let all = store.read(LOBBY, 1, 100_000).unwrap();

@@ -1,15 +1,15 @@
-//! What is erased is gone.
+//! Erased entries leave nothing behind.
 
 use super::{searching::word, *};
 
 #[test]
-fn what_is_erased_is_in_no_file() {
+fn erased_words_are_in_no_file() {
     let mut world = World::new();
     let secret = |number: u64| {
         let mut random = fastrand::Rng::with_seed(number);
         format!("{}{}", word(&mut random), random.u64(1_000_000..))
     };
-    // Of what begins so, a part may be left that others have too.
+    // A prefix may remain if other words have it.
     let telling = |number| {
         let secret = secret(number);
         let folded = query(&secret).words.terms()[0]
@@ -47,7 +47,7 @@ fn what_is_erased_is_in_no_file() {
             world.check(OTHER, written);
         }
     }
-    // Asked for before it was indexed: it never comes in.
+    // Erased before it was indexed: it is never added.
     world.log.say(ROOM, "alice", "unseensecret");
     index.erase(ROOM, 602);
     assert!(index.wait(ROOM, 601, 602, PATIENCE));
@@ -57,12 +57,12 @@ fn what_is_erased_is_in_no_file() {
     world.check(ROOM, "one");
     world.stop();
     world.check_integrity();
-    // Not even where FTS5 notes which words a page begins with.
+    // Not even among FTS5's signposts.
     let bytes = world.bytes();
     assert!(!contains(&bytes, "secre") && contains(&bytes, "other"));
 }
 
-/// FTS5 notes which words a page begins with: by the first letters of words that are there.
+/// Checks that signposts consist of letters of words that occur.
 fn check_signposts(path: &Path) {
     let connection = rusqlite::Connection::open(path).unwrap();
     let all = |sql: &str| -> Vec<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! The index through whatever can happen to its file.
+//! The index, whatever happens to its file.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn the_index_goes_on_where_it_was() {
     world.log.0.lock().unwrap()[0].lowest_read = None;
     world.start(1);
     world.drain();
-    // The last one that is in is compared.
+    // Only the last indexed entry is compared.
     let lowest = world.log.0.lock().unwrap()[0].lowest_read;
     assert_eq!(lowest, Some(100));
     world.check(ROOM, "one");
@@ -69,13 +69,13 @@ fn damage_that_a_search_comes_upon_mends_itself() {
     world.stop();
     world.start(1);
     world.drain();
-    // All pages but the first few, under the feet of the running server.
+    // Damages all pages but the first few, while the server runs.
     let mut bytes = fs::read(world.path()).unwrap();
     bytes[8 * 4096..].fill(0x55);
     fs::write(world.path(), bytes).unwrap();
     let query = query("one");
     let expected = world.log.matches(ROOM, &query);
-    // Found one way or the other, now and after.
+    // The results are right in any case, now and later.
     assert_eq!(world.find(ROOM, &query, Bounds::default()), expected);
     world.drain();
     assert_eq!(world.find(ROOM, &query, Bounds::default()), expected);
@@ -155,7 +155,7 @@ fn a_search_works_while_there_is_no_index() {
     for number in 0..3_000 {
         world.log.say(ROOM, "alice", &format!("one {number}"));
     }
-    // A folder in the place of the file: nothing can be opened.
+    // A folder in place of the file: it can't be opened.
     fs::create_dir(world.path()).unwrap();
     world.start(1);
     world.check(ROOM, "29*");

@@ -1,4 +1,4 @@
-//! A log of two rooms that tests write to, and the index that follows it.
+//! A log of two rooms that tests write to, with the index that follows it.
 
 mod erasing;
 mod files;
@@ -34,7 +34,7 @@ struct TestLog(Arc<Mutex<[Room; 2]>>);
 #[derive(Default)]
 struct Room {
     first: u64,
-    /// By so many minutes the clock is wrong.
+    /// By how many minutes the clock is wrong.
     ahead: i64,
     entries: Vec<(Nickname, Timestamp, String, Vec<u8>)>,
     /// The lowest number ever read.
@@ -50,7 +50,7 @@ impl TestLog {
         log
     }
 
-    /// Everybody says one thing a minute.
+    /// Appends a message, one a minute.
     fn say(&self, room: RoomIndex, nickname: &str, text: &str) {
         let room = &mut self.0.lock().unwrap()[room.at()];
         let counter = room.entries.len() as u64 + 1;
@@ -73,12 +73,12 @@ impl TestLog {
         });
         let mut bytes = Vec::new();
         encode_server(&frame, &mut bytes);
-        // As it comes back from there.
+        // As a stored text is returned.
         let text = Body::inert(text).as_str().to_owned();
         room.entries.push((nickname, time, text, bytes));
     }
 
-    /// Somebody sets the clock.
+    /// Sets the clock.
     fn set_clock(&self, room: RoomIndex, ahead: i64) {
         self.0.lock().unwrap()[room.at()].ahead = ahead;
     }
@@ -91,7 +91,7 @@ impl TestLog {
         self.0.lock().unwrap()[room.at()].entries.len() as u64
     }
 
-    /// What a query finds, newest first.
+    /// The numbers that a query finds, newest first.
     fn matches(&self, room: RoomIndex, query: &Query) -> Vec<u64> {
         let room = &self.0.lock().unwrap()[room.at()];
         let mut found: Vec<u64> = (1..)
@@ -187,7 +187,7 @@ impl World {
         }
     }
 
-    /// All that a search finds, page after page.
+    /// All results of a search, page after page.
     fn find(&self, room: RoomIndex, query: &Query, bounds: Bounds) -> Vec<u64> {
         let mut reader = self.index.as_ref().unwrap().reader().with_bounds(bounds);
         let mut log = self.log.clone();
@@ -248,7 +248,7 @@ impl World {
     }
 }
 
-/// Bounds that every search runs into.
+/// Bounds that every search reaches.
 fn small() -> Bounds {
     Bounds {
         found_max: 3,

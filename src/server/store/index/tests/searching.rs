@@ -1,4 +1,4 @@
-//! The index against a linear look through the log.
+//! Compares the index with a linear scan of the log.
 
 use super::*;
 
@@ -78,7 +78,7 @@ fn a_search_finds_what_a_look_through_the_log_finds() {
             let found = world.find(room, &query, bounds);
             assert_eq!(found, expected, "seed {seed}: {written}");
         }
-        // What is not indexed yet is found too, if it is not much.
+        // Unindexed entries are found too, if they are few.
         for _ in 0..9 {
             world.log.say(ROOM, "alice", &text(&mut random));
         }
@@ -194,7 +194,7 @@ fn a_search_that_takes_too_long_goes_on_from_where_it_came() {
     }
     world.start(1);
     world.drain();
-    // There is no time at all: FTS5 is stopped whenever it looks at the time.
+    // Without any time, FTS5 is interrupted at its first check.
     let bounds = Bounds {
         time_max: Duration::ZERO,
         ..Bounds::default()

@@ -1,4 +1,4 @@
-//! The index as the log in SQLite keeps it.
+//! The index, as the log in SQLite maintains it.
 
 use std::{sync::Arc, time::Instant};
 
@@ -50,7 +50,7 @@ fn say(counter: u64, text: &str) -> Operation {
     }
 }
 
-/// All that a search finds, page after page.
+/// All results of a search, page after page.
 fn find(reader: &mut dyn Reader, written: &str) -> Vec<u64> {
     let mut numbers = Vec::new();
     let mut to = u64::MAX;
@@ -68,7 +68,7 @@ fn indexed(reader: &mut dyn Reader) -> u64 {
     reader.search(ROOM, &query("x"), 0).unwrap().indexed
 }
 
-/// Asks until the answer is as it should be: the index is made behind the store.
+/// Repeats until the answer is right: the index is built in the background.
 fn until(mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {

@@ -1,4 +1,4 @@
-//! A whole log in one file, and back.
+//! Backs up a whole log to one file, and restores it.
 
 use std::{
     fs::{self, File},
@@ -28,15 +28,15 @@ use crate::server::store::{
     },
 };
 
-/// What is copied of a database at a time that is not in use.
+/// Pages that one step of a backup copies: all of them.
 const ALL: i32 = -1;
-/// The database that is being restored, until it is in its place.
+/// The restored database, until it replaces the old one.
 const RESTORED: &str = "restored.db";
 
-/// Copies the log of a data directory into one file, while a server runs or not. The file is
-/// complete and checked when it has its name; nothing is overwritten.
+/// Copies the log of a data directory into one file, whether a server runs or not. The file gets
+/// its name once it is complete and checked; nothing is overwritten.
 ///
-/// It is what the log was at one moment: all of it is read in one transaction, and meanwhile the
+/// The backup is the log at one moment: it is read in one transaction, and meanwhile the
 /// write-ahead log of a running server grows by what is written to it.
 pub fn backup(directory: &Path, file: &Path) -> Result<u64> {
     let (source, source_path) = look_into(directory)?;
@@ -46,7 +46,7 @@ pub fn backup(directory: &Path, file: &Path) -> Result<u64> {
     let refuse = of_sqlite(file);
     let copied = connect(&partial.path, None).map_err(&refuse)?;
     check_all(&copied, file)?;
-    // One file, that can be moved about as it is.
+    // A single file, which can be moved freely.
     copied
         .pragma_update(None, "journal_mode", "DELETE")
         .map_err(&refuse)?;
@@ -56,32 +56,32 @@ pub fn backup(directory: &Path, file: &Path) -> Result<u64> {
     Ok(messages)
 }
 
-/// What a restore did.
+/// The results of a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// How many messages are in the log now.
+    /// The number of messages in the log now.
     pub messages: u64,
-    /// Where the log that was there before is now, if there was one.
+    /// The file of the previous log, if there was one.
     pub aside: Option<PathBuf>,
 }
 
-/// Puts a backup in the place of a data directory's log. The backup is checked in full first; what
-/// was there before is kept under another name. The log has a new epoch: clients see that it is
+/// Replaces a data directory's log with a backup. The backup is checked in full first, and the
+/// previous log is kept under another name. The log gets a new epoch: clients see that it is
 /// another one, and mark the break.
 ///
-/// Interrupted, it leaves a mark that keeps servers from starting until it is done again.
+/// An interrupted restore leaves a mark that keeps servers from starting until it is repeated.
 pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
     let source = open_backup(file).map_err(|error| no_backup(file, error))?;
     let _owner = AsOwner::of(directory)?;
     let _lock = take(directory)?;
-    // What can't be put aside as one is not touched.
+    // Refuse before changing anything if the old log can't be set aside as a whole.
     has_log(directory)?;
     let path = directory.join(RESTORED);
     remove(&path).map_err(of_file(&path))?;
     let copied = copy_backup(&source, file, &path).and_then(|()| prepare(&path));
     drop(source);
     let messages = copied.map_err(|error| {
-        // Otherwise the next restore removes it.
+        // If this fails, the next restore removes it.
         let _ = remove(&path);
         match error {
             MaintenanceError::Open(error) => no_backup(file, error),
@@ -95,7 +95,7 @@ pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
     let aside = set_aside(directory, &aside)?;
     remove_index(directory)?;
     let database = directory.join(DATABASE);
-    // Only what an interrupted restore has put there: all else is aside by now.
+    // Only an interrupted restore can have left it: the old log is set aside by now.
     remove(&database).map_err(&of_directory)?;
     move_to(&path, &database)
         .and_then(|()| sync_directory(directory))
@@ -105,22 +105,22 @@ pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
     Ok(Restored { messages, aside })
 }
 
-/// What is wrong with a backup, or with the place that it is to go to.
+/// Turns an error of opening into one about the backup, unless it is about the target directory.
 fn no_backup(file: &Path, error: OpenError) -> MaintenanceError {
     let why = match error {
         OpenError::Damaged(_, how) => format!("it is damaged ({how})"),
         OpenError::Altered(_, what) => {
-            format!("it has something that no chat-server made ({what})")
+            format!("it contains something that chat-server did not create ({what})")
         }
         OpenError::Foreign(_) => "it is not a backup of chat-server".to_owned(),
-        OpenError::Newer(_) => "it is of a newer version of chat-server".to_owned(),
+        OpenError::Newer(_) => "it was made by a newer version of chat-server".to_owned(),
         OpenError::Missing(_) => "there is no such file".to_owned(),
         error => return error.into(),
     };
     MaintenanceError::NoBackup(file.to_owned(), why)
 }
 
-/// Opens a backup, wherever it is, as the user who named it.
+/// Opens a backup, as the user who runs the command.
 fn open_backup(file: &Path) -> std::result::Result<Connection, OpenError> {
     check_header(file)?;
     let source = connect_to_read(file).map_err(|error| refusal(file, error))?;
@@ -134,7 +134,7 @@ fn copy_backup(source: &Connection, file: &Path, path: &Path) -> Result<()> {
     copy(source, file, path, path)
 }
 
-/// Makes a copied backup a log to go on with.
+/// Prepares a copied backup for use as the log.
 fn prepare(path: &Path) -> Result<u64> {
     let refuse = of_sqlite(path);
     let connection = open_database(path, None)?;
@@ -149,7 +149,7 @@ fn prepare(path: &Path) -> Result<u64> {
     Ok(messages)
 }
 
-/// Copies a database into an empty file, that is on its way to be `name`.
+/// Copies a database into an empty file, which will be named `name`.
 fn copy(source: &Connection, source_path: &Path, path: &Path, name: &Path) -> Result<()> {
     let mut target = Connection::open(path).map_err(of_sqlite(name))?;
     // It is synced when it is complete.
@@ -173,30 +173,30 @@ fn copy(source: &Connection, source_path: &Path, path: &Path, name: &Path) -> Re
         .map_err(of_file(name))
 }
 
-/// Every page, and both ends of every room.
+/// Checks every page, and both ends of every room.
 fn check_all(connection: &Connection, path: &Path) -> Result<()> {
     let found: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(of_sqlite(path))?;
     if found != "ok" {
-        // Its first line says where it looked.
+        // Its first line only names the database.
         let how = found.lines().last().unwrap_or_default().to_owned();
         return Err(OpenError::Damaged(path.to_owned(), how).into());
     }
     Ok(check(connection, path)?)
 }
 
-/// The messages that are held.
+/// The number of messages held.
 fn count(connection: &Connection) -> rusqlite::Result<u64> {
     let sum = "SELECT coalesce(sum(head + 1 - first), 0) FROM room";
     connection.query_row(sum, [], |row| number_at(row, 0))
 }
 
-/// Leaves the mark that a restore has begun. In it stands the name, with the time in it, that the
-/// log before is to have: the one of a restore that was interrupted, if there was one.
+/// Writes the mark of a restore. It contains the name, with a time, that the old log will get; if
+/// an earlier restore was interrupted, that one's name is kept.
 fn mark_begun(directory: &Path, mark: &Path) -> Result<PathBuf> {
     let begun = fs::read_to_string(mark).unwrap_or_default();
-    // Cut off by a power failure, it is of a restore that had not done anything yet.
+    // A mark cut off by a power failure is from a restore that had not changed anything yet.
     let stem = begun
         .strip_prefix("log-")
         .and_then(|rest| rest.strip_suffix(".db"));
@@ -222,11 +222,11 @@ fn mark_begun(directory: &Path, mark: &Path) -> Result<PathBuf> {
     Ok(directory.join(name))
 }
 
-/// Gives the log another name, and says whether there is one under it then. Its write-ahead log
-/// goes with it: the two are one.
+/// Renames the old log, together with its write-ahead log, and returns the new path if there is a
+/// file now.
 ///
-/// The log goes last. So once it has its new name all of it has, and what has the old name since
-/// is what an interrupted restore has put there.
+/// The database is renamed last: once it has its new name, the whole log has, and any file with the
+/// old name was put there by an interrupted restore.
 fn set_aside(directory: &Path, aside: &Path) -> Result<Option<PathBuf>> {
     let database = directory.join(DATABASE);
     if !is_there(aside)? {
@@ -236,7 +236,7 @@ fn set_aside(directory: &Path, aside: &Path) -> Result<Option<PathBuf>> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 moved => moved.map_err(of_file(&to))?,
             }
-            // In this order after a power failure, too.
+            // The order has to survive a power failure.
             sync_directory(directory).map_err(of_file(directory))?;
         }
     }

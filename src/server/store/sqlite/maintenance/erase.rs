@@ -1,4 +1,4 @@
-//! Takes texts out of a log for good. Numbers, senders and times stay.
+//! Erases texts from a log for good. Numbers, senders and times stay.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::{
     text::Body,
 };
 
-/// What stands in the place of a text that was erased.
+/// The text that replaces an erased one.
 pub const TOMBSTONE: &str = "[removed by the operator]";
 
 /// Erases the texts of a room's messages `first..=last`, while no server runs: from the log, from
-/// its write-ahead log, and from the index, which is made anew. Done again it does no harm.
+/// its write-ahead log, and from the index, which is made again. Repeating it is harmless.
 pub fn erase(directory: &Path, name: &RoomName, first: u64, last: u64) -> Result<()> {
     if first > last {
         return Err(MaintenanceError::Reversed(first, last));
@@ -35,7 +35,7 @@ pub fn erase(directory: &Path, name: &RoomName, first: u64, last: u64) -> Result
             head: room.state.head,
         });
     }
-    // First, so that an interruption leaves no word of it where the log no longer has it.
+    // First, so that an interruption leaves no words in the index that the log has lost.
     remove_index(directory)?;
     let erase = || {
         let transaction = connection.unchecked_transaction()?;

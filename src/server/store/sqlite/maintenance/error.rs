@@ -1,4 +1,4 @@
-//! Why a command of the operator fails.
+//! Errors of the operator's commands.
 
 use crate::{
     protocol::RoomName,
@@ -12,48 +12,48 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why something could not be done. Its text says what to do, in plain sentences. But for
-/// [`Held`](Self::Held), the log is as it was.
+/// An error of a command. Its text says what to do, in plain sentences. Except after
+/// [`Held`](Self::Held), the log is unchanged.
 #[derive(Debug)]
 pub enum MaintenanceError {
     /// The log can't be opened.
     Open(OpenError),
-    /// This is no backup that can be restored, and why.
+    /// The file is no backup that can be restored, and why.
     NoBackup(PathBuf, String),
-    /// There is a file of that name.
+    /// The file exists already.
     Exists(PathBuf),
-    /// It is to be a file, and is a directory.
+    /// The path is a directory, not a file.
     Directory(PathBuf),
     /// A file can't be read or written.
     File(PathBuf, io::Error),
-    /// What was to be read or written by a stream could not be.
+    /// The input or output stream failed.
     Stream(io::Error),
-    /// It is done, but this file of the log still has what was there before, as long as another
-    /// program reads it.
+    /// The command is done, but this file still holds the erased texts, as long as another program
+    /// reads it.
     Held(PathBuf),
     /// There is no such room in the log.
     NoRoom(RoomName),
     /// The room has, or had, messages.
     NotEmpty(RoomName),
-    /// This line is not what it must be.
+    /// This line can't be imported, and why.
     Line(u64, String),
     /// The first number is higher than the last.
     Reversed(u64, u64),
-    /// The room does not hold all of the messages asked for, but those from one number to another.
+    /// The room does not hold all of the requested messages.
     NotHeld {
         /// The room.
         room: RoomName,
-        /// The first and the last that were asked for.
+        /// The first and last requested numbers.
         asked: (u64, u64),
         /// The lowest number held.
         first: u64,
-        /// The highest; one less than `first` where there are none.
+        /// The highest; one less than `first` if there are none.
         head: u64,
     },
 }
 
 impl MaintenanceError {
-    /// Whether the same may go well later, without anything being done about it.
+    /// Whether a later attempt may succeed without a change by the operator.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Open(error) => error.may_pass(),
@@ -82,35 +82,33 @@ impl fmt::Display for MaintenanceError {
             ),
             Self::Exists(path) => write!(
                 out,
-                "There is a file {} already. Choose another name",
+                "The file {} exists already. Choose another name",
                 path.display()
             ),
             Self::Directory(path) => write!(
                 out,
-                "{} is a directory. Say how the file in it is to be called",
+                "{} is a directory. Give the name of a file in it",
                 path.display()
             ),
             Self::File(path, error) => {
                 let path = path.display();
                 write!(out, "{path} can't be read or written: {error}. ")?;
                 out.write_str(match error.kind() {
-                    io::ErrorKind::NotFound => {
-                        "LogQuery at the name, and whether its directory is there"
-                    }
+                    io::ErrorKind::NotFound => "Check the name, and whether its directory exists",
                     io::ErrorKind::PermissionDenied => {
-                        "Choose a place that this user may use, or run this as the one who may"
+                        "Choose a path that this user may use, or run this as another user"
                     }
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        "Make room, then try again"
+                        "Free some space, then try again"
                     }
-                    _ => "LogQuery at the disk, or choose another place",
+                    _ => "Check the disk, or choose another path",
                 })
             }
-            Self::Stream(error) => write!(out, "It can't be read or written: {error}"),
+            Self::Stream(error) => write!(out, "The input or output failed: {error}"),
             Self::Held(path) => write!(
                 out,
-                "Another program reads {} (a backup?), which keeps the old texts in the file. Run \
-                 this again when it is done",
+                "Another program (a backup?) is reading {}, so the old texts are still in the file. Run \
+                 this again when that is done",
                 path.display()
             ),
             Self::NoRoom(room) => write!(out, "There is no room {room} in the log"),
@@ -123,7 +121,7 @@ impl fmt::Display for MaintenanceError {
             }
             Self::Reversed(first, last) => write!(
                 out,
-                "From {first} to {last} there is nothing: say the lower number first"
+                "{first} is higher than {last}. Give the lower number first"
             ),
             Self::NotHeld {
                 room, first, head, ..

@@ -1,4 +1,4 @@
-//! The files that commands of the operator open and make.
+//! The files that the operator's commands open and create.
 
 use crate::server::store::sqlite::{
     OpenError,
@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A log to be read, whether a server runs or not.
+/// Opens a log for reading, whether a server runs or not.
 pub(super) fn look_into(directory: &Path) -> Result<(Connection, PathBuf)> {
     let _owner = AsOwner::of(directory)?;
     refuse_half_restored(directory)?;
@@ -33,11 +33,11 @@ pub(super) fn look_into(directory: &Path) -> Result<(Connection, PathBuf)> {
     Ok((connection, path))
 }
 
-/// A log to be changed, while no server runs.
+/// A log opened for changes, while no server runs.
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
-    /// Whether there was none before.
+    /// Whether it was created just now.
     pub(super) is_new: bool,
     pub(super) _lock: Lock,
     pub(super) _owner: AsOwner,
@@ -45,14 +45,14 @@ pub(super) struct Opened {
 
 pub(super) fn open(directory: &Path) -> Result<Opened> {
     let _owner = AsOwner::of(directory)?;
-    // Nothing is made where there is nothing.
+    // Create nothing where there is no log.
     if !is_there(&directory.join(RESTORING))? && !has_log(directory)? {
         return Err(OpenError::Missing(directory.join(DATABASE)).into());
     }
     open_or_make(directory)
 }
 
-/// As [`open`], but where there is no log there is an empty one then.
+/// Like [`open`], but creates an empty log if there is none.
 pub(super) fn open_or_make(directory: &Path) -> Result<Opened> {
     let owner = AsOwner::of(directory)?;
     let path = directory.join(DATABASE);
@@ -81,7 +81,7 @@ pub(super) fn refuse_half_restored(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A file that only this user may read, and that was not there.
+/// Creates a file that only this user may read; it must not exist yet.
 pub(super) fn create_new(path: &Path) -> Result<File> {
     let mut options = File::options();
     let options = options.write(true).create_new(true);
@@ -94,7 +94,8 @@ pub(super) fn create_new(path: &Path) -> Result<File> {
     })
 }
 
-/// A file on its way: under another name until it is complete, and gone if it never is.
+/// A file being written: it has a temporary name until it is complete, and is removed if it never
+/// is.
 pub(super) struct Partial {
     pub(super) file: File,
     pub(super) path: PathBuf,
@@ -102,7 +103,7 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// For a file of this name, of which there must be none.
+    /// Starts a file of this name, which must not exist yet.
     pub(super) fn begin(name: &Path) -> Result<Self> {
         let _owner = AsOwner::of(parent(name))?;
         if name.is_dir() {
@@ -115,7 +116,7 @@ impl Partial {
         path.push(format!(".part-{}", std::process::id()));
         let path = PathBuf::from(path);
         let file = create_new(&path).map_err(|error| match error {
-            // Whoever reads it has never heard of the other name.
+            // Users don't know the temporary name.
             MaintenanceError::File(_, error) => of_file(name)(error),
             error => error,
         })?;
@@ -126,7 +127,7 @@ impl Partial {
         })
     }
 
-    /// Complete: from now on it has its name, and lasts.
+    /// Syncs the complete file, and gives it its name.
     pub(super) fn finish(self) -> Result<()> {
         let refuse = of_file(&self.name);
         let _owner = AsOwner::of(parent(&self.name))?;
@@ -143,7 +144,7 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // What can't be removed can be seen by its name to be incomplete.
+        // A leftover file is recognizable by its name.
         let _ = AsOwner::of(parent(&self.name)).map(|_owner| remove(&self.path));
     }
 }
@@ -153,13 +154,13 @@ pub(super) fn parent(name: &Path) -> &Path {
     name.parent().unwrap_or(Path::new("."))
 }
 
-/// The index holds words of what is gone: it is made anew by the next start.
+/// Removes the index, which holds words of erased texts: the next start makes it again.
 pub(super) fn remove_index(directory: &Path) -> Result<()> {
     let path = directory.join(INDEX);
     remove(&path).map_err(of_file(&path))
 }
 
-/// Writes a file that is not there yet: it has its name when it is complete.
+/// Writes a new file, which gets its name once it is complete.
 pub fn into_file<T>(name: &Path, write: impl FnOnce(&mut dyn io::Write) -> Result<T>) -> Result<T> {
     let partial = Partial::begin(name)?;
     let mut out = io::BufWriter::new(&partial.file);

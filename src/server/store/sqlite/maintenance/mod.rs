@@ -1,11 +1,11 @@
-//! What an operator does with a log: back it up and restore it, export and import a room, erase
+//! The operator's commands on a log: back it up and restore it, export and import a room, erase
 //! texts.
 //!
-//! Backup and export read, and so work beside a server that runs. All else changes the log and
-//! takes the data directory's lock, which a server holds.
+//! Backup and export only read, and work beside a running server. All others change the log and
+//! take the data directory's lock, which a server holds.
 //!
-//! Root works in a data directory, and in one that a new file is for, as its owner ([`AsOwner`]).
-//! What is read from elsewhere is opened as root.
+//! In a data directory, and in the directory of a new file, root works as its owner ([`AsOwner`]).
+//! Files to be read elsewhere are opened as root.
 
 mod backup;
 mod erase;

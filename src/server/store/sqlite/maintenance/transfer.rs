@@ -1,4 +1,4 @@
-//! One room as lines of JSON, as they go over the wire, and back.
+//! Exports a room as lines of JSON, in the wire's format, and imports them.
 
 use std::{
     io::{BufRead, Read, Write},
@@ -26,28 +26,28 @@ use crate::{
     text::{self, Body},
 };
 
-/// Bytes that are read of a log at a time.
+/// Bytes of a log that are read at a time.
 const PAGE_BYTES: usize = 1024 * 1024;
 
-/// What an export did.
+/// The results of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// How many messages were written.
+    /// The number of messages written.
     pub messages: u64,
-    /// How many were removed by retention while it went on, before they were written: those behind
-    /// them are not next to those before.
+    /// The number of messages that retention removed during the export, before they were written.
+    /// They are a gap in the output.
     pub missed: u64,
 }
 
-/// Writes a room's messages to `out`, one object a line, while a server runs or not. Read in many
-/// short transactions, so that the log does not grow while somebody is slow to take them.
+/// Writes a room's messages to `out`, one object a line, whether a server runs or not. It reads in
+/// many short transactions, so that the log does not grow while the output is slow.
 pub fn export(directory: &Path, name: &RoomName, out: &mut dyn Write) -> Result<Exported> {
     let (connection, path) = look_into(directory)?;
     let found = find_room(&connection, name).map_err(of_sqlite(&path))?;
     let room = found.ok_or_else(|| MaintenanceError::NoRoom(name.clone()))?;
     let mut next = room.state.first;
     let (mut messages, mut missed) = (0, 0);
-    // What comes in after it began is left for the next time.
+    // Later messages are not exported.
     while next <= room.state.head {
         let page = read::segment(&connection, room.no, next, PAGE_BYTES);
         let page = page.map_err(of_sqlite(&path))?;
@@ -55,7 +55,7 @@ pub fn export(directory: &Path, name: &RoomName, out: &mut dyn Write) -> Result<
             break;
         }
         for frame in (page.first()..page.next()).filter_map(|seq| page.frame(seq)) {
-            // Somebody may read it on a terminal, and older logs hold what none lets in today.
+            // The output may be a terminal, and older logs may hold control characters.
             let line = String::from_utf8_lossy(frame.strip_suffix(b"\n").unwrap_or(frame));
             let written = writeln!(out, "{}", text::inert_json(&line));
             written.map_err(MaintenanceError::Stream)?;
@@ -70,15 +70,15 @@ pub fn export(directory: &Path, name: &RoomName, out: &mut dyn Write) -> Result<
     Ok(Exported { messages, missed })
 }
 
-/// Reads messages as [`export`] writes them into a room that never had any; says how many. They
-/// keep number, id, sender and time. All of them or, if a line is not right, none; where there was
-/// no log there is none then.
+/// Imports messages, as [`export`] writes them, into a room that never had any; returns their
+/// number. They keep number, id, sender and time. If any line is invalid, nothing is imported, and
+/// no log is left where there was none.
 pub fn import(directory: &Path, name: &RoomName, input: &mut dyn BufRead) -> Result<u64> {
     let opened = open_or_make(directory)?;
     let imported = import_into(&opened, name, input);
     if imported.is_err() && opened.is_new {
         drop(opened.connection);
-        // That it is there does no harm.
+        // An empty log left behind is harmless.
         let _ = remove(&opened.path);
     }
     imported
@@ -132,7 +132,7 @@ fn import_into(opened: &Opened, name: &RoomName, input: &mut dyn BufRead) -> Res
     Ok(count)
 }
 
-/// As times are in a log.
+/// Rounds to milliseconds, as in the log.
 fn to_millisecond(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
@@ -142,7 +142,7 @@ struct Import<'a> {
     path: &'a Path,
     room: i64,
     name: &'a RoomName,
-    /// The first number and the last, and the last time.
+    /// The first number, the last number, and the last time.
     last: Option<(u64, u64, Timestamp)>,
     count: u64,
     changes: Changes,
@@ -170,7 +170,7 @@ impl Import<'_> {
 
     fn check(&self, message: &Message) -> std::result::Result<(), String> {
         if message.room != *self.name {
-            return Err(format!("it is of the room {}", message.room));
+            return Err(format!("it belongs to the room {}", message.room));
         }
         if let Some((_, seq, time)) = self.last {
             if message.seq != seq + 1 {
@@ -187,7 +187,7 @@ impl Import<'_> {
             }
         }
         if !(1..=SEQ_MAX).contains(&message.seq) {
-            return Err("its number can't be".to_owned());
+            return Err("its number is out of range".to_owned());
         }
         Body::parse(message.body.as_str())
             .map(drop)
