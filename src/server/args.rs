@@ -1,4 +1,4 @@
-//! What the operator can say, and what it comes to.
+//! The command line of `chat-server`, and the configuration made from it.
 
 use std::{collections::HashSet, ffi::OsString, num::NonZeroU64, path::PathBuf};
 
@@ -25,24 +25,24 @@ pub use entry::{EntryArgs, InviteArgs, PasswordArgs};
 pub use limits::LimitArgs;
 pub use reach::ReachArgs;
 
-/// The least that the log can be kept to: who is known, and what became of each id, is in it, too.
+/// The smallest limit for the log's size: it also holds accounts, devices and the outcomes of ids.
 const RETAIN_BYTES_MIN: u64 = 16 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
   chat-server                      host on port 10500, for this machine and private networks
-  chat-server --access invite      for the invited, wherever they are
+  chat-server --access invite      for people with an invite, from anywhere
   chat-server 10600                on another port
   chat-server --bind 127.0.0.1     for this machine only
   chat-server --topic 'tea at 4'   with a topic for the lobby
-  chat-server --retain-days 90     without what is older than that
-  chat-server invite               an invite for one person, to be passed on
-  chat-server backup chat.db       all messages into one file, while the server runs
+  chat-server --retain-days 90     erase messages older than 90 days
+  chat-server invite               make an invite for one person, to send to them
+  chat-server backup chat.db       copy all messages into one file, even while the server runs
 
 People join with:  chat-tui HOST PORT NICKNAME CLIENTID
-Ctrl-C tells everyone and stops; a second Ctrl-C stops at once.";
+Ctrl-C notifies everyone and stops the server; a second Ctrl-C stops it at once.";
 
-/// Hosts a chat. A message is on disk before anybody hears of it.
+/// Hosts a chat. Every message is on disk before anyone sees it.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "chat-server",
@@ -53,16 +53,16 @@ Ctrl-C tells everyone and stops; a second Ctrl-C stops at once.";
     override_usage = "chat-server [OPTIONS] [PORT]\n       chat-server [--data-dir DIR] COMMAND"
 )]
 pub struct Args {
-    /// What to do instead of hosting.
+    /// A command to run instead of hosting.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// The port to listen on; 0 takes a free one and prints it
     #[arg(default_value_t = PORT_DEFAULT, value_parser = port)]
     pub port: u16,
-    /// The address to listen on; all of this machine unless given
+    /// The address to listen on; all of this machine's by default
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<BindAddress>,
-    /// Clients that may be in at one time; one more is refused
+    /// Clients that may be connected at one time; further ones are refused
     #[arg(
         long,
         value_name = "N",
@@ -70,22 +70,22 @@ pub struct Args {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     pub max_clients: u32,
-    /// The lobby's topic, shown to all who come in
+    /// The lobby's topic, shown to everyone who joins
     #[arg(long, value_name = "TEXT")]
     pub topic: Option<String>,
-    /// A room besides the lobby, for those who ask for it (chat-tui --room NAME); can be given more
+    /// A room besides the lobby, which people join with chat-tui --room NAME; can be given more
     /// than once
     #[arg(long, value_name = "NAME", value_parser = RoomName::parse)]
     pub room: Vec<RoomName>,
-    /// Where messages and the server's key are kept [default: chat-server in ~/.local/share, the
-    /// XDG data directory]
+    /// The directory of the messages and the server's key [default: chat-server in ~/.local/share,
+    /// the XDG data directory]
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
-    /// Keep messages in memory only: they are gone when the server stops
+    /// Keep messages in memory only: they are lost when the server stops
     #[arg(long, conflicts_with = "durability")]
     pub ephemeral: bool,
-    /// When a message counts as sent: full: when it is on the medium; relaxed: when the system has
-    /// it, so that the last ones may be lost if the machine loses power
+    /// When a message counts as sent: full: once it is on the disk; relaxed: once the system has
+    /// it, so the last ones may be lost in a power failure
     #[arg(
         long,
         value_name = "HOW",
@@ -94,32 +94,32 @@ pub struct Args {
         hide_possible_values = true
     )]
     pub durability: Durability,
-    /// Don't index messages for search; a search then looks through the log
+    /// Don't index messages for search; searches then read the latest part of the log
     #[arg(long, conflicts_with = "ephemeral")]
     pub no_index: bool,
-    /// How it is reached, and how it talks.
+    /// Address, encryption and proxies.
     #[command(flatten)]
     pub reach: ReachArgs,
-    /// Who may come in.
+    /// Who may join.
     #[command(flatten)]
     pub entry: EntryArgs,
-    /// How often things may be done.
+    /// Rate limits.
     #[command(flatten)]
     pub limits: LimitArgs,
-    /// Erase messages that are older than this
+    /// Erase messages older than this
     #[arg(long, value_name = "DAYS")]
     pub retain_days: Option<NonZeroU64>,
     /// Erase the oldest messages of a room that has more than this
     #[arg(long, value_name = "N")]
     pub retain_messages: Option<NonZeroU64>,
-    /// Erase the oldest messages while the log of all rooms takes more than this: bytes, or with K, M
-    /// or G; 16M at the least
+    /// Erase the oldest messages while the log of all rooms takes more than this: bytes, or with K,
+    /// M or G; at least 16M
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub retain_bytes: Option<NonZeroU64>,
-    /// Write the texts of messages to the log too; without it, never
+    /// Write the texts of messages to the server's event log too
     #[arg(long)]
     pub log_text: bool,
-    /// Log only what goes wrong; twice: nothing
+    /// Log warnings and errors only; twice: nothing
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "verbose")]
     pub quiet: u8,
     /// Log more; twice: everything
@@ -127,13 +127,13 @@ pub struct Args {
     pub verbose: u8,
 }
 
-/// A port, or words that tell somebody who meant a command which there are.
+/// Parses a port. The error lists the commands, for a user who mistyped one.
 fn port(text: &str) -> Result<u16, String> {
     text.parse()
         .map_err(|_| format!("a port is a number up to 65535; {}", commands()))
 }
 
-/// Bytes, in the units that disks are told in.
+/// Parses a number of bytes, with an optional binary unit.
 fn bytes(text: &str) -> Result<NonZeroU64, String> {
     let trimmed = text.strip_suffix(['b', 'B']).unwrap_or(text);
     let (digits, unit) = match trimmed.to_ascii_uppercase().chars().last() {
@@ -146,16 +146,16 @@ fn bytes(text: &str) -> Result<NonZeroU64, String> {
     let number = digits.parse::<u64>().ok();
     let number = number.filter(|_| digits.bytes().all(|digit| digit.is_ascii_digit()));
     let bytes = number
-        .ok_or("a number of bytes, such as 500M or 20G, is needed")?
+        .ok_or("give a number of bytes, such as 500M or 20G")?
         .checked_mul(unit)
-        .ok_or("so many bytes has no disk: say less")?;
+        .ok_or("no disk has so many bytes: give a smaller number")?;
     let least = RETAIN_BYTES_MIN >> 20;
     NonZeroU64::new(bytes)
         .filter(|bytes| bytes.get() >= RETAIN_BYTES_MIN)
-        .ok_or_else(|| format!("the log takes some by itself: {least}M is the least"))
+        .ok_or_else(|| format!("the log needs at least {least}M"))
 }
 
-/// Which commands there are.
+/// Lists the commands.
 fn commands() -> String {
     let commands = Command::augment_subcommands(clap::Command::new(""));
     let names: Vec<_> = commands
@@ -166,8 +166,8 @@ fn commands() -> String {
 }
 
 impl Args {
-    /// Reads a command line, the program's name first. What says how to host is refused beside a
-    /// command, which would not heed it.
+    /// Reads a command line, the program's name first. Options for hosting are refused together
+    /// with a command, which would ignore them.
     ///
     /// # Errors
     /// What to print, and to exit with.
@@ -177,7 +177,7 @@ impl Args {
         let mut parser = Self::command();
         let found = parser.try_get_matches_from_mut(line).map_err(|error| {
             if error.kind() == ErrorKind::InvalidSubcommand {
-                // It would name the word behind the one that is misspelled.
+                // clap would name the word behind the misspelled one.
                 let words = format!("there is no such command; {}", commands());
                 Self::command().error(ErrorKind::InvalidSubcommand, words)
             } else {
@@ -191,7 +191,8 @@ impl Args {
                     && found.value_source(name) == Some(ValueSource::CommandLine)
             });
             if let Some(idle) = idle {
-                let words = format!("'{idle}' is for hosting: it can't be used with '{command}'");
+                let words =
+                    format!("'{idle}' is an option for hosting: it can't be used with '{command}'");
                 return Err(parser.error(ErrorKind::ArgumentConflict, words));
             }
         }
@@ -200,7 +201,7 @@ impl Args {
 }
 
 impl Args {
-    /// In memory the log is kept to its size with each message: retention has nothing to do.
+    /// The limits of a log in memory. It is kept to its size with each message, without retention.
     fn memory(&self) -> MemoryLimits {
         let usual = MemoryLimits::default();
         let bytes = self.retain_bytes.map(NonZeroU64::get);
@@ -212,29 +213,29 @@ impl Args {
     }
 }
 
-/// What else the program does. `Some` paths are files that are made or read.
+/// The commands. Optional paths are files that are made or read.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Make an invite: one line that somebody comes in by; the server may run or not
+    /// Make an invite: one line that a person joins with; works whether the server runs or not
     Invite(InviteArgs),
-    /// Set the password of a server with --access password: typed here, or one line piped in
+    /// Set the password of a server with --access password: type it, or pipe in one line
     Password(PasswordArgs),
-    /// Copy all messages into one file, while the server runs or not
+    /// Copy all messages into one file, whether the server runs or not
     Backup {
-        /// The file; it must not be there yet
+        /// The file; it must not exist yet
         file: PathBuf,
     },
-    /// Put a backup in the place of all messages; those are kept in a file beside it
+    /// Replace all messages with a backup; the old ones are kept in a file beside it
     Restore {
         /// The backup
         file: PathBuf,
     },
-    /// Write the messages of a room as lines of JSON, while the server runs or not
+    /// Write the messages of a room as lines of JSON, whether the server runs or not
     Export {
         /// The room
         #[arg(long, default_value = RoomName::LOBBY, value_parser = RoomName::parse)]
         room: RoomName,
-        /// The file; it must not be there yet [default: standard output]
+        /// The file; it must not exist yet [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -251,14 +252,14 @@ pub enum Command {
         /// The room
         #[arg(long, default_value = RoomName::LOBBY, value_parser = RoomName::parse)]
         room: RoomName,
-        /// The message's number
+        /// The number of the message
         first: u64,
-        /// The last message's number, to erase all from FIRST to LAST
+        /// The number of the last message, to erase all from FIRST to LAST
         last: Option<u64>,
     },
 }
 
-/// The lobby, and others, each once.
+/// The lobby and the other rooms, each once.
 fn rooms(topic: Option<Line>, others: &[RoomName]) -> Vec<RoomSettings> {
     let mut seen = HashSet::from([RoomName::lobby()]);
     let lobby = RoomSettings {
@@ -345,11 +346,11 @@ mod tests {
             ("5GG", "a number"),
             ("5é", "a number"),
             ("5P", "a number"),
-            ("0", "16M is the least"),
-            ("15M", "16M is the least"),
-            ("16777215", "16M is the least"),
+            ("0", "at least 16M"),
+            ("15M", "at least 16M"),
+            ("16777215", "at least 16M"),
             ("99999999999999999999", "a number"),
-            ("99999999999999G", "less"),
+            ("99999999999999G", "smaller"),
         ] {
             let error = bytes(text).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

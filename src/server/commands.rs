@@ -1,5 +1,4 @@
-//! What the program does instead of hosting: see [`maintenance`], [`invite`] and
-//! [`password`].
+//! The commands that run instead of hosting: see [`maintenance`], [`invite`] and [`password`].
 
 use std::{
     fmt,
@@ -25,7 +24,7 @@ use crate::stderr;
 mod invite;
 mod password;
 
-/// Why a command could not be carried out. Its text says what to do, in plain sentences.
+/// An error of a command. Its text says what to do, in plain sentences.
 #[derive(Debug)]
 pub(super) enum CommandError {
     Maintenance(MaintenanceError),
@@ -33,18 +32,18 @@ pub(super) enum CommandError {
     Secrets(SecretError),
     /// No server was ever started with this data directory.
     NoServer(PathBuf),
-    /// This machine has no address that others could reach it by, or this is none.
+    /// This machine has no address that others could reach, or this host is not valid.
     Host(Option<String>),
-    /// What was typed or piped in can't be taken, and why.
+    /// The input can't be used, and why.
     Input(String),
-    /// The user thought better of it.
+    /// The user interrupted it.
     Interrupted,
-    /// What was asked for can't be written, or not be read.
+    /// The input or output failed.
     Output(io::Error),
 }
 
 impl CommandError {
-    /// Whether whoever read what was asked for wants no more of it.
+    /// Whether the reader of the output has closed it.
     pub(super) fn is_closed_pipe(&self) -> bool {
         let (Self::Output(error) | Self::Maintenance(MaintenanceError::Stream(error))) = self
         else {
@@ -53,7 +52,7 @@ impl CommandError {
         error.kind() == io::ErrorKind::BrokenPipe
     }
 
-    /// Whether the same may go well later, without anything being done about it.
+    /// Whether a later attempt may succeed without a change by the operator.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Maintenance(error) => error.may_pass(),
@@ -76,23 +75,23 @@ impl fmt::Display for CommandError {
             Self::Secrets(error) => error.fmt(out),
             Self::NoServer(directory) => write!(
                 out,
-                "No server was ever started with {}, so nobody could come in by an invite that is \
-                 made there. Say with --data-dir DIR where the server keeps its data, or start it \
+                "No server was ever started with {}, so nobody could join with an invite made \
+                 there. Give the server's data directory with --data-dir DIR, or start the server \
                  first",
                 directory.display()
             ),
             Self::Host(None) => out.write_str(
-                "This machine has no address by which others could reach it. Say with --host NAME \
-                 what they are to use",
+                "This machine has no address by which others could reach it. Give one with --host \
+                 NAME",
             ),
             Self::Host(Some(host)) => write!(
                 out,
-                "{host:?} is no name of a machine, and no address. Say with --host NAME how people \
+                "{host:?} is not a host name or address. Give with --host NAME how people \
                  reach this one: chat.example.org, 192.0.2.7, 2001:db8::7",
             ),
             Self::Input(why) => write!(out, "{why}. Nothing was changed; try again"),
             Self::Interrupted => out.write_str("Nothing was changed"),
-            Self::Output(error) => write!(out, "It can't be read or written: {error}"),
+            Self::Output(error) => write!(out, "The input or output failed: {error}"),
         }
     }
 }
@@ -117,7 +116,7 @@ impl From<SecretError> for CommandError {
     }
 }
 
-/// Carries a command out, and says on stderr what was done: stdout is for what was asked for.
+/// Runs a command and reports on stderr what was done; stdout is for the command's output.
 pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), CommandError> {
     let directory = secrets::directory(directory)?;
     owner::check(&directory, false).map_err(MaintenanceError::Open)?;
@@ -135,7 +134,7 @@ pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), Com
                 directory.display()
             ));
             if let Some(aside) = aside {
-                say(&format!("what was there before is in {}", aside.display()));
+                say(&format!("the old log is in {}", aside.display()));
             }
         }
         Command::Export { room, output } => {
@@ -146,8 +145,8 @@ pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), Com
             say(&format!("{messages} messages of {room} were exported"));
             if missed > 0 {
                 say(&format!(
-                    "{missed} in between are missing: retention removed them, and those before \
-                     them, meanwhile. Export again for what is left"
+                    "{missed} in between are missing: retention removed them, and all before \
+                     them, meanwhile. Export again to get the rest"
                 ));
             }
         }
@@ -166,7 +165,7 @@ pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), Com
             let last = last.unwrap_or(*first);
             erase(&directory, room, *first, last)?;
             say(&format!(
-                "the messages {first} to {last} of {room} now read {TOMBSTONE}; backups, and the \
+                "the messages {first} to {last} of {room} now read {TOMBSTONE}; backups, and \
                  clients that have them, keep their texts"
             ));
         }

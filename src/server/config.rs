@@ -1,4 +1,4 @@
-//! A server's settings, as the program or another host of the server fills them in.
+//! The settings of a server, as set by the program or another host.
 
 use std::{num::NonZeroUsize, path::PathBuf, thread::available_parallelism};
 
@@ -19,22 +19,22 @@ use super::{
 };
 use crate::protocol::RoomName;
 
-/// The port of a server that names none.
+/// The default port.
 pub const PORT_DEFAULT: u16 = 10_500;
 
-/// For how many days accounts are kept of people who wrote, unless told otherwise.
+/// Days for which accounts of people who wrote are kept, by default.
 pub const KEEP_ACCOUNTS_DAYS_DEFAULT: u64 = 365;
 
-/// Sessions at one time, unless told otherwise.
+/// Sessions at one time, by default.
 pub const CLIENTS_MAX_DEFAULT: usize = 10_000;
 
-/// Worker threads, and handshake threads, that there are at the most unless more are asked for.
+/// The most worker threads, and handshake threads, by default.
 pub(super) const THREADS_MAX: usize = 4;
 
 /// Where the log is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Storage {
-    /// In memory: gone with the server.
+    /// In memory: lost when the server stops.
     #[default]
     Ephemeral,
     /// On disk.
@@ -43,64 +43,64 @@ pub enum Storage {
         directory: Option<PathBuf>,
         /// When a message may be acknowledged.
         durability: Durability,
-        /// Whether an index is kept for searches.
+        /// Whether to keep an index for searches.
         index: bool,
     },
 }
 
-/// A server's settings. [`Config::default`] serves tests and tools: it keeps nothing on disk.
+/// A server's settings. [`Config::default`] is for tests and tools: it keeps nothing on disk.
 /// [`Args`](super::args::Args) makes one from a command line.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The address; `None`: all of this machine.
+    /// The address; `None`: all of this machine's.
     pub bind: Option<BindAddress>,
-    /// The port; 0: any that is free.
+    /// The port; 0: any free one.
     pub port: u16,
     /// Sessions at one time.
     pub clients_max: usize,
     /// The rooms; the first is the lobby.
     pub rooms: Vec<RoomSettings>,
-    /// Whether texts of messages are logged.
+    /// Whether to log the texts of messages.
     pub log_text: bool,
-    /// Threads that serve those who are in, the hub's among them; at most 256.
+    /// Threads that serve joined clients, including the hub's; at most 256.
     pub workers: NonZeroUsize,
-    /// Threads that meet those who come.
+    /// Threads for handshakes.
     pub handshake_threads: NonZeroUsize,
-    /// What each worker keeps of the rooms for its readers.
+    /// How much of each room a worker keeps for its readers.
     pub replica: ReplicaLimits,
     /// How much of each room's log is kept.
     pub keep: Keep,
-    /// Who may come in.
+    /// Who may join.
     pub access: Access,
-    /// Whether the owners so far become members.
+    /// Whether to demote the current owners to members and show a code for a new one.
     pub new_owner: bool,
-    /// For how many days accounts and nicknames are kept of people who wrote and are not seen any more.
+    /// Days for which accounts and nicknames of people who wrote are kept while they are away.
     pub keep_accounts_days: u64,
-    /// Whether records of accounts, bans and the like that can't be read are deleted.
+    /// Whether to delete damaged records of accounts, bans and the like.
     pub drop_damaged: bool,
-    /// How often things may be done.
+    /// Rate limits.
     pub limits: Limits,
     /// Where the log is kept.
     pub storage: Storage,
-    /// Where the key comes from that clients know the server by.
+    /// The source of the key by which clients recognize the server.
     pub keys: Keys,
-    /// Who may talk without encryption.
+    /// Who may connect without encryption.
     pub plaintext: Plaintext,
-    /// Those who say whose connection it is that they pass on, by the PROXY protocol.
+    /// Proxies that tell the client's address by the PROXY protocol.
     pub proxies: Vec<Network>,
-    /// How many connections one address may have.
+    /// Limits on connections for each address.
     pub per_site: PerSiteLimits,
-    /// Where what lets people in comes from.
+    /// The source of the invite key and the password.
     pub secrets: Secrets,
-    /// What the log holds if it is in memory.
+    /// Limits of a log in memory.
     pub memory: MemoryLimits,
-    /// Where records go.
+    /// The server's event log.
     pub recorder: EventLog,
-    /// What starts the threads.
+    /// Starts and watches the threads.
     pub supervisor: Supervisor,
 }
 
-/// So many threads, within what is sensible.
+/// This number of threads, within sensible limits.
 pub(super) fn threads(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count.min(THREADS_MAX)).unwrap_or(NonZeroUsize::MIN)
 }
@@ -117,9 +117,9 @@ impl Default for Config {
                 topic: None,
             }],
             log_text: false,
-            // One is left to the commits, the index, those who come, and whoever else is on the machine.
-            // Measured on two, with the reading end on them too (docs/PERFORMANCE.md): with a second
-            // worker a delivery to a room of 10,000 took 0.08 µs of processor time in place of 0.05.
+            // One processor is left to commits, the index, handshakes and other programs. Measured
+            // on two, with the reading end on them too (docs/PERFORMANCE.md): with a second worker
+            // a delivery to a room of 10,000 took 0.08 µs of processor time instead of 0.05.
             workers: threads(processors - 1),
             handshake_threads: threads(processors),
             replica: ReplicaLimits::default(),
@@ -142,23 +142,23 @@ impl Default for Config {
     }
 }
 
-/// Who may talk to the server without encryption. The others are told that it wants some.
+/// Who may connect without encryption. Others get an error that asks for TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Plaintext {
     /// Nobody.
     Nobody,
-    /// Programs on this machine: nobody else can listen to them.
+    /// Programs on this machine, since no other machine can listen to them.
     #[default]
     Loopback,
     /// Everybody.
     Everybody,
 }
 
-/// What one site may. [`PerSiteLimits::default`]: as much as it likes.
+/// Limits for one site. [`PerSiteLimits::default`]: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerSiteLimits {
     /// Connections at one time.
     pub connections: Option<usize>,
-    /// How often it may make one.
+    /// The rate of new connections.
     pub rate: Option<Rate>,
 }

@@ -1,8 +1,8 @@
-//! The server's log: one line for people each, on stderr.
+//! The server's event log: human-readable lines on stderr.
 //!
-//! The server's threads hand typed reports over and go on; a thread of its own puts them into words.
-//! When that can't keep up (somebody paused the terminal that it writes to), reports are left out and
-//! counted rather than waited for.
+//! The server's threads hand over typed reports and go on; a thread of its own formats and writes
+//! them. When it can't keep up (its terminal may be paused), reports are dropped and counted rather
+//! than waited for.
 
 use std::{
     fmt,
@@ -32,16 +32,16 @@ use tracing_subscriber::{
 use super::supervisor::Supervisor;
 use crate::{stderr, text};
 
-/// Records that may wait to be written.
+/// Reports that may wait to be written.
 const RECORDS_MAX: usize = 8 * 1024;
 
-/// Something to say in the log. It is put into words by the thread that writes them.
+/// An event for the log. It is formatted by the thread that writes it.
 pub trait Report: fmt::Display + fmt::Debug + Send {
-    /// How grave it is.
+    /// The severity.
     fn level(&self) -> Level;
 }
 
-/// A report in words already: of the program itself, not of what clients do.
+/// A report that is text already: about the program itself, not about clients.
 #[derive(Debug)]
 struct Words(Level, String);
 
@@ -57,7 +57,7 @@ impl Report for Words {
     }
 }
 
-/// Takes reports, and never waits for whoever reads them. Cheap to clone.
+/// Takes reports, and never waits for them to be written. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct EventLog {
     records: Option<SyncSender<Box<dyn Report>>>,
@@ -65,7 +65,7 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// To nowhere.
+    /// A log that discards everything.
     pub fn none() -> Self {
         Self {
             records: None,
@@ -73,7 +73,8 @@ impl EventLog {
         }
     }
 
-    /// To the log. Gives also what tells when all is written, once the last recorder is gone.
+    /// Starts the log. Also returns a handle that tells when everything is written, once all clones
+    /// of the log are gone.
     pub fn start(supervisor: &Supervisor) -> io::Result<(Self, Written)> {
         let (records, waiting) = sync_channel(RECORDS_MAX);
         let left_out = Arc::default();
@@ -91,7 +92,7 @@ impl EventLog {
         Ok((recorder, Written(ended)))
     }
 
-    /// Takes a report.
+    /// Queues a report.
     pub(super) fn report(&self, report: Box<dyn Report>) {
         self.write(report);
     }
@@ -104,7 +105,7 @@ impl EventLog {
         self.write(Box::new(Words(Level::WARN, words)));
     }
 
-    /// Never waits, and wakes nobody for what is not to be written.
+    /// Queues a report without waiting, unless it is below the level.
     fn write(&self, report: Box<dyn Report>) {
         if let Some(records) = &self.records
             && report.level() <= LevelFilter::current()
@@ -120,10 +121,10 @@ impl EventLog {
 pub struct Written(Receiver<()>);
 
 impl Written {
-    /// Waits until everything is written, but not for ever: somebody may have paused whatever it
-    /// is written to. False when it took too long: then nothing more should be written there.
+    /// Waits until everything is written, at most this long: its terminal may be paused. Returns
+    /// false on timeout; then nothing more should be written there.
     pub fn wait(&self, at_most: Duration) -> bool {
-        // The other end only ever goes away.
+        // The other end only ever disconnects.
         self.0.recv_timeout(at_most) == Err(RecvTimeoutError::Disconnected)
     }
 }
@@ -137,12 +138,12 @@ fn write_all(waiting: &Receiver<Box<dyn Report>>, left_out: &AtomicU64) {
         }
         let missing = left_out.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            warn!("{missing} lines were left out of the log: it could not be written fast enough");
+            warn!("{missing} lines are missing from the log: it could not be written fast enough");
         }
     }
 }
 
-/// Local time, as people read it.
+/// Local time in a readable format.
 struct LocalTime;
 
 impl FormatTime for LocalTime {
@@ -151,8 +152,8 @@ impl FormatTime for LocalTime {
     }
 }
 
-/// Sends what is logged to stderr: less for each `quiet`, more for each `verbose`. Only the first call in
-/// a process counts.
+/// Logs to stderr: less for each `quiet`, more for each `verbose`. Only the first call in a process
+/// has an effect.
 pub(super) fn show(quiet: u8, verbose: u8) {
     let level = match (quiet, verbose) {
         (2.., _) => LevelFilter::OFF,
@@ -161,27 +162,26 @@ pub(super) fn show(quiet: u8, verbose: u8) {
         (0, 1) => Level::DEBUG.into(),
         (0, 2..) => Level::TRACE.into(),
     };
-    // `RUST_LOG` is not heeded: what is logged is for the operator to say, not for whatever the
-    // environment happens to hold.
+    // `RUST_LOG` is ignored: the operator chooses the level by options, not the environment.
     let colours = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none()
         && !stderr::is_dumb_terminal();
-    // What libraries say is for their authors, unless something is wrong.
+    // Messages of libraries are for developers, except warnings.
     let ours = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(env!("CARGO_CRATE_NAME"), level)
-        // It warns of what any peer may send.
+        // It warns about anything a peer may send.
         .with_target("rustls", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(colours)
         .with_target(false)
         .with_timer(LocalTime)
-        // Whatever was said of paths, or by the system: each record is one line, and inert.
+        // Paths and system errors may hold control characters: each record becomes one inert line.
         .fmt_fields(debug_fn(|out, _, words| {
             out.write_str(&text::inert_line(&format!("{words:?}")))
         }))
-        // Where stderr is gone, telling so on stderr would end the thread that tries.
+        // If stderr is gone, reporting that on stderr would end the thread.
         .log_internal_errors(false)
         .with_filter(ours);
     let _ = tracing_subscriber::registry().with(lines).try_init();

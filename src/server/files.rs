@@ -1,5 +1,4 @@
-//! Small files that only the server's user may read, and that last: whole or not at all, even where
-//! the machine loses power.
+//! Small files that only the server's user may read, written atomically and durably.
 
 use std::{
     fs::{self, File},
@@ -11,18 +10,18 @@ use std::{
 pub(super) use super::store::sqlite::lock::make_directory as directory;
 use super::store::sqlite::paths::{move_to, not_through_links, private, sync_directory};
 
-/// Whose a secret is, and so who may read its file.
+/// The owner of a secret, which decides who may read its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Secret {
-    /// The server's own, in its data directory: for its user alone.
+    /// The server's own, in its data directory: only its user may read it.
     Own,
-    /// The operator's: links may lead to it, and where containers are given their secrets all can
-    /// read them.
+    /// The operator's: it may be reached through links, and be readable by all users, as secrets in
+    /// containers often are.
     Operators,
 }
 
 impl Secret {
-    /// What of a file's mode must not be set.
+    /// The mode bits that must not be set.
     fn forbidden(self) -> u32 {
         match self {
             Self::Own => 0o077,
@@ -31,8 +30,8 @@ impl Secret {
     }
 }
 
-/// Makes a file that must not change once it is there. If another process was quicker, its file
-/// stands.
+/// Creates a file that must not change once it exists. If another process was faster, its file
+/// stays.
 pub(super) fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = write_beside(path, bytes)?;
     if let Err(error) = move_to(&new, path) {
@@ -44,7 +43,7 @@ pub(super) fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(parent(path))
 }
 
-/// Makes a file, in the place of the one that may be there.
+/// Writes a file, replacing an existing one.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = write_beside(path, bytes)?;
     if let Err(error) = fs::rename(&new, path) {
@@ -62,7 +61,7 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// At most so many bytes of a file.
+/// Reads at most `most` bytes of a file.
 pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     bytes_of(&File::open(path)?, most)
 }
@@ -70,13 +69,13 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// A secret could not be read.
 #[derive(Debug)]
 pub(super) enum SecretFileError {
-    /// Others can read or change it: it is none any more.
+    /// Other users can read or change it, so it is no longer secret.
     Exposed,
-    /// The system says why.
+    /// The system's error.
     Io(io::Error),
 }
 
-/// At most so many bytes of a secret.
+/// Reads at most `most` bytes of a secret.
 pub(super) fn read_secret(
     path: &Path,
     secret: Secret,
@@ -101,10 +100,10 @@ fn bytes_of(file: &File, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file under another name; it has all its bytes and lasts.
+/// Writes and syncs a file under a temporary name.
 fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let new = path.with_extension(format!("new-{}", std::process::id()));
-    // Left by a process of the same number that was killed.
+    // Left by a killed process with the same id.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -125,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_stands_and_what_is_replaced_does_not() {
+    fn a_kept_file_stays_and_a_replaced_one_does_not() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("secret.key");
         for bytes in [b"first", b"later"] {

@@ -1,8 +1,7 @@
-//! The server's key and certificate: what its clients know it by.
+//! The server's key and certificate, by which clients recognize it.
 //!
-//! What counts is the key. It is made once, at the first start, and kept: a server with another key
-//! is another server to everybody who was here before. The certificate only says whose key it is,
-//! and can be made anew from the key.
+//! Only the key counts. It is made at the first start and kept: to clients, a server with another
+//! key is another server. The certificate only names the key, and can be made again from it.
 
 use std::{
     fmt, io,
@@ -25,55 +24,55 @@ use super::{
 use crate::protocol::Fingerprint;
 use crate::server::store::sqlite::paths::data_directory;
 
-/// Where they are, in the data directory.
+/// The directory in the data directory.
 const DIRECTORY: &str = "tls";
 const KEY: &str = "key.pem";
 const CERTIFICATE: &str = "cert.pem";
-/// Bytes that are read of a file; more is no key, and no chain of certificates.
+/// Bytes that are read of a file; a longer one is no key or certificate chain.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// Whom a certificate is made out to. Nobody looks: clients know the key.
+/// The subject of the certificate. Clients ignore it: they check the key.
 const SUBJECT: &str = "chat-server";
-/// From when to when it holds: whatever a client's clock says.
+/// The certificate's validity, wide enough for any client's clock.
 const VALID_YEARS: (i32, i32) = (2000, 2120);
 
-/// Where the key and the certificate come from.
+/// The source of the key and the certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Keys {
-    /// Made at the start, in memory: clients see another server with every start.
+    /// Made at the start, in memory: clients see another server after each start.
     #[default]
     Memory,
     /// In `tls` in the data directory, made at the first start.
     Kept {
         /// The data directory; `None`: [`data_directory`].
         directory: Option<PathBuf>,
-        /// What can't be kept is made in memory, with a warning, rather than refused.
+        /// Whether a key that can't be kept is made in memory, with a warning, rather than refused.
         or_memory: bool,
     },
-    /// The operator's own, PEM.
+    /// The operator's own files, PEM.
     Files {
-        /// The certificate, and those that vouch for it.
+        /// The certificate with its chain.
         certificate: PathBuf,
         /// Its private key.
         key: PathBuf,
     },
 }
 
-/// Why there is no key to serve with. Its text says what to do, in plain sentences.
+/// An error with the server's key. Its text says what to do, in plain sentences.
 #[derive(Debug)]
 pub enum KeyError {
     /// There is no home directory to keep a key in.
     NoHome,
-    /// A file or directory can't be read, or not be made.
+    /// A file or directory can't be read or created.
     File(PathBuf, io::Error),
-    /// Others can read or change the key in this file.
+    /// Other users can read or change the key in this file.
     Exposed(PathBuf),
-    /// A file holds no key that can be used.
+    /// A file holds no usable key.
     NoKey(PathBuf),
-    /// A file holds no certificate that can be used.
+    /// A file holds no usable certificate.
     NoCertificate(PathBuf),
-    /// The certificate (first) is not of the key (second).
+    /// The certificate (first) does not belong to the key (second).
     Mismatch(PathBuf, PathBuf),
-    /// A certificate (second) is there, but not the key (first) that it is of.
+    /// The certificate (second) exists, but its key (first) is missing.
     Missing(PathBuf, PathBuf),
     /// The system could not make a key.
     System(String),
@@ -83,19 +82,19 @@ impl fmt::Display for KeyError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoHome => out.write_str(
-                "There is no home directory to keep the server's key in. Say where with \
+                "There is no home directory for the server's key. Give a directory with \
                  --data-dir DIR",
             ),
             Self::File(path, error) => write!(
                 out,
-                "{}: {error}. It is needed for the server's key: see that the server's user may \
-                 use it",
+                "{}: {error}. The server needs it for its key. Allow the server's user \
+                 to use it",
                 path.display()
             ),
             Self::Exposed(path) => write!(
                 out,
-                "The server's key {0} can be read or changed by other users, and is not used like \
-                 that. Type: chmod 600 '{0}'",
+                "Other users can read or change the server's key {0}, so it is not used. \
+                 Type: chmod 600 '{0}'",
                 path.display()
             ),
             Self::NoKey(path) => write!(
@@ -107,20 +106,20 @@ impl fmt::Display for KeyError {
             Self::NoCertificate(path) => write!(
                 out,
                 "{} holds no certificate that can be used (PEM, the server's own first). Put the \
-                 right file there; one that the server has made can be deleted, and is made anew",
+                 right file there. One that the server made can be deleted: it is made again",
                 path.display()
             ),
             Self::Mismatch(certificate, key) => write!(
                 out,
-                "{} is not the certificate of the key in {}. Give those that belong together",
+                "{} is not the certificate of the key in {}. Give two that belong together",
                 certificate.display(),
                 key.display()
             ),
             Self::Missing(key, certificate) => write!(
                 out,
                 "{} is missing, but its certificate {} is here. Put the key back; if it is lost, \
-                 delete the certificate: the server then makes another key, and clients that know \
-                 it by the old one will refuse it until their users accept that",
+                 delete the certificate: the server then makes another key, and clients that \
+                 trust the old one refuse it until their users accept the new one",
                 key.display(),
                 certificate.display()
             ),
@@ -131,25 +130,25 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {}
 
-/// A key with its certificate, ready to serve with.
+/// A key with its certificate, ready for TLS.
 #[derive(Clone, Debug)]
 pub struct ServerKey {
     pub(super) certified: Arc<CertifiedKey>,
-    /// What clients know the server by.
+    /// The fingerprint by which clients recognize the server.
     pub fingerprint: Fingerprint,
 }
 
-/// How a server came by its key, for the log.
+/// How the key was obtained, for the log.
 #[derive(Debug)]
 pub(super) enum Origin {
     Loaded,
     Made,
-    /// It could not be kept.
+    /// Made, but it could not be kept.
     MemoryOnly(KeyError),
 }
 
 impl Keys {
-    /// Reads, or makes, the key and the certificate.
+    /// Reads or makes the key and the certificate.
     pub(super) fn open(&self) -> Result<(ServerKey, Origin), KeyError> {
         match self {
             Self::Memory => Ok((make()?, Origin::Made)),
@@ -170,12 +169,12 @@ impl Keys {
     }
 }
 
-/// Whether a server has ever been started with this data directory.
+/// Whether a server was ever started with this data directory.
 pub(super) fn were_made(data: &Path) -> Result<bool, KeyError> {
     is_there(&data.join(DIRECTORY).join(KEY))
 }
 
-/// What serves for TLS: nothing of the process as a whole is heeded.
+/// The TLS provider, independent of the process-wide default.
 pub(super) fn provider() -> CryptoProvider {
     ring::default_provider()
 }
@@ -191,7 +190,7 @@ fn open_kept(directory: Option<&Path>) -> Result<(ServerKey, Origin), KeyError> 
     let directory = data.join(DIRECTORY);
     let (key, certificate) = (directory.join(KEY), directory.join(CERTIFICATE));
     let mut origin = Origin::Loaded;
-    // Looked for first, since it is made last: another server may be making both right now.
+    // Checked first, since it is made last: another server may be making both right now.
     let certified = is_there(&certificate)?;
     if !is_there(&key)? {
         if certified {
@@ -220,7 +219,7 @@ fn make() -> Result<ServerKey, KeyError> {
     identify(certified).ok_or_else(|| KeyError::System("a certificate without a key".to_owned()))
 }
 
-/// A kind that every TLS client knows.
+/// An ECDSA P-256 key, which every TLS client supports.
 fn new_key() -> Result<rcgen::KeyPair, KeyError> {
     rcgen::KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
         .map_err(|error| KeyError::System(error.to_string()))
@@ -237,7 +236,7 @@ fn certify(key: &rcgen::KeyPair) -> Result<rcgen::Certificate, KeyError> {
     certify().map_err(|error: rcgen::Error| KeyError::System(error.to_string()))
 }
 
-/// Reads a certificate that belongs to a key, which was read already.
+/// Reads the certificate of a key that was read already.
 fn load(certificate: &Path, key: &Path, private: &[u8]) -> Result<ServerKey, KeyError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificate)?).collect();
     let chain = chain.ok().filter(|chain| !chain.is_empty());
@@ -255,7 +254,7 @@ fn load(certificate: &Path, key: &Path, private: &[u8]) -> Result<ServerKey, Key
     identify(certified).ok_or_else(|| KeyError::NoCertificate(certificate.to_owned()))
 }
 
-/// `None` if the certificate can't be read.
+/// Computes the fingerprint; `None` if the certificate can't be read.
 fn identify(certified: CertifiedKey) -> Option<ServerKey> {
     let parsed = ParsedCertificate::try_from(certified.end_entity_cert().ok()?).ok()?;
     let fingerprint = Fingerprint::of_public_key_info(&parsed.subject_public_key_info());
@@ -281,7 +280,7 @@ fn read_key(path: &Path, secret: Secret) -> Result<Vec<u8>, KeyError> {
     })
 }
 
-/// Writes a file that lasts. If another server was quicker, its file stands.
+/// Writes a file durably. If another server was faster, its file stays.
 fn keep(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     files::keep(path, bytes).map_err(|error| KeyError::File(path.to_owned(), error))
 }

@@ -3,12 +3,13 @@
 //! - [`core`] decides (pure).
 //! - [`store`] keeps the log.
 //! - [`net`] has the sockets and threads and drives both.
-//! - [`keys`] has what clients know the server by, [`secrets`] what they are let in by.
-//! - [`supervisor`] starts every thread, and ends the server when one breaks down.
-//! - [`config`] and [`event_log`] are the operator's side.
+//! - [`keys`] holds the key by which clients recognize the server, [`secrets`] the invite key and
+//!   the password.
+//! - [`supervisor`] starts every thread, and ends the server when one panics.
+//! - [`config`] and [`event_log`] are for the operator.
 //!
-//! Other programs start one in a process with [`bind`] and [`Bound::run`], or become one with
-//! [`main_with`]. Nothing here knows the client's half.
+//! Other programs run one in their process with [`bind`] and [`Bound::run`], or become one with
+//! [`main_with`]. Nothing here depends on the client.
 
 use std::{
     ffi::OsString,
@@ -46,20 +47,20 @@ use event_log::EventLog;
 use store::sqlite::owner;
 use supervisor::Supervisor;
 
-/// The operator asked for what can't be: the arguments, the data directory, or what a command is to
-/// do. What may pass by itself (a port in use, an address that is not there yet, a full disk) is a
-/// mere failure, so that a supervisor tries again.
+/// Exit code for errors that the operator has to fix: in the arguments, the data directory, or a
+/// command's input. Errors that may pass by themselves (a port in use, an address that is not up
+/// yet, a full disk) are plain failures, so that a service manager tries again.
 const EXIT_USAGE: u8 = 2;
-/// Descriptors besides those of clients: other connections, files, polls.
+/// Descriptors for other uses than joined clients: other connections, files, polls.
 const DESCRIPTORS_BESIDES: u64 = net::SPARE_CONNECTIONS as u64 + 64;
-/// How long the last lines of the log may take.
+/// How long to wait for the last lines of the log.
 const LOG_WITHIN: Duration = Duration::from_millis(150);
 
-/// The whole program `chat-server`: arguments (the program's name first) to exit code. Returns
-/// after Ctrl-C or SIGTERM, when everyone was told.
+/// The whole program `chat-server`, from arguments (the program's name first) to exit code. Returns
+/// after Ctrl-C or SIGTERM, once all clients were notified.
 ///
 /// Prints two lines to stdout, `listening on ADDRESS` and `fingerprint FINGERPRINT`, as soon as
-/// clients can connect; not to a terminal, whose user has read both in the log just now.
+/// clients can connect; not to a terminal, where the log has just shown both.
 pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let args = match Args::read(args) {
         Ok(args) => args,
@@ -77,7 +78,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
             Err(error) => fail(&error, EXIT_USAGE.into()),
         };
     }
-    // It has the keys of a server that keeps no messages, too.
+    // Even a server without stored messages keeps its keys there.
     let data = secrets::directory(args.data_dir.as_deref());
     if let Ok(data) = data
         && let Err(error) = owner::check(&data, true)
@@ -111,7 +112,7 @@ pub fn main_with(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
         announce(address, &credentials, quiet, &recorder);
         told_to_stop(signals, hung_up, recorder).await;
     });
-    // A stderr that takes no more must not keep the process from ending.
+    // A stuck stderr must not keep the process from ending.
     let can_say = written.wait(LOG_WITHIN);
     match outcome {
         Ok(()) => {
@@ -130,12 +131,14 @@ fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
     code
 }
 
-/// Says where the server listens. What is said holds from then on: that clients can connect, and
-/// that a signal stops it in good order.
+/// Logs where the server listens. From then on clients can connect, and a signal stops the server
+/// cleanly.
 fn announce(address: SocketAddr, credentials: &Credentials, quiet: bool, recorder: &EventLog) {
     let port = address.port();
     let fingerprint = credentials.fingerprint();
-    recorder.info(format!("clients know this server by {fingerprint}"));
+    recorder.info(format!(
+        "clients recognize this server by the fingerprint {fingerprint}"
+    ));
     recorder.info(format!(
         "listening on {address}; join with: chat-tui HOST {port} NICKNAME CLIENTID; stop: Ctrl-C"
     ));
@@ -143,7 +146,7 @@ fn announce(address: SocketAddr, credentials: &Credentials, quiet: bool, recorde
         let words = format!("listening on {address}\nfingerprint {fingerprint}\n");
         let mut out = io::stdout().lock();
         let written = out.write_all(words.as_bytes()).and_then(|()| out.flush());
-        // Whoever started us may not care to read it.
+        // The parent process may have closed stdout.
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
         {
@@ -152,7 +155,7 @@ fn announce(address: SocketAddr, credentials: &Credentials, quiet: bool, recorde
     }
 }
 
-/// Every connection takes a descriptor, and systems allow a process few unless it asks for more.
+/// Raises the limit of descriptors: each connection takes one, and the default is often low.
 fn raise_descriptor_limit(clients_max: u32) {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) if limit < u64::from(clients_max) + DESCRIPTORS_BESIDES => warn!(
@@ -163,32 +166,32 @@ fn raise_descriptor_limit(clients_max: u32) {
     }
 }
 
-/// Ready at Ctrl-C, at SIGTERM or once `hung_up` is. A second signal ends the process at once.
+/// Completes on Ctrl-C, on SIGTERM or with `hung_up`. A second signal ends the process at once.
 async fn told_to_stop(
     signals: io::Result<Signals>,
     hung_up: impl Future<Output = ()>,
     recorder: EventLog,
 ) {
     let Ok(mut signals) = signals else {
-        // Then it ends as a process without handlers ends.
+        // Then a signal ends the process as by default.
         return std::future::pending().await;
     };
     tokio::select! {
         _ = signals.next() => {}
         () = hung_up => {}
     }
-    recorder.info("stopping: telling everyone".to_owned());
+    recorder.info("stopping: notifying all clients".to_owned());
     tokio::spawn(async move {
         std::process::exit(signals.next().await);
     });
 }
 
-/// Reads what the operator may have changed at every SIGHUP. Where the server was started in a
-/// terminal, a hang-up says that this was closed: then it is ready, unless whoever started it wants
-/// that ignored (`nohup`).
+/// Reloads the certificate and the password on every SIGHUP. If the server was started in a
+/// terminal, SIGHUP means that the terminal was closed: then it completes, unless the signal is
+/// ignored (`nohup`).
 fn hung_up(reload: Reload, supervisor: Supervisor) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    // Once it is closed it is none any more.
+    // Checked now, since a closed terminal is no longer one.
     let terminal = io::stderr().is_terminal();
     let ignored = stderr::is_ignored(rustix::process::Signal::HUP.as_raw());
     let hang_up = (!terminal || !ignored).then(|| signal(SignalKind::hangup()));
@@ -199,7 +202,7 @@ fn hung_up(reload: Reload, supervisor: Supervisor) -> impl Future<Output = ()> {
                     return;
                 }
                 let reload = reload.clone();
-                // One that broke down has changed nothing, and stderr has it.
+                // A panic has changed nothing, and was reported on stderr.
                 let _ = supervisor.blocking("reload", move || reload.read()).await;
             }
         }
@@ -207,7 +210,7 @@ fn hung_up(reload: Reload, supervisor: Supervisor) -> impl Future<Output = ()> {
     }
 }
 
-/// Ctrl-C and SIGTERM. One that whoever started us has ignored stays so.
+/// Ctrl-C and SIGTERM. A signal that was ignored at the start stays ignored.
 struct Signals([Option<tokio::signal::unix::Signal>; 2]);
 
 impl Signals {
@@ -228,7 +231,7 @@ impl Signals {
         Ok(Self([interrupt?, terminate?]))
     }
 
-    /// The exit status of a program that the next one ends, as shells report it.
+    /// Waits for a signal, and returns the exit status for it, as shells report it.
     async fn next(&mut self) -> i32 {
         let [interrupt, terminate] = &mut self.0;
         let number = tokio::select! {

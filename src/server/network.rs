@@ -1,4 +1,4 @@
-//! Addresses, as the operator and the limits speak of them.
+//! Addresses, networks and sites, as used by options and limits.
 
 use std::{
     fmt, io,
@@ -6,8 +6,8 @@ use std::{
     str::FromStr,
 };
 
-/// Those addresses that begin with the same bits: `10.0.0.0/8`, `fd00::/8`; without a number of
-/// bits, one address.
+/// A network: the addresses that begin with the same bits, such as `10.0.0.0/8` or `fd00::/8`;
+/// without a number of bits, one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
     first: IpAddr,
@@ -15,7 +15,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// The addresses that share the first `bits` bits with this one; all its bits at most.
+    /// The network of this address with the first `bits` bits, at most all of them.
     pub fn new(address: IpAddr, bits: u8) -> Self {
         let address = address.to_canonical();
         let bits = bits.min(width(address));
@@ -25,8 +25,7 @@ impl Network {
         }
     }
 
-    /// Whether an address is one of them. An IPv4 address is one whether or not it is written as
-    /// IPv6.
+    /// Whether the network contains an address. An IPv4 address may be written as IPv6.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.first.is_ipv4() && masked(address, self.bits) == self.first
@@ -41,9 +40,9 @@ impl FromStr for Network {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
         };
-        let address =
-            IpAddr::from_str(address).map_err(|_| "an address, or a network such as 10.0.0.0/8")?;
-        // Of an IPv4 address that is written as IPv6 the bits may be counted either way.
+        let address = IpAddr::from_str(address)
+            .map_err(|_| "give an address, or a network such as 10.0.0.0/8")?;
+        // The bits of an IPv4 address that is written as IPv6 may be counted either way.
         let is_mapped = address.is_ipv6() && address.to_canonical().is_ipv4();
         let address = address.to_canonical();
         let most = width(address);
@@ -52,7 +51,7 @@ impl FromStr for Network {
             Some(Ok(bits)) if bits <= most => bits,
             Some(Ok(bits @ 96..=128)) if is_mapped => bits - 96,
             Some(_) => {
-                return Err("behind the / stands a number of bits: up to 32, IPv6 up to 128");
+                return Err("give the number of bits behind the /: up to 32, for IPv6 up to 128");
             }
         };
         Ok(Self::new(address, bits))
@@ -65,8 +64,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// An address of this machine, to listen on. A link-local one has the interface that it is of:
-/// `fe80::1%eth0`.
+/// An address of this machine to listen on. A link-local one names its interface: `fe80::1%eth0`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindAddress {
     ip: IpAddr,
@@ -74,7 +72,7 @@ pub struct BindAddress {
 }
 
 impl BindAddress {
-    /// With a port. Asks the system for the number of the interface.
+    /// The socket address with this port. Asks the system for the number of the interface.
     pub fn at(&self, port: u16) -> io::Result<SocketAddr> {
         let Some(zone) = &self.zone else {
             return Ok(SocketAddr::new(self.ip, port));
@@ -106,7 +104,8 @@ impl FromStr for BindAddress {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WANTED: &str = "an address of this machine, such as 192.168.1.20 or fe80::1%eth0";
+        const WANTED: &str =
+            "give an address of this machine, such as 192.168.1.20 or fe80::1%eth0";
         let Some((address, zone)) = text.split_once('%') else {
             return text.parse::<IpAddr>().map(Self::from).map_err(|_| WANTED);
         };
@@ -121,21 +120,21 @@ impl FromStr for BindAddress {
     }
 }
 
-/// Where a client is, as far as that is known: its whole address. Whether it is this machine, or in
-/// a private network, is asked of this, never of a [`Site`], which many addresses can share.
+/// A client's full address, as far as it is known. Whether it is this machine, or in a private
+/// network, is decided by this, never by a [`Site`], which many addresses can share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAddress {
-    /// It has this address. One of IPv4 is kept as such, also where a socket of both families told
-    /// it.
+    /// The address. IPv4 addresses are stored as such, even if a dual-stack socket reported them as
+    /// IPv6.
     Known(SocketAddr),
-    /// It comes through this proxy, which does not say from where (PROXY protocol: `UNKNOWN`,
-    /// `LOCAL`). Then it is from nowhere that is trusted: not this machine, though the proxy be on
-    /// it, and not a private network.
+    /// The client connects through this proxy, which does not name its address (PROXY protocol:
+    /// `UNKNOWN`, `LOCAL`). It is not trusted: it counts neither as this machine, even if the proxy
+    /// is on it, nor as a private network.
     Hidden(SocketAddr),
 }
 
 impl ClientAddress {
-    /// Whether it is this machine itself.
+    /// Whether it is this machine.
     pub fn is_this_machine(self) -> bool {
         self.ip().is_some_and(|ip| ip.is_loopback())
     }
@@ -145,13 +144,13 @@ impl ClientAddress {
         self.ip().is_some_and(is_near)
     }
 
-    /// What the limits count it by.
+    /// The site by which the limits count it.
     pub fn site(self) -> Site {
         Site(self.ip().map(shared))
     }
 
-    /// Networks that a provider may give to one customer as well, and that are counted beside its
-    /// [`site`](Self::site): of IPv6 the /56 and the /48. `None` where a site is a whole address.
+    /// The wider networks that a provider may also give to one customer, counted beside its
+    /// [`site`](Self::site): for IPv6 the /56 and the /48. `None` where a site is a single address.
     pub fn wider(self) -> Option<[Network; 2]> {
         let Some(IpAddr::V6(ip)) = self.ip() else {
             return None;
@@ -159,8 +158,8 @@ impl ClientAddress {
         (!is_whole(ip)).then(|| [56, 48].map(|bits| Network::new(ip.into(), bits)))
     }
 
-    /// What a ban of whoever came from here closes to others whom the server did not know before.
-    /// Not this machine, where its owner is; nor a proxy that says of nobody where they are.
+    /// The site that a ban of this client closes to newcomers. Never this machine, which the owner
+    /// uses, nor a proxy that names no addresses.
     pub fn closable(self) -> Option<Site> {
         (!self.is_this_machine())
             .then(|| self.site())
@@ -179,7 +178,7 @@ impl From<SocketAddr> for ClientAddress {
     fn from(address: SocketAddr) -> Self {
         Self::Known(match address.ip().to_canonical() {
             v4 @ IpAddr::V4(_) => SocketAddr::new(v4, address.port()),
-            // With its zone, where it has one.
+            // With its zone, if it has one.
             IpAddr::V6(_) => address,
         })
     }
@@ -189,28 +188,28 @@ impl fmt::Display for ClientAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known(address) => address.fmt(out),
-            Self::Hidden(proxy) => write!(out, "an address that the proxy {proxy} does not tell"),
+            Self::Hidden(proxy) => write!(out, "an address hidden by the proxy {proxy}"),
         }
     }
 }
 
-/// What limits and bans count by: what one machine or household has for itself.
+/// The unit that limits and bans count by: roughly one machine or household.
 ///
-/// An IPv4 address; of IPv6 the first 64 bits, which a provider gives to one household. But the whole
-/// IPv6 address where a /64 is shared by strangers: unique local and link-local ones (all machines of
-/// a network), those that stand for IPv4 addresses (NAT64, RFC 6052 and RFC 8215), and the network
-/// of `::1`. All clients whose proxy does not tell their address are one.
+/// An IPv4 address; for IPv6 the first 64 bits, which a provider gives to one household. But the
+/// whole IPv6 address where unrelated machines share a /64: unique local and link-local ones (all
+/// machines of a network), those that stand for IPv4 addresses (NAT64, RFC 6052 and RFC 8215), and
+/// the network of `::1`. All clients with addresses hidden by a proxy are one site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Site(Option<IpAddr>);
 
 impl Site {
-    /// As it is kept with a ban or a mute.
+    /// The address stored with a ban or a mute.
     pub fn kept(self) -> Option<IpAddr> {
         self.0
     }
 
-    /// As it was kept. `None` for what no ban should close: older servers took this machine's `::1`
-    /// for `::`.
+    /// Restores a stored site. `None` for addresses that no ban should close: older servers stored
+    /// this machine's `::1` as `::`.
     pub fn of_kept(address: IpAddr) -> Option<Self> {
         let unspecified = address.to_canonical().is_unspecified();
         let known = ClientAddress::from(SocketAddr::new(address, 0));
@@ -218,7 +217,7 @@ impl Site {
     }
 }
 
-/// The first of the addresses that are one to the limits.
+/// The first address of a site.
 fn shared(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) if !is_whole(v6) => masked(address, 64),
@@ -226,7 +225,7 @@ fn shared(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether strangers share the /64 of an address, so that each of its addresses counts.
+/// Whether unrelated machines share an address's /64, so that each address counts alone.
 fn is_whole(address: Ipv6Addr) -> bool {
     let first = |bits| masked(address.into(), bits);
     address.is_unique_local()
@@ -238,7 +237,7 @@ fn is_whole(address: Ipv6Addr) -> bool {
 
 /// The network whose addresses stand for all of IPv4 (RFC 6052), /96.
 const NAT64: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
-/// The same, for translators of one's own (RFC 8215), /48.
+/// The same for private translators (RFC 8215), /48.
 const LOCAL_NAT64: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0);
 
 /// Whether an address can only belong to this machine or a private network: loopback, private
@@ -385,7 +384,7 @@ mod tests {
             ("192.0.2.1", false, false),
             ("8.8.8.8", false, false),
             ("0.0.0.0", false, false),
-            // What is like this machine's, and is not.
+            // Similar to this machine's addresses, but not them.
             ("::", false, false),
             ("::2", false, false),
             ("::127.0.0.1", false, false),
@@ -418,10 +417,10 @@ mod tests {
             // All machines of a network have the same 64 bits.
             ("fe80::1", "fe80::2"),
             ("fd00:1:2:3::1", "fd00:1:2:3::2"),
-            // As all of the internet has behind a translator.
+            // As the whole internet has behind a translator.
             ("64:ff9b::192.0.2.6", "64:ff9b::192.0.2.7"),
             ("64:ff9b:1::192.0.2.6", "64:ff9b:1::192.0.2.7"),
-            // This machine is merged with nobody.
+            // This machine shares its site with no other address.
             ("::1", "::2"),
             ("::1", "::"),
             ("::1", "::127.0.0.1"),
@@ -453,7 +452,7 @@ mod tests {
             assert_eq!(kept, closed, "{address}");
         }
         assert_eq!(hidden().closable(), None);
-        // As older servers kept this machine.
+        // As older servers stored this machine.
         for kept in ["::", "::1", "127.0.0.1", "0.0.0.0"] {
             assert_eq!(Site::of_kept(kept.parse().unwrap()), None, "{kept}");
         }

@@ -1,14 +1,14 @@
-//! Which threads go first where there are fewer processors than work.
+//! Lowers the priority of threads that can wait.
 
-/// How far behind the thread that starts it: a tenth of the time that the others get, where all of
-/// them want it.
+/// How much niceness is added to that of the starting thread: it gets about a tenth of the others'
+/// time when all processors are busy.
 #[cfg(target_os = "linux")]
 const NICER_BY: i32 = 10;
 
-/// Puts the thread that calls this behind those that carry what people say: it does what can wait, or
-/// what strangers want. Where a system knows no priority of a single thread, all stay equal.
+/// Lowers the calling thread's priority below that of the threads that deliver messages. Without
+/// effect on systems that know no priority of a single thread.
 pub(super) fn behind_talk() {
-    // On Linux what is said of "this process" holds for the thread alone (setpriority(2)).
+    // On Linux this affects only the calling thread (setpriority(2)).
     #[cfg(target_os = "linux")]
     if let Ok(niceness) = rustix::process::getpriority_process(None) {
         let _ = rustix::process::setpriority_process(None, niceness + NICER_BY);

@@ -1,19 +1,19 @@
-//! Starts every thread of the server, and ends the server when one breaks down.
+//! Starts every thread of the server, and ends the server when one panics.
 //!
-//! A server that goes on without one of its parts is worse than one that ends: it looks alive and
-//! answers nobody. So nothing else here starts a thread ([`Supervisor`] has a test for that), and
+//! A server that goes on without one of its parts is worse than one that ends: it looks alive but
+//! does not answer. So no other module starts a thread (a test of [`Supervisor`] checks that), and
 //! there are two rules:
 //!
-//! | what | when it panics, or gives up |
+//! | work | when it panics, or gives up |
 //! |---|---|
-//! | a part ([`Supervisor::start`], [`Supervisor::alarm`]): the store, a worker, the index… | [`Supervisor::fallen`] is ready: the server tells everybody that it stops, ends with the [`Breakdown`] as its error, and whoever runs it starts it again |
-//! | a piece of work for one request ([`Supervisor::guard`], [`Supervisor::blocking`]): a page, a search, a password | that request is answered with an error, and the thread goes on. After [`PANICS_IN_A_ROW_MAX`] pieces in a row, the part counts as broken down |
+//! | a part ([`Supervisor::start`], [`Supervisor::alarm`]): the store, a worker, the index… | [`Supervisor::fallen`] completes: the server notifies all clients, and ends with the [`Breakdown`] as its error; a service manager restarts it |
+//! | a piece of work for one request ([`Supervisor::guard`], [`Supervisor::blocking`]): a page, a search, a password | that request is answered with an error, and the thread continues. After [`PANICS_IN_A_ROW_MAX`] panics in a row, the part counts as failed |
 //!
-//! A single piece of work does not end the server, so that nobody who finds a request that breaks
-//! down can send all others away with it; and that it breaks down each time is no state to go on in.
+//! A single panic in the work for a request does not end the server, so that a client who finds
+//! such a request can't disconnect all others. But if it panics every time, the server can't go on.
 //!
-//! A connection that breaks down in its worker ends alone, see `net::worker`. What a panic says goes
-//! to stderr, by the standard hook.
+//! A connection that panics in its worker ends alone, see `net::worker`. Panic messages go to
+//! stderr, by the standard hook.
 
 use std::{
     any::Any,
@@ -30,16 +30,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::text::Line;
 
-/// Pieces of work that may panic one after the other, with none between that does not.
+/// Pieces of work that may panic in a row before the server ends.
 const PANICS_IN_A_ROW_MAX: u32 = 32;
 
-/// The part of the server that broke down first, and how.
+/// The first part of the server that failed, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breakdown {
     part: String,
-    /// `None`: it panicked. Otherwise what it can't do any more.
+    /// Why it gave up; `None` if it panicked.
     gave_up: Option<String>,
-    /// What the panic said.
+    /// The message of the panic.
     panic: Option<Line>,
 }
 
@@ -54,18 +54,18 @@ impl fmt::Display for Breakdown {
             (Some(why), _) => write!(out, "A part of the server ({part}) gave up: {why}"),
             (None, None) => write!(
                 out,
-                "A part of the server ({part}) broke down (a defect, please report it)"
+                "A part of the server ({part}) crashed (a bug, please report it)"
             ),
             (None, Some(panic)) => write!(
                 out,
-                "A part of the server ({part}) broke down (a defect, please report it): {panic}"
+                "A part of the server ({part}) crashed (a bug, please report it): {panic}"
             ),
         }?;
         out.write_str("; the server stopped")
     }
 }
 
-/// See the module's docs. Cheap to clone; all clones are one.
+/// Starts and watches threads. Cheap to clone; all clones share their state.
 #[derive(Clone, Debug, Default)]
 pub struct Supervisor(Arc<Shared>);
 
@@ -73,17 +73,17 @@ pub struct Supervisor(Arc<Shared>);
 struct Shared {
     fallen: CancellationToken,
     first: Mutex<Option<Breakdown>>,
-    /// Pieces of work that have panicked since one last did not.
+    /// Pieces of work that panicked since the last one that did not.
     in_a_row: AtomicU32,
 }
 
-/// A piece of work panicked. Whoever asked for it gets an error.
+/// A piece of work panicked. Its caller gets an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panicked;
 
 impl Supervisor {
-    /// Starts a part on a thread of its own. It returns `Ok` when it was told to end, and otherwise
-    /// why it can't go on.
+    /// Starts a part on a thread of its own. `work` returns `Ok` when it was told to end, and
+    /// otherwise why it can't go on.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -111,12 +111,12 @@ impl Supervisor {
         }
     }
 
-    /// A part can't go on.
+    /// Reports that a part can't go on.
     pub(super) fn give_up(&self, name: &str, why: String) {
         self.fall(name, Some(why), None);
     }
 
-    /// For a part that is a task among others: to be held while it runs.
+    /// A guard for a part that is one task among others; held while it runs.
     pub(super) fn alarm(&self, name: &'static str) -> Alarm {
         Alarm {
             supervisor: self.clone(),
@@ -124,13 +124,13 @@ impl Supervisor {
         }
     }
 
-    /// Does a piece of work for one request.
+    /// Runs a piece of work for one request.
     pub(super) fn guard<T>(&self, name: &str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
         let done = catch_unwind(AssertUnwindSafe(work));
         self.count(name, done.map_err(|panic| said(&*panic)))
     }
 
-    /// Does a piece of work that takes long, on a thread of the runtime's.
+    /// Runs a long piece of work on one of the runtime's threads.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
         name: &str,
@@ -145,7 +145,7 @@ impl Supervisor {
         let in_a_row = &self.0.in_a_row;
         match done {
             Ok(done) => {
-                // Written only where it changes something: all readers share it.
+                // Written only if it changes: all readers share the cache line.
                 if in_a_row.load(Ordering::Relaxed) > 0 {
                     in_a_row.store(0, Ordering::Relaxed);
                 }
@@ -162,7 +162,7 @@ impl Supervisor {
 
     fn fall(&self, part: &str, gave_up: Option<String>, panic: Option<Line>) {
         let mut first = self.0.first.lock().unwrap_or_else(PoisonError::into_inner);
-        // The others' are consequences.
+        // Later failures are consequences.
         first.get_or_insert_with(|| Breakdown {
             part: part.to_owned(),
             gave_up,
@@ -172,19 +172,19 @@ impl Supervisor {
         self.0.fallen.cancel();
     }
 
-    /// Ready once a part has broken down.
+    /// Completes once a part has failed.
     pub(super) async fn fallen(&self) {
         self.0.fallen.cancelled().await;
     }
 
-    /// What broke down first, if something has.
+    /// The first failure, if any.
     pub fn breakdown(&self) -> Option<Breakdown> {
         let first = self.0.first.lock();
         first.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// See [`Supervisor::alarm`].
+/// Reports a panic when it is dropped by one; see [`Supervisor::alarm`].
 #[derive(Debug)]
 pub(super) struct Alarm {
     supervisor: Supervisor,
@@ -199,7 +199,7 @@ impl Drop for Alarm {
     }
 }
 
-/// What a panic said, if it did so in words.
+/// The message of a panic, if it is text.
 fn said(panic: &(dyn Any + Send)) -> Option<Line> {
     let words = panic.downcast_ref::<&str>().copied();
     let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -228,7 +228,7 @@ mod tests {
         assert!(!has_fallen(&supervisor) && supervisor.breakdown().is_none());
         start("reader", || Err("the poll is gone".to_owned()));
         assert!(has_fallen(&supervisor));
-        // What comes of it is not told.
+        // Later failures are consequences, and not reported.
         start("store", || panic!("number {}", 7));
         assert_eq!(
             supervisor.breakdown().unwrap().to_string(),
@@ -240,7 +240,7 @@ mod tests {
         assert!(has_fallen(&supervisor));
         assert_eq!(
             supervisor.breakdown().unwrap().to_string(),
-            "A part of the server (index) broke down (a defect, please report it): number 7; the \
+            "A part of the server (index) crashed (a bug, please report it): number 7; the \
              server stopped"
         );
     }
@@ -279,7 +279,7 @@ mod tests {
         assert!(has_fallen(&supervisor));
     }
 
-    /// Tests of the server's may: nobody waits for their threads.
+    /// Tests of the server may start some: they wait for no thread.
     #[test]
     fn no_thread_of_the_server_is_started_elsewhere() {
         let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server");

@@ -110,13 +110,13 @@ fn a_typed_password_is_asked_for_twice_and_never_shown() {
     let path = data.join("password");
     let (shown, went_well) = typed(&data, &["open sesame\r", "open sesam\r"]);
     assert!(!went_well && !path.exists(), "{shown}");
-    assert!(shown.contains("not the same"), "{shown}");
+    assert!(shown.contains("The two passwords differ"), "{shown}");
     let (shown, went_well) = typed(&data, &["half\u{3}"]);
     assert!(!went_well && !path.exists(), "{shown}");
     let (shown, went_well) = typed(&data, &["open sesame\r", "opxx\u{7f}\u{7f}en sesame\r"]);
     assert!(went_well && path.exists(), "{shown}");
     assert!(
-        shown.contains("Once more") && !shown.contains("sesam"),
+        shown.contains("Repeat it") && !shown.contains("sesam"),
         "{shown}"
     );
 }

@@ -1,4 +1,4 @@
-//! What the operator says about who may enter.
+//! Options for access to the server.
 
 use std::time::Duration;
 
@@ -6,14 +6,15 @@ use clap::Args;
 
 use crate::server::core::access::Access;
 
-/// The longest time that an invite may hold.
+/// The longest validity of an invite.
 const INVITE_FOR_MAX: Duration = Duration::from_hours(366 * 24);
 
-/// Who may come in.
+/// Who may join.
 #[derive(Clone, Debug, Args)]
 pub struct EntryArgs {
-    /// Who may come in: local: everybody on this machine and in private networks, others by invite;
-    /// open: everybody; invite: the invited; password: who knows it, and the invited
+    /// Who may join: local: everyone on this machine and in private networks, others with an
+    /// invite; open: everyone; invite: people with an invite; password: people with the password or
+    /// an invite
     #[arg(
         long,
         value_name = "WHO",
@@ -22,13 +23,13 @@ pub struct EntryArgs {
         hide_possible_values = true
     )]
     pub access: Access,
-    /// Show a code for a new owner; who was the owner is a member again
+    /// Show a code for a new owner; the old owner becomes a member
     #[arg(long)]
     pub new_owner: bool,
-    /// Delete records of accounts and bans that can't be read, in place of refusing to start
+    /// Delete records of accounts and bans that can't be read, instead of refusing to start
     #[arg(long)]
     pub drop_damaged: bool,
-    /// For how many days people who wrote keep their accounts and nicknames while they are not seen
+    /// Days for which people who wrote keep their account and nickname while they are away
     #[arg(
         long,
         value_name = "DAYS",
@@ -38,20 +39,20 @@ pub struct EntryArgs {
     pub keep_accounts: u32,
 }
 
-/// What an invite is to be like.
+/// Options of an invite.
 #[derive(Clone, Debug, Args)]
 pub struct InviteArgs {
-    /// How many people may come in by it; 0: as many as like
+    /// How many people may join with it; 0: any number
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub uses: u16,
-    /// For how long: 30m, 12h, 7d, 2w
+    /// How long it is valid: 30m, 12h, 7d, 2w
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = time)]
     pub expires: Duration,
-    /// The name or address that people reach this machine by [default: the address by which it
+    /// The name or address by which people reach this machine [default: the address by which it
     /// reaches others]
     #[arg(long, value_name = "NAME")]
     pub host: Option<String>,
-    /// The port that they reach it by
+    /// The port by which people reach it
     #[arg(
         long,
         value_name = "N",
@@ -61,17 +62,17 @@ pub struct InviteArgs {
     pub port: u16,
 }
 
-/// What is to become of the password.
+/// Options of the password.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct PasswordArgs {
-    /// Have none any more
+    /// Remove the password
     #[arg(long)]
     pub remove: bool,
 }
 
-/// Takes a time such as `7d`.
+/// Parses a time such as `7d`.
 fn time(text: &str) -> Result<Duration, String> {
-    const WRONG: &str = "a time is a number with m, h, d or w behind it: 30m, 12h, 7d, 2w";
+    const WRONG: &str = "give a time as a number with m, h, d or w: 30m, 12h, 7d, 2w";
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or(WRONG)?;
     let (count, unit) = text.split_at(split);
     let seconds: u64 = match unit {
@@ -84,7 +85,7 @@ fn time(text: &str) -> Result<Duration, String> {
     let count = count.parse().ok().filter(|count| *count > 0).ok_or(WRONG)?;
     let time = Duration::from_secs(seconds.saturating_mul(count));
     if time > INVITE_FOR_MAX {
-        return Err("an invite holds for at most 366 days".to_owned());
+        return Err("an invite is valid for at most 366 days".to_owned());
     }
     Ok(time)
 }

@@ -1,24 +1,24 @@
-//! How often things may be done.
+//! Options for rate limits.
 
 use clap::Args;
 
 use crate::server::core::rate_limit::{Limits, Rate};
 
-/// That part of a command line. What is given is a rate over a while; after a pause more may come at
-/// once, as much more as with the rate that is there by default.
+/// The options for rate limits. Each is a rate per minute; its burst keeps the proportion that the
+/// default has.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct LimitArgs {
-    /// Messages that one person may send in a minute, and a third as many at once; 0: any number
+    /// Messages that one person may send in a minute, and a third as many at once; 0: no limit
     #[arg(long, value_name = "N", default_value_t = per_minute(Limits::default().messages))]
     pub messages_per_minute: u32,
-    /// Pages of history and searches of one person in a minute; 0: any number
+    /// Pages of history and searches of one person in a minute; 0: no limit
     #[arg(long, value_name = "N", default_value_t = per_minute(Limits::default().looks))]
     pub lookups_per_minute: u32,
-    /// How often one person may come in in a minute; without a key, one address; 0: any number
+    /// Joins of one person in a minute; without a key, of one address; 0: no limit
     #[arg(long, value_name = "N", default_value_t = per_minute(Limits::default().joins))]
     pub joins_per_minute: u32,
-    /// People who may come in for the first time from one address in a minute, and seven times as
-    /// many at once; 0: any number
+    /// People who may join for the first time from one address in a minute, and seven times as many
+    /// at once; 0: no limit
     #[arg(long, value_name = "N", default_value_t = per_minute(Limits::default().newcomers))]
     pub newcomers_per_minute: u32,
 }
@@ -40,7 +40,7 @@ fn per_minute(rate: Option<Rate>) -> u32 {
     rate.map_or(0, |rate| rate.per_minute)
 }
 
-/// A rate of so many in a minute, and in proportion as many at once as the usual one has.
+/// A rate, with a burst in proportion to that of the default.
 fn like(usual: Option<Rate>, per_minute: u32) -> Option<Rate> {
     let usual = usual.filter(|_| per_minute > 0)?;
     let burst = u64::from(usual.burst) * u64::from(per_minute) / u64::from(usual.per_minute.max(1));
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_at_once_keeps_its_proportion() {
+    fn a_burst_keeps_its_proportion() {
         let usual = Some(Rate::new(600, 200));
         for (per_minute, expected) in [
             (0, None),

@@ -1,4 +1,4 @@
-//! How the server is reached, and how it talks: keys, encryption, proxies, connections.
+//! Options for the network: keys, encryption, proxies, connections.
 
 use std::path::{Path, PathBuf};
 
@@ -11,30 +11,30 @@ use crate::server::{
     network::Network,
 };
 
-/// Connections of one address at one time: those of a school behind one router.
+/// Connections of one address at one time: enough for a school behind one router.
 const ADDRESS_CONNECTIONS_DEFAULT: u32 = 256;
-/// How often one address may connect in a minute, after as many at once.
+/// Connections of one address in a minute, after the burst above.
 const ADDRESS_RATE_DEFAULT: u32 = 240;
 
-/// That part of a command line.
+/// The options for the network.
 #[derive(Args, Clone, Debug)]
 pub struct ReachArgs {
-    /// A certificate of your own, with those that vouch for it (PEM); read anew at SIGHUP
+    /// Your own certificate, with its chain (PEM); reloaded on SIGHUP
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
     /// Its private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// Serve plain connections from elsewhere, too: anybody on the way can read them
+    /// Accept unencrypted connections from other machines too: anyone on the way can read them
     #[arg(long, conflicts_with = "no_plaintext")]
     pub allow_plaintext: bool,
-    /// Refuse plain connections even from this machine, where a tunnel or proxy may end
+    /// Refuse unencrypted connections even from this machine, where a tunnel or proxy may end
     #[arg(long)]
     pub no_plaintext: bool,
-    /// A proxy that says whose each connection is (PROXY protocol); can be given several times
+    /// A proxy that tells the client's address (PROXY protocol); can be given several times
     #[arg(long, value_name = "ADDR[/BITS]")]
     pub proxy: Vec<Network>,
-    /// Connections that one address (IPv6: /64) may have at one time; 0 sets no limit
+    /// Connections that one address (IPv6: /64) may have at one time; 0: no limit
     #[arg(
         long,
         value_name = "N",
@@ -42,7 +42,8 @@ pub struct ReachArgs {
         value_parser = clap::value_parser!(u32).range(..=1_000_000)
     )]
     pub max_per_address: u32,
-    /// How often one address may connect in a minute, after --max-per-address at once; 0 sets no limit
+    /// Connections that one address may make in a minute, after --max-per-address at once; 0: no
+    /// limit
     #[arg(
         long,
         value_name = "N",
@@ -53,7 +54,7 @@ pub struct ReachArgs {
 }
 
 impl ReachArgs {
-    /// Where the server's key comes from.
+    /// The source of the server's key.
     pub(super) fn keys(&self, data: Option<&Path>, or_memory: bool) -> Keys {
         match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Keys::Files {

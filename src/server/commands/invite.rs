@@ -1,7 +1,7 @@
-//! Makes an invite.
+//! Makes invites.
 //!
-//! It names the server by its key and by an address that others reach it by, which nobody but the
-//! operator knows for sure: unless he says it, it is the address that this machine would use to
+//! An invite names the server by its key and by an address that others can reach. Only the operator
+//! knows the address for sure: unless they give it, it is the one that this machine would use to
 //! reach others.
 
 use std::{
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Addresses that are nobody's (RFC 5737, RFC 3849). Nothing is ever sent there.
+/// Documentation addresses (RFC 5737, RFC 3849). Nothing is ever sent to them.
 const ELSEWHERE: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
@@ -64,7 +64,7 @@ pub(super) fn run(data: &Path, wanted: &InviteArgs) -> Result<(), CommandError> 
     };
     let until = expires.to_zoned(TimeZone::system());
     say(&format!(
-        "an invite for {people}, good until {}; come in with it: chat-tui INVITE",
+        "an invite for {people}, valid until {}; join with it: chat-tui INVITE",
         until.strftime("%A, %Y-%m-%d %H:%M"),
     ));
     let (host, port) = (&invite.host, invite.port);
@@ -72,19 +72,19 @@ pub(super) fn run(data: &Path, wanted: &InviteArgs) -> Result<(), CommandError> 
         say(&format!("it leads to {host}, port {port}"));
     } else {
         let reach = if host.parse().is_ok_and(is_near) {
-            "of this machine in its private network, of no use to people elsewhere"
+            "of this machine in its private network, which people elsewhere can't reach"
         } else {
             "by which this machine reaches others"
         };
         say(&format!(
-            "it leads to {host}, port {port}: the address {reach}. If people reach it by another \
-             one, say so: --host NAME --port N"
+            "it leads to {host}, port {port}: the address {reach}. If people reach it by \
+             another, give that: --host NAME --port N"
         ));
     }
     Ok(())
 }
 
-/// An address without the brackets that it has in front of a port.
+/// Removes the brackets that an IPv6 address has in front of a port.
 fn bare(host: &str) -> &str {
     let inner = host
         .strip_prefix('[')
@@ -92,13 +92,13 @@ fn bare(host: &str) -> &str {
     inner.unwrap_or(host)
 }
 
-/// Whether a colon in it is one of an IPv6 address, which may say the interface behind `%`.
+/// Whether a host with a colon is an IPv6 address, perhaps with an interface behind `%`.
 fn is_host(host: &str) -> bool {
     let address = host.split_once('%').map_or(host, |(address, _)| address);
     !host.contains(':') || address.parse::<Ipv6Addr>().is_ok()
 }
 
-/// What others are likely to reach this machine by.
+/// The host by which others probably reach this machine.
 fn own_host() -> Option<String> {
     let address = ELSEWHERE.into_iter().find_map(address_towards);
     address.map(|address| address.to_string()).or_else(name)
@@ -111,7 +111,7 @@ fn address_towards(other: IpAddr) -> Option<IpAddr> {
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
-    // Chooses the address, and sends nothing.
+    // Connecting a UDP socket chooses the address, and sends nothing.
     socket.connect(SocketAddr::new(other, 9)).ok()?;
     let own = socket.local_addr().ok()?.ip();
     (!own.is_loopback() && !own.is_unspecified()).then_some(own)

@@ -1,5 +1,5 @@
-//! Sets the password, as it is typed or piped in. It is never an argument: those can be read by
-//! everybody on the machine.
+//! Sets the password, typed or piped in. It is never an argument, since all users of the machine
+//! can read those.
 
 use std::{
     io::{self, BufRead, IsTerminal, Read},
@@ -21,16 +21,16 @@ pub(super) fn run(data: &Path, wanted: PasswordArgs) -> Result<(), CommandError>
     if wanted.remove {
         let was_there = secrets::remove_password(data)?;
         say(if was_there {
-            "there is no password any more; a server that runs keeps to the one that it has read"
+            "the password is removed; a running server keeps using it until it is restarted"
         } else {
             "there was no password"
         });
         return Ok(());
     }
     let password = if io::stdin().is_terminal() {
-        let first = read(&terminal::ask("Password for those who come in: ")?)?;
-        if read(&terminal::ask("Once more: ")?)? != first {
-            return Err(CommandError::Input("The two are not the same".to_owned()));
+        let first = read(&terminal::ask("Password for people who join: ")?)?;
+        if read(&terminal::ask("Repeat it: ")?)? != first {
+            return Err(CommandError::Input("The two passwords differ".to_owned()));
         }
         first
     } else {
@@ -39,14 +39,14 @@ pub(super) fn run(data: &Path, wanted: PasswordArgs) -> Result<(), CommandError>
     secrets::set_password(data, &password)?;
     if !secrets::has_hosted(data)? {
         say(&format!(
-            "no server was started with {} yet; if that is a slip, say with --data-dir DIR where the \
-             server keeps its data",
+            "no server was started with {} yet; if that is a mistake, give the server's data directory \
+             with --data-dir DIR",
             data.display()
         ));
     }
     say(&format!(
-        "the password is set, for chat-server --access password; a server that runs takes it up at \
-         SIGHUP, or at its next start. In {}, nobody can read it",
+        "the password is set, for chat-server --access password; a running server reads it on \
+         SIGHUP, or at its next start. {} holds only its hash",
         data.display()
     ));
     Ok(())
@@ -56,10 +56,10 @@ fn read(text: &str) -> Result<Password, CommandError> {
     Password::parse(text).map_err(|error| CommandError::Input(error.to_string()))
 }
 
-/// The one line that is piped in.
+/// Reads the one line that is piped in.
 fn one_line() -> Result<String, CommandError> {
     let mut text = String::new();
-    // With the end of the line, and one byte more.
+    // The longest password, the end of the line, and one byte more.
     let most = PASSWORD_BYTES_MAX as u64 + 3;
     let mut input = io::stdin().lock().take(most);
     input.read_line(&mut text).map_err(CommandError::Output)?;
@@ -68,7 +68,7 @@ fn one_line() -> Result<String, CommandError> {
     let mut rest = Vec::new();
     input.read_to_end(&mut rest).map_err(CommandError::Output)?;
     if !rest.is_empty() {
-        let words = "One line is expected, with the password in it";
+        let words = "Give exactly one line, with the password";
         return Err(CommandError::Input(words.to_owned()));
     }
     Ok(line.to_owned())
@@ -82,12 +82,12 @@ mod terminal {
 
     use super::{CommandError, PASSWORD_BYTES_MAX};
 
-    /// The terminal as it was, and is again afterwards.
+    /// The terminal's former settings, restored on drop.
     struct Quiet(Termios);
 
     impl Quiet {
-        /// Nothing that is typed is shown, and Ctrl-C is a character, so that it can't leave the
-        /// terminal like this.
+        /// Turns off echo, and makes Ctrl-C a plain character, so that it can't leave the terminal
+        /// like this.
         fn begin() -> io::Result<Self> {
             let was = tcgetattr(io::stdin())?;
             let mut quiet = was.clone();
@@ -105,7 +105,7 @@ mod terminal {
         }
     }
 
-    /// Asks for a line that is not shown.
+    /// Asks for a line that is not echoed.
     pub(super) fn ask(words: &str) -> Result<String, CommandError> {
         let quiet = Quiet::begin().map_err(CommandError::Output)?;
         let mut out = io::stderr();
@@ -116,7 +116,7 @@ mod terminal {
         line
     }
 
-    /// What is typed until Enter, as the terminal itself would take it.
+    /// Reads until Enter, with the editing keys of a terminal.
     fn line(typed: &mut impl Read) -> Result<String, CommandError> {
         const INTERRUPT: u8 = 3;
         const END: u8 = 4;
@@ -132,12 +132,12 @@ mod terminal {
                 INTERRUPT | END => return Err(CommandError::Interrupted),
                 KILL => line.clear(),
                 8 | 127 => while line.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
-                // One more is refused as too long.
+                // One byte more is enough to be refused as too long.
                 byte if line.len() <= PASSWORD_BYTES_MAX => line.push(byte),
                 _ => {}
             }
         }
-        let words = "The terminal sent what is not UTF-8";
+        let words = "The terminal sent text that is not UTF-8";
         String::from_utf8(line).map_err(|_| CommandError::Input(words.to_owned()))
     }
 
@@ -169,9 +169,9 @@ mod terminal {
 mod terminal {
     use super::CommandError;
 
-    /// There is no telling this system's terminal to show nothing.
+    /// Echo can't be turned off on this system.
     pub(super) fn ask(_: &str) -> Result<String, CommandError> {
-        let words = "Here the password is taken from a pipe only: chat-server password < FILE";
+        let words = "On this system the password can only be piped in: chat-server password < FILE";
         Err(CommandError::Input(words.to_owned()))
     }
 }

@@ -100,11 +100,11 @@ fn no_other_key_takes_the_place_of_one_that_is_lost_or_damaged() {
 }
 
 #[test]
-fn what_cannot_be_kept_is_refused_or_made_in_memory() {
+fn a_key_that_cannot_be_kept_is_refused_or_made_in_memory() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(refused(&kept(&file)).contains("needed for the server's key"));
+    assert!(refused(&kept(&file)).contains("The server needs it for its key"));
     let keys = Keys::Kept {
         directory: Some(file),
         or_memory: true,

@@ -1,5 +1,5 @@
-//! What lets people in: the secret that invites are made with, and the password. They are in the
-//! data directory: whoever may write there can invite, whether the server runs or not.
+//! The secrets that admit people: the key that signs invites, and the password. They are in the
+//! data directory, so that a user who may write there can invite whether the server runs or not.
 
 use std::{
     fmt, io,
@@ -21,32 +21,33 @@ use super::{
 use crate::protocol::{Fingerprint, InviteKey};
 use crate::server::store::sqlite::paths::data_directory;
 
-/// In the data directory: what invites are made with.
+/// The key that signs invites, in the data directory.
 const INVITE_KEY: &str = "invite.key";
 const INVITE_KEY_BYTES: usize = 32;
-/// In the data directory, where the certificate is not the server's own but the operator's: the key
-/// that clients know it by.
+/// In the data directory, if the certificate is the operator's own: the fingerprint by which
+/// clients recognize the server.
 const FINGERPRINT: &str = "fingerprint";
 /// Bytes that are read of it.
 const FINGERPRINT_BYTES_MAX: u64 = 256;
 
-/// Where a server has its secrets.
+/// The source of a server's secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Secrets {
-    /// In memory: made at the start, and gone with the server.
+    /// In memory: made at the start, and lost when the server stops.
     #[default]
     Memory,
     /// In the data directory, made at the first start.
     Kept {
         /// The data directory; `None`: [`data_directory`].
         directory: Option<PathBuf>,
-        /// What can't be kept is made in memory, with a warning, rather than refused.
+        /// Whether secrets that can't be kept are made in memory, with a warning, rather than
+        /// refused.
         or_memory: bool,
     },
 }
 
 impl Secrets {
-    /// Reads, or makes, the secret that invites are made with.
+    /// Reads or makes the key that signs invites.
     pub(super) fn invite_key(&self, recorder: &EventLog) -> Result<InviteKey, SecretError> {
         let Self::Kept {
             directory: named,
@@ -58,7 +59,7 @@ impl Secrets {
         match directory(named.as_deref()).and_then(|data| invite_key(&data)) {
             Err(error @ (SecretError::File(..) | SecretError::NoHome)) if *or_memory => {
                 recorder.warn(format!(
-                    "invites hold until the server stops, and \"chat-server invite\" makes none for \
+                    "invites are valid until the server stops, and \"chat-server invite\" can't make any for \
                      it: {error}"
                 ));
                 Ok(InviteKey::from_bytes(random()?))
@@ -67,8 +68,8 @@ impl Secrets {
         }
     }
 
-    /// Reads the password. Where nothing is kept there is one that nobody knows: to compare with
-    /// it takes as long.
+    /// Reads the password. A server without stored secrets gets a random one: comparing with it
+    /// takes as long.
     pub(super) fn password(&self) -> Result<PasswordRecord, SecretError> {
         match self {
             Self::Memory => PasswordRecord::of_nothing(),
@@ -78,8 +79,8 @@ impl Secrets {
         }
     }
 
-    /// Notes the key of the operator's own certificate, for invites to name; `None`: that there is
-    /// none.
+    /// Notes the fingerprint of the operator's own certificate, for invites to name; `None` removes
+    /// the note.
     pub(super) fn note_fingerprint(&self, own: Option<Fingerprint>, recorder: &EventLog) {
         let Self::Kept {
             directory: named, ..
@@ -90,26 +91,26 @@ impl Secrets {
         let noted = directory(named.as_deref()).and_then(|data| note_fingerprint(&data, own));
         if let Err(error) = noted {
             recorder.warn(format!(
-                "\"chat-server invite\" can't know the certificate: {error}"
+                "\"chat-server invite\" can't name the certificate: {error}"
             ));
         }
     }
 }
 
-/// Why there is no secret to let people in by. Its text says what to do, in plain sentences.
+/// An error with the secrets. Its text says what to do, in plain sentences.
 #[derive(Debug)]
 pub enum SecretError {
     /// There is no home directory to keep it in.
     NoHome,
-    /// A file or directory can't be read, or not be made.
+    /// A file or directory can't be read or created.
     File(PathBuf, io::Error),
-    /// Others can read or change the file.
+    /// Other users can read or change the file.
     Exposed(PathBuf),
-    /// The file is not what it must be.
+    /// The file is no invite key.
     NoInviteKey(PathBuf),
     /// There is no password.
     NoPassword(PathBuf),
-    /// The file has no password that can be used.
+    /// The file holds no usable password.
     NotAPassword(PathBuf),
     /// The system gave no random bytes.
     System(io::Error),
@@ -119,25 +120,25 @@ impl fmt::Display for SecretError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoHome => out.write_str(
-                "There is no home directory that the server could keep its data in. Say where with \
+                "There is no home directory for the server's data. Give a directory with \
                  --data-dir DIR",
             ),
             Self::File(path, error) => write!(
                 out,
-                "{}: {error}. It is needed to know who may come in: see that the server's user may \
-                 use it",
+                "{}: {error}. The server needs it to decide who may join. Allow the server's user \
+                 to use it",
                 path.display()
             ),
             Self::Exposed(path) => write!(
                 out,
-                "{0} can be read or changed by other users, and is not used like that. Type: \
+                "Other users can read or change {0}, so it is not used. Type: \
                  chmod 600 '{0}'",
                 path.display()
             ),
             Self::NoInviteKey(path) => write!(
                 out,
-                "{} is damaged: it has to have {INVITE_KEY_BYTES} bytes. Put the right file there, or \
-                 delete it: it is made anew, and invites that nobody has used yet are void",
+                "{} is damaged: it must have {INVITE_KEY_BYTES} bytes. Put the right file there, or \
+                 delete it: then a new one is made, and unused invites are void",
                 path.display()
             ),
             Self::NoPassword(path) => write!(
@@ -147,7 +148,7 @@ impl fmt::Display for SecretError {
             ),
             Self::NotAPassword(path) => write!(
                 out,
-                "{} has no password that can be used. Set one with chat-server password",
+                "{} holds no usable password. Set one with chat-server password",
                 path.display()
             ),
             Self::System(error) => write!(out, "The system gave no random bytes: {error}"),
@@ -157,7 +158,7 @@ impl fmt::Display for SecretError {
 
 impl std::error::Error for SecretError {}
 
-/// The data directory: the one that was named, or else the usual one.
+/// The data directory: the one that was given, or the default.
 pub(super) fn directory(named: Option<&Path>) -> Result<PathBuf, SecretError> {
     if let Some(directory) = named {
         return Ok(directory.to_owned());
@@ -168,7 +169,7 @@ pub(super) fn directory(named: Option<&Path>) -> Result<PathBuf, SecretError> {
     })
 }
 
-/// Reads, or makes, the secret that invites are made with.
+/// Reads or makes the key that signs invites.
 pub(super) fn invite_key(data: &Path) -> Result<InviteKey, SecretError> {
     let path = data.join(INVITE_KEY);
     let refuse = |error| SecretError::File(path.clone(), error);
@@ -178,7 +179,7 @@ pub(super) fn invite_key(data: &Path) -> Result<InviteKey, SecretError> {
             .and_then(|()| files::keep(&path, &key))
             .map_err(refuse)?;
     }
-    // One byte more would be something else.
+    // One byte more shows a file that is too long.
     let bytes = read(&path, INVITE_KEY_BYTES as u64 + 1)?;
     let bytes = bytes.try_into();
     bytes
@@ -196,14 +197,15 @@ fn note_fingerprint(data: &Path, own: Option<Fingerprint>) -> Result<(), SecretE
     noted.map_err(|error| SecretError::File(path, error))
 }
 
-/// Whether a server has ever been started with this data directory.
+/// Whether a server was ever started with this data directory.
 pub(super) fn has_hosted(data: &Path) -> Result<bool, KeyError> {
     let path = data.join(FINGERPRINT);
     let noted = path.try_exists();
     Ok(noted.map_err(|error| KeyError::File(path, error))? || keys::were_made(data)?)
 }
 
-/// The key that clients know the server of this directory by. Made, where there is none yet.
+/// The fingerprint by which clients recognize the server of this directory. Makes the key if there
+/// is none yet.
 pub(super) fn fingerprint(data: &Path) -> Result<Fingerprint, KeyError> {
     let path = data.join(FINGERPRINT);
     match files::read(&path, FINGERPRINT_BYTES_MAX) {
@@ -211,7 +213,8 @@ pub(super) fn fingerprint(data: &Path) -> Result<Fingerprint, KeyError> {
             let noted = String::from_utf8(bytes).ok();
             let noted = noted.and_then(|text| Fingerprint::parse(text.trim()).ok());
             return noted.ok_or_else(|| {
-                let damaged = io::Error::other("it is damaged; the next start writes it anew");
+                let damaged =
+                    io::Error::other("it is damaged; the server's next start writes it again");
                 KeyError::File(path, damaged)
             });
         }
@@ -225,7 +228,7 @@ pub(super) fn fingerprint(data: &Path) -> Result<Fingerprint, KeyError> {
     kept.open().map(|(key, _)| key.fingerprint)
 }
 
-/// At most so many bytes of a secret.
+/// Reads at most `most` bytes of a secret.
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, SecretError> {
     files::read_secret(path, Secret::Own, most).map_err(|error| match error {
         SecretFileError::Exposed => SecretError::Exposed(path.to_owned()),
@@ -233,7 +236,7 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, SecretError> {
     })
 }
 
-/// Bytes that nobody can guess.
+/// Random bytes from the system.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], SecretError> {
     let mut bytes = [0; N];
     let filled = getrandom::fill(&mut bytes);

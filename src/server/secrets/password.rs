@@ -1,5 +1,5 @@
-//! The password that the server lets people in by, as it is kept: what Argon2id makes of it, from
-//! which nobody finds out what it was but by trying all that it could be, each a while.
+//! The server's password, stored as an Argon2id hash: recovering it takes a slow comparison for
+//! each guess.
 
 use std::{fmt, io, path::Path};
 
@@ -14,34 +14,35 @@ use argon2::{
 use super::{SecretError, random};
 use crate::{protocol::Password, server::files};
 
-/// In the data directory.
+/// The file in the data directory.
 const FILE: &str = "password";
-/// Bytes that are read of it: it has a hundred.
+/// Bytes that are read of it; it has about a hundred.
 const FILE_BYTES_MAX: u64 = 1_024;
 const SALT_BYTES: usize = 16;
-/// What one look at a password may cost, whoever has written the file: memory in KiB, and passes.
+/// Upper bounds for the cost of one comparison, whoever wrote the file: memory in KiB, passes,
+/// lanes.
 const MEMORY_KIB_MAX: u32 = 256 * 1_024;
 const PASSES_MAX: u32 = 16;
 const LANES_MAX: u32 = 16;
 
-/// See the module's docs.
+/// A stored password hash.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct PasswordRecord(PasswordHash);
 
-/// What a comparison reckons in. Kept for the next one: given back in pieces of 19 MiB, by threads
-/// that come and go, it would not all reach the system.
+/// The memory of a comparison, reused for the next one: pieces of 19 MiB freed by short-lived
+/// threads would not all return to the system.
 #[derive(Default)]
 pub(in crate::server) struct Workspace(Vec<Block>);
 
 impl fmt::Debug for Workspace {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What is left in it is nobody's business.
+        // Its contents are secret.
         write!(out, "Workspace({} KiB)", self.0.len())
     }
 }
 
 impl PasswordRecord {
-    /// Of a password: 19 MiB and two passes.
+    /// Hashes a password: 19 MiB and two passes.
     pub(super) fn of(password: &Password) -> Result<Self, SecretError> {
         let salt = random::<SALT_BYTES>()?;
         Argon2::default()
@@ -50,7 +51,7 @@ impl PasswordRecord {
             .map_err(system)
     }
 
-    /// One that no password is known for. To look at it takes as long as at any other.
+    /// A record of a random password. Comparing with it takes as long as with any other.
     pub(in crate::server) fn of_nothing() -> Result<Self, SecretError> {
         let nobody_knows = random::<32>()?;
         Argon2::default()
@@ -59,7 +60,7 @@ impl PasswordRecord {
             .map_err(system)
     }
 
-    /// A line such as `$argon2id$v=19$m=19456,t=2,p=1$…` (a PHC string).
+    /// Parses a line such as `$argon2id$v=19$m=19456,t=2,p=1$…` (a PHC string).
     fn parse(text: &str) -> Option<Self> {
         let hash = PasswordHash::new(text.trim_end()).ok()?;
         let params = Params::try_from(&hash).ok()?;
@@ -71,7 +72,7 @@ impl PasswordRecord {
         (bounded && whole && known).then_some(Self(hash))
     }
 
-    /// Whether this is the password. Takes a while, and always the same.
+    /// Compares a password, in constant time.
     pub(in crate::server) fn is_of(&self, password: &Password, memory: &mut Workspace) -> bool {
         let (Some(salt), Some(expected), Some(method)) =
             (&self.0.salt, &self.0.hash, method(&self.0))
@@ -84,12 +85,12 @@ impl PasswordRecord {
         let made = &mut made[..expected.len()];
         let password = password.expose().as_bytes();
         let reckoned = method.hash_password_into_with_memory(password, salt, made, blocks);
-        // Outputs are compared in the same time, whatever they are.
+        // Outputs are compared in constant time.
         reckoned.is_ok() && Output::new(made).is_ok_and(|made| made == *expected)
     }
 }
 
-/// How a password's hash was made.
+/// The algorithm and cost of a hash.
 fn method(hash: &PasswordHash) -> Option<Argon2<'static>> {
     let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
     let version = match hash.version {
@@ -107,7 +108,7 @@ fn system(error: password_hash::Error) -> SecretError {
     SecretError::System(io::Error::other(error.to_string()))
 }
 
-/// Makes this the password, in the place of the one before.
+/// Sets the password, replacing the old one.
 pub(in crate::server) fn set_password(data: &Path, password: &Password) -> Result<(), SecretError> {
     let record = PasswordRecord::of(password)?;
     let path = data.join(FILE);
@@ -122,7 +123,7 @@ pub(in crate::server) fn remove_password(data: &Path) -> Result<bool, SecretErro
     files::remove(&path).map_err(|error| SecretError::File(path, error))
 }
 
-/// Reads the password that is kept.
+/// Reads the stored password.
 pub(in crate::server) fn read_password(data: &Path) -> Result<PasswordRecord, SecretError> {
     let path = data.join(FILE);
     let bytes = super::read(&path, FILE_BYTES_MAX).map_err(|error| match error {
@@ -157,7 +158,7 @@ mod tests {
         let mut memory = Workspace::default();
         let mut is_of = |record: &PasswordRecord, text| record.is_of(&password(text), &mut memory);
         assert!(is_of(&record, "open sésame"));
-        // Written with a letter and an accent of its own.
+        // Written with a letter and a combining accent.
         assert!(is_of(&record, "open se\u{301}same"));
         assert!(!is_of(&record, "open sesame"));
         assert!(!is_of(&PasswordRecord::of_nothing().unwrap(), "x"));
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_password_or_would_take_for_ever_is_refused() {
+    fn records_that_are_invalid_or_would_take_for_ever_are_refused() {
         let home = tempfile::tempdir().unwrap();
         let rest = "c29tZXNhbHQxMjM0NTY$aVQaiVQaiVQaiVQaiVQaiVQaiVQaiVQaiVQaiVQaiVQ";
         let record = |start: &str| format!("{start}${rest}\n");
