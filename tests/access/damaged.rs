@@ -68,7 +68,8 @@ fn records_of_a_newer_server_are_kept_and_named() {
     drop(Server::start(data, &[]));
     keep(data, "badge", "carol", "'{\"of\":\"gold\"}'");
     for options in [&[][..], &["--drop-damaged"]] {
-        Server::start(data, options).says("1 records of the kind \"badge\" are of a newer server");
+        Server::start(data, options)
+            .says("1 records of the kind \"badge\" are from a newer server");
     }
     let database = Connection::open(data.join("log.db")).unwrap();
     let count = "SELECT count(*) FROM house WHERE kind = 'badge'";

@@ -27,7 +27,7 @@ fn without_descriptors_members_keep_chatting() {
         .collect();
     assert_eq!(crowd.len(), 1_000);
     // Some remain for the log, however many connections come.
-    let words = "can't take new connections for now";
+    let words = "can't accept new connections for now";
     server.logs(words);
     let open = server.descriptors();
     assert!(open + 8 < DESCRIPTORS as usize, "{open} are open");

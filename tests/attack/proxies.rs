@@ -35,8 +35,8 @@ fn a_proxy_header_from_an_unnamed_address_is_refused() {
         assert_eq!(codes, ["malformed"], "{number}: {first:?}");
     }
     // The operator can see it, in few log lines.
-    server.logs("turned away 127.0.0.1:");
-    server.logs("A connection begins with TLS or a JSON object");
+    server.logs("refused 127.0.0.1:");
+    server.logs("A connection must begin with TLS or a JSON object");
     pair.ends_unharmed("no proxies");
     server.has_borne_it("no proxies", bounds::FEW);
 }

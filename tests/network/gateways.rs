@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The warning about a gateway.
-const WARNING: &str = "--access local lets everybody in";
+const WARNING: &str = "--access local admits everyone";
 
 /// Returns the server's machine, and its gateway's.
 fn behind_a_gateway() -> Option<[Network; 2]> {

@@ -41,7 +41,7 @@ pub(in crate::server) const SPARE_CONNECTIONS: usize = UNJOINED_MAX + 512;
 /// it has them all, a message goes from one socket to the others without a thread switch (two
 /// switches take as long as five writes), and the other processors stay free.
 const FIRST_WORKER_CONNECTIONS: usize = 256;
-/// How long to wait after accept() failed for lack of resources.
+/// How long to wait after `accept` failed for lack of resources.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Descriptors reserved for the rest of the server, besides those open at its start: for files
 /// opened later (the log, the index, keys that are reloaded) and connections about to be closed.
@@ -275,7 +275,7 @@ impl Acceptor {
         &self.pools[usize::try_from(id.number() % pools).unwrap_or(0)]
     }
 
-    /// accept() failed for lack of resources (usually file descriptors). Evict one unjoined
+    /// `accept` failed for lack of resources (usually file descriptors). Evict one unjoined
     /// connection, then use the reserve descriptor to accept and close one, so that clients get a
     /// reset instead of hanging.
     async fn backoff(&mut self, error: &io::Error) -> Option<()> {
