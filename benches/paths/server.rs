@@ -111,18 +111,18 @@ fn read(peer: &mut Subscriber, replica: &mut Replica, store: Option<&mut MemoryS
     let mut store = store;
     let mut bytes = 0;
     loop {
-        let count = match peer.turn(replica) {
+        let count = match peer.poll_turn(replica) {
             Turn::Write(gather) => gather.slices().iter().map(|slice| slice.len()).sum(),
             Turn::Fetch { room, from } => {
                 let store = store.as_mut().expect("the tail holds everything");
                 let page = store.read(room, from, PAGE_BYTES).unwrap();
-                assert!(peer.take_page(room, page));
+                assert!(peer.handle_page(room, page));
                 continue;
             }
             Turn::Idle | Turn::Wait(_) | Turn::Done => return bytes,
         };
         bytes += count;
-        peer.wrote(replica, count);
+        peer.handle_written(replica, count);
     }
 }
 
@@ -196,14 +196,14 @@ impl World {
     }
 
     fn handle(&mut self, event: Event) {
-        self.hub.handle(at(self.now), event);
+        self.hub.handle_event(at(self.now), event);
     }
 
     /// Runs the hub until it is idle, and returns the number of connections that it notified.
     fn turn(&mut self) -> u64 {
         let mut orders = 0;
         loop {
-            self.hub.finish_turn(at(self.now), &mut self.effects);
+            self.hub.poll_effects(at(self.now), &mut self.effects);
             if self.effects.is_empty() {
                 return orders;
             }
@@ -211,7 +211,8 @@ impl World {
                 match effect {
                     Effect::Append(batch) => {
                         let outcome = self.store.append(batch);
-                        self.hub.handle(at(self.now), Event::Committed(outcome));
+                        self.hub
+                            .handle_event(at(self.now), Event::Committed(outcome));
                     }
                     Effect::Publish(publication) => self.replica.publish(&publication),
                     Effect::Command { command, .. } => {

@@ -220,7 +220,7 @@ impl Server {
     /// Tells the process to end.
     pub(crate) fn stop(&mut self, now: Now) {
         if let Some(running) = &mut self.running {
-            running.hub.handle(now, Event::Stop);
+            running.hub.handle_event(now, Event::Stop);
         }
     }
 
@@ -258,7 +258,7 @@ impl Server {
         if let Some(running) = &mut self.running
             && running.endpoints.remove(&id).is_some()
         {
-            running.hub.handle(
+            running.hub.handle_event(
                 now,
                 Event::Closed {
                     connection: id,
@@ -278,12 +278,12 @@ impl Server {
             let late = endpoint
                 .deadline(false)
                 .is_some_and(|deadline| deadline <= now.mono);
-            if endpoint.tick(now) == Pulse::Gone {
+            if endpoint.handle_tick(now) == Pulse::Gone {
                 let closed = Event::Closed {
                     connection: *id,
                     reason: Departure::Timeout,
                 };
-                running.hub.handle(now, closed);
+                running.hub.handle_event(now, closed);
                 gone.push(*id);
             } else if late {
                 gone.push(*id);
@@ -353,7 +353,7 @@ impl Server {
             Truth::check_times(committed, began)?;
         }
         if let Some(running) = &mut self.running {
-            running.hub.handle(now, Event::Committed(outcome));
+            running.hub.handle_event(now, Event::Committed(outcome));
         }
         Ok(())
     }
@@ -386,7 +386,7 @@ impl Server {
             return;
         };
         for (&id, endpoint) in &mut running.endpoints {
-            if let Some(look) = endpoint.look() {
+            if let Some(look) = endpoint.poll_query() {
                 let latency = Duration::from_millis(rng.u64(0..20));
                 running.looking.insert(id, (now.mono + latency, look));
             }
@@ -410,7 +410,7 @@ impl Server {
                 page.frames.remove(1);
             }
             if let Some(endpoint) = running.endpoints.get_mut(&id) {
-                endpoint.looked(now, &looked);
+                endpoint.handle_query_result(now, &looked);
             }
         }
     }
@@ -423,7 +423,7 @@ impl Server {
         let Some(endpoint) = running.endpoints.get_mut(&id) else {
             return;
         };
-        endpoint.poll(now);
+        endpoint.handle_time(now);
         let mut requests = Vec::new();
         loop {
             let mut fresh = || {
@@ -433,7 +433,7 @@ impl Server {
                 bytes
             };
             while running.hub.has_room()
-                && let Some(request) = endpoint.request(&mut fresh)
+                && let Some(request) = endpoint.poll_request(&mut fresh)
             {
                 requests.push(request);
             }
@@ -448,12 +448,12 @@ impl Server {
                 let space = endpoint.space();
                 let count = space.len().min(rest.len());
                 space[..count].copy_from_slice(&rest[..count]);
-                endpoint.received(now, count);
+                endpoint.handle_received(now, count);
                 rest = &rest[count..];
             }
         }
         if !requests.is_empty() {
-            running.hub.handle(
+            running.hub.handle_event(
                 now,
                 Event::Requests {
                     connection: id,
@@ -470,7 +470,7 @@ impl Server {
         };
         let mut acknowledge = false;
         let mut effects = Vec::new();
-        running.hub.finish_turn(now, &mut effects);
+        running.hub.poll_effects(now, &mut effects);
         for effect in effects {
             match effect {
                 Effect::Append(batch) => {
@@ -514,7 +514,7 @@ impl Server {
                         mutant::off_by_one(admission);
                     }
                     if let Some(endpoint) = running.endpoints.get_mut(&connection) {
-                        endpoint.apply(now, &running.replica, command);
+                        endpoint.handle_command(now, &running.replica, command);
                     }
                 }
                 Effect::Finished { failed } => {
@@ -536,7 +536,7 @@ impl Server {
         let outcome = self.append(batch, rng);
         self.early = outcome.clone().ok().map(|committed| (due, committed));
         if let Some(running) = &mut self.running {
-            running.hub.handle(now, Event::Committed(outcome));
+            running.hub.handle_event(now, Event::Committed(outcome));
         }
     }
 
@@ -555,7 +555,7 @@ impl Server {
             return State::Closed;
         };
         loop {
-            let offer = match endpoint.turn(now, &mut running.replica) {
+            let offer = match endpoint.poll_turn(now, &mut running.replica) {
                 Turn::Write(gather) => {
                     let slices: Vec<&[u8]> = gather.slices().iter().map(|s| &s[..]).collect();
                     slices.concat()
@@ -566,7 +566,7 @@ impl Server {
                         .log
                         .read(room, from, PAGE_BYTES)
                         .expect("it can be read");
-                    if !endpoint.take_page(room, page) {
+                    if !endpoint.handle_page(room, page) {
                         self.lost(now, id);
                         return State::Closed;
                     }
@@ -580,7 +580,7 @@ impl Server {
                 }
             };
             let count = down.write(now.mono, &offer, rng);
-            endpoint.wrote(now, &running.replica, count);
+            endpoint.handle_written(now, &running.replica, count);
             if count < offer.len() {
                 if endpoint.has_page() && rng.bool() {
                     endpoint.drop_page();

@@ -32,25 +32,25 @@ pub trait Dialect: fmt::Debug {
 
     // From the client.
 
-    /// The buffer to read into; then call [`filled`](Self::filled). Empty: take requests first.
+    /// The buffer to read into; then call [`handle_filled`](Self::handle_filled). Empty: take requests first.
     fn space(&mut self) -> &mut [u8];
 
     /// Notes that `count` bytes were read into [`space`](Self::space).
-    fn filled(&mut self, count: usize);
+    fn handle_filled(&mut self, count: usize);
 
     /// Copies in bytes that were read elsewhere, as far as there is space; returns how many.
-    fn feed(&mut self, bytes: &[u8]) -> usize;
+    fn handle_bytes(&mut self, bytes: &[u8]) -> usize;
 
     /// Whether no received bytes are buffered.
     fn is_drained(&self) -> bool;
 
     /// The next request in the received bytes; `None`: read more first. It is not called again
     /// after a [fatal](Refusal::fatal) error.
-    fn next_frame(&mut self) -> Result<Option<ClientFrame>, Refusal>;
+    fn poll_frame(&mut self) -> Result<Option<ClientFrame>, Refusal>;
 
     /// Called before the client's first join is handled. The dialect removes from it what its
     /// clients can't mean, and changes into another dialect that is recognized by its join only.
-    fn begin(&mut self, join: &mut Join);
+    fn handle_join(&mut self, join: &mut Join);
 
     // To the client.
 
@@ -89,16 +89,16 @@ pub trait Dialect: fmt::Debug {
     fn give_up(&mut self, replica: &Replica);
 
     /// The next thing to do.
-    fn turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a>;
+    fn poll_turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a>;
 
     /// Notes that `count` bytes of the last turn's [`Turn::Write`] were written. The replica must
     /// not have changed since.
-    fn wrote(&mut self, now: Now, replica: &Replica, count: usize);
+    fn handle_written(&mut self, now: Now, replica: &Replica, count: usize);
 
     /// Takes the page that [`Turn::Fetch`] asked for. False: the log no longer holds the next
     /// message, so the connection has to be closed.
     #[must_use]
-    fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool;
+    fn handle_page(&mut self, room: RoomIndex, page: Segment) -> bool;
 
     /// Discards the page, unless it is small: the client does not read at the moment.
     fn drop_page(&mut self);

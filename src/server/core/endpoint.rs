@@ -163,13 +163,13 @@ impl<D: Dialect> Endpoint<D> {
         !is_held_up && self.under_way < requests_max
     }
 
-    /// Until when nothing is read; then call [`poll`](Self::poll).
+    /// Until when nothing is read; then call [`handle_time`](Self::handle_time).
     pub fn paused(&self) -> Option<Duration> {
         self.paused
     }
 
     /// Ends a pause that is over.
-    pub fn poll(&mut self, now: Now) {
+    pub fn handle_time(&mut self, now: Now) {
         self.paused = self.paused.filter(|until| *until > now.mono);
     }
 
@@ -178,19 +178,19 @@ impl<D: Dialect> Endpoint<D> {
         self.dialect.is_answering()
     }
 
-    /// Whether the received bytes may contain a [`request`](Self::request).
+    /// Whether the received bytes may contain a [request](Self::poll_request).
     pub fn may_request(&self) -> bool {
         self.may_ask() && (!self.dry || self.late || self.again.is_some())
     }
 
-    /// The buffer to read into; then call [`received`](Self::received).
+    /// The buffer to read into; then call [`handle_received`](Self::handle_received).
     pub fn space(&mut self) -> &mut [u8] {
         self.dialect.space()
     }
 
-    /// Copies in bytes that were read elsewhere, as [`Dialect::feed`].
-    pub fn feed(&mut self, now: Now, bytes: &[u8]) -> usize {
-        let count = self.dialect.feed(bytes);
+    /// Copies in bytes that were read elsewhere, as [`Dialect::handle_bytes`].
+    pub fn handle_bytes(&mut self, now: Now, bytes: &[u8]) -> usize {
+        let count = self.dialect.handle_bytes(bytes);
         self.heard_of(now);
         count
     }
@@ -201,8 +201,8 @@ impl<D: Dialect> Endpoint<D> {
     }
 
     /// Notes that `count` bytes were read into [`space`](Self::space).
-    pub fn received(&mut self, now: Now, count: usize) {
-        self.dialect.filled(count);
+    pub fn handle_received(&mut self, now: Now, count: usize) {
+        self.dialect.handle_filled(count);
         self.heard_of(now);
     }
 
@@ -211,20 +211,20 @@ impl<D: Dialect> Endpoint<D> {
         self.received = now.mono;
         // Single bytes do not extend the time to join.
         if !matches!(self.state, State::New | State::Challenged(_)) {
-            self.alive(now);
+            self.handle_alive(now);
         }
     }
 
     /// Notes a sign of life of the client: bytes were received, or could be written that could not
     /// before. (With a slow reader, full buffers may delay a `ping` for longer than the limit for
     /// its `pong`.)
-    pub fn alive(&mut self, now: Now) {
+    pub fn handle_alive(&mut self, now: Now) {
         self.heard = now.mono;
         self.pinged = false;
     }
 
     /// Notes that the client sends no more. Its requests are still answered.
-    pub fn end_of_input(&mut self) {
+    pub fn handle_end_of_input(&mut self) {
         self.ended = true;
     }
 
@@ -238,7 +238,7 @@ impl<D: Dialect> Endpoint<D> {
     /// The next request in the received bytes, if one more may be pending. `random` gives
     /// unpredictable bytes. A join that names a key is answered here, by a challenge: so there may
     /// be something to write when this gives nothing.
-    pub fn request(&mut self, random: impl FnOnce() -> [u8; 32]) -> Option<Request> {
+    pub fn poll_request(&mut self, random: impl FnOnce() -> [u8; 32]) -> Option<Request> {
         if !self.may_ask() {
             return None;
         }
@@ -256,7 +256,7 @@ impl<D: Dialect> Endpoint<D> {
             return Some(Request::Refused(Refusal::malformed(words)));
         }
         let begun = self.begun.take().unwrap_or(self.received);
-        let request = match self.dialect.next_frame() {
+        let request = match self.dialect.poll_frame() {
             Ok(None) => {
                 self.dry = true;
                 if !self.is_drained() {
@@ -280,7 +280,7 @@ impl<D: Dialect> Endpoint<D> {
             frame if matches!(self.state, State::Challenged(_)) => self.proven(&frame, random),
             ClientFrame::Join(mut join) => {
                 if matches!(self.state, State::New) {
-                    self.dialect.begin(&mut join);
+                    self.dialect.handle_join(&mut join);
                     if let Some(key) = join.key {
                         self.challenge(join, key, Nonce::from_bytes(random()));
                         return None;
@@ -375,7 +375,7 @@ impl<D: Dialect> Endpoint<D> {
     // Writing.
 
     /// Carries out a command of the hub.
-    pub fn apply(&mut self, now: Now, replica: &Replica, command: ConnectionCommand) {
+    pub fn handle_command(&mut self, now: Now, replica: &Replica, command: ConnectionCommand) {
         if self.is_closing() {
             return;
         }
@@ -388,7 +388,7 @@ impl<D: Dialect> Endpoint<D> {
         }
         match command {
             ConnectionCommand::Admit(joined) => {
-                self.alive(now);
+                self.handle_alive(now);
                 self.state = State::Joined;
                 self.channel = None;
                 self.dialect.attach(now, *joined, replica);
@@ -430,8 +430,8 @@ impl<D: Dialect> Endpoint<D> {
         matches!(self.looking, QueryState::Allowed(_)) && self.dialect.is_quiet()
     }
 
-    /// The query to run now; then call [`looked`](Self::looked).
-    pub fn look(&mut self) -> Option<LogQuery> {
+    /// The query to run now; then call [`handle_query_result`](Self::handle_query_result).
+    pub fn poll_query(&mut self) -> Option<LogQuery> {
         if !self.may_look() {
             return None;
         }
@@ -449,7 +449,7 @@ impl<D: Dialect> Endpoint<D> {
     }
 
     /// Queues the result of the query as its answer; it is discarded if the connection is to close.
-    pub fn looked(&mut self, now: Now, looked: &Result<QueryResult, StoreError>) {
+    pub fn handle_query_result(&mut self, now: Now, looked: &Result<QueryResult, StoreError>) {
         if looked.is_err() {
             // As after an error with `retry_after_ms`.
             self.paused = self.paused.max(Some(now.mono + PAUSE_MAX));
@@ -477,7 +477,7 @@ impl<D: Dialect> Endpoint<D> {
 
     /// Closes the connection with an error, since the client's position in a room's log can't be
     /// read.
-    pub fn unreadable(&mut self, now: Now, error: StoreError) {
+    pub fn handle_unreadable(&mut self, now: Now, error: StoreError) {
         let error = unavailable(error, None);
         self.close(now, Some(Box::new(ServerFrame::Error(error))), false);
     }
@@ -505,7 +505,7 @@ impl<D: Dialect> Endpoint<D> {
     }
 
     /// The next thing to do.
-    pub fn turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
+    pub fn poll_turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
         if let State::Closing { deadline, .. } = self.state
             && now.mono + LAST_WORDS >= deadline
         {
@@ -517,7 +517,7 @@ impl<D: Dialect> Endpoint<D> {
                 None => return Turn::Done,
             }
         }
-        self.dialect.turn(now, replica)
+        self.dialect.poll_turn(now, replica)
     }
 
     fn last_words(&mut self) -> Option<Box<ServerFrame>> {
@@ -528,23 +528,23 @@ impl<D: Dialect> Endpoint<D> {
     }
 
     fn is_caught_up(&mut self, now: Now, replica: &mut Replica) -> bool {
-        matches!(self.dialect.turn(now, replica), Turn::Idle)
+        matches!(self.dialect.poll_turn(now, replica), Turn::Idle)
     }
 
     /// Notes that `count` bytes of the last turn's [`Turn::Write`] were written. The replica must
     /// not have changed since.
-    pub fn wrote(&mut self, now: Now, replica: &Replica, count: usize) {
+    pub fn handle_written(&mut self, now: Now, replica: &Replica, count: usize) {
         if let State::Closing { moved, .. } = &mut self.state {
             *moved = now.mono;
         }
-        self.dialect.wrote(now, replica, count);
+        self.dialect.handle_written(now, replica, count);
     }
 
     /// Takes the page that [`Turn::Fetch`] asked for. False: the log no longer holds the next
     /// message, so the connection has to be closed.
     #[must_use]
-    pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
-        self.dialect.take_page(room, page)
+    pub fn handle_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+        self.dialect.handle_page(room, page)
     }
 
     /// Discards the page, unless it is small: the client does not read at the moment.
@@ -565,8 +565,8 @@ impl<D: Dialect> Endpoint<D> {
     // Time.
 
     /// Checks for signs of life; call it about once a second.
-    pub fn tick(&mut self, now: Now) -> Pulse {
-        self.poll(now);
+    pub fn handle_tick(&mut self, now: Now) -> Pulse {
+        self.handle_time(now);
         let silent = now.mono.saturating_sub(self.heard);
         if let Some(begun) = self.begun {
             if !self.may_read() {
@@ -602,7 +602,7 @@ pub enum Pulse {
     Fine,
     /// Silent: a `ping` is to be written.
     Ping,
-    /// A frame stays incomplete: there is a [`request`](Endpoint::request).
+    /// A frame stays incomplete: there is a [request](Endpoint::poll_request).
     Late,
     /// Silent for too long: end it with
     /// [`Departure::Timeout`](crate::protocol::frame::Departure::Timeout).

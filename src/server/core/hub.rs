@@ -148,7 +148,7 @@ impl Hub {
     }
 
     /// Handles an event.
-    pub fn handle(&mut self, now: Now, event: Event) {
+    pub fn handle_event(&mut self, now: Now, event: Event) {
         self.set_time(now);
         match event {
             Event::Requests {
@@ -180,7 +180,7 @@ impl Hub {
 
     /// Ends a turn: publishes its changes together, and gives the store a batch if it is idle.
     /// Appends all effects since the last call.
-    pub fn finish_turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    pub fn poll_effects(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.set_time(now);
         self.publish_presence();
         self.sweep(now);

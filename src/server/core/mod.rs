@@ -7,16 +7,16 @@
 //! # The parts, and how to drive them
 //!
 //! ```text
-//!  bytes -> Endpoint::request -> requests ---------> Hub::handle -> effects
-//!             (one a connection)                     Hub::finish_turn   |
-//!                                                                       |
-//!    Effect::Append(batch) -> Store::append -> Event::Committed --------+--> Hub
-//!    Effect::Publish(publication) -> Replica::publish  (every replica)    |
-//!    Effect::Command { connection, command } -> Endpoint::apply <-----------+
+//!  bytes -> Endpoint::poll_request -> requests -> Hub::handle_event
+//!             (one a connection)                  Hub::poll_effects -> effects
+//!                                                                        |
+//!    Effect::Append(batch) -> LogWriter::append -> Event::Committed -> Hub::handle_event
+//!    Effect::Publish(publication) -> Replica::publish (every replica)
+//!    Effect::Command { connection, command } -> Endpoint::handle_command
 //!
-//!  Endpoint::turn(replica) -> bytes to write; Endpoint::wrote(n)
-//!                        -> a page to fetch: Reader::read -> Endpoint::take_page
-//!  Endpoint::look -> LogQuery::read(reader) -> Endpoint::looked
+//!  Endpoint::poll_turn(replica) -> bytes to write: Endpoint::handle_written(n)
+//!                               -> a page to fetch: LogReader::read -> Endpoint::handle_page
+//!  Endpoint::poll_query -> LogQuery::read(reader) -> Endpoint::handle_query_result
 //! ```
 //!
 //! - [`access`] decides who may join and who may do what. Its parts keep their own records:
@@ -35,8 +35,8 @@
 //!
 //! The driver follows these rules:
 //!
-//! 1. A turn is any number of [`Hub::handle`](hub::Hub::handle) calls, then one
-//!    [`Hub::finish_turn`](hub::Hub::finish_turn). While [`Hub::has_room`](hub::Hub::has_room) is
+//! 1. A turn is any number of [`Hub::handle_event`](hub::Hub::handle_event) calls, then one
+//!    [`Hub::poll_effects`](hub::Hub::poll_effects). While [`Hub::has_room`](hub::Hub::has_room) is
 //!    false, it hands in no requests.
 //! 2. Effects are carried out in their order; those for one replica (its publications and the
 //!    commands for its connections) reach it in that order. Nothing else is ordered.
@@ -46,7 +46,7 @@
 //!    says which commands count as an answer), or the connection is closed. Nothing is handed in
 //!    behind a join that is not answered. [`Endpoint`](endpoint::Endpoint) ensures both.
 //! 5. When the time of a [paused](endpoint::Endpoint::paused) endpoint has come, the driver calls
-//!    [`Endpoint::poll`](endpoint::Endpoint::poll).
+//!    [`Endpoint::handle_time`](endpoint::Endpoint::handle_time).
 
 #![deny(clippy::disallowed_methods)]
 

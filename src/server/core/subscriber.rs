@@ -178,7 +178,7 @@ impl Subscriber {
     }
 
     /// The next thing to do.
-    pub fn turn<'a>(&'a mut self, replica: &'a mut Replica) -> Turn<'a> {
+    pub fn poll_turn<'a>(&'a mut self, replica: &'a mut Replica) -> Turn<'a> {
         if self.outgoing.is_none() {
             let count = self.cursors.len();
             for step in 0..count {
@@ -294,7 +294,7 @@ impl Subscriber {
 
     /// Notes that `count` bytes of the last turn's [`Turn::Write`] were written. The replica must
     /// not have changed since.
-    pub fn wrote(&mut self, replica: &Replica, count: usize) {
+    pub fn handle_written(&mut self, replica: &Replica, count: usize) {
         let (index, rest) = match self.source {
             Source::Rest => return self.wrote_own(count),
             Source::Messages(index) => {
@@ -344,7 +344,7 @@ impl Subscriber {
     /// False if it does not continue where the client stands: the messages between were erased
     /// while it waited. Gaps are reported only in a welcome, so the connection has to be closed,
     /// and the client resumes.
-    pub fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+    pub fn handle_page(&mut self, room: RoomIndex, page: Segment) -> bool {
         let Some(index) = self.cursors.iter().position(|cursor| cursor.room == room) else {
             return true;
         };

@@ -370,7 +370,7 @@ impl World {
             let space = client.endpoint.space();
             let count = space.len().min(bytes.len());
             space[..count].copy_from_slice(&bytes[..count]);
-            client.endpoint.received(now, count);
+            client.endpoint.handle_received(now, count);
             bytes = &bytes[count..];
             self.run();
         }
@@ -395,7 +395,7 @@ impl World {
 
     fn close(&mut self, connection: ConnectionId, reason: Departure) {
         self.hub
-            .handle(self.now, Event::Closed { connection, reason });
+            .handle_event(self.now, Event::Closed { connection, reason });
     }
 
     pub(in crate::server) fn advance(&mut self, time: Duration) {
@@ -403,7 +403,7 @@ impl World {
         self.now.wall += time;
         let mut gone = Vec::new();
         for client in self.clients.values_mut() {
-            if client.endpoint.tick(self.now) == Pulse::Gone {
+            if client.endpoint.handle_tick(self.now) == Pulse::Gone {
                 gone.push(client.id);
                 client.closed = true;
             }
@@ -421,7 +421,7 @@ impl World {
             Some(error) => Err(error),
             None => self.store.append(batch),
         };
-        self.hub.handle(self.now, Event::Committed(outcome));
+        self.hub.handle_event(self.now, Event::Committed(outcome));
         self.run();
     }
 
@@ -439,7 +439,7 @@ impl World {
     }
 
     pub(in crate::server) fn stop(&mut self) {
-        self.hub.handle(self.now, Event::Stop);
+        self.hub.handle_event(self.now, Event::Stop);
         self.run();
     }
 
@@ -452,16 +452,16 @@ impl World {
                 let short = self.now.mono + PAUSE_MAX;
                 let until = client.endpoint.paused().filter(|until| *until <= short);
                 let mono = until.unwrap_or(self.now.mono);
-                client.endpoint.poll(Now { mono, ..self.now });
+                client.endpoint.handle_time(Now { mono, ..self.now });
                 let requests: Vec<_> =
-                    std::iter::from_fn(|| client.endpoint.request(|| [0x5e; 32])).collect();
+                    std::iter::from_fn(|| client.endpoint.poll_request(|| [0x5e; 32])).collect();
                 if !requests.is_empty() {
                     let connection = client.id;
                     let event = Event::Requests {
                         connection,
                         requests,
                     };
-                    self.hub.handle(self.now, event);
+                    self.hub.handle_event(self.now, event);
                     moved = true;
                 }
             }
@@ -488,13 +488,13 @@ impl World {
     fn look(&mut self) -> bool {
         let mut moved = false;
         for client in self.clients.values_mut().filter(|_| !self.hold_looks) {
-            if let Some(look) = client.endpoint.look() {
+            if let Some(look) = client.endpoint.poll_query() {
                 let looked = if self.unreadable {
                     Err(StoreError::Refused)
                 } else {
                     look.read(&mut self.store)
                 };
-                client.endpoint.looked(self.now, &looked);
+                client.endpoint.handle_query_result(self.now, &looked);
                 self.looks += 1;
                 moved = true;
             }
@@ -504,7 +504,7 @@ impl World {
 
     fn turn(&mut self) -> bool {
         let mut effects = Vec::new();
-        self.hub.finish_turn(self.now, &mut effects);
+        self.hub.poll_effects(self.now, &mut effects);
         let moved = !effects.is_empty();
         for effect in effects {
             match effect {
@@ -514,7 +514,9 @@ impl World {
                 } => {
                     let mut clients = self.clients.values_mut();
                     if let Some(client) = clients.find(|client| client.id == connection) {
-                        client.endpoint.apply(self.now, &self.replica, command);
+                        client
+                            .endpoint
+                            .handle_command(self.now, &self.replica, command);
                     }
                 }
                 Effect::Publish(publication) => self.replica.publish(&publication),
@@ -537,7 +539,7 @@ impl World {
 fn write(client: &mut Client, now: Now, replica: &mut Replica, store: &mut MemoryStore) -> bool {
     let mut moved = false;
     loop {
-        let written = match client.endpoint.turn(now, replica) {
+        let written = match client.endpoint.poll_turn(now, replica) {
             Turn::Write(gather) => {
                 let bytes: Vec<u8> = gather.slices().iter().flat_map(|s| s.to_vec()).collect();
                 let count = bytes.len().min(client.window);
@@ -548,7 +550,7 @@ fn write(client: &mut Client, now: Now, replica: &mut Replica, store: &mut Memor
                     return moved;
                 }
                 let page = store.read(room, from, PAGE_BYTES_MAX).unwrap();
-                if client.endpoint.take_page(room, page) {
+                if client.endpoint.handle_page(room, page) {
                     continue;
                 }
                 client.closed = true;
@@ -565,7 +567,7 @@ fn write(client: &mut Client, now: Now, replica: &mut Replica, store: &mut Memor
             return moved;
         }
         moved = true;
-        client.endpoint.wrote(now, replica, written.len());
+        client.endpoint.handle_written(now, replica, written.len());
         if client.window != usize::MAX {
             client.window -= written.len();
         }

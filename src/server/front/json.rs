@@ -61,11 +61,11 @@ impl Dialect for Json {
         self.objects.space()
     }
 
-    fn filled(&mut self, count: usize) {
+    fn handle_filled(&mut self, count: usize) {
         self.objects.filled(count);
     }
 
-    fn feed(&mut self, bytes: &[u8]) -> usize {
+    fn handle_bytes(&mut self, bytes: &[u8]) -> usize {
         self.objects.feed(bytes)
     }
 
@@ -73,11 +73,11 @@ impl Dialect for Json {
         self.objects.is_drained()
     }
 
-    fn next_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
+    fn poll_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
         self.objects.next_frame()
     }
 
-    fn begin(&mut self, _: &mut Join) {}
+    fn handle_join(&mut self, _: &mut Join) {}
 
     fn challenge(&mut self, challenge: &ServerFrame) {
         self.tell(challenge);
@@ -126,16 +126,16 @@ impl Dialect for Json {
     /// The client sees the gap in the numbers.
     fn give_up(&mut self, _: &Replica) {}
 
-    fn turn<'a>(&'a mut self, _: Now, replica: &'a mut Replica) -> Turn<'a> {
-        self.subscriber.turn(replica)
+    fn poll_turn<'a>(&'a mut self, _: Now, replica: &'a mut Replica) -> Turn<'a> {
+        self.subscriber.poll_turn(replica)
     }
 
-    fn wrote(&mut self, _: Now, replica: &Replica, count: usize) {
-        self.subscriber.wrote(replica, count);
+    fn handle_written(&mut self, _: Now, replica: &Replica, count: usize) {
+        self.subscriber.handle_written(replica, count);
     }
 
-    fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
-        self.subscriber.take_page(room, page)
+    fn handle_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+        self.subscriber.handle_page(room, page)
     }
 
     fn drop_page(&mut self) {

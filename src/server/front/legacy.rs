@@ -203,11 +203,11 @@ impl Dialect for Legacy {
         self.requests.space()
     }
 
-    fn filled(&mut self, count: usize) {
+    fn handle_filled(&mut self, count: usize) {
         self.requests.filled(count);
     }
 
-    fn feed(&mut self, bytes: &[u8]) -> usize {
+    fn handle_bytes(&mut self, bytes: &[u8]) -> usize {
         self.requests.feed(bytes)
     }
 
@@ -215,7 +215,7 @@ impl Dialect for Legacy {
         self.requests.is_drained()
     }
 
-    fn next_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
+    fn poll_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
         match self.requests.next_frame()? {
             // It ignores answers that name an id.
             Some(ClientFrame::Message(submission)) => {
@@ -235,7 +235,7 @@ impl Dialect for Legacy {
     }
 
     /// It joins the lobby, and gets messages from now on.
-    fn begin(&mut self, join: &mut Join) {
+    fn handle_join(&mut self, join: &mut Join) {
         join.enter.clear();
         join.last = Some(0);
         join.next = None;
@@ -321,7 +321,7 @@ impl Dialect for Legacy {
         self.objects.clear();
     }
 
-    fn turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
+    fn poll_turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
         self.watch_members(now.mono, replica);
         while self.current.is_empty() {
             let has_more = !self.answers.is_empty() || !self.objects.is_empty();
@@ -343,7 +343,7 @@ impl Dialect for Legacy {
         Turn::Write(Gather::one(&self.current[self.written..]))
     }
 
-    fn wrote(&mut self, now: Now, replica: &Replica, count: usize) {
+    fn handle_written(&mut self, now: Now, replica: &Replica, count: usize) {
         self.written += count;
         if self.written == self.current.len() {
             self.current = Vec::new();
@@ -353,7 +353,7 @@ impl Dialect for Legacy {
         }
     }
 
-    fn take_page(&mut self, _: RoomIndex, page: Segment) -> bool {
+    fn handle_page(&mut self, _: RoomIndex, page: Segment) -> bool {
         let Some((_, message)) = &mut self.cursor else {
             return true;
         };

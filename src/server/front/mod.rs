@@ -67,7 +67,7 @@ dialects! { $
     /// The server's own: newline-ended JSON objects.
     Json(Json) known by first_bytes::object,
     /// The legacy programs': JSON objects of four fields. Detected by the first of them: see
-    /// [`AnyDialect::begin`].
+    /// [`AnyDialect::handle_join`](Dialect::handle_join).
     Legacy(Box<Legacy>),
 }
 
@@ -87,29 +87,29 @@ impl Dialect for AnyDialect {
         each!(self, it => it.space())
     }
 
-    fn filled(&mut self, count: usize) {
-        each!(self, it => it.filled(count));
+    fn handle_filled(&mut self, count: usize) {
+        each!(self, it => it.handle_filled(count));
     }
 
-    fn feed(&mut self, bytes: &[u8]) -> usize {
-        each!(self, it => it.feed(bytes))
+    fn handle_bytes(&mut self, bytes: &[u8]) -> usize {
+        each!(self, it => it.handle_bytes(bytes))
     }
 
     fn is_drained(&self) -> bool {
         each!(self, it => it.is_drained())
     }
 
-    fn next_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
-        each!(self, it => it.next_frame())
+    fn poll_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
+        each!(self, it => it.poll_frame())
     }
 
-    fn begin(&mut self, join: &mut Join) {
+    fn handle_join(&mut self, join: &mut Join) {
         if let Self::Json(json) = self
             && let Some(legacy) = json.legacy(join)
         {
             *self = Self::Legacy(Box::new(legacy));
         }
-        each!(self, it => it.begin(join));
+        each!(self, it => it.handle_join(join));
     }
 
     fn challenge(&mut self, challenge: &ServerFrame) {
@@ -152,16 +152,16 @@ impl Dialect for AnyDialect {
         each!(self, it => it.give_up(replica));
     }
 
-    fn turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
-        each!(self, it => it.turn(now, replica))
+    fn poll_turn<'a>(&'a mut self, now: Now, replica: &'a mut Replica) -> Turn<'a> {
+        each!(self, it => it.poll_turn(now, replica))
     }
 
-    fn wrote(&mut self, now: Now, replica: &Replica, count: usize) {
-        each!(self, it => it.wrote(now, replica, count));
+    fn handle_written(&mut self, now: Now, replica: &Replica, count: usize) {
+        each!(self, it => it.handle_written(now, replica, count));
     }
 
-    fn take_page(&mut self, room: RoomIndex, page: Segment) -> bool {
-        each!(self, it => it.take_page(room, page))
+    fn handle_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+        each!(self, it => it.handle_page(room, page))
     }
 
     fn drop_page(&mut self) {

@@ -211,13 +211,13 @@ impl Connection {
         self.readable |= readiness.readable;
         self.hung_up |= readiness.hung_up;
         if readiness.writable && std::mem::take(&mut self.blocked) {
-            self.endpoint.alive(now);
+            self.endpoint.handle_alive(now);
         }
     }
 
     /// Applies a command of the hub.
     pub(super) fn apply(&mut self, now: Now, replica: &Replica, command: ConnectionCommand) {
-        self.endpoint.apply(now, replica, command);
+        self.endpoint.handle_command(now, replica, command);
     }
 
     /// It has joined, and can no longer be evicted for others.
@@ -239,7 +239,7 @@ impl Connection {
 
     /// Checks its heartbeat, about once a second. Returns whether it has something to do now.
     pub(super) fn tick(&mut self, now: Now) -> bool {
-        match self.endpoint.tick(now) {
+        match self.endpoint.handle_tick(now) {
             Pulse::Fine => false,
             Pulse::Ping | Pulse::Late => true,
             Pulse::Gone => {
@@ -257,10 +257,10 @@ impl Connection {
         page: Result<Segment, StoreError>,
     ) {
         self.fetching = false;
-        match page.map(|page| self.endpoint.take_page(room, page)) {
+        match page.map(|page| self.endpoint.handle_page(room, page)) {
             Ok(true) => {}
             Ok(false) => self.end = Some(Departure::Lost),
-            Err(error) => self.endpoint.unreadable(now, error),
+            Err(error) => self.endpoint.handle_unreadable(now, error),
         }
     }
 
@@ -281,7 +281,7 @@ impl Connection {
 
     /// The log query that is to start, if any, and its earliest time.
     pub(super) fn look(&mut self) -> Option<(LogQuery, Duration)> {
-        let look = self.endpoint.look()?;
+        let look = self.endpoint.poll_query()?;
         Some((look, self.pending_reads.get_or_insert_default().next_query))
     }
 
@@ -294,7 +294,7 @@ impl Connection {
     ) {
         let took = now.mono.saturating_sub(begun).min(QUERY_PAUSE_MAX);
         self.pending_reads.get_or_insert_default().next_query = now.mono + took;
-        self.endpoint.looked(now, looked);
+        self.endpoint.handle_query_result(now, looked);
     }
 
     /// Sets the alarm; false if one is set that is due no later.
@@ -320,7 +320,7 @@ impl Connection {
         if let Some(reason) = self.end {
             return Next::Gone(reason);
         }
-        self.endpoint.poll(now);
+        self.endpoint.handle_time(now);
         if let Err(reason) = self.read(context).and_then(|()| self.hand_over(context)) {
             return Next::Gone(reason);
         }
@@ -400,7 +400,7 @@ impl Connection {
         if !self.endpoint.may_request() || context.hub.is_full() {
             return Ok(());
         }
-        let next = || self.endpoint.request(super::random);
+        let next = || self.endpoint.poll_request(super::random);
         let requests: Vec<Request> = std::iter::from_fn(next).collect();
         let asked = requests.is_empty()
             || context.hub.tell(Event::Requests {
@@ -421,7 +421,7 @@ impl Connection {
                 Ok(false) => return self.block(),
                 Err(_) => return Flushed::Broken,
             }
-            let written = match self.endpoint.turn(now, &mut context.replica) {
+            let written = match self.endpoint.poll_turn(now, &mut context.replica) {
                 Turn::Write(gather) => self.stream.write(gather.slices()),
                 Turn::Fetch { room, from } => return Flushed::Fetch { room, from },
                 Turn::Wait(until) => return Flushed::Wait(until),
@@ -437,7 +437,7 @@ impl Connection {
                     } else {
                         now
                     };
-                    self.endpoint.wrote(now, &context.replica, count);
+                    self.endpoint.handle_written(now, &context.replica, count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.block(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -465,7 +465,7 @@ impl Reading<'_> {
     /// Notes the end of the input.
     pub(super) fn note(self, intake: Intake) {
         if intake == Intake::End {
-            self.endpoint.end_of_input();
+            self.endpoint.handle_end_of_input();
         }
     }
 }
@@ -476,7 +476,7 @@ impl Sink for Reading<'_> {
     }
 
     fn feed(&mut self, bytes: &[u8]) {
-        let count = self.endpoint.feed(self.clock.now(), bytes);
+        let count = self.endpoint.handle_bytes(self.clock.now(), bytes);
         debug_assert_eq!(count, bytes.len(), "there is space for a whole read");
     }
 
@@ -486,7 +486,7 @@ impl Sink for Reading<'_> {
 
     fn filled(&mut self, count: usize) {
         if count > 0 {
-            self.endpoint.received(self.clock.now(), count);
+            self.endpoint.handle_received(self.clock.now(), count);
         }
     }
 }

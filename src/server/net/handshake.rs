@@ -187,7 +187,7 @@ impl HandshakePool {
         };
         let mut endpoint = Endpoint::new(channel, dialect, since);
         if !first.is_empty() {
-            endpoint.feed(since, &first);
+            endpoint.handle_bytes(since, &first);
         }
         let mut request = self.first_request(&mut stream, &mut endpoint).await?;
         if let Some(passwords) = &self.passwords {
@@ -213,7 +213,7 @@ impl HandshakePool {
         endpoint: &mut Endpoint,
     ) -> Option<Request> {
         loop {
-            if let Some(request) = endpoint.request(super::random) {
+            if let Some(request) = endpoint.poll_request(super::random) {
                 return Some(request);
             }
             if endpoint.is_answering() {
@@ -251,12 +251,12 @@ impl HandshakePool {
         let now = self.clock.now();
         let mut replica = self.replica.borrow_mut();
         while stream.settle()? {
-            let Turn::Write(gather) = endpoint.turn(now, &mut replica) else {
+            let Turn::Write(gather) = endpoint.poll_turn(now, &mut replica) else {
                 return Ok(true);
             };
             match stream.write(gather.slices()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => endpoint.wrote(now, &replica, count),
+                Ok(count) => endpoint.handle_written(now, &replica, count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

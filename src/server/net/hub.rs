@@ -420,17 +420,17 @@ impl Driver {
             let drained = stopping.map(|since: Instant| since + DRAIN_WITHIN);
             tokio::select! {
                 outcome = self.appender.outcome() => {
-                    self.hub.handle(self.clock.now(), Event::Committed(outcome));
+                    self.hub.handle_event(self.clock.now(), Event::Committed(outcome));
                 }
                 _ = requests.recv_many(&mut events, EVENTS_A_TURN_MAX), if self.hub.has_room() => {
                     let now = self.clock.now();
                     for event in events.drain(..) {
-                        self.hub.handle(now, event);
+                        self.hub.handle_event(now, event);
                     }
                 }
                 () = &mut shutdown, if stopping.is_none() => {
                     stopping = Some(Instant::now());
-                    self.hub.handle(self.clock.now(), Event::Stop);
+                    self.hub.handle_event(self.clock.now(), Event::Stop);
                 }
                 () = self.supervisor.fallen() => break self.broken_down(),
                 // The hub's timer is due: the turn may have something to do.
@@ -438,7 +438,7 @@ impl Driver {
                 // The store does not answer: the result of the last batch stays unknown.
                 () = until(drained) => {
                     let unknown = Event::Committed(Err(StoreError::Unknown));
-                    self.hub.handle(self.clock.now(), unknown);
+                    self.hub.handle_event(self.clock.now(), unknown);
                 }
             }
             if let Some(outcome) = self.end_turn(&mut effects).await {
@@ -458,11 +458,12 @@ impl Driver {
     /// has ended.
     async fn end_turn(&mut self, effects: &mut Vec<Effect>) -> Option<Result<(), RunError>> {
         loop {
-            self.hub.finish_turn(self.clock.now(), effects);
+            self.hub.poll_effects(self.clock.now(), effects);
             let ended = self.carry_out(effects).await;
             match self.appender.outcome_at_once() {
                 Some(outcome) if ended.is_none() => {
-                    self.hub.handle(self.clock.now(), Event::Committed(outcome));
+                    self.hub
+                        .handle_event(self.clock.now(), Event::Committed(outcome));
                 }
                 _ => return ended,
             }

@@ -29,8 +29,11 @@ fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
         retry_after_ms: None,
     })));
     let close = ConnectionCommand::Close { last, drain: true };
-    endpoint.apply(start(), &replica, close);
-    assert!(matches!(endpoint.turn(start(), &mut replica), Turn::Done));
+    endpoint.handle_command(start(), &replica, close);
+    assert!(matches!(
+        endpoint.poll_turn(start(), &mut replica),
+        Turn::Done
+    ));
 }
 
 type Endpoint = front::Endpoint;
@@ -39,9 +42,9 @@ impl Endpoint {
     /// Writes all its answers.
     fn wrote_all(&mut self) {
         let mut replica = Replica::new([], ReplicaLimits::default());
-        while let Turn::Write(gather) = self.turn(start(), &mut replica) {
+        while let Turn::Write(gather) = self.poll_turn(start(), &mut replica) {
             let count = gather.slices().iter().map(|slice| slice.len()).sum();
-            self.wrote(start(), &replica, count);
+            self.handle_written(start(), &replica, count);
         }
     }
 }
@@ -67,8 +70,8 @@ fn at(seconds: u64) -> Now {
 
 fn receive(endpoint: &mut Endpoint, now: Now, bytes: &[u8]) -> Option<Request> {
     endpoint.space()[..bytes.len()].copy_from_slice(bytes);
-    endpoint.received(now, bytes.len());
-    endpoint.request(|| [0; 32])
+    endpoint.handle_received(now, bytes.len());
+    endpoint.poll_request(|| [0; 32])
 }
 
 #[test]
@@ -77,10 +80,10 @@ fn a_frame_that_does_not_end_ends_the_connection() {
     assert!(receive(&mut endpoint, at(1), b"{").is_none());
     for second in 2..31 {
         assert!(receive(&mut endpoint, at(second), b" ").is_none());
-        assert_eq!(endpoint.tick(at(second)), Pulse::Fine);
+        assert_eq!(endpoint.handle_tick(at(second)), Pulse::Fine);
     }
-    assert_eq!(endpoint.tick(at(31)), Pulse::Late);
-    let Some(Request::Refused(refusal)) = endpoint.request(|| [0; 32]) else {
+    assert_eq!(endpoint.handle_tick(at(31)), Pulse::Late);
+    let Some(Request::Refused(refusal)) = endpoint.poll_request(|| [0; 32]) else {
         panic!("it is not refused");
     };
     assert!(refusal.fatal());
@@ -95,10 +98,10 @@ fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
     // Its rest arrives in time, and with it the beginning of the next one.
     let rest = [&ping[5..], &ping[..5]].concat();
     assert!(receive(&mut endpoint, at(30), &rest).is_some());
-    assert!(endpoint.request(|| [0; 32]).is_none());
+    assert!(endpoint.poll_request(|| [0; 32]).is_none());
     let tick = |endpoint: &mut Endpoint, second| {
-        endpoint.alive(at(second));
-        endpoint.tick(at(second))
+        endpoint.handle_alive(at(second));
+        endpoint.handle_tick(at(second))
     };
     assert_eq!(tick(&mut endpoint, 59), Pulse::Fine);
     // A frame that waits for the server is not late.
@@ -110,7 +113,7 @@ fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
     // Between frames there is no limit.
     let mut endpoint = joined();
     assert!(receive(&mut endpoint, at(1), ping).is_some());
-    assert!(endpoint.request(|| [0; 32]).is_none());
+    assert!(endpoint.poll_request(|| [0; 32]).is_none());
     assert_eq!(tick(&mut endpoint, 100), Pulse::Fine);
 }
 
@@ -126,7 +129,7 @@ fn a_client_told_to_retry_later_is_not_read_for_a_moment() {
     let look = |wait| ConnectionCommand::Query(Err(Box::new(refusal(wait))));
     let check = |command: ConnectionCommand, wait: Option<u64>, pause: Option<Duration>| {
         let mut endpoint = joined();
-        endpoint.apply(at(1), &replica, command);
+        endpoint.handle_command(at(1), &replica, command);
         endpoint.wrote_all();
         let until = pause.map(|pause| at(1).mono + pause);
         assert_eq!(endpoint.paused(), until, "told to wait {wait:?}");
@@ -135,7 +138,7 @@ fn a_client_told_to_retry_later_is_not_read_for_a_moment() {
             let before = until.saturating_sub(Duration::from_nanos(1));
             [(before, false), (until, true)]
         }) {
-            endpoint.poll(Now { mono, ..at(1) });
+            endpoint.handle_time(Now { mono, ..at(1) });
             assert_eq!(endpoint.may_read(), may_read, "told to wait {wait:?}");
         }
     };

@@ -464,7 +464,7 @@ fn a_store_that_fails_while_nothing_is_asked_of_it_ends_the_server_too() {
     let mut world = World::new();
     world.join("bob");
     let unknown = Event::Committed(Err(StoreError::Unknown));
-    world.hub.handle(world.now, unknown);
+    world.hub.handle_event(world.now, unknown);
     world.run();
     assert_eq!(world.finished, Some(true));
     assert_eq!(world.hears("bob"), ["bye Shutdown", "closed"]);
@@ -710,7 +710,7 @@ fn requests_wait_while_too_much_is_staged() {
     let connection = ConnectionId::new(0, 1);
     let ask = |world: &mut World, counter| {
         let requests = vec![Request::Frame(message("bob", counter, &text))];
-        world.hub.handle(
+        world.hub.handle_event(
             world.now,
             Event::Requests {
                 connection,

@@ -292,14 +292,17 @@ fn a_connection_that_closes_meanwhile_drops_what_it_asked_for() {
     let mut world = after(["one".to_owned()]);
     world.hold_looks = true;
     world.say("alice", &forward(1, 9));
-    let look = world.client("alice").endpoint.look().unwrap();
+    let look = world.client("alice").endpoint.poll_query().unwrap();
     // Her second connection replaces the first.
     let first = world.clients.remove("alice").unwrap();
     world.clients.insert("ghost", first);
     world.join("alice");
     let looked = look.read(&mut world.store);
     let now = world.now;
-    world.client("ghost").endpoint.looked(now, &looked);
+    world
+        .client("ghost")
+        .endpoint
+        .handle_query_result(now, &looked);
     world.run();
     assert_eq!(world.hears("ghost"), ["bye Replaced", "closed"]);
 }

@@ -87,7 +87,7 @@ fn a_caught_up_reader_gets_a_whole_commit_in_one_slice() {
     let client = world.clients.get_mut("bob").unwrap();
     let one = |client: &mut crate::server::core::testing::Client, now, replica: &mut _| match client
         .endpoint
-        .turn(now, replica)
+        .poll_turn(now, replica)
     {
         Turn::Write(gather) => gather.slices().len(),
         other => panic!("{other:?}"),
@@ -117,18 +117,18 @@ fn a_written_page_is_discarded() {
     subscriber.attach(&[(RoomIndex::LOBBY, 1)]);
     let mut pages = 0;
     loop {
-        let count = match subscriber.turn(&mut replica) {
+        let count = match subscriber.poll_turn(&mut replica) {
             Turn::Write(gather) => gather.slices().iter().map(|slice| slice.len()).sum(),
             Turn::Fetch { room, from } => {
                 assert_eq!(from, 1);
-                assert!(subscriber.take_page(room, page.clone()));
+                assert!(subscriber.handle_page(room, page.clone()));
                 pages += 1;
                 continue;
             }
             Turn::Idle => break,
             other => panic!("{other:?}"),
         };
-        subscriber.wrote(&replica, count);
+        subscriber.handle_written(&replica, count);
     }
     assert_eq!(pages, 1);
     assert!(!subscriber.has_page());
@@ -222,21 +222,21 @@ fn received_requests_come_before_more_is_read_and_after_the_input_ended() {
     world.post("bob", &bytes);
     world.run();
     let endpoint = &mut world.client("bob").endpoint;
-    endpoint.end_of_input();
+    endpoint.handle_end_of_input();
     let now = start();
     let replica = &Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
     // Two are answered: the other two may be requested now, but no more read.
     for _ in 0..2 {
-        endpoint.apply(now, replica, ConnectionCommand::Answer(None));
+        endpoint.handle_command(now, replica, ConnectionCommand::Answer(None));
     }
     assert!(!endpoint.may_read() && endpoint.may_request() && !endpoint.is_over());
     for _ in 0..2 {
-        assert!(endpoint.request(|| unreachable!("no join")).is_some());
+        assert!(endpoint.poll_request(|| unreachable!("no join")).is_some());
     }
     for _ in 0..most {
-        endpoint.apply(now, replica, ConnectionCommand::Answer(None));
+        endpoint.handle_command(now, replica, ConnectionCommand::Answer(None));
     }
-    assert!(endpoint.request(|| unreachable!("no join")).is_none());
+    assert!(endpoint.poll_request(|| unreachable!("no join")).is_none());
     assert!(endpoint.is_over());
 }
 
@@ -445,7 +445,7 @@ fn a_reader_that_was_blocked_and_reads_again_counts_as_alive() {
             .unwrap(),
     );
     let now = world.now;
-    world.client("bob").endpoint.alive(now);
+    world.client("bob").endpoint.handle_alive(now);
     world.advance(std::time::Duration::from_secs(10));
     assert!(!world.client("bob").closed);
     assert!(world.client("alice").closed, "alice gave no sign");

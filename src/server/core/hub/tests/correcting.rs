@@ -144,7 +144,7 @@ fn a_start_behind_the_log_is_told() {
         let settings = hub.settings.clone();
         let mut hub = Hub::new(settings, hub.epoch, &extents, known, &[], world.now);
         let mut effects = Vec::new();
-        hub.finish_turn(world.now, &mut effects);
+        hub.poll_effects(world.now, &mut effects);
         let tells = |effect: &Effect| match effect {
             Effect::Log(record) => matches!(
                 **record,
