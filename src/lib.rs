@@ -4,15 +4,17 @@
 //!
 //! | module | what it owns | what it must not know |
 //! |---|---|---|
-//! | [`text`] | what a text from people may hold; its width; where it breaks | who sent it |
-//! | [`search`] | what a search asks for, and which texts it finds | where texts are kept |
-//! | [`time`] | one moment on both clocks | who reads them |
-//! | [`protocol`] | names, frames, limits, the codec | sockets, rooms' state |
-//! | [`pipe`] | a connection within one process | what is said on it |
-//! | [`stderr`] | what the programs say on the terminal that they were started from | what it is about |
-//! | [`server`] | `core` (pure: hub, log cursors, presence), `front` (pure: dialects), `store`, `net` | the client's half |
-//! | [`client`] | `session` (pure: join, resume, outbox), `store` (what is kept), `transport` (connection, clock) | terminals, servers |
-//! | [`tui`] | `app` (pure: model, update), `view`, `shell`, the line mode | SQL, sockets |
+//! | [`text`] | which characters a text may hold; its width; where it wraps | its sender |
+//! | [`search`] | what a query means, and which texts match it | where texts are stored |
+//! | [`time`] | one moment on both clocks | clocks |
+//! | [`protocol`] | ids, names, frames, limits, the codec | sockets, the state of rooms |
+//! | [`pipe`] | a connection within one process | the bytes' meaning |
+//! | [`stderr`] | how the programs write to the terminal that started them | the sentences' meaning |
+//! | [`server`] | `core` (pure: hub, accounts, moderation, cursors), `front` (pure: dialects), `log`, `store`, `net` | the client |
+//! | [`client`] | `session` (pure: join, resume, outbox), `store` (SQLite), `transport` (connection, clock) | terminals, the server |
+//! | [`tui`] | `app` (pure: panes, layers, update), `view`, `shell`, the line mode | SQL, sockets |
+//!
+//! `docs/ARCHITECTURE.md` has the picture, the flows, the words, and recipes.
 //!
 //! # The layers
 //!
