@@ -25,9 +25,9 @@ use crate::server::log::{
     reason = "lives on the stack for the length of one write"
 )]
 pub enum Turn<'a> {
-    /// Write these bytes; report the count with `wrote`.
+    /// Write these bytes; report the count with `handle_written`.
     Write(Gather<'a>),
-    /// Fetch a page of a room's log from this number on; hand it to `take_page`.
+    /// Fetch a page of a room's log from this number on; hand it to `handle_page`.
     Fetch {
         /// The room.
         room: RoomIndex,

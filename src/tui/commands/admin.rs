@@ -1,4 +1,4 @@
-//! Reads what follows the name of a admin command: its arguments, in the order of its row. What a kind
+//! Reads what follows the name of an admin command: its arguments, in the order of its row. What a kind
 //! of argument takes of the text may depend on what follows it in the row.
 
 use jiff::{Span, SpanRelativeTo, Unit};
