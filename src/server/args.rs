@@ -17,13 +17,13 @@ use crate::server::config::{CLIENTS_MAX_DEFAULT, Config, PORT_DEFAULT, Storage};
 use crate::server::log::MemoryLimits;
 use crate::{protocol::RoomName, text::Line};
 
-mod entry;
+mod access;
 mod limits;
-mod reach;
+mod network;
 
-pub use entry::{EntryArgs, InviteArgs, PasswordArgs};
+pub use access::{AccessArgs, InviteArgs, PasswordArgs};
 pub use limits::LimitArgs;
-pub use reach::ReachArgs;
+pub use network::NetworkArgs;
 
 /// The smallest limit for the log's size: it also holds accounts, devices and the outcomes of ids.
 const RETAIN_BYTES_MIN: u64 = 16 << 20;
@@ -99,10 +99,10 @@ pub struct Args {
     pub no_index: bool,
     /// Address, encryption and proxies.
     #[command(flatten)]
-    pub reach: ReachArgs,
+    pub network: NetworkArgs,
     /// Who may join.
     #[command(flatten)]
-    pub entry: EntryArgs,
+    pub access: AccessArgs,
     /// Rate limits.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -294,18 +294,18 @@ impl From<&Args> for Config {
                     index: !args.no_index,
                 }
             },
-            keys: args.reach.keys(args.data_dir.as_deref(), args.ephemeral),
-            plaintext: args.reach.plaintext(),
-            proxies: args.reach.proxy.clone(),
-            per_site: args.reach.per_site(),
+            keys: args.network.keys(args.data_dir.as_deref(), args.ephemeral),
+            plaintext: args.network.plaintext(),
+            proxies: args.network.proxy.clone(),
+            per_site: args.network.per_site(),
             secrets: Secrets::Kept {
                 directory: args.data_dir.clone(),
                 or_memory: args.ephemeral,
             },
-            access: args.entry.access,
-            new_owner: args.entry.new_owner,
-            drop_damaged: args.entry.drop_damaged,
-            keep_accounts_days: u64::from(args.entry.keep_accounts),
+            access: args.access.access,
+            new_owner: args.access.new_owner,
+            drop_damaged: args.access.drop_damaged,
+            keep_accounts_days: u64::from(args.access.keep_accounts),
             limits: args.limits.limits(),
             keep: Keep {
                 days: args.retain_days,

@@ -3,7 +3,7 @@
 use super::{Clock, StartError};
 use crate::server::{
     config::Config,
-    core::access::{self, Unread},
+    core::access::{self, UnreadableRecords},
     log::{Batch, Operation, StateRecord, Store},
 };
 
@@ -13,7 +13,7 @@ const NAMED_MAX: usize = 5;
 /// Refuses to start if records are damaged, or deletes them if the operator says so.
 pub(super) fn check(config: &Config, store: &mut dyn Store) -> Result<(), StartError> {
     let records = store.state().map_err(|_| StartError::Unreadable)?;
-    let Unread { damaged, unknown } = access::unread(&records);
+    let UnreadableRecords { damaged, unknown } = access::unread(&records);
     for (kind, count) in unknown {
         config.recorder.warn(format!(
             "{count} records of the kind {kind:?} are from a newer server: they are kept, but not used"

@@ -34,7 +34,7 @@ pub struct User<'a> {
 
 /// The user on whom another user wants to act.
 #[derive(Clone, Copy, Debug)]
-pub struct Other<'a> {
+pub struct TargetUser<'a> {
     /// Their id.
     pub id: UserId,
     /// Their nickname.
@@ -62,7 +62,7 @@ pub enum Action<'a> {
     /// Give an admin command.
     Command(&'static AdminSpec),
     /// Give an admin command that acts on another user.
-    ActOn(&'static AdminSpec, Other<'a>),
+    ActOn(&'static AdminSpec, TargetUser<'a>),
     /// Lift or replace a ban or a mute that a user of this role has set.
     Lift(Role),
 }
@@ -87,7 +87,7 @@ pub enum Denied<'a> {
     /// The other user has at least their role.
     Outranked {
         /// The other user.
-        other: Other<'a>,
+        other: TargetUser<'a>,
         /// Whether it is the same role.
         same: bool,
     },
@@ -148,7 +148,7 @@ pub fn may<'a>(
     }
 }
 
-fn may_act_on<'a>(user: &User<'a>, other: Other<'a>, rank: Rank) -> Result<(), Denied<'a>> {
+fn may_act_on<'a>(user: &User<'a>, other: TargetUser<'a>, rank: Rank) -> Result<(), Denied<'a>> {
     let anybody = match rank {
         Rank::Any => true,
         Rank::Lower => false,
@@ -274,7 +274,7 @@ mod tests {
         for (rank, role, target) in ranks.into_iter().flat_map(|rank| {
             roles().flat_map(move |role| roles().map(move |target| (rank, role, target)))
         }) {
-            let other = |byte| Other {
+            let other = |byte| TargetUser {
                 id: id(byte),
                 nickname: &nickname,
                 role: target,

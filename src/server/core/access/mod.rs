@@ -227,7 +227,7 @@ impl AccessControl {
 
 /// Stored records that this program can't use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unread {
+pub struct UnreadableRecords {
     /// Damaged records of known kinds: it is unknown what they forbade.
     pub damaged: Vec<StateRecord>,
     /// The number of records of each unknown kind: they are of a newer server, and stay unchanged.
@@ -235,7 +235,7 @@ pub struct Unread {
 }
 
 /// Finds records that this program can't use.
-pub fn unread(records: &[StateRecord]) -> Unread {
+pub fn unread(records: &[StateRecord]) -> UnreadableRecords {
     /// A kind, and whether a record of it can be read.
     type Kind = (&'static str, fn(&StateRecord) -> bool);
     fn kind<R: Record>() -> Kind {
@@ -250,7 +250,7 @@ pub fn unread(records: &[StateRecord]) -> Unread {
         kind::<Invite>(),
         kind::<AuditEntry>(),
     ];
-    let mut unread = Unread::default();
+    let mut unread = UnreadableRecords::default();
     for record in records {
         match kinds.iter().find(|(kind, _)| *kind == &*record.kind) {
             None => *unread.unknown.entry(record.kind.clone()).or_default() += 1,

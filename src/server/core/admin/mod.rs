@@ -4,7 +4,7 @@
 use super::{
     access::{
         AccessControl, Requester,
-        may::{Action, Other, may},
+        may::{Action, TargetUser, may},
     },
     format::seconds,
 };
@@ -217,7 +217,7 @@ impl Running<'_> {
             let message = format!("There is no user {nickname} here");
             return Err(ErrorFrame::new(ErrorCode::NotFound, &message));
         };
-        let other = Other {
+        let other = TargetUser {
             id: target.user,
             nickname: &target.nickname,
             role: target.role,

@@ -21,7 +21,7 @@ use crate::{
             ConnectionId,
             access::Visitor,
             event::{ConnectionCommand, JoinRequest, Joined},
-            hub::{Hub, Session, pending::What},
+            hub::{Hub, Session, pending::PendingKind},
             log_event::LogEvent,
             rate_limit::Rate,
             resume,
@@ -52,7 +52,7 @@ pub(in crate::server::core) fn run(
     }
     let operation = open(hub, &entry);
     hub.begin_joining(connection, entry);
-    hub.stage(connection, operation, What::Open);
+    hub.stage(connection, operation, PendingKind::Open);
 }
 
 fn open(hub: &Hub, entry: &JoinRequest) -> Operation {
@@ -99,7 +99,7 @@ pub(in crate::server::core) fn not_opened(
             entry.own_device = true;
             let operation = open(hub, &entry);
             hub.begin_joining(connection, entry);
-            return hub.stage(connection, operation, What::Open);
+            return hub.stage(connection, operation, PendingKind::Open);
         }
         hub.begin_joining(connection, entry);
     }

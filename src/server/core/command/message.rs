@@ -13,7 +13,7 @@ use crate::{
             access::may::NO_SUCH_ROOM,
             endpoint::HOLD_BACK_MAX,
             event::ConnectionCommand,
-            hub::{Hub, Numbering, pending::What},
+            hub::{Hub, Numbering, pending::PendingKind},
         },
         log::Operation,
     },
@@ -89,7 +89,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         return;
     };
     let sender = Arc::clone(&user.member);
-    let what = What::Message {
+    let what = PendingKind::Message {
         id,
         sender: Arc::clone(&sender),
         bytes: body.as_str().len(),
@@ -161,7 +161,7 @@ pub(super) fn refuse_for_good(
         id: Some(id),
         ..error
     });
-    hub.stage(connection, operation, What::Refuse { id, error });
+    hub.stage(connection, operation, PendingKind::Refuse { id, error });
 }
 
 /// The counter up to which the device's messages have an outcome, as far as is known here. `None`:

@@ -10,7 +10,7 @@ use crate::{
     server::{
         core::{
             ConnectionId,
-            hub::{Hub, Numbering, pending::What},
+            hub::{Hub, Numbering, pending::PendingKind},
         },
         log::Operation,
     },
@@ -36,5 +36,5 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, id: MessageId) {
         settled,
         refused: None,
     };
-    hub.stage(connection, operation, What::Withdraw { id });
+    hub.stage(connection, operation, PendingKind::Withdraw { id });
 }

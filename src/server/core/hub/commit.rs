@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Hub, State,
-    pending::{Committing, Pending, Refusals, Staged, What},
+    pending::{Committing, Pending, PendingKind, Refusals, Staged},
 };
 use crate::{
     protocol::{
@@ -45,7 +45,7 @@ impl Hub {
         &mut self,
         connection: ConnectionId,
         operation: Operation,
-        what: What,
+        what: PendingKind,
     ) {
         if let Some(session) = self.sessions.get_mut(&connection) {
             session.pending += 1;
@@ -56,7 +56,7 @@ impl Hub {
             }
         }
         let bytes = match &what {
-            What::Message { bytes, .. } => *bytes,
+            PendingKind::Message { bytes, .. } => *bytes,
             _ => 0,
         };
         self.staged_bytes += bytes;
@@ -249,25 +249,30 @@ impl Hub {
     fn conclude(&mut self, pending: Pending, verdict: &OpResult) {
         let Pending { connection, what } = pending;
         let id = match (&what, verdict) {
-            (What::Open | What::Enter, OpResult::Opened { counter, ids }) => {
+            (PendingKind::Open | PendingKind::Enter, OpResult::Opened { counter, ids }) => {
                 return command::join::opened(self, connection, *counter, ids);
             }
-            (What::Open | What::Enter, OpResult::Damaged) => {
+            (PendingKind::Open | PendingKind::Enter, OpResult::Damaged) => {
                 let message = "The server's record of this device is damaged: tell its operator, \
                                or join with another client ID";
                 let error = ErrorFrame::new(ErrorCode::Unavailable, message);
                 return command::join::failed(self, connection, error);
             }
-            (What::Open | What::Enter, _) => {
+            (PendingKind::Open | PendingKind::Enter, _) => {
                 return command::join::not_opened(self, connection, verdict);
             }
-            (What::PutState { .. }, _) => {
-                if let What::PutState { promises, .. } = what {
+            (PendingKind::PutState { .. }, _) => {
+                if let PendingKind::PutState { promises, .. } = what {
                     self.records_stored(promises);
                 }
                 return;
             }
-            (What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. }, _) => *id,
+            (
+                PendingKind::Message { id, .. }
+                | PendingKind::Withdraw { id }
+                | PendingKind::Refuse { id, .. },
+                _,
+            ) => *id,
         };
         match verdict {
             OpResult::Damaged => return self.not_durable(Pending { connection, what }),
@@ -294,26 +299,26 @@ impl Hub {
     }
 
     /// Answers an operation that was carried out just now.
-    fn done(&mut self, connection: ConnectionId, what: What, settled: MessageOutcome) {
+    fn done(&mut self, connection: ConnectionId, what: PendingKind, settled: MessageOutcome) {
         let (id, room, seq, time) = match (&what, settled) {
-            (What::Message { id, .. }, MessageOutcome::Stored { room, seq, time }) => {
+            (PendingKind::Message { id, .. }, MessageOutcome::Stored { room, seq, time }) => {
                 (*id, room, seq, time)
             }
-            (What::Refuse { error, .. }, _) => {
+            (PendingKind::Refuse { error, .. }, _) => {
                 return self.answer(connection, ServerFrame::Error(ErrorFrame::clone(error)));
             }
-            (What::Message { id, .. } | What::Withdraw { id }, _) => {
+            (PendingKind::Message { id, .. } | PendingKind::Withdraw { id }, _) => {
                 let answer = self.outcome(*id, settled);
                 return self.answer(connection, answer);
             }
-            (What::Open | What::Enter | What::PutState { .. }, _) => return,
+            (PendingKind::Open | PendingKind::Enter | PendingKind::PutState { .. }, _) => return,
         };
         let ack = Box::new(Ack {
             id,
             outcome: self.stored(room, seq, time),
         });
         self.command(connection, ConnectionCommand::Stored(ack));
-        let What::Message {
+        let PendingKind::Message {
             sender,
             bytes,
             text,
@@ -393,9 +398,13 @@ impl Hub {
             )
         };
         match what {
-            What::Open | What::Enter => command::join::failed(self, connection, refusal),
-            What::PutState { promises } => self.records_not_stored(promises),
-            What::Message { id, .. } | What::Withdraw { id } | What::Refuse { id, .. } => {
+            PendingKind::Open | PendingKind::Enter => {
+                command::join::failed(self, connection, refusal)
+            }
+            PendingKind::PutState { promises } => self.records_not_stored(promises),
+            PendingKind::Message { id, .. }
+            | PendingKind::Withdraw { id }
+            | PendingKind::Refuse { id, .. } => {
                 refusal.id = Some(id);
                 self.hold(connection, id);
                 self.answer(connection, ServerFrame::Error(refusal));

@@ -45,17 +45,17 @@ pub(super) struct Refusals {
 /// A connection that waits for the result of an operation.
 pub(super) struct Pending {
     pub(super) connection: ConnectionId,
-    pub(super) what: What,
+    pub(super) what: PendingKind,
 }
 
 impl Pending {
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.what, What::Open)
+        matches!(self.what, PendingKind::Open)
     }
 }
 
 /// The kind of a pending operation.
-pub(in crate::server::core) enum What {
+pub(in crate::server::core) enum PendingKind {
     /// A join.
     Open,
     /// A join that waits for records staged before it.
@@ -90,7 +90,7 @@ pub(in crate::server::core) enum What {
     },
 }
 
-impl What {
+impl PendingKind {
     /// The message id that gets an outcome.
     pub(super) fn id(&self) -> Option<MessageId> {
         match self {

@@ -10,7 +10,7 @@ use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     Hub,
-    pending::{Promise, What},
+    pending::{PendingKind, Promise},
 };
 use crate::{
     protocol::{
@@ -111,12 +111,12 @@ impl Hub {
         } else {
             self.remembering = true;
             let operation = Operation::PutState(records);
-            self.stage(NOBODY, operation, What::PutState { promises });
+            self.stage(NOBODY, operation, PendingKind::PutState { promises });
         }
         for connection in mem::take(&mut self.entering) {
             // The connection may have closed meanwhile.
             if let Some(operation) = command::join::opening(self, connection) {
-                self.stage(connection, operation, What::Enter);
+                self.stage(connection, operation, PendingKind::Enter);
             }
         }
     }

@@ -11,7 +11,7 @@ const INVITE_FOR_MAX: Duration = Duration::from_hours(366 * 24);
 
 /// Who may join.
 #[derive(Clone, Debug, Args)]
-pub struct EntryArgs {
+pub struct AccessArgs {
     /// Who may join: local: everyone on this machine and in private networks, others with an
     /// invite; open: everyone; invite: people with an invite; password: people with the password or
     /// an invite

@@ -18,7 +18,7 @@ const ADDRESS_RATE_DEFAULT: u32 = 240;
 
 /// The options for the network.
 #[derive(Args, Clone, Debug)]
-pub struct ReachArgs {
+pub struct NetworkArgs {
     /// Your own certificate, with its chain (PEM); reloaded on SIGHUP
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -53,7 +53,7 @@ pub struct ReachArgs {
     pub connects_per_minute: u32,
 }
 
-impl ReachArgs {
+impl NetworkArgs {
     /// The source of the server's key.
     pub(super) fn keys(&self, data: Option<&Path>, or_memory: bool) -> Keys {
         match (&self.tls_cert, &self.tls_key) {
