@@ -23,14 +23,12 @@ use std::{
 
 use chat_tui::{
     client::{
-        session::persist_types::{
-            CacheQuery, MessageRange, PersistedEntry, RoomUpdate, Save, StoreChange,
-        },
+        session::persist_types::{CacheQuery, MessageRange, PersistedEntry, Save, StoreChange},
         store::{self, CACHE_MESSAGES_MAX, Profile, Store},
     },
     protocol::{
         ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, UserId,
-        frame::{Message, Part},
+        frame::{Message, Part, RoomStart},
     },
     search::{Query, Words},
     text::Body,
@@ -110,16 +108,19 @@ fn open(profile: &Profile) -> Store {
 
 fn fill(profile: &Profile) {
     let mut store = open(profile);
-    let opened = RoomUpdate {
+    let start = RoomStart {
         room: RoomName::lobby(),
-        epoch: epoch(),
         topic: None,
         first: 1,
         head: MESSAGES,
+        next: MESSAGES + 1,
         reset: None,
     };
     let opened = Save {
-        changes: vec![StoreChange::Room(opened)],
+        changes: vec![StoreChange::Room {
+            epoch: epoch(),
+            start,
+        }],
     };
     store.save(&opened).unwrap();
     let start = Instant::now();

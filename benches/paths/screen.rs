@@ -3,10 +3,10 @@
 use std::{hint::black_box, time::Duration};
 
 use chat_tui::{
-    client::event::{ConnectionStatus, Entered, Event, Received, Restored, RoomOpened},
+    client::event::{ConnectionStatus, Entered, Event, Received, Restored},
     protocol::{
         Nickname, Role, RoomName, UserId,
-        frame::{self, Member},
+        frame::{self, Member, RoomStart},
         limits::TEXT_BYTES_MAX,
     },
     text::{Body, Line, wrap::wrap},
@@ -96,7 +96,7 @@ fn model() -> Model {
             server: None,
             limits: None,
         }),
-        Event::Room(RoomOpened {
+        Event::Room(RoomStart {
             room: RoomName::lobby(),
             topic: Some(Line::inert("welcome to the lab")),
             first: 1,

@@ -13,11 +13,11 @@ use std::time::Duration;
 use chat_tui::{
     client::event::{
         Command, ConnectionStatus, Delivery, Entered, Event, LocalId, Page, Received, Restored,
-        RestoredRoom, RoomOpened, SearchPage, Summary,
+        RestoredRoom, SearchPage, Summary,
     },
     protocol::{
         DeviceId, MessageId, Nickname, Role, RoomName, UserId,
-        frame::{Departure, Member, Part},
+        frame::{Departure, Member, Part, RoomStart},
     },
     search::Query,
     text::{Body, Line},
@@ -222,7 +222,7 @@ async fn enter(tell: &Sender<Event>, head: u64) -> Result<(), mpsc::error::SendE
         limits: None,
     }))
     .await?;
-    tell.send(Event::Room(RoomOpened {
+    tell.send(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: Some(Line::inert("welcome to the lab")),
         first: 1,

@@ -11,7 +11,7 @@ use crate::{
     protocol::{
         DeviceCode, Fingerprint, Invite, MessageId, Nickname, Role, RoomName, RoomRules, UserId,
         admin::{AdminCommand, AdminResult, Password},
-        frame::{Departure, Limits, Member, Part, Reset},
+        frame::{Departure, Limits, Member, Part, RoomStart},
     },
     search::Query,
     text::{Body, Line},
@@ -134,9 +134,11 @@ pub enum Event {
     Security(Security),
     /// The client joined (again). Follows `Connection` with `Online`, `Basic` or `Unidentified`.
     Entered(Entered),
-    /// A room was opened: its messages follow from `next`.
-    Room(RoomOpened),
-    /// A message arrived. In each room messages arrive in the log's order, and each number once.
+    /// A room is open: its messages follow from `next`. More than one above the last one held: a gap.
+    /// With a `reset`, what is held is not part of this log: show a break; numbers start anew.
+    Room(RoomStart),
+    /// A message arrived. In each room their order of arrival is their order; a number comes
+    /// once.
     Message(Received),
     /// One of the user's messages changed its state.
     Outbox {
@@ -378,25 +380,6 @@ pub struct Entered {
     pub server: Option<Line>,
     /// The limits that it enforces.
     pub limits: Option<Limits>,
-}
-
-/// The extent of a room when it was opened, and where its messages continue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoomOpened {
-    /// The room.
-    pub room: RoomName,
-    /// Its topic.
-    pub topic: Option<Line>,
-    /// The lowest number that the server still holds.
-    pub first: u64,
-    /// The highest number at the time of joining.
-    pub head: u64,
-    /// The number of the message that comes next. If it is more than one above the last one held,
-    /// there is a gap.
-    pub next: u64,
-    /// Set when the messages held are not part of this log (any more): show a break; numbers start
-    /// anew.
-    pub reset: Option<Reset>,
 }
 
 /// A message from the log.

@@ -12,11 +12,11 @@ use super::{
 use crate::{
     client::event::{
         Command, ConnectionStatus, Delivery, Entered, Event, LocalId, Page, Received, Restored,
-        RoomOpened, Security, VerifiedBy,
+        Security, VerifiedBy,
     },
     protocol::{
         Fingerprint, KeyTag, Nickname, Role, RoomName, UserId,
-        frame::{Member, Part, Reset},
+        frame::{Member, Part, Reset, RoomStart},
     },
     text::Body,
     time::Now,
@@ -209,7 +209,7 @@ impl Desk {
 
 /// The server's word on the lobby.
 pub(super) fn opened(first: u64, head: u64, next: u64, reset: Option<Reset>) -> Event {
-    Event::Room(RoomOpened {
+    Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
         first,

@@ -318,20 +318,20 @@ impl State {
                 self.entries.remove(key);
             }
             StoreChange::NextCounter(next) => self.next_counter = self.next_counter.max(*next),
-            StoreChange::Room(opened) => {
-                let room = self.rooms.entry(opened.room.clone()).or_insert(Room {
-                    epoch: opened.epoch,
-                    first: opened.first,
-                    head: opened.head,
+            StoreChange::Room { epoch, start } => {
+                let room = self.rooms.entry(start.room.clone()).or_insert(Room {
+                    epoch: *epoch,
+                    first: start.first,
+                    head: start.head,
                     messages: BTreeMap::new(),
                 });
-                if room.epoch != opened.epoch || opened.reset.is_some() {
+                if room.epoch != *epoch || start.reset.is_some() {
                     room.messages.clear();
                 }
-                room.epoch = opened.epoch;
-                room.first = opened.first;
-                room.head = opened.head;
-                room.messages = room.messages.split_off(&opened.first);
+                room.epoch = *epoch;
+                room.first = start.first;
+                room.head = start.head;
+                room.messages = room.messages.split_off(&start.first);
             }
             StoreChange::Messages(run) => {
                 let room = self.rooms.get_mut(&run.room);

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
-    client::event::{
-        ConnectionStatus, Delivery, Event, LocalId, Received, RestoredMessage, RoomOpened,
-    },
-    protocol::{Epoch, Nickname, RoomName, UserId},
+    client::event::{ConnectionStatus, Delivery, Event, LocalId, Received, RestoredMessage},
+    protocol::{Epoch, Nickname, RoomName, UserId, frame::RoomStart},
 };
 
 use crate::truth::{Fault, Truth, rooms};
@@ -255,11 +253,11 @@ impl Witness {
         Ok(())
     }
 
-    fn room(&mut self, truth: &Truth, opened: &RoomOpened) -> Result<(), Fault> {
+    fn room(&mut self, truth: &Truth, opened: &RoomStart) -> Result<(), Fault> {
         let epoch = self.epoch.ok_or("a room without a connection")?;
         let name = &opened.room;
         let room = self.rooms.entry(name.clone()).or_default();
-        let RoomOpened {
+        let RoomStart {
             first, head, next, ..
         } = *opened;
         if first > truth.first(epoch, name) || head > truth.head(epoch, name) {

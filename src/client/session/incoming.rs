@@ -6,7 +6,7 @@ use super::{
     Channel, Delivery, Distrust, Event, KeyVerdict, Session,
     connection_state::{ConnectionState, Mode, ServerKind},
     members::MemberChange,
-    persist_types::{RoomUpdate, StoreChange},
+    persist_types::StoreChange,
     rooms::Receipt,
     user_text::{self, ProtocolFault},
 };
@@ -319,16 +319,9 @@ impl Session {
             server: Some(welcome.server),
             limits: Some(limits),
         }));
-        for opened in opened {
-            self.write_buffer.opened(RoomUpdate {
-                room: opened.room.clone(),
-                epoch,
-                topic: opened.topic.clone(),
-                first: opened.first,
-                head: opened.head,
-                reset: opened.reset,
-            });
-            self.events.push_back(Event::Room(opened));
+        for start in opened {
+            self.write_buffer.opened(epoch, start.clone());
+            self.events.push_back(Event::Room(start));
         }
         Ok(())
     }

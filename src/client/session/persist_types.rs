@@ -31,7 +31,7 @@ use crate::{
     client::event::{Delivery, Page, SearchPage},
     protocol::{
         Epoch, MessageId, RoomName, UserId,
-        frame::{Message, Part, Reset},
+        frame::{Message, Part, RoomStart},
     },
     search::Query,
     text::{Body, Line},
@@ -166,10 +166,16 @@ pub enum StoreChange {
         /// The text.
         body: Body,
     },
-    /// A room was opened.
-    Room(RoomUpdate),
-    /// Messages of a room's log with consecutive numbers: a range, which is merged with those that
-    /// it touches.
+    /// A room was opened. What is kept of it below its first message was erased and is let go of; so is
+    /// all of it, where it is of another log or the room starts with a reset.
+    Room {
+        /// The log.
+        epoch: Epoch,
+        /// What the server said about the room.
+        start: RoomStart,
+    },
+    /// Messages of a room's log, all from one number to another: a range that is joined with
+    /// those that it touches.
     Messages(MessageRange),
     /// The user has read a room up to this number, or to the log's end where that is lower.
     Read {
@@ -207,24 +213,7 @@ impl StoreChange {
     }
 }
 
-/// A server's description of a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoomUpdate {
-    /// The room.
-    pub room: RoomName,
-    /// The log. Stored messages of another one are discarded.
-    pub epoch: Epoch,
-    /// The topic.
-    pub topic: Option<Line>,
-    /// The lowest number that it holds. Stored messages below are discarded: they were erased.
-    pub first: u64,
-    /// The highest number given.
-    pub head: u64,
-    /// Set when the stored messages are not part of this log: they are discarded.
-    pub reset: Option<Reset>,
-}
-
-/// Messages of one log with consecutive numbers; never empty.
+/// Messages of one log, each number one more than the last; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRange {
     /// The room.

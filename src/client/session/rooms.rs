@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{members::Members, persist_types::PersistedRoom, user_text::ProtocolFault};
 use crate::{
-    client::event::{Page, RoomOpened},
+    client::event::Page,
     protocol::{
         Epoch, MessageId, RoomName,
         frame::{Message, PageHead, Part, Position, Reset, RoomStart},
@@ -108,7 +108,7 @@ impl RoomCursors {
         &mut self,
         epoch: Epoch,
         starts: Vec<RoomStart>,
-    ) -> Result<Vec<RoomOpened>, ProtocolFault> {
+    ) -> Result<Vec<RoomStart>, ProtocolFault> {
         starts.iter().try_for_each(check)?;
         if starts.len() > JOIN_ROOMS_MAX {
             return Err(ProtocolFault::new("more rooms than a client can be in"));
@@ -126,7 +126,7 @@ impl RoomCursors {
             .collect())
     }
 
-    fn open_room(&mut self, start: RoomStart, another_log: bool) -> RoomOpened {
+    fn open_room(&mut self, start: RoomStart, another_log: bool) -> RoomStart {
         let known = self.rooms.contains_key(&start.room);
         let room = self.rooms.entry(start.room.clone()).or_default();
         let reset = match start.reset {
@@ -146,13 +146,10 @@ impl RoomCursors {
         room.due = Some(start.next);
         room.first = start.first;
         room.head = start.head;
-        RoomOpened {
-            room: start.room,
-            topic: start.topic,
-            first: start.first,
-            head: start.head,
+        RoomStart {
             next: room.held + 1,
             reset,
+            ..start
         }
     }
 

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::persist_types::{MessageRange, RoomUpdate, Save, StoreChange};
-use crate::protocol::{Epoch, frame::Message, limits::TEXT_BYTES_MAX};
+use super::persist_types::{MessageRange, Save, StoreChange};
+use crate::protocol::{
+    Epoch,
+    frame::{Message, RoomStart},
+    limits::TEXT_BYTES_MAX,
+};
 
 /// Bytes of text that wait to be saved. Beyond, the oldest are dropped, and requested from the
 /// server when needed.
@@ -43,22 +47,22 @@ impl WriteBuffer {
         self.retry_at
     }
 
-    /// Adds an update of a room.
-    pub(super) fn opened(&mut self, mut opened: RoomUpdate) {
+    /// A room was opened.
+    pub(super) fn opened(&mut self, epoch: Epoch, mut start: RoomStart) {
         let ours = |change: &StoreChange| match change {
-            StoreChange::Messages(run) => run.room == opened.room,
-            StoreChange::Room(other) => other.room == opened.room,
+            StoreChange::Messages(run) => run.room == start.room,
+            StoreChange::Room { start: other, .. } => other.room == start.room,
             _ => false,
         };
         let last = self.waiting.iter().rposition(ours);
         // Replaces the last update of the room if no messages came in between.
         if let Some(at) = last
-            && let StoreChange::Room(before) = &self.waiting[at]
+            && let StoreChange::Room { start: before, .. } = &self.waiting[at]
         {
-            opened.reset = opened.reset.or(before.reset);
+            start.reset = start.reset.or(before.reset);
             self.waiting.remove(at);
         }
-        self.waiting.push(StoreChange::Room(opened));
+        self.waiting.push(StoreChange::Room { epoch, start });
     }
 
     /// Adds a message.
@@ -66,7 +70,7 @@ impl WriteBuffer {
         self.bytes += message.body.as_str().len();
         let ours = |change: &StoreChange| match change {
             StoreChange::Messages(run) => run.room == message.room,
-            StoreChange::Room(opened) => opened.room == message.room,
+            StoreChange::Room { start, .. } => start.room == message.room,
             _ => false,
         };
         let at = self.waiting.iter().rposition(ours);
@@ -165,7 +169,7 @@ impl WriteBuffer {
                 | StoreChange::Typed(_)) => {
                     self.put(change);
                 }
-                StoreChange::Room(opened) => self.opened(opened),
+                StoreChange::Room { epoch, start } => self.opened(epoch, start),
                 change => self.waiting.push(change),
             }
         }

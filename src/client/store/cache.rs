@@ -14,12 +14,11 @@ use super::{
 use crate::{
     client::{
         event::{Page, Received, RestoredRoom, SearchPage},
-        session::persist_types::{
-            MessageRange, PersistedRoom, RoomUpdate, StoreChange, nanoseconds,
-        },
+        session::persist_types::{MessageRange, PersistedRoom, StoreChange, nanoseconds},
     },
     protocol::{
-        ClientId, Epoch, MessageId, Nickname, RoomName, UserId, frame::Part,
+        ClientId, Epoch, MessageId, Nickname, RoomName, UserId,
+        frame::{Part, RoomStart},
         limits::HISTORY_PAGE_MAX,
     },
     search::{
@@ -77,13 +76,14 @@ fn room_of(
 /// Stores a server's update of a room; starts a new log if it has changed.
 pub(super) fn open_room(
     database: &Connection,
-    opened: &RoomUpdate,
+    epoch: Epoch,
+    start: &RoomStart,
     max: u64,
 ) -> Result<(), StoreFault> {
-    let known = room(database, &opened.room)?;
-    let epoch = opened.epoch.to_string();
-    let same = |room: &&RoomRow| room.epoch == epoch && opened.reset.is_none();
-    // Another device of this user may have seen the reset before.
+    let known = room(database, &start.room)?;
+    let epoch = epoch.to_string();
+    let same = |room: &&RoomRow| room.epoch == epoch && start.reset.is_none();
+    // Another device of ours may have seen the reset before us.
     let log = match known.as_ref().filter(same) {
         Some(room) => room.log,
         None => database
@@ -102,15 +102,15 @@ pub(super) fn open_room(
              VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
-            opened.room.as_str(),
+            start.room.as_str(),
             log,
             epoch,
-            opened.topic.as_ref().map(Line::as_str),
-            signed(opened.first),
-            signed(opened.head),
+            start.topic.as_ref().map(Line::as_str),
+            signed(start.first),
+            signed(start.head),
             signed(read),
         ])?;
-    tidy(database, log, opened.first, max)
+    tidy(database, log, start.first, max)
 }
 
 /// Bytes of messages in a change.

@@ -370,7 +370,9 @@ impl Store {
                 }
                 StoreChange::Typed(text) => device::add_typed(&transaction, text)?,
                 StoreChange::User(user) => device::set_user(&transaction, *user)?,
-                StoreChange::Room(opened) => cache::open_room(&transaction, opened, max)?,
+                StoreChange::Room { epoch, start } => {
+                    cache::open_room(&transaction, *epoch, start, max)?;
+                }
                 StoreChange::Messages(run) if caches => cache::put(&transaction, run, max)?,
                 StoreChange::Messages(_) => {}
                 StoreChange::Read { room, epoch, seq } => {

@@ -15,11 +15,11 @@ use super::*;
 use crate::{
     client::{
         event::{Delivery, Received},
-        session::persist_types::{MessageRange, PersistedEntry, PersistedOutbox, RoomUpdate},
+        session::persist_types::{MessageRange, PersistedEntry, PersistedOutbox},
     },
     protocol::{
         DeviceId, Epoch, MessageId, Nickname, RoomName, UserId,
-        frame::{Message, Part, Reset},
+        frame::{Message, Part, Reset, RoomStart},
     },
     search::{Query, Words},
     text::Body,
@@ -94,14 +94,17 @@ fn time(seq: u64) -> Timestamp {
 }
 
 fn opened(number: u8, first: u64, head: u64) -> StoreChange {
-    StoreChange::Room(RoomUpdate {
-        room: lobby(),
+    StoreChange::Room {
         epoch: epoch(number),
-        topic: Some(Line::inert("a topic")),
-        first,
-        head,
-        reset: None,
-    })
+        start: RoomStart {
+            room: lobby(),
+            topic: Some(Line::inert("a topic")),
+            first,
+            head,
+            next: head + 1,
+            reset: None,
+        },
+    }
 }
 
 fn messages(number: u8, from: u64, to: u64) -> StoreChange {
@@ -471,14 +474,17 @@ fn another_log_is_not_mixed_with_the_old_one() {
     store.keep(vec![messages(2, 1, 3)]);
     assert_eq!(store.ranges(), [(1, 3)]);
     assert_eq!(store.count(), 3, "the old log's messages are gone");
-    let reset = StoreChange::Room(RoomUpdate {
-        room: lobby(),
+    let reset = StoreChange::Room {
         epoch: epoch(2),
-        topic: None,
-        first: 1,
-        head: 2,
-        reset: Some(Reset::Id),
-    });
+        start: RoomStart {
+            room: lobby(),
+            topic: None,
+            first: 1,
+            head: 2,
+            next: 2 + 1,
+            reset: Some(Reset::Id),
+        },
+    };
     store.keep(vec![reset]);
     assert_eq!(store.ranges(), []);
 }

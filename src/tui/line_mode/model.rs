@@ -13,12 +13,12 @@ use crate::{
         Command, Event,
         event::{
             ConnectionStatus, CredentialWanted, Delivery, Entered, LocalId, Page, Received,
-            Restored, RestoredMessage, RoomOpened, Security, Summary,
+            Restored, RestoredMessage, Security, Summary,
         },
     },
     protocol::{
         KeyTag, Nickname, RoomName, RoomRules, UserId,
-        frame::{Member, Part},
+        frame::{Member, Part, RoomStart},
         limits::TEXT_BYTES_MAX,
     },
     text::{Body, BodyError, Line},
@@ -700,7 +700,7 @@ impl Model {
         self.nickname = entered.nickname.clone();
     }
 
-    fn room(&mut self, room: &RoomOpened) {
+    fn room(&mut self, room: &RoomStart) {
         if room.reset.is_some() {
             self.say("The server's log is another one: what was said before is not in it");
         } else if self.last > 0 && room.next > self.last + 1 {

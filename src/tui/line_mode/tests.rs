@@ -13,12 +13,12 @@ use crate::{
         Command, Event,
         event::{
             ConnectionStatus, Delivery, Entered, LocalId, Page, Received, Restored,
-            RestoredMessage, RoomOpened, Summary,
+            RestoredMessage, Summary,
         },
     },
     protocol::{
         Nickname, Role, RoomName, UserId,
-        frame::{Member, Part, Reset},
+        frame::{Member, Part, Reset, RoomStart},
     },
     text::{Body, Line},
 };
@@ -54,7 +54,7 @@ fn enter(model: &mut Model, head: u64, next: u64) {
         server: None,
         limits: None,
     }));
-    model.event(Event::Room(RoomOpened {
+    model.event(Event::Room(RoomStart {
         room: model.room.clone(),
         topic: None,
         first: 1,
@@ -641,7 +641,7 @@ fn missing_messages_and_another_log_are_told() {
             .iter()
             .any(|line| line.starts_with("3 messages"))
     );
-    model.event(Event::Room(RoomOpened {
+    model.event(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
         first: 1,
@@ -677,7 +677,7 @@ fn another_room_is_written_to_and_read_alone() {
     assert!(matches!(sent, Some(Command::Send { room, .. }) if room == build));
 
     // The session is in the lobby, too: an earlier message waits for it.
-    model.event(Event::Room(RoomOpened {
+    model.event(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
         first: 1,

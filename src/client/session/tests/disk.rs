@@ -101,19 +101,19 @@ impl Disk {
                 StoreChange::NextCounter(next) => {
                     outbox.next_counter = outbox.next_counter.max(*next);
                 }
-                StoreChange::Room(opened) => {
+                StoreChange::Room { epoch, start } => {
                     let room = PersistedRoom {
-                        room: opened.room.clone(),
-                        epoch: opened.epoch,
-                        first: opened.first,
-                        head: opened.head,
+                        room: start.room.clone(),
+                        epoch: *epoch,
+                        first: start.first,
+                        head: start.head,
                         seq: 0,
                         id: None,
                     };
                     let known = rooms
-                        .remove(&opened.room)
-                        .filter(|known| known.epoch == opened.epoch && opened.reset.is_none());
-                    rooms.insert(opened.room.clone(), known.unwrap_or(room));
+                        .remove(&start.room)
+                        .filter(|known| known.epoch == *epoch && start.reset.is_none());
+                    rooms.insert(start.room.clone(), known.unwrap_or(room));
                 }
                 StoreChange::Messages(run) => {
                     if let Some(room) = rooms.get_mut(&run.room)

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    client::session::persist_types::{MessageRange, PersistedEntry, RoomUpdate, Save, StoreChange},
+    client::session::persist_types::{MessageRange, PersistedEntry, Save, StoreChange},
     protocol::limits::JOIN_ROOMS_MAX,
 };
 
@@ -28,14 +28,17 @@ fn after(rooms: impl Iterator<Item = RoomName>, epoch: Epoch) -> Disk {
         let ServerFrame::Message(message) = message(1, "hi") else {
             unreachable!()
         };
-        let opened = StoreChange::Room(RoomUpdate {
-            room: room.clone(),
+        let opened = StoreChange::Room {
             epoch,
-            topic: None,
-            first: 1,
-            head: 1,
-            reset: None,
-        });
+            start: RoomStart {
+                room: room.clone(),
+                topic: None,
+                first: 1,
+                head: 1,
+                next: 1 + 1,
+                reset: None,
+            },
+        };
         let messages = StoreChange::Messages(MessageRange {
             room: room.clone(),
             epoch,

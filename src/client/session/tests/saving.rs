@@ -48,7 +48,7 @@ fn in_short(change: &StoreChange) -> String {
         StoreChange::Remove(key) => format!("not {key}"),
         StoreChange::TakeBack(key) => format!("back {key}"),
         StoreChange::NextCounter(next) => format!("next {next}"),
-        StoreChange::Room(opened) => format!("#{}", opened.room),
+        StoreChange::Room { start, .. } => format!("#{}", start.room),
         StoreChange::Messages(run) => {
             let numbers: Vec<_> = run.messages.iter().map(|m| m.seq.to_string()).collect();
             format!("messages {}", numbers.join(" "))

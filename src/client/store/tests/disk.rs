@@ -11,14 +11,17 @@ fn room(name: &str) -> RoomName {
 }
 
 fn open_room(name: &str, head: u64) -> StoreChange {
-    StoreChange::Room(RoomUpdate {
-        room: room(name),
+    StoreChange::Room {
         epoch: epoch(1),
-        topic: None,
-        first: 1,
-        head,
-        reset: None,
-    })
+        start: RoomStart {
+            room: room(name),
+            topic: None,
+            first: 1,
+            head,
+            next: head + 1,
+            reset: None,
+        },
+    }
 }
 
 /// Many messages of about 200 bytes.

@@ -39,10 +39,10 @@ use self::{
 };
 use super::composer::Composer;
 use crate::{
-    client::event::{Received, RestoredRoom, RoomOpened},
+    client::event::{Received, RestoredRoom},
     protocol::{
         RoomName, RoomRules,
-        frame::{Member, Reset},
+        frame::{RoomStart, Member, Reset},
     },
 };
 
@@ -167,7 +167,7 @@ impl Pane {
     }
 
     /// The server opened the room; a break since what is held is marked.
-    pub fn opened(&mut self, opened: &RoomOpened, zone: &TimeZone) {
+    pub fn opened(&mut self, opened: &RoomStart, zone: &TimeZone) {
         self.rules.topic.clone_from(&opened.topic);
         // What we were told before we were let in for the first time is no part of any log.
         let never_opened = self.timeline.first() == 0 && self.timeline.holds_no_message();

@@ -20,8 +20,7 @@ use super::{
 };
 use crate::{
     client::event::{
-        Command, ConnectionStatus, Delivery, Event, LocalId, Received, RoomOpened, Security,
-        Summary,
+        Command, ConnectionStatus, Delivery, Event, LocalId, Received, Security, Summary,
     },
     protocol::{
         RoomName,

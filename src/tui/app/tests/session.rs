@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     client::event::{Page, Restored, RestoredRoom},
+    protocol::frame::RoomStart,
     tui::app::Start,
 };
 
@@ -373,7 +374,7 @@ fn somebody_on_a_bad_line_is_told_of_once() {
 fn what_was_said_before_we_came_is_not_new() {
     let mut desk = Desk::new();
     desk.msg(Msg::Focus(false));
-    desk.heard(Event::Room(RoomOpened {
+    desk.heard(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
         first: 1,

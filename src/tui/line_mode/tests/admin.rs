@@ -6,7 +6,7 @@ use crate::{
     protocol::{
         DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomRules,
         admin::{AdminCommand, AdminResult},
-        frame::Member,
+        frame::{Member, RoomStart},
     },
 };
 
@@ -346,7 +346,7 @@ fn in_a_script_a_command_waits_until_what_it_needs_is_there() {
         server: None,
         limits: None,
     }));
-    model.event(Event::Room(RoomOpened {
+    model.event(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
         first: 1,

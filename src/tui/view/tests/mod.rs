@@ -16,10 +16,10 @@ use super::{
     palette::{Depth, Ground, Palette},
 };
 use crate::{
-    client::event::{ConnectionStatus, CredentialWanted, Delivery, Event, RoomOpened},
+    client::event::{ConnectionStatus, CredentialWanted, Delivery, Event},
     protocol::{
         RoomName,
-        frame::{Departure, Member},
+        frame::{Departure, Member, RoomStart},
     },
     text::Line,
     tui::{
@@ -70,7 +70,7 @@ impl Screen {
         let mut screen = Self::new(width, height);
         screen.desk.enters();
         screen
-            .heard(Event::Room(RoomOpened {
+            .heard(Event::Room(RoomStart {
                 room: RoomName::lobby(),
                 topic: Some(Line::inert("welcome to the lab")),
                 first: 1,

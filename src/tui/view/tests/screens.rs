@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use super::{Screen, member, nickname};
 use crate::{
-    client::event::{ConnectionStatus, Delivery, Event, RoomOpened},
-    protocol::{RoomName, frame::Reset},
+    client::event::{ConnectionStatus, Delivery, Event},
+    protocol::{
+        RoomName,
+        frame::{Reset, RoomStart},
+    },
     text::Line,
     tui::{
         app::Msg,
@@ -459,7 +462,7 @@ fn missing_messages_and_another_log_are_marked() {
                 part,
                 page: Err(Line::inert("the server is busy")),
             })
-            .heard(Event::Room(RoomOpened {
+            .heard(Event::Room(RoomStart {
                 room: RoomName::lobby(),
                 topic: None,
                 first: 1,
