@@ -3,10 +3,10 @@
 use std::{hint::black_box, time::Duration};
 
 use chat_tui::{
-    client::event::{ConnectionStatus, Entered, Event, Received, Restored},
+    client::event::{ConnectionStatus, Entered, Event, Restored},
     protocol::{
-        Nickname, Role, RoomName, UserId,
-        frame::{self, Member, RoomStart},
+        DeviceId, MessageId, Nickname, Role, RoomName, UserId,
+        frame::{self, Member, Message, RoomStart},
         limits::TEXT_BYTES_MAX,
     },
     text::{Body, Line, wrap::wrap},
@@ -50,18 +50,21 @@ fn user(number: usize) -> UserId {
 fn message(seq: u64) -> Event {
     let who = usize::try_from(seq / 3).unwrap() % NAMES.len();
     let minutes = i64::try_from(seq).unwrap();
-    Event::Message(Received {
+    let message = Message {
         room: RoomName::lobby(),
-        seq: Some(seq),
-        id: None,
-        user: Some(user(who)),
+        seq,
+        id: MessageId {
+            device: DeviceId::from_bytes([9; 12]),
+            counter: seq,
+        },
+        user: user(who),
         nickname: Nickname::parse(NAMES[who]).unwrap(),
         time: Timestamp::UNIX_EPOCH + minutes.minutes(),
         clock_was: None,
         unproven: false,
         body: Body::inert(pick(&WORDS, seq)),
-        local: None,
-    })
+    };
+    Event::Message(message.into())
 }
 
 /// Returns a model of a client in the lobby, with its latest messages loaded.

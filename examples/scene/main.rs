@@ -13,11 +13,11 @@ use std::time::Duration;
 use chat_tui::{
     client::event::{
         Command, ConnectionStatus, Delivery, Entered, Event, LocalId, Page, Received, Restored,
-        RestoredRoom, SearchPage, Summary,
+        RestoredRoom, Said, SearchPage, Summary, Unlogged,
     },
     protocol::{
         DeviceId, MessageId, Nickname, Role, RoomName, UserId,
-        frame::{Departure, Member, Part, RoomStart},
+        frame::{Departure, Member, Message, Part, RoomStart},
     },
     search::Query,
     text::{Body, Line},
@@ -181,7 +181,7 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
     enter(tell, if has_log { LOG_HEAD } else { 15 }).await?;
     if has_log {
         for seq in LOG_HEAD - 99..=LOG_HEAD {
-            tell.send(Event::Message(log_message(seq))).await?;
+            tell.send(Event::Message(log_message(seq).into())).await?;
         }
         return Ok(());
     }
@@ -276,21 +276,23 @@ async fn converse(tell: &Sender<Event>) -> Result<(), mpsc::error::SendError<Eve
 const LOG_HEAD: u64 = 1_200;
 
 /// Returns a message of the long log: the conversation repeated, over some weeks.
-fn log_message(seq: u64) -> Received {
+fn log_message(seq: u64) -> Message {
     let said = &SAID[usize::try_from(seq * 7 % 15).unwrap_or(0)];
     let minutes =
         i64::try_from(LOG_HEAD - seq).unwrap_or(0) * 37 + i64::try_from(seq % 3 * 20).unwrap_or(0);
-    Received {
+    Message {
         room: RoomName::lobby(),
-        seq: Some(seq),
-        id: None,
-        user: Some(user(said.1)),
+        seq,
+        id: MessageId {
+            device: DeviceId::from_bytes([1; 12]),
+            counter: seq,
+        },
+        user: user(said.1),
         nickname: nickname(said.1),
         time: ago(-minutes - 60),
         clock_was: None,
         unproven: false,
         body: Body::inert(&format!("{} ({seq})", said.2)),
-        local: None,
     }
 }
 
@@ -360,18 +362,13 @@ fn outbox(local: u64, body: &Body, delivery: Delivery) -> Event {
 
 fn message(minutes: i64, who: &str, text: &str, local: Option<u64>) -> Event {
     Event::Message(Received {
-        room: RoomName::lobby(),
-        seq: None,
-        id: Some(MessageId {
-            device: DeviceId::from_bytes([1; 12]),
-            counter: 1,
+        said: Said::Unlogged(Unlogged {
+            room: RoomName::lobby(),
+            user: Some(user(who)),
+            nickname: nickname(who),
+            time: ago(minutes),
+            body: Body::inert(text),
         }),
-        user: Some(user(who)),
-        nickname: nickname(who),
-        time: ago(minutes),
-        clock_was: None,
-        unproven: false,
-        body: Body::inert(text),
         local: local.map(LocalId),
     })
 }

@@ -281,8 +281,9 @@ fn settle<'a>(
 fn shown(event: &Event) {
     match event {
         Event::Message(message) => {
-            assert_line(message.nickname.as_str());
-            assert_eq!(Body::inert(message.body.as_str()), message.body);
+            assert_line(message.said.nickname().as_str());
+            let body = message.said.body();
+            assert_eq!(Body::inert(body.as_str()), *body);
         }
         Event::Notice(line) => assert_line(line.as_str()),
         _ => {}

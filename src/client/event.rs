@@ -9,9 +9,9 @@ use jiff::Timestamp;
 
 use crate::{
     protocol::{
-        DeviceCode, Fingerprint, Invite, MessageId, Nickname, Role, RoomName, RoomRules, UserId,
+        DeviceCode, Fingerprint, Invite, Nickname, Role, RoomName, RoomRules, UserId,
         admin::{AdminCommand, AdminResult, Password},
-        frame::{Departure, Limits, Member, Part, RoomStart},
+        frame::{Departure, Limits, Member, Message, Part, RoomStart},
     },
     search::Query,
     text::{Body, Line},
@@ -259,7 +259,7 @@ impl Event {
     pub fn room(&self) -> Option<&RoomName> {
         match self {
             Self::Room(opened) => Some(&opened.room),
-            Self::Message(received) => Some(&received.room),
+            Self::Message(received) => Some(received.said.room()),
             Self::Page { room, .. }
             | Self::Found { room, .. }
             | Self::Members { room, .. }
@@ -382,34 +382,118 @@ pub struct Entered {
     pub limits: Option<Limits>,
 }
 
-/// A message from the log.
+/// A message that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// The room.
-    pub room: RoomName,
-    /// Its number; `None` from a basic server.
-    pub seq: Option<u64>,
-    /// Its id; `None` from a basic server.
-    pub id: Option<MessageId>,
-    /// The sender; `None` from a basic server.
-    pub user: Option<UserId>,
-    /// The sender's nickname at that time.
-    pub nickname: Nickname,
-    /// The server's time; from a basic server, the time of arrival.
-    pub time: Timestamp,
-    /// Set where the server's clock was corrected since the message before: the time that the
-    /// uncorrected clock would show.
-    pub clock_was: Option<Timestamp>,
-    /// Whether its sender is known to have been unverified when they sent it.
-    pub unproven: bool,
-    /// The text, inert.
-    pub body: Body,
-    /// Set for the echo of a message typed in this run.
+    /// The message.
+    pub said: Said,
+    /// Set when this is the echo of a message typed in this run.
     pub local: Option<LocalId>,
 }
 
-/// A gap-free part of a room's log: all messages from `from` to `to`, both included. In an empty
-/// page `to` is one less than `from`.
+impl From<Message> for Received {
+    fn from(message: Message) -> Self {
+        Self {
+            said: Said::Logged(message),
+            local: None,
+        }
+    }
+}
+
+/// A message as a front end shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// An entry of a room's log.
+    Logged(Message),
+    /// A message that has no entry, as far as is known.
+    Unlogged(Unlogged),
+}
+
+/// A message without an entry in a log: a basic server's, or one of ours that was sent and whose
+/// entry has not come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlogged {
+    /// The room; the lobby on a basic server.
+    pub room: RoomName,
+    /// The sender; `None` from a basic server.
+    pub user: Option<UserId>,
+    /// The sender's nickname.
+    pub nickname: Nickname,
+    /// The time of its arrival, or of our sending it.
+    pub time: Timestamp,
+    /// The text, inert.
+    pub body: Body,
+}
+
+impl Said {
+    /// The room.
+    pub fn room(&self) -> &RoomName {
+        match self {
+            Self::Logged(message) => &message.room,
+            Self::Unlogged(message) => &message.room,
+        }
+    }
+
+    /// The number in the room's log.
+    pub fn seq(&self) -> Option<u64> {
+        match self {
+            Self::Logged(message) => Some(message.seq),
+            Self::Unlogged(_) => None,
+        }
+    }
+
+    /// The sender; `None` from a basic server.
+    pub fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Logged(message) => Some(message.user),
+            Self::Unlogged(message) => message.user,
+        }
+    }
+
+    /// The sender's nickname then.
+    pub fn nickname(&self) -> &Nickname {
+        match self {
+            Self::Logged(message) => &message.nickname,
+            Self::Unlogged(message) => &message.nickname,
+        }
+    }
+
+    /// The time.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Logged(message) => message.time,
+            Self::Unlogged(message) => message.time,
+        }
+    }
+
+    /// The time by the server's clock before its correction, where this message is the first after
+    /// one.
+    pub fn clock_was(&self) -> Option<Timestamp> {
+        match self {
+            Self::Logged(message) => message.clock_was,
+            Self::Unlogged(_) => None,
+        }
+    }
+
+    /// Whether the sender is known to have been unverified then.
+    pub fn unproven(&self) -> bool {
+        match self {
+            Self::Logged(message) => message.unproven,
+            Self::Unlogged(_) => false,
+        }
+    }
+
+    /// The text, inert.
+    pub fn body(&self) -> &Body {
+        match self {
+            Self::Logged(message) => &message.body,
+            Self::Unlogged(message) => &message.body,
+        }
+    }
+}
+
+/// A gap-free part of a room's log: all messages with the numbers `from` to `to`, both included.
+/// Where there is nothing, `to` is one less than `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// The lowest number available: history begins here. From the client's own store, the last
@@ -422,9 +506,9 @@ pub struct Page {
     /// The highest number of the page.
     pub to: u64,
     /// The messages, oldest first.
-    pub messages: Vec<Received>,
-    /// Whether it comes from the client's own store, which may have gaps, because the server can't
-    /// be asked now.
+    pub messages: Vec<Message>,
+    /// Whether this is from the client's own store, which may have gaps, because the server can't
+    /// be asked at the moment.
     pub offline: bool,
 }
 
@@ -439,8 +523,8 @@ pub struct SearchPage {
     /// The highest number searched.
     pub to: u64,
     /// The messages, newest first.
-    pub messages: Vec<Received>,
-    /// Set when the server's index is behind: the number that it reaches.
+    pub messages: Vec<Message>,
+    /// Set when the server's index is behind: the number that it reaches to.
     pub indexed: Option<u64>,
     /// Whether only the client's own store was searched, because the server can't be asked now.
     pub offline: bool,

@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     client::event::{
-        Command, ConnectionStatus, Delivery, Entered, Event, LocalId, Page, Received, Restored,
-        Security, VerifiedBy,
+        Command, ConnectionStatus, Delivery, Entered, Event, LocalId, Page, Restored, Security,
+        VerifiedBy,
     },
     protocol::{
-        Fingerprint, KeyTag, Nickname, Role, RoomName, UserId,
-        frame::{Member, Part, Reset, RoomStart},
+        DeviceId, Fingerprint, KeyTag, MessageId, Nickname, Role, RoomName, UserId,
+        frame::{Member, Message, Part, Reset, RoomStart},
     },
     text::Body,
     time::Now,
@@ -48,18 +48,20 @@ pub(super) fn member(name: &str) -> Member {
 }
 
 /// A message of the lobby's log.
-pub(super) fn received(seq: Option<u64>, time: Timestamp, who: &str, text: &str) -> Received {
-    Received {
+pub(super) fn logged(seq: u64, time: Timestamp, who: &str, text: &str) -> Message {
+    Message {
         room: RoomName::lobby(),
         seq,
-        id: None,
-        user: Some(user(who)),
+        id: MessageId {
+            device: DeviceId::from_bytes([9; 12]),
+            counter: seq,
+        },
+        user: user(who),
         nickname: nickname(who),
         time,
         clock_was: None,
         unproven: false,
         body: Body::inert(text),
-        local: None,
     }
 }
 
@@ -225,7 +227,7 @@ pub(super) fn joined(log: &Log, shown: u64) -> Desk {
     desk.enters()
         .opens(log.first, log.head, log.head + 1 - shown);
     for seq in log.head + 1 - shown..=log.head {
-        desk.heard(Event::Message(Log::message(seq)));
+        desk.heard(Event::Message(Log::message(seq).into()));
     }
     desk
 }
@@ -243,13 +245,13 @@ pub(super) struct Log {
 
 impl Log {
     /// A message of it: a few of one sender, some of them long, some days.
-    pub(super) fn message(seq: u64) -> Received {
+    pub(super) fn message(seq: u64) -> Message {
         let who = ["alice", "bob", "dave"][usize::try_from(seq / 3 % 3).unwrap()];
         let minutes = i64::try_from(seq).unwrap() * 20;
         let time = Timestamp::from_second(minutes * 60).unwrap();
         let more = "and so on ".repeat(usize::try_from(seq % 13).unwrap());
         let text = format!("message {seq} {more}");
-        received(Some(seq), time, who, text.trim_end())
+        logged(seq, time, who, text.trim_end())
     }
 
     /// What is given for a part.

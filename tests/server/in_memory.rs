@@ -82,7 +82,7 @@ fn the_client_and_the_server_meet_in_memory() {
         }
         for number in 1..=COUNT {
             let heard = until(&mut bob, |event| match event {
-                Event::Message(message) => Some((message.seq, message.body.clone())),
+                Event::Message(message) => Some((message.said.seq(), message.said.body().clone())),
                 _ => None,
             });
             let (seq, body) = heard.await;

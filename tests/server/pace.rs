@@ -139,7 +139,7 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
                 sent = count.min(sent + u64::from(matches!(delivery, Delivery::Sent { .. })));
             }
             if let Event::Message(message) = &event
-                && message.body.as_str() == format!("number {}", count - 1)
+                && message.said.body().as_str() == format!("number {}", count - 1)
             {
                 break;
             }

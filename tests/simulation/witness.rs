@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
-    client::event::{ConnectionStatus, Delivery, Event, LocalId, Received, RestoredMessage},
+    client::event::{ConnectionStatus, Delivery, Event, LocalId, Received, RestoredMessage, Said},
     protocol::{Epoch, Nickname, RoomName, UserId, frame::RoomStart},
 };
 
@@ -286,17 +286,19 @@ impl Witness {
 
     fn message(&mut self, truth: &Truth, received: &Received) -> Result<(), Fault> {
         let epoch = self.epoch.ok_or("a message without a connection")?;
-        let seq = received.seq.ok_or("a message without a number")?;
-        let text = received.body.as_str();
-        let room = self.rooms.entry(received.room.clone()).or_default();
+        let Said::Logged(message) = &received.said else {
+            return Err("a message without a number".into());
+        };
+        let (seq, text) = (message.seq, message.body.as_str());
+        let room = self.rooms.entry(message.room.clone()).or_default();
         if room.due != Some(seq) || room.held != Some((epoch, seq - 1)) {
             let (due, held) = (room.due, room.held);
             return Err(format!("{seq} came where {due:?} was due after {held:?}"));
         }
         let entry = truth
-            .entry(epoch, &received.room, seq)
+            .entry(epoch, &message.room, seq)
             .ok_or(format!("{seq} was shown before its commit"))?;
-        if Some(entry.id) != received.id || entry.text != text {
+        if entry.id != message.id || entry.text != text {
             let kept = &entry.text;
             return Err(format!("{seq} is {kept:?} in the log, shown as {text:?}"));
         }

@@ -11,7 +11,7 @@ use super::{
     user_text::{self, ProtocolFault},
 };
 use crate::{
-    client::event::{ConnectionStatus, Entered, Received},
+    client::event::{ConnectionStatus, Entered, Received, Said, Unlogged},
     protocol::{
         ClientFrame, Nickname, RoomName, ServerFrame,
         frame::{
@@ -140,15 +140,13 @@ impl Session {
                 self.spoke();
                 self.stats.received(&body);
                 self.events.push_back(Event::Message(Received {
-                    room: RoomName::lobby(),
-                    seq: None,
-                    id: None,
-                    user: None,
-                    nickname,
-                    time: now.wall,
-                    clock_was: None,
-                    unproven: false,
-                    body,
+                    said: Said::Unlogged(Unlogged {
+                        room: RoomName::lobby(),
+                        user: None,
+                        nickname,
+                        time: now.wall,
+                        body,
+                    }),
                     local: None,
                 }));
             }
@@ -460,15 +458,7 @@ impl Session {
                 self.stats.received(&message.body);
             }
             self.events.push_back(Event::Message(Received {
-                room: message.room,
-                seq: Some(seq),
-                id: Some(message.id),
-                user: Some(message.user),
-                nickname: message.nickname,
-                time: message.time,
-                clock_was: message.clock_was,
-                unproven: message.unproven,
-                body: message.body,
+                said: Said::Logged(message),
                 local,
             }));
         }

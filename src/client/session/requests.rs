@@ -13,11 +13,11 @@ use super::{
     user_text::ProtocolFault,
 };
 use crate::{
-    client::event::{Page, Received, SearchPage},
+    client::event::{Page, SearchPage},
     protocol::{
         ClientFrame, Epoch, RoomName,
         frame::{
-            ErrorCode, ErrorFrame, FoundPage, HistoryPage, HistoryRequest, Message, PageHead, Part,
+            ErrorCode, ErrorFrame, FoundPage, HistoryPage, HistoryRequest, PageHead, Part,
             SearchRequest,
         },
     },
@@ -370,7 +370,7 @@ impl Session {
             head: head.head,
             from: head.from,
             to: head.to,
-            messages: messages.into_iter().map(received).collect(),
+            messages,
             offline: false,
         }));
         Ok(())
@@ -396,7 +396,7 @@ impl Session {
             first,
             from,
             to,
-            messages: messages.into_iter().map(received).collect(),
+            messages,
             indexed: (indexed < head.head).then_some(indexed),
             offline: false,
         }));
@@ -449,21 +449,5 @@ impl Session {
                 _ => RequestStage::QueryDue { offline: true },
             };
         }
-    }
-}
-
-/// Converts a message of a page.
-fn received(message: Message) -> Received {
-    Received {
-        room: message.room,
-        seq: Some(message.seq),
-        id: Some(message.id),
-        user: Some(message.user),
-        nickname: message.nickname,
-        time: message.time,
-        clock_was: message.clock_was,
-        unproven: message.unproven,
-        body: message.body,
-        local: None,
     }
 }

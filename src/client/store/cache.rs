@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{
     client::{
-        event::{Page, Received, RestoredRoom, SearchPage},
+        event::{Page, RestoredRoom, SearchPage},
         session::persist_types::{MessageRange, PersistedRoom, StoreChange, nanoseconds},
     },
     protocol::{
         ClientId, Epoch, MessageId, Nickname, RoomName, UserId,
-        frame::{Part, RoomStart},
+        frame::{Message, Part, RoomStart},
         limits::HISTORY_PAGE_MAX,
     },
     search::{
@@ -299,12 +299,11 @@ pub(super) fn restore(
             epoch: Epoch::parse(&row.epoch).map_err(|_| StoreFault::Damaged)?,
             first: row.first,
             head: row.head,
-            seq: last.and_then(|message| message.seq).unwrap_or(0),
-            id: last.and_then(|message| message.id),
+            seq: last.map_or(0, |message| message.seq),
+            id: last.map(|message| message.id),
         };
-        // Messages that the server has erased may still be stored; they only tell our position.
-        page.messages
-            .retain(|message| message.seq.is_some_and(|seq| seq >= row.first));
+        // What the server has erased may still be here, and says no more than where we were.
+        page.messages.retain(|message| message.seq >= row.first);
         page.from = page.from.max(row.first);
         if page.messages.is_empty() {
             page = empty_page(row.first, row.head);
@@ -372,7 +371,7 @@ fn piece(
     })
 }
 
-fn message(name: &RoomName, row: &Row<'_>) -> Result<Received, StoreFault> {
+fn message(name: &RoomName, row: &Row<'_>) -> Result<Message, StoreFault> {
     let text = |column| {
         row.get_ref(column)?
             .as_str()
@@ -382,17 +381,16 @@ fn message(name: &RoomName, row: &Row<'_>) -> Result<Received, StoreFault> {
         Timestamp::from_nanosecond(nanoseconds.into()).map_err(|_| StoreFault::Damaged)
     };
     let clock_was: Option<i64> = row.get(6)?;
-    Ok(Received {
+    Ok(Message {
         room: name.clone(),
-        seq: Some(number(row, 0)?),
-        id: Some(MessageId::parse(text(1)?).map_err(|_| StoreFault::Damaged)?),
-        user: Some(UserId::parse(text(2)?).map_err(|_| StoreFault::Damaged)?),
+        seq: number(row, 0)?,
+        id: MessageId::parse(text(1)?).map_err(|_| StoreFault::Damaged)?,
+        user: UserId::parse(text(2)?).map_err(|_| StoreFault::Damaged)?,
         nickname: Nickname::inert(text(3)?),
         time: time(row.get(4)?)?,
         clock_was: clock_was.map(time).transpose()?,
         unproven: row.get::<_, Option<bool>>(7)? == Some(false),
         body: Body::inert(text(5)?),
-        local: None,
     })
 }
 
@@ -549,7 +547,7 @@ pub(super) fn search(
         };
         let message = message(name, row)?;
         looked_at += 1;
-        from = message.seq.unwrap_or(from);
+        from = message.seq;
         if query.matches(&message.nickname, message.time, message.body.as_str()) {
             messages.push(message);
         }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     client::{
-        event::{Delivery, Received},
+        event::Delivery,
         session::persist_types::{MessageRange, PersistedEntry, PersistedOutbox},
     },
     protocol::{
@@ -166,7 +166,7 @@ impl Store {
             panic!("not a page");
         };
         page.unwrap().map(|page| {
-            let numbers = page.messages.iter().map(|message| message.seq.unwrap());
+            let numbers = page.messages.iter().map(|message| message.seq);
             assert!(numbers.eq(page.from..=page.to));
             (page.from, page.to)
         })
@@ -234,7 +234,7 @@ fn stored_state_comes_back() {
     };
     for (shown, kept) in room.page.messages.iter().zip(&run.messages) {
         assert_eq!(shown.body, kept.body);
-        assert_eq!((shown.id, shown.user), (Some(kept.id), Some(kept.user)));
+        assert_eq!((shown.id, shown.user), (kept.id, kept.user));
         assert_eq!((&shown.nickname, shown.time), (&kept.nickname, kept.time));
     }
     assert_eq!(second.kept.rooms[0].seq, 3);
@@ -424,14 +424,14 @@ fn messages_sent_without_a_key_are_stored_as_such() {
     assert_eq!(database.execute(forget, ()).unwrap(), 1);
     drop(database);
     let mut opened = home.open();
-    let shown = |messages: &[Received]| -> Vec<_> {
-        let of = |message: &Received| (message.seq, message.unproven);
+    let shown = |messages: &[Message]| -> Vec<_> {
+        let of = |message: &Message| (message.seq, message.unproven);
         messages.iter().map(of).collect()
     };
     let [room] = opened.rooms.as_slice() else {
         panic!("{:?}", opened.rooms);
     };
-    let kept = [(Some(1), false), (Some(2), true), (Some(3), false)];
+    let kept = [(1, false), (2, true), (3, false)];
     assert_eq!(shown(&room.page.messages), kept);
     let look = CacheQuery::Search {
         room: lobby(),
@@ -555,7 +555,7 @@ fn a_search_goes_newest_first_and_says_how_far() {
         }) else {
             panic!("not found");
         };
-        let numbers: Vec<_> = found.messages.iter().filter_map(|m| m.seq).collect();
+        let numbers: Vec<_> = found.messages.iter().map(|m| m.seq).collect();
         (numbers, found.from, found.to)
     };
     assert_eq!(search("7", None), (vec![7], 1, 300));

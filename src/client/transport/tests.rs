@@ -308,7 +308,7 @@ async fn messages_that_nobody_takes_wait_in_the_socket_and_the_user_can_still_le
         let Event::Message(message) = event else {
             unreachable!()
         };
-        assert_eq!(message.seq, Some(due));
+        assert_eq!(message.said.seq(), Some(due));
     }
     let far = talker.await.unwrap();
     drop(session.commands);

@@ -66,7 +66,7 @@ pub fn handle_page(model: &mut Model, at: usize, part: Part, answer: Result<Page
         }
     };
     let offline = loaded.offline;
-    let first = loaded.messages.first().and_then(|message| message.seq);
+    let first = loaded.messages.first().map(|message| message.seq);
     pane.timeline.begins_at(loaded.first);
     let down = matches!(part, Part::Forward { .. }) && goal.is_none();
     if is_shown {
@@ -123,7 +123,9 @@ fn reached(model: &mut Model, at: usize, day: Date, first: Option<u64>, begins: 
     let key = pane.timeline.key_of(first);
     pane.found = Some(key);
     let said = match pane.timeline.get(index) {
-        Some(TimelineItem::Message(message)) => message.time.to_zoned(model.zone.clone()).date(),
+        Some(TimelineItem::Message(message)) => {
+            message.said.time().to_zoned(model.zone.clone()).date()
+        }
         _ => return,
     };
     if said > day {

@@ -27,7 +27,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             model.with_pane(at, |pane, context| pane.opened(&opened, context.zone));
         }
         Event::Message(received) => {
-            let at = model.pane_of(&received.room);
+            let at = model.pane_of(received.said.room());
             model.with_pane(at, |pane, context| pane.received(received, context));
         }
         Event::Outbox {

@@ -5,8 +5,11 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    client::event::{Page, Received},
-    protocol::{frame::Part, limits::HISTORY_PAGE_MAX},
+    client::event::Page,
+    protocol::{
+        frame::{Message, Part},
+        limits::HISTORY_PAGE_MAX,
+    },
 };
 
 /// How far it was read.
@@ -66,16 +69,12 @@ impl HistoryReader {
 
     /// A page came; gives what is to be printed of it, and what to ask for next. `last` is the
     /// number of the last message that was said.
-    pub(super) fn read(&mut self, page: Page, last: u64) -> (Vec<Received>, Option<Part>) {
+    pub(super) fn read(&mut self, page: Page, last: u64) -> (Vec<Message>, Option<Part>) {
         let HistoryState::From(from) = self.state else {
             return (Vec::new(), None);
         };
         let own = std::mem::take(&mut self.own);
-        let wanted = |message: &Received| {
-            message
-                .seq
-                .is_some_and(|seq| seq >= from && !own.contains(&seq))
-        };
+        let wanted = |message: &Message| message.seq >= from && !own.contains(&message.seq);
         let messages = page.messages.into_iter().filter(wanted).collect();
         // What is not there any more, and an empty page, must not be asked for for ever.
         let next = (page.to + 1).max(page.first).max(from + 1);
@@ -110,7 +109,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        protocol::{Nickname, RoomName},
+        protocol::{DeviceId, MessageId, Nickname, RoomName, UserId},
         text::Body,
     };
 
@@ -121,17 +120,19 @@ mod tests {
         };
         let from = from.max(first);
         let to = to.min(head).min(from + most - 1);
-        let message = |seq| Received {
+        let message = |seq| Message {
             room: RoomName::lobby(),
-            seq: Some(seq),
-            id: None,
-            user: None,
+            seq,
+            id: MessageId {
+                device: DeviceId::from_bytes([1; 12]),
+                counter: seq,
+            },
+            user: UserId::from_bytes([1; 12]),
             nickname: Nickname::parse("alice").unwrap(),
             time: Timestamp::UNIX_EPOCH,
             clock_was: None,
             unproven: false,
             body: Body::inert("x"),
-            local: None,
         };
         Page {
             first,
@@ -143,8 +144,8 @@ mod tests {
         }
     }
 
-    fn numbers(messages: &[Received]) -> Vec<u64> {
-        messages.iter().filter_map(|message| message.seq).collect()
+    fn numbers(messages: &[Message]) -> Vec<u64> {
+        messages.iter().map(|message| message.seq).collect()
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
         Command, Event,
         event::{
             ConnectionStatus, CredentialWanted, Delivery, Entered, LocalId, Page, Received,
-            Restored, RestoredMessage, Security, Summary,
+            Restored, RestoredMessage, Said, Security, Summary,
         },
     },
     protocol::{
@@ -565,7 +565,7 @@ impl Model {
             Event::Connection(status) => self.connection_changed(status),
             Event::Entered(entered) => self.entered(&entered),
             Event::Room(room) => self.room(&room),
-            Event::Message(message) => self.message(&message),
+            Event::Message(received) => self.message(&received),
             Event::Outbox {
                 local,
                 room,
@@ -738,7 +738,7 @@ impl Model {
                 self.settled += 1;
                 let (messages, next) = self.history.read(page, self.last);
                 for message in messages {
-                    self.print(&message);
+                    self.print(&Said::Logged(message));
                 }
                 if let Some(part) = next {
                     self.ask_page(part);
@@ -752,12 +752,13 @@ impl Model {
         }
     }
 
-    fn message(&mut self, message: &Received) {
+    fn message(&mut self, received: &Received) {
         self.heard = true;
         // What another process handed over is for those who read: a script sends.
         let ours = |local: LocalId| !local.is_of_others() || !self.is_chatty();
-        let own = message.local.is_some_and(ours);
-        if let Some(seq) = message.seq {
+        let own = received.local.is_some_and(ours);
+        let message = &received.said;
+        if let Some(seq) = message.seq() {
             self.last = seq;
             if self.history.comes_by_page(seq, own) {
                 return;
@@ -772,19 +773,19 @@ impl Model {
     }
 
     /// Says where the server's clock was corrected.
-    fn mark_clock(&mut self, message: &Received) {
-        if let Some(was) = message.clock_was.filter(|_| !self.output_closed) {
-            let corrected = user_text::clock_corrected(message.time.duration_since(was));
+    fn mark_clock(&mut self, message: &Said) {
+        if let Some(was) = message.clock_was().filter(|_| !self.output_closed) {
+            let corrected = user_text::clock_corrected(message.time().duration_since(was));
             self.output.push_back(format!("-- {corrected} --\n"));
         }
     }
 
-    fn print(&mut self, message: &Received) {
+    fn print(&mut self, message: &Said) {
         self.mark_clock(message);
         if self.output_closed {
             return;
         }
-        let time = message.time.to_zoned(self.zone.clone());
+        let time = message.time().to_zoned(self.zone.clone());
         let day = time.date();
         let clock = if self.options.stamps {
             time.strftime("%Y-%m-%dT%H:%M:%S%:z")
@@ -794,10 +795,10 @@ impl Model {
             }
             time.strftime("%H:%M")
         };
-        let text = message.body.as_str().replace('\n', "\n      ");
-        let sender = message.user.and_then(|user| self.members.get(&user));
-        let mark = user_text::badge_in_text(message.unproven, sender);
-        let name = message.nickname.before_a_colon();
+        let text = message.body().as_str().replace('\n', "\n      ");
+        let sender = message.user().and_then(|user| self.members.get(&user));
+        let mark = user_text::badge_in_text(message.unproven(), sender);
+        let name = message.nickname().before_a_colon();
         self.output
             .push_back(format!("{clock} {mark}{name}: {text}\n"));
     }

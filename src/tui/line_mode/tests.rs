@@ -13,12 +13,12 @@ use crate::{
         Command, Event,
         event::{
             ConnectionStatus, Delivery, Entered, LocalId, Page, Received, Restored,
-            RestoredMessage, Summary,
+            RestoredMessage, Said, Summary, Unlogged,
         },
     },
     protocol::{
-        Nickname, Role, RoomName, UserId,
-        frame::{Member, Part, Reset, RoomStart},
+        DeviceId, MessageId, Nickname, Role, RoomName, UserId,
+        frame::{Member, Message, Part, Reset, RoomStart},
     },
     text::{Body, Line},
 };
@@ -109,19 +109,25 @@ fn line(model: &mut Model, text: &str) {
     });
 }
 
-fn message(seq: u64, second: i64, text: &str) -> Event {
-    Event::Message(Received {
+fn logged(seq: u64, second: i64, text: &str) -> Message {
+    Message {
         room: RoomName::lobby(),
-        seq: Some(seq),
-        id: None,
-        user: Some(UserId::from_bytes([1; 12])),
+        seq,
+        id: MessageId {
+            device: DeviceId::from_bytes([9; 12]),
+            counter: seq,
+        },
+        user: UserId::from_bytes([1; 12]),
         nickname: name("alice"),
         time: Timestamp::from_second(second).unwrap(),
         clock_was: None,
         unproven: false,
         body: Body::inert(text),
-        local: None,
-    })
+    }
+}
+
+fn message(seq: u64, second: i64, text: &str) -> Event {
+    Event::Message(logged(seq, second, text).into())
 }
 
 fn outbox(local: u64, delivery: Delivery) -> Event {
@@ -274,11 +280,17 @@ fn who_has_heard_nothing_has_not_been_anywhere() {
         words[0].contains("Nothing on chat.lan:10500 has answered"),
         "{words:?}"
     );
-    let Event::Message(said) = message(1, 0, "hi") else {
-        panic!("not a message");
-    };
     model.ended = None;
-    model.event(Event::Message(Received { seq: None, ..said }));
+    model.event(Event::Message(Received {
+        said: Said::Unlogged(Unlogged {
+            room: RoomName::lobby(),
+            user: None,
+            nickname: name("alice"),
+            time: Timestamp::UNIX_EPOCH,
+            body: Body::inert("hi"),
+        }),
+        local: None,
+    }));
     assert_eq!(
         model.exit_status(),
         ExitStatus::Good,
@@ -452,16 +464,12 @@ fn history_that_was_asked_for_is_read_before_leaving() {
     };
     assert_eq!(model.commands.pop_front(), Some(asked));
     assert!(commands(&mut model).is_empty());
-    let received = |seq| match message(seq, 0, "x") {
-        Event::Message(received) => received,
-        other => panic!("{other:?}"),
-    };
     let page = Page {
         first: 1,
         head: 9,
         from: 8,
         to: 9,
-        messages: vec![received(8), received(9)],
+        messages: vec![logged(8, 0, "x"), logged(9, 0, "x")],
         offline: false,
     };
     let page = Ok(page);
@@ -703,13 +711,11 @@ fn another_room_is_written_to_and_read_alone() {
         room: build.clone(),
         member: alice,
     });
-    let Event::Message(received) = message(1, 0, "for the build") else {
-        panic!("not a message");
-    };
-    model.event(Event::Message(Received {
+    let message = Message {
         room: build,
-        ..received
-    }));
+        ..logged(1, 0, "for the build")
+    };
+    model.event(Event::Message(message.into()));
     assert_eq!(model.status, ["alice joined\n"]);
     assert_eq!(model.output, ["00:00 alice: for the build\n"]);
 }
@@ -724,13 +730,11 @@ fn a_server_goes_on_where_nobody_can_see_who_is_in_its_lobby() {
 fn nobody_speaks_as_somebody_else() {
     let mut model = model(FOLLOWER);
     let said = |model: &mut Model, seq, nickname: &str| {
-        let Event::Message(received) = message(seq, 0, "yes") else {
-            panic!("not a message");
-        };
-        model.event(Event::Message(Received {
+        let message = Message {
             nickname: Nickname::inert(nickname),
-            ..received
-        }));
+            ..logged(seq, 0, "yes")
+        };
+        model.event(Event::Message(message.into()));
         model.output.pop_front()
     };
     // From a log, or a server, with laxer rules.
@@ -759,15 +763,10 @@ fn nobody_speaks_as_somebody_else() {
 
 #[test]
 fn who_had_no_key_is_marked_as_it_is_said_and_in_what_was_said_before() {
-    let said = |seq, user, unproven| {
-        let Event::Message(received) = message(seq, 0, "yes") else {
-            panic!("not a message");
-        };
-        Received {
-            user: Some(UserId::from_bytes([user; 12])),
-            unproven,
-            ..received
-        }
+    let said = |seq, user, unproven| Message {
+        user: UserId::from_bytes([user; 12]),
+        unproven,
+        ..logged(seq, 0, "yes")
     };
     // Only the second alice is there, who has a key; then only the first, who has none.
     for (user, role) in [(2, Role::Member), (1, Role::Unverified)] {
@@ -781,8 +780,8 @@ fn who_had_no_key_is_marked_as_it_is_said_and_in_what_was_said_before() {
                 role,
             },
         });
-        model.event(Event::Message(said(1, 1, true)));
-        model.event(Event::Message(said(2, 2, false)));
+        model.event(Event::Message(said(1, 1, true).into()));
+        model.event(Event::Message(said(2, 2, false).into()));
         assert_eq!(model.output, ["00:00 ?alice: yes\n", "00:00 alice: yes\n"]);
     }
     let mut model = started(LineModeOptions {
@@ -814,13 +813,13 @@ fn who_had_no_key_is_marked_as_it_is_said_and_in_what_was_said_before() {
 fn a_clock_that_was_corrected_is_said_before_the_first_message_after() {
     let mut model = model(PERSON);
     let marked = |seq, second, was, local| {
-        let Event::Message(received) = message(seq, second, "x") else {
-            panic!("not a message");
+        let message = Message {
+            clock_was: Some(Timestamp::from_second(was).unwrap()),
+            ..logged(seq, second, "x")
         };
         Event::Message(Received {
-            clock_was: Some(Timestamp::from_second(was).unwrap()),
             local,
-            ..received
+            ..message.into()
         })
     };
     model.event(message(1, 10_800, "x"));

@@ -21,7 +21,7 @@ use crate::{
             pane::rows::Folded,
             pane::scroll::{LineAbove, ScrollItem, failure},
             pane::timeline::{Edge, Gap},
-            pane::timeline_item::{Message, Own, TextSpan, TextSpanKind, TimelineItem},
+            pane::timeline_item::{Own, TextSpan, TextSpanKind, TimelineItem, TimelineMessage},
             pane::{Outgoing, OutgoingState, Pane},
         },
         keymap::{Action, label},
@@ -270,16 +270,16 @@ impl MessagePainter<'_> {
     fn message(
         &self,
         buffer: &mut Buffer,
-        message: &Message,
+        message: &TimelineMessage,
         y: i64,
         head: Head,
         Shown { found, folded }: Shown,
     ) -> i64 {
         let palette = self.palette;
-        let style = palette.nickname(&message.nickname.folded());
+        let style = palette.nickname(&message.said.nickname().folded());
         let name = Name {
-            mark: self.badge(message.user, message.unproven),
-            text: message.nickname.as_str(),
+            mark: self.badge(message.said.user(), message.said.unproven()),
+            text: message.said.nickname().as_str(),
             style,
         };
         let above = self.head(buffer, y, &name, head);
@@ -295,7 +295,7 @@ impl MessagePainter<'_> {
             ("│", palette.line)
         };
         let text = Text {
-            words: message.body.as_str(),
+            words: message.said.body().as_str(),
             spans: &message.spans,
             found: self.found_in(message),
             style: Style::new(),
@@ -460,10 +460,12 @@ impl MessagePainter<'_> {
     }
 
     /// The parts of a message that were looked for, while a search is open.
-    fn found_in(&self, message: &Message) -> Vec<Range<usize>> {
+    fn found_in(&self, message: &TimelineMessage) -> Vec<Range<usize>> {
         let asked = self.model.layers.search();
         let asked = asked.and_then(|search| search.asked.as_ref());
-        asked.map_or_else(Vec::new, |asked| asked.query.find(message.body.as_str()))
+        asked.map_or_else(Vec::new, |asked| {
+            asked.query.find(message.said.body().as_str())
+        })
     }
 
     fn style_at(&self, text: &Text<'_>, byte: usize) -> Style {

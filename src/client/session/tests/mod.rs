@@ -536,12 +536,15 @@ fn event_in_short(event: &Event) -> String {
             Some(reset) => format!("#{} anew from {} ({reset:?})", room.room, room.next),
         },
         Event::Message(message) => {
-            let seq = message.seq.map_or("-".to_owned(), |seq| seq.to_string());
+            let seq = message
+                .said
+                .seq()
+                .map_or("-".to_owned(), |seq| seq.to_string());
             let local = message
                 .local
                 .map_or(String::new(), |l| format!(" =local {}", local_in_short(l)));
-            let text = message.body.as_str();
-            format!("{seq} {}: {text}{local}", message.nickname)
+            let text = message.said.body().as_str();
+            format!("{seq} {}: {text}{local}", message.said.nickname())
         }
         Event::Outbox {
             local, delivery, ..

@@ -254,7 +254,7 @@ impl Search {
         let hits = found.messages.iter();
         let oldest = self.hits.last().map(|hit| hit.seq);
         self.hits.extend(
-            hits.filter_map(|message| Hit::new(message, &asked.query))
+            hits.map(|message| Hit::new(message, &asked.query))
                 .filter(|hit| oldest.is_none_or(|oldest| hit.seq < oldest))
                 .take(HITS_MAX.saturating_sub(self.hits.len())),
         );

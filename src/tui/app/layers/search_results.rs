@@ -6,8 +6,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
-    client::event::Received,
-    protocol::Nickname,
+    protocol::{Nickname, frame::Message},
     search::Query,
     text::{self, wrap::wrap},
     tui::app::layout::Columns,
@@ -64,19 +63,19 @@ pub enum ListRow {
 }
 
 impl Hit {
-    /// What was found in a message; `None` where it has no number.
-    pub fn new(received: &Received, query: &Query) -> Option<Self> {
-        let whole = received.body.as_str();
+    /// What was found in a message.
+    pub fn new(message: &Message, query: &Query) -> Self {
+        let whole = message.body.as_str();
         let matches = query.find(whole);
         let first = matches.first().map_or(0, |found| found.start);
         let from = boundary(whole, first.saturating_sub(EXCERPT_BYTES_MAX / 3));
         let to = boundary(whole, from + EXCERPT_BYTES_MAX);
         let inside = |found: &Range<usize>| found.start >= from && found.end <= to;
-        Some(Self {
-            seq: received.seq?,
-            nickname: received.nickname.clone(),
-            unproven: received.unproven,
-            time: received.time,
+        Self {
+            seq: message.seq,
+            nickname: message.nickname.clone(),
+            unproven: message.unproven,
+            time: message.time,
             text: whole[from..to].replace(['\n', '\t'], " "),
             matches: matches
                 .iter()
@@ -84,7 +83,7 @@ impl Hit {
                 .map(|found| found.start - from..found.end - from)
                 .collect(),
             cut: (from > 0, to < whole.len()),
-        })
+        }
     }
 
     /// The text for so many rows of a width: from its beginning, where the first thing found

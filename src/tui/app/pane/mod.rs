@@ -34,7 +34,7 @@ use self::{
     autosave::Autosave,
     paging::Paging,
     timeline::{Timeline, TimelineKey},
-    timeline_item::{Message, Own, TimelineItem},
+    timeline_item::{Own, TimelineItem, TimelineMessage},
     unread::Unread,
 };
 use super::composer::Composer;
@@ -42,7 +42,7 @@ use crate::{
     client::event::{Received, RestoredRoom},
     protocol::{
         RoomName, RoomRules,
-        frame::{RoomStart, Member, Reset},
+        frame::{Member, Message, Reset, RoomStart},
     },
 };
 
@@ -205,13 +205,10 @@ impl Pane {
     }
 
     /// Messages that were loaded. Answers how many of them were not held.
-    pub fn insert(&mut self, messages: Vec<Received>, context: Context<'_>) -> usize {
+    pub fn insert(&mut self, messages: Vec<Message>, context: Context<'_>) -> usize {
         let messages = messages
             .into_iter()
-            .map(|received| {
-                self.forget_outgoing(&received);
-                message(received, context)
-            })
+            .map(|message| timeline_message(message.into(), context))
             .collect();
         let added = self.timeline.insert(messages, context.zone);
         self.pass_own();
@@ -221,7 +218,7 @@ impl Pane {
     /// A message came.
     pub fn received(&mut self, received: Received, context: Context<'_>) {
         let unfolded = self.forget_outgoing(&received);
-        let (seq, local) = (received.seq, received.local);
+        let (seq, local) = (received.said.seq(), received.local);
         let news = seq.is_none_or(|seq| seq > self.history_to.max(self.read));
         if let Some(seq) = seq {
             self.timeline.passes(seq);
@@ -231,9 +228,9 @@ impl Pane {
             self.pass_own();
             return;
         }
-        let message = Message {
+        let message = TimelineMessage {
             unfolded,
-            ..message(received, context)
+            ..timeline_message(received, context)
         };
         let own = message.own.is_some();
         self.timeline
@@ -279,19 +276,13 @@ impl Pane {
     }
 }
 
-fn message(received: Received, context: Context<'_>) -> Message {
-    let own =
-        received.local.is_some() || (received.user.is_some() && received.user == context.user);
+fn timeline_message(received: Received, context: Context<'_>) -> TimelineMessage {
+    let Received { said, local } = received;
+    let own = local.is_some() || (said.user().is_some() && said.user() == context.user);
     let mention = (!own).then_some(context.nickname);
-    Message {
-        seq: received.seq,
-        user: received.user,
-        spans: spans::find(received.body.as_str(), mention),
-        nickname: received.nickname,
-        time: received.time,
-        clock_was: received.clock_was,
-        unproven: received.unproven,
-        body: received.body,
+    TimelineMessage {
+        spans: spans::find(said.body().as_str(), mention),
+        said,
         own: own.then_some(Own::Sent),
         unfolded: false,
     }

@@ -6,10 +6,10 @@ use super::{
     Context, Pane, Scroll, ScrollItemKey,
     rows::Rows,
     spans,
-    timeline_item::{Message, Own, TextSpan, TimelineItem},
+    timeline_item::{Own, TextSpan, TimelineItem, TimelineMessage},
 };
 use crate::{
-    client::event::{Delivery, LocalId, Received, RestoredMessage},
+    client::event::{Delivery, LocalId, Received, RestoredMessage, Said, Unlogged},
     text::{Body, Line},
 };
 
@@ -220,15 +220,15 @@ impl Pane {
         };
         let outgoing = self.outbox.remove(at);
         self.timeline.push(
-            TimelineItem::Message(Message {
-                seq: None,
-                user: context.user,
-                nickname: context.nickname.clone(),
-                time: now,
-                clock_was: None,
-                unproven: false,
+            TimelineItem::Message(TimelineMessage {
+                said: Said::Unlogged(Unlogged {
+                    room: self.key.room.clone(),
+                    user: context.user,
+                    nickname: context.nickname.clone(),
+                    time: now,
+                    body: outgoing.body,
+                }),
                 spans: outgoing.spans,
-                body: outgoing.body,
                 own: Some(own),
                 unfolded: outgoing.unfolded,
             }),

@@ -567,9 +567,9 @@ impl Pane {
             if row > i64::from(height) {
                 break;
             }
-            if let Some(TimelineItem::Message(message)) = self.timeline.get(index)
-                && let Some(seq) = message.seq
-            {
+            let key = self.timeline.key(index);
+            if key.is_numbered() {
+                let seq = key.number();
                 shown = Some((shown.map_or(seq, |(first, _)| first), seq));
             }
         }

@@ -13,7 +13,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use super::{
     presence::{FOLDED_MAX, PresenceChange, fold, sentence},
     rows::Rows,
-    timeline_item::{Message, Own, TextSpanKind, TimelineItem},
+    timeline_item::{Own, TextSpanKind, TimelineItem, TimelineMessage},
 };
 use crate::{client::event::LocalId, protocol::UserId};
 
@@ -102,6 +102,11 @@ impl TimelineKey {
     /// Whether both belong to the same log.
     pub fn same_log(self, other: Self) -> bool {
         self.log == other.log
+    }
+
+    /// Whether it is that of a message with a number.
+    pub fn is_numbered(self) -> bool {
+        self.after == 0
     }
 
     /// The number of the message that has the key, or of the next one below.
@@ -291,7 +296,7 @@ impl Timeline {
         for slot in &mut self.slots {
             if let TimelineItem::Message(message) = &mut slot.entry
                 && message.own.is_none()
-                && message.user == Some(user)
+                && message.said.user() == Some(user)
             {
                 message.own = Some(Own::Sent);
                 message
@@ -340,7 +345,6 @@ impl Timeline {
         };
         if let TimelineItem::Message(message) = &mut slot.entry {
             message.own = Some(Own::Sent);
-            message.seq = seq;
         }
         if let Some(seq) = seq {
             slot.key = self.key_of(seq);
@@ -354,7 +358,7 @@ impl Timeline {
     /// message whose number is held changes nothing.
     pub fn push(&mut self, entry: TimelineItem, zone: &TimeZone) {
         let seq = match &entry {
-            TimelineItem::Message(message) => message.seq,
+            TimelineItem::Message(message) => message.said.seq(),
             _ => None,
         };
         let key = if let Some(seq) = seq {
@@ -373,12 +377,12 @@ impl Timeline {
 
     /// Adds messages that were loaded, each where its number belongs. Answers how many of them
     /// were not held.
-    pub fn insert(&mut self, messages: Vec<Message>, zone: &TimeZone) -> usize {
+    pub fn insert(&mut self, messages: Vec<TimelineMessage>, zone: &TimeZone) -> usize {
         let mut new: Vec<Slot> = messages
             .into_iter()
-            .filter(|message| message.seq.is_some_and(|seq| seq >= self.first))
             .filter_map(|message| {
-                let key = self.key_of(message.seq?);
+                let seq = message.said.seq().filter(|seq| *seq >= self.first)?;
+                let key = self.key_of(seq);
                 Some(Slot::new(key, TimelineItem::Message(message), zone))
             })
             .collect();

@@ -6,9 +6,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::presence::PresenceChange;
 use crate::{
-    client::event::LocalId,
-    protocol::{Nickname, UserId},
-    text::Body,
+    client::event::{LocalId, Said},
     tui::{commands::Slash, local_time, user_text::Tone},
 };
 
@@ -20,7 +18,7 @@ const RUN_SECONDS_MAX: i64 = 5 * 60;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimelineItem {
     /// A message that is in the room's log (or that a basic server was handed).
-    Message(Message),
+    Message(TimelineMessage),
     /// People came, went, or changed their names, one after another.
     Presence {
         /// When the first of it happened.
@@ -52,21 +50,9 @@ pub enum TimelineItem {
 
 /// A message as the scrollback holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its number in the room; `None` on a basic server.
-    pub seq: Option<u64>,
-    /// Who; `None` on a basic server.
-    pub user: Option<UserId>,
-    /// What the sender was called.
-    pub nickname: Nickname,
-    /// When.
-    pub time: Timestamp,
-    /// What the server's clock would have shown, where it was corrected before this message.
-    pub clock_was: Option<Timestamp>,
-    /// Whether the sender is known to have been unverified when they sent it.
-    pub unproven: bool,
-    /// The text.
-    pub body: Body,
+pub struct TimelineMessage {
+    /// The message itself.
+    pub said: Said,
     /// The parts of the text that are not plain.
     pub spans: Vec<TextSpan>,
     /// What is known about it, where it is one of ours.
@@ -106,7 +92,7 @@ impl TimelineItem {
     /// The text that is wrapped to the width.
     pub fn text(&self) -> &str {
         match self {
-            Self::Message(message) => message.body.as_str(),
+            Self::Message(message) => message.said.body().as_str(),
             Self::Presence { text, .. } | Self::Notice { text, .. } | Self::Break { text } => text,
         }
     }
@@ -126,7 +112,7 @@ impl TimelineItem {
     /// When it happened, where that is told.
     pub fn time(&self) -> Option<Timestamp> {
         match self {
-            Self::Message(message) => Some(message.time),
+            Self::Message(message) => Some(message.said.time()),
             Self::Presence { time, .. } | Self::Notice { time, .. } => Some(*time),
             Self::Break { .. } => None,
         }
@@ -135,9 +121,9 @@ impl TimelineItem {
     /// By how much the server's clock was corrected before it, if it was.
     pub fn clock_corrected(&self) -> Option<SignedDuration> {
         match self {
-            Self::Message(message) => message
-                .clock_was
-                .map(|was| message.time.duration_since(was)),
+            Self::Message(TimelineMessage { said, .. }) => {
+                said.clock_was().map(|was| said.time().duration_since(was))
+            }
             _ => None,
         }
     }
@@ -148,10 +134,11 @@ impl TimelineItem {
         let (Self::Message(this), Some(Self::Message(before))) = (self, before) else {
             return false;
         };
-        this.nickname == before.nickname
-            && this.user == before.user
-            && this.unproven == before.unproven
-            && this.time.as_second() - before.time.as_second() <= RUN_SECONDS_MAX
+        let (this, before) = (&this.said, &before.said);
+        this.nickname() == before.nickname()
+            && this.user() == before.user()
+            && this.unproven() == before.unproven()
+            && this.time().as_second() - before.time().as_second() <= RUN_SECONDS_MAX
     }
 
     /// Whether it stands on rows of its own, to be copied.

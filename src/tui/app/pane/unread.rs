@@ -33,15 +33,16 @@ impl Pane {
     fn messages_between(&self, from: TimelineKey, to: TimelineKey) -> u64 {
         let begin = self.timeline.key_of(self.timeline.first());
         if self.timeline.first() == 0 || !to.same_log(begin) {
-            return self.held_between(from, to, TimelineItem::is_of_others);
+            return self.held_between(from, to, |_, entry| entry.is_of_others());
         }
         if !from.same_log(to) {
-            let before = self.held_between(from, begin, TimelineItem::is_of_others);
+            let before = self.held_between(from, begin, |_, entry| entry.is_of_others());
             return before + self.messages_between(begin, to);
         }
-        let numbered = |entry: &TimelineItem| matches!(entry, TimelineItem::Message(message) if message.seq.is_some());
-        let others = |entry: &TimelineItem| entry.is_of_others() && !numbered(entry);
-        let ours = |entry: &TimelineItem| numbered(entry) && !entry.is_of_others();
+        let others =
+            |key: TimelineKey, entry: &TimelineItem| entry.is_of_others() && !key.is_numbered();
+        let ours =
+            |key: TimelineKey, entry: &TimelineItem| key.is_numbered() && !entry.is_of_others();
         let numbers = to
             .number()
             .saturating_sub(from.number().max(begin.number()));
@@ -53,11 +54,12 @@ impl Pane {
         &self,
         from: TimelineKey,
         to: TimelineKey,
-        counts: impl Fn(&TimelineItem) -> bool,
+        counts: impl Fn(TimelineKey, &TimelineItem) -> bool,
     ) -> u64 {
         let range = self.timeline.index(from)..self.timeline.index(to);
-        let held = range.filter_map(|index| self.timeline.get(index));
-        held.filter(|entry| counts(entry)).count() as u64
+        let held =
+            range.filter_map(|index| Some((self.timeline.key(index), self.timeline.get(index)?)));
+        held.filter(|(key, entry)| counts(*key, entry)).count() as u64
     }
 
     /// What we wrote ourselves is not new to us: the line of the unread moves below it.

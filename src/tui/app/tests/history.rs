@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     client::event::{Page, Restored, RestoredMessage, RestoredRoom},
-    protocol::frame::Part,
+    protocol::frame::{Message, Part},
     tui::{
         app::pane::timeline::{BYTES_MAX, Edge, LATEST_KEPT, Timeline},
         testing::{Log, joined},
@@ -49,7 +49,7 @@ fn numbers(desk: &Desk) -> Vec<u64> {
     let entries = desk.model.pane().timeline.iter();
     entries
         .filter_map(|entry| match entry {
-            TimelineItem::Message(message) => message.seq,
+            TimelineItem::Message(message) => message.said.seq(),
             _ => None,
         })
         .collect()
@@ -291,7 +291,7 @@ fn a_backlog_that_is_arriving_is_not_asked_for() {
     desk.enters().opens(1, 1000, 901);
     assert_eq!(desk.asked(), None);
     for seq in 901..=999 {
-        desk.heard(Event::Message(Log::message(seq)));
+        desk.heard(Event::Message(Log::message(seq).into()));
         assert_eq!(desk.asked(), None, "{seq}");
     }
 }
@@ -326,7 +326,7 @@ fn a_long_absence_is_a_count_a_mark_and_a_gap() {
     let mut desk = with(restored(400, 500, 500));
     desk.enters().opens(1, 1_000, 901);
     for seq in 901..=1_000 {
-        desk.heard(Event::Message(Log::message(seq)));
+        desk.heard(Event::Message(Log::message(seq).into()));
     }
     let pane = desk.model.pane();
     assert_eq!(pane.unread(), 500);
@@ -467,7 +467,7 @@ fn who_reads_on_from_where_he_was_has_read_as_far_as_he_came() {
     desk.loads(&LOG).key(PAGE_UP);
     assert_eq!(desk.model.pane().read, 1_000);
     for seq in 1_001..1_100 {
-        desk.heard(Event::Message(Log::message(seq)));
+        desk.heard(Event::Message(Log::message(seq).into()));
     }
     assert_eq!(desk.model.pane().read, 1_000);
     for _ in 0..4 {
@@ -487,7 +487,7 @@ fn a_gap_on_the_screen_opens_on_the_side_that_the_reader_does_not_come_from() {
             desk.msg(Msg::Resized { width, height });
             desk.enters().opens(1, 1_000, 990);
             for seq in 990..=1_000 {
-                desk.heard(Event::Message(Log::message(seq)));
+                desk.heard(Event::Message(Log::message(seq).into()));
             }
             let asked = desk.asked();
             // Up, and for the other direction down again, until the gap is in the middle.
@@ -549,7 +549,7 @@ fn what_the_server_erased_is_erased_and_history_begins_below_it() {
     desk.heard(Event::Notice(Line::inert("said while offline")));
     desk.enters().opens(495, 505, 501);
     for seq in 501..=505 {
-        desk.heard(Event::Message(Log::message(seq)));
+        desk.heard(Event::Message(Log::message(seq).into()));
     }
     assert_eq!(numbers(&desk), (495..=505).collect::<Vec<_>>());
     let pane = desk.model.pane();
@@ -561,7 +561,7 @@ fn what_the_server_erased_is_erased_and_history_begins_below_it() {
     let mut desk = with(restored(400, 500, 500));
     desk.enters().opens(701, 705, 701);
     for seq in 701..=705 {
-        desk.heard(Event::Message(Log::message(seq)));
+        desk.heard(Event::Message(Log::message(seq).into()));
     }
     assert_eq!(numbers(&desk), (701..=705).collect::<Vec<_>>());
     let pane = desk.model.pane();
@@ -581,7 +581,7 @@ fn of_another_log_everything_is_new() {
     desk.heard(opened(1, 90, 1, Some(Reset::Epoch)));
     assert_eq!(desk.model.pane().unread(), 90);
     for seq in 1..=90 {
-        desk.heard(Event::Message(Log::message(seq)));
+        desk.heard(Event::Message(Log::message(seq).into()));
     }
     let pane = desk.model.pane();
     assert_eq!(pane.unread(), 90);
@@ -604,8 +604,8 @@ fn of_another_log_everything_is_new() {
 
 #[test]
 fn what_we_wrote_ourselves_is_not_new() {
-    let own = |seq| Received {
-        user: Some(user("carol")),
+    let own = |seq| Message {
+        user: user("carol"),
         ..Log::message(seq)
     };
     let unread = |desk: &Desk| desk.model.pane().unread();
@@ -630,10 +630,10 @@ fn what_we_wrote_ourselves_is_not_new() {
     // Delivered before the line broke; then others'.
     let mut desk = joined(&Log { head: 10, ..LOG }, 10);
     desk.opens(1, 13, 11);
-    desk.heard(Event::Message(own(11)))
-        .heard(Event::Message(own(12)));
+    desk.heard(Event::Message(own(11).into()))
+        .heard(Event::Message(own(12).into()));
     assert_eq!(unread(&desk), 1);
-    desk.heard(Event::Message(Log::message(13)));
+    desk.heard(Event::Message(Log::message(13).into()));
     assert_eq!(unread(&desk), 1);
     let pane = desk.model.pane();
     assert_eq!(pane.unread_from(), Some(pane.timeline.key_of(13)));
@@ -642,7 +642,7 @@ fn what_we_wrote_ourselves_is_not_new() {
     let mut desk = joined(&Log { head: 10, ..LOG }, 10);
     desk.opens(1, 20, 18);
     for seq in 18..=20 {
-        desk.heard(Event::Message(own(seq)));
+        desk.heard(Event::Message(own(seq).into()));
     }
     assert_eq!(unread(&desk), 7);
     let part = Part::Forward { from: 11, to: 17 };

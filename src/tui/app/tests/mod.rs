@@ -29,7 +29,7 @@ use crate::{
     text::{Body, Line},
     tui::{
         key::{Code, Key},
-        testing::{Desk, member, nickname, opened, received, start, user},
+        testing::{Desk, logged, member, nickname, opened, start, user},
     },
 };
 
@@ -66,7 +66,7 @@ impl Desk {
     fn echo(&mut self, seq: u64, who: &str, text: &str, local: Option<u64>) -> &mut Self {
         self.heard(Event::Message(Received {
             local: local.map(LocalId),
-            ..received(Some(seq), Timestamp::UNIX_EPOCH, who, text)
+            ..logged(seq, Timestamp::UNIX_EPOCH, who, text).into()
         }))
     }
 
@@ -128,8 +128,8 @@ impl Desk {
         let pane = self.model.pane();
         let log = pane.timeline.iter().map(|entry| match entry {
             TimelineItem::Message(message) => match message.own {
-                None => message.body.as_str().to_owned(),
-                Some(own) => format!("{} {own:?}", message.body.as_str()),
+                None => message.said.body().as_str().to_owned(),
+                Some(own) => format!("{} {own:?}", message.said.body().as_str()),
             },
             other => other.text().to_owned(),
         });

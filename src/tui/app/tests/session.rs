@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     client::event::{Page, Restored, RestoredRoom},
-    protocol::frame::RoomStart,
+    protocol::frame::{Message, RoomStart},
     tui::app::Start,
 };
 
@@ -426,9 +426,9 @@ fn a_room_that_was_named_is_shown_from_the_start() {
             head: 1,
             from: 1,
             to: 1,
-            messages: vec![Received {
+            messages: vec![Message {
                 room: room(name),
-                ..received(Some(1), Timestamp::UNIX_EPOCH, "bob", name)
+                ..logged(1, Timestamp::UNIX_EPOCH, "bob", name)
             }],
             offline: true,
         },

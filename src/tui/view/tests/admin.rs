@@ -4,16 +4,17 @@ use jiff::tz::TimeZone;
 
 use super::{Screen, member, time};
 use crate::{
-    client::event::{ConnectionStatus, Event, Received, SearchPage, Security},
+    client::event::{ConnectionStatus, Event, SearchPage, Security},
     protocol::{
         DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules,
-        admin::AdminResult, frame::Member,
+        admin::AdminResult,
+        frame::{Member, Message},
     },
     text::Line,
     tui::{
         app::Msg,
         key::{Code, Key},
-        testing::{nickname, received, user},
+        testing::{logged, nickname, user},
     },
 };
 
@@ -452,10 +453,10 @@ fn who_has_no_key_is_marked_where_he_speaks() {
 fn two_of_a_name(width: u16, height: u16, unverified_today: bool) -> Screen {
     let mut screen = Screen::entered(width, height);
     let unverified = user("alice without a key");
-    let said = |seq, at, unproven| Received {
-        user: Some(if unproven { unverified } else { user("alice") }),
+    let said = |seq, at, unproven| Message {
+        user: if unproven { unverified } else { user("alice") },
         unproven,
-        ..received(Some(seq), time(at), "alice", "merge it")
+        ..logged(seq, time(at), "alice", "merge it")
     };
     let today = Member {
         user: if unverified_today {
@@ -479,7 +480,7 @@ fn two_of_a_name(width: u16, height: u16, unverified_today: bool) -> Screen {
         said(2, "22T09:41:00", unverified_today),
         said(3, "22T09:41:20", !unverified_today),
     ] {
-        screen.heard(Event::Message(message));
+        screen.heard(Event::Message(message.into()));
     }
     screen
 }
@@ -509,9 +510,9 @@ fn who_had_no_key_is_marked_among_what_was_found() {
             .key(Key::ctrl(Code::Char('f')))
             .typed("merge")
             .key(ENTER);
-        let found = |seq, unproven| Received {
+        let found = |seq, unproven| Message {
             unproven,
-            ..received(Some(seq), time("21T09:41:00"), "alice", "merge it")
+            ..logged(seq, time("21T09:41:00"), "alice", "merge it")
         };
         screen.heard(Event::Found {
             search: 1,

@@ -150,7 +150,7 @@ fn what_was_unfolded_on_its_way_stays_so_when_it_has_arrived() {
     assert!(screen.row_of("more lines").is_none());
     screen.heard(Event::Message(Received {
         local: Some(LocalId(1)),
-        ..received(Some(1), time("22T09:45:00"), "carol", &text)
+        ..logged(1, time("22T09:45:00"), "carol", &text).into()
     }));
     assert!(screen.row_of("more lines").is_none(), "{}", screen.text());
 }
@@ -160,8 +160,8 @@ fn what_was_looked_for_in_a_folded_message_is_shown() {
     for (wanted, unfolds) in [("line 3", false), ("line 250", true)] {
         let mut screen = Screen::entered(80, 24);
         let text = lines(300);
-        let message = received(Some(1), time("22T09:41:00"), "bob", &text);
-        screen.heard(Event::Message(message.clone()));
+        let message = logged(1, time("22T09:41:00"), "bob", &text);
+        screen.heard(Event::Message(message.clone().into()));
         screen.desk.done();
         screen
             .key(Key::ctrl(Code::Char('f')))

@@ -20,7 +20,7 @@ impl Screen {
         let mut screen = Self::new(width, height);
         screen.desk.enters().opens(log.first, log.head, from);
         for seq in from..=log.head {
-            screen.heard(Event::Message(short(seq)));
+            screen.heard(Event::Message(short(seq).into()));
         }
         screen
     }
@@ -61,9 +61,9 @@ impl Screen {
 }
 
 /// A message of the log without the long texts.
-fn short(seq: u64) -> crate::client::event::Received {
-    crate::client::event::Received {
-        body: crate::text::Body::inert(&format!("this is number {seq}")),
+fn short(seq: u64) -> crate::protocol::frame::Message {
+    crate::protocol::frame::Message {
+        body: Body::inert(&format!("this is number {seq}")),
         ..Log::message(seq)
     }
 }
@@ -194,7 +194,7 @@ fn a_long_absence_is_told_above_and_marked() {
     let mut screen = absent(60, 10);
     screen.desk.enters().opens(1, 1_000, 901);
     for seq in 901..=1_000 {
-        screen.heard(Event::Message(short(seq)));
+        screen.heard(Event::Message(short(seq).into()));
     }
     screen.check(
         r"
@@ -232,7 +232,7 @@ fn where_two_ranges_do_not_touch_is_a_gap() {
     let mut screen = absent(60, 12);
     screen.desk.enters().opens(1, 1_000, 998);
     for seq in 998..=1_000 {
-        screen.heard(Event::Message(short(seq)));
+        screen.heard(Event::Message(short(seq).into()));
     }
     screen.check(
         r"
@@ -451,7 +451,7 @@ fn a_clock_that_was_corrected_is_a_quiet_row_above_the_first_message_after() {
     };
     let years = jiff::SignedDuration::from_hours(24 * 365 * 19);
     let hours = jiff::SignedDuration::from_hours(2);
-    let marked = |seq: u64, ahead, was| crate::client::event::Received {
+    let marked = |seq: u64, ahead, was| crate::protocol::frame::Message {
         time: short(seq).time + ahead,
         clock_was: Some(short(seq).time + was),
         ..short(seq)
@@ -464,7 +464,7 @@ fn a_clock_that_was_corrected_is_a_quiet_row_above_the_first_message_after() {
         marked(3, jiff::SignedDuration::ZERO, hours),
         marked(4, jiff::SignedDuration::ZERO, years),
     ] {
-        screen.heard(Event::Message(message));
+        screen.heard(Event::Message(message.into()));
     }
     screen.check(
         r"
@@ -488,6 +488,6 @@ fn a_clock_that_was_corrected_is_a_quiet_row_above_the_first_message_after() {
     let longest = jiff::SignedDuration::from_hours(24 * 729 + 23);
     let mut screen = Screen::new(40, 12);
     screen.desk.enters().opens(1, 1, 1);
-    screen.heard(Event::Message(marked(1, longest, longest + longest)));
+    screen.heard(Event::Message(marked(1, longest, longest + longest).into()));
     assert!(screen.text().contains("moved 729 d 23 h back"));
 }

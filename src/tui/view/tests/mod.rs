@@ -16,15 +16,17 @@ use super::{
     palette::{Depth, Ground, Palette},
 };
 use crate::{
-    client::event::{ConnectionStatus, CredentialWanted, Delivery, Event},
+    client::event::{
+        ConnectionStatus, CredentialWanted, Delivery, Event, Received, Said, Unlogged,
+    },
     protocol::{
         RoomName,
         frame::{Departure, Member, RoomStart},
     },
-    text::Line,
+    text::{Body, Line},
     tui::{
         key::{Code, Key},
-        testing::{self, Desk, nickname, received, start, user},
+        testing::{self, Desk, logged, nickname, start, user},
     },
 };
 
@@ -84,12 +86,21 @@ impl Screen {
     }
 
     fn message(&mut self, at: &str, who: &str, text: &str) -> &mut Self {
-        self.heard(Event::Message(received(None, time(at), who, text)))
+        self.heard(Event::Message(Received {
+            said: Said::Unlogged(Unlogged {
+                room: RoomName::lobby(),
+                user: Some(user(who)),
+                nickname: nickname(who),
+                time: time(at),
+                body: Body::inert(text),
+            }),
+            local: None,
+        }))
     }
 
     fn numbered(&mut self, seq: u64, text: &str) -> &mut Self {
         let at = time("22T09:45:00");
-        self.heard(Event::Message(received(Some(seq), at, "bob", text)))
+        self.heard(Event::Message(logged(seq, at, "bob", text).into()))
     }
 
     fn sending(&mut self, local: u64, text: &str, delivery: Delivery) -> &mut Self {
